@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* backend.h - what a backend is to the library. Implemented by cpu/backend_cpu.c and cuda/backend_cuda.c, called only by
+ * backend.c and kernel.c. A backend sees quantbench.h, this header and problem.h, and calls nothing of the library but
+ * what struct qb__host hands it: so the same sources serve as a part of the library and as a loaded module. */
+#ifndef QB_BACKEND_H
+#define QB_BACKEND_H
+
+#include "quantbench.h"
+
+/* Raised with every change of the structures below; a module of another number is refused. */
+#define QB__BACKEND_ABI 1u
+
+/* What the library does for a backend. */
+struct qb__host {
+    /* Set qb_error_detail() of this thread (printf) and return STATUS, so that a failure is one statement. */
+    enum qb_status (*fail)(enum qb_status status, const char *format, ...) __attribute__((format(printf, 2, 3)));
+};
+
+struct qb_kernel {
+    const char *name;
+    const char *description;
+    const struct qb_backend *backend;
+    bool (*supports)(const struct qb_kernel *kernel, const struct qb_device *device, const struct qb_problem *problem);
+    /* Bytes; NULL means 0. */
+    size_t (*workspace)(const struct qb_kernel *kernel, const struct qb_device *device,
+                        const struct qb_problem *problem);
+    /* PROBLEM is valid, with strides filled in (never 0), and supported; the buffers are not NULL and the queue's
+     * workspace is large enough. tokens may be 0. */
+    enum qb_status (*run)(const struct qb_kernel *kernel, struct qb_queue *queue, const struct qb_problem *problem,
+                          const struct qb_buffers *buffers);
+    /* The backend's own: which variant this row is. */
+    const void *variant;
+};
+
+/* Each backend's objects begin with these, so that the library can find the backend again. */
+struct qb_device {
+    const struct qb_backend *backend;
+};
+struct qb_queue {
+    struct qb_device *device;
+};
+struct qb_event {
+    struct qb_device *device;
+};
+struct qb_graph {
+    struct qb_device *device;
+};
+
+/* Every member is set: a backend without graphs returns QB_ERROR_UNSUPPORTED. Comments are in quantbench.h, at the
+ * function of the same name. Arguments were checked for NULL by backend.c. */
+struct qb_backend {
+    unsigned abi;        /* QB__BACKEND_ABI */
+    const char *version; /* the package's version; a module of another version is refused */
+    const char *name;
+    const struct qb_kernel *kernels; /* best first */
+    size_t kernel_count;
+
+    enum qb_status (*device_count)(int *count);
+    enum qb_status (*device_open)(int index, struct qb_device **device);
+    void (*device_close)(struct qb_device *device);
+    enum qb_status (*device_info)(struct qb_device *device, struct qb_device_info *info);
+
+    enum qb_status (*memory_alloc)(struct qb_device *device, size_t bytes, void **pointer);
+    void (*memory_free)(struct qb_device *device, void *pointer);
+    enum qb_status (*memory_write)(struct qb_device *device, void *target, const void *source, size_t bytes);
+    enum qb_status (*memory_read)(struct qb_device *device, void *target, const void *source, size_t bytes);
+    enum qb_status (*memory_fill)(struct qb_device *device, void *target, int byte, size_t bytes);
+
+    /* wrapped: NATIVE is the caller's stream; else NATIVE is NULL and the queue makes its own. */
+    enum qb_status (*queue_create)(struct qb_device *device, bool wrapped, void *native, struct qb_queue **queue);
+    void (*queue_destroy)(struct qb_queue *queue);
+    enum qb_status (*queue_synchronize)(struct qb_queue *queue);
+    enum qb_status (*queue_set_threads)(struct qb_queue *queue, unsigned threads);
+    enum qb_status (*queue_reserve)(struct qb_queue *queue, size_t bytes);
+    enum qb_status (*queue_copy)(struct qb_queue *queue, void *target, const void *source, size_t bytes);
+
+    enum qb_status (*event_create)(struct qb_device *device, struct qb_event **event);
+    void (*event_destroy)(struct qb_event *event);
+    enum qb_status (*event_record)(struct qb_queue *queue, struct qb_event *event);
+    enum qb_status (*event_elapsed)(struct qb_event *start, struct qb_event *end, double *nanoseconds);
+
+    enum qb_status (*graph_begin)(struct qb_queue *queue);
+    enum qb_status (*graph_end)(struct qb_queue *queue, struct qb_graph **graph);
+    enum qb_status (*graph_launch)(struct qb_graph *graph, struct qb_queue *queue);
+    void (*graph_destroy)(struct qb_graph *graph);
+
+    enum qb_status (*profiler_start)(struct qb_device *device);
+    enum qb_status (*profiler_stop)(struct qb_device *device);
+    void (*range_push)(struct qb_device *device, const char *name);
+    void (*range_pop)(struct qb_device *device);
+};
+
+/* A backend's one entry. HOST lives as long as the process. Called once, under a lock. */
+typedef const struct qb_backend *qb__backend_entry(const struct qb__host *host);
+
+qb__backend_entry qb__backend_cpu;
+
+#ifdef QB__CUDA_PLUGIN
+/* The module's one exported symbol. */
+#define QB__CUDA_ENTRY quantbench_backend
+#else
+#define QB__CUDA_ENTRY qb__backend_cuda
+#endif
+qb__backend_entry QB__CUDA_ENTRY;
+#define QB__MODULE_ENTRY_NAME "quantbench_backend"
+
+#endif

@@ -1,0 +1,296 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* quantbench.h - quantize FP16, BF16 and FP32 tensors to INT8 and FP8, on the CPU and on CUDA devices.
+ *
+ * The library never prints, never exits and keeps no state that a caller could trip over. Every function that can
+ * fail returns an enum qb_status; outputs come last in the argument list and are set only on success. All functions
+ * may be called from any thread; one queue, event or graph must not be used by two threads at the same time.
+ *
+ * Sizes are in elements where the name says nothing, in bytes where the comment says bytes. Tensors are row-major:
+ * a row is one token, a column one hidden channel.
+ */
+#ifndef QUANTBENCH_H
+#define QUANTBENCH_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* The version of the library that runs, "MAJOR.MINOR.PATCH". Never NULL. */
+const char *qb_version(void);
+
+/* ---- Status ------------------------------------------------------------------------------------------------- */
+
+enum qb_status {
+    /* The call did what its comment says. */
+    QB_OK = 0,
+    /* An argument, or a field of struct qb_problem, is outside what its comment allows. Nothing was done. */
+    QB_ERROR_INVALID = 1,
+    /* The arguments are valid, but this backend, device or kernel cannot do it. Nothing was done. */
+    QB_ERROR_UNSUPPORTED = 2,
+    /* The backend is not in this build, its driver is missing, or there is no device of that index. */
+    QB_ERROR_NO_DEVICE = 3,
+    /* Host or device memory is exhausted. Nothing was allocated. */
+    QB_ERROR_MEMORY = 4,
+    /* The device or its driver reported an error. Results of earlier asynchronous calls may be lost too. */
+    QB_ERROR_DEVICE = 5,
+    /* The queue's workspace is too small and cannot grow now, because the queue is being captured: call
+     * qb_queue_reserve() before qb_graph_begin(). Nothing was done. */
+    QB_ERROR_WORKSPACE = 6,
+};
+
+/* The text of a status, one short phrase in lower case. Never NULL, also for values that are not in the enum. */
+const char *qb_strerror(enum qb_status status);
+
+/* What exactly went wrong in the last call of this thread that did not return QB_OK: which field, which device, the
+ * driver's words. One line, "" if there is nothing to add. Valid until this thread's next failing call. */
+const char *qb_error_detail(void);
+
+/* ---- Numeric formats ---------------------------------------------------------------------------------------- */
+
+enum qb_format {
+    QB_FORMAT_F16 = 0,  /* IEEE 754 binary16 */
+    QB_FORMAT_BF16 = 1, /* bfloat16: the upper half of binary32 */
+    QB_FORMAT_F32 = 2,  /* IEEE 754 binary32 */
+    QB_FORMAT_INT8 = 3, /* two's complement, -128 to 127 */
+    QB_FORMAT_E4M3 = 4, /* OCP FP8 E4M3: no infinity, NaN 0x7F and 0xFF, largest value 448 */
+    QB_FORMAT_E5M2 = 5, /* OCP FP8 E5M2: IEEE-like, largest finite value 57344 */
+};
+#define QB_FORMAT_COUNT 6
+
+struct qb_format_info {
+    enum qb_format format;
+    const char *name;        /* "half", "bfloat16", "float", "int8", "fp8", "e5m2": as --dtype and --quant-dtype print it */
+    const char *aliases;     /* other accepted spellings, separated by spaces */
+    const char *description; /* one line */
+    unsigned bits;           /* width of one element in bits */
+    bool is_input;           /* can be quantized from */
+    bool is_output;          /* can be quantized to */
+    float largest;           /* largest finite value; for an output format the contract's qmax */
+};
+
+/* The table's row for FORMAT, or NULL if FORMAT is not in the enum. */
+const struct qb_format_info *qb_format_info(enum qb_format format);
+
+/* Find a format by name or alias, without regard to case. QB_ERROR_INVALID if NAME is no format's. */
+enum qb_status qb_format_find(const char *name, enum qb_format *format);
+
+/* The value of one code (the low bits of CODE), exactly. NaN codes give NaN. */
+float qb_format_decode(enum qb_format format, uint32_t code);
+
+/* The code of VALUE, rounded to nearest even. INT8, E4M3 and E5M2 saturate to their largest finite value (INT8: to
+ * [-128, 127]), also from infinity; NaN gives 0 in INT8 and 0x7F in E4M3 and E5M2. F16, BF16 and F32 follow IEEE 754:
+ * overflow gives infinity, NaN gives a quiet NaN. The sign of zero and of underflow is kept where there is one. */
+uint32_t qb_format_encode(enum qb_format format, float value);
+
+/* ---- Problems: what is to be quantized, and how ------------------------------------------------------------- */
+
+enum qb_granularity {
+    QB_GRANULARITY_TENSOR = 0,  /* one scale for the whole tensor: scales [1] */
+    QB_GRANULARITY_TOKEN = 1,   /* one per row: scales [tokens] */
+    QB_GRANULARITY_CHANNEL = 2, /* one per column: scales [hidden] */
+    QB_GRANULARITY_GROUP = 3,   /* one per GROUP consecutive elements of a row: scales [tokens, ceil(hidden/group)] */
+    QB_GRANULARITY_BLOCK = 4,   /* one per block of rows x columns: [ceil(tokens/block_rows), ceil(hidden/block_cols)] */
+};
+#define QB_GRANULARITY_COUNT 5
+
+/* The name as in --granularity: "tensor", "token", "channel", "group", "block"; NULL if not in the enum. */
+const char *qb_granularity_name(enum qb_granularity granularity);
+
+enum qb_scaling {
+    QB_SCALING_DYNAMIC = 0, /* scales are computed from the input and written */
+    QB_SCALING_STATIC = 1,  /* scales are given, finite and > 0, and read */
+};
+
+/* One quantization. Fill it with qb_problem_init() first, so that fields of later versions have their defaults.
+ *
+ * The arithmetic is IEEE binary32, round to nearest even, subnormals kept. x is an input element converted exactly.
+ * Dynamic: a = the largest |x| of the elements that share a scale, NaN ignored; a = min(a, the input format's largest
+ * finite value); with an upper bound a = min(a, amax_bound); scale = max(a / qmax, 2^-126).
+ * Code: the output format's encoding of x / scale (the correctly rounded quotient), as qb_format_encode() does it. */
+struct qb_problem {
+    enum qb_format input;  /* F16, BF16 or F32 */
+    enum qb_format output; /* INT8, E4M3 or E5M2 */
+    enum qb_granularity granularity;
+    enum qb_scaling scaling;
+    uint64_t tokens;        /* rows; 0 is allowed and writes no codes */
+    uint64_t hidden;        /* columns, >= 1 */
+    uint64_t input_stride;  /* elements from one input row to the next, >= hidden; 0 means hidden */
+    uint64_t output_stride; /* elements from one output row to the next, >= hidden; 0 means hidden */
+    uint64_t group;         /* elements in a group, >= 1; read for QB_GRANULARITY_GROUP only */
+    uint64_t block_rows;    /* rows in a block, >= 1; read for QB_GRANULARITY_BLOCK only */
+    uint64_t block_cols;    /* columns in a block, >= 1; read for QB_GRANULARITY_BLOCK only */
+    float amax_bound;       /* dynamic: upper bound of the amax in input units, finite and > 0; 0 means none */
+};
+
+/* The defaults: half to INT8, dynamic, one scale per tensor, 0 tokens, hidden size 1, dense rows, no bound. */
+void qb_problem_init(struct qb_problem *problem);
+
+/* QB_OK, or QB_ERROR_INVALID with the reason in qb_error_detail(). Also checks that every buffer's size fits in
+ * ptrdiff_t bytes. */
+enum qb_status qb_problem_validate(const struct qb_problem *problem);
+
+/* The rows and columns that share one scale. Every granularity is a tiling: a token is a tile of 1 x hidden, a channel
+ * of tokens x 1, a group of 1 x group. At least 1 x 1, also for 0 tokens. PROBLEM must be valid. */
+void qb_problem_tile(const struct qb_problem *problem, uint64_t *tile_rows, uint64_t *tile_cols);
+
+/* The shape of the scale tensor, row-major binary32 without padding: scale (r, c) belongs to the elements of tile
+ * (r, c). Per tensor and per channel there is one row of scales also for 0 tokens. PROBLEM must be valid. */
+void qb_problem_scale_shape(const struct qb_problem *problem, uint64_t *scale_rows, uint64_t *scale_cols);
+
+/* Sizes in bytes. The buffers include the gaps between strided rows; the traffic counts each input element read
+ * once, each code written once and each scale read (static) or written (dynamic) once, whatever the kernel does. */
+struct qb_bytes {
+    uint64_t input_buffer;
+    uint64_t output_buffer;
+    uint64_t scale_buffer;
+    uint64_t read;
+    uint64_t written;
+};
+
+/* The byte model of a valid PROBLEM. */
+void qb_problem_bytes(const struct qb_problem *problem, struct qb_bytes *bytes);
+
+/* The three tensors of one call. All must be in memory of the device that works on them (host memory for the CPU and
+ * for the reference), aligned to the size of one element; wider alignment is faster, not required. No two may
+ * overlap. */
+struct qb_buffers {
+    const void *input; /* tokens rows of hidden elements */
+    void *output;      /* the same shape, one byte per element */
+    float *scales;     /* qb_problem_scale_shape(); read when static, written when dynamic */
+};
+
+/* The oracle: one plain scalar loop, on host memory, in the calling thread. Slow, and right. */
+enum qb_status qb_reference_run(const struct qb_problem *problem, const struct qb_buffers *buffers);
+
+/* ---- Backends and devices ----------------------------------------------------------------------------------- */
+
+struct qb_backend; /* "cpu" or "cuda": a way to run kernels */
+struct qb_device;  /* one opened device of a backend */
+struct qb_queue;   /* work in order on a device: a CUDA stream; on the CPU work is done before the call returns */
+struct qb_event;   /* a point in a queue's time */
+struct qb_graph;   /* captured work that can be launched again */
+struct qb_kernel;  /* one implementation of some problems on one backend */
+
+/* The backends in this build or found as modules, the CPU first. INDEX < qb_backend_count(), else NULL. */
+size_t qb_backend_count(void);
+const struct qb_backend *qb_backend_at(size_t index);
+/* By name; NULL if there is none. */
+const struct qb_backend *qb_backend_find(const char *name);
+const char *qb_backend_name(const struct qb_backend *backend);
+
+/* How many devices the backend can open. QB_ERROR_NO_DEVICE if it can open none, with the reason in
+ * qb_error_detail(), such as "no NVIDIA driver". */
+enum qb_status qb_backend_device_count(const struct qb_backend *backend, int *count);
+
+/* Why the backend NAME ("cuda") is not among qb_backend_at(): "not built in", or what the module's loader said. ""
+ * if it is there. The text lives as long as the process. */
+const char *qb_backend_why_not(const char *name);
+
+struct qb_device_info {
+    char id[32];           /* "cpu", "cuda:0" */
+    char name[128];        /* "AMD EPYC 9654", "NVIDIA H200" */
+    char isa[32];          /* what kernels are made of: "avx512", "sm_90" */
+    char driver[64];       /* driver's version, "" if none */
+    char runtime[64];      /* run-time library's version, "" if none */
+    char uuid[64];         /* "" if unknown */
+    char pci[32];          /* PCI bus id, "" if none */
+    uint64_t memory_total; /* bytes */
+    uint64_t memory_free;  /* bytes that could be allocated when asked */
+    uint64_t cache_size;   /* last-level cache in bytes, 0 if unknown */
+    unsigned units;        /* multiprocessors, or CPUs this process may use */
+    double timer_tick;     /* nanoseconds: resolution of qb_event_elapsed() */
+    double peak_bandwidth; /* bytes per second by the data sheet's bus width and clock, 0 if unknown */
+};
+
+/* Open device INDEX of BACKEND. Close it after everything made from it is destroyed. */
+enum qb_status qb_device_open(const struct qb_backend *backend, int index, struct qb_device **device);
+void qb_device_close(struct qb_device *device);
+const struct qb_backend *qb_device_backend(const struct qb_device *device);
+/* memory_free is asked anew by each call. */
+enum qb_status qb_device_info(struct qb_device *device, struct qb_device_info *info);
+
+/* Device memory, aligned to at least 256 bytes. BYTES may be 0; free(NULL) does nothing. */
+enum qb_status qb_memory_alloc(struct qb_device *device, size_t bytes, void **pointer);
+void qb_memory_free(struct qb_device *device, void *pointer);
+/* Host to device, device to host, and fill with a byte; done when the call returns. Wait for queues that use the
+ * memory before. */
+enum qb_status qb_memory_write(struct qb_device *device, void *target, const void *host_source, size_t bytes);
+enum qb_status qb_memory_read(struct qb_device *device, void *host_target, const void *source, size_t bytes);
+enum qb_status qb_memory_fill(struct qb_device *device, void *target, int byte, size_t bytes);
+
+/* ---- Queues, events, graphs --------------------------------------------------------------------------------- */
+
+enum qb_status qb_queue_create(struct qb_device *device, struct qb_queue **queue);
+/* A queue over a stream of the caller's own: NATIVE is a cudaStream_t for cuda (NULL is the default stream), and must
+ * be NULL for cpu. The stream is not destroyed with the queue. */
+enum qb_status qb_queue_wrap(struct qb_device *device, void *native, struct qb_queue **queue);
+/* Waits for the queue's work. destroy(NULL) does nothing, here and below. */
+void qb_queue_destroy(struct qb_queue *queue);
+enum qb_status qb_queue_synchronize(struct qb_queue *queue);
+/* CPU: how many threads the queue's kernels may use, >= 1; the default is the CPUs this process may run on. Others:
+ * QB_ERROR_UNSUPPORTED. */
+enum qb_status qb_queue_set_threads(struct qb_queue *queue, unsigned threads);
+/* Let the queue's workspace hold at least BYTES bytes. It grows by itself in qb_kernel_run(), except during a
+ * capture. Memory that a captured graph uses stays until the queue is destroyed. */
+enum qb_status qb_queue_reserve(struct qb_queue *queue, size_t bytes);
+/* Device-to-device copy in the queue's order, as a ceiling for kernels. The ranges must not overlap. */
+enum qb_status qb_queue_copy(struct qb_queue *queue, void *target, const void *source, size_t bytes);
+
+enum qb_status qb_event_create(struct qb_device *device, struct qb_event **event);
+void qb_event_destroy(struct qb_event *event);
+enum qb_status qb_event_record(struct qb_queue *queue, struct qb_event *event);
+/* Waits for END. NANOSECONDS is the time between the two. */
+enum qb_status qb_event_elapsed(struct qb_event *start, struct qb_event *end, double *nanoseconds);
+
+/* Everything put into QUEUE between begin and end is captured instead of run. QB_ERROR_UNSUPPORTED where the backend
+ * has no graphs (the CPU). A graph uses its queue's workspace: launch it into that queue only. */
+enum qb_status qb_graph_begin(struct qb_queue *queue);
+enum qb_status qb_graph_end(struct qb_queue *queue, struct qb_graph **graph);
+enum qb_status qb_graph_launch(struct qb_graph *graph, struct qb_queue *queue);
+void qb_graph_destroy(struct qb_graph *graph);
+
+/* Tell an attached profiler to collect from here on, and to stop. */
+enum qb_status qb_profiler_start(struct qb_device *device);
+enum qb_status qb_profiler_stop(struct qb_device *device);
+/* A named NVTX range around what this thread does next. */
+void qb_range_push(struct qb_device *device, const char *name);
+void qb_range_pop(struct qb_device *device);
+
+/* ---- Kernels ------------------------------------------------------------------------------------------------ */
+
+/* All kernels of all backends. For one problem on one device the first that supports it is the best one.
+ * INDEX < qb_kernel_count(), else NULL. */
+size_t qb_kernel_count(void);
+const struct qb_kernel *qb_kernel_at(size_t index);
+/* "cpu_avx512", "cuda_row": unique. */
+const char *qb_kernel_name(const struct qb_kernel *kernel);
+/* What it is for, one line. */
+const char *qb_kernel_description(const struct qb_kernel *kernel);
+const struct qb_backend *qb_kernel_backend(const struct qb_kernel *kernel);
+
+/* Whether KERNEL can do PROBLEM (valid) on DEVICE. */
+bool qb_kernel_supports(const struct qb_kernel *kernel, const struct qb_device *device,
+                        const struct qb_problem *problem);
+/* The first kernel whose name matches PATTERN (a shell wildcard, NULL means any) and that supports PROBLEM on DEVICE.
+ * QB_ERROR_INVALID if no kernel of the device's backend has such a name, QB_ERROR_UNSUPPORTED if none supports it. */
+enum qb_status qb_kernel_match(const struct qb_device *device, const struct qb_problem *problem, const char *pattern,
+                               const struct qb_kernel **kernel);
+/* Bytes of queue workspace that the kernel needs for PROBLEM, 0 for most. */
+size_t qb_kernel_workspace(const struct qb_kernel *kernel, const struct qb_device *device,
+                           const struct qb_problem *problem);
+
+/* Put one run of KERNEL into QUEUE. Returns before it is done, except on the CPU. */
+enum qb_status qb_kernel_run(const struct qb_kernel *kernel, struct qb_queue *queue, const struct qb_problem *problem,
+                             const struct qb_buffers *buffers);
+
+/* The same with the best kernel: all that a program needs that just wants to quantize. */
+enum qb_status qb_quantize(struct qb_queue *queue, const struct qb_problem *problem, const struct qb_buffers *buffers);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
