@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* backend.h - what a backend is to the library. Implemented by cpu/backend_cpu.c and cuda/backend_cuda.c, called only by
- * backend.c and kernel.c. A backend sees quantbench.h, this header and problem.h, and calls nothing of the library but
- * what struct qb__host hands it: so the same sources serve as a part of the library and as a loaded module. */
+/* backend.h - what a backend is to the library. Implemented by cpu/backend_cpu.c and cuda/backend_cuda.c, called only
+ * by backend.c and kernel.c. A backend sees quantbench.h, this header and problem.h, and calls nothing of the library
+ * but what struct qb__host hands it: so the same sources serve as a part of the library and as a loaded module. */
 #ifndef QB_BACKEND_H
 #define QB_BACKEND_H
 

@@ -63,8 +63,8 @@ enum qb_format {
 
 struct qb_format_info {
     enum qb_format format;
-    const char *name;        /* "half", "bfloat16", "float", "int8", "fp8", "e5m2": as --dtype and --quant-dtype print it */
-    const char *aliases;     /* other accepted spellings, separated by spaces */
+    const char *name;    /* "half", "bfloat16", "float", "int8", "fp8", "e5m2": as --dtype and --quant-dtype print it */
+    const char *aliases; /* other accepted spellings, separated by spaces */
     const char *description; /* one line */
     unsigned bits;           /* width of one element in bits */
     bool is_input;           /* can be quantized from */
@@ -93,7 +93,7 @@ enum qb_granularity {
     QB_GRANULARITY_TOKEN = 1,   /* one per row: scales [tokens] */
     QB_GRANULARITY_CHANNEL = 2, /* one per column: scales [hidden] */
     QB_GRANULARITY_GROUP = 3,   /* one per GROUP consecutive elements of a row: scales [tokens, ceil(hidden/group)] */
-    QB_GRANULARITY_BLOCK = 4,   /* one per block of rows x columns: [ceil(tokens/block_rows), ceil(hidden/block_cols)] */
+    QB_GRANULARITY_BLOCK = 4, /* one per block of rows x columns: [ceil(tokens/block_rows), ceil(hidden/block_cols)] */
 };
 #define QB_GRANULARITY_COUNT 5
 
@@ -156,7 +156,7 @@ void qb_problem_bytes(const struct qb_problem *problem, struct qb_bytes *bytes);
 
 /* The three tensors of one call. All must be in memory of the device that works on them (host memory for the CPU and
  * for the reference), aligned to the size of one element; wider alignment is faster, not required. No two may
- * overlap. */
+ * overlap. Input and output may be NULL when there are 0 tokens. */
 struct qb_buffers {
     const void *input; /* tokens rows of hidden elements */
     void *output;      /* the same shape, one byte per element */

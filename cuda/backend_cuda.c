@@ -1,0 +1,873 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* backend_cuda.c - the CUDA backend: devices, memory, streams, events and graphs, and the table of kernels. Plain C; all
+ * that nvcc must see is behind kernels.h. */
+#include <config.h>
+
+#include <cuda_profiler_api.h>
+#include <cuda_runtime_api.h>
+#include <dlfcn.h>
+#include <float.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "backend.h"
+#include "kernels.h"
+#include "problem.h"
+
+#ifdef __has_include
+#if __has_include(<nvtx3/nvToolsExt.h>)
+#include <nvtx3/nvToolsExt.h>
+#define HAVE_NVTX 1
+#endif
+#endif
+
+/* The oldest compute capability that kernels are written for. */
+#define MIN_CAPABILITY 75u
+
+struct device {
+    struct qb_device base;
+    int index;
+    struct qb__cuda_limits limits;
+    /* For memory_write() and the like: the default stream would wait for the program's other streams. */
+    cudaStream_t stream;
+};
+
+/* Memory that kernels of a queue use between themselves. Zero when new, and kernels leave it as kernels.h says. */
+struct workspace {
+    struct workspace *older; /* too small, but captured graphs may point into it */
+    unsigned char *memory;
+    size_t size;
+};
+
+struct queue {
+    struct qb_queue base;
+    cudaStream_t stream;
+    bool wrapped;
+    struct workspace *workspace; /* the newest and largest, or NULL */
+};
+
+struct event {
+    struct qb_event base;
+    cudaEvent_t event;
+};
+
+struct graph {
+    struct qb_graph base;
+    cudaGraph_t graph;
+    cudaGraphExec_t exec;
+};
+
+static const struct qb__host *host;
+static const struct qb_backend backend;
+
+/* ---- Errors, and the current device ------------------------------------------------------------------------- */
+
+/* Turn the result of CALL into a status. The run-time library's own memory of the error is cleared, so that it is not
+ * taken for the next call's. */
+static enum qb_status check(cudaError_t error, const char *call)
+{
+    enum qb_status status = QB_ERROR_DEVICE;
+
+    if (error == cudaSuccess) {
+        return QB_OK;
+    }
+    cudaGetLastError();
+    if (error == cudaErrorMemoryAllocation) {
+        status = QB_ERROR_MEMORY;
+    } else if (error == cudaErrorNoKernelImageForDevice) {
+        status = QB_ERROR_UNSUPPORTED;
+    }
+    return host->fail(status, "%s: %s", call, cudaGetErrorString(error));
+}
+
+#define CALL(function, ...) check(function(__VA_ARGS__), #function)
+
+/* Make DEVICE current for this thread. *PREVIOUS is what leave() goes back to, -1 if nothing changed: the library must
+ * not move a program's own current device. */
+static enum qb_status enter(const struct qb_device *base, int *previous)
+{
+    const struct device *device = (const struct device *)base;
+    int current;
+    enum qb_status status = CALL(cudaGetDevice, &current);
+
+    *previous = -1;
+    if (status == QB_OK && current != device->index) {
+        status = CALL(cudaSetDevice, device->index);
+        if (status == QB_OK) {
+            *previous = current;
+        }
+    }
+    return status;
+}
+
+static void leave(int previous)
+{
+    if (previous >= 0) {
+        cudaSetDevice(previous);
+    }
+}
+
+/* ---- Devices ------------------------------------------------------------------------------------------------ */
+
+static enum qb_status device_count(int *count)
+{
+    /* Asked first, so that the most common case has plain words, and no CUDA is touched. */
+    void *driver = dlopen("libcuda.so.1", RTLD_LAZY | RTLD_LOCAL);
+    int n = 0, supported = 0, wanted = 0;
+    cudaError_t error;
+
+    if (driver == NULL) {
+        return host->fail(QB_ERROR_NO_DEVICE, "no NVIDIA driver (libcuda.so.1 is not installed)");
+    }
+    dlclose(driver);
+    error = cudaGetDeviceCount(&n);
+    if (error == cudaErrorInsufficientDriver) {
+        cudaGetLastError();
+        cudaDriverGetVersion(&supported);
+        cudaRuntimeGetVersion(&wanted);
+        return host->fail(QB_ERROR_NO_DEVICE, "the NVIDIA driver is too old: it supports CUDA %d.%d, this build is of %d.%d",
+                          supported / 1000, supported % 1000 / 10, wanted / 1000, wanted % 1000 / 10);
+    }
+    if (error == cudaErrorNoDevice || (error == cudaSuccess && n == 0)) {
+        cudaGetLastError();
+        return host->fail(QB_ERROR_NO_DEVICE, "the NVIDIA driver has no device (is CUDA_VISIBLE_DEVICES set?)");
+    }
+    if (error != cudaSuccess) {
+        cudaGetLastError();
+        return host->fail(QB_ERROR_NO_DEVICE, "cudaGetDeviceCount: %s", cudaGetErrorString(error));
+    }
+    *count = n;
+    return QB_OK;
+}
+
+static enum qb_status attribute(const struct device *device, enum cudaDeviceAttr which, int *value)
+{
+    return CALL(cudaDeviceGetAttribute, value, which, device->index);
+}
+
+static enum qb_status read_limits(struct device *device)
+{
+    struct qb__cuda_limits *limits = &device->limits;
+    int units, major, minor, shared, cache, cooperative;
+    enum qb_status status;
+
+    if ((status = attribute(device, cudaDevAttrMultiProcessorCount, &units)) != QB_OK ||
+        (status = attribute(device, cudaDevAttrComputeCapabilityMajor, &major)) != QB_OK ||
+        (status = attribute(device, cudaDevAttrComputeCapabilityMinor, &minor)) != QB_OK ||
+        (status = attribute(device, cudaDevAttrMaxSharedMemoryPerBlockOptin, &shared)) != QB_OK ||
+        (status = attribute(device, cudaDevAttrL2CacheSize, &cache)) != QB_OK ||
+        (status = attribute(device, cudaDevAttrCooperativeLaunch, &cooperative)) != QB_OK) {
+        return status;
+    }
+    limits->units = (unsigned)units;
+    limits->capability = (unsigned)(major * 10 + minor);
+    limits->shared_per_block = (size_t)shared;
+    limits->cache_size = (size_t)cache;
+    limits->cooperative = cooperative != 0;
+    if (limits->capability < MIN_CAPABILITY) {
+        return host->fail(QB_ERROR_UNSUPPORTED, "cuda:%d has compute capability %d.%d; 7.5 or newer is needed",
+                          device->index, major, minor);
+    }
+    return CALL(qb__cuda_fused_prepare, limits);
+}
+
+static enum qb_status device_open(int index, struct qb_device **result)
+{
+    struct device *device;
+    int count, previous;
+    enum qb_status status = device_count(&count);
+
+    if (status != QB_OK) {
+        return status;
+    }
+    if (index < 0 || index >= count) {
+        return count == 1 ? host->fail(QB_ERROR_NO_DEVICE, "no device cuda:%d; there is cuda:0 only", index)
+                          : host->fail(QB_ERROR_NO_DEVICE, "no device cuda:%d; there are cuda:0 to cuda:%d", index,
+                                       count - 1);
+    }
+    device = calloc(1, sizeof *device);
+    if (device == NULL) {
+        return host->fail(QB_ERROR_MEMORY, "out of host memory");
+    }
+    device->base.backend = &backend;
+    device->index = index;
+    status = enter(&device->base, &previous);
+    if (status == QB_OK) {
+        status = read_limits(device);
+        if (status == QB_OK) {
+            status = CALL(cudaStreamCreateWithFlags, &device->stream, cudaStreamNonBlocking);
+        }
+        leave(previous);
+    }
+    if (status != QB_OK) {
+        free(device);
+        return status;
+    }
+    *result = &device->base;
+    return QB_OK;
+}
+
+static void device_close(struct qb_device *base)
+{
+    struct device *device = (struct device *)base;
+    int previous;
+
+    if (enter(base, &previous) == QB_OK) {
+        CALL(cudaStreamDestroy, device->stream);
+        leave(previous);
+    }
+    free(device);
+}
+
+/* The driver's own version, "580.95.05", from its management library; "" if that is not there. */
+static void driver_version(char *text, unsigned size)
+{
+    void *library = dlopen("libnvidia-ml.so.1", RTLD_LAZY | RTLD_LOCAL);
+    int (*init)(void), (*shutdown)(void), (*version)(char *, unsigned);
+
+    *text = '\0';
+    if (library == NULL) {
+        return;
+    }
+    *(void **)&init = dlsym(library, "nvmlInit_v2");
+    *(void **)&shutdown = dlsym(library, "nvmlShutdown");
+    *(void **)&version = dlsym(library, "nvmlSystemGetDriverVersion");
+    if (init != NULL && shutdown != NULL && version != NULL && init() == 0) {
+        if (version(text, size) != 0) {
+            *text = '\0';
+        }
+        shutdown();
+    }
+    dlclose(library);
+}
+
+static void format_uuid(const unsigned char *bytes, char *text)
+{
+    text += sprintf(text, "GPU-");
+    for (int i = 0; i < 16; i++) {
+        text += sprintf(text, "%s%02x", i == 4 || i == 6 || i == 8 || i == 10 ? "-" : "", bytes[i]);
+    }
+}
+
+static enum qb_status device_info(struct qb_device *base, struct qb_device_info *result)
+{
+    const struct device *device = (const struct device *)base;
+    struct qb_device_info info = {0};
+    struct cudaDeviceProp properties;
+    int driver = 0, runtime = 0, clock = 0, width = 0, previous;
+    size_t memory_free = 0, memory_total = 0;
+    enum qb_status status = enter(base, &previous);
+
+    if (status != QB_OK) {
+        return status;
+    }
+    if ((status = CALL(cudaGetDeviceProperties, &properties, device->index)) == QB_OK &&
+        (status = CALL(cudaMemGetInfo, &memory_free, &memory_total)) == QB_OK &&
+        (status = CALL(cudaDeviceGetPCIBusId, info.pci, (int)sizeof info.pci, device->index)) == QB_OK &&
+        (status = CALL(cudaDriverGetVersion, &driver)) == QB_OK &&
+        (status = CALL(cudaRuntimeGetVersion, &runtime)) == QB_OK) {
+        /* Not every device knows these two: 0 then. */
+        if (cudaDeviceGetAttribute(&clock, cudaDevAttrMemoryClockRate, device->index) != cudaSuccess ||
+            cudaDeviceGetAttribute(&width, cudaDevAttrGlobalMemoryBusWidth, device->index) != cudaSuccess) {
+            cudaGetLastError();
+        }
+    }
+    leave(previous);
+    if (status != QB_OK) {
+        return status;
+    }
+    snprintf(info.id, sizeof info.id, "cuda:%d", device->index);
+    snprintf(info.name, sizeof info.name, "%.127s", properties.name);
+    snprintf(info.isa, sizeof info.isa, "sm_%u", device->limits.capability);
+    driver_version(info.driver, sizeof info.driver - 16);
+    snprintf(info.driver + strlen(info.driver), 16, "%sCUDA %d.%d", info.driver[0] != '\0' ? ", " : "", driver / 1000,
+             driver % 1000 / 10);
+    snprintf(info.runtime, sizeof info.runtime, "CUDA %d.%d", runtime / 1000, runtime % 1000 / 10);
+    format_uuid((const unsigned char *)properties.uuid.bytes, info.uuid);
+    info.memory_total = memory_total;
+    info.memory_free = memory_free;
+    info.cache_size = device->limits.cache_size;
+    info.units = device->limits.units;
+    /* "a resolution of around 0.5 microseconds": CUDA Runtime API, cudaEventElapsedTime. */
+    info.timer_tick = 500;
+    /* kHz x 2 (both edges) x bytes. */
+    info.peak_bandwidth = 2e3 * clock * (width / 8.0);
+    *result = info;
+    return QB_OK;
+}
+
+/* ---- Memory ------------------------------------------------------------------------------------------------- */
+
+/* cudaMalloc on the current device, with words that say how much there was. */
+static enum qb_status allocate(size_t bytes, void **pointer)
+{
+    size_t memory_free = 0, memory_total = 0;
+    cudaError_t error = cudaMalloc(pointer, bytes > 0 ? bytes : 1);
+
+    if (error != cudaErrorMemoryAllocation) {
+        return check(error, "cudaMalloc");
+    }
+    cudaGetLastError();
+    if (cudaMemGetInfo(&memory_free, &memory_total) != cudaSuccess) {
+        cudaGetLastError();
+    }
+    return host->fail(QB_ERROR_MEMORY, "cudaMalloc: %zu bytes wanted, %zu of %zu free", bytes, memory_free,
+                      memory_total);
+}
+
+static enum qb_status memory_alloc(struct qb_device *device, size_t bytes, void **result)
+{
+    void *pointer;
+    int previous;
+    enum qb_status status = enter(device, &previous);
+
+    if (status == QB_OK) {
+        status = allocate(bytes, &pointer);
+        leave(previous);
+    }
+    if (status == QB_OK) {
+        *result = pointer;
+    }
+    return status;
+}
+
+static void memory_free(struct qb_device *device, void *pointer)
+{
+    int previous;
+
+    if (enter(device, &previous) == QB_OK) {
+        CALL(cudaFree, pointer);
+        leave(previous);
+    }
+}
+
+static enum qb_status copy(struct qb_device *base, void *target, const void *source, size_t bytes,
+                           enum cudaMemcpyKind kind)
+{
+    struct device *device = (struct device *)base;
+    int previous;
+    enum qb_status status = enter(base, &previous);
+
+    if (status == QB_OK) {
+        status = CALL(cudaMemcpyAsync, target, source, bytes, kind, device->stream);
+        if (status == QB_OK) {
+            status = CALL(cudaStreamSynchronize, device->stream);
+        }
+        leave(previous);
+    }
+    return status;
+}
+
+static enum qb_status memory_write(struct qb_device *device, void *target, const void *source, size_t bytes)
+{
+    return copy(device, target, source, bytes, cudaMemcpyHostToDevice);
+}
+
+static enum qb_status memory_read(struct qb_device *device, void *target, const void *source, size_t bytes)
+{
+    return copy(device, target, source, bytes, cudaMemcpyDeviceToHost);
+}
+
+static enum qb_status memory_fill(struct qb_device *base, void *target, int byte, size_t bytes)
+{
+    struct device *device = (struct device *)base;
+    int previous;
+    enum qb_status status = enter(base, &previous);
+
+    if (status == QB_OK) {
+        status = CALL(cudaMemsetAsync, target, byte, bytes, device->stream);
+        if (status == QB_OK) {
+            status = CALL(cudaStreamSynchronize, device->stream);
+        }
+        leave(previous);
+    }
+    return status;
+}
+
+/* ---- Queues ------------------------------------------------------------------------------------------------- */
+
+static enum qb_status queue_create(struct qb_device *device, bool wrapped, void *native, struct qb_queue **result)
+{
+    struct queue *queue = calloc(1, sizeof *queue);
+    int previous;
+    enum qb_status status;
+
+    if (queue == NULL) {
+        return host->fail(QB_ERROR_MEMORY, "out of host memory");
+    }
+    queue->base.device = device;
+    queue->wrapped = wrapped;
+    queue->stream = native;
+    if (!wrapped) {
+        status = enter(device, &previous);
+        if (status == QB_OK) {
+            status = CALL(cudaStreamCreateWithFlags, &queue->stream, cudaStreamNonBlocking);
+            leave(previous);
+        }
+        if (status != QB_OK) {
+            free(queue);
+            return status;
+        }
+    }
+    *result = &queue->base;
+    return QB_OK;
+}
+
+static void queue_destroy(struct qb_queue *base)
+{
+    struct queue *queue = (struct queue *)base;
+    struct workspace *workspace, *older;
+    int previous;
+    bool entered = enter(base->device, &previous) == QB_OK;
+
+    if (entered) {
+        CALL(cudaStreamSynchronize, queue->stream);
+    }
+    for (workspace = queue->workspace; workspace != NULL; workspace = older) {
+        older = workspace->older;
+        if (entered) {
+            CALL(cudaFree, workspace->memory);
+        }
+        free(workspace);
+    }
+    if (entered) {
+        if (!queue->wrapped) {
+            CALL(cudaStreamDestroy, queue->stream);
+        }
+        leave(previous);
+    }
+    free(queue);
+}
+
+static enum qb_status queue_synchronize(struct qb_queue *base)
+{
+    int previous;
+    enum qb_status status = enter(base->device, &previous);
+
+    if (status == QB_OK) {
+        status = CALL(cudaStreamSynchronize, ((struct queue *)base)->stream);
+        leave(previous);
+    }
+    return status;
+}
+
+static enum qb_status queue_set_threads(struct qb_queue *queue, unsigned threads)
+{
+    (void)queue;
+    (void)threads;
+    return host->fail(QB_ERROR_UNSUPPORTED, "a CUDA queue has no threads to set");
+}
+
+/* Add a workspace of SIZE bytes, zeroed in the queue's order. The device is current. */
+static enum qb_status grow(struct queue *queue, size_t size)
+{
+    enum cudaStreamCaptureStatus capture = cudaStreamCaptureStatusNone;
+    struct workspace *workspace;
+    void *memory;
+    enum qb_status status = CALL(cudaStreamIsCapturing, queue->stream, &capture);
+
+    if (status != QB_OK) {
+        return status;
+    }
+    if (capture != cudaStreamCaptureStatusNone) {
+        return host->fail(QB_ERROR_WORKSPACE, "the queue's workspace must be reserved (%zu bytes) before a capture",
+                          size);
+    }
+    if (queue->workspace != NULL && size < 2 * queue->workspace->size) {
+        size = 2 * queue->workspace->size;
+    }
+    workspace = malloc(sizeof *workspace);
+    if (workspace == NULL) {
+        return host->fail(QB_ERROR_MEMORY, "out of host memory");
+    }
+    status = allocate(size, &memory);
+    if (status == QB_OK) {
+        status = CALL(cudaMemsetAsync, memory, 0, size, queue->stream);
+        if (status != QB_OK) {
+            cudaFree(memory);
+        }
+    }
+    if (status != QB_OK) {
+        free(workspace);
+        return status;
+    }
+    *workspace = (struct workspace){.older = queue->workspace, .memory = memory, .size = size};
+    queue->workspace = workspace;
+    return QB_OK;
+}
+
+static enum qb_status queue_reserve(struct qb_queue *base, size_t bytes)
+{
+    struct queue *queue = (struct queue *)base;
+    int previous;
+    enum qb_status status;
+
+    if (bytes == 0 || (queue->workspace != NULL && queue->workspace->size >= bytes)) {
+        return QB_OK;
+    }
+    status = enter(base->device, &previous);
+    if (status == QB_OK) {
+        status = grow(queue, bytes);
+        leave(previous);
+    }
+    return status;
+}
+
+static enum qb_status queue_copy(struct qb_queue *base, void *target, const void *source, size_t bytes)
+{
+    int previous;
+    enum qb_status status = enter(base->device, &previous);
+
+    if (status == QB_OK) {
+        status = CALL(cudaMemcpyAsync, target, source, bytes, cudaMemcpyDeviceToDevice, ((struct queue *)base)->stream);
+        leave(previous);
+    }
+    return status;
+}
+
+/* ---- Events ------------------------------------------------------------------------------------------------- */
+
+static enum qb_status event_create(struct qb_device *device, struct qb_event **result)
+{
+    struct event *event = calloc(1, sizeof *event);
+    int previous;
+    enum qb_status status;
+
+    if (event == NULL) {
+        return host->fail(QB_ERROR_MEMORY, "out of host memory");
+    }
+    event->base.device = device;
+    status = enter(device, &previous);
+    if (status == QB_OK) {
+        status = CALL(cudaEventCreate, &event->event);
+        leave(previous);
+    }
+    if (status != QB_OK) {
+        free(event);
+        return status;
+    }
+    *result = &event->base;
+    return QB_OK;
+}
+
+static void event_destroy(struct qb_event *base)
+{
+    struct event *event = (struct event *)base;
+    int previous;
+
+    if (enter(base->device, &previous) == QB_OK) {
+        CALL(cudaEventDestroy, event->event);
+        leave(previous);
+    }
+    free(event);
+}
+
+static enum qb_status event_record(struct qb_queue *queue, struct qb_event *event)
+{
+    int previous;
+    enum qb_status status = enter(queue->device, &previous);
+
+    if (status == QB_OK) {
+        status = CALL(cudaEventRecord, ((struct event *)event)->event, ((struct queue *)queue)->stream);
+        leave(previous);
+    }
+    return status;
+}
+
+static enum qb_status event_elapsed(struct qb_event *start, struct qb_event *end, double *nanoseconds)
+{
+    float milliseconds;
+    int previous;
+    enum qb_status status = enter(end->device, &previous);
+
+    if (status != QB_OK) {
+        return status;
+    }
+    status = CALL(cudaEventSynchronize, ((struct event *)end)->event);
+    if (status == QB_OK) {
+        status = CALL(cudaEventElapsedTime, &milliseconds, ((struct event *)start)->event, ((struct event *)end)->event);
+    }
+    leave(previous);
+    if (status == QB_OK) {
+        *nanoseconds = (double)milliseconds * 1e6;
+    }
+    return status;
+}
+
+/* ---- Graphs ------------------------------------------------------------------------------------------------- */
+
+static enum qb_status graph_begin(struct qb_queue *base)
+{
+    int previous;
+    enum qb_status status = enter(base->device, &previous);
+
+    if (status == QB_OK) {
+        /* Other threads of the program may allocate meanwhile. */
+        status = CALL(cudaStreamBeginCapture, ((struct queue *)base)->stream, cudaStreamCaptureModeThreadLocal);
+        leave(previous);
+    }
+    return status;
+}
+
+static enum qb_status graph_end(struct qb_queue *base, struct qb_graph **result)
+{
+    struct graph *graph = calloc(1, sizeof *graph);
+    struct queue *queue = (struct queue *)base;
+    int previous;
+    enum qb_status status;
+
+    if (graph == NULL) {
+        return host->fail(QB_ERROR_MEMORY, "out of host memory");
+    }
+    graph->base.device = base->device;
+    status = enter(base->device, &previous);
+    if (status == QB_OK) {
+        status = CALL(cudaStreamEndCapture, queue->stream, &graph->graph);
+        if (status == QB_OK) {
+            status = CALL(cudaGraphInstantiateWithFlags, &graph->exec, graph->graph, 0);
+        }
+        if (status == QB_OK) {
+            status = CALL(cudaGraphUpload, graph->exec, queue->stream);
+        }
+        if (status != QB_OK) {
+            if (graph->exec != NULL) {
+                cudaGraphExecDestroy(graph->exec);
+            }
+            if (graph->graph != NULL) {
+                cudaGraphDestroy(graph->graph);
+            }
+        }
+        leave(previous);
+    }
+    if (status != QB_OK) {
+        free(graph);
+        return status;
+    }
+    *result = &graph->base;
+    return QB_OK;
+}
+
+static enum qb_status graph_launch(struct qb_graph *graph, struct qb_queue *queue)
+{
+    int previous;
+    enum qb_status status = enter(queue->device, &previous);
+
+    if (status == QB_OK) {
+        status = CALL(cudaGraphLaunch, ((struct graph *)graph)->exec, ((struct queue *)queue)->stream);
+        leave(previous);
+    }
+    return status;
+}
+
+static void graph_destroy(struct qb_graph *base)
+{
+    struct graph *graph = (struct graph *)base;
+    int previous;
+
+    if (enter(base->device, &previous) == QB_OK) {
+        CALL(cudaGraphExecDestroy, graph->exec);
+        CALL(cudaGraphDestroy, graph->graph);
+        leave(previous);
+    }
+    free(graph);
+}
+
+/* ---- Profilers ---------------------------------------------------------------------------------------------- */
+
+static enum qb_status profiler_start(struct qb_device *device)
+{
+    int previous;
+    enum qb_status status = enter(device, &previous);
+
+    if (status == QB_OK) {
+        status = CALL(cudaProfilerStart);
+        leave(previous);
+    }
+    return status;
+}
+
+static enum qb_status profiler_stop(struct qb_device *device)
+{
+    int previous;
+    enum qb_status status = enter(device, &previous);
+
+    if (status == QB_OK) {
+        status = CALL(cudaProfilerStop);
+        leave(previous);
+    }
+    return status;
+}
+
+static void range_push(struct qb_device *device, const char *name)
+{
+    (void)device;
+    (void)name;
+#ifdef HAVE_NVTX
+    nvtxRangePushA(name);
+#endif
+}
+
+static void range_pop(struct qb_device *device)
+{
+    (void)device;
+#ifdef HAVE_NVTX
+    nvtxRangePop();
+#endif
+}
+
+/* ---- Kernels ------------------------------------------------------------------------------------------------ */
+
+/* What a row of the table does. */
+struct variant {
+    bool (*fits)(const struct qb__cuda_call *call);
+    size_t (*workspace)(const struct qb__cuda_call *call);
+    cudaError_t (*run)(const struct qb__cuda_call *call);
+    enum qb_scaling scaling;
+    /* One bit for each granularity. */
+    unsigned granularities;
+};
+
+#define BIT(granularity) (1u << (granularity))
+#define ANY_GRANULARITY (BIT(QB_GRANULARITY_COUNT) - 1)
+
+static size_t barrier_workspace(const struct qb__cuda_call *call)
+{
+    return qb__cuda_barrier_size(call->limits);
+}
+
+static size_t two_pass_workspace(const struct qb__cuda_call *call)
+{
+    return qb__cuda_barrier_size(call->limits) + qb__cuda_two_pass_workspace(call);
+}
+
+static const struct variant elementwise = {NULL, NULL, qb__cuda_static_run, QB_SCALING_STATIC, ANY_GRANULARITY};
+static const struct variant row = {qb__cuda_tile_fits, NULL, qb__cuda_tile_run, QB_SCALING_DYNAMIC,
+                                   BIT(QB_GRANULARITY_TOKEN)};
+static const struct variant group = {qb__cuda_tile_fits, NULL, qb__cuda_tile_run, QB_SCALING_DYNAMIC,
+                                     BIT(QB_GRANULARITY_GROUP)};
+static const struct variant tile = {qb__cuda_tile_fits, NULL, qb__cuda_tile_run, QB_SCALING_DYNAMIC,
+                                    BIT(QB_GRANULARITY_BLOCK)};
+static const struct variant fused = {qb__cuda_fused_fits, barrier_workspace, qb__cuda_fused_run, QB_SCALING_DYNAMIC,
+                                     ANY_GRANULARITY};
+static const struct variant two_pass = {NULL, two_pass_workspace, qb__cuda_two_pass_run, QB_SCALING_DYNAMIC,
+                                        ANY_GRANULARITY};
+
+/* PROBLEM for the launchers, without buffers. */
+static struct qb__cuda_call make_call(const struct qb_device *device, const struct qb_problem *problem)
+{
+    struct qb__cuda_call call = {
+        .input = problem->input,
+        .output = problem->output,
+        .rows = problem->tokens,
+        .cols = problem->hidden,
+        .in_stride = problem->input_stride > 0 ? problem->input_stride : problem->hidden,
+        .out_stride = problem->output_stride > 0 ? problem->output_stride : problem->hidden,
+        .limits = &((const struct device *)device)->limits,
+    };
+
+    qb__tile(problem, &call.tile_rows, &call.tile_cols);
+    qb__scale_shape(problem, &call.scale_rows, &call.scale_cols);
+    /* Half: 65504. bfloat16: 255/128 x 2^127. */
+    call.bound = problem->input == QB_FORMAT_F16 ? 65504.0f : problem->input == QB_FORMAT_BF16 ? 0x1.fep127f : FLT_MAX;
+    if (problem->amax_bound > 0 && problem->amax_bound < call.bound) {
+        call.bound = problem->amax_bound;
+    }
+    return call;
+}
+
+static bool supports(const struct qb_kernel *kernel, const struct qb_device *device, const struct qb_problem *problem)
+{
+    const struct variant *variant = kernel->variant;
+    const struct qb__cuda_call call = make_call(device, problem);
+
+    return variant->scaling == problem->scaling && (variant->granularities & BIT(problem->granularity)) != 0 &&
+           (variant->fits == NULL || variant->fits(&call));
+}
+
+static size_t workspace_size(const struct qb_kernel *kernel, const struct qb_device *device,
+                             const struct qb_problem *problem)
+{
+    const struct variant *variant = kernel->variant;
+    const struct qb__cuda_call call = make_call(device, problem);
+
+    return variant->workspace == NULL ? 0 : variant->workspace(&call);
+}
+
+static enum qb_status run(const struct qb_kernel *kernel, struct qb_queue *base, const struct qb_problem *problem,
+                          const struct qb_buffers *buffers)
+{
+    const struct variant *variant = kernel->variant;
+    const struct queue *queue = (const struct queue *)base;
+    struct qb__cuda_call call = make_call(base->device, problem);
+    int previous;
+    enum qb_status status = enter(base->device, &previous);
+
+    if (status != QB_OK) {
+        return status;
+    }
+    call.in = buffers->input;
+    call.out = buffers->output;
+    call.scales = buffers->scales;
+    call.workspace = queue->workspace != NULL ? queue->workspace->memory : NULL;
+    call.stream = queue->stream;
+    status = check(variant->run(&call), kernel->name);
+    leave(previous);
+    return status;
+}
+
+#define KERNEL(name, description, variant)                                                  \
+    {                                                                                       \
+        name, description, &backend, supports, workspace_size, run, &variant                \
+    }
+
+/* Best first for each problem. */
+static const struct qb_kernel kernels[] = {
+    KERNEL("cuda_elementwise", "given scales, one pass", elementwise),
+    KERNEL("cuda_row", "one scale per token, the row in registers", row),
+    KERNEL("cuda_group", "one scale per group, the group in registers", group),
+    KERNEL("cuda_tile", "one scale per block, the block in registers", tile),
+    KERNEL("cuda_tensor_fused", "one scale for all, one launch, input kept on the chip", fused),
+    KERNEL("cuda_two_pass", "any dynamic scale, input read twice", two_pass),
+};
+
+static const struct qb_backend backend = {
+    .abi = QB__BACKEND_ABI,
+    .version = PACKAGE_VERSION,
+    .name = "cuda",
+    .kernels = kernels,
+    .kernel_count = sizeof kernels / sizeof kernels[0],
+    .device_count = device_count,
+    .device_open = device_open,
+    .device_close = device_close,
+    .device_info = device_info,
+    .memory_alloc = memory_alloc,
+    .memory_free = memory_free,
+    .memory_write = memory_write,
+    .memory_read = memory_read,
+    .memory_fill = memory_fill,
+    .queue_create = queue_create,
+    .queue_destroy = queue_destroy,
+    .queue_synchronize = queue_synchronize,
+    .queue_set_threads = queue_set_threads,
+    .queue_reserve = queue_reserve,
+    .queue_copy = queue_copy,
+    .event_create = event_create,
+    .event_destroy = event_destroy,
+    .event_record = event_record,
+    .event_elapsed = event_elapsed,
+    .graph_begin = graph_begin,
+    .graph_end = graph_end,
+    .graph_launch = graph_launch,
+    .graph_destroy = graph_destroy,
+    .profiler_start = profiler_start,
+    .profiler_stop = profiler_stop,
+    .range_push = range_push,
+    .range_pop = range_pop,
+};
+
+const struct qb_backend *QB__CUDA_ENTRY(const struct qb__host *library)
+{
+    host = library;
+    return &backend;
+}

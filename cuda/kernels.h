@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* kernels.h - the door between backend_cuda.c, which knows problems and queues, and the *.cu files, which know threads. */
+#ifndef QB_CUDA_KERNELS_H
+#define QB_CUDA_KERNELS_H
+
+#include <cuda_runtime_api.h>
+
+#include "quantbench.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* What the launchers ask about a device. Read once, when it is opened. */
+struct qb__cuda_limits {
+    unsigned units;           /* multiprocessors */
+    unsigned capability;      /* 90 for compute capability 9.0 */
+    size_t shared_per_block;  /* bytes of shared memory that one block can opt in to */
+    size_t cache_size;        /* bytes of L2 */
+    bool cooperative;         /* cudaLaunchCooperativeKernel works */
+};
+
+/* One quantization, with everything that a launcher wants worked out. Each granularity is a tiling: the tile of
+ * TILE_ROWS x TILE_COLS elements in row r and column c of the SCALE_ROWS x SCALE_COLS tiles has scale [r][c]. */
+struct qb__cuda_call {
+    enum qb_format input, output;
+    const void *in;
+    uint8_t *out;
+    float *scales;
+    uint64_t rows, cols;            /* of the tensor */
+    uint64_t in_stride, out_stride; /* elements */
+    uint64_t tile_rows, tile_cols;
+    uint64_t scale_rows, scale_cols;
+    float bound;                    /* the largest amax: amax_bound or the input's largest finite value */
+    const struct qb__cuda_limits *limits;
+    unsigned char *workspace;       /* the queue's: see the two functions below */
+    cudaStream_t stream;
+};
+
+/* A queue's workspace begins with the state of the grid-wide barrier, which outlives a launch, and goes on with words
+ * that are zero whenever no kernel runs. Both are zero when the workspace is new. */
+size_t qb__cuda_barrier_size(const struct qb__cuda_limits *limits);
+
+/* Each launcher puts its kernel or kernels into the call's stream. FITS says whether it can do the call; it does not
+ * look at the pointers. WORKSPACE is in bytes, beyond the barrier's. */
+
+/* static_scale.cu: scales are given. */
+cudaError_t qb__cuda_static_run(const struct qb__cuda_call *call);
+
+/* tile.cu: dynamic, a tile is held in the registers of a team of threads. */
+bool qb__cuda_tile_fits(const struct qb__cuda_call *call);
+cudaError_t qb__cuda_tile_run(const struct qb__cuda_call *call);
+
+/* fused.cu: dynamic, one scale for all, one launch with a barrier across the grid. Prepare once for each device that is
+ * current; it clears LIMITS->cooperative where the grid could not be resident. */
+cudaError_t qb__cuda_fused_prepare(struct qb__cuda_limits *limits);
+bool qb__cuda_fused_fits(const struct qb__cuda_call *call);
+cudaError_t qb__cuda_fused_run(const struct qb__cuda_call *call);
+
+/* two_pass.cu: dynamic, any tiling: amax, scales, and then static_scale.cu. */
+size_t qb__cuda_two_pass_workspace(const struct qb__cuda_call *call);
+cudaError_t qb__cuda_two_pass_run(const struct qb__cuda_call *call);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,21 @@
+# SPDX-License-Identifier: Apache-2.0
+# The CUDA backend: a convenience library inside libquantbench, or a module that it loads.
+
+qb_cuda_sources = %D%/backend_cuda.c %D%/kernels.h
+EXTRA_DIST += %D%/NOTES
+
+if HAVE_CUDA
+include %D%/nvcc.am
+AM_CPPFLAGS += $(CUDA_CPPFLAGS)
+if CUDA_PLUGIN
+pkglib_LTLIBRARIES += quantbench_cuda.la
+quantbench_cuda_la_SOURCES = $(qb_cuda_sources)
+quantbench_cuda_la_LIBADD = $(CUDA_LIBS)
+quantbench_cuda_la_LDFLAGS = -module -avoid-version -shared -no-undefined -Wl,-z,defs \
+	-export-symbols-regex '^quantbench_backend$$'
+else
+noinst_LTLIBRARIES += libqbcuda.la
+libqbcuda_la_SOURCES = $(qb_cuda_sources)
+libqbcuda_la_LIBADD = $(CUDA_LIBS)
+endif
+endif

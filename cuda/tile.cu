@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* tile.cu - dynamic scales where a tile (a row, a group of a row, a small block) fits in the registers of a team of
+ * threads: every element is read once, all reads of a tile come before its writes. */
+#include "device.cuh"
+
+/* Threads of a block at most, and chunks that a thread can hold. 16 bytes x 8 x 1024 = 128 KiB: rows of 65536 half. */
+#define MAX_THREADS 1024
+#define MAX_DEPTH 8
+
+struct tile_args {
+    const void *in;
+    uint8_t *out;
+    float *scales;
+    uint64_t rows, cols, in_stride, out_stride;
+    uint64_t tile_rows, tile_cols, scale_cols, tiles;
+    qb__fastdiv by_scale_cols, by_row_chunks;
+    uint32_t team; /* threads: a power of two up to 32, or the whole block */
+    float bound;
+};
+
+/* The rows ROW.. and columns COL.. of one tile. */
+struct place {
+    uint64_t row, col;
+    uint32_t height, width;
+};
+
+/* Row R of the tile; nothing if it has no such row. */
+template <int IN> __device__ __forceinline__ qb__span tile_row(const tile_args &a, const place &p, uint32_t r)
+{
+    const uint64_t row = p.row + r;
+
+    return qb__cut<IN>(qb__make_row<IN>(a.in, row * a.in_stride + p.col, a.out, row * a.out_stride + p.col,
+                                        r < p.height ? p.width : 0),
+                       0, 1u << 24, true);
+}
+
+/* Each team does one tile. DEPTH: chunks a thread holds. TALL: tiles have several rows, each cut into chunks by itself;
+ * otherwise a tile is a stretch of one row. */
+template <int IN, int OUT, int DEPTH, bool TALL>
+__global__ void __launch_bounds__(MAX_THREADS) tile(const tile_args a)
+{
+    __shared__ uint32_t warp_max[32];
+    const unsigned teams = blockDim.x / a.team, lane = threadIdx.x % a.team;
+    const uint64_t index = (uint64_t)blockIdx.x * teams + threadIdx.x / a.team;
+    const bool active = index < a.tiles;
+    uint64_t tile_col;
+    const uint64_t tile_line = qb__divide64(active ? index : 0, a.scale_cols, a.by_scale_cols, &tile_col);
+    place p;
+    qb__span span;
+    uint4 chunk[DEPTH];
+    uint32_t acc = 0;
+    float edge = 0;
+
+    p.row = tile_line * a.tile_rows;
+    p.col = tile_col * a.tile_cols;
+    p.height = active ? (uint32_t)min(a.tile_rows, a.rows - p.row) : 0;
+    p.width = active ? (uint32_t)min(a.tile_cols, a.cols - p.col) : 0;
+
+    /* All loads first. */
+    span = tile_row<IN>(a, p, 0);
+#pragma unroll
+    for (int k = 0; k < DEPTH; k++) {
+        uint32_t c = k * a.team + lane;
+        if (TALL) {
+            const uint32_t r = qb__divide(c, a.by_row_chunks);
+            c -= r * a.by_row_chunks.divisor;
+            span = tile_row<IN>(a, p, r);
+        }
+        chunk[k] = qb__load(span, c);
+    }
+    for (uint32_t r = 0; r < (TALL ? p.height : 1); r++) {
+        if (TALL) {
+            span = tile_row<IN>(a, p, r);
+        }
+        edge = fmaxf(edge, qb__edge_max<IN>(span, lane, a.team));
+    }
+#pragma unroll
+    for (int k = 0; k < DEPTH; k++) {
+        acc = qb__max_chunk<IN>(acc, chunk[k]);
+    }
+    uint32_t amax = max(qb__max_bits<IN>(acc), __float_as_uint(edge));
+    if (a.team > 32) {
+        amax = qb__block_max(amax, warp_max);
+    } else {
+        for (unsigned offset = a.team / 2; offset > 0; offset /= 2) {
+            amax = max(amax, __shfl_xor_sync(0xffffffffu, amax, offset));
+        }
+    }
+    const qb__divisor d = qb__divide_by(qb__scale<OUT>(amax, a.bound));
+    const bool fast = __uint_as_float(amax) <= d.limit;
+    if (active && lane == 0) {
+        a.scales[index] = d.s;
+    }
+#pragma unroll
+    for (int k = 0; k < DEPTH; k++) {
+        uint32_t c = k * a.team + lane;
+        if (TALL) {
+            const uint32_t r = qb__divide(c, a.by_row_chunks);
+            c -= r * a.by_row_chunks.divisor;
+            span = tile_row<IN>(a, p, r);
+        }
+        qb__store<IN>(span, c, qb__encode<IN, OUT>(chunk[k], d, fast));
+    }
+    for (uint32_t r = 0; r < (TALL ? p.height : 1); r++) {
+        if (TALL) {
+            span = tile_row<IN>(a, p, r);
+        }
+        qb__edge_store<IN, OUT>(span, lane, a.team, d.s);
+    }
+}
+
+/* Full chunks that one row of a tile can have, at least 1. */
+static uint64_t row_chunks(const struct qb__cuda_call *call)
+{
+    const unsigned n = 16 / qb__element_size(call->input);
+    const uint64_t cols = call->tile_cols < call->cols ? call->tile_cols : call->cols;
+
+    return cols < n ? 1 : cols / n;
+}
+
+static uint64_t tile_height(const struct qb__cuda_call *call)
+{
+    return call->tile_rows < call->rows ? call->tile_rows : call->rows;
+}
+
+extern "C" bool qb__cuda_tile_fits(const struct qb__cuda_call *call)
+{
+    const uint64_t width = row_chunks(call), height = tile_height(call), most = MAX_THREADS * MAX_DEPTH;
+
+    /* Each for itself first, as the product could overflow. */
+    return width <= most && height <= most && width * height <= most;
+}
+
+extern "C" cudaError_t qb__cuda_tile_run(const struct qb__cuda_call *call)
+{
+    static const void *const flat2[] = QB__KERNELS(tile, 2, false);
+    static const void *const flat4[] = QB__KERNELS(tile, 4, false);
+    static const void *const flat8[] = QB__KERNELS(tile, 8, false);
+    static const void *const tall8[] = QB__KERNELS(tile, 8, true);
+    const uint32_t width = (uint32_t)row_chunks(call), chunks = width * (uint32_t)tile_height(call);
+    const void *const *kernels;
+    struct tile_args a = {};
+    unsigned depth, threads;
+    void *args[] = {&a};
+
+    a.tiles = call->scale_rows * call->scale_cols;
+    if (a.tiles == 0 || call->rows == 0) {
+        return cudaSuccess;
+    }
+    if (tile_height(call) > 1) {
+        depth = 8;
+        kernels = tall8;
+    } else if (chunks <= 2 * 32 || (chunks > 4 * 32 && chunks <= 2 * 1024)) {
+        depth = 2;
+        kernels = flat2;
+    } else if (chunks <= 4 * 1024) {
+        depth = 4;
+        kernels = flat4;
+    } else {
+        depth = 8;
+        kernels = flat8;
+    }
+    threads = (unsigned)qb__ceil_div(chunks, depth);
+    if (threads <= 32) {
+        a.team = qb__ceil_power(threads);
+        threads = 256;
+    } else {
+        a.team = threads = qb__round_up(threads, 32);
+    }
+    a.in = call->in;
+    a.out = call->out;
+    a.scales = call->scales;
+    a.rows = call->rows;
+    a.cols = call->cols;
+    a.in_stride = call->in_stride;
+    a.out_stride = call->out_stride;
+    a.tile_rows = call->tile_rows;
+    a.tile_cols = call->tile_cols;
+    a.scale_cols = call->scale_cols;
+    a.by_scale_cols = qb__make_fastdiv(a.scale_cols);
+    a.by_row_chunks = qb__make_fastdiv(width);
+    a.bound = call->bound;
+    return cudaLaunchKernel(kernels[qb__index(call)], dim3((unsigned)qb__ceil_div(a.tiles, threads / a.team)),
+                            dim3(threads), args, 0, call->stream);
+}

@@ -1,0 +1,16 @@
+# SPDX-License-Identifier: Apache-2.0
+# Example programs, built and run by make check, and installed as source.
+
+doc_examples = %D%/examples/01_quantize.c %D%/examples/02_cuda_stream.c
+examplesdir = $(docdir)/examples
+dist_examples_DATA = $(doc_examples)
+dist_doc_DATA = README NEWS
+
+check_PROGRAMS += example_quantize.test
+example_quantize_test_SOURCES = %D%/examples/01_quantize.c
+example_quantize_test_LDADD = libquantbench.la
+if HAVE_CUDA
+check_PROGRAMS += example_cuda_stream.test
+example_cuda_stream_test_SOURCES = %D%/examples/02_cuda_stream.c
+example_cuda_stream_test_LDADD = libquantbench.la $(CUDA_LIBS)
+endif

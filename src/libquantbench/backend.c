@@ -1,0 +1,317 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* backend.c - finds the backends, and hands every call on a device, queue, event or graph to the one it belongs to. */
+#include <config.h>
+
+#include "backend.h"
+#include "internal.h"
+
+#include <dlfcn.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const struct qb__host host = {.fail = qb__fail};
+
+/* Found once, by the first call that asks; never changed afterwards. */
+static struct {
+    pthread_once_t once;
+    const struct qb_backend *list[2];
+    size_t count;
+    char why_no_cuda[512];
+} found = {.once = PTHREAD_ONCE_INIT};
+
+/* Take the backend that ENTRY describes, unless it was built for another version of the library. ORIGIN names it in
+ * the reason. */
+static bool add_backend(qb__backend_entry *entry, const char *origin)
+{
+    const struct qb_backend *backend = entry(&host);
+
+    if (backend->abi != QB__BACKEND_ABI || strcmp(backend->version, PACKAGE_VERSION) != 0) {
+        snprintf(found.why_no_cuda, sizeof found.why_no_cuda, "%s is of another version than this library, %s", origin,
+                 PACKAGE_VERSION);
+        return false;
+    }
+    found.list[found.count++] = backend;
+    return true;
+}
+
+#if !defined HAVE_CUDA || defined QB__CUDA_PLUGIN
+/* Load the CUDA module from DIRECTORY. A module that is not there is no error: it says so in found.why_no_cuda. */
+static bool load_module(const char *directory)
+{
+    char path[4096];
+    qb__backend_entry *entry;
+    void *module;
+
+    if ((size_t)snprintf(path, sizeof path, "%s/quantbench_cuda.so", directory) >= sizeof path) {
+        return false;
+    }
+    module = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+    if (module == NULL) {
+        snprintf(found.why_no_cuda, sizeof found.why_no_cuda, "no module: %s", dlerror());
+        return false;
+    }
+    /* POSIX makes a function's address fit in a void pointer; ISO C has no cast for it. */
+    *(void **)&entry = dlsym(module, QB__MODULE_ENTRY_NAME);
+    if (entry == NULL) {
+        snprintf(found.why_no_cuda, sizeof found.why_no_cuda, "%.400s is not a quantbench module", path);
+    } else if (add_backend(entry, path)) {
+        return true;
+    }
+    dlclose(module);
+    return false;
+}
+#endif
+
+static void find_backends(void)
+{
+    add_backend(qb__backend_cpu, "cpu");
+#if defined HAVE_CUDA && !defined QB__CUDA_PLUGIN
+    add_backend(qb__backend_cuda, "cuda");
+#else
+    {
+        const char *directory = getenv("QUANTBENCH_MODULE_DIR");
+
+        load_module(directory != NULL ? directory : PKGLIBDIR);
+    }
+#endif
+}
+
+size_t qb_backend_count(void)
+{
+    pthread_once(&found.once, find_backends);
+    return found.count;
+}
+
+const struct qb_backend *qb_backend_at(size_t index)
+{
+    return index < qb_backend_count() ? found.list[index] : NULL;
+}
+
+const struct qb_backend *qb_backend_find(const char *name)
+{
+    for (size_t i = 0; name != NULL && i < qb_backend_count(); i++) {
+        if (strcmp(found.list[i]->name, name) == 0) {
+            return found.list[i];
+        }
+    }
+    return NULL;
+}
+
+const char *qb_backend_why_not(const char *name)
+{
+    if (qb_backend_find(name) != NULL) {
+        return "";
+    }
+    return name != NULL && strcmp(name, "cuda") == 0 ? found.why_no_cuda : "no such backend";
+}
+
+const char *qb_backend_name(const struct qb_backend *backend)
+{
+    return backend->name;
+}
+
+/* The message of every function below that was handed a null pointer. */
+static enum qb_status null_argument(const char *function)
+{
+    return qb__fail(QB_ERROR_INVALID, "%s: an argument is NULL", function);
+}
+
+/* Check the pointers of the calling function, all in one go. */
+#define REQUIRE(condition)                                                                                             \
+    if (!(condition)) {                                                                                                \
+        return null_argument(__func__);                                                                                \
+    }
+
+enum qb_status qb_backend_device_count(const struct qb_backend *backend, int *count)
+{
+    REQUIRE(backend != NULL && count != NULL);
+    return backend->device_count(count);
+}
+
+enum qb_status qb_device_open(const struct qb_backend *backend, int index, struct qb_device **device)
+{
+    REQUIRE(backend != NULL && device != NULL);
+    return backend->device_open(index, device);
+}
+
+void qb_device_close(struct qb_device *device)
+{
+    if (device != NULL) {
+        device->backend->device_close(device);
+    }
+}
+
+const struct qb_backend *qb_device_backend(const struct qb_device *device)
+{
+    return device->backend;
+}
+
+enum qb_status qb_device_info(struct qb_device *device, struct qb_device_info *info)
+{
+    REQUIRE(device != NULL && info != NULL);
+    return device->backend->device_info(device, info);
+}
+
+enum qb_status qb_memory_alloc(struct qb_device *device, size_t bytes, void **pointer)
+{
+    REQUIRE(device != NULL && pointer != NULL);
+    return device->backend->memory_alloc(device, bytes, pointer);
+}
+
+void qb_memory_free(struct qb_device *device, void *pointer)
+{
+    if (device != NULL && pointer != NULL) {
+        device->backend->memory_free(device, pointer);
+    }
+}
+
+enum qb_status qb_memory_write(struct qb_device *device, void *target, const void *host_source, size_t bytes)
+{
+    if (bytes == 0) {
+        return QB_OK;
+    }
+    REQUIRE(device != NULL && target != NULL && host_source != NULL);
+    return device->backend->memory_write(device, target, host_source, bytes);
+}
+
+enum qb_status qb_memory_read(struct qb_device *device, void *host_target, const void *source, size_t bytes)
+{
+    if (bytes == 0) {
+        return QB_OK;
+    }
+    REQUIRE(device != NULL && host_target != NULL && source != NULL);
+    return device->backend->memory_read(device, host_target, source, bytes);
+}
+
+enum qb_status qb_memory_fill(struct qb_device *device, void *target, int byte, size_t bytes)
+{
+    if (bytes == 0) {
+        return QB_OK;
+    }
+    REQUIRE(device != NULL && target != NULL);
+    return device->backend->memory_fill(device, target, byte, bytes);
+}
+
+enum qb_status qb_queue_create(struct qb_device *device, struct qb_queue **queue)
+{
+    REQUIRE(device != NULL && queue != NULL);
+    return device->backend->queue_create(device, false, NULL, queue);
+}
+
+enum qb_status qb_queue_wrap(struct qb_device *device, void *native, struct qb_queue **queue)
+{
+    REQUIRE(device != NULL && queue != NULL);
+    return device->backend->queue_create(device, true, native, queue);
+}
+
+void qb_queue_destroy(struct qb_queue *queue)
+{
+    if (queue != NULL) {
+        queue->device->backend->queue_destroy(queue);
+    }
+}
+
+enum qb_status qb_queue_synchronize(struct qb_queue *queue)
+{
+    REQUIRE(queue != NULL);
+    return queue->device->backend->queue_synchronize(queue);
+}
+
+enum qb_status qb_queue_set_threads(struct qb_queue *queue, unsigned threads)
+{
+    REQUIRE(queue != NULL);
+    if (threads == 0) {
+        return qb__fail(QB_ERROR_INVALID, "0 threads: at least 1 is accepted");
+    }
+    return queue->device->backend->queue_set_threads(queue, threads);
+}
+
+enum qb_status qb_queue_reserve(struct qb_queue *queue, size_t bytes)
+{
+    REQUIRE(queue != NULL);
+    return queue->device->backend->queue_reserve(queue, bytes);
+}
+
+enum qb_status qb_queue_copy(struct qb_queue *queue, void *target, const void *source, size_t bytes)
+{
+    REQUIRE(queue != NULL && (bytes == 0 || (target != NULL && source != NULL)));
+    return queue->device->backend->queue_copy(queue, target, source, bytes);
+}
+
+enum qb_status qb_event_create(struct qb_device *device, struct qb_event **event)
+{
+    REQUIRE(device != NULL && event != NULL);
+    return device->backend->event_create(device, event);
+}
+
+void qb_event_destroy(struct qb_event *event)
+{
+    if (event != NULL) {
+        event->device->backend->event_destroy(event);
+    }
+}
+
+enum qb_status qb_event_record(struct qb_queue *queue, struct qb_event *event)
+{
+    REQUIRE(queue != NULL && event != NULL);
+    return queue->device->backend->event_record(queue, event);
+}
+
+enum qb_status qb_event_elapsed(struct qb_event *start, struct qb_event *end, double *nanoseconds)
+{
+    REQUIRE(start != NULL && end != NULL && nanoseconds != NULL);
+    return start->device->backend->event_elapsed(start, end, nanoseconds);
+}
+
+enum qb_status qb_graph_begin(struct qb_queue *queue)
+{
+    REQUIRE(queue != NULL);
+    return queue->device->backend->graph_begin(queue);
+}
+
+enum qb_status qb_graph_end(struct qb_queue *queue, struct qb_graph **graph)
+{
+    REQUIRE(queue != NULL && graph != NULL);
+    return queue->device->backend->graph_end(queue, graph);
+}
+
+enum qb_status qb_graph_launch(struct qb_graph *graph, struct qb_queue *queue)
+{
+    REQUIRE(graph != NULL && queue != NULL);
+    return queue->device->backend->graph_launch(graph, queue);
+}
+
+void qb_graph_destroy(struct qb_graph *graph)
+{
+    if (graph != NULL) {
+        graph->device->backend->graph_destroy(graph);
+    }
+}
+
+enum qb_status qb_profiler_start(struct qb_device *device)
+{
+    REQUIRE(device != NULL);
+    return device->backend->profiler_start(device);
+}
+
+enum qb_status qb_profiler_stop(struct qb_device *device)
+{
+    REQUIRE(device != NULL);
+    return device->backend->profiler_stop(device);
+}
+
+void qb_range_push(struct qb_device *device, const char *name)
+{
+    if (device != NULL && name != NULL) {
+        device->backend->range_push(device, name);
+    }
+}
+
+void qb_range_pop(struct qb_device *device)
+{
+    if (device != NULL) {
+        device->backend->range_pop(device);
+    }
+}

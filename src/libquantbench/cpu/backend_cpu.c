@@ -1,0 +1,571 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* backend_cpu.c - the CPU as a backend: which instruction sets it has, memory in huge pages, queues that do their work
+ * before they return, and the monotonic clock as events. */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE /* madvise() */
+#endif
+#include <config.h>
+
+#include "backend.h"
+#include "machine.h"
+#include "quantize.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <time.h>
+
+#ifdef HAVE_X86_AVX2
+#include <cpuid.h>
+#endif
+#ifdef _OPENMP
+#include <omp.h>
+#endif
+
+#define HUGE_PAGE ((size_t)2 << 20)
+#define SMALL_ALIGNMENT ((size_t)256)
+#define MOST_THREADS 1024u
+
+static const struct qb__host *host;
+static const struct qb_backend backend;
+
+/* ---- Instruction sets ------------------------------------------------------------------------------------------- */
+
+static bool always(void)
+{
+    return true;
+}
+
+#ifdef HAVE_X86_AVX2
+static bool cpu_has_avx2(void)
+{
+    unsigned eax, ebx, ecx, edx;
+    /* Not every compiler's __builtin_cpu_supports() knows this one. */
+    bool f16c = __get_cpuid(1, &eax, &ebx, &ecx, &edx) && (ecx & bit_F16C) != 0;
+
+    /* This asks the operating system too, whether it saves the registers. */
+    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && f16c;
+}
+#endif
+
+#ifdef HAVE_X86_AVX512
+static bool cpu_has_avx512(void)
+{
+    return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+           __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
+           __builtin_cpu_supports("avx512vbmi");
+}
+#endif
+
+static bool kernel_supports(const struct qb_kernel *kernel, const struct qb_device *device,
+                            const struct qb_problem *problem);
+static enum qb_status kernel_run(const struct qb_kernel *kernel, struct qb_queue *queue,
+                                 const struct qb_problem *problem, const struct qb_buffers *buffers);
+
+#define KERNEL(isa_, text)                                                                                             \
+    {                                                                                                                  \
+        .name = "cpu_" #isa_, .description = text, .backend = &backend, .supports = kernel_supports,                   \
+        .run = kernel_run, .variant = &qb__cpu_ops_##isa_,                                                             \
+    }
+
+/* Best first, as the instruction sets below. */
+static const struct qb_kernel kernels[] = {
+#ifdef HAVE_X86_AVX512
+    KERNEL(avx512, "any problem, with AVX-512 (F, BW, DQ, VL, VBMI)"),
+#endif
+#ifdef HAVE_X86_AVX2
+    KERNEL(avx2, "any problem, with AVX2, FMA and F16C"),
+#endif
+    KERNEL(generic, "any problem, in plain C"),
+};
+#define KERNEL_COUNT (sizeof kernels / sizeof kernels[0])
+
+static bool (*const isa_usable[KERNEL_COUNT])(void) = {
+#ifdef HAVE_X86_AVX512
+    cpu_has_avx512,
+#endif
+#ifdef HAVE_X86_AVX2
+    cpu_has_avx2,
+#endif
+    always,
+};
+
+static const struct qb__cpu_ops *isa_ops(size_t index)
+{
+    return kernels[index].variant;
+}
+
+/* Choose the best instruction set, or the one that QUANTBENCH_ISA names: the index in kernels[]. */
+static enum qb_status isa_choose(size_t *index)
+{
+    const char *wanted = getenv("QUANTBENCH_ISA");
+    char accepted[64] = "", usable[64] = "";
+    size_t best = KERNEL_COUNT;
+
+    for (size_t i = 0; i < KERNEL_COUNT; i++) {
+        const char *name = isa_ops(i)->isa;
+        bool has = isa_usable[i]();
+
+        if (wanted != NULL && wanted[0] != '\0' && strcmp(wanted, name) == 0 && has) {
+            *index = i;
+            return QB_OK;
+        }
+        if (has && best == KERNEL_COUNT) {
+            best = i;
+        }
+        snprintf(accepted + strlen(accepted), sizeof accepted - strlen(accepted), "%s%s", i > 0 ? ", " : "", name);
+        if (has) {
+            snprintf(usable + strlen(usable), sizeof usable - strlen(usable), "%s%s", usable[0] != '\0' ? ", " : "",
+                     name);
+        }
+    }
+    if (wanted != NULL && wanted[0] != '\0') {
+        return host->fail(QB_ERROR_UNSUPPORTED,
+                          "QUANTBENCH_ISA is '%.40s': this build accepts %s, and this CPU can run %s", wanted,
+                          accepted, usable);
+    }
+    *index = best;
+    return QB_OK;
+}
+
+/* ---- Device ----------------------------------------------------------------------------------------------------- */
+
+struct cpu_device {
+    struct qb_device base;
+    size_t isa;                 /* index in kernels[]: the best that may run */
+    struct qb__cpu_plan plan;   /* what queues start with */
+    uint64_t last_level_cache;  /* bytes, 0 if unknown */
+    double timer_tick;          /* nanoseconds */
+};
+
+struct cpu_queue {
+    struct qb_queue base;
+    unsigned threads;
+};
+
+struct cpu_event {
+    struct qb_event base;
+    struct timespec time;
+};
+
+static struct cpu_device *device_of(struct qb_device *device)
+{
+    return (struct cpu_device *)device;
+}
+
+static void clock_now(struct timespec *time)
+{
+#ifdef CLOCK_MONOTONIC_RAW
+    clock_gettime(CLOCK_MONOTONIC_RAW, time);
+#else
+    clock_gettime(CLOCK_MONOTONIC, time);
+#endif
+}
+
+static double clock_between(const struct timespec *start, const struct timespec *end)
+{
+    return (double)(end->tv_sec - start->tv_sec) * 1e9 + (double)(end->tv_nsec - start->tv_nsec);
+}
+
+/* The smallest step that the clock was seen to make, in nanoseconds. */
+static double clock_tick(void)
+{
+    double least = 1e9;
+
+    for (int i = 0; i < 200; i++) {
+        struct timespec start, end;
+        double step;
+
+        clock_now(&start);
+        do {
+            clock_now(&end);
+            step = clock_between(&start, &end);
+        } while (step <= 0);
+        least = step < least ? step : least;
+    }
+    return least;
+}
+
+/* What OpenMP would use, but not more than the CPUs there are, unless OMP_NUM_THREADS asks for more. */
+static unsigned default_threads(void)
+{
+#ifdef _OPENMP
+    unsigned cpus = qb__machine_cpus(), most = (unsigned)omp_get_max_threads();
+    unsigned threads = getenv("OMP_NUM_THREADS") != NULL || most < cpus ? most : cpus;
+
+    return threads < MOST_THREADS ? threads : MOST_THREADS;
+#else
+    return 1;
+#endif
+}
+
+static enum qb_status cpu_device_count(int *count)
+{
+    *count = 1;
+    return QB_OK;
+}
+
+static enum qb_status cpu_device_open(int index, struct qb_device **device)
+{
+    struct cpu_device *opened;
+    uint64_t l2;
+    size_t isa = KERNEL_COUNT - 1;
+    enum qb_status status;
+
+    if (index != 0) {
+        return host->fail(QB_ERROR_NO_DEVICE, "there is no CPU device %d: the CPUs are one device, 0", index);
+    }
+    status = isa_choose(&isa);
+    if (status != QB_OK) {
+        return status;
+    }
+    opened = calloc(1, sizeof *opened);
+    if (opened == NULL) {
+        return host->fail(QB_ERROR_MEMORY, "no memory for a device");
+    }
+    opened->base.backend = &backend;
+    opened->isa = isa;
+    qb__machine_caches(&opened->last_level_cache, &l2);
+    opened->plan = (struct qb__cpu_plan){
+        .threads = default_threads(), .cache_size = opened->last_level_cache, .l2_size = l2};
+    opened->timer_tick = clock_tick();
+    *device = &opened->base;
+    return QB_OK;
+}
+
+static void cpu_device_close(struct qb_device *device)
+{
+    free(device);
+}
+
+static enum qb_status cpu_device_info(struct qb_device *device, struct qb_device_info *info)
+{
+    const struct cpu_device *cpu = device_of(device);
+
+    memset(info, 0, sizeof *info);
+    snprintf(info->id, sizeof info->id, "cpu");
+    qb__machine_cpu_name(info->name, sizeof info->name);
+    if (info->name[0] == '\0') {
+        snprintf(info->name, sizeof info->name, "CPU");
+    }
+    snprintf(info->isa, sizeof info->isa, "%s", isa_ops(cpu->isa)->isa);
+#ifdef _OPENMP
+    snprintf(info->runtime, sizeof info->runtime, "OpenMP %d", _OPENMP);
+#endif
+    qb__machine_memory(&info->memory_total, &info->memory_free);
+    info->cache_size = cpu->last_level_cache;
+    info->units = cpu->plan.threads;
+    info->timer_tick = cpu->timer_tick;
+    return QB_OK;
+}
+
+/* ---- Memory ----------------------------------------------------------------------------------------------------- */
+
+static enum qb_status cpu_memory_alloc(struct qb_device *device, size_t bytes, void **pointer)
+{
+    const bool large = bytes >= HUGE_PAGE;
+    const size_t alignment = large ? HUGE_PAGE : SMALL_ALIGNMENT;
+    uint64_t total, available;
+    void *memory = NULL;
+
+    (void)device;
+    if (large) {
+        /* Linux promises more than it has, and kills later: ask first. */
+        qb__machine_memory(&total, &available);
+        if (total > 0 && bytes > available) {
+            return host->fail(QB_ERROR_MEMORY, "%zu bytes wanted, %llu bytes available", bytes,
+                              (unsigned long long)available);
+        }
+    }
+    if (bytes > SIZE_MAX - alignment ||
+        posix_memalign(&memory, alignment, (bytes + alignment - 1) / alignment * alignment + (bytes == 0)) != 0) {
+        qb__machine_memory(&total, &available);
+        return host->fail(QB_ERROR_MEMORY, "%zu bytes wanted, %llu bytes available", bytes,
+                          (unsigned long long)available);
+    }
+#ifdef MADV_HUGEPAGE
+    if (large) {
+        /* Only a hint: without huge pages it works too, slower. */
+        (void)madvise(memory, bytes, MADV_HUGEPAGE);
+    }
+#endif
+    *pointer = memory;
+    return QB_OK;
+}
+
+static void cpu_memory_free(struct qb_device *device, void *pointer)
+{
+    (void)device;
+    free(pointer);
+}
+
+/* A copy or a fill, shared out to threads as kernels share out their elements: who touches a page first decides on
+ * which memory node it lies. */
+struct transfer {
+    const struct qb__cpu_ops *ops;
+    char *target;
+    const char *source; /* NULL: fill with BYTE */
+    int byte;
+    size_t bytes;
+    bool stream;
+};
+
+static void transfer_work(void *context, unsigned index, unsigned count)
+{
+    const struct transfer *t = context;
+    uint64_t begin, end;
+
+    qb__cpu_split(t->bytes, 4096, index, count, &begin, &end);
+    if (t->source == NULL) {
+        memset(t->target + begin, t->byte, end - begin);
+    } else if (t->stream) {
+        t->ops->copy_stream(t->target + begin, t->source + begin, end - begin);
+        t->ops->fence();
+    } else {
+        memcpy(t->target + begin, t->source + begin, end - begin);
+    }
+}
+
+static enum qb_status cpu_memory_write(struct qb_device *device, void *target, const void *source, size_t bytes)
+{
+    struct transfer transfer = {.target = target, .source = source, .bytes = bytes};
+
+    qb__cpu_parallel(qb__cpu_threads_worth(&device_of(device)->plan, bytes), transfer_work, &transfer);
+    return QB_OK;
+}
+
+static enum qb_status cpu_memory_read(struct qb_device *device, void *target, const void *source, size_t bytes)
+{
+    return cpu_memory_write(device, target, source, bytes);
+}
+
+static enum qb_status cpu_memory_fill(struct qb_device *device, void *target, int byte, size_t bytes)
+{
+    struct transfer transfer = {.target = target, .byte = byte, .bytes = bytes};
+
+    qb__cpu_parallel(qb__cpu_threads_worth(&device_of(device)->plan, bytes), transfer_work, &transfer);
+    return QB_OK;
+}
+
+/* ---- Queues ----------------------------------------------------------------------------------------------------- */
+
+static enum qb_status cpu_queue_create(struct qb_device *device, bool wrapped, void *native, struct qb_queue **queue)
+{
+    struct cpu_queue *created;
+
+    if (wrapped && native != NULL) {
+        return host->fail(QB_ERROR_INVALID, "the CPU has no streams: the native queue must be NULL");
+    }
+    created = calloc(1, sizeof *created);
+    if (created == NULL) {
+        return host->fail(QB_ERROR_MEMORY, "no memory for a queue");
+    }
+    created->base.device = device;
+    created->threads = device_of(device)->plan.threads;
+    *queue = &created->base;
+    return QB_OK;
+}
+
+static void cpu_queue_destroy(struct qb_queue *queue)
+{
+    free(queue);
+}
+
+static enum qb_status cpu_queue_synchronize(struct qb_queue *queue)
+{
+    (void)queue;
+    return QB_OK;
+}
+
+static enum qb_status cpu_queue_set_threads(struct qb_queue *queue, unsigned threads)
+{
+    if (threads < 1 || threads > MOST_THREADS) {
+        return host->fail(QB_ERROR_INVALID, "%u threads: 1 to %u are accepted", threads, MOST_THREADS);
+    }
+#ifndef _OPENMP
+    if (threads > 1) {
+        return host->fail(QB_ERROR_UNSUPPORTED, "%u threads: this build has no OpenMP, and uses 1", threads);
+    }
+#endif
+    ((struct cpu_queue *)queue)->threads = threads;
+    return QB_OK;
+}
+
+static enum qb_status cpu_queue_reserve(struct qb_queue *queue, size_t bytes)
+{
+    /* No CPU kernel needs a workspace. */
+    (void)queue;
+    (void)bytes;
+    return QB_OK;
+}
+
+static struct qb__cpu_plan plan_of(const struct qb_queue *queue)
+{
+    struct qb__cpu_plan plan = device_of(queue->device)->plan;
+
+    plan.threads = ((const struct cpu_queue *)queue)->threads;
+    return plan;
+}
+
+static enum qb_status cpu_queue_copy(struct qb_queue *queue, void *target, const void *source, size_t bytes)
+{
+    const struct qb__cpu_plan plan = plan_of(queue);
+    const uint64_t traffic = (uint64_t)bytes * 2;
+    struct transfer transfer = {
+        .ops = isa_ops(device_of(queue->device)->isa),
+        .target = target,
+        .source = source,
+        .bytes = bytes,
+        .stream = qb__cpu_streams(&plan, traffic),
+    };
+
+    qb__cpu_parallel(qb__cpu_threads_worth(&plan, traffic), transfer_work, &transfer);
+    return QB_OK;
+}
+
+/* ---- Events ----------------------------------------------------------------------------------------------------- */
+
+static enum qb_status cpu_event_create(struct qb_device *device, struct qb_event **event)
+{
+    struct cpu_event *created = calloc(1, sizeof *created);
+
+    if (created == NULL) {
+        return host->fail(QB_ERROR_MEMORY, "no memory for an event");
+    }
+    created->base.device = device;
+    *event = &created->base;
+    return QB_OK;
+}
+
+static void cpu_event_destroy(struct qb_event *event)
+{
+    free(event);
+}
+
+static enum qb_status cpu_event_record(struct qb_queue *queue, struct qb_event *event)
+{
+    (void)queue;
+    clock_now(&((struct cpu_event *)event)->time);
+    return QB_OK;
+}
+
+static enum qb_status cpu_event_elapsed(struct qb_event *start, struct qb_event *end, double *nanoseconds)
+{
+    *nanoseconds = clock_between(&((struct cpu_event *)start)->time, &((struct cpu_event *)end)->time);
+    return QB_OK;
+}
+
+/* ---- What the CPU has not --------------------------------------------------------------------------------------- */
+
+static enum qb_status no_graphs(void)
+{
+    return host->fail(QB_ERROR_UNSUPPORTED, "the CPU has no graphs");
+}
+
+static enum qb_status cpu_graph_begin(struct qb_queue *queue)
+{
+    (void)queue;
+    return no_graphs();
+}
+
+static enum qb_status cpu_graph_end(struct qb_queue *queue, struct qb_graph **graph)
+{
+    (void)queue;
+    (void)graph;
+    return no_graphs();
+}
+
+static enum qb_status cpu_graph_launch(struct qb_graph *graph, struct qb_queue *queue)
+{
+    (void)graph;
+    (void)queue;
+    return no_graphs();
+}
+
+static void cpu_graph_destroy(struct qb_graph *graph)
+{
+    (void)graph;
+}
+
+static enum qb_status cpu_profiler_start(struct qb_device *device)
+{
+    (void)device;
+    return host->fail(QB_ERROR_UNSUPPORTED, "the CPU has no profiler to start");
+}
+
+static enum qb_status cpu_profiler_stop(struct qb_device *device)
+{
+    (void)device;
+    return host->fail(QB_ERROR_UNSUPPORTED, "the CPU has no profiler to stop");
+}
+
+static void cpu_range_push(struct qb_device *device, const char *name)
+{
+    (void)device;
+    (void)name;
+}
+
+static void cpu_range_pop(struct qb_device *device)
+{
+    (void)device;
+}
+
+/* ---- Kernels ---------------------------------------------------------------------------------------------------- */
+
+static bool kernel_supports(const struct qb_kernel *kernel, const struct qb_device *device,
+                            const struct qb_problem *problem)
+{
+    (void)problem;
+    return (size_t)(kernel - kernels) >= ((const struct cpu_device *)device)->isa && isa_usable[kernel - kernels]();
+}
+
+static enum qb_status kernel_run(const struct qb_kernel *kernel, struct qb_queue *queue,
+                                 const struct qb_problem *problem, const struct qb_buffers *buffers)
+{
+    const struct qb__cpu_plan plan = plan_of(queue);
+
+    qb__cpu_quantize(kernel->variant, &plan, problem, buffers);
+    return QB_OK;
+}
+
+static const struct qb_backend backend = {
+    .abi = QB__BACKEND_ABI,
+    .version = PACKAGE_VERSION,
+    .name = "cpu",
+    .kernels = kernels,
+    .kernel_count = KERNEL_COUNT,
+    .device_count = cpu_device_count,
+    .device_open = cpu_device_open,
+    .device_close = cpu_device_close,
+    .device_info = cpu_device_info,
+    .memory_alloc = cpu_memory_alloc,
+    .memory_free = cpu_memory_free,
+    .memory_write = cpu_memory_write,
+    .memory_read = cpu_memory_read,
+    .memory_fill = cpu_memory_fill,
+    .queue_create = cpu_queue_create,
+    .queue_destroy = cpu_queue_destroy,
+    .queue_synchronize = cpu_queue_synchronize,
+    .queue_set_threads = cpu_queue_set_threads,
+    .queue_reserve = cpu_queue_reserve,
+    .queue_copy = cpu_queue_copy,
+    .event_create = cpu_event_create,
+    .event_destroy = cpu_event_destroy,
+    .event_record = cpu_event_record,
+    .event_elapsed = cpu_event_elapsed,
+    .graph_begin = cpu_graph_begin,
+    .graph_end = cpu_graph_end,
+    .graph_launch = cpu_graph_launch,
+    .graph_destroy = cpu_graph_destroy,
+    .profiler_start = cpu_profiler_start,
+    .profiler_stop = cpu_profiler_stop,
+    .range_push = cpu_range_push,
+    .range_pop = cpu_range_pop,
+};
+
+const struct qb_backend *qb__backend_cpu(const struct qb__host *host_)
+{
+    host = host_;
+    return &backend;
+}

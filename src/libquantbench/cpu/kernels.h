@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* kernels.h - the inner routines of the CPU backend: what one instruction set provides, and the small decisions that
+ * must come out the same in all of them. Included by files that are compiled for one instruction set only, so every
+ * function here is static inline. */
+#ifndef QB_CPU_KERNELS_H
+#define QB_CPU_KERNELS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "quantbench.h"
+#include "problem.h"
+
+#ifdef __FAST_MATH__
+#error "quantbench needs IEEE arithmetic: compile without -ffast-math and -Ofast"
+#endif
+
+#define QB__INLINE static inline __attribute__((always_inline))
+
+#define QB__F32_INF 0x7F800000u /* binary32 infinity; larger bits without the sign are NaN */
+
+/* Set in what amax() returns when the run holds a NaN. The other bits are those of the largest |x| that is not NaN, as
+ * binary32. */
+#define QB__AMAX_NAN 0x80000000u
+
+static inline float qb__float_of(uint32_t bits)
+{
+    float value;
+
+    memcpy(&value, &bits, sizeof value);
+    return value;
+}
+
+static inline uint32_t qb__bits_of(float value)
+{
+    uint32_t bits;
+
+    memcpy(&bits, &value, sizeof bits);
+    return bits;
+}
+
+/* What a problem asks of every scale. */
+struct qb__rule {
+    enum qb_format input;
+    enum qb_format output;
+    bool dynamic;
+    float qmax;  /* of the output format */
+    float limit; /* the amax is cut to this: the input format's largest finite value, or the caller's bound */
+};
+
+/* How v = x / s is computed. All three give the same codes where they are used; see qb__divisor_make(). */
+enum qb__quotient {
+    QB__QUOTIENT_DIVIDE,   /* the division itself */
+    QB__QUOTIENT_CORRECT,  /* x * (1/s), then one step of correction */
+    QB__QUOTIENT_MULTIPLY, /* x * (1/s) alone */
+};
+
+/* One scale, prepared for a run of elements that share it. */
+struct qb__divisor {
+    float scale;
+    float reciprocal; /* 1 / scale, rounded */
+    /* Unless QUOTIENT is DIVIDE or CLEAN is set, |x| is cut to this before the quotient: the bits of a number in the
+     * input's format that gives the largest code, but no overflow. */
+    uint32_t cap;
+    enum qb__quotient quotient;
+    bool clean; /* no NaN, no infinity, and no |x| above the amax that the scale was made from */
+};
+
+/* How a run is read and written. */
+struct qb__access {
+    bool stream;  /* with non-temporal stores; the caller fences */
+    size_t ahead; /* prefetch into L2 so many bytes ahead of what is read; 0: don't */
+};
+
+/* The routines of one instruction set. Indices are [input] and [output - QB_FORMAT_INT8]. Pointers need the alignment
+ * of one element only; counts are in elements and may be 0. */
+struct qb__cpu_ops {
+    const char *isa;
+    /* The largest |x| of a run: see QB__AMAX_NAN. */
+    uint32_t (*amax[3])(const void *x, size_t count);
+    /* amax[i] = max(amax[i], |x[i]|), NaN ignored. */
+    void (*amax_columns[3])(const void *x, size_t count, float *amax);
+    /* Encode a run with one scale. */
+    void (*encode[3][3])(uint8_t *out, const void *x, size_t count, const struct qb__divisor *divisor,
+                         const struct qb__access *access);
+    /* Encode element i with scales[i]. */
+    void (*encode_columns[3][3])(uint8_t *out, const void *x, size_t count, const float *scales);
+    /* COUNT runs of GROUP elements each, one after the other, with one scale each: read, or computed and written. */
+    void (*encode_groups[3][3])(uint8_t *out, const void *x, size_t count, size_t group, float *scales,
+                                const struct qb__rule *rule, const struct qb__access *access);
+    /* Copy with non-temporal stores; the caller fences. */
+    void (*copy_stream)(void *target, const void *source, size_t bytes);
+    /* Order the calling thread's non-temporal stores before what it does next. */
+    void (*fence)(void);
+};
+
+extern const struct qb__cpu_ops qb__cpu_ops_generic;
+extern const struct qb__cpu_ops qb__cpu_ops_avx2;
+extern const struct qb__cpu_ops qb__cpu_ops_avx512;
+
+/* The value of the half BITS, exactly. */
+static inline float qb__half_value(uint32_t bits)
+{
+    uint32_t magnitude = (bits & 0x7FFFu) << 13;
+    uint32_t sign = (bits & 0x8000u) << 16;
+
+    if (magnitude < 1u << 23) {
+        return qb__float_of(sign | qb__bits_of((float)(bits & 0x3FFu) * 0x1p-24f));
+    }
+    return qb__float_of(sign | (magnitude + ((magnitude >= 31u << 23 ? 224u : 112u) << 23)));
+}
+
+/* The scale that goes with the largest |x| AMAX of a tile, as amax() returned it. CLEAN: see struct qb__divisor. */
+static inline float qb__scale_make(uint32_t amax, const struct qb__rule *rule, bool *clean)
+{
+    float a = qb__float_of(amax & ~QB__AMAX_NAN);
+    float scale;
+
+    *clean = !(amax & QB__AMAX_NAN) && a <= rule->limit;
+    a = a < rule->limit ? a : rule->limit;
+    scale = a / rule->qmax;
+    return scale > QB__SCALE_FLOOR ? scale : QB__SCALE_FLOOR;
+}
+
+/* Prepare SCALE (finite, > 0).
+ *
+ * CORRECT computes r = fl(1/s), q0 = fl(x*r), e = fl(x - q0*s) and q = fl(q0 + e*r), the last two as fused operations.
+ * A code depends on v = fl(x/s) only through v <, = or > the ties between two codes, which have at most 9 significant
+ * bits. q0 is less than 2 units in the last place from x/s, so q can fall on another side of a tie m than v only for
+ * x within a few units of m*s; all of these x, for every significand of s and every m of 9 bits, were tried: none
+ * does. This scales with powers of two as long as nothing is subnormal or overflows where it matters: the least tie is
+ * 2^-17 (E5M2), so |x| >= 2^-98 at a tie when s >= 2^-80, and e, a multiple of about 2^-46 * |x|, is exact; s <= 2^100
+ * keeps r normal; the cap keeps q0 finite. Smaller |x| give a q that is small enough for code 0.
+ *
+ * A cap in 16 bits must be above the last tie and below what the encoding can hold. Where the input format has no such
+ * number, because the scale is very small or so large that only infinity saturates, division is used. */
+static inline struct qb__divisor qb__divisor_make(float scale, const struct qb__rule *rule, bool clean)
+{
+    struct qb__divisor d = {.scale = scale, .reciprocal = 1.0f / scale, .clean = clean};
+    /* Every v >= LAST has the largest code; an E4M3 and an E5M2 cap must be below 464 and 61440. */
+    float target = rule->output == QB_FORMAT_INT8 ? 200.0f : rule->output == QB_FORMAT_E4M3 ? 460.0f : 60000.0f;
+    float last = rule->output == QB_FORMAT_INT8 ? 127.0f : rule->output == QB_FORMAT_E4M3 ? 433.0f : 53249.0f;
+    float cap;
+
+    d.quotient = QB__QUOTIENT_DIVIDE;
+    if (!(scale >= 0x1p-80f && scale <= 0x1p100f)) {
+        return d;
+    }
+    cap = target * scale;
+    if (rule->input == QB_FORMAT_F32) {
+        d.cap = qb__bits_of(cap);
+    } else if (rule->input == QB_FORMAT_BF16) {
+        d.cap = qb__bits_of(cap) >> 16;
+    } else if (clean) {
+        d.cap = 0;
+    } else {
+        cap = cap < 65504.0f ? cap : 65504.0f;
+        if (cap < 0x1p-14f || !(cap >= last * scale)) {
+            return d;
+        }
+        d.cap = (qb__bits_of(cap) >> 13) - (112u << 10);
+    }
+    d.quotient = QB__QUOTIENT_CORRECT;
+    return d;
+}
+
+#endif

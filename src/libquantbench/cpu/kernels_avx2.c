@@ -1,0 +1,415 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* kernels_avx2.c - the inner routines for AVX2, FMA and F16C. Compile with -mavx2 -mfma -mf16c; the pragmas below keep
+ * later flags from taking that back. */
+#include <config.h>
+
+#ifdef HAVE_X86_AVX2
+
+#ifdef __clang__
+#pragma clang attribute push(__attribute__((target("avx2,fma,f16c"))), apply_to = function)
+#else
+#pragma GCC push_options
+#pragma GCC target("avx2,fma,f16c")
+#endif
+
+#include <immintrin.h>
+
+#include "kernels.h"
+
+#define ISA avx2
+#define LANES 32
+#define HAVE_CORRECT 1
+
+/* What a run keeps in registers. */
+struct constants {
+    __m256 scale;
+    __m256 reciprocal;
+    __m256i cap;
+};
+
+QB__INLINE struct constants constants_make(const struct qb__divisor *d, const enum qb_format input,
+                                           const enum qb_format output)
+{
+    struct constants c = {.scale = _mm256_set1_ps(d->scale), .reciprocal = _mm256_set1_ps(d->reciprocal)};
+
+    (void)output;
+    c.cap = input == QB_FORMAT_F32 ? _mm256_set1_epi32((int)d->cap) : _mm256_set1_epi16((short)d->cap);
+    return c;
+}
+
+QB__INLINE __m256 quotient_of(__m256 x, __m256 scale, __m256 reciprocal, const enum qb__quotient quotient)
+{
+    __m256 q, e;
+
+    if (quotient == QB__QUOTIENT_DIVIDE) {
+        return _mm256_div_ps(x, scale);
+    }
+    q = _mm256_mul_ps(x, reciprocal);
+    if (quotient == QB__QUOTIENT_MULTIPLY) {
+        return q;
+    }
+    e = _mm256_fnmadd_ps(q, scale, x);
+    return _mm256_fmadd_ps(e, reciprocal, q);
+}
+
+/* v, for INT8 with its sign, cut to what the encoding can hold: for quotients of which nothing is known. */
+QB__INLINE __m256 cut(__m256 v, const enum qb_format output)
+{
+    float most = output == QB_FORMAT_E4M3 ? 448.0f : 57344.0f;
+    __m256i bits = _mm256_castps_si256(v);
+
+    if (output == QB_FORMAT_INT8) {
+        /* From above only: _mm256_cvtps_epi32() makes anything far below INT32_MIN, and the saturating packs -128. */
+        bits = _mm256_min_epi32(bits, _mm256_castps_si256(_mm256_set1_ps(200.0f)));
+    } else {
+        bits = _mm256_min_epu32(bits, _mm256_castps_si256(_mm256_set1_ps(most)));
+    }
+    return _mm256_castsi256_ps(bits);
+}
+
+/* What fp8_code() has too much, modulo 256: 8 * (20 + 127 - 6) for E4M3, 4 * (21 + 127 - 14) for E5M2. */
+QB__INLINE char fp8_bias(const enum qb_format output)
+{
+    return output == QB_FORMAT_E4M3 ? 8 * (20 + 127 - 6) % 256 : 4 * (21 + 127 - 14) % 256;
+}
+
+/* v >= 0 to a code of 8 bits plus fp8_bias(), modulo 256.
+ *
+ * With p = 2^e, e the exponent of v but at least that of subnormals, the sum v + p * 2^20 (E4M3) is rounded, to
+ * nearest even, to a multiple of 2^(e - 3): its mantissa is v in these units, its exponent field e + 20 + 127. The code
+ * is 8 * (e + 6) plus that mantissa; 8 times the exponent field is what a shift by 20 brings down. E5M2: 2^21, 4. */
+QB__INLINE __m256i fp8_code(__m256 v, const enum qb_format output)
+{
+    const bool e4m3 = output == QB_FORMAT_E4M3;
+    const __m256i exponent_mask = _mm256_set1_epi32((int)QB__F32_INF);
+    const __m256i least = _mm256_castps_si256(_mm256_set1_ps(e4m3 ? 0x1p-6f : 0x1p-14f));
+    const __m256 shift = _mm256_set1_ps(e4m3 ? 0x1p20f : 0x1p21f);
+    __m256i power = _mm256_max_epi32(_mm256_and_si256(_mm256_castps_si256(v), exponent_mask), least);
+    __m256i sum = _mm256_castps_si256(_mm256_fmadd_ps(_mm256_castsi256_ps(power), shift, v));
+
+    sum = _mm256_add_epi32(sum, _mm256_srli_epi32(sum, e4m3 ? 20 : 21));
+    return _mm256_and_si256(sum, _mm256_set1_epi32(0xFF));
+}
+
+/* 4 x 8 integers to 32 bytes: of vectors that hold the elements in order, or (even_odd) the even and the odd elements
+ * of the first 16, then of the others. */
+QB__INLINE __m256i order_bytes(__m256i packed, const bool even_odd)
+{
+    if (even_odd) {
+        const __m256i interleave = _mm256_setr_epi8(0, 4, 1, 5, 2, 6, 3, 7, 8, 12, 9, 13, 10, 14, 11, 15, 0, 4, 1, 5, 2,
+                                                    6, 3, 7, 8, 12, 9, 13, 10, 14, 11, 15);
+
+        return _mm256_permute4x64_epi64(_mm256_shuffle_epi8(packed, interleave), 0xD8);
+    }
+    return _mm256_permutevar8x32_epi32(packed, _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7));
+}
+
+/* The low 8 lanes' 16 bits and the high ones', as floats; of bfloat16 the even and the odd lanes'. */
+QB__INLINE void widen(__m256i h, __m256 *first, __m256 *second, const enum qb_format input)
+{
+    if (input == QB_FORMAT_F16) {
+        *first = _mm256_cvtph_ps(_mm256_castsi256_si128(h));
+        *second = _mm256_cvtph_ps(_mm256_extracti128_si256(h, 1));
+    } else {
+        *first = _mm256_castsi256_ps(_mm256_slli_epi32(h, 16));
+        *second = _mm256_castsi256_ps(_mm256_and_si256(h, _mm256_set1_epi32((int)0xFFFF0000)));
+    }
+}
+
+/* The codes of 32 elements. */
+QB__INLINE __m256i encode_32(const void *x, const struct constants *c, const enum qb_format input,
+                             const enum qb_format output, const enum qb__quotient quotient, const bool clean)
+{
+    const bool integer = output == QB_FORMAT_INT8;
+    const bool cap = quotient != QB__QUOTIENT_DIVIDE && !clean;
+    const bool even_odd = input == QB_FORMAT_BF16;
+    __m256i nan = _mm256_setzero_si256(), signs = nan, codes;
+    __m256i code[4];
+    __m256 v[4];
+
+    if (input == QB_FORMAT_F32) {
+        __m256i raw[4], above[4];
+
+        for (int i = 0; i < 4; i++) {
+            __m256i bits = _mm256_loadu_si256((const __m256i *)x + i);
+
+            raw[i] = bits;
+            if (!integer) {
+                bits = _mm256_and_si256(bits, _mm256_set1_epi32(0x7FFFFFFF));
+            }
+            if (!clean) {
+                __m256 value = _mm256_castsi256_ps(bits);
+
+                above[i] = _mm256_castps_si256(_mm256_cmp_ps(value, value, _CMP_UNORD_Q));
+            }
+            if (cap) {
+                bits = integer ? _mm256_min_epi32(bits, c->cap) : _mm256_min_epu32(bits, c->cap);
+            }
+            v[i] = _mm256_castsi256_ps(bits);
+        }
+        if (!clean) {
+            nan = _mm256_packs_epi16(_mm256_packs_epi32(above[0], above[1]), _mm256_packs_epi32(above[2], above[3]));
+            nan = order_bytes(nan, false);
+        }
+        if (!integer) {
+            /* Saturation keeps the signs. */
+            signs = _mm256_packs_epi16(_mm256_packs_epi32(raw[0], raw[1]), _mm256_packs_epi32(raw[2], raw[3]));
+            signs = order_bytes(signs, false);
+        }
+    } else {
+        const short infinity = input == QB_FORMAT_F16 ? 0x7C00 : 0x7F80;
+        __m256i raw[2], above[2];
+
+        for (int i = 0; i < 2; i++) {
+            __m256i bits = _mm256_loadu_si256((const __m256i *)x + i);
+            __m256i magnitude = _mm256_and_si256(bits, _mm256_set1_epi16(0x7FFF));
+
+            raw[i] = bits;
+            if (!clean) {
+                above[i] = _mm256_cmpgt_epi16(magnitude, _mm256_set1_epi16(infinity));
+            }
+            if (!integer) {
+                bits = magnitude;
+            }
+            if (cap) {
+                bits = _mm256_min_epi16(bits, c->cap);
+            }
+            widen(bits, &v[2 * i], &v[2 * i + 1], input);
+        }
+        if (!clean) {
+            nan = _mm256_permute4x64_epi64(_mm256_packs_epi16(above[0], above[1]), 0xD8);
+        }
+        if (!integer) {
+            signs = _mm256_permute4x64_epi64(_mm256_packs_epi16(raw[0], raw[1]), 0xD8);
+        }
+    }
+    for (int i = 0; i < 4; i++) {
+        v[i] = quotient_of(v[i], c->scale, c->reciprocal, quotient);
+        if (quotient == QB__QUOTIENT_DIVIDE) {
+            v[i] = cut(v[i], output);
+        }
+        code[i] = integer ? _mm256_cvtps_epi32(v[i]) : fp8_code(v[i], output);
+    }
+    if (integer) {
+        codes = _mm256_packs_epi16(_mm256_packs_epi32(code[0], code[1]), _mm256_packs_epi32(code[2], code[3]));
+        codes = order_bytes(codes, even_odd);
+        return clean ? codes : _mm256_andnot_si256(nan, codes);
+    }
+    codes = _mm256_packus_epi16(_mm256_packus_epi32(code[0], code[1]), _mm256_packus_epi32(code[2], code[3]));
+    codes = _mm256_sub_epi8(order_bytes(codes, even_odd), _mm256_set1_epi8(fp8_bias(output)));
+    codes = _mm256_or_si256(codes, _mm256_and_si256(signs, _mm256_set1_epi8((char)0x80)));
+    return clean ? codes : _mm256_blendv_epi8(codes, _mm256_set1_epi8(0x7F), nan);
+}
+
+QB__INLINE void encode_block(uint8_t *out, const void *x, size_t count, const struct constants *c,
+                             const enum qb_format input, const enum qb_format output,
+                             const enum qb__quotient quotient, const bool clean, const bool stream)
+{
+    if (count == LANES) {
+        __m256i codes = encode_32(x, c, input, output, quotient, clean);
+
+        if (stream) {
+            _mm256_stream_si256((__m256i *)out, codes);
+        } else {
+            _mm256_storeu_si256((__m256i *)out, codes);
+        }
+    } else {
+        uint32_t padded[LANES] = {0};
+        uint8_t codes[LANES];
+
+        memcpy(padded, x, count * qb__element_size(input));
+        _mm256_storeu_si256((__m256i *)codes, encode_32(padded, c, input, output, quotient, clean));
+        memcpy(out, codes, count);
+    }
+}
+
+/* 8 elements in order. */
+QB__INLINE __m256 load8(const void *x, const enum qb_format input)
+{
+    if (input == QB_FORMAT_F32) {
+        return _mm256_loadu_ps(x);
+    }
+    __m128i h = _mm_loadu_si128(x);
+    if (input == QB_FORMAT_F16) {
+        return _mm256_cvtph_ps(h);
+    }
+    return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(h), 16));
+}
+
+QB__INLINE void encode_32_columns(uint8_t *out, const void *x, const float *scales, const enum qb_format input,
+                                  const enum qb_format output)
+{
+    const __m256i magnitude_mask = _mm256_set1_epi32(0x7FFFFFFF);
+    __m256i code[4], codes;
+
+    for (size_t i = 0; i < 4; i++) {
+        __m256 value = load8((const char *)x + 8 * i * qb__element_size(input), input);
+        __m256 scale = _mm256_loadu_ps(scales + 8 * i);
+        __m256i nan = _mm256_castps_si256(_mm256_cmp_ps(value, value, _CMP_UNORD_Q));
+
+        if (output == QB_FORMAT_INT8) {
+            code[i] = _mm256_cvtps_epi32(cut(_mm256_div_ps(value, scale), output));
+            code[i] = _mm256_andnot_si256(nan, code[i]);
+        } else {
+            __m256i sign = _mm256_srli_epi32(_mm256_castps_si256(value), 31);
+            __m256 v = _mm256_and_ps(value, _mm256_castsi256_ps(magnitude_mask));
+
+            v = cut(_mm256_div_ps(v, scale), output);
+            code[i] = _mm256_sub_epi32(fp8_code(v, output), _mm256_set1_epi32((uint8_t)fp8_bias(output)));
+            code[i] = _mm256_or_si256(code[i], _mm256_slli_epi32(sign, 7));
+            code[i] = _mm256_blendv_epi8(code[i], _mm256_set1_epi32(0x7F), nan);
+            code[i] = _mm256_and_si256(code[i], _mm256_set1_epi32(0xFF));
+        }
+    }
+    if (output == QB_FORMAT_INT8) {
+        codes = _mm256_packs_epi16(_mm256_packs_epi32(code[0], code[1]), _mm256_packs_epi32(code[2], code[3]));
+    } else {
+        codes = _mm256_packus_epi16(_mm256_packus_epi32(code[0], code[1]), _mm256_packus_epi32(code[2], code[3]));
+    }
+    _mm256_storeu_si256((__m256i *)out, order_bytes(codes, false));
+}
+
+QB__INLINE void encode_block_columns(uint8_t *out, const void *x, size_t count, const float *scales,
+                                     const enum qb_format input, const enum qb_format output)
+{
+    if (count == LANES) {
+        encode_32_columns(out, x, scales, input, output);
+    } else {
+        uint32_t padded[LANES] = {0};
+        float padded_scales[LANES];
+        uint8_t codes[LANES];
+
+        for (size_t i = 0; i < LANES; i++) {
+            padded_scales[i] = i < count ? scales[i] : 1.0f;
+        }
+        memcpy(padded, x, count * qb__element_size(input));
+        encode_32_columns(codes, padded, padded_scales, input, output);
+        memcpy(out, codes, count);
+    }
+}
+
+QB__INLINE void amax_32_columns(const void *x, float *amax, const enum qb_format input)
+{
+    for (size_t i = 0; i < LANES; i += 8) {
+        __m256 value = load8((const char *)x + i * qb__element_size(input), input);
+
+        value = _mm256_and_ps(value, _mm256_castsi256_ps(_mm256_set1_epi32(0x7FFFFFFF)));
+        /* The second operand is returned where the first is NaN. */
+        _mm256_storeu_ps(amax + i, _mm256_max_ps(value, _mm256_loadu_ps(amax + i)));
+    }
+}
+
+QB__INLINE void amax_block_columns(const void *x, size_t count, float *amax, const enum qb_format input)
+{
+    if (count == LANES) {
+        amax_32_columns(x, amax, input);
+    } else {
+        uint32_t padded[LANES] = {0};
+        float padded_amax[LANES] = {0};
+
+        memcpy(padded, x, count * qb__element_size(input));
+        memcpy(padded_amax, amax, count * sizeof *amax);
+        amax_32_columns(padded, padded_amax, input);
+        memcpy(amax, padded_amax, count * sizeof *amax);
+    }
+}
+
+/* |x| as integers, which order as the numbers do; 0 for NaN if NO_NAN. */
+QB__INLINE __m256i magnitude_of(__m256i bits, const enum qb_format input, const bool no_nan)
+{
+    if (input == QB_FORMAT_F32) {
+        bits = _mm256_and_si256(bits, _mm256_set1_epi32(0x7FFFFFFF));
+        if (no_nan) {
+            bits = _mm256_andnot_si256(_mm256_cmpgt_epi32(bits, _mm256_set1_epi32((int)QB__F32_INF)), bits);
+        }
+    } else {
+        bits = _mm256_and_si256(bits, _mm256_set1_epi16(0x7FFF));
+        if (no_nan) {
+            const short infinity = input == QB_FORMAT_F16 ? 0x7C00 : 0x7F80;
+
+            bits = _mm256_andnot_si256(_mm256_cmpgt_epi16(bits, _mm256_set1_epi16(infinity)), bits);
+        }
+    }
+    return bits;
+}
+
+QB__INLINE __m256i maximum(__m256i a, __m256i b, const enum qb_format input)
+{
+    return input == QB_FORMAT_F32 ? _mm256_max_epu32(a, b) : _mm256_max_epu16(a, b);
+}
+
+QB__INLINE uint32_t amax_run(const void *x, size_t count, const enum qb_format input, const bool no_nan)
+{
+    const size_t step = 32 / qb__element_size(input); /* elements in one vector */
+    const char *p = x;
+    __m256i m[4] = {_mm256_setzero_si256(), _mm256_setzero_si256(), _mm256_setzero_si256(), _mm256_setzero_si256()};
+    __m128i low;
+
+    for (; count >= 4 * step; count -= 4 * step, p += 128) {
+        for (int i = 0; i < 4; i++) {
+            m[i] = maximum(m[i], magnitude_of(_mm256_loadu_si256((const __m256i *)p + i), input, no_nan), input);
+        }
+    }
+    for (; count >= step; count -= step, p += 32) {
+        m[0] = maximum(m[0], magnitude_of(_mm256_loadu_si256((const __m256i *)p), input, no_nan), input);
+    }
+    if (count > 0) {
+        __m256i rest = _mm256_setzero_si256();
+
+        memcpy(&rest, p, count * qb__element_size(input));
+        m[1] = maximum(m[1], magnitude_of(rest, input, no_nan), input);
+    }
+    m[0] = maximum(maximum(m[0], m[1], input), maximum(m[2], m[3], input), input);
+    if (input == QB_FORMAT_F32) {
+        low = _mm_max_epu32(_mm256_castsi256_si128(m[0]), _mm256_extracti128_si256(m[0], 1));
+        low = _mm_max_epu32(low, _mm_shuffle_epi32(low, 0x4E));
+        low = _mm_max_epu32(low, _mm_shuffle_epi32(low, 0xB1));
+        return (uint32_t)_mm_cvtsi128_si32(low);
+    }
+    low = _mm_max_epu16(_mm256_castsi256_si128(m[0]), _mm256_extracti128_si256(m[0], 1));
+    /* There is a horizontal minimum of 8 words: of the complements it is the maximum. */
+    low = _mm_minpos_epu16(_mm_xor_si128(low, _mm_set1_epi16(-1)));
+    return (uint32_t)~_mm_cvtsi128_si32(low) & 0xFFFF;
+}
+
+static void copy_stream(void *target, const void *source, size_t bytes)
+{
+    char *to = target;
+    const char *from = source;
+    size_t head = -(uintptr_t)to & 63;
+
+    if (head > 0 && head <= bytes) {
+        memcpy(to, from, head);
+        to += head;
+        from += head;
+        bytes -= head;
+    }
+    if (((uintptr_t)to & 63) == 0) {
+        for (; bytes >= 64; bytes -= 64, to += 64, from += 64) {
+            __m256i a = _mm256_loadu_si256((const __m256i *)from);
+            __m256i b = _mm256_loadu_si256((const __m256i *)from + 1);
+
+            _mm256_stream_si256((__m256i *)to, a);
+            _mm256_stream_si256((__m256i *)to + 1, b);
+        }
+    }
+    memcpy(to, from, bytes);
+}
+
+static void fence(void)
+{
+    _mm_sfence();
+}
+
+#include "kernels_body.h"
+
+#ifdef __clang__
+#pragma clang attribute pop
+#else
+#pragma GCC pop_options
+#endif
+
+#else
+/* ISO C wants a declaration in every file. */
+typedef int qb__no_avx2;
+#endif

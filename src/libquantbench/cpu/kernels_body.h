@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* kernels_body.h - the routines of struct qb__cpu_ops on top of what each kernels_<isa>.c defines before it includes
+ * this file:
+ *
+ *   ISA, LANES          the suffix of names, and the elements in a block (a multiple of 32, and its stores' alignment)
+ *   struct constants, constants_make(rule..)   what a run keeps in registers
+ *   encode_block()      up to LANES elements with one scale
+ *   encode_block_columns(), amax_block_columns()   up to LANES elements, each column with its own
+ *   amax_run()          the largest |x| of a run, as the input's bits without sign
+ *   copy_stream(), fence()
+ *
+ * Every function is inlined with constant formats, so each loop below becomes one loop for each of the cases. */
+
+/* Cuts one line of source per access: 64 bytes ahead for each 64 bytes read. */
+QB__INLINE void prefetch_ahead(const void *x, size_t bytes, size_t ahead)
+{
+    for (size_t i = 0; i < bytes; i += 64) {
+        /* Past the end is harmless: a prefetch never faults. */
+        __builtin_prefetch((const void *)((uintptr_t)x + ahead + i), 0, 2);
+    }
+}
+
+QB__INLINE const void *at(const void *x, size_t index, const enum qb_format input)
+{
+    return (const char *)x + index * qb__element_size(input);
+}
+
+QB__INLINE void encode_loop(uint8_t *out, const void *x, size_t count, const struct qb__divisor *divisor,
+                            const struct qb__access *access, const enum qb_format input, const enum qb_format output,
+                            const enum qb__quotient quotient, const bool clean)
+{
+    const struct constants c = constants_make(divisor, input, output);
+    const bool stream = access->stream;
+    const size_t ahead = access->ahead;
+    size_t i = 0;
+
+    if (stream) {
+        /* A non-temporal store pays only as a whole line: begin at a line of the output. */
+        size_t head = -(uintptr_t)out & 63;
+
+        head = head < count ? head : count;
+        while (i < head) {
+            size_t part = head - i < LANES ? head - i : LANES;
+
+            encode_block(out + i, at(x, i, input), part, &c, input, output, quotient, clean, false);
+            i += part;
+        }
+    }
+    if (ahead > 0) {
+        for (; count - i >= LANES; i += LANES) {
+            prefetch_ahead(at(x, i, input), LANES * qb__element_size(input), ahead);
+            encode_block(out + i, at(x, i, input), LANES, &c, input, output, quotient, clean, stream);
+        }
+    } else if (stream) {
+        for (; count - i >= LANES; i += LANES) {
+            encode_block(out + i, at(x, i, input), LANES, &c, input, output, quotient, clean, true);
+        }
+    } else {
+        for (; count - i >= LANES; i += LANES) {
+            encode_block(out + i, at(x, i, input), LANES, &c, input, output, quotient, clean, false);
+        }
+    }
+    if (i < count) {
+        encode_block(out + i, at(x, i, input), count - i, &c, input, output, quotient, clean, false);
+    }
+}
+
+QB__INLINE void encode_run(uint8_t *out, const void *x, size_t count, const struct qb__divisor *divisor,
+                           const struct qb__access *access, const enum qb_format input, const enum qb_format output)
+{
+    if (divisor->quotient == QB__QUOTIENT_CORRECT && HAVE_CORRECT) {
+        if (divisor->clean) {
+            encode_loop(out, x, count, divisor, access, input, output, QB__QUOTIENT_CORRECT, true);
+        } else {
+            encode_loop(out, x, count, divisor, access, input, output, QB__QUOTIENT_CORRECT, false);
+        }
+    } else {
+        encode_loop(out, x, count, divisor, access, input, output, QB__QUOTIENT_DIVIDE, false);
+    }
+}
+
+QB__INLINE uint32_t amax_bits(const void *x, size_t count, const enum qb_format input)
+{
+    const uint32_t infinity = input == QB_FORMAT_F16 ? 0x7C00u : input == QB_FORMAT_BF16 ? 0x7F80u : QB__F32_INF;
+    uint32_t bits = amax_run(x, count, input, false);
+    uint32_t nan = 0;
+
+    if (bits > infinity) {
+        /* NaN compares above infinity. It is rare: look again, without it. */
+        nan = QB__AMAX_NAN;
+        bits = amax_run(x, count, input, true);
+    }
+    if (input == QB_FORMAT_F16) {
+        bits = qb__bits_of(qb__half_value(bits));
+    } else if (input == QB_FORMAT_BF16) {
+        bits <<= 16;
+    }
+    return bits | nan;
+}
+
+QB__INLINE void encode_groups(uint8_t *out, const void *x, size_t count, size_t group, float *scales,
+                              const struct qb__rule *rule, const struct qb__access *access,
+                              const enum qb_format input, const enum qb_format output)
+{
+    enum { BATCH = 8 }; /* enough to overlap the latencies of reductions and of scalar divisions */
+    struct qb__divisor divisors[BATCH];
+    /* Groups that are not whole lines of the output would leave a partly written line at each edge. */
+    const struct qb__access whole = {
+        .stream = access->stream && group % 64 == 0 && ((uintptr_t)out & 63) == 0,
+        .ahead = access->ahead,
+    };
+
+    for (size_t i = 0; i < count; i += BATCH) {
+        size_t batch = count - i < BATCH ? count - i : BATCH;
+
+        if (rule->dynamic) {
+            uint32_t amax[BATCH];
+
+            for (size_t j = 0; j < batch; j++) {
+                amax[j] = amax_bits(at(x, j * group, input), group, input);
+            }
+            for (size_t j = 0; j < batch; j++) {
+                bool clean;
+
+                scales[i + j] = qb__scale_make(amax[j], rule, &clean);
+                divisors[j] = qb__divisor_make(scales[i + j], rule, clean);
+            }
+        } else {
+            for (size_t j = 0; j < batch; j++) {
+                divisors[j] = qb__divisor_make(scales[i + j], rule, false);
+            }
+        }
+        for (size_t j = 0; j < batch; j++) {
+            encode_run(out + j * group, at(x, j * group, input), group, &divisors[j], &whole, input, output);
+        }
+        x = at(x, batch * group, input);
+        out += batch * group;
+    }
+}
+
+#define JOIN2(a, b) a##b
+#define JOIN(a, b) JOIN2(a, b)
+#define NAME(name) JOIN(name##_, ISA)
+
+#define INPUT_ROUTINES(in, INPUT)                                                                                      \
+    static uint32_t NAME(amax_##in)(const void *x, size_t count)                                                       \
+    {                                                                                                                  \
+        return amax_bits(x, count, INPUT);                                                                             \
+    }                                                                                                                  \
+    static void NAME(amax_columns_##in)(const void *x, size_t count, float *amax)                                      \
+    {                                                                                                                  \
+        for (; count >= LANES; count -= LANES, amax += LANES, x = at(x, LANES, INPUT)) {                               \
+            amax_block_columns(x, LANES, amax, INPUT);                                                                 \
+        }                                                                                                              \
+        if (count > 0) {                                                                                               \
+            amax_block_columns(x, count, amax, INPUT);                                                                 \
+        }                                                                                                              \
+    }
+
+#define PAIR_ROUTINES(in, INPUT, out_, OUTPUT)                                                                         \
+    static void NAME(encode_##in##_##out_)(uint8_t *out, const void *x, size_t count,                                  \
+                                           const struct qb__divisor *divisor, const struct qb__access *access)         \
+    {                                                                                                                  \
+        encode_run(out, x, count, divisor, access, INPUT, OUTPUT);                                                     \
+    }                                                                                                                  \
+    static void NAME(encode_columns_##in##_##out_)(uint8_t *out, const void *x, size_t count, const float *scales)     \
+    {                                                                                                                  \
+        for (; count >= LANES; count -= LANES, out += LANES, scales += LANES, x = at(x, LANES, INPUT)) {               \
+            encode_block_columns(out, x, LANES, scales, INPUT, OUTPUT);                                                \
+        }                                                                                                              \
+        if (count > 0) {                                                                                               \
+            encode_block_columns(out, x, count, scales, INPUT, OUTPUT);                                                \
+        }                                                                                                              \
+    }                                                                                                                  \
+    static void NAME(encode_groups_##in##_##out_)(uint8_t *out, const void *x, size_t count, size_t group,             \
+                                                  float *scales, const struct qb__rule *rule,                          \
+                                                  const struct qb__access *access)                                     \
+    {                                                                                                                  \
+        encode_groups(out, x, count, group, scales, rule, access, INPUT, OUTPUT);                                      \
+    }
+
+#define ROUTINES(in, INPUT)                                                                                            \
+    INPUT_ROUTINES(in, INPUT)                                                                                          \
+    PAIR_ROUTINES(in, INPUT, int8, QB_FORMAT_INT8)                                                                     \
+    PAIR_ROUTINES(in, INPUT, e4m3, QB_FORMAT_E4M3)                                                                     \
+    PAIR_ROUTINES(in, INPUT, e5m2, QB_FORMAT_E5M2)
+
+ROUTINES(f16, QB_FORMAT_F16)
+ROUTINES(bf16, QB_FORMAT_BF16)
+ROUTINES(f32, QB_FORMAT_F32)
+
+#define TEXT2(a) #a
+#define TEXT(a) TEXT2(a)
+#define OUTPUTS(name, in) {NAME(name##_##in##_int8), NAME(name##_##in##_e4m3), NAME(name##_##in##_e5m2)}
+#define PAIRS(name) {OUTPUTS(name, f16), OUTPUTS(name, bf16), OUTPUTS(name, f32)}
+
+const struct qb__cpu_ops NAME(qb__cpu_ops) = {
+    .isa = TEXT(ISA),
+    .amax = {NAME(amax_f16), NAME(amax_bf16), NAME(amax_f32)},
+    .amax_columns = {NAME(amax_columns_f16), NAME(amax_columns_bf16), NAME(amax_columns_f32)},
+    .encode = PAIRS(encode),
+    .encode_columns = PAIRS(encode_columns),
+    .encode_groups = PAIRS(encode_groups),
+    .copy_stream = copy_stream,
+    .fence = fence,
+};

@@ -1,0 +1,443 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* quantize.c - the granularities, written once for all instruction sets: how a tensor is cut into runs of elements that
+ * share a scale, and how the runs are shared out to threads. The results do not depend on the number of threads,
+ * because a maximum does not depend on the order. */
+#include <config.h>
+
+#include "quantize.h"
+
+#ifdef _OPENMP
+#include <omp.h>
+#endif
+
+enum {
+    PANEL = 1024,      /* columns whose amax and scales are kept at a time, in the first-level cache */
+    NARROW = 64,       /* tiles of fewer columns are worked on by columns, not by runs */
+    BATCH_LIMIT = 4096 /* groups of more elements gain nothing from batches */
+};
+
+/* A thread is worth waking for so many bytes. */
+#define THREAD_BYTES ((uint64_t)128 << 10)
+
+/* A tensor or a part of it. */
+struct view {
+    const char *input;
+    uint8_t *output;
+    uint64_t rows;
+    uint64_t cols;
+    uint64_t input_stride; /* elements */
+    uint64_t output_stride;
+};
+
+struct job {
+    const struct qb__cpu_ops *ops;
+    const struct qb__cpu_plan *plan;
+    struct qb__rule rule;
+    struct qb__access access;
+    size_t element; /* bytes of an input element */
+    struct view view;
+    uint64_t tile_rows;
+    uint64_t tile_cols;
+    float *scales;
+    uint64_t scale_cols;
+    /* Of a tile that all threads share. */
+    uint32_t amax;
+    struct qb__divisor divisor;
+};
+
+void qb__cpu_parallel(unsigned threads, void (*work)(void *context, unsigned index, unsigned count), void *context)
+{
+#ifdef _OPENMP
+    if (threads > 1) {
+#pragma omp parallel num_threads((int)threads)
+        work(context, (unsigned)omp_get_thread_num(), (unsigned)omp_get_num_threads());
+        return;
+    }
+#endif
+    (void)threads;
+    work(context, 0, 1);
+}
+
+void qb__cpu_split(uint64_t total, uint64_t grain, unsigned index, unsigned count, uint64_t *begin, uint64_t *end)
+{
+    uint64_t grains = qb__ceil_div(total, grain);
+    uint64_t share = grains / count, rest = grains % count;
+    uint64_t first = share * index + (index < rest ? index : rest);
+    uint64_t last = first + share + (index < rest);
+
+    *begin = first < grains ? first * grain : total;
+    *end = last < grains ? last * grain : total;
+}
+
+bool qb__cpu_streams(const struct qb__cpu_plan *plan, uint64_t bytes)
+{
+    /* The cache is shared with other cores and with what the caller keeps in it. */
+    uint64_t cache = plan->cache_size > 0 ? plan->cache_size : (uint64_t)8 << 20;
+
+    return bytes >= cache / 4 * 3;
+}
+
+unsigned qb__cpu_threads_worth(const struct qb__cpu_plan *plan, uint64_t bytes)
+{
+    uint64_t worth = bytes / THREAD_BYTES;
+
+    return worth <= 1 ? 1 : worth < plan->threads ? (unsigned)worth : plan->threads;
+}
+
+static const char *input_at(const struct job *job, uint64_t row, uint64_t col)
+{
+    return job->view.input + (row * job->view.input_stride + col) * job->element;
+}
+
+static uint8_t *output_at(const struct job *job, uint64_t row, uint64_t col)
+{
+    return job->view.output + row * job->view.output_stride + col;
+}
+
+static uint32_t (*amax_of(const struct job *job))(const void *, size_t)
+{
+    return job->ops->amax[job->rule.input];
+}
+
+static void encode(const struct job *job, uint64_t row, uint64_t col, uint64_t count,
+                   const struct qb__divisor *divisor, const struct qb__access *access)
+{
+    job->ops->encode[job->rule.input][job->rule.output - QB_FORMAT_INT8](output_at(job, row, col),
+                                                                        input_at(job, row, col), count, divisor,
+                                                                        access);
+}
+
+/* The larger of two results of amax(), and whether either saw a NaN. */
+static uint32_t amax_join(uint32_t a, uint32_t b)
+{
+    uint32_t x = a & ~QB__AMAX_NAN, y = b & ~QB__AMAX_NAN;
+
+    return (x > y ? x : y) | ((a | b) & QB__AMAX_NAN);
+}
+
+static void amax_join_shared(uint32_t *shared, uint32_t amax)
+{
+    uint32_t old = __atomic_load_n(shared, __ATOMIC_RELAXED);
+
+    while (amax_join(old, amax) != old && !__atomic_compare_exchange_n(shared, &old, amax_join(old, amax), false,
+                                                                       __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {
+    }
+}
+
+static void raise_shared(float *shared, float value)
+{
+    float old;
+
+    __atomic_load(shared, &old, __ATOMIC_RELAXED);
+    while (value > old &&
+           !__atomic_compare_exchange(shared, &old, &value, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {
+    }
+}
+
+static uint32_t amax_tile(const struct job *job, uint64_t row, uint64_t rows, uint64_t col, uint64_t cols)
+{
+    uint32_t amax = 0;
+
+    for (uint64_t r = row; r < row + rows; r++) {
+        amax = amax_join(amax, amax_of(job)(input_at(job, r, col), cols));
+    }
+    return amax;
+}
+
+/* ---- One tile that all threads share: the tensor, or one of few large tiles ---------------------------------- */
+
+/* Call RUN for the parts of rows that belong to thread INDEX of COUNT, the view's elements counted row by row. */
+static void split_elements(struct job *job, unsigned index, unsigned count,
+                           void (*run)(struct job *job, uint64_t row, uint64_t col, uint64_t cols))
+{
+    const uint64_t cols = job->view.cols;
+    uint64_t begin, end;
+
+    qb__cpu_split(job->view.rows * cols, 64, index, count, &begin, &end);
+    while (begin < end) {
+        uint64_t row = begin / cols, col = begin % cols;
+        uint64_t part = cols - col < end - begin ? cols - col : end - begin;
+
+        run(job, row, col, part);
+        begin += part;
+    }
+}
+
+static void shared_amax_run(struct job *job, uint64_t row, uint64_t col, uint64_t cols)
+{
+    amax_join_shared(&job->amax, amax_of(job)(input_at(job, row, col), cols));
+}
+
+static void shared_amax_work(void *context, unsigned index, unsigned count)
+{
+    split_elements(context, index, count, shared_amax_run);
+}
+
+static void shared_encode_run(struct job *job, uint64_t row, uint64_t col, uint64_t cols)
+{
+    encode(job, row, col, cols, &job->divisor, &job->access);
+}
+
+static void shared_encode_work(void *context, unsigned index, unsigned count)
+{
+    struct job *job = context;
+
+    split_elements(job, index, count, shared_encode_run);
+    if (job->access.stream) {
+        job->ops->fence();
+    }
+}
+
+/* The whole view has one scale. */
+static void quantize_shared(struct job *job, float *scale)
+{
+    unsigned threads = qb__cpu_threads_worth(job->plan, job->view.rows * job->view.cols * (job->element + 1));
+    bool clean = false;
+
+    if (job->view.input_stride == job->view.cols && job->view.output_stride == job->view.cols) {
+        job->view.cols *= job->view.rows;
+        job->view.rows = job->view.cols > 0;
+    }
+    if (job->rule.dynamic) {
+        job->amax = 0;
+        qb__cpu_parallel(threads, shared_amax_work, job);
+        *scale = qb__scale_make(job->amax, &job->rule, &clean);
+    }
+    job->divisor = qb__divisor_make(*scale, &job->rule, clean);
+    qb__cpu_parallel(threads, shared_encode_work, job);
+}
+
+/* ---- Many tiles, each the work of one thread ------------------------------------------------------------------ */
+
+/* One tile that is wide enough for runs. */
+static void wide_tile(const struct job *job, uint64_t row, uint64_t rows, uint64_t col, uint64_t cols, float *scale)
+{
+    struct qb__divisor divisor;
+    bool clean = false;
+
+    if (job->rule.dynamic) {
+        *scale = qb__scale_make(amax_tile(job, row, rows, col, cols), &job->rule, &clean);
+    }
+    divisor = qb__divisor_make(*scale, &job->rule, clean);
+    for (uint64_t r = row; r < row + rows; r++) {
+        encode(job, r, col, cols, &divisor, &job->access);
+    }
+}
+
+/* COUNT narrow tiles side by side, at most PANEL columns. */
+static void narrow_tiles(const struct job *job, uint64_t row, uint64_t rows, uint64_t col, uint64_t cols, float *scales,
+                         uint64_t count)
+{
+    float columns[PANEL];
+
+    if (job->rule.dynamic) {
+        memset(columns, 0, cols * sizeof *columns);
+        for (uint64_t r = row; r < row + rows; r++) {
+            job->ops->amax_columns[job->rule.input](input_at(job, r, col), cols, columns);
+        }
+    }
+    for (uint64_t tile = 0; tile < count; tile++) {
+        uint64_t first = tile * job->tile_cols;
+        uint64_t last = cols - first < job->tile_cols ? cols : first + job->tile_cols;
+
+        if (job->rule.dynamic) {
+            float amax = 0.0f;
+            bool clean;
+
+            for (uint64_t i = first; i < last; i++) {
+                amax = columns[i] > amax ? columns[i] : amax;
+            }
+            scales[tile] = qb__scale_make(qb__bits_of(amax), &job->rule, &clean);
+        }
+        for (uint64_t i = first; i < last; i++) {
+            columns[i] = scales[tile];
+        }
+    }
+    for (uint64_t r = row; r < row + rows; r++) {
+        job->ops->encode_columns[job->rule.input][job->rule.output - QB_FORMAT_INT8](output_at(job, r, col),
+                                                                                    input_at(job, r, col), cols,
+                                                                                    columns);
+    }
+}
+
+/* The tiles FIRST to LAST - 1 of the band of rows that begins at ROW. */
+static void tiles_of_band(const struct job *job, uint64_t band, uint64_t first, uint64_t last)
+{
+    const uint64_t row = band * job->tile_rows;
+    const uint64_t rows = job->view.rows - row < job->tile_rows ? job->view.rows - row : job->tile_rows;
+    const uint64_t narrow = PANEL / job->tile_cols; /* tiles in a panel */
+    float *scales = job->scales + band * job->scale_cols;
+
+    while (first < last) {
+        uint64_t col = first * job->tile_cols;
+        uint64_t left = job->view.cols - col;
+
+        if (job->tile_cols < NARROW && !(rows == 1 && job->tile_cols % 32 == 0)) {
+            uint64_t count = last - first < narrow ? last - first : narrow;
+            uint64_t cols = left < count * job->tile_cols ? left : count * job->tile_cols;
+
+            narrow_tiles(job, row, rows, col, cols, &scales[first], count);
+            first += count;
+        } else if (rows == 1 && job->tile_cols <= BATCH_LIMIT && left >= job->tile_cols) {
+            uint64_t count = left / job->tile_cols < last - first ? left / job->tile_cols : last - first;
+
+            job->ops->encode_groups[job->rule.input][job->rule.output - QB_FORMAT_INT8](
+                output_at(job, row, col), input_at(job, row, col), count, job->tile_cols, &scales[first], &job->rule,
+                &job->access);
+            first += count;
+        } else {
+            wide_tile(job, row, rows, col, left < job->tile_cols ? left : job->tile_cols, &scales[first]);
+            first++;
+        }
+    }
+}
+
+static void tiles_work(void *context, unsigned index, unsigned count)
+{
+    const struct job *job = context;
+    const uint64_t bands = qb__ceil_div(job->view.rows, job->tile_rows);
+    uint64_t begin, end;
+
+    /* Tiles are shared out row by row of the scale tensor; narrow ones in panels, to not be cut into slivers. */
+    uint64_t grain = job->tile_cols < NARROW ? NARROW / job->tile_cols : 1;
+
+    qb__cpu_split(bands * job->scale_cols, grain, index, count, &begin, &end);
+    while (begin < end) {
+        uint64_t band = begin / job->scale_cols, first = begin % job->scale_cols;
+        uint64_t part = job->scale_cols - first < end - begin ? job->scale_cols - first : end - begin;
+
+        tiles_of_band(job, band, first, first + part);
+        begin += part;
+    }
+    if (job->access.stream) {
+        job->ops->fence();
+    }
+}
+
+/* ---- Channels: narrow tiles as high as the tensor, shared out by rows ------------------------------------------ */
+
+static void channel_amax_work(void *context, unsigned index, unsigned count)
+{
+    struct job *job = context;
+    uint64_t begin, end;
+
+    qb__cpu_split(job->view.rows, 1, index, count, &begin, &end);
+    for (uint64_t col = 0; col < job->view.cols; col += PANEL) {
+        uint64_t cols = job->view.cols - col < PANEL ? job->view.cols - col : PANEL;
+        float columns[PANEL] = {0};
+
+        for (uint64_t row = begin; row < end; row++) {
+            job->ops->amax_columns[job->rule.input](input_at(job, row, col), cols, columns);
+        }
+        for (uint64_t i = 0; i < cols; i++) {
+            raise_shared(&job->scales[col + i], columns[i]);
+        }
+    }
+}
+
+static void channel_encode_work(void *context, unsigned index, unsigned count)
+{
+    struct job *job = context;
+    uint64_t begin, end;
+
+    qb__cpu_split(job->view.rows, 1, index, count, &begin, &end);
+    for (uint64_t row = begin; row < end; row++) {
+        job->ops->encode_columns[job->rule.input][job->rule.output - QB_FORMAT_INT8](
+            output_at(job, row, 0), input_at(job, row, 0), job->view.cols, job->scales);
+    }
+}
+
+static void quantize_channels(struct job *job, unsigned threads)
+{
+    if (job->rule.dynamic) {
+        memset(job->scales, 0, job->view.cols * sizeof *job->scales);
+        qb__cpu_parallel(threads, channel_amax_work, job);
+        for (uint64_t col = 0; col < job->view.cols; col++) {
+            bool clean;
+
+            job->scales[col] = qb__scale_make(qb__bits_of(job->scales[col]), &job->rule, &clean);
+        }
+    }
+    qb__cpu_parallel(threads, channel_encode_work, job);
+}
+
+/* ---- Which of these ---------------------------------------------------------------------------------------------- */
+
+/* L2 prefetch distance for tiles that are read twice: the second reading of one tile would leave the memory idle, if
+ * it did not ask for the next one. Only tiles of one row, and small enough that two of them stay in L2. */
+static size_t prefetch_distance(const struct job *job)
+{
+    const size_t least = 32 << 10;
+    uint64_t tile = job->tile_cols * job->element;
+    uint64_t l2 = job->plan->l2_size > 0 ? job->plan->l2_size : (uint64_t)256 << 10;
+
+    if (!job->rule.dynamic || job->tile_rows > 1 || job->tile_cols <= BATCH_LIMIT / 8 || tile > l2 / 4) {
+        return 0;
+    }
+    return tile > least ? (size_t)tile : least;
+}
+
+void qb__cpu_quantize(const struct qb__cpu_ops *ops, const struct qb__cpu_plan *plan, const struct qb_problem *problem,
+                      const struct qb_buffers *buffers)
+{
+    const struct qb_problem *p = problem;
+    struct job job = {
+        .ops = ops,
+        .plan = plan,
+        .rule = {.input = p->input, .output = p->output, .dynamic = p->scaling == QB_SCALING_DYNAMIC},
+        .element = qb__element_size(p->input),
+        .view = {.input = buffers->input,
+                 .output = buffers->output,
+                 .rows = p->tokens,
+                 .cols = p->hidden,
+                 .input_stride = p->input_stride,
+                 .output_stride = p->output_stride},
+        .scales = buffers->scales,
+    };
+    uint64_t bytes = p->tokens * p->hidden * (job.element + 1);
+    unsigned threads = qb__cpu_threads_worth(plan, bytes);
+    uint64_t scale_rows, tiles;
+
+    job.rule.qmax = p->output == QB_FORMAT_INT8 ? 127.0f : p->output == QB_FORMAT_E4M3 ? 448.0f : 57344.0f;
+    job.rule.limit = p->input == QB_FORMAT_F16    ? 65504.0f
+                     : p->input == QB_FORMAT_BF16 ? qb__float_of(0x7F7F0000)
+                                                  : qb__float_of(QB__F32_INF - 1);
+    if (p->amax_bound > 0 && p->amax_bound < job.rule.limit) {
+        job.rule.limit = p->amax_bound;
+    }
+    job.access.stream = qb__cpu_streams(plan, bytes);
+    qb__tile(p, &job.tile_rows, &job.tile_cols);
+    qb__scale_shape(p, &scale_rows, &job.scale_cols);
+    tiles = scale_rows * job.scale_cols;
+    if (p->tokens > 0 && job.tile_rows == 1 && p->input_stride == p->hidden && p->output_stride == p->hidden &&
+        p->hidden % job.tile_cols == 0) {
+        /* Whole tiles, one after the other: one long row. */
+        job.view.cols *= job.view.rows;
+        job.view.rows = 1;
+        job.scale_cols = tiles;
+    }
+
+    if (p->granularity == QB_GRANULARITY_TENSOR) {
+        quantize_shared(&job, job.scales);
+    } else if (tiles < 4 * (uint64_t)threads && job.tile_cols >= NARROW) {
+        /* Too few tiles to share out: share out each. */
+        struct view whole = job.view;
+
+        for (uint64_t tile = 0; tile < tiles; tile++) {
+            uint64_t row = tile / job.scale_cols * job.tile_rows, col = tile % job.scale_cols * job.tile_cols;
+
+            job.view = whole;
+            job.view.input = input_at(&job, row, col);
+            job.view.output = output_at(&job, row, col);
+            job.view.rows = whole.rows - row < job.tile_rows ? whole.rows - row : job.tile_rows;
+            job.view.cols = whole.cols - col < job.tile_cols ? whole.cols - col : job.tile_cols;
+            quantize_shared(&job, &job.scales[tile]);
+        }
+        job.view = whole;
+    } else if (p->granularity == QB_GRANULARITY_CHANNEL && (p->tokens >= threads || p->tokens == 0)) {
+        quantize_channels(&job, threads);
+    } else {
+        job.access.ahead = prefetch_distance(&job);
+        qb__cpu_parallel(threads, tiles_work, &job);
+    }
+}

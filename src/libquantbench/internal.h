@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* internal.h - what the library's own files share, and backends do not see. */
+#ifndef QB_INTERNAL_H
+#define QB_INTERNAL_H
+
+#include "quantbench.h"
+
+/* Set qb_error_detail() of this thread to the printf FORMAT, and return STATUS. */
+enum qb_status qb__fail(enum qb_status status, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* Check PROBLEM and BUFFERS as every run must, and set *PREPARED to the problem with its strides filled in. */
+enum qb_status qb__prepare(const struct qb_problem *problem, const struct qb_buffers *buffers,
+                           struct qb_problem *prepared);
+
+#endif

@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* kernel.c - the registry: every backend's kernels, found by name and problem, and run on checked arguments. */
+#include <config.h>
+
+#include "backend.h"
+#include "problem.h"
+#include "internal.h"
+
+#include <fnmatch.h>
+
+size_t qb_kernel_count(void)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < qb_backend_count(); i++) {
+        count += qb_backend_at(i)->kernel_count;
+    }
+    return count;
+}
+
+const struct qb_kernel *qb_kernel_at(size_t index)
+{
+    for (size_t i = 0; i < qb_backend_count(); i++) {
+        const struct qb_backend *backend = qb_backend_at(i);
+
+        if (index < backend->kernel_count) {
+            return &backend->kernels[index];
+        }
+        index -= backend->kernel_count;
+    }
+    return NULL;
+}
+
+const char *qb_kernel_name(const struct qb_kernel *kernel)
+{
+    return kernel->name;
+}
+
+const char *qb_kernel_description(const struct qb_kernel *kernel)
+{
+    return kernel->description;
+}
+
+const struct qb_backend *qb_kernel_backend(const struct qb_kernel *kernel)
+{
+    return kernel->backend;
+}
+
+bool qb_kernel_supports(const struct qb_kernel *kernel, const struct qb_device *device,
+                        const struct qb_problem *problem)
+{
+    return kernel->backend == device->backend && kernel->supports(kernel, device, problem);
+}
+
+enum qb_status qb_kernel_match(const struct qb_device *device, const struct qb_problem *problem, const char *pattern,
+                               const struct qb_kernel **kernel)
+{
+    bool name_matched = false;
+    enum qb_status status = qb_problem_validate(problem);
+
+    if (status != QB_OK) {
+        return status;
+    }
+    if (device == NULL || kernel == NULL) {
+        return qb__fail(QB_ERROR_INVALID, "%s: an argument is NULL", __func__);
+    }
+    for (size_t i = 0; i < device->backend->kernel_count; i++) {
+        const struct qb_kernel *candidate = &device->backend->kernels[i];
+
+        if (pattern != NULL && fnmatch(pattern, candidate->name, 0) != 0) {
+            continue;
+        }
+        name_matched = true;
+        if (candidate->supports(candidate, device, problem)) {
+            *kernel = candidate;
+            return QB_OK;
+        }
+    }
+    if (!name_matched) {
+        return qb__fail(QB_ERROR_INVALID, "no kernel of backend %s is called '%s'", device->backend->name, pattern);
+    }
+    return qb__fail(QB_ERROR_UNSUPPORTED, "no kernel%s%s of backend %s supports this problem on this device",
+                    pattern != NULL ? " called " : "", pattern != NULL ? pattern : "", device->backend->name);
+}
+
+size_t qb_kernel_workspace(const struct qb_kernel *kernel, const struct qb_device *device,
+                           const struct qb_problem *problem)
+{
+    return kernel->workspace == NULL ? 0 : kernel->workspace(kernel, device, problem);
+}
+
+enum qb_status qb_kernel_run(const struct qb_kernel *kernel, struct qb_queue *queue, const struct qb_problem *problem,
+                             const struct qb_buffers *buffers)
+{
+    struct qb_problem p;
+    size_t workspace;
+    enum qb_status status = qb__prepare(problem, buffers, &p);
+
+    if (status != QB_OK) {
+        return status;
+    }
+    if (kernel == NULL || queue == NULL) {
+        return qb__fail(QB_ERROR_INVALID, "%s: an argument is NULL", __func__);
+    }
+    if (!qb_kernel_supports(kernel, queue->device, &p)) {
+        return qb__fail(QB_ERROR_UNSUPPORTED, "kernel %s does not support this problem on this device", kernel->name);
+    }
+    workspace = qb_kernel_workspace(kernel, queue->device, &p);
+    if (workspace > 0) {
+        status = queue->device->backend->queue_reserve(queue, workspace);
+        if (status != QB_OK) {
+            return status;
+        }
+    }
+    return kernel->run(kernel, queue, &p, buffers);
+}
+
+enum qb_status qb_quantize(struct qb_queue *queue, const struct qb_problem *problem, const struct qb_buffers *buffers)
+{
+    const struct qb_kernel *kernel;
+    enum qb_status status;
+
+    if (queue == NULL) {
+        return qb__fail(QB_ERROR_INVALID, "%s: the queue is NULL", __func__);
+    }
+    status = qb_kernel_match(queue->device, problem, NULL, &kernel);
+    return status == QB_OK ? qb_kernel_run(kernel, queue, problem, buffers) : status;
+}

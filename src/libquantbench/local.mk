@@ -1,0 +1,36 @@
+# SPDX-License-Identifier: Apache-2.0
+# libquantbench: the library, with one convenience library for each instruction set that needs flags of its own.
+
+lib_LTLIBRARIES += libquantbench.la
+include_HEADERS = %D%/quantbench.h
+pkgconfigdir = $(libdir)/pkgconfig
+nodist_pkgconfig_DATA = libquantbench.pc
+
+libquantbench_la_SOURCES = \
+	%D%/quantbench.h %D%/internal.h %D%/backend.h %D%/problem.h \
+	%D%/status.c %D%/format.c %D%/problem.c %D%/reference.c %D%/backend.c %D%/kernel.c \
+	%D%/cpu/kernels.h %D%/cpu/kernels_body.h %D%/cpu/quantize.h %D%/cpu/machine.h \
+	%D%/cpu/backend_cpu.c %D%/cpu/machine.c %D%/cpu/quantize.c %D%/cpu/kernels_generic.c
+libquantbench_la_CPPFLAGS = $(AM_CPPFLAGS) -DPKGLIBDIR='"$(pkglibdir)"'
+libquantbench_la_CFLAGS = $(AM_CFLAGS) $(OPENMP_CFLAGS) -O3
+libquantbench_la_LDFLAGS = -version-info 0:0:0 -no-undefined -Wl,-z,defs -export-symbols-regex '^qb_[^_]' \
+	$(OPENMP_CFLAGS)
+libquantbench_la_LIBADD =
+
+if HAVE_X86_AVX2
+noinst_LTLIBRARIES += libqbavx2.la
+libqbavx2_la_SOURCES = %D%/cpu/kernels_avx2.c
+libqbavx2_la_CFLAGS = $(AM_CFLAGS) $(SIMD_AVX2_CFLAGS)
+libquantbench_la_LIBADD += libqbavx2.la
+endif
+if HAVE_X86_AVX512
+noinst_LTLIBRARIES += libqbavx512.la
+libqbavx512_la_SOURCES = %D%/cpu/kernels_avx512.c
+libqbavx512_la_CFLAGS = $(AM_CFLAGS) $(SIMD_AVX512_CFLAGS)
+libquantbench_la_LIBADD += libqbavx512.la
+endif
+if HAVE_CUDA
+if !CUDA_PLUGIN
+libquantbench_la_LIBADD += libqbcuda.la
+endif
+endif

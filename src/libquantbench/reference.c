@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* reference.c - the oracle: what every kernel is compared with, byte for byte. It is written to be checked by eye
+ * against the comment of struct qb_problem, not to be fast. Every granularity is a tiling, so two loops are all there
+ * is. */
+#include <config.h>
+
+#include "problem.h"
+#include "internal.h"
+
+#include <math.h>
+
+/* Element (ROW, COL) of the input, exactly. */
+static float load(const struct qb_problem *p, const void *input, uint64_t row, uint64_t col)
+{
+    uint64_t i = row * p->input_stride + col;
+
+    if (p->input == QB_FORMAT_F32) {
+        return ((const float *)input)[i];
+    }
+    return qb_format_decode(p->input, ((const uint16_t *)input)[i]);
+}
+
+/* The dynamic scale of the tile whose first element is (FIRST_ROW, FIRST_COL). */
+static float dynamic_scale(const struct qb_problem *p, const void *input, uint64_t first_row, uint64_t first_col)
+{
+    uint64_t tile_rows, tile_cols;
+    float amax = 0, scale;
+
+    qb__tile(p, &tile_rows, &tile_cols);
+    for (uint64_t row = first_row; row < p->tokens && row - first_row < tile_rows; row++) {
+        for (uint64_t col = first_col; col < p->hidden && col - first_col < tile_cols; col++) {
+            float magnitude = fabsf(load(p, input, row, col));
+
+            if (magnitude > amax) { /* false for NaN */
+                amax = magnitude;
+            }
+        }
+    }
+    if (amax > qb_format_info(p->input)->largest) {
+        amax = qb_format_info(p->input)->largest;
+    }
+    if (p->amax_bound > 0 && amax > p->amax_bound) {
+        amax = p->amax_bound;
+    }
+    scale = amax / qb_format_info(p->output)->largest;
+    return scale > QB__SCALE_FLOOR ? scale : QB__SCALE_FLOOR;
+}
+
+enum qb_status qb_reference_run(const struct qb_problem *problem, const struct qb_buffers *buffers)
+{
+    uint64_t tile_rows, tile_cols, scale_rows, scale_cols;
+    struct qb_problem p;
+    enum qb_status status = qb__prepare(problem, buffers, &p);
+
+    if (status != QB_OK) {
+        return status;
+    }
+    qb__tile(&p, &tile_rows, &tile_cols);
+    qb__scale_shape(&p, &scale_rows, &scale_cols);
+
+    if (p.scaling == QB_SCALING_DYNAMIC) {
+        for (uint64_t r = 0; r < scale_rows; r++) {
+            for (uint64_t c = 0; c < scale_cols; c++) {
+                buffers->scales[r * scale_cols + c] = dynamic_scale(&p, buffers->input, r * tile_rows, c * tile_cols);
+            }
+        }
+    }
+    for (uint64_t row = 0; row < p.tokens; row++) {
+        for (uint64_t col = 0; col < p.hidden; col++) {
+            float scale = buffers->scales[row / tile_rows * scale_cols + col / tile_cols];
+            float quotient = load(&p, buffers->input, row, col) / scale;
+
+            ((uint8_t *)buffers->output)[row * p.output_stride + col] = (uint8_t)qb_format_encode(p.output, quotient);
+        }
+    }
+    return QB_OK;
+}

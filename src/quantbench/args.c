@@ -1,0 +1,536 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* args.c - the one table of options, and its way into struct args. --help is printed from the table, and the tests hold
+ * the manual against --help. */
+#include <config.h>
+
+#include "args.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum option_id {
+    OPT_HEADING = 0, /* a row that is no option but a heading of --help */
+    OPT_QUIET = 'q',
+    OPT_VERBOSE = 'v',
+    OPT_HELP = 'h',
+    OPT_VERSION = 'V',
+    OPT_NUM_TOKENS = 256, /* from here on: no short form */
+    OPT_HIDDEN_SIZE,
+    OPT_DTYPE,
+    OPT_QUANT_DTYPE,
+    OPT_GRANULARITY,
+    OPT_SCALE,
+    OPT_STATIC_SCALE,
+    OPT_SCALE_UB,
+    OPT_SEED,
+    OPT_INPUT,
+    OPT_TENSOR,
+    OPT_DEVICE,
+    OPT_KERNEL,
+    OPT_THREADS,
+    OPT_LIST_DEVICES,
+    OPT_LIST_KERNELS,
+    OPT_NUM_WARMUP_ITERS,
+    OPT_NUM_ITERS,
+    OPT_PROFILE,
+    OPT_NO_VERIFY,
+    OPT_FORMAT,
+};
+
+static const struct option_row {
+    enum option_id id;
+    const char *name;
+    const char *value; /* NULL: the option takes none. "..." at the end: a list separated by commas */
+    const char *help;  /* lines that fit beside a column of 30 in 80 */
+} option_table[] = {
+    {OPT_HEADING, "What to quantize (lists, \"...\", sweep: every combination is run)", NULL, NULL},
+    {OPT_NUM_TOKENS, "num-tokens", "N...", "rows of the tensor [4096]"},
+    {OPT_HIDDEN_SIZE, "hidden-size", "N...", "columns of the tensor [8192]"},
+    {OPT_DTYPE, "dtype", "TYPE...", "input: half, bfloat16, float\n(or fp16, bf16, fp32) [half]"},
+    {OPT_QUANT_DTYPE, "quant-dtype", "TYPE...", "output: int8, fp8 (E4M3), e5m2 [int8]"},
+    {OPT_GRANULARITY, "granularity", "WHAT...",
+     "what shares a scale: tensor, token, channel,\ngroup:G, block:RxC [tensor]"},
+    {OPT_SCALE, "scale", "HOW...", "dynamic: compute the scales from the data;\nstatic: they are given [dynamic]"},
+    {OPT_STATIC_SCALE, "static-scale", NULL, "the same as --scale=static"},
+    {OPT_SCALE_UB, "scale-ub", "X", "upper bound of the largest magnitude that\na scale is computed from [none]"},
+    {OPT_SEED, "seed", "N", "seed of the normally distributed data [0]"},
+    {OPT_INPUT, "input", "FILE", "quantize a tensor of FILE, .npy or safetensors"},
+    {OPT_TENSOR, "tensor", "NAME", "which tensor of FILE, if it holds several"},
+    {OPT_HEADING, "Where to run it", NULL, NULL},
+    {OPT_DEVICE, "device", "NAME...", "auto, cpu, cuda, cuda:N; auto is the first\nCUDA device, else the CPU [auto]"},
+    {OPT_KERNEL, "kernel", "PATTERN...", "run these kernels instead of the best one;\na wildcard runs all that match"},
+    {OPT_THREADS, "threads", "N...", "threads of the CPU kernels\n[as many as CPUs may be used]"},
+    {OPT_LIST_DEVICES, "list-devices", NULL, "list the devices, or why there are none"},
+    {OPT_LIST_KERNELS, "list-kernels", NULL, "list the kernels and what each is for"},
+    {OPT_HEADING, "How to measure", NULL, NULL},
+    {OPT_NUM_WARMUP_ITERS, "num-warmup-iters", "N", "samples that are run and not counted [5]"},
+    {OPT_NUM_ITERS, "num-iters", "N",
+     "samples that are timed [100]; each is a block\nof launches, and counts as their mean"},
+    {OPT_PROFILE, "profile", NULL, "for nsys and ncu: profile and time exactly one\nlaunch; --num-iters is ignored"},
+    {OPT_NO_VERIFY, "no-verify", NULL, "do not compare the codes with the reference"},
+    {OPT_HEADING, "Output", NULL, NULL},
+    {OPT_FORMAT, "format", "FORMAT", "text or json [text]"},
+    {OPT_QUIET, "quiet", NULL, "results and errors only"},
+    {OPT_VERBOSE, "verbose", NULL, "say more about what runs and why"},
+    {OPT_HELP, "help", NULL, "print this and exit"},
+    {OPT_VERSION, "version", NULL, "print the version and exit"},
+};
+#define OPTION_ROWS (sizeof option_table / sizeof option_table[0])
+
+/* The column of --help in which the explanations begin. */
+#define HELP_COLUMN 30
+
+void args_print_help(void)
+{
+    printf("Usage: quantbench [OPTION]...\n"
+           "Measure kernels that quantize FP16, BF16 and FP32 tensors to INT8 and FP8, and\n"
+           "prove their results right.\n");
+    for (size_t i = 0; i < OPTION_ROWS; i++) {
+        const struct option_row *row = &option_table[i];
+        const char *line = row->help;
+        int width;
+
+        if (row->id == OPT_HEADING) {
+            printf("\n%s:\n", row->name);
+            continue;
+        }
+        width = row->id < 256 ? printf("  -%c, ", row->id) : printf("      ");
+        width += printf("--%s%s%s", row->name, row->value != NULL ? "=" : "", row->value != NULL ? row->value : "");
+        while (line != NULL) {
+            const char *end = strchr(line, '\n');
+
+            printf("%*s%.*s\n", HELP_COLUMN - width, "", end != NULL ? (int)(end - line) : (int)strlen(line), line);
+            line = end != NULL ? end + 1 : NULL;
+            width = 0;
+        }
+    }
+    printf("\nA single measurement ends with the line \"Kernel running time: ... us\", the median.\n"
+           "\n"
+           "Exit status: 0 success, 2 usage, 3 it could not run, 4 a kernel's result is wrong.\n"
+           "See quantbench(1) for examples.\n");
+}
+
+/* A whole number of MIN to MAX, in decimal digits and nothing else. */
+static bool parse_number(const char *option, const char *text, uint64_t min, uint64_t max, uint64_t *number)
+{
+    char *end;
+    unsigned long long value;
+
+    errno = 0;
+    value = strtoull(text, &end, 10);
+    if (text[0] < '0' || text[0] > '9' || *end != '\0' || errno != 0 || value < min || value > max) {
+        message_error("--%s: '%s': a whole number from %" PRIu64 " to %" PRIu64 " is accepted", option, text, min, max);
+        return false;
+    }
+    *number = value;
+    return true;
+}
+
+/* The largest size of one dimension: products and strides of two stay far from overflow in the messages that name
+ * them; what memory allows is checked when the problem is known. */
+#define MAX_DIMENSION ((uint64_t)INT64_MAX)
+
+static bool parse_dimension(const char *option, const char *text, uint64_t *number)
+{
+    return parse_number(option, text, 1, MAX_DIMENSION, number);
+}
+
+static bool parse_threads(const char *option, const char *text, uint64_t *number)
+{
+    return parse_number(option, text, 1, 4096, number);
+}
+
+/* A format that is an input or an output, as IS_INPUT says. */
+static bool parse_format(const char *option, const char *text, bool is_input, uint64_t *number)
+{
+    enum qb_format format;
+    char accepted[128] = "";
+
+    if (qb_format_find(text, &format) == QB_OK &&
+        (is_input ? qb_format_info(format)->is_input : qb_format_info(format)->is_output)) {
+        *number = format;
+        return true;
+    }
+    for (int i = 0; i < QB_FORMAT_COUNT; i++) {
+        const struct qb_format_info *info = qb_format_info((enum qb_format)i);
+
+        if (is_input ? info->is_input : info->is_output) {
+            snprintf(accepted + strlen(accepted), sizeof accepted - strlen(accepted), "%s%s",
+                     accepted[0] != '\0' ? ", " : "", info->name);
+        }
+    }
+    message_error("--%s: '%s': one of %s is accepted", option, text, accepted);
+    return false;
+}
+
+static bool parse_dtype(const char *option, const char *text, uint64_t *number)
+{
+    return parse_format(option, text, true, number);
+}
+
+static bool parse_quant_dtype(const char *option, const char *text, uint64_t *number)
+{
+    return parse_format(option, text, false, number);
+}
+
+static bool parse_scaling(const char *option, const char *text, uint64_t *number)
+{
+    if (strcmp(text, "dynamic") == 0) {
+        *number = QB_SCALING_DYNAMIC;
+    } else if (strcmp(text, "static") == 0) {
+        *number = QB_SCALING_STATIC;
+    } else {
+        message_error("--%s: '%s': one of dynamic, static is accepted", option, text);
+        return false;
+    }
+    return true;
+}
+
+static bool parse_granularity(const char *option, char *text, struct granularity *granularity)
+{
+    char *size = strchr(text, ':');
+    char *times;
+
+    *granularity = (struct granularity){.group = 0};
+    if (size == NULL) {
+        static const enum qb_granularity without_size[] = {QB_GRANULARITY_TENSOR, QB_GRANULARITY_TOKEN,
+                                                           QB_GRANULARITY_CHANNEL};
+
+        for (size_t i = 0; i < sizeof without_size / sizeof without_size[0]; i++) {
+            if (strcmp(text, qb_granularity_name(without_size[i])) == 0) {
+                granularity->kind = without_size[i];
+                return true;
+            }
+        }
+    } else {
+        *size++ = '\0';
+        if (strcmp(text, "group") == 0) {
+            granularity->kind = QB_GRANULARITY_GROUP;
+            return parse_dimension(option, size, &granularity->group);
+        }
+        times = strchr(size, 'x');
+        if (strcmp(text, "block") == 0 && times != NULL) {
+            granularity->kind = QB_GRANULARITY_BLOCK;
+            *times++ = '\0';
+            return parse_dimension(option, size, &granularity->block_rows) &&
+                   parse_dimension(option, times, &granularity->block_cols);
+        }
+        size[-1] = ':';
+    }
+    message_error("--%s: '%s': one of tensor, token, channel, group:G, block:RxC is accepted", option, text);
+    return false;
+}
+
+static bool parse_bound(const char *option, const char *text, float *number)
+{
+    char *end;
+    float value = strtof(text, &end);
+
+    if (end == text || *end != '\0' || !(value > 0) || isinf(value)) {
+        message_error("--%s: '%s': a finite number > 0 is accepted", option, text);
+        return false;
+    }
+    *number = value;
+    return true;
+}
+
+static bool parse_output_format(const char *option, const char *text, enum output_format *format)
+{
+    if (strcmp(text, "text") == 0) {
+        *format = OUTPUT_TEXT;
+    } else if (strcmp(text, "json") == 0) {
+        *format = OUTPUT_JSON;
+    } else {
+        message_error("--%s: '%s': one of text, json is accepted", option, text);
+        return false;
+    }
+    return true;
+}
+
+/* Call USE for each of the texts in LIST that commas separate, until it fails. Empty ones are an error. */
+static bool split_list(const char *option, const char *list, bool (*use)(const char *option, char *text, void *target),
+                       void *target)
+{
+    char *copy = strdup(list);
+    char *rest = copy;
+    bool good = copy != NULL;
+
+    if (copy == NULL) {
+        message_error("--%s: out of memory", option);
+    }
+    while (good && rest != NULL) {
+        char *text = strsep(&rest, ",");
+
+        if (text[0] == '\0') {
+            message_error("--%s: '%s': a value is empty", option, list);
+            good = false;
+        } else {
+            good = use(option, text, target);
+        }
+    }
+    free(copy);
+    return good;
+}
+
+/* Make room for one more element of SIZE bytes behind the COUNT of ARRAY; NULL, with a message, if there is none. */
+static void *grow(const char *option, void **array, size_t count, size_t size)
+{
+    void *larger = reallocarray(*array, count + 1, size);
+
+    if (larger == NULL) {
+        message_error("--%s: out of memory", option);
+        return NULL;
+    }
+    *array = larger;
+    return (char *)larger + count * size;
+}
+
+struct number_target {
+    struct numbers *numbers;
+    bool (*parse)(const char *option, const char *text, uint64_t *number);
+};
+
+static bool add_number(const char *option, char *text, void *target)
+{
+    struct number_target *to = target;
+    uint64_t number;
+    uint64_t *place;
+
+    if (!to->parse(option, text, &number)) {
+        return false;
+    }
+    place = grow(option, (void **)&to->numbers->values, to->numbers->count, sizeof *place);
+    if (place == NULL) {
+        return false;
+    }
+    *place = number;
+    to->numbers->count++;
+    return true;
+}
+
+/* The last of several uses of an option counts, as with options that take one value. */
+static bool parse_numbers(const char *option, const char *list,
+                          bool (*parse)(const char *option, const char *text, uint64_t *number),
+                          struct numbers *numbers)
+{
+    struct number_target target = {numbers, parse};
+
+    numbers->count = 0;
+    return split_list(option, list, add_number, &target);
+}
+
+static bool add_granularity(const char *option, char *text, void *target)
+{
+    struct granularities *granularities = target;
+    struct granularity *place = grow(option, (void **)&granularities->values, granularities->count, sizeof *place);
+
+    if (place == NULL || !parse_granularity(option, text, place)) {
+        return false;
+    }
+    granularities->count++;
+    return true;
+}
+
+static bool add_name(const char *option, char *text, void *target)
+{
+    struct names *names = target;
+    char **place = grow(option, (void **)&names->values, names->count, sizeof *place);
+
+    if (place == NULL) {
+        return false;
+    }
+    *place = strdup(text);
+    names->count += *place != NULL;
+    return *place != NULL;
+}
+
+static void free_names(struct names *names)
+{
+    for (size_t i = 0; i < names->count; i++) {
+        free(names->values[i]);
+    }
+    free(names->values);
+    *names = (struct names){0};
+}
+
+static bool parse_names(const char *option, const char *list, struct names *names)
+{
+    free_names(names);
+    return split_list(option, list, add_name, names);
+}
+
+/* One option with its VALUE. */
+static bool parse_option(const struct option_row *row, const char *value, struct args *args)
+{
+    const char *name = row->name;
+
+    switch (row->id) {
+    case OPT_HEADING:
+        break;
+    case OPT_NUM_TOKENS:
+        return parse_numbers(name, value, parse_dimension, &args->num_tokens);
+    case OPT_HIDDEN_SIZE:
+        return parse_numbers(name, value, parse_dimension, &args->hidden_sizes);
+    case OPT_DTYPE:
+        return parse_numbers(name, value, parse_dtype, &args->dtypes);
+    case OPT_QUANT_DTYPE:
+        return parse_numbers(name, value, parse_quant_dtype, &args->quant_dtypes);
+    case OPT_GRANULARITY:
+        args->granularities.count = 0;
+        return split_list(name, value, add_granularity, &args->granularities);
+    case OPT_SCALE:
+        return parse_numbers(name, value, parse_scaling, &args->scalings);
+    case OPT_STATIC_SCALE:
+        return parse_numbers(name, "static", parse_scaling, &args->scalings);
+    case OPT_SCALE_UB:
+        return parse_bound(name, value, &args->scale_ub);
+    case OPT_SEED:
+        return parse_number(name, value, 0, INT64_MAX, &args->seed);
+    case OPT_INPUT:
+        args->input_file = value;
+        break;
+    case OPT_TENSOR:
+        args->tensor = value;
+        break;
+    case OPT_DEVICE:
+        return parse_names(name, value, &args->devices);
+    case OPT_KERNEL:
+        return parse_names(name, value, &args->kernels);
+    case OPT_THREADS:
+        return parse_numbers(name, value, parse_threads, &args->threads);
+    case OPT_LIST_DEVICES:
+        args->action = ACTION_LIST_DEVICES;
+        break;
+    case OPT_LIST_KERNELS:
+        args->action = ACTION_LIST_KERNELS;
+        break;
+    case OPT_NUM_WARMUP_ITERS:
+        return parse_number(name, value, 0, 1000000, &args->num_warmup_iters);
+    case OPT_NUM_ITERS:
+        return parse_number(name, value, 1, 1000000, &args->num_iters);
+    case OPT_PROFILE:
+        args->profile = true;
+        break;
+    case OPT_NO_VERIFY:
+        args->verify = false;
+        break;
+    case OPT_FORMAT:
+        return parse_output_format(name, value, &args->format);
+    case OPT_QUIET:
+        args->quiet = true;
+        break;
+    case OPT_VERBOSE:
+        args->verbose = true;
+        break;
+    case OPT_HELP:
+        args->action = ACTION_HELP;
+        break;
+    case OPT_VERSION:
+        args->action = ACTION_VERSION;
+        break;
+    }
+    return true;
+}
+
+/* The lists that were not given get their one default value. */
+static bool set_defaults(struct args *args)
+{
+    return (args->num_tokens.count > 0 || parse_numbers("num-tokens", "4096", parse_dimension, &args->num_tokens)) &&
+           (args->hidden_sizes.count > 0 ||
+            parse_numbers("hidden-size", "8192", parse_dimension, &args->hidden_sizes)) &&
+           (args->dtypes.count > 0 || parse_numbers("dtype", "half", parse_dtype, &args->dtypes)) &&
+           (args->quant_dtypes.count > 0 ||
+            parse_numbers("quant-dtype", "int8", parse_quant_dtype, &args->quant_dtypes)) &&
+           (args->granularities.count > 0 ||
+            split_list("granularity", "tensor", add_granularity, &args->granularities)) &&
+           (args->scalings.count > 0 || parse_numbers("scale", "dynamic", parse_scaling, &args->scalings)) &&
+           (args->devices.count > 0 || parse_names("device", "auto", &args->devices));
+}
+
+/* Options that exclude or need one another. */
+static bool check_together(const struct args *args)
+{
+    if (args->input_file != NULL &&
+        (args->num_tokens.count > 0 || args->hidden_sizes.count > 0 || args->dtypes.count > 0)) {
+        message_error("--input: the file gives the sizes and the type; --num-tokens, --hidden-size and --dtype are "
+                      "accepted without --input only");
+        return false;
+    }
+    if (args->tensor != NULL && args->input_file == NULL) {
+        message_error("--tensor: it names a tensor of --input, which was not given");
+        return false;
+    }
+    return true;
+}
+
+enum exit_code args_parse(int argc, char **argv, struct args *args)
+{
+    struct option long_options[OPTION_ROWS + 1];
+    char short_options[2 * OPTION_ROWS + 1] = "";
+    size_t count = 0;
+    int id, index;
+
+    *args = (struct args){
+        .num_warmup_iters = 5,
+        .num_iters = 100,
+        .verify = true,
+        .argc = argc,
+        .argv = argv,
+    };
+    for (size_t i = 0; i < OPTION_ROWS; i++) {
+        const struct option_row *row = &option_table[i];
+
+        if (row->id == OPT_HEADING) {
+            continue;
+        }
+        long_options[count++] =
+            (struct option){row->name, row->value != NULL ? required_argument : no_argument, NULL, (int)row->id};
+        if (row->id < 256) {
+            short_options[strlen(short_options)] = (char)row->id;
+        }
+    }
+    long_options[count] = (struct option){0};
+
+    while ((id = getopt_long(argc, argv, short_options, long_options, &index)) != -1) {
+        const struct option_row *row = NULL;
+
+        for (size_t i = 0; i < OPTION_ROWS && id != '?'; i++) {
+            if (option_table[i].id == (enum option_id)id) {
+                row = &option_table[i];
+            }
+        }
+        if (row == NULL) { /* getopt_long has named it */
+            message_error("try 'quantbench --help'");
+            return EXIT_USAGE;
+        }
+        if (!parse_option(row, optarg, args)) {
+            return EXIT_USAGE;
+        }
+        if (args->action == ACTION_HELP || args->action == ACTION_VERSION) {
+            return EXIT_OK;
+        }
+    }
+    if (optind < argc) {
+        message_error("'%s': only options are accepted; try 'quantbench --help'", argv[optind]);
+        return EXIT_USAGE;
+    }
+    return check_together(args) && set_defaults(args) ? EXIT_OK : EXIT_USAGE;
+}
+
+void args_free(struct args *args)
+{
+    free(args->num_tokens.values);
+    free(args->hidden_sizes.values);
+    free(args->dtypes.values);
+    free(args->quant_dtypes.values);
+    free(args->granularities.values);
+    free(args->scalings.values);
+    free(args->threads.values);
+    free_names(&args->devices);
+    free_names(&args->kernels);
+}

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* args.h - the command line as one structure. */
+#ifndef ARGS_H
+#define ARGS_H
+
+#include "message.h"
+
+/* The values of an option that takes a list separated by commas. */
+struct numbers {
+    size_t count;
+    uint64_t *values;
+};
+struct names {
+    size_t count;
+    char **values;
+};
+
+/* One value of --granularity. */
+struct granularity {
+    enum qb_granularity kind;
+    uint64_t group;
+    uint64_t block_rows;
+    uint64_t block_cols;
+};
+struct granularities {
+    size_t count;
+    struct granularity *values;
+};
+
+enum output_format { OUTPUT_TEXT, OUTPUT_JSON };
+
+/* What the user asked for instead of, or before, a measurement. */
+enum action { ACTION_MEASURE, ACTION_LIST_DEVICES, ACTION_LIST_KERNELS, ACTION_HELP, ACTION_VERSION };
+
+struct args {
+    enum action action;
+
+    /* What to quantize. Lists are never empty. */
+    struct numbers num_tokens;
+    struct numbers hidden_sizes;
+    struct numbers dtypes;       /* enum qb_format */
+    struct numbers quant_dtypes; /* enum qb_format */
+    struct granularities granularities;
+    struct numbers scalings; /* enum qb_scaling */
+    float scale_ub;          /* 0: none */
+    uint64_t seed;
+    const char *input_file; /* NULL: generated data */
+    const char *tensor;     /* NULL: the only one */
+
+    /* Where to run it. */
+    struct names devices;
+    struct names kernels;   /* shell patterns; none means the best kernel */
+    struct numbers threads; /* none: the default of the CPU */
+
+    /* How to measure. */
+    uint64_t num_warmup_iters;
+    uint64_t num_iters;
+    bool profile;
+    bool verify;
+
+    enum output_format format;
+    bool quiet;
+    bool verbose;
+
+    /* As given, for the record. */
+    int argc;
+    char **argv;
+};
+
+/* Parse the command line. On failure the error has been printed and EXIT_USAGE or EXIT_CANNOT_RUN is returned. Free
+ * ARGS either way. */
+enum exit_code args_parse(int argc, char **argv, struct args *args);
+void args_free(struct args *args);
+
+/* The text of --help on standard output. */
+void args_print_help(void);
+
+#endif

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* bench.h - one case from its input to its result. */
+#ifndef BENCH_H
+#define BENCH_H
+
+#include "ceiling.h"
+#include "plan.h"
+#include "stats.h"
+#include "verify.h"
+
+struct tensor_file;
+
+enum verification { NOT_VERIFIED, VERIFIED, WRONG };
+
+/* What came out of one case. Times are in nanoseconds per launch. */
+struct result {
+    const struct plan_case *plan_case;
+    enum exit_code code; /* EXIT_OK, or why there is no time */
+    struct qb_bytes bytes;
+    unsigned sets;          /* buffer sets that rotate */
+    uint64_t rotated_bytes; /* their size together */
+    enum verification verification;
+    struct mismatch mismatch;
+    bool profiled;                  /* a profiler was told; with --profile only */
+    struct measure_result measured; /* count is 0 if there is no time */
+    struct stats time;
+    double copy_time; /* median time of a copy of as many bytes; 0: not measured */
+};
+
+/* What is kept from one case to the next, because the next often needs the same. Zero it to begin with. */
+struct bench {
+    const void *input; /* host memory, dense rows: GENERATED, or the tensor's */
+    void *generated;
+    enum qb_format input_format;
+    uint64_t input_count;
+    bool input_is_new; /* since the last expectation */
+    struct expectation expectation;
+    struct ceiling ceiling;
+};
+
+/* Run CASE. TENSOR is what --input read, or NULL. Errors have been printed; RESULT says what there is in any case. Free
+ * it with bench_free_result(). */
+void bench_run(struct bench *bench, const struct args *args, struct machine *machine, const struct tensor_file *tensor,
+               const struct plan_case *plan_case, struct result *result);
+void bench_free_result(struct result *result);
+void bench_free(struct bench *bench);
+
+#endif

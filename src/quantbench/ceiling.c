@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* ceiling.c - the time of a plain copy of as many bytes as a case moves. */
+#include <config.h>
+
+#include "ceiling.h"
+#include "stats.h"
+
+#include <stdlib.h>
+
+unsigned ceiling_cold_sets(uint64_t set_bytes, uint64_t cache_size)
+{
+    uint64_t sets = 4 * cache_size / (set_bytes > 0 ? set_bytes : 1) + 1;
+
+    return sets < 2 ? 2 : sets > 65536 ? 65536 : (unsigned)sets;
+}
+
+/* Source and target of all sets lie one behind the other in one allocation. */
+struct copy_context {
+    char *memory;
+    uint64_t half;   /* bytes of one copy */
+    uint64_t stride; /* bytes from one half to the next, so that all are aligned */
+};
+
+static enum qb_status launch_copy(void *context, struct qb_queue *queue, unsigned set)
+{
+    const struct copy_context *copies = context;
+    char *source = copies->memory + 2 * set * copies->stride;
+
+    return qb_queue_copy(queue, source + copies->stride, source, copies->half);
+}
+
+void ceiling_copy(struct qb_queue *queue, struct qb_device *device, unsigned threads, uint64_t bytes,
+                  uint64_t cache_size, const struct measure_settings *settings, struct ceiling *ceiling)
+{
+    struct copy_context copies = {.half = bytes / 2, .stride = (bytes / 2 + 255) / 256 * 256};
+    struct measure_work work = {launch_copy, &copies, ceiling_cold_sets(2 * copies.stride, cache_size)};
+    struct measure_result result;
+    struct stats stats;
+    void *memory;
+
+    if (ceiling->nanoseconds > 0 && ceiling->device == device && ceiling->threads == threads &&
+        ceiling->bytes == bytes) {
+        return;
+    }
+    *ceiling = (struct ceiling){device, threads, bytes, 0};
+    if (copies.half == 0 || qb_memory_alloc(device, 2 * work.sets * copies.stride, &memory) != QB_OK) {
+        return;
+    }
+    copies.memory = memory;
+    if (qb_memory_fill(device, memory, 0x5A, 2 * work.sets * copies.stride) == QB_OK &&
+        measure_run(queue, device, &work, settings, &result) == QB_OK) {
+        if (result.count > 0 && stats_compute(result.samples, result.count, &stats)) {
+            ceiling->nanoseconds = stats.median;
+        }
+        free(result.samples);
+    }
+    qb_memory_free(device, memory);
+}

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* interrupt.c - remembers a signal until it is a good time to stop. */
+#include <config.h>
+
+#include "interrupt.h"
+
+#include <signal.h>
+#include <stddef.h>
+
+static volatile sig_atomic_t caught;
+
+static void remember(int number)
+{
+    caught = number;
+}
+
+void interrupt_install(void)
+{
+    /* SA_RESETHAND: the second signal has its usual effect. */
+    struct sigaction action = {.sa_handler = remember, .sa_flags = (int)SA_RESETHAND};
+    struct sigaction ignore = {.sa_handler = SIG_IGN};
+
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+    /* A closed pipe is reported as a write error, with the exit status of one. */
+    sigaction(SIGPIPE, &ignore, NULL);
+}
+
+bool interrupt_requested(void)
+{
+    return caught != 0;
+}
+
+void interrupt_finish(void)
+{
+    if (caught != 0) {
+        signal(caught, SIG_DFL);
+        raise(caught);
+    }
+}

@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* list.c - what there is to choose from, and why something is not there. */
+#include <config.h>
+
+#include "list.h"
+#include "report.h"
+
+#include <jansson.h>
+#include <stdio.h>
+
+/* The name under which lists of this program can be told apart, and their version. */
+#define SCHEMA_VERSION 1
+
+/* Call USE for each device that can be opened, in the order of their names. */
+static void for_each_device(void (*use)(const struct qb_device_info *info, void *context), void *context)
+{
+    for (size_t i = 0; i < qb_backend_count(); i++) {
+        const struct qb_backend *backend = qb_backend_at(i);
+        int count;
+
+        if (qb_backend_device_count(backend, &count) != QB_OK) {
+            continue;
+        }
+        for (int j = 0; j < count; j++) {
+            struct qb_device *device;
+            struct qb_device_info info;
+
+            if (qb_device_open(backend, j, &device) != QB_OK) {
+                message_warning("%s:%d: %s", qb_backend_name(backend), j, qb_error_detail());
+                continue;
+            }
+            if (qb_device_info(device, &info) == QB_OK) {
+                use(&info, context);
+            }
+            qb_device_close(device);
+        }
+    }
+}
+
+/* Why the CUDA backend has no device; "" if it has one. */
+static const char *why_no_cuda(void)
+{
+    const struct qb_backend *cuda = qb_backend_find("cuda");
+    int count;
+
+    if (cuda == NULL) {
+        return qb_backend_why_not("cuda");
+    }
+    return qb_backend_device_count(cuda, &count) == QB_OK ? "" : qb_error_detail();
+}
+
+static void print_device(const struct qb_device_info *info, void *context)
+{
+    (void)context;
+    printf("%-8s %s\n         %s, %u %s, %.1f MB last-level cache, %.1f GB memory\n", info->id, info->name, info->isa,
+           info->units, info->pci[0] != '\0' ? "multiprocessors" : "CPUs", (double)info->cache_size * 1e-6,
+           (double)info->memory_total * 1e-9);
+    if (info->driver[0] != '\0') {
+        printf("         driver %s, run time %s, PCI %s, %s\n", info->driver, info->runtime, info->pci, info->uuid);
+    }
+}
+
+static void append_device(const struct qb_device_info *info, void *context)
+{
+    json_array_append_new(context, report_device_json(info));
+}
+
+enum exit_code list_devices(const struct args *args)
+{
+    json_t *devices;
+
+    if (args->format == OUTPUT_TEXT) {
+        for_each_device(print_device, NULL);
+        if (why_no_cuda()[0] != '\0') {
+            printf("cuda     no device: %s\n", why_no_cuda());
+        }
+        return EXIT_OK;
+    }
+    devices = json_array();
+    for_each_device(append_device, devices);
+    return report_print_json(json_pack("{s:s, s:I, s:o, s:s}", "schema", "quantbench-devices", "schema_version",
+                                       (json_int_t)SCHEMA_VERSION, "devices", devices, "why_no_cuda", why_no_cuda()));
+}
+
+enum exit_code list_kernels(const struct args *args)
+{
+    json_t *kernels;
+
+    if (args->format == OUTPUT_TEXT) {
+        for (size_t i = 0; i < qb_kernel_count(); i++) {
+            const struct qb_kernel *kernel = qb_kernel_at(i);
+
+            printf("%s\n         %s\n", qb_kernel_name(kernel), qb_kernel_description(kernel));
+        }
+        return EXIT_OK;
+    }
+    kernels = json_array();
+    for (size_t i = 0; i < qb_kernel_count(); i++) {
+        const struct qb_kernel *kernel = qb_kernel_at(i);
+
+        json_array_append_new(kernels, json_pack("{s:s, s:s, s:s}", "name", qb_kernel_name(kernel), "backend",
+                                                 qb_backend_name(qb_kernel_backend(kernel)), "description",
+                                                 qb_kernel_description(kernel)));
+    }
+    return report_print_json(json_pack("{s:s, s:I, s:o}", "schema", "quantbench-kernels", "schema_version",
+                                       (json_int_t)SCHEMA_VERSION, "kernels", kernels));
+}

@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* list.h - --list-devices and --list-kernels. */
+#ifndef LIST_H
+#define LIST_H
+
+#include "args.h"
+
+/* Print the list in args->format on standard output. */
+enum exit_code list_devices(const struct args *args);
+enum exit_code list_kernels(const struct args *args);
+
+#endif

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* machine.h - what the measurements run on: the host and its opened devices. */
+#ifndef MACHINE_H
+#define MACHINE_H
+
+#include "args.h"
+
+struct device {
+    struct qb_device *handle;
+    struct qb_device_info info;
+};
+
+struct machine {
+    char host_name[65];
+    char system[256];   /* operating system, release, architecture */
+    struct device host; /* the CPU: always open, for its memory */
+    struct device *devices;
+    size_t device_count;
+};
+
+/* Open the CPU and what --device names, in that order of names. On failure the error has been printed. Close MACHINE
+ * either way. */
+enum exit_code machine_open(const struct names *device_names, struct machine *machine);
+void machine_close(struct machine *machine);
+
+/* Bytes of memory that can be had now, on the host and on DEVICE. */
+uint64_t machine_memory_free(struct device *device);
+
+#endif

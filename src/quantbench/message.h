@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* message.h - everything that goes to standard error, and the exit statuses. */
+#ifndef MESSAGE_H
+#define MESSAGE_H
+
+#include "quantbench.h"
+
+/* The promises of EXIT STATUS in quantbench(1). */
+enum exit_code {
+    EXIT_OK = 0,
+    EXIT_REGRESSION = 1,   /* a comparison found a regression */
+    EXIT_USAGE = 2,        /* an option, its value or an input file is not acceptable */
+    EXIT_CANNOT_RUN = 3,   /* no such device, out of memory, a device or I/O error */
+    EXIT_WRONG_RESULT = 4, /* a kernel's output differs from the reference */
+    EXIT_INCONCLUSIVE = 5, /* only where asked for */
+};
+
+/* QUIET drops warnings, notes and progress; errors always appear. Call it once the options are known. */
+void message_init(bool quiet, bool verbose);
+
+/* "quantbench: ..." and a newline. */
+void message_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
+void message_warning(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* A plain line, unless quiet. */
+void message_note(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* The same with -v only. */
+void message_verbose(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* A line that the next message overwrites; shown on a terminal only. */
+void message_progress(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* Wipe that line, before something else is printed. */
+void message_progress_end(void);
+
+/* Report that WHAT failed with STATUS and the library's detail. Returns EXIT_CANNOT_RUN, or EXIT_USAGE for a status
+ * that the command line alone explains. */
+enum exit_code message_status(const char *what, enum qb_status status);
+
+/* Report that memory for WHAT, BYTES bytes, could not be had. Returns EXIT_CANNOT_RUN. */
+enum exit_code message_out_of_memory(const char *what, uint64_t bytes);
+
+#endif

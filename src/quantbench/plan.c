@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* plan.c - the cross product of the swept options, with the kernels that run each combination. */
+#include <config.h>
+
+#include "plan.h"
+#include "tensor_file.h"
+
+#include <fnmatch.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+void plan_granularity_text(const struct qb_problem *problem, char *text, size_t size)
+{
+    switch (problem->granularity) {
+    case QB_GRANULARITY_GROUP:
+        snprintf(text, size, "group:%" PRIu64, problem->group);
+        break;
+    case QB_GRANULARITY_BLOCK:
+        snprintf(text, size, "block:%" PRIu64 "x%" PRIu64, problem->block_rows, problem->block_cols);
+        break;
+    default:
+        snprintf(text, size, "%s", qb_granularity_name(problem->granularity));
+        break;
+    }
+}
+
+void plan_describe(const struct qb_problem *problem, char *text, size_t size)
+{
+    char granularity[64];
+
+    plan_granularity_text(problem, granularity, sizeof granularity);
+    snprintf(text, size, "%s -> %s, %s, %s, %" PRIu64 " x %" PRIu64, qb_format_info(problem->input)->name,
+             qb_format_info(problem->output)->name, problem->scaling == QB_SCALING_STATIC ? "static" : "dynamic",
+             granularity, problem->tokens, problem->hidden);
+}
+
+static bool is_cpu(const struct device *device)
+{
+    return strcmp(qb_backend_name(qb_device_backend(device->handle)), "cpu") == 0;
+}
+
+static enum exit_code add_case(struct plan *plan, const struct plan_case *wanted)
+{
+    struct plan_case *larger = reallocarray(plan->cases, plan->count + 1, sizeof *larger);
+
+    if (larger == NULL) {
+        return message_out_of_memory("the list of cases", (plan->count + 1) * sizeof *larger);
+    }
+    larger[plan->count++] = *wanted;
+    plan->cases = larger;
+    return EXIT_OK;
+}
+
+/* Say that PATTERN gives no kernel for the case, and what there would be. */
+static enum exit_code no_kernel(const struct plan_case *wanted, const char *pattern, bool name_matched)
+{
+    const struct qb_backend *backend = qb_device_backend(wanted->device->handle);
+    char problem[160];
+    char names[512] = "";
+
+    for (size_t i = 0; i < qb_kernel_count(); i++) {
+        const struct qb_kernel *kernel = qb_kernel_at(i);
+
+        if (qb_kernel_backend(kernel) == backend &&
+            (!name_matched || qb_kernel_supports(kernel, wanted->device->handle, &wanted->problem))) {
+            size_t length = strlen(names);
+
+            snprintf(names + length, sizeof names - length, "%s%s", length > 0 ? ", " : "", qb_kernel_name(kernel));
+        }
+    }
+    if (!name_matched) {
+        message_error("--kernel: '%s' is no kernel of device %s; its kernels: %s", pattern, wanted->device->info.id,
+                      names);
+        return EXIT_USAGE;
+    }
+    plan_describe(&wanted->problem, problem, sizeof problem);
+    message_error("--kernel: '%s' cannot run %s on device %s; kernels that can: %s", pattern, problem,
+                  wanted->device->info.id, names[0] != '\0' ? names : "none");
+    return EXIT_CANNOT_RUN;
+}
+
+/* Add WANTED once for each kernel that matches PATTERN and supports it. */
+static enum exit_code add_matching_kernels(struct plan *plan, struct plan_case *wanted, const char *pattern)
+{
+    bool name_matched = false;
+    size_t before = plan->count;
+
+    for (size_t i = 0; i < qb_kernel_count(); i++) {
+        const struct qb_kernel *kernel = qb_kernel_at(i);
+        enum exit_code code;
+
+        if (qb_kernel_backend(kernel) != qb_device_backend(wanted->device->handle) ||
+            fnmatch(pattern, qb_kernel_name(kernel), 0) != 0) {
+            continue;
+        }
+        name_matched = true;
+        if (!qb_kernel_supports(kernel, wanted->device->handle, &wanted->problem)) {
+            continue;
+        }
+        wanted->kernel = kernel;
+        code = add_case(plan, wanted);
+        if (code != EXIT_OK) {
+            return code;
+        }
+    }
+    return plan->count > before ? EXIT_OK : no_kernel(wanted, pattern, name_matched);
+}
+
+/* Add WANTED with each kernel that was asked for, or with the best. */
+static enum exit_code add_kernels(const struct args *args, struct plan *plan, struct plan_case *wanted)
+{
+    enum exit_code code = EXIT_OK;
+
+    if (args->kernels.count == 0) {
+        enum qb_status status = qb_kernel_match(wanted->device->handle, &wanted->problem, NULL, &wanted->kernel);
+
+        return status == QB_OK ? add_case(plan, wanted) : message_status(wanted->device->info.id, status);
+    }
+    for (size_t i = 0; i < args->kernels.count && code == EXIT_OK; i++) {
+        code = add_matching_kernels(plan, wanted, args->kernels.values[i]);
+    }
+    return code;
+}
+
+/* Add WANTED with each number of threads that was asked for; a CUDA device has no such thing. */
+static enum exit_code add_threads(const struct args *args, struct plan *plan, struct plan_case *wanted)
+{
+    enum exit_code code = EXIT_OK;
+
+    if (!is_cpu(wanted->device) || args->threads.count == 0) {
+        wanted->threads = is_cpu(wanted->device) ? wanted->device->info.units : 0;
+        return add_kernels(args, plan, wanted);
+    }
+    for (size_t i = 0; i < args->threads.count && code == EXIT_OK; i++) {
+        wanted->threads = (unsigned)args->threads.values[i];
+        code = add_kernels(args, plan, wanted);
+    }
+    return code;
+}
+
+/* Add all granularities, scalings and output formats of one input. */
+static enum exit_code add_quantizations(const struct args *args, struct plan *plan, struct plan_case *wanted)
+{
+    for (size_t g = 0; g < args->granularities.count; g++) {
+        const struct granularity *granularity = &args->granularities.values[g];
+
+        wanted->problem.granularity = granularity->kind;
+        wanted->problem.group = granularity->group;
+        wanted->problem.block_rows = granularity->block_rows;
+        wanted->problem.block_cols = granularity->block_cols;
+        for (size_t s = 0; s < args->scalings.count; s++) {
+            wanted->problem.scaling = (enum qb_scaling)args->scalings.values[s];
+            for (size_t q = 0; q < args->quant_dtypes.count; q++) {
+                enum qb_status status;
+                enum exit_code code;
+
+                wanted->problem.output = (enum qb_format)args->quant_dtypes.values[q];
+                status = qb_problem_validate(&wanted->problem);
+                code = status == QB_OK ? add_threads(args, plan, wanted)
+                                       : message_status("--num-tokens, --hidden-size", status);
+                if (code != EXIT_OK) {
+                    return code;
+                }
+            }
+        }
+    }
+    return EXIT_OK;
+}
+
+/* Add all sizes and types of generated inputs. */
+static enum exit_code add_generated(const struct args *args, struct plan *plan, struct plan_case *wanted)
+{
+    for (size_t t = 0; t < args->num_tokens.count; t++) {
+        wanted->problem.tokens = args->num_tokens.values[t];
+        for (size_t h = 0; h < args->hidden_sizes.count; h++) {
+            wanted->problem.hidden = args->hidden_sizes.values[h];
+            for (size_t d = 0; d < args->dtypes.count; d++) {
+                enum exit_code code;
+
+                wanted->problem.input = (enum qb_format)args->dtypes.values[d];
+                code = add_quantizations(args, plan, wanted);
+                if (code != EXIT_OK) {
+                    return code;
+                }
+            }
+        }
+    }
+    return EXIT_OK;
+}
+
+enum exit_code plan_make(const struct args *args, const struct machine *machine, const struct tensor_file *tensor,
+                         struct plan *plan)
+{
+    bool any_cpu = false;
+    enum exit_code code = EXIT_OK;
+
+    *plan = (struct plan){.count = 0};
+    for (size_t i = 0; i < machine->device_count; i++) {
+        any_cpu = any_cpu || is_cpu(&machine->devices[i]);
+    }
+    if (args->threads.count > 0 && !any_cpu) {
+        message_error("--threads: only the CPU has threads to choose; the device is %s", machine->devices[0].info.id);
+        return EXIT_USAGE;
+    }
+    for (size_t i = 0; i < machine->device_count && code == EXIT_OK; i++) {
+        struct plan_case wanted = {.device = &machine->devices[i]};
+
+        qb_problem_init(&wanted.problem);
+        wanted.problem.amax_bound = args->scale_ub;
+        if (tensor != NULL) {
+            wanted.problem.input = tensor->format;
+            wanted.problem.tokens = tensor->tokens;
+            wanted.problem.hidden = tensor->hidden;
+            code = add_quantizations(args, plan, &wanted);
+        } else {
+            code = add_generated(args, plan, &wanted);
+        }
+    }
+    return code;
+}
+
+void plan_free(struct plan *plan)
+{
+    free(plan->cases);
+    *plan = (struct plan){.count = 0};
+}

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* plan.h - what will be run: one case for each combination of the swept options. */
+#ifndef PLAN_H
+#define PLAN_H
+
+#include "machine.h"
+
+struct tensor_file;
+
+struct plan_case {
+    struct qb_problem problem;
+    struct device *device;
+    const struct qb_kernel *kernel;
+    unsigned threads; /* 0: not a CPU case */
+};
+
+struct plan {
+    struct plan_case *cases;
+    size_t count;
+};
+
+/* TENSOR is what --input read, or NULL. On failure the error has been printed. Free PLAN either way. */
+enum exit_code plan_make(const struct args *args, const struct machine *machine, const struct tensor_file *tensor,
+                         struct plan *plan);
+void plan_free(struct plan *plan);
+
+/* One line such as "half -> int8, dynamic, tensor, 4096 x 8192". */
+void plan_describe(const struct qb_problem *problem, char *text, size_t size);
+
+/* The granularity as --granularity takes it, such as "group:128". */
+void plan_granularity_text(const struct qb_problem *problem, char *text, size_t size);
+
+#endif

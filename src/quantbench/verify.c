@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* verify.c - compares what a kernel wrote with what the reference computes, byte for byte. */
+#include <config.h>
+
+#include "verify.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Outputs are read back in pieces of this many bytes, so that the host needs no second copy of them. */
+#define PIECE ((uint64_t)16 << 20)
+
+void verify_free(struct expectation *expectation)
+{
+    free(expectation->codes);
+    free(expectation->scales);
+    *expectation = (struct expectation){.codes = NULL};
+}
+
+enum exit_code verify_expect(const struct qb_problem *problem, const void *input, bool same_input,
+                             struct expectation *expectation)
+{
+    struct qb_problem dynamic = *problem;
+    struct qb_buffers buffers;
+    struct qb_bytes bytes;
+    enum qb_status status;
+
+    dynamic.scaling = QB_SCALING_DYNAMIC;
+    if (same_input && expectation->codes != NULL && memcmp(&expectation->problem, &dynamic, sizeof dynamic) == 0) {
+        return EXIT_OK;
+    }
+    verify_free(expectation);
+    qb_problem_bytes(&dynamic, &bytes);
+    expectation->problem = dynamic;
+    expectation->code_bytes = bytes.output_buffer;
+    expectation->scale_bytes = bytes.scale_buffer;
+    expectation->codes = malloc(bytes.output_buffer);
+    expectation->scales = malloc(bytes.scale_buffer);
+    if (expectation->codes == NULL || expectation->scales == NULL) {
+        verify_free(expectation);
+        return message_out_of_memory("the reference", bytes.output_buffer + bytes.scale_buffer);
+    }
+    buffers = (struct qb_buffers){input, expectation->codes, expectation->scales};
+    status = qb_reference_run(&dynamic, &buffers);
+    if (status != QB_OK) {
+        verify_free(expectation);
+        return message_status("the reference", status);
+    }
+    return EXIT_OK;
+}
+
+/* Describe wrong code INDEX: where it is, what was quantized, what came out and what should have. */
+static void describe_code(const struct expectation *e, const void *input, uint64_t index, uint8_t got, char *text,
+                          size_t size)
+{
+    uint64_t row = index / e->problem.hidden, col = index % e->problem.hidden;
+    uint8_t want = ((const uint8_t *)e->codes)[index];
+    float x = e->problem.input == QB_FORMAT_F32 ? ((const float *)input)[index]
+                                                : qb_format_decode(e->problem.input, ((const uint16_t *)input)[index]);
+
+    snprintf(text, size,
+             "code [%" PRIu64 ", %" PRIu64 "] (element %" PRIu64 "): input %.9g, got 0x%02X (%.9g), want 0x%02X (%.9g)",
+             row, col, index, (double)x, got, (double)qb_format_decode(e->problem.output, got), want,
+             (double)qb_format_decode(e->problem.output, want));
+}
+
+static void describe_scale(const struct expectation *e, uint64_t index, float got, char *text, size_t size)
+{
+    snprintf(text, size, "scale %" PRIu64 ": got %.9g (%a), want %.9g (%a)", index, (double)got, (double)got,
+             (double)e->scales[index], (double)e->scales[index]);
+}
+
+/* One comparison under way. */
+struct comparison {
+    const struct expectation *expectation;
+    const void *input;
+    struct mismatch *mismatch;
+};
+
+/* Count and describe the differences of LENGTH bytes, from byte OFFSET of the tensor on. */
+static void compare_codes(const struct comparison *c, const uint8_t *got, uint64_t offset, uint64_t length)
+{
+    const uint8_t *want = (const uint8_t *)c->expectation->codes + offset;
+    struct mismatch *m = c->mismatch;
+
+    m->compared += length;
+    if (memcmp(got, want, length) == 0) {
+        return;
+    }
+    for (uint64_t i = 0; i < length; i++) {
+        if (got[i] != want[i] && m->wrong_codes++ == 0 && m->wrong_scales == 0) {
+            describe_code(c->expectation, c->input, offset + i, got[i], m->first, sizeof m->first);
+        }
+    }
+}
+
+static void compare_scales(const struct comparison *c, const uint8_t *got, uint64_t offset, uint64_t length)
+{
+    const uint8_t *want = (const uint8_t *)c->expectation->scales + offset;
+    struct mismatch *m = c->mismatch;
+
+    for (uint64_t i = 0; i < length; i += sizeof(float)) {
+        if (memcmp(got + i, want + i, sizeof(float)) != 0 && m->wrong_scales++ == 0) {
+            float value;
+
+            memcpy(&value, got + i, sizeof value);
+            describe_scale(c->expectation, (offset + i) / sizeof(float), value, m->first, sizeof m->first);
+        }
+    }
+}
+
+/* Read COPIES back through PIECE, and hand each stretch of their BYTES bytes to COMPARE. */
+static enum qb_status
+compare_copies(struct qb_device *device, const struct copies *copies, uint64_t bytes, uint8_t *piece,
+               void (*compare)(const struct comparison *c, const uint8_t *got, uint64_t offset, uint64_t length),
+               const struct comparison *c)
+{
+    uint64_t total = copies->count * copies->stride;
+
+    for (uint64_t start = 0; start < total; start += PIECE) {
+        uint64_t end = total - start < PIECE ? total : start + PIECE;
+        enum qb_status status = qb_memory_read(device, piece, (const char *)copies->memory + start, end - start);
+
+        if (status != QB_OK) {
+            return status;
+        }
+        for (uint64_t copy = start / copies->stride * copies->stride; copy < end; copy += copies->stride) {
+            uint64_t from = copy > start ? copy : start;
+            uint64_t to = copy + bytes < end ? copy + bytes : end;
+
+            if (from < to) {
+                compare(c, piece + (from - start), from - copy, to - from);
+            }
+        }
+    }
+    return QB_OK;
+}
+
+enum exit_code verify_compare(struct qb_device *device, const struct copies *codes, const struct copies *scales,
+                              const void *input, const struct expectation *expectation, struct mismatch *mismatch)
+{
+    struct comparison comparison = {expectation, input, mismatch};
+    uint8_t *piece = malloc(PIECE);
+    enum qb_status status;
+
+    if (piece == NULL) {
+        return message_out_of_memory("reading the codes back", PIECE);
+    }
+    *mismatch = (struct mismatch){.wrong_codes = 0};
+    status = compare_copies(device, scales, expectation->scale_bytes, piece, compare_scales, &comparison);
+    if (status == QB_OK) {
+        status = compare_copies(device, codes, expectation->code_bytes, piece, compare_codes, &comparison);
+    }
+    free(piece);
+    return status == QB_OK ? EXIT_OK : message_status("reading the codes back", status);
+}

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* verify.h - what the reference says a case's codes and scales are, and comparing with it. */
+#ifndef VERIFY_H
+#define VERIFY_H
+
+#include "message.h"
+
+/* Host copies of what the reference computes from an input. */
+struct expectation {
+    struct qb_problem problem; /* dense rows; always dynamic: static scales are what dynamic ones would be */
+    void *codes;
+    float *scales;
+    uint64_t code_bytes;
+    uint64_t scale_bytes;
+};
+
+/* Compute the expectation for PROBLEM on INPUT (host memory), unless it already holds just that. Returns an exit code;
+ * errors have been printed. A static scale is the one that this data gives, so one reference serves both. */
+enum exit_code verify_expect(const struct qb_problem *problem, const void *input, bool same_input,
+                             struct expectation *expectation);
+void verify_free(struct expectation *expectation);
+
+/* Where outputs on a device differ from the expectation. */
+struct mismatch {
+    uint64_t wrong_codes;
+    uint64_t wrong_scales;
+    uint64_t compared; /* codes */
+    char first[256];   /* the first difference, for people; "" if there is none */
+};
+
+/* Device memory that holds the same tensor COUNT times, each STRIDE bytes behind the last. */
+struct copies {
+    void *memory;
+    uint64_t stride;
+    uint64_t count;
+};
+
+/* Read all copies of the codes and scales back from DEVICE, and compare every byte. INPUT (host) is used to describe
+ * the first difference. MISMATCH is set on success, which is to have compared. */
+enum exit_code verify_compare(struct qb_device *device, const struct copies *codes, const struct copies *scales,
+                              const void *input, const struct expectation *expectation, struct mismatch *mismatch);
+
+#endif

@@ -1,0 +1,668 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* check_kernels.c - every kernel of one backend against the reference, byte for byte. Built once for each backend, with
+ * TEST_BACKEND as its name; where the backend has no device, all is skipped with the reason. */
+#include <config.h>
+
+#include "quantbench.h"
+#include "run.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <pthread.h>
+#include <string.h>
+
+/* Bytes around every output that no kernel may touch, and what they hold. */
+#define GUARD 64
+#define POISON 0xA5
+
+static struct qb_device *device;
+static struct qb_queue *queue;
+
+/* The formats that can be combined, and the ways to share a scale. */
+static const enum qb_format inputs[] = {QB_FORMAT_F16, QB_FORMAT_BF16, QB_FORMAT_F32};
+static const enum qb_format outputs[] = {QB_FORMAT_INT8, QB_FORMAT_E4M3, QB_FORMAT_E5M2};
+static const struct granularity {
+    enum qb_granularity kind;
+    uint64_t group, block_rows, block_cols;
+} granularities[] = {
+    {QB_GRANULARITY_TENSOR, 0, 0, 0},    {QB_GRANULARITY_TOKEN, 0, 0, 0},    {QB_GRANULARITY_CHANNEL, 0, 0, 0},
+    {QB_GRANULARITY_GROUP, 1, 0, 0},     {QB_GRANULARITY_GROUP, 64, 0, 0},   {QB_GRANULARITY_GROUP, 100, 0, 0},
+    {QB_GRANULARITY_GROUP, 128, 0, 0},   {QB_GRANULARITY_BLOCK, 0, 128, 128}, {QB_GRANULARITY_BLOCK, 0, 3, 5},
+    {QB_GRANULARITY_GROUP, 10000, 0, 0}, {QB_GRANULARITY_BLOCK, 0, 1000, 1},
+};
+#define COUNT(array) ((int)(sizeof(array) / sizeof(array)[0]))
+
+static size_t element_size(enum qb_format format)
+{
+    return qb_format_info(format)->bits / 8;
+}
+
+/* One tensor on the host and on the device: the input, and outputs between guards. */
+struct tensors {
+    struct qb_problem problem;
+    struct qb_bytes bytes;
+    size_t input_offset, output_offset; /* in bytes, to misalign the bases */
+    char *input;
+    char *want_codes, *got_codes;   /* with guards; gaps and guards hold POISON */
+    char *want_scales, *got_scales; /* with guards */
+    void *device_input, *device_codes, *device_scales;
+};
+
+static size_t codes_size(const struct tensors *t)
+{
+    return t->bytes.output_buffer + t->output_offset + 2 * GUARD;
+}
+
+static size_t scales_size(const struct tensors *t)
+{
+    return t->bytes.scale_buffer + 2 * GUARD;
+}
+
+static void check(enum qb_status status)
+{
+    ck_assert_msg(status == QB_OK, "%s: %s", qb_strerror(status), qb_error_detail());
+}
+
+/* Allocate for PROBLEM, with the bases OFFSET elements behind an aligned address. */
+static void make_tensors(struct tensors *t, const struct qb_problem *problem, size_t offset)
+{
+    *t = (struct tensors){.problem = *problem};
+    qb_problem_bytes(problem, &t->bytes);
+    t->input_offset = offset * element_size(problem->input);
+    t->output_offset = offset;
+    t->input = malloc(t->bytes.input_buffer + 1);
+    t->want_codes = malloc(codes_size(t));
+    t->got_codes = malloc(codes_size(t));
+    t->want_scales = malloc(scales_size(t));
+    t->got_scales = malloc(scales_size(t));
+    check(qb_memory_alloc(device, t->bytes.input_buffer + t->input_offset, &t->device_input));
+    check(qb_memory_alloc(device, codes_size(t), &t->device_codes));
+    check(qb_memory_alloc(device, scales_size(t), &t->device_scales));
+}
+
+static void free_tensors(struct tensors *t)
+{
+    qb_memory_free(device, t->device_input);
+    qb_memory_free(device, t->device_codes);
+    qb_memory_free(device, t->device_scales);
+    free(t->input);
+    free(t->want_codes);
+    free(t->got_codes);
+    free(t->want_scales);
+    free(t->got_scales);
+}
+
+static struct qb_buffers device_buffers(const struct tensors *t)
+{
+    return (struct qb_buffers){(char *)t->device_input + t->input_offset,
+                               (char *)t->device_codes + GUARD + t->output_offset,
+                               (float *)((char *)t->device_scales + GUARD)};
+}
+
+/* Compute what is wanted; static scales are already in want_scales. */
+static void run_reference(struct tensors *t)
+{
+    struct qb_buffers buffers = {t->input, t->want_codes + GUARD + t->output_offset,
+                                 (float *)(t->want_scales + GUARD)};
+
+    memset(t->want_codes, POISON, codes_size(t));
+    if (t->problem.scaling == QB_SCALING_DYNAMIC) {
+        memset(t->want_scales, POISON, scales_size(t));
+    }
+    check(qb_reference_run(&t->problem, &buffers));
+}
+
+/* Poison the outputs on the device, and put the input and static scales there. */
+static void upload(struct tensors *t)
+{
+    check(qb_memory_write(device, (char *)t->device_input + t->input_offset, t->input, t->bytes.input_buffer));
+    check(qb_memory_fill(device, t->device_codes, POISON, codes_size(t)));
+    if (t->problem.scaling == QB_SCALING_STATIC) {
+        check(qb_memory_write(device, t->device_scales, t->want_scales, scales_size(t)));
+    } else {
+        check(qb_memory_fill(device, t->device_scales, POISON, scales_size(t)));
+    }
+}
+
+static const char *problem_text(const struct tensors *t)
+{
+    static char text[512];
+    const struct qb_problem *p = &t->problem;
+
+    snprintf(text, sizeof text,
+             "%s -> %s, %s, %s (group %" PRIu64 ", block %" PRIu64 "x%" PRIu64 "), %" PRIu64 "x%" PRIu64
+             ", strides %" PRIu64 ", %" PRIu64 ", offset %zu, bound %g, QUANTBENCH_TEST_SEED=%" PRIu64,
+             qb_format_info(p->input)->name, qb_format_info(p->output)->name,
+             p->scaling == QB_SCALING_STATIC ? "static" : "dynamic", qb_granularity_name(p->granularity), p->group,
+             p->block_rows, p->block_cols, p->tokens, p->hidden, p->input_stride, p->output_stride, t->output_offset,
+             (double)p->amax_bound, test_seed());
+    return text;
+}
+
+/* Compare everything that came back, guards and gaps included. */
+static void compare(struct tensors *t, const struct qb_kernel *kernel)
+{
+    check(qb_memory_read(device, t->got_codes, t->device_codes, codes_size(t)));
+    check(qb_memory_read(device, t->got_scales, t->device_scales, scales_size(t)));
+    for (size_t i = 0; memcmp(t->got_scales, t->want_scales, scales_size(t)) != 0 && i < scales_size(t); i++) {
+        ck_assert_msg(t->got_scales[i] == t->want_scales[i], "%s, %s: byte %zu of the scales: got 0x%02X, want 0x%02X",
+                      qb_kernel_name(kernel), problem_text(t), i - GUARD, (uint8_t)t->got_scales[i],
+                      (uint8_t)t->want_scales[i]);
+    }
+    for (size_t i = 0; memcmp(t->got_codes, t->want_codes, codes_size(t)) != 0 && i < codes_size(t); i++) {
+        ck_assert_msg(t->got_codes[i] == t->want_codes[i], "%s, %s: code %zu: got 0x%02X, want 0x%02X (scale 0: %a)",
+                      qb_kernel_name(kernel), problem_text(t), i - GUARD - t->output_offset, (uint8_t)t->got_codes[i],
+                      (uint8_t)t->want_codes[i], (double)*(float *)(t->want_scales + GUARD));
+    }
+}
+
+/* Run every kernel that supports the problem and compare. */
+static void run_all_kernels(struct tensors *t)
+{
+    int run = 0;
+
+    run_reference(t);
+    for (size_t i = 0; i < qb_kernel_count(); i++) {
+        const struct qb_kernel *kernel = qb_kernel_at(i);
+        struct qb_buffers buffers = device_buffers(t);
+
+        if (!qb_kernel_supports(kernel, device, &t->problem)) {
+            continue;
+        }
+        upload(t);
+        check(qb_kernel_run(kernel, queue, &t->problem, &buffers));
+        check(qb_queue_synchronize(queue));
+        compare(t, kernel);
+        run++;
+    }
+    ck_assert_msg(run > 0, "no kernel supports %s", problem_text(t));
+}
+
+static void set_static_scales(struct tensors *t, float scale)
+{
+    memset(t->want_scales, POISON, scales_size(t));
+    for (size_t i = 0; i < t->bytes.scale_buffer / sizeof scale; i++) {
+        memcpy(t->want_scales + GUARD + i * sizeof scale, &scale, sizeof scale);
+    }
+}
+
+static void set_granularity(struct qb_problem *p, const struct granularity *g)
+{
+    p->granularity = g->kind;
+    p->group = g->group;
+    p->block_rows = g->block_rows;
+    p->block_cols = g->block_cols;
+}
+
+/* A finite scale > 0 of any exponent, subnormal ones too. */
+static float random_scale(uint64_t *state)
+{
+    for (;;) {
+        uint32_t bits = (uint32_t)test_random(state) & 0x7FFFFFFF;
+        float scale;
+
+        memcpy(&scale, &bits, sizeof scale);
+        if (scale > 0 && isfinite(scale)) {
+            return scale;
+        }
+    }
+}
+
+static const float special_scales[] = {
+    1,       0.5f,    1 / 3.0f,  3,          0x1p-14f,   0x1p14f,     448 / 65504.0f, 65504 / 448.0f,  1e-3f,
+    1e3f,    0x1p-126f, 0x1p-149f, 0x1.8p-148f, 0x1p-130f, 0x1p-100f,   0x1p100f,       0x1p126f,        0x1p127f,
+    0x1.fffffep127f, 0x1.fffffep0f, 0x1.000002p0f, 3.5f / 127, 0x1.fffffcp-127f, 0x1.fffffep-126f, 1e-38f, 3e38f,
+};
+
+/* All 65,536 inputs of a 16-bit format, as 16 rows, with every special scale and some random ones. */
+START_TEST(all_16_bit_inputs_static)
+{
+    struct qb_problem p;
+    struct tensors t;
+    uint64_t state = test_seed();
+
+    qb_problem_init(&p);
+    p.input = inputs[_i / COUNT(outputs)];
+    p.output = outputs[_i % COUNT(outputs)];
+    p.scaling = QB_SCALING_STATIC;
+    p.tokens = 16;
+    p.hidden = 4096;
+    make_tensors(&t, &p, 0);
+    for (uint32_t i = 0; i < 65536; i++) {
+        ((uint16_t *)t.input)[i] = (uint16_t)i;
+    }
+    for (int i = 0; i < COUNT(special_scales) + 24; i++) {
+        set_static_scales(&t, i < COUNT(special_scales) ? special_scales[i]
+                              : i % 2 == 0              ? random_scale(&state)
+                                                        : ldexpf(1 + (float)(test_random(&state) % 65536) / 65536,
+                                                                 (int)(test_random(&state) % 40) - 24));
+        run_all_kernels(&t);
+    }
+    free_tensors(&t);
+}
+END_TEST
+
+/* The same with a scale computed from all inputs, from halves of them, and from few. */
+START_TEST(all_16_bit_inputs_dynamic)
+{
+    struct qb_problem p;
+    struct tensors t;
+
+    qb_problem_init(&p);
+    p.input = inputs[_i / COUNT(outputs)];
+    p.output = outputs[_i % COUNT(outputs)];
+    p.tokens = 64;
+    p.hidden = 1024;
+    for (int g = 0; g < COUNT(granularities); g++) {
+        set_granularity(&p, &granularities[g]);
+        for (int order = 0; order < 2; order++) {
+            make_tensors(&t, &p, 0);
+            for (uint32_t i = 0; i < 65536; i++) {
+                /* In order, and mixed: 40503 is odd, so this visits each input once. */
+                ((uint16_t *)t.input)[i] = (uint16_t)(order == 0 ? i : i * 40503);
+            }
+            run_all_kernels(&t);
+            free_tensors(&t);
+        }
+    }
+}
+END_TEST
+
+/* Inputs: 0 normal-like, 1 any bits at all, 2 all zero, 3 tiny, 4 one infinity among small values. */
+static void fill_input(struct tensors *t, int kind, uint64_t *state)
+{
+    size_t size = element_size(t->problem.input);
+
+    for (size_t i = 0; i < t->bytes.input_buffer / size; i++) {
+        uint64_t bits = test_random(state);
+        double value = ((double)(int32_t)bits + (double)(int32_t)(bits >> 32)) * 0x1p-31;
+        uint32_t code;
+
+        if (kind == 1) {
+            code = (uint32_t)bits;
+        } else {
+            value = kind == 2 ? 0 : kind == 3 ? value * 0x1p-130 : kind == 4 && i == 5 ? INFINITY : value;
+            code = qb_format_encode(t->problem.input, (float)value);
+        }
+        memcpy(t->input + i * size, &code, size);
+    }
+}
+
+/* Any bits of a float, with scales of any size: the hardest case for a division that is not one. */
+START_TEST(random_float_bits)
+{
+    struct qb_problem p;
+    struct tensors t;
+    uint64_t state = test_seed() + (uint64_t)_i;
+
+    qb_problem_init(&p);
+    p.input = QB_FORMAT_F32;
+    p.output = outputs[_i];
+    p.tokens = 30;
+    p.hidden = 1000;
+    for (int i = 0; i < 40; i++) {
+        set_granularity(&p, &granularities[i % COUNT(granularities)]);
+        p.scaling = i < 20 ? QB_SCALING_STATIC : QB_SCALING_DYNAMIC;
+        make_tensors(&t, &p, 0);
+        memset(t.want_scales, POISON, scales_size(&t));
+        for (size_t j = 0; j < t.bytes.scale_buffer / sizeof(float); j++) {
+            float scale = random_scale(&state);
+
+            memcpy(t.want_scales + GUARD + j * sizeof scale, &scale, sizeof scale);
+        }
+        fill_input(&t, 1, &state);
+        run_all_kernels(&t);
+        free_tensors(&t);
+    }
+}
+END_TEST
+
+/* Floats around each boundary of each output format, times the scale: the quotients that rounding decides. */
+START_TEST(floats_near_rounding_boundaries)
+{
+    struct qb_problem p;
+    struct tensors t;
+    uint64_t state = test_seed();
+
+    qb_problem_init(&p);
+    p.input = QB_FORMAT_F32;
+    p.output = outputs[_i];
+    p.scaling = QB_SCALING_STATIC;
+    p.tokens = 2 * 127;
+    p.hidden = 16;
+    make_tensors(&t, &p, 0);
+    for (int s = 0; s < 60; s++) {
+        float scale = s < COUNT(special_scales) ? special_scales[s] : random_scale(&state);
+
+        for (uint32_t row = 0; row < p.tokens; row++) {
+            uint32_t sign = row / 127 * 0x80;
+            float low = qb_format_decode(p.output, row % 127), high = qb_format_decode(p.output, row % 127 + 1);
+            float middle = isfinite(high) ? low + (high - low) / 2 : low;
+
+            for (int col = 0; col < 16; col++) {
+                float x = middle * scale;
+
+                for (int step = 0; step < abs(col - 8); step++) {
+                    x = nextafterf(x, col < 8 ? 0 : INFINITY);
+                }
+                ((float *)t.input)[row * 16 + (uint32_t)col] = sign != 0 ? -x : x;
+            }
+        }
+        set_static_scales(&t, scale);
+        run_all_kernels(&t);
+    }
+    free_tensors(&t);
+}
+END_TEST
+
+static const uint64_t hiddens[] = {1, 15, 16, 17, 1024, 1025, 1368, 5137, 8193};
+static const uint64_t tokens[] = {0, 1, 7, 130};
+
+/* Every granularity at sizes that divide by nothing, dense and strided, aligned and one element off. The pair of formats
+ * changes from one shape to the next; the loop index runs over granularities, so all pairs meet each. */
+START_TEST(shapes_strides_offsets)
+{
+    uint64_t state = test_seed() + (uint64_t)_i;
+    int pair = _i;
+
+    for (int h = 0; h < COUNT(hiddens); h++) {
+        for (int n = 0; n < COUNT(tokens); n++) {
+            for (int variant = 0; variant < 8; variant++, pair++) {
+                struct qb_problem p;
+                struct tensors t;
+
+                qb_problem_init(&p);
+                p.input = inputs[pair % 3];
+                p.output = outputs[pair / 3 % 3];
+                p.tokens = tokens[n];
+                p.hidden = hiddens[h];
+                p.scaling = variant & 1 ? QB_SCALING_STATIC : QB_SCALING_DYNAMIC;
+                p.input_stride = variant & 2 ? p.hidden + 3 : 0;
+                p.output_stride = variant & 2 ? p.hidden + 5 : 0;
+                p.amax_bound = pair % 5 == 0 ? 0.5f : 0;
+                set_granularity(&p, &granularities[_i]);
+                make_tensors(&t, &p, variant & 4 ? 1 : 0);
+                memset(t.want_scales, POISON, scales_size(&t));
+                for (size_t i = 0; i < t.bytes.scale_buffer / sizeof(float); i++) {
+                    float scale = ldexpf(1 + (float)(test_random(&state) % 1024) / 1024, -8);
+
+                    memcpy(t.want_scales + GUARD + i * sizeof scale, &scale, sizeof scale);
+                }
+                fill_input(&t, 0, &state);
+                run_all_kernels(&t);
+                free_tensors(&t);
+            }
+        }
+    }
+}
+END_TEST
+
+/* Data that scales are hard to compute from. */
+START_TEST(unusual_data)
+{
+    uint64_t state = test_seed();
+
+    for (int kind = 1; kind <= 4; kind++) {
+        for (int pair = 0; pair < 9; pair++) {
+            struct qb_problem p;
+            struct tensors t;
+
+            qb_problem_init(&p);
+            p.input = inputs[pair % 3];
+            p.output = outputs[pair / 3];
+            p.tokens = 33;
+            p.hidden = 520;
+            set_granularity(&p, &granularities[_i]);
+            make_tensors(&t, &p, 0);
+            fill_input(&t, kind, &state);
+            run_all_kernels(&t);
+            free_tensors(&t);
+        }
+    }
+}
+END_TEST
+
+/* One row that is long, many rows that are short: the shapes that kernels split in other ways. */
+START_TEST(long_and_short_rows)
+{
+    static const uint64_t shapes[][2] = {{1, 1000003}, {3, 300000}, {200000, 3}, {2000, 512}, {1024, 1024}};
+    uint64_t state = test_seed();
+
+    for (int s = 0; s < COUNT(shapes); s++) {
+        struct qb_problem p;
+        struct tensors t;
+
+        qb_problem_init(&p);
+        p.input = inputs[s % 3];
+        p.output = outputs[s / 2 % 3];
+        p.tokens = shapes[s][0];
+        p.hidden = shapes[s][1];
+        set_granularity(&p, &granularities[_i]);
+        make_tensors(&t, &p, 0);
+        fill_input(&t, 0, &state);
+        run_all_kernels(&t);
+        free_tensors(&t);
+    }
+}
+END_TEST
+
+START_TEST(any_number_of_threads_gives_the_same)
+{
+    uint64_t state = test_seed();
+
+    for (unsigned threads = 1; threads <= 8; threads++) {
+        enum qb_status status = qb_queue_set_threads(queue, threads);
+
+        if (status == QB_ERROR_UNSUPPORTED) {
+            return;
+        }
+        check(status);
+        for (int g = 0; g < COUNT(granularities); g++) {
+            struct qb_problem p;
+            struct tensors t;
+
+            qb_problem_init(&p);
+            p.output = outputs[threads % 3];
+            p.tokens = 257;
+            p.hidden = 1031;
+            set_granularity(&p, &granularities[g]);
+            make_tensors(&t, &p, 0);
+            fill_input(&t, 0, &state);
+            run_all_kernels(&t);
+            free_tensors(&t);
+        }
+    }
+}
+END_TEST
+
+/* Every kernel in a captured graph, replayed with data that changes: no state may be left from one run to the next. */
+START_TEST(graph_replays_with_changed_input)
+{
+    uint64_t state = test_seed();
+    struct qb_problem p;
+
+    qb_problem_init(&p);
+    p.tokens = 300;
+    p.hidden = 1000;
+    set_granularity(&p, &granularities[_i]);
+    for (size_t i = 0; i < qb_kernel_count(); i++) {
+        const struct qb_kernel *kernel = qb_kernel_at(i);
+        struct qb_buffers buffers;
+        struct qb_graph *graph;
+        struct tensors t;
+        enum qb_status status;
+
+        if (!qb_kernel_supports(kernel, device, &p)) {
+            continue;
+        }
+        make_tensors(&t, &p, 0);
+        buffers = device_buffers(&t);
+        check(qb_queue_reserve(queue, qb_kernel_workspace(kernel, device, &p)));
+        status = qb_graph_begin(queue);
+        if (status == QB_ERROR_UNSUPPORTED) {
+            free_tensors(&t);
+            return;
+        }
+        check(status);
+        check(qb_kernel_run(kernel, queue, &p, &buffers));
+        check(qb_graph_end(queue, &graph));
+        for (int replay = 0; replay < 20; replay++) {
+            fill_input(&t, replay % 5, &state);
+            run_reference(&t);
+            upload(&t);
+            for (int again = 0; again < 50; again++) {
+                check(qb_graph_launch(graph, queue));
+            }
+            check(qb_queue_synchronize(queue));
+            compare(&t, kernel);
+        }
+        qb_graph_destroy(graph);
+        free_tensors(&t);
+    }
+}
+END_TEST
+
+/* Two threads, each with a queue of its own, on one device. Check's assertions are for the main thread only, so the
+ * threads count. */
+struct worker {
+    struct qb_problem problem;
+    const char *input;
+    const char *want;
+    uint64_t bytes;
+    int wrong;
+};
+
+static void *work(void *argument)
+{
+    struct worker *w = argument;
+    struct qb_queue *own;
+    struct qb_bytes bytes;
+    void *in, *out, *scales;
+    char *got = malloc(w->bytes);
+
+    qb_problem_bytes(&w->problem, &bytes);
+    w->wrong = 1;
+    if (qb_queue_create(device, &own) != QB_OK || qb_memory_alloc(device, bytes.input_buffer, &in) != QB_OK ||
+        qb_memory_alloc(device, bytes.output_buffer, &out) != QB_OK ||
+        qb_memory_alloc(device, bytes.scale_buffer, &scales) != QB_OK ||
+        qb_memory_write(device, in, w->input, bytes.input_buffer) != QB_OK) {
+        return NULL;
+    }
+    w->wrong = 0;
+    for (int i = 0; i < 1000; i++) {
+        struct qb_buffers buffers = {in, out, scales};
+
+        if (i % 100 == 0) {
+            qb_memory_fill(device, out, POISON, bytes.output_buffer);
+        }
+        w->wrong += qb_quantize(own, &w->problem, &buffers) != QB_OK;
+        if (i % 100 == 99) {
+            w->wrong += qb_queue_synchronize(own) != QB_OK;
+            w->wrong += qb_memory_read(device, got, out, w->bytes) != QB_OK;
+            w->wrong += memcmp(got, w->want, w->bytes) != 0;
+        }
+    }
+    qb_memory_free(device, in);
+    qb_memory_free(device, out);
+    qb_memory_free(device, scales);
+    qb_queue_destroy(own);
+    free(got);
+    return NULL;
+}
+
+START_TEST(two_threads_with_queues_of_their_own)
+{
+    struct worker workers[2];
+    struct tensors t[2];
+    pthread_t threads[2];
+    uint64_t state = test_seed();
+
+    for (int i = 0; i < 2; i++) {
+        struct qb_problem p;
+
+        qb_problem_init(&p);
+        p.output = outputs[i];
+        p.tokens = 100 + (uint64_t)i;
+        p.hidden = 1024;
+        set_granularity(&p, &granularities[_i]);
+        make_tensors(&t[i], &p, 0);
+        fill_input(&t[i], 0, &state);
+        run_reference(&t[i]);
+        workers[i] = (struct worker){p, t[i].input, t[i].want_codes + GUARD, t[i].bytes.output_buffer, 0};
+        ck_assert_int_eq(pthread_create(&threads[i], NULL, work, &workers[i]), 0);
+    }
+    for (int i = 0; i < 2; i++) {
+        pthread_join(threads[i], NULL);
+    }
+    for (int i = 0; i < 2; i++) {
+        ck_assert_msg(workers[i].wrong == 0, "thread %d: %d of 1000 runs went wrong", i, workers[i].wrong);
+        free_tensors(&t[i]);
+    }
+}
+END_TEST
+
+/* Element indices beyond 31 bits, when there is memory and QUANTBENCH_TEST_LARGE is set: rows far apart stand in for a
+ * tensor that is large, and a tensor of more than 2^31 elements is sampled. */
+START_TEST(more_than_2_to_the_31_elements)
+{
+    struct qb_problem p;
+    uint64_t half = (uint64_t)1 << 30;
+    struct tensors t;
+    uint64_t state = test_seed();
+
+    if (getenv("QUANTBENCH_TEST_LARGE") == NULL) {
+        return;
+    }
+    qb_problem_init(&p);
+    p.output = QB_FORMAT_E4M3;
+    p.tokens = 3;
+    p.hidden = 1000;
+    p.input_stride = half + 1;
+    p.output_stride = half + 3;
+    set_granularity(&p, &granularities[_i]);
+    make_tensors(&t, &p, 0);
+    memset(t.input, 0, t.bytes.input_buffer);
+    for (uint64_t row = 0; row < p.tokens; row++) {
+        for (uint64_t col = 0; col < p.hidden; col++) {
+            ((uint16_t *)t.input)[row * p.input_stride + col] = (uint16_t)test_random(&state);
+        }
+    }
+    run_all_kernels(&t);
+    free_tensors(&t);
+}
+END_TEST
+
+int main(void)
+{
+    const struct qb_backend *backend = qb_backend_find(TEST_BACKEND);
+    Suite *suite = suite_create(TEST_BACKEND);
+    TCase *tc = tcase_create(TEST_BACKEND);
+    int pairs = COUNT(outputs);
+    int result;
+
+    if (backend == NULL || qb_device_open(backend, 0, &device) != QB_OK) {
+        printf("1..0 # SKIP %s\n", backend == NULL ? qb_backend_why_not(TEST_BACKEND) : qb_error_detail());
+        return 0;
+    }
+    if (qb_queue_create(device, &queue) != QB_OK) {
+        printf("Bail out! %s\n", qb_error_detail());
+        return 1;
+    }
+    tcase_add_loop_test(tc, all_16_bit_inputs_static, 0, 2 * pairs);
+    tcase_add_loop_test(tc, all_16_bit_inputs_dynamic, 0, 2 * pairs);
+    tcase_add_loop_test(tc, random_float_bits, 0, pairs);
+    tcase_add_loop_test(tc, floats_near_rounding_boundaries, 0, pairs);
+    tcase_add_loop_test(tc, shapes_strides_offsets, 0, COUNT(granularities));
+    tcase_add_loop_test(tc, unusual_data, 0, COUNT(granularities));
+    tcase_add_loop_test(tc, long_and_short_rows, 0, COUNT(granularities));
+    tcase_add_loop_test(tc, graph_replays_with_changed_input, 0, COUNT(granularities));
+    tcase_add_loop_test(tc, two_threads_with_queues_of_their_own, 0, COUNT(granularities));
+    tcase_add_loop_test(tc, more_than_2_to_the_31_elements, 0, COUNT(granularities));
+    tcase_add_test(tc, any_number_of_threads_gives_the_same);
+    suite_add_tcase(suite, tc);
+    /* A device does not survive a fork, and neither do OpenMP's threads: all tests share this process. */
+    result = run_suite_with(suite, CK_NOFORK);
+    qb_queue_destroy(queue);
+    qb_device_close(device);
+    return result;
+}

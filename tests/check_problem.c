@@ -1,0 +1,295 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* check_problem.c - validation, shapes and bytes of problems, the reference by hand, and the registry's refusals. */
+#include <config.h>
+
+#include "quantbench.h"
+#include "run.h"
+
+#include <math.h>
+#include <string.h>
+
+static struct qb_problem valid_problem(void)
+{
+    struct qb_problem p;
+
+    qb_problem_init(&p);
+    p.tokens = 4;
+    p.hidden = 10;
+    return p;
+}
+
+START_TEST(defaults_are_valid)
+{
+    struct qb_problem p;
+
+    qb_problem_init(&p);
+    ck_assert_int_eq(qb_problem_validate(&p), QB_OK);
+}
+END_TEST
+
+/* One field made invalid, and a word that the reason must hold. */
+static const struct {
+    const char *word;
+    struct qb_problem change; /* fields that are not 0 replace those of a valid problem */
+    uint64_t set_hidden_to_0;
+} invalid[] = {
+    {"input format", {.input = QB_FORMAT_INT8}, 0},
+    {"input format", {.input = (enum qb_format)99}, 0},
+    {"output format", {.output = (enum qb_format)99}, 0},
+    {"granularity", {.granularity = (enum qb_granularity)99}, 0},
+    {"scaling", {.scaling = (enum qb_scaling)99}, 0},
+    {"hidden size 0", {.tokens = 1}, 1},
+    {"input stride", {.input_stride = 9}, 0},
+    {"output stride", {.output_stride = 9}, 0},
+    {"group size 0", {.granularity = QB_GRANULARITY_GROUP}, 0},
+    {"block", {.granularity = QB_GRANULARITY_BLOCK, .block_rows = 1}, 0},
+    {"block", {.granularity = QB_GRANULARITY_BLOCK, .block_cols = 1}, 0},
+    {"amax bound", {.amax_bound = -1}, 0},
+    {"amax bound", {.amax_bound = INFINITY}, 0},
+    {"amax bound", {.amax_bound = NAN}, 0},
+    {"bytes", {.tokens = UINT64_MAX}, 0},
+    {"bytes", {.tokens = (uint64_t)1 << 62, .hidden = 4}, 0},
+    {"bytes", {.input_stride = UINT64_MAX / 2}, 0},
+    {"bytes", {.tokens = (uint64_t)1 << 60, .granularity = QB_GRANULARITY_GROUP, .group = 1}, 0},
+};
+
+START_TEST(invalid_problems_are_refused_with_a_reason)
+{
+    struct qb_problem p = valid_problem();
+    const struct qb_problem *change = &invalid[_i].change;
+
+#define CHANGE(field) p.field = change->field != 0 ? change->field : p.field
+    CHANGE(input);
+    CHANGE(output);
+    CHANGE(granularity);
+    CHANGE(scaling);
+    CHANGE(tokens);
+    CHANGE(hidden);
+    CHANGE(input_stride);
+    CHANGE(output_stride);
+    CHANGE(group);
+    CHANGE(block_rows);
+    CHANGE(block_cols);
+    CHANGE(amax_bound);
+    if (invalid[_i].set_hidden_to_0) {
+        p.hidden = 0;
+    }
+    ck_assert_msg(qb_problem_validate(&p) == QB_ERROR_INVALID, "row %d is accepted", _i);
+    ck_assert_msg(strstr(qb_error_detail(), invalid[_i].word) != NULL, "row %d: '%s' does not hold '%s'", _i,
+                  qb_error_detail(), invalid[_i].word);
+}
+END_TEST
+
+START_TEST(scale_shapes)
+{
+    struct qb_problem p = valid_problem();
+    uint64_t rows, cols;
+
+    qb_problem_scale_shape(&p, &rows, &cols);
+    ck_assert(rows == 1 && cols == 1);
+    p.granularity = QB_GRANULARITY_TOKEN;
+    qb_problem_scale_shape(&p, &rows, &cols);
+    ck_assert(rows == 4 && cols == 1);
+    p.granularity = QB_GRANULARITY_CHANNEL;
+    qb_problem_scale_shape(&p, &rows, &cols);
+    ck_assert(rows == 1 && cols == 10);
+    p.granularity = QB_GRANULARITY_GROUP;
+    p.group = 4;
+    qb_problem_scale_shape(&p, &rows, &cols);
+    ck_assert(rows == 4 && cols == 3);
+    p.group = 1000;
+    qb_problem_scale_shape(&p, &rows, &cols);
+    ck_assert(rows == 4 && cols == 1);
+    p.granularity = QB_GRANULARITY_BLOCK;
+    p.block_rows = 3;
+    p.block_cols = 7;
+    qb_problem_scale_shape(&p, &rows, &cols);
+    ck_assert(rows == 2 && cols == 2);
+
+    p.tokens = 0;
+    qb_problem_scale_shape(&p, &rows, &cols);
+    ck_assert(rows == 0 && cols == 2);
+    p.granularity = QB_GRANULARITY_TENSOR;
+    qb_problem_scale_shape(&p, &rows, &cols);
+    ck_assert(rows == 1 && cols == 1);
+    p.granularity = QB_GRANULARITY_CHANNEL;
+    qb_problem_scale_shape(&p, &rows, &cols);
+    ck_assert(rows == 1 && cols == 10);
+    p.granularity = QB_GRANULARITY_TOKEN;
+    qb_problem_scale_shape(&p, &rows, &cols);
+    ck_assert(rows == 0 && cols == 1);
+}
+END_TEST
+
+START_TEST(byte_model)
+{
+    struct qb_problem p = valid_problem();
+    struct qb_bytes bytes;
+
+    p.input_stride = 12;
+    p.granularity = QB_GRANULARITY_TOKEN;
+    qb_problem_bytes(&p, &bytes);
+    ck_assert_uint_eq(bytes.input_buffer, 2 * (3 * 12 + 10));
+    ck_assert_uint_eq(bytes.output_buffer, 40);
+    ck_assert_uint_eq(bytes.scale_buffer, 16);
+    ck_assert_uint_eq(bytes.read, 80);
+    ck_assert_uint_eq(bytes.written, 40 + 16);
+    p.scaling = QB_SCALING_STATIC;
+    p.input = QB_FORMAT_F32;
+    qb_problem_bytes(&p, &bytes);
+    ck_assert_uint_eq(bytes.read, 160 + 16);
+    ck_assert_uint_eq(bytes.written, 40);
+}
+END_TEST
+
+/* The reference on a tensor that a person can compute. */
+START_TEST(reference_by_hand)
+{
+    const float input[2][3] = {{127, -63.5f, NAN}, {0.5f, 254, -1.5f}};
+    struct qb_problem p;
+    struct qb_buffers buffers;
+    int8_t codes[2][3];
+    float scales[3];
+
+    qb_problem_init(&p);
+    p.input = QB_FORMAT_F32;
+    p.tokens = 2;
+    p.hidden = 3;
+    p.granularity = QB_GRANULARITY_TOKEN;
+    buffers = (struct qb_buffers){input, codes, scales};
+    ck_assert_int_eq(qb_reference_run(&p, &buffers), QB_OK);
+    ck_assert_float_eq(scales[0], 1.0f);
+    ck_assert_float_eq(scales[1], 2.0f);
+    ck_assert_int_eq(codes[0][0], 127);
+    ck_assert_int_eq(codes[0][1], -64); /* -63.5 is a tie; -64 is even */
+    ck_assert_int_eq(codes[0][2], 0);   /* NaN */
+    ck_assert_int_eq(codes[1][0], 0);   /* 0.25 */
+    ck_assert_int_eq(codes[1][1], 127);
+    ck_assert_int_eq(codes[1][2], -1); /* -0.75 */
+
+    p.granularity = QB_GRANULARITY_CHANNEL;
+    ck_assert_int_eq(qb_reference_run(&p, &buffers), QB_OK);
+    ck_assert_float_eq(scales[0], 1.0f);
+    ck_assert_float_eq(scales[1], 2.0f);
+    ck_assert_float_eq(scales[2], 1.5f / 127);
+
+    p.granularity = QB_GRANULARITY_TENSOR;
+    p.amax_bound = 127;
+    ck_assert_int_eq(qb_reference_run(&p, &buffers), QB_OK);
+    ck_assert_float_eq(scales[0], 1.0f);
+    ck_assert_int_eq(codes[1][1], 127); /* 254 saturates */
+    ck_assert_int_eq(codes[1][2], -2);  /* -1.5 is a tie */
+}
+END_TEST
+
+START_TEST(reference_scale_limits)
+{
+    const float zeros[4] = {0, -0.0f, NAN, 0}, infinite[4] = {INFINITY, 1, -INFINITY, 0};
+    struct qb_problem p;
+    struct qb_buffers buffers;
+    uint8_t codes[4];
+    float scale;
+
+    qb_problem_init(&p);
+    p.input = QB_FORMAT_F32;
+    p.output = QB_FORMAT_E4M3;
+    p.tokens = 1;
+    p.hidden = 4;
+    buffers = (struct qb_buffers){zeros, codes, &scale};
+    ck_assert_int_eq(qb_reference_run(&p, &buffers), QB_OK);
+    ck_assert_float_eq(scale, 0x1p-126f);
+    ck_assert_uint_eq(codes[0], 0x00);
+    ck_assert_uint_eq(codes[1], 0x80);
+    ck_assert_uint_eq(codes[2], 0x7F);
+
+    buffers.input = infinite;
+    ck_assert_int_eq(qb_reference_run(&p, &buffers), QB_OK);
+    ck_assert_float_eq(scale, 0x1.FFFFFEp127f / 448);
+    ck_assert_uint_eq(codes[0], 0x7E);
+    ck_assert_uint_eq(codes[1], 0x00);
+    ck_assert_uint_eq(codes[2], 0xFE);
+
+    p.tokens = 0;
+    buffers.input = buffers.output = NULL;
+    scale = 7;
+    ck_assert_int_eq(qb_reference_run(&p, &buffers), QB_OK);
+    ck_assert_float_eq(scale, 0x1p-126f);
+}
+END_TEST
+
+START_TEST(calls_refuse_bad_arguments)
+{
+    struct qb_problem p = valid_problem();
+    struct qb_buffers buffers = {NULL, NULL, NULL};
+    const struct qb_backend *cpu = qb_backend_find("cpu");
+    const struct qb_kernel *kernel;
+    struct qb_device *device;
+    struct qb_queue *queue;
+    uint16_t input[41];
+    uint8_t output[40];
+    float scales[2];
+    void *memory;
+
+    ck_assert_ptr_nonnull(cpu);
+    ck_assert_ptr_eq(qb_backend_at(0), cpu);
+    ck_assert_ptr_null(qb_backend_at(qb_backend_count()));
+    ck_assert_ptr_null(qb_backend_find("no such"));
+    ck_assert_str_ne(qb_backend_why_not("no such"), "");
+    ck_assert_str_eq(qb_backend_why_not("cpu"), "");
+    ck_assert_ptr_null(qb_kernel_at(qb_kernel_count()));
+    ck_assert_int_eq(qb_device_open(cpu, 1, &device), QB_ERROR_NO_DEVICE);
+    ck_assert_int_eq(qb_device_open(cpu, -1, &device), QB_ERROR_NO_DEVICE);
+    ck_assert_int_eq(qb_device_open(NULL, 0, &device), QB_ERROR_INVALID);
+
+    ck_assert_int_eq(qb_device_open(cpu, 0, &device), QB_OK);
+    ck_assert_int_eq(qb_queue_create(device, &queue), QB_OK);
+    ck_assert_int_eq(qb_queue_set_threads(queue, 0), QB_ERROR_INVALID);
+    ck_assert_int_eq(qb_queue_wrap(device, &p, &queue), QB_ERROR_INVALID);
+    ck_assert_int_eq(qb_graph_begin(queue), QB_ERROR_UNSUPPORTED);
+    ck_assert_int_eq(qb_quantize(queue, &p, &buffers), QB_ERROR_INVALID);
+    ck_assert_int_eq(qb_quantize(NULL, &p, &buffers), QB_ERROR_INVALID);
+    ck_assert_int_eq(qb_quantize(queue, NULL, &buffers), QB_ERROR_INVALID);
+    ck_assert_int_eq(qb_quantize(queue, &p, NULL), QB_ERROR_INVALID);
+    buffers = (struct qb_buffers){(const char *)input + 1, output, scales};
+    ck_assert_int_eq(qb_quantize(queue, &p, &buffers), QB_ERROR_INVALID);
+    buffers = (struct qb_buffers){input, output, (float *)((char *)scales + 2)};
+    ck_assert_int_eq(qb_quantize(queue, &p, &buffers), QB_ERROR_INVALID);
+    ck_assert_int_eq(qb_kernel_match(device, &p, "no such", &kernel), QB_ERROR_INVALID);
+    ck_assert_ptr_nonnull(strstr(qb_error_detail(), "no such"));
+    ck_assert_int_eq(qb_memory_alloc(device, PTRDIFF_MAX, &memory), QB_ERROR_MEMORY);
+    ck_assert_int_eq(qb_memory_alloc(device, 0, &memory), QB_OK);
+    qb_memory_free(device, memory);
+    qb_memory_free(device, NULL);
+    qb_queue_destroy(queue);
+    qb_queue_destroy(NULL);
+    qb_device_close(device);
+    qb_device_close(NULL);
+}
+END_TEST
+
+START_TEST(status_texts)
+{
+    for (int status = QB_OK; status <= QB_ERROR_WORKSPACE; status++) {
+        ck_assert_str_ne(qb_strerror((enum qb_status)status), "unknown status");
+    }
+    ck_assert_str_eq(qb_strerror((enum qb_status)99), "unknown status");
+    ck_assert_str_eq(qb_version(), PACKAGE_VERSION);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("problem");
+    TCase *tc = tcase_create("problem");
+
+    tcase_add_test(tc, defaults_are_valid);
+    tcase_add_loop_test(tc, invalid_problems_are_refused_with_a_reason, 0, sizeof invalid / sizeof invalid[0]);
+    tcase_add_test(tc, scale_shapes);
+    tcase_add_test(tc, byte_model);
+    tcase_add_test(tc, reference_by_hand);
+    tcase_add_test(tc, reference_scale_limits);
+    tcase_add_test(tc, calls_refuse_bad_arguments);
+    tcase_add_test(tc, status_texts);
+    suite_add_tcase(suite, tc);
+    return run_suite(suite);
+}

@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: Apache-2.0
+# make check: C suites with libcheck, shell suites for the tool; each test is a line of TAP.
+
+TEST_EXTENSIONS = .test .sh
+TEST_LOG_DRIVER = env AM_TAP_AWK='$(AWK)' $(SHELL) $(top_srcdir)/build-aux/tap-driver.sh
+SH_LOG_DRIVER = env AM_TAP_AWK='$(AWK)' $(SHELL) $(top_srcdir)/build-aux/tap-driver.sh
+SH_LOG_COMPILER = $(SHELL)
+AM_TESTS_ENVIRONMENT = srcdir='$(srcdir)'; builddir='$(builddir)'; export srcdir builddir; \
+	QUANTBENCH='$(abs_top_builddir)/quantbench'; export QUANTBENCH; \
+	QUANTBENCH_MODULE_DIR='$(abs_top_builddir)/.libs'; export QUANTBENCH_MODULE_DIR;
+
+shell_tests = %D%/cli.sh %D%/manual.sh %D%/source.sh
+TESTS += $(shell_tests)
+EXTRA_DIST += $(shell_tests) %D%/tap.sh %D%/run.h
+
+if HAVE_CHECK
+c_tests = check_format.test check_problem.test check_stats.test check_tensor_file.test check_cpu.test check_cuda.test
+check_PROGRAMS += $(c_tests)
+TESTS += $(c_tests)
+endif
+
+TEST_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS) -Wno-float-equal
+check_format_test_SOURCES = %D%/check_format.c
+check_format_test_CFLAGS = $(TEST_CFLAGS)
+check_format_test_LDADD = libquantbench.la $(CHECK_LIBS)
+check_problem_test_SOURCES = %D%/check_problem.c
+check_problem_test_CFLAGS = $(TEST_CFLAGS)
+check_problem_test_LDADD = libquantbench.la $(CHECK_LIBS)
+check_stats_test_SOURCES = %D%/check_stats.c src/quantbench/stats.c src/quantbench/input.c
+check_stats_test_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/src/quantbench
+check_stats_test_CFLAGS = $(TEST_CFLAGS) $(OPENMP_CFLAGS)
+check_stats_test_LDADD = libquantbench.la $(CHECK_LIBS)
+check_tensor_file_test_SOURCES = %D%/check_tensor_file.c src/quantbench/tensor_file.c
+check_tensor_file_test_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/src/quantbench
+check_tensor_file_test_CFLAGS = $(TEST_CFLAGS) $(JANSSON_CFLAGS)
+check_tensor_file_test_LDADD = libquantbench.la $(CHECK_LIBS) $(JANSSON_LIBS)
+check_cpu_test_SOURCES = %D%/check_kernels.c
+check_cpu_test_CPPFLAGS = $(AM_CPPFLAGS) -DTEST_BACKEND='"cpu"'
+check_cpu_test_CFLAGS = $(TEST_CFLAGS)
+check_cpu_test_LDADD = libquantbench.la $(CHECK_LIBS)
+check_cuda_test_SOURCES = %D%/check_kernels.c
+check_cuda_test_CPPFLAGS = $(AM_CPPFLAGS) -DTEST_BACKEND='"cuda"'
+check_cuda_test_CFLAGS = $(TEST_CFLAGS)
+check_cuda_test_LDADD = libquantbench.la $(CHECK_LIBS)
+
+# The CUDA backend's C file compiles everywhere, against a stand-in for NVIDIA's headers, so that a machine without the
+# toolkit finds mistakes in it.
+check_LIBRARIES += libstub_cuda.a
+libstub_cuda_a_SOURCES = cuda/backend_cuda.c
+libstub_cuda_a_CPPFLAGS = -I$(top_srcdir)/tests/stub $(AM_CPPFLAGS)
+libstub_cuda_a_CFLAGS = $(AM_CFLAGS) -Werror
+EXTRA_DIST += %D%/stub/cuda_runtime_api.h %D%/stub/cuda_profiler_api.h
