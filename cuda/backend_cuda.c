@@ -255,6 +255,7 @@ static enum qb_status device_info(struct qb_device *base, struct qb_device_info 
     const struct device *device = (const struct device *)base;
     struct qb_device_info info = {0};
     struct cudaDeviceProp properties;
+    char version[32];
     int driver = 0, runtime = 0, clock = 0, width = 0, previous;
     size_t memory_free = 0, memory_total = 0;
     enum qb_status status = enter(base, &previous);
@@ -280,8 +281,8 @@ static enum qb_status device_info(struct qb_device *base, struct qb_device_info 
     snprintf(info.id, sizeof info.id, "cuda:%d", device->index);
     snprintf(info.name, sizeof info.name, "%.127s", properties.name);
     snprintf(info.isa, sizeof info.isa, "sm_%u", device->limits.capability);
-    driver_version(info.driver, sizeof info.driver - 16);
-    snprintf(info.driver + strlen(info.driver), 16, "%sCUDA %d.%d", info.driver[0] != '\0' ? ", " : "", driver / 1000,
+    driver_version(version, sizeof version);
+    snprintf(info.driver, sizeof info.driver, "%s%sCUDA %d.%d", version, version[0] != '\0' ? ", " : "", driver / 1000,
              driver % 1000 / 10);
     snprintf(info.runtime, sizeof info.runtime, "CUDA %d.%d", runtime / 1000, runtime % 1000 / 10);
     format_uuid((const unsigned char *)properties.uuid.bytes, info.uuid);

@@ -123,8 +123,7 @@ template <int IN, int OUT> __global__ void __launch_bounds__(CHANNEL_THREADS) st
     const uint64_t chunk = (uint64_t)column_block * blockDim.x + threadIdx.x;
     const uint64_t begin = (uint64_t)row_block * a.block_rows, end = min(a.rows, begin + a.block_rows);
     const uint64_t in_step = a.in_stride * qb__in<IN>::size * blockDim.y, out_step = a.out_stride * blockDim.y;
-    uint64_t row = begin + threadIdx.y;
-    const qb__row line = qb__make_row<IN>(a.in, row * a.in_stride, a.out, row * a.out_stride, a.cols);
+    const qb__row line = qb__make_row<IN>(a.in, begin * a.in_stride, a.out, begin * a.out_stride, a.cols);
     qb__span span = qb__cut<IN>(line, chunk, 1, false);
     float s[n], r[n], limit = FLT_MAX;
 
@@ -150,7 +149,9 @@ template <int IN, int OUT> __global__ void __launch_bounds__(CHANNEL_THREADS) st
         r[i] = d.r;
         limit = fminf(limit, d.limit);
     }
-    for (; row < end; row += depth * blockDim.y) {
+    span.in += threadIdx.y * a.in_stride * qb__in<IN>::size;
+    span.out += threadIdx.y * a.out_stride;
+    for (uint64_t row = begin + threadIdx.y; row < end; row += depth * blockDim.y) {
         uint4 v[depth];
 #pragma unroll
         for (unsigned k = 0; k < depth; k++) {

@@ -1,0 +1,52 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# source.sh - rules that the sources keep, and that no compiler checks.
+# shellcheck source=tests/tap.sh
+. "${srcdir:=.}/tests/tap.sh"
+
+# Every source file says its licence in the first three lines.
+spdx()
+{
+    find "$srcdir/src" "$srcdir/cuda" "$srcdir/tests" "$srcdir/doc" "$srcdir/man" "$srcdir/m4" "$srcdir/bootstrap" \
+        -type f \( -name '*.[ch]' -o -name '*.cu*' -o -name '*.am' -o -name '*.mk' -o -name 'qb_*.m4' -o -name '*.sh' \
+        -o -name '*.in' -o -name bootstrap \) ! -name '*.pc.in' | while read -r file; do
+        head -n 3 "$file" | grep -q 'SPDX-License-Identifier: Apache-2.0' || echo "$file"
+    done >missing
+    sed 's/^/# no SPDX line: /' missing
+    [ ! -s missing ]
+}
+
+# The tool knows the library by its public header alone, and the CUDA backend knows nothing of the tool.
+rooms()
+{
+    ! grep -nE '#include "(internal|backend|problem|kernels)\.h"' "$srcdir"/src/quantbench/*.[ch] &&
+        ! grep -nE '#include "(args|plan|bench|report|message)\.h"' "$srcdir"/cuda/* "$srcdir"/src/libquantbench/*.[ch]
+}
+
+# The library never prints and never exits.
+silent()
+{
+    ! grep -nE '\b(printf|fprintf|puts|putchar|perror|exit|abort|_exit)[[:space:]]*\(' "$srcdir"/src/libquantbench/*.c \
+        "$srcdir"/src/libquantbench/cpu/*.c "$srcdir"/cuda/*.c "$srcdir"/cuda/*.cu
+}
+
+# What the shared library exports, if one was built: what the header declares, and nothing else.
+exports()
+{
+    nm -D --defined-only "$library" | awk '{ print $3 }' | grep -v '^_' | sort >exported
+    sed 's://.*::; s:/\*.*\*/::' "$srcdir/src/libquantbench/quantbench.h" |
+        grep -oE '\bqb_[a-z0-9_]+\(' | tr -d '(' | sort -u >mentioned
+    # Comments mention functions too, but only ones that exist.
+    diff exported mentioned
+}
+
+ok "every source file has its SPDX line" spdx
+ok "no room is entered but through its header" rooms
+ok "the library never prints and never exits" silent
+library=${builddir:-.}/.libs/libquantbench.so
+if [ -e "$library" ] && command -v nm >/dev/null; then
+    ok "exactly the functions of quantbench.h are exported" exports
+else
+    skip "exactly the functions of quantbench.h are exported" "no shared library, or no nm"
+fi
+done_testing

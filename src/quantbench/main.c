@@ -9,6 +9,7 @@
 #include "tensor_file.h"
 
 #include <errno.h>
+#include <locale.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,7 +17,7 @@
 /* Read --input, if there is one. */
 static enum exit_code read_input(const struct args *args, struct tensor_file *tensor)
 {
-    char error[4096];
+    char error[TENSOR_FILE_ERROR_SIZE];
     enum tensor_file_status status;
 
     if (args->input_file == NULL) {
@@ -118,6 +119,8 @@ int main(int argc, char **argv)
     struct args args;
     enum exit_code code;
 
+    /* Letters of names in messages are the locale's; numbers stay those of the C locale. */
+    setlocale(LC_CTYPE, "");
     interrupt_install();
     code = args_parse(argc, argv, &args);
     if (code == EXIT_OK) {

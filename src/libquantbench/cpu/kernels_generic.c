@@ -36,33 +36,66 @@ QB__INLINE struct constants constants_make(const struct qb__divisor *d, const en
     };
 }
 
-/* COUNT elements as the bits of binary32, 0 beyond. */
-QB__INLINE void load_block(uint32_t bits[LANES], const void *x, size_t count, const enum qb_format input)
+QB__INLINE float smaller(float a, float b)
+{
+    return a < b ? a : b;
+}
+
+QB__INLINE float larger(float a, float b)
+{
+    return a > b ? a : b;
+}
+
+/* COUNT elements as the bits of binary32, 0 beyond. True if there is an infinity or a NaN among them; of halves these
+ * are then numbers of 2^16 and above, and the caller uses load_one() instead. */
+QB__INLINE bool load_block(uint32_t bits[LANES], const void *x, size_t count, const enum qb_format input)
 {
     uint16_t halves[LANES] = {0};
+    uint32_t special = 0;
 
     if (input == QB_FORMAT_F32) {
         if (count < LANES) {
             memset(bits, 0, LANES * sizeof *bits);
         }
         memcpy(bits, x, count * sizeof *bits);
-        return;
+        for (int i = 0; i < LANES; i++) {
+            special |= -(uint32_t)((bits[i] & QB__F32_INF) == QB__F32_INF);
+        }
+        return special != 0;
     }
     memcpy(halves, x, count * sizeof *halves);
+    const uint16_t exponent = input == QB_FORMAT_F16 ? 0x7C00 : 0x7F80;
+    uint16_t special16 = 0;
+
+    for (int i = 0; i < LANES; i++) {
+        special16 |= (uint16_t) - (uint16_t)((halves[i] & exponent) == exponent);
+    }
     for (int i = 0; i < LANES; i++) {
         uint32_t h = halves[i];
 
         if (input == QB_FORMAT_BF16) {
             bits[i] = h << 16;
         } else {
-            /* See qb__half_value(). */
-            uint32_t magnitude = (h & 0x7FFF) << 13;
-            uint32_t normal = magnitude + ((magnitude >= 31u << 23 ? 224u : 112u) << 23);
-            uint32_t subnormal = qb__bits_of((float)(int32_t)(h & 0x3FF) * 0x1p-24f);
+            /* A subnormal, read as if it were normal with the exponent after it, is 2^-14 too large. */
+            uint32_t is_subnormal = -(uint32_t)((h & 0x7C00) == 0);
+            uint32_t magnitude = ((h & 0x7FFF) << 13) + (112u << 23) + (is_subnormal & 1u << 23);
+            float value = qb__float_of(magnitude) - qb__float_of(is_subnormal & 113u << 23);
 
-            bits[i] = (h & 0x8000) << 16 | (magnitude < 1u << 23 ? subnormal : normal);
+            bits[i] = (h & 0x8000) << 16 | qb__bits_of(value);
         }
     }
+    return special16 != 0;
+}
+
+QB__INLINE uint32_t load_one(const void *x, size_t index, const enum qb_format input)
+{
+    uint32_t bits = 0;
+
+    memcpy(&bits, (const char *)x + index * qb__element_size(input), qb__element_size(input));
+#if defined __BYTE_ORDER__ && __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+    bits = input == QB_FORMAT_F32 ? bits : bits >> 16;
+#endif
+    return input == QB_FORMAT_F32 ? bits : input == QB_FORMAT_BF16 ? bits << 16 : qb__bits_of(qb__half_value(bits));
 }
 
 QB__INLINE float quotient_of(float x, float scale, float reciprocal, const enum qb__quotient quotient)
@@ -73,62 +106,73 @@ QB__INLINE float quotient_of(float x, float scale, float reciprocal, const enum 
         return x / scale;
     }
     q = x * reciprocal;
+    if (quotient == QB__QUOTIENT_MULTIPLY) {
+        return q;
+    }
     return __builtin_fmaf(__builtin_fmaf(-q, scale, x), reciprocal, q);
 }
 
-/* The code of |v| and the bits of x, which tell its sign and whether it is NaN. */
-QB__INLINE uint32_t code_of(float v, uint32_t x, const enum qb_format output)
+/* The code, in the low byte, of v, which is no NaN. For E4M3 and E5M2 v >= 0, and the sign is still to be added. */
+QB__INLINE uint32_t code_of(float v, const enum qb_format output)
 {
     const bool e4m3 = output == QB_FORMAT_E4M3;
-    const uint32_t least = e4m3 ? 121u << 23 : 113u << 23; /* 2^-6, 2^-14: of the normal numbers */
-    const uint32_t magnitude = x & 0x7FFFFFFF;
-    uint32_t code;
+    const float most = e4m3 ? 448.0f : 57344.0f;
+    const float least = e4m3 ? 0x1p-6f : 0x1p-14f; /* of the normal numbers */
+    uint32_t sum;
+    float power;
 
     if (output == QB_FORMAT_INT8) {
         /* Adding 1.5 * 2^23 leaves the integer in the low bits, rounded to nearest even. */
-        const float magic = 0x1.8p23f;
-        int32_t most = 127 + (int32_t)(x >> 31);
-        int32_t negative = -(int32_t)(x >> 31);
-        int32_t n;
-
-        v = v < 128.0f ? v : 128.0f;
-        n = (int32_t)(qb__bits_of(v + magic) & 0xFF);
-        n = n < most ? n : most;
-        code = (uint32_t)((n ^ negative) - negative);
-        return magnitude > QB__F32_INF ? 0 : code;
+        return qb__bits_of(larger(smaller(v, 127.0f), -128.0f) + 0x1.8p23f);
     }
     /* See fp8_code() in kernels_avx2.c: the sum's mantissa is v in units of the code's last place. */
-    const float most = e4m3 ? 448.0f : 57344.0f;
-    uint32_t power, sum;
+    v = smaller(v, most);
+    power = larger(qb__float_of(qb__bits_of(v) & QB__F32_INF), least);
+    sum = qb__bits_of(v + power * (e4m3 ? 0x1p20f : 0x1p21f));
+    return e4m3 ? sum + (sum >> 20) - 8 * (20 + 127 - 6) : sum + (sum >> 21) - 4 * (21 + 127 - 14);
+}
 
-    v = v < most ? v : most;
-    power = qb__bits_of(v) & QB__F32_INF;
-    power = power > least ? power : least;
-    sum = qb__bits_of(v + qb__float_of(power + ((e4m3 ? 20u : 21u) << 23)));
-    code = e4m3 ? sum + (sum >> 20) - 8 * (20 + 127 - 6) : sum + (sum >> 21) - 4 * (21 + 127 - 14);
-    code = (code & 0x7F) | (x >> 24 & 0x80);
-    return magnitude > QB__F32_INF ? 0x7F : code;
+/* COUNT codes of a block that load_block() found special. */
+static void encode_special(uint8_t *out, const void *x, size_t count, const float scales[LANES],
+                           const enum qb_format input, const enum qb_format output)
+{
+    for (size_t i = 0; i < count; i++) {
+        uint32_t bits = load_one(x, i, input);
+        uint32_t magnitude = bits & 0x7FFFFFFF;
+
+        if (magnitude > QB__F32_INF) {
+            out[i] = output == QB_FORMAT_INT8 ? 0 : 0x7F;
+        } else if (output == QB_FORMAT_INT8) {
+            out[i] = (uint8_t)code_of(qb__float_of(bits) / scales[i], output);
+        } else {
+            out[i] = (uint8_t)(code_of(qb__float_of(magnitude) / scales[i], output) | (bits >> 24 & 0x80));
+        }
+    }
 }
 
 QB__INLINE void encode_block(uint8_t *out, const void *x, size_t count, const struct constants *c,
                              const enum qb_format input, const enum qb_format output,
                              const enum qb__quotient quotient, const bool clean, const bool stream)
 {
-    const bool cap = quotient != QB__QUOTIENT_DIVIDE && !clean;
     const struct constants k = *c;
     uint32_t bits[LANES];
     uint8_t codes[LANES];
 
     (void)stream;
-    load_block(bits, x, count, input);
-    for (int i = 0; i < LANES; i++) {
-        uint32_t magnitude = bits[i] & 0x7FFFFFFF;
+    if (load_block(bits, x, count, input) && !clean) {
+        float scales[LANES];
 
-        if (cap) {
-            magnitude = magnitude < k.cap ? magnitude : k.cap;
+        for (int i = 0; i < LANES; i++) {
+            scales[i] = k.scale;
         }
-        codes[i] = (uint8_t)code_of(quotient_of(qb__float_of(magnitude), k.scale, k.reciprocal, quotient), bits[i],
-                                    output);
+        encode_special(out, x, count, scales, input, output);
+        return;
+    }
+    for (int i = 0; i < LANES; i++) {
+        uint32_t sign = output == QB_FORMAT_INT8 ? 0 : bits[i] & 0x80000000;
+        float value = qb__float_of(bits[i] ^ sign);
+
+        codes[i] = (uint8_t)(code_of(quotient_of(value, k.scale, k.reciprocal, quotient), output) | sign >> 24);
     }
     memcpy(out, codes, count);
 }
@@ -144,9 +188,14 @@ QB__INLINE void encode_block_columns(uint8_t *out, const void *x, size_t count, 
         divisors[i] = 1.0f;
     }
     memcpy(divisors, scales, count * sizeof *scales);
-    load_block(bits, x, count, input);
+    if (load_block(bits, x, count, input)) {
+        encode_special(out, x, count, divisors, input, output);
+        return;
+    }
     for (int i = 0; i < LANES; i++) {
-        codes[i] = (uint8_t)code_of(qb__float_of(bits[i] & 0x7FFFFFFF) / divisors[i], bits[i], output);
+        uint32_t sign = output == QB_FORMAT_INT8 ? 0 : bits[i] & 0x80000000;
+
+        codes[i] = (uint8_t)(code_of(qb__float_of(bits[i] ^ sign) / divisors[i], output) | sign >> 24);
     }
     memcpy(out, codes, count);
 }
@@ -156,7 +205,11 @@ QB__INLINE void amax_block_columns(const void *x, size_t count, float *amax, con
     uint32_t bits[LANES];
     float most[LANES] = {0};
 
-    load_block(bits, x, count, input);
+    if (load_block(bits, x, count, input)) {
+        for (size_t i = 0; i < count; i++) {
+            bits[i] = load_one(x, i, input);
+        }
+    }
     memcpy(most, amax, count * sizeof *amax);
     for (int i = 0; i < LANES; i++) {
         float value = qb__float_of(bits[i] & 0x7FFFFFFF);
