@@ -3,8 +3,6 @@
 #ifndef QB_CUDA_DEVICE_CUH
 #define QB_CUDA_DEVICE_CUH
 
-#include <cuda_bf16.h>
-#include <cuda_fp16.h>
 #include <float.h>
 #include <stdint.h>
 
@@ -40,10 +38,11 @@ template <int OUT> __device__ __forceinline__ float qb__qmax()
 template <int IN> __device__ __forceinline__ float2 qb__unpack_pair(uint32_t word)
 {
     if (IN == QB_FORMAT_F16) {
-        __half2_raw raw;
-        raw.x = (unsigned short)word;
-        raw.y = (unsigned short)(word >> 16);
-        return __half22float2(__half2(raw));
+        float2 pair;
+        asm("{ .reg .b16 l, h; mov.b32 {l, h}, %2; cvt.f32.f16 %0, l; cvt.f32.f16 %1, h; }"
+            : "=f"(pair.x), "=f"(pair.y)
+            : "r"(word));
+        return pair;
     }
     return make_float2(__uint_as_float(word << 16), __uint_as_float(word & 0xffff0000u));
 }
@@ -188,7 +187,9 @@ __device__ __forceinline__ qb__divisor qb__divide_by(float s)
     qb__divisor d;
 
     d.s = s;
-    d.r = __frcp_rn(s);
+    /* 1/s, correctly rounded for the s that count: as __frcp_rn(), less what that does for the others. */
+    asm("rcp.approx.ftz.f32 %0, %1;" : "=f"(d.r) : "f"(s));
+    d.r = __fmaf_rn(-__fmaf_rn(s, d.r, -1.0f), d.r, d.r);
     d.limit = s >= 0x1p-80f && s <= 0x1p100f ? fminf(__fmul_rn(s, 0x1p100f), FLT_MAX) : -1.0f;
     return d;
 }
@@ -384,6 +385,16 @@ __device__ __forceinline__ uint4 qb__load(const qb__span &span, uint32_t c)
     return c < span.full ? qb__load16(span.in + (size_t)c * 16) : make_uint4(0, 0, 0, 0);
 }
 
+/* The codes of one chunk, where they are aligned. */
+template <int IN> __device__ __forceinline__ void qb__store16(unsigned char *out, const qb__codes<IN> &codes)
+{
+    if (qb__in<IN>::chunk == 8) {
+        *(uint2 *)out = make_uint2(codes.word[0], codes.word[qb__in<IN>::chunk / 4 - 1]);
+    } else {
+        *(uint32_t *)out = codes.word[0];
+    }
+}
+
 /* The codes of full chunk C, or nothing beyond the last. */
 template <int IN>
 __device__ __forceinline__ void qb__store(const qb__span &span, uint32_t c, const qb__codes<IN> &codes)
@@ -395,11 +406,7 @@ __device__ __forceinline__ void qb__store(const qb__span &span, uint32_t c, cons
         return;
     }
     if ((uintptr_t)span.out % n == 0) {
-        if (n == 8) {
-            *(uint2 *)out = make_uint2(codes.word[0], codes.word[n / 4 - 1]);
-        } else {
-            *(uint32_t *)out = codes.word[0];
-        }
+        qb__store16<IN>(out, codes);
     } else if ((uintptr_t)span.out % 2 == 0) {
 #pragma unroll
         for (unsigned i = 0; i < n; i += 2) {

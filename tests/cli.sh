@@ -1,0 +1,617 @@
+# SPDX-License-Identifier: Apache-2.0
+# shellcheck shell=sh
+# cli.sh - the command line: each option, each error with its exit status and its words, what goes to which stream.
+#
+# Most checks use --profile, which runs a single launch on one set of buffers: all of the tool but its clockwork, in
+# a few milliseconds. Where a time matters, --device=cpu keeps the checks the same on a machine with a GPU.
+
+# shellcheck source=tests/tap.sh
+. "${srcdir:-.}/tests/tap.sh"
+
+# bench ARGUMENT...: one launch of a small case on the CPU. An option in ARGUMENT overrides the one here.
+bench()
+{
+    run 0 --device=cpu --num-tokens=4 --hidden-size=32 --profile "$@"
+}
+
+# measure ARGUMENT...: the same, measured as usual.
+measure()
+{
+    run 0 --device=cpu --num-tokens=4 --hidden-size=32 --num-iters=3 --num-warmup-iters=0 "$@"
+}
+
+# bench_file ARGUMENT...: the same with data from a file, which brings its own sizes.
+bench_file()
+{
+    run 0 --device=cpu --profile "$@"
+}
+
+bench_says() { tap_word=$1; shift; bench "$@" && out_has "$tap_word"; }
+file_says() { tap_word=$1; shift; bench_file "$@" && out_has "$tap_word"; }
+
+# with NAME=VALUE COMMAND...: COMMAND in a subshell with a variable set.
+with()
+(
+    # The name is one of ours.
+    # shellcheck disable=SC2163
+    export "$1"
+    shift
+    "$@"
+)
+
+# flat_has TEXT: TEXT is in the output after all spaces and line breaks are gone.
+flat_has()
+{
+    tr -d ' \n' <out | grep -qF -e "$1" || { echo "# not in the JSON output: $1"; return 1; }
+}
+
+# json WORD ARGUMENT...: quantbench prints JSON that has WORD.
+json() { tap_word=$1; shift; bench --format=json "$@" && flat_has "$tap_word"; }
+
+# rows COUNT FIELDS: the table in ./out has COUNT rows of FIELDS fields each, below exactly one head.
+rows()
+{
+    awk -v count="$1" -v fields="$2" '
+        / median us / { heads++; next }
+        heads == 0 { next }
+        NF != fields { printf "# %d fields, not %d: %s\n", NF, fields, $0; bad = 1 }
+        { n++ }
+        END {
+            if (heads != 1) { print "# " heads + 0 " head lines"; bad = 1 }
+            if (n != count) { print "# " n + 0 " rows, not " count; bad = 1 }
+            exit bad
+        }' out
+}
+
+row_is() { grep -qE -e "$1" out || { echo "# no row $1"; return 1; }; }
+out_lacks() { ! grep -qF -e "$1" out; }
+err_lacks() { ! grep -qF -e "$1" err; }
+err_is_empty() { [ ! -s err ]; }
+
+# ---- Help, version, lists ------------------------------------------------------------------------------------------
+
+help_is_complete()
+{
+    run 0 "$1" && err_is_empty && out_has 'Usage: quantbench' && out_has '--num-tokens' && out_has 'Exit status'
+}
+version_is_one_line()
+{
+    run 0 "$1" && err_is_empty && [ "$(wc -l <out)" -eq 1 ] && grep -qE '^quantbench [0-9]+\.[0-9]+\.[0-9]+' out
+}
+ok '--help' help_is_complete --help
+ok '-h' help_is_complete -h
+ok '--version' version_is_one_line --version
+ok '-V' version_is_one_line -V
+
+lists_devices() { run 0 --list-devices && grep -q '^cpu ' out && grep -q '^cuda' out; }
+ok '--list-devices has the CPU, and CUDA or why not' lists_devices
+lists_kernels() { run 0 --list-kernels && grep -q '^cpu_generic' out; }
+ok '--list-kernels' lists_kernels
+lists_devices_json()
+{
+    run 0 --list-devices --format=json && flat_has '"schema":"quantbench-devices","schema_version":1,"devices":[' &&
+        flat_has '"id":"cpu"' && flat_has '"why_no_cuda":'
+}
+ok '--list-devices --format=json' lists_devices_json
+cp out devices.json
+lists_kernels_json()
+{
+    run 0 --list-kernels --format=json && flat_has '"schema":"quantbench-kernels","schema_version":1,"kernels":[' &&
+        flat_has '{"name":"cpu_generic","backend":"cpu","description":"'
+}
+ok '--list-kernels --format=json' lists_kernels_json
+cp out kernels.json
+
+# ---- One case ------------------------------------------------------------------------------------------------------
+
+single_case()
+{
+    measure || return 1
+    for tap_line in quantize device kernel input bytes codes cache samples time rate; do
+        grep -q "^$tap_line  " out || { echo "# no line '$tap_line'"; return 1; }
+    done
+    tail -n 1 out | grep -qE '^Kernel running time: [0-9]+\.[0-9]{3} us$'
+}
+ok 'a single case ends with its time' single_case
+cp out single
+ok 'the case is described' grep -qF 'half -> int8, dynamic, tensor, 4 x 32 (tokens x hidden)' single
+ok 'the codes are verified' grep -qE '^codes +verified' single
+ok 'the cache is cold, and its buffers are counted' grep -qE '^cache +cold: [0-9]+ buffer sets, ' single
+ok 'the samples are counted' grep -qE '^samples +3, each the mean of [0-9]+ launches' single
+last_line_is_the_median()
+{
+    same "$(sed -n 's/^time .*median \([0-9.]*\),.*/\1/p' single)" "$(sed -n 's/^Kernel.*: \(.*\) us$/\1/p' single)"
+}
+ok 'the last line is the median' last_line_is_the_median
+times_are_in_order()
+{
+    tr -d , <single | awk '$1 == "time" { bad = !($3 <= $5 && $5 <= $9 && $9 <= $11 && $3 <= $7 && $7 <= $11); n++ }
+                           END { exit bad || n != 1 }'
+}
+ok 'min <= median <= p99 <= max' times_are_in_order
+ok 'no time is negative or unknown' sh -c '! grep -qiE "[ -]nan|inf | -[0-9]" single'
+
+measure
+ok 'Warming up... is on standard error' err_has 'Warming up...'
+ok 'and not on standard output' out_lacks 'Warming up'
+ok 'nothing else is on standard error' same 1 "$(wc -l <err | tr -d ' ')"
+quiet() { bench "$1" && err_is_empty && tail -n 1 out | grep -q '^Kernel running time: '; }
+ok '-q: standard error is silent' quiet -q
+ok '--quiet' quiet --quiet
+ok '-q keeps errors' fails 2 'bogus' -q --dtype=bogus
+ok '-v' bench -v
+ok '--verbose' bench --verbose
+ok '-qv together' bench -qv
+
+# ---- What to quantize ----------------------------------------------------------------------------------------------
+
+ok '--num-tokens' bench_says '7 x 32 (tokens x hidden)' --num-tokens=7
+ok '--hidden-size' bench_says '4 x 33 (tokens x hidden)' --hidden-size=33
+ok 'a value as an argument of its own' bench_says '9 x 5 (tokens' --num-tokens 9 --hidden-size 5
+ok 'the last of several counts' bench_says '3 x 32 (tokens' --num-tokens=7,8 --num-tokens=3
+for name in half fp16 FP16; do ok "--dtype=$name" bench_says 'half -> int8' --dtype=$name; done
+for name in bfloat16 bf16; do ok "--dtype=$name" bench_says 'bfloat16 -> int8' --dtype=$name; done
+for name in float fp32; do ok "--dtype=$name" bench_says 'float -> int8' --dtype=$name; done
+for name in int8 fp8 e5m2; do ok "--quant-dtype=$name" bench_says "half -> $name, dynamic" --quant-dtype=$name; done
+ok '--quant-dtype=e4m3 is fp8' bench_says 'half -> fp8' --quant-dtype=e4m3
+for name in tensor token channel group:5 block:3x10; do
+    ok "--granularity=$name" bench_says "dynamic, $name, 4 x 32" --granularity=$name
+done
+ok '--scale=dynamic' bench_says 'int8, dynamic, tensor' --scale=dynamic
+ok '--scale=static' bench_says 'int8, static, tensor' --scale=static
+ok '--static-scale' bench_says 'int8, static, tensor' --static-scale
+ok '--scale-ub' json '"scale_ub":0.5}' --scale-ub=0.5
+ok 'no --scale-ub' json '"scale_ub":null}'
+ok '--seed' bench_says 'seed 7' --seed=7
+ok 'the default seed is 0' bench_says 'seed 0'
+ok 'the largest seed' bench_says 'seed 9223372036854775807' --seed=9223372036854775807
+every_combination()
+{
+    bench --dtype=half,bfloat16,float --quant-dtype=int8,fp8,e5m2 --scale=dynamic,static \
+        --granularity=tensor,token,channel,group:5,group:32,block:3x10,block:1x1 || return 1
+    same 126 "$(grep -c '  verified$' out)"
+}
+ok 'every format, scaling and granularity is verified' every_combination
+
+# ---- Where to run it -----------------------------------------------------------------------------------------------
+
+ok '--device=auto' bench --device=auto
+ok '--device=cpu' bench_says '(cpu, ' --device=cpu
+two_devices() { bench --device=cpu,cpu && rows 2 5; }
+ok '--device=cpu,cpu is a table of two rows' two_devices
+if "$QUANTBENCH" --device=cuda --num-tokens=1 --hidden-size=1 --profile >out 2>err; then
+    ok '--device=cuda' bench_says '(cuda:0, ' --device=cuda
+    ok '--device=cuda:0' bench_says '(cuda:0, ' --device=cuda:0
+    both_devices() { bench --device=cpu,cuda && rows 2 8 && row_is '^cpu .* verified$' && row_is '^cuda:0 .* verified$'; }
+    ok '--device=cpu,cuda' both_devices
+    ok '--threads without a CPU' fails 2 '--threads' --device=cuda --threads=1
+else
+    no_cuda()
+    {
+        fails 3 '--device=cuda' --device=cuda && err_has 'there is: cpu' || return 1
+        grep -qE 'no NVIDIA driver|NVIDIA driver (is too old|has no device)|not built in' err ||
+            { echo '# the reason is not said in plain words'; return 1; }
+    }
+    ok '--device=cuda says why there is none' no_cuda
+    ok '--device=auto goes to the CPU' bench_says '(cpu, ' --device=auto
+    verbose_auto() { bench -v --device=auto && err_has '--device=auto: the CPU'; }
+    ok '--device=auto -v says why it is the CPU' verbose_auto
+    ok '--device=cpu,cuda does not run half of it' fails 3 '--device=cuda' --device=cpu,cuda
+    skip '--device=cuda runs' 'no CUDA device'
+    skip '--device=cpu,cuda' 'no CUDA device'
+fi
+ok '--device=cuda:99 says which there are' fails 3 'there is: cpu' --device=cuda:99
+ok 'a hidden GPU' with CUDA_VISIBLE_DEVICES= fails 3 'there is: cpu' --device=cuda
+
+ok '--kernel=cpu_generic' bench_says 'cpu_generic' --kernel=cpu_generic
+# One row for each kernel that this CPU can run; a single one is no table.
+all_kernels()
+{
+    "$QUANTBENCH" --list-kernels | grep -c '^cpu_' >names
+    bench --kernel='cpu_*' && out_has 'cpu_generic' || return 1
+    tap_rows=$(grep -c '  verified$' out)
+    [ "$tap_rows" -ge 1 ] && [ "$tap_rows" -le "$(cat names)" ]
+}
+ok "--kernel='cpu_*' runs all that this CPU can" all_kernels
+two_kernels() { bench --kernel=cpu_generic,cpu_gen* && rows 2 5; }
+ok '--kernel with a list' two_kernels
+unknown_kernel() { fails 2 "'bogus'" --device=cpu --kernel=bogus && err_has 'cpu_generic'; }
+ok 'an unknown kernel: those there are' unknown_kernel
+ok 'a kernel of another device' fails 2 "'cuda_row'" --device=cpu --kernel=cuda_row
+ok '--threads=1' bench_says ', 1 thread' --threads=1
+if bench --threads=2; then
+    ok '--threads=2' bench_says ', 2 threads' --threads=2
+    thread_table() { bench --threads=1,2 && rows 2 6 && row_is '^ +1 ' && row_is '^ +2 '; }
+    ok '--threads=1,2' thread_table
+    ok 'OMP_NUM_THREADS=1' with OMP_NUM_THREADS=1 bench_says ', 1 thread'
+else
+    skip '--threads=2' 'built without OpenMP'
+    skip '--threads=1,2' 'built without OpenMP'
+    skip 'OMP_NUM_THREADS=1' 'built without OpenMP'
+fi
+ok 'QUANTBENCH_ISA=generic' with QUANTBENCH_ISA=generic bench_says 'kernel    cpu_generic'
+bogus_isa() { with QUANTBENCH_ISA=bogus fails 3 'QUANTBENCH_ISA' --device=cpu && err_has 'bogus' && err_has 'generic'; }
+ok 'QUANTBENCH_ISA=bogus names the accepted ones' bogus_isa
+if bench --kernel=cpu_avx2; then
+    ok 'QUANTBENCH_ISA=generic excludes the other kernels' \
+        with QUANTBENCH_ISA=generic run 3 --device=cpu --num-tokens=4 --profile --kernel=cpu_avx2
+    ok 'and says which can' err_has 'cpu_generic'
+else
+    skip 'QUANTBENCH_ISA=generic excludes the other kernels' 'this CPU, or this build, has no AVX2'
+    skip 'and says which can' 'this CPU, or this build, has no AVX2'
+fi
+
+# ---- How to measure ------------------------------------------------------------------------------------------------
+
+profile() { bench && out_has 'one launch' && tail -n 1 out | grep -qE '^Kernel running time: [0-9]+\.[0-9]{3} us$'; }
+ok '--profile is one launch' profile
+ok '--profile ignores --num-iters' json '"launch":"profile","profiled":' --num-iters=50
+one_sample() { flat_has '"launches_per_sample":1,' && tr -d ' \n' <out | grep -qE '"samples":\[[0-9.e+-]+\]'; }
+ok '--profile has one sample' one_sample
+no_verify() { bench --no-verify "$@" && out_has 'not verified' && out_lacks ' verified:'; }
+ok '--no-verify says so' no_verify
+ok '--no-verify with --static-scale' no_verify --static-scale
+ok '--no-verify in JSON' json '"verification":"notverified"' --no-verify
+sample_count()
+{
+    measure --format=json --num-iters="$1" --num-warmup-iters="$2" || return 1
+    same "$1" "$(tr -d ' \n' <out | sed 's/.*"samples":\[//; s/\].*//' | tr , '\n' | grep -c '[0-9]')"
+}
+ok '--num-iters=1' sample_count 1 0
+ok '--num-iters=5 --num-warmup-iters=2' sample_count 5 2
+cp out measured.json
+
+# ---- Sweeps --------------------------------------------------------------------------------------------------------
+
+# The columns are those that vary, and five more: median, min, GB/s, share of a copy, codes.
+sweep() { bench --num-tokens=1,2 --hidden-size=32,64,96 --quant-dtype=int8,fp8 && rows 12 8; }
+ok 'a sweep of 2 x 3 x 2 is a table of 12 rows' sweep
+ok 'the first row' row_is '^ +1 +32 +int8 '
+ok 'the last row' sh -c 'tail -n 1 out | grep -qE "^ +2 +96 +fp8 "'
+ok 'every combination once' same 12 "$(awk '/verified$/ { print $1, $2, $3 }' out | sort -u | wc -l | tr -d ' ')"
+ok 'what does not vary stands above' grep -qE '^all .*dtype half.*kernel cpu_' out
+ok 'and is no column' sh -c '! grep -E "^ *tokens" out | grep -qw dtype'
+ok 'every row is verified' same 12 "$(grep -c '  verified$' out)"
+ok 'a table has no line for a single case' out_lacks 'Kernel running time'
+ok 'progress is for terminals' err_is_empty
+measured_sweep() { measure --num-tokens=2,3 && rows 2 7 && row_is '^ +3 .* [0-9.]+ %  verified$'; }
+ok 'a measured sweep' measured_sweep
+one_property() { bench "$1" && rows 2 6; }
+for sweep in --dtype=half,float --quant-dtype=int8,fp8 --granularity=token,group:8 --scale=dynamic,static; do
+    ok "$sweep" one_property $sweep
+done
+devices_json() { json '"granularity":"group:5"' --granularity=token,channel,group:5,block:3x10; }
+ok 'a sweep in JSON' devices_json
+for shape in '[4,1]' '[1,32]' '[4,7]' '[2,4]'; do ok "the scales have the shape $shape" flat_has "\"scale_shape\":$shape"; done
+ok 'a result for each case' same 4 "$(grep -c '"time_ns"' out)"
+
+# ---- JSON ----------------------------------------------------------------------------------------------------------
+
+ok 'the schema and its version' json '{"schema":"quantbench-result","schema_version":1,'
+cp out profile.json
+for member in version library_version date argv host seed input tensor num_warmup_iters num_iters devices results; do
+    ok "JSON: $member" flat_has "\"$member\":"
+done
+for member in problem device kernel threads verification wrong_codes wrong_scales launch profiled launches_per_sample \
+    buffer_sets bytes_read bytes_written time_ns bytes_per_second copy_time_ns exit_status; do
+    ok "JSON: result: $member" grep -qF "\"$member\":" measured.json
+done
+for member in min median mean p99 max median_ci95 samples; do
+    ok "JSON: time_ns: $member" grep -qF "\"$member\":" measured.json
+done
+ok 'JSON: argv is what was given' json '"--seed=7"' --seed=7
+ok 'JSON: the seed' flat_has '"seed":7,'
+ok 'bytes of a dynamic case: input; codes and scale' json '"bytes_read":256,"bytes_written":132'
+ok 'bytes of a static case: input and scale; codes' json '"bytes_read":260,"bytes_written":128' --static-scale
+ok 'bytes of float with a scale per token' json '"bytes_read":512,"bytes_written":144' --dtype=float --granularity=token
+ok 'JSON alone is on standard output' sh -c 'head -n 1 out | grep -qx "{" && tail -n 1 out | grep -qx "}"'
+without_times() { sed -E '/"(date|min|median|mean|p99|max|bytes_per_second|timer_tick_ns)"|^ +[0-9.]+,?$/d' out; }
+same_record()
+{
+    bench --format=json --seed=3 && without_times >first && bench --format=json --seed=3 && without_times >second &&
+        cmp first second
+}
+ok 'the same command twice gives the same record but for its times' same_record
+
+# is_json FILE: by whichever program is here.
+if python3 -c 'import json' >/dev/null 2>&1; then
+    is_json() { python3 -m json.tool "$1" >/dev/null; }
+    why_no_json=
+elif echo '{}' | jq . >/dev/null 2>&1; then
+    is_json() { jq -e . "$1" >/dev/null; }
+    why_no_json=
+else
+    why_no_json='neither python3 nor jq is here'
+fi
+awkward_name=$(printf 'a"b\\c\303\251\377.npy')
+for file in profile.json measured.json devices.json kernels.json; do
+    if [ -n "$why_no_json" ]; then skip "$file is valid" "$why_no_json"; else ok "$file is valid" is_json $file; fi
+done
+
+# ---- Files ---------------------------------------------------------------------------------------------------------
+
+# zeros BYTES
+zeros() { dd if=/dev/zero bs="$1" count=1 2>/dev/null; }
+# ones COUNT: so many halves of 1.0.
+ones() { tap_i=0; while [ $tap_i -lt "$1" ]; do printf '\000\074'; tap_i=$((tap_i + 1)); done; }
+# npy DESCR SHAPE [ORDER]: the header of a .npy file, 128 bytes.
+npy()
+{
+    printf '\223NUMPY\001\000\166\000'
+    printf '%-117s\n' "{'descr': '$1', 'fortran_order': ${3:-False}, 'shape': $2, }"
+}
+# little_endian NUMBER: 8 bytes.
+little_endian()
+{
+    tap_n=$1 tap_i=0
+    while [ $tap_i -lt 8 ]; do
+        # The format is an octal escape that is made here.
+        # shellcheck disable=SC2059
+        printf "\\$(printf '%03o' $((tap_n % 256)))"
+        tap_n=$((tap_n / 256)) tap_i=$((tap_i + 1))
+    done
+}
+# safetensors HEADER: the length of the header, and the header.
+safetensors()
+{
+    little_endian ${#1}
+    printf '%s' "$1"
+}
+
+{ npy '<f2' '(4, 16)'; ones 64; } >half.npy
+{ npy '<f4' '(2, 8)'; zeros 64; } >float.npy
+{ npy '<f2' '(16,)'; ones 16; } >row.npy
+{ npy '<f2' '(4, 16)'; zeros 128; } >zero.npy
+# NaN of both signs, infinities, the smallest and the largest finite value, in every second place of a row of ones.
+{
+    npy '<f2' '(2, 8)'
+    printf '\000\176\000\074\000\174\000\074\000\374\000\074\000\376\000\074'
+    printf '\001\000\000\074\377\173\000\074\377\373\000\074\000\200\000\074'
+} >special.npy
+{ npy '<f2' '(2, 8)'; for i in 1 2 3 4 5 6 7 8; do printf '\000\176\000\374'; done; } >nothing_finite.npy
+one='{"w":{"dtype":"F16","shape":[4,8],"data_offsets":[0,64]}}'
+two='{"first.weight":{"dtype":"F16","shape":[4,8],"data_offsets":[0,64]},"second.weight":{"dtype":"BF16","shape":[2,8],"data_offsets":[64,96]}}'
+{ safetensors "$one"; ones 32; } >one.safetensors
+{ safetensors "$two"; ones 32; zeros 32; } >two.safetensors
+
+ok '--input: .npy of half' file_says 'half -> int8, dynamic, tensor, 4 x 16' --input=half.npy
+ok 'the report names the file' out_has 'half.npy'
+ok 'its codes are verified' out_has 'verified: '
+ok '--input: .npy of float' file_says 'float -> int8, dynamic, tensor, 2 x 8' --input=float.npy
+ok '--input: .npy with one dimension is one row' file_says '1 x 16' --input=row.npy
+ok '--input: safetensors with one tensor' file_says '4 x 8' --input=one.safetensors
+ok 'the report names the tensor' out_has 'tensor w'
+ok '--tensor' file_says 'bfloat16 -> int8, dynamic, tensor, 2 x 8' --input two.safetensors --tensor second.weight
+ok 'the file and the tensor in JSON' file_says '"tensor": "first.weight"' --input=two.safetensors \
+    --tensor=first.weight --format=json
+ok '--input is measured' run 0 --device=cpu --input=half.npy --num-iters=2 --num-warmup-iters=0
+file_sweep() { bench_file --input=half.npy --quant-dtype=int8,fp8 --granularity=tensor,token && rows 4 7; }
+ok '--input in a sweep' file_sweep
+for file in zero special nothing_finite; do
+    all_ways()
+    {
+        bench_file --input="$file.npy" --quant-dtype=int8,fp8,e5m2 --scale=static,dynamic \
+            --granularity=tensor,token,channel,group:3,block:2x3 &&
+            same 30 "$(grep -c '  verified$' out)"
+    }
+    ok "$file.npy is quantized in every way" all_ways
+done
+ok 'all zero with a static scale' file_says 'verified: ' --input=zero.npy --static-scale
+awkward_file()
+{
+    cp half.npy "$awkward_name" && bench_file --input="$awkward_name" --format=json && is_json out
+}
+if [ -n "$why_no_json" ]; then
+    skip 'a file name that JSON cannot hold as it is' "$why_no_json"
+else
+    ok 'a file name that JSON cannot hold as it is' awkward_file
+fi
+
+list_of_tensors() { fails 2 'has 2 tensors' --input=two.safetensors && err_has 'first.weight' && err_has 'second.weight'; }
+ok 'several tensors and no --tensor: their names' list_of_tensors
+unknown_tensor() { fails 2 "'third'" --input=two.safetensors --tensor=third && err_has 'first.weight'; }
+ok 'an unknown --tensor: the names there are' unknown_tensor
+ok '--tensor without --input' fails 2 '--tensor' --tensor=w
+ok '--input with --num-tokens' fails 2 '--num-tokens' --input=half.npy --num-tokens=4
+ok '--input with --hidden-size' fails 2 '--hidden-size' --hidden-size=4 --input=half.npy
+ok '--input with --dtype' fails 2 '--dtype' --input=half.npy --dtype=half
+ok 'a file that is not there' fails 3 'missing.npy' --input=missing.npy
+ok 'a folder' fails 2 'directory' --input=.
+: >empty.npy
+ok 'an empty file' fails 2 'empty' --input=empty.npy
+
+# refused NAME WORD: the file is refused, and the message has its name and WORD.
+refused() { fails 2 "$1" --input="$1" && err_has "$2"; }
+# The files below are made one by one; NUMBER keeps them apart.
+{ npy '<f2' '(4, 16)'; ones 63; } >truncated.npy
+ok 'a truncated .npy' refused truncated.npy 'truncated'
+dd if=half.npy of=cut.npy bs=20 count=1 2>/dev/null
+ok 'a .npy that ends in its header' refused cut.npy 'truncated'
+{ npy '<f2' '(4, 16)'; ones 65; } >longer.npy
+ok 'a .npy that is longer than it says' refused longer.npy 'longer.npy'
+{ npy '<f2' '(4, 16)' True; ones 64; } >fortran.npy
+ok 'a .npy in Fortran order' refused fortran.npy 'Fortran'
+{ npy '>f2' '(4, 16)'; ones 64; } >big.npy
+ok 'a .npy in big-endian order' refused big.npy '>f2'
+{ npy '<i4' '(4, 8)'; ones 64; } >int.npy
+ok 'a .npy of an unsupported type' refused int.npy '<i4'
+{ npy '<f2' '(2, 2, 16)'; ones 64; } >cube.npy
+ok 'a .npy with three dimensions' refused cube.npy 'dimensions'
+{ npy '<f2' '(0, 16)'; } >none.npy
+ok 'a .npy without elements' refused none.npy 'no elements'
+{ npy '<f2' '(4294967296, 4294967296)'; ones 1; } >huge.npy
+ok 'a .npy whose size overflows' refused huge.npy 'overflow'
+{ npy '<f2' '(1000000000, 1000000000)'; ones 1; } >lie.npy
+ok 'a .npy that claims more than it has' refused lie.npy 'truncated'
+{ printf '\223NUMPX'; ones 64; } >magic.npy
+ok 'a wrong magic' refused magic.npy 'magic.npy'
+printf 'this is not a tensor\n' >text
+ok 'a text file' refused text 'text: '
+{ safetensors "$one"; ones 31; } >truncated.safetensors
+ok 'a truncated safetensors file' refused truncated.safetensors 'truncated'
+{ little_endian 1000; printf '%s' "$one"; ones 32; } >long_header.safetensors
+ok 'a header that ends behind the file' refused long_header.safetensors 'header'
+{ safetensors '{"w":{"dtype":"F16","shape":[4,8],"data_offsets":[0,64]'; ones 32; } >json.safetensors
+ok 'a header that is no JSON' refused json.safetensors 'malformed'
+{ safetensors '{"w":{"dtype":"F16","shape":[4,8],"data_offsets":[64,128]}}'; ones 32; } >range.safetensors
+ok 'offsets out of range' refused range.safetensors 'data_offsets'
+{ safetensors '{"w":{"dtype":"F16","shape":[4,9],"data_offsets":[0,64]}}'; ones 32; } >shape.safetensors
+ok 'a shape that does not fit its bytes' refused shape.safetensors 'shape'
+{
+    safetensors '{"a":{"dtype":"F16","shape":[4,8],"data_offsets":[0,64]},"b":{"dtype":"F16","shape":[4,8],"data_offsets":[32,96]}}'
+    ones 48
+} >overlap.safetensors
+ok 'tensors that overlap' fails 2 'overlap' --input=overlap.safetensors --tensor=a
+{ safetensors '{"w":{"dtype":"I8","shape":[4,8],"data_offsets":[0,32]}}'; zeros 32; } >int.safetensors
+ok 'a tensor of an unsupported type' refused int.safetensors 'I8'
+
+# ---- Bad options ---------------------------------------------------------------------------------------------------
+
+ok 'an unknown option' fails 2 'bogus' --bogus
+ok 'an unknown short option' fails 2 'x' -x
+ok 'help is offered' err_has '--help'
+ok 'an option without its value' fails 2 'num-tokens' --num-tokens
+ok 'a value for an option that takes none' fails 2 'quiet' --quiet=3
+ok 'an argument that is no option' fails 2 "'extra'" extra
+ok 'an argument behind --' fails 2 "'extra'" -- extra
+
+# refuses OPTION VALUE WORD...: exit status 2; the message has the option, the value and each WORD.
+refuses()
+{
+    tap_option=$1 tap_value=$2
+    shift 2
+    fails 2 "$tap_option" "$tap_option=$tap_value" && err_has "'$tap_value'" || return 1
+    for tap_accepted in "$@"; do
+        err_has "$tap_accepted" || return 1
+    done
+}
+ok '--dtype names the accepted ones' refuses --dtype bogus half bfloat16 float
+ok 'an output format is no --dtype' refuses --dtype int8 half bfloat16 float
+ok '--quant-dtype names the accepted ones' refuses --quant-dtype bogus int8 fp8 e5m2
+ok 'an input format is no --quant-dtype' refuses --quant-dtype half int8 fp8 e5m2
+ok '--granularity names the accepted ones' refuses --granularity bogus tensor token channel group:G block:RxC
+ok '--scale names the accepted ones' refuses --scale bogus static dynamic
+ok '--format names the accepted ones' refuses --format bogus text json
+ok '--device names the accepted ones' refuses --device bogus auto cpu cuda cuda:N
+for device in cpu:0 cuda: cuda:x cuda:-1 CUDA tpu:0; do
+    ok "--device=$device" refuses --device "$device" auto cpu cuda cuda:N
+done
+for option in --num-tokens --hidden-size --threads --num-iters; do
+    for value in 0 -1 +1 1.5 1e3 0x10 ' 1' '1 ' abc 18446744073709551616 99999999999999999999999; do
+        ok "$option='$value'" refuses $option "$value" 'from 1 to'
+    done
+    ok "$option=" fails 2 "$option" $option=
+done
+for value in -1 1.5 abc 18446744073709551616; do
+    ok "--seed=$value" refuses --seed "$value" 'from 0 to'
+    ok "--num-warmup-iters=$value" refuses --num-warmup-iters "$value" 'from 0 to'
+done
+for value in 0 -1 nan inf abc 1e39 '1 ' ''; do
+    ok "--scale-ub='$value'" refuses --scale-ub "$value" '> 0'
+done
+for value in group: group:0 group:-4 group:x group group:4x4 block block:4 block:0x4 block:4x0 block:4x block:x4 tensor:4 \
+    group:99999999999999999999; do
+    ok "--granularity=$value" fails 2 '--granularity' --granularity=$value
+done
+for list in '1,,2' ',1' '1,' ','; do
+    ok "--num-tokens=$list: an empty value" fails 2 'empty' "--num-tokens=$list"
+done
+ok 'a bad value inside a list' fails 2 "'bogus'" --quant-dtype=int8,bogus
+ok 'more threads than there can be' fails 2 '--threads' --device=cpu --num-tokens=1 --hidden-size=1 --threads=100000
+
+# ---- Too large -----------------------------------------------------------------------------------------------------
+
+# too_large ARGUMENT...: what is needed and what is free, and exit status 3, before anything is allocated.
+too_large() { run 3 --device=cpu "$@" && err_has 'needs' && err_has 'free' && out_lacks 'Kernel running time'; }
+ok 'a tensor larger than memory' too_large --num-tokens=1000000000 --hidden-size=1000000
+ok 'the same in JSON' too_large --num-tokens=1000000000 --hidden-size=1000000 --format=json
+ok 'the document says that there is no time' flat_has '"time_ns":null'
+ok 'and why it was not run' flat_has '"exit_status":3'
+ok 'all of it together is larger than 64 bits can count' too_large --num-tokens=1 --hidden-size=878416384462359601 \
+    --granularity=group:1
+overflow() { run 2 --device=cpu "$@" && err_has '--num-tokens' && err_has '--hidden-size'; }
+ok 'a product that overflows' overflow --num-tokens=9223372036854775807 --hidden-size=9223372036854775807
+ok 'a product that overflows to 0' overflow --num-tokens=4294967296 --hidden-size=4294967296
+ok 'elements that fit and bytes that do not' overflow --num-tokens=4294967296 --hidden-size=2147483647 --dtype=float
+# One case that cannot run does not keep the others from running.
+some_fail()
+{
+    run 3 --device=cpu --profile --hidden-size=32 --num-tokens=4,1000000000000000,5 && row_is '^ +4 .* verified$' &&
+        row_is '^ *1000000000000000 .* failed$' && row_is '^ +5 .* verified$'
+}
+ok 'a sweep goes on behind a case that is too large' some_fail
+
+# ---- Where the output goes -----------------------------------------------------------------------------------------
+
+# to_full ARGUMENT...: a disk that is full.
+to_full()
+{
+    "$QUANTBENCH" "$@" >/dev/full 2>err
+    same 3 $? && err_has 'standard output' && err_has 'No space left'
+}
+if [ -c /dev/full ]; then
+    ok 'a full disk' to_full --device=cpu --num-tokens=4 --hidden-size=32 --profile
+    ok 'a full disk: JSON' to_full --device=cpu --num-tokens=4 --hidden-size=32 --profile --format=json
+    ok 'a full disk: --help' to_full --help
+    ok 'a full disk: --version' to_full --version
+    ok 'a full disk: --list-devices' to_full --list-devices
+else
+    for what in measurement JSON --help --version --list-devices; do skip "a full disk: $what" 'no /dev/full'; done
+fi
+closed_output()
+{
+    "$QUANTBENCH" --device=cpu --num-tokens=4 --hidden-size=32 --profile >&- 2>err
+    same 3 $? && err_has 'standard output'
+}
+ok 'a closed standard output' closed_output
+# The reader closes its end before it lets the writer begin. SIGPIPE would end the writer with status 141.
+closed_pipe()
+{
+    rm -f go status
+    mkfifo go
+    {
+        read -r _ <go
+        "$QUANTBENCH" "$@" 2>err
+        echo $? >status
+    } | {
+        exec <&-
+        echo >go
+    }
+    same 3 "$(cat status)" && err_has 'standard output' && err_has 'pipe'
+}
+ok 'a closed pipe' closed_pipe --device=cpu --num-tokens=4 --hidden-size=32 --profile
+ok 'a closed pipe: a table' closed_pipe --device=cpu --num-tokens=4,5,6 --hidden-size=32 --profile
+ok 'a closed pipe: --help' closed_pipe --help
+
+# ---- Interrupts ----------------------------------------------------------------------------------------------------
+
+# interrupt SIGNAL PATTERN FILE ARGUMENT...: send SIGNAL when PATTERN is in FILE; the exit status is in $status. A run
+# that is never interrupted ends by itself, and soon, so that the loop ends too.
+interrupt()
+{
+    tap_signal=$1 tap_pattern=$2 tap_file=$3
+    shift 3
+    : >out
+    : >err
+    "$QUANTBENCH" "$@" >out 2>err &
+    tap_pid=$!
+    while kill -0 $tap_pid 2>/dev/null && ! grep -q -e "$tap_pattern" "$tap_file"; do :; done
+    kill -s "$tap_signal" $tap_pid 2>/dev/null
+    wait $tap_pid
+    status=$?
+}
+tokens=1
+i=2
+while [ $i -le 40 ]; do tokens=$tokens,$i i=$((i + 1)); done
+interrupt INT 'verified$' out --device=cpu --hidden-size=32 --num-tokens=$tokens --num-iters=1 --num-warmup-iters=0
+ok 'SIGINT ends a sweep with the status of the signal' same 130 $status
+some_rows() { tap_rows=$(grep -c 'verified$' out); [ "$tap_rows" -ge 1 ] && [ "$tap_rows" -lt 40 ]; }
+ok 'what was measured until then is reported' some_rows
+ok 'what was not is no failure' out_lacks 'failed'
+interrupt TERM 'Warming up' err --device=cpu --hidden-size=32 --num-tokens=4 --num-iters=1000
+ok 'SIGTERM ends a measurement with the status of the signal' same 143 $status
+ok 'and its description is not lost' out_has 'half -> int8'
+
+skip 'a wrong kernel exits with 4' 'no kernel of this package is wrong, and others cannot be loaded'
+
+done_testing

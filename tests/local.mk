@@ -9,7 +9,7 @@ AM_TESTS_ENVIRONMENT = srcdir='$(srcdir)'; builddir='$(builddir)'; export srcdir
 	QUANTBENCH='$(abs_top_builddir)/quantbench'; export QUANTBENCH; \
 	QUANTBENCH_MODULE_DIR='$(abs_top_builddir)/.libs'; export QUANTBENCH_MODULE_DIR;
 
-shell_tests = %D%/cli.sh %D%/manual.sh %D%/source.sh
+shell_tests = %D%/cli.sh %D%/module.sh %D%/examples.sh %D%/manual.sh %D%/source.sh
 TESTS += $(shell_tests)
 EXTRA_DIST += $(shell_tests) %D%/tap.sh %D%/run.h
 
@@ -50,3 +50,13 @@ libstub_cuda_a_SOURCES = cuda/backend_cuda.c
 libstub_cuda_a_CPPFLAGS = -I$(top_srcdir)/tests/stub $(AM_CPPFLAGS)
 libstub_cuda_a_CFLAGS = $(AM_CFLAGS) -Werror
 EXTRA_DIST += %D%/stub/cuda_runtime_api.h %D%/stub/cuda_profiler_api.h
+
+# A module that pretends to be the CUDA backend. -rpath makes Libtool build a shared object that is not installed.
+if BUILD_SHARED
+check_LTLIBRARIES += %D%/fake/quantbench_cuda.la
+%C%_fake_quantbench_cuda_la_SOURCES = %D%/fake_module.c
+%C%_fake_quantbench_cuda_la_CFLAGS = $(AM_CFLAGS)
+%C%_fake_quantbench_cuda_la_LIBADD = libquantbench.la
+%C%_fake_quantbench_cuda_la_LDFLAGS = -module -avoid-version -shared -no-undefined -rpath /nowhere \
+	-export-symbols-regex '^quantbench_backend$$'
+endif

@@ -1,10 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
-# tap.sh - what the shell tests share: each check is one line of TAP. Sourced, with $srcdir and $QUANTBENCH set by make.
+# shellcheck shell=sh
+# tap.sh - what the shell tests share: each check is one line of TAP. Sourced, with $srcdir, $builddir and $QUANTBENCH
+# set by make; without them it is run in the top folder of a build in the source tree.
 # A test works in a folder of its own, $work, which is removed at the end.
 
 count=0
-: "${srcdir:=.}" "${QUANTBENCH:=quantbench}"
-srcdir=$(cd "$srcdir" && pwd)
+: "${srcdir:=.}" "${builddir:=.}" "${QUANTBENCH:=$builddir/quantbench}"
+# All three are used from another folder, so a path must not depend on where it is read.
+srcdir=$(cd "$srcdir" && pwd) || exit 99
+builddir=$(cd "$builddir" && pwd) || exit 99
+case $QUANTBENCH in
+*/*) QUANTBENCH=$(cd "$(dirname "$QUANTBENCH")" && pwd)/$(basename "$QUANTBENCH") || exit 99 ;;
+esac
+# Messages in English, and the tool without the settings that the user's shell may have for it.
+LC_ALL=C
+export LC_ALL
+unset QUANTBENCH_ISA OMP_NUM_THREADS POSIXLY_CORRECT
 work=$(mktemp -d "${TMPDIR:-/tmp}/quantbench-test.XXXXXX") || exit 99
 trap 'rm -rf "$work"' EXIT
 trap 'exit 99' HUP INT TERM
@@ -13,13 +24,13 @@ cd "$work" || exit 99
 # ok TEXT COMMAND...: the check TEXT passes if COMMAND succeeds.
 ok()
 {
-    text=$1
+    tap_text=$1
     shift
     count=$((count + 1))
     if "$@"; then
-        echo "ok $count - $text"
+        echo "ok $count - $tap_text"
     else
-        echo "not ok $count - $text"
+        echo "not ok $count - $tap_text"
         echo "# failed: $*"
         if [ -s err ]; then sed 's/^/# stderr: /' err | head -n 10; fi
     fi
@@ -35,22 +46,39 @@ skip()
 # run STATUS ARGUMENT...: run quantbench, its output in ./out and ./err; succeeds if it exits with STATUS.
 run()
 {
-    want=$1
+    tap_want=$1
     shift
     "$QUANTBENCH" "$@" >out 2>err
-    got=$?
-    [ "$got" -eq "$want" ] && return 0
-    echo "# quantbench $*: exit status $got, not $want"
+    tap_got=$?
+    [ "$tap_got" -eq "$tap_want" ] && return 0
+    echo "# quantbench $*: exit status $tap_got, not $tap_want"
     return 1
+}
+
+# out_has WORD, err_has WORD: WORD (a fixed string) is in what the last run wrote.
+out_has()
+{
+    grep -qF -e "$1" out || { echo "# not on standard output: $1"; return 1; }
+}
+
+err_has()
+{
+    grep -qF -e "$1" err || { echo "# not on standard error: $1"; return 1; }
+}
+
+# same WANT GOT
+same()
+{
+    [ "$1" = "$2" ] || { echo "# want '$1', got '$2'"; return 1; }
 }
 
 # fails STATUS WORD ARGUMENT...: quantbench exits with STATUS, prints nothing on stdout, and WORD (a fixed string) on
 # stderr.
 fails()
 {
-    status=$1 word=$2
+    tap_status=$1 tap_word=$2
     shift 2
-    run "$status" "$@" && [ ! -s out ] && grep -qF -e "$word" err
+    run "$tap_status" "$@" && [ ! -s out ] && err_has "$tap_word"
 }
 
 # done_testing: the last line, TAP's plan.

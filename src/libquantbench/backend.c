@@ -49,7 +49,7 @@ static bool load_module(const char *directory)
     }
     module = dlopen(path, RTLD_NOW | RTLD_LOCAL);
     if (module == NULL) {
-        snprintf(found.why_no_cuda, sizeof found.why_no_cuda, "no module: %s", dlerror());
+        snprintf(found.why_no_cuda, sizeof found.why_no_cuda, "not built in, and no module: %s", dlerror());
         return false;
     }
     /* POSIX makes a function's address fit in a void pointer; ISO C has no cast for it. */
@@ -71,7 +71,7 @@ static void find_backends(void)
     add_backend(qb__backend_cuda, "cuda");
 #else
     {
-        const char *directory = getenv("QUANTBENCH_MODULE_DIR");
+        const char *directory = secure_getenv("QUANTBENCH_MODULE_DIR");
 
         load_module(directory != NULL ? directory : PKGLIBDIR);
     }

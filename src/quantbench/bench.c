@@ -334,6 +334,10 @@ void bench_run(struct bench *bench, const struct args *args, struct machine *mac
         return;
     }
     result->code = run_on_queue(bench, args, queue, result);
+    if (result->code != EXIT_OK) {
+        /* What was measured before it turned out wrong is no time. */
+        result->measured.count = 0;
+    }
     qb_queue_destroy(queue);
 }
 

@@ -57,6 +57,11 @@ enum qb__quotient {
     QB__QUOTIENT_MULTIPLY, /* x * (1/s) alone */
 };
 
+/* Preparing a scale for QB__QUOTIENT_MULTIPLY means to look at every tie between two codes. There are 128 for INT8, and
+ * up to 16 that matter for the others: worth it for runs of at least so many elements. */
+#define QB__MULTIPLY_LEAST_INT8 4096
+#define QB__MULTIPLY_LEAST_FP8 1024
+
 /* One scale, prepared for a run of elements that share it. */
 struct qb__divisor {
     float scale;
@@ -74,10 +79,16 @@ struct qb__access {
     size_t ahead; /* prefetch into L2 so many bytes ahead of what is read; 0: don't */
 };
 
+/* The scales for which QB__QUOTIENT_CORRECT is right: see qb__divisor_make(). */
+#define QB__CORRECT_LEAST 0x1p-80f
+#define QB__CORRECT_MOST 0x1p100f
+
 /* The routines of one instruction set. Indices are [input] and [output - QB_FORMAT_INT8]. Pointers need the alignment
  * of one element only; counts are in elements and may be 0. */
 struct qb__cpu_ops {
     const char *isa;
+    /* Prepare SCALE (finite, > 0) for COUNT elements; CLEAN as in struct qb__divisor. */
+    void (*prepare)(struct qb__divisor *divisor, float scale, const struct qb__rule *rule, bool clean, uint64_t count);
     /* The largest |x| of a run: see QB__AMAX_NAN. */
     uint32_t (*amax[3])(const void *x, size_t count);
     /* amax[i] = max(amax[i], |x[i]|), NaN ignored. */
@@ -124,15 +135,15 @@ static inline float qb__scale_make(uint32_t amax, const struct qb__rule *rule, b
     return scale > QB__SCALE_FLOOR ? scale : QB__SCALE_FLOOR;
 }
 
-/* Prepare SCALE (finite, > 0).
+/* Prepare SCALE (finite, > 0), for QB__QUOTIENT_DIVIDE or QB__QUOTIENT_CORRECT.
  *
  * CORRECT computes r = fl(1/s), q0 = fl(x*r), e = fl(x - q0*s) and q = fl(q0 + e*r), the last two as fused operations.
- * A code depends on v = fl(x/s) only through v <, = or > the ties between two codes, which have at most 9 significant
+ * A code depends on v = fl(x/s) only through v <, = or > the ties between two codes, which have at most 8 significant
  * bits. q0 is less than 2 units in the last place from x/s, so q can fall on another side of a tie m than v only for
- * x within a few units of m*s; all of these x, for every significand of s and every m of 9 bits, were tried: none
- * does. This scales with powers of two as long as nothing is subnormal or overflows where it matters: the least tie is
- * 2^-17 (E5M2), so |x| >= 2^-98 at a tie when s >= 2^-80, and e, a multiple of about 2^-46 * |x|, is exact; s <= 2^100
- * keeps r normal; the cap keeps q0 finite. Smaller |x| give a q that is small enough for code 0.
+ * x within 3 units of m*s; all of these x, for every significand of s and every m of 8 bits, were tried: none does.
+ * This scales with powers of two as long as nothing is subnormal or overflows where it matters: the least tie is 2^-17
+ * (E5M2), so |x| >= 2^-98 at a tie when s >= 2^-80, and e, a multiple of about 2^-46 * |x|, is exact; s <= 2^100 keeps
+ * r normal; the cap keeps q0 finite. Smaller |x| give a q that is small enough for code 0.
  *
  * A cap in 16 bits must be above the last tie and below what the encoding can hold. Where the input format has no such
  * number, because the scale is very small or so large that only infinity saturates, division is used. */
@@ -145,7 +156,7 @@ static inline struct qb__divisor qb__divisor_make(float scale, const struct qb__
     float cap;
 
     d.quotient = QB__QUOTIENT_DIVIDE;
-    if (!(scale >= 0x1p-80f && scale <= 0x1p100f)) {
+    if (!(scale >= QB__CORRECT_LEAST && scale <= QB__CORRECT_MOST)) {
         return d;
     }
     cap = target * scale;

@@ -19,6 +19,7 @@
 #define ISA avx2
 #define LANES 32
 #define HAVE_CORRECT 1
+#define HAVE_MULTIPLY 1
 
 /* What a run keeps in registers. */
 struct constants {
@@ -45,11 +46,37 @@ QB__INLINE __m256 quotient_of(__m256 x, __m256 scale, __m256 reciprocal, const e
         return _mm256_div_ps(x, scale);
     }
     q = _mm256_mul_ps(x, reciprocal);
+    __asm__("" : "+x"(q)); /* not to be contracted with what follows */
     if (quotient == QB__QUOTIENT_MULTIPLY) {
         return q;
     }
     e = _mm256_fnmadd_ps(q, scale, x);
     return _mm256_fmadd_ps(e, reciprocal, q);
+}
+
+/* Whether x * RECIPROCAL is on the same side of every tie as x / SCALE, for the x of the input format next to it. */
+QB__INLINE bool multiply_matches(float scale, float reciprocal, const enum qb_format input, const enum qb_format output)
+{
+    /* All ties are odd numbers up to this, times powers of two. */
+    const int last = output == QB_FORMAT_INT8 ? 255 : output == QB_FORMAT_E4M3 ? 31 : 15;
+    const int dropped = input == QB_FORMAT_F16 ? 13 : 16; /* bits of binary32 that the input format has not */
+    const __m256 s = _mm256_set1_ps(scale), r = _mm256_set1_ps(reciprocal);
+    __m256 tie = _mm256_setr_ps(1, 3, 5, 7, 9, 11, 13, 15);
+    __m256 bad = _mm256_setzero_ps();
+
+    for (int i = 15; i <= last; i += 16) {
+        __m256i bits = _mm256_castps_si256(_mm256_mul_ps(tie, s));
+        __m256 x, v, q;
+
+        bits = _mm256_add_epi32(bits, _mm256_set1_epi32(1 << (dropped - 1)));
+        x = _mm256_castsi256_ps(_mm256_and_si256(bits, _mm256_set1_epi32(-(1 << dropped))));
+        v = _mm256_div_ps(x, s);
+        q = _mm256_mul_ps(x, r);
+        bad = _mm256_or_ps(bad, _mm256_xor_ps(_mm256_cmp_ps(v, tie, _CMP_LT_OQ), _mm256_cmp_ps(q, tie, _CMP_LT_OQ)));
+        bad = _mm256_or_ps(bad, _mm256_xor_ps(_mm256_cmp_ps(v, tie, _CMP_GT_OQ), _mm256_cmp_ps(q, tie, _CMP_GT_OQ)));
+        tie = _mm256_add_ps(tie, _mm256_set1_ps(16));
+    }
+    return _mm256_movemask_ps(bad) == 0;
 }
 
 /* v, for INT8 with its sign, cut to what the encoding can hold: for quotients of which nothing is known. */

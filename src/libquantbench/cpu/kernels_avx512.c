@@ -21,6 +21,7 @@
 #define ISA avx512
 #define LANES 64
 #define HAVE_CORRECT 1
+#define HAVE_MULTIPLY 1
 
 /* What a run keeps in registers. */
 struct constants {
@@ -110,11 +111,37 @@ QB__INLINE __m512 quotient_of(__m512 x, __m512 scale, __m512 reciprocal, const e
         return _mm512_div_ps(x, scale);
     }
     q = _mm512_mul_ps(x, reciprocal);
+    __asm__("" : "+v"(q)); /* not to be contracted with what follows */
     if (quotient == QB__QUOTIENT_MULTIPLY) {
         return q;
     }
     e = _mm512_fnmadd_ps(q, scale, x);
     return _mm512_fmadd_ps(e, reciprocal, q);
+}
+
+/* Whether x * RECIPROCAL is on the same side of every tie as x / SCALE, for the x of the input format next to it. */
+QB__INLINE bool multiply_matches(float scale, float reciprocal, const enum qb_format input, const enum qb_format output)
+{
+    /* All ties are odd numbers up to this, times powers of two. */
+    const int last = output == QB_FORMAT_INT8 ? 255 : output == QB_FORMAT_E4M3 ? 31 : 15;
+    const int dropped = input == QB_FORMAT_F16 ? 13 : 16; /* bits of binary32 that the input format has not */
+    const __m512 s = _mm512_set1_ps(scale), r = _mm512_set1_ps(reciprocal);
+    __m512 tie = _mm512_setr_ps(1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31);
+    unsigned bad = 0;
+
+    for (int i = 0; i < last; i += 32) {
+        __m512i bits = _mm512_castps_si512(_mm512_mul_ps(tie, s));
+        __m512 x, v, q;
+
+        bits = _mm512_add_epi32(bits, _mm512_set1_epi32(1 << (dropped - 1)));
+        x = _mm512_castsi512_ps(_mm512_and_si512(bits, _mm512_set1_epi32(-(1 << dropped))));
+        v = _mm512_div_ps(x, s);
+        q = _mm512_mul_ps(x, r);
+        bad |= (unsigned)(_mm512_cmp_ps_mask(v, tie, _CMP_LT_OQ) ^ _mm512_cmp_ps_mask(q, tie, _CMP_LT_OQ));
+        bad |= (unsigned)(_mm512_cmp_ps_mask(v, tie, _CMP_GT_OQ) ^ _mm512_cmp_ps_mask(q, tie, _CMP_GT_OQ));
+        tie = _mm512_add_ps(tie, _mm512_set1_ps(32));
+    }
+    return (last < 31 ? bad & 0xFF : bad) == 0;
 }
 
 /* v >= 0, NaN or infinity, cut to what the encoding can hold: for quotients of which nothing is known. */

@@ -6,10 +6,14 @@
  *   struct constants, constants_make(rule..)   what a run keeps in registers
  *   encode_block()      up to LANES elements with one scale
  *   encode_block_columns(), amax_block_columns()   up to LANES elements, each column with its own
+ *   multiply_matches()  whether x * (1/s) gives the codes of x / s, see there
  *   amax_run()          the largest |x| of a run, as the input's bits without sign
  *   copy_stream(), fence()
  *
  * Every function is inlined with constant formats, so each loop below becomes one loop for each of the cases. */
+
+/* The quotient for groups, which are too short for anything better to pay. */
+#define GROUP_QUOTIENT (HAVE_CORRECT ? QB__QUOTIENT_CORRECT : QB__QUOTIENT_DIVIDE)
 
 /* Cuts one line of source per access: 64 bytes ahead for each 64 bytes read. */
 QB__INLINE void prefetch_ahead(const void *x, size_t bytes, size_t ahead)
@@ -68,7 +72,13 @@ QB__INLINE void encode_loop(uint8_t *out, const void *x, size_t count, const str
 QB__INLINE void encode_run(uint8_t *out, const void *x, size_t count, const struct qb__divisor *divisor,
                            const struct qb__access *access, const enum qb_format input, const enum qb_format output)
 {
-    if (divisor->quotient == QB__QUOTIENT_CORRECT && HAVE_CORRECT) {
+    if (divisor->quotient == QB__QUOTIENT_MULTIPLY && HAVE_MULTIPLY) {
+        if (divisor->clean) {
+            encode_loop(out, x, count, divisor, access, input, output, QB__QUOTIENT_MULTIPLY, true);
+        } else {
+            encode_loop(out, x, count, divisor, access, input, output, QB__QUOTIENT_MULTIPLY, false);
+        }
+    } else if (divisor->quotient == QB__QUOTIENT_CORRECT && HAVE_CORRECT) {
         if (divisor->clean) {
             encode_loop(out, x, count, divisor, access, input, output, QB__QUOTIENT_CORRECT, true);
         } else {
@@ -79,31 +89,82 @@ QB__INLINE void encode_run(uint8_t *out, const void *x, size_t count, const stru
     }
 }
 
-QB__INLINE uint32_t amax_bits(const void *x, size_t count, const enum qb_format input)
+/* See prepare() in struct qb__cpu_ops.
+ *
+ * MULTIPLY rests on this: where the input format has p significant bits (half 11, bfloat16 8), all x but one are many
+ * binary32 units away from a tie times the scale, m*s, and then x * (1/s), which is off by 2 units at most, is on the
+ * same side of m as x / s. The one, m*s rounded to p bits, is tried for every m. */
+QB__INLINE struct qb__divisor divisor_for(float scale, const struct qb__rule *rule, bool clean, uint64_t count)
+{
+    struct qb__divisor d = qb__divisor_make(scale, rule, clean);
+    uint64_t least = rule->output == QB_FORMAT_INT8 ? QB__MULTIPLY_LEAST_INT8 : QB__MULTIPLY_LEAST_FP8;
+
+    if (HAVE_MULTIPLY && d.quotient == QB__QUOTIENT_CORRECT && rule->input != QB_FORMAT_F32 && count >= least &&
+        multiply_matches(d.scale, d.reciprocal, rule->input, rule->output)) {
+        d.quotient = QB__QUOTIENT_MULTIPLY;
+    }
+    return d;
+}
+
+static void prepare(struct qb__divisor *divisor, float scale, const struct qb__rule *rule, bool clean, uint64_t count)
+{
+    *divisor = divisor_for(scale, rule, clean, count);
+}
+
+/* The largest |x| of a run that is not NaN, as the input's bits; QB__AMAX_NAN is set if there was a NaN. */
+QB__INLINE uint32_t amax_raw(const void *x, size_t count, const enum qb_format input)
 {
     const uint32_t infinity = input == QB_FORMAT_F16 ? 0x7C00u : input == QB_FORMAT_BF16 ? 0x7F80u : QB__F32_INF;
     uint32_t bits = amax_run(x, count, input, false);
-    uint32_t nan = 0;
 
-    if (bits > infinity) {
-        /* NaN compares above infinity. It is rare: look again, without it. */
-        nan = QB__AMAX_NAN;
-        bits = amax_run(x, count, input, true);
-    }
+    /* NaN compares above infinity. It is rare: look again, without it. */
+    return bits <= infinity ? bits : amax_run(x, count, input, true) | QB__AMAX_NAN;
+}
+
+/* What amax_raw() returned, the number as binary32. */
+QB__INLINE uint32_t amax_widen(uint32_t raw, const enum qb_format input)
+{
+    uint32_t bits = raw & ~QB__AMAX_NAN;
+
     if (input == QB_FORMAT_F16) {
-        bits = qb__bits_of(qb__half_value(bits));
+        /* No branches, for the loop over a batch: see qb__half_value(). */
+        uint32_t normal = (bits << 13) + (bits >= 0x7C00 ? 224u << 23 : 112u << 23);
+        uint32_t subnormal = qb__bits_of((float)(int32_t)bits * 0x1p-24f);
+
+        bits = bits >= 0x400 ? normal : subnormal;
     } else if (input == QB_FORMAT_BF16) {
         bits <<= 16;
     }
-    return bits | nan;
+    return bits | (raw & QB__AMAX_NAN);
 }
 
+QB__INLINE uint32_t amax_bits(const void *x, size_t count, const enum qb_format input)
+{
+    return amax_widen(amax_raw(x, count, input), input);
+}
+
+/* One group with a divisor that is clean and CORRECT. */
+QB__INLINE void encode_group(uint8_t *out, const void *x, size_t group, const struct qb__divisor *divisor,
+                             const enum qb_format input, const enum qb_format output, const bool stream)
+{
+    const struct constants c = constants_make(divisor, input, output);
+    size_t i = 0;
+
+    for (; group - i >= LANES; i += LANES) {
+        encode_block(out + i, at(x, i, input), LANES, &c, input, output, GROUP_QUOTIENT, true, stream);
+    }
+    if (i < group) {
+        encode_block(out + i, at(x, i, input), group - i, &c, input, output, GROUP_QUOTIENT, true, false);
+    }
+}
+
+/* Groups are worked on in batches: the latencies of one group's reduction and divisions are hidden by the others'. */
 QB__INLINE void encode_groups(uint8_t *out, const void *x, size_t count, size_t group, float *scales,
                               const struct qb__rule *rule, const struct qb__access *access,
                               const enum qb_format input, const enum qb_format output)
 {
-    enum { BATCH = 8 }; /* enough to overlap the latencies of reductions and of scalar divisions */
-    struct qb__divisor divisors[BATCH];
+    enum { BATCH = 8 };
+    const uint32_t limit = qb__bits_of(rule->limit);
     /* Groups that are not whole lines of the output would leave a partly written line at each edge. */
     const struct qb__access whole = {
         .stream = access->stream && group % 64 == 0 && ((uintptr_t)out & 63) == 0,
@@ -112,26 +173,46 @@ QB__INLINE void encode_groups(uint8_t *out, const void *x, size_t count, size_t 
 
     for (size_t i = 0; i < count; i += BATCH) {
         size_t batch = count - i < BATCH ? count - i : BATCH;
+        struct qb__divisor d = {.clean = true, .quotient = QB__QUOTIENT_CORRECT};
+        float scale[BATCH], reciprocal[BATCH];
+        uint32_t amax[BATCH] = {0};
+        uint32_t special = !rule->dynamic;
 
         if (rule->dynamic) {
-            uint32_t amax[BATCH];
-
             for (size_t j = 0; j < batch; j++) {
-                amax[j] = amax_bits(at(x, j * group, input), group, input);
+                amax[j] = amax_raw(at(x, j * group, input), group, input);
             }
-            for (size_t j = 0; j < batch; j++) {
-                bool clean;
+            /* As qb__scale_make(); positive floats order as their bits do. */
+            for (int j = 0; j < BATCH; j++) {
+                uint32_t bits = amax_widen(amax[j], input);
+                uint32_t cut = (bits & ~QB__AMAX_NAN) < limit ? bits & ~QB__AMAX_NAN : limit;
+                uint32_t s = qb__bits_of(qb__float_of(cut) / rule->qmax);
 
-                scales[i + j] = qb__scale_make(amax[j], rule, &clean);
-                divisors[j] = qb__divisor_make(scales[i + j], rule, clean);
+                s = s > qb__bits_of(QB__SCALE_FLOOR) ? s : qb__bits_of(QB__SCALE_FLOOR);
+                scale[j] = qb__float_of(s);
+                reciprocal[j] = 1.0f / scale[j];
+                special |= (uint32_t)(bits > limit) | (uint32_t)(s < qb__bits_of(QB__CORRECT_LEAST)) |
+                           (uint32_t)(s > qb__bits_of(QB__CORRECT_MOST));
+            }
+            memcpy(&scales[i], scale, batch * sizeof *scale);
+        }
+        if (batch == BATCH && !special) {
+            for (size_t j = 0; j < BATCH; j++) {
+                d.scale = scale[j];
+                d.reciprocal = reciprocal[j];
+                if (whole.stream) {
+                    encode_group(out + j * group, at(x, j * group, input), group, &d, input, output, true);
+                } else {
+                    encode_group(out + j * group, at(x, j * group, input), group, &d, input, output, false);
+                }
             }
         } else {
             for (size_t j = 0; j < batch; j++) {
-                divisors[j] = qb__divisor_make(scales[i + j], rule, false);
+                bool clean = rule->dynamic && amax_widen(amax[j], input) <= limit;
+
+                d = divisor_for(scales[i + j], rule, clean, group);
+                encode_run(out + j * group, at(x, j * group, input), group, &d, &whole, input, output);
             }
-        }
-        for (size_t j = 0; j < batch; j++) {
-            encode_run(out + j * group, at(x, j * group, input), group, &divisors[j], &whole, input, output);
         }
         x = at(x, batch * group, input);
         out += batch * group;
@@ -196,6 +277,7 @@ ROUTINES(f32, QB_FORMAT_F32)
 
 const struct qb__cpu_ops NAME(qb__cpu_ops) = {
     .isa = TEXT(ISA),
+    .prepare = prepare,
     .amax = {NAME(amax_f16), NAME(amax_bf16), NAME(amax_f32)},
     .amax_columns = {NAME(amax_columns_f16), NAME(amax_columns_bf16), NAME(amax_columns_f32)},
     .encode = PAIRS(encode),

@@ -7,6 +7,7 @@
 
 #define ISA generic
 #define LANES 32
+#define HAVE_MULTIPLY 0 /* the quotient is not what takes the time */
 
 /* Where there is no fused multiply-add instruction, fmaf() costs far more than the division that it saves. */
 #ifdef __FP_FAST_FMAF
@@ -14,6 +15,10 @@
 #else
 #define HAVE_CORRECT 0
 #endif
+
+/* The caller's memory, whatever type it was written as. */
+typedef uint16_t __attribute__((may_alias)) word16;
+typedef uint32_t __attribute__((may_alias)) word32;
 
 /* What a run keeps in registers. */
 struct constants {
@@ -46,32 +51,30 @@ QB__INLINE float larger(float a, float b)
     return a > b ? a : b;
 }
 
-/* COUNT elements as the bits of binary32, 0 beyond. True if there is an infinity or a NaN among them; of halves these
- * are then numbers of 2^16 and above, and the caller uses load_one() instead. */
-QB__INLINE bool load_block(uint32_t bits[LANES], const void *x, size_t count, const enum qb_format input)
+/* LANES elements as the bits of binary32. True if there is an infinity or a NaN among them; of halves these are then
+ * numbers of 2^16 and above, and the caller uses load_one() instead. */
+QB__INLINE bool load_block(uint32_t bits[LANES], const void *x, const enum qb_format input)
 {
-    uint16_t halves[LANES] = {0};
     uint32_t special = 0;
 
     if (input == QB_FORMAT_F32) {
-        if (count < LANES) {
-            memset(bits, 0, LANES * sizeof *bits);
-        }
-        memcpy(bits, x, count * sizeof *bits);
+        const word32 *p = x;
+
         for (int i = 0; i < LANES; i++) {
-            special |= -(uint32_t)((bits[i] & QB__F32_INF) == QB__F32_INF);
+            bits[i] = p[i];
+            special |= -(uint32_t)((p[i] & QB__F32_INF) == QB__F32_INF);
         }
         return special != 0;
     }
-    memcpy(halves, x, count * sizeof *halves);
     const uint16_t exponent = input == QB_FORMAT_F16 ? 0x7C00 : 0x7F80;
+    const word16 *p = x;
     uint16_t special16 = 0;
 
     for (int i = 0; i < LANES; i++) {
-        special16 |= (uint16_t) - (uint16_t)((halves[i] & exponent) == exponent);
+        special16 |= (uint16_t) - (uint16_t)((p[i] & exponent) == exponent);
     }
     for (int i = 0; i < LANES; i++) {
-        uint32_t h = halves[i];
+        uint32_t h = p[i];
 
         if (input == QB_FORMAT_BF16) {
             bits[i] = h << 16;
@@ -87,6 +90,19 @@ QB__INLINE bool load_block(uint32_t bits[LANES], const void *x, size_t count, co
     return special16 != 0;
 }
 
+/* A copy of COUNT elements with zeros after them, for a block that is not full. */
+struct padded {
+    uint32_t x[LANES];
+};
+
+QB__INLINE struct padded pad(const void *x, size_t count, const enum qb_format input)
+{
+    struct padded padded = {{0}};
+
+    memcpy(padded.x, x, count * qb__element_size(input));
+    return padded;
+}
+
 QB__INLINE uint32_t load_one(const void *x, size_t index, const enum qb_format input)
 {
     uint32_t bits = 0;
@@ -96,6 +112,15 @@ QB__INLINE uint32_t load_one(const void *x, size_t index, const enum qb_format i
     bits = input == QB_FORMAT_F32 ? bits : bits >> 16;
 #endif
     return input == QB_FORMAT_F32 ? bits : input == QB_FORMAT_BF16 ? bits << 16 : qb__bits_of(qb__half_value(bits));
+}
+
+QB__INLINE bool multiply_matches(float scale, float reciprocal, const enum qb_format input, const enum qb_format output)
+{
+    (void)scale;
+    (void)reciprocal;
+    (void)input;
+    (void)output;
+    return false;
 }
 
 QB__INLINE float quotient_of(float x, float scale, float reciprocal, const enum qb__quotient quotient)
@@ -150,73 +175,82 @@ static void encode_special(uint8_t *out, const void *x, size_t count, const floa
     }
 }
 
-QB__INLINE void encode_block(uint8_t *out, const void *x, size_t count, const struct constants *c,
-                             const enum qb_format input, const enum qb_format output,
-                             const enum qb__quotient quotient, const bool clean, const bool stream)
+/* LANES codes; SCALES are those of the elements, all the same unless QUOTIENT is DIVIDE. */
+QB__INLINE void encode_full(uint8_t *out, const void *x, const float scales[LANES], float reciprocal,
+                            const enum qb_format input, const enum qb_format output,
+                            const enum qb__quotient quotient, const bool clean)
 {
-    const struct constants k = *c;
     uint32_t bits[LANES];
     uint8_t codes[LANES];
 
-    (void)stream;
-    if (load_block(bits, x, count, input) && !clean) {
-        float scales[LANES];
-
-        for (int i = 0; i < LANES; i++) {
-            scales[i] = k.scale;
-        }
-        encode_special(out, x, count, scales, input, output);
+    if (load_block(bits, x, input) && !clean) {
+        encode_special(out, x, LANES, scales, input, output);
         return;
     }
     for (int i = 0; i < LANES; i++) {
         uint32_t sign = output == QB_FORMAT_INT8 ? 0 : bits[i] & 0x80000000;
         float value = qb__float_of(bits[i] ^ sign);
 
-        codes[i] = (uint8_t)(code_of(quotient_of(value, k.scale, k.reciprocal, quotient), output) | sign >> 24);
+        codes[i] = (uint8_t)(code_of(quotient_of(value, scales[i], reciprocal, quotient), output) | sign >> 24);
     }
-    memcpy(out, codes, count);
+    memcpy(out, codes, LANES);
+}
+
+QB__INLINE void encode_block(uint8_t *out, const void *x, size_t count, const struct constants *c,
+                             const enum qb_format input, const enum qb_format output,
+                             const enum qb__quotient quotient, const bool clean, const bool stream)
+{
+    const float scale = c->scale, reciprocal = c->reciprocal;
+    float scales[LANES];
+
+    (void)stream;
+    for (int i = 0; i < LANES; i++) {
+        scales[i] = scale;
+    }
+    if (count == LANES) {
+        encode_full(out, x, scales, reciprocal, input, output, quotient, clean);
+    } else {
+        const struct padded padded = pad(x, count, input);
+        uint8_t codes[LANES];
+
+        encode_full(codes, padded.x, scales, reciprocal, input, output, quotient, clean);
+        memcpy(out, codes, count);
+    }
 }
 
 QB__INLINE void encode_block_columns(uint8_t *out, const void *x, size_t count, const float *scales,
                                      const enum qb_format input, const enum qb_format output)
 {
-    uint32_t bits[LANES];
-    float divisors[LANES];
-    uint8_t codes[LANES];
+    if (count == LANES) {
+        encode_full(out, x, scales, 0.0f, input, output, QB__QUOTIENT_DIVIDE, false);
+    } else {
+        const struct padded padded = pad(x, count, input);
+        float padded_scales[LANES];
+        uint8_t codes[LANES];
 
-    for (int i = 0; i < LANES; i++) {
-        divisors[i] = 1.0f;
+        for (size_t i = 0; i < LANES; i++) {
+            padded_scales[i] = i < count ? scales[i] : 1.0f;
+        }
+        encode_full(codes, padded.x, padded_scales, 0.0f, input, output, QB__QUOTIENT_DIVIDE, false);
+        memcpy(out, codes, count);
     }
-    memcpy(divisors, scales, count * sizeof *scales);
-    if (load_block(bits, x, count, input)) {
-        encode_special(out, x, count, divisors, input, output);
-        return;
-    }
-    for (int i = 0; i < LANES; i++) {
-        uint32_t sign = output == QB_FORMAT_INT8 ? 0 : bits[i] & 0x80000000;
-
-        codes[i] = (uint8_t)(code_of(qb__float_of(bits[i] ^ sign) / divisors[i], output) | sign >> 24);
-    }
-    memcpy(out, codes, count);
 }
 
 QB__INLINE void amax_block_columns(const void *x, size_t count, float *amax, const enum qb_format input)
 {
     uint32_t bits[LANES];
-    float most[LANES] = {0};
 
-    if (load_block(bits, x, count, input)) {
+    if (count < LANES || load_block(bits, x, input)) {
         for (size_t i = 0; i < count; i++) {
-            bits[i] = load_one(x, i, input);
-        }
-    }
-    memcpy(most, amax, count * sizeof *amax);
-    for (int i = 0; i < LANES; i++) {
-        float value = qb__float_of(bits[i] & 0x7FFFFFFF);
+            float value = qb__float_of(load_one(x, i, input) & 0x7FFFFFFF);
 
-        most[i] = value > most[i] ? value : most[i];
+            amax[i] = value > amax[i] ? value : amax[i];
+        }
+        return;
     }
-    memcpy(amax, most, count * sizeof *amax);
+    for (int i = 0; i < LANES; i++) {
+        amax[i] = larger(qb__float_of(bits[i] & 0x7FFFFFFF), amax[i]);
+    }
 }
 
 QB__INLINE uint32_t amax_run(const void *x, size_t count, const enum qb_format input, const bool no_nan)
@@ -224,7 +258,7 @@ QB__INLINE uint32_t amax_run(const void *x, size_t count, const enum qb_format i
     uint32_t amax = 0;
 
     if (input == QB_FORMAT_F32) {
-        const uint32_t *p = x;
+        const word32 *p = x;
         int32_t most[LANES] = {0}; /* signed: SSE2 and older compare only signed integers */
 
         for (; count >= LANES; count -= LANES, p += LANES) {
@@ -246,7 +280,7 @@ QB__INLINE uint32_t amax_run(const void *x, size_t count, const enum qb_format i
         }
     } else {
         const int16_t infinity = input == QB_FORMAT_F16 ? 0x7C00 : 0x7F80;
-        const uint16_t *p = x;
+        const word16 *p = x;
         int16_t most[LANES] = {0};
 
         for (; count >= LANES; count -= LANES, p += LANES) {

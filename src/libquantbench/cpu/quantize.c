@@ -203,7 +203,7 @@ static void quantize_shared(struct job *job, float *scale)
         qb__cpu_parallel(threads, shared_amax_work, job);
         *scale = qb__scale_make(job->amax, &job->rule, &clean);
     }
-    job->divisor = qb__divisor_make(*scale, &job->rule, clean);
+    job->ops->prepare(&job->divisor, *scale, &job->rule, clean, job->view.rows * job->view.cols);
     qb__cpu_parallel(threads, shared_encode_work, job);
 }
 
@@ -218,7 +218,7 @@ static void wide_tile(const struct job *job, uint64_t row, uint64_t rows, uint64
     if (job->rule.dynamic) {
         *scale = qb__scale_make(amax_tile(job, row, rows, col, cols), &job->rule, &clean);
     }
-    divisor = qb__divisor_make(*scale, &job->rule, clean);
+    job->ops->prepare(&divisor, *scale, &job->rule, clean, rows * cols);
     for (uint64_t r = row; r < row + rows; r++) {
         encode(job, r, col, cols, &divisor, &job->access);
     }

@@ -1,0 +1,350 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* fake_module.c - stands in for the CUDA module, so that its loader, graphs and failures can be tested on a machine
+ * without a GPU. Its one device is host memory, its clock counts launches, and its kernels go wrong in the ways that
+ * their names say. FAKE_MODULE in the environment makes the module itself wrong: "abi", "version", "no-device". */
+#include <config.h>
+
+#include "backend.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static const struct qb__host *host;
+static struct qb_backend backend;
+static double now; /* nanoseconds; each launch takes 10000 */
+
+struct fake_event {
+    struct qb_event base;
+    double time;
+};
+
+#define MAX_LAUNCHES 65536
+struct launch {
+    const struct qb_kernel *kernel;
+    struct qb_problem problem;
+    struct qb_buffers buffers;
+};
+struct fake_graph {
+    struct qb_graph base;
+    size_t count;
+    struct launch launches[MAX_LAUNCHES];
+};
+static struct fake_graph *capturing;
+static size_t launched;
+
+enum wrong { RIGHT, WRONG_CODE, WRONG_SCALE, WRONG_LATER, FAILS };
+
+static bool supports(const struct qb_kernel *kernel, const struct qb_device *device, const struct qb_problem *problem)
+{
+    (void)device;
+    /* The last kernel can do no static scales: something must be refused. */
+    return *(const enum wrong *)kernel->variant != FAILS || problem->scaling == QB_SCALING_DYNAMIC;
+}
+
+static enum qb_status run(const struct qb_kernel *kernel, struct qb_queue *queue, const struct qb_problem *problem,
+                          const struct qb_buffers *buffers)
+{
+    enum wrong wrong = *(const enum wrong *)kernel->variant;
+    enum qb_status status;
+
+    (void)queue;
+    if (capturing != NULL) {
+        if (capturing->count == MAX_LAUNCHES) {
+            return host->fail(QB_ERROR_DEVICE, "the graph is full");
+        }
+        capturing->launches[capturing->count++] = (struct launch){kernel, *problem, *buffers};
+        return QB_OK;
+    }
+    now += 10000;
+    launched++;
+    if (wrong == FAILS) {
+        return host->fail(QB_ERROR_DEVICE, "the fake device fell over");
+    }
+    status = qb_reference_run(problem, buffers);
+    if (status != QB_OK) {
+        return status;
+    }
+    if (wrong == WRONG_CODE || (wrong == WRONG_LATER && launched > 1)) {
+        ((uint8_t *)buffers->output)[problem->output_stride] ^= 1; /* element (1, 0) */
+    }
+    if (wrong == WRONG_SCALE) {
+        buffers->scales[0] *= 2;
+    }
+    return QB_OK;
+}
+
+static const enum wrong kinds[] = {RIGHT, WRONG_CODE, WRONG_SCALE, WRONG_LATER, FAILS};
+static const struct qb_kernel kernels[] = {
+    {"fake_right", "the reference", &backend, supports, NULL, run, &kinds[0]},
+    {"fake_wrong_code", "one code is wrong", &backend, supports, NULL, run, &kinds[1]},
+    {"fake_wrong_scale", "one scale is wrong", &backend, supports, NULL, run, &kinds[2]},
+    {"fake_wrong_later", "one code is wrong, but not in the first launch", &backend, supports, NULL, run, &kinds[3]},
+    {"fake_fails", "an error, and no static scales", &backend, supports, NULL, run, &kinds[4]},
+};
+
+static bool told_to_be(const char *what)
+{
+    const char *fake = getenv("FAKE_MODULE");
+
+    return fake != NULL && strcmp(fake, what) == 0;
+}
+
+static enum qb_status device_count(int *count)
+{
+    if (told_to_be("no-device")) {
+        return host->fail(QB_ERROR_NO_DEVICE, "no fake driver");
+    }
+    *count = 1;
+    return QB_OK;
+}
+
+static enum qb_status device_open(int index, struct qb_device **device)
+{
+    static struct qb_device only;
+    int count;
+    enum qb_status status = device_count(&count);
+
+    if (status != QB_OK) {
+        return status;
+    }
+    if (index != 0) {
+        return host->fail(QB_ERROR_NO_DEVICE, "no device %d", index);
+    }
+    only.backend = &backend;
+    *device = &only;
+    return QB_OK;
+}
+
+static void device_close(struct qb_device *device)
+{
+    (void)device;
+}
+
+static enum qb_status device_info(struct qb_device *device, struct qb_device_info *info)
+{
+    (void)device;
+    *info = (struct qb_device_info){
+        .id = "cuda:0",
+        .name = "Fake GPU",
+        .isa = "fake_1",
+        .driver = "1.0",
+        .runtime = "1.0",
+        .memory_total = 1 << 30,
+        .memory_free = 1 << 30,
+        .cache_size = 1 << 16,
+        .units = 1,
+        .timer_tick = 1000,
+    };
+    return QB_OK;
+}
+
+static enum qb_status memory_alloc(struct qb_device *device, size_t bytes, void **pointer)
+{
+    void *memory = aligned_alloc(256, (bytes + 256) / 256 * 256);
+
+    (void)device;
+    if (memory == NULL) {
+        return host->fail(QB_ERROR_MEMORY, "%zu bytes", bytes);
+    }
+    *pointer = memory;
+    return QB_OK;
+}
+
+static void memory_free(struct qb_device *device, void *pointer)
+{
+    (void)device;
+    free(pointer);
+}
+
+static enum qb_status memory_copy(struct qb_device *device, void *target, const void *source, size_t bytes)
+{
+    (void)device;
+    memcpy(target, source, bytes);
+    return QB_OK;
+}
+
+static enum qb_status memory_fill(struct qb_device *device, void *target, int byte, size_t bytes)
+{
+    (void)device;
+    memset(target, byte, bytes);
+    return QB_OK;
+}
+
+static enum qb_status queue_create(struct qb_device *device, bool wrapped, void *native, struct qb_queue **queue)
+{
+    struct qb_queue *made = malloc(sizeof *made);
+
+    (void)wrapped, (void)native;
+    if (made == NULL) {
+        return host->fail(QB_ERROR_MEMORY, "a queue");
+    }
+    made->device = device;
+    *queue = made;
+    return QB_OK;
+}
+
+static void queue_destroy(struct qb_queue *queue)
+{
+    free(queue);
+}
+
+static enum qb_status queue_synchronize(struct qb_queue *queue)
+{
+    (void)queue;
+    return QB_OK;
+}
+
+static enum qb_status queue_set_threads(struct qb_queue *queue, unsigned threads)
+{
+    (void)queue, (void)threads;
+    return host->fail(QB_ERROR_UNSUPPORTED, "a device has no threads");
+}
+
+static enum qb_status queue_reserve(struct qb_queue *queue, size_t bytes)
+{
+    (void)queue, (void)bytes;
+    return QB_OK;
+}
+
+static enum qb_status queue_copy(struct qb_queue *queue, void *target, const void *source, size_t bytes)
+{
+    (void)queue;
+    if (capturing == NULL) {
+        now += 10000;
+        memcpy(target, source, bytes);
+    }
+    return QB_OK;
+}
+
+static enum qb_status event_create(struct qb_device *device, struct qb_event **event)
+{
+    struct fake_event *made = calloc(1, sizeof *made);
+
+    if (made == NULL) {
+        return host->fail(QB_ERROR_MEMORY, "an event");
+    }
+    made->base.device = device;
+    *event = &made->base;
+    return QB_OK;
+}
+
+static void event_destroy(struct qb_event *event)
+{
+    free(event);
+}
+
+static enum qb_status event_record(struct qb_queue *queue, struct qb_event *event)
+{
+    (void)queue;
+    ((struct fake_event *)event)->time = now;
+    return QB_OK;
+}
+
+static enum qb_status event_elapsed(struct qb_event *start, struct qb_event *end, double *nanoseconds)
+{
+    *nanoseconds = ((struct fake_event *)end)->time - ((struct fake_event *)start)->time;
+    return QB_OK;
+}
+
+static enum qb_status graph_begin(struct qb_queue *queue)
+{
+    capturing = calloc(1, sizeof *capturing);
+    if (capturing == NULL) {
+        return host->fail(QB_ERROR_MEMORY, "a graph");
+    }
+    capturing->base.device = queue->device;
+    return QB_OK;
+}
+
+static enum qb_status graph_end(struct qb_queue *queue, struct qb_graph **graph)
+{
+    (void)queue;
+    *graph = &capturing->base;
+    capturing = NULL;
+    return QB_OK;
+}
+
+static enum qb_status graph_launch(struct qb_graph *graph, struct qb_queue *queue)
+{
+    struct fake_graph *fake = (struct fake_graph *)graph;
+
+    for (size_t i = 0; i < fake->count; i++) {
+        const struct launch *launch = &fake->launches[i];
+        enum qb_status status = run(launch->kernel, queue, &launch->problem, &launch->buffers);
+
+        if (status != QB_OK) {
+            return status;
+        }
+    }
+    return QB_OK;
+}
+
+static void graph_destroy(struct qb_graph *graph)
+{
+    free(graph);
+}
+
+static enum qb_status profiler(struct qb_device *device)
+{
+    (void)device;
+    return QB_OK;
+}
+
+static void range_push(struct qb_device *device, const char *name)
+{
+    (void)device, (void)name;
+}
+
+static void range_pop(struct qb_device *device)
+{
+    (void)device;
+}
+
+static struct qb_backend backend = {
+    .abi = QB__BACKEND_ABI,
+    .version = PACKAGE_VERSION,
+    .name = "cuda",
+    .kernels = kernels,
+    .kernel_count = sizeof kernels / sizeof kernels[0],
+    .device_count = device_count,
+    .device_open = device_open,
+    .device_close = device_close,
+    .device_info = device_info,
+    .memory_alloc = memory_alloc,
+    .memory_free = memory_free,
+    .memory_write = memory_copy,
+    .memory_read = memory_copy,
+    .memory_fill = memory_fill,
+    .queue_create = queue_create,
+    .queue_destroy = queue_destroy,
+    .queue_synchronize = queue_synchronize,
+    .queue_set_threads = queue_set_threads,
+    .queue_reserve = queue_reserve,
+    .queue_copy = queue_copy,
+    .event_create = event_create,
+    .event_destroy = event_destroy,
+    .event_record = event_record,
+    .event_elapsed = event_elapsed,
+    .graph_begin = graph_begin,
+    .graph_end = graph_end,
+    .graph_launch = graph_launch,
+    .graph_destroy = graph_destroy,
+    .profiler_start = profiler,
+    .profiler_stop = profiler,
+    .range_push = range_push,
+    .range_pop = range_pop,
+};
+
+qb__backend_entry quantbench_backend;
+
+const struct qb_backend *quantbench_backend(const struct qb__host *library)
+{
+    host = library;
+    if (told_to_be("abi")) {
+        backend.abi++;
+    }
+    if (told_to_be("version")) {
+        backend.version = "0.0.0-other";
+    }
+    return &backend;
+}
