@@ -505,6 +505,18 @@ static inline bool qb__rows_aligned(const struct qb__cuda_call *call)
     return (uintptr_t)call->in % 16 == 0 && (call->rows <= 1 || call->in_stride * size % 16 == 0);
 }
 
+#ifdef QB_TUNE
+#include <stdlib.h>
+#include <stdio.h>
+static inline unsigned qb__tune(const char *name, unsigned otherwise)
+{
+    const char *text = getenv(name);
+    return text != NULL ? (unsigned)atoi(text) : otherwise;
+}
+#else
+#define qb__tune(name, otherwise) (otherwise)
+#endif
+
 /* A table of one kernel for each input and output format, indexed by qb__index(). */
 #define QB__KERNELS_OF_INPUT(kernel, in, ...)                                                                         \
     (const void *)kernel<in, QB_FORMAT_INT8, ##__VA_ARGS__>, (const void *)kernel<in, QB_FORMAT_E4M3, ##__VA_ARGS__>, \

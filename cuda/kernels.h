@@ -44,6 +44,9 @@ size_t qb__cuda_barrier_size(const struct qb__cuda_limits *limits);
 /* Each launcher puts its kernel or kernels into the call's stream. FITS says whether it can do the call; it does not
  * look at the pointers. WORKSPACE is in bytes, beyond the barrier's. */
 
+/* strided.cu: any scaling where the tiles are small and lie regularly; *DONE says whether that is so. */
+cudaError_t qb__cuda_strided_run(const struct qb__cuda_call *call, bool is_static, bool *done);
+
 /* static_scale.cu: scales are given. */
 cudaError_t qb__cuda_static_run(const struct qb__cuda_call *call);
 

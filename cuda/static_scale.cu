@@ -240,12 +240,18 @@ extern "C" cudaError_t qb__cuda_static_run(const struct qb__cuda_call *call)
     const unsigned n = 16 / qb__element_size(call->input);
     struct rows_args a = {};
     void *args[] = {&a};
+    cudaError_t error;
+    bool done;
 
     if (call->rows == 0) {
         return cudaSuccess;
     }
     if (call->scale_cols > 1 && call->tile_cols == 1 && call->scale_rows == 1) {
         return launch_channel(call);
+    }
+    error = qb__cuda_strided_run(call, true, &done);
+    if (done) {
+        return error;
     }
     a.in = call->in;
     a.out = call->out;

@@ -33,7 +33,7 @@ struct strided_args {
 
 /* The loads come first, all of them; registers are kept few enough for 2048 threads of depth 1 and 2, 1024 of more. */
 template <int IN, int OUT, int DEPTH, bool STATIC, shape SHAPE>
-__global__ void __launch_bounds__(MAX_THREADS, DEPTH <= 2 ? 2 : 1) strided(const strided_args a)
+__global__ void __launch_bounds__(MAX_THREADS, DEPTH <= 2 && SHAPE != FLAT ? 2 : 1) strided(const strided_args a)
 {
     const unsigned n = qb__in<IN>::chunk;
     __shared__ uint32_t warp_max[32];
@@ -172,17 +172,6 @@ static const void *pick(const struct qb__cuda_call *call, unsigned depth, bool i
     return (depth == 1 ? dynamic1 : depth == 2 ? dynamic2 : depth == 4 ? dynamic4 : dynamic8)[s][i];
 }
 
-static unsigned tune(const char *name, unsigned otherwise)
-{
-#ifdef QB_TUNE
-    const char *text = getenv(name);
-    return text != NULL ? (unsigned)atoi(text) : otherwise;
-#else
-    (void)name;
-    return otherwise;
-#endif
-}
-
 /* Describe CALL as flat tiles. False if it is none, or none that lies regularly. */
 static bool make_flat(const struct qb__cuda_call *call, struct strided_args *a)
 {
@@ -267,14 +256,10 @@ extern "C" cudaError_t qb__cuda_strided_run(const struct qb__cuda_call *call, bo
                             : FLAT;
         if (is_static && a.tiles == 1) {
             /* One scale, and nothing to reduce: cut as is best. */
-            threads = tune("QB_STATIC_THREADS", 512);
-            depth = tune("QB_STATIC_DEPTH", 2);
+            threads = qb__tune("QB_STATIC_THREADS", 512);
+            depth = qb__tune("QB_STATIC_DEPTH", 2);
             a.one_scale = 1;
             a.length = a.in_step = a.out_step = (uint64_t)threads * depth * n;
-            if (s == FLAT) {
-                *done = false; /* TODO edges only at both ends */
-                return cudaSuccess;
-            }
             a.tiles = qb__ceil_div(a.total, a.length);
             a.team_shift = NO_SHIFT;
             return launch(call, pick(call, depth, true, s), &a, a.tiles, threads);
@@ -282,9 +267,9 @@ extern "C" cudaError_t qb__cuda_strided_run(const struct qb__cuda_call *call, bo
         const uint64_t chunks = a.length < n ? 1 : a.length / n;
         if (chunks <= MAX_THREADS * (is_static ? 4 : MAX_DEPTH)) {
             if (chunks <= 32) {
-                depth = tune("QB_GROUP_DEPTH", 2);
+                depth = qb__tune("QB_GROUP_DEPTH", 2);
             } else {
-                depth = tune(is_static ? "QB_SROW_DEPTH" : "QB_ROW_DEPTH", 2);
+                depth = qb__tune(is_static ? "QB_SROW_DEPTH" : "QB_ROW_DEPTH", 2);
                 while (chunks > (uint64_t)depth * MAX_THREADS) {
                     depth *= 2;
                 }
@@ -294,7 +279,7 @@ extern "C" cudaError_t qb__cuda_strided_run(const struct qb__cuda_call *call, bo
             if (threads <= 32) {
                 for (a.team_shift = 0; 1u << a.team_shift < threads; a.team_shift++) {
                 }
-                threads = tune("QB_GROUP_THREADS", 256);
+                threads = qb__tune("QB_GROUP_THREADS", 256);
                 return launch(call, pick(call, depth, is_static, s), &a, qb__ceil_div(a.tiles << a.team_shift, threads),
                               threads);
             }

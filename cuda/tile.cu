@@ -142,10 +142,16 @@ extern "C" cudaError_t qb__cuda_tile_run(const struct qb__cuda_call *call)
     struct tile_args a = {};
     unsigned depth, threads;
     void *args[] = {&a};
+    cudaError_t error;
+    bool done;
 
     a.tiles = call->scale_rows * call->scale_cols;
     if (a.tiles == 0 || call->rows == 0) {
         return cudaSuccess;
+    }
+    error = qb__cuda_strided_run(call, false, &done);
+    if (done) {
+        return error;
     }
     if (tile_height(call) > 1) {
         depth = 8;

@@ -1,0 +1,288 @@
+# SPDX-License-Identifier: Apache-2.0
+# shellcheck shell=sh
+# manual.sh - the manual, --help and the table of options in args.c say the same; the examples of the manual run.
+
+# shellcheck source=tests/tap.sh
+. "${srcdir:-.}/tests/tap.sh"
+
+page=$builddir/man/quantbench.1
+table=$srcdir/src/quantbench/args.c
+
+# The sections of the page as plain lines: \- is a dash, \(aq a quotation mark, \e a backslash, \f changes the font.
+# section NAME
+section()
+{
+    awk -v name="$1" '
+        /^\.SH / { sub(/^\.SH /, ""); gsub(/"/, ""); inside = $0 == name; next }
+        inside { print }' "$page" |
+        sed -e 's/\\-/-/g' -e "s/\\\\(aq/'/g" -e 's/\\(dq/"/g' -e 's/\\f[RPBI]//g' -e 's/\\|//g' -e 's/\\e/\\/g'
+}
+
+section OPTIONS >options.man
+section OUTPUT >output.man
+section JSON >json.man
+section EXAMPLES >examples.man
+"$QUANTBENCH" --help >help
+# The table's rows: {OPT_NAME, "long-name", "VALUE", ...; a short option is the character that its OPT_NAME stands for.
+sed -n 's/^ *{\(OPT_[A-Z_]*\), "\([a-z-]*\)".*/\1 \2/p' "$table" >table.rows
+
+# ---- Options -------------------------------------------------------------------------------------------------------
+
+# A term is the line behind .TP.
+awk 'term { print; term = 0 } /^\.TP/ { term = 1 }' options.man >terms
+grep -oE -e '--[a-z-]+' terms | sort >long.man
+grep -oE -e '(^| )-[a-zA-Z]( |$)' terms | tr -d ' ' | sort >short.man
+# An option of --help stands at the beginning of its line; its explanation may name others.
+grep -oE -e '^ +(-., )?--[a-z-]+' help | grep -oE -e '--[a-z-]+' >order.help
+sort order.help >long.help
+grep -oE -e '^ +-[a-zA-Z],' help | tr -d ' ,' | sort >short.help
+sed 's/^[^ ]* /--/' table.rows | sort >long.table
+sed -n "s/^ *OPT_[A-Z_]* = '\(.\)'.*/-\1/p" "$table" | sort >short.table
+
+# silent COMMAND...: it has nothing to say, and no trouble in finding that out.
+silent()
+{
+    "$@" >said 2>&1
+    # diff, and grep without a match, exit with 1; what counts is that nothing is said.
+    if [ $? -le 1 ] && [ ! -s said ]; then return 0; fi
+    sed 's/^/# /' said
+    return 1
+}
+same_file() { [ -s "$1" ] && silent diff "$1" "$2"; }
+ok 'there are options to compare' test "$(wc -l <long.table)" -ge 20
+ok 'long options: --help has those of the table' same_file long.table long.help
+ok 'long options: the manual has those of the table' same_file long.table long.man
+ok 'short options: --help has those of the table' same_file short.table short.help
+ok 'short options: the manual has those of the table' same_file short.table short.man
+ok 'long options: each once' silent uniq -d long.table
+
+sed -n 's/^\([A-Z].*\):$/\1/p' help | sed 's/ (.*//' >headings.help
+sed -n 's/^\.SS //p' options.man | tr -d '"' >headings.man
+ok 'the headings are the same' same_file headings.help headings.man
+grep -oE -e '--[a-z-]+' terms >order.man
+ok 'the order of the options is the same' same_file order.help order.man
+
+# item FILE OPTION: what the manual (options.man) or --help says of one option, on one line.
+item()
+{
+    if [ "$1" = help ]; then
+        awk -v option="$2" '
+            /^ +(-., )?--/ { match($0, /--[a-z-]+/); inside = substr($0, RSTART, RLENGTH) == option }
+            /^[^ ]|^$/ { inside = 0 }
+            inside { print }' help
+    else
+        awk -v option="$2" '
+            /^\.TP/ { getline; inside = match($0, /--[a-z-]+/) && substr($0, RSTART, RLENGTH) == option }
+            /^\.SS/ { inside = 0 }
+            inside { print }' options.man | sed 's/^\.[A-Z]* //'
+    fi | tr '\n' ' ' | tr -s ' '
+}
+
+# word_in WORD TEXT: WORD is in TEXT as a word of its own.
+word_in() { echo "$2" | tr -s ' ,;()[]="' '\n' | sed 's/[.:]*$//' | grep -qxF -e "$1"; }
+# The manual sets the replaceable parts of group:G and block:RxC in another font, as arguments of their own of a macro.
+text_in() { echo "$2" | tr -d ' ' | grep -qF -e "$1"; }
+
+# The values that an error names are in --help and in the manual.
+values_agree()
+{
+    run 2 "$1=bogus"
+    tap_values=$(sed -n 's/.*one of \(.*\) is accepted$/\1/p' err)
+    [ -n "$tap_values" ] || { echo '# the error names no values'; return 1; }
+    tap_help=$(item help "$1") tap_man=$(item man "$1")
+    for tap_value in $(echo "$tap_values" | tr -d ,); do
+        case $tap_value in
+        *:*) text_in "$tap_value" "$tap_help" && text_in "$tap_value" "$tap_man" ;;
+        *) word_in "$tap_value" "$tap_help" && word_in "$tap_value" "$tap_man" ;;
+        esac || { echo "# $tap_value is not everywhere"; return 1; }
+    done
+}
+for option in --dtype --quant-dtype --granularity --scale --device --format; do
+    ok "$option: error, --help and manual name the same values" values_agree $option
+done
+
+# The default in brackets in --help is in the manual.
+default_agrees()
+{
+    item man "$1" | tr -s ' ' | grep -qE "[Tt]he default is $2( ?\.| )" ||
+        { echo "# the manual does not say: The default is $2"; return 1; }
+}
+while read -r option; do
+    default=$(item help "$option" | sed -n 's/.*\[\([a-z0-9]*\)\].*/\1/p')
+    [ -z "$default" ] || ok "$option: the default is $default" default_agrees "$option" "$default"
+done <order.help
+
+# An option takes a value in all three places or in none.
+takes_value()
+{
+    tap_in_help=no tap_in_man=no tap_in_table=no
+    item help "$1" | grep -qE -e "$1=" && tap_in_help=yes
+    grep -qE -e "$1=" terms && tap_in_man=yes
+    grep -E "^ *\{OPT_[A-Z_]*, \"${1#--}\", \"" "$table" >/dev/null && tap_in_table=yes
+    same "$tap_in_table $tap_in_table" "$tap_in_help $tap_in_man"
+}
+# A list in --help, "N...", is a list in the manual, "N[,N]...".
+is_list()
+{
+    tap_in_help=no tap_in_man=no
+    item help "$1" | grep -qF '...' && tap_in_help=yes
+    grep -e "$1=" terms | grep -qF ']...' && tap_in_man=yes
+    same $tap_in_help $tap_in_man
+}
+while read -r option; do
+    ok "$option: a value or none" takes_value "$option"
+    ok "$option: a list or not" is_list "$option"
+done <order.help
+
+ok 'no line of --help is longer than 79 columns' silent grep -E '^.{80}' help
+sed -n '/^Exit status: /,$p' help | tr '\n' ' ' | grep -oE '[ ,:] *[0-9] ' | tr -d ' ,:' >status.help
+section 'EXIT STATUS' | sed -n 's/^\.B \([0-9]\)$/\1/p' >status.man
+ok 'the exit statuses are those of --help' same_file status.help status.man
+
+# ---- Output and JSON -----------------------------------------------------------------------------------------------
+
+small='--device=cpu --num-tokens=4 --hidden-size=32'
+# The words are options.
+# shellcheck disable=SC2086
+{
+    run 0 $small --num-iters=2 --num-warmup-iters=0
+    grep -oE '^[A-Za-z]+( running time)?' out | sort -u >lines.out
+    run 0 $small --profile --num-tokens=1,2 --hidden-size=1,2 --dtype=half,float --quant-dtype=int8,fp8 \
+        --granularity=tensor,token --scale=static,dynamic --threads=1 --kernel=cpu_generic
+}
+awk 'term { print; term = 0 } /^\.TP/ { term = 1 }' output.man | sed 's/^\.B[A-Z]* //' >terms.output
+documented() { grep -qxF -e "$1" terms.output || grep -qE "^\.(B|BR) $1( |,|$)" output.man; }
+while read -r line; do
+    ok "the line '$line' is explained" documented "$line"
+done <lines.out
+for head in device tokens hidden dtype quant granularity scale threads kernel 'median us' 'min us' GB/s 'of copy' codes; do
+    ok "the column '$head' is explained" documented "$head"
+done
+heads=$(awk '/ median us / { print }' out | tr -s ' ')
+ok 'the columns are those' same ' tokens hidden dtype quant granularity scale median us min us GB/s of copy codes' " ${heads# }"
+
+# The members are set in bold, alone or in a row.
+grep -E '^\.B' json.man | sed 's/^\.B[A-Z]* //' | grep -oE '[a-z][a-z0-9_]+' | sort -u >members.man
+# shellcheck disable=SC2086
+{
+    run 0 $small --profile --format=json
+    cp out all.json
+    run 0 --list-devices --format=json
+    cat out >>all.json
+    run 0 --list-kernels --format=json
+    cat out >>all.json
+}
+grep -oE '"[a-z0-9_]+":' all.json | tr -d '":' | sort -u >members.json
+while read -r member; do
+    ok "the JSON member $member is explained" grep -qx "$member" members.man
+done <members.json
+grep '_' members.man >underscore.man
+ok 'the manual explains no JSON member that there is not' silent comm -23 underscore.man members.json
+for schema in quantbench-result quantbench-devices quantbench-kernels; do
+    ok "the schema $schema is written" grep -qF "\"$schema\"" all.json
+    ok "the schema $schema is explained" grep -q "^\.SS .*$schema" json.man
+done
+version=$(sed -n 's/.*"schema_version": \([0-9]*\).*/\1/p' all.json | sort -u)
+version_named() { tr '\n' ' ' <json.man | grep -qF "schema_version is $1."; }
+ok 'the version of the schemas' version_named "$version"
+
+# ---- Examples ------------------------------------------------------------------------------------------------------
+
+# One command on a line, a line that ends in a backslash being joined with the next.
+awk '
+    /^\.EX/ { inside = 1; next }
+    /^\.EE/ { inside = 0; next }
+    !inside { next }
+    { sub(/^ +/, " "); line = line $0 }
+    sub(/\\$/, "", line) { next }
+    { print line; line = "" }' examples.man | tr -s ' ' >examples
+
+# What an example asks for, made smaller and put on the CPU: as many values in each list, but small ones; files that are
+# made here. What stands before quantbench, and a redirection behind it, are left out.
+smaller()
+{
+    awk '
+        # The list OPTION=a,b,c with values from FIRST on, STEP apart.
+        function shrink(word, first, step,    head, parts, n, i) {
+            head = word; sub(/=.*/, "=", head)
+            n = split(substr(word, length(head) + 1), parts, ",")
+            for (i = 0; i < n; i++)
+                head = head (i ? "," : "") first + i * step
+            return head
+        }
+        {
+            sub(/^.*quantbench( |$)/, "quantbench ")
+            sub(/ *[|>].*/, "")
+            has_input = /--input=/
+            # A single case is measured; of a sweep one launch for each case is enough.
+            last = /,/ ? "--profile" : "--num-iters=2 --num-warmup-iters=0"
+            line = ""
+            for (i = 2; i <= NF; i++) {
+                word = $i
+                if (word ~ /^--num-tokens=/) word = shrink(word, 4, 3)
+                else if (word ~ /^--hidden-size=/) word = shrink(word, 32, 8)
+                else if (word ~ /^--threads=/) word = shrink(word, 1, 0)
+                line = line " " word
+            }
+            print (has_input ? "" : "--num-tokens=4 --hidden-size=32") line, "--device=cpu", last
+        }'
+}
+# The files that the examples name: one F16 tensor of 4 x 16 ones in each.
+ones() { i=0; while [ $i -lt 64 ]; do printf '\000\074'; i=$((i + 1)); done; }
+{
+    printf '\223NUMPY\001\000\166\000'
+    printf '%-117s\n' "{'descr': '<f2', 'fortran_order': False, 'shape': (4, 16), }"
+    ones
+} >weight.npy
+{
+    # The header has 72 bytes, octal 110.
+    printf '\110\000\000\000\000\000\000\000'
+    printf '%s' '{"lm_head.weight":{"dtype":"F16","shape":[4,16],"data_offsets":[0,128]}}'
+    ones
+} >model.safetensors
+
+# Quotation marks in an example are the shell's.
+runs() { eval "run 0 $(echo "$1" | smaller)"; }
+while read -r example; do
+    case $example in
+    quantbench | quantbench\ * | *\ quantbench\ *) ok "$example" runs "$example" ;;
+    esac
+done <examples
+ok 'the examples are as many as they should be' test "$(grep -c quantbench examples)" -ge 20
+# What an inference engineer comes for.
+for words in '^quantbench$' 'quant-dtype=fp8$' 'scale=static,dynamic' 'num-tokens=1024 --hidden-size=4096' \
+    'num-tokens=4096 --hidden-size=8192' 'num-tokens=8192 --hidden-size=16384' 'dtype=half,bfloat16,float' '^nsys .* --profile' \
+    '^ncu .* --profile' 'quant-dtype=int8,fp8' 'num-iters=1000' 'num-tokens=128,1024,8192' 'safetensors' 'device=cpu,cuda' \
+    "kernel='cpu_\\*'"; do
+    ok "an example of $words" grep -qE -e "$words" examples
+done
+
+# ---- The page ------------------------------------------------------------------------------------------------------
+
+ok 'the version is that of the program' grep -qF "\" \"$("$QUANTBENCH" --version)\" \"" "$page"
+ok 'the date is filled in' grep -qE '^\.TH QUANTBENCH 1 "20[0-9][0-9]-[0-9][0-9]-[0-9][0-9]"' "$page"
+ok 'nothing is left to fill in' silent grep '@' "$page"
+for name in NAME SYNOPSIS DESCRIPTION OPTIONS OUTPUT JSON 'EXIT STATUS' ENVIRONMENT NOTES EXAMPLES AUTHORS COPYRIGHT 'SEE ALSO'; do
+    ok "the section $name" grep -qx -e ".SH $name" "$page"
+done
+
+if command -v mandoc >/dev/null 2>&1; then
+    ok 'mandoc -Tlint' silent mandoc -Tlint -W style "$page"
+    # Bold and underlined characters are printed twice, with a backspace between.
+    fits()
+    {
+        mandoc -Tascii -O width=78 "$page" |
+            awk '{ gsub(/.\010/, "") } length > 80 { print "# " $0; bad = 1 } END { exit bad }'
+    }
+    ok 'no line is wider than 80 columns' fits
+else
+    skip 'mandoc -Tlint' 'mandoc is not here'
+    skip 'no line is wider than 80 columns' 'mandoc is not here'
+fi
+if command -v groff >/dev/null 2>&1; then
+    ok 'groff -ww' silent groff -man -Tascii -ww -z "$page"
+else
+    skip 'groff -ww' 'groff is not here'
+fi
+
+done_testing

@@ -132,7 +132,8 @@ void qb__machine_caches(uint64_t *last_level, uint64_t *second_level)
         if (!read_line(path, text, sizeof text)) {
             continue;
         }
-        size = strtoull(text, &end, 10) << (*end == 'K' ? 10 : *end == 'M' ? 20 : 0);
+        size = strtoull(text, &end, 10);
+        size <<= *end == 'K' ? 10 : *end == 'M' ? 20 : 0;
         if (level == 2) {
             *second_level = size;
         }
