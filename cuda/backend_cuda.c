@@ -732,9 +732,13 @@ struct variant {
 #define BIT(granularity) (1u << (granularity))
 #define ANY_GRANULARITY (BIT(QB_GRANULARITY_COUNT) - 1)
 
-static size_t barrier_workspace(const struct qb__cuda_call *call)
+/* A tensor that one block of threads reads as fast as many blocks meet at a barrier: 16 KiB. */
+static bool is_small_tensor(const struct qb__cuda_call *call)
 {
-    return qb__cuda_barrier_size(call->limits);
+    const bool dense = call->rows <= 1 || (call->in_stride == call->cols && call->out_stride == call->cols);
+
+    return dense && call->scale_rows == 1 && call->scale_cols == 1 &&
+           call->rows * call->cols <= 16384 / qb__element_size(call->input);
 }
 
 static size_t two_pass_workspace(const struct qb__cuda_call *call)
@@ -749,7 +753,9 @@ static const struct variant group = {qb__cuda_tile_fits, NULL, qb__cuda_tile_run
                                      BIT(QB_GRANULARITY_GROUP)};
 static const struct variant tile = {qb__cuda_tile_fits, NULL, qb__cuda_tile_run, QB_SCALING_DYNAMIC,
                                     BIT(QB_GRANULARITY_BLOCK)};
-static const struct variant fused = {qb__cuda_fused_fits, barrier_workspace, qb__cuda_fused_run, QB_SCALING_DYNAMIC,
+static const struct variant small_tensor = {is_small_tensor, NULL, qb__cuda_tile_run, QB_SCALING_DYNAMIC,
+                                            ANY_GRANULARITY};
+static const struct variant fused = {qb__cuda_fused_fits, two_pass_workspace, qb__cuda_fused_run, QB_SCALING_DYNAMIC,
                                      ANY_GRANULARITY};
 static const struct variant two_pass = {NULL, two_pass_workspace, qb__cuda_two_pass_run, QB_SCALING_DYNAMIC,
                                         ANY_GRANULARITY};
@@ -828,6 +834,7 @@ static const struct qb_kernel kernels[] = {
     KERNEL("cuda_row", "one scale per token, the row in registers", row),
     KERNEL("cuda_group", "one scale per group, the group in registers", group),
     KERNEL("cuda_tile", "one scale per block, the block in registers", tile),
+    KERNEL("cuda_tensor_small", "one scale for all, one block of threads", small_tensor),
     KERNEL("cuda_tensor_fused", "one scale for all, one launch, input kept on the chip", fused),
     KERNEL("cuda_two_pass", "any dynamic scale, input read twice", two_pass),
 };

@@ -156,33 +156,34 @@ template <int OUT> __device__ __forceinline__ float qb__scale(uint32_t amax_bits
 /* A scale, made ready for many quotients.
  *
  * v = x / s must be the correctly rounded quotient, or at least have its code. IEEE division costs about ten
- * instructions; with r = RN(1/s) three do:
+ * instructions. With r near 1/s two or three do, if 2^-80 <= s <= 2^100 and |x| < min(s 2^100, infinity), so that r is
+ * normal and nothing overflows; all else (and infinite x) takes the IEEE division. NaN stays NaN.
  *
- *     q = RN(x r),  e = RN(q s - x),  v = RN(q - e r)
+ * If |x/s| < 2^-18, |v| stays under 2^-17, half the smallest step of all formats: the code is zero, and what counts is
+ * the sign. If |x/s| >= 2^-18, |x| >= 2^-98, no result below is touched by underflow, and powers of two scale out.
  *
- * Why this is right. Take 2^-80 <= s <= 2^100 and |x| <= min(s 2^100, largest finite): r is normal and nothing
- * overflows. Scale x and s by powers of two into [1, 2).
- * 1. |x/s| >= 2^-18: then |x| >= 2^-98, q is normal, and q s - x is a multiple of 2^-146, so that underflow touches
- *    nothing. r is off by at most half an ulp, so q is off by less than 1 ulp if x >= s and by less than x/2 + 1/2
- *    ulp if x < s. e is then exact, or (only if q is off by more than 1 ulp) off by 2^-25 of itself. Without the last
- *    rounding v differs from x/s by |e| |r - 1/s| (+ 2^-25 |e| r), which is at most s 2^-26 ulp if q is the neighbour
- *    of the rounding boundary that x/s is closest to, while x/s is no closer to any boundary than 2^-24/s ulp: v is
- *    rounded as x/s is. For q to be one more ulp away from a boundary that near, x must be within 2^-22 of 2, and s
- *    above it: x = 2 - 2^-22, s = 2 - 2^-23, which gives the right v by hand.
- * 2. |x/s| < 2^-18: |v| stays under 2^-17, half the smallest step of all the formats, so the code is zero. Its sign is
- *    x's: while q is normal, or subnormal and more than one step from zero, |e r| < |q|; if q = 0, e = -x and v = RN(x
- *    r); if q is one step, |e r| < 1 step as r |RN(s - j)| < 1 for each j with |s - j| <= s/2. And x = -0 gives
- *    q = -0, e = (-0) s + 0 = +0, v = -0 - (+0) r = -0. (With e = x - q s the sign would be lost.)
- * NaN stays NaN. Infinite x, and x or s out of range, take the IEEE division: LIMIT is the largest |x| that does not.
+ * Half and bfloat16: v = RN(x r + RN(x low)), where r is 1/s rounded down and low = RN((1 - s r) r) >= 0. x r + x low is
+ * x/s but for 2^-47 of it, so v is the right one of two neighbours unless x/s is that close to the middle between
+ * them; which changes the code only if one of the two is where codes change, a number of at most 9 significant bits.
+ * That never happens: all 2^23 significands of s were tried with all 2^10 of half, which contain bfloat16's (NOTES).
+ * Sign: both products have x's, also when x or they are zero.
  *
- * Tested: all half and bfloat16 inputs and random and extreme floats at scales over the whole range, against the
- * reference; see NOTES. */
+ * float: r = RN(1/s), q = RN(x r), e = RN(q s - x), v = RN(q - e r). Scale x and s into [1, 2). r is off by at most half
+ * an ulp, so q is off by less than 1 ulp if x >= s, by less than x/2 + 1/2 ulp if x < s. e is then exact, or (only if q is
+ * off by more than 1 ulp) off by 2^-25 of itself. Without the last rounding v differs from x/s by |e| |r - 1/s| (+ 2^-25
+ * |e| r), at most s 2^-26 ulp if q is next to the rounding boundary that x/s is closest to, and x/s is no closer to
+ * any boundary than 2^-24/s ulp: v is rounded as x/s is. For q to be one more ulp away from so near a boundary x must be
+ * within 2^-22 of 2, and s above it: x = 2 - 2^-22, s = 2 - 2^-23, which gives the right v by hand. Sign, where x/s is
+ * small: while q is more than one step of the subnormals from zero, |e r| < |q|; if q = 0, e = -x and v = RN(x r); if q
+ * is one step, |e r| < 1 step, as r |RN(s - j)| < 1 for each integer j with |s - j| <= s/2; and x = -0 gives q = -0, e =
+ * (-0) s + 0 = +0, v = -0 - (+0) r = -0 (with e = x - q s the sign would be lost). */
 struct qb__divisor {
     float s, r;
-    float limit; /* -1 if none */
+    float low;   /* half and bfloat16 */
+    float limit; /* smaller |x| may go the fast way */
 };
 
-__device__ __forceinline__ qb__divisor qb__divide_by(float s)
+template <int IN> __device__ __forceinline__ qb__divisor qb__divide_by(float s)
 {
     qb__divisor d;
 
@@ -190,13 +191,21 @@ __device__ __forceinline__ qb__divisor qb__divide_by(float s)
     /* 1/s, correctly rounded for the s that count: as __frcp_rn(), less what that does for the others. */
     asm("rcp.approx.ftz.f32 %0, %1;" : "=f"(d.r) : "f"(s));
     d.r = __fmaf_rn(-__fmaf_rn(s, d.r, -1.0f), d.r, d.r);
-    d.limit = s >= 0x1p-80f && s <= 0x1p100f ? fminf(__fmul_rn(s, 0x1p100f), FLT_MAX) : -1.0f;
+    d.low = 0;
+    if (IN != QB_FORMAT_F32) {
+        d.r = __uint_as_float(__float_as_uint(d.r) - (__fmaf_rn(s, d.r, -1.0f) > 0));
+        d.low = __fmul_rn(__fmaf_rn(-s, d.r, 1.0f), d.r);
+    }
+    d.limit = s >= 0x1p-80f && s <= 0x1p100f ? __fmul_rn(s, 0x1p100f) : 0.0f;
     return d;
 }
 
-/* x / d.s for |x| <= d.limit. */
-__device__ __forceinline__ float qb__quotient(float x, const qb__divisor &d)
+/* x / d.s for |x| < d.limit. */
+template <int IN> __device__ __forceinline__ float qb__quotient(float x, const qb__divisor &d)
 {
+    if (IN != QB_FORMAT_F32) {
+        return __fmaf_rn(x, d.r, __fmul_rn(x, d.low));
+    }
     float q = __fmul_rn(x, d.r);
     float e = __fmaf_rn(q, d.s, -x);
     return __fmaf_rn(-e, d.r, q);
@@ -265,8 +274,8 @@ __device__ __forceinline__ qb__codes<IN> qb__encode_fast(const uint4 &chunk, con
     qb__unpack<IN>(chunk, x);
 #pragma unroll
     for (unsigned i = 0; i < qb__in<IN>::chunk; i += 4) {
-        codes.word[i / 4] = qb__encode4<OUT>(qb__quotient(x[i], d), qb__quotient(x[i + 1], d),
-                                             qb__quotient(x[i + 2], d), qb__quotient(x[i + 3], d));
+        codes.word[i / 4] = qb__encode4<OUT>(qb__quotient<IN>(x[i], d), qb__quotient<IN>(x[i + 1], d),
+                                             qb__quotient<IN>(x[i + 2], d), qb__quotient<IN>(x[i + 3], d));
     }
     return codes;
 }
@@ -291,7 +300,7 @@ __device__ __forceinline__ qb__codes<IN> qb__encode_slow(uint4 chunk, const qb__
     return codes;
 }
 
-/* The codes of a chunk; FAST says that no magnitude in it is above d.limit. */
+/* The codes of a chunk; FAST says that all magnitudes in it are below d.limit. */
 template <int IN, int OUT>
 __device__ __forceinline__ qb__codes<IN> qb__encode(const uint4 &chunk, const qb__divisor &d, bool fast)
 {
@@ -310,7 +319,7 @@ __device__ __forceinline__ qb__codes<IN> qb__encode_unknown(const uint4 &chunk, 
 {
     const float amax = __uint_as_float(qb__max_bits<IN>(qb__max_chunk<IN>(0, chunk)));
 
-    return qb__encode<IN, OUT>(chunk, d, amax <= d.limit);
+    return qb__encode<IN, OUT>(chunk, d, amax < d.limit);
 }
 
 /* ---- Rows and spans ----------------------------------------------------------------------------------------- */
@@ -373,7 +382,19 @@ __device__ __forceinline__ uint4 qb__load16(const unsigned char *address)
 {
     uint4 v;
 
+#ifndef QB_LD
+#define QB_LD 0
+#define QB_ST 0
+#endif
+#if QB_LD == 1
+    asm("ld.global.nc.v4.u32 {%0, %1, %2, %3}, [%4];"
+#elif QB_LD == 2
+    asm("ld.global.nc.L1::no_allocate.L2::256B.v4.u32 {%0, %1, %2, %3}, [%4];"
+#elif QB_LD == 3
+    asm("{ .reg .b64 p; createpolicy.fractional.L2::evict_first.b64 p, 1.0; ld.global.nc.L1::no_allocate.L2::cache_hint.v4.u32 {%0, %1, %2, %3}, [%4], p; }"
+#else
     asm("ld.global.nc.L1::no_allocate.v4.u32 {%0, %1, %2, %3}, [%4];"
+#endif
         : "=r"(v.x), "=r"(v.y), "=r"(v.z), "=r"(v.w)
         : "l"(address));
     return v;
@@ -389,7 +410,15 @@ __device__ __forceinline__ uint4 qb__load(const qb__span &span, uint32_t c)
 template <int IN> __device__ __forceinline__ void qb__store16(unsigned char *out, const qb__codes<IN> &codes)
 {
     if (qb__in<IN>::chunk == 8) {
+#if QB_ST == 1
+        __stcs((uint2 *)out, make_uint2(codes.word[0], codes.word[qb__in<IN>::chunk / 4 - 1]));
+#elif QB_ST == 2
+        __stcg((uint2 *)out, make_uint2(codes.word[0], codes.word[qb__in<IN>::chunk / 4 - 1]));
+#elif QB_ST == 3
+        __stwt((uint2 *)out, make_uint2(codes.word[0], codes.word[qb__in<IN>::chunk / 4 - 1]));
+#else
         *(uint2 *)out = make_uint2(codes.word[0], codes.word[qb__in<IN>::chunk / 4 - 1]);
+#endif
     } else {
         *(uint32_t *)out = codes.word[0];
     }
@@ -497,12 +526,13 @@ static inline unsigned qb__ceil_power(uint64_t n)
     return power;
 }
 
-/* Whether each row begins on 16 bytes. */
-static inline bool qb__rows_aligned(const struct qb__cuda_call *call)
+/* Whether the first of all elements, and each that is so many steps after it, is as far from a multiple of a chunk in
+ * the output as it is in the input. */
+static inline bool qb__in_phase(const struct qb__cuda_call *call, uint64_t in_step, uint64_t out_step, uint64_t tiles)
 {
-    const size_t size = qb__element_size(call->input);
+    const size_t size = qb__element_size(call->input), n = 16 / size;
 
-    return (uintptr_t)call->in % 16 == 0 && (call->rows <= 1 || call->in_stride * size % 16 == 0);
+    return (uintptr_t)call->in / size % n == (uintptr_t)call->out % n && (tiles <= 1 || (in_step - out_step) % n == 0);
 }
 
 #ifdef QB_TUNE
@@ -521,12 +551,18 @@ static inline unsigned qb__tune(const char *name, unsigned otherwise)
 #define QB__KERNELS_OF_INPUT(kernel, in, ...)                                                                         \
     (const void *)kernel<in, QB_FORMAT_INT8, ##__VA_ARGS__>, (const void *)kernel<in, QB_FORMAT_E4M3, ##__VA_ARGS__>, \
         (const void *)kernel<in, QB_FORMAT_E5M2, ##__VA_ARGS__>
+#ifdef QB_ONLY
+#define QB__KERNELS(kernel, ...) \
+    {(const void *)kernel<QB_FORMAT_F16, QB_FORMAT_E4M3, ##__VA_ARGS__>, (const void *)kernel<QB_FORMAT_F16, QB_FORMAT_E4M3, ##__VA_ARGS__>}
+#else
 #define QB__KERNELS(kernel, ...)                                         \
     {                                                                    \
         QB__KERNELS_OF_INPUT(kernel, QB_FORMAT_F16, ##__VA_ARGS__),      \
             QB__KERNELS_OF_INPUT(kernel, QB_FORMAT_BF16, ##__VA_ARGS__), \
             QB__KERNELS_OF_INPUT(kernel, QB_FORMAT_F32, ##__VA_ARGS__)   \
     }
+
+#endif
 
 static inline unsigned qb__index(const struct qb__cuda_call *call)
 {

@@ -1,50 +1,29 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* fused.cu - dynamic, one scale for the whole tensor, in one launch. Every block keeps a slice of the input on the chip:
- * in shared memory, in registers, and the rest in L2. Between the amax and the codes there is one barrier across the
- * grid. */
+/* fused.cu - dynamic, one scale for the whole tensor, in one cooperative launch. Every block keeps a slice of the input
+ * on the chip: in shared memory, in registers, and the rest in L2. Between the amax and the codes there is one barrier
+ * across the grid. */
 #include "device.cuh"
 
-#ifndef THREADS
 #define THREADS 512
-#endif
-/* Chunks that a thread holds in registers, and how many it reads at a time of those that it does not hold. */
-#ifndef HELD
-#define HELD 16
-#endif
+/* Chunks that a thread reads at a time of those that it cannot hold. */
 #ifndef BATCH
-#define BATCH 8
+#define BATCH 4
 #endif
-#ifndef POLICY
-#define POLICY 1
-#endif
-#ifndef ORDER
-#define ORDER 1
+#ifndef HELD_LARGE
+#define HELD_LARGE 16
 #endif
 
-/* ---- A barrier across the grid that never deadlocks ---------------------------------------------------------- */
+/* ---- The barrier across the grid ---------------------------------------------------------------------------- */
 
 /* Each block posts its amax with the number of the launch in one word, and reads the words of all until they have that
  * number: one trip to L2 and back, no atomics, nothing to reset. The number comes from memory, so that a replayed graph
  * counts on. Every word is renewed by every launch, also those that a small grid has no blocks for, so that an old
- * number is never met again when the counter wraps.
- *
- * The launch is a plain one (a cooperative one costs 2.6 us more on an H200): nothing promises that all blocks run at
- * the same time, as another stream's kernels may hold some multiprocessors, and may even wait in the same way. So a
- * block that has waited too long marks its word as abandoned and exits, and a block that sees all words, the last to
- * post at the latest, does the abandoned slices after its own. The fences make that safe: between the mark and the
- * second look of the one, and the post and the look of the other, at least one sees the other's. */
+ * number is never met again when the counter wraps. The launch is cooperative: all blocks run at the same time. */
 struct barrier {
     uint32_t launch;
     uint32_t unused[31];
-    uint64_t post[1]; /* one for each multiprocessor: state, launch and amax */
+    uint64_t post[1]; /* one for each multiprocessor: launch and amax */
 };
-
-#define ABANDONED (1ull << 63)
-#define LAUNCH_MASK 0x7fffffffu
-/* Clock cycles: about 60 us. */
-#ifndef PATIENCE
-#define PATIENCE 100000
-#endif
 
 __device__ __forceinline__ uint32_t load_relaxed(const uint32_t *p)
 {
@@ -72,132 +51,84 @@ __device__ __forceinline__ void store_relaxed(uint64_t *p, uint64_t v)
     asm volatile("st.relaxed.gpu.global.u64 [%0], %1;" ::"l"(p), "l"(v) : "memory");
 }
 
-/* Post BITS for this block and wait for the others. The largest of all, or NOBODY if this block has to exit: then
- * another does its slice. LAUNCH is the number of this launch, and was read before the last __syncthreads(). Every
- * thread of the block calls it. */
-#define NOBODY 0xffffffffu
-
+/* The largest of all blocks' BITS. LAUNCH is the number of this launch, and was read before the last __syncthreads().
+ * Nothing else that one block wrote is read by another, so that the words need no order with other memory. */
 __device__ __forceinline__ uint32_t grid_max(barrier *b, uint32_t launch, uint32_t posts, uint32_t bits,
                                              uint32_t *warp_max)
 {
     for (uint32_t i = blockIdx.x + threadIdx.x * gridDim.x; i < posts; i += blockDim.x * gridDim.x) {
         store_relaxed(&b->post[i], (uint64_t)launch << 32 | bits);
     }
-    const long long start = clock64();
     for (uint32_t i = threadIdx.x; i < gridDim.x; i += blockDim.x) {
         uint64_t post;
         do {
             post = load_relaxed(&b->post[i]);
-        } while (((uint32_t)(post >> 32) & LAUNCH_MASK) != launch && clock64() - start < PATIENCE);
-        bits = ((uint32_t)(post >> 32) & LAUNCH_MASK) == launch ? max(bits, (uint32_t)post) : NOBODY;
+        } while ((uint32_t)(post >> 32) != launch);
+        bits = max(bits, (uint32_t)post);
     }
     bits = qb__block_max(bits, warp_max);
-    if (bits == NOBODY) {
-        /* Give up, unless all have posted meanwhile. */
-        if (threadIdx.x == 0) {
-            atomicOr((unsigned long long *)&b->post[blockIdx.x], ABANDONED);
-        }
-        __syncthreads();
-        __threadfence();
-        bits = 0;
-        for (uint32_t i = threadIdx.x; i < gridDim.x; i += blockDim.x) {
-            const uint64_t post = load_relaxed(&b->post[i]);
-            bits = ((uint32_t)(post >> 32) & LAUNCH_MASK) == launch ? max(bits, (uint32_t)post) : NOBODY;
-        }
-        bits = qb__block_max(bits, warp_max);
-        __syncthreads();
-        if (threadIdx.x == 0) {
-            warp_max[0] = bits != NOBODY &&
-                          (atomicAnd((unsigned long long *)&b->post[blockIdx.x], ~ABANDONED) & ABANDONED) != 0;
-        }
-        __syncthreads();
-        if (warp_max[0] == 0) {
-            return NOBODY;
-        }
-    }
-    if (threadIdx.x == 0) {
-        /* All blocks have posted, so all have read the number that this overwrites. */
+    /* All blocks have posted, so all have read the number that this overwrites. */
+    if (blockIdx.x == 0 && threadIdx.x == 0) {
         store_relaxed(&b->launch, launch);
     }
     return bits;
 }
 
-/* Whether a block is abandoned that this thread looks at. After grid_max(). */
-__device__ __forceinline__ bool any_abandoned(const barrier *b)
-{
-    bool any = false;
-
-    if (threadIdx.x < gridDim.x) {
-        __threadfence();
-        for (uint32_t i = threadIdx.x; i < gridDim.x; i += blockDim.x) {
-            any = any || (load_relaxed(&b->post[i]) & ABANDONED) != 0;
-        }
-    }
-    return any;
-}
-
 /* ---- Memory ------------------------------------------------------------------------------------------------- */
 
 /* How L2 should treat what is read: drop it soon, or keep it. */
-__device__ __forceinline__ uint64_t policy_first()
+template <bool KEEP> __device__ __forceinline__ uint64_t make_policy()
 {
     uint64_t policy = 0;
 
 #if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 800
-    asm("createpolicy.fractional.L2::evict_first.b64 %0, 1.0;" : "=l"(policy));
-#endif
-    return policy;
-}
-
-__device__ __forceinline__ uint64_t policy_last()
-{
-    uint64_t policy = 0;
-
-#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 800
-    asm("createpolicy.fractional.L2::evict_last.b64 %0, 1.0;" : "=l"(policy));
-#endif
-    return policy;
-}
-
-/* Full chunk C of the span, or zeros beyond the last. */
-__device__ __forceinline__ uint4 load(const qb__span &span, uint32_t c, uint64_t policy)
-{
-    uint4 v = make_uint4(0, 0, 0, 0);
-
-    if (c < span.full) {
-#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 800 && POLICY
-        asm volatile("ld.global.L1::no_allocate.L2::cache_hint.v4.u32 {%0, %1, %2, %3}, [%4], %5;"
-            : "=r"(v.x), "=r"(v.y), "=r"(v.z), "=r"(v.w)
-            : "l"(span.in + (size_t)c * 16), "l"(policy));
-#else
-        v = qb__load16(span.in + (size_t)c * 16);
-#endif
+    if (KEEP) {
+        asm("createpolicy.fractional.L2::evict_last.b64 %0, 1.0;" : "=l"(policy));
+    } else {
+        asm("createpolicy.fractional.L2::evict_first.b64 %0, 1.0;" : "=l"(policy));
     }
-    return v;
+#endif
+    return policy;
 }
 
-/* 16 bytes to shared memory; finish_copies() makes those of this thread visible to it. */
+__device__ __forceinline__ uint4 load16(const unsigned char *address, uint64_t policy)
+{
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 800
+    uint4 v;
+
+    asm("ld.global.nc.L1::no_allocate.L2::cache_hint.v4.u32 {%0, %1, %2, %3}, [%4], %5;"
+        : "=r"(v.x), "=r"(v.y), "=r"(v.z), "=r"(v.w)
+        : "l"(address), "l"(policy));
+    return v;
+#else
+    return qb__load16(address);
+#endif
+}
+
+/* 16 bytes to shared memory; wait_for_copies() makes those of this thread visible to it. */
 __device__ __forceinline__ void copy16(uint4 *to, const unsigned char *from, uint64_t policy)
 {
 #if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 800
-#if POLICY
     asm volatile("cp.async.cg.shared.global.L2::cache_hint [%0], [%1], 16, %2;" ::"r"(
                      (uint32_t)__cvta_generic_to_shared(to)),
                  "l"(from), "l"(policy)
                  : "memory");
 #else
-    asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"((uint32_t)__cvta_generic_to_shared(to)), "l"(from)
-                 : "memory");
-#endif
-#else
     *to = qb__load16(from);
 #endif
 }
 
-__device__ __forceinline__ void finish_copies()
+__device__ __forceinline__ void end_copies()
 {
 #if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 800
-    asm volatile("cp.async.wait_all;" ::: "memory");
+    asm volatile("cp.async.commit_group;" ::: "memory");
+#endif
+}
+
+template <int LATER> __device__ __forceinline__ void wait_for_copies()
+{
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 800
+    asm volatile("cp.async.wait_group %0;" ::"n"(LATER) : "memory");
 #endif
 }
 
@@ -210,174 +141,200 @@ struct fused_args {
     uint64_t count; /* elements */
     barrier *state;
     uint32_t posts;
-    uint32_t slice;  /* chunks of one block */
-    uint32_t shared; /* of these, chunks kept in shared memory: the first */
+    uint32_t rounds; /* chunks of all over THREADS, rounded up */
+    uint32_t shared; /* rounds that a block keeps in shared memory */
     float bound;
 };
 
-template <int IN> __device__ __forceinline__ qb__span slice(const fused_args &a, uint32_t block)
+/* A round is one chunk for each thread. A block's first rounds are kept in shared memory, the next HELD in registers,
+ * the others in L2, if LARGE; otherwise all are held in registers. */
+template <int IN, int OUT, unsigned HELD, bool LARGE>
+__global__ void __launch_bounds__(THREADS, LARGE ? 1 : HELD <= 2 ? 4 : 2) fused(const fused_args a)
 {
-    return qb__cut<IN>(qb__make_row<IN>(a.in, 0, a.out, 0, a.count), (uint64_t)block * a.slice, a.slice,
-                       block == gridDim.x - 1);
-}
-
-/* Read chunks FIRST and on again and store their codes, backwards: what was read last is in L2 most likely. */
-template <int IN, int OUT>
-__device__ __forceinline__ void reread(const qb__span &span, uint32_t first, const qb__divisor &d, uint64_t policy)
-{
-    if (span.full <= first) {
-        return;
-    }
-#pragma unroll 1
-    for (uint32_t batches = (span.full - first + BATCH * THREADS - 1) / (BATCH * THREADS); batches > 0; batches--) {
-        const uint32_t c = first + (batches - 1) * (BATCH * THREADS) + threadIdx.x;
-        uint4 batch[BATCH];
-#pragma unroll
-        for (int k = 0; k < BATCH; k++) {
-            batch[k] = load(span, c + k * THREADS, policy);
-        }
-#pragma unroll
-        for (int k = 0; k < BATCH; k++) {
-            qb__store<IN>(span, c + k * THREADS, qb__encode_fast<IN, OUT>(batch[k], d));
-        }
-    }
-}
-
-/* The same for a whole slice and any values: seldom, so small is better than fast. */
-template <int IN, int OUT> __device__ __forceinline__ void reread_slowly(const qb__span &span, const qb__divisor &d)
-{
-#pragma unroll 1
-    for (uint32_t c = threadIdx.x; c < span.full; c += THREADS) {
-        qb__store<IN>(span, c, qb__encode_slow<IN, OUT>(qb__load(span, c), d));
-    }
-}
-
-template <int IN, int OUT> __global__ void __launch_bounds__(THREADS, 1) fused(const fused_args a)
-{
+    const unsigned n = qb__in<IN>::chunk, quarters = 4;
     extern __shared__ uint4 kept[];
     __shared__ uint32_t warp_max[2][32];
-    const uint32_t launch = gridDim.x > 1 ? (load_relaxed(&a.state->launch) + 1) & LAUNCH_MASK : 0;
-    const uint64_t drop = policy_first(), keep = policy_last();
-    const qb__span span = slice<IN>(a, blockIdx.x);
-    const uint32_t shared = min(a.shared, span.full), held = shared + threadIdx.x, rest = shared + HELD * THREADS;
+    const uint32_t launch = load_relaxed(&a.state->launch) + 1;
+    const uint64_t drop = make_policy<false>(), keep = make_policy<true>();
+    const uint64_t begin = (uint64_t)a.rounds * blockIdx.x / gridDim.x;
+    const uint32_t rounds = (uint32_t)((uint64_t)a.rounds * (blockIdx.x + 1) / gridDim.x - begin);
+    const qb__span span = qb__cut<IN>(qb__make_row<IN>(a.in, 0, a.out, 0, a.count), begin * THREADS, rounds * THREADS,
+                                      blockIdx.x == gridDim.x - 1);
+    const unsigned char *const in = span.in + threadIdx.x * 16;
+    unsigned char *const out = span.out + threadIdx.x * n;
+    /* Chunks of this thread, of which the first are in shared memory. */
+    const uint32_t count = (span.full + THREADS - 1 - threadIdx.x) / THREADS;
+    const uint32_t shared = LARGE ? min(a.shared, count) : 0;
+    uint4 *const mine = kept + threadIdx.x;
     uint4 chunk[HELD];
     uint32_t acc = 0;
 
-#ifdef QB_PROF
-    long long t0 = clock64();
-#endif
-    for (uint32_t c = threadIdx.x; c < shared; c += THREADS) {
-        copy16(&kept[c], span.in + (size_t)c * 16, drop);
-    }
-#pragma unroll
-    for (int k = 0; k < HELD; k++) {
-        chunk[k] = load(span, held + k * THREADS, drop);
-    }
+    if constexpr (LARGE) {
 #pragma unroll 1
-    for (uint32_t c = rest + threadIdx.x; c < span.full; c += BATCH * THREADS) {
-        uint4 batch[BATCH];
-#pragma unroll
-        for (int k = 0; k < BATCH; k++) {
-            batch[k] = load(span, c + k * THREADS, keep);
-        }
-#pragma unroll
-        for (int k = 0; k < BATCH; k++) {
-            acc = qb__max_chunk<IN>(acc, batch[k]);
+        for (unsigned g = 0; g < quarters; g++) {
+#pragma unroll 4
+            for (uint32_t k = shared * g / quarters; k < shared * (g + 1) / quarters; k++) {
+                copy16(mine + k * THREADS, in + (size_t)k * (THREADS * 16), drop);
+            }
+            end_copies();
         }
     }
 #pragma unroll
-    for (int k = 0; k < HELD; k++) {
+    for (unsigned k = 0; k < HELD; k++) {
+        chunk[k] = make_uint4(0, 0, 0, 0);
+        if (shared + k < count) {
+            chunk[k] = load16(in + (size_t)(shared + k) * (THREADS * 16), drop);
+        }
+    }
+    if constexpr (LARGE) {
+        uint32_t k = 0;
+        wait_for_copies<3>();
+#pragma unroll 4
+        for (; k < shared / quarters; k++) {
+            acc = qb__max_chunk<IN>(acc, mine[k * THREADS]);
+        }
+        wait_for_copies<2>();
+#pragma unroll 4
+        for (; k < shared * 2 / quarters; k++) {
+            acc = qb__max_chunk<IN>(acc, mine[k * THREADS]);
+        }
+        wait_for_copies<1>();
+#pragma unroll 4
+        for (; k < shared * 3 / quarters; k++) {
+            acc = qb__max_chunk<IN>(acc, mine[k * THREADS]);
+        }
+        wait_for_copies<0>();
+#pragma unroll 4
+        for (; k < shared; k++) {
+            acc = qb__max_chunk<IN>(acc, mine[k * THREADS]);
+        }
+#pragma unroll 1
+        for (k = shared + HELD; k < count; k += 2 * BATCH) {
+            uint4 batch[2 * BATCH];
+#pragma unroll
+            for (unsigned i = 0; i < 2 * BATCH; i++) {
+                batch[i] = k + i < count ? load16(in + (size_t)(k + i) * (THREADS * 16), keep) : make_uint4(0, 0, 0, 0);
+            }
+#pragma unroll
+            for (unsigned i = 0; i < 2 * BATCH; i++) {
+                acc = qb__max_chunk<IN>(acc, batch[i]);
+            }
+        }
+    }
+#pragma unroll
+    for (unsigned k = 0; k < HELD; k++) {
         acc = qb__max_chunk<IN>(acc, chunk[k]);
-    }
-    finish_copies();
-    for (uint32_t c = threadIdx.x; c < shared; c += THREADS) {
-        acc = qb__max_chunk<IN>(acc, kept[c]);
     }
     const float edge = qb__edge_max<IN>(span, threadIdx.x, THREADS);
     uint32_t amax = qb__block_max(max(qb__max_bits<IN>(acc), __float_as_uint(edge)), warp_max[0]);
-    bool adopt = false;
-#ifdef QB_PROF
-    long long t1 = clock64();
-#endif
-    if (gridDim.x > 1) {
-        amax = grid_max(a.state, launch, a.posts, amax, warp_max[1]);
-        if (amax == NOBODY) {
-            return;
-        }
-        adopt = any_abandoned(a.state);
-    }
-#ifdef QB_PROF
-    long long t2 = clock64();
-#endif
+    amax = grid_max(a.state, launch, a.posts, amax, warp_max[1]);
 
-    const qb__divisor d = qb__divide_by(qb__scale<OUT>(amax, a.bound));
-    if (threadIdx.x == 0) {
+    const qb__divisor d = qb__divide_by<IN>(qb__scale<OUT>(amax, a.bound));
+    if (blockIdx.x == 0 && threadIdx.x == 0) {
         *a.scales = d.s;
     }
-    if (__uint_as_float(amax) <= d.limit) {
-#if ORDER == 1
-        reread<IN, OUT>(span, rest, d, drop);
-#endif
+    if (__uint_as_float(amax) < d.limit) {
+        /* From L2 backwards, as what was read last is there most likely; its latency is hidden behind what is held in
+         * registers, then behind what is kept in shared memory. */
+        uint32_t rest = LARGE && count > shared + HELD ? count - shared - HELD : 0;
 #pragma unroll
-        for (int k = 0; k < HELD; k++) {
-            qb__store<IN>(span, held + k * THREADS, qb__encode_fast<IN, OUT>(chunk[k], d));
+        for (unsigned g = 0; g < HELD; g += BATCH) {
+            uint4 batch[BATCH];
+            if constexpr (LARGE) {
+#pragma unroll
+                for (unsigned i = 0; i < BATCH; i++) {
+                    if (rest > i) {
+                        batch[i] = load16(in + (size_t)(shared + HELD + rest - 1 - i) * (THREADS * 16), drop);
+                    }
+                }
+            }
+#pragma unroll
+            for (unsigned i = g; i < g + BATCH && i < HELD; i++) {
+                if (shared + i < count) {
+                    qb__store16<IN>(out + (size_t)(shared + i) * (THREADS * n), qb__encode_fast<IN, OUT>(chunk[i], d));
+                }
+            }
+            if constexpr (LARGE) {
+#pragma unroll
+                for (unsigned i = 0; i < BATCH; i++) {
+                    if (rest > i) {
+                        qb__store16<IN>(out + (size_t)(shared + HELD + rest - 1 - i) * (THREADS * n),
+                                        qb__encode_fast<IN, OUT>(batch[i], d));
+                    }
+                }
+                rest -= min(rest, BATCH);
+            }
         }
-#if ORDER == 0
-        reread<IN, OUT>(span, rest, d, drop);
-#endif
-#pragma unroll 4
-        for (uint32_t c = threadIdx.x; c < shared; c += THREADS) {
-            qb__store<IN>(span, c, qb__encode_fast<IN, OUT>(kept[c], d));
+        if constexpr (LARGE) {
+            uint32_t k = 0;
+#pragma unroll 1
+        while (rest > 0 || k < shared) {
+            uint4 batch[BATCH];
+#pragma unroll
+            for (unsigned i = 0; i < BATCH; i++) {
+                if (rest > i) {
+                    batch[i] = load16(in + (size_t)(shared + HELD + rest - 1 - i) * (THREADS * 16), drop);
+                }
+            }
+#pragma unroll
+            for (unsigned i = 0; i < BATCH; i++) {
+                if (k + i < shared) {
+                    qb__store16<IN>(out + (size_t)(k + i) * (THREADS * n),
+                                    qb__encode_fast<IN, OUT>(mine[(k + i) * THREADS], d));
+                }
+            }
+            k += BATCH;
+#pragma unroll
+            for (unsigned i = 0; i < BATCH; i++) {
+                if (rest > i) {
+                    qb__store16<IN>(out + (size_t)(shared + HELD + rest - 1 - i) * (THREADS * n),
+                                    qb__encode_fast<IN, OUT>(batch[i], d));
+                }
+            }
+            rest -= min(rest, BATCH);
+        }
         }
     } else {
-        reread_slowly<IN, OUT>(span, d);
-    }
-    qb__edge_store<IN, OUT>(span, threadIdx.x, THREADS, d.s);
-#ifdef QB_PROF
-    if (threadIdx.x == 0 && (blockIdx.x == 0 || blockIdx.x == 77)) {
-        long long t3 = clock64();
-        printf("block %d read %lld barrier %lld write %lld cycles\n", blockIdx.x, t1 - t0, t2 - t1, t3 - t2);
-    }
-#endif
-
-    if (gridDim.x > 1 && __syncthreads_or(adopt)) {
-        for (uint32_t i = 0; i < gridDim.x; i++) {
-            if (threadIdx.x == 0) {
-                warp_max[0][0] = (load_relaxed(&a.state->post[i]) & ABANDONED) != 0 &&
-                                 (atomicAnd((unsigned long long *)&a.state->post[i], ~ABANDONED) & ABANDONED) != 0;
-            }
-            __syncthreads();
-            const bool mine = warp_max[0][0] != 0;
-            __syncthreads();
-            if (mine) {
-                const qb__span orphan = slice<IN>(a, i);
-                reread_slowly<IN, OUT>(orphan, d);
-                qb__edge_store<IN, OUT>(orphan, threadIdx.x, THREADS, d.s);
-            }
+        /* Seldom: small is better than fast, and all is read again. */
+#pragma unroll 1
+        for (uint32_t k = 0; k < count; k++) {
+            qb__store16<IN>(out + (size_t)k * (THREADS * n),
+                            qb__encode_slow<IN, OUT>(qb__load16(in + (size_t)k * (THREADS * 16)), d));
         }
     }
+    qb__edge_store<IN, OUT>(span, threadIdx.x, THREADS, d.s);
 }
 
-static const void *const kernels[] = QB__KERNELS(fused);
+static const void *const small_kernels[] = QB__KERNELS(fused, 2, false);
+static const void *const medium_kernels[] = QB__KERNELS(fused, 8, false);
+static const void *const large_kernels[] = QB__KERNELS(fused, HELD_LARGE, true);
 
 extern "C" size_t qb__cuda_barrier_size(const struct qb__cuda_limits *limits)
 {
     return (sizeof(struct barrier) + limits->units * sizeof(uint64_t) + 255) / 256 * 256;
 }
 
-/* Whole rounds of chunks for all threads, less what the kernel has for itself. */
-static size_t shared_bytes(const struct qb__cuda_limits *limits)
+/* Rounds that fit in a block's shared memory, less what the kernel has for itself. */
+static unsigned shared_rounds(const struct qb__cuda_limits *limits)
 {
-    return (limits->shared_per_block - 1024) / (THREADS * 16) * (THREADS * 16);
+    return (unsigned)((limits->shared_per_block - 1024) / (THREADS * 16));
 }
 
 extern "C" cudaError_t qb__cuda_fused_prepare(struct qb__cuda_limits *limits)
 {
-    for (unsigned i = 0; i < sizeof(kernels) / sizeof(kernels[0]); i++) {
-        const cudaError_t error = cudaFuncSetAttribute(kernels[i], cudaFuncAttributeMaxDynamicSharedMemorySize,
-                                                       (int)shared_bytes(limits));
+    const int bytes = (int)(shared_rounds(limits) * THREADS * 16);
+    int blocks = 0;
+
+    for (unsigned i = 0; i < sizeof(large_kernels) / sizeof(large_kernels[0]); i++) {
+        cudaError_t error = cudaFuncSetAttribute(large_kernels[i], cudaFuncAttributeMaxDynamicSharedMemorySize, bytes);
+        if (error == cudaSuccess) {
+            error = cudaOccupancyMaxActiveBlocksPerMultiprocessor(&blocks, large_kernels[i], THREADS, (size_t)bytes);
+        }
         if (error != cudaSuccess) {
             return error;
+        }
+        if (blocks < 1) {
+            limits->cooperative = false;
         }
     }
     return cudaSuccess;
@@ -387,33 +344,43 @@ extern "C" bool qb__cuda_fused_fits(const struct qb__cuda_call *call)
 {
     const bool dense = call->rows <= 1 || (call->in_stride == call->cols && call->out_stride == call->cols);
 
-    return call->scale_rows == 1 && call->scale_cols == 1 && dense;
+    /* Rounds of all are counted in 32 bits. */
+    return call->limits->cooperative && call->scale_rows == 1 && call->scale_cols == 1 && dense &&
+           call->rows * call->cols / (16 / qb__element_size(call->input)) / THREADS < 0x7fffffff;
 }
 
 extern "C" cudaError_t qb__cuda_fused_run(const struct qb__cuda_call *call)
 {
+    const unsigned n = 16 / qb__element_size(call->input), units = call->limits->units;
+    const void *const *kernels = large_kernels;
     struct fused_args a = {};
     void *args[] = {&a};
+    unsigned blocks, held = HELD_LARGE;
 
+    if (!qb__in_phase(call, 0, 0, 1)) {
+        return qb__cuda_two_pass_run(call);
+    }
     a.in = call->in;
     a.out = call->out;
     a.scales = call->scales;
     a.count = call->rows * call->cols;
     a.state = (struct barrier *)call->workspace;
-    a.posts = call->limits->units;
+    a.posts = units;
     a.bound = call->bound;
+    a.rounds = (uint32_t)qb__ceil_div(a.count / n, THREADS);
+    if (a.rounds <= 2 * units) {
+        kernels = small_kernels;
+        held = 2;
+    } else if (a.rounds <= 8 * units) {
+        kernels = medium_kernels;
+        held = 8;
+    } else {
+        const uint32_t most = (uint32_t)qb__ceil_div(a.rounds, units);
+        a.shared = most - held < shared_rounds(call->limits) ? most - held : shared_rounds(call->limits);
+    }
     /* A grid no larger than the data can use. */
-    const uint64_t chunks = a.count / (16 / qb__element_size(call->input));
-    const uint64_t useful = qb__ceil_div(chunks, qb__tune("QB_FUSED_EACH", 2) * THREADS);
-    const unsigned blocks = useful < 1 ? 1 : useful < call->limits->units ? (unsigned)useful : call->limits->units;
-    a.slice = (uint32_t)qb__ceil_div(chunks, blocks);
-    const uint32_t room = (uint32_t)(shared_bytes(call->limits) / 16);
-    a.shared = a.slice <= HELD * THREADS ? 0 : a.slice - HELD * THREADS < room ? a.slice - HELD * THREADS : room;
-#ifdef QB_TUNE
-    if (qb__tune("QB_COOP", 0))
+    blocks = a.rounds < held * units ? (unsigned)qb__ceil_div(a.rounds, qb__tune("QB_FUSED_EACH", held)) : units;
+    blocks = blocks < 1 ? 1 : blocks > units ? units : blocks;
     return cudaLaunchCooperativeKernel(kernels[qb__index(call)], dim3(blocks), dim3(THREADS), args,
-                                       (size_t)a.shared * 16, call->stream);
-#endif
-    return cudaLaunchKernel(kernels[qb__index(call)], dim3(blocks), dim3(THREADS), args, (size_t)a.shared * 16,
-                            call->stream);
+                                       (size_t)a.shared * THREADS * 16, call->stream);
 }

@@ -65,7 +65,7 @@ template <int IN, int OUT, bool MANY> __global__ void __launch_bounds__(THREADS)
         chunk[k] = qb__load(span, k * blockDim.x + threadIdx.x);
     }
     if (!MANY) {
-        const qb__divisor d = qb__divide_by(*scales);
+        const qb__divisor d = qb__divide_by<IN>(*scales);
 #pragma unroll
         for (unsigned k = 0; k < DEPTH; k++) {
             qb__store<IN>(span, k * blockDim.x + threadIdx.x, qb__encode_unknown<IN, OUT>(chunk[k], d));
@@ -97,7 +97,7 @@ template <int IN, int OUT, bool MANY> __global__ void __launch_bounds__(THREADS)
             last_tile = last >= a.tile_cols;
         }
         if (tile == last_tile) {
-            qb__store<IN>(span, c, qb__encode_unknown<IN, OUT>(chunk[k], qb__divide_by(scales[tile])));
+            qb__store<IN>(span, c, qb__encode_unknown<IN, OUT>(chunk[k], qb__divide_by<IN>(scales[tile])));
         } else {
             qb__store<IN>(span, c, encode_mixed<IN, OUT>(chunk[k], scales, x, a.tile_cols));
         }
@@ -125,7 +125,8 @@ template <int IN, int OUT> __global__ void __launch_bounds__(CHANNEL_THREADS) st
     const uint64_t in_step = a.in_stride * qb__in<IN>::size * blockDim.y, out_step = a.out_stride * blockDim.y;
     const qb__row line = qb__make_row<IN>(a.in, begin * a.in_stride, a.out, begin * a.out_stride, a.cols);
     qb__span span = qb__cut<IN>(line, chunk, 1, false);
-    float s[n], r[n], limit = FLT_MAX;
+    qb__divisor d[n];
+    float limit = INFINITY;
 
     if (column_block == 0 && line.head + line.tail > 0) {
         const unsigned thread = threadIdx.y * blockDim.x + threadIdx.x, edges = 2 * n;
@@ -144,10 +145,8 @@ template <int IN, int OUT> __global__ void __launch_bounds__(CHANNEL_THREADS) st
     }
 #pragma unroll
     for (unsigned i = 0; i < n; i++) {
-        s[i] = a.scales[line.head + chunk * n + i];
-        const qb__divisor d = qb__divide_by(s[i]);
-        r[i] = d.r;
-        limit = fminf(limit, d.limit);
+        d[i] = qb__divide_by<IN>(a.scales[line.head + chunk * n + i]);
+        limit = fminf(limit, d[i].limit);
     }
     span.in += threadIdx.y * a.in_stride * qb__in<IN>::size;
     span.out += threadIdx.y * a.out_stride;
@@ -164,13 +163,12 @@ template <int IN, int OUT> __global__ void __launch_bounds__(CHANNEL_THREADS) st
                 break;
             }
             qb__codes<IN> codes;
-            if (__uint_as_float(qb__max_bits<IN>(qb__max_chunk<IN>(0, v[k]))) <= limit) {
+            if (__uint_as_float(qb__max_bits<IN>(qb__max_chunk<IN>(0, v[k]))) < limit) {
                 float x[n];
                 qb__unpack<IN>(v[k], x);
 #pragma unroll
                 for (unsigned i = 0; i < n; i++) {
-                    const qb__divisor d = {s[i], r[i], limit};
-                    x[i] = qb__quotient(x[i], d);
+                    x[i] = qb__quotient<IN>(x[i], d[i]);
                 }
 #pragma unroll
                 for (unsigned i = 0; i < n; i += 4) {
@@ -196,12 +194,12 @@ template <int IN, int OUT> __global__ void __launch_bounds__(CHANNEL_THREADS) st
     if (column >= a.cols) {
         return;
     }
-    const qb__divisor d = qb__divide_by(a.scales[column]);
+    const qb__divisor d = qb__divide_by<IN>(a.scales[column]);
 #pragma unroll 4
     for (uint64_t row = begin + threadIdx.y; row < end; row += blockDim.y) {
         const float x = qb__load_element<IN>(a.in, row * a.in_stride + column);
         /* Written so that NaN, too, goes the fast way. */
-        const float v = fabsf(x) > d.limit ? __fdiv_rn(x, d.s) : qb__quotient(x, d);
+        const float v = fabsf(x) >= d.limit ? __fdiv_rn(x, d.s) : qb__quotient<IN>(x, d);
         a.out[row * a.out_stride + column] = (uint8_t)qb__encode4<OUT>(v, 0, 0, 0);
     }
 }

@@ -10,30 +10,40 @@
 
 /* A tile is either flat, consecutive elements whose chunks a team's threads take in turn; or tall, several rows, where
  * each thread has one column of chunks and every so many rows. */
-enum shape { FLAT_ALIGNED, FLAT, TALL };
+enum shape {
+    ROW,    /* flat, aligned, the team is the block */
+    GROUP,  /* flat, aligned, the team is a power of two of lanes */
+    UNEVEN, /* flat, neither */
+    TALL,
+};
 
 struct strided_args {
-    const void *in;
-    uint8_t *out;
+    const unsigned char *in;
+    unsigned char *out;
     float *scales;
-    uint64_t tiles;
+    uint32_t tiles;
+    float bound;
     /* Flat. A team is 2 to the TEAM_SHIFT threads, or the block if that is NO_SHIFT. */
-    uint64_t in_step, out_step; /* elements from one tile to the next */
-    uint64_t length, total;     /* elements of a tile, and of all (the last may be shorter) */
     uint32_t team_shift;
-    uint32_t one_scale; /* all tiles have the same */
+    uint32_t in_step, out_step; /* bytes from one tile to the next */
+    uint32_t length, total;     /* elements in a tile and, static only, in all, as the last may be shorter; if aligned,
+                                   chunks */
+    uint32_t one_scale;         /* all tiles have the same */
     /* Tall: one block of threads for each tile. */
     uint64_t rows, cols, in_stride, out_stride;
     uint32_t tile_rows, tile_cols;
     qb__fastdiv by_scale_cols, by_width; /* width: chunks in a row of the tile; divides the threads */
-    float bound;
 };
 
 #define NO_SHIFT 31u
 
+#ifndef MIN4
+#define MIN4 1
+#endif
 /* The loads come first, all of them; registers are kept few enough for 2048 threads of depth 1 and 2, 1024 of more. */
 template <int IN, int OUT, int DEPTH, bool STATIC, shape SHAPE>
-__global__ void __launch_bounds__(MAX_THREADS, DEPTH <= 2 && SHAPE != FLAT ? 2 : 1) strided(const strided_args a)
+__global__ void __launch_bounds__(MAX_THREADS, SHAPE == UNEVEN ? 1 : DEPTH <= 2 ? 2 : DEPTH <= 4 ? MIN4 : 1)
+    strided(const strided_args a)
 {
     const unsigned n = qb__in<IN>::chunk;
     __shared__ uint32_t warp_max[32];
@@ -41,8 +51,8 @@ __global__ void __launch_bounds__(MAX_THREADS, DEPTH <= 2 && SHAPE != FLAT ? 2 :
     const unsigned char *in;
     unsigned char *out;
     size_t in_step, out_step;
-    uint32_t first, step, limit;
-    uint64_t tile;
+    uint32_t tile, first, step, limit;
+    unsigned lane = threadIdx.x, team = blockDim.x;
     qb__span edges = {};
 
     if (SHAPE == TALL) {
@@ -54,35 +64,39 @@ __global__ void __launch_bounds__(MAX_THREADS, DEPTH <= 2 && SHAPE != FLAT ? 2 :
         tile = blockIdx.x;
         step = qb__divide(blockDim.x, a.by_width);
         limit = col < a.cols ? (uint32_t)min((uint64_t)a.tile_rows, a.rows - row) : 0;
-        in = (const unsigned char *)a.in + ((row + first) * a.in_stride + col) * qb__in<IN>::size;
+        in = a.in + ((row + first) * a.in_stride + col) * qb__in<IN>::size;
         out = a.out + (row + first) * a.out_stride + col;
         in_step = step * a.in_stride * qb__in<IN>::size;
         out_step = step * a.out_stride;
     } else {
-        first = threadIdx.x;
-        step = blockDim.x;
         tile = blockIdx.x;
-        if (a.team_shift != NO_SHIFT) {
-            step = 1u << a.team_shift;
-            first = threadIdx.x & (step - 1);
+        if (SHAPE == ROW || (SHAPE == UNEVEN && a.team_shift == NO_SHIFT)) {
+            /* Each warp has a stretch to itself. */
+            first = threadIdx.x / 32 * (32 * DEPTH) + threadIdx.x % 32;
+            step = 32;
+        } else {
+            team = step = 1u << a.team_shift;
+            first = lane = threadIdx.x & (step - 1);
             tile = tile * (blockDim.x >> a.team_shift) + (threadIdx.x >> a.team_shift);
         }
-        in = (const unsigned char *)a.in + tile * a.in_step * qb__in<IN>::size;
-        out = a.out + tile * a.out_step;
-        uint32_t length = tile < a.tiles ? (uint32_t)min(a.length, a.total - tile * a.length) : 0;
-        if (SHAPE == FLAT) {
-            edges.head = min((uint32_t)(-(uintptr_t)in % 16) / qb__in<IN>::size, length);
-            length -= edges.head;
+        in = a.in + (uint64_t)tile * a.in_step;
+        out = a.out + (uint64_t)tile * a.out_step;
+        limit = tile < a.tiles ? a.length : 0;
+        if (STATIC) {
+            limit = min(limit, a.total - tile * a.length);
+        }
+        if (SHAPE == UNEVEN) {
+            edges.head = min((uint32_t)(-(uintptr_t)in % 16) / qb__in<IN>::size, limit);
             edges.in = in += edges.head * qb__in<IN>::size;
             edges.out = out += edges.head;
-            edges.tail = length % n;
-            edges.full = length / n;
+            edges.full = (limit - edges.head) / n;
+            edges.tail = (limit - edges.head) % n;
+            limit = edges.full;
         }
-        limit = length / n;
-        in += (size_t)first * 16;
-        out += (size_t)first * n;
-        in_step = (size_t)step * 16;
-        out_step = (size_t)step * n;
+        in += first * 16;
+        out += first * n;
+        in_step = step * 16;
+        out_step = step * n;
     }
 
     uint4 chunk[DEPTH];
@@ -101,10 +115,10 @@ __global__ void __launch_bounds__(MAX_THREADS, DEPTH <= 2 && SHAPE != FLAT ? 2 :
     }
     uint32_t amax = qb__max_bits<IN>(acc);
     if (!STATIC) {
-        if (SHAPE == FLAT) {
-            amax = max(amax, __float_as_uint(qb__edge_max<IN>(edges, first, step)));
+        if (SHAPE == UNEVEN) {
+            amax = max(amax, __float_as_uint(qb__edge_max<IN>(edges, lane, team)));
         }
-        if (SHAPE == TALL || a.team_shift == NO_SHIFT) {
+        if (SHAPE == TALL || SHAPE == ROW || (SHAPE == UNEVEN && a.team_shift == NO_SHIFT)) {
             amax = qb__block_max(amax, warp_max);
         } else {
             for (unsigned offset = step / 2; offset > 0; offset /= 2) {
@@ -112,13 +126,13 @@ __global__ void __launch_bounds__(MAX_THREADS, DEPTH <= 2 && SHAPE != FLAT ? 2 :
             }
         }
         s = qb__scale<OUT>(amax, a.bound);
-        if (first == 0 && tile < a.tiles && (SHAPE != TALL || threadIdx.x == 0)) {
+        if (lane == 0 && tile < a.tiles) {
             a.scales[tile] = s;
         }
     }
 
-    const qb__divisor d = qb__divide_by(s);
-    if (__uint_as_float(amax) <= d.limit) {
+    const qb__divisor d = qb__divide_by<IN>(s);
+    if (__uint_as_float(amax) < d.limit) {
 #pragma unroll
         for (int k = 0; k < DEPTH; k++) {
             if (first + k * step < limit) {
@@ -128,72 +142,86 @@ __global__ void __launch_bounds__(MAX_THREADS, DEPTH <= 2 && SHAPE != FLAT ? 2 :
     } else {
         /* Seldom: small is better than fast, and the chunks are read again. */
 #pragma unroll 1
-        for (; first < limit; first += step) {
-            qb__store16<IN>(out, qb__encode_slow<IN, OUT>(qb__load16(in), d));
-            in += in_step;
-            out += out_step;
+        for (int k = 0; k < DEPTH; k++) {
+            if (first + k * step < limit) {
+                qb__store16<IN>(out + k * out_step, qb__encode_slow<IN, OUT>(qb__load16(in + k * in_step), d));
+            }
         }
     }
-    if (SHAPE == FLAT) {
-        qb__edge_store<IN, OUT>(edges, a.team_shift == NO_SHIFT ? threadIdx.x : threadIdx.x & (step - 1), step, s);
+    if (SHAPE == UNEVEN) {
+        qb__edge_store<IN, OUT>(edges, lane, team, s);
     }
 }
 
 /* ---- Launching ---------------------------------------------------------------------------------------------- */
 
-/* Whether each tile row, STEP elements after the one before, is as far from a multiple of a chunk in the output as in
- * the input. */
-static bool in_phase(const struct qb__cuda_call *call, uint64_t in_step, uint64_t out_step, uint64_t tiles)
-{
-    const size_t size = qb__element_size(call->input), n = 16 / size;
-
-    return (uintptr_t)call->in / size % n == (uintptr_t)call->out % n && (tiles <= 1 || (in_step - out_step) % n == 0);
-}
-
 static const void *pick(const struct qb__cuda_call *call, unsigned depth, bool is_static, shape s)
 {
-#define SET(depth, is_static) \
-    {QB__KERNELS(strided, depth, is_static, FLAT_ALIGNED), QB__KERNELS(strided, depth, is_static, FLAT)}
-    static const void *const dynamic1[2][9] = SET(1, false);
-    static const void *const dynamic2[2][9] = SET(2, false);
-    static const void *const dynamic4[2][9] = SET(4, false);
-    static const void *const dynamic8[2][9] = SET(8, false);
-    static const void *const static2[2][9] = SET(2, true);
-    static const void *const static4[2][9] = SET(4, true);
+    static const void *const row[2][4][9] = {
+        {QB__KERNELS(strided, 1, false, ROW), QB__KERNELS(strided, 2, false, ROW), QB__KERNELS(strided, 4, false, ROW),
+         QB__KERNELS(strided, 8, false, ROW)},
+        {{}, QB__KERNELS(strided, 2, true, ROW), QB__KERNELS(strided, 4, true, ROW)}};
+    static const void *const group[2][4][9] = {
+        {QB__KERNELS(strided, 1, false, GROUP), QB__KERNELS(strided, 2, false, GROUP), QB__KERNELS(strided, 4, false, GROUP)},
+        {{}, QB__KERNELS(strided, 2, true, GROUP)}};
+    static const void *const uneven[2][4][9] = {
+        {{}, QB__KERNELS(strided, 2, false, UNEVEN), QB__KERNELS(strided, 4, false, UNEVEN), QB__KERNELS(strided, 8, false, UNEVEN)},
+        {{}, QB__KERNELS(strided, 2, true, UNEVEN), QB__KERNELS(strided, 4, true, UNEVEN)}};
     static const void *const tall8[2][9] = {QB__KERNELS(strided, 8, false, TALL), QB__KERNELS(strided, 8, true, TALL)};
-    const unsigned i = qb__index(call);
+    const unsigned i = qb__index(call), level = depth == 1 ? 0 : depth == 2 ? 1 : depth == 4 ? 2 : 3;
 
-    if (s == TALL) {
-        return tall8[is_static][i];
-    }
-    if (is_static) {
-        return (depth <= 2 ? static2 : static4)[s][i];
-    }
-    return (depth == 1 ? dynamic1 : depth == 2 ? dynamic2 : depth == 4 ? dynamic4 : dynamic8)[s][i];
+    return s == TALL ? tall8[is_static][i] : (s == ROW ? row : s == GROUP ? group : uneven)[is_static][level][i];
 }
 
-/* Describe CALL as flat tiles. False if it is none, or none that lies regularly. */
-static bool make_flat(const struct qb__cuda_call *call, struct strided_args *a)
+/* CALL as flat tiles, in elements. */
+struct flat {
+    uint64_t tiles, in_step, out_step, length, total;
+};
+
+/* False if CALL's tiles are not flat, or not regular. */
+static bool make_flat(const struct qb__cuda_call *call, struct flat *f)
 {
     const bool dense = call->rows <= 1 || (call->in_stride == call->cols && call->out_stride == call->cols);
 
-    a->tiles = call->scale_rows * call->scale_cols;
-    if (a->tiles == 1 && dense) {
-        a->in_step = a->out_step = a->length = a->total = call->rows * call->cols;
-    } else if (call->scale_cols == 1 && (call->tile_rows == 1 || (call->scale_rows == 1 && call->rows == 1))) {
+    f->tiles = call->scale_rows * call->scale_cols;
+    f->total = call->rows * call->cols;
+    if (f->tiles == 1 && dense) {
+        f->in_step = f->out_step = f->length = f->total;
+    } else if (call->scale_cols == 1 && (call->tile_rows == 1 || call->rows == 1)) {
         /* Rows. */
-        a->in_step = call->in_stride;
-        a->out_step = call->out_stride;
-        a->length = call->cols;
-        a->total = call->rows * call->cols;
-    } else if (call->tile_rows == 1 && ((dense && call->cols % call->tile_cols == 0) || call->rows == 1)) {
+        f->in_step = call->in_stride;
+        f->out_step = call->out_stride;
+        f->length = call->cols;
+    } else if ((call->tile_rows == 1 && dense && call->cols % call->tile_cols == 0)) {
         /* Groups that follow one another. */
-        a->in_step = a->out_step = a->length = call->tile_cols;
-        a->total = call->rows * call->cols;
+        f->in_step = f->out_step = f->length = call->tile_cols;
     } else {
         return false;
     }
-    return in_phase(call, a->in_step, a->out_step, a->tiles);
+    return qb__in_phase(call, f->in_step, f->out_step, f->tiles);
+}
+
+/* Put F into A; false if it does not fit in 32 bits. */
+static bool put_flat(const struct qb__cuda_call *call, const struct flat *f, bool is_static, shape *s,
+                     struct strided_args *a)
+{
+    const unsigned size = qb__element_size(call->input), n = 16 / size;
+    const uint64_t most = 0x7fffffff;
+
+    const bool even = (uintptr_t)call->in % 16 == 0 && (f->tiles == 1 || f->in_step % n == 0) && f->length % n == 0 &&
+                      f->total % n == 0;
+
+    *s = !even ? UNEVEN : f->length / n <= 2 * 32 ? GROUP : ROW;
+    if (f->tiles > most || (f->tiles > 1 && (f->in_step > most / size || f->out_step > most)) || f->length > most ||
+        (is_static && f->total > most)) {
+        return false;
+    }
+    a->tiles = (uint32_t)f->tiles;
+    a->in_step = (uint32_t)(f->tiles > 1 ? f->in_step * size : 0);
+    a->out_step = (uint32_t)(f->tiles > 1 ? f->out_step : 0);
+    a->length = (uint32_t)(even ? f->length / n : f->length);
+    a->total = (uint32_t)(even ? f->total / n : f->total);
+    return true;
 }
 
 /* Describe CALL as tall tiles, aligned; false if it is not that. THREADS for a depth of MAX_DEPTH. */
@@ -202,12 +230,12 @@ static bool make_tall(const struct qb__cuda_call *call, struct strided_args *a, 
     const size_t size = qb__element_size(call->input), n = 16 / size;
     const uint64_t height = call->tile_rows < call->rows ? call->tile_rows : call->rows;
     const uint64_t cols = call->tile_cols < call->cols ? call->tile_cols : call->cols;
-    const uint64_t width = cols / n;
+    const uint64_t width = cols / n, tiles = call->scale_rows * call->scale_cols;
     uint64_t t;
 
     if ((uintptr_t)call->in % 16 != 0 || (uintptr_t)call->out % n != 0 || call->in_stride % n != 0 ||
         call->out_stride % n != 0 || call->cols % n != 0 || cols % n != 0 || width > MAX_THREADS ||
-        height > MAX_THREADS * MAX_DEPTH) {
+        height > MAX_THREADS * MAX_DEPTH || tiles > 0x7fffffff) {
         return false;
     }
     /* Whole warps, and whole rows of the tile. */
@@ -223,10 +251,10 @@ static bool make_tall(const struct qb__cuda_call *call, struct strided_args *a, 
     a->out_stride = call->out_stride;
     a->tile_rows = (uint32_t)height;
     a->tile_cols = (uint32_t)cols;
-    a->tiles = call->scale_rows * call->scale_cols;
+    a->tiles = (uint32_t)tiles;
     a->by_scale_cols = qb__make_fastdiv(call->scale_cols);
     a->by_width = qb__make_fastdiv(width);
-    return a->tiles < 0x80000000u;
+    return true;
 }
 
 static cudaError_t launch(const struct qb__cuda_call *call, const void *kernel, struct strided_args *a, uint64_t blocks,
@@ -234,56 +262,50 @@ static cudaError_t launch(const struct qb__cuda_call *call, const void *kernel, 
 {
     void *args[] = {a};
 
-    a->in = call->in;
+    a->in = (const unsigned char *)call->in;
     a->out = call->out;
     a->scales = call->scales;
     a->bound = call->bound;
     return cudaLaunchKernel(kernel, dim3((unsigned)blocks), dim3(threads), args, 0, call->stream);
 }
 
-/* Run CALL here if it is regular; *DONE says whether. */
 extern "C" cudaError_t qb__cuda_strided_run(const struct qb__cuda_call *call, bool is_static, bool *done)
 {
     const unsigned n = 16 / qb__element_size(call->input);
     struct strided_args a = {};
+    struct flat f;
     unsigned threads, depth;
+    shape s;
 
     *done = true;
-    if (make_flat(call, &a)) {
-        const shape s = (uintptr_t)call->in % 16 == 0 && (a.tiles == 1 || a.in_step % n == 0) && a.length % n == 0 &&
-                                a.total % n == 0
-                            ? FLAT_ALIGNED
-                            : FLAT;
-        if (is_static && a.tiles == 1) {
+    if (make_flat(call, &f)) {
+        const uint64_t chunks = f.length < n ? 1 : f.length / n;
+        if (is_static && f.tiles == 1) {
             /* One scale, and nothing to reduce: cut as is best. */
             threads = qb__tune("QB_STATIC_THREADS", 512);
             depth = qb__tune("QB_STATIC_DEPTH", 2);
             a.one_scale = 1;
-            a.length = a.in_step = a.out_step = (uint64_t)threads * depth * n;
-            a.tiles = qb__ceil_div(a.total, a.length);
             a.team_shift = NO_SHIFT;
-            return launch(call, pick(call, depth, true, s), &a, a.tiles, threads);
-        }
-        const uint64_t chunks = a.length < n ? 1 : a.length / n;
-        if (chunks <= MAX_THREADS * (is_static ? 4 : MAX_DEPTH)) {
-            if (chunks <= 32) {
-                depth = qb__tune("QB_GROUP_DEPTH", 2);
-            } else {
-                depth = qb__tune(is_static ? "QB_SROW_DEPTH" : "QB_ROW_DEPTH", 2);
-                while (chunks > (uint64_t)depth * MAX_THREADS) {
-                    depth *= 2;
-                }
+            f.length = f.in_step = f.out_step = (uint64_t)threads * depth * n;
+            f.tiles = qb__ceil_div(f.total, f.length);
+            if (put_flat(call, &f, true, &s, &a)) {
+                return launch(call, pick(call, depth, true, s), &a, f.tiles, threads);
+            }
+        } else if (chunks <= MAX_THREADS * (is_static ? 4 : MAX_DEPTH) && put_flat(call, &f, is_static, &s, &a)) {
+            depth = chunks <= 32 ? qb__tune("QB_GROUP_DEPTH", 2) : qb__tune(is_static ? "QB_SROW_DEPTH" : "QB_ROW_DEPTH", 2);
+            while (chunks > (uint64_t)depth * MAX_THREADS) {
+                depth *= 2;
             }
             threads = (unsigned)qb__ceil_div(chunks, depth);
-            a.team_shift = NO_SHIFT;
-            if (threads <= 32) {
+            if (s == GROUP || (s == UNEVEN && threads <= 32)) {
                 for (a.team_shift = 0; 1u << a.team_shift < threads; a.team_shift++) {
                 }
                 threads = qb__tune("QB_GROUP_THREADS", 256);
-                return launch(call, pick(call, depth, is_static, s), &a, qb__ceil_div(a.tiles << a.team_shift, threads),
+                return launch(call, pick(call, depth, is_static, s), &a, qb__ceil_div(f.tiles << a.team_shift, threads),
                               threads);
             }
-            return launch(call, pick(call, depth, is_static, s), &a, a.tiles, qb__round_up(threads, 32));
+            a.team_shift = NO_SHIFT;
+            return launch(call, pick(call, depth, is_static, s), &a, f.tiles, qb__round_up(threads, 32));
         }
     }
     a = {};

@@ -86,8 +86,8 @@ __global__ void __launch_bounds__(MAX_THREADS) tile(const tile_args a)
             amax = max(amax, __shfl_xor_sync(0xffffffffu, amax, offset));
         }
     }
-    const qb__divisor d = qb__divide_by(qb__scale<OUT>(amax, a.bound));
-    const bool fast = __uint_as_float(amax) <= d.limit;
+    const qb__divisor d = qb__divide_by<IN>(qb__scale<OUT>(amax, a.bound));
+    const bool fast = __uint_as_float(amax) < d.limit;
     if (active && lane == 0) {
         a.scales[index] = d.s;
     }
@@ -146,7 +146,7 @@ extern "C" cudaError_t qb__cuda_tile_run(const struct qb__cuda_call *call)
     bool done;
 
     a.tiles = call->scale_rows * call->scale_cols;
-    if (a.tiles == 0 || call->rows == 0) {
+    if (a.tiles == 0) {
         return cudaSuccess;
     }
     error = qb__cuda_strided_run(call, false, &done);

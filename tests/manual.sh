@@ -1,9 +1,9 @@
+#!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# shellcheck shell=sh
 # manual.sh - the manual, --help and the table of options in args.c say the same; the examples of the manual run.
 
 # shellcheck source=tests/tap.sh
-. "${srcdir:-.}/tests/tap.sh"
+. "${srcdir:=.}/tests/tap.sh"
 
 page=$builddir/man/quantbench.1
 table=$srcdir/src/quantbench/args.c
@@ -56,7 +56,8 @@ ok 'short options: --help has those of the table' same_file short.table short.he
 ok 'short options: the manual has those of the table' same_file short.table short.man
 ok 'long options: each once' silent uniq -d long.table
 
-sed -n 's/^\([A-Z].*\):$/\1/p' help | sed 's/ (.*//' >headings.help
+# A heading of --help is the line above an option that stands at the margin.
+awk '/^ +(-., )?--/ && last ~ /^[A-Z].*:$/ { print last } { last = $0 }' help | sed 's/ (.*//; s/:$//' >headings.help
 sed -n 's/^\.SS //p' options.man | tr -d '"' >headings.man
 ok 'the headings are the same' same_file headings.help headings.man
 grep -oE -e '--[a-z-]+' terms >order.man
@@ -135,7 +136,7 @@ while read -r option; do
 done <order.help
 
 ok 'no line of --help is longer than 79 columns' silent grep -E '^.{80}' help
-sed -n '/^Exit status: /,$p' help | tr '\n' ' ' | grep -oE '[ ,:] *[0-9] ' | tr -d ' ,:' >status.help
+sed -n '/^Exit status: /,$p' help | tr '\n' ' ' | sed 's/(1)//' | grep -oE '[0-9]' | sort >status.help
 section 'EXIT STATUS' | sed -n 's/^\.B \([0-9]\)$/\1/p' >status.man
 ok 'the exit statuses are those of --help' same_file status.help status.man
 
@@ -155,11 +156,13 @@ documented() { grep -qxF -e "$1" terms.output || grep -qE "^\.(B|BR) $1( |,|$)" 
 while read -r line; do
     ok "the line '$line' is explained" documented "$line"
 done <lines.out
-for head in device tokens hidden dtype quant granularity scale threads kernel 'median us' 'min us' GB/s 'of copy' codes; do
+for head in device tokens hidden dtype quant granularity scale threads kernel 'median us' 'min us' GB/s 'of copy' \
+    codes; do
     ok "the column '$head' is explained" documented "$head"
 done
-heads=$(awk '/ median us / { print }' out | tr -s ' ')
-ok 'the columns are those' same ' tokens hidden dtype quant granularity scale median us min us GB/s of copy codes' " ${heads# }"
+heads=$(grep ' median us ' out | tr -s ' ')
+ok 'the columns are those' same 'tokens hidden dtype quant granularity scale median us min us GB/s of copy codes' \
+    "${heads# }"
 
 # The members are set in bold, alone or in a row.
 grep -E '^\.B' json.man | sed 's/^\.B[A-Z]* //' | grep -oE '[a-z][a-z0-9_]+' | sort -u >members.man
@@ -251,9 +254,9 @@ done <examples
 ok 'the examples are as many as they should be' test "$(grep -c quantbench examples)" -ge 20
 # What an inference engineer comes for.
 for words in '^quantbench$' 'quant-dtype=fp8$' 'scale=static,dynamic' 'num-tokens=1024 --hidden-size=4096' \
-    'num-tokens=4096 --hidden-size=8192' 'num-tokens=8192 --hidden-size=16384' 'dtype=half,bfloat16,float' '^nsys .* --profile' \
-    '^ncu .* --profile' 'quant-dtype=int8,fp8' 'num-iters=1000' 'num-tokens=128,1024,8192' 'safetensors' 'device=cpu,cuda' \
-    "kernel='cpu_\\*'"; do
+    'num-tokens=4096 --hidden-size=8192' 'num-tokens=8192 --hidden-size=16384' 'dtype=half,bfloat16,float' \
+    '^nsys .* --profile' '^ncu .* --profile' 'quant-dtype=int8,fp8' 'num-iters=1000' 'num-tokens=128,1024,8192' \
+    'safetensors' 'device=cpu,cuda' "kernel='cpu_\\*'"; do
     ok "an example of $words" grep -qE -e "$words" examples
 done
 
@@ -262,7 +265,8 @@ done
 ok 'the version is that of the program' grep -qF "\" \"$("$QUANTBENCH" --version)\" \"" "$page"
 ok 'the date is filled in' grep -qE '^\.TH QUANTBENCH 1 "20[0-9][0-9]-[0-9][0-9]-[0-9][0-9]"' "$page"
 ok 'nothing is left to fill in' silent grep '@' "$page"
-for name in NAME SYNOPSIS DESCRIPTION OPTIONS OUTPUT JSON 'EXIT STATUS' ENVIRONMENT NOTES EXAMPLES AUTHORS COPYRIGHT 'SEE ALSO'; do
+for name in NAME SYNOPSIS DESCRIPTION OPTIONS OUTPUT JSON 'EXIT STATUS' ENVIRONMENT NOTES EXAMPLES AUTHORS COPYRIGHT \
+    'SEE ALSO'; do
     ok "the section $name" grep -qx -e ".SH $name" "$page"
 done
 

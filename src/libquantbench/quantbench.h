@@ -231,7 +231,7 @@ enum qb_status qb_queue_wrap(struct qb_device *device, void *native, struct qb_q
 /* Waits for the queue's work. destroy(NULL) does nothing, here and below. */
 void qb_queue_destroy(struct qb_queue *queue);
 enum qb_status qb_queue_synchronize(struct qb_queue *queue);
-/* CPU: how many threads the queue's kernels may use, >= 1; the default is the CPUs this process may run on. Others:
+/* CPU: how many threads the queue's kernels may use, 1 to 1024 (1 in a build without OpenMP); the default is the CPUs this process may run on. Others:
  * QB_ERROR_UNSUPPORTED. */
 enum qb_status qb_queue_set_threads(struct qb_queue *queue, unsigned threads);
 /* Let the queue's workspace hold at least BYTES bytes. It grows by itself in qb_kernel_run(), except during a

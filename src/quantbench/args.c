@@ -109,10 +109,11 @@ void args_print_help(void)
             width = 0;
         }
     }
-    printf("\nA single measurement ends with the line \"Kernel running time: ... us\", the median.\n"
+    printf("\nA single measurement ends with the line \"Kernel running time: ... us\", the\n"
+           "median.\n"
            "\n"
-           "Exit status: 0 success, 2 usage, 3 it could not run, 4 a kernel's result is wrong.\n"
-           "See quantbench(1) for examples.\n");
+           "Exit status: 0 success, 2 usage, 3 it could not run, 4 a result is wrong.\n"
+           "See the manual, quantbench(1), for examples.\n");
 }
 
 /* A whole number of MIN to MAX, in decimal digits and nothing else. */
@@ -142,7 +143,7 @@ static bool parse_dimension(const char *option, const char *text, uint64_t *numb
 
 static bool parse_threads(const char *option, const char *text, uint64_t *number)
 {
-    return parse_number(option, text, 1, 4096, number);
+    return parse_number(option, text, 1, 1024, number);
 }
 
 /* A format that is an input or an output, as IS_INPUT says. */
@@ -211,14 +212,14 @@ static bool parse_granularity(const char *option, char *text, struct granularity
         *size++ = '\0';
         if (strcmp(text, "group") == 0) {
             granularity->kind = QB_GRANULARITY_GROUP;
-            return parse_dimension(option, size, &granularity->group);
+            return parse_dimension("granularity=group", size, &granularity->group);
         }
         times = strchr(size, 'x');
         if (strcmp(text, "block") == 0 && times != NULL) {
             granularity->kind = QB_GRANULARITY_BLOCK;
             *times++ = '\0';
-            return parse_dimension(option, size, &granularity->block_rows) &&
-                   parse_dimension(option, times, &granularity->block_cols);
+            return parse_dimension("granularity=block", size, &granularity->block_rows) &&
+                   parse_dimension("granularity=block", times, &granularity->block_cols);
         }
         size[-1] = ':';
     }
@@ -459,6 +460,10 @@ static bool check_together(const struct args *args)
         (args->num_tokens.count > 0 || args->hidden_sizes.count > 0 || args->dtypes.count > 0)) {
         message_error("--input: the file gives the sizes and the type; --num-tokens, --hidden-size and --dtype are "
                       "accepted without --input only");
+        return false;
+    }
+    if (args->input_file != NULL && args->input_file[0] == '\0') {
+        message_error("--input: '': the name of a file is accepted");
         return false;
     }
     if (args->tensor != NULL && args->input_file == NULL) {

@@ -4,6 +4,7 @@
 
 #include "bench.h"
 #include "input.h"
+#include "interrupt.h"
 #include "tensor_file.h"
 
 #include <inttypes.h>
@@ -61,9 +62,21 @@ static enum exit_code check_memory(struct device *device, const char *what, uint
     return EXIT_CANNOT_RUN;
 }
 
+/* The sum and the product of numbers of bytes; what is too large to count is more than any memory. */
+static uint64_t add_bytes(uint64_t a, uint64_t b)
+{
+    return a > UINT64_MAX - b ? UINT64_MAX : a + b;
+}
+
+static uint64_t multiply_bytes(uint64_t a, uint64_t b)
+{
+    return b > 0 && a > UINT64_MAX / b ? UINT64_MAX : a * b;
+}
+
 /* All the memory that a case will take, on the host and on its device. */
-static enum exit_code check_all_memory(struct machine *machine, struct bench *bench, const struct plan_case *plan_case,
-                                       const struct qb_bytes *bytes, uint64_t device_bytes)
+static enum exit_code check_all_memory(struct machine *machine, const struct bench *bench,
+                                       const struct plan_case *plan_case, const struct qb_bytes *bytes,
+                                       uint64_t device_bytes)
 {
     char what[160];
     uint64_t host_bytes;
@@ -71,12 +84,12 @@ static enum exit_code check_all_memory(struct machine *machine, struct bench *be
 
     plan_describe(&plan_case->problem, what, sizeof what);
     /* The input and the reference's answer; what is held from the last case is freed or used again. */
-    host_bytes = bytes->input_buffer + bytes->output_buffer + bytes->scale_buffer;
+    host_bytes = add_bytes(add_bytes(bytes->input_buffer, bytes->output_buffer), bytes->scale_buffer);
     if (bench->input != NULL && bench->input_count == plan_case->problem.tokens * plan_case->problem.hidden) {
         host_bytes -= bytes->input_buffer;
     }
     if (plan_case->threads > 0) {
-        return check_memory(&machine->host, what, host_bytes + device_bytes);
+        return check_memory(&machine->host, what, add_bytes(host_bytes, device_bytes));
     }
     code = check_memory(&machine->host, what, host_bytes);
     return code == EXIT_OK ? check_memory(plan_case->device, what, device_bytes) : code;
@@ -295,7 +308,7 @@ static enum exit_code run_on_queue(struct bench *bench, const struct args *args,
     code = status == QB_OK ? verify_and_measure(bench, args, queue, &buffers, &settings, result)
                            : message_status("the buffers", status);
     free_buffers(&buffers);
-    if (code == EXIT_OK && !args->profile) {
+    if (code == EXIT_OK && !args->profile && !interrupt_requested()) {
         ceiling_copy(queue, device->handle, plan_case->threads, result->bytes.read + result->bytes.written,
                      device->info.cache_size, &settings, &bench->ceiling);
         result->copy_time = bench->ceiling.nanoseconds;
@@ -303,24 +316,28 @@ static enum exit_code run_on_queue(struct bench *bench, const struct args *args,
     return code;
 }
 
-void bench_run(struct bench *bench, const struct args *args, struct machine *machine, const struct tensor_file *tensor,
-               const struct plan_case *plan_case, struct result *result)
+enum exit_code bench_prepare(const struct bench *bench, const struct args *args, struct machine *machine,
+                             const struct plan_case *plan_case, struct result *result)
 {
     uint64_t set_bytes;
-    struct qb_queue *queue;
-    enum qb_status status;
 
     *result = (struct result){.plan_case = plan_case};
     qb_problem_bytes(&plan_case->problem, &result->bytes);
-    set_bytes = set_stride(result->bytes.input_buffer) + set_stride(result->bytes.output_buffer) +
-                set_stride(result->bytes.scale_buffer);
+    set_bytes = add_bytes(add_bytes(set_stride(result->bytes.input_buffer), set_stride(result->bytes.output_buffer)),
+                          set_stride(result->bytes.scale_buffer));
     result->sets = args->profile ? 1 : ceiling_cold_sets(set_bytes, plan_case->device->info.cache_size);
-    result->rotated_bytes = result->sets * set_bytes;
-
+    result->rotated_bytes = multiply_bytes(result->sets, set_bytes);
     result->code = check_all_memory(machine, bench, plan_case, &result->bytes, result->rotated_bytes);
-    if (result->code == EXIT_OK) {
-        result->code = prepare_input(bench, args, tensor, &plan_case->problem);
-    }
+    return result->code;
+}
+
+void bench_run(struct bench *bench, const struct args *args, const struct tensor_file *tensor, struct result *result)
+{
+    const struct plan_case *plan_case = result->plan_case;
+    struct qb_queue *queue;
+    enum qb_status status;
+
+    result->code = prepare_input(bench, args, tensor, &plan_case->problem);
     if (result->code == EXIT_OK && (args->verify || plan_case->problem.scaling == QB_SCALING_STATIC)) {
         result->code = verify_expect(&plan_case->problem, bench->input, !bench->input_is_new, &bench->expectation);
         bench->input_is_new = bench->input_is_new && result->code != EXIT_OK;

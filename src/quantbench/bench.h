@@ -38,10 +38,14 @@ struct bench {
     struct ceiling ceiling;
 };
 
-/* Run CASE. TENSOR is what --input read, or NULL. Errors have been printed; RESULT says what there is in any case. Free
- * it with bench_free_result(). */
-void bench_run(struct bench *bench, const struct args *args, struct machine *machine, const struct tensor_file *tensor,
-               const struct plan_case *plan_case, struct result *result);
+/* Set RESULT up for PLAN_CASE, and check that there is memory for it, before anything is allocated. Returns
+ * result->code; an error has been printed. */
+enum exit_code bench_prepare(const struct bench *bench, const struct args *args, struct machine *machine,
+                             const struct plan_case *plan_case, struct result *result);
+
+/* Run the case that RESULT was set up for. TENSOR is what --input read, or NULL. Errors have been printed; RESULT says
+ * what there is in any case. Free it with bench_free_result(). */
+void bench_run(struct bench *bench, const struct args *args, const struct tensor_file *tensor, struct result *result);
 void bench_free_result(struct result *result);
 void bench_free(struct bench *bench);
 

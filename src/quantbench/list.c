@@ -11,9 +11,11 @@
 /* The name under which lists of this program can be told apart, and their version. */
 #define SCHEMA_VERSION 1
 
-/* Call USE for each device that can be opened, in the order of their names. */
-static void for_each_device(void (*use)(const struct qb_device_info *info, void *context), void *context)
+/* Call USE for each device that can be opened. The others are errors; returns an exit code. */
+static enum exit_code for_each_device(void (*use)(const struct qb_device_info *info, void *context), void *context)
 {
+    enum exit_code code = EXIT_OK;
+
     for (size_t i = 0; i < qb_backend_count(); i++) {
         const struct qb_backend *backend = qb_backend_at(i);
         int count;
@@ -26,7 +28,8 @@ static void for_each_device(void (*use)(const struct qb_device_info *info, void 
             struct qb_device_info info;
 
             if (qb_device_open(backend, j, &device) != QB_OK) {
-                message_warning("%s:%d: %s", qb_backend_name(backend), j, qb_error_detail());
+                message_error("device %d of %s: %s", j, qb_backend_name(backend), qb_error_detail());
+                code = EXIT_CANNOT_RUN;
                 continue;
             }
             if (qb_device_info(device, &info) == QB_OK) {
@@ -35,6 +38,7 @@ static void for_each_device(void (*use)(const struct qb_device_info *info, void 
             qb_device_close(device);
         }
     }
+    return code;
 }
 
 /* Why the CUDA backend has no device; "" if it has one. */
@@ -68,16 +72,21 @@ static void append_device(const struct qb_device_info *info, void *context)
 enum exit_code list_devices(const struct args *args)
 {
     json_t *devices;
+    enum exit_code code;
 
     if (args->format == OUTPUT_TEXT) {
-        for_each_device(print_device, NULL);
+        code = for_each_device(print_device, NULL);
         if (why_no_cuda()[0] != '\0') {
             printf("cuda     no device: %s\n", why_no_cuda());
         }
-        return EXIT_OK;
+        return code;
     }
     devices = json_array();
-    for_each_device(append_device, devices);
+    code = for_each_device(append_device, devices);
+    if (code != EXIT_OK) {
+        json_decref(devices);
+        return code;
+    }
     return report_print_json(json_pack("{s:s, s:I, s:o, s:s}", "schema", "quantbench-devices", "schema_version",
                                        (json_int_t)SCHEMA_VERSION, "devices", devices, "why_no_cuda", why_no_cuda()));
 }

@@ -37,6 +37,16 @@ static enum exit_code worse(enum exit_code a, enum exit_code b)
     return a > b ? a : b;
 }
 
+/* Why standard output could not be written, if so: the first error counts. */
+static int output_error;
+
+static void flush_output(void)
+{
+    if (fflush(stdout) != 0 && output_error == 0) {
+        output_error = errno;
+    }
+}
+
 /* Run all cases. A case that fails does not keep the others from running. */
 static enum exit_code run_cases(struct report *report, struct machine *machine, const struct tensor_file *tensor)
 {
@@ -44,24 +54,28 @@ static enum exit_code run_cases(struct report *report, struct machine *machine, 
     struct bench bench = {.input = NULL};
     enum exit_code code = EXIT_OK;
 
-    if (args->format == OUTPUT_TEXT) {
-        report_text_begin(report);
-    }
-    if (report->plan->count == 1 && args->format == OUTPUT_TEXT) {
-        message_note("Warming up...");
-    }
-    for (size_t i = 0; i < report->plan->count && !interrupt_requested(); i++) {
+    /* Nobody reads the rows behind one that could not be written. */
+    for (size_t i = 0; i < report->plan->count && !interrupt_requested() && !ferror(stdout); i++) {
         struct result *result = &report->results[i];
+        bool can_run = bench_prepare(&bench, args, machine, &report->plan->cases[i], result) == EXIT_OK;
 
+        if (args->format == OUTPUT_TEXT && i == 0 && (can_run || report->plan->count > 1)) {
+            report_text_begin(report);
+        }
         if (report->plan->count > 1) {
             message_progress("case %zu of %zu...", i + 1, report->plan->count);
+        } else if (can_run && args->format == OUTPUT_TEXT) {
+            message_note("Warming up...");
         }
-        bench_run(&bench, args, machine, tensor, &report->plan->cases[i], result);
+        if (can_run) {
+            bench_run(&bench, args, tensor, result);
+        }
         report->count++;
         code = worse(code, result->code);
         message_progress_end();
-        if (args->format == OUTPUT_TEXT) {
+        if (args->format == OUTPUT_TEXT && (can_run || report->plan->count > 1)) {
             report_text_result(report);
+            flush_output();
         }
     }
     if (args->format == OUTPUT_JSON) {
@@ -104,11 +118,12 @@ static enum exit_code measure(const struct args *args)
 /* A result that did not reach its reader is no result: a full disk or a closed pipe is an error. */
 static enum exit_code close_stdout(enum exit_code code)
 {
-    bool failed = ferror(stdout) != 0;
+    bool failed;
 
-    errno = 0;
+    flush_output();
+    failed = ferror(stdout) != 0;
     if (fclose(stdout) != 0 || failed) {
-        message_error("standard output: %s", errno != 0 ? strerror(errno) : "write error");
+        message_error("standard output: %s", output_error != 0 ? strerror(output_error) : "write error");
         return worse(code, EXIT_CANNOT_RUN);
     }
     return code;

@@ -176,10 +176,11 @@ enum qb_status measure_run(struct qb_queue *queue, struct qb_device *device, con
         goto free_samples;
     }
     status = choose_launches(&block, events, settings->timer_tick);
-    if (status == QB_OK) {
+    /* After an interrupt there may be no time to choose by, and nothing more to measure. */
+    if (status == QB_OK && !interrupt_requested()) {
         status = capture(&block);
     }
-    if (status == QB_OK) {
+    if (status == QB_OK && !interrupt_requested()) {
         status = take_samples(&block, events, settings, result);
     }
     result->launches_per_sample = block.launches;

@@ -124,6 +124,21 @@ static enum exit_code add_kernels(const struct args *args, struct plan *plan, st
     return code;
 }
 
+/* Whether queues of DEVICE take THREADS threads; a build without OpenMP takes one. */
+static enum exit_code check_threads(const struct device *device, unsigned threads)
+{
+    struct qb_queue *queue;
+    enum qb_status status = qb_queue_create(device->handle, &queue);
+    char what[32];
+
+    if (status == QB_OK) {
+        status = qb_queue_set_threads(queue, threads);
+        qb_queue_destroy(queue);
+    }
+    snprintf(what, sizeof what, "--threads=%u", threads);
+    return status == QB_OK ? EXIT_OK : message_status(what, status);
+}
+
 /* Add WANTED with each number of threads that was asked for; a CUDA device has no such thing. */
 static enum exit_code add_threads(const struct args *args, struct plan *plan, struct plan_case *wanted)
 {
@@ -135,7 +150,10 @@ static enum exit_code add_threads(const struct args *args, struct plan *plan, st
     }
     for (size_t i = 0; i < args->threads.count && code == EXIT_OK; i++) {
         wanted->threads = (unsigned)args->threads.values[i];
-        code = add_kernels(args, plan, wanted);
+        code = check_threads(wanted->device, wanted->threads);
+        if (code == EXIT_OK) {
+            code = add_kernels(args, plan, wanted);
+        }
     }
     return code;
 }

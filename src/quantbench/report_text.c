@@ -153,7 +153,9 @@ static void print_table_row(const struct report *report, const struct result *re
     }
     if (result->measured.count == 0) {
         printf("%10s %10s %8s %7s  %s\n", "-", "-", "-", "-",
-               result->code == EXIT_WRONG_RESULT ? report_verification(result) : "failed");
+               result->code == EXIT_WRONG_RESULT ? report_verification(result)
+               : result->code == EXIT_OK         ? "interrupted"
+                                                 : "failed");
         return;
     }
     printf("%10.3f %10.3f %8.1f ", result->time.median * 1e-3, result->time.min * 1e-3,

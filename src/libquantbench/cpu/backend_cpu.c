@@ -23,9 +23,9 @@
 #include <omp.h>
 #endif
 
-#define HUGE_PAGE ((size_t)2 << 20)
+#define HUGE_PAGE       ((size_t)2 << 20)
 #define SMALL_ALIGNMENT ((size_t)256)
-#define MOST_THREADS 1024u
+#define MOST_THREADS    1024u
 
 static const struct qb__host *host;
 static const struct qb_backend backend;
@@ -122,8 +122,8 @@ static enum qb_status isa_choose(size_t *index)
     }
     if (wanted != NULL && wanted[0] != '\0') {
         return host->fail(QB_ERROR_UNSUPPORTED,
-                          "QUANTBENCH_ISA is '%.40s': this build accepts %s, and this CPU can run %s", wanted,
-                          accepted, usable);
+                          "QUANTBENCH_ISA is '%.40s': this build accepts %s, and this CPU can run %s", wanted, accepted,
+                          usable);
     }
     *index = best;
     return QB_OK;
@@ -133,10 +133,10 @@ static enum qb_status isa_choose(size_t *index)
 
 struct cpu_device {
     struct qb_device base;
-    size_t isa;                 /* index in kernels[]: the best that may run */
-    struct qb__cpu_plan plan;   /* what queues start with */
-    uint64_t last_level_cache;  /* bytes, 0 if unknown */
-    double timer_tick;          /* nanoseconds */
+    size_t isa;                /* index in kernels[]: the best that may run */
+    struct qb__cpu_plan plan;  /* what queues start with */
+    uint64_t last_level_cache; /* bytes, 0 if unknown */
+    double timer_tick;         /* nanoseconds */
 };
 
 struct cpu_queue {
@@ -227,8 +227,8 @@ static enum qb_status cpu_device_open(int index, struct qb_device **device)
     opened->base.backend = &backend;
     opened->isa = isa;
     qb__machine_caches(&opened->last_level_cache, &l2);
-    opened->plan = (struct qb__cpu_plan){
-        .threads = default_threads(), .cache_size = opened->last_level_cache, .l2_size = l2};
+    opened->plan =
+        (struct qb__cpu_plan){.threads = default_threads(), .cache_size = opened->last_level_cache, .l2_size = l2};
     opened->timer_tick = clock_tick();
     *device = &opened->base;
     return QB_OK;

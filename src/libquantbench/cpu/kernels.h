@@ -60,12 +60,16 @@ enum qb__quotient {
 /* Preparing a scale for QB__QUOTIENT_MULTIPLY means to look at every tie between two codes. There are 128 for INT8, and
  * up to 16 that matter for the others: worth it for runs of at least so many elements. */
 #define QB__MULTIPLY_LEAST_INT8 4096
-#define QB__MULTIPLY_LEAST_FP8 1024
+#define QB__MULTIPLY_LEAST_FP8  1024
+
+/* Units of binary32: an x that is further than this from a tie times the scale is on the same side of it whether it is
+ * divided or multiplied. The error is below 6 units. */
+#define QB__NEAR 16
 
 /* One scale, prepared for a run of elements that share it. */
 struct qb__divisor {
     float scale;
-    float reciprocal; /* 1 / scale, rounded */
+    float reciprocal; /* 1 / scale, rounded; for MULTIPLY perhaps one unit off */
     /* Unless QUOTIENT is DIVIDE or CLEAN is set, |x| is cut to this before the quotient: the bits of a number in the
      * input's format that gives the largest code, but no overflow. */
     uint32_t cap;
@@ -81,7 +85,7 @@ struct qb__access {
 
 /* The scales for which QB__QUOTIENT_CORRECT is right: see qb__divisor_make(). */
 #define QB__CORRECT_LEAST 0x1p-80f
-#define QB__CORRECT_MOST 0x1p100f
+#define QB__CORRECT_MOST  0x1p100f
 
 /* The routines of one instruction set. Indices are [input] and [output - QB_FORMAT_INT8]. Pointers need the alignment
  * of one element only; counts are in elements and may be 0. */

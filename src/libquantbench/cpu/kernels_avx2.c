@@ -16,9 +16,9 @@
 
 #include "kernels.h"
 
-#define ISA avx2
-#define LANES 32
-#define HAVE_CORRECT 1
+#define ISA           avx2
+#define LANES         32
+#define HAVE_CORRECT  1
 #define HAVE_MULTIPLY 1
 
 /* What a run keeps in registers. */
@@ -54,29 +54,51 @@ QB__INLINE __m256 quotient_of(__m256 x, __m256 scale, __m256 reciprocal, const e
     return _mm256_fmadd_ps(e, reciprocal, q);
 }
 
-/* Whether x * RECIPROCAL is on the same side of every tie as x / SCALE, for the x of the input format next to it. */
-QB__INLINE bool multiply_matches(float scale, float reciprocal, const enum qb_format input, const enum qb_format output)
+/* Which lanes have q on another side of the tie than v. */
+QB__INLINE __m256 sides_differ(__m256 v, __m256 q, __m256 tie)
+{
+    return _mm256_or_ps(_mm256_xor_ps(_mm256_cmp_ps(v, tie, _CMP_LT_OQ), _mm256_cmp_ps(q, tie, _CMP_LT_OQ)),
+                        _mm256_xor_ps(_mm256_cmp_ps(v, tie, _CMP_GT_OQ), _mm256_cmp_ps(q, tie, _CMP_GT_OQ)));
+}
+
+/* See kernels_body.h. */
+QB__INLINE bool multiply_matches(float scale, float *reciprocal, const enum qb_format input,
+                                 const enum qb_format output)
 {
     /* All ties are odd numbers up to this, times powers of two. */
     const int last = output == QB_FORMAT_INT8 ? 255 : output == QB_FORMAT_E4M3 ? 31 : 15;
     const int dropped = input == QB_FORMAT_F16 ? 13 : 16; /* bits of binary32 that the input format has not */
-    const __m256 s = _mm256_set1_ps(scale), r = _mm256_set1_ps(reciprocal);
+    const float candidates[3] = {*reciprocal, qb__float_of(qb__bits_of(*reciprocal) + 1),
+                                 qb__float_of(qb__bits_of(*reciprocal) - 1)};
+    const __m256 s = _mm256_set1_ps(scale);
     __m256 tie = _mm256_setr_ps(1, 3, 5, 7, 9, 11, 13, 15);
-    __m256 bad = _mm256_setzero_ps();
+    __m256 bad[3] = {_mm256_setzero_ps(), _mm256_setzero_ps(), _mm256_setzero_ps()};
 
-    for (int i = 15; i <= last; i += 16) {
+    for (int i = 0; i < last; i += 16, tie = _mm256_add_ps(tie, _mm256_set1_ps(16))) {
         __m256i bits = _mm256_castps_si256(_mm256_mul_ps(tie, s));
-        __m256 x, v, q;
+        __m256i off = _mm256_and_si256(_mm256_add_epi32(bits, _mm256_set1_epi32(QB__NEAR)),
+                                       _mm256_set1_epi32((1 << dropped) - 1));
+        __m256 near = _mm256_castsi256_ps(_mm256_cmpgt_epi32(_mm256_set1_epi32(2 * QB__NEAR + 1), off));
 
-        bits = _mm256_add_epi32(bits, _mm256_set1_epi32(1 << (dropped - 1)));
-        x = _mm256_castsi256_ps(_mm256_and_si256(bits, _mm256_set1_epi32(-(1 << dropped))));
-        v = _mm256_div_ps(x, s);
-        q = _mm256_mul_ps(x, r);
-        bad = _mm256_or_ps(bad, _mm256_xor_ps(_mm256_cmp_ps(v, tie, _CMP_LT_OQ), _mm256_cmp_ps(q, tie, _CMP_LT_OQ)));
-        bad = _mm256_or_ps(bad, _mm256_xor_ps(_mm256_cmp_ps(v, tie, _CMP_GT_OQ), _mm256_cmp_ps(q, tie, _CMP_GT_OQ)));
-        tie = _mm256_add_ps(tie, _mm256_set1_ps(16));
+        if (_mm256_movemask_ps(near) != 0) {
+            __m256i rounded = _mm256_add_epi32(bits, _mm256_set1_epi32(1 << (dropped - 1)));
+            __m256 x = _mm256_castsi256_ps(_mm256_and_si256(rounded, _mm256_set1_epi32(-(1 << dropped))));
+            __m256 v = _mm256_div_ps(x, s);
+
+            for (int k = 0; k < 3; k++) {
+                __m256 differ = sides_differ(v, _mm256_mul_ps(x, _mm256_set1_ps(candidates[k])), tie);
+
+                bad[k] = _mm256_or_ps(bad[k], _mm256_and_ps(near, differ));
+            }
+        }
     }
-    return _mm256_movemask_ps(bad) == 0;
+    for (int k = 0; k < 3; k++) {
+        if (_mm256_movemask_ps(bad[k]) == 0) {
+            *reciprocal = candidates[k];
+            return true;
+        }
+    }
+    return false;
 }
 
 /* v, for INT8 with its sign, cut to what the encoding can hold: for quotients of which nothing is known. */
@@ -229,8 +251,8 @@ QB__INLINE __m256i encode_32(const void *x, const struct constants *c, const enu
 }
 
 QB__INLINE void encode_block(uint8_t *out, const void *x, size_t count, const struct constants *c,
-                             const enum qb_format input, const enum qb_format output,
-                             const enum qb__quotient quotient, const bool clean, const bool stream)
+                             const enum qb_format input, const enum qb_format output, const enum qb__quotient quotient,
+                             const bool clean, const bool stream)
 {
     if (count == LANES) {
         __m256i codes = encode_32(x, c, input, output, quotient, clean);

@@ -7,8 +7,8 @@
 #ifdef HAVE_X86_AVX512
 
 #ifdef __clang__
-#pragma clang attribute push(                                                                                          \
-    __attribute__((target("avx2,fma,f16c,avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi"))), apply_to = function)
+#pragma clang attribute push(__attribute__((target("avx2,fma,f16c,avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi"))),   \
+                             apply_to = function)
 #else
 #pragma GCC push_options
 #pragma GCC target("avx2,fma,f16c,avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi")
@@ -18,9 +18,9 @@
 
 #include "kernels.h"
 
-#define ISA avx512
-#define LANES 64
-#define HAVE_CORRECT 1
+#define ISA           avx512
+#define LANES         64
+#define HAVE_CORRECT  1
 #define HAVE_MULTIPLY 1
 
 /* What a run keeps in registers. */
@@ -41,21 +41,21 @@ struct constants {
 
 /* By the low 4 bits of the exponent field e + 127, -6 <= e <= 8. */
 static const int32_t e4m3_steps[16] __attribute__((aligned(64))) = {
-    STEP3(1),  STEP3(2), STEP3(3),  STEP3(4),  STEP3(5),  STEP3(6),  STEP3(7),  STEP3(8),
+    STEP3(1),  STEP3(2),  STEP3(3),  STEP3(4),  STEP3(5),  STEP3(6),  STEP3(7),  STEP3(8),
     STEP3(-6), STEP3(-6), STEP3(-5), STEP3(-4), STEP3(-3), STEP3(-2), STEP3(-1), STEP3(0),
 };
 
 /* By the low 5 bits of the exponent field e + 127, -14 <= e <= 15. */
 static const int32_t e5m2_steps[32] __attribute__((aligned(64))) = {
-    STEP2(1),   STEP2(2),   STEP2(3),   STEP2(4),   STEP2(5),   STEP2(6),   STEP2(7),   STEP2(8),
-    STEP2(9),   STEP2(10),  STEP2(11),  STEP2(12),  STEP2(13),  STEP2(14),  STEP2(15),  STEP2(15),
-    STEP2(-14), STEP2(-14), STEP2(-13), STEP2(-12), STEP2(-11), STEP2(-10), STEP2(-9),  STEP2(-8),
-    STEP2(-7),  STEP2(-6),  STEP2(-5),  STEP2(-4),  STEP2(-3),  STEP2(-2),  STEP2(-1),  STEP2(0),
+    STEP2(1),   STEP2(2),   STEP2(3),   STEP2(4),   STEP2(5),   STEP2(6),   STEP2(7),  STEP2(8),
+    STEP2(9),   STEP2(10),  STEP2(11),  STEP2(12),  STEP2(13),  STEP2(14),  STEP2(15), STEP2(15),
+    STEP2(-14), STEP2(-14), STEP2(-13), STEP2(-12), STEP2(-11), STEP2(-10), STEP2(-9), STEP2(-8),
+    STEP2(-7),  STEP2(-6),  STEP2(-5),  STEP2(-4),  STEP2(-3),  STEP2(-2),  STEP2(-1), STEP2(0),
 };
 
-#define ROW4(f, i) f(i), f((i) + 1), f((i) + 2), f((i) + 3)
+#define ROW4(f, i)  f(i), f((i) + 1), f((i) + 2), f((i) + 3)
 #define ROW16(f, i) ROW4(f, i), ROW4(f, (i) + 4), ROW4(f, (i) + 8), ROW4(f, (i) + 12)
-#define ROW64(f) ROW16(f, 0), ROW16(f, 16), ROW16(f, 32), ROW16(f, 48)
+#define ROW64(f)    ROW16(f, 0), ROW16(f, 16), ROW16(f, 32), ROW16(f, 48)
 
 /* Four vectors of 16 results, packed to bytes with saturation: the byte of element i, where vector i / 16 holds it. */
 #define PACKED_LINEAR(i) ((i) % 16 / 4 * 16 + (i) / 16 * 4 + (i) % 4)
@@ -72,7 +72,7 @@ static const uint8_t bytes_linear[64] __attribute__((aligned(64))) = {ROW64(BYTE
 static const uint8_t bytes_even_odd[64] __attribute__((aligned(64))) = {ROW64(BYTES_EVEN_ODD)};
 
 /* The high bytes of two vectors of 32 inputs. */
-#define BYTES_HIGH(i) ((i) * 2 + 1)
+#define BYTES_HIGH(i) ((i)*2 + 1)
 static const uint8_t bytes_high[64] __attribute__((aligned(64))) = {ROW64(BYTES_HIGH)};
 
 QB__INLINE struct constants constants_make(const struct qb__divisor *d, const enum qb_format input,
@@ -119,29 +119,52 @@ QB__INLINE __m512 quotient_of(__m512 x, __m512 scale, __m512 reciprocal, const e
     return _mm512_fmadd_ps(e, reciprocal, q);
 }
 
-/* Whether x * RECIPROCAL is on the same side of every tie as x / SCALE, for the x of the input format next to it. */
-QB__INLINE bool multiply_matches(float scale, float reciprocal, const enum qb_format input, const enum qb_format output)
+/* Which lanes have q on another side of the tie than v. */
+QB__INLINE __mmask16 sides_differ(__m512 v, __m512 q, __m512 tie)
+{
+    return (__mmask16)((_mm512_cmp_ps_mask(v, tie, _CMP_LT_OQ) ^ _mm512_cmp_ps_mask(q, tie, _CMP_LT_OQ)) |
+                       (_mm512_cmp_ps_mask(v, tie, _CMP_GT_OQ) ^ _mm512_cmp_ps_mask(q, tie, _CMP_GT_OQ)));
+}
+
+/* See kernels_body.h. */
+QB__INLINE bool multiply_matches(float scale, float *reciprocal, const enum qb_format input,
+                                 const enum qb_format output)
 {
     /* All ties are odd numbers up to this, times powers of two. */
     const int last = output == QB_FORMAT_INT8 ? 255 : output == QB_FORMAT_E4M3 ? 31 : 15;
     const int dropped = input == QB_FORMAT_F16 ? 13 : 16; /* bits of binary32 that the input format has not */
-    const __m512 s = _mm512_set1_ps(scale), r = _mm512_set1_ps(reciprocal);
+    const float candidates[3] = {*reciprocal, qb__float_of(qb__bits_of(*reciprocal) + 1),
+                                 qb__float_of(qb__bits_of(*reciprocal) - 1)};
+    const __m512 s = _mm512_set1_ps(scale);
     __m512 tie = _mm512_setr_ps(1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31);
-    unsigned bad = 0;
+    __mmask16 bad[3] = {0, 0, 0};
 
-    for (int i = 0; i < last; i += 32) {
+    for (int i = 0; i < last; i += 32, tie = _mm512_add_ps(tie, _mm512_set1_ps(32))) {
         __m512i bits = _mm512_castps_si512(_mm512_mul_ps(tie, s));
-        __m512 x, v, q;
+        __m512i off = _mm512_and_si512(_mm512_add_epi32(bits, _mm512_set1_epi32(QB__NEAR)),
+                                       _mm512_set1_epi32((1 << dropped) - 1));
+        __mmask16 near = _mm512_cmple_epu32_mask(off, _mm512_set1_epi32(2 * QB__NEAR));
 
-        bits = _mm512_add_epi32(bits, _mm512_set1_epi32(1 << (dropped - 1)));
-        x = _mm512_castsi512_ps(_mm512_and_si512(bits, _mm512_set1_epi32(-(1 << dropped))));
-        v = _mm512_div_ps(x, s);
-        q = _mm512_mul_ps(x, r);
-        bad |= (unsigned)(_mm512_cmp_ps_mask(v, tie, _CMP_LT_OQ) ^ _mm512_cmp_ps_mask(q, tie, _CMP_LT_OQ));
-        bad |= (unsigned)(_mm512_cmp_ps_mask(v, tie, _CMP_GT_OQ) ^ _mm512_cmp_ps_mask(q, tie, _CMP_GT_OQ));
-        tie = _mm512_add_ps(tie, _mm512_set1_ps(32));
+        if (last < 31) {
+            near &= 0xFF;
+        }
+        if (near != 0) {
+            __m512i rounded = _mm512_add_epi32(bits, _mm512_set1_epi32(1 << (dropped - 1)));
+            __m512 x = _mm512_castsi512_ps(_mm512_and_si512(rounded, _mm512_set1_epi32(-(1 << dropped))));
+            __m512 v = _mm512_div_ps(x, s);
+
+            for (int k = 0; k < 3; k++) {
+                bad[k] |= near & sides_differ(v, _mm512_mul_ps(x, _mm512_set1_ps(candidates[k])), tie);
+            }
+        }
     }
-    return (last < 31 ? bad & 0xFF : bad) == 0;
+    for (int k = 0; k < 3; k++) {
+        if (bad[k] == 0) {
+            *reciprocal = candidates[k];
+            return true;
+        }
+    }
+    return false;
 }
 
 /* v >= 0, NaN or infinity, cut to what the encoding can hold: for quotients of which nothing is known. */
@@ -197,8 +220,8 @@ QB__INLINE void widen(__m512i h, __m512 *first, __m512 *second, const enum qb_fo
 }
 
 QB__INLINE void encode_block(uint8_t *out, const void *x, size_t count, const struct constants *c,
-                             const enum qb_format input, const enum qb_format output,
-                             const enum qb__quotient quotient, const bool clean, const bool stream)
+                             const enum qb_format input, const enum qb_format output, const enum qb__quotient quotient,
+                             const bool clean, const bool stream)
 {
     const bool integer = output == QB_FORMAT_INT8;
     const bool cap = quotient != QB__QUOTIENT_DIVIDE && !clean;
@@ -260,8 +283,7 @@ QB__INLINE void encode_block(uint8_t *out, const void *x, size_t count, const st
     }
     if (integer) {
         codes = _mm512_packs_epi16(_mm512_packs_epi32(code[0], code[1]), _mm512_packs_epi32(code[2], code[3]));
-        codes = clean ? _mm512_permutexvar_epi8(c->order, codes)
-                      : _mm512_maskz_permutexvar_epi8(~nan, c->order, codes);
+        codes = clean ? _mm512_permutexvar_epi8(c->order, codes) : _mm512_maskz_permutexvar_epi8(~nan, c->order, codes);
     } else {
         __m512i signs;
 
@@ -386,9 +408,8 @@ QB__INLINE uint32_t amax_run(const void *x, size_t count, const enum qb_format i
         m[0] = maximum(m[0], magnitude(_mm512_loadu_si512(p), input, no_nan), input);
     }
     if (count > 0) {
-        __m512i rest = input == QB_FORMAT_F32
-                           ? _mm512_maskz_loadu_epi32((__mmask16)lanes(count, 0, 16), p)
-                           : _mm512_maskz_loadu_epi16((__mmask32)lanes(count, 0, 32), p);
+        __m512i rest = input == QB_FORMAT_F32 ? _mm512_maskz_loadu_epi32((__mmask16)lanes(count, 0, 16), p)
+                                              : _mm512_maskz_loadu_epi16((__mmask32)lanes(count, 0, 32), p);
 
         m[1] = maximum(m[1], magnitude(rest, input, no_nan), input);
     }

@@ -91,16 +91,18 @@ QB__INLINE void encode_run(uint8_t *out, const void *x, size_t count, const stru
 
 /* See prepare() in struct qb__cpu_ops.
  *
- * MULTIPLY rests on this: where the input format has p significant bits (half 11, bfloat16 8), all x but one are many
- * binary32 units away from a tie times the scale, m*s, and then x * (1/s), which is off by 2 units at most, is on the
- * same side of m as x / s. The one, m*s rounded to p bits, is tried for every m. */
+ * MULTIPLY rests on this: where the input format has p significant bits (half 11, bfloat16 8), all x but one are
+ * thousands of binary32 units away from a tie m times the scale. x * (1/s) is off by a few units at most, also if the
+ * reciprocal is one unit off, so it is on the same side of m as x / s. Only the one, m*s rounded to p bits, can be as
+ * near as that. multiply_matches() tries it for every m, with 1/s and with its two neighbours: it returns whether one
+ * of them gives the same side for all, and sets the reciprocal to it. */
 QB__INLINE struct qb__divisor divisor_for(float scale, const struct qb__rule *rule, bool clean, uint64_t count)
 {
     struct qb__divisor d = qb__divisor_make(scale, rule, clean);
     uint64_t least = rule->output == QB_FORMAT_INT8 ? QB__MULTIPLY_LEAST_INT8 : QB__MULTIPLY_LEAST_FP8;
 
     if (HAVE_MULTIPLY && d.quotient == QB__QUOTIENT_CORRECT && rule->input != QB_FORMAT_F32 && count >= least &&
-        multiply_matches(d.scale, d.reciprocal, rule->input, rule->output)) {
+        multiply_matches(d.scale, &d.reciprocal, rule->input, rule->output)) {
         d.quotient = QB__QUOTIENT_MULTIPLY;
     }
     return d;
@@ -160,8 +162,8 @@ QB__INLINE void encode_group(uint8_t *out, const void *x, size_t group, const st
 
 /* Groups are worked on in batches: the latencies of one group's reduction and divisions are hidden by the others'. */
 QB__INLINE void encode_groups(uint8_t *out, const void *x, size_t count, size_t group, float *scales,
-                              const struct qb__rule *rule, const struct qb__access *access,
-                              const enum qb_format input, const enum qb_format output)
+                              const struct qb__rule *rule, const struct qb__access *access, const enum qb_format input,
+                              const enum qb_format output)
 {
     enum { BATCH = 8 };
     const uint32_t limit = qb__bits_of(rule->limit);
@@ -220,8 +222,8 @@ QB__INLINE void encode_groups(uint8_t *out, const void *x, size_t count, size_t 
 }
 
 #define JOIN2(a, b) a##b
-#define JOIN(a, b) JOIN2(a, b)
-#define NAME(name) JOIN(name##_, ISA)
+#define JOIN(a, b)  JOIN2(a, b)
+#define NAME(name)  JOIN(name##_, ISA)
 
 #define INPUT_ROUTINES(in, INPUT)                                                                                      \
     static uint32_t NAME(amax_##in)(const void *x, size_t count)                                                       \
@@ -239,12 +241,12 @@ QB__INLINE void encode_groups(uint8_t *out, const void *x, size_t count, size_t 
     }
 
 #define PAIR_ROUTINES(in, INPUT, out_, OUTPUT)                                                                         \
-    static void NAME(encode_##in##_##out_)(uint8_t *out, const void *x, size_t count,                                  \
+    static void NAME(encode_##in##_##out_)(uint8_t * out, const void *x, size_t count,                                 \
                                            const struct qb__divisor *divisor, const struct qb__access *access)         \
     {                                                                                                                  \
         encode_run(out, x, count, divisor, access, INPUT, OUTPUT);                                                     \
     }                                                                                                                  \
-    static void NAME(encode_columns_##in##_##out_)(uint8_t *out, const void *x, size_t count, const float *scales)     \
+    static void NAME(encode_columns_##in##_##out_)(uint8_t * out, const void *x, size_t count, const float *scales)    \
     {                                                                                                                  \
         for (; count >= LANES; count -= LANES, out += LANES, scales += LANES, x = at(x, LANES, INPUT)) {               \
             encode_block_columns(out, x, LANES, scales, INPUT, OUTPUT);                                                \
@@ -253,7 +255,7 @@ QB__INLINE void encode_groups(uint8_t *out, const void *x, size_t count, size_t 
             encode_block_columns(out, x, count, scales, INPUT, OUTPUT);                                                \
         }                                                                                                              \
     }                                                                                                                  \
-    static void NAME(encode_groups_##in##_##out_)(uint8_t *out, const void *x, size_t count, size_t group,             \
+    static void NAME(encode_groups_##in##_##out_)(uint8_t * out, const void *x, size_t count, size_t group,            \
                                                   float *scales, const struct qb__rule *rule,                          \
                                                   const struct qb__access *access)                                     \
     {                                                                                                                  \
@@ -271,9 +273,15 @@ ROUTINES(bf16, QB_FORMAT_BF16)
 ROUTINES(f32, QB_FORMAT_F32)
 
 #define TEXT2(a) #a
-#define TEXT(a) TEXT2(a)
-#define OUTPUTS(name, in) {NAME(name##_##in##_int8), NAME(name##_##in##_e4m3), NAME(name##_##in##_e5m2)}
-#define PAIRS(name) {OUTPUTS(name, f16), OUTPUTS(name, bf16), OUTPUTS(name, f32)}
+#define TEXT(a)  TEXT2(a)
+#define OUTPUTS(name, in)                                                                                              \
+    {                                                                                                                  \
+        NAME(name##_##in##_int8), NAME(name##_##in##_e4m3), NAME(name##_##in##_e5m2)                                   \
+    }
+#define PAIRS(name)                                                                                                    \
+    {                                                                                                                  \
+        OUTPUTS(name, f16), OUTPUTS(name, bf16), OUTPUTS(name, f32)                                                    \
+    }
 
 const struct qb__cpu_ops NAME(qb__cpu_ops) = {
     .isa = TEXT(ISA),

@@ -5,8 +5,8 @@
 
 #include "kernels.h"
 
-#define ISA generic
-#define LANES 32
+#define ISA           generic
+#define LANES         32
 #define HAVE_MULTIPLY 0 /* the quotient is not what takes the time */
 
 /* Where there is no fused multiply-add instruction, fmaf() costs far more than the division that it saves. */
@@ -114,7 +114,8 @@ QB__INLINE uint32_t load_one(const void *x, size_t index, const enum qb_format i
     return input == QB_FORMAT_F32 ? bits : input == QB_FORMAT_BF16 ? bits << 16 : qb__bits_of(qb__half_value(bits));
 }
 
-QB__INLINE bool multiply_matches(float scale, float reciprocal, const enum qb_format input, const enum qb_format output)
+QB__INLINE bool multiply_matches(float scale, float *reciprocal, const enum qb_format input,
+                                 const enum qb_format output)
 {
     (void)scale;
     (void)reciprocal;
@@ -177,8 +178,8 @@ static void encode_special(uint8_t *out, const void *x, size_t count, const floa
 
 /* LANES codes; SCALES are those of the elements, all the same unless QUOTIENT is DIVIDE. */
 QB__INLINE void encode_full(uint8_t *out, const void *x, const float scales[LANES], float reciprocal,
-                            const enum qb_format input, const enum qb_format output,
-                            const enum qb__quotient quotient, const bool clean)
+                            const enum qb_format input, const enum qb_format output, const enum qb__quotient quotient,
+                            const bool clean)
 {
     uint32_t bits[LANES];
     uint8_t codes[LANES];
@@ -197,8 +198,8 @@ QB__INLINE void encode_full(uint8_t *out, const void *x, const float scales[LANE
 }
 
 QB__INLINE void encode_block(uint8_t *out, const void *x, size_t count, const struct constants *c,
-                             const enum qb_format input, const enum qb_format output,
-                             const enum qb__quotient quotient, const bool clean, const bool stream)
+                             const enum qb_format input, const enum qb_format output, const enum qb__quotient quotient,
+                             const bool clean, const bool stream)
 {
     const float scale = c->scale, reciprocal = c->reciprocal;
     float scales[LANES];

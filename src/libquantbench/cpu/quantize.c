@@ -99,12 +99,11 @@ static uint32_t (*amax_of(const struct job *job))(const void *, size_t)
     return job->ops->amax[job->rule.input];
 }
 
-static void encode(const struct job *job, uint64_t row, uint64_t col, uint64_t count,
-                   const struct qb__divisor *divisor, const struct qb__access *access)
+static void encode(const struct job *job, uint64_t row, uint64_t col, uint64_t count, const struct qb__divisor *divisor,
+                   const struct qb__access *access)
 {
-    job->ops->encode[job->rule.input][job->rule.output - QB_FORMAT_INT8](output_at(job, row, col),
-                                                                        input_at(job, row, col), count, divisor,
-                                                                        access);
+    job->ops->encode[job->rule.input][job->rule.output - QB_FORMAT_INT8](
+        output_at(job, row, col), input_at(job, row, col), count, divisor, access);
 }
 
 /* The larger of two results of amax(), and whether either saw a NaN. */
@@ -129,8 +128,7 @@ static void raise_shared(float *shared, float value)
     float old;
 
     __atomic_load(shared, &old, __ATOMIC_RELAXED);
-    while (value > old &&
-           !__atomic_compare_exchange(shared, &old, &value, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {
+    while (value > old && !__atomic_compare_exchange(shared, &old, &value, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {
     }
 }
 
@@ -254,9 +252,8 @@ static void narrow_tiles(const struct job *job, uint64_t row, uint64_t rows, uin
         }
     }
     for (uint64_t r = row; r < row + rows; r++) {
-        job->ops->encode_columns[job->rule.input][job->rule.output - QB_FORMAT_INT8](output_at(job, r, col),
-                                                                                    input_at(job, r, col), cols,
-                                                                                    columns);
+        job->ops->encode_columns[job->rule.input][job->rule.output - QB_FORMAT_INT8](
+            output_at(job, r, col), input_at(job, r, col), cols, columns);
     }
 }
 
