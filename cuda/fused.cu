@@ -2,16 +2,9 @@
 /* fused.cu - dynamic, one scale for the whole tensor, in one cooperative launch. Every block keeps a slice of the input
  * on the chip: in shared memory, in registers, and the rest in L2. Between the amax and the codes there is one barrier
  * across the grid. */
-#include "device.cuh"
+#include "onchip.cuh"
 
-#define THREADS 512
-/* Chunks that a thread reads at a time of those that it cannot hold. */
-#ifndef BATCH
-#define BATCH 4
-#endif
-#ifndef HELD_LARGE
-#define HELD_LARGE 16
-#endif
+#define THREADS QB__ONCHIP_THREADS
 
 /* ---- The barrier across the grid ---------------------------------------------------------------------------- */
 
@@ -74,64 +67,6 @@ __device__ __forceinline__ uint32_t grid_max(barrier *b, uint32_t launch, uint32
     return bits;
 }
 
-/* ---- Memory ------------------------------------------------------------------------------------------------- */
-
-/* How L2 should treat what is read: drop it soon, or keep it. */
-template <bool KEEP> __device__ __forceinline__ uint64_t make_policy()
-{
-    uint64_t policy = 0;
-
-#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 800
-    if (KEEP) {
-        asm("createpolicy.fractional.L2::evict_last.b64 %0, 1.0;" : "=l"(policy));
-    } else {
-        asm("createpolicy.fractional.L2::evict_first.b64 %0, 1.0;" : "=l"(policy));
-    }
-#endif
-    return policy;
-}
-
-__device__ __forceinline__ uint4 load16(const unsigned char *address, uint64_t policy)
-{
-#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 800
-    uint4 v;
-
-    asm("ld.global.nc.L1::no_allocate.L2::cache_hint.v4.u32 {%0, %1, %2, %3}, [%4], %5;"
-        : "=r"(v.x), "=r"(v.y), "=r"(v.z), "=r"(v.w)
-        : "l"(address), "l"(policy));
-    return v;
-#else
-    return qb__load16(address);
-#endif
-}
-
-/* 16 bytes to shared memory; wait_for_copies() makes those of this thread visible to it. */
-__device__ __forceinline__ void copy16(uint4 *to, const unsigned char *from, uint64_t policy)
-{
-#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 800
-    asm volatile("cp.async.cg.shared.global.L2::cache_hint [%0], [%1], 16, %2;" ::"r"(
-                     (uint32_t)__cvta_generic_to_shared(to)),
-                 "l"(from), "l"(policy)
-                 : "memory");
-#else
-    *to = qb__load16(from);
-#endif
-}
-
-__device__ __forceinline__ void end_copies()
-{
-#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 800
-    asm volatile("cp.async.commit_group;" ::: "memory");
-#endif
-}
-
-template <int LATER> __device__ __forceinline__ void wait_for_copies()
-{
-#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 800
-    asm volatile("cp.async.wait_group %0;" ::"n"(LATER) : "memory");
-#endif
-}
-
 /* ---- The kernel --------------------------------------------------------------------------------------------- */
 
 struct fused_args {
@@ -146,167 +81,61 @@ struct fused_args {
     float bound;
 };
 
-/* A round is one chunk for each thread. A block's first rounds are kept in shared memory, the next HELD in registers,
- * the others in L2, if LARGE; otherwise all are held in registers. */
+/* A round is one chunk for each thread. A block's rounds are held in registers, or kept wherever there is room if
+ * LARGE. */
 template <int IN, int OUT, unsigned HELD, bool LARGE>
-__global__ void __launch_bounds__(THREADS, LARGE ? 1 : HELD <= 2 ? 4 : 2) fused(const fused_args a)
+__global__ void __launch_bounds__(THREADS, LARGE ? 1 : HELD <= 4 ? 3 : 2) fused(const fused_args a)
 {
-    const unsigned n = qb__in<IN>::chunk, quarters = 4;
+    const unsigned n = qb__in<IN>::chunk;
     extern __shared__ uint4 kept[];
     __shared__ uint32_t warp_max[2][32];
     const uint32_t launch = load_relaxed(&a.state->launch) + 1;
-    const uint64_t drop = make_policy<false>(), keep = make_policy<true>();
     const uint64_t begin = (uint64_t)a.rounds * blockIdx.x / gridDim.x;
     const uint32_t rounds = (uint32_t)((uint64_t)a.rounds * (blockIdx.x + 1) / gridDim.x - begin);
     const qb__span span = qb__cut<IN>(qb__make_row<IN>(a.in, 0, a.out, 0, a.count), begin * THREADS, rounds * THREADS,
                                       blockIdx.x == gridDim.x - 1);
-    const unsigned char *const in = span.in + threadIdx.x * 16;
     unsigned char *const out = span.out + threadIdx.x * n;
-    /* Chunks of this thread, of which the first are in shared memory. */
-    const uint32_t count = (span.full + THREADS - 1 - threadIdx.x) / THREADS;
-    const uint32_t shared = LARGE ? min(a.shared, count) : 0;
-    uint4 *const mine = kept + threadIdx.x;
-    uint4 chunk[HELD];
+    qb__onchip<HELD, LARGE> data;
     uint32_t acc = 0;
 
-    if constexpr (LARGE) {
-#pragma unroll 1
-        for (unsigned g = 0; g < quarters; g++) {
-#pragma unroll 4
-            for (uint32_t k = shared * g / quarters; k < shared * (g + 1) / quarters; k++) {
-                copy16(mine + k * THREADS, in + (size_t)k * (THREADS * 16), drop);
-            }
-            end_copies();
-        }
-    }
-#pragma unroll
-    for (unsigned k = 0; k < HELD; k++) {
-        chunk[k] = make_uint4(0, 0, 0, 0);
-        if (shared + k < count) {
-            chunk[k] = load16(in + (size_t)(shared + k) * (THREADS * 16), drop);
-        }
-    }
-    if constexpr (LARGE) {
-        uint32_t k = 0;
-        wait_for_copies<3>();
-#pragma unroll 4
-        for (; k < shared / quarters; k++) {
-            acc = qb__max_chunk<IN>(acc, mine[k * THREADS]);
-        }
-        wait_for_copies<2>();
-#pragma unroll 4
-        for (; k < shared * 2 / quarters; k++) {
-            acc = qb__max_chunk<IN>(acc, mine[k * THREADS]);
-        }
-        wait_for_copies<1>();
-#pragma unroll 4
-        for (; k < shared * 3 / quarters; k++) {
-            acc = qb__max_chunk<IN>(acc, mine[k * THREADS]);
-        }
-        wait_for_copies<0>();
-#pragma unroll 4
-        for (; k < shared; k++) {
-            acc = qb__max_chunk<IN>(acc, mine[k * THREADS]);
-        }
-#pragma unroll 1
-        for (k = shared + HELD; k < count; k += 2 * BATCH) {
-            uint4 batch[2 * BATCH];
-#pragma unroll
-            for (unsigned i = 0; i < 2 * BATCH; i++) {
-                batch[i] = k + i < count ? load16(in + (size_t)(k + i) * (THREADS * 16), keep) : make_uint4(0, 0, 0, 0);
-            }
-#pragma unroll
-            for (unsigned i = 0; i < 2 * BATCH; i++) {
-                acc = qb__max_chunk<IN>(acc, batch[i]);
-            }
-        }
-    }
-#pragma unroll
-    for (unsigned k = 0; k < HELD; k++) {
-        acc = qb__max_chunk<IN>(acc, chunk[k]);
-    }
+    data.in = span.in + threadIdx.x * 16;
+    data.step = THREADS * 16;
+    data.count = (span.full + THREADS - 1 - threadIdx.x) / THREADS;
+    data.shared = LARGE ? min(a.shared, data.count) : 0;
+    data.mine = kept + threadIdx.x;
+    data.read([&](const uint4 &chunk) { acc = qb__max_chunk<IN>(acc, chunk); });
+
     const float edge = qb__edge_max<IN>(span, threadIdx.x, THREADS);
     uint32_t amax = qb__block_max(max(qb__max_bits<IN>(acc), __float_as_uint(edge)), warp_max[0]);
     amax = grid_max(a.state, launch, a.posts, amax, warp_max[1]);
-
     const qb__divisor d = qb__divide_by<IN>(qb__scale<OUT>(amax, a.bound));
     if (blockIdx.x == 0 && threadIdx.x == 0) {
         *a.scales = d.s;
     }
     if (__uint_as_float(amax) < d.limit) {
-        /* From L2 backwards, as what was read last is there most likely; its latency is hidden behind what is held in
-         * registers, then behind what is kept in shared memory. */
-        uint32_t rest = LARGE && count > shared + HELD ? count - shared - HELD : 0;
-#pragma unroll
-        for (unsigned g = 0; g < HELD; g += BATCH) {
-            uint4 batch[BATCH];
-            if constexpr (LARGE) {
-#pragma unroll
-                for (unsigned i = 0; i < BATCH; i++) {
-                    if (rest > i) {
-                        batch[i] = load16(in + (size_t)(shared + HELD + rest - 1 - i) * (THREADS * 16), drop);
-                    }
-                }
-            }
-#pragma unroll
-            for (unsigned i = g; i < g + BATCH && i < HELD; i++) {
-                if (shared + i < count) {
-                    qb__store16<IN>(out + (size_t)(shared + i) * (THREADS * n), qb__encode_fast<IN, OUT>(chunk[i], d));
-                }
-            }
-            if constexpr (LARGE) {
-#pragma unroll
-                for (unsigned i = 0; i < BATCH; i++) {
-                    if (rest > i) {
-                        qb__store16<IN>(out + (size_t)(shared + HELD + rest - 1 - i) * (THREADS * n),
-                                        qb__encode_fast<IN, OUT>(batch[i], d));
-                    }
-                }
-                rest -= min(rest, BATCH);
-            }
-        }
-        if constexpr (LARGE) {
-            uint32_t k = 0;
-#pragma unroll 1
-        while (rest > 0 || k < shared) {
-            uint4 batch[BATCH];
-#pragma unroll
-            for (unsigned i = 0; i < BATCH; i++) {
-                if (rest > i) {
-                    batch[i] = load16(in + (size_t)(shared + HELD + rest - 1 - i) * (THREADS * 16), drop);
-                }
-            }
-#pragma unroll
-            for (unsigned i = 0; i < BATCH; i++) {
-                if (k + i < shared) {
-                    qb__store16<IN>(out + (size_t)(k + i) * (THREADS * n),
-                                    qb__encode_fast<IN, OUT>(mine[(k + i) * THREADS], d));
-                }
-            }
-            k += BATCH;
-#pragma unroll
-            for (unsigned i = 0; i < BATCH; i++) {
-                if (rest > i) {
-                    qb__store16<IN>(out + (size_t)(shared + HELD + rest - 1 - i) * (THREADS * n),
-                                    qb__encode_fast<IN, OUT>(batch[i], d));
-                }
-            }
-            rest -= min(rest, BATCH);
-        }
-        }
+        data.write([&](uint32_t k, const uint4 &chunk) {
+            qb__store16<IN>(out + (size_t)k * (THREADS * n), qb__encode_fast<IN, OUT>(chunk, d));
+        });
     } else {
         /* Seldom: small is better than fast, and all is read again. */
 #pragma unroll 1
-        for (uint32_t k = 0; k < count; k++) {
+        for (uint32_t k = 0; k < data.count; k++) {
             qb__store16<IN>(out + (size_t)k * (THREADS * n),
-                            qb__encode_slow<IN, OUT>(qb__load16(in + (size_t)k * (THREADS * 16)), d));
+                            qb__encode_slow<IN, OUT>(qb__load16(data.in + k * data.step), d));
         }
     }
     qb__edge_store<IN, OUT>(span, threadIdx.x, THREADS, d.s);
 }
 
-static const void *const small_kernels[] = QB__KERNELS(fused, 2, false);
-static const void *const medium_kernels[] = QB__KERNELS(fused, 8, false);
+/* Chunks that a thread holds in registers: few, for small data; as many as can be, for large. */
+#define HELD_SMALL 4
+#define HELD_MEDIUM 8
+#ifndef HELD_LARGE
+#define HELD_LARGE 20
+#endif
+
+static const void *const small_kernels[] = QB__KERNELS(fused, HELD_SMALL, false);
+static const void *const medium_kernels[] = QB__KERNELS(fused, HELD_MEDIUM, false);
 static const void *const large_kernels[] = QB__KERNELS(fused, HELD_LARGE, true);
 
 extern "C" size_t qb__cuda_barrier_size(const struct qb__cuda_limits *limits)
@@ -314,30 +143,10 @@ extern "C" size_t qb__cuda_barrier_size(const struct qb__cuda_limits *limits)
     return (sizeof(struct barrier) + limits->units * sizeof(uint64_t) + 255) / 256 * 256;
 }
 
-/* Rounds that fit in a block's shared memory, less what the kernel has for itself. */
-static unsigned shared_rounds(const struct qb__cuda_limits *limits)
-{
-    return (unsigned)((limits->shared_per_block - 1024) / (THREADS * 16));
-}
-
 extern "C" cudaError_t qb__cuda_fused_prepare(struct qb__cuda_limits *limits)
 {
-    const int bytes = (int)(shared_rounds(limits) * THREADS * 16);
-    int blocks = 0;
-
-    for (unsigned i = 0; i < sizeof(large_kernels) / sizeof(large_kernels[0]); i++) {
-        cudaError_t error = cudaFuncSetAttribute(large_kernels[i], cudaFuncAttributeMaxDynamicSharedMemorySize, bytes);
-        if (error == cudaSuccess) {
-            error = cudaOccupancyMaxActiveBlocksPerMultiprocessor(&blocks, large_kernels[i], THREADS, (size_t)bytes);
-        }
-        if (error != cudaSuccess) {
-            return error;
-        }
-        if (blocks < 1) {
-            limits->cooperative = false;
-        }
-    }
-    return cudaSuccess;
+    return qb__onchip_prepare(large_kernels, sizeof(large_kernels) / sizeof(large_kernels[0]), limits,
+                              &limits->cooperative);
 }
 
 extern "C" bool qb__cuda_fused_fits(const struct qb__cuda_call *call)
@@ -355,7 +164,7 @@ extern "C" cudaError_t qb__cuda_fused_run(const struct qb__cuda_call *call)
     const void *const *kernels = large_kernels;
     struct fused_args a = {};
     void *args[] = {&a};
-    unsigned blocks, held = HELD_LARGE;
+    unsigned held = HELD_LARGE;
 
     if (!qb__in_phase(call, 0, 0, 1)) {
         return qb__cuda_two_pass_run(call);
@@ -368,19 +177,19 @@ extern "C" cudaError_t qb__cuda_fused_run(const struct qb__cuda_call *call)
     a.posts = units;
     a.bound = call->bound;
     a.rounds = (uint32_t)qb__ceil_div(a.count / n, THREADS);
-    if (a.rounds <= 2 * units) {
+    if (a.rounds <= HELD_SMALL * units) {
         kernels = small_kernels;
-        held = 2;
-    } else if (a.rounds <= 8 * units) {
+        held = HELD_SMALL;
+    } else if (a.rounds <= HELD_MEDIUM * units) {
         kernels = medium_kernels;
-        held = 8;
+        held = HELD_MEDIUM;
     } else {
-        const uint32_t most = (uint32_t)qb__ceil_div(a.rounds, units);
-        a.shared = most - held < shared_rounds(call->limits) ? most - held : shared_rounds(call->limits);
+        const uint32_t most = (uint32_t)qb__ceil_div(a.rounds, units), room = qb__onchip_shared(call->limits);
+        a.shared = most <= held ? 0 : most - held < room ? most - held : room;
     }
     /* A grid no larger than the data can use. */
-    blocks = a.rounds < held * units ? (unsigned)qb__ceil_div(a.rounds, qb__tune("QB_FUSED_EACH", held)) : units;
-    blocks = blocks < 1 ? 1 : blocks > units ? units : blocks;
+    const uint64_t useful = qb__ceil_div(a.rounds, qb__tune("QB_FUSED_EACH", held));
+    const unsigned blocks = useful < 1 ? 1 : useful < units ? (unsigned)useful : units;
     return cudaLaunchCooperativeKernel(kernels[qb__index(call)], dim3(blocks), dim3(THREADS), args,
                                        (size_t)a.shared * THREADS * 16, call->stream);
 }

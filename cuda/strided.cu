@@ -293,6 +293,9 @@ extern "C" cudaError_t qb__cuda_strided_run(const struct qb__cuda_call *call, bo
             }
         } else if (chunks <= MAX_THREADS * (is_static ? 4 : MAX_DEPTH) && put_flat(call, &f, is_static, &s, &a)) {
             depth = chunks <= 32 ? qb__tune("QB_GROUP_DEPTH", 2) : qb__tune(is_static ? "QB_SROW_DEPTH" : "QB_ROW_DEPTH", 2);
+            if (s == UNEVEN && chunks > 2 * 32) {
+                depth = 4;
+            }
             while (chunks > (uint64_t)depth * MAX_THREADS) {
                 depth *= 2;
             }
