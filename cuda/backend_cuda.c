@@ -164,12 +164,13 @@ static enum qb_status read_limits(struct device *device)
     limits->capability = (unsigned)(major * 10 + minor);
     limits->shared_per_block = (size_t)shared;
     limits->cache_size = (size_t)cache;
-    limits->cooperative = cooperative != 0;
+    limits->fused = cooperative != 0;
     if (limits->capability < MIN_CAPABILITY) {
         return host->fail(QB_ERROR_UNSUPPORTED, "cuda:%d has compute capability %d.%d; 7.5 or newer is needed",
                           device->index, major, minor);
     }
-    return CALL(qb__cuda_fused_prepare, limits);
+    status = CALL(qb__cuda_fused_prepare, limits);
+    return status == QB_OK ? CALL(qb__cuda_channel_prepare, limits) : status;
 }
 
 static enum qb_status device_open(int index, struct qb_device **result)
@@ -757,6 +758,8 @@ static const struct variant small_tensor = {is_small_tensor, NULL, qb__cuda_tile
                                             ANY_GRANULARITY};
 static const struct variant fused = {qb__cuda_fused_fits, two_pass_workspace, qb__cuda_fused_run, QB_SCALING_DYNAMIC,
                                      ANY_GRANULARITY};
+static const struct variant channel = {qb__cuda_channel_fits, two_pass_workspace, qb__cuda_channel_run,
+                                       QB_SCALING_DYNAMIC, BIT(QB_GRANULARITY_CHANNEL)};
 static const struct variant two_pass = {NULL, two_pass_workspace, qb__cuda_two_pass_run, QB_SCALING_DYNAMIC,
                                         ANY_GRANULARITY};
 
@@ -836,6 +839,7 @@ static const struct qb_kernel kernels[] = {
     KERNEL("cuda_tile", "one scale per block, the block in registers", tile),
     KERNEL("cuda_tensor_small", "one scale for all, one block of threads", small_tensor),
     KERNEL("cuda_tensor_fused", "one scale for all, one launch, input kept on the chip", fused),
+    KERNEL("cuda_channel", "one scale per channel, one launch, input kept on the chip", channel),
     KERNEL("cuda_two_pass", "any dynamic scale, input read twice", two_pass),
 };
 

@@ -281,6 +281,25 @@ __device__ __forceinline__ qb__codes<IN> qb__encode_fast(const uint4 &chunk, con
     return codes;
 }
 
+/* The same where each element has a divisor of its own. */
+template <int IN, int OUT>
+__device__ __forceinline__ qb__codes<IN> qb__encode_columns(const uint4 &chunk, const qb__divisor *d)
+{
+    float x[qb__in<IN>::chunk];
+    qb__codes<IN> codes;
+
+    qb__unpack<IN>(chunk, x);
+#pragma unroll
+    for (unsigned i = 0; i < qb__in<IN>::chunk; i++) {
+        x[i] = qb__quotient<IN>(x[i], d[i]);
+    }
+#pragma unroll
+    for (unsigned i = 0; i < qb__in<IN>::chunk; i += 4) {
+        codes.word[i / 4] = qb__encode4<OUT>(x[i], x[i + 1], x[i + 2], x[i + 3]);
+    }
+    return codes;
+}
+
 /* With the IEEE division: a loop that turns the words through the first one, as this runs seldom and should be small. */
 template <int IN, int OUT>
 __device__ __forceinline__ qb__codes<IN> qb__encode_slow(uint4 chunk, const qb__divisor &d)

@@ -146,7 +146,7 @@ extern "C" size_t qb__cuda_barrier_size(const struct qb__cuda_limits *limits)
 extern "C" cudaError_t qb__cuda_fused_prepare(struct qb__cuda_limits *limits)
 {
     return qb__onchip_prepare(large_kernels, sizeof(large_kernels) / sizeof(large_kernels[0]), limits,
-                              &limits->cooperative);
+                              &limits->fused);
 }
 
 extern "C" bool qb__cuda_fused_fits(const struct qb__cuda_call *call)
@@ -154,7 +154,7 @@ extern "C" bool qb__cuda_fused_fits(const struct qb__cuda_call *call)
     const bool dense = call->rows <= 1 || (call->in_stride == call->cols && call->out_stride == call->cols);
 
     /* Rounds of all are counted in 32 bits. */
-    return call->limits->cooperative && call->scale_rows == 1 && call->scale_cols == 1 && dense &&
+    return call->limits->fused && call->scale_rows == 1 && call->scale_cols == 1 && dense &&
            call->rows * call->cols / (16 / qb__element_size(call->input)) / THREADS < 0x7fffffff;
 }
 

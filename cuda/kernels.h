@@ -17,7 +17,8 @@ struct qb__cuda_limits {
     unsigned capability;      /* 90 for compute capability 9.0 */
     size_t shared_per_block;  /* bytes of shared memory that one block can opt in to */
     size_t cache_size;        /* bytes of L2 */
-    bool cooperative;         /* cudaLaunchCooperativeKernel works */
+    /* Which kernels the device can run that need much of a multiprocessor; set by their prepare functions. */
+    bool fused, channel;
 };
 
 /* One quantization, with everything that a launcher wants worked out. Each granularity is a tiling: the tile of
@@ -54,8 +55,14 @@ cudaError_t qb__cuda_static_run(const struct qb__cuda_call *call);
 bool qb__cuda_tile_fits(const struct qb__cuda_call *call);
 cudaError_t qb__cuda_tile_run(const struct qb__cuda_call *call);
 
-/* fused.cu: dynamic, one scale for all, one launch with a barrier across the grid. Prepare once for each device that is
- * current; it clears LIMITS->cooperative where the grid could not be resident. */
+/* Prepare functions are called once for each device, while it is current. */
+
+/* channel.cu: dynamic, one scale for each column, one launch. */
+cudaError_t qb__cuda_channel_prepare(struct qb__cuda_limits *limits);
+bool qb__cuda_channel_fits(const struct qb__cuda_call *call);
+cudaError_t qb__cuda_channel_run(const struct qb__cuda_call *call);
+
+/* fused.cu: dynamic, one scale for all, one cooperative launch with a barrier across the grid. */
 cudaError_t qb__cuda_fused_prepare(struct qb__cuda_limits *limits);
 bool qb__cuda_fused_fits(const struct qb__cuda_call *call);
 cudaError_t qb__cuda_fused_run(const struct qb__cuda_call *call);

@@ -164,16 +164,7 @@ template <int IN, int OUT> __global__ void __launch_bounds__(CHANNEL_THREADS) st
             }
             qb__codes<IN> codes;
             if (__uint_as_float(qb__max_bits<IN>(qb__max_chunk<IN>(0, v[k]))) < limit) {
-                float x[n];
-                qb__unpack<IN>(v[k], x);
-#pragma unroll
-                for (unsigned i = 0; i < n; i++) {
-                    x[i] = qb__quotient<IN>(x[i], d[i]);
-                }
-#pragma unroll
-                for (unsigned i = 0; i < n; i += 4) {
-                    codes.word[i / 4] = qb__encode4<OUT>(x[i], x[i + 1], x[i + 2], x[i + 3]);
-                }
+                codes = qb__encode_columns<IN, OUT>(v[k], d);
             } else {
                 codes = encode_mixed<IN, OUT>(v[k], a.scales, line.head + chunk * n, 1);
             }
