@@ -182,7 +182,7 @@ END_TEST
 int main(void)
 {
     Suite *suite = suite_create("format");
-    TCase *tc = tcase_create("format");
+    TCase *tc = patient_case("format");
 
     tcase_add_loop_test(tc, every_code_encodes_to_itself, 0, QB_FORMAT_COUNT);
     tcase_add_loop_test(tc, midpoints_round_to_even, QB_FORMAT_INT8, QB_FORMAT_COUNT);

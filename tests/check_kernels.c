@@ -636,7 +636,7 @@ int main(void)
 {
     const struct qb_backend *backend = qb_backend_find(TEST_BACKEND);
     Suite *suite = suite_create(TEST_BACKEND);
-    TCase *tc = tcase_create(TEST_BACKEND);
+    TCase *tc = patient_case(TEST_BACKEND);
     int pairs = COUNT(outputs);
     int result;
 

@@ -280,7 +280,7 @@ END_TEST
 int main(void)
 {
     Suite *suite = suite_create("problem");
-    TCase *tc = tcase_create("problem");
+    TCase *tc = patient_case("problem");
 
     tcase_add_test(tc, defaults_are_valid);
     tcase_add_loop_test(tc, invalid_problems_are_refused_with_a_reason, 0, sizeof invalid / sizeof invalid[0]);

@@ -123,7 +123,7 @@ END_TEST
 int main(void)
 {
     Suite *suite = suite_create("stats");
-    TCase *tc = tcase_create("stats");
+    TCase *tc = patient_case("stats");
 
     tcase_add_test(tc, one_sample_is_everything);
     tcase_add_test(tc, hundred_samples);

@@ -762,17 +762,17 @@ END_TEST
 static Suite *tensor_file_suite(void)
 {
     Suite *suite = suite_create("tensor_file");
-    TCase *good = tcase_create("good");
+    TCase *good = patient_case("good");
     tcase_add_loop_test(good, test_good, 0, COUNT(goods));
     tcase_add_test(good, test_values);
     suite_add_tcase(suite, good);
 
-    TCase *bad = tcase_create("damaged");
+    TCase *bad = patient_case("damaged");
     tcase_add_loop_test(bad, test_damaged, 0, COUNT(damaged));
     tcase_add_loop_test(bad, test_truncated, 0, COUNT(goods));
     suite_add_tcase(suite, bad);
 
-    TCase *large = tcase_create("large");
+    TCase *large = patient_case("large");
     tcase_set_timeout(large, 60);
     tcase_add_test(large, test_header_over_limit);
     tcase_add_test(large, test_beyond_memory);
@@ -781,7 +781,7 @@ static Suite *tensor_file_suite(void)
     tcase_add_test(large, test_small_error_buffer);
     suite_add_tcase(suite, large);
 
-    TCase *none = tcase_create("no file");
+    TCase *none = patient_case("no file");
     tcase_add_test(none, test_missing);
     tcase_add_test(none, test_directory);
     tcase_add_test(none, test_device);

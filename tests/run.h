@@ -26,6 +26,15 @@ static inline int run_suite(Suite *suite)
     return run_suite_with(suite, CK_FORK_GETENV);
 }
 
+/* A test case that only a hang makes fail: how fast a machine is decides no test. */
+static inline TCase *patient_case(const char *name)
+{
+    TCase *tc = tcase_create(name);
+
+    tcase_set_timeout(tc, 900);
+    return tc;
+}
+
 /* The seed of random tests: QUANTBENCH_TEST_SEED, or a fixed one. It is in the message of every failure, so that setting
  * the variable to it repeats the failure. */
 static inline uint64_t test_seed(void)
