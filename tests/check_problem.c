@@ -182,6 +182,31 @@ START_TEST(reference_by_hand)
 }
 END_TEST
 
+/* The halves of the reference make the whole, also where static scaling would compute no scales. */
+START_TEST(reference_in_halves)
+{
+    const float input[3][4] = {{1, -2, 3, 4}, {0.1f, 0.2f, 0.3f, -0.4f}, {100, 0, 0, 0}};
+    struct qb_problem p;
+    uint8_t whole[3][4], halves[3][4];
+    float whole_scales[6], half_scales[6];
+    struct qb_buffers a = {input, whole, whole_scales}, b = {input, halves, half_scales};
+
+    qb_problem_init(&p);
+    p.input = QB_FORMAT_F32;
+    p.output = QB_FORMAT_E5M2;
+    p.granularity = QB_GRANULARITY_GROUP;
+    p.group = 3;
+    p.tokens = 3;
+    p.hidden = 4;
+    ck_assert_int_eq(qb_reference_run(&p, &a), QB_OK);
+    p.scaling = QB_SCALING_STATIC;
+    ck_assert_int_eq(qb_reference_scales(&p, &b), QB_OK);
+    ck_assert_mem_eq(whole_scales, half_scales, sizeof whole_scales);
+    ck_assert_int_eq(qb_reference_codes(&p, &b), QB_OK);
+    ck_assert_mem_eq(whole, halves, sizeof whole);
+}
+END_TEST
+
 START_TEST(reference_scale_limits)
 {
     const float zeros[4] = {0, -0.0f, NAN, 0}, infinite[4] = {INFINITY, 1, -INFINITY, 0};
@@ -287,6 +312,7 @@ int main(void)
     tcase_add_test(tc, scale_shapes);
     tcase_add_test(tc, byte_model);
     tcase_add_test(tc, reference_by_hand);
+    tcase_add_test(tc, reference_in_halves);
     tcase_add_test(tc, reference_scale_limits);
     tcase_add_test(tc, calls_refuse_bad_arguments);
     tcase_add_test(tc, status_texts);

@@ -163,8 +163,12 @@ struct qb_buffers {
     float *scales;     /* qb_problem_scale_shape(); read when static, written when dynamic */
 };
 
-/* The oracle: one plain scalar loop, on host memory, in the calling thread. Slow, and right. */
+/* The oracle: plain scalar loops, on host memory, in the calling thread. Slow, and right. */
 enum qb_status qb_reference_run(const struct qb_problem *problem, const struct qb_buffers *buffers);
+/* Its two halves: the scales that dynamic scaling computes from the input, written whatever problem->scaling is; and the
+ * codes by given scales, also whatever it is. */
+enum qb_status qb_reference_scales(const struct qb_problem *problem, const struct qb_buffers *buffers);
+enum qb_status qb_reference_codes(const struct qb_problem *problem, const struct qb_buffers *buffers);
 
 /* ---- Backends and devices ----------------------------------------------------------------------------------- */
 

@@ -46,7 +46,7 @@ static float dynamic_scale(const struct qb_problem *p, const void *input, uint64
     return scale > QB__SCALE_FLOOR ? scale : QB__SCALE_FLOOR;
 }
 
-enum qb_status qb_reference_run(const struct qb_problem *problem, const struct qb_buffers *buffers)
+enum qb_status qb_reference_scales(const struct qb_problem *problem, const struct qb_buffers *buffers)
 {
     uint64_t tile_rows, tile_cols, scale_rows, scale_cols;
     struct qb_problem p;
@@ -57,14 +57,25 @@ enum qb_status qb_reference_run(const struct qb_problem *problem, const struct q
     }
     qb__tile(&p, &tile_rows, &tile_cols);
     qb__scale_shape(&p, &scale_rows, &scale_cols);
-
-    if (p.scaling == QB_SCALING_DYNAMIC) {
-        for (uint64_t r = 0; r < scale_rows; r++) {
-            for (uint64_t c = 0; c < scale_cols; c++) {
-                buffers->scales[r * scale_cols + c] = dynamic_scale(&p, buffers->input, r * tile_rows, c * tile_cols);
-            }
+    for (uint64_t r = 0; r < scale_rows; r++) {
+        for (uint64_t c = 0; c < scale_cols; c++) {
+            buffers->scales[r * scale_cols + c] = dynamic_scale(&p, buffers->input, r * tile_rows, c * tile_cols);
         }
     }
+    return QB_OK;
+}
+
+enum qb_status qb_reference_codes(const struct qb_problem *problem, const struct qb_buffers *buffers)
+{
+    uint64_t tile_rows, tile_cols, scale_rows, scale_cols;
+    struct qb_problem p;
+    enum qb_status status = qb__prepare(problem, buffers, &p);
+
+    if (status != QB_OK) {
+        return status;
+    }
+    qb__tile(&p, &tile_rows, &tile_cols);
+    qb__scale_shape(&p, &scale_rows, &scale_cols);
     for (uint64_t row = 0; row < p.tokens; row++) {
         for (uint64_t col = 0; col < p.hidden; col++) {
             float scale = buffers->scales[row / tile_rows * scale_cols + col / tile_cols];
@@ -74,4 +85,14 @@ enum qb_status qb_reference_run(const struct qb_problem *problem, const struct q
         }
     }
     return QB_OK;
+}
+
+enum qb_status qb_reference_run(const struct qb_problem *problem, const struct qb_buffers *buffers)
+{
+    enum qb_status status = QB_OK;
+
+    if (problem != NULL && problem->scaling == QB_SCALING_DYNAMIC) {
+        status = qb_reference_scales(problem, buffers);
+    }
+    return status == QB_OK ? qb_reference_codes(problem, buffers) : status;
 }

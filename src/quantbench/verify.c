@@ -19,6 +19,44 @@ void verify_free(struct expectation *expectation)
     *expectation = (struct expectation){.codes = NULL};
 }
 
+/* Compute the codes of BUFFERS by its scales: rows are independent of each other then, so that the CPUs share them. A
+ * slice is as many rows as there are in a tile, or in several. */
+static enum qb_status reference_codes(const struct qb_problem *problem, const struct qb_buffers *buffers)
+{
+    const uint64_t elements_per_slice = 1 << 16;
+    uint64_t tile_rows, tile_cols, scale_rows, scale_cols, slice_rows, slices;
+    enum qb_status status = QB_OK;
+
+    qb_problem_tile(problem, &tile_rows, &tile_cols);
+    qb_problem_scale_shape(problem, &scale_rows, &scale_cols);
+    slice_rows = elements_per_slice / problem->hidden + 1;
+    if (scale_rows > 1) {
+        slice_rows = (slice_rows + tile_rows - 1) / tile_rows * tile_rows;
+    }
+    slices = (problem->tokens + slice_rows - 1) / slice_rows;
+#pragma omp parallel for schedule(dynamic)
+    for (uint64_t i = 0; i < slices; i++) {
+        uint64_t first = i * slice_rows;
+        struct qb_problem slice = *problem;
+        struct qb_buffers part = *buffers;
+        enum qb_status slice_status;
+
+        slice.tokens = problem->tokens - first < slice_rows ? problem->tokens - first : slice_rows;
+        part.input =
+            (const char *)buffers->input + first * problem->hidden * (qb_format_info(problem->input)->bits / 8);
+        part.output = (char *)buffers->output + first * problem->hidden;
+        if (scale_rows > 1) {
+            part.scales += first / tile_rows * scale_cols;
+        }
+        slice_status = qb_reference_codes(&slice, &part);
+        if (slice_status != QB_OK) {
+#pragma omp critical
+            status = slice_status;
+        }
+    }
+    return status;
+}
+
 enum exit_code verify_expect(const struct qb_problem *problem, const void *input, bool same_input,
                              struct expectation *expectation)
 {
@@ -43,7 +81,10 @@ enum exit_code verify_expect(const struct qb_problem *problem, const void *input
         return message_out_of_memory("the reference", bytes.output_buffer + bytes.scale_buffer);
     }
     buffers = (struct qb_buffers){input, expectation->codes, expectation->scales};
-    status = qb_reference_run(&dynamic, &buffers);
+    status = qb_reference_scales(&dynamic, &buffers);
+    if (status == QB_OK) {
+        status = reference_codes(&dynamic, &buffers);
+    }
     if (status != QB_OK) {
         verify_free(expectation);
         return message_status("the reference", status);

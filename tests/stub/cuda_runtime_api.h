@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* cuda_runtime_api.h - a stand-in for NVIDIA's header of that name: as much as cuda/backend_cuda.c uses, so that it can be
- * compiled, not linked, where there is no CUDA toolkit. The values of constants mean nothing. */
+/* cuda_runtime_api.h - a stand-in for NVIDIA's header of that name: as much as cuda/backend_cuda.c uses, so that it can
+ * be compiled, not linked, where there is no CUDA toolkit. The values of constants mean nothing. */
 #ifndef QB_STUB_CUDA_RUNTIME_API_H
 #define QB_STUB_CUDA_RUNTIME_API_H
 
