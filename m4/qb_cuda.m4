@@ -80,7 +80,7 @@ AC_DEFUN([QB_CHECK_CUDA], [
   AC_ARG_WITH([cuda-arch],
     [AS_HELP_STRING([--with-cuda-arch=LIST|all-major|native],
       [compute capabilities to compile for, such as 80,90; default: all-major])],
-    [], [with_cuda_arch=all-major])
+    [with_cuda_arch_given=yes], [with_cuda_arch=all-major])
   AC_ARG_WITH([cudart],
     [AS_HELP_STRING([--with-cudart=static|shared], [CUDA run-time library to link; default: static])],
     [], [with_cudart=static])
@@ -103,10 +103,11 @@ AC_DEFUN([QB_CHECK_CUDA], [
     AS_IF([test -z "$qb_cuda_problem"], [
       have_cuda=yes
       qb_cuda_summary="yes ($NVCC, $with_cuda_arch, $with_cudart run-time library)"
-    ], [test "$with_cuda" != check], [
-      AC_MSG_ERROR([--with-cuda=$with_cuda: $qb_cuda_problem])
+    ], [test "$with_cuda" != check || test -n "$with_cuda_arch_given"], [
+      AC_MSG_ERROR([--with-cuda=$with_cuda, --with-cuda-arch=$with_cuda_arch: $qb_cuda_problem])
     ], [
       qb_cuda_summary="no ($qb_cuda_problem)"
+      AS_IF([test -n "$NVCC"], [AC_MSG_WARN([building without CUDA: $qb_cuda_problem])])
     ])
   ])
   AS_IF([test "$enable_cuda_plugin" = yes], [

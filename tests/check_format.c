@@ -64,26 +64,26 @@ static const struct {
     float value;
     uint32_t code;
 } facts[] = {
-    {QB_FORMAT_E4M3, 0.0f, 0x00},       {QB_FORMAT_E4M3, -0.0f, 0x80},      {QB_FORMAT_E4M3, 1.0f, 0x38},
-    {QB_FORMAT_E4M3, 1.0625f, 0x38},    {QB_FORMAT_E4M3, 1.1875f, 0x3A},    {QB_FORMAT_E4M3, 448.0f, 0x7E},
-    {QB_FORMAT_E4M3, 464.0f, 0x7E},     {QB_FORMAT_E4M3, 465.0f, 0x7E},     {QB_FORMAT_E4M3, 480.0f, 0x7E},
-    {QB_FORMAT_E4M3, 1e30f, 0x7E},      {QB_FORMAT_E4M3, -465.0f, 0xFE},    {QB_FORMAT_E4M3, INFINITY, 0x7E},
-    {QB_FORMAT_E4M3, -INFINITY, 0xFE},  {QB_FORMAT_E4M3, NAN, 0x7F},        {QB_FORMAT_E4M3, 0x1p-9f, 0x01},
-    {QB_FORMAT_E4M3, 0x1p-10f, 0x00},   {QB_FORMAT_E4M3, -0x1p-10f, 0x80},  {QB_FORMAT_E4M3, 0x1.8p-9f, 0x02},
-    {QB_FORMAT_E4M3, 0x1p-6f, 0x08},    {QB_FORMAT_E4M3, 0x1p-149f, 0x00},  {QB_FORMAT_E4M3, -0x1p-149f, 0x80},
-    {QB_FORMAT_E5M2, 1.0f, 0x3C},       {QB_FORMAT_E5M2, 57344.0f, 0x7B},   {QB_FORMAT_E5M2, 61440.0f, 0x7B},
-    {QB_FORMAT_E5M2, 65536.0f, 0x7B},   {QB_FORMAT_E5M2, INFINITY, 0x7B},   {QB_FORMAT_E5M2, -INFINITY, 0xFB},
-    {QB_FORMAT_E5M2, NAN, 0x7F},        {QB_FORMAT_E5M2, 0x1p-16f, 0x01},   {QB_FORMAT_E5M2, 0x1p-17f, 0x00},
-    {QB_FORMAT_E5M2, -0x1p-17f, 0x80},  {QB_FORMAT_E5M2, 0x1.8p-16f, 0x02}, {QB_FORMAT_E5M2, 3.4e38f, 0x7B},
-    {QB_FORMAT_INT8, 0.5f, 0x00},       {QB_FORMAT_INT8, 1.5f, 0x02},       {QB_FORMAT_INT8, 2.5f, 0x02},
-    {QB_FORMAT_INT8, -0.5f, 0x00},      {QB_FORMAT_INT8, -1.5f, 0xFE},      {QB_FORMAT_INT8, 126.5f, 0x7E},
-    {QB_FORMAT_INT8, 127.5f, 0x7F},     {QB_FORMAT_INT8, -127.5f, 0x80},    {QB_FORMAT_INT8, -128.5f, 0x80},
-    {QB_FORMAT_INT8, -129.0f, 0x80},    {QB_FORMAT_INT8, INFINITY, 0x7F},   {QB_FORMAT_INT8, -INFINITY, 0x80},
-    {QB_FORMAT_INT8, NAN, 0x00},        {QB_FORMAT_INT8, 1e30f, 0x7F},      {QB_FORMAT_INT8, -0.0f, 0x00},
-    {QB_FORMAT_F16, 65504.0f, 0x7BFF},  {QB_FORMAT_F16, 65519.0f, 0x7BFF},  {QB_FORMAT_F16, 65520.0f, 0x7C00},
-    {QB_FORMAT_F16, -1e30f, 0xFC00},    {QB_FORMAT_F16, NAN, 0x7E00},       {QB_FORMAT_F16, 0x1p-24f, 0x0001},
-    {QB_FORMAT_F16, 0x1p-25f, 0x0000},  {QB_FORMAT_F16, 1.0f, 0x3C00},      {QB_FORMAT_BF16, 1.0f, 0x3F80},
-    {QB_FORMAT_BF16, 3.4e38f, 0x7F80},  {QB_FORMAT_BF16, NAN, 0x7FC0},      {QB_FORMAT_BF16, 0x1p-133f, 0x0001},
+    {QB_FORMAT_E4M3, 0.0f, 0x00},        {QB_FORMAT_E4M3, -0.0f, 0x80},      {QB_FORMAT_E4M3, 1.0f, 0x38},
+    {QB_FORMAT_E4M3, 1.0625f, 0x38},     {QB_FORMAT_E4M3, 1.1875f, 0x3A},    {QB_FORMAT_E4M3, 448.0f, 0x7E},
+    {QB_FORMAT_E4M3, 464.0f, 0x7E},      {QB_FORMAT_E4M3, 465.0f, 0x7E},     {QB_FORMAT_E4M3, 480.0f, 0x7E},
+    {QB_FORMAT_E4M3, 1e30f, 0x7E},       {QB_FORMAT_E4M3, -465.0f, 0xFE},    {QB_FORMAT_E4M3, INFINITY, 0x7E},
+    {QB_FORMAT_E4M3, -INFINITY, 0xFE},   {QB_FORMAT_E4M3, NAN, 0x7F},        {QB_FORMAT_E4M3, 0x1p-9f, 0x01},
+    {QB_FORMAT_E4M3, 0x1p-10f, 0x00},    {QB_FORMAT_E4M3, -0x1p-10f, 0x80},  {QB_FORMAT_E4M3, 0x1.8p-9f, 0x02},
+    {QB_FORMAT_E4M3, 0x1p-6f, 0x08},     {QB_FORMAT_E4M3, 0x1p-149f, 0x00},  {QB_FORMAT_E4M3, -0x1p-149f, 0x80},
+    {QB_FORMAT_E5M2, 1.0f, 0x3C},        {QB_FORMAT_E5M2, 57344.0f, 0x7B},   {QB_FORMAT_E5M2, 61440.0f, 0x7B},
+    {QB_FORMAT_E5M2, 65536.0f, 0x7B},    {QB_FORMAT_E5M2, INFINITY, 0x7B},   {QB_FORMAT_E5M2, -INFINITY, 0xFB},
+    {QB_FORMAT_E5M2, NAN, 0x7F},         {QB_FORMAT_E5M2, 0x1p-16f, 0x01},   {QB_FORMAT_E5M2, 0x1p-17f, 0x00},
+    {QB_FORMAT_E5M2, -0x1p-17f, 0x80},   {QB_FORMAT_E5M2, 0x1.8p-16f, 0x02}, {QB_FORMAT_E5M2, 3.4e38f, 0x7B},
+    {QB_FORMAT_INT8, 0.5f, 0x00},        {QB_FORMAT_INT8, 1.5f, 0x02},       {QB_FORMAT_INT8, 2.5f, 0x02},
+    {QB_FORMAT_INT8, -0.5f, 0x00},       {QB_FORMAT_INT8, -1.5f, 0xFE},      {QB_FORMAT_INT8, 126.5f, 0x7E},
+    {QB_FORMAT_INT8, 127.5f, 0x7F},      {QB_FORMAT_INT8, -127.5f, 0x80},    {QB_FORMAT_INT8, -128.5f, 0x80},
+    {QB_FORMAT_INT8, -129.0f, 0x80},     {QB_FORMAT_INT8, INFINITY, 0x7F},   {QB_FORMAT_INT8, -INFINITY, 0x80},
+    {QB_FORMAT_INT8, NAN, 0x00},         {QB_FORMAT_INT8, 1e30f, 0x7F},      {QB_FORMAT_INT8, -0.0f, 0x00},
+    {QB_FORMAT_F16, 65504.0f, 0x7BFF},   {QB_FORMAT_F16, 65519.0f, 0x7BFF},  {QB_FORMAT_F16, 65520.0f, 0x7C00},
+    {QB_FORMAT_F16, -1e30f, 0xFC00},     {QB_FORMAT_F16, NAN, 0x7E00},       {QB_FORMAT_F16, 0x1p-24f, 0x0001},
+    {QB_FORMAT_F16, 0x1p-25f, 0x0000},   {QB_FORMAT_F16, 1.0f, 0x3C00},      {QB_FORMAT_BF16, 1.0f, 0x3F80},
+    {QB_FORMAT_BF16, 3.4e38f, 0x7F80},   {QB_FORMAT_BF16, NAN, 0x7FC0},      {QB_FORMAT_BF16, 0x1p-133f, 0x0001},
     {QB_FORMAT_BF16, 0x1p-134f, 0x0000}, {QB_FORMAT_BF16, INFINITY, 0x7F80}, {QB_FORMAT_F32, NAN, 0x7FC00000},
 };
 
@@ -175,7 +175,7 @@ START_TEST(formats_are_found_by_name)
     ck_assert_int_eq(qb_format_find("fp16 f16", &format), QB_ERROR_INVALID);
     ck_assert_int_eq(qb_format_find(NULL, &format), QB_ERROR_INVALID);
     ck_assert_ptr_null(qb_format_info((enum qb_format)QB_FORMAT_COUNT));
-    ck_assert_ptr_null(qb_format_info((enum qb_format)-1));
+    ck_assert_ptr_null(qb_format_info((enum qb_format) - 1));
 }
 END_TEST
 

@@ -12,7 +12,7 @@
 #include <string.h>
 
 /* Bytes around every output that no kernel may touch, and what they hold. */
-#define GUARD 64
+#define GUARD  64
 #define POISON 0xA5
 
 static struct qb_device *device;
@@ -25,8 +25,8 @@ static const struct granularity {
     enum qb_granularity kind;
     uint64_t group, block_rows, block_cols;
 } granularities[] = {
-    {QB_GRANULARITY_TENSOR, 0, 0, 0},    {QB_GRANULARITY_TOKEN, 0, 0, 0},    {QB_GRANULARITY_CHANNEL, 0, 0, 0},
-    {QB_GRANULARITY_GROUP, 1, 0, 0},     {QB_GRANULARITY_GROUP, 64, 0, 0},   {QB_GRANULARITY_GROUP, 100, 0, 0},
+    {QB_GRANULARITY_TENSOR, 0, 0, 0},    {QB_GRANULARITY_TOKEN, 0, 0, 0},     {QB_GRANULARITY_CHANNEL, 0, 0, 0},
+    {QB_GRANULARITY_GROUP, 1, 0, 0},     {QB_GRANULARITY_GROUP, 64, 0, 0},    {QB_GRANULARITY_GROUP, 100, 0, 0},
     {QB_GRANULARITY_GROUP, 128, 0, 0},   {QB_GRANULARITY_BLOCK, 0, 128, 128}, {QB_GRANULARITY_BLOCK, 0, 3, 5},
     {QB_GRANULARITY_GROUP, 10000, 0, 0}, {QB_GRANULARITY_BLOCK, 0, 1000, 1},
 };
@@ -102,8 +102,7 @@ static struct qb_buffers device_buffers(const struct tensors *t)
 /* Compute what is wanted; static scales are already in want_scales. */
 static void run_reference(struct tensors *t)
 {
-    struct qb_buffers buffers = {t->input, t->want_codes + GUARD + t->output_offset,
-                                 (float *)(t->want_scales + GUARD)};
+    struct qb_buffers buffers = {t->input, t->want_codes + GUARD + t->output_offset, (float *)(t->want_scales + GUARD)};
 
     memset(t->want_codes, POISON, codes_size(t));
     if (t->problem.scaling == QB_SCALING_DYNAMIC) {
@@ -209,9 +208,32 @@ static float random_scale(uint64_t *state)
 }
 
 static const float special_scales[] = {
-    1,       0.5f,    1 / 3.0f,  3,          0x1p-14f,   0x1p14f,     448 / 65504.0f, 65504 / 448.0f,  1e-3f,
-    1e3f,    0x1p-126f, 0x1p-149f, 0x1.8p-148f, 0x1p-130f, 0x1p-100f,   0x1p100f,       0x1p126f,        0x1p127f,
-    0x1.fffffep127f, 0x1.fffffep0f, 0x1.000002p0f, 3.5f / 127, 0x1.fffffcp-127f, 0x1.fffffep-126f, 1e-38f, 3e38f,
+    1,
+    0.5f,
+    1 / 3.0f,
+    3,
+    0x1p-14f,
+    0x1p14f,
+    448 / 65504.0f,
+    65504 / 448.0f,
+    1e-3f,
+    1e3f,
+    0x1p-126f,
+    0x1p-149f,
+    0x1.8p-148f,
+    0x1p-130f,
+    0x1p-100f,
+    0x1p100f,
+    0x1p126f,
+    0x1p127f,
+    0x1.fffffep127f,
+    0x1.fffffep0f,
+    0x1.000002p0f,
+    3.5f / 127,
+    0x1.fffffcp-127f,
+    0x1.fffffep-126f,
+    1e-38f,
+    3e38f,
 };
 
 /* All 65,536 inputs of a 16-bit format, as 16 rows, with every special scale and some random ones. */
@@ -358,8 +380,8 @@ END_TEST
 static const uint64_t hiddens[] = {1, 15, 16, 17, 1024, 1025, 1368, 5137, 8193};
 static const uint64_t tokens[] = {0, 1, 7, 130};
 
-/* Every granularity at sizes that divide by nothing, dense and strided, aligned and one element off. The pair of formats
- * changes from one shape to the next; the loop index runs over granularities, so all pairs meet each. */
+/* Every granularity at sizes that divide by nothing, dense and strided, aligned and one element off. The pair of
+ * formats changes from one shape to the next; the loop index runs over granularities, so all pairs meet each. */
 START_TEST(shapes_strides_offsets)
 {
     uint64_t state = test_seed() + (uint64_t)_i;

@@ -117,7 +117,7 @@ ok 'a single case ends with its time' single_case
 cp out single
 ok 'the case is described' grep -qF 'half -> int8, dynamic, tensor, 4 x 32 (tokens x hidden)' single
 ok 'the codes are verified' grep -qE '^codes +verified' single
-ok 'the cache is cold, and its buffers are counted' grep -qE '^cache +cold: [0-9]+ buffer sets, ' single
+ok 'the buffers that rotate through the cache are counted' grep -qE '^cache +(partly )?cold: [0-9]+ buffer sets, ' single
 ok 'the samples are counted' grep -qE '^samples +3, each the mean of [0-9]+ launches' single
 last_line_is_the_median()
 {
@@ -605,7 +605,8 @@ interrupt()
     shift 3
     : >out
     : >err
-    "$QUANTBENCH" "$@" >out 2>err &
+    # A shell ignores SIGINT for what it puts into the background, and the tool would keep that.
+    env --default-signal=INT,TERM "$QUANTBENCH" "$@" >out 2>err &
     tap_pid=$!
     while kill -0 $tap_pid 2>/dev/null && ! grep -q -e "$tap_pattern" "$tap_file"; do :; done
     kill -s "$tap_signal" $tap_pid 2>/dev/null
@@ -615,6 +616,7 @@ interrupt()
 tokens=1
 i=2
 while [ $i -le 40 ]; do tokens=$tokens,$i i=$((i + 1)); done
+if env --default-signal=INT true 2>/dev/null; then
 interrupt INT 'verified$' out --device=cpu --hidden-size=32 --num-tokens=$tokens --num-iters=1 --num-warmup-iters=0
 ok 'SIGINT ends a sweep with the status of the signal' same 130 $status
 some_rows() { tap_rows=$(grep -c 'verified$' out); [ "$tap_rows" -ge 1 ] && [ "$tap_rows" -lt 40 ]; }
@@ -623,5 +625,8 @@ ok 'what was not is no failure' out_lacks 'failed'
 interrupt TERM 'Warming up' err --device=cpu --hidden-size=32 --num-tokens=4 --num-iters=1000
 ok 'SIGTERM ends a measurement with the status of the signal' same 143 $status
 ok 'and its description is not lost' out_has 'half -> int8'
+else
+    skip 'signals' 'this env has no --default-signal'
+fi
 
 done_testing

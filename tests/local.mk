@@ -11,7 +11,7 @@ AM_TESTS_ENVIRONMENT = srcdir='$(srcdir)'; builddir='$(builddir)'; export srcdir
 
 shell_tests = %D%/cli.sh %D%/module.sh %D%/examples.sh %D%/manual.sh %D%/source.sh
 TESTS += $(shell_tests)
-EXTRA_DIST += $(shell_tests) %D%/tap.sh %D%/run.h
+EXTRA_DIST += %D%/perf/h200.sh $(shell_tests) %D%/tap.sh %D%/run.h
 
 if HAVE_CHECK
 c_tests = check_format.test check_problem.test check_stats.test check_tensor_file.test check_cpu.test check_cuda.test

@@ -35,8 +35,8 @@ static inline TCase *patient_case(const char *name)
     return tc;
 }
 
-/* The seed of random tests: QUANTBENCH_TEST_SEED, or a fixed one. It is in the message of every failure, so that setting
- * the variable to it repeats the failure. */
+/* The seed of random tests: QUANTBENCH_TEST_SEED, or a fixed one. It is in the message of every failure, so that
+ * setting the variable to it repeats the failure. */
 static inline uint64_t test_seed(void)
 {
     const char *text = getenv("QUANTBENCH_TEST_SEED");

@@ -27,16 +27,16 @@ static bool add_backend(qb__backend_entry *entry, const char *origin)
 {
     const struct qb_backend *backend = entry(&host);
 
-    if (backend->abi != QB__BACKEND_ABI || strcmp(backend->version, PACKAGE_VERSION) != 0) {
-        snprintf(found.why_no_cuda, sizeof found.why_no_cuda, "%s is of another version than this library, %s", origin,
-                 PACKAGE_VERSION);
+    if (backend == NULL || backend->abi != QB__BACKEND_ABI || strcmp(backend->version, PACKAGE_VERSION) != 0) {
+        snprintf(found.why_no_cuda, sizeof found.why_no_cuda, "%.400s is of another version than this library, %s",
+                 origin, PACKAGE_VERSION);
         return false;
     }
     found.list[found.count++] = backend;
     return true;
 }
 
-#if !defined HAVE_CUDA || defined QB__CUDA_PLUGIN
+#if (!defined HAVE_CUDA || defined QB__CUDA_PLUGIN) && defined QB__MODULES
 /* Load the CUDA module from DIRECTORY. A module that is not there is no error: it says so in found.why_no_cuda. */
 static bool load_module(const char *directory)
 {
@@ -45,6 +45,7 @@ static bool load_module(const char *directory)
     void *module;
 
     if ((size_t)snprintf(path, sizeof path, "%s/quantbench_cuda.so", directory) >= sizeof path) {
+        snprintf(found.why_no_cuda, sizeof found.why_no_cuda, "not built in, and the path of its module is too long");
         return false;
     }
     module = dlopen(path, RTLD_NOW | RTLD_LOCAL);
@@ -69,6 +70,8 @@ static void find_backends(void)
     add_backend(qb__backend_cpu, "cpu");
 #if defined HAVE_CUDA && !defined QB__CUDA_PLUGIN
     add_backend(qb__backend_cuda, "cuda");
+#elif !defined QB__MODULES
+    snprintf(found.why_no_cuda, sizeof found.why_no_cuda, "not built in");
 #else
     {
         const char *directory = secure_getenv("QUANTBENCH_MODULE_DIR");

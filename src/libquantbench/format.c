@@ -7,7 +7,6 @@
 
 #include <math.h>
 #include <string.h>
-#include <strings.h>
 
 /* A binary floating-point format of at most 32 bits: sign, exponent, mantissa, from the top. */
 struct layout {
@@ -41,7 +40,20 @@ const struct qb_format_info *qb_format_info(enum qb_format format)
     return (unsigned)format < QB_FORMAT_COUNT ? &formats[format].info : NULL;
 }
 
-/* Whether NAME is one of the words of LIST, which are separated by single spaces. */
+/* Compare LENGTH characters without regard to case: of ASCII, whatever the locale says of i and I. */
+static bool same_word(const char *a, const char *b, size_t length)
+{
+    for (size_t i = 0; i < length; i++) {
+        char x = a[i] >= 'A' && a[i] <= 'Z' ? (char)(a[i] - 'A' + 'a') : a[i];
+
+        if (x != b[i]) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Whether NAME is one of the words of LIST, which are lower case and separated by single spaces. */
 static bool is_word_of(const char *name, const char *list)
 {
     size_t length = strlen(name);
@@ -49,7 +61,7 @@ static bool is_word_of(const char *name, const char *list)
     while (*list != '\0') {
         size_t word = strcspn(list, " ");
 
-        if (word == length && strncasecmp(name, list, length) == 0) {
+        if (word == length && same_word(name, list, length)) {
             return true;
         }
         list += word;

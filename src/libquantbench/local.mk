@@ -12,8 +12,7 @@ libquantbench_la_SOURCES = \
 	%D%/cpu/kernels.h %D%/cpu/kernels_body.h %D%/cpu/quantize.h %D%/cpu/machine.h \
 	%D%/cpu/backend_cpu.c %D%/cpu/machine.c %D%/cpu/quantize.c %D%/cpu/kernels_generic.c
 libquantbench_la_CPPFLAGS = $(AM_CPPFLAGS) -DPKGLIBDIR='"$(pkglibdir)"'
-# No code looks at floating-point exceptions; gcc vectorizes the generic kernels better when it knows that.
-libquantbench_la_CFLAGS = $(AM_CFLAGS) $(OPENMP_CFLAGS) -O3 -fno-trapping-math
+libquantbench_la_CFLAGS = $(AM_CFLAGS) $(OPENMP_CFLAGS) $(QB_VECTORIZE_CFLAGS)
 libquantbench_la_LDFLAGS = -version-info 0:0:0 -no-undefined -Wl,-z,defs -export-symbols-regex '^qb_[^_]' \
 	$(OPENMP_CFLAGS)
 libquantbench_la_LIBADD =

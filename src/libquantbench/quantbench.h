@@ -108,6 +108,7 @@ enum qb_scaling {
 /* One quantization. Fill it with qb_problem_init() first, so that fields of later versions have their defaults.
  *
  * The arithmetic is IEEE binary32, round to nearest even, subnormals kept. x is an input element converted exactly.
+ * (The calling thread must have the default floating-point environment: round to nearest, no flushing of subnormals.)
  * Dynamic: a = the largest |x| of the elements that share a scale, NaN ignored; a = min(a, the input format's largest
  * finite value); with an upper bound a = min(a, amax_bound); scale = max(a / qmax, 2^-126).
  * Code: the output format's encoding of x / scale (the correctly rounded quotient), as qb_format_encode() does it. */
@@ -165,8 +166,8 @@ struct qb_buffers {
 
 /* The oracle: plain scalar loops, on host memory, in the calling thread. Slow, and right. */
 enum qb_status qb_reference_run(const struct qb_problem *problem, const struct qb_buffers *buffers);
-/* Its two halves: the scales that dynamic scaling computes from the input, written whatever problem->scaling is; and the
- * codes by given scales, also whatever it is. */
+/* Its two halves: the scales that dynamic scaling computes from the input, written whatever problem->scaling is; and
+ * the codes by given scales, also whatever it is. */
 enum qb_status qb_reference_scales(const struct qb_problem *problem, const struct qb_buffers *buffers);
 enum qb_status qb_reference_codes(const struct qb_problem *problem, const struct qb_buffers *buffers);
 
@@ -235,8 +236,8 @@ enum qb_status qb_queue_wrap(struct qb_device *device, void *native, struct qb_q
 /* Waits for the queue's work. destroy(NULL) does nothing, here and below. */
 void qb_queue_destroy(struct qb_queue *queue);
 enum qb_status qb_queue_synchronize(struct qb_queue *queue);
-/* CPU: how many threads the queue's kernels may use, 1 to 1024 (1 in a build without OpenMP); the default is the CPUs this process may run on. Others:
- * QB_ERROR_UNSUPPORTED. */
+/* CPU: how many threads the queue's kernels may use, 1 to 1024 (1 in a build without OpenMP); the default is the CPUs
+ * this process may run on. Others: QB_ERROR_UNSUPPORTED. */
 enum qb_status qb_queue_set_threads(struct qb_queue *queue, unsigned threads);
 /* Let the queue's workspace hold at least BYTES bytes. It grows by itself in qb_kernel_run(), except during a
  * capture. Memory that a captured graph uses stays until the queue is destroyed. */

@@ -473,10 +473,30 @@ static bool check_together(const struct args *args)
     return true;
 }
 
+/* Say what is wrong with ARGUMENT, for which getopt_long() returned ID. */
+static enum exit_code unknown_option(int id, const char *argument)
+{
+    char accepted[1024] = "";
+
+    if (id == ':') {
+        message_error("'%s': the option needs a value; try 'quantbench --help'", argument);
+        return EXIT_USAGE;
+    }
+    for (size_t i = 0; i < OPTION_ROWS; i++) {
+        size_t length = strlen(accepted);
+
+        if (option_table[i].id != OPT_HEADING) {
+            snprintf(accepted + length, sizeof accepted - length, " --%s", option_table[i].name);
+        }
+    }
+    message_error("'%s' is no option, or short for several, or takes no value; the options are%s", argument, accepted);
+    return EXIT_USAGE;
+}
+
 enum exit_code args_parse(int argc, char **argv, struct args *args)
 {
     struct option long_options[OPTION_ROWS + 1];
-    char short_options[2 * OPTION_ROWS + 1] = "";
+    char short_options[2 * OPTION_ROWS + 2] = ":"; /* tells a missing value from an unknown option */
     size_t count = 0;
     int id, index;
 
@@ -501,6 +521,7 @@ enum exit_code args_parse(int argc, char **argv, struct args *args)
     }
     long_options[count] = (struct option){0};
 
+    opterr = 0; /* its messages name the file of the program, and not what is accepted */
     while ((id = getopt_long(argc, argv, short_options, long_options, &index)) != -1) {
         const struct option_row *row = NULL;
 
@@ -509,9 +530,8 @@ enum exit_code args_parse(int argc, char **argv, struct args *args)
                 row = &option_table[i];
             }
         }
-        if (row == NULL) { /* getopt_long has named it */
-            message_error("try 'quantbench --help'");
-            return EXIT_USAGE;
+        if (row == NULL) {
+            return unknown_option(id, argv[optind - 1]);
         }
         if (!parse_option(row, optarg, args)) {
             return EXIT_USAGE;

@@ -48,18 +48,12 @@ static size_t element_bytes(enum qb_format format)
     return qb_format_info(format)->bits / 8;
 }
 
-/* Say how much is needed and how much there is, before anything is allocated. */
-static enum exit_code check_memory(struct device *device, const char *what, uint64_t needed)
-{
-    uint64_t there = machine_memory_free(device);
+/* Every set begins at a multiple of this, in bytes, as an allocation of its own would. */
+#define SET_ALIGNMENT 256
 
-    if (needed <= there) {
-        return EXIT_OK;
-    }
-    message_error("%s needs %.3f GB of memory on %s, and %.3f GB are free; use a smaller --num-tokens or "
-                  "--hidden-size",
-                  what, (double)needed * 1e-9, device->info.id, (double)there * 1e-9);
-    return EXIT_CANNOT_RUN;
+static uint64_t set_stride(uint64_t bytes)
+{
+    return (bytes + SET_ALIGNMENT - 1) / SET_ALIGNMENT * SET_ALIGNMENT;
 }
 
 /* The sum and the product of numbers of bytes; what is too large to count is more than any memory. */
@@ -73,26 +67,58 @@ static uint64_t multiply_bytes(uint64_t a, uint64_t b)
     return b > 0 && a > UINT64_MAX / b ? UINT64_MAX : a * b;
 }
 
+/* Whether the input in hand is PROBLEM's. */
+static bool holds_input(const struct bench *bench, const struct qb_problem *problem)
+{
+    return bench->input != NULL && bench->input_format == problem->input &&
+           bench->input_count == problem->tokens * problem->hidden;
+}
+
+/* Say how much is needed and how much there is, before anything is allocated. */
+static enum exit_code check_memory(struct device *device, const char *what, uint64_t needed)
+{
+    uint64_t there = machine_memory_free(device);
+
+    if (needed <= there) {
+        return EXIT_OK;
+    }
+    message_error("%s needs %.3f GB of memory on %s, and %.3f GB are free; fewer tokens or a smaller hidden size are "
+                  "accepted",
+                  what, (double)needed * 1e-9, device->info.id, (double)there * 1e-9);
+    return EXIT_CANNOT_RUN;
+}
+
+/* Bytes that the case will take on the host beyond what is held already: the input, unless it is the tensor's or the
+ * last case's, and the reference's answer. What is held for the last case is freed first. */
+static uint64_t host_bytes_needed(const struct bench *bench, const struct tensor_file *tensor,
+                                  const struct qb_problem *problem, const struct qb_bytes *bytes)
+{
+    uint64_t needed = add_bytes(bytes->output_buffer, bytes->scale_buffer);
+    uint64_t held =
+        bench->expectation.codes != NULL ? bench->expectation.code_bytes + bench->expectation.scale_bytes : 0;
+
+    if (tensor == NULL && !holds_input(bench, problem)) {
+        needed = add_bytes(needed, bytes->input_buffer);
+        held += bench->generated != NULL ? bench->input_count * element_bytes(bench->input_format) : 0;
+    }
+    return needed > held ? needed - held : 0;
+}
+
 /* All the memory that a case will take, on the host and on its device. */
 static enum exit_code check_all_memory(struct machine *machine, const struct bench *bench,
-                                       const struct plan_case *plan_case, const struct qb_bytes *bytes,
-                                       uint64_t device_bytes)
+                                       const struct tensor_file *tensor, const struct result *result)
 {
+    const struct plan_case *plan_case = result->plan_case;
+    uint64_t host_bytes = host_bytes_needed(bench, tensor, &plan_case->problem, &result->bytes);
     char what[160];
-    uint64_t host_bytes;
     enum exit_code code;
 
     plan_describe(&plan_case->problem, what, sizeof what);
-    /* The input and the reference's answer; what is held from the last case is freed or used again. */
-    host_bytes = add_bytes(add_bytes(bytes->input_buffer, bytes->output_buffer), bytes->scale_buffer);
-    if (bench->input != NULL && bench->input_count == plan_case->problem.tokens * plan_case->problem.hidden) {
-        host_bytes -= bytes->input_buffer;
-    }
     if (plan_case->threads > 0) {
-        return check_memory(&machine->host, what, add_bytes(host_bytes, device_bytes));
+        return check_memory(&machine->host, what, add_bytes(host_bytes, result->rotated_bytes));
     }
     code = check_memory(&machine->host, what, host_bytes);
-    return code == EXIT_OK ? check_memory(plan_case->device, what, device_bytes) : code;
+    return code == EXIT_OK ? check_memory(plan_case->device, what, result->rotated_bytes) : code;
 }
 
 /* Make bench->input the case's input. */
@@ -102,7 +128,7 @@ static enum exit_code prepare_input(struct bench *bench, const struct args *args
     uint64_t count = problem->tokens * problem->hidden;
     void *data;
 
-    if (bench->input != NULL && bench->input_format == problem->input && bench->input_count == count) {
+    if (holds_input(bench, problem)) {
         return EXIT_OK;
     }
     if (tensor == NULL) {
@@ -128,14 +154,6 @@ static void free_buffers(struct buffer_sets *buffers)
     qb_memory_free(buffers->device, buffers->inputs.memory);
     qb_memory_free(buffers->device, buffers->codes.memory);
     qb_memory_free(buffers->device, buffers->scales.memory);
-}
-
-/* Every set begins at a multiple of this, in bytes, as an allocation of its own would. */
-#define SET_ALIGNMENT 256
-
-static uint64_t set_stride(uint64_t bytes)
-{
-    return (bytes + SET_ALIGNMENT - 1) / SET_ALIGNMENT * SET_ALIGNMENT;
 }
 
 /* Allocate COUNT copies of a tensor of BYTES bytes, and fill them with POISON. Each is filled by itself, so that on the
@@ -316,18 +334,32 @@ static enum exit_code run_on_queue(struct bench *bench, const struct args *args,
     return code;
 }
 
-enum exit_code bench_prepare(const struct bench *bench, const struct args *args, struct machine *machine,
-                             const struct plan_case *plan_case, struct result *result)
+/* How many sets make the cache cold, and how far they do. What counts is the lines that a launch touches, not the gaps
+ * between sets. */
+static void choose_sets(const struct args *args, struct result *result)
 {
-    uint64_t set_bytes;
+    const struct qb_bytes *bytes = &result->bytes;
+    uint64_t cache = result->plan_case->device->info.cache_size;
+    uint64_t lines = add_bytes(add_bytes(ceiling_lines(bytes->input_buffer), ceiling_lines(bytes->output_buffer)),
+                               ceiling_lines(bytes->scale_buffer));
+    uint64_t strides = add_bytes(add_bytes(set_stride(bytes->input_buffer), set_stride(bytes->output_buffer)),
+                                 set_stride(bytes->scale_buffer));
+
+    result->sets = args->profile ? 1 : ceiling_cold_sets(lines, cache);
+    result->rotated_bytes = multiply_bytes(result->sets, strides);
+    result->cache = args->profile                                      ? CACHE_HOT
+                    : multiply_bytes(result->sets, lines) >= 4 * cache ? CACHE_COLD
+                                                                       : CACHE_PARTLY_COLD;
+}
+
+enum exit_code bench_prepare(const struct bench *bench, const struct args *args, struct machine *machine,
+                             const struct tensor_file *tensor, const struct plan_case *plan_case, struct result *result)
+{
 
     *result = (struct result){.plan_case = plan_case};
     qb_problem_bytes(&plan_case->problem, &result->bytes);
-    set_bytes = add_bytes(add_bytes(set_stride(result->bytes.input_buffer), set_stride(result->bytes.output_buffer)),
-                          set_stride(result->bytes.scale_buffer));
-    result->sets = args->profile ? 1 : ceiling_cold_sets(set_bytes, plan_case->device->info.cache_size);
-    result->rotated_bytes = multiply_bytes(result->sets, set_bytes);
-    result->code = check_all_memory(machine, bench, plan_case, &result->bytes, result->rotated_bytes);
+    choose_sets(args, result);
+    result->code = check_all_memory(machine, bench, tensor, result);
     return result->code;
 }
 
@@ -339,7 +371,8 @@ void bench_run(struct bench *bench, const struct args *args, const struct tensor
 
     result->code = prepare_input(bench, args, tensor, &plan_case->problem);
     if (result->code == EXIT_OK && (args->verify || plan_case->problem.scaling == QB_SCALING_STATIC)) {
-        result->code = verify_expect(&plan_case->problem, bench->input, !bench->input_is_new, &bench->expectation);
+        result->code =
+            verify_expect(&plan_case->problem, bench->input, !bench->input_is_new, args->verify, &bench->expectation);
         bench->input_is_new = bench->input_is_new && result->code != EXIT_OK;
     }
     if (result->code != EXIT_OK) {

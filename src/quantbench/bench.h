@@ -10,6 +10,9 @@
 
 struct tensor_file;
 
+/* CACHE_PARTLY_COLD: so many sets of a tiny tensor would be needed that some data may be found in the cache. */
+enum cache_state { CACHE_COLD, CACHE_PARTLY_COLD, CACHE_HOT };
+
 enum verification { NOT_VERIFIED, VERIFIED, WRONG };
 
 /* What came out of one case. Times are in nanoseconds per launch. */
@@ -19,6 +22,7 @@ struct result {
     struct qb_bytes bytes;
     unsigned sets;          /* buffer sets that rotate */
     uint64_t rotated_bytes; /* their size together */
+    enum cache_state cache; /* what their rotation makes of the last-level cache */
     enum verification verification;
     struct mismatch mismatch;
     bool profiled;                  /* a profiler was told; with --profile only */
@@ -41,7 +45,8 @@ struct bench {
 /* Set RESULT up for PLAN_CASE, and check that there is memory for it, before anything is allocated. Returns
  * result->code; an error has been printed. */
 enum exit_code bench_prepare(const struct bench *bench, const struct args *args, struct machine *machine,
-                             const struct plan_case *plan_case, struct result *result);
+                             const struct tensor_file *tensor, const struct plan_case *plan_case,
+                             struct result *result);
 
 /* Run the case that RESULT was set up for. TENSOR is what --input read, or NULL. Errors have been printed; RESULT says
  * what there is in any case. Free it with bench_free_result(). */

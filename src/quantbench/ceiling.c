@@ -3,9 +3,18 @@
 #include <config.h>
 
 #include "ceiling.h"
+#include "message.h"
 #include "stats.h"
 
 #include <stdlib.h>
+
+/* Bytes: the smallest line of the caches in question. */
+#define CACHE_LINE 64
+
+uint64_t ceiling_lines(uint64_t bytes)
+{
+    return bytes / CACHE_LINE * CACHE_LINE + (bytes % CACHE_LINE != 0 ? CACHE_LINE : 0);
+}
 
 unsigned ceiling_cold_sets(uint64_t set_bytes, uint64_t cache_size)
 {
@@ -35,26 +44,33 @@ void ceiling_copy(struct qb_queue *queue, struct qb_device *device, unsigned thr
     /* Whole chunks of 16 bytes: a copy of an odd size takes half as long again, and is no ceiling. */
     uint64_t half = bytes / 2 / 16 * 16;
     struct copy_context copies = {.half = half, .stride = (half + 255) / 256 * 256};
-    struct measure_work work = {launch_copy, &copies, ceiling_cold_sets(2 * copies.stride, cache_size)};
-    struct measure_result result;
+    struct measure_work work = {launch_copy, &copies, ceiling_cold_sets(2 * ceiling_lines(half), cache_size)};
+    struct measure_result result = {.samples = NULL};
     struct stats stats;
-    void *memory;
+    void *memory = NULL;
+    enum qb_status status;
 
-    if (ceiling->nanoseconds > 0 && ceiling->device == device && ceiling->threads == threads &&
-        ceiling->bytes == bytes) {
+    if (ceiling->device == device && ceiling->threads == threads && ceiling->bytes == bytes) {
         return;
     }
     *ceiling = (struct ceiling){device, threads, bytes, 0};
-    if (copies.half == 0 || qb_memory_alloc(device, 2 * work.sets * copies.stride, &memory) != QB_OK) {
+    if (copies.half == 0) {
         return;
     }
+    status = qb_memory_alloc(device, 2 * work.sets * copies.stride, &memory);
     copies.memory = memory;
-    if (qb_memory_fill(device, memory, 0x5A, 2 * work.sets * copies.stride) == QB_OK &&
-        measure_run(queue, device, &work, settings, &result) == QB_OK) {
-        if (result.count > 0 && stats_compute(result.samples, result.count, &stats)) {
-            ceiling->nanoseconds = stats.median;
-        }
-        free(result.samples);
+    if (status == QB_OK) {
+        status = qb_memory_fill(device, memory, 0x5A, 2 * work.sets * copies.stride);
     }
+    if (status == QB_OK) {
+        status = measure_run(queue, device, &work, settings, &result);
+    }
+    if (status != QB_OK) {
+        message_warning("the copy to compare with could not be measured: %s: %s", qb_strerror(status),
+                        qb_error_detail());
+    } else if (result.count > 0 && stats_compute(result.samples, result.count, &stats)) {
+        ceiling->nanoseconds = stats.median;
+    }
+    free(result.samples);
     qb_memory_free(device, memory);
 }

@@ -20,8 +20,16 @@ void interrupt_install(void)
     struct sigaction action = {.sa_handler = remember, .sa_flags = (int)SA_RESETHAND};
     struct sigaction ignore = {.sa_handler = SIG_IGN};
 
-    sigaction(SIGINT, &action, NULL);
-    sigaction(SIGTERM, &action, NULL);
+    static const int signals[] = {SIGINT, SIGTERM, SIGHUP};
+
+    for (size_t i = 0; i < sizeof signals / sizeof signals[0]; i++) {
+        struct sigaction inherited;
+
+        /* What is ignored stays ignored: nohup and shells in the background ask for it. */
+        if (sigaction(signals[i], NULL, &inherited) == 0 && inherited.sa_handler != SIG_IGN) {
+            sigaction(signals[i], &action, NULL);
+        }
+    }
     /* A closed pipe is reported as a write error, with the exit status of one. */
     sigaction(SIGPIPE, &ignore, NULL);
 }

@@ -102,8 +102,14 @@ static enum exit_code open_named(const char *name, struct device *device)
         if (backend != NULL && open_device(backend, 0, device) == QB_OK) {
             return EXIT_OK;
         }
-        message_verbose("--device=auto: the CPU, because there is no CUDA device: %s",
-                        backend != NULL ? qb_error_detail() : qb_backend_why_not("cuda"));
+        if (backend != NULL && qb_backend_device_count(backend, &index) == QB_OK) {
+            /* There is one, and it should have worked. */
+            qb_device_open(backend, 0, &device->handle);
+            message_warning("--device=auto: the CPU, because the CUDA device cannot be used: %s", qb_error_detail());
+        } else {
+            message_verbose("--device=auto: the CPU, because there is no CUDA device: %s",
+                            backend != NULL ? qb_error_detail() : qb_backend_why_not("cuda"));
+        }
         name = "cpu";
     }
     if (!parse_device_name(name, backend_name, sizeof backend_name, &index)) {

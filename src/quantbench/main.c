@@ -15,7 +15,7 @@
 #include <string.h>
 
 /* Read --input, if there is one. */
-static enum exit_code read_input(const struct args *args, struct tensor_file *tensor)
+static enum exit_code read_input(const struct args *args, struct machine *machine, struct tensor_file *tensor)
 {
     char error[TENSOR_FILE_ERROR_SIZE];
     enum tensor_file_status status;
@@ -23,7 +23,8 @@ static enum exit_code read_input(const struct args *args, struct tensor_file *te
     if (args->input_file == NULL) {
         return EXIT_OK;
     }
-    status = tensor_file_read(args->input_file, args->tensor, tensor, error, sizeof error);
+    status = tensor_file_read(args->input_file, args->tensor, machine_memory_free(&machine->host), tensor, error,
+                              sizeof error);
     if (status == TENSOR_FILE_OK) {
         return EXIT_OK;
     }
@@ -57,7 +58,7 @@ static enum exit_code run_cases(struct report *report, struct machine *machine, 
     /* Nobody reads the rows behind one that could not be written. */
     for (size_t i = 0; i < report->plan->count && !interrupt_requested() && !ferror(stdout); i++) {
         struct result *result = &report->results[i];
-        bool can_run = bench_prepare(&bench, args, machine, &report->plan->cases[i], result) == EXIT_OK;
+        bool can_run = bench_prepare(&bench, args, machine, tensor, &report->plan->cases[i], result) == EXIT_OK;
 
         if (args->format == OUTPUT_TEXT && i == 0 && (can_run || report->plan->count > 1)) {
             report_text_begin(report);
@@ -78,6 +79,9 @@ static enum exit_code run_cases(struct report *report, struct machine *machine, 
             flush_output();
         }
     }
+    if (interrupt_requested()) {
+        message_note("interrupted: %zu of %zu cases were begun", report->count, report->plan->count);
+    }
     if (args->format == OUTPUT_JSON) {
         code = worse(code, report_json(report));
     }
@@ -95,7 +99,7 @@ static enum exit_code measure(const struct args *args)
     enum exit_code code = machine_open(&args->devices, &machine);
 
     if (code == EXIT_OK) {
-        code = read_input(args, &tensor);
+        code = read_input(args, &machine, &tensor);
     }
     if (code == EXIT_OK) {
         code = plan_make(args, &machine, given, &plan);

@@ -54,7 +54,7 @@ static enum exit_code add_case(struct plan *plan, const struct plan_case *wanted
 }
 
 /* Say that PATTERN gives no kernel for the case, and what there would be. */
-static enum exit_code no_kernel(const struct plan_case *wanted, const char *pattern, bool name_matched)
+static enum exit_code no_kernel(const struct plan_case *wanted, const char *pattern, bool name_matched, bool is_sweep)
 {
     const struct qb_backend *backend = qb_device_backend(wanted->device->handle);
     char problem[160];
@@ -76,13 +76,19 @@ static enum exit_code no_kernel(const struct plan_case *wanted, const char *patt
         return EXIT_USAGE;
     }
     plan_describe(&wanted->problem, problem, sizeof problem);
+    if (is_sweep) {
+        /* The other combinations are run; if there are none, plan_make() finds that. */
+        message_warning("left out: kernel %s cannot run %s on device %s", pattern, problem, wanted->device->info.id);
+        return EXIT_OK;
+    }
     message_error("--kernel: '%s' cannot run %s on device %s; kernels that can: %s", pattern, problem,
                   wanted->device->info.id, names[0] != '\0' ? names : "none");
     return EXIT_CANNOT_RUN;
 }
 
 /* Add WANTED once for each kernel that matches PATTERN and supports it. */
-static enum exit_code add_matching_kernels(struct plan *plan, struct plan_case *wanted, const char *pattern)
+static enum exit_code add_matching_kernels(struct plan *plan, struct plan_case *wanted, const char *pattern,
+                                           bool is_sweep)
 {
     bool name_matched = false;
     size_t before = plan->count;
@@ -105,7 +111,15 @@ static enum exit_code add_matching_kernels(struct plan *plan, struct plan_case *
             return code;
         }
     }
-    return plan->count > before ? EXIT_OK : no_kernel(wanted, pattern, name_matched);
+    return plan->count > before ? EXIT_OK : no_kernel(wanted, pattern, name_matched, is_sweep);
+}
+
+/* Whether the swept options have more than one combination. */
+static bool is_sweep(const struct args *args)
+{
+    return args->num_tokens.count > 1 || args->hidden_sizes.count > 1 || args->dtypes.count > 1 ||
+           args->quant_dtypes.count > 1 || args->granularities.count > 1 || args->scalings.count > 1 ||
+           args->devices.count > 1 || args->kernels.count > 1;
 }
 
 /* Add WANTED with each kernel that was asked for, or with the best. */
@@ -119,7 +133,7 @@ static enum exit_code add_kernels(const struct args *args, struct plan *plan, st
         return status == QB_OK ? add_case(plan, wanted) : message_status(wanted->device->info.id, status);
     }
     for (size_t i = 0; i < args->kernels.count && code == EXIT_OK; i++) {
-        code = add_matching_kernels(plan, wanted, args->kernels.values[i]);
+        code = add_matching_kernels(plan, wanted, args->kernels.values[i], is_sweep(args));
     }
     return code;
 }
@@ -176,8 +190,7 @@ static enum exit_code add_quantizations(const struct args *args, struct plan *pl
 
                 wanted->problem.output = (enum qb_format)args->quant_dtypes.values[q];
                 status = qb_problem_validate(&wanted->problem);
-                code = status == QB_OK ? add_threads(args, plan, wanted)
-                                       : message_status("--num-tokens, --hidden-size", status);
+                code = status == QB_OK ? add_threads(args, plan, wanted) : message_status(args->input_file == NULL ? "--num-tokens, --hidden-size" : "--input", status);
                 if (code != EXIT_OK) {
                     return code;
                 }
@@ -235,6 +248,10 @@ enum exit_code plan_make(const struct args *args, const struct machine *machine,
         } else {
             code = add_generated(args, plan, &wanted);
         }
+    }
+    if (code == EXIT_OK && plan->count == 0) {
+        message_error("--kernel: there is nothing to run");
+        return EXIT_CANNOT_RUN;
     }
     return code;
 }

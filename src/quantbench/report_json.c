@@ -85,28 +85,48 @@ static json_t *time_to_json(const struct result *r)
     for (uint64_t i = 0; i < r->measured.count; i++) {
         json_array_append_new(samples, json_real(r->measured.samples[i]));
     }
-    return json_pack("{s:f, s:f, s:f, s:f, s:f, s:[f, f], s:o}", "min", r->time.min, "median", r->time.median, "mean",
-                     r->time.mean, "p99", r->time.p99, "max", r->time.max, "median_ci95", r->time.ci_low,
-                     r->time.ci_high, "samples", samples);
+    return json_pack("{s:f, s:f, s:f, s:f, s:f, s:o, s:o}", "min", r->time.min, "median", r->time.median, "mean",
+                     r->time.mean, "p99", r->time.p99, "max", r->time.max, "median_ci95",
+                     isnan(r->time.ci_low) ? json_null() : json_pack("[f, f]", r->time.ci_low, r->time.ci_high),
+                     "samples", samples);
+}
+
+static const char *const cache_names[] = {
+    [CACHE_COLD] = "cold",
+    [CACHE_PARTLY_COLD] = "partly cold",
+    [CACHE_HOT] = "hot",
+};
+
+/* NUMBER, or null if it was not measured, which 0 says. */
+static json_t *real_or_null(double number)
+{
+    return number > 0 ? json_real(number) : json_null();
 }
 
 static json_t *result_to_json(const struct report *report, const struct result *r)
 {
     const struct plan_case *c = r->plan_case;
-    bool timed = r->measured.count > 0;
+    const char *launch = report->args->profile ? "profile" : r->measured.graph ? "graph" : "stream";
+    json_t *result = json_pack("{s:o, s:s, s:s, s:o}", "problem", problem_to_json(&c->problem), "device",
+                               c->device->info.id, "kernel", qb_kernel_name(c->kernel), "threads",
+                               c->threads > 0 ? json_integer(c->threads) : json_null());
+    json_t *verification =
+        json_pack("{s:s, s:I, s:I, s:o}", "verification", report_verification(r), "wrong_codes",
+                  (json_int_t)r->mismatch.wrong_codes, "wrong_scales", (json_int_t)r->mismatch.wrong_scales,
+                  "first_difference", r->mismatch.first[0] != '\0' ? json_string(r->mismatch.first) : json_null());
+    json_t *measurement = json_pack(
+        "{s:s, s:b, s:I, s:s, s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:I}", "launch", launch, "profiled", r->profiled,
+        "launches_per_sample", (json_int_t)r->measured.launches_per_sample, "cache", cache_names[r->cache],
+        "buffer_sets", (json_int_t)r->sets, "rotated_bytes", (json_int_t)r->rotated_bytes, "bytes_read",
+        (json_int_t)r->bytes.read, "bytes_written", (json_int_t)r->bytes.written, "time_ns", time_to_json(r),
+        "bytes_per_second", real_or_null(report_bandwidth(r)), "copy_time_ns", real_or_null(r->copy_time),
+        "exit_status", (json_int_t)r->code);
 
-    return json_pack(
-        "{s:o, s:s, s:s, s:o, s:s, s:I, s:I, s:s, s:b, s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:I}", "problem",
-        problem_to_json(&c->problem), "device", c->device->info.id, "kernel", qb_kernel_name(c->kernel), "threads",
-        c->threads > 0 ? json_integer(c->threads) : json_null(), "verification", report_verification(r), "wrong_codes",
-        (json_int_t)r->mismatch.wrong_codes, "wrong_scales", (json_int_t)r->mismatch.wrong_scales, "launch",
-        report->args->profile ? "profile"
-        : r->measured.graph   ? "graph"
-                              : "stream",
-        "profiled", r->profiled, "launches_per_sample", (json_int_t)r->measured.launches_per_sample, "buffer_sets",
-        (json_int_t)r->sets, "bytes_read", (json_int_t)r->bytes.read, "bytes_written", (json_int_t)r->bytes.written,
-        "time_ns", time_to_json(r), "bytes_per_second", timed ? json_real(report_bandwidth(r)) : json_null(),
-        "copy_time_ns", r->copy_time > 0 ? json_real(r->copy_time) : json_null(), "exit_status", (json_int_t)r->code);
+    json_object_update(result, verification);
+    json_object_update(result, measurement);
+    json_decref(verification);
+    json_decref(measurement);
+    return result;
 }
 
 enum exit_code report_json(const struct report *report)

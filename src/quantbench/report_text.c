@@ -7,6 +7,7 @@
 #include "tensor_file.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -89,6 +90,9 @@ static int column_width(const struct plan *plan, enum property property)
     return varies ? (int)width : 0;
 }
 
+/* The widths of the one table of a run, found when its head is printed. */
+static int column_widths[PROPERTIES];
+
 static void print_device(const struct device *device)
 {
     const struct qb_device_info *info = &device->info;
@@ -105,8 +109,7 @@ static void print_input(const struct report *report)
     if (report->tensor == NULL) {
         printf("input     normal random numbers, seed %" PRIu64 "\n", report->args->seed);
     } else {
-        printf("input     %s%s%s\n", report->args->input_file, report->tensor->name != NULL ? ", tensor " : "",
-               report->tensor->name != NULL ? report->tensor->name : "");
+        printf("input     %s\n", report->tensor->label);
     }
 }
 
@@ -116,21 +119,24 @@ static void print_table_head(const struct report *report)
     const char *separator = "";
     char text[64];
 
-    if (column_width(plan, DEVICE) == 0) {
+    for (enum property p = DEVICE; p < PROPERTIES; p++) {
+        column_widths[p] = column_width(plan, p);
+    }
+    if (column_widths[DEVICE] == 0) {
         print_device(plan->cases[0].device);
     }
     print_input(report);
     printf("all       ");
     for (enum property p = TOKENS; p < PROPERTIES; p++) {
         property_text(&plan->cases[0], p, text, sizeof text);
-        if (column_width(plan, p) == 0 && strcmp(text, "-") != 0) {
+        if (column_widths[p] == 0 && strcmp(text, "-") != 0) {
             printf("%s%s %s", separator, property_heads[p], text);
             separator = ", ";
         }
     }
     printf("\n\n");
     for (enum property p = DEVICE; p < PROPERTIES; p++) {
-        int width = column_width(plan, p);
+        int width = column_widths[p];
 
         if (width > 0) {
             printf(p == TOKENS || p == HIDDEN || p == THREADS ? "%*s  " : "%-*s  ", width, property_heads[p]);
@@ -139,12 +145,12 @@ static void print_table_head(const struct report *report)
     printf("%10s %10s %8s %7s  %s\n", "median us", "min us", "GB/s", "of copy", "codes");
 }
 
-static void print_table_row(const struct report *report, const struct result *result)
+static void print_table_row(const struct result *result)
 {
     char text[64];
 
     for (enum property p = DEVICE; p < PROPERTIES; p++) {
-        int width = column_width(report->plan, p);
+        int width = column_widths[p];
 
         if (width > 0) {
             property_text(result->plan_case, p, text, sizeof text);
@@ -183,6 +189,26 @@ static void print_case(const struct report *report, const struct plan_case *c)
     print_input(report);
 }
 
+static void print_cache(const struct result *result)
+{
+    double cache = (double)result->plan_case->device->info.cache_size * 1e-6;
+    double rotated = (double)result->rotated_bytes * 1e-6;
+
+    switch (result->cache) {
+    case CACHE_COLD:
+        printf("cache     cold: %u buffer sets, %.1f MB, rotate through a cache of %.1f MB\n", result->sets, rotated,
+               cache);
+        break;
+    case CACHE_PARTLY_COLD:
+        printf("cache     partly cold: %u buffer sets, %.1f MB, rotate through a cache of %.1f MB\n", result->sets,
+               rotated, cache);
+        break;
+    case CACHE_HOT:
+        printf("cache     hot: one buffer set\n");
+        break;
+    }
+}
+
 static void print_result(const struct report *report, const struct result *result)
 {
     const struct stats *time = &result->time;
@@ -194,17 +220,24 @@ static void print_result(const struct report *report, const struct result *resul
     }
     printf("codes     %s\n", result->verification == VERIFIED ? "verified: the same bytes as the reference"
                                                               : report_verification(result));
+    print_cache(result);
     if (report->args->profile) {
         printf("sample    one launch%s\n", result->profiled ? " in a profiled range" : "; no profiler to start here");
     } else {
-        printf("cache     cold: %u buffer sets, %.1f MB, rotate through a cache of %.1f MB\n", result->sets,
-               (double)result->rotated_bytes * 1e-6, (double)result->plan_case->device->info.cache_size * 1e-6);
-        printf("samples   %" PRIu64 ", each the mean of %" PRIu64 " launches %s\n", result->measured.count,
-               result->measured.launches_per_sample, result->measured.graph ? "in a graph" : "from the host");
+        printf("samples   %" PRIu64, result->measured.count);
+        if (result->measured.count < report->args->num_iters) {
+            printf(" of %" PRIu64 " (interrupted)", report->args->num_iters);
+        }
+        printf(", each the mean of %" PRIu64 " launches %s\n", result->measured.launches_per_sample,
+               result->measured.graph ? "in a graph" : "from the host");
         printf("time      min %.3f, median %.3f, mean %.3f, p99 %.3f, max %.3f us\n", time->min * 1e-3,
                time->median * 1e-3, time->mean * 1e-3, time->p99 * 1e-3, time->max * 1e-3);
-        printf("          95 %% confidence interval of the median: %.3f to %.3f us\n", time->ci_low * 1e-3,
-               time->ci_high * 1e-3);
+        if (isnan(time->ci_low)) {
+            printf("          too few samples for a confidence interval: 6 are needed\n");
+        } else {
+            printf("          95 %% confidence interval of the median: %.3f to %.3f us\n", time->ci_low * 1e-3,
+                   time->ci_high * 1e-3);
+        }
         printf("rate      %.1f GB/s", report_bandwidth(result) * 1e-9);
         if (result->copy_time > 0) {
             printf(", %.1f %% of a plain copy of as many bytes, %.3f us", 100 * result->copy_time / time->median,
@@ -231,6 +264,6 @@ void report_text_result(const struct report *report)
     if (report->plan->count == 1) {
         print_result(report, result);
     } else {
-        print_table_row(report, result);
+        print_table_row(result);
     }
 }

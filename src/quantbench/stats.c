@@ -43,6 +43,9 @@ bool stats_compute(const double *samples, size_t count, struct stats *stats)
         .ci_low = sorted[low >= 1 ? (size_t)low - 1 : 0],
         .ci_high = sorted[high <= n ? (size_t)high - 1 : count - 1],
     };
+    if (count < 6) { /* even the whole range covers less than 95 % */
+        stats->ci_low = stats->ci_high = NAN;
+    }
     free(sorted);
     return true;
 }

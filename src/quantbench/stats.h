@@ -10,7 +10,7 @@
 struct stats {
     size_t count;
     double min, median, mean, p99, max;
-    double ci_low, ci_high; /* 95 % confidence interval of the median; min and max if there are too few samples */
+    double ci_low, ci_high; /* 95 % confidence interval of the median; NaN for fewer than 6 samples, which have none */
 };
 
 /* SAMPLES need no order and are left as they are. COUNT >= 1. Returns false if memory is short. */

@@ -51,7 +51,8 @@
 struct source {
     const char *path;
     int fd;
-    uint64_t size; /* bytes */
+    uint64_t size;         /* bytes */
+    uint64_t memory_limit; /* bytes that the elements may take */
     char *error;
     size_t error_size;
 };
@@ -973,18 +974,11 @@ static void to_native_order(void *data, const struct place *place)
  * by killing the process. */
 static enum tensor_file_status check_memory(const struct source *source, uint64_t bytes)
 {
-    /* Only where an address is narrower than a file's size. */
-    if (bytes > PTRDIFF_MAX) {
-        return fail_memory(source, bytes);
+    /* The second only where an address is narrower than a file's size. */
+    if (bytes > source->memory_limit || bytes > PTRDIFF_MAX) {
+        return fail(source, TENSOR_FILE_IO, "the tensor needs %" PRIu64 " bytes of memory; %" PRIu64 " are free", bytes,
+                    source->memory_limit);
     }
-#ifdef _SC_PHYS_PAGES
-    long pages = sysconf(_SC_PHYS_PAGES);
-    long page_size = sysconf(_SC_PAGESIZE);
-    if (pages > 0 && page_size > 0 && bytes / (uint64_t)page_size >= (uint64_t)pages) {
-        return fail(source, TENSOR_FILE_IO, "the tensor needs %" PRIu64 " bytes of memory; this machine has %" PRIu64,
-                    bytes, (uint64_t)pages * (uint64_t)page_size);
-    }
-#endif
     return TENSOR_FILE_OK;
 }
 
@@ -1008,6 +1002,20 @@ static enum tensor_file_status read_elements(const struct source *source, const 
     return TENSOR_FILE_OK;
 }
 
+/* Say what TENSOR is, in a way that a terminal shows and does not obey. */
+static void label(const struct source *source, struct tensor_file *tensor)
+{
+    char path[TEXT_SIZE], name[TEXT_SIZE];
+
+    printable(path, source->path, strlen(source->path));
+    if (tensor->name == NULL) {
+        snprintf(tensor->label, sizeof tensor->label, "%s", path);
+    } else {
+        snprintf(tensor->label, sizeof tensor->label, "%s, tensor %s", path,
+                 printable(name, tensor->name, strlen(tensor->name)));
+    }
+}
+
 static enum tensor_file_status read_tensor(const struct source *source, const char *name, struct tensor_file *tensor)
 {
     char magic[NPY_MAGIC_SIZE];
@@ -1028,14 +1036,16 @@ static enum tensor_file_status read_tensor(const struct source *source, const ch
         free(tensor_name);
         return status;
     }
-    *tensor = (struct tensor_file){place.format, place.rows, place.columns, tensor_name, data};
+    *tensor = (struct tensor_file){place.format, place.rows, place.columns, tensor_name, {0}, data};
+    label(source, tensor);
     return TENSOR_FILE_OK;
 }
 
-enum tensor_file_status tensor_file_read(const char *path, const char *name, struct tensor_file *tensor, char *error,
-                                         size_t error_size)
+enum tensor_file_status tensor_file_read(const char *path, const char *name, uint64_t memory_limit,
+                                         struct tensor_file *tensor, char *error, size_t error_size)
 {
-    struct source source = {.path = path, .fd = -1, .error = error, .error_size = error_size};
+    struct source source = {
+        .path = path, .fd = -1, .memory_limit = memory_limit, .error = error, .error_size = error_size};
     enum tensor_file_status status = open_source(&source);
     if (status == TENSOR_FILE_OK) {
         status = read_tensor(&source, name, tensor);

@@ -9,12 +9,16 @@
 #include "quantbench.h"
 
 /* A tensor in memory, row-major without gaps, elements in the byte order of the host. */
+/* Enough bytes for the label of any tensor. */
+#define TENSOR_FILE_LABEL_SIZE 640
+
 struct tensor_file {
-    enum qb_format format; /* F16, BF16 or F32 */
-    uint64_t tokens;       /* rows, >= 1 */
-    uint64_t hidden;       /* columns, >= 1 */
-    char *name;            /* the tensor's name in the file; NULL for .npy, which has no names */
-    void *data;            /* tokens x hidden elements */
+    enum qb_format format;              /* F16, BF16 or F32 */
+    uint64_t tokens;                    /* rows, >= 1 */
+    uint64_t hidden;                    /* columns, >= 1 */
+    char *name;                         /* the tensor's name in the file; NULL for .npy, which has no names */
+    char label[TENSOR_FILE_LABEL_SIZE]; /* the file and the name, safe to print on a terminal */
+    void *data;                         /* tokens x hidden elements */
 };
 
 /* Why a tensor could not be read; main maps it to the exit status. */
@@ -36,13 +40,13 @@ enum tensor_file_status {
  * safetensors: F16, BF16 and F32; NAME may be NULL if the file holds exactly one tensor.
  * A tensor has two dimensions, rows x columns; one of one dimension is read as a single row. NaN and infinities are
  * values like any other. Only the header and the wanted tensor's bytes are read, and nothing is allocated before the
- * sizes that the file claims are checked against the file's size.
+ * sizes that the file claims are checked against the file's size, and the tensor's against MEMORY_LIMIT bytes.
  *
  * On failure *TENSOR is untouched and ERROR has one or more lines, without a newline at the end: the file, what was
  * found and what is accepted. Text that comes from the file is escaped, so that it is safe to print on a terminal;
  * letters beyond ASCII are kept as far as the locale (LC_CTYPE) knows them. */
-enum tensor_file_status tensor_file_read(const char *path, const char *name, struct tensor_file *tensor, char *error,
-                                         size_t error_size);
+enum tensor_file_status tensor_file_read(const char *path, const char *name, uint64_t memory_limit,
+                                         struct tensor_file *tensor, char *error, size_t error_size);
 
 /* Release what tensor_file_read() allocated, and zero *TENSOR. */
 void tensor_file_free(struct tensor_file *tensor);

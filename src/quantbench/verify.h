@@ -7,7 +7,7 @@
 
 /* Host copies of what the reference computes from an input. */
 struct expectation {
-    struct qb_problem problem; /* dense rows; always dynamic: static scales are what dynamic ones would be */
+    struct qb_problem problem; /* dense rows; static scales are what dynamic ones would be */
     void *codes;
     float *scales;
     uint64_t code_bytes;
@@ -15,8 +15,9 @@ struct expectation {
 };
 
 /* Compute the expectation for PROBLEM on INPUT (host memory), unless it already holds just that. Returns an exit code;
- * errors have been printed. A static scale is the one that this data gives, so one reference serves both. */
-enum exit_code verify_expect(const struct qb_problem *problem, const void *input, bool same_input,
+ * errors have been printed. A static scale is the one that this data gives, so one reference serves both. Without
+ * NEED_CODES the scales are all there is, and codes is NULL. */
+enum exit_code verify_expect(const struct qb_problem *problem, const void *input, bool same_input, bool need_codes,
                              struct expectation *expectation);
 void verify_free(struct expectation *expectation);
 

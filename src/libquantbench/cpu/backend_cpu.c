@@ -193,7 +193,9 @@ static unsigned default_threads(void)
 #ifdef _OPENMP
     unsigned cpus = qb__machine_cpus(), most = (unsigned)omp_get_max_threads();
     unsigned threads = getenv("OMP_NUM_THREADS") != NULL || most < cpus ? most : cpus;
+    unsigned limit = (unsigned)omp_get_thread_limit();
 
+    threads = threads < limit ? threads : limit;
     return threads < MOST_THREADS ? threads : MOST_THREADS;
 #else
     return 1;
@@ -383,7 +385,12 @@ static enum qb_status cpu_queue_set_threads(struct qb_queue *queue, unsigned thr
     if (threads < 1 || threads > MOST_THREADS) {
         return host->fail(QB_ERROR_INVALID, "%u threads: 1 to %u are accepted", threads, MOST_THREADS);
     }
-#ifndef _OPENMP
+#ifdef _OPENMP
+    if (threads > (unsigned)omp_get_thread_limit()) {
+        return host->fail(QB_ERROR_UNSUPPORTED, "%u threads: OMP_THREAD_LIMIT allows %d", threads,
+                          omp_get_thread_limit());
+    }
+#else
     if (threads > 1) {
         return host->fail(QB_ERROR_UNSUPPORTED, "%u threads: this build has no OpenMP, and uses 1", threads);
     }
