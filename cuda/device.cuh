@@ -9,7 +9,8 @@
 #include "kernels.h"
 #include "problem.h"
 
-/* FP8 conversion in hardware: from compute capability 8.9 on. The instruction's sm_89 form is younger than CUDA 11.8. */
+/* FP8 conversion in hardware: from compute capability 8.9 on. The instruction's sm_89 form is younger than CUDA 11.8.
+ */
 #if defined(__CUDA_ARCH__) && (__CUDA_ARCH__ >= 900 || (__CUDA_ARCH__ >= 890 && __CUDACC_VER_MAJOR__ >= 12))
 #define QB__HAVE_FP8 1
 #else
@@ -162,20 +163,21 @@ template <int OUT> __device__ __forceinline__ float qb__scale(uint32_t amax_bits
  * If |x/s| < 2^-18, |v| stays under 2^-17, half the smallest step of all formats: the code is zero, and what counts is
  * the sign. If |x/s| >= 2^-18, |x| >= 2^-98, no result below is touched by underflow, and powers of two scale out.
  *
- * Half and bfloat16: v = RN(x r + RN(x low)), where r is 1/s rounded down and low = RN((1 - s r) r) >= 0. x r + x low is
- * x/s but for 2^-47 of it, so v is the right one of two neighbours unless x/s is that close to the middle between
+ * Half and bfloat16: v = RN(x r + RN(x low)), where r is 1/s rounded down and low = RN((1 - s r) r) >= 0. x r + x low
+ * is x/s but for 2^-47 of it, so v is the right one of two neighbours unless x/s is that close to the middle between
  * them; which changes the code only if one of the two is where codes change, a number of at most 9 significant bits.
  * That never happens: all 2^23 significands of s were tried with all 2^10 of half, which contain bfloat16's (NOTES).
  * Sign: both products have x's, also when x or they are zero.
  *
- * float: r = RN(1/s), q = RN(x r), e = RN(q s - x), v = RN(q - e r). Scale x and s into [1, 2). r is off by at most half
- * an ulp, so q is off by less than 1 ulp if x >= s, by less than x/2 + 1/2 ulp if x < s. e is then exact, or (only if q is
- * off by more than 1 ulp) off by 2^-25 of itself. Without the last rounding v differs from x/s by |e| |r - 1/s| (+ 2^-25
- * |e| r), at most s 2^-26 ulp if q is next to the rounding boundary that x/s is closest to, and x/s is no closer to
- * any boundary than 2^-24/s ulp: v is rounded as x/s is. For q to be one more ulp away from so near a boundary x must be
- * within 2^-22 of 2, and s above it: x = 2 - 2^-22, s = 2 - 2^-23, which gives the right v by hand. Sign, where x/s is
- * small: while q is more than one step of the subnormals from zero, |e r| < |q|; if q = 0, e = -x and v = RN(x r); if q
- * is one step, |e r| < 1 step, as r |RN(s - j)| < 1 for each integer j with |s - j| <= s/2; and x = -0 gives q = -0, e =
+ * float: r = RN(1/s), q = RN(x r), e = RN(q s - x), v = RN(q - e r). Scale x and s into [1, 2). r is off by at most
+ * half an ulp, so q is off by less than 1 ulp if x >= s, by less than x/2 + 1/2 ulp if x < s. e is then exact, or (only
+ * if q is off by more than 1 ulp) off by 2^-25 of itself. Without the last rounding v differs from x/s by |e| |r - 1/s|
+ * (+ 2^-25 |e| r), at most s 2^-26 ulp if q is next to the rounding boundary that x/s is closest to, and x/s is no
+ * closer to any boundary than 2^-24/s ulp: v is rounded as x/s is. For q to be one more ulp away from so near a
+ * boundary x must be within 2^-22 of 2, and s above it: x = 2 - 2^-22, s = 2 - 2^-23, which gives the right v by hand.
+ * Sign, where x/s is small: while q is more than one step of the subnormals from zero, |e r| < |q|; if q = 0, e = -x
+ * and v = RN(x r); if q is one step, |e r| < 1 step, as r |RN(s - j)| < 1 for each integer j with |s - j| <= s/2; and x
+ * = -0 gives q = -0, e =
  * (-0) s + 0 = +0, v = -0 - (+0) r = -0 (with e = x - q s the sign would be lost). */
 struct qb__divisor {
     float s, r;
@@ -300,9 +302,9 @@ __device__ __forceinline__ qb__codes<IN> qb__encode_columns(const uint4 &chunk, 
     return codes;
 }
 
-/* With the IEEE division: a loop that turns the words through the first one, as this runs seldom and should be small. */
-template <int IN, int OUT>
-__device__ __forceinline__ qb__codes<IN> qb__encode_slow(uint4 chunk, const qb__divisor &d)
+/* With the IEEE division: a loop that turns the words through the first one, as this runs seldom and should be small.
+ */
+template <int IN, int OUT> __device__ __forceinline__ qb__codes<IN> qb__encode_slow(uint4 chunk, const qb__divisor &d)
 {
     const unsigned n = qb__in<IN>::chunk / 4;
     uint64_t all = 0;
@@ -310,7 +312,8 @@ __device__ __forceinline__ qb__codes<IN> qb__encode_slow(uint4 chunk, const qb__
 
 #pragma unroll 1
     for (int i = 0; i < 4; i++) {
-        const float2 pair = IN == QB_FORMAT_F32 ? make_float2(__uint_as_float(chunk.x), 0) : qb__unpack_pair<IN>(chunk.x);
+        const float2 pair =
+            IN == QB_FORMAT_F32 ? make_float2(__uint_as_float(chunk.x), 0) : qb__unpack_pair<IN>(chunk.x);
         const uint64_t code = qb__encode4<OUT>(__fdiv_rn(pair.x, d.s), n == 2 ? __fdiv_rn(pair.y, d.s) : 0.0f, 0, 0);
         all = all >> (8 * n) | code << (64 - 8 * n);
         chunk = make_uint4(chunk.y, chunk.z, chunk.w, 0);
@@ -402,9 +405,7 @@ __device__ __forceinline__ uint4 qb__load16(const unsigned char *address)
 {
     uint4 v;
 
-    asm("ld.global.nc.v4.u32 {%0, %1, %2, %3}, [%4];"
-        : "=r"(v.x), "=r"(v.y), "=r"(v.z), "=r"(v.w)
-        : "l"(address));
+    asm("ld.global.nc.v4.u32 {%0, %1, %2, %3}, [%4];" : "=r"(v.x), "=r"(v.y), "=r"(v.z), "=r"(v.w) : "l"(address));
     return v;
 }
 
@@ -418,18 +419,7 @@ __device__ __forceinline__ uint4 qb__load(const qb__span &span, uint32_t c)
 template <int IN> __device__ __forceinline__ void qb__store16(unsigned char *out, const qb__codes<IN> &codes)
 {
     if (qb__in<IN>::chunk == 8) {
-#ifndef QB_ST
-#define QB_ST 0
-#endif
-#if QB_ST == 1
-        __stcs((uint2 *)out, make_uint2(codes.word[0], codes.word[qb__in<IN>::chunk / 4 - 1]));
-#elif QB_ST == 2
-        __stcg((uint2 *)out, make_uint2(codes.word[0], codes.word[qb__in<IN>::chunk / 4 - 1]));
-#elif QB_ST == 3
-        __stwt((uint2 *)out, make_uint2(codes.word[0], codes.word[qb__in<IN>::chunk / 4 - 1]));
-#else
         *(uint2 *)out = make_uint2(codes.word[0], codes.word[qb__in<IN>::chunk / 4 - 1]);
-#endif
     } else {
         *(uint32_t *)out = codes.word[0];
     }
@@ -546,34 +536,16 @@ static inline bool qb__in_phase(const struct qb__cuda_call *call, uint64_t in_st
     return (uintptr_t)call->in / size % n == (uintptr_t)call->out % n && (tiles <= 1 || (in_step - out_step) % n == 0);
 }
 
-#ifdef QB_TUNE
-#include <stdlib.h>
-#include <stdio.h>
-static inline unsigned qb__tune(const char *name, unsigned otherwise)
-{
-    const char *text = getenv(name);
-    return text != NULL ? (unsigned)atoi(text) : otherwise;
-}
-#else
-#define qb__tune(name, otherwise) (otherwise)
-#endif
-
 /* A table of one kernel for each input and output format, indexed by qb__index(). */
-#define QB__KERNELS_OF_INPUT(kernel, in, ...)                                                                         \
-    (const void *)kernel<in, QB_FORMAT_INT8, ##__VA_ARGS__>, (const void *)kernel<in, QB_FORMAT_E4M3, ##__VA_ARGS__>, \
+#define QB__KERNELS_OF_INPUT(kernel, in, ...)                                                                          \
+    (const void *)kernel<in, QB_FORMAT_INT8, ##__VA_ARGS__>, (const void *)kernel<in, QB_FORMAT_E4M3, ##__VA_ARGS__>,  \
         (const void *)kernel<in, QB_FORMAT_E5M2, ##__VA_ARGS__>
-#ifdef QB_ONLY
-#define QB__KERNELS(kernel, ...) \
-    {(const void *)kernel<QB_FORMAT_F16, QB_FORMAT_E4M3, ##__VA_ARGS__>, (const void *)kernel<QB_FORMAT_F16, QB_FORMAT_E4M3, ##__VA_ARGS__>}
-#else
-#define QB__KERNELS(kernel, ...)                                         \
-    {                                                                    \
-        QB__KERNELS_OF_INPUT(kernel, QB_FORMAT_F16, ##__VA_ARGS__),      \
-            QB__KERNELS_OF_INPUT(kernel, QB_FORMAT_BF16, ##__VA_ARGS__), \
-            QB__KERNELS_OF_INPUT(kernel, QB_FORMAT_F32, ##__VA_ARGS__)   \
+#define QB__KERNELS(kernel, ...)                                                                                       \
+    {                                                                                                                  \
+        QB__KERNELS_OF_INPUT(kernel, QB_FORMAT_F16, ##__VA_ARGS__),                                                    \
+            QB__KERNELS_OF_INPUT(kernel, QB_FORMAT_BF16, ##__VA_ARGS__),                                               \
+            QB__KERNELS_OF_INPUT(kernel, QB_FORMAT_F32, ##__VA_ARGS__)                                                 \
     }
-
-#endif
 
 static inline unsigned qb__index(const struct qb__cuda_call *call)
 {

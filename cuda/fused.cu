@@ -77,6 +77,7 @@ struct fused_args {
     barrier *state;
     uint32_t posts;
     uint32_t rounds; /* chunks of all over THREADS, rounded up */
+    uint32_t cached; /* rounds that L2 can keep for a block */
     uint32_t shared; /* rounds that a block keeps in shared memory */
     float bound;
 };
@@ -84,7 +85,9 @@ struct fused_args {
 /* A round is one chunk for each thread. A block's rounds are held in registers, or kept wherever there is room if
  * LARGE. */
 template <int IN, int OUT, unsigned HELD, bool LARGE>
-__global__ void __launch_bounds__(THREADS, LARGE ? 1 : HELD <= 4 ? 3 : 2) fused(const fused_args a)
+__global__ void __launch_bounds__(THREADS, LARGE       ? 1
+                                           : HELD <= 4 ? 3
+                                                       : 2) fused(const fused_args a)
 {
     const unsigned n = qb__in<IN>::chunk;
     extern __shared__ uint4 kept[];
@@ -102,6 +105,7 @@ __global__ void __launch_bounds__(THREADS, LARGE ? 1 : HELD <= 4 ? 3 : 2) fused(
     data.step = THREADS * 16;
     data.count = (span.full + THREADS - 1 - threadIdx.x) / THREADS;
     data.shared = LARGE ? min(a.shared, data.count) : 0;
+    data.cached = a.cached;
     data.mine = kept + threadIdx.x;
     data.read([&](const uint4 &chunk) { acc = qb__max_chunk<IN>(acc, chunk); });
 
@@ -114,7 +118,7 @@ __global__ void __launch_bounds__(THREADS, LARGE ? 1 : HELD <= 4 ? 3 : 2) fused(
     }
     if (__uint_as_float(amax) < d.limit) {
         data.write([&](uint32_t k, const uint4 &chunk) {
-            qb__store16<IN>(out + (size_t)k * (THREADS * n), qb__encode_fast<IN, OUT>(chunk, d));
+            qb__store_streaming<IN>(out + (size_t)k * (THREADS * n), qb__encode_fast<IN, OUT>(chunk, d));
         });
     } else {
         /* Seldom: small is better than fast, and all is read again. */
@@ -128,11 +132,9 @@ __global__ void __launch_bounds__(THREADS, LARGE ? 1 : HELD <= 4 ? 3 : 2) fused(
 }
 
 /* Chunks that a thread holds in registers: few, for small data; as many as can be, for large. */
-#define HELD_SMALL 4
+#define HELD_SMALL  4
 #define HELD_MEDIUM 8
-#ifndef HELD_LARGE
-#define HELD_LARGE 20
-#endif
+#define HELD_LARGE  22
 
 static const void *const small_kernels[] = QB__KERNELS(fused, HELD_SMALL, false);
 static const void *const medium_kernels[] = QB__KERNELS(fused, HELD_MEDIUM, false);
@@ -145,8 +147,7 @@ extern "C" size_t qb__cuda_barrier_size(const struct qb__cuda_limits *limits)
 
 extern "C" cudaError_t qb__cuda_fused_prepare(struct qb__cuda_limits *limits)
 {
-    return qb__onchip_prepare(large_kernels, sizeof(large_kernels) / sizeof(large_kernels[0]), limits,
-                              &limits->fused);
+    return qb__onchip_prepare(large_kernels, sizeof(large_kernels) / sizeof(large_kernels[0]), limits, &limits->fused);
 }
 
 extern "C" bool qb__cuda_fused_fits(const struct qb__cuda_call *call)
@@ -176,6 +177,7 @@ extern "C" cudaError_t qb__cuda_fused_run(const struct qb__cuda_call *call)
     a.state = (struct barrier *)call->workspace;
     a.posts = units;
     a.bound = call->bound;
+    a.cached = qb__onchip_cached(call->limits);
     a.rounds = (uint32_t)qb__ceil_div(a.count / n, THREADS);
     if (a.rounds <= HELD_SMALL * units) {
         kernels = small_kernels;
@@ -188,7 +190,7 @@ extern "C" cudaError_t qb__cuda_fused_run(const struct qb__cuda_call *call)
         a.shared = most <= held ? 0 : most - held < room ? most - held : room;
     }
     /* A grid no larger than the data can use. */
-    const uint64_t useful = qb__ceil_div(a.rounds, qb__tune("QB_FUSED_EACH", held));
+    const uint64_t useful = qb__ceil_div(a.rounds, held);
     const unsigned blocks = useful < 1 ? 1 : useful < units ? (unsigned)useful : units;
     return cudaLaunchCooperativeKernel(kernels[qb__index(call)], dim3(blocks), dim3(THREADS), args,
                                        (size_t)a.shared * THREADS * 16, call->stream);

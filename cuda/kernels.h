@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* kernels.h - the door between backend_cuda.c, which knows problems and queues, and the *.cu files, which know threads. */
+/* kernels.h - the door between backend_cuda.c, which knows problems and queues, and the *.cu files, which know threads.
+ */
 #ifndef QB_CUDA_KERNELS_H
 #define QB_CUDA_KERNELS_H
 
@@ -13,10 +14,10 @@ extern "C" {
 
 /* What the launchers ask about a device. Read once, when it is opened. */
 struct qb__cuda_limits {
-    unsigned units;           /* multiprocessors */
-    unsigned capability;      /* 90 for compute capability 9.0 */
-    size_t shared_per_block;  /* bytes of shared memory that one block can opt in to */
-    size_t cache_size;        /* bytes of L2 */
+    unsigned units;          /* multiprocessors */
+    unsigned capability;     /* 90 for compute capability 9.0 */
+    size_t shared_per_block; /* bytes of shared memory that one block can opt in to */
+    size_t cache_size;       /* bytes of L2 */
     /* Which kernels the device can run that need much of a multiprocessor; set by their prepare functions. */
     bool fused, channel;
 };
@@ -32,9 +33,9 @@ struct qb__cuda_call {
     uint64_t in_stride, out_stride; /* elements */
     uint64_t tile_rows, tile_cols;
     uint64_t scale_rows, scale_cols;
-    float bound;                    /* the largest amax: amax_bound or the input's largest finite value */
+    float bound; /* the largest amax: amax_bound or the input's largest finite value */
     const struct qb__cuda_limits *limits;
-    unsigned char *workspace;       /* the queue's: see the two functions below */
+    unsigned char *workspace; /* the queue's: see the two functions below */
     cudaStream_t stream;
 };
 

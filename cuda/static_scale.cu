@@ -2,10 +2,11 @@
 /* static_scale.cu - quantize with given scales: one pass, nothing to reduce. */
 #include "device.cuh"
 
-/* Chunks that a thread loads before it stores any: reads batched apart from writes keep DRAM in one direction longer. */
+/* Chunks that a thread loads before it stores any: reads batched apart from writes keep DRAM in one direction longer.
+ */
 #define DEPTH 2
 /* Threads of a block at most. */
-#define THREADS 512
+#define THREADS         512
 #define CHANNEL_THREADS 256
 
 struct rows_args {
@@ -132,8 +133,8 @@ template <int IN, int OUT> __global__ void __launch_bounds__(CHANNEL_THREADS) st
         const unsigned thread = threadIdx.y * blockDim.x + threadIdx.x, edges = 2 * n;
         const qb__span whole = {line.in, line.out, line.head, line.tail, 0};
         if (thread % edges < line.head + line.tail) {
-            const uint64_t column = line.head + qb__edge<IN>(whole, thread % edges) +
-                                    (thread % edges < line.head ? 0 : line.full * n);
+            const uint64_t column =
+                line.head + qb__edge<IN>(whole, thread % edges) + (thread % edges < line.head ? 0 : line.full * n);
             for (uint64_t y = begin + thread / edges; y < end; y += CHANNEL_THREADS / edges) {
                 a.out[y * a.out_stride + column] =
                     qb__encode1<OUT>(qb__load_element<IN>(a.in, y * a.in_stride + column), a.scales[column]);

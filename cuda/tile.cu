@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* tile.cu - dynamic scales where a tile (a row, a group of a row, a small block) fits in the registers of a team of
- * threads: every element is read once, all reads of a tile come before its writes. */
+/* tile.cu - dynamic scales of tiles of moderate size, however they lie: what strided.cu leaves, such as ragged groups,
+ * unaligned blocks, long rows, and outputs aligned otherwise than the input. A team of threads reads its tile twice,
+ * the second time from L1 or L2 most likely. */
 #include "device.cuh"
 
-/* Threads of a block at most, and chunks that a thread can hold. 16 bytes x 8 x 1024 = 128 KiB: rows of 65536 half. */
-#define MAX_THREADS 1024
-#define MAX_DEPTH 8
+#define MAX_THREADS 512
+/* Chunks of a tile: 128 KiB, or 1 MiB if there is a tile for each multiprocessor. */
+#define FEW_CHUNKS  8192
+#define MANY_CHUNKS 65536
 
 struct tile_args {
     const void *in;
@@ -34,10 +36,8 @@ template <int IN> __device__ __forceinline__ qb__span tile_row(const tile_args &
                        0, 1u << 24, true);
 }
 
-/* Each team does one tile. DEPTH: chunks a thread holds. TALL: tiles have several rows, each cut into chunks by itself;
- * otherwise a tile is a stretch of one row. */
-template <int IN, int OUT, int DEPTH, bool TALL>
-__global__ void __launch_bounds__(MAX_THREADS) tile(const tile_args a)
+/* Each team does one tile. Each of its rows is cut into chunks by itself. */
+template <int IN, int OUT> __global__ void __launch_bounds__(MAX_THREADS) tile(const tile_args a)
 {
     __shared__ uint32_t warp_max[32];
     const unsigned teams = blockDim.x / a.team, lane = threadIdx.x % a.team;
@@ -46,8 +46,6 @@ __global__ void __launch_bounds__(MAX_THREADS) tile(const tile_args a)
     uint64_t tile_col;
     const uint64_t tile_line = qb__divide64(active ? index : 0, a.scale_cols, a.by_scale_cols, &tile_col);
     place p;
-    qb__span span;
-    uint4 chunk[DEPTH];
     uint32_t acc = 0;
     float edge = 0;
 
@@ -56,27 +54,14 @@ __global__ void __launch_bounds__(MAX_THREADS) tile(const tile_args a)
     p.height = active ? (uint32_t)min(a.tile_rows, a.rows - p.row) : 0;
     p.width = active ? (uint32_t)min(a.tile_cols, a.cols - p.col) : 0;
 
-    /* All loads first. */
-    span = tile_row<IN>(a, p, 0);
-#pragma unroll
-    for (int k = 0; k < DEPTH; k++) {
-        uint32_t c = k * a.team + lane;
-        if (TALL) {
-            const uint32_t r = qb__divide(c, a.by_row_chunks);
-            c -= r * a.by_row_chunks.divisor;
-            span = tile_row<IN>(a, p, r);
-        }
-        chunk[k] = qb__load(span, c);
+    const uint32_t chunks = p.height * a.by_row_chunks.divisor;
+#pragma unroll 4
+    for (uint32_t c = lane; c < chunks; c += a.team) {
+        const uint32_t r = qb__divide(c, a.by_row_chunks);
+        acc = qb__max_chunk<IN>(acc, qb__load(tile_row<IN>(a, p, r), c - r * a.by_row_chunks.divisor));
     }
-    for (uint32_t r = 0; r < (TALL ? p.height : 1); r++) {
-        if (TALL) {
-            span = tile_row<IN>(a, p, r);
-        }
-        edge = fmaxf(edge, qb__edge_max<IN>(span, lane, a.team));
-    }
-#pragma unroll
-    for (int k = 0; k < DEPTH; k++) {
-        acc = qb__max_chunk<IN>(acc, chunk[k]);
+    for (uint32_t r = 0; r < p.height; r++) {
+        edge = fmaxf(edge, qb__edge_max<IN>(tile_row<IN>(a, p, r), lane, a.team));
     }
     uint32_t amax = max(qb__max_bits<IN>(acc), __float_as_uint(edge));
     if (a.team > 32) {
@@ -91,21 +76,14 @@ __global__ void __launch_bounds__(MAX_THREADS) tile(const tile_args a)
     if (active && lane == 0) {
         a.scales[index] = d.s;
     }
-#pragma unroll
-    for (int k = 0; k < DEPTH; k++) {
-        uint32_t c = k * a.team + lane;
-        if (TALL) {
-            const uint32_t r = qb__divide(c, a.by_row_chunks);
-            c -= r * a.by_row_chunks.divisor;
-            span = tile_row<IN>(a, p, r);
-        }
-        qb__store<IN>(span, c, qb__encode<IN, OUT>(chunk[k], d, fast));
+#pragma unroll 2
+    for (uint32_t c = lane; c < chunks; c += a.team) {
+        const uint32_t r = qb__divide(c, a.by_row_chunks), x = c - r * a.by_row_chunks.divisor;
+        const qb__span span = tile_row<IN>(a, p, r);
+        qb__store<IN>(span, x, qb__encode<IN, OUT>(qb__load(span, x), d, fast));
     }
-    for (uint32_t r = 0; r < (TALL ? p.height : 1); r++) {
-        if (TALL) {
-            span = tile_row<IN>(a, p, r);
-        }
-        qb__edge_store<IN, OUT>(span, lane, a.team, d.s);
+    for (uint32_t r = 0; r < p.height; r++) {
+        qb__edge_store<IN, OUT>(tile_row<IN>(a, p, r), lane, a.team, d.s);
     }
 }
 
@@ -125,7 +103,8 @@ static uint64_t tile_height(const struct qb__cuda_call *call)
 
 extern "C" bool qb__cuda_tile_fits(const struct qb__cuda_call *call)
 {
-    const uint64_t width = row_chunks(call), height = tile_height(call), most = MAX_THREADS * MAX_DEPTH;
+    const uint64_t width = row_chunks(call), height = tile_height(call);
+    const uint64_t most = call->scale_rows * call->scale_cols >= call->limits->units ? MANY_CHUNKS : FEW_CHUNKS;
 
     /* Each for itself first, as the product could overflow. */
     return width <= most && height <= most && width * height <= most;
@@ -133,14 +112,10 @@ extern "C" bool qb__cuda_tile_fits(const struct qb__cuda_call *call)
 
 extern "C" cudaError_t qb__cuda_tile_run(const struct qb__cuda_call *call)
 {
-    static const void *const flat2[] = QB__KERNELS(tile, 2, false);
-    static const void *const flat4[] = QB__KERNELS(tile, 4, false);
-    static const void *const flat8[] = QB__KERNELS(tile, 8, false);
-    static const void *const tall8[] = QB__KERNELS(tile, 8, true);
+    static const void *const kernels[] = QB__KERNELS(tile);
     const uint32_t width = (uint32_t)row_chunks(call), chunks = width * (uint32_t)tile_height(call);
-    const void *const *kernels;
     struct tile_args a = {};
-    unsigned depth, threads;
+    unsigned threads;
     void *args[] = {&a};
     cudaError_t error;
     bool done;
@@ -153,25 +128,12 @@ extern "C" cudaError_t qb__cuda_tile_run(const struct qb__cuda_call *call)
     if (done) {
         return error;
     }
-    if (tile_height(call) > 1) {
-        depth = 8;
-        kernels = tall8;
-    } else if (chunks <= 2 * 32 || (chunks > 4 * 32 && chunks <= 2 * 1024)) {
-        depth = 2;
-        kernels = flat2;
-    } else if (chunks <= 4 * 1024) {
-        depth = 4;
-        kernels = flat4;
-    } else {
-        depth = 8;
-        kernels = flat8;
-    }
-    threads = (unsigned)qb__ceil_div(chunks, depth);
-    if (threads <= 32) {
-        a.team = qb__ceil_power(threads);
+    /* Four chunks a thread, if that leaves enough threads. */
+    if (chunks <= 4 * 32) {
+        a.team = qb__ceil_power(chunks < 32 ? chunks : 32);
         threads = 256;
     } else {
-        a.team = threads = qb__round_up(threads, 32);
+        a.team = threads = chunks < 4 * MAX_THREADS ? qb__round_up(chunks / 4, 32) : MAX_THREADS;
     }
     a.in = call->in;
     a.out = call->out;

@@ -3,7 +3,7 @@
  * codes by static_scale.cu. For what the other kernels cannot hold. Limited by its second read of the input. */
 #include "device.cuh"
 
-#define DEPTH 8
+#define DEPTH   8
 #define THREADS 256
 
 struct amax_args {
@@ -104,8 +104,8 @@ template <int IN> __global__ void __launch_bounds__(THREADS) amax_columns(const 
 }
 
 /* Turn each amax into its scale, and leave zero where it was. */
-template <int OUT> __global__ void __launch_bounds__(THREADS) finish(uint32_t *amax, float *scales, uint64_t count,
-                                                                     float bound)
+template <int OUT>
+__global__ void __launch_bounds__(THREADS) finish(uint32_t *amax, float *scales, uint64_t count, float bound)
 {
     const uint64_t i = (uint64_t)blockIdx.x * blockDim.x + threadIdx.x;
 

@@ -1,0 +1,252 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* onchip.cuh - keep more input on the chip than registers hold: for kernels that must see all of it before they can
+ * store any code. A thread's chunks lie at equal steps; the first are kept in shared memory, the next in registers, and
+ * the others are left to L2. */
+#ifndef QB_CUDA_ONCHIP_CUH
+#define QB_CUDA_ONCHIP_CUH
+
+#include "device.cuh"
+
+/* All kernels of this kind have one block on each multiprocessor: 16 chunks or more a thread in registers. */
+#define QB__ONCHIP_THREADS 512
+/* Chunks that a thread reads at a time of those that it cannot hold. */
+#define BATCH 4
+
+/* ---- Memory ------------------------------------------------------------------------------------------------- */
+
+/* How L2 should treat what is read: drop it soon, or keep it. */
+template <bool KEEP> __device__ __forceinline__ uint64_t qb__policy()
+{
+    uint64_t policy = 0;
+
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 800
+    if (KEEP) {
+        asm("createpolicy.fractional.L2::evict_last.b64 %0, 1.0;" : "=l"(policy));
+    } else {
+        asm("createpolicy.fractional.L2::evict_first.b64 %0, 1.0;" : "=l"(policy));
+    }
+#endif
+    return policy;
+}
+
+__device__ __forceinline__ uint4 qb__load16(const unsigned char *address, uint64_t policy)
+{
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 800
+    uint4 v;
+
+    asm("ld.global.nc.L2::cache_hint.v4.u32 {%0, %1, %2, %3}, [%4], %5;"
+        : "=r"(v.x), "=r"(v.y), "=r"(v.z), "=r"(v.w)
+        : "l"(address), "l"(policy));
+    return v;
+#else
+    return qb__load16(address);
+#endif
+}
+
+/* 16 bytes to shared memory; qb__wait_for_copies() makes those of this thread visible to it. */
+__device__ __forceinline__ void qb__copy16(uint4 *to, const unsigned char *from, uint64_t policy)
+{
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 800
+    asm volatile(
+        "cp.async.cg.shared.global.L2::cache_hint [%0], [%1], 16, %2;" ::"r"((uint32_t)__cvta_generic_to_shared(to)),
+        "l"(from), "l"(policy)
+        : "memory");
+#else
+    *to = qb__load16(from);
+#endif
+}
+
+__device__ __forceinline__ void qb__end_copies()
+{
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 800
+    asm volatile("cp.async.commit_group;" ::: "memory");
+#endif
+}
+
+template <int LATER> __device__ __forceinline__ void qb__wait_for_copies()
+{
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 800
+    asm volatile("cp.async.wait_group %0;" ::"n"(LATER) : "memory");
+#endif
+}
+
+/* The codes of one chunk, which L2 should not keep in place of input. */
+template <int IN> __device__ __forceinline__ void qb__store_streaming(unsigned char *out, const qb__codes<IN> &codes)
+{
+    if (qb__in<IN>::chunk == 8) {
+        __stcs((uint2 *)out, make_uint2(codes.word[0], codes.word[qb__in<IN>::chunk / 4 - 1]));
+    } else {
+        __stcs((uint32_t *)out, codes.word[0]);
+    }
+}
+
+/* ---- Reading and writing ------------------------------------------------------------------------------------ */
+
+/* A thread's chunks. HELD of them are in registers; if LARGE, SHARED before those are in shared memory, and all beyond
+ * in L2. */
+template <unsigned HELD, bool LARGE> struct qb__onchip {
+    const unsigned char *in;
+    size_t step; /* bytes from one chunk to the next */
+    uint32_t count, shared;
+    uint32_t cached; /* chunks that L2 is asked to keep: the last */
+    uint4 *mine;     /* in shared memory, every QB__ONCHIP_THREADS */
+    uint4 chunk[HELD];
+
+    /* Call USE(chunk) for each chunk. Everything is asked for before anything is waited for, and what comes first is
+     * used first. */
+    template <class F> __device__ __forceinline__ void read(F use)
+    {
+        const uint64_t drop = qb__policy<false>(), keep = qb__policy<true>();
+
+        if constexpr (LARGE) {
+#pragma unroll 1
+            for (unsigned q = 0; q < 4; q++) {
+#pragma unroll 4
+                for (uint32_t k = shared * q / 4; k < shared * (q + 1) / 4; k++) {
+                    qb__copy16(mine + k * QB__ONCHIP_THREADS, in + k * step, drop);
+                }
+                qb__end_copies();
+            }
+        }
+#pragma unroll
+        for (unsigned k = 0; k < HELD; k++) {
+            chunk[k] = shared + k < count ? qb__load16(in + (shared + k) * step, drop) : make_uint4(0, 0, 0, 0);
+        }
+        if constexpr (LARGE) {
+            qb__wait_for_copies<3>();
+            use_shared(0, shared / 4, use);
+            qb__wait_for_copies<2>();
+            use_shared(shared / 4, shared * 2 / 4, use);
+            qb__wait_for_copies<1>();
+            use_shared(shared * 2 / 4, shared * 3 / 4, use);
+            qb__wait_for_copies<0>();
+            use_shared(shared * 3 / 4, shared, use);
+#pragma unroll 1
+            for (uint32_t k = shared + HELD; k < count; k += 2 * BATCH) {
+                uint4 batch[2 * BATCH];
+#pragma unroll
+                for (unsigned i = 0; i < 2 * BATCH; i++) {
+                    batch[i] = k + i < count ? qb__load16(in + (k + i) * step, k + cached < count ? drop : keep)
+                                             : make_uint4(0, 0, 0, 0);
+                }
+#pragma unroll
+                for (unsigned i = 0; i < 2 * BATCH; i++) {
+                    use(batch[i]);
+                }
+            }
+        }
+#pragma unroll
+        for (unsigned k = 0; k < HELD; k++) {
+            use(chunk[k]);
+        }
+    }
+
+    template <class F> __device__ __forceinline__ void use_shared(uint32_t from, uint32_t to, F use)
+    {
+#pragma unroll 4
+        for (uint32_t k = from; k < to; k++) {
+            use(mine[k * QB__ONCHIP_THREADS]);
+        }
+    }
+
+    /* Call PUT(k, chunk) for each chunk. From L2 backwards, as what was read last is there most likely; its latency is
+     * hidden behind what is held in registers, then behind what is in shared memory. */
+    template <class F> __device__ __forceinline__ void write(F put)
+    {
+        const uint64_t drop = qb__policy<false>();
+        /* The chunks from here on are done. */
+        uint32_t end = LARGE ? max(count, shared + HELD) : 0;
+
+#pragma unroll
+        for (unsigned h = 0; h < HELD; h += BATCH) {
+            uint4 batch[BATCH];
+            const uint32_t rest = LARGE ? end - shared - HELD : 0;
+            load_back(batch, end, rest, drop);
+#pragma unroll
+            for (unsigned i = h; i < h + BATCH && i < HELD; i++) {
+                if (shared + i < count) {
+                    put(shared + i, chunk[i]);
+                }
+            }
+            put_back(batch, end, rest, put);
+            end -= min(rest, BATCH);
+        }
+        if constexpr (LARGE) {
+#pragma unroll 1
+            for (uint32_t k = 0; end > shared + HELD || k < shared; k += BATCH) {
+                uint4 batch[BATCH];
+                const uint32_t rest = end - shared - HELD;
+                load_back(batch, end, rest, drop);
+#pragma unroll
+                for (unsigned i = 0; i < BATCH; i++) {
+                    if (k + i < shared) {
+                        put(k + i, mine[(k + i) * QB__ONCHIP_THREADS]);
+                    }
+                }
+                put_back(batch, end, rest, put);
+                end -= min(rest, BATCH);
+            }
+        }
+    }
+
+    __device__ __forceinline__ void load_back(uint4 (&batch)[BATCH], uint32_t end, uint32_t rest, uint64_t policy)
+    {
+        if constexpr (LARGE) {
+#pragma unroll
+            for (unsigned i = 0; i < BATCH; i++) {
+                if (rest > i) {
+                    batch[i] = qb__load16(in + (end - 1 - i) * step, policy);
+                }
+            }
+        }
+    }
+
+    template <class F>
+    __device__ __forceinline__ void put_back(const uint4 (&batch)[BATCH], uint32_t end, uint32_t rest, F put)
+    {
+        if constexpr (LARGE) {
+#pragma unroll
+            for (unsigned i = 0; i < BATCH; i++) {
+                if (rest > i) {
+                    put(end - 1 - i, batch[i]);
+                }
+            }
+        }
+    }
+};
+
+/* Chunks of each thread that fit in a block's shared memory, less what kernels have for themselves. */
+static inline unsigned qb__onchip_shared(const struct qb__cuda_limits *limits)
+{
+    return (unsigned)((limits->shared_per_block - 4096) / (QB__ONCHIP_THREADS * 16));
+}
+
+/* Chunks of each thread that L2 can keep. The rest of it is left to the output. */
+static inline unsigned qb__onchip_cached(const struct qb__cuda_limits *limits)
+{
+    return (unsigned)(limits->cache_size * 3 / 4 / limits->units / (QB__ONCHIP_THREADS * 16));
+}
+
+/* Let KERNELS use that much. *FIT is cleared if a block of one of them cannot run. */
+static inline cudaError_t qb__onchip_prepare(const void *const *kernels, unsigned count,
+                                             const struct qb__cuda_limits *limits, bool *fit)
+{
+    const size_t bytes = (size_t)qb__onchip_shared(limits) * QB__ONCHIP_THREADS * 16;
+
+    for (unsigned i = 0; i < count; i++) {
+        int blocks = 0;
+        cudaError_t error = cudaFuncSetAttribute(kernels[i], cudaFuncAttributeMaxDynamicSharedMemorySize, (int)bytes);
+        if (error == cudaSuccess) {
+            error = cudaOccupancyMaxActiveBlocksPerMultiprocessor(&blocks, kernels[i], QB__ONCHIP_THREADS, bytes);
+        }
+        if (error != cudaSuccess) {
+            return error;
+        }
+        if (blocks < 1) {
+            *fit = false;
+        }
+    }
+    return cudaSuccess;
+}
+
+#endif
