@@ -541,6 +541,8 @@ ok 'the document says that there is no time' flat_has '"time_ns":null'
 ok 'and why it was not run' flat_has '"exit_status":3'
 ok 'all of it together is larger than 64 bits can count' too_large --num-tokens=1 --hidden-size=878416384462359601 \
     --granularity=group:1
+no_dependent_launch() { run 3 "$@" && err_has '--dependent-launch'; }
+ok '--dependent-launch needs a CUDA device' no_dependent_launch --device=cpu --num-tokens=2 --hidden-size=32 --dependent-launch
 overflow() { run 2 --device=cpu "$@" && err_has '--num-tokens' && err_has '--hidden-size'; }
 ok 'a product that overflows' overflow --num-tokens=9223372036854775807 --hidden-size=9223372036854775807
 ok 'a product that overflows to 0' overflow --num-tokens=4294967296 --hidden-size=4294967296

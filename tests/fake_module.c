@@ -200,6 +200,12 @@ static enum qb_status queue_set_threads(struct qb_queue *queue, unsigned threads
     return host->fail(QB_ERROR_UNSUPPORTED, "a device has no threads");
 }
 
+static enum qb_status queue_set_dependent_launch(struct qb_queue *queue, bool enabled)
+{
+    (void)queue, (void)enabled;
+    return QB_OK;
+}
+
 static enum qb_status queue_reserve(struct qb_queue *queue, size_t bytes)
 {
     (void)queue, (void)bytes;
@@ -319,6 +325,7 @@ static struct qb_backend backend = {
     .queue_destroy = queue_destroy,
     .queue_synchronize = queue_synchronize,
     .queue_set_threads = queue_set_threads,
+    .queue_set_dependent_launch = queue_set_dependent_launch,
     .queue_reserve = queue_reserve,
     .queue_copy = queue_copy,
     .event_create = event_create,

@@ -231,6 +231,12 @@ enum qb_status qb_queue_set_threads(struct qb_queue *queue, unsigned threads)
     return queue->device->backend->queue_set_threads(queue, threads);
 }
 
+enum qb_status qb_queue_set_dependent_launch(struct qb_queue *queue, bool enabled)
+{
+    REQUIRE(queue != NULL);
+    return queue->device->backend->queue_set_dependent_launch(queue, enabled);
+}
+
 enum qb_status qb_queue_reserve(struct qb_queue *queue, size_t bytes)
 {
     REQUIRE(queue != NULL);

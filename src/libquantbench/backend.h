@@ -71,6 +71,7 @@ struct qb_backend {
     void (*queue_destroy)(struct qb_queue *queue);
     enum qb_status (*queue_synchronize)(struct qb_queue *queue);
     enum qb_status (*queue_set_threads)(struct qb_queue *queue, unsigned threads);
+    enum qb_status (*queue_set_dependent_launch)(struct qb_queue *queue, bool enabled);
     enum qb_status (*queue_reserve)(struct qb_queue *queue, size_t bytes);
     enum qb_status (*queue_copy)(struct qb_queue *queue, void *target, const void *source, size_t bytes);
 

@@ -239,6 +239,10 @@ enum qb_status qb_queue_synchronize(struct qb_queue *queue);
 /* CPU: how many threads the queue's kernels may use, 1 to 1024 (1 in a build without OpenMP); the default is the CPUs
  * this process may run on. Others: QB_ERROR_UNSUPPORTED. */
 enum qb_status qb_queue_set_threads(struct qb_queue *queue, unsigned threads);
+/* CUDA, compute capability 9.0 and newer: let each of the queue's kernels start before the one in front of it has ended
+ * (programmatic dependent launch). It waits for that one's results before it reads or writes, so results stay the same,
+ * but the start of the kernel no longer counts. Off by default. Others: QB_ERROR_UNSUPPORTED, also for false. */
+enum qb_status qb_queue_set_dependent_launch(struct qb_queue *queue, bool enabled);
 /* Let the queue's workspace hold at least BYTES bytes. It grows by itself in qb_kernel_run(), except during a
  * capture. Memory that a captured graph uses stays until the queue is destroyed. */
 enum qb_status qb_queue_reserve(struct qb_queue *queue, size_t bytes);

@@ -38,6 +38,7 @@ enum option_id {
     OPT_NUM_WARMUP_ITERS,
     OPT_NUM_ITERS,
     OPT_PROFILE,
+    OPT_DEPENDENT_LAUNCH,
     OPT_NO_VERIFY,
     OPT_FORMAT,
 };
@@ -72,6 +73,7 @@ static const struct option_row {
     {OPT_NUM_ITERS, "num-iters", "N",
      "samples that are timed [100]; each is a block\nof launches, and counts as their mean"},
     {OPT_PROFILE, "profile", NULL, "for nsys and ncu: profile and time exactly one\nlaunch; --num-iters is ignored"},
+    {OPT_DEPENDENT_LAUNCH, "dependent-launch", NULL, "CUDA: let each kernel start while the one in\nfront of it ends"},
     {OPT_NO_VERIFY, "no-verify", NULL, "do not compare the codes with the reference"},
     {OPT_HEADING, "Output", NULL, NULL},
     {OPT_FORMAT, "format", "FORMAT", "text or json [text]"},
@@ -416,6 +418,9 @@ static bool parse_option(const struct option_row *row, const char *value, struct
         return parse_number(name, value, 1, 1000000, &args->num_iters);
     case OPT_PROFILE:
         args->profile = true;
+        break;
+    case OPT_DEPENDENT_LAUNCH:
+        args->dependent_launch = true;
         break;
     case OPT_NO_VERIFY:
         args->verify = false;

@@ -56,6 +56,7 @@ struct args {
     uint64_t num_warmup_iters;
     uint64_t num_iters;
     bool profile;
+    bool dependent_launch;
     bool verify;
 
     enum output_format format;

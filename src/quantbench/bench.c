@@ -319,10 +319,14 @@ static enum exit_code run_on_queue(struct bench *bench, const struct args *args,
     if (plan_case->threads > 0) {
         status = qb_queue_set_threads(queue, plan_case->threads);
     }
-    if (status == QB_OK) {
-        status = make_buffers(&buffers, queue, result->sets, &result->bytes, bench->input,
-                              is_static ? bench->expectation.scales : NULL);
+    if (status == QB_OK && args->dependent_launch) {
+        status = qb_queue_set_dependent_launch(queue, true);
     }
+    if (status != QB_OK) {
+        return message_status(args->dependent_launch ? "--dependent-launch" : "--threads", status);
+    }
+    status = make_buffers(&buffers, queue, result->sets, &result->bytes, bench->input,
+                          is_static ? bench->expectation.scales : NULL);
     code = status == QB_OK ? verify_and_measure(bench, args, queue, &buffers, &settings, result)
                            : message_status("the buffers", status);
     free_buffers(&buffers);

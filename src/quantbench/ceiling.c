@@ -38,11 +38,20 @@ static enum qb_status launch_copy(void *context, struct qb_queue *queue, unsigne
     return qb_queue_copy(queue, source + copies->stride, source, copies->half);
 }
 
+/* A size near BYTES that is copied at full speed: cudaMemcpyAsync() takes half as long again for one that is not a
+ * round number of kilobytes (37.8 against 25.2 us for 50 MB on an H200), and that is no ceiling. The time is corrected
+ * for what is left out, at most 6 %. */
+static uint64_t round_copy(uint64_t bytes)
+{
+    uint64_t unit = bytes >= (uint64_t)1 << 20 ? (uint64_t)1 << 16 : 16;
+
+    return bytes / unit * unit;
+}
+
 void ceiling_copy(struct qb_queue *queue, struct qb_device *device, unsigned threads, uint64_t bytes,
                   uint64_t cache_size, const struct measure_settings *settings, struct ceiling *ceiling)
 {
-    /* Whole chunks of 16 bytes: a copy of an odd size takes half as long again, and is no ceiling. */
-    uint64_t half = bytes / 2 / 16 * 16;
+    uint64_t half = round_copy(bytes / 2);
     struct copy_context copies = {.half = half, .stride = (half + 255) / 256 * 256};
     struct measure_work work = {launch_copy, &copies, ceiling_cold_sets(2 * ceiling_lines(half), cache_size)};
     struct measure_result result = {.samples = NULL};
@@ -69,7 +78,7 @@ void ceiling_copy(struct qb_queue *queue, struct qb_device *device, unsigned thr
         message_warning("the copy to compare with could not be measured: %s: %s", qb_strerror(status),
                         qb_error_detail());
     } else if (result.count > 0 && stats_compute(result.samples, result.count, &stats)) {
-        ceiling->nanoseconds = stats.median;
+        ceiling->nanoseconds = stats.median * ((double)(bytes / 2) / (double)half);
     }
     free(result.samples);
     qb_memory_free(device, memory);

@@ -190,7 +190,10 @@ static enum exit_code add_quantizations(const struct args *args, struct plan *pl
 
                 wanted->problem.output = (enum qb_format)args->quant_dtypes.values[q];
                 status = qb_problem_validate(&wanted->problem);
-                code = status == QB_OK ? add_threads(args, plan, wanted) : message_status(args->input_file == NULL ? "--num-tokens, --hidden-size" : "--input", status);
+                code =
+                    status == QB_OK
+                        ? add_threads(args, plan, wanted)
+                        : message_status(args->input_file == NULL ? "--num-tokens, --hidden-size" : "--input", status);
                 if (code != EXIT_OK) {
                     return code;
                 }

@@ -150,13 +150,14 @@ enum exit_code report_json(const struct report *report)
         json_array_append_new(results, result_to_json(report, &report->results[i]));
     }
     return report_print_json(json_pack(
-        "{s:s, s:I, s:s, s:s, s:s, s:o, s:{s:o, s:s, s:I}, s:I, s:o, s:o, s:I, s:I, s:b, s:o, s:o}", "schema",
+        "{s:s, s:I, s:s, s:s, s:s, s:o, s:{s:o, s:s, s:I}, s:I, s:o, s:o, s:I, s:I, s:b, s:b, s:o, s:o}", "schema",
         "quantbench-result", "schema_version", (json_int_t)SCHEMA_VERSION, "version", PACKAGE_VERSION,
         "library_version", qb_version(), "date", date, "argv", arguments, "host", "name",
         text_to_json(report->machine->host_name), "system", report->machine->system, "cpus",
         (json_int_t)report->machine->host.info.units, "seed", (json_int_t)args->seed, "input",
         report->tensor == NULL ? json_null() : text_to_json(args->input_file), "tensor",
         report->tensor == NULL || report->tensor->name == NULL ? json_null() : text_to_json(report->tensor->name),
-        "num_warmup_iters", (json_int_t)args->num_warmup_iters, "num_iters", (json_int_t)args->num_iters, "interrupted",
-        interrupt_requested(), "devices", devices, "results", results));
+        "num_warmup_iters", (json_int_t)args->num_warmup_iters, "num_iters", (json_int_t)args->num_iters,
+        "dependent_launch", args->dependent_launch, "interrupted", interrupt_requested(), "devices", devices, "results",
+        results));
 }

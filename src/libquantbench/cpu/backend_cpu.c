@@ -399,6 +399,12 @@ static enum qb_status cpu_queue_set_threads(struct qb_queue *queue, unsigned thr
     return QB_OK;
 }
 
+static enum qb_status cpu_queue_set_dependent_launch(struct qb_queue *queue, bool enabled)
+{
+    (void)queue, (void)enabled;
+    return host->fail(QB_ERROR_UNSUPPORTED, "the CPU has no dependent launches: its work is done when a call returns");
+}
+
 static enum qb_status cpu_queue_reserve(struct qb_queue *queue, size_t bytes)
 {
     /* No CPU kernel needs a workspace. */
@@ -555,6 +561,7 @@ static const struct qb_backend backend = {
     .queue_destroy = cpu_queue_destroy,
     .queue_synchronize = cpu_queue_synchronize,
     .queue_set_threads = cpu_queue_set_threads,
+    .queue_set_dependent_launch = cpu_queue_set_dependent_launch,
     .queue_reserve = cpu_queue_reserve,
     .queue_copy = cpu_queue_copy,
     .event_create = cpu_event_create,
