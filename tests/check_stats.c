@@ -84,7 +84,7 @@ START_TEST(input_is_normal)
     double sum = 0, squares = 0, fourth = 0;
     int inside = 0;
 
-    input_generate(QB_FORMAT_F32, 1, 200001, data);
+    input_generate(INPUT_NORMAL, QB_FORMAT_F32, 1, 200001, 7, data);
     for (int i = 0; i < 200001; i++) {
         double x = data[i];
 
@@ -108,18 +108,18 @@ START_TEST(input_is_the_same_everywhere)
     uint16_t half[8];
     uint64_t hash = 0xCBF29CE484222325; /* FNV-1a */
 
-    input_generate(QB_FORMAT_F32, 0, 1000, data);
+    input_generate(INPUT_NORMAL, QB_FORMAT_F32, 0, 1000, 7, data);
     for (size_t i = 0; i < sizeof data; i++) {
         hash = (hash ^ ((unsigned char *)data)[i]) * 0x100000001B3;
     }
     ck_assert_msg(hash == 0xF549F33F1B640316, "hash 0x%llX", (unsigned long long)hash);
-    input_generate(QB_FORMAT_F32, 0, 7, part);
+    input_generate(INPUT_NORMAL, QB_FORMAT_F32, 0, 7, 7, part);
     ck_assert_mem_eq(part, data, sizeof part);
-    input_generate(QB_FORMAT_F16, 0, 8, half);
+    input_generate(INPUT_NORMAL, QB_FORMAT_F16, 0, 8, 7, half);
     for (int i = 0; i < 8; i++) {
         ck_assert_uint_eq(half[i], qb_format_encode(QB_FORMAT_F16, data[i]));
     }
-    input_generate(QB_FORMAT_F32, 2, 7, part);
+    input_generate(INPUT_NORMAL, QB_FORMAT_F32, 2, 7, 7, part);
     ck_assert_mem_ne(part, data, sizeof part);
 }
 END_TEST

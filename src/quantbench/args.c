@@ -4,6 +4,7 @@
 #include <config.h>
 
 #include "args.h"
+#include "input.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -27,6 +28,7 @@ enum option_id {
     OPT_SCALE,
     OPT_STATIC_SCALE,
     OPT_SCALE_UB,
+    OPT_DIST,
     OPT_SEED,
     OPT_INPUT,
     OPT_TENSOR,
@@ -59,7 +61,8 @@ static const struct option_row {
     {OPT_SCALE, "scale", "HOW...", "dynamic: compute the scales from the data;\nstatic: they are given [dynamic]"},
     {OPT_STATIC_SCALE, "static-scale", NULL, "the same as --scale=static"},
     {OPT_SCALE_UB, "scale-ub", "X", "upper bound of the largest magnitude that\na scale is computed from [none]"},
-    {OPT_SEED, "seed", "N", "seed of the normally distributed data [0]"},
+    {OPT_DIST, "dist", "HOW...", "the data: normal, uniform, outliers, zeros,\nlognormal [normal]"},
+    {OPT_SEED, "seed", "N", "seed of the data [0]"},
     {OPT_INPUT, "input", "FILE", "quantize a tensor of FILE, .npy or safetensors"},
     {OPT_TENSOR, "tensor", "NAME", "which tensor of FILE, if it holds several"},
     {OPT_HEADING, "Where to run it", NULL, NULL},
@@ -192,6 +195,24 @@ static bool parse_scaling(const char *option, const char *text, uint64_t *number
         return false;
     }
     return true;
+}
+
+static bool parse_dist(const char *option, const char *text, uint64_t *number)
+{
+    char accepted[128] = "";
+
+    for (int i = 0; i < INPUT_DISTS; i++) {
+        const char *name = input_dist_name((enum input_dist)i);
+        size_t length = strlen(accepted);
+
+        if (strcmp(text, name) == 0) {
+            *number = (uint64_t)i;
+            return true;
+        }
+        snprintf(accepted + length, sizeof accepted - length, "%s%s", length > 0 ? ", " : "", name);
+    }
+    message_error("--%s: '%s': one of %s is accepted", option, text, accepted);
+    return false;
 }
 
 static bool parse_granularity(const char *option, char *text, struct granularity *granularity)
@@ -392,6 +413,8 @@ static bool parse_option(const struct option_row *row, const char *value, struct
         return parse_numbers(name, "static", parse_scaling, &args->scalings);
     case OPT_SCALE_UB:
         return parse_bound(name, value, &args->scale_ub);
+    case OPT_DIST:
+        return parse_numbers(name, value, parse_dist, &args->dists);
     case OPT_SEED:
         return parse_number(name, value, 0, INT64_MAX, &args->seed);
     case OPT_INPUT:
@@ -455,16 +478,17 @@ static bool set_defaults(struct args *args)
            (args->granularities.count > 0 ||
             split_list("granularity", "tensor", add_granularity, &args->granularities)) &&
            (args->scalings.count > 0 || parse_numbers("scale", "dynamic", parse_scaling, &args->scalings)) &&
+           (args->dists.count > 0 || parse_numbers("dist", "normal", parse_dist, &args->dists)) &&
            (args->devices.count > 0 || parse_names("device", "auto", &args->devices));
 }
 
 /* Options that exclude or need one another. */
 static bool check_together(const struct args *args)
 {
-    if (args->input_file != NULL &&
-        (args->num_tokens.count > 0 || args->hidden_sizes.count > 0 || args->dtypes.count > 0)) {
-        message_error("--input: the file gives the sizes and the type; --num-tokens, --hidden-size and --dtype are "
-                      "accepted without --input only");
+    if (args->input_file != NULL && (args->num_tokens.count > 0 || args->hidden_sizes.count > 0 ||
+                                     args->dtypes.count > 0 || args->dists.count > 0)) {
+        message_error("--input: the file gives the sizes, the type and the data; --num-tokens, --hidden-size, --dtype "
+                      "and --dist are accepted without --input only");
         return false;
     }
     if (args->input_file != NULL && args->input_file[0] == '\0') {
@@ -560,6 +584,7 @@ void args_free(struct args *args)
     free(args->quant_dtypes.values);
     free(args->granularities.values);
     free(args->scalings.values);
+    free(args->dists.values);
     free(args->threads.values);
     free_names(&args->devices);
     free_names(&args->kernels);

@@ -43,6 +43,7 @@ struct args {
     struct granularities granularities;
     struct numbers scalings; /* enum qb_scaling */
     float scale_ub;          /* 0: none */
+    struct numbers dists;    /* enum input_dist; none of them counts with input_file */
     uint64_t seed;
     const char *input_file; /* NULL: generated data */
     const char *tensor;     /* NULL: the only one */

@@ -67,11 +67,14 @@ static uint64_t multiply_bytes(uint64_t a, uint64_t b)
     return b > 0 && a > UINT64_MAX / b ? UINT64_MAX : a * b;
 }
 
-/* Whether the input in hand is PROBLEM's. */
-static bool holds_input(const struct bench *bench, const struct qb_problem *problem)
+/* Whether the input in hand is PLAN_CASE's. Only outliers depend on the length of a row. */
+static bool holds_input(const struct bench *bench, const struct plan_case *plan_case)
 {
-    return bench->input != NULL && bench->input_format == problem->input &&
-           bench->input_count == problem->tokens * problem->hidden;
+    const struct qb_problem *problem = &plan_case->problem;
+
+    return bench->input != NULL && bench->input_format == problem->input && bench->input_dist == plan_case->dist &&
+           bench->input_count == problem->tokens * problem->hidden &&
+           (bench->input_hidden == problem->hidden || plan_case->dist != INPUT_OUTLIERS);
 }
 
 /* Say how much is needed and how much there is, before anything is allocated. */
@@ -91,13 +94,13 @@ static enum exit_code check_memory(struct device *device, const char *what, uint
 /* Bytes that the case will take on the host beyond what is held already: the input, unless it is the tensor's or the
  * last case's, and the reference's answer. What is held for the last case is freed first. */
 static uint64_t host_bytes_needed(const struct bench *bench, const struct tensor_file *tensor,
-                                  const struct qb_problem *problem, const struct qb_bytes *bytes)
+                                  const struct plan_case *plan_case, const struct qb_bytes *bytes)
 {
     uint64_t needed = add_bytes(bytes->output_buffer, bytes->scale_buffer);
     uint64_t held =
         bench->expectation.codes != NULL ? bench->expectation.code_bytes + bench->expectation.scale_bytes : 0;
 
-    if (tensor == NULL && !holds_input(bench, problem)) {
+    if (tensor == NULL && !holds_input(bench, plan_case)) {
         needed = add_bytes(needed, bytes->input_buffer);
         held += bench->generated != NULL ? bench->input_count * element_bytes(bench->input_format) : 0;
     }
@@ -109,7 +112,7 @@ static enum exit_code check_all_memory(struct machine *machine, const struct ben
                                        const struct tensor_file *tensor, const struct result *result)
 {
     const struct plan_case *plan_case = result->plan_case;
-    uint64_t host_bytes = host_bytes_needed(bench, tensor, &plan_case->problem, &result->bytes);
+    uint64_t host_bytes = host_bytes_needed(bench, tensor, plan_case, &result->bytes);
     char what[160];
     enum exit_code code;
 
@@ -123,12 +126,13 @@ static enum exit_code check_all_memory(struct machine *machine, const struct ben
 
 /* Make bench->input the case's input. */
 static enum exit_code prepare_input(struct bench *bench, const struct args *args, const struct tensor_file *tensor,
-                                    const struct qb_problem *problem)
+                                    const struct plan_case *plan_case)
 {
+    const struct qb_problem *problem = &plan_case->problem;
     uint64_t count = problem->tokens * problem->hidden;
     void *data;
 
-    if (holds_input(bench, problem)) {
+    if (holds_input(bench, plan_case)) {
         return EXIT_OK;
     }
     if (tensor == NULL) {
@@ -138,13 +142,15 @@ static enum exit_code prepare_input(struct bench *bench, const struct args *args
         if (data == NULL) {
             return message_out_of_memory("the input", count * element_bytes(problem->input));
         }
-        input_generate(problem->input, args->seed, count, data);
+        input_generate(plan_case->dist, problem->input, args->seed, count, problem->hidden, data);
         bench->input = bench->generated = data;
     } else {
         bench->input = tensor->data;
     }
     bench->input_format = problem->input;
+    bench->input_dist = plan_case->dist;
     bench->input_count = count;
+    bench->input_hidden = problem->hidden;
     bench->input_is_new = true;
     return EXIT_OK;
 }
@@ -373,7 +379,7 @@ void bench_run(struct bench *bench, const struct args *args, const struct tensor
     struct qb_queue *queue;
     enum qb_status status;
 
-    result->code = prepare_input(bench, args, tensor, &plan_case->problem);
+    result->code = prepare_input(bench, args, tensor, plan_case);
     if (result->code == EXIT_OK && (args->verify || plan_case->problem.scaling == QB_SCALING_STATIC)) {
         result->code =
             verify_expect(&plan_case->problem, bench->input, !bench->input_is_new, args->verify, &bench->expectation);

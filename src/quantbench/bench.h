@@ -35,8 +35,10 @@ struct result {
 struct bench {
     const void *input; /* host memory, dense rows: GENERATED, or the tensor's */
     void *generated;
-    enum qb_format input_format;
+    enum qb_format input_format; /* these four say what INPUT is */
+    enum input_dist input_dist;
     uint64_t input_count;
+    uint64_t input_hidden;
     bool input_is_new; /* since the last expectation */
     struct expectation expectation;
     struct ceiling ceiling;

@@ -1,13 +1,26 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* input.c - seeded normally distributed data, the same bytes on every machine. The C library's log and cos may differ
- * in the last bit from one machine to the next, so these here are made of additions, multiplications and square roots,
- * which IEEE 754 rounds in one way only. */
+/* input.c - seeded data, the same bytes on every machine. The C library's log, exp and cos may differ in the last bit
+ * from one machine to the next, so these here are made of additions, multiplications, divisions and square roots, which
+ * IEEE 754 rounds in one way only. */
 #include <config.h>
 
 #include "input.h"
 
 #include <math.h>
 #include <string.h>
+
+const char *input_dist_name(enum input_dist dist)
+{
+    static const char *const names[INPUT_DISTS] = {
+        [INPUT_NORMAL] = "normal", [INPUT_UNIFORM] = "uniform",     [INPUT_OUTLIERS] = "outliers",
+        [INPUT_ZEROS] = "zeros",   [INPUT_LOGNORMAL] = "lognormal",
+    };
+
+    return names[dist];
+}
+
+/* The step between the states of numbers that follow one another. */
+#define GOLDEN 0x9E3779B97F4A7C15
 
 /* A well mixed 64-bit number for each STATE: the output function of SplitMix64 (Steele, Lea, Flood: Fast splittable
  * pseudorandom number generators, 2014). */
@@ -46,6 +59,23 @@ static double natural_log(double x)
         sum = sum * t2 + 1.0 / k;
     }
     return exponent * 0x1.62E42FEFA39EFp-1 + 2 * t * sum;
+}
+
+/* e to the power of X, |X| < 700, within a few units of the last place: x = k ln 2 + r with |r| <= 0.35, and e^r by its
+ * power series. */
+static double exponential(double x)
+{
+    double k = floor(x * 0x1.71547652B82FEp+0 + 0.5);
+    /* The first part of ln 2 has so few bits that its product with k is exact. */
+    double r = (x - k * 0x1.62E42FEEp-1) - k * 0x1.A39EF35793C76p-33;
+    uint64_t bits = (uint64_t)((int64_t)k + 1023) << 52;
+    double power, sum = 1;
+
+    for (int n = 13; n >= 1; n--) { /* the first term left out is below 2^-57 */
+        sum = 1 + sum * r * (1.0 / n);
+    }
+    memcpy(&power, &bits, sizeof power);
+    return sum * power;
 }
 
 /* The cosine and sine of 2 pi U for U in [0, 1): U is folded into an eighth of the circle, where the Taylor series
@@ -93,20 +123,62 @@ static void store(enum qb_format format, void *data, uint64_t i, double value)
     }
 }
 
-void input_generate(enum qb_format format, uint64_t seed, uint64_t count, void *data)
+/* Elements I and I + 1 of normal data: two from two uniform numbers by the transform of Box and Muller. */
+static void normal_pair(uint64_t first_state, uint64_t i, double pair[2])
 {
-    uint64_t first_state = mix(seed ^ 0x9E3779B97F4A7C15);
+    double radius = sqrt(-2 * natural_log(uniform(mix(first_state + i * GOLDEN))));
 
-    /* Two elements come from two uniform numbers by the transform of Box and Muller. */
+    cosine_and_sine(uniform(mix(first_state + (i + 1) * GOLDEN)), &pair[0], &pair[1]);
+    pair[0] *= radius;
+    pair[1] *= radius;
+}
+
+/* What element I, normal, is multiplied with where columns have outliers. */
+static double outlier_factor(uint64_t seed, uint64_t i, uint64_t hidden)
+{
+    uint64_t column = i % hidden;
+    uint64_t part = column / INPUT_OUTLIER_COLUMNS;
+    uint64_t first = part * INPUT_OUTLIER_COLUMNS;
+    uint64_t columns = hidden - first < INPUT_OUTLIER_COLUMNS ? hidden - first : INPUT_OUTLIER_COLUMNS;
+    /* These numbers are others than those of the elements. */
+    uint64_t chosen = first + mix(mix(~seed) + part * GOLDEN) % columns;
+
+    return column == chosen ? INPUT_OUTLIER_FACTOR : 1;
+}
+
+void input_generate(enum input_dist dist, enum qb_format format, uint64_t seed, uint64_t count, uint64_t hidden,
+                    void *data)
+{
+    uint64_t first_state = mix(seed ^ GOLDEN);
+
 #pragma omp parallel for schedule(static)
     for (uint64_t i = 0; i < count; i += 2) {
-        double radius = sqrt(-2 * natural_log(uniform(mix(first_state + i * 0x9E3779B97F4A7C15))));
-        double cosine, sine;
+        double pair[2] = {0, 0};
 
-        cosine_and_sine(uniform(mix(first_state + (i + 1) * 0x9E3779B97F4A7C15)), &cosine, &sine);
-        store(format, data, i, radius * cosine);
+        switch (dist) {
+        case INPUT_NORMAL:
+            normal_pair(first_state, i, pair);
+            break;
+        case INPUT_UNIFORM:
+            pair[0] = 2 * uniform(mix(first_state + i * GOLDEN)) - 1;
+            pair[1] = 2 * uniform(mix(first_state + (i + 1) * GOLDEN)) - 1;
+            break;
+        case INPUT_OUTLIERS:
+            normal_pair(first_state, i, pair);
+            pair[0] *= outlier_factor(seed, i, hidden);
+            pair[1] *= outlier_factor(seed, i + 1, hidden);
+            break;
+        case INPUT_ZEROS:
+            break;
+        case INPUT_LOGNORMAL:
+            normal_pair(first_state, i, pair);
+            pair[0] = exponential(pair[0]);
+            pair[1] = exponential(pair[1]);
+            break;
+        }
+        store(format, data, i, pair[0]);
         if (i + 1 < count) {
-            store(format, data, i + 1, radius * sine);
+            store(format, data, i + 1, pair[1]);
         }
     }
 }

@@ -118,8 +118,8 @@ static enum exit_code add_matching_kernels(struct plan *plan, struct plan_case *
 static bool is_sweep(const struct args *args)
 {
     return args->num_tokens.count > 1 || args->hidden_sizes.count > 1 || args->dtypes.count > 1 ||
-           args->quant_dtypes.count > 1 || args->granularities.count > 1 || args->scalings.count > 1 ||
-           args->devices.count > 1 || args->kernels.count > 1;
+           args->dists.count > 1 || args->quant_dtypes.count > 1 || args->granularities.count > 1 ||
+           args->scalings.count > 1 || args->devices.count > 1 || args->kernels.count > 1;
 }
 
 /* Add WANTED with each kernel that was asked for, or with the best. */
@@ -203,6 +203,18 @@ static enum exit_code add_quantizations(const struct args *args, struct plan *pl
     return EXIT_OK;
 }
 
+/* Add all distributions of generated data of one size and type. */
+static enum exit_code add_dists(const struct args *args, struct plan *plan, struct plan_case *wanted)
+{
+    enum exit_code code = EXIT_OK;
+
+    for (size_t i = 0; i < args->dists.count && code == EXIT_OK; i++) {
+        wanted->dist = (enum input_dist)args->dists.values[i];
+        code = add_quantizations(args, plan, wanted);
+    }
+    return code;
+}
+
 /* Add all sizes and types of generated inputs. */
 static enum exit_code add_generated(const struct args *args, struct plan *plan, struct plan_case *wanted)
 {
@@ -214,7 +226,7 @@ static enum exit_code add_generated(const struct args *args, struct plan *plan, 
                 enum exit_code code;
 
                 wanted->problem.input = (enum qb_format)args->dtypes.values[d];
-                code = add_quantizations(args, plan, wanted);
+                code = add_dists(args, plan, wanted);
                 if (code != EXIT_OK) {
                     return code;
                 }

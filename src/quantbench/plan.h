@@ -3,12 +3,14 @@
 #ifndef PLAN_H
 #define PLAN_H
 
+#include "input.h"
 #include "machine.h"
 
 struct tensor_file;
 
 struct plan_case {
     struct qb_problem problem;
+    enum input_dist dist; /* of generated data */
     struct device *device;
     const struct qb_kernel *kernel;
     unsigned threads; /* 0: not a CPU case */

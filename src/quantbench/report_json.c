@@ -107,7 +107,8 @@ static json_t *result_to_json(const struct report *report, const struct result *
 {
     const struct plan_case *c = r->plan_case;
     const char *launch = report->args->profile ? "profile" : r->measured.graph ? "graph" : "stream";
-    json_t *result = json_pack("{s:o, s:s, s:s, s:o}", "problem", problem_to_json(&c->problem), "device",
+    json_t *result = json_pack("{s:o, s:o, s:s, s:s, s:o}", "problem", problem_to_json(&c->problem), "dist",
+                               report->tensor == NULL ? json_string(input_dist_name(c->dist)) : json_null(), "device",
                                c->device->info.id, "kernel", qb_kernel_name(c->kernel), "threads",
                                c->threads > 0 ? json_integer(c->threads) : json_null());
     json_t *verification =

@@ -31,12 +31,12 @@ const char *report_verification(const struct result *result)
 }
 
 /* What can differ between cases. */
-enum property { DEVICE, TOKENS, HIDDEN, DTYPE, QUANT_DTYPE, GRANULARITY, SCALE, THREADS, KERNEL, PROPERTIES };
+enum property { DEVICE, TOKENS, HIDDEN, DTYPE, DIST, QUANT_DTYPE, GRANULARITY, SCALE, THREADS, KERNEL, PROPERTIES };
 
 static const char *const property_heads[PROPERTIES] = {
-    [DEVICE] = "device", [TOKENS] = "tokens",     [HIDDEN] = "hidden",
-    [DTYPE] = "dtype",   [QUANT_DTYPE] = "quant", [GRANULARITY] = "granularity",
-    [SCALE] = "scale",   [THREADS] = "threads",   [KERNEL] = "kernel",
+    [DEVICE] = "device",   [TOKENS] = "tokens",     [HIDDEN] = "hidden",           [DTYPE] = "dtype",
+    [DIST] = "dist",       [QUANT_DTYPE] = "quant", [GRANULARITY] = "granularity", [SCALE] = "scale",
+    [THREADS] = "threads", [KERNEL] = "kernel",
 };
 
 static void property_text(const struct plan_case *c, enum property property, char *text, size_t size)
@@ -53,6 +53,9 @@ static void property_text(const struct plan_case *c, enum property property, cha
         break;
     case DTYPE:
         snprintf(text, size, "%s", qb_format_info(c->problem.input)->name);
+        break;
+    case DIST:
+        snprintf(text, size, "%s", input_dist_name(c->dist));
         break;
     case QUANT_DTYPE:
         snprintf(text, size, "%s", qb_format_info(c->problem.output)->name);
@@ -106,8 +109,10 @@ static void print_device(const struct device *device)
 
 static void print_input(const struct report *report)
 {
-    if (report->tensor == NULL) {
-        printf("input     normal random numbers, seed %" PRIu64 "\n", report->args->seed);
+    if (report->tensor == NULL && report->args->dists.count == 1) {
+        printf("input     %s, seed %" PRIu64 "\n", input_dist_name(report->plan->cases[0].dist), report->args->seed);
+    } else if (report->tensor == NULL) {
+        printf("input     generated, seed %" PRIu64 "\n", report->args->seed);
     } else {
         printf("input     %s\n", report->tensor->label);
     }
@@ -129,7 +134,8 @@ static void print_table_head(const struct report *report)
     printf("all       ");
     for (enum property p = TOKENS; p < PROPERTIES; p++) {
         property_text(&plan->cases[0], p, text, sizeof text);
-        if (column_widths[p] == 0 && strcmp(text, "-") != 0) {
+        /* The line "input" says how the data are distributed. */
+        if (column_widths[p] == 0 && p != DIST && strcmp(text, "-") != 0) {
             printf("%s%s %s", separator, property_heads[p], text);
             separator = ", ";
         }
