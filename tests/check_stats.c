@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* check_stats.c - the statistics against answers that are known without them, and the input data against facts about
- * normal random numbers. */
+ * their distributions. */
 #include <config.h>
 
 #include "input.h"
@@ -101,26 +101,106 @@ START_TEST(input_is_normal)
 }
 END_TEST
 
-/* The same seed gives the same bytes on every machine: these are the bytes. */
-START_TEST(input_is_the_same_everywhere)
+START_TEST(input_is_uniform)
 {
-    float data[1000], part[7];
-    uint16_t half[8];
-    uint64_t hash = 0xCBF29CE484222325; /* FNV-1a */
+    static float data[200001];
+    double sum = 0, squares = 0;
+    int below_half = 0;
 
-    input_generate(INPUT_NORMAL, QB_FORMAT_F32, 0, 1000, 7, data);
+    input_generate(INPUT_UNIFORM, QB_FORMAT_F32, 1, 200001, 7, data);
+    for (int i = 0; i < 200001; i++) {
+        double x = data[i];
+
+        ck_assert(x >= -1 && x <= 1);
+        sum += x;
+        squares += x * x;
+        below_half += x < 0.5;
+    }
+    ck_assert_double_eq_tol(sum / 200001, 0, 0.005);
+    ck_assert_double_eq_tol(squares / 200001, 1.0 / 3, 0.005);
+    ck_assert_double_eq_tol(below_half / 200001.0, 0.75, 0.005);
+}
+END_TEST
+
+/* The same random numbers, and the C library's exponential function. */
+START_TEST(input_is_lognormal)
+{
+    static float normal[200001], data[200001];
+    double sum = 0;
+
+    input_generate(INPUT_NORMAL, QB_FORMAT_F32, 1, 200001, 7, normal);
+    input_generate(INPUT_LOGNORMAL, QB_FORMAT_F32, 1, 200001, 7, data);
+    for (int i = 0; i < 200001; i++) {
+        ck_assert_double_eq_tol((double)data[i] / exp((double)normal[i]), 1, 1e-6);
+        sum += data[i];
+    }
+    ck_assert_double_eq_tol(sum / 200001, exp(0.5), 0.03);
+}
+END_TEST
+
+START_TEST(input_has_outliers)
+{
+    /* Columns in all, and how many of them have outliers. */
+    static const uint64_t widths[][2] = {{1, 1}, {5, 1}, {1024, 1}, {1025, 2}, {5000, 5}, {8192, 8}};
+    static float normal[3 * 8192], data[3 * 8192], other[3 * 8192];
+
+    for (int w = 0; w < 6; w++) {
+        uint64_t hidden = widths[w][0], outliers = 0;
+
+        input_generate(INPUT_NORMAL, QB_FORMAT_F32, 1, 3 * hidden, hidden, normal);
+        input_generate(INPUT_OUTLIERS, QB_FORMAT_F32, 1, 3 * hidden, hidden, data);
+        input_generate(INPUT_OUTLIERS, QB_FORMAT_F32, 2, 3 * hidden, hidden, other);
+        for (uint64_t col = 0; col < hidden; col++) {
+            float factor = data[col] == normal[col] ? 1 : 32;
+
+            outliers += factor > 1;
+            for (int row = 0; row < 3; row++) {
+                ck_assert(data[row * hidden + col] == factor * normal[row * hidden + col]);
+            }
+        }
+        ck_assert_uint_eq(outliers, widths[w][1]);
+        ck_assert_mem_ne(data, other, 3 * hidden * sizeof *data);
+    }
+    /* The last of these columns is alone in its part. */
+    input_generate(INPUT_NORMAL, QB_FORMAT_F32, 1, 1025, 1025, normal);
+    input_generate(INPUT_OUTLIERS, QB_FORMAT_F32, 1, 1025, 1025, data);
+    ck_assert(data[1024] == 32 * normal[1024]);
+}
+END_TEST
+
+/* The same seed gives the same bytes on every machine: these are the bytes. */
+START_TEST(every_input_is_the_same_everywhere)
+{
+    static const uint64_t hashes[INPUT_DISTS] = {0xF549F33F1B640316, 0x6C85CADDDD6A1944, 0x8F37E8F06DFC4084,
+                                                 0x94EB5AA73E186BA5, 0xC640ACC55ED46385};
+    float data[1000], part[999];
+    uint16_t half[1000];
+    uint64_t hash = 0xCBF29CE484222325; /* FNV-1a */
+    enum input_dist dist = (enum input_dist)_i;
+
+    input_generate(dist, QB_FORMAT_F32, 0, 1000, 40, data);
     for (size_t i = 0; i < sizeof data; i++) {
         hash = (hash ^ ((unsigned char *)data)[i]) * 0x100000001B3;
     }
-    ck_assert_msg(hash == 0xF549F33F1B640316, "hash 0x%llX", (unsigned long long)hash);
-    input_generate(INPUT_NORMAL, QB_FORMAT_F32, 0, 7, 7, part);
+    ck_assert_msg(hash == hashes[dist], "%s: hash 0x%llX", input_dist_name(dist), (unsigned long long)hash);
+    input_generate(dist, QB_FORMAT_F32, 0, 999, 40, part);
     ck_assert_mem_eq(part, data, sizeof part);
-    input_generate(INPUT_NORMAL, QB_FORMAT_F16, 0, 8, 7, half);
-    for (int i = 0; i < 8; i++) {
+    input_generate(dist, QB_FORMAT_F16, 0, 1000, 40, half);
+    for (int i = 0; i < 1000; i++) {
         ck_assert_uint_eq(half[i], qb_format_encode(QB_FORMAT_F16, data[i]));
     }
-    input_generate(INPUT_NORMAL, QB_FORMAT_F32, 2, 7, 7, part);
-    ck_assert_mem_ne(part, data, sizeof part);
+}
+END_TEST
+
+START_TEST(input_depends_on_the_seed)
+{
+    float data[7], other[7];
+
+    for (int dist = 0; dist < INPUT_DISTS; dist++) {
+        input_generate((enum input_dist)dist, QB_FORMAT_F32, 0, 7, 7, data);
+        input_generate((enum input_dist)dist, QB_FORMAT_F32, 2, 7, 7, other);
+        ck_assert((memcmp(data, other, sizeof data) == 0) == (dist == INPUT_ZEROS));
+    }
 }
 END_TEST
 
@@ -134,7 +214,11 @@ int main(void)
     tcase_add_test(tc, few_samples);
     tcase_add_test(tc, interval_covers);
     tcase_add_test(tc, input_is_normal);
-    tcase_add_test(tc, input_is_the_same_everywhere);
+    tcase_add_test(tc, input_is_uniform);
+    tcase_add_test(tc, input_is_lognormal);
+    tcase_add_test(tc, input_has_outliers);
+    tcase_add_loop_test(tc, every_input_is_the_same_everywhere, 0, INPUT_DISTS);
+    tcase_add_test(tc, input_depends_on_the_seed);
     suite_add_tcase(suite, tc);
     return run_suite(suite);
 }

@@ -14,7 +14,8 @@ TESTS += $(shell_tests)
 EXTRA_DIST += %D%/perf/h200.sh $(shell_tests) %D%/tap.sh %D%/run.h
 
 if HAVE_CHECK
-c_tests = check_format.test check_problem.test check_stats.test check_tensor_file.test check_cpu.test check_cuda.test
+c_tests = check_format.test check_problem.test check_stats.test check_quality.test check_tensor_file.test \
+	check_cpu.test check_cuda.test
 check_PROGRAMS += $(c_tests)
 TESTS += $(c_tests)
 endif
@@ -30,6 +31,10 @@ check_stats_test_SOURCES = %D%/check_stats.c src/quantbench/stats.c src/quantben
 check_stats_test_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/src/quantbench
 check_stats_test_CFLAGS = $(TEST_CFLAGS) $(OPENMP_CFLAGS)
 check_stats_test_LDADD = libquantbench.la $(CHECK_LIBS)
+check_quality_test_SOURCES = %D%/check_quality.c src/quantbench/quality.c src/quantbench/input.c
+check_quality_test_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/src/quantbench
+check_quality_test_CFLAGS = $(TEST_CFLAGS) $(OPENMP_CFLAGS)
+check_quality_test_LDADD = libquantbench.la $(CHECK_LIBS)
 check_tensor_file_test_SOURCES = %D%/check_tensor_file.c src/quantbench/tensor_file.c
 check_tensor_file_test_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/src/quantbench
 check_tensor_file_test_CFLAGS = $(TEST_CFLAGS) $(JANSSON_CFLAGS)

@@ -98,7 +98,7 @@ values_agree()
         esac || { echo "# $tap_value is not everywhere"; return 1; }
     done
 }
-for option in --dtype --quant-dtype --granularity --scale --device --format; do
+for option in --dtype --quant-dtype --granularity --scale --dist --device --format; do
     ok "$option: error, --help and manual name the same values" values_agree $option
 done
 
@@ -148,7 +148,7 @@ small='--device=cpu --num-tokens=4 --hidden-size=32'
 {
     run 0 $small --num-iters=2 --num-warmup-iters=0
     grep -oE '^[A-Za-z]+( running time)?' out | sort -u >lines.out
-    run 0 $small --profile --num-tokens=1,2 --hidden-size=1,2 --dtype=half,float --quant-dtype=int8,fp8 \
+    run 0 $small --profile --num-tokens=1,2 --hidden-size=1,2 --dtype=half,float --dist=normal,zeros --quant-dtype=int8,fp8 \
         --granularity=tensor,token --scale=static,dynamic --threads=1 --kernel=cpu_generic
 }
 awk 'term { print; term = 0 } /^\.TP/ { term = 1 }' output.man | sed 's/^\.B[A-Z]* //' >terms.output
@@ -156,12 +156,12 @@ documented() { grep -qxF -e "$1" terms.output || grep -qE "^\.(B|BR) $1( |,|$)" 
 while read -r line; do
     ok "the line '$line' is explained" documented "$line"
 done <lines.out
-for head in device tokens hidden dtype quant granularity scale threads kernel 'median us' 'min us' GB/s 'of copy' \
-    codes; do
+for head in device tokens hidden dtype dist quant granularity scale threads kernel 'median us' 'min us' GB/s \
+    'of copy' 'SNR dB' codes; do
     ok "the column '$head' is explained" documented "$head"
 done
 heads=$(grep ' median us ' out | tr -s ' ')
-ok 'the columns are those' same 'tokens hidden dtype quant granularity scale median us min us GB/s of copy codes' \
+ok 'the columns are those' same 'tokens hidden dtype dist quant granularity scale median us min us GB/s of copy SNR dB codes' \
     "${heads# }"
 
 # The members are set in bold, alone or in a row.
@@ -256,7 +256,7 @@ ok 'the examples are as many as they should be' test "$(grep -c quantbench examp
 for words in '^quantbench$' 'quant-dtype=fp8$' 'scale=static,dynamic' 'num-tokens=1024 --hidden-size=4096' \
     'num-tokens=4096 --hidden-size=8192' 'num-tokens=8192 --hidden-size=16384' 'dtype=half,bfloat16,float' \
     '^nsys .* --profile' '^ncu .* --profile' 'quant-dtype=int8,fp8' 'num-iters=1000' 'num-tokens=128,1024,8192' \
-    'safetensors' 'device=cpu,cuda' "kernel='cpu_\\*'"; do
+    'safetensors' 'granularity=tensor,token,group:128' 'dist=normal,outliers' 'device=cpu,cuda' "kernel='cpu_\\*'"; do
     ok "an example of $words" grep -qE -e "$words" examples
 done
 

@@ -25,6 +25,7 @@ struct result {
     enum cache_state cache; /* what their rotation makes of the last-level cache */
     enum verification verification;
     struct mismatch mismatch;
+    struct quality quality;         /* of the codes, if they are VERIFIED */
     bool profiled;                  /* a profiler was told; with --profile only */
     struct measure_result measured; /* count is 0 if there is no time */
     struct stats time;

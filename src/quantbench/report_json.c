@@ -103,6 +103,30 @@ static json_t *real_or_null(double number)
     return number > 0 ? json_real(number) : json_null();
 }
 
+/* NUMBER, or null if it is none or infinite, for which JSON has no word. */
+static json_t *finite_or_null(double number)
+{
+    return isfinite(number) ? json_real(number) : json_null();
+}
+
+/* What the codes make of the tensor; null if it is unknown. */
+static json_t *quality_to_json(const struct result *r)
+{
+    const struct quality *q = &r->quality;
+    double share = 1 / (double)q->finite;
+
+    if (r->verification != VERIFIED) {
+        return json_null();
+    }
+    return json_pack("{s:o, s:o, s:o, s:o, s:o, s:I, s:I, s:I, s:I, s:I}", "snr_db", finite_or_null(q->snr),
+                     "largest_error", finite_or_null(q->largest_error), "largest_relative_error",
+                     finite_or_null(q->largest_relative_error), "saturated_share",
+                     finite_or_null((double)q->saturated * share), "flushed_share",
+                     finite_or_null((double)q->flushed * share), "saturated", (json_int_t)q->saturated, "flushed",
+                     (json_int_t)q->flushed, "finite", (json_int_t)q->finite, "nan", (json_int_t)q->nan, "infinite",
+                     (json_int_t)q->infinite);
+}
+
 static json_t *result_to_json(const struct report *report, const struct result *r)
 {
     const struct plan_case *c = r->plan_case;
@@ -111,10 +135,10 @@ static json_t *result_to_json(const struct report *report, const struct result *
                                report->tensor == NULL ? json_string(input_dist_name(c->dist)) : json_null(), "device",
                                c->device->info.id, "kernel", qb_kernel_name(c->kernel), "threads",
                                c->threads > 0 ? json_integer(c->threads) : json_null());
-    json_t *verification =
-        json_pack("{s:s, s:I, s:I, s:o}", "verification", report_verification(r), "wrong_codes",
-                  (json_int_t)r->mismatch.wrong_codes, "wrong_scales", (json_int_t)r->mismatch.wrong_scales,
-                  "first_difference", r->mismatch.first[0] != '\0' ? json_string(r->mismatch.first) : json_null());
+    json_t *verification = json_pack(
+        "{s:s, s:I, s:I, s:o, s:o}", "verification", report_verification(r), "wrong_codes",
+        (json_int_t)r->mismatch.wrong_codes, "wrong_scales", (json_int_t)r->mismatch.wrong_scales, "first_difference",
+        r->mismatch.first[0] != '\0' ? json_string(r->mismatch.first) : json_null(), "quality", quality_to_json(r));
     json_t *measurement = json_pack(
         "{s:s, s:b, s:I, s:s, s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:I}", "launch", launch, "profiled", r->profiled,
         "launches_per_sample", (json_int_t)r->measured.launches_per_sample, "cache", cache_names[r->cache],

@@ -148,7 +148,21 @@ static void print_table_head(const struct report *report)
             printf(p == TOKENS || p == HIDDEN || p == THREADS ? "%*s  " : "%-*s  ", width, property_heads[p]);
         }
     }
-    printf("%10s %10s %8s %7s  %s\n", "median us", "min us", "GB/s", "of copy", "codes");
+    printf("%9s %9s %6s %7s %6s  %s\n", "median us", "min us", "GB/s", "of copy", "SNR dB", "codes");
+}
+
+/* The signal-to-noise ratio without its unit, "-" if it is unknown. */
+static void snr_text(const struct result *result, char *text, size_t size)
+{
+    double snr = result->quality.snr;
+
+    if (result->verification != VERIFIED || isnan(snr)) {
+        snprintf(text, size, "-");
+    } else if (isinf(snr)) {
+        snprintf(text, size, "exact");
+    } else {
+        snprintf(text, size, "%.2f", snr);
+    }
 }
 
 static void print_table_row(const struct result *result)
@@ -164,20 +178,20 @@ static void print_table_row(const struct result *result)
         }
     }
     if (result->measured.count == 0) {
-        printf("%10s %10s %8s %7s  %s\n", "-", "-", "-", "-",
+        printf("%9s %9s %6s %7s %6s  %s\n", "-", "-", "-", "-", "-",
                result->code == EXIT_WRONG_RESULT ? report_verification(result)
                : result->code == EXIT_OK         ? "interrupted"
                                                  : "failed");
         return;
     }
-    printf("%10.3f %10.3f %8.1f ", result->time.median * 1e-3, result->time.min * 1e-3,
-           report_bandwidth(result) * 1e-9);
+    printf("%9.3f %9.3f %6.1f ", result->time.median * 1e-3, result->time.min * 1e-3, report_bandwidth(result) * 1e-9);
     if (result->copy_time > 0) {
         printf("%5.1f %%", 100 * result->copy_time / result->time.median);
     } else {
         printf("%7s", "-");
     }
-    printf("  %s\n", report_verification(result));
+    snr_text(result, text, sizeof text);
+    printf(" %6s  %s\n", text, report_verification(result));
 }
 
 static void print_case(const struct report *report, const struct plan_case *c)
@@ -215,6 +229,32 @@ static void print_cache(const struct result *result)
     }
 }
 
+static void print_quality(const struct result *result)
+{
+    const struct quality *q = &result->quality;
+    double percent = 100 / (double)q->finite;
+    char snr[32];
+
+    if (result->verification != VERIFIED) {
+        printf("quality   unknown: it is computed for codes that are verified\n");
+        return;
+    }
+    if (q->finite == 0) {
+        printf("quality   none: all %" PRIu64 " elements are NaN or infinite\n", q->nan + q->infinite);
+        return;
+    }
+    snr_text(result, snr, sizeof snr);
+    printf("quality   SNR %s%s, largest error %.4g", snr, isinf(q->snr) ? "" : " dB", q->largest_error);
+    if (!isnan(q->largest_relative_error)) {
+        printf(", relative %.4g %%", 100 * q->largest_relative_error);
+    }
+    printf("\n          saturated %.4g %%, flushed to zero %.4g %% of the elements\n", (double)q->saturated * percent,
+           (double)q->flushed * percent);
+    if (q->nan > 0 || q->infinite > 0) {
+        printf("          %" PRIu64 " NaN and %" PRIu64 " infinite elements left out\n", q->nan, q->infinite);
+    }
+}
+
 static void print_result(const struct report *report, const struct result *result)
 {
     const struct stats *time = &result->time;
@@ -226,6 +266,7 @@ static void print_result(const struct report *report, const struct result *resul
     }
     printf("codes     %s\n", result->verification == VERIFIED ? "verified: the same bytes as the reference"
                                                               : report_verification(result));
+    print_quality(result);
     print_cache(result);
     if (report->args->profile) {
         printf("sample    one launch%s\n", result->profiled ? " in a profiled range" : "; no profiler to start here");

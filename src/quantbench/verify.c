@@ -99,6 +99,9 @@ enum exit_code verify_expect(const struct qb_problem *problem, const void *input
         verify_free(expectation);
         return message_status("the reference", status);
     }
+    if (need_codes) {
+        quality_compute(problem, &buffers, &expectation->quality);
+    }
     return EXIT_OK;
 }
 

@@ -4,14 +4,16 @@
 #define VERIFY_H
 
 #include "message.h"
+#include "quality.h"
 
-/* Host copies of what the reference computes from an input. */
+/* Host copies of what the reference computes from an input, and how near that comes to the input. */
 struct expectation {
     struct qb_problem problem; /* dense rows; static scales are what dynamic ones would be */
     void *codes;
     float *scales;
     uint64_t code_bytes;
     uint64_t scale_bytes;
+    struct quality quality; /* of the codes, if there are any */
 };
 
 /* Compute the expectation for PROBLEM on INPUT (host memory), unless it already holds just that. Returns an exit code;
