@@ -53,7 +53,7 @@ json() { tap_word=$1; shift; bench --format=json "$@" && flat_has "$tap_word"; }
 rows()
 {
     awk -v count="$1" -v fields="$2" '
-        / median us / { heads++; next }
+        /median us / { heads++; next }
         heads == 0 { next }
         NF != fields { printf "# %d fields, not %d: %s\n", NF, fields, $0; bad = 1 }
         { n++ }
@@ -108,7 +108,7 @@ cp out kernels.json
 single_case()
 {
     measure || return 1
-    for tap_line in quantize device kernel input bytes codes cache samples time rate; do
+    for tap_line in quantize device kernel input bytes codes quality cache samples time rate; do
         grep -q "^$tap_line  " out || { echo "# no line '$tap_line'"; return 1; }
     done
     tail -n 1 out | grep -qE '^Kernel running time: [0-9]+\.[0-9]{3} us$'
@@ -164,6 +164,26 @@ ok '--scale=static' bench_says 'int8, static, tensor' --scale=static
 ok '--static-scale' bench_says 'int8, static, tensor' --static-scale
 ok '--scale-ub' json '"scale_ub":0.5}' --scale-ub=0.5
 ok 'no --scale-ub' json '"scale_ub":null}'
+for name in normal uniform outliers zeros lognormal; do
+    ok "--dist=$name" bench_says "input     $name, seed 0" --dist=$name
+    ok "--dist=$name in JSON" json "\"dist\":\"$name\"," --dist=$name
+done
+ok 'the default --dist' bench_says 'input     normal, seed 0'
+# The data of a case are its own, whichever case is in front of it.
+dist_sweep()
+{
+    bench --dist=normal,zeros,normal --num-tokens=4,2 --hidden-size=8,16 &&
+        same 4 "$(grep -c 'zeros .* exact  verified$' out)" && same 8 "$(grep -c 'normal .*[0-9]  verified$' out)"
+}
+ok '--dist sweeps' dist_sweep
+# Where the outliers are depends on the shape, also if the number of elements is the same.
+outliers_of_shapes()
+{
+    bench --dist=outliers --num-tokens=4,2 --hidden-size=16,32 --granularity=channel --format=json &&
+        tap_all=$(grep snr_db out) && bench --dist=outliers --num-tokens=2 --hidden-size=32 --granularity=channel \
+            --format=json && same "$(echo "$tap_all" | tail -n 1)" "$(grep snr_db out)"
+}
+ok 'outliers of each shape' outliers_of_shapes
 ok '--seed' bench_says 'seed 7' --seed=7
 ok 'the default seed is 0' bench_says 'seed 0'
 ok 'the largest seed' bench_says 'seed 9223372036854775807' --seed=9223372036854775807
@@ -179,14 +199,14 @@ ok 'every format, scaling and granularity is verified' every_combination
 
 ok '--device=auto' bench --device=auto
 ok '--device=cpu' bench_says '(cpu, ' --device=cpu
-two_devices() { bench --device=cpu,cpu && rows 2 5; }
+two_devices() { bench --device=cpu,cpu && rows 2 6; }
 ok '--device=cpu,cpu is a table of two rows' two_devices
 if "$QUANTBENCH" --device=cuda --num-tokens=1 --hidden-size=1 --profile >out 2>err; then
     ok '--device=cuda' bench_says '(cuda:0, ' --device=cuda
     ok '--device=cuda:0' bench_says '(cuda:0, ' --device=cuda:0
     both_devices()
     {
-        bench --device=cpu,cuda && rows 2 8 && row_is '^cpu .* verified$' && row_is '^cuda:0 .* verified$'
+        bench --device=cpu,cuda && rows 2 9 && row_is '^cpu .* verified$' && row_is '^cuda:0 .* verified$'
     }
     ok '--device=cpu,cuda' both_devices
     ok '--threads without a CPU' fails 2 '--threads' --device=cuda --threads=1
@@ -218,7 +238,7 @@ all_kernels()
     [ "$tap_rows" -ge 1 ] && [ "$tap_rows" -le "$(cat names)" ]
 }
 ok "--kernel='cpu_*' runs all that this CPU can" all_kernels
-two_kernels() { bench --kernel=cpu_generic,cpu_gen* && rows 2 5; }
+two_kernels() { bench --kernel=cpu_generic,cpu_gen* && rows 2 6; }
 ok '--kernel with a list' two_kernels
 unknown_kernel() { fails 2 "'bogus'" --device=cpu --kernel=bogus && err_has 'cpu_generic'; }
 ok 'an unknown kernel: those there are' unknown_kernel
@@ -226,7 +246,7 @@ ok 'a kernel of another device' fails 2 "'cuda_row'" --device=cpu --kernel=cuda_
 ok '--threads=1' bench_says ', 1 thread' --threads=1
 if bench --threads=2; then
     ok '--threads=2' bench_says ', 2 threads' --threads=2
-    thread_table() { bench --threads=1,2 && rows 2 6 && row_is '^ +1 ' && row_is '^ +2 '; }
+    thread_table() { bench --threads=1,2 && rows 2 7 && row_is '^ +1 ' && row_is '^ +2 '; }
     ok '--threads=1,2' thread_table
     ok 'OMP_NUM_THREADS=1' with OMP_NUM_THREADS=1 bench_says ', 1 thread'
 else
@@ -266,10 +286,42 @@ ok '--num-iters=1' sample_count 1 0
 ok '--num-iters=5 --num-warmup-iters=2' sample_count 5 2
 cp out measured.json
 
+# ---- Quality -------------------------------------------------------------------------------------------------------
+
+quality_lines()
+{
+    bench && grep -qE '^quality   SNR [0-9]+\.[0-9]{2} dB, largest error [0-9.e-]+, relative [0-9.]+ %$' out &&
+        grep -qE '^ {10}saturated 0 %, flushed to zero [0-9.]+ % of the elements$' out
+}
+ok 'the quality of the codes' quality_lines
+ok 'no noise: exact' bench_says 'quality   SNR exact, largest error 0' --dist=zeros
+ok 'no noise in JSON' json '"quality":{"snr_db":null,"largest_error":0.0,"largest_relative_error":null,' --dist=zeros
+quality_unknown() { bench --no-verify "$@" && out_has 'quality   unknown' && out_lacks 'SNR'; }
+ok '--no-verify: no quality' quality_unknown
+ok '--no-verify with static scales: no quality' quality_unknown --static-scale
+ok '--no-verify: no quality in JSON' json '"quality":null' --no-verify
+no_snr() { bench --no-verify --num-tokens=1,2 && same 2 "$(grep -c ' -  not verified$' out)"; }
+ok '--no-verify: no quality in the table' no_snr
+ok 'saturated elements in JSON' json '"saturated_share":0.' --scale-ub=0.5
+some_saturated() { bench --scale-ub=0.5 && grep -qE '^ {10}saturated [1-9][0-9.]* %, ' out; }
+ok 'saturated elements' some_saturated
+static_or_dynamic()
+{
+    bench --scale=static,dynamic --granularity=token &&
+        same 1 "$(awk '/verified$/ { print $(NF - 1) }' out | sort -u | wc -l | tr -d ' ')"
+}
+ok 'static scales are of the same quality' static_or_dynamic
+# Usual sweeps fit a terminal; what stands above the table is text that may be broken.
+narrow() { bench "$@" && ! sed '1,/^$/d' out | grep -E '^.{81}'; }
+ok 'a table of 80 columns: sizes' narrow --num-tokens=1,1024 --hidden-size=64,128 --quant-dtype=int8,fp8
+ok 'a table of 80 columns: formats and scales' narrow --quant-dtype=int8,fp8 --scale=static,dynamic \
+    --granularity=tensor,token,group:128
+ok 'a table of 80 columns: distributions' narrow --quant-dtype=int8,fp8 --dist=normal,lognormal --num-tokens=1,2
+
 # ---- Sweeps --------------------------------------------------------------------------------------------------------
 
-# The columns are those that vary, and five more: median, min, GB/s, share of a copy, codes.
-sweep() { bench --num-tokens=1,2 --hidden-size=32,64,96 --quant-dtype=int8,fp8 && rows 12 8; }
+# The columns are those that vary, and six more: median, min, GB/s, share of a copy, SNR, codes.
+sweep() { bench --num-tokens=1,2 --hidden-size=32,64,96 --quant-dtype=int8,fp8 && rows 12 9; }
 ok 'a sweep of 2 x 3 x 2 is a table of 12 rows' sweep
 ok 'the first row' row_is '^ +1 +32 +int8 '
 ok 'the last row' sh -c 'tail -n 1 out | grep -qE "^ +2 +96 +fp8 "'
@@ -279,10 +331,10 @@ ok 'and is no column' sh -c '! grep -E "^ *tokens" out | grep -qw dtype'
 ok 'every row is verified' same 12 "$(grep -c '  verified$' out)"
 ok 'a table has no line for a single case' out_lacks 'Kernel running time'
 ok 'progress is for terminals' err_is_empty
-measured_sweep() { measure --num-tokens=2,3 && rows 2 7 && row_is '^ +3 .* [0-9.]+ %  verified$'; }
+measured_sweep() { measure --num-tokens=2,3 && rows 2 8 && row_is '^ +3 .* [0-9.]+ % +[0-9]+\.[0-9]{2}  verified$'; }
 ok 'a measured sweep' measured_sweep
-one_property() { bench "$1" && rows 2 6; }
-for sweep in --dtype=half,float --quant-dtype=int8,fp8 --granularity=token,group:8 --scale=dynamic,static; do
+one_property() { bench "$1" && rows 2 7; }
+for sweep in --dtype=half,float --dist=uniform,outliers --quant-dtype=int8,fp8 --granularity=token,group:8 --scale=dynamic,static; do
     ok "$sweep" one_property $sweep
 done
 devices_json() { json '"granularity":"group:5"' --granularity=token,channel,group:5,block:3x10; }
@@ -296,6 +348,10 @@ ok 'a result for each case' same 4 "$(grep -c '"time_ns"' out)"
 
 ok 'the schema and its version' json '{"schema":"quantbench-result","schema_version":1,'
 cp out profile.json
+for member in snr_db largest_error largest_relative_error saturated_share flushed_share saturated flushed finite nan \
+    infinite; do
+    ok "JSON: quality: $member" grep -qF "\"$member\":" measured.json
+done
 for member in version library_version date argv host seed input tensor num_warmup_iters num_iters devices results; do
     ok "JSON: $member" flat_has "\"$member\":"
 done
@@ -393,8 +449,15 @@ ok '--tensor' file_says 'bfloat16 -> int8, dynamic, tensor, 2 x 8' --input two.s
 ok 'the file and the tensor in JSON' file_says '"tensor": "first.weight"' --input=two.safetensors \
     --tensor=first.weight --format=json
 ok '--input is measured' run 0 --device=cpu --input=half.npy --num-iters=2 --num-warmup-iters=0
-file_sweep() { bench_file --input=half.npy --quant-dtype=int8,fp8 --granularity=tensor,token && rows 4 7; }
+file_sweep() { bench_file --input=half.npy --quant-dtype=int8,fp8 --granularity=tensor,token && rows 4 8; }
 ok '--input in a sweep' file_sweep
+ok '--input: no --dist in JSON' file_says '"dist": null' --input=half.npy --format=json
+ok 'what is not finite is counted' file_says '2 NaN and 2 infinite elements left out' --input=special.npy
+ok 'nothing finite: no quality' file_says 'none: all 16 elements are NaN or infinite' --input=nothing_finite.npy
+ok 'nothing finite in JSON' file_says '"snr_db": null' --input=nothing_finite.npy --format=json
+ok 'its largest error' out_has '"largest_error": null'
+ok 'its shares' out_has '"saturated_share": null'
+ok 'its elements' out_has '"finite": 0'
 for file in zero special nothing_finite; do
     all_ways()
     {
@@ -425,6 +488,7 @@ ok 'an unknown --tensor: the names there are' unknown_tensor
 ok '--tensor without --input' fails 2 '--tensor' --tensor=w
 ok '--input with --num-tokens' fails 2 '--num-tokens' --input=half.npy --num-tokens=4
 ok '--input with --hidden-size' fails 2 '--hidden-size' --hidden-size=4 --input=half.npy
+ok '--input with --dist' fails 2 '--dist' --input=half.npy --dist=normal
 ok '--input with --dtype' fails 2 '--dtype' --input=half.npy --dtype=half
 ok 'a file that is not there' fails 3 'missing.npy' --input=missing.npy
 ok 'a folder' fails 2 'directory' --input=.
@@ -499,6 +563,9 @@ ok 'an output format is no --dtype' refuses --dtype int8 half bfloat16 float
 ok '--quant-dtype names the accepted ones' refuses --quant-dtype bogus int8 fp8 e5m2
 ok 'an input format is no --quant-dtype' refuses --quant-dtype half int8 fp8 e5m2
 ok '--granularity names the accepted ones' refuses --granularity bogus tensor token channel group:G block:RxC
+ok '--dist names the accepted ones' refuses --dist bogus normal uniform outliers zeros lognormal
+ok '--dist takes whole names' refuses --dist norm normal uniform
+ok '--dist: an empty value' fails 2 'empty' --dist=normal,
 ok '--scale names the accepted ones' refuses --scale bogus static dynamic
 ok '--format names the accepted ones' refuses --format bogus text json
 ok '--device names the accepted ones' refuses --device bogus auto cpu cuda cuda:N

@@ -160,7 +160,7 @@ for head in device tokens hidden dtype dist quant granularity scale threads kern
     'of copy' 'SNR dB' codes; do
     ok "the column '$head' is explained" documented "$head"
 done
-heads=$(grep ' median us ' out | tr -s ' ')
+heads=$(grep 'median us ' out | tr -s ' ')
 ok 'the columns are those' same 'tokens hidden dtype dist quant granularity scale median us min us GB/s of copy SNR dB codes' \
     "${heads# }"
 
