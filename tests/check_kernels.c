@@ -310,6 +310,17 @@ static void fill_input(struct tensors *t, int kind, uint64_t *state)
     }
 }
 
+/* One dynamic problem with input of KIND, through every kernel. */
+static void run_filled(const struct qb_problem *p, int kind, uint64_t *state)
+{
+    struct tensors t;
+
+    make_tensors(&t, p, 0);
+    fill_input(&t, kind, state);
+    run_all_kernels(&t);
+    free_tensors(&t);
+}
+
 /* Any bits of a float, with scales of any size: the hardest case for a division that is not one. */
 START_TEST(random_float_bits)
 {
@@ -427,7 +438,6 @@ START_TEST(unusual_data)
     for (int kind = 1; kind <= 4; kind++) {
         for (int pair = 0; pair < 9; pair++) {
             struct qb_problem p;
-            struct tensors t;
 
             qb_problem_init(&p);
             p.input = inputs[pair % 3];
@@ -435,10 +445,7 @@ START_TEST(unusual_data)
             p.tokens = 33;
             p.hidden = 520;
             set_granularity(&p, &granularities[_i]);
-            make_tensors(&t, &p, 0);
-            fill_input(&t, kind, &state);
-            run_all_kernels(&t);
-            free_tensors(&t);
+            run_filled(&p, kind, &state);
         }
     }
 }
@@ -452,7 +459,6 @@ START_TEST(long_and_short_rows)
 
     for (int s = 0; s < COUNT(shapes); s++) {
         struct qb_problem p;
-        struct tensors t;
 
         qb_problem_init(&p);
         p.input = inputs[s % 3];
@@ -460,10 +466,7 @@ START_TEST(long_and_short_rows)
         p.tokens = shapes[s][0];
         p.hidden = shapes[s][1];
         set_granularity(&p, &granularities[_i]);
-        make_tensors(&t, &p, 0);
-        fill_input(&t, 0, &state);
-        run_all_kernels(&t);
-        free_tensors(&t);
+        run_filled(&p, 0, &state);
     }
 }
 END_TEST
@@ -481,17 +484,13 @@ START_TEST(any_number_of_threads_gives_the_same)
         check(status);
         for (int g = 0; g < COUNT(granularities); g++) {
             struct qb_problem p;
-            struct tensors t;
 
             qb_problem_init(&p);
             p.output = outputs[threads % 3];
             p.tokens = 257;
             p.hidden = 1031;
             set_granularity(&p, &granularities[g]);
-            make_tensors(&t, &p, 0);
-            fill_input(&t, 0, &state);
-            run_all_kernels(&t);
-            free_tensors(&t);
+            run_filled(&p, 0, &state);
         }
     }
 }
@@ -541,6 +540,98 @@ START_TEST(graph_replays_with_changed_input)
         qb_graph_destroy(graph);
         free_tensors(&t);
     }
+}
+END_TEST
+
+/* The same kernels again and again with data that changes and outputs that are poisoned: what a race spoils once in
+ * thousands of runs. QUANTBENCH_TEST_SOAK is the number of runs of each; for a release it is 10000. */
+START_TEST(many_runs_with_changing_data)
+{
+    enum { INPUTS = 8 };
+    static const uint64_t shapes[][2] = {{5, 96}, {40, 1024}, {300, 1000}};
+    const char *text = getenv("QUANTBENCH_TEST_SOAK");
+    int runs = text != NULL ? atoi(text) : 20;
+    uint64_t state = test_seed();
+
+    for (int s = 0; s < COUNT(shapes); s++) {
+        struct tensors t[INPUTS];
+        struct qb_problem p;
+
+        qb_problem_init(&p);
+        p.output = outputs[s];
+        p.tokens = shapes[s][0];
+        p.hidden = shapes[s][1];
+        set_granularity(&p, &granularities[_i]);
+        for (int i = 0; i < INPUTS; i++) {
+            make_tensors(&t[i], &p, 0);
+            fill_input(&t[i], i % 4 == 3 ? 1 : 0, &state);
+            run_reference(&t[i]);
+        }
+        for (size_t k = 0; k < qb_kernel_count(); k++) {
+            const struct qb_kernel *kernel = qb_kernel_at(k);
+
+            for (int run = 0; run < runs && qb_kernel_supports(kernel, device, &p); run++) {
+                struct tensors *now = &t[test_random(&state) % INPUTS];
+                struct qb_buffers buffers = device_buffers(now);
+
+                upload(now);
+                check(qb_kernel_run(kernel, queue, &p, &buffers));
+                check(qb_queue_synchronize(queue));
+                compare(now, kernel);
+            }
+        }
+        for (int i = 0; i < INPUTS; i++) {
+            free_tensors(&t[i]);
+        }
+    }
+}
+END_TEST
+
+/* Dependent launches, back to back into the same buffers and into others: each must wait for the one in front of it. */
+START_TEST(dependent_launches)
+{
+    enum { SETS = 3 };
+    uint64_t state = test_seed();
+    struct tensors t[SETS];
+    struct qb_problem p;
+    enum qb_status status = qb_queue_set_dependent_launch(queue, true);
+
+    if (status == QB_ERROR_UNSUPPORTED) {
+        return;
+    }
+    check(status);
+    qb_problem_init(&p);
+    p.tokens = 300;
+    p.hidden = 1000;
+    set_granularity(&p, &granularities[_i]);
+    for (int i = 0; i < SETS; i++) {
+        make_tensors(&t[i], &p, 0);
+        fill_input(&t[i], 0, &state);
+        run_reference(&t[i]);
+    }
+    for (size_t k = 0; k < qb_kernel_count(); k++) {
+        const struct qb_kernel *kernel = qb_kernel_at(k);
+
+        if (!qb_kernel_supports(kernel, device, &p)) {
+            continue;
+        }
+        for (int i = 0; i < SETS; i++) {
+            upload(&t[i]);
+        }
+        for (int run = 0; run < 60; run++) {
+            struct qb_buffers buffers = device_buffers(&t[run / 2 % SETS]);
+
+            check(qb_kernel_run(kernel, queue, &p, &buffers));
+        }
+        check(qb_queue_synchronize(queue));
+        for (int i = 0; i < SETS; i++) {
+            compare(&t[i], kernel);
+        }
+    }
+    for (int i = 0; i < SETS; i++) {
+        free_tensors(&t[i]);
+    }
+    check(qb_queue_set_dependent_launch(queue, false));
 }
 END_TEST
 
@@ -678,6 +769,8 @@ int main(void)
     tcase_add_loop_test(tc, unusual_data, 0, COUNT(granularities));
     tcase_add_loop_test(tc, long_and_short_rows, 0, COUNT(granularities));
     tcase_add_loop_test(tc, graph_replays_with_changed_input, 0, COUNT(granularities));
+    tcase_add_loop_test(tc, many_runs_with_changing_data, 0, COUNT(granularities));
+    tcase_add_loop_test(tc, dependent_launches, 0, COUNT(granularities));
     tcase_add_loop_test(tc, two_threads_with_queues_of_their_own, 0, COUNT(granularities));
     tcase_add_loop_test(tc, more_than_2_to_the_31_elements, 0, COUNT(granularities));
     tcase_add_test(tc, any_number_of_threads_gives_the_same);
