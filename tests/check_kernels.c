@@ -749,7 +749,7 @@ int main(void)
 {
     const struct qb_backend *backend = qb_backend_find(TEST_BACKEND);
     Suite *suite = suite_create(TEST_BACKEND);
-    TCase *tc = patient_case(TEST_BACKEND);
+    TCase *values = patient_case("values"), *shapes = patient_case("shapes"), *repeats = patient_case("repeats");
     int pairs = COUNT(outputs);
     int result;
 
@@ -761,20 +761,22 @@ int main(void)
         printf("Bail out! %s\n", qb_error_detail());
         return 1;
     }
-    tcase_add_loop_test(tc, all_16_bit_inputs_static, 0, 2 * pairs);
-    tcase_add_loop_test(tc, all_16_bit_inputs_dynamic, 0, 2 * pairs);
-    tcase_add_loop_test(tc, random_float_bits, 0, pairs);
-    tcase_add_loop_test(tc, floats_near_rounding_boundaries, 0, pairs);
-    tcase_add_loop_test(tc, shapes_strides_offsets, 0, COUNT(granularities));
-    tcase_add_loop_test(tc, unusual_data, 0, COUNT(granularities));
-    tcase_add_loop_test(tc, long_and_short_rows, 0, COUNT(granularities));
-    tcase_add_loop_test(tc, graph_replays_with_changed_input, 0, COUNT(granularities));
-    tcase_add_loop_test(tc, many_runs_with_changing_data, 0, COUNT(granularities));
-    tcase_add_loop_test(tc, dependent_launches, 0, COUNT(granularities));
-    tcase_add_loop_test(tc, two_threads_with_queues_of_their_own, 0, COUNT(granularities));
-    tcase_add_loop_test(tc, more_than_2_to_the_31_elements, 0, COUNT(granularities));
-    tcase_add_test(tc, any_number_of_threads_gives_the_same);
-    suite_add_tcase(suite, tc);
+    tcase_add_loop_test(values, all_16_bit_inputs_static, 0, 2 * pairs);
+    tcase_add_loop_test(values, all_16_bit_inputs_dynamic, 0, 2 * pairs);
+    tcase_add_loop_test(values, random_float_bits, 0, pairs);
+    tcase_add_loop_test(values, floats_near_rounding_boundaries, 0, pairs);
+    tcase_add_loop_test(values, unusual_data, 0, COUNT(granularities));
+    tcase_add_loop_test(shapes, shapes_strides_offsets, 0, COUNT(granularities));
+    tcase_add_loop_test(shapes, long_and_short_rows, 0, COUNT(granularities));
+    tcase_add_loop_test(shapes, more_than_2_to_the_31_elements, 0, COUNT(granularities));
+    tcase_add_loop_test(repeats, graph_replays_with_changed_input, 0, COUNT(granularities));
+    tcase_add_loop_test(repeats, many_runs_with_changing_data, 0, COUNT(granularities));
+    tcase_add_loop_test(repeats, dependent_launches, 0, COUNT(granularities));
+    tcase_add_loop_test(repeats, two_threads_with_queues_of_their_own, 0, COUNT(granularities));
+    tcase_add_test(repeats, any_number_of_threads_gives_the_same);
+    suite_add_tcase(suite, values);
+    suite_add_tcase(suite, shapes);
+    suite_add_tcase(suite, repeats);
     /* A device does not survive a fork, and neither do OpenMP's threads: all tests share this process. */
     result = run_suite_with(suite, CK_NOFORK);
     qb_queue_destroy(queue);
