@@ -748,9 +748,9 @@ END_TEST
 int main(void)
 {
     const struct qb_backend *backend = qb_backend_find(TEST_BACKEND);
-    Suite *suite = suite_create(TEST_BACKEND);
-    TCase *values = patient_case("values"), *shapes = patient_case("shapes"), *repeats = patient_case("repeats");
-    int pairs = COUNT(outputs);
+    const int pairs = COUNT(outputs);
+    TCase *values, *shapes, *repeats;
+    Suite *suite;
     int result;
 
     if (backend == NULL || qb_device_open(backend, 0, &device) != QB_OK) {
@@ -761,6 +761,10 @@ int main(void)
         printf("Bail out! %s\n", qb_error_detail());
         return 1;
     }
+    suite = suite_create(TEST_BACKEND);
+    values = patient_case("values");
+    shapes = patient_case("shapes");
+    repeats = patient_case("repeats");
     tcase_add_loop_test(values, all_16_bit_inputs_static, 0, 2 * pairs);
     tcase_add_loop_test(values, all_16_bit_inputs_dynamic, 0, 2 * pairs);
     tcase_add_loop_test(values, random_float_bits, 0, pairs);
