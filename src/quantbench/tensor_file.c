@@ -1002,17 +1002,15 @@ static enum tensor_file_status read_elements(const struct source *source, const 
     return TENSOR_FILE_OK;
 }
 
-/* Say what TENSOR is, in a way that a terminal shows and does not obey. */
-static void label(const struct source *source, struct tensor_file *tensor)
+void tensor_file_label(const char *path, const char *name, char label[TENSOR_FILE_LABEL_SIZE])
 {
-    char path[TEXT_SIZE], name[TEXT_SIZE];
+    char path_text[TEXT_SIZE], name_text[TEXT_SIZE];
 
-    printable(path, source->path, strlen(source->path));
-    if (tensor->name == NULL) {
-        snprintf(tensor->label, sizeof tensor->label, "%s", path);
+    printable(path_text, path, strlen(path));
+    if (name == NULL) {
+        snprintf(label, TENSOR_FILE_LABEL_SIZE, "%s", path_text);
     } else {
-        snprintf(tensor->label, sizeof tensor->label, "%s, tensor %s", path,
-                 printable(name, tensor->name, strlen(tensor->name)));
+        snprintf(label, TENSOR_FILE_LABEL_SIZE, "%s, tensor %s", path_text, printable(name_text, name, strlen(name)));
     }
 }
 
@@ -1037,7 +1035,7 @@ static enum tensor_file_status read_tensor(const struct source *source, const ch
         return status;
     }
     *tensor = (struct tensor_file){place.format, place.rows, place.columns, tensor_name, {0}, data};
-    label(source, tensor);
+    tensor_file_label(source->path, tensor_name, tensor->label);
     return TENSOR_FILE_OK;
 }
 

@@ -48,6 +48,9 @@ enum tensor_file_status {
 enum tensor_file_status tensor_file_read(const char *path, const char *name, uint64_t memory_limit,
                                          struct tensor_file *tensor, char *error, size_t error_size);
 
+/* What the tensor NAME (or NULL) of the file PATH is called, in a way that a terminal shows and does not obey. */
+void tensor_file_label(const char *path, const char *name, char label[TENSOR_FILE_LABEL_SIZE]);
+
 /* Release what tensor_file_read() allocated, and zero *TENSOR. */
 void tensor_file_free(struct tensor_file *tensor);
 
