@@ -5,6 +5,7 @@
 
 #include "args.h"
 #include "input.h"
+#include "report.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -43,6 +44,8 @@ enum option_id {
     OPT_DEPENDENT_LAUNCH,
     OPT_NO_VERIFY,
     OPT_FORMAT,
+    OPT_OUTPUT,
+    OPT_REPORT,
 };
 
 static const struct option_row {
@@ -79,13 +82,55 @@ static const struct option_row {
     {OPT_DEPENDENT_LAUNCH, "dependent-launch", NULL, "CUDA: let each kernel start while the one in\nfront of it ends"},
     {OPT_NO_VERIFY, "no-verify", NULL, "do not compare the codes with the reference"},
     {OPT_HEADING, "Output", NULL, NULL},
-    {OPT_FORMAT, "format", "FORMAT", "text or json [text]"},
+    {OPT_FORMAT, "format", "FORMAT", "%s\nof standard output [text]"},
+    {OPT_OUTPUT, "output", "[FORMAT:]FILE",
+     "write FILE too, in the format of its suffix,\n%s,\nor in FORMAT; may be given several times"},
+    {OPT_REPORT, "report", "FILE", "measure nothing, but report what is in FILE,\nwhich --format=json has written"},
     {OPT_QUIET, "quiet", NULL, "results and errors only"},
     {OPT_VERBOSE, "verbose", NULL, "say more about what runs and why"},
     {OPT_HELP, "help", NULL, "print this and exit"},
     {OPT_VERSION, "version", NULL, "print the version and exit"},
 };
 #define OPTION_ROWS (sizeof option_table / sizeof option_table[0])
+
+/* Room for the names of all formats, or for their suffixes. */
+#define FORMATS_SIZE 128
+
+static const char *format_names(char names[FORMATS_SIZE])
+{
+    int length = 0;
+
+    for (size_t i = 0; i < report_format_count(); i++) {
+        length += snprintf(names + length, FORMATS_SIZE - (size_t)length, "%s%s", i > 0 ? ", " : "",
+                           report_format_at(i)->name);
+    }
+    return names;
+}
+
+static const char *format_suffixes(char suffixes[FORMATS_SIZE])
+{
+    int length = 0;
+
+    for (size_t i = 0; i < report_format_count(); i++) {
+        length += snprintf(suffixes + length, FORMATS_SIZE - (size_t)length, "%s%s", i > 0 ? ", " : "",
+                           report_format_at(i)->suffix);
+    }
+    return suffixes;
+}
+
+/* The explanation of an option in --help, with what is in another table put in. */
+static void help_text(const struct option_row *row, char *text, size_t size)
+{
+    const char *place = strstr(row->help, "%s");
+    char formats[FORMATS_SIZE];
+
+    if (place == NULL) {
+        snprintf(text, size, "%s", row->help);
+        return;
+    }
+    snprintf(text, size, "%.*s%s%s", (int)(place - row->help), row->help,
+             row->id == OPT_FORMAT ? format_names(formats) : format_suffixes(formats), place + strlen("%s"));
+}
 
 /* The column of --help in which the explanations begin. */
 #define HELP_COLUMN 30
@@ -97,13 +142,15 @@ void args_print_help(void)
            "prove their results right.\n");
     for (size_t i = 0; i < OPTION_ROWS; i++) {
         const struct option_row *row = &option_table[i];
-        const char *line = row->help;
+        char help[512];
+        const char *line = help;
         int width;
 
         if (row->id == OPT_HEADING) {
             printf("\n%s:\n", row->name);
             continue;
         }
+        help_text(row, help, sizeof help);
         width = row->id < 256 ? printf("  -%c, ", row->id) : printf("      ");
         width += printf("--%s%s%s", row->name, row->value != NULL ? "=" : "", row->value != NULL ? row->value : "");
         while (line != NULL) {
@@ -263,19 +310,6 @@ static bool parse_bound(const char *option, const char *text, float *number)
     return true;
 }
 
-static bool parse_output_format(const char *option, const char *text, enum output_format *format)
-{
-    if (strcmp(text, "text") == 0) {
-        *format = OUTPUT_TEXT;
-    } else if (strcmp(text, "json") == 0) {
-        *format = OUTPUT_JSON;
-    } else {
-        message_error("--%s: '%s': one of text, json is accepted", option, text);
-        return false;
-    }
-    return true;
-}
-
 /* Call USE for each of the texts in LIST that commas separate, until it fails. Empty ones are an error. */
 static bool split_list(const char *option, const char *list, bool (*use)(const char *option, char *text, void *target),
                        void *target)
@@ -312,6 +346,53 @@ static void *grow(const char *option, void **array, size_t count, size_t size)
     }
     *array = larger;
     return (char *)larger + count * size;
+}
+
+static bool parse_output_format(const char *option, const char *text, const struct report_format **format)
+{
+    const struct report_format *found = report_format_find(text);
+    char names[FORMATS_SIZE];
+
+    if (found == NULL) {
+        message_error("--%s: '%s': one of %s is accepted", option, text, format_names(names));
+        return false;
+    }
+    *format = found;
+    return true;
+}
+
+/* FORMAT:FILE, or FILE with a suffix that says which format. */
+static bool add_output(const char *option, const char *text, struct outputs *outputs)
+{
+    const struct report_format *format = NULL;
+    const char *file = strchr(text, ':');
+    char name[32], names[FORMATS_SIZE], suffixes[FORMATS_SIZE];
+    struct output *place;
+
+    if (file != NULL && (size_t)(file - text) < sizeof name) {
+        snprintf(name, sizeof name, "%.*s", (int)(file - text), text);
+        format = report_format_find(name);
+    }
+    file = format != NULL ? file + 1 : text;
+    format = format != NULL ? format : report_format_of_file(file);
+    if (format == NULL || file[0] == '\0') {
+        message_error("--%s: '%s': a file whose name ends in %s is accepted, or FORMAT:FILE with a format of %s",
+                      option, text, format_suffixes(suffixes), format_names(names));
+        return false;
+    }
+    for (size_t i = 0; i < outputs->count; i++) {
+        if (strcmp(outputs->values[i].file, file) == 0) {
+            message_error("--%s: '%s': each file is accepted once", option, file);
+            return false;
+        }
+    }
+    place = grow(option, (void **)&outputs->values, outputs->count, sizeof *place);
+    if (place == NULL) {
+        return false;
+    }
+    *place = (struct output){format, file};
+    outputs->count++;
+    return true;
 }
 
 struct number_target {
@@ -450,6 +531,12 @@ static bool parse_option(const struct option_row *row, const char *value, struct
         break;
     case OPT_FORMAT:
         return parse_output_format(name, value, &args->format);
+    case OPT_OUTPUT:
+        return add_output(name, value, &args->outputs);
+    case OPT_REPORT:
+        args->action = ACTION_REPORT;
+        args->report_file = value;
+        break;
     case OPT_QUIET:
         args->quiet = true;
         break;
@@ -482,9 +569,29 @@ static bool set_defaults(struct args *args)
            (args->devices.count > 0 || parse_names("device", "auto", &args->devices));
 }
 
-/* Options that exclude or need one another. */
-static bool check_together(const struct args *args)
+/* Options that exclude or need one another. MEASURING is one that says what to measure, or NULL. */
+static bool check_together(const struct args *args, const char *measuring)
 {
+    bool is_list = args->action == ACTION_LIST_DEVICES || args->action == ACTION_LIST_KERNELS;
+
+    if (args->report_file != NULL && measuring != NULL) {
+        message_error("--report: nothing is measured, so --%s is not accepted with it; --format, --output, --quiet and "
+                      "--verbose are",
+                      measuring);
+        return false;
+    }
+    if (args->report_file != NULL && args->report_file[0] == '\0') {
+        message_error("--report: '': the name of a file is accepted");
+        return false;
+    }
+    if (is_list && args->outputs.count > 0) {
+        message_error("--output: it is for results; a list is printed on standard output only");
+        return false;
+    }
+    if (is_list && args->format != report_format_find("text") && args->format != report_format_find("json")) {
+        message_error("--format: '%s': a list is printed as one of text, json", args->format->name);
+        return false;
+    }
     if (args->input_file != NULL && (args->num_tokens.count > 0 || args->hidden_sizes.count > 0 ||
                                      args->dtypes.count > 0 || args->dists.count > 0)) {
         message_error("--input: the file gives the sizes, the type and the data; --num-tokens, --hidden-size, --dtype "
@@ -527,12 +634,14 @@ enum exit_code args_parse(int argc, char **argv, struct args *args)
     struct option long_options[OPTION_ROWS + 1];
     char short_options[2 * OPTION_ROWS + 2] = ":"; /* tells a missing value from an unknown option */
     size_t count = 0;
+    const char *measuring = NULL;
     int id, index;
 
     *args = (struct args){
         .num_warmup_iters = 5,
         .num_iters = 100,
         .verify = true,
+        .format = report_format_at(0),
         .argc = argc,
         .argv = argv,
     };
@@ -562,6 +671,10 @@ enum exit_code args_parse(int argc, char **argv, struct args *args)
         if (row == NULL) {
             return unknown_option(id, argv[optind - 1]);
         }
+        if (row->id != OPT_QUIET && row->id != OPT_VERBOSE && row->id != OPT_FORMAT && row->id != OPT_OUTPUT &&
+            row->id != OPT_REPORT) {
+            measuring = row->name;
+        }
         if (!parse_option(row, optarg, args)) {
             return EXIT_USAGE;
         }
@@ -573,7 +686,7 @@ enum exit_code args_parse(int argc, char **argv, struct args *args)
         message_error("'%s': only options are accepted; try 'quantbench --help'", argv[optind]);
         return EXIT_USAGE;
     }
-    return check_together(args) && set_defaults(args) ? EXIT_OK : EXIT_USAGE;
+    return check_together(args, measuring) && set_defaults(args) ? EXIT_OK : EXIT_USAGE;
 }
 
 void args_free(struct args *args)
@@ -586,6 +699,7 @@ void args_free(struct args *args)
     free(args->scalings.values);
     free(args->dists.values);
     free(args->threads.values);
+    free(args->outputs.values);
     free_names(&args->devices);
     free_names(&args->kernels);
 }

@@ -27,10 +27,19 @@ struct granularities {
     struct granularity *values;
 };
 
-enum output_format { OUTPUT_TEXT, OUTPUT_JSON };
+/* One --output. */
+struct report_format;
+struct output {
+    const struct report_format *format;
+    const char *file;
+};
+struct outputs {
+    size_t count;
+    struct output *values;
+};
 
 /* What the user asked for instead of, or before, a measurement. */
-enum action { ACTION_MEASURE, ACTION_LIST_DEVICES, ACTION_LIST_KERNELS, ACTION_HELP, ACTION_VERSION };
+enum action { ACTION_MEASURE, ACTION_REPORT, ACTION_LIST_DEVICES, ACTION_LIST_KERNELS, ACTION_HELP, ACTION_VERSION };
 
 struct args {
     enum action action;
@@ -60,7 +69,9 @@ struct args {
     bool dependent_launch;
     bool verify;
 
-    enum output_format format;
+    const struct report_format *format; /* of standard output */
+    struct outputs outputs;
+    const char *report_file; /* NULL: measure */
     bool quiet;
     bool verbose;
 

@@ -7,9 +7,16 @@
 
 #include <jansson.h>
 #include <stdio.h>
+#include <string.h>
 
 /* The name under which lists of this program can be told apart, and their version. */
 #define SCHEMA_VERSION 1
+
+/* Lists are text or JSON, as args.c has checked. */
+static bool is_text(const struct args *args)
+{
+    return strcmp(args->format->name, "text") == 0;
+}
 
 /* Call USE for each device that can be opened. The others are errors; returns an exit code. */
 static enum exit_code for_each_device(void (*use)(const struct qb_device_info *info, void *context), void *context)
@@ -74,7 +81,7 @@ enum exit_code list_devices(const struct args *args)
     json_t *devices;
     enum exit_code code;
 
-    if (args->format == OUTPUT_TEXT) {
+    if (is_text(args)) {
         code = for_each_device(print_device, NULL);
         if (why_no_cuda()[0] != '\0') {
             printf("cuda     no device: %s\n", why_no_cuda());
@@ -88,14 +95,15 @@ enum exit_code list_devices(const struct args *args)
         return code;
     }
     return report_print_json(json_pack("{s:s, s:I, s:o, s:s}", "schema", "quantbench-devices", "schema_version",
-                                       (json_int_t)SCHEMA_VERSION, "devices", devices, "why_no_cuda", why_no_cuda()));
+                                       (json_int_t)SCHEMA_VERSION, "devices", devices, "why_no_cuda", why_no_cuda()),
+                             stdout);
 }
 
 enum exit_code list_kernels(const struct args *args)
 {
     json_t *kernels;
 
-    if (args->format == OUTPUT_TEXT) {
+    if (is_text(args)) {
         for (size_t i = 0; i < qb_kernel_count(); i++) {
             const struct qb_kernel *kernel = qb_kernel_at(i);
 
@@ -112,5 +120,6 @@ enum exit_code list_kernels(const struct args *args)
                                                  qb_kernel_description(kernel)));
     }
     return report_print_json(json_pack("{s:s, s:I, s:o}", "schema", "quantbench-kernels", "schema_version",
-                                       (json_int_t)SCHEMA_VERSION, "kernels", kernels));
+                                       (json_int_t)SCHEMA_VERSION, "kernels", kernels),
+                             stdout);
 }

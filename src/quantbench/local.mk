@@ -8,6 +8,8 @@ quantbench_SOURCES = \
 	%D%/plan.c %D%/plan.h %D%/quality.c %D%/quality.h %D%/verify.c %D%/verify.h \
 	%D%/measure.c %D%/measure.h %D%/stats.c %D%/stats.h \
 	%D%/ceiling.c %D%/ceiling.h %D%/bench.c %D%/bench.h %D%/list.c %D%/list.h \
-	%D%/report.h %D%/report_text.c %D%/report_json.c
+	%D%/record.c %D%/record.h %D%/record_json.c %D%/describe.c %D%/describe.h %D%/output.c %D%/output.h \
+	%D%/report.c %D%/report.h %D%/report_text.c %D%/report_json.c %D%/report_csv.c %D%/report_markdown.c \
+	%D%/report_gbench.c
 quantbench_CFLAGS = $(AM_CFLAGS) $(OPENMP_CFLAGS) $(JANSSON_CFLAGS)
 quantbench_LDADD = libquantbench.la $(JANSSON_LIBS)

@@ -5,7 +5,7 @@
 #include "args.h"
 #include "interrupt.h"
 #include "list.h"
-#include "report.h"
+#include "output.h"
 #include "tensor_file.h"
 
 #include <errno.h>
@@ -48,45 +48,62 @@ static void flush_output(void)
     }
 }
 
-/* Run all cases. A case that fails does not keep the others from running. */
-static enum exit_code run_cases(struct report *report, struct machine *machine, const struct tensor_file *tensor)
+/* Run all cases of PLAN. A case that fails does not keep the others from running. */
+static enum exit_code run_cases(const struct args *args, struct machine *machine, const struct tensor_file *tensor,
+                                const struct plan *plan, struct record *record)
 {
-    const struct args *args = report->args;
+    bool is_text = args->format->begin != NULL;
     struct bench bench = {.input = NULL};
     enum exit_code code = EXIT_OK;
 
     /* Nobody reads the rows behind one that could not be written. */
-    for (size_t i = 0; i < report->plan->count && !interrupt_requested() && !ferror(stdout); i++) {
-        struct result *result = &report->results[i];
-        bool can_run = bench_prepare(&bench, args, machine, tensor, &report->plan->cases[i], result) == EXIT_OK;
+    for (size_t i = 0; i < plan->count && !interrupt_requested() && !ferror(stdout); i++) {
+        struct result result;
+        enum exit_code added;
+        bool can_run = bench_prepare(&bench, args, machine, tensor, &plan->cases[i], &result) == EXIT_OK;
 
-        if (args->format == OUTPUT_TEXT && i == 0 && (can_run || report->plan->count > 1)) {
-            report_text_begin(report);
+        if (is_text && i == 0 && (can_run || plan->count > 1)) {
+            args->format->begin(record, stdout);
         }
-        if (report->plan->count > 1) {
-            message_progress("case %zu of %zu...", i + 1, report->plan->count);
-        } else if (can_run && args->format == OUTPUT_TEXT) {
+        if (plan->count > 1) {
+            message_progress("case %zu of %zu...", i + 1, plan->count);
+        } else if (can_run && is_text) {
             message_note("Warming up...");
         }
         if (can_run) {
-            bench_run(&bench, args, tensor, result);
+            bench_run(&bench, args, tensor, &result);
         }
-        report->count++;
-        code = worse(code, result->code);
+        code = worse(code, result.code);
+        added = record_add(record, args, &result);
+        bench_free_result(&result);
         message_progress_end();
-        if (args->format == OUTPUT_TEXT && (can_run || report->plan->count > 1)) {
-            report_text_result(report);
+        if (added != EXIT_OK) {
+            code = worse(code, added);
+            break;
+        }
+        if (is_text && (can_run || plan->count > 1)) {
+            args->format->add(record, stdout);
             flush_output();
         }
     }
     if (interrupt_requested()) {
-        message_note("interrupted: %zu of %zu cases were begun", report->count, report->plan->count);
-    }
-    if (args->format == OUTPUT_JSON) {
-        code = worse(code, report_json(report));
+        message_note("interrupted: %zu of %zu cases were begun", record->count, plan->count);
     }
     bench_free(&bench);
     return code;
+}
+
+/* Write RECORD to standard output, unless that has been done case by case, as IS_WRITTEN says, and to the files of
+ * --output. */
+static enum exit_code write_reports(const struct args *args, const struct record *record, bool is_written)
+{
+    enum exit_code code = EXIT_OK;
+
+    if (!is_written) {
+        code = args->format->write(record, stdout);
+        flush_output();
+    }
+    return worse(code, output_write(&args->outputs, record));
 }
 
 static enum exit_code measure(const struct args *args)
@@ -94,8 +111,8 @@ static enum exit_code measure(const struct args *args)
     struct machine machine;
     struct tensor_file tensor = {.data = NULL};
     struct plan plan = {.count = 0};
+    struct record record = {.count = 0};
     const struct tensor_file *given = args->input_file != NULL ? &tensor : NULL;
-    struct report report = {args, &machine, &plan, given, NULL, 0};
     enum exit_code code = machine_open(&args->devices, &machine);
 
     if (code == EXIT_OK) {
@@ -105,17 +122,33 @@ static enum exit_code measure(const struct args *args)
         code = plan_make(args, &machine, given, &plan);
     }
     if (code == EXIT_OK) {
-        report.results = calloc(plan.count, sizeof *report.results);
-        code = report.results != NULL ? run_cases(&report, &machine, given)
-                                      : message_out_of_memory("the results", plan.count * sizeof *report.results);
+        code = record_begin(args, &machine, given, &plan, &record);
     }
-    for (size_t i = 0; i < report.count; i++) {
-        bench_free_result(&report.results[i]);
+    if (code == EXIT_OK) {
+        code = run_cases(args, &machine, given, &plan, &record);
+        if (record_end(&record, interrupt_requested()) == EXIT_OK) {
+            code = worse(code, write_reports(args, &record, args->format->begin != NULL));
+        } else {
+            code = worse(code, EXIT_CANNOT_RUN);
+        }
     }
-    free(report.results);
+    record_free(&record);
     plan_free(&plan);
     tensor_file_free(&tensor);
     machine_close(&machine);
+    return code;
+}
+
+/* --report: nothing is opened but the file. */
+static enum exit_code report(const struct args *args)
+{
+    struct record record;
+    enum exit_code code = record_from_json(args->report_file, &record);
+
+    if (code == EXIT_OK) {
+        code = write_reports(args, &record, false);
+    }
+    record_free(&record);
     return code;
 }
 
@@ -157,8 +190,12 @@ int main(int argc, char **argv)
         case ACTION_LIST_KERNELS:
             code = list_kernels(&args);
             break;
+        case ACTION_REPORT:
+            code = report(&args);
+            break;
         case ACTION_MEASURE:
-            code = measure(&args);
+            code = output_check(&args.outputs);
+            code = code == EXIT_OK ? measure(&args) : code;
             break;
         }
     }

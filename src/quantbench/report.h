@@ -1,37 +1,44 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* report.h - results to standard output. */
+/* report.h - records to standard output and to files. The formats are a table: one more is a row and a report_*.c. */
 #ifndef REPORT_H
 #define REPORT_H
 
-#include "bench.h"
+#include "record.h"
 
-/* Everything that a report can say about a run. */
-struct report {
-    const struct args *args;
-    const struct machine *machine;
-    const struct plan *plan;
-    const struct tensor_file *tensor; /* NULL: generated data */
-    struct result *results;           /* in the order of the plan */
-    size_t count;                     /* of results so far */
+#include <stdio.h>
+
+struct report_format {
+    const char *name;   /* as --format takes it */
+    const char *suffix; /* of the files that are written in it */
+    /* Write the whole RECORD. Returns an exit code; an error of STREAM is not reported but left in ferror(). */
+    enum exit_code (*write)(const struct record *record, FILE *stream);
+    /* NULL, or for those who watch: what stands before the first case, and the last case that has run. Together these
+     * write what WRITE writes. */
+    void (*begin)(const struct record *record, FILE *stream);
+    void (*add)(const struct record *record, FILE *stream);
 };
 
-/* Text: what comes before the first result, and the latest result. */
-void report_text_begin(const struct report *report);
-void report_text_result(const struct report *report);
+/* The table; the first row is the default of --format. INDEX < report_format_count(). */
+size_t report_format_count(void);
+const struct report_format *report_format_at(size_t index);
+/* By name, or by the longest suffix that FILE ends in; NULL if there is none. */
+const struct report_format *report_format_find(const char *name);
+const struct report_format *report_format_of_file(const char *file);
 
-/* JSON: one document, at the end. Returns an exit code. */
-enum exit_code report_json(const struct report *report);
+/* The writers. */
+enum exit_code report_text(const struct record *record, FILE *stream);
+void report_text_begin(const struct record *record, FILE *stream);
+void report_text_add(const struct record *record, FILE *stream);
+enum exit_code report_json(const struct record *record, FILE *stream);
+enum exit_code report_csv(const struct record *record, FILE *stream);
+enum exit_code report_markdown(const struct record *record, FILE *stream);
+enum exit_code report_gbench(const struct record *record, FILE *stream);
 
-/* The median, in bytes per second by the byte model; 0 if there is no time. */
-double report_bandwidth(const struct result *result);
-
-/* "verified", "not verified", "WRONG". */
-const char *report_verification(const struct result *result);
-
-/* For writers of JSON: what a device is, and DOCUMENT to standard output. The document is freed; NULL, for which memory
- * was short, is an error. */
+/* For writers of JSON: any text as a JSON string, what a device is, and DOCUMENT to STREAM. The document is freed;
+ * NULL, for which memory was short, is an error. */
 struct json_t;
+struct json_t *report_text_json(const char *text);
 struct json_t *report_device_json(const struct qb_device_info *info);
-enum exit_code report_print_json(struct json_t *document);
+enum exit_code report_print_json(struct json_t *document, FILE *stream);
 
 #endif

@@ -1,20 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* report_json.c - results for programs: one JSON document with all that is needed to repeat the run. Members are only
- * ever added under one value of schema_version; see JSON in quantbench(1). */
+/* report_json.c - results for programs: one JSON document with all that is needed to repeat the run, and all of the
+ * record, which record_json.c reads back. Members are only ever added under one value of schema_version; see JSON in
+ * quantbench(1). */
 #include <config.h>
 
-#include "interrupt.h"
 #include "report.h"
-#include "tensor_file.h"
 
 #include <jansson.h>
 #include <math.h>
 #include <stdio.h>
-#include <time.h>
 
-#define SCHEMA_VERSION 1
-
-enum exit_code report_print_json(json_t *document)
+enum exit_code report_print_json(json_t *document, FILE *stream)
 {
     int failed;
 
@@ -22,17 +18,20 @@ enum exit_code report_print_json(json_t *document)
         message_error("out of memory: the JSON document");
         return EXIT_CANNOT_RUN;
     }
-    failed = json_dumpf(document, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(12));
+    failed = json_dumpf(document, stream, JSON_INDENT(2) | JSON_REAL_PRECISION(12));
     json_decref(document);
-    /* A write error is reported, once for all writers, when standard output is closed. */
+    /* A write error is reported by whoever closes the stream. */
     if (failed == 0) {
-        putchar('\n');
+        putc('\n', stream);
+    } else if (!ferror(stream)) {
+        message_error("out of memory: the text of the JSON document");
+        return EXIT_CANNOT_RUN;
     }
     return EXIT_OK;
 }
 
 /* Text from outside, which JSON wants to be UTF-8; other bytes become '?'. */
-static json_t *text_to_json(const char *text)
+json_t *report_text_json(const char *text)
 {
     json_t *string = json_string(text);
 
@@ -48,10 +47,15 @@ static json_t *text_to_json(const char *text)
     return string;
 }
 
+static json_t *text_or_null(const char *text)
+{
+    return text != NULL ? report_text_json(text) : json_null();
+}
+
 json_t *report_device_json(const struct qb_device_info *info)
 {
-    return json_pack("{s:o, s:o, s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:f, s:f}", "id", text_to_json(info->id),
-                     "name", text_to_json(info->name), "isa", info->isa, "driver", info->driver, "runtime",
+    return json_pack("{s:o, s:o, s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:f, s:f}", "id", report_text_json(info->id),
+                     "name", report_text_json(info->name), "isa", info->isa, "driver", info->driver, "runtime",
                      info->runtime, "uuid", info->uuid, "pci", info->pci, "memory_bytes",
                      (json_int_t)info->memory_total, "cache_bytes", (json_int_t)info->cache_size, "units",
                      (json_int_t)info->units, "timer_tick_ns", info->timer_tick, "peak_bytes_per_second",
@@ -66,36 +70,29 @@ static json_t *problem_to_json(const struct qb_problem *p)
     plan_granularity_text(p, granularity, sizeof granularity);
     qb_problem_scale_shape(p, &scale_rows, &scale_cols);
     return json_pack("{s:s, s:s, s:s, s:s, s:I, s:I, s:[I, I], s:o}", "dtype", qb_format_info(p->input)->name,
-                     "quant_dtype", qb_format_info(p->output)->name, "scale",
-                     p->scaling == QB_SCALING_STATIC ? "static" : "dynamic", "granularity", granularity, "num_tokens",
-                     (json_int_t)p->tokens, "hidden_size", (json_int_t)p->hidden, "scale_shape", (json_int_t)scale_rows,
-                     (json_int_t)scale_cols, "scale_ub",
+                     "quant_dtype", qb_format_info(p->output)->name, "scale", record_scaling_names[p->scaling],
+                     "granularity", granularity, "num_tokens", (json_int_t)p->tokens, "hidden_size",
+                     (json_int_t)p->hidden, "scale_shape", (json_int_t)scale_rows, (json_int_t)scale_cols, "scale_ub",
                      p->amax_bound > 0 ? json_real((double)p->amax_bound) : json_null());
 }
 
 /* The times of one case, in nanoseconds; null if there are none. */
-static json_t *time_to_json(const struct result *r)
+static json_t *time_to_json(const struct record_case *c)
 {
     json_t *samples;
 
-    if (r->measured.count == 0) {
+    if (c->sample_count == 0) {
         return json_null();
     }
     samples = json_array();
-    for (uint64_t i = 0; i < r->measured.count; i++) {
-        json_array_append_new(samples, json_real(r->measured.samples[i]));
+    for (size_t i = 0; i < c->sample_count; i++) {
+        json_array_append_new(samples, json_real(c->samples[i]));
     }
-    return json_pack("{s:f, s:f, s:f, s:f, s:f, s:o, s:o}", "min", r->time.min, "median", r->time.median, "mean",
-                     r->time.mean, "p99", r->time.p99, "max", r->time.max, "median_ci95",
-                     isnan(r->time.ci_low) ? json_null() : json_pack("[f, f]", r->time.ci_low, r->time.ci_high),
+    return json_pack("{s:f, s:f, s:f, s:f, s:f, s:o, s:o}", "min", c->time.min, "median", c->time.median, "mean",
+                     c->time.mean, "p99", c->time.p99, "max", c->time.max, "median_ci95",
+                     isnan(c->time.ci_low) ? json_null() : json_pack("[f, f]", c->time.ci_low, c->time.ci_high),
                      "samples", samples);
 }
-
-static const char *const cache_names[] = {
-    [CACHE_COLD] = "cold",
-    [CACHE_PARTLY_COLD] = "partly cold",
-    [CACHE_HOT] = "hot",
-};
 
 /* NUMBER, or null if it was not measured, which 0 says. */
 static json_t *real_or_null(double number)
@@ -110,42 +107,39 @@ static json_t *finite_or_null(double number)
 }
 
 /* What the codes make of the tensor; null if it is unknown. */
-static json_t *quality_to_json(const struct result *r)
+static json_t *quality_to_json(const struct record_case *c)
 {
-    const struct quality *q = &r->quality;
-    double share = 1 / (double)q->finite;
+    const struct quality *q = &c->quality;
 
-    if (r->verification != VERIFIED) {
+    if (!c->has_quality) {
         return json_null();
     }
     return json_pack("{s:o, s:o, s:o, s:o, s:o, s:I, s:I, s:I, s:I, s:I}", "snr_db", finite_or_null(q->snr),
                      "largest_error", finite_or_null(q->largest_error), "largest_relative_error",
                      finite_or_null(q->largest_relative_error), "saturated_share",
-                     finite_or_null((double)q->saturated * share), "flushed_share",
-                     finite_or_null((double)q->flushed * share), "saturated", (json_int_t)q->saturated, "flushed",
+                     finite_or_null(record_share(c, q->saturated)), "flushed_share",
+                     finite_or_null(record_share(c, q->flushed)), "saturated", (json_int_t)q->saturated, "flushed",
                      (json_int_t)q->flushed, "finite", (json_int_t)q->finite, "nan", (json_int_t)q->nan, "infinite",
                      (json_int_t)q->infinite);
 }
 
-static json_t *result_to_json(const struct report *report, const struct result *r)
+static json_t *case_to_json(const struct record *record, const struct record_case *c)
 {
-    const struct plan_case *c = r->plan_case;
-    const char *launch = report->args->profile ? "profile" : r->measured.graph ? "graph" : "stream";
-    json_t *result = json_pack("{s:o, s:o, s:s, s:s, s:o}", "problem", problem_to_json(&c->problem), "dist",
-                               report->tensor == NULL ? json_string(input_dist_name(c->dist)) : json_null(), "device",
-                               c->device->info.id, "kernel", qb_kernel_name(c->kernel), "threads",
-                               c->threads > 0 ? json_integer(c->threads) : json_null());
-    json_t *verification = json_pack(
-        "{s:s, s:I, s:I, s:o, s:o}", "verification", report_verification(r), "wrong_codes",
-        (json_int_t)r->mismatch.wrong_codes, "wrong_scales", (json_int_t)r->mismatch.wrong_scales, "first_difference",
-        r->mismatch.first[0] != '\0' ? json_string(r->mismatch.first) : json_null(), "quality", quality_to_json(r));
+    json_t *result =
+        json_pack("{s:o, s:o, s:s, s:s, s:o}", "problem", problem_to_json(&c->problem), "dist",
+                  record->input == NULL ? json_string(input_dist_name(c->dist)) : json_null(), "device", c->device->id,
+                  "kernel", c->kernel, "threads", c->threads > 0 ? json_integer(c->threads) : json_null());
+    json_t *verification =
+        json_pack("{s:s, s:I, s:I, s:o, s:o}", "verification", record_verification_names[c->verification],
+                  "wrong_codes", (json_int_t)c->wrong_codes, "wrong_scales", (json_int_t)c->wrong_scales,
+                  "first_difference", text_or_null(c->first_difference), "quality", quality_to_json(c));
     json_t *measurement = json_pack(
-        "{s:s, s:b, s:I, s:s, s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:I}", "launch", launch, "profiled", r->profiled,
-        "launches_per_sample", (json_int_t)r->measured.launches_per_sample, "cache", cache_names[r->cache],
-        "buffer_sets", (json_int_t)r->sets, "rotated_bytes", (json_int_t)r->rotated_bytes, "bytes_read",
-        (json_int_t)r->bytes.read, "bytes_written", (json_int_t)r->bytes.written, "time_ns", time_to_json(r),
-        "bytes_per_second", real_or_null(report_bandwidth(r)), "copy_time_ns", real_or_null(r->copy_time),
-        "exit_status", (json_int_t)r->code);
+        "{s:s, s:b, s:I, s:s, s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:I}", "launch", record_launch_names[c->launch],
+        "profiled", c->profiled, "launches_per_sample", (json_int_t)c->launches_per_sample, "cache",
+        record_cache_names[c->cache], "buffer_sets", (json_int_t)c->sets, "rotated_bytes", (json_int_t)c->rotated_bytes,
+        "bytes_read", (json_int_t)c->bytes.read, "bytes_written", (json_int_t)c->bytes.written, "time_ns",
+        time_to_json(c), "bytes_per_second", real_or_null(c->bytes_per_second), "copy_time_ns",
+        real_or_null(c->copy_time), "exit_status", (json_int_t)c->code);
 
     json_object_update(result, verification);
     json_object_update(result, measurement);
@@ -154,35 +148,28 @@ static json_t *result_to_json(const struct report *report, const struct result *
     return result;
 }
 
-enum exit_code report_json(const struct report *report)
+enum exit_code report_json(const struct record *record, FILE *stream)
 {
-    const struct args *args = report->args;
     json_t *arguments = json_array(), *devices = json_array(), *results = json_array();
-    char date[32] = "";
-    time_t now = time(NULL);
-    struct tm utc;
 
-    if (gmtime_r(&now, &utc) != NULL) {
-        strftime(date, sizeof date, "%Y-%m-%dT%H:%M:%SZ", &utc);
+    for (size_t i = 0; i < record->argc; i++) {
+        json_array_append_new(arguments, report_text_json(record->argv[i]));
     }
-    for (int i = 0; i < args->argc; i++) {
-        json_array_append_new(arguments, text_to_json(args->argv[i]));
+    for (size_t i = 0; i < record->device_count; i++) {
+        json_array_append_new(devices, report_device_json(&record->devices[i]));
     }
-    for (size_t i = 0; i < report->machine->device_count; i++) {
-        json_array_append_new(devices, report_device_json(&report->machine->devices[i].info));
+    for (size_t i = 0; i < record->count; i++) {
+        json_array_append_new(results, case_to_json(record, &record->cases[i]));
     }
-    for (size_t i = 0; i < report->count; i++) {
-        json_array_append_new(results, result_to_json(report, &report->results[i]));
-    }
-    return report_print_json(json_pack(
-        "{s:s, s:I, s:s, s:s, s:s, s:o, s:{s:o, s:s, s:I}, s:I, s:o, s:o, s:I, s:I, s:b, s:b, s:o, s:o}", "schema",
-        "quantbench-result", "schema_version", (json_int_t)SCHEMA_VERSION, "version", PACKAGE_VERSION,
-        "library_version", qb_version(), "date", date, "argv", arguments, "host", "name",
-        text_to_json(report->machine->host_name), "system", report->machine->system, "cpus",
-        (json_int_t)report->machine->host.info.units, "seed", (json_int_t)args->seed, "input",
-        report->tensor == NULL ? json_null() : text_to_json(args->input_file), "tensor",
-        report->tensor == NULL || report->tensor->name == NULL ? json_null() : text_to_json(report->tensor->name),
-        "num_warmup_iters", (json_int_t)args->num_warmup_iters, "num_iters", (json_int_t)args->num_iters,
-        "dependent_launch", args->dependent_launch, "interrupted", interrupt_requested(), "devices", devices, "results",
-        results));
+    return report_print_json(
+        json_pack("{s:s, s:I, s:s, s:s, s:s, s:o, s:{s:o, s:s, s:I}, s:I, s:o, s:o, s:I, s:I, s:b, s:b, s:I, s:o, s:o}",
+                  "schema", RECORD_SCHEMA, "schema_version", (json_int_t)RECORD_SCHEMA_VERSION, "version",
+                  record->version, "library_version", record->library_version, "date", record->date, "argv", arguments,
+                  "host", "name", report_text_json(record->host_name), "system", record->system, "cpus",
+                  (json_int_t)record->cpus, "seed", (json_int_t)record->seed, "input", text_or_null(record->input),
+                  "tensor", text_or_null(record->tensor), "num_warmup_iters", (json_int_t)record->num_warmup_iters,
+                  "num_iters", (json_int_t)record->num_iters, "dependent_launch", record->dependent_launch,
+                  "interrupted", record->interrupted, "cases", (json_int_t)record->planned, "devices", devices,
+                  "results", results),
+        stream);
 }

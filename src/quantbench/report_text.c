@@ -3,314 +3,201 @@
  * thing that differs between its cases; what all have in common stands above it. */
 #include <config.h>
 
+#include "describe.h"
 #include "report.h"
-#include "tensor_file.h"
 
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 
-double report_bandwidth(const struct result *result)
+/* The widths of the columns of a run's table, found when its head is printed; 0: the column is left out. Columns of
+ * results have theirs, because they are printed before their widest cell is known. */
+static int column_widths[COLUMNS] = {[MEDIAN] = 9, [MIN] = 9, [RATE] = 6, [OF_COPY] = 7, [SNR] = 6};
+
+/* The width of COLUMN, or 0 if all cases agree on it. */
+static int column_width(const struct record *record, enum column column)
 {
-    /* Bytes per nanosecond are GB/s. */
-    return result->measured.count > 0 ? (double)(result->bytes.read + result->bytes.written) / result->time.median * 1e9
-                                      : 0;
+    size_t width = strlen(describe_head(column));
+    char text[DESCRIBE_SIZE];
+
+    if (!describe_varies(record, column)) {
+        return 0;
+    }
+    for (size_t i = 0; i < record->described; i++) {
+        size_t length = strlen(describe_cell(&record->cases[i], column, text));
+
+        width = length > width ? length : width;
+    }
+    return (int)width;
 }
 
-const char *report_verification(const struct result *result)
+static void print_cell(enum column column, const char *text, FILE *stream)
 {
-    switch (result->verification) {
-    case VERIFIED:
-        return "verified";
-    case WRONG:
-        return "WRONG";
-    default:
-        return "not verified";
+    if (column == CODES) {
+        fprintf(stream, " %s\n", text);
+    } else if (column >= FIRST_RESULT) {
+        fprintf(stream, "%*s ", column_widths[column], text);
+    } else if (column_widths[column] > 0) {
+        fprintf(stream, describe_is_number(column) ? "%*s  " : "%-*s  ", column_widths[column], text);
     }
 }
 
-/* What can differ between cases. */
-enum property { DEVICE, TOKENS, HIDDEN, DTYPE, DIST, QUANT_DTYPE, GRANULARITY, SCALE, THREADS, KERNEL, PROPERTIES };
-
-static const char *const property_heads[PROPERTIES] = {
-    [DEVICE] = "device",   [TOKENS] = "tokens",     [HIDDEN] = "hidden",           [DTYPE] = "dtype",
-    [DIST] = "dist",       [QUANT_DTYPE] = "quant", [GRANULARITY] = "granularity", [SCALE] = "scale",
-    [THREADS] = "threads", [KERNEL] = "kernel",
-};
-
-static void property_text(const struct plan_case *c, enum property property, char *text, size_t size)
+static void print_table_head(const struct record *record, FILE *stream)
 {
-    switch (property) {
-    case DEVICE:
-        snprintf(text, size, "%s", c->device->info.id);
-        break;
-    case TOKENS:
-        snprintf(text, size, "%" PRIu64, c->problem.tokens);
-        break;
-    case HIDDEN:
-        snprintf(text, size, "%" PRIu64, c->problem.hidden);
-        break;
-    case DTYPE:
-        snprintf(text, size, "%s", qb_format_info(c->problem.input)->name);
-        break;
-    case DIST:
-        snprintf(text, size, "%s", input_dist_name(c->dist));
-        break;
-    case QUANT_DTYPE:
-        snprintf(text, size, "%s", qb_format_info(c->problem.output)->name);
-        break;
-    case GRANULARITY:
-        plan_granularity_text(&c->problem, text, size);
-        break;
-    case SCALE:
-        snprintf(text, size, "%s", c->problem.scaling == QB_SCALING_STATIC ? "static" : "dynamic");
-        break;
-    case THREADS:
-        snprintf(text, size, c->threads > 0 ? "%u" : "-", c->threads);
-        break;
-    case KERNEL:
-        snprintf(text, size, "%s", qb_kernel_name(c->kernel));
-        break;
-    case PROPERTIES:
-        break;
-    }
-}
+    char text[DESCRIBE_SIZE];
 
-/* The width of PROPERTY's column, or 0 if all cases agree on it. */
-static int column_width(const struct plan *plan, enum property property)
-{
-    char first[64], text[64];
-    size_t width = strlen(property_heads[property]);
-    bool varies = false;
-
-    property_text(&plan->cases[0], property, first, sizeof first);
-    for (size_t i = 0; i < plan->count; i++) {
-        property_text(&plan->cases[i], property, text, sizeof text);
-        varies = varies || strcmp(text, first) != 0;
-        width = strlen(text) > width ? strlen(text) : width;
-    }
-    return varies ? (int)width : 0;
-}
-
-/* The widths of the one table of a run, found when its head is printed. */
-static int column_widths[PROPERTIES];
-
-static void print_device(const struct device *device)
-{
-    const struct qb_device_info *info = &device->info;
-
-    printf("device    %s (%s, %s", info->name, info->id, info->isa);
-    if (info->driver[0] != '\0') {
-        printf(", driver %s", info->driver);
-    }
-    printf(")\n");
-}
-
-static void print_input(const struct report *report)
-{
-    if (report->tensor == NULL && report->args->dists.count == 1) {
-        printf("input     %s, seed %" PRIu64 "\n", input_dist_name(report->plan->cases[0].dist), report->args->seed);
-    } else if (report->tensor == NULL) {
-        printf("input     generated, seed %" PRIu64 "\n", report->args->seed);
-    } else {
-        printf("input     %s\n", report->tensor->label);
-    }
-}
-
-static void print_table_head(const struct report *report)
-{
-    const struct plan *plan = report->plan;
-    const char *separator = "";
-    char text[64];
-
-    for (enum property p = DEVICE; p < PROPERTIES; p++) {
-        column_widths[p] = column_width(plan, p);
+    for (enum column i = DEVICE; i < FIRST_RESULT; i++) {
+        column_widths[i] = column_width(record, i);
     }
     if (column_widths[DEVICE] == 0) {
-        print_device(plan->cases[0].device);
+        fprintf(stream, "device    %s\n", describe_device(record->cases[0].device, text));
     }
-    print_input(report);
-    printf("all       ");
-    for (enum property p = TOKENS; p < PROPERTIES; p++) {
-        property_text(&plan->cases[0], p, text, sizeof text);
-        /* The line "input" says how the data are distributed. */
-        if (column_widths[p] == 0 && p != DIST && strcmp(text, "-") != 0) {
-            printf("%s%s %s", separator, property_heads[p], text);
-            separator = ", ";
-        }
-    }
-    printf("\n\n");
-    for (enum property p = DEVICE; p < PROPERTIES; p++) {
-        int width = column_widths[p];
-
-        if (width > 0) {
-            printf(p == TOKENS || p == HIDDEN || p == THREADS ? "%*s  " : "%-*s  ", width, property_heads[p]);
-        }
-    }
-    printf("%9s %9s %6s %7s %6s  %s\n", "median us", "min us", "GB/s", "of copy", "SNR dB", "codes");
-}
-
-/* The signal-to-noise ratio without its unit, "-" if it is unknown. */
-static void snr_text(const struct result *result, char *text, size_t size)
-{
-    double snr = result->quality.snr;
-
-    if (result->verification != VERIFIED || isnan(snr)) {
-        snprintf(text, size, "-");
-    } else if (isinf(snr)) {
-        snprintf(text, size, "exact");
-    } else {
-        snprintf(text, size, "%.2f", snr);
+    fprintf(stream, "input     %s\n", describe_input(record, text));
+    fprintf(stream, "all       %s\n\n", describe_common(record, text));
+    for (enum column i = DEVICE; i < COLUMNS; i++) {
+        print_cell(i, describe_head(i), stream);
     }
 }
 
-static void print_table_row(const struct result *result)
+static void print_table_row(const struct record_case *c, FILE *stream)
 {
-    char text[64];
+    char text[DESCRIBE_SIZE];
 
-    for (enum property p = DEVICE; p < PROPERTIES; p++) {
-        int width = column_widths[p];
-
-        if (width > 0) {
-            property_text(result->plan_case, p, text, sizeof text);
-            printf(p == TOKENS || p == HIDDEN || p == THREADS ? "%*s  " : "%-*s  ", width, text);
-        }
+    for (enum column i = DEVICE; i < COLUMNS; i++) {
+        print_cell(i, describe_cell(c, i, text), stream);
     }
-    if (result->measured.count == 0) {
-        printf("%9s %9s %6s %7s %6s  %s\n", "-", "-", "-", "-", "-",
-               result->code == EXIT_WRONG_RESULT ? report_verification(result)
-               : result->code == EXIT_OK         ? "interrupted"
-                                                 : "failed");
-        return;
-    }
-    printf("%9.3f %9.3f %6.1f ", result->time.median * 1e-3, result->time.min * 1e-3, report_bandwidth(result) * 1e-9);
-    if (result->copy_time > 0) {
-        printf("%5.1f %%", 100 * result->copy_time / result->time.median);
-    } else {
-        printf("%7s", "-");
-    }
-    snr_text(result, text, sizeof text);
-    printf(" %6s  %s\n", text, report_verification(result));
 }
 
-static void print_case(const struct report *report, const struct plan_case *c)
+static void print_case(const struct record *record, const struct record_case *c, FILE *stream)
 {
-    char what[160];
+    char text[DESCRIBE_SIZE];
 
-    plan_describe(&c->problem, what, sizeof what);
-    printf("quantize  %s (tokens x hidden)\n", what);
-    print_device(c->device);
-    printf("kernel    %s", qb_kernel_name(c->kernel));
+    plan_describe(&c->problem, text, sizeof text);
+    fprintf(stream, "quantize  %s (tokens x hidden)\n", text);
+    fprintf(stream, "device    %s\n", describe_device(c->device, text));
+    fprintf(stream, "kernel    %s", c->kernel);
     if (c->threads > 0) {
-        printf(", %u thread%s", c->threads, c->threads == 1 ? "" : "s");
+        fprintf(stream, ", %u thread%s", c->threads, c->threads == 1 ? "" : "s");
     }
-    printf("\n");
-    print_input(report);
+    fprintf(stream, "\n");
+    fprintf(stream, "input     %s\n", describe_input(record, text));
 }
 
-static void print_cache(const struct result *result)
+static void print_cache(const struct record_case *c, FILE *stream)
 {
-    double cache = (double)result->plan_case->device->info.cache_size * 1e-6;
-    double rotated = (double)result->rotated_bytes * 1e-6;
-
-    switch (result->cache) {
-    case CACHE_COLD:
-        printf("cache     cold: %u buffer sets, %.1f MB, rotate through a cache of %.1f MB\n", result->sets, rotated,
-               cache);
-        break;
-    case CACHE_PARTLY_COLD:
-        printf("cache     partly cold: %u buffer sets, %.1f MB, rotate through a cache of %.1f MB\n", result->sets,
-               rotated, cache);
-        break;
-    case CACHE_HOT:
-        printf("cache     hot: one buffer set\n");
-        break;
+    if (c->cache == CACHE_HOT) {
+        fprintf(stream, "cache     hot: one buffer set\n");
+    } else {
+        fprintf(stream, "cache     %s: %u buffer sets, %.1f MB, rotate through a cache of %.1f MB\n",
+                record_cache_names[c->cache], c->sets, (double)c->rotated_bytes * 1e-6,
+                (double)c->device->cache_size * 1e-6);
     }
 }
 
-static void print_quality(const struct result *result)
+static void print_quality(const struct record_case *c, FILE *stream)
 {
-    const struct quality *q = &result->quality;
-    double percent = 100 / (double)q->finite;
-    char snr[32];
+    const struct quality *q = &c->quality;
+    char snr[DESCRIBE_SIZE];
 
-    if (result->verification != VERIFIED) {
-        printf("quality   unknown: it is computed for codes that are verified\n");
+    if (!c->has_quality) {
+        fprintf(stream, "quality   unknown: %s\n",
+                c->verification == VERIFIED ? "the program that wrote the record did not compute it"
+                                            : "it is computed for codes that are verified");
         return;
     }
     if (q->finite == 0) {
-        printf("quality   none: all %" PRIu64 " elements are NaN or infinite\n", q->nan + q->infinite);
+        fprintf(stream, "quality   none: all %" PRIu64 " elements are NaN or infinite\n", q->nan + q->infinite);
         return;
     }
-    snr_text(result, snr, sizeof snr);
-    printf("quality   SNR %s%s, largest error %.4g", snr, isinf(q->snr) ? "" : " dB", q->largest_error);
+    fprintf(stream, "quality   SNR %s%s, largest error %.4g", describe_cell(c, SNR, snr), isinf(q->snr) ? "" : " dB",
+            q->largest_error);
     if (!isnan(q->largest_relative_error)) {
-        printf(", relative %.4g %%", 100 * q->largest_relative_error);
+        fprintf(stream, ", relative %.4g %%", 100 * q->largest_relative_error);
     }
-    printf("\n          saturated %.4g %%, flushed to zero %.4g %% of the elements\n", (double)q->saturated * percent,
-           (double)q->flushed * percent);
+    fprintf(stream, "\n          saturated %.4g %%, flushed to zero %.4g %% of the elements\n",
+            100 * record_share(c, q->saturated), 100 * record_share(c, q->flushed));
     if (q->nan > 0 || q->infinite > 0) {
-        printf("          %" PRIu64 " NaN and %" PRIu64 " infinite elements left out\n", q->nan, q->infinite);
+        fprintf(stream, "          %" PRIu64 " NaN and %" PRIu64 " infinite elements left out\n", q->nan, q->infinite);
     }
 }
 
-static void print_result(const struct report *report, const struct result *result)
+static void print_samples(const struct record *record, const struct record_case *c, FILE *stream)
 {
-    const struct stats *time = &result->time;
+    const struct stats *time = &c->time;
 
-    printf("bytes     %.3f MB read + %.3f MB written = %.3f MB\n", (double)result->bytes.read * 1e-6,
-           (double)result->bytes.written * 1e-6, (double)(result->bytes.read + result->bytes.written) * 1e-6);
-    if (result->measured.count == 0) {
+    fprintf(stream, "samples   %zu", c->sample_count);
+    if (c->sample_count < record->num_iters) {
+        fprintf(stream, " of %" PRIu64 " (interrupted)", record->num_iters);
+    }
+    fprintf(stream, ", each the mean of %" PRIu64 " launches %s\n", c->launches_per_sample,
+            c->launch == LAUNCH_GRAPH ? "in a graph" : "from the host");
+    fprintf(stream, "time      min %.3f, median %.3f, mean %.3f, p99 %.3f, max %.3f us\n", time->min * 1e-3,
+            time->median * 1e-3, time->mean * 1e-3, time->p99 * 1e-3, time->max * 1e-3);
+    if (isnan(time->ci_low)) {
+        fprintf(stream, "          too few samples for a confidence interval: 6 are needed\n");
+    } else {
+        fprintf(stream, "          95 %% confidence interval of the median: %.3f to %.3f us\n", time->ci_low * 1e-3,
+                time->ci_high * 1e-3);
+    }
+    fprintf(stream, "rate      %.1f GB/s", c->bytes_per_second * 1e-9);
+    if (c->copy_time > 0) {
+        fprintf(stream, ", %.1f %% of a plain copy of as many bytes, %.3f us", 100 * c->copy_time / time->median,
+                c->copy_time * 1e-3);
+    }
+    fprintf(stream, "\n");
+}
+
+static void print_result(const struct record *record, const struct record_case *c, FILE *stream)
+{
+    fprintf(stream, "bytes     %.3f MB read + %.3f MB written = %.3f MB\n", (double)c->bytes.read * 1e-6,
+            (double)c->bytes.written * 1e-6, (double)(c->bytes.read + c->bytes.written) * 1e-6);
+    if (c->sample_count == 0) {
         return;
     }
-    printf("codes     %s\n", result->verification == VERIFIED ? "verified: the same bytes as the reference"
-                                                              : report_verification(result));
-    print_quality(result);
-    print_cache(result);
-    if (report->args->profile) {
-        printf("sample    one launch%s\n", result->profiled ? " in a profiled range" : "; no profiler to start here");
+    fprintf(stream, "codes     %s%s\n", record_verification_names[c->verification],
+            c->verification == VERIFIED ? ": the same bytes as the reference" : "");
+    print_quality(c, stream);
+    print_cache(c, stream);
+    if (c->launch == LAUNCH_PROFILE) {
+        fprintf(stream, "sample    one launch%s\n",
+                c->profiled ? " in a profiled range" : "; no profiler to start here");
     } else {
-        printf("samples   %" PRIu64, result->measured.count);
-        if (result->measured.count < report->args->num_iters) {
-            printf(" of %" PRIu64 " (interrupted)", report->args->num_iters);
-        }
-        printf(", each the mean of %" PRIu64 " launches %s\n", result->measured.launches_per_sample,
-               result->measured.graph ? "in a graph" : "from the host");
-        printf("time      min %.3f, median %.3f, mean %.3f, p99 %.3f, max %.3f us\n", time->min * 1e-3,
-               time->median * 1e-3, time->mean * 1e-3, time->p99 * 1e-3, time->max * 1e-3);
-        if (isnan(time->ci_low)) {
-            printf("          too few samples for a confidence interval: 6 are needed\n");
-        } else {
-            printf("          95 %% confidence interval of the median: %.3f to %.3f us\n", time->ci_low * 1e-3,
-                   time->ci_high * 1e-3);
-        }
-        printf("rate      %.1f GB/s", report_bandwidth(result) * 1e-9);
-        if (result->copy_time > 0) {
-            printf(", %.1f %% of a plain copy of as many bytes, %.3f us", 100 * result->copy_time / time->median,
-                   result->copy_time * 1e-3);
-        }
-        printf("\n");
+        print_samples(record, c, stream);
     }
-    printf("Kernel running time: %.3f us\n", time->median * 1e-3);
+    fprintf(stream, "Kernel running time: %.3f us\n", c->time.median * 1e-3);
 }
 
-void report_text_begin(const struct report *report)
+void report_text_begin(const struct record *record, FILE *stream)
 {
-    if (report->plan->count == 1) {
-        print_case(report, &report->plan->cases[0]);
+    if (record->planned == 1) {
+        print_case(record, &record->cases[0], stream);
     } else {
-        print_table_head(report);
+        print_table_head(record, stream);
     }
 }
 
-void report_text_result(const struct report *report)
+static void print_one(const struct record *record, const struct record_case *c, FILE *stream)
 {
-    const struct result *result = &report->results[report->count - 1];
-
-    if (report->plan->count == 1) {
-        print_result(report, result);
+    if (record->planned == 1) {
+        print_result(record, c, stream);
     } else {
-        print_table_row(result);
+        print_table_row(c, stream);
     }
+}
+
+void report_text_add(const struct record *record, FILE *stream)
+{
+    print_one(record, &record->cases[record->count - 1], stream);
+}
+
+enum exit_code report_text(const struct record *record, FILE *stream)
+{
+    if (record->count > 0) {
+        report_text_begin(record, stream);
+    }
+    for (size_t i = 0; i < record->count; i++) {
+        print_one(record, &record->cases[i], stream);
+    }
+    return EXIT_OK;
 }

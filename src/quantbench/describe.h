@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* describe.h - a record in the words and figures that people read, whatever is put around them. */
+#ifndef DESCRIBE_H
+#define DESCRIBE_H
+
+#include "record.h"
+
+/* Room for any of the texts. */
+#define DESCRIBE_SIZE 704
+
+/* What is known of a case before it runs, and what comes out of it: the columns of a table. */
+enum column {
+    DEVICE,
+    TOKENS,
+    HIDDEN,
+    DTYPE,
+    DIST,
+    QUANT_DTYPE,
+    GRANULARITY,
+    SCALE,
+    THREADS,
+    KERNEL,
+    MEDIAN,
+    MIN,
+    RATE,
+    OF_COPY,
+    SNR,
+    CODES,
+    COLUMNS
+};
+/* The first column that is a result. */
+#define FIRST_RESULT MEDIAN
+
+/* The head, with its unit. */
+const char *describe_head(enum column column);
+/* Whether its cells are numbers, to be put below one another from the right. */
+bool describe_is_number(enum column column);
+/* Whether the cases of RECORD differ in COLUMN, which comes before the first result. */
+bool describe_varies(const struct record *record, enum column column);
+/* The cell of a case. Returns TEXT, as the following do. */
+const char *describe_cell(const struct record_case *c, enum column column, char text[DESCRIBE_SIZE]);
+
+const char *describe_device(const struct qb_device_info *info, char text[DESCRIBE_SIZE]);
+/* Where the data are from. */
+const char *describe_input(const struct record *record, char text[DESCRIBE_SIZE]);
+/* What all cases have in common; the device and where the data are from are left out. */
+const char *describe_common(const struct record *record, char text[DESCRIBE_SIZE]);
+
+#endif

@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* record.c - what a run does and finds, kept for the reports. */
+#include <config.h>
+
+#include "record.h"
+#include "tensor_file.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+const char *const record_cache_names[] = {
+    [CACHE_COLD] = "cold", [CACHE_PARTLY_COLD] = "partly cold", [CACHE_HOT] = "hot", NULL};
+const char *const record_verification_names[] = {
+    [NOT_VERIFIED] = "not verified", [VERIFIED] = "verified", [WRONG] = "WRONG", NULL};
+const char *const record_launch_names[] = {
+    [LAUNCH_GRAPH] = "graph", [LAUNCH_STREAM] = "stream", [LAUNCH_PROFILE] = "profile", NULL};
+const char *const record_scaling_names[] = {[QB_SCALING_DYNAMIC] = "dynamic", [QB_SCALING_STATIC] = "static", NULL};
+
+const char *record_real_text(double number, char text[RECORD_REAL_SIZE])
+{
+    snprintf(text, RECORD_REAL_SIZE, "%.12g", number);
+    return text;
+}
+
+/* NUMBER with the digits that a record keeps. */
+static double keep_digits(double number)
+{
+    char text[RECORD_REAL_SIZE];
+
+    return strtod(record_real_text(number, text), NULL);
+}
+
+/* The same if NUMBER is none or infinite. */
+static double keep_finite_digits(double number)
+{
+    return isfinite(number) ? keep_digits(number) : number;
+}
+
+/* A copy of TEXT. GOOD becomes false if memory is short. */
+static char *copy_text(const char *text, bool *good)
+{
+    char *copy = strdup(text);
+
+    *good = *good && copy != NULL;
+    return copy;
+}
+
+static bool copy_argv(const struct args *args, struct record *record)
+{
+    bool good = true;
+
+    record->argv = calloc((size_t)args->argc + 1, sizeof *record->argv);
+    if (record->argv == NULL) {
+        return false;
+    }
+    for (int i = 0; i < args->argc; i++) {
+        record->argv[i] = copy_text(args->argv[i], &good);
+        record->argc++;
+    }
+    return good;
+}
+
+static bool copy_devices(const struct machine *machine, struct record *record)
+{
+    record->devices = calloc(machine->device_count, sizeof *record->devices);
+    if (record->devices == NULL) {
+        return false;
+    }
+    for (size_t i = 0; i < machine->device_count; i++) {
+        record->devices[i] = machine->devices[i].info;
+        record->devices[i].timer_tick = keep_digits(record->devices[i].timer_tick);
+        record->devices[i].peak_bandwidth = keep_digits(record->devices[i].peak_bandwidth);
+    }
+    record->device_count = machine->device_count;
+    return true;
+}
+
+/* What each case is. Devices follow in the machine's order. */
+static bool copy_plan(const struct plan *plan, const struct machine *machine, struct record *record)
+{
+    bool good = true;
+
+    record->cases = calloc(plan->count, sizeof *record->cases);
+    if (record->cases == NULL) {
+        return false;
+    }
+    for (size_t i = 0; i < plan->count; i++) {
+        const struct plan_case *from = &plan->cases[i];
+
+        record->cases[i] = (struct record_case){
+            .problem = from->problem,
+            .dist = from->dist,
+            .device = &record->devices[from->device - machine->devices],
+            .kernel = copy_text(qb_kernel_name(from->kernel), &good),
+            .threads = from->threads,
+        };
+        record->described++;
+    }
+    record->planned = plan->count;
+    return good;
+}
+
+static enum exit_code no_memory(void)
+{
+    message_error("out of memory: the record of the run");
+    return EXIT_CANNOT_RUN;
+}
+
+enum exit_code record_begin(const struct args *args, const struct machine *machine, const struct tensor_file *tensor,
+                            const struct plan *plan, struct record *record)
+{
+    bool good = true;
+
+    *record = (struct record){
+        .version = copy_text(PACKAGE_VERSION, &good),
+        .library_version = copy_text(qb_version(), &good),
+        .host_name = copy_text(machine->host_name, &good),
+        .system = copy_text(machine->system, &good),
+        .cpus = machine->host.info.units,
+        .seed = args->seed,
+        .input = tensor != NULL ? copy_text(args->input_file, &good) : NULL,
+        .tensor = tensor != NULL && tensor->name != NULL ? copy_text(tensor->name, &good) : NULL,
+        .num_warmup_iters = args->num_warmup_iters,
+        .num_iters = args->num_iters,
+        .dependent_launch = args->dependent_launch,
+    };
+    good = good && copy_argv(args, record) && copy_devices(machine, record) && copy_plan(plan, machine, record);
+    return good ? EXIT_OK : no_memory();
+}
+
+enum exit_code record_add(struct record *record, const struct args *args, const struct result *result)
+{
+    struct record_case *to = &record->cases[record->count];
+    const struct stats *time = &result->time;
+    size_t count = result->measured.count;
+    bool good = true;
+
+    to->code = result->code;
+    to->bytes = result->bytes;
+    to->sets = result->sets;
+    to->rotated_bytes = result->rotated_bytes < INT64_MAX ? result->rotated_bytes : INT64_MAX;
+    to->cache = result->cache;
+    to->verification = result->verification;
+    to->wrong_codes = result->mismatch.wrong_codes;
+    to->wrong_scales = result->mismatch.wrong_scales;
+    if (result->mismatch.first[0] != '\0') {
+        to->first_difference = copy_text(result->mismatch.first, &good);
+    }
+    to->has_quality = result->verification == VERIFIED;
+    if (to->has_quality) {
+        to->quality = result->quality;
+        to->quality.snr = keep_finite_digits(to->quality.snr);
+        to->quality.largest_error = keep_finite_digits(to->quality.largest_error);
+        to->quality.largest_relative_error = keep_finite_digits(to->quality.largest_relative_error);
+    }
+    to->launch = args->profile ? LAUNCH_PROFILE : result->measured.graph ? LAUNCH_GRAPH : LAUNCH_STREAM;
+    to->profiled = result->profiled;
+    to->launches_per_sample = result->measured.launches_per_sample;
+    to->copy_time = keep_digits(result->copy_time);
+    if (count > 0) {
+        to->samples = malloc(count * sizeof *to->samples);
+        if (to->samples == NULL) {
+            return no_memory();
+        }
+        for (size_t i = 0; i < count; i++) {
+            to->samples[i] = keep_digits(result->measured.samples[i]);
+        }
+        to->sample_count = count;
+        to->time = (struct stats){
+            .count = count,
+            .min = keep_digits(time->min),
+            .median = keep_digits(time->median),
+            .mean = keep_digits(time->mean),
+            .p99 = keep_digits(time->p99),
+            .max = keep_digits(time->max),
+            .ci_low = keep_finite_digits(time->ci_low),
+            .ci_high = keep_finite_digits(time->ci_high),
+        };
+        /* Bytes per nanosecond are GB/s. */
+        to->bytes_per_second =
+            time->median > 0 ? keep_digits((double)(result->bytes.read + result->bytes.written) / time->median * 1e9)
+                             : 0;
+    }
+    record->count++;
+    return good ? EXIT_OK : no_memory();
+}
+
+enum exit_code record_end(struct record *record, bool interrupted)
+{
+    char date[32] = "";
+    time_t now = time(NULL);
+    struct tm utc;
+    bool good = true;
+
+    if (gmtime_r(&now, &utc) != NULL) {
+        strftime(date, sizeof date, "%Y-%m-%dT%H:%M:%SZ", &utc);
+    }
+    record->date = copy_text(date, &good);
+    record->interrupted = interrupted;
+    return good ? EXIT_OK : no_memory();
+}
+
+double record_share(const struct record_case *c, uint64_t count)
+{
+    return c->quality.finite > 0 ? (double)count / (double)c->quality.finite : NAN;
+}
+
+void record_free(struct record *record)
+{
+    for (size_t i = 0; i < record->argc; i++) {
+        free(record->argv[i]);
+    }
+    for (size_t i = 0; i < record->described; i++) {
+        free(record->cases[i].kernel);
+        free(record->cases[i].first_difference);
+        free(record->cases[i].samples);
+    }
+    free(record->version);
+    free(record->library_version);
+    free(record->date);
+    free(record->argv);
+    free(record->host_name);
+    free(record->system);
+    free(record->input);
+    free(record->tensor);
+    free(record->devices);
+    free(record->cases);
+    *record = (struct record){.count = 0};
+}

@@ -1,0 +1,551 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* record_json.c - a record from the JSON document that report_json.c has written. The file may come from anywhere: what
+ * it holds is checked, and what is refused is named with what was expected. Members that are not known are left out. */
+#include <config.h>
+
+#include "record.h"
+#include "tensor_file.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <jansson.h>
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+/* Where in the document the reader is. The first thing that is wrong has been reported once CODE is not EXIT_OK; from
+ * then on nothing is read any more. */
+struct reader {
+    const char *file; /* safe to print on a terminal */
+    char place[64];   /* such as "results[3].time_ns.", to be put before the name of a member */
+    enum exit_code code;
+};
+
+/* Say that MEMBER is not what was expected. */
+__attribute__((format(printf, 3, 4))) static void refuse(struct reader *reader, const char *member, const char *format,
+                                                         ...)
+{
+    char expected[256];
+    va_list arguments;
+
+    if (reader->code != EXIT_OK) {
+        return;
+    }
+    va_start(arguments, format);
+    vsnprintf(expected, sizeof expected, format, arguments);
+    va_end(arguments);
+    message_error("%s: %s%s: %s is expected", reader->file, reader->place, member, expected);
+    reader->code = EXIT_USAGE;
+}
+
+static void *no_memory(struct reader *reader)
+{
+    if (reader->code == EXIT_OK) {
+        message_error("out of memory: the record in %s", reader->file);
+        reader->code = EXIT_CANNOT_RUN;
+    }
+    return NULL;
+}
+
+static void *allocate(struct reader *reader, size_t count, size_t size)
+{
+    /* One more, because of no element memory may be NULL. */
+    void *memory = calloc(count + 1, size);
+
+    return memory != NULL ? memory : no_memory(reader);
+}
+
+static void set_place(struct reader *reader, const char *array, size_t index, const char *object)
+{
+    snprintf(reader->place, sizeof reader->place, "%s[%zu].%s", array, index, object);
+}
+
+static uint64_t get_number(struct reader *reader, const json_t *object, const char *member, uint64_t min, uint64_t max)
+{
+    const json_t *value = json_object_get(object, member);
+    json_int_t number = json_integer_value(value);
+
+    if (!json_is_integer(value) || number < 0 || (uint64_t)number < min || (uint64_t)number > max) {
+        refuse(reader, member, "a whole number from %" PRIu64 " to %" PRIu64, min, max);
+        return min;
+    }
+    return (uint64_t)number;
+}
+
+/* A number >= 0, which jansson promises to be finite. */
+static double get_real(struct reader *reader, const json_t *object, const char *member)
+{
+    const json_t *value = json_object_get(object, member);
+
+    if (!json_is_number(value) || json_number_value(value) < 0) {
+        refuse(reader, member, "a number >= 0");
+        return 0;
+    }
+    return json_number_value(value);
+}
+
+/* The same, or 0 for null. */
+static double get_real_or_null(struct reader *reader, const json_t *object, const char *member)
+{
+    const json_t *value = json_object_get(object, member);
+
+    if (!json_is_null(value) && (!json_is_number(value) || json_number_value(value) < 0)) {
+        refuse(reader, member, "a number >= 0 or null");
+        return 0;
+    }
+    return json_number_value(value);
+}
+
+static bool get_bool(struct reader *reader, const json_t *object, const char *member)
+{
+    const json_t *value = json_object_get(object, member);
+
+    if (!json_is_boolean(value)) {
+        refuse(reader, member, "true or false");
+    }
+    return json_is_true(value);
+}
+
+/* Text that a report prints as it is, so that it must not move a terminal's cursor. NULL if it is refused. */
+static const char *get_word(struct reader *reader, const json_t *object, const char *member, size_t size)
+{
+    const char *text = json_string_value(json_object_get(object, member));
+
+    for (const char *c = text; c != NULL && *c != '\0'; c++) {
+        if ((unsigned char)*c < ' ' || *c == 0x7F) {
+            text = NULL;
+            break;
+        }
+    }
+    if (text == NULL || strlen(text) >= size) {
+        refuse(reader, member, "a string of up to %zu bytes without control characters", size - 1);
+        return NULL;
+    }
+    return text;
+}
+
+/* Put such a text into the SIZE bytes at TEXT. */
+static void get_array(struct reader *reader, const json_t *object, const char *member, char *text, size_t size)
+{
+    const char *word = get_word(reader, object, member, size);
+
+    snprintf(text, size, "%s", word != NULL ? word : "");
+}
+
+/* A copy of TEXT. */
+static char *copy_text(struct reader *reader, const char *text)
+{
+    char *copy = text != NULL ? strdup(text) : NULL;
+
+    return copy != NULL || text == NULL ? copy : no_memory(reader);
+}
+
+static char *get_text(struct reader *reader, const json_t *object, const char *member)
+{
+    return copy_text(reader, get_word(reader, object, member, 1024));
+}
+
+/* Any text, or NULL for null: whoever prints it takes care of what it is. */
+static char *get_any_text_or_null(struct reader *reader, const json_t *object, const char *member)
+{
+    const json_t *value = json_object_get(object, member);
+
+    if (!json_is_string(value) && !json_is_null(value)) {
+        refuse(reader, member, "a string or null");
+    }
+    return copy_text(reader, json_string_value(value));
+}
+
+/* The index of the member's text in NAMES, which NULL ends. */
+static unsigned get_name(struct reader *reader, const json_t *object, const char *member, const char *const *names)
+{
+    const char *text = json_string_value(json_object_get(object, member));
+    char accepted[128] = "";
+
+    for (unsigned i = 0; names[i] != NULL; i++) {
+        size_t length = strlen(accepted);
+
+        if (text != NULL && strcmp(text, names[i]) == 0) {
+            return i;
+        }
+        snprintf(accepted + length, sizeof accepted - length, "%s\"%s\"", i > 0 ? ", " : "", names[i]);
+    }
+    refuse(reader, member, "one of %s", accepted);
+    return 0;
+}
+
+static const json_t *get_object(struct reader *reader, const json_t *object, const char *member)
+{
+    const json_t *value = json_object_get(object, member);
+
+    if (!json_is_object(value)) {
+        refuse(reader, member, "an object");
+    }
+    return value;
+}
+
+static const json_t *get_list(struct reader *reader, const json_t *object, const char *member)
+{
+    const json_t *value = json_object_get(object, member);
+
+    if (!json_is_array(value)) {
+        refuse(reader, member, "an array");
+    }
+    return value;
+}
+
+static void read_argv(struct reader *reader, const json_t *document, struct record *record)
+{
+    const json_t *list = get_list(reader, document, "argv");
+
+    record->argv = allocate(reader, json_array_size(list), sizeof *record->argv);
+    for (size_t i = 0; i < json_array_size(list) && reader->code == EXIT_OK; i++) {
+        const char *text = json_string_value(json_array_get(list, i));
+
+        if (text == NULL) {
+            refuse(reader, "argv", "an array of strings");
+            return;
+        }
+        record->argv[i] = copy_text(reader, text);
+        record->argc++;
+    }
+}
+
+static void read_devices(struct reader *reader, const json_t *document, struct record *record)
+{
+    const json_t *list = get_list(reader, document, "devices");
+
+    record->devices = allocate(reader, json_array_size(list), sizeof *record->devices);
+    for (size_t i = 0; i < json_array_size(list) && reader->code == EXIT_OK; i++) {
+        const json_t *device = json_array_get(list, i);
+        struct qb_device_info *info = &record->devices[i];
+
+        set_place(reader, "devices", i, "");
+        get_array(reader, device, "id", info->id, sizeof info->id);
+        get_array(reader, device, "name", info->name, sizeof info->name);
+        get_array(reader, device, "isa", info->isa, sizeof info->isa);
+        get_array(reader, device, "driver", info->driver, sizeof info->driver);
+        get_array(reader, device, "runtime", info->runtime, sizeof info->runtime);
+        get_array(reader, device, "uuid", info->uuid, sizeof info->uuid);
+        get_array(reader, device, "pci", info->pci, sizeof info->pci);
+        info->memory_total = get_number(reader, device, "memory_bytes", 0, INT64_MAX);
+        info->cache_size = get_number(reader, device, "cache_bytes", 0, INT64_MAX);
+        info->units = (unsigned)get_number(reader, device, "units", 0, INT32_MAX);
+        info->timer_tick = get_real(reader, device, "timer_tick_ns");
+        info->peak_bandwidth = get_real(reader, device, "peak_bytes_per_second");
+        record->device_count++;
+    }
+    reader->place[0] = '\0';
+}
+
+static enum qb_format get_format(struct reader *reader, const json_t *problem, const char *member, bool is_input)
+{
+    const char *text = json_string_value(json_object_get(problem, member));
+    char accepted[128] = "";
+
+    for (int i = 0; i < QB_FORMAT_COUNT; i++) {
+        const struct qb_format_info *info = qb_format_info((enum qb_format)i);
+        size_t length = strlen(accepted);
+
+        if (is_input ? info->is_input : info->is_output) {
+            if (text != NULL && strcmp(text, info->name) == 0) {
+                return info->format;
+            }
+            snprintf(accepted + length, sizeof accepted - length, "%s\"%s\"", length > 0 ? ", " : "", info->name);
+        }
+    }
+    refuse(reader, member, "one of %s", accepted);
+    return QB_FORMAT_F16;
+}
+
+/* Whether TEXT is just what plan_granularity_text() makes of what is then in PROBLEM. */
+static bool parse_granularity(const char *text, struct qb_problem *problem)
+{
+    char again[64];
+    size_t length = strcspn(text, ":");
+
+    for (int i = 0; i < QB_GRANULARITY_COUNT; i++) {
+        const char *name = qb_granularity_name((enum qb_granularity)i);
+
+        if (strlen(name) == length && strncmp(text, name, length) == 0) {
+            problem->granularity = (enum qb_granularity)i;
+        }
+    }
+    if (problem->granularity == QB_GRANULARITY_GROUP) {
+        sscanf(text, "group:%" SCNu64, &problem->group);
+    } else if (problem->granularity == QB_GRANULARITY_BLOCK) {
+        sscanf(text, "block:%" SCNu64 "x%" SCNu64, &problem->block_rows, &problem->block_cols);
+    }
+    plan_granularity_text(problem, again, sizeof again);
+    return strcmp(text, again) == 0;
+}
+
+static void read_problem(struct reader *reader, const json_t *problem, struct qb_problem *to)
+{
+    const char *granularity = json_string_value(json_object_get(problem, "granularity"));
+
+    qb_problem_init(to);
+    to->input = get_format(reader, problem, "dtype", true);
+    to->output = get_format(reader, problem, "quant_dtype", false);
+    to->scaling = (enum qb_scaling)get_name(reader, problem, "scale", record_scaling_names);
+    if (granularity == NULL || !parse_granularity(granularity, to)) {
+        refuse(reader, "granularity", "one of \"tensor\", \"token\", \"channel\", \"group:G\", \"block:RxC\"");
+    }
+    to->tokens = get_number(reader, problem, "num_tokens", 1, INT64_MAX);
+    to->hidden = get_number(reader, problem, "hidden_size", 1, INT64_MAX);
+    to->amax_bound = (float)get_real_or_null(reader, problem, "scale_ub");
+}
+
+/* What the members of a problem say together. The reader is at the case. */
+static void check_problem(struct reader *reader, const json_t *problem, const struct qb_problem *to)
+{
+    const json_t *shape = json_object_get(problem, "scale_shape");
+    uint64_t rows, cols;
+
+    if (reader->code == EXIT_OK && qb_problem_validate(to) != QB_OK) {
+        refuse(reader, "problem", "something that can be quantized (%s)", qb_error_detail());
+    }
+    if (reader->code != EXIT_OK) {
+        return;
+    }
+    qb_problem_scale_shape(to, &rows, &cols);
+    if (json_array_size(shape) != 2 || (uint64_t)json_integer_value(json_array_get(shape, 0)) != rows ||
+        (uint64_t)json_integer_value(json_array_get(shape, 1)) != cols) {
+        refuse(reader, "problem.scale_shape", "[%" PRIu64 ", %" PRIu64 "], which the sizes give,", rows, cols);
+    }
+}
+
+static void read_time(struct reader *reader, const json_t *time, struct record_case *to)
+{
+    const json_t *ci = json_object_get(time, "median_ci95");
+    const json_t *samples = get_list(reader, time, "samples");
+    size_t count = json_array_size(samples);
+    struct stats *stats = &to->time;
+
+    stats->min = get_real(reader, time, "min");
+    stats->median = get_real(reader, time, "median");
+    stats->mean = get_real(reader, time, "mean");
+    stats->p99 = get_real(reader, time, "p99");
+    stats->max = get_real(reader, time, "max");
+    stats->ci_low = stats->ci_high = NAN;
+    if (json_array_size(ci) == 2 && json_is_number(json_array_get(ci, 0)) && json_is_number(json_array_get(ci, 1))) {
+        stats->ci_low = json_number_value(json_array_get(ci, 0));
+        stats->ci_high = json_number_value(json_array_get(ci, 1));
+    } else if (!json_is_null(ci)) {
+        refuse(reader, "median_ci95", "an array of two numbers or null");
+    }
+    if (stats->min > stats->median || stats->median > stats->max) {
+        refuse(reader, "median", "a number from min to max");
+    }
+    to->samples = allocate(reader, count, sizeof *to->samples);
+    for (size_t i = 0; i < count && reader->code == EXIT_OK; i++) {
+        const json_t *sample = json_array_get(samples, i);
+
+        to->samples[i] = json_number_value(sample);
+        if (!json_is_number(sample) || to->samples[i] < 0) {
+            refuse(reader, "samples", "an array of numbers >= 0");
+        }
+    }
+    if (count == 0) {
+        refuse(reader, "samples", "at least one number");
+    }
+    stats->count = to->sample_count = count;
+}
+
+/* The data are a file's, for which the distribution is null, or generated. Older documents do not say how: they are of
+ * a time when all were normal. */
+static enum input_dist get_dist(struct reader *reader, const json_t *result, const struct record *record)
+{
+    const char *names[INPUT_DISTS + 1] = {NULL};
+    const json_t *value = json_object_get(result, "dist");
+
+    for (int i = 0; i < INPUT_DISTS; i++) {
+        names[i] = input_dist_name((enum input_dist)i);
+    }
+    if (record->input == NULL && value != NULL) {
+        return (enum input_dist)get_name(reader, result, "dist", names);
+    }
+    if (value != NULL && !json_is_null(value)) {
+        refuse(reader, "dist", "null, since there is an input,");
+    }
+    return INPUT_NORMAL;
+}
+
+/* The quality of a case whose problem and verdict have been read. Each element is finite, NaN or infinite; the shares
+ * follow from the numbers. */
+static void read_quality(struct reader *reader, const json_t *quality, struct record_case *to)
+{
+    struct quality *q = &to->quality;
+    uint64_t count = reader->code == EXIT_OK ? to->problem.tokens * to->problem.hidden : 0;
+    const json_t *snr = json_object_get(quality, "snr_db");
+
+    q->finite = get_number(reader, quality, "finite", 0, count);
+    q->nan = get_number(reader, quality, "nan", 0, count - q->finite);
+    q->infinite = get_number(reader, quality, "infinite", count - q->finite - q->nan, count - q->finite - q->nan);
+    q->saturated = get_number(reader, quality, "saturated", 0, q->finite);
+    q->flushed = get_number(reader, quality, "flushed", 0, q->finite);
+    /* There is none of these where there is no element that it could be of, and no noise without an error. */
+    q->largest_error = q->finite > 0 ? get_real(reader, quality, "largest_error") : NAN;
+    q->largest_relative_error = json_is_null(json_object_get(quality, "largest_relative_error"))
+                                    ? NAN
+                                    : get_real(reader, quality, "largest_relative_error");
+    q->snr = q->finite == 0 ? NAN : INFINITY;
+    if (q->finite > 0 && q->largest_error > 0) {
+        q->snr = json_number_value(snr);
+        if (!json_is_number(snr)) {
+            refuse(reader, "snr_db", "a number");
+        }
+    } else if (!json_is_null(snr)) {
+        refuse(reader, "snr_db", "null, since there is no error,");
+    }
+    to->has_quality = true;
+}
+
+static void read_case(struct reader *reader, const json_t *result, size_t index, const struct record *record,
+                      struct record_case *to)
+{
+    const char *id = json_string_value(json_object_get(result, "device"));
+    const json_t *time = json_object_get(result, "time_ns");
+    const json_t *quality = json_object_get(result, "quality");
+
+    set_place(reader, "results", index, "problem.");
+    read_problem(reader, json_object_get(result, "problem"), &to->problem);
+    set_place(reader, "results", index, "");
+    check_problem(reader, json_object_get(result, "problem"), &to->problem);
+    to->dist = get_dist(reader, result, record);
+    for (size_t i = record->device_count; i > 0 && id != NULL; i--) {
+        if (strcmp(record->devices[i - 1].id, id) == 0) {
+            to->device = &record->devices[i - 1];
+        }
+    }
+    if (to->device == NULL) {
+        refuse(reader, "device", "the id of one of the devices");
+    }
+    to->kernel = get_text(reader, result, "kernel");
+    to->threads = json_is_null(json_object_get(result, "threads"))
+                      ? 0
+                      : (unsigned)get_number(reader, result, "threads", 1, INT32_MAX);
+    to->verification = (enum verification)get_name(reader, result, "verification", record_verification_names);
+    to->wrong_codes = get_number(reader, result, "wrong_codes", 0, INT64_MAX);
+    to->wrong_scales = get_number(reader, result, "wrong_scales", 0, INT64_MAX);
+    to->first_difference = get_any_text_or_null(reader, result, "first_difference");
+    to->launch = (enum launch)get_name(reader, result, "launch", record_launch_names);
+    to->profiled = get_bool(reader, result, "profiled");
+    to->launches_per_sample = get_number(reader, result, "launches_per_sample", 0, INT64_MAX);
+    to->cache = (enum cache_state)get_name(reader, result, "cache", record_cache_names);
+    to->sets = (unsigned)get_number(reader, result, "buffer_sets", 0, INT32_MAX);
+    to->rotated_bytes = get_number(reader, result, "rotated_bytes", 0, INT64_MAX);
+    /* What a launch must move at least is the writer's to say, not this version's; the buffers are no part of a report.
+     */
+    to->bytes.read = get_number(reader, result, "bytes_read", 0, INT64_MAX);
+    to->bytes.written = get_number(reader, result, "bytes_written", 0, INT64_MAX);
+    to->bytes_per_second = get_real_or_null(reader, result, "bytes_per_second");
+    to->copy_time = get_real_or_null(reader, result, "copy_time_ns");
+    to->code = (enum exit_code)get_number(reader, result, "exit_status", EXIT_OK, EXIT_INCONCLUSIVE);
+    if (json_is_object(time)) {
+        set_place(reader, "results", index, "time_ns.");
+        read_time(reader, time, to);
+    } else if (!json_is_null(time)) {
+        refuse(reader, "time_ns", "an object or null");
+    }
+    set_place(reader, "results", index, "");
+    if (json_is_object(quality) && to->verification == VERIFIED) {
+        set_place(reader, "results", index, "quality.");
+        read_quality(reader, quality, to);
+    } else if (quality != NULL && !json_is_null(quality)) {
+        /* Older documents do not have it. */
+        refuse(reader, "quality", "an object if the codes are verified, or null");
+    }
+}
+
+static void read_cases(struct reader *reader, const json_t *document, struct record *record)
+{
+    const json_t *list = get_list(reader, document, "results");
+
+    record->cases = allocate(reader, json_array_size(list), sizeof *record->cases);
+    for (size_t i = 0; i < json_array_size(list) && reader->code == EXIT_OK; i++) {
+        record->described++;
+        read_case(reader, json_array_get(list, i), i, record, &record->cases[i]);
+    }
+    reader->place[0] = '\0';
+    record->count = record->described;
+    /* Older documents do not say how many there were to be. */
+    record->planned = json_object_get(document, "cases") == NULL
+                          ? record->count
+                          : (size_t)get_number(reader, document, "cases", record->count, INT64_MAX);
+}
+
+static void read_document(struct reader *reader, const json_t *document, struct record *record)
+{
+    const char *schema = json_string_value(json_object_get(document, "schema"));
+    const json_t *host;
+
+    if (schema == NULL || strcmp(schema, RECORD_SCHEMA) != 0) {
+        refuse(reader, "schema", "\"" RECORD_SCHEMA "\", in a document that quantbench --format=json has written,");
+    }
+    get_number(reader, document, "schema_version", RECORD_SCHEMA_VERSION, RECORD_SCHEMA_VERSION);
+    record->version = get_text(reader, document, "version");
+    record->library_version = get_text(reader, document, "library_version");
+    record->date = get_text(reader, document, "date");
+    read_argv(reader, document, record);
+    host = get_object(reader, document, "host");
+    snprintf(reader->place, sizeof reader->place, "host.");
+    record->host_name = get_text(reader, host, "name");
+    record->system = get_text(reader, host, "system");
+    record->cpus = get_number(reader, host, "cpus", 0, INT32_MAX);
+    reader->place[0] = '\0';
+    record->seed = get_number(reader, document, "seed", 0, INT64_MAX);
+    record->input = get_any_text_or_null(reader, document, "input");
+    record->tensor = get_any_text_or_null(reader, document, "tensor");
+    record->num_warmup_iters = get_number(reader, document, "num_warmup_iters", 0, INT64_MAX);
+    record->num_iters = get_number(reader, document, "num_iters", 0, INT64_MAX);
+    record->dependent_launch = get_bool(reader, document, "dependent_launch");
+    record->interrupted = get_bool(reader, document, "interrupted");
+    read_devices(reader, document, record);
+    read_cases(reader, document, record);
+}
+
+enum exit_code record_from_json(const char *file, struct record *record)
+{
+    char label[TENSOR_FILE_LABEL_SIZE];
+    struct reader reader = {.file = label, .code = EXIT_OK};
+    json_error_t error;
+    json_t *document;
+    struct stat info;
+    FILE *stream = fopen(file, "r");
+
+    *record = (struct record){.count = 0};
+    tensor_file_label(file, NULL, label);
+    if (stream == NULL) {
+        message_error("%s: %s", label, strerror(errno));
+        return EXIT_CANNOT_RUN;
+    }
+    if (fstat(fileno(stream), &info) == 0 && S_ISDIR(info.st_mode)) {
+        message_error("%s: is a directory; a file that quantbench --format=json has written is expected", label);
+        fclose(stream);
+        return EXIT_USAGE;
+    }
+    document = json_loadf(stream, JSON_REJECT_DUPLICATES, &error);
+    if (ferror(stream)) {
+        message_error("%s: cannot be read; a file that quantbench --format=json has written is expected", label);
+        reader.code = EXIT_CANNOT_RUN;
+    } else if (document == NULL) {
+        char why[TENSOR_FILE_LABEL_SIZE];
+
+        tensor_file_label(error.text, NULL, why);
+        message_error("%s: line %d, column %d: %s; one JSON document that quantbench --format=json has written is "
+                      "expected",
+                      label, error.line, error.column, why);
+        reader.code = EXIT_USAGE;
+    } else if (!json_is_object(document)) {
+        refuse(&reader, "the document", "an object that quantbench --format=json has written");
+    } else {
+        read_document(&reader, document, record);
+    }
+    json_decref(document);
+    fclose(stream);
+    return reader.code;
+}

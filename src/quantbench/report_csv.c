@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* report_csv.c - results for spreadsheets and scripts: a head and a row for each case, as RFC 4180 has them but with
+ * the line ends of this system. Every row says all about its case, so that files can be put together. Columns are only
+ * ever added, at the right; see CSV in quantbench(1). */
+#include <config.h>
+
+#include "report.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+/* Text, in quotation marks if it needs them. */
+static void print_text(const char *text, FILE *stream)
+{
+    if (strpbrk(text, ",\"\r\n") == NULL) {
+        fputs(text, stream);
+        return;
+    }
+    putc('"', stream);
+    for (; *text != '\0'; text++) {
+        if (*text == '"') {
+            putc('"', stream);
+        }
+        putc(*text, stream);
+    }
+    putc('"', stream);
+}
+
+/* A field of text; NULL leaves it empty. */
+static void text_field(const char *text, FILE *stream)
+{
+    if (text != NULL) {
+        print_text(text, stream);
+    }
+    putc(',', stream);
+}
+
+static void number_field(uint64_t number, FILE *stream)
+{
+    fprintf(stream, "%" PRIu64 ",", number);
+}
+
+/* A field of a real number if it is KNOWN; else it is empty. */
+static void real_field(double number, bool known, FILE *stream)
+{
+    char text[RECORD_REAL_SIZE];
+
+    text_field(known ? record_real_text(number, text) : NULL, stream);
+}
+
+/* The same; infinity, for which many readers have no word, is left empty too. */
+static void finite_field(double number, bool known, FILE *stream)
+{
+    real_field(number, known && isfinite(number), stream);
+}
+
+static void print_row(const struct record *record, const struct record_case *c, FILE *stream)
+{
+    bool has_time = c->sample_count > 0;
+    bool has_interval = has_time && !isnan(c->time.ci_low);
+    char granularity[64];
+
+    plan_granularity_text(&c->problem, granularity, sizeof granularity);
+    text_field(record->date, stream);
+    text_field(record->host_name, stream);
+    text_field(record->version, stream);
+    text_field(c->device->id, stream);
+    text_field(c->device->name, stream);
+    text_field(c->kernel, stream);
+    text_field(qb_format_info(c->problem.input)->name, stream);
+    text_field(qb_format_info(c->problem.output)->name, stream);
+    text_field(record_scaling_names[c->problem.scaling], stream);
+    text_field(granularity, stream);
+    number_field(c->problem.tokens, stream);
+    number_field(c->problem.hidden, stream);
+    real_field((double)c->problem.amax_bound, c->problem.amax_bound > 0, stream);
+    real_field(c->threads, c->threads > 0, stream);
+    number_field(record->seed, stream);
+    text_field(record->input, stream);
+    text_field(record->tensor, stream);
+    text_field(record_verification_names[c->verification], stream);
+    number_field(c->wrong_codes, stream);
+    number_field(c->wrong_scales, stream);
+    text_field(record_launch_names[c->launch], stream);
+    text_field(record_cache_names[c->cache], stream);
+    number_field(c->sets, stream);
+    number_field(c->rotated_bytes, stream);
+    number_field(c->bytes.read, stream);
+    number_field(c->bytes.written, stream);
+    number_field(c->launches_per_sample, stream);
+    number_field(c->sample_count, stream);
+    real_field(c->time.min, has_time, stream);
+    real_field(c->time.median, has_time, stream);
+    real_field(c->time.mean, has_time, stream);
+    real_field(c->time.p99, has_time, stream);
+    real_field(c->time.max, has_time, stream);
+    real_field(c->time.ci_low, has_interval, stream);
+    real_field(c->time.ci_high, has_interval, stream);
+    real_field(c->bytes_per_second, c->bytes_per_second > 0, stream);
+    real_field(c->copy_time, c->copy_time > 0, stream);
+    fprintf(stream, "%d,", (int)c->code);
+    finite_field(c->quality.snr, c->has_quality, stream);
+    finite_field(c->quality.largest_error, c->has_quality, stream);
+    finite_field(c->quality.largest_relative_error, c->has_quality, stream);
+    finite_field(record_share(c, c->quality.saturated), c->has_quality, stream);
+    finite_field(record_share(c, c->quality.flushed), c->has_quality, stream);
+    fprintf(stream, "%s\n", record->input == NULL ? input_dist_name(c->dist) : "");
+}
+
+enum exit_code report_csv(const struct record *record, FILE *stream)
+{
+    fputs("date,host,version,device,device_name,kernel,dtype,quant_dtype,scale,granularity,num_tokens,hidden_size,"
+          "scale_ub,threads,seed,input,tensor,verification,wrong_codes,wrong_scales,launch,cache,buffer_sets,"
+          "rotated_bytes,bytes_read,bytes_written,launches_per_sample,samples,min_ns,median_ns,mean_ns,p99_ns,max_ns,"
+          "median_ci95_low_ns,median_ci95_high_ns,bytes_per_second,copy_time_ns,exit_status,snr_db,largest_error,"
+          "largest_relative_error,"
+          "saturated_share,flushed_share,dist\n",
+          stream);
+    for (size_t i = 0; i < record->count; i++) {
+        print_row(record, &record->cases[i], stream);
+    }
+    return EXIT_OK;
+}
