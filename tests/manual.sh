@@ -102,6 +102,14 @@ for option in --dtype --quant-dtype --granularity --scale --dist --device --form
     ok "$option: error, --help and manual name the same values" values_agree $option
 done
 
+run 2 --output=bogus
+suffixes=$(sed -n 's/.*ends in \(.*\) is accepted.*/\1/p' err | tr -d ,)
+ok '--output: there are suffixes to compare' test -n "$suffixes"
+suffix_agrees() { word_in "$1" "$(item help --output)" && word_in "$1" "$(item man --output)"; }
+for suffix in $suffixes; do
+    ok "--output: --help and manual have the suffix $suffix" suffix_agrees "$suffix"
+done
+
 # The default in brackets in --help is in the manual.
 default_agrees()
 {
@@ -189,6 +197,21 @@ version=$(sed -n 's/.*"schema_version": \([0-9]*\).*/\1/p' all.json | sort -u)
 version_named() { tr '\n' ' ' <json.man | grep -qF "schema_version is $1."; }
 ok 'the version of the schemas' version_named "$version"
 
+# shellcheck disable=SC2086
+run 0 $small --profile --format=csv
+head -n 1 out | tr , '\n' | sort >columns.csv
+section CSV | awk 'term { print; term = 0 } /^\.TP/ { term = 1 }' | sed 's/^\.B[A-Z]* //' | tr -d ' "' | tr , '\n' |
+    sort >columns.man
+ok 'the columns of CSV are explained' same_file columns.csv columns.man
+# shellcheck disable=SC2086
+run 0 $small --profile --format=gbench
+section GBENCH >gbench.man
+for field in name run_name run_type real_time cpu_time time_unit iterations bytes_per_second items_per_second threads \
+    snr_db largest_error largest_relative_error saturated_share flushed_share label repetitions; do
+    ok "the field $field of Google Benchmark is written" out_has "\"$field\": "
+    ok "the field $field of Google Benchmark is explained" grep -qE "^\.B.*\b$field\b" gbench.man
+done
+
 # ---- Examples ------------------------------------------------------------------------------------------------------
 
 # One command on a line, a line that ends in a backslash being joined with the next.
@@ -217,6 +240,8 @@ smaller()
             sub(/^.*quantbench( |$)/, "quantbench ")
             sub(/ *[|>].*/, "")
             has_input = /--input=/
+            # A record is reported as it is; an example before it has written it.
+            if (/--report=/) { sub(/^quantbench /, ""); print; next }
             # A single case is measured; of a sweep one launch for each case is enough.
             last = /,/ ? "--profile" : "--num-iters=2 --num-warmup-iters=0"
             line = ""
@@ -256,7 +281,8 @@ ok 'the examples are as many as they should be' test "$(grep -c quantbench examp
 for words in '^quantbench$' 'quant-dtype=fp8$' 'scale=static,dynamic' 'num-tokens=1024 --hidden-size=4096' \
     'num-tokens=4096 --hidden-size=8192' 'num-tokens=8192 --hidden-size=16384' 'dtype=half,bfloat16,float' \
     '^nsys .* --profile' '^ncu .* --profile' 'quant-dtype=int8,fp8' 'num-iters=1000' 'num-tokens=128,1024,8192' \
-    'safetensors' 'granularity=tensor,token,group:128' 'dist=normal,outliers' 'device=cpu,cuda' "kernel='cpu_\\*'"; do
+    'safetensors' 'granularity=tensor,token,group:128' 'dist=normal,outliers' 'output=.*csv' 'report=.*markdown' \
+    'device=cpu,cuda' "kernel='cpu_\\*'"; do
     ok "an example of $words" grep -qE -e "$words" examples
 done
 
@@ -265,7 +291,7 @@ done
 ok 'the version is that of the program' grep -qF "\" \"$("$QUANTBENCH" --version)\" \"" "$page"
 ok 'the date is filled in' grep -qE '^\.TH QUANTBENCH 1 "20[0-9][0-9]-[0-9][0-9]-[0-9][0-9]"' "$page"
 ok 'nothing is left to fill in' silent grep '@' "$page"
-for name in NAME SYNOPSIS DESCRIPTION OPTIONS OUTPUT JSON 'EXIT STATUS' ENVIRONMENT NOTES EXAMPLES AUTHORS COPYRIGHT \
+for name in NAME SYNOPSIS DESCRIPTION OPTIONS OUTPUT MARKDOWN CSV GBENCH JSON 'EXIT STATUS' ENVIRONMENT NOTES EXAMPLES AUTHORS COPYRIGHT \
     'SEE ALSO'; do
     ok "the section $name" grep -qx -e ".SH $name" "$page"
 done

@@ -1,0 +1,509 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# report.sh - what is written, and where: every format of --format and --output is read by somebody else's parser, a
+# file appears whole or not at all, and --report makes of a saved record what the run made.
+
+# shellcheck source=tests/tap.sh
+. "${srcdir:=.}/tests/tap.sh"
+
+formats='text json csv markdown gbench'
+suffix_of()
+{
+    case $1 in
+    text) echo txt ;;
+    markdown) echo md ;;
+    gbench) echo gbench.json ;;
+    *) echo "$1" ;;
+    esac
+}
+
+# A file name that every format has to be careful with.
+awkward='a,"b" |c\*_d.npy'
+# tensor BYTES: a file of 64 elements, each of these two bytes.
+tensor()
+{
+    printf '\223NUMPY\001\000\166\000'
+    printf '%-117s\n' "{'descr': '<f2', 'fortran_order': False, 'shape': (4, 16), }"
+    i=0
+    # The bytes are escapes.
+    # shellcheck disable=SC2059
+    while [ $i -lt 64 ]; do printf "$1"; i=$((i + 1)); done
+}
+tensor '\000\074' >"$awkward"
+tensor '\000\176' >nan.npy
+
+# What is run: a single case, a sweep, one launch, files, and data whose codes are good, exact and cut off.
+single='--device=cpu --num-tokens=4 --hidden-size=32 --num-iters=7 --num-warmup-iters=0'
+sweep='--device=cpu --hidden-size=32 --num-tokens=2,3 --num-iters=2 --num-warmup-iters=0 --quant-dtype=int8,fp8
+    --granularity=tensor,group:5,block:2x8'
+dists='--device=cpu --num-tokens=4 --hidden-size=32 --profile --scale-ub=0.5 --dist=normal,zeros,outliers'
+launch='--device=cpu --num-tokens=4 --hidden-size=32 --profile --scale-ub=0.1 --no-verify --dtype=float'
+
+# made NAME ARGUMENT...: run it once with every output; standard output is text.
+made()
+{
+    tap_name=$1
+    shift
+    for tap_format in $formats; do
+        set -- "$@" "--output=$tap_name.$(suffix_of "$tap_format")"
+    done
+    run 0 "$@" && cp out "$tap_name.out"
+}
+# The words are options.
+# shellcheck disable=SC2086
+{
+    ok 'a single case to files of every format' made single $single
+    ok 'a sweep to files of every format' made sweep $sweep
+    ok 'a launch to files of every format' made launch $launch
+    ok 'a tensor of a file to files of every format' made file --device=cpu --input="$awkward" --profile
+    ok 'distributions to files of every format' made dists $dists
+    ok 'a tensor that is all NaN to files of every format' made nan --device=cpu --input=nan.npy --profile
+}
+records='single sweep launch file dists nan'
+for record in $records; do
+    ok "$record: the text file is what was on standard output" cmp "$record.out" "$record.txt"
+done
+no_leftovers()
+{
+    tap_left=$(find . -name '*.??????' ! -name '*.markdown' | grep -E '\.(txt|json|csv|md)\.')
+    same '' "$tap_left"
+}
+ok 'nothing else is left behind' no_leftovers
+
+# ---- A record again ------------------------------------------------------------------------------------------------
+
+# again RECORD FORMAT: --report gives the same bytes, on standard output and in a file.
+again()
+{
+    tap_file=$1.$(suffix_of "$2")
+    rm -f again
+    run 0 --report="$1.json" --format="$2" --output="$2:again" && cmp out "$tap_file" && cmp again "$tap_file" &&
+        [ ! -s err ]
+}
+for record in $records; do
+    for format in $formats; do
+        ok "--report: $record as $format is the run's own" again "$record" "$format"
+    done
+done
+text_is_default() { run 0 --report single.json && cmp out single.txt; }
+ok '--report: text is the default' text_is_default
+ok '--report: of a record that it wrote itself' run 0 --report=single.json --output=json:second.json
+second() { run 0 --report=second.json --format=json && cmp out single.json; }
+ok 'json to record to json, twice, gives the same bytes' second
+in_place()
+{
+    cp single.json place.json && run 0 --report=place.json --output=place.json && cmp place.json single.json
+}
+ok 'a record is replaced by itself' in_place
+from_pipe() { "$QUANTBENCH" --report=/dev/stdin --format=csv <single.json >out 2>err && cmp out single.csv; }
+if [ -r /dev/stdin ]; then
+    ok '--report from a pipe' from_pipe
+else
+    skip '--report from a pipe' 'no /dev/stdin'
+fi
+# No device is opened: what would keep the CPU's from being opened does not matter.
+no_device()
+(
+    QUANTBENCH_ISA=bogus
+    export QUANTBENCH_ISA
+    run 0 --report=single.json && fails 3 QUANTBENCH_ISA --device=cpu
+)
+ok '--report opens no device' no_device
+failed_case()
+{
+    run 3 --device=cpu --profile --hidden-size=32 --num-tokens=4,1000000000000000 --output=some.json \
+        --output=some.csv &&
+        cp out some.txt && run 0 --report=some.json && cmp out some.txt && run 0 --report=some.json --format=csv &&
+        cmp out some.csv
+}
+ok 'a sweep with a case that cannot run' failed_case
+ok 'it has no time in CSV' grep -qE ',1000000000000000,32,.*,0,,,,,,,,,,3,,,,,,normal$' some.csv
+no_entry() { run 0 --report=some.json --format=gbench && same 3 "$(grep -c '"real_time"' out)"; }
+ok 'and no entry for Google Benchmark' no_entry
+# A number beyond 64 bits is written as the largest there is.
+beyond()
+{
+    run 3 --device=cpu --num-tokens=1 --hidden-size=878416384462359601 --granularity=group:1 --format=json || return 1
+    cp out beyond.json && run 0 --report=beyond.json --format=json && cmp out beyond.json
+}
+ok 'a case larger than 64 bits can count' beyond
+# old NAME: what a version before these members would have written.
+old()
+{
+    sed -e '/"cases"/d' -e '/"dist"/d' -e '/"quality": {/,/}/d' "$1.json" >old.json && ! grep -q flushed old.json
+}
+old_record()
+{
+    grep -v '"cases"' sweep.json >old.json && run 0 --report=old.json && cmp out sweep.txt && old single &&
+        run 0 --report=old.json && out_has 'input     normal, seed 0' && out_has 'quality   unknown: the program' &&
+        old sweep && run 0 --report=old.json && same 12 "$(grep -c ' -  verified$' out)"
+}
+ok 'a record without members of later versions' old_record
+old_formats()
+{
+    old single && run 0 --report=old.json --format=csv && grep -qE ',0,,,,,,normal$' out &&
+        run 0 --report=old.json --format=gbench && out_has '/dist:normal/' && ! grep -q snr_db out &&
+        run 0 --report=old.json --format=json && out_has '"quality": null' && out_has '"dist": "normal"'
+}
+ok 'and in the other formats' old_formats
+later_record()
+{
+    sed 's/"seed"/"later": [{}], "seed"/' sweep.json >later.json && run 0 --report=later.json && cmp out sweep.txt
+}
+ok 'a record with members that are not known' later_record
+stopped()
+{
+    sed 's/"cases": 1,/"cases": 9,/; s/"interrupted": false/"interrupted": true/' single.json >stopped.json
+    run 0 --report=stopped.json && out_has 'median us' && ! grep -q 'running time' out &&
+        run 0 --report=stopped.json --format=json && cmp out stopped.json
+}
+ok 'a sweep that was interrupted after its first case stays a table' stopped
+nothing_run()
+{
+    awk '/"results": \[/ { print "  \"results\": []"; print "}"; exit } { print }' single.json >nothing.json
+    for tap_format in $formats; do
+        run 0 --report=nothing.json --format="$tap_format" || return 1
+    done
+    run 0 --report=nothing.json --format=json && cmp out nothing.json
+}
+ok 'a record without results, in every format' nothing_run
+
+# ---- Parsers of others ---------------------------------------------------------------------------------------------
+
+if python3 -c 'import csv, json' >/dev/null 2>&1; then
+    cat >check.py <<'PY'
+import csv, json, math, sys
+
+def near(text, number):
+    if number is None:
+        return text == ""
+    return math.isclose(float(text), number, rel_tol=1e-11)
+
+figures = "snr_db", "largest_error", "largest_relative_error", "saturated_share", "flushed_share"
+what, name = sys.argv[1:]
+record = json.load(open(name + ".json"))
+results = record["results"]
+assert record["cases"] == len(results)
+if what == "csv":
+    rows = list(csv.DictReader(open(name + ".csv", newline=""), strict=True))
+    assert len(rows) == len(results)
+    for row, result in zip(rows, results):
+        assert None not in row and None not in row.values()
+        assert row["date"] == record["date"] and row["host"] == record["host"]["name"]
+        for key in "dtype", "quant_dtype", "scale", "granularity":
+            assert row[key] == result["problem"][key], key
+        for key in "device", "kernel", "verification", "launch", "cache":
+            assert row[key] == result[key], key
+        for key in "bytes_read", "bytes_written", "rotated_bytes", "buffer_sets", "exit_status", "wrong_codes":
+            assert int(row[key]) == result[key], key
+        assert row["input"] == (record["input"] or "")
+        assert row["dist"] == (result["dist"] or "")
+        quality = result["quality"] or dict.fromkeys(figures)
+        for key in figures:
+            assert near(row[key], quality[key]), key
+        assert near(row["scale_ub"], result["problem"]["scale_ub"])
+        assert near(row["threads"], result["threads"])
+        assert near(row["copy_time_ns"], result["copy_time_ns"])
+        time = result["time_ns"]
+        assert int(row["samples"]) == len(time["samples"])
+        for key in "min", "median", "mean", "p99", "max":
+            assert near(row[key + "_ns"], time[key]), key
+        ci = time["median_ci95"] or [None, None]
+        assert near(row["median_ci95_low_ns"], ci[0]) and near(row["median_ci95_high_ns"], ci[1])
+elif what == "markdown":
+    lines = open(name + ".md").read().splitlines()
+    table = [line for line in lines if line.startswith("|")]
+    assert len(table) == 2 + len(results)
+    for line in table:
+        assert line.endswith("|") and line.count("|") == table[0].count("|"), line
+    heads = [cell.strip() for cell in table[0].split("|")[1:-1]]
+    for line, result in zip(table[2:], results):
+        cells = [cell.strip().replace("\\", "") for cell in line.split("|")[1:-1]]
+        assert cells[heads.index("median us")] == "%.3f" % (result["time_ns"]["median"] * 1e-3)
+        assert cells[heads.index("codes")] == result["verification"]
+        quality = result["quality"]
+        if quality is None or not quality["finite"]:
+            snr = "-"
+        else:
+            snr = "exact" if quality["snr_db"] is None else "%.2f" % quality["snr_db"]
+        assert cells[heads.index("SNR dB")] == snr
+        if "dist" in heads:
+            assert cells[heads.index("dist")] == result["dist"]
+        if "tokens" in heads:
+            assert int(cells[heads.index("tokens")]) == result["problem"]["num_tokens"]
+elif what == "gbench":
+    document = json.load(open(name + ".gbench.json"), parse_constant=lambda text: 1 / 0)
+    assert document["context"]["json_schema_version"] == 1
+    assert document["context"]["num_cpus"] == record["host"]["cpus"]
+    entries = [e for e in document["benchmarks"] if e["run_type"] == "iteration"]
+    aggregates = [e for e in document["benchmarks"] if e["run_type"] == "aggregate"]
+    assert len(entries) == len(results) == len({e["name"] for e in entries})
+    for entry, result in zip(entries, results):
+        time = result["time_ns"]
+        assert entry["time_unit"] == "ns" and entry["name"] == entry["run_name"]
+        assert entry["real_time"] == entry["cpu_time"] == time["median"]
+        assert ("/dist:%s/" % result["dist"] in entry["name"]) == (result["dist"] is not None)
+        for key in figures:
+            assert entry.get(key) == (result["quality"] or {}).get(key), key
+        assert entry["iterations"] == len(time["samples"]) * result["launches_per_sample"]
+        mine = {e["aggregate_name"]: e for e in aggregates if e["run_name"] == entry["name"]}
+        assert set(mine) == {"mean", "median"}
+        for key in mine:
+            assert mine[key]["name"] == entry["name"] + "_" + key and mine[key]["real_time"] == time[key]
+else:
+    assert record["schema"] == "quantbench-result"
+PY
+    for record in $records; do
+        for what in json csv markdown gbench; do
+            ok "python3 reads $record as $what" python3 check.py $what "$record"
+        done
+    done
+else
+    skip 'python3 reads JSON, CSV, Markdown and what Google Benchmark would write' 'python3 is not here'
+fi
+if echo '{}' | jq . >/dev/null 2>&1; then
+    jq_says() { jq -e "$1" "$2" >jq.out; }
+    for record in $records; do
+        ok "jq reads $record" jq_says '.results[0].time_ns.median >= 0' "$record.json"
+        ok "jq reads $record as gbench" jq_says '.benchmarks[0].time_unit == "ns"' "$record.gbench.json"
+    done
+else
+    skip 'jq reads JSON' 'jq is not here'
+fi
+ok 'a row for each case, and a head' same 13 "$(wc -l <sweep.csv | tr -d ' ')"
+ok 'a field with a comma and quotation marks' grep -qF ',"a,""b"" |c\*_d.npy",' file.csv
+ok 'Markdown shows characters with a meaning as they are' grep -qF 'a,"b" \|c\\\*\_d.npy' file.md
+lines_end_in_newline() { ! grep -q "$(printf '\r')" single.csv; }
+ok 'lines of CSV end as those of other files do' lines_end_in_newline
+
+# ---- Files ---------------------------------------------------------------------------------------------------------
+
+# to ARGUMENT...: a report of the single case.
+to() { run 0 --report=single.json "$@"; }
+ok 'FORMAT:FILE' to --output=csv:data.json
+ok 'is in that format' cmp data.json single.csv
+ok 'a colon in a name that begins with no format' to --output=a:b.csv
+ok 'is a part of the name' cmp a:b.csv single.csv
+ok 'the longest suffix counts' to --output=x.gbench.json
+ok 'and x.gbench.json is no other JSON' cmp x.gbench.json single.gbench.json
+both()
+{
+    to --output=one.md --output=two.csv --format=json && cmp one.md single.md && cmp two.csv single.csv &&
+        cmp out single.json
+}
+ok 'two files and standard output, each in its format' both
+ok 'an unknown suffix' fails 2 '.gbench.json' --report=single.json --output=x.xml
+ok 'names the formats' err_has 'text, json, csv, markdown, gbench'
+ok 'an unknown format' fails 2 'xml:x' --report=single.json --output=xml:x
+ok 'no file' fails 2 "'csv:'" --report=single.json --output=csv:
+ok 'the same file twice' fails 2 'once' --report=single.json --output=x.csv --output=json:x.csv
+ok '--list-kernels has no --output' fails 2 '--output' --list-kernels --output=x.csv
+ok '--list-kernels has no CSV' fails 2 'text, json' --list-kernels --format=csv
+ok '--report has no --num-tokens' fails 2 '--num-tokens' --report=single.json --num-tokens=4
+ok '--report has no --list-devices' fails 2 '--list-devices' --report=single.json --list-devices
+ok '--report=' fails 2 '--report' --report=
+
+# kept FILE COMMAND...: the old file is as it was when COMMAND is done, and there is no other beside it.
+kept()
+{
+    mkdir -p kept && rm -f kept/* && echo old >"kept/$1"
+    tap_kept=$1
+    shift
+    "$@" && same old "$(cat "kept/$tap_kept")" && same "$tap_kept" "$(ls -A kept)"
+}
+ok 'a run that cannot begin leaves the old file' kept x.csv fails 3 'cuda:99' --device=cuda:99 --output=kept/x.csv
+ok 'a usage error leaves the old file' kept x.csv fails 2 'bogus' --output=kept/x.csv --dtype=bogus
+ok 'a damaged record leaves the old file' kept x.csv fails 2 'schema' --report=sweep.gbench.json --output=kept/x.csv
+awk '/"samples": \[/ { print; for (i = 0; i < 3000; i++) print "1.5,"; next } { print }' single.json >large.json
+# The limit is on the size of files; its signal is ignored, so that writing fails as on a full disk.
+limited_size()
+(
+    trap '' XFSZ
+    ulimit -f 1
+    "$QUANTBENCH" --report=large.json --output=kept/x.json >/dev/null 2>limited.err
+)
+too_large_file()
+{
+    limited_size
+    same 3 $? && cp limited.err err && err_has '--output: kept/x.json: File too large'
+}
+if (trap '' XFSZ && ulimit -f 1) 2>/dev/null; then
+    ok 'a file that becomes too large leaves the old file' kept x.json too_large_file
+else
+    skip 'a file that becomes too large leaves the old file' 'this shell cannot limit the size of files'
+fi
+replaced()
+{
+    mkdir -p kept && rm -f kept/* && echo old >kept/x.csv && to --output=kept/x.csv &&
+        cmp kept/x.csv single.csv && same x.csv "$(ls -A kept)"
+}
+ok 'a run that succeeds replaces the old file' replaced
+# The name is ours.
+# shellcheck disable=SC2012
+mode() { ls -l "$1" | cut -c 1-10; }
+permissions()
+{
+    chmod 640 kept/x.csv && to --output=kept/x.csv && same -rw-r----- "$(mode kept/x.csv)"
+}
+ok 'and keeps its permissions' permissions
+masked() ( umask 027; rm -f kept/*; to --output=kept/x.csv && same -rw-r----- "$(mode kept/x.csv)" )
+ok 'a new file has the permissions of the umask' masked
+link()
+{
+    rm -f kept/* && echo old >real.csv && ln -s ../real.csv kept/x.csv && to --output=kept/x.csv &&
+        [ -L kept/x.csv ] && cmp real.csv single.csv
+}
+ok 'a symbolic link stays, and what it leads to is replaced' link
+
+# A folder that is not there, and one below a file, which root cannot write either; found out before anything is run.
+ok 'a folder that is not there' fails 3 'no/x.csv: No such file' --device=cpu --output=no/x.csv
+ok 'a file where a folder should be' fails 3 'single.csv/x.csv: Not a directory' --device=cpu --output=single.csv/x.csv
+mkdir folder.csv
+ok 'a folder' fails 3 'folder.csv: Is a directory' --device=cpu --output=folder.csv
+later()
+{
+    run 3 --report=single.json --output=no/x.csv --output=good.csv && err_has 'no/x.csv' &&
+        cmp good.csv single.csv
+}
+ok 'one that cannot be written does not keep the others from it' later
+if [ -c /dev/full ]; then
+    full()
+    {
+        run 3 --report=single.json "--output=$1:/dev/full" && err_has '--output: /dev/full: No space left' &&
+            [ -c /dev/full ]
+    }
+    large_full() { run 3 --report=large.json --output=json:/dev/full && err_has 'No space left'; }
+    for format in $formats; do
+        ok "a full disk: $format" full "$format"
+    done
+    ok 'a full disk: more than a buffer holds' large_full
+    # to_full FORMAT: the same on standard output.
+    to_full()
+    {
+        "$QUANTBENCH" --report=single.json --format="$1" >/dev/full 2>err
+        same 3 $? && err_has 'standard output' && err_has 'No space left'
+    }
+    for format in $formats; do
+        ok "a full disk behind standard output: $format" to_full "$format"
+    done
+    ok 'a device stays one' to --output=csv:/dev/null
+    ok '/dev/null is not replaced' test -c /dev/null
+else
+    skip 'a full disk' 'no /dev/full'
+fi
+# The reader closes its end before it lets the writer begin.
+closed_pipe()
+{
+    rm -f go status
+    mkfifo go
+    {
+        read -r _ <go
+        "$QUANTBENCH" "$@" 2>err
+        echo $? >status
+    } | {
+        exec <&-
+        echo >go
+    }
+    same 3 "$(cat status)" && err_has 'standard output' && err_has 'pipe'
+}
+for format in $formats; do
+    ok "a closed pipe: $format" closed_pipe --report=single.json "--format=$format"
+done
+beside_pipe()
+{
+    rm -f x.csv && closed_pipe --report=single.json --format=json --output=x.csv && cmp x.csv single.csv
+}
+ok 'a closed pipe does not keep a file from being written' beside_pipe
+named_pipe()
+{
+    rm -f pipe && mkfifo pipe || return 1
+    cat pipe >piped &
+    to --output=csv:pipe && wait $! && cmp piped single.csv
+}
+ok 'a named pipe is written as it is' named_pipe
+
+# ---- Damaged and foreign files -------------------------------------------------------------------------------------
+
+ok 'a file that is not there' fails 3 'missing.json: No such file' --report=missing.json
+ok 'a folder as a record' fails 2 'is a directory' --report=folder.csv
+# refused TEXT WORD FILE: exit status 2, and the message names FILE and has WORD.
+refused() { ok "$1" refused_file "$2" "$3"; }
+refused_file() { fails 2 "$2: " --report="$2" && err_has "$1" && err_has 'expected'; }
+: >empty
+refused 'an empty file' 'quantbench --format=json' empty
+head -c 300 single.json >short
+refused 'a file that is cut off' 'line ' short
+refused 'a tensor' 'line 1' "$awkward"
+refused 'a report of Google Benchmark' 'schema: "quantbench-result"' single.gbench.json
+refused 'CSV' 'line 1' single.csv
+echo '[]' >array
+refused 'an array' 'the document: an object' array
+{ cat single.json; echo '{}'; } >double
+refused 'two documents' 'line ' double
+run 0 --list-kernels --format=json
+cp out kernels.json
+refused 'a list of kernels' 'schema: "quantbench-result"' kernels.json
+
+# damaged TEXT WORD SCRIPT: the single case's record, changed by sed, is refused with WORD.
+damaged()
+{
+    sed "$3" single.json >damaged.json
+    if cmp -s single.json damaged.json; then ok "$1 (nothing was changed)" false; return; fi
+    refused "$1" "$2" damaged.json
+}
+damaged 'another version' 'schema_version: a whole number from 1 to 1' 's/"schema_version": 1/"schema_version": 2/'
+damaged 'no version' 'schema_version' '/"schema_version"/d'
+damaged 'a member twice' 'duplicate' 's/"seed": 0/"seed": 0, "seed": 0/'
+damaged 'a seed below 0' 'seed: a whole number from 0' 's/"seed": 0/"seed": -1/'
+damaged 'a seed that is text' 'seed: a whole number from 0' 's/"seed": 0/"seed": "0"/'
+damaged 'no date' 'date: a string' '/"date"/d'
+damaged 'a date that moves the cursor' 'without control characters' 's/"date": "/&\\u001b[2J/'
+damaged 'argv with a number' 'argv: an array of strings' 's/"--device=cpu"/7/'
+damaged 'a host that is no object' 'host: an object' 's/"host": {/"host": 1, "x": {/'
+damaged 'a device without a name' 'devices[0].name: a string' '/"devices"/,/}/{/"name"/d;}'
+damaged 'a name that is too long' 'a string of up to 31 bytes' 's/"isa": "/&0123456789012345678901234567890123456789/'
+damaged 'results that are no array' 'results: an array' 's/"results": \[/"results": 0, "x": [/'
+damaged 'a result of another device' 'results[0].device: the id of one of the devices' \
+    's/"device": "cpu"/"device": "gpu"/'
+damaged 'an unknown dtype' 'results[0].problem.dtype: one of "half", "bfloat16", "float"' \
+    's/"dtype": "half"/"dtype": "int8"/'
+damaged 'an unknown granularity' 'problem.granularity: one of' 's/"granularity": "tensor"/"granularity": "group:0x8"/'
+damaged 'a group of no elements' 'results[0].problem: something that can be quantized (group size 0' \
+    's/"granularity": "tensor"/"granularity": "group:0"/'
+damaged 'no tokens' 'num_tokens: a whole number from 1' 's/"num_tokens": 4/"num_tokens": 0/'
+damaged 'scales of another shape' 'results[0].problem.scale_shape: [4, 1]' \
+    's/"granularity": "tensor"/"granularity": "token"/'
+damaged 'an unknown verdict' 'verification: one of "not verified", "verified", "WRONG"' \
+    's/"verification": "verified"/"verification": "maybe"/'
+damaged 'an unknown cache state' 'cache: one of "cold"' 's/"cache": "/&luke/'
+damaged 'a truth that is none' 'results[0].profiled: true or false' 's/"profiled": false/"profiled": 0/'
+damaged 'threads below 1' 'threads: a whole number from 1' 's/"threads": [0-9]*/"threads": 0/'
+damaged 'a time that is a number' 'time_ns: an object or null' 's/"time_ns": {/"time_ns": 1, "x": {/'
+damaged 'a median below the minimum' 'time_ns.median: a number from min to max' 's/"median": .*/"median": 0.0,/'
+damaged 'a time below 0' 'time_ns.mean: a number >= 0' 's/"mean": /"mean": -/'
+damaged 'half an interval' 'median_ci95: an array of two numbers' '/"median_ci95"/s/\[/[1.5,/'
+damaged 'a sample that is text' 'samples: an array of numbers' '/"samples": \[/s/$/"x",/'
+damaged 'no sample' 'samples: at least one number' 's/"samples": \[/"samples": [], "x": [/'
+damaged 'an infinite number' 'line ' 's/"max": .*/"max": 1e999,/'
+damaged 'an unknown exit status' 'exit_status: a whole number' 's/"exit_status": 0/"exit_status": 77/'
+damaged 'an unknown distribution' 'dist: one of "normal", "uniform"' 's/"dist": "normal"/"dist": "gamma"/'
+damaged 'no distribution where there is no input' 'dist: one of "normal"' 's/"dist": "normal"/"dist": null/'
+damaged 'a distribution of an input' 'dist: null' 's/"input": null/"input": "x.npy"/'
+damaged 'quality that is a number' 'quality: an object if the codes are verified, or null' \
+    's/"quality": {/"quality": 1, "x": {/'
+damaged 'quality of codes that are not verified' 'quality: an object if the codes are verified, or null' \
+    's/"verification": "verified"/"verification": "not verified"/'
+damaged 'more elements than the tensor has' 'quality.finite: a whole number from 0 to 128' \
+    's/"finite": 128/"finite": 129/'
+damaged 'fewer elements than the tensor has' 'quality.infinite: a whole number from 1 to 1' \
+    's/"finite": 128/"finite": 127/'
+damaged 'more saturated elements than there are' 'quality.saturated: a whole number from 0 to 128' \
+    's/"saturated": 0/"saturated": 129/'
+damaged 'no signal-to-noise ratio where there is noise' 'quality.snr_db: a number' 's/"snr_db": .*/"snr_db": null,/'
+damaged 'a signal-to-noise ratio without noise' 'quality.snr_db: null' 's/"largest_error": .*/"largest_error": 0.0,/'
+damaged 'a largest error below 0' 'quality.largest_error: a number >= 0' 's/"largest_error": /"largest_error": -/'
+damaged 'a relative error that is text' 'quality.largest_relative_error: a number' \
+    's/"largest_relative_error": .*/"largest_relative_error": "x",/'
+damaged 'fewer cases than results' 'cases: a whole number from 1' 's/"cases": 1/"cases": 0/'
+
+done_testing
