@@ -24,6 +24,8 @@
 
 /* The oldest compute capability that kernels are written for. */
 #define MIN_CAPABILITY 75u
+/* The oldest that can start a kernel before the one in front of it has ended. */
+#define DEPENDENT_LAUNCH_CAPABILITY 90u
 
 struct device {
     struct qb_device base;
@@ -44,6 +46,7 @@ struct queue {
     struct qb_queue base;
     cudaStream_t stream;
     bool wrapped;
+    bool dependent_launch;
     struct workspace *workspace; /* the newest and largest, or NULL */
 };
 
@@ -462,6 +465,36 @@ static enum qb_status queue_set_threads(struct qb_queue *queue, unsigned threads
     return host->fail(QB_ERROR_UNSUPPORTED, "a CUDA queue has no threads to set");
 }
 
+static enum qb_status queue_set_dependent_launch(struct qb_queue *base, bool enabled)
+{
+    const struct device *device = (const struct device *)base->device;
+
+    if (device->limits.capability < DEPENDENT_LAUNCH_CAPABILITY) {
+        return host->fail(QB_ERROR_UNSUPPORTED, "cuda:%d has compute capability %u.%u; dependent launches need %u.%u",
+                          device->index, device->limits.capability / 10, device->limits.capability % 10,
+                          DEPENDENT_LAUNCH_CAPABILITY / 10, DEPENDENT_LAUNCH_CAPABILITY % 10);
+    }
+    ((struct queue *)base)->dependent_launch = enabled;
+    return QB_OK;
+}
+
+/* Whether kernels in QUEUE are launched as dependent ones now. Both halves of CUDA can capture those from 12.3 on;
+ * before, a captured launch is an ordinary one. */
+static enum qb_status may_launch_dependent(const struct queue *queue, bool *result)
+{
+    enum cudaStreamCaptureStatus capture = cudaStreamCaptureStatusNone;
+    int driver = 0;
+    enum qb_status status = QB_OK;
+
+    *result = queue->dependent_launch;
+    if (queue->dependent_launch && (status = CALL(cudaStreamIsCapturing, queue->stream, &capture)) == QB_OK &&
+        capture != cudaStreamCaptureStatusNone) {
+        status = CALL(cudaDriverGetVersion, &driver);
+        *result = CUDART_VERSION >= 12030 && driver >= 12030;
+    }
+    return status;
+}
+
 /* Add a workspace of SIZE bytes, zeroed in the queue's order. The device is current. */
 static enum qb_status grow(struct queue *queue, size_t size)
 {
@@ -823,7 +856,10 @@ static enum qb_status run(const struct qb_kernel *kernel, struct qb_queue *base,
     call.scales = buffers->scales;
     call.workspace = queue->workspace != NULL ? queue->workspace->memory : NULL;
     call.stream = queue->stream;
-    status = check(variant->run(&call), kernel->name);
+    status = may_launch_dependent(queue, &call.dependent_launch);
+    if (status == QB_OK) {
+        status = check(variant->run(&call), kernel->name);
+    }
     leave(previous);
     return status;
 }
@@ -847,10 +883,10 @@ static const struct qb_kernel kernels[] = {
     KERNEL("cuda_tile", "one scale per block, the block in registers", tile),
     /* Up to 16 KiB one block beats many that must meet: 1.3 us at 1 x 8192, where two would need 3. */
     KERNEL("cuda_tensor_small", "one scale for all, one block of threads", small_tensor),
-    /* Reads once what the chip can hold, and needs one launch: 1.27 (three launches: 3.2). Limited by what does not
+    /* Reads once what the chip can hold, and needs one launch: 1.22 (three launches: 3.2). Limited by what does not
      * fit, and by waiting for the slowest block, twice. */
     KERNEL("cuda_tensor_fused", "one scale for all, one launch, input kept on the chip", fused),
-    /* The same by strips of columns, which need not meet: 1.26 (three launches: 3.2). */
+    /* The same by strips of columns, which need not meet: 1.21 (three launches: 3.2). */
     KERNEL("cuda_channel", "one scale per channel, one launch, input kept on the chip", channel),
     /* Whatever is left: very large tiles, narrow or unaligned channels, strided tensors with one scale, 0 tokens. */
     KERNEL("cuda_two_pass", "any dynamic scale, input read twice", two_pass),
@@ -875,6 +911,7 @@ static const struct qb_backend backend = {
     .queue_destroy = queue_destroy,
     .queue_synchronize = queue_synchronize,
     .queue_set_threads = queue_set_threads,
+    .queue_set_dependent_launch = queue_set_dependent_launch,
     .queue_reserve = queue_reserve,
     .queue_copy = queue_copy,
     .event_create = event_create,

@@ -30,6 +30,7 @@ template <int IN> __device__ __forceinline__ void max_words(uint4 &acc, const ui
 template <int IN, int OUT> __global__ void __launch_bounds__(THREADS, 1) channel(const channel_args a)
 {
     const unsigned n = qb__in<IN>::chunk;
+    const unsigned char *const in = qb__begin(a.in);
     extern __shared__ uint4 kept[];
     __shared__ uint4 warp_max[THREADS / 32][8];
     const uint32_t width = 1u << a.shift, x = threadIdx.x & (width - 1), y = threadIdx.x >> a.shift;
@@ -39,7 +40,7 @@ template <int IN, int OUT> __global__ void __launch_bounds__(THREADS, 1) channel
     qb__onchip<HELD, true> data;
     uint4 acc = make_uint4(0, 0, 0, 0);
 
-    data.in = a.in + y * a.in_stride * qb__in<IN>::size + (size_t)column * 16;
+    data.in = in + y * a.in_stride * qb__in<IN>::size + (size_t)column * 16;
     data.step = rows_at_once * a.in_stride * qb__in<IN>::size;
     data.count = column < a.chunks && y < a.rows ? (uint32_t)((a.rows - y + rows_at_once - 1) / rows_at_once) : 0;
     data.shared = min(a.shared, data.count);
@@ -138,6 +139,6 @@ extern "C" cudaError_t qb__cuda_channel_run(const struct qb__cuda_call *call)
     const uint64_t rounds = qb__ceil_div(call->rows, THREADS >> a.shift);
     const uint32_t room = qb__onchip_shared(call->limits);
     a.shared = rounds <= HELD ? 0 : rounds - HELD < room ? (uint32_t)rounds - HELD : room;
-    return cudaLaunchKernel(kernels[qb__index(call)], dim3((unsigned)qb__ceil_div(a.chunks, 1u << a.shift)),
-                            dim3(THREADS), args, (size_t)a.shared * THREADS * 16, call->stream);
+    return qb__launch(call, kernels[qb__index(call)], qb__ceil_div(a.chunks, 1u << a.shift), dim3(THREADS), args,
+                      (size_t)a.shared * THREADS * 16);
 }

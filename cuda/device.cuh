@@ -17,6 +17,19 @@
 #define QB__HAVE_FP8 0
 #endif
 
+/* ---- The start of a kernel ---------------------------------------------------------------------------------- */
+
+/* Every kernel calls this before it reads or writes memory, and reads its input by the pointer that comes back, so that
+ * the compiler cannot move a load before it. If the launch is a dependent one, this waits until all that is before it
+ * in the stream has ended and can be seen; the kernel after it may come and wait in the same way. */
+template <class T> __device__ __forceinline__ const T *qb__begin(const T *in)
+{
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
+    asm volatile("griddepcontrol.launch_dependents; griddepcontrol.wait;" : "+l"(in) : : "memory");
+#endif
+    return in;
+}
+
 /* ---- Formats ------------------------------------------------------------------------------------------------ */
 
 /* Elements in one chunk: 16 bytes of input, the widest load there is. */
@@ -534,6 +547,36 @@ static inline bool qb__in_phase(const struct qb__cuda_call *call, uint64_t in_st
     const size_t size = qb__element_size(call->input), n = 16 / size;
 
     return (uintptr_t)call->in / size % n == (uintptr_t)call->out % n && (tiles <= 1 || (in_step - out_step) % n == 0);
+}
+
+/* Put KERNEL into the call's stream. */
+static inline cudaError_t qb__launch(const struct qb__cuda_call *call, const void *kernel, uint64_t blocks,
+                                     dim3 threads, void **args, size_t shared = 0, bool cooperative = false)
+{
+    cudaLaunchConfig_t config = {};
+    cudaLaunchAttribute attributes[2] = {};
+
+    config.gridDim = dim3((unsigned)blocks);
+    config.blockDim = threads;
+    config.dynamicSmemBytes = shared;
+    config.stream = call->stream;
+    config.attrs = attributes;
+    if (cooperative) {
+        attributes[config.numAttrs].id = cudaLaunchAttributeCooperative;
+        attributes[config.numAttrs++].val.cooperative = 1;
+    }
+    if (call->dependent_launch) {
+        attributes[config.numAttrs].id = cudaLaunchAttributeProgrammaticStreamSerialization;
+        attributes[config.numAttrs++].val.programmaticStreamSerializationAllowed = 1;
+    }
+    cudaError_t error = cudaLaunchKernelExC(&config, kernel, args);
+    if (error != cudaSuccess && cooperative && call->dependent_launch) {
+        /* Should a driver refuse the two together, the launch is an ordinary one. */
+        cudaGetLastError();
+        config.numAttrs--;
+        error = cudaLaunchKernelExC(&config, kernel, args);
+    }
+    return error;
 }
 
 /* A table of one kernel for each input and output format, indexed by qb__index(). */

@@ -92,10 +92,11 @@ __global__ void __launch_bounds__(THREADS, LARGE       ? 1
     const unsigned n = qb__in<IN>::chunk;
     extern __shared__ uint4 kept[];
     __shared__ uint32_t warp_max[2][32];
+    const void *const in = qb__begin(a.in);
     const uint32_t launch = load_relaxed(&a.state->launch) + 1;
     const uint64_t begin = (uint64_t)a.rounds * blockIdx.x / gridDim.x;
     const uint32_t rounds = (uint32_t)((uint64_t)a.rounds * (blockIdx.x + 1) / gridDim.x - begin);
-    const qb__span span = qb__cut<IN>(qb__make_row<IN>(a.in, 0, a.out, 0, a.count), begin * THREADS, rounds * THREADS,
+    const qb__span span = qb__cut<IN>(qb__make_row<IN>(in, 0, a.out, 0, a.count), begin * THREADS, rounds * THREADS,
                                       blockIdx.x == gridDim.x - 1);
     unsigned char *const out = span.out + threadIdx.x * n;
     qb__onchip<HELD, LARGE> data;
@@ -192,6 +193,6 @@ extern "C" cudaError_t qb__cuda_fused_run(const struct qb__cuda_call *call)
     /* A grid no larger than the data can use. */
     const uint64_t useful = qb__ceil_div(a.rounds, held);
     const unsigned blocks = useful < 1 ? 1 : useful < units ? (unsigned)useful : units;
-    return cudaLaunchCooperativeKernel(kernels[qb__index(call)], dim3(blocks), dim3(THREADS), args,
-                                       (size_t)a.shared * THREADS * 16, call->stream);
+    return qb__launch(call, kernels[qb__index(call)], blocks, dim3(THREADS), args, (size_t)a.shared * THREADS * 16,
+                      true);
 }

@@ -37,6 +37,7 @@ struct qb__cuda_call {
     const struct qb__cuda_limits *limits;
     unsigned char *workspace; /* the queue's: see the two functions below */
     cudaStream_t stream;
+    bool dependent_launch; /* kernels may start before what is in front of them has ended: see qb__begin() */
 };
 
 /* A queue's workspace begins with the state of the grid-wide barrier, which outlives a launch, and goes on with words

@@ -11,19 +11,31 @@
 #define QB__ONCHIP_THREADS 512
 /* Chunks that a thread reads at a time of those that it cannot hold. */
 #define BATCH 4
+/* Groups of places in shared memory that are filled again when writing, and chunks of a group at most: as many on their
+ * way as hide the latency of DRAM. */
+#define RING       4
+#define RING_GROUP 6u
 
 /* ---- Memory ------------------------------------------------------------------------------------------------- */
 
-/* How L2 should treat what is read: drop it soon, or keep it. */
-template <bool KEEP> __device__ __forceinline__ uint64_t qb__policy()
+/* How L2 should treat what is read. */
+enum qb__treat {
+    QB__DROP, /* soon */
+    QB__NORMAL,
+    QB__KEEP,
+};
+
+template <qb__treat TREAT> __device__ __forceinline__ uint64_t qb__policy()
 {
     uint64_t policy = 0;
 
 #if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 800
-    if (KEEP) {
+    if (TREAT == QB__KEEP) {
         asm("createpolicy.fractional.L2::evict_last.b64 %0, 1.0;" : "=l"(policy));
-    } else {
+    } else if (TREAT == QB__DROP) {
         asm("createpolicy.fractional.L2::evict_first.b64 %0, 1.0;" : "=l"(policy));
+    } else {
+        asm("createpolicy.fractional.L2::evict_normal.b64 %0, 1.0;" : "=l"(policy));
     }
 #endif
     return policy;
@@ -96,7 +108,7 @@ template <unsigned HELD, bool LARGE> struct qb__onchip {
      * used first. */
     template <class F> __device__ __forceinline__ void read(F use)
     {
-        const uint64_t drop = qb__policy<false>(), keep = qb__policy<true>();
+        const uint64_t drop = qb__policy<QB__DROP>(), keep = qb__policy<QB__KEEP>();
 
         if constexpr (LARGE) {
 #pragma unroll 1
@@ -150,10 +162,10 @@ template <unsigned HELD, bool LARGE> struct qb__onchip {
     }
 
     /* Call PUT(k, chunk) for each chunk. From L2 backwards, as what was read last is there most likely; its latency is
-     * hidden behind what is held in registers, then behind what is in shared memory. */
+     * hidden behind what is held in registers. Places in shared memory that have become free take what is left. */
     template <class F> __device__ __forceinline__ void write(F put)
     {
-        const uint64_t drop = qb__policy<false>();
+        const uint64_t drop = qb__policy<QB__DROP>();
         /* The chunks from here on are done. */
         uint32_t end = LARGE ? max(count, shared + HELD) : 0;
 
@@ -172,21 +184,51 @@ template <unsigned HELD, bool LARGE> struct qb__onchip {
             end -= min(rest, BATCH);
         }
         if constexpr (LARGE) {
+            /* RING groups of places, each filled again as soon as it is empty. */
+            const uint32_t group = end > shared + HELD ? min(shared / RING, RING_GROUP) : 0;
+            uint32_t next = end;
 #pragma unroll 1
-            for (uint32_t k = 0; end > shared + HELD || k < shared; k += BATCH) {
-                uint4 batch[BATCH];
-                const uint32_t rest = end - shared - HELD;
-                load_back(batch, end, rest, drop);
-#pragma unroll
-                for (unsigned i = 0; i < BATCH; i++) {
-                    if (k + i < shared) {
-                        put(k + i, mine[(k + i) * QB__ONCHIP_THREADS]);
-                    }
+            for (uint32_t r = 0; group > 0 && r < RING; r++) {
+                put_shared(r * group, (r + 1) * group, put);
+                next = fill(r * group, group, next);
+            }
+            put_shared(RING * group, shared, put);
+#pragma unroll 1
+            for (uint32_t r = 0; end > shared + HELD; r = r + 1 < RING ? r + 1 : 0) {
+                const uint32_t n = min(group, end - shared - HELD);
+                qb__wait_for_copies<RING - 1>();
+#pragma unroll 4
+                for (uint32_t i = 0; i < n; i++) {
+                    put(end - 1 - i, mine[(r * group + i) * QB__ONCHIP_THREADS]);
                 }
-                put_back(batch, end, rest, put);
-                end -= min(rest, BATCH);
+                end -= n;
+                next = fill(r * group, group, next);
             }
         }
+    }
+
+    template <class F> __device__ __forceinline__ void put_shared(uint32_t from, uint32_t to, F put)
+    {
+#pragma unroll 4
+        for (uint32_t k = from; k < to; k++) {
+            put(k, mine[k * QB__ONCHIP_THREADS]);
+        }
+    }
+
+    /* Ask for the MOST chunks before END, or as many as there are, backwards, in the places from PLACE on. Returns
+     * where they begin. */
+    __device__ __forceinline__ uint32_t fill(uint32_t place, uint32_t most, uint32_t end)
+    {
+        const uint32_t n = min(most, end - shared - HELD);
+        /* What L2 was not asked to keep is best read as if for the first time: 2 % where much of it is left. */
+        const uint64_t policy = count - end < cached ? qb__policy<QB__DROP>() : qb__policy<QB__NORMAL>();
+
+#pragma unroll 4
+        for (uint32_t i = 0; i < n; i++) {
+            qb__copy16(mine + (place + i) * QB__ONCHIP_THREADS, in + (end - 1 - i) * step, policy);
+        }
+        qb__end_copies();
+        return end - n;
     }
 
     __device__ __forceinline__ void load_back(uint4 (&batch)[BATCH], uint32_t end, uint32_t rest, uint64_t policy)
@@ -242,7 +284,7 @@ static inline cudaError_t qb__onchip_prepare(const void *const *kernels, unsigne
         if (error != cudaSuccess) {
             return error;
         }
-        if (blocks < 1) {
+        if (blocks < 1 || qb__onchip_shared(limits) < RING) {
             *fit = false;
         }
     }

@@ -6,8 +6,31 @@
  */
 #define DEPTH 2
 /* Threads of a block at most. */
-#define THREADS         512
+#define THREADS 512
+
+/* One scale for each column: threads of a block, chunks that a thread loads, all at once, and blocks that a
+ * multiprocessor shall hold by their registers. 5 with a depth of 4 beat 6 with 4, and 6 and 8 with 2. */
 #define CHANNEL_THREADS 256
+#define CHANNEL_DEPTH   4
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ < 800
+#define CHANNEL_BLOCKS 4
+#else
+#define CHANNEL_BLOCKS 5
+#endif
+/* Rows of a thread where rows begin differently: enough for its scale to pay. */
+#define COLUMN_ROWS 32
+
+/* Elements 4 I to 4 I + 3 of CHUNK. */
+template <int IN> __device__ __forceinline__ float4 unpack_four(const uint4 &chunk, unsigned i)
+{
+    if (IN == QB_FORMAT_F32) {
+        return make_float4(__uint_as_float(chunk.x), __uint_as_float(chunk.y), __uint_as_float(chunk.z),
+                           __uint_as_float(chunk.w));
+    }
+    const float2 low = qb__unpack_pair<IN>(i == 0 ? chunk.x : chunk.z);
+    const float2 high = qb__unpack_pair<IN>(i == 0 ? chunk.y : chunk.w);
+    return make_float4(low.x, low.y, high.x, high.y);
+}
 
 struct rows_args {
     const void *in;
@@ -47,6 +70,7 @@ __device__ __forceinline__ qb__codes<IN> encode_mixed(uint4 chunk, const float *
  * for each tile_cols columns, otherwise one. */
 template <int IN, int OUT, bool MANY> __global__ void __launch_bounds__(THREADS) static_rows(const rows_args a)
 {
+    const void *const in = qb__begin(a.in);
     const uint32_t row_block = qb__divide(blockIdx.x, a.by_segments);
     const uint32_t segment = blockIdx.x - row_block * a.by_segments.divisor;
     const uint64_t first = (uint64_t)segment * (blockDim.x * DEPTH);
@@ -56,7 +80,7 @@ template <int IN, int OUT, bool MANY> __global__ void __launch_bounds__(THREADS)
     if (row >= a.rows) {
         return;
     }
-    const qb__row line = qb__make_row<IN>(a.in, row * a.in_stride, a.out, row * a.out_stride, a.cols);
+    const qb__row line = qb__make_row<IN>(in, row * a.in_stride, a.out, row * a.out_stride, a.cols);
     const qb__span span = qb__cut<IN>(line, first, blockDim.x * DEPTH, segment == a.by_segments.divisor - 1);
     const float *scales = a.scales + qb__divide64(row, a.tile_rows, a.by_tile_rows, &rest) * a.scale_cols;
 
@@ -114,20 +138,20 @@ struct channel_args {
     uint32_t block_rows; /* rows that a block of threads does */
 };
 
-/* One scale for each column; each row begins equally far from 16 bytes. A thread keeps the scales of one chunk's
- * columns and goes down the rows; the first column block also does the columns at the edges. */
-template <int IN, int OUT> __global__ void __launch_bounds__(CHANNEL_THREADS) static_channel(const channel_args a)
+/* One scale for each column; each row begins equally far from 16 bytes. A thread has a chunk's columns in CHANNEL_DEPTH
+ * rows, all of which it loads before it makes their scales ready; the first column block also does the columns at the
+ * edges. */
+template <int IN, int OUT>
+__global__ void __launch_bounds__(CHANNEL_THREADS, CHANNEL_BLOCKS) static_channel(const channel_args a)
 {
-    const unsigned n = qb__in<IN>::chunk, depth = 4;
+    const unsigned n = qb__in<IN>::chunk;
+    const void *const in = qb__begin(a.in);
     const uint32_t row_block = qb__divide(blockIdx.x, a.by_column_blocks);
     const uint32_t column_block = blockIdx.x - row_block * a.by_column_blocks.divisor;
     const uint64_t chunk = (uint64_t)column_block * blockDim.x + threadIdx.x;
     const uint64_t begin = (uint64_t)row_block * a.block_rows, end = min(a.rows, begin + a.block_rows);
-    const uint64_t in_step = a.in_stride * qb__in<IN>::size * blockDim.y, out_step = a.out_stride * blockDim.y;
-    const qb__row line = qb__make_row<IN>(a.in, begin * a.in_stride, a.out, begin * a.out_stride, a.cols);
-    qb__span span = qb__cut<IN>(line, chunk, 1, false);
-    qb__divisor d[n];
-    float limit = INFINITY;
+    const size_t in_step = a.in_stride * qb__in<IN>::size * blockDim.y, out_step = a.out_stride * blockDim.y;
+    const qb__row line = qb__make_row<IN>(in, begin * a.in_stride, a.out, begin * a.out_stride, a.cols);
 
     if (column_block == 0 && line.head + line.tail > 0) {
         const unsigned thread = threadIdx.y * blockDim.x + threadIdx.x, edges = 2 * n;
@@ -137,39 +161,74 @@ template <int IN, int OUT> __global__ void __launch_bounds__(CHANNEL_THREADS) st
                 line.head + qb__edge<IN>(whole, thread % edges) + (thread % edges < line.head ? 0 : line.full * n);
             for (uint64_t y = begin + thread / edges; y < end; y += CHANNEL_THREADS / edges) {
                 a.out[y * a.out_stride + column] =
-                    qb__encode1<OUT>(qb__load_element<IN>(a.in, y * a.in_stride + column), a.scales[column]);
+                    qb__encode1<OUT>(qb__load_element<IN>(in, y * a.in_stride + column), a.scales[column]);
             }
         }
     }
-    if (span.full == 0) {
-        return;
-    }
-#pragma unroll
-    for (unsigned i = 0; i < n; i++) {
-        d[i] = qb__divide_by<IN>(a.scales[line.head + chunk * n + i]);
-        limit = fminf(limit, d[i].limit);
-    }
+    /* Of this thread. */
+    const uint32_t rows = begin + threadIdx.y < end && chunk < line.full
+                              ? ((uint32_t)(end - begin) - threadIdx.y + blockDim.y - 1) / blockDim.y
+                              : 0;
+    const float *const scales = a.scales + line.head + chunk * n;
+    qb__span span = qb__cut<IN>(line, chunk, 1, false);
     span.in += threadIdx.y * a.in_stride * qb__in<IN>::size;
     span.out += threadIdx.y * a.out_stride;
-    for (uint64_t row = begin + threadIdx.y; row < end; row += depth * blockDim.y) {
-        uint4 v[depth];
+
+    uint4 v[CHANNEL_DEPTH];
+    uint32_t acc = 0;
 #pragma unroll
-        for (unsigned k = 0; k < depth; k++) {
-            v[k] = row + k * blockDim.y < end ? qb__load16(span.in + k * in_step) : make_uint4(0, 0, 0, 0);
+    for (unsigned k = 0; k < CHANNEL_DEPTH; k++) {
+        v[k] = k < rows ? qb__load16(span.in + k * in_step) : make_uint4(0, 0, 0, 0);
+    }
+    if (rows == 0) {
+        return;
+    }
+    float s[n], limit = INFINITY;
+    if ((uintptr_t)scales % 16 == 0) {
+#pragma unroll
+        for (unsigned i = 0; i < n; i += 4) {
+            const float4 four = *(const float4 *)(scales + i);
+            s[i] = four.x, s[i + 1] = four.y, s[i + 2] = four.z, s[i + 3] = four.w;
         }
-        span.in += depth * in_step;
+    } else {
 #pragma unroll
-        for (unsigned k = 0; k < depth; k++) {
-            if (row + k * blockDim.y >= end) {
-                break;
+        for (unsigned i = 0; i < n; i++) {
+            s[i] = scales[i];
+        }
+    }
+#pragma unroll
+    for (unsigned k = 0; k < CHANNEL_DEPTH; k++) {
+        acc = qb__max_chunk<IN>(acc, v[k]);
+    }
+    qb__codes<IN> codes[CHANNEL_DEPTH];
+#pragma unroll
+    for (unsigned i = 0; i < n; i += 4) {
+        qb__divisor d[4];
+#pragma unroll
+        for (unsigned j = 0; j < 4; j++) {
+            d[j] = qb__divide_by<IN>(s[i + j]);
+            limit = fminf(limit, d[j].limit);
+        }
+#pragma unroll
+        for (unsigned k = 0; k < CHANNEL_DEPTH; k++) {
+            const float4 x = unpack_four<IN>(v[k], i / 4);
+            codes[k].word[i / 4] = qb__encode4<OUT>(qb__quotient<IN>(x.x, d[0]), qb__quotient<IN>(x.y, d[1]),
+                                                    qb__quotient<IN>(x.z, d[2]), qb__quotient<IN>(x.w, d[3]));
+        }
+    }
+    if (__uint_as_float(qb__max_bits<IN>(acc)) < limit) {
+#pragma unroll
+        for (unsigned k = 0; k < CHANNEL_DEPTH; k++) {
+            if (k < rows) {
+                qb__store<IN>(span, 0, codes[k]);
+                span.out += out_step;
             }
-            qb__codes<IN> codes;
-            if (__uint_as_float(qb__max_bits<IN>(qb__max_chunk<IN>(0, v[k]))) < limit) {
-                codes = qb__encode_columns<IN, OUT>(v[k], d);
-            } else {
-                codes = encode_mixed<IN, OUT>(v[k], a.scales, line.head + chunk * n, 1);
-            }
-            qb__store<IN>(span, 0, codes);
+        }
+    } else {
+        /* Seldom: small is better than fast, and the chunks are read again. */
+#pragma unroll 1
+        for (unsigned k = 0; k < rows; k++) {
+            qb__store<IN>(span, 0, encode_mixed<IN, OUT>(qb__load16(span.in + k * in_step), scales, 0, 1));
             span.out += out_step;
         }
     }
@@ -178,6 +237,7 @@ template <int IN, int OUT> __global__ void __launch_bounds__(CHANNEL_THREADS) st
 /* The same where rows begin differently far from 16 bytes: a thread has one column, a warp 32 neighbours. */
 template <int IN, int OUT> __global__ void __launch_bounds__(CHANNEL_THREADS) static_column(const channel_args a)
 {
+    const void *const in = qb__begin(a.in);
     const uint32_t row_block = qb__divide(blockIdx.x, a.by_column_blocks);
     const uint64_t column = (uint64_t)(blockIdx.x - row_block * a.by_column_blocks.divisor) * blockDim.x + threadIdx.x;
     const uint64_t begin = (uint64_t)row_block * a.block_rows;
@@ -189,7 +249,7 @@ template <int IN, int OUT> __global__ void __launch_bounds__(CHANNEL_THREADS) st
     const qb__divisor d = qb__divide_by<IN>(a.scales[column]);
 #pragma unroll 4
     for (uint64_t row = begin + threadIdx.y; row < end; row += blockDim.y) {
-        const float x = qb__load_element<IN>(a.in, row * a.in_stride + column);
+        const float x = qb__load_element<IN>(in, row * a.in_stride + column);
         /* Written so that NaN, too, goes the fast way. */
         const float v = fabsf(x) >= d.limit ? __fdiv_rn(x, d.s) : qb__quotient<IN>(x, d);
         a.out[row * a.out_stride + column] = (uint8_t)qb__encode4<OUT>(v, 0, 0, 0);
@@ -215,12 +275,10 @@ static cudaError_t launch_channel(const struct qb__cuda_call *call)
     a.cols = call->cols;
     a.in_stride = call->in_stride;
     a.out_stride = call->out_stride;
-    /* Enough rows for a thread's scales to pay, enough blocks to fill the device several times. */
-    a.block_rows = 32 * y;
+    a.block_rows = (in_phase ? CHANNEL_DEPTH : COLUMN_ROWS) * y;
     a.by_column_blocks = qb__make_fastdiv(column_blocks);
-    return cudaLaunchKernel((in_phase ? chunks : columns)[qb__index(call)],
-                            dim3((unsigned)(qb__ceil_div(call->rows, a.block_rows) * column_blocks)), dim3(x, y), args,
-                            0, call->stream);
+    return qb__launch(call, (in_phase ? chunks : columns)[qb__index(call)],
+                      qb__ceil_div(call->rows, a.block_rows) * column_blocks, dim3(x, y), args);
 }
 
 extern "C" cudaError_t qb__cuda_static_run(const struct qb__cuda_call *call)
@@ -267,6 +325,6 @@ extern "C" cudaError_t qb__cuda_static_run(const struct qb__cuda_call *call)
     a.by_segments = qb__make_fastdiv(segments);
     a.by_tile_rows = qb__make_fastdiv(a.tile_rows);
     a.by_tile_cols = qb__make_fastdiv(a.tile_cols);
-    return cudaLaunchKernel((call->scale_cols == 1 ? one : many)[qb__index(call)],
-                            dim3((unsigned)(qb__ceil_div(a.rows, y) * segments)), dim3(x, y), args, 0, call->stream);
+    return qb__launch(call, (call->scale_cols == 1 ? one : many)[qb__index(call)], qb__ceil_div(a.rows, y) * segments,
+                      dim3(x, y), args);
 }

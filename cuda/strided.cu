@@ -51,6 +51,7 @@ __global__ void __launch_bounds__(MAX_THREADS, DEPTH <= 2 && SHAPE != UNEVEN ? M
     strided(const strided_args a)
 {
     const unsigned n = qb__in<IN>::chunk;
+    const unsigned char *const begin = qb__begin(a.in);
     __shared__ uint32_t warp_max[32];
     /* This thread's chunk K is at IN + K * IN_STEP, if FIRST + K * STEP < LIMIT. */
     const unsigned char *in;
@@ -69,7 +70,7 @@ __global__ void __launch_bounds__(MAX_THREADS, DEPTH <= 2 && SHAPE != UNEVEN ? M
         tile = blockIdx.x;
         step = qb__divide(blockDim.x, a.by_width);
         limit = col < a.cols ? (uint32_t)min((uint64_t)a.tile_rows, a.rows - row) : 0;
-        in = a.in + ((row + first) * a.in_stride + col) * qb__in<IN>::size;
+        in = begin + ((row + first) * a.in_stride + col) * qb__in<IN>::size;
         out = a.out + (row + first) * a.out_stride + col;
         in_step = step * a.in_stride * qb__in<IN>::size;
         out_step = step * a.out_stride;
@@ -84,7 +85,7 @@ __global__ void __launch_bounds__(MAX_THREADS, DEPTH <= 2 && SHAPE != UNEVEN ? M
             first = lane = threadIdx.x & (step - 1);
             tile = tile * (blockDim.x >> a.team_shift) + (threadIdx.x >> a.team_shift);
         }
-        in = a.in + (uint64_t)tile * a.in_step;
+        in = begin + (uint64_t)tile * a.in_step;
         out = a.out + (uint64_t)tile * a.out_step;
         limit = tile < a.tiles ? a.length : 0;
         if (STATIC) {
@@ -288,7 +289,7 @@ static cudaError_t launch(const struct qb__cuda_call *call, const void *kernel, 
     a->out = call->out;
     a->scales = call->scales;
     a->bound = call->bound;
-    return cudaLaunchKernel(kernel, dim3((unsigned)blocks), dim3(threads), args, 0, call->stream);
+    return qb__launch(call, kernel, blocks, dim3(threads), args);
 }
 
 extern "C" cudaError_t qb__cuda_strided_run(const struct qb__cuda_call *call, bool is_static, bool *done)

@@ -37,8 +37,10 @@ template <int IN> __device__ __forceinline__ qb__span tile_row(const tile_args &
 }
 
 /* Each team does one tile. Each of its rows is cut into chunks by itself. */
-template <int IN, int OUT> __global__ void __launch_bounds__(MAX_THREADS) tile(const tile_args a)
+template <int IN, int OUT> __global__ void __launch_bounds__(MAX_THREADS) tile(tile_args a)
 {
+    a.in = qb__begin(a.in);
+
     __shared__ uint32_t warp_max[32];
     const unsigned teams = blockDim.x / a.team, lane = threadIdx.x % a.team;
     const uint64_t index = (uint64_t)blockIdx.x * teams + threadIdx.x / a.team;
@@ -148,6 +150,5 @@ extern "C" cudaError_t qb__cuda_tile_run(const struct qb__cuda_call *call)
     a.by_scale_cols = qb__make_fastdiv(a.scale_cols);
     a.by_row_chunks = qb__make_fastdiv(width);
     a.bound = call->bound;
-    return cudaLaunchKernel(kernels[qb__index(call)], dim3((unsigned)qb__ceil_div(a.tiles, threads / a.team)),
-                            dim3(threads), args, 0, call->stream);
+    return qb__launch(call, kernels[qb__index(call)], qb__ceil_div(a.tiles, threads / a.team), dim3(threads), args);
 }

@@ -24,11 +24,12 @@ __device__ __forceinline__ void put_max(uint32_t *word, uint32_t bits)
 /* A block does one segment of one row of the tensor. MANY: a row has several tiles. */
 template <int IN, bool MANY> __global__ void __launch_bounds__(THREADS) amax_rows(const amax_args a)
 {
+    const void *const in = qb__begin(a.in);
     __shared__ uint32_t warp_max[32];
     const unsigned n = qb__in<IN>::chunk;
     const uint32_t row = qb__divide(blockIdx.x, a.by_segments);
     const uint32_t segment = blockIdx.x - row * a.by_segments.divisor;
-    const qb__row line = qb__make_row<IN>(a.in, row * a.in_stride, NULL, 0, a.cols);
+    const qb__row line = qb__make_row<IN>(in, row * a.in_stride, NULL, 0, a.cols);
     const qb__span span = qb__cut<IN>(line, (uint64_t)segment * (blockDim.x * DEPTH), blockDim.x * DEPTH,
                                       segment == a.by_segments.divisor - 1);
     uint64_t rest;
@@ -87,6 +88,7 @@ struct column_args {
 /* One scale for each column: a thread goes down the rows of one column, a warp down those of 32 neighbours. */
 template <int IN> __global__ void __launch_bounds__(THREADS) amax_columns(const column_args a)
 {
+    const void *const in = qb__begin(a.in);
     const uint32_t row_block = qb__divide(blockIdx.x, a.by_column_blocks);
     const uint64_t column = (uint64_t)(blockIdx.x - row_block * a.by_column_blocks.divisor) * blockDim.x + threadIdx.x;
     const uint64_t begin = (uint64_t)row_block * a.block_rows;
@@ -98,7 +100,7 @@ template <int IN> __global__ void __launch_bounds__(THREADS) amax_columns(const 
     }
 #pragma unroll 8
     for (uint64_t row = begin + threadIdx.y; row < end; row += blockDim.y) {
-        amax = fmaxf(amax, fabsf(qb__load_element<IN>(a.in, row * a.in_stride + column)));
+        amax = fmaxf(amax, fabsf(qb__load_element<IN>(in, row * a.in_stride + column)));
     }
     put_max(a.amax + column, __float_as_uint(amax));
 }
@@ -109,6 +111,7 @@ __global__ void __launch_bounds__(THREADS) finish(uint32_t *amax, float *scales,
 {
     const uint64_t i = (uint64_t)blockIdx.x * blockDim.x + threadIdx.x;
 
+    qb__begin(amax);
     if (i < count) {
         scales[i] = qb__scale<OUT>(amax[i], bound);
         amax[i] = 0;
@@ -137,9 +140,8 @@ static cudaError_t launch_columns(const struct qb__cuda_call *call, uint32_t *am
     a.in_stride = call->in_stride;
     a.block_rows = 64 * y;
     a.by_column_blocks = qb__make_fastdiv(column_blocks);
-    return cudaLaunchKernel(kernels[call->input - QB_FORMAT_F16],
-                            dim3((unsigned)(column_blocks * qb__ceil_div(call->rows, a.block_rows))), dim3(x, y), args,
-                            0, call->stream);
+    return qb__launch(call, kernels[call->input - QB_FORMAT_F16],
+                      column_blocks * qb__ceil_div(call->rows, a.block_rows), dim3(x, y), args);
 }
 
 static cudaError_t launch_rows(const struct qb__cuda_call *call, uint32_t *amax)
@@ -172,8 +174,8 @@ static cudaError_t launch_rows(const struct qb__cuda_call *call, uint32_t *amax)
 
     a.by_segments = qb__make_fastdiv(segments);
     a.by_tile_rows = qb__make_fastdiv(a.tile_rows);
-    return cudaLaunchKernel((call->scale_cols == 1 ? one : many)[call->input - QB_FORMAT_F16],
-                            dim3((unsigned)(a.rows * segments)), dim3(x), args, 0, call->stream);
+    return qb__launch(call, (call->scale_cols == 1 ? one : many)[call->input - QB_FORMAT_F16], a.rows * segments,
+                      dim3(x), args);
 }
 
 extern "C" cudaError_t qb__cuda_two_pass_run(const struct qb__cuda_call *call)
@@ -193,8 +195,8 @@ extern "C" cudaError_t qb__cuda_two_pass_run(const struct qb__cuda_call *call)
         error = call->tile_cols == 1 && call->scale_rows == 1 ? launch_columns(call, amax) : launch_rows(call, amax);
     }
     if (error == cudaSuccess) {
-        error = cudaLaunchKernel(finishes[call->output - QB_FORMAT_INT8], dim3((unsigned)qb__ceil_div(count, THREADS)),
-                                 dim3(THREADS), args, 0, call->stream);
+        error = qb__launch(call, finishes[call->output - QB_FORMAT_INT8], qb__ceil_div(count, THREADS), dim3(THREADS),
+                           args);
     }
     return error == cudaSuccess ? qb__cuda_static_run(call) : error;
 }
