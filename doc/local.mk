@@ -4,7 +4,7 @@
 doc_examples = %D%/examples/01_quantize.c %D%/examples/02_cuda_stream.c
 examplesdir = $(docdir)/examples
 dist_examples_DATA = $(doc_examples)
-dist_doc_DATA = README NEWS
+dist_doc_DATA = README NEWS %D%/performance.md
 
 check_PROGRAMS += example_quantize.test
 example_quantize_test_SOURCES = %D%/examples/01_quantize.c
