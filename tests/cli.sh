@@ -326,7 +326,10 @@ ok 'a sweep of 2 x 3 x 2 is a table of 12 rows' sweep
 ok 'the first row' row_is '^ +1 +32 +int8 '
 ok 'the last row' sh -c 'tail -n 1 out | grep -qE "^ +2 +96 +fp8 "'
 ok 'every combination once' same 12 "$(awk '/verified$/ { print $1, $2, $3 }' out | sort -u | wc -l | tr -d ' ')"
-ok 'what does not vary stands above' grep -qE '^all .*dtype half.*kernel cpu_' out
+fits_80_columns() { ! grep -E '^.{81}' out; }
+what_all_have() { grep -qE '^all .*dtype half' out && grep -qE '^(all)? .*kernel cpu_' out; }
+ok 'what does not vary stands above' what_all_have
+ok 'no line is longer than 80 columns' fits_80_columns
 ok 'and is no column' sh -c '! grep -E "^ *tokens" out | grep -qw dtype'
 ok 'every row is verified' same 12 "$(grep -c '  verified$' out)"
 ok 'a table has no line for a single case' out_lacks 'Kernel running time'

@@ -32,6 +32,28 @@ static int column_width(const struct record *record, enum column column)
     return (int)width;
 }
 
+/* Print TEXT, whose parts commas separate, on lines of at most 80 columns that begin at column INDENT. */
+static void print_folded(const char *text, size_t indent, FILE *stream)
+{
+    size_t column = indent;
+
+    while (*text != '\0') {
+        const char *comma = strstr(text, ", ");
+        size_t length = comma != NULL ? (size_t)(comma - text) + 1 : strlen(text);
+
+        if (column > indent && column + 1 + length > 80) {
+            fprintf(stream, "\n%*s", (int)indent, "");
+            column = indent;
+        } else if (column > indent) {
+            fputc(' ', stream);
+            column++;
+        }
+        fprintf(stream, "%.*s", (int)length, text);
+        column += length;
+        text += comma != NULL ? length + 1 : length;
+    }
+}
+
 static void print_cell(enum column column, const char *text, FILE *stream)
 {
     if (column == CODES) {
@@ -54,7 +76,9 @@ static void print_table_head(const struct record *record, FILE *stream)
         fprintf(stream, "device    %s\n", describe_device(record->cases[0].device, text));
     }
     fprintf(stream, "input     %s\n", describe_input(record, text));
-    fprintf(stream, "all       %s\n\n", describe_common(record, text));
+    fprintf(stream, "all       ");
+    print_folded(describe_common(record, text), 10, stream);
+    fprintf(stream, "\n\n");
     for (enum column i = DEVICE; i < COLUMNS; i++) {
         print_cell(i, describe_head(i), stream);
     }
