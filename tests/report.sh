@@ -391,21 +391,6 @@ if [ -c /dev/full ]; then
 else
     skip 'a full disk' 'no /dev/full'
 fi
-# The reader closes its end before it lets the writer begin.
-closed_pipe()
-{
-    rm -f go status
-    mkfifo go
-    {
-        read -r _ <go
-        "$QUANTBENCH" "$@" 2>err
-        echo $? >status
-    } | {
-        exec <&-
-        echo >go
-    }
-    same 3 "$(cat status)" && err_has 'standard output' && err_has 'pipe'
-}
 for format in $formats; do
     ok "a closed pipe: $format" closed_pipe --report=single.json "--format=$format"
 done

@@ -81,6 +81,23 @@ fails()
     run "$tap_status" "$@" && [ ! -s out ] && err_has "$tap_word"
 }
 
+# closed_pipe ARGUMENT...: quantbench reports that its standard output, a pipe, has no reader. The reader closes its end
+# before it lets the writer begin. SIGPIPE would end the writer with status 141.
+closed_pipe()
+{
+    rm -f go status
+    mkfifo go
+    {
+        read -r _ <go
+        "$QUANTBENCH" "$@" 2>err
+        echo $? >status
+    } | {
+        exec <&-
+        echo >go
+    }
+    same 3 "$(cat status)" && err_has 'standard output' && err_has 'pipe'
+}
+
 # done_testing: the last line, TAP's plan.
 done_testing()
 {

@@ -9,6 +9,25 @@
 
 #include <math.h>
 
+/* How many elements share a scale, and how many scales that makes. */
+struct tiling {
+    uint64_t rows, cols;
+    uint64_t scale_rows, scale_cols;
+};
+
+/* Check the arguments, and set P to the problem with its strides filled in and T to its tiling. */
+static enum qb_status prepare(const struct qb_problem *problem, const struct qb_buffers *buffers, struct qb_problem *p,
+                              struct tiling *t)
+{
+    enum qb_status status = qb__prepare(problem, buffers, p);
+
+    if (status == QB_OK) {
+        qb__tile(p, &t->rows, &t->cols);
+        qb__scale_shape(p, &t->scale_rows, &t->scale_cols);
+    }
+    return status;
+}
+
 /* Element (ROW, COL) of the input, exactly. */
 static float load(const struct qb_problem *p, const void *input, uint64_t row, uint64_t col)
 {
@@ -21,14 +40,13 @@ static float load(const struct qb_problem *p, const void *input, uint64_t row, u
 }
 
 /* The dynamic scale of the tile whose first element is (FIRST_ROW, FIRST_COL). */
-static float dynamic_scale(const struct qb_problem *p, const void *input, uint64_t first_row, uint64_t first_col)
+static float dynamic_scale(const struct qb_problem *p, const struct tiling *t, const void *input, uint64_t first_row,
+                           uint64_t first_col)
 {
-    uint64_t tile_rows, tile_cols;
     float amax = 0, scale;
 
-    qb__tile(p, &tile_rows, &tile_cols);
-    for (uint64_t row = first_row; row < p->tokens && row - first_row < tile_rows; row++) {
-        for (uint64_t col = first_col; col < p->hidden && col - first_col < tile_cols; col++) {
+    for (uint64_t row = first_row; row < p->tokens && row - first_row < t->rows; row++) {
+        for (uint64_t col = first_col; col < p->hidden && col - first_col < t->cols; col++) {
             float magnitude = fabsf(load(p, input, row, col));
 
             if (magnitude > amax) { /* false for NaN */
@@ -48,18 +66,16 @@ static float dynamic_scale(const struct qb_problem *p, const void *input, uint64
 
 enum qb_status qb_reference_scales(const struct qb_problem *problem, const struct qb_buffers *buffers)
 {
-    uint64_t tile_rows, tile_cols, scale_rows, scale_cols;
     struct qb_problem p;
-    enum qb_status status = qb__prepare(problem, buffers, &p);
+    struct tiling t;
+    enum qb_status status = prepare(problem, buffers, &p, &t);
 
     if (status != QB_OK) {
         return status;
     }
-    qb__tile(&p, &tile_rows, &tile_cols);
-    qb__scale_shape(&p, &scale_rows, &scale_cols);
-    for (uint64_t r = 0; r < scale_rows; r++) {
-        for (uint64_t c = 0; c < scale_cols; c++) {
-            buffers->scales[r * scale_cols + c] = dynamic_scale(&p, buffers->input, r * tile_rows, c * tile_cols);
+    for (uint64_t r = 0; r < t.scale_rows; r++) {
+        for (uint64_t c = 0; c < t.scale_cols; c++) {
+            buffers->scales[r * t.scale_cols + c] = dynamic_scale(&p, &t, buffers->input, r * t.rows, c * t.cols);
         }
     }
     return QB_OK;
@@ -67,18 +83,16 @@ enum qb_status qb_reference_scales(const struct qb_problem *problem, const struc
 
 enum qb_status qb_reference_codes(const struct qb_problem *problem, const struct qb_buffers *buffers)
 {
-    uint64_t tile_rows, tile_cols, scale_rows, scale_cols;
     struct qb_problem p;
-    enum qb_status status = qb__prepare(problem, buffers, &p);
+    struct tiling t;
+    enum qb_status status = prepare(problem, buffers, &p, &t);
 
     if (status != QB_OK) {
         return status;
     }
-    qb__tile(&p, &tile_rows, &tile_cols);
-    qb__scale_shape(&p, &scale_rows, &scale_cols);
     for (uint64_t row = 0; row < p.tokens; row++) {
         for (uint64_t col = 0; col < p.hidden; col++) {
-            float scale = buffers->scales[row / tile_rows * scale_cols + col / tile_cols];
+            float scale = buffers->scales[row / t.rows * t.scale_cols + col / t.cols];
             float quotient = load(&p, buffers->input, row, col) / scale;
 
             ((uint8_t *)buffers->output)[row * p.output_stride + col] = (uint8_t)qb_format_encode(p.output, quotient);

@@ -43,11 +43,6 @@ static enum qb_status launch_kernel(void *context, struct qb_queue *queue, unsig
     return qb_kernel_run(launch->plan_case->kernel, queue, &launch->plan_case->problem, &buffers);
 }
 
-static size_t element_bytes(enum qb_format format)
-{
-    return qb_format_info(format)->bits / 8;
-}
-
 /* Every set begins at a multiple of this, in bytes, as an allocation of its own would. */
 #define SET_ALIGNMENT 256
 
@@ -102,7 +97,7 @@ static uint64_t host_bytes_needed(const struct bench *bench, const struct tensor
 
     if (tensor == NULL && !holds_input(bench, plan_case)) {
         needed = add_bytes(needed, bytes->input_buffer);
-        held += bench->generated != NULL ? bench->input_count * element_bytes(bench->input_format) : 0;
+        held += bench->generated != NULL ? bench->input_count * input_element_size(bench->input_format) : 0;
     }
     return needed > held ? needed - held : 0;
 }
@@ -138,9 +133,9 @@ static enum exit_code prepare_input(struct bench *bench, const struct args *args
     if (tensor == NULL) {
         free(bench->generated);
         bench->input = bench->generated = NULL;
-        data = malloc(count * element_bytes(problem->input));
+        data = malloc(count * input_element_size(problem->input));
         if (data == NULL) {
-            return message_out_of_memory("the input", count * element_bytes(problem->input));
+            return message_out_of_memory("the input", count * input_element_size(problem->input));
         }
         input_generate(plan_case->dist, problem->input, args->seed, count, problem->hidden, data);
         bench->input = bench->generated = data;

@@ -9,6 +9,11 @@
 #include <math.h>
 #include <string.h>
 
+size_t input_element_size(enum qb_format format)
+{
+    return qb_format_info(format)->bits / 8;
+}
+
 const char *input_dist_name(enum input_dist dist)
 {
     static const char *const names[INPUT_DISTS] = {

@@ -19,6 +19,9 @@ enum input_dist {
 #define INPUT_OUTLIER_COLUMNS 1024
 #define INPUT_OUTLIER_FACTOR  32
 
+/* Bytes of one element of FORMAT. */
+size_t input_element_size(enum qb_format format);
+
 /* The name as in --dist. */
 const char *input_dist_name(enum input_dist dist);
 

@@ -3,6 +3,7 @@
 #include <config.h>
 
 #include "verify.h"
+#include "input.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -42,8 +43,7 @@ static enum qb_status reference_codes(const struct qb_problem *problem, const st
         enum qb_status slice_status;
 
         slice.tokens = problem->tokens - first < slice_rows ? problem->tokens - first : slice_rows;
-        part.input =
-            (const char *)buffers->input + first * problem->hidden * (qb_format_info(problem->input)->bits / 8);
+        part.input = (const char *)buffers->input + first * problem->hidden * input_element_size(problem->input);
         part.output = (char *)buffers->output + first * problem->hidden;
         if (scale_rows > 1) {
             part.scales += first / tile_rows * scale_cols;
