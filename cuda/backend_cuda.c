@@ -562,6 +562,13 @@ static enum qb_status queue_copy(struct qb_queue *base, void *target, const void
     return status;
 }
 
+static enum qb_status queue_mix(struct qb_queue *queue, void *target, size_t written_bytes, const void *source,
+                                size_t read_bytes, enum qb_stores stores)
+{
+    (void)queue, (void)target, (void)written_bytes, (void)source, (void)read_bytes, (void)stores;
+    return host->fail(QB_ERROR_UNSUPPORTED, "this backend has no mix of reads and writes");
+}
+
 /* ---- Events ------------------------------------------------------------------------------------------------- */
 
 static enum qb_status event_create(struct qb_device *device, struct qb_event **result)
@@ -866,7 +873,7 @@ static enum qb_status run(const struct qb_kernel *kernel, struct qb_queue *base,
 
 #define KERNEL(name, description, variant)                                                                             \
     {                                                                                                                  \
-        name, description, &backend, supports, workspace_size, run, &variant                                           \
+        name, description, &backend, supports, workspace_size, run, NULL, &variant                                     \
     }
 
 /* Best first for each problem. Times are of an H200, half to E4M3, 4096 x 8192 unless said, against a copy of as many
@@ -914,6 +921,7 @@ static const struct qb_backend backend = {
     .queue_set_dependent_launch = queue_set_dependent_launch,
     .queue_reserve = queue_reserve,
     .queue_copy = queue_copy,
+    .queue_mix = queue_mix,
     .event_create = event_create,
     .event_destroy = event_destroy,
     .event_record = event_record,

@@ -75,11 +75,12 @@ static enum qb_status run(const struct qb_kernel *kernel, struct qb_queue *queue
 
 static const enum wrong kinds[] = {RIGHT, WRONG_CODE, WRONG_SCALE, WRONG_LATER, FAILS};
 static const struct qb_kernel kernels[] = {
-    {"fake_right", "the reference", &backend, supports, NULL, run, &kinds[0]},
-    {"fake_wrong_code", "one code is wrong", &backend, supports, NULL, run, &kinds[1]},
-    {"fake_wrong_scale", "one scale is wrong", &backend, supports, NULL, run, &kinds[2]},
-    {"fake_wrong_later", "one code is wrong, but not in the first launch", &backend, supports, NULL, run, &kinds[3]},
-    {"fake_fails", "an error, and no static scales", &backend, supports, NULL, run, &kinds[4]},
+    {"fake_right", "the reference", &backend, supports, NULL, run, NULL, &kinds[0]},
+    {"fake_wrong_code", "one code is wrong", &backend, supports, NULL, run, NULL, &kinds[1]},
+    {"fake_wrong_scale", "one scale is wrong", &backend, supports, NULL, run, NULL, &kinds[2]},
+    {"fake_wrong_later", "one code is wrong, but not in the first launch", &backend, supports, NULL, run, NULL,
+     &kinds[3]},
+    {"fake_fails", "an error, and no static scales", &backend, supports, NULL, run, NULL, &kinds[4]},
 };
 
 static bool told_to_be(const char *what)
@@ -222,6 +223,17 @@ static enum qb_status queue_copy(struct qb_queue *queue, void *target, const voi
     return QB_OK;
 }
 
+static enum qb_status queue_mix(struct qb_queue *queue, void *target, size_t written_bytes, const void *source,
+                                size_t read_bytes, enum qb_stores stores)
+{
+    (void)queue, (void)source, (void)read_bytes, (void)stores;
+    if (capturing == NULL) {
+        now += 10000;
+        memset(target, 0, written_bytes);
+    }
+    return QB_OK;
+}
+
 static enum qb_status event_create(struct qb_device *device, struct qb_event **event)
 {
     struct fake_event *made = calloc(1, sizeof *made);
@@ -328,6 +340,7 @@ static struct qb_backend backend = {
     .queue_set_dependent_launch = queue_set_dependent_launch,
     .queue_reserve = queue_reserve,
     .queue_copy = queue_copy,
+    .queue_mix = queue_mix,
     .event_create = event_create,
     .event_destroy = event_destroy,
     .event_record = event_record,

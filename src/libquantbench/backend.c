@@ -249,6 +249,16 @@ enum qb_status qb_queue_copy(struct qb_queue *queue, void *target, const void *s
     return queue->device->backend->queue_copy(queue, target, source, bytes);
 }
 
+enum qb_status qb_queue_mix(struct qb_queue *queue, void *target, size_t written_bytes, const void *source,
+                            size_t read_bytes, enum qb_stores stores)
+{
+    REQUIRE(queue != NULL && (written_bytes == 0 || target != NULL) && (read_bytes == 0 || source != NULL));
+    if ((unsigned)stores >= QB_STORES_COUNT) {
+        return qb__fail(QB_ERROR_INVALID, "stores %d are neither plain nor streaming", (int)stores);
+    }
+    return queue->device->backend->queue_mix(queue, target, written_bytes, source, read_bytes, stores);
+}
+
 enum qb_status qb_event_create(struct qb_device *device, struct qb_event **event)
 {
     REQUIRE(device != NULL && event != NULL);

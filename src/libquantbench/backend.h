@@ -8,7 +8,7 @@
 #include "quantbench.h"
 
 /* Raised with every change of the structures below; a module of another number is refused. */
-#define QB__BACKEND_ABI 1u
+#define QB__BACKEND_ABI 2u
 
 /* What the library does for a backend. */
 struct qb__host {
@@ -28,6 +28,8 @@ struct qb_kernel {
      * workspace is large enough. tokens may be 0. */
     enum qb_status (*run)(const struct qb_kernel *kernel, struct qb_queue *queue, const struct qb_problem *problem,
                           const struct qb_buffers *buffers);
+    /* As RUN, without buffers; NULL: unsupported. */
+    enum qb_status (*floor)(const struct qb_kernel *kernel, struct qb_queue *queue, const struct qb_problem *problem);
     /* The backend's own: which variant this row is. */
     const void *variant;
 };
@@ -74,6 +76,8 @@ struct qb_backend {
     enum qb_status (*queue_set_dependent_launch)(struct qb_queue *queue, bool enabled);
     enum qb_status (*queue_reserve)(struct qb_queue *queue, size_t bytes);
     enum qb_status (*queue_copy)(struct qb_queue *queue, void *target, const void *source, size_t bytes);
+    enum qb_status (*queue_mix)(struct qb_queue *queue, void *target, size_t written_bytes, const void *source,
+                                size_t read_bytes, enum qb_stores stores);
 
     enum qb_status (*event_create)(struct qb_device *device, struct qb_event **event);
     void (*event_destroy)(struct qb_event *event);

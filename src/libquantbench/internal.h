@@ -8,8 +8,12 @@
 /* Set qb_error_detail() of this thread to the printf FORMAT, and return STATUS. */
 enum qb_status qb__fail(enum qb_status status, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* Check PROBLEM and BUFFERS as every run must, and set *PREPARED to the problem with its strides filled in. */
-enum qb_status qb__prepare(const struct qb_problem *problem, const struct qb_buffers *buffers,
+/* Set *FILLED to PROBLEM (valid) with its strides filled in. */
+void qb__fill_strides(const struct qb_problem *problem, struct qb_problem *filled);
+
+/* Check PROBLEM and BUFFERS as every run must, and set *PREPARED to the problem with its strides filled in.
+ * WRITES_CODES: there must be an output. */
+enum qb_status qb__prepare(const struct qb_problem *problem, const struct qb_buffers *buffers, bool writes_codes,
                            struct qb_problem *prepared);
 
 #endif

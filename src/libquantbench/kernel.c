@@ -94,7 +94,7 @@ enum qb_status qb_kernel_run(const struct qb_kernel *kernel, struct qb_queue *qu
 {
     struct qb_problem p;
     size_t workspace;
-    enum qb_status status = qb__prepare(problem, buffers, &p);
+    enum qb_status status = qb__prepare(problem, buffers, problem != NULL && problem->scaling != QB_SCALING_AMAX, &p);
 
     if (status != QB_OK) {
         return status;
@@ -113,6 +113,24 @@ enum qb_status qb_kernel_run(const struct qb_kernel *kernel, struct qb_queue *qu
         }
     }
     return kernel->run(kernel, queue, &p, buffers);
+}
+
+enum qb_status qb_kernel_floor(const struct qb_kernel *kernel, struct qb_queue *queue, const struct qb_problem *problem)
+{
+    struct qb_problem p;
+    enum qb_status status = qb_problem_validate(problem);
+
+    if (status != QB_OK) {
+        return status;
+    }
+    if (kernel == NULL || queue == NULL) {
+        return qb__fail(QB_ERROR_INVALID, "%s: an argument is NULL", __func__);
+    }
+    qb__fill_strides(problem, &p);
+    if (kernel->floor == NULL || !qb_kernel_supports(kernel, queue->device, &p)) {
+        return qb__fail(QB_ERROR_UNSUPPORTED, "kernel %s has no empty launch for this problem", kernel->name);
+    }
+    return kernel->floor(kernel, queue, &p);
 }
 
 enum qb_status qb_quantize(struct qb_queue *queue, const struct qb_problem *problem, const struct qb_buffers *buffers)

@@ -15,6 +15,13 @@ const char *qb_granularity_name(enum qb_granularity granularity)
     return (unsigned)granularity < QB_GRANULARITY_COUNT ? granularity_names[granularity] : NULL;
 }
 
+static const char *const scaling_names[QB_SCALING_COUNT] = {"dynamic", "static", "amax"};
+
+const char *qb_scaling_name(enum qb_scaling scaling)
+{
+    return (unsigned)scaling < QB_SCALING_COUNT ? scaling_names[scaling] : NULL;
+}
+
 void qb_problem_init(struct qb_problem *problem)
 {
     *problem = (struct qb_problem){
@@ -62,8 +69,8 @@ enum qb_status qb_problem_validate(const struct qb_problem *p)
     if (qb_granularity_name(p->granularity) == NULL) {
         return qb__fail(QB_ERROR_INVALID, "granularity %d is not in enum qb_granularity", (int)p->granularity);
     }
-    if (p->scaling != QB_SCALING_DYNAMIC && p->scaling != QB_SCALING_STATIC) {
-        return qb__fail(QB_ERROR_INVALID, "scaling %d is neither dynamic nor static", (int)p->scaling);
+    if (qb_scaling_name(p->scaling) == NULL) {
+        return qb__fail(QB_ERROR_INVALID, "scaling %d is not in enum qb_scaling", (int)p->scaling);
     }
     if (p->hidden == 0) {
         return qb__fail(QB_ERROR_INVALID, "hidden size 0: at least 1 is accepted");
@@ -120,10 +127,20 @@ void qb_problem_bytes(const struct qb_problem *p, struct qb_bytes *bytes)
     buffer_size(p->tokens, p->hidden, row_stride(p->output_stride, p->hidden), 1, &bytes->output_buffer);
     bytes->read = elements * qb__element_size(p->input);
     bytes->written = elements;
+    if (p->scaling == QB_SCALING_AMAX) {
+        bytes->output_buffer = bytes->written = 0;
+    }
     *(p->scaling == QB_SCALING_STATIC ? &bytes->read : &bytes->written) += bytes->scale_buffer;
 }
 
-enum qb_status qb__prepare(const struct qb_problem *problem, const struct qb_buffers *buffers,
+void qb__fill_strides(const struct qb_problem *problem, struct qb_problem *filled)
+{
+    *filled = *problem;
+    filled->input_stride = row_stride(problem->input_stride, problem->hidden);
+    filled->output_stride = row_stride(problem->output_stride, problem->hidden);
+}
+
+enum qb_status qb__prepare(const struct qb_problem *problem, const struct qb_buffers *buffers, bool writes_codes,
                            struct qb_problem *prepared)
 {
     enum qb_status status = qb_problem_validate(problem);
@@ -132,15 +149,13 @@ enum qb_status qb__prepare(const struct qb_problem *problem, const struct qb_buf
         return status;
     }
     if (buffers == NULL || buffers->scales == NULL ||
-        (problem->tokens > 0 && (buffers->input == NULL || buffers->output == NULL))) {
+        (problem->tokens > 0 && (buffers->input == NULL || (writes_codes && buffers->output == NULL)))) {
         return qb__fail(QB_ERROR_INVALID, "a buffer is NULL");
     }
     if ((uintptr_t)buffers->input % qb__element_size(problem->input) != 0 ||
         (uintptr_t)buffers->scales % sizeof(float) != 0) {
         return qb__fail(QB_ERROR_INVALID, "the input or the scales are not aligned to one element");
     }
-    *prepared = *problem;
-    prepared->input_stride = row_stride(problem->input_stride, problem->hidden);
-    prepared->output_stride = row_stride(problem->output_stride, problem->hidden);
+    qb__fill_strides(problem, prepared);
     return QB_OK;
 }

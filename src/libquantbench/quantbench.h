@@ -103,7 +103,12 @@ const char *qb_granularity_name(enum qb_granularity granularity);
 enum qb_scaling {
     QB_SCALING_DYNAMIC = 0, /* scales are computed from the input and written */
     QB_SCALING_STATIC = 1,  /* scales are given, finite and > 0, and read */
+    QB_SCALING_AMAX = 2,    /* scales are computed and written as for dynamic, and that is all: no codes */
 };
+#define QB_SCALING_COUNT 3
+
+/* The name as in --scale: "dynamic", "static", "amax"; NULL if not in the enum. */
+const char *qb_scaling_name(enum qb_scaling scaling);
 
 /* One quantization. Fill it with qb_problem_init() first, so that fields of later versions have their defaults.
  *
@@ -143,7 +148,8 @@ void qb_problem_tile(const struct qb_problem *problem, uint64_t *tile_rows, uint
 void qb_problem_scale_shape(const struct qb_problem *problem, uint64_t *scale_rows, uint64_t *scale_cols);
 
 /* Sizes in bytes. The buffers include the gaps between strided rows; the traffic counts each input element read
- * once, each code written once and each scale read (static) or written (dynamic) once, whatever the kernel does. */
+ * once, each code written once and each scale read (static) or written once, whatever the kernel does. With
+ * QB_SCALING_AMAX there are no codes, and output_buffer is 0. */
 struct qb_bytes {
     uint64_t input_buffer;
     uint64_t output_buffer;
@@ -157,11 +163,11 @@ void qb_problem_bytes(const struct qb_problem *problem, struct qb_bytes *bytes);
 
 /* The three tensors of one call. All must be in memory of the device that works on them (host memory for the CPU and
  * for the reference), aligned to the size of one element; wider alignment is faster, not required. No two may
- * overlap. Input and output may be NULL when there are 0 tokens. */
+ * overlap. Input and output may be NULL when there are 0 tokens, and output also when nothing writes codes. */
 struct qb_buffers {
     const void *input; /* tokens rows of hidden elements */
     void *output;      /* the same shape, one byte per element */
-    float *scales;     /* qb_problem_scale_shape(); read when static, written when dynamic */
+    float *scales;     /* qb_problem_scale_shape(); read when static, else written */
 };
 
 /* The oracle: plain scalar loops, on host memory, in the calling thread. Slow, and right. */
@@ -249,6 +255,18 @@ enum qb_status qb_queue_reserve(struct qb_queue *queue, size_t bytes);
 /* Device-to-device copy in the queue's order, as a ceiling for kernels. The ranges must not overlap. */
 enum qb_status qb_queue_copy(struct qb_queue *queue, void *target, const void *source, size_t bytes);
 
+/* How codes are stored. */
+enum qb_stores {
+    QB_STORES_PLAIN = 0,     /* as any other data */
+    QB_STORES_STREAMING = 1, /* with the hint that nobody reads them soon; non-temporal on the CPU */
+};
+#define QB_STORES_COUNT 2
+/* In the queue's order: read READ_BYTES bytes at SOURCE and write WRITTEN_BYTES bytes at TARGET as fast as the device
+ * can, and do nothing else, as a ceiling for kernels that read and write in this ratio. What is written means nothing.
+ * Both are aligned to 256 bytes, and must not overlap; either count may be 0, then its pointer may be NULL. */
+enum qb_status qb_queue_mix(struct qb_queue *queue, void *target, size_t written_bytes, const void *source,
+                            size_t read_bytes, enum qb_stores stores);
+
 enum qb_status qb_event_create(struct qb_device *device, struct qb_event **event);
 void qb_event_destroy(struct qb_event *event);
 enum qb_status qb_event_record(struct qb_queue *queue, struct qb_event *event);
@@ -298,6 +316,11 @@ enum qb_status qb_kernel_run(const struct qb_kernel *kernel, struct qb_queue *qu
 
 /* The same with the best kernel: all that a program needs that just wants to quantize. */
 enum qb_status qb_quantize(struct qb_queue *queue, const struct qb_problem *problem, const struct qb_buffers *buffers);
+
+/* Put an empty launch into QUEUE that has the shape of KERNEL's for PROBLEM: as many blocks and threads, each of which
+ * does nothing. No launch of KERNEL can take less time. QB_ERROR_UNSUPPORTED if the backend cannot tell. */
+enum qb_status qb_kernel_floor(const struct qb_kernel *kernel, struct qb_queue *queue,
+                               const struct qb_problem *problem);
 
 #ifdef __cplusplus
 }

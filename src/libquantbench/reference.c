@@ -16,10 +16,10 @@ struct tiling {
 };
 
 /* Check the arguments, and set P to the problem with its strides filled in and T to its tiling. */
-static enum qb_status prepare(const struct qb_problem *problem, const struct qb_buffers *buffers, struct qb_problem *p,
-                              struct tiling *t)
+static enum qb_status prepare(const struct qb_problem *problem, const struct qb_buffers *buffers, bool writes_codes,
+                              struct qb_problem *p, struct tiling *t)
 {
-    enum qb_status status = qb__prepare(problem, buffers, p);
+    enum qb_status status = qb__prepare(problem, buffers, writes_codes, p);
 
     if (status == QB_OK) {
         qb__tile(p, &t->rows, &t->cols);
@@ -68,7 +68,7 @@ enum qb_status qb_reference_scales(const struct qb_problem *problem, const struc
 {
     struct qb_problem p;
     struct tiling t;
-    enum qb_status status = prepare(problem, buffers, &p, &t);
+    enum qb_status status = prepare(problem, buffers, false, &p, &t);
 
     if (status != QB_OK) {
         return status;
@@ -85,7 +85,7 @@ enum qb_status qb_reference_codes(const struct qb_problem *problem, const struct
 {
     struct qb_problem p;
     struct tiling t;
-    enum qb_status status = prepare(problem, buffers, &p, &t);
+    enum qb_status status = prepare(problem, buffers, true, &p, &t);
 
     if (status != QB_OK) {
         return status;
@@ -105,8 +105,11 @@ enum qb_status qb_reference_run(const struct qb_problem *problem, const struct q
 {
     enum qb_status status = QB_OK;
 
-    if (problem != NULL && problem->scaling == QB_SCALING_DYNAMIC) {
+    if (problem != NULL && problem->scaling != QB_SCALING_STATIC) {
         status = qb_reference_scales(problem, buffers);
+        if (problem->scaling == QB_SCALING_AMAX) {
+            return status;
+        }
     }
     return status == QB_OK ? qb_reference_codes(problem, buffers) : status;
 }

@@ -61,7 +61,9 @@ static const struct option_row {
     {OPT_QUANT_DTYPE, "quant-dtype", "TYPE...", "output: int8, fp8 (E4M3), e5m2 [int8]"},
     {OPT_GRANULARITY, "granularity", "WHAT...",
      "what shares a scale: tensor, token, channel,\ngroup:G, block:RxC [tensor]"},
-    {OPT_SCALE, "scale", "HOW...", "dynamic: compute the scales from the data;\nstatic: they are given [dynamic]"},
+    {OPT_SCALE, "scale", "HOW...",
+     "dynamic: compute the scales from the data;\nstatic: they are given; amax: compute the\nscales and nothing else "
+     "[dynamic]"},
     {OPT_STATIC_SCALE, "static-scale", NULL, "the same as --scale=static"},
     {OPT_SCALE_UB, "scale-ub", "X", "upper bound of the largest magnitude that\na scale is computed from [none]"},
     {OPT_DIST, "dist", "HOW...", "the data: normal, uniform, outliers, zeros,\nlognormal [normal]"},
@@ -233,15 +235,14 @@ static bool parse_quant_dtype(const char *option, const char *text, uint64_t *nu
 
 static bool parse_scaling(const char *option, const char *text, uint64_t *number)
 {
-    if (strcmp(text, "dynamic") == 0) {
-        *number = QB_SCALING_DYNAMIC;
-    } else if (strcmp(text, "static") == 0) {
-        *number = QB_SCALING_STATIC;
-    } else {
-        message_error("--%s: '%s': one of dynamic, static is accepted", option, text);
-        return false;
+    for (unsigned i = 0; i < QB_SCALING_COUNT; i++) {
+        if (strcmp(text, qb_scaling_name((enum qb_scaling)i)) == 0) {
+            *number = i;
+            return true;
+        }
     }
-    return true;
+    message_error("--%s: '%s': one of dynamic, static, amax is accepted", option, text);
+    return false;
 }
 
 static bool parse_dist(const char *option, const char *text, uint64_t *number)

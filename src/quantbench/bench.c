@@ -218,7 +218,7 @@ static enum qb_status poison(const struct buffer_sets *buffers, const struct qb_
     const struct copies *codes = &buffers->codes, *scales = &buffers->scales;
     enum qb_status status = qb_memory_fill(buffers->device, codes->memory, POISON, codes->count * codes->stride);
 
-    if (status == QB_OK && problem->scaling == QB_SCALING_DYNAMIC) {
+    if (status == QB_OK && problem->scaling != QB_SCALING_STATIC) {
         status = qb_memory_fill(buffers->device, scales->memory, POISON, scales->count * scales->stride);
     }
     return status;

@@ -32,7 +32,7 @@ void plan_describe(const struct qb_problem *problem, char *text, size_t size)
 
     plan_granularity_text(problem, granularity, sizeof granularity);
     snprintf(text, size, "%s -> %s, %s, %s, %" PRIu64 " x %" PRIu64, qb_format_info(problem->input)->name,
-             qb_format_info(problem->output)->name, problem->scaling == QB_SCALING_STATIC ? "static" : "dynamic",
+             qb_format_info(problem->output)->name, qb_scaling_name(problem->scaling),
              granularity, problem->tokens, problem->hidden);
 }
 

@@ -17,7 +17,8 @@ const char *const record_verification_names[] = {
     [NOT_VERIFIED] = "not verified", [VERIFIED] = "verified", [WRONG] = "WRONG", NULL};
 const char *const record_launch_names[] = {
     [LAUNCH_GRAPH] = "graph", [LAUNCH_STREAM] = "stream", [LAUNCH_PROFILE] = "profile", NULL};
-const char *const record_scaling_names[] = {[QB_SCALING_DYNAMIC] = "dynamic", [QB_SCALING_STATIC] = "static", NULL};
+const char *const record_scaling_names[] = {
+    [QB_SCALING_DYNAMIC] = "dynamic", [QB_SCALING_STATIC] = "static", [QB_SCALING_AMAX] = "amax", NULL};
 
 const char *record_real_text(double number, char text[RECORD_REAL_SIZE])
 {

@@ -63,7 +63,8 @@ static bool same_problem(const struct qb_problem *a, const struct qb_problem *b)
 {
     return a->input == b->input && a->output == b->output && a->granularity == b->granularity &&
            a->tokens == b->tokens && a->hidden == b->hidden && a->group == b->group && a->block_rows == b->block_rows &&
-           a->block_cols == b->block_cols && a->amax_bound == b->amax_bound;
+           a->block_cols == b->block_cols && a->amax_bound == b->amax_bound &&
+           (a->scaling == QB_SCALING_AMAX) == (b->scaling == QB_SCALING_AMAX);
 }
 
 enum exit_code verify_expect(const struct qb_problem *problem, const void *input, bool same_input, bool need_codes,

@@ -437,6 +437,13 @@ static enum qb_status cpu_queue_copy(struct qb_queue *queue, void *target, const
     return QB_OK;
 }
 
+static enum qb_status cpu_queue_mix(struct qb_queue *queue, void *target, size_t written_bytes, const void *source,
+                                    size_t read_bytes, enum qb_stores stores)
+{
+    (void)queue, (void)target, (void)written_bytes, (void)source, (void)read_bytes, (void)stores;
+    return host->fail(QB_ERROR_UNSUPPORTED, "this backend has no mix of reads and writes");
+}
+
 /* ---- Events ----------------------------------------------------------------------------------------------------- */
 
 static enum qb_status cpu_event_create(struct qb_device *device, struct qb_event **event)
@@ -529,8 +536,8 @@ static void cpu_range_pop(struct qb_device *device)
 static bool kernel_supports(const struct qb_kernel *kernel, const struct qb_device *device,
                             const struct qb_problem *problem)
 {
-    (void)problem;
-    return (size_t)(kernel - kernels) >= ((const struct cpu_device *)device)->isa && isa_usable[kernel - kernels]();
+    return problem->scaling != QB_SCALING_AMAX &&
+           (size_t)(kernel - kernels) >= ((const struct cpu_device *)device)->isa && isa_usable[kernel - kernels]();
 }
 
 static enum qb_status kernel_run(const struct qb_kernel *kernel, struct qb_queue *queue,
@@ -564,6 +571,7 @@ static const struct qb_backend backend = {
     .queue_set_dependent_launch = cpu_queue_set_dependent_launch,
     .queue_reserve = cpu_queue_reserve,
     .queue_copy = cpu_queue_copy,
+    .queue_mix = cpu_queue_mix,
     .event_create = cpu_event_create,
     .event_destroy = cpu_event_destroy,
     .event_record = cpu_event_record,
