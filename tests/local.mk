@@ -15,6 +15,7 @@ EXTRA_DIST += %D%/perf/h200.sh $(shell_tests) %D%/tap.sh %D%/run.h
 
 if HAVE_CHECK
 c_tests = check_format.test check_problem.test check_stats.test check_quality.test check_tensor_file.test \
+	check_disturbance.test \
 	check_cpu.test check_cuda.test
 check_PROGRAMS += $(c_tests)
 TESTS += $(c_tests)
@@ -39,6 +40,10 @@ check_tensor_file_test_SOURCES = %D%/check_tensor_file.c src/quantbench/tensor_f
 check_tensor_file_test_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/src/quantbench
 check_tensor_file_test_CFLAGS = $(TEST_CFLAGS) $(JANSSON_CFLAGS)
 check_tensor_file_test_LDADD = libquantbench.la $(CHECK_LIBS) $(JANSSON_LIBS)
+check_disturbance_test_SOURCES = %D%/check_disturbance.c src/quantbench/disturbance.c
+check_disturbance_test_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/src/quantbench
+check_disturbance_test_CFLAGS = $(TEST_CFLAGS)
+check_disturbance_test_LDADD = $(CHECK_LIBS)
 check_cpu_test_SOURCES = %D%/check_kernels.c
 check_cpu_test_CPPFLAGS = $(AM_CPPFLAGS) -DTEST_BACKEND='"cpu"'
 check_cpu_test_CFLAGS = $(TEST_CFLAGS)

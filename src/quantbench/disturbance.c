@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* disturbance.c - counters of the operating system, from getrusage() and /proc. */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE /* sched_getaffinity() */
+#endif
+#include <config.h>
+
+#include "disturbance.h"
+
+#include <dirent.h>
+#include <inttypes.h>
+#include <math.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <time.h>
+#include <unistd.h>
+
+/* Ticks that must have passed before busy and own time can be compared. */
+#define LEAST_TICKS 20
+
+static double tick_length(void)
+{
+    long rate = sysconf(_SC_CLK_TCK);
+
+    return 1e9 / (double)(rate > 0 ? rate : 100);
+}
+
+static double nanoseconds_of(struct timeval time)
+{
+    return (double)time.tv_sec * 1e9 + (double)time.tv_usec * 1e3;
+}
+
+/* Of LINE, "cpu7 user nice system idle iowait irq softirq steal ...", the ticks. False if it is another line, or that
+ * of all CPUs together. */
+static bool parse_cpu_line(const char *line, unsigned *cpu, uint64_t *busy, uint64_t *stolen)
+{
+    uint64_t user, nice, system, idle, iowait, irq = 0, softirq = 0, steal = 0;
+    int count = sscanf(
+        line, "cpu%u %" SCNu64 " %" SCNu64 " %" SCNu64 " %" SCNu64 " %" SCNu64 " %" SCNu64 " %" SCNu64 " %" SCNu64, cpu,
+        &user, &nice, &system, &idle, &iowait, &irq, &softirq, &steal);
+
+    if (count < 6 || strncmp(line, "cpu ", 4) == 0) {
+        return false;
+    }
+    *busy = user + nice + system + irq + softirq;
+    *stolen = steal;
+    return true;
+}
+
+/* Busy and stolen time of the CPUs in the affinity mask. */
+static void read_cpu_times(const char *proc, struct disturbance_snapshot *snapshot)
+{
+    char path[512], line[512];
+    uint64_t busy = 0, stolen = 0;
+    cpu_set_t mask;
+    bool masked = sched_getaffinity(0, sizeof mask, &mask) == 0;
+    FILE *file;
+
+    snprintf(path, sizeof path, "%s/stat", proc);
+    file = fopen(path, "re");
+    if (file == NULL) {
+        return;
+    }
+    /* The CPUs' lines come first. */
+    while (fgets(line, sizeof line, file) != NULL && strncmp(line, "cpu", 3) == 0) {
+        uint64_t cpu_busy, cpu_stolen;
+        unsigned cpu;
+
+        if (parse_cpu_line(line, &cpu, &cpu_busy, &cpu_stolen) &&
+            (!masked || (cpu < CPU_SETSIZE && CPU_ISSET(cpu, &mask)))) {
+            busy += cpu_busy;
+            stolen += cpu_stolen;
+        }
+    }
+    fclose(file);
+    snapshot->busy = (double)busy * tick_length();
+    snapshot->stolen = (double)stolen * tick_length();
+}
+
+/* The number after "se.nr_migrations" in one thread's file; 0 if the kernel has no such file. */
+static uint64_t read_migrations(const char *path)
+{
+    FILE *file = fopen(path, "re");
+    char line[256];
+    uint64_t migrations = 0;
+
+    if (file == NULL) {
+        return 0;
+    }
+    while (fgets(line, sizeof line, file) != NULL) {
+        const char *colon = strchr(line, ':');
+
+        if (strncmp(line, "se.nr_migrations", 16) == 0 && colon != NULL) {
+            migrations = strtoull(colon + 1, NULL, 10);
+            break;
+        }
+    }
+    fclose(file);
+    return migrations;
+}
+
+static uint64_t read_all_migrations(const char *proc)
+{
+    char folder[512];
+    const struct dirent *entry;
+    uint64_t migrations = 0;
+    DIR *tasks;
+
+    snprintf(folder, sizeof folder, "%s/self/task", proc);
+    tasks = opendir(folder);
+    if (tasks == NULL) {
+        return 0;
+    }
+    while ((entry = readdir(tasks)) != NULL) {
+        char path[1024];
+
+        if (entry->d_name[0] != '.') {
+            snprintf(path, sizeof path, "%s/%s/sched", folder, entry->d_name);
+            migrations += read_migrations(path);
+        }
+    }
+    closedir(tasks);
+    return migrations;
+}
+
+void disturbance_snapshot_from(const char *proc, struct disturbance_snapshot *snapshot)
+{
+    struct rusage usage;
+    struct timespec now;
+
+    memset(snapshot, 0, sizeof *snapshot);
+    read_cpu_times(proc, snapshot);
+    snapshot->migrations = read_all_migrations(proc);
+    if (getrusage(RUSAGE_SELF, &usage) == 0) {
+        snapshot->preemptions = (uint64_t)usage.ru_nivcsw;
+        snapshot->page_faults = (uint64_t)usage.ru_minflt + (uint64_t)usage.ru_majflt;
+        snapshot->own = nanoseconds_of(usage.ru_utime) + nanoseconds_of(usage.ru_stime);
+    }
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    snapshot->time = (double)now.tv_sec * 1e9 + (double)now.tv_nsec;
+}
+
+void disturbance_snapshot(struct disturbance_snapshot *snapshot)
+{
+    disturbance_snapshot_from("/proc", snapshot);
+}
+
+/* A counter of threads falls when one of them ends. */
+static uint64_t rise(uint64_t before, uint64_t after)
+{
+    return after > before ? after - before : 0;
+}
+
+struct disturbance disturbance_between(const struct disturbance_snapshot *before,
+                                       const struct disturbance_snapshot *after)
+{
+    struct disturbance d = {
+        .preemptions = rise(before->preemptions, after->preemptions),
+        .page_faults = rise(before->page_faults, after->page_faults),
+        .migrations = rise(before->migrations, after->migrations),
+        .stolen = fmax(after->stolen - before->stolen, 0),
+        .others = NAN,
+    };
+    double elapsed = after->time - before->time;
+
+    if (after->busy > 0 && elapsed >= LEAST_TICKS * tick_length()) {
+        d.others = fmax((after->busy - before->busy - (after->own - before->own)) / elapsed, 0);
+    }
+    d.disturbed = d.preemptions > 0 || d.page_faults > 0 || d.migrations > 0 || d.stolen > 0;
+    return d;
+}

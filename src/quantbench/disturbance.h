@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* disturbance.h - what the operating system did to this process while a sample was taken. */
+#ifndef DISTURBANCE_H
+#define DISTURBANCE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Counters that only rise. What the system does not tell stays 0, and so does its difference. */
+struct disturbance_snapshot {
+    uint64_t preemptions; /* involuntary context switches of all threads */
+    uint64_t page_faults; /* minor and major */
+    uint64_t migrations;  /* of all threads, from one CPU to another */
+    double time;          /* nanoseconds, monotonic */
+    double own;           /* nanoseconds of CPU time of this process */
+    /* Of the CPUs that this process may run on, nanoseconds; the kernel counts them in ticks of some 10 ms. */
+    double busy;   /* spent by anybody */
+    double stolen; /* taken by the hypervisor */
+};
+
+/* What happened between two snapshots. */
+struct disturbance {
+    uint64_t preemptions;
+    uint64_t page_faults;
+    uint64_t migrations;
+    double stolen; /* nanoseconds */
+    double others; /* CPUs that other processes kept busy, on average; NaN if the time is too short to tell */
+    bool disturbed;
+};
+
+/* Read the counters. It takes some microseconds, and some more for each thread and each CPU: between samples only. */
+void disturbance_snapshot(struct disturbance_snapshot *snapshot);
+
+/* The same with another folder than /proc for what is not getrusage()'s. */
+void disturbance_snapshot_from(const char *proc, struct disturbance_snapshot *snapshot);
+
+/* A sample is disturbed if in its time this process was preempted or moved, if it had a page fault, or if CPU time was
+ * stolen from it. What others do on other CPUs is told, not judged. */
+struct disturbance disturbance_between(const struct disturbance_snapshot *before,
+                                       const struct disturbance_snapshot *after);
+
+#endif
