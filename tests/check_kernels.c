@@ -105,7 +105,7 @@ static void run_reference(struct tensors *t)
     struct qb_buffers buffers = {t->input, t->want_codes + GUARD + t->output_offset, (float *)(t->want_scales + GUARD)};
 
     memset(t->want_codes, POISON, codes_size(t));
-    if (t->problem.scaling == QB_SCALING_DYNAMIC) {
+    if (t->problem.scaling != QB_SCALING_STATIC) {
         memset(t->want_scales, POISON, scales_size(t));
     }
     check(qb_reference_run(&t->problem, &buffers));
@@ -131,10 +131,9 @@ static const char *problem_text(const struct tensors *t)
     snprintf(text, sizeof text,
              "%s -> %s, %s, %s (group %" PRIu64 ", block %" PRIu64 "x%" PRIu64 "), %" PRIu64 "x%" PRIu64
              ", strides %" PRIu64 ", %" PRIu64 ", offset %zu, bound %g, QUANTBENCH_TEST_SEED=%" PRIu64,
-             qb_format_info(p->input)->name, qb_format_info(p->output)->name,
-             p->scaling == QB_SCALING_STATIC ? "static" : "dynamic", qb_granularity_name(p->granularity), p->group,
-             p->block_rows, p->block_cols, p->tokens, p->hidden, p->input_stride, p->output_stride, t->output_offset,
-             (double)p->amax_bound, test_seed());
+             qb_format_info(p->input)->name, qb_format_info(p->output)->name, qb_scaling_name(p->scaling),
+             qb_granularity_name(p->granularity), p->group, p->block_rows, p->block_cols, p->tokens, p->hidden,
+             p->input_stride, p->output_stride, t->output_offset, (double)p->amax_bound, test_seed());
     return text;
 }
 
@@ -155,12 +154,11 @@ static void compare(struct tensors *t, const struct qb_kernel *kernel)
     }
 }
 
-/* Run every kernel that supports the problem and compare. */
-static void run_all_kernels(struct tensors *t)
+/* Run every kernel that supports the problem, compare, and return how many did. */
+static int run_kernels(struct tensors *t)
 {
     int run = 0;
 
-    run_reference(t);
     for (size_t i = 0; i < qb_kernel_count(); i++) {
         const struct qb_kernel *kernel = qb_kernel_at(i);
         struct qb_buffers buffers = device_buffers(t);
@@ -168,13 +166,29 @@ static void run_all_kernels(struct tensors *t)
         if (!qb_kernel_supports(kernel, device, &t->problem)) {
             continue;
         }
+        if (t->problem.scaling == QB_SCALING_AMAX) {
+            buffers.output = NULL;
+        }
         upload(t);
         check(qb_kernel_run(kernel, queue, &t->problem, &buffers));
         check(qb_queue_synchronize(queue));
         compare(t, kernel);
         run++;
     }
-    ck_assert_msg(run > 0, "no kernel supports %s", problem_text(t));
+    return run;
+}
+
+/* Run every kernel that supports the problem, if it is dynamic also for the scales alone, and compare. */
+static void run_all_kernels(struct tensors *t)
+{
+    run_reference(t);
+    ck_assert_msg(run_kernels(t) > 0, "no kernel supports %s", problem_text(t));
+    if (t->problem.scaling == QB_SCALING_DYNAMIC) {
+        t->problem.scaling = QB_SCALING_AMAX;
+        memset(t->want_codes, POISON, codes_size(t));
+        run_kernels(t);
+        t->problem.scaling = QB_SCALING_DYNAMIC;
+    }
 }
 
 static void set_static_scales(struct tensors *t, float scale)
@@ -467,6 +481,72 @@ START_TEST(long_and_short_rows)
         p.hidden = shapes[s][1];
         set_granularity(&p, &granularities[_i]);
         run_filled(&p, 0, &state);
+    }
+}
+END_TEST
+
+/* The ceiling of reads and writes touches what it may, and nothing else. */
+START_TEST(mix_keeps_to_its_ranges)
+{
+    static const size_t sizes[][2] = {{0, 0},        {1, 0},       {0, 1},        {64, 64},       {100, 1000},
+                                      {1000, 100},   {4096, 8192}, {4096, 16384}, {5000, 9999},   {4096, 12300},
+                                      {12288, 4096}, {4096, 0},    {0, 4096},     {300001, 99999}};
+    enum { MOST = 300001 };
+    void *source, *target;
+    char *got = malloc(MOST + 2 * 256);
+
+    check(qb_memory_alloc(device, MOST, &source));
+    check(qb_memory_alloc(device, MOST + 2 * 256, &target));
+    check(qb_memory_fill(device, source, 0x5A, MOST));
+    for (int i = 0; i < COUNT(sizes); i++) {
+        for (int stores = 0; stores < QB_STORES_COUNT; stores++) {
+            size_t written = sizes[i][0], read = sizes[i][1];
+            enum qb_status status;
+
+            check(qb_memory_fill(device, target, POISON, MOST + 2 * 256));
+            status = qb_queue_mix(queue, written > 0 ? (char *)target + 256 : NULL, written, read > 0 ? source : NULL,
+                                  read, (enum qb_stores)stores);
+            if (status == QB_ERROR_UNSUPPORTED) {
+                continue;
+            }
+            check(status);
+            check(qb_queue_synchronize(queue));
+            check(qb_memory_read(device, got, target, MOST + 2 * 256));
+            for (size_t j = 0; j < MOST + 2 * 256; j++) {
+                bool inside = j >= 256 && j < 256 + written;
+
+                ck_assert_msg(((uint8_t)got[j] != POISON) == inside, "%zu written, %zu read: byte %zd is 0x%02X",
+                              written, read, (ptrdiff_t)j - 256, (uint8_t)got[j]);
+            }
+        }
+    }
+    qb_memory_free(device, source);
+    qb_memory_free(device, target);
+    free(got);
+}
+END_TEST
+
+/* An empty launch has nothing to show for itself but success. */
+START_TEST(floor_of_every_kernel)
+{
+    struct qb_problem p;
+
+    qb_problem_init(&p);
+    p.tokens = 100;
+    p.hidden = 5000;
+    for (int scaling = 0; scaling < QB_SCALING_COUNT; scaling++) {
+        p.scaling = (enum qb_scaling)scaling;
+        set_granularity(&p, &granularities[_i]);
+        for (size_t i = 0; i < qb_kernel_count(); i++) {
+            const struct qb_kernel *kernel = qb_kernel_at(i);
+            enum qb_status status;
+
+            if (qb_kernel_supports(kernel, device, &p)) {
+                status = qb_kernel_floor(kernel, queue, &p);
+                ck_assert(status == QB_OK || status == QB_ERROR_UNSUPPORTED);
+                check(qb_queue_synchronize(queue));
+            }
+        }
     }
 }
 END_TEST
@@ -777,6 +857,8 @@ int main(void)
     tcase_add_loop_test(repeats, many_runs_with_changing_data, 0, COUNT(granularities));
     tcase_add_loop_test(repeats, dependent_launches, 0, COUNT(granularities));
     tcase_add_loop_test(repeats, two_threads_with_queues_of_their_own, 0, COUNT(granularities));
+    tcase_add_test(repeats, mix_keeps_to_its_ranges);
+    tcase_add_loop_test(repeats, floor_of_every_kernel, 0, COUNT(granularities));
     tcase_add_test(repeats, any_number_of_threads_gives_the_same);
     suite_add_tcase(suite, values);
     suite_add_tcase(suite, shapes);

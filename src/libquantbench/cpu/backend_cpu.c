@@ -62,11 +62,14 @@ static bool kernel_supports(const struct qb_kernel *kernel, const struct qb_devi
                             const struct qb_problem *problem);
 static enum qb_status kernel_run(const struct qb_kernel *kernel, struct qb_queue *queue,
                                  const struct qb_problem *problem, const struct qb_buffers *buffers);
+static enum qb_status kernel_floor(const struct qb_kernel *kernel, struct qb_queue *queue,
+                                   const struct qb_problem *problem);
 
 #define KERNEL(isa_, text)                                                                                             \
     {                                                                                                                  \
         .name = "cpu_" #isa_, .description = text, .backend = &backend, .supports = kernel_supports,                   \
-        .run = kernel_run, .variant = &qb__cpu_ops_##isa_,                                                             \
+                                                                                                                       \
+        .run = kernel_run, .floor = kernel_floor, .variant = &qb__cpu_ops_##isa_,                                      \
     }
 
 /* Best first, as the instruction sets below. */
@@ -437,11 +440,62 @@ static enum qb_status cpu_queue_copy(struct qb_queue *queue, void *target, const
     return QB_OK;
 }
 
+struct mix {
+    const struct qb__cpu_ops *ops;
+    char *target;
+    const char *source;
+    size_t written;
+    size_t read;
+    bool stream;
+};
+
+/* The part of BYTES bytes at BASE that belongs to thread INDEX of COUNT, in whole lines. */
+static uint64_t mix_part(size_t bytes, unsigned index, unsigned count, uint64_t *begin)
+{
+    uint64_t end;
+
+    qb__cpu_split(bytes / 64, 1, index, count, begin, &end);
+    return end - *begin;
+}
+
+static void mix_work(void *context, unsigned index, unsigned count)
+{
+    const struct mix *m = context;
+    uint64_t write_begin, read_begin;
+    uint64_t writes = mix_part(m->written, index, count, &write_begin);
+    uint64_t reads = mix_part(m->read, index, count, &read_begin);
+
+    m->ops->mix(m->target + 64 * write_begin, writes, m->source + 64 * read_begin, reads, m->stream);
+    if (m->stream) {
+        m->ops->fence();
+    }
+    if (index == count - 1) {
+        char rest[64];
+
+        memset(m->target + m->written / 64 * 64, 1, m->written % 64);
+        memcpy(rest, m->source + m->read / 64 * 64, m->read % 64);
+        __asm__ volatile("" : : "r"(rest) : "memory"); /* somebody wants it */
+    }
+}
+
 static enum qb_status cpu_queue_mix(struct qb_queue *queue, void *target, size_t written_bytes, const void *source,
                                     size_t read_bytes, enum qb_stores stores)
 {
-    (void)queue, (void)target, (void)written_bytes, (void)source, (void)read_bytes, (void)stores;
-    return host->fail(QB_ERROR_UNSUPPORTED, "this backend has no mix of reads and writes");
+    const struct qb__cpu_plan plan = plan_of(queue);
+    struct mix mix = {
+        .ops = isa_ops(device_of(queue->device)->isa),
+        .target = target,
+        .source = source,
+        .written = written_bytes,
+        .read = read_bytes,
+        .stream = stores == QB_STORES_STREAMING,
+    };
+
+    if ((uintptr_t)target % 64 != 0 || (uintptr_t)source % 64 != 0) {
+        return host->fail(QB_ERROR_INVALID, "source and target of a mix are not aligned to 256 bytes");
+    }
+    qb__cpu_parallel(qb__cpu_threads_worth(&plan, (uint64_t)written_bytes + read_bytes), mix_work, &mix);
+    return QB_OK;
 }
 
 /* ---- Events ----------------------------------------------------------------------------------------------------- */
@@ -536,8 +590,8 @@ static void cpu_range_pop(struct qb_device *device)
 static bool kernel_supports(const struct qb_kernel *kernel, const struct qb_device *device,
                             const struct qb_problem *problem)
 {
-    return problem->scaling != QB_SCALING_AMAX &&
-           (size_t)(kernel - kernels) >= ((const struct cpu_device *)device)->isa && isa_usable[kernel - kernels]();
+    (void)problem;
+    return (size_t)(kernel - kernels) >= ((const struct cpu_device *)device)->isa && isa_usable[kernel - kernels]();
 }
 
 static enum qb_status kernel_run(const struct qb_kernel *kernel, struct qb_queue *queue,
@@ -546,6 +600,16 @@ static enum qb_status kernel_run(const struct qb_kernel *kernel, struct qb_queue
     const struct qb__cpu_plan plan = plan_of(queue);
 
     qb__cpu_quantize(kernel->variant, &plan, problem, buffers);
+    return QB_OK;
+}
+
+static enum qb_status kernel_floor(const struct qb_kernel *kernel, struct qb_queue *queue,
+                                   const struct qb_problem *problem)
+{
+    const struct qb__cpu_plan plan = plan_of(queue);
+
+    (void)kernel;
+    qb__cpu_floor(&plan, problem);
     return QB_OK;
 }
 

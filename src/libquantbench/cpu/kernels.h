@@ -102,11 +102,15 @@ struct qb__cpu_ops {
                          const struct qb__access *access);
     /* Encode element i with scales[i]. */
     void (*encode_columns[3][3])(uint8_t *out, const void *x, size_t count, const float *scales);
-    /* COUNT runs of GROUP elements each, one after the other, with one scale each: read, or computed and written. */
+    /* COUNT runs of GROUP elements each, one after the other, with one scale each: read, or computed and written. With
+     * OUT NULL the scales are all that is computed. */
     void (*encode_groups[3][3])(uint8_t *out, const void *x, size_t count, size_t group, float *scales,
                                 const struct qb__rule *rule, const struct qb__access *access);
     /* Copy with non-temporal stores; the caller fences. */
     void (*copy_stream)(void *target, const void *source, size_t bytes);
+    /* Write WRITTEN lines of 64 bytes at TARGET and read READ of them at SOURCE, both aligned to a line, and nothing
+     * else; with non-temporal stores if STREAM, and the caller fences. */
+    void (*mix)(char *target, uint64_t written, const char *source, uint64_t read, bool stream);
     /* Order the calling thread's non-temporal stores before what it does next. */
     void (*fence)(void);
 };

@@ -445,6 +445,41 @@ static void copy_stream(void *target, const void *source, size_t bytes)
     memcpy(to, from, bytes);
 }
 
+/* WRITES lines, and EACH lines read for each of them. */
+QB__INLINE void mix_lines(char *to, uint64_t writes, const char *from, const int each, bool stream)
+{
+    __m256i low = _mm256_set1_epi8(1), high = low;
+
+    for (uint64_t i = 0; i < writes; i++, to += 64, from += 64 * each) {
+        for (int j = 0; j < each; j++) {
+            __m256i a = _mm256_load_si256((const __m256i *)(from + 64 * j));
+            __m256i b = _mm256_load_si256((const __m256i *)(from + 64 * j) + 1);
+
+            low = j == 0 ? a : _mm256_xor_si256(low, a);
+            high = j == 0 ? b : _mm256_xor_si256(high, b);
+        }
+        if (stream) {
+            _mm256_stream_si256((__m256i *)to, low);
+            _mm256_stream_si256((__m256i *)to + 1, high);
+        } else {
+            _mm256_store_si256((__m256i *)to, low);
+            _mm256_store_si256((__m256i *)to + 1, high);
+        }
+    }
+}
+
+QB__INLINE void read_lines(const char *from, uint64_t reads)
+{
+    __m256i sum = _mm256_setzero_si256(), other = sum;
+
+    for (uint64_t i = 0; i < reads; i++) {
+        sum = _mm256_xor_si256(sum, _mm256_load_si256((const __m256i *)(from + 64 * i)));
+        other = _mm256_xor_si256(other, _mm256_load_si256((const __m256i *)(from + 64 * i) + 1));
+    }
+    sum = _mm256_xor_si256(sum, other);
+    __asm__ volatile("" : : "x"(sum)); /* somebody wants it */
+}
+
 static void fence(void)
 {
     _mm_sfence();

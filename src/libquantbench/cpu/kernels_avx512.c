@@ -442,6 +442,35 @@ static void copy_stream(void *target, const void *source, size_t bytes)
     memcpy(to, from, bytes);
 }
 
+/* WRITES lines, and EACH lines read for each of them. */
+QB__INLINE void mix_lines(char *to, uint64_t writes, const char *from, const int each, bool stream)
+{
+    __m512i value = _mm512_set1_epi8(1);
+
+    for (uint64_t i = 0; i < writes; i++, to += 64, from += 64 * each) {
+        for (int j = 0; j < each; j++) {
+            __m512i line = _mm512_load_si512(from + 64 * j);
+
+            value = j == 0 ? line : _mm512_xor_si512(value, line);
+        }
+        if (stream) {
+            _mm512_stream_si512((void *)to, value);
+        } else {
+            _mm512_store_si512(to, value);
+        }
+    }
+}
+
+QB__INLINE void read_lines(const char *from, uint64_t reads)
+{
+    __m512i sum = _mm512_setzero_si512();
+
+    for (uint64_t i = 0; i < reads; i++) {
+        sum = _mm512_xor_si512(sum, _mm512_load_si512(from + 64 * i));
+    }
+    __asm__ volatile("" : : "v"(sum)); /* somebody wants it */
+}
+
 static void fence(void)
 {
     _mm_sfence();

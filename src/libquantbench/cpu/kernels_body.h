@@ -9,6 +9,7 @@
  *   multiply_matches()  whether x * (1/s) gives the codes of x / s, see there
  *   amax_run()          the largest |x| of a run, as the input's bits without sign
  *   copy_stream(), fence()
+ *   mix_lines()         so many lines read for each one written
  *
  * Every function is inlined with constant formats, so each loop below becomes one loop for each of the cases. */
 
@@ -198,6 +199,10 @@ QB__INLINE void encode_groups(uint8_t *out, const void *x, size_t count, size_t 
             }
             memcpy(&scales[i], scale, batch * sizeof *scale);
         }
+        if (out == NULL) {
+            x = at(x, batch * group, input);
+            continue;
+        }
         if (batch == BATCH && !special) {
             for (size_t j = 0; j < BATCH; j++) {
                 d.scale = scale[j];
@@ -218,6 +223,33 @@ QB__INLINE void encode_groups(uint8_t *out, const void *x, size_t count, size_t 
         }
         x = at(x, batch * group, input);
         out += batch * group;
+    }
+}
+
+/* Reads and writes are mixed evenly, in pieces of so many lines written. */
+#define MIX_PIECE 64
+
+static void mix(char *target, uint64_t written, const char *source, uint64_t read, bool stream)
+{
+    uint64_t pieces = qb__ceil_div(written > 0 ? written : read, MIX_PIECE);
+
+    for (uint64_t piece = 0; piece < pieces; piece++) {
+        uint64_t w = written * piece / pieces, writes = written * (piece + 1) / pieces - w;
+        uint64_t r = read * piece / pieces, reads = read * (piece + 1) / pieces - r;
+        char *to = target + 64 * w;
+        const char *from = source + 64 * r;
+        uint64_t each = writes == 0 ? 0 : reads / writes >= 4 ? 4 : reads / writes >= 2 ? 2 : reads / writes;
+
+        if (each == 4) {
+            mix_lines(to, writes, from, 4, stream);
+        } else if (each == 2) {
+            mix_lines(to, writes, from, 2, stream);
+        } else if (each == 1) {
+            mix_lines(to, writes, from, 1, stream);
+        } else {
+            mix_lines(to, writes, from, 0, stream);
+        }
+        read_lines(from + 64 * each * writes, reads - each * writes);
     }
 }
 
@@ -292,5 +324,6 @@ const struct qb__cpu_ops NAME(qb__cpu_ops) = {
     .encode_columns = PAIRS(encode_columns),
     .encode_groups = PAIRS(encode_groups),
     .copy_stream = copy_stream,
+    .mix = mix,
     .fence = fence,
 };

@@ -310,6 +310,43 @@ static void copy_stream(void *target, const void *source, size_t bytes)
     memcpy(target, source, bytes);
 }
 
+typedef uint64_t __attribute__((may_alias)) word64;
+
+/* WRITES lines, and EACH lines read for each of them. */
+QB__INLINE void mix_lines(char *to, uint64_t writes, const char *from, const int each, bool stream)
+{
+    word64 *line = (word64 *)(void *)to;
+    const word64 *read = (const word64 *)(const void *)from;
+
+    (void)stream;
+    for (uint64_t i = 0; i < writes; i++, line += 8, read += 8 * each) {
+        for (int k = 0; k < 8; k++) {
+            uint64_t value = 1;
+
+            for (int j = 0; j < each; j++) {
+                value ^= read[8 * j + k];
+            }
+            line[k] = value;
+        }
+    }
+}
+
+QB__INLINE void read_lines(const char *from, uint64_t reads)
+{
+    const word64 *read = (const word64 *)(const void *)from;
+    uint64_t sum[8] = {0}, all = 0;
+
+    for (uint64_t i = 0; i < reads; i++, read += 8) {
+        for (int k = 0; k < 8; k++) {
+            sum[k] ^= read[k];
+        }
+    }
+    for (int k = 0; k < 8; k++) {
+        all ^= sum[k];
+    }
+    __asm__ volatile("" : : "r"(all)); /* somebody wants it */
+}
+
 static void fence(void)
 {
 }

@@ -35,6 +35,7 @@ struct job {
     struct qb__rule rule;
     struct qb__access access;
     size_t element; /* bytes of an input element */
+    bool codes;     /* false: only the scales are wanted */
     struct view view;
     uint64_t tile_rows;
     uint64_t tile_cols;
@@ -84,6 +85,12 @@ unsigned qb__cpu_threads_worth(const struct qb__cpu_plan *plan, uint64_t bytes)
     return worth <= 1 ? 1 : worth < plan->threads ? (unsigned)worth : plan->threads;
 }
 
+/* The same for so many input elements of SIZE bytes, with or without their codes. */
+static unsigned threads_for(const struct qb__cpu_plan *plan, uint64_t elements, size_t size, bool codes)
+{
+    return qb__cpu_threads_worth(plan, elements * (size + codes));
+}
+
 static const char *input_at(const struct job *job, uint64_t row, uint64_t col)
 {
     return job->view.input + (row * job->view.input_stride + col) * job->element;
@@ -91,7 +98,7 @@ static const char *input_at(const struct job *job, uint64_t row, uint64_t col)
 
 static uint8_t *output_at(const struct job *job, uint64_t row, uint64_t col)
 {
-    return job->view.output + row * job->view.output_stride + col;
+    return job->codes ? job->view.output + row * job->view.output_stride + col : NULL;
 }
 
 static uint32_t (*amax_of(const struct job *job))(const void *, size_t)
@@ -189,7 +196,7 @@ static void shared_encode_work(void *context, unsigned index, unsigned count)
 /* The whole view has one scale. */
 static void quantize_shared(struct job *job, float *scale)
 {
-    unsigned threads = qb__cpu_threads_worth(job->plan, job->view.rows * job->view.cols * (job->element + 1));
+    unsigned threads = threads_for(job->plan, job->view.rows * job->view.cols, job->element, job->codes);
     bool clean = false;
 
     if (job->view.input_stride == job->view.cols && job->view.output_stride == job->view.cols) {
@@ -200,6 +207,9 @@ static void quantize_shared(struct job *job, float *scale)
         job->amax = 0;
         qb__cpu_parallel(threads, shared_amax_work, job);
         *scale = qb__scale_make(job->amax, &job->rule, &clean);
+    }
+    if (!job->codes) {
+        return;
     }
     job->ops->prepare(&job->divisor, *scale, &job->rule, clean, job->view.rows * job->view.cols);
     qb__cpu_parallel(threads, shared_encode_work, job);
@@ -215,6 +225,9 @@ static void wide_tile(const struct job *job, uint64_t row, uint64_t rows, uint64
 
     if (job->rule.dynamic) {
         *scale = qb__scale_make(amax_tile(job, row, rows, col, cols), &job->rule, &clean);
+    }
+    if (!job->codes) {
+        return;
     }
     job->ops->prepare(&divisor, *scale, &job->rule, clean, rows * cols);
     for (uint64_t r = row; r < row + rows; r++) {
@@ -251,7 +264,7 @@ static void narrow_tiles(const struct job *job, uint64_t row, uint64_t rows, uin
             columns[i] = scales[tile];
         }
     }
-    for (uint64_t r = row; r < row + rows; r++) {
+    for (uint64_t r = row; r < row + rows && job->codes; r++) {
         job->ops->encode_columns[job->rule.input][job->rule.output - QB_FORMAT_INT8](
             output_at(job, r, col), input_at(job, r, col), cols, columns);
     }
@@ -355,7 +368,9 @@ static void quantize_channels(struct job *job, unsigned threads)
             job->scales[col] = qb__scale_make(qb__bits_of(job->scales[col]), &job->rule, &clean);
         }
     }
-    qb__cpu_parallel(threads, channel_encode_work, job);
+    if (job->codes) {
+        qb__cpu_parallel(threads, channel_encode_work, job);
+    }
 }
 
 /* ---- Which of these ---------------------------------------------------------------------------------------------- */
@@ -381,8 +396,9 @@ void qb__cpu_quantize(const struct qb__cpu_ops *ops, const struct qb__cpu_plan *
     struct job job = {
         .ops = ops,
         .plan = plan,
-        .rule = {.input = p->input, .output = p->output, .dynamic = p->scaling == QB_SCALING_DYNAMIC},
+        .rule = {.input = p->input, .output = p->output, .dynamic = p->scaling != QB_SCALING_STATIC},
         .element = qb__element_size(p->input),
+        .codes = p->scaling != QB_SCALING_AMAX,
         .view = {.input = buffers->input,
                  .output = buffers->output,
                  .rows = p->tokens,
@@ -391,8 +407,7 @@ void qb__cpu_quantize(const struct qb__cpu_ops *ops, const struct qb__cpu_plan *
                  .output_stride = p->output_stride},
         .scales = buffers->scales,
     };
-    uint64_t bytes = p->tokens * p->hidden * (job.element + 1);
-    unsigned threads = qb__cpu_threads_worth(plan, bytes);
+    unsigned threads = threads_for(plan, p->tokens * p->hidden, job.element, job.codes);
     uint64_t scale_rows, tiles;
 
     job.rule.qmax = p->output == QB_FORMAT_INT8 ? 127.0f : p->output == QB_FORMAT_E4M3 ? 448.0f : 57344.0f;
@@ -402,7 +417,7 @@ void qb__cpu_quantize(const struct qb__cpu_ops *ops, const struct qb__cpu_plan *
     if (p->amax_bound > 0 && p->amax_bound < job.rule.limit) {
         job.rule.limit = p->amax_bound;
     }
-    job.access.stream = qb__cpu_streams(plan, bytes);
+    job.access.stream = job.codes && qb__cpu_streams(plan, p->tokens * p->hidden * (job.element + 1));
     qb__tile(p, &job.tile_rows, &job.tile_cols);
     qb__scale_shape(p, &scale_rows, &job.scale_cols);
     tiles = scale_rows * job.scale_cols;
@@ -436,5 +451,23 @@ void qb__cpu_quantize(const struct qb__cpu_ops *ops, const struct qb__cpu_plan *
     } else {
         job.access.ahead = prefetch_distance(&job);
         qb__cpu_parallel(threads, tiles_work, &job);
+    }
+}
+
+static void no_work(void *context, unsigned index, unsigned count)
+{
+    (void)context, (void)index, (void)count;
+}
+
+void qb__cpu_floor(const struct qb__cpu_plan *plan, const struct qb_problem *problem)
+{
+    const struct qb_problem *p = problem;
+    const bool dynamic = p->scaling != QB_SCALING_STATIC, codes = p->scaling != QB_SCALING_AMAX;
+    unsigned threads = threads_for(plan, p->tokens * p->hidden, qb__element_size(p->input), codes);
+
+    qb__cpu_parallel(threads, no_work, NULL);
+    /* Scales of whole tensors and channels are known to all threads before the first code. */
+    if (dynamic && codes && (p->granularity == QB_GRANULARITY_TENSOR || p->granularity == QB_GRANULARITY_CHANNEL)) {
+        qb__cpu_parallel(threads, no_work, NULL);
     }
 }

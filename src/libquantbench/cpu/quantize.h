@@ -16,6 +16,10 @@ struct qb__cpu_plan {
 void qb__cpu_quantize(const struct qb__cpu_ops *ops, const struct qb__cpu_plan *plan, const struct qb_problem *problem,
                       const struct qb_buffers *buffers);
 
+/* The fork and the join of the threads that qb__cpu_quantize() uses for PROBLEM, as often as it does, and nothing in
+ * between. */
+void qb__cpu_floor(const struct qb__cpu_plan *plan, const struct qb_problem *problem);
+
 /* Whether so many bytes are too many for the last-level cache, so that plain stores would first read every line. */
 bool qb__cpu_streams(const struct qb__cpu_plan *plan, uint64_t bytes);
 
