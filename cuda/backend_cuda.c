@@ -7,12 +7,15 @@
 #include <cuda_runtime_api.h>
 #include <dlfcn.h>
 #include <float.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "backend.h"
 #include "kernels.h"
+#include "nvml.h"
 #include "problem.h"
 
 #ifdef __has_include
@@ -33,6 +36,8 @@ struct device {
     struct qb__cuda_limits limits;
     /* For memory_write() and the like: the default stream would wait for the program's other streams. */
     cudaStream_t stream;
+    struct qb__nvml *nvml; /* opened when first needed, as it takes long; NULL: there is none */
+    bool nvml_asked;
 };
 
 /* Memory that kernels of a queue use between themselves. Zero when new, and kernels leave it as kernels.h says. */
@@ -222,29 +227,24 @@ static void device_close(struct qb_device *base)
         CALL(cudaStreamDestroy, device->stream);
         leave(previous);
     }
+    qb__nvml_close(device->nvml);
     free(device);
 }
 
-/* The driver's own version, "580.95.05", from its management library; "" if that is not there. */
-static void driver_version(char *text, unsigned size)
+/* The management library's view of the device; any thread may be the first to ask. */
+static const struct qb__nvml *nvml_of(struct qb_device *base)
 {
-    void *library = dlopen("libnvidia-ml.so.1", RTLD_LAZY | RTLD_LOCAL);
-    int (*init)(void), (*shutdown)(void), (*version)(char *, unsigned);
+    static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+    struct device *device = (struct device *)base;
+    char pci[32];
 
-    *text = '\0';
-    if (library == NULL) {
-        return;
+    pthread_mutex_lock(&lock);
+    if (!device->nvml_asked && CALL(cudaDeviceGetPCIBusId, pci, (int)sizeof pci, device->index) == QB_OK) {
+        device->nvml = qb__nvml_open(pci);
     }
-    *(void **)&init = dlsym(library, "nvmlInit_v2");
-    *(void **)&shutdown = dlsym(library, "nvmlShutdown");
-    *(void **)&version = dlsym(library, "nvmlSystemGetDriverVersion");
-    if (init != NULL && shutdown != NULL && version != NULL && init() == 0) {
-        if (version(text, size) != 0) {
-            *text = '\0';
-        }
-        shutdown();
-    }
-    dlclose(library);
+    device->nvml_asked = true;
+    pthread_mutex_unlock(&lock);
+    return device->nvml;
 }
 
 static void format_uuid(const unsigned char *bytes, char *text)
@@ -286,7 +286,7 @@ static enum qb_status device_info(struct qb_device *base, struct qb_device_info 
     snprintf(info.id, sizeof info.id, "cuda:%d", device->index);
     snprintf(info.name, sizeof info.name, "%.127s", properties.name);
     snprintf(info.isa, sizeof info.isa, "sm_%u", device->limits.capability);
-    driver_version(version, sizeof version);
+    qb__nvml_driver_version(nvml_of(base), version, sizeof version);
     snprintf(info.driver, sizeof info.driver, "%s%sCUDA %d.%d", version, version[0] != '\0' ? ", " : "", driver / 1000,
              driver % 1000 / 10);
     snprintf(info.runtime, sizeof info.runtime, "CUDA %d.%d", runtime / 1000, runtime % 1000 / 10);
@@ -300,6 +300,33 @@ static enum qb_status device_info(struct qb_device *base, struct qb_device_info 
     /* kHz x 2 (both edges) x bytes. */
     info.peak_bandwidth = 2e3 * clock * (width / 8.0);
     *result = info;
+    return QB_OK;
+}
+
+static enum qb_status device_conditions(struct qb_device *base, struct qb_device_conditions *conditions)
+{
+    qb__nvml_conditions(nvml_of(base), conditions);
+    return QB_OK;
+}
+
+/* The daemon's pipe is in this folder, which clients find in the same way. */
+static bool mps_runs(void)
+{
+    const char *folder = getenv("CUDA_MPS_PIPE_DIRECTORY");
+    char path[4096];
+
+    return (size_t)snprintf(path, sizeof path, "%s/control", folder != NULL ? folder : "/tmp/nvidia-mps") <
+               sizeof path &&
+           access(path, F_OK) == 0;
+}
+
+static enum qb_status device_facts(struct qb_device *base, struct qb_device_fact *list, size_t room, size_t *count)
+{
+    struct qb__facts facts = {list, room, 0};
+
+    qb__nvml_facts(nvml_of(base), &facts);
+    qb__facts_add(&facts, "mps", mps_runs() ? "on" : "off");
+    *count = facts.count;
     return QB_OK;
 }
 
@@ -909,6 +936,8 @@ static const struct qb_backend backend = {
     .device_open = device_open,
     .device_close = device_close,
     .device_info = device_info,
+    .device_conditions = device_conditions,
+    .device_facts = device_facts,
     .memory_alloc = memory_alloc,
     .memory_free = memory_free,
     .memory_write = memory_write,

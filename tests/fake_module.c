@@ -1,11 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* fake_module.c - stands in for the CUDA module, so that its loader, graphs and failures can be tested on a machine
  * without a GPU. Its one device is host memory, its clock counts launches, and its kernels go wrong in the ways that
- * their names say. FAKE_MODULE in the environment makes the module itself wrong: "abi", "version", "no-device". */
+ * their names say. FAKE_MODULE in the environment makes the module itself wrong: "abi", "version", "no-device".
+ * FAKE_CONDITIONS says what its conditions are: "MHZ:MASK MHZ:MASK ...", a pair for each time that they are asked for,
+ * the last one for ever after; MASK is of enum qb_throttle. FAKE_FACTS are its facts: "NAME=VALUE NAME=VALUE ...". */
 #include <config.h>
 
 #include "backend.h"
 
+#include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -136,6 +140,49 @@ static enum qb_status device_info(struct qb_device *device, struct qb_device_inf
         .units = 1,
         .timer_tick = 1000,
     };
+    return QB_OK;
+}
+
+static enum qb_status device_conditions(struct qb_device *device, struct qb_device_conditions *conditions)
+{
+    static size_t asked;
+    const char *script = getenv("FAKE_CONDITIONS");
+    double clock = NAN;
+    unsigned throttle = 0;
+
+    (void)device;
+    for (size_t i = 0; script != NULL && i < asked && strchr(script, ' ') != NULL; i++) {
+        script = strchr(script, ' ') + 1;
+    }
+    asked++;
+    if (script != NULL) {
+        sscanf(script, "%lf:%u", &clock, &throttle);
+    }
+    *conditions = (struct qb_device_conditions){
+        .clock = clock,
+        .memory_clock = 2619,
+        .power = 500000,
+        .energy = (double)asked * 1000,
+        .temperature = NAN,
+        .performance_state = 0,
+        .throttle = throttle,
+        .throttle_known = script != NULL ? (1u << QB_THROTTLE_COUNT) - 1 : 0,
+    };
+    return QB_OK;
+}
+
+static enum qb_status device_facts(struct qb_device *device, struct qb_device_fact *facts, size_t room, size_t *count)
+{
+    const char *script = getenv("FAKE_FACTS");
+    size_t found = 0;
+
+    (void)device;
+    for (int length = 0; script != NULL && found < room; script += length, found++) {
+        if (sscanf(script, " %31[^=]=%127s%n", facts[found].name, facts[found].value, &length) != 2) {
+            break;
+        }
+    }
+    *count = found;
     return QB_OK;
 }
 
@@ -328,6 +375,8 @@ static struct qb_backend backend = {
     .device_open = device_open,
     .device_close = device_close,
     .device_info = device_info,
+    .device_conditions = device_conditions,
+    .device_facts = device_facts,
     .memory_alloc = memory_alloc,
     .memory_free = memory_free,
     .memory_write = memory_copy,

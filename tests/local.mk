@@ -15,7 +15,7 @@ EXTRA_DIST += %D%/perf/h200.sh $(shell_tests) %D%/tap.sh %D%/run.h
 
 if HAVE_CHECK
 c_tests = check_format.test check_problem.test check_stats.test check_quality.test check_tensor_file.test \
-	check_disturbance.test \
+	check_disturbance.test check_conditions.test \
 	check_cpu.test check_cuda.test
 check_PROGRAMS += $(c_tests)
 TESTS += $(c_tests)
@@ -48,15 +48,20 @@ check_cpu_test_SOURCES = %D%/check_kernels.c
 check_cpu_test_CPPFLAGS = $(AM_CPPFLAGS) -DTEST_BACKEND='"cpu"'
 check_cpu_test_CFLAGS = $(TEST_CFLAGS)
 check_cpu_test_LDADD = libquantbench.la $(CHECK_LIBS)
+# NVIDIA's management library is a stand-in that the test program has loaded under its name.
+check_conditions_test_SOURCES = %D%/check_conditions.c cuda/nvml.c
+check_conditions_test_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/cuda
+check_conditions_test_CFLAGS = $(TEST_CFLAGS)
+check_conditions_test_LDADD = libquantbench.la $(CHECK_LIBS)
 check_cuda_test_SOURCES = %D%/check_kernels.c
 check_cuda_test_CPPFLAGS = $(AM_CPPFLAGS) -DTEST_BACKEND='"cuda"'
 check_cuda_test_CFLAGS = $(TEST_CFLAGS)
 check_cuda_test_LDADD = libquantbench.la $(CHECK_LIBS)
 
-# The CUDA backend's C file compiles everywhere, against a stand-in for NVIDIA's headers, so that a machine without the
+# The CUDA backend's C files compile everywhere, against a stand-in for NVIDIA's headers, so that a machine without the
 # toolkit finds mistakes in it.
 check_LIBRARIES += libstub_cuda.a
-libstub_cuda_a_SOURCES = cuda/backend_cuda.c
+libstub_cuda_a_SOURCES = cuda/backend_cuda.c cuda/nvml.c
 libstub_cuda_a_CPPFLAGS = -I$(top_srcdir)/tests/stub $(AM_CPPFLAGS)
 libstub_cuda_a_CFLAGS = $(AM_CFLAGS) -Werror
 EXTRA_DIST += %D%/stub/cuda_runtime_api.h %D%/stub/cuda_profiler_api.h
@@ -69,4 +74,9 @@ check_LTLIBRARIES += %D%/fake/quantbench_cuda.la
 %C%_fake_quantbench_cuda_la_LIBADD = libquantbench.la
 %C%_fake_quantbench_cuda_la_LDFLAGS = -module -avoid-version -shared -no-undefined -rpath /nowhere \
 	-export-symbols-regex '^quantbench_backend$$'
+
+check_LTLIBRARIES += %D%/fake/libnvidia-ml.la
+%C%_fake_libnvidia_ml_la_SOURCES = %D%/fake_nvml.c
+%C%_fake_libnvidia_ml_la_CFLAGS = $(AM_CFLAGS)
+%C%_fake_libnvidia_ml_la_LDFLAGS = -version-info 1:0:0 -shared -no-undefined -rpath /nowhere
 endif

@@ -157,6 +157,26 @@ enum qb_status qb_device_info(struct qb_device *device, struct qb_device_info *i
     return device->backend->device_info(device, info);
 }
 
+const char *qb_throttle_name(unsigned index)
+{
+    static const char *const names[QB_THROTTLE_COUNT] = {"power cap",         "thermal",     "hardware thermal",
+                                                         "hardware slowdown", "power brake", "sync boost"};
+
+    return index < QB_THROTTLE_COUNT ? names[index] : NULL;
+}
+
+enum qb_status qb_device_conditions(struct qb_device *device, struct qb_device_conditions *conditions)
+{
+    REQUIRE(device != NULL && conditions != NULL);
+    return device->backend->device_conditions(device, conditions);
+}
+
+enum qb_status qb_device_facts(struct qb_device *device, struct qb_device_fact *facts, size_t room, size_t *count)
+{
+    REQUIRE(device != NULL && (facts != NULL || room == 0) && count != NULL);
+    return device->backend->device_facts(device, facts, room, count);
+}
+
 enum qb_status qb_memory_alloc(struct qb_device *device, size_t bytes, void **pointer)
 {
     REQUIRE(device != NULL && pointer != NULL);

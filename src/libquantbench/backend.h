@@ -61,6 +61,8 @@ struct qb_backend {
     enum qb_status (*device_open)(int index, struct qb_device **device);
     void (*device_close)(struct qb_device *device);
     enum qb_status (*device_info)(struct qb_device *device, struct qb_device_info *info);
+    enum qb_status (*device_conditions)(struct qb_device *device, struct qb_device_conditions *conditions);
+    enum qb_status (*device_facts)(struct qb_device *device, struct qb_device_fact *facts, size_t room, size_t *count);
 
     enum qb_status (*memory_alloc)(struct qb_device *device, size_t bytes, void **pointer);
     void (*memory_free)(struct qb_device *device, void *pointer);

@@ -7,10 +7,10 @@ pkgconfigdir = $(libdir)/pkgconfig
 nodist_pkgconfig_DATA = libquantbench.pc
 
 libquantbench_la_SOURCES = \
-	%D%/quantbench.h %D%/internal.h %D%/backend.h %D%/problem.h \
+	%D%/quantbench.h %D%/internal.h %D%/backend.h %D%/problem.h %D%/facts.h \
 	%D%/status.c %D%/format.c %D%/problem.c %D%/reference.c %D%/backend.c %D%/kernel.c \
 	%D%/cpu/kernels.h %D%/cpu/kernels_body.h %D%/cpu/quantize.h %D%/cpu/machine.h \
-	%D%/cpu/backend_cpu.c %D%/cpu/machine.c %D%/cpu/quantize.c %D%/cpu/kernels_generic.c
+	%D%/cpu/backend_cpu.c %D%/cpu/machine.c %D%/cpu/conditions.c %D%/cpu/quantize.c %D%/cpu/kernels_generic.c
 libquantbench_la_CPPFLAGS = $(AM_CPPFLAGS) -DPKGLIBDIR='"$(pkglibdir)"'
 libquantbench_la_CFLAGS = $(AM_CFLAGS) $(OPENMP_CFLAGS) $(QB_VECTORIZE_CFLAGS)
 libquantbench_la_LDFLAGS = -version-info 0:0:0 -no-undefined -Wl,-z,defs -export-symbols-regex '^qb_[^_]' \

@@ -224,6 +224,47 @@ const struct qb_backend *qb_device_backend(const struct qb_device *device);
 /* memory_free is asked anew by each call. */
 enum qb_status qb_device_info(struct qb_device *device, struct qb_device_info *info);
 
+/* Why a device runs more slowly than it could: bits of a mask. */
+enum qb_throttle {
+    QB_THROTTLE_POWER_CAP = 1 << 0,   /* the limit of its power is reached */
+    QB_THROTTLE_THERMAL = 1 << 1,     /* too warm: its software or the processor itself lowers the clock */
+    QB_THROTTLE_HW_THERMAL = 1 << 2,  /* much too warm: its hardware lowers the clock to half or less */
+    QB_THROTTLE_HW_SLOWDOWN = 1 << 3, /* its hardware lowers the clock, for heat, power or another reason */
+    QB_THROTTLE_POWER_BRAKE = 1 << 4, /* the power supply asks for it */
+    QB_THROTTLE_SYNC_BOOST = 1 << 5,  /* another device of its group is slower */
+};
+#define QB_THROTTLE_COUNT 6
+
+/* The words for the reason 1 << INDEX, such as "power cap"; NULL if INDEX >= QB_THROTTLE_COUNT. */
+const char *qb_throttle_name(unsigned index);
+
+/* What a device does at this moment. A number that cannot be had is NAN. */
+struct qb_device_conditions {
+    double clock;            /* MHz: of the multiprocessors, or the mean of the CPUs this process may use */
+    double memory_clock;     /* MHz */
+    double power;            /* milliwatts */
+    double energy;           /* millijoules since some point in the past: only differences have a meaning */
+    double temperature;      /* degrees Celsius */
+    int performance_state;   /* 0 (fastest) to 15, -1 if unknown or none */
+    unsigned throttle;       /* enum qb_throttle: the reasons now; of a CPU, those since the last call */
+    unsigned throttle_known; /* the reasons that this device can tell */
+};
+
+/* Ask the device; a setting is never changed. It takes up to some milliseconds, so keep it out of what is timed. */
+enum qb_status qb_device_conditions(struct qb_device *device, struct qb_device_conditions *conditions);
+
+/* One thing that a user can set or should know, which changes rarely: "persistence" is "on". */
+struct qb_device_fact {
+    char name[32];   /* lower case with underscores; of a number with its unit at the end, as in "power_limit_mw" */
+    char value[128]; /* a decimal number, a word, or "unknown" */
+};
+/* No device has more of them. */
+#define QB_DEVICE_FACTS 32
+
+/* What there is to know about DEVICE: COUNT facts, at most ROOM and QB_DEVICE_FACTS. Those of a kind of device have
+ * always the same names and order. The CPU's are those of its machine, and of the container that this process is in. */
+enum qb_status qb_device_facts(struct qb_device *device, struct qb_device_fact *facts, size_t room, size_t *count);
+
 /* Device memory, aligned to at least 256 bytes. BYTES may be 0; free(NULL) does nothing. */
 enum qb_status qb_memory_alloc(struct qb_device *device, size_t bytes, void **pointer);
 void qb_memory_free(struct qb_device *device, void *pointer);

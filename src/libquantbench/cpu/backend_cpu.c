@@ -140,6 +140,7 @@ struct cpu_device {
     struct qb__cpu_plan plan;  /* what queues start with */
     uint64_t last_level_cache; /* bytes, 0 if unknown */
     double timer_tick;         /* nanoseconds */
+    uint64_t throttled;        /* how often the CPUs were too warm, as of the last look */
 };
 
 struct cpu_queue {
@@ -235,6 +236,7 @@ static enum qb_status cpu_device_open(int index, struct qb_device **device)
     opened->plan =
         (struct qb__cpu_plan){.threads = default_threads(), .cache_size = opened->last_level_cache, .l2_size = l2};
     opened->timer_tick = clock_tick();
+    opened->throttled = qb__machine_throttled();
     *device = &opened->base;
     return QB_OK;
 }
@@ -262,6 +264,20 @@ static enum qb_status cpu_device_info(struct qb_device *device, struct qb_device
     info->cache_size = cpu->last_level_cache;
     info->units = cpu->plan.threads;
     info->timer_tick = cpu->timer_tick;
+    return QB_OK;
+}
+
+static enum qb_status cpu_device_conditions(struct qb_device *device, struct qb_device_conditions *conditions)
+{
+    qb__machine_conditions(&device_of(device)->throttled, conditions);
+    return QB_OK;
+}
+
+static enum qb_status cpu_device_facts(struct qb_device *device, struct qb_device_fact *facts, size_t room,
+                                       size_t *count)
+{
+    (void)device;
+    *count = qb__machine_facts(facts, room);
     return QB_OK;
 }
 
@@ -623,6 +639,8 @@ static const struct qb_backend backend = {
     .device_open = cpu_device_open,
     .device_close = cpu_device_close,
     .device_info = cpu_device_info,
+    .device_conditions = cpu_device_conditions,
+    .device_facts = cpu_device_facts,
     .memory_alloc = cpu_memory_alloc,
     .memory_free = cpu_memory_free,
     .memory_write = cpu_memory_write,

@@ -7,8 +7,7 @@
 
 #include "machine.h"
 
-#include <sched.h>
-#include <stdbool.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,10 +17,21 @@
 #include <cpuid.h>
 #endif
 
-/* The first line of the file PATH without its end; false if there is none. */
-static bool read_line(const char *path, char *line, size_t size)
+/* Open a file of /proc or /sys for reading. QUANTBENCH_FSROOT is put in front, where tests have such files. */
+static FILE *open_file(const char *path)
 {
-    FILE *file = fopen(path, "re");
+    const char *root = secure_getenv("QUANTBENCH_FSROOT");
+    char longer[4096];
+
+    if (root == NULL || root[0] == '\0') {
+        return fopen(path, "re");
+    }
+    return (size_t)snprintf(longer, sizeof longer, "%s%s", root, path) < sizeof longer ? fopen(longer, "re") : NULL;
+}
+
+bool qb__machine_read_line(const char *path, char *line, size_t size)
+{
+    FILE *file = open_file(path);
     bool found;
 
     if (file == NULL) {
@@ -35,39 +45,57 @@ static bool read_line(const char *path, char *line, size_t size)
     return found;
 }
 
-/* The unsigned number that the file PATH holds; false if there is none, or "max". */
-static bool read_number(const char *path, uint64_t *number)
+bool qb__machine_read_number(const char *path, uint64_t *number)
 {
     char line[64], *end;
 
-    if (!read_line(path, line, sizeof line)) {
+    if (!qb__machine_read_line(path, line, sizeof line)) {
         return false;
     }
     *number = strtoull(line, &end, 10);
     return end != line;
 }
 
+void qb__machine_read_lines(const char *path, void (*use)(char *line, void *context), void *context)
+{
+    FILE *file = open_file(path);
+    char line[1024];
+
+    while (file != NULL && fgets(line, sizeof line, file) != NULL) {
+        line[strcspn(line, "\n")] = '\0';
+        use(line, context);
+    }
+    if (file != NULL) {
+        fclose(file);
+    }
+}
+
+struct field {
+    const char *key;
+    char *value;
+    size_t size;
+    bool found;
+};
+
+static void find_field(char *line, void *context)
+{
+    struct field *field = context;
+    const char *colon = strchr(line, ':');
+
+    if (!field->found && strncmp(line, field->key, strlen(field->key)) == 0 && colon != NULL) {
+        colon += 1 + strspn(colon + 1, " \t");
+        snprintf(field->value, field->size, "%s", colon);
+        field->found = true;
+    }
+}
+
 /* The text after "KEY...: " in the file PATH; false if there is none. */
 static bool read_field(const char *path, const char *key, char *value, size_t size)
 {
-    FILE *file = fopen(path, "re");
-    char line[512];
-    bool found = false;
+    struct field field = {key, value, size, false};
 
-    if (file == NULL) {
-        return false;
-    }
-    while (!found && fgets(line, sizeof line, file) != NULL) {
-        const char *colon = strchr(line, ':');
-
-        if (strncmp(line, key, strlen(key)) == 0 && colon != NULL) {
-            colon += 1 + strspn(colon + 1, " \t");
-            snprintf(value, size, "%.*s", (int)strcspn(colon, "\n"), colon);
-            found = true;
-        }
-    }
-    fclose(file);
-    return found;
+    qb__machine_read_lines(path, find_field, &field);
+    return field.found;
 }
 
 /* Remove leading and trailing blanks, and all but one between words. */
@@ -104,7 +132,7 @@ void qb__machine_cpu_name(char *name, size_t size)
     }
 #endif
     if (name[0] == '\0' && !read_field("/proc/cpuinfo", "model name", name, size) &&
-        !read_line("/sys/firmware/devicetree/base/model", name, size)) {
+        !qb__machine_read_line("/sys/firmware/devicetree/base/model", name, size)) {
         name[0] = '\0';
     }
     squeeze(name);
@@ -121,15 +149,15 @@ void qb__machine_caches(uint64_t *last_level, uint64_t *second_level)
         uint64_t level, size;
 
         snprintf(path, sizeof path, "/sys/devices/system/cpu/cpu0/cache/index%d/level", index);
-        if (!read_number(path, &level)) {
+        if (!qb__machine_read_number(path, &level)) {
             break;
         }
         snprintf(path, sizeof path, "/sys/devices/system/cpu/cpu0/cache/index%d/type", index);
-        if (!read_line(path, text, sizeof text) || strcmp(text, "Instruction") == 0) {
+        if (!qb__machine_read_line(path, text, sizeof text) || strcmp(text, "Instruction") == 0) {
             continue;
         }
         snprintf(path, sizeof path, "/sys/devices/system/cpu/cpu0/cache/index%d/size", index);
-        if (!read_line(path, text, sizeof text)) {
+        if (!qb__machine_read_line(path, text, sizeof text)) {
             continue;
         }
         size = strtoull(text, &end, 10);
@@ -152,54 +180,60 @@ void qb__machine_caches(uint64_t *last_level, uint64_t *second_level)
 #endif
 }
 
+/* What visits the control groups of CONTROLLER. */
+struct cgroup_visit {
+    const char *controller;
+    void (*visit)(const char *folder, bool version2, void *context);
+    void *context;
+};
+
+/* LINE of /proc/self/cgroup: "number:controllers:path". */
+static void visit_cgroup_line(char *line, void *context)
+{
+    const struct cgroup_visit *to = context;
+    char *names = strchr(line, ':'), *path = names != NULL ? strchr(names + 1, ':') : NULL;
+    char folder[1280], root[128];
+    bool version2, mine = false;
+
+    if (path == NULL) {
+        return;
+    }
+    *path++ = '\0';
+    names++;
+    version2 = names[0] == '\0';
+    for (char *save, *name = strtok_r(names, ",", &save); name != NULL; name = strtok_r(NULL, ",", &save)) {
+        mine = mine || strcmp(name, to->controller) == 0;
+    }
+    if (!version2 && !mine) {
+        return;
+    }
+    if (version2) {
+        snprintf(root, sizeof root, "/sys/fs/cgroup");
+    } else {
+        snprintf(root, sizeof root, "/sys/fs/cgroup/%s", to->controller);
+    }
+    for (;;) {
+        char *slash;
+
+        snprintf(folder, sizeof folder, "%s%s", root, strcmp(path, "/") == 0 ? "" : path);
+        to->visit(folder, version2, to->context);
+        slash = strrchr(path, '/');
+        if (slash == NULL || path[0] == '\0') {
+            break;
+        }
+        *slash = '\0';
+    }
+}
+
 /* Call VISIT(folder, context) for this process's control group of CONTROLLER, and for each of its parents: of version
  * 2 ("" in /proc/self/cgroup), or of version 1. Inside a container the path named there may be the host's; the root of
  * what is mounted is the container's own, and is visited last. */
 static void visit_cgroups(const char *controller, void (*visit)(const char *folder, bool version2, void *context),
                           void *context)
 {
-    FILE *file = fopen("/proc/self/cgroup", "re");
-    char line[1024];
+    struct cgroup_visit to = {controller, visit, context};
 
-    if (file == NULL) {
-        return;
-    }
-    while (fgets(line, sizeof line, file) != NULL) {
-        char *names = strchr(line, ':'), *path = names != NULL ? strchr(names + 1, ':') : NULL;
-        char folder[1280], root[128];
-        bool version2, mine = false;
-
-        if (path == NULL) {
-            continue;
-        }
-        *path++ = '\0';
-        names++;
-        path[strcspn(path, "\n")] = '\0';
-        version2 = names[0] == '\0';
-        for (char *save, *name = strtok_r(names, ",", &save); name != NULL; name = strtok_r(NULL, ",", &save)) {
-            mine = mine || strcmp(name, controller) == 0;
-        }
-        if (!version2 && !mine) {
-            continue;
-        }
-        if (version2) {
-            snprintf(root, sizeof root, "/sys/fs/cgroup");
-        } else {
-            snprintf(root, sizeof root, "/sys/fs/cgroup/%s", controller);
-        }
-        for (;;) {
-            char *slash;
-
-            snprintf(folder, sizeof folder, "%s%s", root, strcmp(path, "/") == 0 ? "" : path);
-            visit(folder, version2, context);
-            slash = strrchr(path, '/');
-            if (slash == NULL || path[0] == '\0') {
-                break;
-            }
-            *slash = '\0';
-        }
-    }
-    fclose(file);
+    qb__machine_read_lines("/proc/self/cgroup", visit_cgroup_line, &to);
 }
 
 struct memory {
@@ -207,35 +241,40 @@ struct memory {
     uint64_t available;
 };
 
+/* Bytes of the page cache that are given up first. */
+struct inactive {
+    const char *key;
+    uint64_t bytes;
+};
+
+static void find_inactive(char *line, void *context)
+{
+    struct inactive *inactive = context;
+
+    if (strncmp(line, inactive->key, strlen(inactive->key)) == 0) {
+        inactive->bytes = strtoull(line + strlen(inactive->key), NULL, 10);
+    }
+}
+
 static void limit_memory(const char *folder, bool version2, void *context)
 {
     struct memory *memory = context;
-    uint64_t limit, usage, inactive = 0;
-    char path[1400], line[128];
-    FILE *file;
+    struct inactive inactive = {version2 ? "inactive_file " : "total_inactive_file ", 0};
+    uint64_t limit, usage;
+    char path[1400];
 
     snprintf(path, sizeof path, "%s/%s", folder, version2 ? "memory.max" : "memory.limit_in_bytes");
-    if (!read_number(path, &limit)) {
+    if (!qb__machine_read_number(path, &limit)) {
         return;
     }
     snprintf(path, sizeof path, "%s/%s", folder, version2 ? "memory.current" : "memory.usage_in_bytes");
-    if (!read_number(path, &usage)) {
+    if (!qb__machine_read_number(path, &usage)) {
         return;
     }
-    /* The page cache counts as used, but what is inactive of it is given up first. */
+    /* The page cache counts as used. */
     snprintf(path, sizeof path, "%s/memory.stat", folder);
-    file = fopen(path, "re");
-    if (file != NULL) {
-        const char *key = version2 ? "inactive_file " : "total_inactive_file ";
-
-        while (fgets(line, sizeof line, file) != NULL) {
-            if (strncmp(line, key, strlen(key)) == 0) {
-                inactive = strtoull(line + strlen(key), NULL, 10);
-            }
-        }
-        fclose(file);
-    }
-    usage = usage > inactive ? usage - inactive : 0;
+    qb__machine_read_lines(path, find_inactive, &inactive);
+    usage = usage > inactive.bytes ? usage - inactive.bytes : 0;
     if (limit < memory->total) {
         memory->total = limit;
     }
@@ -262,14 +301,14 @@ void qb__machine_memory(uint64_t *total, uint64_t *available)
 
 static void limit_cpus(const char *folder, bool version2, void *context)
 {
-    unsigned *cpus = context;
+    double *cpus = context;
     char path[1400], line[64], *end;
     uint64_t quota, period = 0;
 
     if (version2) {
         /* "max 100000", or quota and period in microseconds. */
         snprintf(path, sizeof path, "%s/cpu.max", folder);
-        if (!read_line(path, line, sizeof line)) {
+        if (!qb__machine_read_line(path, line, sizeof line)) {
             return;
         }
         quota = strtoull(line, &end, 10);
@@ -280,42 +319,56 @@ static void limit_cpus(const char *folder, bool version2, void *context)
     } else {
         snprintf(path, sizeof path, "%s/cpu.cfs_quota_us", folder);
         /* -1 means no quota. */
-        if (!read_line(path, line, sizeof line) || line[0] == '-') {
+        if (!qb__machine_read_line(path, line, sizeof line) || line[0] == '-') {
             return;
         }
         quota = strtoull(line, NULL, 10);
         snprintf(path, sizeof path, "%s/cpu.cfs_period_us", folder);
-        if (!read_number(path, &period)) {
+        if (!qb__machine_read_number(path, &period)) {
             return;
         }
     }
-    if (quota > 0 && period > 0 && (quota + period - 1) / period < *cpus) {
-        *cpus = (unsigned)((quota + period - 1) / period);
+    if (quota > 0 && period > 0 && (*cpus <= 0 || (double)quota / (double)period < *cpus)) {
+        *cpus = (double)quota / (double)period;
     }
+}
+
+double qb__machine_quota(void)
+{
+    double cpus = 0;
+
+    visit_cgroups("cpu", limit_cpus, &cpus);
+    return cpus;
+}
+
+cpu_set_t *qb__machine_affinity(size_t *size)
+{
+    /* The kernel's mask may be longer than a cpu_set_t: try larger ones. */
+    for (size_t most = 1024; most <= 1 << 20; most *= 4) {
+        cpu_set_t *set = CPU_ALLOC(most);
+
+        *size = CPU_ALLOC_SIZE(most);
+        if (set != NULL && sched_getaffinity(0, *size, set) == 0) {
+            return set;
+        }
+        CPU_FREE(set);
+    }
+    return NULL;
 }
 
 unsigned qb__machine_cpus(void)
 {
-    unsigned cpus = 0;
+    size_t size;
+    cpu_set_t *set = qb__machine_affinity(&size);
+    unsigned cpus = set != NULL ? (unsigned)CPU_COUNT_S(size, set) : 0;
+    double quota = qb__machine_quota();
 
-    /* The kernel's mask may be longer than a cpu_set_t: try larger ones. */
-    for (int most = 1024; cpus == 0 && most <= 1 << 20; most *= 4) {
-        cpu_set_t *set = CPU_ALLOC(most);
-        size_t size = CPU_ALLOC_SIZE(most);
-
-        if (set == NULL) {
-            break;
-        }
-        if (sched_getaffinity(0, size, set) == 0) {
-            cpus = (unsigned)CPU_COUNT_S(size, set);
-        }
-        CPU_FREE(set);
-    }
+    CPU_FREE(set);
     if (cpus == 0) {
         long online = sysconf(_SC_NPROCESSORS_ONLN);
 
         cpus = online > 0 ? (unsigned)online : 1;
     }
-    visit_cgroups("cpu", limit_cpus, &cpus);
-    return cpus > 0 ? cpus : 1;
+    /* A part of a CPU is one too. */
+    return quota > 0 && quota < cpus ? (unsigned)ceil(quota) : cpus;
 }

@@ -3,8 +3,9 @@
 #ifndef QB_CPU_MACHINE_H
 #define QB_CPU_MACHINE_H
 
-#include <stddef.h>
-#include <stdint.h>
+#include "quantbench.h"
+
+#include <sched.h>
 
 /* The processor's name for users, "" if unknown. */
 void qb__machine_cpu_name(char *name, size_t size);
@@ -18,5 +19,23 @@ void qb__machine_memory(uint64_t *total, uint64_t *available);
 
 /* CPUs that this process may use, by its affinity mask and its container's quota, at least 1. */
 unsigned qb__machine_cpus(void);
+/* The container's quota alone, in CPUs; 0 if there is none. */
+double qb__machine_quota(void);
+/* The affinity mask, of SIZE bytes; NULL if unknown. CPU_FREE() it. */
+cpu_set_t *qb__machine_affinity(size_t *size);
+
+/* What the CPUs do at this moment. THROTTLED is how often they were too warm so far, as of the last call. */
+void qb__machine_conditions(uint64_t *throttled, struct qb_device_conditions *conditions);
+/* How often the CPUs were too warm so far. */
+uint64_t qb__machine_throttled(void);
+/* What there is to know about the machine; see qb_device_facts(). */
+size_t qb__machine_facts(struct qb_device_fact *facts, size_t room);
+
+/* For files of /proc and /sys. The first line of PATH without its end; false if there is none. */
+bool qb__machine_read_line(const char *path, char *line, size_t size);
+/* The unsigned number that PATH begins with; false if there is none, or "max". */
+bool qb__machine_read_number(const char *path, uint64_t *number);
+/* Call USE for each line of PATH, without its end. */
+void qb__machine_read_lines(const char *path, void (*use)(char *line, void *context), void *context);
 
 #endif
