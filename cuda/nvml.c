@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* nvml.c - see nvml.h. The few declarations that are needed of NVIDIA's interface are written out here, as its header
  * is not in every toolkit; its names, numbers and layouts are promised not to change. */
+#include <config.h>
+
 #include "nvml.h"
 
 #include <dlfcn.h>
