@@ -15,7 +15,7 @@ EXTRA_DIST += %D%/perf/h200.sh $(shell_tests) %D%/tap.sh %D%/run.h
 
 if HAVE_CHECK
 c_tests = check_format.test check_problem.test check_stats.test check_quality.test check_tensor_file.test \
-	check_disturbance.test check_conditions.test \
+	check_disturbance.test check_conditions.test check_compare.test \
 	check_cpu.test check_cuda.test
 check_PROGRAMS += $(c_tests)
 TESTS += $(c_tests)
@@ -32,6 +32,10 @@ check_stats_test_SOURCES = %D%/check_stats.c src/quantbench/stats.c src/quantben
 check_stats_test_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/src/quantbench
 check_stats_test_CFLAGS = $(TEST_CFLAGS) $(OPENMP_CFLAGS)
 check_stats_test_LDADD = libquantbench.la $(CHECK_LIBS)
+check_compare_test_SOURCES = %D%/check_compare.c src/quantbench/compare.c src/quantbench/stats.c
+check_compare_test_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/src/quantbench
+check_compare_test_CFLAGS = $(TEST_CFLAGS)
+check_compare_test_LDADD = $(CHECK_LIBS)
 check_quality_test_SOURCES = %D%/check_quality.c src/quantbench/quality.c src/quantbench/input.c
 check_quality_test_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/src/quantbench
 check_quality_test_CFLAGS = $(TEST_CFLAGS) $(OPENMP_CFLAGS)
