@@ -74,6 +74,7 @@ enum exit_code verify_expect(const struct qb_problem *problem, const void *input
     struct qb_bytes bytes;
     enum qb_status status;
 
+    need_codes = need_codes && problem->scaling != QB_SCALING_AMAX;
     if (same_input && expectation->scales != NULL && (expectation->codes != NULL || !need_codes) &&
         same_problem(&expectation->problem, problem)) {
         return EXIT_OK;
