@@ -577,6 +577,26 @@ static enum qb_status queue_reserve(struct qb_queue *base, size_t bytes)
     return status;
 }
 
+static enum qb_status queue_call(struct qb_queue *base,
+                                 enum qb_status (*work)(void *context, void *stream, unsigned threads), void *context)
+{
+    int previous;
+    enum qb_status status = enter(base->device, &previous);
+
+    if (status == QB_OK) {
+        /* Current also for a run-time library of the plug-in's own, which asks the driver. */
+        status = CALL(cudaSetDevice, ((const struct device *)base->device)->index);
+        if (status == QB_OK) {
+            status = work(context, ((struct queue *)base)->stream, 0);
+        }
+        if (status == QB_OK) {
+            status = CALL(cudaGetLastError);
+        }
+        leave(previous);
+    }
+    return status;
+}
+
 static enum qb_status queue_copy(struct qb_queue *base, void *target, const void *source, size_t bytes)
 {
     int previous;
@@ -949,6 +969,7 @@ static const struct qb_backend backend = {
     .queue_set_threads = queue_set_threads,
     .queue_set_dependent_launch = queue_set_dependent_launch,
     .queue_reserve = queue_reserve,
+    .queue_call = queue_call,
     .queue_copy = queue_copy,
     .queue_mix = queue_mix,
     .event_create = event_create,

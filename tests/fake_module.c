@@ -260,6 +260,17 @@ static enum qb_status queue_reserve(struct qb_queue *queue, size_t bytes)
     return QB_OK;
 }
 
+static enum qb_status queue_call(struct qb_queue *queue,
+                                 enum qb_status (*work)(void *context, void *stream, unsigned threads), void *context)
+{
+    (void)queue;
+    if (capturing != NULL) {
+        return host->fail(QB_ERROR_UNSUPPORTED, "the fake device captures no kernels of plug-ins");
+    }
+    now += 10000;
+    return work(context, NULL, 0);
+}
+
 static enum qb_status queue_copy(struct qb_queue *queue, void *target, const void *source, size_t bytes)
 {
     (void)queue;
@@ -388,6 +399,7 @@ static struct qb_backend backend = {
     .queue_set_threads = queue_set_threads,
     .queue_set_dependent_launch = queue_set_dependent_launch,
     .queue_reserve = queue_reserve,
+    .queue_call = queue_call,
     .queue_copy = queue_copy,
     .queue_mix = queue_mix,
     .event_create = event_create,

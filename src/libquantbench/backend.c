@@ -2,7 +2,7 @@
 /* backend.c - finds the backends, and hands every call on a device, queue, event or graph to the one it belongs to. */
 #include <config.h>
 
-#include "backend.h"
+#include "plugin.h"
 #include "internal.h"
 
 #include <dlfcn.h>
@@ -232,7 +232,11 @@ enum qb_status qb_queue_wrap(struct qb_device *device, void *native, struct qb_q
 void qb_queue_destroy(struct qb_queue *queue)
 {
     if (queue != NULL) {
-        queue->device->backend->queue_destroy(queue);
+        struct qb_device *device = queue->device;
+        struct qb__workspace *workspace = queue->plugin_workspace;
+
+        device->backend->queue_destroy(queue);
+        qb__plugin_release(device, workspace);
     }
 }
 
@@ -259,8 +263,11 @@ enum qb_status qb_queue_set_dependent_launch(struct qb_queue *queue, bool enable
 
 enum qb_status qb_queue_reserve(struct qb_queue *queue, size_t bytes)
 {
+    enum qb_status status;
+
     REQUIRE(queue != NULL);
-    return queue->device->backend->queue_reserve(queue, bytes);
+    status = queue->device->backend->queue_reserve(queue, bytes);
+    return status == QB_OK && qb__plugin_kernel_count() > 0 ? qb__plugin_reserve(queue, bytes) : status;
 }
 
 enum qb_status qb_queue_copy(struct qb_queue *queue, void *target, const void *source, size_t bytes)
@@ -306,13 +313,18 @@ enum qb_status qb_event_elapsed(struct qb_event *start, struct qb_event *end, do
 
 enum qb_status qb_graph_begin(struct qb_queue *queue)
 {
+    enum qb_status status;
+
     REQUIRE(queue != NULL);
-    return queue->device->backend->graph_begin(queue);
+    status = queue->device->backend->graph_begin(queue);
+    queue->capturing = queue->capturing || status == QB_OK;
+    return status;
 }
 
 enum qb_status qb_graph_end(struct qb_queue *queue, struct qb_graph **graph)
 {
     REQUIRE(queue != NULL && graph != NULL);
+    queue->capturing = false;
     return queue->device->backend->graph_end(queue, graph);
 }
 

@@ -8,7 +8,7 @@
 #include "quantbench.h"
 
 /* Raised with every change of the structures below; a module of another number is refused. */
-#define QB__BACKEND_ABI 2u
+#define QB__BACKEND_ABI 3u
 
 /* What the library does for a backend. */
 struct qb__host {
@@ -34,12 +34,22 @@ struct qb_kernel {
     const void *variant;
 };
 
+/* Memory of a device. */
+struct qb__workspace {
+    struct qb__workspace *older;
+    void *memory;
+    size_t size;
+};
+
 /* Each backend's objects begin with these, so that the library can find the backend again. */
 struct qb_device {
     const struct qb_backend *backend;
 };
 struct qb_queue {
     struct qb_device *device;
+    /* The library's own, zero to begin with: see plugin.c. */
+    struct qb__workspace *plugin_workspace;
+    bool capturing;
 };
 struct qb_event {
     struct qb_device *device;
@@ -77,6 +87,10 @@ struct qb_backend {
     enum qb_status (*queue_set_threads)(struct qb_queue *queue, unsigned threads);
     enum qb_status (*queue_set_dependent_launch)(struct qb_queue *queue, bool enabled);
     enum qb_status (*queue_reserve)(struct qb_queue *queue, size_t bytes);
+    /* Call WORK with the queue's stream (CUDA; else NULL) and number of threads (CPU; else 0), the device being
+     * current, and return its status, or the error that it left behind. */
+    enum qb_status (*queue_call)(struct qb_queue *queue,
+                                 enum qb_status (*work)(void *context, void *stream, unsigned threads), void *context);
     enum qb_status (*queue_copy)(struct qb_queue *queue, void *target, const void *source, size_t bytes);
     enum qb_status (*queue_mix)(struct qb_queue *queue, void *target, size_t written_bytes, const void *source,
                                 size_t read_bytes, enum qb_stores stores);

@@ -16,4 +16,7 @@ void qb__fill_strides(const struct qb_problem *problem, struct qb_problem *fille
 enum qb_status qb__prepare(const struct qb_problem *problem, const struct qb_buffers *buffers, bool writes_codes,
                            struct qb_problem *prepared);
 
+/* The arithmetic of the comment of struct qb_problem: all zero. */
+extern const struct qb_arithmetic qb__contract;
+
 #endif

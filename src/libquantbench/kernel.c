@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* kernel.c - the registry: every backend's kernels, found by name and problem, and run on checked arguments. */
+/* kernel.c - the registry: every backend's kernels and those of plug-ins, found by name and problem, and run on checked
+ * arguments. */
 #include <config.h>
 
-#include "backend.h"
+#include "plugin.h"
 #include "problem.h"
 #include "internal.h"
 
@@ -15,7 +16,7 @@ size_t qb_kernel_count(void)
     for (size_t i = 0; i < qb_backend_count(); i++) {
         count += qb_backend_at(i)->kernel_count;
     }
-    return count;
+    return count + qb__plugin_kernel_count();
 }
 
 const struct qb_kernel *qb_kernel_at(size_t index)
@@ -28,7 +29,7 @@ const struct qb_kernel *qb_kernel_at(size_t index)
         }
         index -= backend->kernel_count;
     }
-    return NULL;
+    return qb__plugin_kernel_at(index);
 }
 
 const char *qb_kernel_name(const struct qb_kernel *kernel)
@@ -44,6 +45,18 @@ const char *qb_kernel_description(const struct qb_kernel *kernel)
 const struct qb_backend *qb_kernel_backend(const struct qb_kernel *kernel)
 {
     return kernel->backend;
+}
+
+const char *qb_kernel_plugin(const struct qb_kernel *kernel)
+{
+    return qb__plugin_file(kernel);
+}
+
+const struct qb_arithmetic *qb_kernel_arithmetic(const struct qb_kernel *kernel)
+{
+    const struct qb_arithmetic *arithmetic = qb__plugin_arithmetic(kernel);
+
+    return arithmetic != NULL ? arithmetic : &qb__contract;
 }
 
 bool qb_kernel_supports(const struct qb_kernel *kernel, const struct qb_device *device,
@@ -64,10 +77,11 @@ enum qb_status qb_kernel_match(const struct qb_device *device, const struct qb_p
     if (device == NULL || kernel == NULL) {
         return qb__fail(QB_ERROR_INVALID, "%s: an argument is NULL", __func__);
     }
-    for (size_t i = 0; i < device->backend->kernel_count; i++) {
-        const struct qb_kernel *candidate = &device->backend->kernels[i];
+    for (size_t i = 0; i < qb_kernel_count(); i++) {
+        const struct qb_kernel *candidate = qb_kernel_at(i);
 
-        if (pattern != NULL && fnmatch(pattern, candidate->name, 0) != 0) {
+        if (candidate->backend != device->backend ||
+            (pattern != NULL ? fnmatch(pattern, candidate->name, 0) != 0 : qb_kernel_plugin(candidate) != NULL)) {
             continue;
         }
         name_matched = true;
@@ -107,7 +121,8 @@ enum qb_status qb_kernel_run(const struct qb_kernel *kernel, struct qb_queue *qu
     }
     workspace = qb_kernel_workspace(kernel, queue->device, &p);
     if (workspace > 0) {
-        status = queue->device->backend->queue_reserve(queue, workspace);
+        status = qb_kernel_plugin(kernel) != NULL ? qb__plugin_reserve(queue, workspace)
+                                                  : queue->device->backend->queue_reserve(queue, workspace);
         if (status != QB_OK) {
             return status;
         }

@@ -7,8 +7,9 @@ pkgconfigdir = $(libdir)/pkgconfig
 nodist_pkgconfig_DATA = libquantbench.pc
 
 libquantbench_la_SOURCES = \
-	%D%/quantbench.h %D%/internal.h %D%/backend.h %D%/problem.h %D%/facts.h \
-	%D%/status.c %D%/format.c %D%/problem.c %D%/reference.c %D%/backend.c %D%/kernel.c \
+	%D%/quantbench.h %D%/internal.h %D%/backend.h %D%/problem.h %D%/facts.h %D%/plugin.h \
+	%D%/status.c %D%/format.c %D%/problem.c %D%/arithmetic.c %D%/reference.c %D%/backend.c %D%/kernel.c \
+	%D%/plugin.c \
 	%D%/cpu/kernels.h %D%/cpu/kernels_body.h %D%/cpu/quantize.h %D%/cpu/machine.h \
 	%D%/cpu/backend_cpu.c %D%/cpu/machine.c %D%/cpu/conditions.c %D%/cpu/quantize.c %D%/cpu/kernels_generic.c
 libquantbench_la_CPPFLAGS = $(AM_CPPFLAGS) -DPKGLIBDIR='"$(pkglibdir)"'

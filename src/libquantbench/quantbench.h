@@ -40,6 +40,10 @@ enum qb_status {
     /* The queue's workspace is too small and cannot grow now, because the queue is being captured: call
      * qb_queue_reserve() before qb_graph_begin(). Nothing was done. */
     QB_ERROR_WORKSPACE = 6,
+    /* A file cannot be read. Nothing was done. */
+    QB_ERROR_FILE = 7,
+    /* A plug-in's kernel said that it failed; what it said is in qb_error_detail(). */
+    QB_ERROR_PLUGIN = 8,
 };
 
 /* The text of a status, one short phrase in lower case. Never NULL, also for values that are not in the enum. */
@@ -176,6 +180,95 @@ enum qb_status qb_reference_run(const struct qb_problem *problem, const struct q
  * the codes by given scales, also whatever it is. */
 enum qb_status qb_reference_scales(const struct qb_problem *problem, const struct qb_buffers *buffers);
 enum qb_status qb_reference_codes(const struct qb_problem *problem, const struct qb_buffers *buffers);
+
+/* ---- Arithmetic: kernels that compute in another way ----------------------------------------------------------- */
+
+/* How the value that is encoded comes from an element x, the tile's scale s and its multiplier m. */
+enum qb_quotient {
+    QB_QUOTIENT_DIVIDE = 0,     /* x / s */
+    QB_QUOTIENT_RECIPROCAL = 1, /* x * (1 / s) */
+    QB_QUOTIENT_MULTIPLY = 2,   /* x * m */
+};
+
+/* What is stored as the scale of a tile of amax a. */
+enum qb_scale_form {
+    QB_SCALE_QUOTIENT = 0,   /* s = a / qmax */
+    QB_SCALE_PRODUCT = 1,    /* s = a * (1 / qmax) */
+    QB_SCALE_INVERSE = 2,    /* s = 1 / (qmax / a) */
+    QB_SCALE_MULTIPLIER = 3, /* m = qmax / a: what is stored, and given to static scaling, is multiplied with */
+};
+
+/* How a value becomes an integer; FP8 is always rounded to nearest even. */
+enum qb_rounding {
+    QB_ROUNDING_NEAREST_EVEN = 0,
+    QB_ROUNDING_NEAREST_AWAY = 1, /* halves away from zero, as roundf() does */
+    QB_ROUNDING_TOWARD_ZERO = 2,  /* as a conversion in C does */
+};
+
+/* The scale of a tile whose amax is 0. */
+enum qb_zero {
+    QB_ZERO_FLOOR = 0,     /* the smallest scale, scale_floor */
+    QB_ZERO_ONE = 1,       /* s = m = 1 */
+    QB_ZERO_ZERO = 2,      /* s = m = 0, and the tile's elements are multiplied by 0 */
+    QB_ZERO_UNGUARDED = 3, /* s = 0, m infinite: the values are 0 / 0, NaN */
+};
+
+/* The code of NaN. */
+enum qb_nan {
+    QB_NAN_CODE = 0,    /* 0x7F in FP8, 0 in INT8 */
+    QB_NAN_HIGHEST = 1, /* the largest value's, as fminf(x, qmax) gives it */
+    QB_NAN_LOWEST = 2,  /* the most negative value's, as fmaxf(x, -qmax) gives it */
+};
+
+/* The amax of a tile with an infinite element. */
+enum qb_infinity {
+    QB_INFINITY_CLAMPED = 0, /* the input format's largest finite value */
+    QB_INFINITY_KEPT = 1,    /* infinite, and so is the scale */
+};
+
+/* How near a kernel must come to its arithmetic. */
+enum qb_match {
+    QB_MATCH_EXACT = 0,
+    /* For kernels with fast math: each code is the same or a neighbour, with the two zeros as one; each scale is within
+     * 4 units of its last place. */
+    QB_MATCH_ONE_CODE = 1,
+};
+
+/* The arithmetic that a kernel has promised. All zero is the contract, in the comment of struct qb_problem. Every step
+ * is one IEEE binary32 operation:
+ * Dynamic: a = the largest |x|, NaN ignored; a = min(a, the input format's largest finite value), unless infinity is
+ * KEPT; with an upper bound a = min(a, amax_bound); a = max(a, amax_floor). If a is 0 and zero is not FLOOR, s and m
+ * are what zero says. Else m = qmax / a and s is what scale_form says (MULTIPLIER: 1 / m); s = max(s, scale_floor) and
+ * m = min(m, 1 / scale_floor); with power_of_two s becomes the smallest power of two that is not below it, and
+ * m = 1 / s.
+ * Static: s is given and m = 1 / s; or m is given (MULTIPLIER) and s = 1 / m. */
+struct qb_arithmetic {
+    enum qb_quotient quotient;
+    enum qb_scale_form scale_form;
+    enum qb_rounding rounding;
+    enum qb_zero zero;
+    enum qb_nan nan;
+    enum qb_infinity infinity;
+    enum qb_match match;
+    uint32_t power_of_two; /* 0 or 1 */
+    float amax_floor;      /* in input units, >= 0 */
+    float scale_floor;     /* >= 0; 0 means 2^-126 if zero is FLOOR, else none */
+    uint32_t reserved[6];  /* 0 */
+};
+
+/* QB_OK, or QB_ERROR_INVALID with the reason in qb_error_detail(). */
+enum qb_status qb_arithmetic_validate(const struct qb_arithmetic *arithmetic);
+
+/* The oracle for another arithmetic; match counts for nothing here. */
+enum qb_status qb_reference_run_as(const struct qb_problem *problem, const struct qb_arithmetic *arithmetic,
+                                   const struct qb_buffers *buffers);
+/* Its two halves. The first writes the scales that dynamic scaling computes, whatever problem->scaling is, and to
+ * FACTORS, of the same shape, what each tile's elements are divided by or multiplied with; FACTORS may be NULL. The
+ * second reads those; if they are NULL, it computes them from the scales, as static scaling does. */
+enum qb_status qb_reference_scales_as(const struct qb_problem *problem, const struct qb_arithmetic *arithmetic,
+                                      const struct qb_buffers *buffers, float *factors);
+enum qb_status qb_reference_codes_as(const struct qb_problem *problem, const struct qb_arithmetic *arithmetic,
+                                     const struct qb_buffers *buffers, const float *factors);
 
 /* ---- Backends and devices ----------------------------------------------------------------------------------- */
 
@@ -330,8 +423,8 @@ void qb_range_pop(struct qb_device *device);
 
 /* ---- Kernels ------------------------------------------------------------------------------------------------ */
 
-/* All kernels of all backends. For one problem on one device the first that supports it is the best one.
- * INDEX < qb_kernel_count(), else NULL. */
+/* All kernels of all backends, and behind them those of plug-ins. For one problem on one device the first that supports
+ * it is the best one of the backend's own. INDEX < qb_kernel_count(), else NULL. */
 size_t qb_kernel_count(void);
 const struct qb_kernel *qb_kernel_at(size_t index);
 /* "cpu_avx512", "cuda_row": unique. */
@@ -339,12 +432,17 @@ const char *qb_kernel_name(const struct qb_kernel *kernel);
 /* What it is for, one line. */
 const char *qb_kernel_description(const struct qb_kernel *kernel);
 const struct qb_backend *qb_kernel_backend(const struct qb_kernel *kernel);
+/* The file of the plug-in that it came from; NULL if it is the library's own. */
+const char *qb_kernel_plugin(const struct qb_kernel *kernel);
+/* What it computes: the contract, unless it is a plug-in's. Never NULL. */
+const struct qb_arithmetic *qb_kernel_arithmetic(const struct qb_kernel *kernel);
 
 /* Whether KERNEL can do PROBLEM (valid) on DEVICE. */
 bool qb_kernel_supports(const struct qb_kernel *kernel, const struct qb_device *device,
                         const struct qb_problem *problem);
-/* The first kernel whose name matches PATTERN (a shell wildcard, NULL means any) and that supports PROBLEM on DEVICE.
- * QB_ERROR_INVALID if no kernel of the device's backend has such a name, QB_ERROR_UNSUPPORTED if none supports it. */
+/* The first kernel whose name matches PATTERN (a shell wildcard) and that supports PROBLEM on DEVICE; NULL means any
+ * that is no plug-in's. QB_ERROR_INVALID if no kernel of the device's backend has such a name, QB_ERROR_UNSUPPORTED if
+ * none supports it. */
 enum qb_status qb_kernel_match(const struct qb_device *device, const struct qb_problem *problem, const char *pattern,
                                const struct qb_kernel **kernel);
 /* Bytes of queue workspace that the kernel needs for PROBLEM, 0 for most. */
@@ -362,6 +460,56 @@ enum qb_status qb_quantize(struct qb_queue *queue, const struct qb_problem *prob
  * does nothing. No launch of KERNEL can take less time. QB_ERROR_UNSUPPORTED if the backend cannot tell. */
 enum qb_status qb_kernel_floor(const struct qb_kernel *kernel, struct qb_queue *queue,
                                const struct qb_problem *problem);
+/* ---- Plug-ins: kernels of others, from shared objects ---------------------------------------------------------- */
+
+/* Raised with every change that a compiled plug-in would notice; one of another number is refused. */
+#define QB_PLUGIN_ABI 1
+
+/* One call of a plug-in's kernel. Members are added at the end only. */
+struct qb_plugin_call {
+    const struct qb_problem *problem; /* valid, supported, with strides filled in (never 0); tokens may be 0 */
+    const struct qb_buffers *buffers; /* in the device's memory, aligned as the kernel asked for */
+    void *workspace;                  /* as many bytes as it asked for, aligned to 256, with any contents; or NULL */
+    void *stream;                     /* CUDA: the cudaStream_t to launch into, maybe under capture; CPU: NULL */
+    unsigned threads;                 /* CPU: how many threads to use; CUDA: 0 */
+};
+
+/* One kernel. */
+struct qb_plugin_kernel {
+    const char *name;        /* letters, digits, '_', '-' and '.', at most 63 of them, and no other kernel's */
+    const char *description; /* one line of ASCII, at most 127 characters */
+    const char *backend;     /* "cpu" or "cuda" */
+    /* Whether the kernel can do PROBLEM, which is valid and has its strides filled in. */
+    bool (*supports)(const struct qb_problem *problem);
+    /* Bytes of workspace that it needs for PROBLEM; NULL means 0. */
+    size_t (*workspace)(const struct qb_problem *problem);
+    /* CPU: quantize, and return when it is done. CUDA: launch into the stream, and neither wait nor allocate: the call
+     * may be captured into a graph. The device is current. Returns NULL, or what went wrong, in one line that lives as
+     * long as the process. */
+    const char *(*run)(const struct qb_plugin_call *call);
+    struct qb_arithmetic arithmetic; /* what it computes */
+    size_t alignment;  /* bytes that its buffers must be aligned to, a power of two, at most 256; 0: one element's */
+    void *reserved[5]; /* NULL */
+};
+
+/* What a plug-in is: a shared object with one symbol, quantbench_plugin, of this type. */
+struct qb_plugin {
+    uint32_t abi;          /* QB_PLUGIN_ABI */
+    uint32_t kernel_count; /* at least 1 */
+    const struct qb_plugin_kernel *kernels;
+    void *reserved[4]; /* NULL */
+};
+
+/* The symbol, in plug-ins only, and its definition from an array of struct qb_plugin_kernel, in C and in C++. */
+extern __attribute__((visibility("default"))) const struct qb_plugin quantbench_plugin;
+#define QB_PLUGIN(kernels)                                                                                             \
+    const struct qb_plugin quantbench_plugin = {                                                                       \
+        QB_PLUGIN_ABI, (uint32_t)(sizeof(kernels) / sizeof((kernels)[0])), kernels, {NULL, NULL, NULL, NULL}}
+
+/* Load the shared object FILE, and add its kernels to the others: to all, or to none. A second load of the same plug-in
+ * does nothing. Plug-ins stay loaded. QB_ERROR_FILE if FILE cannot be read; QB_ERROR_INVALID if it is no plug-in, or
+ * not one that this library takes; qb_error_detail() has the reason. */
+enum qb_status qb_plugin_load(const char *file);
 
 #ifdef __cplusplus
 }

@@ -32,6 +32,10 @@ const char *qb_strerror(enum qb_status status)
         return "device error";
     case QB_ERROR_WORKSPACE:
         return "workspace too small";
+    case QB_ERROR_FILE:
+        return "cannot read the file";
+    case QB_ERROR_PLUGIN:
+        return "the plug-in's kernel failed";
     }
     return "unknown status";
 }

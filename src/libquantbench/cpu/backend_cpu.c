@@ -440,6 +440,25 @@ static struct qb__cpu_plan plan_of(const struct qb_queue *queue)
     return plan;
 }
 
+static enum qb_status cpu_queue_call(struct qb_queue *queue,
+                                     enum qb_status (*work)(void *context, void *stream, unsigned threads),
+                                     void *context)
+{
+    const unsigned threads = ((const struct cpu_queue *)queue)->threads;
+    enum qb_status status;
+#ifdef _OPENMP
+    /* For loops of its own that ask for no number. */
+    const int before = omp_get_max_threads();
+
+    omp_set_num_threads((int)threads);
+#endif
+    status = work(context, NULL, threads);
+#ifdef _OPENMP
+    omp_set_num_threads(before);
+#endif
+    return status;
+}
+
 static enum qb_status cpu_queue_copy(struct qb_queue *queue, void *target, const void *source, size_t bytes)
 {
     const struct qb__cpu_plan plan = plan_of(queue);
@@ -652,6 +671,7 @@ static const struct qb_backend backend = {
     .queue_set_threads = cpu_queue_set_threads,
     .queue_set_dependent_launch = cpu_queue_set_dependent_launch,
     .queue_reserve = cpu_queue_reserve,
+    .queue_call = cpu_queue_call,
     .queue_copy = cpu_queue_copy,
     .queue_mix = cpu_queue_mix,
     .event_create = cpu_event_create,

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* arithmetic.c - struct qb_arithmetic: which ones there are. */
+#include <config.h>
+
+#include "internal.h"
+
+#include <math.h>
+
+const struct qb_arithmetic qb__contract = {.quotient = QB_QUOTIENT_DIVIDE};
+
+/* VALUE is below COUNT; NAME is the member's. */
+static bool is_in_enum(const char *name, int value, int count)
+{
+    if (value >= 0 && value < count) {
+        return true;
+    }
+    qb__fail(QB_ERROR_INVALID, "arithmetic: %s is %d: 0 to %d are accepted", name, value, count - 1);
+    return false;
+}
+
+static bool is_floor(const char *name, float value)
+{
+    if (value >= 0 && !isinf(value)) {
+        return true;
+    }
+    qb__fail(QB_ERROR_INVALID, "arithmetic: %s is %g: a finite number >= 0 is accepted", name, (double)value);
+    return false;
+}
+
+enum qb_status qb_arithmetic_validate(const struct qb_arithmetic *a)
+{
+    if (a == NULL) {
+        return qb__fail(QB_ERROR_INVALID, "the arithmetic is NULL");
+    }
+    if (!is_in_enum("quotient", (int)a->quotient, QB_QUOTIENT_MULTIPLY + 1) ||
+        !is_in_enum("scale_form", (int)a->scale_form, QB_SCALE_MULTIPLIER + 1) ||
+        !is_in_enum("rounding", (int)a->rounding, QB_ROUNDING_TOWARD_ZERO + 1) ||
+        !is_in_enum("zero", (int)a->zero, QB_ZERO_UNGUARDED + 1) ||
+        !is_in_enum("nan", (int)a->nan, QB_NAN_LOWEST + 1) ||
+        !is_in_enum("infinity", (int)a->infinity, QB_INFINITY_KEPT + 1) ||
+        !is_in_enum("match", (int)a->match, QB_MATCH_ONE_CODE + 1) ||
+        !is_in_enum("power_of_two", (int)a->power_of_two, 2) || !is_floor("amax_floor", a->amax_floor) ||
+        !is_floor("scale_floor", a->scale_floor)) {
+        return QB_ERROR_INVALID;
+    }
+    for (size_t i = 0; i < sizeof a->reserved / sizeof a->reserved[0]; i++) {
+        if (a->reserved[i] != 0) {
+            return qb__fail(QB_ERROR_INVALID, "arithmetic: a reserved member is not 0");
+        }
+    }
+    return QB_OK;
+}

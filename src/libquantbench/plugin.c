@@ -1,0 +1,412 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* plugin.c - loads plug-ins, and makes ordinary kernels of theirs. */
+#include <config.h>
+
+#include "internal.h"
+#include "plugin.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* What a workspace is filled with before a kernel sees it first: a kernel that needs zeros must not find them by luck.
+ */
+#define WORKSPACE_BYTE 0xA5
+
+/* The limits that quantbench.h names. */
+#define NAME_SIZE         64
+#define DESCRIPTION_SIZE  128
+#define LARGEST_ALIGNMENT 256
+/* More are taken for a table that is none. */
+#define MOST_KERNELS 1024
+
+/* A kernel of a plug-in. */
+struct plugin_kernel {
+    struct qb_kernel base;
+    const struct qb_plugin_kernel *declared;
+    const char *file;
+};
+
+/* A plug-in that was loaded. The list only ever grows, at its end. */
+struct plugin {
+    const struct qb_plugin *declared;
+    char *file;
+    struct plugin_kernel *kernels;
+    size_t count;
+    struct plugin *_Atomic next;
+};
+static struct plugin *_Atomic first;
+static pthread_mutex_t loading = PTHREAD_MUTEX_INITIALIZER;
+
+/* ---- The adapter ------------------------------------------------------------------------------------------------ */
+
+static const struct qb_plugin_kernel *declared_by(const struct qb_kernel *kernel)
+{
+    return ((const struct plugin_kernel *)kernel)->declared;
+}
+
+static bool supports(const struct qb_kernel *kernel, const struct qb_device *device, const struct qb_problem *problem)
+{
+    const struct qb_plugin_kernel *declared = declared_by(kernel);
+    struct qb_problem filled;
+
+    (void)device;
+    qb__fill_strides(problem, &filled);
+    return declared->supports(&filled);
+}
+
+static size_t workspace(const struct qb_kernel *kernel, const struct qb_device *device,
+                        const struct qb_problem *problem)
+{
+    const struct qb_plugin_kernel *declared = declared_by(kernel);
+    struct qb_problem filled;
+
+    (void)device;
+    qb__fill_strides(problem, &filled);
+    return declared->workspace == NULL ? 0 : declared->workspace(&filled);
+}
+
+/* What call_kernel() is to do. */
+struct call {
+    const struct qb_plugin_kernel *declared;
+    struct qb_plugin_call arguments;
+};
+
+static enum qb_status call_kernel(void *context, void *stream, unsigned threads)
+{
+    struct call *call = context;
+    const char *error;
+
+    call->arguments.stream = stream;
+    call->arguments.threads = threads;
+    error = call->declared->run(&call->arguments);
+    return error == NULL ? QB_OK : qb__fail(QB_ERROR_PLUGIN, "%.400s", error);
+}
+
+static enum qb_status run(const struct qb_kernel *kernel, struct qb_queue *queue, const struct qb_problem *problem,
+                          const struct qb_buffers *buffers)
+{
+    const struct qb_plugin_kernel *declared = declared_by(kernel);
+    struct call call = {declared, {.problem = problem, .buffers = buffers}};
+
+    if (declared->alignment > 0 && ((uintptr_t)buffers->input % declared->alignment != 0 ||
+                                    (uintptr_t)buffers->output % declared->alignment != 0 ||
+                                    (uintptr_t)buffers->scales % declared->alignment != 0)) {
+        return qb__fail(QB_ERROR_UNSUPPORTED, "kernel %s needs buffers aligned to %zu bytes", kernel->name,
+                        declared->alignment);
+    }
+    if (workspace(kernel, queue->device, problem) > 0) {
+        call.arguments.workspace = queue->plugin_workspace->memory;
+    }
+    return queue->device->backend->queue_call(queue, call_kernel, &call);
+}
+
+enum qb_status qb__plugin_reserve(struct qb_queue *queue, size_t bytes)
+{
+    const struct qb_backend *backend = queue->device->backend;
+    struct qb__workspace *added;
+    enum qb_status status;
+
+    if (bytes == 0 || (queue->plugin_workspace != NULL && queue->plugin_workspace->size >= bytes)) {
+        return QB_OK;
+    }
+    if (queue->capturing) {
+        return qb__fail(QB_ERROR_WORKSPACE, "the queue's workspace must be reserved (%zu bytes) before a capture",
+                        bytes);
+    }
+    added = malloc(sizeof *added);
+    if (added == NULL) {
+        return qb__fail(QB_ERROR_MEMORY, "out of host memory");
+    }
+    status = backend->memory_alloc(queue->device, bytes, &added->memory);
+    if (status == QB_OK) {
+        status = backend->memory_fill(queue->device, added->memory, WORKSPACE_BYTE, bytes);
+        if (status != QB_OK) {
+            backend->memory_free(queue->device, added->memory);
+        }
+    }
+    if (status != QB_OK) {
+        free(added);
+        return status;
+    }
+    /* A captured graph may still use the older ones. */
+    added->size = bytes;
+    added->older = queue->plugin_workspace;
+    queue->plugin_workspace = added;
+    return QB_OK;
+}
+
+void qb__plugin_release(struct qb_device *device, struct qb__workspace *workspace)
+{
+    while (workspace != NULL) {
+        struct qb__workspace *older = workspace->older;
+
+        device->backend->memory_free(device, workspace->memory);
+        free(workspace);
+        workspace = older;
+    }
+}
+
+/* ---- The list --------------------------------------------------------------------------------------------------- */
+
+size_t qb__plugin_kernel_count(void)
+{
+    size_t count = 0;
+
+    for (const struct plugin *plugin = first; plugin != NULL; plugin = plugin->next) {
+        count += plugin->count;
+    }
+    return count;
+}
+
+const struct qb_kernel *qb__plugin_kernel_at(size_t index)
+{
+    for (const struct plugin *plugin = first; plugin != NULL; plugin = plugin->next) {
+        if (index < plugin->count) {
+            return &plugin->kernels[index].base;
+        }
+        index -= plugin->count;
+    }
+    return NULL;
+}
+
+const char *qb__plugin_file(const struct qb_kernel *kernel)
+{
+    return kernel->run == run ? ((const struct plugin_kernel *)kernel)->file : NULL;
+}
+
+const struct qb_arithmetic *qb__plugin_arithmetic(const struct qb_kernel *kernel)
+{
+    return kernel->run == run ? &declared_by(kernel)->arithmetic : NULL;
+}
+
+/* ---- The loader ------------------------------------------------------------------------------------------------- */
+
+/* dlopen() would say of a folder, or of a file that is not there, what only its author understands. */
+static enum qb_status check_file(const char *file)
+{
+    struct stat about;
+    int descriptor = open(file, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+
+    if (descriptor < 0) {
+        return qb__fail(QB_ERROR_FILE, "%s", strerror(errno));
+    }
+    if (fstat(descriptor, &about) != 0 || !S_ISREG(about.st_mode)) {
+        close(descriptor);
+        return qb__fail(QB_ERROR_FILE, "it is no regular file");
+    }
+    close(descriptor);
+    return QB_OK;
+}
+
+/* Whether TEXT is 1 to SIZE - 1 printable characters of ASCII; with OTHERS set, letters, digits and those only. */
+static bool is_text(const char *text, size_t size, const char *others)
+{
+    size_t length = strnlen(text, size);
+
+    for (size_t i = 0; i < length; i++) {
+        const char c = text[i];
+        const bool alphanumeric = (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
+
+        if (!(others != NULL ? alphanumeric || strchr(others, c) != NULL : c >= ' ' && c <= '~')) {
+            return false;
+        }
+    }
+    return length > 0 && length < size;
+}
+
+static bool is_known(const char *name)
+{
+    for (size_t i = 0; i < qb_kernel_count(); i++) {
+        if (strcmp(qb_kernel_name(qb_kernel_at(i)), name) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Check row INDEX of the table KERNELS. */
+static enum qb_status check_kernel(const struct qb_plugin_kernel *kernels, size_t index)
+{
+    const struct qb_plugin_kernel *kernel = &kernels[index];
+
+    if (kernel->name == NULL || !is_text(kernel->name, NAME_SIZE, "_-.")) {
+        return qb__fail(QB_ERROR_INVALID, "kernel %zu has no name of 1 to %d letters, digits, '_', '-' and '.'", index,
+                        NAME_SIZE - 1);
+    }
+    if (kernel->description == NULL || !is_text(kernel->description, DESCRIPTION_SIZE, NULL)) {
+        return qb__fail(QB_ERROR_INVALID, "kernel %s has no description of 1 to %d printable ASCII characters",
+                        kernel->name, DESCRIPTION_SIZE - 1);
+    }
+    if (is_known(kernel->name)) {
+        return qb__fail(QB_ERROR_INVALID, "there is a kernel %s already", kernel->name);
+    }
+    for (size_t i = 0; i < index; i++) {
+        if (strcmp(kernels[i].name, kernel->name) == 0) {
+            return qb__fail(QB_ERROR_INVALID, "two kernels are called %s", kernel->name);
+        }
+    }
+    if (kernel->backend == NULL || (strcmp(kernel->backend, "cpu") != 0 && strcmp(kernel->backend, "cuda") != 0)) {
+        return qb__fail(QB_ERROR_INVALID, "kernel %s: its backend is '%.20s': cpu or cuda is accepted", kernel->name,
+                        kernel->backend != NULL ? kernel->backend : "");
+    }
+    if (kernel->supports == NULL || kernel->run == NULL) {
+        return qb__fail(QB_ERROR_INVALID, "kernel %s has no %s()", kernel->name,
+                        kernel->run == NULL ? "run" : "supports");
+    }
+    if (kernel->alignment > LARGEST_ALIGNMENT || (kernel->alignment & (kernel->alignment - 1)) != 0) {
+        return qb__fail(QB_ERROR_INVALID, "kernel %s: alignment %zu: a power of two up to %d, or 0, is accepted",
+                        kernel->name, kernel->alignment, LARGEST_ALIGNMENT);
+    }
+    for (size_t i = 0; i < sizeof kernel->reserved / sizeof kernel->reserved[0]; i++) {
+        if (kernel->reserved[i] != NULL) {
+            return qb__fail(QB_ERROR_INVALID, "kernel %s: a reserved member is not NULL", kernel->name);
+        }
+    }
+    if (qb_arithmetic_validate(&kernel->arithmetic) != QB_OK) {
+        char why[256];
+
+        snprintf(why, sizeof why, "%s", qb_error_detail());
+        return qb__fail(QB_ERROR_INVALID, "kernel %s: %s", kernel->name, why);
+    }
+    return QB_OK;
+}
+
+static enum qb_status check_plugin(const struct qb_plugin *plugin)
+{
+    if (plugin == NULL) {
+        return qb__fail(QB_ERROR_INVALID, "it is no plug-in of quantbench: it has no symbol quantbench_plugin");
+    }
+    if (plugin->abi != QB_PLUGIN_ABI) {
+        return qb__fail(QB_ERROR_INVALID,
+                        "it was compiled for version %u of the plug-in interface; this library takes %d", plugin->abi,
+                        QB_PLUGIN_ABI);
+    }
+    if (plugin->kernel_count == 0 || plugin->kernels == NULL) {
+        return qb__fail(QB_ERROR_INVALID, "it has no kernels");
+    }
+    if (plugin->kernel_count > MOST_KERNELS) {
+        return qb__fail(QB_ERROR_INVALID, "it says that it has %u kernels; up to %d are accepted", plugin->kernel_count,
+                        MOST_KERNELS);
+    }
+    for (size_t i = 0; i < sizeof plugin->reserved / sizeof plugin->reserved[0]; i++) {
+        if (plugin->reserved[i] != NULL) {
+            return qb__fail(QB_ERROR_INVALID, "a reserved member of quantbench_plugin is not NULL");
+        }
+    }
+    for (size_t i = 0; i < plugin->kernel_count; i++) {
+        enum qb_status status = check_kernel(plugin->kernels, i);
+
+        if (status != QB_OK) {
+            return status;
+        }
+    }
+    return QB_OK;
+}
+
+/* Make kernels of those in DECLARED that this library has a backend for, and put them behind the others. */
+static enum qb_status add_plugin(const struct qb_plugin *declared, const char *file)
+{
+    struct plugin *plugin = calloc(1, sizeof *plugin);
+    struct plugin *_Atomic *end = &first;
+
+    if (plugin != NULL) {
+        plugin->declared = declared;
+        plugin->file = strdup(file);
+        plugin->kernels = calloc(declared->kernel_count, sizeof *plugin->kernels);
+    }
+    if (plugin == NULL || plugin->file == NULL || plugin->kernels == NULL) {
+        if (plugin != NULL) {
+            free(plugin->file);
+            free(plugin->kernels);
+        }
+        free(plugin);
+        return qb__fail(QB_ERROR_MEMORY, "out of host memory");
+    }
+    for (size_t i = 0; i < declared->kernel_count; i++) {
+        const struct qb_plugin_kernel *from = &declared->kernels[i];
+        const struct qb_backend *backend = qb_backend_find(from->backend);
+
+        if (backend != NULL) {
+            plugin->kernels[plugin->count++] = (struct plugin_kernel){
+                .base = {.name = from->name,
+                         .description = from->description,
+                         .backend = backend,
+                         .supports = supports,
+                         .workspace = workspace,
+                         .run = run},
+                .declared = from,
+                .file = plugin->file,
+            };
+        }
+    }
+    if (plugin->count == 0) {
+        free(plugin->file);
+        free(plugin->kernels);
+        free(plugin);
+        return qb__fail(QB_ERROR_INVALID, "all of its kernels are for CUDA: %s", qb_backend_why_not("cuda"));
+    }
+    while (*end != NULL) {
+        end = &(*end)->next;
+    }
+    *end = plugin;
+    return QB_OK;
+}
+
+/* Load PATH, which holds a slash, so that dlopen() looks nowhere else. */
+static enum qb_status load(const char *path, const char *file)
+{
+    const struct qb_plugin *declared;
+    enum qb_status status;
+    void *handle = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+
+    if (handle == NULL) {
+        return qb__fail(QB_ERROR_INVALID, "it cannot be loaded: %s", dlerror());
+    }
+    declared = dlsym(handle, "quantbench_plugin");
+    for (const struct plugin *plugin = first; plugin != NULL; plugin = plugin->next) {
+        if (plugin->declared == declared) {
+            dlclose(handle);
+            return QB_OK;
+        }
+    }
+    status = check_plugin(declared);
+    if (status == QB_OK) {
+        status = add_plugin(declared, file);
+    }
+    if (status != QB_OK) {
+        dlclose(handle);
+    }
+    return status;
+}
+
+enum qb_status qb_plugin_load(const char *file)
+{
+    enum qb_status status;
+    char *path;
+
+    if (file == NULL) {
+        return qb__fail(QB_ERROR_INVALID, "%s: the file is NULL", __func__);
+    }
+    status = check_file(file);
+    if (status != QB_OK) {
+        return status;
+    }
+    path = malloc(strlen(file) + 3);
+    if (path == NULL) {
+        return qb__fail(QB_ERROR_MEMORY, "out of host memory");
+    }
+    sprintf(path, "%s%s", strchr(file, '/') == NULL ? "./" : "", file);
+    pthread_mutex_lock(&loading);
+    status = load(path, file);
+    pthread_mutex_unlock(&loading);
+    free(path);
+    return status;
+}
