@@ -7,7 +7,8 @@
 # Every source file says its licence in the first three lines.
 spdx()
 {
-    find "$srcdir/src" "$srcdir/cuda" "$srcdir/tests" "$srcdir/doc" "$srcdir/man" "$srcdir/m4" "$srcdir/bootstrap" \
+    find "$srcdir/src" "$srcdir/cuda" "$srcdir/tests" "$srcdir/doc" "$srcdir/man" "$srcdir/m4" \
+        "$srcdir/completion" "$srcdir/bootstrap" \
         -type f \( -name '*.[ch]' -o -name '*.cu*' -o -name '*.am' -o -name '*.mk' -o -name 'qb_*.m4' -o -name '*.sh' \
         -o -name '*.in' -o -name bootstrap \) ! -name '*.pc.in' | while read -r file; do
         head -n 3 "$file" | grep -q 'SPDX-License-Identifier: Apache-2.0' || echo "$file"
@@ -40,13 +41,35 @@ exports()
     diff exported mentioned
 }
 
+# The checked-in list, which is the Debian package's, with the version in which each symbol came.
+listed()
+{
+    sed -n 's/^ \(.*\)@Base [0-9.]*$/\1/p' "$srcdir/debian/libquantbench0.symbols" >listed
+    diff listed exported >differ && return 0
+    sed 's/^/# /' differ
+    echo "# add a new symbol (>) as ' NAME@Base VERSION', in the order of the alphabet, to debian/libquantbench0.symbols;"
+    echo "# one that is gone (<) breaks programs: see HACKING for libtool's -version-info"
+    return 1
+}
+
+# The version is configure.ac's; what is written by hand beside it speaks of the same.
+version()
+{
+    version=$("$QUANTBENCH" --version | sed 's/.* //')
+    same "quantbench ($version)" "$(sed -n '1s/^\(.*)\).*/\1/p' "$srcdir/debian/changelog")" &&
+        same "quantbench $version" "$(sed -n 1p "$srcdir/NEWS")"
+}
+
 ok "every source file has its SPDX line" spdx
 ok "no room is entered but through its header" rooms
 ok "the library never prints and never exits" silent
 library=${builddir:-.}/.libs/libquantbench.so
 if [ -e "$library" ] && command -v nm >/dev/null; then
     ok "exactly the functions of quantbench.h are exported" exports
+    ok "they are those of the checked-in list" listed
 else
     skip "exactly the functions of quantbench.h are exported" "no shared library, or no nm"
+    skip "they are those of the checked-in list" "no shared library, or no nm"
 fi
+ok "debian/changelog and NEWS begin with the version of configure.ac" version
 done_testing

@@ -1,0 +1,131 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# completion.sh - what the shells complete is what quantbench accepts. The completions are made from args.c and
+# completion/values; here they are held against --help and the errors of the program, and tried in the shells.
+# shellcheck source=tests/tap.sh
+. "${srcdir:=.}/tests/tap.sh"
+
+bash=$builddir/completion/quantbench zsh=$builddir/completion/_quantbench fish=$builddir/completion/quantbench.fish
+values=$srcdir/completion/values
+
+"$QUANTBENCH" --help >help
+grep -E '^ +(-., )?--' help | grep -oE -e '^ +(-., )?--[a-z-]+=?' | grep -oE -e '--.*' | sort >options.help
+sed -n "s/^ *options='\(.*\)'$/\1/p" "$bash" | tr ' ' '\n' | sort >options.bash
+grep -oE -e '^ *.(\([^)]*\))?--[a-z-]+=?' "$zsh" | grep -oE -e '--[a-z-]+=?$' | sort >options.zsh
+sed -n 's/^complete -c quantbench.* -l \([a-z-]*\) -[xr].*/--\1=/p; s/^complete -c quantbench.* -l \([a-z-]*\) -d.*/--\1/p' \
+    "$fish" | sort >options.fish
+same_options()
+{
+    diff options.help "options.$1" >differ && return 0
+    sed 's/^/# /' differ
+    echo "# completion/options.awk does not understand a row of the table in src/quantbench/args.c"
+    return 1
+}
+for shell in bash zsh fish; do
+    ok "$shell has the options of --help" same_options $shell
+done
+
+# Every option that takes neither a number nor a file has a row in completion/values.
+has_row()
+{
+    grep -qE "^$1( |$)" "$values" ||
+        { echo "# completion/values: a row is missing for --$1, \"-\" if its values cannot be known"; return 1; }
+}
+grep -oE -e '^ +(-., )?--[a-z-]+=[^ ]*' help | grep -vE '=(N|X)(\.\.\.)?$|FILE$' | sed 's/^.*--//; s/=.*//' >valued
+ok 'there are options with values' test -s valued
+while read -r option; do
+    ok "--$option: its values are known, or known not to be" has_row "$option"
+done <valued
+stray()
+{
+    sed -n 's/^\([a-z][a-z-]*\).*/--\1=/p' "$values" | while read -r option; do
+        grep -qxF -e "$option" options.help || echo "# completion/values: quantbench has no option $option"
+    done >strays
+    cat strays
+    [ ! -s strays ]
+}
+ok 'completion/values names no option that is not there' stray
+
+# The values are those that the error names; a part that a user fills in is left out: group:G is group:, cuda:N is what
+# --list-devices says.
+same_values()
+{
+    run 2 "--$1=bogus" || return 1
+    sed -n 's/.*one of \(.*\) is accepted$/\1/p' err | tr -d ' ' | tr ',' '\n' | sed 's/:[A-Z].*/:/; /^cuda:$/d' | sort >accepted
+    sed -n "s/^$1  *//p" "$values" | tr -s ' ' '\n' | grep -v '^@' | sort >completed
+    diff accepted completed >differ && return 0
+    sed 's/^/# /' differ
+    echo "# completion/values: the row $1 is not what quantbench accepts"
+    return 1
+}
+while read -r option; do
+    words=$(sed -n "s/^$option  *//p" "$values")
+    case $words in
+    - | @*) ;;
+    *) ok "--$option: the values are those of the error" same_values "$option" ;;
+    esac
+done <valued
+
+# ---- bash ----------------------------------------------------------------------------------------------------------
+
+touch tensor.npy weights.safetensors
+mkdir -p bin
+ln -s "$QUANTBENCH" bin/quantbench
+PATH=$PWD/bin:$PATH
+kernels=$("$QUANTBENCH" --list-kernels | grep -v '^ ' | sort | tr '\n' ' ')
+
+# completes LINE WORD...: at the end of "quantbench LINE", the words, sorted, are what bash offers.
+completes_in_bash()
+{
+    tap_line="quantbench $1"
+    shift
+    # The program is bash's, the variables are its own.
+    # shellcheck disable=SC2016
+    tap_got=$(bash --norc -c '
+        source "$1"
+        COMP_LINE=$2 COMP_POINT=${#2}
+        _quantbench quantbench
+        printf "%s\n" "${COMPREPLY[@]}"' - "$bash" "$tap_line" 2>err | sort | tr '\n' ' ')
+    same "$* " "$tap_got"
+}
+if command -v bash >/dev/null 2>&1; then
+    ok 'bash: an option' completes_in_bash --num-t --num-tokens=
+    ok 'bash: options behind another' completes_in_bash '--quiet --list-' --list-devices --list-kernels
+    ok 'bash: a value' completes_in_bash --quant-dtype=f fp8
+    ok 'bash: a value that is the next argument' completes_in_bash '--scale d' dynamic
+    ok 'bash: the second value of a list' completes_in_bash --dtype=half,b half,bfloat16
+    ok 'bash: a value behind a colon' completes_in_bash --granularity=group:128,ten 128,tensor
+    ok 'bash: the kernels' completes_in_bash --kernel= ${kernels:+"${kernels% }"}
+    ok 'bash: a device' completes_in_bash --device=cp cpu
+    ok 'bash: a file' completes_in_bash --input=tens tensor.npy
+    ok 'bash: a file behind its format' completes_in_bash --output=json:weig weights.safetensors
+    ok 'bash: nothing for a number' completes_in_bash --seed= ''
+else
+    skip 'bash' 'bash is not here'
+fi
+
+# ---- zsh and fish --------------------------------------------------------------------------------------------------
+
+if command -v zsh >/dev/null 2>&1; then
+    ok 'zsh: the completion can be read' zsh -f -n "$zsh"
+else
+    skip 'zsh' 'zsh is not here'
+fi
+
+completes_in_fish()
+{
+    # shellcheck disable=SC2016 # the variables are fish's
+    tap_got=$(HOME=$PWD XDG_CONFIG_HOME=$PWD XDG_DATA_HOME=$PWD fish --no-config -c 'source $argv[1]; complete -C "quantbench $argv[2]"' "$fish" "$1" 2>err |
+        cut -f 1 | sort | tr '\n' ' ')
+    shift
+    same "$* " "$tap_got"
+}
+if command -v fish >/dev/null 2>&1; then
+    ok 'fish: an option' completes_in_fish --num-t --num-tokens
+    ok 'fish: a value' completes_in_fish --quant-dtype=f --quant-dtype=fp8
+    ok 'fish: the second value of a list' completes_in_fish --dtype=half,b --dtype=half,bfloat16
+    ok 'fish: the kernels' completes_in_fish '--kernel ' ${kernels:+"${kernels% }"}
+else
+    skip 'fish' 'fish is not here'
+fi
+done_testing
