@@ -103,6 +103,15 @@ lists_kernels_json()
 ok '--list-kernels --format=json' lists_kernels_json
 cp out kernels.json
 
+lists_models() { run 0 --list-models && row_is '^qwen3-32b +5120 +8192 +25600 +- +Qwen3-32B$'; }
+ok '--list-models' lists_models
+lists_models_json()
+{
+    run 0 --list-models --format=json && flat_has '"schema":"quantbench-models","schema_version":1,"models":[' &&
+        flat_has '{"name":"deepseek-v3","source":"deepseek-ai/DeepSeek-V3","hidden":7168,"attention":16384,"dense":18432,"expert":2048}'
+}
+ok '--list-models --format=json' lists_models_json
+
 # ---- One case ------------------------------------------------------------------------------------------------------
 
 single_case()
@@ -321,6 +330,32 @@ ok 'a table of 80 columns: distributions' narrow --quant-dtype=int8,fp8 --dist=n
 # ---- Sweeps --------------------------------------------------------------------------------------------------------
 
 # The columns are those that vary, and six more: median, min, GB/s, share of a copy, SNR, codes.
+# sizes MEMBER LIST ARGUMENT...: the values of MEMBER (num_tokens or hidden_size) in the order of the cases.
+sizes()
+{
+    tap_member=$1 tap_sizes=$2
+    shift 2
+    run 0 --device=cpu --profile --format=json "$@" && same "$tap_sizes" "$(sed -n "s/.*\"$tap_member\": \([0-9]*\).*/\1/p" out | tr '\n' ' ' | sed 's/ $//')"
+}
+ok 'a range of factors' sizes num_tokens '1 2 4 8' --hidden-size=32 --num-tokens=1:8:x2
+ok 'a range of factors that does not meet its end' sizes num_tokens '3 9' --hidden-size=32 --num-tokens=3:26:x3
+ok 'a range of steps' sizes hidden_size '16 24 32' --num-tokens=2 --hidden-size=16:32:+8
+ok 'a range of steps that does not meet its end' sizes hidden_size '1 4' --num-tokens=2 --hidden-size=1:6:+3
+ok 'a range of one value' sizes num_tokens '7' --hidden-size=32 --num-tokens=7:7:+1
+ok 'ranges among numbers' sizes num_tokens '5 1 2 4 9 3 4' --hidden-size=32 --num-tokens=5,1:4:x2,9,3:4:+1
+ranges_are_at_most() { fails 2 'up to 1024 values' --device=cpu --num-tokens="$1"; }
+for range in 1:1025:+1 8:1:x2 8:1:+1 0:8:x2 1:8:x1 1:8:x0 1:8:+0 1:8 1:8: 1:8:2 1:8:-1 1:8:x2:3 :8:x2 1::x2 1:8:x 1:8:+ 1:8:x-2 \
+    ' 1:8:x2' 1:8:x2k 1:99999999999999999999:x2 1:9223372036854775808:x2 1:8:+99999999999999999999; do
+    ok "--num-tokens='$range'" ranges_are_at_most "$range"
+done
+huge_range() { run 3 --device=cpu --profile --num-tokens=2305843009213693951:4611686018427387903:+2305843009213693952 --hidden-size=1; }
+ok 'a range up to the largest number' huge_range
+ok '--model' sizes hidden_size '5120 8192 25600' --model=qwen3-32b --num-tokens=1
+ok '--model, twice the same sizes' sizes hidden_size '4096 14336 12288' --model=llama3-8b,qwen3-8b --num-tokens=1
+ok '--model of no model' fails 2 '--list-models' --model=llama3-8b,bogus
+ok '--model with --hidden-size' fails 2 '--hidden-size is not accepted' --model=llama3-8b --hidden-size=32
+ok '--model with --input' fails 2 '--input is not accepted' --model=llama3-8b --input=half.npy
+
 sweep() { bench --num-tokens=1,2 --hidden-size=32,64,96 --quant-dtype=int8,fp8 && rows 12 9; }
 ok 'a sweep of 2 x 3 x 2 is a table of 12 rows' sweep
 ok 'the first row' row_is '^ +1 +32 +int8 '

@@ -90,12 +90,13 @@ completes_in_bash()
 }
 if command -v bash >/dev/null 2>&1; then
     ok 'bash: an option' completes_in_bash --num-t --num-tokens=
-    ok 'bash: options behind another' completes_in_bash '--quiet --list-' --list-devices --list-kernels
+    ok 'bash: options behind another' completes_in_bash '--quiet --list-' --list-devices --list-kernels --list-models
     ok 'bash: a value' completes_in_bash --quant-dtype=f fp8
     ok 'bash: a value that is the next argument' completes_in_bash '--scale d' dynamic
     ok 'bash: the second value of a list' completes_in_bash --dtype=half,b half,bfloat16
     ok 'bash: a value behind a colon' completes_in_bash --granularity=group:128,ten 128,tensor
     ok 'bash: the kernels' completes_in_bash --kernel= ${kernels:+"${kernels% }"}
+    ok 'bash: a model' completes_in_bash --model=llama3-8b,deep llama3-8b,deepseek-v3
     ok 'bash: a device' completes_in_bash --device=cp cpu
     ok 'bash: a file' completes_in_bash --input=tens tensor.npy
     ok 'bash: a file behind its format' completes_in_bash --output=json:weig weights.safetensors

@@ -1,25 +1,28 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# manual.sh - the manual, --help and the table of options in args.c say the same; the examples of the manual run.
+# manual.sh - the manual, --help and the table of options in args.c say the same; the examples of the manual run; and
+# quantbench-output(5) has all that is written.
 
 # shellcheck source=tests/tap.sh
 . "${srcdir:=.}/tests/tap.sh"
 
 page=$builddir/man/quantbench.1
+page5=$builddir/man/quantbench-output.5
 table=$srcdir/src/quantbench/args.c
 
-# The sections of the page as plain lines: \- is a dash, \(aq a quotation mark, \e a backslash, \f changes the font.
+# The sections of the pages as plain lines: \- is a dash, \(aq a quotation mark, \e a backslash, \f changes the font.
 # section NAME
 section()
 {
     awk -v name="$1" '
         /^\.SH / { sub(/^\.SH /, ""); gsub(/"/, ""); inside = $0 == name; next }
-        inside { print }' "$page" |
+        /^\.TH / { inside = 0 }
+        inside { print }' "$page" "$page5" |
         sed -e 's/\\-/-/g' -e "s/\\\\(aq/'/g" -e 's/\\(dq/"/g' -e 's/\\f[RPBI]//g' -e 's/\\|//g' -e 's/\\e/\\/g'
 }
 
 section OPTIONS >options.man
-section OUTPUT >output.man
+section TEXT >output.man
 section JSON >json.man
 section EXAMPLES >examples.man
 "$QUANTBENCH" --help >help
@@ -182,6 +185,8 @@ grep -E '^\.B' json.man | sed 's/^\.B[A-Z]* //' | grep -oE '[a-z][a-z0-9_]+' | s
     cat out >>all.json
     run 0 --list-kernels --format=json
     cat out >>all.json
+    run 0 --list-models --format=json
+    cat out >>all.json
 }
 grep -oE '"[a-z0-9_]+":' all.json | tr -d '":' | sort -u >members.json
 while read -r member; do
@@ -189,7 +194,7 @@ while read -r member; do
 done <members.json
 grep '_' members.man >underscore.man
 ok 'the manual explains no JSON member that there is not' silent comm -23 underscore.man members.json
-for schema in quantbench-result quantbench-devices quantbench-kernels; do
+for schema in quantbench-result quantbench-devices quantbench-kernels quantbench-models; do
     ok "the schema $schema is written" grep -qF "\"$schema\"" all.json
     ok "the schema $schema is explained" grep -q "^\.SS .*$schema" json.man
 done
@@ -205,12 +210,18 @@ section CSV | awk 'term { print; term = 0 } /^\.TP/ { term = 1 }' | sed 's/^\.B[
 ok 'the columns of CSV are explained' same_file columns.csv columns.man
 # shellcheck disable=SC2086
 run 0 $small --profile --format=gbench
-section GBENCH >gbench.man
-for field in name run_name run_type real_time cpu_time time_unit iterations bytes_per_second items_per_second threads \
-    snr_db largest_error largest_relative_error saturated_share flushed_share label repetitions; do
-    ok "the field $field of Google Benchmark is written" out_has "\"$field\": "
-    ok "the field $field of Google Benchmark is explained" grep -qE "^\.B.*\b$field\b" gbench.man
-done
+section GBENCH | grep -E '^\.B' | grep -oE '[a-z][a-z0-9_]+' | sort -u >gbench.man
+# The names of devices are no names of fields.
+grep -oE '"[a-z0-9_:]+":' out | tr -d '"' | sed 's/:.*//; s/^\(device\|driver\)_.*/\1_/' | sort -u >gbench.fields
+while read -r field; do
+    ok "the field $field of Google Benchmark is explained" grep -qx "$field" gbench.man
+done <gbench.fields
+
+# ---- Models --------------------------------------------------------------------------------------------------------
+
+run 0 --list-models
+section NOTES | sed -n '/^model  /,/^\.EE/p' | sed '/^\.EE/d' >models.man
+ok 'the models are those of --list-models' same_file out models.man
 
 # ---- Examples ------------------------------------------------------------------------------------------------------
 
@@ -247,12 +258,13 @@ smaller()
             line = ""
             for (i = 2; i <= NF; i++) {
                 word = $i
-                if (word ~ /^--num-tokens=/) word = shrink(word, 4, 3)
+                if (word ~ /^--num-tokens=.*:/) word = "--num-tokens=4:8:x2"
+                else if (word ~ /^--num-tokens=/) word = shrink(word, 4, 3)
                 else if (word ~ /^--hidden-size=/) word = shrink(word, 32, 8)
                 else if (word ~ /^--threads=/) word = shrink(word, 1, 0)
                 line = line " " word
             }
-            print (has_input ? "" : "--num-tokens=4 --hidden-size=32") line, "--device=cpu", last
+            print (has_input || /--model=/ ? "" : "--num-tokens=4 --hidden-size=32") line, "--device=cpu", last
         }'
 }
 # The files that the examples name: one F16 tensor of 4 x 16 ones in each.
@@ -288,31 +300,37 @@ done
 
 # ---- The page ------------------------------------------------------------------------------------------------------
 
-ok 'the version is that of the program' grep -qF "\" \"$("$QUANTBENCH" --version)\" \"" "$page"
-ok 'the date is filled in' grep -qE '^\.TH QUANTBENCH 1 "20[0-9][0-9]-[0-9][0-9]-[0-9][0-9]"' "$page"
-ok 'nothing is left to fill in' silent grep '@' "$page"
-for name in NAME SYNOPSIS DESCRIPTION OPTIONS OUTPUT MARKDOWN CSV GBENCH JSON 'EXIT STATUS' ENVIRONMENT NOTES EXAMPLES AUTHORS COPYRIGHT \
+for name in NAME SYNOPSIS DESCRIPTION OPTIONS OUTPUT 'EXIT STATUS' ENVIRONMENT NOTES EXAMPLES AUTHORS COPYRIGHT \
     'SEE ALSO'; do
-    ok "the section $name" grep -qx -e ".SH $name" "$page"
+    ok "the section $name" grep -qx -e ".SH \"*$name\"*" "$page"
 done
-
-if command -v mandoc >/dev/null 2>&1; then
-    ok 'mandoc -Tlint' silent mandoc -Tlint -W style "$page"
-    # Bold and underlined characters are printed twice, with a backspace between.
-    fits()
-    {
-        mandoc -Tascii -O width=78 "$page" |
-            awk '{ gsub(/.\010/, "") } length > 80 { print "# " $0; bad = 1 } END { exit bad }'
-    }
-    ok 'no line is wider than 80 columns' fits
-else
-    skip 'mandoc -Tlint' 'mandoc is not here'
-    skip 'no line is wider than 80 columns' 'mandoc is not here'
-fi
-if command -v groff >/dev/null 2>&1; then
-    ok 'groff -ww' silent groff -man -Tascii -ww -z "$page"
-else
-    skip 'groff -ww' 'groff is not here'
-fi
+for name in NAME DESCRIPTION TEXT MARKDOWN CSV GBENCH JSON 'SEE ALSO'; do
+    ok "the section $name of the other page" grep -qx -e ".SH \"*$name\"*" "$page5"
+done
+program=$("$QUANTBENCH" --version)
+# Bold and underlined characters are printed twice, with a backspace between.
+fits()
+{
+    mandoc -Tascii -O width=78 "$1" |
+        awk '{ gsub(/.\010/, "") } length > 80 { print "# " $0; bad = 1 } END { exit bad }'
+}
+for name in quantbench.1 quantbench-output.5; do
+    file=$builddir/man/$name
+    ok "$name: the version is that of the program" grep -qF "\" \"$program\" \"" "$file"
+    ok "$name: the date is filled in" grep -qE '^\.TH [^ ]+ [15] "20[0-9][0-9]-[0-9][0-9]-[0-9][0-9]"' "$file"
+    ok "$name: nothing is left to fill in" silent grep '@' "$file"
+    if command -v mandoc >/dev/null 2>&1; then
+        ok "$name: mandoc -Tlint" silent mandoc -Tlint -W style "$file"
+        ok "$name: no line is wider than 80 columns" fits "$file"
+    else
+        skip "$name: mandoc -Tlint" 'mandoc is not here'
+        skip "$name: no line is wider than 80 columns" 'mandoc is not here'
+    fi
+    if command -v groff >/dev/null 2>&1; then
+        ok "$name: groff -ww" silent groff -man -Tascii -ww -z "$file"
+    else
+        skip "$name: groff -ww" 'groff is not here'
+    fi
+done
 
 done_testing

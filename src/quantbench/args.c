@@ -5,8 +5,10 @@
 
 #include "args.h"
 #include "input.h"
+#include "models.h"
 #include "report.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <getopt.h>
 #include <inttypes.h>
@@ -23,6 +25,7 @@ enum option_id {
     OPT_VERSION = 'V',
     OPT_NUM_TOKENS = 256, /* from here on: no short form */
     OPT_HIDDEN_SIZE,
+    OPT_MODEL,
     OPT_DTYPE,
     OPT_QUANT_DTYPE,
     OPT_GRANULARITY,
@@ -38,6 +41,7 @@ enum option_id {
     OPT_THREADS,
     OPT_LIST_DEVICES,
     OPT_LIST_KERNELS,
+    OPT_LIST_MODELS,
     OPT_NUM_WARMUP_ITERS,
     OPT_NUM_ITERS,
     OPT_PROFILE,
@@ -55,8 +59,9 @@ static const struct option_row {
     const char *help;  /* lines that fit beside a column of 30 in 80 */
 } option_table[] = {
     {OPT_HEADING, "What to quantize (lists, \"...\", sweep: every combination is run)", NULL, NULL},
-    {OPT_NUM_TOKENS, "num-tokens", "N...", "rows of the tensor [4096]"},
-    {OPT_HIDDEN_SIZE, "hidden-size", "N...", "columns of the tensor [8192]"},
+    {OPT_NUM_TOKENS, "num-tokens", "N...", "rows of the tensor [4096]; a range: 1:512:x2,\n128:1024:+128"},
+    {OPT_HIDDEN_SIZE, "hidden-size", "N...", "columns of the tensor [8192]; also ranges"},
+    {OPT_MODEL, "model", "NAME...", "the hidden sizes of these models instead,\nof which --list-models is a list"},
     {OPT_DTYPE, "dtype", "TYPE...", "input: half, bfloat16, float\n(or fp16, bf16, fp32) [half]"},
     {OPT_QUANT_DTYPE, "quant-dtype", "TYPE...", "output: int8, fp8 (E4M3), e5m2 [int8]"},
     {OPT_GRANULARITY, "granularity", "WHAT...",
@@ -76,6 +81,7 @@ static const struct option_row {
     {OPT_THREADS, "threads", "N...", "threads of the CPU kernels\n[as many as CPUs may be used]"},
     {OPT_LIST_DEVICES, "list-devices", NULL, "list the devices, or why there are none"},
     {OPT_LIST_KERNELS, "list-kernels", NULL, "list the kernels and what each is for"},
+    {OPT_LIST_MODELS, "list-models", NULL, "list the models of --model and their sizes"},
     {OPT_HEADING, "How to measure", NULL, NULL},
     {OPT_NUM_WARMUP_ITERS, "num-warmup-iters", "N", "samples that are run and not counted [5]"},
     {OPT_NUM_ITERS, "num-iters", "N",
@@ -396,6 +402,18 @@ static bool add_output(const char *option, const char *text, struct outputs *out
     return true;
 }
 
+static bool append_number(const char *option, uint64_t number, struct numbers *numbers)
+{
+    uint64_t *place = grow(option, (void **)&numbers->values, numbers->count, sizeof *place);
+
+    if (place == NULL) {
+        return false;
+    }
+    *place = number;
+    numbers->count++;
+    return true;
+}
+
 struct number_target {
     struct numbers *numbers;
     bool (*parse)(const char *option, const char *text, uint64_t *number);
@@ -405,18 +423,74 @@ static bool add_number(const char *option, char *text, void *target)
 {
     struct number_target *to = target;
     uint64_t number;
-    uint64_t *place;
 
-    if (!to->parse(option, text, &number)) {
+    return to->parse(option, text, &number) && append_number(option, number, to->numbers);
+}
+
+/* More values in one range are a mistake. */
+#define MAX_RANGE 1024
+
+/* A number of a range, before the character END; TEXT moves behind that. */
+static bool range_number(const char **text, char end, uint64_t *number)
+{
+    char *behind;
+
+    errno = 0;
+    *number = strtoull(*text, &behind, 10);
+    if (!isdigit((unsigned char)(*text)[0]) || *behind != end || errno != 0 || *number > MAX_DIMENSION) {
         return false;
     }
-    place = grow(option, (void **)&to->numbers->values, to->numbers->count, sizeof *place);
-    if (place == NULL) {
-        return false;
-    }
-    *place = number;
-    to->numbers->count++;
+    *text = behind + 1;
     return true;
+}
+
+/* Append the values of FIRST:LAST:xFACTOR or FIRST:LAST:+STEP; false if TEXT is neither, or has too many. */
+static bool append_range(const char *option, const char *text, struct numbers *numbers)
+{
+    uint64_t value, last, step;
+    bool is_factor;
+
+    if (!range_number(&text, ':', &value) || !range_number(&text, ':', &last) || (*text != 'x' && *text != '+')) {
+        return false;
+    }
+    is_factor = *text++ == 'x';
+    if (!range_number(&text, '\0', &step) || value < 1 || value > last || step < (is_factor ? 2 : 1)) {
+        return false;
+    }
+    for (int count = 1; count <= MAX_RANGE; count++) {
+        if (!append_number(option, value, numbers)) {
+            return false;
+        }
+        if (is_factor ? value > last / step : last - value < step) {
+            return true;
+        }
+        value = is_factor ? value * step : value + step;
+    }
+    return false;
+}
+
+/* A dimension, or a range of them. */
+static bool add_dimensions(const char *option, char *text, void *target)
+{
+    struct numbers *numbers = target;
+    uint64_t number;
+
+    if (strchr(text, ':') == NULL) {
+        return parse_dimension(option, text, &number) && append_number(option, number, numbers);
+    }
+    if (append_range(option, text, numbers)) {
+        return true;
+    }
+    message_error("--%s: '%s': a range is accepted as FIRST:LAST:xFACTOR or FIRST:LAST:+STEP, with numbers from 1 to "
+                  "%" PRIu64 ", FIRST no larger than LAST, FACTOR at least 2, and up to %d values",
+                  option, text, MAX_DIMENSION, MAX_RANGE);
+    return false;
+}
+
+static bool parse_dimensions(const char *option, const char *list, struct numbers *numbers)
+{
+    numbers->count = 0;
+    return split_list(option, list, add_dimensions, numbers);
 }
 
 /* The last of several uses of an option counts, as with options that take one value. */
@@ -470,6 +544,31 @@ static bool parse_names(const char *option, const char *list, struct names *name
     return split_list(option, list, add_name, names);
 }
 
+/* Append the hidden sizes of the models that TEXT names, but those that are there already. */
+static bool add_model(const char *option, char *text, void *target)
+{
+    struct numbers *numbers = target;
+    const struct model *model = model_find(text);
+    uint64_t widths[MODEL_WIDTHS];
+    size_t count = model != NULL ? model_widths(model, widths) : 0;
+
+    if (model == NULL) {
+        message_error("--%s: '%s': one of those that --list-models names is accepted", option, text);
+        return false;
+    }
+    for (size_t i = 0; i < count; i++) {
+        bool is_there = false;
+
+        for (size_t j = 0; j < numbers->count; j++) {
+            is_there = is_there || numbers->values[j] == widths[i];
+        }
+        if (!is_there && !append_number(option, widths[i], numbers)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 /* One option with its VALUE. */
 static bool parse_option(const struct option_row *row, const char *value, struct args *args)
 {
@@ -479,9 +578,12 @@ static bool parse_option(const struct option_row *row, const char *value, struct
     case OPT_HEADING:
         break;
     case OPT_NUM_TOKENS:
-        return parse_numbers(name, value, parse_dimension, &args->num_tokens);
+        return parse_dimensions(name, value, &args->num_tokens);
     case OPT_HIDDEN_SIZE:
-        return parse_numbers(name, value, parse_dimension, &args->hidden_sizes);
+        return parse_dimensions(name, value, &args->hidden_sizes);
+    case OPT_MODEL:
+        args->model_sizes.count = 0;
+        return split_list(name, value, add_model, &args->model_sizes);
     case OPT_DTYPE:
         return parse_numbers(name, value, parse_dtype, &args->dtypes);
     case OPT_QUANT_DTYPE:
@@ -516,6 +618,9 @@ static bool parse_option(const struct option_row *row, const char *value, struct
         break;
     case OPT_LIST_KERNELS:
         args->action = ACTION_LIST_KERNELS;
+        break;
+    case OPT_LIST_MODELS:
+        args->action = ACTION_LIST_MODELS;
         break;
     case OPT_NUM_WARMUP_ITERS:
         return parse_number(name, value, 0, 1000000, &args->num_warmup_iters);
@@ -557,9 +662,13 @@ static bool parse_option(const struct option_row *row, const char *value, struct
 /* The lists that were not given get their one default value. */
 static bool set_defaults(struct args *args)
 {
-    return (args->num_tokens.count > 0 || parse_numbers("num-tokens", "4096", parse_dimension, &args->num_tokens)) &&
-           (args->hidden_sizes.count > 0 ||
-            parse_numbers("hidden-size", "8192", parse_dimension, &args->hidden_sizes)) &&
+    if (args->model_sizes.count > 0) {
+        free(args->hidden_sizes.values);
+        args->hidden_sizes = args->model_sizes;
+        args->model_sizes = (struct numbers){0};
+    }
+    return (args->num_tokens.count > 0 || parse_dimensions("num-tokens", "4096", &args->num_tokens)) &&
+           (args->hidden_sizes.count > 0 || parse_dimensions("hidden-size", "8192", &args->hidden_sizes)) &&
            (args->dtypes.count > 0 || parse_numbers("dtype", "half", parse_dtype, &args->dtypes)) &&
            (args->quant_dtypes.count > 0 ||
             parse_numbers("quant-dtype", "int8", parse_quant_dtype, &args->quant_dtypes)) &&
@@ -573,7 +682,8 @@ static bool set_defaults(struct args *args)
 /* Options that exclude or need one another. MEASURING is one that says what to measure, or NULL. */
 static bool check_together(const struct args *args, const char *measuring)
 {
-    bool is_list = args->action == ACTION_LIST_DEVICES || args->action == ACTION_LIST_KERNELS;
+    bool is_list = args->action == ACTION_LIST_DEVICES || args->action == ACTION_LIST_KERNELS ||
+                   args->action == ACTION_LIST_MODELS;
 
     if (args->report_file != NULL && measuring != NULL) {
         message_error("--report: nothing is measured, so --%s is not accepted with it; --format, --output, --quiet and "
@@ -591,6 +701,11 @@ static bool check_together(const struct args *args, const char *measuring)
     }
     if (is_list && args->format != report_format_find("text") && args->format != report_format_find("json")) {
         message_error("--format: '%s': a list is printed as one of text, json", args->format->name);
+        return false;
+    }
+    if (args->model_sizes.count > 0 && (args->hidden_sizes.count > 0 || args->input_file != NULL)) {
+        message_error("--model: it says which hidden sizes; --%s is not accepted with it",
+                      args->input_file != NULL ? "input" : "hidden-size");
         return false;
     }
     if (args->input_file != NULL && (args->num_tokens.count > 0 || args->hidden_sizes.count > 0 ||
@@ -694,6 +809,7 @@ void args_free(struct args *args)
 {
     free(args->num_tokens.values);
     free(args->hidden_sizes.values);
+    free(args->model_sizes.values);
     free(args->dtypes.values);
     free(args->quant_dtypes.values);
     free(args->granularities.values);

@@ -39,7 +39,15 @@ struct outputs {
 };
 
 /* What the user asked for instead of, or before, a measurement. */
-enum action { ACTION_MEASURE, ACTION_REPORT, ACTION_LIST_DEVICES, ACTION_LIST_KERNELS, ACTION_HELP, ACTION_VERSION };
+enum action {
+    ACTION_MEASURE,
+    ACTION_REPORT,
+    ACTION_LIST_DEVICES,
+    ACTION_LIST_KERNELS,
+    ACTION_LIST_MODELS,
+    ACTION_HELP,
+    ACTION_VERSION
+};
 
 struct args {
     enum action action;
@@ -47,6 +55,7 @@ struct args {
     /* What to quantize. Lists are never empty. */
     struct numbers num_tokens;
     struct numbers hidden_sizes;
+    struct numbers model_sizes;  /* while parsing: hidden sizes of --model */
     struct numbers dtypes;       /* enum qb_format */
     struct numbers quant_dtypes; /* enum qb_format */
     struct granularities granularities;

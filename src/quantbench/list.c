@@ -3,8 +3,10 @@
 #include <config.h>
 
 #include "list.h"
+#include "models.h"
 #include "report.h"
 
+#include <inttypes.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <string.h>
@@ -121,5 +123,42 @@ enum exit_code list_kernels(const struct args *args)
     }
     return report_print_json(json_pack("{s:s, s:I, s:o}", "schema", "quantbench-kernels", "schema_version",
                                        (json_int_t)SCHEMA_VERSION, "kernels", kernels),
+                             stdout);
+}
+
+/* The width of a projection's input; "-" if the model does not have it. */
+static const char *width_text(uint64_t width, char text[24])
+{
+    snprintf(text, 24, "%" PRIu64, width);
+    return width > 0 ? text : "-";
+}
+
+enum exit_code list_models(const struct args *args)
+{
+    json_t *models = json_array();
+
+    if (is_text(args)) {
+        printf("%-15s %6s %6s %6s %6s  %s\n", "model", "hidden", "attn", "dense", "expert", "config.json of");
+    }
+    for (size_t i = 0; i < model_count(); i++) {
+        const struct model *model = model_at(i);
+        uint64_t attention = model->heads * model->head_dim;
+        char dense[24], expert[24];
+
+        if (is_text(args)) {
+            printf("%-15s %6" PRIu64 " %6" PRIu64 " %6s %6s  %s\n", model->name, model->hidden, attention,
+                   width_text(model->dense, dense), width_text(model->expert, expert), strrchr(model->source, '/') + 1);
+        }
+        json_array_append_new(models,
+                              json_pack("{s:s, s:s, s:I, s:I, s:I, s:I}", "name", model->name, "source", model->source,
+                                        "hidden", (json_int_t)model->hidden, "attention", (json_int_t)attention,
+                                        "dense", (json_int_t)model->dense, "expert", (json_int_t)model->expert));
+    }
+    if (is_text(args)) {
+        json_decref(models);
+        return EXIT_OK;
+    }
+    return report_print_json(json_pack("{s:s, s:I, s:o}", "schema", "quantbench-models", "schema_version",
+                                       (json_int_t)SCHEMA_VERSION, "models", models),
                              stdout);
 }

@@ -190,6 +190,9 @@ int main(int argc, char **argv)
         case ACTION_LIST_KERNELS:
             code = list_kernels(&args);
             break;
+        case ACTION_LIST_MODELS:
+            code = list_models(&args);
+            break;
         case ACTION_REPORT:
             code = report(&args);
             break;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* report_csv.c - results for spreadsheets and scripts: a head and a row for each case, as RFC 4180 has them but with
  * the line ends of this system. Every row says all about its case, so that files can be put together. Columns are only
- * ever added, at the right; see CSV in quantbench(1). */
+ * ever added, at the right; see CSV in quantbench-output(5). */
 #include <config.h>
 
 #include "report.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* report_gbench.c - results as Google Benchmark writes them, for its compare.py and for what else reads its JSON. What
- * the fields mean here is in GOOGLE BENCHMARK of quantbench(1).
+ * the fields mean here is in GBENCH of quantbench-output(5).
  *
  * A case is one entry, because the samples of one run are no repetitions of it: taken for such, a test of significance
  * would call any two runs different. For the same reason there is no _stddev and no _cv, which a reader would take for

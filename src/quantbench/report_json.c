@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* report_json.c - results for programs: one JSON document with all that is needed to repeat the run, and all of the
  * record, which record_json.c reads back. Members are only ever added under one value of schema_version; see JSON in
- * quantbench(1). */
+ * quantbench-output(5). */
 #include <config.h>
 
 #include "report.h"
