@@ -137,6 +137,7 @@ static enum qb_status isa_choose(size_t *index)
 struct cpu_device {
     struct qb_device base;
     size_t isa;                /* index in kernels[]: the best that may run */
+    bool usable[KERNEL_COUNT]; /* asked once: to a virtual machine the question takes microseconds */
     struct qb__cpu_plan plan;  /* what queues start with */
     uint64_t last_level_cache; /* bytes, 0 if unknown */
     double timer_tick;         /* nanoseconds */
@@ -232,6 +233,9 @@ static enum qb_status cpu_device_open(int index, struct qb_device **device)
     }
     opened->base.backend = &backend;
     opened->isa = isa;
+    for (size_t i = isa; i < KERNEL_COUNT; i++) {
+        opened->usable[i] = isa_usable[i]();
+    }
     qb__machine_caches(&opened->last_level_cache, &l2);
     opened->plan =
         (struct qb__cpu_plan){.threads = default_threads(), .cache_size = opened->last_level_cache, .l2_size = l2};
@@ -626,7 +630,7 @@ static bool kernel_supports(const struct qb_kernel *kernel, const struct qb_devi
                             const struct qb_problem *problem)
 {
     (void)problem;
-    return (size_t)(kernel - kernels) >= ((const struct cpu_device *)device)->isa && isa_usable[kernel - kernels]();
+    return ((const struct cpu_device *)device)->usable[kernel - kernels];
 }
 
 static enum qb_status kernel_run(const struct qb_kernel *kernel, struct qb_queue *queue,

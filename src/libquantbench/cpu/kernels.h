@@ -19,6 +19,13 @@
 
 #define QB__INLINE static inline __attribute__((always_inline))
 
+/* Before a loop of few and constant turns over an array of vectors: the array is to become registers, at -O2 too. */
+#ifdef __clang__
+#define QB__UNROLL _Pragma("clang loop unroll(full)")
+#else
+#define QB__UNROLL _Pragma("GCC unroll 8")
+#endif
+
 #define QB__F32_INF 0x7F800000u /* binary32 infinity; larger bits without the sign are NaN */
 
 /* Set in what amax() returns when the run holds a NaN. The other bits are those of the largest |x| that is not NaN, as

@@ -85,6 +85,7 @@ QB__INLINE bool multiply_matches(float scale, float *reciprocal, const enum qb_f
             __m256 x = _mm256_castsi256_ps(_mm256_and_si256(rounded, _mm256_set1_epi32(-(1 << dropped))));
             __m256 v = _mm256_div_ps(x, s);
 
+            QB__UNROLL
             for (int k = 0; k < 3; k++) {
                 __m256 differ = sides_differ(v, _mm256_mul_ps(x, _mm256_set1_ps(candidates[k])), tie);
 
@@ -92,6 +93,7 @@ QB__INLINE bool multiply_matches(float scale, float *reciprocal, const enum qb_f
             }
         }
     }
+    QB__UNROLL
     for (int k = 0; k < 3; k++) {
         if (_mm256_movemask_ps(bad[k]) == 0) {
             *reciprocal = candidates[k];
@@ -179,6 +181,7 @@ QB__INLINE __m256i encode_32(const void *x, const struct constants *c, const enu
     if (input == QB_FORMAT_F32) {
         __m256i raw[4], above[4];
 
+        QB__UNROLL
         for (int i = 0; i < 4; i++) {
             __m256i bits = _mm256_loadu_si256((const __m256i *)x + i);
 
@@ -209,6 +212,7 @@ QB__INLINE __m256i encode_32(const void *x, const struct constants *c, const enu
         const short infinity = input == QB_FORMAT_F16 ? 0x7C00 : 0x7F80;
         __m256i raw[2], above[2];
 
+        QB__UNROLL
         for (int i = 0; i < 2; i++) {
             __m256i bits = _mm256_loadu_si256((const __m256i *)x + i);
             __m256i magnitude = _mm256_and_si256(bits, _mm256_set1_epi16(0x7FFF));
@@ -232,6 +236,7 @@ QB__INLINE __m256i encode_32(const void *x, const struct constants *c, const enu
             signs = _mm256_permute4x64_epi64(_mm256_packs_epi16(raw[0], raw[1]), 0xD8);
         }
     }
+    QB__UNROLL
     for (int i = 0; i < 4; i++) {
         v[i] = quotient_of(v[i], c->scale, c->reciprocal, quotient);
         if (quotient == QB__QUOTIENT_DIVIDE) {
@@ -291,6 +296,7 @@ QB__INLINE void encode_32_columns(uint8_t *out, const void *x, const float *scal
     const __m256i magnitude_mask = _mm256_set1_epi32(0x7FFFFFFF);
     __m256i code[4], codes;
 
+    QB__UNROLL
     for (size_t i = 0; i < 4; i++) {
         __m256 value = load8((const char *)x + 8 * i * qb__element_size(input), input);
         __m256 scale = _mm256_loadu_ps(scales + 8 * i);
@@ -328,6 +334,7 @@ QB__INLINE void encode_block_columns(uint8_t *out, const void *x, size_t count, 
         float padded_scales[LANES];
         uint8_t codes[LANES];
 
+        QB__UNROLL
         for (size_t i = 0; i < LANES; i++) {
             padded_scales[i] = i < count ? scales[i] : 1.0f;
         }
@@ -339,6 +346,7 @@ QB__INLINE void encode_block_columns(uint8_t *out, const void *x, size_t count, 
 
 QB__INLINE void amax_32_columns(const void *x, float *amax, const enum qb_format input)
 {
+    QB__UNROLL
     for (size_t i = 0; i < LANES; i += 8) {
         __m256 value = load8((const char *)x + i * qb__element_size(input), input);
 
@@ -395,6 +403,7 @@ QB__INLINE uint32_t amax_run(const void *x, size_t count, const enum qb_format i
     __m128i low;
 
     for (; count >= 4 * step; count -= 4 * step, p += 128) {
+        QB__UNROLL
         for (int i = 0; i < 4; i++) {
             m[i] = maximum(m[i], magnitude_of(_mm256_loadu_si256((const __m256i *)p + i), input, no_nan), input);
         }
@@ -451,6 +460,7 @@ QB__INLINE void mix_lines(char *to, uint64_t writes, const char *from, const int
     __m256i low = _mm256_set1_epi8(1), high = low;
 
     for (uint64_t i = 0; i < writes; i++, to += 64, from += 64 * each) {
+        QB__UNROLL
         for (int j = 0; j < each; j++) {
             __m256i a = _mm256_load_si256((const __m256i *)(from + 64 * j));
             __m256i b = _mm256_load_si256((const __m256i *)(from + 64 * j) + 1);

@@ -153,11 +153,13 @@ QB__INLINE bool multiply_matches(float scale, float *reciprocal, const enum qb_f
             __m512 x = _mm512_castsi512_ps(_mm512_and_si512(rounded, _mm512_set1_epi32(-(1 << dropped))));
             __m512 v = _mm512_div_ps(x, s);
 
+            QB__UNROLL
             for (int k = 0; k < 3; k++) {
                 bad[k] |= near & sides_differ(v, _mm512_mul_ps(x, _mm512_set1_ps(candidates[k])), tie);
             }
         }
     }
+    QB__UNROLL
     for (int k = 0; k < 3; k++) {
         if (bad[k] == 0) {
             *reciprocal = candidates[k];
@@ -230,6 +232,7 @@ QB__INLINE void encode_block(uint8_t *out, const void *x, size_t count, const st
     __mmask64 nan = 0;
 
     if (input == QB_FORMAT_F32) {
+        QB__UNROLL
         for (int i = 0; i < 4; i++) {
             __mmask16 used = (__mmask16)lanes(count, 16 * (size_t)i, 16);
             const float *source = (const float *)x + 16 * i;
@@ -253,6 +256,7 @@ QB__INLINE void encode_block(uint8_t *out, const void *x, size_t count, const st
     } else {
         const int infinity = input == QB_FORMAT_F16 ? 0x7C00 : 0x7F80;
 
+        QB__UNROLL
         for (int i = 0; i < 2; i++) {
             __mmask32 used = (__mmask32)lanes(count, 32 * (size_t)i, 32);
             const uint16_t *source = (const uint16_t *)x + 32 * i;
@@ -274,6 +278,7 @@ QB__INLINE void encode_block(uint8_t *out, const void *x, size_t count, const st
             widen(bits, &v[2 * i], &v[2 * i + 1], input);
         }
     }
+    QB__UNROLL
     for (int i = 0; i < 4; i++) {
         v[i] = quotient_of(v[i], c->scale, c->reciprocal, quotient);
         if (quotient == QB__QUOTIENT_DIVIDE) {
@@ -329,6 +334,7 @@ QB__INLINE void encode_block_columns(uint8_t *out, const void *x, size_t count, 
     const struct qb__divisor none = {.scale = 1.0f, .reciprocal = 1.0f};
     const struct constants c = constants_make(&none, input, output);
 
+    QB__UNROLL
     for (size_t i = 0; i < LANES; i += 16) {
         __mmask16 used = (__mmask16)lanes(count, i, 16);
         __m512 value = load16(x, i, used, input);
@@ -354,6 +360,7 @@ QB__INLINE void encode_block_columns(uint8_t *out, const void *x, size_t count, 
 
 QB__INLINE void amax_block_columns(const void *x, size_t count, float *amax, const enum qb_format input)
 {
+    QB__UNROLL
     for (size_t i = 0; i < LANES; i += 16) {
         __mmask16 used = (__mmask16)lanes(count, i, 16);
         __m512 value = _mm512_abs_ps(load16(x, i, used, input));
@@ -400,6 +407,7 @@ QB__INLINE uint32_t amax_run(const void *x, size_t count, const enum qb_format i
     __m128i low;
 
     for (; count >= 4 * step; count -= 4 * step, p += 256) {
+        QB__UNROLL
         for (int i = 0; i < 4; i++) {
             m[i] = maximum(m[i], magnitude(_mm512_loadu_si512(p + 64 * i), input, no_nan), input);
         }
@@ -448,6 +456,7 @@ QB__INLINE void mix_lines(char *to, uint64_t writes, const char *from, const int
     __m512i value = _mm512_set1_epi8(1);
 
     for (uint64_t i = 0; i < writes; i++, to += 64, from += 64 * each) {
+        QB__UNROLL
         for (int j = 0; j < each; j++) {
             __m512i line = _mm512_load_si512(from + 64 * j);
 
