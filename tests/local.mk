@@ -9,7 +9,7 @@ AM_TESTS_ENVIRONMENT = srcdir='$(srcdir)'; builddir='$(builddir)'; export srcdir
 	QUANTBENCH='$(abs_top_builddir)/quantbench'; export QUANTBENCH; \
 	QUANTBENCH_MODULE_DIR='$(abs_top_builddir)/.libs'; export QUANTBENCH_MODULE_DIR;
 
-shell_tests = %D%/cli.sh %D%/module.sh %D%/report.sh %D%/examples.sh %D%/manual.sh %D%/source.sh %D%/completion.sh
+shell_tests = %D%/cli.sh %D%/module.sh %D%/doctor.sh %D%/report.sh %D%/examples.sh %D%/manual.sh %D%/source.sh %D%/completion.sh
 TESTS += $(shell_tests)
 EXTRA_DIST += %D%/perf/h200.sh $(shell_tests) %D%/tap.sh %D%/run.h
 

@@ -42,11 +42,13 @@ enum option_id {
     OPT_LIST_DEVICES,
     OPT_LIST_KERNELS,
     OPT_LIST_MODELS,
+    OPT_DOCTOR,
     OPT_NUM_WARMUP_ITERS,
     OPT_NUM_ITERS,
     OPT_PROFILE,
     OPT_DEPENDENT_LAUNCH,
     OPT_NO_VERIFY,
+    OPT_DRY_RUN,
     OPT_FORMAT,
     OPT_OUTPUT,
     OPT_REPORT,
@@ -82,6 +84,7 @@ static const struct option_row {
     {OPT_LIST_DEVICES, "list-devices", NULL, "list the devices, or why there are none"},
     {OPT_LIST_KERNELS, "list-kernels", NULL, "list the kernels and what each is for"},
     {OPT_LIST_MODELS, "list-models", NULL, "list the models of --model and their sizes"},
+    {OPT_DOCTOR, "doctor", NULL, "say what on this machine spoils measurements,\nand how to mend it"},
     {OPT_HEADING, "How to measure", NULL, NULL},
     {OPT_NUM_WARMUP_ITERS, "num-warmup-iters", "N", "samples that are run and not counted [5]"},
     {OPT_NUM_ITERS, "num-iters", "N",
@@ -89,6 +92,8 @@ static const struct option_row {
     {OPT_PROFILE, "profile", NULL, "for nsys and ncu: profile and time exactly one\nlaunch; --num-iters is ignored"},
     {OPT_DEPENDENT_LAUNCH, "dependent-launch", NULL, "CUDA: let each kernel start while the one in\nfront of it ends"},
     {OPT_NO_VERIFY, "no-verify", NULL, "do not compare the codes with the reference"},
+    {OPT_DRY_RUN, "dry-run", NULL,
+     "run nothing, but list the cases, the memory\nthat they need, and roughly how long it takes"},
     {OPT_HEADING, "Output", NULL, NULL},
     {OPT_FORMAT, "format", "FORMAT", "%s\nof standard output [text]"},
     {OPT_OUTPUT, "output", "[FORMAT:]FILE",
@@ -172,7 +177,8 @@ void args_print_help(void)
     printf("\nA single measurement ends with the line \"Kernel running time: ... us\", the\n"
            "median.\n"
            "\n"
-           "Exit status: 0 success, 2 usage, 3 it could not run, 4 a result is wrong.\n"
+           "Exit status: 0 success, 2 usage, 3 it could not run, 4 a result is wrong,\n"
+           "5 inconclusive.\n"
            "See the manual, quantbench(1), for examples.\n");
 }
 
@@ -622,6 +628,12 @@ static bool parse_option(const struct option_row *row, const char *value, struct
     case OPT_LIST_MODELS:
         args->action = ACTION_LIST_MODELS;
         break;
+    case OPT_DOCTOR:
+        args->action = ACTION_DOCTOR;
+        break;
+    case OPT_DRY_RUN:
+        args->action = ACTION_DRY_RUN;
+        break;
     case OPT_NUM_WARMUP_ITERS:
         return parse_number(name, value, 0, 1000000, &args->num_warmup_iters);
     case OPT_NUM_ITERS:
@@ -682,8 +694,7 @@ static bool set_defaults(struct args *args)
 /* Options that exclude or need one another. MEASURING is one that says what to measure, or NULL. */
 static bool check_together(const struct args *args, const char *measuring)
 {
-    bool is_list = args->action == ACTION_LIST_DEVICES || args->action == ACTION_LIST_KERNELS ||
-                   args->action == ACTION_LIST_MODELS;
+    bool is_list = args->action != ACTION_MEASURE && args->action != ACTION_REPORT;
 
     if (args->report_file != NULL && measuring != NULL) {
         message_error("--report: nothing is measured, so --%s is not accepted with it; --format, --output, --quiet and "

@@ -41,10 +41,12 @@ struct outputs {
 /* What the user asked for instead of, or before, a measurement. */
 enum action {
     ACTION_MEASURE,
+    ACTION_DRY_RUN,
     ACTION_REPORT,
     ACTION_LIST_DEVICES,
     ACTION_LIST_KERNELS,
     ACTION_LIST_MODELS,
+    ACTION_DOCTOR,
     ACTION_HELP,
     ACTION_VERSION
 };

@@ -139,6 +139,19 @@ bool describe_varies(const struct record *record, enum column column)
     return false;
 }
 
+size_t describe_width(const struct record *record, enum column column)
+{
+    size_t width = strlen(describe_head(column));
+    char text[DESCRIBE_SIZE];
+
+    for (size_t i = 0; i < record->described; i++) {
+        size_t length = strlen(describe_cell(&record->cases[i], column, text));
+
+        width = length > width ? length : width;
+    }
+    return width;
+}
+
 const char *describe_device(const struct qb_device_info *info, char text[DESCRIBE_SIZE])
 {
     snprintf(text, DESCRIBE_SIZE, "%s (%s, %s%s%s)", info->name, info->id, info->isa,

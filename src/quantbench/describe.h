@@ -37,6 +37,8 @@ const char *describe_head(enum column column);
 bool describe_is_number(enum column column);
 /* Whether the cases of RECORD differ in COLUMN, which comes before the first result. */
 bool describe_varies(const struct record *record, enum column column);
+/* The width of the widest cell of COLUMN, its head among them. */
+size_t describe_width(const struct record *record, enum column column);
 /* The cell of a case. Returns TEXT, as the following do. */
 const char *describe_cell(const struct record_case *c, enum column column, char text[DESCRIBE_SIZE]);
 

@@ -3,6 +3,8 @@
 #include <config.h>
 
 #include "args.h"
+#include "doctor.h"
+#include "dry_run.h"
 #include "interrupt.h"
 #include "list.h"
 #include "output.h"
@@ -124,7 +126,9 @@ static enum exit_code measure(const struct args *args)
     if (code == EXIT_OK) {
         code = record_begin(args, &machine, given, &plan, &record);
     }
-    if (code == EXIT_OK) {
+    if (code == EXIT_OK && args->action == ACTION_DRY_RUN) {
+        code = dry_run(args, &machine, given, &plan, &record);
+    } else if (code == EXIT_OK) {
         code = run_cases(args, &machine, given, &plan, &record);
         if (record_end(&record, interrupt_requested()) == EXIT_OK) {
             code = worse(code, write_reports(args, &record, args->format->begin != NULL));
@@ -135,6 +139,18 @@ static enum exit_code measure(const struct args *args)
     record_free(&record);
     plan_free(&plan);
     tensor_file_free(&tensor);
+    machine_close(&machine);
+    return code;
+}
+
+static enum exit_code doctor(const struct args *args)
+{
+    struct machine machine;
+    enum exit_code code = machine_open(&args->devices, &machine);
+
+    if (code == EXIT_OK) {
+        code = doctor_report(args, &machine);
+    }
     machine_close(&machine);
     return code;
 }
@@ -193,9 +209,13 @@ int main(int argc, char **argv)
         case ACTION_LIST_MODELS:
             code = list_models(&args);
             break;
+        case ACTION_DOCTOR:
+            code = doctor(&args);
+            break;
         case ACTION_REPORT:
             code = report(&args);
             break;
+        case ACTION_DRY_RUN:
         case ACTION_MEASURE:
             code = output_check(&args.outputs);
             code = code == EXIT_OK ? measure(&args) : code;

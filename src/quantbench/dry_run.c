@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* dry_run.c - what a run would do and need. The cases and their memory are those of the run itself; the time is a guess
+ * from the device's data sheet, or from what a common CPU does. */
+#include <config.h>
+
+#include "describe.h"
+#include "dry_run.h"
+#include "report.h"
+
+#include <jansson.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#define SCHEMA_VERSION 1
+
+/* Bytes per second where the device does not say. */
+#define COMMON_BANDWIDTH 10e9
+/* Seconds that a launch takes at least, that a sample lasts at least, and that the host needs for an element: to make
+ * it, to compute the reference's code, and to compare. */
+#define LAUNCH_TIME  2e-6
+#define SAMPLE_TIME  500e-6
+#define ELEMENT_TIME 30e-9
+
+/* What one case needs. */
+struct need {
+    bool fits;
+    uint64_t host_bytes;   /* memory of the host, without the device's if that is the CPU */
+    uint64_t device_bytes; /* memory of the device */
+    double seconds;
+};
+
+static double sum(uint64_t a, uint64_t b)
+{
+    return (double)a + (double)b;
+}
+
+static double guess_seconds(const struct args *args, const struct result *result)
+{
+    const struct plan_case *c = result->plan_case;
+    double bandwidth = c->device->info.peak_bandwidth;
+    double launch =
+        LAUNCH_TIME + sum(result->bytes.read, result->bytes.written) / (bandwidth > 0 ? bandwidth : COMMON_BANDWIDTH);
+    double sample = args->profile ? launch : fmax(launch * result->sets, SAMPLE_TIME);
+    double samples = args->profile ? 1 : (double)(args->num_warmup_iters + args->num_iters);
+    double elements = (double)c->problem.tokens * (double)c->problem.hidden;
+
+    /* The ceiling is measured in the same way. */
+    return elements * ELEMENT_TIME + sample * samples * (args->profile ? 1 : 2);
+}
+
+static struct need find_need(const struct args *args, struct machine *machine, const struct tensor_file *tensor,
+                             const struct plan_case *plan_case)
+{
+    const struct bench nothing = {.input = NULL};
+    struct result result;
+    struct need need = {.fits = bench_prepare(&nothing, args, machine, tensor, plan_case, &result) == EXIT_OK};
+    bool needs_reference = args->verify || plan_case->problem.scaling == QB_SCALING_STATIC;
+
+    need.device_bytes = result.rotated_bytes;
+    need.host_bytes = (tensor == NULL ? result.bytes.input_buffer : 0) +
+                      (needs_reference ? result.bytes.output_buffer + result.bytes.scale_buffer : 0);
+    need.seconds = guess_seconds(args, &result);
+    bench_free_result(&result);
+    return need;
+}
+
+/* The columns that tell the cases apart; all of them if there is one case. */
+static bool is_shown(const struct record *record, enum column column)
+{
+    return record->planned == 1 || describe_varies(record, column);
+}
+
+static void print_cells(const struct record *record, const struct record_case *c)
+{
+    char text[DESCRIBE_SIZE];
+
+    for (enum column i = DEVICE; i < FIRST_RESULT; i++) {
+        if (is_shown(record, i)) {
+            printf(describe_is_number(i) ? "%*s  " : "%-*s  ", (int)describe_width(record, i),
+                   c != NULL ? describe_cell(c, i, text) : describe_head(i));
+        }
+    }
+}
+
+static void print_case(const struct record *record, size_t index, const struct need *need)
+{
+    if (index == 0) {
+        print_cells(record, NULL);
+        printf("%9s %9s %9s %8s\n", "moved MB", "device MB", "host MB", "guess s");
+    }
+    print_cells(record, &record->cases[index]);
+    printf("%9.3f %9.1f %9.1f %8.2f%s\n",
+           sum(record->cases[index].bytes.read, record->cases[index].bytes.written) * 1e-6,
+           (double)need->device_bytes * 1e-6, (double)need->host_bytes * 1e-6, need->seconds,
+           need->fits ? "" : "  does not fit");
+}
+
+static json_t *case_to_json(const struct record_case *c, const struct need *need)
+{
+    char granularity[64];
+
+    plan_granularity_text(&c->problem, granularity, sizeof granularity);
+    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:b, s:f}", "device", c->device->id,
+                     "kernel", c->kernel, "dtype", qb_format_info(c->problem.input)->name, "quant_dtype",
+                     qb_format_info(c->problem.output)->name, "scale", record_scaling_names[c->problem.scaling],
+                     "granularity", granularity, "num_tokens", (json_int_t)c->problem.tokens, "hidden_size",
+                     (json_int_t)c->problem.hidden, "bytes_read", (json_int_t)c->bytes.read, "bytes_written",
+                     (json_int_t)c->bytes.written, "device_memory_bytes", (json_int_t)need->device_bytes,
+                     "host_memory_bytes", (json_int_t)need->host_bytes, "fits", need->fits, "guessed_seconds",
+                     need->seconds);
+}
+
+enum exit_code dry_run(const struct args *args, struct machine *machine, const struct tensor_file *tensor,
+                       const struct plan *plan, struct record *record)
+{
+    bool is_text = strcmp(args->format->name, "text") == 0;
+    json_t *cases = is_text ? NULL : json_array();
+    uint64_t device_bytes = 0, host_bytes = 0;
+    double seconds = 0;
+    enum exit_code code = EXIT_OK;
+
+    for (size_t i = 0; i < plan->count; i++) {
+        struct need need = find_need(args, machine, tensor, &plan->cases[i]);
+
+        qb_problem_bytes(&plan->cases[i].problem, &record->cases[i].bytes);
+        code = need.fits ? code : EXIT_CANNOT_RUN;
+        device_bytes = need.device_bytes > device_bytes ? need.device_bytes : device_bytes;
+        host_bytes = need.host_bytes > host_bytes ? need.host_bytes : host_bytes;
+        seconds += need.seconds;
+        if (is_text) {
+            print_case(record, i, &need);
+        } else {
+            json_array_append_new(cases, case_to_json(&record->cases[i], &need));
+        }
+    }
+    if (is_text) {
+        printf("%zu case%s, at most %.1f MB of the device and %.1f MB of the host, roughly %.0f s\n", plan->count,
+               plan->count == 1 ? "" : "s", (double)device_bytes * 1e-6, (double)host_bytes * 1e-6, ceil(seconds));
+        return code;
+    }
+    return report_print_json(json_pack("{s:s, s:I, s:o, s:f}", "schema", "quantbench-dry-run", "schema_version",
+                                       (json_int_t)SCHEMA_VERSION, "cases", cases, "guessed_seconds", seconds),
+                             stdout) == EXIT_OK
+               ? code
+               : EXIT_CANNOT_RUN;
+}

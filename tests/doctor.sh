@@ -1,0 +1,154 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# doctor.sh - verdicts on machines that are made of files, and on a device that is made up; --dry-run.
+# shellcheck source=tests/tap.sh
+. "${srcdir:=.}/tests/tap.sh"
+
+QUANTBENCH_FSROOT=$work/root
+cpu=/sys/devices/system/cpu
+
+# put FILE TEXT: a file of the made-up machine.
+put()
+{
+    mkdir -p "$QUANTBENCH_FSROOT/$(dirname "$1")" && echo "$2" >"$QUANTBENCH_FSROOT/$1"
+}
+
+# put_cpus NAME TEXT: the same for each CPU there may be.
+put_cpus()
+{
+    tap_cpu=0
+    while [ $tap_cpu -lt "$(nproc --all)" ]; do
+        put "$cpu/cpu$tap_cpu/$1" "$2"
+        tap_cpu=$((tap_cpu + 1))
+    done
+}
+
+# A machine on which nothing is wrong.
+healthy()
+{
+    rm -rf "$QUANTBENCH_FSROOT"
+    put_cpus cpufreq/scaling_governor performance
+    put_cpus cpufreq/scaling_cur_freq 3000000
+    put $cpu/cpufreq/boost 0
+    put $cpu/smt/active 0
+    put /proc/loadavg '0.00 0.00 0.00 1/100 1'
+    put /proc/meminfo 'MemTotal: 8000000 kB
+MemAvailable: 7000000 kB'
+    put /proc/buddyinfo 'Node 0, zone Normal 0 0 0 0 0 0 0 0 0 99 99'
+    put /sys/kernel/mm/transparent_hugepage/enabled 'always [madvise] never'
+}
+
+# finds STATUS VERDICT NAME VALUE: the doctor's line on one fact, and its exit status.
+finds()
+{
+    run "$1" --doctor --device=cpu && grep -qE "^  $2 +$3 +$4\$" out || { grep -A 2 " $3 " out | sed 's/^/# /'; return 1; }
+}
+
+healthy
+ok 'a machine on which nothing is wrong' finds 0 ok governor performance
+ok 'says so' out_has '0 problems'
+put_cpus cpufreq/scaling_governor powersave
+ok 'a governor that saves power' finds 5 problem governor powersave
+ok 'and the command that mends it' out_has '-> cpupower frequency-set --governor performance'
+healthy
+put $cpu/cpufreq/boost 1
+put $cpu/smt/active 1
+ok 'boost is a note' finds 0 note boost on
+ok 'threads that share a core are a note' finds 0 note smt on
+put /sys/kernel/mm/transparent_hugepage/enabled 'always madvise [never]'
+ok 'no huge pages' finds 0 note huge_pages never
+put /proc/buddyinfo 'Node 0, zone Normal 9 9 9 9 9 9 9 9 9 0 0'
+ok 'no free huge pages' finds 0 note huge_pages_free 0
+healthy
+put /proc/loadavg '99.00 9.00 9.00 500/999 1'
+ok 'others use the CPUs' finds 5 problem load_1min 99
+put /proc/loadavg '99.00 9.00 9.00 1/999 1'
+ok 'others who have just ended' finds 0 ok load_1min 99
+put /proc/loadavg '0.00 0.00 0.00 500/999 1'
+ok 'others who have just begun' finds 0 ok load_1min 0
+healthy
+put /proc/self/cgroup '0::/'
+put /sys/fs/cgroup/cpu.max '150000 100000'
+put /sys/fs/cgroup/memory.max 4096000000
+put /sys/fs/cgroup/memory.current 96000000
+ok 'a quota of the CPUs' finds 5 problem cpu_quota 1.5
+ok 'a limit of the memory' finds 5 note memory_limit_bytes 4096000000
+rm -rf "$QUANTBENCH_FSROOT"
+ok 'a machine that hides everything' finds 0 unknown governor unknown
+
+json()
+{
+    healthy
+    put /sys/fs/cgroup/cpu.max '150000 100000'
+    put /proc/self/cgroup '0::/'
+    run 5 --doctor --device=cpu --format=json && out_has '"schema": "quantbench-doctor"' && out_has '"problems": 1' &&
+        out_has '"name": "cpu_quota"' && out_has '"value": "1.5"' && out_has '"verdict": "problem"'
+}
+ok '--format=json' json
+ok 'no other format' fails 2 'text, json' --doctor --format=csv
+ok 'no --output' fails 2 '--output' --doctor --output=x.json
+
+# ---- A device ------------------------------------------------------------------------------------------------------
+
+healthy
+QUANTBENCH_MODULE_DIR=$builddir/tests/fake/.libs
+export QUANTBENCH_MODULE_DIR
+# gpu FACTS CONDITIONS STATUS VERDICT NAME VALUE
+gpu()
+(
+    FAKE_FACTS=$1 FAKE_CONDITIONS=$2
+    export FAKE_FACTS FAKE_CONDITIONS
+    shift 2
+    run "$1" --doctor --device=cuda && grep -qE "^  $2 +$3 +$4\$" out
+)
+if "$QUANTBENCH" --list-kernels | grep -q '^fake_'; then
+    ok 'a device that does well' gpu 'persistence=on other_processes=0' '1980:0' 0 ok throttle none
+    ok 'a device that is held down' gpu '' '1410:3' 5 problem throttle 'power cap, thermal'
+    ok 'a device that others use' gpu 'other_processes=2' '1980:0' 5 problem other_processes 2
+    ok 'a device that is busy' gpu 'utilization_percent=80' '1980:0' 5 problem utilization_percent 80
+    ok 'no persistence' gpu 'persistence=off' '1980:0' 0 note persistence off
+    ok 'a part of a device' gpu 'mig=on' '1980:0' 0 note mig on
+    ok 'a lower limit of power' gpu 'power_limit_mw=500000 power_limit_default_mw=700000' '1980:0' 0 note power_limit_mw 500000
+    ok 'the usual limit of power' gpu 'power_limit_mw=700000 power_limit_default_mw=700000' '1980:0' 0 ok power_limit_mw 700000
+    ok 'a lower clock' gpu 'application_clock_mhz=1500 clock_max_mhz=1980' '1980:0' 0 note application_clock_mhz 1500
+    ok 'a device of which nothing is known' gpu 'ecc=unknown' '' 0 unknown throttle unknown
+else
+    skip 'a device' 'the CUDA backend is built in, or modules cannot be built'
+fi
+
+# ---- --dry-run -----------------------------------------------------------------------------------------------------
+
+healthy
+small='--device=cpu --hidden-size=32'
+dry()
+{
+    # shellcheck disable=SC2086 # a list of words
+    run 0 $small --dry-run --num-tokens=2,3,4 && same 5 "$(wc -l <out | tr -d ' ')" && out_has '3 cases, ' &&
+        ! grep -q 'running time\|verified' out && [ ! -s err ]
+}
+ok '--dry-run has a line for each case' dry
+moved()
+{
+    # 1000 x 1000 of half to INT8 with one scale: 2 MB read, 1 MB and 4 bytes written.
+    run 0 --device=cpu --dry-run --num-tokens=1000 --hidden-size=1000 --format=json &&
+        out_has '"bytes_read": 2000000' && out_has '"bytes_written": 1000004' && out_has '"fits": true' &&
+        out_has '"host_memory_bytes": 3000004' && out_has '"kernel": "cpu_'
+}
+ok 'bytes and memory' moved
+same_memory()
+{
+    run 0 --device=cpu --dry-run --num-tokens=8 --hidden-size=32 --format=json || return 1
+    tap_memory=$(sed -n 's/.*"device_memory_bytes": \([0-9]*\).*/\1/p' out)
+    run 0 --device=cpu --num-tokens=8 --hidden-size=32 --num-iters=1 --num-warmup-iters=0 --format=json &&
+        out_has "\"rotated_bytes\": $tap_memory"
+}
+ok 'the memory is what a run takes' same_memory
+# shellcheck disable=SC2086 # a list of words
+{
+    ok 'a case that does not fit' run 3 $small --dry-run --num-tokens=4,1000000000000000
+    ok 'is marked' grep -qE '^1000000000000000 .* does not fit$' out
+    ok 'a usage error is one without running' fails 2 '--dtype' $small --dry-run --dtype=bogus
+    ok 'no CSV' fails 2 'text, json' $small --dry-run --format=csv
+    ok '--output is refused' fails 2 '--output' $small --dry-run --output=x.csv
+}
+done_testing
