@@ -327,6 +327,40 @@ ok 'a table of 80 columns: formats and scales' narrow --quant-dtype=int8,fp8 --s
     --granularity=tensor,token,group:128
 ok 'a table of 80 columns: distributions' narrow --quant-dtype=int8,fp8 --dist=normal,lognormal --num-tokens=1,2
 
+# heads WIDTH: the columns of results in a table of that width.
+heads()
+{
+    # The variable is the program's.
+    # shellcheck disable=SC2030
+    ( COLUMNS=$1; export COLUMNS; bench --num-tokens=1,1024 --quant-dtype=int8,fp8 ) || return 1
+    sed '1,/^$/d' out >table
+    ! grep -E "^.{$(($1 + 1))}" table && grep -oE 'median us|min us|GB/s|of copy|SNR dB|codes' table | tr '\n' ' ' >heads
+}
+wide() { heads 120 && same 'median us min us GB/s of copy SNR dB codes ' "$(cat heads)"; }
+ok 'a table of 120 columns' wide
+middle() { heads 59 && same 'median us GB/s of copy codes ' "$(cat heads)"; }
+ok 'a table of 59 columns leaves the least important out' middle
+least() { heads 50 && same 'median us GB/s codes ' "$(cat heads)"; }
+ok 'a table of 50 columns too' least
+not_in_files()
+{
+    ( COLUMNS=50; export COLUMNS; bench --num-tokens=1,2 --output=wide.txt ) && grep -q 'min us' wide.txt && ! grep -q 'min us' out
+}
+ok 'a file has all of them' not_in_files
+# A terminal says how wide it is; its lines end in a carriage return.
+if script -qec true /dev/null >/dev/null 2>&1; then
+    # The words are options of the inner shell.
+    on_terminal()
+    {
+        script -qec "stty cols $1 && '$QUANTBENCH' --device=cpu --profile --num-tokens=1,2 --hidden-size=32 --quant-dtype=int8,fp8" \
+            /dev/null >typescript </dev/null && tr -d '\r' <typescript | grep -q "$2"
+    }
+    ok 'a terminal of 59 columns' on_terminal 59 'median us   GB/s of copy'
+    ok 'a terminal of 120 columns' on_terminal 120 'median us    min us   GB/s of copy SNR dB'
+else
+    skip 'a terminal' 'script is not here'
+fi
+
 # ---- Sweeps --------------------------------------------------------------------------------------------------------
 
 # The columns are those that vary, and six more: median, min, GB/s, share of a copy, SNR, codes.

@@ -15,7 +15,7 @@ EXTRA_DIST += %D%/perf/h200.sh $(shell_tests) %D%/tap.sh %D%/run.h
 
 if HAVE_CHECK
 c_tests = check_format.test check_problem.test check_stats.test check_quality.test check_tensor_file.test \
-	check_disturbance.test check_conditions.test check_compare.test \
+	check_disturbance.test check_conditions.test check_message.test check_compare.test \
 	check_cpu.test check_cuda.test
 check_PROGRAMS += $(c_tests)
 TESTS += $(c_tests)
@@ -40,6 +40,10 @@ check_quality_test_SOURCES = %D%/check_quality.c src/quantbench/quality.c src/qu
 check_quality_test_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/src/quantbench
 check_quality_test_CFLAGS = $(TEST_CFLAGS) $(OPENMP_CFLAGS)
 check_quality_test_LDADD = libquantbench.la $(CHECK_LIBS)
+check_message_test_SOURCES = %D%/check_message.c src/quantbench/message.c
+check_message_test_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/src/quantbench
+check_message_test_CFLAGS = $(TEST_CFLAGS)
+check_message_test_LDADD = libquantbench.la $(CHECK_LIBS)
 check_tensor_file_test_SOURCES = %D%/check_tensor_file.c src/quantbench/tensor_file.c
 check_tensor_file_test_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/src/quantbench
 check_tensor_file_test_CFLAGS = $(TEST_CFLAGS) $(JANSSON_CFLAGS)

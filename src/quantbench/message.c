@@ -88,6 +88,31 @@ void message_progress(const char *format, ...)
     progress_shown = true;
 }
 
+/* A duration as people say it: "45 s", "12 min 05 s", "3 h 07 min". */
+static void format_duration(double seconds, char *text, size_t size)
+{
+    unsigned long whole = seconds < 1e9 ? (unsigned long)(seconds + 0.5) : 1000000000ul;
+
+    if (whole < 60) {
+        snprintf(text, size, "%lu s", whole);
+    } else if (whole < 3600) {
+        snprintf(text, size, "%lu min %02lu s", whole / 60, whole % 60);
+    } else {
+        snprintf(text, size, "%lu h %02lu min", whole / 3600, whole % 3600 / 60);
+    }
+}
+
+void message_progress_eta(double done, double total, double seconds)
+{
+    char rest[48];
+
+    if (!(done > 0 && done < total)) {
+        return;
+    }
+    format_duration(seconds * (total - done) / done, rest, sizeof rest);
+    message_progress("%3.0f %% of %.0f, about %s left", 100 * done / total, total, rest);
+}
+
 enum exit_code message_status(const char *what, enum qb_status status)
 {
     const char *detail = qb_error_detail();

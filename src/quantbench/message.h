@@ -27,6 +27,9 @@ void message_note(const char *format, ...) __attribute__((format(printf, 1, 2)))
 void message_verbose(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* A line that the next message overwrites; shown on a terminal only. */
 void message_progress(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* Such a line that says how much of the whole work is DONE of TOTAL parts, which took SECONDS so far, and how long the
+ * rest will take if it goes on like that. */
+void message_progress_eta(double done, double total, double seconds);
 /* Wipe that line, before something else is printed. */
 void message_progress_end(void);
 

@@ -7,29 +7,62 @@
 #include "report.h"
 
 #include <inttypes.h>
+#include <limits.h>
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
 
-/* The widths of the columns of a run's table, found when its head is printed; 0: the column is left out. Columns of
- * results have theirs, because they are printed before their widest cell is known. */
-static int column_widths[COLUMNS] = {[MEDIAN] = 9, [MIN] = 9, [RATE] = 6, [OF_COPY] = 7, [SNR] = 6};
+/* The widths of the columns of a run's table, found when its head is printed; 0: the column is left out. */
+static int column_widths[COLUMNS];
 
-/* The width of COLUMN, or 0 if all cases agree on it. */
-static int column_width(const struct record *record, enum column column)
+/* Those of the columns of results, which are printed before their widest cell is known. */
+static const int result_widths[COLUMNS] = {[MEDIAN] = 9, [MIN] = 9, [RATE] = 6, [OF_COPY] = 7, [SNR] = 6};
+
+/* Columns that a narrow terminal does without, the first one first. */
+static const enum column expendable[] = {MIN, SNR, OF_COPY};
+
+/* How many columns whoever reads STREAM can see; INT_MAX if that is nobody in particular. COLUMNS is set by users and
+ * by tests. */
+static int stream_width(FILE *stream)
 {
-    size_t width = strlen(describe_head(column));
-    char text[DESCRIBE_SIZE];
+    const char *columns = getenv("COLUMNS");
+    struct winsize size;
 
-    if (!describe_varies(record, column)) {
-        return 0;
+    if (stream != stdout) {
+        return INT_MAX;
     }
-    for (size_t i = 0; i < record->described; i++) {
-        size_t length = strlen(describe_cell(&record->cases[i], column, text));
+    if (columns != NULL && atoi(columns) > 0) {
+        return atoi(columns);
+    }
+    return ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : INT_MAX;
+}
 
-        width = length > width ? length : width;
+/* The width of a row: each column has two blanks or one behind it, and the last one has one in front. */
+static int row_width(void)
+{
+    int width = 1 + (int)strlen(record_verification_names[NOT_VERIFIED]);
+
+    for (enum column i = DEVICE; i < CODES; i++) {
+        width += column_widths[i] > 0 ? column_widths[i] + (i < FIRST_RESULT ? 2 : 1) : 0;
     }
-    return (int)width;
+    return width;
+}
+
+/* Choose the columns of RECORD's table that STREAM has room for: those in which cases differ, and results. */
+static void choose_columns(const struct record *record, FILE *stream)
+{
+    for (enum column i = DEVICE; i < FIRST_RESULT; i++) {
+        column_widths[i] = describe_varies(record, i) ? (int)describe_width(record, i) : 0;
+    }
+    for (enum column i = FIRST_RESULT; i < COLUMNS; i++) {
+        column_widths[i] = result_widths[i];
+    }
+    for (size_t i = 0; i < sizeof expendable / sizeof expendable[0] && row_width() > stream_width(stream); i++) {
+        column_widths[expendable[i]] = 0;
+    }
 }
 
 /* Print TEXT, whose parts commas separate, on lines of at most 80 columns that begin at column INDENT. */
@@ -58,9 +91,9 @@ static void print_cell(enum column column, const char *text, FILE *stream)
 {
     if (column == CODES) {
         fprintf(stream, " %s\n", text);
-    } else if (column >= FIRST_RESULT) {
+    } else if (column >= FIRST_RESULT && column_widths[column] > 0) {
         fprintf(stream, "%*s ", column_widths[column], text);
-    } else if (column_widths[column] > 0) {
+    } else if (column < FIRST_RESULT && column_widths[column] > 0) {
         fprintf(stream, describe_is_number(column) ? "%*s  " : "%-*s  ", column_widths[column], text);
     }
 }
@@ -69,9 +102,7 @@ static void print_table_head(const struct record *record, FILE *stream)
 {
     char text[DESCRIBE_SIZE];
 
-    for (enum column i = DEVICE; i < FIRST_RESULT; i++) {
-        column_widths[i] = column_width(record, i);
-    }
+    choose_columns(record, stream);
     if (column_widths[DEVICE] == 0) {
         fprintf(stream, "device    %s\n", describe_device(record->cases[0].device, text));
     }

@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* check_message.c - the line of progress: what it says, and that only a terminal sees it. Standard error is a
+ * pseudo-terminal, or a file. */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE /* posix_openpt() */
+#endif
+#include <config.h>
+
+#include "message.h"
+#include "run.h"
+
+#include <fcntl.h>
+#include <string.h>
+#include <termios.h>
+#include <unistd.h>
+
+static char written[1024];
+
+/* What PROGRESS writes to standard error when that is a terminal, or a file. */
+static const char *on(bool terminal, void (*progress)(void))
+{
+    int kept = dup(STDERR_FILENO), reader, writer;
+    ssize_t length, more;
+
+    if (terminal) {
+        struct termios settings;
+
+        reader = posix_openpt(O_RDWR | O_NOCTTY);
+        ck_assert_int_ge(reader, 0);
+        ck_assert_int_eq(grantpt(reader), 0);
+        ck_assert_int_eq(unlockpt(reader), 0);
+        writer = open(ptsname(reader), O_RDWR | O_NOCTTY);
+        ck_assert_int_ge(writer, 0);
+        ck_assert_int_eq(tcgetattr(writer, &settings), 0);
+        settings.c_oflag &= ~(tcflag_t)OPOST;
+        ck_assert_int_eq(tcsetattr(writer, TCSANOW, &settings), 0);
+    } else {
+        int ends[2];
+
+        ck_assert_int_eq(pipe(ends), 0);
+        reader = ends[0];
+        writer = ends[1];
+    }
+    ck_assert_int_ge(dup2(writer, STDERR_FILENO), 0);
+    progress();
+    fputs(".", stderr);
+    fflush(stderr);
+    ck_assert_int_ge(dup2(kept, STDERR_FILENO), 0);
+    /* The full stop is the last that was written. */
+    for (length = 0; length == 0 || written[length - 1] != '.'; length += more) {
+        more = read(reader, written + length, sizeof written - 1 - (size_t)length);
+        ck_assert_int_gt(more, 0);
+    }
+    written[length] = '\0';
+    close(reader);
+    close(writer);
+    close(kept);
+    return written;
+}
+
+static void quarter(void)
+{
+    message_progress_eta(1, 4, 20);
+}
+
+static void minutes(void)
+{
+    message_progress_eta(2, 200, 7.3);
+}
+
+static void hours(void)
+{
+    message_progress_eta(1, 1000, 36);
+}
+
+static void nothing_yet(void)
+{
+    message_progress_eta(0, 4, 20);
+}
+
+static void all(void)
+{
+    message_progress_eta(4, 4, 20);
+}
+
+static void then_end(void)
+{
+    quarter();
+    message_progress_end();
+}
+
+static void then_note(void)
+{
+    quarter();
+    message_note("a note");
+}
+
+START_TEST(terminal_sees_progress)
+{
+    ck_assert_str_eq(on(true, quarter), "\r\033[K 25 % of 4, about 1 min 00 s left.");
+    ck_assert_str_eq(on(true, minutes), "\r\033[K  1 % of 200, about 12 min 03 s left.");
+    ck_assert_str_eq(on(true, hours), "\r\033[K  0 % of 1000, about 9 h 59 min left.");
+    ck_assert_str_eq(on(true, nothing_yet), ".");
+    ck_assert_str_eq(on(true, all), ".");
+}
+END_TEST
+
+START_TEST(progress_is_wiped)
+{
+    ck_assert_str_eq(on(true, then_end), "\r\033[K 25 % of 4, about 1 min 00 s left\r\033[K.");
+    ck_assert_str_eq(on(true, then_note), "\r\033[K 25 % of 4, about 1 min 00 s left\r\033[Ka note\n.");
+}
+END_TEST
+
+START_TEST(others_see_none)
+{
+    ck_assert_str_eq(on(false, quarter), ".");
+    ck_assert_str_eq(on(false, then_end), ".");
+    message_init(true, false);
+    ck_assert_str_eq(on(true, quarter), ".");
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("message");
+    TCase *tc = tcase_create("progress");
+
+    tcase_add_test(tc, terminal_sees_progress);
+    tcase_add_test(tc, progress_is_wiped);
+    tcase_add_test(tc, others_see_none);
+    suite_add_tcase(suite, tc);
+    return run_suite(suite);
+}
