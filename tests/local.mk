@@ -7,11 +7,13 @@ SH_LOG_DRIVER = env AM_TAP_AWK='$(AWK)' $(SHELL) $(top_srcdir)/build-aux/tap-dri
 SH_LOG_COMPILER = $(SHELL)
 AM_TESTS_ENVIRONMENT = srcdir='$(srcdir)'; builddir='$(builddir)'; export srcdir builddir; \
 	QUANTBENCH='$(abs_top_builddir)/quantbench'; export QUANTBENCH; \
-	QUANTBENCH_MODULE_DIR='$(abs_top_builddir)/.libs'; export QUANTBENCH_MODULE_DIR;
+	QUANTBENCH_MODULE_DIR='$(abs_top_builddir)/.libs'; export QUANTBENCH_MODULE_DIR; \
+	CC='$(CC)'; export CC;
 
-shell_tests = %D%/cli.sh %D%/module.sh %D%/doctor.sh %D%/report.sh %D%/examples.sh %D%/manual.sh %D%/source.sh %D%/completion.sh
+shell_tests = %D%/cli.sh %D%/module.sh %D%/doctor.sh %D%/report.sh %D%/examples.sh %D%/manual.sh %D%/source.sh %D%/completion.sh \
+	%D%/plugin.sh
 TESTS += $(shell_tests)
-EXTRA_DIST += %D%/perf/h200.sh $(shell_tests) %D%/tap.sh %D%/run.h
+EXTRA_DIST += %D%/perf/h200.sh $(shell_tests) %D%/tap.sh %D%/run.h %D%/plugins/wrong.c %D%/plugins/peers.c
 
 if HAVE_CHECK
 c_tests = check_format.test check_problem.test check_stats.test check_quality.test check_tensor_file.test \

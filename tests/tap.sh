@@ -15,7 +15,7 @@ esac
 # Messages in English, and the tool without the settings that the user's shell may have for it.
 LC_ALL=C
 export LC_ALL
-unset COLUMNS QUANTBENCH_ISA OMP_NUM_THREADS OMP_THREAD_LIMIT OMP_DYNAMIC GOMP_CPU_AFFINITY POSIXLY_CORRECT
+unset COLUMNS QUANTBENCH_PLUGIN_PATH QUANTBENCH_ISA OMP_NUM_THREADS OMP_THREAD_LIMIT OMP_DYNAMIC GOMP_CPU_AFFINITY POSIXLY_CORRECT
 work=$(mktemp -d "${TMPDIR:-/tmp}/quantbench-test.XXXXXX") || exit 99
 trap 'rm -rf "$work"' EXIT
 trap 'exit 99' HUP INT TERM

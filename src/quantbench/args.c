@@ -38,6 +38,10 @@ enum option_id {
     OPT_TENSOR,
     OPT_DEVICE,
     OPT_KERNEL,
+    OPT_PLUGIN,
+    OPT_ISOLATE,
+    OPT_NO_ISOLATE,
+    OPT_KERNEL_TIMEOUT,
     OPT_THREADS,
     OPT_LIST_DEVICES,
     OPT_LIST_KERNELS,
@@ -80,6 +84,11 @@ static const struct option_row {
     {OPT_HEADING, "Where to run it", NULL, NULL},
     {OPT_DEVICE, "device", "NAME...", "auto, cpu, cuda, cuda:N; auto is the first\nCUDA device, else the CPU [auto]"},
     {OPT_KERNEL, "kernel", "PATTERN...", "run these kernels instead of the best one;\na wildcard runs all that match"},
+    {OPT_PLUGIN, "plugin", "FILE", "load kernels of others from the shared object\nFILE; may be given several times"},
+    {OPT_ISOLATE, "isolate", NULL, "prove every kernel in a process of its own,\nnot only those of plug-ins"},
+    {OPT_NO_ISOLATE, "no-isolate", NULL, "prove all kernels in this process"},
+    {OPT_KERNEL_TIMEOUT, "kernel-timeout", "N",
+     "seconds after which a run of a kernel in a\nprocess of its own hangs [60]"},
     {OPT_THREADS, "threads", "N...", "threads of the CPU kernels\n[as many as CPUs may be used]"},
     {OPT_LIST_DEVICES, "list-devices", NULL, "list the devices, or why there are none"},
     {OPT_LIST_KERNELS, "list-kernels", NULL, "list the kernels and what each is for"},
@@ -617,6 +626,16 @@ static bool parse_option(const struct option_row *row, const char *value, struct
         return parse_names(name, value, &args->devices);
     case OPT_KERNEL:
         return parse_names(name, value, &args->kernels);
+    case OPT_PLUGIN:
+        return add_name(name, (char *)value, &args->plugins);
+    case OPT_ISOLATE:
+        args->isolate = ISOLATE_ALL;
+        break;
+    case OPT_NO_ISOLATE:
+        args->isolate = ISOLATE_NONE;
+        break;
+    case OPT_KERNEL_TIMEOUT:
+        return parse_number(name, value, 1, 1000000, &args->kernel_timeout);
     case OPT_THREADS:
         return parse_numbers(name, value, parse_threads, &args->threads);
     case OPT_LIST_DEVICES:
@@ -768,6 +787,7 @@ enum exit_code args_parse(int argc, char **argv, struct args *args)
         .num_warmup_iters = 5,
         .num_iters = 100,
         .verify = true,
+        .kernel_timeout = 60,
         .format = report_format_at(0),
         .argc = argc,
         .argv = argv,
@@ -830,4 +850,5 @@ void args_free(struct args *args)
     free(args->outputs.values);
     free_names(&args->devices);
     free_names(&args->kernels);
+    free_names(&args->plugins);
 }

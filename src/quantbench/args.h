@@ -51,6 +51,9 @@ enum action {
     ACTION_VERSION
 };
 
+/* Which kernels run in a process of their own. */
+enum isolation { ISOLATE_PLUGINS, ISOLATE_ALL, ISOLATE_NONE };
+
 struct args {
     enum action action;
 
@@ -70,8 +73,11 @@ struct args {
 
     /* Where to run it. */
     struct names devices;
-    struct names kernels;   /* shell patterns; none means the best kernel */
-    struct numbers threads; /* none: the default of the CPU */
+    struct names kernels; /* shell patterns; none means the best kernel */
+    struct names plugins; /* files */
+    enum isolation isolate;
+    uint64_t kernel_timeout; /* seconds */
+    struct numbers threads;  /* none: the default of the CPU */
 
     /* How to measure. */
     uint64_t num_warmup_iters;

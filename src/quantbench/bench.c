@@ -5,6 +5,7 @@
 #include "bench.h"
 #include "input.h"
 #include "interrupt.h"
+#include "prove.h"
 #include "tensor_file.h"
 
 #include <inttypes.h>
@@ -306,6 +307,21 @@ static enum exit_code verify_and_measure(const struct bench *bench, const struct
     return EXIT_OK;
 }
 
+/* Give QUEUE what the command line says of queues. */
+static enum exit_code set_up_queue(const struct args *args, const struct plan_case *plan_case, struct qb_queue *queue)
+{
+    enum qb_status status = QB_OK;
+
+    if (plan_case->threads > 0) {
+        status = qb_queue_set_threads(queue, plan_case->threads);
+    }
+    if (status == QB_OK && args->dependent_launch) {
+        status = qb_queue_set_dependent_launch(queue, true);
+    }
+    return status == QB_OK ? EXIT_OK
+                           : message_status(args->dependent_launch ? "--dependent-launch" : "--threads", status);
+}
+
 /* Everything that needs a queue. */
 static enum exit_code run_on_queue(struct bench *bench, const struct args *args, struct qb_queue *queue,
                                    struct result *result)
@@ -315,17 +331,11 @@ static enum exit_code run_on_queue(struct bench *bench, const struct args *args,
     struct buffer_sets buffers = {.device = device->handle};
     struct measure_settings settings = {args->num_warmup_iters, args->num_iters, device->info.timer_tick};
     bool is_static = plan_case->problem.scaling == QB_SCALING_STATIC;
-    enum qb_status status = QB_OK;
-    enum exit_code code;
+    enum exit_code code = set_up_queue(args, plan_case, queue);
+    enum qb_status status;
 
-    if (plan_case->threads > 0) {
-        status = qb_queue_set_threads(queue, plan_case->threads);
-    }
-    if (status == QB_OK && args->dependent_launch) {
-        status = qb_queue_set_dependent_launch(queue, true);
-    }
-    if (status != QB_OK) {
-        return message_status(args->dependent_launch ? "--dependent-launch" : "--threads", status);
+    if (code != EXIT_OK) {
+        return code;
     }
     status = make_buffers(&buffers, queue, result->sets, &result->bytes, bench->input,
                           is_static ? bench->expectation.scales : NULL);
@@ -369,18 +379,49 @@ enum exit_code bench_prepare(const struct bench *bench, const struct args *args,
     return result->code;
 }
 
+/* Make the input, and what the reference says of it if that is needed. */
+static enum exit_code prepare_data(struct bench *bench, const struct args *args, const struct tensor_file *tensor,
+                                   const struct plan_case *plan_case, bool need_codes)
+{
+    enum exit_code code = prepare_input(bench, args, tensor, plan_case);
+
+    if (code == EXIT_OK && (need_codes || plan_case->problem.scaling == QB_SCALING_STATIC)) {
+        code = verify_expect(&plan_case->problem, qb_kernel_arithmetic(plan_case->kernel), bench->input,
+                             !bench->input_is_new, need_codes, &bench->expectation);
+        bench->input_is_new = bench->input_is_new && code != EXIT_OK;
+    }
+    return code;
+}
+
+enum exit_code bench_prove(struct bench *bench, const struct args *args, const struct tensor_file *tensor,
+                           const struct plan_case *plan_case, void (*alive)(void))
+{
+    struct qb_queue *queue;
+    enum qb_status status;
+    enum exit_code code = prepare_data(bench, args, tensor, plan_case, false);
+
+    if (code != EXIT_OK) {
+        return code;
+    }
+    status = qb_queue_create(plan_case->device->handle, &queue);
+    if (status != QB_OK) {
+        return message_status(plan_case->device->info.id, status);
+    }
+    code = set_up_queue(args, plan_case, queue);
+    if (code == EXIT_OK) {
+        code = prove_kernel(plan_case, queue, bench->input, bench->expectation.scales, alive);
+    }
+    qb_queue_destroy(queue);
+    return code;
+}
+
 void bench_run(struct bench *bench, const struct args *args, const struct tensor_file *tensor, struct result *result)
 {
     const struct plan_case *plan_case = result->plan_case;
     struct qb_queue *queue;
     enum qb_status status;
 
-    result->code = prepare_input(bench, args, tensor, plan_case);
-    if (result->code == EXIT_OK && (args->verify || plan_case->problem.scaling == QB_SCALING_STATIC)) {
-        result->code =
-            verify_expect(&plan_case->problem, bench->input, !bench->input_is_new, args->verify, &bench->expectation);
-        bench->input_is_new = bench->input_is_new && result->code != EXIT_OK;
-    }
+    result->code = prepare_data(bench, args, tensor, plan_case, args->verify);
     if (result->code != EXIT_OK) {
         return;
     }

@@ -51,6 +51,10 @@ enum exit_code bench_prepare(const struct bench *bench, const struct args *args,
                              const struct tensor_file *tensor, const struct plan_case *plan_case,
                              struct result *result);
 
+/* Prove that the kernel of PLAN_CASE does what it may and nothing else, as prove_kernel() says, on the case's input. */
+enum exit_code bench_prove(struct bench *bench, const struct args *args, const struct tensor_file *tensor,
+                           const struct plan_case *plan_case, void (*alive)(void));
+
 /* Run the case that RESULT was set up for. TENSOR is what --input read, or NULL. Errors have been printed; RESULT says
  * what there is in any case. Free it with bench_free_result(). */
 void bench_run(struct bench *bench, const struct args *args, const struct tensor_file *tensor, struct result *result);

@@ -4,6 +4,7 @@
 
 #include "list.h"
 #include "models.h"
+#include "plugins.h"
 #include "report.h"
 
 #include <inttypes.h>
@@ -103,6 +104,7 @@ enum exit_code list_devices(const struct args *args)
 
 enum exit_code list_kernels(const struct args *args)
 {
+    char arithmetic[PLUGINS_TEXT_SIZE];
     json_t *kernels;
 
     if (is_text(args)) {
@@ -110,6 +112,10 @@ enum exit_code list_kernels(const struct args *args)
             const struct qb_kernel *kernel = qb_kernel_at(i);
 
             printf("%s\n         %s\n", qb_kernel_name(kernel), qb_kernel_description(kernel));
+            if (qb_kernel_plugin(kernel) != NULL) {
+                printf("         from %s; computes %s\n", qb_kernel_plugin(kernel),
+                       plugins_describe(qb_kernel_arithmetic(kernel), arithmetic));
+            }
         }
         return EXIT_OK;
     }
@@ -117,9 +123,11 @@ enum exit_code list_kernels(const struct args *args)
     for (size_t i = 0; i < qb_kernel_count(); i++) {
         const struct qb_kernel *kernel = qb_kernel_at(i);
 
-        json_array_append_new(kernels, json_pack("{s:s, s:s, s:s}", "name", qb_kernel_name(kernel), "backend",
-                                                 qb_backend_name(qb_kernel_backend(kernel)), "description",
-                                                 qb_kernel_description(kernel)));
+        json_array_append_new(kernels,
+                              json_pack("{s:s, s:s, s:s, s:s?, s:s}", "name", qb_kernel_name(kernel), "backend",
+                                        qb_backend_name(qb_kernel_backend(kernel)), "description",
+                                        qb_kernel_description(kernel), "plugin", qb_kernel_plugin(kernel), "arithmetic",
+                                        plugins_describe(qb_kernel_arithmetic(kernel), arithmetic)));
     }
     return report_print_json(json_pack("{s:s, s:I, s:o}", "schema", "quantbench-kernels", "schema_version",
                                        (json_int_t)SCHEMA_VERSION, "kernels", kernels),

@@ -7,7 +7,9 @@ quantbench_SOURCES = \
 	%D%/machine.c %D%/machine.h %D%/models.c %D%/models.h %D%/tensor_file.c %D%/tensor_file.h %D%/input.c %D%/input.h \
 	%D%/plan.c %D%/plan.h %D%/doctor.c %D%/doctor.h %D%/dry_run.c %D%/dry_run.h %D%/quality.c %D%/quality.h %D%/verify.c %D%/verify.h \
 	%D%/disturbance.c %D%/disturbance.h %D%/measure.c %D%/measure.h %D%/stats.c %D%/stats.h %D%/compare.c %D%/compare.h \
-	%D%/ceiling.c %D%/ceiling.h %D%/bench.c %D%/bench.h %D%/list.c %D%/list.h \
+	%D%/ceiling.c %D%/ceiling.h %D%/bench.c %D%/bench.h %D%/list.c %D%/list.h %D%/plugins.c %D%/plugins.h %D%/prove.c %D%/prove.h \
+	%D%/isolate.c %D%/isolate.h %D%/worker.c %D%/worker.h \
+	%D%/allocations.c %D%/allocations.h \
 	%D%/record.c %D%/record.h %D%/record_json.c %D%/describe.c %D%/describe.h %D%/output.c %D%/output.h \
 	%D%/report.c %D%/report.h %D%/report_text.c %D%/report_json.c %D%/report_csv.c %D%/report_markdown.c \
 	%D%/report_gbench.c

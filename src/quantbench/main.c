@@ -8,31 +8,15 @@
 #include "interrupt.h"
 #include "list.h"
 #include "output.h"
+#include "plugins.h"
 #include "tensor_file.h"
+#include "worker.h"
 
 #include <errno.h>
 #include <locale.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-/* Read --input, if there is one. */
-static enum exit_code read_input(const struct args *args, struct machine *machine, struct tensor_file *tensor)
-{
-    char error[TENSOR_FILE_ERROR_SIZE];
-    enum tensor_file_status status;
-
-    if (args->input_file == NULL) {
-        return EXIT_OK;
-    }
-    status = tensor_file_read(args->input_file, args->tensor, machine_memory_free(&machine->host), tensor, error,
-                              sizeof error);
-    if (status == TENSOR_FILE_OK) {
-        return EXIT_OK;
-    }
-    message_error("%s", error);
-    return status == TENSOR_FILE_IO ? EXIT_CANNOT_RUN : EXIT_USAGE;
-}
 
 /* The exit status of the whole run: a wrong result outweighs what could not run. */
 static enum exit_code worse(enum exit_code a, enum exit_code b)
@@ -50,12 +34,23 @@ static void flush_output(void)
     }
 }
 
+/* Prove foreign kernels harmless before they are measured. */
+static enum exit_code prove(const struct args *args, struct worker *worker, struct bench *bench,
+                            const struct tensor_file *tensor, const struct plan_case *plan_case)
+{
+    if (worker_is_needed(args, plan_case)) {
+        return worker_prove(worker, args, plan_case);
+    }
+    return qb_kernel_plugin(plan_case->kernel) != NULL ? bench_prove(bench, args, tensor, plan_case, NULL) : EXIT_OK;
+}
+
 /* Run all cases of PLAN. A case that fails does not keep the others from running. */
 static enum exit_code run_cases(const struct args *args, struct machine *machine, const struct tensor_file *tensor,
                                 const struct plan *plan, struct record *record)
 {
     bool is_text = args->format->begin != NULL;
     struct bench bench = {.input = NULL};
+    struct worker worker = {.pid = 0};
     enum exit_code code = EXIT_OK;
 
     /* Nobody reads the rows behind one that could not be written. */
@@ -72,7 +67,10 @@ static enum exit_code run_cases(const struct args *args, struct machine *machine
         } else if (can_run && is_text) {
             message_note("Warming up...");
         }
-        if (can_run) {
+        if (can_run && args->verify) {
+            result.code = prove(args, &worker, &bench, tensor, &plan->cases[i]);
+        }
+        if (can_run && result.code == EXIT_OK) {
             bench_run(&bench, args, tensor, &result);
         }
         code = worse(code, result.code);
@@ -91,6 +89,7 @@ static enum exit_code run_cases(const struct args *args, struct machine *machine
     if (interrupt_requested()) {
         message_note("interrupted: %zu of %zu cases were begun", record->count, plan->count);
     }
+    worker_end(&worker);
     bench_free(&bench);
     return code;
 }
@@ -118,7 +117,7 @@ static enum exit_code measure(const struct args *args)
     enum exit_code code = machine_open(&args->devices, &machine);
 
     if (code == EXIT_OK) {
-        code = read_input(args, &machine, &tensor);
+        code = plan_read_tensor(args, &machine, &tensor);
     }
     if (code == EXIT_OK) {
         code = plan_make(args, &machine, given, &plan);
@@ -127,9 +126,9 @@ static enum exit_code measure(const struct args *args)
         code = record_begin(args, &machine, given, &plan, &record);
     }
     if (code == EXIT_OK && args->action == ACTION_DRY_RUN) {
-        code = dry_run(args, &machine, given, &plan, &record);
+        code = worse(plan.code, dry_run(args, &machine, given, &plan, &record));
     } else if (code == EXIT_OK) {
-        code = run_cases(args, &machine, given, &plan, &record);
+        code = worse(plan.code, run_cases(args, &machine, given, &plan, &record));
         if (record_end(&record, interrupt_requested()) == EXIT_OK) {
             code = worse(code, write_reports(args, &record, args->format->begin != NULL));
         } else {
@@ -191,7 +190,13 @@ int main(int argc, char **argv)
     setlocale(LC_CTYPE, "");
     interrupt_install();
     code = args_parse(argc, argv, &args);
-    if (code == EXIT_OK) {
+    if (code == EXIT_OK && worker_is_one(argv)) {
+        message_init(true, false);
+        code = plugins_load(&args);
+        if (code == EXIT_OK) {
+            worker_main(&args);
+        }
+    } else if (code == EXIT_OK) {
         message_init(args.quiet, args.verbose);
         switch (args.action) {
         case ACTION_HELP:
@@ -204,7 +209,8 @@ int main(int argc, char **argv)
             code = list_devices(&args);
             break;
         case ACTION_LIST_KERNELS:
-            code = list_kernels(&args);
+            code = plugins_load(&args);
+            code = code == EXIT_OK ? list_kernels(&args) : code;
             break;
         case ACTION_LIST_MODELS:
             code = list_models(&args);
@@ -218,6 +224,7 @@ int main(int argc, char **argv)
         case ACTION_DRY_RUN:
         case ACTION_MEASURE:
             code = output_check(&args.outputs);
+            code = code == EXIT_OK ? plugins_load(&args) : code;
             code = code == EXIT_OK ? measure(&args) : code;
             break;
         }

@@ -2,6 +2,7 @@
 /* plan.c - the cross product of the swept options, with the kernels that run each combination. */
 #include <config.h>
 
+#include "isolate.h"
 #include "plan.h"
 #include "tensor_file.h"
 
@@ -32,8 +33,8 @@ void plan_describe(const struct qb_problem *problem, char *text, size_t size)
 
     plan_granularity_text(problem, granularity, sizeof granularity);
     snprintf(text, size, "%s -> %s, %s, %s, %" PRIu64 " x %" PRIu64, qb_format_info(problem->input)->name,
-             qb_format_info(problem->output)->name, qb_scaling_name(problem->scaling),
-             granularity, problem->tokens, problem->hidden);
+             qb_format_info(problem->output)->name, qb_scaling_name(problem->scaling), granularity, problem->tokens,
+             problem->hidden);
 }
 
 static bool is_cpu(const struct device *device)
@@ -64,7 +65,8 @@ static enum exit_code no_kernel(const struct plan_case *wanted, const char *patt
         const struct qb_kernel *kernel = qb_kernel_at(i);
 
         if (qb_kernel_backend(kernel) == backend &&
-            (!name_matched || qb_kernel_supports(kernel, wanted->device->handle, &wanted->problem))) {
+            (!name_matched || (qb_kernel_plugin(kernel) == NULL && /* those are asked in a process of their own only */
+                               qb_kernel_supports(kernel, wanted->device->handle, &wanted->problem)))) {
             size_t length = strlen(names);
 
             snprintf(names + length, sizeof names - length, "%s%s", length > 0 ? ", " : "", qb_kernel_name(kernel));
@@ -86,9 +88,41 @@ static enum exit_code no_kernel(const struct plan_case *wanted, const char *patt
     return EXIT_CANNOT_RUN;
 }
 
+/* What ask_kernel() asks. */
+struct question {
+    const struct qb_kernel *kernel;
+    const struct plan_case *wanted;
+};
+
+static bool ask_kernel(void *context)
+{
+    const struct question *question = context;
+
+    return qb_kernel_supports(question->kernel, question->wanted->device->handle, &question->wanted->problem);
+}
+
+/* Whether KERNEL supports WANTED. One that crashes over the question is an error, and left out. */
+static bool is_supported(const struct args *args, struct plan *plan, const struct plan_case *wanted,
+                         const struct qb_kernel *kernel)
+{
+    struct question question = {kernel, wanted};
+    char why[160] = "";
+    bool supported;
+
+    if (args->isolate == ISOLATE_NONE || qb_kernel_plugin(kernel) == NULL) {
+        return ask_kernel(&question);
+    }
+    supported = isolate_ask(ask_kernel, &question, (unsigned)args->kernel_timeout, why, sizeof why);
+    if (why[0] != '\0') {
+        message_error("kernel %s, asked what it supports: %s", qb_kernel_name(kernel), why);
+        plan->code = EXIT_CANNOT_RUN;
+    }
+    return supported;
+}
+
 /* Add WANTED once for each kernel that matches PATTERN and supports it. */
-static enum exit_code add_matching_kernels(struct plan *plan, struct plan_case *wanted, const char *pattern,
-                                           bool is_sweep)
+static enum exit_code add_matching_kernels(const struct args *args, struct plan *plan, struct plan_case *wanted,
+                                           const char *pattern, bool is_sweep)
 {
     bool name_matched = false;
     size_t before = plan->count;
@@ -102,7 +136,7 @@ static enum exit_code add_matching_kernels(struct plan *plan, struct plan_case *
             continue;
         }
         name_matched = true;
-        if (!qb_kernel_supports(kernel, wanted->device->handle, &wanted->problem)) {
+        if (!is_supported(args, plan, wanted, kernel)) {
             continue;
         }
         wanted->kernel = kernel;
@@ -133,7 +167,7 @@ static enum exit_code add_kernels(const struct args *args, struct plan *plan, st
         return status == QB_OK ? add_case(plan, wanted) : message_status(wanted->device->info.id, status);
     }
     for (size_t i = 0; i < args->kernels.count && code == EXIT_OK; i++) {
-        code = add_matching_kernels(plan, wanted, args->kernels.values[i], is_sweep(args));
+        code = add_matching_kernels(args, plan, wanted, args->kernels.values[i], is_sweep(args));
     }
     return code;
 }
@@ -234,6 +268,23 @@ static enum exit_code add_generated(const struct args *args, struct plan *plan, 
         }
     }
     return EXIT_OK;
+}
+
+enum exit_code plan_read_tensor(const struct args *args, struct machine *machine, struct tensor_file *tensor)
+{
+    char error[TENSOR_FILE_ERROR_SIZE];
+    enum tensor_file_status status;
+
+    if (args->input_file == NULL) {
+        return EXIT_OK;
+    }
+    status = tensor_file_read(args->input_file, args->tensor, machine_memory_free(&machine->host), tensor, error,
+                              sizeof error);
+    if (status == TENSOR_FILE_OK) {
+        return EXIT_OK;
+    }
+    message_error("%s", error);
+    return status == TENSOR_FILE_IO ? EXIT_CANNOT_RUN : EXIT_USAGE;
 }
 
 enum exit_code plan_make(const struct args *args, const struct machine *machine, const struct tensor_file *tensor,

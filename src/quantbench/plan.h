@@ -19,7 +19,12 @@ struct plan_case {
 struct plan {
     struct plan_case *cases;
     size_t count;
+    enum exit_code code; /* EXIT_OK, or why a case that was asked for is not among them; the error has been printed */
 };
+
+/* Read what --input names, if there is such an option; else TENSOR stays as it is. On failure the error has been
+ * printed. */
+enum exit_code plan_read_tensor(const struct args *args, struct machine *machine, struct tensor_file *tensor);
 
 /* TENSOR is what --input read, or NULL. On failure the error has been printed. Free PLAN either way. */
 enum exit_code plan_make(const struct args *args, const struct machine *machine, const struct tensor_file *tensor,

@@ -6,6 +6,7 @@
 #include "input.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,9 +21,10 @@ void verify_free(struct expectation *expectation)
     *expectation = (struct expectation){.codes = NULL};
 }
 
-/* Compute the codes of BUFFERS by its scales: rows are independent of each other then, so that the CPUs share them. A
- * slice is as many rows as there are in a tile, or in several. */
-static enum qb_status reference_codes(const struct qb_problem *problem, const struct qb_buffers *buffers)
+/* Compute the codes of BUFFERS by its scales, or by FACTORS: rows are independent of each other then, so that the CPUs
+ * share them. A slice is as many rows as there are in a tile, or in several. */
+static enum qb_status reference_codes(const struct qb_problem *problem, const struct qb_arithmetic *arithmetic,
+                                      const struct qb_buffers *buffers, const float *factors)
 {
     const uint64_t elements_per_slice = 1 << 16;
     uint64_t tile_rows, tile_cols, scale_rows, scale_cols, slice_rows, slices;
@@ -40,6 +42,7 @@ static enum qb_status reference_codes(const struct qb_problem *problem, const st
         uint64_t first = i * slice_rows;
         struct qb_problem slice = *problem;
         struct qb_buffers part = *buffers;
+        const float *part_factors = factors;
         enum qb_status slice_status;
 
         slice.tokens = problem->tokens - first < slice_rows ? problem->tokens - first : slice_rows;
@@ -47,8 +50,9 @@ static enum qb_status reference_codes(const struct qb_problem *problem, const st
         part.output = (char *)buffers->output + first * problem->hidden;
         if (scale_rows > 1) {
             part.scales += first / tile_rows * scale_cols;
+            part_factors = factors != NULL ? factors + first / tile_rows * scale_cols : NULL;
         }
-        slice_status = qb_reference_codes(&slice, &part);
+        slice_status = qb_reference_codes_as(&slice, arithmetic, &part, part_factors);
         if (slice_status != QB_OK) {
 #pragma omp critical
             status = slice_status;
@@ -67,21 +71,87 @@ static bool same_problem(const struct qb_problem *a, const struct qb_problem *b)
            (a->scaling == QB_SCALING_AMAX) == (b->scaling == QB_SCALING_AMAX);
 }
 
-enum exit_code verify_expect(const struct qb_problem *problem, const void *input, bool same_input, bool need_codes,
-                             struct expectation *expectation)
+static bool same_arithmetic(const struct qb_arithmetic *a, const struct qb_arithmetic *b)
 {
-    struct qb_buffers buffers;
+    return memcmp(a, b, sizeof *a) == 0; /* it has no gaps */
+}
+
+static bool is_contract(const struct qb_arithmetic *arithmetic)
+{
+    static const struct qb_arithmetic contract;
+
+    return same_arithmetic(arithmetic, &contract);
+}
+
+/* The reference's answer for E: the scales, and the codes if E has room for them. A static scale is the one that this
+ * data gives, so it must be finite and > 0 whatever the arithmetic makes of a tensor of zeros. */
+static enum qb_status compute(struct expectation *e, const void *input)
+{
+    const bool is_static = e->problem.scaling == QB_SCALING_STATIC;
+    /* The scales need no room for codes, but every run names some. */
+    const struct qb_buffers buffers = {input, e->codes != NULL ? e->codes : (void *)e->scales, e->scales};
+    struct qb_arithmetic given = e->arithmetic;
+    float *factors = NULL;
+    enum qb_status status;
+
+    if (is_static) {
+        given.zero = QB_ZERO_FLOOR;
+        given.infinity = QB_INFINITY_CLAMPED;
+    } else if (e->codes != NULL && !is_contract(&e->arithmetic)) {
+        factors = malloc(e->scale_bytes);
+        if (factors == NULL) {
+            return QB_ERROR_MEMORY;
+        }
+    }
+    status = qb_reference_scales_as(&e->problem, &given, &buffers, factors);
+    if (status == QB_OK && e->codes != NULL) {
+        status = reference_codes(&e->problem, &e->arithmetic, &buffers, factors);
+    }
+    free(factors);
+    return status;
+}
+
+/* How good the codes of E are. What is stored as their scale may be a multiplier. */
+static enum exit_code rate(struct expectation *e, const void *input)
+{
+    const uint64_t count = e->scale_bytes / sizeof(float);
+    struct qb_buffers buffers = {input, e->codes, e->scales};
+    float *divisors;
+
+    if (e->arithmetic.scale_form != QB_SCALE_MULTIPLIER) {
+        quality_compute(&e->problem, &buffers, &e->quality);
+        return EXIT_OK;
+    }
+    divisors = malloc(e->scale_bytes);
+    if (divisors == NULL) {
+        return message_out_of_memory("the quality of the codes", e->scale_bytes);
+    }
+    for (uint64_t i = 0; i < count; i++) {
+        divisors[i] = 1 / e->scales[i];
+    }
+    buffers.scales = divisors;
+    quality_compute(&e->problem, &buffers, &e->quality);
+    free(divisors);
+    return EXIT_OK;
+}
+
+enum exit_code verify_expect(const struct qb_problem *problem, const struct qb_arithmetic *arithmetic,
+                             const void *input, bool same_input, bool need_codes, struct expectation *expectation)
+{
     struct qb_bytes bytes;
     enum qb_status status;
+    enum exit_code code = EXIT_OK;
 
     need_codes = need_codes && problem->scaling != QB_SCALING_AMAX;
     if (same_input && expectation->scales != NULL && (expectation->codes != NULL || !need_codes) &&
-        same_problem(&expectation->problem, problem)) {
+        same_problem(&expectation->problem, problem) && same_arithmetic(&expectation->arithmetic, arithmetic) &&
+        (expectation->problem.scaling == problem->scaling || is_contract(arithmetic))) {
         return EXIT_OK;
     }
     verify_free(expectation);
     qb_problem_bytes(problem, &bytes);
     expectation->problem = *problem;
+    expectation->arithmetic = *arithmetic;
     expectation->code_bytes = bytes.output_buffer;
     expectation->scale_bytes = bytes.scale_buffer;
     expectation->codes = need_codes ? malloc(bytes.output_buffer) : NULL;
@@ -90,21 +160,16 @@ enum exit_code verify_expect(const struct qb_problem *problem, const void *input
         verify_free(expectation);
         return message_out_of_memory("the reference", bytes.output_buffer + bytes.scale_buffer);
     }
-    /* The scales need no room for codes, but every run names some. */
-    buffers =
-        (struct qb_buffers){input, need_codes ? expectation->codes : (void *)expectation->scales, expectation->scales};
-    status = qb_reference_scales(problem, &buffers);
-    if (status == QB_OK && need_codes) {
-        status = reference_codes(problem, &buffers);
-    }
+    status = compute(expectation, input);
     if (status != QB_OK) {
+        code = message_status("the reference", status);
+    } else if (need_codes) {
+        code = rate(expectation, input);
+    }
+    if (code != EXIT_OK) {
         verify_free(expectation);
-        return message_status("the reference", status);
     }
-    if (need_codes) {
-        quality_compute(problem, &buffers, &expectation->quality);
-    }
-    return EXIT_OK;
+    return code;
 }
 
 /* Describe wrong code INDEX: where it is, what was quantized, what came out and what should have. */
@@ -135,6 +200,38 @@ struct comparison {
     struct mismatch *mismatch;
 };
 
+/* Where a code stands among those of FORMAT, in the order of their values: neighbours differ by 1. The two zeros are
+ * one; false for NaN, which has no place. */
+static bool place_of(enum qb_format format, uint8_t code, int *place)
+{
+    if (format == QB_FORMAT_INT8) {
+        *place = (int8_t)code;
+        return true;
+    }
+    *place = (code & 0x80) != 0 ? -(code & 0x7F) : code;
+    return !isnan(qb_format_decode(format, code));
+}
+
+static bool is_near_code(const struct expectation *e, uint8_t got, uint8_t want)
+{
+    int a, b;
+
+    return e->arithmetic.match == QB_MATCH_ONE_CODE && place_of(e->problem.output, got, &a) &&
+           place_of(e->problem.output, want, &b) && abs(a - b) <= 1;
+}
+
+static bool is_near_scale(const struct expectation *e, float got, float want)
+{
+    const int allowed = 4; /* units in the last place */
+    int32_t a, b;
+
+    memcpy(&a, &got, sizeof a);
+    memcpy(&b, &want, sizeof b);
+    /* Of one sign, the bits of binary32 are in the order of its values; infinity is next to the largest one. */
+    return e->arithmetic.match == QB_MATCH_ONE_CODE && (a < 0) == (b < 0) && isfinite(got) && isfinite(want) &&
+           labs((long)a - b) <= allowed;
+}
+
 /* Count and describe the differences of LENGTH bytes, from byte OFFSET of the tensor on. */
 static void compare_codes(const struct comparison *c, const uint8_t *got, uint64_t offset, uint64_t length)
 {
@@ -146,7 +243,12 @@ static void compare_codes(const struct comparison *c, const uint8_t *got, uint64
         return;
     }
     for (uint64_t i = 0; i < length; i++) {
-        if (got[i] != want[i] && m->wrong_codes++ == 0 && m->wrong_scales == 0) {
+        if (got[i] == want[i]) {
+            continue;
+        }
+        if (is_near_code(c->expectation, got[i], want[i])) {
+            m->near_codes++;
+        } else if (m->wrong_codes++ == 0 && m->wrong_scales == 0) {
             describe_code(c->expectation, c->input, offset + i, got[i], m->first, sizeof m->first);
         }
     }
@@ -154,15 +256,16 @@ static void compare_codes(const struct comparison *c, const uint8_t *got, uint64
 
 static void compare_scales(const struct comparison *c, const uint8_t *got, uint64_t offset, uint64_t length)
 {
-    const uint8_t *want = (const uint8_t *)c->expectation->scales + offset;
+    const float *want = c->expectation->scales + offset / sizeof(float);
     struct mismatch *m = c->mismatch;
 
-    for (uint64_t i = 0; i < length; i += sizeof(float)) {
-        if (memcmp(got + i, want + i, sizeof(float)) != 0 && m->wrong_scales++ == 0) {
-            float value;
+    for (uint64_t i = 0; i < length / sizeof(float); i++) {
+        float value;
 
-            memcpy(&value, got + i, sizeof value);
-            describe_scale(c->expectation, (offset + i) / sizeof(float), value, m->first, sizeof m->first);
+        memcpy(&value, got + i * sizeof value, sizeof value);
+        if (memcmp(&value, &want[i], sizeof value) != 0 && !is_near_scale(c->expectation, value, want[i]) &&
+            m->wrong_scales++ == 0) {
+            describe_scale(c->expectation, offset / sizeof(float) + i, value, m->first, sizeof m->first);
         }
     }
 }

@@ -9,6 +9,7 @@
 /* Host copies of what the reference computes from an input, and how near that comes to the input. */
 struct expectation {
     struct qb_problem problem; /* dense rows; static scales are what dynamic ones would be */
+    struct qb_arithmetic arithmetic;
     void *codes;
     float *scales;
     uint64_t code_bytes;
@@ -16,19 +17,20 @@ struct expectation {
     struct quality quality; /* of the codes, if there are any */
 };
 
-/* Compute the expectation for PROBLEM on INPUT (host memory), unless it already holds just that. Returns an exit code;
- * errors have been printed. A static scale is the one that this data gives, so one reference serves both. Without
- * NEED_CODES the scales are all there is, and codes is NULL. */
-enum exit_code verify_expect(const struct qb_problem *problem, const void *input, bool same_input, bool need_codes,
-                             struct expectation *expectation);
+/* Compute the expectation for PROBLEM by ARITHMETIC on INPUT (host memory), unless it already holds just that. Returns
+ * an exit code; errors have been printed. A static scale is the one that this data gives, so one reference serves both.
+ * Without NEED_CODES the scales are all there is, and codes is NULL. */
+enum exit_code verify_expect(const struct qb_problem *problem, const struct qb_arithmetic *arithmetic,
+                             const void *input, bool same_input, bool need_codes, struct expectation *expectation);
 void verify_free(struct expectation *expectation);
 
 /* Where outputs on a device differ from the expectation. */
 struct mismatch {
     uint64_t wrong_codes;
     uint64_t wrong_scales;
-    uint64_t compared; /* codes */
-    char first[256];   /* the first difference, for people; "" if there is none */
+    uint64_t near_codes; /* differ, but no more than the arithmetic allows; they are not wrong */
+    uint64_t compared;   /* codes */
+    char first[256];     /* the first difference, for people; "" if there is none */
 };
 
 /* Device memory that holds the same tensor COUNT times, each STRIDE bytes behind the last. */

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* isolate.h - foreign code in a process of its own, so that this one survives it. */
+#ifndef ISOLATE_H
+#define ISOLATE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+/* How a process ended, for people: "crashed (signal 11, Segmentation fault)". STATUS is from waitpid(). Returns TEXT.
+ */
+const char *isolate_how_it_ended(int status, char *text, size_t size);
+
+/* Stop the process PID, and wait for its end. */
+void isolate_stop(pid_t pid);
+
+/* Call WORK in a copy of this process that does nothing else, and wait no longer than SECONDS. Returns what it
+ * returned: true or false; false with the reason in WHY, which is "" otherwise, if it did not return. For work that
+ * touches no device and prints nothing. */
+bool isolate_ask(bool (*work)(void *context), void *context, unsigned seconds, char *why, size_t size);
+
+#endif

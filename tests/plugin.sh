@@ -1,0 +1,227 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# plugin.sh - kernels from plug-ins: loading, the arithmetic that they declare, and every way in which one can misbehave.
+
+# shellcheck source=tests/tap.sh
+. "${srcdir:=.}/tests/tap.sh"
+
+# build NAME SOURCE FLAG...: the plug-in ./NAME.so.
+build()
+{
+    tap_name=$1 tap_source=$2
+    shift 2
+    # CC and CFLAGS are lists of words.
+    # shellcheck disable=SC2086
+    ${CC:-cc} -std=gnu11 -O2 -ffp-contract=off -Wall -Wextra -Werror -fPIC -shared -I"$srcdir/src/libquantbench" "$@" \
+        -o "$tap_name.so" "$srcdir/tests/plugins/$tap_source" -lm
+}
+ok 'the plug-in whose kernels misbehave is built' build wrong wrong.c
+ok "the plug-in with others' conventions is built" build peers peers.c
+
+# ---- Loading -------------------------------------------------------------------------------------------------------
+
+# variant NAME DEFINITION...: wrong.c with another table.
+variant()
+{
+    tap_variant=$1
+    shift
+    build "$tap_variant" wrong.c -Wno-unused "$@"
+}
+# refused STATUS WORD NAME DEFINITION
+refused()
+{
+    tap_status=$1 tap_word=$2 tap_variant=$3
+    shift 3
+    variant "$tap_variant" "$@" && fails "$tap_status" "$tap_word" --plugin="$tap_variant.so" --list-kernels &&
+        err_has "--plugin=$tap_variant.so"
+}
+table='const struct qb_plugin quantbench_plugin'
+row='{.name = "a", .description = "b", .backend = "cpu", .supports = supports, .run = run_none'
+one() { echo "-DWRONG_PLUGIN=static const struct qb_plugin_kernel rows[] = {$1}; QB_PLUGIN(rows)"; }
+
+ok 'no such file' fails 3 'No such file' --plugin=missing.so --list-kernels
+mkdir folder
+ok 'a folder' fails 3 'no regular file' --plugin=folder --list-kernels
+echo 'no object' >text.so
+ok 'no shared object' fails 2 'cannot be loaded' --plugin=text.so --list-kernels
+: >empty.so
+ok 'an empty file' fails 2 'cannot be loaded' --plugin=empty.so --list-kernels
+head -c 40 wrong.so >short.so
+ok 'the beginning of a shared object' fails 2 'cannot be loaded' --plugin=short.so --list-kernels
+# The C library maps it before it finds out, and may not survive that.
+head -c 2000 wrong.so >cut.so
+cut_off() { fails 3 'it crashed' --plugin=cut.so --list-kernels || fails 2 'cannot be loaded' --plugin=cut.so --list-kernels; }
+ok 'a shared object that was cut off' cut_off
+ok 'another symbol' refused 2 'no symbol quantbench_plugin' symbol '-DWRONG_PLUGIN=int other_plugin'
+ok 'another ABI' refused 2 'version 77 of the plug-in interface' abi \
+    "-DWRONG_PLUGIN=$table = {77, 1, kernels, {NULL}}"
+ok 'no kernels' refused 2 'no kernels' none "-DWRONG_PLUGIN=$table = {QB_PLUGIN_ABI, 0, kernels, {NULL}}"
+ok 'no table' refused 2 'no kernels' nulltable "-DWRONG_PLUGIN=$table = {QB_PLUGIN_ABI, 1, NULL, {NULL}}"
+ok 'too many kernels' refused 2 '99999 kernels' many "-DWRONG_PLUGIN=$table = {QB_PLUGIN_ABI, 99999, kernels, {NULL}}"
+ok 'a reserved member' refused 2 'reserved' reserved \
+    "-DWRONG_PLUGIN=$table = {QB_PLUGIN_ABI, 1, kernels, {(void *)1}}"
+ok "a kernel's reserved member" refused 2 'reserved' reserved2 "$(one "$row, .reserved = {(void *)1}}")"
+ok 'no name' refused 2 'no name' noname "$(one "{.description = \"b\", .backend = \"cpu\"}")"
+ok 'a name with a comma' refused 2 'no name' comma "$(one "{.name = \"a,b\"}")"
+ok 'no description' refused 2 'no description' nodescription "$(one "{.name = \"a\"}")"
+ok 'another backend' refused 2 "backend is 'tpu': cpu or cuda is accepted" backend \
+    "$(one "{.name = \"a\", .description = \"b\", .backend = \"tpu\"}")"
+ok 'no run()' refused 2 'no run()' norun \
+    "$(one "{.name = \"a\", .description = \"b\", .backend = \"cpu\", .supports = supports}")"
+ok 'no supports()' refused 2 'no supports()' nosupports \
+    "$(one "{.name = \"a\", .description = \"b\", .backend = \"cpu\", .run = run_none}")"
+ok 'an alignment that is none' refused 2 'alignment 48' alignment "$(one "$row, .alignment = 48}")"
+ok 'an arithmetic that is none' refused 2 'quotient is 9' quotient "$(one "$row, .arithmetic = {.quotient = 9}}")"
+ok 'a floor that is none' refused 2 'scale_floor is -1' floor "$(one "$row, .arithmetic = {.scale_floor = -1}}")"
+ok 'two kernels of one name' refused 2 'two kernels are called a' twice "$(one "$row}, $row}")"
+ok "a name of quantbench's own" refused 2 'there is a kernel cpu_generic already' own \
+    "$(one "{.name = \"cpu_generic\", .description = \"b\", .backend = \"cpu\", .supports = supports, .run = run_none}")"
+ok 'a constructor that crashes' refused 3 'crashed (signal' constructor -DWRONG_CONSTRUCTOR
+cp wrong.so twin.so
+ok 'two plug-ins with the same names' fails 2 'there is a kernel wrong_none already' --plugin=wrong.so --plugin=twin.so \
+    --list-kernels
+listed_once() { run 0 "$@" --list-kernels && same 1 "$(grep -cx wrong_none out)"; }
+ok 'one plug-in twice' listed_once --plugin=wrong.so --plugin="$PWD/wrong.so"
+
+listed() { run 0 --plugin=wrong.so --list-kernels && out_has wrong_none && out_has 'from wrong.so; computes the contract'; }
+ok '--list-kernels' listed
+listed_json()
+{
+    run 0 --plugin=wrong.so --plugin=peers.so --list-kernels --format=json && out_has '"plugin": "wrong.so"' &&
+        out_has '"plugin": null' && out_has '"arithmetic": "the contract"' &&
+        out_has '"arithmetic": "x * (qmax / amax), s = amax * (1 / qmax), amax >= 1.00000001e-10, truncated, NaN to the lowest code, infinite scales"'
+}
+ok '--list-kernels --format=json' listed_json
+
+# The files and folders of QUANTBENCH_PLUGIN_PATH.
+mkdir some && cp peers.so some/b.so && cp text.so some/a.so && echo >some/readme
+path() { QUANTBENCH_PLUGIN_PATH=$1 run 0 --list-kernels; }
+ok 'QUANTBENCH_PLUGIN_PATH: a file' path wrong.so
+ok 'its kernels are there' out_has wrong_none
+ok 'QUANTBENCH_PLUGIN_PATH: a folder' path ":$PWD/wrong.so::some:"
+both() { out_has wrong_none && out_has vllm_fp8_token; }
+ok 'the kernels of both are there' both
+warned() { err_has 'warning: QUANTBENCH_PLUGIN_PATH: some/a.so: it cannot be loaded' && same 1 "$(wc -l <err)"; }
+ok 'what is no plug-in is warned of' warned
+ok 'QUANTBENCH_PLUGIN_PATH: nothing there' path "$PWD/nowhere"
+ok 'that is warned of' err_has 'nowhere: No such file'
+
+# ---- Choosing ------------------------------------------------------------------------------------------------------
+
+small='--device=cpu --threads=1 --profile'
+case='--dtype=float --granularity=token --num-tokens=5 --hidden-size=37'
+# Its two are lists of words.
+# shellcheck disable=SC2086
+wrong() { tap_status=$1; shift; run "$tap_status" $small $case --plugin=wrong.so --kernel-timeout=1 "$@"; }
+automatic() { wrong 0 && ! grep -q '^kernel *wrong' out; }
+ok 'the automatic choice is none of a plug-in' automatic
+chosen() { wrong 0 --kernel='wrong_n*' && grep -q '^kernel *wrong_none' out && out_has 'Kernel running time: '; }
+ok '--kernel chooses by a wildcard' chosen
+ok 'in this process' wrong 0 --kernel=wrong_none --no-isolate
+ok "quantbench's own in a process of its own" wrong 0 --isolate
+ok 'a workspace' wrong 0 --kernel=wrong_workspace
+ok 'a problem that it cannot do' wrong 3 --kernel=wrong_none --granularity=channel
+ok 'that is said' err_has "'wrong_none' cannot run"
+verified() { wrong 0 --kernel=wrong_none --format=json && out_has '"verified"'; }
+ok 'it is verified' verified
+
+# ---- Arithmetic ----------------------------------------------------------------------------------------------------
+
+# Zeros, NaN, infinities, ties, the smallest and largest numbers: a tensor of 8 x 16 of float.
+special()
+{
+    printf '\223NUMPY\001\000\166\000%-117s\n' "{'descr': '<f4', 'fortran_order': False, 'shape': (8, 16), }"
+    zero='\0\0\0\0' one='\0\0\200\077' nan='\0\0\300\177' inf='\0\0\200\177' minf='\0\0\200\377' tiny='\1\0\0\0'
+    negative='\0\0\0\200' half='\0\0\0\077' large='\377\377\177\177' normal='\0\0\200\0' tie='\0\0\20\101' x='\33\17\111\300'
+    row() { printf "$1$2$3$4$1$2$3$4$1$2$3$4$1$2$3$4"; }
+    row $zero $zero $negative $zero
+    row $one $nan $half $x
+    row $nan $nan $nan $nan
+    row $inf $one $x $half
+    row $tiny $zero $tiny $negative
+    row $tie $half $x $one
+    row $minf $nan $one $zero
+    row $normal $tiny $large $x
+}
+special >special.npy
+# peer STATUS KERNEL ARGUMENT...
+# shellcheck disable=SC2086
+peer() { tap_status=$1 tap_kernel=$2; shift 2; run "$tap_status" $small --plugin=peers.so --kernel="$tap_kernel" "$@"; }
+# A convention on generated data of all kinds, and on the special values.
+agrees()
+{
+    tap_kernel=$1
+    shift
+    peer 0 "$tap_kernel" "$@" --dtype=bfloat16,float --num-tokens=3,64 --hidden-size=16,250 \
+        --dist=normal,outliers,zeros,lognormal &&
+        peer 0 "$tap_kernel" "$@" --input=special.npy
+}
+ok 'vLLM: FP8, one dynamic scale' agrees vllm_fp8_tensor --quant-dtype=fp8
+ok 'vLLM: FP8, one static scale' agrees vllm_fp8_static --quant-dtype=fp8 --static-scale
+ok 'vLLM: FP8 per token' agrees vllm_fp8_token --quant-dtype=fp8 --granularity=token
+ok 'vLLM: FP8 per token, with an upper bound' agrees vllm_fp8_token --quant-dtype=fp8 --granularity=token --scale-ub=1.5
+ok 'vLLM: FP8 per group' agrees vllm_fp8_group --quant-dtype=fp8 --granularity=group:32
+ok 'vLLM: FP8 per group, powers of two' agrees vllm_fp8_group_pow2 --quant-dtype=fp8 --granularity=group:16
+ok 'vLLM: INT8 per token' agrees vllm_int8_token --granularity=token
+ok 'vLLM: INT8, one static scale' agrees vllm_int8_static --static-scale
+ok 'Triton: INT8 per token' agrees triton_int8_token --granularity=token
+ok 'SGLang: FP8 per token' agrees sglang_fp8_token --quant-dtype=fp8 --granularity=token
+ok 'SGLang: FP8 per group' agrees sglang_fp8_group --quant-dtype=fp8 --granularity=group:16
+ok 'SGLang: INT8 per group, truncated' agrees sglang_int8_group --granularity=group:16
+ok 'SGLang: FP8 per token with fast math, within one code' peer 0 sglang_fp8_token_fast --quant-dtype=fp8 \
+    --granularity=token --num-tokens=64 --hidden-size=1024 --dtype=bfloat16,float
+ok 'TensorRT-LLM: FP8 per token' agrees trt_fp8_token --quant-dtype=fp8 --granularity=token
+ok 'TensorRT-LLM: the multiplier is stored' agrees trt_fp8_multiplier --quant-dtype=fp8 --granularity=token
+ok 'TensorRT-LLM: the multiplier is given' agrees trt_fp8_static --quant-dtype=fp8 --static-scale
+ok 'TransformerEngine: FP8, the inverse of a scale' agrees te_fp8_tensor --quant-dtype=fp8
+
+differs() { peer 4 "$@" && err_has 'wrong result' && err_has "kernel $1"; }
+big='--num-tokens=64 --hidden-size=1024 --dtype=bfloat16'
+# shellcheck disable=SC2086
+{
+    ok 'fast math does not match exactly' differs sglang_fp8_token_fast.exact --quant-dtype=fp8 --granularity=token $big
+    ok 'a product is no quotient' differs vllm_fp8_tensor.divide --quant-dtype=fp8 --num-tokens=64 \
+        --hidden-size=4096 --dtype=bfloat16
+    ok 'truncating is not rounding' differs sglang_int8_group.rounded --granularity=group:16 $big
+    ok 'amax * (1 / qmax) is not amax / qmax' differs sglang_fp8_group.quotient --quant-dtype=fp8 \
+        --granularity=group:16 $big
+    ok 'a scale of 0 is none of 2^-126' differs vllm_int8_token.floor --granularity=token $big --dist=zeros
+    ok 'NaN as 448 is none as NaN' differs vllm_fp8_static.nan --quant-dtype=fp8 --static-scale --input=special.npy
+}
+
+# ---- Misbehaviour --------------------------------------------------------------------------------------------------
+
+# caught STATUS KERNEL WORD ARGUMENT...: the kernel is named with WORD, and another one's result is kept.
+caught()
+{
+    tap_status=$1 tap_kernel=$2 tap_word=$3
+    shift 3
+    wrong "$tap_status" --kernel="wrong_$tap_kernel,cpu_generic" --format=csv "$@" && err_has "kernel wrong_$tap_kernel" &&
+        err_has "$tap_word" && grep -q '.*,cpu_generic,.*,verified,' out && ! grep -q "wrong_$tap_kernel,.*,verified," out
+}
+ok 'a wrong code' caught 4 result '1 of 185 codes'
+ok 'a wrong scale' caught 4 scale '1 scales differ'
+ok 'an error of its own' caught 3 fails 'no luck today'
+ok 'a crash' caught 3 crash 'it crashed (signal'
+ok 'the end of the process' caught 3 exit 'it ended the process'
+ok 'a hang' caught 3 hang 'did not end within 1 s'
+ok 'a write before the codes' caught 4 before '3 bytes before their beginning'
+ok 'a write behind the codes' caught 4 behind '4 bytes behind their end'
+ok 'a write behind the scales' caught 4 behind_scales 'around the scales'
+ok 'a write between rows' caught 4 gap 'behind row 0'
+ok 'a read outside the input' caught 4 reads 'reads outside its input'
+ok 'codes unwritten' caught 4 unwritten 'leaves outputs unwritten: 1 codes'
+ok 'scales unwritten' caught 4 unwritten_scales '4 bytes of scales'
+ok 'a changed input' caught 4 input 'changes its input: the first changed byte is byte 8'
+ok 'changed static scales' caught 4 given 'changes the scales' --static-scale
+ok 'another result in another run' caught 4 random 'different results from run to run'
+ok 'a result that depends on the outputs' caught 4 before_it 'what was in its outputs before'
+ok 'a crash over the question what it supports' caught 3 supports 'asked what it supports'
+if grep -q '^#define HAVE_LIBC_MALLOC 1' "$builddir/config.h" && ! grep -q 'fsanitize' "$builddir/config.status"; then
+    ok 'memory allocated in a run' caught 4 allocates 'allocates memory in every run, 1 times'
+else
+    skip 'memory allocated in a run' 'allocations cannot be counted in this build'
+fi
+unproven() { wrong 0 --kernel=wrong_gap,wrong_before_it --no-verify; }
+ok '--no-verify proves nothing' unproven
+done_testing
