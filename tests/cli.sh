@@ -639,7 +639,7 @@ ok '--dist names the accepted ones' refuses --dist bogus normal uniform outliers
 ok '--dist takes whole names' refuses --dist norm normal uniform
 ok '--dist: an empty value' fails 2 'empty' --dist=normal,
 ok '--scale names the accepted ones' refuses --scale bogus static dynamic
-ok '--format names the accepted ones' refuses --format bogus text json csv markdown gbench
+ok '--format names the accepted ones' refuses --format bogus text json csv markdown gbench junit github
 ok '--device names the accepted ones' refuses --device bogus auto cpu cuda cuda:N
 for device in cpu:0 cuda: cuda:x cuda:-1 CUDA tpu:0; do
     ok "--device=$device" refuses --device "$device" auto cpu cuda cuda:N

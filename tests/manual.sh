@@ -190,6 +190,10 @@ grep -E '^\.B' json.man | sed 's/^\.B[A-Z]* //' | grep -oE '[a-z][a-z0-9_]+' | s
     "$QUANTBENCH" --doctor --format=json >>all.json
     run 0 $small --dry-run --format=json
     cat out >>all.json
+    # How the verdicts come out is not for the test to say.
+    run 0 $small --num-iters=1 --num-warmup-iters=0 --num-tokens=1,2 --runs=5 --save-baseline=some.json
+    "$QUANTBENCH" $small --num-iters=1 --num-warmup-iters=0 --num-tokens=1,2 --runs=2 --baseline=some.json \
+        --output=some.txt --format=json >>all.json
 }
 grep -oE '"[a-z0-9_]+":' all.json | tr -d '":' | sort -u >members.json
 while read -r member; do
@@ -201,6 +205,13 @@ for schema in quantbench-result quantbench-devices quantbench-kernels quantbench
     quantbench-dry-run; do
     ok "the schema $schema is written" grep -qF "\"$schema\"" all.json
     ok "the schema $schema is explained" grep -q "^\.SS .*$schema" json.man
+done
+sed -n '/^compare/,$p' some.txt >compare.txt
+ok 'the line mean is explained' documented mean
+ok 'the line compare is explained' grep -qx -e '\.B compare' output.man
+for head in baseline ratio '95 % interval' verdict; do
+    ok "the column '$head' is explained" documented "$head"
+    [ "$head" = baseline ] || ok "the column '$head' is printed" grep -q "$head" compare.txt
 done
 version=$(sed -n 's/.*"schema_version": \([0-9]*\).*/\1/p' all.json | sort -u)
 version_named() { tr '\n' ' ' <json.man | grep -qF "schema_version is $1."; }

@@ -6,13 +6,15 @@
 # shellcheck source=tests/tap.sh
 . "${srcdir:=.}/tests/tap.sh"
 
-formats='text json csv markdown gbench'
+formats='text json csv markdown gbench junit github'
 suffix_of()
 {
     case $1 in
     text) echo txt ;;
     markdown) echo md ;;
     gbench) echo gbench.json ;;
+    junit) echo xml ;;
+    github) echo gha ;;
     *) echo "$1" ;;
     esac
 }
@@ -65,7 +67,7 @@ for record in $records; do
 done
 no_leftovers()
 {
-    tap_left=$(find . -name '*.??????' ! -name '*.markdown' | grep -E '\.(txt|json|csv|md)\.')
+    tap_left=$(find . -name '*.??????' ! -name '*.markdown' | grep -E '\.(txt|json|csv|md|xml|gha)\.')
     same '' "$tap_left"
 }
 ok 'nothing else is left behind' no_leftovers
@@ -117,7 +119,7 @@ failed_case()
         cmp out some.csv
 }
 ok 'a sweep with a case that cannot run' failed_case
-ok 'it has no time in CSV' grep -qE ',1000000000000000,32,.*,0,,,,,,,,,,3,,,,,,normal$' some.csv
+ok 'it has no time in CSV' grep -qE ',1000000000000000,32,.*,0,,,,,,,,,,3,,,,,,normal,,,,,,,$' some.csv
 no_entry() { run 0 --report=some.json --format=gbench && same 3 "$(grep -c '"real_time"' out)"; }
 ok 'and no entry for Google Benchmark' no_entry
 # A number beyond 64 bits is written as the largest there is.
@@ -141,7 +143,7 @@ old_record()
 ok 'a record without members of later versions' old_record
 old_formats()
 {
-    old single && run 0 --report=old.json --format=csv && grep -qE ',0,,,,,,normal$' out &&
+    old single && run 0 --report=old.json --format=csv && grep -qE ',0,,,,,,normal,,,,,,,$' out &&
         run 0 --report=old.json --format=gbench && out_has '/dist:normal/' && ! grep -q snr_db out &&
         run 0 --report=old.json --format=json && out_has '"quality": null' && out_has '"dist": "normal"'
 }
@@ -160,7 +162,7 @@ stopped()
 ok 'a sweep that was interrupted after its first case stays a table' stopped
 nothing_run()
 {
-    awk '/"results": \[/ { print "  \"results\": []"; print "}"; exit } { print }' single.json >nothing.json
+    awk '/"results": \[/ { print "  \"results\": [],"; print "  \"comparison\": null"; print "}"; exit } { print }' single.json >nothing.json
     for tap_format in $formats; do
         run 0 --report=nothing.json --format="$tap_format" || return 1
     done
@@ -250,11 +252,21 @@ elif what == "gbench":
         assert set(mine) == {"mean", "median"}
         for key in mine:
             assert mine[key]["name"] == entry["name"] + "_" + key and mine[key]["real_time"] == time[key]
+elif what == "junit":
+    import xml.etree.ElementTree
+    suites = xml.etree.ElementTree.parse(name + ".xml").getroot()
+    cases = suites.findall("testsuite/testcase")
+    assert int(suites.get("tests")) == len(cases) == len(results)
+    for kind in "failure", "error", "skipped":
+        assert int(suites.get(kind + ("s" if kind != "skipped" else ""))) == len(suites.findall(".//" + kind)) == 0
+    for case, result in zip(cases, results):
+        assert math.isclose(float(case.get("time")), result["time_ns"]["median"] * 1e-9, abs_tol=1e-9)
+        assert result["kernel"] in case.get("classname")
 else:
     assert record["schema"] == "quantbench-result"
 PY
     for record in $records; do
-        for what in json csv markdown gbench; do
+        for what in json csv markdown gbench junit; do
             ok "python3 reads $record as $what" python3 check.py $what "$record"
         done
     done
@@ -292,9 +304,9 @@ both()
         cmp out single.json
 }
 ok 'two files and standard output, each in its format' both
-ok 'an unknown suffix' fails 2 '.gbench.json' --report=single.json --output=x.xml
-ok 'names the formats' err_has 'text, json, csv, markdown, gbench'
-ok 'an unknown format' fails 2 'xml:x' --report=single.json --output=xml:x
+ok 'an unknown suffix' fails 2 '.gbench.json' --report=single.json --output=x.xyz
+ok 'names the formats' err_has 'text, json, csv, markdown, gbench, junit, github'
+ok 'an unknown format' fails 2 'xyz:x' --report=single.json --output=xyz:x
 ok 'no file' fails 2 "'csv:'" --report=single.json --output=csv:
 ok 'the same file twice' fails 2 'once' --report=single.json --output=x.csv --output=json:x.csv
 ok '--list-kernels has no --output' fails 2 '--output' --list-kernels --output=x.csv

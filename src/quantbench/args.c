@@ -4,6 +4,7 @@
 #include <config.h>
 
 #include "args.h"
+#include "compare.h"
 #include "input.h"
 #include "models.h"
 #include "report.h"
@@ -53,8 +54,15 @@ enum option_id {
     OPT_DEPENDENT_LAUNCH,
     OPT_NO_VERIFY,
     OPT_DRY_RUN,
+    OPT_RUNS,
+    OPT_SAVE_BASELINE,
+    OPT_BASELINE,
+    OPT_MARGIN,
+    OPT_STRICT,
+    OPT_FORCE,
     OPT_FORMAT,
     OPT_OUTPUT,
+    OPT_JUNIT,
     OPT_REPORT,
 };
 
@@ -103,10 +111,18 @@ static const struct option_row {
     {OPT_NO_VERIFY, "no-verify", NULL, "do not compare the codes with the reference"},
     {OPT_DRY_RUN, "dry-run", NULL,
      "run nothing, but list the cases, the memory\nthat they need, and roughly how long it takes"},
+    {OPT_HEADING, "Comparing", NULL, NULL},
+    {OPT_RUNS, "runs", "N", "measure in N fresh processes, the median of\neach being one sample"},
+    {OPT_SAVE_BASELINE, "save-baseline", "FILE", "write the times of these runs, 10 or as --runs\nsays, as a baseline"},
+    {OPT_BASELINE, "baseline", "FILE", "compare with the times that an earlier run\nhas saved in FILE"},
+    {OPT_MARGIN, "margin", "PERCENT", "differences up to this do not count [1]"},
+    {OPT_STRICT, "strict", NULL, "exit with status 5 if there is no verdict"},
+    {OPT_FORCE, "force", NULL, "compare with a baseline of another device or\ndriver too"},
     {OPT_HEADING, "Output", NULL, NULL},
     {OPT_FORMAT, "format", "FORMAT", "%s\nof standard output [text]"},
     {OPT_OUTPUT, "output", "[FORMAT:]FILE",
      "write FILE too, in the format of its suffix,\n%s,\nor in FORMAT; may be given several times"},
+    {OPT_JUNIT, "junit", "FILE", "the same as --output=junit:FILE"},
     {OPT_REPORT, "report", "FILE", "measure nothing, but report what is in FILE,\nwhich --format=json has written"},
     {OPT_QUIET, "quiet", NULL, "results and errors only"},
     {OPT_VERBOSE, "verbose", NULL, "say more about what runs and why"},
@@ -114,6 +130,9 @@ static const struct option_row {
     {OPT_VERSION, "version", NULL, "print the version and exit"},
 };
 #define OPTION_ROWS (sizeof option_table / sizeof option_table[0])
+
+/* Processes of --save-baseline and --baseline. */
+#define DEFAULT_RUNS 10
 
 /* Room for the names of all formats, or for their suffixes. */
 #define FORMATS_SIZE 128
@@ -186,8 +205,8 @@ void args_print_help(void)
     printf("\nA single measurement ends with the line \"Kernel running time: ... us\", the\n"
            "median.\n"
            "\n"
-           "Exit status: 0 success, 2 usage, 3 it could not run, 4 a result is wrong,\n"
-           "5 inconclusive.\n"
+           "Exit status: 0 success, 1 a regression, 2 usage, 3 it could not run, 4 a result\n"
+           "is wrong, 5 inconclusive.\n"
            "See the manual, quantbench(1), for examples.\n");
 }
 
@@ -332,6 +351,20 @@ static bool parse_bound(const char *option, const char *text, float *number)
     return true;
 }
 
+/* A number of percent, with or without the sign, as a ratio. */
+static bool parse_margin(const char *option, const char *text, double *margin)
+{
+    char *end;
+    double value = strtod(text, &end);
+
+    if (end == text || !(value >= 0 && value < 100) || (strcmp(end, "") != 0 && strcmp(end, "%") != 0)) {
+        message_error("--%s: '%s': a number of percent from 0 to less than 100 is accepted, such as 1%%", option, text);
+        return false;
+    }
+    *margin = value / 100;
+    return true;
+}
+
 /* Call USE for each of the texts in LIST that commas separate, until it fails. Empty ones are an error. */
 static bool split_list(const char *option, const char *list, bool (*use)(const char *option, char *text, void *target),
                        void *target)
@@ -383,23 +416,13 @@ static bool parse_output_format(const char *option, const char *text, const stru
     return true;
 }
 
-/* FORMAT:FILE, or FILE with a suffix that says which format. */
-static bool add_output(const char *option, const char *text, struct outputs *outputs)
+/* Write FILE in FORMAT. */
+static bool add_file(const char *option, const struct report_format *format, const char *file, struct outputs *outputs)
 {
-    const struct report_format *format = NULL;
-    const char *file = strchr(text, ':');
-    char name[32], names[FORMATS_SIZE], suffixes[FORMATS_SIZE];
     struct output *place;
 
-    if (file != NULL && (size_t)(file - text) < sizeof name) {
-        snprintf(name, sizeof name, "%.*s", (int)(file - text), text);
-        format = report_format_find(name);
-    }
-    file = format != NULL ? file + 1 : text;
-    format = format != NULL ? format : report_format_of_file(file);
-    if (format == NULL || file[0] == '\0') {
-        message_error("--%s: '%s': a file whose name ends in %s is accepted, or FORMAT:FILE with a format of %s",
-                      option, text, format_suffixes(suffixes), format_names(names));
+    if (file[0] == '\0') {
+        message_error("--%s: '': the name of a file is accepted", option);
         return false;
     }
     for (size_t i = 0; i < outputs->count; i++) {
@@ -415,6 +438,27 @@ static bool add_output(const char *option, const char *text, struct outputs *out
     *place = (struct output){format, file};
     outputs->count++;
     return true;
+}
+
+/* FORMAT:FILE, or FILE with a suffix that says which format. */
+static bool add_output(const char *option, const char *text, struct outputs *outputs)
+{
+    const struct report_format *format = NULL;
+    const char *file = strchr(text, ':');
+    char name[32], names[FORMATS_SIZE], suffixes[FORMATS_SIZE];
+
+    if (file != NULL && (size_t)(file - text) < sizeof name) {
+        snprintf(name, sizeof name, "%.*s", (int)(file - text), text);
+        format = report_format_find(name);
+    }
+    file = format != NULL ? file + 1 : text;
+    format = format != NULL ? format : report_format_of_file(file);
+    if (format == NULL || file[0] == '\0') {
+        message_error("--%s: '%s': a file whose name ends in %s is accepted, or FORMAT:FILE with a format of %s",
+                      option, text, format_suffixes(suffixes), format_names(names));
+        return false;
+    }
+    return add_file(option, format, file, outputs);
 }
 
 static bool append_number(const char *option, uint64_t number, struct numbers *numbers)
@@ -666,6 +710,24 @@ static bool parse_option(const struct option_row *row, const char *value, struct
     case OPT_NO_VERIFY:
         args->verify = false;
         break;
+    case OPT_RUNS:
+        return parse_number(name, value, 1, 1000, &args->runs);
+    case OPT_SAVE_BASELINE:
+        args->save_baseline = value;
+        break;
+    case OPT_BASELINE:
+        args->baseline_file = value;
+        break;
+    case OPT_MARGIN:
+        return parse_margin(name, value, &args->margin);
+    case OPT_STRICT:
+        args->strict = true;
+        break;
+    case OPT_FORCE:
+        args->force = true;
+        break;
+    case OPT_JUNIT:
+        return add_file(name, report_format_find("junit"), value, &args->outputs);
     case OPT_FORMAT:
         return parse_output_format(name, value, &args->format);
     case OPT_OUTPUT:
@@ -755,6 +817,34 @@ static bool check_together(const struct args *args, const char *measuring)
     return true;
 }
 
+/* Options of comparisons that exclude or need one another. */
+static bool check_comparison(const struct args *args)
+{
+    if (args->save_baseline != NULL && args->save_baseline[0] == '\0') {
+        message_error("--save-baseline: '': the name of a file is accepted");
+        return false;
+    }
+    if (args->baseline_file != NULL && args->baseline_file[0] == '\0') {
+        message_error("--baseline: '': the name of a file is accepted");
+        return false;
+    }
+    if (args->save_baseline != NULL && args->runs < COMPARE_MIN_COUNT) {
+        message_error("--save-baseline: --runs=%" PRIu64 ": at least %d runs are accepted, since fewer give no verdict",
+                      args->runs, COMPARE_MIN_COUNT);
+        return false;
+    }
+    if (args->runs > 0 && args->profile) {
+        message_error("--profile: it is for one process; --runs, --baseline and --save-baseline are not accepted with "
+                      "it");
+        return false;
+    }
+    if (args->force && args->baseline_file == NULL) {
+        message_error("--force: it is about the file of --baseline, which was not given");
+        return false;
+    }
+    return true;
+}
+
 /* Say what is wrong with ARGUMENT, for which getopt_long() returned ID. */
 static enum exit_code unknown_option(int id, const char *argument)
 {
@@ -775,6 +865,37 @@ static enum exit_code unknown_option(int id, const char *argument)
     return EXIT_USAGE;
 }
 
+/* Whether an option says what becomes of results. */
+static bool is_about_reports(enum option_id id)
+{
+    return id == OPT_QUIET || id == OPT_VERBOSE || id == OPT_FORMAT || id == OPT_OUTPUT || id == OPT_JUNIT ||
+           id == OPT_REPORT;
+}
+
+/* Whether an option says how one process measures, rather than what is made of the results of several. */
+static bool is_about_measuring(enum option_id id)
+{
+    return !is_about_reports(id) && id != OPT_RUNS && id != OPT_SAVE_BASELINE && id != OPT_BASELINE &&
+           id != OPT_MARGIN && id != OPT_FORCE;
+}
+
+/* Add an option as one argument. */
+static bool keep_option(const struct option_row *row, const char *value, struct names *options)
+{
+    size_t size = strlen(row->name) + (value != NULL ? strlen(value) : 0) + sizeof "--=";
+    char *option = malloc(size);
+    bool good;
+
+    if (option == NULL) {
+        message_error("--%s: out of memory", row->name);
+        return false;
+    }
+    snprintf(option, size, "--%s%s%s", row->name, value != NULL ? "=" : "", value != NULL ? value : "");
+    good = add_name(row->name, option, options);
+    free(option);
+    return good;
+}
+
 enum exit_code args_parse(int argc, char **argv, struct args *args)
 {
     struct option long_options[OPTION_ROWS + 1];
@@ -788,6 +909,7 @@ enum exit_code args_parse(int argc, char **argv, struct args *args)
         .num_iters = 100,
         .verify = true,
         .kernel_timeout = 60,
+        .margin = 0.01,
         .format = report_format_at(0),
         .argc = argc,
         .argv = argv,
@@ -818,9 +940,11 @@ enum exit_code args_parse(int argc, char **argv, struct args *args)
         if (row == NULL) {
             return unknown_option(id, argv[optind - 1]);
         }
-        if (row->id != OPT_QUIET && row->id != OPT_VERBOSE && row->id != OPT_FORMAT && row->id != OPT_OUTPUT &&
-            row->id != OPT_REPORT) {
+        if (!is_about_reports(row->id)) {
             measuring = row->name;
+        }
+        if (is_about_measuring(row->id) && !keep_option(row, optarg, &args->measuring)) {
+            return EXIT_CANNOT_RUN;
         }
         if (!parse_option(row, optarg, args)) {
             return EXIT_USAGE;
@@ -829,11 +953,14 @@ enum exit_code args_parse(int argc, char **argv, struct args *args)
             return EXIT_OK;
         }
     }
+    if (args->runs == 0 && (args->baseline_file != NULL || args->save_baseline != NULL)) {
+        args->runs = DEFAULT_RUNS;
+    }
     if (optind < argc) {
         message_error("'%s': only options are accepted; try 'quantbench --help'", argv[optind]);
         return EXIT_USAGE;
     }
-    return check_together(args, measuring) && set_defaults(args) ? EXIT_OK : EXIT_USAGE;
+    return check_together(args, measuring) && check_comparison(args) && set_defaults(args) ? EXIT_OK : EXIT_USAGE;
 }
 
 void args_free(struct args *args)
@@ -851,4 +978,5 @@ void args_free(struct args *args)
     free_names(&args->devices);
     free_names(&args->kernels);
     free_names(&args->plugins);
+    free_names(&args->measuring);
 }

@@ -86,6 +86,14 @@ struct args {
     bool dependent_launch;
     bool verify;
 
+    /* How to compare. */
+    double margin;             /* a difference that does not count: 0.01 is 1 % */
+    uint64_t runs;             /* processes that measure; 0: this one does */
+    const char *baseline_file; /* NULL: none */
+    const char *save_baseline; /* NULL: do not */
+    bool strict;
+    bool force;
+
     const struct report_format *format; /* of standard output */
     struct outputs outputs;
     const char *report_file; /* NULL: measure */
@@ -95,6 +103,7 @@ struct args {
     /* As given, for the record. */
     int argc;
     char **argv;
+    struct names measuring; /* those of the options that another process needs to measure the same */
 };
 
 /* Parse the command line. On failure the error has been printed and EXIT_USAGE or EXIT_CANNOT_RUN is returned. Free

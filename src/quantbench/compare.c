@@ -25,6 +25,9 @@
 /* What is said to be found is found 95 times in 100: so much of Student's t is nearer than that on one side. */
 #define MISSED 0.05
 
+/* An interval as wide as this says nothing, and its ends are still numbers. */
+#define MAX_HALF_WIDTH 20
+
 /* The finite series of Abramowitz and Stegun, Handbook of Mathematical Functions, 26.7.3 and 26.7.4. */
 double compare_t_tails(double t, unsigned freedom)
 {
@@ -39,7 +42,7 @@ double compare_t_tails(double t, unsigned freedom)
         sum += term;
     }
     sum *= sin(angle);
-    return 1 - (is_odd ? 2 / M_PI * (angle + sum) : sum);
+    return fmax(1 - (is_odd ? 2 / M_PI * (angle + sum) : sum), 0);
 }
 
 /* The tails shrink as T grows, so that halving finds it. */
@@ -141,7 +144,7 @@ static double distance(const struct estimate *estimate, double margin)
     return fabs(fabs(estimate->center) - log1p(margin));
 }
 
-static enum verdict verdict_of(const struct estimate *estimate, double margin)
+static enum compare_verdict verdict_of(const struct estimate *estimate, double margin)
 {
     if (fabs(estimate->center) < log1p(margin)) {
         return VERDICT_SAME;
@@ -202,7 +205,7 @@ static uint64_t rounds_to_decide(const struct estimate *estimate, double margin,
 
 static void judge_alone(const struct estimate *estimate, double margin, struct judgement *judgement)
 {
-    double half = half_width(estimate, estimate->count, COMPARE_ALPHA);
+    double half = fmin(half_width(estimate, estimate->count, COMPARE_ALPHA), MAX_HALF_WIDTH);
 
     *judgement = (struct judgement){
         .ratio = exp(estimate->center),

@@ -9,7 +9,7 @@
 
 /* What is said of a thing that is compared with a baseline. SAME: the difference is certainly smaller than the margin.
  * INCONCLUSIVE: nothing is certain. */
-enum verdict { VERDICT_FASTER, VERDICT_SLOWER, VERDICT_SAME, VERDICT_INCONCLUSIVE };
+enum compare_verdict { VERDICT_FASTER, VERDICT_SLOWER, VERDICT_SAME, VERDICT_INCONCLUSIVE };
 
 /* The logarithm of a time divided by the time of the baseline, as COUNT rounds show it. */
 struct estimate {
@@ -24,7 +24,7 @@ struct judgement {
     double ratio;     /* time divided by the time of the baseline */
     double low, high; /* the 95 % confidence interval of the ratio */
     double p;         /* the largest error probability at which the interval does not decide */
-    enum verdict verdict;
+    enum compare_verdict verdict;
     uint64_t more; /* rounds or processes that would decide; 0: it is decided; COMPARE_NEVER: too many to wait for */
 };
 #define COMPARE_NEVER UINT64_MAX

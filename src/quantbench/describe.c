@@ -188,3 +188,203 @@ const char *describe_common(const struct record *record, char text[DESCRIBE_SIZE
     }
     return text;
 }
+
+enum column describe_axis(enum compare_axis axis)
+{
+    static const enum column axes[] = {
+        [COMPARE_NOTHING] = COLUMNS,
+        [COMPARE_KERNELS] = KERNEL,
+        [COMPARE_DTYPES] = DTYPE,
+        [COMPARE_QUANT_DTYPES] = QUANT_DTYPE,
+        [COMPARE_GRANULARITIES] = GRANULARITY,
+        [COMPARE_SCALES] = SCALE,
+        [COMPARE_DISTS] = DIST,
+        [COMPARE_THREADS] = THREADS,
+        [COMPARE_BASELINE] = COLUMNS,
+    };
+
+    return axes[axis];
+}
+
+const char *describe_pair_head(const struct record_comparison *comparison, enum pair_column column)
+{
+    static const char *const heads[] = {
+        [PAIR_BASELINE] = "baseline",      [PAIR_NAME] = "kernel",     [PAIR_RATIO] = "ratio",
+        [PAIR_INTERVAL] = "95 % interval", [PAIR_VERDICT] = "verdict",
+    };
+
+    return column == PAIR_NAME && comparison->axis != COMPARE_BASELINE ? describe_head(describe_axis(comparison->axis))
+                                                                       : heads[column];
+}
+
+bool describe_pair_is_number(enum pair_column column)
+{
+    return column == PAIR_RATIO;
+}
+
+/* Whether all pairs have one baseline, or what they call so. */
+static bool one_baseline(const struct record_comparison *comparison)
+{
+    for (size_t i = 1; i < comparison->count; i++) {
+        if (strcmp(comparison->pairs[i].baseline_name, comparison->pairs[0].baseline_name) != 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Whether a kernel of a run is not the one of its baseline. */
+static bool other_kernels(const struct record_comparison *comparison)
+{
+    for (size_t i = 0; i < comparison->count; i++) {
+        if (strcmp(comparison->pairs[i].baseline_name, comparison->pairs[i].name) != 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool describe_pair_shows(const struct record_comparison *comparison, enum pair_column column)
+{
+    if (column == PAIR_BASELINE) {
+        return comparison->axis == COMPARE_BASELINE ? other_kernels(comparison) : !one_baseline(comparison);
+    }
+    return true;
+}
+
+bool describe_pair_shows_case(const struct record *record, enum column column)
+{
+    enum column axis = describe_axis(record->comparison.axis);
+
+    /* With a file, the pair's own name is the kernel. */
+    return column != axis && !(axis == COLUMNS && column == KERNEL) && describe_varies(record, column);
+}
+
+static void describe_judgement(const struct judgement *judgement, enum pair_column column, char text[DESCRIBE_SIZE])
+{
+    switch (column) {
+    case PAIR_RATIO:
+        snprintf(text, DESCRIBE_SIZE, "%.4f", judgement->ratio);
+        break;
+    case PAIR_INTERVAL:
+        snprintf(text, DESCRIBE_SIZE, "%.4f to %.4f", judgement->low, judgement->high);
+        break;
+    case PAIR_VERDICT:
+        snprintf(text, DESCRIBE_SIZE, "%s", record_verdict_names[judgement->verdict]);
+        if (judgement->verdict == VERDICT_INCONCLUSIVE && judgement->more != COMPARE_NEVER) {
+            snprintf(text, DESCRIBE_SIZE, "%s, %" PRIu64 " more", record_verdict_names[judgement->verdict],
+                     judgement->more);
+        }
+        break;
+    default:
+        break;
+    }
+}
+
+const char *describe_pair(const struct record_pair *pair, enum pair_column column, char text[DESCRIBE_SIZE])
+{
+    if (column == PAIR_NAME || column == PAIR_BASELINE) {
+        snprintf(text, DESCRIBE_SIZE, "%s", column == PAIR_NAME ? pair->name : pair->baseline_name);
+    } else if (pair->count == 0) {
+        snprintf(text, DESCRIBE_SIZE, column == PAIR_VERDICT ? "none" : "-");
+    } else {
+        describe_judgement(&pair->judgement, column, text);
+    }
+    return text;
+}
+
+const char *describe_mean(const struct record_mean *mean, char text[DESCRIBE_SIZE])
+{
+    char ratio[DESCRIBE_SIZE], interval[DESCRIBE_SIZE];
+
+    describe_judgement(&mean->judgement, PAIR_RATIO, ratio);
+    describe_judgement(&mean->judgement, PAIR_INTERVAL, interval);
+    snprintf(text, DESCRIBE_SIZE, "%.100s%s%.32s, 95 %% interval %.64s, geometric mean of %zu", mean->name,
+             mean->name[0] != '\0' ? " " : "", ratio, interval, mean->pairs);
+    return text;
+}
+
+/* "20 rounds", or "10 runs and 12 of the baseline". */
+static void describe_counts(const struct record_comparison *comparison, char *text, size_t size)
+{
+    const struct record_pair *longest = &comparison->pairs[0];
+
+    for (size_t i = 1; i < comparison->count; i++) {
+        longest = comparison->pairs[i].count > longest->count ? &comparison->pairs[i] : longest;
+    }
+    if (comparison->axis == COMPARE_BASELINE) {
+        snprintf(text, size, "%zu runs and %zu of the baseline", longest->count, longest->baseline_count);
+    } else {
+        snprintf(text, size, "%zu rounds", longest->count);
+    }
+}
+
+const char *describe_comparison(const struct record *record, char text[DESCRIBE_SIZE])
+{
+    const struct record_comparison *comparison = &record->comparison;
+    char margin[RECORD_REAL_SIZE], counts[64] = "no rounds";
+
+    record_real_text(100 * comparison->margin, margin);
+    if (comparison->count > 0) {
+        describe_counts(comparison, counts, sizeof counts);
+    }
+    if (comparison->axis == COMPARE_BASELINE) {
+        char label[TENSOR_FILE_LABEL_SIZE];
+
+        tensor_file_label(comparison->baseline_file, NULL, label);
+        snprintf(text, DESCRIBE_SIZE, "with %.300s of %.40s (quantbench %.40s), margin %s %%, %s", label,
+                 comparison->baseline_date, comparison->baseline_version, margin, counts);
+    } else if (comparison->count > 0 && one_baseline(comparison)) {
+        snprintf(text, DESCRIBE_SIZE, "%s with %.300s, margin %s %%, %s",
+                 describe_head(describe_axis(comparison->axis)), comparison->pairs[0].baseline_name, margin, counts);
+    } else {
+        snprintf(text, DESCRIBE_SIZE, "%s, margin %s %%, %s", describe_head(describe_axis(comparison->axis)), margin,
+                 counts);
+    }
+    return text;
+}
+
+const char *describe_problem(const struct record_case *c, char text[DESCRIBE_SIZE])
+{
+    char problem[160], threads[32] = "";
+
+    plan_describe(&c->problem, problem, sizeof problem);
+    if (c->threads > 0) {
+        snprintf(threads, sizeof threads, ", %u threads", c->threads);
+    }
+    snprintf(text, DESCRIBE_SIZE, "%s, %.100s on %s%s", problem, c->kernel, c->device->id, threads);
+    return text;
+}
+
+static void describe_verdict(const struct record *record, const struct record_pair *pair, char text[DESCRIBE_SIZE])
+{
+    const struct judgement *judgement = &pair->judgement;
+    bool in_file = record->comparison.axis == COMPARE_BASELINE;
+    char verdict[DESCRIBE_SIZE], margin[RECORD_REAL_SIZE];
+
+    describe_judgement(judgement, PAIR_VERDICT, verdict);
+    snprintf(text, DESCRIBE_SIZE,
+             "%.60s: %.100s takes %.4f times as long as %.100s%s, 95 %% interval %.4f to %.4f, margin %s %%", verdict,
+             pair->name, judgement->ratio, pair->baseline_name, in_file ? " of the baseline" : "", judgement->low,
+             judgement->high, record_real_text(100 * record->comparison.margin, margin));
+}
+
+const char *describe_outcome(const struct record *record, const struct record_case *c, char text[DESCRIBE_SIZE])
+{
+    const struct record_pair *pair = record_pair_of(record, c);
+
+    if (c->code == EXIT_WRONG_RESULT) {
+        snprintf(text, DESCRIBE_SIZE,
+                 "wrong result: %" PRIu64 " codes and %" PRIu64 " scales differ from the reference", c->wrong_codes,
+                 c->wrong_scales);
+    } else if (c->sample_count == 0) {
+        snprintf(text, DESCRIBE_SIZE, "no time: %s", codes_text(c));
+    } else if (pair != NULL && pair->count == 0) {
+        snprintf(text, DESCRIBE_SIZE, "no verdict: the baseline, %.100s, has no time", pair->baseline_name);
+    } else if (pair != NULL) {
+        describe_verdict(record, pair, text);
+    } else {
+        snprintf(text, DESCRIBE_SIZE, "median %.3f us, %s", c->time.median * 1e-3, codes_text(c));
+    }
+    return text;
+}

@@ -42,6 +42,25 @@ size_t describe_width(const struct record *record, enum column column);
 /* The cell of a case. Returns TEXT, as the following do. */
 const char *describe_cell(const struct record_case *c, enum column column, char text[DESCRIBE_SIZE]);
 
+/* What comes out of a comparison: the columns of its table. */
+enum pair_column { PAIR_BASELINE, PAIR_NAME, PAIR_RATIO, PAIR_INTERVAL, PAIR_VERDICT, PAIR_COLUMNS };
+
+const char *describe_pair_head(const struct record_comparison *comparison, enum pair_column column);
+bool describe_pair_is_number(enum pair_column column);
+/* Whether COLUMN, or a column of the cases, is a part of the table. */
+bool describe_pair_shows(const struct record_comparison *comparison, enum pair_column column);
+bool describe_pair_shows_case(const struct record *record, enum column column);
+const char *describe_pair(const struct record_pair *pair, enum pair_column column, char text[DESCRIBE_SIZE]);
+const char *describe_mean(const struct record_mean *mean, char text[DESCRIBE_SIZE]);
+/* What is compared with what, and how. */
+const char *describe_comparison(const struct record *record, char text[DESCRIBE_SIZE]);
+/* On one line, what a case is and what came out of it: why there is no time, how it compares, or the time. */
+const char *describe_problem(const struct record_case *c, char text[DESCRIBE_SIZE]);
+const char *describe_outcome(const struct record *record, const struct record_case *c, char text[DESCRIBE_SIZE]);
+
+/* The column in which compared cases differ; COLUMNS: none, since the other is in a file. */
+enum column describe_axis(enum compare_axis axis);
+
 const char *describe_device(const struct qb_device_info *info, char text[DESCRIBE_SIZE]);
 /* Where the data are from. */
 const char *describe_input(const struct record *record, char text[DESCRIBE_SIZE]);

@@ -10,8 +10,9 @@ quantbench_SOURCES = \
 	%D%/ceiling.c %D%/ceiling.h %D%/bench.c %D%/bench.h %D%/list.c %D%/list.h %D%/plugins.c %D%/plugins.h %D%/prove.c %D%/prove.h \
 	%D%/isolate.c %D%/isolate.h %D%/worker.c %D%/worker.h \
 	%D%/allocations.c %D%/allocations.h \
+	%D%/comparison.c %D%/comparison.h %D%/runs.c %D%/runs.h %D%/baseline.c %D%/baseline.h \
 	%D%/record.c %D%/record.h %D%/record_json.c %D%/describe.c %D%/describe.h %D%/output.c %D%/output.h \
 	%D%/report.c %D%/report.h %D%/report_text.c %D%/report_json.c %D%/report_csv.c %D%/report_markdown.c \
-	%D%/report_gbench.c
+	%D%/report_gbench.c %D%/report_junit.c %D%/report_github.c
 quantbench_CFLAGS = $(AM_CFLAGS) $(OPENMP_CFLAGS) $(JANSSON_CFLAGS)
 quantbench_LDADD = libquantbench.la $(JANSSON_LIBS)

@@ -3,6 +3,7 @@
 #include <config.h>
 
 #include "args.h"
+#include "baseline.h"
 #include "doctor.h"
 #include "dry_run.h"
 #include "interrupt.h"
@@ -17,12 +18,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-/* The exit status of the whole run: a wrong result outweighs what could not run. */
-static enum exit_code worse(enum exit_code a, enum exit_code b)
-{
-    return a > b ? a : b;
-}
 
 /* Why standard output could not be written, if so: the first error counts. */
 static int output_error;
@@ -73,12 +68,12 @@ static enum exit_code run_cases(const struct args *args, struct machine *machine
         if (can_run && result.code == EXIT_OK) {
             bench_run(&bench, args, tensor, &result);
         }
-        code = worse(code, result.code);
+        code = message_worse(code, result.code);
         added = record_add(record, args, &result);
         bench_free_result(&result);
         message_progress_end();
         if (added != EXIT_OK) {
-            code = worse(code, added);
+            code = message_worse(code, added);
             break;
         }
         if (is_text && (can_run || plan->count > 1)) {
@@ -102,9 +97,11 @@ static enum exit_code write_reports(const struct args *args, const struct record
 
     if (!is_written) {
         code = args->format->write(record, stdout);
-        flush_output();
+    } else {
+        args->format->end(record, stdout);
     }
-    return worse(code, output_write(&args->outputs, record));
+    flush_output();
+    return message_worse(code, output_write(&args->outputs, record));
 }
 
 static enum exit_code measure(const struct args *args)
@@ -126,13 +123,13 @@ static enum exit_code measure(const struct args *args)
         code = record_begin(args, &machine, given, &plan, &record);
     }
     if (code == EXIT_OK && args->action == ACTION_DRY_RUN) {
-        code = worse(plan.code, dry_run(args, &machine, given, &plan, &record));
+        code = message_worse(plan.code, dry_run(args, &machine, given, &plan, &record));
     } else if (code == EXIT_OK) {
-        code = worse(plan.code, run_cases(args, &machine, given, &plan, &record));
+        code = message_worse(plan.code, run_cases(args, &machine, given, &plan, &record));
         if (record_end(&record, interrupt_requested()) == EXIT_OK) {
-            code = worse(code, write_reports(args, &record, args->format->begin != NULL));
+            code = message_worse(code, write_reports(args, &record, args->format->begin != NULL));
         } else {
-            code = worse(code, EXIT_CANNOT_RUN);
+            code = message_worse(code, EXIT_CANNOT_RUN);
         }
     }
     record_free(&record);
@@ -151,6 +148,20 @@ static enum exit_code doctor(const struct args *args)
         code = doctor_report(args, &machine);
     }
     machine_close(&machine);
+    return code;
+}
+
+/* --runs: other processes measure, and this one reports. */
+static enum exit_code measure_in_runs(const struct args *args)
+{
+    struct record record;
+    enum exit_code code = baseline_measure(args, &record);
+
+    if (record.count > 0) {
+        code = message_worse(code, write_reports(args, &record, false));
+        code = message_worse(code, baseline_save(args, &record));
+    }
+    record_free(&record);
     return code;
 }
 
@@ -176,7 +187,7 @@ static enum exit_code close_stdout(enum exit_code code)
     failed = ferror(stdout) != 0;
     if (fclose(stdout) != 0 || failed) {
         message_error("standard output: %s", output_error != 0 ? strerror(output_error) : "write error");
-        return worse(code, EXIT_CANNOT_RUN);
+        return message_worse(code, EXIT_CANNOT_RUN);
     }
     return code;
 }
@@ -225,7 +236,9 @@ int main(int argc, char **argv)
         case ACTION_MEASURE:
             code = output_check(&args.outputs);
             code = code == EXIT_OK ? plugins_load(&args) : code;
-            code = code == EXIT_OK ? measure(&args) : code;
+            if (code == EXIT_OK) {
+                code = args.runs > 0 && args.action == ACTION_MEASURE ? measure_in_runs(&args) : measure(&args);
+            }
             break;
         }
     }

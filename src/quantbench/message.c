@@ -13,6 +13,16 @@ static bool be_quiet;
 static bool be_verbose;
 static bool progress_shown; /* the cursor is behind a progress line */
 
+enum exit_code message_worse(enum exit_code a, enum exit_code b)
+{
+    static const int weights[] = {
+        [EXIT_OK] = 0,    [EXIT_INCONCLUSIVE] = 1, [EXIT_REGRESSION] = 2,
+        [EXIT_USAGE] = 3, [EXIT_CANNOT_RUN] = 4,   [EXIT_WRONG_RESULT] = 5,
+    };
+
+    return weights[a] > weights[b] ? a : b;
+}
+
 void message_init(bool quiet, bool verbose)
 {
     be_quiet = quiet;

@@ -15,6 +15,10 @@ enum exit_code {
     EXIT_INCONCLUSIVE = 5, /* only where asked for */
 };
 
+/* The one of two exit statuses that says more: a wrong result outweighs what could not run, that a slowdown, and that
+ * what nothing certain can be said of. */
+enum exit_code message_worse(enum exit_code a, enum exit_code b);
+
 /* QUIET drops warnings, notes and progress; errors always appear. Call it once the options are known. */
 void message_init(bool quiet, bool verbose);
 

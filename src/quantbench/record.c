@@ -20,6 +20,24 @@ const char *const record_launch_names[] = {
 const char *const record_scaling_names[] = {
     [QB_SCALING_DYNAMIC] = "dynamic", [QB_SCALING_STATIC] = "static", [QB_SCALING_AMAX] = "amax", NULL};
 
+const char *const record_axis_names[] = {
+    [COMPARE_NOTHING] = "",
+    [COMPARE_KERNELS] = "kernel",
+    [COMPARE_DTYPES] = "dtype",
+    [COMPARE_QUANT_DTYPES] = "quant-dtype",
+    [COMPARE_GRANULARITIES] = "granularity",
+    [COMPARE_SCALES] = "scale",
+    [COMPARE_DISTS] = "dist",
+    [COMPARE_THREADS] = "threads",
+    [COMPARE_BASELINE] = "baseline",
+    NULL,
+};
+const char *const record_verdict_names[] = {[VERDICT_FASTER] = "FASTER",
+                                            [VERDICT_SLOWER] = "SLOWER",
+                                            [VERDICT_SAME] = "SAME",
+                                            [VERDICT_INCONCLUSIVE] = "INCONCLUSIVE",
+                                            NULL};
+
 const char *record_real_text(double number, char text[RECORD_REAL_SIZE])
 {
     snprintf(text, RECORD_REAL_SIZE, "%.12g", number);
@@ -38,6 +56,24 @@ static double keep_digits(double number)
 static double keep_finite_digits(double number)
 {
     return isfinite(number) ? keep_digits(number) : number;
+}
+
+double *record_kept_digits(const double *numbers, size_t count)
+{
+    double *copy = malloc((count + 1) * sizeof *copy); /* of no number it may be NULL */
+
+    for (size_t i = 0; i < count && copy != NULL; i++) {
+        copy[i] = keep_digits(numbers[i]);
+    }
+    return copy;
+}
+
+void record_keep_judgement(struct judgement *judgement)
+{
+    judgement->ratio = keep_digits(judgement->ratio);
+    judgement->low = keep_digits(judgement->low);
+    judgement->high = keep_digits(judgement->high);
+    judgement->p = keep_digits(judgement->p);
 }
 
 /* A copy of TEXT. GOOD becomes false if memory is short. */
@@ -132,10 +168,61 @@ enum exit_code record_begin(const struct args *args, const struct machine *machi
     return good ? EXIT_OK : no_memory();
 }
 
+/* The time of a case whose bytes are known. */
+static void set_time(struct record_case *to, const struct stats *time)
+{
+    to->time = (struct stats){
+        .count = time->count,
+        .min = keep_digits(time->min),
+        .median = keep_digits(time->median),
+        .mean = keep_digits(time->mean),
+        .p99 = keep_digits(time->p99),
+        .max = keep_digits(time->max),
+        .ci_low = keep_finite_digits(time->ci_low),
+        .ci_high = keep_finite_digits(time->ci_high),
+    };
+    /* Bytes per nanosecond are GB/s. */
+    to->bytes_per_second =
+        time->median > 0 ? keep_digits((double)(to->bytes.read + to->bytes.written) / time->median * 1e9) : 0;
+}
+
+enum exit_code record_replace_samples(struct record_case *c, double *samples, size_t count, double copy_time)
+{
+    struct stats time;
+
+    free(c->samples);
+    c->samples = samples;
+    c->sample_count = count;
+    c->copy_time = keep_digits(copy_time);
+    if (!stats_compute(samples, count, &time)) {
+        return no_memory();
+    }
+    set_time(c, &time);
+    return EXIT_OK;
+}
+
+static void free_argv(struct record *record)
+{
+    for (size_t i = 0; i < record->argc; i++) {
+        free(record->argv[i]);
+    }
+    free(record->argv);
+    record->argv = NULL;
+    record->argc = 0;
+}
+
+enum exit_code record_of_runs(struct record *record, const struct args *args, uint64_t runs)
+{
+    free_argv(record);
+    free(record->date);
+    record->runs = runs;
+    record->date = NULL;
+    return copy_argv(args, record) ? EXIT_OK : no_memory();
+}
+
 enum exit_code record_add(struct record *record, const struct args *args, const struct result *result)
 {
     struct record_case *to = &record->cases[record->count];
-    const struct stats *time = &result->time;
     size_t count = result->measured.count;
     bool good = true;
 
@@ -162,28 +249,12 @@ enum exit_code record_add(struct record *record, const struct args *args, const 
     to->launches_per_sample = result->measured.launches_per_sample;
     to->copy_time = keep_digits(result->copy_time);
     if (count > 0) {
-        to->samples = malloc(count * sizeof *to->samples);
+        to->samples = record_kept_digits(result->measured.samples, count);
         if (to->samples == NULL) {
             return no_memory();
         }
-        for (size_t i = 0; i < count; i++) {
-            to->samples[i] = keep_digits(result->measured.samples[i]);
-        }
         to->sample_count = count;
-        to->time = (struct stats){
-            .count = count,
-            .min = keep_digits(time->min),
-            .median = keep_digits(time->median),
-            .mean = keep_digits(time->mean),
-            .p99 = keep_digits(time->p99),
-            .max = keep_digits(time->max),
-            .ci_low = keep_finite_digits(time->ci_low),
-            .ci_high = keep_finite_digits(time->ci_high),
-        };
-        /* Bytes per nanosecond are GB/s. */
-        to->bytes_per_second =
-            time->median > 0 ? keep_digits((double)(result->bytes.read + result->bytes.written) / time->median * 1e9)
-                             : 0;
+        set_time(to, &result->time);
     }
     record->count++;
     return good ? EXIT_OK : no_memory();
@@ -209,11 +280,36 @@ double record_share(const struct record_case *c, uint64_t count)
     return c->quality.finite > 0 ? (double)count / (double)c->quality.finite : NAN;
 }
 
+const struct record_pair *record_pair_of(const struct record *record, const struct record_case *c)
+{
+    for (size_t i = 0; i < record->comparison.count; i++) {
+        if (&record->cases[record->comparison.pairs[i].result] == c) {
+            return &record->comparison.pairs[i];
+        }
+    }
+    return NULL;
+}
+
+static void free_comparison(struct record_comparison *comparison)
+{
+    for (size_t i = 0; i < comparison->count; i++) {
+        free(comparison->pairs[i].name);
+        free(comparison->pairs[i].baseline_name);
+        free(comparison->pairs[i].times);
+        free(comparison->pairs[i].baseline_times);
+    }
+    for (size_t i = 0; i < comparison->mean_count; i++) {
+        free(comparison->means[i].name);
+    }
+    free(comparison->baseline_file);
+    free(comparison->baseline_date);
+    free(comparison->baseline_version);
+    free(comparison->pairs);
+    free(comparison->means);
+}
+
 void record_free(struct record *record)
 {
-    for (size_t i = 0; i < record->argc; i++) {
-        free(record->argv[i]);
-    }
     for (size_t i = 0; i < record->described; i++) {
         free(record->cases[i].kernel);
         free(record->cases[i].first_difference);
@@ -222,12 +318,13 @@ void record_free(struct record *record)
     free(record->version);
     free(record->library_version);
     free(record->date);
-    free(record->argv);
+    free_argv(record);
     free(record->host_name);
     free(record->system);
     free(record->input);
     free(record->tensor);
     free(record->devices);
     free(record->cases);
+    free_comparison(&record->comparison);
     *record = (struct record){.count = 0};
 }

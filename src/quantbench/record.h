@@ -5,6 +5,7 @@
 #define RECORD_H
 
 #include "bench.h"
+#include "compare.h"
 
 /* How the launches of a sample were made. LAUNCH_PROFILE: there was one, for a profiler. */
 enum launch { LAUNCH_GRAPH, LAUNCH_STREAM, LAUNCH_PROFILE };
@@ -39,6 +40,54 @@ struct record_case {
     double copy_time;        /* median time of a copy of as many bytes; 0: not measured */
 };
 
+/* What is compared: the values of an option, or a run with an earlier one. */
+enum compare_axis {
+    COMPARE_NOTHING,
+    COMPARE_KERNELS,
+    COMPARE_DTYPES,
+    COMPARE_QUANT_DTYPES,
+    COMPARE_GRANULARITIES,
+    COMPARE_SCALES,
+    COMPARE_DISTS,
+    COMPARE_THREADS,
+    COMPARE_BASELINE,
+};
+
+/* A case and its baseline. Times are medians, in nanoseconds per launch: of rounds in which both were measured, or of
+ * processes that measured one of them. */
+struct record_pair {
+    size_t result;          /* index of the case */
+    size_t baseline_result; /* index of the other; RECORD_IN_FILE: it is in the file of the baseline */
+    char *name;             /* the value of what is compared */
+    char *baseline_name;
+    double *times;
+    size_t count; /* 0: there is nothing to judge, because one of the two has no time */
+    double *baseline_times;
+    size_t baseline_count;
+    struct judgement judgement;
+};
+#define RECORD_IN_FILE SIZE_MAX
+
+/* What a value of the axis makes of all the cases that have it: the geometric mean of their ratios. It has no verdict.
+ */
+struct record_mean {
+    char *name;
+    size_t pairs;
+    struct judgement judgement;
+};
+
+struct record_comparison {
+    enum compare_axis axis; /* COMPARE_NOTHING: there is no comparison, and the rest means nothing */
+    double margin;
+    char *baseline_file; /* these three are NULL but for COMPARE_BASELINE */
+    char *baseline_date;
+    char *baseline_version;
+    struct record_pair *pairs;
+    size_t count;
+    struct record_mean *means;
+    size_t mean_count;
+};
+
 /* A run. All texts and arrays are the record's own. Real numbers have the 12 significant digits that the JSON document
  * has, so that a report is the same before and after they were in a file. */
 struct record {
@@ -55,6 +104,7 @@ struct record {
     char *tensor; /* its name in the file; NULL: it has none */
     uint64_t num_warmup_iters;
     uint64_t num_iters;
+    uint64_t runs; /* each sample is the median of one of so many processes; 0: samples are of one process */
     bool dependent_launch;
     bool interrupted;
     struct qb_device_info *devices;
@@ -64,6 +114,7 @@ struct record {
     size_t planned;   /* cases of the run */
     size_t described; /* cases of which it is known what they are: all, or those in the file */
     size_t count;     /* cases that have run, the first ones */
+    struct record_comparison comparison;
 };
 
 /* Set RECORD up for a run of PLAN, with no case run so far. TENSOR is what --input read, or NULL. Returns an exit code;
@@ -77,12 +128,28 @@ enum exit_code record_add(struct record *record, const struct args *args, const 
 /* The run has ended, by a signal if INTERRUPTED. */
 enum exit_code record_end(struct record *record, bool interrupted);
 
+/* Give C the COUNT >= 1 SAMPLES, which become its own, instead of those it has, and with them the time of a copy.
+ * Returns an exit code. */
+enum exit_code record_replace_samples(struct record_case *c, double *samples, size_t count, double copy_time);
+/* Make of RECORD, which another process has made, the one of this process, for which RUNS processes have measured. */
+enum exit_code record_of_runs(struct record *record, const struct args *args, uint64_t runs);
+
 /* Read RECORD from the JSON document that FILE holds. A file that cannot be read is EXIT_CANNOT_RUN, one that holds
  * something else is EXIT_USAGE; the error has been printed. Free RECORD either way. */
 enum exit_code record_from_json(const char *file, struct record *record);
+/* The same from LENGTH bytes at TEXT, which messages call LABEL. */
+enum exit_code record_from_json_text(const char *text, size_t length, const char *label, struct record *record);
+
+/* A copy of COUNT numbers with the digits that a record keeps; NULL if memory is short. The same for a judgement in its
+ * place. */
+double *record_kept_digits(const double *numbers, size_t count);
+void record_keep_judgement(struct judgement *judgement);
 
 /* COUNT elements as a share of the finite ones of C, which has a quality; NAN if there are none. */
 double record_share(const struct record_case *c, uint64_t count);
+
+/* The pair that judges C, which is one of record->cases; NULL: C is compared with nothing. */
+const struct record_pair *record_pair_of(const struct record *record, const struct record_case *c);
 
 void record_free(struct record *record);
 
@@ -91,6 +158,8 @@ extern const char *const record_cache_names[];
 extern const char *const record_verification_names[];
 extern const char *const record_launch_names[];
 extern const char *const record_scaling_names[];
+extern const char *const record_axis_names[]; /* "" for COMPARE_NOTHING */
+extern const char *const record_verdict_names[];
 
 /* The version of the JSON document. Members are only ever added under one version. */
 #define RECORD_SCHEMA         "quantbench-result"

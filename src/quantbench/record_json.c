@@ -318,11 +318,27 @@ static void check_problem(struct reader *reader, const json_t *problem, const st
     }
 }
 
+/* Numbers >= 0, which are the caller's to free. */
+static double *get_times(struct reader *reader, const json_t *object, const char *member, size_t *count)
+{
+    const json_t *list = get_list(reader, object, member);
+    double *times = allocate(reader, json_array_size(list), sizeof *times);
+
+    *count = json_array_size(list);
+    for (size_t i = 0; i < *count && reader->code == EXIT_OK; i++) {
+        const json_t *time = json_array_get(list, i);
+
+        times[i] = json_number_value(time);
+        if (!json_is_number(time) || times[i] < 0) {
+            refuse(reader, member, "an array of numbers >= 0");
+        }
+    }
+    return times;
+}
+
 static void read_time(struct reader *reader, const json_t *time, struct record_case *to)
 {
     const json_t *ci = json_object_get(time, "median_ci95");
-    const json_t *samples = get_list(reader, time, "samples");
-    size_t count = json_array_size(samples);
     struct stats *stats = &to->time;
 
     stats->min = get_real(reader, time, "min");
@@ -340,19 +356,11 @@ static void read_time(struct reader *reader, const json_t *time, struct record_c
     if (stats->min > stats->median || stats->median > stats->max) {
         refuse(reader, "median", "a number from min to max");
     }
-    to->samples = allocate(reader, count, sizeof *to->samples);
-    for (size_t i = 0; i < count && reader->code == EXIT_OK; i++) {
-        const json_t *sample = json_array_get(samples, i);
-
-        to->samples[i] = json_number_value(sample);
-        if (!json_is_number(sample) || to->samples[i] < 0) {
-            refuse(reader, "samples", "an array of numbers >= 0");
-        }
-    }
-    if (count == 0) {
+    to->samples = get_times(reader, time, "samples", &to->sample_count);
+    if (to->sample_count == 0) {
         refuse(reader, "samples", "at least one number");
     }
-    stats->count = to->sample_count = count;
+    stats->count = to->sample_count;
 }
 
 /* The data are a file's, for which the distribution is null, or generated. Older documents do not say how: they are of
@@ -478,6 +486,95 @@ static void read_cases(struct reader *reader, const json_t *document, struct rec
                           : (size_t)get_number(reader, document, "cases", record->count, INT64_MAX);
 }
 
+/* The ratio and its interval. */
+static void read_ratio(struct reader *reader, const json_t *object, struct judgement *judgement)
+{
+    const json_t *ci = json_object_get(object, "ratio_ci95");
+
+    judgement->ratio = get_real(reader, object, "ratio");
+    judgement->low = json_number_value(json_array_get(ci, 0));
+    judgement->high = json_number_value(json_array_get(ci, 1));
+    if (json_array_size(ci) != 2 || !json_is_number(json_array_get(ci, 0)) || !json_is_number(json_array_get(ci, 1)) ||
+        !(judgement->low <= judgement->ratio && judgement->ratio <= judgement->high)) {
+        refuse(reader, "ratio_ci95", "an array of two numbers with the ratio between them");
+    }
+}
+
+static void read_pair(struct reader *reader, const json_t *pair, size_t index, const struct record *record,
+                      struct record_pair *to)
+{
+    const json_t *judgement = json_object_get(pair, "judgement");
+
+    set_place(reader, "comparison.pairs", index, "");
+    to->result = (size_t)get_number(reader, pair, "result", 0, record->count > 0 ? record->count - 1 : 0);
+    to->baseline_result =
+        record->comparison.axis == COMPARE_BASELINE
+            ? RECORD_IN_FILE
+            : (size_t)get_number(reader, pair, "baseline_result", 0, record->count > 0 ? record->count - 1 : 0);
+    to->name = get_text(reader, pair, "name");
+    to->baseline_name = get_text(reader, pair, "baseline_name");
+    to->times = get_times(reader, pair, "medians_ns", &to->count);
+    to->baseline_times = get_times(reader, pair, "baseline_medians_ns", &to->baseline_count);
+    if (json_is_null(judgement) != (to->count == 0) || !(json_is_object(judgement) || json_is_null(judgement))) {
+        refuse(reader, "judgement", "an object, or null if there are no medians,");
+    }
+    if (json_is_object(judgement)) {
+        set_place(reader, "comparison.pairs", index, "judgement.");
+        read_ratio(reader, judgement, &to->judgement);
+        to->judgement.p = get_real(reader, judgement, "p_value");
+        to->judgement.verdict = (enum compare_verdict)get_name(reader, judgement, "verdict", record_verdict_names);
+        to->judgement.more = json_is_null(json_object_get(judgement, "more_needed"))
+                                 ? COMPARE_NEVER
+                                 : get_number(reader, judgement, "more_needed", 0, INT64_MAX);
+    }
+}
+
+static void read_means(struct reader *reader, const json_t *object, struct record_comparison *comparison)
+{
+    const json_t *list = get_list(reader, object, "geometric_means");
+
+    comparison->means = allocate(reader, json_array_size(list), sizeof *comparison->means);
+    for (size_t i = 0; i < json_array_size(list) && reader->code == EXIT_OK; i++) {
+        const json_t *mean = json_array_get(list, i);
+        struct record_mean *to = &comparison->means[comparison->mean_count++];
+
+        set_place(reader, "comparison.geometric_means", i, "");
+        to->name = get_text(reader, mean, "name");
+        to->pairs = (size_t)get_number(reader, mean, "pairs", 1, INT64_MAX);
+        read_ratio(reader, mean, &to->judgement);
+    }
+}
+
+/* Older documents do not have it, and compare nothing. */
+static void read_comparison(struct reader *reader, const json_t *document, struct record *record)
+{
+    const json_t *object = json_object_get(document, "comparison"), *list;
+    struct record_comparison *comparison = &record->comparison;
+
+    if (reader->code != EXIT_OK || object == NULL || json_is_null(object)) {
+        return;
+    }
+    snprintf(reader->place, sizeof reader->place, "comparison.");
+    /* The first name stands for no comparison. */
+    comparison->axis = (enum compare_axis)(get_name(reader, object, "between", &record_axis_names[1]) + 1);
+    comparison->margin = get_real(reader, object, "margin");
+    if (comparison->axis == COMPARE_BASELINE) {
+        comparison->baseline_file = get_any_text_or_null(reader, object, "baseline_file");
+        comparison->baseline_date = get_text(reader, object, "baseline_date");
+        comparison->baseline_version = get_text(reader, object, "baseline_version");
+    }
+    list = get_list(reader, object, "pairs");
+    if (json_array_size(list) > 0 && record->count == 0) {
+        refuse(reader, "pairs", "nothing, since there are no results,");
+    }
+    comparison->pairs = allocate(reader, json_array_size(list), sizeof *comparison->pairs);
+    for (size_t i = 0; i < json_array_size(list) && reader->code == EXIT_OK; i++) {
+        read_pair(reader, json_array_get(list, i), i, record, &comparison->pairs[comparison->count++]);
+    }
+    read_means(reader, object, comparison);
+    reader->place[0] = '\0';
+}
+
 static void read_document(struct reader *reader, const json_t *document, struct record *record)
 {
     const char *schema = json_string_value(json_object_get(document, "schema"));
@@ -502,16 +599,39 @@ static void read_document(struct reader *reader, const json_t *document, struct 
     record->tensor = get_any_text_or_null(reader, document, "tensor");
     record->num_warmup_iters = get_number(reader, document, "num_warmup_iters", 0, INT64_MAX);
     record->num_iters = get_number(reader, document, "num_iters", 0, INT64_MAX);
+    record->runs = json_object_get(document, "runs") == NULL ? 0 : get_number(reader, document, "runs", 0, INT64_MAX);
     record->dependent_launch = get_bool(reader, document, "dependent_launch");
     record->interrupted = get_bool(reader, document, "interrupted");
     read_devices(reader, document, record);
     read_cases(reader, document, record);
+    read_comparison(reader, document, record);
+}
+
+/* Read DOCUMENT, which is released; NULL: it could not be parsed, and ERROR says why. LABEL is safe to print. */
+static enum exit_code read_json(const char *label, json_t *document, const json_error_t *error, struct record *record)
+{
+    struct reader reader = {.file = label, .code = EXIT_OK};
+
+    if (document == NULL) {
+        char why[TENSOR_FILE_LABEL_SIZE];
+
+        tensor_file_label(error->text, NULL, why);
+        message_error("%s: line %d, column %d: %s; one JSON document that quantbench --format=json has written is "
+                      "expected",
+                      label, error->line, error->column, why);
+        reader.code = EXIT_USAGE;
+    } else if (!json_is_object(document)) {
+        refuse(&reader, "the document", "an object that quantbench --format=json has written");
+    } else {
+        read_document(&reader, document, record);
+    }
+    json_decref(document);
+    return reader.code;
 }
 
 enum exit_code record_from_json(const char *file, struct record *record)
 {
     char label[TENSOR_FILE_LABEL_SIZE];
-    struct reader reader = {.file = label, .code = EXIT_OK};
     json_error_t error;
     json_t *document;
     struct stat info;
@@ -531,21 +651,19 @@ enum exit_code record_from_json(const char *file, struct record *record)
     document = json_loadf(stream, JSON_REJECT_DUPLICATES, &error);
     if (ferror(stream)) {
         message_error("%s: cannot be read; a file that quantbench --format=json has written is expected", label);
-        reader.code = EXIT_CANNOT_RUN;
-    } else if (document == NULL) {
-        char why[TENSOR_FILE_LABEL_SIZE];
-
-        tensor_file_label(error.text, NULL, why);
-        message_error("%s: line %d, column %d: %s; one JSON document that quantbench --format=json has written is "
-                      "expected",
-                      label, error.line, error.column, why);
-        reader.code = EXIT_USAGE;
-    } else if (!json_is_object(document)) {
-        refuse(&reader, "the document", "an object that quantbench --format=json has written");
-    } else {
-        read_document(&reader, document, record);
+        json_decref(document);
+        fclose(stream);
+        return EXIT_CANNOT_RUN;
     }
-    json_decref(document);
     fclose(stream);
-    return reader.code;
+    return read_json(label, document, &error, record);
+}
+
+enum exit_code record_from_json_text(const char *text, size_t length, const char *label, struct record *record)
+{
+    json_error_t error;
+    json_t *document = json_loadb(text, length, JSON_REJECT_DUPLICATES, &error);
+
+    *record = (struct record){.count = 0};
+    return read_json(label, document, &error, record);
 }

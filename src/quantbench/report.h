@@ -12,10 +12,11 @@ struct report_format {
     const char *suffix; /* of the files that are written in it */
     /* Write the whole RECORD. Returns an exit code; an error of STREAM is not reported but left in ferror(). */
     enum exit_code (*write)(const struct record *record, FILE *stream);
-    /* NULL, or for those who watch: what stands before the first case, and the last case that has run. Together these
-     * write what WRITE writes. */
+    /* NULL, or for those who watch: what stands before the first case, the last case that has run, and what stands
+     * behind the last. Together these write what WRITE writes. */
     void (*begin)(const struct record *record, FILE *stream);
     void (*add)(const struct record *record, FILE *stream);
+    void (*end)(const struct record *record, FILE *stream);
 };
 
 /* The table; the first row is the default of --format. INDEX < report_format_count(). */
@@ -29,10 +30,13 @@ const struct report_format *report_format_of_file(const char *file);
 enum exit_code report_text(const struct record *record, FILE *stream);
 void report_text_begin(const struct record *record, FILE *stream);
 void report_text_add(const struct record *record, FILE *stream);
+void report_text_end(const struct record *record, FILE *stream);
 enum exit_code report_json(const struct record *record, FILE *stream);
 enum exit_code report_csv(const struct record *record, FILE *stream);
 enum exit_code report_markdown(const struct record *record, FILE *stream);
 enum exit_code report_gbench(const struct record *record, FILE *stream);
+enum exit_code report_junit(const struct record *record, FILE *stream);
+enum exit_code report_github(const struct record *record, FILE *stream);
 
 /* For writers of JSON: any text as a JSON string, what a device is, and DOCUMENT to STREAM. The document is freed;
  * NULL, for which memory was short, is an error. */

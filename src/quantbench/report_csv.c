@@ -56,6 +56,23 @@ static void finite_field(double number, bool known, FILE *stream)
     real_field(number, known && isfinite(number), stream);
 }
 
+/* The verdict on a case, if it was compared. A number that would decide is empty if there is none. */
+static void pair_fields(const struct record_pair *pair, FILE *stream)
+{
+    bool is_judged = pair != NULL && pair->count > 0;
+    const struct judgement *judgement = is_judged ? &pair->judgement : &(const struct judgement){0};
+
+    text_field(pair != NULL ? pair->baseline_name : NULL, stream);
+    real_field(judgement->ratio, is_judged, stream);
+    real_field(judgement->low, is_judged, stream);
+    real_field(judgement->high, is_judged, stream);
+    real_field(judgement->p, is_judged, stream);
+    text_field(is_judged ? record_verdict_names[judgement->verdict] : NULL, stream);
+    if (is_judged && judgement->more != COMPARE_NEVER) {
+        fprintf(stream, "%" PRIu64, judgement->more);
+    }
+}
+
 static void print_row(const struct record *record, const struct record_case *c, FILE *stream)
 {
     bool has_time = c->sample_count > 0;
@@ -106,7 +123,9 @@ static void print_row(const struct record *record, const struct record_case *c, 
     finite_field(c->quality.largest_relative_error, c->has_quality, stream);
     finite_field(record_share(c, c->quality.saturated), c->has_quality, stream);
     finite_field(record_share(c, c->quality.flushed), c->has_quality, stream);
-    fprintf(stream, "%s\n", record->input == NULL ? input_dist_name(c->dist) : "");
+    text_field(record->input == NULL ? input_dist_name(c->dist) : NULL, stream);
+    pair_fields(record_pair_of(record, c), stream);
+    putc('\n', stream);
 }
 
 enum exit_code report_csv(const struct record *record, FILE *stream)
@@ -116,7 +135,8 @@ enum exit_code report_csv(const struct record *record, FILE *stream)
           "rotated_bytes,bytes_read,bytes_written,launches_per_sample,samples,min_ns,median_ns,mean_ns,p99_ns,max_ns,"
           "median_ci95_low_ns,median_ci95_high_ns,bytes_per_second,copy_time_ns,exit_status,snr_db,largest_error,"
           "largest_relative_error,"
-          "saturated_share,flushed_share,dist\n",
+          "saturated_share,flushed_share,dist,compared_with,ratio,ratio_ci95_low,ratio_ci95_high,"
+          "p_value,verdict,more_needed\n",
           stream);
     for (size_t i = 0; i < record->count; i++) {
         print_row(record, &record->cases[i], stream);

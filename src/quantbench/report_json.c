@@ -76,22 +76,26 @@ static json_t *problem_to_json(const struct qb_problem *p)
                      p->amax_bound > 0 ? json_real((double)p->amax_bound) : json_null());
 }
 
+static json_t *numbers_to_json(const double *numbers, size_t count)
+{
+    json_t *array = json_array();
+
+    for (size_t i = 0; i < count; i++) {
+        json_array_append_new(array, json_real(numbers[i]));
+    }
+    return array;
+}
+
 /* The times of one case, in nanoseconds; null if there are none. */
 static json_t *time_to_json(const struct record_case *c)
 {
-    json_t *samples;
-
     if (c->sample_count == 0) {
         return json_null();
-    }
-    samples = json_array();
-    for (size_t i = 0; i < c->sample_count; i++) {
-        json_array_append_new(samples, json_real(c->samples[i]));
     }
     return json_pack("{s:f, s:f, s:f, s:f, s:f, s:o, s:o}", "min", c->time.min, "median", c->time.median, "mean",
                      c->time.mean, "p99", c->time.p99, "max", c->time.max, "median_ci95",
                      isnan(c->time.ci_low) ? json_null() : json_pack("[f, f]", c->time.ci_low, c->time.ci_high),
-                     "samples", samples);
+                     "samples", numbers_to_json(c->samples, c->sample_count));
 }
 
 /* NUMBER, or null if it was not measured, which 0 says. */
@@ -148,6 +152,65 @@ static json_t *case_to_json(const struct record *record, const struct record_cas
     return result;
 }
 
+/* What was judged: the ratio with its interval. */
+static json_t *judgement_to_json(const struct judgement *judgement)
+{
+    return json_pack("{s:f, s:[f, f]}", "ratio", judgement->ratio, "ratio_ci95", judgement->low, judgement->high);
+}
+
+static json_t *pair_to_json(const struct record_pair *pair)
+{
+    const struct judgement *judgement = &pair->judgement;
+    json_t *verdict = json_null();
+
+    if (pair->count > 0) {
+        json_t *more = judgement->more == COMPARE_NEVER ? json_null() : json_integer((json_int_t)judgement->more);
+
+        verdict = judgement_to_json(judgement);
+        json_object_set_new(verdict, "p_value", json_real(judgement->p));
+        json_object_set_new(verdict, "verdict", json_string(record_verdict_names[judgement->verdict]));
+        json_object_set_new(verdict, "more_needed", more);
+    }
+    return json_pack("{s:I, s:o, s:o, s:o, s:o, s:o, s:o}", "result", (json_int_t)pair->result, "baseline_result",
+                     pair->baseline_result == RECORD_IN_FILE ? json_null()
+                                                             : json_integer((json_int_t)pair->baseline_result),
+                     "name", report_text_json(pair->name), "baseline_name", report_text_json(pair->baseline_name),
+                     "medians_ns", numbers_to_json(pair->times, pair->count), "baseline_medians_ns",
+                     numbers_to_json(pair->baseline_times, pair->baseline_count), "judgement", verdict);
+}
+
+static json_t *mean_to_json(const struct record_mean *mean)
+{
+    json_t *object = json_pack("{s:o, s:I}", "name", report_text_json(mean->name), "pairs", (json_int_t)mean->pairs);
+    json_t *judgement = judgement_to_json(&mean->judgement);
+
+    json_object_update(object, judgement);
+    json_decref(judgement);
+    return object;
+}
+
+/* The comparison; null if there is none. */
+static json_t *comparison_to_json(const struct record_comparison *comparison)
+{
+    json_t *pairs = json_array(), *means = json_array();
+
+    if (comparison->axis == COMPARE_NOTHING) {
+        json_decref(pairs);
+        json_decref(means);
+        return json_null();
+    }
+    for (size_t i = 0; i < comparison->count; i++) {
+        json_array_append_new(pairs, pair_to_json(&comparison->pairs[i]));
+    }
+    for (size_t i = 0; i < comparison->mean_count; i++) {
+        json_array_append_new(means, mean_to_json(&comparison->means[i]));
+    }
+    return json_pack("{s:s, s:f, s:o, s:o, s:o, s:o, s:o}", "between", record_axis_names[comparison->axis], "margin",
+                     comparison->margin, "baseline_file", text_or_null(comparison->baseline_file), "baseline_date",
+                     text_or_null(comparison->baseline_date), "baseline_version",
+                     text_or_null(comparison->baseline_version), "pairs", pairs, "geometric_means", means);
+}
+
 enum exit_code report_json(const struct record *record, FILE *stream)
 {
     json_t *arguments = json_array(), *devices = json_array(), *results = json_array();
@@ -162,14 +225,15 @@ enum exit_code report_json(const struct record *record, FILE *stream)
         json_array_append_new(results, case_to_json(record, &record->cases[i]));
     }
     return report_print_json(
-        json_pack("{s:s, s:I, s:s, s:s, s:s, s:o, s:{s:o, s:s, s:I}, s:I, s:o, s:o, s:I, s:I, s:b, s:b, s:I, s:o, s:o}",
+        json_pack("{s:s, s:I, s:s, s:s, s:s, s:o, s:{s:o, s:s, s:I}, s:I, s:o, s:o, s:I, s:I, s:I, s:b, s:b, s:I, s:o, "
+                  "s:o, s:o}",
                   "schema", RECORD_SCHEMA, "schema_version", (json_int_t)RECORD_SCHEMA_VERSION, "version",
                   record->version, "library_version", record->library_version, "date", record->date, "argv", arguments,
                   "host", "name", report_text_json(record->host_name), "system", record->system, "cpus",
                   (json_int_t)record->cpus, "seed", (json_int_t)record->seed, "input", text_or_null(record->input),
                   "tensor", text_or_null(record->tensor), "num_warmup_iters", (json_int_t)record->num_warmup_iters,
-                  "num_iters", (json_int_t)record->num_iters, "dependent_launch", record->dependent_launch,
-                  "interrupted", record->interrupted, "cases", (json_int_t)record->planned, "devices", devices,
-                  "results", results),
+                  "num_iters", (json_int_t)record->num_iters, "runs", (json_int_t)record->runs, "dependent_launch",
+                  record->dependent_launch, "interrupted", record->interrupted, "cases", (json_int_t)record->planned,
+                  "devices", devices, "results", results, "comparison", comparison_to_json(&record->comparison)),
         stream);
 }

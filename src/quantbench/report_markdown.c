@@ -20,11 +20,77 @@ static void print_text(const char *text, FILE *stream)
     }
 }
 
+/* A cell of a table; IS_TEXT: characters with a meaning do not have it. */
+static void print_cell(const char *text, bool is_text, FILE *stream)
+{
+    putc(' ', stream);
+    if (is_text) {
+        print_text(text, stream);
+    } else {
+        fputs(text, stream);
+    }
+    fputs(" |", stream);
+}
+
+/* What stands below the head of a column. */
+static const char *rule(bool is_number)
+{
+    return is_number ? "---:" : "---";
+}
+
 static void print_line(const char *name, const char *text, FILE *stream)
 {
     fprintf(stream, "* %s: ", name);
     print_text(text, stream);
     putc('\n', stream);
+}
+
+/* What a row of the table of verdicts is. */
+enum row { ROW_HEAD, ROW_RULE, ROW_PAIR };
+
+static void print_pair_row(const struct record *record, enum row row, const struct record_pair *pair, FILE *stream)
+{
+    char text[DESCRIBE_SIZE];
+
+    putc('|', stream);
+    for (enum column i = DEVICE; i < FIRST_RESULT; i++) {
+        if (describe_pair_shows_case(record, i)) {
+            print_cell(row == ROW_HEAD   ? describe_head(i)
+                       : row == ROW_PAIR ? describe_cell(&record->cases[pair->result], i, text)
+                                         : rule(describe_is_number(i)),
+                       row == ROW_PAIR, stream);
+        }
+    }
+    for (enum pair_column i = PAIR_BASELINE; i < PAIR_COLUMNS; i++) {
+        if (describe_pair_shows(&record->comparison, i)) {
+            print_cell(row == ROW_HEAD   ? describe_pair_head(&record->comparison, i)
+                       : row == ROW_PAIR ? describe_pair(pair, i, text)
+                                         : rule(describe_pair_is_number(i)),
+                       row == ROW_PAIR, stream);
+        }
+    }
+    putc('\n', stream);
+}
+
+static void print_comparison(const struct record *record, FILE *stream)
+{
+    const struct record_comparison *comparison = &record->comparison;
+    char text[DESCRIBE_SIZE];
+
+    if (comparison->axis == COMPARE_NOTHING) {
+        return;
+    }
+    putc('\n', stream);
+    print_line("compare", describe_comparison(record, text), stream);
+    for (size_t i = 0; i < comparison->mean_count; i++) {
+        print_line("mean", describe_mean(&comparison->means[i], text), stream);
+    }
+    putc('\n', stream);
+    print_pair_row(record, ROW_HEAD, NULL, stream);
+    print_pair_row(record, ROW_RULE, NULL, stream);
+    for (size_t i = 0; i < comparison->count; i++) {
+        print_pair_row(record, ROW_PAIR, &comparison->pairs[i], stream);
+    }
 }
 
 enum exit_code report_markdown(const struct record *record, FILE *stream)
@@ -48,13 +114,13 @@ enum exit_code report_markdown(const struct record *record, FILE *stream)
     fputs("\n|", stream);
     for (enum column i = DEVICE; i < COLUMNS; i++) {
         if (shown[i]) {
-            fprintf(stream, " %s |", describe_head(i));
+            print_cell(describe_head(i), false, stream);
         }
     }
     fputs("\n|", stream);
     for (enum column i = DEVICE; i < COLUMNS; i++) {
         if (shown[i]) {
-            fputs(describe_is_number(i) ? " ---: |" : " --- |", stream);
+            print_cell(rule(describe_is_number(i)), false, stream);
         }
     }
     putc('\n', stream);
@@ -62,12 +128,11 @@ enum exit_code report_markdown(const struct record *record, FILE *stream)
         putc('|', stream);
         for (enum column i = DEVICE; i < COLUMNS; i++) {
             if (shown[i]) {
-                putc(' ', stream);
-                print_text(describe_cell(&record->cases[row], i, text), stream);
-                fputs(" |", stream);
+                print_cell(describe_cell(&record->cases[row], i, text), true, stream);
             }
         }
         putc('\n', stream);
     }
+    print_comparison(record, stream);
     return EXIT_OK;
 }

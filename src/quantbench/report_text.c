@@ -182,7 +182,9 @@ static void print_samples(const struct record *record, const struct record_case 
     const struct stats *time = &c->time;
 
     fprintf(stream, "samples   %zu", c->sample_count);
-    if (c->sample_count < record->num_iters) {
+    if (record->runs > 0) {
+        fprintf(stream, ", each the median of one process, of %" PRIu64 " samples", record->num_iters);
+    } else if (c->sample_count < record->num_iters) {
         fprintf(stream, " of %" PRIu64 " (interrupted)", record->num_iters);
     }
     fprintf(stream, ", each the mean of %" PRIu64 " launches %s\n", c->launches_per_sample,
@@ -223,6 +225,88 @@ static void print_result(const struct record *record, const struct record_case *
     fprintf(stream, "Kernel running time: %.3f us\n", c->time.median * 1e-3);
 }
 
+/* The widths of the columns of the table of verdicts, the cases' first; 0: the column is left out. */
+struct pair_widths {
+    int cases[FIRST_RESULT];
+    int pairs[PAIR_COLUMNS];
+};
+
+static void widen(int *width, const char *text)
+{
+    int length = (int)strlen(text);
+
+    *width = length > *width ? length : *width;
+}
+
+static void find_pair_widths(const struct record *record, struct pair_widths *widths)
+{
+    const struct record_comparison *comparison = &record->comparison;
+    char text[DESCRIBE_SIZE];
+
+    *widths = (struct pair_widths){.cases = {0}};
+    for (enum column i = DEVICE; i < FIRST_RESULT; i++) {
+        widths->cases[i] = describe_pair_shows_case(record, i) ? (int)describe_width(record, i) : 0;
+    }
+    for (enum pair_column i = PAIR_BASELINE; i < PAIR_COLUMNS; i++) {
+        if (describe_pair_shows(comparison, i)) {
+            widen(&widths->pairs[i], describe_pair_head(comparison, i));
+            for (size_t k = 0; k < comparison->count; k++) {
+                widen(&widths->pairs[i], describe_pair(&comparison->pairs[k], i, text));
+            }
+        }
+    }
+}
+
+static void print_pair_cell(int width, bool is_number, bool is_last, const char *text, FILE *stream)
+{
+    if (is_last) {
+        fprintf(stream, "%s\n", text);
+    } else if (width > 0) {
+        fprintf(stream, is_number ? "%*s  " : "%-*s  ", width, text);
+    }
+}
+
+/* A row of the table of verdicts; its head if PAIR is NULL. */
+static void print_pair(const struct record *record, const struct record_pair *pair, const struct pair_widths *widths,
+                       FILE *stream)
+{
+    char text[DESCRIBE_SIZE];
+
+    for (enum column i = DEVICE; i < FIRST_RESULT; i++) {
+        print_pair_cell(widths->cases[i], describe_is_number(i), false,
+                        pair != NULL ? describe_cell(&record->cases[pair->result], i, text) : describe_head(i), stream);
+    }
+    for (enum pair_column i = PAIR_BASELINE; i < PAIR_COLUMNS; i++) {
+        print_pair_cell(widths->pairs[i], describe_pair_is_number(i), i == PAIR_VERDICT,
+                        pair != NULL ? describe_pair(pair, i, text) : describe_pair_head(&record->comparison, i),
+                        stream);
+    }
+}
+
+void report_text_end(const struct record *record, FILE *stream)
+{
+    const struct record_comparison *comparison = &record->comparison;
+    struct pair_widths widths;
+    char text[DESCRIBE_SIZE];
+
+    if (comparison->axis == COMPARE_NOTHING) {
+        return;
+    }
+    fprintf(stream, "\ncompare   ");
+    print_folded(describe_comparison(record, text), 10, stream);
+    fprintf(stream, "\n\n");
+    find_pair_widths(record, &widths);
+    print_pair(record, NULL, &widths, stream);
+    for (size_t i = 0; i < comparison->count; i++) {
+        print_pair(record, &comparison->pairs[i], &widths, stream);
+    }
+    for (size_t i = 0; i < comparison->mean_count; i++) {
+        fprintf(stream, "%smean      ", i == 0 ? "\n" : "");
+        print_folded(describe_mean(&comparison->means[i], text), 10, stream);
+        fprintf(stream, "\n");
+    }
+}
+
 void report_text_begin(const struct record *record, FILE *stream)
 {
     if (record->planned == 1) {
@@ -254,5 +338,6 @@ enum exit_code report_text(const struct record *record, FILE *stream)
     for (size_t i = 0; i < record->count; i++) {
         print_one(record, &record->cases[i], stream);
     }
+    report_text_end(record, stream);
     return EXIT_OK;
 }

@@ -1,0 +1,381 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* comparison.c - which cases of a record are compared with which, and the verdicts. */
+#include <config.h>
+
+#include "comparison.h"
+#include "describe.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static bool same_cell(const struct record_case *a, const struct record_case *b, enum column column)
+{
+    char a_text[DESCRIBE_SIZE], b_text[DESCRIBE_SIZE];
+
+    return strcmp(describe_cell(a, column, a_text), describe_cell(b, column, b_text)) == 0;
+}
+
+/* Whether the cases are the same in all that is known before they run, but for the columns LEFT_OUT and KERNEL. */
+static bool same_but(const struct record_case *a, const struct record_case *b, enum column left_out)
+{
+    for (enum column i = DEVICE; i < FIRST_RESULT; i++) {
+        if (i != left_out && i != KERNEL && !same_cell(a, b, i)) {
+            return false;
+        }
+    }
+    return a->problem.amax_bound == b->problem.amax_bound;
+}
+
+/* The first of the COUNT cases at CASES that WANTED is to be compared with; COUNT if there is none. Best is one with
+ * the same kernel; the best kernels of two problems may have different names. */
+static size_t find_baseline(const struct record_case *cases, size_t count, const struct record_case *wanted,
+                            enum compare_axis axis)
+{
+    enum column column = describe_axis(axis);
+    size_t found = count;
+
+    for (size_t i = 0; i < count; i++) {
+        if (!same_but(&cases[i], wanted, column)) {
+            continue;
+        }
+        if (axis == COMPARE_KERNELS || strcmp(cases[i].kernel, wanted->kernel) == 0) {
+            return i;
+        }
+        if (found == count && (column == COLUMNS || !same_cell(&cases[i], wanted, column))) {
+            found = i;
+        }
+    }
+    return found;
+}
+
+static enum exit_code no_memory(void)
+{
+    message_error("out of memory: the comparison");
+    return EXIT_CANNOT_RUN;
+}
+
+/* Add a pair without times. NULL if memory is short. */
+static struct record_pair *add_pair(struct record_comparison *comparison, size_t result, const char *name,
+                                    size_t baseline_result, const char *baseline_name)
+{
+    struct record_pair *larger = reallocarray(comparison->pairs, comparison->count + 1, sizeof *larger);
+    struct record_pair *pair;
+
+    if (larger == NULL) {
+        return NULL;
+    }
+    comparison->pairs = larger;
+    pair = &larger[comparison->count++];
+    *pair = (struct record_pair){
+        .result = result,
+        .baseline_result = baseline_result,
+        .name = strdup(name),
+        .baseline_name = strdup(baseline_name),
+    };
+    return pair->name != NULL && pair->baseline_name != NULL ? pair : NULL;
+}
+
+enum exit_code comparison_between(struct record *record, enum compare_axis axis, double margin)
+{
+    struct record_comparison *comparison = &record->comparison;
+    enum column column = describe_axis(axis);
+    char name[DESCRIBE_SIZE], baseline_name[DESCRIBE_SIZE];
+
+    *comparison = (struct record_comparison){.axis = axis, .margin = margin};
+    for (size_t i = 0; i < record->described; i++) {
+        size_t baseline = find_baseline(record->cases, i, &record->cases[i], axis);
+
+        if (baseline < i && add_pair(comparison, i, describe_cell(&record->cases[i], column, name), baseline,
+                                     describe_cell(&record->cases[baseline], column, baseline_name)) == NULL) {
+            return no_memory();
+        }
+    }
+    if (comparison->count == 0) {
+        message_error("--compare: there is nothing to compare: only one %s can be run; two are needed",
+                      describe_head(column));
+        return EXIT_USAGE;
+    }
+    return EXIT_OK;
+}
+
+/* Add to TEXT, on one line, that WHAT is not the same. */
+static void add_obstacle(const char *what, const char *baseline, const char *now, char *text, size_t size)
+{
+    size_t length = strlen(text);
+
+    if (strcmp(baseline, now) != 0) {
+        snprintf(text + length, size - length, "%s%s '%s' was '%s'", length > 0 ? ", " : "", what, now, baseline);
+    }
+}
+
+/* What differs between the machines of the two records so that their times cannot be compared, on one line; "" if
+ * nothing does. */
+static void find_obstacles(const struct record *record, const struct record *baseline, char *text, size_t size)
+{
+    text[0] = '\0';
+    for (size_t i = 0; i < record->device_count; i++) {
+        const struct qb_device_info *now = &record->devices[i], *then = NULL;
+
+        for (size_t k = 0; k < baseline->device_count; k++) {
+            if (strcmp(baseline->devices[k].id, now->id) == 0) {
+                then = &baseline->devices[k];
+            }
+        }
+        if (then == NULL) {
+            continue; /* it has no case that could be compared */
+        }
+        add_obstacle("device", then->name, now->name, text, size);
+        add_obstacle("UUID", then->uuid, now->uuid, text, size);
+        add_obstacle("instruction set", then->isa, now->isa, text, size);
+        add_obstacle("driver", then->driver, now->driver, text, size);
+    }
+}
+
+enum exit_code comparison_check(const struct record *record, const struct record *baseline, bool is_forced)
+{
+    char obstacles[1024];
+
+    for (size_t i = 0; i < record->count; i++) {
+        const struct record_case *c = &record->cases[i];
+        char problem[DESCRIBE_SIZE];
+
+        if (find_baseline(baseline->cases, baseline->count, c, COMPARE_BASELINE) == baseline->count) {
+            message_error("--baseline: it has no time of %s; the cases that it was saved with are accepted",
+                          describe_problem(c, problem));
+            return EXIT_USAGE;
+        }
+    }
+    find_obstacles(record, baseline, obstacles, sizeof obstacles);
+    if (obstacles[0] == '\0') {
+        return EXIT_OK;
+    }
+    if (is_forced) {
+        message_warning("--baseline: its times are of another machine: %s", obstacles);
+        return EXIT_OK;
+    }
+    message_error("--baseline: its times are of another machine: %s; --force compares them anyway", obstacles);
+    return EXIT_CANNOT_RUN;
+}
+
+enum exit_code comparison_with(struct record *record, const struct record *baseline, const char *file,
+                               const struct series *baseline_series, double margin)
+{
+    struct record_comparison *comparison = &record->comparison;
+
+    *comparison = (struct record_comparison){
+        .axis = COMPARE_BASELINE,
+        .margin = margin,
+        .baseline_file = strdup(file),
+        .baseline_date = strdup(baseline->date),
+        .baseline_version = strdup(baseline->version),
+    };
+    if (comparison->baseline_file == NULL || comparison->baseline_date == NULL ||
+        comparison->baseline_version == NULL) {
+        return no_memory();
+    }
+    for (size_t i = 0; i < record->described; i++) {
+        size_t found = find_baseline(baseline->cases, baseline->count, &record->cases[i], COMPARE_BASELINE);
+        struct record_pair *pair;
+
+        pair = add_pair(comparison, i, record->cases[i].kernel, RECORD_IN_FILE, baseline->cases[found].kernel);
+        if (pair != NULL) {
+            pair->baseline_times = record_kept_digits(baseline_series[found].times, baseline_series[found].count);
+            pair->baseline_count = baseline_series[found].count;
+        }
+        if (pair == NULL || pair->baseline_times == NULL) {
+            return no_memory();
+        }
+    }
+    return EXIT_OK;
+}
+
+/* The logarithms of the first COUNT times of PAIRS, or of their baselines, averaged over the pairs. */
+static void average_logs(struct record_pair *const *pairs, size_t pair_count, bool of_baseline, size_t count,
+                         double *logs)
+{
+    for (size_t k = 0; k < count; k++) {
+        logs[k] = 0;
+        for (size_t i = 0; i < pair_count; i++) {
+            logs[k] += log(of_baseline ? pairs[i]->baseline_times[k] : pairs[i]->times[k]) / (double)pair_count;
+        }
+    }
+}
+
+/* The smallest number of times that any of PAIRS, or of their baselines, has. */
+static size_t common_count(struct record_pair *const *pairs, size_t pair_count, bool of_baseline)
+{
+    size_t count = SIZE_MAX;
+
+    for (size_t i = 0; i < pair_count; i++) {
+        size_t there = of_baseline ? pairs[i]->baseline_count : pairs[i]->count;
+
+        count = there < count ? there : count;
+    }
+    return count;
+}
+
+/* The estimate of the geometric mean of the ratios of PAIR_COUNT >= 1 PAIRS. What is averaged is round by round, or
+ * process by process, since what one round does to all of them is no evidence for each. */
+static bool estimate_pairs(struct record_pair *const *pairs, size_t pair_count, enum compare_axis axis,
+                           struct estimate *estimate)
+{
+    size_t count = common_count(pairs, pair_count, false);
+    size_t baseline_count = common_count(pairs, pair_count, true);
+    double *logs = malloc(count * sizeof *logs);
+    double *baseline_logs = malloc(baseline_count * sizeof *baseline_logs);
+    bool good = logs != NULL && baseline_logs != NULL;
+
+    if (good) {
+        average_logs(pairs, pair_count, false, count, logs);
+        average_logs(pairs, pair_count, true, baseline_count, baseline_logs);
+        if (axis == COMPARE_BASELINE) {
+            good = compare_runs(baseline_logs, baseline_count, logs, count, estimate);
+        } else {
+            for (size_t k = 0; k < count; k++) {
+                logs[k] -= baseline_logs[k];
+            }
+            good = compare_rounds(logs, count, estimate);
+        }
+    }
+    free(baseline_logs);
+    free(logs);
+    return good;
+}
+
+/* Only logarithms of times > 0 can be taken, and one time has no error. */
+static bool can_judge(const struct series *series)
+{
+    for (size_t i = 0; i < series->count; i++) {
+        if (!(series->times[i] > 0)) {
+            return false;
+        }
+    }
+    return series->count >= 2;
+}
+
+/* The times of PAIR, unless one of its cases has none. Rounds that only one of the two has are left out. */
+static bool fill_pair(struct record_pair *pair, const struct series *series)
+{
+    const struct series *own = &series[pair->result];
+
+    if (pair->baseline_result == RECORD_IN_FILE) {
+        if (can_judge(own) && can_judge(&(struct series){pair->baseline_times, pair->baseline_count})) {
+            pair->times = record_kept_digits(own->times, own->count);
+            pair->count = own->count;
+            return pair->times != NULL;
+        }
+        return true;
+    }
+    if (can_judge(own) && can_judge(&series[pair->baseline_result])) {
+        const struct series *baseline = &series[pair->baseline_result];
+
+        pair->count = pair->baseline_count = own->count < baseline->count ? own->count : baseline->count;
+        pair->times = record_kept_digits(own->times, pair->count);
+        pair->baseline_times = record_kept_digits(baseline->times, pair->count);
+        return pair->times != NULL && pair->baseline_times != NULL;
+    }
+    return true;
+}
+
+/* Judge the COUNT pairs at PAIRS, all of which have times. */
+static bool judge_pairs(struct record_pair **pairs, size_t count, const struct record_comparison *comparison)
+{
+    struct estimate *estimates = calloc(count + 1, sizeof *estimates);
+    struct judgement *judgements = calloc(count + 1, sizeof *judgements);
+    bool good = estimates != NULL && judgements != NULL;
+
+    for (size_t i = 0; i < count && good; i++) {
+        good = estimate_pairs(&pairs[i], 1, comparison->axis, &estimates[i]);
+    }
+    good = good && compare_judge(estimates, count, comparison->margin, judgements);
+    for (size_t i = 0; i < count && good; i++) {
+        pairs[i]->judgement = judgements[i];
+        record_keep_judgement(&pairs[i]->judgement);
+    }
+    free(judgements);
+    free(estimates);
+    return good;
+}
+
+/* Add the mean of the COUNT pairs at PAIRS, which have one name. */
+static bool add_mean(struct record_comparison *comparison, struct record_pair *const *pairs, size_t count)
+{
+    struct record_mean *larger = reallocarray(comparison->means, comparison->mean_count + 1, sizeof *larger);
+    struct estimate estimate;
+    struct record_mean *mean;
+
+    if (larger == NULL) {
+        return false;
+    }
+    comparison->means = larger;
+    mean = &larger[comparison->mean_count++];
+    *mean = (struct record_mean){.name = strdup(comparison->axis == COMPARE_BASELINE ? "" : pairs[0]->name),
+                                 .pairs = count};
+    if (mean->name == NULL || !estimate_pairs(pairs, count, comparison->axis, &estimate) ||
+        !compare_judge(&estimate, 1, comparison->margin, &mean->judgement)) {
+        return false;
+    }
+    record_keep_judgement(&mean->judgement);
+    return true;
+}
+
+/* Add a mean for each name that several of the COUNT pairs at PAIRS have; all are of one name if they are compared with
+ * a file. SCRATCH has room for COUNT. */
+static bool add_means(struct record_comparison *comparison, struct record_pair *const *pairs, size_t count,
+                      struct record_pair **scratch)
+{
+    for (size_t i = 0; i < count; i++) {
+        size_t first = 0, same = 0;
+
+        for (size_t k = 0; k < count; k++) {
+            if (comparison->axis == COMPARE_BASELINE || strcmp(pairs[k]->name, pairs[i]->name) == 0) {
+                first = same == 0 ? k : first;
+                scratch[same++] = pairs[k];
+            }
+        }
+        if (first == i && same > 1 && !add_mean(comparison, scratch, same)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+enum exit_code comparison_judge(struct record *record, const struct series *series)
+{
+    struct record_comparison *comparison = &record->comparison;
+    struct record_pair **pairs = calloc(comparison->count + 1, sizeof *pairs);
+    struct record_pair **scratch = calloc(comparison->count + 1, sizeof *scratch);
+    bool good = pairs != NULL && scratch != NULL;
+    size_t count = 0;
+
+    for (size_t i = 0; i < comparison->count && good; i++) {
+        good = fill_pair(&comparison->pairs[i], series);
+        if (comparison->pairs[i].count > 0) {
+            pairs[count++] = &comparison->pairs[i];
+        }
+    }
+    good = good && judge_pairs(pairs, count, comparison) && add_means(comparison, pairs, count, scratch);
+    free(scratch);
+    free(pairs);
+    return good ? EXIT_OK : no_memory();
+}
+
+enum exit_code comparison_code(const struct record *record, bool is_strict)
+{
+    const struct record_comparison *comparison = &record->comparison;
+    enum exit_code code = EXIT_OK;
+
+    for (size_t i = 0; i < comparison->count; i++) {
+        const struct record_pair *pair = &comparison->pairs[i];
+
+        if (pair->count > 0 && pair->judgement.verdict == VERDICT_SLOWER) {
+            return EXIT_REGRESSION;
+        }
+        if (is_strict && (pair->count == 0 || pair->judgement.verdict == VERDICT_INCONCLUSIVE)) {
+            code = EXIT_INCONCLUSIVE;
+        }
+    }
+    return code;
+}

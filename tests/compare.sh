@@ -1,0 +1,157 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# compare.sh - verdicts of the whole tool, on a device that only pretends to be one and whose clock counts launches, so
+# that nothing depends on speed.
+# shellcheck source=tests/tap.sh
+. "${srcdir:=.}/tests/tap.sh"
+
+QUANTBENCH_MODULE_DIR=$builddir/tests/fake/.libs
+export QUANTBENCH_MODULE_DIR
+if ! "$QUANTBENCH" --list-kernels | grep -q '^fake_'; then
+    echo "1..0 # SKIP the CUDA backend is built in, or modules cannot be built"
+    exit 0
+fi
+small="--device=cuda --num-tokens=4 --hidden-size=64 --num-iters=3 --num-warmup-iters=1"
+
+# measure STATUS ARGUMENT...: run a small case on the fake device.
+measure()
+{
+    wanted=$1
+    shift
+    # shellcheck disable=SC2086 # a list of words
+    run "$wanted" $small "$@"
+}
+# refuses STATUS WORD ARGUMENT...: nothing is measured, and WORD says why.
+refuses()
+{
+    refused_status=$1 refused_word=$2
+    shift 2
+    # shellcheck disable=SC2086 # a list of words
+    fails "$refused_status" "$refused_word" $small "$@"
+}
+
+# ---- Several processes, and a baseline -----------------------------------------------------------------------------
+
+# All launches take 10 us, so the times in a record can be made others by a change of that number.
+save() { measure 0 --kernel=fake_right --runs=6 --save-baseline=base.json && [ ! -s err ]; }
+scaled() { sed "s/^\( *\(\"[a-z0-9_]*\": \)\{0,1\}\)10000\.0/\1$2/" base.json >"$1"; }
+ok 'a baseline of six processes' save
+ok 'is a record' grep -q '"runs": 6' base.json
+ok 'says what its samples are' out_has 'samples   6, each the median of one process'
+base_again() { run 0 --report=base.json --format=json && cmp out base.json; }
+ok 'that can be reported' base_again
+scaled slower.json 9800.0
+scaled faster.json 10500.0
+scaled near.json 9901.0
+ok 'with other times' grep -q '^ *9800.0' slower.json
+# with STATUS FILE VERDICT ARGUMENT...: compare with FILE.
+with()
+{
+    with_status=$1 with_file=$2 with_verdict=$3
+    shift 3
+    measure "$with_status" --kernel=fake_right --runs=5 --baseline="$with_file" "$@" && out_has "$with_verdict"
+}
+ok 'the same times are the same' with 0 base.json 'fake_right  1.0000  1.0000 to 1.0000  SAME'
+ok 'two percent are slower, exit status 1' with 1 slower.json 'fake_right  1.0204  1.0204 to 1.0204  SLOWER'
+ok 'and not beyond a margin of 3 %' with 0 slower.json SAME --margin=3%
+ok 'five percent are faster' with 0 faster.json 'FASTER'
+ok 'less than the margin is the same' with 0 near.json SAME
+ok 'what counts without a margin' with 1 near.json SLOWER --margin=0
+ok 'four processes give no verdict' with 0 slower.json 'INCONCLUSIVE, 1 more' --runs=4
+ok 'which is an error if it is to be' with 5 slower.json INCONCLUSIVE --runs=4 --strict
+ok 'one process has no ratio' with 5 slower.json none --runs=1 --strict
+ok 'the line of what is compared' with 0 base.json 'compare   with base.json of '
+ten() { with 0 base.json '10 runs and 6 of the baseline' --runs=10; }
+ok 'and of how many processes' ten
+
+sweep()
+{
+    measure 0 --kernel=fake_right --num-tokens=4,8 --runs=5 --save-baseline=sweep.json &&
+        sed 's/^\( *\)10000.0/\19800.0/' sweep.json >slow_sweep.json &&
+        measure 1 --kernel=fake_right --num-tokens=4,8 --runs=5 --baseline=slow_sweep.json --output=s.json \
+            --output=s.csv --output=s.md --junit=s.xml --output=s.gha &&
+        [ "$(grep -c SLOWER out)" -eq 2 ] && out_has 'mean      1.0204, 95 % interval 1.0204 to 1.0204, geometric mean of 2'
+}
+ok 'a sweep has a mean' sweep
+ok 'JUnit has failures' grep -q 'failures="2"' s.xml
+ok 'GitHub has errors' grep -q '^::error title=half -> int8%2C dynamic.*::SLOWER: fake_right takes 1.0204 times' s.gha
+ok 'CSV has the verdict' grep -qE ',fake_right,1\.02040816327,1\.0204[0-9]*,1\.0204[0-9]*,0,SLOWER,0$' s.csv
+ok 'Markdown has a table' grep -q '^| 8 | fake\\_right | 1.0204 | 1.0204 to 1.0204 | SLOWER |$' s.md
+again()
+{
+    cp out s.out && run 0 --report=s.json && cmp out s.out && for format in json csv markdown junit github; do
+        run 0 --report=s.json --format=$format || return 1
+        case $format in
+        markdown) cmp out s.md ;;
+        junit) cmp out s.xml ;;
+        github) cmp out s.gha ;;
+        *) cmp out s.$format ;;
+        esac || return 1
+    done
+}
+ok 'the record is reported as the run was' again
+fewer() { measure 0 --kernel=fake_right --num-tokens=8 --runs=5 --baseline=sweep.json && out_has SAME; }
+ok 'a part of what was saved' fewer
+
+wrong()
+{
+    measure 4 --kernel=fake_wrong_code --runs=5 --save-baseline=wrong.json && ! [ -e wrong.json ] &&
+        err_has 'not written'
+}
+ok 'a wrong result is no baseline' wrong
+kept() { measure 4 --kernel='fake_right,fake_wrong_code' --runs=2 && grep -q 'fake_right .* 10.000 ' out; }
+ok 'and the other kernels keep their times' kept
+
+# What is refused, and why.
+ok 'another case' refuses 2 'it has no time of half -> fp8' --kernel=fake_right --quant-dtype=fp8 --baseline=base.json
+ok 'another distribution' refuses 2 'it has no time of' --kernel=fake_right --dist=zeros --baseline=base.json
+changed() { sed "$1" base.json >changed.json; }
+changed 's/"driver": "1.0"/"driver": "0.9"/; s/"uuid": ""/"uuid": "GPU-1"/'
+ok 'another driver and device' refuses 3 "driver '1.0' was '0.9'" --kernel=fake_right --baseline=changed.json
+ok 'says all that differs' err_has "UUID '' was 'GPU-1'"
+forced() { with 0 changed.json SAME --force && err_has 'warning: --baseline'; }
+ok 'unless --force' forced
+changed 's/"schema_version": 1/"schema_version": 2/'
+ok 'another schema' refuses 2 'schema_version: a whole number from 1 to 1 is expected' --baseline=changed.json
+changed 's/"schema": "quantbench-result"/"schema": "x"/'
+ok 'something else' refuses 2 'schema: "quantbench-result"' --baseline=changed.json
+changed 's/^\( *\)10000\.0,$/\1"fast",/'
+ok 'a time that is none' refuses 2 'results[0].time_ns.' --baseline=changed.json
+changed 's/"runs": 6/"runs": 0/'
+ok 'times of one process' refuses 2 'it has the times of one process' --baseline=changed.json
+: >empty.json
+ok 'an empty file' refuses 2 'empty.json: line 1' --baseline=empty.json
+truncated()
+{
+    for part in 1 2 3 4 5 6 7; do
+        head -c $(($(wc -c <base.json) * part / 8)) base.json >cut.json
+        refuses 2 'cut.json: line' --baseline=cut.json || return 1
+    done
+}
+ok 'a file that is cut off' truncated
+huge()
+{
+    awk 'BEGIN { for (i = 0; i < 300000; i++) printf "[[[[[[[[" }' >huge.json
+    refuses 2 'huge.json: line 1' --baseline=huge.json
+}
+ok 'a file of millions of brackets' huge
+many()
+{
+    awk '/"samples": \[/ { print; for (i = 0; i < 200000; i++) print "10000.0,"; next } { print }' base.json >many.json
+    with 0 many.json SAME
+}
+ok 'a file of many samples' many
+ok 'no such file' refuses 3 'none.json: No such file' --baseline=none.json
+ok 'a folder' refuses 2 'is a directory' --baseline=.
+ok 'no name' refuses 2 "--baseline: ''" --baseline=
+ok 'nowhere to write it' refuses 3 'none/x.json' --save-baseline=none/x.json
+ok 'too few processes for a baseline' refuses 2 'at least 5' --save-baseline=x.json --runs=4
+ok 'no processes' refuses 2 '--runs' --runs=0
+ok '--profile' refuses 2 '--profile' --profile --runs=5
+ok '--force alone' refuses 2 '--force' --force
+for margin in 100 -1 x 1x 1%% nan ''; do
+    ok "a margin of '$margin'" refuses 2 '--margin' --margin="$margin" --runs=5
+done
+ok '--report compares nothing' fails 2 '--baseline' --report=base.json --baseline=base.json
+
+done_testing
