@@ -11,7 +11,8 @@ AM_TESTS_ENVIRONMENT = srcdir='$(srcdir)'; builddir='$(builddir)'; export srcdir
 	CC='$(CC)'; export CC;
 
 shell_tests = %D%/cli.sh %D%/module.sh %D%/doctor.sh %D%/report.sh %D%/examples.sh %D%/manual.sh %D%/source.sh %D%/completion.sh \
-	%D%/plugin.sh %D%/compare.sh
+	%D%/plugin.sh %D%/compare.sh \
+	%D%/library_manual.sh
 TESTS += $(shell_tests)
 EXTRA_DIST += %D%/release/packages.sh %D%/release/cleanroot.sh %D%/release/inside.sh
 EXTRA_DIST += %D%/perf/h200.sh $(shell_tests) %D%/tap.sh %D%/run.h %D%/plugins/wrong.c %D%/plugins/peers.c

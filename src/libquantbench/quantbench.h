@@ -284,6 +284,7 @@ size_t qb_backend_count(void);
 const struct qb_backend *qb_backend_at(size_t index);
 /* By name; NULL if there is none. */
 const struct qb_backend *qb_backend_find(const char *name);
+/* "cpu" or "cuda". */
 const char *qb_backend_name(const struct qb_backend *backend);
 
 /* How many devices the backend can open. QB_ERROR_NO_DEVICE if it can open none, with the reason in
@@ -313,8 +314,9 @@ struct qb_device_info {
 /* Open device INDEX of BACKEND. Close it after everything made from it is destroyed. */
 enum qb_status qb_device_open(const struct qb_backend *backend, int index, struct qb_device **device);
 void qb_device_close(struct qb_device *device);
+/* The backend that it was opened from. */
 const struct qb_backend *qb_device_backend(const struct qb_device *device);
-/* memory_free is asked anew by each call. */
+/* What the device is; memory_free is asked anew by each call. */
 enum qb_status qb_device_info(struct qb_device *device, struct qb_device_info *info);
 
 /* Why a device runs more slowly than it could: bits of a mask. */
@@ -369,12 +371,14 @@ enum qb_status qb_memory_fill(struct qb_device *device, void *target, int byte, 
 
 /* ---- Queues, events, graphs --------------------------------------------------------------------------------- */
 
+/* A queue with a stream of its own. */
 enum qb_status qb_queue_create(struct qb_device *device, struct qb_queue **queue);
 /* A queue over a stream of the caller's own: NATIVE is a cudaStream_t for cuda (NULL is the default stream), and must
  * be NULL for cpu. The stream is not destroyed with the queue. */
 enum qb_status qb_queue_wrap(struct qb_device *device, void *native, struct qb_queue **queue);
 /* Waits for the queue's work. destroy(NULL) does nothing, here and below. */
 void qb_queue_destroy(struct qb_queue *queue);
+/* Wait until all that is in the queue is done. */
 enum qb_status qb_queue_synchronize(struct qb_queue *queue);
 /* CPU: how many threads the queue's kernels may use, 1 to 1024 (1 in a build without OpenMP); the default is the CPUs
  * this process may run on. Others: QB_ERROR_UNSUPPORTED. */
@@ -401,8 +405,10 @@ enum qb_stores {
 enum qb_status qb_queue_mix(struct qb_queue *queue, void *target, size_t written_bytes, const void *source,
                             size_t read_bytes, enum qb_stores stores);
 
+/* An event, which has no time until it is recorded. */
 enum qb_status qb_event_create(struct qb_device *device, struct qb_event **event);
 void qb_event_destroy(struct qb_event *event);
+/* The event's time is when the queue's work so far is done. It may be recorded again. */
 enum qb_status qb_event_record(struct qb_queue *queue, struct qb_event *event);
 /* Waits for END. NANOSECONDS is the time between the two. */
 enum qb_status qb_event_elapsed(struct qb_event *start, struct qb_event *end, double *nanoseconds);
@@ -431,6 +437,7 @@ const struct qb_kernel *qb_kernel_at(size_t index);
 const char *qb_kernel_name(const struct qb_kernel *kernel);
 /* What it is for, one line. */
 const char *qb_kernel_description(const struct qb_kernel *kernel);
+/* The backend whose devices it runs on. */
 const struct qb_backend *qb_kernel_backend(const struct qb_kernel *kernel);
 /* The file of the plug-in that it came from; NULL if it is the library's own. */
 const char *qb_kernel_plugin(const struct qb_kernel *kernel);

@@ -39,6 +39,7 @@ grep -q 'Kernel running time: ' out || fail "man quantbench shows nothing"
 if [ -s err ]; then fail "man quantbench: $(cat err)"; fi
 mandb -q
 man -k quantbench | grep -q '^quantbench (1)' || fail "man -k quantbench"
+apropos quantization | grep -q '^quantbench-numerics (7)' || fail "apropos quantization"
 apropos quantize | grep -q '^quantbench (1)' || fail "apropos quantize"
 
 if ls /debs/libquantbench-cuda_*.deb >/dev/null 2>&1; then
@@ -93,7 +94,7 @@ done
 echo "== remove and purge"
 apt remove quantbench
 [ ! -e /usr/bin/quantbench ] || fail "it is still there"
-apt purge quantbench libquantbench0 libquantbench-dev
+dpkg --purge quantbench libquantbench-dev libquantbench0 >/dev/null 2>&1 || fail "dpkg --purge"
 # shellcheck disable=SC2046 # a list of words
 apt purge $(installed | comm -13 packages.before - | sed 's/^...//') >/dev/null
 installed | diff packages.before - || fail "packages are left"

@@ -1,0 +1,80 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# library_manual.sh - the pages of the library: all that quantbench.h declares is in one of them, their programs run and
+# print what the page says, and every page is clean.
+# shellcheck source=tests/tap.sh
+. "${srcdir:=.}/tests/tap.sh"
+
+header=$srcdir/src/libquantbench/quantbench.h
+pages=$(cd "$builddir/man" && ls qb_*.3 libquantbench.3)
+
+# What is declared: functions, and types that have a body. quantbench-plugin(3) is written by hand.
+sed 's://.*::; s:/\*.*\*/::' "$header" | sed -n 's/^[a-z].*[ *]\(qb_[a-z0-9_]*\)(.*/\1/p; s/^\(struct\|enum\) \(qb_[a-z0-9_]*\) {$/\2/p' |
+    grep -v '^qb_plugin' | sort -u >declared
+for page in $pages; do
+    # The names of the page, and the types that it explains.
+    {
+        awk -f "$srcdir/man/names.awk" "$builddir/man/$page" | tr ' ' '\n'
+        sed -n 's/^\.SS "\(struct\|enum\) \(.*\)"$/\2/p' "$builddir/man/$page"
+    } | grep '^qb_' | sort -u
+done | sort >named
+# A page of the name of a type or of all functions has that name too.
+comm -12 declared named >described
+uniq -d named >twice
+described_once()
+{
+    diff declared described >differ && [ ! -s twice ] && return 0
+    sed 's/^/# /' differ twice
+    echo "# what is declared and in no page (<), or in two: see the lines TAKES: of man/qb_*.3.in"
+    return 1
+}
+ok 'there are declarations to look for' test "$(wc -l <declared)" -ge 50
+ok 'each function and type of quantbench.h is in one page' described_once
+
+silent()
+{
+    "$@" >said 2>&1
+    if [ $? -le 1 ] && [ ! -s said ]; then return 0; fi
+    sed 's/^/# /' said
+    return 1
+}
+prints()
+{
+    awk -v block=2 -f "$srcdir/man/example.awk" "$builddir/man/$1" >expected
+    [ -s expected ] || { echo "# no output in man/$1.in"; return 1; }
+    "$2" >out 2>err || { echo "# it failed"; return 1; }
+    diff expected out >differ && return 0
+    sed 's/^/# /' differ
+    echo "# put what the program prints (>) into man/$1.in"
+    return 1
+}
+man_warnings() { LC_ALL=C.UTF-8 MANWIDTH=80 man --warnings -E UTF-8 -l -Tutf8 -Z "$1" 2>&1 >/dev/null; }
+# Bold and underlined characters are printed twice, with a backspace between.
+fits()
+{
+    mandoc -Tascii -O width=78 "$1" | awk '{ gsub(/.\010/, "") } length > 80 { print "# " $0; bad = 1 } END { exit bad }'
+}
+for page in $pages; do
+    program=$builddir/page_$(basename "$page" .3 | sed 's/^qb_//')
+    ok "$page: its program prints what it says" prints "$page" "$program"
+done
+for page in $pages quantbench-numerics.7; do
+    ok "$page: nothing is left to fill in" silent grep -E '@[A-Z_]+@' "$builddir/man/$page"
+    if command -v mandoc >/dev/null 2>&1; then
+        ok "$page: mandoc -Tlint" silent mandoc -Tlint -W style "$builddir/man/$page"
+        ok "$page: no line is wider than 80 columns" fits "$builddir/man/$page"
+    else
+        skip "$page: mandoc -Tlint" 'mandoc is not here'
+    fi
+    if command -v groff >/dev/null 2>&1; then
+        ok "$page: groff -ww" silent groff -t -man -Tutf8 -ww -z "$builddir/man/$page"
+    else
+        skip "$page: groff -ww" 'groff is not here'
+    fi
+    if man --version 2>/dev/null | grep -q '^man '; then
+        ok "$page: man --warnings" silent man_warnings "$builddir/man/$page"
+    else
+        skip "$page: man --warnings" 'no man of man-db here'
+    fi
+done
+done_testing
