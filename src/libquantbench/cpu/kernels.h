@@ -80,6 +80,9 @@ struct qb__divisor {
     /* Unless QUOTIENT is DIVIDE or CLEAN is set, |x| is cut to this before the quotient: the bits of a number in the
      * input's format that gives the largest code, but no overflow. */
     uint32_t cap;
+    /* INT8: the same for negative x, without the sign, so that no code of capped numbers needs saturation; 0 if there
+     * is no such pair of caps. Set for MULTIPLY only. */
+    uint32_t low_cap;
     enum qb__quotient quotient;
     bool clean; /* no NaN, no infinity, and no |x| above the amax that the scale was made from */
 };
@@ -150,6 +153,17 @@ static inline float qb__scale_make(uint32_t amax, const struct qb__rule *rule, b
     return scale > QB__SCALE_FLOOR ? scale : QB__SCALE_FLOOR;
 }
 
+/* The bits of a number in the input's format at or just below VALUE; 0 if there is none that is normal and finite. */
+static inline uint32_t qb__bits_below(float value, enum qb_format input)
+{
+    uint32_t bits = qb__bits_of(value);
+
+    if (input == QB_FORMAT_F16) {
+        return value >= 0x1p-14f && value < 65536.0f ? (bits >> 13) - (112u << 10) : 0;
+    }
+    return input == QB_FORMAT_BF16 ? bits >> 16 : bits;
+}
+
 /* Prepare SCALE (finite, > 0), for QB__QUOTIENT_DIVIDE or QB__QUOTIENT_CORRECT.
  *
  * CORRECT computes r = fl(1/s), q0 = fl(x*r), e = fl(x - q0*s) and q = fl(q0 + e*r), the last two as fused operations.
@@ -175,18 +189,12 @@ static inline struct qb__divisor qb__divisor_make(float scale, const struct qb__
         return d;
     }
     cap = target * scale;
-    if (rule->input == QB_FORMAT_F32) {
-        d.cap = qb__bits_of(cap);
-    } else if (rule->input == QB_FORMAT_BF16) {
-        d.cap = qb__bits_of(cap) >> 16;
-    } else if (clean) {
-        d.cap = 0;
-    } else {
+    if (rule->input == QB_FORMAT_F16) {
         cap = cap < 65504.0f ? cap : 65504.0f;
-        if (cap < 0x1p-14f || !(cap >= last * scale)) {
-            return d;
-        }
-        d.cap = (qb__bits_of(cap) >> 13) - (112u << 10);
+    }
+    d.cap = qb__bits_below(cap, rule->input);
+    if (!clean && (d.cap == 0 || cap < last * scale)) {
+        return d;
     }
     d.quotient = QB__QUOTIENT_CORRECT;
     return d;

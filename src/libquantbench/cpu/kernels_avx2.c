@@ -20,6 +20,7 @@
 #define LANES         32
 #define HAVE_CORRECT  1
 #define HAVE_MULTIPLY 1
+#define SATURATING    1
 
 /* What a run keeps in registers. */
 struct constants {
@@ -54,11 +55,11 @@ QB__INLINE __m256 quotient_of(__m256 x, __m256 scale, __m256 reciprocal, const e
     return _mm256_fmadd_ps(e, reciprocal, q);
 }
 
-/* Which lanes have q on another side of the tie than v. */
-QB__INLINE __m256 sides_differ(__m256 v, __m256 q, __m256 tie)
+/* Which lanes are rounded up from TIE, an odd number of halves of a code's last place: to even where they are the tie,
+ * which is up for 3, 7, 11, in every other lane. */
+QB__INLINE __m256 rounds_up(__m256 v, __m256 tie)
 {
-    return _mm256_or_ps(_mm256_xor_ps(_mm256_cmp_ps(v, tie, _CMP_LT_OQ), _mm256_cmp_ps(q, tie, _CMP_LT_OQ)),
-                        _mm256_xor_ps(_mm256_cmp_ps(v, tie, _CMP_GT_OQ), _mm256_cmp_ps(q, tie, _CMP_GT_OQ)));
+    return _mm256_blend_ps(_mm256_cmp_ps(v, tie, _CMP_GT_OQ), _mm256_cmp_ps(v, tie, _CMP_GE_OQ), 0xAA);
 }
 
 /* See kernels_body.h. */
@@ -83,11 +84,11 @@ QB__INLINE bool multiply_matches(float scale, float *reciprocal, const enum qb_f
         if (_mm256_movemask_ps(near) != 0) {
             __m256i rounded = _mm256_add_epi32(bits, _mm256_set1_epi32(1 << (dropped - 1)));
             __m256 x = _mm256_castsi256_ps(_mm256_and_si256(rounded, _mm256_set1_epi32(-(1 << dropped))));
-            __m256 v = _mm256_div_ps(x, s);
+            __m256 up = rounds_up(_mm256_div_ps(x, s), tie);
 
             QB__UNROLL
             for (int k = 0; k < 3; k++) {
-                __m256 differ = sides_differ(v, _mm256_mul_ps(x, _mm256_set1_ps(candidates[k])), tie);
+                __m256 differ = _mm256_xor_ps(up, rounds_up(_mm256_mul_ps(x, _mm256_set1_ps(candidates[k])), tie));
 
                 bad[k] = _mm256_or_ps(bad[k], _mm256_and_ps(near, differ));
             }

@@ -22,6 +22,7 @@
 #define LANES         64
 #define HAVE_CORRECT  1
 #define HAVE_MULTIPLY 1
+#define SATURATING    1
 
 /* What a run keeps in registers. */
 struct constants {
@@ -119,11 +120,11 @@ QB__INLINE __m512 quotient_of(__m512 x, __m512 scale, __m512 reciprocal, const e
     return _mm512_fmadd_ps(e, reciprocal, q);
 }
 
-/* Which lanes have q on another side of the tie than v. */
-QB__INLINE __mmask16 sides_differ(__m512 v, __m512 q, __m512 tie)
+/* Which lanes are rounded up from TIE, an odd number of halves of a code's last place: to even where they are the tie,
+ * which is up for 3, 7, 11, in every other lane. */
+QB__INLINE __mmask16 rounds_up(__m512 v, __m512 tie)
 {
-    return (__mmask16)((_mm512_cmp_ps_mask(v, tie, _CMP_LT_OQ) ^ _mm512_cmp_ps_mask(q, tie, _CMP_LT_OQ)) |
-                       (_mm512_cmp_ps_mask(v, tie, _CMP_GT_OQ) ^ _mm512_cmp_ps_mask(q, tie, _CMP_GT_OQ)));
+    return (__mmask16)(_mm512_cmp_ps_mask(v, tie, _CMP_GT_OQ) | _mm512_mask_cmp_ps_mask(0xAAAA, v, tie, _CMP_EQ_OQ));
 }
 
 /* See kernels_body.h. */
@@ -151,11 +152,11 @@ QB__INLINE bool multiply_matches(float scale, float *reciprocal, const enum qb_f
         if (near != 0) {
             __m512i rounded = _mm512_add_epi32(bits, _mm512_set1_epi32(1 << (dropped - 1)));
             __m512 x = _mm512_castsi512_ps(_mm512_and_si512(rounded, _mm512_set1_epi32(-(1 << dropped))));
-            __m512 v = _mm512_div_ps(x, s);
+            __mmask16 up = rounds_up(_mm512_div_ps(x, s), tie);
 
             QB__UNROLL
             for (int k = 0; k < 3; k++) {
-                bad[k] |= near & sides_differ(v, _mm512_mul_ps(x, _mm512_set1_ps(candidates[k])), tie);
+                bad[k] |= near & (up ^ rounds_up(_mm512_mul_ps(x, _mm512_set1_ps(candidates[k])), tie));
             }
         }
     }

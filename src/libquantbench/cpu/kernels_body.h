@@ -6,6 +6,8 @@
  *   struct constants, constants_make(rule..)   what a run keeps in registers
  *   encode_block()      up to LANES elements with one scale
  *   encode_block_columns(), amax_block_columns()   up to LANES elements, each column with its own
+ *   HAVE_CORRECT, HAVE_MULTIPLY   which quotients there are, besides the division
+ *   SATURATING          whether encode_block() saturates INT8 after MULTIPLY, or needs caps for it
  *   multiply_matches()  whether x * (1/s) gives the codes of x / s, see there
  *   amax_run()          the largest |x| of a run, as the input's bits without sign
  *   copy_stream(), fence()
@@ -90,20 +92,37 @@ QB__INLINE void encode_run(uint8_t *out, const void *x, size_t count, const stru
     }
 }
 
+/* Set caps for INT8 that need no saturation after them: one that gives 127, and one for negative x that gives -128. */
+QB__INLINE bool caps_fit(struct qb__divisor *d, const enum qb_format input)
+{
+    uint32_t cap = qb__bits_below(d->scale * 127.25f, input), low_cap = qb__bits_below(d->scale * 128.25f, input);
+    float most = input == QB_FORMAT_F16 ? qb__half_value(cap) : qb__float_of(cap << 16);
+    float least = input == QB_FORMAT_F16 ? qb__half_value(low_cap) : qb__float_of(low_cap << 16);
+
+    if (!(most * d->reciprocal > 126.5f && most * d->reciprocal < 127.5f && least * d->reciprocal >= 127.5f &&
+          least * d->reciprocal <= 128.5f)) {
+        return false;
+    }
+    d->cap = cap;
+    d->low_cap = low_cap;
+    return true;
+}
+
 /* See prepare() in struct qb__cpu_ops.
  *
  * MULTIPLY rests on this: where the input format has p significant bits (half 11, bfloat16 8), all x but one are
  * thousands of binary32 units away from a tie m times the scale. x * (1/s) is off by a few units at most, also if the
  * reciprocal is one unit off, so it is on the same side of m as x / s. Only the one, m*s rounded to p bits, can be as
  * near as that. multiply_matches() tries it for every m, with 1/s and with its two neighbours: it returns whether one
- * of them gives the same side for all, and sets the reciprocal to it. */
+ * of them rounds all to the same code as the division does, and sets the reciprocal to it. */
 QB__INLINE struct qb__divisor divisor_for(float scale, const struct qb__rule *rule, bool clean, uint64_t count)
 {
     struct qb__divisor d = qb__divisor_make(scale, rule, clean);
     uint64_t least = rule->output == QB_FORMAT_INT8 ? QB__MULTIPLY_LEAST_INT8 : QB__MULTIPLY_LEAST_FP8;
 
     if (HAVE_MULTIPLY && d.quotient == QB__QUOTIENT_CORRECT && rule->input != QB_FORMAT_F32 && count >= least &&
-        multiply_matches(d.scale, &d.reciprocal, rule->input, rule->output)) {
+        multiply_matches(d.scale, &d.reciprocal, rule->input, rule->output) &&
+        (SATURATING || rule->output != QB_FORMAT_INT8 || clean || caps_fit(&d, rule->input))) {
         d.quotient = QB__QUOTIENT_MULTIPLY;
     }
     return d;

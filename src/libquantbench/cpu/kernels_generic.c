@@ -7,7 +7,8 @@
 
 #define ISA           generic
 #define LANES         32
-#define HAVE_MULTIPLY 0 /* the quotient is not what takes the time */
+#define HAVE_MULTIPLY 1
+#define SATURATING    0
 
 /* Where there is no fused multiply-add instruction, fmaf() costs far more than the division that it saves. */
 #ifdef __FP_FAST_FMAF
@@ -24,20 +25,19 @@ typedef uint32_t __attribute__((may_alias)) word32;
 struct constants {
     float scale;
     float reciprocal;
-    uint32_t cap;
+    uint32_t cap; /* of |x|, in the input's format; of negative x too */
+    uint32_t low_cap;
 };
 
 QB__INLINE struct constants constants_make(const struct qb__divisor *d, const enum qb_format input,
                                            const enum qb_format output)
 {
-    (void)output;
-    /* As binary32: x is widened before it is cut. */
+    (void)input;
     return (struct constants){
         .scale = d->scale,
         .reciprocal = d->reciprocal,
-        .cap = input == QB_FORMAT_F16    ? qb__bits_of(qb__half_value(d->cap))
-               : input == QB_FORMAT_BF16 ? d->cap << 16
-                                         : d->cap,
+        .cap = d->cap,
+        .low_cap = output == QB_FORMAT_INT8 ? d->low_cap : d->cap,
     };
 }
 
@@ -51,43 +51,28 @@ QB__INLINE float larger(float a, float b)
     return a > b ? a : b;
 }
 
-/* LANES elements as the bits of binary32. True if there is an infinity or a NaN among them; of halves these are then
- * numbers of 2^16 and above, and the caller uses load_one() instead. */
-QB__INLINE bool load_block(uint32_t bits[LANES], const void *x, const enum qb_format input)
+/* |x| of half or bfloat16, without its sign in H. A half of 2^16 and above is an infinity or a NaN, and wrong here. */
+QB__INLINE float widen(uint16_t h, const enum qb_format input)
 {
-    uint32_t special = 0;
+    /* A half's exponent is read as one that is 112 too small, so subnormal halves become subnormal floats. */
+    return input == QB_FORMAT_F16 ? qb__float_of((uint32_t)h << 13) * 0x1p112f : qb__float_of((uint32_t)h << 16);
+}
 
-    if (input == QB_FORMAT_F32) {
-        const word32 *p = x;
-
-        for (int i = 0; i < LANES; i++) {
-            bits[i] = p[i];
-            special |= -(uint32_t)((p[i] & QB__F32_INF) == QB__F32_INF);
-        }
-        return special != 0;
-    }
+/* Whether there is an infinity or a NaN among LANES elements. */
+QB__INLINE bool is_special(const void *x, const enum qb_format input)
+{
     const uint16_t exponent = input == QB_FORMAT_F16 ? 0x7C00 : 0x7F80;
-    const word16 *p = x;
+    uint32_t special = 0;
     uint16_t special16 = 0;
 
     for (int i = 0; i < LANES; i++) {
-        special16 |= (uint16_t) - (uint16_t)((p[i] & exponent) == exponent);
-    }
-    for (int i = 0; i < LANES; i++) {
-        uint32_t h = p[i];
-
-        if (input == QB_FORMAT_BF16) {
-            bits[i] = h << 16;
+        if (input == QB_FORMAT_F32) {
+            special |= -(uint32_t)((((const word32 *)x)[i] & QB__F32_INF) == QB__F32_INF);
         } else {
-            /* A subnormal, read as if it were normal with the exponent after it, is 2^-14 too large. */
-            uint32_t is_subnormal = -(uint32_t)((h & 0x7C00) == 0);
-            uint32_t magnitude = ((h & 0x7FFF) << 13) + (112u << 23) + (is_subnormal & 1u << 23);
-            float value = qb__float_of(magnitude) - qb__float_of(is_subnormal & 113u << 23);
-
-            bits[i] = (h & 0x8000) << 16 | qb__bits_of(value);
+            special16 |= (uint16_t) - (uint16_t)((((const word16 *)x)[i] & exponent) == exponent);
         }
     }
-    return special16 != 0;
+    return special != 0 || special16 != 0;
 }
 
 /* A copy of COUNT elements with zeros after them, for a block that is not full. */
@@ -114,13 +99,39 @@ QB__INLINE uint32_t load_one(const void *x, size_t index, const enum qb_format i
     return input == QB_FORMAT_F32 ? bits : input == QB_FORMAT_BF16 ? bits << 16 : qb__bits_of(qb__half_value(bits));
 }
 
-QB__INLINE bool multiply_matches(float scale, float *reciprocal, const enum qb_format input,
-                                 const enum qb_format output)
+/* Whether V is rounded up from TIE, an odd number of halves of a code's last place: to even if it is the tie. */
+QB__INLINE bool rounds_up(float v, int tie)
 {
-    (void)scale;
-    (void)reciprocal;
-    (void)input;
-    (void)output;
+    return tie % 4 == 3 ? v >= (float)tie : v > (float)tie;
+}
+
+/* See kernels_body.h. */
+static bool multiply_matches(float scale, float *reciprocal, const enum qb_format input, const enum qb_format output)
+{
+    /* All ties are odd numbers up to this, times powers of two. */
+    const int last = output == QB_FORMAT_INT8 ? 255 : output == QB_FORMAT_E4M3 ? 31 : 15;
+    const int dropped = input == QB_FORMAT_F16 ? 13 : 16; /* bits of binary32 that the input format has not */
+    const float candidates[3] = {*reciprocal, qb__float_of(qb__bits_of(*reciprocal) + 1),
+                                 qb__float_of(qb__bits_of(*reciprocal) - 1)};
+    bool bad[3] = {false, false, false};
+
+    for (int tie = 1; tie <= last; tie += 2) {
+        uint32_t bits = qb__bits_of((float)tie * scale);
+
+        if (((bits + QB__NEAR) & ((1u << dropped) - 1)) <= 2 * QB__NEAR) {
+            float x = qb__float_of((bits + (1u << (dropped - 1))) & -(1u << dropped));
+
+            for (int k = 0; k < 3; k++) {
+                bad[k] = bad[k] || rounds_up(x / scale, tie) != rounds_up(x * candidates[k], tie);
+            }
+        }
+    }
+    for (int k = 0; k < 3; k++) {
+        if (!bad[k]) {
+            *reciprocal = candidates[k];
+            return true;
+        }
+    }
     return false;
 }
 
@@ -138,61 +149,80 @@ QB__INLINE float quotient_of(float x, float scale, float reciprocal, const enum 
     return __builtin_fmaf(__builtin_fmaf(-q, scale, x), reciprocal, q);
 }
 
-/* The code, in the low byte, of v, which is no NaN. For E4M3 and E5M2 v >= 0, and the sign is still to be added. */
-QB__INLINE uint32_t code_of(float v, const enum qb_format output)
+/* The code of v >= 0, which is no NaN, times SIGN: 0 or -1. CAPPED: v needs no saturation. */
+QB__INLINE uint8_t code_of(float v, int16_t sign, const enum qb_format output, const bool capped)
 {
     const bool e4m3 = output == QB_FORMAT_E4M3;
-    const float most = e4m3 ? 448.0f : 57344.0f;
+    const float most = output == QB_FORMAT_INT8 ? 127.0f : e4m3 ? 448.0f : 57344.0f;
     const float least = e4m3 ? 0x1p-6f : 0x1p-14f; /* of the normal numbers */
     uint32_t sum;
     float power;
 
     if (output == QB_FORMAT_INT8) {
         /* Adding 1.5 * 2^23 leaves the integer in the low bits, rounded to nearest even. */
-        return qb__bits_of(larger(smaller(v, 127.0f), -128.0f) + 0x1.8p23f);
+        sum = qb__bits_of((capped ? v : smaller(v, most - (float)sign)) + 0x1.8p23f);
+        return (uint8_t)(((uint8_t)sum ^ (uint8_t)sign) - (uint8_t)sign);
     }
     /* See fp8_code() in kernels_avx2.c: the sum's mantissa is v in units of the code's last place. */
-    v = smaller(v, most);
+    v = capped ? v : smaller(v, most);
     power = larger(qb__float_of(qb__bits_of(v) & QB__F32_INF), least);
     sum = qb__bits_of(v + power * (e4m3 ? 0x1p20f : 0x1p21f));
-    return e4m3 ? sum + (sum >> 20) - 8 * (20 + 127 - 6) : sum + (sum >> 21) - 4 * (21 + 127 - 14);
+    sum = e4m3 ? sum + (sum >> 20) - 8 * (20 + 127 - 6) : sum + (sum >> 21) - 4 * (21 + 127 - 14);
+    return (uint8_t)((uint8_t)sum | ((uint8_t)sign & 0x80));
 }
 
-/* COUNT codes of a block that load_block() found special. */
+/* COUNT codes of a block that is_special(). */
 static void encode_special(uint8_t *out, const void *x, size_t count, const float scales[LANES],
                            const enum qb_format input, const enum qb_format output)
 {
     for (size_t i = 0; i < count; i++) {
         uint32_t bits = load_one(x, i, input);
-        uint32_t magnitude = bits & 0x7FFFFFFF;
+        float magnitude = qb__float_of(bits & 0x7FFFFFFF);
 
-        if (magnitude > QB__F32_INF) {
+        if ((bits & 0x7FFFFFFF) > QB__F32_INF) {
             out[i] = output == QB_FORMAT_INT8 ? 0 : 0x7F;
-        } else if (output == QB_FORMAT_INT8) {
-            out[i] = (uint8_t)code_of(qb__float_of(bits) / scales[i], output);
         } else {
-            out[i] = (uint8_t)(code_of(qb__float_of(magnitude) / scales[i], output) | (bits >> 24 & 0x80));
+            out[i] = code_of(magnitude / scales[i], bits >> 31 ? -1 : 0, output, false);
         }
     }
 }
 
 /* LANES codes; SCALES are those of the elements, all the same unless QUOTIENT is DIVIDE. */
-QB__INLINE void encode_full(uint8_t *out, const void *x, const float scales[LANES], float reciprocal,
+QB__INLINE void encode_full(uint8_t *out, const void *x, const float scales[LANES], const struct constants *c,
                             const enum qb_format input, const enum qb_format output, const enum qb__quotient quotient,
                             const bool clean)
 {
-    uint32_t bits[LANES];
+    const bool cap = quotient == QB__QUOTIENT_MULTIPLY && !clean;
+    const int16_t infinity = input == QB_FORMAT_F16 ? 0x7C00 : 0x7F80;
+    const uint8_t nan_code = output == QB_FORMAT_INT8 ? 0 : 0x7F;
+    const bool capped = cap || (quotient != QB__QUOTIENT_DIVIDE && clean);
+    /* Caps are in 16 bits, of which even the smallest instruction sets have a minimum. */
+    const int16_t most = (int16_t)c->cap, more = (int16_t)(c->low_cap - c->cap);
+    const float reciprocal = c->reciprocal;
     uint8_t codes[LANES];
 
-    if (load_block(bits, x, input) && !clean) {
+    /* Capped, an infinity is a number like others, and a NaN's code is replaced. */
+    if (!clean && !cap && is_special(x, input)) {
         encode_special(out, x, LANES, scales, input, output);
         return;
     }
     for (int i = 0; i < LANES; i++) {
-        uint32_t sign = output == QB_FORMAT_INT8 ? 0 : bits[i] & 0x80000000;
-        float value = qb__float_of(bits[i] ^ sign);
+        if (input == QB_FORMAT_F32) {
+            uint32_t bits = ((const word32 *)x)[i];
+            float v = quotient_of(qb__float_of(bits & 0x7FFFFFFF), scales[i], reciprocal, quotient);
 
-        codes[i] = (uint8_t)(code_of(quotient_of(value, scales[i], reciprocal, quotient), output) | sign >> 24);
+            codes[i] = code_of(v, (int16_t)((int32_t)bits >> 31), output, capped);
+        } else {
+            uint16_t bits = ((const word16 *)x)[i];
+            int16_t sign = (int16_t)((int16_t)bits >> 15), magnitude = (int16_t)(bits & 0x7FFF);
+            int16_t limit = (int16_t)(most + (sign & more));
+            uint16_t cut = (uint16_t)(cap && magnitude > limit ? limit : magnitude);
+
+            uint8_t code =
+                code_of(quotient_of(widen(cut, input), scales[i], reciprocal, quotient), sign, output, capped);
+
+            codes[i] = cap && magnitude > infinity ? nan_code : code;
+        }
     }
     memcpy(out, codes, LANES);
 }
@@ -201,7 +231,7 @@ QB__INLINE void encode_block(uint8_t *out, const void *x, size_t count, const st
                              const enum qb_format input, const enum qb_format output, const enum qb__quotient quotient,
                              const bool clean, const bool stream)
 {
-    const float scale = c->scale, reciprocal = c->reciprocal;
+    const float scale = c->scale;
     float scales[LANES];
 
     (void)stream;
@@ -209,12 +239,12 @@ QB__INLINE void encode_block(uint8_t *out, const void *x, size_t count, const st
         scales[i] = scale;
     }
     if (count == LANES) {
-        encode_full(out, x, scales, reciprocal, input, output, quotient, clean);
+        encode_full(out, x, scales, c, input, output, quotient, clean);
     } else {
         const struct padded padded = pad(x, count, input);
         uint8_t codes[LANES];
 
-        encode_full(codes, padded.x, scales, reciprocal, input, output, quotient, clean);
+        encode_full(codes, padded.x, scales, c, input, output, quotient, clean);
         memcpy(out, codes, count);
     }
 }
@@ -222,8 +252,10 @@ QB__INLINE void encode_block(uint8_t *out, const void *x, size_t count, const st
 QB__INLINE void encode_block_columns(uint8_t *out, const void *x, size_t count, const float *scales,
                                      const enum qb_format input, const enum qb_format output)
 {
+    const struct constants none = {0};
+
     if (count == LANES) {
-        encode_full(out, x, scales, 0.0f, input, output, QB__QUOTIENT_DIVIDE, false);
+        encode_full(out, x, scales, &none, input, output, QB__QUOTIENT_DIVIDE, false);
     } else {
         const struct padded padded = pad(x, count, input);
         float padded_scales[LANES];
@@ -232,16 +264,14 @@ QB__INLINE void encode_block_columns(uint8_t *out, const void *x, size_t count, 
         for (size_t i = 0; i < LANES; i++) {
             padded_scales[i] = i < count ? scales[i] : 1.0f;
         }
-        encode_full(codes, padded.x, padded_scales, 0.0f, input, output, QB__QUOTIENT_DIVIDE, false);
+        encode_full(codes, padded.x, padded_scales, &none, input, output, QB__QUOTIENT_DIVIDE, false);
         memcpy(out, codes, count);
     }
 }
 
 QB__INLINE void amax_block_columns(const void *x, size_t count, float *amax, const enum qb_format input)
 {
-    uint32_t bits[LANES];
-
-    if (count < LANES || load_block(bits, x, input)) {
+    if (count < LANES || is_special(x, input)) {
         for (size_t i = 0; i < count; i++) {
             float value = qb__float_of(load_one(x, i, input) & 0x7FFFFFFF);
 
@@ -250,7 +280,10 @@ QB__INLINE void amax_block_columns(const void *x, size_t count, float *amax, con
         return;
     }
     for (int i = 0; i < LANES; i++) {
-        amax[i] = larger(qb__float_of(bits[i] & 0x7FFFFFFF), amax[i]);
+        float value = input == QB_FORMAT_F32 ? qb__float_of(((const word32 *)x)[i] & 0x7FFFFFFF)
+                                             : widen(((const word16 *)x)[i] & 0x7FFF, input);
+
+        amax[i] = larger(value, amax[i]);
     }
 }
 
