@@ -4,7 +4,7 @@
  * that is read twice, from L2 if it is still there. */
 #include "onchip.cuh"
 
-#define THREADS QB__ONCHIP_THREADS
+#define THREADS 512
 #define HELD    16
 
 struct channel_args {
@@ -19,14 +19,6 @@ struct channel_args {
     float bound;
 };
 
-template <int IN> __device__ __forceinline__ void max_words(uint4 &acc, const uint4 &chunk)
-{
-    acc.x = qb__max_word<IN>(acc.x, chunk.x);
-    acc.y = qb__max_word<IN>(acc.y, chunk.y);
-    acc.z = qb__max_word<IN>(acc.z, chunk.z);
-    acc.w = qb__max_word<IN>(acc.w, chunk.w);
-}
-
 template <int IN, int OUT> __global__ void __launch_bounds__(THREADS, 1) channel(const channel_args a)
 {
     const unsigned n = qb__in<IN>::chunk;
@@ -37,7 +29,7 @@ template <int IN, int OUT> __global__ void __launch_bounds__(THREADS, 1) channel
     const uint32_t rows_at_once = THREADS >> a.shift, column = blockIdx.x * width + x;
     unsigned char *const out = a.out + y * a.out_stride + (size_t)column * n;
     const size_t out_step = rows_at_once * a.out_stride;
-    qb__onchip<HELD, true> data;
+    qb__onchip<THREADS, HELD, true> data;
     uint4 acc = make_uint4(0, 0, 0, 0);
 
     data.in = in + y * a.in_stride * qb__in<IN>::size + (size_t)column * 16;
@@ -46,20 +38,16 @@ template <int IN, int OUT> __global__ void __launch_bounds__(THREADS, 1) channel
     data.shared = min(a.shared, data.count);
     data.cached = a.cached;
     data.mine = kept + threadIdx.x;
-    data.read([&](const uint4 &chunk) { max_words<IN>(acc, chunk); });
+    data.read([&](const uint4 &chunk) { qb__max_words<IN>(acc, chunk); });
 
     /* Lanes of the same column, then warps. */
-    for (unsigned offset = 16; offset >= width; offset /= 2) {
-        max_words<IN>(
-            acc, make_uint4(__shfl_xor_sync(0xffffffffu, acc.x, offset), __shfl_xor_sync(0xffffffffu, acc.y, offset),
-                            __shfl_xor_sync(0xffffffffu, acc.z, offset), __shfl_xor_sync(0xffffffffu, acc.w, offset)));
-    }
+    qb__max_lanes<IN>(acc, width);
     if (threadIdx.x % 32 < width) {
         warp_max[threadIdx.x / 32][x] = acc;
     }
     __syncthreads();
     for (unsigned i = 0; i < THREADS / 32; i++) {
-        max_words<IN>(acc, warp_max[i][x]);
+        qb__max_words<IN>(acc, warp_max[i][x]);
     }
 
     qb__divisor d[n];
@@ -96,7 +84,7 @@ static const void *const kernels[] = QB__KERNELS(channel);
 extern "C" cudaError_t qb__cuda_channel_prepare(struct qb__cuda_limits *limits)
 {
     limits->channel = true;
-    return qb__onchip_prepare(kernels, sizeof(kernels) / sizeof(kernels[0]), limits, &limits->channel);
+    return qb__onchip_prepare(kernels, sizeof(kernels) / sizeof(kernels[0]), THREADS, limits, &limits->channel);
 }
 
 /* How wide a strip is: full lines of 128 bytes, or half of one if that leaves too many multiprocessors idle. */
@@ -135,10 +123,8 @@ extern "C" cudaError_t qb__cuda_channel_run(const struct qb__cuda_call *call)
     a.chunks = (uint32_t)(call->cols / n);
     a.shift = strip_shift(call);
     a.bound = call->bound;
-    a.cached = qb__onchip_cached(call->limits);
-    const uint64_t rounds = qb__ceil_div(call->rows, THREADS >> a.shift);
-    const uint32_t room = qb__onchip_shared(call->limits);
-    a.shared = rounds <= HELD ? 0 : rounds - HELD < room ? (uint32_t)rounds - HELD : room;
+    a.cached = qb__onchip_cached(call->limits, THREADS);
+    a.shared = qb__onchip_kept(call->limits, THREADS, qb__ceil_div(call->rows, THREADS >> a.shift), HELD);
     return qb__launch(call, kernels[qb__index(call)], qb__ceil_div(a.chunks, 1u << a.shift), dim3(THREADS), args,
                       (size_t)a.shared * THREADS * 16);
 }

@@ -23,9 +23,11 @@ struct qb__cuda_limits {
 };
 
 /* One quantization, with everything that a launcher wants worked out. Each granularity is a tiling: the tile of
- * TILE_ROWS x TILE_COLS elements in row r and column c of the SCALE_ROWS x SCALE_COLS tiles has scale [r][c]. */
+ * TILE_ROWS x TILE_COLS elements in row r and column c of the SCALE_ROWS x SCALE_COLS tiles has scale [r][c]. A dense
+ * tensor with one scale comes as one row. */
 struct qb__cuda_call {
     enum qb_format input, output;
+    enum qb_scaling scaling;
     const void *in;
     uint8_t *out;
     float *scales;
@@ -38,6 +40,7 @@ struct qb__cuda_call {
     unsigned char *workspace; /* the queue's: see the two functions below */
     cudaStream_t stream;
     bool dependent_launch; /* kernels may start before what is in front of them has ended: see qb__begin() */
+    bool empty;            /* launch kernels that do nothing in place of those that the call wants; no buffers */
 };
 
 /* A queue's workspace begins with the state of the grid-wide barrier, which outlives a launch, and goes on with words
@@ -48,12 +51,12 @@ size_t qb__cuda_barrier_size(const struct qb__cuda_limits *limits);
  * look at the pointers. WORKSPACE is in bytes, beyond the barrier's. */
 
 /* strided.cu: any scaling where the tiles are small and lie regularly; *DONE says whether that is so. */
-cudaError_t qb__cuda_strided_run(const struct qb__cuda_call *call, bool is_static, bool *done);
+cudaError_t qb__cuda_strided_run(const struct qb__cuda_call *call, bool *done);
 
 /* static_scale.cu: scales are given. */
 cudaError_t qb__cuda_static_run(const struct qb__cuda_call *call);
 
-/* tile.cu: dynamic, a tile is held in the registers of a team of threads. */
+/* tile.cu: dynamic, or scales alone; a tile is held in the registers of a team of threads. */
 bool qb__cuda_tile_fits(const struct qb__cuda_call *call);
 cudaError_t qb__cuda_tile_run(const struct qb__cuda_call *call);
 
@@ -69,9 +72,23 @@ cudaError_t qb__cuda_fused_prepare(struct qb__cuda_limits *limits);
 bool qb__cuda_fused_fits(const struct qb__cuda_call *call);
 cudaError_t qb__cuda_fused_run(const struct qb__cuda_call *call);
 
-/* two_pass.cu: dynamic, any tiling: amax, scales, and then static_scale.cu. */
+/* The same for the scale alone, without a barrier. */
+bool qb__cuda_amax_fits(const struct qb__cuda_call *call);
+cudaError_t qb__cuda_amax_run(const struct qb__cuda_call *call);
+
+/* two_pass.cu: dynamic, any tiling: amax, scales, and then static_scale.cu; or scales alone. */
 size_t qb__cuda_two_pass_workspace(const struct qb__cuda_call *call);
 cudaError_t qb__cuda_two_pass_run(const struct qb__cuda_call *call);
+
+/* limits.cu: what no kernel can be faster than. */
+
+/* The kernel that launches of calls that are EMPTY get. */
+extern const void *const qb__cuda_empty_kernel;
+cudaError_t qb__cuda_empty_prepare(struct qb__cuda_limits *limits);
+
+/* Read and write so many bytes, and nothing else: see qb_queue_mix(). CALL has the device and the stream. */
+cudaError_t qb__cuda_mix_run(const struct qb__cuda_call *call, void *target, size_t written_bytes, const void *source,
+                             size_t read_bytes, enum qb_stores stores);
 
 #ifdef __cplusplus
 }

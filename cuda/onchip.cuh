@@ -7,14 +7,14 @@
 
 #include "device.cuh"
 
-/* All kernels of this kind have one block on each multiprocessor: 16 chunks or more a thread in registers. */
-#define QB__ONCHIP_THREADS 512
-/* Chunks that a thread reads at a time of those that it cannot hold. */
-#define BATCH 4
-/* Groups of places in shared memory that are filled again when writing, and chunks of a group at most: as many on their
+/* Chunks that a thread reads at a time of those that it cannot hold: the first time, and again. 8 and 10 the first time
+ * are 1 and 3 us slower at 8192 x 8192. */
+#define READ_BATCH 6
+#define BATCH      4
+/* Groups of places in shared memory that are filled again when writing, and bytes of a group at most: as many on their
  * way as hide the latency of DRAM. */
 #define RING       4
-#define RING_GROUP 6u
+#define RING_BYTES (48u << 10)
 
 /* ---- Memory ------------------------------------------------------------------------------------------------- */
 
@@ -94,14 +94,14 @@ template <int IN> __device__ __forceinline__ void qb__store_streaming(unsigned c
 
 /* ---- Reading and writing ------------------------------------------------------------------------------------ */
 
-/* A thread's chunks. HELD of them are in registers; if LARGE, SHARED before those are in shared memory, and all beyond
- * in L2. */
-template <unsigned HELD, bool LARGE> struct qb__onchip {
+/* The chunks of a thread of a block of THREADS, of which there is one on each multiprocessor. HELD of them are in
+ * registers; if LARGE, SHARED before those are in shared memory, and all beyond in L2. */
+template <unsigned THREADS, unsigned HELD, bool LARGE> struct qb__onchip {
     const unsigned char *in;
     size_t step; /* bytes from one chunk to the next */
     uint32_t count, shared;
     uint32_t cached; /* chunks that L2 is asked to keep: the last */
-    uint4 *mine;     /* in shared memory, every QB__ONCHIP_THREADS */
+    uint4 *mine;     /* in shared memory, every THREADS */
     uint4 chunk[HELD];
 
     /* Call USE(chunk) for each chunk. Everything is asked for before anything is waited for, and what comes first is
@@ -115,7 +115,7 @@ template <unsigned HELD, bool LARGE> struct qb__onchip {
             for (unsigned q = 0; q < 4; q++) {
 #pragma unroll 4
                 for (uint32_t k = shared * q / 4; k < shared * (q + 1) / 4; k++) {
-                    qb__copy16(mine + k * QB__ONCHIP_THREADS, in + k * step, drop);
+                    qb__copy16(mine + k * THREADS, in + k * step, drop);
                 }
                 qb__end_copies();
             }
@@ -134,15 +134,15 @@ template <unsigned HELD, bool LARGE> struct qb__onchip {
             qb__wait_for_copies<0>();
             use_shared(shared * 3 / 4, shared, use);
 #pragma unroll 1
-            for (uint32_t k = shared + HELD; k < count; k += 2 * BATCH) {
-                uint4 batch[2 * BATCH];
+            for (uint32_t k = shared + HELD; k < count; k += READ_BATCH) {
+                uint4 batch[READ_BATCH];
 #pragma unroll
-                for (unsigned i = 0; i < 2 * BATCH; i++) {
+                for (unsigned i = 0; i < READ_BATCH; i++) {
                     batch[i] = k + i < count ? qb__load16(in + (k + i) * step, k + cached < count ? drop : keep)
                                              : make_uint4(0, 0, 0, 0);
                 }
 #pragma unroll
-                for (unsigned i = 0; i < 2 * BATCH; i++) {
+                for (unsigned i = 0; i < READ_BATCH; i++) {
                     use(batch[i]);
                 }
             }
@@ -157,7 +157,7 @@ template <unsigned HELD, bool LARGE> struct qb__onchip {
     {
 #pragma unroll 4
         for (uint32_t k = from; k < to; k++) {
-            use(mine[k * QB__ONCHIP_THREADS]);
+            use(mine[k * THREADS]);
         }
     }
 
@@ -185,7 +185,7 @@ template <unsigned HELD, bool LARGE> struct qb__onchip {
         }
         if constexpr (LARGE) {
             /* RING groups of places, each filled again as soon as it is empty. */
-            const uint32_t group = end > shared + HELD ? min(shared / RING, RING_GROUP) : 0;
+            const uint32_t group = end > shared + HELD ? min(shared / RING, RING_BYTES / (THREADS * 16)) : 0;
             uint32_t next = end;
 #pragma unroll 1
             for (uint32_t r = 0; group > 0 && r < RING; r++) {
@@ -199,7 +199,7 @@ template <unsigned HELD, bool LARGE> struct qb__onchip {
                 qb__wait_for_copies<RING - 1>();
 #pragma unroll 4
                 for (uint32_t i = 0; i < n; i++) {
-                    put(end - 1 - i, mine[(r * group + i) * QB__ONCHIP_THREADS]);
+                    put(end - 1 - i, mine[(r * group + i) * THREADS]);
                 }
                 end -= n;
                 next = fill(r * group, group, next);
@@ -211,7 +211,7 @@ template <unsigned HELD, bool LARGE> struct qb__onchip {
     {
 #pragma unroll 4
         for (uint32_t k = from; k < to; k++) {
-            put(k, mine[k * QB__ONCHIP_THREADS]);
+            put(k, mine[k * THREADS]);
         }
     }
 
@@ -225,7 +225,7 @@ template <unsigned HELD, bool LARGE> struct qb__onchip {
 
 #pragma unroll 4
         for (uint32_t i = 0; i < n; i++) {
-            qb__copy16(mine + (place + i) * QB__ONCHIP_THREADS, in + (end - 1 - i) * step, policy);
+            qb__copy16(mine + (place + i) * THREADS, in + (end - 1 - i) * step, policy);
         }
         qb__end_copies();
         return end - n;
@@ -257,34 +257,43 @@ template <unsigned HELD, bool LARGE> struct qb__onchip {
     }
 };
 
-/* Chunks of each thread that fit in a block's shared memory, less what kernels have for themselves. */
-static inline unsigned qb__onchip_shared(const struct qb__cuda_limits *limits)
+/* Chunks of each of THREADS threads that fit in a block's shared memory, less what kernels have for themselves. */
+static inline unsigned qb__onchip_shared(const struct qb__cuda_limits *limits, unsigned threads)
 {
-    return (unsigned)((limits->shared_per_block - 4096) / (QB__ONCHIP_THREADS * 16));
+    return (unsigned)((limits->shared_per_block - 4096) / (threads * 16));
 }
 
-/* Chunks of each thread that L2 can keep. The rest of it is left to the output. */
-static inline unsigned qb__onchip_cached(const struct qb__cuda_limits *limits)
+/* Those that L2 can keep. The rest of it is left to the output. */
+static inline unsigned qb__onchip_cached(const struct qb__cuda_limits *limits, unsigned threads)
 {
-    return (unsigned)(limits->cache_size * 3 / 4 / limits->units / (QB__ONCHIP_THREADS * 16));
+    return (unsigned)(limits->cache_size / 2 / limits->units / (threads * 16));
 }
 
-/* Let KERNELS use that much. *FIT is cleared if a block of one of them cannot run. */
-static inline cudaError_t qb__onchip_prepare(const void *const *kernels, unsigned count,
+/* Those that are kept in shared memory if a thread has CHUNKS and holds HELD of them. */
+static inline uint32_t qb__onchip_kept(const struct qb__cuda_limits *limits, unsigned threads, uint64_t chunks,
+                                       unsigned held)
+{
+    const uint32_t room = qb__onchip_shared(limits, threads);
+
+    return chunks <= held ? 0 : chunks - held < room ? (uint32_t)(chunks - held) : room;
+}
+
+/* Let COUNT kernels use that much. *FIT is cleared if a block of one of them cannot run. */
+static inline cudaError_t qb__onchip_prepare(const void *const *kernels, unsigned count, unsigned threads,
                                              const struct qb__cuda_limits *limits, bool *fit)
 {
-    const size_t bytes = (size_t)qb__onchip_shared(limits) * QB__ONCHIP_THREADS * 16;
+    const size_t bytes = (size_t)qb__onchip_shared(limits, threads) * threads * 16;
 
     for (unsigned i = 0; i < count; i++) {
         int blocks = 0;
         cudaError_t error = cudaFuncSetAttribute(kernels[i], cudaFuncAttributeMaxDynamicSharedMemorySize, (int)bytes);
         if (error == cudaSuccess) {
-            error = cudaOccupancyMaxActiveBlocksPerMultiprocessor(&blocks, kernels[i], QB__ONCHIP_THREADS, bytes);
+            error = cudaOccupancyMaxActiveBlocksPerMultiprocessor(&blocks, kernels[i], (int)threads, bytes);
         }
         if (error != cudaSuccess) {
             return error;
         }
-        if (blocks < 1 || qb__onchip_shared(limits) < RING) {
+        if (blocks < 1 || qb__onchip_shared(limits, threads) < RING) {
             *fit = false;
         }
     }

@@ -32,11 +32,7 @@ template <int IN> __device__ __forceinline__ float4 unpack_four(const uint4 &chu
     return make_float4(low.x, low.y, high.x, high.y);
 }
 
-struct rows_args {
-    const void *in;
-    uint8_t *out;
-    const float *scales;
-    uint64_t rows, cols, in_stride, out_stride;
+struct rows_args : qb__tensor {
     uint64_t tile_rows, tile_cols, scale_cols;
     qb__fastdiv by_segments, by_tile_rows, by_tile_cols;
 };
@@ -129,11 +125,7 @@ template <int IN, int OUT, bool MANY> __global__ void __launch_bounds__(THREADS)
     }
 }
 
-struct channel_args {
-    const void *in;
-    uint8_t *out;
-    const float *scales;
-    uint64_t rows, cols, in_stride, out_stride;
+struct channel_args : qb__tensor {
     qb__fastdiv by_column_blocks;
     uint32_t block_rows; /* rows that a block of threads does */
 };
@@ -265,16 +257,9 @@ static cudaError_t launch_channel(const struct qb__cuda_call *call)
     const uint64_t width = in_phase ? (call->cols < n ? 1 : call->cols / n) : call->cols;
     const unsigned x = width < CHANNEL_THREADS ? qb__ceil_power(width) : CHANNEL_THREADS, y = CHANNEL_THREADS / x;
     const uint64_t column_blocks = qb__ceil_div(width, x);
-    struct channel_args a = {};
+    struct channel_args a = {qb__tensor_of(call)};
     void *args[] = {&a};
 
-    a.in = call->in;
-    a.out = call->out;
-    a.scales = call->scales;
-    a.rows = call->rows;
-    a.cols = call->cols;
-    a.in_stride = call->in_stride;
-    a.out_stride = call->out_stride;
     a.block_rows = (in_phase ? CHANNEL_DEPTH : COLUMN_ROWS) * y;
     a.by_column_blocks = qb__make_fastdiv(column_blocks);
     return qb__launch(call, (in_phase ? chunks : columns)[qb__index(call)],
@@ -286,7 +271,7 @@ extern "C" cudaError_t qb__cuda_static_run(const struct qb__cuda_call *call)
     static const void *const one[] = QB__KERNELS(static_rows, false);
     static const void *const many[] = QB__KERNELS(static_rows, true);
     const unsigned n = 16 / qb__element_size(call->input);
-    struct rows_args a = {};
+    struct rows_args a = {qb__tensor_of(call)};
     void *args[] = {&a};
     cudaError_t error;
     bool done;
@@ -297,26 +282,13 @@ extern "C" cudaError_t qb__cuda_static_run(const struct qb__cuda_call *call)
     if (call->scale_cols > 1 && call->tile_cols == 1 && call->scale_rows == 1) {
         return launch_channel(call);
     }
-    error = qb__cuda_strided_run(call, true, &done);
+    error = qb__cuda_strided_run(call, &done);
     if (done) {
         return error;
     }
-    a.in = call->in;
-    a.out = call->out;
-    a.scales = call->scales;
-    a.rows = call->rows;
-    a.cols = call->cols;
-    a.in_stride = call->in_stride;
-    a.out_stride = call->out_stride;
     a.tile_rows = call->tile_rows;
     a.tile_cols = call->tile_cols;
     a.scale_cols = call->scale_cols;
-    if (call->scale_cols == 1 && call->scale_rows == 1 && call->in_stride == call->cols &&
-        call->out_stride == call->cols) {
-        /* A dense tensor with one scale is one long row. */
-        a.cols = call->rows * call->cols;
-        a.rows = a.tile_rows = 1;
-    }
     const uint64_t chunks = a.cols / n;
     const unsigned x = chunks < THREADS * DEPTH ? qb__ceil_power(qb__ceil_div(chunks, DEPTH)) : THREADS;
     const uint64_t segments = chunks > 0 ? qb__ceil_div(chunks, x * DEPTH) : 1;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* strided.cu - the kernels for everything regular: rows, groups and blocks whose chunks lie at equal steps. A team of
- * threads loads all of a tile before it stores any of it, and reads nothing twice. Scales are computed (dynamic) or
- * given (static). */
+ * threads loads all of a tile before it stores any of it, and reads nothing twice. Scales are computed (dynamic), given
+ * (static), or all that is wanted (amax). */
 #include "device.cuh"
 
 /* Threads of a block at most, and chunks that a thread can hold: 1024 x 8 x 16 bytes are a row of 65536 half. */
@@ -22,7 +22,7 @@ struct strided_args {
     unsigned char *out;
     float *scales;
     uint32_t tiles;
-    float bound;
+    float bound, qmax;
     /* Flat. A team is 2 to the TEAM_SHIFT threads, or the block if that is NO_SHIFT. */
     uint32_t team_shift;
     uint32_t in_step, out_step; /* bytes from one tile to the next */
@@ -46,10 +46,12 @@ struct strided_args {
 #define MOST_BLOCKS 2
 #endif
 
-template <int IN, int OUT, int DEPTH, bool STATIC, shape SHAPE>
+/* For SCALING amax, OUT does not count. */
+template <int IN, int OUT, int DEPTH, qb_scaling SCALING, shape SHAPE>
 __global__ void __launch_bounds__(MAX_THREADS, DEPTH <= 2 && SHAPE != UNEVEN ? MOST_BLOCKS : 1)
     strided(const strided_args a)
 {
+    const bool STATIC = SCALING == QB_SCALING_STATIC;
     const unsigned n = qb__in<IN>::chunk;
     const unsigned char *const begin = qb__begin(a.in);
     __shared__ uint32_t warp_max[32];
@@ -131,10 +133,13 @@ __global__ void __launch_bounds__(MAX_THREADS, DEPTH <= 2 && SHAPE != UNEVEN ? M
                 amax = max(amax, __shfl_xor_sync(0xffffffffu, amax, offset));
             }
         }
-        s = qb__scale<OUT>(amax, a.bound);
+        s = SCALING == QB_SCALING_AMAX ? qb__scale(amax, a.bound, a.qmax) : qb__scale<OUT>(amax, a.bound);
         if (lane == 0 && tile < a.tiles) {
             a.scales[tile] = s;
         }
+    }
+    if (SCALING == QB_SCALING_AMAX) {
+        return;
     }
 
     const qb__divisor d = qb__divide_by<IN>(s);
@@ -163,28 +168,35 @@ __global__ void __launch_bounds__(MAX_THREADS, DEPTH <= 2 && SHAPE != UNEVEN ? M
 
 /* Depth 2 is the fastest where a block is large enough for it (a depth of 1 costs up to 40 %, as does one of 4 for
  * groups of 64). Uneven rows are better off with 4, which leaves fewer threads to find out where the edges are. */
-static const void *pick(const struct qb__cuda_call *call, unsigned depth, bool is_static, shape s)
+static const void *pick(const struct qb__cuda_call *call, unsigned depth, shape s)
 {
-    static const void *const row[2][3][9] = {
-        {QB__KERNELS(strided, 2, false, ROW), QB__KERNELS(strided, 4, false, ROW), QB__KERNELS(strided, 8, false, ROW)},
-        {QB__KERNELS(strided, 2, true, ROW), QB__KERNELS(strided, 4, true, ROW), {}}};
-    static const void *const uneven[2][2][9] = {
-        {QB__KERNELS(strided, 2, false, UNEVEN), QB__KERNELS(strided, 4, false, UNEVEN)},
-        {QB__KERNELS(strided, 2, true, UNEVEN), QB__KERNELS(strided, 4, true, UNEVEN)}};
-    static const void *const group[2][9] = {QB__KERNELS(strided, 2, false, GROUP),
-                                            QB__KERNELS(strided, 2, true, GROUP)};
-    static const void *const tall[2][9] = {QB__KERNELS(strided, 8, false, TALL), QB__KERNELS(strided, 8, true, TALL)};
+/* Of each scaling, indexed by it. */
+#define SCALINGS(depth, shape)                                                                                         \
+    {                                                                                                                  \
+        QB__KERNELS(strided, depth, QB_SCALING_DYNAMIC, shape), QB__KERNELS(strided, depth, QB_SCALING_STATIC, shape), \
+            QB__KERNELS_OF_ANY_OUTPUT(strided, depth, QB_SCALING_AMAX, shape)                                          \
+    }
+    static const void *const row[3][QB_SCALING_COUNT][9] = {
+        SCALINGS(2, ROW),
+        SCALINGS(4, ROW),
+        /* Rows with given scales are cut, not held. */
+        {QB__KERNELS(strided, 8, QB_SCALING_DYNAMIC, ROW),
+         {},
+         QB__KERNELS_OF_ANY_OUTPUT(strided, 8, QB_SCALING_AMAX, ROW)}};
+    static const void *const uneven[2][QB_SCALING_COUNT][9] = {SCALINGS(2, UNEVEN), SCALINGS(4, UNEVEN)};
+    static const void *const group[QB_SCALING_COUNT][9] = SCALINGS(2, GROUP);
+    static const void *const tall[QB_SCALING_COUNT][9] = SCALINGS(MAX_DEPTH, TALL);
     const unsigned i = qb__index(call), level = depth == 2 ? 0 : depth == 4 ? 1 : 2;
 
     switch (s) {
     case ROW:
-        return row[is_static][level][i];
+        return row[level][call->scaling][i];
     case UNEVEN:
-        return uneven[is_static][level][i];
+        return uneven[level][call->scaling][i];
     case GROUP:
-        return group[is_static][i];
+        return group[call->scaling][i];
     default:
-        return tall[is_static][i];
+        return tall[call->scaling][i];
     }
 }
 
@@ -196,18 +208,14 @@ struct flat {
 /* False if CALL's tiles are not flat, or not regular. */
 static bool make_flat(const struct qb__cuda_call *call, struct flat *f)
 {
-    const bool dense = call->rows <= 1 || (call->in_stride == call->cols && call->out_stride == call->cols);
-
     f->tiles = call->scale_rows * call->scale_cols;
     f->total = call->rows * call->cols;
-    if (f->tiles == 1 && dense) {
-        f->in_step = f->out_step = f->length = f->total;
-    } else if (call->scale_cols == 1 && (call->tile_rows == 1 || call->rows == 1)) {
+    if (call->scale_cols == 1 && (call->tile_rows == 1 || call->rows == 1)) {
         /* Rows. */
         f->in_step = call->in_stride;
         f->out_step = call->out_stride;
-        f->length = call->cols;
-    } else if ((call->tile_rows == 1 && dense && call->cols % call->tile_cols == 0)) {
+        f->length = call->rows > 0 ? call->cols : 0;
+    } else if (call->tile_rows == 1 && qb__is_dense(call) && call->cols % call->tile_cols == 0) {
         /* Groups that follow one another. */
         f->in_step = f->out_step = f->length = call->tile_cols;
     } else {
@@ -272,14 +280,6 @@ static bool make_tall(const struct qb__cuda_call *call, struct strided_args *a, 
     return true;
 }
 
-/* Threads of a block where that is free: 1024 make large data 1 % faster, 256 small ones 20 %. */
-static unsigned block_threads(const struct qb__cuda_call *call, uint64_t elements)
-{
-    const uint64_t chunks = elements * qb__element_size(call->input) / 16;
-
-    return chunks >= (uint64_t)call->limits->units * (4 * 2 * 2048) ? 1024 : 256;
-}
-
 static cudaError_t launch(const struct qb__cuda_call *call, const void *kernel, struct strided_args *a, uint64_t blocks,
                           unsigned threads)
 {
@@ -289,11 +289,13 @@ static cudaError_t launch(const struct qb__cuda_call *call, const void *kernel, 
     a->out = call->out;
     a->scales = call->scales;
     a->bound = call->bound;
+    a->qmax = qb__qmax_of(call);
     return qb__launch(call, kernel, blocks, dim3(threads), args);
 }
 
-extern "C" cudaError_t qb__cuda_strided_run(const struct qb__cuda_call *call, bool is_static, bool *done)
+extern "C" cudaError_t qb__cuda_strided_run(const struct qb__cuda_call *call, bool *done)
 {
+    const bool is_static = call->scaling == QB_SCALING_STATIC;
     const unsigned n = 16 / qb__element_size(call->input);
     struct strided_args a = {};
     struct flat f;
@@ -305,14 +307,14 @@ extern "C" cudaError_t qb__cuda_strided_run(const struct qb__cuda_call *call, bo
         const uint64_t chunks = f.length < n ? 1 : f.length / n;
         if (is_static && f.tiles == 1) {
             /* One scale, and nothing to reduce: cut as is best. */
-            threads = block_threads(call, f.total);
+            threads = qb__block_threads(call, f.total / n);
             depth = 2;
             a.one_scale = 1;
             a.team_shift = NO_SHIFT;
             f.length = f.in_step = f.out_step = (uint64_t)threads * depth * n;
             f.tiles = qb__ceil_div(f.total, f.length);
             if (put_flat(call, &f, true, &s, &a)) {
-                return launch(call, pick(call, depth, true, s), &a, f.tiles, threads);
+                return launch(call, pick(call, depth, s), &a, f.tiles, threads);
             }
         } else if (put_flat(call, &f, is_static, &s, &a) &&
                    chunks <= MAX_THREADS * (is_static || s == UNEVEN ? 4 : MAX_DEPTH)) {
@@ -324,17 +326,16 @@ extern "C" cudaError_t qb__cuda_strided_run(const struct qb__cuda_call *call, bo
             if (s == GROUP || (s == UNEVEN && threads <= 32)) {
                 for (a.team_shift = 0; 1u << a.team_shift < threads; a.team_shift++) {
                 }
-                threads = block_threads(call, f.total);
-                return launch(call, pick(call, depth, is_static, s), &a, qb__ceil_div(f.tiles << a.team_shift, threads),
-                              threads);
+                threads = qb__block_threads(call, f.total / n);
+                return launch(call, pick(call, depth, s), &a, qb__ceil_div(f.tiles << a.team_shift, threads), threads);
             }
             a.team_shift = NO_SHIFT;
-            return launch(call, pick(call, depth, is_static, s), &a, f.tiles, qb__round_up(threads, 32));
+            return launch(call, pick(call, depth, s), &a, f.tiles, qb__round_up(threads, 32));
         }
     }
     a = {};
     if (make_tall(call, &a, &threads)) {
-        return launch(call, pick(call, MAX_DEPTH, is_static, TALL), &a, a.tiles, threads);
+        return launch(call, pick(call, MAX_DEPTH, TALL), &a, a.tiles, threads);
     }
     *done = false;
     return cudaSuccess;

@@ -9,15 +9,12 @@
 #define FEW_CHUNKS  8192
 #define MANY_CHUNKS 65536
 
-struct tile_args {
-    const void *in;
-    uint8_t *out;
-    float *scales;
-    uint64_t rows, cols, in_stride, out_stride;
+struct tile_args : qb__tensor {
     uint64_t tile_rows, tile_cols, scale_cols, tiles;
     qb__fastdiv by_scale_cols, by_row_chunks;
     uint32_t team; /* threads: a power of two up to 32, or the whole block */
     float bound;
+    bool codes; /* are written */
 };
 
 /* The rows ROW.. and columns COL.. of one tile. */
@@ -78,6 +75,9 @@ template <int IN, int OUT> __global__ void __launch_bounds__(MAX_THREADS) tile(t
     if (active && lane == 0) {
         a.scales[index] = d.s;
     }
+    if (!a.codes) {
+        return;
+    }
 #pragma unroll 2
     for (uint32_t c = lane; c < chunks; c += a.team) {
         const uint32_t r = qb__divide(c, a.by_row_chunks), x = c - r * a.by_row_chunks.divisor;
@@ -116,7 +116,7 @@ extern "C" cudaError_t qb__cuda_tile_run(const struct qb__cuda_call *call)
 {
     static const void *const kernels[] = QB__KERNELS(tile);
     const uint32_t width = (uint32_t)row_chunks(call), chunks = width * (uint32_t)tile_height(call);
-    struct tile_args a = {};
+    struct tile_args a = {qb__tensor_of(call)};
     unsigned threads;
     void *args[] = {&a};
     cudaError_t error;
@@ -126,7 +126,7 @@ extern "C" cudaError_t qb__cuda_tile_run(const struct qb__cuda_call *call)
     if (a.tiles == 0) {
         return cudaSuccess;
     }
-    error = qb__cuda_strided_run(call, false, &done);
+    error = qb__cuda_strided_run(call, &done);
     if (done) {
         return error;
     }
@@ -137,18 +137,12 @@ extern "C" cudaError_t qb__cuda_tile_run(const struct qb__cuda_call *call)
     } else {
         a.team = threads = chunks < 4 * MAX_THREADS ? qb__round_up(chunks / 4, 32) : MAX_THREADS;
     }
-    a.in = call->in;
-    a.out = call->out;
-    a.scales = call->scales;
-    a.rows = call->rows;
-    a.cols = call->cols;
-    a.in_stride = call->in_stride;
-    a.out_stride = call->out_stride;
     a.tile_rows = call->tile_rows;
     a.tile_cols = call->tile_cols;
     a.scale_cols = call->scale_cols;
     a.by_scale_cols = qb__make_fastdiv(a.scale_cols);
     a.by_row_chunks = qb__make_fastdiv(width);
     a.bound = call->bound;
+    a.codes = qb__writes_codes(call);
     return qb__launch(call, kernels[qb__index(call)], qb__ceil_div(a.tiles, threads / a.team), dim3(threads), args);
 }
