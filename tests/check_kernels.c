@@ -576,6 +576,19 @@ START_TEST(any_number_of_threads_gives_the_same)
 }
 END_TEST
 
+/* The ways to compute scales. */
+static const enum qb_scaling dynamic_ways[] = {QB_SCALING_DYNAMIC, QB_SCALING_AMAX};
+#define DYNAMIC_WAYS 2
+
+/* Change T, whose reference has run, to another of them. */
+static void set_scaling(struct tensors *t, enum qb_scaling scaling)
+{
+    if (t->problem.scaling != scaling) {
+        t->problem.scaling = scaling;
+        run_reference(t);
+    }
+}
+
 /* Every kernel in a captured graph, replayed with data that changes: no state may be left from one run to the next. */
 START_TEST(graph_replays_with_changed_input)
 {
@@ -586,13 +599,14 @@ START_TEST(graph_replays_with_changed_input)
     p.tokens = 300;
     p.hidden = 1000;
     set_granularity(&p, &granularities[_i]);
-    for (size_t i = 0; i < qb_kernel_count(); i++) {
-        const struct qb_kernel *kernel = qb_kernel_at(i);
+    for (size_t i = 0; i < DYNAMIC_WAYS * qb_kernel_count(); i++) {
+        const struct qb_kernel *kernel = qb_kernel_at(i / DYNAMIC_WAYS);
         struct qb_buffers buffers;
         struct qb_graph *graph;
         struct tensors t;
         enum qb_status status;
 
+        p.scaling = dynamic_ways[i % DYNAMIC_WAYS];
         if (!qb_kernel_supports(kernel, device, &p)) {
             continue;
         }
@@ -647,9 +661,13 @@ START_TEST(many_runs_with_changing_data)
             fill_input(&t[i], i % 4 == 3 ? 1 : 0, &state);
             run_reference(&t[i]);
         }
-        for (size_t k = 0; k < qb_kernel_count(); k++) {
-            const struct qb_kernel *kernel = qb_kernel_at(k);
+        for (size_t k = 0; k < DYNAMIC_WAYS * qb_kernel_count(); k++) {
+            const struct qb_kernel *kernel = qb_kernel_at(k / DYNAMIC_WAYS);
 
+            p.scaling = dynamic_ways[k % DYNAMIC_WAYS];
+            for (int i = 0; i < INPUTS; i++) {
+                set_scaling(&t[i], p.scaling);
+            }
             for (int run = 0; run < runs && qb_kernel_supports(kernel, device, &p); run++) {
                 struct tensors *now = &t[test_random(&state) % INPUTS];
                 struct qb_buffers buffers = device_buffers(now);
@@ -689,13 +707,15 @@ START_TEST(dependent_launches)
         fill_input(&t[i], 0, &state);
         run_reference(&t[i]);
     }
-    for (size_t k = 0; k < qb_kernel_count(); k++) {
-        const struct qb_kernel *kernel = qb_kernel_at(k);
+    for (size_t k = 0; k < DYNAMIC_WAYS * qb_kernel_count(); k++) {
+        const struct qb_kernel *kernel = qb_kernel_at(k / DYNAMIC_WAYS);
 
+        p.scaling = dynamic_ways[k % DYNAMIC_WAYS];
         if (!qb_kernel_supports(kernel, device, &p)) {
             continue;
         }
         for (int i = 0; i < SETS; i++) {
+            set_scaling(&t[i], p.scaling);
             upload(&t[i]);
         }
         for (int run = 0; run < 60; run++) {
@@ -825,6 +845,65 @@ START_TEST(more_than_2_to_the_31_elements)
 }
 END_TEST
 
+/* The dense ones, in full, against the CPU's best kernel, as the reference would take long. */
+START_TEST(dense_with_more_than_2_to_the_31_elements)
+{
+    static const uint64_t shapes[][2] = {{46341, 46341}, {1024000, 4096}};
+    struct qb_device *cpu;
+    struct qb_queue *cpu_queue;
+    struct qb_bytes bytes;
+    struct qb_buffers host, buffers;
+    struct tensors t;
+    struct qb_problem p;
+    enum { BLOCK = 1 << 20 };
+
+    if (getenv("QUANTBENCH_TEST_LARGE") == NULL || strcmp(TEST_BACKEND, "cpu") == 0) {
+        return;
+    }
+    qb_problem_init(&p);
+    p.output = QB_FORMAT_E4M3;
+    p.tokens = shapes[_i % 2][0];
+    p.hidden = shapes[_i % 2][1];
+    set_granularity(&p, &granularities[_i / 2]);
+    qb_problem_bytes(&p, &bytes);
+    if (bytes.scale_buffer > bytes.output_buffer / 32) {
+        return;
+    }
+    make_tensors(&t, &p, 0);
+    for (uint64_t i = 0; i < t.bytes.input_buffer; i += sizeof(uint16_t) * BLOCK) {
+        uint64_t left = t.bytes.input_buffer - i, state = test_seed() + i;
+
+        for (uint64_t j = 0; j < BLOCK / 256 && 2 * j < left; j++) {
+            ((uint16_t *)(t.input + i))[j] =
+                qb_format_encode(p.input, (float)(int32_t)test_random(&state) * 0x1p-31f) & 0xFFFF;
+        }
+        for (uint64_t done = 2 * BLOCK / 256; done < 2 * BLOCK && done < left; done *= 2) {
+            memcpy(t.input + i + done, t.input + i, left - done < done ? left - done : done);
+        }
+    }
+    host = (struct qb_buffers){t.input, t.want_codes + GUARD, (float *)(t.want_scales + GUARD)};
+    memset(t.want_codes, POISON, codes_size(&t));
+    memset(t.want_scales, POISON, scales_size(&t));
+    check(qb_device_open(qb_backend_find("cpu"), 0, &cpu));
+    check(qb_queue_create(cpu, &cpu_queue));
+    check(qb_quantize(cpu_queue, &p, &host));
+    for (size_t i = 0; i < qb_kernel_count(); i++) {
+        const struct qb_kernel *kernel = qb_kernel_at(i);
+
+        if (qb_kernel_supports(kernel, device, &p)) {
+            buffers = device_buffers(&t);
+            upload(&t);
+            check(qb_kernel_run(kernel, queue, &p, &buffers));
+            check(qb_queue_synchronize(queue));
+            compare(&t, kernel);
+        }
+    }
+    free_tensors(&t);
+    qb_queue_destroy(cpu_queue);
+    qb_device_close(cpu);
+}
+END_TEST
+
 int main(void)
 {
     const struct qb_backend *backend = qb_backend_find(TEST_BACKEND);
@@ -853,6 +932,7 @@ int main(void)
     tcase_add_loop_test(shapes, shapes_strides_offsets, 0, COUNT(granularities));
     tcase_add_loop_test(shapes, long_and_short_rows, 0, COUNT(granularities));
     tcase_add_loop_test(shapes, more_than_2_to_the_31_elements, 0, COUNT(granularities));
+    tcase_add_loop_test(shapes, dense_with_more_than_2_to_the_31_elements, 0, 2 * COUNT(granularities));
     tcase_add_loop_test(repeats, graph_replays_with_changed_input, 0, COUNT(granularities));
     tcase_add_loop_test(repeats, many_runs_with_changing_data, 0, COUNT(granularities));
     tcase_add_loop_test(repeats, dependent_launches, 0, COUNT(granularities));
