@@ -10,9 +10,8 @@ AM_TESTS_ENVIRONMENT = srcdir='$(srcdir)'; builddir='$(builddir)'; export srcdir
 	QUANTBENCH_MODULE_DIR='$(abs_top_builddir)/.libs'; export QUANTBENCH_MODULE_DIR; \
 	CC='$(CC)'; export CC;
 
-shell_tests = %D%/cli.sh %D%/module.sh %D%/doctor.sh %D%/report.sh %D%/examples.sh %D%/manual.sh %D%/source.sh %D%/completion.sh \
-	%D%/plugin.sh %D%/compare.sh \
-	%D%/library_manual.sh
+shell_tests = %D%/cli.sh %D%/module.sh %D%/doctor.sh %D%/journal.sh %D%/report.sh %D%/examples.sh %D%/manual.sh %D%/source.sh \
+	%D%/completion.sh %D%/plugin.sh %D%/compare.sh %D%/library_manual.sh
 TESTS += $(shell_tests)
 EXTRA_DIST += %D%/release/packages.sh %D%/release/cleanroot.sh %D%/release/inside.sh
 EXTRA_DIST += %D%/perf/h200.sh $(shell_tests) %D%/tap.sh %D%/run.h %D%/plugins/wrong.c %D%/plugins/peers.c
@@ -86,6 +85,12 @@ check_LTLIBRARIES += %D%/fake/quantbench_cuda.la
 %C%_fake_quantbench_cuda_la_LIBADD = libquantbench.la
 %C%_fake_quantbench_cuda_la_LDFLAGS = -module -avoid-version -shared -no-undefined -rpath /nowhere \
 	-export-symbols-regex '^quantbench_backend$$'
+
+# Loaded before the tool by journal.sh.
+check_LTLIBRARIES += %D%/fake/killer.la
+%C%_fake_killer_la_SOURCES = %D%/fake_killer.c
+%C%_fake_killer_la_CFLAGS = $(AM_CFLAGS)
+%C%_fake_killer_la_LDFLAGS = -module -avoid-version -shared -no-undefined -rpath /nowhere
 
 check_LTLIBRARIES += %D%/fake/libnvidia-ml.la
 %C%_fake_libnvidia_ml_la_SOURCES = %D%/fake_nvml.c

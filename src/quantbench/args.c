@@ -63,6 +63,8 @@ enum option_id {
     OPT_FORMAT,
     OPT_OUTPUT,
     OPT_JUNIT,
+    OPT_JOURNAL,
+    OPT_RESUME,
     OPT_REPORT,
 };
 
@@ -123,6 +125,8 @@ static const struct option_row {
     {OPT_OUTPUT, "output", "[FORMAT:]FILE",
      "write FILE too, in the format of its suffix,\n%s,\nor in FORMAT; may be given several times"},
     {OPT_JUNIT, "junit", "FILE", "the same as --output=junit:FILE"},
+    {OPT_JOURNAL, "journal", "FILE", "keep in FILE what is done while the run goes\non, for --resume"},
+    {OPT_RESUME, "resume", "FILE", "go on with the run whose journal is FILE"},
     {OPT_REPORT, "report", "FILE", "measure nothing, but report what is in FILE,\nwhich --format=json has written"},
     {OPT_QUIET, "quiet", NULL, "results and errors only"},
     {OPT_VERBOSE, "verbose", NULL, "say more about what runs and why"},
@@ -732,6 +736,12 @@ static bool parse_option(const struct option_row *row, const char *value, struct
         return parse_output_format(name, value, &args->format);
     case OPT_OUTPUT:
         return add_output(name, value, &args->outputs);
+    case OPT_JOURNAL:
+        args->journal_file = value;
+        break;
+    case OPT_RESUME:
+        args->resume_file = value;
+        break;
     case OPT_REPORT:
         args->action = ACTION_REPORT;
         args->report_file = value;
@@ -817,6 +827,30 @@ static bool check_together(const struct args *args, const char *measuring)
     return true;
 }
 
+/* --journal and --resume. */
+static bool check_journal(const struct args *args)
+{
+    const char *name = args->resume_file != NULL ? "resume" : "journal";
+    const char *file = args->resume_file != NULL ? args->resume_file : args->journal_file;
+
+    if (file == NULL) {
+        return true;
+    }
+    if (file[0] == '\0') {
+        message_error("--%s: '': the name of a file is accepted", name);
+        return false;
+    }
+    if (args->journal_file != NULL && args->resume_file != NULL) {
+        message_error("--journal: --resume goes on with a journal, and a second one is not accepted");
+        return false;
+    }
+    if (args->action != ACTION_MEASURE || args->runs > 0) {
+        message_error("--%s: it is for what this process measures, which is nothing here", name);
+        return false;
+    }
+    return true;
+}
+
 /* Options of comparisons that exclude or need one another. */
 static bool check_comparison(const struct args *args)
 {
@@ -876,7 +910,7 @@ static bool is_about_reports(enum option_id id)
 static bool is_about_measuring(enum option_id id)
 {
     return !is_about_reports(id) && id != OPT_RUNS && id != OPT_SAVE_BASELINE && id != OPT_BASELINE &&
-           id != OPT_MARGIN && id != OPT_FORCE;
+           id != OPT_MARGIN && id != OPT_FORCE && id != OPT_JOURNAL && id != OPT_RESUME;
 }
 
 /* Add an option as one argument. */
@@ -960,7 +994,9 @@ enum exit_code args_parse(int argc, char **argv, struct args *args)
         message_error("'%s': only options are accepted; try 'quantbench --help'", argv[optind]);
         return EXIT_USAGE;
     }
-    return check_together(args, measuring) && check_comparison(args) && set_defaults(args) ? EXIT_OK : EXIT_USAGE;
+    return check_together(args, measuring) && check_journal(args) && check_comparison(args) && set_defaults(args)
+               ? EXIT_OK
+               : EXIT_USAGE;
 }
 
 void args_free(struct args *args)

@@ -96,7 +96,9 @@ struct args {
 
     const struct report_format *format; /* of standard output */
     struct outputs outputs;
-    const char *report_file; /* NULL: measure */
+    const char *report_file;  /* NULL: measure */
+    const char *journal_file; /* NULL: none is begun */
+    const char *resume_file;  /* NULL: none is continued */
     bool quiet;
     bool verbose;
 

@@ -5,7 +5,7 @@ bin_PROGRAMS += quantbench
 quantbench_SOURCES = \
 	%D%/main.c %D%/args.c %D%/args.h %D%/message.c %D%/message.h %D%/interrupt.c %D%/interrupt.h \
 	%D%/machine.c %D%/machine.h %D%/models.c %D%/models.h %D%/tensor_file.c %D%/tensor_file.h %D%/input.c %D%/input.h \
-	%D%/plan.c %D%/plan.h %D%/doctor.c %D%/doctor.h %D%/dry_run.c %D%/dry_run.h %D%/quality.c %D%/quality.h %D%/verify.c %D%/verify.h \
+	%D%/plan.c %D%/plan.h %D%/doctor.c %D%/doctor.h %D%/dry_run.c %D%/dry_run.h %D%/journal.c %D%/journal.h %D%/quality.c %D%/quality.h %D%/verify.c %D%/verify.h \
 	%D%/disturbance.c %D%/disturbance.h %D%/measure.c %D%/measure.h %D%/stats.c %D%/stats.h %D%/compare.c %D%/compare.h \
 	%D%/ceiling.c %D%/ceiling.h %D%/bench.c %D%/bench.h %D%/list.c %D%/list.h %D%/plugins.c %D%/plugins.h %D%/prove.c %D%/prove.h \
 	%D%/isolate.c %D%/isolate.h %D%/worker.c %D%/worker.h \

@@ -7,6 +7,7 @@
 #include "doctor.h"
 #include "dry_run.h"
 #include "interrupt.h"
+#include "journal.h"
 #include "list.h"
 #include "output.h"
 #include "plugins.h"
@@ -24,68 +25,128 @@ static int output_error;
 
 static void flush_output(void)
 {
-    if (fflush(stdout) != 0 && output_error == 0) {
+    /* What is longer than a buffer may have failed before; its error is the last one then. */
+    if ((fflush(stdout) != 0 || ferror(stdout)) && output_error == 0) {
         output_error = errno;
     }
 }
 
+/* A run on its way. */
+struct run {
+    const struct args *args;
+    struct machine *machine;
+    const struct tensor_file *tensor; /* what --input read, or NULL */
+    const struct plan *plan;
+    struct journal *journal;
+    struct record *record;
+    struct bench bench;
+    struct worker worker;
+};
+
 /* Prove foreign kernels harmless before they are measured. */
-static enum exit_code prove(const struct args *args, struct worker *worker, struct bench *bench,
-                            const struct tensor_file *tensor, const struct plan_case *plan_case)
+static enum exit_code prove(struct run *run, const struct plan_case *plan_case)
 {
-    if (worker_is_needed(args, plan_case)) {
-        return worker_prove(worker, args, plan_case);
+    if (!run->args->verify) {
+        return EXIT_OK;
     }
-    return qb_kernel_plugin(plan_case->kernel) != NULL ? bench_prove(bench, args, tensor, plan_case, NULL) : EXIT_OK;
+    if (worker_is_needed(run->args, plan_case)) {
+        return worker_prove(&run->worker, run->args, plan_case);
+    }
+    return qb_kernel_plugin(plan_case->kernel) != NULL
+               ? bench_prove(&run->bench, run->args, run->tensor, plan_case, NULL)
+               : EXIT_OK;
 }
 
-/* Run all cases of PLAN. A case that fails does not keep the others from running. */
-static enum exit_code run_cases(const struct args *args, struct machine *machine, const struct tensor_file *tensor,
-                                const struct plan *plan, struct record *record)
+/* For those who watch: what is to be run, before it is, and case by case what came out. */
+static void show_begin(const struct run *run)
 {
-    bool is_text = args->format->begin != NULL;
-    struct bench bench = {.input = NULL};
-    struct worker worker = {.pid = 0};
+    if (run->args->format->begin != NULL && run->record->count == 0) {
+        run->args->format->begin(run->record, stdout);
+    }
+}
+
+static void show_case(const struct run *run)
+{
+    if (run->args->format->add != NULL) {
+        run->args->format->add(run->record, stdout);
+        flush_output();
+    }
+}
+
+/* Run the case INDEX, add what came out to the record and to the journal, and show it. */
+static enum exit_code run_case(struct run *run, size_t index)
+{
+    const struct plan_case *plan_case = &run->plan->cases[index];
+    bool is_sweep = run->plan->count > 1;
+    struct result result;
+    bool can_run = bench_prepare(&run->bench, run->args, run->machine, run->tensor, plan_case, &result) == EXIT_OK;
+    enum exit_code code;
+
+    /* A single case that cannot run is an error and nothing else. */
+    if (can_run || is_sweep) {
+        show_begin(run);
+    }
+    if (is_sweep) {
+        message_progress("case %zu of %zu...", index + 1, run->plan->count);
+    } else if (can_run && run->args->format->begin != NULL) {
+        message_note("Warming up...");
+    }
+    if (can_run) {
+        result.code = prove(run, plan_case);
+    }
+    if (can_run && result.code == EXIT_OK) {
+        bench_run(&run->bench, run->args, run->tensor, &result);
+    }
+    code = record_add(run->record, run->args, &result);
+    /* What was interrupted, or could not run, is to be done again. */
+    if (code == EXIT_OK && !interrupt_requested() && (result.code == EXIT_OK || result.code == EXIT_WRONG_RESULT)) {
+        code = journal_add(run->journal, index, 0, report_case_json(run->record, &run->record->cases[index]));
+    }
+    bench_free_result(&result);
+    message_progress_end();
+    if ((can_run || is_sweep) && run->record->count > index) {
+        show_case(run);
+    }
+    return message_worse(code, result.code);
+}
+
+/* Take the result of case INDEX from the journal, if it is there, and show it. */
+static bool take_case(const struct run *run, size_t index, enum exit_code *code)
+{
+    const struct json_t *done = journal_find(run->journal, index, 0);
+
+    if (done == NULL) {
+        return false;
+    }
+    show_begin(run);
+    *code = record_add_json(run->record, done, run->journal->file);
+    if (*code == EXIT_OK) {
+        *code = run->record->cases[index].code;
+        show_case(run);
+    }
+    return true;
+}
+
+/* Run all cases that are not in the journal. A case that fails does not keep the others from running. */
+static enum exit_code run_cases(struct run *run)
+{
+    const size_t count = run->plan->count;
     enum exit_code code = EXIT_OK;
 
-    /* Nobody reads the rows behind one that could not be written. */
-    for (size_t i = 0; i < plan->count && !interrupt_requested() && !ferror(stdout); i++) {
-        struct result result;
-        enum exit_code added;
-        bool can_run = bench_prepare(&bench, args, machine, tensor, &plan->cases[i], &result) == EXIT_OK;
+    /* Nobody reads the rows behind one that could not be written; a case that could not be recorded is the last. */
+    for (size_t i = 0; i < count && run->record->count == i && !interrupt_requested() && !ferror(stdout); i++) {
+        enum exit_code one;
 
-        if (is_text && i == 0 && (can_run || plan->count > 1)) {
-            args->format->begin(record, stdout);
+        if (!take_case(run, i, &one)) {
+            one = run_case(run, i);
         }
-        if (plan->count > 1) {
-            message_progress("case %zu of %zu...", i + 1, plan->count);
-        } else if (can_run && is_text) {
-            message_note("Warming up...");
-        }
-        if (can_run && args->verify) {
-            result.code = prove(args, &worker, &bench, tensor, &plan->cases[i]);
-        }
-        if (can_run && result.code == EXIT_OK) {
-            bench_run(&bench, args, tensor, &result);
-        }
-        code = message_worse(code, result.code);
-        added = record_add(record, args, &result);
-        bench_free_result(&result);
-        message_progress_end();
-        if (added != EXIT_OK) {
-            code = message_worse(code, added);
-            break;
-        }
-        if (is_text && (can_run || plan->count > 1)) {
-            args->format->add(record, stdout);
-            flush_output();
-        }
+        code = message_worse(code, one);
     }
     if (interrupt_requested()) {
-        message_note("interrupted: %zu of %zu cases were begun", record->count, plan->count);
+        message_note("interrupted: %zu of %zu cases were begun", run->record->count, count);
     }
-    worker_end(&worker);
-    bench_free(&bench);
+    worker_end(&run->worker);
+    bench_free(&run->bench);
     return code;
 }
 
@@ -110,6 +171,7 @@ static enum exit_code measure(const struct args *args)
     struct tensor_file tensor = {.data = NULL};
     struct plan plan = {.count = 0};
     struct record record = {.count = 0};
+    struct journal journal = {.descriptor = -1};
     const struct tensor_file *given = args->input_file != NULL ? &tensor : NULL;
     enum exit_code code = machine_open(&args->devices, &machine);
 
@@ -122,16 +184,23 @@ static enum exit_code measure(const struct args *args)
     if (code == EXIT_OK) {
         code = record_begin(args, &machine, given, &plan, &record);
     }
+    if (code == EXIT_OK) {
+        code = journal_open(args, &machine, given, &plan, &journal);
+    }
     if (code == EXIT_OK && args->action == ACTION_DRY_RUN) {
         code = message_worse(plan.code, dry_run(args, &machine, given, &plan, &record));
     } else if (code == EXIT_OK) {
-        code = message_worse(plan.code, run_cases(args, &machine, given, &plan, &record));
+        struct run run = {
+            .args = args, .machine = &machine, .tensor = given, .plan = &plan, .journal = &journal, .record = &record};
+
+        code = message_worse(plan.code, run_cases(&run));
         if (record_end(&record, interrupt_requested()) == EXIT_OK) {
             code = message_worse(code, write_reports(args, &record, args->format->begin != NULL));
         } else {
             code = message_worse(code, EXIT_CANNOT_RUN);
         }
     }
+    journal_close(&journal);
     record_free(&record);
     plan_free(&plan);
     tensor_file_free(&tensor);

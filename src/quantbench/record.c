@@ -308,12 +308,17 @@ static void free_comparison(struct record_comparison *comparison)
     free(comparison->means);
 }
 
+void record_free_case(struct record_case *c)
+{
+    free(c->kernel);
+    free(c->first_difference);
+    free(c->samples);
+}
+
 void record_free(struct record *record)
 {
     for (size_t i = 0; i < record->described; i++) {
-        free(record->cases[i].kernel);
-        free(record->cases[i].first_difference);
-        free(record->cases[i].samples);
+        record_free_case(&record->cases[i]);
     }
     free(record->version);
     free(record->library_version);

@@ -125,6 +125,10 @@ enum exit_code record_begin(const struct args *args, const struct machine *machi
 /* Add what came out of the next case. */
 enum exit_code record_add(struct record *record, const struct args *args, const struct result *result);
 
+/* The same of a case that an earlier run has done, as report_case_json() made it. FILE is where it was. */
+struct json_t;
+enum exit_code record_add_json(struct record *record, const struct json_t *result, const char *file);
+
 /* The run has ended, by a signal if INTERRUPTED. */
 enum exit_code record_end(struct record *record, bool interrupted);
 
@@ -152,6 +156,8 @@ double record_share(const struct record_case *c, uint64_t count);
 const struct record_pair *record_pair_of(const struct record *record, const struct record_case *c);
 
 void record_free(struct record *record);
+/* For those who make cases. */
+void record_free_case(struct record_case *c);
 
 /* The words of the JSON document for these; NULL behind the last. */
 extern const char *const record_cache_names[];

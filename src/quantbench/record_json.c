@@ -469,6 +469,23 @@ static void read_case(struct reader *reader, const json_t *result, size_t index,
     }
 }
 
+enum exit_code record_add_json(struct record *record, const json_t *result, const char *file)
+{
+    char label[TENSOR_FILE_LABEL_SIZE];
+    struct reader reader = {.file = label, .code = EXIT_OK};
+    struct record_case read = {.kernel = NULL};
+
+    tensor_file_label(file, NULL, label);
+    read_case(&reader, result, record->count, record, &read);
+    if (reader.code == EXIT_OK) {
+        record_free_case(&record->cases[record->count]);
+        record->cases[record->count++] = read;
+    } else {
+        record_free_case(&read);
+    }
+    return reader.code;
+}
+
 static void read_cases(struct reader *reader, const json_t *document, struct record *record)
 {
     const json_t *list = get_list(reader, document, "results");

@@ -43,6 +43,8 @@ enum exit_code report_github(const struct record *record, FILE *stream);
 struct json_t;
 struct json_t *report_text_json(const char *text);
 struct json_t *report_device_json(const struct qb_device_info *info);
+/* A result of RECORD, which record_add_json() takes back. */
+struct json_t *report_case_json(const struct record *record, const struct record_case *c);
 enum exit_code report_print_json(struct json_t *document, FILE *stream);
 
 #endif

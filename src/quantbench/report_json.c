@@ -127,7 +127,7 @@ static json_t *quality_to_json(const struct record_case *c)
                      (json_int_t)q->infinite);
 }
 
-static json_t *case_to_json(const struct record *record, const struct record_case *c)
+json_t *report_case_json(const struct record *record, const struct record_case *c)
 {
     json_t *result =
         json_pack("{s:o, s:o, s:s, s:s, s:o}", "problem", problem_to_json(&c->problem), "dist",
@@ -222,7 +222,7 @@ enum exit_code report_json(const struct record *record, FILE *stream)
         json_array_append_new(devices, report_device_json(&record->devices[i]));
     }
     for (size_t i = 0; i < record->count; i++) {
-        json_array_append_new(results, case_to_json(record, &record->cases[i]));
+        json_array_append_new(results, report_case_json(record, &record->cases[i]));
     }
     return report_print_json(
         json_pack("{s:s, s:I, s:s, s:s, s:s, s:o, s:{s:o, s:s, s:I}, s:I, s:o, s:o, s:I, s:I, s:I, s:b, s:b, s:I, s:o, "

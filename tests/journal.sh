@@ -1,0 +1,169 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# journal.sh - a run that is killed goes on from its journal: nothing is lost, nothing is done twice, and a journal of
+# another run is refused.
+# shellcheck source=tests/tap.sh
+. "${srcdir:=.}/tests/tap.sh"
+
+cases=4
+sweep='--device=cpu --hidden-size=32 --num-tokens=2,3,4,5 --num-iters=2 --num-warmup-iters=0 --quant-dtype=fp8'
+
+# sweep STATUS ARGUMENT...
+sweep()
+{
+    tap_sweep=$1
+    shift
+    # shellcheck disable=SC2086 # a list of words
+    run "$tap_sweep" $sweep "$@"
+}
+
+# parts JOURNAL: which parts it has, in order.
+parts() { sed -n 's/^{"case":\([0-9]*\),"round":\([0-9]*\),.*/\1 \2/p' "$1" | sort; }
+# What a report says of the results, without the date and the command line.
+results() { sed -n '/^  "results"/,$p' "$1"; }
+
+ok 'a run with a journal' sweep 0 --journal=full --output=full.json
+parts full >full.parts
+ok 'the journal has every case' test "$(cut -d ' ' -f 1 full.parts | sort -u | wc -l)" -eq $cases
+ok 'and each part once' same '' "$(uniq -d full.parts)"
+size=$(wc -c <full)
+head_size=$(head -n 1 full | wc -c)
+
+# again: the journal that was resumed is whole, and the report has what was in the journal before.
+again()
+{
+    cp "$1" before && sweep 0 "--resume=$1" --output=again.json && parts "$1" >again.parts &&
+        cmp full.parts again.parts
+}
+nothing_to_do() { cp full done && again done && cmp full done && results full.json >a && results again.json >b && cmp a b; }
+ok 'a run that is done is only reported' nothing_to_do
+other_order()
+{
+    # shellcheck disable=SC2086 # a list of words
+    run 0 --quant-dtype=fp8 --quiet $sweep --resume=done --format=csv && same $((cases + 1)) "$(wc -l <out)"
+}
+ok 'in another order and another format' other_order
+
+# torn SIZE: the first SIZE bytes of the journal, as a machine that stops leaves them. What was whole stays.
+torn()
+{
+    head -c "$1" full >torn && again torn || return 1
+    tap_whole=$(head -c "$1" full | grep -c '$')
+    # The last line may lack its end.
+    [ "$(head -c "$1" full | tail -c 1 | wc -l)" -eq 1 ] || tap_whole=$((tap_whole - 1))
+    [ "$tap_whole" -gt 0 ] || tap_whole=1
+    head -n "$tap_whole" full >whole
+    head -n "$tap_whole" torn | cmp - whole
+}
+each_torn()
+{
+    for tap_size; do
+        torn "$tap_size" || { echo "# of $tap_size bytes"; return 1; }
+    done
+}
+ok 'a journal that is torn in its head' each_torn 0 1 $((head_size / 2)) $((head_size - 1))
+ok 'a journal of a head alone' each_torn "$head_size"
+sizes=
+i=$((head_size + 1))
+while [ $i -lt "$size" ]; do
+    sizes="$sizes $i"
+    i=$((i + 97))
+done
+# shellcheck disable=SC2086 # a list of words
+ok 'a journal that is torn in a part' each_torn $sizes $((size - 2)) $((size - 1))
+garbage()
+{
+    { head -n 2 full; printf '{"case":1,"round":0,"pa\000\000\000\n'; } >torn && again torn
+}
+ok 'a last line that was not written to the disk' garbage
+twice()
+{
+    { cat full; sed -n 2p full; } >torn && sweep 0 --resume=torn --output=again.json && results again.json >b && cmp a b
+}
+ok 'a part that is there twice counts once' twice
+
+# ---- Killed --------------------------------------------------------------------------------------------------------
+
+killer=$builddir/tests/fake/.libs/killer.so
+# The program may be a script of Libtool's, and its tools need no killing.
+# shellcheck disable=SC2086 # a list of words
+killed()
+{
+    rm -f killed
+    ( LD_PRELOAD=$killer FAKE_KILL=$1; export LD_PRELOAD FAKE_KILL; "$QUANTBENCH" $sweep --journal=killed ) >out 2>err
+    same 137 $? && same "$1" "$(grep -c '$' killed)" && cp killed whole && again killed && head -n "$1" killed | cmp - whole
+}
+if [ -e "$killer" ] && ( LD_PRELOAD=$killer "$QUANTBENCH" --version ) >out 2>&1 && ! grep -q -i 'preload\|runtime' out; then
+    line=1
+    while [ $line -le "$(grep -c '$' full)" ]; do
+        ok "killed when $line lines were written" killed $line
+        line=$((line + 1))
+    done
+else
+    skip 'killed' 'no library can be loaded before the program'
+fi
+
+# ---- Refused -------------------------------------------------------------------------------------------------------
+
+# refused WORD ARGUMENT...: exit status 2, WORD in the error, and the journal stays as it is.
+refused()
+{
+    tap_refused=$1
+    shift
+    cp full kept
+    # shellcheck disable=SC2086 # a list of words
+    fails 2 "$tap_refused" $sweep "$@" --resume=kept && cmp full kept
+}
+ok 'another value of an option' refused 'options.seed is not there there and "1" here' --seed=1
+sed 's/"fp8"/"int8"/' full >changed
+ok 'says both' fails 2 '"int8" there and "fp8" here' $sweep --resume=changed
+sed '1s/"version":"[^"]*"/"version":"0.0.0"/' full >changed
+ok 'another version' fails 2 'version is "0.0.0" there' $sweep --resume=changed
+sed '1s/"name":"[^"]*"/"name":"Z80"/' full >changed
+ok 'another device' fails 2 'devices[0].name is "Z80" there' $sweep --resume=changed
+sed '3s/^.*$/{}/' full >changed
+ok 'a line that is none' fails 2 'line 3' $sweep --resume=changed
+sed '2s/"verified"/"maybe"/' full >changed
+fails_in_part() { sweep 2 "--resume=$1" && err_has 'verification'; }
+ok 'a part that is damaged' fails_in_part changed
+echo '{"schema":"quantbench-result"}' >other
+ok 'another file of JSON' fails 2 'quantbench --journal has written' $sweep --resume=other
+printf 'text' >other
+ok 'a file of text' fails 2 'quantbench --journal has written' $sweep --resume=other
+ok 'stays as it is' same text "$(cat other)"
+ok 'a journal that is there already' fails 2 '--resume=full' $sweep --journal=full
+ok 'a file that is not there' fails 3 'missing: No such file' $sweep --resume=missing
+ok 'a folder that is not there' fails 3 'no/journal: No such file' $sweep --journal=no/journal
+ok 'a folder' fails 3 'Is a directory' $sweep --resume=.
+ok 'a device' fails 3 'is not a file' $sweep --journal=/dev/null
+ok 'both' fails 2 '--journal' $sweep --journal=new --resume=full
+ok 'an empty name' fails 2 "--resume: ''" $sweep --resume=
+ok 'a list has none' fails 2 '--journal' --list-kernels --journal=new
+ok 'a dry run has none' fails 2 '--journal' $sweep --dry-run --journal=new
+ok 'runs in other processes have none' fails 2 '--journal' $sweep --runs=5 --journal=new
+ok 'nothing was begun' test ! -e new
+if command -v flock >/dev/null 2>&1; then
+    locked() { flock full "$QUANTBENCH" $sweep --resume=full >out 2>err; same 3 $? && err_has 'another run'; }
+    ok 'a journal that another run writes' locked
+else
+    skip 'a journal that another run writes' 'flock is not here'
+fi
+changed_input()
+{
+    tensor='{"w":{"dtype":"F16","shape":[1,2],"data_offsets":[0,4]}}'
+    { printf '\070\000\000\000\000\000\000\000'; printf '%s' "$tensor"; printf '\000\074\000\074'; } >w.safetensors
+    run 0 --device=cpu --profile --input=w.safetensors --journal=input || return 1
+    { printf '\070\000\000\000\000\000\000\000'; printf '%s' "$tensor"; printf '\000\074\000\075'; } >w.safetensors
+    fails 2 'input is' --device=cpu --profile --input=w.safetensors --resume=input
+}
+ok 'another content of the input' changed_input
+full_disk()
+{
+    ( trap '' XFSZ; ulimit -f 1; sweep 3 --journal=small ) && err_has 'small: File too large'
+}
+if (trap '' XFSZ && ulimit -f 1) 2>/dev/null; then
+    ok 'a journal that cannot be written any more' full_disk
+else
+    skip 'a journal that cannot be written any more' 'this shell cannot limit the size of files'
+fi
+done_testing
