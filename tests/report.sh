@@ -282,6 +282,20 @@ if echo '{}' | jq . >/dev/null 2>&1; then
 else
     skip 'jq reads JSON' 'jq is not here'
 fi
+# Google Benchmark's own program, where Debian's libbenchmark-tools is installed with what it needs.
+compare_py=/usr/share/benchmark/compare.py
+compares()
+{
+    /usr/bin/python3 $compare_py --no-color benchmarks "$1.gbench.json" "$1.gbench.json" >compared 2>err &&
+        grep -q '^OVERALL_GEOMEAN .*+0.0000' compared && grep -q '^quantize/half/int8/.* +0.0000 ' compared
+}
+if [ -e $compare_py ] && /usr/bin/python3 $compare_py --help >/dev/null 2>&1; then
+    for record in single sweep; do
+        ok "compare.py compares $record with itself" compares "$record"
+    done
+else
+    skip 'compare.py' 'libbenchmark-tools, python3-numpy or python3-scipy is not here'
+fi
 ok 'a row for each case, and a head' same 13 "$(wc -l <sweep.csv | tr -d ' ')"
 ok 'a field with a comma and quotation marks' grep -qF ',"a,""b"" |c\*_d.npy",' file.csv
 ok 'Markdown shows characters with a meaning as they are' grep -qF 'a,"b" \|c\\\*\_d.npy' file.md
