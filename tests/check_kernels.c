@@ -221,6 +221,15 @@ static float random_scale(uint64_t *state)
     }
 }
 
+/* The scale of a normal amax between 2^-8 and 2^8. */
+static float amax_scale(const struct qb_problem *p, uint64_t *state)
+{
+    uint32_t amax = qb_format_encode(
+        p->input, ldexpf(1 + (float)(test_random(state) % 65536) / 65536, (int)(test_random(state) % 16) - 8));
+
+    return qb_format_decode(p->input, amax) / qb_format_info(p->output)->largest;
+}
+
 static const float special_scales[] = {
     1,
     0.5f,
@@ -250,7 +259,8 @@ static const float special_scales[] = {
     3e38f,
 };
 
-/* All 65,536 inputs of a 16-bit format, as 16 rows, with every special scale and some random ones. */
+/* All 65,536 inputs of a 16-bit format, as 16 rows, with 100 scales: every special one, and random ones, those that
+ * belong to a largest magnitude of the input's format among them, for which a quotient is a tie. */
 START_TEST(all_16_bit_inputs_static)
 {
     struct qb_problem p;
@@ -267,9 +277,10 @@ START_TEST(all_16_bit_inputs_static)
     for (uint32_t i = 0; i < 65536; i++) {
         ((uint16_t *)t.input)[i] = (uint16_t)i;
     }
-    for (int i = 0; i < COUNT(special_scales) + 24; i++) {
+    for (int i = 0; i < 100; i++) {
         set_static_scales(&t, i < COUNT(special_scales) ? special_scales[i]
-                              : i % 2 == 0              ? random_scale(&state)
+                              : i % 3 == 0              ? random_scale(&state)
+                              : i % 3 == 1              ? amax_scale(&p, &state)
                                                         : ldexpf(1 + (float)(test_random(&state) % 65536) / 65536,
                                                                  (int)(test_random(&state) % 40) - 24));
         run_all_kernels(&t);

@@ -263,6 +263,10 @@ else
     skip '--threads=1,2' 'built without OpenMP'
     skip 'OMP_NUM_THREADS=1' 'built without OpenMP'
 fi
+ok '--isa=generic' bench_says 'kernel    cpu_generic' --isa=generic
+ok '--isa=auto' bench --isa=auto
+bogus_isa_option() { fails 2 '--isa' --device=cpu --isa=bogus && err_has 'bogus' && err_has 'avx512'; }
+ok '--isa=bogus names the accepted ones' bogus_isa_option
 ok 'QUANTBENCH_ISA=generic' with QUANTBENCH_ISA=generic bench_says 'kernel    cpu_generic'
 bogus_isa() { with QUANTBENCH_ISA=bogus fails 3 'QUANTBENCH_ISA' --device=cpu && err_has 'bogus' && err_has 'generic'; }
 ok 'QUANTBENCH_ISA=bogus names the accepted ones' bogus_isa

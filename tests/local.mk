@@ -14,7 +14,7 @@ shell_tests = %D%/cli.sh %D%/module.sh %D%/doctor.sh %D%/journal.sh %D%/report.s
 	%D%/completion.sh %D%/plugin.sh %D%/compare.sh %D%/library_manual.sh
 TESTS += $(shell_tests)
 EXTRA_DIST += %D%/release/packages.sh %D%/release/cleanroot.sh %D%/release/inside.sh
-EXTRA_DIST += %D%/perf/h200.sh $(shell_tests) %D%/tap.sh %D%/run.h %D%/plugins/wrong.c %D%/plugins/peers.c
+EXTRA_DIST += %D%/perf/h200.sh %D%/perf/cpu.sh $(shell_tests) %D%/tap.sh %D%/run.h %D%/plugins/wrong.c %D%/plugins/peers.c
 
 if HAVE_CHECK
 c_tests = check_format.test check_problem.test check_stats.test check_quality.test check_tensor_file.test \
@@ -97,3 +97,12 @@ check_LTLIBRARIES += %D%/fake/libnvidia-ml.la
 %C%_fake_libnvidia_ml_la_CFLAGS = $(AM_CFLAGS)
 %C%_fake_libnvidia_ml_la_LDFLAGS = -version-info 1:0:0 -shared -no-undefined -rpath /nowhere
 endif
+
+# "make perf": what tests/perf/cpu.sh runs. No part of make check, whose tests do not depend on speed.
+EXTRA_PROGRAMS = cpu_ratios
+cpu_ratios_SOURCES = %D%/perf/cpu_ratios.c
+cpu_ratios_CFLAGS = $(AM_CFLAGS) -Wno-float-equal
+cpu_ratios_LDADD = libquantbench.la
+perf: cpu_ratios$(EXEEXT)
+.PHONY: perf
+CLEANFILES += cpu_ratios$(EXEEXT)

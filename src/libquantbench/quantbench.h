@@ -381,7 +381,8 @@ void qb_queue_destroy(struct qb_queue *queue);
 /* Wait until all that is in the queue is done. */
 enum qb_status qb_queue_synchronize(struct qb_queue *queue);
 /* CPU: how many threads the queue's kernels may use, 1 to 1024 (1 in a build without OpenMP); the default is the CPUs
- * this process may run on. Others: QB_ERROR_UNSUPPORTED. */
+ * this process may run on. From then on qb_memory_write() and qb_memory_fill() of the device use as many too, so that
+ * each page is touched first by the thread whose kernel will use it. Others: QB_ERROR_UNSUPPORTED. */
 enum qb_status qb_queue_set_threads(struct qb_queue *queue, unsigned threads);
 /* CUDA, compute capability 9.0 and newer: let each of the queue's kernels start before the one in front of it has ended
  * (programmatic dependent launch). It waits for that one's results before it reads or writes, so results stay the same,

@@ -39,6 +39,7 @@ enum option_id {
     OPT_TENSOR,
     OPT_DEVICE,
     OPT_KERNEL,
+    OPT_ISA,
     OPT_PLUGIN,
     OPT_ISOLATE,
     OPT_NO_ISOLATE,
@@ -94,6 +95,8 @@ static const struct option_row {
     {OPT_HEADING, "Where to run it", NULL, NULL},
     {OPT_DEVICE, "device", "NAME...", "auto, cpu, cuda, cuda:N; auto is the first\nCUDA device, else the CPU [auto]"},
     {OPT_KERNEL, "kernel", "PATTERN...", "run these kernels instead of the best one;\na wildcard runs all that match"},
+    {OPT_ISA, "isa", "NAME...",
+     "the same as --kernel=cpu_NAME: generic, avx2,\navx512; auto is the best that the CPU has"},
     {OPT_PLUGIN, "plugin", "FILE", "load kernels of others from the shared object\nFILE; may be given several times"},
     {OPT_ISOLATE, "isolate", NULL, "prove every kernel in a process of its own,\nnot only those of plug-ins"},
     {OPT_NO_ISOLATE, "no-isolate", NULL, "prove all kernels in this process"},
@@ -607,6 +610,25 @@ static bool parse_names(const char *option, const char *list, struct names *name
     return split_list(option, list, add_name, names);
 }
 
+/* Append the kernel of the instruction set TEXT; auto is that there is nothing to append. */
+static bool add_isa(const char *option, char *text, void *target)
+{
+    static const char *const isas[] = {"generic", "avx2", "avx512"};
+    char kernel[32];
+
+    for (size_t i = 0; i < sizeof isas / sizeof *isas; i++) {
+        if (strcmp(text, isas[i]) == 0) {
+            snprintf(kernel, sizeof kernel, "cpu_%s", text);
+            return add_name(option, kernel, target);
+        }
+    }
+    if (strcmp(text, "auto") != 0) {
+        message_error("--%s: '%s': one of auto, generic, avx2, avx512 is accepted", option, text);
+        return false;
+    }
+    return true;
+}
+
 /* Append the hidden sizes of the models that TEXT names, but those that are there already. */
 static bool add_model(const char *option, char *text, void *target)
 {
@@ -674,6 +696,9 @@ static bool parse_option(const struct option_row *row, const char *value, struct
         return parse_names(name, value, &args->devices);
     case OPT_KERNEL:
         return parse_names(name, value, &args->kernels);
+    case OPT_ISA:
+        free_names(&args->kernels);
+        return split_list(name, value, add_isa, &args->kernels);
     case OPT_PLUGIN:
         return add_name(name, (char *)value, &args->plugins);
     case OPT_ISOLATE:

@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/mman.h>
 #include <time.h>
 
@@ -139,6 +140,7 @@ struct cpu_device {
     size_t isa;                /* index in kernels[]: the best that may run */
     bool usable[KERNEL_COUNT]; /* asked once: to a virtual machine the question takes microseconds */
     struct qb__cpu_plan plan;  /* what queues start with */
+    unsigned touch_threads;    /* that write to memory for the caller: as many as the last queue's */
     uint64_t last_level_cache; /* bytes, 0 if unknown */
     double timer_tick;         /* nanoseconds */
     uint64_t throttled;        /* how often the CPUs were too warm, as of the last look */
@@ -207,6 +209,17 @@ static unsigned default_threads(void)
 #endif
 }
 
+/* Bytes for which one more thread is worth its start: a few microseconds of work of one core if the threads wait for
+ * it awake, which they do for some milliseconds unless they are told otherwise; and more than the 30 us that a virtual
+ * machine takes to wake one that sleeps. */
+static uint64_t thread_bytes(void)
+{
+    const char *policy = getenv("OMP_WAIT_POLICY"), *spins = getenv("GOMP_SPINCOUNT");
+    bool asleep = (policy != NULL && strcasecmp(policy, "passive") == 0) || (spins != NULL && strcmp(spins, "0") == 0);
+
+    return asleep ? (uint64_t)2 << 20 : (uint64_t)128 << 10;
+}
+
 static enum qb_status cpu_device_count(int *count)
 {
     *count = 1;
@@ -237,8 +250,11 @@ static enum qb_status cpu_device_open(int index, struct qb_device **device)
         opened->usable[i] = isa_usable[i]();
     }
     qb__machine_caches(&opened->last_level_cache, &l2);
-    opened->plan =
-        (struct qb__cpu_plan){.threads = default_threads(), .cache_size = opened->last_level_cache, .l2_size = l2};
+    opened->plan = (struct qb__cpu_plan){.threads = default_threads(),
+                                         .thread_bytes = thread_bytes(),
+                                         .cache_size = opened->last_level_cache,
+                                         .l2_size = l2};
+    opened->touch_threads = opened->plan.threads;
     opened->timer_tick = clock_tick();
     opened->throttled = qb__machine_throttled();
     *device = &opened->base;
@@ -352,11 +368,21 @@ static void transfer_work(void *context, unsigned index, unsigned count)
     }
 }
 
+/* The plan for memory that the caller writes. */
+static struct qb__cpu_plan touch_plan(struct qb_device *device)
+{
+    struct qb__cpu_plan plan = device_of(device)->plan;
+
+    plan.threads = __atomic_load_n(&device_of(device)->touch_threads, __ATOMIC_RELAXED);
+    return plan;
+}
+
 static enum qb_status cpu_memory_write(struct qb_device *device, void *target, const void *source, size_t bytes)
 {
     struct transfer transfer = {.target = target, .source = source, .bytes = bytes};
+    const struct qb__cpu_plan plan = touch_plan(device);
 
-    qb__cpu_parallel(qb__cpu_threads_worth(&device_of(device)->plan, bytes), transfer_work, &transfer);
+    qb__cpu_parallel(qb__cpu_threads_worth(&plan, bytes), transfer_work, &transfer);
     return QB_OK;
 }
 
@@ -368,8 +394,9 @@ static enum qb_status cpu_memory_read(struct qb_device *device, void *target, co
 static enum qb_status cpu_memory_fill(struct qb_device *device, void *target, int byte, size_t bytes)
 {
     struct transfer transfer = {.target = target, .byte = byte, .bytes = bytes};
+    const struct qb__cpu_plan plan = touch_plan(device);
 
-    qb__cpu_parallel(qb__cpu_threads_worth(&device_of(device)->plan, bytes), transfer_work, &transfer);
+    qb__cpu_parallel(qb__cpu_threads_worth(&plan, bytes), transfer_work, &transfer);
     return QB_OK;
 }
 
@@ -419,6 +446,7 @@ static enum qb_status cpu_queue_set_threads(struct qb_queue *queue, unsigned thr
     }
 #endif
     ((struct cpu_queue *)queue)->threads = threads;
+    __atomic_store_n(&device_of(queue->device)->touch_threads, threads, __ATOMIC_RELAXED);
     return QB_OK;
 }
 

@@ -12,12 +12,10 @@
 
 enum {
     PANEL = 1024,      /* columns whose amax and scales are kept at a time, in the first-level cache */
+    TILES = 256,       /* high tiles that are worked on at a time */
     NARROW = 64,       /* tiles of fewer columns are worked on by columns, not by runs */
     BATCH_LIMIT = 4096 /* groups of more elements gain nothing from batches */
 };
-
-/* A thread is worth waking for so many bytes. */
-#define THREAD_BYTES ((uint64_t)128 << 10)
 
 /* A tensor or a part of it. */
 struct view {
@@ -80,7 +78,7 @@ bool qb__cpu_streams(const struct qb__cpu_plan *plan, uint64_t bytes)
 
 unsigned qb__cpu_threads_worth(const struct qb__cpu_plan *plan, uint64_t bytes)
 {
-    uint64_t worth = bytes / THREAD_BYTES;
+    uint64_t worth = bytes / plan->thread_bytes;
 
     return worth <= 1 ? 1 : worth < plan->threads ? (unsigned)worth : plan->threads;
 }
@@ -235,6 +233,41 @@ static void wide_tile(const struct job *job, uint64_t row, uint64_t rows, uint64
     }
 }
 
+/* COUNT tiles of several rows side by side, at most TILES: the rows are walked as a whole, since a tile's own are far
+ * apart, and the rows of a tile whose width is a power of two would all fall into few lines of the cache. */
+static void high_tiles(const struct job *job, uint64_t row, uint64_t rows, uint64_t col, uint64_t cols, float *scales,
+                       uint64_t count)
+{
+    struct qb__divisor divisors[TILES];
+    uint32_t amax[TILES] = {0};
+
+    for (uint64_t r = row; r < row + rows && job->rule.dynamic; r++) {
+        for (uint64_t tile = 0; tile < count; tile++) {
+            uint64_t first = tile * job->tile_cols, left = cols - first;
+            uint64_t width = left < job->tile_cols ? left : job->tile_cols;
+
+            amax[tile] = amax_join(amax[tile], amax_of(job)(input_at(job, r, col + first), width));
+        }
+    }
+    for (uint64_t tile = 0; tile < count; tile++) {
+        bool clean = false;
+
+        if (job->rule.dynamic) {
+            scales[tile] = qb__scale_make(amax[tile], &job->rule, &clean);
+        }
+        if (job->codes) {
+            job->ops->prepare(&divisors[tile], scales[tile], &job->rule, clean, rows * job->tile_cols);
+        }
+    }
+    for (uint64_t r = row; r < row + rows && job->codes; r++) {
+        for (uint64_t tile = 0; tile < count; tile++) {
+            uint64_t first = tile * job->tile_cols, left = cols - first;
+
+            encode(job, r, col + first, left < job->tile_cols ? left : job->tile_cols, &divisors[tile], &job->access);
+        }
+    }
+}
+
 /* COUNT narrow tiles side by side, at most PANEL columns. */
 static void narrow_tiles(const struct job *job, uint64_t row, uint64_t rows, uint64_t col, uint64_t cols, float *scales,
                          uint64_t count)
@@ -294,6 +327,12 @@ static void tiles_of_band(const struct job *job, uint64_t band, uint64_t first, 
             job->ops->encode_groups[job->rule.input][job->rule.output - QB_FORMAT_INT8](
                 output_at(job, row, col), input_at(job, row, col), count, job->tile_cols, &scales[first], &job->rule,
                 &job->access);
+            first += count;
+        } else if (rows > 1 && job->tile_cols <= BATCH_LIMIT) {
+            uint64_t count = last - first < TILES ? last - first : TILES;
+            uint64_t cols = left < count * job->tile_cols ? left : count * job->tile_cols;
+
+            high_tiles(job, row, rows, col, cols, &scales[first], count);
             first += count;
         } else {
             wide_tile(job, row, rows, col, left < job->tile_cols ? left : job->tile_cols, &scales[first]);

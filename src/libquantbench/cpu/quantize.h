@@ -7,9 +7,10 @@
 
 /* What of the machine decides how the work is done, not what comes out. */
 struct qb__cpu_plan {
-    unsigned threads;  /* at most so many */
-    size_t cache_size; /* last-level cache in bytes, 0 if unknown */
-    size_t l2_size;    /* second-level cache of one core in bytes, 0 if unknown */
+    unsigned threads;      /* at most so many */
+    uint64_t thread_bytes; /* read and written: what makes one more thread worth its start */
+    size_t cache_size;     /* last-level cache in bytes, 0 if unknown */
+    size_t l2_size;        /* second-level cache of one core in bytes, 0 if unknown */
 };
 
 /* PROBLEM is valid, with its strides filled in. */

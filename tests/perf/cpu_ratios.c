@@ -1,0 +1,340 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* cpu_ratios.c - what the CPU's kernels reach of what its memory allows, against goals: see cpu.sh.
+ *
+ * A case is measured beside its ceiling, again and again in rounds, and the figure is the median over rounds of the
+ * ratio of the two: whatever slows the machine for longer than that slows both. Before each timed run comes an untimed
+ * one of the same kind, which pays for the dirty lines that others left in the cache; a run in which this process was
+ * preempted is repeated. */
+#include <config.h>
+
+#include "quantbench.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <time.h>
+
+#define ROUNDS_MOST 1000
+
+/* A run that was preempted is repeated so often, before it is taken as it is. */
+#define RETAKES 20
+
+/* What a case is compared with. */
+enum ceiling {
+    COPY,       /* a copy of as many bytes, half read and half written, with non-temporal stores */
+    MIX,        /* as many bytes read and written, with non-temporal stores */
+    MIX_PLAIN,  /* the same with plain stores */
+    RATE,       /* nothing: the figure is in elements per nanosecond */
+    ONE_THREAD, /* the same kernel with one thread */
+};
+
+static const struct goal {
+    const char *kernel;
+    enum qb_format input, output;
+    enum qb_scaling scaling;
+    enum qb_granularity granularity;
+    uint64_t tokens, hidden;
+    enum ceiling ceiling;
+    double must, aim; /* 0: none was set */
+} goals[] = {
+#define BIG      4096, 8192
+#define TENSOR   QB_GRANULARITY_TENSOR
+#define TOKEN    QB_GRANULARITY_TOKEN
+#define GROUP    QB_GRANULARITY_GROUP
+#define BLOCK    QB_GRANULARITY_BLOCK
+#define CHANNEL  QB_GRANULARITY_CHANNEL
+#define STATIC   QB_SCALING_STATIC
+#define DYNAMIC  QB_SCALING_DYNAMIC
+#define HALF     QB_FORMAT_F16
+#define BFLOAT16 QB_FORMAT_BF16
+#define FLOAT    QB_FORMAT_F32
+#define INT8     QB_FORMAT_INT8
+#define E4M3     QB_FORMAT_E4M3
+#define E5M2     QB_FORMAT_E5M2
+    {"cpu_avx512", HALF, INT8, STATIC, TENSOR, BIG, COPY, 0.80, 0.92},
+    {"cpu_avx2", HALF, INT8, STATIC, TENSOR, BIG, COPY, 0.80, 0.92},
+    {"cpu_avx512", HALF, INT8, DYNAMIC, TOKEN, BIG, COPY, 0.70, 0.87},
+    {"cpu_avx2", HALF, INT8, DYNAMIC, TOKEN, BIG, COPY, 0, 0},
+    {"cpu_avx512", HALF, INT8, DYNAMIC, TENSOR, BIG, COPY, 0.42, 0.48},
+    {"cpu_avx512", HALF, INT8, DYNAMIC, GROUP, BIG, COPY, 0.55, 0.70},
+    {"cpu_avx512", HALF, INT8, DYNAMIC, BLOCK, BIG, COPY, 0, 0},
+    {"cpu_avx512", HALF, INT8, DYNAMIC, CHANNEL, BIG, COPY, 0, 0},
+    {"cpu_avx512", HALF, E4M3, STATIC, TENSOR, BIG, COPY, 0.60, 0.72},
+    {"cpu_avx2", HALF, E4M3, STATIC, TENSOR, BIG, COPY, 0.35, 0.42},
+    {"cpu_avx512", HALF, E4M3, DYNAMIC, TOKEN, BIG, COPY, 0.50, 0.60},
+    {"cpu_avx512", HALF, E4M3, DYNAMIC, TENSOR, BIG, COPY, 0.37, 0.43},
+    {"cpu_avx512", HALF, E4M3, DYNAMIC, GROUP, BIG, COPY, 0.40, 0.48},
+    {"cpu_avx512", HALF, E4M3, DYNAMIC, BLOCK, BIG, COPY, 0, 0},
+    {"cpu_avx512", HALF, E4M3, DYNAMIC, CHANNEL, BIG, COPY, 0, 0},
+    {"cpu_avx512", HALF, E5M2, STATIC, TENSOR, BIG, COPY, 0.60, 0.72},
+    {"cpu_avx2", HALF, E5M2, STATIC, TENSOR, BIG, COPY, 0.35, 0.42},
+    {"cpu_avx512", HALF, E5M2, DYNAMIC, TOKEN, BIG, COPY, 0.50, 0.60},
+    {"cpu_avx512", HALF, E5M2, DYNAMIC, TENSOR, BIG, COPY, 0.37, 0.43},
+    {"cpu_avx512", HALF, E5M2, DYNAMIC, GROUP, BIG, COPY, 0.40, 0.48},
+    {"cpu_avx512", BFLOAT16, INT8, STATIC, TENSOR, BIG, COPY, 0.80, 0.92},
+    {"cpu_avx2", BFLOAT16, INT8, STATIC, TENSOR, BIG, COPY, 0.80, 0.92},
+    {"cpu_avx512", BFLOAT16, INT8, DYNAMIC, TOKEN, BIG, COPY, 0.70, 0.87},
+    {"cpu_avx512", BFLOAT16, INT8, DYNAMIC, TENSOR, BIG, COPY, 0.42, 0.48},
+    {"cpu_avx512", BFLOAT16, INT8, DYNAMIC, GROUP, BIG, COPY, 0.55, 0.70},
+    {"cpu_avx512", BFLOAT16, E4M3, STATIC, TENSOR, BIG, COPY, 0.60, 0.72},
+    {"cpu_avx2", BFLOAT16, E4M3, STATIC, TENSOR, BIG, COPY, 0.35, 0.42},
+    {"cpu_avx512", BFLOAT16, E4M3, DYNAMIC, TOKEN, BIG, COPY, 0.50, 0.60},
+    {"cpu_avx512", BFLOAT16, E4M3, DYNAMIC, TENSOR, BIG, COPY, 0.37, 0.43},
+    {"cpu_avx512", BFLOAT16, E4M3, DYNAMIC, GROUP, BIG, COPY, 0.40, 0.48},
+    {"cpu_avx512", FLOAT, INT8, STATIC, TENSOR, BIG, MIX, 0.70, 0},
+    {"cpu_avx512", FLOAT, E4M3, STATIC, TENSOR, BIG, MIX, 0.70, 0},
+    {"cpu_avx512", HALF, INT8, STATIC, TENSOR, 128, 8192, MIX_PLAIN, 0.45, 0.52},
+    {"cpu_avx512", HALF, INT8, DYNAMIC, TOKEN, 128, 8192, MIX_PLAIN, 0, 0},
+    {"cpu_avx512", HALF, E4M3, STATIC, TENSOR, 128, 8192, MIX_PLAIN, 0.28, 0.33},
+    {"cpu_avx512", HALF, E4M3, DYNAMIC, TOKEN, 128, 8192, MIX_PLAIN, 0, 0},
+    {"cpu_generic", HALF, INT8, STATIC, TENSOR, BIG, RATE, 2.94, 0},
+    {"cpu_generic", HALF, E4M3, STATIC, TENSOR, BIG, RATE, 0, 0},
+    {"cpu_*", HALF, INT8, STATIC, TENSOR, 1, 8192, ONE_THREAD, 1.00, 0},
+    {"cpu_*", HALF, INT8, STATIC, TENSOR, 16, 8192, ONE_THREAD, 1.00, 0},
+    {"cpu_*", HALF, INT8, DYNAMIC, TOKEN, 1, 8192, ONE_THREAD, 1.00, 0},
+    {"cpu_*", HALF, INT8, DYNAMIC, TOKEN, 16, 8192, ONE_THREAD, 1.00, 0},
+};
+#define GOALS (sizeof goals / sizeof *goals)
+
+static const char *const ceiling_names[] = {"of copy", "of mix", "of plain mix", "Gelem/s", "of 1 thread"};
+
+static struct qb_device *device;
+static struct qb_queue *queue, *one_thread;
+static char *input[3], *output; /* one input for each format */
+static float *scales;
+static uint64_t retaken, taken_as_it_is;
+
+static void check(enum qb_status status)
+{
+    if (status != QB_OK) {
+        fprintf(stderr, "cpu_ratios: %s: %s\n", qb_strerror(status), qb_error_detail());
+        exit(3);
+    }
+}
+
+static double now(void)
+{
+    struct timespec time;
+
+    clock_gettime(CLOCK_MONOTONIC_RAW, &time);
+    return (double)time.tv_sec * 1e9 + (double)time.tv_nsec;
+}
+
+static long preemptions(void)
+{
+    struct rusage usage;
+
+    getrusage(RUSAGE_SELF, &usage);
+    return usage.ru_nivcsw;
+}
+
+/* The shape of a run: a kernel's, or a ceiling's for it. */
+struct run {
+    const struct qb_kernel *kernel; /* NULL: the ceiling */
+    enum ceiling ceiling;
+    struct qb_problem problem;
+    struct qb_queue *queue;
+    unsigned repeats; /* timed together, so that a run is not too short for the clock */
+};
+
+static void run_once(const struct run *run)
+{
+    const struct qb_problem *p = &run->problem;
+    struct qb_buffers buffers = {input[p->input], output, scales};
+    struct qb_bytes bytes;
+
+    qb_problem_bytes(p, &bytes);
+    if (run->kernel != NULL) {
+        check(qb_kernel_run(run->kernel, run->queue, p, &buffers));
+    } else if (run->ceiling == COPY) {
+        size_t half = (bytes.input_buffer + bytes.output_buffer) / 2 / 4096 * 4096;
+
+        check(qb_queue_mix(run->queue, output, half, buffers.input, half, QB_STORES_STREAMING));
+    } else {
+        check(qb_queue_mix(run->queue, output, bytes.output_buffer, buffers.input, bytes.input_buffer,
+                           run->ceiling == MIX ? QB_STORES_STREAMING : QB_STORES_PLAIN));
+    }
+}
+
+/* Nanoseconds of one run. */
+static double time_run(const struct run *run)
+{
+    for (int retake = 0;; retake++) {
+        long before;
+        double start, end;
+
+        run_once(run);
+        before = preemptions();
+        start = now();
+        for (unsigned i = 0; i < run->repeats; i++) {
+            run_once(run);
+        }
+        end = now();
+        if (preemptions() == before || retake == RETAKES) {
+            taken_as_it_is += preemptions() != before;
+            return (end - start) / run->repeats;
+        }
+        retaken++;
+    }
+}
+
+/* Data that look normal, of standard deviation 1: the sum of four uniform numbers. */
+static void fill_input(enum qb_format format, uint64_t count)
+{
+    size_t size = format == QB_FORMAT_F32 ? 4 : 2;
+    char *data = malloc(count * size);
+    uint64_t state = 20261123;
+
+    if (data == NULL) {
+        fprintf(stderr, "cpu_ratios: out of memory\n");
+        exit(3);
+    }
+    for (uint64_t i = 0; i < count; i++) {
+        uint32_t code;
+        double sum = 0;
+
+        state = state * 6364136223846793005u + 1442695040888963407u;
+        for (int part = 0; part < 4; part++) {
+            sum += (double)(state >> 16 * part & 0xFFFF) / 65536 - 0.5;
+        }
+        code = qb_format_encode(format, (float)(sum * sqrt(3)));
+        memcpy(data + i * size, &code, size);
+    }
+    check(qb_memory_write(device, input[format], data, count * size));
+    free(data);
+}
+
+static int compare(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+
+    return (x > y) - (x < y);
+}
+
+static const char *goal_name(const struct goal *goal, char *text, size_t size)
+{
+    snprintf(text, size, "%4llux%llu %-8s %-4s %-7s %s", (unsigned long long)goal->tokens,
+             (unsigned long long)goal->hidden, qb_format_info(goal->input)->name, qb_format_info(goal->output)->name,
+             qb_scaling_name(goal->scaling), qb_granularity_name(goal->granularity));
+    return text;
+}
+
+/* A run for GOAL and its ceiling; false if this CPU has not the kernel. */
+static bool make_runs(const struct goal *goal, struct run *run, struct run *ceiling)
+{
+    qb_problem_init(&run->problem);
+    run->problem.input = goal->input;
+    run->problem.output = goal->output;
+    run->problem.scaling = goal->scaling;
+    run->problem.granularity = goal->granularity;
+    run->problem.tokens = goal->tokens;
+    run->problem.hidden = goal->hidden;
+    run->problem.group = run->problem.block_rows = run->problem.block_cols = 128;
+    run->queue = queue;
+    run->repeats = goal->tokens <= 16 ? 300 : goal->tokens <= 128 ? 20 : 1;
+    run->ceiling = goal->ceiling;
+    if (qb_kernel_match(device, &run->problem, goal->kernel, &run->kernel) != QB_OK) {
+        return false;
+    }
+    *ceiling = *run;
+    if (goal->ceiling == ONE_THREAD) {
+        ceiling->queue = one_thread;
+    } else {
+        ceiling->kernel = NULL;
+    }
+    return true;
+}
+
+int main(int argc, char **argv)
+{
+    static double ratios[GOALS][ROUNDS_MOST];
+    double rates[GOALS] = {0};
+    int rounds = argc > 1 ? atoi(argv[1]) : 25;
+    int threads = argc > 2 ? atoi(argv[2]) : 1;
+    const char *only = argc > 3 ? argv[3] : "";
+    struct qb_device_info info;
+    int missed = 0;
+
+    if (rounds < 1 || rounds > ROUNDS_MOST || threads < 1) {
+        fprintf(stderr, "Usage: cpu_ratios [ROUNDS [THREADS [PART-OF-NAME]]]\n");
+        return 2;
+    }
+    check(qb_device_open(qb_backend_find("cpu"), 0, &device));
+    check(qb_device_info(device, &info));
+    check(qb_queue_create(device, &queue));
+    check(qb_queue_create(device, &one_thread));
+    check(qb_queue_set_threads(one_thread, 1));
+    check(qb_queue_set_threads(queue, (unsigned)threads));
+    for (int format = 0; format < 3; format++) {
+        check(qb_memory_alloc(device, (uint64_t)4096 * 8192 * (format == QB_FORMAT_F32 ? 4 : 2),
+                              (void **)&input[format]));
+        fill_input((enum qb_format)format, (uint64_t)4096 * 8192);
+    }
+    /* The copy writes more than the codes. */
+    check(qb_memory_alloc(device, (uint64_t)4096 * 8192 * 2, (void **)&output));
+    check(qb_memory_fill(device, output, 0, (uint64_t)4096 * 8192 * 2));
+    check(qb_memory_alloc(device, (uint64_t)4096 * 8192 / 128 * sizeof *scales, (void **)&scales));
+
+    for (int round = 0; round < rounds; round++) {
+        for (size_t i = 0; i < GOALS; i++) {
+            size_t g = (i + (size_t)round * 7) % GOALS; /* in another order each time */
+            struct run run, ceiling;
+            char name[128];
+            double time;
+
+            if (!make_runs(&goals[g], &run, &ceiling) ||
+                strstr(goal_name(&goals[g], name, sizeof name), only) == NULL) {
+                continue;
+            }
+            for (uint64_t j = 0; j < 4096 * 8192 / 128; j++) {
+                scales[j] = 3.5f / (goals[g].output == QB_FORMAT_INT8   ? 127
+                                    : goals[g].output == QB_FORMAT_E4M3 ? 448
+                                                                        : 57344);
+            }
+            time = time_run(&run);
+            rates[g] = fmax(rates[g], (double)(goals[g].tokens * goals[g].hidden) / time);
+            ratios[g][round] = goals[g].ceiling == RATE ? (double)(goals[g].tokens * goals[g].hidden) / time
+                                                        : time_run(&ceiling) / time;
+        }
+    }
+    printf("%s, %d thread%s, %d rounds, %llu runs repeated after a preemption, %llu kept in spite of one\n", info.name,
+           threads, threads > 1 ? "s" : "", rounds, (unsigned long long)retaken, (unsigned long long)taken_as_it_is);
+    printf("%-48s %-11s %7s %-12s %13s %5s %5s  %s\n", "case", "kernel", "reached", "", "p10 - p90", "must", "aim",
+           "best Gelem/s");
+    for (size_t g = 0; g < GOALS; g++) {
+        struct run run, ceiling;
+        const char *verdict;
+        double median;
+        char name[128];
+
+        if (strstr(goal_name(&goals[g], name, sizeof name), only) == NULL) {
+            continue;
+        }
+        if (!make_runs(&goals[g], &run, &ceiling)) {
+            printf("%-48s %-11s not on this CPU\n", name, goals[g].kernel);
+            continue;
+        }
+        qsort(ratios[g], (size_t)rounds, sizeof(double), compare);
+        median = ratios[g][rounds / 2];
+        verdict = goals[g].must == 0                           ? ""
+                  : median < goals[g].must                     ? "MISSED"
+                  : goals[g].aim > 0 && median >= goals[g].aim ? "aim"
+                                                               : "met";
+        missed += median < goals[g].must;
+        printf("%-48s %-11s %7.3f %-12s %6.3f %6.3f %5.2f %5.2f  %6.2f %s\n", name, qb_kernel_name(run.kernel), median,
+               ceiling_names[goals[g].ceiling], ratios[g][rounds / 10], ratios[g][rounds * 9 / 10], goals[g].must,
+               goals[g].aim, rates[g], verdict);
+    }
+    printf("%d missed\n", missed);
+    for (int format = 0; format < 3; format++) {
+        qb_memory_free(device, input[format]);
+    }
+    qb_memory_free(device, output);
+    qb_memory_free(device, scales);
+    qb_queue_destroy(queue);
+    qb_queue_destroy(one_thread);
+    qb_device_close(device);
+    return missed > 0 ? 1 : 0;
+}
