@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # Example programs, built and run by make check, and installed as source.
 
-doc_examples = %D%/examples/01_quantize.c %D%/examples/02_cuda_stream.c
+plugin_examples = %D%/examples/plugin_cpu.c %D%/examples/plugin_cuda.cu %D%/examples/Makefile
+doc_examples = %D%/examples/01_quantize.c %D%/examples/02_cuda_stream.c $(plugin_examples)
 examplesdir = $(docdir)/examples
 dist_examples_DATA = $(doc_examples)
 dist_doc_DATA = README NEWS %D%/performance.md
@@ -14,3 +15,4 @@ check_PROGRAMS += example_cuda_stream.test
 example_cuda_stream_test_SOURCES = %D%/examples/02_cuda_stream.c
 example_cuda_stream_test_LDADD = libquantbench.la $(CUDA_LIBS)
 endif
+EXTRA_DIST += %D%/examples/.clang-format

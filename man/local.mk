@@ -5,7 +5,7 @@
 library_pages = %D%/libquantbench.3 %D%/qb_status.3 %D%/qb_format.3 %D%/qb_problem.3 %D%/qb_reference.3 \
 	%D%/qb_device.3 %D%/qb_memory.3 %D%/qb_queue.3 %D%/qb_kernel.3
 nodist_man1_MANS = %D%/quantbench.1
-nodist_man3_MANS = $(library_pages)
+nodist_man3_MANS = $(library_pages) %D%/quantbench-plugin.3
 nodist_man5_MANS = %D%/quantbench-output.5
 nodist_man7_MANS = %D%/quantbench-numerics.7
 MANUAL = $(nodist_man1_MANS) $(nodist_man3_MANS) $(nodist_man5_MANS) $(nodist_man7_MANS)
@@ -56,3 +56,10 @@ nodist_page_queue_SOURCES = %D%/qb_queue.c
 page_queue_LDADD = libquantbench.la
 nodist_page_kernel_SOURCES = %D%/qb_kernel.c
 page_kernel_LDADD = libquantbench.la
+
+# A page with examples in it.
+CLEANFILES += %D%/quantbench-plugin.3
+EXTRA_DIST += %D%/quantbench-plugin.3.in %D%/include.awk
+%D%/quantbench-plugin.3: %D%/quantbench-plugin.3.in %D%/include.awk $(plugin_examples) Makefile
+	$(AM_V_GEN)$(MKDIR_P) %D% && $(AWK) -v top='$(srcdir)' -v version='$(PACKAGE_VERSION)' -v date='$(RELEASE_DATE)' \
+	  -v docdir='$(docdir)' -v libdir='$(libdir)' -f $(srcdir)/%D%/include.awk $(srcdir)/$@.in >$@-t && mv -f $@-t $@

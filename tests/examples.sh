@@ -34,4 +34,45 @@ if [ -e "$builddir/example_cuda_stream.test" ]; then
 else
     skip "02_cuda_stream" "it is built where the CUDA backend is"
 fi
+# ---- Plug-ins, built by the Makefile that is installed with them, as the manual says --------------------------------
+
+for file in Makefile plugin_cpu.c plugin_cuda.cu; do
+    cp "$srcdir/doc/examples/$file" .
+done
+sed "s|^Cflags:.*|Cflags: -I$srcdir/src/libquantbench|" "$builddir/libquantbench.pc" >libquantbench.pc
+PKG_CONFIG_PATH=$PWD${PKG_CONFIG_PATH:+:$PKG_CONFIG_PATH}
+export PKG_CONFIG_PATH
+# Not the make that runs the tests, whose options are not meant for this one.
+build() { env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL make -s "$@" >err 2>&1 && [ ! -s err ]; }
+
+cpu='--device=cpu --dtype=float --granularity=token --num-tokens=16 --hidden-size=100 --num-iters=2 --threads=2'
+ok 'plugin_cpu is built without a warning' build plugin_cpu.so CC="${CC:-cc}" CFLAGS='-O2 -Wall -Wextra -fopenmp'
+# The options are a list of words.
+# shellcheck disable=SC2086
+cpu_plugin() { run 0 --plugin=plugin_cpu.so --kernel=my_int8_token $cpu && out_has 'Kernel running time: '; }
+ok 'plugin_cpu' cpu_plugin
+# shellcheck disable=SC2086
+both() { run 0 --plugin=plugin_cpu.so --kernel='my_*,cpu_*' $cpu --profile && out_has my_int8_token && out_has cpu_generic; }
+ok "plugin_cpu beside quantbench's own" both
+# shellcheck disable=SC2086
+broken()
+{
+    sed -i 's|127 / amax|126 / amax|' plugin_cpu.c && build plugin_cpu.so CC="${CC:-cc}" &&
+        run 4 --plugin=plugin_cpu.so --kernel=my_int8_token $cpu && err_has 'the first is code ['
+}
+ok 'plugin_cpu, broken' broken
+
+if [ -e "$builddir/example_cuda_stream.test" ]; then
+    PATH=$PATH:$(dirname "$NVCC")
+    # Without an architecture nvcc compiles for all.
+    ok 'plugin_cuda is built' build plugin_cuda.so NVCCFLAGS=-w
+    if run 0 --list-devices && ! grep -q '^cuda *no device' out; then
+        cuda() { run 0 --plugin=plugin_cuda.so --kernel=my_fp8_token --device=cuda --quant-dtype=fp8 --granularity=token; }
+        ok 'plugin_cuda' cuda
+    else
+        skip 'plugin_cuda' 'there is no CUDA device'
+    fi
+else
+    skip 'plugin_cuda' 'it is built where the CUDA backend is'
+fi
 done_testing

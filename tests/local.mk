@@ -8,7 +8,7 @@ SH_LOG_COMPILER = $(SHELL)
 AM_TESTS_ENVIRONMENT = srcdir='$(srcdir)'; builddir='$(builddir)'; export srcdir builddir; \
 	QUANTBENCH='$(abs_top_builddir)/quantbench'; export QUANTBENCH; \
 	QUANTBENCH_MODULE_DIR='$(abs_top_builddir)/.libs'; export QUANTBENCH_MODULE_DIR; \
-	CC='$(CC)'; export CC;
+	CC='$(CC)'; export CC; NVCC='$(NVCC)'; export NVCC;
 
 shell_tests = %D%/cli.sh %D%/module.sh %D%/doctor.sh %D%/journal.sh %D%/report.sh %D%/examples.sh %D%/manual.sh %D%/source.sh \
 	%D%/completion.sh %D%/plugin.sh %D%/compare.sh %D%/library_manual.sh

@@ -333,11 +333,11 @@ fits()
     mandoc -Tascii -O width=78 "$1" |
         awk '{ gsub(/.\010/, "") } length > 80 { print "# " $0; bad = 1 } END { exit bad }'
 }
-for name in quantbench.1 quantbench-output.5; do
+for name in quantbench.1 quantbench-plugin.3 quantbench-output.5; do
     file=$builddir/man/$name
     ok "$name: the version is that of the program" grep -qF "\" \"$program\" \"" "$file"
-    ok "$name: the date is filled in" grep -qE '^\.TH [^ ]+ [15] "20[0-9][0-9]-[0-9][0-9]-[0-9][0-9]"' "$file"
-    ok "$name: nothing is left to fill in" silent grep '@' "$file"
+    ok "$name: the date is filled in" grep -qE '^\.TH [^ ]+ [135] "20[0-9][0-9]-[0-9][0-9]-[0-9][0-9]"' "$file"
+    ok "$name: nothing is left to fill in" silent grep -E '@[A-Za-z_ ]' "$file"
     if command -v mandoc >/dev/null 2>&1; then
         ok "$name: mandoc -Tlint" silent mandoc -Tlint -W style "$file"
         ok "$name: no line is wider than 80 columns" fits "$file"

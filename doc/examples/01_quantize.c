@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* 01_quantize.c - quantize a buffer on the CPU: FP32 to FP8 (E4M3), one scale for each row.
+/* 01_quantize.c - quantize a buffer on the CPU: FP32 to FP8 (E4M3), one
+ * scale for each row.
  *
  * cc 01_quantize.c $(pkg-config --cflags --libs libquantbench) */
 #include <quantbench.h>
@@ -11,14 +12,16 @@
 static void must(enum qb_status status)
 {
     if (status != QB_OK) {
-        fprintf(stderr, "%s: %s\n", qb_strerror(status), qb_error_detail());
+        fprintf(stderr, "%s: %s\n", qb_strerror(status),
+                qb_error_detail());
         exit(1);
     }
 }
 
 int main(void)
 {
-    static const float input[2][4] = {{0.5f, -1, 2, 4}, {100, -50, 25, 0}};
+    static const float input[2][4] = {{0.5f, -1, 2, 4},
+                                      {100, -50, 25, 0}};
     uint8_t codes[2][4];
     float scales[2];
     struct qb_problem problem;
@@ -41,7 +44,9 @@ int main(void)
         printf("scale %-12g", (double)scales[row]);
         for (int col = 0; col < 4; col++) {
             printf(" 0x%02X = %-8g", codes[row][col],
-                   (double)(qb_format_decode(QB_FORMAT_E4M3, codes[row][col]) * scales[row]));
+                   (double)(qb_format_decode(QB_FORMAT_E4M3,
+                                             codes[row][col]) *
+                            scales[row]));
         }
         printf("\n");
     }

@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* 02_cuda_stream.c - quantize a device buffer on a CUDA stream of one's own: FP32 to INT8, one scale for each row. The
- * call only puts work into the stream, as a kernel launch does. Exit status 77 where there is no CUDA device.
+/* 02_cuda_stream.c - quantize a device buffer on a CUDA stream of one's
+ * own: FP32 to INT8, one scale for each row. The call only puts work
+ * into the stream, as a kernel launch does. Exit status 77 where there
+ * is no CUDA device.
  *
- * cc 02_cuda_stream.c $(pkg-config --cflags --libs libquantbench) -lcudart */
+ * cc 02_cuda_stream.c $(pkg-config --cflags --libs libquantbench)
+ * -lcudart */
 #include <quantbench.h>
 
 #include <cuda_runtime_api.h>
@@ -13,7 +16,8 @@
 static void must(enum qb_status status)
 {
     if (status != QB_OK) {
-        fprintf(stderr, "%s: %s\n", qb_strerror(status), qb_error_detail());
+        fprintf(stderr, "%s: %s\n", qb_strerror(status),
+                qb_error_detail());
         exit(1);
     }
 }
@@ -28,7 +32,8 @@ static void must_cuda(cudaError_t error)
 
 int main(void)
 {
-    static const float input[2][4] = {{0.5f, -1, 2, 4}, {100, -50, 25, 0}};
+    static const float input[2][4] = {{0.5f, -1, 2, 4},
+                                      {100, -50, 25, 0}};
     const struct qb_backend *cuda = qb_backend_find("cuda");
     struct qb_problem problem;
     struct qb_buffers buffers;
@@ -40,8 +45,11 @@ int main(void)
     float scales[2];
     int count;
 
-    if (cuda == NULL || qb_backend_device_count(cuda, &count) != QB_OK) {
-        fprintf(stderr, "no CUDA device: %s\n", cuda == NULL ? qb_backend_why_not("cuda") : qb_error_detail());
+    if (cuda == NULL ||
+        qb_backend_device_count(cuda, &count) != QB_OK) {
+        fprintf(stderr, "no CUDA device: %s\n",
+                cuda == NULL ? qb_backend_why_not("cuda")
+                             : qb_error_detail());
         return 77;
     }
     must_cuda(cudaSetDevice(0));
@@ -49,7 +57,8 @@ int main(void)
     must_cuda(cudaMalloc(&device_input, sizeof input));
     must_cuda(cudaMalloc(&device_codes, sizeof codes));
     must_cuda(cudaMalloc(&device_scales, sizeof scales));
-    must_cuda(cudaMemcpyAsync(device_input, input, sizeof input, cudaMemcpyHostToDevice, stream));
+    must_cuda(cudaMemcpyAsync(device_input, input, sizeof input,
+                              cudaMemcpyHostToDevice, stream));
 
     qb_problem_init(&problem);
     problem.input = QB_FORMAT_F32;
@@ -57,14 +66,17 @@ int main(void)
     problem.granularity = QB_GRANULARITY_TOKEN;
     problem.tokens = 2;
     problem.hidden = 4;
-    buffers = (struct qb_buffers){device_input, device_codes, device_scales};
+    buffers =
+        (struct qb_buffers){device_input, device_codes, device_scales};
 
     must(qb_device_open(cuda, 0, &device));
     must(qb_queue_wrap(device, stream, &queue));
     must(qb_quantize(queue, &problem, &buffers));
 
-    must_cuda(cudaMemcpyAsync(codes, device_codes, sizeof codes, cudaMemcpyDeviceToHost, stream));
-    must_cuda(cudaMemcpyAsync(scales, device_scales, sizeof scales, cudaMemcpyDeviceToHost, stream));
+    must_cuda(cudaMemcpyAsync(codes, device_codes, sizeof codes,
+                              cudaMemcpyDeviceToHost, stream));
+    must_cuda(cudaMemcpyAsync(scales, device_scales, sizeof scales,
+                              cudaMemcpyDeviceToHost, stream));
     must_cuda(cudaStreamSynchronize(stream));
     for (int row = 0; row < 2; row++) {
         printf("scale %-12g", (double)scales[row]);
