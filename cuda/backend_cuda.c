@@ -725,6 +725,30 @@ static enum qb_status graph_begin(struct qb_queue *base)
     return status;
 }
 
+/* What a graph allocates, it allocates at each launch. None of our kernels does; a plug-in's may, by cudaMallocAsync(). */
+static enum qb_status check_nodes(cudaGraph_t graph)
+{
+    cudaGraphNode_t *nodes = NULL;
+    size_t count = 0;
+    enum qb_status status = CALL(cudaGraphGetNodes, graph, NULL, &count);
+
+    if (status == QB_OK && count > 0) {
+        nodes = calloc(count, sizeof *nodes);
+        status = nodes == NULL ? host->fail(QB_ERROR_MEMORY, "out of host memory")
+                               : CALL(cudaGraphGetNodes, graph, nodes, &count);
+    }
+    for (size_t i = 0; i < count && status == QB_OK; i++) {
+        enum cudaGraphNodeType type;
+
+        status = CALL(cudaGraphNodeGetType, nodes[i], &type);
+        if (status == QB_OK && (type == cudaGraphNodeTypeMemAlloc || type == cudaGraphNodeTypeMemFree)) {
+            status = host->fail(QB_ERROR_UNSUPPORTED, "what was captured allocates or frees memory");
+        }
+    }
+    free(nodes);
+    return status;
+}
+
 static enum qb_status graph_end(struct qb_queue *base, struct qb_graph **result)
 {
     struct graph *graph = calloc(1, sizeof *graph);
@@ -739,6 +763,9 @@ static enum qb_status graph_end(struct qb_queue *base, struct qb_graph **result)
     status = enter(base->device, &previous);
     if (status == QB_OK) {
         status = CALL(cudaStreamEndCapture, queue->stream, &graph->graph);
+        if (status == QB_OK) {
+            status = check_nodes(graph->graph);
+        }
         if (status == QB_OK) {
             status = CALL(cudaGraphInstantiateWithFlags, &graph->exec, graph->graph, 0);
         }

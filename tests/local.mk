@@ -14,7 +14,7 @@ shell_tests = %D%/cli.sh %D%/module.sh %D%/doctor.sh %D%/journal.sh %D%/report.s
 	%D%/completion.sh %D%/plugin.sh %D%/compare.sh %D%/library_manual.sh
 TESTS += $(shell_tests)
 EXTRA_DIST += %D%/release/packages.sh %D%/release/cleanroot.sh %D%/release/inside.sh
-EXTRA_DIST += %D%/perf/h200.sh %D%/perf/cpu.sh $(shell_tests) %D%/tap.sh %D%/run.h %D%/plugins/wrong.c %D%/plugins/peers.c
+EXTRA_DIST += %D%/perf/h200.sh %D%/perf/cpu.sh $(shell_tests) %D%/tap.sh %D%/run.h %D%/plugins/wrong.c %D%/plugins/peers.c %D%/plugins/wrong_cuda.cu
 
 if HAVE_CHECK
 c_tests = check_format.test check_problem.test check_stats.test check_quality.test check_tensor_file.test \

@@ -337,7 +337,7 @@ for name in quantbench.1 quantbench-plugin.3 quantbench-output.5; do
     file=$builddir/man/$name
     ok "$name: the version is that of the program" grep -qF "\" \"$program\" \"" "$file"
     ok "$name: the date is filled in" grep -qE '^\.TH [^ ]+ [135] "20[0-9][0-9]-[0-9][0-9]-[0-9][0-9]"' "$file"
-    ok "$name: nothing is left to fill in" silent grep -E '@[A-Za-z_ ]' "$file"
+    ok "$name: nothing is left to fill in" silent grep -E '@[A-Za-z_]' "$file"
     if command -v mandoc >/dev/null 2>&1; then
         ok "$name: mandoc -Tlint" silent mandoc -Tlint -W style "$file"
         ok "$name: no line is wider than 80 columns" fits "$file"
