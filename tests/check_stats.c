@@ -10,12 +10,18 @@
 #include <math.h>
 #include <string.h>
 
+/* All samples are of one round. */
+static bool estimate(const double *samples, size_t count, struct stats *stats)
+{
+    return stats_compute(samples, &count, 1, 0, stats);
+}
+
 START_TEST(one_sample_is_everything)
 {
     const double sample = 7;
     struct stats s;
 
-    ck_assert(stats_compute(&sample, 1, &s));
+    ck_assert(estimate(&sample, 1, &s));
     ck_assert(s.count == 1 && s.min == 7 && s.median == 7 && s.mean == 7 && s.p99 == 7 && s.max == 7);
     ck_assert(isnan(s.ci_low) && isnan(s.ci_high));
 }
@@ -29,7 +35,7 @@ START_TEST(hundred_samples)
     for (int i = 0; i < 100; i++) {
         samples[i] = (i * 37) % 100 + 1; /* 1 to 100, mixed */
     }
-    ck_assert(stats_compute(samples, 100, &s));
+    ck_assert(estimate(samples, 100, &s));
     ck_assert_double_eq(s.min, 1);
     ck_assert_double_eq(s.median, 50.5);
     ck_assert_double_eq(s.mean, 50.5);
@@ -42,25 +48,86 @@ START_TEST(hundred_samples)
 }
 END_TEST
 
+/* Neighbours that rise together are correlated; what lies far outside of the quartiles is counted, and stays in. */
+START_TEST(odd_samples_are_counted)
+{
+    double samples[100];
+    struct stats s;
+
+    for (int i = 0; i < 100; i++) {
+        samples[i] = 1000 + i; /* quartiles 1025 and 1074: mild outliers begin 73.5 above, severe ones 147 */
+    }
+    ck_assert(estimate(samples, 100, &s));
+    ck_assert_uint_eq(s.mild_outliers + s.severe_outliers, 0);
+    ck_assert_double_gt(s.autocorrelation, 0.9);
+    samples[0] = 1150;
+    samples[1] = 2000;
+    samples[2] = 800;
+    ck_assert(estimate(samples, 100, &s));
+    ck_assert_uint_eq(s.mild_outliers, 1);
+    ck_assert_uint_eq(s.severe_outliers, 2);
+    ck_assert_double_eq(s.max, 2000);
+    for (int i = 0; i < 100; i++) {
+        samples[i] = i % 2;
+    }
+    ck_assert(estimate(samples, 100, &s));
+    ck_assert_double_lt(s.autocorrelation, -0.9);
+    ck_assert(estimate((double[]){5, 5, 5, 5}, 4, &s));
+    ck_assert(isnan(s.autocorrelation));
+}
+END_TEST
+
+/* Rounds that differ make the interval as wide as their medians are apart; rounds that agree leave it as it is. */
+START_TEST(rounds_widen_the_interval)
+{
+    const size_t rounds[10] = {10, 10, 10, 10, 10, 10, 10, 10, 10, 10};
+    double samples[100];
+    struct stats s;
+
+    for (int i = 0; i < 100; i++) {
+        samples[i] = 100 * (i / 10) + i % 10; /* medians 4.5, 104.5, ... 904.5 */
+    }
+    ck_assert(stats_compute(samples, rounds, 10, 0, &s));
+    ck_assert_int_eq(s.basis, STATS_BASIS_ROUNDS);
+    /* The exact ranks for n = 10 are 2 and 9 (Le Boudec, table A.1). */
+    ck_assert_double_eq(s.ci_low, 104.5);
+    ck_assert_double_eq(s.ci_high, 804.5);
+    ck_assert(stats_compute(samples, rounds, 10, 3, &s));
+    ck_assert_double_eq(s.ci_low, 101.5);
+    ck_assert_double_eq(s.ci_high, 807.5);
+    ck_assert_double_eq(stats_precision(&s), 353 / s.median);
+    for (int i = 0; i < 100; i++) {
+        samples[i] = i % 10;
+    }
+    ck_assert(stats_compute(samples, rounds, 10, 0, &s));
+    ck_assert_int_eq(s.basis, STATS_BASIS_SAMPLES);
+    /* Too few rounds to tell how rounds differ. */
+    ck_assert(stats_compute(samples, rounds, 5, 0, &s));
+    ck_assert_int_eq(s.basis, STATS_BASIS_SAMPLES);
+}
+END_TEST
+
 /* The range of n samples holds the median with probability 1 - 2^(1-n): 93.75 % for 5, 96.9 % for 6. */
 START_TEST(few_samples)
 {
     const double samples[6] = {3, 1, 2, 6, 5, 4};
     struct stats s;
 
-    ck_assert(stats_compute(samples, 5, &s));
+    ck_assert(estimate(samples, 5, &s));
     ck_assert_double_eq(s.median, 3);
     ck_assert(isnan(s.ci_low) && isnan(s.ci_high));
-    ck_assert(stats_compute(samples, 6, &s));
+    ck_assert(estimate(samples, 6, &s));
     ck_assert_double_eq(s.median, 3.5);
     ck_assert_double_eq(s.ci_low, 1);
     ck_assert_double_eq(s.ci_high, 6);
 }
 END_TEST
 
-/* How often the interval holds the true median of independent, skewed noise. */
+/* How often the interval holds the true median of independent, skewed noise, in one round and in ten. */
 START_TEST(interval_covers)
 {
+    const size_t ten[10] = {10, 10, 10, 10, 10, 10, 10, 10, 10, 10};
+    const size_t one = 100;
     uint64_t state = test_seed();
     int covered = 0;
 
@@ -71,7 +138,7 @@ START_TEST(interval_covers)
         for (int i = 0; i < 100; i++) {
             samples[i] = -log(((double)(test_random(&state) >> 12) + 0.5) * 0x1p-52); /* exponential: median ln 2 */
         }
-        ck_assert(stats_compute(samples, 100, &s));
+        ck_assert(stats_compute(samples, _i == 0 ? &one : ten, _i == 0 ? 1 : 10, 0, &s));
         covered += s.ci_low <= log(2) && log(2) <= s.ci_high;
     }
     ck_assert_msg(covered >= 0.93 * 4000 && covered <= 0.99 * 4000, "%d of 4000 intervals hold the median", covered);
@@ -212,7 +279,9 @@ int main(void)
     tcase_add_test(tc, one_sample_is_everything);
     tcase_add_test(tc, hundred_samples);
     tcase_add_test(tc, few_samples);
-    tcase_add_test(tc, interval_covers);
+    tcase_add_test(tc, odd_samples_are_counted);
+    tcase_add_test(tc, rounds_widen_the_interval);
+    tcase_add_loop_test(tc, interval_covers, 0, 2);
     tcase_add_test(tc, input_is_normal);
     tcase_add_test(tc, input_is_uniform);
     tcase_add_test(tc, input_is_lognormal);

@@ -75,7 +75,7 @@ sweep()
 ok 'a sweep has a mean' sweep
 ok 'JUnit has failures' grep -q 'failures="2"' s.xml
 ok 'GitHub has errors' grep -q '^::error title=half -> int8%2C dynamic.*::SLOWER: fake_right takes 1.0204 times' s.gha
-ok 'CSV has the verdict' grep -qE ',fake_right,1\.02040816327,1\.0204[0-9]*,1\.0204[0-9]*,0,SLOWER,0$' s.csv
+ok 'CSV has the verdict' grep -qE ',fake_right,1\.02040816327,1\.0204[0-9]*,1\.0204[0-9]*,0,SLOWER,0,' s.csv
 ok 'Markdown has a table' grep -q '^| 8 | fake\\_right | 1.0204 | 1.0204 to 1.0204 | SLOWER |$' s.md
 again()
 {
@@ -137,7 +137,8 @@ huge()
 ok 'a file of millions of brackets' huge
 many()
 {
-    awk '/"samples": \[/ { print; for (i = 0; i < 200000; i++) print "10000.0,"; next } { print }' base.json >many.json
+    awk '/"samples": \[/ { print; for (i = 0; i < 200000; i++) print "10000.0,"; next } { print }' base.json |
+        sed '/"rounds": \[/,/\]/d' >many.json
     with 0 many.json SAME
 }
 ok 'a file of many samples' many

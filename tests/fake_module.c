@@ -10,12 +10,62 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 static const struct qb__host *host;
 static struct qb_backend backend;
-static double now; /* nanoseconds; each launch takes 10000 */
+static double now; /* nanoseconds */
+
+/* How long everything takes, in nanoseconds. */
+static struct script {
+    double kernel;  /* a launch of a kernel whose data are in memory */
+    double hot;     /* the same as a share, if the launch before had the same input */
+    double mix;     /* a launch that reads and writes */
+    double copy;    /* a copy of a few kilobytes */
+    double floor;   /* an empty launch */
+    double tick;    /* of the events; 0: none */
+    double drift;   /* share by which every launch is slower than the one before */
+    double outlier; /* every so many launches one takes ten times as long; 0: none */
+    double jitter;  /* share by which launches differ at random */
+} script;
+
+/* The words of FAKE_CLOCK in place of what a launch takes by default. */
+static void read_script(void)
+{
+    static const struct {
+        const char *name;
+        double *value;
+    } words[] = {{"kernel=", &script.kernel}, {"hot=", &script.hot},         {"mix=", &script.mix},
+                 {"copy=", &script.copy},     {"floor=", &script.floor},     {"tick=", &script.tick},
+                 {"drift=", &script.drift},   {"outlier=", &script.outlier}, {"jitter=", &script.jitter}};
+    const char *text = getenv("FAKE_CLOCK");
+
+    script = (struct script){.kernel = 10000, .hot = 0.5, .mix = 9000, .copy = 9000, .floor = 1000};
+    for (size_t i = 0; i < sizeof words / sizeof words[0] && text != NULL; i++) {
+        const char *place = strstr(text, words[i].name);
+
+        if (place != NULL) {
+            *words[i].value = strtod(place + strlen(words[i].name), NULL);
+        }
+    }
+}
+
+/* Let TIME pass, as a launch of the script does. */
+static void pass(double time)
+{
+    static uint64_t launches, state;
+
+    launches++;
+    state = state * 6364136223846793005u + 1442695040888963407u;
+    time *= 1 + script.drift * (double)launches;
+    time *= 1 + script.jitter * ((double)(state >> 11) * 0x1p-53 - 0.5);
+    if (script.outlier > 0 && launches % (uint64_t)script.outlier == 0) {
+        time *= 10;
+    }
+    now += time;
+}
 
 struct fake_event {
     struct qb_event base;
@@ -23,10 +73,12 @@ struct fake_event {
 };
 
 #define MAX_LAUNCHES 65536
+/* What a graph holds: a kernel's launch, or, without a kernel, something that only takes TIME. */
 struct launch {
     const struct qb_kernel *kernel;
     struct qb_problem problem;
     struct qb_buffers buffers;
+    double time;
 };
 struct fake_graph {
     struct qb_graph base;
@@ -35,6 +87,7 @@ struct fake_graph {
 };
 static struct fake_graph *capturing;
 static size_t launched;
+static const void *last_input;
 
 enum wrong { RIGHT, WRONG_CODE, WRONG_SCALE, WRONG_LATER, FAILS };
 
@@ -45,6 +98,26 @@ static bool supports(const struct qb_kernel *kernel, const struct qb_device *dev
     return *(const enum wrong *)kernel->variant != FAILS || problem->scaling == QB_SCALING_DYNAMIC;
 }
 
+/* Put LAUNCH into the graph that is being captured. */
+static enum qb_status capture(const struct launch *launch)
+{
+    if (capturing->count == MAX_LAUNCHES) {
+        return host->fail(QB_ERROR_DEVICE, "the graph is full");
+    }
+    capturing->launches[capturing->count++] = *launch;
+    return QB_OK;
+}
+
+/* A launch that only takes TIME. */
+static enum qb_status take(double time)
+{
+    if (capturing != NULL) {
+        return capture(&(struct launch){.time = time});
+    }
+    pass(time);
+    return QB_OK;
+}
+
 static enum qb_status run(const struct qb_kernel *kernel, struct qb_queue *queue, const struct qb_problem *problem,
                           const struct qb_buffers *buffers)
 {
@@ -53,13 +126,10 @@ static enum qb_status run(const struct qb_kernel *kernel, struct qb_queue *queue
 
     (void)queue;
     if (capturing != NULL) {
-        if (capturing->count == MAX_LAUNCHES) {
-            return host->fail(QB_ERROR_DEVICE, "the graph is full");
-        }
-        capturing->launches[capturing->count++] = (struct launch){kernel, *problem, *buffers};
-        return QB_OK;
+        return capture(&(struct launch){kernel, *problem, *buffers, 0});
     }
-    now += 10000;
+    pass(buffers->input == last_input ? script.kernel * script.hot : script.kernel);
+    last_input = buffers->input;
     launched++;
     if (wrong == FAILS) {
         return host->fail(QB_ERROR_DEVICE, "the fake device fell over");
@@ -77,14 +147,21 @@ static enum qb_status run(const struct qb_kernel *kernel, struct qb_queue *queue
     return QB_OK;
 }
 
+static enum qb_status kernel_floor(const struct qb_kernel *kernel, struct qb_queue *queue,
+                                   const struct qb_problem *problem)
+{
+    (void)kernel, (void)queue, (void)problem;
+    return take(script.floor);
+}
+
 static const enum wrong kinds[] = {RIGHT, WRONG_CODE, WRONG_SCALE, WRONG_LATER, FAILS};
 static const struct qb_kernel kernels[] = {
-    {"fake_right", "the reference", &backend, supports, NULL, run, NULL, &kinds[0]},
-    {"fake_wrong_code", "one code is wrong", &backend, supports, NULL, run, NULL, &kinds[1]},
-    {"fake_wrong_scale", "one scale is wrong", &backend, supports, NULL, run, NULL, &kinds[2]},
-    {"fake_wrong_later", "one code is wrong, but not in the first launch", &backend, supports, NULL, run, NULL,
+    {"fake_right", "the reference", &backend, supports, NULL, run, kernel_floor, &kinds[0]},
+    {"fake_wrong_code", "one code is wrong", &backend, supports, NULL, run, kernel_floor, &kinds[1]},
+    {"fake_wrong_scale", "one scale is wrong", &backend, supports, NULL, run, kernel_floor, &kinds[2]},
+    {"fake_wrong_later", "one code is wrong, but not in the first launch", &backend, supports, NULL, run, kernel_floor,
      &kinds[3]},
-    {"fake_fails", "an error, and no static scales", &backend, supports, NULL, run, NULL, &kinds[4]},
+    {"fake_fails", "an error, and no static scales", &backend, supports, NULL, run, kernel_floor, &kinds[4]},
 };
 
 static bool told_to_be(const char *what)
@@ -220,7 +297,7 @@ static enum qb_status memory_fill(struct qb_device *device, void *target, int by
 
 static enum qb_status queue_create(struct qb_device *device, bool wrapped, void *native, struct qb_queue **queue)
 {
-    struct qb_queue *made = malloc(sizeof *made);
+    struct qb_queue *made = calloc(1, sizeof *made);
 
     (void)wrapped, (void)native;
     if (made == NULL) {
@@ -275,21 +352,20 @@ static enum qb_status queue_copy(struct qb_queue *queue, void *target, const voi
 {
     (void)queue;
     if (capturing == NULL) {
-        now += 10000;
         memcpy(target, source, bytes);
     }
-    return QB_OK;
+    /* A larger copy takes a little longer: the calibration of the timer looks for differences. */
+    return take(script.copy * (1 + (double)bytes * 1e-9));
 }
 
 static enum qb_status queue_mix(struct qb_queue *queue, void *target, size_t written_bytes, const void *source,
                                 size_t read_bytes, enum qb_stores stores)
 {
-    (void)queue, (void)source, (void)read_bytes, (void)stores;
-    if (capturing == NULL) {
-        now += 10000;
+    (void)queue, (void)source, (void)read_bytes;
+    if (capturing == NULL && written_bytes > 0) {
         memset(target, 0, written_bytes);
     }
-    return QB_OK;
+    return take(stores == QB_STORES_STREAMING ? script.mix : 1.1 * script.mix);
 }
 
 static enum qb_status event_create(struct qb_device *device, struct qb_event **event)
@@ -312,7 +388,7 @@ static void event_destroy(struct qb_event *event)
 static enum qb_status event_record(struct qb_queue *queue, struct qb_event *event)
 {
     (void)queue;
-    ((struct fake_event *)event)->time = now;
+    ((struct fake_event *)event)->time = script.tick > 0 ? floor(now / script.tick) * script.tick : now;
     return QB_OK;
 }
 
@@ -346,7 +422,8 @@ static enum qb_status graph_launch(struct qb_graph *graph, struct qb_queue *queu
 
     for (size_t i = 0; i < fake->count; i++) {
         const struct launch *launch = &fake->launches[i];
-        enum qb_status status = run(launch->kernel, queue, &launch->problem, &launch->buffers);
+        enum qb_status status = launch->kernel == NULL ? take(launch->time)
+                                                       : run(launch->kernel, queue, &launch->problem, &launch->buffers);
 
         if (status != QB_OK) {
             return status;
@@ -421,6 +498,7 @@ qb__backend_entry quantbench_backend;
 const struct qb_backend *quantbench_backend(const struct qb__host *library)
 {
     host = library;
+    read_script();
     if (told_to_be("abi")) {
         backend.abi++;
     }

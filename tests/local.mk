@@ -82,7 +82,7 @@ if BUILD_SHARED
 check_LTLIBRARIES += %D%/fake/quantbench_cuda.la
 %C%_fake_quantbench_cuda_la_SOURCES = %D%/fake_module.c
 %C%_fake_quantbench_cuda_la_CFLAGS = $(AM_CFLAGS)
-%C%_fake_quantbench_cuda_la_LIBADD = libquantbench.la
+%C%_fake_quantbench_cuda_la_LIBADD = libquantbench.la -lm
 %C%_fake_quantbench_cuda_la_LDFLAGS = -module -avoid-version -shared -no-undefined -rpath /nowhere \
 	-export-symbols-regex '^quantbench_backend$$'
 

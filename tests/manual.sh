@@ -167,19 +167,19 @@ documented() { grep -qxF -e "$1" terms.output || grep -qE "^\.(B|BR) $1( |,|$)" 
 while read -r line; do
     ok "the line '$line' is explained" documented "$line"
 done <lines.out
-for head in device tokens hidden dtype dist quant granularity scale threads kernel 'median us' 'min us' GB/s \
-    'of copy' 'SNR dB' codes; do
+for head in device tokens hidden dtype dist quant granularity scale threads kernel cache launch streams \
+    'median us' '+- %' 'host us' GB/s ceiling 'SNR dB' codes; do
     ok "the column '$head' is explained" documented "$head"
 done
 heads=$(grep 'median us ' out | tr -s ' ')
-ok 'the columns are those' same 'tokens hidden dtype dist quant granularity scale median us min us GB/s of copy SNR dB codes' \
+ok 'the columns are those' same 'tokens hidden dtype dist quant granularity scale median us +- % GB/s ceiling SNR dB codes' \
     "${heads# }"
 
 # The members are set in bold, alone or in a row.
 grep -E '^\.B' json.man | sed 's/^\.B[A-Z]* //' | grep -oE '[a-z][a-z0-9_]+' | sort -u >members.man
 # shellcheck disable=SC2086
 {
-    run 0 $small --profile --format=json
+    run 0 $small --cache=hot --num-iters=1 --format=json
     cp out all.json
     run 0 --list-devices --format=json
     cat out >>all.json

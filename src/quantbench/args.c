@@ -7,6 +7,7 @@
 #include "compare.h"
 #include "input.h"
 #include "models.h"
+#include "plan.h"
 #include "report.h"
 
 #include <ctype.h>
@@ -17,6 +18,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#define DEFAULT_NUM_ITERS 100
+#define DEFAULT_TIMEOUT   15 /* seconds */
 
 enum option_id {
     OPT_HEADING = 0, /* a row that is no option but a heading of --help */
@@ -49,8 +53,15 @@ enum option_id {
     OPT_LIST_KERNELS,
     OPT_LIST_MODELS,
     OPT_DOCTOR,
+    OPT_STREAMS,
+    OPT_CACHE,
+    OPT_LAUNCH,
     OPT_NUM_WARMUP_ITERS,
     OPT_NUM_ITERS,
+    OPT_ROUNDS,
+    OPT_PRECISION,
+    OPT_TIMEOUT,
+    OPT_REGIME,
     OPT_PROFILE,
     OPT_DEPENDENT_LAUNCH,
     OPT_NO_VERIFY,
@@ -103,14 +114,27 @@ static const struct option_row {
     {OPT_KERNEL_TIMEOUT, "kernel-timeout", "N",
      "seconds after which a run of a kernel in a\nprocess of its own hangs [60]"},
     {OPT_THREADS, "threads", "N...", "threads of the CPU kernels\n[as many as CPUs may be used]"},
+    {OPT_STREAMS, "streams", "N...", "tensors that are quantized at the same time,\neach on a stream of its own [1]"},
     {OPT_LIST_DEVICES, "list-devices", NULL, "list the devices, or why there are none"},
     {OPT_LIST_KERNELS, "list-kernels", NULL, "list the kernels and what each is for"},
     {OPT_LIST_MODELS, "list-models", NULL, "list the models of --model and their sizes"},
     {OPT_DOCTOR, "doctor", NULL, "say what on this machine spoils measurements,\nand how to mend it"},
     {OPT_HEADING, "How to measure", NULL, NULL},
+    {OPT_CACHE, "cache", "STATE...", "cold: data come from memory; hot: from the\ncache; both [cold]"},
+    {OPT_LAUNCH, "launch", "HOW...",
+     "graph: launches follow each other in a graph;\nstream: the host launches one by one;\nisolated: one launch on an "
+     "idle queue\n[graph; on the CPU: stream]"},
     {OPT_NUM_WARMUP_ITERS, "num-warmup-iters", "N", "samples that are run and not counted [5]"},
     {OPT_NUM_ITERS, "num-iters", "N",
      "samples that are timed [100]; each is a block\nof launches, and counts as their mean"},
+    {OPT_ROUNDS, "rounds", "N",
+     "spread the samples over so many rounds, each of\nwhich visits all cases in random order [10]"},
+    {OPT_PRECISION, "precision", "X",
+     "instead of --num-iters: until half the 95 %\nconfidence interval is within X percent of\nthe median"},
+    {OPT_TIMEOUT, "timeout", "X", "how many seconds a case may take for that [15]"},
+    {OPT_REGIME, "regime", "HOW",
+     "sustained: the device is kept busy; burst: it\nrests before each sample [sustained]"},
+    {OPT_STRICT, "strict", NULL, "exit status 5 if a result is in doubt, or if\nthere is no verdict"},
     {OPT_PROFILE, "profile", NULL, "for nsys and ncu: profile and time exactly one\nlaunch; --num-iters is ignored"},
     {OPT_DEPENDENT_LAUNCH, "dependent-launch", NULL, "CUDA: let each kernel start while the one in\nfront of it ends"},
     {OPT_NO_VERIFY, "no-verify", NULL, "do not compare the codes with the reference"},
@@ -121,7 +145,6 @@ static const struct option_row {
     {OPT_SAVE_BASELINE, "save-baseline", "FILE", "write the times of these runs, 10 or as --runs\nsays, as a baseline"},
     {OPT_BASELINE, "baseline", "FILE", "compare with the times that an earlier run\nhas saved in FILE"},
     {OPT_MARGIN, "margin", "PERCENT", "differences up to this do not count [1]"},
-    {OPT_STRICT, "strict", NULL, "exit with status 5 if there is no verdict"},
     {OPT_FORCE, "force", NULL, "compare with a baseline of another device or\ndriver too"},
     {OPT_HEADING, "Output", NULL, NULL},
     {OPT_FORMAT, "format", "FORMAT", "%s\nof standard output [text]"},
@@ -290,6 +313,62 @@ static bool parse_scaling(const char *option, const char *text, uint64_t *number
     }
     message_error("--%s: '%s': one of dynamic, static, amax is accepted", option, text);
     return false;
+}
+
+/* Texts that stand for the numbers 0, 1, ...; NULL behind the last. */
+static bool parse_word(const char *option, const char *text, const char *const *words, uint64_t *number)
+{
+    char accepted[128] = "";
+
+    for (*number = 0; words[*number] != NULL; ++*number) {
+        size_t length = strlen(accepted);
+
+        if (strcmp(text, words[*number]) == 0) {
+            return true;
+        }
+        snprintf(accepted + length, sizeof accepted - length, "%s%s", length > 0 ? ", " : "", words[*number]);
+    }
+    message_error("--%s: '%s': one of %s is accepted", option, text, accepted);
+    return false;
+}
+
+static bool parse_launch(const char *option, const char *text, uint64_t *number)
+{
+    static const char *const words[] = {
+        [LAUNCH_GRAPH] = "graph", [LAUNCH_STREAM] = "stream", [LAUNCH_ISOLATED] = "isolated", NULL};
+
+    return parse_word(option, text, words, number);
+}
+
+static bool parse_regime(const char *option, const char *text, enum regime *regime)
+{
+    static const char *const words[] = {[REGIME_SUSTAINED] = "sustained", [REGIME_BURST] = "burst", NULL};
+    uint64_t number;
+
+    if (!parse_word(option, text, words, &number)) {
+        return false;
+    }
+    *regime = (enum regime)number;
+    return true;
+}
+
+static bool parse_streams(const char *option, const char *text, uint64_t *number)
+{
+    return parse_number(option, text, 1, MEASURE_MAX_QUEUES, number);
+}
+
+/* A number from MIN, which is left out, to MAX. */
+static bool parse_real(const char *option, const char *text, double min, double max, double *number)
+{
+    char *end;
+    double value = strtod(text, &end);
+
+    if (end == text || *end != '\0' || !(value > min) || !(value <= max)) {
+        message_error("--%s: '%s': a number above %g and up to %g is accepted", option, text, min, max);
+        return false;
+    }
+    *number = value;
+    return true;
 }
 
 static bool parse_dist(const char *option, const char *text, uint64_t *number)
@@ -570,6 +649,29 @@ static bool parse_numbers(const char *option, const char *list,
     return split_list(option, list, add_number, &target);
 }
 
+static bool add_cache(const char *option, char *text, void *target)
+{
+    struct numbers *caches = target;
+    static const char *const words[] = {"cold", "hot", "both", NULL};
+    uint64_t which;
+
+    if (!parse_word(option, text, words, &which)) {
+        return false;
+    }
+    for (uint64_t i = 0; i < 2; i++) {
+        uint64_t *place =
+            which == i || which == 2 ? grow(option, (void **)&caches->values, caches->count, sizeof *place) : NULL;
+
+        if (place != NULL) {
+            *place = i == 0 ? CACHE_COLD : CACHE_HOT;
+            caches->count++;
+        } else if (which == i || which == 2) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static bool add_granularity(const char *option, char *text, void *target)
 {
     struct granularities *granularities = target;
@@ -711,6 +813,8 @@ static bool parse_option(const struct option_row *row, const char *value, struct
         return parse_number(name, value, 1, 1000000, &args->kernel_timeout);
     case OPT_THREADS:
         return parse_numbers(name, value, parse_threads, &args->threads);
+    case OPT_STREAMS:
+        return parse_numbers(name, value, parse_streams, &args->streams);
     case OPT_LIST_DEVICES:
         args->action = ACTION_LIST_DEVICES;
         break;
@@ -725,6 +829,26 @@ static bool parse_option(const struct option_row *row, const char *value, struct
         break;
     case OPT_DRY_RUN:
         args->action = ACTION_DRY_RUN;
+        break;
+    case OPT_CACHE:
+        args->caches.count = 0;
+        return split_list(name, value, add_cache, &args->caches);
+    case OPT_LAUNCH:
+        return parse_numbers(name, value, parse_launch, &args->launches);
+    case OPT_ROUNDS:
+        return parse_number(name, value, 1, 10000, &args->rounds);
+    case OPT_PRECISION:
+        if (!parse_real(name, value, 0, 100, &args->precision)) {
+            return false;
+        }
+        args->precision /= 100;
+        break;
+    case OPT_TIMEOUT:
+        return parse_real(name, value, 0, 1e6, &args->timeout);
+    case OPT_REGIME:
+        return parse_regime(name, value, &args->regime);
+    case OPT_STRICT:
+        args->strict = true;
         break;
     case OPT_NUM_WARMUP_ITERS:
         return parse_number(name, value, 0, 1000000, &args->num_warmup_iters);
@@ -749,9 +873,6 @@ static bool parse_option(const struct option_row *row, const char *value, struct
         break;
     case OPT_MARGIN:
         return parse_margin(name, value, &args->margin);
-    case OPT_STRICT:
-        args->strict = true;
-        break;
     case OPT_FORCE:
         args->force = true;
         break;
@@ -804,7 +925,9 @@ static bool set_defaults(struct args *args)
             split_list("granularity", "tensor", add_granularity, &args->granularities)) &&
            (args->scalings.count > 0 || parse_numbers("scale", "dynamic", parse_scaling, &args->scalings)) &&
            (args->dists.count > 0 || parse_numbers("dist", "normal", parse_dist, &args->dists)) &&
-           (args->devices.count > 0 || parse_names("device", "auto", &args->devices));
+           (args->devices.count > 0 || parse_names("device", "auto", &args->devices)) &&
+           (args->caches.count > 0 || split_list("cache", "cold", add_cache, &args->caches)) &&
+           (args->streams.count > 0 || parse_numbers("streams", "1", parse_streams, &args->streams));
 }
 
 /* Options that exclude or need one another. MEASURING is one that says what to measure, or NULL. */
@@ -843,6 +966,21 @@ static bool check_together(const struct args *args, const char *measuring)
     }
     if (args->input_file != NULL && args->input_file[0] == '\0') {
         message_error("--input: '': the name of a file is accepted");
+        return false;
+    }
+    if (args->precision > 0 && args->num_iters > 0) {
+        message_error("--precision: it says how many samples there are, so --num-iters is not accepted with it");
+        return false;
+    }
+    if (args->timeout > 0 && args->precision == 0) {
+        message_error("--timeout: it limits --precision, which was not given");
+        return false;
+    }
+    if (args->profile &&
+        (args->launches.count > 0 || args->streams.count > 0 || args->caches.count > 0 || args->precision > 0)) {
+        message_error(
+            "--profile: there is one launch, so --launch, --streams, --cache and --precision are not accepted "
+            "with it");
         return false;
     }
     if (args->tensor != NULL && args->input_file == NULL) {
@@ -965,7 +1103,7 @@ enum exit_code args_parse(int argc, char **argv, struct args *args)
 
     *args = (struct args){
         .num_warmup_iters = 5,
-        .num_iters = 100,
+        .rounds = 10,
         .verify = true,
         .kernel_timeout = 60,
         .margin = 0.01,
@@ -1019,9 +1157,15 @@ enum exit_code args_parse(int argc, char **argv, struct args *args)
         message_error("'%s': only options are accepted; try 'quantbench --help'", argv[optind]);
         return EXIT_USAGE;
     }
-    return check_together(args, measuring) && check_journal(args) && check_comparison(args) && set_defaults(args)
-               ? EXIT_OK
-               : EXIT_USAGE;
+    if (!check_together(args, measuring) || !check_journal(args) || !check_comparison(args) || !set_defaults(args)) {
+        return EXIT_USAGE;
+    }
+    if (args->precision > 0) {
+        args->timeout = args->timeout > 0 ? args->timeout : DEFAULT_TIMEOUT;
+    } else {
+        args->num_iters = args->num_iters > 0 ? args->num_iters : DEFAULT_NUM_ITERS;
+    }
+    return EXIT_OK;
 }
 
 void args_free(struct args *args)
@@ -1035,6 +1179,9 @@ void args_free(struct args *args)
     free(args->scalings.values);
     free(args->dists.values);
     free(args->threads.values);
+    free(args->streams.values);
+    free(args->caches.values);
+    free(args->launches.values);
     free(args->outputs.values);
     free_names(&args->devices);
     free_names(&args->kernels);

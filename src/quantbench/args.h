@@ -38,6 +38,12 @@ struct outputs {
     struct output *values;
 };
 
+/* How hard the device works. */
+enum regime {
+    REGIME_SUSTAINED, /* one block behind the other, as in a server under load */
+    REGIME_BURST,     /* a pause before each sample: the clocks are as high as they get */
+};
+
 /* What the user asked for instead of, or before, a measurement. */
 enum action {
     ACTION_MEASURE,
@@ -78,10 +84,18 @@ struct args {
     enum isolation isolate;
     uint64_t kernel_timeout; /* seconds */
     struct numbers threads;  /* none: the default of the CPU */
+    struct numbers streams;
 
     /* How to measure. */
+    struct numbers caches;   /* enum cache_state */
+    struct numbers launches; /* enum launch_mode; none: graphs where there are any */
     uint64_t num_warmup_iters;
-    uint64_t num_iters;
+    uint64_t num_iters; /* 0: as many as PRECISION takes */
+    uint64_t rounds;    /* that the samples are spread over */
+    double precision;   /* half the width of the interval as a share of the median; 0: NUM_ITERS samples */
+    double timeout;     /* seconds for a case to reach it */
+    enum regime regime;
+    bool strict;
     bool profile;
     bool dependent_launch;
     bool verify;
@@ -91,7 +105,6 @@ struct args {
     uint64_t runs;             /* processes that measure; 0: this one does */
     const char *baseline_file; /* NULL: none */
     const char *save_baseline; /* NULL: do not */
-    bool strict;
     bool force;
 
     const struct report_format *format; /* of standard output */

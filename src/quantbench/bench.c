@@ -1,76 +1,102 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* bench.c - one case from its input to its result: data, memory, verification, time, verification again. */
+/* bench.c - one case: proved right, then visited again and again. Each visit has memory of its own, so that where it
+ * happens to lie is one of the things that differ between rounds. */
 #include <config.h>
 
 #include "bench.h"
-#include "input.h"
+#include "buffers.h"
 #include "interrupt.h"
 #include "prove.h"
 #include "tensor_file.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
-/* Outputs are filled with this before a kernel must write them: a code that is in no way special. */
-#define POISON 0xA5
+/* A pause before each sample with --regime=burst, in nanoseconds. */
+#define BURST_PAUSE 5e6
 
-/* The device memory of one case: so many sets of its three tensors. */
-struct buffer_sets {
-    struct qb_device *device;
-    struct copies inputs;
-    struct copies codes;
-    struct copies scales;
+/* What half a tick of the timer may be of a sample, unless --precision asks for less. */
+#define DEFAULT_TICK_SHARE 0.0005
+
+/* Samples of hot launches that the state of the cache is checked with. */
+#define CHECK_SAMPLES 5
+
+/* What is a difference between hot and cold launches, and what is still as fast as memory allows. */
+#define HOT_IS_FASTER 0.97
+#define NEAR_CEILING  0.80
+#define NEAR_FLOOR    2.0
+/* What is faster than the ceiling by more than this share cannot be true. */
+#define IMPLAUSIBLE 0.03
+
+/* What is known of a right answer once it has been computed. */
+struct proof {
+    struct fingerprint fingerprint;
+    float *scales; /* static ones; else NULL */
 };
 
-/* What the launches of one case need. */
+/* What the launches of one visit need. */
 struct launch_context {
     const struct plan_case *plan_case;
-    const struct buffer_sets *buffers;
+    const struct buffers *buffers;
 };
 
-static void *copy_at(const struct copies *copies, unsigned set)
+double bench_clock(void)
 {
-    return (char *)copies->memory + set * copies->stride;
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
 }
 
 static enum qb_status launch_kernel(void *context, struct qb_queue *queue, unsigned set)
 {
     const struct launch_context *launch = context;
-    const struct qb_buffers buffers = {copy_at(&launch->buffers->inputs, set), copy_at(&launch->buffers->codes, set),
-                                       copy_at(&launch->buffers->scales, set)};
+    const struct qb_buffers buffers = buffers_set(launch->buffers, set);
 
     return qb_kernel_run(launch->plan_case->kernel, queue, &launch->plan_case->problem, &buffers);
 }
 
-/* Every set begins at a multiple of this, in bytes, as an allocation of its own would. */
-#define SET_ALIGNMENT 256
-
-static uint64_t set_stride(uint64_t bytes)
+static enum qb_status launch_nothing(void *context, struct qb_queue *queue, unsigned set)
 {
-    return (bytes + SET_ALIGNMENT - 1) / SET_ALIGNMENT * SET_ALIGNMENT;
+    const struct launch_context *launch = context;
+
+    (void)set;
+    return qb_kernel_floor(launch->plan_case->kernel, queue, &launch->plan_case->problem);
 }
 
-/* The sum and the product of numbers of bytes; what is too large to count is more than any memory. */
-static uint64_t add_bytes(uint64_t a, uint64_t b)
+static bool is_static(const struct plan_case *plan_case)
 {
-    return a > UINT64_MAX - b ? UINT64_MAX : a + b;
+    return plan_case->problem.scaling == QB_SCALING_STATIC;
 }
 
-static uint64_t multiply_bytes(uint64_t a, uint64_t b)
+/* ---- Memory ------------------------------------------------------------------------------------------------- */
+
+/* The bytes of the cache that one set takes: what counts is the lines that a launch touches, not the gaps between. */
+static uint64_t set_lines(const struct qb_bytes *bytes)
 {
-    return b > 0 && a > UINT64_MAX / b ? UINT64_MAX : a * b;
+    return ceiling_add(ceiling_add(ceiling_lines(bytes->input_buffer), ceiling_lines(bytes->output_buffer)),
+                       ceiling_lines(bytes->scale_buffer));
 }
 
-/* Whether the input in hand is PLAN_CASE's. Only outliers depend on the length of a row. */
-static bool holds_input(const struct bench *bench, const struct plan_case *plan_case)
+/* How many sets make the cache cold, and how far they do. Every queue has as many as the others. */
+static void choose_sets(struct result *result)
 {
-    const struct qb_problem *problem = &plan_case->problem;
+    const struct plan_case *plan_case = result->plan_case;
+    uint64_t cache = plan_case->device->info.cache_size;
+    uint64_t lines = set_lines(&result->bytes);
+    unsigned queues = plan_case->streams;
+    bool hot = plan_case->cache == CACHE_HOT || plan_case->launch == LAUNCH_PROFILE;
+    unsigned sets = hot ? 1 : ceiling_cold_sets(lines, cache);
 
-    return bench->input != NULL && bench->input_format == problem->input && bench->input_dist == plan_case->dist &&
-           bench->input_count == problem->tokens * problem->hidden &&
-           (bench->input_hidden == problem->hidden || plan_case->dist != INPUT_OUTLIERS);
+    result->sets = (sets + queues - 1) / queues * queues;
+    result->rotated_bytes = buffers_memory(&result->bytes, result->sets);
+    result->cache = hot                                                  ? CACHE_HOT
+                    : ceiling_multiply(result->sets, lines) >= 4 * cache ? CACHE_COLD
+                                                                         : CACHE_PARTLY_COLD;
 }
 
 /* Say how much is needed and how much there is, before anything is allocated. */
@@ -87,152 +113,109 @@ static enum exit_code check_memory(struct device *device, const char *what, uint
     return EXIT_CANNOT_RUN;
 }
 
-/* Bytes that the case will take on the host beyond what is held already: the input, unless it is the tensor's or the
- * last case's, and the reference's answer. What is held for the last case is freed first. */
-static uint64_t host_bytes_needed(const struct bench *bench, const struct tensor_file *tensor,
-                                  const struct plan_case *plan_case, const struct qb_bytes *bytes)
-{
-    uint64_t needed = add_bytes(bytes->output_buffer, bytes->scale_buffer);
-    uint64_t held =
-        bench->expectation.codes != NULL ? bench->expectation.code_bytes + bench->expectation.scale_bytes : 0;
-
-    if (tensor == NULL && !holds_input(bench, plan_case)) {
-        needed = add_bytes(needed, bytes->input_buffer);
-        held += bench->generated != NULL ? bench->input_count * input_element_size(bench->input_format) : 0;
-    }
-    return needed > held ? needed - held : 0;
-}
-
-/* All the memory that a case will take, on the host and on its device. */
-static enum exit_code check_all_memory(struct machine *machine, const struct bench *bench,
-                                       const struct tensor_file *tensor, const struct result *result)
+/* All the memory that a case will take, on the host and on its device, beyond what is held already. Inputs that are
+ * kept can be given up for it. */
+static enum exit_code check_all_memory(const struct bench *bench, const struct result *result)
 {
     const struct plan_case *plan_case = result->plan_case;
-    uint64_t host_bytes = host_bytes_needed(bench, tensor, plan_case, &result->bytes);
+    const struct expectation *e = &bench->expectation;
+    uint64_t held = bench->inputs.held + (e->codes != NULL ? e->code_bytes + e->scale_bytes : 0);
+    uint64_t host = ceiling_add(inputs_missing(&bench->inputs, plan_case),
+                                ceiling_add(result->bytes.output_buffer, result->bytes.scale_buffer));
+    uint64_t device = result->rotated_bytes;
     char what[160];
     enum exit_code code;
 
     plan_describe(&plan_case->problem, what, sizeof what);
+    host = host > held ? host - held : 0;
     if (plan_case->threads > 0) {
-        return check_memory(&machine->host, what, add_bytes(host_bytes, result->rotated_bytes));
+        return check_memory(&bench->machine->host, what, ceiling_add(host, device));
     }
-    code = check_memory(&machine->host, what, host_bytes);
-    return code == EXIT_OK ? check_memory(plan_case->device, what, result->rotated_bytes) : code;
+    code = check_memory(&bench->machine->host, what, host);
+    return code == EXIT_OK ? check_memory(plan_case->device, what, device) : code;
 }
 
-/* Make bench->input the case's input. */
-static enum exit_code prepare_input(struct bench *bench, const struct args *args, const struct tensor_file *tensor,
-                                    const struct plan_case *plan_case)
-{
-    const struct qb_problem *problem = &plan_case->problem;
-    uint64_t count = problem->tokens * problem->hidden;
-    void *data;
+/* ---- Queues and buffers ------------------------------------------------------------------------------------- */
 
-    if (holds_input(bench, plan_case)) {
-        return EXIT_OK;
+static void destroy_queues(struct qb_queue **queues, unsigned count)
+{
+    for (unsigned i = 0; i < count; i++) {
+        qb_queue_destroy(queues[i]);
     }
-    if (tensor == NULL) {
-        free(bench->generated);
-        bench->input = bench->generated = NULL;
-        data = malloc(count * input_element_size(problem->input));
-        if (data == NULL) {
-            return message_out_of_memory("the input", count * input_element_size(problem->input));
+}
+
+/* Make COUNT queues as the case wants them. An error has been printed. */
+static enum exit_code make_queues(const struct args *args, const struct plan_case *plan_case, unsigned count,
+                                  struct qb_queue **queues)
+{
+    for (unsigned i = 0; i < count; i++) {
+        const char *what = plan_case->device->info.id;
+        enum qb_status status = qb_queue_create(plan_case->device->handle, &queues[i]);
+
+        if (status != QB_OK) {
+            destroy_queues(queues, i);
+            return message_status(what, status);
         }
-        input_generate(plan_case->dist, problem->input, args->seed, count, problem->hidden, data);
-        bench->input = bench->generated = data;
-    } else {
-        bench->input = tensor->data;
+        if (plan_case->threads > 0) {
+            what = "--threads";
+            status = qb_queue_set_threads(queues[i], plan_case->threads);
+        }
+        if (status == QB_OK && args->dependent_launch) {
+            what = "--dependent-launch";
+            status = qb_queue_set_dependent_launch(queues[i], true);
+        }
+        if (status != QB_OK) {
+            destroy_queues(queues, i + 1);
+            return message_status(what, status);
+        }
     }
-    bench->input_format = problem->input;
-    bench->input_dist = plan_case->dist;
-    bench->input_count = count;
-    bench->input_hidden = problem->hidden;
-    bench->input_is_new = true;
     return EXIT_OK;
 }
 
-static void free_buffers(struct buffer_sets *buffers)
+/* Buffers with SETS sets of the case's input and scales, the outputs poisoned. An error has been printed; free BUFFERS
+ * either way. */
+static enum exit_code fill_buffers(struct bench *bench, size_t index, struct qb_queue *queue, unsigned sets,
+                                   struct buffers *buffers)
 {
-    qb_memory_free(buffers->device, buffers->inputs.memory);
-    qb_memory_free(buffers->device, buffers->codes.memory);
-    qb_memory_free(buffers->device, buffers->scales.memory);
-}
-
-/* Allocate COUNT copies of a tensor of BYTES bytes, and fill them with POISON. Each is filled by itself, so that on the
- * CPU the threads that will use its parts are the first to touch them. */
-static enum qb_status make_copies(struct qb_device *device, uint64_t count, uint64_t bytes, struct copies *copies)
-{
+    const struct result *result = &bench->results[index];
+    const struct plan_case *plan_case = result->plan_case;
+    const void *input;
     enum qb_status status;
+    enum exit_code code = inputs_get(&bench->inputs, plan_case, &input);
 
-    copies->stride = set_stride(bytes);
-    copies->count = count;
-    status = qb_memory_alloc(device, count * copies->stride, &copies->memory);
-    /* Small ones together: no thread of its own touches a part of a page, and a call for each takes long. */
-    if (status == QB_OK && bytes < (uint64_t)1 << 20) {
-        return qb_memory_fill(device, copies->memory, POISON, count * copies->stride);
+    *buffers = (struct buffers){.device = NULL};
+    if (code != EXIT_OK) {
+        return code;
     }
-    for (unsigned i = 0; i < count && status == QB_OK; i++) {
-        status = qb_memory_fill(device, copy_at(copies, i), POISON, copies->stride);
-    }
-    return status;
-}
-
-/* Put the BYTES bytes at SOURCE (host) into every copy: into the first from the host, then from copy to copy. */
-static enum qb_status write_copies(struct qb_device *device, struct qb_queue *queue, const struct copies *copies,
-                                   const void *source, uint64_t bytes)
-{
-    enum qb_status status = qb_memory_write(device, copies->memory, source, bytes);
-
-    for (uint64_t done = 1; done < copies->count && status == QB_OK; done *= 2) {
-        uint64_t more = copies->count - done < done ? copies->count - done : done;
-
-        status = qb_queue_copy(queue, copy_at(copies, (unsigned)done), copies->memory, more * copies->stride);
-    }
-    return status == QB_OK ? qb_queue_synchronize(queue) : status;
-}
-
-/* Allocate COUNT sets and put the input, and the scales if SCALES is not NULL, into each. */
-static enum qb_status make_buffers(struct buffer_sets *buffers, struct qb_queue *queue, unsigned count,
-                                   const struct qb_bytes *bytes, const void *input, const float *scales)
-{
-    struct qb_device *device = buffers->device;
-    enum qb_status status = make_copies(device, count, bytes->input_buffer, &buffers->inputs);
-
+    status = buffers_make(plan_case->device->handle, queue, &result->bytes, sets, input, bench->proofs[index].scales,
+                          buffers);
     if (status == QB_OK) {
-        status = make_copies(device, count, bytes->output_buffer, &buffers->codes);
+        status = buffers_poison(buffers, !is_static(plan_case));
     }
-    if (status == QB_OK) {
-        status = make_copies(device, count, bytes->scale_buffer, &buffers->scales);
-    }
-    if (status == QB_OK) {
-        status = write_copies(device, queue, &buffers->inputs, input, bytes->input_buffer);
-    }
-    if (status == QB_OK && scales != NULL) {
-        status = write_copies(device, queue, &buffers->scales, scales, bytes->scale_buffer);
-    }
-    return status;
+    return status == QB_OK ? EXIT_OK : message_status("the buffers", status);
 }
 
-/* Fill the codes of all sets, and the scales too where the kernel must write them. */
-static enum qb_status poison(const struct buffer_sets *buffers, const struct qb_problem *problem)
-{
-    const struct copies *codes = &buffers->codes, *scales = &buffers->scales;
-    enum qb_status status = qb_memory_fill(buffers->device, codes->memory, POISON, codes->count * codes->stride);
+/* ---- Proof -------------------------------------------------------------------------------------------------- */
 
-    if (status == QB_OK && problem->scaling != QB_SCALING_STATIC) {
-        status = qb_memory_fill(buffers->device, scales->memory, POISON, scales->count * scales->stride);
-    }
-    return status;
+/* Make bench->expectation the case's, unless it is so already. */
+static enum exit_code expect(struct bench *bench, const struct plan_case *plan_case, const void *input)
+{
+    bool same_input = bench->inputs.tensor != NULL || bench->expected_dist == plan_case->dist;
+
+    bench->expected_dist = plan_case->dist;
+    return verify_expect(&plan_case->problem, qb_kernel_arithmetic(plan_case->kernel), input, same_input,
+                         bench->args->verify, &bench->expectation);
 }
 
-/* Compare the first COUNT sets with the reference. RESULT gets the verdict; the first difference is printed. */
-static enum exit_code check_outputs(const struct bench *bench, const struct buffer_sets *buffers, unsigned count,
-                                    const char *when, struct result *result)
+/* Compare all sets of BUFFERS with the reference, which was computed. The result gets the verdict; the first difference
+ * is printed. */
+static enum exit_code compare(const struct bench *bench, size_t index, const struct buffers *buffers, const void *input,
+                              const char *when)
 {
-    const struct copies codes = {buffers->codes.memory, buffers->codes.stride, count};
-    const struct copies scales = {buffers->scales.memory, buffers->scales.stride, count};
+    struct result *result = &bench->results[index];
     struct mismatch *mismatch = &result->mismatch;
-    enum exit_code code = verify_compare(buffers->device, &codes, &scales, bench->input, &bench->expectation, mismatch);
+    enum exit_code code =
+        verify_compare(buffers->device, &buffers->codes, &buffers->scales, input, &bench->expectation, mismatch);
 
     if (code != EXIT_OK) {
         return code;
@@ -246,206 +229,501 @@ static enum exit_code check_outputs(const struct bench *bench, const struct buff
         return EXIT_WRONG_RESULT;
     }
     result->verification = VERIFIED;
-    result->quality = bench->expectation.quality; /* the same codes have the same quality */
     return EXIT_OK;
 }
 
-/* Verify one launch, measure, and verify what the measured launches wrote. */
-static enum exit_code verify_and_measure(const struct bench *bench, const struct args *args, struct qb_queue *queue,
-                                         const struct buffer_sets *buffers, const struct measure_settings *settings,
-                                         struct result *result)
+/* Launch once, and compare. */
+static enum exit_code prove_launch(struct bench *bench, size_t index, const void *input)
 {
-    const struct plan_case *plan_case = result->plan_case;
-    struct launch_context context = {plan_case, buffers};
-    struct measure_work work = {launch_kernel, &context, result->sets};
-    enum qb_status status = poison(buffers, &plan_case->problem);
-    enum exit_code code;
-
-    if (status == QB_OK) {
-        status = launch_kernel(&context, queue, 0);
-    }
-    if (status == QB_OK) {
-        status = qb_queue_synchronize(queue);
-    }
-    if (status != QB_OK) {
-        return message_status(qb_kernel_name(plan_case->kernel), status);
-    }
-    if (args->verify) {
-        code = check_outputs(bench, buffers, 1, "before timing", result);
-        if (code != EXIT_OK) {
-            return code;
-        }
-        status = poison(buffers, &plan_case->problem);
-    }
-    if (status == QB_OK && args->profile) {
-        double time;
-
-        status = measure_profile(queue, plan_case->device->handle, &work, settings, qb_kernel_name(plan_case->kernel),
-                                 &time, &result->profiled);
-        if (status == QB_OK) {
-            result->measured = (struct measure_result){malloc(sizeof time), 1, 1, false};
-            if (result->measured.samples == NULL) {
-                return message_out_of_memory("the time", sizeof time);
-            }
-            result->measured.samples[0] = time;
-        }
-    } else if (status == QB_OK) {
-        status = measure_run(queue, plan_case->device->handle, &work, settings, &result->measured);
-    }
-    if (status != QB_OK) {
-        return message_status(qb_kernel_name(plan_case->kernel), status);
-    }
-    if (args->verify) {
-        code = check_outputs(bench, buffers, result->sets, "after timing", result);
-        if (code != EXIT_OK) {
-            return code;
-        }
-    }
-    if (result->measured.count > 0 && !stats_compute(result->measured.samples, result->measured.count, &result->time)) {
-        return message_out_of_memory("the statistics", result->measured.count * sizeof(double));
-    }
-    return EXIT_OK;
-}
-
-/* Give QUEUE what the command line says of queues. */
-static enum exit_code set_up_queue(const struct args *args, const struct plan_case *plan_case, struct qb_queue *queue)
-{
-    enum qb_status status = QB_OK;
-
-    if (plan_case->threads > 0) {
-        status = qb_queue_set_threads(queue, plan_case->threads);
-    }
-    if (status == QB_OK && args->dependent_launch) {
-        status = qb_queue_set_dependent_launch(queue, true);
-    }
-    return status == QB_OK ? EXIT_OK
-                           : message_status(args->dependent_launch ? "--dependent-launch" : "--threads", status);
-}
-
-/* Everything that needs a queue. */
-static enum exit_code run_on_queue(struct bench *bench, const struct args *args, struct qb_queue *queue,
-                                   struct result *result)
-{
-    const struct plan_case *plan_case = result->plan_case;
-    struct device *device = plan_case->device;
-    struct buffer_sets buffers = {.device = device->handle};
-    struct measure_settings settings = {args->num_warmup_iters, args->num_iters, device->info.timer_tick};
-    bool is_static = plan_case->problem.scaling == QB_SCALING_STATIC;
-    enum exit_code code = set_up_queue(args, plan_case, queue);
-    enum qb_status status;
+    struct result *result = &bench->results[index];
+    struct qb_queue *queue;
+    struct buffers buffers;
+    struct launch_context context = {result->plan_case, &buffers};
+    enum exit_code code = make_queues(bench->args, result->plan_case, 1, &queue);
 
     if (code != EXIT_OK) {
         return code;
     }
-    status = make_buffers(&buffers, queue, result->sets, &result->bytes, bench->input,
-                          is_static ? bench->expectation.scales : NULL);
-    code = status == QB_OK ? verify_and_measure(bench, args, queue, &buffers, &settings, result)
-                           : message_status("the buffers", status);
-    free_buffers(&buffers);
-    if (code == EXIT_OK && !args->profile && !interrupt_requested()) {
-        ceiling_copy(queue, device->handle, plan_case->threads, result->bytes.read + result->bytes.written,
-                     device->info.cache_size, &settings, &bench->ceiling);
-        result->copy_time = bench->ceiling.nanoseconds;
+    code = fill_buffers(bench, index, queue, 1, &buffers);
+    if (code == EXIT_OK) {
+        enum qb_status status = launch_kernel(&context, queue, 0);
+
+        if (status == QB_OK) {
+            status = qb_queue_synchronize(queue);
+        }
+        code = status == QB_OK ? compare(bench, index, &buffers, input, "before timing")
+                               : message_status(qb_kernel_name(result->plan_case->kernel), status);
     }
+    buffers_free(&buffers);
+    qb_queue_destroy(queue);
     return code;
 }
 
-/* How many sets make the cache cold, and how far they do. What counts is the lines that a launch touches, not the gaps
- * between sets. */
-static void choose_sets(const struct args *args, struct result *result)
+/* Keep of the expectation what visits will need. */
+static enum exit_code keep_proof(struct bench *bench, size_t index)
 {
-    const struct qb_bytes *bytes = &result->bytes;
-    uint64_t cache = result->plan_case->device->info.cache_size;
-    uint64_t lines = add_bytes(add_bytes(ceiling_lines(bytes->input_buffer), ceiling_lines(bytes->output_buffer)),
-                               ceiling_lines(bytes->scale_buffer));
-    uint64_t strides = add_bytes(add_bytes(set_stride(bytes->input_buffer), set_stride(bytes->output_buffer)),
-                                 set_stride(bytes->scale_buffer));
+    struct result *result = &bench->results[index];
+    struct proof *proof = &bench->proofs[index];
 
-    result->sets = args->profile ? 1 : ceiling_cold_sets(lines, cache);
-    result->rotated_bytes = multiply_bytes(result->sets, strides);
-    result->cache = args->profile                                      ? CACHE_HOT
-                    : multiply_bytes(result->sets, lines) >= 4 * cache ? CACHE_COLD
-                                                                       : CACHE_PARTLY_COLD;
+    if (is_static(result->plan_case)) {
+        proof->scales = malloc(result->bytes.scale_buffer);
+        if (proof->scales == NULL) {
+            return message_out_of_memory("the scales", result->bytes.scale_buffer);
+        }
+        memcpy(proof->scales, bench->expectation.scales, result->bytes.scale_buffer);
+    }
+    if (bench->args->verify) {
+        proof->fingerprint = verify_fingerprint(&bench->expectation);
+        result->quality = bench->expectation.quality;
+    }
+    return EXIT_OK;
 }
 
-enum exit_code bench_prepare(const struct bench *bench, const struct args *args, struct machine *machine,
-                             const struct tensor_file *tensor, const struct plan_case *plan_case, struct result *result)
+static enum exit_code prove(struct bench *bench, size_t index)
 {
+    struct result *result = &bench->results[index];
+    const void *input;
+    enum exit_code code = check_all_memory(bench, result);
+
+    if (code != EXIT_OK || (!bench->args->verify && !is_static(result->plan_case))) {
+        return code;
+    }
+    code = inputs_get(&bench->inputs, result->plan_case, &input);
+    if (code == EXIT_OK) {
+        code = expect(bench, result->plan_case, input);
+    }
+    if (code == EXIT_OK) {
+        code = keep_proof(bench, index);
+    }
+    return code == EXIT_OK && bench->args->verify ? prove_launch(bench, index, input) : code;
+}
+
+void bench_prove(struct bench *bench, size_t index)
+{
+    bench->results[index].code = prove(bench, index);
+}
+
+bool bench_fits(struct bench *bench, size_t index)
+{
+    return check_all_memory(bench, &bench->results[index]) == EXIT_OK;
+}
+
+enum exit_code bench_prove_harmless(struct bench *bench, size_t index, void (*alive)(void))
+{
+    const struct plan_case *plan_case = bench->results[index].plan_case;
+    struct qb_queue *queue;
+    const void *input;
+    enum exit_code code = check_all_memory(bench, &bench->results[index]);
+
+    if (code == EXIT_OK) {
+        code = inputs_get(&bench->inputs, plan_case, &input);
+    }
+    if (code == EXIT_OK && is_static(plan_case)) {
+        code = expect(bench, plan_case, input);
+    }
+    if (code == EXIT_OK) {
+        code = make_queues(bench->args, plan_case, 1, &queue);
+    }
+    if (code != EXIT_OK) {
+        return code;
+    }
+    code = prove_kernel(plan_case, queue, input, bench->expectation.scales, alive);
+    qb_queue_destroy(queue);
+    return code;
+}
+
+/* Whether what the timed launches wrote is right; if not, the reference says where. */
+static enum exit_code prove_again(struct bench *bench, size_t index, const struct buffers *buffers)
+{
+    struct result *result = &bench->results[index];
+    const void *input;
+    bool same;
+    enum exit_code code = verify_same(buffers->device, &buffers->codes, &buffers->scales, result->bytes.output_buffer,
+                                      result->bytes.scale_buffer, &bench->proofs[index].fingerprint, &same);
+
+    if (code != EXIT_OK || same) {
+        return code;
+    }
+    code = inputs_get(&bench->inputs, result->plan_case, &input);
+    if (code == EXIT_OK) {
+        code = expect(bench, result->plan_case, input);
+    }
+    return code == EXIT_OK ? compare(bench, index, buffers, input, "after timing") : code;
+}
+
+/* ---- Visits ------------------------------------------------------------------------------------------------- */
+
+static struct measure_settings settings_of(const struct args *args, const struct device *device, enum launch_mode mode,
+                                           uint64_t launches)
+{
+    return (struct measure_settings){
+        .mode = mode,
+        .timer_tick = device->timer.tick,
+        .precision = args->precision > 0 ? fmin(args->precision / 4, DEFAULT_TICK_SHARE) : DEFAULT_TICK_SHARE,
+        .pause = args->regime == REGIME_BURST ? BURST_PAUSE : 0,
+        .launches = launches,
+    };
+}
+
+/* Room for COUNT samples and one round more. */
+static bool grow(struct result *result, uint64_t count)
+{
+    double *samples = reallocarray(result->samples, result->sample_count + count, sizeof *samples);
+    struct round *rounds;
+
+    if (samples == NULL) {
+        return false;
+    }
+    result->samples = samples;
+    rounds = reallocarray(result->rounds, result->round_count + 1, sizeof *rounds);
+    if (rounds == NULL) {
+        return false;
+    }
+    result->rounds = rounds;
+    return true;
+}
+
+/* The last COUNT samples are those of a round. */
+static bool add_round(struct result *result, uint64_t count, double host_time, double start)
+{
+    double *sorted = malloc(count * sizeof *sorted);
+
+    if (sorted == NULL) {
+        return false;
+    }
+    memcpy(sorted, result->samples + result->sample_count, count * sizeof *sorted);
+    result->rounds[result->round_count++] =
+        (struct round){.samples = count, .median = stats_median(sorted, count), .host_time = host_time, .start = start};
+    result->sample_count += count;
+    free(sorted);
+    return true;
+}
+
+/* The median time of a few launches of one set by itself: its data are in the cache, if they fit. */
+static enum qb_status measure_hot(const struct args *args, const struct result *result, struct launch_context *context,
+                                  struct qb_queue *queue, double *time)
+{
+    const struct plan_case *plan_case = result->plan_case;
+    struct measure_work work = {launch_kernel, context, 1};
+    struct measure_settings settings = settings_of(args, plan_case->device, plan_case->launch, 0);
+    struct measure measure;
+    double samples[CHECK_SAMPLES], host_time;
+    uint64_t taken = 0;
+    enum qb_status status = measure_open(plan_case->device->handle, &queue, 1, &work, &settings, &measure);
+
+    if (status != QB_OK) {
+        return status;
+    }
+    status = measure_take(&measure, CHECK_SAMPLES, samples, &taken, &host_time);
+    measure_close(&measure);
+    if (status == QB_OK && taken > 0) {
+        *time = stats_median(samples, taken);
+    }
+    return status;
+}
+
+/* COUNT empty launches of the case's shape, if the kernel has them. */
+static enum qb_status measure_floor(const struct args *args, struct result *result, struct launch_context *context,
+                                    struct qb_queue *queue, uint64_t count)
+{
+    const struct plan_case *plan_case = result->plan_case;
+    struct measure_work work = {launch_nothing, context, 1};
+    struct measure_settings settings = settings_of(args, plan_case->device, plan_case->launch, 0);
+    double *larger = reallocarray(result->floors, result->floor_count + count, sizeof *larger);
+    struct measure measure;
+    uint64_t taken = 0;
+    double host_time;
+    enum qb_status status;
+
+    if (larger == NULL) {
+        return QB_ERROR_MEMORY;
+    }
+    result->floors = larger;
+    status = measure_open(plan_case->device->handle, &queue, 1, &work, &settings, &measure);
+    if (status != QB_OK) {
+        return status == QB_ERROR_UNSUPPORTED ? QB_OK : status;
+    }
+    status = measure_take(&measure, count, larger + result->floor_count, &taken, &host_time);
+    measure_close(&measure);
+    result->floor_count += taken;
+    return status;
+}
+
+/* The case's own samples: SAMPLES of them, behind a warm-up in the first visit. */
+static enum qb_status measure_case(const struct args *args, struct result *result, struct launch_context *context,
+                                   struct qb_queue *const *queues, uint64_t samples, uint64_t *taken, double *host_time)
+{
+    const struct plan_case *plan_case = result->plan_case;
+    struct measure_work work = {launch_kernel, context, result->sets};
+    struct measure_settings settings =
+        settings_of(args, plan_case->device, plan_case->launch, result->launches_per_sample);
+    uint64_t warmup = result->round_count == 0 ? args->num_warmup_iters : 0;
+    double *room = result->samples + result->sample_count;
+    struct measure measure;
+    enum qb_status status =
+        measure_open(plan_case->device->handle, queues, plan_case->streams, &work, &settings, &measure);
+
+    *taken = 0;
+    if (status != QB_OK) {
+        return status;
+    }
+    if (!interrupt_requested()) {
+        result->launches_per_sample = measure.settings.launches;
+        /* The warm-up's samples are overwritten; there is room for as many as a round has. */
+        for (uint64_t done = 0; done < warmup && status == QB_OK && !interrupt_requested();) {
+            uint64_t wanted = warmup - done < samples ? warmup - done : samples;
+
+            status = measure_take(&measure, wanted, room, taken, host_time);
+            done += wanted;
+        }
+        *taken = 0;
+        if (status == QB_OK) {
+            status = measure_take(&measure, samples, room, taken, host_time);
+        }
+    }
+    measure_close(&measure);
+    return status;
+}
+
+static enum qb_status profile_case(const struct args *args, struct result *result, struct launch_context *context,
+                                   struct qb_queue *queue)
+{
+    const struct plan_case *plan_case = result->plan_case;
+    struct measure_work work = {launch_kernel, context, result->sets};
+
+    result->launches_per_sample = 1;
+    return measure_profile(plan_case->device->handle, queue, &work, args->num_warmup_iters,
+                           qb_kernel_name(plan_case->kernel), result->samples, &result->profiled);
+}
+
+/* Whether hot launches can tell anything: cold ones are wanted, and a launch leaves room in the cache for its data to
+ * be found by the next. */
+static bool can_check_cache(const struct result *result)
+{
+    return result->cache == CACHE_COLD && set_lines(&result->bytes) < result->plan_case->device->info.cache_size;
+}
+
+/* Everything that is timed in a visit. */
+static enum qb_status time_visit(const struct args *args, struct result *result, struct launch_context *context,
+                                 struct qb_queue *const *queues, uint64_t samples, double start, bool *memory_short)
+{
+    uint64_t taken = 1;
+    double host_time = 0;
+    bool profile = result->plan_case->launch == LAUNCH_PROFILE;
+    enum qb_status status = profile ? profile_case(args, result, context, queues[0])
+                                    : measure_case(args, result, context, queues, samples, &taken, &host_time);
+
+    if (status != QB_OK || taken == 0) {
+        return status;
+    }
+    if (!add_round(result, taken, host_time, start)) {
+        *memory_short = true;
+        return QB_ERROR_MEMORY;
+    }
+    if (profile || interrupt_requested()) {
+        return QB_OK;
+    }
+    if (result->hot_time == 0 && can_check_cache(result)) {
+        status = measure_hot(args, result, context, queues[0], &result->hot_time);
+    }
+    if (status == QB_OK && !interrupt_requested()) {
+        status = measure_floor(args, result, context, queues[0], samples / 4 + 1);
+    }
+    return status;
+}
+
+static enum exit_code visit(struct bench *bench, size_t index, uint64_t samples)
+{
+    struct result *result = &bench->results[index];
+    const struct plan_case *plan_case = result->plan_case;
+    struct qb_queue *queues[MEASURE_MAX_QUEUES];
+    struct buffers buffers;
+    struct launch_context context = {plan_case, &buffers};
+    bool memory_short = !grow(result, samples);
+    enum exit_code code;
+
+    if (memory_short) {
+        return message_out_of_memory("the samples", samples * sizeof(double));
+    }
+    code = make_queues(bench->args, plan_case, plan_case->streams, queues);
+    if (code != EXIT_OK) {
+        return code;
+    }
+    code = fill_buffers(bench, index, queues[0], result->sets, &buffers);
+    if (code == EXIT_OK) {
+        enum qb_status status =
+            time_visit(bench->args, result, &context, queues, samples, bench_clock() - bench->start, &memory_short);
+
+        if (status != QB_OK) {
+            code = message_status(memory_short ? "the samples" : qb_kernel_name(plan_case->kernel), status);
+        } else if (bench->args->verify && result->sample_count > 0) {
+            code = prove_again(bench, index, &buffers);
+        }
+    }
+    buffers_free(&buffers);
+    destroy_queues(queues, plan_case->streams);
+    return code;
+}
+
+void bench_visit(struct bench *bench, size_t index, uint64_t samples)
+{
+    struct result *result = &bench->results[index];
+    double start = bench_clock();
+
+    result->code = visit(bench, index, samples);
+    result->spent += bench_clock() - start;
+    if (result->code != EXIT_OK) {
+        /* What was measured before it turned out wrong is no time. */
+        result->sample_count = result->round_count = 0;
+    }
+}
+
+void bench_visit_ceiling(struct bench *bench, size_t index, uint64_t samples)
+{
+    struct ceiling *ceiling = &bench->ceilings.values[index];
+    const struct measure_settings settings = settings_of(bench->args, ceiling->key.device, ceiling->key.launch, 0);
+
+    ceiling_visit(ceiling, &settings, samples);
+}
+
+/* ---- Results ------------------------------------------------------------------------------------------------ */
+
+bool bench_estimate(struct bench *bench, size_t index, struct stats *stats)
+{
+    const struct result *result = &bench->results[index];
+    size_t *rounds = malloc(result->round_count * sizeof *rounds);
+    double uncertainty = result->plan_case->device->timer.tick / (2 * (double)result->launches_per_sample);
+    bool good = rounds != NULL;
+
+    for (size_t i = 0; i < result->round_count && good; i++) {
+        rounds[i] = result->rounds[i].samples;
+    }
+    good = good && stats_compute(result->samples, rounds, result->round_count, uncertainty, stats);
+    free(rounds);
+    if (!good) {
+        message_out_of_memory("the statistics", result->sample_count * sizeof(double));
+    }
+    return good;
+}
+
+/* The smaller of two times, where 0 means that there is none. */
+static double faster(double a, double b)
+{
+    return a == 0 || (b > 0 && b < a) ? b : a;
+}
+
+static enum cache_check judge_cache(const struct result *result)
+{
+    bool near_ceiling = result->time.median * NEAR_CEILING <= result->best_time;
+    bool near_floor = result->time.median <= NEAR_FLOOR * result->floor_time;
+
+    if (result->hot_time == 0) {
+        return CACHE_CHECK_NONE;
+    }
+    if (result->hot_time <= HOT_IS_FASTER * result->time.median) {
+        return CACHE_CHECK_PASSED;
+    }
+    return near_ceiling && !near_floor ? CACHE_CHECK_FAILED : CACHE_CHECK_UNDECIDED;
+}
+
+/* What the result is to be held against. */
+static void find_limits(const struct bench *bench, struct result *result)
+{
+    const struct ceiling *ceiling = &bench->ceilings.values[result->ceiling];
+    double fastest = 0;
+
+    for (int kind = 0; kind < CEILING_KINDS && result->plan_case->launch != LAUNCH_PROFILE; kind++) {
+        result->ceiling_times[kind] = ceiling_time(ceiling, (enum ceiling_kind)kind);
+        fastest = faster(fastest, result->ceiling_times[kind]);
+    }
+    result->floor_time = result->floor_count > 0 ? stats_median(result->floors, result->floor_count) : 0;
+    result->best_time = fastest > 0 ? fmax(fastest, result->floor_time) : 0;
+    result->implausible =
+        result->plan_case->streams == 1 && result->time.median < (1 - IMPLAUSIBLE) * result->best_time;
+    result->cache_check = judge_cache(result);
+}
+
+static double median_host_time(const struct result *result)
+{
+    double times[result->round_count];
+
+    for (size_t i = 0; i < result->round_count; i++) {
+        times[i] = result->rounds[i].host_time;
+    }
+    return stats_median(times, result->round_count);
+}
+
+void bench_conclude(struct bench *bench, size_t index)
+{
+    struct result *result = &bench->results[index];
+
+    if (result->code != EXIT_OK || result->sample_count == 0) {
+        return;
+    }
+    if (!bench_estimate(bench, index, &result->time)) {
+        result->code = EXIT_CANNOT_RUN;
+        result->sample_count = result->round_count = 0;
+        return;
+    }
+    result->host_time = median_host_time(result);
+    find_limits(bench, result);
+}
+
+/* ---- The whole ---------------------------------------------------------------------------------------------- */
+
+static enum exit_code begin_result(struct bench *bench, const struct plan_case *plan_case, struct result *result)
+{
+    struct ceiling_key key = {
+        .device = plan_case->device,
+        .threads = plan_case->threads,
+        .cache = plan_case->cache,
+        .launch = plan_case->launch,
+    };
 
     *result = (struct result){.plan_case = plan_case};
     qb_problem_bytes(&plan_case->problem, &result->bytes);
-    choose_sets(args, result);
-    result->code = check_all_memory(machine, bench, tensor, result);
-    return result->code;
+    choose_sets(result);
+    key.read = result->bytes.read;
+    key.written = result->bytes.written;
+    return ceilings_find(&bench->ceilings, &key, &result->ceiling);
 }
 
-/* Make the input, and what the reference says of it if that is needed. */
-static enum exit_code prepare_data(struct bench *bench, const struct args *args, const struct tensor_file *tensor,
-                                   const struct plan_case *plan_case, bool need_codes)
+enum exit_code bench_begin(struct bench *bench, const struct args *args, struct machine *machine,
+                           const struct tensor_file *tensor, const struct plan *plan)
 {
-    enum exit_code code = prepare_input(bench, args, tensor, plan_case);
-
-    if (code == EXIT_OK && (need_codes || plan_case->problem.scaling == QB_SCALING_STATIC)) {
-        code = verify_expect(&plan_case->problem, qb_kernel_arithmetic(plan_case->kernel), bench->input,
-                             !bench->input_is_new, need_codes, &bench->expectation);
-        bench->input_is_new = bench->input_is_new && code != EXIT_OK;
+    *bench = (struct bench){
+        .args = args,
+        .machine = machine,
+        .inputs = {.seed = args->seed, .tensor = tensor, .budget = machine_memory_free(&machine->host) / 4},
+        .proofs = calloc(plan->count, sizeof *bench->proofs),
+        .results = calloc(plan->count, sizeof *bench->results),
+        .start = bench_clock(),
+    };
+    if (bench->proofs == NULL || bench->results == NULL) {
+        return message_out_of_memory("the list of results", plan->count * sizeof *bench->results);
     }
-    return code;
+    for (size_t i = 0; i < plan->count; i++) {
+        enum exit_code code = begin_result(bench, &plan->cases[i], &bench->results[i]);
+
+        bench->count++;
+        if (code != EXIT_OK) {
+            return code;
+        }
+    }
+    return EXIT_OK;
 }
 
-enum exit_code bench_prove(struct bench *bench, const struct args *args, const struct tensor_file *tensor,
-                           const struct plan_case *plan_case, void (*alive)(void))
+void bench_end(struct bench *bench)
 {
-    struct qb_queue *queue;
-    enum qb_status status;
-    enum exit_code code = prepare_data(bench, args, tensor, plan_case, false);
-
-    if (code != EXIT_OK) {
-        return code;
+    for (size_t i = 0; i < bench->count; i++) {
+        free(bench->proofs[i].scales);
+        free(bench->results[i].samples);
+        free(bench->results[i].rounds);
+        free(bench->results[i].floors);
     }
-    status = qb_queue_create(plan_case->device->handle, &queue);
-    if (status != QB_OK) {
-        return message_status(plan_case->device->info.id, status);
-    }
-    code = set_up_queue(args, plan_case, queue);
-    if (code == EXIT_OK) {
-        code = prove_kernel(plan_case, queue, bench->input, bench->expectation.scales, alive);
-    }
-    qb_queue_destroy(queue);
-    return code;
-}
-
-void bench_run(struct bench *bench, const struct args *args, const struct tensor_file *tensor, struct result *result)
-{
-    const struct plan_case *plan_case = result->plan_case;
-    struct qb_queue *queue;
-    enum qb_status status;
-
-    result->code = prepare_data(bench, args, tensor, plan_case, args->verify);
-    if (result->code != EXIT_OK) {
-        return;
-    }
-    status = qb_queue_create(plan_case->device->handle, &queue);
-    if (status != QB_OK) {
-        result->code = message_status(plan_case->device->info.id, status);
-        return;
-    }
-    result->code = run_on_queue(bench, args, queue, result);
-    if (result->code != EXIT_OK) {
-        /* What was measured before it turned out wrong is no time. */
-        result->measured.count = 0;
-    }
-    qb_queue_destroy(queue);
-}
-
-void bench_free_result(struct result *result)
-{
-    free(result->measured.samples);
-    result->measured.samples = NULL;
-}
-
-void bench_free(struct bench *bench)
-{
-    free(bench->generated);
+    free(bench->proofs);
+    free(bench->results);
+    ceilings_free(&bench->ceilings);
+    inputs_free(&bench->inputs);
     verify_free(&bench->expectation);
 }

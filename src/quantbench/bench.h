@@ -1,19 +1,31 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* bench.h - one case from its input to its result. */
+/* bench.h - one case from its input to its result: it is proved right once, then visited in rounds, each of which has
+ * memory of its own, takes samples, and proves what they wrote. */
 #ifndef BENCH_H
 #define BENCH_H
 
 #include "ceiling.h"
-#include "plan.h"
+#include "inputs.h"
 #include "stats.h"
 #include "verify.h"
 
-struct tensor_file;
-
-/* CACHE_PARTLY_COLD: so many sets of a tiny tensor would be needed that some data may be found in the cache. */
-enum cache_state { CACHE_COLD, CACHE_PARTLY_COLD, CACHE_HOT };
-
 enum verification { NOT_VERIFIED, VERIFIED, WRONG };
+
+/* Whether launches really find no data in the cache: the same launches were timed with data that are there. */
+enum cache_check {
+    CACHE_CHECK_NONE,   /* nothing to check: a launch needs more than the cache holds, or is to find its data there */
+    CACHE_CHECK_PASSED, /* with data in the cache it is faster */
+    CACHE_CHECK_UNDECIDED, /* it is not, but it is not memory that limits it */
+    CACHE_CHECK_FAILED,    /* it is not, though it is as fast as memory allows: the data were in the cache all along */
+};
+
+/* What one visit found. */
+struct round {
+    size_t samples;   /* at least 1 */
+    double median;    /* of these, nanoseconds per launch */
+    double host_time; /* nanoseconds that the host took for a launch */
+    double start;     /* seconds since the run began */
+};
 
 /* What came out of one case. Times are in nanoseconds per launch. */
 struct result {
@@ -25,40 +37,76 @@ struct result {
     enum cache_state cache; /* what their rotation makes of the last-level cache */
     enum verification verification;
     struct mismatch mismatch;
-    struct quality quality;         /* of the codes, if they are VERIFIED */
-    bool profiled;                  /* a profiler was told; with --profile only */
-    struct measure_result measured; /* count is 0 if there is no time */
+    struct quality quality; /* of the codes, if they are VERIFIED and there are any */
+
+    bool profiled; /* a profiler was told; with --profile only */
+    uint64_t launches_per_sample;
+    double *samples; /* round after round */
+    size_t sample_count;
+    struct round *rounds;
+    size_t round_count;
+    double spent;   /* seconds that the visits took */
+    bool converged; /* the precision that was asked for is reached */
+    double *floors; /* times of empty launches of the same shape */
+    size_t floor_count;
+    double hot_time; /* with data in the cache; 0: not measured */
+    size_t ceiling;  /* index of the case's ceiling */
+
+    /* Known when all visits are over, if there is a sample. */
     struct stats time;
-    double copy_time; /* median time of a copy of as many bytes; 0: not measured */
+    double host_time;                    /* median of the rounds' */
+    double floor_time;                   /* 0: unknown */
+    double ceiling_times[CEILING_KINDS]; /* 0: unknown */
+    double best_time;                    /* no launch can be faster: the fastest of these, or the floor; 0: unknown */
+    bool implausible;                    /* faster than that by more than the margin of measurement */
+    enum cache_check cache_check;
 };
 
-/* What is kept from one case to the next, because the next often needs the same. Zero it to begin with. */
+/* What a run keeps from case to case. */
 struct bench {
-    const void *input; /* host memory, dense rows: GENERATED, or the tensor's */
-    void *generated;
-    enum qb_format input_format; /* these four say what INPUT is */
-    enum input_dist input_dist;
-    uint64_t input_count;
-    uint64_t input_hidden;
-    bool input_is_new; /* since the last expectation */
+    const struct args *args;
+    struct machine *machine;
+    struct inputs inputs;
     struct expectation expectation;
-    struct ceiling ceiling;
+    enum input_dist expected_dist; /* of the data that it is for */
+    struct ceilings ceilings;
+    struct proof *proofs; /* one for each result */
+    struct result *results;
+    size_t count;
+    double start; /* of the run, seconds of the host's clock */
 };
 
-/* Set RESULT up for PLAN_CASE, and check that there is memory for it, before anything is allocated. Returns
- * result->code; an error has been printed. */
-enum exit_code bench_prepare(const struct bench *bench, const struct args *args, struct machine *machine,
-                             const struct tensor_file *tensor, const struct plan_case *plan_case,
-                             struct result *result);
+/* Set up a result for each case of PLAN, which stays as it is until bench_end(). TENSOR is what --input read, or NULL.
+ * An error has been printed; end BENCH either way. */
+enum exit_code bench_begin(struct bench *bench, const struct args *args, struct machine *machine,
+                           const struct tensor_file *tensor, const struct plan *plan);
+void bench_end(struct bench *bench);
 
-/* Prove that the kernel of PLAN_CASE does what it may and nothing else, as prove_kernel() says, on the case's input. */
-enum exit_code bench_prove(struct bench *bench, const struct args *args, const struct tensor_file *tensor,
-                           const struct plan_case *plan_case, void (*alive)(void));
+/* Check that there is memory for case INDEX, before anything of it is allocated, and that one launch gives what the
+ * reference does. Errors have been printed; the result's code says whether it can be visited. */
+void bench_prove(struct bench *bench, size_t index);
 
-/* Run the case that RESULT was set up for. TENSOR is what --input read, or NULL. Errors have been printed; RESULT says
- * what there is in any case. Free it with bench_free_result(). */
-void bench_run(struct bench *bench, const struct args *args, const struct tensor_file *tensor, struct result *result);
-void bench_free_result(struct result *result);
-void bench_free(struct bench *bench);
+/* Whether there is memory for case INDEX. If not, that has been printed. */
+bool bench_fits(struct bench *bench, size_t index);
+
+/* Prove that the kernel of case INDEX does what it may and nothing else, as prove_kernel() says, on the case's input.
+ */
+enum exit_code bench_prove_harmless(struct bench *bench, size_t index, void (*alive)(void));
+
+/* Visit case INDEX: SAMPLES samples. What went wrong has been printed and is the result's code; there is no time then.
+ * An interrupt leaves fewer samples. */
+void bench_visit(struct bench *bench, size_t index, uint64_t samples);
+
+/* Visit ceiling INDEX of bench->ceilings. */
+void bench_visit_ceiling(struct bench *bench, size_t index, uint64_t samples);
+
+/* All visits are over: compute what the result says. */
+void bench_conclude(struct bench *bench, size_t index);
+
+/* Estimate the time of what was sampled so far; false if memory is short, which has been reported. */
+bool bench_estimate(struct bench *bench, size_t index, struct stats *stats);
+
+/* Seconds of the host's clock. */
+double bench_clock(void);
 
 #endif

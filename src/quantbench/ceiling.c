@@ -1,15 +1,33 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* ceiling.c - the time of a plain copy of as many bytes as a case moves. */
+/* ceiling.c - the time that moving as many bytes as a case takes, by code that does nothing else. */
 #include <config.h>
 
 #include "ceiling.h"
-#include "message.h"
+#include "interrupt.h"
 #include "stats.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 /* Bytes: the smallest line of the caches in question. */
 #define CACHE_LINE 64
+
+/* Every buffer begins at a multiple of this, in bytes. */
+#define ALIGNMENT 256
+
+/* More sets than this take long to make and to go through: 16384 are enough from 15 kilobytes a set on, with a cache of
+ * 60 MB. */
+#define MAX_SETS 16384
+
+uint64_t ceiling_add(uint64_t a, uint64_t b)
+{
+    return a > UINT64_MAX - b ? UINT64_MAX : a + b;
+}
+
+uint64_t ceiling_multiply(uint64_t a, uint64_t b)
+{
+    return b > 0 && a > UINT64_MAX / b ? UINT64_MAX : a * b;
+}
 
 uint64_t ceiling_lines(uint64_t bytes)
 {
@@ -20,66 +38,180 @@ unsigned ceiling_cold_sets(uint64_t set_bytes, uint64_t cache_size)
 {
     uint64_t sets = 4 * cache_size / (set_bytes > 0 ? set_bytes : 1) + 1;
 
-    return sets < 2 ? 2 : sets > 65536 ? 65536 : (unsigned)sets;
+    return sets < 2 ? 2 : sets > MAX_SETS ? MAX_SETS : (unsigned)sets;
+}
+
+static uint64_t align(uint64_t bytes)
+{
+    return (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+}
+
+static bool same_key(const struct ceiling_key *a, const struct ceiling_key *b)
+{
+    return a->device == b->device && a->threads == b->threads && a->cache == b->cache && a->launch == b->launch &&
+           a->read == b->read && a->written == b->written;
+}
+
+enum exit_code ceilings_find(struct ceilings *ceilings, const struct ceiling_key *key, size_t *index)
+{
+    struct ceiling *larger;
+
+    for (*index = 0; *index < ceilings->count; ++*index) {
+        if (same_key(&ceilings->values[*index].key, key)) {
+            return EXIT_OK;
+        }
+    }
+    larger = reallocarray(ceilings->values, ceilings->count + 1, sizeof *larger);
+    if (larger == NULL) {
+        return message_out_of_memory("the list of ceilings", (ceilings->count + 1) * sizeof *larger);
+    }
+    larger[ceilings->count++] = (struct ceiling){
+        .key = *key,
+        .sets = key->cache == CACHE_HOT ? 1
+                                        : ceiling_cold_sets(ceiling_lines(key->read) + ceiling_lines(key->written),
+                                                            key->device->info.cache_size),
+    };
+    ceilings->values = larger;
+    return EXIT_OK;
+}
+
+void ceilings_free(struct ceilings *ceilings)
+{
+    for (size_t i = 0; i < ceilings->count; i++) {
+        for (int kind = 0; kind < CEILING_KINDS; kind++) {
+            free(ceilings->values[i].kinds[kind].samples);
+        }
+    }
+    free(ceilings->values);
+    *ceilings = (struct ceilings){.count = 0};
 }
 
 /* Source and target of all sets lie one behind the other in one allocation. */
-struct copy_context {
+struct mix_context {
+    const struct ceiling_key *key;
     char *memory;
-    uint64_t half;   /* bytes of one copy */
-    uint64_t stride; /* bytes from one half to the next, so that all are aligned */
+    enum ceiling_kind kind;
 };
 
-static enum qb_status launch_copy(void *context, struct qb_queue *queue, unsigned set)
+static uint64_t set_stride(const struct ceiling_key *key)
 {
-    const struct copy_context *copies = context;
-    char *source = copies->memory + 2 * set * copies->stride;
-
-    return qb_queue_copy(queue, source + copies->stride, source, copies->half);
+    return align(key->read) + align(key->written);
 }
 
-/* A size near BYTES that is copied at full speed: cudaMemcpyAsync() takes half as long again for one that is not a
- * round number of kilobytes (37.8 against 25.2 us for 50 MB on an H200), and that is no ceiling. The time is corrected
- * for what is left out, at most 6 %. */
-static uint64_t round_copy(uint64_t bytes)
+uint64_t ceiling_memory(const struct ceiling *ceiling)
 {
-    uint64_t unit = bytes >= (uint64_t)1 << 20 ? (uint64_t)1 << 16 : 16;
-
-    return bytes / unit * unit;
+    return ceiling_multiply(ceiling->sets, set_stride(&ceiling->key));
 }
 
-void ceiling_copy(struct qb_queue *queue, struct qb_device *device, unsigned threads, uint64_t bytes,
-                  uint64_t cache_size, const struct measure_settings *settings, struct ceiling *ceiling)
+/* The bytes of one copy that moves as many as the case, or nearly: cudaMemcpyAsync() takes half as long again for a
+ * size that is not a round number of kilobytes (37.8 against 25.2 us for 50 MB on an H200), and that is no ceiling. The
+ * time is corrected for what is left out, at most 6 %. */
+static uint64_t copied_bytes(const struct ceiling_key *key)
 {
-    uint64_t half = round_copy(bytes / 2);
-    struct copy_context copies = {.half = half, .stride = (half + 255) / 256 * 256};
-    struct measure_work work = {launch_copy, &copies, ceiling_cold_sets(2 * ceiling_lines(half), cache_size)};
-    struct measure_result result = {.samples = NULL};
-    struct stats stats;
-    void *memory = NULL;
+    uint64_t half = (key->read + key->written) / 2;
+    uint64_t unit = half >= (uint64_t)1 << 20 ? (uint64_t)1 << 16 : 16;
+
+    return half / unit * unit;
+}
+
+static enum qb_status launch_mix(void *context, struct qb_queue *queue, unsigned set)
+{
+    const struct mix_context *mix = context;
+    const struct ceiling_key *key = mix->key;
+    char *source = mix->memory + set * set_stride(key);
+
+    if (mix->kind == CEILING_COPY) {
+        uint64_t half = copied_bytes(key);
+
+        return qb_queue_copy(queue, source + set_stride(key) - half, source, half);
+    }
+    return qb_queue_mix(queue, source + align(key->read), key->written, source, key->read,
+                        mix->kind == CEILING_PLAIN ? QB_STORES_PLAIN : QB_STORES_STREAMING);
+}
+
+/* Take COUNT samples more of one kind. */
+static enum qb_status visit_kind(struct ceiling *ceiling, enum ceiling_kind kind, struct qb_queue *queue, char *memory,
+                                 const struct measure_settings *settings, uint64_t count)
+{
+    struct mix_context context = {&ceiling->key, memory, kind};
+    struct measure_work work = {launch_mix, &context, ceiling->sets};
+    struct measure_settings own = *settings;
+    double *larger = reallocarray(ceiling->kinds[kind].samples, ceiling->kinds[kind].count + count, sizeof *larger);
+    struct measure measure;
     enum qb_status status;
+    uint64_t taken;
+    double host_time;
 
-    if (ceiling->device == device && ceiling->threads == threads && ceiling->bytes == bytes) {
-        return;
+    if (larger == NULL) {
+        return QB_ERROR_MEMORY;
     }
-    *ceiling = (struct ceiling){device, threads, bytes, 0};
-    if (copies.half == 0) {
-        return;
+    ceiling->kinds[kind].samples = larger;
+    own.launches = ceiling->kinds[kind].launches;
+    status = measure_open(ceiling->key.device->handle, &queue, 1, &work, &own, &measure);
+    if (status != QB_OK) {
+        return status;
     }
-    status = qb_memory_alloc(device, 2 * work.sets * copies.stride, &memory);
-    copies.memory = memory;
+    if (!interrupt_requested()) {
+        ceiling->kinds[kind].launches = measure.settings.launches;
+        status = measure_take(&measure, count, larger + ceiling->kinds[kind].count, &taken, &host_time);
+        ceiling->kinds[kind].count += status == QB_OK ? taken : 0;
+    }
+    measure_close(&measure);
+    return status;
+}
+
+void ceiling_visit(struct ceiling *ceiling, const struct measure_settings *settings, uint64_t count)
+{
+    const struct ceiling_key *key = &ceiling->key;
+    struct qb_device *device = key->device->handle;
+    struct qb_queue *queue = NULL;
+    void *memory = NULL;
+    enum qb_status status = qb_queue_create(device, &queue);
+
+    if (status == QB_OK && key->threads > 0) {
+        status = qb_queue_set_threads(queue, key->threads);
+    }
     if (status == QB_OK) {
-        status = qb_memory_fill(device, memory, 0x5A, 2 * work.sets * copies.stride);
+        status = qb_memory_alloc(device, ceiling_memory(ceiling), &memory);
     }
-    if (status == QB_OK) {
-        status = measure_run(queue, device, &work, settings, &result);
+    /* Each set by itself, so that the threads that will use its parts are the first to touch them. */
+    for (unsigned i = 0; i < ceiling->sets && status == QB_OK; i++) {
+        status = qb_memory_fill(device, (char *)memory + i * set_stride(key), 0x5A, set_stride(key));
+    }
+    for (int kind = 0; kind < CEILING_KINDS; kind++) {
+        if (ceiling->kinds[kind].unsupported || (kind == CEILING_COPY && copied_bytes(key) == 0)) {
+            continue;
+        }
+        if (status == QB_OK && !interrupt_requested()) {
+            status = visit_kind(ceiling, (enum ceiling_kind)kind, queue, memory, settings, count);
+        }
+        if (status != QB_OK) {
+            ceiling->kinds[kind].unsupported = true;
+        }
+        if (status == QB_ERROR_UNSUPPORTED) {
+            status = QB_OK;
+        }
     }
     if (status != QB_OK) {
-        message_warning("the copy to compare with could not be measured: %s: %s", qb_strerror(status),
-                        qb_error_detail());
-    } else if (result.count > 0 && stats_compute(result.samples, result.count, &stats)) {
-        ceiling->nanoseconds = stats.median * ((double)(bytes / 2) / (double)half);
+        message_warning("the ceiling could not be measured: %s: %s", qb_strerror(status), qb_error_detail());
     }
-    free(result.samples);
     qb_memory_free(device, memory);
+    qb_queue_destroy(queue);
+}
+
+double ceiling_time(const struct ceiling *ceiling, enum ceiling_kind kind)
+{
+    size_t count = ceiling->kinds[kind].count;
+    double *samples = count > 0 ? malloc(count * sizeof *samples) : NULL;
+    double time;
+
+    if (samples == NULL) {
+        return 0;
+    }
+    memcpy(samples, ceiling->kinds[kind].samples, count * sizeof *samples);
+    time = stats_median(samples, count);
+    free(samples);
+    return kind == CEILING_COPY
+               ? time * ((double)((ceiling->key.read + ceiling->key.written) / 2) / (double)copied_bytes(&ceiling->key))
+               : time;
 }

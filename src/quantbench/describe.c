@@ -24,10 +24,14 @@ static const struct {
     [SCALE] = {"scale", false},
     [THREADS] = {"threads", true},
     [KERNEL] = {"kernel", false},
+    [CACHE] = {"cache", false},
+    [LAUNCH] = {"launch", false},
+    [STREAMS] = {"streams", true},
     [MEDIAN] = {"median us", true},
-    [MIN] = {"min us", true},
+    [PRECISION] = {"+- %", true},
+    [HOST] = {"host us", true},
     [RATE] = {"GB/s", true},
-    [OF_COPY] = {"of copy", true},
+    [OF_CEILING] = {"ceiling", true},
     [SNR] = {"SNR dB", true},
     [CODES] = {"codes", false},
 };
@@ -90,14 +94,28 @@ const char *describe_cell(const struct record_case *c, enum column column, char 
     case KERNEL:
         snprintf(text, DESCRIBE_SIZE, "%s", c->kernel);
         break;
+    case CACHE:
+        snprintf(text, DESCRIBE_SIZE, "%s", record_cache_names[c->cache]);
+        break;
+    case LAUNCH:
+        snprintf(text, DESCRIBE_SIZE, "%s", record_launch_names[c->launch]);
+        break;
+    case STREAMS:
+        snprintf(text, DESCRIBE_SIZE, "%u", c->streams);
+        break;
     case MEDIAN:
         if (has_time) {
             snprintf(text, DESCRIBE_SIZE, "%.3f", c->time.median * 1e-3);
         }
         break;
-    case MIN:
-        if (has_time) {
-            snprintf(text, DESCRIBE_SIZE, "%.3f", c->time.min * 1e-3);
+    case PRECISION:
+        if (has_time && isfinite(stats_precision(&c->time))) {
+            snprintf(text, DESCRIBE_SIZE, "%.2f", 100 * stats_precision(&c->time));
+        }
+        break;
+    case HOST:
+        if (has_time && c->host_time > 0) {
+            snprintf(text, DESCRIBE_SIZE, "%.3f", c->host_time * 1e-3);
         }
         break;
     case RATE:
@@ -105,9 +123,9 @@ const char *describe_cell(const struct record_case *c, enum column column, char 
             snprintf(text, DESCRIBE_SIZE, "%.1f", c->bytes_per_second * 1e-9);
         }
         break;
-    case OF_COPY:
-        if (has_time && c->copy_time > 0) {
-            snprintf(text, DESCRIBE_SIZE, "%.1f %%", 100 * c->copy_time / c->time.median);
+    case OF_CEILING:
+        if (has_time && c->best_time > 0) {
+            snprintf(text, DESCRIBE_SIZE, "%.1f %%", 100 * c->best_time / c->time.median);
         }
         break;
     case SNR:
@@ -118,7 +136,7 @@ const char *describe_cell(const struct record_case *c, enum column column, char 
         }
         break;
     case CODES:
-        snprintf(text, DESCRIBE_SIZE, "%s", codes_text(c));
+        snprintf(text, DESCRIBE_SIZE, "%s%s", codes_text(c), record_doubts(c) != 0 ? " *" : "");
         break;
     case COLUMNS:
         break;
@@ -152,6 +170,28 @@ size_t describe_width(const struct record *record, enum column column)
     return width;
 }
 
+const char *describe_doubt(const struct record *record, const struct record_case *c, enum doubt doubt,
+                           char text[DESCRIBE_SIZE])
+{
+    switch (doubt) {
+    case DOUBT_IMPLAUSIBLE:
+        snprintf(text, DESCRIBE_SIZE, "implausible: faster than memory allows, %.3f us", c->best_time * 1e-3);
+        break;
+    case DOUBT_CACHE:
+        snprintf(text, DESCRIBE_SIZE, "not cold: as fast with data in the cache, %.3f us", c->hot_time * 1e-3);
+        break;
+    case DOUBT_PARTLY_COLD:
+        snprintf(text, DESCRIBE_SIZE, "partly cold: %u buffer sets, %.1f MB, are less than 4 times the cache", c->sets,
+                 (double)c->rotated_bytes * 1e-6);
+        break;
+    case DOUBT_NOT_CONVERGED:
+        snprintf(text, DESCRIBE_SIZE, "not converged: +- %.3g %% after %g s, %.3g %% was asked for",
+                 100 * stats_precision(&c->time), record->timeout, 100 * record->precision);
+        break;
+    }
+    return text;
+}
+
 const char *describe_device(const struct qb_device_info *info, char text[DESCRIBE_SIZE])
 {
     snprintf(text, DESCRIBE_SIZE, "%s (%s, %s%s%s)", info->name, info->id, info->isa,
@@ -172,6 +212,12 @@ const char *describe_input(const struct record *record, char text[DESCRIBE_SIZE]
     return text;
 }
 
+/* Whether what C has in COLUMN goes without saying. */
+static bool is_usual(const struct record_case *c, enum column column)
+{
+    return column == STREAMS && c->streams == 1;
+}
+
 const char *describe_common(const struct record *record, char text[DESCRIBE_SIZE])
 {
     char cell[DESCRIBE_SIZE];
@@ -181,7 +227,8 @@ const char *describe_common(const struct record *record, char text[DESCRIBE_SIZE
     for (enum column i = TOKENS; i < FIRST_RESULT; i++) {
         describe_cell(&record->cases[0], i, cell);
         /* The input says how the data are distributed. */
-        if (i != DIST && strcmp(cell, "-") != 0 && !describe_varies(record, i) && length < DESCRIBE_SIZE) {
+        if (i != DIST && !is_usual(&record->cases[0], i) && strcmp(cell, "-") != 0 && !describe_varies(record, i) &&
+            length < DESCRIBE_SIZE) {
             length += (size_t)snprintf(text + length, DESCRIBE_SIZE - length, "%s%s %s", length > 0 ? ", " : "",
                                        describe_head(i), cell);
         }

@@ -20,10 +20,14 @@ enum column {
     SCALE,
     THREADS,
     KERNEL,
+    CACHE,
+    LAUNCH,
+    STREAMS,
     MEDIAN,
-    MIN,
+    PRECISION,
+    HOST,
     RATE,
-    OF_COPY,
+    OF_CEILING,
     SNR,
     CODES,
     COLUMNS
@@ -60,6 +64,9 @@ const char *describe_outcome(const struct record *record, const struct record_ca
 
 /* The column in which compared cases differ; COLUMNS: none, since the other is in a file. */
 enum column describe_axis(enum compare_axis axis);
+/* What makes result C of RECORD doubtful: one DOUBT of its record_doubts(). */
+const char *describe_doubt(const struct record *record, const struct record_case *c, enum doubt doubt,
+                           char text[DESCRIBE_SIZE]);
 
 const char *describe_device(const struct qb_device_info *info, char text[DESCRIBE_SIZE]);
 /* Where the data are from. */

@@ -42,27 +42,30 @@ static double guess_seconds(const struct args *args, const struct result *result
     double launch =
         LAUNCH_TIME + sum(result->bytes.read, result->bytes.written) / (bandwidth > 0 ? bandwidth : COMMON_BANDWIDTH);
     double sample = args->profile ? launch : fmax(launch * result->sets, SAMPLE_TIME);
+    /* With a precision it takes as long as it takes, up to the limit. */
     double samples = args->profile ? 1 : (double)(args->num_warmup_iters + args->num_iters);
     double elements = (double)c->problem.tokens * (double)c->problem.hidden;
 
-    /* The ceiling is measured in the same way. */
-    return elements * ELEMENT_TIME + sample * samples * (args->profile ? 1 : 2);
+    if (args->precision > 0) {
+        return elements * ELEMENT_TIME + args->timeout;
+    }
+    /* The ceilings take three quarters as many samples. */
+    return elements * ELEMENT_TIME + sample * samples * (args->profile ? 1 : 1.75);
 }
 
-static struct need find_need(const struct args *args, struct machine *machine, const struct tensor_file *tensor,
-                             const struct plan_case *plan_case)
+static struct need find_need(struct bench *bench, size_t index)
 {
-    const struct bench nothing = {.input = NULL};
-    struct result result;
-    struct need need = {.fits = bench_prepare(&nothing, args, machine, tensor, plan_case, &result) == EXIT_OK};
-    bool needs_reference = args->verify || plan_case->problem.scaling == QB_SCALING_STATIC;
+    const struct args *args = bench->args;
+    const struct result *result = &bench->results[index];
+    bool needs_reference = args->verify || result->plan_case->problem.scaling == QB_SCALING_STATIC;
 
-    need.device_bytes = result.rotated_bytes;
-    need.host_bytes = (tensor == NULL ? result.bytes.input_buffer : 0) +
-                      (needs_reference ? result.bytes.output_buffer + result.bytes.scale_buffer : 0);
-    need.seconds = guess_seconds(args, &result);
-    bench_free_result(&result);
-    return need;
+    return (struct need){
+        .fits = bench_fits(bench, index),
+        .device_bytes = result->rotated_bytes,
+        .host_bytes = (bench->inputs.tensor == NULL ? result->bytes.input_buffer : 0) +
+                      (needs_reference ? result->bytes.output_buffer + result->bytes.scale_buffer : 0),
+        .seconds = guess_seconds(args, result),
+    };
 }
 
 /* The columns that tell the cases apart; all of them if there is one case. */
@@ -118,10 +121,11 @@ enum exit_code dry_run(const struct args *args, struct machine *machine, const s
     json_t *cases = is_text ? NULL : json_array();
     uint64_t device_bytes = 0, host_bytes = 0;
     double seconds = 0;
-    enum exit_code code = EXIT_OK;
+    struct bench bench;
+    enum exit_code code = bench_begin(&bench, args, machine, tensor, plan);
 
-    for (size_t i = 0; i < plan->count; i++) {
-        struct need need = find_need(args, machine, tensor, &plan->cases[i]);
+    for (size_t i = 0; i < plan->count && bench.count == plan->count; i++) {
+        struct need need = find_need(&bench, i);
 
         qb_problem_bytes(&plan->cases[i].problem, &record->cases[i].bytes);
         code = need.fits ? code : EXIT_CANNOT_RUN;
@@ -134,6 +138,7 @@ enum exit_code dry_run(const struct args *args, struct machine *machine, const s
             json_array_append_new(cases, case_to_json(&record->cases[i], &need));
         }
     }
+    bench_end(&bench);
     if (is_text) {
         printf("%zu case%s, at most %.1f MB of the device and %.1f MB of the host, roughly %.0f s\n", plan->count,
                plan->count == 1 ? "" : "s", (double)device_bytes * 1e-6, (double)host_bytes * 1e-6, ceil(seconds));

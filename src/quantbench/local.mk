@@ -3,16 +3,50 @@
 
 bin_PROGRAMS += quantbench
 quantbench_SOURCES = \
-	%D%/main.c %D%/args.c %D%/args.h %D%/message.c %D%/message.h %D%/interrupt.c %D%/interrupt.h \
-	%D%/machine.c %D%/machine.h %D%/models.c %D%/models.h %D%/tensor_file.c %D%/tensor_file.h %D%/input.c %D%/input.h \
-	%D%/plan.c %D%/plan.h %D%/doctor.c %D%/doctor.h %D%/dry_run.c %D%/dry_run.h %D%/journal.c %D%/journal.h %D%/quality.c %D%/quality.h %D%/verify.c %D%/verify.h \
-	%D%/disturbance.c %D%/disturbance.h %D%/measure.c %D%/measure.h %D%/stats.c %D%/stats.h %D%/compare.c %D%/compare.h \
-	%D%/ceiling.c %D%/ceiling.h %D%/bench.c %D%/bench.h %D%/list.c %D%/list.h %D%/plugins.c %D%/plugins.h %D%/prove.c %D%/prove.h \
-	%D%/isolate.c %D%/isolate.h %D%/worker.c %D%/worker.h \
+	%D%/main.c \
+	%D%/args.c %D%/args.h \
+	%D%/message.c %D%/message.h \
+	%D%/interrupt.c %D%/interrupt.h \
+	%D%/machine.c %D%/machine.h \
+	%D%/models.c %D%/models.h \
+	%D%/tensor_file.c %D%/tensor_file.h \
+	%D%/input.c %D%/input.h \
+	%D%/plan.c %D%/plan.h \
+	%D%/quality.c %D%/quality.h \
+	%D%/verify.c %D%/verify.h \
+	%D%/disturbance.c %D%/disturbance.h \
+	%D%/measure.c %D%/measure.h \
+	%D%/stats.c %D%/stats.h \
+	%D%/compare.c %D%/compare.h \
+	%D%/ceiling.c %D%/ceiling.h \
+	%D%/inputs.c %D%/inputs.h \
+	%D%/buffers.c %D%/buffers.h \
+	%D%/bench.c %D%/bench.h \
+	%D%/journal.c %D%/journal.h \
+	%D%/visits.c %D%/visits.h \
+	%D%/rounds.c %D%/rounds.h \
 	%D%/allocations.c %D%/allocations.h \
-	%D%/comparison.c %D%/comparison.h %D%/runs.c %D%/runs.h %D%/baseline.c %D%/baseline.h \
-	%D%/record.c %D%/record.h %D%/record_json.c %D%/describe.c %D%/describe.h %D%/output.c %D%/output.h \
-	%D%/report.c %D%/report.h %D%/report_text.c %D%/report_json.c %D%/report_csv.c %D%/report_markdown.c \
-	%D%/report_gbench.c %D%/report_junit.c %D%/report_github.c
+	%D%/comparison.c %D%/comparison.h \
+	%D%/runs.c %D%/runs.h \
+	%D%/baseline.c %D%/baseline.h \
+	%D%/doctor.c %D%/doctor.h \
+	%D%/dry_run.c %D%/dry_run.h \
+	%D%/isolate.c %D%/isolate.h \
+	%D%/plugins.c %D%/plugins.h \
+	%D%/prove.c %D%/prove.h \
+	%D%/worker.c %D%/worker.h \
+	%D%/list.c %D%/list.h \
+	%D%/record.c %D%/record.h \
+	%D%/record_json.c \
+	%D%/describe.c %D%/describe.h \
+	%D%/output.c %D%/output.h \
+	%D%/report.c %D%/report.h \
+	%D%/report_text.c \
+	%D%/report_json.c \
+	%D%/report_csv.c \
+	%D%/report_markdown.c \
+	%D%/report_gbench.c \
+	%D%/report_junit.c \
+	%D%/report_github.c
 quantbench_CFLAGS = $(AM_CFLAGS) $(OPENMP_CFLAGS) $(JANSSON_CFLAGS)
 quantbench_LDADD = libquantbench.la $(JANSSON_LIBS)

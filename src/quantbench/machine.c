@@ -42,10 +42,43 @@ static enum exit_code no_such_device(const char *name, const char *why)
     return EXIT_CANNOT_RUN;
 }
 
+/* The timer is calibrated by copies of up to half as many bytes. */
+#define CALIBRATION_BYTES ((size_t)4 << 20)
+
+/* Find out what DEVICE's queues can do, and what its timer is like. What cannot be found out is left as it is: whoever
+ * needs it will fail with the reason. */
+static void learn(struct device *device)
+{
+    struct qb_queue *queue;
+    struct qb_graph *graph;
+    void *memory;
+
+    if (qb_queue_create(device->handle, &queue) != QB_OK) {
+        return;
+    }
+    if (qb_graph_begin(queue) == QB_OK && qb_graph_end(queue, &graph) == QB_OK) {
+        device->has_graphs = true;
+        qb_graph_destroy(graph);
+    }
+    if (qb_memory_alloc(device->handle, CALIBRATION_BYTES, &memory) == QB_OK) {
+        if (qb_memory_fill(device->handle, memory, 0, CALIBRATION_BYTES) == QB_OK) {
+            measure_calibrate(device->handle, queue, memory, CALIBRATION_BYTES, &device->timer);
+        }
+        qb_memory_free(device->handle, memory);
+    }
+    qb_queue_destroy(queue);
+    /* What was seen counts, not what is promised. */
+    if (device->timer.tick == 0) {
+        device->timer.tick = device->info.timer_tick;
+    }
+    message_verbose("%s: the timer's tick is %.4g ns, and %.4g ns pass between two events", device->info.id,
+                    device->timer.tick, device->timer.empty);
+}
+
 /* Open device INDEX of the backend, and ask what it is. DEVICE is set only on success. */
 static enum qb_status open_device(const struct qb_backend *backend, int index, struct device *device)
 {
-    struct device opened;
+    struct device opened = {.handle = NULL};
     enum qb_status status = qb_device_open(backend, index, &opened.handle);
 
     if (status != QB_OK) {
@@ -161,6 +194,7 @@ enum exit_code machine_open(const struct names *device_names, struct machine *ma
         if (code != EXIT_OK) {
             return code;
         }
+        learn(&machine->devices[i]);
         machine->device_count++;
     }
     return EXIT_OK;

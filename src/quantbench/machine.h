@@ -4,10 +4,13 @@
 #define MACHINE_H
 
 #include "args.h"
+#include "measure.h"
 
 struct device {
     struct qb_device *handle;
     struct qb_device_info info;
+    bool has_graphs;
+    struct calibration timer; /* zero for a device that is only listed */
 };
 
 struct machine {

@@ -11,6 +11,7 @@
 #include "list.h"
 #include "output.h"
 #include "plugins.h"
+#include "rounds.h"
 #include "tensor_file.h"
 #include "worker.h"
 
@@ -31,135 +32,54 @@ static void flush_output(void)
     }
 }
 
-/* A run on its way. */
-struct run {
-    const struct args *args;
-    struct machine *machine;
-    const struct tensor_file *tensor; /* what --input read, or NULL */
-    const struct plan *plan;
-    struct journal *journal;
-    struct record *record;
+/* Run all cases of PLAN. A case that fails does not keep the others from running. */
+static enum exit_code run_cases(const struct args *args, struct machine *machine, const struct tensor_file *tensor,
+                                const struct plan *plan, struct journal *journal, struct record *record)
+{
     struct bench bench;
-    struct worker worker;
-};
+    enum exit_code code = bench_begin(&bench, args, machine, tensor, plan);
 
-/* Prove foreign kernels harmless before they are measured. */
-static enum exit_code prove(struct run *run, const struct plan_case *plan_case)
-{
-    if (!run->args->verify) {
-        return EXIT_OK;
-    }
-    if (worker_is_needed(run->args, plan_case)) {
-        return worker_prove(&run->worker, run->args, plan_case);
-    }
-    return qb_kernel_plugin(plan_case->kernel) != NULL
-               ? bench_prove(&run->bench, run->args, run->tensor, plan_case, NULL)
-               : EXIT_OK;
-}
-
-/* For those who watch: what is to be run, before it is, and case by case what came out. */
-static void show_begin(const struct run *run)
-{
-    if (run->args->format->begin != NULL && run->record->count == 0) {
-        run->args->format->begin(run->record, stdout);
-    }
-}
-
-static void show_case(const struct run *run)
-{
-    if (run->args->format->add != NULL) {
-        run->args->format->add(run->record, stdout);
-        flush_output();
-    }
-}
-
-/* Run the case INDEX, add what came out to the record and to the journal, and show it. */
-static enum exit_code run_case(struct run *run, size_t index)
-{
-    const struct plan_case *plan_case = &run->plan->cases[index];
-    bool is_sweep = run->plan->count > 1;
-    struct result result;
-    bool can_run = bench_prepare(&run->bench, run->args, run->machine, run->tensor, plan_case, &result) == EXIT_OK;
-    enum exit_code code;
-
-    /* A single case that cannot run is an error and nothing else. */
-    if (can_run || is_sweep) {
-        show_begin(run);
-    }
-    if (is_sweep) {
-        message_progress("case %zu of %zu...", index + 1, run->plan->count);
-    } else if (can_run && run->args->format->begin != NULL) {
-        message_note("Warming up...");
-    }
-    if (can_run) {
-        result.code = prove(run, plan_case);
-    }
-    if (can_run && result.code == EXIT_OK) {
-        bench_run(&run->bench, run->args, run->tensor, &result);
-    }
-    code = record_add(run->record, run->args, &result);
-    /* What was interrupted, or could not run, is to be done again. */
-    if (code == EXIT_OK && !interrupt_requested() && (result.code == EXIT_OK || result.code == EXIT_WRONG_RESULT)) {
-        code = journal_add(run->journal, index, 0, report_case_json(run->record, &run->record->cases[index]));
-    }
-    bench_free_result(&result);
-    message_progress_end();
-    if ((can_run || is_sweep) && run->record->count > index) {
-        show_case(run);
-    }
-    return message_worse(code, result.code);
-}
-
-/* Take the result of case INDEX from the journal, if it is there, and show it. */
-static bool take_case(const struct run *run, size_t index, enum exit_code *code)
-{
-    const struct json_t *done = journal_find(run->journal, index, 0);
-
-    if (done == NULL) {
-        return false;
-    }
-    show_begin(run);
-    *code = record_add_json(run->record, done, run->journal->file);
-    if (*code == EXIT_OK) {
-        *code = run->record->cases[index].code;
-        show_case(run);
-    }
-    return true;
-}
-
-/* Run all cases that are not in the journal. A case that fails does not keep the others from running. */
-static enum exit_code run_cases(struct run *run)
-{
-    const size_t count = run->plan->count;
-    enum exit_code code = EXIT_OK;
-
-    /* Nobody reads the rows behind one that could not be written; a case that could not be recorded is the last. */
-    for (size_t i = 0; i < count && run->record->count == i && !interrupt_requested() && !ferror(stdout); i++) {
-        enum exit_code one;
-
-        if (!take_case(run, i, &one)) {
-            one = run_case(run, i);
+    if (code == EXIT_OK) {
+        if (plan->count == 1 && args->format == report_format_at(0)) {
+            message_note("Warming up...");
         }
-        code = message_worse(code, one);
+        rounds_run(&bench, journal);
+        for (size_t i = 0; i < plan->count; i++) {
+            code = message_worse(code, bench.results[i].code);
+            code = message_worse(code, record_add(record, &bench.results[i]));
+        }
     }
     if (interrupt_requested()) {
-        message_note("interrupted: %zu of %zu cases were begun", run->record->count, count);
+        message_note("interrupted: what was measured until then is reported");
     }
-    worker_end(&run->worker);
-    bench_free(&run->bench);
+    bench_end(&bench);
     return code;
 }
 
-/* Write RECORD to standard output, unless that has been done case by case, as IS_WRITTEN says, and to the files of
- * --output. */
-static enum exit_code write_reports(const struct args *args, const struct record *record, bool is_written)
+/* With --strict: whether a result is in doubt. Each doubt is in the report. */
+static enum exit_code check_doubts(const struct args *args, const struct record *record)
 {
-    enum exit_code code = EXIT_OK;
+    size_t doubtful = 0;
 
-    if (!is_written) {
-        code = args->format->write(record, stdout);
-    } else {
-        args->format->end(record, stdout);
+    for (size_t i = 0; i < record->count; i++) {
+        doubtful += record_doubts(&record->cases[i]) != 0;
+    }
+    if (!args->strict || doubtful == 0) {
+        return EXIT_OK;
+    }
+    message_error("--strict: %zu of %zu results are in doubt", doubtful, record->count);
+    return EXIT_INCONCLUSIVE;
+}
+
+/* Write RECORD to standard output and to the files of --output. */
+static enum exit_code write_reports(const struct args *args, const struct record *record)
+{
+    enum exit_code code;
+
+    errno = 0;
+    code = args->format->write(record, stdout);
+    if (ferror(stdout) && output_error == 0) {
+        output_error = errno;
     }
     flush_output();
     return message_worse(code, output_write(&args->outputs, record));
@@ -190,12 +110,10 @@ static enum exit_code measure(const struct args *args)
     if (code == EXIT_OK && args->action == ACTION_DRY_RUN) {
         code = message_worse(plan.code, dry_run(args, &machine, given, &plan, &record));
     } else if (code == EXIT_OK) {
-        struct run run = {
-            .args = args, .machine = &machine, .tensor = given, .plan = &plan, .journal = &journal, .record = &record};
-
-        code = message_worse(plan.code, run_cases(&run));
+        code = message_worse(plan.code, run_cases(args, &machine, given, &plan, &journal, &record));
+        code = message_worse(code, check_doubts(args, &record));
         if (record_end(&record, interrupt_requested()) == EXIT_OK) {
-            code = message_worse(code, write_reports(args, &record, args->format->begin != NULL));
+            code = message_worse(code, write_reports(args, &record));
         } else {
             code = message_worse(code, EXIT_CANNOT_RUN);
         }
@@ -227,7 +145,7 @@ static enum exit_code measure_in_runs(const struct args *args)
     enum exit_code code = baseline_measure(args, &record);
 
     if (record.count > 0) {
-        code = message_worse(code, write_reports(args, &record, false));
+        code = message_worse(code, write_reports(args, &record));
         code = message_worse(code, baseline_save(args, &record));
     }
     record_free(&record);
@@ -241,7 +159,7 @@ static enum exit_code report(const struct args *args)
     enum exit_code code = record_from_json(args->report_file, &record);
 
     if (code == EXIT_OK) {
-        code = write_reports(args, &record, false);
+        code = write_reports(args, &record);
     }
     record_free(&record);
     return code;

@@ -1,215 +1,381 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* measure.c - times blocks of launches with the device's own events.
  *
- * A block is one graph where the backend has graphs, so that the host is out of the way. Blocks follow each other
- * without a pause, behind one that is not counted, and share the events between them: the device is never idle inside a
- * sample, and no sample holds the start of the first launch. */
+ * A block is one graph where that is asked for, so that the host is out of the way. Blocks follow each other without a
+ * pause, behind one that is not counted, and share the events between them: the device is never idle inside a sample,
+ * and no sample holds the start of the first launch. An isolated launch is the opposite: its queue is idle before it.
+ *
+ * Several queues run their blocks at the same time, each with an event between two of its own, and one block more at
+ * the end, so that all are busy while any of them is timed. The time per launch of all together is the inverse of the
+ * sum of their rates. */
 #include <config.h>
 
-#include "interrupt.h"
 #include "measure.h"
+#include "interrupt.h"
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
+#include <time.h>
 
-/* A block lasts at least this many ticks of the timer, so that reading it costs at most 0.1 %. */
-#define TICKS_PER_BLOCK 1000
-
-/* And at least this long, in nanoseconds, so that the gap between two blocks, up to a microsecond, does not count. */
+/* A block lasts at least this long, in nanoseconds, so that the gap between two blocks, up to a microsecond, does not
+ * count. */
 #define MIN_BLOCK_TIME 500e3
 
-/* Blocks in flight behind one that is not counted: enough to keep the device busy, few enough for any queue. */
-#define BLOCKS_IN_FLIGHT 128
+/* Samples in flight behind a block that is not counted: enough to keep the device busy, few enough for any queue. */
+#define MAX_BATCH 128
 
-struct block {
-    const struct measure_work *work;
-    struct qb_queue *queue;
-    struct qb_graph *graph; /* NULL: launch one by one */
-    uint64_t launches;
-};
+/* The host's time is taken of at most so many launches into an idle queue: more may have to wait for a place in it. */
+#define MAX_HOST_LAUNCHES 256
 
-static enum qb_status launch_all(const struct block *block)
+static double host_clock(void)
 {
-    for (uint64_t i = 0; i < block->launches; i++) {
-        enum qb_status status =
-            block->work->launch(block->work->context, block->queue, (unsigned)(i % block->work->sets));
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec * 1e9 + (double)now.tv_nsec;
+}
+
+/* Leave the device alone for a while. */
+static void pause_for(double nanoseconds)
+{
+    struct timespec left = {(time_t)(nanoseconds / 1e9), (long)fmod(nanoseconds, 1e9)};
+
+    while (nanoseconds > 0 && nanosleep(&left, &left) != 0 && !interrupt_requested()) {
+    }
+}
+
+/* Launch number I of a queue's block. */
+static enum qb_status launch_one(const struct measure *m, const struct measure_block *block, uint64_t i)
+{
+    uint64_t own_sets = m->work->sets / m->queue_count;
+
+    return m->work->launch(m->work->context, block->queue,
+                           block->first_set + (unsigned)(i % own_sets) * m->queue_count);
+}
+
+/* Launch a block on every queue. The queues take turns, so that none is done before another has begun. */
+static enum qb_status launch_blocks(const struct measure *m)
+{
+    enum qb_status status = QB_OK;
+
+    if (m->blocks[0].graph != NULL) {
+        for (unsigned q = 0; q < m->queue_count && status == QB_OK; q++) {
+            status = qb_graph_launch(m->blocks[q].graph, m->blocks[q].queue);
+        }
+        return status;
+    }
+    for (uint64_t i = 0; i < m->settings.launches && status == QB_OK; i++) {
+        for (unsigned q = 0; q < m->queue_count && status == QB_OK; q++) {
+            status = launch_one(m, &m->blocks[q], i);
+        }
+    }
+    return status;
+}
+
+static enum qb_status synchronize(const struct measure *m)
+{
+    enum qb_status status = QB_OK;
+
+    for (unsigned q = 0; q < m->queue_count; q++) {
+        enum qb_status one = qb_queue_synchronize(m->blocks[q].queue);
+
+        status = status == QB_OK ? one : status;
+    }
+    return status;
+}
+
+/* Event number I of queue Q. */
+static struct qb_event **event_at(const struct measure *m, unsigned q, uint64_t i)
+{
+    return &m->events[q * (m->batch + 1) + i];
+}
+
+static enum qb_status record_events(const struct measure *m, uint64_t i)
+{
+    enum qb_status status = QB_OK;
+
+    for (unsigned q = 0; q < m->queue_count && status == QB_OK; q++) {
+        status = qb_event_record(m->blocks[q].queue, *event_at(m, q, i));
+    }
+    return status;
+}
+
+/* The time per launch between events I and I + 1 of all queues together. */
+static enum qb_status elapsed(const struct measure *m, uint64_t i, double *time)
+{
+    double rate = 0, block = 0;
+
+    for (unsigned q = 0; q < m->queue_count; q++) {
+        enum qb_status status = qb_event_elapsed(*event_at(m, q, i), *event_at(m, q, i + 1), &block);
 
         if (status != QB_OK) {
             return status;
         }
+        rate += 1 / block;
     }
+    /* A coarse timer may have seen no time pass. */
+    *time = (m->queue_count == 1 ? block : 1 / rate) / (double)m->settings.launches;
     return QB_OK;
 }
 
-static enum qb_status launch_block(const struct block *block)
+/* The block that is not counted: it brings the device up to speed, and the queues are idle before it, so that the host
+ * finds a place in them for its launches. */
+static enum qb_status lead(const struct measure *m, double *host_time)
 {
-    return block->graph != NULL ? qb_graph_launch(block->graph, block->queue) : launch_all(block);
-}
+    uint64_t timed = m->settings.launches < MAX_HOST_LAUNCHES ? m->settings.launches : MAX_HOST_LAUNCHES;
+    double start = host_clock();
+    enum qb_status status = QB_OK;
 
-/* Capture the block's launches as a graph, if the backend has graphs. */
-static enum qb_status capture(struct block *block)
-{
-    enum qb_status status = qb_graph_begin(block->queue);
-    enum qb_status end;
-
-    block->graph = NULL;
-    if (status == QB_ERROR_UNSUPPORTED) {
-        return QB_OK;
-    }
-    if (status != QB_OK) {
+    if (m->blocks[0].graph != NULL) {
+        status = launch_blocks(m);
+        *host_time = (host_clock() - start) / (double)(m->settings.launches * m->queue_count);
         return status;
     }
-    status = launch_all(block);
-    /* A capture is ended also when a launch has failed, or the queue could not be used again. */
-    end = qb_graph_end(block->queue, &block->graph);
-    if (status != QB_OK && end == QB_OK) {
-        qb_graph_destroy(block->graph);
-        block->graph = NULL;
-    }
-    return status != QB_OK ? status : end;
-}
-
-/* The time of each of *COUNT blocks, behind one that is not counted. EVENTS has room for *COUNT + 1. An interrupt
- * lowers *COUNT to the blocks that were launched. */
-static enum qb_status time_blocks(const struct block *block, struct qb_event **events, uint64_t *count, double *times)
-{
-    uint64_t launched = 0;
-    enum qb_status status = launch_block(block);
-
-    if (status == QB_OK) {
-        status = qb_event_record(block->queue, events[0]);
-    }
-    while (launched < *count && status == QB_OK && !interrupt_requested()) {
-        status = launch_block(block);
-        if (status == QB_OK) {
-            status = qb_event_record(block->queue, events[++launched]);
+    for (uint64_t i = 0; i < m->settings.launches && status == QB_OK; i++) {
+        for (unsigned q = 0; q < m->queue_count && status == QB_OK; q++) {
+            status = launch_one(m, &m->blocks[q], i);
+        }
+        if (i + 1 == timed) {
+            *host_time = (host_clock() - start) / (double)(timed * m->queue_count);
         }
     }
+    return status;
+}
+
+/* COUNT samples, at most a batch, of blocks that follow each other. An interrupt lowers *COUNT to those that were
+ * launched. */
+static enum qb_status take_batch(const struct measure *m, uint64_t *count, double *samples, double *host_time)
+{
+    uint64_t launched = 0;
+    enum qb_status status = lead(m, host_time), end;
+
     if (status == QB_OK) {
-        status = qb_queue_synchronize(block->queue);
+        status = record_events(m, 0);
     }
+    while (launched < *count && status == QB_OK && !interrupt_requested()) {
+        status = launch_blocks(m);
+        if (status == QB_OK) {
+            status = record_events(m, ++launched);
+        }
+    }
+    if (status == QB_OK && m->queue_count > 1) {
+        status = launch_blocks(m);
+    }
+    end = synchronize(m);
+    status = status == QB_OK ? end : status;
     for (uint64_t i = 0; i < launched && status == QB_OK; i++) {
-        status = qb_event_elapsed(events[i], events[i + 1], &times[i]);
+        status = elapsed(m, i, &samples[i]);
     }
     *count = launched;
     return status;
 }
 
-/* How many launches make a block: whole rotations over the buffer sets, for long enough. */
-static enum qb_status choose_launches(struct block *block, struct qb_event **events, double timer_tick)
+/* COUNT launches, each on an idle queue; the first is not counted. */
+static enum qb_status take_isolated(const struct measure *m, uint64_t *count, double *samples, double *host_time)
 {
-    double shortest = fmax(TICKS_PER_BLOCK * timer_tick, MIN_BLOCK_TIME);
-    double rotation_time = 0, rotations;
-    uint64_t count = 1;
+    const struct measure_block *block = &m->blocks[0];
+    uint64_t wanted = *count;
+    double host_sum = 0;
+
+    *count = 0;
+    for (uint64_t i = 0; i <= wanted && !interrupt_requested(); i++) {
+        double ignored, start, *sample = i > 0 ? &samples[i - 1] : &ignored;
+        enum qb_status status;
+
+        pause_for(m->settings.pause);
+        status = qb_event_record(block->queue, *event_at(m, 0, 0));
+        start = host_clock();
+        if (status == QB_OK) {
+            status = launch_one(m, block, i);
+        }
+        host_sum += i > 0 ? host_clock() - start : 0;
+        if (status == QB_OK) {
+            status = qb_event_record(block->queue, *event_at(m, 0, 1));
+        }
+        if (status == QB_OK) {
+            status = qb_queue_synchronize(block->queue);
+        }
+        if (status == QB_OK) {
+            status = qb_event_elapsed(*event_at(m, 0, 0), *event_at(m, 0, 1), sample);
+        }
+        if (status != QB_OK) {
+            return status;
+        }
+        *count = i;
+    }
+    *host_time = *count > 0 ? host_sum / (double)*count : 0;
+    return QB_OK;
+}
+
+enum qb_status measure_take(struct measure *m, uint64_t count, double *samples, uint64_t *taken, double *host_time)
+{
+    uint64_t done = 0;
+    bool first = true;
+
+    *host_time = 0;
+    while (done < count && !interrupt_requested()) {
+        /* Before each sample a pause: each is a batch of its own. */
+        uint64_t room = m->settings.pause > 0 ? 1 : m->batch;
+        uint64_t wanted = m->settings.mode != LAUNCH_ISOLATED && count - done > room ? room : count - done;
+        double host;
+        enum qb_status status;
+
+        if (m->settings.mode == LAUNCH_ISOLATED) {
+            status = take_isolated(m, &wanted, samples + done, &host);
+        } else {
+            pause_for(m->settings.pause);
+            status = take_batch(m, &wanted, samples + done, &host);
+        }
+        if (status != QB_OK) {
+            return status;
+        }
+        /* The host is fastest when nothing disturbs it. */
+        *host_time = first || host < *host_time ? host : *host_time;
+        first = false;
+        done += wanted;
+    }
+    *taken = done;
+    return QB_OK;
+}
+
+/* How many launches make a block: whole rotations over the buffer sets, for long enough. */
+static enum qb_status choose_launches(struct measure *m)
+{
+    double shortest = fmax(m->settings.timer_tick / (2 * m->settings.precision), MIN_BLOCK_TIME);
+    uint64_t rotation = m->work->sets / m->queue_count, count = 1;
+    double time = 0, host_time;
     enum qb_status status;
 
-    block->launches = block->work->sets;
-    block->graph = NULL;
-    status = time_blocks(block, events, &count, &rotation_time);
+    m->settings.launches = rotation;
+    status = take_batch(m, &count, &time, &host_time);
     if (status != QB_OK) {
         return status;
     }
     /* One by one from the host a launch may look longer than it is in a graph: allow for a factor of two. A rotation of
      * no measurable time is taken for one tick. */
-    rotations = ceil(2 * shortest / fmax(rotation_time, timer_tick));
-    block->launches *= (uint64_t)rotations;
+    time = fmax(time * (double)rotation * m->queue_count, m->settings.timer_tick);
+    m->settings.launches = rotation * (uint64_t)fmax(ceil(2 * shortest / time), 1);
     return QB_OK;
 }
 
-static void destroy_events(struct qb_event **events, uint64_t count)
+/* Capture a block as a graph on each queue. */
+static enum qb_status capture(struct measure *m)
 {
-    for (uint64_t i = 0; i < count; i++) {
-        qb_event_destroy(events[i]);
-    }
-}
-
-static enum qb_status create_events(struct qb_device *device, struct qb_event **events, uint64_t count)
-{
-    for (uint64_t i = 0; i < count; i++) {
-        enum qb_status status = qb_event_create(device, &events[i]);
+    for (unsigned q = 0; q < m->queue_count; q++) {
+        struct measure_block *block = &m->blocks[q];
+        enum qb_status status = qb_graph_begin(block->queue), end;
 
         if (status != QB_OK) {
-            destroy_events(events, i);
+            return status;
+        }
+        for (uint64_t i = 0; i < m->settings.launches && status == QB_OK; i++) {
+            status = launch_one(m, block, i);
+        }
+        /* A capture is ended also when a launch has failed, or the queue could not be used again. */
+        end = qb_graph_end(block->queue, &block->graph);
+        if (status != QB_OK && end == QB_OK) {
+            qb_graph_destroy(block->graph);
+            block->graph = NULL;
+        }
+        status = status == QB_OK ? end : status;
+        if (status != QB_OK) {
+            return status;
+        }
+    }
+    return QB_OK;
+}
+
+static enum qb_status create_events(struct measure *m)
+{
+    for (uint64_t i = 0; i < m->queue_count * (m->batch + 1); i++) {
+        enum qb_status status = qb_event_create(m->device, &m->events[i]);
+
+        if (status != QB_OK) {
             return status;
         }
     }
     return QB_OK;
 }
 
-/* Warm up, then fill SAMPLES. */
-static enum qb_status take_samples(const struct block *block, struct qb_event **events,
-                                   const struct measure_settings *settings, struct measure_result *result)
+enum qb_status measure_open(struct qb_device *device, struct qb_queue *const *queues, unsigned queue_count,
+                            const struct measure_work *work, const struct measure_settings *settings,
+                            struct measure *measure)
 {
-    uint64_t wanted = settings->warmup_samples + settings->samples;
-    uint64_t done = 0;
-
-    while (done < wanted && !interrupt_requested()) {
-        double times[BLOCKS_IN_FLIGHT];
-        uint64_t count = wanted - done < BLOCKS_IN_FLIGHT ? wanted - done : BLOCKS_IN_FLIGHT;
-        enum qb_status status = time_blocks(block, events, &count, times);
-
-        if (status != QB_OK) {
-            return status;
-        }
-        for (uint64_t i = 0; i < count; i++, done++) {
-            if (done >= settings->warmup_samples) {
-                result->samples[result->count++] = times[i] / (double)block->launches;
-            }
-        }
-    }
-    return QB_OK;
-}
-
-enum qb_status measure_run(struct qb_queue *queue, struct qb_device *device, const struct measure_work *work,
-                           const struct measure_settings *settings, struct measure_result *result)
-{
-    struct qb_event *events[BLOCKS_IN_FLIGHT + 1];
-    struct block block = {.work = work, .queue = queue};
+    struct measure m = {.device = device, .work = work, .settings = *settings, .queue_count = queue_count};
     enum qb_status status;
 
-    *result = (struct measure_result){.samples = calloc(settings->samples, sizeof *result->samples)};
-    if (result->samples == NULL) {
+    m.batch = settings->mode == LAUNCH_ISOLATED ? 1 : MAX_BATCH;
+    m.blocks = calloc(queue_count, sizeof *m.blocks);
+    m.events = calloc(queue_count * (m.batch + 1), sizeof(struct qb_event *));
+    if (m.blocks == NULL || m.events == NULL) {
+        free(m.blocks);
+        free(m.events);
         return QB_ERROR_MEMORY;
     }
-    status = create_events(device, events, BLOCKS_IN_FLIGHT + 1);
-    if (status != QB_OK) {
-        goto free_samples;
+    for (unsigned q = 0; q < queue_count; q++) {
+        m.blocks[q] = (struct measure_block){.queue = queues[q], .first_set = q};
     }
-    status = choose_launches(&block, events, settings->timer_tick);
+    status = create_events(&m);
+    if (settings->mode == LAUNCH_ISOLATED) {
+        m.settings.launches = 1;
+    } else if (status == QB_OK && m.settings.launches == 0) {
+        status = choose_launches(&m);
+    }
     /* After an interrupt there may be no time to choose by, and nothing more to measure. */
-    if (status == QB_OK && !interrupt_requested()) {
-        status = capture(&block);
+    if (status == QB_OK && settings->mode == LAUNCH_GRAPH && !interrupt_requested()) {
+        status = capture(&m);
     }
-    if (status == QB_OK && !interrupt_requested()) {
-        status = take_samples(&block, events, settings, result);
+    if (status != QB_OK) {
+        measure_close(&m);
+        return status;
     }
-    result->launches_per_sample = block.launches;
-    result->graph = block.graph != NULL;
-    qb_queue_synchronize(queue);
-    qb_graph_destroy(block.graph);
-    destroy_events(events, BLOCKS_IN_FLIGHT + 1);
-    if (status == QB_OK) {
-        return QB_OK;
-    }
-free_samples:
-    free(result->samples);
-    *result = (struct measure_result){0};
-    return status;
+    *measure = m;
+    return QB_OK;
 }
 
-enum qb_status measure_profile(struct qb_queue *queue, struct qb_device *device, const struct measure_work *work,
-                               const struct measure_settings *settings, const char *name, double *nanoseconds,
-                               bool *profiled)
+void measure_close(struct measure *m)
 {
-    struct block warmup = {.work = work, .queue = queue, .launches = settings->warmup_samples};
-    struct block one = {.work = work, .queue = queue, .launches = 1};
-    struct qb_event *events[2];
-    enum qb_status status = create_events(device, events, 2);
+    synchronize(m);
+    for (unsigned q = 0; q < m->queue_count; q++) {
+        qb_graph_destroy(m->blocks[q].graph);
+    }
+    for (uint64_t i = 0; i < m->queue_count * (m->batch + 1); i++) {
+        qb_event_destroy(m->events[i]);
+    }
+    free(m->events);
+    free(m->blocks);
+    m->events = NULL;
+    m->blocks = NULL;
+}
+
+/* Two events, both or none. */
+static enum qb_status create_pair(struct qb_device *device, struct qb_event *events[2])
+{
+    enum qb_status status = qb_event_create(device, &events[0]);
 
     if (status != QB_OK) {
         return status;
     }
-    status = launch_all(&warmup);
+    status = qb_event_create(device, &events[1]);
+    if (status != QB_OK) {
+        qb_event_destroy(events[0]);
+    }
+    return status;
+}
+
+enum qb_status measure_profile(struct qb_device *device, struct qb_queue *queue, const struct measure_work *work,
+                               uint64_t warmup, const char *name, double *nanoseconds, bool *profiled)
+{
+    struct qb_event *events[2];
+    enum qb_status status = create_pair(device, events);
+
+    if (status != QB_OK) {
+        return status;
+    }
+    for (uint64_t i = 0; i < warmup && status == QB_OK; i++) {
+        status = work->launch(work->context, queue, (unsigned)(i % work->sets));
+    }
     if (status == QB_OK) {
         status = qb_queue_synchronize(queue);
     }
@@ -218,7 +384,7 @@ enum qb_status measure_profile(struct qb_queue *queue, struct qb_device *device,
         qb_range_push(device, name);
         status = qb_event_record(queue, events[0]);
         if (status == QB_OK) {
-            status = launch_all(&one);
+            status = work->launch(work->context, queue, 0);
         }
         if (status == QB_OK) {
             status = qb_event_record(queue, events[1]);
@@ -231,6 +397,63 @@ enum qb_status measure_profile(struct qb_queue *queue, struct qb_device *device,
             qb_profiler_stop(device);
         }
     }
-    destroy_events(events, 2);
+    qb_event_destroy(events[0]);
+    qb_event_destroy(events[1]);
     return status;
+}
+
+/* Pairs of events that a calibration looks at: so many with nothing, and so many with work in between. */
+#define CALIBRATION_PAIRS 64
+
+static int compare_times(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+
+    return (x > y) - (x < y);
+}
+
+enum qb_status measure_calibrate(struct qb_device *device, struct qb_queue *queue, void *memory, size_t bytes,
+                                 struct calibration *calibration)
+{
+    double times[2 * CALIBRATION_PAIRS];
+    double tick = INFINITY, empty;
+    struct qb_event *events[2];
+    enum qb_status status = create_pair(device, events);
+
+    if (status != QB_OK) {
+        return status;
+    }
+    for (size_t i = 0; i < 2 * CALIBRATION_PAIRS && status == QB_OK; i++) {
+        /* The second half has copies that take a little longer each. */
+        size_t copied = i < CALIBRATION_PAIRS ? 0 : (i - CALIBRATION_PAIRS + 1) * (bytes / 2) / CALIBRATION_PAIRS;
+
+        status = qb_event_record(queue, events[0]);
+        if (status == QB_OK && copied > 0) {
+            status = qb_queue_copy(queue, (char *)memory + bytes / 2, memory, copied);
+        }
+        if (status == QB_OK) {
+            status = qb_event_record(queue, events[1]);
+        }
+        if (status == QB_OK) {
+            status = qb_event_elapsed(events[0], events[1], &times[i]);
+        }
+    }
+    qb_event_destroy(events[0]);
+    qb_event_destroy(events[1]);
+    if (status != QB_OK) {
+        return status;
+    }
+    qsort(times, CALIBRATION_PAIRS, sizeof times[0], compare_times);
+    empty = (times[CALIBRATION_PAIRS / 2 - 1] + times[CALIBRATION_PAIRS / 2]) / 2;
+    qsort(times, 2 * CALIBRATION_PAIRS, sizeof times[0], compare_times);
+    for (size_t i = 1; i < 2 * CALIBRATION_PAIRS; i++) {
+        double step = times[i] - times[i - 1];
+
+        /* Events count in single-precision milliseconds: what is less than a thousandth of a nanosecond is rounding. */
+        if (step > 1e-3 && step < tick) {
+            tick = step;
+        }
+    }
+    *calibration = (struct calibration){isfinite(tick) ? tick : 0, empty};
+    return QB_OK;
 }

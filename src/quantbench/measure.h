@@ -13,28 +13,67 @@ struct measure_work {
     unsigned sets;
 };
 
-/* How often; a sample is the mean time of a block of launches. */
+/* What is timed: three quantities that are never mixed. */
+enum launch_mode {
+    LAUNCH_GRAPH,    /* time per launch of launches that follow each other in a graph: the host is out of the way */
+    LAUNCH_STREAM,   /* the same of launches that the host makes one by one */
+    LAUNCH_ISOLATED, /* time of one launch on an idle queue */
+    LAUNCH_PROFILE,  /* one launch, for a profiler */
+};
+
+/* Queues that take the same launches at the same time; most often one. */
+#define MEASURE_MAX_QUEUES 64
+
 struct measure_settings {
-    uint64_t warmup_samples;
-    uint64_t samples;
-    double timer_tick; /* nanoseconds */
+    enum launch_mode mode; /* not LAUNCH_PROFILE */
+    double timer_tick;     /* nanoseconds */
+    double precision;      /* share of a sample's time that half a tick may be */
+    double pause;          /* nanoseconds for which the device is left alone before each sample; 0: not at all */
+    uint64_t launches;     /* of a sample on each queue, a multiple of the sets; 0: as many as it takes */
 };
 
-struct measure_result {
-    double *samples; /* nanoseconds per launch, in the order in which they were taken */
-    uint64_t count;  /* fewer than asked for only after an interrupt */
-    uint64_t launches_per_sample;
-    bool graph; /* a block is one graph; else the host launched one by one */
+struct measure_block {
+    struct qb_queue *queue;
+    struct qb_graph *graph; /* NULL: launch one by one */
+    unsigned first_set;     /* the sets of this queue follow in steps of the number of queues */
 };
 
-/* Free result->samples after QB_OK. */
-enum qb_status measure_run(struct qb_queue *queue, struct qb_device *device, const struct measure_work *work,
-                           const struct measure_settings *settings, struct measure_result *result);
+/* Something that is being measured. */
+struct measure {
+    struct qb_device *device;
+    const struct measure_work *work;
+    struct measure_settings settings; /* launches are known */
+    unsigned queue_count;
+    struct measure_block *blocks; /* one for each queue */
+    struct qb_event **events;     /* room for a batch of samples on each queue */
+    uint64_t batch;
+};
 
-/* The time of one launch that a profiler is to see, in nanoseconds, inside a range called NAME. PROFILED is false if
- * the device has no profiler to start. */
-enum qb_status measure_profile(struct qb_queue *queue, struct qb_device *device, const struct measure_work *work,
-                               const struct measure_settings *settings, const char *name, double *nanoseconds,
-                               bool *profiled);
+/* Get ready to take samples of WORK on QUEUES, which are of DEVICE and take every launch on sets of their own: there
+ * are at least as many sets as queues, and a whole number of times as many. Leave WORK, its context and the queues
+ * alone until measure_close(), which is to be called after QB_OK. */
+enum qb_status measure_open(struct qb_device *device, struct qb_queue *const *queues, unsigned queue_count,
+                            const struct measure_work *work, const struct measure_settings *settings,
+                            struct measure *measure);
+void measure_close(struct measure *measure);
+
+/* Take COUNT samples, in nanoseconds per launch of all queues together. *TAKEN is less than COUNT only after an
+ * interrupt. *HOST_TIME is how long the host took for a launch, in nanoseconds. */
+enum qb_status measure_take(struct measure *measure, uint64_t count, double *samples, uint64_t *taken,
+                            double *host_time);
+
+/* The time of one launch that a profiler is to see, in nanoseconds, inside a range called NAME, behind WARMUP others.
+ * PROFILED is false if the device has no profiler to start. */
+enum qb_status measure_profile(struct qb_device *device, struct qb_queue *queue, const struct measure_work *work,
+                               uint64_t warmup, const char *name, double *nanoseconds, bool *profiled);
+
+/* What is known of a device's timer, in nanoseconds. */
+struct calibration {
+    double tick;  /* smallest difference of two times that was seen */
+    double empty; /* median time between two events with nothing in between */
+};
+/* Find it out on QUEUE, which is idle, by events around copies of all sizes up to BYTES within MEMORY. */
+enum qb_status measure_calibrate(struct qb_device *device, struct qb_queue *queue, void *memory, size_t bytes,
+                                 struct calibration *calibration);
 
 #endif

@@ -42,7 +42,7 @@ static bool is_cpu(const struct device *device)
     return strcmp(qb_backend_name(qb_device_backend(device->handle)), "cpu") == 0;
 }
 
-static enum exit_code add_case(struct plan *plan, const struct plan_case *wanted)
+static enum exit_code append(struct plan *plan, const struct plan_case *wanted)
 {
     struct plan_case *larger = reallocarray(plan->cases, plan->count + 1, sizeof *larger);
 
@@ -52,6 +52,52 @@ static enum exit_code add_case(struct plan *plan, const struct plan_case *wanted
     larger[plan->count++] = *wanted;
     plan->cases = larger;
     return EXIT_OK;
+}
+
+/* How the launches of WANTED are made if it is asked for LAUNCH: what cannot be done is an error. */
+static enum exit_code check_launch(const struct plan_case *wanted, enum launch_mode launch)
+{
+    if (launch == LAUNCH_GRAPH && !wanted->device->has_graphs) {
+        message_error("--launch=graph: device %s has no graphs; stream and isolated are accepted",
+                      wanted->device->info.id);
+        return EXIT_USAGE;
+    }
+    if (wanted->streams > 1 && is_cpu(wanted->device)) {
+        message_error("--streams=%u: on device %s a launch returns when it is done, so only 1 is accepted",
+                      wanted->streams, wanted->device->info.id);
+        return EXIT_USAGE;
+    }
+    if (wanted->streams > 1 && launch == LAUNCH_ISOLATED) {
+        message_error("--streams=%u: an isolated launch is alone; only 1 is accepted with --launch=isolated",
+                      wanted->streams);
+        return EXIT_USAGE;
+    }
+    return EXIT_OK;
+}
+
+/* Add WANTED with each way to measure it: states of the cache, ways to launch, numbers of streams. */
+static enum exit_code add_case(const struct args *args, struct plan *plan, struct plan_case *wanted)
+{
+    enum exit_code code = EXIT_OK;
+
+    for (size_t c = 0; c < args->caches.count; c++) {
+        wanted->cache = (enum cache_state)args->caches.values[c];
+        for (size_t s = 0; s < args->streams.count; s++) {
+            wanted->streams = (unsigned)args->streams.values[s];
+            wanted->launch = wanted->device->has_graphs ? LAUNCH_GRAPH : LAUNCH_STREAM;
+            if (args->profile) {
+                wanted->launch = LAUNCH_PROFILE;
+            }
+            for (size_t l = 0; (l < args->launches.count || l == 0) && code == EXIT_OK; l++) {
+                if (args->launches.count > 0) {
+                    wanted->launch = (enum launch_mode)args->launches.values[l];
+                }
+                code = check_launch(wanted, wanted->launch);
+                code = code == EXIT_OK ? append(plan, wanted) : code;
+            }
+        }
+    }
+    return code;
 }
 
 /* Say that PATTERN gives no kernel for the case, and what there would be. */
@@ -120,9 +166,18 @@ static bool is_supported(const struct args *args, struct plan *plan, const struc
     return supported;
 }
 
+/* Whether the swept options have more than one combination. */
+static bool is_sweep(const struct args *args)
+{
+    return args->num_tokens.count > 1 || args->hidden_sizes.count > 1 || args->dtypes.count > 1 ||
+           args->dists.count > 1 || args->quant_dtypes.count > 1 || args->granularities.count > 1 ||
+           args->scalings.count > 1 || args->devices.count > 1 || args->kernels.count > 1 || args->threads.count > 1 ||
+           args->caches.count > 1 || args->launches.count > 1 || args->streams.count > 1;
+}
+
 /* Add WANTED once for each kernel that matches PATTERN and supports it. */
 static enum exit_code add_matching_kernels(const struct args *args, struct plan *plan, struct plan_case *wanted,
-                                           const char *pattern, bool is_sweep)
+                                           const char *pattern)
 {
     bool name_matched = false;
     size_t before = plan->count;
@@ -140,20 +195,12 @@ static enum exit_code add_matching_kernels(const struct args *args, struct plan 
             continue;
         }
         wanted->kernel = kernel;
-        code = add_case(plan, wanted);
+        code = add_case(args, plan, wanted);
         if (code != EXIT_OK) {
             return code;
         }
     }
-    return plan->count > before ? EXIT_OK : no_kernel(wanted, pattern, name_matched, is_sweep);
-}
-
-/* Whether the swept options have more than one combination. */
-static bool is_sweep(const struct args *args)
-{
-    return args->num_tokens.count > 1 || args->hidden_sizes.count > 1 || args->dtypes.count > 1 ||
-           args->dists.count > 1 || args->quant_dtypes.count > 1 || args->granularities.count > 1 ||
-           args->scalings.count > 1 || args->devices.count > 1 || args->kernels.count > 1;
+    return plan->count > before ? EXIT_OK : no_kernel(wanted, pattern, name_matched, is_sweep(args));
 }
 
 /* Add WANTED with each kernel that was asked for, or with the best. */
@@ -164,10 +211,10 @@ static enum exit_code add_kernels(const struct args *args, struct plan *plan, st
     if (args->kernels.count == 0) {
         enum qb_status status = qb_kernel_match(wanted->device->handle, &wanted->problem, NULL, &wanted->kernel);
 
-        return status == QB_OK ? add_case(plan, wanted) : message_status(wanted->device->info.id, status);
+        return status == QB_OK ? add_case(args, plan, wanted) : message_status(wanted->device->info.id, status);
     }
     for (size_t i = 0; i < args->kernels.count && code == EXIT_OK; i++) {
-        code = add_matching_kernels(args, plan, wanted, args->kernels.values[i], is_sweep(args));
+        code = add_matching_kernels(args, plan, wanted, args->kernels.values[i]);
     }
     return code;
 }

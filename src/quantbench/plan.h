@@ -5,15 +5,24 @@
 
 #include "input.h"
 #include "machine.h"
+#include "measure.h"
 
 struct tensor_file;
+
+/* What launches find in the last-level cache. CACHE_PARTLY_COLD is what became of CACHE_COLD: so many sets of a tiny
+ * tensor would be needed that some data may be found there. */
+enum cache_state { CACHE_COLD, CACHE_PARTLY_COLD, CACHE_HOT };
 
 struct plan_case {
     struct qb_problem problem;
     enum input_dist dist; /* of generated data */
     struct device *device;
     const struct qb_kernel *kernel;
-    unsigned threads; /* 0: not a CPU case */
+    unsigned threads;        /* 0: not a CPU case */
+    enum cache_state cache;  /* CACHE_COLD or CACHE_HOT */
+    enum launch_mode launch; /* what the device can do: LAUNCH_GRAPH has become LAUNCH_STREAM where there are no graphs,
+                                unless it was asked for */
+    unsigned streams;        /* queues that run it at the same time */
 };
 
 struct plan {

@@ -15,8 +15,19 @@ const char *const record_cache_names[] = {
     [CACHE_COLD] = "cold", [CACHE_PARTLY_COLD] = "partly cold", [CACHE_HOT] = "hot", NULL};
 const char *const record_verification_names[] = {
     [NOT_VERIFIED] = "not verified", [VERIFIED] = "verified", [WRONG] = "WRONG", NULL};
-const char *const record_launch_names[] = {
-    [LAUNCH_GRAPH] = "graph", [LAUNCH_STREAM] = "stream", [LAUNCH_PROFILE] = "profile", NULL};
+const char *const record_launch_names[] = {[LAUNCH_GRAPH] = "graph",
+                                           [LAUNCH_STREAM] = "stream",
+                                           [LAUNCH_ISOLATED] = "isolated",
+                                           [LAUNCH_PROFILE] = "profile",
+                                           NULL};
+const char *const record_regime_names[] = {[REGIME_SUSTAINED] = "sustained", [REGIME_BURST] = "burst", NULL};
+const char *const record_cache_check_names[] = {[CACHE_CHECK_NONE] = "none",
+                                                [CACHE_CHECK_PASSED] = "passed",
+                                                [CACHE_CHECK_UNDECIDED] = "undecided",
+                                                [CACHE_CHECK_FAILED] = "failed",
+                                                NULL};
+const char *const record_basis_names[] = {
+    [STATS_BASIS_NONE] = "none", [STATS_BASIS_SAMPLES] = "samples", [STATS_BASIS_ROUNDS] = "rounds", NULL};
 const char *const record_scaling_names[] = {
     [QB_SCALING_DYNAMIC] = "dynamic", [QB_SCALING_STATIC] = "static", [QB_SCALING_AMAX] = "amax", NULL};
 
@@ -103,13 +114,16 @@ static bool copy_argv(const struct args *args, struct record *record)
 static bool copy_devices(const struct machine *machine, struct record *record)
 {
     record->devices = calloc(machine->device_count, sizeof *record->devices);
-    if (record->devices == NULL) {
+    record->timers = calloc(machine->device_count, sizeof *record->timers);
+    if (record->devices == NULL || record->timers == NULL) {
         return false;
     }
     for (size_t i = 0; i < machine->device_count; i++) {
         record->devices[i] = machine->devices[i].info;
         record->devices[i].timer_tick = keep_digits(record->devices[i].timer_tick);
         record->devices[i].peak_bandwidth = keep_digits(record->devices[i].peak_bandwidth);
+        record->timers[i].tick = keep_digits(machine->devices[i].timer.tick);
+        record->timers[i].empty = keep_digits(machine->devices[i].timer.empty);
     }
     record->device_count = machine->device_count;
     return true;
@@ -133,6 +147,9 @@ static bool copy_plan(const struct plan *plan, const struct machine *machine, st
             .device = &record->devices[from->device - machine->devices],
             .kernel = copy_text(qb_kernel_name(from->kernel), &good),
             .threads = from->threads,
+            .launch = from->launch,
+            .streams = from->streams,
+            .cache = from->cache,
         };
         record->described++;
     }
@@ -162,15 +179,42 @@ enum exit_code record_begin(const struct args *args, const struct machine *machi
         .tensor = tensor != NULL && tensor->name != NULL ? copy_text(tensor->name, &good) : NULL,
         .num_warmup_iters = args->num_warmup_iters,
         .num_iters = args->num_iters,
+        .planned_rounds = args->rounds,
+        .precision = keep_digits(args->precision),
+        .timeout = keep_digits(args->precision > 0 ? args->timeout : 0),
+        .regime = args->regime,
         .dependent_launch = args->dependent_launch,
     };
     good = good && copy_argv(args, record) && copy_devices(machine, record) && copy_plan(plan, machine, record);
     return good ? EXIT_OK : no_memory();
 }
 
+/* The samples and the rounds that they are of. */
+static bool copy_samples(const struct result *from, struct record_case *to)
+{
+    to->samples = malloc(from->sample_count * sizeof *to->samples);
+    to->rounds = malloc(from->round_count * sizeof *to->rounds);
+    if (to->samples == NULL || to->rounds == NULL) {
+        return false;
+    }
+    for (size_t i = 0; i < from->sample_count; i++) {
+        to->samples[i] = keep_digits(from->samples[i]);
+    }
+    for (size_t i = 0; i < from->round_count; i++) {
+        to->rounds[i] = from->rounds[i];
+        to->rounds[i].median = keep_digits(from->rounds[i].median);
+        to->rounds[i].host_time = keep_digits(from->rounds[i].host_time);
+        to->rounds[i].start = keep_digits(from->rounds[i].start);
+    }
+    to->sample_count = from->sample_count;
+    to->round_count = from->round_count;
+    return true;
+}
+
 /* The time of a case whose bytes are known. */
 static void set_time(struct record_case *to, const struct stats *time)
 {
+    double peak = to->device->peak_bandwidth;
     to->time = (struct stats){
         .count = time->count,
         .min = keep_digits(time->min),
@@ -180,23 +224,56 @@ static void set_time(struct record_case *to, const struct stats *time)
         .max = keep_digits(time->max),
         .ci_low = keep_finite_digits(time->ci_low),
         .ci_high = keep_finite_digits(time->ci_high),
+        .basis = time->basis,
+        .mild_outliers = time->mild_outliers,
+        .severe_outliers = time->severe_outliers,
+        .autocorrelation = keep_finite_digits(time->autocorrelation),
     };
     /* Bytes per nanosecond are GB/s. */
     to->bytes_per_second =
         time->median > 0 ? keep_digits((double)(to->bytes.read + to->bytes.written) / time->median * 1e9) : 0;
+    to->of_peak = peak > 0 ? keep_digits(to->bytes_per_second / peak) : 0;
 }
 
-enum exit_code record_replace_samples(struct record_case *c, double *samples, size_t count, double copy_time)
+/* The estimates of a case that has samples. */
+static void copy_estimates(const struct result *from, double precision, struct record_case *to)
 {
+    set_time(to, &from->time);
+    to->host_time = keep_digits(from->host_time);
+    for (int kind = 0; kind < CEILING_KINDS; kind++) {
+        to->ceiling_times[kind] = keep_digits(from->ceiling_times[kind]);
+    }
+    to->floor_time = keep_digits(from->floor_time);
+    to->best_time = keep_digits(from->best_time);
+    to->implausible = from->implausible;
+    to->cache_check = from->cache_check;
+    to->hot_time = keep_digits(from->hot_time);
+    to->unconverged = precision > 0 && !from->converged;
+}
+
+enum exit_code record_replace_samples(struct record_case *c, double *samples, size_t count, double best_time)
+{
+    size_t *rounds = calloc(count, sizeof *rounds);
     struct stats time;
+    bool good;
 
     free(c->samples);
+    free(c->rounds);
     c->samples = samples;
     c->sample_count = count;
-    c->copy_time = keep_digits(copy_time);
-    if (!stats_compute(samples, count, &time)) {
+    c->rounds = calloc(count, sizeof *c->rounds);
+    c->round_count = 0;
+    good = rounds != NULL && c->rounds != NULL;
+    for (size_t i = 0; i < count && good; i++) {
+        rounds[i] = 1;
+        c->rounds[c->round_count++] = (struct round){.samples = 1, .median = samples[i]};
+    }
+    good = good && stats_compute(samples, rounds, count, 0, &time);
+    free(rounds);
+    if (!good) {
         return no_memory();
     }
+    c->best_time = keep_digits(best_time);
     set_time(c, &time);
     return EXIT_OK;
 }
@@ -220,10 +297,9 @@ enum exit_code record_of_runs(struct record *record, const struct args *args, ui
     return copy_argv(args, record) ? EXIT_OK : no_memory();
 }
 
-enum exit_code record_add(struct record *record, const struct args *args, const struct result *result)
+enum exit_code record_add(struct record *record, const struct result *result)
 {
     struct record_case *to = &record->cases[record->count];
-    size_t count = result->measured.count;
     bool good = true;
 
     to->code = result->code;
@@ -237,27 +313,35 @@ enum exit_code record_add(struct record *record, const struct args *args, const 
     if (result->mismatch.first[0] != '\0') {
         to->first_difference = copy_text(result->mismatch.first, &good);
     }
-    to->has_quality = result->verification == VERIFIED;
+    to->has_quality = result->verification == VERIFIED && result->bytes.output_buffer > 0;
     if (to->has_quality) {
         to->quality = result->quality;
         to->quality.snr = keep_finite_digits(to->quality.snr);
         to->quality.largest_error = keep_finite_digits(to->quality.largest_error);
         to->quality.largest_relative_error = keep_finite_digits(to->quality.largest_relative_error);
     }
-    to->launch = args->profile ? LAUNCH_PROFILE : result->measured.graph ? LAUNCH_GRAPH : LAUNCH_STREAM;
     to->profiled = result->profiled;
-    to->launches_per_sample = result->measured.launches_per_sample;
-    to->copy_time = keep_digits(result->copy_time);
-    if (count > 0) {
-        to->samples = record_kept_digits(result->measured.samples, count);
-        if (to->samples == NULL) {
-            return no_memory();
-        }
-        to->sample_count = count;
-        set_time(to, &result->time);
+    to->launches_per_sample = result->launches_per_sample;
+    if (result->sample_count > 0) {
+        good = good && copy_samples(result, to);
+        copy_estimates(result, record->precision, to);
     }
     record->count++;
     return good ? EXIT_OK : no_memory();
+}
+
+unsigned record_doubts(const struct record_case *c)
+{
+    unsigned doubts = 0;
+
+    if (c->sample_count == 0) {
+        return 0;
+    }
+    doubts |= c->implausible ? DOUBT_IMPLAUSIBLE : 0;
+    doubts |= c->cache_check == CACHE_CHECK_FAILED ? DOUBT_CACHE : 0;
+    doubts |= c->cache == CACHE_PARTLY_COLD ? DOUBT_PARTLY_COLD : 0;
+    doubts |= c->unconverged ? DOUBT_NOT_CONVERGED : 0;
+    return doubts;
 }
 
 enum exit_code record_end(struct record *record, bool interrupted)
@@ -313,6 +397,7 @@ void record_free_case(struct record_case *c)
     free(c->kernel);
     free(c->first_difference);
     free(c->samples);
+    free(c->rounds);
 }
 
 void record_free(struct record *record)
@@ -329,6 +414,7 @@ void record_free(struct record *record)
     free(record->input);
     free(record->tensor);
     free(record->devices);
+    free(record->timers);
     free(record->cases);
     free_comparison(&record->comparison);
     *record = (struct record){.count = 0};

@@ -7,9 +7,6 @@
 #include "bench.h"
 #include "compare.h"
 
-/* How the launches of a sample were made. LAUNCH_PROFILE: there was one, for a profiler. */
-enum launch { LAUNCH_GRAPH, LAUNCH_STREAM, LAUNCH_PROFILE };
-
 /* One case. What was run is known from the beginning, what came out when it has run. Times are in nanoseconds per
  * launch. */
 struct record_case {
@@ -18,6 +15,8 @@ struct record_case {
     const struct qb_device_info *device; /* one of the record's */
     char *kernel;
     unsigned threads; /* 0: the device is no CPU */
+    enum launch_mode launch;
+    unsigned streams;
 
     enum exit_code code; /* EXIT_OK, or why there is no time */
     struct qb_bytes bytes;
@@ -30,14 +29,24 @@ struct record_case {
     char *first_difference; /* NULL: there is none */
     bool has_quality;       /* of the codes: they are VERIFIED, and the writer of the record computed it */
     struct quality quality;
-    enum launch launch;
     bool profiled; /* a profiler was told */
     uint64_t launches_per_sample;
     double *samples;
-    size_t sample_count; /* 0: there is no time, and TIME and bytes_per_second mean nothing */
+    size_t sample_count;  /* 0: there is no time, and TIME and bytes_per_second mean nothing */
+    struct round *rounds; /* which samples are whose: their numbers add up to sample_count */
+    size_t round_count;
     struct stats time;
+    double host_time;        /* that the host takes for a launch; 0: not measured */
     double bytes_per_second; /* by the byte model and the median; 0: unknown */
-    double copy_time;        /* median time of a copy of as many bytes; 0: not measured */
+    double of_peak;          /* that rate as a share of the data sheet's; 0: unknown */
+    /* What the time is held against, of launches of the same kind; 0: not measured. */
+    double ceiling_times[CEILING_KINDS];
+    double floor_time; /* of an empty launch of the same shape */
+    double best_time;  /* no launch can be faster than this */
+    bool implausible;  /* but this one is */
+    enum cache_check cache_check;
+    double hot_time;  /* of launches that find their data in the cache; 0: not measured */
+    bool unconverged; /* a precision was asked for, and not reached in time */
 };
 
 /* What is compared: the values of an option, or a run with an earlier one. */
@@ -87,6 +96,14 @@ struct record_comparison {
     struct record_mean *means;
     size_t mean_count;
 };
+/* What makes a result doubtful, as a set of bits. */
+enum doubt {
+    DOUBT_IMPLAUSIBLE = 1 << 0,   /* faster than memory allows */
+    DOUBT_CACHE = 1 << 1,         /* the check says that cold launches were not cold */
+    DOUBT_PARTLY_COLD = 1 << 2,   /* too few sets rotate */
+    DOUBT_NOT_CONVERGED = 1 << 3, /* the precision was not reached in time */
+};
+#define DOUBTS 4
 
 /* A run. All texts and arrays are the record's own. Real numbers have the 12 significant digits that the JSON document
  * has, so that a report is the same before and after they were in a file. */
@@ -103,17 +120,22 @@ struct record {
     char *input;  /* the file; NULL: generated data */
     char *tensor; /* its name in the file; NULL: it has none */
     uint64_t num_warmup_iters;
-    uint64_t num_iters;
+    uint64_t num_iters;      /* 0: as many as the precision took */
+    uint64_t planned_rounds; /* that the samples were to be spread over */
+    double precision;        /* half the interval's width as a share of the median; 0: none was asked for */
+    double timeout;          /* seconds that a case could take for it */
+    enum regime regime;
     uint64_t runs; /* each sample is the median of one of so many processes; 0: samples are of one process */
     bool dependent_launch;
     bool interrupted;
     struct qb_device_info *devices;
+    struct calibration *timers; /* one for each device; zero: unknown */
     size_t device_count;
 
     struct record_case *cases;
     size_t planned;   /* cases of the run */
     size_t described; /* cases of which it is known what they are: all, or those in the file */
-    size_t count;     /* cases that have run, the first ones */
+    size_t count;     /* cases of which it is known what came out, the first ones */
     struct record_comparison comparison;
 };
 
@@ -123,18 +145,14 @@ enum exit_code record_begin(const struct args *args, const struct machine *machi
                             const struct plan *plan, struct record *record);
 
 /* Add what came out of the next case. */
-enum exit_code record_add(struct record *record, const struct args *args, const struct result *result);
-
-/* The same of a case that an earlier run has done, as report_case_json() made it. FILE is where it was. */
-struct json_t;
-enum exit_code record_add_json(struct record *record, const struct json_t *result, const char *file);
+enum exit_code record_add(struct record *record, const struct result *result);
 
 /* The run has ended, by a signal if INTERRUPTED. */
 enum exit_code record_end(struct record *record, bool interrupted);
 
-/* Give C the COUNT >= 1 SAMPLES, which become its own, instead of those it has, and with them the time of a copy.
- * Returns an exit code. */
-enum exit_code record_replace_samples(struct record_case *c, double *samples, size_t count, double copy_time);
+/* Give C the COUNT >= 1 SAMPLES, which become its own, instead of those it has, each a round by itself, and with them
+ * the BEST_TIME that they are held against. Returns an exit code. */
+enum exit_code record_replace_samples(struct record_case *c, double *samples, size_t count, double best_time);
 /* Make of RECORD, which another process has made, the one of this process, for which RUNS processes have measured. */
 enum exit_code record_of_runs(struct record *record, const struct args *args, uint64_t runs);
 
@@ -150,6 +168,9 @@ double *record_kept_digits(const double *numbers, size_t count);
 void record_keep_judgement(struct judgement *judgement);
 
 /* COUNT elements as a share of the finite ones of C, which has a quality; NAN if there are none. */
+/* The doubts about a case, as a set of enum doubt. */
+unsigned record_doubts(const struct record_case *c);
+
 double record_share(const struct record_case *c, uint64_t count);
 
 /* The pair that judges C, which is one of record->cases; NULL: C is compared with nothing. */
@@ -166,6 +187,9 @@ extern const char *const record_launch_names[];
 extern const char *const record_scaling_names[];
 extern const char *const record_axis_names[]; /* "" for COMPARE_NOTHING */
 extern const char *const record_verdict_names[];
+extern const char *const record_regime_names[];
+extern const char *const record_cache_check_names[];
+extern const char *const record_basis_names[];
 
 /* The version of the JSON document. Members are only ever added under one version. */
 #define RECORD_SCHEMA         "quantbench-result"

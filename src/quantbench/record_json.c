@@ -75,6 +75,12 @@ static uint64_t get_number(struct reader *reader, const json_t *object, const ch
     return (uint64_t)number;
 }
 
+/* Whether OBJECT has MEMBER, which older documents do not have. */
+static bool has(const json_t *object, const char *member)
+{
+    return json_object_get(object, member) != NULL;
+}
+
 /* A number >= 0, which jansson promises to be finite. */
 static double get_real(struct reader *reader, const json_t *object, const char *member)
 {
@@ -219,6 +225,7 @@ static void read_devices(struct reader *reader, const json_t *document, struct r
     const json_t *list = get_list(reader, document, "devices");
 
     record->devices = allocate(reader, json_array_size(list), sizeof *record->devices);
+    record->timers = allocate(reader, json_array_size(list), sizeof *record->timers);
     for (size_t i = 0; i < json_array_size(list) && reader->code == EXIT_OK; i++) {
         const json_t *device = json_array_get(list, i);
         struct qb_device_info *info = &record->devices[i];
@@ -236,6 +243,13 @@ static void read_devices(struct reader *reader, const json_t *document, struct r
         info->units = (unsigned)get_number(reader, device, "units", 0, INT32_MAX);
         info->timer_tick = get_real(reader, device, "timer_tick_ns");
         info->peak_bandwidth = get_real(reader, device, "peak_bytes_per_second");
+        if (has(device, "timer")) {
+            const json_t *timer = get_object(reader, device, "timer");
+
+            set_place(reader, "devices", i, "timer.");
+            record->timers[i].tick = get_real(reader, timer, "tick_ns");
+            record->timers[i].empty = get_real(reader, timer, "empty_ns");
+        }
         record->device_count++;
     }
     reader->place[0] = '\0';
@@ -357,10 +371,96 @@ static void read_time(struct reader *reader, const json_t *time, struct record_c
         refuse(reader, "median", "a number from min to max");
     }
     to->samples = get_times(reader, time, "samples", &to->sample_count);
+    if (has(time, "ci95_basis")) {
+        const json_t *autocorrelation = json_object_get(time, "autocorrelation");
+
+        stats->basis = (enum stats_basis)get_name(reader, time, "ci95_basis", record_basis_names);
+        stats->mild_outliers = (size_t)get_number(reader, time, "mild_outliers", 0, to->sample_count);
+        stats->severe_outliers = (size_t)get_number(reader, time, "severe_outliers", 0, to->sample_count);
+        stats->autocorrelation = json_is_null(autocorrelation) ? NAN : json_number_value(autocorrelation);
+        if (!json_is_null(autocorrelation) && !json_is_number(autocorrelation)) {
+            refuse(reader, "autocorrelation", "a number or null");
+        }
+    } else {
+        stats->basis = isnan(stats->ci_low) ? STATS_BASIS_NONE : STATS_BASIS_SAMPLES;
+        stats->autocorrelation = NAN;
+    }
+    if ((stats->basis == STATS_BASIS_NONE) != isnan(stats->ci_low)) {
+        refuse(reader, "ci95_basis", "\"none\" if there is no interval, and only then,");
+    }
     if (to->sample_count == 0) {
         refuse(reader, "samples", "at least one number");
     }
     stats->count = to->sample_count;
+}
+
+/* The visits. Older documents do not tell them apart: all samples are of one. */
+static void read_rounds(struct reader *reader, const json_t *result, size_t index, struct record_case *to)
+{
+    const json_t *list = has(result, "rounds") ? get_list(reader, result, "rounds") : NULL;
+    size_t count = json_array_size(list), left = to->sample_count;
+
+    to->rounds = allocate(reader, count, sizeof *to->rounds);
+    for (size_t i = 0; i < count && reader->code == EXIT_OK; i++) {
+        const json_t *from = json_array_get(list, i);
+
+        snprintf(reader->place, sizeof reader->place, "results[%zu].rounds[%zu].", index, i);
+        to->rounds[i].samples = (size_t)get_number(reader, from, "samples", 1, left);
+        to->rounds[i].median = get_real(reader, from, "median_ns");
+        to->rounds[i].host_time = get_real(reader, from, "host_ns");
+        to->rounds[i].start = get_real(reader, from, "start_s");
+        left -= to->rounds[i].samples;
+    }
+    set_place(reader, "results", index, "");
+    if (count > 0 && left > 0) {
+        refuse(reader, "rounds", "as many samples as there are");
+    }
+    to->round_count = count;
+    if (list == NULL && to->sample_count > 0 && reader->code == EXIT_OK) {
+        to->rounds[0] = (struct round){.samples = to->sample_count, .median = to->time.median};
+        to->round_count = 1;
+    }
+}
+
+static void read_ceiling(struct reader *reader, const json_t *result, size_t index, struct record_case *to)
+{
+    const json_t *ceiling = json_object_get(result, "ceiling");
+
+    to->ceiling_times[CEILING_COPY] = get_real_or_null(reader, result, "copy_time_ns");
+    if (ceiling == NULL) {
+        /* Older documents hold the time against the copy. */
+        to->best_time = to->ceiling_times[CEILING_COPY];
+    } else if (!json_is_null(ceiling)) {
+        set_place(reader, "results", index, "ceiling.");
+        to->ceiling_times[CEILING_PLAIN] = get_real_or_null(reader, ceiling, "plain_ns");
+        to->ceiling_times[CEILING_STREAMING] = get_real_or_null(reader, ceiling, "streaming_ns");
+        to->ceiling_times[CEILING_COPY] = get_real_or_null(reader, ceiling, "copy_ns");
+        to->floor_time = get_real_or_null(reader, ceiling, "floor_ns");
+        to->best_time = get_real(reader, ceiling, "best_ns");
+        set_place(reader, "results", index, "");
+    }
+}
+
+/* What a run with rounds found beside its samples. */
+static void read_findings(struct reader *reader, const json_t *result, const struct record *record,
+                          struct record_case *to)
+{
+    const json_t *converged = json_object_get(result, "converged");
+
+    to->streams = has(result, "streams") ? (unsigned)get_number(reader, result, "streams", 1, MEASURE_MAX_QUEUES) : 1;
+    if (!has(result, "cache_check")) {
+        return;
+    }
+    to->cache_check = (enum cache_check)get_name(reader, result, "cache_check", record_cache_check_names);
+    to->hot_time = get_real_or_null(reader, result, "hot_time_ns");
+    to->host_time = get_real_or_null(reader, result, "host_time_ns");
+    to->of_peak = get_real_or_null(reader, result, "peak_share");
+    to->implausible = get_bool(reader, result, "implausible");
+    if (record->precision > 0 && to->sample_count > 0) {
+        to->unconverged = !get_bool(reader, result, "converged");
+    } else if (!json_is_null(converged)) {
+        refuse(reader, "converged", "null, since no precision was asked for,");
+    }
 }
 
 /* The data are a file's, for which the distribution is null, or generated. Older documents do not say how: they are of
@@ -440,7 +540,7 @@ static void read_case(struct reader *reader, const json_t *result, size_t index,
     to->wrong_codes = get_number(reader, result, "wrong_codes", 0, INT64_MAX);
     to->wrong_scales = get_number(reader, result, "wrong_scales", 0, INT64_MAX);
     to->first_difference = get_any_text_or_null(reader, result, "first_difference");
-    to->launch = (enum launch)get_name(reader, result, "launch", record_launch_names);
+    to->launch = (enum launch_mode)get_name(reader, result, "launch", record_launch_names);
     to->profiled = get_bool(reader, result, "profiled");
     to->launches_per_sample = get_number(reader, result, "launches_per_sample", 0, INT64_MAX);
     to->cache = (enum cache_state)get_name(reader, result, "cache", record_cache_names);
@@ -451,7 +551,7 @@ static void read_case(struct reader *reader, const json_t *result, size_t index,
     to->bytes.read = get_number(reader, result, "bytes_read", 0, INT64_MAX);
     to->bytes.written = get_number(reader, result, "bytes_written", 0, INT64_MAX);
     to->bytes_per_second = get_real_or_null(reader, result, "bytes_per_second");
-    to->copy_time = get_real_or_null(reader, result, "copy_time_ns");
+    read_ceiling(reader, result, index, to);
     to->code = (enum exit_code)get_number(reader, result, "exit_status", EXIT_OK, EXIT_INCONCLUSIVE);
     if (json_is_object(time)) {
         set_place(reader, "results", index, "time_ns.");
@@ -460,6 +560,8 @@ static void read_case(struct reader *reader, const json_t *result, size_t index,
         refuse(reader, "time_ns", "an object or null");
     }
     set_place(reader, "results", index, "");
+    read_rounds(reader, result, index, to);
+    read_findings(reader, result, record, to);
     if (json_is_object(quality) && to->verification == VERIFIED) {
         set_place(reader, "results", index, "quality.");
         read_quality(reader, quality, to);
@@ -467,23 +569,6 @@ static void read_case(struct reader *reader, const json_t *result, size_t index,
         /* Older documents do not have it. */
         refuse(reader, "quality", "an object if the codes are verified, or null");
     }
-}
-
-enum exit_code record_add_json(struct record *record, const json_t *result, const char *file)
-{
-    char label[TENSOR_FILE_LABEL_SIZE];
-    struct reader reader = {.file = label, .code = EXIT_OK};
-    struct record_case read = {.kernel = NULL};
-
-    tensor_file_label(file, NULL, label);
-    read_case(&reader, result, record->count, record, &read);
-    if (reader.code == EXIT_OK) {
-        record_free_case(&record->cases[record->count]);
-        record->cases[record->count++] = read;
-    } else {
-        record_free_case(&read);
-    }
-    return reader.code;
 }
 
 static void read_cases(struct reader *reader, const json_t *document, struct record *record)
@@ -617,6 +702,14 @@ static void read_document(struct reader *reader, const json_t *document, struct 
     record->num_warmup_iters = get_number(reader, document, "num_warmup_iters", 0, INT64_MAX);
     record->num_iters = get_number(reader, document, "num_iters", 0, INT64_MAX);
     record->runs = json_object_get(document, "runs") == NULL ? 0 : get_number(reader, document, "runs", 0, INT64_MAX);
+    if (has(document, "planned_rounds")) {
+        record->planned_rounds = get_number(reader, document, "planned_rounds", 1, INT64_MAX);
+        record->precision = get_real_or_null(reader, document, "precision");
+        record->timeout = get_real_or_null(reader, document, "timeout_s");
+        record->regime = (enum regime)get_name(reader, document, "regime", record_regime_names);
+    } else {
+        record->planned_rounds = 1;
+    }
     record->dependent_launch = get_bool(reader, document, "dependent_launch");
     record->interrupted = get_bool(reader, document, "interrupted");
     read_devices(reader, document, record);

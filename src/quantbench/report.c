@@ -7,13 +7,13 @@
 #include <string.h>
 
 static const struct report_format formats[] = {
-    {"text", ".txt", report_text, report_text_begin, report_text_add, report_text_end},
-    {"json", ".json", report_json, NULL, NULL, NULL},
-    {"csv", ".csv", report_csv, NULL, NULL, NULL},
-    {"markdown", ".md", report_markdown, NULL, NULL, NULL},
-    {"gbench", ".gbench.json", report_gbench, NULL, NULL, NULL},
-    {"junit", ".xml", report_junit, NULL, NULL, NULL},
-    {"github", ".gha", report_github, NULL, NULL, NULL},
+    {"text", ".txt", report_text},
+    {"json", ".json", report_json},
+    {"csv", ".csv", report_csv},
+    {"markdown", ".md", report_markdown},
+    {"gbench", ".gbench.json", report_gbench},
+    {"junit", ".xml", report_junit},
+    {"github", ".gha", report_github},
 };
 #define FORMATS (sizeof formats / sizeof formats[0])
 

@@ -12,11 +12,6 @@ struct report_format {
     const char *suffix; /* of the files that are written in it */
     /* Write the whole RECORD. Returns an exit code; an error of STREAM is not reported but left in ferror(). */
     enum exit_code (*write)(const struct record *record, FILE *stream);
-    /* NULL, or for those who watch: what stands before the first case, the last case that has run, and what stands
-     * behind the last. Together these write what WRITE writes. */
-    void (*begin)(const struct record *record, FILE *stream);
-    void (*add)(const struct record *record, FILE *stream);
-    void (*end)(const struct record *record, FILE *stream);
 };
 
 /* The table; the first row is the default of --format. INDEX < report_format_count(). */
@@ -28,9 +23,6 @@ const struct report_format *report_format_of_file(const char *file);
 
 /* The writers. */
 enum exit_code report_text(const struct record *record, FILE *stream);
-void report_text_begin(const struct record *record, FILE *stream);
-void report_text_add(const struct record *record, FILE *stream);
-void report_text_end(const struct record *record, FILE *stream);
 enum exit_code report_json(const struct record *record, FILE *stream);
 enum exit_code report_csv(const struct record *record, FILE *stream);
 enum exit_code report_markdown(const struct record *record, FILE *stream);
@@ -43,8 +35,6 @@ enum exit_code report_github(const struct record *record, FILE *stream);
 struct json_t;
 struct json_t *report_text_json(const char *text);
 struct json_t *report_device_json(const struct qb_device_info *info);
-/* A result of RECORD, which record_add_json() takes back. */
-struct json_t *report_case_json(const struct record *record, const struct record_case *c);
 enum exit_code report_print_json(struct json_t *document, FILE *stream);
 
 #endif

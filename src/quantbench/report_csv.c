@@ -116,7 +116,7 @@ static void print_row(const struct record *record, const struct record_case *c, 
     real_field(c->time.ci_low, has_interval, stream);
     real_field(c->time.ci_high, has_interval, stream);
     real_field(c->bytes_per_second, c->bytes_per_second > 0, stream);
-    real_field(c->copy_time, c->copy_time > 0, stream);
+    real_field(c->ceiling_times[CEILING_COPY], c->ceiling_times[CEILING_COPY] > 0, stream);
     fprintf(stream, "%d,", (int)c->code);
     finite_field(c->quality.snr, c->has_quality, stream);
     finite_field(c->quality.largest_error, c->has_quality, stream);
@@ -125,7 +125,19 @@ static void print_row(const struct record *record, const struct record_case *c, 
     finite_field(record_share(c, c->quality.flushed), c->has_quality, stream);
     text_field(record->input == NULL ? input_dist_name(c->dist) : NULL, stream);
     pair_fields(record_pair_of(record, c), stream);
-    putc('\n', stream);
+    putc(',', stream);
+    number_field(c->streams, stream);
+    number_field(c->round_count, stream);
+    real_field(c->host_time, c->host_time > 0, stream);
+    text_field(record_cache_check_names[c->cache_check], stream);
+    real_field(c->hot_time, c->hot_time > 0, stream);
+    real_field(c->ceiling_times[CEILING_PLAIN], c->ceiling_times[CEILING_PLAIN] > 0, stream);
+    real_field(c->ceiling_times[CEILING_STREAMING], c->ceiling_times[CEILING_STREAMING] > 0, stream);
+    real_field(c->floor_time, c->floor_time > 0, stream);
+    real_field(c->best_time / c->time.median, c->best_time > 0, stream);
+    real_field(c->of_peak, c->of_peak > 0, stream);
+    fprintf(stream, "%d,", c->implausible);
+    fprintf(stream, "%s\n", record->precision == 0 || !has_time ? "" : c->unconverged ? "0" : "1");
 }
 
 enum exit_code report_csv(const struct record *record, FILE *stream)
@@ -136,7 +148,8 @@ enum exit_code report_csv(const struct record *record, FILE *stream)
           "median_ci95_low_ns,median_ci95_high_ns,bytes_per_second,copy_time_ns,exit_status,snr_db,largest_error,"
           "largest_relative_error,"
           "saturated_share,flushed_share,dist,compared_with,ratio,ratio_ci95_low,ratio_ci95_high,"
-          "p_value,verdict,more_needed\n",
+          "p_value,verdict,more_needed,streams,rounds,host_ns,cache_check,hot_ns,plain_ceiling_ns,streaming_ceiling_ns,"
+          "floor_ns,ceiling_share,peak_share,implausible,converged\n",
           stream);
     for (size_t i = 0; i < record->count; i++) {
         print_row(record, &record->cases[i], stream);

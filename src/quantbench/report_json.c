@@ -76,6 +76,18 @@ static json_t *problem_to_json(const struct qb_problem *p)
                      p->amax_bound > 0 ? json_real((double)p->amax_bound) : json_null());
 }
 
+/* NUMBER, or null if it was not measured, which 0 says. */
+static json_t *real_or_null(double number)
+{
+    return number > 0 ? json_real(number) : json_null();
+}
+
+/* NUMBER, or null if it is none or infinite, for which JSON has no word. */
+static json_t *finite_or_null(double number)
+{
+    return isfinite(number) ? json_real(number) : json_null();
+}
+
 static json_t *numbers_to_json(const double *numbers, size_t count)
 {
     json_t *array = json_array();
@@ -92,22 +104,13 @@ static json_t *time_to_json(const struct record_case *c)
     if (c->sample_count == 0) {
         return json_null();
     }
-    return json_pack("{s:f, s:f, s:f, s:f, s:f, s:o, s:o}", "min", c->time.min, "median", c->time.median, "mean",
-                     c->time.mean, "p99", c->time.p99, "max", c->time.max, "median_ci95",
+    return json_pack("{s:f, s:f, s:f, s:f, s:f, s:o, s:s, s:I, s:I, s:o, s:o}", "min", c->time.min, "median",
+                     c->time.median, "mean", c->time.mean, "p99", c->time.p99, "max", c->time.max, "median_ci95",
                      isnan(c->time.ci_low) ? json_null() : json_pack("[f, f]", c->time.ci_low, c->time.ci_high),
-                     "samples", numbers_to_json(c->samples, c->sample_count));
-}
-
-/* NUMBER, or null if it was not measured, which 0 says. */
-static json_t *real_or_null(double number)
-{
-    return number > 0 ? json_real(number) : json_null();
-}
-
-/* NUMBER, or null if it is none or infinite, for which JSON has no word. */
-static json_t *finite_or_null(double number)
-{
-    return isfinite(number) ? json_real(number) : json_null();
+                     "ci95_basis", record_basis_names[c->time.basis], "mild_outliers",
+                     (json_int_t)c->time.mild_outliers, "severe_outliers", (json_int_t)c->time.severe_outliers,
+                     "autocorrelation", finite_or_null(c->time.autocorrelation), "samples",
+                     numbers_to_json(c->samples, c->sample_count));
 }
 
 /* What the codes make of the tensor; null if it is unknown. */
@@ -127,7 +130,34 @@ static json_t *quality_to_json(const struct record_case *c)
                      (json_int_t)q->infinite);
 }
 
-json_t *report_case_json(const struct record *record, const struct record_case *c)
+/* The visits of one case, in the order of its samples. */
+static json_t *rounds_to_json(const struct record_case *c)
+{
+    json_t *rounds = json_array();
+
+    for (size_t i = 0; i < c->round_count; i++) {
+        const struct round *round = &c->rounds[i];
+
+        json_array_append_new(rounds,
+                              json_pack("{s:I, s:f, s:f, s:f}", "samples", (json_int_t)round->samples, "median_ns",
+                                        round->median, "host_ns", round->host_time, "start_s", round->start));
+    }
+    return rounds;
+}
+
+/* What the time is held against; null if it was not measured. */
+static json_t *ceiling_to_json(const struct record_case *c)
+{
+    if (c->best_time == 0) {
+        return json_null();
+    }
+    return json_pack("{s:o, s:o, s:o, s:o, s:f, s:f}", "plain_ns", real_or_null(c->ceiling_times[CEILING_PLAIN]),
+                     "streaming_ns", real_or_null(c->ceiling_times[CEILING_STREAMING]), "copy_ns",
+                     real_or_null(c->ceiling_times[CEILING_COPY]), "floor_ns", real_or_null(c->floor_time), "best_ns",
+                     c->best_time, "share", c->time.median > 0 ? c->best_time / c->time.median : 0.0);
+}
+
+static json_t *case_to_json(const struct record *record, const struct record_case *c)
 {
     json_t *result =
         json_pack("{s:o, s:o, s:s, s:s, s:o}", "problem", problem_to_json(&c->problem), "dist",
@@ -138,12 +168,17 @@ json_t *report_case_json(const struct record *record, const struct record_case *
                   "wrong_codes", (json_int_t)c->wrong_codes, "wrong_scales", (json_int_t)c->wrong_scales,
                   "first_difference", text_or_null(c->first_difference), "quality", quality_to_json(c));
     json_t *measurement = json_pack(
-        "{s:s, s:b, s:I, s:s, s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:I}", "launch", record_launch_names[c->launch],
-        "profiled", c->profiled, "launches_per_sample", (json_int_t)c->launches_per_sample, "cache",
-        record_cache_names[c->cache], "buffer_sets", (json_int_t)c->sets, "rotated_bytes", (json_int_t)c->rotated_bytes,
-        "bytes_read", (json_int_t)c->bytes.read, "bytes_written", (json_int_t)c->bytes.written, "time_ns",
-        time_to_json(c), "bytes_per_second", real_or_null(c->bytes_per_second), "copy_time_ns",
-        real_or_null(c->copy_time), "exit_status", (json_int_t)c->code);
+        "{s:s, s:I, s:b, s:I, s:s, s:s, s:o, s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:b, s:o, s:I}",
+        "launch", record_launch_names[c->launch], "streams", (json_int_t)c->streams, "profiled", c->profiled,
+        "launches_per_sample", (json_int_t)c->launches_per_sample, "cache", record_cache_names[c->cache], "cache_check",
+        record_cache_check_names[c->cache_check], "hot_time_ns", real_or_null(c->hot_time), "buffer_sets",
+        (json_int_t)c->sets, "rotated_bytes", (json_int_t)c->rotated_bytes, "bytes_read", (json_int_t)c->bytes.read,
+        "bytes_written", (json_int_t)c->bytes.written, "time_ns", time_to_json(c), "rounds", rounds_to_json(c),
+        "host_time_ns", real_or_null(c->host_time), "bytes_per_second", real_or_null(c->bytes_per_second), "peak_share",
+        real_or_null(c->of_peak), "copy_time_ns", real_or_null(c->ceiling_times[CEILING_COPY]), "ceiling",
+        ceiling_to_json(c), "implausible", c->implausible, "converged",
+        record->precision > 0 && c->sample_count > 0 ? json_boolean(!c->unconverged) : json_null(), "exit_status",
+        (json_int_t)c->code);
 
     json_object_update(result, verification);
     json_object_update(result, measurement);
@@ -219,20 +254,27 @@ enum exit_code report_json(const struct record *record, FILE *stream)
         json_array_append_new(arguments, report_text_json(record->argv[i]));
     }
     for (size_t i = 0; i < record->device_count; i++) {
-        json_array_append_new(devices, report_device_json(&record->devices[i]));
+        json_t *device = report_device_json(&record->devices[i]);
+
+        json_object_set_new(device, "timer",
+                            json_pack("{s:s, s:f, s:f}", "source", "device events", "tick_ns", record->timers[i].tick,
+                                      "empty_ns", record->timers[i].empty));
+        json_array_append_new(devices, device);
     }
     for (size_t i = 0; i < record->count; i++) {
-        json_array_append_new(results, report_case_json(record, &record->cases[i]));
+        json_array_append_new(results, case_to_json(record, &record->cases[i]));
     }
     return report_print_json(
-        json_pack("{s:s, s:I, s:s, s:s, s:s, s:o, s:{s:o, s:s, s:I}, s:I, s:o, s:o, s:I, s:I, s:I, s:b, s:b, s:I, s:o, "
-                  "s:o, s:o}",
+        json_pack("{s:s, s:I, s:s, s:s, s:s, s:o, s:{s:o, s:s, s:I}, s:I, s:o, s:o, s:I, s:I, s:I, s:o, s:o, s:s, s:I, "
+                  "s:b, s:b, s:I, s:o, s:o, s:o}",
                   "schema", RECORD_SCHEMA, "schema_version", (json_int_t)RECORD_SCHEMA_VERSION, "version",
                   record->version, "library_version", record->library_version, "date", record->date, "argv", arguments,
                   "host", "name", report_text_json(record->host_name), "system", record->system, "cpus",
                   (json_int_t)record->cpus, "seed", (json_int_t)record->seed, "input", text_or_null(record->input),
                   "tensor", text_or_null(record->tensor), "num_warmup_iters", (json_int_t)record->num_warmup_iters,
-                  "num_iters", (json_int_t)record->num_iters, "runs", (json_int_t)record->runs, "dependent_launch",
+                  "num_iters", (json_int_t)record->num_iters, "planned_rounds", (json_int_t)record->planned_rounds,
+                  "precision", real_or_null(record->precision), "timeout_s", real_or_null(record->timeout), "regime",
+                  record_regime_names[record->regime], "runs", (json_int_t)record->runs, "dependent_launch",
                   record->dependent_launch, "interrupted", record->interrupted, "cases", (json_int_t)record->planned,
                   "devices", devices, "results", results, "comparison", comparison_to_json(&record->comparison)),
         stream);

@@ -15,14 +15,8 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-/* The widths of the columns of a run's table, found when its head is printed; 0: the column is left out. */
-static int column_widths[COLUMNS];
-
-/* Those of the columns of results, which are printed before their widest cell is known. */
-static const int result_widths[COLUMNS] = {[MEDIAN] = 9, [MIN] = 9, [RATE] = 6, [OF_COPY] = 7, [SNR] = 6};
-
 /* Columns that a narrow terminal does without, the first one first. */
-static const enum column expendable[] = {MIN, SNR, OF_COPY};
+static const enum column expendable[] = {SNR, HOST, PRECISION, OF_CEILING};
 
 /* How many columns whoever reads STREAM can see; INT_MAX if that is nobody in particular. COLUMNS is set by users and
  * by tests. */
@@ -40,28 +34,42 @@ static int stream_width(FILE *stream)
     return ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : INT_MAX;
 }
 
-/* The width of a row: each column has two blanks or one behind it, and the last one has one in front. */
-static int row_width(void)
+/* Whether the time that the host takes for a launch is worth a column: it is the launch's own on the CPU, and of no
+ * account in a graph. */
+static bool shows_host(const struct record *record)
 {
-    int width = 1 + (int)strlen(record_verification_names[NOT_VERIFIED]);
+    for (size_t i = 0; i < record->count; i++) {
+        const struct record_case *c = &record->cases[i];
 
-    for (enum column i = DEVICE; i < CODES; i++) {
-        width += column_widths[i] > 0 ? column_widths[i] + (i < FIRST_RESULT ? 2 : 1) : 0;
+        if (c->threads == 0 && (c->launch == LAUNCH_STREAM || c->launch == LAUNCH_ISOLATED)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The width of a row: each column has two blanks behind it. */
+static int row_width(const int *widths)
+{
+    int width = 0;
+
+    for (enum column i = DEVICE; i < COLUMNS; i++) {
+        width += widths[i] > 0 ? widths[i] + (i < CODES ? 2 : 0) : 0;
     }
     return width;
 }
 
-/* Choose the columns of RECORD's table that STREAM has room for: those in which cases differ, and results. */
-static void choose_columns(const struct record *record, FILE *stream)
+/* The widths of the columns of RECORD's table that STREAM has room for: those in which cases differ, and results. 0:
+ * the column is left out. */
+static void choose_columns(const struct record *record, FILE *stream, int *widths)
 {
-    for (enum column i = DEVICE; i < FIRST_RESULT; i++) {
-        column_widths[i] = describe_varies(record, i) ? (int)describe_width(record, i) : 0;
+    for (enum column i = DEVICE; i < COLUMNS; i++) {
+        bool is_shown = i < FIRST_RESULT ? describe_varies(record, i) : i != HOST || shows_host(record);
+
+        widths[i] = is_shown ? (int)describe_width(record, i) : 0;
     }
-    for (enum column i = FIRST_RESULT; i < COLUMNS; i++) {
-        column_widths[i] = result_widths[i];
-    }
-    for (size_t i = 0; i < sizeof expendable / sizeof expendable[0] && row_width() > stream_width(stream); i++) {
-        column_widths[expendable[i]] = 0;
+    for (size_t i = 0; i < sizeof expendable / sizeof expendable[0] && row_width(widths) > stream_width(stream); i++) {
+        widths[expendable[i]] = 0;
     }
 }
 
@@ -87,23 +95,43 @@ static void print_folded(const char *text, size_t indent, FILE *stream)
     }
 }
 
-static void print_cell(enum column column, const char *text, FILE *stream)
+static void print_cell(enum column column, int width, const char *text, FILE *stream)
 {
     if (column == CODES) {
-        fprintf(stream, " %s\n", text);
-    } else if (column >= FIRST_RESULT && column_widths[column] > 0) {
-        fprintf(stream, "%*s ", column_widths[column], text);
-    } else if (column < FIRST_RESULT && column_widths[column] > 0) {
-        fprintf(stream, describe_is_number(column) ? "%*s  " : "%-*s  ", column_widths[column], text);
+        fprintf(stream, "%s\n", text);
+    } else if (width > 0) {
+        fprintf(stream, describe_is_number(column) ? "%*s  " : "%-*s  ", width, text);
     }
 }
 
-static void print_table_head(const struct record *record, FILE *stream)
+/* What is in doubt about each case, below the table. */
+static void print_doubts(const struct record *record, FILE *stream)
 {
+    bool first = true;
+
+    for (size_t i = 0; i < record->count; i++) {
+        unsigned doubts = record_doubts(&record->cases[i]);
+
+        for (unsigned bit = 1; bit <= doubts; bit <<= 1) {
+            char text[DESCRIBE_SIZE];
+
+            if ((doubts & bit) != 0) {
+                fprintf(stream, "%s* row %zu: ", first ? "\n" : "", i + 1);
+                print_folded(describe_doubt(record, &record->cases[i], (enum doubt)bit, text), 2, stream);
+                fprintf(stream, "\n");
+                first = false;
+            }
+        }
+    }
+}
+
+static void print_table(const struct record *record, FILE *stream)
+{
+    int widths[COLUMNS];
     char text[DESCRIBE_SIZE];
 
-    choose_columns(record, stream);
-    if (column_widths[DEVICE] == 0) {
+    choose_columns(record, stream, widths);
+    if (widths[DEVICE] == 0) {
         fprintf(stream, "device    %s\n", describe_device(record->cases[0].device, text));
     }
     fprintf(stream, "input     %s\n", describe_input(record, text));
@@ -111,17 +139,14 @@ static void print_table_head(const struct record *record, FILE *stream)
     print_folded(describe_common(record, text), 10, stream);
     fprintf(stream, "\n\n");
     for (enum column i = DEVICE; i < COLUMNS; i++) {
-        print_cell(i, describe_head(i), stream);
+        print_cell(i, widths[i], describe_head(i), stream);
     }
-}
-
-static void print_table_row(const struct record_case *c, FILE *stream)
-{
-    char text[DESCRIBE_SIZE];
-
-    for (enum column i = DEVICE; i < COLUMNS; i++) {
-        print_cell(i, describe_cell(c, i, text), stream);
+    for (size_t row = 0; row < record->count; row++) {
+        for (enum column i = DEVICE; i < COLUMNS; i++) {
+            print_cell(i, widths[i], describe_cell(&record->cases[row], i, text), stream);
+        }
     }
+    print_doubts(record, stream);
 }
 
 static void print_case(const struct record *record, const struct record_case *c, FILE *stream)
@@ -147,6 +172,10 @@ static void print_cache(const struct record_case *c, FILE *stream)
         fprintf(stream, "cache     %s: %u buffer sets, %.1f MB, rotate through a cache of %.1f MB\n",
                 record_cache_names[c->cache], c->sets, (double)c->rotated_bytes * 1e-6,
                 (double)c->device->cache_size * 1e-6);
+    }
+    if (c->cache_check != CACHE_CHECK_NONE) {
+        fprintf(stream, "          checked: %s, %.3f us with the data in the cache\n",
+                record_cache_check_names[c->cache_check], c->hot_time * 1e-3);
     }
 }
 
@@ -179,6 +208,11 @@ static void print_quality(const struct record_case *c, FILE *stream)
 
 static void print_samples(const struct record *record, const struct record_case *c, FILE *stream)
 {
+    static const char *const quantities[] = {
+        [LAUNCH_GRAPH] = "launches in a graph",
+        [LAUNCH_STREAM] = "launches from the host",
+        [LAUNCH_ISOLATED] = "launch on an idle queue",
+    };
     const struct stats *time = &c->time;
 
     fprintf(stream, "samples   %zu", c->sample_count);
@@ -187,22 +221,76 @@ static void print_samples(const struct record *record, const struct record_case 
     } else if (c->sample_count < record->num_iters) {
         fprintf(stream, " of %" PRIu64 " (interrupted)", record->num_iters);
     }
-    fprintf(stream, ", each the mean of %" PRIu64 " launches %s\n", c->launches_per_sample,
-            c->launch == LAUNCH_GRAPH ? "in a graph" : "from the host");
+    fprintf(stream, " in %zu round%s, each the mean of %" PRIu64 " %s\n", c->round_count,
+            c->round_count == 1 ? "" : "s", c->launches_per_sample * c->streams, quantities[c->launch]);
+    if (c->streams > 1) {
+        fprintf(stream, "          on %u streams at the same time\n", c->streams);
+    }
     fprintf(stream, "time      min %.3f, median %.3f, mean %.3f, p99 %.3f, max %.3f us\n", time->min * 1e-3,
             time->median * 1e-3, time->mean * 1e-3, time->p99 * 1e-3, time->max * 1e-3);
-    if (isnan(time->ci_low)) {
+    if (time->basis == STATS_BASIS_NONE) {
         fprintf(stream, "          too few samples for a confidence interval: 6 are needed\n");
     } else {
-        fprintf(stream, "          95 %% confidence interval of the median: %.3f to %.3f us\n", time->ci_low * 1e-3,
-                time->ci_high * 1e-3);
+        fprintf(stream,
+                "          95 %% confidence interval of the median: %.3f to %.3f us, +- %.2f %%,\n"
+                "          by the %s\n",
+                time->ci_low * 1e-3, time->ci_high * 1e-3, 100 * stats_precision(time),
+                time->basis == STATS_BASIS_ROUNDS ? "differences between rounds" : "ranks of the samples");
     }
+    if (time->mild_outliers + time->severe_outliers > 0) {
+        fprintf(stream, "          outliers: %zu mild, %zu severe; none is left out\n", time->mild_outliers,
+                time->severe_outliers);
+    }
+    if (c->threads == 0 && c->host_time > 0) {
+        fprintf(stream, "host      %.3f us per launch\n", c->host_time * 1e-3);
+    }
+}
+
+static void print_rate(const struct record_case *c, FILE *stream)
+{
+    static const char *const kinds[CEILING_KINDS] = {
+        [CEILING_PLAIN] = "plain stores",
+        [CEILING_STREAMING] = "streaming stores",
+        [CEILING_COPY] = "a plain copy",
+    };
+    const char *separator = "";
+
     fprintf(stream, "rate      %.1f GB/s", c->bytes_per_second * 1e-9);
-    if (c->copy_time > 0) {
-        fprintf(stream, ", %.1f %% of a plain copy of as many bytes, %.3f us", 100 * c->copy_time / time->median,
-                c->copy_time * 1e-3);
+    if (c->of_peak > 0) {
+        fprintf(stream, ", %.1f %% of the data sheet's %.1f", 100 * c->of_peak, c->device->peak_bandwidth * 1e-9);
     }
     fprintf(stream, "\n");
+    if (c->best_time == 0) {
+        return;
+    }
+    fprintf(stream, "ceiling   %.1f %% of what memory allows, %.3f us: as many bytes take\n          ",
+            100 * c->best_time / c->time.median, c->best_time * 1e-3);
+    for (int kind = 0; kind < CEILING_KINDS; kind++) {
+        if (c->ceiling_times[kind] > 0) {
+            fprintf(stream, "%s%.3f us by %s", separator, c->ceiling_times[kind] * 1e-3, kinds[kind]);
+            separator = ", ";
+        }
+    }
+    fprintf(stream, "\n");
+    if (c->floor_time > 0) {
+        fprintf(stream, "          an empty launch takes %.3f us\n", c->floor_time * 1e-3);
+    }
+}
+
+/* What is in doubt, one line each. */
+static void print_case_doubts(const struct record *record, const struct record_case *c, FILE *stream)
+{
+    unsigned doubts = record_doubts(c);
+
+    for (unsigned bit = 1; bit <= doubts; bit <<= 1) {
+        char text[DESCRIBE_SIZE];
+
+        if ((doubts & bit) != 0) {
+            fprintf(stream, "doubt     ");
+            print_folded(describe_doubt(record, c, (enum doubt)bit, text), 10, stream);
+            fprintf(stream, "\n");
+        }
+    }
 }
 
 static void print_result(const struct record *record, const struct record_case *c, FILE *stream)
@@ -221,6 +309,8 @@ static void print_result(const struct record *record, const struct record_case *
                 c->profiled ? " in a profiled range" : "; no profiler to start here");
     } else {
         print_samples(record, c, stream);
+        print_rate(c, stream);
+        print_case_doubts(record, c, stream);
     }
     fprintf(stream, "Kernel running time: %.3f us\n", c->time.median * 1e-3);
 }
@@ -283,7 +373,7 @@ static void print_pair(const struct record *record, const struct record_pair *pa
     }
 }
 
-void report_text_end(const struct record *record, FILE *stream)
+static void print_comparison(const struct record *record, FILE *stream)
 {
     const struct record_comparison *comparison = &record->comparison;
     struct pair_widths widths;
@@ -307,37 +397,14 @@ void report_text_end(const struct record *record, FILE *stream)
     }
 }
 
-void report_text_begin(const struct record *record, FILE *stream)
-{
-    if (record->planned == 1) {
-        print_case(record, &record->cases[0], stream);
-    } else {
-        print_table_head(record, stream);
-    }
-}
-
-static void print_one(const struct record *record, const struct record_case *c, FILE *stream)
-{
-    if (record->planned == 1) {
-        print_result(record, c, stream);
-    } else {
-        print_table_row(c, stream);
-    }
-}
-
-void report_text_add(const struct record *record, FILE *stream)
-{
-    print_one(record, &record->cases[record->count - 1], stream);
-}
-
 enum exit_code report_text(const struct record *record, FILE *stream)
 {
-    if (record->count > 0) {
-        report_text_begin(record, stream);
+    if (record->count > 0 && record->planned == 1) {
+        print_case(record, &record->cases[0], stream);
+        print_result(record, &record->cases[0], stream);
+    } else if (record->count > 0) {
+        print_table(record, stream);
     }
-    for (size_t i = 0; i < record->count; i++) {
-        print_one(record, &record->cases[i], stream);
-    }
-    report_text_end(record, stream);
+    print_comparison(record, stream);
     return EXIT_OK;
 }

@@ -169,22 +169,19 @@ static enum exit_code merge_case(struct record *records, size_t count, size_t in
 {
     struct record_case *to = &records[0].cases[index];
     double *medians = malloc(count * sizeof *medians);
-    struct stats copies;
+    double best_time;
 
     if (medians == NULL) {
         return message_out_of_memory("the times of the runs", count * sizeof *medians);
     }
     for (size_t i = 0; i < count; i++) {
-        medians[i] = records[i].cases[index].copy_time;
+        medians[i] = records[i].cases[index].best_time;
     }
-    if (!stats_compute(medians, count, &copies)) {
-        free(medians);
-        return message_out_of_memory("the statistics", count * sizeof *medians);
-    }
+    best_time = stats_median(medians, count);
     for (size_t i = 0; i < count; i++) {
         medians[i] = records[i].cases[index].time.median;
     }
-    return record_replace_samples(to, medians, count, copies.median);
+    return record_replace_samples(to, medians, count, best_time);
 }
 
 /* Whether each of the COUNT records has a time of the case with INDEX. The first that has none says why. */

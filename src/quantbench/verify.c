@@ -21,6 +21,60 @@ void verify_free(struct expectation *expectation)
     *expectation = (struct expectation){.codes = NULL};
 }
 
+/* A fingerprint of bytes that come in pieces, all but the last of which are multiples of its words. Four lanes of
+ * multiplications keep up with memory; each step can be undone, so that a difference in one word is never lost. */
+#define LANES 4
+struct hash {
+    uint64_t lanes[LANES];
+    uint64_t length;
+};
+
+static uint64_t mix(uint64_t hash, uint64_t word)
+{
+    hash = (hash ^ word) * 0x9E3779B97F4A7C15u;
+    return hash ^ hash >> 32;
+}
+
+static void hash_add(struct hash *hash, const uint8_t *bytes, uint64_t length)
+{
+    uint64_t words[LANES], i = 0;
+
+    for (; i + sizeof words <= length; i += sizeof words) {
+        memcpy(words, bytes + i, sizeof words);
+        for (int lane = 0; lane < LANES; lane++) {
+            hash->lanes[lane] = mix(hash->lanes[lane], words[lane]);
+        }
+    }
+    for (; i < length; i++) {
+        hash->lanes[i % LANES] = mix(hash->lanes[i % LANES], bytes[i]);
+    }
+    hash->length += length;
+}
+
+static uint64_t hash_value(const struct hash *hash)
+{
+    uint64_t value = hash->length;
+
+    for (int lane = 0; lane < LANES; lane++) {
+        value = mix(value, hash->lanes[lane]);
+    }
+    return value;
+}
+
+static uint64_t hash_of(const void *bytes, uint64_t length)
+{
+    struct hash hash = {.length = 0};
+
+    hash_add(&hash, bytes, length);
+    return hash_value(&hash);
+}
+
+struct fingerprint verify_fingerprint(const struct expectation *expectation)
+{
+    return (struct fingerprint){hash_of(expectation->codes, expectation->codes != NULL ? expectation->code_bytes : 0),
+                                hash_of(expectation->scales, expectation->scale_bytes)};
+}
+
 /* Compute the codes of BUFFERS by its scales, or by FACTORS: rows are independent of each other then, so that the CPUs
  * share them. A slice is as many rows as there are in a tile, or in several. */
 static enum qb_status reference_codes(const struct qb_problem *problem, const struct qb_arithmetic *arithmetic,
@@ -88,8 +142,7 @@ static bool is_contract(const struct qb_arithmetic *arithmetic)
 static enum qb_status compute(struct expectation *e, const void *input)
 {
     const bool is_static = e->problem.scaling == QB_SCALING_STATIC;
-    /* The scales need no room for codes, but every run names some. */
-    const struct qb_buffers buffers = {input, e->codes != NULL ? e->codes : (void *)e->scales, e->scales};
+    const struct qb_buffers buffers = {input, e->codes, e->scales};
     struct qb_arithmetic given = e->arithmetic;
     float *factors = NULL;
     enum qb_status status;
@@ -233,8 +286,9 @@ static bool is_near_scale(const struct expectation *e, float got, float want)
 }
 
 /* Count and describe the differences of LENGTH bytes, from byte OFFSET of the tensor on. */
-static void compare_codes(const struct comparison *c, const uint8_t *got, uint64_t offset, uint64_t length)
+static void compare_codes(void *context, const uint8_t *got, uint64_t offset, uint64_t length)
 {
+    const struct comparison *c = context;
     const uint8_t *want = (const uint8_t *)c->expectation->codes + offset;
     struct mismatch *m = c->mismatch;
 
@@ -254,8 +308,9 @@ static void compare_codes(const struct comparison *c, const uint8_t *got, uint64
     }
 }
 
-static void compare_scales(const struct comparison *c, const uint8_t *got, uint64_t offset, uint64_t length)
+static void compare_scales(void *context, const uint8_t *got, uint64_t offset, uint64_t length)
 {
+    const struct comparison *c = context;
     const float *want = c->expectation->scales + offset / sizeof(float);
     struct mismatch *m = c->mismatch;
 
@@ -270,11 +325,10 @@ static void compare_scales(const struct comparison *c, const uint8_t *got, uint6
     }
 }
 
-/* Read COPIES back through PIECE, and hand each stretch of their BYTES bytes to COMPARE. */
-static enum qb_status
-compare_copies(struct qb_device *device, const struct copies *copies, uint64_t bytes, uint8_t *piece,
-               void (*compare)(const struct comparison *c, const uint8_t *got, uint64_t offset, uint64_t length),
-               const struct comparison *c)
+/* Read COPIES back through PIECE, and hand each stretch of their BYTES bytes to USE. */
+static enum qb_status read_copies(struct qb_device *device, const struct copies *copies, uint64_t bytes, uint8_t *piece,
+                                  void (*use)(void *context, const uint8_t *got, uint64_t offset, uint64_t length),
+                                  void *context)
 {
     uint64_t total = copies->count * copies->stride;
 
@@ -290,7 +344,7 @@ compare_copies(struct qb_device *device, const struct copies *copies, uint64_t b
             uint64_t to = copy + bytes < end ? copy + bytes : end;
 
             if (from < to) {
-                compare(c, piece + (from - start), from - copy, to - from);
+                use(context, piece + (from - start), from - copy, to - from);
             }
         }
     }
@@ -308,10 +362,54 @@ enum exit_code verify_compare(struct qb_device *device, const struct copies *cod
         return message_out_of_memory("reading the codes back", PIECE);
     }
     *mismatch = (struct mismatch){.wrong_codes = 0};
-    status = compare_copies(device, scales, expectation->scale_bytes, piece, compare_scales, &comparison);
+    status = read_copies(device, scales, expectation->scale_bytes, piece, compare_scales, &comparison);
     if (status == QB_OK) {
-        status = compare_copies(device, codes, expectation->code_bytes, piece, compare_codes, &comparison);
+        status = read_copies(device, codes, expectation->code_bytes, piece, compare_codes, &comparison);
     }
     free(piece);
     return status == QB_OK ? EXIT_OK : message_status("reading the codes back", status);
+}
+
+/* The fingerprint of the copy that is being read, and whether all so far had the right one. */
+struct identity {
+    struct hash hash;
+    uint64_t bytes;
+    uint64_t wanted;
+    bool same;
+};
+
+static void identify(void *context, const uint8_t *got, uint64_t offset, uint64_t length)
+{
+    struct identity *identity = context;
+
+    if (offset == 0) {
+        identity->hash = (struct hash){.length = 0};
+    }
+    hash_add(&identity->hash, got, length);
+    if (offset + length == identity->bytes) {
+        identity->same = identity->same && hash_value(&identity->hash) == identity->wanted;
+    }
+}
+
+enum exit_code verify_same(struct qb_device *device, const struct copies *codes, const struct copies *scales,
+                           uint64_t code_bytes, uint64_t scale_bytes, const struct fingerprint *fingerprint, bool *same)
+{
+    struct identity of_codes = {.bytes = code_bytes, .wanted = fingerprint->codes, .same = true};
+    struct identity of_scales = {.bytes = scale_bytes, .wanted = fingerprint->scales, .same = true};
+    uint8_t *piece = malloc(PIECE);
+    enum qb_status status;
+
+    if (piece == NULL) {
+        return message_out_of_memory("reading the codes back", PIECE);
+    }
+    status = read_copies(device, scales, scale_bytes, piece, identify, &of_scales);
+    if (status == QB_OK) {
+        status = read_copies(device, codes, code_bytes, piece, identify, &of_codes);
+    }
+    free(piece);
+    if (status != QB_OK) {
+        return message_status("reading the codes back", status);
+    }
+    *same = of_codes.same && of_scales.same;
+    return EXIT_OK;
 }

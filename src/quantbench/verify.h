@@ -24,6 +24,13 @@ enum exit_code verify_expect(const struct qb_problem *problem, const struct qb_a
                              const void *input, bool same_input, bool need_codes, struct expectation *expectation);
 void verify_free(struct expectation *expectation);
 
+/* What is left of an expectation when its memory is needed for others: enough to tell whether outputs are right. */
+struct fingerprint {
+    uint64_t codes;
+    uint64_t scales;
+};
+struct fingerprint verify_fingerprint(const struct expectation *expectation);
+
 /* Where outputs on a device differ from the expectation. */
 struct mismatch {
     uint64_t wrong_codes;
@@ -44,5 +51,10 @@ struct copies {
  * the first difference. MISMATCH is set on success, which is to have compared. */
 enum exit_code verify_compare(struct qb_device *device, const struct copies *codes, const struct copies *scales,
                               const void *input, const struct expectation *expectation, struct mismatch *mismatch);
+
+/* Whether all copies of the codes and scales have FINGERPRINT, which is of tensors of CODE_BYTES and SCALE_BYTES. */
+enum exit_code verify_same(struct qb_device *device, const struct copies *codes, const struct copies *scales,
+                           uint64_t code_bytes, uint64_t scale_bytes, const struct fingerprint *fingerprint,
+                           bool *same);
 
 #endif

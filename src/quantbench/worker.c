@@ -24,6 +24,9 @@
 #define WORKER_NAME   "quantbench: worker"
 #define WORKER_SOCKET 3
 
+/* How long a worker may take to open a device and to make an input. */
+#define SETUP_SECONDS 600
+
 /* A case, without what is only an address in the other process. */
 struct request {
     struct qb_problem problem;
@@ -121,11 +124,13 @@ static enum exit_code stop(struct worker *worker, const char *kernel, const char
 /* Wait until WORKER is done with KERNEL, but never longer than SECONDS for a sign of life. */
 static enum exit_code await(struct worker *worker, const char *kernel, unsigned seconds)
 {
+    unsigned limit = seconds > SETUP_SECONDS ? seconds : SETUP_SECONDS; /* nothing of the kernel runs yet */
+
     for (;;) {
         struct pollfd wait = {.fd = worker->socket, .events = POLLIN};
         struct reply reply;
         ssize_t size;
-        int ready = poll(&wait, 1, (int)seconds * 1000);
+        int ready = poll(&wait, 1, (int)limit * 1000);
 
         if (ready < 0 && errno == EINTR) {
             continue;
@@ -147,6 +152,7 @@ static enum exit_code await(struct worker *worker, const char *kernel, unsigned 
         if (reply.kind == REPLY_DONE) {
             return reply.code;
         }
+        limit = seconds;
     }
 }
 
@@ -201,7 +207,6 @@ static const struct qb_kernel *find_kernel(const char *name)
 /* What a worker keeps from one case to the next. */
 struct held {
     struct machine machine; /* with the one device that the last case was for */
-    struct bench bench;
     struct tensor_file tensor;
 };
 
@@ -218,8 +223,11 @@ static enum exit_code open_device(struct held *held, char *name)
 
 static enum exit_code run_request(const struct args *args, struct held *held, struct request *request)
 {
-    struct plan_case plan_case = {.problem = request->problem, .dist = request->dist, .threads = request->threads};
+    struct plan_case plan_case = {
+        .problem = request->problem, .dist = request->dist, .threads = request->threads, .streams = 1};
+    const struct plan plan = {.cases = &plan_case, .count = 1};
     const struct tensor_file *tensor = args->input_file != NULL ? &held->tensor : NULL;
+    struct bench bench;
     enum exit_code code = open_device(held, request->device);
 
     if (code == EXIT_OK && tensor != NULL && held->tensor.data == NULL) {
@@ -230,7 +238,12 @@ static enum exit_code run_request(const struct args *args, struct held *held, st
         return code != EXIT_OK ? code : EXIT_CANNOT_RUN;
     }
     plan_case.device = &held->machine.devices[0];
-    return bench_prove(&held->bench, args, tensor, &plan_case, say_alive);
+    code = bench_begin(&bench, args, &held->machine, tensor, &plan);
+    if (code == EXIT_OK) {
+        code = bench_prove_harmless(&bench, 0, say_alive);
+    }
+    bench_end(&bench);
+    return code;
 }
 
 bool worker_is_one(char **argv)
@@ -251,7 +264,6 @@ void worker_main(const struct args *args)
             say(REPLY_DONE, run_request(args, &held, &request));
         }
     } while (size > 0 || (size < 0 && errno == EINTR));
-    bench_free(&held.bench);
     tensor_file_free(&held.tensor);
     machine_close(&held.machine);
 }

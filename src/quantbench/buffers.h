@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* buffers.h - the device memory of one case: sets of its three tensors. */
+#ifndef BUFFERS_H
+#define BUFFERS_H
+
+#include "verify.h"
+
+struct buffers {
+    struct qb_device *device;
+    struct qb_bytes bytes; /* of one set */
+    struct copies inputs;
+    struct copies codes;
+    struct copies scales;
+};
+
+/* The bytes of device memory that COUNT sets take. */
+uint64_t buffers_memory(const struct qb_bytes *bytes, uint64_t count);
+
+/* Allocate COUNT sets on DEVICE, fill them, and put INPUT, and SCALES unless it is NULL, into each (host memory). QUEUE
+ * is idle and is so again. Free BUFFERS either way. */
+enum qb_status buffers_make(struct qb_device *device, struct qb_queue *queue, const struct qb_bytes *bytes,
+                            unsigned count, const void *input, const float *scales, struct buffers *buffers);
+void buffers_free(struct buffers *buffers);
+
+/* Fill the codes of all sets, and the scales too if a kernel is to write them, with what is no kernel's answer. */
+enum qb_status buffers_poison(const struct buffers *buffers, bool scales);
+
+/* The tensors of set number SET. */
+struct qb_buffers buffers_set(const struct buffers *buffers, unsigned set);
+
+#endif

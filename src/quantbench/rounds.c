@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* rounds.c - visits all cases round by round. */
+#include <config.h>
+
+#include "rounds.h"
+#include "interrupt.h"
+#include "worker.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+
+/* With --precision: samples of a case in each round, and what it takes to believe an interval. */
+#define ROUND_SAMPLES 20
+#define MIN_SAMPLES   100
+#define MIN_ROUNDS    ((uint64_t)6)
+
+/* SplitMix64 (Steele, Lea, Flood: Fast Splittable Pseudorandom Number Generators, OOPSLA 2014). */
+static uint64_t next_random(uint64_t *state)
+{
+    uint64_t z = *state += 0x9E3779B97F4A7C15u;
+
+    z = (z ^ z >> 30) * 0xBF58476D1CE4E5B9u;
+    z = (z ^ z >> 27) * 0x94D049BB133111EBu;
+    return z ^ z >> 31;
+}
+
+void rounds_shuffle(uint64_t seed, uint64_t round, size_t count, size_t *order)
+{
+    uint64_t state = seed;
+
+    state = next_random(&state) + round;
+    for (size_t i = 0; i < count; i++) {
+        /* The bias of a remainder is less than count / 2^64. */
+        size_t j = (size_t)(next_random(&state) % (i + 1));
+
+        order[i] = order[j];
+        order[j] = i;
+    }
+}
+
+uint64_t rounds_share(uint64_t samples, uint64_t rounds, uint64_t round)
+{
+    return samples / rounds + (round < samples % rounds);
+}
+
+/* Samples that case INDEX takes in round ROUND; 0 if it has no more to take. */
+static uint64_t samples_wanted(struct bench *bench, size_t index, uint64_t round)
+{
+    const struct args *args = bench->args;
+    struct result *result = &bench->results[index];
+    struct stats stats;
+
+    if (result->code != EXIT_OK) {
+        return 0;
+    }
+    if (result->plan_case->launch == LAUNCH_PROFILE) {
+        return round == 0;
+    }
+    if (args->precision == 0) {
+        uint64_t rounds = args->rounds < args->num_iters ? args->rounds : args->num_iters;
+
+        return round < rounds ? rounds_share(args->num_iters, rounds, round) : 0;
+    }
+    if (result->round_count >= MIN_ROUNDS && result->sample_count >= MIN_SAMPLES && !result->converged) {
+        if (!bench_estimate(bench, index, &stats)) {
+            result->code = EXIT_CANNOT_RUN;
+            return 0;
+        }
+        result->converged = stats_precision(&stats) <= args->precision;
+    }
+    return result->converged || result->spent >= args->timeout ? 0 : ROUND_SAMPLES;
+}
+
+/* Prove foreign kernels harmless before they are run in this process. */
+static enum exit_code prove_harmless(struct bench *bench, struct worker *worker, size_t index)
+{
+    const struct plan_case *plan_case = bench->results[index].plan_case;
+
+    if (!bench->args->verify) {
+        return EXIT_OK;
+    }
+    if (worker_is_needed(bench->args, plan_case)) {
+        return worker_prove(worker, bench->args, plan_case);
+    }
+    return qb_kernel_plugin(plan_case->kernel) != NULL ? bench_prove_harmless(bench, index, NULL) : EXIT_OK;
+}
+
+static void prove_all(struct bench *bench)
+{
+    struct worker worker = {.pid = 0};
+
+    for (size_t i = 0; i < bench->count && !interrupt_requested(); i++) {
+        if (bench->count > 1) {
+            message_progress("proving case %zu of %zu...", i + 1, bench->count);
+        }
+        bench->results[i].code = prove_harmless(bench, &worker, i);
+        if (bench->results[i].code == EXIT_OK) {
+            bench_prove(bench, i);
+        }
+    }
+    worker_end(&worker);
+}
+
+/* One round. WANTED has room for a number for each case, CEILINGS for one for each ceiling, ORDER for all of them.
+ * Returns whether there was anything to do. */
+static bool run_round(struct bench *bench, struct journal *journal, uint64_t round, uint64_t *wanted,
+                      uint64_t *ceilings, size_t *order)
+{
+    size_t all = bench->count + bench->ceilings.count, done = 0;
+    bool any = false;
+
+    for (size_t i = 0; i < bench->ceilings.count; i++) {
+        ceilings[i] = 0;
+    }
+    for (size_t i = 0; i < bench->count; i++) {
+        uint64_t *ceiling = &ceilings[bench->results[i].ceiling];
+
+        wanted[i] = samples_wanted(bench, i, round);
+        any = any || wanted[i] > 0;
+        /* A ceiling is steadier than a case, and there are three of each. */
+        if (bench->results[i].plan_case->launch != LAUNCH_PROFILE && (wanted[i] + 3) / 4 > *ceiling) {
+            *ceiling = (wanted[i] + 3) / 4;
+        }
+    }
+    if (any) {
+        message_verbose("round %" PRIu64 " of %s%" PRIu64, round + 1, bench->args->precision > 0 ? "at least " : "",
+                        bench->args->precision > 0 ? MIN_ROUNDS : bench->args->rounds);
+    }
+    rounds_shuffle(bench->args->seed, round, all, order);
+    for (size_t i = 0; i < all && any && !interrupt_requested(); i++) {
+        message_progress("round %" PRIu64 ", visit %zu of %zu...", round + 1, ++done, all);
+        if (order[i] >= bench->count) {
+            size_t ceiling = order[i] - bench->count;
+
+            if (ceilings[ceiling] > 0) {
+                visits_to_ceiling(bench, journal, round, ceiling, ceilings[ceiling]);
+            }
+        } else if (wanted[order[i]] > 0) {
+            visits_to_case(bench, journal, round, order[i], wanted[order[i]]);
+        }
+    }
+    return any;
+}
+
+void rounds_run(struct bench *bench, struct journal *journal)
+{
+    size_t all = bench->count + bench->ceilings.count;
+    uint64_t *wanted = calloc(all, sizeof *wanted);
+    size_t *order = calloc(all, sizeof *order);
+
+    prove_all(bench);
+    if (wanted == NULL || order == NULL) {
+        message_out_of_memory("the order of the visits", all * sizeof *order);
+        for (size_t i = 0; i < bench->count; i++) {
+            bench->results[i].code = EXIT_CANNOT_RUN;
+        }
+    } else {
+        for (uint64_t round = 0; !interrupt_requested(); round++) {
+            if (!run_round(bench, journal, round, wanted, wanted + bench->count, order)) {
+                break;
+            }
+        }
+    }
+    message_progress_end();
+    for (size_t i = 0; i < bench->count; i++) {
+        bench_conclude(bench, i);
+    }
+    free(wanted);
+    free(order);
+}

@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* visits.c - what one visit found, as a line of a journal. In the journal, ceilings are numbered behind the cases. */
+#include <config.h>
+
+#include "visits.h"
+#include "interrupt.h"
+
+#include <inttypes.h>
+#include <jansson.h>
+#include <stdlib.h>
+
+static json_t *numbers_to_json(const double *numbers, size_t count)
+{
+    json_t *array = json_array();
+
+    for (size_t i = 0; i < count; i++) {
+        json_array_append_new(array, json_real(numbers[i]));
+    }
+    return array;
+}
+
+/* Append the numbers of ARRAY to the COUNT at NUMBERS. Returns false if it is none of numbers >= 0, or memory is short.
+ */
+static bool append_numbers(const json_t *array, double **numbers, size_t *count)
+{
+    size_t more = json_array_size(array);
+    double *larger = reallocarray(*numbers, *count + more + 1, sizeof *larger);
+
+    if (larger == NULL || !json_is_array(array)) {
+        *numbers = larger != NULL ? larger : *numbers;
+        return false;
+    }
+    *numbers = larger;
+    for (size_t i = 0; i < more; i++) {
+        const json_t *number = json_array_get(array, i);
+
+        larger[*count + i] = json_number_value(number);
+        if (!json_is_number(number) || larger[*count + i] < 0) {
+            return false;
+        }
+    }
+    *count += more;
+    return true;
+}
+
+static enum exit_code refuse(const struct journal *journal, size_t index, uint64_t round)
+{
+    message_error("%s: case %zu, round %" PRIu64 ": its samples are expected, as quantbench --journal has written them",
+                  journal->file, index, round);
+    return EXIT_USAGE;
+}
+
+/* Take the visit PART into RESULT. */
+static bool restore_case(const json_t *part, struct result *result)
+{
+    const json_t *launches = json_object_get(part, "launches");
+    const json_t *samples = json_object_get(part, "samples");
+    struct round *rounds = reallocarray(result->rounds, result->round_count + 1, sizeof *rounds);
+
+    if (rounds == NULL) {
+        return false;
+    }
+    result->rounds = rounds;
+    if (json_array_size(samples) == 0 || json_integer_value(launches) < 1 ||
+        !append_numbers(samples, &result->samples, &result->sample_count) ||
+        !append_numbers(json_object_get(part, "floors"), &result->floors, &result->floor_count)) {
+        return false;
+    }
+    result->launches_per_sample = (uint64_t)json_integer_value(launches);
+    result->hot_time = json_number_value(json_object_get(part, "hot_ns"));
+    result->spent += json_number_value(json_object_get(part, "spent_s"));
+    rounds[result->round_count++] = (struct round){
+        .samples = json_array_size(samples),
+        .median = json_number_value(json_object_get(part, "median_ns")),
+        .host_time = json_number_value(json_object_get(part, "host_ns")),
+        .start = json_number_value(json_object_get(part, "start_s")),
+    };
+    return true;
+}
+
+void visits_to_case(struct bench *bench, struct journal *journal, uint64_t round, size_t index, uint64_t samples)
+{
+    struct result *result = &bench->results[index];
+    const json_t *done = journal_find(journal, index, round);
+    size_t samples_before = result->sample_count, floors_before = result->floor_count;
+    double spent_before = result->spent;
+    const struct round *last;
+
+    if (done != NULL) {
+        if (!restore_case(done, result)) {
+            result->code = refuse(journal, index, round);
+            result->sample_count = result->round_count = 0;
+        }
+        return;
+    }
+    bench_visit(bench, index, samples);
+    /* What was interrupted, or failed, is to be done again. */
+    if (journal->file == NULL || result->code != EXIT_OK || interrupt_requested() ||
+        result->sample_count == samples_before) {
+        return;
+    }
+    last = &result->rounds[result->round_count - 1];
+    result->code = journal_add(
+        journal, index, round,
+        json_pack("{s:I, s:o, s:o, s:f, s:f, s:f, s:f, s:f}", "launches", (json_int_t)result->launches_per_sample,
+                  "samples", numbers_to_json(result->samples + samples_before, result->sample_count - samples_before),
+                  "floors", numbers_to_json(result->floors + floors_before, result->floor_count - floors_before),
+                  "hot_ns", result->hot_time, "median_ns", last->median, "host_ns", last->host_time, "start_s",
+                  last->start, "spent_s", result->spent - spent_before));
+}
+
+static bool restore_ceiling(const json_t *part, struct ceiling *ceiling)
+{
+    const json_t *kinds = json_object_get(part, "kinds");
+
+    if (json_array_size(kinds) != CEILING_KINDS) {
+        return false;
+    }
+    for (size_t kind = 0; kind < CEILING_KINDS; kind++) {
+        const json_t *from = json_array_get(kinds, kind);
+
+        ceiling->kinds[kind].launches = (uint64_t)json_integer_value(json_object_get(from, "launches"));
+        if (!append_numbers(json_object_get(from, "samples"), &ceiling->kinds[kind].samples,
+                            &ceiling->kinds[kind].count)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+void visits_to_ceiling(struct bench *bench, struct journal *journal, uint64_t round, size_t index, uint64_t samples)
+{
+    struct ceiling *ceiling = &bench->ceilings.values[index];
+    const json_t *done = journal_find(journal, bench->count + index, round);
+    size_t before[CEILING_KINDS];
+    json_t *kinds;
+
+    if (done != NULL) {
+        if (!restore_ceiling(done, ceiling)) {
+            refuse(journal, bench->count + index, round);
+        }
+        return;
+    }
+    for (int kind = 0; kind < CEILING_KINDS; kind++) {
+        before[kind] = ceiling->kinds[kind].count;
+    }
+    bench_visit_ceiling(bench, index, samples);
+    if (journal->file == NULL || interrupt_requested()) {
+        return;
+    }
+    kinds = json_array();
+    for (int kind = 0; kind < CEILING_KINDS; kind++) {
+        json_array_append_new(kinds,
+                              json_pack("{s:I, s:o}", "launches", (json_int_t)ceiling->kinds[kind].launches, "samples",
+                                        numbers_to_json(ceiling->kinds[kind].samples + before[kind],
+                                                        ceiling->kinds[kind].count - before[kind])));
+    }
+    journal_add(journal, bench->count + index, round, json_pack("{s:o}", "kinds", kinds));
+}
