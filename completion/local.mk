@@ -3,9 +3,11 @@
 
 # The names are those by which the shells look for them. Without a folder, which configure leaves empty for "no",
 # nothing is installed.
+if TOOL
 nodist_bashcompletion_DATA = %D%/quantbench
 nodist_zshcompletion_DATA = %D%/_quantbench
 nodist_fishcompletion_DATA = %D%/quantbench.fish
+endif
 CLEANFILES += $(nodist_bashcompletion_DATA) $(nodist_zshcompletion_DATA) $(nodist_fishcompletion_DATA)
 
 completion_tables = %D%/options.awk %D%/values src/quantbench/args.c

@@ -6,7 +6,8 @@
 
 quantize()
 {
-    "$builddir/example_quantize.test" >out 2>err
+    # A program of another architecture needs what runs it.
+    ${EMULATOR-} "$builddir/example_quantize.test" >out 2>err
     cat >expected <<'END'
 scale 0.00892857   0x66 = 0.5      0xEE = -1       0x76 = 2        0x7E = 4       
 scale 0.223214     0x7E = 100      0xF6 = -50      0x6E = 25       0x00 = 0       

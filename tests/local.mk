@@ -10,16 +10,38 @@ AM_TESTS_ENVIRONMENT = srcdir='$(srcdir)'; builddir='$(builddir)'; export srcdir
 	QUANTBENCH_MODULE_DIR='$(abs_top_builddir)/.libs'; export QUANTBENCH_MODULE_DIR; \
 	CC='$(CC)'; export CC; NVCC='$(NVCC)'; export NVCC;
 
-shell_tests = %D%/cli.sh %D%/module.sh %D%/doctor.sh %D%/journal.sh %D%/report.sh %D%/examples.sh %D%/manual.sh %D%/source.sh \
-	%D%/completion.sh %D%/plugin.sh %D%/compare.sh %D%/library_manual.sh
-TESTS += $(shell_tests)
-EXTRA_DIST += %D%/release/packages.sh %D%/release/cleanroot.sh %D%/release/inside.sh
-EXTRA_DIST += %D%/perf/h200.sh %D%/perf/cpu.sh $(shell_tests) %D%/tap.sh %D%/run.h %D%/plugins/wrong.c %D%/plugins/peers.c %D%/plugins/wrong_cuda.cu
+# One test to a line, so that additions do not meet. The first need no tool.
+library_shell_tests = \
+	%D%/examples.sh \
+	%D%/library_manual.sh \
+	%D%/source.sh
+tool_shell_tests = \
+	%D%/cli.sh \
+	%D%/compare.sh \
+	%D%/completion.sh \
+	%D%/doctor.sh \
+	%D%/journal.sh \
+	%D%/manual.sh \
+	%D%/module.sh \
+	%D%/plugin.sh \
+	%D%/report.sh
+shell_tests = $(library_shell_tests) $(tool_shell_tests)
+TESTS += $(library_shell_tests)
+if TOOL
+TESTS += $(tool_shell_tests)
+endif
+EXTRA_DIST += %D%/release/packages.sh %D%/release/cleanroot.sh %D%/release/inside.sh %D%/release/builds.sh \
+	%D%/release/check.sh
+EXTRA_DIST += %D%/perf/h200.sh %D%/perf/cpu.sh $(shell_tests) %D%/tap.sh %D%/run.h %D%/plugins/wrong.c %D%/plugins/peers.c \
+	%D%/plugins/wrong_cuda.cu
 
 if HAVE_CHECK
-c_tests = check_format.test check_problem.test check_stats.test check_quality.test check_tensor_file.test \
+c_tests = check_format.test check_problem.test check_stats.test check_quality.test \
 	check_disturbance.test check_conditions.test check_message.test check_compare.test \
 	check_cpu.test check_cuda.test
+if TOOL
+c_tests += check_tensor_file.test
+endif
 check_PROGRAMS += $(c_tests)
 TESTS += $(c_tests)
 endif

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 # The tool: a client of quantbench.h and of nothing else in the library.
 
+if TOOL
 bin_PROGRAMS += quantbench
+endif
 quantbench_SOURCES = \
 	%D%/main.c \
 	%D%/args.c %D%/args.h \

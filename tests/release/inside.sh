@@ -64,7 +64,7 @@ fi
 
 echo "== upgrade"
 # shellcheck disable=SC2046 # a list of words
-apt install --allow-downgrades $(ls /debs/previous/*.deb | grep -v cuda)
+apt install --allow-downgrades /debs/previous/quantbench.deb /debs/previous/libquantbench0.deb
 [ "$(dpkg-query -W -f '${Version}' quantbench)" = 0.0.1 ] || fail "the previous version is not installed"
 apt install /debs/quantbench_*.deb /debs/libquantbench0_*.deb /debs/libquantbench-dev_*.deb
 dpkg --verify quantbench libquantbench0 libquantbench-dev >out
