@@ -16,3 +16,16 @@ example_cuda_stream_test_SOURCES = %D%/examples/02_cuda_stream.c
 example_cuda_stream_test_LDADD = libquantbench.la $(CUDA_LIBS)
 endif
 EXTRA_DIST += %D%/examples/.clang-format
+
+# The README's function, which make check compiles and runs.
+check_PROGRAMS += example_readme.test
+nodist_example_readme_test_SOURCES = %D%/readme.c
+example_readme_test_LDADD = libquantbench.la
+CLEANFILES += %D%/readme.c
+%D%/readme.c: README
+	$(AM_V_GEN)$(MKDIR_P) %D% && { \
+	  $(SED) -n '/^    #include <quantbench.h>/,/^    }$$/s/^    //p' $(srcdir)/README && \
+	  echo 'int main(void)' && echo '{' && \
+	  echo '    float x[2] = {1, -2}, scale; unsigned char codes[2];' && \
+	  echo '    return quantize(x, codes, &scale, 1, 2) || codes[0] != 0x76 || codes[1] != 0xFE;' && \
+	  echo '}'; } >$@

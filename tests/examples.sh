@@ -25,6 +25,8 @@ END
 }
 
 ok "01_quantize" quantize
+readme() { ${EMULATOR-} "$builddir/example_readme.test"; }
+ok "the function in README" readme
 if [ -e "$builddir/example_cuda_stream.test" ]; then
     "$builddir/example_cuda_stream.test" >out 2>err
     if [ $? -eq 77 ]; then
@@ -34,6 +36,12 @@ if [ -e "$builddir/example_cuda_stream.test" ]; then
     fi
 else
     skip "02_cuda_stream" "it is built where the CUDA backend is"
+fi
+
+if [ ! -x "$QUANTBENCH" ]; then
+    skip 'the plug-ins' 'the tool is not built'
+    done_testing
+    exit
 fi
 # ---- Plug-ins, built by the Makefile that is installed with them, as the manual says --------------------------------
 
