@@ -155,4 +155,94 @@ for margin in 100 -1 x 1x 1%% nan ''; do
 done
 ok '--report compares nothing' fails 2 '--baseline' --report=base.json --baseline=base.json
 
+# ---- Rounds in one process -----------------------------------------------------------------------------------------
+
+compare() { compare_status=$1; shift; measure "$compare_status" --num-iters=40 "$@"; }
+pair() { compare "$1" --compare=fake_right,"$2" && out_has "$2  $3" && out_has 'margin 1 %, 20 rounds'; }
+ok 'a kernel and itself' pair 0 fake_right '1.0000  1.0000 to 1.0000  SAME'
+ok 'a kernel and one that is 2 % slower' pair 1 slow_right '1.0200  1.0200 to 1.0200  SLOWER'
+other_way() { compare 0 --compare=slow_right,fake_right && out_has 'fake_right  0.9804  0.9804 to 0.9804  FASTER'; }
+ok 'the other way round' other_way
+best() { out_has 'best      fake_right, 2.00 % faster than slow_right'; }
+ok 'the best one is named' best
+noisy()
+(
+    FAKE_CLOCK='jitter=0.01 drift=0.000001'
+    export FAKE_CLOCK
+    compare 1 --compare=fake_right,slow_right,fake_right --num-tokens=4,8 --output=n.json --output=n.csv \
+        --output=n.md --junit=n.xml --output=n.gha &&
+        same 2 "$(grep -c SLOWER out)" && same 2 "$(grep -c SAME out)" && same 2 "$(grep -c '^mean' out)"
+)
+ok 'drift and a noise of 1 % change no verdict' noisy
+noisy_again()
+{
+    cp out n.out && run 0 --report=n.json && cmp out n.out && for format in json csv markdown junit github; do
+        run 0 --report=n.json --format=$format || return 1
+        case $format in
+        markdown) cmp out n.md ;;
+        junit) cmp out n.xml ;;
+        github) cmp out n.gha ;;
+        *) cmp out n.$format ;;
+        esac || return 1
+    done
+}
+ok 'the record is reported as the run was' noisy_again
+narrow() { ! awk 'length > 80' n.out | grep .; }
+ok 'in 80 columns' narrow
+rounds() { compare 0 --compare=fake_right,fake_right --rounds=7 --format=json && same 1 "$(grep -c '"medians_ns"' out)"; }
+ok '--rounds' rounds
+few() { compare 0 --compare=fake_right,slow_right --rounds=4 && out_has 'INCONCLUSIVE, 1 more'; }
+ok 'four rounds give no verdict' few
+few_strict() { compare 5 --compare=fake_right,slow_right --rounds=4 --strict; }
+ok 'which is an error if it is to be' few_strict
+axis() { compare 0 --compare="$1" "$2" "$3" && same 1 "$(grep -c 'SAME$' out)"; }
+ok 'granularities' axis granularity --granularity=tensor,group:8 --num-tokens=4
+ok 'formats' axis quant-dtype --quant-dtype=int8,fp8 --num-tokens=4
+ok 'input formats' axis dtype --dtype=half,float --num-tokens=4
+ok 'scales' axis scale --scale=static,dynamic --num-tokens=4
+ok 'distributions' axis dist --dist=normal,zeros --num-tokens=4
+grid() { compare 0 --compare=granularity --granularity=tensor,token --num-tokens=4,8 && same 2 "$(grep -c 'SAME$' out)"; }
+ok 'granularities of several sizes' grid
+wrong_side()
+{
+    compare 4 --compare=fake_right,fake_wrong_code,slow_right && out_has 'none' && out_has SLOWER &&
+        same 1 "$(grep -c 'codes' err)"
+}
+ok 'a wrong result has no verdict, and the others keep theirs' wrong_side
+later() { compare 4 --compare=fake_right,fake_wrong_later --rounds=5 && out_has none; }
+ok 'one that goes wrong later is found' later
+tune() { compare 4 --tune && out_has 'slow_right        1.0200  1.0200 to 1.0200  SLOWER' && out_has 'best      fake_right, the baseline'; }
+ok '--tune compares all kernels' tune
+self_test()
+{
+    compare 0 --self-test && out_has 'compared  20 times with itself, in 20 rounds each' && out_has 'different 0 of 20' &&
+        out_has 'visible   a slowdown of 1.00 %'
+}
+ok '--self-test' self_test
+self_test_noisy()
+(
+    FAKE_CLOCK='jitter=0.01 drift=0.000001'
+    export FAKE_CLOCK
+    compare 0 --self-test --format=json && grep -q '"different": 0,' out && grep -q '"detectable": 0.010' out
+)
+ok '--self-test on a noisy device, as JSON' self_test_noisy
+ok 'one granularity is nothing to compare' refuses 2 'only one granularity' --compare=granularity
+ok 'one kernel is nothing to compare' refuses 2 'only one kernel' --compare=fake_right
+ok 'a kernel that there is not' refuses 2 'bogus' --compare=fake_right,bogus
+ok '--compare and --kernel' refuses 2 '--kernel' --compare=fake_right,slow_right --kernel=fake_right
+ok '--compare and --tune' refuses 2 'one of them' --compare=granularity --tune
+ok '--compare and --runs' refuses 2 '--runs' --compare=fake_right,slow_right --runs=5
+ok '--compare and --profile' refuses 2 '--profile' --compare=fake_right,slow_right --profile
+ok '--self-test and --output' refuses 2 '--output' --self-test --output=x.json
+resumed()
+{
+    compare 1 --compare=fake_right,slow_right --journal=x.journal && cp out first.out &&
+        head -n 40 x.journal >y.journal && compare 1 --compare=fake_right,slow_right --resume=y.journal &&
+        cmp out first.out
+}
+ok 'a comparison goes on with its journal' resumed
+ok '--compare and --precision' refuses 2 '--precision' --compare=fake_right,slow_right --precision=1
+ok '--runs and --journal' refuses 2 '--journal' --runs=5 --journal=x.journal
+ok 'no rounds' refuses 2 '--rounds' --compare=fake_right,slow_right --rounds=0
+
 done_testing

@@ -89,7 +89,7 @@ static struct fake_graph *capturing;
 static size_t launched;
 static const void *last_input;
 
-enum wrong { RIGHT, WRONG_CODE, WRONG_SCALE, WRONG_LATER, FAILS };
+enum wrong { RIGHT, WRONG_CODE, WRONG_SCALE, WRONG_LATER, FAILS, SLOWER };
 
 static bool supports(const struct qb_kernel *kernel, const struct qb_device *device, const struct qb_problem *problem)
 {
@@ -128,7 +128,7 @@ static enum qb_status run(const struct qb_kernel *kernel, struct qb_queue *queue
     if (capturing != NULL) {
         return capture(&(struct launch){kernel, *problem, *buffers, 0});
     }
-    pass(buffers->input == last_input ? script.kernel * script.hot : script.kernel);
+    pass((buffers->input == last_input ? script.kernel * script.hot : script.kernel) * (wrong == SLOWER ? 1.02 : 1));
     last_input = buffers->input;
     launched++;
     if (wrong == FAILS) {
@@ -154,7 +154,7 @@ static enum qb_status kernel_floor(const struct qb_kernel *kernel, struct qb_que
     return take(script.floor);
 }
 
-static const enum wrong kinds[] = {RIGHT, WRONG_CODE, WRONG_SCALE, WRONG_LATER, FAILS};
+static const enum wrong kinds[] = {RIGHT, WRONG_CODE, WRONG_SCALE, WRONG_LATER, FAILS, SLOWER};
 static const struct qb_kernel kernels[] = {
     {"fake_right", "the reference", &backend, supports, NULL, run, kernel_floor, &kinds[0]},
     {"fake_wrong_code", "one code is wrong", &backend, supports, NULL, run, kernel_floor, &kinds[1]},
@@ -162,6 +162,7 @@ static const struct qb_kernel kernels[] = {
     {"fake_wrong_later", "one code is wrong, but not in the first launch", &backend, supports, NULL, run, kernel_floor,
      &kinds[3]},
     {"fake_fails", "an error, and no static scales", &backend, supports, NULL, run, kernel_floor, &kinds[4]},
+    {"slow_right", "the reference, 2 % slower", &backend, supports, NULL, run, kernel_floor, &kinds[5]},
 };
 
 static bool told_to_be(const char *what)

@@ -194,6 +194,8 @@ grep -E '^\.B' json.man | sed 's/^\.B[A-Z]* //' | grep -oE '[a-z][a-z0-9_]+' | s
     run 0 $small --num-iters=1 --num-warmup-iters=0 --num-tokens=1,2 --runs=5 --save-baseline=some.json
     "$QUANTBENCH" $small --num-iters=1 --num-warmup-iters=0 --num-tokens=1,2 --runs=2 --baseline=some.json \
         --output=some.txt --format=json >>all.json
+    run 0 $small --num-iters=1 --num-warmup-iters=0 --threads=1 --rounds=1 --self-test --format=json
+    cat out >>all.json
 }
 grep -oE '"[a-z0-9_]+":' all.json | tr -d '":' | sort -u >members.json
 while read -r member; do
@@ -202,12 +204,13 @@ done <members.json
 grep '_' members.man >underscore.man
 ok 'the manual explains no JSON member that there is not' silent comm -23 underscore.man members.json
 for schema in quantbench-result quantbench-devices quantbench-kernels quantbench-models quantbench-doctor \
-    quantbench-dry-run; do
+    quantbench-dry-run quantbench-self-test; do
     ok "the schema $schema is written" grep -qF "\"$schema\"" all.json
     ok "the schema $schema is explained" grep -q "^\.SS .*$schema" json.man
 done
 sed -n '/^compare/,$p' some.txt >compare.txt
-ok 'the line mean is explained' documented mean
+ok 'the line mean is explained' grep -qx -e '\.B mean' output.man
+ok 'the line best is explained' grep -qx -e '\.B best' output.man
 ok 'the line compare is explained' grep -qx -e '\.B compare' output.man
 for head in baseline ratio '95 % interval' verdict; do
     ok "the column '$head' is explained" documented "$head"

@@ -66,6 +66,9 @@ enum option_id {
     OPT_DEPENDENT_LAUNCH,
     OPT_NO_VERIFY,
     OPT_DRY_RUN,
+    OPT_COMPARE,
+    OPT_TUNE,
+    OPT_SELF_TEST,
     OPT_RUNS,
     OPT_SAVE_BASELINE,
     OPT_BASELINE,
@@ -128,7 +131,8 @@ static const struct option_row {
     {OPT_NUM_ITERS, "num-iters", "N",
      "samples that are timed [100]; each is a block\nof launches, and counts as their mean"},
     {OPT_ROUNDS, "rounds", "N",
-     "spread the samples over so many rounds, each of\nwhich visits all cases in random order [10]"},
+     "spread the samples over so many rounds, each of\nwhich visits all cases in random order [10],\nor 20 if they are "
+     "compared"},
     {OPT_PRECISION, "precision", "X",
      "instead of --num-iters: until half the 95 %\nconfidence interval is within X percent of\nthe median"},
     {OPT_TIMEOUT, "timeout", "X", "how many seconds a case may take for that [15]"},
@@ -141,6 +145,12 @@ static const struct option_row {
     {OPT_DRY_RUN, "dry-run", NULL,
      "run nothing, but list the cases, the memory\nthat they need, and roughly how long it takes"},
     {OPT_HEADING, "Comparing", NULL, NULL},
+    {OPT_COMPARE, "compare", "WHAT...",
+     "compare these kernels with the first, or the\nvalues of a swept option: granularity, dtype,\nquant-dtype, scale, "
+     "dist, threads"},
+    {OPT_TUNE, "tune", NULL, "compare all kernels that can do it with the\none that is chosen automatically"},
+    {OPT_SELF_TEST, "self-test", NULL,
+     "compare a kernel with itself 20 times: how often\nis it wrong, and what could be seen?"},
     {OPT_RUNS, "runs", "N", "measure in N fresh processes, the median of\neach being one sample"},
     {OPT_SAVE_BASELINE, "save-baseline", "FILE", "write the times of these runs, 10 or as --runs\nsays, as a baseline"},
     {OPT_BASELINE, "baseline", "FILE", "compare with the times that an earlier run\nhas saved in FILE"},
@@ -756,6 +766,31 @@ static bool add_model(const char *option, char *text, void *target)
     return true;
 }
 
+/* The values of an option are compared, or kernels by their names. */
+static bool parse_compare(const char *option, const char *text, struct args *args)
+{
+    static const struct {
+        const char *name;
+        enum compare_axis axis;
+    } axes[] = {
+        {"dtype", COMPARE_DTYPES},
+        {"quant-dtype", COMPARE_QUANT_DTYPES},
+        {"granularity", COMPARE_GRANULARITIES},
+        {"scale", COMPARE_SCALES},
+        {"dist", COMPARE_DISTS},
+        {"threads", COMPARE_THREADS},
+    };
+
+    for (size_t i = 0; i < sizeof axes / sizeof axes[0]; i++) {
+        if (strcmp(text, axes[i].name) == 0) {
+            args->compare = axes[i].axis;
+            return true;
+        }
+    }
+    args->compare = COMPARE_KERNELS;
+    return parse_names(option, text, &args->compared_kernels);
+}
+
 /* One option with its VALUE. */
 static bool parse_option(const struct option_row *row, const char *value, struct args *args)
 {
@@ -863,6 +898,17 @@ static bool parse_option(const struct option_row *row, const char *value, struct
     case OPT_NO_VERIFY:
         args->verify = false;
         break;
+    case OPT_COMPARE:
+        args->compare_given = true;
+        return parse_compare(name, value, args);
+    case OPT_TUNE:
+        args->compare = COMPARE_KERNELS;
+        args->tune = true;
+        break;
+    case OPT_SELF_TEST:
+        args->compare = COMPARE_KERNELS;
+        args->self_test = true;
+        break;
     case OPT_RUNS:
         return parse_number(name, value, 1, 1000, &args->runs);
     case OPT_SAVE_BASELINE:
@@ -915,6 +961,13 @@ static bool set_defaults(struct args *args)
         free(args->hidden_sizes.values);
         args->hidden_sizes = args->model_sizes;
         args->model_sizes = (struct numbers){0};
+    }
+    if (args->rounds == 0) {
+        args->rounds = args->compare == COMPARE_NOTHING ? 10 : 20;
+    }
+    if (args->compared_kernels.count > 0) {
+        args->kernels = args->compared_kernels;
+        args->compared_kernels = (struct names){0};
     }
     return (args->num_tokens.count > 0 || parse_dimensions("num-tokens", "4096", &args->num_tokens)) &&
            (args->hidden_sizes.count > 0 || parse_dimensions("hidden-size", "8192", &args->hidden_sizes)) &&
@@ -1030,6 +1083,38 @@ static bool check_comparison(const struct args *args)
                       args->runs, COMPARE_MIN_COUNT);
         return false;
     }
+    if (args->compare == COMPARE_KERNELS && args->kernels.count > 0) {
+        message_error(
+            "--kernel: --compare, --tune and --self-test say which kernels; it is accepted with the name of an "
+            "option such as --compare=granularity");
+        return false;
+    }
+    if (args->compare_given + args->tune + args->self_test > 1) {
+        message_error("--compare, --tune, --self-test: one of them is accepted");
+        return false;
+    }
+    if (args->self_test && args->outputs.count > 0) {
+        message_error("--output: it is for results; a self-test is printed on standard output only");
+        return false;
+    }
+    if (args->self_test && args->format != report_format_find("text") && args->format != report_format_find("json")) {
+        message_error("--format: '%s': a self-test is printed as one of text, json", args->format->name);
+        return false;
+    }
+    if ((args->journal_file != NULL || args->resume_file != NULL) && args->runs > 0) {
+        message_error("--journal, --resume: they are for one process; --runs, --baseline and --save-baseline are not "
+                      "accepted with them");
+        return false;
+    }
+    if (args->compare != COMPARE_NOTHING && args->precision > 0) {
+        message_error("--precision: a comparison takes as many rounds as --rounds says");
+        return false;
+    }
+    if (args->compare != COMPARE_NOTHING && (args->profile || args->runs > 0)) {
+        message_error("--compare: it measures in rounds in one process; --profile, --runs, --baseline and "
+                      "--save-baseline are not accepted with it");
+        return false;
+    }
     if (args->runs > 0 && args->profile) {
         message_error("--profile: it is for one process; --runs, --baseline and --save-baseline are not accepted with "
                       "it");
@@ -1103,7 +1188,6 @@ enum exit_code args_parse(int argc, char **argv, struct args *args)
 
     *args = (struct args){
         .num_warmup_iters = 5,
-        .rounds = 10,
         .verify = true,
         .kernel_timeout = 60,
         .margin = 0.01,
@@ -1186,5 +1270,6 @@ void args_free(struct args *args)
     free_names(&args->devices);
     free_names(&args->kernels);
     free_names(&args->plugins);
+    free_names(&args->compared_kernels);
     free_names(&args->measuring);
 }

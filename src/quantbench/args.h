@@ -60,6 +60,19 @@ enum action {
 /* Which kernels run in a process of their own. */
 enum isolation { ISOLATE_PLUGINS, ISOLATE_ALL, ISOLATE_NONE };
 
+/* What is compared: the values of an option, or a run with an earlier one. */
+enum compare_axis {
+    COMPARE_NOTHING,
+    COMPARE_KERNELS,
+    COMPARE_DTYPES,
+    COMPARE_QUANT_DTYPES,
+    COMPARE_GRANULARITIES,
+    COMPARE_SCALES,
+    COMPARE_DISTS,
+    COMPARE_THREADS,
+    COMPARE_BASELINE,
+};
+
 struct args {
     enum action action;
 
@@ -101,10 +114,15 @@ struct args {
     bool verify;
 
     /* How to compare. */
-    double margin;             /* a difference that does not count: 0.01 is 1 % */
-    uint64_t runs;             /* processes that measure; 0: this one does */
-    const char *baseline_file; /* NULL: none */
-    const char *save_baseline; /* NULL: do not */
+    enum compare_axis compare; /* as COMPARE_GIVEN, TUNE or SELF_TEST want it */
+    bool compare_given;
+    struct names compared_kernels; /* while parsing: those of --compare */
+    bool tune;                     /* with all kernels that can do it */
+    bool self_test;                /* with itself */
+    double margin;                 /* a difference that does not count: 0.01 is 1 % */
+    uint64_t runs;                 /* processes that measure; 0: this one does */
+    const char *baseline_file;     /* NULL: none */
+    const char *save_baseline;     /* NULL: do not */
     bool force;
 
     const struct report_format *format; /* of standard output */

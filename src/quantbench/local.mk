@@ -29,6 +29,8 @@ quantbench_SOURCES = \
 	%D%/rounds.c %D%/rounds.h \
 	%D%/allocations.c %D%/allocations.h \
 	%D%/comparison.c %D%/comparison.h \
+	%D%/paired.c %D%/paired.h \
+	%D%/self_test.c %D%/self_test.h \
 	%D%/runs.c %D%/runs.h \
 	%D%/baseline.c %D%/baseline.h \
 	%D%/doctor.c %D%/doctor.h \

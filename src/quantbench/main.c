@@ -4,14 +4,17 @@
 
 #include "args.h"
 #include "baseline.h"
+#include "comparison.h"
 #include "doctor.h"
 #include "dry_run.h"
 #include "interrupt.h"
 #include "journal.h"
 #include "list.h"
 #include "output.h"
+#include "paired.h"
 #include "plugins.h"
 #include "rounds.h"
+#include "self_test.h"
 #include "tensor_file.h"
 #include "worker.h"
 
@@ -43,10 +46,17 @@ static enum exit_code run_cases(const struct args *args, struct machine *machine
         if (plan->count == 1 && args->format == report_format_at(0)) {
             message_note("Warming up...");
         }
-        rounds_run(&bench, journal);
+        if (args->compare == COMPARE_NOTHING) {
+            rounds_run(&bench, journal);
+        } else {
+            paired_run(&bench, journal, &record->comparison);
+        }
         for (size_t i = 0; i < plan->count; i++) {
             code = message_worse(code, bench.results[i].code);
             code = message_worse(code, record_add(record, &bench.results[i]));
+        }
+        if (args->compare != COMPARE_NOTHING) {
+            code = message_worse(code, paired_judge(&bench, record));
         }
     }
     if (interrupt_requested()) {
@@ -107,12 +117,17 @@ static enum exit_code measure(const struct args *args)
     if (code == EXIT_OK) {
         code = journal_open(args, &machine, given, &plan, &journal);
     }
+    if (code == EXIT_OK && args->compare != COMPARE_NOTHING) {
+        code = comparison_between(&record, args->compare, args->margin);
+    }
     if (code == EXIT_OK && args->action == ACTION_DRY_RUN) {
         code = message_worse(plan.code, dry_run(args, &machine, given, &plan, &record));
     } else if (code == EXIT_OK) {
         code = message_worse(plan.code, run_cases(args, &machine, given, &plan, &journal, &record));
         code = message_worse(code, check_doubts(args, &record));
-        if (record_end(&record, interrupt_requested()) == EXIT_OK) {
+        if (args->self_test) {
+            code = message_worse(code, self_test_report(args, &record));
+        } else if (record_end(&record, interrupt_requested()) == EXIT_OK) {
             code = message_worse(code, write_reports(args, &record));
         } else {
             code = message_worse(code, EXIT_CANNOT_RUN);

@@ -203,15 +203,40 @@ static enum exit_code add_matching_kernels(const struct args *args, struct plan 
     return plan->count > before ? EXIT_OK : no_kernel(wanted, pattern, name_matched, is_sweep(args));
 }
 
+/* Add WANTED with the best kernel, and then, for --self-test, with that once more, or, for --tune, with all others of
+ * ours that support it. */
+static enum exit_code add_best_and_others(const struct args *args, struct plan *plan, struct plan_case *wanted)
+{
+    const struct qb_kernel *best;
+    enum qb_status status = qb_kernel_match(wanted->device->handle, &wanted->problem, NULL, &best);
+    enum exit_code code;
+
+    if (status != QB_OK) {
+        return message_status(wanted->device->info.id, status);
+    }
+    wanted->kernel = best;
+    code = add_case(args, plan, wanted);
+    if (args->self_test && code == EXIT_OK) {
+        return add_case(args, plan, wanted);
+    }
+    for (size_t i = 0; i < qb_kernel_count() && args->tune && code == EXIT_OK; i++) {
+        wanted->kernel = qb_kernel_at(i);
+        if (wanted->kernel != best && qb_kernel_plugin(wanted->kernel) == NULL &&
+            qb_kernel_backend(wanted->kernel) == qb_device_backend(wanted->device->handle) &&
+            qb_kernel_supports(wanted->kernel, wanted->device->handle, &wanted->problem)) {
+            code = add_case(args, plan, wanted);
+        }
+    }
+    return code;
+}
+
 /* Add WANTED with each kernel that was asked for, or with the best. */
 static enum exit_code add_kernels(const struct args *args, struct plan *plan, struct plan_case *wanted)
 {
     enum exit_code code = EXIT_OK;
 
     if (args->kernels.count == 0) {
-        enum qb_status status = qb_kernel_match(wanted->device->handle, &wanted->problem, NULL, &wanted->kernel);
-
-        return status == QB_OK ? add_case(args, plan, wanted) : message_status(wanted->device->info.id, status);
+        return add_best_and_others(args, plan, wanted);
     }
     for (size_t i = 0; i < args->kernels.count && code == EXIT_OK; i++) {
         code = add_matching_kernels(args, plan, wanted, args->kernels.values[i]);

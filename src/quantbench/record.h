@@ -49,19 +49,6 @@ struct record_case {
     bool unconverged; /* a precision was asked for, and not reached in time */
 };
 
-/* What is compared: the values of an option, or a run with an earlier one. */
-enum compare_axis {
-    COMPARE_NOTHING,
-    COMPARE_KERNELS,
-    COMPARE_DTYPES,
-    COMPARE_QUANT_DTYPES,
-    COMPARE_GRANULARITIES,
-    COMPARE_SCALES,
-    COMPARE_DISTS,
-    COMPARE_THREADS,
-    COMPARE_BASELINE,
-};
-
 /* A case and its baseline. Times are medians, in nanoseconds per launch: of rounds in which both were measured, or of
  * processes that measured one of them. */
 struct record_pair {

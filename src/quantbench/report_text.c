@@ -373,6 +373,39 @@ static void print_pair(const struct record *record, const struct record_pair *pa
     }
 }
 
+/* Of several kernels, the one that is best, on the line of the first that has the same baseline. Only what is called
+ * FASTER is better than that. */
+static void print_best(const struct record *record, size_t first, FILE *stream)
+{
+    const struct record_comparison *comparison = &record->comparison;
+    const struct record_pair *leader = &comparison->pairs[first], *best = NULL;
+    char problem[160], text[DESCRIBE_SIZE];
+
+    if (comparison->axis != COMPARE_KERNELS ||
+        (first > 0 && comparison->pairs[first - 1].baseline_result == leader->baseline_result)) {
+        return;
+    }
+    for (size_t i = first; i < comparison->count && comparison->pairs[i].baseline_result == leader->baseline_result;
+         i++) {
+        const struct record_pair *pair = &comparison->pairs[i];
+
+        if (pair->count > 0 && pair->judgement.verdict == VERDICT_FASTER &&
+            (best == NULL || pair->judgement.ratio < best->judgement.ratio)) {
+            best = pair;
+        }
+    }
+    plan_describe(&record->cases[leader->result].problem, problem, sizeof problem);
+    fprintf(stream, "%sbest      ", first == 0 ? "\n" : "");
+    if (best == NULL) {
+        snprintf(text, sizeof text, "%.300s, the baseline, %s", leader->baseline_name, problem);
+    } else {
+        snprintf(text, sizeof text, "%.300s, %.2f %% faster than %.100s, %s", best->name,
+                 100 * (1 / best->judgement.ratio - 1), leader->baseline_name, problem);
+    }
+    print_folded(text, 10, stream);
+    fprintf(stream, "\n");
+}
+
 static void print_comparison(const struct record *record, FILE *stream)
 {
     const struct record_comparison *comparison = &record->comparison;
@@ -389,6 +422,9 @@ static void print_comparison(const struct record *record, FILE *stream)
     print_pair(record, NULL, &widths, stream);
     for (size_t i = 0; i < comparison->count; i++) {
         print_pair(record, &comparison->pairs[i], &widths, stream);
+    }
+    for (size_t i = 0; i < comparison->count; i++) {
+        print_best(record, i, stream);
     }
     for (size_t i = 0; i < comparison->mean_count; i++) {
         fprintf(stream, "%smean      ", i == 0 ? "\n" : "");

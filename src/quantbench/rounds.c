@@ -85,7 +85,7 @@ static enum exit_code prove_harmless(struct bench *bench, struct worker *worker,
     return qb_kernel_plugin(plan_case->kernel) != NULL ? bench_prove_harmless(bench, index, NULL) : EXIT_OK;
 }
 
-static void prove_all(struct bench *bench)
+void rounds_prove(struct bench *bench)
 {
     struct worker worker = {.pid = 0};
 
@@ -148,7 +148,7 @@ void rounds_run(struct bench *bench, struct journal *journal)
     uint64_t *wanted = calloc(all, sizeof *wanted);
     size_t *order = calloc(all, sizeof *order);
 
-    prove_all(bench);
+    rounds_prove(bench);
     if (wanted == NULL || order == NULL) {
         message_out_of_memory("the order of the visits", all * sizeof *order);
         for (size_t i = 0; i < bench->count; i++) {

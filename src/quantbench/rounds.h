@@ -11,6 +11,9 @@
  * interrupted; then every result is concluded. Visits that JOURNAL has are taken from it. */
 void rounds_run(struct bench *bench, struct journal *journal);
 
+/* Its first part: prove all cases of BENCH. */
+void rounds_prove(struct bench *bench);
+
 /* The numbers 0 to COUNT - 1 in the random order of round ROUND. */
 void rounds_shuffle(uint64_t seed, uint64_t round, size_t count, size_t *order);
 
