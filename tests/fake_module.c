@@ -10,7 +10,6 @@
 
 #include <math.h>
 #include <stdio.h>
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -21,7 +20,7 @@ static double now; /* nanoseconds */
 /* How long everything takes, in nanoseconds. */
 static struct script {
     double kernel;  /* a launch of a kernel whose data are in memory */
-    double hot;     /* the same as a share, if the launch before had the same input */
+    double hot;     /* a launch as a share, if the one before had the same input */
     double mix;     /* a launch that reads and writes */
     double copy;    /* a copy of a few kilobytes */
     double floor;   /* an empty launch */
@@ -29,6 +28,7 @@ static struct script {
     double drift;   /* share by which every launch is slower than the one before */
     double outlier; /* every so many launches one takes ten times as long; 0: none */
     double jitter;  /* share by which launches differ at random */
+    double cache;   /* not a time: bytes of the last-level cache */
 } script;
 
 /* The words of FAKE_CLOCK in place of what a launch takes by default. */
@@ -39,10 +39,11 @@ static void read_script(void)
         double *value;
     } words[] = {{"kernel=", &script.kernel}, {"hot=", &script.hot},         {"mix=", &script.mix},
                  {"copy=", &script.copy},     {"floor=", &script.floor},     {"tick=", &script.tick},
-                 {"drift=", &script.drift},   {"outlier=", &script.outlier}, {"jitter=", &script.jitter}};
+                 {"drift=", &script.drift},   {"outlier=", &script.outlier}, {"jitter=", &script.jitter},
+                 {"cache=", &script.cache}};
     const char *text = getenv("FAKE_CLOCK");
 
-    script = (struct script){.kernel = 10000, .hot = 0.5, .mix = 9000, .copy = 9000, .floor = 1000};
+    script = (struct script){.kernel = 10000, .hot = 0.5, .mix = 9000, .copy = 9000, .floor = 1000, .cache = 1 << 16};
     for (size_t i = 0; i < sizeof words / sizeof words[0] && text != NULL; i++) {
         const char *place = strstr(text, words[i].name);
 
@@ -52,11 +53,16 @@ static void read_script(void)
     }
 }
 
-/* Let TIME pass, as a launch of the script does. */
-static void pass(double time)
+/* Let TIME pass, as a launch of the script does that reads INPUT, or nothing. */
+static void pass(double time, const void *input)
 {
+    static const void *last_input;
     static uint64_t launches, state;
 
+    if (input != NULL) {
+        time *= input == last_input ? script.hot : 1;
+        last_input = input;
+    }
     launches++;
     state = state * 6364136223846793005u + 1442695040888963407u;
     time *= 1 + script.drift * (double)launches;
@@ -73,7 +79,7 @@ struct fake_event {
 };
 
 #define MAX_LAUNCHES 65536
-/* What a graph holds: a kernel's launch, or, without a kernel, something that only takes TIME. */
+/* What a graph holds: a kernel's launch, or, without a kernel, something that only takes TIME to read its input. */
 struct launch {
     const struct qb_kernel *kernel;
     struct qb_problem problem;
@@ -87,7 +93,6 @@ struct fake_graph {
 };
 static struct fake_graph *capturing;
 static size_t launched;
-static const void *last_input;
 
 enum wrong { RIGHT, WRONG_CODE, WRONG_SCALE, WRONG_LATER, FAILS, SLOWER };
 
@@ -108,13 +113,13 @@ static enum qb_status capture(const struct launch *launch)
     return QB_OK;
 }
 
-/* A launch that only takes TIME. */
-static enum qb_status take(double time)
+/* A launch that only takes TIME to read INPUT, or nothing. */
+static enum qb_status take(double time, const void *input)
 {
     if (capturing != NULL) {
-        return capture(&(struct launch){.time = time});
+        return capture(&(struct launch){.time = time, .buffers.input = input});
     }
-    pass(time);
+    pass(time, input);
     return QB_OK;
 }
 
@@ -128,8 +133,7 @@ static enum qb_status run(const struct qb_kernel *kernel, struct qb_queue *queue
     if (capturing != NULL) {
         return capture(&(struct launch){kernel, *problem, *buffers, 0});
     }
-    pass((buffers->input == last_input ? script.kernel * script.hot : script.kernel) * (wrong == SLOWER ? 1.02 : 1));
-    last_input = buffers->input;
+    pass(script.kernel * (wrong == SLOWER ? 1.02 : 1), buffers->input);
     launched++;
     if (wrong == FAILS) {
         return host->fail(QB_ERROR_DEVICE, "the fake device fell over");
@@ -151,7 +155,7 @@ static enum qb_status kernel_floor(const struct qb_kernel *kernel, struct qb_que
                                    const struct qb_problem *problem)
 {
     (void)kernel, (void)queue, (void)problem;
-    return take(script.floor);
+    return take(script.floor, NULL);
 }
 
 static const enum wrong kinds[] = {RIGHT, WRONG_CODE, WRONG_SCALE, WRONG_LATER, FAILS, SLOWER};
@@ -214,7 +218,7 @@ static enum qb_status device_info(struct qb_device *device, struct qb_device_inf
         .runtime = "1.0",
         .memory_total = 1 << 30,
         .memory_free = 1 << 30,
-        .cache_size = 1 << 16,
+        .cache_size = (uint64_t)script.cache,
         .units = 1,
         .timer_tick = 1000,
     };
@@ -356,17 +360,17 @@ static enum qb_status queue_copy(struct qb_queue *queue, void *target, const voi
         memcpy(target, source, bytes);
     }
     /* A larger copy takes a little longer: the calibration of the timer looks for differences. */
-    return take(script.copy * (1 + (double)bytes * 1e-9));
+    return take(script.copy * (1 + (double)bytes * 1e-9), NULL);
 }
 
 static enum qb_status queue_mix(struct qb_queue *queue, void *target, size_t written_bytes, const void *source,
                                 size_t read_bytes, enum qb_stores stores)
 {
-    (void)queue, (void)source, (void)read_bytes;
+    (void)queue, (void)read_bytes;
     if (capturing == NULL && written_bytes > 0) {
         memset(target, 0, written_bytes);
     }
-    return take(stores == QB_STORES_STREAMING ? script.mix : 1.1 * script.mix);
+    return take(stores == QB_STORES_STREAMING ? script.mix : 1.1 * script.mix, source);
 }
 
 static enum qb_status event_create(struct qb_device *device, struct qb_event **event)
@@ -423,7 +427,7 @@ static enum qb_status graph_launch(struct qb_graph *graph, struct qb_queue *queu
 
     for (size_t i = 0; i < fake->count; i++) {
         const struct launch *launch = &fake->launches[i];
-        enum qb_status status = launch->kernel == NULL ? take(launch->time)
+        enum qb_status status = launch->kernel == NULL ? take(launch->time, launch->buffers.input)
                                                        : run(launch->kernel, queue, &launch->problem, &launch->buffers);
 
         if (status != QB_OK) {

@@ -22,6 +22,7 @@ tool_shell_tests = \
 	%D%/doctor.sh \
 	%D%/journal.sh \
 	%D%/manual.sh \
+	%D%/measure.sh \
 	%D%/module.sh \
 	%D%/plugin.sh \
 	%D%/report.sh

@@ -1,0 +1,268 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# measure.sh - what is measured, and what is doubted, on a device whose clock follows a script: see FAKE_CLOCK in
+# fake_module.c. Its times do not depend on how fast this machine is.
+# shellcheck source=tests/tap.sh
+. "${srcdir:=.}/tests/tap.sh"
+
+QUANTBENCH_MODULE_DIR=$builddir/tests/fake/.libs
+export QUANTBENCH_MODULE_DIR
+if ! "$QUANTBENCH" --list-kernels | grep -q '^fake_'; then
+    echo "1..0 # SKIP the CUDA backend is built in, or modules cannot be built"
+    exit 0
+fi
+
+# measure STATUS CLOCK ARGUMENT...: run a small case on a device with this CLOCK, as JSON.
+measure()
+{
+    tap_status=$1
+    FAKE_CLOCK=$2
+    export FAKE_CLOCK
+    shift 2
+    run "$tap_status" --device=cuda --kernel=fake_right --num-tokens=4 --hidden-size=64 --num-warmup-iters=0 \
+        --format=json "$@"
+}
+
+# value NAME: the numbers and words that members of this name have in the last run's document.
+value()
+{
+    sed -n -e 's/,$//' -e "s/^ *\"$1\": //p" out | tr -d '"' | tr '\n' ' ' | sed 's/ $//'
+}
+
+# is NAME WANT
+is()
+{
+    same "$2" "$(value "$1")" || { echo "# in $1"; return 1; }
+}
+
+# interval END: its lower (2) or upper (3) end, of the first case.
+interval()
+{
+    awk -v line="$1" '/"median_ci95"/ { start = NR } start && NR == start + line - 1 { sub(",", ""); print $1; exit }' out
+}
+
+# holds CONDITION: of numbers, as awk has it.
+holds()
+{
+    awk "BEGIN { exit !($1) }" || { echo "# not so: $1"; return 1; }
+}
+
+# strict_doubt CLOCK WORD ARGUMENT...: the text report doubts with WORD, and --strict ends with 5.
+strict_doubt()
+{
+    clock=$1 word=$2
+    shift 2
+    measure 0 "$clock" --format=text "$@" && grep -q "^doubt  *$word" out && [ "$(grep -c '^doubt' out)" -eq 1 ] &&
+        measure 5 "$clock" --strict "$@" && err_has '1 of 1 results are in doubt'
+}
+
+# ---- The timer -----------------------------------------------------------------------------------------------------
+
+coarse=tick=30000,copy=9300
+coarse_tick()
+{
+    measure 0 $coarse && is tick_ns 30000.0
+}
+blocks_grow()
+{
+    measure 0 kernel=10000 && fine=$(value launches_per_sample) && measure 0 $coarse &&
+        launches=$(value launches_per_sample) && holds "$launches > $fine" &&
+        holds "30000 / 2 <= 0.0005 * $launches * 10000" &&
+        holds "$launches % $(value buffer_sets) == 0"
+}
+tick_term()
+{
+    measure 0 $coarse && term="30000 / (2 * $(value launches_per_sample))" &&
+        holds "$(interval 3) - $(value median) >= 0.999 * $term" &&
+        holds "$(value median) - $(interval 2) >= 0.999 * $term"
+}
+# A precision that needs longer blocks than the default has.
+precise_blocks()
+{
+    measure 0 $coarse --precision=0.1 --timeout=600 && is converged true &&
+        holds "30000 / 2 <= 0.001 / 4 * $(value launches_per_sample) * 10000"
+}
+ok "the tick of a coarse timer is found" coarse_tick
+ok "a coarse timer makes blocks longer, of whole rotations, until half a tick is within 0.05 %" blocks_grow
+ok "the interval is no narrower than the tick allows" tick_term
+ok "--precision makes half a tick a quarter of what is asked for" precise_blocks
+
+# ---- Noise ---------------------------------------------------------------------------------------------------------
+
+# Two equal cases: medians_agree is whether each median is in the other's interval.
+drifts()
+{
+    measure 0 drift=0.000001 --num-tokens=4,4 --num-iters=60 && is ci95_basis 'rounds rounds' &&
+        same 2 "$(value median | wc -w | tr -d ' ')" || return 1
+    awk '/"median":/ { median[++n] = $2 + 0 } /"median_ci95"/ { at = NR }
+        at && NR == at + 1 { low[n] = $1 + 0 } at && NR == at + 2 { high[n] = $1 + 0 }
+        END { exit !(n == 2 && low[1] < median[2] && median[2] < high[1] && low[2] < median[1] && median[1] < high[2] &&
+            high[1] > 1.01 * low[1]) }' out
+}
+outliers()
+{
+    measure 0 outlier=10000 --num-iters=60 && is mild_outliers 0 && holds "$(value severe_outliers) > 0" &&
+        same 60 "$(awk '/"samples": \[/ { inside = 1; next } /\]/ { inside = 0 } inside' out | wc -l | tr -d ' ')" &&
+        holds "$(value max) > 1.02 * $(value median)" && holds "$(value median) == 10000"
+}
+outliers_shown()
+{
+    measure 0 outlier=10000 --num-iters=60 --format=text && grep -q 'outliers: 0 mild, [1-9][0-9]* severe; none is left out' out
+}
+converges()
+{
+    measure 0 jitter=0.01 --precision=1 --timeout=600 --strict && is converged true && is num_iters 0 &&
+        holds "$(value start_s | wc -w) >= 6" &&
+        holds "$(interval 3) - $(interval 2) <= 2 * 0.01 * $(value median)"
+}
+# What the visit took is more than a microsecond, and no interval is so narrow.
+gives_up()
+{
+    measure 0 jitter=0.1 --precision=0.000001 --timeout=0.000001 && is converged false
+}
+ok "drift spreads over equal cases: their medians agree, and the interval is that of the rounds" drifts
+ok "outliers are counted, and kept" outliers
+ok "and shown" outliers_shown
+ok "--precision goes on until it is reached" converges
+ok "--precision gives up after --timeout, and says so" gives_up
+ok "which is a doubt" strict_doubt jitter=0.1 'not converged: .* after 1e-06 s, 1e-06 % was asked for' \
+    --precision=0.000001 --timeout=0.000001
+
+# ---- What cannot be so ---------------------------------------------------------------------------------------------
+
+plausible()
+{
+    measure 0 kernel=10000 --strict && is cache cold && is cache_check passed && is implausible false &&
+        is hot_time_ns 5000.0 && is floor_ns 1000.0 && is streaming_ns 9000.0 && is plain_ns 9900.0
+}
+cache_undecided()
+{
+    measure 0 hot=1,kernel=50000 --strict && is cache_check undecided
+}
+# Near the ceiling, but an empty launch takes nearly as long: the cache cannot make it faster.
+floor_undecided()
+{
+    measure 0 hot=1,kernel=9500,floor=6000 --strict && is cache_check undecided
+}
+# Three percent are the margin of measurement.
+at_the_ceiling()
+{
+    measure 0 kernel=8800 --strict && is implausible false && measure 0 kernel=8700 && is implausible true
+}
+floor_limits()
+{
+    measure 0 kernel=10000,floor=11000 && is implausible true && is best_ns 11000.0
+}
+ok "nothing is wrong with a plausible case" plausible
+ok "a kernel faster than memory is in doubt" strict_doubt kernel=5000 'implausible: faster than memory allows, 9.000 us'
+ok "by more than three percent" at_the_ceiling
+ok "an empty launch is a limit too" floor_limits
+ok "a rotation that does not fit is in doubt" strict_doubt cache=1000000 'partly cold: 16384 buffer sets' \
+    --num-tokens=1 --hidden-size=1 --num-iters=6 --rounds=1
+ok "as fast from memory as from the cache is in doubt" strict_doubt hot=1,kernel=9500 'not cold: .* 9.500 us'
+ok "but undecided where memory is not the limit" cache_undecided
+ok "and undecided where the launch is the limit" floor_undecided
+
+# ---- Ways to measure -----------------------------------------------------------------------------------------------
+
+# row WORD TIME CEILING: of the table; columns in between are not looked at.
+row()
+{
+    grep -Eq "^ *$1  *$2 .* $3 %.*  verified\$" out || { echo "# no row $1 $2 $3"; return 1; }
+}
+both_states()
+{
+    measure 0 kernel=10000 --cache=both --strict --format=text && row cold 10.000 90.0 && row hot 5.000 90.0 &&
+        measure 0 kernel=10000 --cache=both && is cache 'cold hot' && is buffer_sets '316 1' &&
+        is cache_check 'passed none'
+}
+launches()
+{
+    measure 0 kernel=10000 --launch=graph,stream,isolated --format=text && grep -q '^launch .*median us .*host us' out &&
+        for way in graph stream isolated; do
+            row $way 10.000 90.0 || return 1
+        done
+}
+launches_json()
+{
+    measure 0 kernel=10000 --launch=graph,stream,isolated && is launch 'graph stream isolated' &&
+        is launches_per_sample '316 316 1' &&
+        for host in $(value host_time_ns); do
+            holds "$host > 0" || return 1
+        done
+}
+# Fewer launches than buffer sets: the sets that no launch has written are no wrong results, but those that one has are.
+isolated_proved()
+{
+    measure 0 kernel=10000 --launch=isolated --num-iters=12 --num-warmup-iters=3 && is buffer_sets 316 &&
+        is verification verified &&
+        measure 4 kernel=10000 --launch=isolated --num-iters=12 --kernel=fake_wrong_later && is verification WRONG
+}
+# The clock runs through what the streams do one after the other: together they are as fast as one.
+streams()
+{
+    measure 0 kernel=10000 --streams=1,3,4 && is streams '1 3 4' && is buffer_sets '316 318 316' || return 1
+    for time in $(value median); do
+        holds "$time > 9999.9 && $time < 10000.1" || return 1
+    done
+    measure 0 kernel=10000 --streams=1,4 --format=text && row 1 10.000 90.0 && row 4 10.000 90.0
+}
+# Each sample has a block before it that is not counted, so more time passes.
+burst()
+{
+    measure 0 drift=0.000001 && is regime sustained && last=$(value max) &&
+        measure 0 drift=0.000001 --regime=burst --num-iters=100 && is regime burst && holds "$(value max) > 1.02 * $last"
+}
+ok "--cache=both has a row for each, with its own ceiling" both_states
+ok "--launch=graph,stream,isolated has a row for each" launches
+ok "with what the host takes, and an isolated sample is one launch" launches_json
+ok "isolated launches are proved right, and wrong" isolated_proved
+ok "--streams=1,3,4 gives each stream as many sets, and their rates add up" streams
+ok "--regime=burst begins anew for each sample" burst
+
+# ---- Rounds --------------------------------------------------------------------------------------------------------
+
+# sizes: how many samples each round has, of a document with one case.
+sizes()
+{
+    value samples | sed 's/^\[ //'
+}
+uneven()
+{
+    measure 0 kernel=10000 --num-iters=13 --rounds=5 && is planned_rounds 5 && same '3 3 3 2 2' "$(sizes)"
+}
+few()
+{
+    measure 0 kernel=10000 --num-iters=3 --rounds=5 && same '1 1 1' "$(sizes)" && is ci95_basis none
+}
+one_round()
+{
+    measure 0 kernel=10000 --num-iters=7 --rounds=1 && same 7 "$(sizes)"
+}
+
+# order SEED: run four cases in six rounds, and print which was visited when.
+order()
+{
+    measure 0 kernel=10000 --num-tokens=1,2,3,4 --num-iters=6 --rounds=6 --seed="$1" || return 1
+    awk '/"problem":/ { c++ } /"start_s":/ { printf "%.9f %d\n", $2, c }' out | sort -n | awk '{ printf "%s", $2 }'
+}
+# each_round ORDER: whether every round visits each case once.
+each_round()
+{
+    same 6 "$(echo "$1" | sed 's/..../& /g' | tr ' ' '\n' | awk '/1/ && /2/ && /3/ && /4/ && length == 4' | wc -l | tr -d ' ')"
+}
+seeded()
+{
+    first=$(order 1) && again=$(order 1) && other=$(order 2) && each_round "$first" && each_round "$other" &&
+        same "$first" "$again" && [ "$first" != "$other" ]
+}
+differ()
+{
+    holds "$(order 1 | sed 's/..../& /g' | tr ' ' '\n' | sort -u | grep -c .) > 1"
+}
+ok "samples that the rounds cannot share are taken to the last one" uneven
+ok "fewer samples than rounds" few
+ok "--rounds=1" one_round
+ok "the seed determines in which order cases are visited, each once a round" seeded
+ok "and rounds have different orders" differ
+done_testing
