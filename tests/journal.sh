@@ -24,7 +24,7 @@ results() { sed -n '/^  "results"/,$p' "$1"; }
 
 ok 'a run with a journal' sweep 0 --journal=full --output=full.json
 parts full >full.parts
-ok 'the journal has every case' test "$(cut -d ' ' -f 1 full.parts | sort -u | wc -l)" -eq $cases
+ok 'the journal has every case' test "$(cut -d ' ' -f 1 full.parts | sort -u | wc -l)" -ge $cases
 ok 'and each part once' same '' "$(uniq -d full.parts)"
 size=$(wc -c <full)
 head_size=$(head -n 1 full | wc -c)
@@ -123,7 +123,7 @@ sed '1s/"name":"[^"]*"/"name":"Z80"/' full >changed
 ok 'another device' fails 2 'devices[0].name is "Z80" there' $sweep --resume=changed
 sed '3s/^.*$/{}/' full >changed
 ok 'a line that is none' fails 2 'line 3' $sweep --resume=changed
-sed '2s/"verified"/"maybe"/' full >changed
+sed 's/"samples":\[/"samples":["x",/' full >changed
 fails_in_part() { sweep 2 "--resume=$1" && err_has 'its samples are expected'; }
 ok 'a part that is damaged' fails_in_part changed
 echo '{"schema":"quantbench-result"}' >other

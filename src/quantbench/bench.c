@@ -391,8 +391,22 @@ static bool grow(struct result *result, uint64_t count)
     return true;
 }
 
+/* What the device does now; unknown if it does not say. */
+static void find_conditions(struct qb_device *device, struct qb_device_conditions *conditions)
+{
+    if (qb_device_conditions(device, conditions) != QB_OK) {
+        *conditions = (struct qb_device_conditions){.clock = NAN,
+                                                    .memory_clock = NAN,
+                                                    .power = NAN,
+                                                    .energy = NAN,
+                                                    .temperature = NAN,
+                                                    .performance_state = -1};
+    }
+}
+
 /* The last COUNT samples are those of a round. */
-static bool add_round(struct result *result, uint64_t count, double host_time, double start)
+static bool add_round(struct result *result, uint64_t count, double host_time, double start,
+                      const struct disturbance *disturbance)
 {
     double *sorted = malloc(count * sizeof *sorted);
 
@@ -400,8 +414,12 @@ static bool add_round(struct result *result, uint64_t count, double host_time, d
         return false;
     }
     memcpy(sorted, result->samples + result->sample_count, count * sizeof *sorted);
-    result->rounds[result->round_count++] =
-        (struct round){.samples = count, .median = stats_median(sorted, count), .host_time = host_time, .start = start};
+    result->rounds[result->round_count++] = (struct round){.samples = count,
+                                                           .median = stats_median(sorted, count),
+                                                           .host_time = host_time,
+                                                           .start = start,
+                                                           .disturbance = *disturbance};
+    find_conditions(result->plan_case->device->handle, &result->rounds[result->round_count - 1].conditions);
     result->sample_count += count;
     free(sorted);
     return true;
@@ -518,13 +536,20 @@ static enum qb_status time_visit(const struct args *args, struct result *result,
     uint64_t taken = 1;
     double host_time = 0;
     bool profile = result->plan_case->launch == LAUNCH_PROFILE;
-    enum qb_status status = profile ? profile_case(args, result, context, queues[0])
-                                    : measure_case(args, result, context, queues, samples, &taken, &host_time);
+    struct disturbance_snapshot before, after;
+    struct disturbance disturbance;
+    enum qb_status status;
+
+    disturbance_snapshot(&before);
+    status = profile ? profile_case(args, result, context, queues[0])
+                     : measure_case(args, result, context, queues, samples, &taken, &host_time);
 
     if (status != QB_OK || taken == 0) {
         return status;
     }
-    if (!add_round(result, taken, host_time, start)) {
+    disturbance_snapshot(&after);
+    disturbance = disturbance_between(&before, &after);
+    if (!add_round(result, taken, host_time, start, &disturbance)) {
         *memory_short = true;
         return QB_ERROR_MEMORY;
     }

@@ -5,6 +5,7 @@
 #define BENCH_H
 
 #include "ceiling.h"
+#include "disturbance.h"
 #include "inputs.h"
 #include "stats.h"
 #include "verify.h"
@@ -21,10 +22,12 @@ enum cache_check {
 
 /* What one visit found. */
 struct round {
-    size_t samples;   /* at least 1 */
-    double median;    /* of these, nanoseconds per launch */
-    double host_time; /* nanoseconds that the host took for a launch */
-    double start;     /* seconds since the run began */
+    size_t samples;                         /* at least 1 */
+    double median;                          /* of these, nanoseconds per launch */
+    double host_time;                       /* nanoseconds that the host took for a launch */
+    double start;                           /* seconds since the run began */
+    struct qb_device_conditions conditions; /* of the device, right behind the samples */
+    struct disturbance disturbance;         /* of this process, while they were taken */
 };
 
 /* What came out of one case. Times are in nanoseconds per launch. */

@@ -170,6 +170,23 @@ size_t describe_width(const struct record *record, enum column column)
     return width;
 }
 
+/* What slowed the device down, in any round. */
+static void append_reasons(const struct record_case *c, char text[DESCRIBE_SIZE])
+{
+    unsigned reasons = 0;
+
+    for (size_t i = 0; i < c->round_count; i++) {
+        reasons |= c->rounds[i].conditions.throttle;
+    }
+    for (unsigned i = 0; i < QB_THROTTLE_COUNT; i++) {
+        if ((reasons & 1u << i) != 0) {
+            size_t length = strlen(text);
+
+            snprintf(text + length, DESCRIBE_SIZE - length, ", %s", qb_throttle_name(i));
+        }
+    }
+}
+
 const char *describe_doubt(const struct record *record, const struct record_case *c, enum doubt doubt,
                            char text[DESCRIBE_SIZE])
 {
@@ -183,6 +200,10 @@ const char *describe_doubt(const struct record *record, const struct record_case
     case DOUBT_PARTLY_COLD:
         snprintf(text, DESCRIBE_SIZE, "partly cold: %u buffer sets, %.1f MB, are less than 4 times the cache", c->sets,
                  (double)c->rotated_bytes * 1e-6);
+        break;
+    case DOUBT_THROTTLED:
+        snprintf(text, DESCRIBE_SIZE, "throttled in %zu of %zu rounds", record_throttled_rounds(c), c->round_count);
+        append_reasons(c, text);
         break;
     case DOUBT_NOT_CONVERGED:
         snprintf(text, DESCRIBE_SIZE, "not converged: +- %.3g %% after %g s, %.3g %% was asked for",

@@ -25,6 +25,7 @@ quantbench_SOURCES = \
 	%D%/buffers.c %D%/buffers.h \
 	%D%/bench.c %D%/bench.h \
 	%D%/journal.c %D%/journal.h \
+	%D%/round_json.c %D%/round_json.h \
 	%D%/visits.c %D%/visits.h \
 	%D%/rounds.c %D%/rounds.h \
 	%D%/allocations.c %D%/allocations.h \

@@ -43,6 +43,7 @@ static enum exit_code run_cases(const struct args *args, struct machine *machine
     enum exit_code code = bench_begin(&bench, args, machine, tensor, plan);
 
     if (code == EXIT_OK) {
+        doctor_warn(machine);
         if (plan->count == 1 && args->format == report_format_at(0)) {
             message_note("Warming up...");
         }

@@ -189,6 +189,14 @@ enum exit_code record_begin(const struct args *args, const struct machine *machi
     return good ? EXIT_OK : no_memory();
 }
 
+static void keep_conditions(struct qb_device_conditions *conditions)
+{
+    conditions->clock = keep_finite_digits(conditions->clock);
+    conditions->memory_clock = keep_finite_digits(conditions->memory_clock);
+    conditions->power = keep_finite_digits(conditions->power);
+    conditions->temperature = keep_finite_digits(conditions->temperature);
+}
+
 /* The samples and the rounds that they are of. */
 static bool copy_samples(const struct result *from, struct record_case *to)
 {
@@ -205,6 +213,8 @@ static bool copy_samples(const struct result *from, struct record_case *to)
         to->rounds[i].median = keep_digits(from->rounds[i].median);
         to->rounds[i].host_time = keep_digits(from->rounds[i].host_time);
         to->rounds[i].start = keep_digits(from->rounds[i].start);
+        keep_conditions(&to->rounds[i].conditions);
+        to->rounds[i].disturbance.stolen = keep_finite_digits(to->rounds[i].disturbance.stolen);
     }
     to->sample_count = from->sample_count;
     to->round_count = from->round_count;
@@ -330,6 +340,16 @@ enum exit_code record_add(struct record *record, const struct result *result)
     return good ? EXIT_OK : no_memory();
 }
 
+size_t record_throttled_rounds(const struct record_case *c)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < c->round_count; i++) {
+        count += c->rounds[i].conditions.throttle != 0;
+    }
+    return count;
+}
+
 unsigned record_doubts(const struct record_case *c)
 {
     unsigned doubts = 0;
@@ -341,6 +361,7 @@ unsigned record_doubts(const struct record_case *c)
     doubts |= c->cache_check == CACHE_CHECK_FAILED ? DOUBT_CACHE : 0;
     doubts |= c->cache == CACHE_PARTLY_COLD ? DOUBT_PARTLY_COLD : 0;
     doubts |= c->unconverged ? DOUBT_NOT_CONVERGED : 0;
+    doubts |= record_throttled_rounds(c) > 0 ? DOUBT_THROTTLED : 0;
     return doubts;
 }
 

@@ -89,8 +89,8 @@ enum doubt {
     DOUBT_CACHE = 1 << 1,         /* the check says that cold launches were not cold */
     DOUBT_PARTLY_COLD = 1 << 2,   /* too few sets rotate */
     DOUBT_NOT_CONVERGED = 1 << 3, /* the precision was not reached in time */
+    DOUBT_THROTTLED = 1 << 4,     /* something slowed the device down in a round */
 };
-#define DOUBTS 4
 
 /* A run. All texts and arrays are the record's own. Real numbers have the 12 significant digits that the JSON document
  * has, so that a report is the same before and after they were in a file. */
@@ -155,6 +155,9 @@ double *record_kept_digits(const double *numbers, size_t count);
 void record_keep_judgement(struct judgement *judgement);
 
 /* COUNT elements as a share of the finite ones of C, which has a quality; NAN if there are none. */
+/* In how many rounds something slowed the device down. */
+size_t record_throttled_rounds(const struct record_case *c);
+
 /* The doubts about a case, as a set of enum doubt. */
 unsigned record_doubts(const struct record_case *c);
 

@@ -4,6 +4,7 @@
 #include <config.h>
 
 #include "record.h"
+#include "round_json.h"
 #include "tensor_file.h"
 
 #include <errno.h>
@@ -402,14 +403,16 @@ static void read_rounds(struct reader *reader, const json_t *result, size_t inde
 
     to->rounds = allocate(reader, count, sizeof *to->rounds);
     for (size_t i = 0; i < count && reader->code == EXIT_OK; i++) {
-        const json_t *from = json_array_get(list, i);
+        const char *wrong = round_from_json(json_array_get(list, i), &to->rounds[i]);
 
         snprintf(reader->place, sizeof reader->place, "results[%zu].rounds[%zu].", index, i);
-        to->rounds[i].samples = (size_t)get_number(reader, from, "samples", 1, left);
-        to->rounds[i].median = get_real(reader, from, "median_ns");
-        to->rounds[i].host_time = get_real(reader, from, "host_ns");
-        to->rounds[i].start = get_real(reader, from, "start_s");
-        left -= to->rounds[i].samples;
+        if (wrong == NULL && to->rounds[i].samples > left) {
+            wrong = "samples";
+        }
+        if (wrong != NULL) {
+            refuse(reader, wrong, "what quantbench writes there");
+        }
+        left -= to->rounds[i].samples <= left ? to->rounds[i].samples : 0;
     }
     set_place(reader, "results", index, "");
     if (count > 0 && left > 0) {

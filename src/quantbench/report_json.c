@@ -5,6 +5,7 @@
 #include <config.h>
 
 #include "report.h"
+#include "round_json.h"
 
 #include <jansson.h>
 #include <math.h>
@@ -136,11 +137,7 @@ static json_t *rounds_to_json(const struct record_case *c)
     json_t *rounds = json_array();
 
     for (size_t i = 0; i < c->round_count; i++) {
-        const struct round *round = &c->rounds[i];
-
-        json_array_append_new(rounds,
-                              json_pack("{s:I, s:f, s:f, s:f}", "samples", (json_int_t)round->samples, "median_ns",
-                                        round->median, "host_ns", round->host_time, "start_s", round->start));
+        json_array_append_new(rounds, round_to_json(&c->rounds[i]));
     }
     return rounds;
 }

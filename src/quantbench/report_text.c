@@ -9,6 +9,7 @@
 #include <inttypes.h>
 #include <limits.h>
 #include <math.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -246,6 +247,51 @@ static void print_samples(const struct record *record, const struct record_case 
     }
 }
 
+/* The median of a condition over the rounds that know it; NAN if none does. */
+static double median_condition(const struct record_case *c, size_t offset)
+{
+    double known[c->round_count];
+    size_t count = 0;
+
+    for (size_t i = 0; i < c->round_count; i++) {
+        double value = *(const double *)((const char *)&c->rounds[i].conditions + offset);
+
+        if (!isnan(value)) {
+            known[count++] = value;
+        }
+    }
+    return count > 0 ? stats_median(known, count) : NAN;
+}
+
+/* What the device did in the rounds, as far as it is known. */
+static void print_conditions(const struct record_case *c, FILE *stream)
+{
+    static const struct {
+        size_t offset;
+        double factor;
+        const char *format;
+    } known[] = {
+        {offsetof(struct qb_device_conditions, clock), 1, "%.0f MHz"},
+        {offsetof(struct qb_device_conditions, memory_clock), 1, "memory %.0f MHz"},
+        {offsetof(struct qb_device_conditions, power), 1e-3, "%.0f W"},
+        {offsetof(struct qb_device_conditions, temperature), 1, "%.0f C"},
+    };
+    const char *separator = "clocks    ";
+
+    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
+        double value = median_condition(c, known[i].offset) * known[i].factor;
+
+        if (!isnan(value)) {
+            fputs(separator, stream);
+            fprintf(stream, known[i].format, value);
+            separator = ", ";
+        }
+    }
+    if (separator[0] == ',') {
+        fputs("\n", stream);
+    }
+}
+
 static void print_rate(const struct record_case *c, FILE *stream)
 {
     static const char *const kinds[CEILING_KINDS] = {
@@ -253,7 +299,7 @@ static void print_rate(const struct record_case *c, FILE *stream)
         [CEILING_STREAMING] = "streaming stores",
         [CEILING_COPY] = "a plain copy",
     };
-    const char *separator = "";
+    char text[DESCRIBE_SIZE] = "";
 
     fprintf(stream, "rate      %.1f GB/s", c->bytes_per_second * 1e-9);
     if (c->of_peak > 0) {
@@ -266,11 +312,14 @@ static void print_rate(const struct record_case *c, FILE *stream)
     fprintf(stream, "ceiling   %.1f %% of what memory allows, %.3f us: as many bytes take\n          ",
             100 * c->best_time / c->time.median, c->best_time * 1e-3);
     for (int kind = 0; kind < CEILING_KINDS; kind++) {
+        size_t length = strlen(text);
+
         if (c->ceiling_times[kind] > 0) {
-            fprintf(stream, "%s%.3f us by %s", separator, c->ceiling_times[kind] * 1e-3, kinds[kind]);
-            separator = ", ";
+            snprintf(text + length, sizeof text - length, "%s%.3f us by %s", length > 0 ? ", " : "",
+                     c->ceiling_times[kind] * 1e-3, kinds[kind]);
         }
     }
+    print_folded(text, 10, stream);
     fprintf(stream, "\n");
     if (c->floor_time > 0) {
         fprintf(stream, "          an empty launch takes %.3f us\n", c->floor_time * 1e-3);
@@ -310,6 +359,7 @@ static void print_result(const struct record *record, const struct record_case *
     } else {
         print_samples(record, c, stream);
         print_rate(c, stream);
+        print_conditions(c, stream);
         print_case_doubts(record, c, stream);
     }
     fprintf(stream, "Kernel running time: %.3f us\n", c->time.median * 1e-3);

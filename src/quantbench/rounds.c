@@ -101,6 +101,19 @@ void rounds_prove(struct bench *bench)
     worker_end(&worker);
 }
 
+/* How far the run is. With a precision nobody knows how many rounds there will be. */
+static void show_progress(const struct bench *bench, uint64_t round, size_t done, size_t all)
+{
+    const struct args *args = bench->args;
+    uint64_t rounds = args->rounds < args->num_iters ? args->rounds : args->num_iters;
+
+    if (args->precision > 0) {
+        message_progress("round %" PRIu64 ", visit %zu of %zu...", round + 1, done + 1, all);
+    } else {
+        message_progress_eta((double)(round * all + done), (double)(rounds * all), bench_clock() - bench->start);
+    }
+}
+
 /* One round. WANTED has room for a number for each case, CEILINGS for one for each ceiling, ORDER for all of them.
  * Returns whether there was anything to do. */
 static bool run_round(struct bench *bench, struct journal *journal, uint64_t round, uint64_t *wanted,
@@ -128,7 +141,7 @@ static bool run_round(struct bench *bench, struct journal *journal, uint64_t rou
     }
     rounds_shuffle(bench->args->seed, round, all, order);
     for (size_t i = 0; i < all && any && !interrupt_requested(); i++) {
-        message_progress("round %" PRIu64 ", visit %zu of %zu...", round + 1, ++done, all);
+        show_progress(bench, round, done++, all);
         if (order[i] >= bench->count) {
             size_t ceiling = order[i] - bench->count;
 

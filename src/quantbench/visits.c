@@ -4,6 +4,7 @@
 
 #include "visits.h"
 #include "interrupt.h"
+#include "round_json.h"
 
 #include <inttypes.h>
 #include <jansson.h>
@@ -55,7 +56,7 @@ static bool restore_case(const json_t *part, struct result *result)
 {
     const json_t *launches = json_object_get(part, "launches");
     const json_t *samples = json_object_get(part, "samples");
-    struct round *rounds = reallocarray(result->rounds, result->round_count + 1, sizeof *rounds);
+    struct round *rounds = reallocarray(result->rounds, result->round_count + 1, sizeof *rounds), *round;
 
     if (rounds == NULL) {
         return false;
@@ -69,13 +70,8 @@ static bool restore_case(const json_t *part, struct result *result)
     result->launches_per_sample = (uint64_t)json_integer_value(launches);
     result->hot_time = json_number_value(json_object_get(part, "hot_ns"));
     result->spent += json_number_value(json_object_get(part, "spent_s"));
-    rounds[result->round_count++] = (struct round){
-        .samples = json_array_size(samples),
-        .median = json_number_value(json_object_get(part, "median_ns")),
-        .host_time = json_number_value(json_object_get(part, "host_ns")),
-        .start = json_number_value(json_object_get(part, "start_s")),
-    };
-    return true;
+    round = &rounds[result->round_count++];
+    return round_from_json(json_object_get(part, "round"), round) == NULL && round->samples == json_array_size(samples);
 }
 
 void visits_to_case(struct bench *bench, struct journal *journal, uint64_t round, size_t index, uint64_t samples)
@@ -102,11 +98,10 @@ void visits_to_case(struct bench *bench, struct journal *journal, uint64_t round
     last = &result->rounds[result->round_count - 1];
     result->code = journal_add(
         journal, index, round,
-        json_pack("{s:I, s:o, s:o, s:f, s:f, s:f, s:f, s:f}", "launches", (json_int_t)result->launches_per_sample,
-                  "samples", numbers_to_json(result->samples + samples_before, result->sample_count - samples_before),
-                  "floors", numbers_to_json(result->floors + floors_before, result->floor_count - floors_before),
-                  "hot_ns", result->hot_time, "median_ns", last->median, "host_ns", last->host_time, "start_s",
-                  last->start, "spent_s", result->spent - spent_before));
+        json_pack("{s:I, s:o, s:o, s:f, s:o, s:f}", "launches", (json_int_t)result->launches_per_sample, "samples",
+                  numbers_to_json(result->samples + samples_before, result->sample_count - samples_before), "floors",
+                  numbers_to_json(result->floors + floors_before, result->floor_count - floors_before), "hot_ns",
+                  result->hot_time, "round", round_to_json(last), "spent_s", result->spent - spent_before));
 }
 
 static bool restore_ceiling(const json_t *part, struct ceiling *ceiling)
