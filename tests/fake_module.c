@@ -123,6 +123,13 @@ static enum qb_status take(double time, const void *input)
     return QB_OK;
 }
 
+static size_t workspace(const struct qb_kernel *kernel, const struct qb_device *device,
+                        const struct qb_problem *problem)
+{
+    (void)kernel, (void)device, (void)problem;
+    return 1024;
+}
+
 static enum qb_status run(const struct qb_kernel *kernel, struct qb_queue *queue, const struct qb_problem *problem,
                           const struct qb_buffers *buffers)
 {
@@ -160,13 +167,13 @@ static enum qb_status kernel_floor(const struct qb_kernel *kernel, struct qb_que
 
 static const enum wrong kinds[] = {RIGHT, WRONG_CODE, WRONG_SCALE, WRONG_LATER, FAILS, SLOWER};
 static const struct qb_kernel kernels[] = {
-    {"fake_right", "the reference", &backend, supports, NULL, run, kernel_floor, &kinds[0]},
-    {"fake_wrong_code", "one code is wrong", &backend, supports, NULL, run, kernel_floor, &kinds[1]},
-    {"fake_wrong_scale", "one scale is wrong", &backend, supports, NULL, run, kernel_floor, &kinds[2]},
-    {"fake_wrong_later", "one code is wrong, but not in the first launch", &backend, supports, NULL, run, kernel_floor,
-     &kinds[3]},
-    {"fake_fails", "an error, and no static scales", &backend, supports, NULL, run, kernel_floor, &kinds[4]},
-    {"slow_right", "the reference, 2 % slower", &backend, supports, NULL, run, kernel_floor, &kinds[5]},
+    {"fake_right", "the reference", &backend, supports, workspace, run, kernel_floor, &kinds[0]},
+    {"fake_wrong_code", "one code is wrong", &backend, supports, workspace, run, kernel_floor, &kinds[1]},
+    {"fake_wrong_scale", "one scale is wrong", &backend, supports, workspace, run, kernel_floor, &kinds[2]},
+    {"fake_wrong_later", "one code is wrong, but not in the first launch", &backend, supports, workspace, run,
+     kernel_floor, &kinds[3]},
+    {"fake_fails", "an error, and no static scales", &backend, supports, workspace, run, kernel_floor, &kinds[4]},
+    {"slow_right", "the reference, 2 % slower", &backend, supports, workspace, run, kernel_floor, &kinds[5]},
 };
 
 static bool told_to_be(const char *what)
@@ -300,16 +307,21 @@ static enum qb_status memory_fill(struct qb_device *device, void *target, int by
     return QB_OK;
 }
 
+struct fake_queue {
+    struct qb_queue base;
+    size_t reserved;
+};
+
 static enum qb_status queue_create(struct qb_device *device, bool wrapped, void *native, struct qb_queue **queue)
 {
-    struct qb_queue *made = calloc(1, sizeof *made);
+    struct fake_queue *made = calloc(1, sizeof *made);
 
     (void)wrapped, (void)native;
     if (made == NULL) {
         return host->fail(QB_ERROR_MEMORY, "a queue");
     }
-    made->device = device;
-    *queue = made;
+    made->base.device = device;
+    *queue = &made->base;
     return QB_OK;
 }
 
@@ -336,9 +348,15 @@ static enum qb_status queue_set_dependent_launch(struct qb_queue *queue, bool en
     return QB_OK;
 }
 
-static enum qb_status queue_reserve(struct qb_queue *queue, size_t bytes)
+/* As of a device: what is captured needs its workspace before. */
+static enum qb_status queue_reserve(struct qb_queue *base, size_t bytes)
 {
-    (void)queue, (void)bytes;
+    struct fake_queue *queue = (struct fake_queue *)base;
+
+    if (bytes > queue->reserved && capturing != NULL) {
+        return host->fail(QB_ERROR_WORKSPACE, "%zu bytes are to be reserved before a capture", bytes);
+    }
+    queue->reserved = bytes > queue->reserved ? bytes : queue->reserved;
     return QB_OK;
 }
 

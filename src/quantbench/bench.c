@@ -164,6 +164,12 @@ static enum exit_code make_queues(const struct args *args, const struct plan_cas
             what = "--dependent-launch";
             status = qb_queue_set_dependent_launch(queues[i], true);
         }
+        if (status == QB_OK) {
+            /* A graph is captured before the kernel has run in this queue, and its workspace cannot grow then. */
+            what = qb_kernel_name(plan_case->kernel);
+            status = qb_queue_reserve(
+                queues[i], qb_kernel_workspace(plan_case->kernel, plan_case->device->handle, &plan_case->problem));
+        }
         if (status != QB_OK) {
             destroy_queues(queues, i + 1);
             return message_status(what, status);

@@ -171,17 +171,24 @@ static enum qb_status take_batch(const struct measure *m, uint64_t *count, doubl
     return status;
 }
 
-/* COUNT launches, each on an idle queue; the first is not counted. */
+/* COUNT launches, each on an idle queue, behind a rotation through all sets that is not counted: so each finds the
+ * cache as the rotation has left it. */
 static enum qb_status take_isolated(const struct measure *m, uint64_t *count, double *samples, double *host_time)
 {
     const struct measure_block *block = &m->blocks[0];
     uint64_t wanted = *count;
     double host_sum = 0;
+    enum qb_status status = QB_OK;
 
     *count = 0;
-    for (uint64_t i = 0; i <= wanted && !interrupt_requested(); i++) {
-        double ignored, start, *sample = i > 0 ? &samples[i - 1] : &ignored;
-        enum qb_status status;
+    for (uint64_t i = 0; i < m->work->sets && status == QB_OK; i++) {
+        status = launch_one(m, block, i);
+    }
+    if (status == QB_OK) {
+        status = qb_queue_synchronize(block->queue);
+    }
+    for (uint64_t i = 0; i < wanted && status == QB_OK && !interrupt_requested(); i++) {
+        double start;
 
         pause_for(m->settings.pause);
         status = qb_event_record(block->queue, *event_at(m, 0, 0));
@@ -189,7 +196,7 @@ static enum qb_status take_isolated(const struct measure *m, uint64_t *count, do
         if (status == QB_OK) {
             status = launch_one(m, block, i);
         }
-        host_sum += i > 0 ? host_clock() - start : 0;
+        host_sum += host_clock() - start;
         if (status == QB_OK) {
             status = qb_event_record(block->queue, *event_at(m, 0, 1));
         }
@@ -197,15 +204,12 @@ static enum qb_status take_isolated(const struct measure *m, uint64_t *count, do
             status = qb_queue_synchronize(block->queue);
         }
         if (status == QB_OK) {
-            status = qb_event_elapsed(*event_at(m, 0, 0), *event_at(m, 0, 1), sample);
+            status = qb_event_elapsed(*event_at(m, 0, 0), *event_at(m, 0, 1), &samples[i]);
         }
-        if (status != QB_OK) {
-            return status;
-        }
-        *count = i;
+        *count += status == QB_OK;
     }
     *host_time = *count > 0 ? host_sum / (double)*count : 0;
-    return QB_OK;
+    return status;
 }
 
 enum qb_status measure_take(struct measure *m, uint64_t count, double *samples, uint64_t *taken, double *host_time)
