@@ -213,11 +213,23 @@ burst()
     measure 0 drift=0.000001 && is regime sustained && last=$(value max) &&
         measure 0 drift=0.000001 --regime=burst --num-iters=100 && is regime burst && holds "$(value max) > 1.02 * $last"
 }
+# In Google Benchmark's document each case has a name of its own, and the host's time beside the device's.
+gbench()
+{
+    measure 0 kernel=10000 --launch=graph,stream --cache=both --num-iters=13 --rounds=5 --output=x.json \
+        --output=x.gbench.json && run 0 --report=x.json --format=gbench && cmp out x.gbench.json &&
+        is repetition_index '0 1 2 3 4 0 1 2 3 4 0 1 2 3 4 0 1 2 3 4' &&
+        same '/cache:hot /cache:hot/launch:stream /launch:stream fake_right' \
+            "$(value run_name | tr ' ' '\n' | sed 's,.*fake_right/,/,; s,.*/fake_right$,fake_right,' | sort -u | tr '\n' ' ' | sed 's/ $//')" &&
+        ! is cpu_time "$(value real_time)" >differ &&
+        holds "$(value real_time | cut -d ' ' -f 1) == 10000 && $(value cpu_time | cut -d ' ' -f 1) > 0"
+}
 ok "--cache=both has a row for each, with its own ceiling" both_states
 ok "--launch=graph,stream,isolated has a row for each" launches
 ok "with what the host takes, and an isolated sample is one launch" launches_json
 ok "isolated launches are proved right, and wrong" isolated_proved
 ok "--streams=1,3,4 gives each stream as many sets, and their rates add up" streams
+ok "each has its entries for Google Benchmark, and a record gives the same ones" gbench
 ok "--regime=burst begins anew for each sample" burst
 
 # ---- Rounds --------------------------------------------------------------------------------------------------------

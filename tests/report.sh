@@ -177,7 +177,7 @@ ok 'a record without results, in every format' nothing_run
 
 if python3 -c 'import csv, json' >/dev/null 2>&1; then
     cat >check.py <<'PY'
-import csv, json, math, sys
+import csv, json, math, statistics, sys
 
 def near(text, number):
     if number is None:
@@ -240,21 +240,36 @@ elif what == "gbench":
     document = json.load(open(name + ".gbench.json"), parse_constant=lambda text: 1 / 0)
     assert document["context"]["json_schema_version"] == 1
     assert document["context"]["num_cpus"] == record["host"]["cpus"]
-    entries = [e for e in document["benchmarks"] if e["run_type"] == "iteration"]
-    aggregates = [e for e in document["benchmarks"] if e["run_type"] == "aggregate"]
-    assert len(entries) == len(results) == len({e["name"] for e in entries})
-    for entry, result in zip(entries, results):
-        time = result["time_ns"]
-        assert entry["time_unit"] == "ns" and entry["name"] == entry["run_name"]
-        assert entry["real_time"] == entry["cpu_time"] == time["median"]
-        assert ("/dist:%s/" % result["dist"] in entry["name"]) == (result["dist"] is not None)
-        for key in figures:
-            assert entry.get(key) == (result["quality"] or {}).get(key), key
-        assert entry["iterations"] == len(time["samples"]) * result["launches_per_sample"]
-        mine = {e["aggregate_name"]: e for e in aggregates if e["run_name"] == entry["name"]}
-        assert set(mine) == {"mean", "median"}
-        for key in mine:
-            assert mine[key]["name"] == entry["name"] + "_" + key and mine[key]["real_time"] == time[key]
+    names = list(dict.fromkeys(e["run_name"] for e in document["benchmarks"]))
+    assert len(names) == len(results)
+    for name, result in zip(names, results):
+        time, rounds = result["time_ns"], result["rounds"]
+        mine = [e for e in document["benchmarks"] if e["run_name"] == name]
+        entries = [e for e in mine if e["run_type"] == "iteration"]
+        aggregates = {e["aggregate_name"]: e for e in mine if e["run_type"] == "aggregate"}
+        assert len(entries) == len(rounds) and len(mine) == len(entries) + len(aggregates)
+        assert ("/dist:%s/" % result["dist"] in name) == (result["dist"] is not None)
+        for index, (entry, round) in enumerate(zip(entries, rounds)):
+            assert entry["time_unit"] == "ns" and entry["name"] == name
+            assert entry["repetition_index"] == index and entry["repetitions"] == len(rounds)
+            assert entry["real_time"] == round["median_ns"]
+            host = round["host_ns"] if result["threads"] is None else 0
+            assert entry["cpu_time"] == (host or entry["real_time"])
+            for key in figures:
+                assert entry.get(key) == (result["quality"] or {}).get(key), key
+            assert entry["iterations"] == round["samples"] * result["launches_per_sample"]
+        wanted = {"mean": statistics.mean, "median": statistics.median}
+        if len(rounds) > 1:
+            wanted["stddev"] = statistics.stdev
+            wanted["cv"] = lambda values: statistics.stdev(values) / statistics.mean(values)
+        assert set(aggregates) == set(wanted)
+        for key, of in wanted.items():
+            entry = aggregates[key]
+            assert entry["name"] == name + "_" + key and entry["iterations"] == len(rounds)
+            assert entry["aggregate_unit"] == ("percentage" if key == "cv" else "time")
+            for member in "real_time", "cpu_time":
+                right = of([e[member] for e in entries])
+                assert math.isclose(entry[member], right, rel_tol=1e-6, abs_tol=1e-6), (key, member)
 elif what == "junit":
     import xml.etree.ElementTree
     suites = xml.etree.ElementTree.parse(name + ".xml").getroot()

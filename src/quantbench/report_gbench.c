@@ -2,10 +2,9 @@
 /* report_gbench.c - results as Google Benchmark writes them, for its compare.py and for what else reads its JSON. What
  * the fields mean here is in GBENCH of quantbench-output(5).
  *
- * A case is one entry, because the samples of one run are no repetitions of it: taken for such, a test of significance
- * would call any two runs different. For the same reason there is no _stddev and no _cv, which a reader would take for
- * the spread between repetitions. A case without a time has no entry, since a reader that does not look at
- * error_occurred would take any number in it for a time. */
+ * A round of a case is a repetition of it, since rounds differ in what runs differ in too. Samples are none: taken for
+ * such, a test of significance would call any two runs different. A case without a time has no entry, since a reader
+ * that does not look at error_occurred would take any number in it for a time. */
 #include <config.h>
 
 #include "report.h"
@@ -14,10 +13,25 @@
 #include <jansson.h>
 #include <math.h>
 #include <stdio.h>
-#include <string.h>
+#include <stdlib.h>
 
 /* Room for the name of a case: names of devices and kernels are short, but a file may say what it wants. */
 #define NAME_SIZE 1536
+
+/* How a case was measured, where that is not the usual way: cases that differ in nothing else are not the same. */
+static void way_text(const struct record_case *c, char way[64])
+{
+    bool profile = c->launch == LAUNCH_PROFILE;
+    enum launch_mode usual = c->threads > 0 ? LAUNCH_STREAM : LAUNCH_GRAPH;
+    char streams[24] = "";
+
+    if (c->streams > 1) {
+        snprintf(streams, sizeof streams, "/streams:%u", c->streams);
+    }
+    snprintf(way, 64, "%s%s%s%s", !profile && c->cache == CACHE_HOT ? "/cache:hot" : "",
+             !profile && c->launch != usual ? "/launch:" : "",
+             !profile && c->launch != usual ? record_launch_names[c->launch] : "", streams);
+}
 
 /* The name does not depend on what else was run, so that any two files can be compared. */
 static void case_name(const struct record *record, const struct record_case *c, char name[NAME_SIZE])
@@ -25,6 +39,7 @@ static void case_name(const struct record *record, const struct record_case *c, 
     char granularity[64];
     char dist[32] = "";
     char threads[32] = "";
+    char way[64];
 
     plan_granularity_text(&c->problem, granularity, sizeof granularity);
     if (record->input == NULL) {
@@ -33,10 +48,11 @@ static void case_name(const struct record *record, const struct record_case *c, 
     if (c->threads > 0) {
         snprintf(threads, sizeof threads, "/threads:%u", c->threads);
     }
-    snprintf(name, NAME_SIZE, "quantize/%s/%s/%s/%s/num_tokens:%" PRIu64 "/hidden_size:%" PRIu64 "%s/%s/%s%s",
+    way_text(c, way);
+    snprintf(name, NAME_SIZE, "quantize/%s/%s/%s/%s/num_tokens:%" PRIu64 "/hidden_size:%" PRIu64 "%s/%s/%s%s%s",
              qb_format_info(c->problem.input)->name, qb_format_info(c->problem.output)->name,
              record_scaling_names[c->problem.scaling], granularity, c->problem.tokens, c->problem.hidden, dist,
-             c->device->id, c->kernel, threads);
+             c->device->id, c->kernel, threads, way);
 }
 
 /* A user counter, which is a number: left out where it is none, or infinite. */
@@ -47,38 +63,83 @@ static void add_counter(json_t *object, const char *name, double number)
     }
 }
 
-/* One entry: the run itself, or its AGGREGATE, "mean" or "median". NANOSECONDS is the time. */
-static json_t *entry(const struct record *record, size_t index, const char *aggregate, double nanoseconds)
+static double mean(double *values, size_t count)
 {
-    char run_name[NAME_SIZE], name[NAME_SIZE + 16], label[64];
-    const struct record_case *c = &record->cases[index];
-    json_t *object;
+    double sum = 0;
 
-    case_name(record, c, run_name);
-    snprintf(name, sizeof name, "%s%s%s", run_name, aggregate != NULL ? "_" : "", aggregate != NULL ? aggregate : "");
-    snprintf(label, sizeof label, "%s, cache %s", record_verification_names[c->verification],
-             record_cache_names[c->cache]);
-    object = json_pack("{s:s, s:I, s:I, s:s, s:s, s:I, s:I}", "name", name, "family_index", (json_int_t)index,
-                       "per_family_instance_index", (json_int_t)0, "run_name", run_name, "run_type",
-                       aggregate != NULL ? "aggregate" : "iteration", "repetitions", (json_int_t)1, "threads",
-                       (json_int_t)(c->threads > 0 ? c->threads : 1));
-    if (aggregate != NULL) {
-        json_object_set_new(object, "aggregate_name", json_string(aggregate));
-        json_object_set_new(object, "aggregate_unit", json_string("time"));
-    } else {
-        json_object_set_new(object, "repetition_index", json_integer(0));
+    for (size_t i = 0; i < count; i++) {
+        sum += values[i];
     }
-    json_object_set_new(object, "iterations", json_integer((json_int_t)(c->sample_count * c->launches_per_sample)));
-    json_object_set_new(object, "real_time", json_real(nanoseconds));
-    json_object_set_new(object, "cpu_time", json_real(nanoseconds));
-    json_object_set_new(object, "time_unit", json_string("ns"));
+    return sum / (double)count;
+}
+
+static double stddev(double *values, size_t count)
+{
+    double center = mean(values, count), squares = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        squares += (values[i] - center) * (values[i] - center);
+    }
+    return sqrt(squares / (double)(count - 1));
+}
+
+/* The standard deviation as a share of the mean. */
+static double cv(double *values, size_t count)
+{
+    double center = mean(values, count);
+
+    return center > 0 ? stddev(values, count) / center : 0;
+}
+
+/* What is made of all rounds, as Google Benchmark names it. */
+static const struct aggregate {
+    const char *name, *unit;
+    double (*of)(double *values, size_t count); /* it may sort them */
+    size_t min_rounds;
+    bool is_time; /* which a case can take, and so has a rate */
+} aggregates[] = {
+    {"mean", "time", mean, 1, true},
+    {"median", "time", stats_median, 1, true},
+    {"stddev", "time", stddev, 2, false},
+    {"cv", "percentage", cv, 2, false},
+};
+
+/* What an entry says of time: nanoseconds per launch. */
+struct times {
+    double real;
+    double cpu; /* the host's, or the same where the host is what runs the kernel */
+};
+
+static struct times round_times(const struct record_case *c, size_t round)
+{
+    const struct round *from = &c->rounds[round];
+
+    return (struct times){from->median, c->threads == 0 && from->host_time > 0 ? from->host_time : from->median};
+}
+
+/* AGGREGATE of all rounds. VALUES has room for a number of each. */
+static struct times aggregate_times(const struct record_case *c, const struct aggregate *aggregate, double *values)
+{
+    struct times times;
+
+    for (size_t i = 0; i < c->round_count; i++) {
+        values[i] = round_times(c, i).real;
+    }
+    times.real = aggregate->of(values, c->round_count);
+    for (size_t i = 0; i < c->round_count; i++) {
+        values[i] = round_times(c, i).cpu;
+    }
+    times.cpu = aggregate->of(values, c->round_count);
+    return times;
+}
+
+static void add_counters(json_t *object, const struct record_case *c, double nanoseconds)
+{
     if (nanoseconds > 0) {
         double per_second = 1e9 / nanoseconds;
 
-        json_object_set_new(object, "bytes_per_second",
-                            json_real((double)(c->bytes.read + c->bytes.written) * per_second));
-        json_object_set_new(object, "items_per_second",
-                            json_real((double)c->problem.tokens * (double)c->problem.hidden * per_second));
+        add_counter(object, "bytes_per_second", (double)(c->bytes.read + c->bytes.written) * per_second);
+        add_counter(object, "items_per_second", (double)c->problem.tokens * (double)c->problem.hidden * per_second);
     }
     if (c->has_quality) {
         add_counter(object, "snr_db", c->quality.snr);
@@ -87,8 +148,64 @@ static json_t *entry(const struct record *record, size_t index, const char *aggr
         add_counter(object, "saturated_share", record_share(c, c->quality.saturated));
         add_counter(object, "flushed_share", record_share(c, c->quality.flushed));
     }
+}
+
+/* One entry: AGGREGATE of the rounds, or round ROUND if that is NULL. */
+static json_t *entry(const struct record *record, size_t index, size_t round, const struct aggregate *aggregate,
+                     struct times times)
+{
+    char run_name[NAME_SIZE], name[NAME_SIZE + 16], label[64];
+    const struct record_case *c = &record->cases[index];
+    json_t *object;
+
+    case_name(record, c, run_name);
+    snprintf(name, sizeof name, "%s%s%s", run_name, aggregate != NULL ? "_" : "",
+             aggregate != NULL ? aggregate->name : "");
+    snprintf(label, sizeof label, "%s, cache %s", record_verification_names[c->verification],
+             record_cache_names[c->cache]);
+    object = json_pack("{s:s, s:I, s:I, s:s, s:s, s:I, s:I}", "name", name, "family_index", (json_int_t)index,
+                       "per_family_instance_index", (json_int_t)0, "run_name", run_name, "run_type",
+                       aggregate != NULL ? "aggregate" : "iteration", "repetitions", (json_int_t)c->round_count,
+                       "threads", (json_int_t)(c->threads > 0 ? c->threads : 1));
+    if (aggregate != NULL) {
+        json_object_set_new(object, "aggregate_name", json_string(aggregate->name));
+        json_object_set_new(object, "aggregate_unit", json_string(aggregate->unit));
+        json_object_set_new(object, "iterations", json_integer((json_int_t)c->round_count));
+    } else {
+        json_object_set_new(object, "repetition_index", json_integer((json_int_t)round));
+        json_object_set_new(object, "iterations",
+                            json_integer((json_int_t)(c->rounds[round].samples * c->launches_per_sample)));
+    }
+    json_object_set_new(object, "real_time", json_real(times.real));
+    json_object_set_new(object, "cpu_time", json_real(times.cpu));
+    json_object_set_new(object, "time_unit", json_string("ns"));
+    if (aggregate == NULL || aggregate->is_time) {
+        add_counters(object, c, times.real);
+    }
     json_object_set_new(object, "label", json_string(label));
     return object;
+}
+
+/* The entries of case INDEX, which has a time, behind those in BENCHMARKS. Returns false if memory is short. */
+static bool add_case(const struct record *record, size_t index, json_t *benchmarks)
+{
+    const struct record_case *c = &record->cases[index];
+    double *values = malloc(c->round_count * sizeof *values);
+
+    if (values == NULL) {
+        return false;
+    }
+    for (size_t i = 0; i < c->round_count; i++) {
+        json_array_append_new(benchmarks, entry(record, index, i, NULL, round_times(c, i)));
+    }
+    for (size_t i = 0; i < sizeof aggregates / sizeof aggregates[0]; i++) {
+        if (c->round_count >= aggregates[i].min_rounds) {
+            json_array_append_new(benchmarks,
+                                  entry(record, index, 0, &aggregates[i], aggregate_times(c, &aggregates[i], values)));
+        }
+    }
+    free(values);
+    return true;
 }
 
 static json_t *context(const struct record *record)
@@ -120,12 +237,9 @@ enum exit_code report_gbench(const struct record *record, FILE *stream)
     json_t *benchmarks = json_array();
 
     for (size_t i = 0; i < record->count; i++) {
-        const struct record_case *c = &record->cases[i];
-
-        if (c->sample_count > 0) {
-            json_array_append_new(benchmarks, entry(record, i, NULL, c->time.median));
-            json_array_append_new(benchmarks, entry(record, i, "mean", c->time.mean));
-            json_array_append_new(benchmarks, entry(record, i, "median", c->time.median));
+        if (record->cases[i].sample_count > 0 && !add_case(record, i, benchmarks)) {
+            json_decref(benchmarks);
+            return message_out_of_memory("the rounds", record->cases[i].round_count * sizeof(double));
         }
     }
     return report_print_json(json_pack("{s:o, s:o}", "context", context(record), "benchmarks", benchmarks), stream);
