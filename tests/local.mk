@@ -41,7 +41,7 @@ c_tests = check_format.test check_problem.test check_stats.test check_quality.te
 	check_disturbance.test check_conditions.test check_message.test check_compare.test \
 	check_cpu.test check_cuda.test
 if TOOL
-c_tests += check_tensor_file.test
+c_tests += check_rounds.test check_tensor_file.test
 endif
 check_PROGRAMS += $(c_tests)
 TESTS += $(c_tests)
@@ -70,6 +70,10 @@ check_message_test_SOURCES = %D%/check_message.c src/quantbench/message.c
 check_message_test_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/src/quantbench
 check_message_test_CFLAGS = $(TEST_CFLAGS)
 check_message_test_LDADD = libquantbench.la $(CHECK_LIBS)
+check_rounds_test_SOURCES = %D%/check_rounds.c src/quantbench/rounds.c src/quantbench/stats.c src/quantbench/message.c
+check_rounds_test_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/src/quantbench
+check_rounds_test_CFLAGS = $(TEST_CFLAGS)
+check_rounds_test_LDADD = libquantbench.la $(CHECK_LIBS)
 check_tensor_file_test_SOURCES = %D%/check_tensor_file.c src/quantbench/tensor_file.c
 check_tensor_file_test_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/src/quantbench
 check_tensor_file_test_CFLAGS = $(TEST_CFLAGS) $(JANSSON_CFLAGS)
