@@ -191,7 +191,7 @@ launches_json()
             holds "$host > 0" || return 1
         done
 }
-# Fewer launches than buffer sets: the sets that no launch has written are no wrong results, but those that one has are.
+# There are fewer samples than buffer sets, and yet all sets are written, and proved.
 isolated_proved()
 {
     measure 0 kernel=10000 --launch=isolated --num-iters=12 --num-warmup-iters=3 && is buffer_sets 316 &&

@@ -338,22 +338,14 @@ enum exit_code bench_prove_harmless(struct bench *bench, size_t index, void (*al
     return code;
 }
 
-/* Whether what TAKEN timed samples wrote is right; if not, the reference says where. */
-static enum exit_code prove_again(struct bench *bench, size_t index, const struct buffers *all, size_t taken)
+/* Whether what the timed launches wrote is right; if not, the reference says where. */
+static enum exit_code prove_again(struct bench *bench, size_t index, const struct buffers *buffers)
 {
     struct result *result = &bench->results[index];
-    struct buffers written = *all;
-    const struct buffers *buffers = &written;
     const void *input;
     bool same;
-    enum exit_code code;
-
-    /* Isolated launches, of which one more is made than is counted, may be fewer than the sets. */
-    if (result->plan_case->launch == LAUNCH_ISOLATED && taken + 1 < result->sets) {
-        written.codes.count = written.scales.count = (unsigned)taken + 1;
-    }
-    code = verify_same(buffers->device, &buffers->codes, &buffers->scales, result->bytes.output_buffer,
-                       result->bytes.scale_buffer, &bench->proofs[index].fingerprint, &same);
+    enum exit_code code = verify_same(buffers->device, &buffers->codes, &buffers->scales, result->bytes.output_buffer,
+                                      result->bytes.scale_buffer, &bench->proofs[index].fingerprint, &same);
 
     if (code != EXIT_OK || same) {
         return code;
@@ -597,7 +589,7 @@ static enum exit_code visit(struct bench *bench, size_t index, uint64_t samples)
         if (status != QB_OK) {
             code = message_status(memory_short ? "the samples" : qb_kernel_name(plan_case->kernel), status);
         } else if (bench->args->verify && result->sample_count > samples_before) {
-            code = prove_again(bench, index, &buffers, result->sample_count - samples_before);
+            code = prove_again(bench, index, &buffers);
         }
     }
     buffers_free(&buffers);
