@@ -447,6 +447,7 @@ ok 'JSON alone is on standard output' sh -c 'head -n 1 out | grep -qx "{" && tai
 without_times()
 {
     sed -E '/"(date|min|median|mean|p99|max|bytes_per_second|timer_tick_ns|[a-z_]+_ns|start_s|share|implausible)"/d
+        /"([a-z_]+_mhz|power_mw|temperature_c|throttle|preemptions|migrations|page_faults)"/d
         /"(launches_per_sample|[a-z]+_outliers|autocorrelation|ci95_basis|cache_check)"|^ +[0-9.]+,?$/d' out
 }
 same_record()

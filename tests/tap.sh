@@ -20,13 +20,16 @@ work=$(mktemp -d "${TMPDIR:-/tmp}/quantbench-test.XXXXXX") || exit 99
 trap 'rm -rf "$work"' EXIT
 trap 'exit 99' HUP INT TERM
 cd "$work" || exit 99
-# What this machine does at the moment is no matter of most tests: they see its memory and caches alone.
+# What this machine does at the moment is no matter of most tests: they see its memory alone, and a small cache, which
+# takes few buffers to be cold.
 QUANTBENCH_FSROOT=$work/.root
 export QUANTBENCH_FSROOT
-mkdir -p .root/proc .root/sys/devices/system/cpu/cpu0 || exit 99
-for tap_file in /proc/meminfo /proc/cpuinfo /sys/devices/system/cpu/cpu0/cache; do
+tap_cache=.root/sys/devices/system/cpu/cpu0/cache/index0
+mkdir -p .root/proc $tap_cache || exit 99
+for tap_file in /proc/meminfo /proc/cpuinfo; do
     [ ! -e $tap_file ] || ln -s $tap_file ".root$tap_file" || exit 99
 done
+echo 3 >$tap_cache/level && echo Unified >$tap_cache/type && echo 256K >$tap_cache/size || exit 99
 
 # ok TEXT COMMAND...: the check TEXT passes if COMMAND succeeds.
 ok()
