@@ -245,4 +245,11 @@ ok '--compare and --precision' refuses 2 '--precision' --compare=fake_right,slow
 ok '--runs and --journal' refuses 2 '--journal' --runs=5 --journal=x.journal
 ok 'no rounds' refuses 2 '--rounds' --compare=fake_right,slow_right --rounds=0
 
+split()
+{
+    measure 0 --kernel=fake_right --split && same 'static dynamic amax ' "$(sed -n 's/^\(static\|dynamic\|amax\) .*verified.*/\1/p' out | tr '\n' ' ')" &&
+        [ "$(grep -cE 'SAME|SLOWER|FASTER' out)" -eq 2 ]
+}
+ok '--split: given scales, computed ones, and the scales alone' split
+
 done_testing

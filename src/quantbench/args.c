@@ -67,6 +67,7 @@ enum option_id {
     OPT_NO_VERIFY,
     OPT_DRY_RUN,
     OPT_COMPARE,
+    OPT_SPLIT,
     OPT_TUNE,
     OPT_SELF_TEST,
     OPT_RUNS,
@@ -148,6 +149,7 @@ static const struct option_row {
     {OPT_COMPARE, "compare", "WHAT...",
      "compare these kernels with the first, or the\nvalues of a swept option: granularity, dtype,\nquant-dtype, scale, "
      "dist, threads"},
+    {OPT_SPLIT, "split", NULL, "what dynamic scales cost: compare static and\ndynamic scales, and the scales alone"},
     {OPT_TUNE, "tune", NULL, "compare all kernels that can do it with the\none that is chosen automatically"},
     {OPT_SELF_TEST, "self-test", NULL,
      "compare a kernel with itself 20 times: how often\nis it wrong, and what could be seen?"},
@@ -901,6 +903,10 @@ static bool parse_option(const struct option_row *row, const char *value, struct
     case OPT_COMPARE:
         args->compare_given = true;
         return parse_compare(name, value, args);
+    case OPT_SPLIT:
+        args->compare = COMPARE_SCALES;
+        args->split = true;
+        return parse_numbers("scale", "static,dynamic,amax", parse_scaling, &args->scalings);
     case OPT_TUNE:
         args->compare = COMPARE_KERNELS;
         args->tune = true;
@@ -1089,8 +1095,8 @@ static bool check_comparison(const struct args *args)
             "option such as --compare=granularity");
         return false;
     }
-    if (args->compare_given + args->tune + args->self_test > 1) {
-        message_error("--compare, --tune, --self-test: one of them is accepted");
+    if (args->compare_given + args->split + args->tune + args->self_test > 1) {
+        message_error("--compare, --split, --tune, --self-test: one of them is accepted");
         return false;
     }
     if (args->self_test && args->outputs.count > 0) {

@@ -117,6 +117,7 @@ struct args {
     enum compare_axis compare; /* as COMPARE_GIVEN, TUNE or SELF_TEST want it */
     bool compare_given;
     struct names compared_kernels; /* while parsing: those of --compare */
+    bool split;                    /* given scales, computed ones, and the scales alone */
     bool tune;                     /* with all kernels that can do it */
     bool self_test;                /* with itself */
     double margin;                 /* a difference that does not count: 0.01 is 1 % */
