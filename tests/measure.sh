@@ -278,4 +278,22 @@ ok "fewer samples than rounds" few
 ok "--rounds=1" one_round
 ok "the seed determines in which order cases are visited, each once a round" seeded
 ok "and rounds have different orders" differ
+# 1 is the power cap, 4 its hardware's thermal limit: in the first and in the third of the rounds.
+throttled()
+{
+    FAKE_CONDITIONS='1980:0 1200:1 1980:0 900:4 1980:0'
+    export FAKE_CONDITIONS
+    measure "$@"
+    tap_result=$?
+    unset FAKE_CONDITIONS
+    return $tap_result
+}
+slowed_down()
+{
+    throttled 5 kernel=10000 --strict --rounds=4 --format=text &&
+        out_has 'doubt     throttled in 2 of 4 rounds, power cap' && throttled 0 kernel=10000 --rounds=4 &&
+        [ "$(grep -c '"power cap"' out)" -eq 1 ]
+}
+ok 'a round in which the device is slowed down is in doubt, with the reason' slowed_down
+
 done_testing
