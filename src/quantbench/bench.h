@@ -76,7 +76,8 @@ struct bench {
     struct proof *proofs; /* one for each result */
     struct result *results;
     size_t count;
-    double start; /* of the run, seconds of the host's clock */
+    double start;        /* of the run, seconds of the host's clock */
+    enum exit_code code; /* what went wrong that is no case's fault */
 };
 
 /* Set up a result for each case of PLAN, which stays as it is until bench_end(). TENSOR is what --input read, or NULL.

@@ -201,6 +201,10 @@ const char *describe_doubt(const struct record *record, const struct record_case
         snprintf(text, DESCRIBE_SIZE, "partly cold: %u buffer sets, %.1f MB, are less than 4 times the cache", c->sets,
                  (double)c->rotated_bytes * 1e-6);
         break;
+    case DOUBT_NOT_HOT:
+        snprintf(text, DESCRIBE_SIZE, "not hot: %.1f MB do not fit in a cache of %.1f MB",
+                 (double)c->rotated_bytes * 1e-6, (double)c->device->cache_size * 1e-6);
+        break;
     case DOUBT_THROTTLED:
         snprintf(text, DESCRIBE_SIZE, "throttled in %zu of %zu rounds", record_throttled_rounds(c), c->round_count);
         append_reasons(c, text);

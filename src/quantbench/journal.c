@@ -177,6 +177,7 @@ static enum exit_code write_line(struct journal *journal, json_t *document)
 {
     char *text = document != NULL ? json_dumps(document, JSON_COMPACT | JSON_REAL_PRECISION(17)) : NULL;
     size_t length = text != NULL ? strlen(text) : 0, done = 0;
+    off_t start = lseek(journal->descriptor, 0, SEEK_CUR);
 
     json_decref(document);
     if (text == NULL) {
@@ -193,7 +194,13 @@ static enum exit_code write_line(struct journal *journal, json_t *document)
     }
     free(text);
     if (done < length || fdatasync(journal->descriptor) != 0) {
-        return fail(journal, strerror(errno));
+        enum exit_code code = fail(journal, strerror(errno));
+
+        /* What comes next must not be glued to a part of a line. */
+        if (start >= 0 && ftruncate(journal->descriptor, start) == 0) {
+            lseek(journal->descriptor, start, SEEK_SET);
+        }
+        return code;
     }
     return EXIT_OK;
 }

@@ -52,6 +52,7 @@ static enum exit_code run_cases(const struct args *args, struct machine *machine
         } else {
             paired_run(&bench, journal, &record->comparison);
         }
+        code = message_worse(code, bench.code);
         for (size_t i = 0; i < plan->count; i++) {
             code = message_worse(code, bench.results[i].code);
             code = message_worse(code, record_add(record, &bench.results[i]));

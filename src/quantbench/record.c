@@ -332,7 +332,7 @@ enum exit_code record_add(struct record *record, const struct result *result)
     }
     to->profiled = result->profiled;
     to->launches_per_sample = result->launches_per_sample;
-    if (result->sample_count > 0) {
+    if (result->code == EXIT_OK && result->sample_count > 0) {
         good = good && copy_samples(result, to);
         copy_estimates(result, record->precision, to);
     }
@@ -360,6 +360,10 @@ unsigned record_doubts(const struct record_case *c)
     doubts |= c->implausible ? DOUBT_IMPLAUSIBLE : 0;
     doubts |= c->cache_check == CACHE_CHECK_FAILED ? DOUBT_CACHE : 0;
     doubts |= c->cache == CACHE_PARTLY_COLD ? DOUBT_PARTLY_COLD : 0;
+    doubts |= c->cache == CACHE_HOT && c->launch != LAUNCH_PROFILE && c->device->cache_size > 0 &&
+                      c->rotated_bytes > c->device->cache_size
+                  ? DOUBT_NOT_HOT
+                  : 0;
     doubts |= c->unconverged ? DOUBT_NOT_CONVERGED : 0;
     doubts |= record_throttled_rounds(c) > 0 ? DOUBT_THROTTLED : 0;
     return doubts;

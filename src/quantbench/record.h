@@ -90,6 +90,7 @@ enum doubt {
     DOUBT_PARTLY_COLD = 1 << 2,   /* too few sets rotate */
     DOUBT_NOT_CONVERGED = 1 << 3, /* the precision was not reached in time */
     DOUBT_THROTTLED = 1 << 4,     /* something slowed the device down in a round */
+    DOUBT_NOT_HOT = 1 << 5,       /* the data do not fit in the cache that they are to be found in */
 };
 
 /* A run. All texts and arrays are the record's own. Real numbers have the 12 significant digits that the JSON document

@@ -415,7 +415,7 @@ static void read_rounds(struct reader *reader, const json_t *result, size_t inde
         left -= to->rounds[i].samples <= left ? to->rounds[i].samples : 0;
     }
     set_place(reader, "results", index, "");
-    if (count > 0 && left > 0) {
+    if (list != NULL && left > 0) {
         refuse(reader, "rounds", "as many samples as there are");
     }
     to->round_count = count;

@@ -168,7 +168,8 @@ static void print_case(const struct record *record, const struct record_case *c,
 static void print_cache(const struct record_case *c, FILE *stream)
 {
     if (c->cache == CACHE_HOT) {
-        fprintf(stream, "cache     hot: one buffer set\n");
+        fprintf(stream, "cache     hot: %u buffer set%s, %.1f MB\n", c->sets, c->sets == 1 ? "" : "s",
+                (double)c->rotated_bytes * 1e-6);
     } else {
         fprintf(stream, "cache     %s: %u buffer sets, %.1f MB, rotate through a cache of %.1f MB\n",
                 record_cache_names[c->cache], c->sets, (double)c->rotated_bytes * 1e-6,
@@ -219,7 +220,7 @@ static void print_samples(const struct record *record, const struct record_case 
     fprintf(stream, "samples   %zu", c->sample_count);
     if (record->runs > 0) {
         fprintf(stream, ", each the median of one process, of %" PRIu64 " samples", record->num_iters);
-    } else if (c->sample_count < record->num_iters) {
+    } else if (record->interrupted && record->precision == 0 && c->sample_count < record->num_iters) {
         fprintf(stream, " of %" PRIu64 " (interrupted)", record->num_iters);
     }
     fprintf(stream, " in %zu round%s, each the mean of %" PRIu64 " %s\n", c->round_count,
@@ -250,17 +251,20 @@ static void print_samples(const struct record *record, const struct record_case 
 /* The median of a condition over the rounds that know it; NAN if none does. */
 static double median_condition(const struct record_case *c, size_t offset)
 {
-    double known[c->round_count];
+    double *known = malloc((c->round_count + 1) * sizeof *known);
+    double median;
     size_t count = 0;
 
-    for (size_t i = 0; i < c->round_count; i++) {
+    for (size_t i = 0; i < c->round_count && known != NULL; i++) {
         double value = *(const double *)((const char *)&c->rounds[i].conditions + offset);
 
         if (!isnan(value)) {
             known[count++] = value;
         }
     }
-    return count > 0 ? stats_median(known, count) : NAN;
+    median = count > 0 ? stats_median(known, count) : NAN;
+    free(known);
+    return median;
 }
 
 /* What the device did in the rounds, as far as it is known. */

@@ -102,6 +102,9 @@ void visits_to_case(struct bench *bench, struct journal *journal, uint64_t round
                   numbers_to_json(result->samples + samples_before, result->sample_count - samples_before), "floors",
                   numbers_to_json(result->floors + floors_before, result->floor_count - floors_before), "hot_ns",
                   result->hot_time, "round", round_to_json(last), "spent_s", result->spent - spent_before));
+    if (result->code != EXIT_OK) {
+        result->sample_count = result->round_count = 0;
+    }
 }
 
 static bool restore_ceiling(const json_t *part, struct ceiling *ceiling)
@@ -132,7 +135,7 @@ void visits_to_ceiling(struct bench *bench, struct journal *journal, uint64_t ro
 
     if (done != NULL) {
         if (!restore_ceiling(done, ceiling)) {
-            refuse(journal, bench->count + index, round);
+            bench->code = message_worse(bench->code, refuse(journal, bench->count + index, round));
         }
         return;
     }
@@ -150,5 +153,6 @@ void visits_to_ceiling(struct bench *bench, struct journal *journal, uint64_t ro
                                         numbers_to_json(ceiling->kinds[kind].samples + before[kind],
                                                         ceiling->kinds[kind].count - before[kind])));
     }
-    journal_add(journal, bench->count + index, round, json_pack("{s:o}", "kinds", kinds));
+    bench->code = message_worse(bench->code,
+                                journal_add(journal, bench->count + index, round, json_pack("{s:o}", "kinds", kinds)));
 }
