@@ -338,18 +338,20 @@ fits()
 }
 for name in quantbench.1 quantbench-plugin.3 quantbench-output.5; do
     file=$builddir/man/$name
+    # The folders of an installation that "make distcheck" makes for itself are too long for any line.
+    sed 's|/[^ ]*/_inst/|/usr/local/|g' "$file" >page
     ok "$name: the version is that of the program" grep -qF "\" \"$program\" \"" "$file"
     ok "$name: the date is filled in" grep -qE '^\.TH [^ ]+ [135] "20[0-9][0-9]-[0-9][0-9]-[0-9][0-9]"' "$file"
     ok "$name: nothing is left to fill in" silent grep -E '@[A-Za-z_]' "$file"
     if command -v mandoc >/dev/null 2>&1; then
         ok "$name: mandoc -Tlint" silent mandoc -Tlint -W style "$file"
-        ok "$name: no line is wider than 80 columns" fits "$file"
+        ok "$name: no line is wider than 80 columns" fits page
     else
         skip "$name: mandoc -Tlint" 'mandoc is not here'
         skip "$name: no line is wider than 80 columns" 'mandoc is not here'
     fi
     if command -v groff >/dev/null 2>&1; then
-        ok "$name: groff -ww" silent groff -man -Tascii -ww -z "$file"
+        ok "$name: groff -ww" silent groff -man -Tascii -ww -z page
     else
         skip "$name: groff -ww" 'groff is not here'
     fi
