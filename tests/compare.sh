@@ -5,12 +5,7 @@
 # shellcheck source=tests/tap.sh
 . "${srcdir:=.}/tests/tap.sh"
 
-QUANTBENCH_MODULE_DIR=$builddir/tests/fake/.libs
-export QUANTBENCH_MODULE_DIR
-if ! "$QUANTBENCH" --list-kernels | grep -q '^fake_'; then
-    echo "1..0 # SKIP the CUDA backend is built in, or modules cannot be built"
-    exit 0
-fi
+need_fake_device
 small="--device=cuda --num-tokens=4 --hidden-size=64 --num-iters=3 --num-warmup-iters=1"
 
 # measure STATUS ARGUMENT...: run a small case on the fake device.

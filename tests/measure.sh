@@ -5,12 +5,7 @@
 # shellcheck source=tests/tap.sh
 . "${srcdir:=.}/tests/tap.sh"
 
-QUANTBENCH_MODULE_DIR=$builddir/tests/fake/.libs
-export QUANTBENCH_MODULE_DIR
-if ! "$QUANTBENCH" --list-kernels | grep -q '^fake_'; then
-    echo "1..0 # SKIP the CUDA backend is built in, or modules cannot be built"
-    exit 0
-fi
+need_fake_device
 
 # measure STATUS CLOCK ARGUMENT...: run a small case on a device with this CLOCK, as JSON.
 measure()

@@ -31,6 +31,17 @@ for tap_file in /proc/meminfo /proc/cpuinfo; do
 done
 echo 3 >$tap_cache/level && echo Unified >$tap_cache/type && echo 256K >$tap_cache/size || exit 99
 
+# need_fake_device: measure on fake_module.c, or skip all checks where it cannot be loaded.
+need_fake_device()
+{
+    QUANTBENCH_MODULE_DIR=$builddir/tests/fake/.libs
+    export QUANTBENCH_MODULE_DIR
+    if ! "$QUANTBENCH" --list-kernels | grep -q '^fake_'; then
+        echo "1..0 # SKIP the CUDA backend is built in, or modules cannot be built"
+        exit 0
+    fi
+}
+
 # ok TEXT COMMAND...: the check TEXT passes if COMMAND succeeds.
 ok()
 {

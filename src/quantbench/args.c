@@ -352,12 +352,13 @@ static bool parse_launch(const char *option, const char *text, uint64_t *number)
     return parse_word(option, text, words, number);
 }
 
+const char *const args_regime_names[] = {[REGIME_SUSTAINED] = "sustained", [REGIME_BURST] = "burst", NULL};
+
 static bool parse_regime(const char *option, const char *text, enum regime *regime)
 {
-    static const char *const words[] = {[REGIME_SUSTAINED] = "sustained", [REGIME_BURST] = "burst", NULL};
     uint64_t number;
 
-    if (!parse_word(option, text, words, &number)) {
+    if (!parse_word(option, text, args_regime_names, &number)) {
         return false;
     }
     *regime = (enum regime)number;

@@ -44,6 +44,9 @@ enum regime {
     REGIME_BURST,     /* a pause before each sample: the clocks are as high as they get */
 };
 
+/* Its words; NULL behind the last. */
+extern const char *const args_regime_names[];
+
 /* What the user asked for instead of, or before, a measurement. */
 enum action {
     ACTION_MEASURE,

@@ -14,7 +14,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 /* A pause before each sample with --regime=burst, in nanoseconds. */
 #define BURST_PAUSE 5e6
@@ -46,10 +45,7 @@ struct launch_context {
 
 double bench_clock(void)
 {
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
+    return measure_clock() * 1e-9;
 }
 
 static enum qb_status launch_kernel(void *context, struct qb_queue *queue, unsigned set)
@@ -429,16 +425,11 @@ static enum qb_status measure_hot(const struct args *args, const struct result *
     const struct plan_case *plan_case = result->plan_case;
     struct measure_work work = {launch_kernel, context, 1};
     struct measure_settings settings = settings_of(args, plan_case->device, plan_case->launch, 0);
-    struct measure measure;
-    double samples[CHECK_SAMPLES], host_time;
-    uint64_t taken = 0;
-    enum qb_status status = measure_open(plan_case->device->handle, &queue, 1, &work, &settings, &measure);
+    double samples[CHECK_SAMPLES];
+    uint64_t taken;
+    enum qb_status status =
+        measure_series(plan_case->device->handle, queue, &work, &settings, CHECK_SAMPLES, samples, &taken);
 
-    if (status != QB_OK) {
-        return status;
-    }
-    status = measure_take(&measure, CHECK_SAMPLES, samples, &taken, &host_time);
-    measure_close(&measure);
     if (status == QB_OK && taken > 0) {
         *time = stats_median(samples, taken);
     }
@@ -453,23 +444,16 @@ static enum qb_status measure_floor(const struct args *args, struct result *resu
     struct measure_work work = {launch_nothing, context, 1};
     struct measure_settings settings = settings_of(args, plan_case->device, plan_case->launch, 0);
     double *larger = reallocarray(result->floors, result->floor_count + count, sizeof *larger);
-    struct measure measure;
-    uint64_t taken = 0;
-    double host_time;
+    uint64_t taken;
     enum qb_status status;
 
     if (larger == NULL) {
         return QB_ERROR_MEMORY;
     }
     result->floors = larger;
-    status = measure_open(plan_case->device->handle, &queue, 1, &work, &settings, &measure);
-    if (status != QB_OK) {
-        return status == QB_ERROR_UNSUPPORTED ? QB_OK : status;
-    }
-    status = measure_take(&measure, count, larger + result->floor_count, &taken, &host_time);
-    measure_close(&measure);
+    status =
+        measure_series(plan_case->device->handle, queue, &work, &settings, count, larger + result->floor_count, &taken);
     result->floor_count += taken;
-    /* Isolated launches tell only when they are made that there are none. */
     return status == QB_ERROR_UNSUPPORTED ? QB_OK : status;
 }
 

@@ -137,26 +137,18 @@ static enum qb_status visit_kind(struct ceiling *ceiling, enum ceiling_kind kind
     struct measure_work work = {launch_mix, &context, ceiling->sets};
     struct measure_settings own = *settings;
     double *larger = reallocarray(ceiling->kinds[kind].samples, ceiling->kinds[kind].count + count, sizeof *larger);
-    struct measure measure;
     enum qb_status status;
     uint64_t taken;
-    double host_time;
 
     if (larger == NULL) {
         return QB_ERROR_MEMORY;
     }
     ceiling->kinds[kind].samples = larger;
     own.launches = ceiling->kinds[kind].launches;
-    status = measure_open(ceiling->key.device->handle, &queue, 1, &work, &own, &measure);
-    if (status != QB_OK) {
-        return status;
-    }
-    if (!interrupt_requested()) {
-        ceiling->kinds[kind].launches = measure.settings.launches;
-        status = measure_take(&measure, count, larger + ceiling->kinds[kind].count, &taken, &host_time);
-        ceiling->kinds[kind].count += status == QB_OK ? taken : 0;
-    }
-    measure_close(&measure);
+    status = measure_series(ceiling->key.device->handle, queue, &work, &own, count, larger + ceiling->kinds[kind].count,
+                            &taken);
+    ceiling->kinds[kind].launches = own.launches;
+    ceiling->kinds[kind].count += status == QB_OK ? taken : 0;
     return status;
 }
 

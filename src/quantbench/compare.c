@@ -6,6 +6,7 @@
 #include <config.h>
 
 #include "compare.h"
+#include "stats.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -65,13 +66,6 @@ double compare_t_quantile(double p, unsigned freedom)
     return high;
 }
 
-static int by_value(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-
-    return (x > y) - (x < y);
-}
-
 /* The trimmed mean of VALUES and its standard error, by the Winsorized variance: Tukey and McLaughlin, Sankhya A 25
  * (1963); for two sides Yuen, Biometrika 61 (1974). FREEDOM is one less than the values that are left. */
 static bool trimmed_mean(const double *values, size_t count, struct estimate *estimate)
@@ -85,7 +79,7 @@ static bool trimmed_mean(const double *values, size_t count, struct estimate *es
         return false;
     }
     memcpy(sorted, values, count * sizeof *sorted);
-    qsort(sorted, count, sizeof *sorted, by_value);
+    stats_sort(sorted, count);
     for (size_t i = trim; i < count - trim; i++) {
         sum += sorted[i];
     }
@@ -218,7 +212,9 @@ static void judge_alone(const struct estimate *estimate, double margin, struct j
 
 static int by_p(const void *a, const void *b)
 {
-    return by_value(&(*(const struct judgement *const *)a)->p, &(*(const struct judgement *const *)b)->p);
+    double x = (*(const struct judgement *const *)a)->p, y = (*(const struct judgement *const *)b)->p;
+
+    return (x > y) - (x < y);
 }
 
 /* The correction is Holm's, Scandinavian Journal of Statistics 6 (1979): the clearest case must be clear enough for

@@ -84,7 +84,7 @@ const char *describe_cell(const struct record_case *c, enum column column, char 
         plan_granularity_text(&c->problem, text, DESCRIBE_SIZE);
         break;
     case SCALE:
-        snprintf(text, DESCRIBE_SIZE, "%s", record_scaling_names[c->problem.scaling]);
+        snprintf(text, DESCRIBE_SIZE, "%s", qb_scaling_name(c->problem.scaling));
         break;
     case THREADS:
         if (c->threads > 0) {

@@ -106,7 +106,7 @@ static json_t *case_to_json(const struct record_case *c, const struct need *need
     plan_granularity_text(&c->problem, granularity, sizeof granularity);
     return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:b, s:f}", "device", c->device->id,
                      "kernel", c->kernel, "dtype", qb_format_info(c->problem.input)->name, "quant_dtype",
-                     qb_format_info(c->problem.output)->name, "scale", record_scaling_names[c->problem.scaling],
+                     qb_format_info(c->problem.output)->name, "scale", qb_scaling_name(c->problem.scaling),
                      "granularity", granularity, "num_tokens", (json_int_t)c->problem.tokens, "hidden_size",
                      (json_int_t)c->problem.hidden, "bytes_read", (json_int_t)c->bytes.read, "bytes_written",
                      (json_int_t)c->bytes.written, "device_memory_bytes", (json_int_t)need->device_bytes,

@@ -24,18 +24,6 @@ const char *input_dist_name(enum input_dist dist)
     return names[dist];
 }
 
-/* The step between the states of numbers that follow one another. */
-#define GOLDEN 0x9E3779B97F4A7C15
-
-/* A well mixed 64-bit number for each STATE: the output function of SplitMix64 (Steele, Lea, Flood: Fast splittable
- * pseudorandom number generators, 2014). */
-static uint64_t mix(uint64_t state)
-{
-    state = (state ^ state >> 30) * 0xBF58476D1CE4E5B9;
-    state = (state ^ state >> 27) * 0x94D049BB133111EB;
-    return state ^ state >> 31;
-}
-
 /* Uniform in (0, 1), never an end: the middle of one of 2^52 equal cells. */
 static double uniform(uint64_t random_bits)
 {
@@ -131,9 +119,9 @@ static void store(enum qb_format format, void *data, uint64_t i, double value)
 /* Elements I and I + 1 of normal data: two from two uniform numbers by the transform of Box and Muller. */
 static void normal_pair(uint64_t first_state, uint64_t i, double pair[2])
 {
-    double radius = sqrt(-2 * natural_log(uniform(mix(first_state + i * GOLDEN))));
+    double radius = sqrt(-2 * natural_log(uniform(input_random(first_state + i * INPUT_RANDOM_STEP))));
 
-    cosine_and_sine(uniform(mix(first_state + (i + 1) * GOLDEN)), &pair[0], &pair[1]);
+    cosine_and_sine(uniform(input_random(first_state + (i + 1) * INPUT_RANDOM_STEP)), &pair[0], &pair[1]);
     pair[0] *= radius;
     pair[1] *= radius;
 }
@@ -146,7 +134,7 @@ static double outlier_factor(uint64_t seed, uint64_t i, uint64_t hidden)
     uint64_t first = part * INPUT_OUTLIER_COLUMNS;
     uint64_t columns = hidden - first < INPUT_OUTLIER_COLUMNS ? hidden - first : INPUT_OUTLIER_COLUMNS;
     /* These numbers are others than those of the elements. */
-    uint64_t chosen = first + mix(mix(~seed) + part * GOLDEN) % columns;
+    uint64_t chosen = first + input_random(input_random(~seed) + part * INPUT_RANDOM_STEP) % columns;
 
     return column == chosen ? INPUT_OUTLIER_FACTOR : 1;
 }
@@ -154,7 +142,7 @@ static double outlier_factor(uint64_t seed, uint64_t i, uint64_t hidden)
 void input_generate(enum input_dist dist, enum qb_format format, uint64_t seed, uint64_t count, uint64_t hidden,
                     void *data)
 {
-    uint64_t first_state = mix(seed ^ GOLDEN);
+    uint64_t first_state = input_random(seed ^ INPUT_RANDOM_STEP);
 
 #pragma omp parallel for schedule(static)
     for (uint64_t i = 0; i < count; i += 2) {
@@ -165,8 +153,8 @@ void input_generate(enum input_dist dist, enum qb_format format, uint64_t seed, 
             normal_pair(first_state, i, pair);
             break;
         case INPUT_UNIFORM:
-            pair[0] = 2 * uniform(mix(first_state + i * GOLDEN)) - 1;
-            pair[1] = 2 * uniform(mix(first_state + (i + 1) * GOLDEN)) - 1;
+            pair[0] = 2 * uniform(input_random(first_state + i * INPUT_RANDOM_STEP)) - 1;
+            pair[1] = 2 * uniform(input_random(first_state + (i + 1) * INPUT_RANDOM_STEP)) - 1;
             break;
         case INPUT_OUTLIERS:
             normal_pair(first_state, i, pair);

@@ -19,6 +19,18 @@ enum input_dist {
 #define INPUT_OUTLIER_COLUMNS 1024
 #define INPUT_OUTLIER_FACTOR  32
 
+/* The step between the states of random numbers that follow one another. */
+#define INPUT_RANDOM_STEP 0x9E3779B97F4A7C15u
+
+/* A well mixed 64-bit number for each STATE: the output function of SplitMix64 (Steele, Lea, Flood: Fast splittable
+ * pseudorandom number generators, 2014). */
+static inline uint64_t input_random(uint64_t state)
+{
+    state = (state ^ state >> 30) * 0xBF58476D1CE4E5B9u;
+    state = (state ^ state >> 27) * 0x94D049BB133111EBu;
+    return state ^ state >> 31;
+}
+
 /* Bytes of one element of FORMAT. */
 size_t input_element_size(enum qb_format format);
 

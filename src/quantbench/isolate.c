@@ -22,7 +22,7 @@ const char *isolate_how_it_ended(int status, char *text, size_t size)
     return text;
 }
 
-static void wait_for(pid_t pid, int *status)
+void isolate_wait(pid_t pid, int *status)
 {
     while (waitpid(pid, status, 0) < 0 && errno == EINTR) {
     }
@@ -33,7 +33,7 @@ void isolate_stop(pid_t pid)
     int status;
 
     kill(pid, SIGKILL);
-    wait_for(pid, &status);
+    isolate_wait(pid, &status);
 }
 
 /* The child: its answer is a byte in the pipe, as foreign code can end a process with any status. */
@@ -78,7 +78,7 @@ bool isolate_ask(bool (*work)(void *context), void *context, unsigned seconds, c
     } else {
         bool answered = read(ends[0], &result, 1) == 1;
 
-        wait_for(pid, &status);
+        isolate_wait(pid, &status);
         if (!answered) {
             isolate_how_it_ended(status, why, size);
         }

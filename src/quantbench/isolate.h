@@ -11,6 +11,9 @@
  */
 const char *isolate_how_it_ended(int status, char *text, size_t size);
 
+/* Wait for the end of the process PID, whatever signals come meanwhile. STATUS is waitpid()'s; it may be NULL. */
+void isolate_wait(pid_t pid, int *status);
+
 /* Stop the process PID, and wait for its end. */
 void isolate_stop(pid_t pid);
 

@@ -12,6 +12,7 @@
 
 #include "measure.h"
 #include "interrupt.h"
+#include "stats.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -28,7 +29,7 @@
 /* The host's time is taken of at most so many launches into an idle queue: more may have to wait for a place in it. */
 #define MAX_HOST_LAUNCHES 256
 
-static double host_clock(void)
+double measure_clock(void)
 {
     struct timespec now;
 
@@ -124,12 +125,12 @@ static enum qb_status elapsed(const struct measure *m, uint64_t i, double *time)
 static enum qb_status lead(const struct measure *m, double *host_time)
 {
     uint64_t timed = m->settings.launches < MAX_HOST_LAUNCHES ? m->settings.launches : MAX_HOST_LAUNCHES;
-    double start = host_clock();
+    double start = measure_clock();
     enum qb_status status = QB_OK;
 
     if (m->blocks[0].graph != NULL) {
         status = launch_blocks(m);
-        *host_time = (host_clock() - start) / (double)(m->settings.launches * m->queue_count);
+        *host_time = (measure_clock() - start) / (double)(m->settings.launches * m->queue_count);
         return status;
     }
     for (uint64_t i = 0; i < m->settings.launches && status == QB_OK; i++) {
@@ -137,7 +138,7 @@ static enum qb_status lead(const struct measure *m, double *host_time)
             status = launch_one(m, &m->blocks[q], i);
         }
         if (i + 1 == timed) {
-            *host_time = (host_clock() - start) / (double)(timed * m->queue_count);
+            *host_time = (measure_clock() - start) / (double)(timed * m->queue_count);
         }
     }
     return status;
@@ -192,11 +193,11 @@ static enum qb_status take_isolated(const struct measure *m, uint64_t *count, do
 
         pause_for(m->settings.pause);
         status = qb_event_record(block->queue, *event_at(m, 0, 0));
-        start = host_clock();
+        start = measure_clock();
         if (status == QB_OK) {
             status = launch_one(m, block, i);
         }
-        host_sum += host_clock() - start;
+        host_sum += measure_clock() - start;
         if (status == QB_OK) {
             status = qb_event_record(block->queue, *event_at(m, 0, 1));
         }
@@ -353,6 +354,25 @@ void measure_close(struct measure *m)
     m->blocks = NULL;
 }
 
+enum qb_status measure_series(struct qb_device *device, struct qb_queue *queue, const struct measure_work *work,
+                              struct measure_settings *settings, uint64_t count, double *samples, uint64_t *taken)
+{
+    struct measure measure;
+    double host_time;
+    enum qb_status status = measure_open(device, &queue, 1, work, settings, &measure);
+
+    *taken = 0;
+    if (status != QB_OK) {
+        return status;
+    }
+    if (!interrupt_requested()) {
+        settings->launches = measure.settings.launches;
+        status = measure_take(&measure, count, samples, taken, &host_time);
+    }
+    measure_close(&measure);
+    return status;
+}
+
 /* Two events, both or none. */
 static enum qb_status create_pair(struct qb_device *device, struct qb_event *events[2])
 {
@@ -409,13 +429,6 @@ enum qb_status measure_profile(struct qb_device *device, struct qb_queue *queue,
 /* Pairs of events that a calibration looks at: so many with nothing, and so many with work in between. */
 #define CALIBRATION_PAIRS 64
 
-static int compare_times(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-
-    return (x > y) - (x < y);
-}
-
 enum qb_status measure_calibrate(struct qb_device *device, struct qb_queue *queue, void *memory, size_t bytes,
                                  struct calibration *calibration)
 {
@@ -447,9 +460,8 @@ enum qb_status measure_calibrate(struct qb_device *device, struct qb_queue *queu
     if (status != QB_OK) {
         return status;
     }
-    qsort(times, CALIBRATION_PAIRS, sizeof times[0], compare_times);
-    empty = (times[CALIBRATION_PAIRS / 2 - 1] + times[CALIBRATION_PAIRS / 2]) / 2;
-    qsort(times, 2 * CALIBRATION_PAIRS, sizeof times[0], compare_times);
+    empty = stats_median(times, CALIBRATION_PAIRS);
+    stats_sort(times, 2 * CALIBRATION_PAIRS);
     for (size_t i = 1; i < 2 * CALIBRATION_PAIRS; i++) {
         double step = times[i] - times[i - 1];
 

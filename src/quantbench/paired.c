@@ -89,10 +89,7 @@ void paired_run(struct bench *bench, struct journal *journal, const struct recor
 
     rounds_prove(bench);
     if (leaders == NULL || order == NULL) {
-        message_out_of_memory("the order of the visits", (all + 2 * bench->count) * sizeof *order);
-        for (size_t i = 0; i < bench->count; i++) {
-            bench->results[i].code = EXIT_CANNOT_RUN;
-        }
+        rounds_fail(bench, (all + 2 * bench->count) * sizeof *order);
     } else {
         for (size_t i = 0; i < bench->count; i++) {
             leaders[i] = i;
@@ -105,10 +102,7 @@ void paired_run(struct bench *bench, struct journal *journal, const struct recor
             run_round(bench, journal, round, leaders, order, order + all);
         }
     }
-    message_progress_end();
-    for (size_t i = 0; i < bench->count; i++) {
-        bench_conclude(bench, i);
-    }
+    rounds_end(bench);
     free(order);
     free(leaders);
 }

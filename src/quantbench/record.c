@@ -20,7 +20,6 @@ const char *const record_launch_names[] = {[LAUNCH_GRAPH] = "graph",
                                            [LAUNCH_ISOLATED] = "isolated",
                                            [LAUNCH_PROFILE] = "profile",
                                            NULL};
-const char *const record_regime_names[] = {[REGIME_SUSTAINED] = "sustained", [REGIME_BURST] = "burst", NULL};
 const char *const record_cache_check_names[] = {[CACHE_CHECK_NONE] = "none",
                                                 [CACHE_CHECK_PASSED] = "passed",
                                                 [CACHE_CHECK_UNDECIDED] = "undecided",
@@ -28,8 +27,6 @@ const char *const record_cache_check_names[] = {[CACHE_CHECK_NONE] = "none",
                                                 NULL};
 const char *const record_basis_names[] = {
     [STATS_BASIS_NONE] = "none", [STATS_BASIS_SAMPLES] = "samples", [STATS_BASIS_ROUNDS] = "rounds", NULL};
-const char *const record_scaling_names[] = {
-    [QB_SCALING_DYNAMIC] = "dynamic", [QB_SCALING_STATIC] = "static", [QB_SCALING_AMAX] = "amax", NULL};
 
 const char *const record_axis_names[] = {
     [COMPARE_NOTHING] = "",
@@ -417,7 +414,7 @@ static void free_comparison(struct record_comparison *comparison)
     free(comparison->means);
 }
 
-void record_free_case(struct record_case *c)
+static void free_case(struct record_case *c)
 {
     free(c->kernel);
     free(c->first_difference);
@@ -428,7 +425,7 @@ void record_free_case(struct record_case *c)
 void record_free(struct record *record)
 {
     for (size_t i = 0; i < record->described; i++) {
-        record_free_case(&record->cases[i]);
+        free_case(&record->cases[i]);
     }
     free(record->version);
     free(record->library_version);

@@ -168,17 +168,12 @@ double record_share(const struct record_case *c, uint64_t count);
 const struct record_pair *record_pair_of(const struct record *record, const struct record_case *c);
 
 void record_free(struct record *record);
-/* For those who make cases. */
-void record_free_case(struct record_case *c);
-
 /* The words of the JSON document for these; NULL behind the last. */
 extern const char *const record_cache_names[];
 extern const char *const record_verification_names[];
 extern const char *const record_launch_names[];
-extern const char *const record_scaling_names[];
 extern const char *const record_axis_names[]; /* "" for COMPARE_NOTHING */
 extern const char *const record_verdict_names[];
-extern const char *const record_regime_names[];
 extern const char *const record_cache_check_names[];
 extern const char *const record_basis_names[];
 

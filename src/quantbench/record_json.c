@@ -301,11 +301,15 @@ static bool parse_granularity(const char *text, struct qb_problem *problem)
 static void read_problem(struct reader *reader, const json_t *problem, struct qb_problem *to)
 {
     const char *granularity = json_string_value(json_object_get(problem, "granularity"));
+    const char *scalings[QB_SCALING_COUNT + 1] = {NULL};
 
+    for (int i = 0; i < QB_SCALING_COUNT; i++) {
+        scalings[i] = qb_scaling_name((enum qb_scaling)i);
+    }
     qb_problem_init(to);
     to->input = get_format(reader, problem, "dtype", true);
     to->output = get_format(reader, problem, "quant_dtype", false);
-    to->scaling = (enum qb_scaling)get_name(reader, problem, "scale", record_scaling_names);
+    to->scaling = (enum qb_scaling)get_name(reader, problem, "scale", scalings);
     if (granularity == NULL || !parse_granularity(granularity, to)) {
         refuse(reader, "granularity", "one of \"tensor\", \"token\", \"channel\", \"group:G\", \"block:RxC\"");
     }
@@ -709,7 +713,7 @@ static void read_document(struct reader *reader, const json_t *document, struct 
         record->planned_rounds = get_number(reader, document, "planned_rounds", 1, INT64_MAX);
         record->precision = get_real_or_null(reader, document, "precision");
         record->timeout = get_real_or_null(reader, document, "timeout_s");
-        record->regime = (enum regime)get_name(reader, document, "regime", record_regime_names);
+        record->regime = (enum regime)get_name(reader, document, "regime", args_regime_names);
     } else {
         record->planned_rounds = 1;
     }

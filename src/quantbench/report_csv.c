@@ -88,7 +88,7 @@ static void print_row(const struct record *record, const struct record_case *c, 
     text_field(c->kernel, stream);
     text_field(qb_format_info(c->problem.input)->name, stream);
     text_field(qb_format_info(c->problem.output)->name, stream);
-    text_field(record_scaling_names[c->problem.scaling], stream);
+    text_field(qb_scaling_name(c->problem.scaling), stream);
     text_field(granularity, stream);
     number_field(c->problem.tokens, stream);
     number_field(c->problem.hidden, stream);

@@ -51,7 +51,7 @@ static void case_name(const struct record *record, const struct record_case *c, 
     way_text(c, way);
     snprintf(name, NAME_SIZE, "quantize/%s/%s/%s/%s/num_tokens:%" PRIu64 "/hidden_size:%" PRIu64 "%s/%s/%s%s%s",
              qb_format_info(c->problem.input)->name, qb_format_info(c->problem.output)->name,
-             record_scaling_names[c->problem.scaling], granularity, c->problem.tokens, c->problem.hidden, dist,
+             qb_scaling_name(c->problem.scaling), granularity, c->problem.tokens, c->problem.hidden, dist,
              c->device->id, c->kernel, threads, way);
 }
 

@@ -71,7 +71,7 @@ static json_t *problem_to_json(const struct qb_problem *p)
     plan_granularity_text(p, granularity, sizeof granularity);
     qb_problem_scale_shape(p, &scale_rows, &scale_cols);
     return json_pack("{s:s, s:s, s:s, s:s, s:I, s:I, s:[I, I], s:o}", "dtype", qb_format_info(p->input)->name,
-                     "quant_dtype", qb_format_info(p->output)->name, "scale", record_scaling_names[p->scaling],
+                     "quant_dtype", qb_format_info(p->output)->name, "scale", qb_scaling_name(p->scaling),
                      "granularity", granularity, "num_tokens", (json_int_t)p->tokens, "hidden_size",
                      (json_int_t)p->hidden, "scale_shape", (json_int_t)scale_rows, (json_int_t)scale_cols, "scale_ub",
                      p->amax_bound > 0 ? json_real((double)p->amax_bound) : json_null());
@@ -87,16 +87,6 @@ static json_t *real_or_null(double number)
 static json_t *finite_or_null(double number)
 {
     return isfinite(number) ? json_real(number) : json_null();
-}
-
-static json_t *numbers_to_json(const double *numbers, size_t count)
-{
-    json_t *array = json_array();
-
-    for (size_t i = 0; i < count; i++) {
-        json_array_append_new(array, json_real(numbers[i]));
-    }
-    return array;
 }
 
 /* The times of one case, in nanoseconds; null if there are none. */
@@ -271,7 +261,7 @@ enum exit_code report_json(const struct record *record, FILE *stream)
                   "tensor", text_or_null(record->tensor), "num_warmup_iters", (json_int_t)record->num_warmup_iters,
                   "num_iters", (json_int_t)record->num_iters, "planned_rounds", (json_int_t)record->planned_rounds,
                   "precision", real_or_null(record->precision), "timeout_s", real_or_null(record->timeout), "regime",
-                  record_regime_names[record->regime], "runs", (json_int_t)record->runs, "dependent_launch",
+                  args_regime_names[record->regime], "runs", (json_int_t)record->runs, "dependent_launch",
                   record->dependent_launch, "interrupted", record->interrupted, "cases", (json_int_t)record->planned,
                   "devices", devices, "results", results, "comparison", comparison_to_json(&record->comparison)),
         stream);

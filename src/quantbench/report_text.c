@@ -105,24 +105,37 @@ static void print_cell(enum column column, int width, const char *text, FILE *st
     }
 }
 
-/* What is in doubt about each case, below the table. */
-static void print_doubts(const struct record *record, FILE *stream)
+/* What is in doubt about a case, a line each that begins with LABEL, and goes on at column INDENT. */
+static void print_doubts(const struct record *record, const struct record_case *c, const char *label, size_t indent,
+                         FILE *stream)
 {
-    bool first = true;
+    unsigned doubts = record_doubts(c);
+
+    for (unsigned bit = 1; bit <= doubts; bit <<= 1) {
+        char text[DESCRIBE_SIZE];
+
+        if ((doubts & bit) != 0) {
+            fputs(label, stream);
+            print_folded(describe_doubt(record, c, (enum doubt)bit, text), indent, stream);
+            fputc('\n', stream);
+        }
+    }
+}
+
+/* The same of each row of the table above. */
+static void print_row_doubts(const struct record *record, FILE *stream)
+{
+    bool any = false;
 
     for (size_t i = 0; i < record->count; i++) {
-        unsigned doubts = record_doubts(&record->cases[i]);
+        char label[32];
 
-        for (unsigned bit = 1; bit <= doubts; bit <<= 1) {
-            char text[DESCRIBE_SIZE];
-
-            if ((doubts & bit) != 0) {
-                fprintf(stream, "%s* row %zu: ", first ? "\n" : "", i + 1);
-                print_folded(describe_doubt(record, &record->cases[i], (enum doubt)bit, text), 2, stream);
-                fprintf(stream, "\n");
-                first = false;
-            }
+        if (!any && record_doubts(&record->cases[i]) != 0) {
+            fputc('\n', stream);
+            any = true;
         }
+        snprintf(label, sizeof label, "* row %zu: ", i + 1);
+        print_doubts(record, &record->cases[i], label, 2, stream);
     }
 }
 
@@ -147,7 +160,7 @@ static void print_table(const struct record *record, FILE *stream)
             print_cell(i, widths[i], describe_cell(&record->cases[row], i, text), stream);
         }
     }
-    print_doubts(record, stream);
+    print_row_doubts(record, stream);
 }
 
 static void print_case(const struct record *record, const struct record_case *c, FILE *stream)
@@ -330,22 +343,6 @@ static void print_rate(const struct record_case *c, FILE *stream)
     }
 }
 
-/* What is in doubt, one line each. */
-static void print_case_doubts(const struct record *record, const struct record_case *c, FILE *stream)
-{
-    unsigned doubts = record_doubts(c);
-
-    for (unsigned bit = 1; bit <= doubts; bit <<= 1) {
-        char text[DESCRIBE_SIZE];
-
-        if ((doubts & bit) != 0) {
-            fprintf(stream, "doubt     ");
-            print_folded(describe_doubt(record, c, (enum doubt)bit, text), 10, stream);
-            fprintf(stream, "\n");
-        }
-    }
-}
-
 static void print_result(const struct record *record, const struct record_case *c, FILE *stream)
 {
     fprintf(stream, "bytes     %.3f MB read + %.3f MB written = %.3f MB\n", (double)c->bytes.read * 1e-6,
@@ -364,7 +361,7 @@ static void print_result(const struct record *record, const struct record_case *
         print_samples(record, c, stream);
         print_rate(c, stream);
         print_conditions(c, stream);
-        print_case_doubts(record, c, stream);
+        print_doubts(record, c, "doubt     ", 10, stream);
     }
     fprintf(stream, "Kernel running time: %.3f us\n", c->time.median * 1e-3);
 }

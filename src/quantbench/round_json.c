@@ -51,6 +51,16 @@ static json_t *throttle_to_json(const struct qb_device_conditions *conditions)
     return array;
 }
 
+json_t *numbers_to_json(const double *numbers, size_t count)
+{
+    json_t *array = json_array();
+
+    for (size_t i = 0; i < count; i++) {
+        json_array_append_new(array, json_real(numbers[i]));
+    }
+    return array;
+}
+
 json_t *round_to_json(const struct round *round)
 {
     json_t *object = json_pack("{s:I}", "samples", (json_int_t)round->samples);

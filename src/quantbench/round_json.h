@@ -7,7 +7,9 @@
 
 #include <jansson.h>
 
-/* NULL if memory is short. */
+/* An array of the COUNT numbers. NULL if memory is short, here and below. */
+json_t *numbers_to_json(const double *numbers, size_t count);
+
 json_t *round_to_json(const struct round *round);
 
 /* Returns NULL, or the name of the first member that is not what round_to_json() writes; members that earlier versions

@@ -14,14 +14,15 @@
 #define MIN_SAMPLES   100
 #define MIN_ROUNDS    ((uint64_t)6)
 
-/* SplitMix64 (Steele, Lea, Flood: Fast Splittable Pseudorandom Number Generators, OOPSLA 2014). */
 static uint64_t next_random(uint64_t *state)
 {
-    uint64_t z = *state += 0x9E3779B97F4A7C15u;
+    return input_random(*state += INPUT_RANDOM_STEP);
+}
 
-    z = (z ^ z >> 30) * 0xBF58476D1CE4E5B9u;
-    z = (z ^ z >> 27) * 0x94D049BB133111EBu;
-    return z ^ z >> 31;
+/* Over how many rounds a fixed number of samples is spread. */
+static uint64_t planned_rounds(const struct args *args)
+{
+    return args->rounds < args->num_iters ? args->rounds : args->num_iters;
 }
 
 void rounds_shuffle(uint64_t seed, uint64_t round, size_t count, size_t *order)
@@ -57,7 +58,7 @@ static uint64_t samples_wanted(struct bench *bench, size_t index, uint64_t round
         return round == 0;
     }
     if (args->precision == 0) {
-        uint64_t rounds = args->rounds < args->num_iters ? args->rounds : args->num_iters;
+        uint64_t rounds = planned_rounds(args);
 
         return round < rounds ? rounds_share(args->num_iters, rounds, round) : 0;
     }
@@ -104,13 +105,11 @@ void rounds_prove(struct bench *bench)
 /* How far the run is. With a precision nobody knows how many rounds there will be. */
 static void show_progress(const struct bench *bench, uint64_t round, size_t done, size_t all)
 {
-    const struct args *args = bench->args;
-    uint64_t rounds = args->rounds < args->num_iters ? args->rounds : args->num_iters;
-
-    if (args->precision > 0) {
+    if (bench->args->precision > 0) {
         message_progress("round %" PRIu64 ", visit %zu of %zu...", round + 1, done + 1, all);
     } else {
-        message_progress_eta((double)(round * all + done), (double)(rounds * all), bench_clock() - bench->start);
+        message_progress_eta((double)(round * all + done), (double)(planned_rounds(bench->args) * all),
+                             bench_clock() - bench->start);
     }
 }
 
@@ -155,6 +154,22 @@ static bool run_round(struct bench *bench, struct journal *journal, uint64_t rou
     return any;
 }
 
+void rounds_fail(struct bench *bench, uint64_t bytes)
+{
+    message_out_of_memory("the order of the visits", bytes);
+    for (size_t i = 0; i < bench->count; i++) {
+        bench->results[i].code = EXIT_CANNOT_RUN;
+    }
+}
+
+void rounds_end(struct bench *bench)
+{
+    message_progress_end();
+    for (size_t i = 0; i < bench->count; i++) {
+        bench_conclude(bench, i);
+    }
+}
+
 void rounds_run(struct bench *bench, struct journal *journal)
 {
     size_t all = bench->count + bench->ceilings.count;
@@ -163,10 +178,7 @@ void rounds_run(struct bench *bench, struct journal *journal)
 
     rounds_prove(bench);
     if (wanted == NULL || order == NULL) {
-        message_out_of_memory("the order of the visits", all * sizeof *order);
-        for (size_t i = 0; i < bench->count; i++) {
-            bench->results[i].code = EXIT_CANNOT_RUN;
-        }
+        rounds_fail(bench, all * sizeof *order);
     } else {
         for (uint64_t round = 0; !interrupt_requested(); round++) {
             if (!run_round(bench, journal, round, wanted, wanted + bench->count, order)) {
@@ -174,10 +186,7 @@ void rounds_run(struct bench *bench, struct journal *journal)
             }
         }
     }
-    message_progress_end();
-    for (size_t i = 0; i < bench->count; i++) {
-        bench_conclude(bench, i);
-    }
+    rounds_end(bench);
     free(wanted);
     free(order);
 }

@@ -14,6 +14,12 @@ void rounds_run(struct bench *bench, struct journal *journal);
 /* Its first part: prove all cases of BENCH. */
 void rounds_prove(struct bench *bench);
 
+/* There are no BYTES bytes for the order of the visits: no case can run. */
+void rounds_fail(struct bench *bench, uint64_t bytes);
+
+/* All visits are over: conclude every result. */
+void rounds_end(struct bench *bench);
+
 /* The numbers 0 to COUNT - 1 in the random order of round ROUND. */
 void rounds_shuffle(uint64_t seed, uint64_t round, size_t count, size_t *order);
 

@@ -4,6 +4,7 @@
 #include <config.h>
 
 #include "interrupt.h"
+#include "isolate.h"
 #include "runs.h"
 
 #include <errno.h>
@@ -108,8 +109,7 @@ static enum exit_code finish(const struct run *run)
     int status = 0;
 
     close(run->output);
-    while (waitpid(run->pid, &status, 0) < 0 && errno == EINTR) {
-    }
+    isolate_wait(run->pid, &status);
     if (WIFEXITED(status)) {
         return (enum exit_code)WEXITSTATUS(status);
     }

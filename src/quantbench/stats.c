@@ -23,9 +23,14 @@ static double middle(const double *sorted, size_t count)
     return (sorted[(count - 1) / 2] + sorted[count / 2]) / 2;
 }
 
+void stats_sort(double *numbers, size_t count)
+{
+    qsort(numbers, count, sizeof *numbers, compare);
+}
+
 double stats_median(double *samples, size_t count)
 {
-    qsort(samples, count, sizeof *samples, compare);
+    stats_sort(samples, count);
     return middle(samples, count);
 }
 
@@ -72,7 +77,7 @@ static void find_round_medians(const double *samples, const size_t *rounds, size
         medians[i] = stats_median(space, rounds[i]);
         samples += rounds[i];
     }
-    qsort(medians, round_count, sizeof *medians, compare);
+    stats_sort(medians, round_count);
 }
 
 static void count_outliers(const double *sorted, struct stats *stats)
@@ -114,7 +119,7 @@ bool stats_compute(const double *samples, const size_t *rounds, size_t round_cou
         return false;
     }
     memcpy(sorted, samples, count * sizeof *sorted);
-    qsort(sorted, count, sizeof *sorted, compare);
+    stats_sort(sorted, count);
     for (size_t i = 0; i < count; i++) {
         sum += sorted[i];
     }

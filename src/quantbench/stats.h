@@ -32,6 +32,9 @@ struct stats {
 bool stats_compute(const double *samples, const size_t *rounds, size_t round_count, double uncertainty,
                    struct stats *stats);
 
+/* Sort COUNT numbers. */
+void stats_sort(double *numbers, size_t count);
+
 /* The median of COUNT >= 1 samples, which become sorted. */
 double stats_median(double *samples, size_t count);
 

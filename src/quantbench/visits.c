@@ -10,16 +10,6 @@
 #include <jansson.h>
 #include <stdlib.h>
 
-static json_t *numbers_to_json(const double *numbers, size_t count)
-{
-    json_t *array = json_array();
-
-    for (size_t i = 0; i < count; i++) {
-        json_array_append_new(array, json_real(numbers[i]));
-    }
-    return array;
-}
-
 /* Append the numbers of ARRAY to the COUNT at NUMBERS. Returns false if it is none of numbers >= 0, or memory is short.
  */
 static bool append_numbers(const json_t *array, double **numbers, size_t *count)

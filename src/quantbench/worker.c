@@ -92,8 +92,7 @@ void worker_end(struct worker *worker)
 {
     if (worker->pid > 0) {
         close(worker->socket); /* it ends when there is nobody to ask it anything */
-        while (waitpid(worker->pid, NULL, 0) < 0 && errno == EINTR) {
-        }
+        isolate_wait(worker->pid, NULL);
         worker->pid = 0;
     }
 }
@@ -105,8 +104,7 @@ static enum exit_code worker_is_gone(struct worker *worker, const char *kernel)
     int status = 0;
 
     close(worker->socket);
-    while (waitpid(worker->pid, &status, 0) < 0 && errno == EINTR) {
-    }
+    isolate_wait(worker->pid, &status);
     worker->pid = 0;
     message_error("kernel %s: %s", kernel, isolate_how_it_ended(status, how, sizeof how));
     return EXIT_CANNOT_RUN;
