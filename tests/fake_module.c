@@ -3,7 +3,8 @@
  * without a GPU. Its one device is host memory, its clock counts launches, and its kernels go wrong in the ways that
  * their names say. FAKE_MODULE in the environment makes the module itself wrong: "abi", "version", "no-device".
  * FAKE_CONDITIONS says what its conditions are: "MHZ:MASK MHZ:MASK ...", a pair for each time that they are asked for,
- * the last one for ever after; MASK is of enum qb_throttle. FAKE_FACTS are its facts: "NAME=VALUE NAME=VALUE ...". */
+ * the last one for ever after; MASK is of enum qb_throttle. With FAKE_LOAD, nothing slows it down but while launches are
+ * waited for. FAKE_FACTS are its facts: "NAME=VALUE NAME=VALUE ...". */
 #include <config.h>
 
 #include "backend.h"
@@ -16,6 +17,7 @@
 static const struct qb__host *host;
 static struct qb_backend backend;
 static double now; /* nanoseconds */
+static bool busy;  /* launches were not waited for */
 
 /* How long everything takes, in nanoseconds. */
 static struct script {
@@ -71,6 +73,7 @@ static void pass(double time, const void *input)
         time *= 10;
     }
     now += time;
+    busy = true;
 }
 
 struct fake_event {
@@ -247,6 +250,9 @@ static enum qb_status device_conditions(struct qb_device *device, struct qb_devi
     if (script != NULL) {
         sscanf(script, "%lf:%u", &clock, &throttle);
     }
+    if (getenv("FAKE_LOAD") != NULL && !busy) {
+        throttle = 0;
+    }
     *conditions = (struct qb_device_conditions){
         .clock = clock,
         .memory_clock = 2619,
@@ -333,6 +339,7 @@ static void queue_destroy(struct qb_queue *queue)
 static enum qb_status queue_synchronize(struct qb_queue *queue)
 {
     (void)queue;
+    busy = false;
     return QB_OK;
 }
 

@@ -285,10 +285,20 @@ throttled()
 }
 slowed_down()
 {
-    throttled 5 kernel=10000 --strict --rounds=4 --format=text &&
-        out_has 'doubt     throttled in 2 of 4 rounds, power cap' && throttled 0 kernel=10000 --rounds=4 &&
+    throttled 5 kernel=10000 --strict --rounds=4 --format=text "$@" &&
+        out_has 'doubt     throttled in 2 of 4 rounds, power cap' && throttled 0 kernel=10000 --rounds=4 "$@" &&
         [ "$(grep -c '"power cap"' out)" -eq 1 ]
 }
 ok 'a round in which the device is slowed down is in doubt, with the reason' slowed_down
+under_load()
+{
+    FAKE_LOAD=1
+    export FAKE_LOAD
+    for mode in graph stream isolated; do
+        slowed_down --launch=$mode || return
+    done
+    unset FAKE_LOAD
+}
+ok 'also if nothing slows it down but its work' under_load
 
 done_testing

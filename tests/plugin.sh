@@ -170,6 +170,17 @@ ok 'SGLang: FP8 per group' agrees sglang_fp8_group --quant-dtype=fp8 --granulari
 ok 'SGLang: INT8 per group, truncated' agrees sglang_int8_group --granularity=group:16
 ok 'SGLang: FP8 per token with fast math, within one code' peer 0 sglang_fp8_token_fast --quant-dtype=fp8 \
     --granularity=token --num-tokens=64 --hidden-size=1024 --dtype=bfloat16,float
+near()
+{
+    peer 0 sglang_fp8_token_fast --quant-dtype=fp8 --granularity=token --num-tokens=64 --hidden-size=1024 \
+        --dtype=bfloat16 --output=near.json --output=near.csv &&
+        grep -q 'verified: [1-9][0-9]* codes and [0-9]* scales differ' out &&
+        out_has "no more than the kernel's arithmetic allows" && out_has 'arithmetic: x * (1 / s),' && out_has ' within one code' &&
+        run 0 --report near.json --format=markdown && out_has '| within 1' &&
+        [ "$(sed -n 's/.*"near_codes": \([0-9]*\),/\1/p' near.json)" -gt 0 ] && grep -q '"plugin": "peers.so"' near.json &&
+        grep -q ',[1-9][0-9]*,[0-9]*,"x \* (1 / s),.*",peers.so$' near.csv
+}
+ok 'and the report says how many codes are not the same, of which file and arithmetic' near
 ok 'TensorRT-LLM: FP8 per token' agrees trt_fp8_token --quant-dtype=fp8 --granularity=token
 ok 'TensorRT-LLM: the multiplier is stored' agrees trt_fp8_multiplier --quant-dtype=fp8 --granularity=token
 ok 'TensorRT-LLM: the multiplier is given' agrees trt_fp8_static --quant-dtype=fp8 --static-scale

@@ -37,10 +37,12 @@ struct proof {
     float *scales; /* static ones; else NULL */
 };
 
-/* What the launches of one visit need. */
+/* What the launches of one visit need, and what is seen of the device meanwhile. */
 struct launch_context {
     const struct plan_case *plan_case;
     const struct buffers *buffers;
+    struct qb_device_conditions conditions;
+    bool watched; /* they are known */
 };
 
 double bench_clock(void)
@@ -208,29 +210,46 @@ static enum exit_code expect(struct bench *bench, const struct plan_case *plan_c
                          bench->args->verify, &bench->expectation);
 }
 
-/* Compare all sets of BUFFERS with the reference, which was computed. The result gets the verdict; the first difference
- * is printed. */
+/* Compare all sets of BUFFERS with the reference, which was computed. The result gets the verdict, and what differs if
+ * that is wrong or is looked for the first time; the first difference is printed. */
 static enum exit_code compare(const struct bench *bench, size_t index, const struct buffers *buffers, const void *input,
                               const char *when)
 {
     struct result *result = &bench->results[index];
-    struct mismatch *mismatch = &result->mismatch;
+    struct mismatch mismatch;
     enum exit_code code =
-        verify_compare(buffers->device, &buffers->codes, &buffers->scales, input, &bench->expectation, mismatch);
+        verify_compare(buffers->device, &buffers->codes, &buffers->scales, input, &bench->expectation, &mismatch);
+    bool wrong = mismatch.wrong_codes > 0 || mismatch.wrong_scales > 0;
 
     if (code != EXIT_OK) {
         return code;
     }
-    if (mismatch->wrong_codes > 0 || mismatch->wrong_scales > 0) {
+    if (wrong || result->verification == NOT_VERIFIED) {
+        result->mismatch = mismatch;
+    }
+    if (wrong) {
         result->verification = WRONG;
         message_error("wrong result: kernel %s, %s: %" PRIu64 " of %" PRIu64 " codes and %" PRIu64
                       " scales differ from the reference; the first is %s",
-                      qb_kernel_name(result->plan_case->kernel), when, mismatch->wrong_codes, mismatch->compared,
-                      mismatch->wrong_scales, mismatch->first);
+                      qb_kernel_name(result->plan_case->kernel), when, mismatch.wrong_codes, mismatch.compared,
+                      mismatch.wrong_scales, mismatch.first);
         return EXIT_WRONG_RESULT;
     }
     result->verification = VERIFIED;
     return EXIT_OK;
+}
+
+/* How good the codes are that BUFFERS hold; the reference's own were rated when they were computed. */
+static enum exit_code rate(const struct bench *bench, size_t index, const struct buffers *buffers, const void *input)
+{
+    struct result *result = &bench->results[index];
+
+    if (result->mismatch.near_codes == 0 && result->mismatch.near_scales == 0) {
+        result->quality = bench->expectation.quality;
+        return EXIT_OK;
+    }
+    return verify_rate(buffers->device, &buffers->codes, &buffers->scales, input, &bench->expectation,
+                       &result->quality);
 }
 
 /* Launch once, and compare. */
@@ -239,7 +258,7 @@ static enum exit_code prove_launch(struct bench *bench, size_t index, const void
     struct result *result = &bench->results[index];
     struct qb_queue *queue;
     struct buffers buffers;
-    struct launch_context context = {result->plan_case, &buffers};
+    struct launch_context context = {.plan_case = result->plan_case, .buffers = &buffers};
     enum exit_code code = make_queues(bench->args, result->plan_case, 1, &queue);
 
     if (code != EXIT_OK) {
@@ -254,6 +273,9 @@ static enum exit_code prove_launch(struct bench *bench, size_t index, const void
         }
         code = status == QB_OK ? compare(bench, index, &buffers, input, "before timing")
                                : message_status(qb_kernel_name(result->plan_case->kernel), status);
+    }
+    if (code == EXIT_OK) {
+        code = rate(bench, index, &buffers, input);
     }
     buffers_free(&buffers);
     qb_queue_destroy(queue);
@@ -275,7 +297,6 @@ static enum exit_code keep_proof(struct bench *bench, size_t index)
     }
     if (bench->args->verify) {
         proof->fingerprint = verify_fingerprint(&bench->expectation);
-        result->quality = bench->expectation.quality;
     }
     return EXIT_OK;
 }
@@ -385,21 +406,46 @@ static bool grow(struct result *result, uint64_t count)
 }
 
 /* What the device does now; unknown if it does not say. */
-static void find_conditions(struct qb_device *device, struct qb_device_conditions *conditions)
+static struct qb_device_conditions find_conditions(struct qb_device *device)
 {
-    if (qb_device_conditions(device, conditions) != QB_OK) {
-        *conditions = (struct qb_device_conditions){.clock = NAN,
-                                                    .memory_clock = NAN,
-                                                    .power = NAN,
-                                                    .energy = NAN,
-                                                    .temperature = NAN,
-                                                    .performance_state = -1};
+    struct qb_device_conditions now;
+
+    if (qb_device_conditions(device, &now) != QB_OK) {
+        now = (struct qb_device_conditions){.clock = NAN,
+                                            .memory_clock = NAN,
+                                            .power = NAN,
+                                            .energy = NAN,
+                                            .temperature = NAN,
+                                            .performance_state = -1};
     }
+    return now;
+}
+
+/* Look at the device while it works: what slows it down may be gone when it is idle again. Of several looks the slowest
+ * clock counts, the most power and heat, and every reason. */
+static void watch_device(void *context)
+{
+    struct launch_context *launch = context;
+    struct qb_device_conditions now = find_conditions(launch->plan_case->device->handle);
+    struct qb_device_conditions *all = &launch->conditions;
+
+    if (launch->watched) {
+        now.clock = fmin(now.clock, all->clock);
+        now.memory_clock = fmin(now.memory_clock, all->memory_clock);
+        now.power = fmax(now.power, all->power);
+        now.temperature = fmax(now.temperature, all->temperature);
+        now.performance_state =
+            now.performance_state > all->performance_state ? now.performance_state : all->performance_state;
+        now.throttle |= all->throttle;
+        now.throttle_known |= all->throttle_known;
+    }
+    *all = now;
+    launch->watched = true;
 }
 
 /* The last COUNT samples are those of a round. */
 static bool add_round(struct result *result, uint64_t count, double host_time, double start,
-                      const struct disturbance *disturbance)
+                      const struct qb_device_conditions *conditions, const struct disturbance *disturbance)
 {
     double *sorted = malloc(count * sizeof *sorted);
 
@@ -411,8 +457,8 @@ static bool add_round(struct result *result, uint64_t count, double host_time, d
                                                            .median = stats_median(sorted, count),
                                                            .host_time = host_time,
                                                            .start = start,
+                                                           .conditions = *conditions,
                                                            .disturbance = *disturbance};
-    find_conditions(result->plan_case->device->handle, &result->rounds[result->round_count - 1].conditions);
     result->sample_count += count;
     free(sorted);
     return true;
@@ -423,7 +469,7 @@ static enum qb_status measure_hot(const struct args *args, const struct result *
                                   struct qb_queue *queue, double *time)
 {
     const struct plan_case *plan_case = result->plan_case;
-    struct measure_work work = {launch_kernel, context, 1};
+    struct measure_work work = {launch_kernel, context, 1, NULL};
     struct measure_settings settings = settings_of(args, plan_case->device, plan_case->launch, 0);
     double samples[CHECK_SAMPLES];
     uint64_t taken;
@@ -441,7 +487,7 @@ static enum qb_status measure_floor(const struct args *args, struct result *resu
                                     struct qb_queue *queue, uint64_t count)
 {
     const struct plan_case *plan_case = result->plan_case;
-    struct measure_work work = {launch_nothing, context, 1};
+    struct measure_work work = {launch_nothing, context, 1, NULL};
     struct measure_settings settings = settings_of(args, plan_case->device, plan_case->launch, 0);
     double *larger = reallocarray(result->floors, result->floor_count + count, sizeof *larger);
     uint64_t taken;
@@ -462,7 +508,7 @@ static enum qb_status measure_case(const struct args *args, struct result *resul
                                    struct qb_queue *const *queues, uint64_t samples, uint64_t *taken, double *host_time)
 {
     const struct plan_case *plan_case = result->plan_case;
-    struct measure_work work = {launch_kernel, context, result->sets};
+    struct measure_work work = {launch_kernel, context, result->sets, NULL};
     struct measure_settings settings =
         settings_of(args, plan_case->device, plan_case->launch, result->launches_per_sample);
     uint64_t warmup = result->round_count == 0 ? args->num_warmup_iters : 0;
@@ -485,6 +531,7 @@ static enum qb_status measure_case(const struct args *args, struct result *resul
             done += wanted;
         }
         *taken = 0;
+        work.watch = watch_device;
         if (status == QB_OK) {
             status = measure_take(&measure, samples, room, taken, host_time);
         }
@@ -497,7 +544,7 @@ static enum qb_status profile_case(const struct args *args, struct result *resul
                                    struct qb_queue *queue)
 {
     const struct plan_case *plan_case = result->plan_case;
-    struct measure_work work = {launch_kernel, context, result->sets};
+    struct measure_work work = {launch_kernel, context, result->sets, NULL};
 
     result->launches_per_sample = 1;
     return measure_profile(plan_case->device->handle, queue, &work, args->num_warmup_iters,
@@ -532,7 +579,10 @@ static enum qb_status time_visit(const struct args *args, struct result *result,
     }
     disturbance_snapshot(&after);
     disturbance = disturbance_between(&before, &after);
-    if (!add_round(result, taken, host_time, start, &disturbance)) {
+    if (!context->watched) {
+        watch_device(context);
+    }
+    if (!add_round(result, taken, host_time, start, &context->conditions, &disturbance)) {
         *memory_short = true;
         return QB_ERROR_MEMORY;
     }
@@ -554,7 +604,7 @@ static enum exit_code visit(struct bench *bench, size_t index, uint64_t samples)
     const struct plan_case *plan_case = result->plan_case;
     struct qb_queue *queues[MEASURE_MAX_QUEUES];
     struct buffers buffers;
-    struct launch_context context = {plan_case, &buffers};
+    struct launch_context context = {.plan_case = plan_case, .buffers = &buffers};
     bool memory_short = !grow(result, samples);
     size_t samples_before = result->sample_count;
     enum exit_code code;

@@ -26,7 +26,7 @@ struct round {
     double median;                          /* of these, nanoseconds per launch */
     double host_time;                       /* nanoseconds that the host took for a launch */
     double start;                           /* seconds since the run began */
-    struct qb_device_conditions conditions; /* of the device, right behind the samples */
+    struct qb_device_conditions conditions; /* of the device, while it took the samples */
     struct disturbance disturbance;         /* of this process, while they were taken */
 };
 
@@ -39,8 +39,8 @@ struct result {
     uint64_t rotated_bytes; /* their size together */
     enum cache_state cache; /* what their rotation makes of the last-level cache */
     enum verification verification;
-    struct mismatch mismatch;
-    struct quality quality; /* of the codes, if they are VERIFIED and there are any */
+    struct mismatch mismatch; /* before timing, or behind it if the codes are wrong then */
+    struct quality quality;   /* of the codes, if they are VERIFIED and there are any */
 
     bool profiled; /* a profiler was told; with --profile only */
     uint64_t launches_per_sample;

@@ -50,6 +50,9 @@ bool describe_is_number(enum column column)
 static const char *codes_text(const struct record_case *c)
 {
     if (c->sample_count > 0 || c->code == EXIT_WRONG_RESULT) {
+        if (c->verification == VERIFIED && (c->near_codes > 0 || c->near_scales > 0)) {
+            return "within 1";
+        }
         return record_verification_names[c->verification];
     }
     return c->code == EXIT_OK ? "interrupted" : "failed";

@@ -86,6 +86,13 @@ static enum qb_status synchronize(const struct measure *m)
     return status;
 }
 
+static void watch(const struct measure *m)
+{
+    if (m->work->watch != NULL) {
+        m->work->watch(m->work->context);
+    }
+}
+
 /* Event number I of queue Q. */
 static struct qb_event **event_at(const struct measure *m, unsigned q, uint64_t i)
 {
@@ -163,6 +170,7 @@ static enum qb_status take_batch(const struct measure *m, uint64_t *count, doubl
     if (status == QB_OK && m->queue_count > 1) {
         status = launch_blocks(m);
     }
+    watch(m);
     end = synchronize(m);
     status = status == QB_OK ? end : status;
     for (uint64_t i = 0; i < launched && status == QB_OK; i++) {
@@ -200,6 +208,9 @@ static enum qb_status take_isolated(const struct measure *m, uint64_t *count, do
         host_sum += measure_clock() - start;
         if (status == QB_OK) {
             status = qb_event_record(block->queue, *event_at(m, 0, 1));
+        }
+        if (i + 1 == wanted) {
+            watch(m);
         }
         if (status == QB_OK) {
             status = qb_queue_synchronize(block->queue);

@@ -11,6 +11,9 @@ struct measure_work {
     enum qb_status (*launch)(void *context, struct qb_queue *queue, unsigned set);
     void *context;
     unsigned sets;
+    /* Called while launches that are sampled are under way, some milliseconds of them if they are not isolated; NULL:
+     * nothing is. */
+    void (*watch)(void *context);
 };
 
 /* What is timed: three quantities that are never mixed. */

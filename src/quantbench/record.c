@@ -3,6 +3,7 @@
 #include <config.h>
 
 #include "record.h"
+#include "plugins.h"
 #include "tensor_file.h"
 
 #include <math.h>
@@ -87,9 +88,9 @@ void record_keep_judgement(struct judgement *judgement)
 /* A copy of TEXT. GOOD becomes false if memory is short. */
 static char *copy_text(const char *text, bool *good)
 {
-    char *copy = strdup(text);
+    char *copy = text != NULL ? strdup(text) : NULL;
 
-    *good = *good && copy != NULL;
+    *good = *good && (copy != NULL || text == NULL);
     return copy;
 }
 
@@ -137,12 +138,15 @@ static bool copy_plan(const struct plan *plan, const struct machine *machine, st
     }
     for (size_t i = 0; i < plan->count; i++) {
         const struct plan_case *from = &plan->cases[i];
+        char arithmetic[PLUGINS_TEXT_SIZE];
 
         record->cases[i] = (struct record_case){
             .problem = from->problem,
             .dist = from->dist,
             .device = &record->devices[from->device - machine->devices],
             .kernel = copy_text(qb_kernel_name(from->kernel), &good),
+            .plugin = copy_text(qb_kernel_plugin(from->kernel), &good),
+            .arithmetic = copy_text(plugins_describe(qb_kernel_arithmetic(from->kernel), arithmetic), &good),
             .threads = from->threads,
             .launch = from->launch,
             .streams = from->streams,
@@ -317,9 +321,9 @@ enum exit_code record_add(struct record *record, const struct result *result)
     to->verification = result->verification;
     to->wrong_codes = result->mismatch.wrong_codes;
     to->wrong_scales = result->mismatch.wrong_scales;
-    if (result->mismatch.first[0] != '\0') {
-        to->first_difference = copy_text(result->mismatch.first, &good);
-    }
+    to->near_codes = result->mismatch.near_codes;
+    to->near_scales = result->mismatch.near_scales;
+    to->first_difference = copy_text(result->mismatch.first[0] != '\0' ? result->mismatch.first : NULL, &good);
     to->has_quality = result->verification == VERIFIED && result->bytes.output_buffer > 0;
     if (to->has_quality) {
         to->quality = result->quality;
@@ -417,6 +421,8 @@ static void free_comparison(struct record_comparison *comparison)
 static void free_case(struct record_case *c)
 {
     free(c->kernel);
+    free(c->plugin);
+    free(c->arithmetic);
     free(c->first_difference);
     free(c->samples);
     free(c->rounds);

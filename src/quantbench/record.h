@@ -14,6 +14,8 @@ struct record_case {
     enum input_dist dist;                /* of generated data; none of the record's counts with an input */
     const struct qb_device_info *device; /* one of the record's */
     char *kernel;
+    char *plugin;     /* the file that the kernel is from; NULL: it is the library's */
+    char *arithmetic; /* what the kernel promises to compute, for people; NULL: the writer of the record did not say */
     unsigned threads; /* 0: the device is no CPU */
     enum launch_mode launch;
     unsigned streams;
@@ -26,6 +28,8 @@ struct record_case {
     enum verification verification;
     uint64_t wrong_codes;
     uint64_t wrong_scales;
+    uint64_t near_codes; /* differ from the reference's no more than the kernel's arithmetic allows */
+    uint64_t near_scales;
     char *first_difference; /* NULL: there is none */
     bool has_quality;       /* of the codes: they are VERIFIED, and the writer of the record computed it */
     struct quality quality;
@@ -155,13 +159,13 @@ enum exit_code record_from_json_text(const char *text, size_t length, const char
 double *record_kept_digits(const double *numbers, size_t count);
 void record_keep_judgement(struct judgement *judgement);
 
-/* COUNT elements as a share of the finite ones of C, which has a quality; NAN if there are none. */
 /* In how many rounds something slowed the device down. */
 size_t record_throttled_rounds(const struct record_case *c);
 
 /* The doubts about a case, as a set of enum doubt. */
 unsigned record_doubts(const struct record_case *c);
 
+/* COUNT elements as a share of the finite ones of C, which has a quality; NAN if there are none. */
 double record_share(const struct record_case *c, uint64_t count);
 
 /* The pair that judges C, which is one of record->cases; NULL: C is compared with nothing. */

@@ -540,12 +540,20 @@ static void read_case(struct reader *reader, const json_t *result, size_t index,
         refuse(reader, "device", "the id of one of the devices");
     }
     to->kernel = get_text(reader, result, "kernel");
+    if (has(result, "arithmetic")) {
+        to->plugin = get_any_text_or_null(reader, result, "plugin");
+        to->arithmetic = get_any_text_or_null(reader, result, "arithmetic");
+    }
     to->threads = json_is_null(json_object_get(result, "threads"))
                       ? 0
                       : (unsigned)get_number(reader, result, "threads", 1, INT32_MAX);
     to->verification = (enum verification)get_name(reader, result, "verification", record_verification_names);
     to->wrong_codes = get_number(reader, result, "wrong_codes", 0, INT64_MAX);
     to->wrong_scales = get_number(reader, result, "wrong_scales", 0, INT64_MAX);
+    if (has(result, "near_codes")) {
+        to->near_codes = get_number(reader, result, "near_codes", 0, INT64_MAX);
+        to->near_scales = get_number(reader, result, "near_scales", 0, INT64_MAX);
+    }
     to->first_difference = get_any_text_or_null(reader, result, "first_difference");
     to->launch = (enum launch_mode)get_name(reader, result, "launch", record_launch_names);
     to->profiled = get_bool(reader, result, "profiled");

@@ -137,7 +137,12 @@ static void print_row(const struct record *record, const struct record_case *c, 
     real_field(c->best_time / c->time.median, c->best_time > 0, stream);
     real_field(c->of_peak, c->of_peak > 0, stream);
     fprintf(stream, "%d,", c->implausible);
-    fprintf(stream, "%s\n", record->precision == 0 || !has_time ? "" : c->unconverged ? "0" : "1");
+    fprintf(stream, "%s,", record->precision == 0 || !has_time ? "" : c->unconverged ? "0" : "1");
+    number_field(c->near_codes, stream);
+    number_field(c->near_scales, stream);
+    text_field(c->arithmetic, stream);
+    print_text(c->plugin != NULL ? c->plugin : "", stream);
+    putc('\n', stream);
 }
 
 enum exit_code report_csv(const struct record *record, FILE *stream)
@@ -149,7 +154,7 @@ enum exit_code report_csv(const struct record *record, FILE *stream)
           "largest_relative_error,"
           "saturated_share,flushed_share,dist,compared_with,ratio,ratio_ci95_low,ratio_ci95_high,"
           "p_value,verdict,more_needed,streams,rounds,host_ns,cache_check,hot_ns,plain_ceiling_ns,streaming_ceiling_ns,"
-          "floor_ns,ceiling_share,peak_share,implausible,converged\n",
+          "floor_ns,ceiling_share,peak_share,implausible,converged,near_codes,near_scales,arithmetic,plugin\n",
           stream);
     for (size_t i = 0; i < record->count; i++) {
         print_row(record, &record->cases[i], stream);

@@ -343,6 +343,31 @@ static void print_rate(const struct record_case *c, FILE *stream)
     }
 }
 
+/* The verdict, and what it is about if that is not the contract. */
+static void print_codes(const struct record_case *c, FILE *stream)
+{
+    char text[DESCRIBE_SIZE];
+
+    fprintf(stream, "codes     ");
+    if (c->verification != VERIFIED) {
+        fprintf(stream, "%s\n", record_verification_names[c->verification]);
+    } else if (c->near_codes == 0 && c->near_scales == 0) {
+        fprintf(stream, "verified: the same bytes as the reference\n");
+    } else {
+        snprintf(text, sizeof text,
+                 "verified: %" PRIu64 " codes and %" PRIu64
+                 " scales differ from the reference, no more than the kernel's arithmetic allows",
+                 c->near_codes, c->near_scales);
+        print_folded(text, 10, stream);
+        fputc('\n', stream);
+    }
+    if (c->plugin != NULL && c->arithmetic != NULL) {
+        fprintf(stream, "          arithmetic: ");
+        print_folded(c->arithmetic, 22, stream);
+        fputc('\n', stream);
+    }
+}
+
 static void print_result(const struct record *record, const struct record_case *c, FILE *stream)
 {
     fprintf(stream, "bytes     %.3f MB read + %.3f MB written = %.3f MB\n", (double)c->bytes.read * 1e-6,
@@ -350,8 +375,7 @@ static void print_result(const struct record *record, const struct record_case *
     if (c->sample_count == 0) {
         return;
     }
-    fprintf(stream, "codes     %s%s\n", record_verification_names[c->verification],
-            c->verification == VERIFIED ? ": the same bytes as the reference" : "");
+    print_codes(c, stream);
     print_quality(c, stream);
     print_cache(c, stream);
     if (c->launch == LAUNCH_PROFILE) {

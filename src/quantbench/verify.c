@@ -164,15 +164,15 @@ static enum qb_status compute(struct expectation *e, const void *input)
     return status;
 }
 
-/* How good the codes of E are. What is stored as their scale may be a multiplier. */
-static enum exit_code rate(struct expectation *e, const void *input)
+/* How good the codes in BUFFERS (host memory) are, which E is for. What is stored as their scale may be a multiplier.
+ */
+static enum exit_code rate(const struct expectation *e, struct qb_buffers buffers, struct quality *quality)
 {
     const uint64_t count = e->scale_bytes / sizeof(float);
-    struct qb_buffers buffers = {input, e->codes, e->scales};
     float *divisors;
 
     if (e->arithmetic.scale_form != QB_SCALE_MULTIPLIER) {
-        quality_compute(&e->problem, &buffers, &e->quality);
+        quality_compute(&e->problem, &buffers, quality);
         return EXIT_OK;
     }
     divisors = malloc(e->scale_bytes);
@@ -180,10 +180,10 @@ static enum exit_code rate(struct expectation *e, const void *input)
         return message_out_of_memory("the quality of the codes", e->scale_bytes);
     }
     for (uint64_t i = 0; i < count; i++) {
-        divisors[i] = 1 / e->scales[i];
+        divisors[i] = 1 / buffers.scales[i];
     }
     buffers.scales = divisors;
-    quality_compute(&e->problem, &buffers, &e->quality);
+    quality_compute(&e->problem, &buffers, quality);
     free(divisors);
     return EXIT_OK;
 }
@@ -217,7 +217,8 @@ enum exit_code verify_expect(const struct qb_problem *problem, const struct qb_a
     if (status != QB_OK) {
         code = message_status("the reference", status);
     } else if (need_codes) {
-        code = rate(expectation, input);
+        code = rate(expectation, (struct qb_buffers){input, expectation->codes, expectation->scales},
+                    &expectation->quality);
     }
     if (code != EXIT_OK) {
         verify_free(expectation);
@@ -318,8 +319,12 @@ static void compare_scales(void *context, const uint8_t *got, uint64_t offset, u
         float value;
 
         memcpy(&value, got + i * sizeof value, sizeof value);
-        if (memcmp(&value, &want[i], sizeof value) != 0 && !is_near_scale(c->expectation, value, want[i]) &&
-            m->wrong_scales++ == 0) {
+        if (memcmp(&value, &want[i], sizeof value) == 0) {
+            continue;
+        }
+        if (is_near_scale(c->expectation, value, want[i])) {
+            m->near_scales++;
+        } else if (m->wrong_scales++ == 0) {
             describe_scale(c->expectation, offset / sizeof(float) + i, value, m->first, sizeof m->first);
         }
     }
@@ -368,6 +373,28 @@ enum exit_code verify_compare(struct qb_device *device, const struct copies *cod
     }
     free(piece);
     return status == QB_OK ? EXIT_OK : message_status("reading the codes back", status);
+}
+
+enum exit_code verify_rate(struct qb_device *device, const struct copies *codes, const struct copies *scales,
+                           const void *input, const struct expectation *expectation, struct quality *quality)
+{
+    const struct expectation *e = expectation;
+    struct qb_buffers host = {input, malloc(e->code_bytes), malloc(e->scale_bytes)};
+    enum exit_code code = EXIT_OK;
+    enum qb_status status;
+
+    if (host.output == NULL || host.scales == NULL) {
+        code = message_out_of_memory("the quality of the codes", e->code_bytes + e->scale_bytes);
+    } else {
+        status = qb_memory_read(device, host.output, codes->memory, e->code_bytes);
+        if (status == QB_OK) {
+            status = qb_memory_read(device, host.scales, scales->memory, e->scale_bytes);
+        }
+        code = status == QB_OK ? rate(e, host, quality) : message_status("reading the codes back", status);
+    }
+    free(host.output);
+    free(host.scales);
+    return code;
 }
 
 /* The fingerprint of the copy that is being read, and whether all so far had the right one. */

@@ -35,9 +35,10 @@ struct fingerprint verify_fingerprint(const struct expectation *expectation);
 struct mismatch {
     uint64_t wrong_codes;
     uint64_t wrong_scales;
-    uint64_t near_codes; /* differ, but no more than the arithmetic allows; they are not wrong */
-    uint64_t compared;   /* codes */
-    char first[256];     /* the first difference, for people; "" if there is none */
+    uint64_t near_codes;  /* differ, but no more than the arithmetic allows; they are not wrong */
+    uint64_t near_scales; /* the same */
+    uint64_t compared;    /* codes */
+    char first[256];      /* the first difference, for people; "" if there is none */
 };
 
 /* Device memory that holds the same tensor COUNT times, each STRIDE bytes behind the last. */
@@ -51,6 +52,10 @@ struct copies {
  * the first difference. MISMATCH is set on success, which is to have compared. */
 enum exit_code verify_compare(struct qb_device *device, const struct copies *codes, const struct copies *scales,
                               const void *input, const struct expectation *expectation, struct mismatch *mismatch);
+
+/* How good the first copy of the codes is, which may be nearer to INPUT (host) than the reference's or less near. */
+enum exit_code verify_rate(struct qb_device *device, const struct copies *codes, const struct copies *scales,
+                           const void *input, const struct expectation *expectation, struct quality *quality);
 
 /* Whether all copies of the codes and scales have FINGERPRINT, which is of tensors of CODE_BYTES and SCALE_BYTES. */
 enum exit_code verify_same(struct qb_device *device, const struct copies *codes, const struct copies *scales,
