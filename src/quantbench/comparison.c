@@ -203,13 +203,18 @@ static void average_logs(struct record_pair *const *pairs, size_t pair_count, bo
     }
 }
 
-/* The smallest number of times that any of PAIRS, or of their baselines, has. */
+static size_t count_of(const struct record_pair *pair, bool of_baseline)
+{
+    return of_baseline ? pair->baseline_count : pair->count;
+}
+
+/* The smallest number of times that any of PAIR_COUNT >= 1 PAIRS, or of their baselines, has. */
 static size_t common_count(struct record_pair *const *pairs, size_t pair_count, bool of_baseline)
 {
-    size_t count = SIZE_MAX;
+    size_t count = count_of(pairs[0], of_baseline);
 
-    for (size_t i = 0; i < pair_count; i++) {
-        size_t there = of_baseline ? pairs[i]->baseline_count : pairs[i]->count;
+    for (size_t i = 1; i < pair_count; i++) {
+        size_t there = count_of(pairs[i], of_baseline);
 
         count = there < count ? there : count;
     }
