@@ -330,7 +330,9 @@ static double largest_magnitude(void)
     double largest = 0;
 
     for (int i = 0; i < THEORY_COUNT; i++) {
-        largest = fmax(largest, fabs((double)theory_data[i]));
+        const double magnitude = fabs((double)theory_data[i]);
+
+        largest = magnitude > largest ? magnitude : largest; /* for arm64, gcc 12 does not survive fmax() here */
     }
     return largest;
 }

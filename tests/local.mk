@@ -10,6 +10,18 @@ AM_TESTS_ENVIRONMENT = srcdir='$(srcdir)'; builddir='$(builddir)'; export srcdir
 	QUANTBENCH_MODULE_DIR='$(abs_top_builddir)/.libs'; export QUANTBENCH_MODULE_DIR; \
 	CC='$(CC)'; export CC; NVCC='$(NVCC)'; export NVCC;
 
+# Those that take longest come first: they would keep one processor busy at the end of a parallel run.
+if HAVE_CHECK
+c_tests = check_cpu.test check_compare.test check_quality.test check_stats.test \
+	check_format.test check_problem.test check_disturbance.test check_conditions.test \
+	check_message.test check_cuda.test
+if TOOL
+c_tests += check_rounds.test check_tensor_file.test
+endif
+check_PROGRAMS += $(c_tests)
+TESTS += $(c_tests)
+endif
+
 # One test to a line, so that additions do not meet. The first need no tool.
 library_shell_tests = \
 	%D%/examples.sh \
@@ -35,17 +47,6 @@ EXTRA_DIST += %D%/release/packages.sh %D%/release/cleanroot.sh %D%/release/insid
 	%D%/release/check.sh
 EXTRA_DIST += %D%/perf/h200.sh %D%/perf/cpu.sh $(shell_tests) %D%/tap.sh %D%/run.h %D%/plugins/wrong.c %D%/plugins/peers.c \
 	%D%/plugins/wrong_cuda.cu
-
-if HAVE_CHECK
-c_tests = check_format.test check_problem.test check_stats.test check_quality.test \
-	check_disturbance.test check_conditions.test check_message.test check_compare.test \
-	check_cpu.test check_cuda.test
-if TOOL
-c_tests += check_rounds.test check_tensor_file.test
-endif
-check_PROGRAMS += $(c_tests)
-TESTS += $(c_tests)
-endif
 
 TEST_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS) -Wno-float-equal
 check_format_test_SOURCES = %D%/check_format.c

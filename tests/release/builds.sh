@@ -1,14 +1,17 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 # builds.sh - the other ways to build: each is configured from the release tarball, built and tested in a folder of its
-# own, without CUDA. One whose compiler is not here is left out, and says so.
+# own, without CUDA, and without a single warning. One whose compiler is not here is left out, and says so.
 #
 #   builds.sh TARBALL FOLDER BUILD...
 #
 #   clang     the other compiler, and no shared library
 #   musl      the other C library: the library alone, since Debian has no jansson and no libcheck for it
 #   shared    no static library
-#   arm64     the library alone, cross-compiled with Debian's compiler, its programs run under qemu-user
+#   arm64     cross-compiled with Debian's compiler, with libcheck and jansson for arm64 from where apt gets its packages
+#             here, or the library alone; the programs run under qemu-user
+#
+# QUANTBENCH_TESTS holds a list of those tests of "make check" that are to run; without it all run.
 set -eu
 
 tarball=$(realpath "$1")
@@ -18,21 +21,23 @@ shift 2
 unset TAR_OPTIONS MAKEFLAGS MFLAGS MAKELEVEL
 jobs=$(nproc)
 
-# build NAME COMPILER [CONFIGURE OPTION]...: for NAME, if there is COMPILER.
+# build NAME COMPILER TESTS [CONFIGURE OPTION]...: for NAME, if there is COMPILER. No TESTS means all.
 build()
 {
-    name=$1
+    name=$1 tests=$3
     if ! command -v "$2" >/dev/null; then
         echo "SKIP: $name: no $2 here"
         return 0
     fi
-    shift 2
+    shift 3
     echo "== $name: configure $*"
     rm -rf "${folder:?}/$name"
     mkdir -p "$folder/$name/source" "$folder/$name/build"
     tar -xf "$tarball" -C "$folder/$name/source" --strip-components=1
-    (cd "$folder/$name/build" && ../source/configure -q --without-cuda "$@" && make -s -j"$jobs" &&
-        make -s -j"$jobs" check) >"$folder/$name/log" 2>&1 || {
+    # -Werror is for what is compiled, not for what configure tries.
+    (cd "$folder/$name/build" && ../source/configure -q --without-cuda "$@" &&
+        make -s -j"$jobs" CFLAGS='-g -O2 -Werror' && make -s -j"$jobs" check CFLAGS='-g -O2 -Werror' ${tests:+"TESTS=$tests"}) \
+        >"$folder/$name/log" 2>&1 || {
         tail -n 60 "$folder/$name/log"
         echo "builds.sh: $name failed; all it said is in $folder/$name/log"
         exit 1
@@ -40,22 +45,51 @@ build()
     grep -aE '^# (TOTAL|PASS|SKIP|FAIL|ERROR):' "$folder/$name/log"
 }
 
+# Unpack libcheck and jansson for arm64 into $sysroot; nothing is installed. apt must not think of this machine's own
+# packages.
+libraries_for_arm64()
+{
+    state=$folder/apt-arm64
+    rm -rf "$state" "$sysroot"
+    mkdir -p "$state/lists/partial" "$state/cache/archives/partial" "$state/debs" "$sysroot"
+    (
+        cd "$state/debs"
+        set -- -q -o APT::Architecture=arm64 -o APT::Architectures=arm64 -o Dir::State::Lists="$state/lists" \
+            -o Dir::State::Status=/dev/null -o Dir::Cache="$state/cache" -o APT::Sandbox::User=root
+        apt-get "$@" -o APT::Update::Error-Mode=any update && apt-get "$@" download check libsubunit-dev libjansson-dev &&
+            for deb in *.deb; do dpkg-deb -x "$deb" "$sysroot" || exit 1; done
+    ) >"$state/log" 2>&1
+}
+
+arm64()
+{
+    qemu-aarch64 --version >/dev/null 2>&1 || { echo "SKIP: arm64: no qemu-aarch64 here"; return 0; }
+    sysroot=$folder/sysroot-arm64
+    libraries=$sysroot/usr/lib/aarch64-linux-gnu
+    # Of the tool's own tests none runs, since the tool starts itself; and source.sh is about the sources.
+    tests="check_format.test check_problem.test check_stats.test check_quality.test check_tensor_file.test check_compare.test
+        check_rounds.test check_cpu.test tests/examples.sh tests/library_manual.sh"
+    set -- --host=aarch64-linux-gnu --disable-shared
+    if libraries_for_arm64; then
+        set -- "$@" PKG_CONFIG_LIBDIR="$libraries/pkgconfig" PKG_CONFIG_SYSROOT_DIR="$sysroot"
+    else
+        echo "arm64: the library alone, since apt cannot get libcheck and jansson for arm64: $(tail -n 1 "$folder/apt-arm64/log")"
+        tests="tests/examples.sh tests/library_manual.sh"
+        set -- "$@" --disable-tool PKG_CONFIG_LIBDIR=/nonexistent
+    fi
+    EMULATOR="qemu-aarch64 -L /usr/aarch64-linux-gnu"
+    TEST_LOG_COMPILER=$EMULATOR
+    export EMULATOR TEST_LOG_COMPILER
+    build arm64 aarch64-linux-gnu-gcc "${QUANTBENCH_TESTS-$tests}" "$@"
+    unset EMULATOR TEST_LOG_COMPILER
+}
+
 for build; do
     case $build in
-    clang) build clang clang CC=clang --disable-shared ;;
-    musl) build musl musl-gcc CC=musl-gcc --disable-openmp --disable-tool PKG_CONFIG_LIBDIR=/nonexistent ;;
-    shared) build shared cc --disable-static ;;
-    arm64)
-        if command -v qemu-aarch64 >/dev/null; then
-            EMULATOR="qemu-aarch64 -L /usr/aarch64-linux-gnu"
-            export EMULATOR
-            build arm64 aarch64-linux-gnu-gcc --host=aarch64-linux-gnu --disable-shared --disable-tool \
-                PKG_CONFIG_LIBDIR=/nonexistent
-            unset EMULATOR
-        else
-            echo "SKIP: arm64: no qemu-aarch64 here"
-        fi
-        ;;
+    clang) build clang clang "${QUANTBENCH_TESTS-}" CC=clang --disable-shared ;;
+    musl) build musl musl-gcc "${QUANTBENCH_TESTS-}" CC=musl-gcc --disable-openmp --disable-tool PKG_CONFIG_LIBDIR=/nonexistent ;;
+    shared) build shared cc "${QUANTBENCH_TESTS-}" --disable-static ;;
+    arm64) arm64 ;;
     *)
         echo "builds.sh: '$build': one of clang, musl, shared, arm64 is accepted" >&2
         exit 2
