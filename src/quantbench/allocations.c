@@ -5,10 +5,12 @@
 
 #include "allocations.h"
 
+#include <dlfcn.h>
 #include <errno.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <string.h>
 
 static _Atomic bool watching;
 static _Atomic uint64_t count;
@@ -41,40 +43,59 @@ void *__libc_calloc(size_t number, size_t size);
 void *__libc_realloc(void *memory, size_t size);
 void *__libc_memalign(size_t alignment, size_t size);
 
-static void note(void)
+/* Whether the code at ADDRESS is that of an OpenMP run time. What LLVM's allocates for each team of threads is nothing
+ * that a kernel could do without. */
+static bool is_openmp(const void *address)
 {
-    if (atomic_load_explicit(&watching, memory_order_relaxed)) {
+    static const char *const names[] = {"libgomp", "libomp", "libiomp"};
+    Dl_info info;
+
+    if (dladdr(address, &info) == 0 || info.dli_fname == NULL) {
+        return false;
+    }
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        if (strstr(info.dli_fname, names[i]) != NULL) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void note(const void *caller)
+{
+    if (atomic_load_explicit(&watching, memory_order_relaxed) && !is_openmp(caller)) {
         atomic_fetch_add_explicit(&count, 1, memory_order_relaxed);
     }
 }
 
 void *malloc(size_t size)
 {
-    note();
+    note(__builtin_return_address(0));
     return __libc_malloc(size);
 }
 
 void *calloc(size_t number, size_t size)
 {
-    note();
+    note(__builtin_return_address(0));
     return __libc_calloc(number, size);
 }
 
 void *realloc(void *memory, size_t size)
 {
-    note();
+    note(__builtin_return_address(0));
     return __libc_realloc(memory, size);
 }
 
 void *memalign(size_t alignment, size_t size)
 {
-    note();
+    note(__builtin_return_address(0));
     return __libc_memalign(alignment, size);
 }
 
 void *aligned_alloc(size_t alignment, size_t size)
 {
-    return memalign(alignment, size);
+    note(__builtin_return_address(0));
+    return __libc_memalign(alignment, size);
 }
 
 int posix_memalign(void **pointer, size_t alignment, size_t size)
@@ -84,7 +105,8 @@ int posix_memalign(void **pointer, size_t alignment, size_t size)
     if (alignment % sizeof(void *) != 0 || (alignment & (alignment - 1)) != 0 || alignment == 0) {
         return EINVAL;
     }
-    memory = memalign(alignment, size);
+    note(__builtin_return_address(0));
+    memory = __libc_memalign(alignment, size);
     if (memory == NULL) {
         return ENOMEM;
     }
