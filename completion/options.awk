@@ -62,10 +62,11 @@ function zsh_quoted(text) {
 function zsh_options(    i, what, action) {
     for (i = 1; i <= n; i++) {
         what = choices(i)
+        # Behind a space _arguments calls what it is told to, without words of its own.
         if (what == "@files")
-            action = "_files"
+            action = value[i] == "FILE" ? "_files" : " _quantbench_output"
         else
-            action = "_quantbench_values " (list[i] ? "yes " : "no ") zsh_quoted(what)
+            action = " _quantbench_values " (list[i] ? "yes " : "no ") zsh_quoted(what)
         printf "    '%s--%s%s[%s]%s' \\\n", short[i] != "" ? "(-" short[i] " --" name[i] ")" : "", name[i],
             value[i] != "" ? "=" : "", zsh_quoted(help[i]),
             value[i] != "" ? ":" zsh_quoted(value[i]) ":" (what == "" ? " " : action) : ""

@@ -107,8 +107,36 @@ fi
 
 # ---- zsh and fish --------------------------------------------------------------------------------------------------
 
-if command -v zsh >/dev/null 2>&1; then
-    ok 'zsh: the completion can be read' zsh -f -n "$zsh"
+# A line is typed into a shell on a terminal of its own, then TAB, and keys that write what has become of it to a file.
+completes_in_zsh()
+{
+    mkdir -p dot
+    cat >dot/.zshrc <<END
+fpath=('${zsh%/*}' \$fpath)
+autoload -U compinit
+compinit -u -D
+write_line() { print -r -- \$BUFFER >line; exit }
+zle -N write_line
+bindkey '^Xw' write_line
+END
+    rm -f line
+    # The variables are zsh's.
+    # shellcheck disable=SC2016
+    ZDOTDIR=$PWD/dot zsh -f -c '
+        zmodload zsh/zpty
+        zpty inner zsh -d -i
+        zpty -w -n inner "$1"$'"'\\t\\x18'"'w
+        while zpty -r inner output; do :; done' - "quantbench $1" >out 2>err
+    # The comma is for a further value; it or the space behind the value goes with the next key.
+    same "quantbench $2" "$(sed 's/[, ]$//' line)"
+}
+if zsh -f -c 'zmodload zsh/zpty' 2>/dev/null; then
+    ok 'zsh: an option' completes_in_zsh --num-t --num-tokens=
+    ok 'zsh: a value' completes_in_zsh --quant-dtype=f --quant-dtype=fp8
+    ok 'zsh: a value that is the next argument' completes_in_zsh '--scale d' '--scale dynamic'
+    ok 'zsh: the second value of a list' completes_in_zsh --dtype=half,b --dtype=half,bfloat16
+    ok 'zsh: a kernel' completes_in_zsh --kernel=cpu_gen --kernel=cpu_generic
+    ok 'zsh: a file behind its format' completes_in_zsh --output=json:weig --output=json:weights.safetensors
 else
     skip 'zsh' 'zsh is not here'
 fi
