@@ -6,7 +6,6 @@
 #include "rounds.h"
 #include "interrupt.h"
 #include "run.h"
-#include "worker.h"
 
 #include <string.h>
 
@@ -33,31 +32,32 @@ static void note(uint64_t round, size_t index, uint64_t samples)
     visits[visit_count++] = (struct visit){round, index, samples};
 }
 
-void visits_to_case(struct bench *bench, struct journal *journal, uint64_t round, size_t index, uint64_t samples)
+void visits_to_case(struct visits *unused, uint64_t round, size_t index, uint64_t samples, size_t aside)
 {
-    (void)journal;
+    struct result *result = &unused->bench->results[index];
+
+    ck_assert_uint_eq(aside, 0);
     note(round, index, samples);
-    bench->results[index].sample_count += samples;
-    bench->results[index].round_count++;
-    bench->results[index].spent += 1;
+    result->sample_count += samples;
+    result->round_count++;
+    result->spent += 1;
 }
 
-void visits_to_ceiling(struct bench *bench, struct journal *journal, uint64_t round, size_t index, uint64_t samples)
+void visits_to_ceiling(struct visits *unused, uint64_t round, size_t index, uint64_t samples)
 {
-    (void)bench, (void)journal;
+    (void)unused;
     note(round, CASES + index, samples);
 }
 
-void bench_prove(struct bench *bench, size_t index)
+void visits_prove(struct visits *unused, size_t index)
 {
     proved++;
-    bench->results[index].code = index == WRONG_CASE ? EXIT_WRONG_RESULT : EXIT_OK;
+    unused->bench->results[index].code = index == WRONG_CASE ? EXIT_WRONG_RESULT : EXIT_OK;
 }
 
-enum exit_code bench_prove_harmless(struct bench *bench, size_t index, void (*alive)(void))
+void visits_end(struct visits *unused)
 {
-    (void)bench, (void)index, (void)alive;
-    return EXIT_OK;
+    (void)unused;
 }
 
 bool bench_estimate(struct bench *bench, size_t index, struct stats *stats)
@@ -83,23 +83,6 @@ double bench_clock(void)
 bool interrupt_requested(void)
 {
     return stopped && visit_count >= 2;
-}
-
-bool worker_is_needed(const struct args *args, const struct plan_case *plan_case)
-{
-    (void)args, (void)plan_case;
-    return false;
-}
-
-enum exit_code worker_prove(struct worker *worker, const struct args *args, const struct plan_case *plan_case)
-{
-    (void)worker, (void)args, (void)plan_case;
-    return EXIT_CANNOT_RUN;
-}
-
-void worker_end(struct worker *worker)
-{
-    (void)worker;
 }
 
 /* Run rounds of CASES cases as ARGS says; the first two have a ceiling, the others another one. */

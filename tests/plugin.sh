@@ -233,6 +233,25 @@ if grep -q '^#define HAVE_LIBC_MALLOC 1' "$builddir/config.h" && ! grep -q 'fsan
 else
     skip 'memory allocated in a run' 'allocations cannot be counted in this build'
 fi
+# The same of a kernel that goes wrong while it is measured: whatever it does, the tool and the other results survive.
+caught_later()
+{
+    tap_status=$1 tap_kernel=$2 tap_word=$3
+    shift 3
+    # shellcheck disable=SC2086
+    run "$tap_status" --device=cpu --threads=1 $case --plugin=wrong.so --kernel-timeout=1 --num-iters=4 --rounds=2 \
+        --num-warmup-iters=0 --cache=hot --format=csv "$@" && err_has "kernel wrong_$tap_kernel" && err_has "$tap_word" &&
+        same "cpu_generic 0 timed
+wrong_$tap_kernel $tap_status -" "$(awk -F, 'NR == 1 { for (i = 1; i <= NF; i++) at[$i] = i; next }
+            { print $at["kernel"], $at["exit_status"], ($at["median_ns"] > 0 ? "timed" : "-") }' out | sort)"
+}
+for how in --kernel= --compare=; do
+    ok "a crash while it is measured, $how" caught_later 3 crash_later 'it crashed (signal' "${how}cpu_generic,wrong_crash_later"
+    ok "a hang while it is measured, $how" caught_later 3 hang_later 'did not end within 1 s' \
+        "${how}cpu_generic,wrong_hang_later"
+    ok "a wrong code while it is measured, $how" caught_later 4 result_later 'after timing' \
+        "${how}wrong_result_later,cpu_generic"
+done
 unproven() { wrong 0 --kernel=wrong_gap,wrong_before_it --no-verify; }
 ok '--no-verify proves nothing' unproven
 done_testing

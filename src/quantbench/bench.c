@@ -34,7 +34,8 @@
 /* What is known of a right answer once it has been computed. */
 struct proof {
     struct fingerprint fingerprint;
-    float *scales; /* static ones; else NULL */
+    float *scales;  /* static ones; else NULL */
+    double seconds; /* that a launch took, as the host sees it; INFINITY: unknown */
 };
 
 /* What the launches of one visit need, and what is seen of the device meanwhile. */
@@ -48,6 +49,14 @@ struct launch_context {
 double bench_clock(void)
 {
     return measure_clock() * 1e-9;
+}
+
+/* Say that what comes next takes up to SECONDS. */
+static void announce(const struct bench *bench, double seconds)
+{
+    if (bench->alive != NULL) {
+        bench->alive(seconds);
+    }
 }
 
 static enum qb_status launch_kernel(void *context, struct qb_queue *queue, unsigned set)
@@ -266,11 +275,16 @@ static enum exit_code prove_launch(struct bench *bench, size_t index, const void
     }
     code = fill_buffers(bench, index, queue, 1, &buffers);
     if (code == EXIT_OK) {
-        enum qb_status status = launch_kernel(&context, queue, 0);
+        double start = bench_clock();
+        enum qb_status status;
 
+        announce(bench, 0);
+        status = launch_kernel(&context, queue, 0);
         if (status == QB_OK) {
             status = qb_queue_synchronize(queue);
         }
+        bench->proofs[index].seconds = bench_clock() - start;
+        announce(bench, BENCH_OWN_SECONDS);
         code = status == QB_OK ? compare(bench, index, &buffers, input, "before timing")
                                : message_status(qb_kernel_name(result->plan_case->kernel), status);
     }
@@ -301,12 +315,35 @@ static enum exit_code keep_proof(struct bench *bench, size_t index)
     return EXIT_OK;
 }
 
+/* Whether the kernel is to be proved harmless: it is not ours, and no worker has done it. */
+static bool is_foreign(const struct args *args, const struct result *result)
+{
+    return result->verification == NOT_VERIFIED &&
+           (args->isolate == ISOLATE_ALL || qb_kernel_plugin(result->plan_case->kernel) != NULL);
+}
+
+/* That a kernel of others is harmless. BENCH expects what is right for the case. */
+static enum exit_code prove_harmless(struct bench *bench, const struct plan_case *plan_case, const void *input)
+{
+    struct qb_queue *queue;
+    enum exit_code code = make_queues(bench->args, plan_case, 1, &queue);
+
+    if (code != EXIT_OK) {
+        return code;
+    }
+    code = prove_kernel(plan_case, queue, input, bench->expectation.scales, bench->alive);
+    announce(bench, BENCH_OWN_SECONDS);
+    qb_queue_destroy(queue);
+    return code;
+}
+
 static enum exit_code prove(struct bench *bench, size_t index)
 {
     struct result *result = &bench->results[index];
     const void *input;
     enum exit_code code = check_all_memory(bench, result);
 
+    bench->proofs[index].seconds = INFINITY;
     if (code != EXIT_OK || (!bench->args->verify && !is_static(result->plan_case))) {
         return code;
     }
@@ -316,6 +353,9 @@ static enum exit_code prove(struct bench *bench, size_t index)
     }
     if (code == EXIT_OK) {
         code = keep_proof(bench, index);
+    }
+    if (code == EXIT_OK && bench->args->verify && is_foreign(bench->args, result)) {
+        code = prove_harmless(bench, result->plan_case, input);
     }
     return code == EXIT_OK && bench->args->verify ? prove_launch(bench, index, input) : code;
 }
@@ -328,30 +368,6 @@ void bench_prove(struct bench *bench, size_t index)
 bool bench_fits(struct bench *bench, size_t index)
 {
     return check_all_memory(bench, &bench->results[index]) == EXIT_OK;
-}
-
-enum exit_code bench_prove_harmless(struct bench *bench, size_t index, void (*alive)(void))
-{
-    const struct plan_case *plan_case = bench->results[index].plan_case;
-    struct qb_queue *queue;
-    const void *input;
-    enum exit_code code = check_all_memory(bench, &bench->results[index]);
-
-    if (code == EXIT_OK) {
-        code = inputs_get(&bench->inputs, plan_case, &input);
-    }
-    if (code == EXIT_OK && is_static(plan_case)) {
-        code = expect(bench, plan_case, input);
-    }
-    if (code == EXIT_OK) {
-        code = make_queues(bench->args, plan_case, 1, &queue);
-    }
-    if (code != EXIT_OK) {
-        return code;
-    }
-    code = prove_kernel(plan_case, queue, input, bench->expectation.scales, alive);
-    qb_queue_destroy(queue);
-    return code;
 }
 
 /* Whether what the timed launches wrote is right; if not, the reference says where. */
@@ -387,10 +403,10 @@ static struct measure_settings settings_of(const struct args *args, const struct
     };
 }
 
-/* Room for COUNT samples and one round more. */
-static bool grow(struct result *result, uint64_t count)
+bool bench_grow(struct result *result, uint64_t count)
 {
-    double *samples = reallocarray(result->samples, result->sample_count + count, sizeof *samples);
+    /* One more than none, for which there may be no memory. */
+    double *samples = reallocarray(result->samples, result->sample_count + count + 1, sizeof *samples);
     struct round *rounds;
 
     if (samples == NULL) {
@@ -511,7 +527,7 @@ static enum qb_status measure_case(const struct args *args, struct result *resul
     struct measure_work work = {launch_kernel, context, result->sets, NULL};
     struct measure_settings settings =
         settings_of(args, plan_case->device, plan_case->launch, result->launches_per_sample);
-    uint64_t warmup = result->round_count == 0 ? args->num_warmup_iters : 0;
+    uint64_t warmup = result->launches_per_sample == 0 ? args->num_warmup_iters : 0;
     double *room = result->samples + result->sample_count;
     struct measure measure;
     enum qb_status status =
@@ -598,6 +614,15 @@ static enum qb_status time_visit(const struct args *args, struct result *result,
     return status;
 }
 
+/* The seconds that a visit takes by all experience, as proving the kernel was one. */
+static double seconds_of_visit(const struct bench *bench, size_t index, uint64_t samples)
+{
+    const struct result *result = &bench->results[index];
+    double sample = fmax((double)result->sets * bench->proofs[index].seconds, 0.01);
+
+    return (double)(2 * samples + bench->args->num_warmup_iters + 2 * CHECK_SAMPLES) * sample * 10;
+}
+
 static enum exit_code visit(struct bench *bench, size_t index, uint64_t samples)
 {
     struct result *result = &bench->results[index];
@@ -605,7 +630,7 @@ static enum exit_code visit(struct bench *bench, size_t index, uint64_t samples)
     struct qb_queue *queues[MEASURE_MAX_QUEUES];
     struct buffers buffers;
     struct launch_context context = {.plan_case = plan_case, .buffers = &buffers};
-    bool memory_short = !grow(result, samples);
+    bool memory_short = !bench_grow(result, samples);
     size_t samples_before = result->sample_count;
     enum exit_code code;
 
@@ -618,9 +643,12 @@ static enum exit_code visit(struct bench *bench, size_t index, uint64_t samples)
     }
     code = fill_buffers(bench, index, queues[0], result->sets, &buffers);
     if (code == EXIT_OK) {
-        enum qb_status status =
-            time_visit(bench->args, result, &context, queues, samples, bench_clock() - bench->start, &memory_short);
+        enum qb_status status;
 
+        announce(bench, seconds_of_visit(bench, index, samples));
+        status =
+            time_visit(bench->args, result, &context, queues, samples, bench_clock() - bench->start, &memory_short);
+        announce(bench, BENCH_OWN_SECONDS);
         if (status != QB_OK) {
             code = message_status(memory_short ? "the samples" : qb_kernel_name(plan_case->kernel), status);
         } else if (bench->args->verify && result->sample_count > samples_before) {
@@ -632,12 +660,19 @@ static enum exit_code visit(struct bench *bench, size_t index, uint64_t samples)
     return code;
 }
 
-void bench_visit(struct bench *bench, size_t index, uint64_t samples)
+void bench_visit(struct bench *bench, size_t index, uint64_t samples, size_t aside)
 {
     struct result *result = &bench->results[index];
+    struct qb_device *device = result->plan_case->device->handle;
     double start = bench_clock();
+    void *held = NULL;
 
+    /* Without it the visit is as good as before. */
+    if (aside > 0 && qb_memory_alloc(device, aside, &held) != QB_OK) {
+        held = NULL;
+    }
     result->code = visit(bench, index, samples);
+    qb_memory_free(device, held);
     result->spent += bench_clock() - start;
     if (result->code != EXIT_OK) {
         /* What was measured before it turned out wrong is no time. */

@@ -78,7 +78,13 @@ struct bench {
     size_t count;
     double start;        /* of the run, seconds of the host's clock */
     enum exit_code code; /* what went wrong that is no case's fault */
+    /* Called before anything that may take long, with the seconds that it takes by all experience, for those who wait
+     * to hear from this process; NULL: nobody does. */
+    void (*alive)(double seconds);
 };
+
+/* What the tool itself may take for its own work: opening a device, making an input, comparing. */
+#define BENCH_OWN_SECONDS 600.0
 
 /* Set up a result for each case of PLAN, which stays as it is until bench_end(). TENSOR is what --input read, or NULL.
  * An error has been printed; end BENCH either way. */
@@ -86,20 +92,21 @@ enum exit_code bench_begin(struct bench *bench, const struct args *args, struct 
                            const struct tensor_file *tensor, const struct plan *plan);
 void bench_end(struct bench *bench);
 
-/* Check that there is memory for case INDEX, before anything of it is allocated, and that one launch gives what the
- * reference does. Errors have been printed; the result's code says whether it can be visited. */
+/* Check that there is memory for case INDEX, before anything of it is allocated, that a kernel of a plug-in does what
+ * it may and nothing else, as prove_kernel() says, and that one launch gives what the reference does. Errors have been
+ * printed; the result's code says whether it can be visited. */
 void bench_prove(struct bench *bench, size_t index);
 
 /* Whether there is memory for case INDEX. If not, that has been printed. */
 bool bench_fits(struct bench *bench, size_t index);
 
-/* Prove that the kernel of case INDEX does what it may and nothing else, as prove_kernel() says, on the case's input.
- */
-enum exit_code bench_prove_harmless(struct bench *bench, size_t index, void (*alive)(void));
-
 /* Visit case INDEX: SAMPLES samples. What went wrong has been printed and is the result's code; there is no time then.
- * An interrupt leaves fewer samples. */
-void bench_visit(struct bench *bench, size_t index, uint64_t samples);
+ * An interrupt leaves fewer samples. Device memory of ASIDE bytes is held meanwhile, so that the case's own lies
+ * elsewhere than without. */
+void bench_visit(struct bench *bench, size_t index, uint64_t samples, size_t aside);
+
+/* Room in RESULT for COUNT samples more and one round; false if memory is short. */
+bool bench_grow(struct result *result, uint64_t count);
 
 /* Visit ceiling INDEX of bench->ceilings. */
 void bench_visit_ceiling(struct bench *bench, size_t index, uint64_t samples);

@@ -21,23 +21,23 @@ static uint64_t round_count(const struct args *args)
     return args->self_test ? args->rounds * SELF_TESTS : args->rounds;
 }
 
-/* Memory that is held while a case has its own, so that this lies elsewhere each time: up to 64 pieces of 256 KiB, as
- * ROUND and the number of the visit say. */
-static void *push_aside(struct qb_device *device, uint64_t seed, uint64_t round, size_t visit)
+/* Bytes of memory that are held while a case has its own, so that this lies elsewhere each time: up to 64 pieces of
+ * 256 KiB, as ROUND and the number of the visit say. */
+static size_t push_aside(uint64_t seed, uint64_t round, size_t visit)
 {
     size_t pieces[64];
-    void *memory;
 
     rounds_shuffle(seed ^ (visit + 1), round, 64, pieces);
-    return qb_memory_alloc(device, (pieces[0] + 1) << 18, &memory) == QB_OK ? memory : NULL;
+    return (pieces[0] + 1) << 18;
 }
 
 /* Visit the cases of which LEADERS says LEADER, in the order in which they are among the COUNT of ORDER, and back.
  * GROUP has room for them. */
-static void visit_group(struct bench *bench, struct journal *journal, uint64_t round, const size_t *order, size_t count,
-                        const size_t *leaders, size_t leader, size_t *group)
+static void visit_group(struct visits *visits, uint64_t round, const size_t *order, size_t count, const size_t *leaders,
+                        size_t leader, size_t *group)
 {
-    uint64_t visits = VISITS * round_count(bench->args);
+    const struct bench *bench = visits->bench;
+    uint64_t all = VISITS * round_count(bench->args);
     size_t members = 0;
 
     for (size_t i = 0; i < count; i++) {
@@ -48,23 +48,18 @@ static void visit_group(struct bench *bench, struct journal *journal, uint64_t r
     for (size_t i = 0; i < VISITS * members && !interrupt_requested(); i++) {
         size_t index = group[i < members ? i : VISITS * members - 1 - i];
         uint64_t visit = VISITS * round + (i >= members);
-        uint64_t samples = rounds_share(bench->args->num_iters, visits, visit);
-        struct result *result = &bench->results[index];
+        uint64_t samples = rounds_share(bench->args->num_iters, all, visit);
 
-        if (result->code == EXIT_OK) {
-            struct qb_device *device = result->plan_case->device->handle;
-            void *aside = push_aside(device, bench->args->seed, round, i);
-
-            visits_to_case(bench, journal, visit, index, samples > 0 ? samples : 1);
-            qb_memory_free(device, aside);
+        if (bench->results[index].code == EXIT_OK) {
+            visits_to_case(visits, visit, index, samples > 0 ? samples : 1, push_aside(bench->args->seed, round, i));
         }
     }
 }
 
 /* One round, of groups and ceilings in a random order. ORDER has room for all of them, and GROUP for all cases. */
-static void run_round(struct bench *bench, struct journal *journal, uint64_t round, const size_t *leaders,
-                      size_t *order, size_t *group)
+static void run_round(struct visits *visits, uint64_t round, const size_t *leaders, size_t *order, size_t *group)
 {
+    const struct bench *bench = visits->bench;
     size_t all = bench->count + bench->ceilings.count;
 
     rounds_shuffle(bench->args->seed, round, all, order);
@@ -73,10 +68,10 @@ static void run_round(struct bench *bench, struct journal *journal, uint64_t rou
         if (order[i] >= bench->count) {
             /* A self-test has no report that shows it. */
             if (!bench->args->self_test) {
-                visits_to_ceiling(bench, journal, round, order[i] - bench->count, 1);
+                visits_to_ceiling(visits, round, order[i] - bench->count, 1);
             }
         } else if (leaders[order[i]] == order[i]) {
-            visit_group(bench, journal, round, order, all, leaders, order[i], group);
+            visit_group(visits, round, order, all, leaders, order[i], group);
         }
     }
 }
@@ -86,8 +81,9 @@ void paired_run(struct bench *bench, struct journal *journal, const struct recor
     size_t all = bench->count + bench->ceilings.count;
     size_t *leaders = calloc(bench->count, sizeof *leaders);
     size_t *order = calloc(all + bench->count, sizeof *order);
+    struct visits visits = {.bench = bench, .journal = journal};
 
-    rounds_prove(bench);
+    rounds_prove(&visits);
     if (leaders == NULL || order == NULL) {
         rounds_fail(bench, (all + 2 * bench->count) * sizeof *order);
     } else {
@@ -99,10 +95,10 @@ void paired_run(struct bench *bench, struct journal *journal, const struct recor
             leaders[comparison->pairs[i].result] = leaders[comparison->pairs[i].baseline_result];
         }
         for (uint64_t round = 0; round < round_count(bench->args) && !interrupt_requested(); round++) {
-            run_round(bench, journal, round, leaders, order, order + all);
+            run_round(&visits, round, leaders, order, order + all);
         }
     }
-    rounds_end(bench);
+    rounds_end(&visits);
     free(order);
     free(leaders);
 }

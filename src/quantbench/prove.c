@@ -43,7 +43,7 @@ struct proof {
     struct qb_queue *queue;
     const void *data; /* host: the input's rows, dense */
     const float *given_scales;
-    void (*alive)(void);
+    void (*alive)(double seconds);
     struct region input;
     struct region codes;
     struct region scales;
@@ -176,7 +176,7 @@ static enum qb_status launch(struct proof *proof)
                                        (float *)((char *)proof->scales.memory + GUARD)};
 
     if (proof->alive != NULL) {
-        proof->alive();
+        proof->alive(0);
     }
     return qb_kernel_run(proof->kernel, proof->queue, &proof->problem, &buffers);
 }
@@ -512,7 +512,7 @@ static uint64_t fewer_tokens(const struct qb_problem *problem, uint64_t elements
 }
 
 enum exit_code prove_kernel(const struct plan_case *plan_case, struct qb_queue *queue, const void *input,
-                            const float *scales, void (*alive)(void))
+                            const float *scales, void (*alive)(double seconds))
 {
     static const uint64_t alignments[] = {1, 16, 128};
     struct qb_problem problem = plan_case->problem;

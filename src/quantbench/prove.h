@@ -10,8 +10,8 @@
  * writes outside its outputs, leaves some unwritten, changes its input or static scales, depends on memory around the
  * input or on what was in its outputs before, differs from run to run, allocates, or works in another stream than the
  * queue's. That it fails, or leaves the device in error, is EXIT_CANNOT_RUN. Errors have been printed.
- * SCALES are the static ones for all of INPUT. ALIVE is called before each run, unless it is NULL. */
+ * SCALES are the static ones for all of INPUT. ALIVE is called with 0 before each run, unless it is NULL. */
 enum exit_code prove_kernel(const struct plan_case *plan_case, struct qb_queue *queue, const void *input,
-                            const float *scales, void (*alive)(void));
+                            const float *scales, void (*alive)(double seconds));
 
 #endif

@@ -4,7 +4,6 @@
 
 #include "rounds.h"
 #include "interrupt.h"
-#include "worker.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -72,34 +71,16 @@ static uint64_t samples_wanted(struct bench *bench, size_t index, uint64_t round
     return result->converged || result->spent >= args->timeout ? 0 : ROUND_SAMPLES;
 }
 
-/* Prove foreign kernels harmless before they are run in this process. */
-static enum exit_code prove_harmless(struct bench *bench, struct worker *worker, size_t index)
+void rounds_prove(struct visits *visits)
 {
-    const struct plan_case *plan_case = bench->results[index].plan_case;
+    const size_t count = visits->bench->count;
 
-    if (!bench->args->verify) {
-        return EXIT_OK;
-    }
-    if (worker_is_needed(bench->args, plan_case)) {
-        return worker_prove(worker, bench->args, plan_case);
-    }
-    return qb_kernel_plugin(plan_case->kernel) != NULL ? bench_prove_harmless(bench, index, NULL) : EXIT_OK;
-}
-
-void rounds_prove(struct bench *bench)
-{
-    struct worker worker = {.pid = 0};
-
-    for (size_t i = 0; i < bench->count && !interrupt_requested(); i++) {
-        if (bench->count > 1) {
-            message_progress("proving case %zu of %zu...", i + 1, bench->count);
+    for (size_t i = 0; i < count && !interrupt_requested(); i++) {
+        if (count > 1) {
+            message_progress("proving case %zu of %zu...", i + 1, count);
         }
-        bench->results[i].code = prove_harmless(bench, &worker, i);
-        if (bench->results[i].code == EXIT_OK) {
-            bench_prove(bench, i);
-        }
+        visits_prove(visits, i);
     }
-    worker_end(&worker);
 }
 
 /* How far the run is. With a precision nobody knows how many rounds there will be. */
@@ -115,9 +96,9 @@ static void show_progress(const struct bench *bench, uint64_t round, size_t done
 
 /* One round. WANTED has room for a number for each case, CEILINGS for one for each ceiling, ORDER for all of them.
  * Returns whether there was anything to do. */
-static bool run_round(struct bench *bench, struct journal *journal, uint64_t round, uint64_t *wanted,
-                      uint64_t *ceilings, size_t *order)
+static bool run_round(struct visits *visits, uint64_t round, uint64_t *wanted, uint64_t *ceilings, size_t *order)
 {
+    struct bench *bench = visits->bench;
     size_t all = bench->count + bench->ceilings.count, done = 0;
     bool any = false;
 
@@ -145,10 +126,10 @@ static bool run_round(struct bench *bench, struct journal *journal, uint64_t rou
             size_t ceiling = order[i] - bench->count;
 
             if (ceilings[ceiling] > 0) {
-                visits_to_ceiling(bench, journal, round, ceiling, ceilings[ceiling]);
+                visits_to_ceiling(visits, round, ceiling, ceilings[ceiling]);
             }
         } else if (wanted[order[i]] > 0) {
-            visits_to_case(bench, journal, round, order[i], wanted[order[i]]);
+            visits_to_case(visits, round, order[i], wanted[order[i]], 0);
         }
     }
     return any;
@@ -162,11 +143,12 @@ void rounds_fail(struct bench *bench, uint64_t bytes)
     }
 }
 
-void rounds_end(struct bench *bench)
+void rounds_end(struct visits *visits)
 {
     message_progress_end();
-    for (size_t i = 0; i < bench->count; i++) {
-        bench_conclude(bench, i);
+    visits_end(visits);
+    for (size_t i = 0; i < visits->bench->count; i++) {
+        bench_conclude(visits->bench, i);
     }
 }
 
@@ -175,18 +157,19 @@ void rounds_run(struct bench *bench, struct journal *journal)
     size_t all = bench->count + bench->ceilings.count;
     uint64_t *wanted = calloc(all, sizeof *wanted);
     size_t *order = calloc(all, sizeof *order);
+    struct visits visits = {.bench = bench, .journal = journal};
 
-    rounds_prove(bench);
+    rounds_prove(&visits);
     if (wanted == NULL || order == NULL) {
         rounds_fail(bench, all * sizeof *order);
     } else {
         for (uint64_t round = 0; !interrupt_requested(); round++) {
-            if (!run_round(bench, journal, round, wanted, wanted + bench->count, order)) {
+            if (!run_round(&visits, round, wanted, wanted + bench->count, order)) {
                 break;
             }
         }
     }
-    rounds_end(bench);
+    rounds_end(&visits);
     free(wanted);
     free(order);
 }

@@ -11,14 +11,14 @@
  * interrupted; then every result is concluded. Visits that JOURNAL has are taken from it. */
 void rounds_run(struct bench *bench, struct journal *journal);
 
-/* Its first part: prove all cases of BENCH. */
-void rounds_prove(struct bench *bench);
+/* Its first part: prove all cases. */
+void rounds_prove(struct visits *visits);
 
 /* There are no BYTES bytes for the order of the visits: no case can run. */
 void rounds_fail(struct bench *bench, uint64_t bytes);
 
 /* All visits are over: conclude every result. */
-void rounds_end(struct bench *bench);
+void rounds_end(struct visits *visits);
 
 /* The numbers 0 to COUNT - 1 in the random order of round ROUND. */
 void rounds_shuffle(uint64_t seed, uint64_t round, size_t count, size_t *order);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* visits.c - what one visit found, as a line of a journal. In the journal, ceilings are numbered behind the cases. */
+/* visits.c - visits cases here or in a worker, and keeps what one visit found as a line of a journal. In the journal,
+ * ceilings are numbered behind the cases. */
 #include <config.h>
 
 #include "visits.h"
@@ -46,13 +47,9 @@ static bool restore_case(const json_t *part, struct result *result)
 {
     const json_t *launches = json_object_get(part, "launches");
     const json_t *samples = json_object_get(part, "samples");
-    struct round *rounds = reallocarray(result->rounds, result->round_count + 1, sizeof *rounds), *round;
+    struct round *round;
 
-    if (rounds == NULL) {
-        return false;
-    }
-    result->rounds = rounds;
-    if (json_array_size(samples) == 0 || json_integer_value(launches) < 1 ||
+    if (!bench_grow(result, 0) || json_array_size(samples) == 0 || json_integer_value(launches) < 1 ||
         !append_numbers(samples, &result->samples, &result->sample_count) ||
         !append_numbers(json_object_get(part, "floors"), &result->floors, &result->floor_count)) {
         return false;
@@ -60,12 +57,28 @@ static bool restore_case(const json_t *part, struct result *result)
     result->launches_per_sample = (uint64_t)json_integer_value(launches);
     result->hot_time = json_number_value(json_object_get(part, "hot_ns"));
     result->spent += json_number_value(json_object_get(part, "spent_s"));
-    round = &rounds[result->round_count++];
+    round = &result->rounds[result->round_count++];
     return round_from_json(json_object_get(part, "round"), round) == NULL && round->samples == json_array_size(samples);
 }
 
-void visits_to_case(struct bench *bench, struct journal *journal, uint64_t round, size_t index, uint64_t samples)
+void visits_prove(struct visits *visits, size_t index)
 {
+    struct bench *bench = visits->bench;
+    bool foreign = worker_takes(bench, index);
+
+    if (foreign) {
+        worker_prove(&visits->worker, bench, index);
+    }
+    /* A launch for a profiler is made here even so, because it looks at this process. */
+    if (!foreign || (bench->results[index].code == EXIT_OK && !worker_visits(bench, index))) {
+        bench_prove(bench, index);
+    }
+}
+
+void visits_to_case(struct visits *visits, uint64_t round, size_t index, uint64_t samples, size_t aside)
+{
+    struct bench *bench = visits->bench;
+    struct journal *journal = visits->journal;
     struct result *result = &bench->results[index];
     const json_t *done = journal_find(journal, index, round);
     size_t samples_before = result->sample_count, floors_before = result->floor_count;
@@ -79,7 +92,11 @@ void visits_to_case(struct bench *bench, struct journal *journal, uint64_t round
         }
         return;
     }
-    bench_visit(bench, index, samples);
+    if (worker_visits(bench, index)) {
+        worker_visit(&visits->worker, bench, index, samples, aside);
+    } else {
+        bench_visit(bench, index, samples, aside);
+    }
     /* What was interrupted, or failed, is to be done again. */
     if (journal->file == NULL || result->code != EXIT_OK || interrupt_requested() ||
         result->sample_count == samples_before) {
@@ -116,8 +133,10 @@ static bool restore_ceiling(const json_t *part, struct ceiling *ceiling)
     return true;
 }
 
-void visits_to_ceiling(struct bench *bench, struct journal *journal, uint64_t round, size_t index, uint64_t samples)
+void visits_to_ceiling(struct visits *visits, uint64_t round, size_t index, uint64_t samples)
 {
+    struct bench *bench = visits->bench;
+    struct journal *journal = visits->journal;
     struct ceiling *ceiling = &bench->ceilings.values[index];
     const json_t *done = journal_find(journal, bench->count + index, round);
     size_t before[CEILING_KINDS];
@@ -145,4 +164,9 @@ void visits_to_ceiling(struct bench *bench, struct journal *journal, uint64_t ro
     }
     bench->code = message_worse(bench->code,
                                 journal_add(journal, bench->count + index, round, json_pack("{s:o}", "kinds", kinds)));
+}
+
+void visits_end(struct visits *visits)
+{
+    worker_end(&visits->worker);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* worker.h - a second process of this program that runs cases with foreign kernels, and tells what came out. A kernel
- * that crashes or hangs ends that process only; the next case gets a new one. Devices are opened by it anew. */
+/* worker.h - a second process of this program that proves and visits cases with foreign kernels, and tells what it
+ * found. A kernel that crashes or hangs ends that process only; the next case gets a new one. Devices are opened by it
+ * anew. */
 #ifndef WORKER_H
 #define WORKER_H
 
@@ -9,16 +10,23 @@
 #include <sys/types.h>
 
 struct worker {
-    pid_t pid;  /* 0: not started */
-    int socket; /* to it */
+    pid_t pid;        /* 0: not started */
+    int socket;       /* to it */
+    bool interrupted; /* it was told that this process is */
 };
 
-/* Whether PLAN_CASE is for a worker. */
-bool worker_is_needed(const struct args *args, const struct plan_case *plan_case);
+/* Whether case INDEX is for a worker: its kernel is foreign, or it is compared with one that is, since two processes
+ * differ in more than their kernels. */
+bool worker_takes(const struct bench *bench, size_t index);
 
-/* bench_prove() in WORKER, which is started if need be. A kernel that ends the process, or hangs for longer than
- * --kernel-timeout, is EXIT_CANNOT_RUN. Errors have been printed. */
-enum exit_code worker_prove(struct worker *worker, const struct args *args, const struct plan_case *plan_case);
+/* Whether it is also visited there; all but launches for a profiler are. */
+bool worker_visits(const struct bench *bench, size_t index);
+
+/* bench_prove() and bench_visit() in WORKER, which is started if need be; so is a second one if the first has gone. A
+ * kernel that ends the process, or hangs for longer than --kernel-timeout, is EXIT_CANNOT_RUN. Errors have been
+ * printed. */
+void worker_prove(struct worker *worker, struct bench *bench, size_t index);
+void worker_visit(struct worker *worker, struct bench *bench, size_t index, uint64_t samples, size_t aside);
 
 /* Let the process end. */
 void worker_end(struct worker *worker);

@@ -121,12 +121,17 @@ static const char *run_crash(const struct qb_plugin_call *call)
     return NULL;
 }
 
-/* Only once everything has been looked at. */
-static const char *run_crash_later(const struct qb_plugin_call *call)
+/* Whether everything has been looked at. */
+static bool is_late(void)
 {
     static int calls;
 
-    if (++calls > 60) {
+    return ++calls > 60;
+}
+
+static const char *run_crash_later(const struct qb_plugin_call *call)
+{
+    if (is_late()) {
         *nowhere = 1;
     }
     return run_none(call);
@@ -144,6 +149,18 @@ static const char *run_hang(const struct qb_plugin_call *call)
     for (;;) {
         pause();
     }
+    return NULL;
+}
+
+static const char *run_hang_later(const struct qb_plugin_call *call)
+{
+    return is_late() ? run_hang(call) : run_none(call);
+}
+
+static const char *run_result_later(const struct qb_plugin_call *call)
+{
+    run_none(call);
+    output_row(call, 0)[0] ^= is_late();
     return NULL;
 }
 
@@ -287,6 +304,8 @@ static const struct qb_plugin_kernel kernels[] = {
     KERNEL(crash_later, supports),
     KERNEL(exit, supports),
     KERNEL(hang, supports),
+    KERNEL(hang_later, supports),
+    KERNEL(result_later, supports),
     KERNEL(before, supports),
     KERNEL(behind, supports),
     KERNEL(behind_scales, supports),
