@@ -75,6 +75,7 @@ for build in clang shared musl arm64; do
 done
 step "the ABI" abi
 step "packages" "$here/packages.sh" "$tarball" "$folder/main"
+step "make install" "$here/installed.sh" "$tarball" "$folder/main" "$folder/installed"
 step "packages, in a clean root" "$here/cleanroot.sh" "$folder/main"
 # nvidia-cuda-toolkit may be here in another form than as that package: -d.
 step "packages with CUDA" with_cuda env DEB_BUILD_OPTIONS=nocheck "$here/packages.sh" "$tarball" "$folder/cuda" -d \

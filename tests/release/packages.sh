@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# packages.sh - build the Debian packages from the release tarball, twice, in folders of different paths; they must
-# differ in nothing, and lintian must have no error and no warning.
+# packages.sh - build the Debian packages from the release tarball, and again from the checkout that this file is in, if it
+# is in one; they must differ in nothing, and lintian must have no error and no warning.
 #
 #   packages.sh [--once] TARBALL FOLDER [DPKG-BUILDPACKAGE OPTION]...
 #
@@ -17,6 +17,7 @@ fi
 tarball=$(realpath "$1")
 mkdir -p "$2"
 folder=$(realpath "$2")
+source=$(realpath "$(dirname "$0")/../..")
 shift 2
 for tool in dpkg-buildpackage dh lintian; do
     command -v $tool >/dev/null || { echo "SKIP: no $tool here"; exit 77; }
@@ -24,15 +25,23 @@ done
 # These are make's, and would reach the tar of dpkg-source.
 unset TAR_OPTIONS MAKEFLAGS MFLAGS MAKELEVEL
 
-# build WHERE OPTION...: unpack the tarball in WHERE, and build the packages there.
+# from_tarball WHERE, from_checkout WHERE: the sources, in a folder of their name in WHERE.
+from_tarball() { tar -xf "$tarball" -C "$1"; }
+from_checkout()
+{
+    name=$(basename "$tarball" .tar.xz)
+    git -C "$source" archive --prefix="$name-of-git/" HEAD | tar -x -C "$1"
+}
+
+# build FROM WHERE OPTION...: the packages, in WHERE.
 build()
 {
-    where=$1
-    shift
+    from=$1 where=$2
+    shift 2
     rm -rf "$where"
     mkdir -p "$where"
-    tar -xf "$tarball" -C "$where"
-    echo "dpkg-buildpackage -us -uc $* (in $where)"
+    "$from" "$where"
+    echo "dpkg-buildpackage -us -uc $* ($from, in $where)"
     (cd "$where"/quantbench-* && dpkg-buildpackage -us -uc "$@") >"$where/log" 2>&1 || {
         tail -n 40 "$where/log"
         echo "packages.sh: dpkg-buildpackage failed; all it said is in $where/log"
@@ -41,16 +50,31 @@ build()
     grep -aE '^# (TOTAL|PASS|SKIP|FAIL|ERROR):' "$where/log" || :
 }
 
-build "$folder/first" "$@"
-if [ $once = no ]; then
-    DEB_BUILD_OPTIONS="${DEB_BUILD_OPTIONS-} nocheck" build "$folder/the-second" "$@"
-    for file in "$folder"/first/*.deb "$folder"/first/*.tar.xz "$folder"/first/*.dsc; do
+# same FILE...: each is in the second folder too.
+same()
+{
+    for file; do
         cmp "$file" "$folder/the-second/${file##*/}" || {
             ! command -v diffoscope >/dev/null || diffoscope "$file" "$folder/the-second/${file##*/}" || :
             echo "packages.sh: ${file##*/} is not reproducible"
             exit 1
         }
     done
+}
+
+build from_tarball "$folder/first" "$@"
+if [ $once = no ]; then
+    again=from_tarball
+    ! test -e "$source/.git" || again=from_checkout
+    DEB_BUILD_OPTIONS="${DEB_BUILD_OPTIONS-} nocheck" build $again "$folder/the-second" "$@"
+    same "$folder"/first/*.deb
+    # The sources of a checkout have no configure in them.
+    if [ $again = from_checkout ]; then
+        rm -rf "$folder"/the-second/*
+        from_tarball "$folder/the-second"
+        (cd "$folder/the-second" && dpkg-source -b quantbench-*) >"$folder/the-second/log" 2>&1
+    fi
+    same "$folder"/first/*.tar.xz "$folder"/first/*.dsc
     echo "packages.sh: two builds are equal"
 fi
 # apt-get installs what is in this folder; packages of debug symbols are built but not installed.
