@@ -48,6 +48,12 @@ static inline uint32_t qb__bits_of(float value)
     return bits;
 }
 
+/* Vectors of a block, where one holds a quarter of it as floats. */
+QB__INLINE int vectors_of(const enum qb_format input)
+{
+    return input == QB_FORMAT_F32 ? 4 : 2;
+}
+
 /* What a problem asks of every scale. */
 struct qb__rule {
     enum qb_format input;
@@ -60,7 +66,7 @@ struct qb__rule {
 /* How v = x / s is computed. All three give the same codes where they are used; see qb__divisor_make(). */
 enum qb__quotient {
     QB__QUOTIENT_DIVIDE,   /* the division itself */
-    QB__QUOTIENT_CORRECT,  /* x * (1/s), then one step of correction */
+    QB__QUOTIENT_CORRECT,  /* x * (1/s) with 1/s in two parts */
     QB__QUOTIENT_MULTIPLY, /* x * (1/s) alone */
 };
 
@@ -76,7 +82,8 @@ enum qb__quotient {
 /* One scale, prepared for a run of elements that share it. */
 struct qb__divisor {
     float scale;
-    float reciprocal; /* 1 / scale, rounded; for MULTIPLY perhaps one unit off */
+    float reciprocal;      /* 1 / scale, rounded; for MULTIPLY perhaps one unit off */
+    float reciprocal_rest; /* for CORRECT: what reciprocal lacks of 1 / scale, rounded */
     /* Unless QUOTIENT is DIVIDE or CLEAN is set, |x| is cut to this before the quotient: the bits of a number in the
      * input's format that gives the largest code, but no overflow. */
     uint32_t cap;
@@ -87,6 +94,12 @@ struct qb__divisor {
     bool clean; /* no NaN, no infinity, and no |x| above the amax that the scale was made from */
 };
 
+/* The scales of elements that each have their own, side by side. */
+struct qb__columns {
+    const float *scale;
+    const float *reciprocal, *rest; /* as in struct qb__divisor; NULL if some scale is not for CORRECT */
+};
+
 /* How a run is read and written. */
 struct qb__access {
     bool stream;  /* with non-temporal stores; the caller fences */
@@ -95,7 +108,7 @@ struct qb__access {
 
 /* The scales for which QB__QUOTIENT_CORRECT is right: see qb__divisor_make(). */
 #define QB__CORRECT_LEAST 0x1p-80f
-#define QB__CORRECT_MOST  0x1p100f
+#define QB__CORRECT_MOST  0x1p64f
 
 /* The routines of one instruction set. Indices are [input] and [output - QB_FORMAT_INT8]. Pointers need the alignment
  * of one element only; counts are in elements and may be 0. */
@@ -110,8 +123,9 @@ struct qb__cpu_ops {
     /* Encode a run with one scale. */
     void (*encode[3][3])(uint8_t *out, const void *x, size_t count, const struct qb__divisor *divisor,
                          const struct qb__access *access);
-    /* Encode element i with scales[i]. */
-    void (*encode_columns[3][3])(uint8_t *out, const void *x, size_t count, const float *scales);
+    /* Encode element i with scale[i]. */
+    void (*encode_columns[3][3])(uint8_t *out, const void *x, size_t count, const struct qb__columns *columns,
+                                 bool stream);
     /* COUNT runs of GROUP elements each, one after the other, with one scale each: read, or computed and written. With
      * OUT NULL the scales are all that is computed. */
     void (*encode_groups[3][3])(uint8_t *out, const void *x, size_t count, size_t group, float *scales,
@@ -164,15 +178,26 @@ static inline uint32_t qb__bits_below(float value, enum qb_format input)
     return input == QB_FORMAT_BF16 ? bits >> 16 : bits;
 }
 
+/* What RECIPROCAL lacks of 1 / SCALE. The dividend is exact, with and without a fused operation. */
+static inline float qb__reciprocal_rest(float scale, float reciprocal)
+{
+#ifdef __FP_FAST_FMAF
+    return __builtin_fmaf(-scale, reciprocal, 1.0f) / scale;
+#else
+    return (float)(1.0 - (double)scale * (double)reciprocal) / scale;
+#endif
+}
+
 /* Prepare SCALE (finite, > 0), for QB__QUOTIENT_DIVIDE or QB__QUOTIENT_CORRECT.
  *
- * CORRECT computes r = fl(1/s), q0 = fl(x*r), e = fl(x - q0*s) and q = fl(q0 + e*r), the last two as fused operations.
- * A code depends on v = fl(x/s) only through v <, = or > the ties between two codes, which have at most 8 significant
- * bits. q0 is less than 2 units in the last place from x/s, so q can fall on another side of a tie m than v only for
- * x within 3 units of m*s; all of these x, for every significand of s and every m of 8 bits, were tried: none does.
- * This scales with powers of two as long as nothing is subnormal or overflows where it matters: the least tie is 2^-17
- * (E5M2), so |x| >= 2^-98 at a tie when s >= 2^-80, and e, a multiple of about 2^-46 * |x|, is exact; s <= 2^100 keeps
- * r normal; the cap keeps q0 finite. Smaller |x| give a q that is small enough for code 0.
+ * CORRECT has 1/s in two parts, r = fl(1/s) and t = fl((1 - r*s) / s), of which the dividend is exact, and computes
+ * q = fl(x*r + fl(x*t)) with one fused operation. A code depends on v = fl(x/s) only through v <, = or > the ties
+ * between two codes, which have at most 8 significant bits. q is less than 2 units in the last place from x/s, so q can
+ * fall on another side of a tie m than v only for x within 3 units of m*s; all of these x, for every significand of s
+ * and every m of 8 bits, were tried: none does. This scales with powers of two as long as nothing is subnormal or
+ * overflows where it matters: the least tie is 2^-17 (E5M2), so |x| >= 2^-98 at a tie when s >= 2^-80, and t and x*t
+ * are normal or 0, as (1 - r*s) is a multiple of 2^-48 and s <= 2^64. Smaller |x| give a q that is small enough for
+ * code 0. x*r and x*t may overflow: the cap is for that, and what is said where INT8 is encoded.
  *
  * A cap in 16 bits must be above the last tie and below what the encoding can hold. Where the input format has no such
  * number, because the scale is very small or so large that only infinity saturates, division is used. */
@@ -197,6 +222,7 @@ static inline struct qb__divisor qb__divisor_make(float scale, const struct qb__
         return d;
     }
     d.quotient = QB__QUOTIENT_CORRECT;
+    d.reciprocal_rest = qb__reciprocal_rest(scale, d.reciprocal);
     return d;
 }
 

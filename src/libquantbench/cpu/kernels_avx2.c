@@ -26,33 +26,36 @@
 struct constants {
     __m256 scale;
     __m256 reciprocal;
+    __m256 reciprocal_rest;
     __m256i cap;
 };
 
 QB__INLINE struct constants constants_make(const struct qb__divisor *d, const enum qb_format input,
                                            const enum qb_format output)
 {
-    struct constants c = {.scale = _mm256_set1_ps(d->scale), .reciprocal = _mm256_set1_ps(d->reciprocal)};
+    struct constants c = {
+        .scale = _mm256_set1_ps(d->scale),
+        .reciprocal = _mm256_set1_ps(d->reciprocal),
+        .reciprocal_rest = _mm256_set1_ps(d->reciprocal_rest),
+    };
 
     (void)output;
     c.cap = input == QB_FORMAT_F32 ? _mm256_set1_epi32((int)d->cap) : _mm256_set1_epi16((short)d->cap);
     return c;
 }
 
-QB__INLINE __m256 quotient_of(__m256 x, __m256 scale, __m256 reciprocal, const enum qb__quotient quotient)
+QB__INLINE __m256 quotient_of(__m256 x, const struct constants *c, const enum qb__quotient quotient)
 {
-    __m256 q, e;
-
     if (quotient == QB__QUOTIENT_DIVIDE) {
-        return _mm256_div_ps(x, scale);
+        return _mm256_div_ps(x, c->scale);
     }
-    q = _mm256_mul_ps(x, reciprocal);
-    __asm__("" : "+x"(q)); /* not to be contracted with what follows */
     if (quotient == QB__QUOTIENT_MULTIPLY) {
+        __m256 q = _mm256_mul_ps(x, c->reciprocal);
+
+        __asm__("" : "+x"(q)); /* not to be contracted with what follows */
         return q;
     }
-    e = _mm256_fnmadd_ps(q, scale, x);
-    return _mm256_fmadd_ps(e, reciprocal, q);
+    return _mm256_fmadd_ps(x, c->reciprocal, _mm256_mul_ps(x, c->reciprocal_rest));
 }
 
 /* Which lanes are rounded up from TIE, an odd number of halves of a code's last place: to even where they are the tie,
@@ -104,41 +107,30 @@ QB__INLINE bool multiply_matches(float scale, float *reciprocal, const enum qb_f
     return false;
 }
 
-/* v, for INT8 with its sign, cut to what the encoding can hold: for quotients of which nothing is known. */
-QB__INLINE __m256 cut(__m256 v, const enum qb_format output)
-{
-    float most = output == QB_FORMAT_E4M3 ? 448.0f : 57344.0f;
-    __m256i bits = _mm256_castps_si256(v);
-
-    if (output == QB_FORMAT_INT8) {
-        /* From above only: _mm256_cvtps_epi32() makes anything far below INT32_MIN, and the saturating packs -128. */
-        bits = _mm256_min_epi32(bits, _mm256_castps_si256(_mm256_set1_ps(200.0f)));
-    } else {
-        bits = _mm256_min_epu32(bits, _mm256_castps_si256(_mm256_set1_ps(most)));
-    }
-    return _mm256_castsi256_ps(bits);
-}
-
 /* What fp8_code() has too much, modulo 256: 8 * (20 + 127 - 6) for E4M3, 4 * (21 + 127 - 14) for E5M2. */
 QB__INLINE char fp8_bias(const enum qb_format output)
 {
     return output == QB_FORMAT_E4M3 ? 8 * (20 + 127 - 6) % 256 : 4 * (21 + 127 - 14) % 256;
 }
 
-/* v >= 0 to a code of 8 bits plus fp8_bias(), modulo 256.
+/* |v| to a code of 8 bits plus fp8_bias(), modulo 256. CUT: v may be NaN or too large, and gives the largest code then.
  *
  * With p = 2^e, e the exponent of v but at least that of subnormals, the sum v + p * 2^20 (E4M3) is rounded, to
  * nearest even, to a multiple of 2^(e - 3): its mantissa is v in these units, its exponent field e + 20 + 127. The code
  * is 8 * (e + 6) plus that mantissa; 8 times the exponent field is what a shift by 20 brings down. E5M2: 2^21, 4. */
-QB__INLINE __m256i fp8_code(__m256 v, const enum qb_format output)
+QB__INLINE __m256i fp8_code(__m256 v, const enum qb_format output, const bool cut)
 {
     const bool e4m3 = output == QB_FORMAT_E4M3;
     const __m256i exponent_mask = _mm256_set1_epi32((int)QB__F32_INF);
     const __m256i least = _mm256_castps_si256(_mm256_set1_ps(e4m3 ? 0x1p-6f : 0x1p-14f));
     const __m256 shift = _mm256_set1_ps(e4m3 ? 0x1p20f : 0x1p21f);
-    __m256i power = _mm256_max_epi32(_mm256_and_si256(_mm256_castps_si256(v), exponent_mask), least);
-    __m256i sum = _mm256_castps_si256(_mm256_fmadd_ps(_mm256_castsi256_ps(power), shift, v));
+    __m256i bits = _mm256_and_si256(_mm256_castps_si256(v), _mm256_set1_epi32(0x7FFFFFFF)), power, sum;
 
+    if (cut) {
+        bits = _mm256_min_epi32(bits, _mm256_castps_si256(_mm256_set1_ps(e4m3 ? 448.0f : 57344.0f)));
+    }
+    power = _mm256_max_epi32(_mm256_and_si256(bits, exponent_mask), least);
+    sum = _mm256_castps_si256(_mm256_fmadd_ps(_mm256_castsi256_ps(power), shift, _mm256_castsi256_ps(bits)));
     sum = _mm256_add_epi32(sum, _mm256_srli_epi32(sum, e4m3 ? 20 : 21));
     return _mm256_and_si256(sum, _mm256_set1_epi32(0xFF));
 }
@@ -156,204 +148,238 @@ QB__INLINE __m256i order_bytes(__m256i packed, const bool even_odd)
     return _mm256_permutevar8x32_epi32(packed, _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7));
 }
 
-/* The low 8 lanes' 16 bits and the high ones', as floats; of bfloat16 the even and the odd lanes'. */
-QB__INLINE void widen(__m256i h, __m256 *first, __m256 *second, const enum qb_format input)
-{
-    if (input == QB_FORMAT_F16) {
-        *first = _mm256_cvtph_ps(_mm256_castsi256_si128(h));
-        *second = _mm256_cvtph_ps(_mm256_extracti128_si256(h, 1));
-    } else {
-        *first = _mm256_castsi256_ps(_mm256_slli_epi32(h, 16));
-        *second = _mm256_castsi256_ps(_mm256_and_si256(h, _mm256_set1_epi32((int)0xFFFF0000)));
-    }
-}
-
-/* The codes of 32 elements. */
-QB__INLINE __m256i encode_32(const void *x, const struct constants *c, const enum qb_format input,
-                             const enum qb_format output, const enum qb__quotient quotient, const bool clean)
-{
-    const bool integer = output == QB_FORMAT_INT8;
-    const bool cap = quotient != QB__QUOTIENT_DIVIDE && !clean;
-    const bool even_odd = input == QB_FORMAT_BF16;
-    __m256i nan = _mm256_setzero_si256(), signs = nan, codes;
-    __m256i code[4];
+/* 32 elements as floats. */
+struct block {
     __m256 v[4];
+};
 
-    if (input == QB_FORMAT_F32) {
-        __m256i raw[4], above[4];
+/* In order; unless LINEAR, of bfloat16 the even and the odd ones of the first 16, then of the others. */
+QB__INLINE struct block load_block(const void *x, const enum qb_format input, const bool linear)
+{
+    struct block b;
 
-        QB__UNROLL
-        for (int i = 0; i < 4; i++) {
-            __m256i bits = _mm256_loadu_si256((const __m256i *)x + i);
-
-            raw[i] = bits;
-            if (!integer) {
-                bits = _mm256_and_si256(bits, _mm256_set1_epi32(0x7FFFFFFF));
-            }
-            if (!clean) {
-                __m256 value = _mm256_castsi256_ps(bits);
-
-                above[i] = _mm256_castps_si256(_mm256_cmp_ps(value, value, _CMP_UNORD_Q));
-            }
-            if (cap) {
-                bits = integer ? _mm256_min_epi32(bits, c->cap) : _mm256_min_epu32(bits, c->cap);
-            }
-            v[i] = _mm256_castsi256_ps(bits);
-        }
-        if (!clean) {
-            nan = _mm256_packs_epi16(_mm256_packs_epi32(above[0], above[1]), _mm256_packs_epi32(above[2], above[3]));
-            nan = order_bytes(nan, false);
-        }
-        if (!integer) {
-            /* Saturation keeps the signs. */
-            signs = _mm256_packs_epi16(_mm256_packs_epi32(raw[0], raw[1]), _mm256_packs_epi32(raw[2], raw[3]));
-            signs = order_bytes(signs, false);
-        }
-    } else {
-        const short infinity = input == QB_FORMAT_F16 ? 0x7C00 : 0x7F80;
-        __m256i raw[2], above[2];
-
-        QB__UNROLL
-        for (int i = 0; i < 2; i++) {
-            __m256i bits = _mm256_loadu_si256((const __m256i *)x + i);
-            __m256i magnitude = _mm256_and_si256(bits, _mm256_set1_epi16(0x7FFF));
-
-            raw[i] = bits;
-            if (!clean) {
-                above[i] = _mm256_cmpgt_epi16(magnitude, _mm256_set1_epi16(infinity));
-            }
-            if (!integer) {
-                bits = magnitude;
-            }
-            if (cap) {
-                bits = _mm256_min_epi16(bits, c->cap);
-            }
-            widen(bits, &v[2 * i], &v[2 * i + 1], input);
-        }
-        if (!clean) {
-            nan = _mm256_permute4x64_epi64(_mm256_packs_epi16(above[0], above[1]), 0xD8);
-        }
-        if (!integer) {
-            signs = _mm256_permute4x64_epi64(_mm256_packs_epi16(raw[0], raw[1]), 0xD8);
-        }
-    }
     QB__UNROLL
     for (int i = 0; i < 4; i++) {
-        v[i] = quotient_of(v[i], c->scale, c->reciprocal, quotient);
-        if (quotient == QB__QUOTIENT_DIVIDE) {
-            v[i] = cut(v[i], output);
-        }
-        code[i] = integer ? _mm256_cvtps_epi32(v[i]) : fp8_code(v[i], output);
-    }
-    if (integer) {
-        codes = _mm256_packs_epi16(_mm256_packs_epi32(code[0], code[1]), _mm256_packs_epi32(code[2], code[3]));
-        codes = order_bytes(codes, even_odd);
-        return clean ? codes : _mm256_andnot_si256(nan, codes);
-    }
-    codes = _mm256_packus_epi16(_mm256_packus_epi32(code[0], code[1]), _mm256_packus_epi32(code[2], code[3]));
-    codes = _mm256_sub_epi8(order_bytes(codes, even_odd), _mm256_set1_epi8(fp8_bias(output)));
-    codes = _mm256_or_si256(codes, _mm256_and_si256(signs, _mm256_set1_epi8((char)0x80)));
-    return clean ? codes : _mm256_blendv_epi8(codes, _mm256_set1_epi8(0x7F), nan);
-}
+        if (input == QB_FORMAT_F32) {
+            b.v[i] = _mm256_loadu_ps((const float *)x + 8 * i);
+        } else if (input == QB_FORMAT_F16) {
+            b.v[i] = _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)x + i));
+        } else if (linear) {
+            __m256i halves = _mm256_cvtepu16_epi32(_mm_loadu_si128((const __m128i *)x + i));
 
-QB__INLINE void encode_block(uint8_t *out, const void *x, size_t count, const struct constants *c,
-                             const enum qb_format input, const enum qb_format output, const enum qb__quotient quotient,
-                             const bool clean, const bool stream)
-{
-    if (count == LANES) {
-        __m256i codes = encode_32(x, c, input, output, quotient, clean);
-
-        if (stream) {
-            _mm256_stream_si256((__m256i *)out, codes);
+            b.v[i] = _mm256_castsi256_ps(_mm256_slli_epi32(halves, 16));
         } else {
-            _mm256_storeu_si256((__m256i *)out, codes);
-        }
-    } else {
-        uint32_t padded[LANES] = {0};
-        uint8_t codes[LANES];
+            __m256i pairs = _mm256_loadu_si256((const __m256i *)x + i / 2);
 
-        memcpy(padded, x, count * qb__element_size(input));
-        _mm256_storeu_si256((__m256i *)codes, encode_32(padded, c, input, output, quotient, clean));
-        memcpy(out, codes, count);
+            b.v[i] = _mm256_castsi256_ps(i % 2 == 0 ? _mm256_slli_epi32(pairs, 16)
+                                                    : _mm256_and_si256(pairs, _mm256_set1_epi32((int)0xFFFF0000)));
+        }
     }
+    return b;
 }
 
-/* 8 elements in order. */
-QB__INLINE __m256 load8(const void *x, const enum qb_format input)
+/* |x| of 32 elements, as the input's bits in as many vectors as it takes: elements of 16 bits are two in a float. */
+QB__INLINE __m256i magnitude_at(const void *x, int i, const enum qb_format input)
+{
+    const int mask = input == QB_FORMAT_F32 ? 0x7FFFFFFF : 0x7FFF7FFF;
+
+    return _mm256_and_si256(_mm256_loadu_si256((const __m256i *)x + i), _mm256_set1_epi32(mask));
+}
+
+/* Vectors of 32 elements of 32 bits or of 16, to a vector of bytes with saturation. */
+QB__INLINE __m256i narrow(const __m256i vectors[4], const enum qb_format input)
 {
     if (input == QB_FORMAT_F32) {
-        return _mm256_loadu_ps(x);
+        return order_bytes(
+            _mm256_packs_epi16(_mm256_packs_epi32(vectors[0], vectors[1]), _mm256_packs_epi32(vectors[2], vectors[3])),
+            false);
     }
-    __m128i h = _mm_loadu_si128(x);
-    if (input == QB_FORMAT_F16) {
-        return _mm256_cvtph_ps(h);
-    }
-    return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(h), 16));
+    return _mm256_permute4x64_epi64(_mm256_packs_epi16(vectors[0], vectors[1]), 0xD8);
 }
 
-QB__INLINE void encode_32_columns(uint8_t *out, const void *x, const float *scales, const enum qb_format input,
-                                  const enum qb_format output)
+/* Bytes of all ones for elements that are NaN. */
+QB__INLINE __m256i find_nan(const void *x, const enum qb_format input)
 {
-    const __m256i magnitude_mask = _mm256_set1_epi32(0x7FFFFFFF);
+    const int vectors = vectors_of(input);
+    __m256i above[4];
+
+    QB__UNROLL
+    for (int i = 0; i < vectors; i++) {
+        __m256i bits = magnitude_at(x, i, input);
+
+        above[i] = input == QB_FORMAT_F32
+                       ? _mm256_cmpgt_epi32(bits, _mm256_set1_epi32((int)QB__F32_INF))
+                       : _mm256_cmpgt_epi16(bits, _mm256_set1_epi16(input == QB_FORMAT_F16 ? 0x7C00 : 0x7F80));
+    }
+    return narrow(above, input);
+}
+
+/* Bytes that have the elements' signs; the other bits are undefined. */
+QB__INLINE __m256i find_signs(const void *x, const enum qb_format input)
+{
+    const int vectors = vectors_of(input);
+    __m256i bits[4];
+
+    QB__UNROLL
+    for (int i = 0; i < vectors; i++) {
+        bits[i] = _mm256_loadu_si256((const __m256i *)x + i);
+    }
+    return narrow(bits, input); /* saturation keeps them */
+}
+
+/* Whether some |x| of a block is above the cap, or NaN. */
+QB__INLINE bool above_cap(const void *x, const struct constants *c, const enum qb_format input)
+{
+    const int vectors = vectors_of(input);
+    __m256i most = magnitude_at(x, 0, input);
+
+    QB__UNROLL
+    for (int i = 1; i < vectors; i++) {
+        __m256i bits = magnitude_at(x, i, input);
+
+        most = input == QB_FORMAT_F32 ? _mm256_max_epi32(most, bits) : _mm256_max_epi16(most, bits);
+    }
+    most = input == QB_FORMAT_F32 ? _mm256_cmpgt_epi32(most, c->cap) : _mm256_cmpgt_epi16(most, c->cap);
+    return _mm256_movemask_epi8(most) != 0;
+}
+
+/* INT8 codes of which some are -128. What no 32 bits can hold became INT32_MIN and then -128: large negative numbers,
+ * but NaN and large positive ones too. */
+QB__INLINE __m256i int8_repair(__m256i codes, const void *x, const enum qb_format input)
+{
+    __m256i negative = _mm256_cmpgt_epi8(_mm256_setzero_si256(), find_signs(x, input));
+    __m256i positive = _mm256_andnot_si256(negative, _mm256_cmpeq_epi8(codes, _mm256_set1_epi8(-128)));
+
+    /* -128 - 1 is 127. */
+    return _mm256_andnot_si256(find_nan(x, input), _mm256_add_epi8(codes, positive));
+}
+
+/* The codes of quotients V of the elements X. ANY: they may be NaN or too large; otherwise INT8 may have come out as
+ * -128 wrongly, where int8_repair() helps. */
+QB__INLINE __m256i codes_of(const __m256 v[4], const void *x, const enum qb_format input, const enum qb_format output,
+                            const bool linear, const bool any)
+{
+    const bool even_odd = input == QB_FORMAT_BF16 && !linear;
     __m256i code[4], codes;
 
     QB__UNROLL
-    for (size_t i = 0; i < 4; i++) {
-        __m256 value = load8((const char *)x + 8 * i * qb__element_size(input), input);
-        __m256 scale = _mm256_loadu_ps(scales + 8 * i);
-        __m256i nan = _mm256_castps_si256(_mm256_cmp_ps(value, value, _CMP_UNORD_Q));
-
-        if (output == QB_FORMAT_INT8) {
-            code[i] = _mm256_cvtps_epi32(cut(_mm256_div_ps(value, scale), output));
-            code[i] = _mm256_andnot_si256(nan, code[i]);
-        } else {
-            __m256i sign = _mm256_srli_epi32(_mm256_castps_si256(value), 31);
-            __m256 v = _mm256_and_ps(value, _mm256_castsi256_ps(magnitude_mask));
-
-            v = cut(_mm256_div_ps(v, scale), output);
-            code[i] = _mm256_sub_epi32(fp8_code(v, output), _mm256_set1_epi32((uint8_t)fp8_bias(output)));
-            code[i] = _mm256_or_si256(code[i], _mm256_slli_epi32(sign, 7));
-            code[i] = _mm256_blendv_epi8(code[i], _mm256_set1_epi32(0x7F), nan);
-            code[i] = _mm256_and_si256(code[i], _mm256_set1_epi32(0xFF));
-        }
+    for (int i = 0; i < 4; i++) {
+        code[i] = output == QB_FORMAT_INT8 ? _mm256_cvtps_epi32(v[i]) : fp8_code(v[i], output, any);
     }
     if (output == QB_FORMAT_INT8) {
         codes = _mm256_packs_epi16(_mm256_packs_epi32(code[0], code[1]), _mm256_packs_epi32(code[2], code[3]));
-    } else {
-        codes = _mm256_packus_epi16(_mm256_packus_epi32(code[0], code[1]), _mm256_packus_epi32(code[2], code[3]));
+        codes = order_bytes(codes, even_odd);
+        return any ? int8_repair(codes, x, input) : codes;
     }
-    _mm256_storeu_si256((__m256i *)out, order_bytes(codes, false));
+    codes = _mm256_packus_epi16(_mm256_packus_epi32(code[0], code[1]), _mm256_packus_epi32(code[2], code[3]));
+    codes = _mm256_sub_epi8(order_bytes(codes, even_odd), _mm256_set1_epi8(fp8_bias(output)));
+    codes = _mm256_or_si256(codes, _mm256_and_si256(find_signs(x, input), _mm256_set1_epi8((char)0x80)));
+    return any ? _mm256_blendv_epi8(codes, _mm256_set1_epi8(0x7F), find_nan(x, input)) : codes;
 }
 
-QB__INLINE void encode_block_columns(uint8_t *out, const void *x, size_t count, const float *scales,
-                                     const enum qb_format input, const enum qb_format output)
+QB__INLINE void store_codes(uint8_t *out, __m256i codes, const bool stream)
+{
+    if (stream) {
+        _mm256_stream_si256((__m256i *)out, codes);
+    } else {
+        _mm256_storeu_si256((__m256i *)out, codes);
+    }
+}
+
+QB__INLINE bool encode_block(uint8_t *out, const void *x, const struct constants *c, const enum qb_format input,
+                             const enum qb_format output, const enum qb__quotient quotient, const bool clean,
+                             const bool stream)
+{
+    struct block b;
+    __m256i codes;
+    bool right = true;
+
+    if (output != QB_FORMAT_INT8 && !clean && __builtin_expect(above_cap(x, c, input), 0)) {
+        return false;
+    }
+    b = load_block(x, input, false);
+    QB__UNROLL
+    for (int i = 0; i < 4; i++) {
+        b.v[i] = quotient_of(b.v[i], c, quotient);
+    }
+    codes = codes_of(b.v, x, input, output, false, false);
+    if (output == QB_FORMAT_INT8 && !clean) {
+        right = _mm256_movemask_epi8(_mm256_cmpeq_epi8(codes, _mm256_set1_epi8(-128))) == 0;
+    }
+    store_codes(out, codes, stream);
+    return __builtin_expect(right, 1);
+}
+
+QB__INLINE void encode_part(uint8_t *out, const void *x, size_t count, const struct constants *c,
+                            const enum qb_format input, const enum qb_format output, const enum qb__quotient quotient)
+{
+    uint32_t padded[LANES] = {0};
+    uint8_t codes[LANES];
+    struct block b;
+
+    memcpy(padded, x, count * qb__element_size(input));
+    b = load_block(padded, input, false);
+    QB__UNROLL
+    for (int i = 0; i < 4; i++) {
+        b.v[i] = quotient_of(b.v[i], c, quotient);
+    }
+    _mm256_storeu_si256((__m256i *)codes, codes_of(b.v, padded, input, output, false, true));
+    memcpy(out, codes, count);
+}
+
+QB__INLINE __m256i encode_32_columns(const void *x, const struct qb__columns *columns, size_t first,
+                                     const enum qb_format input, const enum qb_format output, const bool divide)
+{
+    struct block b = load_block(x, input, true);
+
+    QB__UNROLL
+    for (int i = 0; i < 4; i++) {
+        const size_t here = first + 8 * (size_t)i;
+        struct constants c;
+
+        if (divide) {
+            c.scale = _mm256_loadu_ps(columns->scale + here);
+        } else {
+            c.reciprocal = _mm256_loadu_ps(columns->reciprocal + here);
+            c.reciprocal_rest = _mm256_loadu_ps(columns->rest + here);
+        }
+        b.v[i] = quotient_of(b.v[i], &c, divide ? QB__QUOTIENT_DIVIDE : QB__QUOTIENT_CORRECT);
+    }
+    return codes_of(b.v, x, input, output, true, true);
+}
+
+QB__INLINE void encode_block_columns(uint8_t *out, const void *x, size_t count, const struct qb__columns *columns,
+                                     size_t first, const enum qb_format input, const enum qb_format output,
+                                     const bool divide, const bool stream)
 {
     if (count == LANES) {
-        encode_32_columns(out, x, scales, input, output);
+        store_codes(out, encode_32_columns(x, columns, first, input, output, divide), stream);
     } else {
         uint32_t padded[LANES] = {0};
-        float padded_scales[LANES];
+        float scales[LANES];
+        const struct qb__columns own = {.scale = scales};
         uint8_t codes[LANES];
 
         QB__UNROLL
         for (size_t i = 0; i < LANES; i++) {
-            padded_scales[i] = i < count ? scales[i] : 1.0f;
+            scales[i] = i < count ? columns->scale[first + i] : 1.0f;
         }
         memcpy(padded, x, count * qb__element_size(input));
-        encode_32_columns(codes, padded, padded_scales, input, output);
+        _mm256_storeu_si256((__m256i *)codes, encode_32_columns(padded, &own, 0, input, output, true));
         memcpy(out, codes, count);
     }
 }
 
 QB__INLINE void amax_32_columns(const void *x, float *amax, const enum qb_format input)
 {
-    QB__UNROLL
-    for (size_t i = 0; i < LANES; i += 8) {
-        __m256 value = load8((const char *)x + i * qb__element_size(input), input);
+    const struct block b = load_block(x, input, true);
 
-        value = _mm256_and_ps(value, _mm256_castsi256_ps(_mm256_set1_epi32(0x7FFFFFFF)));
+    QB__UNROLL
+    for (int i = 0; i < 4; i++) {
+        __m256 value = _mm256_and_ps(b.v[i], _mm256_castsi256_ps(_mm256_set1_epi32(0x7FFFFFFF)));
+
         /* The second operand is returned where the first is NaN. */
-        _mm256_storeu_ps(amax + i, _mm256_max_ps(value, _mm256_loadu_ps(amax + i)));
+        _mm256_storeu_ps(amax + 8 * i, _mm256_max_ps(value, _mm256_loadu_ps(amax + 8 * i)));
     }
 }
 

@@ -28,10 +28,11 @@
 struct constants {
     __m512 scale;
     __m512 reciprocal;
+    __m512 reciprocal_rest;
     __m512i cap;
-    __m512 steps_low;  /* E4M3, E5M2: the addend of each exponent, by the low bits of the exponent field */
-    __m512 steps_high; /* E5M2: the upper half of that table */
-    __m512i order;     /* the byte of a permuted result that belongs to each element */
+    __m512 steps_low; /* E4M3, E5M2: the addend of each exponent, by the low 5 bits of the exponent field */
+    __m512 steps_high;
+    __m512i order; /* the byte of a permuted result that belongs to each element */
 };
 
 /* Adding 2^(e+20) to an E4M3 value of exponent e leaves its code's mantissa, rounded to nearest even, in the sum's low
@@ -40,9 +41,11 @@ struct constants {
 #define STEP3(e) (((e) + 20 + 127) << 23 | 8 * ((e) + 6))
 #define STEP2(e) (((e) + 21 + 127) << 23 | 4 * ((e) + 14))
 
-/* By the low 4 bits of the exponent field e + 127, -6 <= e <= 8. */
-static const int32_t e4m3_steps[16] __attribute__((aligned(64))) = {
+/* By the low 5 bits of the exponent field e + 127, -23 <= e <= 8. */
+static const int32_t e4m3_steps[32] __attribute__((aligned(64))) = {
     STEP3(1),  STEP3(2),  STEP3(3),  STEP3(4),  STEP3(5),  STEP3(6),  STEP3(7),  STEP3(8),
+    STEP3(-6), STEP3(-6), STEP3(-6), STEP3(-6), STEP3(-6), STEP3(-6), STEP3(-6), STEP3(-6),
+    STEP3(-6), STEP3(-6), STEP3(-6), STEP3(-6), STEP3(-6), STEP3(-6), STEP3(-6), STEP3(-6),
     STEP3(-6), STEP3(-6), STEP3(-5), STEP3(-4), STEP3(-3), STEP3(-2), STEP3(-1), STEP3(0),
 };
 
@@ -79,20 +82,21 @@ static const uint8_t bytes_high[64] __attribute__((aligned(64))) = {ROW64(BYTES_
 QB__INLINE struct constants constants_make(const struct qb__divisor *d, const enum qb_format input,
                                            const enum qb_format output)
 {
-    struct constants c = {.scale = _mm512_set1_ps(d->scale), .reciprocal = _mm512_set1_ps(d->reciprocal)};
+    const int32_t *steps = output == QB_FORMAT_E4M3 ? e4m3_steps : e5m2_steps;
+    struct constants c = {
+        .scale = _mm512_set1_ps(d->scale),
+        .reciprocal = _mm512_set1_ps(d->reciprocal),
+        .reciprocal_rest = _mm512_set1_ps(d->reciprocal_rest),
+    };
 
-    c.cap = input == QB_FORMAT_F32 ? _mm512_set1_epi32((int)d->cap) : _mm512_set1_epi16((short)d->cap);
     if (output == QB_FORMAT_INT8) {
         c.order = _mm512_load_si512(input == QB_FORMAT_BF16 ? packed_even_odd : packed_linear);
-    } else {
-        c.order = _mm512_load_si512(input == QB_FORMAT_BF16 ? bytes_even_odd : bytes_linear);
+        return c;
     }
-    if (output == QB_FORMAT_E4M3) {
-        c.steps_low = _mm512_load_ps(e4m3_steps);
-    } else if (output == QB_FORMAT_E5M2) {
-        c.steps_low = _mm512_load_ps(e5m2_steps);
-        c.steps_high = _mm512_load_ps(e5m2_steps + 16);
-    }
+    c.cap = input == QB_FORMAT_F32 ? _mm512_set1_epi32((int)d->cap) : _mm512_set1_epi16((short)d->cap);
+    c.order = _mm512_load_si512(input == QB_FORMAT_BF16 ? bytes_even_odd : bytes_linear);
+    c.steps_low = _mm512_load_ps(steps);
+    c.steps_high = _mm512_load_ps(steps + 16);
     return c;
 }
 
@@ -104,20 +108,18 @@ QB__INLINE uint64_t lanes(size_t count, size_t first, size_t width)
     return here == 64 ? ~(uint64_t)0 : ((uint64_t)1 << here) - 1;
 }
 
-QB__INLINE __m512 quotient_of(__m512 x, __m512 scale, __m512 reciprocal, const enum qb__quotient quotient)
+QB__INLINE __m512 quotient_of(__m512 x, const struct constants *c, const enum qb__quotient quotient)
 {
-    __m512 q, e;
-
     if (quotient == QB__QUOTIENT_DIVIDE) {
-        return _mm512_div_ps(x, scale);
+        return _mm512_div_ps(x, c->scale);
     }
-    q = _mm512_mul_ps(x, reciprocal);
-    __asm__("" : "+v"(q)); /* not to be contracted with what follows */
     if (quotient == QB__QUOTIENT_MULTIPLY) {
+        __m512 q = _mm512_mul_ps(x, c->reciprocal);
+
+        __asm__("" : "+v"(q)); /* not to be contracted with what follows */
         return q;
     }
-    e = _mm512_fnmadd_ps(q, scale, x);
-    return _mm512_fmadd_ps(e, reciprocal, q);
+    return _mm512_fmadd_ps(x, c->reciprocal, _mm512_mul_ps(x, c->reciprocal_rest));
 }
 
 /* Which lanes are rounded up from TIE, an odd number of halves of a code's last place: to even where they are the tie,
@@ -170,35 +172,27 @@ QB__INLINE bool multiply_matches(float scale, float *reciprocal, const enum qb_f
     return false;
 }
 
-/* v >= 0, NaN or infinity, cut to what the encoding can hold: for quotients of which nothing is known. */
-QB__INLINE __m512 cut(__m512 v, const enum qb_format output)
+/* |v| to a code of 8 bits in the low byte; the other bytes are undefined. CUT: v may be NaN or too large, and gives the
+ * largest code then. */
+QB__INLINE __m512i fp8_code(__m512 v, const struct constants *c, const enum qb_format output, const bool cut)
 {
-    float most = output == QB_FORMAT_E4M3 ? 448.0f : 57344.0f;
-    __m512i bits = _mm512_castps_si512(v);
+    const bool e4m3 = output == QB_FORMAT_E4M3;
+    __m512i index;
 
-    if (output == QB_FORMAT_INT8) {
-        /* From above only: _mm512_cvtps_epi32() makes anything far below INT32_MIN, and the saturating packs -128. */
-        bits = _mm512_min_epi32(bits, _mm512_castps_si512(_mm512_set1_ps(200.0f)));
+    if (!cut && e4m3) {
+        /* The larger of |v| and 2^-23, which both have code 0 if they are that small: the table begins there. */
+        v = _mm512_range_ps(v, _mm512_set1_ps(0x1p-23f), 0xB);
+        index = _mm512_castps_si512(v);
     } else {
-        bits = _mm512_min_epu32(bits, _mm512_castps_si512(_mm512_set1_ps(most)));
+        index = _mm512_and_si512(_mm512_castps_si512(v), _mm512_set1_epi32(0x7FFFFFFF));
+        if (cut) {
+            index = _mm512_min_epu32(index, _mm512_castps_si512(_mm512_set1_ps(e4m3 ? 448.0f : 57344.0f)));
+        }
+        v = _mm512_castsi512_ps(index);
+        index = _mm512_max_epu32(index, _mm512_castps_si512(_mm512_set1_ps(e4m3 ? 0x1p-6f : 0x1p-14f)));
     }
-    return _mm512_castsi512_ps(bits);
-}
-
-/* v >= 0 to a code of 8 bits in the low byte; the other bytes are undefined. */
-QB__INLINE __m512i fp8_code(__m512 v, const struct constants *c, const enum qb_format output)
-{
-    float least = output == QB_FORMAT_E4M3 ? 0x1p-6f : 0x1p-14f;
-    __m512i index = _mm512_max_epu32(_mm512_castps_si512(v), _mm512_castps_si512(_mm512_set1_ps(least)));
-    __m512 step;
-
     index = _mm512_srli_epi32(index, 23);
-    if (output == QB_FORMAT_E4M3) {
-        step = _mm512_permutexvar_ps(index, c->steps_low);
-    } else {
-        step = _mm512_permutex2var_ps(c->steps_low, index, c->steps_high);
-    }
-    return _mm512_castps_si512(_mm512_add_ps(v, step));
+    return _mm512_castps_si512(_mm512_add_ps(v, _mm512_permutex2var_ps(c->steps_low, index, c->steps_high)));
 }
 
 /* The bytes that ORDER names of (a, b), then those of (c, d). */
@@ -210,165 +204,222 @@ QB__INLINE __m512i gather_bytes(__m512i a, __m512i b, __m512i c, __m512i d, __m5
     return _mm512_inserti64x4(low, _mm512_castsi512_si256(high), 1);
 }
 
-/* 16 floats from 16 halves or the halves of bfloat16. */
-QB__INLINE void widen(__m512i h, __m512 *first, __m512 *second, const enum qb_format input)
+/* The bits of vector I of a block: 16 floats, or 32 halves. */
+QB__INLINE __m512i load_bits(const void *x, size_t count, int i, const enum qb_format input)
 {
-    if (input == QB_FORMAT_F16) {
-        *first = _mm512_cvtph_ps(_mm512_castsi512_si256(h));
-        *second = _mm512_cvtph_ps(_mm512_extracti64x4_epi64(h, 1));
-    } else {
-        *first = _mm512_castsi512_ps(_mm512_slli_epi32(h, 16));
-        *second = _mm512_castsi512_ps(_mm512_and_si512(h, _mm512_set1_epi32((int)0xFFFF0000)));
+    const char *source = (const char *)x + 64 * i;
+
+    if (count == LANES) {
+        return _mm512_loadu_si512(source);
     }
+    return input == QB_FORMAT_F32 ? _mm512_maskz_loadu_epi32((__mmask16)lanes(count, 16 * (size_t)i, 16), source)
+                                  : _mm512_maskz_loadu_epi16((__mmask32)lanes(count, 32 * (size_t)i, 32), source);
 }
 
-QB__INLINE void encode_block(uint8_t *out, const void *x, size_t count, const struct constants *c,
-                             const enum qb_format input, const enum qb_format output, const enum qb__quotient quotient,
-                             const bool clean, const bool stream)
-{
-    const bool integer = output == QB_FORMAT_INT8;
-    const bool cap = quotient != QB__QUOTIENT_DIVIDE && !clean;
-    __m512i raw[4], codes, code[4];
+/* LANES elements, or the first COUNT of them and zeros, as floats. */
+struct block {
     __m512 v[4];
-    __mmask64 nan = 0;
+};
 
-    if (input == QB_FORMAT_F32) {
-        QB__UNROLL
-        for (int i = 0; i < 4; i++) {
-            __mmask16 used = (__mmask16)lanes(count, 16 * (size_t)i, 16);
-            const float *source = (const float *)x + 16 * i;
-            __m512i bits = count == LANES ? _mm512_loadu_si512(source) : _mm512_maskz_loadu_epi32(used, source);
+/* In order; unless LINEAR, of bfloat16 the even and the odd ones of the first 32, then of the others. */
+QB__INLINE struct block load_block(const void *x, size_t count, const enum qb_format input, const bool linear)
+{
+    struct block b;
 
-            raw[i] = bits;
-            if (!integer) {
-                bits = _mm512_and_si512(bits, _mm512_set1_epi32(0x7FFFFFFF));
-            }
-            if (!clean) {
-                __m512 value = _mm512_castsi512_ps(bits);
-                uint64_t unordered = _mm512_cmp_ps_mask(value, value, _CMP_UNORD_Q);
-
-                nan |= unordered << 16 * i;
-            }
-            if (cap) {
-                bits = integer ? _mm512_min_epi32(bits, c->cap) : _mm512_min_epu32(bits, c->cap);
-            }
-            v[i] = _mm512_castsi512_ps(bits);
-        }
-    } else {
-        const int infinity = input == QB_FORMAT_F16 ? 0x7C00 : 0x7F80;
-
-        QB__UNROLL
-        for (int i = 0; i < 2; i++) {
-            __mmask32 used = (__mmask32)lanes(count, 32 * (size_t)i, 32);
-            const uint16_t *source = (const uint16_t *)x + 32 * i;
-            __m512i bits = count == LANES ? _mm512_loadu_si512(source) : _mm512_maskz_loadu_epi16(used, source);
-            __m512i magnitude = _mm512_and_si512(bits, _mm512_set1_epi16(0x7FFF));
-
-            raw[i] = bits;
-            if (!clean) {
-                uint64_t above = _mm512_cmpgt_epu16_mask(magnitude, _mm512_set1_epi16((short)infinity));
-
-                nan |= above << 32 * i;
-            }
-            if (!integer) {
-                bits = magnitude;
-            }
-            if (cap) {
-                bits = integer ? _mm512_min_epi16(bits, c->cap) : _mm512_min_epu16(bits, c->cap);
-            }
-            widen(bits, &v[2 * i], &v[2 * i + 1], input);
-        }
-    }
     QB__UNROLL
     for (int i = 0; i < 4; i++) {
-        v[i] = quotient_of(v[i], c->scale, c->reciprocal, quotient);
-        if (quotient == QB__QUOTIENT_DIVIDE) {
-            v[i] = cut(v[i], output);
-        }
-        code[i] = integer ? _mm512_cvtps_epi32(v[i]) : fp8_code(v[i], c, output);
-    }
-    if (integer) {
-        codes = _mm512_packs_epi16(_mm512_packs_epi32(code[0], code[1]), _mm512_packs_epi32(code[2], code[3]));
-        codes = clean ? _mm512_permutexvar_epi8(c->order, codes) : _mm512_maskz_permutexvar_epi8(~nan, c->order, codes);
-    } else {
-        __m512i signs;
+        const char *source = (const char *)x + 16 * (size_t)i * qb__element_size(input);
+        __mmask16 used = (__mmask16)lanes(count, 16 * (size_t)i, 16);
+        __m256i half;
 
-        codes = gather_bytes(code[0], code[1], code[2], code[3], c->order);
         if (input == QB_FORMAT_F32) {
-            __m512i high = _mm512_add_epi8(c->order, _mm512_set1_epi8(3));
-
-            signs = gather_bytes(raw[0], raw[1], raw[2], raw[3], high);
+            b.v[i] = count == LANES ? _mm512_loadu_ps(source) : _mm512_maskz_loadu_ps(used, source);
+        } else if (input == QB_FORMAT_F16 || linear) {
+            half = count == LANES ? _mm256_loadu_si256((const void *)source) : _mm256_maskz_loadu_epi16(used, source);
+            b.v[i] = input == QB_FORMAT_F16 ? _mm512_cvtph_ps(half)
+                                            : _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(half), 16));
         } else {
-            signs = _mm512_permutex2var_epi8(raw[0], _mm512_load_si512(bytes_high), raw[1]);
-        }
-        /* codes | (signs & 0x80) */
-        codes = _mm512_ternarylogic_epi64(codes, signs, _mm512_set1_epi8((char)0x80), 0xF8);
-        if (!clean) {
-            codes = _mm512_mask_mov_epi8(codes, nan, _mm512_set1_epi8(0x7F));
+            __m512i pairs = load_bits(x, count, i / 2, input);
+
+            b.v[i] = _mm512_castsi512_ps(i % 2 == 0 ? _mm512_slli_epi32(pairs, 16)
+                                                    : _mm512_and_si512(pairs, _mm512_set1_epi32((int)0xFFFF0000)));
         }
     }
-    if (count != LANES) {
-        _mm512_mask_storeu_epi8(out, lanes(count, 0, 64), codes);
-    } else if (stream) {
+    return b;
+}
+
+/* Which elements of a block are NaN; or, if NEGATIVE, which have the sign. */
+QB__INLINE __mmask64 find_lanes(const void *x, size_t count, const enum qb_format input, const bool negative)
+{
+    const int vectors = vectors_of(input);
+    const int infinity = input == QB_FORMAT_F16 ? 0x7C00 : 0x7F80;
+    __mmask64 found = 0;
+
+    QB__UNROLL
+    for (int i = 0; i < vectors; i++) {
+        __m512i bits = load_bits(x, count, i, input);
+        __mmask64 here;
+
+        if (input == QB_FORMAT_F32) {
+            __m512i magnitude = _mm512_and_si512(bits, _mm512_set1_epi32(0x7FFFFFFF));
+
+            here = negative ? _mm512_movepi32_mask(bits)
+                            : _mm512_cmpgt_epu32_mask(magnitude, _mm512_set1_epi32((int)QB__F32_INF));
+            found |= here << 16 * i;
+        } else {
+            __m512i magnitude = _mm512_and_si512(bits, _mm512_set1_epi16(0x7FFF));
+
+            here = negative ? _mm512_movepi16_mask(bits)
+                            : _mm512_cmpgt_epu16_mask(magnitude, _mm512_set1_epi16((short)infinity));
+            found |= here << 32 * i;
+        }
+    }
+    return found;
+}
+
+/* Whether some |x| of a block is above the cap, or NaN. */
+QB__INLINE bool above_cap(const void *x, size_t count, const struct constants *c, const enum qb_format input)
+{
+    const int vectors = vectors_of(input);
+    const __m512i magnitude = input == QB_FORMAT_F32 ? _mm512_set1_epi32(0x7FFFFFFF) : _mm512_set1_epi16(0x7FFF);
+    __m512i most = _mm512_setzero_si512();
+
+    QB__UNROLL
+    for (int i = 0; i < vectors; i++) {
+        __m512i bits = _mm512_and_si512(load_bits(x, count, i, input), magnitude);
+
+        most = input == QB_FORMAT_F32 ? _mm512_max_epu32(most, bits) : _mm512_max_epu16(most, bits);
+    }
+    return input == QB_FORMAT_F32 ? _mm512_cmpgt_epu32_mask(most, c->cap) != 0
+                                  : _mm512_cmpgt_epu16_mask(most, c->cap) != 0;
+}
+
+/* INT8 codes of which some are -128. What no 32 bits can hold became INT32_MIN and then -128: large negative numbers,
+ * but NaN and large positive ones too. */
+QB__INLINE __m512i int8_repair(__m512i codes, const void *x, size_t count, const enum qb_format input)
+{
+    __mmask64 positive = _mm512_cmpeq_epi8_mask(codes, _mm512_set1_epi8(-128)) & ~find_lanes(x, count, input, true);
+
+    codes = _mm512_mask_mov_epi8(codes, positive, _mm512_set1_epi8(127));
+    return _mm512_mask_mov_epi8(codes, find_lanes(x, count, input, false), _mm512_setzero_si512());
+}
+
+/* The codes of quotients V of the elements X. ANY: they may be NaN or too large; otherwise INT8 may have come out as
+ * -128 wrongly, where int8_repair() helps. */
+QB__INLINE __m512i codes_of(const __m512 v[4], const void *x, size_t count, const struct constants *c,
+                            const enum qb_format input, const enum qb_format output, const bool any)
+{
+    __m512i code[4], codes, signs;
+
+    QB__UNROLL
+    for (int i = 0; i < 4; i++) {
+        code[i] = output == QB_FORMAT_INT8 ? _mm512_cvtps_epi32(v[i]) : fp8_code(v[i], c, output, any);
+    }
+    if (output == QB_FORMAT_INT8) {
+        codes = _mm512_packs_epi16(_mm512_packs_epi32(code[0], code[1]), _mm512_packs_epi32(code[2], code[3]));
+        codes = _mm512_permutexvar_epi8(c->order, codes);
+        return any ? int8_repair(codes, x, count, input) : codes;
+    }
+    codes = gather_bytes(code[0], code[1], code[2], code[3], c->order);
+    if (input == QB_FORMAT_F32) {
+        signs =
+            gather_bytes(load_bits(x, count, 0, input), load_bits(x, count, 1, input), load_bits(x, count, 2, input),
+                         load_bits(x, count, 3, input), _mm512_add_epi8(c->order, _mm512_set1_epi8(3)));
+    } else {
+        signs = _mm512_permutex2var_epi8(load_bits(x, count, 0, input), _mm512_load_si512(bytes_high),
+                                         load_bits(x, count, 1, input));
+    }
+    /* codes | (signs & 0x80) */
+    codes = _mm512_ternarylogic_epi64(codes, signs, _mm512_set1_epi8((char)0x80), 0xF8);
+    return any ? _mm512_mask_mov_epi8(codes, find_lanes(x, count, input, false), _mm512_set1_epi8(0x7F)) : codes;
+}
+
+QB__INLINE void store_codes(uint8_t *out, __m512i codes, const bool stream)
+{
+    if (stream) {
         _mm512_stream_si512((void *)out, codes);
     } else {
         _mm512_storeu_si512(out, codes);
     }
 }
 
-/* 16 elements from FIRST on, in order, 0 beyond COUNT. */
-QB__INLINE __m512 load16(const void *x, size_t first, __mmask16 used, const enum qb_format input)
+QB__INLINE bool encode_block(uint8_t *out, const void *x, const struct constants *c, const enum qb_format input,
+                             const enum qb_format output, const enum qb__quotient quotient, const bool clean,
+                             const bool stream)
 {
-    if (input == QB_FORMAT_F32) {
-        return _mm512_maskz_loadu_ps(used, (const float *)x + first);
+    struct block b;
+    __m512i codes;
+    bool right = true;
+
+    if (output != QB_FORMAT_INT8 && !clean && __builtin_expect(above_cap(x, LANES, c, input), 0)) {
+        return false;
     }
-    __m256i h = _mm256_maskz_loadu_epi16(used, (const uint16_t *)x + first);
-    if (input == QB_FORMAT_F16) {
-        return _mm512_cvtph_ps(h);
+    b = load_block(x, LANES, input, false);
+    QB__UNROLL
+    for (int i = 0; i < 4; i++) {
+        b.v[i] = quotient_of(b.v[i], c, quotient);
     }
-    return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(h), 16));
+    codes = codes_of(b.v, x, LANES, c, input, output, false);
+    if (output == QB_FORMAT_INT8 && !clean) {
+        right = _mm512_cmpeq_epi8_mask(codes, _mm512_set1_epi8(-128)) == 0;
+    }
+    store_codes(out, codes, stream);
+    return __builtin_expect(right, 1);
 }
 
-QB__INLINE void encode_block_columns(uint8_t *out, const void *x, size_t count, const float *scales,
-                                     const enum qb_format input, const enum qb_format output)
+QB__INLINE void encode_part(uint8_t *out, const void *x, size_t count, const struct constants *c,
+                            const enum qb_format input, const enum qb_format output, const enum qb__quotient quotient)
 {
-    const struct qb__divisor none = {.scale = 1.0f, .reciprocal = 1.0f};
-    const struct constants c = constants_make(&none, input, output);
+    struct block b = load_block(x, count, input, false);
 
     QB__UNROLL
-    for (size_t i = 0; i < LANES; i += 16) {
-        __mmask16 used = (__mmask16)lanes(count, i, 16);
-        __m512 value = load16(x, i, used, input);
-        __m512 scale = _mm512_mask_loadu_ps(_mm512_set1_ps(1.0f), used, scales + i);
-        __mmask16 nan = _mm512_cmp_ps_mask(value, value, _CMP_UNORD_Q);
-        __m512i code;
+    for (int i = 0; i < 4; i++) {
+        b.v[i] = quotient_of(b.v[i], c, quotient);
+    }
+    _mm512_mask_storeu_epi8(out, lanes(count, 0, 64), codes_of(b.v, x, count, c, input, output, true));
+}
 
-        if (output == QB_FORMAT_INT8) {
-            code = _mm512_cvtps_epi32(cut(_mm512_div_ps(value, scale), output));
-            code = _mm512_maskz_mov_epi32((__mmask16)~nan, code);
-            _mm512_mask_cvtsepi32_storeu_epi8(out + i, used, code);
-        } else {
-            __m512 v = cut(_mm512_div_ps(_mm512_abs_ps(value), scale), output);
-            __m512i sign = _mm512_srli_epi32(_mm512_castps_si512(value), 24);
+QB__INLINE void encode_block_columns(uint8_t *out, const void *x, size_t count, const struct qb__columns *columns,
+                                     size_t first, const enum qb_format input, const enum qb_format output,
+                                     const bool divide, const bool stream)
+{
+    const struct qb__divisor none = {.scale = 1.0f};
+    struct constants c = constants_make(&none, input, output);
+    struct block b = load_block(x, count, input, true);
+    __m512i codes;
 
-            code = fp8_code(v, &c, output);
-            code = _mm512_ternarylogic_epi32(code, sign, _mm512_set1_epi32(0x80), 0xF8);
-            code = _mm512_mask_mov_epi32(code, nan, _mm512_set1_epi32(0x7F));
-            _mm512_mask_cvtepi32_storeu_epi8(out + i, used, code);
+    c.order = _mm512_load_si512(output == QB_FORMAT_INT8 ? packed_linear : bytes_linear);
+    QB__UNROLL
+    for (int i = 0; i < 4; i++) {
+        const size_t here = first + 16 * (size_t)i;
+        const __mmask16 used = (__mmask16)lanes(count, 16 * (size_t)i, 16);
+
+        c.scale = _mm512_mask_loadu_ps(_mm512_set1_ps(1.0f), used, columns->scale + here);
+        if (!divide) {
+            c.reciprocal = _mm512_maskz_loadu_ps(used, columns->reciprocal + here);
+            c.reciprocal_rest = _mm512_maskz_loadu_ps(used, columns->rest + here);
         }
+        b.v[i] = quotient_of(b.v[i], &c, divide ? QB__QUOTIENT_DIVIDE : QB__QUOTIENT_CORRECT);
+    }
+    codes = codes_of(b.v, x, count, &c, input, output, true);
+    if (count == LANES) {
+        store_codes(out, codes, stream);
+    } else {
+        _mm512_mask_storeu_epi8(out, lanes(count, 0, 64), codes);
     }
 }
 
 QB__INLINE void amax_block_columns(const void *x, size_t count, float *amax, const enum qb_format input)
 {
+    const struct block b = load_block(x, count, input, true);
+
     QB__UNROLL
-    for (size_t i = 0; i < LANES; i += 16) {
-        __mmask16 used = (__mmask16)lanes(count, i, 16);
-        __m512 value = _mm512_abs_ps(load16(x, i, used, input));
-        __m512 old = _mm512_maskz_loadu_ps(used, amax + i);
+    for (int i = 0; i < 4; i++) {
+        __mmask16 used = (__mmask16)lanes(count, 16 * (size_t)i, 16);
+        __m512 old = _mm512_maskz_loadu_ps(used, amax + 16 * i);
 
         /* The second operand is returned where the first is NaN. */
-        _mm512_mask_storeu_ps(amax + i, used, _mm512_max_ps(value, old));
+        _mm512_mask_storeu_ps(amax + 16 * i, used, _mm512_max_ps(_mm512_abs_ps(b.v[i]), old));
     }
 }
 

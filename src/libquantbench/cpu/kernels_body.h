@@ -4,7 +4,8 @@
  *
  *   ISA, LANES          the suffix of names, and the elements in a block (a multiple of 32, and its stores' alignment)
  *   struct constants, constants_make(rule..)   what a run keeps in registers
- *   encode_block()      up to LANES elements with one scale
+ *   encode_block()      LANES elements with one scale; false if that was not right and encode_part() is needed
+ *   encode_part()       up to LANES elements, of any values, with one scale
  *   encode_block_columns(), amax_block_columns()   up to LANES elements, each column with its own
  *   HAVE_CORRECT, HAVE_MULTIPLY   which quotients there are, besides the division
  *   SATURATING          whether encode_block() saturates INT8 after MULTIPLY, or needs caps for it
@@ -32,63 +33,130 @@ QB__INLINE const void *at(const void *x, size_t index, const enum qb_format inpu
     return (const char *)x + index * qb__element_size(input);
 }
 
-QB__INLINE void encode_loop(uint8_t *out, const void *x, size_t count, const struct qb__divisor *divisor,
-                            const struct qb__access *access, const enum qb_format input, const enum qb_format output,
-                            const enum qb__quotient quotient, const bool clean)
+/* encode_part() for one pair of formats, out of line. */
+typedef void part_routine(uint8_t *out, const void *x, size_t count, const struct qb__divisor *divisor);
+
+QB__INLINE void encode_any(uint8_t *out, const void *x, size_t count, const struct qb__divisor *divisor,
+                           const enum qb_format input, const enum qb_format output)
 {
     const struct constants c = constants_make(divisor, input, output);
-    const bool stream = access->stream;
+
+    if (divisor->quotient == QB__QUOTIENT_MULTIPLY && HAVE_CORRECT) {
+        encode_part(out, x, count, &c, input, output, QB__QUOTIENT_MULTIPLY);
+    } else if (divisor->quotient == QB__QUOTIENT_CORRECT && HAVE_CORRECT) {
+        encode_part(out, x, count, &c, input, output, QB__QUOTIENT_CORRECT);
+    } else {
+        encode_part(out, x, count, &c, input, output, QB__QUOTIENT_DIVIDE);
+    }
+}
+
+/* Whole blocks from I on, as long as encode_block() is right: where the first one is that is not encoded. */
+QB__INLINE size_t encode_blocks(size_t i, uint8_t *out, const void *x, size_t count, const struct qb__divisor *divisor,
+                                const size_t ahead, const enum qb_format input, const enum qb_format output,
+                                const enum qb__quotient quotient, const bool clean, const bool stream)
+{
+    const struct constants c = constants_make(divisor, input, output);
+
+    for (; count - i >= LANES; i += LANES) {
+        if (ahead > 0) {
+            prefetch_ahead(at(x, i, input), LANES * qb__element_size(input), ahead);
+        }
+        if (!encode_block(out + i, at(x, i, input), &c, input, output, quotient, clean, stream)) {
+            break;
+        }
+    }
+    return i;
+}
+
+/* One loop for each way to access. Only what is CLEAN is prefetched: the rest is rare in tensors that are read twice.
+ */
+QB__INLINE void encode_loop(uint8_t *out, const void *x, size_t count, const struct qb__divisor *divisor,
+                            const struct qb__access *access, part_routine *part, const enum qb_format input,
+                            const enum qb_format output, const enum qb__quotient quotient, const bool clean)
+{
     const size_t ahead = access->ahead;
+    /* A non-temporal store pays only as a whole line: begin at a line of the output. */
+    size_t head = access->stream ? -(uintptr_t)out & 63 : 0;
     size_t i = 0;
 
-    if (stream) {
-        /* A non-temporal store pays only as a whole line: begin at a line of the output. */
-        size_t head = -(uintptr_t)out & 63;
+    for (head = head < count ? head : count; i < head;) {
+        size_t block = head - i < LANES ? head - i : LANES;
 
-        head = head < count ? head : count;
-        while (i < head) {
-            size_t part = head - i < LANES ? head - i : LANES;
+        part(out + i, at(x, i, input), block, divisor);
+        i += block;
+    }
+    while (i < count) {
+        size_t left;
 
-            encode_block(out + i, at(x, i, input), part, &c, input, output, quotient, clean, false);
-            i += part;
+        if (!access->stream) {
+            i = encode_blocks(i, out, x, count, divisor, 0, input, output, quotient, clean, false);
+        } else if (clean && ahead > 0) {
+            i = encode_blocks(i, out, x, count, divisor, ahead, input, output, quotient, clean, true);
+        } else {
+            i = encode_blocks(i, out, x, count, divisor, 0, input, output, quotient, clean, true);
         }
-    }
-    if (ahead > 0) {
-        for (; count - i >= LANES; i += LANES) {
-            prefetch_ahead(at(x, i, input), LANES * qb__element_size(input), ahead);
-            encode_block(out + i, at(x, i, input), LANES, &c, input, output, quotient, clean, stream);
+        left = count - i < LANES ? count - i : LANES;
+        if (left > 0) {
+            part(out + i, at(x, i, input), left, divisor);
         }
-    } else if (stream) {
-        for (; count - i >= LANES; i += LANES) {
-            encode_block(out + i, at(x, i, input), LANES, &c, input, output, quotient, clean, true);
-        }
-    } else {
-        for (; count - i >= LANES; i += LANES) {
-            encode_block(out + i, at(x, i, input), LANES, &c, input, output, quotient, clean, false);
-        }
-    }
-    if (i < count) {
-        encode_block(out + i, at(x, i, input), count - i, &c, input, output, quotient, clean, false);
+        i += left;
     }
 }
 
 QB__INLINE void encode_run(uint8_t *out, const void *x, size_t count, const struct qb__divisor *divisor,
-                           const struct qb__access *access, const enum qb_format input, const enum qb_format output)
+                           const struct qb__access *access, part_routine *part, const enum qb_format input,
+                           const enum qb_format output)
 {
     if (divisor->quotient == QB__QUOTIENT_MULTIPLY && HAVE_MULTIPLY) {
         if (divisor->clean) {
-            encode_loop(out, x, count, divisor, access, input, output, QB__QUOTIENT_MULTIPLY, true);
+            encode_loop(out, x, count, divisor, access, part, input, output, QB__QUOTIENT_MULTIPLY, true);
         } else {
-            encode_loop(out, x, count, divisor, access, input, output, QB__QUOTIENT_MULTIPLY, false);
+            encode_loop(out, x, count, divisor, access, part, input, output, QB__QUOTIENT_MULTIPLY, false);
         }
-    } else if (divisor->quotient == QB__QUOTIENT_CORRECT && HAVE_CORRECT) {
+    } else if (!HAVE_CORRECT) {
+        encode_loop(out, x, count, divisor, access, part, input, output, QB__QUOTIENT_DIVIDE, false);
+    } else if (divisor->quotient == QB__QUOTIENT_CORRECT) {
         if (divisor->clean) {
-            encode_loop(out, x, count, divisor, access, input, output, QB__QUOTIENT_CORRECT, true);
+            encode_loop(out, x, count, divisor, access, part, input, output, QB__QUOTIENT_CORRECT, true);
         } else {
-            encode_loop(out, x, count, divisor, access, input, output, QB__QUOTIENT_CORRECT, false);
+            encode_loop(out, x, count, divisor, access, part, input, output, QB__QUOTIENT_CORRECT, false);
         }
     } else {
-        encode_loop(out, x, count, divisor, access, input, output, QB__QUOTIENT_DIVIDE, false);
+        /* Scales that are hardly ever seen. */
+        for (size_t i = 0; i < count; i += LANES) {
+            part(out + i, at(x, i, input), count - i < LANES ? count - i : LANES, divisor);
+        }
+    }
+}
+
+QB__INLINE void encode_columns(uint8_t *out, const void *x, size_t count, const struct qb__columns *columns,
+                               const bool stream, const enum qb_format input, const enum qb_format output)
+{
+    const bool divide = columns->reciprocal == NULL || !HAVE_CORRECT;
+    size_t head = stream ? -(uintptr_t)out & 63 : 0;
+    size_t i = 0;
+
+    for (head = head < count ? head : count; i < head;) {
+        size_t block = head - i < LANES ? head - i : LANES;
+
+        encode_block_columns(out + i, at(x, i, input), block, columns, i, input, output, true, false);
+        i += block;
+    }
+    if (divide) {
+        for (; count - i >= LANES; i += LANES) {
+            encode_block_columns(out + i, at(x, i, input), LANES, columns, i, input, output, true, false);
+        }
+    } else if (stream) {
+        for (; count - i >= LANES; i += LANES) {
+            encode_block_columns(out + i, at(x, i, input), LANES, columns, i, input, output, !HAVE_CORRECT, true);
+        }
+    } else {
+        for (; count - i >= LANES; i += LANES) {
+            encode_block_columns(out + i, at(x, i, input), LANES, columns, i, input, output, !HAVE_CORRECT, false);
+        }
+    }
+    if (i < count) {
+        encode_block_columns(out + i, at(x, i, input), count - i, columns, i, input, output, true, false);
     }
 }
 
@@ -165,84 +233,123 @@ QB__INLINE uint32_t amax_bits(const void *x, size_t count, const enum qb_format 
     return amax_widen(amax_raw(x, count, input), input);
 }
 
-/* One group with a divisor that is clean and CORRECT. */
-QB__INLINE void encode_group(uint8_t *out, const void *x, size_t group, const struct qb__divisor *divisor,
-                             const enum qb_format input, const enum qb_format output, const bool stream)
-{
-    const struct constants c = constants_make(divisor, input, output);
-    size_t i = 0;
+/* Groups are worked on in batches: the latencies of one group's reduction and divisions are hidden by the others'. */
+enum { BATCH = 8 };
 
-    for (; group - i >= LANES; i += LANES) {
-        encode_block(out + i, at(x, i, input), LANES, &c, input, output, GROUP_QUOTIENT, true, stream);
+struct batch {
+    float scale[BATCH], reciprocal[BATCH], rest[BATCH];
+    uint32_t special; /* some group is not clean, or its scale is not for CORRECT */
+};
+
+/* The scales of BATCH groups at X, as qb__scale_make() has them: positive floats order as their bits do. */
+QB__INLINE void batch_make(struct batch *batch, const void *x, const size_t group, const struct qb__rule *rule,
+                           const enum qb_format input)
+{
+    const uint32_t limit = qb__bits_of(rule->limit);
+    uint32_t amax[BATCH], special = 0;
+
+    for (size_t j = 0; j < BATCH; j++) {
+        amax[j] = amax_raw(at(x, j * group, input), group, input);
     }
-    if (i < group) {
-        encode_block(out + i, at(x, i, input), group - i, &c, input, output, GROUP_QUOTIENT, true, false);
+    for (int j = 0; j < BATCH; j++) {
+        uint32_t bits = amax_widen(amax[j], input);
+        uint32_t cut = (bits & ~QB__AMAX_NAN) < limit ? bits & ~QB__AMAX_NAN : limit;
+        uint32_t s = qb__bits_of(qb__float_of(cut) / rule->qmax);
+
+        s = s > qb__bits_of(QB__SCALE_FLOOR) ? s : qb__bits_of(QB__SCALE_FLOOR);
+        batch->scale[j] = qb__float_of(s);
+        batch->reciprocal[j] = 1.0f / batch->scale[j];
+        batch->rest[j] = qb__reciprocal_rest(batch->scale[j], batch->reciprocal[j]);
+        special |= (uint32_t)(bits > limit) | (uint32_t)(s < qb__bits_of(QB__CORRECT_LEAST)) |
+                   (uint32_t)(s > qb__bits_of(QB__CORRECT_MOST));
+    }
+    batch->special = special;
+}
+
+/* BATCH groups that are not special. */
+QB__INLINE void batch_encode(uint8_t *out, const void *x, const size_t group, const struct batch *batch,
+                             part_routine *part, const enum qb_format input, const enum qb_format output,
+                             const bool stream)
+{
+    for (size_t j = 0; j < BATCH; j++, x = at(x, group, input), out += group) {
+        const struct qb__divisor d = {
+            .scale = batch->scale[j],
+            .reciprocal = batch->reciprocal[j],
+            .reciprocal_rest = batch->rest[j],
+            .quotient = GROUP_QUOTIENT,
+            .clean = true,
+        };
+        const struct constants c = constants_make(&d, input, output);
+        size_t i = 0;
+
+        for (; group - i >= LANES; i += LANES) {
+            encode_block(out + i, at(x, i, input), &c, input, output, GROUP_QUOTIENT, true, stream);
+        }
+        if (i < group) {
+            part(out + i, at(x, i, input), group - i, &d);
+        }
     }
 }
 
-/* Groups are worked on in batches: the latencies of one group's reduction and divisions are hidden by the others'. */
-QB__INLINE void encode_groups(uint8_t *out, const void *x, size_t count, size_t group, float *scales,
-                              const struct qb__rule *rule, const struct qb__access *access, const enum qb_format input,
-                              const enum qb_format output)
-{
-    enum { BATCH = 8 };
-    const uint32_t limit = qb__bits_of(rule->limit);
-    /* Groups that are not whole lines of the output would leave a partly written line at each edge. */
-    const struct qb__access whole = {
-        .stream = access->stream && group % 64 == 0 && ((uintptr_t)out & 63) == 0,
-        .ahead = access->ahead,
-    };
+/* Encodes a run of one pair of formats. */
+typedef void run_routine(uint8_t *out, const void *x, size_t count, const struct qb__divisor *divisor,
+                         const struct qb__access *access);
 
-    for (size_t i = 0; i < count; i += BATCH) {
-        size_t batch = count - i < BATCH ? count - i : BATCH;
-        struct qb__divisor d = {.clean = true, .quotient = QB__QUOTIENT_CORRECT};
-        float scale[BATCH], reciprocal[BATCH];
-        uint32_t amax[BATCH] = {0};
-        uint32_t special = !rule->dynamic;
+/* One group after the other, of any kind. */
+QB__INLINE void encode_each_group(uint8_t *out, const void *x, size_t count, size_t group, float *scales,
+                                  const struct qb__rule *rule, const struct qb__access *access, run_routine *encode,
+                                  const enum qb_format input)
+{
+    for (size_t i = 0; i < count; i++, x = at(x, group, input)) {
+        bool clean = false;
 
         if (rule->dynamic) {
-            for (size_t j = 0; j < batch; j++) {
-                amax[j] = amax_raw(at(x, j * group, input), group, input);
-            }
-            /* As qb__scale_make(); positive floats order as their bits do. */
-            for (int j = 0; j < BATCH; j++) {
-                uint32_t bits = amax_widen(amax[j], input);
-                uint32_t cut = (bits & ~QB__AMAX_NAN) < limit ? bits & ~QB__AMAX_NAN : limit;
-                uint32_t s = qb__bits_of(qb__float_of(cut) / rule->qmax);
+            scales[i] = qb__scale_make(amax_bits(x, group, input), rule, &clean);
+        }
+        if (out != NULL) {
+            const struct qb__divisor d = divisor_for(scales[i], rule, clean, group);
 
-                s = s > qb__bits_of(QB__SCALE_FLOOR) ? s : qb__bits_of(QB__SCALE_FLOOR);
-                scale[j] = qb__float_of(s);
-                reciprocal[j] = 1.0f / scale[j];
-                special |= (uint32_t)(bits > limit) | (uint32_t)(s < qb__bits_of(QB__CORRECT_LEAST)) |
-                           (uint32_t)(s > qb__bits_of(QB__CORRECT_MOST));
-            }
-            memcpy(&scales[i], scale, batch * sizeof *scale);
+            encode(out + i * group, x, group, &d, access);
         }
-        if (out == NULL) {
-            x = at(x, batch * group, input);
-            continue;
-        }
-        if (batch == BATCH && !special) {
-            for (size_t j = 0; j < BATCH; j++) {
-                d.scale = scale[j];
-                d.reciprocal = reciprocal[j];
-                if (whole.stream) {
-                    encode_group(out + j * group, at(x, j * group, input), group, &d, input, output, true);
-                } else {
-                    encode_group(out + j * group, at(x, j * group, input), group, &d, input, output, false);
-                }
-            }
-        } else {
-            for (size_t j = 0; j < batch; j++) {
-                bool clean = rule->dynamic && amax_widen(amax[j], input) <= limit;
-
-                d = divisor_for(scales[i + j], rule, clean, group);
-                encode_run(out + j * group, at(x, j * group, input), group, &d, &whole, input, output);
-            }
-        }
-        x = at(x, batch * group, input);
-        out += batch * group;
     }
+}
+
+/* The scales of the batch after the one that is encoded are computed first: what they wait for, the memory and their
+ * own latencies, is hidden by the encoding, which waits for nothing. */
+QB__INLINE void encode_groups(uint8_t *out, const void *x, size_t count, const size_t group, float *scales,
+                              const struct qb__rule *rule, const struct qb__access *access, run_routine *encode,
+                              part_routine *part, const enum qb_format input, const enum qb_format output)
+{
+    /* Groups that are not whole lines of the output would leave a partly written line at each edge. */
+    const struct qb__access whole = {.stream = access->stream && group % 64 == 0 && ((uintptr_t)out & 63) == 0};
+    struct batch batches[2];
+
+    if (rule->dynamic && count >= BATCH) {
+        batch_make(&batches[0], x, group, rule, input);
+    }
+    for (unsigned turn = 0; rule->dynamic && count >= BATCH; turn ^= 1) {
+        const struct batch *batch = &batches[turn];
+        const void *next = at(x, BATCH * group, input);
+
+        if (count >= 2 * BATCH) {
+            batch_make(&batches[turn ^ 1], next, group, rule, input);
+        }
+        memcpy(scales, batch->scale, sizeof batch->scale);
+        if (out != NULL) {
+            if (batch->special) {
+                encode_each_group(out, x, BATCH, group, scales, rule, &whole, encode, input);
+            } else if (whole.stream) {
+                batch_encode(out, x, group, batch, part, input, output, true);
+            } else {
+                batch_encode(out, x, group, batch, part, input, output, false);
+            }
+            out += BATCH * group;
+        }
+        x = next;
+        scales += BATCH;
+        count -= BATCH;
+    }
+    encode_each_group(out, x, count, group, scales, rule, &whole, encode, input);
 }
 
 /* Reads and writes are mixed evenly, in pieces of so many lines written. */
@@ -292,25 +399,34 @@ static void mix(char *target, uint64_t written, const char *source, uint64_t rea
     }
 
 #define PAIR_ROUTINES(in, INPUT, out_, OUTPUT)                                                                         \
-    static void NAME(encode_##in##_##out_)(uint8_t * out, const void *x, size_t count,                                 \
-                                           const struct qb__divisor *divisor, const struct qb__access *access)         \
+    static __attribute__((noinline)) void NAME(part_##in##_##out_)(uint8_t * out, const void *x, size_t count,         \
+                                                                   const struct qb__divisor *divisor)                  \
     {                                                                                                                  \
-        encode_run(out, x, count, divisor, access, INPUT, OUTPUT);                                                     \
+        encode_any(out, x, count, divisor, INPUT, OUTPUT);                                                             \
     }                                                                                                                  \
-    static void NAME(encode_columns_##in##_##out_)(uint8_t * out, const void *x, size_t count, const float *scales)    \
+    static __attribute__((noinline)) void NAME(encode_##in##_##out_)(uint8_t * out, const void *x, size_t count,       \
+                                                                     const struct qb__divisor *divisor,                \
+                                                                     const struct qb__access *access)                  \
     {                                                                                                                  \
-        for (; count >= LANES; count -= LANES, out += LANES, scales += LANES, x = at(x, LANES, INPUT)) {               \
-            encode_block_columns(out, x, LANES, scales, INPUT, OUTPUT);                                                \
-        }                                                                                                              \
-        if (count > 0) {                                                                                               \
-            encode_block_columns(out, x, count, scales, INPUT, OUTPUT);                                                \
-        }                                                                                                              \
+        encode_run(out, x, count, divisor, access, NAME(part_##in##_##out_), INPUT, OUTPUT);                           \
+    }                                                                                                                  \
+    static void NAME(encode_columns_##in##_##out_)(uint8_t * out, const void *x, size_t count,                         \
+                                                   const struct qb__columns *columns, bool stream)                     \
+    {                                                                                                                  \
+        encode_columns(out, x, count, columns, stream, INPUT, OUTPUT);                                                 \
     }                                                                                                                  \
     static void NAME(encode_groups_##in##_##out_)(uint8_t * out, const void *x, size_t count, size_t group,            \
                                                   float *scales, const struct qb__rule *rule,                          \
                                                   const struct qb__access *access)                                     \
     {                                                                                                                  \
-        encode_groups(out, x, count, group, scales, rule, access, INPUT, OUTPUT);                                      \
+        if (group == 128 && HAVE_CORRECT) {                                                                            \
+            /* The usual size, with loops that know it. */                                                             \
+            encode_groups(out, x, count, 128, scales, rule, access, NAME(encode_##in##_##out_),                        \
+                          NAME(part_##in##_##out_), INPUT, OUTPUT);                                                    \
+        } else {                                                                                                       \
+            encode_groups(out, x, count, group, scales, rule, access, NAME(encode_##in##_##out_),                      \
+                          NAME(part_##in##_##out_), INPUT, OUTPUT);                                                    \
+        }                                                                                                              \
     }
 
 #define ROUTINES(in, INPUT)                                                                                            \

@@ -25,6 +25,7 @@ typedef uint32_t __attribute__((may_alias)) word32;
 struct constants {
     float scale;
     float reciprocal;
+    float reciprocal_rest;
     uint32_t cap; /* of |x|, in the input's format; of negative x too */
     uint32_t low_cap;
 };
@@ -36,6 +37,7 @@ QB__INLINE struct constants constants_make(const struct qb__divisor *d, const en
     return (struct constants){
         .scale = d->scale,
         .reciprocal = d->reciprocal,
+        .reciprocal_rest = d->reciprocal_rest,
         .cap = d->cap,
         .low_cap = output == QB_FORMAT_INT8 ? d->low_cap : d->cap,
     };
@@ -58,21 +60,26 @@ QB__INLINE float widen(uint16_t h, const enum qb_format input)
     return input == QB_FORMAT_F16 ? qb__float_of((uint32_t)h << 13) * 0x1p112f : qb__float_of((uint32_t)h << 16);
 }
 
-/* Whether there is an infinity or a NaN among LANES elements. */
-QB__INLINE bool is_special(const void *x, const enum qb_format input)
+/* Whether some |x| of LANES elements is above MOST, in the input's bits: a NaN always is. */
+QB__INLINE bool is_above(const void *x, uint32_t most, const enum qb_format input)
 {
-    const uint16_t exponent = input == QB_FORMAT_F16 ? 0x7C00 : 0x7F80;
-    uint32_t special = 0;
-    uint16_t special16 = 0;
+    uint32_t above = 0;
+    uint16_t above16 = 0;
 
     for (int i = 0; i < LANES; i++) {
         if (input == QB_FORMAT_F32) {
-            special |= -(uint32_t)((((const word32 *)x)[i] & QB__F32_INF) == QB__F32_INF);
+            above |= -(uint32_t)((int32_t)(((const word32 *)x)[i] & 0x7FFFFFFF) > (int32_t)most);
         } else {
-            special16 |= (uint16_t) - (uint16_t)((((const word16 *)x)[i] & exponent) == exponent);
+            above16 |= (uint16_t) - (uint16_t)((int16_t)(((const word16 *)x)[i] & 0x7FFF) > (int16_t)most);
         }
     }
-    return special != 0 || special16 != 0;
+    return above != 0 || above16 != 0;
+}
+
+/* The largest number that is_above() may let through. */
+QB__INLINE uint32_t largest_finite(const enum qb_format input)
+{
+    return input == QB_FORMAT_F16 ? 0x7BFF : input == QB_FORMAT_BF16 ? 0x7F7F : QB__F32_INF - 1;
 }
 
 /* A copy of COUNT elements with zeros after them, for a block that is not full. */
@@ -135,18 +142,12 @@ static bool multiply_matches(float scale, float *reciprocal, const enum qb_forma
     return false;
 }
 
-QB__INLINE float quotient_of(float x, float scale, float reciprocal, const enum qb__quotient quotient)
+QB__INLINE float quotient_of(float x, float scale, float reciprocal, float rest, const enum qb__quotient quotient)
 {
-    float q;
-
     if (quotient == QB__QUOTIENT_DIVIDE) {
         return x / scale;
     }
-    q = x * reciprocal;
-    if (quotient == QB__QUOTIENT_MULTIPLY) {
-        return q;
-    }
-    return __builtin_fmaf(__builtin_fmaf(-q, scale, x), reciprocal, q);
+    return quotient == QB__QUOTIENT_MULTIPLY ? x * reciprocal : __builtin_fmaf(x, reciprocal, x * rest);
 }
 
 /* The code of v >= 0, which is no NaN, times SIGN: 0 or -1. CAPPED: v needs no saturation. */
@@ -171,7 +172,7 @@ QB__INLINE uint8_t code_of(float v, int16_t sign, const enum qb_format output, c
     return (uint8_t)((uint8_t)sum | ((uint8_t)sign & 0x80));
 }
 
-/* COUNT codes of a block that is_special(). */
+/* COUNT codes, one by one: of a block with infinities or NaN. */
 static void encode_special(uint8_t *out, const void *x, size_t count, const float scales[LANES],
                            const enum qb_format input, const enum qb_format output)
 {
@@ -187,39 +188,32 @@ static void encode_special(uint8_t *out, const void *x, size_t count, const floa
     }
 }
 
-/* LANES codes; SCALES are those of the elements, all the same unless QUOTIENT is DIVIDE. */
-QB__INLINE void encode_full(uint8_t *out, const void *x, const float scales[LANES], const struct constants *c,
-                            const enum qb_format input, const enum qb_format output, const enum qb__quotient quotient,
-                            const bool clean)
+/* LANES codes, of which none needs saturation if FITS and all are numbers unless CAP; SCALES are those of the elements,
+ * all the same unless QUOTIENT is DIVIDE. */
+QB__INLINE void encode_lanes(uint8_t *out, const void *x, const float scales[LANES], const struct constants *c,
+                             const enum qb_format input, const enum qb_format output, const enum qb__quotient quotient,
+                             const bool fits, const bool cap)
 {
-    const bool cap = quotient == QB__QUOTIENT_MULTIPLY && !clean;
     const int16_t infinity = input == QB_FORMAT_F16 ? 0x7C00 : 0x7F80;
     const uint8_t nan_code = output == QB_FORMAT_INT8 ? 0 : 0x7F;
-    const bool capped = cap || (quotient != QB__QUOTIENT_DIVIDE && clean);
     /* Caps are in 16 bits, of which even the smallest instruction sets have a minimum. */
     const int16_t most = (int16_t)c->cap, more = (int16_t)(c->low_cap - c->cap);
-    const float reciprocal = c->reciprocal;
+    const float reciprocal = c->reciprocal, rest = c->reciprocal_rest;
     uint8_t codes[LANES];
 
-    /* Capped, an infinity is a number like others, and a NaN's code is replaced. */
-    if (!clean && !cap && is_special(x, input)) {
-        encode_special(out, x, LANES, scales, input, output);
-        return;
-    }
     for (int i = 0; i < LANES; i++) {
         if (input == QB_FORMAT_F32) {
             uint32_t bits = ((const word32 *)x)[i];
-            float v = quotient_of(qb__float_of(bits & 0x7FFFFFFF), scales[i], reciprocal, quotient);
+            float v = quotient_of(qb__float_of(bits & 0x7FFFFFFF), scales[i], reciprocal, rest, quotient);
 
-            codes[i] = code_of(v, (int16_t)((int32_t)bits >> 31), output, capped);
+            codes[i] = code_of(v, (int16_t)((int32_t)bits >> 31), output, fits);
         } else {
             uint16_t bits = ((const word16 *)x)[i];
             int16_t sign = (int16_t)((int16_t)bits >> 15), magnitude = (int16_t)(bits & 0x7FFF);
             int16_t limit = (int16_t)(most + (sign & more));
             uint16_t cut = (uint16_t)(cap && magnitude > limit ? limit : magnitude);
-
-            uint8_t code =
-                code_of(quotient_of(widen(cut, input), scales[i], reciprocal, quotient), sign, output, capped);
+            float v = quotient_of(widen(cut, input), scales[i], reciprocal, rest, quotient);
+            uint8_t code = code_of(v, sign, output, fits);
 
             codes[i] = cap && magnitude > infinity ? nan_code : code;
         }
@@ -227,9 +221,27 @@ QB__INLINE void encode_full(uint8_t *out, const void *x, const float scales[LANE
     memcpy(out, codes, LANES);
 }
 
-QB__INLINE void encode_block(uint8_t *out, const void *x, size_t count, const struct constants *c,
-                             const enum qb_format input, const enum qb_format output, const enum qb__quotient quotient,
-                             const bool clean, const bool stream)
+/* LANES codes. A look at what is above the caps costs less than to cut to them. */
+QB__INLINE void encode_full(uint8_t *out, const void *x, const float scales[LANES], const struct constants *c,
+                            const enum qb_format input, const enum qb_format output, const enum qb__quotient quotient,
+                            const bool clean)
+{
+    const bool caps = quotient == QB__QUOTIENT_MULTIPLY;
+    const bool above = !clean && is_above(x, quotient == QB__QUOTIENT_DIVIDE ? largest_finite(input) : c->cap, input);
+
+    if (!above) {
+        encode_lanes(out, x, scales, c, input, output, quotient, caps || (clean && quotient != QB__QUOTIENT_DIVIDE),
+                     false);
+    } else if (caps) {
+        encode_lanes(out, x, scales, c, input, output, quotient, true, true);
+    } else {
+        encode_special(out, x, LANES, scales, input, output);
+    }
+}
+
+QB__INLINE bool encode_block(uint8_t *out, const void *x, const struct constants *c, const enum qb_format input,
+                             const enum qb_format output, const enum qb__quotient quotient, const bool clean,
+                             const bool stream)
 {
     const float scale = c->scale;
     float scales[LANES];
@@ -238,31 +250,38 @@ QB__INLINE void encode_block(uint8_t *out, const void *x, size_t count, const st
     for (int i = 0; i < LANES; i++) {
         scales[i] = scale;
     }
-    if (count == LANES) {
-        encode_full(out, x, scales, c, input, output, quotient, clean);
-    } else {
-        const struct padded padded = pad(x, count, input);
-        uint8_t codes[LANES];
-
-        encode_full(codes, padded.x, scales, c, input, output, quotient, clean);
-        memcpy(out, codes, count);
-    }
+    encode_full(out, x, scales, c, input, output, quotient, clean);
+    return true;
 }
 
-QB__INLINE void encode_block_columns(uint8_t *out, const void *x, size_t count, const float *scales,
-                                     const enum qb_format input, const enum qb_format output)
+QB__INLINE void encode_part(uint8_t *out, const void *x, size_t count, const struct constants *c,
+                            const enum qb_format input, const enum qb_format output, const enum qb__quotient quotient)
+{
+    const struct padded padded = pad(x, count, input);
+    uint8_t codes[LANES];
+
+    encode_block(codes, padded.x, c, input, output, quotient, false, false);
+    memcpy(out, codes, count);
+}
+
+/* Only the division has a scale for each element. */
+QB__INLINE void encode_block_columns(uint8_t *out, const void *x, size_t count, const struct qb__columns *columns,
+                                     size_t first, const enum qb_format input, const enum qb_format output,
+                                     const bool divide, const bool stream)
 {
     const struct constants none = {0};
 
+    (void)divide;
+    (void)stream;
     if (count == LANES) {
-        encode_full(out, x, scales, &none, input, output, QB__QUOTIENT_DIVIDE, false);
+        encode_full(out, x, columns->scale + first, &none, input, output, QB__QUOTIENT_DIVIDE, false);
     } else {
         const struct padded padded = pad(x, count, input);
         float padded_scales[LANES];
         uint8_t codes[LANES];
 
         for (size_t i = 0; i < LANES; i++) {
-            padded_scales[i] = i < count ? scales[i] : 1.0f;
+            padded_scales[i] = i < count ? columns->scale[first + i] : 1.0f;
         }
         encode_full(codes, padded.x, padded_scales, &none, input, output, QB__QUOTIENT_DIVIDE, false);
         memcpy(out, codes, count);
@@ -271,7 +290,7 @@ QB__INLINE void encode_block_columns(uint8_t *out, const void *x, size_t count, 
 
 QB__INLINE void amax_block_columns(const void *x, size_t count, float *amax, const enum qb_format input)
 {
-    if (count < LANES || is_special(x, input)) {
+    if (count < LANES || is_above(x, largest_finite(input), input)) {
         for (size_t i = 0; i < count; i++) {
             float value = qb__float_of(load_one(x, i, input) & 0x7FFFFFFF);
 

@@ -12,6 +12,7 @@
 
 enum {
     PANEL = 1024,      /* columns whose amax and scales are kept at a time, in the first-level cache */
+    PANEL_AHEAD = 4,   /* rows that a panel is prefetched ahead */
     TILES = 256,       /* high tiles that are worked on at a time */
     NARROW = 64,       /* tiles of fewer columns are worked on by columns, not by runs */
     BATCH_LIMIT = 4096 /* groups of more elements gain nothing from batches */
@@ -268,17 +269,67 @@ static void high_tiles(const struct job *job, uint64_t row, uint64_t rows, uint6
     }
 }
 
+/* The scales of a panel, ready for encode_columns(). */
+struct panel {
+    float scale[PANEL], reciprocal[PANEL], rest[PANEL];
+};
+
+/* PANEL's scales are known, COUNT of them. */
+static struct qb__columns panel_prepare(struct panel *panel, uint64_t count)
+{
+    bool correct = true;
+
+    for (uint64_t i = 0; i < count; i++) {
+        panel->reciprocal[i] = 1.0f / panel->scale[i];
+        panel->rest[i] = qb__reciprocal_rest(panel->scale[i], panel->reciprocal[i]);
+        correct = correct && panel->scale[i] >= QB__CORRECT_LEAST && panel->scale[i] <= QB__CORRECT_MOST;
+    }
+    return (struct qb__columns){panel->scale, correct ? panel->reciprocal : NULL, correct ? panel->rest : NULL};
+}
+
+/* The part of a row that is in a panel is too short for the hardware to see a stream in it. */
+static void prefetch_row(const struct job *job, uint64_t row, uint64_t end, uint64_t col, uint64_t cols)
+{
+    if (row + PANEL_AHEAD < end) {
+        const char *source = input_at(job, row + PANEL_AHEAD, col);
+
+        for (uint64_t i = 0; i < cols * job->element; i += 64) {
+            __builtin_prefetch(source + i, 0, 2);
+        }
+    }
+}
+
+/* amax[i] is raised to the largest |x| of column COL + i in rows ROW to END - 1. */
+static void amax_panel(const struct job *job, uint64_t row, uint64_t end, uint64_t col, uint64_t cols, float *amax)
+{
+    for (; row < end; row++) {
+        prefetch_row(job, row, end, col, cols);
+        job->ops->amax_columns[job->rule.input](input_at(job, row, col), cols, amax);
+    }
+}
+
+static void encode_panel(const struct job *job, uint64_t row, uint64_t end, uint64_t col, uint64_t cols,
+                         struct panel *panel)
+{
+    const struct qb__columns columns = panel_prepare(panel, cols);
+
+    for (; row < end; row++) {
+        prefetch_row(job, row, end, col, cols);
+        job->ops->encode_columns[job->rule.input][job->rule.output - QB_FORMAT_INT8](
+            output_at(job, row, col), input_at(job, row, col), cols, &columns, job->access.stream);
+    }
+}
+
 /* COUNT narrow tiles side by side, at most PANEL columns. */
 static void narrow_tiles(const struct job *job, uint64_t row, uint64_t rows, uint64_t col, uint64_t cols, float *scales,
                          uint64_t count)
 {
-    float columns[PANEL];
+    struct panel panel;
+    float *columns = panel.scale;
 
     if (job->rule.dynamic) {
         memset(columns, 0, cols * sizeof *columns);
-        for (uint64_t r = row; r < row + rows; r++) {
-            job->ops->amax_columns[job->rule.input](input_at(job, r, col), cols, columns);
-        }
+        amax_panel(job, row, row + rows, col, cols, columns);
     }
     for (uint64_t tile = 0; tile < count; tile++) {
         uint64_t first = tile * job->tile_cols;
@@ -297,9 +348,8 @@ static void narrow_tiles(const struct job *job, uint64_t row, uint64_t rows, uin
             columns[i] = scales[tile];
         }
     }
-    for (uint64_t r = row; r < row + rows && job->codes; r++) {
-        job->ops->encode_columns[job->rule.input][job->rule.output - QB_FORMAT_INT8](
-            output_at(job, r, col), input_at(job, r, col), cols, columns);
+    if (job->codes) {
+        encode_panel(job, row, row + rows, col, cols, &panel);
     }
 }
 
@@ -375,9 +425,7 @@ static void channel_amax_work(void *context, unsigned index, unsigned count)
         uint64_t cols = job->view.cols - col < PANEL ? job->view.cols - col : PANEL;
         float columns[PANEL] = {0};
 
-        for (uint64_t row = begin; row < end; row++) {
-            job->ops->amax_columns[job->rule.input](input_at(job, row, col), cols, columns);
-        }
+        amax_panel(job, begin, end, col, cols, columns);
         for (uint64_t i = 0; i < cols; i++) {
             raise_shared(&job->scales[col + i], columns[i]);
         }
@@ -390,9 +438,15 @@ static void channel_encode_work(void *context, unsigned index, unsigned count)
     uint64_t begin, end;
 
     qb__cpu_split(job->view.rows, 1, index, count, &begin, &end);
-    for (uint64_t row = begin; row < end; row++) {
-        job->ops->encode_columns[job->rule.input][job->rule.output - QB_FORMAT_INT8](
-            output_at(job, row, 0), input_at(job, row, 0), job->view.cols, job->scales);
+    for (uint64_t col = 0; col < job->view.cols; col += PANEL) {
+        uint64_t cols = job->view.cols - col < PANEL ? job->view.cols - col : PANEL;
+        struct panel panel;
+
+        memcpy(panel.scale, job->scales + col, cols * sizeof *panel.scale);
+        encode_panel(job, begin, end, col, cols, &panel);
+    }
+    if (job->access.stream) {
+        job->ops->fence();
     }
 }
 
