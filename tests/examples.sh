@@ -27,6 +27,24 @@ END
 ok "01_quantize" quantize
 readme() { ${EMULATOR-} "$builddir/example_readme.test"; }
 ok "the function in README" readme
+# What is quoted is as wide as it was.
+narrow()
+{
+    awk '/^quantize  /, /^Kernel running time: / { next } length > 80 { print "# " $0; wide = 1 } END { exit wide }' \
+        "$srcdir/README"
+}
+ok "README fits into 80 columns" narrow
+# Each line of the outputs that README shows is one that the manual explains.
+explained()
+{
+    sed -n '/^quantize  /,/^Kernel running time: /s/^\([a-zK][a-z ]*[a-z]\)  *.*/\1/p' "$srcdir/README" |
+        sed 's/ .*//' | sort -u >labels
+    [ -s labels ] && while read -r label; do
+        grep -qE "^\.B $label( running time)?$" "$srcdir/man/quantbench-output.5.in" ||
+            { echo "# README shows '$label', which quantbench-output(5) does not have"; return 1; }
+    done <labels
+}
+ok "the outputs in README have lines that the manual explains" explained
 if [ -e "$builddir/example_cuda_stream.test" ]; then
     "$builddir/example_cuda_stream.test" >out 2>err
     if [ $? -eq 77 ]; then

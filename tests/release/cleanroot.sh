@@ -31,8 +31,7 @@ if [ ! -x "$root/usr/bin/dpkg" ]; then
     mirror=$(apt-get indextargets --format '$(REPO_URI)' "Codename: $suite" 'Created-By: Packages' 2>/dev/null | head -n 1)
     echo "debootstrap $suite"
     debootstrap --variant=minbase --include=man-db,ca-certificates "$suite" "$root" ${mirror:+"$mirror"} >"$packages/debootstrap.log" 2>&1 || {
-        tail -n 5 "$packages/debootstrap.log"
-        skip "debootstrap failed, all it said is in $packages/debootstrap.log"
+        skip "debootstrap failed: $(tail -n 1 "$packages/debootstrap.log")"
     }
 fi
 # A slim image leaves the manual out; a machine of a user has it.
