@@ -3,8 +3,8 @@
  * without a GPU. Its one device is host memory, its clock counts launches, and its kernels go wrong in the ways that
  * their names say. FAKE_MODULE in the environment makes the module itself wrong: "abi", "version", "no-device".
  * FAKE_CONDITIONS says what its conditions are: "MHZ:MASK MHZ:MASK ...", a pair for each time that they are asked for,
- * the last one for ever after; MASK is of enum qb_throttle. With FAKE_LOAD, nothing slows it down but while launches are
- * waited for. FAKE_FACTS are its facts: "NAME=VALUE NAME=VALUE ...". */
+ * the last one for ever after; MASK is of enum qb_throttle. With FAKE_LOAD, nothing slows it down but while launches
+ * are waited for. FAKE_FACTS are its facts: "NAME=VALUE NAME=VALUE ...". */
 #include <config.h>
 
 #include "backend.h"

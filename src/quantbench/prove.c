@@ -448,10 +448,6 @@ static enum exit_code check_graph(struct proof *proof)
     enum qb_status status, end_status;
     enum exit_code code;
 
-    status = write_all(proof, POISON_2, PADDING_ZERO);
-    if (status != QB_OK) {
-        return failed(proof, status);
-    }
     status = qb_graph_begin(proof->queue);
     if (status == QB_ERROR_UNSUPPORTED) {
         return EXIT_OK;
@@ -471,7 +467,11 @@ static enum exit_code check_graph(struct proof *proof)
     if (end_status != QB_OK) {
         return no_graph(proof);
     }
-    status = qb_graph_launch(graph, proof->queue);
+    /* What does not go to the stream was done while that was captured: it is undone here. */
+    status = write_all(proof, POISON_2, PADDING_ZERO);
+    if (status == QB_OK) {
+        status = qb_graph_launch(graph, proof->queue);
+    }
     code = status == QB_OK ? wait_for(proof) : failed(proof, status);
     qb_graph_destroy(graph);
     code = code == EXIT_OK ? read_all(proof) : code;
