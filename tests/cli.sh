@@ -270,6 +270,10 @@ ok '--isa=bogus names the accepted ones' bogus_isa_option
 ok 'QUANTBENCH_ISA=generic' with QUANTBENCH_ISA=generic bench_says 'kernel    cpu_generic'
 bogus_isa() { with QUANTBENCH_ISA=bogus fails 3 'QUANTBENCH_ISA' --device=cpu && err_has 'bogus' && err_has 'generic'; }
 ok 'QUANTBENCH_ISA=bogus names the accepted ones' bogus_isa
+# No processor has both: the other one's is named, and what this one has.
+if bench --isa=avx2; then foreign=neon; else foreign=avx512; fi
+foreign_isa() { fails 2 "--kernel" --device=cpu --num-tokens=4 --isa=$foreign && err_has "cpu_$foreign" && err_has 'cpu_generic'; }
+ok '--isa of another processor names those that this one has' foreign_isa
 if bench --kernel=cpu_avx2; then
     ok 'QUANTBENCH_ISA=generic excludes the other kernels' \
         with QUANTBENCH_ISA=generic run 3 --device=cpu --num-tokens=4 --profile --kernel=cpu_avx2

@@ -10,7 +10,7 @@ libquantbench_la_SOURCES = \
 	%D%/quantbench.h %D%/internal.h %D%/backend.h %D%/problem.h %D%/facts.h %D%/plugin.h \
 	%D%/status.c %D%/format.c %D%/problem.c %D%/arithmetic.c %D%/reference.c %D%/backend.c %D%/kernel.c \
 	%D%/plugin.c \
-	%D%/cpu/kernels.h %D%/cpu/kernels_body.h %D%/cpu/quantize.h %D%/cpu/machine.h \
+	%D%/cpu/kernels.h %D%/cpu/kernels_body.h %D%/cpu/kernels_plain.h %D%/cpu/quantize.h %D%/cpu/machine.h \
 	%D%/cpu/backend_cpu.c %D%/cpu/machine.c %D%/cpu/conditions.c %D%/cpu/quantize.c %D%/cpu/kernels_generic.c
 libquantbench_la_CPPFLAGS = $(AM_CPPFLAGS) -DPKGLIBDIR='"$(pkglibdir)"'
 libquantbench_la_CFLAGS = $(AM_CFLAGS) $(OPENMP_CFLAGS) $(QB_VECTORIZE_CFLAGS)
@@ -21,14 +21,20 @@ libquantbench_la_LIBADD =
 if HAVE_X86_AVX2
 noinst_LTLIBRARIES += libqbavx2.la
 libqbavx2_la_SOURCES = %D%/cpu/kernels_avx2.c
-libqbavx2_la_CFLAGS = $(AM_CFLAGS) $(SIMD_AVX2_CFLAGS)
+libqbavx2_la_CFLAGS = $(AM_CFLAGS) $(SIMD_X86_AVX2_CFLAGS)
 libquantbench_la_LIBADD += libqbavx2.la
 endif
 if HAVE_X86_AVX512
 noinst_LTLIBRARIES += libqbavx512.la
 libqbavx512_la_SOURCES = %D%/cpu/kernels_avx512.c
-libqbavx512_la_CFLAGS = $(AM_CFLAGS) $(SIMD_AVX512_CFLAGS)
+libqbavx512_la_CFLAGS = $(AM_CFLAGS) $(SIMD_X86_AVX512_CFLAGS)
 libquantbench_la_LIBADD += libqbavx512.la
+endif
+if HAVE_ARM_NEON
+noinst_LTLIBRARIES += libqbneon.la
+libqbneon_la_SOURCES = %D%/cpu/kernels_neon.c
+libqbneon_la_CFLAGS = $(AM_CFLAGS) $(QB_VECTORIZE_CFLAGS)
+libquantbench_la_LIBADD += libqbneon.la
 endif
 if HAVE_CUDA
 if !CUDA_PLUGIN

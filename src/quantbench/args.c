@@ -728,7 +728,7 @@ static bool parse_names(const char *option, const char *list, struct names *name
 /* Append the kernel of the instruction set TEXT; auto is that there is nothing to append. */
 static bool add_isa(const char *option, char *text, void *target)
 {
-    static const char *const isas[] = {"generic", "avx2", "avx512"};
+    static const char *const isas[] = {"generic", "avx2", "avx512", "neon"};
     char kernel[32];
 
     for (size_t i = 0; i < sizeof isas / sizeof *isas; i++) {

@@ -20,6 +20,9 @@
 #ifdef HAVE_X86_AVX2
 #include <cpuid.h>
 #endif
+#ifdef HAVE_ARM_NEON
+#include <sys/auxv.h>
+#endif
 #ifdef _OPENMP
 #include <omp.h>
 #endif
@@ -59,6 +62,13 @@ static bool cpu_has_avx512(void)
 }
 #endif
 
+#ifdef HAVE_ARM_NEON
+static bool cpu_has_neon(void)
+{
+    return (getauxval(AT_HWCAP) & HWCAP_ASIMD) != 0;
+}
+#endif
+
 static bool kernel_supports(const struct qb_kernel *kernel, const struct qb_device *device,
                             const struct qb_problem *problem);
 static enum qb_status kernel_run(const struct qb_kernel *kernel, struct qb_queue *queue,
@@ -81,6 +91,9 @@ static const struct qb_kernel kernels[] = {
 #ifdef HAVE_X86_AVX2
     KERNEL(avx2, "any problem, with AVX2, FMA and F16C"),
 #endif
+#ifdef HAVE_ARM_NEON
+    KERNEL(neon, "any problem, with NEON"),
+#endif
     KERNEL(generic, "any problem, in plain C"),
 };
 #define KERNEL_COUNT (sizeof kernels / sizeof kernels[0])
@@ -91,6 +104,9 @@ static bool (*const isa_usable[KERNEL_COUNT])(void) = {
 #endif
 #ifdef HAVE_X86_AVX2
     cpu_has_avx2,
+#endif
+#ifdef HAVE_ARM_NEON
+    cpu_has_neon,
 #endif
     always,
 };

@@ -142,6 +142,7 @@ struct qb__cpu_ops {
 extern const struct qb__cpu_ops qb__cpu_ops_generic;
 extern const struct qb__cpu_ops qb__cpu_ops_avx2;
 extern const struct qb__cpu_ops qb__cpu_ops_avx512;
+extern const struct qb__cpu_ops qb__cpu_ops_neon;
 
 /* The value of the half BITS, exactly. */
 static inline float qb__half_value(uint32_t bits)

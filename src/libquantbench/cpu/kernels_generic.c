@@ -4,6 +4,7 @@
 #include <config.h>
 
 #include "kernels.h"
+#include "kernels_plain.h"
 
 #define ISA           generic
 #define LANES         32
@@ -104,42 +105,6 @@ QB__INLINE uint32_t load_one(const void *x, size_t index, const enum qb_format i
     bits = input == QB_FORMAT_F32 ? bits : bits >> 16;
 #endif
     return input == QB_FORMAT_F32 ? bits : input == QB_FORMAT_BF16 ? bits << 16 : qb__bits_of(qb__half_value(bits));
-}
-
-/* Whether V is rounded up from TIE, an odd number of halves of a code's last place: to even if it is the tie. */
-QB__INLINE bool rounds_up(float v, int tie)
-{
-    return tie % 4 == 3 ? v >= (float)tie : v > (float)tie;
-}
-
-/* See kernels_body.h. */
-static bool multiply_matches(float scale, float *reciprocal, const enum qb_format input, const enum qb_format output)
-{
-    /* All ties are odd numbers up to this, times powers of two. */
-    const int last = output == QB_FORMAT_INT8 ? 255 : output == QB_FORMAT_E4M3 ? 31 : 15;
-    const int dropped = input == QB_FORMAT_F16 ? 13 : 16; /* bits of binary32 that the input format has not */
-    const float candidates[3] = {*reciprocal, qb__float_of(qb__bits_of(*reciprocal) + 1),
-                                 qb__float_of(qb__bits_of(*reciprocal) - 1)};
-    bool bad[3] = {false, false, false};
-
-    for (int tie = 1; tie <= last; tie += 2) {
-        uint32_t bits = qb__bits_of((float)tie * scale);
-
-        if (((bits + QB__NEAR) & ((1u << dropped) - 1)) <= 2 * QB__NEAR) {
-            float x = qb__float_of((bits + (1u << (dropped - 1))) & -(1u << dropped));
-
-            for (int k = 0; k < 3; k++) {
-                bad[k] = bad[k] || rounds_up(x / scale, tie) != rounds_up(x * candidates[k], tie);
-            }
-        }
-    }
-    for (int k = 0; k < 3; k++) {
-        if (!bad[k]) {
-            *reciprocal = candidates[k];
-            return true;
-        }
-    }
-    return false;
 }
 
 QB__INLINE float quotient_of(float x, float scale, float reciprocal, float rest, const enum qb__quotient quotient)
@@ -355,52 +320,6 @@ QB__INLINE uint32_t amax_run(const void *x, size_t count, const enum qb_format i
         }
     }
     return amax;
-}
-
-static void copy_stream(void *target, const void *source, size_t bytes)
-{
-    memcpy(target, source, bytes);
-}
-
-typedef uint64_t __attribute__((may_alias)) word64;
-
-/* WRITES lines, and EACH lines read for each of them. */
-QB__INLINE void mix_lines(char *to, uint64_t writes, const char *from, const int each, bool stream)
-{
-    word64 *line = (word64 *)(void *)to;
-    const word64 *read = (const word64 *)(const void *)from;
-
-    (void)stream;
-    for (uint64_t i = 0; i < writes; i++, line += 8, read += 8 * each) {
-        for (int k = 0; k < 8; k++) {
-            uint64_t value = 1;
-
-            for (int j = 0; j < each; j++) {
-                value ^= read[8 * j + k];
-            }
-            line[k] = value;
-        }
-    }
-}
-
-QB__INLINE void read_lines(const char *from, uint64_t reads)
-{
-    const word64 *read = (const word64 *)(const void *)from;
-    uint64_t sum[8] = {0}, all = 0;
-
-    for (uint64_t i = 0; i < reads; i++, read += 8) {
-        for (int k = 0; k < 8; k++) {
-            sum[k] ^= read[k];
-        }
-    }
-    for (int k = 0; k < 8; k++) {
-        all ^= sum[k];
-    }
-    __asm__ volatile("" : : "r"(all)); /* somebody wants it */
-}
-
-static void fence(void)
-{
 }
 
 #include "kernels_body.h"
