@@ -111,7 +111,7 @@ static const struct option_row {
     {OPT_DEVICE, "device", "NAME...", "auto, cpu, cuda, cuda:N; auto is the first\nCUDA device, else the CPU [auto]"},
     {OPT_KERNEL, "kernel", "PATTERN...", "run these kernels instead of the best one;\na wildcard runs all that match"},
     {OPT_ISA, "isa", "NAME...",
-     "the same as --kernel=cpu_NAME: generic, avx2,\navx512; auto is the best that the CPU has"},
+     "the same as --kernel=cpu_NAME: generic, avx2,\navx512, neon; auto is the best that the CPU has"},
     {OPT_PLUGIN, "plugin", "FILE", "load kernels of others from the shared object\nFILE; may be given several times"},
     {OPT_ISOLATE, "isolate", NULL, "run every kernel in a process apart, not only\nthose of plug-ins"},
     {OPT_NO_ISOLATE, "no-isolate", NULL, "run all kernels in this process"},
@@ -738,7 +738,7 @@ static bool add_isa(const char *option, char *text, void *target)
         }
     }
     if (strcmp(text, "auto") != 0) {
-        message_error("--%s: '%s': one of auto, generic, avx2, avx512 is accepted", option, text);
+        message_error("--%s: '%s': one of auto, generic, avx2, avx512, neon is accepted", option, text);
         return false;
     }
     return true;
