@@ -93,8 +93,7 @@ enum exit_code comparison_between(struct record *record, enum compare_axis axis,
         }
     }
     if (comparison->count == 0) {
-        message_error("--compare: there is nothing to compare: only one %s can be run; two are needed",
-                      describe_head(column));
+        message_error("there is nothing to compare: only one %s can be run; two are needed", describe_head(column));
         return EXIT_USAGE;
     }
     return EXIT_OK;

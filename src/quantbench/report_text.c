@@ -96,6 +96,14 @@ static void print_folded(const char *text, size_t indent, FILE *stream)
     }
 }
 
+/* A line that LABEL begins, and more if TEXT is longer, of the description of a single case. */
+static void print_field(const char *label, const char *text, FILE *stream)
+{
+    fprintf(stream, "%-10s", label);
+    print_folded(text, 10, stream);
+    fputc('\n', stream);
+}
+
 static void print_cell(enum column column, int width, const char *text, FILE *stream)
 {
     if (column == CODES) {
@@ -229,6 +237,7 @@ static void print_samples(const struct record *record, const struct record_case 
         [LAUNCH_ISOLATED] = "launch on an idle queue",
     };
     const struct stats *time = &c->time;
+    char text[DESCRIBE_SIZE];
 
     fprintf(stream, "samples   %zu", c->sample_count);
     if (record->runs > 0) {
@@ -241,16 +250,16 @@ static void print_samples(const struct record *record, const struct record_case 
     if (c->streams > 1) {
         fprintf(stream, "          on %u streams at the same time\n", c->streams);
     }
-    fprintf(stream, "time      min %.3f, median %.3f, mean %.3f, p99 %.3f, max %.3f us\n", time->min * 1e-3,
-            time->median * 1e-3, time->mean * 1e-3, time->p99 * 1e-3, time->max * 1e-3);
+    snprintf(text, sizeof text, "min %.3f, median %.3f, mean %.3f, p99 %.3f, max %.3f us", time->min * 1e-3,
+             time->median * 1e-3, time->mean * 1e-3, time->p99 * 1e-3, time->max * 1e-3);
+    print_field("time", text, stream);
     if (time->basis == STATS_BASIS_NONE) {
         fprintf(stream, "          too few samples for a confidence interval: 6 are needed\n");
     } else {
-        fprintf(stream,
-                "          95 %% confidence interval of the median: %.3f to %.3f us, +- %.2f %%,\n"
-                "          by the %s\n",
-                time->ci_low * 1e-3, time->ci_high * 1e-3, 100 * stats_precision(time),
-                time->basis == STATS_BASIS_ROUNDS ? "differences between rounds" : "ranks of the samples");
+        snprintf(text, sizeof text, "95 %% confidence interval of the median: %.3f to %.3f us, +- %.2f %%, by the %s",
+                 time->ci_low * 1e-3, time->ci_high * 1e-3, 100 * stats_precision(time),
+                 time->basis == STATS_BASIS_ROUNDS ? "differences between rounds" : "ranks of the samples");
+        print_field("", text, stream);
     }
     if (time->mild_outliers + time->severe_outliers > 0) {
         fprintf(stream, "          outliers: %zu mild, %zu severe; none is left out\n", time->mild_outliers,
@@ -348,19 +357,17 @@ static void print_codes(const struct record_case *c, FILE *stream)
 {
     char text[DESCRIBE_SIZE];
 
-    fprintf(stream, "codes     ");
     if (c->verification != VERIFIED) {
-        fprintf(stream, "%s\n", record_verification_names[c->verification]);
+        snprintf(text, sizeof text, "%s", record_verification_names[c->verification]);
     } else if (c->near_codes == 0 && c->near_scales == 0) {
-        fprintf(stream, "verified: the same bytes as the reference\n");
+        snprintf(text, sizeof text, "verified: the same bytes as the reference");
     } else {
         snprintf(text, sizeof text,
                  "verified: %" PRIu64 " codes and %" PRIu64
                  " scales differ from the reference, no more than the kernel's arithmetic allows",
                  c->near_codes, c->near_scales);
-        print_folded(text, 10, stream);
-        fputc('\n', stream);
     }
+    print_field("codes", text, stream);
     if (c->plugin != NULL && c->arithmetic != NULL) {
         fprintf(stream, "          arithmetic: ");
         print_folded(c->arithmetic, 22, stream);
