@@ -6,7 +6,7 @@
 #   builds.sh TARBALL FOLDER BUILD...
 #
 #   clang     the other compiler, and no shared library
-#   musl      the other C library: the library alone, since Debian has no jansson and no libcheck for it
+#   musl      the other C library: the shared library alone, since Debian has no jansson and no libcheck for it
 #   shared    no static library
 #   arm64     cross-compiled with Debian's compiler, with libcheck and jansson for arm64 from where apt gets its packages
 #             here, or the library alone; the programs run under qemu-user
@@ -87,7 +87,7 @@ arm64()
 for build; do
     case $build in
     clang) build clang clang "${QUANTBENCH_TESTS-}" CC=clang --disable-shared ;;
-    musl) build musl musl-gcc "${QUANTBENCH_TESTS-}" CC=musl-gcc --disable-openmp --disable-tool PKG_CONFIG_LIBDIR=/nonexistent ;;
+    musl) build musl musl-gcc "${QUANTBENCH_TESTS-}" CC=musl-gcc --disable-static --disable-openmp --disable-tool PKG_CONFIG_LIBDIR=/nonexistent ;;
     shared) build shared cc "${QUANTBENCH_TESTS-}" --disable-static ;;
     arm64) arm64 ;;
     *)

@@ -1,19 +1,14 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 # packages.sh - build the Debian packages from the release tarball, and again from the checkout that this file is in, if it
-# is in one; they must differ in nothing, and lintian must have no error and no warning.
+# is in one without changes; they must differ in nothing, and lintian must have no error and no warning.
 #
-#   packages.sh [--once] TARBALL FOLDER [DPKG-BUILDPACKAGE OPTION]...
+#   packages.sh TARBALL FOLDER [DPKG-BUILDPACKAGE OPTION]...
 #
 # The packages come to FOLDER. Exits with 77, and says why, where the tools are not here. DEB_BUILD_OPTIONS holds for the
-# first build; the second runs no tests, and is left out with --once.
+# first build; the second runs no tests.
 set -eu
 
-once=no
-if [ "$1" = --once ]; then
-    once=yes
-    shift
-fi
 tarball=$(realpath "$1")
 mkdir -p "$2"
 folder=$(realpath "$2")
@@ -63,20 +58,20 @@ same()
 }
 
 build from_tarball "$folder/first" "$@"
-if [ $once = no ]; then
-    again=from_tarball
-    ! test -e "$source/.git" || again=from_checkout
-    DEB_BUILD_OPTIONS="${DEB_BUILD_OPTIONS-} nocheck" build $again "$folder/the-second" "$@"
-    same "$folder"/first/*.deb
-    # The sources of a checkout have no configure in them.
-    if [ $again = from_checkout ]; then
-        rm -rf "$folder"/the-second/*
-        from_tarball "$folder/the-second"
-        (cd "$folder/the-second" && dpkg-source -b quantbench-*) >"$folder/the-second/log" 2>&1
-    fi
-    same "$folder"/first/*.tar.xz "$folder"/first/*.dsc
-    echo "packages.sh: two builds are equal"
+again=from_tarball
+if changes=$(git -C "$source" status --porcelain 2>/dev/null) && [ -z "$changes" ]; then
+    again=from_checkout
 fi
+DEB_BUILD_OPTIONS="${DEB_BUILD_OPTIONS-} nocheck" build $again "$folder/the-second" "$@"
+same "$folder"/first/*.deb
+# The sources of a checkout have no configure in them.
+if [ $again = from_checkout ]; then
+    rm -rf "$folder"/the-second/*
+    from_tarball "$folder/the-second"
+    (cd "$folder/the-second" && dpkg-source -b quantbench-*) >"$folder/the-second/log" 2>&1
+fi
+same "$folder"/first/*.tar.xz "$folder"/first/*.dsc
+echo "packages.sh: two builds are equal"
 # apt-get installs what is in this folder; packages of debug symbols are built but not installed.
 rm -f "$folder"/*.deb
 cp "$folder"/first/*.deb "$folder"
