@@ -241,6 +241,25 @@ START_TEST(cpus_of_several_governors)
 }
 END_TEST
 
+/* Of two pages, one lies in an area that is half of huge pages, and one in an area of the pool. */
+START_TEST(memory_in_huge_pages)
+{
+    struct qb_device *device = open_cpu();
+    uint64_t huge = 0, page = (uint64_t)2 << 20;
+
+    ck_assert_int_eq(qb_memory_in_huge_pages(device, (void *)(uintptr_t)0x10000000, 2 * page, &huge), QB_OK);
+    ck_assert_uint_eq(huge, 0);
+    put("/proc/self/smaps", "0fe00000-10200000 rw-p 00000000 00:00 0\nSize: 4096 kB\nAnonHugePages: 2048 kB\n"
+                            "10200000-10600000 rw-p 00000000 00:0f 7 /anon_hugepage\nAnonHugePages: 0 kB\n"
+                            "Private_Hugetlb: 4096 kB\n70000000-70400000 rw-p 0 00:00 0\nAnonHugePages: 4096 kB\n");
+    ck_assert_int_eq(qb_memory_in_huge_pages(device, (void *)(uintptr_t)0x10000000, 2 * page, &huge), QB_OK);
+    ck_assert_uint_eq(huge, page / 2 + page);
+    ck_assert_int_eq(qb_memory_set_huge_pages(device, (enum qb_huge_pages)3), QB_ERROR_INVALID);
+    ck_assert_int_eq(qb_memory_set_huge_pages(NULL, QB_HUGE_PAGES_OFF), QB_ERROR_INVALID);
+    qb_device_close(device);
+}
+END_TEST
+
 /* ---- The library's part --------------------------------------------------------------------------------------------
  */
 
@@ -384,6 +403,7 @@ int main(void)
     tcase_add_test(cpu, cpu_facts);
     tcase_add_test(cpu, cpu_quota_of_version_1);
     tcase_add_test(cpu, cpus_of_several_governors);
+    tcase_add_test(cpu, memory_in_huge_pages);
     suite_add_tcase(suite, cpu);
     tcase_add_test(library, arguments);
     tcase_add_test(library, reasons_have_names);

@@ -263,6 +263,17 @@ else
     skip '--threads=1,2' 'built without OpenMP'
     skip 'OMP_NUM_THREADS=1' 'built without OpenMP'
 fi
+for pages in off thp; do
+    ok "--hugepages=$pages" bench --hugepages=$pages
+done
+# 100 000 pages of 2 MiB are more than any pool here has; and where there is one, it is used.
+no_pool() { run 3 --device=cpu --num-tokens=100000 --hidden-size=1000000 --hugepages=2m --profile; }
+ok '--hugepages=2m fails where the pool is too small' no_pool
+pages_of() { bench --num-tokens=2048 --hidden-size=2048 --hugepages=$1 --format=json && grep -oE '"huge_page_bytes": [0-9]+' out | head -n 1; }
+none_in_small_pages() { test "$(pages_of off)" = '"huge_page_bytes": 0'; }
+ok '--hugepages=off: what was obtained is none' none_in_small_pages
+bogus_pages() { fails 2 '--hugepages' --device=cpu --hugepages=1g && err_has '1g' && err_has 'off, thp, 2m'; }
+ok '--hugepages=1g names the accepted ones' bogus_pages
 ok '--isa=generic' bench_says 'kernel    cpu_generic' --isa=generic
 ok '--isa=auto' bench --isa=auto
 bogus_isa_option() { fails 2 '--isa' --device=cpu --isa=bogus && err_has 'bogus' && err_has 'avx512'; }
@@ -451,7 +462,7 @@ ok 'JSON alone is on standard output' sh -c 'head -n 1 out | grep -qx "{" && tai
 without_times()
 {
     sed -E '/"(date|min|median|mean|p99|max|bytes_per_second|timer_tick_ns|[a-z_]+_ns|start_s|share|implausible)"/d
-        /"([a-z_]+_mhz|power_mw|temperature_c|throttle|preemptions|migrations|page_faults)"/d
+        /"([a-z_]+_mhz|power_mw|temperature_c|throttle|preemptions|migrations|page_faults|huge_page_bytes)"/d
         /"(launches_per_sample|[a-z]+_outliers|autocorrelation|ci95_basis|cache_check)"|^ +[0-9.]+,?$/d' out
 }
 same_record()

@@ -177,6 +177,25 @@ enum qb_status qb_device_facts(struct qb_device *device, struct qb_device_fact *
     return device->backend->device_facts(device, facts, room, count);
 }
 
+enum qb_status qb_memory_set_huge_pages(struct qb_device *device, enum qb_huge_pages pages)
+{
+    REQUIRE(device != NULL && (unsigned)pages < QB_HUGE_PAGES_COUNT);
+    if (device->backend->memory_set_huge_pages == NULL) {
+        return qb__fail(QB_ERROR_UNSUPPORTED, "only the CPU's memory has pages to choose");
+    }
+    return device->backend->memory_set_huge_pages(device, pages);
+}
+
+enum qb_status qb_memory_in_huge_pages(struct qb_device *device, const void *memory, size_t bytes, uint64_t *huge)
+{
+    REQUIRE(device != NULL && huge != NULL);
+    if (device->backend->memory_in_huge_pages == NULL) {
+        *huge = 0;
+        return QB_OK;
+    }
+    return device->backend->memory_in_huge_pages(device, memory, bytes, huge);
+}
+
 enum qb_status qb_memory_alloc(struct qb_device *device, size_t bytes, void **pointer)
 {
     REQUIRE(device != NULL && pointer != NULL);

@@ -8,7 +8,7 @@
 #include "quantbench.h"
 
 /* Raised with every change of the structures below; a module of another number is refused. */
-#define QB__BACKEND_ABI 3u
+#define QB__BACKEND_ABI 4u
 
 /* What the library does for a backend. */
 struct qb__host {
@@ -58,8 +58,8 @@ struct qb_graph {
     struct qb_device *device;
 };
 
-/* Every member is set: a backend without graphs returns QB_ERROR_UNSUPPORTED. Comments are in quantbench.h, at the
- * function of the same name. Arguments were checked for NULL by backend.c. */
+/* Every member is set, but where NULL is explained: a backend without graphs returns QB_ERROR_UNSUPPORTED. Comments are
+ * in quantbench.h, at the function of the same name. Arguments were checked for NULL by backend.c. */
 struct qb_backend {
     unsigned abi;        /* QB__BACKEND_ABI */
     const char *version; /* the package's version; a module of another version is refused */
@@ -74,6 +74,9 @@ struct qb_backend {
     enum qb_status (*device_conditions)(struct qb_device *device, struct qb_device_conditions *conditions);
     enum qb_status (*device_facts)(struct qb_device *device, struct qb_device_fact *facts, size_t room, size_t *count);
 
+    /* NULL for both: the device has no such pages. */
+    enum qb_status (*memory_set_huge_pages)(struct qb_device *device, enum qb_huge_pages pages);
+    enum qb_status (*memory_in_huge_pages)(struct qb_device *device, const void *memory, size_t bytes, uint64_t *huge);
     enum qb_status (*memory_alloc)(struct qb_device *device, size_t bytes, void **pointer);
     void (*memory_free)(struct qb_device *device, void *pointer);
     enum qb_status (*memory_write)(struct qb_device *device, void *target, const void *source, size_t bytes);

@@ -360,6 +360,18 @@ struct qb_device_fact {
  * always the same names and order. The CPU's are those of its machine, and of the container that this process is in. */
 enum qb_status qb_device_facts(struct qb_device *device, struct qb_device_fact *facts, size_t room, size_t *count);
 
+/* What large pieces of the CPU's memory are made of. */
+enum qb_huge_pages {
+    QB_HUGE_PAGES_OFF = 0, /* small pages */
+    QB_HUGE_PAGES_THP = 1, /* transparent huge pages, where the system finds some: how a device is opened */
+    QB_HUGE_PAGES_2M = 2,  /* pages of 2 MiB from the pool that the system was told to keep, or an error */
+};
+#define QB_HUGE_PAGES_COUNT 3
+/* For what is allocated from now on. QB_ERROR_UNSUPPORTED if the device is no CPU. */
+enum qb_status qb_memory_set_huge_pages(struct qb_device *device, enum qb_huge_pages pages);
+/* How many of the BYTES bytes at MEMORY lie in huge pages now, by what the system says; 0 if the device is no CPU. */
+enum qb_status qb_memory_in_huge_pages(struct qb_device *device, const void *memory, size_t bytes, uint64_t *huge);
+
 /* Device memory, aligned to at least 256 bytes. BYTES may be 0; free(NULL) does nothing. */
 enum qb_status qb_memory_alloc(struct qb_device *device, size_t bytes, void **pointer);
 void qb_memory_free(struct qb_device *device, void *pointer);

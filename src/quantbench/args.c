@@ -53,6 +53,7 @@ enum option_id {
     OPT_LIST_KERNELS,
     OPT_LIST_MODELS,
     OPT_DOCTOR,
+    OPT_HUGEPAGES,
     OPT_STREAMS,
     OPT_CACHE,
     OPT_LAUNCH,
@@ -118,6 +119,7 @@ static const struct option_row {
     {OPT_KERNEL_TIMEOUT, "kernel-timeout", "N",
      "seconds after which a run of a kernel in a\nprocess of its own hangs [60]"},
     {OPT_THREADS, "threads", "N...", "threads of the CPU kernels\n[as many as CPUs may be used]"},
+    {OPT_HUGEPAGES, "hugepages", "KIND", "pages of the CPU's memory: off, thp, 2m [thp]"},
     {OPT_STREAMS, "streams", "N...", "tensors that are quantized at the same time,\neach on a stream of its own [1]"},
     {OPT_LIST_DEVICES, "list-devices", NULL, "list the devices, or why there are none"},
     {OPT_LIST_KERNELS, "list-kernels", NULL, "list the kernels and what each is for"},
@@ -280,6 +282,21 @@ static bool parse_dimension(const char *option, const char *text, uint64_t *numb
 static bool parse_threads(const char *option, const char *text, uint64_t *number)
 {
     return parse_number(option, text, 1, 1024, number);
+}
+
+static bool parse_huge_pages(const char *option, const char *text, struct args *args)
+{
+    static const char *const kinds[QB_HUGE_PAGES_COUNT] = {"off", "thp", "2m"};
+
+    for (int i = 0; i < QB_HUGE_PAGES_COUNT; i++) {
+        if (strcmp(text, kinds[i]) == 0) {
+            args->chose_huge_pages = true;
+            args->huge_pages = (enum qb_huge_pages)i;
+            return true;
+        }
+    }
+    message_error("--%s: '%s': one of off, thp, 2m is accepted", option, text);
+    return false;
 }
 
 /* A format that is an input or an output, as IS_INPUT says. */
@@ -851,6 +868,8 @@ static bool parse_option(const struct option_row *row, const char *value, struct
         return parse_number(name, value, 1, 1000000, &args->kernel_timeout);
     case OPT_THREADS:
         return parse_numbers(name, value, parse_threads, &args->threads);
+    case OPT_HUGEPAGES:
+        return parse_huge_pages(name, value, args);
     case OPT_STREAMS:
         return parse_numbers(name, value, parse_streams, &args->streams);
     case OPT_LIST_DEVICES:

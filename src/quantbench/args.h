@@ -99,7 +99,9 @@ struct args {
     struct names plugins; /* files */
     enum isolation isolate;
     uint64_t kernel_timeout; /* seconds */
-    struct numbers threads;  /* none: the default of the CPU */
+    bool chose_huge_pages;
+    enum qb_huge_pages huge_pages; /* what was chosen */
+    struct numbers threads;        /* none: the default of the CPU */
     struct numbers streams;
 
     /* How to measure. */

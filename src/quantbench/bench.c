@@ -461,7 +461,8 @@ static void watch_device(void *context)
 
 /* The last COUNT samples are those of a round. */
 static bool add_round(struct result *result, uint64_t count, double host_time, double start,
-                      const struct qb_device_conditions *conditions, const struct disturbance *disturbance)
+                      const struct qb_device_conditions *conditions, const struct disturbance *disturbance,
+                      const struct buffers *buffers)
 {
     double *sorted = malloc(count * sizeof *sorted);
 
@@ -474,8 +475,13 @@ static bool add_round(struct result *result, uint64_t count, double host_time, d
                                                            .host_time = host_time,
                                                            .start = start,
                                                            .conditions = *conditions,
-                                                           .disturbance = *disturbance};
+                                                           .disturbance = *disturbance,
+                                                           .huge_bytes = buffers_in_huge_pages(buffers)};
     result->sample_count += count;
+    if (strcmp(result->plan_case->device->info.id, "cpu") == 0) {
+        message_verbose("of the tensors' %.1f MB, %.1f MB are in huge pages", (double)result->rotated_bytes * 1e-6,
+                        (double)result->rounds[result->round_count - 1].huge_bytes * 1e-6);
+    }
     free(sorted);
     return true;
 }
@@ -598,7 +604,7 @@ static enum qb_status time_visit(const struct args *args, struct result *result,
     if (!context->watched) {
         watch_device(context);
     }
-    if (!add_round(result, taken, host_time, start, &context->conditions, &disturbance)) {
+    if (!add_round(result, taken, host_time, start, &context->conditions, &disturbance, context->buffers)) {
         *memory_short = true;
         return QB_ERROR_MEMORY;
     }

@@ -84,6 +84,22 @@ enum qb_status buffers_make(struct qb_device *device, struct qb_queue *queue, co
     return status;
 }
 
+uint64_t buffers_in_huge_pages(const struct buffers *buffers)
+{
+    const struct copies *const parts[] = {&buffers->inputs, &buffers->codes, &buffers->scales};
+    uint64_t sum = 0;
+
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
+        uint64_t huge;
+
+        if (qb_memory_in_huge_pages(buffers->device, parts[i]->memory, parts[i]->count * parts[i]->stride, &huge) ==
+            QB_OK) {
+            sum += huge;
+        }
+    }
+    return sum;
+}
+
 void buffers_free(struct buffers *buffers)
 {
     qb_memory_free(buffers->device, buffers->inputs.memory);

@@ -200,6 +200,22 @@ enum exit_code machine_open(const struct names *device_names, struct machine *ma
     return EXIT_OK;
 }
 
+enum exit_code machine_set_huge_pages(struct machine *machine, enum qb_huge_pages pages)
+{
+    enum qb_status status = QB_ERROR_UNSUPPORTED;
+
+    for (size_t i = 0; i < machine->device_count; i++) {
+        enum qb_status one = qb_memory_set_huge_pages(machine->devices[i].handle, pages);
+
+        status = one == QB_OK ? QB_OK : status;
+    }
+    if (status != QB_OK) {
+        message_error("--hugepages: %s; the device is %s", qb_error_detail(), machine->devices[0].info.id);
+        return EXIT_USAGE;
+    }
+    return EXIT_OK;
+}
+
 void machine_close(struct machine *machine)
 {
     for (size_t i = 0; i < machine->device_count; i++) {

@@ -107,6 +107,9 @@ static enum exit_code measure(const struct args *args)
     const struct tensor_file *given = args->input_file != NULL ? &tensor : NULL;
     enum exit_code code = machine_open(&args->devices, &machine);
 
+    if (code == EXIT_OK && args->chose_huge_pages) {
+        code = machine_set_huge_pages(&machine, args->huge_pages);
+    }
     if (code == EXIT_OK) {
         code = plan_read_tensor(args, &machine, &tensor);
     }

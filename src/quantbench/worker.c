@@ -470,6 +470,9 @@ static enum exit_code begin(const struct args *args, struct held *held)
     const struct tensor_file *tensor = args->input_file != NULL ? &held->tensor : NULL;
     enum exit_code code = open_devices(held);
 
+    if (code == EXIT_OK && args->chose_huge_pages) {
+        code = machine_set_huge_pages(&held->machine, args->huge_pages);
+    }
     if (code == EXIT_OK) {
         code = plan_read_tensor(args, &held->machine, &held->tensor);
     }

@@ -10,6 +10,7 @@
 #include "machine.h"
 #include "quantize.h"
 
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -151,8 +152,18 @@ static enum qb_status isa_choose(size_t *index)
 
 /* ---- Device ----------------------------------------------------------------------------------------------------- */
 
+/* Memory that is no malloc()'s. */
+struct mapping {
+    struct mapping *next;
+    void *memory;
+    size_t bytes;
+};
+
 struct cpu_device {
     struct qb_device base;
+    enum qb_huge_pages pages;
+    pthread_mutex_t lock; /* of MAPPINGS */
+    struct mapping *mappings;
     size_t isa;                /* index in kernels[]: the best that may run */
     bool usable[KERNEL_COUNT]; /* asked once: to a virtual machine the question takes microseconds */
     struct qb__cpu_plan plan;  /* what queues start with */
@@ -261,6 +272,8 @@ static enum qb_status cpu_device_open(int index, struct qb_device **device)
         return host->fail(QB_ERROR_MEMORY, "no memory for a device");
     }
     opened->base.backend = &backend;
+    opened->pages = QB_HUGE_PAGES_THP;
+    pthread_mutex_init(&opened->lock, NULL);
     opened->isa = isa;
     for (size_t i = isa; i < KERNEL_COUNT; i++) {
         opened->usable[i] = isa_usable[i]();
@@ -279,6 +292,7 @@ static enum qb_status cpu_device_open(int index, struct qb_device **device)
 
 static void cpu_device_close(struct qb_device *device)
 {
+    pthread_mutex_destroy(&device_of(device)->lock);
     free(device);
 }
 
@@ -319,6 +333,82 @@ static enum qb_status cpu_device_facts(struct qb_device *device, struct qb_devic
 
 /* ---- Memory ----------------------------------------------------------------------------------------------------- */
 
+static enum qb_status cpu_memory_set_huge_pages(struct qb_device *device, enum qb_huge_pages pages)
+{
+#ifndef MAP_HUGETLB
+    if (pages == QB_HUGE_PAGES_2M) {
+        return host->fail(QB_ERROR_UNSUPPORTED, "this system has no pool of huge pages");
+    }
+#endif
+    device_of(device)->pages = pages;
+    return QB_OK;
+}
+
+static enum qb_status cpu_memory_in_huge_pages(struct qb_device *device, const void *memory, size_t bytes,
+                                               uint64_t *huge)
+{
+    (void)device;
+    *huge = qb__machine_huge_bytes(memory, bytes);
+    return QB_OK;
+}
+
+/* Whole pages of the system's pool. */
+static enum qb_status map_pool(struct cpu_device *device, size_t bytes, void **pointer)
+{
+    struct mapping *mapping = malloc(sizeof *mapping);
+    uint64_t available = 0;
+    void *memory = MAP_FAILED;
+
+    if (mapping == NULL) {
+        return host->fail(QB_ERROR_MEMORY, "no memory for a mapping");
+    }
+    *mapping = (struct mapping){.bytes = (bytes + HUGE_PAGE - 1) / HUGE_PAGE * HUGE_PAGE};
+#ifdef MAP_HUGETLB
+    /* 21: the size's logarithm, where the system's own huge pages may be larger. */
+    memory =
+        mmap(NULL, mapping->bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB | 21 << 26, -1, 0);
+#endif
+    if (memory == MAP_FAILED) {
+        size_t pages = mapping->bytes / HUGE_PAGE;
+
+        free(mapping);
+        qb__machine_read_number("/sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages", &available);
+        return host->fail(
+            QB_ERROR_MEMORY,
+            "%zu pages of 2 MiB wanted, the system's pool has %llu free: \"sysctl vm.nr_hugepages=N\", as "
+            "root, makes it one of N",
+            pages, (unsigned long long)available);
+    }
+    mapping->memory = memory;
+    pthread_mutex_lock(&device->lock);
+    mapping->next = device->mappings;
+    device->mappings = mapping;
+    pthread_mutex_unlock(&device->lock);
+    *pointer = memory;
+    return QB_OK;
+}
+
+/* Unmap MEMORY if it is from the pool. */
+static bool unmap_pool(struct cpu_device *device, void *memory)
+{
+    struct mapping **link = &device->mappings, *found;
+
+    pthread_mutex_lock(&device->lock);
+    while (*link != NULL && (*link)->memory != memory) {
+        link = &(*link)->next;
+    }
+    found = *link;
+    if (found != NULL) {
+        *link = found->next;
+    }
+    pthread_mutex_unlock(&device->lock);
+    if (found != NULL) {
+        munmap(found->memory, found->bytes);
+        free(found);
+    }
+    return found != NULL;
+}
+
 static enum qb_status cpu_memory_alloc(struct qb_device *device, size_t bytes, void **pointer)
 {
     const bool large = bytes >= HUGE_PAGE;
@@ -326,7 +416,9 @@ static enum qb_status cpu_memory_alloc(struct qb_device *device, size_t bytes, v
     uint64_t total, available;
     void *memory = NULL;
 
-    (void)device;
+    if (large && device_of(device)->pages == QB_HUGE_PAGES_2M && bytes <= SIZE_MAX - HUGE_PAGE) {
+        return map_pool(device_of(device), bytes, pointer);
+    }
     if (large) {
         /* Linux promises more than it has, and kills later: ask first. */
         qb__machine_memory(&total, &available);
@@ -344,7 +436,7 @@ static enum qb_status cpu_memory_alloc(struct qb_device *device, size_t bytes, v
 #ifdef MADV_HUGEPAGE
     if (large) {
         /* Only a hint: without huge pages it works too, slower. */
-        (void)madvise(memory, bytes, MADV_HUGEPAGE);
+        (void)madvise(memory, bytes, device_of(device)->pages == QB_HUGE_PAGES_OFF ? MADV_NOHUGEPAGE : MADV_HUGEPAGE);
     }
 #endif
     *pointer = memory;
@@ -353,8 +445,9 @@ static enum qb_status cpu_memory_alloc(struct qb_device *device, size_t bytes, v
 
 static void cpu_memory_free(struct qb_device *device, void *pointer)
 {
-    (void)device;
-    free(pointer);
+    if (pointer != NULL && !unmap_pool(device_of(device), pointer)) {
+        free(pointer);
+    }
 }
 
 /* A copy or a fill, shared out to threads as kernels share out their elements: who touches a page first decides on
@@ -708,6 +801,8 @@ static const struct qb_backend backend = {
     .device_info = cpu_device_info,
     .device_conditions = cpu_device_conditions,
     .device_facts = cpu_device_facts,
+    .memory_set_huge_pages = cpu_memory_set_huge_pages,
+    .memory_in_huge_pages = cpu_memory_in_huge_pages,
     .memory_alloc = cpu_memory_alloc,
     .memory_free = cpu_memory_free,
     .memory_write = cpu_memory_write,

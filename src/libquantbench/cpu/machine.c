@@ -299,6 +299,43 @@ void qb__machine_memory(uint64_t *total, uint64_t *available)
     *available = memory.available;
 }
 
+/* A range of memory, and what of it was found in huge pages. */
+struct huge_search {
+    uint64_t begin, end;
+    uint64_t area, overlap; /* bytes of the area whose lines are read, and of the range in it */
+    double huge;
+};
+
+/* A line of /proc/self/smaps: "7f0000000000-7f0000200000 rw-p ...", and then that area's "AnonHugePages:  2048 kB". */
+static void find_huge(char *line, void *context)
+{
+    static const char *const keys[] = {"AnonHugePages:", "Private_Hugetlb:", "Shared_Hugetlb:"};
+    struct huge_search *search = context;
+    unsigned long long begin, end;
+
+    if (sscanf(line, "%llx-%llx ", &begin, &end) == 2 && end > begin) {
+        uint64_t low = begin > search->begin ? begin : search->begin, high = end < search->end ? end : search->end;
+
+        search->area = end - begin;
+        search->overlap = high > low ? high - low : 0;
+    }
+    for (size_t i = 0; i < sizeof keys / sizeof *keys && search->overlap > 0; i++) {
+        if (strncmp(line, keys[i], strlen(keys[i])) == 0) {
+            /* Areas side by side are shown as one: its huge pages are taken to be spread evenly. */
+            search->huge +=
+                strtod(line + strlen(keys[i]), NULL) * 1024 * (double)search->overlap / (double)search->area;
+        }
+    }
+}
+
+uint64_t qb__machine_huge_bytes(const void *memory, size_t bytes)
+{
+    struct huge_search search = {.begin = (uintptr_t)memory, .end = (uintptr_t)memory + bytes};
+
+    qb__machine_read_lines("/proc/self/smaps", find_huge, &search);
+    return search.huge < (double)bytes ? (uint64_t)search.huge : bytes;
+}
+
 static void limit_cpus(const char *folder, bool version2, void *context)
 {
     double *cpus = context;

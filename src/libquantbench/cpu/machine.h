@@ -17,6 +17,9 @@ void qb__machine_caches(uint64_t *last_level, uint64_t *second_level);
  * unknown. */
 void qb__machine_memory(uint64_t *total, uint64_t *available);
 
+/* How many of BYTES bytes at MEMORY lie in huge pages. */
+uint64_t qb__machine_huge_bytes(const void *memory, size_t bytes);
+
 /* CPUs that this process may use, by its affinity mask and its container's quota, at least 1. */
 unsigned qb__machine_cpus(void);
 /* The container's quota alone, in CPUs; 0 if there is none. */
