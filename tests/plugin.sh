@@ -236,22 +236,46 @@ fi
 # The same of a kernel that goes wrong while it is measured: whatever it does, the tool and the other results survive.
 caught_later()
 {
-    tap_status=$1 tap_kernel=$2 tap_word=$3
-    shift 3
+    tap_status=$1 tap_kernel=$2 tap_word=$3 tap_verdict=$4
+    shift 4
     # shellcheck disable=SC2086
     run "$tap_status" --device=cpu --threads=1 $case --plugin=wrong.so --kernel-timeout=1 --num-iters=4 --rounds=2 \
         --num-warmup-iters=0 --cache=hot --format=csv "$@" && err_has "kernel wrong_$tap_kernel" && err_has "$tap_word" &&
-        same "cpu_generic 0 timed
-wrong_$tap_kernel $tap_status -" "$(awk -F, 'NR == 1 { for (i = 1; i <= NF; i++) at[$i] = i; next }
-            { print $at["kernel"], $at["exit_status"], ($at["median_ns"] > 0 ? "timed" : "-") }' out | sort)"
+        same "cpu_generic verified 0 timed
+wrong_$tap_kernel $tap_verdict $tap_status -" "$(awk -F, 'NR == 1 { for (i = 1; i <= NF; i++) at[$i] = i; next }
+            { print $at["kernel"], $at["verification"], $at["exit_status"], ($at["median_ns"] > 0 ? "timed" : "-") }' out | sort)"
 }
 for how in --kernel= --compare=; do
-    ok "a crash while it is measured, $how" caught_later 3 crash_later 'it crashed (signal' "${how}cpu_generic,wrong_crash_later"
-    ok "a hang while it is measured, $how" caught_later 3 hang_later 'did not end within 1 s' \
+    ok "a crash while it is measured, $how" caught_later 3 crash_later 'it crashed (signal' verified "${how}cpu_generic,wrong_crash_later"
+    ok "a hang while it is measured, $how" caught_later 3 hang_later 'its measurement did not end within' verified \
         "${how}cpu_generic,wrong_hang_later"
-    ok "a wrong code while it is measured, $how" caught_later 4 result_later 'after timing' \
+    ok "a wrong code while it is measured, $how" caught_later 4 result_later 'after timing' WRONG \
         "${how}wrong_result_later,cpu_generic"
 done
+# A journal that ends behind the first visit.
+resumed()
+{
+    tap_again="--device=cpu --threads=1 $case --plugin=wrong.so --kernel=wrong_none,cpu_generic --num-iters=4 --rounds=2"
+    # shellcheck disable=SC2086
+    rm -f whole.journal && run 0 $tap_again --journal=whole.journal && head -n 2 whole.journal >part.journal &&
+        run 0 $tap_again --resume=part.journal && same "$(wc -l <whole.journal)" "$(wc -l <part.journal)" &&
+        same 2 "$(grep -c 'verified' out)"
+}
+ok 'a journal is resumed with kernels of a plug-in' resumed
+unproven_hang()
+{
+    wrong 3 --kernel=wrong_hang,cpu_generic --no-verify --num-iters=2 --rounds=1 --num-warmup-iters=0 --format=csv &&
+        err_has 'kernel wrong_hang: it hangs: a run did not end within 1 s' && grep -q ',cpu_generic,.*,not verified,' out
+}
+ruined()
+{
+    # shellcheck disable=SC2086
+    run 0 --device=cpu --threads=1 $case --plugin=wrong.so --kernel=wrong_ruins,wrong_ruined --num-iters=8 --rounds=4 \
+        --num-warmup-iters=0 --cache=hot && err_has 'warning: kernel wrong_ruined: it crashed' &&
+        err_has 'it is run again where no other kernel has run' && same 2 "$(grep -c 'verified' out)"
+}
+small='--device=cpu --threads=1' ok '--no-verify: a hang is one' unproven_hang
+ok 'another is not blamed for the process that a kernel has ruined' ruined
 unproven() { wrong 0 --kernel=wrong_gap,wrong_before_it --no-verify; }
 ok '--no-verify proves nothing' unproven
 done_testing

@@ -44,6 +44,7 @@ struct result {
     struct quality quality;   /* of the codes, if they are VERIFIED and there are any */
 
     bool profiled; /* a profiler was told; with --profile only */
+    bool warm;     /* the warm-up is over, in this process */
     uint64_t launches_per_sample;
     double *samples; /* round after round */
     size_t sample_count;

@@ -34,6 +34,15 @@ void interrupt_install(void)
     sigaction(SIGPIPE, &ignore, NULL);
 }
 
+void interrupt_install_relayed(void)
+{
+    struct sigaction action = {.sa_handler = remember};
+
+    sigaction(SIGTERM, &action, NULL);
+    signal(SIGINT, SIG_IGN);
+    signal(SIGHUP, SIG_IGN);
+}
+
 bool interrupt_requested(void)
 {
     return caught != 0;

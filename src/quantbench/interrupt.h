@@ -1,4 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* The same for a process that another one tells when to stop, by SIGTERM, and then stops if it must. */
+void interrupt_install_relayed(void);
+
 /* interrupt.h - SIGINT and SIGTERM end the run after what is being measured; a second one ends it at once. */
 #ifndef INTERRUPT_H
 #define INTERRUPT_H

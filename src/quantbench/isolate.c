@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 const char *isolate_how_it_ended(int status, char *text, size_t size)
@@ -26,6 +27,20 @@ void isolate_wait(pid_t pid, int *status)
 {
     while (waitpid(pid, status, 0) < 0 && errno == EINTR) {
     }
+}
+
+void isolate_wait_briefly(pid_t pid, int *status)
+{
+    const struct timespec pause = {0, 10 * 1000 * 1000};
+
+    for (int i = 0; i < 300; i++) {
+        if (waitpid(pid, status, WNOHANG) != 0) {
+            return;
+        }
+        nanosleep(&pause, NULL);
+    }
+    kill(pid, SIGKILL);
+    isolate_wait(pid, status);
 }
 
 void isolate_stop(pid_t pid)

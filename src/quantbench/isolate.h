@@ -14,6 +14,9 @@ const char *isolate_how_it_ended(int status, char *text, size_t size);
 /* Wait for the end of the process PID, whatever signals come meanwhile. STATUS is waitpid()'s; it may be NULL. */
 void isolate_wait(pid_t pid, int *status);
 
+/* The same of a process that is about to end, but not for ever: after a few seconds it is stopped. */
+void isolate_wait_briefly(pid_t pid, int *status);
+
 /* Stop the process PID, and wait for its end. */
 void isolate_stop(pid_t pid);
 

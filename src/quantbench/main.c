@@ -210,6 +210,7 @@ int main(int argc, char **argv)
     code = args_parse(argc, argv, &args);
     if (code == EXIT_OK && worker_is_one(argv)) {
         message_init(true, false);
+        worker_begin();
         code = plugins_load(&args);
         if (code == EXIT_OK) {
             worker_main(&args);

@@ -152,8 +152,9 @@ static enum qb_status lead(const struct measure *m, double *host_time)
 }
 
 /* COUNT samples, at most a batch, of blocks that follow each other. An interrupt lowers *COUNT to those that were
- * launched. */
-static enum qb_status take_batch(const struct measure *m, uint64_t *count, double *samples, double *host_time)
+ * launched. If WATCHED, the device is looked at meanwhile. */
+static enum qb_status take_batch(const struct measure *m, bool watched, uint64_t *count, double *samples,
+                                 double *host_time)
 {
     uint64_t launched = 0;
     enum qb_status status = lead(m, host_time), end;
@@ -170,7 +171,9 @@ static enum qb_status take_batch(const struct measure *m, uint64_t *count, doubl
     if (status == QB_OK && m->queue_count > 1) {
         status = launch_blocks(m);
     }
-    watch(m);
+    if (watched) {
+        watch(m);
+    }
     end = synchronize(m);
     status = status == QB_OK ? end : status;
     for (uint64_t i = 0; i < launched && status == QB_OK; i++) {
@@ -241,7 +244,8 @@ enum qb_status measure_take(struct measure *m, uint64_t count, double *samples, 
             status = take_isolated(m, &wanted, samples + done, &host);
         } else {
             pause_for(m->settings.pause);
-            status = take_batch(m, &wanted, samples + done, &host);
+            /* Looking takes time that is no part of the pause before the next sample. */
+            status = take_batch(m, m->settings.pause == 0 || done + wanted == count, &wanted, samples + done, &host);
         }
         if (status != QB_OK) {
             return status;
@@ -264,7 +268,7 @@ static enum qb_status choose_launches(struct measure *m)
     enum qb_status status;
 
     m->settings.launches = rotation;
-    status = take_batch(m, &count, &time, &host_time);
+    status = take_batch(m, false, &count, &time, &host_time);
     if (status != QB_OK) {
         return status;
     }

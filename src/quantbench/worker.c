@@ -19,11 +19,17 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/time.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 /* What a worker is called, which nobody types by accident, and where it finds its end of the socket. */
 #define WORKER_NAME   "quantbench: worker"
 #define WORKER_SOCKET 3
+
+/* What is under way through the socket, in seconds: a process that stops in the middle of it has been disturbed. */
+#define RECEIVE_SECONDS 60
+#define SEND_SECONDS    600
 
 /* A case, without what is only an address in the other process. All that are for a worker are told to it first, and
  * then their number. */
@@ -59,6 +65,7 @@ struct answer {
 /* What came out. The samples follow, and then the floors. */
 struct outcome {
     enum exit_code code;
+    double spent; /* seconds for the visit */
     enum verification verification;
     struct mismatch mismatch;
     struct quality quality;
@@ -122,6 +129,7 @@ bool worker_visits(const struct bench *bench, size_t index)
 /* Start the process. Its standard output is standard error: reports are the program's, and foreign code may print. */
 static bool spawn(struct worker *worker, const struct args *args)
 {
+    const struct timeval receive_limit = {RECEIVE_SECONDS, 0}, send_limit = {SEND_SECONDS, 0};
     posix_spawn_file_actions_t actions;
     char **argv = calloc((size_t)args->argc + 1, sizeof *argv);
     int ends[2], error = ENOMEM;
@@ -152,8 +160,10 @@ static bool spawn(struct worker *worker, const struct args *args)
         worker->pid = 0;
         return false;
     }
+    setsockopt(ends[0], SOL_SOCKET, SO_RCVTIMEO, &receive_limit, sizeof receive_limit);
+    setsockopt(ends[0], SOL_SOCKET, SO_SNDTIMEO, &send_limit, sizeof send_limit);
     worker->socket = ends[0];
-    worker->interrupted = false;
+    worker->interrupted = worker->mixed = false;
     return true;
 }
 
@@ -161,31 +171,32 @@ void worker_end(struct worker *worker)
 {
     if (worker->pid > 0) {
         close(worker->socket); /* it ends when there is nobody to ask it anything */
-        isolate_wait(worker->pid, NULL);
+        isolate_wait_briefly(worker->pid, NULL);
         worker->pid = 0;
     }
 }
 
-/* The worker has ended by itself, or closed its socket: say how. */
-static enum exit_code worker_is_gone(struct worker *worker, const char *kernel)
+#define WHY_SIZE 160
+
+/* The worker has ended by itself, or closed its socket: say how in WHY, "" if that is this process's own end. */
+static void lost(struct worker *worker, char why[WHY_SIZE])
 {
-    char how[128];
     int status = 0;
 
     close(worker->socket);
-    isolate_wait(worker->pid, &status);
+    isolate_wait_briefly(worker->pid, &status);
     worker->pid = 0;
-    message_error("kernel %s: %s", kernel, isolate_how_it_ended(status, how, sizeof how));
-    return EXIT_CANNOT_RUN;
+    isolate_how_it_ended(status, why, WHY_SIZE);
+    if (interrupt_requested() && WIFSIGNALED(status)) {
+        why[0] = '\0'; /* who sent a signal here may have sent it there */
+    }
 }
 
-static enum exit_code stop(struct worker *worker, const char *kernel, const char *why)
+static void stop(struct worker *worker)
 {
     close(worker->socket);
     isolate_stop(worker->pid);
     worker->pid = 0;
-    message_error("kernel %s: %s", kernel, why);
-    return EXIT_CANNOT_RUN;
 }
 
 /* Tell WORKER all cases that are for it, as far as it listens. */
@@ -272,6 +283,7 @@ static void keep_outcome(const struct outcome *outcome, struct result *result)
     result->verification = outcome->verification;
     result->mismatch = outcome->mismatch;
     result->quality = outcome->quality;
+    result->spent += outcome->spent;
     if (outcome->samples > 0) {
         result->rounds[result->round_count] = outcome->round;
         result->rounds[result->round_count++].samples = outcome->samples;
@@ -283,58 +295,82 @@ static void keep_outcome(const struct outcome *outcome, struct result *result)
 }
 
 /* Wait for the answer to a question about RESULT's case, of SAMPLES samples, but never longer for a sign of life than
- * the worker itself says, and SECONDS. */
-static enum exit_code receive(struct worker *worker, unsigned seconds, uint64_t samples, struct result *result)
+ * the worker itself says, and SECONDS. Returns false, with WHY, if there is none and WORKER is gone. */
+static bool receive(struct worker *worker, unsigned seconds, uint64_t samples, struct result *result,
+                    char why[WHY_SIZE])
 {
-    const char *kernel = qb_kernel_name(result->plan_case->kernel);
     struct answer answer = {ANSWER_ALIVE, BENCH_OWN_SECONDS}; /* nothing of the kernel runs yet */
     struct outcome outcome;
 
     while (answer.kind == ANSWER_ALIVE && answer.seconds >= 0) {
         if (!await(worker, answer.seconds + seconds)) {
-            char why[96];
-
-            snprintf(why, sizeof why, "it hangs: a run did not end within %u s (--kernel-timeout)", seconds);
-            return stop(worker, kernel, why);
+            snprintf(why, WHY_SIZE, "it hangs: %s did not end within %.0f s (--kernel-timeout)",
+                     answer.seconds > 0 ? "its measurement" : "a run", answer.seconds + seconds);
+            stop(worker);
+            return false;
         }
         if (!take(worker->socket, &answer, sizeof answer)) {
-            return worker_is_gone(worker, kernel);
+            lost(worker, why);
+            return false;
         }
     }
     if (answer.kind != ANSWER_DONE || !take_outcome(worker, samples, result, &outcome)) {
-        return stop(worker, kernel, "it disturbs the process that it runs in");
+        snprintf(why, WHY_SIZE, "it disturbs the process that it runs in");
+        stop(worker);
+        return false;
     }
     keep_outcome(&outcome, result);
-    return result->code;
+    return true;
 }
 
-static enum exit_code ask(struct worker *worker, struct bench *bench, const struct question *question)
+/* Ask WORKER, which is started if need be. Returns false, with WHY, if there is no answer. */
+static bool ask_once(struct worker *worker, struct bench *bench, const struct question *question, char why[WHY_SIZE])
 {
-    struct result *result = &bench->results[question->index];
-    enum exit_code code;
-
+    why[0] = '\0';
     if (worker->pid == 0) {
         if (!spawn(worker, bench->args)) {
-            return EXIT_CANNOT_RUN;
+            bench->results[question->index].code = EXIT_CANNOT_RUN;
+            return true;
         }
+        worker->last = question->index;
         tell_cases(worker, bench); /* if that fails, so does the question */
     }
+    worker->mixed = worker->mixed || worker->last != question->index;
+    worker->last = question->index;
     if (!put(worker->socket, question, sizeof *question)) {
-        return worker_is_gone(worker, qb_kernel_name(result->plan_case->kernel));
+        lost(worker, why);
+        return false;
     }
-    code = receive(worker, (unsigned)bench->args->kernel_timeout, question->samples, result);
-    if (code != EXIT_OK) {
+    return receive(worker, (unsigned)bench->args->kernel_timeout, question->samples, &bench->results[question->index],
+                   why);
+}
+
+static void ask(struct worker *worker, struct bench *bench, const struct question *question)
+{
+    struct result *result = &bench->results[question->index];
+    const char *kernel = qb_kernel_name(result->plan_case->kernel);
+    char why[WHY_SIZE];
+    bool answered = ask_once(worker, bench, question, why);
+
+    if (!answered && worker->mixed && !interrupt_requested()) {
+        message_warning("kernel %s: %s; it is run again where no other kernel has run", kernel, why);
+        answered = ask_once(worker, bench, question, why);
+    }
+    if (!answered && why[0] != '\0') {
+        message_error("kernel %s: %s", kernel, why);
+        result->code = EXIT_CANNOT_RUN;
+    }
+    if (result->code != EXIT_OK && worker->pid > 0) {
         /* What a kernel has done to its process or its device may not be over. */
-        worker_end(worker);
+        stop(worker);
     }
-    return code;
 }
 
 void worker_prove(struct worker *worker, struct bench *bench, size_t index)
 {
     const struct question question = {.kind = ASK_TO_PROVE, .index = index};
 
-    bench->results[index].code = ask(worker, bench, &question);
+    ask(worker, bench, &question);
 }
 
 void worker_visit(struct worker *worker, struct bench *bench, size_t index, uint64_t samples, size_t aside)
@@ -346,16 +382,16 @@ void worker_visit(struct worker *worker, struct bench *bench, size_t index, uint
                                       .aside = aside,
                                       .launches_per_sample = result->launches_per_sample,
                                       .hot_time = result->hot_time};
-    double start = bench_clock();
+    double spent = result->spent;
     size_t rounds = result->round_count;
 
-    result->code = ask(worker, bench, &question);
-    result->spent += bench_clock() - start;
+    ask(worker, bench, &question);
     if (result->code != EXIT_OK) {
         /* What was measured before it turned out wrong is no time. */
         result->sample_count = result->round_count = 0;
     } else if (result->round_count > rounds) {
-        result->rounds[rounds].start = start - bench->start;
+        /* The worker's clock began later. */
+        result->rounds[rounds].start = bench_clock() - bench->start - result->spent + spent;
     }
 }
 
@@ -387,6 +423,7 @@ static void say_done(enum exit_code code, const struct result *result)
         outcome.verification = result->verification;
         outcome.mismatch = result->mismatch;
         outcome.quality = result->quality;
+        outcome.spent = result->spent;
         outcome.launches_per_sample = result->launches_per_sample;
         outcome.hot_time = result->hot_time;
         outcome.samples = result->sample_count;
@@ -526,6 +563,7 @@ static void answer_question(struct held *held, const struct question *question)
         held->proved[place] = true;
     }
     result->sample_count = result->round_count = result->floor_count = 0;
+    result->spent = 0;
     if (result->code == EXIT_OK && question->kind == ASK_TO_VISIT) {
         result->launches_per_sample = question->launches_per_sample;
         result->hot_time = question->hot_time;
@@ -539,15 +577,20 @@ bool worker_is_one(char **argv)
     return argv[0] != NULL && strcmp(argv[0], WORKER_NAME) == 0;
 }
 
+void worker_begin(void)
+{
+    /* What foreign code starts is not to hold the socket open. */
+    fcntl(WORKER_SOCKET, F_SETFD, FD_CLOEXEC);
+    interrupt_install_relayed();
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+}
+
 void worker_main(const struct args *args)
 {
     struct held held = {.count = 0};
     struct question question;
     enum exit_code code = EXIT_CANNOT_RUN;
 
-    /* The program says when it is interrupted. */
-    signal(SIGINT, SIG_IGN);
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (hear_cases(&held)) {
         code = begin(args, &held);
         while (take(WORKER_SOCKET, &question, sizeof question)) {
@@ -558,10 +601,7 @@ void worker_main(const struct args *args)
             }
         }
     }
-    bench_end(&held.bench);
-    plan_free(&held.plan);
-    tensor_file_free(&held.tensor);
-    machine_close(&held.machine);
-    free(held.messages);
-    free(held.proved);
+    /* Foreign code has no say in how the process ends, and the system takes back what it holds. */
+    fflush(NULL);
+    _exit(EXIT_OK);
 }

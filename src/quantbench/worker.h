@@ -13,6 +13,8 @@ struct worker {
     pid_t pid;        /* 0: not started */
     int socket;       /* to it */
     bool interrupted; /* it was told that this process is */
+    bool mixed;       /* it was asked for more cases than one */
+    size_t last;      /* the one it was asked for last */
 };
 
 /* Whether case INDEX is for a worker: its kernel is foreign, or it is compared with one that is, since two processes
@@ -23,8 +25,8 @@ bool worker_takes(const struct bench *bench, size_t index);
 bool worker_visits(const struct bench *bench, size_t index);
 
 /* bench_prove() and bench_visit() in WORKER, which is started if need be; so is a second one if the first has gone. A
- * kernel that ends the process, or hangs for longer than --kernel-timeout, is EXIT_CANNOT_RUN. Errors have been
- * printed. */
+ * kernel that ends the process, or hangs for longer than --kernel-timeout, is EXIT_CANNOT_RUN; but if another kernel
+ * has run in that process before, whose fault it may be, it is given another one first. Errors have been printed. */
 void worker_prove(struct worker *worker, struct bench *bench, size_t index);
 void worker_visit(struct worker *worker, struct bench *bench, size_t index, uint64_t samples, size_t aside);
 
@@ -33,6 +35,7 @@ void worker_end(struct worker *worker);
 
 /* Whether this process is a worker, by the first argument of main(); and all that it does. */
 bool worker_is_one(char **argv);
-void worker_main(const struct args *args);
+void worker_begin(void);                   /* before any foreign code */
+void worker_main(const struct args *args); /* does not return */
 
 #endif

@@ -163,6 +163,20 @@ static const char *run_slow(const struct qb_plugin_call *call)
     return NULL;
 }
 
+/* One that leaves the process in a state in which another one crashes. */
+static bool is_ruined;
+
+static const char *run_ruins(const struct qb_plugin_call *call)
+{
+    is_ruined = is_ruined || is_late();
+    return run_none(call);
+}
+
+static const char *run_ruined(const struct qb_plugin_call *call)
+{
+    return is_ruined ? run_crash(call) : run_none(call);
+}
+
 static const char *run_hang_later(const struct qb_plugin_call *call)
 {
     return is_late() ? run_hang(call) : run_none(call);
@@ -318,6 +332,8 @@ static const struct qb_plugin_kernel kernels[] = {
     KERNEL(hang_later, supports),
     KERNEL(result_later, supports),
     KERNEL(slow, supports),
+    KERNEL(ruins, supports),
+    KERNEL(ruined, supports),
     KERNEL(before, supports),
     KERNEL(behind, supports),
     KERNEL(behind_scales, supports),
