@@ -8,8 +8,8 @@
 #   clang     the other compiler, and no shared library
 #   musl      the other C library: the shared library alone, since Debian has no jansson and no libcheck for it
 #   shared    no static library
-#   arm64     cross-compiled with Debian's compiler, with libcheck and jansson for arm64 from where apt gets its packages
-#             here, or the library alone; the programs run under qemu-user
+#   arm64     cross-compiled with Debian's compiler, with libcheck and jansson for arm64 from where apt gets its
+#             packages here, or the library alone; the programs run under qemu-user
 #
 # QUANTBENCH_TESTS holds a list of those tests of "make check" that are to run; without it all run.
 set -eu
@@ -36,8 +36,8 @@ build()
     tar -xf "$tarball" -C "$folder/$name/source" --strip-components=1
     # -Werror is for what is compiled, not for what configure tries.
     (cd "$folder/$name/build" && ../source/configure -q --without-cuda "$@" &&
-        make -s -j"$jobs" CFLAGS='-g -O2 -Werror' && make -s -j"$jobs" check CFLAGS='-g -O2 -Werror' ${tests:+"TESTS=$tests"}) \
-        >"$folder/$name/log" 2>&1 || {
+        make -s -j"$jobs" CFLAGS='-g -O2 -Werror' &&
+        make -s -j"$jobs" check CFLAGS='-g -O2 -Werror' ${tests:+"TESTS=$tests"}) >"$folder/$name/log" 2>&1 || {
         tail -n 60 "$folder/$name/log"
         echo "builds.sh: $name failed; all it said is in $folder/$name/log"
         exit 1
@@ -56,7 +56,8 @@ libraries_for_arm64()
         cd "$state/debs"
         set -- -q -o APT::Architecture=arm64 -o APT::Architectures=arm64 -o Dir::State::Lists="$state/lists" \
             -o Dir::State::Status=/dev/null -o Dir::Cache="$state/cache" -o APT::Sandbox::User=root
-        apt-get "$@" -o APT::Update::Error-Mode=any update && apt-get "$@" download check libsubunit-dev libjansson-dev &&
+        apt-get "$@" -o APT::Update::Error-Mode=any update &&
+            apt-get "$@" download check libsubunit-dev libjansson-dev &&
             for deb in *.deb; do dpkg-deb -x "$deb" "$sysroot" || exit 1; done
     ) >"$state/log" 2>&1
 }
@@ -73,7 +74,7 @@ arm64()
     if libraries_for_arm64; then
         set -- "$@" PKG_CONFIG_LIBDIR="$libraries/pkgconfig" PKG_CONFIG_SYSROOT_DIR="$sysroot"
     else
-        echo "arm64: the library alone, since apt cannot get libcheck and jansson for arm64: $(tail -n 1 "$folder/apt-arm64/log")"
+        echo "arm64: the library alone, since apt cannot get libcheck and jansson: $(tail -n 1 "$folder/apt-arm64/log")"
         tests="tests/examples.sh tests/library_manual.sh"
         set -- "$@" --disable-tool PKG_CONFIG_LIBDIR=/nonexistent
     fi
@@ -87,7 +88,10 @@ arm64()
 for build; do
     case $build in
     clang) build clang clang "${QUANTBENCH_TESTS-}" CC=clang --disable-shared ;;
-    musl) build musl musl-gcc "${QUANTBENCH_TESTS-}" CC=musl-gcc --disable-static --disable-openmp --disable-tool PKG_CONFIG_LIBDIR=/nonexistent ;;
+    musl)
+        build musl musl-gcc "${QUANTBENCH_TESTS-}" CC=musl-gcc --disable-static --disable-openmp --disable-tool \
+            PKG_CONFIG_LIBDIR=/nonexistent
+        ;;
     shared) build shared cc "${QUANTBENCH_TESTS-}" --disable-static ;;
     arm64) arm64 ;;
     *)

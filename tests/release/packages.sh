@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# packages.sh - build the Debian packages from the release tarball, and again from the checkout that this file is in, if it
-# is in one without changes; they must differ in nothing, and lintian must have no error and no warning.
+# packages.sh - build the Debian packages from the release tarball, and again from the checkout that this file is in, if
+# it is in one without changes; they must differ in nothing, and lintian must have no error and no warning.
 #
 #   packages.sh TARBALL FOLDER [DPKG-BUILDPACKAGE OPTION]...
 #
