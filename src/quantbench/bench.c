@@ -265,15 +265,16 @@ static enum exit_code rate(const struct bench *bench, size_t index, const struct
                        &result->quality);
 }
 
-/* Launch, and keep how long that takes: the shortest time of a few, if they are short. */
+/* Launch, and keep how long that takes: the shortest time of a few, if they are short and somebody wants to know. */
 static enum qb_status time_launches(struct bench *bench, size_t index, struct launch_context *context,
                                     struct qb_queue *queue)
 {
+    const int count = bench->alive != NULL ? TIMED_LAUNCHES : 1;
     double *seconds = &bench->proofs[index].seconds;
     enum qb_status status = QB_OK;
 
     announce(bench, 0);
-    for (int i = 0; i < TIMED_LAUNCHES && status == QB_OK && (i == 0 || *seconds < SHORT_LAUNCH); i++) {
+    for (int i = 0; i < count && status == QB_OK && (i == 0 || *seconds < SHORT_LAUNCH); i++) {
         double start = bench_clock();
 
         status = launch_kernel(context, queue, 0);
