@@ -11,8 +11,7 @@
 #endif
 
 enum {
-    PANEL = 1024,      /* columns whose amax and scales are kept at a time, in the first-level cache */
-    PANEL_AHEAD = 4,   /* rows that a panel is prefetched ahead */
+    PANEL = 8192,      /* columns whose amax and scales are kept at a time, in the second-level cache */
     TILES = 256,       /* high tiles that are worked on at a time */
     NARROW = 64,       /* tiles of fewer columns are worked on by columns, not by runs */
     BATCH_LIMIT = 4096 /* groups of more elements gain nothing from batches */
@@ -287,23 +286,10 @@ static struct qb__columns panel_prepare(struct panel *panel, uint64_t count)
     return (struct qb__columns){panel->scale, correct ? panel->reciprocal : NULL, correct ? panel->rest : NULL};
 }
 
-/* The part of a row that is in a panel is too short for the hardware to see a stream in it. */
-static void prefetch_row(const struct job *job, uint64_t row, uint64_t end, uint64_t col, uint64_t cols)
-{
-    if (row + PANEL_AHEAD < end) {
-        const char *source = input_at(job, row + PANEL_AHEAD, col);
-
-        for (uint64_t i = 0; i < cols * job->element; i += 64) {
-            __builtin_prefetch(source + i, 0, 2);
-        }
-    }
-}
-
 /* amax[i] is raised to the largest |x| of column COL + i in rows ROW to END - 1. */
 static void amax_panel(const struct job *job, uint64_t row, uint64_t end, uint64_t col, uint64_t cols, float *amax)
 {
     for (; row < end; row++) {
-        prefetch_row(job, row, end, col, cols);
         job->ops->amax_columns[job->rule.input](input_at(job, row, col), cols, amax);
     }
 }
@@ -314,7 +300,6 @@ static void encode_panel(const struct job *job, uint64_t row, uint64_t end, uint
     const struct qb__columns columns = panel_prepare(panel, cols);
 
     for (; row < end; row++) {
-        prefetch_row(job, row, end, col, cols);
         job->ops->encode_columns[job->rule.input][job->rule.output - QB_FORMAT_INT8](
             output_at(job, row, col), input_at(job, row, col), cols, &columns, job->access.stream);
     }
