@@ -50,9 +50,11 @@ list "$folder/of-packages" >"$folder/list-of-packages"
 diff "$folder/list-of-make" "$folder/list-of-packages" || { echo "installed.sh: the lists of files differ"; exit 1; }
 while read -r file; do
     case $file in
-    */bin/* | */lib/*) ;;
-    # A page that is a link holds a line that says so; dh makes a link in the file system of it.
-    *) cmp "$(realpath "$folder/of-packages/$file")" "$file" || [ "$(head -c 4 "$file")" = ".so " ] || exit 1 ;;
+    */bin/* | */lib/*) continue ;;
     esac
+    # A page that is a link holds a line that says so; dh makes a link in the file system of it.
+    [ "$(head -c 4 "$file")" != ".so " ] || continue
+    sed 's:/lib/[a-z0-9_]*-linux-gnu:/lib:g' "$folder/of-packages/$file" | cmp - "$file" ||
+        { echo "installed.sh: $file is not that of the package"; exit 1; }
 done <"$folder/list-of-make"
 echo "installed.sh: $(wc -l <"$folder/list-of-make") files are the same"
