@@ -76,8 +76,8 @@ tarball=$PWD/quantbench-$1.tar.xz
 step "everything is committed" \
     sh -c '! test -e "$1/.git" || test -z "$(git -C "$1" status --porcelain)"' - "$here/../.."
 step "the tarball is reproducible" reproducible "$tarball"
-step "make distcheck, for all CUDA architectures" with_cuda make -s distcheck DISTCHECK_CONFIGURE_FLAGS='-q --with-cuda'
-step "make distcheck, without CUDA" make -s distcheck DISTCHECK_CONFIGURE_FLAGS='-q --without-cuda'
+step "make distcheck, for all CUDA architectures" with_cuda make -s -j"$(nproc)" distcheck DISTCHECK_CONFIGURE_FLAGS='-q --with-cuda'
+step "make distcheck, without CUDA" make -s -j"$(nproc)" distcheck DISTCHECK_CONFIGURE_FLAGS='-q --without-cuda'
 for build in clang shared musl arm64; do
     step "$build" other_build $build
 done
