@@ -102,6 +102,8 @@ ok 'another case' refuses 2 'it has no time of half -> fp8' --kernel=fake_right 
 ok 'another distribution' refuses 2 'it has no time of' --kernel=fake_right --dist=zeros --baseline=base.json
 changed() { sed "$1" base.json >changed.json; }
 changed 's/"driver": "1.0"/"driver": "0.9"/; s/"uuid": ""/"uuid": "GPU-1"/'
+sed 's/"regime": "sustained"/"regime": "burst"/' base.json >burst.json
+ok 'another regime' refuses 3 "regime 'sustained' was 'burst'" --kernel=fake_right --baseline=burst.json
 ok 'another driver and device' refuses 3 "driver '1.0' was '0.9'" --kernel=fake_right --baseline=changed.json
 ok 'says all that differs' err_has "UUID '' was 'GPU-1'"
 forced() { with 0 changed.json SAME --force && err_has 'warning: --baseline'; }

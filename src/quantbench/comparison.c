@@ -109,11 +109,12 @@ static void add_obstacle(const char *what, const char *baseline, const char *now
     }
 }
 
-/* What differs between the machines of the two records so that their times cannot be compared, on one line; "" if
- * nothing does. */
+/* What differs between the machines of the two records, or how they were used, so that their times cannot be compared,
+ * on one line; "" if nothing does. */
 static void find_obstacles(const struct record *record, const struct record *baseline, char *text, size_t size)
 {
     text[0] = '\0';
+    add_obstacle("regime", args_regime_names[baseline->regime], args_regime_names[record->regime], text, size);
     for (size_t i = 0; i < record->device_count; i++) {
         const struct qb_device_info *now = &record->devices[i], *then = NULL;
 
@@ -151,10 +152,11 @@ enum exit_code comparison_check(const struct record *record, const struct record
         return EXIT_OK;
     }
     if (is_forced) {
-        message_warning("--baseline: its times are of another machine: %s", obstacles);
+        message_warning("--baseline: its times were taken under other conditions: %s", obstacles);
         return EXIT_OK;
     }
-    message_error("--baseline: its times are of another machine: %s; --force compares them anyway", obstacles);
+    message_error("--baseline: its times were taken under other conditions: %s; --force compares them anyway",
+                  obstacles);
     return EXIT_CANNOT_RUN;
 }
 
