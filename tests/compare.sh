@@ -72,19 +72,20 @@ ok 'JUnit has failures' grep -q 'failures="2"' s.xml
 ok 'GitHub has errors' grep -q '^::error title=half -> int8%2C dynamic.*::SLOWER: fake_right takes 1.0204 times' s.gha
 ok 'CSV has the verdict' grep -qE ',fake_right,1\.02040816327,1\.0204[0-9]*,1\.0204[0-9]*,0,SLOWER,0,' s.csv
 ok 'Markdown has a table' grep -q '^| 8 | fake\\_right | 1.0204 | 1.0204 to 1.0204 | SLOWER |$' s.md
+# again NAME: the files NAME.* are reports of one run, whose standard output is still there.
 again()
 {
-    cp out s.out && run 0 --report=s.json && cmp out s.out && for format in json csv markdown junit github; do
-        run 0 --report=s.json --format=$format || return 1
+    cp out $1.out && run 0 --report=$1.json && cmp out $1.out && for format in json csv markdown junit github; do
+        run 0 --report=$1.json --format=$format || return 1
         case $format in
-        markdown) cmp out s.md ;;
-        junit) cmp out s.xml ;;
-        github) cmp out s.gha ;;
-        *) cmp out s.$format ;;
+        markdown) cmp out $1.md ;;
+        junit) cmp out $1.xml ;;
+        github) cmp out $1.gha ;;
+        *) cmp out $1.$format ;;
         esac || return 1
     done
 }
-ok 'the record is reported as the run was' again
+ok 'the record is reported as the run was' again s
 fewer() { measure 0 --kernel=fake_right --num-tokens=8 --runs=5 --baseline=sweep.json && out_has SAME; }
 ok 'a part of what was saved' fewer
 
@@ -171,19 +172,7 @@ noisy()
         same 2 "$(grep -c SLOWER out)" && same 2 "$(grep -c SAME out)" && same 2 "$(grep -c '^mean' out)"
 )
 ok 'drift and a noise of 1 % change no verdict' noisy
-noisy_again()
-{
-    cp out n.out && run 0 --report=n.json && cmp out n.out && for format in json csv markdown junit github; do
-        run 0 --report=n.json --format=$format || return 1
-        case $format in
-        markdown) cmp out n.md ;;
-        junit) cmp out n.xml ;;
-        github) cmp out n.gha ;;
-        *) cmp out n.$format ;;
-        esac || return 1
-    done
-}
-ok 'the record is reported as the run was' noisy_again
+ok 'the record is reported as the run was' again n
 narrow() { ! awk 'length > 80' n.out | grep .; }
 ok 'in 80 columns' narrow
 rounds() { compare 0 --compare=fake_right,fake_right --rounds=7 --format=json && same 1 "$(grep -c '"medians_ns"' out)"; }

@@ -284,21 +284,6 @@ static bool parse_threads(const char *option, const char *text, uint64_t *number
     return parse_number(option, text, 1, 1024, number);
 }
 
-static bool parse_huge_pages(const char *option, const char *text, struct args *args)
-{
-    static const char *const kinds[QB_HUGE_PAGES_COUNT] = {"off", "thp", "2m"};
-
-    for (int i = 0; i < QB_HUGE_PAGES_COUNT; i++) {
-        if (strcmp(text, kinds[i]) == 0) {
-            args->chose_huge_pages = true;
-            args->huge_pages = (enum qb_huge_pages)i;
-            return true;
-        }
-    }
-    message_error("--%s: '%s': one of off, thp, 2m is accepted", option, text);
-    return false;
-}
-
 /* A format that is an input or an output, as IS_INPUT says. */
 static bool parse_format(const char *option, const char *text, bool is_input, uint64_t *number)
 {
@@ -359,6 +344,20 @@ static bool parse_word(const char *option, const char *text, const char *const *
     }
     message_error("--%s: '%s': one of %s is accepted", option, text, accepted);
     return false;
+}
+
+static bool parse_huge_pages(const char *option, const char *text, struct args *args)
+{
+    static const char *const words[] = {
+        [QB_HUGE_PAGES_OFF] = "off", [QB_HUGE_PAGES_THP] = "thp", [QB_HUGE_PAGES_2M] = "2m", NULL};
+    uint64_t number;
+
+    if (!parse_word(option, text, words, &number)) {
+        return false;
+    }
+    args->chose_huge_pages = true;
+    args->huge_pages = (enum qb_huge_pages)number;
+    return true;
 }
 
 static bool parse_launch(const char *option, const char *text, uint64_t *number)

@@ -96,7 +96,7 @@ static void print_folded(const char *text, size_t indent, FILE *stream)
     }
 }
 
-/* A line that LABEL begins, and more if TEXT is longer, of the description of a single case. */
+/* A line that LABEL begins, and more if TEXT is longer. */
 static void print_field(const char *label, const char *text, FILE *stream)
 {
     fprintf(stream, "%-10s", label);
@@ -157,9 +157,8 @@ static void print_table(const struct record *record, FILE *stream)
         fprintf(stream, "device    %s\n", describe_device(record->cases[0].device, text));
     }
     fprintf(stream, "input     %s\n", describe_input(record, text));
-    fprintf(stream, "all       ");
-    print_folded(describe_common(record, text), 10, stream);
-    fprintf(stream, "\n\n");
+    print_field("all", describe_common(record, text), stream);
+    fputc('\n', stream);
     for (enum column i = DEVICE; i < COLUMNS; i++) {
         print_cell(i, widths[i], describe_head(i), stream);
     }
@@ -497,9 +496,9 @@ static void print_comparison(const struct record *record, FILE *stream)
     if (comparison->axis == COMPARE_NOTHING) {
         return;
     }
-    fprintf(stream, "\ncompare   ");
-    print_folded(describe_comparison(record, text), 10, stream);
-    fprintf(stream, "\n\n");
+    fputc('\n', stream);
+    print_field("compare", describe_comparison(record, text), stream);
+    fputc('\n', stream);
     find_pair_widths(record, &widths);
     print_pair(record, NULL, &widths, stream);
     for (size_t i = 0; i < comparison->count; i++) {
@@ -509,9 +508,8 @@ static void print_comparison(const struct record *record, FILE *stream)
         print_best(record, i, stream);
     }
     for (size_t i = 0; i < comparison->mean_count; i++) {
-        fprintf(stream, "%smean      ", i == 0 ? "\n" : "");
-        print_folded(describe_mean(&comparison->means[i], text), 10, stream);
-        fprintf(stream, "\n");
+        fputs(i == 0 ? "\n" : "", stream);
+        print_field("mean", describe_mean(&comparison->means[i], text), stream);
     }
 }
 

@@ -31,8 +31,8 @@
 #define RECEIVE_SECONDS 60
 #define SEND_SECONDS    600
 
-/* A case, without what is only an address in the other process. All that are for a worker are told to it first, and
- * then their number. */
+/* A case, without what is only an address in the other process. First a worker is told how many are for it, as a
+ * uint64_t, and each of them. */
 struct case_message {
     uint64_t index; /* in the program */
     struct qb_problem problem;
@@ -233,8 +233,8 @@ static void tell_cases(const struct worker *worker, const struct bench *bench)
     }
 }
 
-/* Wait until there is something to read, for SECONDS at most. Returns 1, or 0 if nothing came. */
-static int await(struct worker *worker, double seconds)
+/* Wait until there is something to read, for SECONDS at most; false if nothing came. */
+static bool await(struct worker *worker, double seconds)
 {
     const double end = bench_clock() + seconds;
     struct pollfd wait = {.fd = worker->socket, .events = POLLIN};
@@ -245,14 +245,14 @@ static int await(struct worker *worker, double seconds)
         int ready = poll(&wait, 1, left < 1 ? (int)ceil(fmax(left, 0) * 1e3) : 1000);
 
         if (ready > 0) {
-            return 1;
+            return true;
         }
         if (interrupt_requested() && !worker->interrupted) {
             kill(worker->pid, SIGTERM);
             worker->interrupted = true;
         }
         if (ready == 0 && left <= 0) {
-            return 0;
+            return false;
         }
     }
 }
