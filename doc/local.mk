@@ -17,6 +17,20 @@ example_cuda_stream_test_LDADD = libquantbench.la $(CUDA_LIBS)
 endif
 EXTRA_DIST += %D%/examples/.clang-format
 
+# README quotes reports, which are made from records of runs; quoted.sh compares them.
+EXTRA_DIST += %D%/quote.awk %D%/records/h200.json %D%/records/epyc.json
+.PHONY: quotes record-cpu
+if TOOL
+quotes: quantbench$(EXEEXT) # Put the reports into README.
+	$(AWK) -v quantbench=./quantbench$(EXEEXT) -v top='$(srcdir)' -f $(srcdir)/%D%/quote.awk $(srcdir)/README >README.new
+	cp -f README.new $(srcdir)/README && rm -f README.new
+record-cpu: quantbench$(EXEEXT) # Measure the CPU's anew, on a quiet machine, and put it into README.
+	./quantbench$(EXEEXT) -q --device=cpu --quant-dtype=int8,fp8 --granularity=tensor,token --output=epyc.json
+	sed "s/\"name\": \"`uname -n`\"/\"name\": \"epyc\"/; s|\"/.*/quantbench\"|\"quantbench\"|" epyc.json >$(srcdir)/%D%/records/epyc.json
+	rm -f epyc.json
+	$(MAKE) quotes
+endif
+
 # The README's function, which make check compiles and runs.
 check_PROGRAMS += example_readme.test
 nodist_example_readme_test_SOURCES = %D%/readme.c

@@ -32,7 +32,7 @@ ok "README fits into 80 columns" narrow
 # Each line of the outputs that README shows is one that the manual explains.
 explained()
 {
-    sed -n '/^quantize  /,/^Kernel running time: /s/^\([a-zK][a-z ]*[a-z]\)  *.*/\1/p' "$srcdir/README" |
+    sed -n '/^    quantize  /,/^    Kernel running time: /s/^    \([a-zK][a-z ]*[a-z]\)  *.*/\1/p' "$srcdir/README" |
         sed 's/ .*//' | sort -u >labels
     [ -s labels ] && while read -r label; do
         grep -qE "^\.B $label( running time)?$" "$srcdir/man/quantbench-output.5.in" ||

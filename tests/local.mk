@@ -37,6 +37,7 @@ tool_shell_tests = \
 	%D%/measure.sh \
 	%D%/module.sh \
 	%D%/plugin.sh \
+	%D%/quoted.sh \
 	%D%/report.sh
 shell_tests = $(library_shell_tests) $(tool_shell_tests)
 TESTS += $(library_shell_tests)

@@ -11,20 +11,20 @@ page5=$builddir/man/quantbench-output.5
 table=$srcdir/src/quantbench/args.c
 
 # The sections of the pages as plain lines: \- is a dash, \(aq a quotation mark, \e a backslash, \f changes the font.
-# section NAME
+# section NAME PAGE
 section()
 {
     awk -v name="$1" '
         /^\.SH / { sub(/^\.SH /, ""); gsub(/"/, ""); inside = $0 == name; next }
         /^\.TH / { inside = 0 }
-        inside { print }' "$page" "$page5" |
+        inside { print }' "$2" |
         sed -e 's/\\-/-/g' -e "s/\\\\(aq/'/g" -e 's/\\(dq/"/g' -e 's/\\f[RPBI]//g' -e 's/\\|//g' -e 's/\\e/\\/g'
 }
 
-section OPTIONS >options.man
-section TEXT >output.man
-section JSON >json.man
-section EXAMPLES >examples.man
+section OPTIONS "$page" >options.man
+section TEXT "$page5" >output.man
+section JSON "$page5" >json.man
+section EXAMPLES "$page" >examples.man
 "$QUANTBENCH" --help >help
 # The table's rows: {OPT_NAME, "long-name", "VALUE", ...; a short option is the character that its OPT_NAME stands for.
 sed -n 's/^ *{\(OPT_[A-Z_]*\), "\([a-z-]*\)".*/\1 \2/p' "$table" >table.rows
@@ -148,7 +148,7 @@ done <order.help
 
 ok 'no line of --help is longer than 79 columns' silent grep -E '^.{80}' help
 sed -n '/^Exit status: /,$p' help | tr '\n' ' ' | sed 's/(1)//' | grep -oE '[0-9]' | sort >status.help
-section 'EXIT STATUS' | sed -n 's/^\.B \([0-9]\)$/\1/p' >status.man
+section 'EXIT STATUS' "$page" | sed -n 's/^\.B \([0-9]\)$/\1/p' >status.man
 ok 'the exit statuses are those of --help' same_file status.help status.man
 
 # ---- Output and JSON -----------------------------------------------------------------------------------------------
@@ -223,12 +223,12 @@ ok 'the version of the schemas' version_named "$version"
 # shellcheck disable=SC2086
 run 0 $small --profile --format=csv
 head -n 1 out | tr , '\n' | sort >columns.csv
-section CSV | awk 'term { print; term = 0 } /^\.TP/ { term = 1 }' | sed 's/^\.B[A-Z]* //' | tr -d ' "' | tr , '\n' |
+section CSV "$page5" | awk 'term { print; term = 0 } /^\.TP/ { term = 1 }' | sed 's/^\.B[A-Z]* //' | tr -d ' "' | tr , '\n' |
     sort >columns.man
 ok 'the columns of CSV are explained' same_file columns.csv columns.man
 # shellcheck disable=SC2086
 run 0 $small --profile --format=gbench
-section GBENCH | grep -E '^\.B' | grep -oE '[a-z][a-z0-9_]+' | sort -u >gbench.man
+section GBENCH "$page5" | grep -E '^\.B' | grep -oE '[a-z][a-z0-9_]+' | sort -u >gbench.man
 # The names of devices are no names of fields.
 grep -oE '"[a-z0-9_:]+":' out | tr -d '"' | sed 's/:.*//; s/^\(device\|driver\)_.*/\1_/' | sort -u >gbench.fields
 while read -r field; do
@@ -238,7 +238,7 @@ done <gbench.fields
 # ---- Models --------------------------------------------------------------------------------------------------------
 
 run 0 --list-models
-section NOTES | sed -n '/^model  /,/^\.EE/p' | sed '/^\.EE/d' >models.man
+section NOTES "$page" | sed -n '/^model  /,/^\.EE/p' | sed '/^\.EE/d' >models.man
 ok 'the models are those of --list-models' same_file out models.man
 
 # ---- Examples ------------------------------------------------------------------------------------------------------
@@ -326,7 +326,7 @@ for name in NAME SYNOPSIS DESCRIPTION OPTIONS OUTPUT 'EXIT STATUS' ENVIRONMENT N
     'SEE ALSO'; do
     ok "the section $name" grep -qx -e ".SH \"*$name\"*" "$page"
 done
-for name in NAME DESCRIPTION TEXT MARKDOWN CSV GBENCH JSON 'SEE ALSO'; do
+for name in NAME DESCRIPTION TEXT MARKDOWN CSV GBENCH JSON EXAMPLES 'SEE ALSO'; do
     ok "the section $name of the other page" grep -qx -e ".SH \"*$name\"*" "$page5"
 done
 program=$("$QUANTBENCH" --version)
