@@ -11,8 +11,8 @@
 
 # The words of a comment's line.
 function comment_text(line) {
-    sub(/^ *\/?\*+ ?/, "", line)
     sub(/ *\*\/ *$/, "", line)
+    sub(/^ *\/?\*+ ?/, "", line)
     return line
 }
 
@@ -93,7 +93,7 @@ function bold(text,    out) {
 function fold(text,    words, count, i, line, out) {
     count = split(text, words, " ")
     for (i = 1; i <= count; i++) {
-        if (line != "" && (length(line) + length(words[i]) > 76 || (line ~ /[.:;]$/ && words[i] ~ /^\\?[A-Z]/))) {
+        if (line != "" && (length(line) + length(words[i]) > 76 || (line ~ /[.:;]$/ && words[i] ~ /^(\\fB)?[A-Z]/))) {
             out = out line "\n"
             line = ""
         }

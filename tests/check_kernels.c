@@ -531,6 +531,8 @@ START_TEST(mix_keeps_to_its_ranges)
             }
         }
     }
+    ck_assert_int_eq(qb_queue_mix(queue, (char *)target + 128, 64, source, 64, QB_STORES_PLAIN), QB_ERROR_INVALID);
+    ck_assert_int_eq(qb_queue_mix(queue, target, 64, (char *)source + 128, 64, QB_STORES_PLAIN), QB_ERROR_INVALID);
     qb_memory_free(device, source);
     qb_memory_free(device, target);
     free(got);

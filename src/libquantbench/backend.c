@@ -179,7 +179,10 @@ enum qb_status qb_device_facts(struct qb_device *device, struct qb_device_fact *
 
 enum qb_status qb_memory_set_huge_pages(struct qb_device *device, enum qb_huge_pages pages)
 {
-    REQUIRE(device != NULL && (unsigned)pages < QB_HUGE_PAGES_COUNT);
+    REQUIRE(device != NULL);
+    if ((unsigned)pages >= QB_HUGE_PAGES_COUNT) {
+        return qb__fail(QB_ERROR_INVALID, "pages %d are none of enum qb_huge_pages", (int)pages);
+    }
     if (device->backend->memory_set_huge_pages == NULL) {
         return qb__fail(QB_ERROR_UNSUPPORTED, "only the CPU's memory has pages to choose");
     }
@@ -301,6 +304,9 @@ enum qb_status qb_queue_mix(struct qb_queue *queue, void *target, size_t written
     REQUIRE(queue != NULL && (written_bytes == 0 || target != NULL) && (read_bytes == 0 || source != NULL));
     if ((unsigned)stores >= QB_STORES_COUNT) {
         return qb__fail(QB_ERROR_INVALID, "stores %d are neither plain nor streaming", (int)stores);
+    }
+    if ((uintptr_t)target % 256 != 0 || (uintptr_t)source % 256 != 0) {
+        return qb__fail(QB_ERROR_INVALID, "source and target of a mix are not aligned to 256 bytes");
     }
     return queue->device->backend->queue_mix(queue, target, written_bytes, source, read_bytes, stores);
 }

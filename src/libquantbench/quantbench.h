@@ -360,19 +360,21 @@ struct qb_device_fact {
  * always the same names and order. The CPU's are those of its machine, and of the container that this process is in. */
 enum qb_status qb_device_facts(struct qb_device *device, struct qb_device_fact *facts, size_t room, size_t *count);
 
-/* What large pieces of the CPU's memory are made of. */
+/* What pieces of the CPU's memory of 2 MiB and more are made of. */
 enum qb_huge_pages {
     QB_HUGE_PAGES_OFF = 0, /* small pages */
     QB_HUGE_PAGES_THP = 1, /* transparent huge pages, where the system finds some: how a device is opened */
-    QB_HUGE_PAGES_2M = 2,  /* pages of 2 MiB from the pool that the system was told to keep, or an error */
+    QB_HUGE_PAGES_2M = 2,  /* pages of 2 MiB from the pool that the system was told to keep, or QB_ERROR_MEMORY */
 };
 #define QB_HUGE_PAGES_COUNT 3
-/* For what is allocated from now on. QB_ERROR_UNSUPPORTED if the device is no CPU. */
+/* For what is allocated from now on. QB_ERROR_UNSUPPORTED if the device is no CPU, or the system has no such pool. */
 enum qb_status qb_memory_set_huge_pages(struct qb_device *device, enum qb_huge_pages pages);
 /* How many of the BYTES bytes at MEMORY lie in huge pages now, by what the system says; 0 if the device is no CPU. */
 enum qb_status qb_memory_in_huge_pages(struct qb_device *device, const void *memory, size_t bytes, uint64_t *huge);
 
-/* Device memory, aligned to at least 256 bytes. BYTES may be 0; free(NULL) does nothing. */
+/* Device memory, aligned to at least 256 bytes, with any contents, that is freed on the same device, when no queue uses
+ * it any more. BYTES may be 0, and a pointer that is NULL is nothing to free. QB_ERROR_MEMORY if there is not enough.
+ */
 enum qb_status qb_memory_alloc(struct qb_device *device, size_t bytes, void **pointer);
 void qb_memory_free(struct qb_device *device, void *pointer);
 /* Host to device, device to host, and fill with a byte; done when the call returns. Wait for queues that use the
@@ -388,25 +390,28 @@ enum qb_status qb_queue_create(struct qb_device *device, struct qb_queue **queue
 /* A queue over a stream of the caller's own: NATIVE is a cudaStream_t for cuda (NULL is the default stream), and must
  * be NULL for cpu. The stream is not destroyed with the queue. */
 enum qb_status qb_queue_wrap(struct qb_device *device, void *native, struct qb_queue **queue);
-/* Waits for the queue's work. destroy(NULL) does nothing, here and below. */
+/* Waits for the queue's work. NULL is nothing to destroy, here and below. */
 void qb_queue_destroy(struct qb_queue *queue);
 /* Wait until all that is in the queue is done. */
 enum qb_status qb_queue_synchronize(struct qb_queue *queue);
-/* CPU: how many threads the queue's kernels may use, 1 to 1024 (1 in a build without OpenMP); the default is the CPUs
- * this process may run on. From then on qb_memory_write() and qb_memory_fill() of the device use as many too, so that
- * each page is touched first by the thread whose kernel will use it. Others: QB_ERROR_UNSUPPORTED. */
+/* CPU: how many threads the queue's kernels may use, 1 to 1024, at most OMP_THREAD_LIMIT (1 in a build without OpenMP);
+ * the default is OMP_NUM_THREADS, else the CPUs this process may run on. From then on qb_memory_write() and
+ * qb_memory_fill() of the device use as many too, so that each page is touched first by the thread whose kernel will
+ * use it. Others: QB_ERROR_UNSUPPORTED. */
 enum qb_status qb_queue_set_threads(struct qb_queue *queue, unsigned threads);
 /* CUDA, compute capability 9.0 and newer: let each of the queue's kernels start before the one in front of it has ended
  * (programmatic dependent launch). It waits for that one's results before it reads or writes, so results stay the same,
- * but the start of the kernel no longer counts. Off by default. Others: QB_ERROR_UNSUPPORTED, also for false. */
+ * but the start of the kernel no longer counts. Off by default. In a graph it takes CUDA 12.3; before, a captured
+ * launch is an ordinary one. Others: QB_ERROR_UNSUPPORTED, also for false. */
 enum qb_status qb_queue_set_dependent_launch(struct qb_queue *queue, bool enabled);
-/* Let the queue's workspace hold at least BYTES bytes. It grows by itself in qb_kernel_run(), except during a
- * capture. Memory that a captured graph uses stays until the queue is destroyed. */
+/* Let the queue's workspace hold at least BYTES bytes, as qb_kernel_workspace() says. It grows by itself in
+ * qb_kernel_run(), except during a capture, where too small a one is QB_ERROR_WORKSPACE. Memory that a captured graph
+ * uses stays until the queue is destroyed. */
 enum qb_status qb_queue_reserve(struct qb_queue *queue, size_t bytes);
 /* Device-to-device copy in the queue's order, as a ceiling for kernels. The ranges must not overlap. */
 enum qb_status qb_queue_copy(struct qb_queue *queue, void *target, const void *source, size_t bytes);
 
-/* How codes are stored. */
+/* How the bytes of a mix are stored. */
 enum qb_stores {
     QB_STORES_PLAIN = 0,     /* as any other data */
     QB_STORES_STREAMING = 1, /* with the hint that nobody reads them soon; non-temporal on the CPU */
@@ -414,29 +419,31 @@ enum qb_stores {
 #define QB_STORES_COUNT 2
 /* In the queue's order: read READ_BYTES bytes at SOURCE and write WRITTEN_BYTES bytes at TARGET as fast as the device
  * can, and do nothing else, as a ceiling for kernels that read and write in this ratio. What is written means nothing.
- * Both are aligned to 256 bytes, and must not overlap; either count may be 0, then its pointer may be NULL. */
+ * Both are aligned to 256 bytes, else it is QB_ERROR_INVALID, and must not overlap; either count may be 0, then its
+ * pointer may be NULL. */
 enum qb_status qb_queue_mix(struct qb_queue *queue, void *target, size_t written_bytes, const void *source,
                             size_t read_bytes, enum qb_stores stores);
 
 /* An event, which has no time until it is recorded. */
 enum qb_status qb_event_create(struct qb_device *device, struct qb_event **event);
 void qb_event_destroy(struct qb_event *event);
-/* The event's time is when the queue's work so far is done. It may be recorded again. */
+/* The event's time is when the queue's work so far is done. It may be recorded again, but not in a capture. */
 enum qb_status qb_event_record(struct qb_queue *queue, struct qb_event *event);
-/* Waits for END. NANOSECONDS is the time between the two. */
+/* Waits for END, which was recorded after START in the same queue. NANOSECONDS is the time between the two. */
 enum qb_status qb_event_elapsed(struct qb_event *start, struct qb_event *end, double *nanoseconds);
 
 /* Everything put into QUEUE between begin and end is captured instead of run. QB_ERROR_UNSUPPORTED where the backend
- * has no graphs (the CPU). A graph uses its queue's workspace: launch it into that queue only. */
+ * has no graphs (the CPU), and for a capture that allocates or frees memory. CUDA's default stream cannot be captured.
+ * A graph uses its queue's workspace: launch it into that queue only. */
 enum qb_status qb_graph_begin(struct qb_queue *queue);
 enum qb_status qb_graph_end(struct qb_queue *queue, struct qb_graph **graph);
 enum qb_status qb_graph_launch(struct qb_graph *graph, struct qb_queue *queue);
 void qb_graph_destroy(struct qb_graph *graph);
 
-/* Tell an attached profiler to collect from here on, and to stop. */
+/* Tell an attached profiler to collect from here on, and to stop. QB_ERROR_UNSUPPORTED for the CPU. */
 enum qb_status qb_profiler_start(struct qb_device *device);
 enum qb_status qb_profiler_stop(struct qb_device *device);
-/* A named NVTX range around what this thread does next. */
+/* A named NVTX range around what this thread does next; nothing for the CPU, or in a build without NVTX. */
 void qb_range_push(struct qb_device *device, const char *name);
 void qb_range_pop(struct qb_device *device);
 

@@ -667,9 +667,6 @@ static enum qb_status cpu_queue_mix(struct qb_queue *queue, void *target, size_t
         .stream = stores == QB_STORES_STREAMING,
     };
 
-    if ((uintptr_t)target % 64 != 0 || (uintptr_t)source % 64 != 0) {
-        return host->fail(QB_ERROR_INVALID, "source and target of a mix are not aligned to 256 bytes");
-    }
     qb__cpu_parallel(qb__cpu_threads_worth(&plan, (uint64_t)written_bytes + read_bytes), mix_work, &mix);
     return QB_OK;
 }
