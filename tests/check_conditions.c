@@ -269,15 +269,43 @@ START_TEST(arguments)
     struct qb_device_conditions c;
     struct qb_device_fact fact;
     size_t count = 7;
+    unsigned cpu;
 
     ck_assert_int_eq(qb_device_conditions(NULL, &c), QB_ERROR_INVALID);
     ck_assert_int_eq(qb_device_conditions(device, NULL), QB_ERROR_INVALID);
     ck_assert_int_eq(qb_device_facts(NULL, &fact, 1, &count), QB_ERROR_INVALID);
     ck_assert_int_eq(qb_device_facts(device, NULL, 1, &count), QB_ERROR_INVALID);
     ck_assert_int_eq(qb_device_facts(device, &fact, 1, NULL), QB_ERROR_INVALID);
+    ck_assert_int_eq(qb_device_cpus(NULL, &cpu, 1, &count), QB_ERROR_INVALID);
+    ck_assert_int_eq(qb_device_cpus(device, NULL, 1, &count), QB_ERROR_INVALID);
+    ck_assert_int_eq(qb_device_cpus(device, &cpu, 1, NULL), QB_ERROR_INVALID);
     ck_assert_uint_eq(count, 7);
     ck_assert_int_eq(qb_device_facts(device, NULL, 0, &count), QB_OK);
     ck_assert_uint_eq(count, 0);
+    qb_device_close(device);
+}
+END_TEST
+
+/* Those of the affinity mask, since no OpenMP thread of this process is bound. */
+START_TEST(cpus)
+{
+    struct qb_device *device = open_cpu();
+    unsigned numbers[CPU_SETSIZE + 1];
+    size_t count = 0;
+    cpu_set_t set;
+
+    ck_assert_int_eq(sched_getaffinity(0, sizeof set, &set), 0);
+    ck_assert_int_eq(qb_device_cpus(device, numbers, CPU_SETSIZE, &count), QB_OK);
+    ck_assert_uint_eq(count, (unsigned)CPU_COUNT(&set));
+    for (size_t i = 0; i < count; i++) {
+        ck_assert(CPU_ISSET(numbers[i], &set));
+        ck_assert(i == 0 || numbers[i - 1] < numbers[i]);
+    }
+    /* What has no room is counted. */
+    numbers[0] = numbers[1] = 77777;
+    ck_assert_int_eq(qb_device_cpus(device, numbers, 0, &count), QB_OK);
+    ck_assert_uint_eq(numbers[0], 77777);
+    ck_assert_uint_eq(count, (unsigned)CPU_COUNT(&set));
     qb_device_close(device);
 }
 END_TEST
@@ -404,6 +432,7 @@ int main(void)
     tcase_add_test(cpu, cpu_quota_of_version_1);
     tcase_add_test(cpu, cpus_of_several_governors);
     tcase_add_test(cpu, memory_in_huge_pages);
+    tcase_add_test(cpu, cpus);
     suite_add_tcase(suite, cpu);
     tcase_add_test(library, arguments);
     tcase_add_test(library, reasons_have_names);

@@ -89,13 +89,14 @@ static void write_file(const char *path, const char *text)
     ck_assert_int_eq(fclose(file), 0);
 }
 
-/* A /proc of our own: all CPUs up to 1023 have a line, so those that this process may use are among them. */
+/* A /proc of our own, of 1024 CPUs. */
 START_TEST(files_are_read)
 {
     static const char *const folders[] = {"proc", "proc/self", "proc/self/task", "proc/self/task/1",
                                           "proc/self/task/2"};
     char base[] = "disturbance.XXXXXX", path[128];
     struct disturbance_snapshot s;
+    double all;
     FILE *stat_file;
 
     ck_assert_ptr_nonnull(mkdtemp(base));
@@ -123,6 +124,11 @@ START_TEST(files_are_read)
     /* busy is 1 + 2 + 4 + 8 + 16 for each CPU, and steal 32. */
     ck_assert(s.busy > 0 && s.stolen > 0);
     ck_assert_double_eq(s.busy * 32, s.stolen * 31);
+    all = s.stolen;
+    ck_assert(disturbance_watch((const unsigned[]){3, 1000}, 2));
+    disturbance_snapshot_from(path, &s);
+    ck_assert_double_eq(s.stolen * 512, all);
+    ck_assert(disturbance_watch(NULL, 0));
 
     snprintf(path, sizeof path, "rm -rf '%s'", base);
     ck_assert_int_eq(system(path), 0);

@@ -8,6 +8,7 @@ SH_LOG_COMPILER = $(SHELL)
 AM_TESTS_ENVIRONMENT = srcdir='$(srcdir)'; builddir='$(builddir)'; export srcdir builddir; \
 	QUANTBENCH='$(abs_top_builddir)/quantbench'; export QUANTBENCH; \
 	QUANTBENCH_MODULE_DIR='$(abs_top_builddir)/.libs'; export QUANTBENCH_MODULE_DIR; \
+	OMP_PROC_BIND=false; export OMP_PROC_BIND; \
 	CC='$(CC)'; export CC; NVCC='$(NVCC)'; export NVCC;
 
 # Those that take longest come first: they would keep one processor busy at the end of a parallel run.

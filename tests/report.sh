@@ -135,7 +135,7 @@ old()
     sed -E -e '/"cases"/d' -e '/"dist"/d' -e '/"quality": \{/,/\}/d' -e '/"rounds": \[/,/\]/d' -e '/"ceiling": \{/,/\}/d' \
         -e '/"(planned_rounds|precision|timeout_s|regime|streams|cache_check|hot_time_ns|host_time_ns)"/d' \
         -e '/"(ci95_basis|(mild|severe)_outliers|autocorrelation|peak_share|implausible|converged|near_codes|near_scales|plugin|arithmetic)"/d' \
-        -e '/"peak_bytes/s/,$//; /"timer": \{/,/\}/d' "$1.json" >old.json && ! grep -q flushed old.json
+        -e '/"peak_bytes/s/,$//; /"timer": \{/,/\}/d; /"threads_bound"/d' "$1.json" >old.json && ! grep -q flushed old.json
 }
 old_record()
 {

@@ -15,7 +15,11 @@ esac
 # Messages in English, and the tool without the settings that the user's shell may have for it.
 LC_ALL=C
 export LC_ALL
-unset COLUMNS QUANTBENCH_PLUGIN_PATH QUANTBENCH_ISA OMP_NUM_THREADS OMP_THREAD_LIMIT OMP_DYNAMIC GOMP_CPU_AFFINITY POSIXLY_CORRECT
+unset COLUMNS QUANTBENCH_PLUGIN_PATH QUANTBENCH_ISA POSIXLY_CORRECT
+unset OMP_NUM_THREADS OMP_THREAD_LIMIT OMP_DYNAMIC OMP_PLACES GOMP_CPU_AFFINITY KMP_AFFINITY
+# Tests run side by side: threads that are bound would meet on the first cores.
+OMP_PROC_BIND=false
+export OMP_PROC_BIND
 work=$(mktemp -d "${TMPDIR:-/tmp}/quantbench-test.XXXXXX") || exit 99
 trap 'rm -rf "$work"' EXIT
 trap 'exit 99' HUP INT TERM

@@ -171,6 +171,16 @@ enum qb_status qb_device_conditions(struct qb_device *device, struct qb_device_c
     return device->backend->device_conditions(device, conditions);
 }
 
+enum qb_status qb_device_cpus(struct qb_device *device, unsigned *cpus, size_t room, size_t *count)
+{
+    REQUIRE(device != NULL && (cpus != NULL || room == 0) && count != NULL);
+    if (device->backend->device_cpus == NULL) {
+        *count = 0;
+        return QB_OK;
+    }
+    return device->backend->device_cpus(device, cpus, room, count);
+}
+
 enum qb_status qb_device_facts(struct qb_device *device, struct qb_device_fact *facts, size_t room, size_t *count)
 {
     REQUIRE(device != NULL && (facts != NULL || room == 0) && count != NULL);

@@ -8,7 +8,7 @@
 #include "quantbench.h"
 
 /* Raised with every change of the structures below; a module of another number is refused. */
-#define QB__BACKEND_ABI 4u
+#define QB__BACKEND_ABI 5u
 
 /* What the library does for a backend. */
 struct qb__host {
@@ -71,6 +71,8 @@ struct qb_backend {
     enum qb_status (*device_open)(int index, struct qb_device **device);
     void (*device_close)(struct qb_device *device);
     enum qb_status (*device_info)(struct qb_device *device, struct qb_device_info *info);
+    /* NULL: it has none. */
+    enum qb_status (*device_cpus)(struct qb_device *device, unsigned *cpus, size_t room, size_t *count);
     enum qb_status (*device_conditions)(struct qb_device *device, struct qb_device_conditions *conditions);
     enum qb_status (*device_facts)(struct qb_device *device, struct qb_device_fact *facts, size_t room, size_t *count);
 

@@ -309,6 +309,7 @@ struct qb_device_info {
     unsigned units;        /* multiprocessors, or CPUs this process may use */
     double timer_tick;     /* nanoseconds: resolution of qb_event_elapsed() */
     double peak_bandwidth; /* bytes per second by the data sheet's bus width and clock, 0 if unknown */
+    bool bound;            /* CPU: OpenMP holds each thread on CPUs of its own; false: threads move as Linux likes */
 };
 
 /* Open device INDEX of BACKEND. Close it after everything made from it is destroyed. */
@@ -318,6 +319,10 @@ void qb_device_close(struct qb_device *device);
 const struct qb_backend *qb_device_backend(const struct qb_device *device);
 /* What the device is; memory_free is asked anew by each call. */
 enum qb_status qb_device_info(struct qb_device *device, struct qb_device_info *info);
+
+/* CPU: the numbers of the COUNT CPUs that this process may use, in rising order, into CPUS, which has room for ROOM of
+ * them; all those of its OpenMP threads, if these are bound. Others have none. */
+enum qb_status qb_device_cpus(struct qb_device *device, unsigned *cpus, size_t room, size_t *count);
 
 /* Why a device runs more slowly than it could: bits of a mask. */
 enum qb_throttle {

@@ -53,6 +53,7 @@ enum option_id {
     OPT_LIST_KERNELS,
     OPT_LIST_MODELS,
     OPT_DOCTOR,
+    OPT_BIND,
     OPT_HUGEPAGES,
     OPT_STREAMS,
     OPT_CACHE,
@@ -119,6 +120,7 @@ static const struct option_row {
     {OPT_KERNEL_TIMEOUT, "kernel-timeout", "N",
      "seconds after which a run of a kernel in a\nprocess of its own hangs [60]"},
     {OPT_THREADS, "threads", "N...", "threads of the CPU kernels\n[as many as CPUs may be used]"},
+    {OPT_BIND, "bind", "WHERE", "what holds each thread of the CPU where it is:\ncores, none [cores]"},
     {OPT_HUGEPAGES, "hugepages", "KIND", "pages of the CPU's memory: off, thp, 2m [thp]"},
     {OPT_STREAMS, "streams", "N...", "tensors that are quantized at the same time,\neach on a stream of its own [1]"},
     {OPT_LIST_DEVICES, "list-devices", NULL, "list the devices, or why there are none"},
@@ -344,6 +346,18 @@ static bool parse_word(const char *option, const char *text, const char *const *
     }
     message_error("--%s: '%s': one of %s is accepted", option, text, accepted);
     return false;
+}
+
+static bool parse_bind(const char *option, const char *text, struct args *args)
+{
+    static const char *const words[] = {[BIND_CORES] = "cores", [BIND_NONE] = "none", NULL};
+    uint64_t number;
+
+    if (!parse_word(option, text, words, &number)) {
+        return false;
+    }
+    args->bind = (enum bind)number;
+    return true;
 }
 
 static bool parse_huge_pages(const char *option, const char *text, struct args *args)
@@ -867,6 +881,8 @@ static bool parse_option(const struct option_row *row, const char *value, struct
         return parse_number(name, value, 1, 1000000, &args->kernel_timeout);
     case OPT_THREADS:
         return parse_numbers(name, value, parse_threads, &args->threads);
+    case OPT_BIND:
+        return parse_bind(name, value, args);
     case OPT_HUGEPAGES:
         return parse_huge_pages(name, value, args);
     case OPT_STREAMS:

@@ -222,8 +222,8 @@ const char *describe_doubt(const struct record *record, const struct record_case
 
 const char *describe_device(const struct qb_device_info *info, char text[DESCRIBE_SIZE])
 {
-    snprintf(text, DESCRIBE_SIZE, "%s (%s, %s%s%s)", info->name, info->id, info->isa,
-             info->driver[0] != '\0' ? ", driver " : "", info->driver);
+    snprintf(text, DESCRIBE_SIZE, "%s (%s, %s%s%s%s)", info->name, info->id, info->isa,
+             info->driver[0] != '\0' ? ", driver " : "", info->driver, info->bound ? ", threads bound to cores" : "");
     return text;
 }
 

@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* disturbance.c - counters of the operating system, from getrusage() and /proc. */
-#ifndef _GNU_SOURCE
-#define _GNU_SOURCE /* sched_getaffinity() */
-#endif
 #include <config.h>
 
 #include "disturbance.h"
@@ -10,7 +7,6 @@
 #include <dirent.h>
 #include <inttypes.h>
 #include <math.h>
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -50,13 +46,43 @@ static bool parse_cpu_line(const char *line, unsigned *cpu, uint64_t *busy, uint
     return true;
 }
 
-/* Busy and stolen time of the CPUs in the affinity mask. */
+/* The CPUs whose time counts, in rising order; none: all. */
+static unsigned *watched;
+static size_t watched_count;
+
+bool disturbance_watch(const unsigned *cpus, size_t count)
+{
+    unsigned *copy = calloc(count + 1, sizeof *copy);
+
+    if (copy == NULL) {
+        return false;
+    }
+    for (size_t i = 0; i < count; i++) {
+        copy[i] = cpus[i];
+    }
+    free(watched);
+    watched = copy;
+    watched_count = count;
+    return true;
+}
+
+static int compare_numbers(const void *a, const void *b)
+{
+    unsigned one = *(const unsigned *)a, other = *(const unsigned *)b;
+
+    return (one > other) - (one < other);
+}
+
+static bool is_watched(unsigned cpu)
+{
+    return watched_count == 0 || bsearch(&cpu, watched, watched_count, sizeof *watched, compare_numbers) != NULL;
+}
+
+/* Busy and stolen time of the CPUs that count. */
 static void read_cpu_times(const char *proc, struct disturbance_snapshot *snapshot)
 {
     char path[512], line[512];
     uint64_t busy = 0, stolen = 0;
-    cpu_set_t mask;
-    bool masked = sched_getaffinity(0, sizeof mask, &mask) == 0;
     FILE *file;
 
     snprintf(path, sizeof path, "%s/stat", proc);
@@ -69,8 +95,7 @@ static void read_cpu_times(const char *proc, struct disturbance_snapshot *snapsh
         uint64_t cpu_busy, cpu_stolen;
         unsigned cpu;
 
-        if (parse_cpu_line(line, &cpu, &cpu_busy, &cpu_stolen) &&
-            (!masked || (cpu < CPU_SETSIZE && CPU_ISSET(cpu, &mask)))) {
+        if (parse_cpu_line(line, &cpu, &cpu_busy, &cpu_stolen) && is_watched(cpu)) {
             busy += cpu_busy;
             stolen += cpu_stolen;
         }

@@ -4,6 +4,7 @@
 #define DISTURBANCE_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 /* Counters that only rise. What the system does not tell stays 0, and so does its difference. */
@@ -13,7 +14,7 @@ struct disturbance_snapshot {
     uint64_t migrations;  /* of all threads, from one CPU to another */
     double time;          /* nanoseconds, monotonic */
     double own;           /* nanoseconds of CPU time of this process */
-    /* Of the CPUs that this process may run on, nanoseconds; the kernel counts them in ticks of some 10 ms. */
+    /* Of the CPUs that are watched, nanoseconds; the kernel counts them in ticks of some 10 ms. */
     double busy;   /* spent by anybody */
     double stolen; /* taken by the hypervisor */
 };
@@ -27,6 +28,10 @@ struct disturbance {
     double others; /* CPUs that other processes kept busy, on average; NaN if the time is too short to tell */
     bool disturbed;
 };
+
+/* Watch these COUNT CPUs, in rising order, or, as at first, all of the machine if COUNT is 0. False if memory is short.
+ */
+bool disturbance_watch(const unsigned *cpus, size_t count);
 
 /* Read the counters. It takes some microseconds, and some more for each thread and each CPU: between samples only. */
 void disturbance_snapshot(struct disturbance_snapshot *snapshot);

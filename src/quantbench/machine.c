@@ -3,6 +3,7 @@
 #include <config.h>
 
 #include "machine.h"
+#include "disturbance.h"
 
 #include <ctype.h>
 #include <inttypes.h>
@@ -168,6 +169,19 @@ static enum exit_code open_named(const char *name, struct device *device)
     return EXIT_OK;
 }
 
+/* What others do on CPUs that this process may not use does not disturb it. */
+static void watch_cpus(struct qb_device *host)
+{
+    unsigned *cpus = NULL;
+    size_t count = 0;
+
+    if (qb_device_cpus(host, NULL, 0, &count) == QB_OK && (cpus = calloc(count + 1, sizeof *cpus)) != NULL &&
+        qb_device_cpus(host, cpus, count, &count) == QB_OK) {
+        disturbance_watch(cpus, count);
+    }
+    free(cpus);
+}
+
 enum exit_code machine_open(const struct names *device_names, struct machine *machine)
 {
     struct utsname names;
@@ -184,6 +198,7 @@ enum exit_code machine_open(const struct names *device_names, struct machine *ma
         message_status("cpu", status);
         return EXIT_CANNOT_RUN;
     }
+    watch_cpus(machine->host.handle);
     machine->devices = calloc(device_names->count, sizeof *machine->devices);
     if (machine->devices == NULL) {
         return message_out_of_memory("the list of devices", device_names->count * sizeof *machine->devices);
@@ -200,20 +215,14 @@ enum exit_code machine_open(const struct names *device_names, struct machine *ma
     return EXIT_OK;
 }
 
-enum exit_code machine_set_huge_pages(struct machine *machine, enum qb_huge_pages pages)
+bool machine_set_huge_pages(struct machine *machine, enum qb_huge_pages pages)
 {
-    enum qb_status status = QB_ERROR_UNSUPPORTED;
+    bool taken = false;
 
     for (size_t i = 0; i < machine->device_count; i++) {
-        enum qb_status one = qb_memory_set_huge_pages(machine->devices[i].handle, pages);
-
-        status = one == QB_OK ? QB_OK : status;
+        taken = qb_memory_set_huge_pages(machine->devices[i].handle, pages) == QB_OK || taken;
     }
-    if (status != QB_OK) {
-        message_error("--hugepages: %s; the device is %s", qb_error_detail(), machine->devices[0].info.id);
-        return EXIT_USAGE;
-    }
-    return EXIT_OK;
+    return taken;
 }
 
 void machine_close(struct machine *machine)

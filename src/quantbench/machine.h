@@ -24,9 +24,9 @@ struct machine {
 /* Open the CPU and what --device names, in that order of names. On failure the error has been printed. Close MACHINE
  * either way. */
 enum exit_code machine_open(const struct names *device_names, struct machine *machine);
-/* Have the memory of all CPUs made of PAGES. An error is printed: none of the devices is one, or the system has none.
- */
-enum exit_code machine_set_huge_pages(struct machine *machine, enum qb_huge_pages pages);
+/* Have the memory of all CPUs made of PAGES. False, with the reason in qb_error_detail(), if none of the devices is
+ * one, or the system has none. */
+bool machine_set_huge_pages(struct machine *machine, enum qb_huge_pages pages);
 void machine_close(struct machine *machine);
 
 /* Bytes of memory that can be had now, on the host and on DEVICE. */

@@ -4,6 +4,7 @@
 
 #include "args.h"
 #include "baseline.h"
+#include "binding.h"
 #include "comparison.h"
 #include "doctor.h"
 #include "dry_run.h"
@@ -107,8 +108,9 @@ static enum exit_code measure(const struct args *args)
     const struct tensor_file *given = args->input_file != NULL ? &tensor : NULL;
     enum exit_code code = machine_open(&args->devices, &machine);
 
-    if (code == EXIT_OK && args->chose_huge_pages) {
-        code = machine_set_huge_pages(&machine, args->huge_pages);
+    if (code == EXIT_OK && args->chose_huge_pages && !machine_set_huge_pages(&machine, args->huge_pages)) {
+        message_error("--hugepages: %s; the device is %s", qb_error_detail(), machine.devices[0].info.id);
+        code = EXIT_USAGE;
     }
     if (code == EXIT_OK) {
         code = plan_read_tensor(args, &machine, &tensor);
@@ -242,6 +244,7 @@ int main(int argc, char **argv)
             break;
         case ACTION_DRY_RUN:
         case ACTION_MEASURE:
+            binding_hold_threads(&args);
             code = output_check(&args.outputs);
             code = code == EXIT_OK ? plugins_load(&args) : code;
             if (code == EXIT_OK) {

@@ -3,20 +3,18 @@
  * times, so that only what several of them agree on is a property of what was measured. */
 #include <config.h>
 
+#include "binding.h"
 #include "interrupt.h"
 #include "isolate.h"
 #include "runs.h"
 
 #include <errno.h>
 #include <inttypes.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-extern char **environ;
 
 /* One process and what it writes. */
 struct run {
@@ -43,14 +41,6 @@ static char **make_command(const struct args *args)
     return command;
 }
 
-/* Start this very program, or, where the system does not know which that is, the one of its name. */
-static int spawn(char **command, const posix_spawn_file_actions_t *actions, pid_t *pid)
-{
-    int error = posix_spawn(pid, "/proc/self/exe", actions, NULL, command, environ);
-
-    return error == ENOENT ? posix_spawnp(pid, command[0], actions, NULL, command, environ) : error;
-}
-
 static enum exit_code start(char **command, struct run *run)
 {
     posix_spawn_file_actions_t actions;
@@ -62,7 +52,7 @@ static enum exit_code start(char **command, struct run *run)
         if (error == 0) {
             error = posix_spawn_file_actions_adddup2(&actions, ends[1], STDOUT_FILENO);
             error = error == 0 ? posix_spawn_file_actions_addclose(&actions, ends[0]) : error;
-            error = error == 0 ? spawn(command, &actions, &run->pid) : error;
+            error = error == 0 ? binding_spawn(command, &actions, &run->pid) : error;
             posix_spawn_file_actions_destroy(&actions);
         }
         close(ends[1]);

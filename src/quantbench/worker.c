@@ -3,6 +3,7 @@
  * command line, so that both mean the same by every number, and structures go through the socket as they are. */
 #include <config.h>
 
+#include "binding.h"
 #include "interrupt.h"
 #include "isolate.h"
 #include "tensor_file.h"
@@ -13,7 +14,6 @@
 #include <math.h>
 #include <poll.h>
 #include <signal.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -149,7 +149,7 @@ static bool spawn(struct worker *worker, const struct args *args)
             posix_spawn_file_actions_adddup2(&actions, ends[1], WORKER_SOCKET);
         }
         posix_spawn_file_actions_adddup2(&actions, STDERR_FILENO, STDOUT_FILENO);
-        error = posix_spawn(&worker->pid, "/proc/self/exe", &actions, NULL, argv, environ);
+        error = binding_spawn(argv, &actions, &worker->pid);
         posix_spawn_file_actions_destroy(&actions);
     }
     free(argv);
@@ -508,7 +508,8 @@ static enum exit_code begin(const struct args *args, struct held *held)
     enum exit_code code = open_devices(held);
 
     if (code == EXIT_OK && args->chose_huge_pages) {
-        code = machine_set_huge_pages(&held->machine, args->huge_pages);
+        /* The program has a CPU; that what is told here is for another device is no error. */
+        machine_set_huge_pages(&held->machine, args->huge_pages);
     }
     if (code == EXIT_OK) {
         code = plan_read_tensor(args, &held->machine, &held->tensor);

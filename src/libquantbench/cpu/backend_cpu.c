@@ -314,6 +314,29 @@ static enum qb_status cpu_device_info(struct qb_device *device, struct qb_device
     info->cache_size = cpu->last_level_cache;
     info->units = cpu->plan.threads;
     info->timer_tick = cpu->timer_tick;
+    info->bound = qb__machine_bound();
+    return QB_OK;
+}
+
+static enum qb_status cpu_device_cpus(struct qb_device *device, unsigned *cpus, size_t room, size_t *count)
+{
+    size_t size;
+    cpu_set_t *set = qb__machine_affinity(&size);
+
+    (void)device;
+    if (set == NULL) {
+        return host->fail(QB_ERROR_UNSUPPORTED, "the system does not tell which CPUs this process may use");
+    }
+    *count = 0;
+    for (size_t cpu = 0; cpu < 8 * size; cpu++) {
+        if (CPU_ISSET_S(cpu, size, set)) {
+            if (*count < room) {
+                cpus[*count] = (unsigned)cpu;
+            }
+            ++*count;
+        }
+    }
+    CPU_FREE(set);
     return QB_OK;
 }
 
@@ -796,6 +819,7 @@ static const struct qb_backend backend = {
     .device_open = cpu_device_open,
     .device_close = cpu_device_close,
     .device_info = cpu_device_info,
+    .device_cpus = cpu_device_cpus,
     .device_conditions = cpu_device_conditions,
     .device_facts = cpu_device_facts,
     .memory_set_huge_pages = cpu_memory_set_huge_pages,

@@ -16,6 +16,12 @@
 #if defined __x86_64__ || defined __i386__
 #include <cpuid.h>
 #endif
+#ifdef _OPENMP
+#include <omp.h>
+#endif
+
+/* No machine has more. */
+#define MOST_CPUS ((size_t)1 << 20)
 
 /* Open a file of /proc or /sys for reading. QUANTBENCH_FSROOT is put in front, where tests have such files. */
 static FILE *open_file(const char *path)
@@ -378,10 +384,54 @@ double qb__machine_quota(void)
     return cpus;
 }
 
+bool qb__machine_bound(void)
+{
+#ifdef _OPENMP
+    return omp_get_proc_bind() != omp_proc_bind_false && omp_get_num_places() > 0;
+#else
+    return false;
+#endif
+}
+
+/* The CPUs of all places that OpenMP binds threads to; NULL if memory is short. */
+static cpu_set_t *all_places(size_t *size)
+{
+    cpu_set_t *set = NULL;
+#ifdef _OPENMP
+    int most = 0, *cpus;
+
+    for (int place = 0; place < omp_get_num_places(); place++) {
+        int count = omp_get_place_num_procs(place);
+
+        most = count > most ? count : most;
+    }
+    cpus = calloc((size_t)most + 1, sizeof *cpus);
+    set = cpus != NULL ? CPU_ALLOC(MOST_CPUS) : NULL;
+    if (set != NULL) {
+        *size = CPU_ALLOC_SIZE(MOST_CPUS);
+        CPU_ZERO_S(*size, set);
+        for (int place = 0; place < omp_get_num_places(); place++) {
+            omp_get_place_proc_ids(place, cpus);
+            for (int i = 0; i < omp_get_place_num_procs(place); i++) {
+                CPU_SET_S((size_t)cpus[i], *size, set);
+            }
+        }
+    }
+    free(cpus);
+#else
+    *size = 0;
+#endif
+    return set;
+}
+
 cpu_set_t *qb__machine_affinity(size_t *size)
 {
+    /* OpenMP has bound this thread, too, to a part of them. */
+    if (qb__machine_bound()) {
+        return all_places(size);
+    }
     /* The kernel's mask may be longer than a cpu_set_t: try larger ones. */
-    for (size_t most = 1024; most <= 1 << 20; most *= 4) {
+    for (size_t most = 1024; most <= MOST_CPUS; most *= 4) {
         cpu_set_t *set = CPU_ALLOC(most);
 
         *size = CPU_ALLOC_SIZE(most);

@@ -24,7 +24,10 @@ uint64_t qb__machine_huge_bytes(const void *memory, size_t bytes);
 unsigned qb__machine_cpus(void);
 /* The container's quota alone, in CPUs; 0 if there is none. */
 double qb__machine_quota(void);
-/* The affinity mask, of SIZE bytes; NULL if unknown. CPU_FREE() it. */
+/* Whether OpenMP binds each thread to a place of its own. */
+bool qb__machine_bound(void);
+/* The affinity mask of the process, of SIZE bytes, or, where OpenMP has bound its threads, what they have together;
+ * NULL if unknown. CPU_FREE() it. */
 cpu_set_t *qb__machine_affinity(size_t *size);
 
 /* What the CPUs do at this moment. THROTTLED is how often they were too warm so far, as of the last call. */
