@@ -178,7 +178,7 @@ near()
         out_has "no more than the kernel's arithmetic allows" && out_has 'arithmetic: x * (1 / s),' && out_has ' within one code' &&
         run 0 --report near.json --format=markdown && out_has '| within 1' &&
         [ "$(sed -n 's/.*"near_codes": \([0-9]*\),/\1/p' near.json)" -gt 0 ] && grep -q '"plugin": "peers.so"' near.json &&
-        grep -q ',[1-9][0-9]*,[0-9]*,"x \* (1 / s),.*",peers.so$' near.csv
+        grep -q ',[1-9][0-9]*,[0-9]*,"x \* (1 / s),.*",peers.so,0,[01],0$' near.csv
 }
 ok 'and the report says how many codes are not the same, of which file and arithmetic' near
 ok 'TensorRT-LLM: FP8 per token' agrees trt_fp8_token --quant-dtype=fp8 --granularity=token
@@ -252,6 +252,15 @@ for how in --kernel= --compare=; do
     ok "a wrong code while it is measured, $how" caught_later 4 result_later 'after timing' WRONG \
         "${how}wrong_result_later,cpu_generic"
 done
+# The signal comes while the other process measures.
+ended()
+{
+    # shellcheck disable=SC2086
+    run 143 --device=cpu --threads=1 $case --plugin=wrong.so --kernel=wrong_ends_parent --num-iters=100000 --rounds=1 \
+        --num-warmup-iters=0 --cache=hot && err_has 'interrupted: what was measured until then is reported' &&
+        out_has ' of 100000 (interrupted)' && out_has 'codes     verified' && out_has 'Kernel running time: '
+}
+ok 'SIGTERM while a process apart measures' ended
 # A journal that ends behind the first visit.
 resumed()
 {
@@ -276,6 +285,25 @@ ruined()
 }
 small='--device=cpu --threads=1' ok '--no-verify: a hang is one' unproven_hang
 ok 'another is not blamed for the process that a kernel has ruined' ruined
+# A kernel in each of whose runs the system is at work: no sample is taken in peace.
+# disturbed STATUS OPTION...: ten samples of it.
+disturbed()
+{
+    tap_status=$1
+    shift
+    # $case is a list of words.
+    # shellcheck disable=SC2086
+    run "$tap_status" --device=cpu --threads=1 $case --plugin=wrong.so --kernel=wrong_faults --num-iters=10 --rounds=2 \
+        --num-warmup-iters=0 --cache=hot --output=faults.json --output=faults.csv "$@" &&
+        out_has 'the system disturbed some: 10 were taken again, 10 are kept' &&
+        out_has 'doubt     disturbed: 10 of 10 samples' &&
+        same 2 "$(grep -c '"retaken_samples": 5' faults.json)" && same 2 "$(grep -c '"disturbed_samples": 5' faults.json)" &&
+        grep -q ',10,10,0$' faults.csv
+}
+ok 'disturbed samples are taken again, but not for ever' disturbed 0
+ok 'of one launch each' disturbed 0 --launch=isolated
+ok 'and in this process' disturbed 0 --no-isolate
+ok 'which is a doubt' disturbed 5 --strict
 unproven() { wrong 0 --kernel=wrong_gap,wrong_before_it --no-verify; }
 ok '--no-verify proves nothing' unproven
 done_testing

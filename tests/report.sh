@@ -119,7 +119,7 @@ failed_case()
         cmp out some.csv
 }
 ok 'a sweep with a case that cannot run' failed_case
-ok 'it has no time in CSV' grep -qE ',1000000000000000,32,.*,0,,,,,,,,,,3,,,,,,normal,,,,,,,,1,0,,none,,,,,,,0,,0,0,the contract,$' some.csv
+ok 'it has no time in CSV' grep -qE ',1000000000000000,32,.*,0,,,,,,,,,,3,,,,,,normal,,,,,,,,1,0,,none,,,,,,,0,,0,0,the contract,,0,0,0$' some.csv
 no_entry() { run 0 --report=some.json --format=gbench && same 3 "$(grep -c '"real_time"' out)"; }
 ok 'and no entry for Google Benchmark' no_entry
 # A number beyond 64 bits is written as the largest there is.
@@ -146,11 +146,21 @@ old_record()
 ok 'a record without members of later versions' old_record
 old_formats()
 {
-    old single && run 0 --report=old.json --format=csv && grep -qE ',0,,,,,,normal,,,,,,,,1,1,,none,,,,,[0-9.]*,,0,,0,0,,$' out &&
+    old single && run 0 --report=old.json --format=csv && grep -qE ',0,,,,,,normal,,,,,,,,1,1,,none,,,,,[0-9.]*,,0,,0,0,,,0,0,0$' out &&
         run 0 --report=old.json --format=gbench && out_has '/dist:normal/' && ! grep -q snr_db out &&
         run 0 --report=old.json --format=json && out_has '"quality": null' && out_has '"dist": "normal"'
 }
 ok 'and in the other formats' old_formats
+# An empty launch on the CPU cannot take longer than the copies, and a quarter of a millisecond.
+busy()
+{
+    run 0 --device=cpu --num-tokens=64 --hidden-size=64 --num-iters=3 --rounds=1 --num-warmup-iters=0 --output=timed.json &&
+        sed 's/"floor_ns": [0-9.]*/"floor_ns": 250000.0/' timed.json >busy.json && run 0 --report=busy.json &&
+        out_has 'doubt     busy: an empty launch took 250.000 us' &&
+        sed 's/"floor_ns": [0-9.]*/"floor_ns": 90000.0/' timed.json >busy.json && run 0 --report=busy.json &&
+        ! grep -q busy: out
+}
+ok 'an empty launch that takes long is a doubt' busy
 later_record()
 {
     sed 's/"seed"/"later": [{}], "seed"/' sweep.json >later.json && run 0 --report=later.json && cmp out sweep.txt

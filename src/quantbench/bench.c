@@ -418,6 +418,7 @@ static struct measure_settings settings_of(const struct args *args, const struct
         .precision = args->precision > 0 ? fmin(args->precision / 4, DEFAULT_TICK_SHARE) : DEFAULT_TICK_SHARE,
         .pause = args->regime == REGIME_BURST ? BURST_PAUSE : 0,
         .launches = launches,
+        .in_peace = strcmp(device->info.id, "cpu") == 0,
     };
 }
 
@@ -477,30 +478,24 @@ static void watch_device(void *context)
     launch->watched = true;
 }
 
-/* The last COUNT samples are those of a round. */
-static bool add_round(struct result *result, uint64_t count, double host_time, double start,
-                      const struct qb_device_conditions *conditions, const struct disturbance *disturbance,
-                      const struct buffers *buffers)
+/* The newest samples, which RESULT does not count yet, are those of ROUND. */
+static bool add_round(struct result *result, struct round *round, const struct buffers *buffers)
 {
-    double *sorted = malloc(count * sizeof *sorted);
+    double *sorted = malloc(round->samples * sizeof *sorted);
 
     if (sorted == NULL) {
         return false;
     }
-    memcpy(sorted, result->samples + result->sample_count, count * sizeof *sorted);
-    result->rounds[result->round_count++] = (struct round){.samples = count,
-                                                           .median = stats_median(sorted, count),
-                                                           .host_time = host_time,
-                                                           .start = start,
-                                                           .conditions = *conditions,
-                                                           .disturbance = *disturbance,
-                                                           .huge_bytes = buffers_in_huge_pages(buffers)};
-    result->sample_count += count;
-    if (strcmp(result->plan_case->device->info.id, "cpu") == 0) {
-        message_verbose("of the tensors' %.1f MB, %.1f MB are in huge pages", (double)result->rotated_bytes * 1e-6,
-                        (double)result->rounds[result->round_count - 1].huge_bytes * 1e-6);
-    }
+    memcpy(sorted, result->samples + result->sample_count, round->samples * sizeof *sorted);
+    round->median = stats_median(sorted, round->samples);
+    round->huge_bytes = buffers_in_huge_pages(buffers);
     free(sorted);
+    result->rounds[result->round_count++] = *round;
+    result->sample_count += round->samples;
+    if (result->plan_case->threads > 0) {
+        message_verbose("of the tensors' %.1f MB, %.1f MB are in huge pages", (double)result->rotated_bytes * 1e-6,
+                        (double)round->huge_bytes * 1e-6);
+    }
     return true;
 }
 
@@ -543,9 +538,10 @@ static enum qb_status measure_floor(const struct args *args, struct result *resu
     return status == QB_ERROR_UNSUPPORTED ? QB_OK : status;
 }
 
-/* The case's own samples: SAMPLES of them, behind a warm-up in the first visit. */
+/* The case's own samples: SAMPLES of them, behind a warm-up in the first visit. ROUND gets how many came out, and how.
+ */
 static enum qb_status measure_case(const struct args *args, struct result *result, struct launch_context *context,
-                                   struct qb_queue *const *queues, uint64_t samples, uint64_t *taken, double *host_time)
+                                   struct qb_queue *const *queues, uint64_t samples, struct round *round)
 {
     const struct plan_case *plan_case = result->plan_case;
     struct measure_work work = {launch_kernel, context, result->sets, NULL};
@@ -553,11 +549,11 @@ static enum qb_status measure_case(const struct args *args, struct result *resul
         settings_of(args, plan_case->device, plan_case->launch, result->launches_per_sample);
     uint64_t warmup = result->warm ? 0 : args->num_warmup_iters;
     double *room = result->samples + result->sample_count;
+    uint64_t taken = 0;
     struct measure measure;
     enum qb_status status =
         measure_open(plan_case->device->handle, queues, plan_case->streams, &work, &settings, &measure);
 
-    *taken = 0;
     if (status != QB_OK) {
         return status;
     }
@@ -567,15 +563,17 @@ static enum qb_status measure_case(const struct args *args, struct result *resul
         for (uint64_t done = 0; done < warmup && status == QB_OK && !interrupt_requested();) {
             uint64_t wanted = warmup - done < samples ? warmup - done : samples;
 
-            status = measure_take(&measure, wanted, room, taken, host_time);
+            status = measure_take(&measure, wanted, room, &taken, &round->host_time);
             done += wanted;
         }
-        *taken = 0;
         result->warm = true;
         /* The CPU has worked when its launches return: it is looked at behind the samples, to disturb none. */
         work.watch = plan_case->threads == 0 ? watch_device : NULL;
         if (status == QB_OK) {
-            status = measure_take(&measure, samples, room, taken, host_time);
+            status = measure_take(&measure, samples, room, &taken, &round->host_time);
+            round->samples = taken;
+            round->retaken_samples = measure.retaken;
+            round->disturbed_samples = measure.disturbed;
         }
     }
     measure_close(&measure);
@@ -605,26 +603,25 @@ static bool can_check_cache(const struct result *result)
 static enum qb_status time_visit(const struct args *args, struct result *result, struct launch_context *context,
                                  struct qb_queue *const *queues, uint64_t samples, double start, bool *memory_short)
 {
-    uint64_t taken = 1;
-    double host_time = 0;
     bool profile = result->plan_case->launch == LAUNCH_PROFILE;
+    struct round round = {.samples = profile ? 1 : 0, .start = start};
     struct disturbance_snapshot before, after;
-    struct disturbance disturbance;
     enum qb_status status;
 
     disturbance_snapshot(&before);
     status = profile ? profile_case(args, result, context, queues[0])
-                     : measure_case(args, result, context, queues, samples, &taken, &host_time);
+                     : measure_case(args, result, context, queues, samples, &round);
 
-    if (status != QB_OK || taken == 0) {
+    if (status != QB_OK || round.samples == 0) {
         return status;
     }
     disturbance_snapshot(&after);
-    disturbance = disturbance_between(&before, &after);
+    round.disturbance = disturbance_between(&before, &after);
     if (!context->watched) {
         watch_device(context);
     }
-    if (!add_round(result, taken, host_time, start, &context->conditions, &disturbance, context->buffers)) {
+    round.conditions = context->conditions;
+    if (!add_round(result, &round, context->buffers)) {
         *memory_short = true;
         return QB_ERROR_MEMORY;
     }

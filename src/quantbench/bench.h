@@ -28,7 +28,10 @@ struct round {
     double start;                           /* seconds since the run began */
     struct qb_device_conditions conditions; /* of the device, while it took the samples */
     struct disturbance disturbance;         /* of this process, while they were taken */
-    uint64_t huge_bytes;                    /* of the tensors in the CPU's memory, those in huge pages */
+    /* CPU: a sample in which the system disturbed this process is taken again, unless too many were so. */
+    uint64_t retaken_samples;   /* were taken again */
+    uint64_t disturbed_samples; /* were kept in spite of it */
+    uint64_t huge_bytes;        /* of the tensors in the CPU's memory, those in huge pages */
 };
 
 /* What came out of one case. Times are in nanoseconds per launch. */

@@ -208,6 +208,14 @@ const char *describe_doubt(const struct record *record, const struct record_case
         snprintf(text, DESCRIBE_SIZE, "not hot: %.1f MB do not fit in a cache of %.1f MB",
                  (double)c->rotated_bytes * 1e-6, (double)c->device->cache_size * 1e-6);
         break;
+    case DOUBT_DISTURBED:
+        snprintf(text, DESCRIBE_SIZE, "disturbed: %" PRIu64 " of %zu samples, though they were taken again",
+                 record_disturbed_samples(c), c->sample_count);
+        break;
+    case DOUBT_FLOOR:
+        snprintf(text, DESCRIBE_SIZE, "busy: an empty launch took %.3f us, since others use the CPUs",
+                 c->floor_time * 1e-3);
+        break;
     case DOUBT_THROTTLED:
         snprintf(text, DESCRIBE_SIZE, "throttled in %zu of %zu rounds", record_throttled_rounds(c), c->round_count);
         append_reasons(c, text);

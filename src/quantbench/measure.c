@@ -7,10 +7,15 @@
  *
  * Several queues run their blocks at the same time, each with an event between two of its own, and one block more at
  * the end, so that all are busy while any of them is timed. The time per launch of all together is the inverse of the
- * sum of their rates. */
+ * sum of their rates.
+ *
+ * On the CPU the work is done when a launch returns, so that there is time between samples to see whether the system
+ * has let this process work in peace. If not, the sample is taken again; but not for ever: as often as there are
+ * samples. */
 #include <config.h>
 
 #include "measure.h"
+#include "disturbance.h"
 #include "interrupt.h"
 #include "stats.h"
 
@@ -151,6 +156,55 @@ static enum qb_status lead(const struct measure *m, double *host_time)
     return status;
 }
 
+/* Whether the sample that began with BEFORE counts: the system let this process work, or enough was taken again. */
+static bool keeps(struct measure *m, const struct disturbance_snapshot *before)
+{
+    struct disturbance_snapshot after;
+
+    if (!m->settings.in_peace) {
+        return true;
+    }
+    disturbance_snapshot(&after);
+    if (!disturbance_between(before, &after).disturbed) {
+        return true;
+    }
+    if (m->retaken < m->most_retaken) {
+        m->retaken++;
+        return false;
+    }
+    m->disturbed++;
+    return true;
+}
+
+/* COUNT samples of blocks, each between two events of its own and taken in peace. An interrupt lowers *COUNT. */
+static enum qb_status take_in_peace(struct measure *m, uint64_t *count, double *samples, double *host_time)
+{
+    uint64_t taken = 0;
+    enum qb_status status = lead(m, host_time);
+
+    while (taken < *count && status == QB_OK && !interrupt_requested()) {
+        struct disturbance_snapshot before;
+
+        disturbance_snapshot(&before);
+        status = record_events(m, 0);
+        if (status == QB_OK) {
+            status = launch_blocks(m);
+        }
+        if (status == QB_OK) {
+            status = record_events(m, 1);
+        }
+        if (status == QB_OK) {
+            status = synchronize(m);
+        }
+        if (status == QB_OK && keeps(m, &before)) {
+            status = elapsed(m, 0, &samples[taken]);
+            taken += status == QB_OK;
+        }
+    }
+    *count = taken;
+    return status;
+}
+
 /* COUNT samples, at most a batch, of blocks that follow each other. An interrupt lowers *COUNT to those that were
  * launched. If WATCHED, the device is looked at meanwhile. */
 static enum qb_status take_batch(const struct measure *m, bool watched, uint64_t *count, double *samples,
@@ -185,10 +239,11 @@ static enum qb_status take_batch(const struct measure *m, bool watched, uint64_t
 
 /* COUNT launches, each on an idle queue, behind a rotation through all sets that is not counted: so each finds the
  * cache as the rotation has left it. */
-static enum qb_status take_isolated(const struct measure *m, uint64_t *count, double *samples, double *host_time)
+static enum qb_status take_isolated(struct measure *m, uint64_t *count, double *samples, double *host_time)
 {
     const struct measure_block *block = &m->blocks[0];
     uint64_t wanted = *count;
+    struct disturbance_snapshot before = {.time = 0};
     double host_sum = 0;
     enum qb_status status = QB_OK;
 
@@ -199,29 +254,33 @@ static enum qb_status take_isolated(const struct measure *m, uint64_t *count, do
     if (status == QB_OK) {
         status = qb_queue_synchronize(block->queue);
     }
-    for (uint64_t i = 0; i < wanted && status == QB_OK && !interrupt_requested(); i++) {
-        double start;
+    for (uint64_t i = 0; *count < wanted && status == QB_OK && !interrupt_requested(); i++) {
+        double start, host_time_of_one;
 
         pause_for(m->settings.pause);
+        if (m->settings.in_peace) {
+            disturbance_snapshot(&before);
+        }
         status = qb_event_record(block->queue, *event_at(m, 0, 0));
         start = measure_clock();
         if (status == QB_OK) {
             status = launch_one(m, block, i);
         }
-        host_sum += measure_clock() - start;
+        host_time_of_one = measure_clock() - start;
         if (status == QB_OK) {
             status = qb_event_record(block->queue, *event_at(m, 0, 1));
         }
-        if (i + 1 == wanted) {
+        if (*count + 1 == wanted) {
             watch(m);
         }
         if (status == QB_OK) {
             status = qb_queue_synchronize(block->queue);
         }
-        if (status == QB_OK) {
-            status = qb_event_elapsed(*event_at(m, 0, 0), *event_at(m, 0, 1), &samples[i]);
+        if (status == QB_OK && keeps(m, &before)) {
+            status = qb_event_elapsed(*event_at(m, 0, 0), *event_at(m, 0, 1), &samples[*count]);
+            *count += status == QB_OK;
+            host_sum += host_time_of_one;
         }
-        *count += status == QB_OK;
     }
     *host_time = *count > 0 ? host_sum / (double)*count : 0;
     return status;
@@ -233,6 +292,8 @@ enum qb_status measure_take(struct measure *m, uint64_t count, double *samples, 
     bool first = true;
 
     *host_time = 0;
+    m->retaken = m->disturbed = 0;
+    m->most_retaken = count;
     while (done < count && !interrupt_requested()) {
         /* Before each sample a pause: each is a batch of its own. */
         uint64_t room = m->settings.pause > 0 ? 1 : m->batch;
@@ -242,6 +303,9 @@ enum qb_status measure_take(struct measure *m, uint64_t count, double *samples, 
 
         if (m->settings.mode == LAUNCH_ISOLATED) {
             status = take_isolated(m, &wanted, samples + done, &host);
+        } else if (m->settings.in_peace) {
+            pause_for(m->settings.pause);
+            status = take_in_peace(m, &wanted, samples + done, &host);
         } else {
             pause_for(m->settings.pause);
             /* Looking takes time that is no part of the pause before the next sample. */

@@ -33,6 +33,7 @@ struct measure_settings {
     double precision;      /* share of a sample's time that half a tick may be */
     double pause;          /* nanoseconds for which the device is left alone before each sample; 0: not at all */
     uint64_t launches;     /* of a sample on each queue, a multiple of the sets; 0: as many as it takes */
+    bool in_peace;         /* the device is the CPU: a sample that the system disturbed is taken again */
 };
 
 struct measure_block {
@@ -50,6 +51,10 @@ struct measure {
     struct measure_block *blocks; /* one for each queue */
     struct qb_event **events;     /* room for a batch of samples on each queue */
     uint64_t batch;
+    /* Of the last measure_take(), in peace. */
+    uint64_t retaken;      /* samples that were taken again */
+    uint64_t most_retaken; /* as many as there were to take */
+    uint64_t disturbed;    /* samples that were kept in spite of a disturbance */
 };
 
 /* Get ready to take samples of WORK on QUEUES, which are of DEVICE and take every launch on sets of their own: there

@@ -12,6 +12,9 @@
 #include <string.h>
 #include <time.h>
 
+/* No start of threads on CPUs of their own takes as many nanoseconds. */
+#define LONG_FLOOR 100e3
+
 const char *const record_cache_names[] = {
     [CACHE_COLD] = "cold", [CACHE_PARTLY_COLD] = "partly cold", [CACHE_HOT] = "hot", NULL};
 const char *const record_verification_names[] = {
@@ -351,6 +354,48 @@ size_t record_throttled_rounds(const struct record_case *c)
     return count;
 }
 
+uint64_t record_retaken_samples(const struct record_case *c)
+{
+    uint64_t sum = 0;
+
+    for (size_t i = 0; i < c->round_count; i++) {
+        sum += c->rounds[i].retaken_samples;
+    }
+    return sum;
+}
+
+uint64_t record_disturbed_samples(const struct record_case *c)
+{
+    uint64_t sum = 0;
+
+    for (size_t i = 0; i < c->round_count; i++) {
+        sum += c->rounds[i].disturbed_samples;
+    }
+    return sum;
+}
+
+uint64_t record_huge_page_bytes(const struct record_case *c)
+{
+    uint64_t least = c->round_count > 0 ? c->rounds[0].huge_bytes : 0;
+
+    for (size_t i = 1; i < c->round_count; i++) {
+        least = c->rounds[i].huge_bytes < least ? c->rounds[i].huge_bytes : least;
+    }
+    return least;
+}
+
+/* Whether an empty launch on the CPU took longer than the start of threads can, and than the copies: the threads waited
+ * for CPUs that others used, and no limit can be told. */
+static bool floor_is_load(const struct record_case *c)
+{
+    double fastest = INFINITY;
+
+    for (int kind = 0; kind < CEILING_KINDS; kind++) {
+        fastest = c->ceiling_times[kind] > 0 ? fmin(fastest, c->ceiling_times[kind]) : fastest;
+    }
+    return c->threads > 0 && c->floor_time >= LONG_FLOOR && c->floor_time > fastest;
+}
+
 unsigned record_doubts(const struct record_case *c)
 {
     unsigned doubts = 0;
@@ -367,6 +412,8 @@ unsigned record_doubts(const struct record_case *c)
                   : 0;
     doubts |= c->unconverged ? DOUBT_NOT_CONVERGED : 0;
     doubts |= record_throttled_rounds(c) > 0 ? DOUBT_THROTTLED : 0;
+    doubts |= 2 * record_disturbed_samples(c) > c->sample_count ? DOUBT_DISTURBED : 0;
+    doubts |= floor_is_load(c) ? DOUBT_FLOOR : 0;
     return doubts;
 }
 

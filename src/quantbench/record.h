@@ -95,6 +95,8 @@ enum doubt {
     DOUBT_NOT_CONVERGED = 1 << 3, /* the precision was not reached in time */
     DOUBT_THROTTLED = 1 << 4,     /* something slowed the device down in a round */
     DOUBT_NOT_HOT = 1 << 5,       /* the data do not fit in the cache that they are to be found in */
+    DOUBT_DISTURBED = 1 << 6,     /* so many samples were disturbed that the median may be one of them */
+    DOUBT_FLOOR = 1 << 7,         /* an empty launch took so long that it measures other load of the CPUs */
 };
 
 /* A run. All texts and arrays are the record's own. Real numbers have the 12 significant digits that the JSON document
@@ -161,6 +163,12 @@ void record_keep_judgement(struct judgement *judgement);
 
 /* In how many rounds something slowed the device down. */
 size_t record_throttled_rounds(const struct record_case *c);
+
+/* How many samples were taken again because the system disturbed them, and how many were kept in spite of it. */
+uint64_t record_retaken_samples(const struct record_case *c);
+uint64_t record_disturbed_samples(const struct record_case *c);
+/* Of the tensors in the CPU's memory, the bytes in huge pages, in the round with the fewest. */
+uint64_t record_huge_page_bytes(const struct record_case *c);
 
 /* The doubts about a case, as a set of enum doubt. */
 unsigned record_doubts(const struct record_case *c);

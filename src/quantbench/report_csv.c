@@ -141,7 +141,10 @@ static void print_row(const struct record *record, const struct record_case *c, 
     number_field(c->near_codes, stream);
     number_field(c->near_scales, stream);
     text_field(c->arithmetic, stream);
-    print_text(c->plugin != NULL ? c->plugin : "", stream);
+    text_field(c->plugin, stream);
+    number_field(record_retaken_samples(c), stream);
+    number_field(record_disturbed_samples(c), stream);
+    fprintf(stream, "%" PRIu64, record_huge_page_bytes(c));
     putc('\n', stream);
 }
 
@@ -154,7 +157,8 @@ enum exit_code report_csv(const struct record *record, FILE *stream)
           "largest_relative_error,"
           "saturated_share,flushed_share,dist,compared_with,ratio,ratio_ci95_low,ratio_ci95_high,"
           "p_value,verdict,more_needed,streams,rounds,host_ns,cache_check,hot_ns,plain_ceiling_ns,streaming_ceiling_ns,"
-          "floor_ns,ceiling_share,peak_share,implausible,converged,near_codes,near_scales,arithmetic,plugin\n",
+          "floor_ns,ceiling_share,peak_share,implausible,converged,near_codes,near_scales,arithmetic,plugin,"
+          "retaken_samples,disturbed_samples,huge_page_bytes\n",
           stream);
     for (size_t i = 0; i < record->count; i++) {
         print_row(record, &record->cases[i], stream);

@@ -264,6 +264,11 @@ static void print_samples(const struct record *record, const struct record_case 
         fprintf(stream, "          outliers: %zu mild, %zu severe; none is left out\n", time->mild_outliers,
                 time->severe_outliers);
     }
+    if (record_retaken_samples(c) + record_disturbed_samples(c) > 0) {
+        snprintf(text, sizeof text, "the system disturbed some: %" PRIu64 " were taken again, %" PRIu64 " are kept",
+                 record_retaken_samples(c), record_disturbed_samples(c));
+        print_field("", text, stream);
+    }
     if (c->threads == 0 && c->host_time > 0) {
         fprintf(stream, "host      %.3f us per launch\n", c->host_time * 1e-3);
     }

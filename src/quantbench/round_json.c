@@ -31,6 +31,8 @@ static const struct count_member {
     {"preemptions", offsetof(struct round, disturbance.preemptions)},
     {"migrations", offsetof(struct round, disturbance.migrations)},
     {"page_faults", offsetof(struct round, disturbance.page_faults)},
+    {"retaken_samples", offsetof(struct round, retaken_samples)},
+    {"disturbed_samples", offsetof(struct round, disturbed_samples)},
     {"huge_page_bytes", offsetof(struct round, huge_bytes)},
 };
 #define COUNTS (sizeof counts / sizeof counts[0])

@@ -4,7 +4,9 @@
 #include "quantbench.h"
 
 #include <math.h>
+#include <signal.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 /* The row of COLS elements at X; COLS - CODES of its codes are left out. */
@@ -163,6 +165,19 @@ static const char *run_slow(const struct qb_plugin_call *call)
     return NULL;
 }
 
+/* Its pages are new each time, so that the system is at work in every run. */
+static const char *run_faults(const struct qb_plugin_call *call)
+{
+    char *page = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+    if (page == MAP_FAILED) {
+        return "no page";
+    }
+    page[0] = 1;
+    munmap(page, 4096);
+    return run_none(call);
+}
+
 /* One that leaves the process in a state in which another one crashes. */
 static bool is_ruined;
 
@@ -187,6 +202,17 @@ static const char *run_result_later(const struct qb_plugin_call *call)
     run_none(call);
     output_row(call, 0)[0] ^= is_late();
     return NULL;
+}
+
+/* Once, in one of the first samples of many: as if a user ended the program that waits for this process. */
+static const char *run_ends_parent(const struct qb_plugin_call *call)
+{
+    static int calls;
+
+    if (++calls == 20000) {
+        kill(getppid(), SIGTERM);
+    }
+    return run_none(call);
 }
 
 static const char *run_before(const struct qb_plugin_call *call)
@@ -332,6 +358,8 @@ static const struct qb_plugin_kernel kernels[] = {
     KERNEL(hang_later, supports),
     KERNEL(result_later, supports),
     KERNEL(slow, supports),
+    KERNEL(ends_parent, supports),
+    KERNEL(faults, supports),
     KERNEL(ruins, supports),
     KERNEL(ruined, supports),
     KERNEL(before, supports),
