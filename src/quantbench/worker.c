@@ -115,10 +115,13 @@ bool worker_takes(const struct bench *bench, size_t index)
 {
     bool any = is_foreign(bench, index);
 
+    if (bench->args->isolate != ISOLATE_PLUGINS) {
+        return bench->args->isolate == ISOLATE_ALL;
+    }
     for (size_t i = 0; i < bench->count && bench->args->compare != COMPARE_NOTHING && !any; i++) {
         any = is_foreign(bench, i);
     }
-    return bench->args->isolate == ISOLATE_ALL || (bench->args->isolate == ISOLATE_PLUGINS && any);
+    return any;
 }
 
 bool worker_visits(const struct bench *bench, size_t index)
