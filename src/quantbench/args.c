@@ -120,7 +120,7 @@ static const struct option_row {
     {OPT_KERNEL_TIMEOUT, "kernel-timeout", "N",
      "seconds after which a run of a kernel in a\nprocess of its own hangs [60]"},
     {OPT_THREADS, "threads", "N...", "threads of the CPU kernels\n[as many as CPUs may be used]"},
-    {OPT_BIND, "bind", "WHERE", "what holds each thread of the CPU where it is:\ncores, none [cores]"},
+    {OPT_BIND, "bind", "WHERE", "cores: each CPU thread stays on one; none: Linux\nmoves them [cores]"},
     {OPT_HUGEPAGES, "hugepages", "KIND", "pages of the CPU's memory: off, thp, 2m [thp]"},
     {OPT_STREAMS, "streams", "N...", "tensors that are quantized at the same time,\neach on a stream of its own [1]"},
     {OPT_LIST_DEVICES, "list-devices", NULL, "list the devices, or why there are none"},
