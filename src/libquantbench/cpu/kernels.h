@@ -98,6 +98,7 @@ struct qb__divisor {
 struct qb__columns {
     const float *scale;
     const float *reciprocal, *rest; /* as in struct qb__divisor; NULL if some scale is not for CORRECT */
+    bool clean;                     /* as in struct qb__divisor */
 };
 
 /* How a run is read and written. */
@@ -118,14 +119,15 @@ struct qb__cpu_ops {
     void (*prepare)(struct qb__divisor *divisor, float scale, const struct qb__rule *rule, bool clean, uint64_t count);
     /* The largest |x| of a run: see QB__AMAX_NAN. */
     uint32_t (*amax[3])(const void *x, size_t count);
-    /* amax[i] = max(amax[i], |x[i]|), NaN ignored. */
-    void (*amax_columns[3])(const void *x, size_t count, float *amax);
+    /* amax[i] = max(amax[i], |element i| of ROWS rows), NaN ignored; returns whether there was one. */
+    bool (*amax_columns[3])(const void *x, size_t stride, size_t rows, size_t count, float *amax, size_t ahead);
     /* Encode a run with one scale. */
     void (*encode[3][3])(uint8_t *out, const void *x, size_t count, const struct qb__divisor *divisor,
                          const struct qb__access *access);
-    /* Encode element i with scale[i]. */
-    void (*encode_columns[3][3])(uint8_t *out, const void *x, size_t count, const struct qb__columns *columns,
-                                 bool stream);
+    /* Encode element i of each of ROWS rows with scale[i]. If streamed, rows must begin alike in a line of the output.
+     */
+    void (*encode_columns[3][3])(uint8_t *out, size_t out_stride, const void *x, size_t stride, size_t rows,
+                                 size_t count, const struct qb__columns *columns, const struct qb__access *access);
     /* COUNT runs of GROUP elements each, one after the other, with one scale each: read, or computed and written. With
      * OUT NULL the scales are all that is computed. */
     void (*encode_groups[3][3])(uint8_t *out, const void *x, size_t count, size_t group, float *scales,

@@ -310,91 +310,80 @@ QB__INLINE bool encode_block(uint8_t *out, const void *x, const struct constants
     return __builtin_expect(right, 1);
 }
 
+/* Up to LANES elements with zeros after them. */
+QB__INLINE const void *pad(uint32_t padded[LANES], const void *x, size_t count, const enum qb_format input)
+{
+    if (count == LANES) {
+        return x;
+    }
+    memset(padded, 0, LANES * sizeof *padded);
+    memcpy(padded, x, count * qb__element_size(input));
+    return padded;
+}
+
 QB__INLINE void encode_part(uint8_t *out, const void *x, size_t count, const struct constants *c,
                             const enum qb_format input, const enum qb_format output, const enum qb__quotient quotient)
 {
-    uint32_t padded[LANES] = {0};
+    uint32_t padded[LANES];
     uint8_t codes[LANES];
     struct block b;
 
-    memcpy(padded, x, count * qb__element_size(input));
-    b = load_block(padded, input, false);
+    x = pad(padded, x, count, input);
+    b = load_block(x, input, false);
     QB__UNROLL
     for (int i = 0; i < 4; i++) {
         b.v[i] = quotient_of(b.v[i], c, quotient);
     }
-    _mm256_storeu_si256((__m256i *)codes, codes_of(b.v, padded, input, output, false, true));
+    _mm256_storeu_si256((__m256i *)codes, codes_of(b.v, x, input, output, false, true));
     memcpy(out, codes, count);
 }
 
-QB__INLINE __m256i encode_32_columns(const void *x, const struct qb__columns *columns, size_t first,
-                                     const enum qb_format input, const enum qb_format output, const bool divide)
+QB__INLINE void encode_block_columns(uint8_t *out, size_t out_stride, const void *x, size_t stride, size_t rows,
+                                     size_t count, const struct qb__columns *columns, size_t first,
+                                     const enum qb_format input, const enum qb_format output,
+                                     const enum qb__quotient quotient, const bool clean, const bool stream)
 {
-    struct block b = load_block(x, input, true);
+    const bool divide = quotient == QB__QUOTIENT_DIVIDE;
+    float scales[LANES];
+    uint32_t padded[LANES];
+    struct constants c[4];
 
+    for (size_t i = 0; i < LANES && count < LANES; i++) {
+        scales[i] = i < count ? columns->scale[first + i] : 1.0f;
+    }
     QB__UNROLL
     for (int i = 0; i < 4; i++) {
         const size_t here = first + 8 * (size_t)i;
-        struct constants c;
 
         if (divide) {
-            c.scale = _mm256_loadu_ps(columns->scale + here);
+            c[i].scale = _mm256_loadu_ps(count < LANES ? scales + 8 * i : columns->scale + here);
         } else {
-            c.reciprocal = _mm256_loadu_ps(columns->reciprocal + here);
-            c.reciprocal_rest = _mm256_loadu_ps(columns->rest + here);
+            c[i].reciprocal = _mm256_loadu_ps(columns->reciprocal + here);
+            c[i].reciprocal_rest = _mm256_loadu_ps(columns->rest + here);
         }
-        b.v[i] = quotient_of(b.v[i], &c, divide ? QB__QUOTIENT_DIVIDE : QB__QUOTIENT_CORRECT);
     }
-    return codes_of(b.v, x, input, output, true, true);
-}
-
-QB__INLINE void encode_block_columns(uint8_t *out, const void *x, size_t count, const struct qb__columns *columns,
-                                     size_t first, const enum qb_format input, const enum qb_format output,
-                                     const bool divide, const bool stream)
-{
-    if (count == LANES) {
-        store_codes(out, encode_32_columns(x, columns, first, input, output, divide), stream);
-    } else {
-        uint32_t padded[LANES] = {0};
-        float scales[LANES];
-        const struct qb__columns own = {.scale = scales};
-        uint8_t codes[LANES];
+    for (; rows > 0; rows--, out += out_stride, x = (const char *)x + stride * qb__element_size(input)) {
+        const void *source = pad(padded, x, count, input);
+        struct block b = load_block(source, input, true);
+        __m256i codes;
 
         QB__UNROLL
-        for (size_t i = 0; i < LANES; i++) {
-            scales[i] = i < count ? columns->scale[first + i] : 1.0f;
+        for (int i = 0; i < 4; i++) {
+            b.v[i] = quotient_of(b.v[i], &c[i], quotient);
         }
-        memcpy(padded, x, count * qb__element_size(input));
-        _mm256_storeu_si256((__m256i *)codes, encode_32_columns(padded, &own, 0, input, output, true));
-        memcpy(out, codes, count);
-    }
-}
+        codes = codes_of(b.v, source, input, output, true, output != QB_FORMAT_INT8 && !clean);
+        if (output == QB_FORMAT_INT8 && !clean &&
+            __builtin_expect(_mm256_movemask_epi8(_mm256_cmpeq_epi8(codes, _mm256_set1_epi8(-128))) != 0, 0)) {
+            codes = int8_repair(codes, source, input);
+        }
+        if (count == LANES) {
+            store_codes(out, codes, stream);
+        } else {
+            uint8_t part[LANES];
 
-QB__INLINE void amax_32_columns(const void *x, float *amax, const enum qb_format input)
-{
-    const struct block b = load_block(x, input, true);
-
-    QB__UNROLL
-    for (int i = 0; i < 4; i++) {
-        __m256 value = _mm256_and_ps(b.v[i], _mm256_castsi256_ps(_mm256_set1_epi32(0x7FFFFFFF)));
-
-        /* The second operand is returned where the first is NaN. */
-        _mm256_storeu_ps(amax + 8 * i, _mm256_max_ps(value, _mm256_loadu_ps(amax + 8 * i)));
-    }
-}
-
-QB__INLINE void amax_block_columns(const void *x, size_t count, float *amax, const enum qb_format input)
-{
-    if (count == LANES) {
-        amax_32_columns(x, amax, input);
-    } else {
-        uint32_t padded[LANES] = {0};
-        float padded_amax[LANES] = {0};
-
-        memcpy(padded, x, count * qb__element_size(input));
-        memcpy(padded_amax, amax, count * sizeof *amax);
-        amax_32_columns(padded, padded_amax, input);
-        memcpy(amax, padded_amax, count * sizeof *amax);
+            _mm256_storeu_si256((__m256i *)part, codes);
+            memcpy(out, part, count);
+        }
     }
 }
 
@@ -455,6 +444,49 @@ QB__INLINE uint32_t amax_run(const void *x, size_t count, const enum qb_format i
     /* There is a horizontal minimum of 8 words: of the complements it is the maximum. */
     low = _mm_minpos_epu16(_mm_xor_si128(low, _mm_set1_epi16(-1)));
     return (uint32_t)~_mm_cvtsi128_si32(low) & 0xFFFF;
+}
+
+QB__INLINE bool amax_block_columns(const void *x, size_t stride, size_t rows, size_t count, float *amax,
+                                   const enum qb_format input, const bool no_nan)
+{
+    const int vectors = vectors_of(input);
+    __m256i most[4] = {_mm256_setzero_si256(), _mm256_setzero_si256(), _mm256_setzero_si256(), _mm256_setzero_si256()};
+    __m256 nan = _mm256_setzero_ps();
+    uint32_t padded[LANES];
+    float raised[LANES];
+    struct block b;
+
+    for (; rows > 0; rows--, x = (const char *)x + stride * qb__element_size(input)) {
+        const __m256i *source = pad(padded, x, count, input);
+
+        QB__UNROLL
+        for (int i = 0; i < vectors; i++) {
+            most[i] = maximum(most[i], magnitude_of(_mm256_loadu_si256(source + i), input, no_nan), input);
+        }
+    }
+    b = load_block(most, input, true);
+    QB__UNROLL
+    for (int i = 0; i < 4; i++) {
+        nan = _mm256_or_ps(nan, _mm256_cmp_ps(b.v[i], b.v[i], _CMP_UNORD_Q));
+    }
+    if (_mm256_movemask_ps(nan) != 0) {
+        return true;
+    }
+    if (count == LANES) {
+        QB__UNROLL
+        for (int i = 0; i < 4; i++) {
+            _mm256_storeu_ps(amax + 8 * i, _mm256_max_ps(b.v[i], _mm256_loadu_ps(amax + 8 * i)));
+        }
+        return false;
+    }
+    QB__UNROLL
+    for (int i = 0; i < 4; i++) {
+        _mm256_storeu_ps(raised + 8 * i, b.v[i]);
+    }
+    for (size_t i = 0; i < count; i++) {
+        amax[i] = raised[i] > amax[i] ? raised[i] : amax[i];
+    }
+    return false;
 }
 
 static void copy_stream(void *target, const void *source, size_t bytes)

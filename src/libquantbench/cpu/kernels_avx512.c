@@ -379,47 +379,46 @@ QB__INLINE void encode_part(uint8_t *out, const void *x, size_t count, const str
     _mm512_mask_storeu_epi8(out, lanes(count, 0, 64), codes_of(b.v, x, count, c, input, output, true));
 }
 
-QB__INLINE void encode_block_columns(uint8_t *out, const void *x, size_t count, const struct qb__columns *columns,
-                                     size_t first, const enum qb_format input, const enum qb_format output,
-                                     const bool divide, const bool stream)
+QB__INLINE void encode_block_columns(uint8_t *out, size_t out_stride, const void *x, size_t stride, size_t rows,
+                                     size_t count, const struct qb__columns *columns, size_t first,
+                                     const enum qb_format input, const enum qb_format output,
+                                     const enum qb__quotient quotient, const bool clean, const bool stream)
 {
     const struct qb__divisor none = {.scale = 1.0f};
-    struct constants c = constants_make(&none, input, output);
-    struct block b = load_block(x, count, input, true);
-    __m512i codes;
+    struct constants c[4];
 
-    c.order = _mm512_load_si512(output == QB_FORMAT_INT8 ? packed_linear : bytes_linear);
     QB__UNROLL
     for (int i = 0; i < 4; i++) {
         const size_t here = first + 16 * (size_t)i;
         const __mmask16 used = (__mmask16)lanes(count, 16 * (size_t)i, 16);
 
-        c.scale = _mm512_mask_loadu_ps(_mm512_set1_ps(1.0f), used, columns->scale + here);
-        if (!divide) {
-            c.reciprocal = _mm512_maskz_loadu_ps(used, columns->reciprocal + here);
-            c.reciprocal_rest = _mm512_maskz_loadu_ps(used, columns->rest + here);
+        c[i] = constants_make(&none, input, output);
+        c[i].order = _mm512_load_si512(output == QB_FORMAT_INT8 ? packed_linear : bytes_linear);
+        if (quotient == QB__QUOTIENT_DIVIDE) {
+            c[i].scale = _mm512_mask_loadu_ps(c[i].scale, used, columns->scale + here);
+        } else {
+            c[i].reciprocal = _mm512_maskz_loadu_ps(used, columns->reciprocal + here);
+            c[i].reciprocal_rest = _mm512_maskz_loadu_ps(used, columns->rest + here);
         }
-        b.v[i] = quotient_of(b.v[i], &c, divide ? QB__QUOTIENT_DIVIDE : QB__QUOTIENT_CORRECT);
     }
-    codes = codes_of(b.v, x, count, &c, input, output, true);
-    if (count == LANES) {
-        store_codes(out, codes, stream);
-    } else {
-        _mm512_mask_storeu_epi8(out, lanes(count, 0, 64), codes);
-    }
-}
+    for (; rows > 0; rows--, out += out_stride, x = (const char *)x + stride * qb__element_size(input)) {
+        struct block b = load_block(x, count, input, true);
+        __m512i codes;
 
-QB__INLINE void amax_block_columns(const void *x, size_t count, float *amax, const enum qb_format input)
-{
-    const struct block b = load_block(x, count, input, true);
-
-    QB__UNROLL
-    for (int i = 0; i < 4; i++) {
-        __mmask16 used = (__mmask16)lanes(count, 16 * (size_t)i, 16);
-        __m512 old = _mm512_maskz_loadu_ps(used, amax + 16 * i);
-
-        /* The second operand is returned where the first is NaN. */
-        _mm512_mask_storeu_ps(amax + 16 * i, used, _mm512_max_ps(_mm512_abs_ps(b.v[i]), old));
+        QB__UNROLL
+        for (int i = 0; i < 4; i++) {
+            b.v[i] = quotient_of(b.v[i], &c[i], quotient);
+        }
+        codes = codes_of(b.v, x, count, &c[0], input, output, output != QB_FORMAT_INT8 && !clean);
+        if (output == QB_FORMAT_INT8 && !clean &&
+            __builtin_expect(_mm512_cmpeq_epi8_mask(codes, _mm512_set1_epi8(-128)) != 0, 0)) {
+            codes = int8_repair(codes, x, count, input);
+        }
+        if (count == LANES) {
+            store_codes(out, codes, stream);
+        } else {
+            _mm512_mask_storeu_epi8(out, lanes(count, 0, 64), codes);
+        }
     }
 }
 
@@ -482,6 +481,38 @@ QB__INLINE uint32_t amax_run(const void *x, size_t count, const enum qb_format i
     /* There is a horizontal minimum of 8 words: of the complements it is the maximum. */
     low = _mm_minpos_epu16(_mm_xor_si128(low, _mm_set1_epi16(-1)));
     return (uint32_t)~_mm_cvtsi128_si32(low) & 0xFFFF;
+}
+
+QB__INLINE bool amax_block_columns(const void *x, size_t stride, size_t rows, size_t count, float *amax,
+                                   const enum qb_format input, const bool no_nan)
+{
+    const int vectors = vectors_of(input);
+    __m512i most[4] = {_mm512_setzero_si512(), _mm512_setzero_si512(), _mm512_setzero_si512(), _mm512_setzero_si512()};
+    __mmask16 nan = 0;
+    struct block b;
+
+    for (; rows > 0; rows--, x = (const char *)x + stride * qb__element_size(input)) {
+        QB__UNROLL
+        for (int i = 0; i < vectors; i++) {
+            most[i] = maximum(most[i], magnitude(load_bits(x, count, i, input), input, no_nan), input);
+        }
+    }
+    b = load_block(most, LANES, input, true);
+    QB__UNROLL
+    for (int i = 0; i < 4; i++) {
+        nan |= _mm512_cmp_ps_mask(b.v[i], b.v[i], _CMP_UNORD_Q);
+    }
+    if (nan != 0) {
+        return true;
+    }
+    QB__UNROLL
+    for (int i = 0; i < 4; i++) {
+        const __mmask16 used = (__mmask16)lanes(count, 16 * (size_t)i, 16);
+        __m512 old = _mm512_maskz_loadu_ps(used, amax + 16 * i);
+
+        _mm512_mask_storeu_ps(amax + 16 * i, used, _mm512_max_ps(b.v[i], old));
+    }
+    return false;
 }
 
 static void copy_stream(void *target, const void *source, size_t bytes)

@@ -6,7 +6,8 @@
  *   struct constants, constants_make(rule..)   what a run keeps in registers
  *   encode_block()      LANES elements with one scale; false if that was not right and encode_part() is needed
  *   encode_part()       up to LANES elements, of any values, with one scale
- *   encode_block_columns(), amax_block_columns()   up to LANES elements, each column with its own
+ *   encode_block_columns()   up to LANES columns of some rows, each with its own scale
+ *   amax_block_columns()     the same columns' largest |x|; true if there is a NaN, and it is to be called with NO_NAN
  *   HAVE_CORRECT, HAVE_MULTIPLY   which quotients there are, besides the division
  *   SATURATING          whether encode_block() saturates INT8 after MULTIPLY, or needs caps for it
  *   multiply_matches()  whether x * (1/s) gives the codes of x / s, see there
@@ -129,34 +130,83 @@ QB__INLINE void encode_run(uint8_t *out, const void *x, size_t count, const stru
     }
 }
 
-QB__INLINE void encode_columns(uint8_t *out, const void *x, size_t count, const struct qb__columns *columns,
-                               const bool stream, const enum qb_format input, const enum qb_format output)
+/* Where the rows are AHEAD that are read next of the same columns: too far away for the CPU to guess. */
+QB__INLINE void prefetch_rows(const void *x, size_t stride, size_t rows, size_t ahead, const enum qb_format input)
 {
-    const bool divide = columns->reciprocal == NULL || !HAVE_CORRECT;
-    size_t head = stream ? -(uintptr_t)out & 63 : 0;
+    for (size_t row = 0; row < rows && ahead > 0; row++, x = at(x, stride, input)) {
+        prefetch_ahead(x, LANES * qb__element_size(input), ahead);
+    }
+}
+
+/* A block of columns of one row after the other: what belongs to the columns is loaded once for all rows. */
+QB__INLINE bool amax_columns(const void *x, size_t stride, size_t rows, size_t count, float *amax, size_t ahead,
+                             const enum qb_format input)
+{
+    bool nan = false;
+
+    for (size_t i = 0; i < count; i += LANES) {
+        size_t block = count - i < LANES ? count - i : LANES;
+
+        prefetch_rows(at(x, i, input), stride, rows, ahead, input);
+        if (block == LANES ? amax_block_columns(at(x, i, input), stride, rows, LANES, amax + i, input, false)
+                           : amax_block_columns(at(x, i, input), stride, rows, block, amax + i, input, false)) {
+            /* NaN is rare: look again, without it. */
+            amax_block_columns(at(x, i, input), stride, rows, block, amax + i, input, true);
+            nan = true;
+        }
+    }
+    return nan;
+}
+
+/* Up to LANES columns with any scales and any elements. */
+typedef void columns_routine(uint8_t *out, size_t out_stride, const void *x, size_t stride, size_t rows, size_t count,
+                             const struct qb__columns *columns, size_t first);
+
+/* Whole blocks of columns from I on, with scales for CORRECT. */
+QB__INLINE size_t encode_column_blocks(size_t i, uint8_t *out, size_t out_stride, const void *x, size_t stride,
+                                       size_t rows, size_t count, const struct qb__columns *columns, size_t ahead,
+                                       const enum qb_format input, const enum qb_format output, const bool clean,
+                                       const bool stream)
+{
+    for (; count - i >= LANES; i += LANES) {
+        prefetch_rows(at(x, i, input), stride, rows, ahead, input);
+        encode_block_columns(out + i, out_stride, at(x, i, input), stride, rows, LANES, columns, i, input, output,
+                             QB__QUOTIENT_CORRECT, clean, stream);
+    }
+    return i;
+}
+
+QB__INLINE void encode_columns(uint8_t *out, size_t out_stride, const void *x, size_t stride, size_t rows, size_t count,
+                               const struct qb__columns *columns, const struct qb__access *access, columns_routine *any,
+                               const enum qb_format input, const enum qb_format output)
+{
+    const size_t ahead = access->ahead;
+    size_t head = access->stream ? -(uintptr_t)out & 63 : 0;
     size_t i = 0;
 
     for (head = head < count ? head : count; i < head;) {
         size_t block = head - i < LANES ? head - i : LANES;
 
-        encode_block_columns(out + i, at(x, i, input), block, columns, i, input, output, true, false);
+        any(out + i, out_stride, at(x, i, input), stride, rows, block, columns, i);
         i += block;
     }
-    if (divide) {
-        for (; count - i >= LANES; i += LANES) {
-            encode_block_columns(out + i, at(x, i, input), LANES, columns, i, input, output, true, false);
-        }
-    } else if (stream) {
-        for (; count - i >= LANES; i += LANES) {
-            encode_block_columns(out + i, at(x, i, input), LANES, columns, i, input, output, !HAVE_CORRECT, true);
-        }
-    } else {
-        for (; count - i >= LANES; i += LANES) {
-            encode_block_columns(out + i, at(x, i, input), LANES, columns, i, input, output, !HAVE_CORRECT, false);
+    if (columns->reciprocal != NULL && HAVE_CORRECT) {
+        if (access->stream && columns->clean) {
+            i = encode_column_blocks(i, out, out_stride, x, stride, rows, count, columns, ahead, input, output, true,
+                                     true);
+        } else if (access->stream) {
+            i = encode_column_blocks(i, out, out_stride, x, stride, rows, count, columns, ahead, input, output, false,
+                                     true);
+        } else if (columns->clean) {
+            i = encode_column_blocks(i, out, out_stride, x, stride, rows, count, columns, ahead, input, output, true,
+                                     false);
+        } else {
+            i = encode_column_blocks(i, out, out_stride, x, stride, rows, count, columns, ahead, input, output, false,
+                                     false);
         }
     }
-    if (i < count) {
-        encode_block_columns(out + i, at(x, i, input), count - i, columns, i, input, output, true, false);
+    for (; i < count; i += LANES) {
+        any(out + i, out_stride, at(x, i, input), stride, rows, count - i < LANES ? count - i : LANES, columns, i);
     }
 }
 
@@ -388,14 +438,10 @@ static void mix(char *target, uint64_t written, const char *source, uint64_t rea
     {                                                                                                                  \
         return amax_bits(x, count, INPUT);                                                                             \
     }                                                                                                                  \
-    static void NAME(amax_columns_##in)(const void *x, size_t count, float *amax)                                      \
+    static bool NAME(amax_columns_##in)(const void *x, size_t stride, size_t rows, size_t count, float *amax,          \
+                                        size_t ahead)                                                                  \
     {                                                                                                                  \
-        for (; count >= LANES; count -= LANES, amax += LANES, x = at(x, LANES, INPUT)) {                               \
-            amax_block_columns(x, LANES, amax, INPUT);                                                                 \
-        }                                                                                                              \
-        if (count > 0) {                                                                                               \
-            amax_block_columns(x, count, amax, INPUT);                                                                 \
-        }                                                                                                              \
+        return amax_columns(x, stride, rows, count, amax, ahead, INPUT);                                               \
     }
 
 #define PAIR_ROUTINES(in, INPUT, out_, OUTPUT)                                                                         \
@@ -410,10 +456,19 @@ static void mix(char *target, uint64_t written, const char *source, uint64_t rea
     {                                                                                                                  \
         encode_run(out, x, count, divisor, access, NAME(part_##in##_##out_), INPUT, OUTPUT);                           \
     }                                                                                                                  \
-    static void NAME(encode_columns_##in##_##out_)(uint8_t * out, const void *x, size_t count,                         \
-                                                   const struct qb__columns *columns, bool stream)                     \
+    static __attribute__((noinline)) void NAME(any_columns_##in##_##out_)(                                             \
+        uint8_t * out, size_t out_stride, const void *x, size_t stride, size_t rows, size_t count,                     \
+        const struct qb__columns *columns, size_t first)                                                               \
     {                                                                                                                  \
-        encode_columns(out, x, count, columns, stream, INPUT, OUTPUT);                                                 \
+        encode_block_columns(out, out_stride, x, stride, rows, count, columns, first, INPUT, OUTPUT,                   \
+                             QB__QUOTIENT_DIVIDE, false, false);                                                       \
+    }                                                                                                                  \
+    static void NAME(encode_columns_##in##_##out_)(uint8_t * out, size_t out_stride, const void *x, size_t stride,     \
+                                                   size_t rows, size_t count, const struct qb__columns *columns,       \
+                                                   const struct qb__access *access)                                    \
+    {                                                                                                                  \
+        encode_columns(out, out_stride, x, stride, rows, count, columns, access, NAME(any_columns_##in##_##out_),      \
+                       INPUT, OUTPUT);                                                                                 \
     }                                                                                                                  \
     static void NAME(encode_groups_##in##_##out_)(uint8_t * out, const void *x, size_t count, size_t group,            \
                                                   float *scales, const struct qb__rule *rule,                          \

@@ -230,45 +230,60 @@ QB__INLINE void encode_part(uint8_t *out, const void *x, size_t count, const str
 }
 
 /* Only the division has a scale for each element. */
-QB__INLINE void encode_block_columns(uint8_t *out, const void *x, size_t count, const struct qb__columns *columns,
-                                     size_t first, const enum qb_format input, const enum qb_format output,
-                                     const bool divide, const bool stream)
+QB__INLINE void encode_block_columns(uint8_t *out, size_t out_stride, const void *x, size_t stride, size_t rows,
+                                     size_t count, const struct qb__columns *columns, size_t first,
+                                     const enum qb_format input, const enum qb_format output,
+                                     const enum qb__quotient quotient, const bool clean, const bool stream)
 {
     const struct constants none = {0};
+    float scales[LANES];
 
-    (void)divide;
+    (void)quotient;
     (void)stream;
-    if (count == LANES) {
-        encode_full(out, x, columns->scale + first, &none, input, output, QB__QUOTIENT_DIVIDE, false);
-    } else {
-        const struct padded padded = pad(x, count, input);
-        float padded_scales[LANES];
-        uint8_t codes[LANES];
+    for (size_t i = 0; i < LANES; i++) {
+        scales[i] = i < count ? columns->scale[first + i] : 1.0f;
+    }
+    for (; rows > 0; rows--, out += out_stride, x = (const char *)x + stride * qb__element_size(input)) {
+        if (count == LANES) {
+            encode_full(out, x, scales, &none, input, output, QB__QUOTIENT_DIVIDE, clean);
+        } else {
+            const struct padded padded = pad(x, count, input);
+            uint8_t codes[LANES];
 
-        for (size_t i = 0; i < LANES; i++) {
-            padded_scales[i] = i < count ? columns->scale[first + i] : 1.0f;
+            encode_full(codes, padded.x, scales, &none, input, output, QB__QUOTIENT_DIVIDE, clean);
+            memcpy(out, codes, count);
         }
-        encode_full(codes, padded.x, padded_scales, &none, input, output, QB__QUOTIENT_DIVIDE, false);
-        memcpy(out, codes, count);
     }
 }
 
-QB__INLINE void amax_block_columns(const void *x, size_t count, float *amax, const enum qb_format input)
+QB__INLINE bool amax_block_columns(const void *x, size_t stride, size_t rows, size_t count, float *amax,
+                                   const enum qb_format input, const bool no_nan)
 {
-    if (count < LANES || is_above(x, largest_finite(input), input)) {
-        for (size_t i = 0; i < count; i++) {
-            float value = qb__float_of(load_one(x, i, input) & 0x7FFFFFFF);
+    const uint32_t infinity = largest_finite(input) + 1;
 
-            amax[i] = value > amax[i] ? value : amax[i];
+    for (; rows > 0; rows--, x = (const char *)x + stride * qb__element_size(input)) {
+        if (!no_nan && count == LANES && is_above(x, infinity, input)) {
+            return true;
         }
-        return;
-    }
-    for (int i = 0; i < LANES; i++) {
-        float value = input == QB_FORMAT_F32 ? qb__float_of(((const word32 *)x)[i] & 0x7FFFFFFF)
-                                             : widen(((const word16 *)x)[i] & 0x7FFF, input);
+        if (count < LANES || is_above(x, largest_finite(input), input)) {
+            for (size_t i = 0; i < count; i++) {
+                float value = qb__float_of(load_one(x, i, input) & 0x7FFFFFFF);
 
-        amax[i] = larger(value, amax[i]);
+                if (value != value && !no_nan) {
+                    return true;
+                }
+                amax[i] = value > amax[i] ? value : amax[i];
+            }
+        } else {
+            for (int i = 0; i < LANES; i++) {
+                float value = input == QB_FORMAT_F32 ? qb__float_of(((const word32 *)x)[i] & 0x7FFFFFFF)
+                                                     : widen(((const word16 *)x)[i] & 0x7FFF, input);
+
+                amax[i] = larger(value, amax[i]);
+            }
+        }
     }
+    return false;
 }
 
 QB__INLINE uint32_t amax_run(const void *x, size_t count, const enum qb_format input, const bool no_nan)

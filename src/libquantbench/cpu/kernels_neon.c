@@ -235,47 +235,25 @@ QB__INLINE void encode_part(uint8_t *out, const void *x, size_t count, const str
 }
 
 /* Columns are divided: what else there is does not hold for infinities. */
-QB__INLINE void encode_block_columns(uint8_t *out, const void *x, size_t count, const struct qb__columns *columns,
-                                     size_t first, const enum qb_format input, const enum qb_format output,
-                                     const bool divide, const bool stream)
+QB__INLINE void encode_block_columns(uint8_t *out, size_t out_stride, const void *x, size_t stride, size_t rows,
+                                     size_t count, const struct qb__columns *columns, size_t first,
+                                     const enum qb_format input, const enum qb_format output,
+                                     const enum qb__quotient quotient, const bool clean, const bool stream)
 {
-    (void)divide;
+    float scales[LANES];
+
+    (void)quotient;
+    (void)clean;
     (void)stream;
-    if (count == LANES) {
-        divide_block(out, x, columns->scale + first, input, output);
-    } else {
-        float scales[LANES];
-
-        for (size_t i = 0; i < LANES; i++) {
-            scales[i] = i < count ? columns->scale[first + i] : 1.0f;
+    for (size_t i = 0; i < LANES; i++) {
+        scales[i] = i < count ? columns->scale[first + i] : 1.0f;
+    }
+    for (; rows > 0; rows--, out += out_stride, x = (const char *)x + stride * qb__element_size(input)) {
+        if (count == LANES) {
+            divide_block(out, x, scales, input, output);
+        } else {
+            divide_part(out, x, count, scales, input, output);
         }
-        divide_part(out, x, count, scales, input, output);
-    }
-}
-
-QB__INLINE void amax_block_columns(const void *x, size_t count, float *amax, const enum qb_format input)
-{
-    uint32_t padded[LANES] = {0};
-    float padded_amax[LANES] = {0};
-    float *to = amax;
-    struct block b;
-
-    if (count < LANES) {
-        memcpy(padded, x, count * qb__element_size(input));
-        memcpy(padded_amax, amax, count * sizeof *amax);
-        x = padded;
-        to = padded_amax;
-    }
-    b = load_block(x, input);
-    QB__UNROLL
-    for (int i = 0; i < 8; i++) {
-        float32x4_t value = vabsq_f32(b.v[i]), old = vld1q_f32(to + 4 * i);
-
-        /* No comparison with NaN is true. */
-        vst1q_f32(to + 4 * i, vbslq_f32(vcgtq_f32(value, old), value, old));
-    }
-    if (count < LANES) {
-        memcpy(amax, padded_amax, count * sizeof *amax);
     }
 }
 
@@ -321,6 +299,46 @@ QB__INLINE uint32_t amax_run(const void *x, size_t count, const enum qb_format i
     }
     m[0] = maximum(maximum(m[0], m[1], input), maximum(m[2], m[3], input), input);
     return input == QB_FORMAT_F32 ? vmaxvq_u32(m[0]) : vmaxvq_u16(vreinterpretq_u16_u32(m[0]));
+}
+
+QB__INLINE bool amax_block_columns(const void *x, size_t stride, size_t rows, size_t count, float *amax,
+                                   const enum qb_format input, const bool no_nan)
+{
+    const int vectors = 2 * vectors_of(input);
+    uint32x4_t most[8], above = vdupq_n_u32(0);
+    float raised[LANES];
+    struct block b;
+
+    QB__UNROLL
+    for (int i = 0; i < vectors; i++) {
+        most[i] = vdupq_n_u32(0);
+    }
+    for (; rows > 0; rows--, x = (const char *)x + stride * qb__element_size(input)) {
+        uint32_t padded[LANES] = {0};
+        const char *source = x;
+
+        if (count < LANES) {
+            memcpy(padded, x, count * qb__element_size(input));
+            source = (const char *)padded;
+        }
+        QB__UNROLL
+        for (int i = 0; i < vectors; i++) {
+            most[i] = maximum(most[i], amax_vector(source + 16 * i, input, no_nan), input);
+        }
+    }
+    b = load_block(most, input);
+    QB__UNROLL
+    for (int i = 0; i < 8; i++) {
+        above = vmaxq_u32(above, vreinterpretq_u32_f32(b.v[i]));
+        vst1q_f32(raised + 4 * i, b.v[i]);
+    }
+    if (vmaxvq_u32(above) > QB__F32_INF) {
+        return true;
+    }
+    for (size_t i = 0; i < count; i++) {
+        amax[i] = raised[i] > amax[i] ? raised[i] : amax[i];
+    }
+    return false;
 }
 
 #include "kernels_body.h"

@@ -11,7 +11,8 @@
 #endif
 
 enum {
-    PANEL = 8192,      /* columns whose amax and scales are kept at a time, in the second-level cache */
+    PANEL = 2048,      /* columns whose amax and scales are kept at a time, on the stack */
+    ROWS = 8,          /* that are worked on at a time in each column of a panel */
     TILES = 256,       /* high tiles that are worked on at a time */
     NARROW = 64,       /* tiles of fewer columns are worked on by columns, not by runs */
     BATCH_LIMIT = 4096 /* groups of more elements gain nothing from batches */
@@ -39,7 +40,8 @@ struct job {
     uint64_t tile_cols;
     float *scales;
     uint64_t scale_cols;
-    /* Of a tile that all threads share. */
+    /* Of a tile, or of channels, that all threads share; of channels only whether there is a NaN, and whether all are
+     * clean. */
     uint32_t amax;
     struct qb__divisor divisor;
 };
@@ -268,40 +270,50 @@ static void high_tiles(const struct job *job, uint64_t row, uint64_t rows, uint6
     }
 }
 
-/* The scales of a panel, ready for encode_columns(). */
-struct panel {
-    float scale[PANEL], reciprocal[PANEL], rest[PANEL];
-};
-
-/* PANEL's scales are known, COUNT of them. */
-static struct qb__columns panel_prepare(struct panel *panel, uint64_t count)
+/* L2 prefetch distance in a panel of so many rows: the rows after those that are worked on. */
+static size_t rows_ahead(const struct job *job, uint64_t rows)
 {
-    bool correct = true;
+    bool worth = rows > ROWS && qb__cpu_streams(job->plan, job->view.rows * job->view.cols * job->element);
 
-    for (uint64_t i = 0; i < count; i++) {
-        panel->reciprocal[i] = 1.0f / panel->scale[i];
-        panel->rest[i] = qb__reciprocal_rest(panel->scale[i], panel->reciprocal[i]);
-        correct = correct && panel->scale[i] >= QB__CORRECT_LEAST && panel->scale[i] <= QB__CORRECT_MOST;
-    }
-    return (struct qb__columns){panel->scale, correct ? panel->reciprocal : NULL, correct ? panel->rest : NULL};
+    return worth ? ROWS * job->view.input_stride * job->element : 0;
 }
 
-/* amax[i] is raised to the largest |x| of column COL + i in rows ROW to END - 1. */
-static void amax_panel(const struct job *job, uint64_t row, uint64_t end, uint64_t col, uint64_t cols, float *amax)
+/* amax[i] is raised to the largest |x| of column COL + i in rows ROW to END - 1. Returns whether there is a NaN. */
+static bool amax_panel(const struct job *job, uint64_t row, uint64_t end, uint64_t col, uint64_t cols, float *amax)
 {
-    for (; row < end; row++) {
-        job->ops->amax_columns[job->rule.input](input_at(job, row, col), cols, amax);
+    const size_t ahead = rows_ahead(job, end - row);
+    bool nan = false;
+
+    for (; row < end; row += ROWS) {
+        nan |= job->ops->amax_columns[job->rule.input](input_at(job, row, col), job->view.input_stride,
+                                                       end - row < ROWS ? end - row : ROWS, cols, amax, ahead);
     }
+    return nan;
 }
 
+/* Column COL + i has scale[i]. CLEAN: see struct qb__divisor. */
 static void encode_panel(const struct job *job, uint64_t row, uint64_t end, uint64_t col, uint64_t cols,
-                         struct panel *panel)
+                         const float *scale, bool clean)
 {
-    const struct qb__columns columns = panel_prepare(panel, cols);
+    /* Rows that begin at different places of a line cannot be streamed together. */
+    const struct qb__access access = {.stream = job->access.stream && job->view.output_stride % 64 == 0,
+                                      .ahead = rows_ahead(job, end - row)};
+    float reciprocal[PANEL], rest[PANEL];
+    struct qb__columns columns = {scale, reciprocal, rest, clean};
+    uint32_t outside = 0;
 
-    for (; row < end; row++) {
+    for (uint64_t i = 0; i < cols; i++) {
+        reciprocal[i] = 1.0f / scale[i];
+        rest[i] = qb__reciprocal_rest(scale[i], reciprocal[i]);
+        outside |= (uint32_t)(scale[i] < QB__CORRECT_LEAST) | (uint32_t)(scale[i] > QB__CORRECT_MOST);
+    }
+    if (outside != 0) {
+        columns.reciprocal = columns.rest = NULL;
+    }
+    for (; row < end; row += ROWS) {
         job->ops->encode_columns[job->rule.input][job->rule.output - QB_FORMAT_INT8](
-            output_at(job, row, col), input_at(job, row, col), cols, &columns, job->access.stream);
+            output_at(job, row, col), job->view.output_stride, input_at(job, row, col), job->view.input_stride,
+            end - row < ROWS ? end - row : ROWS, cols, &columns, &access);
     }
 }
 
@@ -309,12 +321,11 @@ static void encode_panel(const struct job *job, uint64_t row, uint64_t end, uint
 static void narrow_tiles(const struct job *job, uint64_t row, uint64_t rows, uint64_t col, uint64_t cols, float *scales,
                          uint64_t count)
 {
-    struct panel panel;
-    float *columns = panel.scale;
+    float columns[PANEL] = {0};
+    bool nan = true, all_clean = job->rule.dynamic;
 
     if (job->rule.dynamic) {
-        memset(columns, 0, cols * sizeof *columns);
-        amax_panel(job, row, row + rows, col, cols, columns);
+        nan = amax_panel(job, row, row + rows, col, cols, columns);
     }
     for (uint64_t tile = 0; tile < count; tile++) {
         uint64_t first = tile * job->tile_cols;
@@ -327,14 +338,15 @@ static void narrow_tiles(const struct job *job, uint64_t row, uint64_t rows, uin
             for (uint64_t i = first; i < last; i++) {
                 amax = columns[i] > amax ? columns[i] : amax;
             }
-            scales[tile] = qb__scale_make(qb__bits_of(amax), &job->rule, &clean);
+            scales[tile] = qb__scale_make(qb__bits_of(amax) | (nan ? QB__AMAX_NAN : 0), &job->rule, &clean);
+            all_clean = all_clean && clean;
         }
         for (uint64_t i = first; i < last; i++) {
             columns[i] = scales[tile];
         }
     }
     if (job->codes) {
-        encode_panel(job, row, row + rows, col, cols, &panel);
+        encode_panel(job, row, row + rows, col, cols, columns, all_clean);
     }
 }
 
@@ -408,10 +420,13 @@ static void channel_amax_work(void *context, unsigned index, unsigned count)
     qb__cpu_split(job->view.rows, 1, index, count, &begin, &end);
     for (uint64_t col = 0; col < job->view.cols; col += PANEL) {
         uint64_t cols = job->view.cols - col < PANEL ? job->view.cols - col : PANEL;
-        float columns[PANEL] = {0};
+        float own[PANEL] = {0};
+        float *columns = count > 1 ? own : job->scales + col;
 
-        amax_panel(job, begin, end, col, cols, columns);
-        for (uint64_t i = 0; i < cols; i++) {
+        if (amax_panel(job, begin, end, col, cols, columns)) {
+            __atomic_store_n(&job->amax, QB__AMAX_NAN, __ATOMIC_RELAXED);
+        }
+        for (uint64_t i = 0; i < cols && count > 1; i++) {
             raise_shared(&job->scales[col + i], columns[i]);
         }
     }
@@ -425,10 +440,8 @@ static void channel_encode_work(void *context, unsigned index, unsigned count)
     qb__cpu_split(job->view.rows, 1, index, count, &begin, &end);
     for (uint64_t col = 0; col < job->view.cols; col += PANEL) {
         uint64_t cols = job->view.cols - col < PANEL ? job->view.cols - col : PANEL;
-        struct panel panel;
 
-        memcpy(panel.scale, job->scales + col, cols * sizeof *panel.scale);
-        encode_panel(job, begin, end, col, cols, &panel);
+        encode_panel(job, begin, end, col, cols, job->scales + col, job->divisor.clean);
     }
     if (job->access.stream) {
         job->ops->fence();
@@ -440,10 +453,12 @@ static void quantize_channels(struct job *job, unsigned threads)
     if (job->rule.dynamic) {
         memset(job->scales, 0, job->view.cols * sizeof *job->scales);
         qb__cpu_parallel(threads, channel_amax_work, job);
+        job->divisor.clean = true;
         for (uint64_t col = 0; col < job->view.cols; col++) {
             bool clean;
 
-            job->scales[col] = qb__scale_make(qb__bits_of(job->scales[col]), &job->rule, &clean);
+            job->scales[col] = qb__scale_make(qb__bits_of(job->scales[col]) | job->amax, &job->rule, &clean);
+            job->divisor.clean = job->divisor.clean && clean;
         }
     }
     if (job->codes) {
