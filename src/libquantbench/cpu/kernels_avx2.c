@@ -286,13 +286,20 @@ QB__INLINE void store_codes(uint8_t *out, __m256i codes, const bool stream)
     }
 }
 
+QB__INLINE void store_part(uint8_t *out, __m256i codes, size_t count)
+{
+    uint8_t bytes[LANES];
+
+    _mm256_storeu_si256((__m256i *)bytes, codes);
+    memcpy(out, bytes, count);
+}
+
 QB__INLINE bool encode_block(uint8_t *out, const void *x, const struct constants *c, const enum qb_format input,
                              const enum qb_format output, const enum qb__quotient quotient, const bool clean,
                              const bool stream)
 {
     struct block b;
     __m256i codes;
-    bool right = true;
 
     if (output != QB_FORMAT_INT8 && !clean && __builtin_expect(above_cap(x, c, input), 0)) {
         return false;
@@ -303,11 +310,12 @@ QB__INLINE bool encode_block(uint8_t *out, const void *x, const struct constants
         b.v[i] = quotient_of(b.v[i], c, quotient);
     }
     codes = codes_of(b.v, x, input, output, false, false);
-    if (output == QB_FORMAT_INT8 && !clean) {
-        right = _mm256_movemask_epi8(_mm256_cmpeq_epi8(codes, _mm256_set1_epi8(-128))) == 0;
+    if (output == QB_FORMAT_INT8 && !clean &&
+        __builtin_expect(_mm256_movemask_epi8(_mm256_cmpeq_epi8(codes, _mm256_set1_epi8(-128))) != 0, 0)) {
+        return false; /* nothing stored: a line that is streamed and then written again costs a trip to memory */
     }
     store_codes(out, codes, stream);
-    return __builtin_expect(right, 1);
+    return true;
 }
 
 /* Up to LANES elements with zeros after them. */
@@ -322,11 +330,12 @@ QB__INLINE const void *pad(uint32_t padded[LANES], const void *x, size_t count, 
 }
 
 QB__INLINE void encode_part(uint8_t *out, const void *x, size_t count, const struct constants *c,
-                            const enum qb_format input, const enum qb_format output, const enum qb__quotient quotient)
+                            const enum qb_format input, const enum qb_format output, const enum qb__quotient quotient,
+                            const bool stream)
 {
     uint32_t padded[LANES];
-    uint8_t codes[LANES];
     struct block b;
+    __m256i codes;
 
     x = pad(padded, x, count, input);
     b = load_block(x, input, false);
@@ -334,8 +343,12 @@ QB__INLINE void encode_part(uint8_t *out, const void *x, size_t count, const str
     for (int i = 0; i < 4; i++) {
         b.v[i] = quotient_of(b.v[i], c, quotient);
     }
-    _mm256_storeu_si256((__m256i *)codes, codes_of(b.v, x, input, output, false, true));
-    memcpy(out, codes, count);
+    codes = codes_of(b.v, x, input, output, false, true);
+    if (count == LANES) {
+        store_codes(out, codes, stream);
+    } else {
+        store_part(out, codes, count);
+    }
 }
 
 QB__INLINE void encode_block_columns(uint8_t *out, size_t out_stride, const void *x, size_t stride, size_t rows,
@@ -379,10 +392,7 @@ QB__INLINE void encode_block_columns(uint8_t *out, size_t out_stride, const void
         if (count == LANES) {
             store_codes(out, codes, stream);
         } else {
-            uint8_t part[LANES];
-
-            _mm256_storeu_si256((__m256i *)part, codes);
-            memcpy(out, part, count);
+            store_part(out, codes, count);
         }
     }
 }

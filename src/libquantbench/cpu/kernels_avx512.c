@@ -349,7 +349,6 @@ QB__INLINE bool encode_block(uint8_t *out, const void *x, const struct constants
 {
     struct block b;
     __m512i codes;
-    bool right = true;
 
     if (output != QB_FORMAT_INT8 && !clean && __builtin_expect(above_cap(x, LANES, c, input), 0)) {
         return false;
@@ -360,15 +359,17 @@ QB__INLINE bool encode_block(uint8_t *out, const void *x, const struct constants
         b.v[i] = quotient_of(b.v[i], c, quotient);
     }
     codes = codes_of(b.v, x, LANES, c, input, output, false);
-    if (output == QB_FORMAT_INT8 && !clean) {
-        right = _mm512_cmpeq_epi8_mask(codes, _mm512_set1_epi8(-128)) == 0;
+    if (output == QB_FORMAT_INT8 && !clean &&
+        __builtin_expect(_mm512_cmpeq_epi8_mask(codes, _mm512_set1_epi8(-128)) != 0, 0)) {
+        return false; /* nothing stored: a line that is streamed and then written again costs a trip to memory */
     }
     store_codes(out, codes, stream);
-    return __builtin_expect(right, 1);
+    return true;
 }
 
 QB__INLINE void encode_part(uint8_t *out, const void *x, size_t count, const struct constants *c,
-                            const enum qb_format input, const enum qb_format output, const enum qb__quotient quotient)
+                            const enum qb_format input, const enum qb_format output, const enum qb__quotient quotient,
+                            const bool stream)
 {
     struct block b = load_block(x, count, input, false);
 
@@ -376,7 +377,11 @@ QB__INLINE void encode_part(uint8_t *out, const void *x, size_t count, const str
     for (int i = 0; i < 4; i++) {
         b.v[i] = quotient_of(b.v[i], c, quotient);
     }
-    _mm512_mask_storeu_epi8(out, lanes(count, 0, 64), codes_of(b.v, x, count, c, input, output, true));
+    if (count == LANES) {
+        store_codes(out, codes_of(b.v, x, count, c, input, output, true), stream);
+    } else {
+        _mm512_mask_storeu_epi8(out, lanes(count, 0, 64), codes_of(b.v, x, count, c, input, output, true));
+    }
 }
 
 QB__INLINE void encode_block_columns(uint8_t *out, size_t out_stride, const void *x, size_t stride, size_t rows,

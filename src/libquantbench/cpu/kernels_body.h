@@ -4,8 +4,8 @@
  *
  *   ISA, LANES          the suffix of names, and the elements in a block (a multiple of 32, and its stores' alignment)
  *   struct constants, constants_make(rule..)   what a run keeps in registers
- *   encode_block()      LANES elements with one scale; false if that was not right and encode_part() is needed
- *   encode_part()       up to LANES elements, of any values, with one scale
+ *   encode_block()      LANES elements with one scale; false if that is not right and encode_part() is needed
+ *   encode_part()       up to LANES elements, of any values, with one scale; STREAM: only LANES
  *   encode_block_columns()   up to LANES columns of some rows, each with its own scale
  *   amax_block_columns()     the same columns' largest |x|; true if there is a NaN, and it is to be called with NO_NAN
  *   HAVE_CORRECT, HAVE_MULTIPLY   which quotients there are, besides the division
@@ -34,20 +34,31 @@ QB__INLINE const void *at(const void *x, size_t index, const enum qb_format inpu
     return (const char *)x + index * qb__element_size(input);
 }
 
-/* encode_part() for one pair of formats, out of line. */
-typedef void part_routine(uint8_t *out, const void *x, size_t count, const struct qb__divisor *divisor);
+/* Any run of elements of any values, for one pair of formats, out of line. */
+typedef void any_routine(uint8_t *out, const void *x, size_t count, const struct qb__divisor *divisor, bool stream);
 
-QB__INLINE void encode_any(uint8_t *out, const void *x, size_t count, const struct qb__divisor *divisor,
-                           const enum qb_format input, const enum qb_format output)
+QB__INLINE void encode_parts(uint8_t *out, const void *x, size_t count, const struct qb__divisor *divisor, bool stream,
+                             const enum qb_format input, const enum qb_format output, const enum qb__quotient quotient)
 {
     const struct constants c = constants_make(divisor, input, output);
 
+    for (; count >= LANES; count -= LANES, out += LANES, x = at(x, LANES, input)) {
+        encode_part(out, x, LANES, &c, input, output, quotient, stream);
+    }
+    if (count > 0) {
+        encode_part(out, x, count, &c, input, output, quotient, false);
+    }
+}
+
+QB__INLINE void encode_any(uint8_t *out, const void *x, size_t count, const struct qb__divisor *divisor, bool stream,
+                           const enum qb_format input, const enum qb_format output)
+{
     if (divisor->quotient == QB__QUOTIENT_MULTIPLY && HAVE_CORRECT) {
-        encode_part(out, x, count, &c, input, output, QB__QUOTIENT_MULTIPLY);
+        encode_parts(out, x, count, divisor, stream, input, output, QB__QUOTIENT_MULTIPLY);
     } else if (divisor->quotient == QB__QUOTIENT_CORRECT && HAVE_CORRECT) {
-        encode_part(out, x, count, &c, input, output, QB__QUOTIENT_CORRECT);
+        encode_parts(out, x, count, divisor, stream, input, output, QB__QUOTIENT_CORRECT);
     } else {
-        encode_part(out, x, count, &c, input, output, QB__QUOTIENT_DIVIDE);
+        encode_parts(out, x, count, divisor, stream, input, output, QB__QUOTIENT_DIVIDE);
     }
 }
 
@@ -69,23 +80,21 @@ QB__INLINE size_t encode_blocks(size_t i, uint8_t *out, const void *x, size_t co
     return i;
 }
 
+/* Where one block saturates, others near it do: so many elements go to encode_any() then. */
+#define SATURATED 512
+
 /* One loop for each way to access. Only what is CLEAN is prefetched: the rest is rare in tensors that are read twice.
  */
 QB__INLINE void encode_loop(uint8_t *out, const void *x, size_t count, const struct qb__divisor *divisor,
-                            const struct qb__access *access, part_routine *part, const enum qb_format input,
+                            const struct qb__access *access, any_routine *any, const enum qb_format input,
                             const enum qb_format output, const enum qb__quotient quotient, const bool clean)
 {
     const size_t ahead = access->ahead;
     /* A non-temporal store pays only as a whole line: begin at a line of the output. */
     size_t head = access->stream ? -(uintptr_t)out & 63 : 0;
-    size_t i = 0;
+    size_t i = head < count ? head : count;
 
-    for (head = head < count ? head : count; i < head;) {
-        size_t block = head - i < LANES ? head - i : LANES;
-
-        part(out + i, at(x, i, input), block, divisor);
-        i += block;
-    }
+    any(out, x, i, divisor, false);
     while (i < count) {
         size_t left;
 
@@ -96,37 +105,33 @@ QB__INLINE void encode_loop(uint8_t *out, const void *x, size_t count, const str
         } else {
             i = encode_blocks(i, out, x, count, divisor, 0, input, output, quotient, clean, true);
         }
-        left = count - i < LANES ? count - i : LANES;
-        if (left > 0) {
-            part(out + i, at(x, i, input), left, divisor);
-        }
+        left = count - i < SATURATED ? count - i : SATURATED;
+        any(out + i, at(x, i, input), left, divisor, access->stream);
         i += left;
     }
 }
 
 QB__INLINE void encode_run(uint8_t *out, const void *x, size_t count, const struct qb__divisor *divisor,
-                           const struct qb__access *access, part_routine *part, const enum qb_format input,
+                           const struct qb__access *access, any_routine *any, const enum qb_format input,
                            const enum qb_format output)
 {
     if (divisor->quotient == QB__QUOTIENT_MULTIPLY && HAVE_MULTIPLY) {
         if (divisor->clean) {
-            encode_loop(out, x, count, divisor, access, part, input, output, QB__QUOTIENT_MULTIPLY, true);
+            encode_loop(out, x, count, divisor, access, any, input, output, QB__QUOTIENT_MULTIPLY, true);
         } else {
-            encode_loop(out, x, count, divisor, access, part, input, output, QB__QUOTIENT_MULTIPLY, false);
+            encode_loop(out, x, count, divisor, access, any, input, output, QB__QUOTIENT_MULTIPLY, false);
         }
     } else if (!HAVE_CORRECT) {
-        encode_loop(out, x, count, divisor, access, part, input, output, QB__QUOTIENT_DIVIDE, false);
+        encode_loop(out, x, count, divisor, access, any, input, output, QB__QUOTIENT_DIVIDE, false);
     } else if (divisor->quotient == QB__QUOTIENT_CORRECT) {
         if (divisor->clean) {
-            encode_loop(out, x, count, divisor, access, part, input, output, QB__QUOTIENT_CORRECT, true);
+            encode_loop(out, x, count, divisor, access, any, input, output, QB__QUOTIENT_CORRECT, true);
         } else {
-            encode_loop(out, x, count, divisor, access, part, input, output, QB__QUOTIENT_CORRECT, false);
+            encode_loop(out, x, count, divisor, access, any, input, output, QB__QUOTIENT_CORRECT, false);
         }
     } else {
         /* Scales that are hardly ever seen. */
-        for (size_t i = 0; i < count; i += LANES) {
-            part(out + i, at(x, i, input), count - i < LANES ? count - i : LANES, divisor);
-        }
+        any(out, x, count, divisor, false);
     }
 }
 
@@ -318,7 +323,7 @@ QB__INLINE void batch_make(struct batch *batch, const void *x, const size_t grou
 
 /* BATCH groups that are not special. */
 QB__INLINE void batch_encode(uint8_t *out, const void *x, const size_t group, const struct batch *batch,
-                             part_routine *part, const enum qb_format input, const enum qb_format output,
+                             any_routine *any, const enum qb_format input, const enum qb_format output,
                              const bool stream)
 {
     for (size_t j = 0; j < BATCH; j++, x = at(x, group, input), out += group) {
@@ -336,7 +341,7 @@ QB__INLINE void batch_encode(uint8_t *out, const void *x, const size_t group, co
             encode_block(out + i, at(x, i, input), &c, input, output, GROUP_QUOTIENT, true, stream);
         }
         if (i < group) {
-            part(out + i, at(x, i, input), group - i, &d);
+            any(out + i, at(x, i, input), group - i, &d, false);
         }
     }
 }
@@ -368,7 +373,7 @@ QB__INLINE void encode_each_group(uint8_t *out, const void *x, size_t count, siz
  * own latencies, is hidden by the encoding, which waits for nothing. */
 QB__INLINE void encode_groups(uint8_t *out, const void *x, size_t count, const size_t group, float *scales,
                               const struct qb__rule *rule, const struct qb__access *access, run_routine *encode,
-                              part_routine *part, const enum qb_format input, const enum qb_format output)
+                              any_routine *any, const enum qb_format input, const enum qb_format output)
 {
     /* Groups that are not whole lines of the output would leave a partly written line at each edge. */
     const struct qb__access whole = {.stream = access->stream && group % 64 == 0 && ((uintptr_t)out & 63) == 0};
@@ -389,9 +394,9 @@ QB__INLINE void encode_groups(uint8_t *out, const void *x, size_t count, const s
             if (batch->special) {
                 encode_each_group(out, x, BATCH, group, scales, rule, &whole, encode, input);
             } else if (whole.stream) {
-                batch_encode(out, x, group, batch, part, input, output, true);
+                batch_encode(out, x, group, batch, any, input, output, true);
             } else {
-                batch_encode(out, x, group, batch, part, input, output, false);
+                batch_encode(out, x, group, batch, any, input, output, false);
             }
             out += BATCH * group;
         }
@@ -445,16 +450,16 @@ static void mix(char *target, uint64_t written, const char *source, uint64_t rea
     }
 
 #define PAIR_ROUTINES(in, INPUT, out_, OUTPUT)                                                                         \
-    static __attribute__((noinline)) void NAME(part_##in##_##out_)(uint8_t * out, const void *x, size_t count,         \
-                                                                   const struct qb__divisor *divisor)                  \
+    static __attribute__((noinline)) void NAME(any_##in##_##out_)(uint8_t * out, const void *x, size_t count,          \
+                                                                  const struct qb__divisor *divisor, bool stream)      \
     {                                                                                                                  \
-        encode_any(out, x, count, divisor, INPUT, OUTPUT);                                                             \
+        encode_any(out, x, count, divisor, stream, INPUT, OUTPUT);                                                     \
     }                                                                                                                  \
     static __attribute__((noinline)) void NAME(encode_##in##_##out_)(uint8_t * out, const void *x, size_t count,       \
                                                                      const struct qb__divisor *divisor,                \
                                                                      const struct qb__access *access)                  \
     {                                                                                                                  \
-        encode_run(out, x, count, divisor, access, NAME(part_##in##_##out_), INPUT, OUTPUT);                           \
+        encode_run(out, x, count, divisor, access, NAME(any_##in##_##out_), INPUT, OUTPUT);                            \
     }                                                                                                                  \
     static __attribute__((noinline)) void NAME(any_columns_##in##_##out_)(                                             \
         uint8_t * out, size_t out_stride, const void *x, size_t stride, size_t rows, size_t count,                     \
@@ -477,10 +482,10 @@ static void mix(char *target, uint64_t written, const char *source, uint64_t rea
         if (group == 128 && HAVE_CORRECT) {                                                                            \
             /* The usual size, with loops that know it. */                                                             \
             encode_groups(out, x, count, 128, scales, rule, access, NAME(encode_##in##_##out_),                        \
-                          NAME(part_##in##_##out_), INPUT, OUTPUT);                                                    \
+                          NAME(any_##in##_##out_), INPUT, OUTPUT);                                                     \
         } else {                                                                                                       \
             encode_groups(out, x, count, group, scales, rule, access, NAME(encode_##in##_##out_),                      \
-                          NAME(part_##in##_##out_), INPUT, OUTPUT);                                                    \
+                          NAME(any_##in##_##out_), INPUT, OUTPUT);                                                     \
         }                                                                                                              \
     }
 

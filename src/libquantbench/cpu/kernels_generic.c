@@ -220,13 +220,18 @@ QB__INLINE bool encode_block(uint8_t *out, const void *x, const struct constants
 }
 
 QB__INLINE void encode_part(uint8_t *out, const void *x, size_t count, const struct constants *c,
-                            const enum qb_format input, const enum qb_format output, const enum qb__quotient quotient)
+                            const enum qb_format input, const enum qb_format output, const enum qb__quotient quotient,
+                            const bool stream)
 {
-    const struct padded padded = pad(x, count, input);
-    uint8_t codes[LANES];
+    if (count == LANES) {
+        encode_block(out, x, c, input, output, quotient, false, stream);
+    } else {
+        const struct padded padded = pad(x, count, input);
+        uint8_t codes[LANES];
 
-    encode_block(codes, padded.x, c, input, output, quotient, false, false);
-    memcpy(out, codes, count);
+        encode_block(codes, padded.x, c, input, output, quotient, false, stream);
+        memcpy(out, codes, count);
+    }
 }
 
 /* Only the division has a scale for each element. */

@@ -222,11 +222,13 @@ QB__INLINE void divide_part(uint8_t *out, const void *x, size_t count, const flo
 }
 
 QB__INLINE void encode_part(uint8_t *out, const void *x, size_t count, const struct constants *c,
-                            const enum qb_format input, const enum qb_format output, const enum qb__quotient quotient)
+                            const enum qb_format input, const enum qb_format output, const enum qb__quotient quotient,
+                            const bool stream)
 {
     float scales[LANES];
 
     (void)quotient;
+    (void)stream;
     QB__UNROLL
     for (int i = 0; i < 8; i++) {
         vst1q_f32(scales + 4 * i, c->scale);
