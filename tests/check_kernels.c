@@ -9,7 +9,9 @@
 #include <inttypes.h>
 #include <math.h>
 #include <pthread.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 /* Bytes around every output that no kernel may touch, and what they hold. */
 #define GUARD  64
@@ -473,6 +475,83 @@ START_TEST(unusual_data)
             run_filled(&p, kind, &state);
         }
     }
+}
+END_TEST
+
+/* Write TEXT to the file NAME in the folder ROOT. */
+static void put_file(const char *root, const char *name, const char *text)
+{
+    char path[256];
+    FILE *file;
+
+    snprintf(path, sizeof path, "%s/%s", root, name);
+    file = fopen(path, "w");
+    ck_assert_ptr_nonnull(file);
+    ck_assert_int_ge(fputs(text, file), 0);
+    ck_assert_int_eq(fclose(file), 0);
+}
+
+/* Open a CPU that believes its last-level cache to have 4 KiB, so that it stores codes past the caches. */
+static struct qb_device *open_with_small_cache(void)
+{
+    static const char *const folders[] = {"sys", "devices", "system", "cpu", "cpu0", "cache", "index0"};
+    char root[] = "quantbench-cache.XXXXXX", path[256];
+    struct qb_device *opened;
+
+    ck_assert_ptr_nonnull(mkdtemp(root));
+    strcpy(path, root);
+    for (int i = 0; i < COUNT(folders); i++) {
+        strcat(strcat(path, "/"), folders[i]);
+        ck_assert_int_eq(mkdir(path, 0700), 0);
+    }
+    put_file(path, "level", "3\n");
+    put_file(path, "type", "Unified\n");
+    put_file(path, "size", "4K\n");
+    ck_assert_int_eq(setenv("QUANTBENCH_FSROOT", root, 1), 0);
+    check(qb_device_open(qb_backend_find("cpu"), 0, &opened));
+    unsetenv("QUANTBENCH_FSROOT");
+    snprintf(path, sizeof path, "rm -r '%s'", root);
+    ck_assert_int_eq(system(path), 0);
+    return opened;
+}
+
+/* Large tensors: codes are stored past the caches. Static scales by which no, few and most codes saturate; and data
+ * with infinities and NaN. */
+START_TEST(codes_past_the_caches)
+{
+    static const float amaxes[] = {2.5f, 1.9f, 0.25f};
+    struct qb_device *usual_device = device;
+    struct qb_queue *usual_queue = queue;
+    uint64_t state = test_seed();
+    struct qb_device_info info;
+
+    device = open_with_small_cache();
+    check(qb_device_info(device, &info));
+    ck_assert_uint_eq(info.cache_size, 4096);
+    check(qb_queue_create(device, &queue));
+    for (int variant = 0; variant < 9 * 3 * (1 + COUNT(amaxes)); variant++) {
+        static const int kinds[] = {0, 1, 4};
+        const int amax = variant / 27 - 1;
+        struct qb_problem p;
+        struct tensors t;
+
+        qb_problem_init(&p);
+        p.input = inputs[variant % 3];
+        p.output = outputs[variant / 3 % 3];
+        p.scaling = amax < 0 ? QB_SCALING_DYNAMIC : QB_SCALING_STATIC;
+        p.tokens = 37;
+        p.hidden = 1100;
+        set_granularity(&p, &granularities[_i]);
+        make_tensors(&t, &p, (size_t)variant % 4 == 3);
+        set_static_scales(&t, amax < 0 ? 0 : amaxes[amax] / qb_format_info(p.output)->largest);
+        fill_input(&t, kinds[variant / 9 % 3], &state);
+        run_all_kernels(&t);
+        free_tensors(&t);
+    }
+    qb_queue_destroy(queue);
+    qb_device_close(device);
+    device = usual_device;
+    queue = usual_queue;
 }
 END_TEST
 
@@ -942,6 +1021,9 @@ int main(void)
     tcase_add_loop_test(values, random_float_bits, 0, pairs);
     tcase_add_loop_test(values, floats_near_rounding_boundaries, 0, pairs);
     tcase_add_loop_test(values, unusual_data, 0, COUNT(granularities));
+    if (strcmp(TEST_BACKEND, "cpu") == 0) {
+        tcase_add_loop_test(values, codes_past_the_caches, 0, COUNT(granularities));
+    }
     tcase_add_loop_test(shapes, shapes_strides_offsets, 0, COUNT(granularities));
     tcase_add_loop_test(shapes, long_and_short_rows, 0, COUNT(granularities));
     tcase_add_loop_test(shapes, more_than_2_to_the_31_elements, 0, COUNT(granularities));
