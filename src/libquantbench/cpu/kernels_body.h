@@ -94,7 +94,9 @@ QB__INLINE void encode_loop(uint8_t *out, const void *x, size_t count, const str
     size_t head = access->stream ? -(uintptr_t)out & 63 : 0;
     size_t i = head < count ? head : count;
 
-    any(out, x, i, divisor, false);
+    if (i > 0) {
+        any(out, x, i, divisor, false);
+    }
     while (i < count) {
         size_t left;
 
@@ -106,7 +108,9 @@ QB__INLINE void encode_loop(uint8_t *out, const void *x, size_t count, const str
             i = encode_blocks(i, out, x, count, divisor, 0, input, output, quotient, clean, true);
         }
         left = count - i < SATURATED ? count - i : SATURATED;
-        any(out + i, at(x, i, input), left, divisor, access->stream);
+        if (left > 0) {
+            any(out + i, at(x, i, input), left, divisor, access->stream);
+        }
         i += left;
     }
 }
