@@ -310,6 +310,46 @@ START_TEST(cpus)
 }
 END_TEST
 
+/* How many CPUs this thread may use. */
+static int own_cpus(void)
+{
+    cpu_set_t set;
+
+    ck_assert_int_eq(sched_getaffinity(0, sizeof set, &set), 0);
+    return CPU_COUNT(&set);
+}
+
+START_TEST(threads_are_bound)
+{
+    struct qb_device *device = open_cpu();
+    struct qb_device_info info;
+    char memory[64] = "";
+    const int before = own_cpus();
+    size_t count = 0;
+
+    ck_assert_int_eq(qb_device_bind_threads(NULL, true), QB_ERROR_INVALID);
+    ck_assert_int_eq(qb_device_info(device, &info), QB_OK);
+    ck_assert_str_eq(info.binding, "none");
+    for (int i = 0; i < 3; i++) {
+        ck_assert_int_eq(qb_device_bind_threads(device, true), QB_OK);
+        ck_assert_int_eq(qb_device_info(device, &info), QB_OK);
+        ck_assert_str_eq(info.binding, "cores");
+        ck_assert_int_eq(own_cpus(), 1);
+        /* What the process may use is still known. */
+        ck_assert_int_eq(qb_device_cpus(device, NULL, 0, &count), QB_OK);
+        ck_assert_uint_eq(count, (unsigned)before);
+        ck_assert_uint_eq(info.units, (unsigned)before);
+    }
+    ck_assert_int_eq(qb_device_bind_threads(device, false), QB_OK);
+    ck_assert_int_eq(own_cpus(), before);
+    ck_assert_int_eq(qb_memory_fill(device, memory, 1, sizeof memory), QB_OK);
+    ck_assert_int_eq(own_cpus(), before);
+    ck_assert_int_eq(qb_device_info(device, &info), QB_OK);
+    ck_assert_str_eq(info.binding, "none");
+    qb_device_close(device);
+}
+END_TEST
+
 START_TEST(reasons_have_names)
 {
     for (unsigned i = 0; i < QB_THROTTLE_COUNT; i++) {
@@ -433,6 +473,7 @@ int main(void)
     tcase_add_test(cpu, cpus_of_several_governors);
     tcase_add_test(cpu, memory_in_huge_pages);
     tcase_add_test(cpu, cpus);
+    tcase_add_test(cpu, threads_are_bound);
     suite_add_tcase(suite, cpu);
     tcase_add_test(library, arguments);
     tcase_add_test(library, reasons_have_names);

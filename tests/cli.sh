@@ -263,39 +263,47 @@ else
     skip '--threads=1,2' 'built without OpenMP'
     skip 'OMP_NUM_THREADS=1' 'built without OpenMP'
 fi
-# bound WHETHER THREADS OPTION...: whether the record says that threads are bound, and that there are so many.
+# bound WHAT THREADS OPTION...: what the record says that threads are bound to, and how many there are.
 bound()
 {
     tap_bound=$1 tap_threads=$2
     shift 2
-    bench --format=json "$@" && out_has "\"threads_bound\": $tap_bound" && out_has "\"threads\": $tap_threads,"
+    bench --format=json "$@" && out_has "\"binding\": \"$tap_bound\"" && out_has "\"threads\": $tap_threads,"
 }
-as_told() { (unset OMP_PROC_BIND; "$@"); }
-usable=$(nproc)
-if [ "$usable" -gt 1 ] && bench --threads=2; then
-    ok '--bind=cores is the default' as_told bound true "$usable"
-    ok '--bind=none' as_told bound false "$usable" --bind=none
-    ok 'OMP_PROC_BIND=false' bound false "$usable"
-    ok 'OMP_PROC_BIND=true: all CPUs are used' with OMP_PROC_BIND=true bound true "$usable"
-    ok 'OMP_PLACES' as_told with OMP_PLACES=threads bound true "$usable"
+untold() { (unset OMP_PROC_BIND; "$@"); }
+bench --format=json --bind=none
+usable=$(sed -n 's/.*"threads": \([0-9]*\),.*/\1/p' out)
+ok '--bind=cores is the default' untold bound cores "$usable"
+ok '--bind=none' untold bound none "$usable" --bind=none
+ok 'OMP_PROC_BIND=false' bound none "$usable"
+ok 'OMP_PROC_BIND=false, but --bind=cores' bound cores "$usable" --bind=cores
+bound_is_said() { untold bench_says 'threads bound: cores'; }
+ok 'the report says so' bound_is_said
+# A container that may use one CPU, of the time of all of them.
+shared_out()
+{
+    mkdir -p .root/proc/self .root/sys/fs/cgroup && echo 0::/ >.root/proc/self/cgroup &&
+        echo '100000 100000' >.root/sys/fs/cgroup/cpu.max && untold bound none 1 &&
+        untold bound cores 1 --bind=cores
+    tap_status=$?
+    rm -r .root/proc/self .root/sys/fs
+    return $tap_status
+}
+if [ "$usable" -gt 1 ]; then
+    ok 'OMP_PROC_BIND=close: all CPUs are used' with OMP_PROC_BIND=close bound 'OpenMP, close' "$usable"
+    still_bound() { with OMP_PROC_BIND=close bound 'OpenMP, close' "$usable" --bind=none && err_has 'warning: --bind=none: OpenMP'; }
+    ok 'OMP_PROC_BIND=close, but --bind=none' still_bound
+    not_again() { with OMP_PROC_BIND=close bound 'OpenMP, close' "$usable" --bind=cores && err_has 'warning: --bind=cores: '; }
+    ok 'OMP_PROC_BIND=close, but --bind=cores' not_again
     runs_are_wide()
     {
         run 0 --device=cpu --num-tokens=4 --hidden-size=32 --num-iters=6 --runs=2 --format=json &&
             out_has "\"threads\": $usable,"
     }
-    ok '--runs: processes may use all CPUs of one whose threads are bound' with OMP_PROC_BIND=true runs_are_wide
-    # A container that may use one CPU, of the time of all of them.
-    shared_out()
-    {
-        mkdir -p .root/proc/self .root/sys/fs/cgroup && echo 0::/ >.root/proc/self/cgroup &&
-            echo '100000 100000' >.root/sys/fs/cgroup/cpu.max && as_told bound false 1
-        quota_status=$?
-        rm -r .root/proc/self .root/sys/fs
-        return $quota_status
-    }
+    ok '--runs: processes may use all CPUs of one whose threads are bound' with OMP_PROC_BIND=close runs_are_wide
     ok 'a quota: threads are not bound' shared_out
 else
-    skip '--bind' 'one CPU, or built without OpenMP'
+    skip 'OMP_PROC_BIND, quotas' 'one CPU, or built without OpenMP'
 fi
 bogus_bind() { fails 2 '--bind' --device=cpu --bind=all && err_has 'all' && err_has 'cores, none'; }
 ok '--bind=all names the accepted ones' bogus_bind

@@ -171,6 +171,15 @@ enum qb_status qb_device_conditions(struct qb_device *device, struct qb_device_c
     return device->backend->device_conditions(device, conditions);
 }
 
+enum qb_status qb_device_bind_threads(struct qb_device *device, bool bind)
+{
+    REQUIRE(device != NULL);
+    if (device->backend->device_bind_threads == NULL) {
+        return qb__fail(QB_ERROR_UNSUPPORTED, "only the CPU has threads to bind");
+    }
+    return device->backend->device_bind_threads(device, bind);
+}
+
 enum qb_status qb_device_cpus(struct qb_device *device, unsigned *cpus, size_t room, size_t *count)
 {
     REQUIRE(device != NULL && (cpus != NULL || room == 0) && count != NULL);

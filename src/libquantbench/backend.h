@@ -71,7 +71,8 @@ struct qb_backend {
     enum qb_status (*device_open)(int index, struct qb_device **device);
     void (*device_close)(struct qb_device *device);
     enum qb_status (*device_info)(struct qb_device *device, struct qb_device_info *info);
-    /* NULL: it has none. */
+    /* NULL for both: it has no CPUs. */
+    enum qb_status (*device_bind_threads)(struct qb_device *device, bool bind);
     enum qb_status (*device_cpus)(struct qb_device *device, unsigned *cpus, size_t room, size_t *count);
     enum qb_status (*device_conditions)(struct qb_device *device, struct qb_device_conditions *conditions);
     enum qb_status (*device_facts)(struct qb_device *device, struct qb_device_fact *facts, size_t room, size_t *count);

@@ -11,6 +11,7 @@ libquantbench_la_SOURCES = \
 	%D%/status.c %D%/format.c %D%/problem.c %D%/arithmetic.c %D%/reference.c %D%/backend.c %D%/kernel.c \
 	%D%/plugin.c \
 	%D%/cpu/kernels.h %D%/cpu/kernels_body.h %D%/cpu/kernels_plain.h %D%/cpu/quantize.h %D%/cpu/machine.h \
+	%D%/cpu/threads.h %D%/cpu/threads.c \
 	%D%/cpu/backend_cpu.c %D%/cpu/machine.c %D%/cpu/conditions.c %D%/cpu/quantize.c %D%/cpu/kernels_generic.c
 libquantbench_la_CPPFLAGS = $(AM_CPPFLAGS) -DPKGLIBDIR='"$(pkglibdir)"'
 libquantbench_la_CFLAGS = $(AM_CFLAGS) $(OPENMP_CFLAGS) $(QB_VECTORIZE_CFLAGS)

@@ -309,7 +309,7 @@ struct qb_device_info {
     unsigned units;        /* multiprocessors, or CPUs this process may use */
     double timer_tick;     /* nanoseconds: resolution of qb_event_elapsed() */
     double peak_bandwidth; /* bytes per second by the data sheet's bus width and clock, 0 if unknown */
-    bool bound;            /* CPU: OpenMP holds each thread on CPUs of its own; false: threads move as Linux likes */
+    char binding[32];      /* CPU: what threads are bound to: "cores", "OpenMP, close" and the like, "none"; else "" */
 };
 
 /* Open device INDEX of BACKEND. Close it after everything made from it is destroyed. */
@@ -320,8 +320,15 @@ const struct qb_backend *qb_device_backend(const struct qb_device *device);
 /* What the device is; memory_free is asked anew by each call. */
 enum qb_status qb_device_info(struct qb_device *device, struct qb_device_info *info);
 
+/* CPU: bind each thread of the kernels, with their first one the calling thread, to a CPU of its own, one of each core
+ * before the second of any, beginning with the core that the calling thread runs on. Kernels of plug-ins are called
+ * unbound, and so are kernels that use more threads than there are CPUs. Or BIND no longer; the threads are let go as
+ * they are used next. It is for all devices of this process, and not for programs that run kernels in several threads
+ * at the same time. QB_ERROR_UNSUPPORTED if OpenMP's environment (OMP_PROC_BIND) binds them, if the system does not
+ * allow it, or if the device is no CPU. */
+enum qb_status qb_device_bind_threads(struct qb_device *device, bool bind);
 /* CPU: the numbers of the COUNT CPUs that this process may use, in rising order, into CPUS, which has room for ROOM of
- * them; all those of its OpenMP threads, if these are bound. Others have none. */
+ * them; all those of its threads, if these are bound. Others have none. */
 enum qb_status qb_device_cpus(struct qb_device *device, unsigned *cpus, size_t room, size_t *count);
 
 /* Why a device runs more slowly than it could: bits of a mask. */

@@ -356,6 +356,7 @@ static bool parse_bind(const char *option, const char *text, struct args *args)
     if (!parse_word(option, text, words, &number)) {
         return false;
     }
+    args->chose_bind = true;
     args->bind = (enum bind)number;
     return true;
 }

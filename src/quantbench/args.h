@@ -63,7 +63,7 @@ enum action {
 /* Which kernels run in a process of their own. */
 enum isolation { ISOLATE_PLUGINS, ISOLATE_ALL, ISOLATE_NONE };
 
-/* What the CPU's threads are bound to, unless OpenMP's own variables say it. */
+/* What the CPU's threads are bound to. */
 enum bind { BIND_CORES, BIND_NONE };
 
 /* What is compared: the values of an option, or a run with an earlier one. */
@@ -102,7 +102,8 @@ struct args {
     struct names plugins; /* files */
     enum isolation isolate;
     uint64_t kernel_timeout; /* seconds */
-    enum bind bind;
+    bool chose_bind;
+    enum bind bind; /* BIND_CORES if none was chosen */
     bool chose_huge_pages;
     enum qb_huge_pages huge_pages; /* what was chosen */
     struct numbers threads;        /* none: the default of the CPU */

@@ -418,7 +418,7 @@ static struct measure_settings settings_of(const struct args *args, const struct
         .precision = args->precision > 0 ? fmin(args->precision / 4, DEFAULT_TICK_SHARE) : DEFAULT_TICK_SHARE,
         .pause = args->regime == REGIME_BURST ? BURST_PAUSE : 0,
         .launches = launches,
-        .in_peace = strcmp(device->info.id, "cpu") == 0,
+        .in_peace = device_is_cpu(device),
     };
 }
 

@@ -1,16 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* binding.h - on which CPUs this process, and the processes that it starts, run. */
+/* binding.h - on which CPUs the threads of this process, and the processes that it starts, run. */
 #ifndef BINDING_H
 #define BINDING_H
 
-#include "args.h"
+#include "machine.h"
 
 #include <spawn.h>
 
-/* Have OpenMP hold each of its threads on a core, if this process measures on the CPU, the user has asked OpenMP for
- * nothing else, and no quota shares the CPUs with others. OpenMP looks at its environment only when it is loaded, so
- * the program starts itself anew. Returns if there is nothing to do. */
-void binding_hold_threads(const struct args *args);
+/* Bind the CPU's threads as --bind says. Without it they are bound if all of MACHINE's devices are the CPU, OpenMP's
+ * environment does not speak of it, and no quota shares the CPUs with others. */
+void binding_begin(const struct args *args, struct machine *machine);
 
 /* Start this very program with the arguments ARGV in a process that may use all CPUs that this one had before its first
  * thread was bound. Returns 0, or an errno. */

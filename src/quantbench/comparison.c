@@ -130,6 +130,9 @@ static void find_obstacles(const struct record *record, const struct record *bas
         add_obstacle("UUID", then->uuid, now->uuid, text, size);
         add_obstacle("instruction set", then->isa, now->isa, text, size);
         add_obstacle("driver", then->driver, now->driver, text, size);
+        if (then->binding[0] != '\0') { /* its version knows */
+            add_obstacle("binding of threads", then->binding, now->binding, text, size);
+        }
     }
 }
 

@@ -213,7 +213,7 @@ const char *describe_doubt(const struct record *record, const struct record_case
                  record_disturbed_samples(c), c->sample_count);
         break;
     case DOUBT_FLOOR:
-        snprintf(text, DESCRIBE_SIZE, "busy: an empty launch took %.3f us, since others use the CPUs",
+        snprintf(text, DESCRIBE_SIZE, "busy: an empty launch took %.3f us: its threads waited for CPUs",
                  c->floor_time * 1e-3);
         break;
     case DOUBT_THROTTLED:
@@ -230,8 +230,11 @@ const char *describe_doubt(const struct record *record, const struct record_case
 
 const char *describe_device(const struct qb_device_info *info, char text[DESCRIBE_SIZE])
 {
-    snprintf(text, DESCRIBE_SIZE, "%s (%s, %s%s%s%s)", info->name, info->id, info->isa,
-             info->driver[0] != '\0' ? ", driver " : "", info->driver, info->bound ? ", threads bound to cores" : "");
+    bool is_bound = info->binding[0] != '\0' && strcmp(info->binding, "none") != 0;
+
+    snprintf(text, DESCRIBE_SIZE, "%s (%s, %s%s%s%s%s)", info->name, info->id, info->isa,
+             info->driver[0] != '\0' ? ", driver " : "", info->driver, is_bound ? ", threads bound: " : "",
+             is_bound ? info->binding : "");
     return text;
 }
 

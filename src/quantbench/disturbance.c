@@ -14,6 +14,11 @@
 #include <time.h>
 #include <unistd.h>
 
+/* What a sample may have lost, in nanoseconds, and the share of it that matters. */
+#define PREEMPTION 1e6
+#define PAGE_FAULT 1e3
+#define MATERIAL   0.01
+
 /* Ticks that must have passed before busy and own time can be compared. */
 #define LEAST_TICKS 20
 
@@ -151,17 +156,39 @@ static uint64_t read_all_migrations(const char *proc)
     return migrations;
 }
 
+void disturbance_glance(struct disturbance_glance *glance)
+{
+    struct rusage usage;
+
+    *glance = (struct disturbance_glance){.preemptions = 0};
+    if (getrusage(RUSAGE_SELF, &usage) == 0) {
+        glance->preemptions = (uint64_t)usage.ru_nivcsw;
+        glance->page_faults = (uint64_t)usage.ru_minflt + (uint64_t)usage.ru_majflt;
+    }
+}
+
+bool disturbance_is_material(const struct disturbance_glance *before, const struct disturbance_glance *after,
+                             double nanoseconds)
+{
+    double cost = PREEMPTION * (double)(after->preemptions - before->preemptions) +
+                  PAGE_FAULT * (double)(after->page_faults - before->page_faults);
+
+    return cost > MATERIAL * nanoseconds;
+}
+
 void disturbance_snapshot_from(const char *proc, struct disturbance_snapshot *snapshot)
 {
+    struct disturbance_glance glance;
     struct rusage usage;
     struct timespec now;
 
     memset(snapshot, 0, sizeof *snapshot);
     read_cpu_times(proc, snapshot);
     snapshot->migrations = read_all_migrations(proc);
+    disturbance_glance(&glance);
+    snapshot->preemptions = glance.preemptions;
+    snapshot->page_faults = glance.page_faults;
     if (getrusage(RUSAGE_SELF, &usage) == 0) {
-        snapshot->preemptions = (uint64_t)usage.ru_nivcsw;
-        snapshot->page_faults = (uint64_t)usage.ru_minflt + (uint64_t)usage.ru_majflt;
         snapshot->own = nanoseconds_of(usage.ru_utime) + nanoseconds_of(usage.ru_stime);
     }
     clock_gettime(CLOCK_MONOTONIC, &now);
@@ -194,6 +221,5 @@ struct disturbance disturbance_between(const struct disturbance_snapshot *before
     if (after->busy > 0 && elapsed >= LEAST_TICKS * tick_length()) {
         d.others = fmax((after->busy - before->busy - (after->own - before->own)) / elapsed, 0);
     }
-    d.disturbed = d.preemptions > 0 || d.page_faults > 0 || d.migrations > 0 || d.stolen > 0;
     return d;
 }

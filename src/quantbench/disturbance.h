@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* disturbance.h - what the operating system did to this process while a sample was taken. */
+/* disturbance.h - what the operating system did to this process while samples were taken. */
 #ifndef DISTURBANCE_H
 #define DISTURBANCE_H
 
@@ -26,7 +26,6 @@ struct disturbance {
     uint64_t migrations;
     double stolen; /* nanoseconds */
     double others; /* CPUs that other processes kept busy, on average; NaN if the time is too short to tell */
-    bool disturbed;
 };
 
 /* Watch these COUNT CPUs, in rising order, or, as at first, all of the machine if COUNT is 0. False if memory is short.
@@ -39,9 +38,21 @@ void disturbance_snapshot(struct disturbance_snapshot *snapshot);
 /* The same with another folder than /proc for what is not getrusage()'s. */
 void disturbance_snapshot_from(const char *proc, struct disturbance_snapshot *snapshot);
 
-/* A sample is disturbed if in its time this process was preempted or moved, if it had a page fault, or if CPU time was
- * stolen from it. What others do on other CPUs is told, not judged. */
+/* What others do on other CPUs is told, too. */
 struct disturbance disturbance_between(const struct disturbance_snapshot *before,
                                        const struct disturbance_snapshot *after);
+
+/* The two counters that cost no more than a system call: to look at between samples, with nothing between this and the
+ * sample that could raise them. */
+struct disturbance_glance {
+    uint64_t preemptions;
+    uint64_t page_faults;
+};
+void disturbance_glance(struct disturbance_glance *glance);
+
+/* Whether what happened between the two may have cost a sample of so many NANOSECONDS more than a percent: a preemption
+ * is taken for a millisecond, a page fault for a microsecond. */
+bool disturbance_is_material(const struct disturbance_glance *before, const struct disturbance_glance *after,
+                             double nanoseconds);
 
 #endif

@@ -12,6 +12,11 @@
 #include <string.h>
 #include <sys/utsname.h>
 
+bool device_is_cpu(const struct device *device)
+{
+    return strcmp(device->info.id, "cpu") == 0;
+}
+
 /* Append to TEXT, which has room for SIZE characters, the names of all devices there are. */
 static void append_device_names(char *text, size_t size)
 {

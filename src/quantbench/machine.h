@@ -13,6 +13,9 @@ struct device {
     struct calibration timer; /* zero for a device that is only listed */
 };
 
+/* Whether DEVICE is the host's CPUs. */
+bool device_is_cpu(const struct device *device);
+
 struct machine {
     char host_name[65];
     char system[256];   /* operating system, release, architecture */

@@ -113,6 +113,7 @@ static enum exit_code measure(const struct args *args)
         code = EXIT_USAGE;
     }
     if (code == EXIT_OK) {
+        binding_begin(args, &machine);
         code = plan_read_tensor(args, &machine, &tensor);
     }
     if (code == EXIT_OK) {
@@ -244,7 +245,6 @@ int main(int argc, char **argv)
             break;
         case ACTION_DRY_RUN:
         case ACTION_MEASURE:
-            binding_hold_threads(&args);
             code = output_check(&args.outputs);
             code = code == EXIT_OK ? plugins_load(&args) : code;
             if (code == EXIT_OK) {

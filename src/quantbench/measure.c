@@ -9,9 +9,9 @@
  * the end, so that all are busy while any of them is timed. The time per launch of all together is the inverse of the
  * sum of their rates.
  *
- * On the CPU the work is done when a launch returns, so that there is time between samples to see whether the system
- * has let this process work in peace. If not, the sample is taken again; but not for ever: as often as there are
- * samples. */
+ * On the CPU the work is done when a launch returns, so that between two samples it can be seen whether the system has
+ * let this process work in peace. If not, the sample is taken again; but not for ever: as often as there are samples.
+ */
 #include <config.h>
 
 #include "measure.h"
@@ -156,16 +156,17 @@ static enum qb_status lead(const struct measure *m, double *host_time)
     return status;
 }
 
-/* Whether the sample that began with BEFORE counts: the system let this process work, or enough was taken again. */
-static bool keeps(struct measure *m, const struct disturbance_snapshot *before)
+/* Whether a sample that began with BEFORE, and took so many NANOSECONDS, counts: the system let this process work, or
+ * enough was taken again. */
+static bool keeps(struct measure *m, const struct disturbance_glance *before, double nanoseconds)
 {
-    struct disturbance_snapshot after;
+    struct disturbance_glance after;
 
     if (!m->settings.in_peace) {
         return true;
     }
-    disturbance_snapshot(&after);
-    if (!disturbance_between(before, &after).disturbed) {
+    disturbance_glance(&after);
+    if (!disturbance_is_material(before, &after, nanoseconds)) {
         return true;
     }
     if (m->retaken < m->most_retaken) {
@@ -183,9 +184,9 @@ static enum qb_status take_in_peace(struct measure *m, uint64_t *count, double *
     enum qb_status status = lead(m, host_time);
 
     while (taken < *count && status == QB_OK && !interrupt_requested()) {
-        struct disturbance_snapshot before;
+        struct disturbance_glance before;
 
-        disturbance_snapshot(&before);
+        disturbance_glance(&before);
         status = record_events(m, 0);
         if (status == QB_OK) {
             status = launch_blocks(m);
@@ -194,11 +195,10 @@ static enum qb_status take_in_peace(struct measure *m, uint64_t *count, double *
             status = record_events(m, 1);
         }
         if (status == QB_OK) {
-            status = synchronize(m);
-        }
-        if (status == QB_OK && keeps(m, &before)) {
             status = elapsed(m, 0, &samples[taken]);
-            taken += status == QB_OK;
+        }
+        if (status == QB_OK && keeps(m, &before, samples[taken] * (double)m->settings.launches)) {
+            taken++;
         }
     }
     *count = taken;
@@ -243,7 +243,7 @@ static enum qb_status take_isolated(struct measure *m, uint64_t *count, double *
 {
     const struct measure_block *block = &m->blocks[0];
     uint64_t wanted = *count;
-    struct disturbance_snapshot before = {.time = 0};
+    struct disturbance_glance before;
     double host_sum = 0;
     enum qb_status status = QB_OK;
 
@@ -258,9 +258,7 @@ static enum qb_status take_isolated(struct measure *m, uint64_t *count, double *
         double start, host_time_of_one;
 
         pause_for(m->settings.pause);
-        if (m->settings.in_peace) {
-            disturbance_snapshot(&before);
-        }
+        disturbance_glance(&before);
         status = qb_event_record(block->queue, *event_at(m, 0, 0));
         start = measure_clock();
         if (status == QB_OK) {
@@ -276,9 +274,11 @@ static enum qb_status take_isolated(struct measure *m, uint64_t *count, double *
         if (status == QB_OK) {
             status = qb_queue_synchronize(block->queue);
         }
-        if (status == QB_OK && keeps(m, &before)) {
+        if (status == QB_OK) {
             status = qb_event_elapsed(*event_at(m, 0, 0), *event_at(m, 0, 1), &samples[*count]);
-            *count += status == QB_OK;
+        }
+        if (status == QB_OK && keeps(m, &before, samples[*count])) {
+            ++*count;
             host_sum += host_time_of_one;
         }
     }

@@ -37,11 +37,6 @@ void plan_describe(const struct qb_problem *problem, char *text, size_t size)
              problem->hidden);
 }
 
-static bool is_cpu(const struct device *device)
-{
-    return strcmp(qb_backend_name(qb_device_backend(device->handle)), "cpu") == 0;
-}
-
 static enum exit_code append(struct plan *plan, const struct plan_case *wanted)
 {
     struct plan_case *larger = reallocarray(plan->cases, plan->count + 1, sizeof *larger);
@@ -62,7 +57,7 @@ static enum exit_code check_launch(const struct plan_case *wanted, enum launch_m
                       wanted->device->info.id);
         return EXIT_USAGE;
     }
-    if (wanted->streams > 1 && is_cpu(wanted->device)) {
+    if (wanted->streams > 1 && device_is_cpu(wanted->device)) {
         message_error("--streams=%u: on device %s a launch returns when it is done, so only 1 is accepted",
                       wanted->streams, wanted->device->info.id);
         return EXIT_USAGE;
@@ -264,8 +259,8 @@ static enum exit_code add_threads(const struct args *args, struct plan *plan, st
 {
     enum exit_code code = EXIT_OK;
 
-    if (!is_cpu(wanted->device) || args->threads.count == 0) {
-        wanted->threads = is_cpu(wanted->device) ? wanted->device->info.units : 0;
+    if (!device_is_cpu(wanted->device) || args->threads.count == 0) {
+        wanted->threads = device_is_cpu(wanted->device) ? wanted->device->info.units : 0;
         return add_kernels(args, plan, wanted);
     }
     for (size_t i = 0; i < args->threads.count && code == EXIT_OK; i++) {
@@ -367,7 +362,7 @@ enum exit_code plan_make(const struct args *args, const struct machine *machine,
 
     *plan = (struct plan){.count = 0};
     for (size_t i = 0; i < machine->device_count; i++) {
-        any_cpu = any_cpu || is_cpu(&machine->devices[i]);
+        any_cpu = any_cpu || device_is_cpu(&machine->devices[i]);
     }
     if (args->threads.count > 0 && !any_cpu) {
         message_error("--threads: only the CPU has threads to choose; the device is %s", machine->devices[0].info.id);

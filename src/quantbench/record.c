@@ -265,25 +265,24 @@ static void copy_estimates(const struct result *from, double precision, struct r
     to->unconverged = precision > 0 && !from->converged;
 }
 
-enum exit_code record_replace_samples(struct record_case *c, double *samples, size_t count, double best_time)
+enum exit_code record_replace_rounds(struct record_case *c, struct round *rounds, size_t count, double best_time)
 {
-    size_t *rounds = calloc(count, sizeof *rounds);
+    size_t *sizes = calloc(count, sizeof *sizes);
+    double *samples = calloc(count, sizeof *samples);
     struct stats time;
-    bool good;
+    bool good = sizes != NULL && samples != NULL;
 
     free(c->samples);
     free(c->rounds);
     c->samples = samples;
-    c->sample_count = count;
-    c->rounds = calloc(count, sizeof *c->rounds);
-    c->round_count = 0;
-    good = rounds != NULL && c->rounds != NULL;
+    c->rounds = rounds;
+    c->sample_count = c->round_count = good ? count : 0;
     for (size_t i = 0; i < count && good; i++) {
-        rounds[i] = 1;
-        c->rounds[c->round_count++] = (struct round){.samples = 1, .median = samples[i]};
+        sizes[i] = rounds[i].samples = 1;
+        samples[i] = rounds[i].median;
     }
-    good = good && stats_compute(samples, rounds, count, 0, &time);
-    free(rounds);
+    good = good && stats_compute(samples, sizes, count, 0, &time);
+    free(sizes);
     if (!good) {
         return no_memory();
     }

@@ -144,9 +144,9 @@ enum exit_code record_add(struct record *record, const struct result *result);
 /* The run has ended, by a signal if INTERRUPTED. */
 enum exit_code record_end(struct record *record, bool interrupted);
 
-/* Give C the COUNT >= 1 SAMPLES, which become its own, instead of those it has, each a round by itself, and with them
- * the BEST_TIME that they are held against. Returns an exit code. */
-enum exit_code record_replace_samples(struct record_case *c, double *samples, size_t count, double best_time);
+/* Give C the COUNT >= 1 ROUNDS, which become its own, instead of those it has, each of one sample, its median; and with
+ * them the BEST_TIME that they are held against. Returns an exit code. */
+enum exit_code record_replace_rounds(struct record_case *c, struct round *rounds, size_t count, double best_time);
 /* Make of RECORD, which another process has made, the one of this process, for which RUNS processes have measured. */
 enum exit_code record_of_runs(struct record *record, const struct args *args, uint64_t runs);
 

@@ -244,7 +244,9 @@ static void read_devices(struct reader *reader, const json_t *document, struct r
         info->units = (unsigned)get_number(reader, device, "units", 0, INT32_MAX);
         info->timer_tick = get_real(reader, device, "timer_tick_ns");
         info->peak_bandwidth = get_real(reader, device, "peak_bytes_per_second");
-        info->bound = has(device, "threads_bound") && get_bool(reader, device, "threads_bound");
+        if (has(device, "binding") && !json_is_null(json_object_get(device, "binding"))) {
+            get_array(reader, device, "binding", info->binding, sizeof info->binding);
+        }
         if (has(device, "timer")) {
             const json_t *timer = get_object(reader, device, "timer");
 

@@ -142,9 +142,11 @@ static void print_row(const struct record *record, const struct record_case *c, 
     number_field(c->near_scales, stream);
     text_field(c->arithmetic, stream);
     text_field(c->plugin, stream);
-    number_field(record_retaken_samples(c), stream);
-    number_field(record_disturbed_samples(c), stream);
-    fprintf(stream, "%" PRIu64, record_huge_page_bytes(c));
+    real_field((double)record_retaken_samples(c), has_time && c->threads > 0, stream);
+    real_field((double)record_disturbed_samples(c), has_time && c->threads > 0, stream);
+    if (has_time && c->threads > 0) {
+        fprintf(stream, "%" PRIu64, record_huge_page_bytes(c));
+    }
     putc('\n', stream);
 }
 

@@ -248,7 +248,9 @@ enum exit_code report_json(const struct record *record, FILE *stream)
         json_object_set_new(device, "timer",
                             json_pack("{s:s, s:f, s:f}", "source", "device events", "tick_ns", record->timers[i].tick,
                                       "empty_ns", record->timers[i].empty));
-        json_object_set_new(device, "threads_bound", json_boolean(record->devices[i].bound));
+        json_object_set_new(device, "binding",
+                            record->devices[i].binding[0] != '\0' ? report_text_json(record->devices[i].binding)
+                                                                  : json_null());
         json_array_append_new(devices, device);
     }
     for (size_t i = 0; i < record->count; i++) {

@@ -265,7 +265,7 @@ static void print_samples(const struct record *record, const struct record_case 
                 time->severe_outliers);
     }
     if (record_retaken_samples(c) + record_disturbed_samples(c) > 0) {
-        snprintf(text, sizeof text, "the system disturbed some: %" PRIu64 " were taken again, %" PRIu64 " are kept",
+        snprintf(text, sizeof text, "disturbed by the system: %" PRIu64 " taken again, %" PRIu64 " kept",
                  record_retaken_samples(c), record_disturbed_samples(c));
         print_field("", text, stream);
     }

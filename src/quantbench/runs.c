@@ -153,25 +153,39 @@ static bool same_cases(const struct record *a, const struct record *b)
     return true;
 }
 
+/* A process as one round of one sample: disturbed if so many of its own were that its median may be one of them. */
+static struct round round_of(const struct record_case *c)
+{
+    struct round round = c->rounds[0];
+
+    for (size_t i = 1; i < c->round_count; i++) {
+        round.conditions.throttle |= c->rounds[i].conditions.throttle;
+    }
+    round.median = c->time.median;
+    round.retaken_samples = record_retaken_samples(c);
+    round.disturbed_samples = (record_doubts(c) & DOUBT_DISTURBED) != 0;
+    return round;
+}
+
 /* Make of the case with INDEX in the first of RECORDS the one of all COUNT: its samples are the medians of the
  * others'. */
 static enum exit_code merge_case(struct record *records, size_t count, size_t index)
 {
-    struct record_case *to = &records[0].cases[index];
-    double *medians = malloc(count * sizeof *medians);
-    double best_time;
+    double *best_times = malloc(count * sizeof *best_times), best_time;
+    struct round *rounds = calloc(count, sizeof *rounds);
 
-    if (medians == NULL) {
-        return message_out_of_memory("the times of the runs", count * sizeof *medians);
+    if (best_times == NULL || rounds == NULL) {
+        free(best_times);
+        free(rounds);
+        return message_out_of_memory("the times of the runs", count * sizeof *rounds);
     }
     for (size_t i = 0; i < count; i++) {
-        medians[i] = records[i].cases[index].best_time;
+        best_times[i] = records[i].cases[index].best_time;
+        rounds[i] = round_of(&records[i].cases[index]);
     }
-    best_time = stats_median(medians, count);
-    for (size_t i = 0; i < count; i++) {
-        medians[i] = records[i].cases[index].time.median;
-    }
-    return record_replace_samples(to, medians, count, best_time);
+    best_time = stats_median(best_times, count);
+    free(best_times);
+    return record_replace_rounds(&records[0].cases[index], rounds, count, best_time);
 }
 
 /* Whether each of the COUNT records has a time of the case with INDEX. The first that has none says why. */

@@ -515,6 +515,7 @@ static enum exit_code begin(const struct args *args, struct held *held)
         machine_set_huge_pages(&held->machine, args->huge_pages);
     }
     if (code == EXIT_OK) {
+        binding_begin(args, &held->machine);
         code = plan_read_tensor(args, &held->machine, &held->tensor);
     }
     for (uint64_t i = 0; i < held->count && code == EXIT_OK; i++) {

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* wrong.c - a plug-in whose kernels misbehave in the ways that their names say; "wrong_none" does not. They quantize
  * float to INT8 with one scale per token, by the contract. */
+#define _GNU_SOURCE /* sched_getaffinity() */
 #include "quantbench.h"
 
 #include <math.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -163,6 +165,15 @@ static const char *run_slow(const struct qb_plugin_call *call)
                      call->problem->hidden);
     }
     return NULL;
+}
+
+/* It would start threads of its own, which may run where this one may. */
+static const char *run_threads(const struct qb_plugin_call *call)
+{
+    cpu_set_t set;
+
+    return sched_getaffinity(0, sizeof set, &set) == 0 && CPU_COUNT(&set) == 1 ? "one CPU for all its threads"
+                                                                               : run_none(call);
 }
 
 /* Its pages are new each time, so that the system is at work in every run. */
@@ -358,6 +369,7 @@ static const struct qb_plugin_kernel kernels[] = {
     KERNEL(hang_later, supports),
     KERNEL(result_later, supports),
     KERNEL(slow, supports),
+    KERNEL(threads, supports),
     KERNEL(ends_parent, supports),
     KERNEL(faults, supports),
     KERNEL(ruins, supports),

@@ -9,6 +9,7 @@
 #include "backend.h"
 #include "machine.h"
 #include "quantize.h"
+#include "threads.h"
 
 #include <pthread.h>
 #include <stdio.h>
@@ -314,8 +315,21 @@ static enum qb_status cpu_device_info(struct qb_device *device, struct qb_device
     info->cache_size = cpu->last_level_cache;
     info->units = cpu->plan.threads;
     info->timer_tick = cpu->timer_tick;
-    info->bound = qb__machine_bound();
+    snprintf(info->binding, sizeof info->binding, "%s", qb__cpu_binding());
     return QB_OK;
+}
+
+static enum qb_status cpu_device_bind_threads(struct qb_device *device, bool bind)
+{
+    const char *why = NULL;
+
+    (void)device;
+    if (bind) {
+        why = qb__cpu_bind();
+    } else {
+        qb__cpu_unbind();
+    }
+    return why == NULL ? QB_OK : host->fail(QB_ERROR_UNSUPPORTED, "threads are not bound: %s", why);
 }
 
 static enum qb_status cpu_device_cpus(struct qb_device *device, unsigned *cpus, size_t room, size_t *count)
@@ -616,6 +630,7 @@ static enum qb_status cpu_queue_call(struct qb_queue *queue,
 
     omp_set_num_threads((int)threads);
 #endif
+    qb__cpu_let_go();
     status = work(context, NULL, threads);
 #ifdef _OPENMP
     omp_set_num_threads(before);
@@ -820,6 +835,7 @@ static const struct qb_backend backend = {
     .device_close = cpu_device_close,
     .device_info = cpu_device_info,
     .device_cpus = cpu_device_cpus,
+    .device_bind_threads = cpu_device_bind_threads,
     .device_conditions = cpu_device_conditions,
     .device_facts = cpu_device_facts,
     .memory_set_huge_pages = cpu_memory_set_huge_pages,

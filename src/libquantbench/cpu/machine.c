@@ -384,7 +384,7 @@ double qb__machine_quota(void)
     return cpus;
 }
 
-bool qb__machine_bound(void)
+bool qb__machine_openmp_binds(void)
 {
 #ifdef _OPENMP
     return omp_get_proc_bind() != omp_proc_bind_false && omp_get_num_places() > 0;
@@ -393,14 +393,17 @@ bool qb__machine_bound(void)
 #endif
 }
 
-/* The CPUs of all places that OpenMP binds threads to; NULL if memory is short. */
-static cpu_set_t *all_places(size_t *size)
+/* The CPUs that OpenMP's threads are bound to, together; NULL if memory is short. */
+static cpu_set_t *bound_cpus(size_t *size)
 {
     cpu_set_t *set = NULL;
 #ifdef _OPENMP
+    /* All threads stay where the first one is, or each gets a place. */
+    const bool one = omp_get_proc_bind() == omp_proc_bind_master;
+    const int begin = one ? omp_get_place_num() : 0, end = one ? begin + 1 : omp_get_num_places();
     int most = 0, *cpus;
 
-    for (int place = 0; place < omp_get_num_places(); place++) {
+    for (int place = begin; place < end; place++) {
         int count = omp_get_place_num_procs(place);
 
         most = count > most ? count : most;
@@ -410,7 +413,7 @@ static cpu_set_t *all_places(size_t *size)
     if (set != NULL) {
         *size = CPU_ALLOC_SIZE(MOST_CPUS);
         CPU_ZERO_S(*size, set);
-        for (int place = 0; place < omp_get_num_places(); place++) {
+        for (int place = begin; place < end; place++) {
             omp_get_place_proc_ids(place, cpus);
             for (int i = 0; i < omp_get_place_num_procs(place); i++) {
                 CPU_SET_S((size_t)cpus[i], *size, set);
@@ -424,12 +427,9 @@ static cpu_set_t *all_places(size_t *size)
     return set;
 }
 
-cpu_set_t *qb__machine_affinity(size_t *size)
+/* The affinity mask of the calling thread. */
+static cpu_set_t *own_mask(size_t *size)
 {
-    /* OpenMP has bound this thread, too, to a part of them. */
-    if (qb__machine_bound()) {
-        return all_places(size);
-    }
     /* The kernel's mask may be longer than a cpu_set_t: try larger ones. */
     for (size_t most = 1024; most <= MOST_CPUS; most *= 4) {
         cpu_set_t *set = CPU_ALLOC(most);
@@ -441,6 +441,31 @@ cpu_set_t *qb__machine_affinity(size_t *size)
         CPU_FREE(set);
     }
     return NULL;
+}
+
+/* The mask as it was before threads were bound to parts of it; NULL: none is. */
+static cpu_set_t *kept;
+static size_t kept_size;
+
+void qb__machine_keep_affinity(bool keep)
+{
+    CPU_FREE(kept);
+    kept = keep ? own_mask(&kept_size) : NULL;
+}
+
+cpu_set_t *qb__machine_affinity(size_t *size)
+{
+    cpu_set_t *copy;
+
+    if (kept == NULL) {
+        return qb__machine_openmp_binds() ? bound_cpus(size) : own_mask(size);
+    }
+    *size = kept_size;
+    copy = CPU_ALLOC(8 * kept_size);
+    if (copy != NULL) {
+        memcpy(copy, kept, kept_size);
+    }
+    return copy;
 }
 
 unsigned qb__machine_cpus(void)

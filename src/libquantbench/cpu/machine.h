@@ -24,8 +24,10 @@ uint64_t qb__machine_huge_bytes(const void *memory, size_t bytes);
 unsigned qb__machine_cpus(void);
 /* The container's quota alone, in CPUs; 0 if there is none. */
 double qb__machine_quota(void);
-/* Whether OpenMP binds each thread to a place of its own. */
-bool qb__machine_bound(void);
+/* Whether OpenMP binds its threads, the first one too. */
+bool qb__machine_openmp_binds(void);
+/* Remember this thread's affinity mask as the process's, before a part of it is all that the thread has; or no more. */
+void qb__machine_keep_affinity(bool keep);
 /* The affinity mask of the process, of SIZE bytes, or, where OpenMP has bound its threads, what they have together;
  * NULL if unknown. CPU_FREE() it. */
 cpu_set_t *qb__machine_affinity(size_t *size);

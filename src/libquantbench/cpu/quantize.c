@@ -5,10 +5,7 @@
 #include <config.h>
 
 #include "quantize.h"
-
-#ifdef _OPENMP
-#include <omp.h>
-#endif
+#include "threads.h"
 
 enum {
     PANEL = 2048,      /* columns whose amax and scales are kept at a time, on the stack */
@@ -45,30 +42,6 @@ struct job {
     uint32_t amax;
     struct qb__divisor divisor;
 };
-
-void qb__cpu_parallel(unsigned threads, void (*work)(void *context, unsigned index, unsigned count), void *context)
-{
-#ifdef _OPENMP
-    if (threads > 1) {
-#pragma omp parallel num_threads((int)threads)
-        work(context, (unsigned)omp_get_thread_num(), (unsigned)omp_get_num_threads());
-        return;
-    }
-#endif
-    (void)threads;
-    work(context, 0, 1);
-}
-
-void qb__cpu_split(uint64_t total, uint64_t grain, unsigned index, unsigned count, uint64_t *begin, uint64_t *end)
-{
-    uint64_t grains = qb__ceil_div(total, grain);
-    uint64_t share = grains / count, rest = grains % count;
-    uint64_t first = share * index + (index < rest ? index : rest);
-    uint64_t last = first + share + (index < rest);
-
-    *begin = first < grains ? first * grain : total;
-    *end = last < grains ? last * grain : total;
-}
 
 bool qb__cpu_streams(const struct qb__cpu_plan *plan, uint64_t bytes)
 {

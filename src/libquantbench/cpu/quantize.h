@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* quantize.h - one quantization on the CPU, and the threads that it and the backend's memory functions use. */
+/* quantize.h - one quantization on the CPU, and how many threads are worth their start. */
 #ifndef QB_CPU_QUANTIZE_H
 #define QB_CPU_QUANTIZE_H
 
@@ -26,13 +26,5 @@ bool qb__cpu_streams(const struct qb__cpu_plan *plan, uint64_t bytes);
 
 /* How many threads are worth their start for so many bytes read and written, 1 to PLAN's. */
 unsigned qb__cpu_threads_worth(const struct qb__cpu_plan *plan, uint64_t bytes);
-
-/* Call WORK(CONTEXT, index, count) for every index < count at the same time, with count <= THREADS as many as can be
- * had. Without OpenMP count is 1. */
-void qb__cpu_parallel(unsigned threads, void (*work)(void *context, unsigned index, unsigned count), void *context);
-
-/* The part of TOTAL items that belongs to thread INDEX of COUNT: parts are contiguous, in order, and cover all. Their
- * edges are multiples of GRAIN. The same split for memory and for kernels keeps a thread's pages near it. */
-void qb__cpu_split(uint64_t total, uint64_t grain, unsigned index, unsigned count, uint64_t *begin, uint64_t *end);
 
 #endif

@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* threads.c - see threads.h. OpenMP can bind threads by itself, but only if its environment says so before the program
+ * starts, and with the main thread all others that are started by it; so each thread binds itself when it is used. */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE /* sched_setaffinity() */
+#endif
+#include <config.h>
+
+#include "machine.h"
+#include "problem.h"
+#include "threads.h"
+
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#ifdef _OPENMP
+#include <omp.h>
+#endif
+
+/* Changed only while no other thread works. */
+static struct {
+    unsigned generation; /* of what follows; 0: threads are not bound */
+    unsigned *cpus;      /* where the thread of each index belongs */
+    unsigned count;
+    cpu_set_t *all;
+    size_t size; /* of ALL, in bytes */
+} binding;
+
+/* The generation that this thread is bound by, 0 if it is not, and its index then. */
+static _Thread_local unsigned bound_by, bound_as;
+
+void qb__cpu_let_go(void)
+{
+    if (bound_by != 0) {
+        sched_setaffinity(0, binding.size, binding.all);
+        bound_by = 0;
+    }
+}
+
+static bool bind_this(unsigned index)
+{
+    const size_t cpu = binding.cpus[index];
+    cpu_set_t *set = CPU_ALLOC(8 * binding.size);
+    bool good = false;
+
+    if (set != NULL) {
+        CPU_ZERO_S(binding.size, set);
+        CPU_SET_S(cpu, binding.size, set);
+        good = sched_setaffinity(0, binding.size, set) == 0;
+        CPU_FREE(set);
+    }
+    if (good) {
+        bound_by = binding.generation;
+        bound_as = index;
+    }
+    return good;
+}
+
+/* This thread is INDEX of COUNT: see that it is where it belongs. */
+static void place_this(unsigned index, unsigned count)
+{
+    if (binding.generation == 0 || count > binding.count) {
+        qb__cpu_let_go();
+    } else if (bound_by != binding.generation || bound_as != index) {
+        bind_this(index);
+    }
+}
+
+void qb__cpu_parallel(unsigned threads, void (*work)(void *context, unsigned index, unsigned count), void *context)
+{
+#ifdef _OPENMP
+    if (threads > 1) {
+#pragma omp parallel num_threads((int)threads)
+        {
+            const unsigned index = (unsigned)omp_get_thread_num(), count = (unsigned)omp_get_num_threads();
+
+            place_this(index, count);
+            work(context, index, count);
+        }
+        return;
+    }
+#endif
+    (void)threads;
+    place_this(0, 1);
+    work(context, 0, 1);
+}
+
+void qb__cpu_split(uint64_t total, uint64_t grain, unsigned index, unsigned count, uint64_t *begin, uint64_t *end)
+{
+    uint64_t grains = qb__ceil_div(total, grain);
+    uint64_t share = grains / count, rest = grains % count;
+    uint64_t first = share * index + (index < rest ? index : rest);
+    uint64_t last = first + share + (index < rest);
+
+    *begin = first < grains ? first * grain : total;
+    *end = last < grains ? last * grain : total;
+}
+
+/* The number of the first CPU of CPU's core; itself if that is unknown. */
+static unsigned core_of(unsigned cpu)
+{
+    char path[96];
+    uint64_t first;
+
+    snprintf(path, sizeof path, "/sys/devices/system/cpu/cpu%u/topology/thread_siblings_list", cpu);
+    return qb__machine_read_number(path, &first) ? (unsigned)first : cpu;
+}
+
+/* Put the CPUs of SET into binding.cpus, which has room: one of each core, then the second ones, and so on; the first
+ * is of the core that this thread runs on, so that programs that run side by side do not all begin with the same. */
+static void order_cpus(const cpu_set_t *set, size_t size, unsigned *cores)
+{
+    const int here = sched_getcpu();
+    unsigned count = 0, placed = 0, start = 0, first_round = 0;
+    unsigned *numbers = cores + CPU_COUNT_S(size, set), *ranks = numbers + CPU_COUNT_S(size, set);
+
+    for (unsigned cpu = 0; cpu < 8 * size; cpu++) {
+        if (CPU_ISSET_S(cpu, size, set)) {
+            numbers[count] = cpu;
+            cores[count] = core_of(cpu);
+            ranks[count] = 0;
+            for (unsigned i = 0; i < count; i++) {
+                ranks[count] += cores[i] == cores[count];
+            }
+            first_round += ranks[count] == 0;
+            count++;
+        }
+    }
+    for (unsigned rank = 0; placed < count; rank++) {
+        for (unsigned i = 0; i < count; i++) {
+            if (ranks[i] == rank) {
+                start = rank == 0 && here >= 0 && cores[i] == core_of((unsigned)here) ? placed : start;
+                binding.cpus[placed++] = numbers[i];
+            }
+        }
+    }
+    /* Turn the first round. */
+    for (unsigned i = 0; i < first_round; i++) {
+        numbers[i] = binding.cpus[(start + i) % first_round];
+    }
+    for (unsigned i = 0; i < first_round; i++) {
+        binding.cpus[i] = numbers[i];
+    }
+    binding.count = count;
+}
+
+const char *qb__cpu_bind(void)
+{
+    static unsigned generations;
+    unsigned *room;
+    size_t count;
+
+    if (qb__machine_openmp_binds()) {
+        return "OpenMP binds them already, as its environment says";
+    }
+    qb__cpu_unbind();
+    CPU_FREE(binding.all);
+    binding.all = qb__machine_affinity(&binding.size);
+    if (binding.all == NULL) {
+        return "the system does not tell which CPUs this process may use";
+    }
+    count = (size_t)CPU_COUNT_S(binding.size, binding.all);
+    free(binding.cpus);
+    binding.cpus = calloc(count, sizeof *binding.cpus);
+    room = calloc(3 * count, sizeof *room);
+    if (binding.cpus == NULL || room == NULL) {
+        free(room);
+        return "no memory";
+    }
+    order_cpus(binding.all, binding.size, room);
+    free(room);
+    qb__machine_keep_affinity(true);
+    binding.generation = ++generations;
+    if (!bind_this(0)) {
+        qb__cpu_unbind();
+        return "the system does not allow it";
+    }
+    return NULL;
+}
+
+void qb__cpu_unbind(void)
+{
+    binding.generation = 0;
+    qb__cpu_let_go();
+    qb__machine_keep_affinity(false);
+}
+
+const char *qb__cpu_binding(void)
+{
+    if (binding.generation != 0) {
+        return "cores";
+    }
+#ifdef _OPENMP
+    if (qb__machine_openmp_binds()) {
+        switch (omp_get_proc_bind()) {
+        case omp_proc_bind_master:
+            return "OpenMP, master";
+        case omp_proc_bind_close:
+            return "OpenMP, close";
+        case omp_proc_bind_spread:
+            return "OpenMP, spread";
+        default:
+            return "OpenMP, true";
+        }
+    }
+#endif
+    return "none";
+}

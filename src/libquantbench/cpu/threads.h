@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* threads.h - the threads that kernels and the backend's memory functions use, and the CPUs that they are bound to. */
+#ifndef QB_CPU_THREADS_H
+#define QB_CPU_THREADS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Call WORK(CONTEXT, index, count) for every index < count at the same time, with count <= THREADS as many as can be
+ * had. Without OpenMP count is 1. */
+void qb__cpu_parallel(unsigned threads, void (*work)(void *context, unsigned index, unsigned count), void *context);
+
+/* The part of TOTAL items that belongs to thread INDEX of COUNT: parts are contiguous, in order, and cover all. Their
+ * edges are multiples of GRAIN. The same split for memory and for kernels keeps a thread's pages near it. */
+void qb__cpu_split(uint64_t total, uint64_t grain, unsigned index, unsigned count, uint64_t *begin, uint64_t *end);
+
+/* From now on, bind the thread with index I of qb__cpu_parallel() to the I-th of this process's CPUs, counted from the
+ * core that this thread runs on, one of each core before the second of any. What is shared out to more threads than
+ * CPUs is left to the system. Returns NULL, or why that cannot be. Not while qb__cpu_parallel() runs. */
+const char *qb__cpu_bind(void);
+/* No longer do so. Threads are let go when they are used next, this one at once. */
+void qb__cpu_unbind(void);
+/* Let this thread use all CPUs until it is used next: the code of others may start threads of its own, which begin with
+ * the CPUs of the thread that starts them. */
+void qb__cpu_let_go(void);
+
+/* What threads are bound to: "cores", or "OpenMP, close" and the like if OpenMP does it, or "none". */
+const char *qb__cpu_binding(void);
+
+#endif
