@@ -276,11 +276,13 @@ QB__INLINE uint32_t amax_widen(uint32_t raw, const enum qb_format input)
     uint32_t bits = raw & ~QB__AMAX_NAN;
 
     if (input == QB_FORMAT_F16) {
-        /* No branches, for the loop over a batch: see qb__half_value(). */
+        /* See qb__half_value(). Both are always computed: to a choice compilers make a branch, and then a loop over a
+         * batch does not become one of vectors. */
         uint32_t normal = (bits << 13) + (bits >= 0x7C00 ? 224u << 23 : 112u << 23);
         uint32_t subnormal = qb__bits_of((float)(int32_t)bits * 0x1p-24f);
+        uint32_t small = -(uint32_t)(bits < 0x400);
 
-        bits = bits >= 0x400 ? normal : subnormal;
+        bits = (subnormal & small) | (normal & ~small);
     } else if (input == QB_FORMAT_BF16) {
         bits <<= 16;
     }
