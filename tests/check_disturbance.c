@@ -162,7 +162,7 @@ START_TEST(a_page_fault_is_seen)
     page[0] = 1;
     disturbance_glance(&second);
     disturbance_snapshot(&after);
-    ck_assert_uint_eq(second.page_faults - first.page_faults, 1);
+    ck_assert_uint_ge(second.page_faults, first.page_faults + 1);
     ck_assert(disturbance_between(&before, &after).page_faults >= 1);
     ck_assert(after.time > before.time);
     munmap(page, size);

@@ -683,10 +683,13 @@ static void mix_work(void *context, unsigned index, unsigned count)
     if (m->stream) {
         m->ops->fence();
     }
-    if (index == count - 1) {
+    /* What is no whole line; where there are no bytes, there may be no memory. */
+    if (index == count - 1 && m->written % 64 > 0) {
+        memset(m->target + m->written / 64 * 64, 1, m->written % 64);
+    }
+    if (index == count - 1 && m->read % 64 > 0) {
         char rest[64];
 
-        memset(m->target + m->written / 64 * 64, 1, m->written % 64);
         memcpy(rest, m->source + m->read / 64 * 64, m->read % 64);
         __asm__ volatile("" : : "r"(rest) : "memory"); /* somebody wants it */
     }
