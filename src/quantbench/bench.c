@@ -4,6 +4,7 @@
 #include <config.h>
 
 #include "bench.h"
+#include "binding.h"
 #include "buffers.h"
 #include "interrupt.h"
 #include "prove.h"
@@ -646,42 +647,59 @@ static double seconds_of_visit(const struct bench *bench, size_t index, uint64_t
     return (double)(2 * samples + bench->args->num_warmup_iters + 2 * CHECK_SAMPLES) * sample * 3;
 }
 
+/* Fill BUFFERS, which were nothing, and time what there is to time. */
+static enum exit_code fill_and_time(struct bench *bench, size_t index, uint64_t samples, struct qb_queue *const *queues,
+                                    struct buffers *buffers)
+{
+    struct result *result = &bench->results[index];
+    struct launch_context context = {.plan_case = result->plan_case, .buffers = buffers};
+    bool memory_short = false;
+    enum qb_status status = QB_OK;
+    enum exit_code code = fill_buffers(bench, index, queues[0], result->sets, buffers);
+
+    if (code != EXIT_OK) {
+        return code;
+    }
+    if (bench->alive != NULL && isinf(bench->proofs[index].seconds)) {
+        status = time_launches(bench, index, &context, queues[0]);
+    }
+    if (status == QB_OK) {
+        announce(bench, seconds_of_visit(bench, index, samples));
+        status =
+            time_visit(bench->args, result, &context, queues, samples, bench_clock() - bench->start, &memory_short);
+        announce(bench, BENCH_OWN_SECONDS);
+    }
+    return status == QB_OK
+               ? EXIT_OK
+               : message_status(memory_short ? "the samples" : qb_kernel_name(result->plan_case->kernel), status);
+}
+
 static enum exit_code visit(struct bench *bench, size_t index, uint64_t samples)
 {
     struct result *result = &bench->results[index];
     const struct plan_case *plan_case = result->plan_case;
     struct qb_queue *queues[MEASURE_MAX_QUEUES];
-    struct buffers buffers;
-    struct launch_context context = {.plan_case = plan_case, .buffers = &buffers};
-    bool memory_short = !bench_grow(result, samples);
+    struct buffers buffers = {.device = NULL};
+    const void *input;
     size_t samples_before = result->sample_count;
     enum exit_code code;
 
-    if (memory_short) {
+    if (!bench_grow(result, samples)) {
         return message_out_of_memory("the samples", samples * sizeof(double));
     }
     code = make_queues(bench->args, plan_case, plan_case->streams, queues);
     if (code != EXIT_OK) {
         return code;
     }
-    code = fill_buffers(bench, index, queues[0], result->sets, &buffers);
+    /* Making an input takes threads that are not bound. */
+    code = inputs_get(&bench->inputs, plan_case, &input);
     if (code == EXIT_OK) {
-        enum qb_status status = QB_OK;
-
-        if (bench->alive != NULL && isinf(bench->proofs[index].seconds)) {
-            status = time_launches(bench, index, &context, queues[0]);
-        }
-        if (status == QB_OK) {
-            announce(bench, seconds_of_visit(bench, index, samples));
-            status =
-                time_visit(bench->args, result, &context, queues, samples, bench_clock() - bench->start, &memory_short);
-            announce(bench, BENCH_OWN_SECONDS);
-        }
-        if (status != QB_OK) {
-            code = message_status(memory_short ? "the samples" : qb_kernel_name(plan_case->kernel), status);
-        } else if (bench->args->verify && result->sample_count > samples_before) {
-            code = prove_again(bench, index, &buffers);
-        }
+        binding_hold(bench->machine);
+        code = fill_and_time(bench, index, samples, queues, &buffers);
+        binding_release(bench->machine);
+    }
+    if (code == EXIT_OK && bench->args->verify && result->sample_count > samples_before) {
+        code = prove_again(bench, index, &buffers);
     }
     buffers_free(&buffers);
     destroy_queues(queues, plan_case->streams);
@@ -713,7 +731,9 @@ void bench_visit_ceiling(struct bench *bench, size_t index, uint64_t samples)
     struct ceiling *ceiling = &bench->ceilings.values[index];
     const struct measure_settings settings = settings_of(bench->args, ceiling->key.device, ceiling->key.launch, 0);
 
+    binding_hold(bench->machine);
     ceiling_visit(ceiling, &settings, samples);
+    binding_release(bench->machine);
 }
 
 /* ---- Results ------------------------------------------------------------------------------------------------ */

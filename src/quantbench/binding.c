@@ -83,8 +83,25 @@ void binding_begin(const struct args *args, struct machine *machine)
         message_verbose("--bind: threads are not bound: %s", reason);
         return;
     }
+    /* It can be done: what was obtained is for the report. */
+    machine->binds_threads = true;
     for (size_t i = 0; i < machine->device_count; i++) {
         qb_device_info(machine->devices[i].handle, &machine->devices[i].info);
+    }
+    binding_release(machine);
+}
+
+void binding_hold(const struct machine *machine)
+{
+    if (machine->binds_threads) {
+        qb_device_bind_threads(machine->host.handle, true);
+    }
+}
+
+void binding_release(const struct machine *machine)
+{
+    if (machine->binds_threads) {
+        qb_device_bind_threads(machine->host.handle, false);
     }
 }
 

@@ -22,6 +22,7 @@ struct machine {
     struct device host; /* the CPU: always open, for its memory */
     struct device *devices;
     size_t device_count;
+    bool binds_threads; /* of the CPU, while they are measured */
 };
 
 /* Open the CPU and what --device names, in that order of names. On failure the error has been printed. Close MACHINE
