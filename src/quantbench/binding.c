@@ -117,17 +117,15 @@ static int spawn(char *const *argv, const posix_spawn_file_actions_t *actions, p
 static cpu_set_t *all_cpus(size_t *size)
 {
     struct qb_device *device;
-    unsigned *numbers = NULL;
+    unsigned *numbers;
     cpu_set_t *set = NULL;
-    size_t count = 0;
+    size_t count;
 
     if (qb_device_open(qb_backend_find("cpu"), 0, &device) != QB_OK) {
         return NULL;
     }
-    if (qb_device_cpus(device, NULL, 0, &count) == QB_OK && count > 0) {
-        numbers = calloc(count, sizeof *numbers);
-    }
-    if (numbers != NULL && qb_device_cpus(device, numbers, count, &count) == QB_OK) {
+    numbers = machine_list_cpus(device, &count);
+    if (numbers != NULL) {
         size_t most = (size_t)numbers[count - 1] + 1;
 
         set = CPU_ALLOC(most);

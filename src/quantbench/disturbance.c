@@ -156,15 +156,17 @@ static uint64_t read_all_migrations(const char *proc)
     return migrations;
 }
 
+static struct disturbance_glance glance_of(const struct rusage *usage)
+{
+    return (struct disturbance_glance){.preemptions = (uint64_t)usage->ru_nivcsw,
+                                       .page_faults = (uint64_t)usage->ru_minflt + (uint64_t)usage->ru_majflt};
+}
+
 void disturbance_glance(struct disturbance_glance *glance)
 {
     struct rusage usage;
 
-    *glance = (struct disturbance_glance){.preemptions = 0};
-    if (getrusage(RUSAGE_SELF, &usage) == 0) {
-        glance->preemptions = (uint64_t)usage.ru_nivcsw;
-        glance->page_faults = (uint64_t)usage.ru_minflt + (uint64_t)usage.ru_majflt;
-    }
+    *glance = getrusage(RUSAGE_SELF, &usage) == 0 ? glance_of(&usage) : (struct disturbance_glance){.preemptions = 0};
 }
 
 bool disturbance_is_material(const struct disturbance_glance *before, const struct disturbance_glance *after,
@@ -178,17 +180,17 @@ bool disturbance_is_material(const struct disturbance_glance *before, const stru
 
 void disturbance_snapshot_from(const char *proc, struct disturbance_snapshot *snapshot)
 {
-    struct disturbance_glance glance;
     struct rusage usage;
     struct timespec now;
 
     memset(snapshot, 0, sizeof *snapshot);
     read_cpu_times(proc, snapshot);
     snapshot->migrations = read_all_migrations(proc);
-    disturbance_glance(&glance);
-    snapshot->preemptions = glance.preemptions;
-    snapshot->page_faults = glance.page_faults;
     if (getrusage(RUSAGE_SELF, &usage) == 0) {
+        const struct disturbance_glance glance = glance_of(&usage);
+
+        snapshot->preemptions = glance.preemptions;
+        snapshot->page_faults = glance.page_faults;
         snapshot->own = nanoseconds_of(usage.ru_utime) + nanoseconds_of(usage.ru_stime);
     }
     clock_gettime(CLOCK_MONOTONIC, &now);

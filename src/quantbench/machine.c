@@ -174,17 +174,30 @@ static enum exit_code open_named(const char *name, struct device *device)
     return EXIT_OK;
 }
 
+unsigned *machine_list_cpus(struct qb_device *host, size_t *count)
+{
+    unsigned *cpus = NULL;
+
+    if (qb_device_cpus(host, NULL, 0, count) == QB_OK && *count > 0) {
+        cpus = calloc(*count, sizeof *cpus);
+    }
+    if (cpus != NULL && qb_device_cpus(host, cpus, *count, count) != QB_OK) {
+        free(cpus);
+        cpus = NULL;
+    }
+    return cpus;
+}
+
 /* What others do on CPUs that this process may not use does not disturb it. */
 static void watch_cpus(struct qb_device *host)
 {
-    unsigned *cpus = NULL;
-    size_t count = 0;
+    size_t count;
+    unsigned *cpus = machine_list_cpus(host, &count);
 
-    if (qb_device_cpus(host, NULL, 0, &count) == QB_OK && (cpus = calloc(count + 1, sizeof *cpus)) != NULL &&
-        qb_device_cpus(host, cpus, count, &count) == QB_OK) {
+    if (cpus != NULL) {
         disturbance_watch(cpus, count);
+        free(cpus);
     }
-    free(cpus);
 }
 
 enum exit_code machine_open(const struct names *device_names, struct machine *machine)

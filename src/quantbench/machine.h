@@ -33,6 +33,10 @@ enum exit_code machine_open(const struct names *device_names, struct machine *ma
 bool machine_set_huge_pages(struct machine *machine, enum qb_huge_pages pages);
 void machine_close(struct machine *machine);
 
+/* The numbers of the CPUs that this process may use, COUNT of them in rising order, by what HOST, the CPU, says; NULL
+ * if they are not known. Free them. */
+unsigned *machine_list_cpus(struct qb_device *host, size_t *count);
+
 /* Bytes of memory that can be had now, on the host and on DEVICE. */
 uint64_t machine_memory_free(struct device *device);
 

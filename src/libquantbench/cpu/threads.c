@@ -10,6 +10,7 @@
 #include "problem.h"
 #include "threads.h"
 
+#include <limits.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -111,7 +112,8 @@ static unsigned core_of(unsigned cpu)
  * is of the core that this thread runs on, so that programs that run side by side do not all begin with the same. */
 static void order_cpus(const cpu_set_t *set, size_t size, unsigned *cores)
 {
-    const int here = sched_getcpu();
+    const int cpu_here = sched_getcpu();
+    const unsigned here = cpu_here >= 0 ? core_of((unsigned)cpu_here) : UINT_MAX;
     unsigned count = 0, placed = 0, start = 0, first_round = 0;
     unsigned *numbers = cores + CPU_COUNT_S(size, set), *ranks = numbers + CPU_COUNT_S(size, set);
 
@@ -130,7 +132,7 @@ static void order_cpus(const cpu_set_t *set, size_t size, unsigned *cores)
     for (unsigned rank = 0; placed < count; rank++) {
         for (unsigned i = 0; i < count; i++) {
             if (ranks[i] == rank) {
-                start = rank == 0 && here >= 0 && cores[i] == core_of((unsigned)here) ? placed : start;
+                start = rank == 0 && cores[i] == here ? placed : start;
                 binding.cpus[placed++] = numbers[i];
             }
         }
