@@ -166,4 +166,12 @@ if (trap '' XFSZ && ulimit -f 1) 2>/dev/null; then
 else
     skip 'a journal that cannot be written any more' 'this shell cannot limit the size of files'
 fi
+dangling_journal()
+{
+    ln -s nothing link && sweep 3 --journal=link && err_has 'a symbolic link to a file that does not exist' &&
+        [ ! -e nothing ]
+}
+ok 'a link to nothing is no journal' dangling_journal
+linked_journal() { cp full kept && ln -s kept link2 && sweep 0 --resume=link2 && cmp full kept && [ -L link2 ]; }
+ok 'a link to a journal is one' linked_journal
 done_testing

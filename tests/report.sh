@@ -410,6 +410,69 @@ link()
 }
 ok 'a symbolic link stays, and what it leads to is replaced' link
 
+dangling()
+{
+    rm -f kept/* && ln -s nothing.csv kept/x.csv && fails 3 'a symbolic link to a file that does not exist' \
+        --device=cpu --output=kept/x.csv && [ ! -e kept/nothing.csv ] && [ -L kept/x.csv ]
+}
+ok 'a symbolic link to nothing is refused before anything is measured' dangling
+chain()
+{
+    rm -rf kept/* && mkdir kept/deep && echo old >real.csv && ln -s ../../real.csv kept/deep/end &&
+        ln -s "$PWD/kept/deep/end" kept/middle && ln -s kept/./middle chain.csv &&
+        to --output=chain.csv && [ -L chain.csv ] && cmp real.csv single.csv && rm chain.csv
+}
+ok 'a link to a link, absolute and relative' chain
+ring()
+{
+    rm -rf kept/* && ln -s y.csv kept/x.csv && ln -s x.csv kept/y.csv && fails 3 'Too many levels' \
+        --device=cpu --output=kept/x.csv
+}
+ok 'a ring of links' ring
+special_bits()
+{
+    rm -f kept/* && echo old >kept/x.csv && chmod 6750 kept/x.csv && to --output=kept/x.csv &&
+        same -rwxr-x--- "$(mode kept/x.csv)"
+}
+ok 'a set-user-ID bit is not kept' special_bits
+
+# Links of another user: the last component, then one to a folder.
+others_link()
+{
+    rm -rf kept/* && echo old >real.csv && ln -s ../real.csv kept/x.csv && chown -h 12345 kept/x.csv &&
+        fails 3 'a symbolic link of another user' --device=cpu --output=kept/x.csv && same old "$(cat real.csv)"
+}
+others_folder_link()
+{
+    rm -rf kept/* && mkdir -p real kept/all && chmod 1777 kept/all && ln -s ../../real kept/all/folder &&
+        chown -h 12345 kept/all/folder &&
+        fails 3 'a symbolic link of another user' --device=cpu --output=kept/all/folder/x.csv &&
+        same '' "$(ls real)" && chmod 755 kept/all && to --output=kept/all/folder/x.csv && cmp real/x.csv single.csv
+}
+others_permissions()
+{
+    rm -rf kept/* && echo old >kept/x.csv && chmod 666 kept/x.csv && chown 12345 kept/x.csv &&
+        (umask 022 && to --output=kept/x.csv) && same -rw-r--r-- "$(mode kept/x.csv)" &&
+        same "$(id -u)" "$(stat -c %u kept/x.csv)"
+}
+others_journal()
+{
+    rm -rf kept/* && mkdir kept/all && chmod 1777 kept/all && : >kept/all/j && chown 12345 kept/all/j &&
+        fails 3 'it belongs to another user' --device=cpu --num-tokens=4 --hidden-size=32 --journal=kept/all/j
+}
+: >given
+if chown 12345 given 2>/dev/null; then
+    ok "another user's link is not followed" others_link
+    ok "nor one to a folder, in a sticky folder that all may write to" others_folder_link
+    ok "another user's file gives the new one no wider permissions" others_permissions
+    ok "another user's file in such a folder is no journal" others_journal
+else
+    skip "another user's link is not followed" 'only root can make one'
+    skip "nor one to a folder, in a sticky folder that all may write to" 'only root can make one'
+    skip "another user's file gives the new one no wider permissions" 'only root can make one'
+    skip "another user's file in such a folder is no journal" 'only root can make one'
+fi
+
 # A folder that is not there, and one below a file, which root cannot write either; found out before anything is run.
 ok 'a folder that is not there' fails 3 'no/x.csv: No such file' --device=cpu --output=no/x.csv
 ok 'a file where a folder should be' fails 3 'single.csv/x.csv: Not a directory' --device=cpu --output=single.csv/x.csv

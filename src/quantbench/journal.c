@@ -2,6 +2,7 @@
 /* journal.c - see journal.h. */
 #include <config.h>
 
+#include "destination.h"
 #include "journal.h"
 #include "report.h"
 #include "tensor_file.h"
@@ -317,6 +318,23 @@ static enum exit_code resume(struct journal *journal, const char *text, size_t s
     return code;
 }
 
+/* Open the journal's file, and create it unless it RESUMES a run. */
+static enum exit_code open_file(struct journal *journal, bool resumes)
+{
+    struct destination destination;
+    const char *problem = destination_find(journal->file, &destination);
+
+    if (problem == NULL && destination_is_planted(&destination)) {
+        problem = "it belongs to another user, in a folder that all may write to; use another folder";
+    }
+    if (problem == NULL) {
+        journal->descriptor = destination_open(&destination, O_RDWR | (resumes ? 0 : O_CREAT));
+        problem = journal->descriptor < 0 ? strerror(errno) : NULL;
+    }
+    destination_close(&destination);
+    return problem == NULL ? EXIT_OK : fail(journal, problem);
+}
+
 enum exit_code journal_open(const struct args *args, const struct machine *machine, const struct tensor_file *tensor,
                             const struct plan *plan, struct journal *journal)
 {
@@ -330,9 +348,9 @@ enum exit_code journal_open(const struct args *args, const struct machine *machi
     if (journal->file == NULL) {
         return EXIT_OK;
     }
-    journal->descriptor = open(journal->file, O_RDWR | O_CLOEXEC | (resumes ? 0 : O_CREAT), 0666);
-    if (journal->descriptor < 0) {
-        return fail(journal, strerror(errno));
+    code = open_file(journal, resumes);
+    if (code != EXIT_OK) {
+        return code;
     }
     if (flock(journal->descriptor, LOCK_EX | LOCK_NB) != 0) {
         return fail(journal, errno == EWOULDBLOCK ? "another run is writing it" : strerror(errno));

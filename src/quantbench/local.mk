@@ -46,6 +46,7 @@ quantbench_SOURCES = \
 	%D%/record_json.c \
 	%D%/describe.c %D%/describe.h \
 	%D%/output.c %D%/output.h \
+	%D%/destination.c %D%/destination.h \
 	%D%/report.c %D%/report.h \
 	%D%/report_text.c \
 	%D%/report_json.c \

@@ -3,22 +3,28 @@
  * renamed, so that whoever opens it finds the old report or the new one, and never a part of one. */
 #include <config.h>
 
+#include "destination.h"
 #include "output.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+/* How many names are tried for a file before it is renamed. */
+#define NAMES_TRIED 100
+
 /* A file that is being written. */
 struct target {
     const char *file; /* as given, for messages */
-    char *path;       /* what the last of its symbolic links leads to */
-    char *temporary;  /* NULL: PATH is a device or a pipe, which keeps nothing and is written as it is */
-    mode_t mode;      /* permissions of the file that will be there */
-    FILE *stream;     /* NULL: not open */
+    struct destination destination;
+    char *
+        temporary; /* in the same folder; NULL: it is a device or a pipe, which keeps nothing and is written as it is */
+    mode_t mode;   /* permissions of the file that will be there */
+    FILE *stream;  /* NULL: not open */
 };
 
 static enum exit_code fail(const struct target *target, int error)
@@ -36,48 +42,85 @@ static mode_t new_file_mode(void)
     return 0666 & ~mask;
 }
 
+/* The permissions of the file in the place of that of INFO: the same, without the bits that make a program run as
+ * somebody; a file of another user cannot widen those of a new one. */
+static mode_t replaced_file_mode(const struct stat *info)
+{
+    mode_t mode = info->st_mode & 0777;
+
+    return info->st_uid == geteuid() ? mode : mode & new_file_mode();
+}
+
 /* Close TARGET, remove what was written under another name, and forget it. */
 static void discard(struct target *target)
 {
     if (target->stream != NULL) {
         fclose(target->stream);
         if (target->temporary != NULL) {
-            unlink(target->temporary);
+            unlinkat(target->destination.folder, target->temporary, 0);
         }
     }
-    free(target->path);
+    destination_close(&target->destination);
     free(target->temporary);
 }
 
-/* Find out what FILE is, and open TARGET. Discard TARGET either way. */
-static enum exit_code open_target(const char *file, struct target *target)
+/* Create a file of another name in the folder of TARGET. Returns a descriptor; -1 sets errno. */
+static int create_temporary(struct target *target)
 {
-    struct stat info;
-    int descriptor;
+    static const char letters[] = "abcdefghijklmnopqrstuvwxyz0123456789";
+    const size_t start = strlen(target->destination.name) + strlen(".");
+    int descriptor = -1;
+
+    if (asprintf(&target->temporary, "%s.XXXXXX", target->destination.name) < 0) {
+        target->temporary = NULL;
+        errno = ENOMEM;
+        return -1;
+    }
+    for (int i = 0; i < NAMES_TRIED && descriptor < 0; i++) {
+        unsigned char random[6];
+
+        if (getentropy(random, sizeof random) != 0) {
+            return -1;
+        }
+        for (size_t j = 0; j < sizeof random; j++) {
+            target->temporary[start + j] = letters[random[j] % strlen(letters)];
+        }
+        descriptor =
+            openat(target->destination.folder, target->temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+        if (descriptor < 0 && errno != EEXIST) {
+            return -1;
+        }
+    }
+    return descriptor;
+}
+
+/* Find out where FILE leads. */
+static enum exit_code find_target(const char *file, struct target *target)
+{
+    const char *problem;
 
     *target = (struct target){.file = file, .mode = new_file_mode()};
-    if (stat(file, &info) == 0) {
-        if (S_ISDIR(info.st_mode)) {
-            return fail(target, EISDIR);
-        }
-        if (!S_ISREG(info.st_mode)) {
-            target->stream = fopen(file, "w");
-            return target->stream != NULL ? EXIT_OK : fail(target, errno);
-        }
-        target->mode = info.st_mode & 07777;
-        /* The rename must not take the place of a link, but of what it leads to. */
-        target->path = realpath(file, NULL);
-    } else if (errno == ENOENT) {
-        target->path = strdup(file);
+    problem = destination_find(file, &target->destination);
+    if (problem != NULL) {
+        message_error("--output: %s: %s", file, problem);
+        return EXIT_CANNOT_RUN;
     }
-    if (target->path == NULL) {
-        return fail(target, errno);
+    if (target->destination.exists) {
+        target->mode = replaced_file_mode(&target->destination.info);
     }
-    if (asprintf(&target->temporary, "%s.XXXXXX", target->path) < 0) {
-        target->temporary = NULL;
-        return fail(target, ENOMEM);
-    }
-    descriptor = mkostemp(target->temporary, 0);
+    return EXIT_OK;
+}
+
+static bool is_device(const struct target *target)
+{
+    return target->destination.exists && !S_ISREG(target->destination.info.st_mode);
+}
+
+/* Open TARGET, which was found. */
+static enum exit_code open_target(struct target *target)
+{
+    int descriptor = is_device(target) ? destination_open(&target->destination, O_WRONLY) : create_temporary(target);
+
     if (descriptor < 0) {
         return fail(target, errno);
     }
@@ -86,7 +129,9 @@ static enum exit_code open_target(const char *file, struct target *target)
         int error = errno;
 
         close(descriptor);
-        unlink(target->temporary);
+        if (target->temporary != NULL) {
+            unlinkat(target->destination.folder, target->temporary, 0);
+        }
         return fail(target, error);
     }
     return EXIT_OK;
@@ -111,7 +156,8 @@ static enum exit_code finish_target(struct target *target)
         target->stream = NULL;
         return failed ? fail(target, errno) : EXIT_OK;
     }
-    if (rename(target->temporary, target->path) != 0) {
+    if (renameat(target->destination.folder, target->temporary, target->destination.folder, target->destination.name) !=
+        0) {
         return fail(target, errno);
     }
     /* There is nothing under this name that would have to be removed. */
@@ -123,8 +169,11 @@ static enum exit_code finish_target(struct target *target)
 static enum exit_code write_one(const struct output *output, const struct record *record)
 {
     struct target target;
-    enum exit_code code = open_target(output->file, &target);
+    enum exit_code code = find_target(output->file, &target);
 
+    if (code == EXIT_OK) {
+        code = open_target(&target);
+    }
     if (code == EXIT_OK) {
         errno = 0;
         code = output->format->write(record, target.stream);
@@ -143,14 +192,13 @@ enum exit_code output_check(const struct outputs *outputs)
 {
     for (size_t i = 0; i < outputs->count; i++) {
         struct target target;
-        enum exit_code code = EXIT_OK;
-        struct stat info;
+        enum exit_code code = find_target(outputs->values[i].file, &target);
 
         /* To open a device or a pipe may have effects, or wait for a reader. */
-        if (stat(outputs->values[i].file, &info) != 0 || S_ISREG(info.st_mode) || S_ISDIR(info.st_mode)) {
-            code = open_target(outputs->values[i].file, &target);
-            discard(&target);
+        if (code == EXIT_OK && !is_device(&target)) {
+            code = open_target(&target);
         }
+        discard(&target);
         if (code != EXIT_OK) {
             return code;
         }
