@@ -17,7 +17,7 @@ c_tests = check_cpu.test check_compare.test check_quality.test check_stats.test 
 	check_format.test check_problem.test check_disturbance.test check_conditions.test \
 	check_message.test check_cuda.test
 if TOOL
-c_tests += check_rounds.test check_tensor_file.test
+c_tests += check_rounds.test check_tensor_file.test check_outcome.test
 endif
 check_PROGRAMS += $(c_tests)
 TESTS += $(c_tests)
@@ -33,6 +33,7 @@ tool_shell_tests = \
 	%D%/compare.sh \
 	%D%/completion.sh \
 	%D%/doctor.sh \
+	%D%/foreign.sh \
 	%D%/journal.sh \
 	%D%/manual.sh \
 	%D%/measure.sh \
@@ -48,7 +49,7 @@ endif
 EXTRA_DIST += %D%/release/packages.sh %D%/release/cleanroot.sh %D%/release/inside.sh %D%/release/builds.sh \
 	%D%/release/check.sh %D%/release/installed.sh
 EXTRA_DIST += %D%/perf/h200.sh %D%/perf/cpu.sh %D%/perf/loops.sh $(shell_tests) %D%/tap.sh %D%/run.h %D%/plugins/wrong.c %D%/plugins/peers.c \
-	%D%/plugins/wrong_cuda.cu
+	%D%/plugins/wrong_cuda.cu %D%/plugins/forger.c
 
 TEST_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS) -Wno-float-equal
 check_format_test_SOURCES = %D%/check_format.c
@@ -81,6 +82,10 @@ check_tensor_file_test_SOURCES = %D%/check_tensor_file.c src/quantbench/tensor_f
 check_tensor_file_test_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/src/quantbench
 check_tensor_file_test_CFLAGS = $(TEST_CFLAGS) $(JANSSON_CFLAGS)
 check_tensor_file_test_LDADD = libquantbench.la $(CHECK_LIBS) $(JANSSON_LIBS)
+check_outcome_test_SOURCES = %D%/check_outcome.c src/quantbench/outcome.c
+check_outcome_test_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/src/quantbench
+check_outcome_test_CFLAGS = $(TEST_CFLAGS)
+check_outcome_test_LDADD = libquantbench.la $(CHECK_LIBS)
 check_disturbance_test_SOURCES = %D%/check_disturbance.c src/quantbench/disturbance.c
 check_disturbance_test_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/src/quantbench
 check_disturbance_test_CFLAGS = $(TEST_CFLAGS)

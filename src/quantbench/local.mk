@@ -40,6 +40,7 @@ quantbench_SOURCES = \
 	%D%/isolate.c %D%/isolate.h \
 	%D%/plugins.c %D%/plugins.h \
 	%D%/prove.c %D%/prove.h \
+	%D%/outcome.c %D%/outcome.h \
 	%D%/worker.c %D%/worker.h \
 	%D%/list.c %D%/list.h \
 	%D%/record.c %D%/record.h \

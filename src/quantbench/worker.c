@@ -6,6 +6,7 @@
 #include "binding.h"
 #include "interrupt.h"
 #include "isolate.h"
+#include "outcome.h"
 #include "tensor_file.h"
 #include "worker.h"
 
@@ -30,6 +31,8 @@
 /* What is under way through the socket, in seconds: a process that stops in the middle of it has been disturbed. */
 #define RECEIVE_SECONDS 60
 #define SEND_SECONDS    600
+/* The worker's word for how long something takes is believed up to a day. */
+#define MOST_SECONDS 86400.0
 
 /* A case, without what is only an address in the other process. First a worker is told how many are for it, as a
  * uint64_t, and each of them. */
@@ -60,20 +63,6 @@ enum answer_kind { ANSWER_ALIVE = 0x51420001, ANSWER_DONE = 0x51420002 };
 struct answer {
     enum answer_kind kind;
     double seconds;
-};
-
-/* What came out. The samples follow, and then the floors. */
-struct outcome {
-    enum exit_code code;
-    double spent; /* seconds for the visit */
-    enum verification verification;
-    struct mismatch mismatch;
-    struct quality quality;
-    uint64_t launches_per_sample;
-    double hot_time;
-    struct round round; /* if there are samples */
-    uint64_t samples;
-    uint64_t floors;
 };
 
 /* Send SIZE bytes; false if nobody is there to read them. */
@@ -260,23 +249,34 @@ static bool await(struct worker *worker, double seconds)
     }
 }
 
-/* Receive what came of a case that takes at most SAMPLES, into OUTCOME and behind the samples and floors of RESULT. */
-static bool take_outcome(const struct worker *worker, uint64_t samples, struct result *result, struct outcome *outcome)
+/* Receive what came of a case into OUTCOME and behind the samples and floors of result, which LIMITS has too. Return
+ * NULL, or what is wrong with it. */
+static const char *take_outcome(const struct worker *worker, const struct outcome_limits *limits, struct result *result,
+                                struct outcome *outcome)
 {
-    double *floors;
+    static const char incomplete[] = "its answer is not complete";
+    double *samples, *floors;
+    const char *why;
 
-    if (!take(worker->socket, outcome, sizeof *outcome) || outcome->code > EXIT_INCONCLUSIVE ||
-        outcome->verification > WRONG || outcome->samples > samples || outcome->floors > samples) {
-        return false;
+    if (!take(worker->socket, outcome, sizeof *outcome)) {
+        return incomplete;
+    }
+    why = outcome_check(outcome, limits);
+    if (why != NULL) {
+        return why;
     }
     floors = reallocarray(result->floors, result->floor_count + outcome->floors + 1, sizeof *floors);
     if (floors == NULL || !bench_grow(result, outcome->samples)) {
         result->floors = floors != NULL ? floors : result->floors;
-        return false;
+        return "there is no memory for its samples";
     }
     result->floors = floors;
-    return take(worker->socket, result->samples + result->sample_count, outcome->samples * sizeof(double)) &&
-           take(worker->socket, result->floors + result->floor_count, outcome->floors * sizeof(double));
+    samples = result->samples + result->sample_count;
+    floors += result->floor_count;
+    return take(worker->socket, samples, outcome->samples * sizeof *samples) &&
+                   take(worker->socket, floors, outcome->floors * sizeof *floors)
+               ? outcome_check_times(outcome, samples, floors, limits)
+               : incomplete;
 }
 
 /* Keep in RESULT what OUTCOME says. */
@@ -297,15 +297,18 @@ static void keep_outcome(const struct outcome *outcome, struct result *result)
     }
 }
 
-/* Wait for the answer to a question about RESULT's case, of SAMPLES samples, but never longer for a sign of life than
- * the worker itself says, and SECONDS. Returns false, with WHY, if there is none and WORKER is gone. */
-static bool receive(struct worker *worker, unsigned seconds, uint64_t samples, struct result *result,
-                    char why[WHY_SIZE])
+/* Wait for the answer to a question about RESULT's case, which was asked at BEGIN, but never longer for a sign of life
+ * than the worker itself says, and --kernel-timeout. Returns false, with WHY, if there is none and WORKER is gone. */
+static bool receive(struct worker *worker, const struct args *args, double begin, uint64_t samples,
+                    struct result *result, char why[WHY_SIZE])
 {
     struct answer answer = {ANSWER_ALIVE, BENCH_OWN_SECONDS}; /* nothing of the kernel runs yet */
+    struct outcome_limits limits = {.result = result, .samples = samples, .verify = args->verify};
+    const char *nonsense = "its answer is unknown";
+    double seconds = (double)args->kernel_timeout;
     struct outcome outcome;
 
-    while (answer.kind == ANSWER_ALIVE && answer.seconds >= 0) {
+    while (answer.kind == ANSWER_ALIVE && answer.seconds >= 0 && answer.seconds <= MOST_SECONDS) {
         if (!await(worker, answer.seconds + seconds)) {
             snprintf(why, WHY_SIZE, "it hangs: %s did not end within %.0f s (--kernel-timeout)",
                      answer.seconds > 0 ? "its measurement" : "a run", answer.seconds + seconds);
@@ -317,8 +320,12 @@ static bool receive(struct worker *worker, unsigned seconds, uint64_t samples, s
             return false;
         }
     }
-    if (answer.kind != ANSWER_DONE || !take_outcome(worker, samples, result, &outcome)) {
-        snprintf(why, WHY_SIZE, "it disturbs the process that it runs in");
+    if (answer.kind == ANSWER_DONE) {
+        limits.elapsed = bench_clock() - begin;
+        nonsense = take_outcome(worker, &limits, result, &outcome);
+    }
+    if (nonsense != NULL) {
+        snprintf(why, WHY_SIZE, "it disturbs the process that it runs in: %s", nonsense);
         stop(worker);
         return false;
     }
@@ -329,6 +336,8 @@ static bool receive(struct worker *worker, unsigned seconds, uint64_t samples, s
 /* Ask WORKER, which is started if need be. Returns false, with WHY, if there is no answer. */
 static bool ask_once(struct worker *worker, struct bench *bench, const struct question *question, char why[WHY_SIZE])
 {
+    double begin;
+
     why[0] = '\0';
     if (worker->pid == 0) {
         if (!spawn(worker, bench->args)) {
@@ -340,12 +349,12 @@ static bool ask_once(struct worker *worker, struct bench *bench, const struct qu
     }
     worker->mixed = worker->mixed || worker->last != question->index;
     worker->last = question->index;
+    begin = bench_clock();
     if (!put(worker->socket, question, sizeof *question)) {
         lost(worker, why);
         return false;
     }
-    return receive(worker, (unsigned)bench->args->kernel_timeout, question->samples, &bench->results[question->index],
-                   why);
+    return receive(worker, bench->args, begin, question->samples, &bench->results[question->index], why);
 }
 
 static void ask(struct worker *worker, struct bench *bench, const struct question *question)

@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* forger.c - a plug-in whose kernels answer in the place of the process that runs them, while they are timed: what the
+ * program reads is not what was measured. They quantize float to INT8 with one scale per token, by the contract. */
+#include "outcome.h"
+
+#include <math.h>
+#include <string.h>
+#include <unistd.h>
+
+#define WORKER_SOCKET 3
+#define SAMPLES       2
+
+/* As worker.c has it. */
+struct answer {
+    uint32_t kind;
+    double seconds;
+};
+#define ANSWER_ALIVE 0x51420001u
+#define ANSWER_DONE  0x51420002u
+
+static void quantize(const struct qb_plugin_call *call)
+{
+    const struct qb_problem *p = call->problem;
+
+    for (uint64_t row = 0; row < p->tokens; row++) {
+        const float *x = (const float *)call->buffers->input + row * p->input_stride;
+        int8_t *q = (int8_t *)call->buffers->output + row * p->output_stride;
+        float amax = 0, scale;
+
+        for (uint64_t i = 0; i < p->hidden; i++) {
+            amax = fmaxf(amax, fabsf(x[i]));
+        }
+        scale = fmaxf(amax / 127, 0x1p-126f);
+        for (uint64_t i = 0; i < p->hidden; i++) {
+            q[i] = (int8_t)nearbyintf(x[i] / scale);
+        }
+        call->buffers->scales[row] = scale;
+    }
+}
+
+static bool supports(const struct qb_problem *p)
+{
+    return p->input == QB_FORMAT_F32 && p->output == QB_FORMAT_INT8 && p->granularity == QB_GRANULARITY_TOKEN &&
+           p->scaling == QB_SCALING_DYNAMIC && p->amax_bound == 0;
+}
+
+/* An answer that is true but for what the caller changes. */
+static struct outcome make_outcome(const struct qb_plugin_call *call)
+{
+    struct outcome outcome;
+
+    memset(&outcome, 0, sizeof outcome);
+    outcome.verification = VERIFIED;
+    outcome.mismatch.compared = outcome.quality.finite = call->problem->tokens * call->problem->hidden;
+    outcome.quality.snr = 40;
+    outcome.launches_per_sample = 1;
+    outcome.samples = outcome.round.samples = SAMPLES;
+    outcome.round.conditions.performance_state = -1;
+    return outcome;
+}
+
+static void forge(struct outcome *outcome, double time)
+{
+    const struct answer done = {.kind = ANSWER_DONE};
+    const double samples[SAMPLES] = {time, time};
+
+    outcome->round.median = time;
+    (void)!write(WORKER_SOCKET, &done, sizeof done);
+    (void)!write(WORKER_SOCKET, outcome, sizeof *outcome);
+    (void)!write(WORKER_SOCKET, samples, sizeof samples);
+    for (;;) {
+        pause();
+    }
+}
+
+/* True once the kernel has been proved. */
+static bool is_late(void)
+{
+    static int calls;
+
+    return ++calls > 60;
+}
+
+/* Answer with samples of TIME. */
+static const char *forge_time(const struct qb_plugin_call *call, double time)
+{
+    quantize(call);
+    if (is_late()) {
+        struct outcome outcome = make_outcome(call);
+
+        forge(&outcome, time);
+    }
+    return NULL;
+}
+
+static const char *run_nan(const struct qb_plugin_call *call)
+{
+    return forge_time(call, NAN);
+}
+
+static const char *run_negative(const struct qb_plugin_call *call)
+{
+    return forge_time(call, -5);
+}
+
+static const char *run_long(const struct qb_plugin_call *call)
+{
+    return forge_time(call, 1e15);
+}
+
+static const char *run_text(const struct qb_plugin_call *call)
+{
+    quantize(call);
+    if (is_late()) {
+        struct outcome outcome = make_outcome(call);
+
+        memset(outcome.mismatch.first, 'x', sizeof outcome.mismatch.first);
+        forge(&outcome, 5);
+    }
+    return NULL;
+}
+
+static const char *run_count(const struct qb_plugin_call *call)
+{
+    quantize(call);
+    if (is_late()) {
+        struct outcome outcome = make_outcome(call);
+
+        outcome.floors = UINT64_MAX / 16;
+        forge(&outcome, 5);
+    }
+    return NULL;
+}
+
+/* Says that the measurement takes for ever. */
+static const char *run_alive(const struct qb_plugin_call *call)
+{
+    const struct answer alive = {.kind = ANSWER_ALIVE, .seconds = INFINITY};
+
+    quantize(call);
+    if (is_late()) {
+        (void)!write(WORKER_SOCKET, &alive, sizeof alive);
+        for (;;) {
+            pause();
+        }
+    }
+    return NULL;
+}
+
+static const char *run_garbage(const struct qb_plugin_call *call)
+{
+    char garbage[4096];
+
+    quantize(call);
+    memset(garbage, 0xEE, sizeof garbage);
+    (void)!write(WORKER_SOCKET, garbage, sizeof garbage);
+    return NULL;
+}
+
+#define KERNEL(name_)                                                                                                  \
+    {                                                                                                                  \
+        .name = "forger_" #name_, .description = "forges its result", .backend = "cpu", .supports = supports,          \
+        .run = run_##name_                                                                                             \
+    }
+static const struct qb_plugin_kernel kernels[] = {
+    KERNEL(nan), KERNEL(negative), KERNEL(long), KERNEL(text), KERNEL(count), KERNEL(alive), KERNEL(garbage),
+};
+QB_PLUGIN(kernels);
