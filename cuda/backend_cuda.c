@@ -6,7 +6,6 @@
 #include <cuda_profiler_api.h>
 #include <cuda_runtime_api.h>
 #include <dlfcn.h>
-#include <float.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -725,7 +724,8 @@ static enum qb_status graph_begin(struct qb_queue *base)
     return status;
 }
 
-/* What a graph allocates, it allocates at each launch. None of our kernels does; a plug-in's may, by cudaMallocAsync(). */
+/* What a graph allocates, it allocates at each launch. None of our kernels does; a plug-in's may, by cudaMallocAsync().
+ */
 static enum qb_status check_nodes(cudaGraph_t graph)
 {
     cudaGraphNode_t *nodes = NULL;
@@ -935,8 +935,7 @@ static struct qb__cuda_call make_call(const struct qb_device *device, const stru
         call.rows = call.tile_rows = 1;
         call.tile_cols = call.in_stride = call.out_stride = call.cols;
     }
-    /* Half: 65504. bfloat16: 255/128 x 2^127. */
-    call.bound = problem->input == QB_FORMAT_F16 ? 65504.0f : problem->input == QB_FORMAT_BF16 ? 0x1.fep127f : FLT_MAX;
+    call.bound = qb__formats[problem->input].largest;
     if (problem->amax_bound > 0 && problem->amax_bound < call.bound) {
         call.bound = problem->amax_bound;
     }
@@ -948,7 +947,8 @@ static bool supports(const struct qb_kernel *kernel, const struct qb_device *dev
     const struct variant *variant = kernel->variant;
     const struct qb__cuda_call call = make_call(device, problem);
 
-    return (variant->scalings & BIT(problem->scaling)) != 0 &&
+    return qb__cuda_code_place(problem->output) < QB__CUDA_CODE_COUNT &&
+           (variant->scalings & BIT(problem->scaling)) != 0 &&
            (variant->granularities & BIT(problem->granularity)) != 0 && (variant->fits == NULL || variant->fits(&call));
 }
 

@@ -3,7 +3,6 @@
 #ifndef QB_CUDA_DEVICE_CUH
 #define QB_CUDA_DEVICE_CUH
 
-#include <float.h>
 #include <stdint.h>
 
 #include "kernels.h"
@@ -32,10 +31,22 @@ template <class T> __device__ __forceinline__ const T *qb__begin(const T *in)
 
 /* ---- Formats ------------------------------------------------------------------------------------------------ */
 
+/* What the table says of a format, for device code, where the table is not. */
+template <int FORMAT> struct qb__format {
+    static constexpr unsigned mantissa_bits = qb__formats[FORMAT].mantissa_bits;
+    static constexpr int least_exponent = qb__least_exponent((qb_format)FORMAT);
+    static constexpr uint32_t smallest_normal = qb__power_bits(least_exponent); /* the bits of binary32 */
+    /* The bits of a binary32 whose last bit is the step of the subnormals. */
+    static constexpr uint32_t magic = qb__power_bits(least_exponent + 23 - (int)mantissa_bits);
+    static constexpr float largest = qb__formats[FORMAT].largest;
+    static constexpr uint32_t nan_code = qb__formats[FORMAT].nan_code;
+    static constexpr uint32_t infinity = qb__infinity((qb_format)FORMAT);
+};
+
 /* Elements in one chunk: 16 bytes of input, the widest load there is. */
 template <int IN> struct qb__in {
-    static const unsigned size = IN == QB_FORMAT_F32 ? 4 : 2;
-    static const unsigned chunk = 16 / size;
+    static constexpr unsigned size = qb__element_size((qb_format)IN);
+    static constexpr unsigned chunk = 16 / size;
 };
 
 /* The codes of one chunk. */
@@ -45,7 +56,7 @@ template <int IN> struct qb__codes {
 
 template <int OUT> __host__ __device__ __forceinline__ float qb__qmax()
 {
-    return OUT == QB_FORMAT_INT8 ? 127.0f : OUT == QB_FORMAT_E4M3 ? 448.0f : 57344.0f;
+    return qb__format<OUT>::largest;
 }
 
 /* Both values of a pair of 16-bit elements, exactly. */
@@ -104,7 +115,7 @@ template <int IN> __device__ __forceinline__ uint32_t qb__max_word(uint32_t acc,
     return acc;
 #else
     /* Magnitudes compare as integers; a NaN is above infinity. */
-    const uint32_t infinity = IN == QB_FORMAT_F16 ? 0x7c00u : 0x7f80u;
+    const uint32_t infinity = qb__format<IN>::infinity;
     uint32_t low = word & 0x7fffu, high = (word >> 16) & 0x7fffu;
     low = low > infinity ? 0 : low;
     high = high > infinity ? 0 : high;
@@ -256,22 +267,20 @@ template <int IN> __device__ __forceinline__ float qb__quotient(float x, const q
 /* FP8 without hardware: round to nearest even by adding, at the bit where the code ends. */
 template <int OUT> __device__ __forceinline__ uint32_t qb__encode_fp8(float v)
 {
-    const unsigned mantissa = OUT == QB_FORMAT_E4M3 ? 3 : 2, bias = OUT == QB_FORMAT_E4M3 ? 7 : 15;
-    const unsigned shift = 23 - mantissa;
-    /* A binary32 of this exponent has the step of the subnormals as its last bit. */
-    const float magic = OUT == QB_FORMAT_E4M3 ? 0x1p14f : 0x1p7f;
-    const float smallest_normal = OUT == QB_FORMAT_E4M3 ? 0x1p-6f : 0x1p-14f;
+    using format = qb__format<OUT>;
+    const unsigned mantissa = format::mantissa_bits, shift = 23 - mantissa;
+    const uint32_t magic = format::magic;
     const float magnitude = fminf(fabsf(v), qb__qmax<OUT>());
     const uint32_t sign = (__float_as_uint(v) >> 24) & 0x80u;
     uint32_t bits = __float_as_uint(magnitude), code;
 
-    if (magnitude < smallest_normal) {
-        code = __float_as_uint(__fadd_rn(magnitude, magic)) - __float_as_uint(magic);
+    if (bits < format::smallest_normal) {
+        code = __float_as_uint(__fadd_rn(magnitude, __uint_as_float(magic))) - magic;
     } else {
         bits += (1u << (shift - 1)) - 1 + ((bits >> shift) & 1);
-        code = (bits >> shift) - ((127 - bias) << mantissa);
+        code = (bits >> shift) - ((uint32_t)(format::least_exponent + 126) << mantissa);
     }
-    return v != v ? 0x7fu : code | sign;
+    return v != v ? format::nan_code : code | sign;
 }
 
 /* The codes of four quotients, the first in the lowest byte. */
@@ -580,9 +589,7 @@ static inline bool qb__writes_codes(const struct qb__cuda_call *call)
 /* The output format's, for kernels that are the same for all of them. */
 static inline float qb__qmax_of(const struct qb__cuda_call *call)
 {
-    return call->output == QB_FORMAT_INT8   ? qb__qmax<QB_FORMAT_INT8>()
-           : call->output == QB_FORMAT_E4M3 ? qb__qmax<QB_FORMAT_E4M3>()
-                                            : qb__qmax<QB_FORMAT_E5M2>();
+    return qb__formats[call->output].largest;
 }
 
 static inline unsigned qb__round_up(unsigned n, unsigned multiple)
@@ -667,7 +674,7 @@ static inline cudaError_t qb__launch(const struct qb__cuda_call *call, const voi
 
 static inline unsigned qb__index(const struct qb__cuda_call *call)
 {
-    return ((unsigned)call->input - QB_FORMAT_F16) * 3 + ((unsigned)call->output - QB_FORMAT_INT8);
+    return (unsigned)call->input * QB__CUDA_CODE_COUNT + qb__cuda_code_place(call->output);
 }
 
 #endif

@@ -6,11 +6,26 @@
 
 #include <cuda_runtime_api.h>
 
-#include "quantbench.h"
+#include "formats.h"
 
 #ifdef __cplusplus
 extern "C" {
 #endif
+
+/* How many output formats kernels are compiled for. */
+#define QB__CUDA_CODE_COUNT 3u
+
+/* The place of OUTPUT among these, as in QB__KERNELS_OF_INPUT; QB__CUDA_CODE_COUNT if there are no kernels for it. */
+static inline unsigned qb__cuda_code_place(enum qb_format output)
+{
+    static const enum qb_format codes[QB__CUDA_CODE_COUNT] = {QB_FORMAT_INT8, QB_FORMAT_E4M3, QB_FORMAT_E5M2};
+    unsigned place = 0;
+
+    while (place < QB__CUDA_CODE_COUNT && codes[place] != output) {
+        place++;
+    }
+    return place;
+}
 
 /* What the launchers ask about a device. Read once, when it is opened. */
 struct qb__cuda_limits {

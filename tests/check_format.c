@@ -34,15 +34,40 @@ START_TEST(every_code_encodes_to_itself)
 }
 END_TEST
 
+/* What a row of the table says against the codes' own values. */
+START_TEST(rows_agree_with_their_codes)
+{
+    const struct qb_format_info *f = qb_format_info((enum qb_format)_i);
+    uint32_t sign = 1u << (f->bits - 1), one = f->mantissa_bits < 32 ? 1u << f->mantissa_bits : 0;
+    float above;
+
+    ck_assert_uint_eq(f->format, (enum qb_format)_i);
+    ck_assert_uint_eq(f->bits, 1 + f->exponent_bits + f->mantissa_bits);
+    ck_assert_float_eq(qb_format_decode(f->format, f->largest_code), f->largest);
+    ck_assert_uint_eq(qb_format_encode(f->format, NAN), f->nan_code);
+    ck_assert_uint_eq(f->nan_code & sign, 0);
+    if (f->exponent_bits == 0) {
+        ck_assert_uint_eq(f->largest_code, sign - 1);
+        ck_assert_uint_eq(f->specials, QB_SPECIALS_NONE);
+        ck_assert_float_eq(qb_format_decode(f->format, sign), -f->largest - 1);
+        return;
+    }
+    ck_assert_float_eq(qb_format_decode(f->format, one), ldexpf(1, 1 - f->bias));
+    ck_assert_float_eq(qb_format_decode(f->format, (uint32_t)f->bias << f->mantissa_bits), 1);
+    above = qb_format_decode(f->format, f->largest_code + 1);
+    if (f->specials == QB_SPECIALS_IEEE) {
+        ck_assert(isinf(above) && isnan(qb_format_decode(f->format, f->largest_code + 2)));
+    } else {
+        ck_assert(isnan(above) && f->largest_code + 1 == f->nan_code);
+    }
+}
+END_TEST
+
 /* Positive codes are in the order of their values, so nearest-even can be checked against both neighbours. */
 START_TEST(midpoints_round_to_even)
 {
     enum qb_format format = (enum qb_format)_i;
-    uint32_t last = format == QB_FORMAT_E4M3   ? 0x7E
-                    : format == QB_FORMAT_E5M2 ? 0x7B
-                    : format == QB_FORMAT_INT8 ? 0x7F
-                    : format == QB_FORMAT_F16  ? 0x7BFF
-                                               : 0x7F7F;
+    uint32_t last = qb_format_info(format)->largest_code;
 
     for (uint32_t code = 0; code < last; code++) {
         float low = qb_format_decode(format, code), high = qb_format_decode(format, code + 1);
@@ -184,6 +209,7 @@ int main(void)
     Suite *suite = suite_create("format");
     TCase *tc = patient_case("format");
 
+    tcase_add_loop_test(tc, rows_agree_with_their_codes, 0, QB_FORMAT_COUNT);
     tcase_add_loop_test(tc, every_code_encodes_to_itself, 0, QB_FORMAT_COUNT);
     tcase_add_loop_test(tc, midpoints_round_to_even, QB_FORMAT_INT8, QB_FORMAT_COUNT);
     tcase_add_loop_test(tc, midpoints_round_to_even, QB_FORMAT_F16, QB_FORMAT_F32);

@@ -1,43 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* format.c - the table of numeric formats, and the exact conversion of one value to and from each of them. */
+/* format.c - finding numeric formats, and the exact conversion of one value to and from each of them. */
 #include <config.h>
 
-#include "quantbench.h"
+#include "formats.h"
 #include "internal.h"
 
 #include <math.h>
 #include <string.h>
 
-/* A binary floating-point format of at most 32 bits: sign, exponent, mantissa, from the top. */
-struct layout {
-    unsigned exponent_bits;
-    unsigned mantissa_bits;
-    int bias;
-    uint32_t overflow_code; /* what finite values beyond the range, and infinity, are encoded as */
-    uint32_t nan_code;      /* what NaN is encoded as; always positive */
-    bool has_infinity;      /* the largest exponent means infinity and NaN, as in IEEE 754 */
-};
-
-static const struct {
-    struct qb_format_info info;
-    struct layout layout; /* all zero for integers */
-} formats[QB_FORMAT_COUNT] = {
-    {{QB_FORMAT_F16, "half", "fp16 f16 float16", "IEEE 754 binary16", 16, true, false, 65504.0f},
-     {5, 10, 15, 0x7C00, 0x7E00, true}},
-    {{QB_FORMAT_BF16, "bfloat16", "bf16", "bfloat16, the upper half of binary32", 16, true, false, 0x1.FEp127f},
-     {8, 7, 127, 0x7F80, 0x7FC0, true}},
-    {{QB_FORMAT_F32, "float", "fp32 f32 float32", "IEEE 754 binary32", 32, true, false, 0x1.FFFFFEp127f},
-     {8, 23, 127, 0x7F800000, 0x7FC00000, true}},
-    {{QB_FORMAT_INT8, "int8", "i8", "two's complement integer, -128 to 127", 8, false, true, 127.0f}, {0}},
-    {{QB_FORMAT_E4M3, "fp8", "e4m3 fp8_e4m3 e4m3fn", "OCP FP8 E4M3, largest value 448", 8, false, true, 448.0f},
-     {4, 3, 7, 0x7E, 0x7F, false}},
-    {{QB_FORMAT_E5M2, "e5m2", "fp8_e5m2", "OCP FP8 E5M2, largest value 57344", 8, false, true, 57344.0f},
-     {5, 2, 15, 0x7B, 0x7F, true}},
-};
-
 const struct qb_format_info *qb_format_info(enum qb_format format)
 {
-    return (unsigned)format < QB_FORMAT_COUNT ? &formats[format].info : NULL;
+    return (unsigned)format < QB__FORMAT_COUNT ? &qb__formats[format] : NULL;
 }
 
 /* Compare LENGTH characters without regard to case: of ASCII, whatever the locale says of i and I. */
@@ -72,9 +45,9 @@ static bool is_word_of(const char *name, const char *list)
 
 enum qb_status qb_format_find(const char *name, enum qb_format *format)
 {
-    for (int i = 0; name != NULL && i < QB_FORMAT_COUNT; i++) {
-        if (is_word_of(name, formats[i].info.name) || is_word_of(name, formats[i].info.aliases)) {
-            *format = formats[i].info.format;
+    for (size_t i = 0; name != NULL && i < QB__FORMAT_COUNT; i++) {
+        if (is_word_of(name, qb__formats[i].name) || is_word_of(name, qb__formats[i].aliases)) {
+            *format = qb__formats[i].format;
             return QB_OK;
         }
     }
@@ -107,43 +80,45 @@ static double power_of_two(int exponent)
     return value;
 }
 
-static float decode_float(const struct layout *layout, uint32_t code)
+static float decode_float(const struct qb_format_info *f, uint32_t code)
 {
-    uint32_t sign = code >> (layout->exponent_bits + layout->mantissa_bits) & 1;
-    uint32_t largest_exponent = (1u << layout->exponent_bits) - 1;
-    uint32_t exponent = code >> layout->mantissa_bits & largest_exponent;
-    uint32_t mantissa = code & ((1u << layout->mantissa_bits) - 1);
+    uint32_t sign = code >> (f->exponent_bits + f->mantissa_bits) & 1;
+    uint32_t largest_exponent = (1u << f->exponent_bits) - 1;
+    uint32_t exponent = code >> f->mantissa_bits & largest_exponent;
+    uint32_t mantissa = code & ((1u << f->mantissa_bits) - 1);
     double value;
 
-    if (layout->has_infinity && exponent == largest_exponent) {
+    if (f->specials == QB_SPECIALS_IEEE && exponent == largest_exponent) {
         return bits_to_float(sign << 31 | (mantissa == 0 ? 0x7F800000 : 0x7FC00000));
     }
-    if (!layout->has_infinity && (exponent << layout->mantissa_bits | mantissa) == layout->nan_code) {
+    if (f->specials == QB_SPECIALS_NAN && (exponent << f->mantissa_bits | mantissa) == f->nan_code) {
         return bits_to_float(sign << 31 | 0x7FC00000);
     }
     /* Subnormals have the smallest normal exponent and no leading one. */
     if (exponent == 0) {
         exponent = 1;
     } else {
-        mantissa += 1u << layout->mantissa_bits;
+        mantissa += 1u << f->mantissa_bits;
     }
-    value = mantissa * power_of_two((int)exponent - layout->bias - (int)layout->mantissa_bits);
+    value = mantissa * power_of_two((int)exponent - f->bias - (int)f->mantissa_bits);
     return (float)(sign ? -value : value);
 }
 
-static uint32_t encode_float(const struct layout *layout, float value)
+static uint32_t encode_float(const struct qb_format_info *f, float value)
 {
-    uint32_t sign = float_to_bits(value) >> 31 << (layout->exponent_bits + layout->mantissa_bits);
+    uint32_t sign = float_to_bits(value) >> 31 << (f->exponent_bits + f->mantissa_bits);
     double magnitude = fabs((double)value);
-    int smallest_exponent = 1 - layout->bias;
+    int smallest_exponent = 1 - f->bias;
+    /* Inputs overflow to infinity, codes saturate. */
+    uint32_t overflow_code = f->is_output ? f->largest_code : ((1u << f->exponent_bits) - 1) << f->mantissa_bits;
     int exponent;
     uint32_t code;
 
     if (isnan(value)) {
-        return layout->nan_code;
+        return f->nan_code;
     }
-    if (magnitude >= power_of_two(layout->bias + 2)) { /* twice the largest power of two of any of the formats */
-        return sign | layout->overflow_code;
+    if (magnitude >= power_of_two(f->bias + 2)) { /* twice the largest power of two of any of the formats */
+        return sign | overflow_code;
     }
     /* Count the magnitude in units of the last place at its exponent, rounded to nearest even. The count's top bit, or
      * its absence below the smallest exponent, moves into the exponent field by the addition; so does a carry. */
@@ -151,50 +126,55 @@ static uint32_t encode_float(const struct layout *layout, float value)
     if (exponent < smallest_exponent) {
         exponent = smallest_exponent;
     }
-    code = (uint32_t)nearbyint(magnitude * power_of_two((int)layout->mantissa_bits - exponent));
-    code += (uint32_t)(exponent - smallest_exponent) << layout->mantissa_bits;
-    return sign | (code < layout->overflow_code ? code : layout->overflow_code);
+    code = (uint32_t)nearbyint(magnitude * power_of_two((int)f->mantissa_bits - exponent));
+    code += (uint32_t)(exponent - smallest_exponent) << f->mantissa_bits;
+    return sign | (code < overflow_code ? code : overflow_code);
 }
 
-static uint32_t encode_int8(float value)
+static uint32_t encode_integer(const struct qb_format_info *f, float value)
 {
     float rounded;
 
     if (isnan(value)) {
-        return 0;
+        return f->nan_code;
     }
     rounded = nearbyintf(value);
-    return (uint8_t)(int8_t)(rounded < -128 ? -128 : rounded > 127 ? 127 : rounded);
+    rounded = rounded < -f->largest - 1 ? -f->largest - 1 : rounded > f->largest ? f->largest : rounded;
+    return (uint32_t)(int32_t)rounded & (((uint32_t)2 << (f->bits - 1)) - 1);
+}
+
+static float decode_integer(const struct qb_format_info *f, uint32_t code)
+{
+    uint32_t sign = (uint32_t)1 << (f->bits - 1);
+
+    return (float)(int32_t)((code & (sign - 1)) - (code & sign));
 }
 
 float qb_format_decode(enum qb_format format, uint32_t code)
 {
-    switch (format) {
-    case QB_FORMAT_F32:
-        return bits_to_float(code);
-    case QB_FORMAT_INT8:
-        return (int8_t)(uint8_t)code;
-    case QB_FORMAT_F16:
-    case QB_FORMAT_BF16:
-    case QB_FORMAT_E4M3:
-    case QB_FORMAT_E5M2:
-        return decode_float(&formats[format].layout, code);
+    const struct qb_format_info *f = qb_format_info(format);
+
+    if (f == NULL) {
+        return NAN;
     }
-    return NAN;
+    if (f->exponent_bits == 0) {
+        return decode_integer(f, code);
+    }
+    return f->bits == 32 ? bits_to_float(code) : decode_float(f, code);
 }
 
 uint32_t qb_format_encode(enum qb_format format, float value)
 {
-    switch (format) {
-    case QB_FORMAT_F32:
-        return isnan(value) ? formats[format].layout.nan_code : float_to_bits(value);
-    case QB_FORMAT_INT8:
-        return encode_int8(value);
-    case QB_FORMAT_F16:
-    case QB_FORMAT_BF16:
-    case QB_FORMAT_E4M3:
-    case QB_FORMAT_E5M2:
-        return encode_float(&formats[format].layout, value);
+    const struct qb_format_info *f = qb_format_info(format);
+
+    if (f == NULL) {
+        return 0;
     }
-    return 0;
+    if (f->exponent_bits == 0) {
+        return encode_integer(f, value);
+    }
+    if (f->bits == 32) {
+        return isnan(value) ? f->nan_code : float_to_bits(value);
+    }
+    return encode_float(f, value);
 }

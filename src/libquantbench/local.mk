@@ -7,7 +7,7 @@ pkgconfigdir = $(libdir)/pkgconfig
 nodist_pkgconfig_DATA = libquantbench.pc
 
 libquantbench_la_SOURCES = \
-	%D%/quantbench.h %D%/internal.h %D%/backend.h %D%/problem.h %D%/facts.h %D%/plugin.h \
+	%D%/quantbench.h %D%/internal.h %D%/backend.h %D%/formats.h %D%/problem.h %D%/facts.h %D%/plugin.h \
 	%D%/status.c %D%/format.c %D%/problem.c %D%/arithmetic.c %D%/reference.c %D%/backend.c %D%/kernel.c \
 	%D%/plugin.c \
 	%D%/cpu/kernels.h %D%/cpu/kernels_body.h %D%/cpu/kernels_plain.h %D%/cpu/quantize.h %D%/cpu/machine.h \

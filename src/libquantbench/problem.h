@@ -3,17 +3,11 @@
 #ifndef QB_PROBLEM_H
 #define QB_PROBLEM_H
 
-#include "quantbench.h"
+#include "formats.h"
 
 static inline uint64_t qb__ceil_div(uint64_t a, uint64_t b)
 {
     return a / b + (a % b != 0);
-}
-
-/* Bytes of one element of FORMAT. */
-static inline size_t qb__element_size(enum qb_format format)
-{
-    return format == QB_FORMAT_F32 ? 4 : format <= QB_FORMAT_BF16 ? 2 : 1;
 }
 
 /* See qb_problem_tile(). */

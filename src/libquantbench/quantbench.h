@@ -65,15 +65,30 @@ enum qb_format {
 };
 #define QB_FORMAT_COUNT 6
 
+/* Values of a format that are not finite numbers. */
+enum qb_specials {
+    QB_SPECIALS_NONE = 0, /* there are none */
+    QB_SPECIALS_NAN = 1,  /* NaN, as the largest exponent and mantissa; no infinity */
+    QB_SPECIALS_IEEE = 2, /* infinity and NaN, as the largest exponent */
+};
+
+/* A floating-point format is, from the top, a sign, EXPONENT_BITS and MANTISSA_BITS, with subnormals. */
 struct qb_format_info {
     enum qb_format format;
     const char *name;    /* "half", "bfloat16", "float", "int8", "fp8", "e5m2": as --dtype and --quant-dtype print it */
     const char *aliases; /* other accepted spellings, separated by spaces */
-    const char *description; /* one line */
-    unsigned bits;           /* width of one element in bits */
-    bool is_input;           /* can be quantized from */
-    bool is_output;          /* can be quantized to */
-    float largest;           /* largest finite value; for an output format the contract's qmax */
+    const char *description;   /* one line */
+    unsigned bits;             /* width of one element in bits */
+    unsigned exponent_bits;    /* 0: a two's complement integer */
+    unsigned mantissa_bits;    /* without the leading one; of an integer, without the sign */
+    int bias;                  /* of the exponent */
+    float largest;             /* largest finite value; for an output format the contract's qmax */
+    uint32_t largest_code;     /* its code */
+    uint32_t nan_code;         /* the code of NaN: 0 in integers; positive */
+    enum qb_specials specials; /* besides finite numbers */
+    bool is_input;             /* can be quantized from */
+    bool is_output;            /* can be quantized to */
+    bool is_scale;             /* scales can be stored in it */
 };
 
 /* The table's row for FORMAT, or NULL if FORMAT is not in the enum. */

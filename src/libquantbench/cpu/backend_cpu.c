@@ -804,8 +804,10 @@ static void cpu_range_pop(struct qb_device *device)
 static bool kernel_supports(const struct qb_kernel *kernel, const struct qb_device *device,
                             const struct qb_problem *problem)
 {
-    (void)problem;
-    return ((const struct cpu_device *)device)->usable[kernel - kernels];
+    const struct qb__cpu_ops *ops = kernel->variant;
+
+    return ((const struct cpu_device *)device)->usable[kernel - kernels] &&
+           ops->pairs[problem->input][problem->output].encode != NULL;
 }
 
 static enum qb_status kernel_run(const struct qb_kernel *kernel, struct qb_queue *queue,

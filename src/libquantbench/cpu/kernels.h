@@ -26,6 +26,9 @@
 #define QB__UNROLL _Pragma("GCC unroll 8")
 #endif
 
+/* The output formats that the instruction sets with vectors of their own have routines for. */
+#define QB__VECTOR_CODES(ROW) ROW(INT8, int8) ROW(E4M3, e4m3) ROW(E5M2, e5m2)
+
 #define QB__F32_INF 0x7F800000u /* binary32 infinity; larger bits without the sign are NaN */
 
 /* Set in what amax() returns when the run holds a NaN. The other bits are those of the largest |x| that is not NaN, as
@@ -54,13 +57,15 @@ QB__INLINE int vectors_of(const enum qb_format input)
     return input == QB_FORMAT_F32 ? 4 : 2;
 }
 
-/* What a problem asks of every scale. */
+/* What a problem asks of every scale: see qb__rule_make(). */
 struct qb__rule {
     enum qb_format input;
     enum qb_format output;
     bool dynamic;
     float qmax;  /* of the output format */
     float limit; /* the amax is cut to this: the input format's largest finite value, or the caller's bound */
+    float last;  /* every |x / s| from here on has the largest code */
+    float most;  /* no |x / s| up to here is more than an encoding without saturation can hold */
 };
 
 /* How v = x / s is computed. All three give the same codes where they are used; see qb__divisor_make(). */
@@ -111,27 +116,38 @@ struct qb__access {
 #define QB__CORRECT_LEAST 0x1p-80f
 #define QB__CORRECT_MOST  0x1p64f
 
-/* The routines of one instruction set. Indices are [input] and [output - QB_FORMAT_INT8]. Pointers need the alignment
- * of one element only; counts are in elements and may be 0. */
+/* The routines for one input format. Pointers need the alignment of one element only; counts are in elements and may be
+ * 0. */
+struct qb__cpu_input {
+    /* The largest |x| of a run: see QB__AMAX_NAN. */
+    uint32_t (*amax)(const void *x, size_t count);
+    /* amax[i] = max(amax[i], |element i of ROWS rows|), NaN ignored; returns whether there was one. */
+    bool (*amax_columns)(const void *x, size_t stride, size_t rows, size_t count, float *amax, size_t ahead);
+};
+
+/* The routines for one pair of formats. */
+struct qb__cpu_pair {
+    /* Encode a run with one scale. */
+    void (*encode)(uint8_t *out, const void *x, size_t count, const struct qb__divisor *divisor,
+                   const struct qb__access *access);
+    /* Encode element i of each of ROWS rows with scale[i]. If streamed, rows must begin alike in a line of the output.
+     */
+    void (*encode_columns)(uint8_t *out, size_t out_stride, const void *x, size_t stride, size_t rows, size_t count,
+                           const struct qb__columns *columns, const struct qb__access *access);
+    /* COUNT runs of GROUP elements each, one after the other, with one scale each: read, or computed and written. With
+     * OUT NULL the scales are all that is computed. */
+    void (*encode_groups)(uint8_t *out, const void *x, size_t count, size_t group, float *scales,
+                          const struct qb__rule *rule, const struct qb__access *access);
+};
+
+/* The routines of one instruction set. */
 struct qb__cpu_ops {
     const char *isa;
     /* Prepare SCALE (finite, > 0) for COUNT elements; CLEAN as in struct qb__divisor. */
     void (*prepare)(struct qb__divisor *divisor, float scale, const struct qb__rule *rule, bool clean, uint64_t count);
-    /* The largest |x| of a run: see QB__AMAX_NAN. */
-    uint32_t (*amax[3])(const void *x, size_t count);
-    /* amax[i] = max(amax[i], |element i| of ROWS rows), NaN ignored; returns whether there was one. */
-    bool (*amax_columns[3])(const void *x, size_t stride, size_t rows, size_t count, float *amax, size_t ahead);
-    /* Encode a run with one scale. */
-    void (*encode[3][3])(uint8_t *out, const void *x, size_t count, const struct qb__divisor *divisor,
-                         const struct qb__access *access);
-    /* Encode element i of each of ROWS rows with scale[i]. If streamed, rows must begin alike in a line of the output.
-     */
-    void (*encode_columns[3][3])(uint8_t *out, size_t out_stride, const void *x, size_t stride, size_t rows,
-                                 size_t count, const struct qb__columns *columns, const struct qb__access *access);
-    /* COUNT runs of GROUP elements each, one after the other, with one scale each: read, or computed and written. With
-     * OUT NULL the scales are all that is computed. */
-    void (*encode_groups[3][3])(uint8_t *out, const void *x, size_t count, size_t group, float *scales,
-                                const struct qb__rule *rule, const struct qb__access *access);
+    /* By format; all NULL where the instruction set has no routines for one. */
+    struct qb__cpu_input inputs[QB__FORMAT_COUNT];
+    struct qb__cpu_pair pairs[QB__FORMAT_COUNT][QB__FORMAT_COUNT];
     /* Copy with non-temporal stores; the caller fences. */
     void (*copy_stream)(void *target, const void *source, size_t bytes);
     /* Write WRITTEN lines of 64 bytes at TARGET and read READ of them at SOURCE, both aligned to a line, and nothing
@@ -168,6 +184,26 @@ static inline float qb__scale_make(uint32_t amax, const struct qb__rule *rule, b
     a = a < rule->limit ? a : rule->limit;
     scale = a / rule->qmax;
     return scale > QB__SCALE_FLOOR ? scale : QB__SCALE_FLOOR;
+}
+
+/* The rule of PROBLEM. The largest code is that of all that is less than half a step away from the largest value;
+ * further up, what rounds by adding carries into the next exponent. Integers saturate when they are packed. */
+static inline struct qb__rule qb__rule_make(const struct qb_problem *p)
+{
+    const struct qb_format_info *input = &qb__formats[p->input], *output = &qb__formats[p->output];
+    const uint32_t exponent = qb__bits_of(output->largest) & QB__F32_INF;
+    const float step = qb__float_of(exponent - (output->mantissa_bits << 23));
+    const bool integer = qb__is_integer(p->output);
+
+    return (struct qb__rule){
+        .input = p->input,
+        .output = p->output,
+        .dynamic = p->scaling != QB_SCALING_STATIC,
+        .qmax = output->largest,
+        .limit = p->amax_bound > 0 && p->amax_bound < input->largest ? p->amax_bound : input->largest,
+        .last = integer ? output->largest : output->largest - step * 0.375f,
+        .most = integer ? output->largest * 1.5f : output->largest + step * 0.375f,
+    };
 }
 
 /* The bits of a number in the input's format at or just below VALUE; 0 if there is none that is normal and finite. */
@@ -207,21 +243,18 @@ static inline float qb__reciprocal_rest(float scale, float reciprocal)
 static inline struct qb__divisor qb__divisor_make(float scale, const struct qb__rule *rule, bool clean)
 {
     struct qb__divisor d = {.scale = scale, .reciprocal = 1.0f / scale, .clean = clean};
-    /* Every v >= LAST has the largest code; an E4M3 and an E5M2 cap must be below 464 and 61440. */
-    float target = rule->output == QB_FORMAT_INT8 ? 200.0f : rule->output == QB_FORMAT_E4M3 ? 460.0f : 60000.0f;
-    float last = rule->output == QB_FORMAT_INT8 ? 127.0f : rule->output == QB_FORMAT_E4M3 ? 433.0f : 53249.0f;
     float cap;
 
     d.quotient = QB__QUOTIENT_DIVIDE;
     if (!(scale >= QB__CORRECT_LEAST && scale <= QB__CORRECT_MOST)) {
         return d;
     }
-    cap = target * scale;
+    cap = rule->most * scale;
     if (rule->input == QB_FORMAT_F16) {
-        cap = cap < 65504.0f ? cap : 65504.0f;
+        cap = cap < qb__formats[QB_FORMAT_F16].largest ? cap : qb__formats[QB_FORMAT_F16].largest;
     }
     d.cap = qb__bits_below(cap, rule->input);
-    if (!clean && (d.cap == 0 || cap < last * scale)) {
+    if (!clean && (d.cap == 0 || cap < rule->last * scale)) {
         return d;
     }
     d.quotient = QB__QUOTIENT_CORRECT;

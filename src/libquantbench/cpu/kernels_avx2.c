@@ -17,6 +17,7 @@
 #include "kernels.h"
 
 #define ISA           avx2
+#define CODES         QB__VECTOR_CODES
 #define LANES         32
 #define HAVE_CORRECT  1
 #define HAVE_MULTIPLY 1
@@ -69,9 +70,8 @@ QB__INLINE __m256 rounds_up(__m256 v, __m256 tie)
 QB__INLINE bool multiply_matches(float scale, float *reciprocal, const enum qb_format input,
                                  const enum qb_format output)
 {
-    /* All ties are odd numbers up to this, times powers of two. */
-    const int last = output == QB_FORMAT_INT8 ? 255 : output == QB_FORMAT_E4M3 ? 31 : 15;
-    const int dropped = input == QB_FORMAT_F16 ? 13 : 16; /* bits of binary32 that the input format has not */
+    const int last = qb__last_tie(output);
+    const int dropped = qb__dropped_bits(input);
     const float candidates[3] = {*reciprocal, qb__float_of(qb__bits_of(*reciprocal) + 1),
                                  qb__float_of(qb__bits_of(*reciprocal) - 1)};
     const __m256 s = _mm256_set1_ps(scale);
@@ -127,7 +127,7 @@ QB__INLINE __m256i fp8_code(__m256 v, const enum qb_format output, const bool cu
     __m256i bits = _mm256_and_si256(_mm256_castps_si256(v), _mm256_set1_epi32(0x7FFFFFFF)), power, sum;
 
     if (cut) {
-        bits = _mm256_min_epi32(bits, _mm256_castps_si256(_mm256_set1_ps(e4m3 ? 448.0f : 57344.0f)));
+        bits = _mm256_min_epi32(bits, _mm256_castps_si256(_mm256_set1_ps(qb__formats[output].largest)));
     }
     power = _mm256_max_epi32(_mm256_and_si256(bits, exponent_mask), least);
     sum = _mm256_castps_si256(_mm256_fmadd_ps(_mm256_castsi256_ps(power), shift, _mm256_castsi256_ps(bits)));
@@ -207,9 +207,8 @@ QB__INLINE __m256i find_nan(const void *x, const enum qb_format input)
     for (int i = 0; i < vectors; i++) {
         __m256i bits = magnitude_at(x, i, input);
 
-        above[i] = input == QB_FORMAT_F32
-                       ? _mm256_cmpgt_epi32(bits, _mm256_set1_epi32((int)QB__F32_INF))
-                       : _mm256_cmpgt_epi16(bits, _mm256_set1_epi16(input == QB_FORMAT_F16 ? 0x7C00 : 0x7F80));
+        above[i] = input == QB_FORMAT_F32 ? _mm256_cmpgt_epi32(bits, _mm256_set1_epi32((int)QB__F32_INF))
+                                          : _mm256_cmpgt_epi16(bits, _mm256_set1_epi16((short)qb__infinity(input)));
     }
     return narrow(above, input);
 }
@@ -408,7 +407,7 @@ QB__INLINE __m256i magnitude_of(__m256i bits, const enum qb_format input, const 
     } else {
         bits = _mm256_and_si256(bits, _mm256_set1_epi16(0x7FFF));
         if (no_nan) {
-            const short infinity = input == QB_FORMAT_F16 ? 0x7C00 : 0x7F80;
+            const short infinity = (short)qb__infinity(input);
 
             bits = _mm256_andnot_si256(_mm256_cmpgt_epi16(bits, _mm256_set1_epi16(infinity)), bits);
         }

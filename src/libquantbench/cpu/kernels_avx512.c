@@ -19,6 +19,7 @@
 #include "kernels.h"
 
 #define ISA           avx512
+#define CODES         QB__VECTOR_CODES
 #define LANES         64
 #define HAVE_CORRECT  1
 #define HAVE_MULTIPLY 1
@@ -133,9 +134,8 @@ QB__INLINE __mmask16 rounds_up(__m512 v, __m512 tie)
 QB__INLINE bool multiply_matches(float scale, float *reciprocal, const enum qb_format input,
                                  const enum qb_format output)
 {
-    /* All ties are odd numbers up to this, times powers of two. */
-    const int last = output == QB_FORMAT_INT8 ? 255 : output == QB_FORMAT_E4M3 ? 31 : 15;
-    const int dropped = input == QB_FORMAT_F16 ? 13 : 16; /* bits of binary32 that the input format has not */
+    const int last = qb__last_tie(output);
+    const int dropped = qb__dropped_bits(input);
     const float candidates[3] = {*reciprocal, qb__float_of(qb__bits_of(*reciprocal) + 1),
                                  qb__float_of(qb__bits_of(*reciprocal) - 1)};
     const __m512 s = _mm512_set1_ps(scale);
@@ -186,7 +186,7 @@ QB__INLINE __m512i fp8_code(__m512 v, const struct constants *c, const enum qb_f
     } else {
         index = _mm512_and_si512(_mm512_castps_si512(v), _mm512_set1_epi32(0x7FFFFFFF));
         if (cut) {
-            index = _mm512_min_epu32(index, _mm512_castps_si512(_mm512_set1_ps(e4m3 ? 448.0f : 57344.0f)));
+            index = _mm512_min_epu32(index, _mm512_castps_si512(_mm512_set1_ps(qb__formats[output].largest)));
         }
         v = _mm512_castsi512_ps(index);
         index = _mm512_max_epu32(index, _mm512_castps_si512(_mm512_set1_ps(e4m3 ? 0x1p-6f : 0x1p-14f)));
@@ -252,7 +252,7 @@ QB__INLINE struct block load_block(const void *x, size_t count, const enum qb_fo
 QB__INLINE __mmask64 find_lanes(const void *x, size_t count, const enum qb_format input, const bool negative)
 {
     const int vectors = vectors_of(input);
-    const int infinity = input == QB_FORMAT_F16 ? 0x7C00 : 0x7F80;
+    const int infinity = (short)qb__infinity(input);
     __mmask64 found = 0;
 
     QB__UNROLL
@@ -440,7 +440,7 @@ QB__INLINE __m512i magnitude(__m512i bits, const enum qb_format input, const boo
     } else {
         bits = _mm512_and_si512(bits, _mm512_set1_epi16(0x7FFF));
         if (no_nan) {
-            const short infinity = input == QB_FORMAT_F16 ? 0x7C00 : 0x7F80;
+            const short infinity = (short)qb__infinity(input);
             __mmask32 keep = _mm512_cmple_epu16_mask(bits, _mm512_set1_epi16(infinity));
 
             bits = _mm512_maskz_mov_epi16(keep, bits);

@@ -3,6 +3,7 @@
  * this file:
  *
  *   ISA, LANES          the suffix of names, and the elements in a block (a multiple of 32, and its stores' alignment)
+ *   CODES(ROW)          the output formats that there are routines for, as rows of the formats' table
  *   struct constants, constants_make(rule..)   what a run keeps in registers
  *   encode_block()      LANES elements with one scale; false if that is not right and encode_part() is needed
  *   encode_part()       up to LANES elements, of any values, with one scale; STREAM: only LANES
@@ -245,11 +246,11 @@ QB__INLINE bool caps_fit(struct qb__divisor *d, const enum qb_format input)
 QB__INLINE struct qb__divisor divisor_for(float scale, const struct qb__rule *rule, bool clean, uint64_t count)
 {
     struct qb__divisor d = qb__divisor_make(scale, rule, clean);
-    uint64_t least = rule->output == QB_FORMAT_INT8 ? QB__MULTIPLY_LEAST_INT8 : QB__MULTIPLY_LEAST_FP8;
+    uint64_t least = qb__is_integer(rule->output) ? QB__MULTIPLY_LEAST_INT8 : QB__MULTIPLY_LEAST_FP8;
 
     if (HAVE_MULTIPLY && d.quotient == QB__QUOTIENT_CORRECT && rule->input != QB_FORMAT_F32 && count >= least &&
         multiply_matches(d.scale, &d.reciprocal, rule->input, rule->output) &&
-        (SATURATING || rule->output != QB_FORMAT_INT8 || clean || caps_fit(&d, rule->input))) {
+        (SATURATING || !qb__is_integer(rule->output) || clean || caps_fit(&d, rule->input))) {
         d.quotient = QB__QUOTIENT_MULTIPLY;
     }
     return d;
@@ -263,7 +264,7 @@ static void prepare(struct qb__divisor *divisor, float scale, const struct qb__r
 /* The largest |x| of a run that is not NaN, as the input's bits; QB__AMAX_NAN is set if there was a NaN. */
 QB__INLINE uint32_t amax_raw(const void *x, size_t count, const enum qb_format input)
 {
-    const uint32_t infinity = input == QB_FORMAT_F16 ? 0x7C00u : input == QB_FORMAT_BF16 ? 0x7F80u : QB__F32_INF;
+    const uint32_t infinity = qb__infinity(input);
     uint32_t bits = amax_run(x, count, input, false);
 
     /* NaN compares above infinity. It is rare: look again, without it. */
@@ -342,7 +343,7 @@ QB__INLINE void batch_encode(uint8_t *out, const void *x, const size_t group, co
         };
         const struct constants c = constants_make(&d, input, output);
         /* The shorter loop of INT8 gains nothing by it. */
-        const size_t ahead = stream && output != QB_FORMAT_INT8 ? 4096 : 0;
+        const size_t ahead = stream && !qb__is_integer(output) ? 4096 : 0;
         size_t i = 0;
 
         for (; group - i >= LANES; i += LANES) {
@@ -500,35 +501,42 @@ static void mix(char *target, uint64_t written, const char *source, uint64_t rea
         }                                                                                                              \
     }
 
-#define ROUTINES(in, INPUT)                                                                                            \
-    INPUT_ROUTINES(in, INPUT)                                                                                          \
-    PAIR_ROUTINES(in, INPUT, int8, QB_FORMAT_INT8)                                                                     \
-    PAIR_ROUTINES(in, INPUT, e4m3, QB_FORMAT_E4M3)                                                                     \
-    PAIR_ROUTINES(in, INPUT, e5m2, QB_FORMAT_E5M2)
+/* A row of the formats' table to the routines of a pair, and to its place in the table of pairs. */
+#define F16_PAIR(OUTPUT, out_, ...)  PAIR_ROUTINES(f16, QB_FORMAT_F16, out_, QB_FORMAT_##OUTPUT)
+#define BF16_PAIR(OUTPUT, out_, ...) PAIR_ROUTINES(bf16, QB_FORMAT_BF16, out_, QB_FORMAT_##OUTPUT)
+#define F32_PAIR(OUTPUT, out_, ...)  PAIR_ROUTINES(f32, QB_FORMAT_F32, out_, QB_FORMAT_##OUTPUT)
 
-ROUTINES(f16, QB_FORMAT_F16)
-ROUTINES(bf16, QB_FORMAT_BF16)
-ROUTINES(f32, QB_FORMAT_F32)
+INPUT_ROUTINES(f16, QB_FORMAT_F16)
+CODES(F16_PAIR)
+INPUT_ROUTINES(bf16, QB_FORMAT_BF16)
+CODES(BF16_PAIR)
+INPUT_ROUTINES(f32, QB_FORMAT_F32)
+CODES(F32_PAIR)
 
 #define TEXT2(a) #a
 #define TEXT(a)  TEXT2(a)
-#define OUTPUTS(name, in)                                                                                              \
+#define INPUT(in)                                                                                                      \
     {                                                                                                                  \
-        NAME(name##_##in##_int8), NAME(name##_##in##_e4m3), NAME(name##_##in##_e5m2)                                   \
+        NAME(amax_##in), NAME(amax_columns_##in)                                                                       \
     }
-#define PAIRS(name)                                                                                                    \
+#define PAIR(in, out_)                                                                                                 \
     {                                                                                                                  \
-        OUTPUTS(name, f16), OUTPUTS(name, bf16), OUTPUTS(name, f32)                                                    \
+        NAME(encode_##in##_##out_), NAME(encode_columns_##in##_##out_), NAME(encode_groups_##in##_##out_)              \
     }
+#define F16_PLACE(OUTPUT, out_, ...)  [QB_FORMAT_##OUTPUT] = PAIR(f16, out_),
+#define BF16_PLACE(OUTPUT, out_, ...) [QB_FORMAT_##OUTPUT] = PAIR(bf16, out_),
+#define F32_PLACE(OUTPUT, out_, ...)  [QB_FORMAT_##OUTPUT] = PAIR(f32, out_),
 
 const struct qb__cpu_ops NAME(qb__cpu_ops) = {
     .isa = TEXT(ISA),
     .prepare = prepare,
-    .amax = {NAME(amax_f16), NAME(amax_bf16), NAME(amax_f32)},
-    .amax_columns = {NAME(amax_columns_f16), NAME(amax_columns_bf16), NAME(amax_columns_f32)},
-    .encode = PAIRS(encode),
-    .encode_columns = PAIRS(encode_columns),
-    .encode_groups = PAIRS(encode_groups),
+    .inputs = {[QB_FORMAT_F16] = INPUT(f16), [QB_FORMAT_BF16] = INPUT(bf16), [QB_FORMAT_F32] = INPUT(f32)},
+    .pairs =
+        {
+            [QB_FORMAT_F16] = {CODES(F16_PLACE)},
+            [QB_FORMAT_BF16] = {CODES(BF16_PLACE)},
+            [QB_FORMAT_F32] = {CODES(F32_PLACE)},
+        },
     .copy_stream = copy_stream,
     .mix = mix,
     .fence = fence,

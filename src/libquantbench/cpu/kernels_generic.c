@@ -7,6 +7,7 @@
 #include "kernels_plain.h"
 
 #define ISA           generic
+#define CODES         QB__BYTE_FORMATS
 #define LANES         32
 #define HAVE_MULTIPLY 1
 #define SATURATING    0
@@ -40,7 +41,7 @@ QB__INLINE struct constants constants_make(const struct qb__divisor *d, const en
         .reciprocal = d->reciprocal,
         .reciprocal_rest = d->reciprocal_rest,
         .cap = d->cap,
-        .low_cap = output == QB_FORMAT_INT8 ? d->low_cap : d->cap,
+        .low_cap = qb__is_integer(output) ? d->low_cap : d->cap,
     };
 }
 
@@ -80,7 +81,7 @@ QB__INLINE bool is_above(const void *x, uint32_t most, const enum qb_format inpu
 /* The largest number that is_above() may let through. */
 QB__INLINE uint32_t largest_finite(const enum qb_format input)
 {
-    return input == QB_FORMAT_F16 ? 0x7BFF : input == QB_FORMAT_BF16 ? 0x7F7F : QB__F32_INF - 1;
+    return qb__formats[input].largest_code;
 }
 
 /* A copy of COUNT elements with zeros after them, for a block that is not full. */
@@ -118,22 +119,21 @@ QB__INLINE float quotient_of(float x, float scale, float reciprocal, float rest,
 /* The code of v >= 0, which is no NaN, times SIGN: 0 or -1. CAPPED: v needs no saturation. */
 QB__INLINE uint8_t code_of(float v, int16_t sign, const enum qb_format output, const bool capped)
 {
-    const bool e4m3 = output == QB_FORMAT_E4M3;
-    const float most = output == QB_FORMAT_INT8 ? 127.0f : e4m3 ? 448.0f : 57344.0f;
-    const float least = e4m3 ? 0x1p-6f : 0x1p-14f; /* of the normal numbers */
+    const float most = qb__formats[output].largest;
+    const int least = qb__least_exponent(output), dropped = qb__dropped_bits(output);
     uint32_t sum;
     float power;
 
-    if (output == QB_FORMAT_INT8) {
+    if (qb__is_integer(output)) {
         /* Adding 1.5 * 2^23 leaves the integer in the low bits, rounded to nearest even. */
         sum = qb__bits_of((capped ? v : smaller(v, most - (float)sign)) + 0x1.8p23f);
         return (uint8_t)(((uint8_t)sum ^ (uint8_t)sign) - (uint8_t)sign);
     }
     /* See fp8_code() in kernels_avx2.c: the sum's mantissa is v in units of the code's last place. */
     v = capped ? v : smaller(v, most);
-    power = larger(qb__float_of(qb__bits_of(v) & QB__F32_INF), least);
-    sum = qb__bits_of(v + power * (e4m3 ? 0x1p20f : 0x1p21f));
-    sum = e4m3 ? sum + (sum >> 20) - 8 * (20 + 127 - 6) : sum + (sum >> 21) - 4 * (21 + 127 - 14);
+    power = larger(qb__float_of(qb__bits_of(v) & QB__F32_INF), qb__float_of(qb__power_bits(least)));
+    sum = qb__bits_of(v + power * qb__float_of(qb__power_bits(dropped)));
+    sum = sum + (sum >> dropped) - ((uint32_t)(dropped + 127 + least) << (23 - dropped));
     return (uint8_t)((uint8_t)sum | ((uint8_t)sign & 0x80));
 }
 
@@ -146,7 +146,7 @@ static void encode_special(uint8_t *out, const void *x, size_t count, const floa
         float magnitude = qb__float_of(bits & 0x7FFFFFFF);
 
         if ((bits & 0x7FFFFFFF) > QB__F32_INF) {
-            out[i] = output == QB_FORMAT_INT8 ? 0 : 0x7F;
+            out[i] = (uint8_t)qb__formats[output].nan_code;
         } else {
             out[i] = code_of(magnitude / scales[i], bits >> 31 ? -1 : 0, output, false);
         }
@@ -159,8 +159,8 @@ QB__INLINE void encode_lanes(uint8_t *out, const void *x, const float scales[LAN
                              const enum qb_format input, const enum qb_format output, const enum qb__quotient quotient,
                              const bool fits, const bool cap)
 {
-    const int16_t infinity = input == QB_FORMAT_F16 ? 0x7C00 : 0x7F80;
-    const uint8_t nan_code = output == QB_FORMAT_INT8 ? 0 : 0x7F;
+    const int16_t infinity = (int16_t)qb__infinity(input);
+    const uint8_t nan_code = (uint8_t)qb__formats[output].nan_code;
     /* Caps are in 16 bits, of which even the smallest instruction sets have a minimum. */
     const int16_t most = (int16_t)c->cap, more = (int16_t)(c->low_cap - c->cap);
     const float reciprocal = c->reciprocal, rest = c->reciprocal_rest;
@@ -317,7 +317,7 @@ QB__INLINE uint32_t amax_run(const void *x, size_t count, const enum qb_format i
             amax = (uint32_t)most[i] > amax ? (uint32_t)most[i] : amax;
         }
     } else {
-        const int16_t infinity = input == QB_FORMAT_F16 ? 0x7C00 : 0x7F80;
+        const int16_t infinity = (int16_t)qb__infinity(input);
         const word16 *p = x;
         int16_t most[LANES] = {0};
 

@@ -10,6 +10,7 @@
 #include "kernels_plain.h"
 
 #define ISA           neon
+#define CODES         QB__VECTOR_CODES
 #define LANES         32
 #define HAVE_CORRECT  1
 #define HAVE_MULTIPLY 1
@@ -82,7 +83,7 @@ QB__INLINE uint16x8_t magnitudes16(const void *x, size_t i)
 
 QB__INLINE uint16x8_t infinity16(const enum qb_format input)
 {
-    return vdupq_n_u16(input == QB_FORMAT_F16 ? 0x7C00 : 0x7F80);
+    return vdupq_n_u16((uint16_t)qb__infinity(input));
 }
 
 /* The high bytes of 16 elements from I on. */
@@ -144,7 +145,7 @@ QB__INLINE uint32x4_t fp8_code(float32x4_t v, const enum qb_format output, const
     uint32x4_t bits = vandq_u32(vreinterpretq_u32_f32(v), vdupq_n_u32(0x7FFFFFFF)), power, sum;
 
     if (any) {
-        bits = vminq_u32(bits, vreinterpretq_u32_f32(vdupq_n_f32(e4m3 ? 448.0f : 57344.0f)));
+        bits = vminq_u32(bits, vreinterpretq_u32_f32(vdupq_n_f32(qb__formats[output].largest)));
     }
     power = vmaxq_u32(vandq_u32(bits, vdupq_n_u32(QB__F32_INF)),
                       vreinterpretq_u32_f32(vdupq_n_f32(e4m3 ? 0x1p-6f : 0x1p-14f)));

@@ -15,9 +15,8 @@ QB__INLINE bool rounds_up(float v, int tie)
 /* See kernels_body.h. */
 static bool multiply_matches(float scale, float *reciprocal, const enum qb_format input, const enum qb_format output)
 {
-    /* All ties are odd numbers up to this, times powers of two. */
-    const int last = output == QB_FORMAT_INT8 ? 255 : output == QB_FORMAT_E4M3 ? 31 : 15;
-    const int dropped = input == QB_FORMAT_F16 ? 13 : 16; /* bits of binary32 that the input format has not */
+    const int last = qb__last_tie(output);
+    const int dropped = qb__dropped_bits(input);
     const float candidates[3] = {*reciprocal, qb__float_of(qb__bits_of(*reciprocal) + 1),
                                  qb__float_of(qb__bits_of(*reciprocal) - 1)};
     bool bad[3] = {false, false, false};

@@ -27,6 +27,8 @@ struct view {
 
 struct job {
     const struct qb__cpu_ops *ops;
+    const struct qb__cpu_input *in;
+    const struct qb__cpu_pair *pair;
     const struct qb__cpu_plan *plan;
     struct qb__rule rule;
     struct qb__access access;
@@ -74,16 +76,10 @@ static uint8_t *output_at(const struct job *job, uint64_t row, uint64_t col)
     return job->codes ? job->view.output + row * job->view.output_stride + col : NULL;
 }
 
-static uint32_t (*amax_of(const struct job *job))(const void *, size_t)
-{
-    return job->ops->amax[job->rule.input];
-}
-
 static void encode(const struct job *job, uint64_t row, uint64_t col, uint64_t count, const struct qb__divisor *divisor,
                    const struct qb__access *access)
 {
-    job->ops->encode[job->rule.input][job->rule.output - QB_FORMAT_INT8](
-        output_at(job, row, col), input_at(job, row, col), count, divisor, access);
+    job->pair->encode(output_at(job, row, col), input_at(job, row, col), count, divisor, access);
 }
 
 /* The larger of two results of amax(), and whether either saw a NaN. */
@@ -117,7 +113,7 @@ static uint32_t amax_tile(const struct job *job, uint64_t row, uint64_t rows, ui
     uint32_t amax = 0;
 
     for (uint64_t r = row; r < row + rows; r++) {
-        amax = amax_join(amax, amax_of(job)(input_at(job, r, col), cols));
+        amax = amax_join(amax, job->in->amax(input_at(job, r, col), cols));
     }
     return amax;
 }
@@ -143,7 +139,7 @@ static void split_elements(struct job *job, unsigned index, unsigned count,
 
 static void shared_amax_run(struct job *job, uint64_t row, uint64_t col, uint64_t cols)
 {
-    amax_join_shared(&job->amax, amax_of(job)(input_at(job, row, col), cols));
+    amax_join_shared(&job->amax, job->in->amax(input_at(job, row, col), cols));
 }
 
 static void shared_amax_work(void *context, unsigned index, unsigned count)
@@ -221,7 +217,7 @@ static void high_tiles(const struct job *job, uint64_t row, uint64_t rows, uint6
             uint64_t first = tile * job->tile_cols, left = cols - first;
             uint64_t width = left < job->tile_cols ? left : job->tile_cols;
 
-            amax[tile] = amax_join(amax[tile], amax_of(job)(input_at(job, r, col + first), width));
+            amax[tile] = amax_join(amax[tile], job->in->amax(input_at(job, r, col + first), width));
         }
     }
     for (uint64_t tile = 0; tile < count; tile++) {
@@ -258,8 +254,8 @@ static bool amax_panel(const struct job *job, uint64_t row, uint64_t end, uint64
     bool nan = false;
 
     for (; row < end; row += ROWS) {
-        nan |= job->ops->amax_columns[job->rule.input](input_at(job, row, col), job->view.input_stride,
-                                                       end - row < ROWS ? end - row : ROWS, cols, amax, ahead);
+        nan |= job->in->amax_columns(input_at(job, row, col), job->view.input_stride,
+                                     end - row < ROWS ? end - row : ROWS, cols, amax, ahead);
     }
     return nan;
 }
@@ -284,9 +280,8 @@ static void encode_panel(const struct job *job, uint64_t row, uint64_t end, uint
         columns.reciprocal = columns.rest = NULL;
     }
     for (; row < end; row += ROWS) {
-        job->ops->encode_columns[job->rule.input][job->rule.output - QB_FORMAT_INT8](
-            output_at(job, row, col), job->view.output_stride, input_at(job, row, col), job->view.input_stride,
-            end - row < ROWS ? end - row : ROWS, cols, &columns, &access);
+        job->pair->encode_columns(output_at(job, row, col), job->view.output_stride, input_at(job, row, col),
+                                  job->view.input_stride, end - row < ROWS ? end - row : ROWS, cols, &columns, &access);
     }
 }
 
@@ -344,9 +339,8 @@ static void tiles_of_band(const struct job *job, uint64_t band, uint64_t first, 
         } else if (rows == 1 && job->tile_cols <= BATCH_LIMIT && left >= job->tile_cols) {
             uint64_t count = left / job->tile_cols < last - first ? left / job->tile_cols : last - first;
 
-            job->ops->encode_groups[job->rule.input][job->rule.output - QB_FORMAT_INT8](
-                output_at(job, row, col), input_at(job, row, col), count, job->tile_cols, &scales[first], &job->rule,
-                &job->access);
+            job->pair->encode_groups(output_at(job, row, col), input_at(job, row, col), count, job->tile_cols,
+                                     &scales[first], &job->rule, &job->access);
             first += count;
         } else if (rows > 1 && job->tile_cols <= BATCH_LIMIT) {
             uint64_t count = last - first < TILES ? last - first : TILES;
@@ -461,8 +455,10 @@ void qb__cpu_quantize(const struct qb__cpu_ops *ops, const struct qb__cpu_plan *
     const struct qb_problem *p = problem;
     struct job job = {
         .ops = ops,
+        .in = &ops->inputs[p->input],
+        .pair = &ops->pairs[p->input][p->output],
         .plan = plan,
-        .rule = {.input = p->input, .output = p->output, .dynamic = p->scaling != QB_SCALING_STATIC},
+        .rule = qb__rule_make(p),
         .element = qb__element_size(p->input),
         .codes = p->scaling != QB_SCALING_AMAX,
         .view = {.input = buffers->input,
@@ -476,13 +472,6 @@ void qb__cpu_quantize(const struct qb__cpu_ops *ops, const struct qb__cpu_plan *
     unsigned threads = threads_for(plan, p->tokens * p->hidden, job.element, job.codes);
     uint64_t scale_rows, tiles;
 
-    job.rule.qmax = p->output == QB_FORMAT_INT8 ? 127.0f : p->output == QB_FORMAT_E4M3 ? 448.0f : 57344.0f;
-    job.rule.limit = p->input == QB_FORMAT_F16    ? 65504.0f
-                     : p->input == QB_FORMAT_BF16 ? qb__float_of(0x7F7F0000)
-                                                  : qb__float_of(QB__F32_INF - 1);
-    if (p->amax_bound > 0 && p->amax_bound < job.rule.limit) {
-        job.rule.limit = p->amax_bound;
-    }
     job.access.stream = job.codes && qb__cpu_streams(plan, p->tokens * p->hidden * (job.element + 1));
     qb__tile(p, &job.tile_rows, &job.tile_cols);
     qb__scale_shape(p, &scale_rows, &job.scale_cols);
