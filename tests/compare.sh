@@ -100,7 +100,7 @@ ok 'and the other kernels keep their times' kept
 
 # What is refused, and why.
 ok 'another case' refuses 2 'it has no time of half -> fp8' --kernel=fake_right --quant-dtype=fp8 --baseline=base.json
-ok 'another distribution' refuses 2 'it has no time of' --kernel=fake_right --dist=zeros --baseline=base.json
+ok 'another shape' refuses 2 'it has no time of' --kernel=fake_right --hidden-size=32 --baseline=base.json
 changed() { sed "$1" base.json >changed.json; }
 changed 's/"driver": "1.0"/"driver": "0.9"/; s/"uuid": ""/"uuid": "GPU-1"/'
 sed 's/"regime": "sustained"/"regime": "burst"/' base.json >burst.json
@@ -152,6 +152,65 @@ for margin in 100 -1 x 1x 1%% nan ''; do
     ok "a margin of '$margin'" refuses 2 '--margin' --margin="$margin" --runs=5
 done
 ok '--report compares nothing' fails 2 '--baseline' --report=base.json --baseline=base.json
+
+# ---- Data ----------------------------------------------------------------------------------------------------------
+
+tensor '\000\074' >ones.npy
+tensor '\000\100' >twos.npy
+# of STATUS FILE ARGUMENT...: measure the tensor in FILE.
+of()
+{
+    of_status=$1 of_file=$2
+    shift 2
+    run "$of_status" --device=cuda --num-iters=3 --num-warmup-iters=1 --kernel=fake_right --runs=5 --input="$of_file" "$@"
+}
+# obstacle TEXT COMMAND...: COMMAND finds nothing to compare, because of TEXT.
+obstacle()
+{
+    obstacle_text=$1
+    shift
+    "$@" && [ ! -s out ] && err_has "$obstacle_text" && err_has '--force compares them anyway'
+}
+digest_of() { sed -n 's/^ *"data_digest": "\([0-9a-f]*\)",$/\1/p' "$1"; }
+ok 'a baseline of a file' of 0 ones.npy --save-baseline=ones.json
+ok 'the record has the base name and the digest' grep -q '"data": "ones.npy, digest 4fdc8912f204cf99"' ones.json
+ok 'the same in all versions' same 4fdc8912f204cf99 "$(digest_of ones.json)"
+mkdir -p elsewhere && cp ones.npy elsewhere/one.npy
+moved() { of 0 elsewhere/one.npy --baseline=ones.json && out_has SAME && [ ! -s err ]; }
+ok 'the same data in another file' moved
+ones="'ones.npy, digest 4fdc8912f204cf99'"
+ok "another file's data" obstacle "' was $ones" of 3 twos.npy --baseline=ones.json
+ok 'are named' err_has "data 'twos.npy, digest "
+ok 'unless --force' of 0 twos.npy --baseline=ones.json --force
+ok 'which is a warning' err_has "warning: --baseline: its times were taken under other conditions: data 'twos.npy"
+ok 'generated data' obstacle "data 'normal, seed 0' was $ones" measure 3 --kernel=fake_right --hidden-size=16 --baseline=ones.json
+generated() { measure 0 --kernel=fake_right --hidden-size=16 --runs=5 --save-baseline=normal.json; }
+ok 'and the other way round' generated
+ok 'is another data' obstacle "' was 'normal, seed 0'" of 3 ones.npy --baseline=normal.json
+ok 'another seed' obstacle "data 'normal, seed 1' was 'normal, seed 0'" measure 3 --kernel=fake_right --seed=1 --baseline=base.json
+ok 'another distribution' obstacle "data 'zeros, seed 0' was 'normal, seed 0'" \
+    measure 3 --kernel=fake_right --dist=zeros --baseline=base.json
+forced_dist() { with 0 base.json SAME --dist=zeros --force; }
+ok 'unless --force' forced_dist
+two_dists()
+{
+    measure 0 --kernel=fake_right --dist=normal,zeros --runs=5 --save-baseline=dists.json &&
+        with 0 dists.json SAME --dist=zeros && [ ! -s err ] && with 0 dists.json SAME --dist=zeros --seed=1
+}
+ok 'the one that is there, whose seed means nothing if all are zeros' two_dists
+sed '/"data_digest"/d' ones.json >unknown.json
+ok 'a record without a digest' obstacle "was 'ones.npy, digest unknown'" of 3 ones.npy --baseline=unknown.json
+sed 's/(4, 16), /(2, 32), /' ones.npy >wide.npy
+shape() { of 0 wide.npy --save-baseline=wide.json && ! same "$(digest_of ones.json)" "$(digest_of wide.json)" >differ; }
+ok 'another shape has another digest' shape
+names()
+{
+    of 0 ones.npy --format=gbench && out_has '/hidden_size:16/data:ones.npy,_digest_4fdc8912f204cf99/cuda:0/' &&
+        measure 0 --kernel=fake_right --seed=7 --format=gbench && out_has '/hidden_size:64/dist:normal/seed:7/cuda:0/'
+}
+ok 'names for Google Benchmark say which data' names
+junit_name() { of 0 ones.npy --format=junit && out_has ', ones.npy, digest 4fdc8912f204cf99" classname='; }
+ok 'names for JUnit too' junit_name
 
 # ---- Rounds in one process -----------------------------------------------------------------------------------------
 

@@ -21,16 +21,6 @@ suffix_of()
 
 # A file name that every format has to be careful with.
 awkward='a,"b" |c\*_d.npy'
-# tensor BYTES: a file of 64 elements, each of these two bytes.
-tensor()
-{
-    printf '\223NUMPY\001\000\166\000'
-    printf '%-117s\n' "{'descr': '<f2', 'fortran_order': False, 'shape': (4, 16), }"
-    i=0
-    # The bytes are escapes.
-    # shellcheck disable=SC2059
-    while [ $i -lt 64 ]; do printf "$1"; i=$((i + 1)); done
-}
 tensor '\000\074' >"$awkward"
 tensor '\000\176' >nan.npy
 
@@ -119,7 +109,7 @@ failed_case()
         cmp out some.csv
 }
 ok 'a sweep with a case that cannot run' failed_case
-ok 'it has no time in CSV' grep -qE ',1000000000000000,32,.*,0,,,,,,,,,,3,,,,,,normal,,,,,,,,1,0,,none,,,,,,,0,,0,0,the contract,,,,$' some.csv
+ok 'it has no time in CSV' grep -qE ',1000000000000000,32,.*,0,,,,,,,,,,3,,,,,,normal,,,,,,,,1,0,,none,,,,,,,0,,0,0,the contract,,,,,"normal, seed 0",$' some.csv
 no_entry() { run 0 --report=some.json --format=gbench && same 3 "$(grep -c '"real_time"' out)"; }
 ok 'and no entry for Google Benchmark' no_entry
 # A number beyond 64 bits is written as the largest there is.
@@ -134,7 +124,7 @@ old()
 {
     sed -E -e '/"cases"/d' -e '/"dist"/d' -e '/"quality": \{/,/\}/d' -e '/"rounds": \[/,/\]/d' -e '/"ceiling": \{/,/\}/d' \
         -e '/"(planned_rounds|precision|timeout_s|regime|streams|cache_check|hot_time_ns|host_time_ns)"/d' \
-        -e '/"(ci95_basis|(mild|severe)_outliers|autocorrelation|peak_share|implausible|converged|near_codes|near_scales|plugin|arithmetic)"/d' \
+        -e '/"(ci95_basis|(mild|severe)_outliers|autocorrelation|peak_share|implausible|converged|near_codes|near_scales|plugin|arithmetic|data|data_digest)"/d' \
         -e '/"peak_bytes/s/,$//; /"timer": \{/,/\}/d; /"binding"/d' "$1.json" >old.json && ! grep -q flushed old.json
 }
 old_record()
@@ -146,7 +136,7 @@ old_record()
 ok 'a record without members of later versions' old_record
 old_formats()
 {
-    old single && run 0 --report=old.json --format=csv && grep -qE ',0,,,,,,normal,,,,,,,,1,1,,none,,,,,[0-9.]*,,0,,0,0,,,0,0,0$' out &&
+    old single && run 0 --report=old.json --format=csv && grep -qE ',0,,,,,,normal,,,,,,,,1,1,,none,,,,,[0-9.]*,,0,,0,0,,,0,0,0,"normal, seed 0",$' out &&
         run 0 --report=old.json --format=gbench && out_has '/dist:normal/' && ! grep -q snr_db out &&
         run 0 --report=old.json --format=json && out_has '"quality": null' && out_has '"dist": "normal"'
 }
@@ -213,6 +203,8 @@ if what == "csv":
             assert int(row[key]) == result[key], key
         assert row["input"] == (record["input"] or "")
         assert row["dist"] == (result["dist"] or "")
+        assert row["data"] == result["data"] and row["data_digest"] == (record["data_digest"] or "")
+        assert (record["data_digest"] is None) == (record["input"] is None)
         quality = result["quality"] or dict.fromkeys(figures)
         for key in figures:
             assert near(row[key], quality[key]), key
@@ -259,6 +251,7 @@ elif what == "gbench":
         aggregates = {e["aggregate_name"]: e for e in mine if e["run_type"] == "aggregate"}
         assert len(entries) == len(rounds) and len(mine) == len(entries) + len(aggregates)
         assert ("/dist:%s/" % result["dist"] in name) == (result["dist"] is not None)
+        assert ("/data:" in name) == (result["dist"] is None) and (record["data_digest"] or "") in name
         for index, (entry, round) in enumerate(zip(entries, rounds)):
             assert entry["time_unit"] == "ns" and entry["name"] == name
             assert entry["repetition_index"] == index and entry["repetitions"] == len(rounds)
@@ -287,7 +280,9 @@ elif what == "junit":
     assert int(suites.get("tests")) == len(cases) == len(results)
     for kind in "failure", "error", "skipped":
         assert int(suites.get(kind + ("s" if kind != "skipped" else ""))) == len(suites.findall(".//" + kind)) == 0
+    assert len({case.get("name") for case in cases}) == len(cases)
     for case, result in zip(cases, results):
+        assert case.get("name").endswith(", " + result["data"])
         assert math.isclose(float(case.get("time")), result["time_ns"]["median"] * 1e-9, abs_tol=1e-9)
         assert result["kernel"] in case.get("classname")
 else:
@@ -326,6 +321,13 @@ else
 fi
 ok 'a row for each case, and a head' same 13 "$(wc -l <sweep.csv | tr -d ' ')"
 ok 'a field with a comma and quotation marks' grep -qF ',"a,""b"" |c\*_d.npy",' file.csv
+digits='[0-9a-f]\{16\}'
+digest_is_shown()
+{
+    grep -q ", digest $digits\$" file.txt && grep -q "^\* input: .*, digest $digits\$" file.md &&
+        grep -q "title=.*%2C digest $digits::" file.gha
+}
+ok 'text, Markdown and GitHub have the digest of a file' digest_is_shown
 ok 'Markdown shows characters with a meaning as they are' grep -qF 'a,"b" \|c\\\*\_d.npy' file.md
 lines_end_in_newline() { ! grep -q "$(printf '\r')" single.csv; }
 ok 'lines of CSV end as those of other files do' lines_end_in_newline
@@ -593,6 +595,8 @@ damaged 'an unknown exit status' 'exit_status: a whole number' 's/"exit_status":
 damaged 'an unknown distribution' 'dist: one of "normal", "uniform"' 's/"dist": "normal"/"dist": "gamma"/'
 damaged 'no distribution where there is no input' 'dist: one of "normal"' 's/"dist": "normal"/"dist": null/'
 damaged 'a distribution of an input' 'dist: null' 's/"input": null/"input": "x.npy"/'
+damaged 'a digest of generated data' 'data_digest: a string of 16 hexadecimal digits, or null' \
+    's/"data_digest": null/"data_digest": "0123456789abcdef"/'
 damaged 'quality that is a number' 'quality: an object if the codes are verified, or null' \
     's/"quality": {/"quality": 1, "x": {/'
 damaged 'quality of codes that are not verified' 'quality: an object if the codes are verified, or null' \

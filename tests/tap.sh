@@ -123,6 +123,17 @@ closed_pipe()
     same 3 "$(cat status)" && err_has 'standard output' && err_has 'pipe'
 }
 
+# tensor BYTES: an .npy file of 4 x 16 halves, each of these two bytes, which are escapes of printf, on standard
+# output.
+tensor()
+{
+    printf '\223NUMPY\001\000\166\000'
+    printf '%-117s\n' "{'descr': '<f2', 'fortran_order': False, 'shape': (4, 16), }"
+    i=0
+    # shellcheck disable=SC2059
+    while [ $i -lt 64 ]; do printf "$1"; i=$((i + 1)); done
+}
+
 # done_testing: the last line, TAP's plan.
 done_testing()
 {

@@ -161,7 +161,7 @@ static const struct option_row {
     {OPT_SAVE_BASELINE, "save-baseline", "FILE", "write the times of these runs, 10 or as --runs\nsays, as a baseline"},
     {OPT_BASELINE, "baseline", "FILE", "compare with the times that an earlier run\nhas saved in FILE"},
     {OPT_MARGIN, "margin", "PERCENT", "differences up to this do not count [1]"},
-    {OPT_FORCE, "force", NULL, "compare with a baseline of another device or\ndriver too"},
+    {OPT_FORCE, "force", NULL, "compare with a baseline of another device,\ndriver or other data too"},
     {OPT_HEADING, "Output", NULL, NULL},
     {OPT_FORMAT, "format", "FORMAT", "%s\nof standard output [text]"},
     {OPT_OUTPUT, "output", "[FORMAT:]FILE",

@@ -17,19 +17,20 @@ static bool same_cell(const struct record_case *a, const struct record_case *b, 
     return strcmp(describe_cell(a, column, a_text), describe_cell(b, column, b_text)) == 0;
 }
 
-/* Whether the cases are the same in all that is known before they run, but for the columns LEFT_OUT and KERNEL. */
+/* Whether the cases are the same in all that is known before they run, but for the columns LEFT_OUT and KERNEL. What
+ * DIST says is a part of what their data are, which two records do not tell by it alone. */
 static bool same_but(const struct record_case *a, const struct record_case *b, enum column left_out)
 {
     for (enum column i = DEVICE; i < FIRST_RESULT; i++) {
-        if (i != left_out && i != KERNEL && !same_cell(a, b, i)) {
+        if (i != left_out && i != KERNEL && !(i == DIST && left_out == COLUMNS) && !same_cell(a, b, i)) {
             return false;
         }
     }
     return a->problem.amax_bound == b->problem.amax_bound;
 }
 
-/* The first of the COUNT cases at CASES that WANTED is to be compared with; COUNT if there is none. Best is one with
- * the same kernel; the best kernels of two problems may have different names. */
+/* The first of the COUNT cases at CASES that WANTED is to be compared with in the same record; COUNT if there is none.
+ * Best is one with the same kernel; the best kernels of two problems may have different names. */
 static size_t find_baseline(const struct record_case *cases, size_t count, const struct record_case *wanted,
                             enum compare_axis axis)
 {
@@ -43,7 +44,26 @@ static size_t find_baseline(const struct record_case *cases, size_t count, const
         if (axis == COMPARE_KERNELS || strcmp(cases[i].kernel, wanted->kernel) == 0) {
             return i;
         }
-        if (found == count && (column == COLUMNS || !same_cell(&cases[i], wanted, column))) {
+        if (found == count && !same_cell(&cases[i], wanted, column)) {
+            found = i;
+        }
+    }
+    return found;
+}
+
+/* The case of BASELINE that WANTED, one of RECORD's, is to be compared with; its count if there is none. Best is one of
+ * the same data, and among these one with the same kernel. */
+static size_t find_in_file(const struct record *record, const struct record_case *wanted, const struct record *baseline)
+{
+    size_t found = baseline->count;
+    int best = 0;
+
+    for (size_t i = 0; i < baseline->count; i++) {
+        const struct record_case *c = &baseline->cases[i];
+        int score = 1 + 2 * record_same_data(record, wanted, baseline, c) + (strcmp(c->kernel, wanted->kernel) == 0);
+
+        if (score > best && same_but(c, wanted, COLUMNS)) {
+            best = score;
             found = i;
         }
     }
@@ -113,7 +133,6 @@ static void add_obstacle(const char *what, const char *baseline, const char *now
  * on one line; "" if nothing does. */
 static void find_obstacles(const struct record *record, const struct record *baseline, char *text, size_t size)
 {
-    text[0] = '\0';
     add_obstacle("regime", args_regime_names[baseline->regime], args_regime_names[record->regime], text, size);
     for (size_t i = 0; i < record->device_count; i++) {
         const struct qb_device_info *now = &record->devices[i], *then = NULL;
@@ -136,18 +155,34 @@ static void find_obstacles(const struct record *record, const struct record *bas
     }
 }
 
+/* Add the data, if those of C, one of RECORD's, are not known to be those of THEN, one of BASELINE's. */
+static void find_other_data(const struct record *record, const struct record_case *c, const struct record *baseline,
+                            const struct record_case *then, char *text, size_t size)
+{
+    char now_data[DESCRIBE_SIZE], then_data[DESCRIBE_SIZE];
+
+    if (!record_same_data(record, c, baseline, then)) {
+        add_obstacle("data", describe_data(baseline, then, then_data), describe_data(record, c, now_data), text, size);
+    }
+}
+
 enum exit_code comparison_check(const struct record *record, const struct record *baseline, bool is_forced)
 {
-    char obstacles[1024];
+    char obstacles[2048] = "";
 
     for (size_t i = 0; i < record->count; i++) {
         const struct record_case *c = &record->cases[i];
         char problem[DESCRIBE_SIZE];
 
-        if (find_baseline(baseline->cases, baseline->count, c, COMPARE_BASELINE) == baseline->count) {
+        size_t found = find_in_file(record, c, baseline);
+
+        if (found == baseline->count) {
             message_error("--baseline: it has no time of %s; the cases that it was saved with are accepted",
                           describe_problem(c, problem));
             return EXIT_USAGE;
+        }
+        if (obstacles[0] == '\0') {
+            find_other_data(record, c, baseline, &baseline->cases[found], obstacles, sizeof obstacles);
         }
     }
     find_obstacles(record, baseline, obstacles, sizeof obstacles);
@@ -180,7 +215,7 @@ enum exit_code comparison_with(struct record *record, const struct record *basel
         return no_memory();
     }
     for (size_t i = 0; i < record->described; i++) {
-        size_t found = find_baseline(baseline->cases, baseline->count, &record->cases[i], COMPARE_BASELINE);
+        size_t found = find_in_file(record, &record->cases[i], baseline);
         struct record_pair *pair;
 
         pair = add_pair(comparison, i, record->cases[i].kernel, RECORD_IN_FILE, baseline->cases[found].kernel);

@@ -238,6 +238,30 @@ const char *describe_device(const struct qb_device_info *info, char text[DESCRIB
     return text;
 }
 
+/* Add the digest of the data, which are a file's, to TEXT. */
+static void append_digest(const struct record *record, char text[DESCRIBE_SIZE])
+{
+    size_t length = strlen(text);
+
+    snprintf(text + length, DESCRIBE_SIZE - length, ", digest %s",
+             record->digest[0] != '\0' ? record->digest : "unknown");
+}
+
+const char *describe_data(const struct record *record, const struct record_case *c, char text[DESCRIBE_SIZE])
+{
+    if (record->input == NULL) {
+        snprintf(text, DESCRIBE_SIZE, "%s, seed %" PRIu64, input_dist_name(c->dist), record->seed);
+    } else {
+        const char *slash = strrchr(record->input, '/');
+        char label[TENSOR_FILE_LABEL_SIZE];
+
+        tensor_file_label(slash != NULL ? slash + 1 : record->input, record->tensor, label);
+        snprintf(text, DESCRIBE_SIZE, "%.300s", label);
+        append_digest(record, text);
+    }
+    return text;
+}
+
 const char *describe_input(const struct record *record, char text[DESCRIBE_SIZE])
 {
     if (record->input == NULL) {
@@ -245,8 +269,9 @@ const char *describe_input(const struct record *record, char text[DESCRIBE_SIZE]
 
         snprintf(text, DESCRIBE_SIZE, "%s, seed %" PRIu64, dist, record->seed);
     } else {
-        _Static_assert(DESCRIBE_SIZE >= TENSOR_FILE_LABEL_SIZE, "a label must fit");
+        _Static_assert(DESCRIBE_SIZE >= TENSOR_FILE_LABEL_SIZE + 32, "a label and the digest must fit");
         tensor_file_label(record->input, record->tensor, text);
+        append_digest(record, text);
     }
     return text;
 }
@@ -439,6 +464,17 @@ const char *describe_problem(const struct record_case *c, char text[DESCRIBE_SIZ
         snprintf(threads, sizeof threads, ", %u threads", c->threads);
     }
     snprintf(text, DESCRIBE_SIZE, "%s, %.100s on %s%s", problem, c->kernel, c->device->id, threads);
+    return text;
+}
+
+const char *describe_test(const struct record *record, const struct record_case *c, char text[DESCRIBE_SIZE])
+{
+    char data[DESCRIBE_SIZE];
+    size_t length;
+
+    describe_problem(c, text);
+    length = strlen(text);
+    snprintf(text + length, DESCRIBE_SIZE - length, ", %s", describe_data(record, c, data));
     return text;
 }
 

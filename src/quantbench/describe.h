@@ -60,6 +60,8 @@ const char *describe_mean(const struct record_mean *mean, char text[DESCRIBE_SIZ
 const char *describe_comparison(const struct record *record, char text[DESCRIBE_SIZE]);
 /* On one line, what a case is and what came out of it: why there is no time, how it compares, or the time. */
 const char *describe_problem(const struct record_case *c, char text[DESCRIBE_SIZE]);
+/* The same and the data: a name under which others keep the case. */
+const char *describe_test(const struct record *record, const struct record_case *c, char text[DESCRIBE_SIZE]);
 const char *describe_outcome(const struct record *record, const struct record_case *c, char text[DESCRIBE_SIZE]);
 
 /* The column in which compared cases differ; COLUMNS: none, since the other is in a file. */
@@ -69,7 +71,10 @@ const char *describe_doubt(const struct record *record, const struct record_case
                            char text[DESCRIBE_SIZE]);
 
 const char *describe_device(const struct qb_device_info *info, char text[DESCRIBE_SIZE]);
-/* Where the data are from. */
+/* Where the data of C are from, in words that are others if the data are others: the base name of the file, the tensor
+ * and the digest; or the distribution and the seed. */
+const char *describe_data(const struct record *record, const struct record_case *c, char text[DESCRIBE_SIZE]);
+/* The same for all cases, with the whole name of the file. */
 const char *describe_input(const struct record *record, char text[DESCRIBE_SIZE]);
 /* What all cases have in common; the device and where the data are from are left out. */
 const char *describe_common(const struct record *record, char text[DESCRIBE_SIZE]);

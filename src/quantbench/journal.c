@@ -81,21 +81,6 @@ static json_t *cases_to_json(const struct plan *plan)
     return cases;
 }
 
-/* A number that is another one if the data are others: FNV-1a, of eight bytes at a time. */
-static uint64_t digest(const struct tensor_file *tensor)
-{
-    uint64_t hash = 14695981039346656037u;
-    size_t bytes = tensor->tokens * tensor->hidden * (qb_format_info(tensor->format)->bits / 8);
-
-    for (size_t i = 0; i < bytes; i += sizeof hash) {
-        uint64_t word = 0;
-
-        memcpy(&word, (const char *)tensor->data + i, bytes - i < sizeof word ? bytes - i : sizeof word);
-        hash = (hash ^ word) * 1099511628211u;
-    }
-    return hash;
-}
-
 /* Which run it is: the same for the same run, whenever it is made. */
 static json_t *make_head(const struct args *args, const struct machine *machine, const struct tensor_file *tensor,
                          const struct plan *plan)
@@ -103,7 +88,7 @@ static json_t *make_head(const struct args *args, const struct machine *machine,
     char input[32] = "none";
 
     if (tensor != NULL) {
-        snprintf(input, sizeof input, "%016" PRIx64, digest(tensor));
+        snprintf(input, sizeof input, "%016" PRIx64, tensor->digest);
     }
     return json_pack("{s:s, s:i, s:s, s:o, s:s, s:o, s:o}", "schema", SCHEMA, "schema_version", SCHEMA_VERSION,
                      "version", qb_version(), "options", options_to_json(args), "input", input, "devices",

@@ -12,6 +12,7 @@ quantbench_SOURCES = \
 	%D%/binding.c %D%/binding.h \
 	%D%/machine.c %D%/machine.h \
 	%D%/models.c %D%/models.h \
+	%D%/digest.c %D%/digest.h \
 	%D%/tensor_file.c %D%/tensor_file.h \
 	%D%/input.c %D%/input.h \
 	%D%/plan.c %D%/plan.h \

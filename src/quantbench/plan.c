@@ -2,6 +2,7 @@
 /* plan.c - the cross product of the swept options, with the kernels that run each combination. */
 #include <config.h>
 
+#include "digest.h"
 #include "isolate.h"
 #include "plan.h"
 #include "tensor_file.h"
@@ -337,6 +338,19 @@ static enum exit_code add_generated(const struct args *args, struct plan *plan, 
     return EXIT_OK;
 }
 
+/* The digest of TENSOR: its format and shape, in as many bytes as keep its data in step, and the data. */
+static uint64_t tensor_digest(const struct tensor_file *tensor)
+{
+    const struct qb_format_info *format = qb_format_info(tensor->format);
+    struct digest digest = {.length = 0};
+    char head[2 * DIGEST_PIECE] = "";
+
+    snprintf(head, sizeof head, "%s %" PRIu64 " %" PRIu64, format->name, tensor->tokens, tensor->hidden);
+    digest_add(&digest, head, sizeof head);
+    digest_add(&digest, tensor->data, tensor->tokens * tensor->hidden * (format->bits / 8));
+    return digest_value(&digest);
+}
+
 enum exit_code plan_read_tensor(const struct args *args, struct machine *machine, struct tensor_file *tensor)
 {
     char error[TENSOR_FILE_ERROR_SIZE];
@@ -348,6 +362,7 @@ enum exit_code plan_read_tensor(const struct args *args, struct machine *machine
     status = tensor_file_read(args->input_file, args->tensor, machine_memory_free(&machine->host), tensor, error,
                               sizeof error);
     if (status == TENSOR_FILE_OK) {
+        tensor->digest = tensor_digest(tensor);
         return EXIT_OK;
     }
     message_error("%s", error);

@@ -6,6 +6,7 @@
 #include "plugins.h"
 #include "tensor_file.h"
 
+#include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -189,6 +190,9 @@ enum exit_code record_begin(const struct args *args, const struct machine *machi
         .regime = args->regime,
         .dependent_launch = args->dependent_launch,
     };
+    if (tensor != NULL) {
+        snprintf(record->digest, sizeof record->digest, "%016" PRIx64, tensor->digest);
+    }
     good = good && copy_argv(args, record) && copy_devices(machine, record) && copy_plan(plan, machine, record);
     return good ? EXIT_OK : no_memory();
 }
@@ -434,6 +438,15 @@ enum exit_code record_end(struct record *record, bool interrupted)
 double record_share(const struct record_case *c, uint64_t count)
 {
     return c->quality.finite > 0 ? (double)count / (double)c->quality.finite : NAN;
+}
+
+bool record_same_data(const struct record *a, const struct record_case *a_case, const struct record *b,
+                      const struct record_case *b_case)
+{
+    if (a->input != NULL || b->input != NULL) {
+        return a->input != NULL && b->input != NULL && a->digest[0] != '\0' && strcmp(a->digest, b->digest) == 0;
+    }
+    return a_case->dist == b_case->dist && (a->seed == b->seed || a_case->dist == INPUT_ZEROS);
 }
 
 const struct record_pair *record_pair_of(const struct record *record, const struct record_case *c)

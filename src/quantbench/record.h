@@ -99,6 +99,9 @@ enum doubt {
     DOUBT_FLOOR = 1 << 7,         /* an empty launch took so long that it measures other load of the CPUs */
 };
 
+/* Room for 64 bits in hexadecimal digits. */
+#define RECORD_DIGEST_SIZE 17
+
 /* A run. All texts and arrays are the record's own. Real numbers have the 12 significant digits that the JSON document
  * has, so that a report is the same before and after they were in a file. */
 struct record {
@@ -111,8 +114,10 @@ struct record {
     char *system; /* operating system, release, architecture */
     uint64_t cpus;
     uint64_t seed;
-    char *input;  /* the file; NULL: generated data */
-    char *tensor; /* its name in the file; NULL: it has none */
+    char *input;                     /* the file; NULL: generated data */
+    char *tensor;                    /* its name in the file; NULL: it has none */
+    char digest[RECORD_DIGEST_SIZE]; /* of the tensor, in hexadecimal digits; "": the data are generated, or it is
+                                        unknown */
     uint64_t num_warmup_iters;
     uint64_t num_iters;      /* 0: as many as the precision took */
     uint64_t planned_rounds; /* that the samples were to be spread over */
@@ -175,6 +180,10 @@ unsigned record_doubts(const struct record_case *c);
 
 /* COUNT elements as a share of the finite ones of C, which has a quality; NAN if there are none. */
 double record_share(const struct record_case *c, uint64_t count);
+
+/* Whether the data of case A_CASE of A are known to be those of B_CASE of B. */
+bool record_same_data(const struct record *a, const struct record_case *a_case, const struct record *b,
+                      const struct record_case *b_case);
 
 /* The pair that judges C, which is one of record->cases; NULL: C is compared with nothing. */
 const struct record_pair *record_pair_of(const struct record *record, const struct record_case *c);

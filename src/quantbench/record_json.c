@@ -695,6 +695,24 @@ static void read_comparison(struct reader *reader, const json_t *document, struc
     reader->place[0] = '\0';
 }
 
+/* The digest of the data. Older documents do not have it, nor do generated data. */
+static void read_digest(struct reader *reader, const json_t *document, struct record *record)
+{
+    const json_t *value = json_object_get(document, "data_digest");
+    const char *text = json_string_value(value);
+
+    if (value == NULL || json_is_null(value)) {
+        return;
+    }
+    if (record->input == NULL || text == NULL || strlen(text) != RECORD_DIGEST_SIZE - 1 ||
+        strspn(text, "0123456789abcdef") != RECORD_DIGEST_SIZE - 1) {
+        refuse(reader, "data_digest", "a string of %d hexadecimal digits, or null without an input,",
+               RECORD_DIGEST_SIZE - 1);
+        return;
+    }
+    snprintf(record->digest, sizeof record->digest, "%s", text);
+}
+
 static void read_document(struct reader *reader, const json_t *document, struct record *record)
 {
     const char *schema = json_string_value(json_object_get(document, "schema"));
@@ -717,6 +735,7 @@ static void read_document(struct reader *reader, const json_t *document, struct 
     record->seed = get_number(reader, document, "seed", 0, INT64_MAX);
     record->input = get_any_text_or_null(reader, document, "input");
     record->tensor = get_any_text_or_null(reader, document, "tensor");
+    read_digest(reader, document, record);
     record->num_warmup_iters = get_number(reader, document, "num_warmup_iters", 0, INT64_MAX);
     record->num_iters = get_number(reader, document, "num_iters", 0, INT64_MAX);
     record->runs = json_object_get(document, "runs") == NULL ? 0 : get_number(reader, document, "runs", 0, INT64_MAX);

@@ -4,6 +4,7 @@
  * ever added, at the right; see CSV in quantbench-output(5). */
 #include <config.h>
 
+#include "describe.h"
 #include "report.h"
 
 #include <inttypes.h>
@@ -76,6 +77,7 @@ static void pair_fields(const struct record_pair *pair, FILE *stream)
 static void print_row(const struct record *record, const struct record_case *c, FILE *stream)
 {
     bool has_time = c->sample_count > 0;
+    char data[DESCRIBE_SIZE];
     bool has_interval = has_time && !isnan(c->time.ci_low);
     char granularity[64];
 
@@ -147,6 +149,9 @@ static void print_row(const struct record *record, const struct record_case *c, 
     if (has_time && c->threads > 0) {
         fprintf(stream, "%" PRIu64, record_huge_page_bytes(c));
     }
+    putc(',', stream);
+    text_field(describe_data(record, c, data), stream);
+    print_text(record->digest, stream);
     putc('\n', stream);
 }
 
@@ -160,7 +165,7 @@ enum exit_code report_csv(const struct record *record, FILE *stream)
           "saturated_share,flushed_share,dist,compared_with,ratio,ratio_ci95_low,ratio_ci95_high,"
           "p_value,verdict,more_needed,streams,rounds,host_ns,cache_check,hot_ns,plain_ceiling_ns,streaming_ceiling_ns,"
           "floor_ns,ceiling_share,peak_share,implausible,converged,near_codes,near_scales,arithmetic,plugin,"
-          "retaken_samples,disturbed_samples,huge_page_bytes\n",
+          "retaken_samples,disturbed_samples,huge_page_bytes,data,data_digest\n",
           stream);
     for (size_t i = 0; i < record->count; i++) {
         print_row(record, &record->cases[i], stream);

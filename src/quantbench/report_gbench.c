@@ -7,6 +7,7 @@
  * that does not look at error_occurred would take any number in it for a time. */
 #include <config.h>
 
+#include "describe.h"
 #include "report.h"
 
 #include <inttypes.h>
@@ -33,25 +34,42 @@ static void way_text(const struct record_case *c, char way[64])
              !profile && c->launch != usual ? record_launch_names[c->launch] : "", streams);
 }
 
+/* Of which data: the distribution, with the seed where that is not the usual one, or the label of a file's tensor, in
+ * letters that separate no parts of a name. */
+static void data_text(const struct record *record, const struct record_case *c, char text[DESCRIBE_SIZE])
+{
+    char data[DESCRIBE_SIZE];
+
+    if (record->input == NULL && record->seed == 0) {
+        snprintf(text, DESCRIBE_SIZE, "/dist:%s", input_dist_name(c->dist));
+    } else if (record->input == NULL) {
+        snprintf(text, DESCRIBE_SIZE, "/dist:%s/seed:%" PRIu64, input_dist_name(c->dist), record->seed);
+    } else {
+        describe_data(record, c, data);
+        for (char *letter = data; *letter != '\0'; letter++) {
+            *letter = *letter > ' ' && *letter < 0x7F && *letter != '/' ? *letter : '_';
+        }
+        snprintf(text, DESCRIBE_SIZE, "/data:%.*s", DESCRIBE_SIZE - 8, data);
+    }
+}
+
 /* The name does not depend on what else was run, so that any two files can be compared. */
 static void case_name(const struct record *record, const struct record_case *c, char name[NAME_SIZE])
 {
     char granularity[64];
-    char dist[32] = "";
+    char data[DESCRIBE_SIZE];
     char threads[32] = "";
     char way[64];
 
     plan_granularity_text(&c->problem, granularity, sizeof granularity);
-    if (record->input == NULL) {
-        snprintf(dist, sizeof dist, "/dist:%s", input_dist_name(c->dist));
-    }
+    data_text(record, c, data);
     if (c->threads > 0) {
         snprintf(threads, sizeof threads, "/threads:%u", c->threads);
     }
     way_text(c, way);
     snprintf(name, NAME_SIZE, "quantize/%s/%s/%s/%s/num_tokens:%" PRIu64 "/hidden_size:%" PRIu64 "%s/%s/%s%s%s",
              qb_format_info(c->problem.input)->name, qb_format_info(c->problem.output)->name,
-             qb_scaling_name(c->problem.scaling), granularity, c->problem.tokens, c->problem.hidden, dist,
+             qb_scaling_name(c->problem.scaling), granularity, c->problem.tokens, c->problem.hidden, data,
              c->device->id, c->kernel, threads, way);
 }
 

@@ -54,7 +54,8 @@ enum exit_code report_github(const struct record *record, FILE *stream)
     for (size_t i = 0; i < record->count; i++) {
         const struct record_case *c = &record->cases[i];
 
-        print_command(command_of(record, c), describe_problem(c, title), describe_outcome(record, c, text), stream);
+        print_command(command_of(record, c), describe_test(record, c, title), describe_outcome(record, c, text),
+                      stream);
     }
     for (size_t i = 0; i < record->comparison.mean_count; i++) {
         print_command("notice", "quantbench", describe_mean(&record->comparison.means[i], text), stream);

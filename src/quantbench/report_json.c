@@ -4,6 +4,7 @@
  * quantbench-output(5). */
 #include <config.h>
 
+#include "describe.h"
 #include "report.h"
 #include "round_json.h"
 
@@ -146,11 +147,13 @@ static json_t *ceiling_to_json(const struct record_case *c)
 
 static json_t *case_to_json(const struct record *record, const struct record_case *c)
 {
+    char data[DESCRIBE_SIZE];
     json_t *result =
-        json_pack("{s:o, s:o, s:s, s:s, s:o, s:o, s:o}", "problem", problem_to_json(&c->problem), "dist",
-                  record->input == NULL ? json_string(input_dist_name(c->dist)) : json_null(), "device", c->device->id,
-                  "kernel", c->kernel, "plugin", text_or_null(c->plugin), "arithmetic", text_or_null(c->arithmetic),
-                  "threads", c->threads > 0 ? json_integer(c->threads) : json_null());
+        json_pack("{s:o, s:o, s:o, s:s, s:s, s:o, s:o, s:o}", "problem", problem_to_json(&c->problem), "dist",
+                  record->input == NULL ? json_string(input_dist_name(c->dist)) : json_null(), "data",
+                  report_text_json(describe_data(record, c, data)), "device", c->device->id, "kernel", c->kernel,
+                  "plugin", text_or_null(c->plugin), "arithmetic", text_or_null(c->arithmetic), "threads",
+                  c->threads > 0 ? json_integer(c->threads) : json_null());
     json_t *verification =
         json_pack("{s:s, s:I, s:I, s:I, s:I, s:o, s:o}", "verification", record_verification_names[c->verification],
                   "wrong_codes", (json_int_t)c->wrong_codes, "wrong_scales", (json_int_t)c->wrong_scales, "near_codes",
@@ -257,17 +260,19 @@ enum exit_code report_json(const struct record *record, FILE *stream)
         json_array_append_new(results, case_to_json(record, &record->cases[i]));
     }
     return report_print_json(
-        json_pack("{s:s, s:I, s:s, s:s, s:s, s:o, s:{s:o, s:s, s:I}, s:I, s:o, s:o, s:I, s:I, s:I, s:o, s:o, s:s, s:I, "
-                  "s:b, s:b, s:I, s:o, s:o, s:o}",
-                  "schema", RECORD_SCHEMA, "schema_version", (json_int_t)RECORD_SCHEMA_VERSION, "version",
-                  record->version, "library_version", record->library_version, "date", record->date, "argv", arguments,
-                  "host", "name", report_text_json(record->host_name), "system", record->system, "cpus",
-                  (json_int_t)record->cpus, "seed", (json_int_t)record->seed, "input", text_or_null(record->input),
-                  "tensor", text_or_null(record->tensor), "num_warmup_iters", (json_int_t)record->num_warmup_iters,
-                  "num_iters", (json_int_t)record->num_iters, "planned_rounds", (json_int_t)record->planned_rounds,
-                  "precision", real_or_null(record->precision), "timeout_s", real_or_null(record->timeout), "regime",
-                  args_regime_names[record->regime], "runs", (json_int_t)record->runs, "dependent_launch",
-                  record->dependent_launch, "interrupted", record->interrupted, "cases", (json_int_t)record->planned,
-                  "devices", devices, "results", results, "comparison", comparison_to_json(&record->comparison)),
+        json_pack(
+            "{s:s, s:I, s:s, s:s, s:s, s:o, s:{s:o, s:s, s:I}, s:I, s:o, s:o, s:o, s:I, s:I, s:I, s:o, s:o, s:s, s:I, "
+            "s:b, s:b, s:I, s:o, s:o, s:o}",
+            "schema", RECORD_SCHEMA, "schema_version", (json_int_t)RECORD_SCHEMA_VERSION, "version", record->version,
+            "library_version", record->library_version, "date", record->date, "argv", arguments, "host", "name",
+            report_text_json(record->host_name), "system", record->system, "cpus", (json_int_t)record->cpus, "seed",
+            (json_int_t)record->seed, "input", text_or_null(record->input), "tensor", text_or_null(record->tensor),
+            "data_digest", text_or_null(record->digest[0] != '\0' ? record->digest : NULL), "num_warmup_iters",
+            (json_int_t)record->num_warmup_iters, "num_iters", (json_int_t)record->num_iters, "planned_rounds",
+            (json_int_t)record->planned_rounds, "precision", real_or_null(record->precision), "timeout_s",
+            real_or_null(record->timeout), "regime", args_regime_names[record->regime], "runs",
+            (json_int_t)record->runs, "dependent_launch", record->dependent_launch, "interrupted", record->interrupted,
+            "cases", (json_int_t)record->planned, "devices", devices, "results", results, "comparison",
+            comparison_to_json(&record->comparison)),
         stream);
 }

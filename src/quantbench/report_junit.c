@@ -69,7 +69,7 @@ static void print_test(const struct record *record, const struct record_case *c,
     char text[DESCRIBE_SIZE];
 
     fputs("    <testcase", stream);
-    describe_problem(c, text);
+    describe_test(record, c, text);
     print_attribute("name", text, stream);
     snprintf(text, sizeof text, "quantbench.%s.%s", c->device->id, c->kernel);
     print_attribute("classname", text, stream);

@@ -135,7 +135,7 @@ static enum exit_code run_one(char **command, struct record *record)
     return code;
 }
 
-/* Whether both records are of the same cases. */
+/* Whether both records are of the same cases, and of the same data. */
 static bool same_cases(const struct record *a, const struct record *b)
 {
     if (a->count != b->count) {
@@ -146,7 +146,8 @@ static bool same_cases(const struct record *a, const struct record *b)
 
         plan_describe(&a->cases[i].problem, a_text, sizeof a_text);
         plan_describe(&b->cases[i].problem, b_text, sizeof b_text);
-        if (strcmp(a_text, b_text) != 0 || strcmp(a->cases[i].kernel, b->cases[i].kernel) != 0) {
+        if (strcmp(a_text, b_text) != 0 || strcmp(a->cases[i].kernel, b->cases[i].kernel) != 0 ||
+            !record_same_data(a, &a->cases[i], b, &b->cases[i])) {
             return false;
         }
     }
@@ -250,7 +251,7 @@ enum exit_code runs_measure(const struct args *args,
         }
         count++;
         if (!same_cases(&records[0], latest)) {
-            message_error("--runs: run %zu measured other cases than the first", count);
+            message_error("--runs: run %zu measured other cases or data than the first", count);
             code = message_worse(code, EXIT_CANNOT_RUN);
             goes_on = false;
         } else if (count == 1 && check != NULL) {

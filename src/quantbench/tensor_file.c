@@ -1034,7 +1034,8 @@ static enum tensor_file_status read_tensor(const struct source *source, const ch
         free(tensor_name);
         return status;
     }
-    *tensor = (struct tensor_file){place.format, place.rows, place.columns, tensor_name, {0}, data};
+    *tensor = (struct tensor_file){
+        .format = place.format, .tokens = place.rows, .hidden = place.columns, .name = tensor_name, .data = data};
     tensor_file_label(source->path, tensor_name, tensor->label);
     return TENSOR_FILE_OK;
 }

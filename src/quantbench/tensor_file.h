@@ -19,6 +19,7 @@ struct tensor_file {
     char *name;                         /* the tensor's name in the file; NULL for .npy, which has no names */
     char label[TENSOR_FILE_LABEL_SIZE]; /* the file and the name, safe to print on a terminal */
     void *data;                         /* tokens x hidden elements */
+    uint64_t digest;                    /* of format, shape and data: plan_read_tensor() sets it, once a run */
 };
 
 /* Why a tensor could not be read; main maps it to the exit status. */

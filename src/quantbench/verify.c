@@ -3,6 +3,7 @@
 #include <config.h>
 
 #include "verify.h"
+#include "digest.h"
 #include "input.h"
 
 #include <inttypes.h>
@@ -21,58 +22,10 @@ void verify_free(struct expectation *expectation)
     *expectation = (struct expectation){.codes = NULL};
 }
 
-/* A fingerprint of bytes that come in pieces, all but the last of which are multiples of its words. Four lanes of
- * multiplications keep up with memory; each step can be undone, so that a difference in one word is never lost. */
-#define LANES 4
-struct hash {
-    uint64_t lanes[LANES];
-    uint64_t length;
-};
-
-static uint64_t mix(uint64_t hash, uint64_t word)
-{
-    hash = (hash ^ word) * 0x9E3779B97F4A7C15u;
-    return hash ^ hash >> 32;
-}
-
-static void hash_add(struct hash *hash, const uint8_t *bytes, uint64_t length)
-{
-    uint64_t words[LANES], i = 0;
-
-    for (; i + sizeof words <= length; i += sizeof words) {
-        memcpy(words, bytes + i, sizeof words);
-        for (int lane = 0; lane < LANES; lane++) {
-            hash->lanes[lane] = mix(hash->lanes[lane], words[lane]);
-        }
-    }
-    for (; i < length; i++) {
-        hash->lanes[i % LANES] = mix(hash->lanes[i % LANES], bytes[i]);
-    }
-    hash->length += length;
-}
-
-static uint64_t hash_value(const struct hash *hash)
-{
-    uint64_t value = hash->length;
-
-    for (int lane = 0; lane < LANES; lane++) {
-        value = mix(value, hash->lanes[lane]);
-    }
-    return value;
-}
-
-static uint64_t hash_of(const void *bytes, uint64_t length)
-{
-    struct hash hash = {.length = 0};
-
-    hash_add(&hash, bytes, length);
-    return hash_value(&hash);
-}
-
 struct fingerprint verify_fingerprint(const struct expectation *expectation)
 {
-    return (struct fingerprint){hash_of(expectation->codes, expectation->codes != NULL ? expectation->code_bytes : 0),
-                                hash_of(expectation->scales, expectation->scale_bytes)};
+    return (struct fingerprint){digest_of(expectation->codes, expectation->codes != NULL ? expectation->code_bytes : 0),
+                                digest_of(expectation->scales, expectation->scale_bytes)};
 }
 
 /* Compute the codes of BUFFERS by its scales, or by FACTORS: rows are independent of each other then, so that the CPUs
@@ -399,7 +352,7 @@ enum exit_code verify_rate(struct qb_device *device, const struct copies *codes,
 
 /* The fingerprint of the copy that is being read, and whether all so far had the right one. */
 struct identity {
-    struct hash hash;
+    struct digest digest;
     uint64_t bytes;
     uint64_t wanted;
     bool same;
@@ -410,11 +363,11 @@ static void identify(void *context, const uint8_t *got, uint64_t offset, uint64_
     struct identity *identity = context;
 
     if (offset == 0) {
-        identity->hash = (struct hash){.length = 0};
+        identity->digest = (struct digest){.length = 0};
     }
-    hash_add(&identity->hash, got, length);
+    digest_add(&identity->digest, got, length);
     if (offset + length == identity->bytes) {
-        identity->same = identity->same && hash_value(&identity->hash) == identity->wanted;
+        identity->same = identity->same && digest_value(&identity->digest) == identity->wanted;
     }
 }
 
