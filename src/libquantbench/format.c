@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* format.c - finding numeric formats, and the exact conversion of one value to and from each of them. */
+/* format.c - finding numeric formats, and the exact conversion of one value to and from each of them. Conversions work
+ * on bits: they give the same in every floating-point environment. */
 #include <config.h>
 
 #include "formats.h"
@@ -80,6 +81,11 @@ static double power_of_two(int exponent)
     return value;
 }
 
+static bool is_nan(float value)
+{
+    return (float_to_bits(value) & 0x7FFFFFFF) > 0x7F800000;
+}
+
 static float decode_float(const struct qb_format_info *f, uint32_t code)
 {
     uint32_t sign = code >> (f->exponent_bits + f->mantissa_bits) & 1;
@@ -94,53 +100,85 @@ static float decode_float(const struct qb_format_info *f, uint32_t code)
     if (f->specials == QB_SPECIALS_NAN && (exponent << f->mantissa_bits | mantissa) == f->nan_code) {
         return bits_to_float(sign << 31 | 0x7FC00000);
     }
+    if (f->exponent_bits == 8) { /* binary32's own; its subnormal numbers may be flushed by arithmetic */
+        return bits_to_float(sign << 31 | exponent << 23 | mantissa << (23 - f->mantissa_bits));
+    }
     /* Subnormals have the smallest normal exponent and no leading one. */
     if (exponent == 0) {
         exponent = 1;
     } else {
         mantissa += 1u << f->mantissa_bits;
     }
+    /* Exact, and normal or zero. */
     value = mantissa * power_of_two((int)exponent - f->bias - (int)f->mantissa_bits);
     return (float)(sign ? -value : value);
 }
 
+/* A magnitude as SIGNIFICAND * 2^EXPONENT, the significand with its leading one unless it is subnormal. */
+struct magnitude {
+    uint32_t significand; /* below 2^24 */
+    int exponent;
+};
+
+/* Infinity comes out as 2^128. */
+static struct magnitude magnitude_of(float value)
+{
+    const uint32_t bits = float_to_bits(value), exponent = bits >> 23 & 0xFF, mantissa = bits & 0x7FFFFF;
+
+    return exponent == 0 ? (struct magnitude){mantissa, 1 - 150}
+                         : (struct magnitude){mantissa | 1u << 23, (int)exponent - 150};
+}
+
+/* SIGNIFICAND / 2^DROPPED, rounded to nearest even; DROPPED is at least 1. */
+static uint32_t round_off(uint32_t significand, int dropped)
+{
+    uint32_t half, rest, kept;
+
+    if (dropped > 24) { /* less than half of the last place */
+        return 0;
+    }
+    half = 1u << (dropped - 1);
+    rest = significand & (2 * half - 1);
+    kept = significand >> dropped;
+    return kept + (rest > half || (rest == half && kept % 2 == 1));
+}
+
 static uint32_t encode_float(const struct qb_format_info *f, float value)
 {
-    uint32_t sign = float_to_bits(value) >> 31 << (f->exponent_bits + f->mantissa_bits);
-    double magnitude = fabs((double)value);
-    int smallest_exponent = 1 - f->bias;
+    const uint32_t sign = float_to_bits(value) >> 31 << (f->exponent_bits + f->mantissa_bits);
     /* Inputs overflow to infinity, codes saturate. */
-    uint32_t overflow_code = f->is_output ? f->largest_code : ((1u << f->exponent_bits) - 1) << f->mantissa_bits;
-    int exponent;
+    const uint32_t overflow_code = f->is_output ? f->largest_code : ((1u << f->exponent_bits) - 1) << f->mantissa_bits;
+    const struct magnitude m = magnitude_of(value);
+    const int smallest_exponent = 1 - f->bias;
+    int exponent = m.exponent + 23;
     uint32_t code;
 
-    if (isnan(value)) {
+    if (is_nan(value)) {
         return f->nan_code;
-    }
-    if (magnitude >= power_of_two(f->bias + 2)) { /* twice the largest power of two of any of the formats */
-        return sign | overflow_code;
     }
     /* Count the magnitude in units of the last place at its exponent, rounded to nearest even. The count's top bit, or
      * its absence below the smallest exponent, moves into the exponent field by the addition; so does a carry. */
-    exponent = (int)(float_to_bits(value) >> 23 & 0xFF) - 127;
     if (exponent < smallest_exponent) {
         exponent = smallest_exponent;
     }
-    code = (uint32_t)nearbyint(magnitude * power_of_two((int)f->mantissa_bits - exponent));
+    code = round_off(m.significand, exponent - (int)f->mantissa_bits - m.exponent);
     code += (uint32_t)(exponent - smallest_exponent) << f->mantissa_bits;
     return sign | (code < overflow_code ? code : overflow_code);
 }
 
 static uint32_t encode_integer(const struct qb_format_info *f, float value)
 {
-    float rounded;
+    const bool negative = float_to_bits(value) >> 31 != 0;
+    const uint32_t largest = f->largest_code + negative;
+    const struct magnitude m = magnitude_of(value);
+    uint32_t count;
 
-    if (isnan(value)) {
+    if (is_nan(value)) {
         return f->nan_code;
     }
-    rounded = nearbyintf(value);
-    rounded = rounded < -f->largest - 1 ? -f->largest - 1 : rounded > f->largest ? f->largest : rounded;
-    return (uint32_t)(int32_t)rounded & (((uint32_t)2 << (f->bits - 1)) - 1);
+    count = m.exponent >= 0 ? largest : round_off(m.significand, -m.exponent);
+    count = count < largest ? count : largest;
+    return (negative ? -count : count) & (((uint32_t)2 << (f->bits - 1)) - 1);
 }
 
 static float decode_integer(const struct qb_format_info *f, uint32_t code)
@@ -174,7 +212,7 @@ uint32_t qb_format_encode(enum qb_format format, float value)
         return encode_integer(f, value);
     }
     if (f->bits == 32) {
-        return isnan(value) ? f->nan_code : float_to_bits(value);
+        return is_nan(value) ? f->nan_code : float_to_bits(value);
     }
     return encode_float(f, value);
 }
