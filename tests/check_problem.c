@@ -294,7 +294,7 @@ END_TEST
 
 START_TEST(status_texts)
 {
-    for (int status = QB_OK; status <= QB_ERROR_PLUGIN; status++) {
+    for (int status = QB_OK; status <= QB_ERROR_REFERENCE; status++) {
         ck_assert_str_ne(qb_strerror((enum qb_status)status), "unknown status");
     }
     ck_assert_str_eq(qb_strerror((enum qb_status)99), "unknown status");

@@ -2,6 +2,7 @@
 /* backend.c - finds the backends, and hands every call on a device, queue, event or graph to the one it belongs to. */
 #include <config.h>
 
+#include "environment.h"
 #include "plugin.h"
 #include "internal.h"
 
@@ -65,8 +66,12 @@ static bool load_module(const char *directory)
 }
 #endif
 
+/* A module's constructors, and those of the libraries that it needs, run here. */
 static void find_backends(void)
 {
+    struct qb__environment kept;
+
+    qb__environment_enter(&kept);
     add_backend(qb__backend_cpu, "cpu");
 #if defined HAVE_CUDA && !defined QB__CUDA_PLUGIN
     add_backend(qb__backend_cuda, "cuda");
@@ -79,6 +84,7 @@ static void find_backends(void)
         load_module(directory != NULL ? directory : PKGLIBDIR);
     }
 #endif
+    qb__environment_leave(&kept);
 }
 
 size_t qb_backend_count(void)
@@ -127,16 +133,28 @@ static enum qb_status null_argument(const char *function)
         return null_argument(__func__);                                                                                \
     }
 
+/* Return the status of CALL, which may load a driver, with the environment of this thread as it was. */
+#define RETURN_KEEPING_ENVIRONMENT(call)                                                                               \
+    do {                                                                                                               \
+        struct qb__environment kept;                                                                                   \
+        enum qb_status status;                                                                                         \
+                                                                                                                       \
+        qb__environment_enter(&kept);                                                                                  \
+        status = (call);                                                                                               \
+        qb__environment_leave(&kept);                                                                                  \
+        return status;                                                                                                 \
+    } while (0)
+
 enum qb_status qb_backend_device_count(const struct qb_backend *backend, int *count)
 {
     REQUIRE(backend != NULL && count != NULL);
-    return backend->device_count(count);
+    RETURN_KEEPING_ENVIRONMENT(backend->device_count(count));
 }
 
 enum qb_status qb_device_open(const struct qb_backend *backend, int index, struct qb_device **device)
 {
     REQUIRE(backend != NULL && device != NULL);
-    return backend->device_open(index, device);
+    RETURN_KEEPING_ENVIRONMENT(backend->device_open(index, device));
 }
 
 void qb_device_close(struct qb_device *device)
@@ -154,7 +172,7 @@ const struct qb_backend *qb_device_backend(const struct qb_device *device)
 enum qb_status qb_device_info(struct qb_device *device, struct qb_device_info *info)
 {
     REQUIRE(device != NULL && info != NULL);
-    return device->backend->device_info(device, info);
+    RETURN_KEEPING_ENVIRONMENT(device->backend->device_info(device, info));
 }
 
 const char *qb_throttle_name(unsigned index)
@@ -168,7 +186,7 @@ const char *qb_throttle_name(unsigned index)
 enum qb_status qb_device_conditions(struct qb_device *device, struct qb_device_conditions *conditions)
 {
     REQUIRE(device != NULL && conditions != NULL);
-    return device->backend->device_conditions(device, conditions);
+    RETURN_KEEPING_ENVIRONMENT(device->backend->device_conditions(device, conditions));
 }
 
 enum qb_status qb_device_bind_threads(struct qb_device *device, bool bind)
@@ -193,7 +211,7 @@ enum qb_status qb_device_cpus(struct qb_device *device, unsigned *cpus, size_t r
 enum qb_status qb_device_facts(struct qb_device *device, struct qb_device_fact *facts, size_t room, size_t *count)
 {
     REQUIRE(device != NULL && (facts != NULL || room == 0) && count != NULL);
-    return device->backend->device_facts(device, facts, room, count);
+    RETURN_KEEPING_ENVIRONMENT(device->backend->device_facts(device, facts, room, count));
 }
 
 enum qb_status qb_memory_set_huge_pages(struct qb_device *device, enum qb_huge_pages pages)
@@ -261,13 +279,13 @@ enum qb_status qb_memory_fill(struct qb_device *device, void *target, int byte, 
 enum qb_status qb_queue_create(struct qb_device *device, struct qb_queue **queue)
 {
     REQUIRE(device != NULL && queue != NULL);
-    return device->backend->queue_create(device, false, NULL, queue);
+    RETURN_KEEPING_ENVIRONMENT(device->backend->queue_create(device, false, NULL, queue));
 }
 
 enum qb_status qb_queue_wrap(struct qb_device *device, void *native, struct qb_queue **queue)
 {
     REQUIRE(device != NULL && queue != NULL);
-    return device->backend->queue_create(device, true, native, queue);
+    RETURN_KEEPING_ENVIRONMENT(device->backend->queue_create(device, true, native, queue));
 }
 
 void qb_queue_destroy(struct qb_queue *queue)

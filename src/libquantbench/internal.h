@@ -16,6 +16,12 @@ void qb__fill_strides(const struct qb_problem *problem, struct qb_problem *fille
 enum qb_status qb__prepare(const struct qb_problem *problem, const struct qb_buffers *buffers, bool writes_codes,
                            struct qb_problem *prepared);
 
+/* QB_OK if qb_reference_check() has passed in this process; the first call makes it. */
+enum qb_status qb__reference_trust(void);
+/* qb_reference_run_as() for that check. */
+enum qb_status qb__reference_run_unchecked(const struct qb_problem *problem, const struct qb_arithmetic *arithmetic,
+                                           const struct qb_buffers *buffers);
+
 /* The arithmetic of the comment of struct qb_problem: all zero. */
 extern const struct qb_arithmetic qb__contract;
 

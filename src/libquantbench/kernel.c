@@ -3,6 +3,7 @@
  * arguments. */
 #include <config.h>
 
+#include "environment.h"
 #include "plugin.h"
 #include "problem.h"
 #include "internal.h"
@@ -103,6 +104,19 @@ size_t qb_kernel_workspace(const struct qb_kernel *kernel, const struct qb_devic
     return kernel->workspace == NULL ? 0 : kernel->workspace(kernel, device, problem);
 }
 
+/* Run KERNEL in the default environment, and leave the caller's as it was. */
+static enum qb_status run_in_environment(const struct qb_kernel *kernel, struct qb_queue *queue,
+                                         const struct qb_problem *problem, const struct qb_buffers *buffers)
+{
+    struct qb__environment kept;
+    enum qb_status status;
+
+    qb__environment_enter(&kept);
+    status = kernel->run(kernel, queue, problem, buffers);
+    qb__environment_leave(&kept);
+    return status;
+}
+
 enum qb_status qb_kernel_run(const struct qb_kernel *kernel, struct qb_queue *queue, const struct qb_problem *problem,
                              const struct qb_buffers *buffers)
 {
@@ -127,7 +141,7 @@ enum qb_status qb_kernel_run(const struct qb_kernel *kernel, struct qb_queue *qu
             return status;
         }
     }
-    return kernel->run(kernel, queue, &p, buffers);
+    return run_in_environment(kernel, queue, &p, buffers);
 }
 
 enum qb_status qb_kernel_floor(const struct qb_kernel *kernel, struct qb_queue *queue, const struct qb_problem *problem)

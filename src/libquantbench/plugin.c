@@ -2,6 +2,7 @@
 /* plugin.c - loads plug-ins, and makes ordinary kernels of theirs. */
 #include <config.h>
 
+#include "environment.h"
 #include "internal.h"
 #include "plugin.h"
 
@@ -55,22 +56,35 @@ static const struct qb_plugin_kernel *declared_by(const struct qb_kernel *kernel
 static bool supports(const struct qb_kernel *kernel, const struct qb_device *device, const struct qb_problem *problem)
 {
     const struct qb_plugin_kernel *declared = declared_by(kernel);
+    struct qb__environment kept;
     struct qb_problem filled;
+    bool supported;
 
     (void)device;
     qb__fill_strides(problem, &filled);
-    return declared->supports(&filled);
+    qb__environment_enter(&kept);
+    supported = declared->supports(&filled);
+    qb__environment_leave(&kept);
+    return supported;
 }
 
 static size_t workspace(const struct qb_kernel *kernel, const struct qb_device *device,
                         const struct qb_problem *problem)
 {
     const struct qb_plugin_kernel *declared = declared_by(kernel);
+    struct qb__environment kept;
     struct qb_problem filled;
+    size_t bytes;
 
     (void)device;
+    if (declared->workspace == NULL) {
+        return 0;
+    }
     qb__fill_strides(problem, &filled);
-    return declared->workspace == NULL ? 0 : declared->workspace(&filled);
+    qb__environment_enter(&kept);
+    bytes = declared->workspace(&filled);
+    qb__environment_leave(&kept);
+    return bytes;
 }
 
 /* What call_kernel() is to do. */
@@ -82,12 +96,21 @@ struct call {
 static enum qb_status call_kernel(void *context, void *stream, unsigned threads)
 {
     struct call *call = context;
+    struct qb__environment kept;
+    char changes[QB__CHANGES_SIZE];
     const char *error;
+    bool changed;
 
     call->arguments.stream = stream;
     call->arguments.threads = threads;
+    qb__environment_enter(&kept);
     error = call->declared->run(&call->arguments);
-    return error == NULL ? QB_OK : qb__fail(QB_ERROR_PLUGIN, "%.400s", error);
+    changed = qb__environment_changed(changes);
+    qb__environment_leave(&kept);
+    if (error != NULL) {
+        return qb__fail(QB_ERROR_PLUGIN, "%.400s", error);
+    }
+    return changed ? qb__fail(QB_ERROR_ENVIRONMENT, "%s", changes) : QB_OK;
 }
 
 static enum qb_status run(const struct qb_kernel *kernel, struct qb_queue *queue, const struct qb_problem *problem,
@@ -389,6 +412,7 @@ static enum qb_status load(const char *path, const char *file)
 
 enum qb_status qb_plugin_load(const char *file)
 {
+    struct qb__environment kept;
     enum qb_status status;
     char *path;
 
@@ -405,7 +429,10 @@ enum qb_status qb_plugin_load(const char *file)
     }
     sprintf(path, "%s%s", strchr(file, '/') == NULL ? "./" : "", file);
     pthread_mutex_lock(&loading);
+    /* Its constructors run here. What was linked with -ffast-math has one that flushes subnormals to zero. */
+    qb__environment_enter(&kept);
     status = load(path, file);
+    qb__environment_leave(&kept);
     pthread_mutex_unlock(&loading);
     free(path);
     return status;

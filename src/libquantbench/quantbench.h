@@ -44,6 +44,11 @@ enum qb_status {
     QB_ERROR_FILE = 7,
     /* A plug-in's kernel said that it failed; what it said is in qb_error_detail(). */
     QB_ERROR_PLUGIN = 8,
+    /* A plug-in's kernel returned with another floating-point environment than it was called in. It has done its work,
+     * and the environment was set back; qb_error_detail() names what it had changed. */
+    QB_ERROR_ENVIRONMENT = 9,
+    /* The reference fails qb_reference_check(): in this build or process it cannot tell what is right. */
+    QB_ERROR_REFERENCE = 10,
 };
 
 /* The text of a status, one short phrase in lower case. Never NULL, also for values that are not in the enum. */
@@ -132,7 +137,8 @@ const char *qb_scaling_name(enum qb_scaling scaling);
 /* One quantization. Fill it with qb_problem_init() first, so that fields of later versions have their defaults.
  *
  * The arithmetic is IEEE binary32, round to nearest even, subnormals kept. x is an input element converted exactly.
- * (The calling thread must have the default floating-point environment: round to nearest, no flushing of subnormals.)
+ * (The calling thread may have any floating-point environment: the library computes in the default one, and sets the
+ * thread's again before it returns.)
  * Dynamic: a = the largest |x| of the elements that share a scale, NaN ignored; a = min(a, the input format's largest
  * finite value); with an upper bound a = min(a, amax_bound); scale = max(a / qmax, 2^-126).
  * Code: the output format's encoding of x / scale (the correctly rounded quotient), as qb_format_encode() does it. */
@@ -195,6 +201,11 @@ enum qb_status qb_reference_run(const struct qb_problem *problem, const struct q
  * the codes by given scales, also whatever it is. */
 enum qb_status qb_reference_scales(const struct qb_problem *problem, const struct qb_buffers *buffers);
 enum qb_status qb_reference_codes(const struct qb_problem *problem, const struct qb_buffers *buffers);
+/* Check the reference and the conversions of formats against known results: ties, subnormals, quotients, and a digest
+ * of some thousand codes. It takes less than a millisecond. QB_ERROR_REFERENCE if this build or process computes
+ * something else, with what was found in qb_error_detail(); then qb_reference_run() and its like refuse with the same
+ * status. */
+enum qb_status qb_reference_check(void);
 
 /* ---- Arithmetic: kernels that compute in another way ----------------------------------------------------------- */
 
@@ -533,7 +544,8 @@ struct qb_plugin_kernel {
     const char *name;        /* letters, digits, '_', '-' and '.', at most 63 of them, and no other kernel's */
     const char *description; /* one line of ASCII, at most 127 characters */
     const char *backend;     /* "cpu" or "cuda" */
-    /* Whether the kernel can do PROBLEM, which is valid and has its strides filled in. */
+    /* Whether the kernel can do PROBLEM, which is valid and has its strides filled in. These functions are called in
+     * the default floating-point environment, and leave it so. */
     bool (*supports)(const struct qb_problem *problem);
     /* Bytes of workspace that it needs for PROBLEM; NULL means 0. */
     size_t (*workspace)(const struct qb_problem *problem);

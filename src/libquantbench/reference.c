@@ -4,6 +4,7 @@
  * two loops are all there is. */
 #include <config.h>
 
+#include "environment.h"
 #include "problem.h"
 #include "internal.h"
 
@@ -169,8 +170,11 @@ static uint8_t encode(const struct qb_problem *p, const struct qb_arithmetic *ar
     return (uint8_t)qb_format_encode(p->output, value);
 }
 
-enum qb_status qb_reference_scales_as(const struct qb_problem *problem, const struct qb_arithmetic *arithmetic,
-                                      const struct qb_buffers *buffers, float *factors)
+/* ---- In the default environment --------------------------------------------------------------------------------- */
+
+static QB__IN_ENVIRONMENT enum qb_status scales_as(const struct qb_problem *problem,
+                                                   const struct qb_arithmetic *arithmetic,
+                                                   const struct qb_buffers *buffers, float *factors)
 {
     struct qb_problem p;
     struct tiling t;
@@ -197,8 +201,9 @@ enum qb_status qb_reference_scales_as(const struct qb_problem *problem, const st
     return QB_OK;
 }
 
-enum qb_status qb_reference_codes_as(const struct qb_problem *problem, const struct qb_arithmetic *arithmetic,
-                                     const struct qb_buffers *buffers, const float *factors)
+static QB__IN_ENVIRONMENT enum qb_status codes_as(const struct qb_problem *problem,
+                                                  const struct qb_arithmetic *arithmetic,
+                                                  const struct qb_buffers *buffers, const float *factors)
 {
     struct qb_problem p;
     struct tiling t;
@@ -224,8 +229,8 @@ enum qb_status qb_reference_codes_as(const struct qb_problem *problem, const str
     return QB_OK;
 }
 
-enum qb_status qb_reference_run_as(const struct qb_problem *problem, const struct qb_arithmetic *arithmetic,
-                                   const struct qb_buffers *buffers)
+static QB__IN_ENVIRONMENT enum qb_status
+run_as(const struct qb_problem *problem, const struct qb_arithmetic *arithmetic, const struct qb_buffers *buffers)
 {
     float *factors = NULL;
     enum qb_status status = qb_problem_validate(problem);
@@ -241,12 +246,62 @@ enum qb_status qb_reference_run_as(const struct qb_problem *problem, const struc
         if (factors == NULL) {
             return qb__fail(QB_ERROR_MEMORY, "%" PRIu64 " bytes for the reference", bytes.scale_buffer);
         }
-        status = qb_reference_scales_as(problem, arithmetic, buffers, factors);
+        status = scales_as(problem, arithmetic, buffers, factors);
     }
     if (status == QB_OK && problem->scaling != QB_SCALING_AMAX) {
-        status = qb_reference_codes_as(problem, arithmetic, buffers, factors);
+        status = codes_as(problem, arithmetic, buffers, factors);
     }
     free(factors);
+    return status;
+}
+
+/* ---- In any environment ----------------------------------------------------------------------------------------- */
+
+enum qb_status qb__reference_run_unchecked(const struct qb_problem *problem, const struct qb_arithmetic *arithmetic,
+                                           const struct qb_buffers *buffers)
+{
+    struct qb__environment kept;
+    enum qb_status status;
+
+    qb__environment_enter(&kept);
+    status = run_as(problem, arithmetic, buffers);
+    qb__environment_leave(&kept);
+    return status;
+}
+
+enum qb_status qb_reference_run_as(const struct qb_problem *problem, const struct qb_arithmetic *arithmetic,
+                                   const struct qb_buffers *buffers)
+{
+    enum qb_status status = qb__reference_trust();
+
+    return status == QB_OK ? qb__reference_run_unchecked(problem, arithmetic, buffers) : status;
+}
+
+enum qb_status qb_reference_scales_as(const struct qb_problem *problem, const struct qb_arithmetic *arithmetic,
+                                      const struct qb_buffers *buffers, float *factors)
+{
+    struct qb__environment kept;
+    enum qb_status status = qb__reference_trust();
+
+    if (status == QB_OK) {
+        qb__environment_enter(&kept);
+        status = scales_as(problem, arithmetic, buffers, factors);
+        qb__environment_leave(&kept);
+    }
+    return status;
+}
+
+enum qb_status qb_reference_codes_as(const struct qb_problem *problem, const struct qb_arithmetic *arithmetic,
+                                     const struct qb_buffers *buffers, const float *factors)
+{
+    struct qb__environment kept;
+    enum qb_status status = qb__reference_trust();
+
+    if (status == QB_OK) {
+        qb__environment_enter(&kept);
+        status = codes_as(problem, arithmetic, buffers, factors);
+        qb__environment_leave(&kept);
+    }
     return status;
 }
 

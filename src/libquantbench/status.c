@@ -36,6 +36,10 @@ const char *qb_strerror(enum qb_status status)
         return "cannot read the file";
     case QB_ERROR_PLUGIN:
         return "the plug-in's kernel failed";
+    case QB_ERROR_ENVIRONMENT:
+        return "the plug-in's kernel changed the floating-point environment";
+    case QB_ERROR_REFERENCE:
+        return "the reference does not compute the contract";
     }
     return "unknown status";
 }

@@ -6,6 +6,7 @@
 #endif
 #include <config.h>
 
+#include "environment.h"
 #include "machine.h"
 #include "problem.h"
 #include "threads.h"
@@ -75,9 +76,12 @@ void qb__cpu_parallel(unsigned threads, void (*work)(void *context, unsigned ind
 #pragma omp parallel num_threads((int)threads)
         {
             const unsigned index = (unsigned)omp_get_thread_num(), count = (unsigned)omp_get_num_threads();
+            struct qb__environment kept;
 
             place_this(index, count);
+            qb__environment_enter(&kept); /* the code of others may have used this thread */
             work(context, index, count);
+            qb__environment_leave(&kept);
         }
         return;
     }
