@@ -15,7 +15,7 @@ AM_TESTS_ENVIRONMENT = srcdir='$(srcdir)'; builddir='$(builddir)'; export srcdir
 if HAVE_CHECK
 c_tests = check_cpu.test check_compare.test check_quality.test check_stats.test \
 	check_format.test check_problem.test check_disturbance.test check_conditions.test \
-	check_message.test check_cuda.test
+	check_message.test check_environment.test check_cuda.test
 if TOOL
 c_tests += check_rounds.test check_tensor_file.test check_outcome.test
 endif
@@ -33,6 +33,7 @@ tool_shell_tests = \
 	%D%/compare.sh \
 	%D%/completion.sh \
 	%D%/doctor.sh \
+	%D%/environment.sh \
 	%D%/foreign.sh \
 	%D%/journal.sh \
 	%D%/manual.sh \
@@ -49,7 +50,7 @@ endif
 EXTRA_DIST += %D%/release/packages.sh %D%/release/cleanroot.sh %D%/release/inside.sh %D%/release/builds.sh \
 	%D%/release/check.sh %D%/release/installed.sh
 EXTRA_DIST += %D%/perf/h200.sh %D%/perf/cpu.sh %D%/perf/loops.sh $(shell_tests) %D%/tap.sh %D%/run.h %D%/plugins/wrong.c %D%/plugins/peers.c \
-	%D%/plugins/wrong_cuda.cu %D%/plugins/forger.c
+	%D%/plugins/wrong_cuda.cu %D%/plugins/forger.c %D%/plugins/environment.c
 
 TEST_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS) -Wno-float-equal
 check_format_test_SOURCES = %D%/check_format.c
@@ -70,6 +71,10 @@ check_quality_test_SOURCES = %D%/check_quality.c src/quantbench/quality.c src/qu
 check_quality_test_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/src/quantbench
 check_quality_test_CFLAGS = $(TEST_CFLAGS) $(OPENMP_CFLAGS)
 check_quality_test_LDADD = libquantbench.la $(CHECK_LIBS)
+check_environment_test_SOURCES = %D%/check_environment.c src/quantbench/quality.c
+check_environment_test_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/src/quantbench
+check_environment_test_CFLAGS = $(TEST_CFLAGS) $(OPENMP_CFLAGS)
+check_environment_test_LDADD = libquantbench.la $(CHECK_LIBS)
 check_message_test_SOURCES = %D%/check_message.c src/quantbench/message.c
 check_message_test_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/src/quantbench
 check_message_test_CFLAGS = $(TEST_CFLAGS)

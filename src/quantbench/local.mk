@@ -17,6 +17,7 @@ quantbench_SOURCES = \
 	%D%/input.c %D%/input.h \
 	%D%/plan.c %D%/plan.h \
 	%D%/quality.c %D%/quality.h \
+	%D%/oracle.c %D%/oracle.h \
 	%D%/verify.c %D%/verify.h \
 	%D%/disturbance.c %D%/disturbance.h \
 	%D%/measure.c %D%/measure.h \

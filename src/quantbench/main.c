@@ -11,6 +11,7 @@
 #include "interrupt.h"
 #include "journal.h"
 #include "list.h"
+#include "oracle.h"
 #include "output.h"
 #include "paired.h"
 #include "plugins.h"
@@ -207,6 +208,7 @@ int main(int argc, char **argv)
     struct args args;
     enum exit_code code;
 
+    oracle_set_environment();
     /* Letters of names in messages are the locale's; numbers stay those of the C locale. */
     setlocale(LC_CTYPE, "");
     interrupt_install();
@@ -215,6 +217,7 @@ int main(int argc, char **argv)
         message_init(true, false);
         worker_begin();
         code = plugins_load(&args);
+        code = code == EXIT_OK ? oracle_check() : code;
         if (code == EXIT_OK) {
             worker_main(&args);
         }
@@ -247,6 +250,7 @@ int main(int argc, char **argv)
         case ACTION_MEASURE:
             code = output_check(&args.outputs);
             code = code == EXIT_OK ? plugins_load(&args) : code;
+            code = code == EXIT_OK ? oracle_check() : code;
             if (code == EXIT_OK) {
                 code = args.runs > 0 && args.action == ACTION_MEASURE ? measure_in_runs(&args) : measure(&args);
             }

@@ -3,6 +3,7 @@
 #include <config.h>
 
 #include "allocations.h"
+#include "oracle.h"
 #include "prove.h"
 
 #include <inttypes.h>
@@ -41,6 +42,7 @@ struct proof {
     struct qb_problem problem; /* strides are filled in */
     struct qb_device *device;
     struct qb_queue *queue;
+    unsigned threads; /* of the queue; 0: not the CPU's */
     const void *data; /* host: the input's rows, dense */
     const float *given_scales;
     void (*alive)(double seconds);
@@ -181,11 +183,20 @@ static enum qb_status launch(struct proof *proof)
     return qb_kernel_run(proof->kernel, proof->queue, &proof->problem, &buffers);
 }
 
+static enum exit_code changes_environment(const struct proof *proof, const char *what)
+{
+    message_error("kernel %s: it leaves the floating-point environment changed: %s", proof->name, what);
+    return EXIT_WRONG_RESULT;
+}
+
 /* The kernel said that it failed, or the device says so. */
 static enum exit_code failed(const struct proof *proof, enum qb_status status)
 {
     char what[160];
 
+    if (status == QB_ERROR_ENVIRONMENT) {
+        return changes_environment(proof, qb_error_detail());
+    }
     snprintf(what, sizeof what, "kernel %s", proof->name);
     message_status(what, status);
     return EXIT_CANNOT_RUN;
@@ -484,6 +495,14 @@ static enum exit_code check_graph(struct proof *proof)
     return code;
 }
 
+/* Look at the threads that the kernel may have used; what it did to the calling one is the library's to see. */
+static enum exit_code check_threads(struct proof *proof)
+{
+    const char *changed = oracle_set_environment_of(proof->threads > 0 ? proof->threads : 1);
+
+    return changed == NULL ? EXIT_OK : changes_environment(proof, changed);
+}
+
 /* ---- The proof -------------------------------------------------------------------------------------------------- */
 
 static enum exit_code prove_problem(struct proof *proof)
@@ -491,6 +510,7 @@ static enum exit_code prove_problem(struct proof *proof)
     enum exit_code code = make_memory(proof);
 
     code = code == EXIT_OK ? check_outputs(proof) : code;
+    code = code == EXIT_OK ? check_threads(proof) : code;
     code = code == EXIT_OK ? check_reads(proof) : code;
     code = code == EXIT_OK ? check_allocations(proof) : code;
     code = code == EXIT_OK ? wait_for(proof) : code;
@@ -521,6 +541,7 @@ enum exit_code prove_kernel(const struct plan_case *plan_case, struct qb_queue *
         .kernel = plan_case->kernel,
         .device = plan_case->device->handle,
         .queue = queue,
+        .threads = plan_case->threads,
         .data = input,
         .given_scales = scales,
         .alive = alive,

@@ -4,6 +4,7 @@
 
 #include "quality.h"
 
+#include <fenv.h>
 #include <math.h>
 #include <string.h>
 
@@ -104,8 +105,9 @@ static void add_element(const struct code_values *codes, float x, uint8_t code, 
 }
 
 /* Add elements FIRST to END (not included), row by row and there scale by scale. */
-static void add_elements(const struct qb_problem *problem, const struct qb_buffers *buffers,
-                         const struct code_values *codes, uint64_t first, uint64_t end, struct sums *sums)
+static __attribute__((noinline)) void add_elements(const struct qb_problem *problem, const struct qb_buffers *buffers,
+                                                   const struct code_values *codes, uint64_t first, uint64_t end,
+                                                   struct sums *sums)
 {
     uint64_t tile_rows, tile_cols, scale_rows, scale_cols;
     uint64_t row = first / problem->hidden, col = first % problem->hidden;
@@ -130,7 +132,9 @@ static void add_elements(const struct qb_problem *problem, const struct qb_buffe
 /* The elements are summed in so many parts, whatever the number of threads is. */
 #define PARTS 1024
 
-void quality_compute(const struct qb_problem *problem, const struct qb_buffers *buffers, struct quality *quality)
+/* In the default floating-point environment. Compilers would move arithmetic across its change. */
+static __attribute__((noinline)) void compute(const struct qb_problem *problem, const struct qb_buffers *buffers,
+                                              struct quality *quality)
 {
     uint64_t count = problem->tokens * problem->hidden;
     uint64_t per_part = count / PARTS + 1;
@@ -141,14 +145,18 @@ void quality_compute(const struct qb_problem *problem, const struct qb_buffers *
     bool any_nonzero;
 
     find_code_values(problem->output, &codes);
-#pragma omp parallel for schedule(dynamic)
-    for (uint64_t part = 0; part < parts; part++) {
-        uint64_t first = part * per_part;
-        /* Its own variable: threads that write side by side into one array disturb each other. */
-        struct sums sums = {.finite = 0};
+#pragma omp parallel
+    {
+        fesetenv(FE_DFL_ENV); /* the code of others may have used this thread */
+#pragma omp for schedule(dynamic)
+        for (uint64_t part = 0; part < parts; part++) {
+            uint64_t first = part * per_part;
+            /* Its own variable: threads that write side by side into one array disturb each other. */
+            struct sums sums = {.finite = 0};
 
-        add_elements(problem, buffers, &codes, first, count - first < per_part ? count : first + per_part, &sums);
-        parts_sums[part] = sums;
+            add_elements(problem, buffers, &codes, first, count - first < per_part ? count : first + per_part, &sums);
+            parts_sums[part] = sums;
+        }
     }
     for (uint64_t part = 0; part < parts; part++) {
         const struct sums *sums = &parts_sums[part];
@@ -176,4 +184,14 @@ void quality_compute(const struct qb_problem *problem, const struct qb_buffers *
         .saturated = all.saturated,
         .flushed = all.flushed,
     };
+}
+
+void quality_compute(const struct qb_problem *problem, const struct qb_buffers *buffers, struct quality *quality)
+{
+    fenv_t kept;
+
+    fegetenv(&kept);
+    fesetenv(FE_DFL_ENV);
+    compute(problem, buffers, quality);
+    fesetenv(&kept);
 }

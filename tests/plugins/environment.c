@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* environment.c - a plug-in that changes the floating-point environment: when it is loaded, with -DLOAD_..., or in its
+ * kernels, as their names say. They quantize float to INT8 with one scale per token, by the contract. */
+#include "quantbench.h"
+
+#include <fenv.h>
+#include <math.h>
+#ifdef __SSE__
+#include <xmmintrin.h>
+#endif
+
+/* What a constructor does in a shared object that was linked with -ffast-math. */
+__attribute__((unused)) static void flush(void)
+{
+#ifdef __SSE__
+    _mm_setcsr(_mm_getcsr() | 0x8040);
+#elif defined __aarch64__
+    uint64_t fpcr;
+
+    __asm__ volatile("mrs %0, fpcr" : "=r"(fpcr));
+    __asm__ volatile("msr fpcr, %0" : : "r"(fpcr | (uint64_t)1 << 24));
+#endif
+}
+
+__attribute__((constructor)) static void load(void)
+{
+#ifdef LOAD_FLUSH
+    flush();
+#endif
+#ifdef LOAD_ROUND
+    fesetround(FE_DOWNWARD);
+#endif
+}
+
+#ifndef LOAD_ONLY
+
+static void quantize(const struct qb_plugin_call *call)
+{
+    const struct qb_problem *p = call->problem;
+
+    for (uint64_t row = 0; row < p->tokens; row++) {
+        const float *x = (const float *)call->buffers->input + row * p->input_stride;
+        int8_t *q = (int8_t *)call->buffers->output + row * p->output_stride;
+        float amax = 0, s;
+
+        for (uint64_t i = 0; i < p->hidden; i++) {
+            amax = fmaxf(amax, fabsf(x[i]));
+        }
+        s = fmaxf(amax / 127, 0x1p-126f);
+        for (uint64_t i = 0; i < p->hidden; i++) {
+            q[i] = isnan(x[i]) ? 0 : (int8_t)fmaxf(-128, fminf(127, nearbyintf(x[i] / s)));
+        }
+        call->buffers->scales[row] = s;
+    }
+}
+
+static bool supports(const struct qb_problem *p)
+{
+    fesetround(FE_UPWARD);
+    return p->input == QB_FORMAT_F32 && p->output == QB_FORMAT_INT8 && p->granularity == QB_GRANULARITY_TOKEN &&
+           p->scaling == QB_SCALING_DYNAMIC && p->amax_bound == 0;
+}
+
+static const char *run_none(const struct qb_plugin_call *call)
+{
+    quantize(call);
+    return NULL;
+}
+
+static const char *run_round(const struct qb_plugin_call *call)
+{
+    quantize(call);
+    fesetround(FE_TOWARDZERO);
+    return NULL;
+}
+
+static const char *run_flush(const struct qb_plugin_call *call)
+{
+    quantize(call);
+    flush();
+    return NULL;
+}
+
+/* In the threads of the pool, but not in the one that calls. */
+static const char *run_threads(const struct qb_plugin_call *call)
+{
+#ifdef _OPENMP
+#pragma omp parallel num_threads((int)call->threads)
+#endif
+    {
+        fesetround(FE_DOWNWARD);
+    }
+    fesetround(FE_TONEAREST);
+    quantize(call);
+    return NULL;
+}
+
+#define KERNEL(name_)                                                                                                  \
+    {                                                                                                                  \
+        .name = "environment_" #name_, .description = "for tests", .backend = "cpu", .supports = supports,             \
+        .run = run_##name_                                                                                             \
+    }
+static const struct qb_plugin_kernel kernels[] = {KERNEL(none), KERNEL(round), KERNEL(flush), KERNEL(threads)};
+QB_PLUGIN(kernels);
+
+#endif
