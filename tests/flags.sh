@@ -1,0 +1,73 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# flags.sh - whatever the user's CFLAGS say, what they leave of the compiler computes in IEEE arithmetic: the reference,
+# compiled as make would with them, passes its own check.
+
+# shellcheck source=tests/tap.sh
+. "${srcdir:=.}/tests/tap.sh"
+
+cat >print.mk <<'END'
+include Makefile
+print-flags:
+	@echo "flags: $(LDFLAGS) $(CPPFLAGS) $(CFLAGS)"
+END
+# flags_for CFLAGS: what the Makefile makes of them, in ./flags.
+flags_for()
+{
+    MAKEFLAGS='' ${MAKE:-make} -s -C "$builddir" -f "$work/print.mk" --no-print-directory print-flags \
+        CPPFLAGS="$1" CFLAGS="$1" LDFLAGS="$1" >said 2>err && sed -n 's/^flags: //p' said >flags && [ -s flags ]
+}
+
+cat >main.c <<'END'
+#include <config.h>
+#include "quantbench.h"
+#include <stdio.h>
+int main(void)
+{
+    enum qb_status status = qb_reference_check();
+    printf("%s\n", status == QB_OK ? "right" : qb_error_detail());
+    return 0;
+}
+END
+library=$srcdir/src/libquantbench
+# compile NAME FLAG...: the reference without the rest of the library.
+compile()
+{
+    tap_program=$1
+    shift
+    # CC is a list of words.
+    # shellcheck disable=SC2086
+    ${CC:-cc} -std=gnu11 -DHAVE_CONFIG_H "$@" -I"$builddir" -I"$library" -o "$tap_program" main.c "$library/format.c" \
+        "$library/reference.c" "$library/reference_check.c" "$library/environment.c" "$library/arithmetic.c" \
+        "$library/problem.c" "$library/status.c" -lm 2>err
+}
+says() { ${EMULATOR-} "./$1" >out && same "$2" "$(cat out)"; }
+right()
+{
+    flags_for "$1" || return 1
+    # shellcheck disable=SC2046
+    compile right $(cat flags) && says right right
+}
+# As a user may write them.
+for tap_flags in '-Ofast' '-Ofast -fno-finite-math-only' '-O3 -ffast-math' '-O2 -ffast-math -fno-finite-math-only' \
+    '-O2 -funsafe-math-optimizations' '-O2 -freciprocal-math' '-O2 -fassociative-math' '-O2 -ffinite-math-only' \
+    '-O3 -ffp-contract=fast' '-O2 -fno-signed-zeros'; do
+    ok "the reference is right with CFLAGS='$tap_flags'" right "$tap_flags"
+done
+
+# Contraction shows in machine code only where there is a fused operation: that it is taken back is seen in the order.
+last_is_off() { flags_for '-O3 -ffp-contract=fast' && grep -q 'ffp-contract=fast.*-ffp-contract=off' flags; }
+ok '-ffp-contract=off comes behind' last_is_off
+left_out() { flags_for '-Ofast -ffast-math -funsafe-math-optimizations' && ! grep -qE -e '-Ofast|-ffast-math|-funsafe' flags; }
+ok 'what would flush subnormals in every program that uses the library is left out' left_out
+kept() { flags_for '-O3 -g -funroll-loops' && [ "$(grep -o -e '-O3 -g -funroll-loops' flags | wc -l)" -eq 3 ]; }
+ok 'all else stays as it is' kept
+
+# Without make's help the compiler is refused, where it tells.
+refused() { ! compile refused -O2 -ffast-math && err_has 'needs IEEE arithmetic'; }
+ok 'a file compiled with -ffast-math is refused by config.h' refused
+# ... and the check finds what config.h cannot see.
+sed 's/^#error.*//' "$builddir/config.h" >config.h
+found() { compile found -I. -O2 -ffinite-math-only && ${EMULATOR-} ./found >out && grep -q 'expected' out; }
+ok 'the check of the reference finds -ffinite-math-only' found
+done_testing
