@@ -203,7 +203,7 @@ static enum exit_code add_matching_kernels(const struct args *args, struct plan 
  * ours that support it. */
 static enum exit_code add_best_and_others(const struct args *args, struct plan *plan, struct plan_case *wanted)
 {
-    const struct qb_kernel *best;
+    const struct qb_kernel *best = NULL; /* link-time optimization sees a path on which it is not set */
     enum qb_status status = qb_kernel_match(wanted->device->handle, &wanted->problem, NULL, &best);
     enum exit_code code;
 
