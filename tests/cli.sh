@@ -800,11 +800,10 @@ interrupt()
     : >out
     : >err
     # A shell ignores SIGINT for what it puts into the background, and the tool would keep that.
-    env --default-signal=INT,TERM "$QUANTBENCH" "$@" >out 2>err &
-    tap_pid=$!
+    beside env --default-signal=INT,TERM "$QUANTBENCH" "$@" >out 2>err
     while kill -0 $tap_pid 2>/dev/null && ! grep -q -e "$tap_pattern" "$tap_file"; do :; done
     kill -s "$tap_signal" $tap_pid 2>/dev/null
-    wait $tap_pid
+    joined
     status=$?
 }
 if env --default-signal=INT true 2>/dev/null; then

@@ -27,6 +27,7 @@ endif
 library_shell_tests = \
 	%D%/examples.sh \
 	%D%/flags.sh \
+	%D%/harness.sh \
 	%D%/library_manual.sh \
 	%D%/source.sh
 tool_shell_tests = \

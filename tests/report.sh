@@ -522,8 +522,8 @@ ok 'a closed pipe does not keep a file from being written' beside_pipe
 named_pipe()
 {
     rm -f pipe && mkfifo pipe || return 1
-    cat pipe >piped &
-    to --output=csv:pipe && wait $! && cmp piped single.csv
+    beside cat pipe >piped
+    to --output=csv:pipe && joined && cmp piped single.csv
 }
 ok 'a named pipe is written as it is' named_pipe
 

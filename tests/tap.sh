@@ -21,7 +21,19 @@ unset OMP_NUM_THREADS OMP_THREAD_LIMIT OMP_DYNAMIC OMP_PLACES GOMP_CPU_AFFINITY 
 OMP_PROC_BIND=false
 export OMP_PROC_BIND
 work=$(mktemp -d "${TMPDIR:-/tmp}/quantbench-test.XXXXXX") || exit 99
-trap 'rm -rf "$work"' EXIT
+# A process that stays keeps what reads the test's output waiting; so those of beside() end with the test, however that
+# ends. They are waited for, so that none is left as a zombie either.
+tap_pid='' tap_beside=''
+tap_end()
+{
+    if [ -n "$tap_beside" ]; then
+        # shellcheck disable=SC2086 # a list of words
+        kill -s KILL $tap_beside 2>/dev/null
+        wait
+    fi
+    rm -rf "$work"
+}
+trap tap_end EXIT
 trap 'exit 99' HUP INT TERM
 cd "$work" || exit 99
 # What this machine does at the moment is no matter of most tests: they see its memory alone, and a small cache, which
@@ -78,6 +90,23 @@ run()
     [ "$tap_got" -eq "$tap_want" ] && return 0
     echo "# quantbench $*: exit status $tap_got, not $tap_want"
     return 1
+}
+
+# beside COMMAND...: run it in the background until joined(), or until the test ends. Its id is $tap_pid.
+beside()
+{
+    "$@" &
+    tap_pid=$!
+    tap_beside="$tap_beside $tap_pid"
+}
+
+# joined: wait for the last one of beside(); its exit status.
+joined()
+{
+    wait "$tap_pid"
+    set -- $?
+    tap_beside=$(echo "$tap_beside " | sed "s/ $tap_pid / /")
+    return "$1"
 }
 
 # out_has WORD, err_has WORD: WORD (a fixed string) is in what the last run wrote.
