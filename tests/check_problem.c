@@ -242,6 +242,37 @@ START_TEST(reference_scale_limits)
 }
 END_TEST
 
+/* The codes of NaN that quantbench.h and quantbench-plugin(3) name. */
+static const struct {
+    enum qb_format output;
+    uint8_t code, highest, lowest;
+} nan_codes[] = {
+    {QB_FORMAT_INT8, 0x00, 0x7F, 0x80},
+    {QB_FORMAT_E4M3, 0x7F, 0x7E, 0xFE},
+    {QB_FORMAT_E5M2, 0x7F, 0x7B, 0xFB},
+};
+
+START_TEST(nan_has_the_code_of_the_arithmetic)
+{
+    const float input = NAN;
+    struct qb_arithmetic arithmetic = {.quotient = QB_QUOTIENT_DIVIDE};
+    struct qb_problem p;
+    float scale;
+    uint8_t code, want[3] = {nan_codes[_i].code, nan_codes[_i].highest, nan_codes[_i].lowest};
+    struct qb_buffers buffers = {&input, &code, &scale};
+
+    qb_problem_init(&p);
+    p.input = QB_FORMAT_F32;
+    p.output = nan_codes[_i].output;
+    p.tokens = p.hidden = 1;
+    for (int nan = QB_NAN_CODE; nan <= QB_NAN_LOWEST; nan++) {
+        arithmetic.nan = (enum qb_nan)nan;
+        ck_assert_int_eq(qb_reference_run_as(&p, &arithmetic, &buffers), QB_OK);
+        ck_assert_uint_eq(code, want[nan]);
+    }
+}
+END_TEST
+
 START_TEST(calls_refuse_bad_arguments)
 {
     struct qb_problem p = valid_problem();
@@ -314,6 +345,7 @@ int main(void)
     tcase_add_test(tc, reference_by_hand);
     tcase_add_test(tc, reference_in_halves);
     tcase_add_test(tc, reference_scale_limits);
+    tcase_add_loop_test(tc, nan_has_the_code_of_the_arithmetic, 0, sizeof nan_codes / sizeof nan_codes[0]);
     tcase_add_test(tc, calls_refuse_bad_arguments);
     tcase_add_test(tc, status_texts);
     suite_add_tcase(suite, tc);

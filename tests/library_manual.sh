@@ -59,6 +59,34 @@ for page in $pages; do
     program=$builddir/page_$(basename "$page" .3 | sed 's/^qb_//')
     ok "$page: its program prints what it says" prints "$page" "$program"
 done
+# page_has PAGE WORD...: the words are in the page, as text without its line breaks.
+page_has()
+{
+    mandoc -Tutf8 "$builddir/man/$1" | sed 's/.\x08//g' | tr -s ' \n' '  ' >text
+    shift
+    for tap_word; do
+        grep -qF -e "$tap_word" text || { echo "# not in the page: $tap_word"; return 1; }
+    done
+}
+# The kernels' own expressions, which the page puts into words: if one of them changes, so does the page.
+quotients()
+{
+    grep -qF '__builtin_fmaf(x, reciprocal, x * rest)' "$srcdir/src/libquantbench/cpu/kernels_generic.c" &&
+        grep -qF '__fmaf_rn(x, d.r, __fmul_rn(x, d.low))' "$srcdir/cuda/device.cuh" &&
+        grep -qF '__fmaf_rn(q, d.s, -x)' "$srcdir/cuda/device.cuh" &&
+        grep -qF '__fmaf_rn(-e, d.r, q)' "$srcdir/cuda/device.cuh" &&
+        page_has quantbench-numerics.7 'fma(x, r, x × t)' 'x × r' 'fma(-e, r, q)' 'e = fma(q, s, -x)'
+}
+# check_problem.c has the codes.
+nan_codes() { page_has qb_reference.3 '-128 (0x80) in INT8, -448 (0xFE) in E4M3, -57344 (0xFB) in E5M2'; }
+process() { page_has libquantbench.3 'Three things are the process' qb_device_bind_threads && ! grep -q 'no state' text; }
+if command -v mandoc >/dev/null 2>&1; then
+    ok 'quantbench-numerics(7) has the quotients that the kernels compute' quotients
+    ok 'the codes of NaN by enum qb_nan' nan_codes
+    ok 'what outlives a call' process
+else
+    skip 'quotients, codes of NaN and what outlives a call' 'mandoc is not here'
+fi
 for page in $pages quantbench-numerics.7; do
     ok "$page: nothing is left to fill in" silent grep -E '@[A-Z_]+@' "$builddir/man/$page"
     if command -v mandoc >/dev/null 2>&1; then

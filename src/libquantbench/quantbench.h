@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* quantbench.h - quantize FP16, BF16 and FP32 tensors to INT8 and FP8, on the CPU and on CUDA devices.
  *
- * The library never prints, never exits and keeps no state that a caller could trip over. Every function that can
- * fail returns an enum qb_status; outputs come last in the argument list and are set only on success. All functions
- * may be called from any thread; one queue, event or graph must not be used by two threads at the same time.
+ * The library never prints and never exits. Every function that can fail returns an enum qb_status; outputs come last
+ * in the argument list and are set only on success. All functions may be called from any thread; one queue, event or
+ * graph must not be used by two threads at the same time.
+ *
+ * Three things are the process's, and outlive the call: the kernels of loaded plug-ins (qb_plugin_load()), the binding
+ * of the CPU's threads (qb_device_bind_threads()), and OpenMP's threads, which kernels of the CPU use. All else belongs
+ * to an object that the caller made, or, as qb_error_detail(), to the calling thread.
  *
  * Sizes are in elements where the name says nothing, in bytes where the comment says bytes. Tensors are row-major:
  * a row is one token, a column one hidden channel.
@@ -242,8 +246,8 @@ enum qb_zero {
 /* The code of NaN. */
 enum qb_nan {
     QB_NAN_CODE = 0,    /* 0x7F in FP8, 0 in INT8 */
-    QB_NAN_HIGHEST = 1, /* the largest value's, as fminf(x, qmax) gives it */
-    QB_NAN_LOWEST = 2,  /* the most negative value's, as fmaxf(x, -qmax) gives it */
+    QB_NAN_HIGHEST = 1, /* the largest value's, as fminf(x, qmax) gives it: 0x7F in INT8, 0x7E in E4M3, 0x7B in E5M2 */
+    QB_NAN_LOWEST = 2,  /* the most negative value's: -128 (0x80) in INT8, -448 (0xFE) in E4M3, -57344 (0xFB) in E5M2 */
 };
 
 /* The amax of a tile with an infinite element. */
