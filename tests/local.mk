@@ -25,6 +25,7 @@ endif
 
 # One test to a line, so that additions do not meet. The first need no tool.
 library_shell_tests = \
+	%D%/configure.sh \
 	%D%/examples.sh \
 	%D%/flags.sh \
 	%D%/harness.sh \
