@@ -61,7 +61,12 @@ fi
 for file in Makefile plugin_cpu.c plugin_cuda.cu; do
     cp "$srcdir/doc/examples/$file" .
 done
-sed "s|^Cflags:.*|Cflags: -I$srcdir/src/libquantbench|" "$builddir/libquantbench.pc" >libquantbench.pc
+# The header lies in a folder whose name has a space, as it may where it is installed.
+ln -s "$srcdir/src/libquantbench" 'the header'
+{
+    grep -v '^Cflags:' "$builddir/libquantbench.pc"
+    echo "Cflags: \"-I$PWD/the header\""
+} >libquantbench.pc
 PKG_CONFIG_PATH=$PWD${PKG_CONFIG_PATH:+:$PKG_CONFIG_PATH}
 export PKG_CONFIG_PATH
 # Not the make that runs the tests, whose options are not meant for this one.
