@@ -144,7 +144,9 @@ START_TEST(files_are_read)
     ck_assert_int_eq(system(path), 0);
     snprintf(path, sizeof path, "%s/nowhere", base);
     disturbance_snapshot_from(path, &s);
-    ck_assert(s.migrations == 0 && s.busy == 0 && s.stolen == 0);
+    ck_assert(s.migrations == DISTURBANCE_UNKNOWN && isnan(s.busy) && isnan(s.stolen));
+    ck_assert(disturbance_between(&s, &s).migrations == DISTURBANCE_UNKNOWN);
+    ck_assert(isnan(disturbance_between(&s, &s).stolen));
 }
 END_TEST
 

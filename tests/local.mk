@@ -16,6 +16,7 @@ if HAVE_CHECK
 c_tests = check_cpu.test check_compare.test check_quality.test check_stats.test \
 	check_format.test check_problem.test check_disturbance.test check_conditions.test \
 	check_message.test check_environment.test check_cuda.test
+	check_message.test check_threads.test check_cuda.test
 if TOOL
 c_tests += check_rounds.test check_tensor_file.test check_outcome.test
 endif
@@ -37,6 +38,7 @@ tool_shell_tests = \
 	%D%/completion.sh \
 	%D%/doctor.sh \
 	%D%/environment.sh \
+	%D%/failures.sh \
 	%D%/foreign.sh \
 	%D%/journal.sh \
 	%D%/manual.sh \
@@ -44,7 +46,8 @@ tool_shell_tests = \
 	%D%/module.sh \
 	%D%/plugin.sh \
 	%D%/quoted.sh \
-	%D%/report.sh
+	%D%/report.sh \
+	%D%/threads.sh
 shell_tests = $(library_shell_tests) $(tool_shell_tests)
 TESTS += $(library_shell_tests)
 if TOOL
@@ -98,6 +101,9 @@ check_disturbance_test_SOURCES = %D%/check_disturbance.c src/quantbench/disturba
 check_disturbance_test_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/src/quantbench
 check_disturbance_test_CFLAGS = $(TEST_CFLAGS)
 check_disturbance_test_LDADD = $(CHECK_LIBS)
+check_threads_test_SOURCES = %D%/check_threads.c
+check_threads_test_CFLAGS = $(TEST_CFLAGS)
+check_threads_test_LDADD = libquantbench.la $(CHECK_LIBS)
 check_cpu_test_SOURCES = %D%/check_kernels.c
 check_cpu_test_CPPFLAGS = $(AM_CPPFLAGS) -DTEST_BACKEND='"cpu"'
 check_cpu_test_CFLAGS = $(TEST_CFLAGS)
@@ -134,6 +140,12 @@ check_LTLIBRARIES += %D%/fake/killer.la
 %C%_fake_killer_la_SOURCES = %D%/fake_killer.c
 %C%_fake_killer_la_CFLAGS = $(AM_CFLAGS)
 %C%_fake_killer_la_LDFLAGS = -module -avoid-version -shared -no-undefined -rpath /nowhere
+
+# Loaded before the tool by threads.sh.
+check_LTLIBRARIES += %D%/fake/threads.la
+%C%_fake_threads_la_SOURCES = %D%/fake_threads.c
+%C%_fake_threads_la_CFLAGS = $(AM_CFLAGS)
+%C%_fake_threads_la_LDFLAGS = -module -avoid-version -shared -no-undefined -rpath /nowhere
 
 check_LTLIBRARIES += %D%/fake/libnvidia-ml.la
 %C%_fake_libnvidia_ml_la_SOURCES = %D%/fake_nvml.c

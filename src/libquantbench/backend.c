@@ -314,6 +314,15 @@ enum qb_status qb_queue_set_threads(struct qb_queue *queue, unsigned threads)
     return queue->device->backend->queue_set_threads(queue, threads);
 }
 
+enum qb_status qb_queue_threads(struct qb_queue *queue, unsigned *wanted, unsigned *obtained)
+{
+    REQUIRE(queue != NULL && wanted != NULL && obtained != NULL);
+    if (queue->device->backend->queue_threads == NULL) {
+        return qb__fail(QB_ERROR_UNSUPPORTED, "only the CPU's kernels run on threads of the host");
+    }
+    return queue->device->backend->queue_threads(queue, wanted, obtained);
+}
+
 enum qb_status qb_queue_set_dependent_launch(struct qb_queue *queue, bool enabled)
 {
     REQUIRE(queue != NULL);

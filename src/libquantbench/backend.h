@@ -8,7 +8,7 @@
 #include "quantbench.h"
 
 /* Raised with every change of the structures below; a module of another number is refused. */
-#define QB__BACKEND_ABI 5u
+#define QB__BACKEND_ABI 6u
 
 /* What the library does for a backend. */
 struct qb__host {
@@ -91,6 +91,8 @@ struct qb_backend {
     void (*queue_destroy)(struct qb_queue *queue);
     enum qb_status (*queue_synchronize)(struct qb_queue *queue);
     enum qb_status (*queue_set_threads)(struct qb_queue *queue, unsigned threads);
+    /* NULL: kernels run on no threads of the host. */
+    enum qb_status (*queue_threads)(struct qb_queue *queue, unsigned *wanted, unsigned *obtained);
     enum qb_status (*queue_set_dependent_launch)(struct qb_queue *queue, bool enabled);
     enum qb_status (*queue_reserve)(struct qb_queue *queue, size_t bytes);
     /* Call WORK with the queue's stream (CUDA; else NULL) and number of threads (CPU; else 0), the device being

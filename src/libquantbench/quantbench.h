@@ -325,6 +325,9 @@ enum qb_status qb_backend_device_count(const struct qb_backend *backend, int *co
  * if it is there. The text lives as long as the process. */
 const char *qb_backend_why_not(const char *name);
 
+/* For a size that the system does not tell, where 0 would be one. */
+#define QB_MEMORY_UNKNOWN UINT64_MAX
+
 struct qb_device_info {
     char id[32];           /* "cpu", "cuda:0" */
     char name[128];        /* "AMD EPYC 9654", "NVIDIA H200" */
@@ -333,8 +336,8 @@ struct qb_device_info {
     char runtime[64];      /* run-time library's version, "" if none */
     char uuid[64];         /* "" if unknown */
     char pci[32];          /* PCI bus id, "" if none */
-    uint64_t memory_total; /* bytes */
-    uint64_t memory_free;  /* bytes that could be allocated when asked */
+    uint64_t memory_total; /* bytes, 0 if unknown */
+    uint64_t memory_free;  /* bytes that could be allocated when asked, or QB_MEMORY_UNKNOWN */
     uint64_t cache_size;   /* last-level cache in bytes, 0 if unknown */
     unsigned units;        /* multiprocessors, or CPUs this process may use */
     double timer_tick;     /* nanoseconds: resolution of qb_event_elapsed() */
@@ -411,7 +414,8 @@ enum qb_huge_pages {
 #define QB_HUGE_PAGES_COUNT 3
 /* For what is allocated from now on. QB_ERROR_UNSUPPORTED if the device is no CPU, or the system has no such pool. */
 enum qb_status qb_memory_set_huge_pages(struct qb_device *device, enum qb_huge_pages pages);
-/* How many of the BYTES bytes at MEMORY lie in huge pages now, by what the system says; 0 if the device is no CPU. */
+/* How many of the BYTES bytes at MEMORY lie in huge pages now, by what the system says; 0 if the device is no CPU.
+ * QB_ERROR_UNSUPPORTED if it does not say. */
 enum qb_status qb_memory_in_huge_pages(struct qb_device *device, const void *memory, size_t bytes, uint64_t *huge);
 
 /* Device memory, aligned to at least 256 bytes, with any contents, that is freed on the same device, when no queue uses
@@ -441,6 +445,13 @@ enum qb_status qb_queue_synchronize(struct qb_queue *queue);
  * qb_memory_fill() of the device use as many too, so that each page is touched first by the thread whose kernel will
  * use it. Others: QB_ERROR_UNSUPPORTED. */
 enum qb_status qb_queue_set_threads(struct qb_queue *queue, unsigned threads);
+/* CPU: how many threads the queue's kernels were shared out to, WANTED, which is fewer than qb_queue_set_threads() says
+ * if the work is worth no more, and how many of these ran, OBTAINED. Of all kernels since the queue was created the one
+ * that wanted most counts, and of several the one that obtained fewest. Fewer run where OpenMP gives fewer
+ * (OMP_DYNAMIC, OMP_THREAD_LIMIT), where the system has no more (RLIMIT_NPROC, memory for stacks), and in a child of
+ * fork(): if its parent had more than one thread, the child's kernels run on one. Both are 0 before the first kernel;
+ * kernels of plug-ins are not counted. Others: QB_ERROR_UNSUPPORTED. */
+enum qb_status qb_queue_threads(struct qb_queue *queue, unsigned *wanted, unsigned *obtained);
 /* CUDA, compute capability 9.0 and newer: let each of the queue's kernels start before the one in front of it has ended
  * (programmatic dependent launch). It waits for that one's results before it reads or writes, so results stay the same,
  * but the start of the kernel no longer counts. Off by default. In a graph it takes CUDA 12.3; before, a captured

@@ -106,9 +106,10 @@ static void choose_sets(struct result *result)
 
     result->sets = (sets + queues - 1) / queues * queues;
     result->rotated_bytes = buffers_memory(&result->bytes, result->sets);
-    result->cache = hot                                                  ? CACHE_HOT
-                    : ceiling_multiply(result->sets, lines) >= 4 * cache ? CACHE_COLD
-                                                                         : CACHE_PARTLY_COLD;
+    /* Of a cache whose size is unknown nobody can say so. */
+    result->cache = hot                                                               ? CACHE_HOT
+                    : cache > 0 && ceiling_multiply(result->sets, lines) >= 4 * cache ? CACHE_COLD
+                                                                                      : CACHE_PARTLY_COLD;
 }
 
 /* Say how much is needed and how much there is, before anything is allocated. */
@@ -489,11 +490,13 @@ static bool add_round(struct result *result, struct round *round, const struct b
     }
     memcpy(sorted, result->samples + result->sample_count, round->samples * sizeof *sorted);
     round->median = stats_median(sorted, round->samples);
-    round->huge_bytes = buffers_in_huge_pages(buffers);
+    if (!buffers_in_huge_pages(buffers, &round->huge_bytes)) {
+        round->huge_bytes = ROUND_UNKNOWN;
+    }
     free(sorted);
     result->rounds[result->round_count++] = *round;
     result->sample_count += round->samples;
-    if (result->plan_case->threads > 0) {
+    if (result->plan_case->threads > 0 && round->huge_bytes != ROUND_UNKNOWN) {
         message_verbose("of the tensors' %.1f MB, %.1f MB are in huge pages", (double)result->rotated_bytes * 1e-6,
                         (double)round->huge_bytes * 1e-6);
     }
@@ -600,6 +603,21 @@ static bool can_check_cache(const struct result *result)
            set_lines(&result->bytes) < result->plan_case->device->info.cache_size;
 }
 
+/* On how many threads launches ran, as far as the CPU's queues know. */
+static void find_threads(struct qb_queue *const *queues, unsigned count, struct round *round)
+{
+    for (unsigned i = 0; i < count; i++) {
+        unsigned wanted, obtained;
+
+        if (qb_queue_threads(queues[i], &wanted, &obtained) == QB_OK &&
+            (wanted > round->threads_wanted ||
+             (wanted == round->threads_wanted && obtained < round->threads_obtained))) {
+            round->threads_wanted = wanted;
+            round->threads_obtained = obtained;
+        }
+    }
+}
+
 /* Everything that is timed in a visit. */
 static enum qb_status time_visit(const struct args *args, struct result *result, struct launch_context *context,
                                  struct qb_queue *const *queues, uint64_t samples, double start, bool *memory_short)
@@ -622,6 +640,7 @@ static enum qb_status time_visit(const struct args *args, struct result *result,
         watch_device(context);
     }
     round.conditions = context->conditions;
+    find_threads(queues, result->plan_case->streams, &round);
     if (!add_round(result, &round, context->buffers)) {
         *memory_short = true;
         return QB_ERROR_MEMORY;

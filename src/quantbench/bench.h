@@ -20,6 +20,9 @@ enum cache_check {
     CACHE_CHECK_FAILED,    /* it is not, though it is as fast as memory allows: the data were in the cache all along */
 };
 
+/* A count that is not known, where 0 would be one. */
+#define ROUND_UNKNOWN UINT64_MAX
+
 /* What one visit found. */
 struct round {
     size_t samples;                         /* at least 1 */
@@ -31,7 +34,9 @@ struct round {
     /* CPU: a sample in which the system disturbed this process is taken again, unless too many were so. */
     uint64_t retaken_samples;   /* were taken again */
     uint64_t disturbed_samples; /* were kept in spite of it */
-    uint64_t huge_bytes;        /* of the tensors in the CPU's memory, those in huge pages */
+    uint64_t huge_bytes;        /* of the tensors in the CPU's memory, those in huge pages; ROUND_UNKNOWN */
+    uint64_t threads_wanted;    /* CPU: threads that launches were shared out to; 0: not known */
+    uint64_t threads_obtained;  /* and on how many they ran, at the fewest */
 };
 
 /* What came out of one case. Times are in nanoseconds per launch. */

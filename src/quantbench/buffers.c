@@ -84,20 +84,22 @@ enum qb_status buffers_make(struct qb_device *device, struct qb_queue *queue, co
     return status;
 }
 
-uint64_t buffers_in_huge_pages(const struct buffers *buffers)
+bool buffers_in_huge_pages(const struct buffers *buffers, uint64_t *huge)
 {
     const struct copies *const parts[] = {&buffers->inputs, &buffers->codes, &buffers->scales};
     uint64_t sum = 0;
 
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
-        uint64_t huge;
+        uint64_t more;
 
-        if (qb_memory_in_huge_pages(buffers->device, parts[i]->memory, parts[i]->count * parts[i]->stride, &huge) ==
+        if (qb_memory_in_huge_pages(buffers->device, parts[i]->memory, parts[i]->count * parts[i]->stride, &more) !=
             QB_OK) {
-            sum += huge;
+            return false;
         }
+        sum += more;
     }
-    return sum;
+    *huge = sum;
+    return true;
 }
 
 void buffers_free(struct buffers *buffers)

@@ -20,8 +20,8 @@ uint64_t buffers_memory(const struct qb_bytes *bytes, uint64_t count);
  * is idle and is so again. Free BUFFERS either way. */
 enum qb_status buffers_make(struct qb_device *device, struct qb_queue *queue, const struct qb_bytes *bytes,
                             unsigned count, const void *input, const float *scales, struct buffers *buffers);
-/* How many of their bytes the system has put into huge pages. */
-uint64_t buffers_in_huge_pages(const struct buffers *buffers);
+/* How many of their bytes the system has put into huge pages; false if it does not say. */
+bool buffers_in_huge_pages(const struct buffers *buffers, uint64_t *huge);
 void buffers_free(struct buffers *buffers);
 
 /* Fill the codes of all sets, and the scales too if a kernel is to write them, with what is no kernel's answer. */

@@ -18,6 +18,8 @@
 /* More sets than this take long to make and to go through: 16384 are enough from 15 kilobytes a set on, with a cache of
  * 60 MB. */
 #define MAX_SETS 16384
+/* What a last-level cache of unknown size is taken for, in bytes. */
+#define UNKNOWN_CACHE ((uint64_t)32 << 20)
 
 uint64_t ceiling_add(uint64_t a, uint64_t b)
 {
@@ -36,7 +38,8 @@ uint64_t ceiling_lines(uint64_t bytes)
 
 unsigned ceiling_cold_sets(uint64_t set_bytes, uint64_t cache_size)
 {
-    uint64_t sets = 4 * cache_size / (set_bytes > 0 ? set_bytes : 1) + 1;
+    uint64_t cache = cache_size > 0 ? cache_size : UNKNOWN_CACHE;
+    uint64_t sets = 4 * cache / (set_bytes > 0 ? set_bytes : 1) + 1;
 
     return sets < 2 ? 2 : sets > MAX_SETS ? MAX_SETS : (unsigned)sets;
 }

@@ -9,8 +9,8 @@
 uint64_t ceiling_lines(uint64_t bytes);
 
 /* How many buffer sets that take SET_BYTES bytes of the cache must rotate so that each launch finds a last-level cache
- * of CACHE_SIZE bytes cold: four times the cache, and at least two sets. At most 16384, which is too few for a cold
- * cache if the sets are tiny. */
+ * of CACHE_SIZE bytes cold, 0 if that is unknown: four times the cache, and at least two sets. At most 16384, which is
+ * too few for a cold cache if the sets are tiny. */
 unsigned ceiling_cold_sets(uint64_t set_bytes, uint64_t cache_size);
 
 /* The sum of numbers of bytes, and the product; what is too large to count is more than any memory. */

@@ -193,6 +193,8 @@ static void append_reasons(const struct record_case *c, char text[DESCRIBE_SIZE]
 const char *describe_doubt(const struct record *record, const struct record_case *c, enum doubt doubt,
                            char text[DESCRIBE_SIZE])
 {
+    uint64_t wanted, obtained;
+
     switch (doubt) {
     case DOUBT_IMPLAUSIBLE:
         snprintf(text, DESCRIBE_SIZE, "implausible: faster than memory allows, %.3f us", c->best_time * 1e-3);
@@ -201,6 +203,11 @@ const char *describe_doubt(const struct record *record, const struct record_case
         snprintf(text, DESCRIBE_SIZE, "not cold: as fast with data in the cache, %.3f us", c->hot_time * 1e-3);
         break;
     case DOUBT_PARTLY_COLD:
+        if (c->device->cache_size == 0) {
+            snprintf(text, DESCRIBE_SIZE, "partly cold: %u buffer sets, %.1f MB, and a cache of unknown size", c->sets,
+                     (double)c->rotated_bytes * 1e-6);
+            break;
+        }
         snprintf(text, DESCRIBE_SIZE, "partly cold: %u buffer sets, %.1f MB, are less than 4 times the cache", c->sets,
                  (double)c->rotated_bytes * 1e-6);
         break;
@@ -215,6 +222,10 @@ const char *describe_doubt(const struct record *record, const struct record_case
     case DOUBT_FLOOR:
         snprintf(text, DESCRIBE_SIZE, "busy: an empty launch took %.3f us: its threads waited for CPUs",
                  c->floor_time * 1e-3);
+        break;
+    case DOUBT_THREADS:
+        record_threads(c, &wanted, &obtained);
+        snprintf(text, DESCRIBE_SIZE, "short of threads: launches ran on %" PRIu64 " of %" PRIu64, obtained, wanted);
         break;
     case DOUBT_THROTTLED:
         snprintf(text, DESCRIBE_SIZE, "throttled in %zu of %zu rounds", record_throttled_rounds(c), c->round_count);

@@ -90,6 +90,7 @@ static void read_cpu_times(const char *proc, struct disturbance_snapshot *snapsh
     uint64_t busy = 0, stolen = 0;
     FILE *file;
 
+    snapshot->busy = snapshot->stolen = NAN;
     snprintf(path, sizeof path, "%s/stat", proc);
     file = fopen(path, "re");
     if (file == NULL) {
@@ -110,26 +111,24 @@ static void read_cpu_times(const char *proc, struct disturbance_snapshot *snapsh
     snapshot->stolen = (double)stolen * tick_length();
 }
 
-/* The number after "se.nr_migrations" in one thread's file; 0 if the kernel has no such file. */
-static uint64_t read_migrations(const char *path)
+/* Add to SUM the number after "se.nr_migrations" in one thread's file. Returns false if the kernel has no such file, or
+ * the thread has ended. */
+static bool add_migrations(const char *path, uint64_t *sum)
 {
     FILE *file = fopen(path, "re");
     char line[256];
-    uint64_t migrations = 0;
+    bool found = false;
 
-    if (file == NULL) {
-        return 0;
-    }
-    while (fgets(line, sizeof line, file) != NULL) {
+    while (file != NULL && !found && fgets(line, sizeof line, file) != NULL) {
         const char *colon = strchr(line, ':');
 
-        if (strncmp(line, "se.nr_migrations", 16) == 0 && colon != NULL) {
-            migrations = strtoull(colon + 1, NULL, 10);
-            break;
-        }
+        found = strncmp(line, "se.nr_migrations", 16) == 0 && colon != NULL;
+        *sum += found ? strtoull(colon + 1, NULL, 10) : 0;
     }
-    fclose(file);
-    return migrations;
+    if (file != NULL) {
+        fclose(file);
+    }
+    return found;
 }
 
 static uint64_t read_all_migrations(const char *proc)
@@ -137,23 +136,23 @@ static uint64_t read_all_migrations(const char *proc)
     char folder[512];
     const struct dirent *entry;
     uint64_t migrations = 0;
+    bool known = false;
     DIR *tasks;
 
     snprintf(folder, sizeof folder, "%s/self/task", proc);
     tasks = opendir(folder);
-    if (tasks == NULL) {
-        return 0;
-    }
-    while ((entry = readdir(tasks)) != NULL) {
+    while (tasks != NULL && (entry = readdir(tasks)) != NULL) {
         char path[1024];
 
         if (entry->d_name[0] != '.') {
             snprintf(path, sizeof path, "%s/%s/sched", folder, entry->d_name);
-            migrations += read_migrations(path);
+            known = add_migrations(path, &migrations) || known;
         }
     }
-    closedir(tasks);
-    return migrations;
+    if (tasks != NULL) {
+        closedir(tasks);
+    }
+    return known ? migrations : DISTURBANCE_UNKNOWN;
 }
 
 static struct disturbance_glance glance_of(const struct rusage *usage)
@@ -214,12 +213,15 @@ struct disturbance disturbance_between(const struct disturbance_snapshot *before
     struct disturbance d = {
         .preemptions = rise(before->preemptions, after->preemptions),
         .page_faults = rise(before->page_faults, after->page_faults),
-        .migrations = rise(before->migrations, after->migrations),
-        .stolen = fmax(after->stolen - before->stolen, 0),
+        .migrations = DISTURBANCE_UNKNOWN,
+        .stolen = isnan(before->stolen) || isnan(after->stolen) ? NAN : fmax(after->stolen - before->stolen, 0),
         .others = NAN,
     };
     double elapsed = after->time - before->time;
 
+    if (before->migrations != DISTURBANCE_UNKNOWN && after->migrations != DISTURBANCE_UNKNOWN) {
+        d.migrations = rise(before->migrations, after->migrations);
+    }
     if (after->busy > 0 && elapsed >= LEAST_TICKS * tick_length()) {
         d.others = fmax((after->busy - before->busy - (after->own - before->own)) / elapsed, 0);
     }

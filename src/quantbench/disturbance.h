@@ -7,14 +7,17 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Counters that only rise. What the system does not tell stays 0, and so does its difference. */
+/* A number of migrations that the system does not tell. */
+#define DISTURBANCE_UNKNOWN UINT64_MAX
+
+/* Counters that only rise. */
 struct disturbance_snapshot {
     uint64_t preemptions; /* involuntary context switches of all threads */
     uint64_t page_faults; /* minor and major */
-    uint64_t migrations;  /* of all threads, from one CPU to another */
+    uint64_t migrations;  /* of all threads, from one CPU to another; DISTURBANCE_UNKNOWN */
     double time;          /* nanoseconds, monotonic */
     double own;           /* nanoseconds of CPU time of this process */
-    /* Of the CPUs that are watched, nanoseconds; the kernel counts them in ticks of some 10 ms. */
+    /* Of the CPUs that are watched, nanoseconds, NaN if unknown; the kernel counts them in ticks of some 10 ms. */
     double busy;   /* spent by anybody */
     double stolen; /* taken by the hypervisor */
 };
@@ -23,9 +26,9 @@ struct disturbance_snapshot {
 struct disturbance {
     uint64_t preemptions;
     uint64_t page_faults;
-    uint64_t migrations;
-    double stolen; /* nanoseconds */
-    double others; /* CPUs that other processes kept busy, on average; NaN if the time is too short to tell */
+    uint64_t migrations; /* DISTURBANCE_UNKNOWN */
+    double stolen;       /* nanoseconds; NaN if unknown */
+    double others;       /* CPUs that other processes kept busy, on average; NaN if the time is too short to tell */
 };
 
 /* Watch these COUNT CPUs, in rising order, or, as at first, all of the machine if COUNT is 0. False if memory is short.

@@ -24,7 +24,8 @@
 
 /* What one case needs. */
 struct need {
-    bool fits;
+    bool fits;             /* as far as that is known */
+    bool known;            /* how much memory the device has free */
     uint64_t host_bytes;   /* memory of the host, without the device's if that is the CPU */
     uint64_t device_bytes; /* memory of the device */
     double seconds;
@@ -61,6 +62,7 @@ static struct need find_need(struct bench *bench, size_t index)
 
     return (struct need){
         .fits = bench_fits(bench, index),
+        .known = machine_memory_free(result->plan_case->device) != QB_MEMORY_UNKNOWN,
         .device_bytes = result->rotated_bytes,
         .host_bytes = (bench->inputs.tensor == NULL ? result->bytes.input_buffer : 0) +
                       (needs_reference ? result->bytes.output_buffer + result->bytes.scale_buffer : 0),
@@ -96,7 +98,9 @@ static void print_case(const struct record *record, size_t index, const struct n
     printf("%9.3f %9.1f %9.1f %8.2f%s\n",
            sum(record->cases[index].bytes.read, record->cases[index].bytes.written) * 1e-6,
            (double)need->device_bytes * 1e-6, (double)need->host_bytes * 1e-6, need->seconds,
-           need->fits ? "" : "  does not fit");
+           !need->fits    ? "  does not fit"
+           : !need->known ? "  fits or not, unknown"
+                          : "");
 }
 
 static json_t *case_to_json(const struct record_case *c, const struct need *need)
@@ -104,14 +108,14 @@ static json_t *case_to_json(const struct record_case *c, const struct need *need
     char granularity[64];
 
     plan_granularity_text(&c->problem, granularity, sizeof granularity);
-    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:b, s:f}", "device", c->device->id,
+    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:f}", "device", c->device->id,
                      "kernel", c->kernel, "dtype", qb_format_info(c->problem.input)->name, "quant_dtype",
                      qb_format_info(c->problem.output)->name, "scale", qb_scaling_name(c->problem.scaling),
                      "granularity", granularity, "num_tokens", (json_int_t)c->problem.tokens, "hidden_size",
                      (json_int_t)c->problem.hidden, "bytes_read", (json_int_t)c->bytes.read, "bytes_written",
                      (json_int_t)c->bytes.written, "device_memory_bytes", (json_int_t)need->device_bytes,
-                     "host_memory_bytes", (json_int_t)need->host_bytes, "fits", need->fits, "guessed_seconds",
-                     need->seconds);
+                     "host_memory_bytes", (json_int_t)need->host_bytes, "fits",
+                     need->known ? json_boolean(need->fits) : json_null(), "guessed_seconds", need->seconds);
 }
 
 enum exit_code dry_run(const struct args *args, struct machine *machine, const struct tensor_file *tensor,

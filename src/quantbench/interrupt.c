@@ -32,6 +32,8 @@ void interrupt_install(void)
     }
     /* A closed pipe is reported as a write error, with the exit status of one. */
     sigaction(SIGPIPE, &ignore, NULL);
+    /* And so is a file that has reached the limit of its size. */
+    sigaction(SIGXFSZ, &ignore, NULL);
 }
 
 void interrupt_install_relayed(void)

@@ -66,9 +66,16 @@ static const char *why_no_cuda(void)
 static void print_device(const struct qb_device_info *info, void *context)
 {
     (void)context;
-    printf("%-8s %s\n         %s, %u %s, %.1f MB last-level cache, %.1f GB memory\n", info->id, info->name, info->isa,
-           info->units, info->pci[0] != '\0' ? "multiprocessors" : "CPUs", (double)info->cache_size * 1e-6,
-           (double)info->memory_total * 1e-9);
+    char cache[32] = "unknown", memory[32] = "unknown";
+
+    if (info->cache_size > 0) {
+        snprintf(cache, sizeof cache, "%.1f MB", (double)info->cache_size * 1e-6);
+    }
+    if (info->memory_total > 0) {
+        snprintf(memory, sizeof memory, "%.1f GB", (double)info->memory_total * 1e-9);
+    }
+    printf("%-8s %s\n         %s, %u %s, %s last-level cache, %s memory\n", info->id, info->name, info->isa,
+           info->units, info->pci[0] != '\0' ? "multiprocessors" : "CPUs", cache, memory);
     if (info->driver[0] != '\0') {
         printf("         driver %s, run time %s, PCI %s, %s\n", info->driver, info->runtime, info->pci, info->uuid);
     }

@@ -9,6 +9,7 @@ quantbench_SOURCES = \
 	%D%/args.c %D%/args.h \
 	%D%/message.c %D%/message.h \
 	%D%/interrupt.c %D%/interrupt.h \
+	%D%/process.c %D%/process.h \
 	%D%/binding.c %D%/binding.h \
 	%D%/machine.c %D%/machine.h \
 	%D%/models.c %D%/models.h \

@@ -15,6 +15,7 @@
 #include "output.h"
 #include "paired.h"
 #include "plugins.h"
+#include "process.h"
 #include "rounds.h"
 #include "self_test.h"
 #include "tensor_file.h"
@@ -208,6 +209,10 @@ int main(int argc, char **argv)
     struct args args;
     enum exit_code code;
 
+    process_guard_descriptors();
+    if (!worker_is_one(argv)) {
+        process_guard_exit(); /* what ends a worker, the program tells */
+    }
     oracle_set_environment();
     /* Letters of names in messages are the locale's; numbers stay those of the C locale. */
     setlocale(LC_CTYPE, "");
@@ -260,5 +265,6 @@ int main(int argc, char **argv)
     args_free(&args);
     code = close_stdout(code);
     interrupt_finish();
+    process_announce_exit();
     return (int)code;
 }

@@ -377,11 +377,34 @@ uint64_t record_disturbed_samples(const struct record_case *c)
     return sum;
 }
 
+void record_threads(const struct record_case *c, uint64_t *wanted, uint64_t *obtained)
+{
+    *wanted = *obtained = 0;
+    for (size_t i = 0; i < c->round_count; i++) {
+        const struct round *round = &c->rounds[i];
+
+        if (round->threads_wanted > *wanted ||
+            (round->threads_wanted == *wanted && round->threads_obtained < *obtained)) {
+            *wanted = round->threads_wanted;
+            *obtained = round->threads_obtained;
+        }
+    }
+}
+
+/* Whether launches ran on fewer threads than they were to. */
+static bool lacks_threads(const struct record_case *c)
+{
+    uint64_t wanted, obtained;
+
+    record_threads(c, &wanted, &obtained);
+    return obtained < wanted;
+}
+
 uint64_t record_huge_page_bytes(const struct record_case *c)
 {
-    uint64_t least = c->round_count > 0 ? c->rounds[0].huge_bytes : 0;
+    uint64_t least = ROUND_UNKNOWN;
 
-    for (size_t i = 1; i < c->round_count; i++) {
+    for (size_t i = 0; i < c->round_count; i++) {
         least = c->rounds[i].huge_bytes < least ? c->rounds[i].huge_bytes : least;
     }
     return least;
@@ -417,6 +440,7 @@ unsigned record_doubts(const struct record_case *c)
     doubts |= record_throttled_rounds(c) > 0 ? DOUBT_THROTTLED : 0;
     doubts |= 2 * record_disturbed_samples(c) > c->sample_count ? DOUBT_DISTURBED : 0;
     doubts |= floor_is_load(c) ? DOUBT_FLOOR : 0;
+    doubts |= lacks_threads(c) ? DOUBT_THREADS : 0;
     return doubts;
 }
 

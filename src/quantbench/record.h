@@ -97,6 +97,7 @@ enum doubt {
     DOUBT_NOT_HOT = 1 << 5,       /* the data do not fit in the cache that they are to be found in */
     DOUBT_DISTURBED = 1 << 6,     /* so many samples were disturbed that the median may be one of them */
     DOUBT_FLOOR = 1 << 7,         /* an empty launch took so long that it measures other load of the CPUs */
+    DOUBT_THREADS = 1 << 8,       /* launches ran on fewer threads than they were shared out to */
 };
 
 /* Room for 64 bits in hexadecimal digits. */
@@ -172,7 +173,10 @@ size_t record_throttled_rounds(const struct record_case *c);
 /* How many samples were taken again because the system disturbed them, and how many were kept in spite of it. */
 uint64_t record_retaken_samples(const struct record_case *c);
 uint64_t record_disturbed_samples(const struct record_case *c);
-/* Of the tensors in the CPU's memory, the bytes in huge pages, in the round with the fewest. */
+/* The threads that launches on the CPU were shared out to, and on how many they ran in the round with the fewest; both
+ * are 0 if that is not known. */
+void record_threads(const struct record_case *c, uint64_t *wanted, uint64_t *obtained);
+/* Of the tensors in the CPU's memory, the bytes in huge pages, in the round with the fewest; ROUND_UNKNOWN. */
 uint64_t record_huge_page_bytes(const struct record_case *c);
 
 /* The doubts about a case, as a set of enum doubt. */

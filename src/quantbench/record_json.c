@@ -427,7 +427,8 @@ static void read_rounds(struct reader *reader, const json_t *result, size_t inde
     }
     to->round_count = count;
     if (list == NULL && to->sample_count > 0 && reader->code == EXIT_OK) {
-        to->rounds[0] = (struct round){.samples = to->sample_count, .median = to->time.median};
+        to->rounds[0] =
+            (struct round){.samples = to->sample_count, .median = to->time.median, .huge_bytes = ROUND_UNKNOWN};
         to->round_count = 1;
     }
 }

@@ -43,6 +43,16 @@ static void number_field(uint64_t number, FILE *stream)
     fprintf(stream, "%" PRIu64 ",", number);
 }
 
+/* The same if the number is KNOWN; else the field is empty. */
+static void count_field(uint64_t number, bool known, FILE *stream)
+{
+    if (known) {
+        number_field(number, stream);
+    } else {
+        text_field(NULL, stream);
+    }
+}
+
 /* A field of a real number if it is KNOWN; else it is empty. */
 static void real_field(double number, bool known, FILE *stream)
 {
@@ -80,6 +90,7 @@ static void print_row(const struct record *record, const struct record_case *c, 
     char data[DESCRIBE_SIZE];
     bool has_interval = has_time && !isnan(c->time.ci_low);
     char granularity[64];
+    uint64_t wanted, obtained;
 
     plan_granularity_text(&c->problem, granularity, sizeof granularity);
     text_field(record->date, stream);
@@ -146,8 +157,12 @@ static void print_row(const struct record *record, const struct record_case *c, 
     text_field(c->plugin, stream);
     real_field((double)record_retaken_samples(c), has_time && c->threads > 0, stream);
     real_field((double)record_disturbed_samples(c), has_time && c->threads > 0, stream);
-    if (has_time && c->threads > 0) {
-        fprintf(stream, "%" PRIu64, record_huge_page_bytes(c));
+    count_field(record_huge_page_bytes(c), has_time && c->threads > 0 && record_huge_page_bytes(c) != ROUND_UNKNOWN,
+                stream);
+    record_threads(c, &wanted, &obtained);
+    count_field(wanted, wanted > 0, stream);
+    if (wanted > 0) {
+        fprintf(stream, "%" PRIu64, obtained);
     }
     putc(',', stream);
     text_field(describe_data(record, c, data), stream);
@@ -165,7 +180,7 @@ enum exit_code report_csv(const struct record *record, FILE *stream)
           "saturated_share,flushed_share,dist,compared_with,ratio,ratio_ci95_low,ratio_ci95_high,"
           "p_value,verdict,more_needed,streams,rounds,host_ns,cache_check,hot_ns,plain_ceiling_ns,streaming_ceiling_ns,"
           "floor_ns,ceiling_share,peak_share,implausible,converged,near_codes,near_scales,arithmetic,plugin,"
-          "retaken_samples,disturbed_samples,huge_page_bytes,data,data_digest\n",
+          "retaken_samples,disturbed_samples,huge_page_bytes,threads_wanted,threads_obtained,data,data_digest\n",
           stream);
     for (size_t i = 0; i < record->count; i++) {
         print_row(record, &record->cases[i], stream);

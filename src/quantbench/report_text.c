@@ -190,6 +190,9 @@ static void print_cache(const struct record_case *c, FILE *stream)
     if (c->cache == CACHE_HOT) {
         fprintf(stream, "cache     hot: %u buffer set%s, %.1f MB\n", c->sets, c->sets == 1 ? "" : "s",
                 (double)c->rotated_bytes * 1e-6);
+    } else if (c->device->cache_size == 0) {
+        fprintf(stream, "cache     %s: %u buffer sets, %.1f MB, rotate through a cache of unknown size\n",
+                record_cache_names[c->cache], c->sets, (double)c->rotated_bytes * 1e-6);
     } else {
         fprintf(stream, "cache     %s: %u buffer sets, %.1f MB, rotate through a cache of %.1f MB\n",
                 record_cache_names[c->cache], c->sets, (double)c->rotated_bytes * 1e-6,

@@ -27,13 +27,17 @@ static const struct real_member {
 static const struct count_member {
     const char *name;
     size_t offset;
+    bool may_be_unknown; /* it is null then, and UNKNOWN in the round */
+    uint64_t unknown;
 } counts[] = {
-    {"preemptions", offsetof(struct round, disturbance.preemptions)},
-    {"migrations", offsetof(struct round, disturbance.migrations)},
-    {"page_faults", offsetof(struct round, disturbance.page_faults)},
-    {"retaken_samples", offsetof(struct round, retaken_samples)},
-    {"disturbed_samples", offsetof(struct round, disturbed_samples)},
-    {"huge_page_bytes", offsetof(struct round, huge_bytes)},
+    {"preemptions", offsetof(struct round, disturbance.preemptions), false, 0},
+    {"migrations", offsetof(struct round, disturbance.migrations), true, DISTURBANCE_UNKNOWN},
+    {"page_faults", offsetof(struct round, disturbance.page_faults), false, 0},
+    {"retaken_samples", offsetof(struct round, retaken_samples), false, 0},
+    {"disturbed_samples", offsetof(struct round, disturbed_samples), false, 0},
+    {"huge_page_bytes", offsetof(struct round, huge_bytes), true, ROUND_UNKNOWN},
+    {"threads_wanted", offsetof(struct round, threads_wanted), true, 0},
+    {"threads_obtained", offsetof(struct round, threads_obtained), true, 0},
 };
 #define COUNTS (sizeof counts / sizeof counts[0])
 
@@ -74,8 +78,10 @@ json_t *round_to_json(const struct round *round)
         json_object_set_new(object, reals[i].name, isfinite(value) ? json_real(value) : json_null());
     }
     for (size_t i = 0; i < COUNTS; i++) {
-        json_object_set_new(object, counts[i].name,
-                            json_integer((json_int_t) * (const uint64_t *)((const char *)round + counts[i].offset)));
+        uint64_t value = *(const uint64_t *)((const char *)round + counts[i].offset);
+        bool is_unknown = counts[i].may_be_unknown && value == counts[i].unknown;
+
+        json_object_set_new(object, counts[i].name, is_unknown ? json_null() : json_integer((json_int_t)value));
     }
     json_object_set_new(object, "throttle", throttle_to_json(&round->conditions));
     return object;
@@ -121,11 +127,16 @@ const char *round_from_json(const json_t *object, struct round *round)
     }
     for (size_t i = 0; i < COUNTS; i++) {
         const json_t *value = json_object_get(object, counts[i].name);
+        uint64_t *to = (uint64_t *)((char *)round + counts[i].offset);
 
-        if (value != NULL && (!json_is_integer(value) || json_integer_value(value) < 0)) {
+        *to = counts[i].may_be_unknown ? counts[i].unknown : 0;
+        if (value == NULL || (counts[i].may_be_unknown && json_is_null(value))) {
+            continue;
+        }
+        if (!json_is_integer(value) || json_integer_value(value) < 0) {
             return counts[i].name;
         }
-        *(uint64_t *)((char *)round + counts[i].offset) = (uint64_t)json_integer_value(value);
+        *to = (uint64_t)json_integer_value(value);
     }
     return throttle_from_json(json_object_get(object, "throttle"), &round->conditions) ? NULL : "throttle";
 }

@@ -164,6 +164,7 @@ static struct round round_of(const struct record_case *c)
     }
     round.median = c->time.median;
     round.retaken_samples = record_retaken_samples(c);
+    record_threads(c, &round.threads_wanted, &round.threads_obtained);
     round.disturbed_samples = (record_doubts(c) & DOUBT_DISTURBED) != 0;
     return round;
 }

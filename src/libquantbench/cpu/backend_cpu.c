@@ -31,7 +31,6 @@
 
 #define HUGE_PAGE       ((size_t)2 << 20)
 #define SMALL_ALIGNMENT ((size_t)256)
-#define MOST_THREADS    1024u
 
 static const struct qb__host *host;
 static const struct qb_backend backend;
@@ -177,6 +176,7 @@ struct cpu_device {
 struct cpu_queue {
     struct qb_queue base;
     unsigned threads;
+    struct qb__cpu_team team; /* of kernels so far: the most that were wanted, and the fewest of these obtained */
 };
 
 struct cpu_event {
@@ -385,8 +385,9 @@ static enum qb_status cpu_memory_in_huge_pages(struct qb_device *device, const v
                                                uint64_t *huge)
 {
     (void)device;
-    *huge = qb__machine_huge_bytes(memory, bytes);
-    return QB_OK;
+    return qb__machine_huge_bytes(memory, bytes, huge)
+               ? QB_OK
+               : host->fail(QB_ERROR_UNSUPPORTED, "the system does not tell what lies in huge pages");
 }
 
 /* Whole pages of the system's pool. */
@@ -407,14 +408,16 @@ static enum qb_status map_pool(struct cpu_device *device, size_t bytes, void **p
 #endif
     if (memory == MAP_FAILED) {
         size_t pages = mapping->bytes / HUGE_PAGE;
+        char has[32] = "fewer";
 
         free(mapping);
-        qb__machine_read_number("/sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages", &available);
-        return host->fail(
-            QB_ERROR_MEMORY,
-            "%zu pages of 2 MiB wanted, the system's pool has %llu free: \"sysctl vm.nr_hugepages=N\", as "
-            "root, makes it one of N",
-            pages, (unsigned long long)available);
+        if (qb__machine_read_number("/sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages", &available)) {
+            snprintf(has, sizeof has, "%llu", (unsigned long long)available);
+        }
+        return host->fail(QB_ERROR_MEMORY,
+                          "%zu pages of 2 MiB wanted, the system's pool has %s free: \"sysctl vm.nr_hugepages=N\", as "
+                          "root, makes it one of N",
+                          pages, has);
     }
     mapping->memory = memory;
     pthread_mutex_lock(&device->lock);
@@ -446,6 +449,14 @@ static bool unmap_pool(struct cpu_device *device, void *memory)
     return found != NULL;
 }
 
+static enum qb_status no_memory(size_t bytes, uint64_t available)
+{
+    if (available == QB_MEMORY_UNKNOWN) {
+        return host->fail(QB_ERROR_MEMORY, "%zu bytes wanted", bytes);
+    }
+    return host->fail(QB_ERROR_MEMORY, "%zu bytes wanted, %llu bytes available", bytes, (unsigned long long)available);
+}
+
 static enum qb_status cpu_memory_alloc(struct qb_device *device, size_t bytes, void **pointer)
 {
     const bool large = bytes >= HUGE_PAGE;
@@ -459,16 +470,14 @@ static enum qb_status cpu_memory_alloc(struct qb_device *device, size_t bytes, v
     if (large) {
         /* Linux promises more than it has, and kills later: ask first. */
         qb__machine_memory(&total, &available);
-        if (total > 0 && bytes > available) {
-            return host->fail(QB_ERROR_MEMORY, "%zu bytes wanted, %llu bytes available", bytes,
-                              (unsigned long long)available);
+        if (bytes > available) {
+            return no_memory(bytes, available);
         }
     }
     if (bytes > SIZE_MAX - alignment ||
         posix_memalign(&memory, alignment, (bytes + alignment - 1) / alignment * alignment + (bytes == 0)) != 0) {
         qb__machine_memory(&total, &available);
-        return host->fail(QB_ERROR_MEMORY, "%zu bytes wanted, %llu bytes available", bytes,
-                          (unsigned long long)available);
+        return no_memory(bytes, available);
     }
 #ifdef MADV_HUGEPAGE
     if (large) {
@@ -593,6 +602,15 @@ static enum qb_status cpu_queue_set_threads(struct qb_queue *queue, unsigned thr
 #endif
     ((struct cpu_queue *)queue)->threads = threads;
     __atomic_store_n(&device_of(queue->device)->touch_threads, threads, __ATOMIC_RELAXED);
+    return QB_OK;
+}
+
+static enum qb_status cpu_queue_threads(struct qb_queue *queue, unsigned *wanted, unsigned *obtained)
+{
+    const struct qb__cpu_team *team = &((const struct cpu_queue *)queue)->team;
+
+    *wanted = team->wanted;
+    *obtained = team->obtained;
     return QB_OK;
 }
 
@@ -814,8 +832,14 @@ static enum qb_status kernel_run(const struct qb_kernel *kernel, struct qb_queue
                                  const struct qb_problem *problem, const struct qb_buffers *buffers)
 {
     const struct qb__cpu_plan plan = plan_of(queue);
+    struct qb__cpu_team *team = &((struct cpu_queue *)queue)->team, ran;
 
+    qb__cpu_watch_team();
     qb__cpu_quantize(kernel->variant, &plan, problem, buffers);
+    ran = qb__cpu_watched_team();
+    if (ran.wanted > team->wanted || (ran.wanted == team->wanted && ran.obtained < team->obtained)) {
+        *team = ran;
+    }
     return QB_OK;
 }
 
@@ -854,6 +878,7 @@ static const struct qb_backend backend = {
     .queue_destroy = cpu_queue_destroy,
     .queue_synchronize = cpu_queue_synchronize,
     .queue_set_threads = cpu_queue_set_threads,
+    .queue_threads = cpu_queue_threads,
     .queue_set_dependent_launch = cpu_queue_set_dependent_launch,
     .queue_reserve = cpu_queue_reserve,
     .queue_call = cpu_queue_call,

@@ -241,11 +241,11 @@ static void add_memory(struct qb__facts *facts)
     qb__machine_read_lines("/proc/meminfo", find_memory_total, &all);
     qb__machine_memory(&total, &available);
     qb__facts_add_number(facts, "memory_bytes", all);
-    qb__facts_add_number(facts, "memory_available_bytes", total > 0 ? (double)available : NAN);
-    if (total > 0 && (double)total < all) {
+    qb__facts_add_number(facts, "memory_available_bytes", available != QB_MEMORY_UNKNOWN ? (double)available : NAN);
+    if (total > 0 && !((double)total >= all)) {
         qb__facts_add_number(facts, "memory_limit_bytes", (double)total);
     } else {
-        qb__facts_add(facts, "memory_limit_bytes", "none");
+        qb__facts_add(facts, "memory_limit_bytes", qb__machine_knows_limits() ? "none" : NULL);
     }
 }
 
@@ -300,7 +300,7 @@ size_t qb__machine_facts(struct qb_device_fact *list, size_t room)
     if (quota > 0) {
         qb__facts_add_number(&facts, "cpu_quota", quota);
     } else {
-        qb__facts_add(&facts, "cpu_quota", "none");
+        qb__facts_add(&facts, "cpu_quota", qb__machine_knows_limits() ? "none" : NULL);
     }
     add_load(&facts);
     add_memory(&facts);

@@ -62,18 +62,21 @@ bool qb__machine_read_number(const char *path, uint64_t *number)
     return end != line;
 }
 
-void qb__machine_read_lines(const char *path, void (*use)(char *line, void *context), void *context)
+bool qb__machine_read_lines(const char *path, void (*use)(char *line, void *context), void *context)
 {
     FILE *file = open_file(path);
     char line[1024];
+    bool any = false;
 
     while (file != NULL && fgets(line, sizeof line, file) != NULL) {
         line[strcspn(line, "\n")] = '\0';
         use(line, context);
+        any = true;
     }
     if (file != NULL) {
         fclose(file);
     }
+    return any;
 }
 
 struct field {
@@ -242,6 +245,14 @@ static void visit_cgroups(const char *controller, void (*visit)(const char *fold
     qb__machine_read_lines("/proc/self/cgroup", visit_cgroup_line, &to);
 }
 
+bool qb__machine_knows_limits(void)
+{
+    char line[8];
+
+    return qb__machine_read_line("/proc/self/cgroup", line, sizeof line);
+}
+
+/* QB_MEMORY_UNKNOWN: no limit is known. */
 struct memory {
     uint64_t total;
     uint64_t available;
@@ -291,7 +302,7 @@ static void limit_memory(const char *folder, bool version2, void *context)
 
 void qb__machine_memory(uint64_t *total, uint64_t *available)
 {
-    struct memory memory = {0, 0};
+    struct memory memory = {QB_MEMORY_UNKNOWN, QB_MEMORY_UNKNOWN};
     char text[64];
 
     if (read_field("/proc/meminfo", "MemTotal", text, sizeof text)) {
@@ -301,7 +312,7 @@ void qb__machine_memory(uint64_t *total, uint64_t *available)
         memory.available = strtoull(text, NULL, 10) << 10;
     }
     visit_cgroups("memory", limit_memory, &memory);
-    *total = memory.total;
+    *total = memory.total != QB_MEMORY_UNKNOWN ? memory.total : 0;
     *available = memory.available;
 }
 
@@ -334,12 +345,15 @@ static void find_huge(char *line, void *context)
     }
 }
 
-uint64_t qb__machine_huge_bytes(const void *memory, size_t bytes)
+bool qb__machine_huge_bytes(const void *memory, size_t bytes, uint64_t *huge)
 {
     struct huge_search search = {.begin = (uintptr_t)memory, .end = (uintptr_t)memory + bytes};
 
-    qb__machine_read_lines("/proc/self/smaps", find_huge, &search);
-    return search.huge < (double)bytes ? (uint64_t)search.huge : bytes;
+    if (!qb__machine_read_lines("/proc/self/smaps", find_huge, &search)) {
+        return false;
+    }
+    *huge = search.huge < (double)bytes ? (uint64_t)search.huge : bytes;
+    return true;
 }
 
 static void limit_cpus(const char *folder, bool version2, void *context)

@@ -13,12 +13,15 @@ void qb__machine_cpu_name(char *name, size_t size);
 /* The size in bytes of the largest cache of the first CPU, and of its second-level cache; 0 if unknown. */
 void qb__machine_caches(uint64_t *last_level, uint64_t *second_level);
 
-/* Bytes of memory of this machine, or of the container that this process is in, and how many can still be had; 0 if
- * unknown. */
+/* Bytes of memory of this machine, or of the container that this process is in, 0 if unknown, and how many can still be
+ * had, QB_MEMORY_UNKNOWN if unknown. */
 void qb__machine_memory(uint64_t *total, uint64_t *available);
 
-/* How many of BYTES bytes at MEMORY lie in huge pages. */
-uint64_t qb__machine_huge_bytes(const void *memory, size_t bytes);
+/* How many of BYTES bytes at MEMORY lie in huge pages; false if the system does not say. */
+bool qb__machine_huge_bytes(const void *memory, size_t bytes, uint64_t *huge);
+
+/* Whether the system tells which container's limits this process has. */
+bool qb__machine_knows_limits(void);
 
 /* CPUs that this process may use, by its affinity mask and its container's quota, at least 1. */
 unsigned qb__machine_cpus(void);
@@ -43,7 +46,7 @@ size_t qb__machine_facts(struct qb_device_fact *facts, size_t room);
 bool qb__machine_read_line(const char *path, char *line, size_t size);
 /* The unsigned number that PATH begins with; false if there is none, or "max". */
 bool qb__machine_read_number(const char *path, uint64_t *number);
-/* Call USE for each line of PATH, without its end. */
-void qb__machine_read_lines(const char *path, void (*use)(char *line, void *context), void *context);
+/* Call USE for each line of PATH, without its end. Returns false if there is none. */
+bool qb__machine_read_lines(const char *path, void (*use)(char *line, void *context), void *context);
 
 #endif

@@ -12,12 +12,20 @@
 #include "threads.h"
 
 #include <limits.h>
+#include <pthread.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 
 #ifdef _OPENMP
 #include <omp.h>
+#endif
+#ifdef __has_include
+#if __has_include(<sys/single_threaded.h>)
+#include <sys/single_threaded.h>
+#define HAVE_SINGLE_THREADED
+#endif
 #endif
 
 /* Changed only while no other thread works. */
@@ -69,26 +77,146 @@ static void place_this(unsigned index, unsigned count)
     }
 }
 
+/* ---- Threads that can be had ------------------------------------------------------------------------------------ */
+
+/* What the calling thread was asked for since it began to watch, and what it got. */
+static _Thread_local struct qb__cpu_team watched;
+
+void qb__cpu_watch_team(void)
+{
+    watched = (struct qb__cpu_team){0, 0};
+}
+
+struct qb__cpu_team qb__cpu_watched_team(void)
+{
+    return watched;
+}
+
+static void note_team(unsigned wanted, unsigned obtained)
+{
+    if (wanted > watched.wanted || (wanted == watched.wanted && obtained < watched.obtained)) {
+        watched = (struct qb__cpu_team){wanted, obtained};
+    }
+}
+
+#ifdef _OPENMP
+
+/* This process is the child of one that had threads. GNU's OpenMP would wait for those, which no child of fork() has,
+ * for ever. */
+static bool orphaned;
+/* This library has used threads. */
+static bool had_team;
+/* What the process was before fork(). */
+static bool was_single;
+
+static void before_fork(void)
+{
+#ifdef HAVE_SINGLE_THREADED
+    was_single = __libc_single_threaded != 0;
+#else
+    was_single = true;
+#endif
+    was_single = was_single && !__atomic_load_n(&had_team, __ATOMIC_RELAXED);
+}
+
+static void after_fork(void)
+{
+    orphaned = orphaned || !was_single;
+}
+
+/* The program may have used OpenMP, and forked, before it first calls this library. */
+__attribute__((constructor)) static void watch_forks(void)
+{
+    pthread_atfork(before_fork, NULL, after_fork);
+}
+
+static void *pass_gate(void *gate)
+{
+    pthread_mutex_lock(gate);
+    pthread_mutex_unlock(gate);
+    return NULL;
+}
+
+/* How many of WANTED threads can run at the same time, this one among them: start them and see. */
+static unsigned count_startable(unsigned wanted)
+{
+    pthread_t threads[MOST_THREADS];
+    pthread_mutex_t gate = PTHREAD_MUTEX_INITIALIZER;
+    unsigned count = 0;
+
+    pthread_mutex_lock(&gate);
+    while (count + 1 < wanted && count < MOST_THREADS && pthread_create(&threads[count], NULL, pass_gate, &gate) == 0) {
+        count++;
+    }
+    pthread_mutex_unlock(&gate);
+    for (unsigned i = 0; i < count; i++) {
+        pthread_join(threads[i], NULL);
+    }
+    return count + 1;
+}
+
+/* How many of WANTED threads OpenMP may be asked for. Where the system has no more, GNU's ends the process: so what is
+ * wanted for the first time is tried before. OpenMP keeps threads for each thread that asks for some. */
+static unsigned threads_possible(unsigned wanted)
+{
+    static _Thread_local unsigned proven = 1;
+    static _Thread_local time_t refused; /* when there were too few: they are asked for again later */
+    const int limit = omp_get_thread_limit();
+    time_t now;
+
+    if (orphaned || omp_get_active_level() >= omp_get_max_active_levels()) {
+        return 1;
+    }
+    wanted = limit > 0 && wanted > (unsigned)limit ? (unsigned)limit : wanted;
+    if (wanted <= proven) {
+        return wanted;
+    }
+    now = time(NULL);
+    if (now != refused) {
+        proven = count_startable(wanted);
+        refused = proven < wanted ? now : 0;
+    }
+    return proven < wanted ? proven : wanted;
+}
+
+/* Call WORK in a team of up to THREADS > 1 threads. Returns how many there were. */
+static unsigned run_team(unsigned threads, void (*work)(void *context, unsigned index, unsigned count), void *context)
+{
+    unsigned obtained = 1;
+
+    __atomic_store_n(&had_team, true, __ATOMIC_RELAXED);
+#pragma omp parallel num_threads((int)threads)
+    {
+        const unsigned index = (unsigned)omp_get_thread_num(), count = (unsigned)omp_get_num_threads();
+        struct qb__environment kept;
+
+        if (index == 0) {
+            obtained = count;
+        }
+        place_this(index, count);
+        qb__environment_enter(&kept); /* the code of others may have used this thread */
+        work(context, index, count);
+        qb__environment_leave(&kept);
+    }
+    return obtained;
+}
+#endif
+
 void qb__cpu_parallel(unsigned threads, void (*work)(void *context, unsigned index, unsigned count), void *context)
 {
+    unsigned obtained = 1;
 #ifdef _OPENMP
-    if (threads > 1) {
-#pragma omp parallel num_threads((int)threads)
-        {
-            const unsigned index = (unsigned)omp_get_thread_num(), count = (unsigned)omp_get_num_threads();
-            struct qb__environment kept;
+    const unsigned possible = threads > 1 ? threads_possible(threads) : 1;
 
-            place_this(index, count);
-            qb__environment_enter(&kept); /* the code of others may have used this thread */
-            work(context, index, count);
-            qb__environment_leave(&kept);
-        }
+    if (possible > 1) {
+        obtained = run_team(possible, work, context);
+        note_team(threads, obtained);
         return;
     }
 #endif
-    (void)threads;
     place_this(0, 1);
     work(context, 0, 1);
+    note_team(threads, obtained);
 }
 
 void qb__cpu_split(uint64_t total, uint64_t grain, unsigned index, unsigned count, uint64_t *begin, uint64_t *end)

@@ -6,9 +6,23 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* The most threads that work is shared out to. */
+#define MOST_THREADS 1024u
+
 /* Call WORK(CONTEXT, index, count) for every index < count at the same time, with count <= THREADS as many as can be
- * had. Without OpenMP count is 1. */
+ * had. Without OpenMP count is 1, and in a child of fork() whose parent had threads. */
 void qb__cpu_parallel(unsigned threads, void (*work)(void *context, unsigned index, unsigned count), void *context);
+
+/* A number of threads that work was to be shared out to, and how many it ran on. */
+struct qb__cpu_team {
+    unsigned wanted; /* 0: there was no work */
+    unsigned obtained;
+};
+
+/* From now on, watch what qb__cpu_parallel() obtains for this thread. */
+void qb__cpu_watch_team(void);
+/* Of the calls since then that wanted most, the one that obtained fewest. */
+struct qb__cpu_team qb__cpu_watched_team(void);
 
 /* The part of TOTAL items that belongs to thread INDEX of COUNT: parts are contiguous, in order, and cover all. Their
  * edges are multiples of GRAIN. The same split for memory and for kernels keeps a thread's pages near it. */
