@@ -129,6 +129,8 @@ LIE(relative_negative, outcome.quality.largest_relative_error = -1, "quality")
 LIE(round_other, outcome.round.samples = 2, "other samples")
 LIE(disturbed_many, outcome.round.disturbed_samples = SAMPLES + 1, "other samples")
 LIE(count_huge, outcome.round.retaken_samples = UINT64_MAX, "count")
+LIE(threads_many, outcome.round.threads_obtained = 1, "count")
+LIE(huge_many, outcome.round.huge_bytes = UINT64_MAX - 1, "count")
 LIE(median_low, outcome.round.median = 50, "median")
 LIE(median_high, outcome.round.median = 250, "median")
 LIE(median_nan, outcome.round.median = NAN, "median")
@@ -143,15 +145,15 @@ LIE(throttle_unknown, outcome.round.conditions.throttle = 1u << QB_THROTTLE_COUN
 int main(void)
 {
     const TTest *const tests[] = {
-        truth,          failures,       sample_nan,        sample_infinite, sample_negative,   sample_zero,
-        samples_long,   samples_many,   floors_many,       floor_negative,  floor_nan,         floor_long,
-        launches_none,  launches_huge,  launches_others,   hot_negative,    hot_other,         spent_nan,
-        spent_long,     code_unknown,   code_regression,   code_failed,     verdict_unknown,   verdict_unverified,
-        verdict_wrong,  verdict_right,  verdict_unasked,   text_endless,    text_escape,       text_newline,
-        compared_many,  near_many,      scales_many,       elements_many,   elements_overflow, saturated_many,
-        flushed_many,   error_negative, relative_negative, round_other,     disturbed_many,    count_huge,
-        median_low,     median_high,    median_nan,        host_nan,        host_long,         stolen_negative,
-        clock_infinite, power_negative, state_unknown,     throttle_unknown};
+        truth,         failures,        sample_nan,        sample_infinite, sample_negative,   sample_zero,
+        samples_long,  samples_many,    floors_many,       floor_negative,  floor_nan,         floor_long,
+        launches_none, launches_huge,   launches_others,   hot_negative,    hot_other,         spent_nan,
+        spent_long,    code_unknown,    code_regression,   code_failed,     verdict_unknown,   verdict_unverified,
+        verdict_wrong, verdict_right,   verdict_unasked,   text_endless,    text_escape,       text_newline,
+        compared_many, near_many,       scales_many,       elements_many,   elements_overflow, saturated_many,
+        flushed_many,  error_negative,  relative_negative, round_other,     disturbed_many,    count_huge,
+        threads_many,  huge_many,       median_low,        median_high,     median_nan,        host_nan,
+        host_long,     stolen_negative, clock_infinite,    power_negative,  state_unknown,     throttle_unknown};
     Suite *suite = suite_create("outcome");
     TCase *all = patient_case("all");
 

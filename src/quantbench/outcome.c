@@ -123,14 +123,18 @@ static const char *check_conditions(const struct qb_device_conditions *c)
 static const char *check_round(const struct outcome *outcome, const struct outcome_limits *limits)
 {
     const struct round *round = &outcome->round;
-    const uint64_t counts[] = {round->disturbance.preemptions, round->disturbance.page_faults,
-                               round->disturbance.migrations,  round->retaken_samples,
-                               round->disturbed_samples,       round->huge_bytes};
+    const uint64_t counts[] = {round->disturbance.preemptions, round->disturbance.page_faults, round->retaken_samples,
+                               round->disturbed_samples,       round->threads_wanted,          round->threads_obtained};
+    const uint64_t huge = round->huge_bytes, migrations = round->disturbance.migrations;
 
     for (size_t i = 0; i < sizeof counts / sizeof counts[0]; i++) {
         if (counts[i] > MOST) {
             return "a count is out of its range";
         }
+    }
+    if ((huge > MOST && huge != ROUND_UNKNOWN) || (migrations > MOST && migrations != DISTURBANCE_UNKNOWN) ||
+        round->threads_obtained > round->threads_wanted) {
+        return "a count is out of its range";
     }
     if (round->samples != outcome->samples || round->disturbed_samples > round->samples) {
         return "a round has other samples than were taken";
