@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* check_message.c - the line of progress: what it says, and that only a terminal sees it. Standard error is a
- * pseudo-terminal, or a file. */
+/* check_message.c - what reaches standard error: the line of progress, on a terminal only, and no control characters
+ * of others. Standard error is a pseudo-terminal, or a file. */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE /* posix_openpt() */
 #endif
@@ -121,6 +121,43 @@ START_TEST(others_see_none)
 }
 END_TEST
 
+static void controls(void)
+{
+    message_error("kernel %s: %s", "a", "\033[2J\r\n\t\x7f");
+    message_progress("%s", "\a");
+}
+
+static void letters(void)
+{
+    message_error("%s", "\xc3\xa9 \xe2\x82\xac \xf0\x9f\x98\x80");
+}
+
+/* C1 controls, as UTF-8 and as bytes of another set, a letter of that, and a character that is cut off. */
+static void others(void)
+{
+    message_error("%s", "\xc2\x9b \x9b \xe9 \xc2");
+}
+
+static void long_line(void)
+{
+    message_error("%0900d", 0);
+}
+
+START_TEST(controls_are_escaped)
+{
+    ck_assert_str_eq(on(true, controls), "quantbench: kernel a: \\x1b[2J\\x0d\\x0a\\x09\\x7f\n\r\033[K\\x07.");
+    message_progress_end();
+    ck_assert_str_eq(on(false, others), "quantbench: \\xc2\\x9b \\x9b \xe9 \\xc2\n.");
+}
+END_TEST
+
+START_TEST(letters_are_not)
+{
+    ck_assert_str_eq(on(false, letters), "quantbench: \xc3\xa9 \xe2\x82\xac \xf0\x9f\x98\x80\n.");
+    ck_assert_uint_eq(strlen(on(false, long_line)), strlen("quantbench: ") + 900 + 2);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("message");
@@ -129,6 +166,8 @@ int main(void)
     tcase_add_test(tc, terminal_sees_progress);
     tcase_add_test(tc, progress_is_wiped);
     tcase_add_test(tc, others_see_none);
+    tcase_add_test(tc, controls_are_escaped);
+    tcase_add_test(tc, letters_are_not);
     suite_add_tcase(suite, tc);
     return run_suite(suite);
 }

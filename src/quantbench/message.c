@@ -7,6 +7,7 @@
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 static bool be_quiet;
@@ -38,13 +39,68 @@ void message_progress_end(void)
     }
 }
 
+/* The length of the character of UTF-8 at TEXT that is no control character; 0 if there is none. */
+static size_t utf8_length(const unsigned char *text)
+{
+    size_t length = text[0] >= 0xF0 && text[0] <= 0xF4 ? 4 : text[0] >= 0xE0 ? 3 : text[0] >= 0xC2 ? 2 : 0;
+
+    if (text[0] > 0xF4 || (text[0] == 0xC2 && text[1] < 0xA0)) {
+        return 0;
+    }
+    for (size_t i = 1; i < length; i++) {
+        if ((text[i] & 0xC0) != 0x80) {
+            return 0;
+        }
+    }
+    return length;
+}
+
+void message_print_text(const char *text, FILE *file)
+{
+    const unsigned char *c = (const unsigned char *)text;
+
+    while (*c != '\0') {
+        size_t length = utf8_length(c);
+
+        if (length == 0 && (*c < ' ' || (*c >= 0x7F && *c < 0xA0) || *c == 0xC2)) {
+            fprintf(file, "\\x%02x", *c++);
+        } else {
+            /* A byte that is not UTF-8 may be a letter of another character set. */
+            length = length > 0 ? length : 1;
+            fwrite(c, 1, length, file);
+            c += length;
+        }
+    }
+}
+
+/* Print as vfprintf() does, but control characters in a form that no terminal obeys. */
+static void print_escaped(const char *format, va_list arguments)
+{
+    char room[1024];
+    char *text = room;
+    va_list again;
+    int length;
+
+    va_copy(again, arguments);
+    length = vsnprintf(room, sizeof room, format, arguments);
+    if (length >= (int)sizeof room && (text = malloc((size_t)length + 1)) != NULL) {
+        vsnprintf(text, (size_t)length + 1, format, again);
+    }
+    va_end(again);
+    /* Without memory the end is left out. */
+    message_print_text(text != NULL ? text : room, stderr);
+    if (text != room) {
+        free(text);
+    }
+}
+
 static void print_line(const char *prefix, const char *format, va_list arguments)
 {
     message_progress_end();
     /* Results and messages appear in the order in which they were written, also when both go to one place. */
     fflush(stdout);
     fputs(prefix, stderr);
-    vfprintf(stderr, format, arguments);
+    print_escaped(format, arguments);
     fputc('\n', stderr);
 }
 
@@ -92,7 +148,7 @@ void message_progress(const char *format, ...)
     fflush(stdout);
     fputs("\r\033[K", stderr);
     va_start(arguments, format);
-    vfprintf(stderr, format, arguments);
+    print_escaped(format, arguments);
     va_end(arguments);
     fflush(stderr);
     progress_shown = true;

@@ -5,6 +5,8 @@
 
 #include "quantbench.h"
 
+#include <stdio.h>
+
 /* The promises of EXIT STATUS in quantbench(1). */
 enum exit_code {
     EXIT_OK = 0,
@@ -22,7 +24,10 @@ enum exit_code message_worse(enum exit_code a, enum exit_code b);
 /* QUIET drops warnings, notes and progress; errors always appear. Call it once the options are known. */
 void message_init(bool quiet, bool verbose);
 
-/* "quantbench: ..." and a newline. */
+/* Print TEXT, which others may have written: control characters as \\x1b, so that no terminal obeys them. */
+void message_print_text(const char *text, FILE *file);
+
+/* "quantbench: ..." and a newline. Control characters in what is printed are escaped like that. */
 void message_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void message_warning(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* A plain line, unless quiet. */
