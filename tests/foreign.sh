@@ -17,7 +17,7 @@ build()
 }
 
 case='--device=cpu --threads=1 --dtype=float --granularity=token --num-tokens=5 --hidden-size=37 --num-iters=4 --rounds=2
-    --num-warmup-iters=0 --cache=hot --kernel-timeout=2'
+    --num-warmup-iters=0 --kernel-timeout=2'
 
 # ---- Forged results ------------------------------------------------------------------------------------------------
 
@@ -41,4 +41,78 @@ ok 'a count beyond all memory' forged count 'it has more samples than were asked
 ok 'a measurement that takes for ever' forged alive 'its answer is unknown'
 ok 'bytes of all kinds' forged garbage 'its answer is unknown'
 
+# ---- Side effects --------------------------------------------------------------------------------------------------
+
+# effect NAME: the plug-in NAME.so has the effect EFFECT_NAME.
+effect() { build "$1" effects.c "-DEFFECT_$1"; }
+for tap_effect in NONE PRINT PRINT_LATE FOLDER MASK SIGNALS LOCALE EXIT HANG DAEMON DESTRUCTOR; do
+    ok "the plug-in is built, $tap_effect" effect $tap_effect
+done
+# measured STATUS PLUGIN KERNEL ARGUMENT...: one case in JSON, and nothing else on standard output.
+measured()
+{
+    tap_status=$1 tap_plugin=$2 tap_kernel=$3
+    shift 3
+    # shellcheck disable=SC2086
+    run "$tap_status" $case --plugin="$tap_plugin.so" --kernel="effects_$tap_kernel" --format=json "$@" &&
+        same '{' "$(head -n 1 out)" && same '}' "$(tail -n 1 out)" && same 1 "$(grep -c '^{' out)"
+}
+# kept PLUGIN ARGUMENT...: files are where and as the user wants them, numbers too.
+kept()
+{
+    tap_plugin=$1
+    shift
+    rm -f kept.json && measured 0 "$tap_plugin" quiet --output=kept.json "$@" && out_has '"verified"' &&
+        same -rw-r----- "$(find kept.json -perm 640 -exec ls -l {} \; | cut -c 1-10)" && grep -q '^}' kept.json
+}
+umask 027
+for tap_effect in NONE PRINT PRINT_LATE FOLDER MASK SIGNALS LOCALE EXIT DESTRUCTOR; do
+    ok "$tap_effect, in another process" kept $tap_effect
+    ok "$tap_effect, in this one" kept $tap_effect --no-isolate
+    ok "$tap_effect, for a profiler" kept $tap_effect --profile
+done
+listed()
+{
+    run 0 --plugin="$1.so" --list-kernels --format=json && same '{' "$(head -n 1 out)" && same '}' "$(tail -n 1 out)" &&
+        out_has '"effects_quiet"'
+}
+for tap_effect in PRINT PRINT_LATE EXIT DESTRUCTOR; do
+    ok "$tap_effect, listed" listed $tap_effect
+done
+ok 'a wrong result with _exit(0) at exit' measured 4 EXIT wrong
+ok 'and in this process' measured 4 EXIT wrong --no-isolate
+hangs() { fails 3 'it did not return within 1 s' --plugin=HANG.so --kernel-timeout=1 --list-kernels "$@"; }
+ok 'a constructor without an end' hangs
+ok 'and in this process' hangs --no-isolate
+in_path() { QUANTBENCH_PLUGIN_PATH=$PWD/HANG.so:$PWD/EXIT.so run 0 --kernel-timeout=1 --list-kernels && err_has 'HANG.so: it did not return'; }
+ok 'in QUANTBENCH_PLUGIN_PATH' in_path
+ok 'the other plug-in is there' out_has effects_quiet
+unused() { QUANTBENCH_PLUGIN_PATH=$PWD/PRINT.so run 0 --list-kernels && ! grep -q 'banner' out; }
+ok 'what it prints is not a result' unused
+# shellcheck disable=SC2086
+answers() { run 3 $case --plugin=NONE.so --kernel=effects_pipe && err_has 'kernel effects_pipe, asked what it supports: it disturbs'; }
+ok 'a kernel that answers in the place of the process, and never returns' answers
+
+# left NAME: no process that a plug-in has left behind is there.
+left() { err_has "$1: it left process " && ! kill -0 "$(sed -n 's/.* left process \([0-9]*\) .*/\1/p' err | head -n 1)" 2>/dev/null; }
+daemon() { measured 0 NONE daemon && left 'kernel effects_daemon'; }
+daemon_listed() { run 0 --plugin=DAEMON.so --list-kernels && left DAEMON.so; }
+if [ -r "/proc/self/task/$$/children" ] || [ -r "/proc/$$/task/$$/children" ]; then
+    ok 'a process that a kernel leaves behind is named and stopped' daemon
+    ok 'a process that a constructor leaves behind is named and stopped' daemon_listed
+else
+    skip 'processes that are left behind' 'the system does not tell the children of a process'
+fi
+escaped()
+{
+    measured 3 NONE escape && err_has '\x1b[2Jno luck\x0d\x0aquantbench: all is well' && ! grep -q "$(printf '\033')" err
+}
+ok 'control characters of an error are escaped' escaped
+# shellcheck disable=SC2086
+starved() { run 0 $case --plugin=NONE.so --kernel=effects_starved --kernel-timeout=1 && out_has 'codes     verified'; }
+if [ -r /proc/self/schedstat ]; then
+    ok 'a kernel that waits for a CPU does not hang' starved
+else
+    skip 'a kernel that waits for a CPU does not hang' 'the system does not tell how long it waited'
+fi
 done_testing

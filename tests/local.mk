@@ -18,7 +18,7 @@ c_tests = check_cpu.test check_compare.test check_quality.test check_stats.test 
 	check_message.test check_environment.test check_cuda.test
 	check_message.test check_threads.test check_cuda.test
 if TOOL
-c_tests += check_rounds.test check_tensor_file.test check_outcome.test
+c_tests += check_rounds.test check_tensor_file.test check_outcome.test check_starvation.test
 endif
 check_PROGRAMS += $(c_tests)
 TESTS += $(c_tests)
@@ -57,6 +57,7 @@ EXTRA_DIST += %D%/release/packages.sh %D%/release/cleanroot.sh %D%/release/insid
 	%D%/release/check.sh %D%/release/installed.sh
 EXTRA_DIST += %D%/perf/h200.sh %D%/perf/cpu.sh %D%/perf/loops.sh $(shell_tests) %D%/tap.sh %D%/run.h %D%/plugins/wrong.c %D%/plugins/peers.c \
 	%D%/plugins/wrong_cuda.cu %D%/plugins/forger.c %D%/plugins/environment.c
+	%D%/plugins/wrong_cuda.cu %D%/plugins/forger.c %D%/plugins/effects.c
 
 TEST_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS) -Wno-float-equal
 check_format_test_SOURCES = %D%/check_format.c
@@ -93,6 +94,10 @@ check_tensor_file_test_SOURCES = %D%/check_tensor_file.c src/quantbench/tensor_f
 check_tensor_file_test_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/src/quantbench
 check_tensor_file_test_CFLAGS = $(TEST_CFLAGS) $(JANSSON_CFLAGS)
 check_tensor_file_test_LDADD = libquantbench.la $(CHECK_LIBS) $(JANSSON_LIBS)
+check_starvation_test_SOURCES = %D%/check_starvation.c src/quantbench/starvation.c
+check_starvation_test_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/src/quantbench
+check_starvation_test_CFLAGS = $(TEST_CFLAGS)
+check_starvation_test_LDADD = $(CHECK_LIBS)
 check_outcome_test_SOURCES = %D%/check_outcome.c src/quantbench/outcome.c
 check_outcome_test_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/src/quantbench
 check_outcome_test_CFLAGS = $(TEST_CFLAGS)

@@ -1,17 +1,24 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* isolate.c - calls foreign code in a child process. */
+/* isolate.c - see isolate.h. */
 #include <config.h>
 
 #include "isolate.h"
+#include "message.h"
 
+#include <dirent.h>
 #include <errno.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <time.h>
-#include <unistd.h>
+
+/* How long a stopped process may take to end; one that waits for a device may never do it. */
+#define STOP_SECONDS 10.0
+/* Processes that start others while they are stopped are not followed for ever. */
+#define MOST_SWEEPS 1000
 
 const char *isolate_how_it_ended(int status, char *text, size_t size)
 {
@@ -23,81 +30,149 @@ const char *isolate_how_it_ended(int status, char *text, size_t size)
     return text;
 }
 
-void isolate_wait(pid_t pid, int *status)
+/* Wait for the end of PID for SECONDS at most; false if it has not ended. */
+static bool reap(pid_t pid, double seconds, int *status)
 {
-    while (waitpid(pid, status, 0) < 0 && errno == EINTR) {
-    }
-}
+    const struct timespec pause = {0, 1000 * 1000};
+    struct timespec begin, now;
 
-void isolate_wait_briefly(pid_t pid, int *status)
-{
-    const struct timespec pause = {0, 10 * 1000 * 1000};
+    clock_gettime(CLOCK_MONOTONIC, &begin);
+    do {
+        pid_t ended = waitpid(pid, status, WNOHANG);
 
-    for (int i = 0; i < 300; i++) {
-        if (waitpid(pid, status, WNOHANG) != 0) {
-            return;
+        if (ended == pid || (ended < 0 && errno != EINTR)) {
+            return true;
         }
         nanosleep(&pause, NULL);
+        clock_gettime(CLOCK_MONOTONIC, &now);
+    } while ((double)(now.tv_sec - begin.tv_sec) + (double)(now.tv_nsec - begin.tv_nsec) * 1e-9 < seconds);
+    return false;
+}
+
+void isolate_wait(pid_t pid, double seconds, int *status)
+{
+    if (!reap(pid, seconds, status)) {
+        kill(pid, SIGKILL);
+        reap(pid, STOP_SECONDS, status);
     }
-    kill(pid, SIGKILL);
-    isolate_wait(pid, status);
 }
 
 void isolate_stop(pid_t pid)
 {
-    int status;
-
-    kill(pid, SIGKILL);
-    isolate_wait(pid, &status);
+    isolate_wait(pid, 0, NULL);
 }
 
-/* The child: its answer is a byte in the pipe, as foreign code can end a process with any status. */
-static void answer(bool (*work)(void *context), void *context, int pipe_end)
-{
-    char result = work(context) ? 'y' : 'n';
+/* ---- What is left behind ---------------------------------------------------------------------------------------- */
 
-    _exit(write(pipe_end, &result, 1) == 1 ? 0 : 1);
+static bool adopts;
+static pid_t *own;
+static size_t own_count;
+
+bool isolate_own(pid_t pid)
+{
+    pid_t *larger = reallocarray(own, own_count + 1, sizeof *larger);
+
+    if (larger == NULL) {
+        return false;
+    }
+    own = larger;
+    own[own_count++] = pid;
+    return true;
 }
 
-bool isolate_ask(bool (*work)(void *context), void *context, unsigned seconds, char *why, size_t size)
+void isolate_disown(pid_t pid)
 {
-    int ends[2], status = 0, ready;
-    struct pollfd wait;
-    char result = '\0';
-    pid_t pid;
-
-    why[0] = '\0';
-    if (pipe(ends) != 0) {
-        snprintf(why, size, "no pipe: %s", strerror(errno));
-        return false;
-    }
-    fflush(NULL);
-    pid = fork();
-    if (pid == 0) {
-        close(ends[0]);
-        answer(work, context, ends[1]);
-    }
-    close(ends[1]);
-    if (pid < 0) {
-        snprintf(why, size, "no process: %s", strerror(errno));
-        close(ends[0]);
-        return false;
-    }
-    wait = (struct pollfd){.fd = ends[0], .events = POLLIN};
-    do {
-        ready = poll(&wait, 1, (int)seconds * 1000);
-    } while (ready < 0 && errno == EINTR);
-    if (ready == 0) {
-        isolate_stop(pid);
-        snprintf(why, size, "it did not return within %u s", seconds);
-    } else {
-        bool answered = read(ends[0], &result, 1) == 1;
-
-        isolate_wait(pid, &status);
-        if (!answered) {
-            isolate_how_it_ended(status, why, size);
+    for (size_t i = 0; i < own_count; i++) {
+        if (own[i] == pid) {
+            own[i] = own[--own_count];
+            return;
         }
     }
-    close(ends[0]);
-    return result == 'y';
+}
+
+static bool is_own(pid_t pid)
+{
+    for (size_t i = 0; i < own_count; i++) {
+        if (own[i] == pid) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Find a child of the thread TASK that is not this process's own. Returns false if the system does not tell. */
+static bool find_child_of(const char *task, pid_t *child)
+{
+    char path[64 + 256];
+    FILE *file;
+    long pid;
+
+    snprintf(path, sizeof path, "/proc/self/task/%.255s/children", task);
+    file = fopen(path, "re");
+    if (file == NULL) {
+        return false;
+    }
+    while (*child == 0 && fscanf(file, "%ld", &pid) == 1) {
+        *child = is_own((pid_t)pid) ? 0 : (pid_t)pid;
+    }
+    fclose(file);
+    return true;
+}
+
+/* Find a child of this process that is not its own; 0 if there is none. Returns false if the system does not tell. */
+static bool find_child(pid_t *child)
+{
+    DIR *tasks = opendir("/proc/self/task");
+    const struct dirent *task;
+    bool told = false;
+
+    *child = 0;
+    while (tasks != NULL && *child == 0 && (task = readdir(tasks)) != NULL) {
+        told = (task->d_name[0] != '.' && find_child_of(task->d_name, child)) || told;
+    }
+    if (tasks != NULL) {
+        closedir(tasks);
+    }
+    return told;
+}
+
+void isolate_begin(void)
+{
+    pid_t child;
+
+    adopts = find_child(&child) && child == 0 && prctl(PR_SET_CHILD_SUBREAPER, 1) == 0;
+}
+
+/* The name of the program that PID runs; "?" if it is not known. Returns NAME. */
+static const char *name_of(pid_t pid, char name[32])
+{
+    char path[64];
+    FILE *file;
+
+    snprintf(path, sizeof path, "/proc/%ld/comm", (long)pid);
+    file = fopen(path, "re");
+    if (file == NULL || fgets(name, 32, file) == NULL) {
+        snprintf(name, 32, "?");
+    }
+    if (file != NULL) {
+        fclose(file);
+    }
+    name[strcspn(name, "\n")] = '\0';
+    return name;
+}
+
+void isolate_sweep(const char *whose)
+{
+    pid_t child;
+
+    for (int i = 0; adopts && i < MOST_SWEEPS && find_child(&child) && child != 0; i++) {
+        char name[32];
+
+        name_of(child, name);
+        /* One that has ended by itself was only not waited for. */
+        if (waitpid(child, NULL, WNOHANG) == 0) {
+            isolate_stop(child);
+            message_warning("%s: it left process %ld (%s) behind, which was stopped", whose, (long)child, name);
+        }
+    }
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* isolate.h - foreign code in a process of its own, so that this one survives it. */
+/* isolate.h - the end of processes in which foreign code runs, and of those that it leaves behind. No wait is without a
+ * limit. */
 #ifndef ISOLATE_H
 #define ISOLATE_H
 
@@ -11,18 +12,22 @@
  */
 const char *isolate_how_it_ended(int status, char *text, size_t size);
 
-/* Wait for the end of the process PID, whatever signals come meanwhile. STATUS is waitpid()'s; it may be NULL. */
-void isolate_wait(pid_t pid, int *status);
-
-/* The same of a process that is about to end, but not for ever: after a few seconds it is stopped. */
-void isolate_wait_briefly(pid_t pid, int *status);
+/* Wait for the end of the process PID, which is about to end: one that does not within SECONDS is stopped. STATUS is
+ * waitpid()'s; it may be NULL. */
+void isolate_wait(pid_t pid, double seconds, int *status);
 
 /* Stop the process PID, and wait for its end. */
 void isolate_stop(pid_t pid);
 
-/* Call WORK in a copy of this process that does nothing else, and wait no longer than SECONDS. Returns what it
- * returned: true or false; false with the reason in WHY, which is "" otherwise, if it did not return. For work that
- * touches no device and prints nothing. */
-bool isolate_ask(bool (*work)(void *context), void *context, unsigned seconds, char *why, size_t size);
+/* Have processes become this one's when their parents end, unless it has children already: those of whoever was this
+ * process before. Call it before there is any child. */
+void isolate_begin(void);
+
+/* Child processes of this one that are its own, from their start to their end. False if memory is short. */
+bool isolate_own(pid_t pid);
+void isolate_disown(pid_t pid);
+
+/* Stop all children that are not its own, which foreign code of WHOSE has left behind, and say so. */
+void isolate_sweep(const char *whose);
 
 #endif

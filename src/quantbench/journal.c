@@ -75,7 +75,7 @@ static json_t *cases_to_json(const struct plan *plan)
 
         plan_describe(&c->problem, problem, sizeof problem);
         snprintf(text, sizeof text, "%s, %s, %s, %s, %u threads", problem, input_dist_name(c->dist), c->device->info.id,
-                 qb_kernel_name(c->kernel), c->threads);
+                 c->about->name, c->threads);
         json_array_append_new(cases, report_text_json(text));
     }
     return cases;

@@ -2,6 +2,7 @@
 /* list.c - what there is to choose from, and why something is not there. */
 #include <config.h>
 
+#include "catalog.h"
 #include "list.h"
 #include "models.h"
 #include "plugins.h"
@@ -115,26 +116,26 @@ enum exit_code list_kernels(const struct args *args)
     json_t *kernels;
 
     if (is_text(args)) {
-        for (size_t i = 0; i < qb_kernel_count(); i++) {
-            const struct qb_kernel *kernel = qb_kernel_at(i);
+        for (size_t i = 0; i < catalog_count(); i++) {
+            const struct kernel *kernel = catalog_at(i);
 
-            printf("%s\n         %s\n", qb_kernel_name(kernel), qb_kernel_description(kernel));
-            if (qb_kernel_plugin(kernel) != NULL) {
-                printf("         from %s; computes %s\n", qb_kernel_plugin(kernel),
-                       plugins_describe(qb_kernel_arithmetic(kernel), arithmetic));
+            printf("%s\n         %s\n", kernel->name, kernel->description);
+            if (kernel->plugin != NULL) {
+                printf("         from ");
+                message_print_text(kernel->plugin, stdout);
+                printf("; computes %s\n", plugins_describe(&kernel->arithmetic, arithmetic));
             }
         }
         return EXIT_OK;
     }
     kernels = json_array();
-    for (size_t i = 0; i < qb_kernel_count(); i++) {
-        const struct qb_kernel *kernel = qb_kernel_at(i);
+    for (size_t i = 0; i < catalog_count(); i++) {
+        const struct kernel *kernel = catalog_at(i);
 
-        json_array_append_new(kernels,
-                              json_pack("{s:s, s:s, s:s, s:s?, s:s}", "name", qb_kernel_name(kernel), "backend",
-                                        qb_backend_name(qb_kernel_backend(kernel)), "description",
-                                        qb_kernel_description(kernel), "plugin", qb_kernel_plugin(kernel), "arithmetic",
-                                        plugins_describe(qb_kernel_arithmetic(kernel), arithmetic)));
+        json_array_append_new(kernels, json_pack("{s:s, s:s, s:s, s:s?, s:s}", "name", kernel->name, "backend",
+                                                 qb_backend_name(kernel->backend), "description", kernel->description,
+                                                 "plugin", kernel->plugin, "arithmetic",
+                                                 plugins_describe(&kernel->arithmetic, arithmetic)));
     }
     return report_print_json(json_pack("{s:s, s:I, s:o}", "schema", "quantbench-kernels", "schema_version",
                                        (json_int_t)SCHEMA_VERSION, "kernels", kernels),

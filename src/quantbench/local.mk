@@ -41,6 +41,11 @@ quantbench_SOURCES = \
 	%D%/doctor.c %D%/doctor.h \
 	%D%/dry_run.c %D%/dry_run.h \
 	%D%/isolate.c %D%/isolate.h \
+	%D%/child.c %D%/child.h \
+	%D%/catalog.c %D%/catalog.h \
+	%D%/lister.c %D%/lister.h \
+	%D%/shield.c %D%/shield.h \
+	%D%/starvation.c %D%/starvation.h \
 	%D%/plugins.c %D%/plugins.h \
 	%D%/prove.c %D%/prove.h \
 	%D%/outcome.c %D%/outcome.h \

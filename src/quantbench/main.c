@@ -9,8 +9,10 @@
 #include "doctor.h"
 #include "dry_run.h"
 #include "interrupt.h"
+#include "isolate.h"
 #include "journal.h"
 #include "list.h"
+#include "lister.h"
 #include "oracle.h"
 #include "output.h"
 #include "paired.h"
@@ -18,6 +20,7 @@
 #include "process.h"
 #include "rounds.h"
 #include "self_test.h"
+#include "shield.h"
 #include "tensor_file.h"
 #include "worker.h"
 
@@ -210,23 +213,16 @@ int main(int argc, char **argv)
     enum exit_code code;
 
     process_guard_descriptors();
-    if (!worker_is_one(argv)) {
-        process_guard_exit(); /* what ends a worker, the program tells */
-    }
     oracle_set_environment();
     /* Letters of names in messages are the locale's; numbers stay those of the C locale. */
     setlocale(LC_CTYPE, "");
     interrupt_install();
     code = args_parse(argc, argv, &args);
-    if (code == EXIT_OK && worker_is_one(argv)) {
-        message_init(true, false);
-        worker_begin();
-        code = plugins_load(&args);
-        code = code == EXIT_OK ? oracle_check() : code;
-        if (code == EXIT_OK) {
-            worker_main(&args);
-        }
-    } else if (code == EXIT_OK) {
+    if (code == EXIT_OK) {
+        lister_main(argv);
+        worker_main(argv, &args);
+        process_guard_exit(); /* what ends a child, the program tells */
+        isolate_begin();
         message_init(args.quiet, args.verbose);
         switch (args.action) {
         case ACTION_HELP:
@@ -266,5 +262,6 @@ int main(int argc, char **argv)
     code = close_stdout(code);
     interrupt_finish();
     process_announce_exit();
+    shield_exit((int)code);
     return (int)code;
 }

@@ -3,8 +3,8 @@
 #include <config.h>
 
 #include "digest.h"
-#include "isolate.h"
 #include "plan.h"
+#include "plugins.h"
 #include "tensor_file.h"
 
 #include <fnmatch.h>
@@ -103,15 +103,15 @@ static enum exit_code no_kernel(const struct plan_case *wanted, const char *patt
     char problem[160];
     char names[512] = "";
 
-    for (size_t i = 0; i < qb_kernel_count(); i++) {
-        const struct qb_kernel *kernel = qb_kernel_at(i);
+    for (size_t i = 0; i < catalog_count(); i++) {
+        const struct kernel *kernel = catalog_at(i);
 
-        if (qb_kernel_backend(kernel) == backend &&
-            (!name_matched || (qb_kernel_plugin(kernel) == NULL && /* those are asked in a process of their own only */
-                               qb_kernel_supports(kernel, wanted->device->handle, &wanted->problem)))) {
+        if (kernel->backend == backend &&
+            (!name_matched || (kernel->plugin == NULL && /* those are asked in a process of their own only */
+                               qb_kernel_supports(kernel->handle, wanted->device->handle, &wanted->problem)))) {
             size_t length = strlen(names);
 
-            snprintf(names + length, sizeof names - length, "%s%s", length > 0 ? ", " : "", qb_kernel_name(kernel));
+            snprintf(names + length, sizeof names - length, "%s%s", length > 0 ? ", " : "", kernel->name);
         }
     }
     if (!name_matched) {
@@ -130,36 +130,35 @@ static enum exit_code no_kernel(const struct plan_case *wanted, const char *patt
     return EXIT_CANNOT_RUN;
 }
 
-/* What ask_kernel() asks. */
-struct question {
-    const struct qb_kernel *kernel;
-    const struct plan_case *wanted;
-};
-
-static bool ask_kernel(void *context)
-{
-    const struct question *question = context;
-
-    return qb_kernel_supports(question->kernel, question->wanted->device->handle, &question->wanted->problem);
-}
-
 /* Whether KERNEL supports WANTED. One that crashes over the question is an error, and left out. */
-static bool is_supported(const struct args *args, struct plan *plan, const struct plan_case *wanted,
-                         const struct qb_kernel *kernel)
+static bool is_supported(struct plan *plan, const struct plan_case *wanted, const struct kernel *kernel)
 {
-    struct question question = {kernel, wanted};
-    char why[160] = "";
+    char why[PLUGINS_WHY_SIZE];
     bool supported;
 
-    if (args->isolate == ISOLATE_NONE || qb_kernel_plugin(kernel) == NULL) {
-        return ask_kernel(&question);
+    if (kernel->handle != NULL) {
+        return qb_kernel_supports(kernel->handle, wanted->device->handle, &wanted->problem);
     }
-    supported = isolate_ask(ask_kernel, &question, (unsigned)args->kernel_timeout, why, sizeof why);
+    supported = plugins_supports(kernel, &wanted->problem, why);
     if (why[0] != '\0') {
-        message_error("kernel %s, asked what it supports: %s", qb_kernel_name(kernel), why);
+        message_error("kernel %s, asked what it supports: %s", kernel->name, why);
         plan->code = EXIT_CANNOT_RUN;
     }
     return supported;
+}
+
+/* Choose KERNEL for WANTED. A launch for a profiler is made here, because it looks at this process. */
+static enum exit_code choose(const struct args *args, struct plan_case *wanted, const struct kernel *kernel)
+{
+    wanted->about = kernel;
+    wanted->kernel = kernel->handle;
+    if (kernel->handle == NULL && args->profile && args->action == ACTION_MEASURE) {
+        if (!plugins_load_here(kernel->plugin, args->kernel_timeout)) {
+            return EXIT_CANNOT_RUN;
+        }
+        wanted->kernel = catalog_handle(kernel);
+    }
+    return EXIT_OK;
 }
 
 /* Whether the swept options have more than one combination. */
@@ -178,20 +177,19 @@ static enum exit_code add_matching_kernels(const struct args *args, struct plan 
     bool name_matched = false;
     size_t before = plan->count;
 
-    for (size_t i = 0; i < qb_kernel_count(); i++) {
-        const struct qb_kernel *kernel = qb_kernel_at(i);
+    for (size_t i = 0; i < catalog_count(); i++) {
+        const struct kernel *kernel = catalog_at(i);
         enum exit_code code;
 
-        if (qb_kernel_backend(kernel) != qb_device_backend(wanted->device->handle) ||
-            fnmatch(pattern, qb_kernel_name(kernel), 0) != 0) {
+        if (kernel->backend != qb_device_backend(wanted->device->handle) || fnmatch(pattern, kernel->name, 0) != 0) {
             continue;
         }
         name_matched = true;
-        if (!is_supported(args, plan, wanted, kernel)) {
+        if (!is_supported(plan, wanted, kernel)) {
             continue;
         }
-        wanted->kernel = kernel;
-        code = add_case(args, plan, wanted);
+        code = choose(args, wanted, kernel);
+        code = code == EXIT_OK ? add_case(args, plan, wanted) : code;
         if (code != EXIT_OK) {
             return code;
         }
@@ -210,17 +208,19 @@ static enum exit_code add_best_and_others(const struct args *args, struct plan *
     if (status != QB_OK) {
         return message_status(wanted->device->info.id, status);
     }
-    wanted->kernel = best;
-    code = add_case(args, plan, wanted);
+    code = choose(args, wanted, catalog_find(qb_kernel_name(best)));
+    code = code == EXIT_OK ? add_case(args, plan, wanted) : code;
     if (args->self_test && code == EXIT_OK) {
         return add_case(args, plan, wanted);
     }
-    for (size_t i = 0; i < qb_kernel_count() && args->tune && code == EXIT_OK; i++) {
-        wanted->kernel = qb_kernel_at(i);
-        if (wanted->kernel != best && qb_kernel_plugin(wanted->kernel) == NULL &&
-            qb_kernel_backend(wanted->kernel) == qb_device_backend(wanted->device->handle) &&
-            qb_kernel_supports(wanted->kernel, wanted->device->handle, &wanted->problem)) {
-            code = add_case(args, plan, wanted);
+    for (size_t i = 0; i < catalog_count() && args->tune && code == EXIT_OK; i++) {
+        const struct kernel *kernel = catalog_at(i);
+
+        if (kernel->handle != best && kernel->plugin == NULL &&
+            kernel->backend == qb_device_backend(wanted->device->handle) &&
+            qb_kernel_supports(kernel->handle, wanted->device->handle, &wanted->problem)) {
+            code = choose(args, wanted, kernel);
+            code = code == EXIT_OK ? add_case(args, plan, wanted) : code;
         }
     }
     return code;
@@ -397,6 +397,7 @@ enum exit_code plan_make(const struct args *args, const struct machine *machine,
             code = add_generated(args, plan, &wanted);
         }
     }
+    plugins_end_questions();
     if (code == EXIT_OK && plan->count == 0) {
         message_error("--kernel: there is nothing to run");
         return EXIT_CANNOT_RUN;

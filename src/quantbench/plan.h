@@ -4,6 +4,7 @@
 #define PLAN_H
 
 #include "input.h"
+#include "catalog.h"
 #include "machine.h"
 #include "measure.h"
 
@@ -17,9 +18,10 @@ struct plan_case {
     struct qb_problem problem;
     enum input_dist dist; /* of generated data */
     struct device *device;
-    const struct qb_kernel *kernel;
-    unsigned threads;        /* 0: not a CPU case */
-    enum cache_state cache;  /* CACHE_COLD or CACHE_HOT */
+    const struct kernel *about;     /* the kernel */
+    const struct qb_kernel *kernel; /* NULL: it is not loaded in this process */
+    unsigned threads;               /* 0: not a CPU case */
+    enum cache_state cache;         /* CACHE_COLD or CACHE_HOT */
     enum launch_mode launch; /* what the device can do: LAUNCH_GRAPH has become LAUNCH_STREAM where there are no graphs,
                                 unless it was asked for */
     unsigned streams;        /* queues that run it at the same time */

@@ -2,8 +2,9 @@
 /* plugins.c - finds and loads the kernels of others, and says what they compute. */
 #include <config.h>
 
-#include "isolate.h"
+#include "lister.h"
 #include "plugins.h"
+#include "shield.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -15,36 +16,103 @@
 
 #define PATH_VARIABLE "QUANTBENCH_PLUGIN_PATH"
 
-/* Room for why a file was not loaded. */
-#define WHY_SIZE 512
+/* A plug-in that was found, and what tells it from others: the same file may have several names. */
+struct plugin {
+    struct lister lister; /* it has the name of the file */
+    dev_t device;
+    ino_t number;
+    struct plugin *next;
+};
+static struct plugin *plugins; /* the last one first */
 
-static bool try_load(void *file)
+/* True if the file of ABOUT was found before. */
+static bool is_known(const struct stat *about)
 {
-    return qb_plugin_load(file) == QB_OK;
-}
-
-/* Load FILE. Its code runs when it is loaded, so a child process tries that first. Returns QB_OK, or WHY not. */
-static enum qb_status load(const struct args *args, const char *file, char why[WHY_SIZE])
-{
-    enum qb_status status;
-
-    why[0] = '\0';
-    if (args->isolate != ISOLATE_NONE) {
-        isolate_ask(try_load, (void *)file, (unsigned)args->kernel_timeout, why, WHY_SIZE);
-        if (why[0] != '\0') {
-            return QB_ERROR_PLUGIN;
+    for (const struct plugin *plugin = plugins; plugin != NULL; plugin = plugin->next) {
+        if (plugin->device == about->st_dev && plugin->number == about->st_ino) {
+            return true;
         }
     }
-    status = qb_plugin_load(file);
-    if (status != QB_OK) {
-        snprintf(why, WHY_SIZE, "%s", qb_error_detail());
-    }
+    return false;
+}
+
+/* Load FILE into this process. Returns QB_OK, or WHY not. */
+static enum qb_status load_here(const char *file, uint64_t seconds, char why[PLUGINS_WHY_SIZE])
+{
+    enum qb_status status = shield_load(file, (unsigned)seconds);
+
+    snprintf(why, PLUGINS_WHY_SIZE, "%s", status != QB_OK ? qb_error_detail() : "");
     return status;
+}
+
+bool plugins_load_here(const char *file, uint64_t seconds)
+{
+    char why[PLUGINS_WHY_SIZE];
+    enum qb_status status = load_here(file, seconds, why);
+
+    if (status != QB_OK) {
+        message_error("%s: %s", file, why);
+    }
+    return status == QB_OK;
+}
+
+/* Find out the kernels of FILE. Its code runs when it is loaded: unless all is to run in this process, another one does
+ * that. Returns QB_OK, or WHY not. */
+static enum qb_status load(const struct args *args, const char *file, char why[PLUGINS_WHY_SIZE])
+{
+    struct stat about = {.st_dev = 0};
+    bool exists = stat(file, &about) == 0;
+    struct plugin *plugin;
+    enum qb_status status;
+
+    if (exists && is_known(&about)) {
+        return QB_OK;
+    }
+    plugin = calloc(1, sizeof *plugin);
+    if (plugin == NULL || (plugin->lister.file = strdup(file)) == NULL) {
+        free(plugin);
+        snprintf(why, PLUGINS_WHY_SIZE, "out of host memory");
+        return QB_ERROR_MEMORY;
+    }
+    plugin->lister.args = args;
+    status =
+        args->isolate == ISOLATE_NONE ? load_here(file, args->kernel_timeout, why) : lister_load(&plugin->lister, why);
+    if (status == QB_OK && !catalog_add_loaded()) {
+        snprintf(why, PLUGINS_WHY_SIZE, "out of host memory");
+        status = QB_ERROR_MEMORY;
+    }
+    if (status != QB_OK) {
+        free((char *)plugin->lister.file);
+        free(plugin);
+        return status;
+    }
+    plugin->device = about.st_dev;
+    plugin->number = about.st_ino;
+    plugin->next = plugins;
+    plugins = plugin;
+    return QB_OK;
+}
+
+bool plugins_supports(const struct kernel *kernel, const struct qb_problem *problem, char why[PLUGINS_WHY_SIZE])
+{
+    struct plugin *plugin = plugins;
+
+    while (strcmp(plugin->lister.file, kernel->plugin) != 0) {
+        plugin = plugin->next;
+    }
+    return lister_supports(&plugin->lister, kernel, problem, why);
+}
+
+void plugins_end_questions(void)
+{
+    for (struct plugin *plugin = plugins; plugin != NULL; plugin = plugin->next) {
+        lister_end(&plugin->lister);
+    }
 }
 
 static void load_or_warn(const struct args *args, const char *file)
 {
-    char why[WHY_SIZE];
+    char why[PLUGINS_WHY_SIZE];
 
     if (load(args, file, why) != QB_OK) {
         message_warning(PATH_VARIABLE ": %s: %s", file, why);
@@ -104,8 +172,11 @@ static void load_path(const struct args *args, const char *path)
 enum exit_code plugins_load(const struct args *args)
 {
     const char *path = secure_getenv(PATH_VARIABLE);
-    char why[WHY_SIZE];
+    char why[PLUGINS_WHY_SIZE];
 
+    if (!catalog_add_loaded()) {
+        return message_out_of_memory("the list of kernels", sizeof(struct kernel));
+    }
     for (size_t i = 0; i < args->plugins.count; i++) {
         enum qb_status status = load(args, args->plugins.values[i], why);
 

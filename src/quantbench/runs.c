@@ -16,6 +16,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+/* How long a process may take to end once it has closed its standard output. */
+#define END_SECONDS 60.0
+
 /* One process and what it writes. */
 struct run {
     pid_t pid;
@@ -99,7 +102,7 @@ static enum exit_code finish(const struct run *run)
     int status = 0;
 
     close(run->output);
-    isolate_wait(run->pid, &status);
+    isolate_wait(run->pid, END_SECONDS, &status);
     if (WIFEXITED(status)) {
         return (enum exit_code)WEXITSTATUS(status);
     }

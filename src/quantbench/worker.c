@@ -1,41 +1,30 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* worker.c - both ends of the socket between the program and its worker. The worker is the same program on the same
- * command line, so that both mean the same by every number, and structures go through the socket as they are. */
+/* worker.c - both ends of the socket between the program and its worker. */
 #include <config.h>
 
 #include "binding.h"
 #include "interrupt.h"
-#include "isolate.h"
+#include "oracle.h"
 #include "outcome.h"
+#include "plugins.h"
 #include "tensor_file.h"
 #include "worker.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <math.h>
-#include <poll.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
-#include <sys/socket.h>
-#include <sys/time.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
-/* What a worker is called, which nobody types by accident, and where it finds its end of the socket. */
-#define WORKER_NAME   "quantbench: worker"
-#define WORKER_SOCKET 3
+/* What a worker is called, which nobody types by accident. */
+#define WORKER_NAME "quantbench: worker"
 
-/* What is under way through the socket, in seconds: a process that stops in the middle of it has been disturbed. */
-#define RECEIVE_SECONDS 60
-#define SEND_SECONDS    600
 /* The worker's word for how long something takes is believed up to a day. */
 #define MOST_SECONDS 86400.0
 
-/* A case, without what is only an address in the other process. First a worker is told how many are for it, as a
- * uint64_t, and each of them. */
+/* A case, without what is only an address in the other process. First a worker is told how many plug-ins its cases
+ * need, as a uint64_t, and each one's file with its length in front; then how many cases are for it, and each of them.
+ */
 struct case_message {
     uint64_t index; /* in the program */
     struct qb_problem problem;
@@ -45,7 +34,7 @@ struct case_message {
     enum launch_mode launch;
     unsigned streams;
     char device[32];
-    char kernel[64];
+    char kernel[CATALOG_NAME_SIZE];
 };
 
 enum question_kind { ASK_TO_PROVE, ASK_TO_VISIT };
@@ -65,39 +54,11 @@ struct answer {
     double seconds;
 };
 
-/* Send SIZE bytes; false if nobody is there to read them. */
-static bool put(int socket, const void *data, size_t size)
-{
-    for (size_t done = 0; done < size;) {
-        ssize_t sent = send(socket, (const char *)data + done, size - done, MSG_NOSIGNAL);
-
-        if (sent < 0 && errno != EINTR) {
-            return false;
-        }
-        done += sent > 0 ? (size_t)sent : 0;
-    }
-    return true;
-}
-
-/* Receive SIZE bytes; false if they do not come. */
-static bool take(int socket, void *data, size_t size)
-{
-    for (size_t done = 0; done < size;) {
-        ssize_t got = recv(socket, (char *)data + done, size - done, 0);
-
-        if (got == 0 || (got < 0 && errno != EINTR)) {
-            return false;
-        }
-        done += got > 0 ? (size_t)got : 0;
-    }
-    return true;
-}
-
 /* ---- The program's end ------------------------------------------------------------------------------------------ */
 
 static bool is_foreign(const struct bench *bench, size_t index)
 {
-    return qb_kernel_plugin(bench->results[index].plan_case->kernel) != NULL;
+    return bench->results[index].plan_case->about->plugin != NULL;
 }
 
 bool worker_takes(const struct bench *bench, size_t index)
@@ -118,77 +79,39 @@ bool worker_visits(const struct bench *bench, size_t index)
     return worker_takes(bench, index) && bench->results[index].plan_case->launch != LAUNCH_PROFILE;
 }
 
-/* Start the process. Its standard output is standard error: reports are the program's, and foreign code may print. */
-static bool spawn(struct worker *worker, const struct args *args)
-{
-    const struct timeval receive_limit = {RECEIVE_SECONDS, 0}, send_limit = {SEND_SECONDS, 0};
-    posix_spawn_file_actions_t actions;
-    char **argv = calloc((size_t)args->argc + 1, sizeof *argv);
-    int ends[2], error = ENOMEM;
-
-    if (argv == NULL || socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0) {
-        message_error("no worker process: %s", strerror(errno));
-        free(argv);
-        return false;
-    }
-    memcpy(argv, args->argv, (size_t)args->argc * sizeof *argv);
-    argv[0] = (char *)WORKER_NAME;
-    if (posix_spawn_file_actions_init(&actions) == 0) {
-        /* Were it the same number, duplicating it would not make it survive. */
-        if (ends[1] == WORKER_SOCKET) {
-            fcntl(ends[1], F_SETFD, 0);
-        } else {
-            posix_spawn_file_actions_adddup2(&actions, ends[1], WORKER_SOCKET);
-        }
-        posix_spawn_file_actions_adddup2(&actions, STDERR_FILENO, STDOUT_FILENO);
-        error = binding_spawn(argv, &actions, &worker->pid);
-        posix_spawn_file_actions_destroy(&actions);
-    }
-    free(argv);
-    close(ends[1]);
-    if (error != 0) {
-        message_error("no worker process: %s", strerror(error));
-        close(ends[0]);
-        worker->pid = 0;
-        return false;
-    }
-    setsockopt(ends[0], SOL_SOCKET, SO_RCVTIMEO, &receive_limit, sizeof receive_limit);
-    setsockopt(ends[0], SOL_SOCKET, SO_SNDTIMEO, &send_limit, sizeof send_limit);
-    worker->socket = ends[0];
-    worker->interrupted = worker->mixed = false;
-    return true;
-}
-
 void worker_end(struct worker *worker)
 {
-    if (worker->pid > 0) {
-        close(worker->socket); /* it ends when there is nobody to ask it anything */
-        isolate_wait_briefly(worker->pid, NULL);
-        worker->pid = 0;
-    }
+    child_end(&worker->child);
 }
 
-#define WHY_SIZE 160
-
-/* The worker has ended by itself, or closed its socket: say how in WHY, "" if that is this process's own end. */
-static void lost(struct worker *worker, char why[WHY_SIZE])
+/* Tell WORKER the plug-ins of all cases that are for it. */
+static bool tell_plugins(const struct worker *worker, const struct bench *bench)
 {
-    int status = 0;
+    const size_t kernels = catalog_count();
+    const char **files = calloc(kernels + 1, sizeof *files);
+    uint64_t count = 0;
+    bool good = files != NULL;
 
-    close(worker->socket);
-    isolate_wait_briefly(worker->pid, &status);
-    worker->pid = 0;
-    isolate_how_it_ended(status, why, WHY_SIZE);
-    if (interrupt_requested() && WIFSIGNALED(status)) {
-        why[0] = '\0'; /* who sent a signal here may have sent it there */
+    for (size_t i = 0; i < bench->count && good; i++) {
+        const char *file = bench->results[i].plan_case->about->plugin;
+        uint64_t k = 0;
+
+        while (k < count && file != NULL && strcmp(files[k], file) != 0) {
+            k++;
+        }
+        if (file != NULL && k == count && worker_takes(bench, i)) {
+            files[count++] = file;
+        }
     }
-}
+    good = good && child_put(worker->child.socket, &count, sizeof count);
+    for (uint64_t i = 0; i < count && good; i++) {
+        uint64_t length = strlen(files[i]);
 
-static void stop(struct worker *worker)
-{
-    close(worker->socket);
-    isolate_stop(worker->pid);
-    worker->pid = 0;
+        good = child_put(worker->child.socket, &length, sizeof length) &&
+               child_put(worker->child.socket, files[i], length);
+    }
+    free(files);
+    return good;
 }
 
 /* Tell WORKER all cases that are for it, as far as it listens. */
@@ -200,7 +123,7 @@ static void tell_cases(const struct worker *worker, const struct bench *bench)
     for (size_t i = 0; i < bench->count; i++) {
         count += worker_takes(bench, i);
     }
-    if (!put(worker->socket, &count, sizeof count)) {
+    if (!tell_plugins(worker, bench) || !child_put(worker->child.socket, &count, sizeof count)) {
         return;
     }
     for (size_t i = 0; i < bench->count; i++) {
@@ -218,33 +141,9 @@ static void tell_cases(const struct worker *worker, const struct bench *bench)
         message.launch = from->launch;
         message.streams = from->streams;
         snprintf(message.device, sizeof message.device, "%s", from->device->info.id);
-        snprintf(message.kernel, sizeof message.kernel, "%s", qb_kernel_name(from->kernel));
-        if (!put(worker->socket, &message, sizeof message)) {
+        snprintf(message.kernel, sizeof message.kernel, "%s", from->about->name);
+        if (!child_put(worker->child.socket, &message, sizeof message)) {
             return;
-        }
-    }
-}
-
-/* Wait until there is something to read, for SECONDS at most; false if nothing came. */
-static bool await(struct worker *worker, double seconds)
-{
-    const double end = bench_clock() + seconds;
-    struct pollfd wait = {.fd = worker->socket, .events = POLLIN};
-
-    for (;;) {
-        double left = end - bench_clock();
-        /* A signal may come before the wait begins: look again every second. */
-        int ready = poll(&wait, 1, left < 1 ? (int)ceil(fmax(left, 0) * 1e3) : 1000);
-
-        if (ready > 0) {
-            return true;
-        }
-        if (interrupt_requested() && !worker->interrupted) {
-            kill(worker->pid, SIGTERM);
-            worker->interrupted = true;
-        }
-        if (ready == 0 && left <= 0) {
-            return false;
         }
     }
 }
@@ -258,7 +157,7 @@ static const char *take_outcome(const struct worker *worker, const struct outcom
     double *samples, *floors;
     const char *why;
 
-    if (!take(worker->socket, outcome, sizeof *outcome)) {
+    if (!child_take(worker->child.socket, outcome, sizeof *outcome)) {
         return incomplete;
     }
     why = outcome_check(outcome, limits);
@@ -273,8 +172,8 @@ static const char *take_outcome(const struct worker *worker, const struct outcom
     result->floors = floors;
     samples = result->samples + result->sample_count;
     floors += result->floor_count;
-    return take(worker->socket, samples, outcome->samples * sizeof *samples) &&
-                   take(worker->socket, floors, outcome->floors * sizeof *floors)
+    return child_take(worker->child.socket, samples, outcome->samples * sizeof *samples) &&
+                   child_take(worker->child.socket, floors, outcome->floors * sizeof *floors)
                ? outcome_check_times(outcome, samples, floors, limits)
                : incomplete;
 }
@@ -300,7 +199,7 @@ static void keep_outcome(const struct outcome *outcome, struct result *result)
 /* Wait for the answer to a question about RESULT's case, which was asked at BEGIN, but never longer for a sign of life
  * than the worker itself says, and --kernel-timeout. Returns false, with WHY, if there is none and WORKER is gone. */
 static bool receive(struct worker *worker, const struct args *args, double begin, uint64_t samples,
-                    struct result *result, char why[WHY_SIZE])
+                    struct result *result, char why[CHILD_WHY_SIZE])
 {
     struct answer answer = {ANSWER_ALIVE, BENCH_OWN_SECONDS}; /* nothing of the kernel runs yet */
     struct outcome_limits limits = {.result = result, .samples = samples, .verify = args->verify};
@@ -309,14 +208,14 @@ static bool receive(struct worker *worker, const struct args *args, double begin
     struct outcome outcome;
 
     while (answer.kind == ANSWER_ALIVE && answer.seconds >= 0 && answer.seconds <= MOST_SECONDS) {
-        if (!await(worker, answer.seconds + seconds)) {
-            snprintf(why, WHY_SIZE, "it hangs: %s did not end within %.0f s (--kernel-timeout)",
+        if (!child_await(&worker->child, answer.seconds + seconds)) {
+            snprintf(why, CHILD_WHY_SIZE, "it hangs: %s did not end within %.0f s (--kernel-timeout)",
                      answer.seconds > 0 ? "its measurement" : "a run", answer.seconds + seconds);
-            stop(worker);
+            child_stop(&worker->child);
             return false;
         }
-        if (!take(worker->socket, &answer, sizeof answer)) {
-            lost(worker, why);
+        if (!child_take(worker->child.socket, &answer, sizeof answer)) {
+            child_lost(&worker->child, why);
             return false;
         }
     }
@@ -325,8 +224,8 @@ static bool receive(struct worker *worker, const struct args *args, double begin
         nonsense = take_outcome(worker, &limits, result, &outcome);
     }
     if (nonsense != NULL) {
-        snprintf(why, WHY_SIZE, "it disturbs the process that it runs in: %s", nonsense);
-        stop(worker);
+        snprintf(why, CHILD_WHY_SIZE, "it disturbs the process that it runs in: %s", nonsense);
+        child_stop(&worker->child);
         return false;
     }
     keep_outcome(&outcome, result);
@@ -334,13 +233,15 @@ static bool receive(struct worker *worker, const struct args *args, double begin
 }
 
 /* Ask WORKER, which is started if need be. Returns false, with WHY, if there is no answer. */
-static bool ask_once(struct worker *worker, struct bench *bench, const struct question *question, char why[WHY_SIZE])
+static bool ask_once(struct worker *worker, struct bench *bench, const struct question *question,
+                     char why[CHILD_WHY_SIZE])
 {
     double begin;
 
     why[0] = '\0';
-    if (worker->pid == 0) {
-        if (!spawn(worker, bench->args)) {
+    if (worker->child.pid == 0) {
+        worker->mixed = false;
+        if (!child_start(&worker->child, WORKER_NAME, bench->args)) {
             bench->results[question->index].code = EXIT_CANNOT_RUN;
             return true;
         }
@@ -349,9 +250,11 @@ static bool ask_once(struct worker *worker, struct bench *bench, const struct qu
     }
     worker->mixed = worker->mixed || worker->last != question->index;
     worker->last = question->index;
+    snprintf(worker->child.whose, sizeof worker->child.whose, "kernel %s%s",
+             bench->results[question->index].plan_case->about->name, worker->mixed ? ", or one before it" : "");
     begin = bench_clock();
-    if (!put(worker->socket, question, sizeof *question)) {
-        lost(worker, why);
+    if (!child_put(worker->child.socket, question, sizeof *question)) {
+        child_lost(&worker->child, why);
         return false;
     }
     return receive(worker, bench->args, begin, question->samples, &bench->results[question->index], why);
@@ -360,8 +263,8 @@ static bool ask_once(struct worker *worker, struct bench *bench, const struct qu
 static void ask(struct worker *worker, struct bench *bench, const struct question *question)
 {
     struct result *result = &bench->results[question->index];
-    const char *kernel = qb_kernel_name(result->plan_case->kernel);
-    char why[WHY_SIZE];
+    const char *kernel = result->plan_case->about->name;
+    char why[CHILD_WHY_SIZE];
     bool answered = ask_once(worker, bench, question, why);
 
     if (!answered && worker->mixed && !interrupt_requested()) {
@@ -372,9 +275,9 @@ static void ask(struct worker *worker, struct bench *bench, const struct questio
         message_error("kernel %s: %s", kernel, why);
         result->code = EXIT_CANNOT_RUN;
     }
-    if (result->code != EXIT_OK && worker->pid > 0) {
+    if (result->code != EXIT_OK && worker->child.pid > 0) {
         /* What a kernel has done to its process or its device may not be over. */
-        stop(worker);
+        child_stop(&worker->child);
     }
 }
 
@@ -409,10 +312,13 @@ void worker_visit(struct worker *worker, struct bench *bench, size_t index, uint
 
 /* ---- The worker's end ------------------------------------------------------------------------------------------- */
 
+/* This process's end of the socket. */
+static int its_socket;
+
 /* Send SIZE bytes, or end: nobody listens any more. */
 static void say(const void *data, size_t size)
 {
-    if (!put(WORKER_SOCKET, data, size)) {
+    if (!child_put(its_socket, data, size)) {
         _exit(EXIT_CANNOT_RUN);
     }
 }
@@ -463,20 +369,41 @@ struct held {
     struct bench bench;
 };
 
-static const struct qb_kernel *find_kernel(const char *name)
+/* Hear of a plug-in, and load it. The kernel's time begins when its code does. */
+static bool hear_plugin(void)
 {
-    for (size_t i = 0; i < qb_kernel_count(); i++) {
-        if (strcmp(qb_kernel_name(qb_kernel_at(i)), name) == 0) {
-            return qb_kernel_at(i);
-        }
+    uint64_t length;
+    char *file;
+    bool good = child_take(its_socket, &length, sizeof length) && (file = calloc(length + 1, 1)) != NULL;
+
+    if (!good) {
+        return false;
     }
-    return NULL;
+    good = child_take(its_socket, file, length);
+    if (good) {
+        say_alive(0);
+        good = plugins_load_here(file, 0);
+        say_alive(BENCH_OWN_SECONDS);
+    }
+    free(file);
+    return good;
+}
+
+static bool hear_plugins(void)
+{
+    uint64_t count;
+    bool good = child_take(its_socket, &count, sizeof count);
+
+    for (uint64_t i = 0; i < count && good; i++) {
+        good = hear_plugin();
+    }
+    return good && catalog_add_loaded();
 }
 
 /* Hear of all cases. */
 static bool hear_cases(struct held *held)
 {
-    if (!take(WORKER_SOCKET, &held->count, sizeof held->count)) {
+    if (!child_take(its_socket, &held->count, sizeof held->count)) {
         return false;
     }
     held->messages = calloc(held->count, sizeof *held->messages);
@@ -486,7 +413,7 @@ static bool hear_cases(struct held *held)
         message_out_of_memory("the list of cases", held->count * sizeof *held->messages);
         return false;
     }
-    return take(WORKER_SOCKET, held->messages, held->count * sizeof *held->messages);
+    return child_take(its_socket, held->messages, held->count * sizeof *held->messages);
 }
 
 /* Open the devices of all cases. */
@@ -533,7 +460,7 @@ static enum exit_code begin(const struct args *args, struct held *held)
 
         *to = (struct plan_case){.problem = from->problem,
                                  .dist = from->dist,
-                                 .kernel = find_kernel(from->kernel),
+                                 .about = catalog_find(from->kernel),
                                  .threads = from->threads,
                                  .cache = from->cache,
                                  .launch = from->launch,
@@ -543,6 +470,7 @@ static enum exit_code begin(const struct args *args, struct held *held)
                 to->device = &held->machine.devices[k];
             }
         }
+        to->kernel = to->about != NULL ? to->about->handle : NULL;
         if (to->kernel == NULL || to->device == NULL) {
             message_error("kernel %s on %s: it is no longer there", from->kernel, from->device);
             code = EXIT_CANNOT_RUN;
@@ -586,28 +514,21 @@ static void answer_question(struct held *held, const struct question *question)
     say_done(result->code, result);
 }
 
-bool worker_is_one(char **argv)
-{
-    return argv[0] != NULL && strcmp(argv[0], WORKER_NAME) == 0;
-}
-
-void worker_begin(void)
-{
-    /* What foreign code starts is not to hold the socket open. */
-    fcntl(WORKER_SOCKET, F_SETFD, FD_CLOEXEC);
-    interrupt_install_relayed();
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
-}
-
-void worker_main(const struct args *args)
+void worker_main(char **argv, const struct args *args)
 {
     struct held held = {.count = 0};
     struct question question;
     enum exit_code code = EXIT_CANNOT_RUN;
 
-    if (hear_cases(&held)) {
-        code = begin(args, &held);
-        while (take(WORKER_SOCKET, &question, sizeof question)) {
+    its_socket = child_begin(argv, WORKER_NAME);
+    if (its_socket < 0) {
+        return;
+    }
+    message_init(true, false);
+    if (hear_plugins() && hear_cases(&held)) {
+        code = oracle_check();
+        code = code == EXIT_OK ? begin(args, &held) : code;
+        while (child_take(its_socket, &question, sizeof question)) {
             if (code == EXIT_OK) {
                 answer_question(&held, &question);
             } else {

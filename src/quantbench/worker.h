@@ -6,15 +6,12 @@
 #define WORKER_H
 
 #include "bench.h"
-
-#include <sys/types.h>
+#include "child.h"
 
 struct worker {
-    pid_t pid;        /* 0: not started */
-    int socket;       /* to it */
-    bool interrupted; /* it was told that this process is */
-    bool mixed;       /* it was asked for more cases than one */
-    size_t last;      /* the one it was asked for last */
+    struct child child;
+    bool mixed;  /* it was asked for more cases than one */
+    size_t last; /* the one it was asked for last */
 };
 
 /* Whether case INDEX is for a worker: its kernel is foreign, or it is compared with one that is, since two processes
@@ -33,9 +30,7 @@ void worker_visit(struct worker *worker, struct bench *bench, size_t index, uint
 /* Let the process end. */
 void worker_end(struct worker *worker);
 
-/* Whether this process is a worker, by the first argument of main(); and all that it does. */
-bool worker_is_one(char **argv);
-void worker_begin(void);                   /* before any foreign code */
-void worker_main(const struct args *args); /* does not return */
+/* In the second process: all that it does, if this is one. It does not return then. */
+void worker_main(char **argv, const struct args *args);
 
 #endif

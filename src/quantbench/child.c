@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* child.c - starts a second process of this program, talks to it, and ends it. */
+#include <config.h>
+
+#include "bench.h"
+#include "binding.h"
+#include "child.h"
+#include "interrupt.h"
+#include "isolate.h"
+#include "starvation.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <math.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+/* Where the second process finds its end of the socket. */
+#define CHILD_SOCKET 3
+
+/* What is under way through the socket, in seconds: a process that stops in the middle of it has been disturbed. */
+#define RECEIVE_SECONDS 60
+#define SEND_SECONDS    600
+/* How many times as long as its limit a process may take because others use the CPUs. */
+#define MOST_STRETCH 30
+/* How long a process may take to end when there is nothing more for it to do. */
+#define END_SECONDS 3.0
+
+bool child_put(int socket, const void *data, size_t size)
+{
+    for (size_t done = 0; done < size;) {
+        ssize_t sent = send(socket, (const char *)data + done, size - done, MSG_NOSIGNAL);
+
+        if (sent < 0 && errno != EINTR) {
+            return false;
+        }
+        done += sent > 0 ? (size_t)sent : 0;
+    }
+    return true;
+}
+
+bool child_take(int socket, void *data, size_t size)
+{
+    for (size_t done = 0; done < size;) {
+        ssize_t got = recv(socket, (char *)data + done, size - done, 0);
+
+        if (got == 0 || (got < 0 && errno != EINTR)) {
+            return false;
+        }
+        done += got > 0 ? (size_t)got : 0;
+    }
+    return true;
+}
+
+/* Start the process with its end of the socket. Returns an error number. */
+static int spawn(struct child *child, const char *name, const struct args *args, int its_end)
+{
+    posix_spawn_file_actions_t actions;
+    char **argv = calloc((size_t)args->argc + 1, sizeof *argv);
+    int error = ENOMEM;
+
+    if (argv == NULL) {
+        return error;
+    }
+    memcpy(argv, args->argv, (size_t)args->argc * sizeof *argv);
+    argv[0] = (char *)name;
+    if (posix_spawn_file_actions_init(&actions) == 0) {
+        /* Were it the same number, duplicating it would not make it survive. */
+        if (its_end == CHILD_SOCKET) {
+            fcntl(its_end, F_SETFD, 0);
+        } else {
+            posix_spawn_file_actions_adddup2(&actions, its_end, CHILD_SOCKET);
+        }
+        posix_spawn_file_actions_adddup2(&actions, STDERR_FILENO, STDOUT_FILENO);
+        error = binding_spawn(argv, &actions, &child->pid);
+        posix_spawn_file_actions_destroy(&actions);
+    }
+    free(argv);
+    return error;
+}
+
+bool child_start(struct child *child, const char *name, const struct args *args)
+{
+    const struct timeval receive_limit = {RECEIVE_SECONDS, 0}, send_limit = {SEND_SECONDS, 0};
+    int ends[2], error;
+
+    child->pid = 0;
+    child->interrupted = false;
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0) {
+        message_error("no process for foreign code: %s", strerror(errno));
+        return false;
+    }
+    error = spawn(child, name, args, ends[1]);
+    close(ends[1]);
+    if (error == 0 && !isolate_own(child->pid)) {
+        isolate_stop(child->pid);
+        error = ENOMEM;
+    }
+    if (error != 0) {
+        message_error("no process for foreign code: %s", strerror(error));
+        close(ends[0]);
+        child->pid = 0;
+        return false;
+    }
+    setsockopt(ends[0], SOL_SOCKET, SO_RCVTIMEO, &receive_limit, sizeof receive_limit);
+    setsockopt(ends[0], SOL_SOCKET, SO_SNDTIMEO, &send_limit, sizeof send_limit);
+    child->socket = ends[0];
+    return true;
+}
+
+bool child_await(struct child *child, double seconds)
+{
+    const double begin = bench_clock();
+    const double interval = fmax(fmin(seconds / 8, 1), 0.05);
+    struct pollfd wait = {.fd = child->socket, .events = POLLIN};
+    struct starvation starvation = {.pid = child->pid};
+    bool came;
+
+    for (int i = 0;; i++) {
+        double passed = bench_clock() - begin, limit = seconds;
+        int ready;
+
+        /* Looking disturbs what is measured: once at the beginning, and then when it takes suspiciously long. */
+        if (i == 1 || passed > seconds / 2) {
+            limit += fmin(starvation_look(&starvation), (MOST_STRETCH - 1) * seconds);
+        }
+        /* A signal may come before the wait begins: look again before long. */
+        ready = poll(&wait, 1, (int)ceil(fmax(fmin(limit - passed, interval), 0) * 1e3));
+        came = ready > 0;
+        if (came || (ready == 0 && passed >= limit)) {
+            break;
+        }
+        if (interrupt_requested() && !child->interrupted) {
+            kill(child->pid, SIGTERM);
+            child->interrupted = true;
+        }
+    }
+    starvation_end(&starvation);
+    return came;
+}
+
+/* Wait for the end of CHILD, which is about to end, and stop what it has left behind. */
+static void finish(struct child *child, double seconds, int *status)
+{
+    close(child->socket);
+    isolate_wait(child->pid, seconds, status);
+    isolate_disown(child->pid);
+    isolate_sweep(child->whose);
+    child->pid = 0;
+}
+
+void child_end(struct child *child)
+{
+    if (child->pid > 0) {
+        finish(child, END_SECONDS, NULL);
+    }
+}
+
+void child_stop(struct child *child)
+{
+    if (child->pid > 0) {
+        finish(child, 0, NULL);
+    }
+}
+
+void child_lost(struct child *child, char why[CHILD_WHY_SIZE])
+{
+    int status = 0;
+
+    finish(child, END_SECONDS, &status);
+    isolate_how_it_ended(status, why, CHILD_WHY_SIZE);
+    if (interrupt_requested() && WIFSIGNALED(status)) {
+        why[0] = '\0'; /* who sent a signal here may have sent it there */
+    }
+}
+
+int child_begin(char **argv, const char *name)
+{
+    if (argv[0] == NULL || strcmp(argv[0], name) != 0) {
+        return -1;
+    }
+    /* What foreign code starts is not to hold the socket open. */
+    fcntl(CHILD_SOCKET, F_SETFD, FD_CLOEXEC);
+    interrupt_install_relayed();
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    return CHILD_SOCKET;
+}

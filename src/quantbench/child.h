@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* child.h - a second process of this program for foreign code, and the socket to it. It is the same program on the same
+ * command line, so that both mean the same by every number, and structures go through the socket as they are. No wait
+ * for it is without a limit. */
+#ifndef CHILD_H
+#define CHILD_H
+
+#include "args.h"
+
+#include <sys/types.h>
+
+/* Zero: not started. */
+struct child {
+    pid_t pid;
+    int socket;
+    bool interrupted; /* it was told that this process is */
+    char whose[96];   /* what messages call the foreign code in it */
+};
+
+/* Start CHILD, which finds NAME where its own name is expected. Its standard output is standard error: reports are the
+ * program's, and foreign code may print. An error has been printed. */
+bool child_start(struct child *child, const char *name, const struct args *args);
+
+/* Send or receive SIZE bytes; false if the other end is gone. */
+bool child_put(int socket, const void *data, size_t size);
+bool child_take(int socket, void *data, size_t size);
+
+/* Wait until there is something to read, for SECONDS at most; false if nothing came. Time for which the process waited
+ * for a CPU is not counted: what is starved does not hang. */
+bool child_await(struct child *child, double seconds);
+
+/* Let CHILD end, which it does when there is nobody to ask it anything; or stop it. */
+void child_end(struct child *child);
+void child_stop(struct child *child);
+
+/* CHILD has ended by itself, or closed its socket: say how in WHY, "" if that is this process's own end. */
+#define CHILD_WHY_SIZE 160
+void child_lost(struct child *child, char why[CHILD_WHY_SIZE]);
+
+/* In the second process, before any foreign code: its end of the socket, or -1 if it was not started as NAME. */
+int child_begin(char **argv, const char *name);
+
+#endif

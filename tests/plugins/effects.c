@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* effects.c - a plug-in whose constructor or destructor changes the process that it is loaded in, as EFFECT_... at its
+ * compilation says, and whose kernels leave processes behind. They quantize float to INT8 with one scale per token, by
+ * the contract. */
+#define _GNU_SOURCE /* setenv() and others */
+#include "quantbench.h"
+
+#include <locale.h>
+#include <math.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+static const char *run_quiet(const struct qb_plugin_call *call)
+{
+    const struct qb_problem *p = call->problem;
+
+    for (uint64_t row = 0; row < p->tokens; row++) {
+        const float *x = (const float *)call->buffers->input + row * p->input_stride;
+        int8_t *q = (int8_t *)call->buffers->output + row * p->output_stride;
+        float amax = 0, scale;
+
+        for (uint64_t i = 0; i < p->hidden; i++) {
+            amax = fmaxf(amax, fabsf(x[i]));
+        }
+        scale = fmaxf(amax / 127, 0x1p-126f);
+        for (uint64_t i = 0; i < p->hidden; i++) {
+            q[i] = (int8_t)nearbyintf(x[i] / scale);
+        }
+        call->buffers->scales[row] = scale;
+    }
+    return NULL;
+}
+
+static const char *run_wrong(const struct qb_plugin_call *call)
+{
+    run_quiet(call);
+    ((int8_t *)call->buffers->output)[0] ^= 1;
+    return NULL;
+}
+
+/* An error detail that would clear a terminal. */
+static const char *run_escape(const struct qb_plugin_call *call)
+{
+    (void)call;
+    return "\033[2Jno luck\r\nquantbench: all is well";
+}
+
+/* A process of a session of its own, which ends after long. */
+static void leave(void)
+{
+    if (fork() == 0) {
+        setsid();
+        if (fork() == 0) {
+            sleep(600);
+        }
+        _exit(0);
+    }
+    wait(NULL);
+}
+
+static const char *run_daemon(const struct qb_plugin_call *call)
+{
+    static int calls;
+
+    if (++calls == 1) {
+        leave();
+    }
+    return run_quiet(call);
+}
+
+/* Seconds of CPU time of this process. */
+static double own_time(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
+    return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
+}
+
+/* Once it takes 0.4 s of a CPU that another process uses for three quarters. */
+static const char *run_starved(const struct qb_plugin_call *call)
+{
+    static int calls;
+
+    if (++calls == 1) {
+        const double end = own_time() + 0.4;
+        cpu_set_t all, one;
+        pid_t other;
+
+        sched_getaffinity(0, sizeof all, &all);
+        CPU_ZERO(&one);
+        CPU_SET(sched_getcpu(), &one);
+        sched_setaffinity(0, sizeof one, &one);
+        other = fork();
+        while (other == 0) {
+        }
+        (void)!nice(5);
+        while (own_time() < end) {
+        }
+        kill(other, SIGKILL);
+        waitpid(other, NULL, 0);
+        sched_setaffinity(0, sizeof all, &all);
+    }
+    return run_quiet(call);
+}
+
+static bool supports(const struct qb_problem *p)
+{
+    return p->input == QB_FORMAT_F32 && p->output == QB_FORMAT_INT8 && p->granularity == QB_GRANULARITY_TOKEN &&
+           p->scaling == QB_SCALING_DYNAMIC && p->amax_bound == 0;
+}
+
+static void hang(void)
+{
+    for (;;) {
+        pause();
+    }
+}
+
+/* Answers in the place of the process that asks, and never returns. */
+static bool supports_hanging(const struct qb_problem *p)
+{
+    for (int i = 3; i < 32; i++) {
+        (void)!write(i, "yyyyyyyyyyyyyyyyyyyyyyyy", 24);
+    }
+    hang();
+    return supports(p);
+}
+
+#if defined EFFECT_EXIT
+static void forge_exit(void)
+{
+    printf("forged at exit\n");
+    fflush(stdout);
+    _exit(0);
+}
+#endif
+
+__attribute__((constructor)) static void construct(void)
+{
+#if defined EFFECT_PRINT
+    printf("a banner\n");
+    fflush(stdout);
+#elif defined EFFECT_PRINT_LATE
+    printf("a banner without an end");
+#elif defined EFFECT_FOLDER
+    (void)!chdir("/");
+#elif defined EFFECT_MASK
+    umask(0);
+#elif defined EFFECT_SIGNALS
+    sigset_t all;
+
+    sigfillset(&all);
+    sigprocmask(SIG_BLOCK, &all, NULL);
+    for (int i = 1; i < 32; i++) {
+        signal(i, SIG_IGN);
+    }
+#elif defined EFFECT_LOCALE
+    setenv("LC_ALL", "de_DE.UTF-8", 1);
+    setenv("QUANTBENCH_ISA", "none", 1);
+    setlocale(LC_ALL, "");
+#elif defined EFFECT_EXIT
+    atexit(forge_exit);
+#elif defined EFFECT_HANG
+    hang();
+#elif defined EFFECT_DAEMON
+    leave();
+#endif
+}
+
+#ifdef EFFECT_DESTRUCTOR
+__attribute__((destructor)) static void destruct(void)
+{
+    hang();
+}
+#endif
+
+#define KERNEL(name_, supports_)                                                                                       \
+    {                                                                                                                  \
+        .name = "effects_" #name_, .description = "has side effects", .backend = "cpu", .supports = supports_,         \
+        .run = run_##name_                                                                                             \
+    }
+static const struct qb_plugin_kernel kernels[] = {
+    KERNEL(quiet, supports),
+    KERNEL(wrong, supports),
+    KERNEL(escape, supports),
+    KERNEL(daemon, supports),
+    KERNEL(starved, supports),
+    {.name = "effects_pipe",
+     .description = "answers for others",
+     .backend = "cpu",
+     .supports = supports_hanging,
+     .run = run_quiet},
+};
+QB_PLUGIN(kernels);
