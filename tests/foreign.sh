@@ -45,7 +45,7 @@ ok 'bytes of all kinds' forged garbage 'its answer is unknown'
 
 # effect NAME: the plug-in NAME.so has the effect EFFECT_NAME.
 effect() { build "$1" effects.c "-DEFFECT_$1"; }
-for tap_effect in NONE PRINT PRINT_LATE FOLDER MASK SIGNALS LOCALE EXIT HANG DAEMON DESTRUCTOR; do
+for tap_effect in NONE PRINT PRINT_LATE FOLDER MASK SIGNALS LOCALE EXIT EXIT_NOW CLOSE HANG DAEMON DESTRUCTOR; do
     ok "the plug-in is built, $tap_effect" effect $tap_effect
 done
 # measured STATUS PLUGIN KERNEL ARGUMENT...: one case in JSON, and nothing else on standard output.
@@ -81,6 +81,11 @@ for tap_effect in PRINT PRINT_LATE EXIT DESTRUCTOR; do
 done
 ok 'a wrong result with _exit(0) at exit' measured 4 EXIT wrong
 ok 'and in this process' measured 4 EXIT wrong --no-isolate
+ended() { fails 3 "$@" --list-kernels; }
+ok 'a constructor that ends the process' ended 'it ended the process' --plugin=EXIT_NOW.so
+ok 'and this one' ended 'a plug-in has ended the process' --plugin=EXIT_NOW.so --no-isolate
+ok 'a constructor that closes files' ended 'it ended the process' --plugin=CLOSE.so
+ok 'and those of this process' ended 'a plug-in has closed files of this process' --plugin=CLOSE.so --no-isolate
 hangs() { fails 3 'it did not return within 1 s' --plugin=HANG.so --kernel-timeout=1 --list-kernels "$@"; }
 ok 'a constructor without an end' hangs
 ok 'and in this process' hangs --no-isolate

@@ -265,16 +265,20 @@ static void load(int socket, const char *file)
     }
 }
 
-/* The first device of BACKEND; NULL if there is none. It is opened once. */
+/* A device of BACKEND, the first that can be opened; NULL if there is none. It is opened once. */
 static struct qb_device *device_of(const struct qb_backend *backend)
 {
     static struct qb_device *device;
+    int count = 0;
 
-    if (device == NULL || qb_device_backend(device) != backend) {
-        qb_device_close(device);
-        device = NULL;
-        if (qb_device_open(backend, 0, &device) != QB_OK) {
-            return NULL;
+    if (device != NULL && qb_device_backend(device) == backend) {
+        return device;
+    }
+    qb_device_close(device);
+    device = NULL;
+    if (qb_backend_device_count(backend, &count) == QB_OK) {
+        for (int i = 0; i < count && qb_device_open(backend, i, &device) != QB_OK; i++) {
+            device = NULL;
         }
     }
     return device;

@@ -104,8 +104,11 @@ static void save(struct state *state)
 static void restore(struct state *state)
 {
     fflush(stdout); /* to standard error, as it was printed by the foreign code */
+    if (state->standard_output >= 0 && dup2(state->standard_output, STDOUT_FILENO) < 0) {
+        message_error("a plug-in has closed files of this process");
+        _exit(EXIT_CANNOT_RUN);
+    }
     if (state->standard_output >= 0) {
-        dup2(state->standard_output, STDOUT_FILENO);
         close(state->standard_output);
     }
     if (state->folder >= 0) {
@@ -178,13 +181,23 @@ static void end_watch(struct watch *w)
     }
 }
 
+/* This process ends by shield_exit() alone once there is foreign code in it. */
+static void refuse_exit(void)
+{
+    message_error("a plug-in has ended the process");
+    _exit(EXIT_CANNOT_RUN);
+}
+
 enum qb_status shield_load(const char *file, unsigned seconds)
 {
     struct watch w = {.file = file, .seconds = seconds};
     struct state state;
     enum qb_status status;
 
-    holds_foreign_code = true;
+    if (!holds_foreign_code) {
+        atexit(refuse_exit);
+        holds_foreign_code = true;
+    }
     save(&state);
     start_watch(&w);
     status = qb_plugin_load(file);

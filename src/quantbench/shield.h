@@ -7,7 +7,8 @@
 #include "args.h"
 
 /* Load FILE with qb_plugin_load(). What its constructors print goes to standard error. If they take longer than
- * SECONDS, which is not 0, the process ends with an error and EXIT_CANNOT_RUN. */
+ * SECONDS, which is not 0, the process ends with an error and EXIT_CANNOT_RUN; so it does when they, or a kernel, call
+ * exit(). */
 enum qb_status shield_load(const char *file, unsigned seconds);
 
 /* End the process with CODE, all output having been flushed: what foreign code has asked the C library to call at exit

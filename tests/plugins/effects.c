@@ -167,6 +167,12 @@ __attribute__((constructor)) static void construct(void)
     setlocale(LC_ALL, "");
 #elif defined EFFECT_EXIT
     atexit(forge_exit);
+#elif defined EFFECT_EXIT_NOW
+    exit(0);
+#elif defined EFFECT_CLOSE
+    for (int i = 3; i < 256; i++) {
+        close(i);
+    }
 #elif defined EFFECT_HANG
     hang();
 #elif defined EFFECT_DAEMON
