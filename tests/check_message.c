@@ -10,6 +10,7 @@
 #include "run.h"
 
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <termios.h>
 #include <unistd.h>
@@ -157,17 +158,39 @@ START_TEST(letters_are_not)
     ck_assert_uint_eq(strlen(on(false, long_line)), strlen("quantbench: ") + 900 + 2);
 }
 END_TEST
+/* Neither the line nor a sequence that wipes it. */
+START_TEST(dumb_terminal_sees_none)
+{
+    static const char *const names[] = {"dumb", "", NULL};
+
+    if (names[_i] != NULL) {
+        setenv("TERM", names[_i], 1);
+    } else {
+        unsetenv("TERM");
+    }
+    ck_assert_str_eq(on(true, quarter), ".");
+    ck_assert_str_eq(on(true, then_end), ".");
+    ck_assert_str_eq(on(true, then_note), "a note\n.");
+}
+END_TEST
+
+static void use_terminal(void)
+{
+    setenv("TERM", "xterm", 1);
+}
 
 int main(void)
 {
     Suite *suite = suite_create("message");
     TCase *tc = tcase_create("progress");
 
+    tcase_add_unchecked_fixture(tc, use_terminal, NULL);
     tcase_add_test(tc, terminal_sees_progress);
     tcase_add_test(tc, progress_is_wiped);
     tcase_add_test(tc, others_see_none);
     tcase_add_test(tc, controls_are_escaped);
     tcase_add_test(tc, letters_are_not);
+    tcase_add_loop_test(tc, dumb_terminal_sees_none, 0, 3);
     suite_add_tcase(suite, tc);
     return run_suite(suite);
 }

@@ -8,6 +8,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 static bool be_quiet;
@@ -138,11 +139,19 @@ void message_verbose(const char *format, ...)
     }
 }
 
+/* True if standard error is a terminal that can erase a line. One without a name cannot be relied on. */
+static bool can_erase(void)
+{
+    const char *name = getenv("TERM");
+
+    return name != NULL && name[0] != '\0' && strcmp(name, "dumb") != 0 && isatty(STDERR_FILENO);
+}
+
 void message_progress(const char *format, ...)
 {
     va_list arguments;
 
-    if (be_quiet || !isatty(STDERR_FILENO)) {
+    if (be_quiet || !can_erase()) {
         return;
     }
     fflush(stdout);
