@@ -329,6 +329,27 @@ digest_is_shown()
 }
 ok 'text, Markdown and GitHub have the digest of a file' digest_is_shown
 ok 'Markdown shows characters with a meaning as they are' grep -qF 'a,"b" \|c\\\*\_d.npy' file.md
+# A record of data in files with the names, as CSV.
+formulas()
+{
+    for tap_formula in '=1+1' '+1' '-1' '@A1' "'a" '=1+1,"b"'; do
+        tap_json=$(printf '%s' "$tap_formula" | sed 's/"/\\\\"/g; s/&/\\\\&/g')
+        sed "s|^  \"input\": .*|  \"input\": \"$tap_json\",|" file.json >formula.json &&
+            run 0 --report=formula.json --format=csv || return 1
+        tap_csv=$(printf '%s' "$tap_formula" | sed 's/"/""/g')
+        case $tap_formula in
+        *,*) out_has ",\"'$tap_csv\"," || return 1 ;;
+        *) out_has ",'$tap_csv," || return 1 ;;
+        esac
+    done
+}
+ok 'a text that spreadsheets would take for a formula gets an apostrophe' formulas
+negative_number()
+{
+    sed 's/^\( *"snr_db": \).*/\1-12.5,/' file.json >negative.json && run 0 --report=negative.json --format=csv &&
+        out_has ',-12.5,'
+}
+ok 'a negative number gets none' negative_number
 lines_end_in_newline() { ! grep -q "$(printf '\r')" single.csv; }
 ok 'lines of CSV end as those of other files do' lines_end_in_newline
 

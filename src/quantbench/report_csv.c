@@ -12,14 +12,18 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Text, in quotation marks if it needs them. */
+/* Text, in quotation marks if it needs them. What a spreadsheet would take for a formula gets an apostrophe before it;
+ * so does what begins with one, so that the text can be had back. Numbers are not text: a negative one stays as it is.
+ */
 static void print_text(const char *text, FILE *stream)
 {
+    const char *mark = text[0] != '\0' && strchr("=+-@\t\r\n'", text[0]) != NULL ? "'" : "";
+
     if (strpbrk(text, ",\"\r\n") == NULL) {
-        fputs(text, stream);
+        fprintf(stream, "%s%s", mark, text);
         return;
     }
-    putc('"', stream);
+    fprintf(stream, "\"%s", mark);
     for (; *text != '\0'; text++) {
         if (*text == '"') {
             putc('"', stream);
@@ -58,7 +62,7 @@ static void real_field(double number, bool known, FILE *stream)
 {
     char text[RECORD_REAL_SIZE];
 
-    text_field(known ? record_real_text(number, text) : NULL, stream);
+    fprintf(stream, "%s,", known ? record_real_text(number, text) : "");
 }
 
 /* The same; infinity, for which many readers have no word, is left empty too. */
