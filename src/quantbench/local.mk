@@ -15,6 +15,7 @@ quantbench_SOURCES = \
 	%D%/models.c %D%/models.h \
 	%D%/digest.c %D%/digest.h \
 	%D%/tensor_file.c %D%/tensor_file.h \
+	%D%/tensor_kind.c %D%/tensor_kind.h \
 	%D%/input.c %D%/input.h \
 	%D%/plan.c %D%/plan.h \
 	%D%/quality.c %D%/quality.h \

@@ -11,6 +11,7 @@
 #endif
 
 #include "tensor_file.h"
+#include "tensor_kind.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -224,7 +225,8 @@ static enum tensor_file_status set_shape(const struct source *source, size_t ran
 {
     if (rank < 1 || rank > 2) {
         return fail(source, TENSOR_FILE_FORMAT,
-                    "shape %s has %zu dimensions; accepted are 2 (rows, columns) and 1 (a single row)", shape, rank);
+                    "shape %s has %zu dimensions; expected 2 (rows, columns) or 1 (a single row)%s", shape, rank,
+                    rank > 2 ? ": save it as tensor.reshape(-1, tensor.shape[-1])" : "");
     }
     place->rows = rank == 2 ? dimensions[0] : 1;
     place->columns = dimensions[rank - 1];
@@ -473,6 +475,11 @@ static enum tensor_file_status check_npy_header(const struct source *source, con
     } else if (type.length + 1 == header->descr.length && span_equals(type, "f4")) {
         place->format = QB_FORMAT_F32;
         place->element_size = 4;
+    } else if (span_equals(header->descr, "<V2") || span_equals(header->descr, "|V2")) {
+        return fail(source, TENSOR_FILE_FORMAT,
+                    "element type '%s' is two bytes of unknown meaning, as which NumPy saves bfloat16; save the tensor "
+                    "as safetensors, or as float with array.astype('float32')",
+                    printable(text, header->descr.text, header->descr.length));
     } else {
         return fail(source, TENSOR_FILE_FORMAT,
                     "element type '%s' is not supported; accepted in a .npy file are '<f2' (half) and '<f4' (float), "
@@ -631,13 +638,32 @@ static enum tensor_file_status check_json_structure(const struct source *source,
     return TENSOR_FILE_OK;
 }
 
-static enum tensor_file_status parse_json(const struct source *source, const char *text, size_t length, json_t **header)
+/* Put U+2400, the symbol for NUL, in the place of each NUL of a JSON text, which is written \u0000: the JSON library
+ * takes none in names, and neither can an option. */
+static void replace_nuls(char *text, size_t length)
+{
+    static const char nul[] = "\\u0000";
+
+    for (size_t i = 0; i < length; i++) {
+        if (text[i] != '\\') {
+            continue;
+        }
+        if (length - i >= strlen(nul) && memcmp(text + i, nul, strlen(nul)) == 0) {
+            text[i + 2] = '2';
+            text[i + 3] = '4';
+        }
+        i++; /* a backslash that is escaped begins nothing */
+    }
+}
+
+static enum tensor_file_status parse_json(const struct source *source, char *text, size_t length, json_t **header)
 {
     enum tensor_file_status status = check_json_structure(source, text, length);
     if (status != TENSOR_FILE_OK) {
         return status;
     }
     json_error_t error;
+    replace_nuls(text, length);
     *header = json_loadb(text, length, JSON_REJECT_DUPLICATES, &error);
     if (*header == NULL && json_error_code(&error) == json_error_out_of_memory) {
         return fail_memory(source, length);
@@ -650,22 +676,85 @@ static enum tensor_file_status parse_json(const struct source *source, const cha
     return TENSOR_FILE_OK;
 }
 
+/* The file that has the tensor NAME, or any if NAME is NULL, by the index of a model that SOURCE is. The error says so.
+ */
+static void name_shard(const struct source *source, const char *name, const json_t *index)
+{
+    json_t *map = json_object_get(index, "weight_map");
+    const char *shard =
+        json_string_value(name != NULL ? json_object_get(map, name) : json_object_iter_value(json_object_iter(map)));
+    char tensor[TEXT_SIZE], file[TEXT_SIZE];
+
+    fail(source, TENSOR_FILE_FORMAT, "is the index of a model that is split into several files; ");
+    if (shard == NULL) {
+        append(source, "%s", name != NULL ? "it has no such tensor" : "give one of these");
+    } else if (name != NULL) {
+        append(source, "give '%s', which has the tensor '%s'", printable(file, shard, strlen(shard)),
+               printable(tensor, name, strlen(name)));
+    } else {
+        append(source, "give one of these, such as '%s'", printable(file, shard, strlen(shard)));
+    }
+}
+
+/* SOURCE is the index of a model: say so, and which file to read. */
+static enum tensor_file_status refuse_index(const struct source *source, const char *name)
+{
+    json_t *index = NULL;
+    char *text;
+    enum tensor_file_status status;
+
+    if (source->size > SAFETENSORS_HEADER_MAX) {
+        name_shard(source, NULL, NULL);
+        return TENSOR_FILE_FORMAT;
+    }
+    text = malloc(source->size);
+    if (text == NULL) {
+        return fail_memory(source, source->size);
+    }
+    status = read_bytes(source, text, source->size, 0);
+    if (status == TENSOR_FILE_OK) {
+        status = parse_json(source, text, source->size, &index);
+    }
+    free(text);
+    if (status == TENSOR_FILE_IO) {
+        return status;
+    }
+    /* What cannot be parsed is an index even so. */
+    name_shard(source, index != NULL ? name : NULL, index);
+    json_decref(index);
+    return TENSOR_FILE_FORMAT;
+}
+
+/* Refuse what is known to be something else. */
+static enum tensor_file_status check_kind(const struct source *source, const char *name)
+{
+    char start[TENSOR_KIND_SIZE];
+    size_t size = source->size < sizeof start ? (size_t)source->size : sizeof start;
+    enum tensor_file_status status = read_bytes(source, start, size, 0);
+    const char *kind = status == TENSOR_FILE_OK ? tensor_kind_text(start, size) : NULL;
+
+    if (kind != NULL) {
+        return fail(source, TENSOR_FILE_FORMAT, "%s", kind);
+    }
+    return status == TENSOR_FILE_OK && tensor_kind_is_index(start, size) ? refuse_index(source, name) : status;
+}
+
 /* Read and parse the header. DATA_OFFSET is where the tensors' bytes begin. */
-static enum tensor_file_status read_safetensors_header(const struct source *source, json_t **header,
+static enum tensor_file_status read_safetensors_header(const struct source *source, const char *name, json_t **header,
                                                        uint64_t *data_offset)
 {
     unsigned char start[8 + 1];
+    enum tensor_file_status status = check_kind(source, name);
+    if (status != TENSOR_FILE_OK) {
+        return status;
+    }
     if (source->size < sizeof start) {
         return fail(source, TENSOR_FILE_FORMAT,
                     "is too short (%" PRIu64 " bytes); accepted are NumPy .npy and safetensors files", source->size);
     }
-    enum tensor_file_status status = read_bytes(source, start, sizeof start, 0);
+    status = read_bytes(source, start, sizeof start, 0);
     if (status != TENSOR_FILE_OK) {
         return status;
-    }
-    if (memcmp(start, "PK\3\4", 4) == 0) {
-        return fail(source, TENSOR_FILE_FORMAT,
-                    "is a zip archive, such as .npz or .pt; accepted are NumPy .npy and safetensors files");
     }
     uint64_t length = load_little_endian(start, 8);
     if (start[8] != '{') {
@@ -696,12 +785,12 @@ static enum tensor_file_status read_safetensors_header(const struct source *sour
     return status;
 }
 
-/* "__metadata__" is a map of texts; nothing of it is used here. */
+/* "__metadata__" is a map of texts, or null; nothing of it is used here. */
 static enum tensor_file_status check_metadata(const struct source *source, json_t *metadata)
 {
     const char *key;
     json_t *value;
-    bool valid = json_is_object(metadata);
+    bool valid = json_is_object(metadata) || json_is_null(metadata);
     json_object_foreach(metadata, key, value)
     {
         valid = valid && json_is_string(value);
@@ -924,7 +1013,7 @@ static enum tensor_file_status find_safetensors(const struct source *source, con
 {
     json_t *header = NULL;
     uint64_t data_offset = 0;
-    enum tensor_file_status status = read_safetensors_header(source, &header, &data_offset);
+    enum tensor_file_status status = read_safetensors_header(source, name, &header, &data_offset);
     if (status != TENSOR_FILE_OK) {
         return status;
     }
