@@ -143,6 +143,32 @@ same_memory()
         out_has "\"rotated_bytes\": $tap_memory"
 }
 ok 'the memory is what a run takes' same_memory
+# Each case takes as long with 10000 of them as with 10: 2 s of CPU time together, where they took 170 s.
+many='--device=cpu --dry-run --num-tokens=1:100:+1 --hidden-size=1:100:+1'
+# shellcheck disable=SC2086 # a list of words
+many() ( ulimit -t 40; run 0 $many && same 10002 "$(wc -l <out | tr -d ' ')" )
+if (ulimit -t 40) 2>/dev/null; then
+    ok '10000 cases' many
+else
+    skip '10000 cases' 'this shell cannot limit the time'
+fi
+# The pipe is full before all cases are printed, and is emptied only when the signal was sent.
+stopped()
+{
+    rm -f cases && mkfifo cases || return 1
+    # shellcheck disable=SC2086 # a list of words
+    "$QUANTBENCH" $many >cases 2>err &
+    tap_pid=$!
+    exec 3<cases
+    read -r _ <&3
+    kill -TERM $tap_pid
+    cat <&3 >out
+    exec 3<&-
+    wait $tap_pid
+    same 143 $? && err_has 'interrupted: the cases until then are reported' &&
+        { [ "$(wc -l <out)" -lt 5000 ] || { echo "# $(wc -l <out) lines"; return 1; }; }
+}
+ok 'a signal ends it' stopped
 # shellcheck disable=SC2086 # a list of words
 {
     ok 'a case that does not fit' run 3 $small --dry-run --num-tokens=4,1000000000000000

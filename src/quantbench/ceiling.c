@@ -55,19 +55,75 @@ static bool same_key(const struct ceiling_key *a, const struct ceiling_key *b)
            a->read == b->read && a->written == b->written;
 }
 
+/* Where KEY belongs among COUNT slots, a power of two. */
+static size_t hash_key(const struct ceiling_key *key, size_t count)
+{
+    const uint64_t parts[] = {(uint64_t)(uintptr_t)key->device,
+                              key->threads,
+                              (uint64_t)key->cache,
+                              (uint64_t)key->launch,
+                              key->read,
+                              key->written};
+    uint64_t hash = 0;
+
+    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
+        hash = (hash ^ parts[i]) * 0x9E3779B97F4A7C15u;
+        hash ^= hash >> 32;
+    }
+    return (size_t)hash & (count - 1);
+}
+
+/* The slot of KEY, or the free one where it would be put. There is a free one. */
+static size_t *find_slot(const struct ceilings *ceilings, const struct ceiling_key *key)
+{
+    size_t slot = hash_key(key, ceilings->slot_count);
+
+    while (ceilings->slots[slot] != 0 && !same_key(&ceilings->values[ceilings->slots[slot] - 1].key, key)) {
+        slot = (slot + 1) & (ceilings->slot_count - 1);
+    }
+    return &ceilings->slots[slot];
+}
+
+/* Keep at least half of the slots free. An error has been printed. */
+static enum exit_code grow_slots(struct ceilings *ceilings)
+{
+    struct ceilings larger = *ceilings;
+
+    if (2 * (ceilings->count + 1) <= ceilings->slot_count) {
+        return EXIT_OK;
+    }
+    larger.slot_count = ceilings->slot_count > 0 ? 2 * ceilings->slot_count : 16;
+    larger.slots = calloc(larger.slot_count, sizeof *larger.slots);
+    if (larger.slots == NULL) {
+        return message_out_of_memory("the list of ceilings", larger.slot_count * sizeof *larger.slots);
+    }
+    for (size_t i = 0; i < larger.count; i++) {
+        *find_slot(&larger, &larger.values[i].key) = i + 1;
+    }
+    free(ceilings->slots);
+    *ceilings = larger;
+    return EXIT_OK;
+}
+
 enum exit_code ceilings_find(struct ceilings *ceilings, const struct ceiling_key *key, size_t *index)
 {
     struct ceiling *larger;
+    enum exit_code code = grow_slots(ceilings);
+    size_t *slot;
 
-    for (*index = 0; *index < ceilings->count; ++*index) {
-        if (same_key(&ceilings->values[*index].key, key)) {
-            return EXIT_OK;
-        }
+    if (code != EXIT_OK) {
+        return code;
+    }
+    slot = find_slot(ceilings, key);
+    if (*slot != 0) {
+        *index = *slot - 1;
+        return EXIT_OK;
     }
     larger = reallocarray(ceilings->values, ceilings->count + 1, sizeof *larger);
     if (larger == NULL) {
         return message_out_of_memory("the list of ceilings", (ceilings->count + 1) * sizeof *larger);
     }
+    *index = ceilings->count;
     larger[ceilings->count++] = (struct ceiling){
         .key = *key,
         .sets = key->cache == CACHE_HOT ? 1
@@ -75,6 +131,7 @@ enum exit_code ceilings_find(struct ceilings *ceilings, const struct ceiling_key
                                                             key->device->info.cache_size),
     };
     ceilings->values = larger;
+    *slot = *index + 1;
     return EXIT_OK;
 }
 
@@ -86,6 +143,7 @@ void ceilings_free(struct ceilings *ceilings)
         }
     }
     free(ceilings->values);
+    free(ceilings->slots);
     *ceilings = (struct ceilings){.count = 0};
 }
 

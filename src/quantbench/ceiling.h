@@ -48,6 +48,8 @@ struct ceiling {
 struct ceilings {
     struct ceiling *values;
     size_t count;
+    size_t *slots; /* a hash table: 1 + the index of a ceiling, or 0 */
+    size_t slot_count;
 };
 
 /* The ceiling of KEY, added if it is new: its index is put into INDEX. An error has been printed. */

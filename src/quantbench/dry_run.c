@@ -5,6 +5,7 @@
 
 #include "describe.h"
 #include "dry_run.h"
+#include "interrupt.h"
 #include "report.h"
 
 #include <jansson.h>
@@ -70,33 +71,36 @@ static struct need find_need(struct bench *bench, size_t index)
     };
 }
 
-/* The columns that tell the cases apart; all of them if there is one case. */
-static bool is_shown(const struct record *record, enum column column)
+/* The widths of the columns that tell the cases apart, or of all if there is one case; 0: the column is left out. */
+static void choose_columns(const struct record *record, int widths[FIRST_RESULT])
 {
-    return record->planned == 1 || describe_varies(record, column);
+    for (enum column i = DEVICE; i < FIRST_RESULT; i++) {
+        widths[i] = record->planned == 1 || describe_varies(record, i) ? (int)describe_width(record, i) : 0;
+    }
 }
 
-static void print_cells(const struct record *record, const struct record_case *c)
+static void print_cells(const int widths[FIRST_RESULT], const struct record_case *c)
 {
     char text[DESCRIBE_SIZE];
 
     for (enum column i = DEVICE; i < FIRST_RESULT; i++) {
-        if (is_shown(record, i)) {
-            printf(describe_is_number(i) ? "%*s  " : "%-*s  ", (int)describe_width(record, i),
+        if (widths[i] > 0) {
+            printf(describe_is_number(i) ? "%*s  " : "%-*s  ", widths[i],
                    c != NULL ? describe_cell(c, i, text) : describe_head(i));
         }
     }
 }
 
-static void print_case(const struct record *record, size_t index, const struct need *need)
+static void print_head(const int widths[FIRST_RESULT])
 {
-    if (index == 0) {
-        print_cells(record, NULL);
-        printf("%9s %9s %9s %8s\n", "moved MB", "device MB", "host MB", "guess s");
-    }
-    print_cells(record, &record->cases[index]);
-    printf("%9.3f %9.1f %9.1f %8.2f%s\n",
-           sum(record->cases[index].bytes.read, record->cases[index].bytes.written) * 1e-6,
+    print_cells(widths, NULL);
+    printf("%9s %9s %9s %8s\n", "moved MB", "device MB", "host MB", "guess s");
+}
+
+static void print_case(const int widths[FIRST_RESULT], const struct record_case *c, const struct need *need)
+{
+    print_cells(widths, c);
+    printf("%9.3f %9.1f %9.1f %8.2f%s\n", sum(c->bytes.read, c->bytes.written) * 1e-6,
            (double)need->device_bytes * 1e-6, (double)need->host_bytes * 1e-6, need->seconds,
            !need->fits    ? "  does not fit"
            : !need->known ? "  fits or not, unknown"
@@ -118,38 +122,82 @@ static json_t *case_to_json(const struct record_case *c, const struct need *need
                      need->known ? json_boolean(need->fits) : json_null(), "guessed_seconds", need->seconds);
 }
 
+/* What all cases need that were looked at. */
+struct total {
+    size_t cases;
+    uint64_t device_bytes, host_bytes; /* of the case that needs most */
+    double seconds;
+};
+
+static void add_need(struct total *total, const struct need *need)
+{
+    total->cases++;
+    total->device_bytes = need->device_bytes > total->device_bytes ? need->device_bytes : total->device_bytes;
+    total->host_bytes = need->host_bytes > total->host_bytes ? need->host_bytes : total->host_bytes;
+    total->seconds += need->seconds;
+}
+
+/* Look at each case, until a signal ends it: print it as text, or append it to CASES if that is not NULL. */
+static enum exit_code look_at_cases(struct bench *bench, struct record *record, json_t *cases, struct total *total)
+{
+    enum exit_code code = EXIT_OK;
+    int widths[FIRST_RESULT];
+
+    if (cases == NULL) {
+        choose_columns(record, widths);
+        print_head(widths);
+    }
+    for (size_t i = 0; i < bench->count && !interrupt_requested(); i++) {
+        struct need need = find_need(bench, i);
+
+        record->cases[i].bytes = bench->results[i].bytes;
+        code = need.fits ? code : EXIT_CANNOT_RUN;
+        add_need(total, &need);
+        if (cases == NULL) {
+            print_case(widths, &record->cases[i], &need);
+        } else if (json_array_append_new(cases, case_to_json(&record->cases[i], &need)) != 0) {
+            return message_out_of_memory("the report", sizeof(json_t));
+        }
+    }
+    return code;
+}
+
+static void print_total(const struct plan *plan, const struct total *total)
+{
+    char of[32] = "";
+
+    if (total->cases < plan->count) {
+        snprintf(of, sizeof of, " of %zu", plan->count);
+    }
+    printf("%zu%s case%s, at most %.1f MB of the device and %.1f MB of the host, roughly %.0f s\n", total->cases, of,
+           plan->count == 1 ? "" : "s", (double)total->device_bytes * 1e-6, (double)total->host_bytes * 1e-6,
+           ceil(total->seconds));
+}
+
 enum exit_code dry_run(const struct args *args, struct machine *machine, const struct tensor_file *tensor,
                        const struct plan *plan, struct record *record)
 {
     bool is_text = strcmp(args->format->name, "text") == 0;
     json_t *cases = is_text ? NULL : json_array();
-    uint64_t device_bytes = 0, host_bytes = 0;
-    double seconds = 0;
+    struct total total = {.cases = 0};
     struct bench bench;
     enum exit_code code = bench_begin(&bench, args, machine, tensor, plan);
 
-    for (size_t i = 0; i < plan->count && bench.count == plan->count; i++) {
-        struct need need = find_need(&bench, i);
-
-        qb_problem_bytes(&plan->cases[i].problem, &record->cases[i].bytes);
-        code = need.fits ? code : EXIT_CANNOT_RUN;
-        device_bytes = need.device_bytes > device_bytes ? need.device_bytes : device_bytes;
-        host_bytes = need.host_bytes > host_bytes ? need.host_bytes : host_bytes;
-        seconds += need.seconds;
-        if (is_text) {
-            print_case(record, i, &need);
-        } else {
-            json_array_append_new(cases, case_to_json(&record->cases[i], &need));
-        }
+    if (code == EXIT_OK && !is_text && cases == NULL) {
+        code = message_out_of_memory("the report", sizeof(json_t));
+    } else if (code == EXIT_OK) {
+        code = look_at_cases(&bench, record, cases, &total);
     }
     bench_end(&bench);
+    if (interrupt_requested()) {
+        message_note("interrupted: the cases until then are reported");
+    }
     if (is_text) {
-        printf("%zu case%s, at most %.1f MB of the device and %.1f MB of the host, roughly %.0f s\n", plan->count,
-               plan->count == 1 ? "" : "s", (double)device_bytes * 1e-6, (double)host_bytes * 1e-6, ceil(seconds));
+        print_total(plan, &total);
         return code;
     }
     return report_print_json(json_pack("{s:s, s:I, s:o, s:f}", "schema", "quantbench-dry-run", "schema_version",
-                                       (json_int_t)SCHEMA_VERSION, "cases", cases, "guessed_seconds", seconds),
+                                       (json_int_t)SCHEMA_VERSION, "cases", cases, "guessed_seconds", total.seconds),
                              stdout) == EXIT_OK
                ? code
                : EXIT_CANNOT_RUN;
