@@ -84,14 +84,15 @@ static bool is_trusted(const struct walk *walk, const struct destination *destin
            (!is_shared(&folder) || info->st_uid == folder.st_uid);
 }
 
-/* True if LINK, a descriptor, is one of the links in /proc whose text is the name of no file. */
+/* True if LINK, a descriptor, is one of the links in /proc whose text is not the name of a file. */
 static bool is_by_kernel(const struct walk *walk, struct destination *destination, int link)
 {
     struct statfs system;
 
     return walk->last && fstatfs(link, &system) == 0 && system.f_type == PROC_MAGIC &&
            fstatat(destination->folder, walk->component, &destination->info, 0) == 0 &&
-           !S_ISREG(destination->info.st_mode) && !S_ISDIR(destination->info.st_mode);
+           !S_ISDIR(destination->info.st_mode) &&
+           (!S_ISREG(destination->info.st_mode) || destination->info.st_nlink == 0);
 }
 
 /* Follow LINK, a descriptor, with the rest of the path behind it. */

@@ -111,9 +111,10 @@ static enum exit_code find_target(const char *file, struct target *target)
     return EXIT_OK;
 }
 
+/* True if TARGET is written as it is; so is an open file that no longer has a name. */
 static bool is_device(const struct target *target)
 {
-    return target->destination.exists && !S_ISREG(target->destination.info.st_mode);
+    return target->destination.exists && (!S_ISREG(target->destination.info.st_mode) || target->destination.by_kernel);
 }
 
 /* Open TARGET, which was found. */
