@@ -55,7 +55,7 @@ START_TEST(truth)
     ck_assert_ptr_null(check());
     outcome.quality = (struct quality){.finite = 32, .snr = INFINITY};
     ck_assert_ptr_null(check());
-    outcome.quality = (struct quality){.finite = 32, .snr = NAN, .largest_error = INFINITY};
+    outcome.quality = (struct quality){.finite = 32, .snr = -INFINITY, .largest_error = INFINITY};
     ck_assert_ptr_null(check());
     before.launches_per_sample = 10;
     ck_assert_ptr_null(check());
@@ -124,6 +124,12 @@ LIE(elements_many, outcome.quality.finite = 31, "more elements")
 LIE(elements_overflow, outcome.quality.nan = UINT64_MAX, "more elements")
 LIE(saturated_many, outcome.quality.saturated = 31, "quality")
 LIE(flushed_many, outcome.quality.flushed = 31, "quality")
+LIE(elements_few, outcome.quality.finite = 29, "fewer elements")
+LIE(ratio_nan, outcome.quality.snr = NAN, "quality")
+LIE(ratio_of_no_noise, outcome.quality.snr = INFINITY, "quality")
+LIE(no_error_but_noise, outcome.quality.largest_error = 0, "quality")
+LIE(error_infinite, outcome.quality.largest_error = INFINITY, "quality")
+LIE(start_nan, outcome.round.start = NAN, "a time of the host")
 LIE(error_negative, outcome.quality.largest_error = -1, "quality")
 LIE(relative_negative, outcome.quality.largest_relative_error = -1, "quality")
 LIE(round_other, outcome.round.samples = 2, "other samples")
@@ -145,15 +151,16 @@ LIE(throttle_unknown, outcome.round.conditions.throttle = 1u << QB_THROTTLE_COUN
 int main(void)
 {
     const TTest *const tests[] = {
-        truth,         failures,        sample_nan,        sample_infinite, sample_negative,   sample_zero,
-        samples_long,  samples_many,    floors_many,       floor_negative,  floor_nan,         floor_long,
-        launches_none, launches_huge,   launches_others,   hot_negative,    hot_other,         spent_nan,
-        spent_long,    code_unknown,    code_regression,   code_failed,     verdict_unknown,   verdict_unverified,
-        verdict_wrong, verdict_right,   verdict_unasked,   text_endless,    text_escape,       text_newline,
-        compared_many, near_many,       scales_many,       elements_many,   elements_overflow, saturated_many,
-        flushed_many,  error_negative,  relative_negative, round_other,     disturbed_many,    count_huge,
-        threads_many,  huge_many,       median_low,        median_high,     median_nan,        host_nan,
-        host_long,     stolen_negative, clock_infinite,    power_negative,  state_unknown,     throttle_unknown};
+        truth,          failures,       sample_nan,        sample_infinite,   sample_negative,    sample_zero,
+        samples_long,   samples_many,   floors_many,       floor_negative,    floor_nan,          floor_long,
+        launches_none,  launches_huge,  launches_others,   hot_negative,      hot_other,          spent_nan,
+        spent_long,     code_unknown,   code_regression,   code_failed,       verdict_unknown,    verdict_unverified,
+        verdict_wrong,  verdict_right,  verdict_unasked,   text_endless,      text_escape,        text_newline,
+        compared_many,  near_many,      scales_many,       elements_many,     elements_overflow,  saturated_many,
+        flushed_many,   elements_few,   ratio_nan,         ratio_of_no_noise, no_error_but_noise, error_infinite,
+        start_nan,      error_negative, relative_negative, round_other,       disturbed_many,     count_huge,
+        median_low,     median_high,    median_nan,        host_nan,          host_long,          stolen_negative,
+        clock_infinite, power_negative, state_unknown,     throttle_unknown};
     Suite *suite = suite_create("outcome");
     TCase *all = patient_case("all");
 

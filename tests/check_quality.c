@@ -135,6 +135,22 @@ START_TEST(signal_and_noise_alone)
 }
 END_TEST
 
+/* Codes of 0 and others with an infinite scale, which kernels of others may give. */
+START_TEST(infinite_scale)
+{
+    float input[] = {0, 1, INFINITY}, scale = INFINITY;
+    uint8_t codes[] = {0, 1, 127};
+    const struct qb_buffers buffers = {.input = input, .output = codes, .scales = &scale};
+    struct qb_problem problem = make_problem(QB_FORMAT_F32, QB_FORMAT_INT8, 1, 3);
+    struct quality q;
+
+    quality_compute(&problem, &buffers, &q);
+    ck_assert(q.finite == 2 && q.infinite == 1);
+    ck_assert(isinf(q.snr) && q.snr < 0);
+    ck_assert(isinf(q.largest_error) && isinf(q.largest_relative_error));
+}
+END_TEST
+
 START_TEST(no_elements)
 {
     struct qb_problem problem = make_problem(QB_FORMAT_F16, QB_FORMAT_INT8, 0, 8);
@@ -420,6 +436,7 @@ int main(void)
     tcase_add_test(tc, e4m3_edges);
     tcase_add_test(tc, e5m2_edges);
     tcase_add_test(tc, signal_and_noise_alone);
+    tcase_add_test(tc, infinite_scale);
     tcase_add_test(tc, no_elements);
     tcase_add_test(tc, extreme_magnitudes);
     tcase_add_test(tc, dynamic_scales_saturate_nothing);

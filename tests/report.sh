@@ -350,6 +350,13 @@ negative_number()
         out_has ',-12.5,'
 }
 ok 'a negative number gets none' negative_number
+infinite_error()
+{
+    sed 's/^\( *"snr_db": \).*/\1null,/; s/^\( *"largest_error": \).*/\1null,/' file.json >infinite.json &&
+        run 0 --report=infinite.json --format=json && cmp out infinite.json && run 0 --report=infinite.json &&
+        out_has 'SNR -inf dB, largest error inf'
+}
+ok 'an infinite error is one' infinite_error
 lines_end_in_newline() { ! grep -q "$(printf '\r')" single.csv; }
 ok 'lines of CSV end as those of other files do' lines_end_in_newline
 

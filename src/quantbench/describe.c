@@ -132,7 +132,7 @@ const char *describe_cell(const struct record_case *c, enum column column, char 
         }
         break;
     case SNR:
-        if (has_time && c->has_quality && isinf(c->quality.snr)) {
+        if (has_time && c->has_quality && isinf(c->quality.snr) && c->quality.snr > 0) {
             snprintf(text, DESCRIBE_SIZE, "exact");
         } else if (has_time && c->has_quality && !isnan(c->quality.snr)) {
             snprintf(text, DESCRIBE_SIZE, "%.2f", c->quality.snr);

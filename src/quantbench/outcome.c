@@ -80,6 +80,18 @@ static const char *check_quality(const struct quality *q, const struct outcome_l
     if (q->saturated > q->finite || q->flushed > q->finite) {
         return out_of_range;
     }
+    if (q->finite == 0 && q->nan == 0 && q->infinite == 0) {
+        return NULL; /* it was not rated */
+    }
+    if (q->finite + q->nan + q->infinite != all) {
+        return "it counts fewer elements than there are";
+    }
+    /* As quality_compute() has them. */
+    if (isnan(q->snr) != (q->finite == 0) || isnan(q->largest_error) != (q->finite == 0) ||
+        (q->finite > 0 && ((q->largest_error == 0) != (isinf(q->snr) && q->snr > 0) ||
+                           isinf(q->largest_error) != (isinf(q->snr) && q->snr < 0)))) {
+        return out_of_range;
+    }
     /* By an arithmetic that keeps infinite scales the errors of finite elements may be anything but negative. */
     return (isnan(q->largest_error) || q->largest_error >= 0) &&
                    (isnan(q->largest_relative_error) || q->largest_relative_error >= 0)
@@ -139,7 +151,7 @@ static const char *check_round(const struct outcome *outcome, const struct outco
     if (round->samples != outcome->samples || round->disturbed_samples > round->samples) {
         return "a round has other samples than were taken";
     }
-    if (!is_amount(round->host_time) || !has_passed(round->host_time, limits->elapsed) ||
+    if (!is_amount(round->start) || !is_amount(round->host_time) || !has_passed(round->host_time, limits->elapsed) ||
         !is_amount_or_unknown(round->disturbance.stolen) || !is_amount_or_unknown(round->disturbance.others)) {
         return "a time of the host is out of its range";
     }

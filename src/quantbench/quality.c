@@ -171,6 +171,11 @@ static __attribute__((noinline)) void compute(const struct qb_problem *problem, 
         all.largest_error = fmax(all.largest_error, sums->largest_error);
         all.largest_relative_error = fmax(all.largest_relative_error, sums->largest_relative_error);
     }
+    /* An infinite scale times a code of 0 is not a number: an error beyond all bounds, which no comparison has found.
+     */
+    if (isnan(all.noise)) {
+        all.noise = all.largest_error = all.largest_relative_error = INFINITY;
+    }
     any_nonzero = all.signal > 0;
     *quality = (struct quality){
         .finite = all.finite,

@@ -13,7 +13,8 @@ struct quality {
     uint64_t nan;      /* elements */
     uint64_t infinite; /* elements */
     /* The signal-to-noise ratio in dB: 10 log10(sum of x^2 / sum of e^2), over all elements. INFINITY if every e is 0,
-     * also for a tensor that is all zero; NAN if there are no finite elements. */
+     * also for a tensor that is all zero; -INFINITY if an e is infinite, as with an infinite scale; NAN if there are no
+     * finite elements. */
     double snr;
     double largest_error;          /* the largest |e|; NAN if there are no finite elements */
     double largest_relative_error; /* the largest |e| / |x| over x != 0; NAN if there is no such x */

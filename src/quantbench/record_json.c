@@ -506,16 +506,20 @@ static void read_quality(struct reader *reader, const json_t *quality, struct re
     q->infinite = get_number(reader, quality, "infinite", count - q->finite - q->nan, count - q->finite - q->nan);
     q->saturated = get_number(reader, quality, "saturated", 0, q->finite);
     q->flushed = get_number(reader, quality, "flushed", 0, q->finite);
-    /* There is none of these where there is no element that it could be of, and no noise without an error. */
-    q->largest_error = q->finite > 0 ? get_real(reader, quality, "largest_error") : NAN;
+    /* There is none of these where there is no element that it could be of, and no noise without an error. JSON has no
+     * infinity: an error that is null is infinite, and then so is the noise. */
+    q->largest_error = q->finite == 0 ? NAN
+                       : json_is_null(json_object_get(quality, "largest_error"))
+                           ? INFINITY
+                           : get_real(reader, quality, "largest_error");
     q->largest_relative_error = json_is_null(json_object_get(quality, "largest_relative_error"))
                                     ? NAN
                                     : get_real(reader, quality, "largest_relative_error");
     q->snr = q->finite == 0 ? NAN : INFINITY;
     if (q->finite > 0 && q->largest_error > 0) {
-        q->snr = json_number_value(snr);
-        if (!json_is_number(snr)) {
-            refuse(reader, "snr_db", "a number");
+        q->snr = isinf(q->largest_error) ? -INFINITY : json_number_value(snr);
+        if (isinf(q->largest_error) ? !json_is_null(snr) : !json_is_number(snr)) {
+            refuse(reader, "snr_db", isinf(q->largest_error) ? "null, since the error is infinite," : "a number");
         }
     } else if (!json_is_null(snr)) {
         refuse(reader, "snr_db", "null, since there is no error,");

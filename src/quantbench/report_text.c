@@ -219,8 +219,8 @@ static void print_quality(const struct record_case *c, FILE *stream)
         fprintf(stream, "quality   none: all %" PRIu64 " elements are NaN or infinite\n", q->nan + q->infinite);
         return;
     }
-    fprintf(stream, "quality   SNR %s%s, largest error %.4g", describe_cell(c, SNR, snr), isinf(q->snr) ? "" : " dB",
-            q->largest_error);
+    fprintf(stream, "quality   SNR %s%s, largest error %.4g", describe_cell(c, SNR, snr),
+            isinf(q->snr) && q->snr > 0 ? "" : " dB", q->largest_error);
     if (!isnan(q->largest_relative_error)) {
         fprintf(stream, ", relative %.4g %%", 100 * q->largest_relative_error);
     }
