@@ -145,8 +145,9 @@ same_memory()
 ok 'the memory is what a run takes' same_memory
 # Each case takes as long with 10000 of them as with 10: 2 s of CPU time together, where they took 170 s.
 many='--device=cpu --dry-run --num-tokens=1:100:+1 --hidden-size=1:100:+1'
-# shellcheck disable=SC2086 # a list of words
+# shellcheck disable=SC2086,SC3045 # a list of words; it is tried first
 many() ( ulimit -t 40; run 0 $many && same 10002 "$(wc -l <out | tr -d ' ')" )
+# shellcheck disable=SC3045
 if (ulimit -t 40) 2>/dev/null; then
     ok '10000 cases' many
 else

@@ -24,6 +24,14 @@ check_PROGRAMS += $(c_tests)
 TESTS += $(c_tests)
 endif
 
+# Each runs over its corpus and mutations of that; "make fuzz" builds the same harnesses with libFuzzer.
+fuzz_harnesses = args journal outcome record tensor
+fuzz_tests = fuzz_args.test fuzz_journal.test fuzz_outcome.test fuzz_record.test fuzz_tensor.test
+if TOOL
+check_PROGRAMS += $(fuzz_tests)
+TESTS += $(fuzz_tests)
+endif
+
 # One test to a line, so that additions do not meet. The first need no tool.
 library_shell_tests = \
 	%D%/configure.sh \
@@ -157,6 +165,41 @@ check_LTLIBRARIES += %D%/fake/libnvidia-ml.la
 %C%_fake_libnvidia_ml_la_CFLAGS = $(AM_CFLAGS)
 %C%_fake_libnvidia_ml_la_LDFLAGS = -version-info 1:0:0 -shared -no-undefined -rpath /nowhere
 endif
+
+fuzz_driver = %D%/fuzz/fuzz.c %D%/fuzz/fuzz.h %D%/fuzz/driver.c
+FUZZ_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/src/quantbench
+FUZZ_LDADD = libqbtool.a libquantbench.la $(JANSSON_LIBS)
+fuzz_args_test_SOURCES = %D%/fuzz/fuzz_args.c $(fuzz_driver)
+fuzz_args_test_CPPFLAGS = $(FUZZ_CPPFLAGS)
+fuzz_args_test_CFLAGS = $(quantbench_CFLAGS)
+fuzz_args_test_LDADD = $(FUZZ_LDADD)
+fuzz_journal_test_SOURCES = %D%/fuzz/fuzz_journal.c $(fuzz_driver)
+fuzz_journal_test_CPPFLAGS = $(FUZZ_CPPFLAGS)
+fuzz_journal_test_CFLAGS = $(quantbench_CFLAGS)
+fuzz_journal_test_LDADD = $(FUZZ_LDADD)
+fuzz_outcome_test_SOURCES = %D%/fuzz/fuzz_outcome.c $(fuzz_driver)
+fuzz_outcome_test_CPPFLAGS = $(FUZZ_CPPFLAGS)
+fuzz_outcome_test_CFLAGS = $(quantbench_CFLAGS)
+fuzz_outcome_test_LDADD = $(FUZZ_LDADD)
+fuzz_record_test_SOURCES = %D%/fuzz/fuzz_record.c $(fuzz_driver)
+fuzz_record_test_CPPFLAGS = $(FUZZ_CPPFLAGS)
+fuzz_record_test_CFLAGS = $(quantbench_CFLAGS)
+fuzz_record_test_LDADD = $(FUZZ_LDADD)
+fuzz_tensor_test_SOURCES = %D%/fuzz/fuzz_tensor.c $(fuzz_driver)
+fuzz_tensor_test_CPPFLAGS = $(FUZZ_CPPFLAGS)
+fuzz_tensor_test_CFLAGS = $(quantbench_CFLAGS)
+fuzz_tensor_test_LDADD = $(FUZZ_LDADD)
+EXTRA_DIST += %D%/fuzz/fuzz.sh %D%/fuzz/corpus
+
+# "make fuzz": the harnesses with libFuzzer and sanitizers, FUZZ_SECONDS each, in the folder fuzz/ of the build.
+fuzz: libquantbench.la
+	srcdir='$(srcdir)' CPPFLAGS='$(DEFS) $(DEFAULT_INCLUDES) $(FUZZ_CPPFLAGS) $(JANSSON_CFLAGS)' \
+	  LIBS='libquantbench.la $(JANSSON_LIBS) $(LIBS)' SOURCES='$(libqbtool_a_SOURCES)' HARNESSES='$(fuzz_harnesses)' \
+	  $(SHELL) $(srcdir)/%D%/fuzz/fuzz.sh
+.PHONY: fuzz
+CLEANFILES += fuzz_args.crash fuzz_journal.crash fuzz_outcome.crash fuzz_record.crash fuzz_tensor.crash
+clean-local:
+	rm -rf fuzz
 
 # "make perf": what tests/perf/cpu.sh runs. No part of make check, whose tests do not depend on speed.
 EXTRA_PROGRAMS = cpu_ratios

@@ -3,9 +3,11 @@
 
 if TOOL
 bin_PROGRAMS += quantbench
+noinst_LIBRARIES += libqbtool.a
 endif
-quantbench_SOURCES = \
-	%D%/main.c \
+# All but main(): the fuzz harnesses of tests/ have their own.
+quantbench_SOURCES = %D%/main.c
+libqbtool_a_SOURCES = \
 	%D%/args.c %D%/args.h \
 	%D%/message.c %D%/message.h \
 	%D%/interrupt.c %D%/interrupt.h \
@@ -66,4 +68,5 @@ quantbench_SOURCES = \
 	%D%/report_junit.c \
 	%D%/report_github.c
 quantbench_CFLAGS = $(AM_CFLAGS) $(OPENMP_CFLAGS) $(JANSSON_CFLAGS)
-quantbench_LDADD = libquantbench.la $(JANSSON_LIBS)
+quantbench_LDADD = libqbtool.a libquantbench.la $(JANSSON_LIBS)
+libqbtool_a_CFLAGS = $(quantbench_CFLAGS)

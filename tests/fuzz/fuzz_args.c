@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* fuzz_args.c - the command line, and what becomes of it up to the first launch: the plan, the record, the results.
+ * The lines of an input are the arguments. */
+#include <config.h>
+
+#include "args.h"
+#include "bench.h"
+#include "fuzz.h"
+#include "machine.h"
+#include "plan.h"
+#include "record.h"
+#include "report.h"
+
+#include <getopt.h>
+#include <locale.h>
+#include <string.h>
+
+#define ARGUMENTS_MAX 64
+/* Plans of more cases take too long for a fuzzer. */
+#define CASES_MAX 200
+
+static struct machine machine;
+
+int LLVMFuzzerInitialize(int *argc, char ***argv)
+{
+    static char *cpu[] = {"cpu"};
+    static const struct names devices = {.count = 1, .values = cpu};
+
+    (void)argc;
+    (void)argv;
+    setlocale(LC_CTYPE, "C.UTF-8");
+    fuzz_check(machine_open(&devices, &machine) == EXIT_OK);
+    return 0;
+}
+
+/* How many cases the lists of ARGS make, at most. */
+static double count_cases(const struct args *args)
+{
+    const size_t counts[] = {args->num_tokens.count,   args->hidden_sizes.count,  args->dtypes.count,
+                             args->quant_dtypes.count, args->granularities.count, args->scalings.count,
+                             args->dists.count,        args->caches.count,        args->streams.count,
+                             args->launches.count,     args->threads.count,       args->kernels.count};
+    double product = 1;
+
+    for (size_t i = 0; i < sizeof counts / sizeof counts[0]; i++) {
+        product *= counts[i] > 0 ? (double)counts[i] : 1;
+    }
+    return product;
+}
+
+static void write_reports(const struct record *record)
+{
+    for (size_t i = 0; i < report_format_count(); i++) {
+        char *text = NULL;
+        size_t size;
+        FILE *stream = open_memstream(&text, &size);
+
+        fuzz_check(stream != NULL);
+        report_format_at(i)->write(record, stream);
+        fuzz_check(fclose(stream) == 0);
+        free(text);
+    }
+}
+
+static void use(struct args *args)
+{
+    struct plan plan = {.count = 0};
+    struct record record = {.count = 0};
+    struct bench bench;
+
+    /* No process is started here. */
+    args->isolate = ISOLATE_NONE;
+    if (plan_make(args, &machine, NULL, &plan) == EXIT_OK) {
+        fuzz_check(plan.count > 0 || plan.code != EXIT_OK);
+        if (record_begin(args, &machine, NULL, &plan, &record) == EXIT_OK) {
+            bench_begin(&bench, args, &machine, NULL, &plan);
+            bench_end(&bench);
+            write_reports(&record);
+        }
+        record_free(&record);
+    }
+    plan_free(&plan);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    char *text = fuzz_text(data, size);
+    char *arguments[ARGUMENTS_MAX + 2] = {"quantbench"};
+    int count = 1;
+    struct args args;
+    enum exit_code code;
+
+    for (char *line = text; line != NULL && count <= ARGUMENTS_MAX; count++) {
+        arguments[count] = line;
+        line = strchr(line, '\n');
+        if (line != NULL) {
+            *line++ = '\0';
+        }
+    }
+    optind = 0; /* glibc: from the beginning */
+    code = args_parse(count, arguments, &args);
+    fuzz_check(code == EXIT_OK || code == EXIT_USAGE);
+    if (code == EXIT_OK && (args.action == ACTION_MEASURE || args.action == ACTION_DRY_RUN) &&
+        count_cases(&args) <= CASES_MAX) {
+        use(&args);
+    }
+    args_free(&args);
+    free(text);
+    return 0;
+}

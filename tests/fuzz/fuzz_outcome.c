@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* fuzz_outcome.c - what a worker says over its socket. An input changes a true answer: each 11 bytes are a place in it,
+ * a number of bytes and the bytes. What is believed becomes a record that can be written and read. */
+#include <config.h>
+
+#include "bench.h"
+#include "fuzz.h"
+#include "machine.h"
+#include "outcome.h"
+#include "plan.h"
+#include "record.h"
+#include "report.h"
+
+#include <getopt.h>
+#include <locale.h>
+#include <string.h>
+
+#define SAMPLES    4
+#define CHANGE     11  /* bytes */
+#define ELAPSED    1e3 /* seconds */
+#define NUMBERS    (2 * SAMPLES)
+#define MAX_CHANGE 8
+
+static struct args args;
+static struct machine machine;
+static struct plan plan;
+
+/* What is received. */
+struct answer {
+    struct outcome outcome;
+    double samples[NUMBERS], floors[NUMBERS];
+};
+
+int LLVMFuzzerInitialize(int *argc, char ***argv)
+{
+    static char *arguments[] = {"quantbench",       "--device=cpu", "--num-tokens=4",
+                                "--hidden-size=64", "--threads=1",  NULL};
+
+    (void)argc;
+    (void)argv;
+    setlocale(LC_CTYPE, "C.UTF-8");
+    optind = 0;
+    fuzz_check(args_parse(sizeof arguments / sizeof arguments[0] - 1, arguments, &args) == EXIT_OK);
+    fuzz_check(machine_open(&args.devices, &machine) == EXIT_OK);
+    fuzz_check(plan_make(&args, &machine, NULL, &plan) == EXIT_OK);
+    return 0;
+}
+
+static void make_answer(struct answer *answer)
+{
+    memset(answer, 0, sizeof *answer);
+    answer->outcome.code = EXIT_OK;
+    answer->outcome.verification = VERIFIED;
+    answer->outcome.spent = 1;
+    answer->outcome.mismatch.compared = 4 * 64;
+    answer->outcome.quality = (struct quality){.finite = 4 * 64, .snr = 40, .largest_error = 0.25};
+    answer->outcome.launches_per_sample = 2;
+    answer->outcome.samples = answer->outcome.round.samples = SAMPLES;
+    answer->outcome.round.median = 2.5;
+    answer->outcome.floors = 1;
+    for (int i = 0; i < NUMBERS; i++) {
+        answer->samples[i] = answer->floors[i] = i + 1;
+    }
+}
+
+static void change(struct answer *answer, const uint8_t *data, size_t size)
+{
+    for (; size >= CHANGE; data += CHANGE, size -= CHANGE) {
+        size_t place = ((size_t)data[0] << 8 | data[1]) % (sizeof *answer - MAX_CHANGE);
+
+        memcpy((char *)answer + place, data + 3, 1 + data[2] % MAX_CHANGE);
+    }
+}
+
+/* Keep in RESULT what ANSWER says, as worker.c does. */
+static void keep(const struct answer *answer, struct result *result)
+{
+    const struct outcome *outcome = &answer->outcome;
+
+    result->floors = malloc(sizeof answer->floors);
+    fuzz_check(bench_grow(result, outcome->samples) && result->floors != NULL);
+    memcpy(result->samples, answer->samples, outcome->samples * sizeof *result->samples);
+    memcpy(result->floors, answer->floors, outcome->floors * sizeof *result->floors);
+    result->code = outcome->code;
+    result->verification = outcome->verification;
+    result->mismatch = outcome->mismatch;
+    result->quality = outcome->quality;
+    result->spent = outcome->spent;
+    if (outcome->samples > 0) {
+        result->rounds[result->round_count++] = outcome->round;
+        result->sample_count = outcome->samples;
+        result->floor_count = outcome->floors;
+        result->launches_per_sample = outcome->launches_per_sample;
+        result->hot_time = outcome->hot_time;
+    }
+}
+
+/* The record of BENCH can be written in every format, and as JSON read again. */
+static void check_record(struct bench *bench)
+{
+    struct record record = {.count = 0}, again;
+
+    fuzz_check(record_begin(&args, &machine, NULL, &plan, &record) == EXIT_OK);
+    bench_conclude(bench, 0);
+    fuzz_check(record_add(&record, &bench->results[0]) == EXIT_OK);
+    fuzz_check(record_end(&record, false) == EXIT_OK);
+    for (size_t i = 0; i < report_format_count(); i++) {
+        char *text = NULL;
+        size_t size;
+        FILE *stream = open_memstream(&text, &size);
+
+        fuzz_check(stream != NULL);
+        fuzz_check(report_format_at(i)->write(&record, stream) == EXIT_OK);
+        fuzz_check(fclose(stream) == 0);
+        if (strcmp(report_format_at(i)->name, "json") == 0) {
+            fuzz_check(record_from_json_text(text, size, "again", &again) == EXIT_OK);
+            record_free(&again);
+        }
+        free(text);
+    }
+    record_free(&record);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    struct answer answer;
+    struct bench bench;
+    struct outcome_limits limits = {.samples = SAMPLES, .verify = true, .elapsed = ELAPSED};
+
+    make_answer(&answer);
+    change(&answer, data, size);
+    fuzz_check(bench_begin(&bench, &args, &machine, NULL, &plan) == EXIT_OK);
+    limits.result = &bench.results[0];
+    if (outcome_check(&answer.outcome, &limits) == NULL) {
+        fuzz_check(answer.outcome.samples <= SAMPLES && answer.outcome.floors <= SAMPLES);
+        if (outcome_check_times(&answer.outcome, answer.samples, answer.floors, &limits) == NULL) {
+            keep(&answer, &bench.results[0]);
+            check_record(&bench);
+        }
+    }
+    bench_end(&bench);
+    return 0;
+}

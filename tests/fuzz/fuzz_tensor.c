@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* fuzz_tensor.c - the reader of --input. The first byte of an input chooses the tensor's name and the size of the
+ * buffer for an error; the others are the file. */
+#include <config.h>
+
+#include "fuzz.h"
+#include "tensor_file.h"
+
+#include <locale.h>
+#include <string.h>
+
+#define MEMORY_LIMIT (1 << 20)
+
+int LLVMFuzzerInitialize(int *argc, char ***argv)
+{
+    (void)argc;
+    (void)argv;
+    setlocale(LC_CTYPE, "C.UTF-8");
+    return 0;
+}
+
+/* Nothing in TEXT that a terminal would obey, but for the ends of lines. */
+static void check_text(const char *text, size_t size)
+{
+    for (size_t i = 0; i < size && text[i] != '\0'; i++) {
+        unsigned char c = (unsigned char)text[i];
+
+        fuzz_check((c >= 32 || c == '\n') && c != 127);
+    }
+}
+
+static void check_tensor(const struct tensor_file *tensor, size_t file_size)
+{
+    volatile unsigned char all = 0;
+    uint64_t bytes;
+
+    fuzz_check(tensor->format == QB_FORMAT_F16 || tensor->format == QB_FORMAT_BF16 || tensor->format == QB_FORMAT_F32);
+    fuzz_check(tensor->tokens >= 1 && tensor->hidden >= 1);
+    bytes = tensor->tokens * tensor->hidden * (qb_format_info(tensor->format)->bits / 8);
+    fuzz_check(bytes <= file_size && bytes <= MEMORY_LIMIT);
+    for (uint64_t i = 0; i < bytes; i++) {
+        all ^= ((const unsigned char *)tensor->data)[i];
+    }
+    fuzz_check(strlen(tensor->label) < sizeof tensor->label && strchr(tensor->label, '\n') == NULL);
+    check_text(tensor->label, sizeof tensor->label);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    static const char *const names[] = {NULL, "a", "w", "x"};
+    struct tensor_file tensor = {.data = NULL};
+    size_t error_size;
+    char *error;
+
+    if (size < 1) {
+        return 0;
+    }
+    /* Of this very size, so that a byte beyond it is found. */
+    error_size = (data[0] & 4) != 0 ? TENSOR_FILE_ERROR_SIZE : (data[0] & 8) != 0 ? 0 : (data[0] >> 4) * 5u;
+    error = malloc(error_size > 0 ? error_size : 1);
+    fuzz_check(error != NULL);
+    if (tensor_file_read(fuzz_file(data + 1, size - 1), names[data[0] & 3], MEMORY_LIMIT, &tensor, error, error_size) ==
+        TENSOR_FILE_OK) {
+        check_tensor(&tensor, size - 1);
+        tensor_file_free(&tensor);
+    } else {
+        fuzz_check(tensor.data == NULL && tensor.name == NULL);
+        fuzz_check(error_size == 0 || memchr(error, '\0', error_size) != NULL);
+        check_text(error, error_size);
+    }
+    free(error);
+    return 0;
+}
