@@ -152,6 +152,17 @@ START_TEST(controls_are_escaped)
 }
 END_TEST
 
+static void lines(void)
+{
+    message_error_lines("a:\n  \033b\n  c");
+}
+
+START_TEST(lines_stay)
+{
+    ck_assert_str_eq(on(false, lines), "quantbench: a:\n  \\x1bb\n  c\n.");
+}
+END_TEST
+
 START_TEST(letters_are_not)
 {
     ck_assert_str_eq(on(false, letters), "quantbench: \xc3\xa9 \xe2\x82\xac \xf0\x9f\x98\x80\n.");
@@ -189,6 +200,7 @@ int main(void)
     tcase_add_test(tc, progress_is_wiped);
     tcase_add_test(tc, others_see_none);
     tcase_add_test(tc, controls_are_escaped);
+    tcase_add_test(tc, lines_stay);
     tcase_add_test(tc, letters_are_not);
     tcase_add_loop_test(tc, dumb_terminal_sees_none, 0, 3);
     suite_add_tcase(suite, tc);

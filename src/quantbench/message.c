@@ -118,6 +118,22 @@ void message_error(const char *format, ...)
     PRINT_LINE("quantbench: ");
 }
 
+void message_error_lines(const char *text)
+{
+    message_progress_end();
+    fflush(stdout);
+    fputs("quantbench: ", stderr);
+    for (const char *end; (end = strchr(text, '\n')) != NULL; text = end + 1) {
+        char *line = strndup(text, (size_t)(end - text));
+
+        message_print_text(line != NULL ? line : "", stderr);
+        fputc('\n', stderr);
+        free(line);
+    }
+    message_print_text(text, stderr);
+    fputc('\n', stderr);
+}
+
 void message_warning(const char *format, ...)
 {
     if (!be_quiet) {

@@ -29,6 +29,8 @@ void message_print_text(const char *text, FILE *file);
 
 /* "quantbench: ..." and a newline. Control characters in what is printed are escaped like that. */
 void message_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* The same of TEXT, which may have several lines. */
+void message_error_lines(const char *text);
 void message_warning(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* A plain line, unless quiet. */
 void message_note(const char *format, ...) __attribute__((format(printf, 1, 2)));

@@ -365,7 +365,7 @@ enum exit_code plan_read_tensor(const struct args *args, struct machine *machine
         tensor->digest = tensor_digest(tensor);
         return EXIT_OK;
     }
-    message_error("%s", error);
+    message_error_lines(error);
     return status == TENSOR_FILE_IO ? EXIT_CANNOT_RUN : EXIT_USAGE;
 }
 

@@ -5,6 +5,7 @@
 
 #include "args.h"
 #include "bench.h"
+#include "catalog.h"
 #include "fuzz.h"
 #include "machine.h"
 #include "plan.h"
@@ -30,6 +31,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
     (void)argv;
     setlocale(LC_CTYPE, "C.UTF-8");
     fuzz_check(machine_open(&devices, &machine) == EXIT_OK);
+    fuzz_check(catalog_add_loaded());
     return 0;
 }
 

@@ -4,6 +4,7 @@
 #include <config.h>
 
 #include "bench.h"
+#include "catalog.h"
 #include "fuzz.h"
 #include "machine.h"
 #include "outcome.h"
@@ -42,6 +43,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
     optind = 0;
     fuzz_check(args_parse(sizeof arguments / sizeof arguments[0] - 1, arguments, &args) == EXIT_OK);
     fuzz_check(machine_open(&args.devices, &machine) == EXIT_OK);
+    fuzz_check(catalog_add_loaded());
     fuzz_check(plan_make(&args, &machine, NULL, &plan) == EXIT_OK);
     return 0;
 }
