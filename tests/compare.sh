@@ -98,6 +98,24 @@ ok 'a wrong result is no baseline' wrong
 kept() { measure 4 --kernel='fake_right,fake_wrong_code' --runs=2 && grep -q 'fake_right .* 10.000 ' out; }
 ok 'and the other kernels keep their times' kept
 
+# doubtful STATUS ARGUMENT...: a kernel that is faster than memory.
+doubtful() ( FAKE_CLOCK=kernel=5000; export FAKE_CLOCK; measure "$@" --kernel=fake_right --runs=5 )
+refused_doubt()
+{
+    doubtful 3 --save-baseline=doubt.json --junit=doubt.xml --output=asked.json && [ ! -e doubt.json ] &&
+        err_has 'not written, because 1 of 1 results are in doubt' && grep -q 'errors="1"' doubt.xml &&
+        grep -q '^  "exit_status": 3,' asked.json
+}
+ok 'a result in doubt is no baseline, and JUnit says so' refused_doubt
+forced_doubt() { doubtful 0 --save-baseline=doubt.json --force && err_has 'warning: --save-baseline' && [ -s doubt.json ]; }
+ok 'unless --force' forced_doubt
+known_doubt() { doubtful 0 --baseline=doubt.json && out_has SAME && err_has 'warning: --baseline: 1 of its results'; }
+ok 'which need not be said again' known_doubt
+sed 's/"forced": true/"forced": false/' doubt.json >unforced.json
+other_doubt() { doubtful 3 --baseline=unforced.json && err_has 'in doubt, as its report says' && [ ! -s out ]; }
+ok 'another record in doubt is no baseline either' other_doubt
+ok 'but with --force' doubtful 0 --baseline=unforced.json --force
+
 # What is refused, and why.
 ok 'another case' refuses 2 'it has no time of half -> fp8' --kernel=fake_right --quant-dtype=fp8 --baseline=base.json
 ok 'another shape' refuses 2 'it has no time of' --kernel=fake_right --hidden-size=32 --baseline=base.json
@@ -222,6 +240,40 @@ other_way() { compare 0 --compare=slow_right,fake_right && out_has 'fake_right  
 ok 'the other way round' other_way
 best() { out_has 'best      fake_right, 2.00 % faster than slow_right'; }
 ok 'the best one is named' best
+# undecided STATUS WHY ARGUMENT...
+undecided()
+{
+    undecided_why=$2
+    compare "$1" "$3" --rounds="$4" && out_has "best      undecided: $undecided_why" && ! grep -q '^best.*faster' out
+}
+ok 'four rounds have no best' undecided 0 'slow_right may be better' --compare=fake_right,slow_right 4
+ok 'nor has a kernel whose rivals are all wrong' undecided 4 'there is no verdict' --compare=fake_right,fake_wrong_code 5
+ok 'nor are there any if the baseline is wrong' undecided 4 'there is no verdict' \
+    --compare=fake_wrong_code,fake_right,slow_right 5
+best_as_json()
+{
+    compare 4 --compare=fake_wrong_code,fake_right --rounds=5 --format=json --output=x.md && grep -q '"result": null' out &&
+        grep -q '^\* best: undecided' x.md && compare 0 --compare=slow_right,fake_right --format=json --output=x.json &&
+        tr -d ' \n' <out | grep -qF '"best":[{"baseline_result":0,"result":1}]'
+}
+ok 'Markdown and JSON say the same' best_as_json
+# The interval of the faster one lets it be slower than what is not called faster.
+may_be()
+{
+    compare 1 --compare=fake_right,slow_right --format=json --output=x.json &&
+        awk '/"ratio_ci95"/ { print "\"ratio_ci95\": [0.97, 1.03],"; skip = 3; next } skip > 0 { skip--; next }
+            { sub("SLOWER", "INCONCLUSIVE"); print }' x.json >y.json &&
+        run 0 --report=y.json && out_has 'best      undecided: slow_right may be better' &&
+        sed 's/0.97,/0.995,/' y.json >x.json && run 0 --report=x.json && out_has 'best      fake_right, the baseline'
+}
+ok 'it is decided if no other can be better' may_be
+too_fast()
+(
+    FAKE_CLOCK=kernel=5000
+    export FAKE_CLOCK
+    undecided 0 'there is no verdict' --compare=slow_right,fake_right 5 || undecided 0 'fake_right may be better' --compare=slow_right,fake_right 5
+)
+ok 'what is faster than memory is not best' too_fast
 noisy()
 (
     FAKE_CLOCK='jitter=0.01 drift=0.000001'
@@ -289,6 +341,44 @@ ok 'a comparison goes on with its journal' resumed
 ok '--compare and --precision' refuses 2 '--precision' --compare=fake_right,slow_right --precision=1
 ok '--runs and --journal' refuses 2 '--journal' --runs=5 --journal=x.journal
 ok 'no rounds' refuses 2 '--rounds' --compare=fake_right,slow_right --rounds=0
+
+# ---- Every report and the exit status ------------------------------------------------------------------------------
+
+# agree STATUS FAILURES ERRORS SKIPPED ARGUMENT...: JUnit has so many of each, and all reports have the exit status.
+agree()
+{
+    agree_status=$1 agree_counts="failures=\"$2\" errors=\"$3\" skipped=\"$4\"" agree_bad=$(($2 + $3))
+    shift 4
+    measure "$agree_status" --num-iters=40 "$@" --junit=a.xml --output=a.json --output=a.csv --output=a.gha \
+        --output=a.gbench.json && cp err a.err && { grep -qF "$agree_counts" a.xml || { head -n 3 a.xml | sed 's/^/# /'; return 1; }; } &&
+        same "$agree_bad" "$(grep -c '^::error' a.gha)" && grep -q "^  \"exit_status\": $agree_status,\$" a.json &&
+        ! sed 1d a.csv | grep -v ",$agree_status\$" && grep -q "\"exit_status\": $agree_status" a.gbench.json &&
+        for agree_format in junit csv github gbench; do
+            run 0 --report=a.json --format=$agree_format && cmp out a.$(suffix_of $agree_format) || return 1
+        done
+}
+suffix_of() { case $1 in junit) echo xml ;; github) echo gha ;; gbench) echo gbench.json ;; *) echo "$1" ;; esac; }
+ok 'all is well' agree 0 0 0 0 --kernel=fake_right
+ok 'the same' agree 0 0 0 0 --compare=fake_right,fake_right
+ok 'slower' agree 1 1 0 0 --compare=fake_right,slow_right
+ok 'slower, which --split expects' agree 0 0 0 0 --split --kernel=fake_right
+ok 'inconclusive' agree 0 0 0 1 --compare=fake_right,slow_right --rounds=4
+ok 'inconclusive, with --strict' agree 5 1 0 0 --compare=fake_right,slow_right --rounds=4 --strict
+ok '--strict says how many' grep -qF -e '--strict: 1 of 1 comparisons have no verdict' a.err
+ok 'a wrong result' agree 4 1 0 0 --kernel=fake_right,fake_wrong_code
+ok 'a wrong result without a verdict' agree 4 1 0 0 --compare=fake_right,fake_wrong_code
+in_doubt() ( FAKE_CLOCK=kernel=5000; export FAKE_CLOCK; agree "$@" --kernel=fake_right )
+ok 'in doubt' in_doubt 0 0 0 1
+ok 'in doubt, with --strict' in_doubt 5 1 0 0 --strict
+ok 'in doubt in several processes' in_doubt 5 1 0 0 --strict --runs=5
+ok 'a case that cannot run' agree 3 0 1 0 --kernel=fake_right --num-tokens=4,1000000000000000
+slower_is_fine()
+{
+    compare 1 --compare=fake_right,slow_right --format=json --output=x.json &&
+        sed 's/"slower_fails": true/"slower_fails": false/; s/"exit_status": 1/"exit_status": 0/' x.json >y.json &&
+        run 0 --report=y.json --format=junit && out_has 'failures="0" errors="0" skipped="0"'
+}
+ok 'slower, where a choice is all that is asked for' slower_is_fine
 
 split()
 {

@@ -191,7 +191,7 @@ grep -E '^\.B' json.man | sed 's/^\.B[A-Z]* //' | grep -oE '[a-z][a-z0-9_]+' | s
     run 0 $small --dry-run --format=json
     cat out >>all.json
     # How the verdicts come out is not for the test to say.
-    run 0 $small --num-iters=1 --num-warmup-iters=0 --num-tokens=1,2 --runs=5 --save-baseline=some.json
+    run 0 $small --num-iters=1 --num-warmup-iters=0 --num-tokens=1,2 --runs=5 --save-baseline=some.json --force
     "$QUANTBENCH" $small --num-iters=1 --num-warmup-iters=0 --num-tokens=1,2 --runs=2 --baseline=some.json \
         --output=some.txt --format=json >>all.json
     run 0 $small --num-iters=1 --num-warmup-iters=0 --threads=1 --rounds=1 --self-test --format=json

@@ -151,6 +151,42 @@ floor_limits()
 ok "nothing is wrong with a plausible case" plausible
 ok "a kernel faster than memory is in doubt" strict_doubt kernel=5000 'implausible: faster than memory allows, 9.000 us'
 ok "by more than three percent" at_the_ceiling
+# 22.5 times as fast as memory allows: no figure that anybody could take for one.
+impossible()
+{
+    measure 0 kernel=400 --format=text && grep -q '^ceiling   > 100 % of what memory allows, 9.000 us' out &&
+        measure 0 kernel=400 --cache=both --format=text && grep -q ' > 100 % .* verified \*$' out &&
+        measure 0 kernel=400 && is implausible true && is share null && measure 0 kernel=400 --format=csv &&
+        ! grep -q ',22\.5' out
+}
+ok "an impossible share of the ceiling is no figure" impossible
+# The record's own word does not count.
+lied()
+{
+    measure 0 kernel=10000 && sed 's/"best_ns": 9000.0/"best_ns": 25299800.0/' out >lied.json &&
+        run 0 --report=lied.json && out_has 'doubt     implausible' && out_has 'ceiling   > 100 %' && ! grep 252998 out
+}
+ok "nor is one in a record that does not doubt it" lied
+# ci LOW HIGH: a record whose median of 10 us has this interval, in microseconds.
+ci()
+{
+    measure 0 kernel=10000 --num-iters=40 --rounds=10 && awk -v low="$1" -v high="$2" '
+        /"median_ci95"/ { print "        \"median_ci95\": [" low * 1000 ".0, " high * 1000 ".0],"; skip = 3; next }
+        skip > 0 { skip--; next } { print }' out >ci.json && run 0 --report=ci.json
+}
+precise() { ci 9 11 && out_has '+- 10.00 %' && ! grep imprecise out; }
+imprecise()
+{
+    ci 0 11154 && out_has 'doubt     imprecise: +- 5.58e+04 %, more than 10 %' &&
+        run 0 --report=ci.json --format=markdown && out_has '* row 1: imprecise: ' &&
+        run 0 --report=ci.json --format=csv && out_has ',imprecise,' &&
+        run 0 --report=ci.json --format=gbench && out_has ', in doubt: imprecise"' &&
+        run 0 --report=ci.json --format=junit && out_has 'skipped="1"' && out_has '; in doubt: imprecise: ' &&
+        run 0 --report=ci.json --format=github && grep -q '^::warning .*; in doubt: imprecise' out &&
+        run 0 --report=ci.json --format=json && tr -d ' \n' <out | grep -qF '"doubts":["imprecise"]'
+}
+ok "an interval of 10 % is no doubt" precise
+ok "a wider one is, in every format" imprecise
 ok "an empty launch is a limit too" floor_limits
 ok "a rotation that does not fit is in doubt" strict_doubt cache=1000000 'partly cold: 16384 buffer sets' \
     --num-tokens=1 --hidden-size=1 --num-iters=6 --rounds=1

@@ -161,7 +161,8 @@ static const struct option_row {
     {OPT_SAVE_BASELINE, "save-baseline", "FILE", "write the times of these runs, 10 or as --runs\nsays, as a baseline"},
     {OPT_BASELINE, "baseline", "FILE", "compare with the times that an earlier run\nhas saved in FILE"},
     {OPT_MARGIN, "margin", "PERCENT", "differences up to this do not count [1]"},
-    {OPT_FORCE, "force", NULL, "compare with a baseline of another device,\ndriver or other data too"},
+    {OPT_FORCE, "force", NULL,
+     "compare with a baseline of another device,\ndriver or other data, and save one in doubt"},
     {OPT_HEADING, "Output", NULL, NULL},
     {OPT_FORMAT, "format", "FORMAT", "%s\nof standard output [text]"},
     {OPT_OUTPUT, "output", "[FORMAT:]FILE",
@@ -1162,8 +1163,8 @@ static bool check_comparison(const struct args *args)
                       "it");
         return false;
     }
-    if (args->force && args->baseline_file == NULL) {
-        message_error("--force: it is about the file of --baseline, which was not given");
+    if (args->force && args->baseline_file == NULL && args->save_baseline == NULL) {
+        message_error("--force: it is about the file of --baseline or --save-baseline, and none was given");
         return false;
     }
     return true;
@@ -1199,8 +1200,8 @@ static bool is_about_reports(enum option_id id)
 /* Whether an option says how one process measures, rather than what is made of the results of several. */
 static bool is_about_measuring(enum option_id id)
 {
-    return !is_about_reports(id) && id != OPT_RUNS && id != OPT_SAVE_BASELINE && id != OPT_BASELINE &&
-           id != OPT_MARGIN && id != OPT_FORCE && id != OPT_JOURNAL && id != OPT_RESUME;
+    return !is_about_reports(id) && id != OPT_STRICT && id != OPT_RUNS && id != OPT_SAVE_BASELINE &&
+           id != OPT_BASELINE && id != OPT_MARGIN && id != OPT_FORCE && id != OPT_JOURNAL && id != OPT_RESUME;
 }
 
 /* Add an option as one argument. */

@@ -8,6 +8,7 @@
 #include "interrupt.h"
 #include "output.h"
 #include "runs.h"
+#include "verdict.h"
 
 #include <stdlib.h>
 
@@ -76,7 +77,7 @@ static enum exit_code compare_with_baseline(const struct args *args, const struc
         code = comparison_judge(record, series);
     }
     free(series);
-    return code == EXIT_OK ? comparison_code(record, args->strict) : code;
+    return code;
 }
 
 /* The file of --save-baseline as an output. */
@@ -109,9 +110,9 @@ enum exit_code baseline_measure(const struct args *args, struct record *record)
     return code;
 }
 
-enum exit_code baseline_save(const struct args *args, const struct record *record)
+enum exit_code baseline_check(const struct args *args, struct record *record)
 {
-    struct output output = save_output(args);
+    size_t doubtful = verdict_doubtful(record);
 
     if (args->save_baseline == NULL) {
         return EXIT_OK;
@@ -123,5 +124,24 @@ enum exit_code baseline_save(const struct args *args, const struct record *recor
             return EXIT_CANNOT_RUN;
         }
     }
-    return output_write(&(struct outputs){1, &output}, record);
+    record->forced = args->force;
+    if (doubtful == 0) {
+        return EXIT_OK;
+    }
+    if (args->force) {
+        message_warning("--save-baseline: %s: %zu of %zu results are in doubt", args->save_baseline, doubtful,
+                        record->count);
+        return EXIT_OK;
+    }
+    message_error("--save-baseline: %s: not written, because %zu of %zu results are in doubt, as the report says; "
+                  "--force writes it anyway",
+                  args->save_baseline, doubtful, record->count);
+    return EXIT_CANNOT_RUN;
+}
+
+enum exit_code baseline_save(const struct args *args, const struct record *record)
+{
+    struct output output = save_output(args);
+
+    return args->save_baseline != NULL ? output_write(&(struct outputs){1, &output}, record) : EXIT_OK;
 }

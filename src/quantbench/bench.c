@@ -29,9 +29,6 @@
 #define HOT_IS_FASTER 0.97
 #define NEAR_CEILING  0.80
 #define NEAR_FLOOR    2.0
-/* What is faster than the ceiling by more than this share cannot be true. */
-#define IMPLAUSIBLE 0.03
-
 /* How many launches tell how long one takes, if it takes less than so many seconds. */
 #define TIMED_LAUNCHES 3
 #define SHORT_LAUNCH   0.1
@@ -810,7 +807,6 @@ static void find_limits(const struct bench *bench, struct result *result)
     result->best_time = fastest > 0 && result->plan_case->streams == 1 && !bench->args->dependent_launch
                             ? fmax(fastest, result->floor_time)
                             : 0;
-    result->implausible = result->time.median < (1 - IMPLAUSIBLE) * result->best_time;
     result->cache_check = judge_cache(result);
 }
 

@@ -71,7 +71,6 @@ struct result {
     double floor_time;                   /* 0: unknown */
     double ceiling_times[CEILING_KINDS]; /* 0: unknown */
     double best_time;                    /* no launch can be faster: the fastest of these, or the floor; 0: unknown */
-    bool implausible;                    /* faster than that by more than the margin of measurement */
     enum cache_check cache_check;
 };
 

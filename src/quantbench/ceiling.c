@@ -21,6 +21,9 @@
 /* What a last-level cache of unknown size is taken for, in bytes. */
 #define UNKNOWN_CACHE ((uint64_t)32 << 20)
 
+/* What is faster than the ceiling by more than this share cannot be true. */
+#define IMPLAUSIBLE 0.03
+
 uint64_t ceiling_add(uint64_t a, uint64_t b)
 {
     return a > UINT64_MAX - b ? UINT64_MAX : a + b;
@@ -29,6 +32,11 @@ uint64_t ceiling_add(uint64_t a, uint64_t b)
 uint64_t ceiling_multiply(uint64_t a, uint64_t b)
 {
     return b > 0 && a > UINT64_MAX / b ? UINT64_MAX : a * b;
+}
+
+bool ceiling_is_beaten(double time, double best_time)
+{
+    return time < (1 - IMPLAUSIBLE) * best_time;
 }
 
 uint64_t ceiling_lines(uint64_t bytes)

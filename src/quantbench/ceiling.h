@@ -13,6 +13,10 @@ uint64_t ceiling_lines(uint64_t bytes);
  * too few for a cold cache if the sets are tiny. */
 unsigned ceiling_cold_sets(uint64_t set_bytes, uint64_t cache_size);
 
+/* True if TIME is less than BEST_TIME, that no launch can beat, by more than measuring errs: it cannot be true. 0 is no
+ * BEST_TIME. */
+bool ceiling_is_beaten(double time, double best_time);
+
 /* The sum of numbers of bytes, and the product; what is too large to count is more than any memory. */
 uint64_t ceiling_add(uint64_t a, uint64_t b);
 uint64_t ceiling_multiply(uint64_t a, uint64_t b);

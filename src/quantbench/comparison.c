@@ -103,7 +103,7 @@ enum exit_code comparison_between(struct record *record, enum compare_axis axis,
     enum column column = describe_axis(axis);
     char name[DESCRIBE_SIZE], baseline_name[DESCRIBE_SIZE];
 
-    *comparison = (struct record_comparison){.axis = axis, .margin = margin};
+    *comparison = (struct record_comparison){.axis = axis, .margin = margin, .slower_fails = true};
     for (size_t i = 0; i < record->described; i++) {
         size_t baseline = find_baseline(record->cases, i, &record->cases[i], axis);
 
@@ -166,9 +166,27 @@ static void find_other_data(const struct record *record, const struct record_cas
     }
 }
 
+/* Say that COUNT of the cases that BASELINE is compared by are in doubt: an error unless the doubts were accepted when
+ * it was saved, or now. */
+static enum exit_code check_doubts(const struct record *baseline, size_t count, bool is_forced)
+{
+    if (count == 0) {
+        return EXIT_OK;
+    }
+    if (is_forced || baseline->forced) {
+        message_warning("--baseline: %zu of its results are in doubt", count);
+        return EXIT_OK;
+    }
+    message_error("--baseline: %zu of its results are in doubt, as its report says; --force compares them anyway",
+                  count);
+    return EXIT_CANNOT_RUN;
+}
+
 enum exit_code comparison_check(const struct record *record, const struct record *baseline, bool is_forced)
 {
     char obstacles[2048] = "";
+    size_t doubtful = 0;
+    enum exit_code code;
 
     for (size_t i = 0; i < record->count; i++) {
         const struct record_case *c = &record->cases[i];
@@ -181,17 +199,19 @@ enum exit_code comparison_check(const struct record *record, const struct record
                           describe_problem(c, problem));
             return EXIT_USAGE;
         }
+        doubtful += record_doubts(&baseline->cases[found]) != 0;
         if (obstacles[0] == '\0') {
             find_other_data(record, c, baseline, &baseline->cases[found], obstacles, sizeof obstacles);
         }
     }
+    code = check_doubts(baseline, doubtful, is_forced);
     find_obstacles(record, baseline, obstacles, sizeof obstacles);
     if (obstacles[0] == '\0') {
-        return EXIT_OK;
+        return code;
     }
     if (is_forced) {
         message_warning("--baseline: its times were taken under other conditions: %s", obstacles);
-        return EXIT_OK;
+        return code;
     }
     message_error("--baseline: its times were taken under other conditions: %s; --force compares them anyway",
                   obstacles);
@@ -206,6 +226,7 @@ enum exit_code comparison_with(struct record *record, const struct record *basel
     *comparison = (struct record_comparison){
         .axis = COMPARE_BASELINE,
         .margin = margin,
+        .slower_fails = true,
         .baseline_file = strdup(file),
         .baseline_date = strdup(baseline->date),
         .baseline_version = strdup(baseline->version),
@@ -404,22 +425,4 @@ enum exit_code comparison_judge(struct record *record, const struct series *seri
     free(scratch);
     free(pairs);
     return good ? EXIT_OK : no_memory();
-}
-
-enum exit_code comparison_code(const struct record *record, bool is_strict)
-{
-    const struct record_comparison *comparison = &record->comparison;
-    enum exit_code code = EXIT_OK;
-
-    for (size_t i = 0; i < comparison->count; i++) {
-        const struct record_pair *pair = &comparison->pairs[i];
-
-        if (pair->count > 0 && pair->judgement.verdict == VERDICT_SLOWER) {
-            return EXIT_REGRESSION;
-        }
-        if (is_strict && (pair->count == 0 || pair->judgement.verdict == VERDICT_INCONCLUSIVE)) {
-            code = EXIT_INCONCLUSIVE;
-        }
-    }
-    return code;
 }

@@ -15,8 +15,8 @@ struct series {
  * cases need not have run. Returns an exit code; errors have been printed. */
 enum exit_code comparison_between(struct record *record, enum compare_axis axis, double margin);
 
-/* Whether each case of RECORD can be compared with one of BASELINE, of the same device. If not, that is an error, or
- * with IS_FORCED a warning if only the devices differ. */
+/* Check that each case of RECORD can be compared with one of BASELINE: of the same device and the same data, and not in
+ * doubt. If not, that is an error, or with IS_FORCED a warning, unless BASELINE lacks the case. */
 enum exit_code comparison_check(const struct record *record, const struct record *baseline, bool is_forced);
 
 /* Fill record->comparison with each case of RECORD and the one of BASELINE, which FILE holds, that is the same but for
@@ -26,9 +26,5 @@ enum exit_code comparison_with(struct record *record, const struct record *basel
 
 /* Judge the pairs by SERIES, the times of each case of RECORD, if they have some. */
 enum exit_code comparison_judge(struct record *record, const struct series *series);
-
-/* The exit status that the verdicts come to: EXIT_REGRESSION if one is SLOWER, else EXIT_INCONCLUSIVE if IS_STRICT and
- * one is INCONCLUSIVE or there is none. */
-enum exit_code comparison_code(const struct record *record, bool is_strict);
 
 #endif

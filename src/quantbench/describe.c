@@ -4,6 +4,7 @@
 
 #include "describe.h"
 #include "tensor_file.h"
+#include "verdict.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -127,7 +128,10 @@ const char *describe_cell(const struct record_case *c, enum column column, char 
         }
         break;
     case OF_CEILING:
-        if (has_time && c->best_time > 0) {
+        if (has_time && c->implausible) {
+            /* How far beyond that it seems to be says nothing. */
+            snprintf(text, DESCRIBE_SIZE, "> 100 %%");
+        } else if (has_time && c->best_time > 0) {
             snprintf(text, DESCRIBE_SIZE, "%.1f %%", 100 * c->best_time / c->time.median);
         }
         break;
@@ -231,10 +235,29 @@ const char *describe_doubt(const struct record *record, const struct record_case
         snprintf(text, DESCRIBE_SIZE, "throttled in %zu of %zu rounds", record_throttled_rounds(c), c->round_count);
         append_reasons(c, text);
         break;
+    case DOUBT_IMPRECISE:
+        snprintf(text, DESCRIBE_SIZE, "imprecise: +- %.3g %%, more than %g %%", 100 * stats_precision(&c->time),
+                 100 * RECORD_IMPRECISE);
+        break;
     case DOUBT_NOT_CONVERGED:
         snprintf(text, DESCRIBE_SIZE, "not converged: +- %.3g %% after %g s, %.3g %% was asked for",
                  100 * stats_precision(&c->time), record->timeout, 100 * record->precision);
         break;
+    }
+    return text;
+}
+
+const char *describe_doubts(const struct record_case *c, const char *separator, char text[DESCRIBE_SIZE])
+{
+    unsigned doubts = record_doubts(c);
+    size_t length = 0;
+
+    text[0] = '\0';
+    for (unsigned i = 0; i < DOUBTS; i++) {
+        if ((doubts & 1u << i) != 0) {
+            length += (size_t)snprintf(text + length, DESCRIBE_SIZE - length, "%s%s", length > 0 ? separator : "",
+                                       record_doubt_names[i]);
+        }
     }
     return text;
 }
@@ -502,6 +525,51 @@ static void describe_verdict(const struct record *record, const struct record_pa
              judgement->high, record_real_text(100 * record->comparison.margin, margin));
 }
 
+const char *describe_best(const struct record *record, size_t first, char text[DESCRIBE_SIZE])
+{
+    const struct record_pair *leader = &record->comparison.pairs[first], *best, *rival;
+    bool is_decided = verdict_best(record, first, &best, &rival);
+    char problem[160];
+
+    plan_describe(&record->cases[leader->result].problem, problem, sizeof problem);
+    if (!is_decided) {
+        snprintf(text, DESCRIBE_SIZE, "undecided: %.300s%s, %s", rival != NULL ? rival->name : "there is no verdict",
+                 rival != NULL ? " may be better" : "", problem);
+    } else if (best == NULL) {
+        snprintf(text, DESCRIBE_SIZE, "%.300s, the baseline, %s", leader->baseline_name, problem);
+    } else {
+        snprintf(text, DESCRIBE_SIZE, "%.300s, %.2f %% faster than %.100s, %s", best->name,
+                 100 * (1 / best->judgement.ratio - 1), leader->baseline_name, problem);
+    }
+    return text;
+}
+
+const char *describe_run(const struct record *record, char text[DESCRIBE_SIZE])
+{
+    if (record->interrupted) {
+        snprintf(text, DESCRIBE_SIZE, "interrupted");
+    } else {
+        snprintf(text, DESCRIBE_SIZE, "exit status %d, for which standard error has the reason", (int)record->code);
+    }
+    return text;
+}
+
+/* Add what is in doubt about C to TEXT. */
+static void append_doubts(const struct record *record, const struct record_case *c, char text[DESCRIBE_SIZE])
+{
+    unsigned doubts = record_doubts(c);
+
+    for (unsigned i = 0; i < DOUBTS; i++) {
+        size_t length = strlen(text);
+        char doubt[DESCRIBE_SIZE];
+
+        if ((doubts & 1u << i) != 0) {
+            snprintf(text + length, DESCRIBE_SIZE - length, "; in doubt: %s",
+                     describe_doubt(record, c, (enum doubt)(1 << i), doubt));
+        }
+    }
+}
+
 const char *describe_outcome(const struct record *record, const struct record_case *c, char text[DESCRIBE_SIZE])
 {
     const struct record_pair *pair = record_pair_of(record, c);
@@ -519,5 +587,6 @@ const char *describe_outcome(const struct record *record, const struct record_ca
     } else {
         snprintf(text, DESCRIBE_SIZE, "median %.3f us, %s", c->time.median * 1e-3, codes_text(c));
     }
+    append_doubts(record, c, text);
     return text;
 }

@@ -69,6 +69,12 @@ enum column describe_axis(enum compare_axis axis);
 /* What makes result C of RECORD doubtful: one DOUBT of its record_doubts(). */
 const char *describe_doubt(const struct record *record, const struct record_case *c, enum doubt doubt,
                            char text[DESCRIBE_SIZE]);
+/* The words of all its doubts, with SEPARATOR between them; "" if there is none. */
+const char *describe_doubts(const struct record_case *c, const char *separator, char text[DESCRIBE_SIZE]);
+/* The best of the kernels that are compared with the baseline of the pair with index FIRST, or that it is undecided. */
+const char *describe_best(const struct record *record, size_t first, char text[DESCRIBE_SIZE]);
+/* Why a run failed in a way that is not a case's. */
+const char *describe_run(const struct record *record, char text[DESCRIBE_SIZE]);
 
 const char *describe_device(const struct qb_device_info *info, char text[DESCRIBE_SIZE]);
 /* Where the data of C are from, in words that are others if the data are others: the base name of the file, the tensor

@@ -56,6 +56,7 @@ libqbtool_a_SOURCES = \
 	%D%/list.c %D%/list.h \
 	%D%/record.c %D%/record.h \
 	%D%/record_json.c \
+	%D%/verdict.c %D%/verdict.h \
 	%D%/describe.c %D%/describe.h \
 	%D%/output.c %D%/output.h \
 	%D%/destination.c %D%/destination.h \

@@ -22,6 +22,7 @@
 #include "self_test.h"
 #include "shield.h"
 #include "tensor_file.h"
+#include "verdict.h"
 #include "worker.h"
 
 #include <errno.h>
@@ -74,19 +75,27 @@ static enum exit_code run_cases(const struct args *args, struct machine *machine
     return code;
 }
 
-/* With --strict: whether a result is in doubt. Each doubt is in the report. */
-static enum exit_code check_doubts(const struct args *args, const struct record *record)
+/* With --strict: an error if a result is in doubt. Each doubt is in the report. */
+static enum exit_code check_doubts(const struct record *record)
 {
-    size_t doubtful = 0;
+    size_t doubtful = verdict_doubtful(record);
 
-    for (size_t i = 0; i < record->count; i++) {
-        doubtful += record_doubts(&record->cases[i]) != 0;
-    }
-    if (!args->strict || doubtful == 0) {
+    if (!record->strict || doubtful == 0) {
         return EXIT_OK;
     }
     message_error("--strict: %zu of %zu results are in doubt", doubtful, record->count);
     return EXIT_INCONCLUSIVE;
+}
+
+/* What the comparisons come to. */
+static enum exit_code check_verdicts(const struct record *record)
+{
+    size_t undecided = verdict_undecided(record);
+
+    if (record->strict && undecided > 0) {
+        message_error("--strict: %zu of %zu comparisons have no verdict", undecided, record->comparison.count);
+    }
+    return verdict_of_pairs(record);
 }
 
 /* Write RECORD to standard output and to the files of --output. */
@@ -137,10 +146,11 @@ static enum exit_code measure(const struct args *args)
         code = message_worse(plan.code, dry_run(args, &machine, given, &plan, &record));
     } else if (code == EXIT_OK) {
         code = message_worse(plan.code, run_cases(args, &machine, given, &plan, &journal, &record));
-        code = message_worse(code, check_doubts(args, &record));
+        code = message_worse(code, check_doubts(&record));
         if (args->self_test) {
             code = message_worse(code, self_test_report(args, &record));
         } else if (record_end(&record, interrupt_requested()) == EXIT_OK) {
+            record.code = code = message_worse(code, check_verdicts(&record));
             code = message_worse(code, write_reports(args, &record));
         } else {
             code = message_worse(code, EXIT_CANNOT_RUN);
@@ -173,8 +183,13 @@ static enum exit_code measure_in_runs(const struct args *args)
     enum exit_code code = baseline_measure(args, &record);
 
     if (record.count > 0) {
+        enum exit_code saves;
+
+        code = message_worse(code, message_worse(check_doubts(&record), check_verdicts(&record)));
+        saves = baseline_check(args, &record);
+        record.code = code = message_worse(code, saves);
         code = message_worse(code, write_reports(args, &record));
-        code = message_worse(code, baseline_save(args, &record));
+        code = saves == EXIT_OK ? message_worse(code, baseline_save(args, &record)) : code;
     }
     record_free(&record);
     return code;

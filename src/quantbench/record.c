@@ -33,6 +33,11 @@ const char *const record_cache_check_names[] = {[CACHE_CHECK_NONE] = "none",
 const char *const record_basis_names[] = {
     [STATS_BASIS_NONE] = "none", [STATS_BASIS_SAMPLES] = "samples", [STATS_BASIS_ROUNDS] = "rounds", NULL};
 
+const char *const record_doubt_names[] = {"implausible",      "not cold",  "partly cold", "not converged",
+                                          "throttled",        "not hot",   "disturbed",   "busy",
+                                          "short of threads", "imprecise", NULL};
+_Static_assert(sizeof record_doubt_names / sizeof record_doubt_names[0] == DOUBTS + 1, "a name for each doubt");
+
 const char *const record_axis_names[] = {
     [COMPARE_NOTHING] = "",
     [COMPARE_KERNELS] = "kernel",
@@ -189,6 +194,7 @@ enum exit_code record_begin(const struct args *args, const struct machine *machi
         .timeout = keep_digits(args->precision > 0 ? args->timeout : 0),
         .regime = args->regime,
         .dependent_launch = args->dependent_launch,
+        .strict = args->strict,
     };
     if (tensor != NULL) {
         snprintf(record->digest, sizeof record->digest, "%016" PRIx64, tensor->digest);
@@ -229,7 +235,7 @@ static bool copy_samples(const struct result *from, struct record_case *to)
     return true;
 }
 
-/* The time of a case whose bytes are known. */
+/* The time of a case whose bytes and limits are known. */
 static void set_time(struct record_case *to, const struct stats *time)
 {
     double peak = to->device->peak_bandwidth;
@@ -251,22 +257,22 @@ static void set_time(struct record_case *to, const struct stats *time)
     to->bytes_per_second =
         time->median > 0 ? keep_digits((double)(to->bytes.read + to->bytes.written) / time->median * 1e9) : 0;
     to->of_peak = peak > 0 ? keep_digits(to->bytes_per_second / peak) : 0;
+    to->implausible = ceiling_is_beaten(to->time.median, to->best_time);
 }
 
 /* The estimates of a case that has samples. */
 static void copy_estimates(const struct result *from, double precision, struct record_case *to)
 {
-    set_time(to, &from->time);
     to->host_time = keep_digits(from->host_time);
     for (int kind = 0; kind < CEILING_KINDS; kind++) {
         to->ceiling_times[kind] = keep_digits(from->ceiling_times[kind]);
     }
     to->floor_time = keep_digits(from->floor_time);
     to->best_time = keep_digits(from->best_time);
-    to->implausible = from->implausible;
     to->cache_check = from->cache_check;
     to->hot_time = keep_digits(from->hot_time);
     to->unconverged = precision > 0 && !from->converged;
+    set_time(to, &from->time);
 }
 
 enum exit_code record_replace_rounds(struct record_case *c, struct round *rounds, size_t count, double best_time)
@@ -310,6 +316,7 @@ enum exit_code record_of_runs(struct record *record, const struct args *args, ui
     free_argv(record);
     free(record->date);
     record->runs = runs;
+    record->strict = args->strict;
     record->date = NULL;
     return copy_argv(args, record) ? EXIT_OK : no_memory();
 }
@@ -441,6 +448,8 @@ unsigned record_doubts(const struct record_case *c)
     doubts |= 2 * record_disturbed_samples(c) > c->sample_count ? DOUBT_DISTURBED : 0;
     doubts |= floor_is_load(c) ? DOUBT_FLOOR : 0;
     doubts |= lacks_threads(c) ? DOUBT_THREADS : 0;
+    doubts |=
+        c->time.basis != STATS_BASIS_NONE && !(stats_precision(&c->time) <= RECORD_IMPRECISE) ? DOUBT_IMPRECISE : 0;
     return doubts;
 }
 

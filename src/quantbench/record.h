@@ -79,6 +79,7 @@ struct record_mean {
 struct record_comparison {
     enum compare_axis axis; /* COMPARE_NOTHING: there is no comparison, and the rest means nothing */
     double margin;
+    bool slower_fails;   /* something that is SLOWER is a regression */
     char *baseline_file; /* these three are NULL but for COMPARE_BASELINE */
     char *baseline_date;
     char *baseline_version;
@@ -98,7 +99,12 @@ enum doubt {
     DOUBT_DISTURBED = 1 << 6,     /* so many samples were disturbed that the median may be one of them */
     DOUBT_FLOOR = 1 << 7,         /* an empty launch took so long that it measures other load of the CPUs */
     DOUBT_THREADS = 1 << 8,       /* launches ran on fewer threads than they were shared out to */
+    DOUBT_IMPRECISE = 1 << 9,     /* the interval of the median is so wide that the median says little */
 };
+#define DOUBTS 10
+
+/* Half the interval of a median as a share of it, beyond which the median is in doubt. */
+#define RECORD_IMPRECISE 0.10
 
 /* Room for 64 bits in hexadecimal digits. */
 #define RECORD_DIGEST_SIZE 17
@@ -128,6 +134,9 @@ struct record {
     uint64_t runs; /* each sample is the median of one of so many processes; 0: samples are of one process */
     bool dependent_launch;
     bool interrupted;
+    bool strict;         /* doubts and missing verdicts are errors */
+    bool forced;         /* a baseline that was saved in spite of doubts */
+    enum exit_code code; /* of the run, as far as it was known when the reports were written */
     struct qb_device_info *devices;
     struct calibration *timers; /* one for each device; zero: unknown */
     size_t device_count;
@@ -201,6 +210,7 @@ extern const char *const record_axis_names[]; /* "" for COMPARE_NOTHING */
 extern const char *const record_verdict_names[];
 extern const char *const record_cache_check_names[];
 extern const char *const record_basis_names[];
+extern const char *const record_doubt_names[]; /* by the number of the bit */
 
 /* The version of the JSON document. Members are only ever added under one version. */
 #define RECORD_SCHEMA         "quantbench-result"

@@ -6,6 +6,7 @@
 #include "record.h"
 #include "round_json.h"
 #include "tensor_file.h"
+#include "verdict.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -466,7 +467,9 @@ static void read_findings(struct reader *reader, const json_t *result, const str
     to->hot_time = get_real_or_null(reader, result, "hot_time_ns");
     to->host_time = get_real_or_null(reader, result, "host_time_ns");
     to->of_peak = get_real_or_null(reader, result, "peak_share");
-    to->implausible = get_bool(reader, result, "implausible");
+    to->implausible = get_bool(reader, result, "implausible") ||
+                      (to->sample_count > 0 && json_is_object(json_object_get(result, "ceiling")) &&
+                       ceiling_is_beaten(to->time.median, to->best_time));
     if (record->precision > 0 && to->sample_count > 0) {
         to->unconverged = !get_bool(reader, result, "converged");
     } else if (!json_is_null(converged)) {
@@ -527,6 +530,14 @@ static void read_quality(struct reader *reader, const json_t *quality, struct re
     to->has_quality = true;
 }
 
+/* Why the case has no time. What its verdict and its doubts add to that follows from them. */
+static enum exit_code read_code(struct reader *reader, const json_t *result)
+{
+    enum exit_code code = (enum exit_code)get_number(reader, result, "exit_status", EXIT_OK, EXIT_INCONCLUSIVE);
+
+    return code == EXIT_REGRESSION || code == EXIT_INCONCLUSIVE ? EXIT_OK : code;
+}
+
 static void read_case(struct reader *reader, const json_t *result, size_t index, const struct record *record,
                       struct record_case *to)
 {
@@ -575,7 +586,7 @@ static void read_case(struct reader *reader, const json_t *result, size_t index,
     to->bytes.written = get_number(reader, result, "bytes_written", 0, INT64_MAX);
     to->bytes_per_second = get_real_or_null(reader, result, "bytes_per_second");
     read_ceiling(reader, result, index, to);
-    to->code = (enum exit_code)get_number(reader, result, "exit_status", EXIT_OK, EXIT_INCONCLUSIVE);
+    to->code = read_code(reader, result);
     if (json_is_object(time)) {
         set_place(reader, "results", index, "time_ns.");
         read_time(reader, time, to);
@@ -683,6 +694,7 @@ static void read_comparison(struct reader *reader, const json_t *document, struc
     /* The first name stands for no comparison. */
     comparison->axis = (enum compare_axis)(get_name(reader, object, "between", &record_axis_names[1]) + 1);
     comparison->margin = get_real(reader, object, "margin");
+    comparison->slower_fails = !has(object, "slower_fails") || get_bool(reader, object, "slower_fails");
     if (comparison->axis == COMPARE_BASELINE) {
         comparison->baseline_file = get_any_text_or_null(reader, object, "baseline_file");
         comparison->baseline_date = get_text(reader, object, "baseline_date");
@@ -754,9 +766,16 @@ static void read_document(struct reader *reader, const json_t *document, struct 
     }
     record->dependent_launch = get_bool(reader, document, "dependent_launch");
     record->interrupted = get_bool(reader, document, "interrupted");
+    record->strict = has(document, "strict") && get_bool(reader, document, "strict");
+    record->forced = has(document, "forced") && get_bool(reader, document, "forced");
     read_devices(reader, document, record);
     read_cases(reader, document, record);
     read_comparison(reader, document, record);
+    /* Older documents do not have it; it cannot be better than that of the cases. */
+    record->code = has(document, "exit_status")
+                       ? (enum exit_code)get_number(reader, document, "exit_status", EXIT_OK, EXIT_INCONCLUSIVE)
+                       : EXIT_OK;
+    record->code = reader->code == EXIT_OK ? message_worse(record->code, verdict_of_cases(record)) : EXIT_OK;
 }
 
 /* Read DOCUMENT, which is released; NULL: it could not be parsed, and ERROR says why. LABEL is safe to print. */

@@ -6,6 +6,7 @@
 
 #include "describe.h"
 #include "report.h"
+#include "verdict.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -134,7 +135,7 @@ static void print_row(const struct record *record, const struct record_case *c, 
     real_field(c->time.ci_high, has_interval, stream);
     real_field(c->bytes_per_second, c->bytes_per_second > 0, stream);
     real_field(c->ceiling_times[CEILING_COPY], c->ceiling_times[CEILING_COPY] > 0, stream);
-    fprintf(stream, "%d,", (int)c->code);
+    fprintf(stream, "%d,", (int)verdict_of_case(record, c));
     finite_field(c->quality.snr, c->has_quality, stream);
     finite_field(c->quality.largest_error, c->has_quality, stream);
     finite_field(c->quality.largest_relative_error, c->has_quality, stream);
@@ -151,7 +152,7 @@ static void print_row(const struct record *record, const struct record_case *c, 
     real_field(c->ceiling_times[CEILING_PLAIN], c->ceiling_times[CEILING_PLAIN] > 0, stream);
     real_field(c->ceiling_times[CEILING_STREAMING], c->ceiling_times[CEILING_STREAMING] > 0, stream);
     real_field(c->floor_time, c->floor_time > 0, stream);
-    real_field(c->best_time / c->time.median, c->best_time > 0, stream);
+    real_field(c->best_time / c->time.median, c->best_time > 0 && c->time.median > 0 && !c->implausible, stream);
     real_field(c->of_peak, c->of_peak > 0, stream);
     fprintf(stream, "%d,", c->implausible);
     fprintf(stream, "%s,", record->precision == 0 || !has_time ? "" : c->unconverged ? "0" : "1");
@@ -170,7 +171,9 @@ static void print_row(const struct record *record, const struct record_case *c, 
     }
     putc(',', stream);
     text_field(describe_data(record, c, data), stream);
-    print_text(record->digest, stream);
+    text_field(record->digest, stream);
+    text_field(describe_doubts(c, "; ", data), stream);
+    fprintf(stream, "%d", (int)record->code);
     putc('\n', stream);
 }
 
@@ -184,7 +187,8 @@ enum exit_code report_csv(const struct record *record, FILE *stream)
           "saturated_share,flushed_share,dist,compared_with,ratio,ratio_ci95_low,ratio_ci95_high,"
           "p_value,verdict,more_needed,streams,rounds,host_ns,cache_check,hot_ns,plain_ceiling_ns,streaming_ceiling_ns,"
           "floor_ns,ceiling_share,peak_share,implausible,converged,near_codes,near_scales,arithmetic,plugin,"
-          "retaken_samples,disturbed_samples,huge_page_bytes,threads_wanted,threads_obtained,data,data_digest\n",
+          "retaken_samples,disturbed_samples,huge_page_bytes,threads_wanted,threads_obtained,data,data_digest,doubts,"
+          "run_exit_status\n",
           stream);
     for (size_t i = 0; i < record->count; i++) {
         print_row(record, &record->cases[i], stream);

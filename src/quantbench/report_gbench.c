@@ -172,15 +172,16 @@ static void add_counters(json_t *object, const struct record_case *c, double nan
 static json_t *entry(const struct record *record, size_t index, size_t round, const struct aggregate *aggregate,
                      struct times times)
 {
-    char run_name[NAME_SIZE], name[NAME_SIZE + 16], label[64];
+    char run_name[NAME_SIZE], name[NAME_SIZE + 16], doubts[DESCRIBE_SIZE], label[DESCRIBE_SIZE + 64];
     const struct record_case *c = &record->cases[index];
     json_t *object;
 
     case_name(record, c, run_name);
     snprintf(name, sizeof name, "%s%s%s", run_name, aggregate != NULL ? "_" : "",
              aggregate != NULL ? aggregate->name : "");
-    snprintf(label, sizeof label, "%s, cache %s", record_verification_names[c->verification],
-             record_cache_names[c->cache]);
+    describe_doubts(c, ", ", doubts);
+    snprintf(label, sizeof label, "%s, cache %s%s%s", record_verification_names[c->verification],
+             record_cache_names[c->cache], doubts[0] != '\0' ? ", in doubt: " : "", doubts);
     object = json_pack("{s:s, s:I, s:I, s:s, s:s, s:I, s:I}", "name", name, "family_index", (json_int_t)index,
                        "per_family_instance_index", (json_int_t)0, "run_name", run_name, "run_type",
                        aggregate != NULL ? "aggregate" : "iteration", "repetitions", (json_int_t)c->round_count,
@@ -229,11 +230,12 @@ static bool add_case(const struct record *record, size_t index, json_t *benchmar
 static json_t *context(const struct record *record)
 {
     json_t *object =
-        json_pack("{s:s, s:o, s:o, s:I, s:[], s:[], s:s, s:I, s:s}", "date", record->date, "host_name",
+        json_pack("{s:s, s:o, s:o, s:I, s:[], s:[], s:s, s:I, s:s, s:I, s:b}", "date", record->date, "host_name",
                   report_text_json(record->host_name), "executable",
                   report_text_json(record->argc > 0 ? record->argv[0] : "quantbench"), "num_cpus",
                   (json_int_t)record->cpus, "caches", "load_avg", "library_version", record->library_version,
-                  "json_schema_version", (json_int_t)1, "quantbench_version", record->version);
+                  "json_schema_version", (json_int_t)1, "quantbench_version", record->version, "exit_status",
+                  (json_int_t)record->code, "interrupted", record->interrupted);
 
     for (size_t i = 0; i < record->device_count; i++) {
         const struct qb_device_info *info = &record->devices[i];

@@ -6,6 +6,7 @@
 
 #include "describe.h"
 #include "report.h"
+#include "verdict.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -33,18 +34,9 @@ static void print_command(const char *command, const char *title, const char *te
     putc('\n', stream);
 }
 
-static const char *command_of(const struct record *record, const struct record_case *c)
+static const char *command_of(enum outcome outcome)
 {
-    const struct record_pair *pair = record_pair_of(record, c);
-
-    if (c->code != EXIT_OK || (pair != NULL && pair->count > 0 && pair->judgement.verdict == VERDICT_SLOWER)) {
-        return "error";
-    }
-    if (c->sample_count == 0 ||
-        (pair != NULL && (pair->count == 0 || pair->judgement.verdict == VERDICT_INCONCLUSIVE))) {
-        return "warning";
-    }
-    return "notice";
+    return outcome == OUTCOME_PASSED ? "notice" : outcome == OUTCOME_UNKNOWN ? "warning" : "error";
 }
 
 enum exit_code report_github(const struct record *record, FILE *stream)
@@ -54,8 +46,11 @@ enum exit_code report_github(const struct record *record, FILE *stream)
     for (size_t i = 0; i < record->count; i++) {
         const struct record_case *c = &record->cases[i];
 
-        print_command(command_of(record, c), describe_test(record, c, title), describe_outcome(record, c, text),
-                      stream);
+        print_command(command_of(verdict_outcome(record, c)), describe_test(record, c, title),
+                      describe_outcome(record, c, text), stream);
+    }
+    if (verdict_run_failed(record)) {
+        print_command("error", "quantbench", describe_run(record, text), stream);
     }
     for (size_t i = 0; i < record->comparison.mean_count; i++) {
         print_command("notice", "quantbench", describe_mean(&record->comparison.means[i], text), stream);

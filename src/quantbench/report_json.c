@@ -7,6 +7,7 @@
 #include "describe.h"
 #include "report.h"
 #include "round_json.h"
+#include "verdict.h"
 
 #include <jansson.h>
 #include <math.h>
@@ -139,10 +140,25 @@ static json_t *ceiling_to_json(const struct record_case *c)
     if (c->best_time == 0) {
         return json_null();
     }
-    return json_pack("{s:o, s:o, s:o, s:o, s:f, s:f}", "plain_ns", real_or_null(c->ceiling_times[CEILING_PLAIN]),
+    return json_pack("{s:o, s:o, s:o, s:o, s:f, s:o}", "plain_ns", real_or_null(c->ceiling_times[CEILING_PLAIN]),
                      "streaming_ns", real_or_null(c->ceiling_times[CEILING_STREAMING]), "copy_ns",
                      real_or_null(c->ceiling_times[CEILING_COPY]), "floor_ns", real_or_null(c->floor_time), "best_ns",
-                     c->best_time, "share", c->time.median > 0 ? c->best_time / c->time.median : 0.0);
+                     c->best_time, "share",
+                     c->implausible || c->time.median <= 0 ? json_null() : json_real(c->best_time / c->time.median));
+}
+
+/* The words of the doubts. */
+static json_t *doubts_to_json(const struct record_case *c)
+{
+    unsigned doubts = record_doubts(c);
+    json_t *words = json_array();
+
+    for (unsigned i = 0; i < DOUBTS; i++) {
+        if ((doubts & 1u << i) != 0) {
+            json_array_append_new(words, json_string(record_doubt_names[i]));
+        }
+    }
+    return words;
 }
 
 static json_t *case_to_json(const struct record *record, const struct record_case *c)
@@ -160,7 +176,8 @@ static json_t *case_to_json(const struct record *record, const struct record_cas
                   (json_int_t)c->near_codes, "near_scales", (json_int_t)c->near_scales, "first_difference",
                   text_or_null(c->first_difference), "quality", quality_to_json(c));
     json_t *measurement = json_pack(
-        "{s:s, s:I, s:b, s:I, s:s, s:s, s:o, s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:b, s:o, s:I}",
+        "{s:s, s:I, s:b, s:I, s:s, s:s, s:o, s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:b, s:o, s:I, "
+        "s:o}",
         "launch", record_launch_names[c->launch], "streams", (json_int_t)c->streams, "profiled", c->profiled,
         "launches_per_sample", (json_int_t)c->launches_per_sample, "cache", record_cache_names[c->cache], "cache_check",
         record_cache_check_names[c->cache_check], "hot_time_ns", real_or_null(c->hot_time), "buffer_sets",
@@ -170,7 +187,7 @@ static json_t *case_to_json(const struct record *record, const struct record_cas
         real_or_null(c->of_peak), "copy_time_ns", real_or_null(c->ceiling_times[CEILING_COPY]), "ceiling",
         ceiling_to_json(c), "implausible", c->implausible, "converged",
         record->precision > 0 && c->sample_count > 0 ? json_boolean(!c->unconverged) : json_null(), "exit_status",
-        (json_int_t)c->code);
+        (json_int_t)verdict_of_case(record, c), "doubts", doubts_to_json(c));
 
     json_object_update(result, verification);
     json_object_update(result, measurement);
@@ -216,9 +233,29 @@ static json_t *mean_to_json(const struct record_mean *mean)
     return object;
 }
 
-/* The comparison; null if there is none. */
-static json_t *comparison_to_json(const struct record_comparison *comparison)
+/* The best of several kernels that have one baseline, a list of these; null is one that is undecided. */
+static json_t *best_to_json(const struct record *record)
 {
+    json_t *list = json_array();
+
+    for (size_t i = 0; i < record->comparison.count; i++) {
+        const struct record_pair *pair = &record->comparison.pairs[i], *best, *rival;
+
+        if (verdict_has_best(&record->comparison, i)) {
+            bool decided = verdict_best(record, i, &best, &rival);
+            size_t result = best != NULL ? best->result : pair->baseline_result;
+
+            json_array_append_new(list, json_pack("{s:I, s:o}", "baseline_result", (json_int_t)pair->baseline_result,
+                                                  "result", decided ? json_integer((json_int_t)result) : json_null()));
+        }
+    }
+    return list;
+}
+
+/* The comparison; null if there is none. */
+static json_t *comparison_to_json(const struct record *record)
+{
+    const struct record_comparison *comparison = &record->comparison;
     json_t *pairs = json_array(), *means = json_array();
 
     if (comparison->axis == COMPARE_NOTHING) {
@@ -232,10 +269,11 @@ static json_t *comparison_to_json(const struct record_comparison *comparison)
     for (size_t i = 0; i < comparison->mean_count; i++) {
         json_array_append_new(means, mean_to_json(&comparison->means[i]));
     }
-    return json_pack("{s:s, s:f, s:o, s:o, s:o, s:o, s:o}", "between", record_axis_names[comparison->axis], "margin",
-                     comparison->margin, "baseline_file", text_or_null(comparison->baseline_file), "baseline_date",
-                     text_or_null(comparison->baseline_date), "baseline_version",
-                     text_or_null(comparison->baseline_version), "pairs", pairs, "geometric_means", means);
+    return json_pack("{s:s, s:f, s:b, s:o, s:o, s:o, s:o, s:o, s:o}", "between", record_axis_names[comparison->axis],
+                     "margin", comparison->margin, "slower_fails", comparison->slower_fails, "baseline_file",
+                     text_or_null(comparison->baseline_file), "baseline_date", text_or_null(comparison->baseline_date),
+                     "baseline_version", text_or_null(comparison->baseline_version), "pairs", pairs, "geometric_means",
+                     means, "best", best_to_json(record));
 }
 
 enum exit_code report_json(const struct record *record, FILE *stream)
@@ -262,7 +300,7 @@ enum exit_code report_json(const struct record *record, FILE *stream)
     return report_print_json(
         json_pack(
             "{s:s, s:I, s:s, s:s, s:s, s:o, s:{s:o, s:s, s:I}, s:I, s:o, s:o, s:o, s:I, s:I, s:I, s:o, s:o, s:s, s:I, "
-            "s:b, s:b, s:I, s:o, s:o, s:o}",
+            "s:b, s:b, s:b, s:b, s:I, s:I, s:o, s:o, s:o}",
             "schema", RECORD_SCHEMA, "schema_version", (json_int_t)RECORD_SCHEMA_VERSION, "version", record->version,
             "library_version", record->library_version, "date", record->date, "argv", arguments, "host", "name",
             report_text_json(record->host_name), "system", record->system, "cpus", (json_int_t)record->cpus, "seed",
@@ -272,7 +310,8 @@ enum exit_code report_json(const struct record *record, FILE *stream)
             (json_int_t)record->planned_rounds, "precision", real_or_null(record->precision), "timeout_s",
             real_or_null(record->timeout), "regime", args_regime_names[record->regime], "runs",
             (json_int_t)record->runs, "dependent_launch", record->dependent_launch, "interrupted", record->interrupted,
-            "cases", (json_int_t)record->planned, "devices", devices, "results", results, "comparison",
-            comparison_to_json(&record->comparison)),
+            "strict", record->strict, "forced", record->forced, "exit_status", (json_int_t)record->code, "cases",
+            (json_int_t)record->planned, "devices", devices, "results", results, "comparison",
+            comparison_to_json(record)),
         stream);
 }

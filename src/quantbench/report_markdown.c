@@ -5,6 +5,7 @@
 
 #include "describe.h"
 #include "report.h"
+#include "verdict.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -45,6 +46,27 @@ static void print_line(const char *name, const char *text, FILE *stream)
     putc('\n', stream);
 }
 
+/* What is in doubt about the rows of the table above. */
+static void print_doubts(const struct record *record, FILE *stream)
+{
+    bool any = false;
+
+    for (size_t i = 0; i < record->count; i++) {
+        unsigned doubts = record_doubts(&record->cases[i]);
+
+        for (unsigned bit = 1; bit <= doubts; bit <<= 1) {
+            char row[32], text[DESCRIBE_SIZE];
+
+            if ((doubts & bit) != 0) {
+                fputs(any ? "" : "\n", stream);
+                any = true;
+                snprintf(row, sizeof row, "row %zu", i + 1);
+                print_line(row, describe_doubt(record, &record->cases[i], (enum doubt)bit, text), stream);
+            }
+        }
+    }
+}
+
 /* What a row of the table of verdicts is. */
 enum row { ROW_HEAD, ROW_RULE, ROW_PAIR };
 
@@ -82,6 +104,11 @@ static void print_comparison(const struct record *record, FILE *stream)
     }
     putc('\n', stream);
     print_line("compare", describe_comparison(record, text), stream);
+    for (size_t i = 0; i < comparison->count; i++) {
+        if (verdict_has_best(comparison, i)) {
+            print_line("best", describe_best(record, i, text), stream);
+        }
+    }
     for (size_t i = 0; i < comparison->mean_count; i++) {
         print_line("mean", describe_mean(&comparison->means[i], text), stream);
     }
@@ -133,6 +160,7 @@ enum exit_code report_markdown(const struct record *record, FILE *stream)
         }
         putc('\n', stream);
     }
+    print_doubts(record, stream);
     print_comparison(record, stream);
     return EXIT_OK;
 }

@@ -5,6 +5,7 @@
 
 #include "describe.h"
 #include "report.h"
+#include "verdict.h"
 
 #include <inttypes.h>
 #include <limits.h>
@@ -332,7 +333,7 @@ static void print_rate(const struct record_case *c, FILE *stream)
         [CEILING_STREAMING] = "streaming stores",
         [CEILING_COPY] = "a plain copy",
     };
-    char text[DESCRIBE_SIZE] = "";
+    char text[DESCRIBE_SIZE] = "", share[DESCRIBE_SIZE];
 
     fprintf(stream, "rate      %.1f GB/s", c->bytes_per_second * 1e-9);
     if (c->of_peak > 0) {
@@ -342,8 +343,8 @@ static void print_rate(const struct record_case *c, FILE *stream)
     if (c->best_time == 0) {
         return;
     }
-    fprintf(stream, "ceiling   %.1f %% of what memory allows, %.3f us: as many bytes take\n          ",
-            100 * c->best_time / c->time.median, c->best_time * 1e-3);
+    fprintf(stream, "ceiling   %s of what memory allows, %.3f us: as many bytes take\n          ",
+            describe_cell(c, OF_CEILING, share), c->best_time * 1e-3);
     for (int kind = 0; kind < CEILING_KINDS; kind++) {
         size_t length = strlen(text);
 
@@ -387,6 +388,9 @@ static void print_result(const struct record *record, const struct record_case *
     fprintf(stream, "bytes     %.3f MB read + %.3f MB written = %.3f MB\n", (double)c->bytes.read * 1e-6,
             (double)c->bytes.written * 1e-6, (double)(c->bytes.read + c->bytes.written) * 1e-6);
     if (c->sample_count == 0) {
+        char text[DESCRIBE_SIZE];
+
+        print_field("outcome", describe_outcome(record, c, text), stream);
         return;
     }
     print_codes(c, stream);
@@ -462,39 +466,6 @@ static void print_pair(const struct record *record, const struct record_pair *pa
     }
 }
 
-/* Of several kernels, the one that is best, on the line of the first that has the same baseline. Only what is called
- * FASTER is better than that. */
-static void print_best(const struct record *record, size_t first, FILE *stream)
-{
-    const struct record_comparison *comparison = &record->comparison;
-    const struct record_pair *leader = &comparison->pairs[first], *best = NULL;
-    char problem[160], text[DESCRIBE_SIZE];
-
-    if (comparison->axis != COMPARE_KERNELS ||
-        (first > 0 && comparison->pairs[first - 1].baseline_result == leader->baseline_result)) {
-        return;
-    }
-    for (size_t i = first; i < comparison->count && comparison->pairs[i].baseline_result == leader->baseline_result;
-         i++) {
-        const struct record_pair *pair = &comparison->pairs[i];
-
-        if (pair->count > 0 && pair->judgement.verdict == VERDICT_FASTER &&
-            (best == NULL || pair->judgement.ratio < best->judgement.ratio)) {
-            best = pair;
-        }
-    }
-    plan_describe(&record->cases[leader->result].problem, problem, sizeof problem);
-    fprintf(stream, "%sbest      ", first == 0 ? "\n" : "");
-    if (best == NULL) {
-        snprintf(text, sizeof text, "%.300s, the baseline, %s", leader->baseline_name, problem);
-    } else {
-        snprintf(text, sizeof text, "%.300s, %.2f %% faster than %.100s, %s", best->name,
-                 100 * (1 / best->judgement.ratio - 1), leader->baseline_name, problem);
-    }
-    print_folded(text, 10, stream);
-    fprintf(stream, "\n");
-}
-
 static void print_comparison(const struct record *record, FILE *stream)
 {
     const struct record_comparison *comparison = &record->comparison;
@@ -513,7 +484,10 @@ static void print_comparison(const struct record *record, FILE *stream)
         print_pair(record, &comparison->pairs[i], &widths, stream);
     }
     for (size_t i = 0; i < comparison->count; i++) {
-        print_best(record, i, stream);
+        if (verdict_has_best(comparison, i)) {
+            fputs(i == 0 ? "\n" : "", stream);
+            print_field("best", describe_best(record, i, text), stream);
+        }
     }
     for (size_t i = 0; i < comparison->mean_count; i++) {
         fputs(i == 0 ? "\n" : "", stream);

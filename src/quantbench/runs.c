@@ -172,6 +172,23 @@ static struct round round_of(const struct record_case *c)
     return round;
 }
 
+/* What makes the case with INDEX doubtful in any of the COUNT RECORDS, and is not computed from its times, makes it so
+ * in the first. */
+static void keep_doubts(struct record *records, size_t count, size_t index)
+{
+    struct record_case *first = &records[0].cases[index];
+
+    for (size_t i = 1; i < count; i++) {
+        const struct record_case *c = &records[i].cases[index];
+
+        first->unconverged = first->unconverged || c->unconverged;
+        if (c->cache_check == CACHE_CHECK_FAILED && first->cache_check != CACHE_CHECK_FAILED) {
+            first->cache_check = c->cache_check;
+            first->hot_time = c->hot_time;
+        }
+    }
+}
+
 /* Make of the case with INDEX in the first of RECORDS the one of all COUNT: its samples are the medians of the
  * others'. */
 static enum exit_code merge_case(struct record *records, size_t count, size_t index)
@@ -189,6 +206,7 @@ static enum exit_code merge_case(struct record *records, size_t count, size_t in
         rounds[i] = round_of(&records[i].cases[index]);
     }
     best_time = stats_median(best_times, count);
+    keep_doubts(records, count, index);
     free(best_times);
     return record_replace_rounds(&records[0].cases[index], rounds, count, best_time);
 }
