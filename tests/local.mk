@@ -15,8 +15,7 @@ AM_TESTS_ENVIRONMENT = srcdir='$(srcdir)'; builddir='$(builddir)'; export srcdir
 if HAVE_CHECK
 c_tests = check_cpu.test check_compare.test check_quality.test check_stats.test \
 	check_format.test check_problem.test check_disturbance.test check_conditions.test \
-	check_message.test check_environment.test check_cuda.test
-	check_message.test check_threads.test check_cuda.test
+	check_message.test check_environment.test check_threads.test check_cuda.test
 if TOOL
 c_tests += check_rounds.test check_tensor_file.test check_outcome.test check_starvation.test
 endif
