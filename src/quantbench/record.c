@@ -337,7 +337,9 @@ enum exit_code record_add(struct record *record, const struct result *result)
     to->near_codes = result->mismatch.near_codes;
     to->near_scales = result->mismatch.near_scales;
     to->first_difference = copy_text(result->mismatch.first[0] != '\0' ? result->mismatch.first : NULL, &good);
-    to->has_quality = result->verification == VERIFIED && result->bytes.output_buffer > 0;
+    /* Codes that were verified are not rated if memory was short, or if a worker says so. */
+    to->has_quality = result->verification == VERIFIED &&
+                      (result->quality.finite > 0 || result->quality.nan > 0 || result->quality.infinite > 0);
     if (to->has_quality) {
         to->quality = result->quality;
         to->quality.snr = keep_finite_digits(to->quality.snr);
