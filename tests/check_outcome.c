@@ -151,16 +151,16 @@ LIE(throttle_unknown, outcome.round.conditions.throttle = 1u << QB_THROTTLE_COUN
 int main(void)
 {
     const TTest *const tests[] = {
-        truth,          failures,       sample_nan,        sample_infinite,   sample_negative,    sample_zero,
-        samples_long,   samples_many,   floors_many,       floor_negative,    floor_nan,          floor_long,
-        launches_none,  launches_huge,  launches_others,   hot_negative,      hot_other,          spent_nan,
-        spent_long,     code_unknown,   code_regression,   code_failed,       verdict_unknown,    verdict_unverified,
-        verdict_wrong,  verdict_right,  verdict_unasked,   text_endless,      text_escape,        text_newline,
-        compared_many,  near_many,      scales_many,       elements_many,     elements_overflow,  saturated_many,
-        flushed_many,   elements_few,   ratio_nan,         ratio_of_no_noise, no_error_but_noise, error_infinite,
-        start_nan,      error_negative, relative_negative, round_other,       disturbed_many,     count_huge,
-        median_low,     median_high,    median_nan,        host_nan,          host_long,          stolen_negative,
-        clock_infinite, power_negative, state_unknown,     throttle_unknown};
+        truth,         failures,        sample_nan,        sample_infinite,   sample_negative,    sample_zero,
+        samples_long,  samples_many,    floors_many,       floor_negative,    floor_nan,          floor_long,
+        launches_none, launches_huge,   launches_others,   hot_negative,      hot_other,          spent_nan,
+        spent_long,    code_unknown,    code_regression,   code_failed,       verdict_unknown,    verdict_unverified,
+        verdict_wrong, verdict_right,   verdict_unasked,   text_endless,      text_escape,        text_newline,
+        compared_many, near_many,       scales_many,       elements_many,     elements_overflow,  saturated_many,
+        flushed_many,  elements_few,    ratio_nan,         ratio_of_no_noise, no_error_but_noise, error_infinite,
+        start_nan,     error_negative,  relative_negative, round_other,       disturbed_many,     count_huge,
+        threads_many,  huge_many,       median_low,        median_high,       median_nan,         host_nan,
+        host_long,     stolen_negative, clock_infinite,    power_negative,    state_unknown,      throttle_unknown};
     Suite *suite = suite_create("outcome");
     TCase *all = patient_case("all");
 

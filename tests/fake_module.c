@@ -238,17 +238,17 @@ static enum qb_status device_info(struct qb_device *device, struct qb_device_inf
 static enum qb_status device_conditions(struct qb_device *device, struct qb_device_conditions *conditions)
 {
     static size_t asked;
-    const char *script = getenv("FAKE_CONDITIONS");
+    const char *words = getenv("FAKE_CONDITIONS");
     double clock = NAN;
     unsigned throttle = 0;
 
     (void)device;
-    for (size_t i = 0; script != NULL && i < asked && strchr(script, ' ') != NULL; i++) {
-        script = strchr(script, ' ') + 1;
+    for (size_t i = 0; words != NULL && i < asked && strchr(words, ' ') != NULL; i++) {
+        words = strchr(words, ' ') + 1;
     }
     asked++;
-    if (script != NULL) {
-        sscanf(script, "%lf:%u", &clock, &throttle);
+    if (words != NULL) {
+        sscanf(words, "%lf:%u", &clock, &throttle);
     }
     if (getenv("FAKE_LOAD") != NULL && !busy) {
         throttle = 0;
@@ -261,19 +261,19 @@ static enum qb_status device_conditions(struct qb_device *device, struct qb_devi
         .temperature = NAN,
         .performance_state = 0,
         .throttle = throttle,
-        .throttle_known = script != NULL ? (1u << QB_THROTTLE_COUNT) - 1 : 0,
+        .throttle_known = words != NULL ? (1u << QB_THROTTLE_COUNT) - 1 : 0,
     };
     return QB_OK;
 }
 
 static enum qb_status device_facts(struct qb_device *device, struct qb_device_fact *facts, size_t room, size_t *count)
 {
-    const char *script = getenv("FAKE_FACTS");
+    const char *words = getenv("FAKE_FACTS");
     size_t found = 0;
 
     (void)device;
-    for (int length = 0; script != NULL && found < room; script += length, found++) {
-        if (sscanf(script, " %31[^=]=%127s%n", facts[found].name, facts[found].value, &length) != 2) {
+    for (int length = 0; words != NULL && found < room; words += length, found++) {
+        if (sscanf(words, " %31[^=]=%127s%n", facts[found].name, facts[found].value, &length) != 2) {
             break;
         }
     }

@@ -43,6 +43,14 @@ void *__libc_calloc(size_t number, size_t size);
 void *__libc_realloc(void *memory, size_t size);
 void *__libc_memalign(size_t alignment, size_t size);
 
+/* What stands in front of it; the C library's headers declare these with attributes of their own. */
+void *malloc(size_t size);
+void *calloc(size_t number, size_t size);
+void *realloc(void *memory, size_t size);
+void *memalign(size_t alignment, size_t size);
+void *aligned_alloc(size_t alignment, size_t size);
+int posix_memalign(void **pointer, size_t alignment, size_t size);
+
 /* Whether the code at ADDRESS is that of an OpenMP run time. What LLVM's allocates for each team of threads is nothing
  * that a kernel could do without. */
 static bool is_openmp(const void *address)

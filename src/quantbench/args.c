@@ -729,9 +729,8 @@ static bool add_granularity(const char *option, char *text, void *target)
     return true;
 }
 
-static bool add_name(const char *option, char *text, void *target)
+static bool keep_name(const char *option, const char *text, struct names *names)
 {
-    struct names *names = target;
     char **place = grow(option, (void **)&names->values, names->count, sizeof *place);
 
     if (place == NULL) {
@@ -740,6 +739,11 @@ static bool add_name(const char *option, char *text, void *target)
     *place = strdup(text);
     names->count += *place != NULL;
     return *place != NULL;
+}
+
+static bool add_name(const char *option, char *text, void *target)
+{
+    return keep_name(option, text, target);
 }
 
 static void free_names(struct names *names)
@@ -872,7 +876,7 @@ static bool parse_option(const struct option_row *row, const char *value, struct
         free_names(&args->kernels);
         return split_list(name, value, add_isa, &args->kernels);
     case OPT_PLUGIN:
-        return add_name(name, (char *)value, &args->plugins);
+        return keep_name(name, value, &args->plugins);
     case OPT_ISOLATE:
         args->isolate = ISOLATE_ALL;
         break;

@@ -64,13 +64,15 @@ static int spawn(struct child *child, const char *name, const struct args *args,
 {
     posix_spawn_file_actions_t actions;
     char **argv = calloc((size_t)args->argc + 1, sizeof *argv);
+    char first[64];
     int error = ENOMEM;
 
     if (argv == NULL) {
         return error;
     }
     memcpy(argv, args->argv, (size_t)args->argc * sizeof *argv);
-    argv[0] = (char *)name;
+    snprintf(first, sizeof first, "%s", name);
+    argv[0] = first;
     if (posix_spawn_file_actions_init(&actions) == 0) {
         /* Were it the same number, duplicating it would not make it survive. */
         if (its_end == CHILD_SOCKET) {

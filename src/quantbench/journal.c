@@ -115,8 +115,7 @@ static enum exit_code refuse(const struct journal *journal, const char *place, c
 }
 
 /* Find the first difference. */
-static enum exit_code compare(const struct journal *journal, const char *place, const json_t *theirs,
-                              const json_t *mine)
+static enum exit_code compare(const struct journal *journal, const char *place, json_t *theirs, json_t *mine)
 {
     enum exit_code code = EXIT_OK;
     char below[256];
@@ -126,11 +125,11 @@ static enum exit_code compare(const struct journal *journal, const char *place, 
     }
     if (json_is_object(theirs) && json_is_object(mine)) {
         /* Of members in one of the two only, too. */
-        json_t *all = json_copy((json_t *)mine);
+        json_t *all = json_copy(mine);
         const char *key;
         json_t *value;
 
-        json_object_update_missing(all, (json_t *)theirs);
+        json_object_update_missing(all, theirs);
         json_object_foreach(all, key, value)
         {
             snprintf(below, sizeof below, "%.100s%s%.100s", place, place[0] != '\0' ? "." : "", key);

@@ -10,7 +10,7 @@
 /* One plug-in. The first two are the caller's; the rest is zero at first. */
 struct lister {
     const struct args *args;
-    const char *file;
+    char *file;
     struct child child;
 };
 

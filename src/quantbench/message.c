@@ -75,7 +75,7 @@ void message_print_text(const char *text, FILE *file)
 }
 
 /* Print as vfprintf() does, but control characters in a form that no terminal obeys. */
-static void print_escaped(const char *format, va_list arguments)
+__attribute__((format(printf, 1, 0))) static void print_escaped(const char *format, va_list arguments)
 {
     char room[1024];
     char *text = room;
@@ -95,7 +95,7 @@ static void print_escaped(const char *format, va_list arguments)
     }
 }
 
-static void print_line(const char *prefix, const char *format, va_list arguments)
+__attribute__((format(printf, 2, 0))) static void print_line(const char *prefix, const char *format, va_list arguments)
 {
     message_progress_end();
     /* Results and messages appear in the order in which they were written, also when both go to one place. */

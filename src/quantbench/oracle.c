@@ -53,9 +53,9 @@ const char *oracle_set_environment_of(unsigned threads)
 static enum exit_code check_quality(void)
 {
     static const float input[] = {127, 64.5f, 0x1p-140f, 200, -0x1p-149f};
-    static const uint8_t codes[] = {127, 64, 0, 127, 0};
+    uint8_t codes[] = {127, 64, 0, 127, 0};
     float scale = 1;
-    const struct qb_buffers buffers = {input, (void *)codes, &scale};
+    const struct qb_buffers buffers = {input, codes, &scale};
     const double signal = 127.0 * 127 + 64.5 * 64.5 + 200.0 * 200, noise = 0.25 + 73.0 * 73;
     struct qb_problem problem;
     struct quality q;

@@ -82,7 +82,7 @@ static enum qb_status load(const struct args *args, const char *file, char why[P
         status = QB_ERROR_MEMORY;
     }
     if (status != QB_OK) {
-        free((char *)plugin->lister.file);
+        free(plugin->lister.file);
         free(plugin);
         return status;
     }

@@ -303,12 +303,12 @@ static void print_conditions(const struct record_case *c, FILE *stream)
     static const struct {
         size_t offset;
         double factor;
-        const char *format;
+        const char *before, *unit;
     } known[] = {
-        {offsetof(struct qb_device_conditions, clock), 1, "%.0f MHz"},
-        {offsetof(struct qb_device_conditions, memory_clock), 1, "memory %.0f MHz"},
-        {offsetof(struct qb_device_conditions, power), 1e-3, "%.0f W"},
-        {offsetof(struct qb_device_conditions, temperature), 1, "%.0f C"},
+        {offsetof(struct qb_device_conditions, clock), 1, "", "MHz"},
+        {offsetof(struct qb_device_conditions, memory_clock), 1, "memory ", "MHz"},
+        {offsetof(struct qb_device_conditions, power), 1e-3, "", "W"},
+        {offsetof(struct qb_device_conditions, temperature), 1, "", "C"},
     };
     const char *separator = "clocks    ";
 
@@ -316,8 +316,7 @@ static void print_conditions(const struct record_case *c, FILE *stream)
         double value = median_condition(c, known[i].offset) * known[i].factor;
 
         if (!isnan(value)) {
-            fputs(separator, stream);
-            fprintf(stream, known[i].format, value);
+            fprintf(stream, "%s%s%.0f %s", separator, known[i].before, value, known[i].unit);
             separator = ", ";
         }
     }

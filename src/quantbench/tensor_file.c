@@ -104,7 +104,8 @@ static const char *printable(char text[TEXT_SIZE], const char *bytes, size_t len
     return text;
 }
 
-static void append_arguments(const struct source *source, const char *format, va_list arguments)
+__attribute__((format(printf, 2, 0))) static void append_arguments(const struct source *source, const char *format,
+                                                                   va_list arguments)
 {
     if (source->error_size > 0) {
         size_t used = strlen(source->error);
