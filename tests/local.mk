@@ -61,7 +61,7 @@ if TOOL
 TESTS += $(tool_shell_tests)
 endif
 EXTRA_DIST += %D%/release/packages.sh %D%/release/cleanroot.sh %D%/release/inside.sh %D%/release/builds.sh \
-	%D%/release/check.sh %D%/release/installed.sh
+	%D%/release/check.sh %D%/release/installed.sh %D%/release/cuda11.sh
 EXTRA_DIST += %D%/perf/h200.sh %D%/perf/cpu.sh %D%/perf/loops.sh $(shell_tests) %D%/tap.sh %D%/run.h %D%/plugins/wrong.c %D%/plugins/peers.c \
 	%D%/plugins/wrong_cuda.cu %D%/plugins/forger.c %D%/plugins/environment.c
 	%D%/plugins/wrong_cuda.cu %D%/plugins/forger.c %D%/plugins/effects.c

@@ -1,7 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 # builds.sh - the other ways to build: each is configured from the release tarball, built and tested in a folder of its
-# own, without CUDA, and without a single warning. One whose compiler is not here is left out, and says so.
+# own, without CUDA unless it is about that, and without a single warning. One whose compiler is not here is left out, and
+# says so.
 #
 #   builds.sh TARBALL FOLDER BUILD...
 #
@@ -10,6 +11,8 @@
 #   shared    no static library
 #   arm64     cross-compiled with Debian's compiler, with libcheck and jansson for arm64 from where apt gets its
 #             packages here, or the library alone; the programs run under qemu-user
+#   cuda11    with CUDA 11.8, the oldest, for one architecture; cuda11.sh gets it, unless QUANTBENCH_CUDA11 names a
+#             folder that it has filled
 #
 # QUANTBENCH_TESTS holds a list of those tests of "make check" that are to run; without it all run.
 set -eu
@@ -85,6 +88,24 @@ arm64()
     unset EMULATOR TEST_LOG_COMPILER
 }
 
+cuda11()
+{
+    here=$(dirname "$0")
+    toolkit=${QUANTBENCH_CUDA11-$folder/cuda11-toolkit}
+    if [ -z "${QUANTBENCH_CUDA11-}" ]; then
+        status=0
+        "$here/cuda11.sh" "$toolkit" >"$folder/cuda11-toolkit.log" 2>&1 || status=$?
+        case $status in
+        0) ;;
+        77) sed 's/^SKIP: /SKIP: cuda11: /' "$folder/cuda11-toolkit.log"; return 0 ;;
+        *) cat "$folder/cuda11-toolkit.log"; exit 1 ;;
+        esac
+    fi
+    build cuda11 "$toolkit/bin/nvcc" "${QUANTBENCH_TESTS-check_cuda.test check_conditions.test}" --disable-shared \
+        --with-cuda="$toolkit" --with-cuda-arch=75 \
+        NVCCFLAGS="-O2 -ccbin $toolkit/gcc/usr/bin/g++-11 -Werror all-warnings"
+}
+
 for build; do
     case $build in
     clang) build clang clang "${QUANTBENCH_TESTS-}" CC=clang --disable-shared ;;
@@ -94,8 +115,9 @@ for build; do
         ;;
     shared) build shared cc "${QUANTBENCH_TESTS-}" --disable-static ;;
     arm64) arm64 ;;
+    cuda11) cuda11 ;;
     *)
-        echo "builds.sh: '$build': one of clang, musl, shared, arm64 is accepted" >&2
+        echo "builds.sh: '$build': expected clang, musl, shared, arm64 or cuda11" >&2
         exit 2
         ;;
     esac

@@ -78,7 +78,7 @@ step "everything is committed" \
 step "the tarball is reproducible" reproducible "$tarball"
 step "make distcheck, for all CUDA architectures" with_cuda make -s -j"$(nproc)" distcheck DISTCHECK_CONFIGURE_FLAGS='-q --with-cuda'
 step "make distcheck, without CUDA" make -s -j"$(nproc)" distcheck DISTCHECK_CONFIGURE_FLAGS='-q --without-cuda'
-for build in clang shared musl arm64; do
+for build in clang shared musl arm64 cuda11; do
     step "$build" other_build $build
 done
 step "the ABI" abi
