@@ -77,6 +77,11 @@ START_TEST(failures)
     outcome.mismatch.wrong_codes = 1;
     strcpy(outcome.mismatch.first, "the code of [0, 1]");
     ck_assert_ptr_null(check());
+    /* On hard data, of which there are more than elements. */
+    outcome.mismatch.compared = HARD_MOST_ELEMENTS;
+    ck_assert_ptr_null(check());
+    outcome.mismatch.compared++;
+    ck_assert_ptr_nonnull(check());
 }
 END_TEST
 
@@ -118,6 +123,9 @@ LIE(text_endless, memset(outcome.mismatch.first, 'x', sizeof outcome.mismatch.fi
 LIE(text_escape, strcpy(outcome.mismatch.first, "\033[2J"), "not a line of text")
 LIE(text_newline, strcpy(outcome.mismatch.first, "a\nb"), "not a line of text")
 LIE(compared_many, outcome.mismatch.compared = 65, "more differences")
+LIE(hard_many, outcome.hard_cases = HARD_MOST_CASES + 1, "more hard cases")
+LIE(hard_unasked, (outcome.hard_cases = 1, outcome.verification = NOT_VERIFIED, limits.verify = false),
+    "more hard cases")
 LIE(near_many, outcome.mismatch.near_codes = 65, "more differences")
 LIE(scales_many, outcome.mismatch.near_scales = UINT64_MAX, "more differences")
 LIE(elements_many, outcome.quality.finite = 31, "more elements")
@@ -151,16 +159,19 @@ LIE(throttle_unknown, outcome.round.conditions.throttle = 1u << QB_THROTTLE_COUN
 int main(void)
 {
     const TTest *const tests[] = {
-        truth,         failures,        sample_nan,        sample_infinite,   sample_negative,    sample_zero,
-        samples_long,  samples_many,    floors_many,       floor_negative,    floor_nan,          floor_long,
-        launches_none, launches_huge,   launches_others,   hot_negative,      hot_other,          spent_nan,
-        spent_long,    code_unknown,    code_regression,   code_failed,       verdict_unknown,    verdict_unverified,
-        verdict_wrong, verdict_right,   verdict_unasked,   text_endless,      text_escape,        text_newline,
-        compared_many, near_many,       scales_many,       elements_many,     elements_overflow,  saturated_many,
-        flushed_many,  elements_few,    ratio_nan,         ratio_of_no_noise, no_error_but_noise, error_infinite,
-        start_nan,     error_negative,  relative_negative, round_other,       disturbed_many,     count_huge,
-        threads_many,  huge_many,       median_low,        median_high,       median_nan,         host_nan,
-        host_long,     stolen_negative, clock_infinite,    power_negative,    state_unknown,      throttle_unknown};
+        truth,           failures,          sample_nan,         sample_infinite,    sample_negative,
+        sample_zero,     samples_long,      samples_many,       floors_many,        floor_negative,
+        floor_nan,       floor_long,        launches_none,      launches_huge,      launches_others,
+        hot_negative,    hot_other,         spent_nan,          spent_long,         code_unknown,
+        code_regression, code_failed,       verdict_unknown,    verdict_unverified, verdict_wrong,
+        verdict_right,   verdict_unasked,   text_endless,       text_escape,        text_newline,
+        compared_many,   hard_many,         hard_unasked,       near_many,          scales_many,
+        elements_many,   elements_overflow, saturated_many,     flushed_many,       elements_few,
+        ratio_nan,       ratio_of_no_noise, no_error_but_noise, error_infinite,     start_nan,
+        error_negative,  relative_negative, round_other,        disturbed_many,     count_huge,
+        threads_many,    huge_many,         median_low,         median_high,        median_nan,
+        host_nan,        host_long,         stolen_negative,    clock_infinite,     power_negative,
+        state_unknown,   throttle_unknown};
     Suite *suite = suite_create("outcome");
     TCase *all = patient_case("all");
 

@@ -47,6 +47,7 @@ tool_shell_tests = \
 	%D%/environment.sh \
 	%D%/failures.sh \
 	%D%/foreign.sh \
+	%D%/hard.sh \
 	%D%/journal.sh \
 	%D%/manual.sh \
 	%D%/measure.sh \
@@ -65,6 +66,8 @@ EXTRA_DIST += %D%/release/packages.sh %D%/release/cleanroot.sh %D%/release/insid
 EXTRA_DIST += %D%/perf/h200.sh %D%/perf/cpu.sh %D%/perf/loops.sh $(shell_tests) %D%/tap.sh %D%/run.h %D%/plugins/wrong.c %D%/plugins/peers.c \
 	%D%/plugins/wrong_cuda.cu %D%/plugins/forger.c %D%/plugins/environment.c
 	%D%/plugins/wrong_cuda.cu %D%/plugins/forger.c %D%/plugins/effects.c
+EXTRA_DIST += %D%/perf/h200.sh %D%/perf/cpu.sh %D%/perf/loops.sh $(shell_tests) %D%/tap.sh %D%/run.h %D%/plugins/wrong.c %D%/plugins/peers.c %D%/plugins/careless.c \
+	%D%/plugins/wrong_cuda.cu
 
 TEST_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS) -Wno-float-equal
 check_format_test_SOURCES = %D%/check_format.c

@@ -354,6 +354,27 @@ static enum exit_code prove_harmless(struct bench *bench, const struct plan_case
     return code;
 }
 
+/* That the kernel is right on hard data too. */
+static enum exit_code prove_hard(struct bench *bench, size_t index)
+{
+    struct result *result = &bench->results[index];
+    struct hard_outcome outcome;
+    struct qb_queue *queue;
+    enum exit_code code = make_queues(bench->args, result->plan_case, 1, &queue);
+
+    if (code != EXIT_OK) {
+        return code;
+    }
+    code = hard_prove(&bench->hard, result->plan_case, queue, bench->alive, BENCH_OWN_SECONDS, &outcome);
+    qb_queue_destroy(queue);
+    result->hard_cases = code == EXIT_OK ? outcome.cases : 0;
+    if (code == EXIT_WRONG_RESULT) {
+        result->verification = WRONG;
+        result->mismatch = outcome.mismatch;
+    }
+    return code;
+}
+
 static enum exit_code prove(struct bench *bench, size_t index)
 {
     struct result *result = &bench->results[index];
@@ -374,7 +395,10 @@ static enum exit_code prove(struct bench *bench, size_t index)
     if (code == EXIT_OK && bench->args->verify && is_foreign(bench->args, result)) {
         code = prove_harmless(bench, result->plan_case, input);
     }
-    return code == EXIT_OK && bench->args->verify ? prove_launch(bench, index, input) : code;
+    if (code == EXIT_OK && bench->args->verify) {
+        code = prove_launch(bench, index, input);
+    }
+    return code == EXIT_OK && bench->args->verify ? prove_hard(bench, index) : code;
 }
 
 void bench_prove(struct bench *bench, size_t index)
@@ -893,6 +917,7 @@ void bench_end(struct bench *bench)
     }
     free(bench->proofs);
     free(bench->results);
+    hard_free(&bench->hard);
     ceilings_free(&bench->ceilings);
     inputs_free(&bench->inputs);
     verify_free(&bench->expectation);

@@ -6,6 +6,7 @@
 
 #include "ceiling.h"
 #include "disturbance.h"
+#include "hard.h"
 #include "inputs.h"
 #include "stats.h"
 #include "verify.h"
@@ -49,6 +50,7 @@ struct result {
     enum cache_state cache; /* what their rotation makes of the last-level cache */
     enum verification verification;
     struct mismatch mismatch; /* before timing, or behind it if the codes are wrong then */
+    uint64_t hard_cases;      /* elements of hard data on which the kernel is right too */
     struct quality quality;   /* of the codes, if they are VERIFIED and there are any */
 
     bool profiled; /* a profiler was told; with --profile only */
@@ -83,6 +85,7 @@ struct bench {
     enum input_dist expected_dist; /* of the data that it is for */
     struct ceilings ceilings;
     struct proof *proofs; /* one for each result */
+    struct hard_proofs hard;
     struct result *results;
     size_t count;
     double start;        /* of the run, seconds of the host's clock */
@@ -102,8 +105,8 @@ enum exit_code bench_begin(struct bench *bench, const struct args *args, struct 
 void bench_end(struct bench *bench);
 
 /* Check that there is memory for case INDEX, before anything of it is allocated, that a kernel of a plug-in does what
- * it may and nothing else, as prove_kernel() says, and that one launch gives what the reference does. Errors have been
- * printed; the result's code says whether it can be visited. */
+ * it may and nothing else, as prove_kernel() says, and that one launch gives what the reference does, on the case's data
+ * and on hard data, as hard_prove() says. Errors have been printed; the result's code says whether it can be visited. */
 void bench_prove(struct bench *bench, size_t index);
 
 /* Whether there is memory for case INDEX. If not, that has been printed. */

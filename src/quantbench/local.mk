@@ -52,6 +52,10 @@ libqbtool_a_SOURCES = \
 	%D%/plugins.c %D%/plugins.h \
 	%D%/prove.c %D%/prove.h \
 	%D%/outcome.c %D%/outcome.h \
+	%D%/hard.c %D%/hard.h \
+	%D%/hard_data.c %D%/hard_data.h \
+	%D%/hard_grid.c %D%/hard_grid.h \
+	%D%/hard_kind.c %D%/hard_kind.h \
 	%D%/worker.c %D%/worker.h \
 	%D%/list.c %D%/list.h \
 	%D%/record.c %D%/record.h \

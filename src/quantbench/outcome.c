@@ -53,12 +53,19 @@ static bool is_line(const char *text, size_t size)
     return length < size;
 }
 
-static const char *check_mismatch(const struct mismatch *m, const struct outcome_limits *limits)
+static const char *check_mismatch(const struct outcome *outcome, const struct outcome_limits *limits)
 {
+    const struct mismatch *m = &outcome->mismatch;
     const struct result *result = limits->result;
     uint64_t sets = result->sets > 0 ? result->sets : 1;
     uint64_t most = elements(limits) > MOST / sets ? MOST : elements(limits) * sets;
 
+    if (outcome->verification == WRONG && most < HARD_MOST_ELEMENTS) {
+        most = HARD_MOST_ELEMENTS; /* it may be so on hard data */
+    }
+    if (outcome->hard_cases > (limits->verify ? HARD_MOST_CASES : 0)) {
+        return "it counts more hard cases than there can be";
+    }
     if (!is_line(m->first, sizeof m->first)) {
         return "the first difference is not a line of text";
     }
@@ -195,7 +202,7 @@ const char *outcome_check(const struct outcome *outcome, const struct outcome_li
     if (!is_amount(outcome->spent) || !has_passed(outcome->spent * 1e9, limits->elapsed)) {
         return "the visit took longer than it can have";
     }
-    why = check_mismatch(&outcome->mismatch, limits);
+    why = check_mismatch(outcome, limits);
     why = why == NULL ? check_quality(&outcome->quality, limits) : why;
     if (why == NULL && !is_consistent(outcome, limits)) {
         why = "its verdict contradicts itself";

@@ -12,6 +12,7 @@ struct outcome {
     double spent; /* seconds for the visit */
     enum verification verification;
     struct mismatch mismatch;
+    uint64_t hard_cases;
     struct quality quality;
     uint64_t launches_per_sample;
     double hot_time;

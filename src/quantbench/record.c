@@ -336,6 +336,7 @@ enum exit_code record_add(struct record *record, const struct result *result)
     to->wrong_scales = result->mismatch.wrong_scales;
     to->near_codes = result->mismatch.near_codes;
     to->near_scales = result->mismatch.near_scales;
+    to->hard_cases = result->hard_cases;
     to->first_difference = copy_text(result->mismatch.first[0] != '\0' ? result->mismatch.first : NULL, &good);
     /* Codes that were verified are not rated if memory was short, or if a worker says so. */
     to->has_quality = result->verification == VERIFIED &&

@@ -30,6 +30,7 @@ struct record_case {
     uint64_t wrong_scales;
     uint64_t near_codes; /* differ from the reference's no more than the kernel's arithmetic allows */
     uint64_t near_scales;
+    uint64_t hard_cases;    /* elements of hard data on which the kernel is right too; 0: none, or unknown */
     char *first_difference; /* NULL: there is none */
     bool has_quality;       /* of the codes: they are VERIFIED, and the writer of the record computed it */
     struct quality quality;

@@ -573,6 +573,9 @@ static void read_case(struct reader *reader, const json_t *result, size_t index,
         to->near_codes = get_number(reader, result, "near_codes", 0, INT64_MAX);
         to->near_scales = get_number(reader, result, "near_scales", 0, INT64_MAX);
     }
+    if (has(result, "hard_cases") && !json_is_null(json_object_get(result, "hard_cases"))) {
+        to->hard_cases = get_number(reader, result, "hard_cases", 1, INT64_MAX);
+    }
     to->first_difference = get_any_text_or_null(reader, result, "first_difference");
     to->launch = (enum launch_mode)get_name(reader, result, "launch", record_launch_names);
     to->profiled = get_bool(reader, result, "profiled");

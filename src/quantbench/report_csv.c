@@ -173,7 +173,10 @@ static void print_row(const struct record *record, const struct record_case *c, 
     text_field(describe_data(record, c, data), stream);
     text_field(record->digest, stream);
     text_field(describe_doubts(c, "; ", data), stream);
-    fprintf(stream, "%d", (int)record->code);
+    fprintf(stream, "%d,", (int)record->code);
+    if (c->hard_cases > 0) {
+        fprintf(stream, "%" PRIu64, c->hard_cases);
+    }
     putc('\n', stream);
 }
 
@@ -188,7 +191,7 @@ enum exit_code report_csv(const struct record *record, FILE *stream)
           "p_value,verdict,more_needed,streams,rounds,host_ns,cache_check,hot_ns,plain_ceiling_ns,streaming_ceiling_ns,"
           "floor_ns,ceiling_share,peak_share,implausible,converged,near_codes,near_scales,arithmetic,plugin,"
           "retaken_samples,disturbed_samples,huge_page_bytes,threads_wanted,threads_obtained,data,data_digest,doubts,"
-          "run_exit_status\n",
+          "run_exit_status,hard_cases\n",
           stream);
     for (size_t i = 0; i < record->count; i++) {
         print_row(record, &record->cases[i], stream);

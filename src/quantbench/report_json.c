@@ -170,11 +170,12 @@ static json_t *case_to_json(const struct record *record, const struct record_cas
                   report_text_json(describe_data(record, c, data)), "device", c->device->id, "kernel", c->kernel,
                   "plugin", text_or_null(c->plugin), "arithmetic", text_or_null(c->arithmetic), "threads",
                   c->threads > 0 ? json_integer(c->threads) : json_null());
-    json_t *verification =
-        json_pack("{s:s, s:I, s:I, s:I, s:I, s:o, s:o}", "verification", record_verification_names[c->verification],
-                  "wrong_codes", (json_int_t)c->wrong_codes, "wrong_scales", (json_int_t)c->wrong_scales, "near_codes",
-                  (json_int_t)c->near_codes, "near_scales", (json_int_t)c->near_scales, "first_difference",
-                  text_or_null(c->first_difference), "quality", quality_to_json(c));
+    json_t *verification = json_pack(
+        "{s:s, s:I, s:I, s:I, s:I, s:o, s:o, s:o}", "verification", record_verification_names[c->verification],
+        "wrong_codes", (json_int_t)c->wrong_codes, "wrong_scales", (json_int_t)c->wrong_scales, "near_codes",
+        (json_int_t)c->near_codes, "near_scales", (json_int_t)c->near_scales, "hard_cases",
+        c->hard_cases > 0 ? json_integer((json_int_t)c->hard_cases) : json_null(), "first_difference",
+        text_or_null(c->first_difference), "quality", quality_to_json(c));
     json_t *measurement = json_pack(
         "{s:s, s:I, s:b, s:I, s:s, s:s, s:o, s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:b, s:o, s:I, "
         "s:o}",

@@ -362,17 +362,21 @@ static void print_rate(const struct record_case *c, FILE *stream)
 /* The verdict, and what it is about if that is not the contract. */
 static void print_codes(const struct record_case *c, FILE *stream)
 {
-    char text[DESCRIBE_SIZE];
+    char on[96] = "", text[DESCRIBE_SIZE];
 
+    if (c->hard_cases > 0) {
+        snprintf(on, sizeof on, " on %" PRIu64 " elements and %" PRIu64 " hard cases",
+                 c->problem.tokens * c->problem.hidden, c->hard_cases);
+    }
     if (c->verification != VERIFIED) {
         snprintf(text, sizeof text, "%s", record_verification_names[c->verification]);
     } else if (c->near_codes == 0 && c->near_scales == 0) {
-        snprintf(text, sizeof text, "verified: the same bytes as the reference");
+        snprintf(text, sizeof text, "verified%s: the same bytes as the reference", on);
     } else {
         snprintf(text, sizeof text,
-                 "verified: %" PRIu64 " codes and %" PRIu64
+                 "verified%s: %" PRIu64 " codes and %" PRIu64
                  " scales differ from the reference, no more than the kernel's arithmetic allows",
-                 c->near_codes, c->near_scales);
+                 on, c->near_codes, c->near_scales);
     }
     print_field("codes", text, stream);
     if (c->plugin != NULL && c->arithmetic != NULL) {

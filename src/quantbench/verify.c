@@ -179,7 +179,17 @@ enum exit_code verify_expect(const struct qb_problem *problem, const struct qb_a
     return code;
 }
 
-/* Describe wrong code INDEX: where it is, what was quantized, what came out and what should have. */
+/* The scale of the tile that code INDEX is in. */
+static float scale_of_code(const struct expectation *e, uint64_t index)
+{
+    uint64_t tile_rows, tile_cols, scale_rows, scale_cols;
+
+    qb_problem_tile(&e->problem, &tile_rows, &tile_cols);
+    qb_problem_scale_shape(&e->problem, &scale_rows, &scale_cols);
+    return e->scales[index / e->problem.hidden / tile_rows * scale_cols + index % e->problem.hidden / tile_cols];
+}
+
+/* Describe wrong code INDEX: where it is, what was quantized, by which scale, what came out and what should have. */
 static void describe_code(const struct expectation *e, const void *input, uint64_t index, uint8_t got, char *text,
                           size_t size)
 {
@@ -189,9 +199,10 @@ static void describe_code(const struct expectation *e, const void *input, uint64
                                                 : qb_format_decode(e->problem.input, ((const uint16_t *)input)[index]);
 
     snprintf(text, size,
-             "code [%" PRIu64 ", %" PRIu64 "] (element %" PRIu64 "): input %.9g, got 0x%02X (%.9g), want 0x%02X (%.9g)",
-             row, col, index, (double)x, got, (double)qb_format_decode(e->problem.output, got), want,
-             (double)qb_format_decode(e->problem.output, want));
+             "code [%" PRIu64 ", %" PRIu64 "] (element %" PRIu64 "): input %.9g (%a), scale %.9g, got 0x%02X (%.9g), "
+             "want 0x%02X (%.9g)",
+             row, col, index, (double)x, (double)x, (double)scale_of_code(e, index), got,
+             (double)qb_format_decode(e->problem.output, got), want, (double)qb_format_decode(e->problem.output, want));
 }
 
 static void describe_scale(const struct expectation *e, uint64_t index, float got, char *text, size_t size)
@@ -257,6 +268,7 @@ static void compare_codes(void *context, const uint8_t *got, uint64_t offset, ui
         if (is_near_code(c->expectation, got[i], want[i])) {
             m->near_codes++;
         } else if (m->wrong_codes++ == 0 && m->wrong_scales == 0) {
+            m->first_index = offset + i;
             describe_code(c->expectation, c->input, offset + i, got[i], m->first, sizeof m->first);
         }
     }
@@ -278,6 +290,7 @@ static void compare_scales(void *context, const uint8_t *got, uint64_t offset, u
         if (is_near_scale(c->expectation, value, want[i])) {
             m->near_scales++;
         } else if (m->wrong_scales++ == 0) {
+            m->first_index = offset / sizeof(float) + i;
             describe_scale(c->expectation, offset / sizeof(float) + i, value, m->first, sizeof m->first);
         }
     }

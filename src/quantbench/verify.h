@@ -38,7 +38,8 @@ struct mismatch {
     uint64_t near_codes;  /* differ, but no more than the arithmetic allows; they are not wrong */
     uint64_t near_scales; /* the same */
     uint64_t compared;    /* codes */
-    char first[256];      /* the first difference, for people; "" if there is none */
+    uint64_t first_index; /* of the first difference: a scale if any is wrong, else a code */
+    char first[384];      /* the same for people; "" if there is none */
 };
 
 /* Device memory that holds the same tensor COUNT times, each STRIDE bytes behind the last. */

@@ -184,6 +184,7 @@ static void keep_outcome(const struct outcome *outcome, struct result *result)
     result->code = outcome->code;
     result->verification = outcome->verification;
     result->mismatch = outcome->mismatch;
+    result->hard_cases = outcome->hard_cases;
     result->quality = outcome->quality;
     result->spent += outcome->spent;
     if (outcome->samples > 0) {
@@ -340,6 +341,7 @@ static void say_done(enum exit_code code, const struct result *result)
     if (result != NULL) {
         outcome.verification = result->verification;
         outcome.mismatch = result->mismatch;
+        outcome.hard_cases = result->hard_cases;
         outcome.quality = result->quality;
         outcome.spent = result->spent;
         outcome.launches_per_sample = result->launches_per_sample;

@@ -183,9 +183,13 @@ static void vllm_fp8_group(float amax, float *stored, float *factor)
     *stored = *factor = fmaxf(amax, 1e-10f) / FP8_LARGEST;
 }
 
+/* exp2f(ceilf(log2f(scale))), but for scales that are next above a power of two, for which log2f() is rounded down. */
 static void vllm_fp8_group_pow2(float amax, float *stored, float *factor)
 {
-    *stored = *factor = exp2f(ceilf(log2f(fmaxf(amax, 1e-10f) / FP8_LARGEST)));
+    const float scale = fmaxf(amax, 1e-10f) / FP8_LARGEST;
+    int exponent;
+
+    *stored = *factor = isinf(scale) ? scale : ldexpf(1, frexpf(scale, &exponent) > 0.5f ? exponent : exponent - 1);
 }
 
 static void vllm_int8_token(float amax, float *stored, float *factor)
