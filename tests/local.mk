@@ -18,6 +18,7 @@ c_tests = check_cpu.test check_compare.test check_quality.test check_stats.test 
 	check_message.test check_environment.test check_threads.test check_cuda.test
 if TOOL
 c_tests += check_rounds.test check_tensor_file.test check_outcome.test check_starvation.test
+c_tests += check_challenge.test check_rounds.test check_tensor_file.test
 endif
 check_PROGRAMS += $(c_tests)
 TESTS += $(c_tests)
@@ -40,6 +41,7 @@ library_shell_tests = \
 	%D%/library_manual.sh \
 	%D%/source.sh
 tool_shell_tests = \
+	%D%/cheats.sh \
 	%D%/cli.sh \
 	%D%/compare.sh \
 	%D%/completion.sh \
@@ -67,6 +69,8 @@ EXTRA_DIST += %D%/perf/h200.sh %D%/perf/cpu.sh %D%/perf/loops.sh $(shell_tests) 
 	%D%/plugins/wrong_cuda.cu %D%/plugins/forger.c %D%/plugins/environment.c
 	%D%/plugins/wrong_cuda.cu %D%/plugins/forger.c %D%/plugins/effects.c
 EXTRA_DIST += %D%/perf/h200.sh %D%/perf/cpu.sh %D%/perf/loops.sh $(shell_tests) %D%/tap.sh %D%/run.h %D%/plugins/wrong.c %D%/plugins/peers.c %D%/plugins/careless.c \
+	%D%/release/check.sh %D%/release/installed.sh
+EXTRA_DIST += %D%/perf/h200.sh %D%/perf/cpu.sh %D%/perf/loops.sh $(shell_tests) %D%/tap.sh %D%/run.h %D%/plugins/wrong.c %D%/plugins/cheat.c %D%/plugins/peers.c \
 	%D%/plugins/wrong_cuda.cu
 
 TEST_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS) -Wno-float-equal
@@ -101,6 +105,12 @@ check_rounds_test_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/src/quantbench
 check_rounds_test_CFLAGS = $(TEST_CFLAGS)
 check_rounds_test_LDADD = libquantbench.la $(CHECK_LIBS)
 check_tensor_file_test_SOURCES = %D%/check_tensor_file.c src/quantbench/tensor_file.c src/quantbench/tensor_kind.c
+check_challenge_test_SOURCES = %D%/check_challenge.c src/quantbench/question.c src/quantbench/verify.c \
+	src/quantbench/quality.c src/quantbench/input.c src/quantbench/message.c
+check_challenge_test_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/src/quantbench
+check_challenge_test_CFLAGS = $(TEST_CFLAGS) $(OPENMP_CFLAGS)
+check_challenge_test_LDADD = libquantbench.la $(CHECK_LIBS)
+check_tensor_file_test_SOURCES = %D%/check_tensor_file.c src/quantbench/tensor_file.c
 check_tensor_file_test_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/src/quantbench
 check_tensor_file_test_CFLAGS = $(TEST_CFLAGS) $(JANSSON_CFLAGS)
 check_tensor_file_test_LDADD = libquantbench.la $(CHECK_LIBS) $(JANSSON_LIBS)

@@ -249,7 +249,7 @@ for how in --kernel= --compare=; do
     ok "a crash while it is measured, $how" caught_later 3 crash_later 'it crashed (signal' verified "${how}cpu_generic,wrong_crash_later"
     ok "a hang while it is measured, $how" caught_later 3 hang_later 'its measurement did not end within' verified \
         "${how}cpu_generic,wrong_hang_later"
-    ok "a wrong code while it is measured, $how" caught_later 4 result_later 'after timing' WRONG \
+    ok "a wrong code while it is measured, $how" caught_later 4 result_later 'wrong result' WRONG \
         "${how}wrong_result_later,cpu_generic"
 done
 # The signal comes while the other process measures.

@@ -6,6 +6,7 @@
 #include "bench.h"
 #include "binding.h"
 #include "buffers.h"
+#include "challenge.h"
 #include "interrupt.h"
 #include "prove.h"
 #include "tensor_file.h"
@@ -44,6 +45,7 @@ struct proof {
 struct launch_context {
     const struct plan_case *plan_case;
     const struct buffers *buffers;
+    struct challenges *challenges; /* NULL: there are none */
     struct qb_device_conditions conditions;
     bool watched; /* they are known */
 };
@@ -75,6 +77,34 @@ static enum qb_status launch_nothing(void *context, struct qb_queue *queue, unsi
 
     (void)set;
     return qb_kernel_floor(launch->plan_case->kernel, queue, &launch->plan_case->problem);
+}
+
+static enum qb_status pose(void *context, enum measure_question kind, unsigned set)
+{
+    const struct launch_context *launch = context;
+
+    return challenges_pose(launch->challenges, kind, set);
+}
+
+static enum qb_status judge(void *context)
+{
+    const struct launch_context *launch = context;
+
+    return challenges_judge(launch->challenges);
+}
+
+/* The case's launches, and the challenges that they are to meet, if there are any. */
+static struct measure_work challenged_work(struct launch_context *context, unsigned sets)
+{
+    const bool challenged = context->challenges != NULL;
+
+    return (struct measure_work){
+        .launch = launch_kernel,
+        .context = context,
+        .sets = sets,
+        .pose = challenged ? pose : NULL,
+        .judge = challenged ? judge : NULL,
+    };
 }
 
 static bool is_static(const struct plan_case *plan_case)
@@ -529,7 +559,7 @@ static enum qb_status measure_hot(const struct args *args, const struct result *
                                   struct qb_queue *queue, double *time)
 {
     const struct plan_case *plan_case = result->plan_case;
-    struct measure_work work = {launch_kernel, context, 1, NULL};
+    struct measure_work work = {.launch = launch_kernel, .context = context, .sets = 1};
     struct measure_settings settings = settings_of(args, plan_case->device, plan_case->launch, 0);
     double samples[CHECK_SAMPLES];
     uint64_t taken;
@@ -547,7 +577,7 @@ static enum qb_status measure_floor(const struct args *args, struct result *resu
                                     struct qb_queue *queue, uint64_t count)
 {
     const struct plan_case *plan_case = result->plan_case;
-    struct measure_work work = {launch_nothing, context, 1, NULL};
+    struct measure_work work = {.launch = launch_nothing, .context = context, .sets = 1};
     struct measure_settings settings = settings_of(args, plan_case->device, plan_case->launch, 0);
     double *larger = reallocarray(result->floors, result->floor_count + count, sizeof *larger);
     uint64_t taken;
@@ -569,7 +599,7 @@ static enum qb_status measure_case(const struct args *args, struct result *resul
                                    struct qb_queue *const *queues, uint64_t samples, struct round *round)
 {
     const struct plan_case *plan_case = result->plan_case;
-    struct measure_work work = {launch_kernel, context, result->sets, NULL};
+    struct measure_work work = challenged_work(context, result->sets);
     struct measure_settings settings =
         settings_of(args, plan_case->device, plan_case->launch, result->launches_per_sample);
     uint64_t warmup = result->warm ? 0 : args->num_warmup_iters;
@@ -594,6 +624,7 @@ static enum qb_status measure_case(const struct args *args, struct result *resul
         result->warm = true;
         /* The CPU has worked when its launches return: it is looked at behind the samples, to disturb none. */
         work.watch = plan_case->threads == 0 ? watch_device : NULL;
+        measure.single_before = context->challenges != NULL ? challenges_single(context->challenges, samples) : 0;
         if (status == QB_OK) {
             status = measure_take(&measure, samples, room, &taken, &round->host_time);
             round->samples = taken;
@@ -609,7 +640,7 @@ static enum qb_status profile_case(const struct args *args, struct result *resul
                                    struct qb_queue *queue)
 {
     const struct plan_case *plan_case = result->plan_case;
-    struct measure_work work = {launch_kernel, context, result->sets, NULL};
+    struct measure_work work = challenged_work(context, result->sets);
 
     result->launches_per_sample = 1;
     return measure_profile(plan_case->device->handle, queue, &work, args->num_warmup_iters,
@@ -687,12 +718,12 @@ static double seconds_of_visit(const struct bench *bench, size_t index, uint64_t
     return (double)(2 * samples + bench->args->num_warmup_iters + 2 * CHECK_SAMPLES) * sample * 3;
 }
 
-/* Fill BUFFERS, which were nothing, and time what there is to time. */
+/* Fill BUFFERS, which were nothing, and time what there is to time, with CHALLENGES unless they are NULL. */
 static enum exit_code fill_and_time(struct bench *bench, size_t index, uint64_t samples, struct qb_queue *const *queues,
-                                    struct buffers *buffers)
+                                    struct buffers *buffers, struct challenges *challenges)
 {
     struct result *result = &bench->results[index];
-    struct launch_context context = {.plan_case = result->plan_case, .buffers = buffers};
+    struct launch_context context = {.plan_case = result->plan_case, .buffers = buffers, .challenges = challenges};
     bool memory_short = false;
     enum qb_status status = QB_OK;
     enum exit_code code = fill_buffers(bench, index, queues[0], result->sets, buffers);
@@ -714,6 +745,57 @@ static enum exit_code fill_and_time(struct bench *bench, size_t index, uint64_t 
                : message_status(memory_short ? "the samples" : qb_kernel_name(result->plan_case->kernel), status);
 }
 
+/* Judge what the timed launches did of CHALLENGES; and let the sets whose outputs answer one hold the answer to the
+ * case's data again. */
+static enum exit_code settle(struct bench *bench, size_t index, struct buffers *buffers, struct qb_queue *queue,
+                             const struct challenges *challenges)
+{
+    struct result *result = &bench->results[index];
+    const char *kernel = qb_kernel_name(result->plan_case->kernel);
+    struct launch_context context = {.plan_case = result->plan_case, .buffers = buffers};
+    enum exit_code code = challenges_verdict(challenges, kernel, &result->mismatch);
+    enum qb_status status = QB_OK;
+
+    if (code != EXIT_OK) {
+        result->verification = WRONG;
+        return code;
+    }
+    announce(bench, seconds_of_visit(bench, index, 1));
+    for (unsigned set = 0; set < result->sets && status == QB_OK; set++) {
+        status = challenges->outdated[set] ? launch_kernel(&context, queue, set) : QB_OK;
+    }
+    if (status == QB_OK) {
+        status = qb_queue_synchronize(queue);
+    }
+    announce(bench, BENCH_OWN_SECONDS);
+    return status == QB_OK ? EXIT_OK : message_status(kernel, status);
+}
+
+/* Visit a case that has memory for its samples, and prove what its launches wrote. */
+static enum exit_code visit_verified(struct bench *bench, size_t index, uint64_t samples,
+                                     struct qb_queue *const *queues, const void *input, struct buffers *buffers)
+{
+    struct result *result = &bench->results[index];
+    size_t samples_before = result->sample_count;
+    struct challenges challenges;
+    enum exit_code code = challenges_begin(result->plan_case, input, bench->proofs[index].scales, buffers, result->sets,
+                                           samples, &challenges);
+
+    if (code == EXIT_OK) {
+        binding_hold(bench->machine);
+        code = fill_and_time(bench, index, samples, queues, buffers, &challenges);
+        if (code == EXIT_OK) {
+            code = settle(bench, index, buffers, queues[0], &challenges);
+        }
+        binding_release(bench->machine);
+    }
+    challenges_end(&challenges);
+    if (code == EXIT_OK && result->sample_count > samples_before) {
+        code = prove_again(bench, index, buffers);
+    }
+    return code;
+}
+
 static enum exit_code visit(struct bench *bench, size_t index, uint64_t samples)
 {
     struct result *result = &bench->results[index];
@@ -721,7 +803,6 @@ static enum exit_code visit(struct bench *bench, size_t index, uint64_t samples)
     struct qb_queue *queues[MEASURE_MAX_QUEUES];
     struct buffers buffers = {.device = NULL};
     const void *input;
-    size_t samples_before = result->sample_count;
     enum exit_code code;
 
     if (!bench_grow(result, samples)) {
@@ -733,13 +814,12 @@ static enum exit_code visit(struct bench *bench, size_t index, uint64_t samples)
     }
     /* Making an input takes threads that are not bound. */
     code = inputs_get(&bench->inputs, plan_case, &input);
-    if (code == EXIT_OK) {
+    if (code == EXIT_OK && bench->args->verify) {
+        code = visit_verified(bench, index, samples, queues, input, &buffers);
+    } else if (code == EXIT_OK) {
         binding_hold(bench->machine);
-        code = fill_and_time(bench, index, samples, queues, &buffers);
+        code = fill_and_time(bench, index, samples, queues, &buffers, NULL);
         binding_release(bench->machine);
-    }
-    if (code == EXIT_OK && bench->args->verify && result->sample_count > samples_before) {
-        code = prove_again(bench, index, &buffers);
     }
     buffers_free(&buffers);
     destroy_queues(queues, plan_case->streams);

@@ -203,7 +203,7 @@ static enum qb_status visit_kind(struct ceiling *ceiling, enum ceiling_kind kind
                                  const struct measure_settings *settings, uint64_t count)
 {
     struct mix_context context = {&ceiling->key, memory, kind};
-    struct measure_work work = {launch_mix, &context, ceiling->sets, NULL};
+    struct measure_work work = {.launch = launch_mix, .context = &context, .sets = ceiling->sets};
     struct measure_settings own = *settings;
     double *larger = reallocarray(ceiling->kinds[kind].samples, ceiling->kinds[kind].count + count, sizeof *larger);
     enum qb_status status;

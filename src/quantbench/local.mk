@@ -30,6 +30,8 @@ libqbtool_a_SOURCES = \
 	%D%/ceiling.c %D%/ceiling.h \
 	%D%/inputs.c %D%/inputs.h \
 	%D%/buffers.c %D%/buffers.h \
+	%D%/question.c %D%/question.h \
+	%D%/challenge.c %D%/challenge.h \
 	%D%/bench.c %D%/bench.h \
 	%D%/journal.c %D%/journal.h \
 	%D%/round_json.c %D%/round_json.h \

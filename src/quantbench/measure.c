@@ -11,7 +11,9 @@
  *
  * On the CPU the work is done when a launch returns, so that between two samples it can be seen whether the system has
  * let this process work in peace. If not, the sample is taken again; but not for ever: as often as there are samples.
- */
+ *
+ * Whoever wants to know whether launches do their work may change their data between samples, and look at what they
+ * gave: between any two on the CPU, where each is waited for anyway, and around a batch elsewhere. */
 #include <config.h>
 
 #include "measure.h"
@@ -60,21 +62,30 @@ static enum qb_status launch_one(const struct measure *m, const struct measure_b
                            block->first_set + (unsigned)(i % own_sets) * m->queue_count);
 }
 
-/* Launch a block on every queue. The queues take turns, so that none is done before another has begun. */
+/* The first COUNT launches of a block on every queue, one by one. The queues take turns, so that none is done before
+ * another has begun. */
+static enum qb_status launch_each(const struct measure *m, uint64_t count)
+{
+    enum qb_status status = QB_OK;
+
+    for (uint64_t i = 0; i < count && status == QB_OK; i++) {
+        for (unsigned q = 0; q < m->queue_count && status == QB_OK; q++) {
+            status = launch_one(m, &m->blocks[q], i);
+        }
+    }
+    return status;
+}
+
+/* Launch a block on every queue. */
 static enum qb_status launch_blocks(const struct measure *m)
 {
     enum qb_status status = QB_OK;
 
-    if (m->blocks[0].graph != NULL) {
-        for (unsigned q = 0; q < m->queue_count && status == QB_OK; q++) {
-            status = qb_graph_launch(m->blocks[q].graph, m->blocks[q].queue);
-        }
-        return status;
+    if (m->blocks[0].graph == NULL) {
+        return launch_each(m, m->settings.launches);
     }
-    for (uint64_t i = 0; i < m->settings.launches && status == QB_OK; i++) {
-        for (unsigned q = 0; q < m->queue_count && status == QB_OK; q++) {
-            status = launch_one(m, &m->blocks[q], i);
-        }
+    for (unsigned q = 0; q < m->queue_count && status == QB_OK; q++) {
+        status = qb_graph_launch(m->blocks[q].graph, m->blocks[q].queue);
     }
     return status;
 }
@@ -89,6 +100,16 @@ static enum qb_status synchronize(const struct measure *m)
         status = status == QB_OK ? one : status;
     }
     return status;
+}
+
+static enum qb_status pose(const struct measure *m, enum measure_question kind, unsigned set)
+{
+    return m->work->pose != NULL ? m->work->pose(m->work->context, kind, set) : QB_OK;
+}
+
+static enum qb_status judge(const struct measure *m)
+{
+    return m->work->judge != NULL ? m->work->judge(m->work->context) : QB_OK;
 }
 
 static void watch(const struct measure *m)
@@ -177,29 +198,80 @@ static bool keeps(struct measure *m, const struct disturbance_glance *before, do
     return true;
 }
 
-/* COUNT samples of blocks, each between two events of its own and taken in peace. An interrupt lowers *COUNT. */
-static enum qb_status take_in_peace(struct measure *m, uint64_t *count, double *samples, double *host_time)
+/* One launch into each set, untimed, which is asked a question. */
+static enum qb_status launch_rotation(const struct measure *m)
+{
+    enum qb_status status = pose(m, MEASURE_USUAL, 0), end;
+
+    if (status == QB_OK && m->blocks[0].rotation == NULL) {
+        status = launch_each(m, m->work->sets / m->queue_count);
+    }
+    for (unsigned q = 0; q < m->queue_count && status == QB_OK && m->blocks[q].rotation != NULL; q++) {
+        status = qb_graph_launch(m->blocks[q].rotation, m->blocks[q].queue);
+    }
+    end = synchronize(m);
+    status = status == QB_OK ? end : status;
+    return status == QB_OK ? judge(m) : status;
+}
+
+/* The launches of a block that has several into each set could do the work in turns: before sample NUMBER, if it is the
+ * one that was chosen for this, ask single ones, in no more time than a block takes. */
+static enum qb_status launch_singles(struct measure *m, uint64_t number)
+{
+    uint64_t rotations = m->settings.launches / (m->work->sets / m->queue_count);
+    uint64_t singles = rotations < MEASURE_SINGLES ? rotations : MEASURE_SINGLES;
+    enum qb_status status = QB_OK;
+
+    if (m->work->pose == NULL || number != m->single_before || rotations == 1) {
+        return QB_OK;
+    }
+    m->single_before = 0;
+    for (uint64_t i = 0; i < singles && status == QB_OK; i++) {
+        status = launch_rotation(m);
+    }
+    return status;
+}
+
+/* The block that is not counted, which may be asked as any other. */
+static enum qb_status lead_in_peace(const struct measure *m, double *host_time)
+{
+    enum qb_status status = pose(m, MEASURE_USUAL, 0);
+
+    status = status == QB_OK ? lead(m, host_time) : status;
+    return status == QB_OK ? judge(m) : status;
+}
+
+/* A block between two events. */
+static enum qb_status take_one(const struct measure *m, double *sample)
+{
+    enum qb_status status = record_events(m, 0);
+
+    status = status == QB_OK ? launch_blocks(m) : status;
+    status = status == QB_OK ? record_events(m, 1) : status;
+    return status == QB_OK ? elapsed(m, 0, sample) : status;
+}
+
+/* COUNT samples of blocks, each between two events of its own and taken in peace, after DONE others; LAST if none come
+ * after them. An interrupt lowers *COUNT. */
+static enum qb_status take_in_peace(struct measure *m, uint64_t done, bool last, uint64_t *count, double *samples,
+                                    double *host_time)
 {
     uint64_t taken = 0;
-    enum qb_status status = lead(m, host_time);
+    enum qb_status status = lead_in_peace(m, host_time);
 
     while (taken < *count && status == QB_OK && !interrupt_requested()) {
         struct disturbance_glance before;
+        bool kept;
 
+        status = launch_singles(m, done + taken + 1);
+        if (status == QB_OK) {
+            status = pose(m, last && taken + 1 == *count ? MEASURE_LAST : MEASURE_USUAL, 0);
+        }
         disturbance_glance(&before);
-        status = record_events(m, 0);
-        if (status == QB_OK) {
-            status = launch_blocks(m);
-        }
-        if (status == QB_OK) {
-            status = record_events(m, 1);
-        }
-        if (status == QB_OK) {
-            status = elapsed(m, 0, &samples[taken]);
-        }
-        if (status == QB_OK && keeps(m, &before, samples[taken] * (double)m->settings.launches)) {
-            taken++;
-        }
+        status = status == QB_OK ? take_one(m, &samples[taken]) : status;
+        kept = status == QB_OK && keeps(m, &before, samples[taken] * (double)m->settings.launches);
+        status = status == QB_OK ? judge(m) : status;
+        taken += kept;
     }
     *count = taken;
     return status;
@@ -237,6 +309,17 @@ static enum qb_status take_batch(const struct measure *m, bool watched, uint64_t
     return status;
 }
 
+/* The same, of which a question is asked; LAST if no samples come after them. The device is busy from the first launch
+ * of a batch to its last, so that all of them are asked together. */
+static enum qb_status ask_batch(const struct measure *m, bool watched, bool last, uint64_t *count, double *samples,
+                                double *host_time)
+{
+    enum qb_status status = pose(m, last ? MEASURE_LAST : MEASURE_USUAL, 0);
+
+    status = status == QB_OK ? take_batch(m, watched, count, samples, host_time) : status;
+    return status == QB_OK ? judge(m) : status;
+}
+
 /* COUNT launches, each on an idle queue, behind a rotation through all sets that is not counted: so each finds the
  * cache as the rotation has left it. */
 static enum qb_status take_isolated(struct measure *m, uint64_t *count, double *samples, double *host_time)
@@ -256,10 +339,14 @@ static enum qb_status take_isolated(struct measure *m, uint64_t *count, double *
     }
     for (uint64_t i = 0; *count < wanted && status == QB_OK && !interrupt_requested(); i++) {
         double start, host_time_of_one;
+        bool kept;
 
+        status = pose(m, MEASURE_USUAL, (unsigned)(i % m->work->sets));
         pause_for(m->settings.pause);
         disturbance_glance(&before);
-        status = qb_event_record(block->queue, *event_at(m, 0, 0));
+        if (status == QB_OK) {
+            status = qb_event_record(block->queue, *event_at(m, 0, 0));
+        }
         start = measure_clock();
         if (status == QB_OK) {
             status = launch_one(m, block, i);
@@ -277,13 +364,29 @@ static enum qb_status take_isolated(struct measure *m, uint64_t *count, double *
         if (status == QB_OK) {
             status = qb_event_elapsed(*event_at(m, 0, 0), *event_at(m, 0, 1), &samples[*count]);
         }
-        if (status == QB_OK && keeps(m, &before, samples[*count])) {
-            ++*count;
-            host_sum += host_time_of_one;
-        }
+        kept = status == QB_OK && keeps(m, &before, samples[*count]);
+        status = status == QB_OK ? judge(m) : status;
+        *count += kept;
+        host_sum += kept ? host_time_of_one : 0;
     }
     *host_time = *count > 0 ? host_sum / (double)*count : 0;
     return status;
+}
+
+/* How many of the LEFT samples are taken together, after DONE others. */
+static uint64_t choose_batch(const struct measure *m, uint64_t done, uint64_t left)
+{
+    uint64_t room = m->batch;
+
+    if (m->settings.mode == LAUNCH_ISOLATED) {
+        return left;
+    }
+    if (m->settings.pause > 0) {
+        room = 1; /* before each sample a pause: each is a batch of its own */
+    } else if (!m->settings.in_peace && m->single_before > done + 1 && m->single_before - done - 1 < room) {
+        room = m->single_before - done - 1;
+    }
+    return left < room ? left : room;
 }
 
 enum qb_status measure_take(struct measure *m, uint64_t count, double *samples, uint64_t *taken, double *host_time)
@@ -295,9 +398,8 @@ enum qb_status measure_take(struct measure *m, uint64_t count, double *samples, 
     m->retaken = m->disturbed = 0;
     m->most_retaken = count;
     while (done < count && !interrupt_requested()) {
-        /* Before each sample a pause: each is a batch of its own. */
-        uint64_t room = m->settings.pause > 0 ? 1 : m->batch;
-        uint64_t wanted = m->settings.mode != LAUNCH_ISOLATED && count - done > room ? room : count - done;
+        uint64_t wanted = choose_batch(m, done, count - done);
+        bool last = done + wanted == count;
         double host;
         enum qb_status status;
 
@@ -305,11 +407,14 @@ enum qb_status measure_take(struct measure *m, uint64_t count, double *samples, 
             status = take_isolated(m, &wanted, samples + done, &host);
         } else if (m->settings.in_peace) {
             pause_for(m->settings.pause);
-            status = take_in_peace(m, &wanted, samples + done, &host);
+            status = take_in_peace(m, done, last, &wanted, samples + done, &host);
         } else {
+            status = launch_singles(m, done + 1);
             pause_for(m->settings.pause);
             /* Looking takes time that is no part of the pause before the next sample. */
-            status = take_batch(m, m->settings.pause == 0 || done + wanted == count, &wanted, samples + done, &host);
+            if (status == QB_OK) {
+                status = ask_batch(m, m->settings.pause == 0 || last, last, &wanted, samples + done, &host);
+            }
         }
         if (status != QB_OK) {
             return status;
@@ -343,31 +448,44 @@ static enum qb_status choose_launches(struct measure *m)
     return QB_OK;
 }
 
-/* Capture a block as a graph on each queue. */
+/* Capture the first COUNT launches of BLOCK. */
+static enum qb_status capture_launches(const struct measure *m, const struct measure_block *block, uint64_t count,
+                                       struct qb_graph **graph)
+{
+    struct qb_graph *captured;
+    enum qb_status status = qb_graph_begin(block->queue), end;
+
+    if (status != QB_OK) {
+        return status;
+    }
+    for (uint64_t i = 0; i < count && status == QB_OK; i++) {
+        status = launch_one(m, block, i);
+    }
+    /* A capture is ended also when a launch has failed, or the queue could not be used again. */
+    end = qb_graph_end(block->queue, &captured);
+    if (status != QB_OK && end == QB_OK) {
+        qb_graph_destroy(captured);
+    }
+    status = status == QB_OK ? end : status;
+    if (status == QB_OK) {
+        *graph = captured;
+    }
+    return status;
+}
+
+/* Capture a block as a graph on each queue, and one launch into each set if that is less and will be wanted. */
 static enum qb_status capture(struct measure *m)
 {
-    for (unsigned q = 0; q < m->queue_count; q++) {
-        struct measure_block *block = &m->blocks[q];
-        enum qb_status status = qb_graph_begin(block->queue), end;
+    uint64_t rotation = m->work->sets / m->queue_count;
+    enum qb_status status = QB_OK;
 
-        if (status != QB_OK) {
-            return status;
-        }
-        for (uint64_t i = 0; i < m->settings.launches && status == QB_OK; i++) {
-            status = launch_one(m, block, i);
-        }
-        /* A capture is ended also when a launch has failed, or the queue could not be used again. */
-        end = qb_graph_end(block->queue, &block->graph);
-        if (status != QB_OK && end == QB_OK) {
-            qb_graph_destroy(block->graph);
-            block->graph = NULL;
-        }
-        status = status == QB_OK ? end : status;
-        if (status != QB_OK) {
-            return status;
+    for (unsigned q = 0; q < m->queue_count && status == QB_OK; q++) {
+        status = capture_launches(m, &m->blocks[q], m->settings.launches, &m->blocks[q].graph);
+        if (status == QB_OK && m->work->pose != NULL && rotation < m->settings.launches) {
+            status = capture_launches(m, &m->blocks[q], rotation, &m->blocks[q].rotation);
         }
     }
-    return QB_OK;
+    return status;
 }
 
 static enum qb_status create_events(struct measure *m)
@@ -423,6 +541,7 @@ void measure_close(struct measure *m)
     synchronize(m);
     for (unsigned q = 0; q < m->queue_count; q++) {
         qb_graph_destroy(m->blocks[q].graph);
+        qb_graph_destroy(m->blocks[q].rotation);
     }
     for (uint64_t i = 0; i < m->queue_count * (m->batch + 1); i++) {
         qb_event_destroy(m->events[i]);
@@ -482,6 +601,9 @@ enum qb_status measure_profile(struct qb_device *device, struct qb_queue *queue,
     if (status == QB_OK) {
         status = qb_queue_synchronize(queue);
     }
+    if (status == QB_OK && work->pose != NULL) {
+        status = work->pose(work->context, MEASURE_USUAL, 0);
+    }
     if (status == QB_OK) {
         *profiled = qb_profiler_start(device) == QB_OK;
         qb_range_push(device, name);
@@ -499,6 +621,9 @@ enum qb_status measure_profile(struct qb_device *device, struct qb_queue *queue,
         if (*profiled) {
             qb_profiler_stop(device);
         }
+    }
+    if (status == QB_OK && work->judge != NULL) {
+        status = work->judge(work->context);
     }
     qb_event_destroy(events[0]);
     qb_event_destroy(events[1]);

@@ -5,6 +5,14 @@
 
 #include "quantbench.h"
 
+/* Which launches a question is for. */
+enum measure_question {
+    MEASURE_USUAL, /* of a sample or of several in a row, or one launch into each set that is not sampled */
+    MEASURE_LAST,  /* of the last samples: what they write is kept */
+};
+/* Questions for one launch into each set, at most. */
+#define MEASURE_SINGLES 4
+
 /* Work that can be launched again and again. Launch i works on buffer set i % SETS, so that no launch finds its data in
  * the last-level cache when the sets together are several times as large. */
 struct measure_work {
@@ -14,6 +22,10 @@ struct measure_work {
     /* Called while launches that are sampled are under way, some milliseconds of them if they are not isolated; NULL:
      * nothing is. */
     void (*watch)(void *context);
+    /* Called before launches, and after them, while no queue works: to ask for another answer, and to look at it. The
+     * launches go into all sets, or into SET alone: LAUNCH_ISOLATED and LAUNCH_PROFILE. NULL: nothing is asked. */
+    enum qb_status (*pose)(void *context, enum measure_question kind, unsigned set);
+    enum qb_status (*judge)(void *context);
 };
 
 /* What is timed: three quantities that are never mixed. */
@@ -38,8 +50,9 @@ struct measure_settings {
 
 struct measure_block {
     struct qb_queue *queue;
-    struct qb_graph *graph; /* NULL: launch one by one */
-    unsigned first_set;     /* the sets of this queue follow in steps of the number of queues */
+    struct qb_graph *graph;    /* NULL: launch one by one */
+    struct qb_graph *rotation; /* one launch into each set; NULL: the same */
+    unsigned first_set;        /* the sets of this queue follow in steps of the number of queues */
 };
 
 /* Something that is being measured. */
@@ -51,6 +64,7 @@ struct measure {
     struct measure_block *blocks; /* one for each queue */
     struct qb_event **events;     /* room for a batch of samples on each queue */
     uint64_t batch;
+    uint64_t single_before; /* the sample, from 1 on, that single launches come before; 0: none are asked */
     /* Of the last measure_take(), in peace. */
     uint64_t retaken;      /* samples that were taken again */
     uint64_t most_retaken; /* as many as there were to take */

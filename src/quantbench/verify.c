@@ -230,15 +230,15 @@ static bool place_of(enum qb_format format, uint8_t code, int *place)
     return !isnan(qb_format_decode(format, code));
 }
 
-static bool is_near_code(const struct expectation *e, uint8_t got, uint8_t want)
+bool verify_is_code(const struct qb_arithmetic *arithmetic, enum qb_format format, uint8_t got, uint8_t want)
 {
     int a, b;
 
-    return e->arithmetic.match == QB_MATCH_ONE_CODE && place_of(e->problem.output, got, &a) &&
-           place_of(e->problem.output, want, &b) && abs(a - b) <= 1;
+    return got == want || (arithmetic->match == QB_MATCH_ONE_CODE && place_of(format, got, &a) &&
+                           place_of(format, want, &b) && abs(a - b) <= 1);
 }
 
-static bool is_near_scale(const struct expectation *e, float got, float want)
+bool verify_is_scale(const struct qb_arithmetic *arithmetic, float got, float want)
 {
     const int allowed = 4; /* units in the last place */
     int32_t a, b;
@@ -246,8 +246,8 @@ static bool is_near_scale(const struct expectation *e, float got, float want)
     memcpy(&a, &got, sizeof a);
     memcpy(&b, &want, sizeof b);
     /* Of one sign, the bits of binary32 are in the order of its values; infinity is next to the largest one. */
-    return e->arithmetic.match == QB_MATCH_ONE_CODE && (a < 0) == (b < 0) && isfinite(got) && isfinite(want) &&
-           labs((long)a - b) <= allowed;
+    return a == b || (arithmetic->match == QB_MATCH_ONE_CODE && (a < 0) == (b < 0) && isfinite(got) && isfinite(want) &&
+                      labs((long)a - b) <= allowed);
 }
 
 /* Count and describe the differences of LENGTH bytes, from byte OFFSET of the tensor on. */
@@ -265,7 +265,7 @@ static void compare_codes(void *context, const uint8_t *got, uint64_t offset, ui
         if (got[i] == want[i]) {
             continue;
         }
-        if (is_near_code(c->expectation, got[i], want[i])) {
+        if (verify_is_code(&c->expectation->arithmetic, c->expectation->problem.output, got[i], want[i])) {
             m->near_codes++;
         } else if (m->wrong_codes++ == 0 && m->wrong_scales == 0) {
             m->first_index = offset + i;
@@ -287,7 +287,7 @@ static void compare_scales(void *context, const uint8_t *got, uint64_t offset, u
         if (memcmp(&value, &want[i], sizeof value) == 0) {
             continue;
         }
-        if (is_near_scale(c->expectation, value, want[i])) {
+        if (verify_is_scale(&c->expectation->arithmetic, value, want[i])) {
             m->near_scales++;
         } else if (m->wrong_scales++ == 0) {
             m->first_index = offset / sizeof(float) + i;

@@ -31,6 +31,10 @@ struct fingerprint {
 };
 struct fingerprint verify_fingerprint(const struct expectation *expectation);
 
+/* True if GOT is right where the reference says WANT: the same, or as near as ARITHMETIC allows. */
+bool verify_is_code(const struct qb_arithmetic *arithmetic, enum qb_format format, uint8_t got, uint8_t want);
+bool verify_is_scale(const struct qb_arithmetic *arithmetic, float got, float want);
+
 /* Where outputs on a device differ from the expectation. */
 struct mismatch {
     uint64_t wrong_codes;

@@ -1,0 +1,293 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* cheat.c - kernels that are right whenever somebody looks first, and do less while they are timed: out of
+ * carelessness, or to seem fast. */
+#include "quantbench.h"
+
+#include <math.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <string.h>
+
+/* Buffers that were seen, by the address of their output or input. */
+#define SLOTS      65536
+#define MOST_ROWS  64
+#define MOST_BYTES 16384
+
+static size_t slot_of(const void *address)
+{
+    return (size_t)((uintptr_t)address / 64 * 0x9E3779B97F4A7C15u >> 48);
+}
+
+static float element(const struct qb_plugin_call *call, uint64_t row, uint64_t col)
+{
+    return ((const float *)call->buffers->input)[row * call->problem->input_stride + col];
+}
+
+static void store(const struct qb_plugin_call *call, uint64_t row, uint64_t col, float value)
+{
+    ((int8_t *)call->buffers->output)[row * call->problem->output_stride + col] = (int8_t)nearbyintf(value);
+}
+
+static float scale_of(const struct qb_plugin_call *call, uint64_t row)
+{
+    float amax = 0;
+
+    for (uint64_t col = 0; col < call->problem->hidden; col++) {
+        amax = fmaxf(amax, fabsf(element(call, row, col)));
+    }
+    return fmaxf(amax / 127, 0x1p-126f);
+}
+
+static void quantize_row(const struct qb_plugin_call *call, uint64_t row, float scale)
+{
+    for (uint64_t col = 0; col < call->problem->hidden; col++) {
+        store(call, row, col, element(call, row, col) / scale);
+    }
+    call->buffers->scales[row] = scale;
+}
+
+static void quantize(const struct qb_plugin_call *call)
+{
+    for (uint64_t row = 0; row < call->problem->tokens; row++) {
+        quantize_row(call, row, scale_of(call, row));
+    }
+}
+
+/* ---- What the answers look like that were given ------------------------------------------------------------- */
+
+static struct answer {
+    const void *output;
+    uint64_t sample; /* of its bytes */
+} answers[SLOTS];
+
+/* A few bytes of the codes. */
+static uint64_t sample_of(const struct qb_plugin_call *call)
+{
+    const uint64_t bytes = call->problem->tokens * call->problem->output_stride;
+    uint64_t first, middle;
+
+    memcpy(&first, call->buffers->output, sizeof first);
+    memcpy(&middle, (const char *)call->buffers->output + bytes / 2, sizeof middle);
+    return first * 31 + middle + bytes * 7;
+}
+
+static struct answer *answer_of(const struct qb_plugin_call *call)
+{
+    struct answer *answer = &answers[slot_of(call->buffers->output)];
+
+    while (answer->output != NULL && answer->output != call->buffers->output) {
+        answer = answer == &answers[SLOTS - 1] ? answers : answer + 1;
+    }
+    return answer;
+}
+
+static bool is_answered(const struct qb_plugin_call *call)
+{
+    const struct answer *answer = answer_of(call);
+
+    return answer->output == call->buffers->output && answer->sample == sample_of(call);
+}
+
+static void answer(const struct qb_plugin_call *call)
+{
+    quantize(call);
+    *answer_of(call) = (struct answer){call->buffers->output, sample_of(call)};
+}
+
+/* ---- The kernels -------------------------------------------------------------------------------------------- */
+
+/* An answer that is still there is not computed again. */
+static const char *run_memo(const struct qb_plugin_call *call)
+{
+    if (!is_answered(call)) {
+        answer(call);
+    }
+    return NULL;
+}
+
+/* Of an answer that is still there one row in eight is. */
+static const char *run_partial(const struct qb_plugin_call *call)
+{
+    static unsigned turn;
+
+    if (!is_answered(call)) {
+        answer(call);
+        return NULL;
+    }
+    for (uint64_t row = turn++ % 8; row < call->problem->tokens; row += 8) {
+        quantize_row(call, row, scale_of(call, row));
+    }
+    return NULL;
+}
+
+/* Every second launch is left out, unless the output looks as if it was filled. */
+static const char *run_half(const struct qb_plugin_call *call)
+{
+    static unsigned turn;
+
+    if (!is_answered(call)) {
+        answer(call);
+    } else if (turn++ % 2 == 0) {
+        quantize(call);
+    }
+    return NULL;
+}
+
+/* The scales of an input are remembered by its address. */
+static const char *run_scalecache(const struct qb_plugin_call *call)
+{
+    static struct known {
+        const void *input;
+        uint64_t tokens, stride;
+        float scales[MOST_ROWS];
+    } all[SLOTS];
+    struct known *known = &all[slot_of(call->buffers->input)];
+    const struct qb_problem *problem = call->problem;
+
+    if (problem->tokens > MOST_ROWS) {
+        quantize(call);
+        return NULL;
+    }
+    if (known->input != call->buffers->input || known->tokens != problem->tokens ||
+        known->stride != problem->input_stride) {
+        *known =
+            (struct known){.input = call->buffers->input, .tokens = problem->tokens, .stride = problem->input_stride};
+        for (uint64_t row = 0; row < problem->tokens; row++) {
+            known->scales[row] = scale_of(call, row);
+        }
+    }
+    for (uint64_t row = 0; row < problem->tokens; row++) {
+        quantize_row(call, row, known->scales[row]);
+    }
+    return NULL;
+}
+
+/* Codes are copied from an answer that was kept for this input. */
+static const char *run_copy(const struct qb_plugin_call *call)
+{
+    static struct kept {
+        const void *input;
+        uint64_t bytes;
+        char codes[MOST_BYTES];
+        float scales[MOST_ROWS];
+    } all[SLOTS];
+    struct kept *kept = &all[slot_of(call->buffers->input)];
+    const struct qb_problem *problem = call->problem;
+    const uint64_t bytes = problem->tokens * problem->hidden;
+
+    if (bytes > MOST_BYTES || problem->tokens > MOST_ROWS || problem->output_stride != problem->hidden) {
+        quantize(call);
+    } else if (kept->input == call->buffers->input && kept->bytes == bytes) {
+        memcpy(call->buffers->output, kept->codes, bytes);
+        memcpy(call->buffers->scales, kept->scales, problem->tokens * sizeof *kept->scales);
+    } else {
+        quantize(call);
+        kept->input = call->buffers->input;
+        kept->bytes = bytes;
+        memcpy(kept->codes, call->buffers->output, bytes);
+        memcpy(kept->scales, call->buffers->scales, problem->tokens * sizeof *kept->scales);
+    }
+    return NULL;
+}
+
+/* From some launch on a thread does the work, and nobody waits for it. */
+static struct {
+    struct qb_problem problem;
+    struct qb_buffers buffers;
+} job;
+static atomic_bool job_waits;
+
+static void *work(void *unused)
+{
+    (void)unused;
+    for (;;) {
+        if (atomic_load(&job_waits)) {
+            const struct qb_plugin_call call = {.problem = &job.problem, .buffers = &job.buffers};
+
+            quantize(&call);
+            atomic_store(&job_waits, false);
+        }
+    }
+    return NULL;
+}
+
+static const char *run_late(const struct qb_plugin_call *call)
+{
+    static unsigned calls;
+    static pthread_t thread;
+    const uint8_t *codes = call->buffers->output;
+    const bool filled = codes[0] == codes[1] && codes[1] == codes[2];
+
+    if (++calls < 30) {
+        quantize(call);
+        return NULL;
+    }
+    if (calls == 30 && pthread_create(&thread, NULL, work, NULL) != 0) {
+        return "no thread";
+    }
+    while (filled && atomic_load(&job_waits)) {
+    }
+    if (filled) {
+        job.problem = *call->problem;
+        job.buffers = *call->buffers;
+        atomic_store(&job_waits, true);
+    }
+    return NULL;
+}
+
+static bool supports(const struct qb_problem *problem)
+{
+    return problem->input == QB_FORMAT_F32 && problem->output == QB_FORMAT_INT8 &&
+           problem->granularity == QB_GRANULARITY_TOKEN && problem->scaling == QB_SCALING_DYNAMIC &&
+           problem->amax_bound == 0 && problem->hidden >= 8;
+}
+
+/* ---- Given scales ------------------------------------------------------------------------------------------- */
+
+/* One scale for all, whose reciprocal is remembered by its address. */
+static const char *run_given(const struct qb_plugin_call *call)
+{
+    static struct {
+        const float *scales;
+        float scale;
+    } all[SLOTS];
+    const size_t i = slot_of(call->buffers->scales);
+
+    if (all[i].scales != call->buffers->scales) {
+        all[i].scales = call->buffers->scales;
+        all[i].scale = *call->buffers->scales;
+    }
+    for (uint64_t row = 0; row < call->problem->tokens; row++) {
+        for (uint64_t col = 0; col < call->problem->hidden; col++) {
+            store(call, row, col, fminf(fmaxf(element(call, row, col) / all[i].scale, -128), 127));
+        }
+    }
+    return NULL;
+}
+
+static bool supports_given(const struct qb_problem *problem)
+{
+    return problem->input == QB_FORMAT_F32 && problem->output == QB_FORMAT_INT8 &&
+           problem->granularity == QB_GRANULARITY_TENSOR && problem->scaling == QB_SCALING_STATIC;
+}
+
+#define CHEAT(function)                                                                                                \
+    {                                                                                                                  \
+        .name = "cheat_" #function, .description = "does less while it is timed", .backend = "cpu",                    \
+        .supports = supports, .run = run_##function                                                                    \
+    }
+static const struct qb_plugin_kernel kernels[] = {
+    CHEAT(memo),
+    CHEAT(partial),
+    CHEAT(half),
+    CHEAT(scalecache),
+    CHEAT(copy),
+    CHEAT(late),
+    {.name = "cheat_given",
+     .description = "does less while it is timed",
+     .backend = "cpu",
+     .supports = supports_given,
+     .run = run_given},
+};
+QB_PLUGIN(kernels);
