@@ -979,13 +979,13 @@ static enum qb_status launch(const struct qb_kernel *kernel, struct qb_queue *ba
 }
 
 static enum qb_status run(const struct qb_kernel *kernel, struct qb_queue *queue, const struct qb_problem *problem,
-                          const struct qb_buffers *buffers)
+                          const struct qb_tensors *tensors)
 {
     struct qb__cuda_call call = make_call(queue->device, problem);
 
-    call.in = buffers->input;
-    call.out = problem->scaling == QB_SCALING_AMAX ? NULL : buffers->output;
-    call.scales = buffers->scales;
+    call.in = tensors->at[QB_ROLE_INPUT];
+    call.out = problem->scaling == QB_SCALING_AMAX ? NULL : tensors->at[QB_ROLE_CODES];
+    call.scales = tensors->at[QB_ROLE_SCALES];
     return launch(kernel, queue, &call);
 }
 
@@ -999,9 +999,10 @@ static enum qb_status run_empty(const struct qb_kernel *kernel, struct qb_queue 
     return launch(kernel, queue, &call);
 }
 
-#define KERNEL(name, description, variant)                                                                             \
+#define KERNEL(name_, text, variant_)                                                                                  \
     {                                                                                                                  \
-        name, description, &backend, supports, workspace_size, run, run_empty, &variant                                \
+        .name = name_, .description = text, .backend = &backend, .supports = supports, .workspace = workspace_size,    \
+        .run = run, .floor = run_empty, .variant = &variant_                                                           \
     }
 
 /* Best first for each problem. Times are of an H200, half to E4M3, 4096 x 8192 unless said, against a copy of as many

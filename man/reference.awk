@@ -44,7 +44,12 @@ FNR == 1 { file++ }
 file == 1 && /^#ifdef __cplusplus/ { inside = 1 }
 file == 1 && /^\/\* ---- / { said = ""; said_is_new = 0; next }
 file == 1 && !inside { next }
-file == 1 && /^#endif|^#ifdef|^#define|^extern|^}$|^ +QB_PLUGIN|^ +const struct qb_plugin q/ { next }
+# A macro may go on.
+file == 1 && (continued || /^#define/) {
+    continued = /\\$/
+    next
+}
+file == 1 && /^#endif|^#ifdef|^extern|^}$|^ +QB_PLUGIN|^ +const struct qb_plugin q/ { next }
 file == 1 && in_comment {
     said = said "\n" comment_text($0)
     in_comment = !/\*\//

@@ -59,7 +59,7 @@ struct answer {
 static void answer(const struct questioner *q, const struct question *question, unsigned set, struct answer *a)
 {
     const size_t bytes = q->problem.tokens * q->problem.hidden * input_element_size(q->problem.input);
-    const struct qb_buffers buffers = {a->input, a->codes, a->scales};
+    const struct qb_tensors buffers = QB_TENSORS(a->input, a->codes, a->scales);
 
     memcpy(a->input, q->input, bytes);
     if (q->given_scales != NULL) {

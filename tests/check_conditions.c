@@ -113,7 +113,7 @@ START_TEST(cpu_of_which_nothing_is_known)
     static const char *const none[] = {"cpu_quota", "memory_limit_bytes"};
     static const char *const from_system[] = {"cpus_online", "cpus_usable"};
     struct qb_device *device = open_cpu();
-    struct qb_device_conditions c;
+    struct qb_device_conditions c = {.size = sizeof c};
     struct qb_device_fact list[QB_DEVICE_FACTS];
     size_t count;
 
@@ -140,7 +140,7 @@ END_TEST
 
 START_TEST(cpu_conditions)
 {
-    struct qb_device_conditions c;
+    struct qb_device_conditions c = {.size = sizeof c};
     struct qb_device *device;
 
     put_cpus("cpufreq/scaling_cur_freq", "3700000\n");
@@ -175,7 +175,7 @@ END_TEST
 START_TEST(cpu_clock_of_a_virtual_machine)
 {
     struct qb_device *device = open_cpu();
-    struct qb_device_conditions c;
+    struct qb_device_conditions c = {.size = sizeof c};
 
     put("/proc/cpuinfo", "processor : 0\ncpu MHz\t\t: 2500.5\nmodel name : x\nprocessor : 1\ncpu MHz\t\t: 2600.5\n");
     ck_assert_int_eq(qb_device_conditions(device, &c), QB_OK);
@@ -266,7 +266,7 @@ END_TEST
 START_TEST(arguments)
 {
     struct qb_device *device = open_cpu();
-    struct qb_device_conditions c;
+    struct qb_device_conditions c = {.size = sizeof c};
     struct qb_device_fact fact;
     size_t count = 7;
     unsigned cpu;
@@ -322,7 +322,7 @@ static int own_cpus(void)
 START_TEST(threads_are_bound)
 {
     struct qb_device *device = open_cpu();
-    struct qb_device_info info;
+    struct qb_device_info info = {.size = sizeof info};
     char memory[64] = "";
     const int before = own_cpus();
     size_t count = 0;
@@ -380,7 +380,7 @@ static bool load_stand_in(void)
 START_TEST(gpu_conditions)
 {
     struct qb__nvml *nvml = qb__nvml_open("0000:01:00.0");
-    struct qb_device_conditions c;
+    struct qb_device_conditions c = {.size = sizeof c};
     char version[32];
 
     ck_assert_ptr_nonnull(nvml);
@@ -432,7 +432,7 @@ END_TEST
 START_TEST(gpu_of_which_nothing_is_known)
 {
     struct qb__nvml *nvml = _i == 0 ? NULL : qb__nvml_open("0000:01:00.0");
-    struct qb_device_conditions c;
+    struct qb_device_conditions c = {.size = sizeof c};
     struct qb_device_fact list[QB_DEVICE_FACTS];
     struct qb__facts facts = {list, QB_DEVICE_FACTS, 0};
     char version[32];

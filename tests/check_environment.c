@@ -6,6 +6,7 @@
 #include "quality.h"
 #include "quantbench.h"
 #include "run.h"
+#include "sizes.h"
 
 #include <fenv.h>
 #include <string.h>
@@ -123,13 +124,13 @@ static void spoil(void)
 
 static void check_same(const struct qb_problem *p, const char *name, enum environment environment)
 {
-    struct qb_bytes bytes;
+    struct sizes bytes;
 
-    qb_problem_bytes(p, &bytes);
-    ck_assert_msg(memcmp(codes, expected_codes, bytes.output_buffer) == 0, "%s, environment %d: other codes", name,
+    bytes = sizes_of(p);
+    ck_assert_msg(memcmp(codes, expected_codes, bytes.of[QB_ROLE_CODES]) == 0, "%s, environment %d: other codes", name,
                   (int)environment);
-    ck_assert_msg(memcmp(scales, expected_scales, bytes.scale_buffer) == 0, "%s, environment %d: other scales", name,
-                  (int)environment);
+    ck_assert_msg(memcmp(scales, expected_scales, bytes.of[QB_ROLE_SCALES]) == 0, "%s, environment %d: other scales",
+                  name, (int)environment);
 }
 
 static struct qb_device *device;
@@ -137,7 +138,7 @@ static struct qb_queue *queue;
 
 static void check_kernels(const struct qb_problem *p, enum environment environment)
 {
-    const struct qb_buffers buffers = {input, codes, scales};
+    const struct qb_tensors buffers = QB_TENSORS(input, codes, scales);
 
     for (size_t k = 0; k < qb_kernel_count(); k++) {
         const struct qb_kernel *kernel = qb_kernel_at(k);
@@ -164,7 +165,7 @@ static void check_kernels(const struct qb_problem *p, enum environment environme
 static void for_all(void (*check)(const struct qb_problem *p, enum environment environment),
                     enum environment environment)
 {
-    const struct qb_buffers expected = {input, expected_codes, expected_scales};
+    const struct qb_tensors expected = QB_TENSORS(input, expected_codes, expected_scales);
 
     fill_input();
     for (enum qb_format output = QB_FORMAT_INT8; output <= QB_FORMAT_E5M2; output++) {
@@ -180,7 +181,7 @@ static void for_all(void (*check)(const struct qb_problem *p, enum environment e
 
 static void check_reference(const struct qb_problem *p, enum environment environment)
 {
-    const struct qb_buffers buffers = {input, codes, scales};
+    const struct qb_tensors buffers = QB_TENSORS(input, codes, scales);
 
     spoil();
     set(environment);
@@ -256,7 +257,7 @@ END_TEST
 
 START_TEST(quality_figures_are_the_same)
 {
-    const struct qb_buffers buffers = {input, expected_codes, expected_scales};
+    const struct qb_tensors buffers = QB_TENSORS(input, expected_codes, expected_scales);
     const struct qb_problem p = make_problem(QB_FORMAT_INT8, QB_GRANULARITY_TOKEN);
     struct quality quality, other;
 

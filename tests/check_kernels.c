@@ -5,6 +5,7 @@
 
 #include "quantbench.h"
 #include "run.h"
+#include "sizes.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -42,7 +43,7 @@ static size_t element_size(enum qb_format format)
 /* One tensor on the host and on the device: the input, and outputs between guards. */
 struct tensors {
     struct qb_problem problem;
-    struct qb_bytes bytes;
+    struct sizes bytes;
     size_t input_offset, output_offset; /* in bytes, to misalign the bases */
     char *input;
     char *want_codes, *got_codes;   /* with guards; gaps and guards hold POISON */
@@ -52,12 +53,12 @@ struct tensors {
 
 static size_t codes_size(const struct tensors *t)
 {
-    return t->bytes.output_buffer + t->output_offset + 2 * GUARD;
+    return t->bytes.of[QB_ROLE_CODES] + t->output_offset + 2 * GUARD;
 }
 
 static size_t scales_size(const struct tensors *t)
 {
-    return t->bytes.scale_buffer + 2 * GUARD;
+    return t->bytes.of[QB_ROLE_SCALES] + 2 * GUARD;
 }
 
 static void check(enum qb_status status)
@@ -69,15 +70,15 @@ static void check(enum qb_status status)
 static void make_tensors(struct tensors *t, const struct qb_problem *problem, size_t offset)
 {
     *t = (struct tensors){.problem = *problem};
-    qb_problem_bytes(problem, &t->bytes);
+    t->bytes = sizes_of(problem);
     t->input_offset = offset * element_size(problem->input);
     t->output_offset = offset;
-    t->input = malloc(t->bytes.input_buffer + 1);
+    t->input = malloc(t->bytes.of[QB_ROLE_INPUT] + 1);
     t->want_codes = malloc(codes_size(t));
     t->got_codes = malloc(codes_size(t));
     t->want_scales = malloc(scales_size(t));
     t->got_scales = malloc(scales_size(t));
-    check(qb_memory_alloc(device, t->bytes.input_buffer + t->input_offset, &t->device_input));
+    check(qb_memory_alloc(device, t->bytes.of[QB_ROLE_INPUT] + t->input_offset, &t->device_input));
     check(qb_memory_alloc(device, codes_size(t), &t->device_codes));
     check(qb_memory_alloc(device, scales_size(t), &t->device_scales));
 }
@@ -94,17 +95,18 @@ static void free_tensors(struct tensors *t)
     free(t->got_scales);
 }
 
-static struct qb_buffers device_buffers(const struct tensors *t)
+static struct qb_tensors device_buffers(const struct tensors *t)
 {
-    return (struct qb_buffers){(char *)t->device_input + t->input_offset,
-                               (char *)t->device_codes + GUARD + t->output_offset,
-                               (float *)((char *)t->device_scales + GUARD)};
+    return (struct qb_tensors)QB_TENSORS((char *)t->device_input + t->input_offset,
+                                         (char *)t->device_codes + GUARD + t->output_offset,
+                                         (float *)((char *)t->device_scales + GUARD));
 }
 
 /* Compute what is wanted; static scales are already in want_scales. */
 static void run_reference(struct tensors *t)
 {
-    struct qb_buffers buffers = {t->input, t->want_codes + GUARD + t->output_offset, (float *)(t->want_scales + GUARD)};
+    struct qb_tensors buffers =
+        QB_TENSORS(t->input, t->want_codes + GUARD + t->output_offset, (float *)(t->want_scales + GUARD));
 
     memset(t->want_codes, POISON, codes_size(t));
     if (t->problem.scaling != QB_SCALING_STATIC) {
@@ -116,7 +118,7 @@ static void run_reference(struct tensors *t)
 /* Poison the outputs on the device, and put the input and static scales there. */
 static void upload(struct tensors *t)
 {
-    check(qb_memory_write(device, (char *)t->device_input + t->input_offset, t->input, t->bytes.input_buffer));
+    check(qb_memory_write(device, (char *)t->device_input + t->input_offset, t->input, t->bytes.of[QB_ROLE_INPUT]));
     check(qb_memory_fill(device, t->device_codes, POISON, codes_size(t)));
     if (t->problem.scaling == QB_SCALING_STATIC) {
         check(qb_memory_write(device, t->device_scales, t->want_scales, scales_size(t)));
@@ -163,13 +165,13 @@ static int run_kernels(struct tensors *t)
 
     for (size_t i = 0; i < qb_kernel_count(); i++) {
         const struct qb_kernel *kernel = qb_kernel_at(i);
-        struct qb_buffers buffers = device_buffers(t);
+        struct qb_tensors buffers = device_buffers(t);
 
         if (!qb_kernel_supports(kernel, device, &t->problem)) {
             continue;
         }
         if (t->problem.scaling == QB_SCALING_AMAX) {
-            buffers.output = NULL;
+            buffers.at[QB_ROLE_CODES] = NULL;
         }
         upload(t);
         check(qb_kernel_run(kernel, queue, &t->problem, &buffers));
@@ -196,7 +198,7 @@ static void run_all_kernels(struct tensors *t)
 static void set_static_scales(struct tensors *t, float scale)
 {
     memset(t->want_scales, POISON, scales_size(t));
-    for (size_t i = 0; i < t->bytes.scale_buffer / sizeof scale; i++) {
+    for (size_t i = 0; i < t->bytes.of[QB_ROLE_SCALES] / sizeof scale; i++) {
         memcpy(t->want_scales + GUARD + i * sizeof scale, &scale, sizeof scale);
     }
 }
@@ -322,7 +324,7 @@ static void fill_input(struct tensors *t, int kind, uint64_t *state)
 {
     size_t size = element_size(t->problem.input);
 
-    for (size_t i = 0; i < t->bytes.input_buffer / size; i++) {
+    for (size_t i = 0; i < t->bytes.of[QB_ROLE_INPUT] / size; i++) {
         uint64_t bits = test_random(state);
         double value = ((double)(int32_t)bits + (double)(int32_t)(bits >> 32)) * 0x1p-31;
         uint32_t code;
@@ -365,7 +367,7 @@ START_TEST(random_float_bits)
         p.scaling = i < 20 ? QB_SCALING_STATIC : QB_SCALING_DYNAMIC;
         make_tensors(&t, &p, 0);
         memset(t.want_scales, POISON, scales_size(&t));
-        for (size_t j = 0; j < t.bytes.scale_buffer / sizeof(float); j++) {
+        for (size_t j = 0; j < t.bytes.of[QB_ROLE_SCALES] / sizeof(float); j++) {
             float scale = random_scale(&state);
 
             memcpy(t.want_scales + GUARD + j * sizeof scale, &scale, sizeof scale);
@@ -443,7 +445,7 @@ START_TEST(shapes_strides_offsets)
                 set_granularity(&p, &granularities[_i]);
                 make_tensors(&t, &p, variant & 4 ? 1 : 0);
                 memset(t.want_scales, POISON, scales_size(&t));
-                for (size_t i = 0; i < t.bytes.scale_buffer / sizeof(float); i++) {
+                for (size_t i = 0; i < t.bytes.of[QB_ROLE_SCALES] / sizeof(float); i++) {
                     float scale = ldexpf(1 + (float)(test_random(&state) % 1024) / 1024, -8);
 
                     memcpy(t.want_scales + GUARD + i * sizeof scale, &scale, sizeof scale);
@@ -523,7 +525,7 @@ START_TEST(codes_past_the_caches)
     struct qb_device *usual_device = device;
     struct qb_queue *usual_queue = queue;
     uint64_t state = test_seed();
-    struct qb_device_info info;
+    struct qb_device_info info = {.size = sizeof info};
 
     device = open_with_small_cache();
     check(qb_device_info(device, &info));
@@ -696,7 +698,7 @@ START_TEST(graph_replays_with_changed_input)
     set_granularity(&p, &granularities[_i]);
     for (size_t i = 0; i < DYNAMIC_WAYS * qb_kernel_count(); i++) {
         const struct qb_kernel *kernel = qb_kernel_at(i / DYNAMIC_WAYS);
-        struct qb_buffers buffers;
+        struct qb_tensors buffers;
         struct qb_graph *graph;
         struct tensors t;
         enum qb_status status;
@@ -765,7 +767,7 @@ START_TEST(many_runs_with_changing_data)
             }
             for (int run = 0; run < runs && qb_kernel_supports(kernel, device, &p); run++) {
                 struct tensors *now = &t[test_random(&state) % INPUTS];
-                struct qb_buffers buffers = device_buffers(now);
+                struct qb_tensors buffers = device_buffers(now);
 
                 upload(now);
                 check(qb_kernel_run(kernel, queue, &p, &buffers));
@@ -814,7 +816,7 @@ START_TEST(dependent_launches)
             upload(&t[i]);
         }
         for (int run = 0; run < 60; run++) {
-            struct qb_buffers buffers = device_buffers(&t[run / 2 % SETS]);
+            struct qb_tensors buffers = device_buffers(&t[run / 2 % SETS]);
 
             check(qb_kernel_run(kernel, queue, &p, &buffers));
         }
@@ -844,24 +846,24 @@ static void *work(void *argument)
 {
     struct worker *w = argument;
     struct qb_queue *own;
-    struct qb_bytes bytes;
+    struct sizes bytes;
     void *in, *out, *scales;
     char *got = malloc(w->bytes);
 
-    qb_problem_bytes(&w->problem, &bytes);
+    bytes = sizes_of(&w->problem);
     w->wrong = 1;
-    if (qb_queue_create(device, &own) != QB_OK || qb_memory_alloc(device, bytes.input_buffer, &in) != QB_OK ||
-        qb_memory_alloc(device, bytes.output_buffer, &out) != QB_OK ||
-        qb_memory_alloc(device, bytes.scale_buffer, &scales) != QB_OK ||
-        qb_memory_write(device, in, w->input, bytes.input_buffer) != QB_OK) {
+    if (qb_queue_create(device, &own) != QB_OK || qb_memory_alloc(device, bytes.of[QB_ROLE_INPUT], &in) != QB_OK ||
+        qb_memory_alloc(device, bytes.of[QB_ROLE_CODES], &out) != QB_OK ||
+        qb_memory_alloc(device, bytes.of[QB_ROLE_SCALES], &scales) != QB_OK ||
+        qb_memory_write(device, in, w->input, bytes.of[QB_ROLE_INPUT]) != QB_OK) {
         return NULL;
     }
     w->wrong = 0;
     for (int i = 0; i < 1000; i++) {
-        struct qb_buffers buffers = {in, out, scales};
+        struct qb_tensors buffers = QB_TENSORS(in, out, scales);
 
         if (i % 100 == 0) {
-            qb_memory_fill(device, out, POISON, bytes.output_buffer);
+            qb_memory_fill(device, out, POISON, bytes.of[QB_ROLE_CODES]);
         }
         w->wrong += qb_quantize(own, &w->problem, &buffers) != QB_OK;
         if (i % 100 == 99) {
@@ -896,7 +898,7 @@ START_TEST(two_threads_with_queues_of_their_own)
         make_tensors(&t[i], &p, 0);
         fill_input(&t[i], 0, &state);
         run_reference(&t[i]);
-        workers[i] = (struct worker){p, t[i].input, t[i].want_codes + GUARD, t[i].bytes.output_buffer, 0};
+        workers[i] = (struct worker){p, t[i].input, t[i].want_codes + GUARD, t[i].bytes.of[QB_ROLE_CODES], 0};
         ck_assert_int_eq(pthread_create(&threads[i], NULL, work, &workers[i]), 0);
     }
     for (int i = 0; i < 2; i++) {
@@ -929,7 +931,7 @@ START_TEST(more_than_2_to_the_31_elements)
     p.output_stride = half + 3;
     set_granularity(&p, &granularities[_i]);
     make_tensors(&t, &p, 0);
-    memset(t.input, 0, t.bytes.input_buffer);
+    memset(t.input, 0, t.bytes.of[QB_ROLE_INPUT]);
     for (uint64_t row = 0; row < p.tokens; row++) {
         for (uint64_t col = 0; col < p.hidden; col++) {
             ((uint16_t *)t.input)[row * p.input_stride + col] = (uint16_t)test_random(&state);
@@ -946,8 +948,8 @@ START_TEST(dense_with_more_than_2_to_the_31_elements)
     static const uint64_t shapes[][2] = {{46341, 46341}, {1024000, 4096}};
     struct qb_device *cpu;
     struct qb_queue *cpu_queue;
-    struct qb_bytes bytes;
-    struct qb_buffers host, buffers;
+    struct sizes bytes;
+    struct qb_tensors host, buffers;
     struct tensors t;
     struct qb_problem p;
     enum { BLOCK = 1 << 20 };
@@ -960,13 +962,13 @@ START_TEST(dense_with_more_than_2_to_the_31_elements)
     p.tokens = shapes[_i % 2][0];
     p.hidden = shapes[_i % 2][1];
     set_granularity(&p, &granularities[_i / 2]);
-    qb_problem_bytes(&p, &bytes);
-    if (bytes.scale_buffer > bytes.output_buffer / 32) {
+    bytes = sizes_of(&p);
+    if (bytes.of[QB_ROLE_SCALES] > bytes.of[QB_ROLE_CODES] / 32) {
         return;
     }
     make_tensors(&t, &p, 0);
-    for (uint64_t i = 0; i < t.bytes.input_buffer; i += sizeof(uint16_t) * BLOCK) {
-        uint64_t left = t.bytes.input_buffer - i, state = test_seed() + i;
+    for (uint64_t i = 0; i < t.bytes.of[QB_ROLE_INPUT]; i += sizeof(uint16_t) * BLOCK) {
+        uint64_t left = t.bytes.of[QB_ROLE_INPUT] - i, state = test_seed() + i;
 
         for (uint64_t j = 0; j < BLOCK / 256 && 2 * j < left; j++) {
             ((uint16_t *)(t.input + i))[j] =
@@ -976,7 +978,7 @@ START_TEST(dense_with_more_than_2_to_the_31_elements)
             memcpy(t.input + i + done, t.input + i, left - done < done ? left - done : done);
         }
     }
-    host = (struct qb_buffers){t.input, t.want_codes + GUARD, (float *)(t.want_scales + GUARD)};
+    host = (struct qb_tensors)QB_TENSORS(t.input, t.want_codes + GUARD, (float *)(t.want_scales + GUARD));
     memset(t.want_codes, POISON, codes_size(&t));
     memset(t.want_scales, POISON, scales_size(&t));
     check(qb_device_open(qb_backend_find("cpu"), 0, &cpu));

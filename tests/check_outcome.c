@@ -35,8 +35,8 @@ static void set_up(void)
     outcome.samples = SAMPLES;
     outcome.floors = 1;
     outcome.round = (struct round){.samples = SAMPLES, .median = 200, .host_time = 50};
-    outcome.round.conditions =
-        (struct qb_device_conditions){NAN, NAN, NAN, NAN, NAN, -1, 0, (1u << QB_THROTTLE_COUNT) - 1};
+    outcome.round.conditions = (struct qb_device_conditions){
+        sizeof(struct qb_device_conditions), NAN, NAN, NAN, NAN, NAN, -1, 0, (1u << QB_THROTTLE_COUNT) - 1};
     outcome.round.disturbance.others = NAN;
 }
 

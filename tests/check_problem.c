@@ -4,8 +4,10 @@
 
 #include "quantbench.h"
 #include "run.h"
+#include "sizes.h"
 
 #include <math.h>
+#include <stddef.h>
 #include <string.h>
 
 static struct qb_problem valid_problem(void)
@@ -124,19 +126,19 @@ END_TEST
 START_TEST(byte_model)
 {
     struct qb_problem p = valid_problem();
-    struct qb_bytes bytes;
+    struct sizes bytes;
 
     p.input_stride = 12;
     p.granularity = QB_GRANULARITY_TOKEN;
-    qb_problem_bytes(&p, &bytes);
-    ck_assert_uint_eq(bytes.input_buffer, 2 * (3 * 12 + 10));
-    ck_assert_uint_eq(bytes.output_buffer, 40);
-    ck_assert_uint_eq(bytes.scale_buffer, 16);
+    bytes = sizes_of(&p);
+    ck_assert_uint_eq(bytes.of[QB_ROLE_INPUT], 2 * (3 * 12 + 10));
+    ck_assert_uint_eq(bytes.of[QB_ROLE_CODES], 40);
+    ck_assert_uint_eq(bytes.of[QB_ROLE_SCALES], 16);
     ck_assert_uint_eq(bytes.read, 80);
     ck_assert_uint_eq(bytes.written, 40 + 16);
     p.scaling = QB_SCALING_STATIC;
     p.input = QB_FORMAT_F32;
-    qb_problem_bytes(&p, &bytes);
+    bytes = sizes_of(&p);
     ck_assert_uint_eq(bytes.read, 160 + 16);
     ck_assert_uint_eq(bytes.written, 40);
 }
@@ -147,7 +149,7 @@ START_TEST(reference_by_hand)
 {
     const float input[2][3] = {{127, -63.5f, NAN}, {0.5f, 254, -1.5f}};
     struct qb_problem p;
-    struct qb_buffers buffers;
+    struct qb_tensors buffers;
     int8_t codes[2][3];
     float scales[3];
 
@@ -156,7 +158,7 @@ START_TEST(reference_by_hand)
     p.tokens = 2;
     p.hidden = 3;
     p.granularity = QB_GRANULARITY_TOKEN;
-    buffers = (struct qb_buffers){input, codes, scales};
+    buffers = (struct qb_tensors)QB_TENSORS(input, codes, scales);
     ck_assert_int_eq(qb_reference_run(&p, &buffers), QB_OK);
     ck_assert_float_eq(scales[0], 1.0f);
     ck_assert_float_eq(scales[1], 2.0f);
@@ -189,7 +191,7 @@ START_TEST(reference_in_halves)
     struct qb_problem p;
     uint8_t whole[3][4], halves[3][4];
     float whole_scales[6], half_scales[6];
-    struct qb_buffers a = {input, whole, whole_scales}, b = {input, halves, half_scales};
+    struct qb_tensors a = QB_TENSORS(input, whole, whole_scales), b = QB_TENSORS(input, halves, half_scales);
 
     qb_problem_init(&p);
     p.input = QB_FORMAT_F32;
@@ -211,7 +213,7 @@ START_TEST(reference_scale_limits)
 {
     const float zeros[4] = {0, -0.0f, NAN, 0}, infinite[4] = {INFINITY, 1, -INFINITY, 0};
     struct qb_problem p;
-    struct qb_buffers buffers;
+    struct qb_tensors buffers;
     uint8_t codes[4];
     float scale;
 
@@ -220,14 +222,14 @@ START_TEST(reference_scale_limits)
     p.output = QB_FORMAT_E4M3;
     p.tokens = 1;
     p.hidden = 4;
-    buffers = (struct qb_buffers){zeros, codes, &scale};
+    buffers = (struct qb_tensors)QB_TENSORS(zeros, codes, &scale);
     ck_assert_int_eq(qb_reference_run(&p, &buffers), QB_OK);
     ck_assert_float_eq(scale, 0x1p-126f);
     ck_assert_uint_eq(codes[0], 0x00);
     ck_assert_uint_eq(codes[1], 0x80);
     ck_assert_uint_eq(codes[2], 0x7F);
 
-    buffers.input = infinite;
+    buffers.at[QB_ROLE_INPUT] = (void *)infinite;
     ck_assert_int_eq(qb_reference_run(&p, &buffers), QB_OK);
     ck_assert_float_eq(scale, 0x1.FFFFFEp127f / 448);
     ck_assert_uint_eq(codes[0], 0x7E);
@@ -235,7 +237,7 @@ START_TEST(reference_scale_limits)
     ck_assert_uint_eq(codes[2], 0xFE);
 
     p.tokens = 0;
-    buffers.input = buffers.output = NULL;
+    buffers.at[QB_ROLE_INPUT] = buffers.at[QB_ROLE_CODES] = NULL;
     scale = 7;
     ck_assert_int_eq(qb_reference_run(&p, &buffers), QB_OK);
     ck_assert_float_eq(scale, 0x1p-126f);
@@ -259,7 +261,7 @@ START_TEST(nan_has_the_code_of_the_arithmetic)
     struct qb_problem p;
     float scale;
     uint8_t code, want[3] = {nan_codes[_i].code, nan_codes[_i].highest, nan_codes[_i].lowest};
-    struct qb_buffers buffers = {&input, &code, &scale};
+    struct qb_tensors buffers = QB_TENSORS(&input, &code, &scale);
 
     qb_problem_init(&p);
     p.input = QB_FORMAT_F32;
@@ -276,7 +278,7 @@ END_TEST
 START_TEST(calls_refuse_bad_arguments)
 {
     struct qb_problem p = valid_problem();
-    struct qb_buffers buffers = {NULL, NULL, NULL};
+    struct qb_tensors buffers = QB_TENSORS(NULL, NULL, NULL);
     const struct qb_backend *cpu = qb_backend_find("cpu");
     const struct qb_kernel *kernel;
     struct qb_device *device;
@@ -306,9 +308,9 @@ START_TEST(calls_refuse_bad_arguments)
     ck_assert_int_eq(qb_quantize(NULL, &p, &buffers), QB_ERROR_INVALID);
     ck_assert_int_eq(qb_quantize(queue, NULL, &buffers), QB_ERROR_INVALID);
     ck_assert_int_eq(qb_quantize(queue, &p, NULL), QB_ERROR_INVALID);
-    buffers = (struct qb_buffers){(const char *)input + 1, output, scales};
+    buffers = (struct qb_tensors)QB_TENSORS((const char *)input + 1, output, scales);
     ck_assert_int_eq(qb_quantize(queue, &p, &buffers), QB_ERROR_INVALID);
-    buffers = (struct qb_buffers){input, output, (float *)((char *)scales + 2)};
+    buffers = (struct qb_tensors)QB_TENSORS(input, output, (float *)((char *)scales + 2));
     ck_assert_int_eq(qb_quantize(queue, &p, &buffers), QB_ERROR_INVALID);
     ck_assert_int_eq(qb_kernel_match(device, &p, "no such", &kernel), QB_ERROR_INVALID);
     ck_assert_ptr_nonnull(strstr(qb_error_detail(), "no such"));
@@ -333,6 +335,107 @@ START_TEST(status_texts)
 }
 END_TEST
 
+/* ---- Programs that were compiled with the header of another version --------------------------------------------- */
+
+/* An older program's structure ends earlier: what is behind it is neither written nor read. */
+START_TEST(shorter_problem_has_defaults)
+{
+    struct qb_problem problem;
+    const size_t size = offsetof(struct qb_problem, amax_bound);
+
+    memset(&problem, 0xFF, sizeof problem);
+    qb_problem_init_size(&problem, size);
+    ck_assert_uint_eq(problem.size, size);
+    ck_assert_int_eq(((unsigned char *)&problem)[size], 0xFF);
+    ck_assert_int_eq(qb_problem_validate(&problem), QB_OK);
+    problem.size = sizeof problem; /* the bound is NaN, which was not read */
+    ck_assert_int_eq(qb_problem_validate(&problem), QB_ERROR_INVALID);
+}
+END_TEST
+
+/* A newer program's structure goes on: what the library does not know must be 0. */
+START_TEST(longer_problem_is_refused_unless_zero)
+{
+    struct {
+        struct qb_problem problem;
+        uint64_t more;
+    } newer;
+
+    newer.more = 1;
+    qb_problem_init_size(&newer.problem, sizeof newer);
+    ck_assert_uint_eq(newer.more, 0);
+    ck_assert_int_eq(qb_problem_validate(&newer.problem), QB_OK);
+    newer.more = 1;
+    ck_assert_int_eq(qb_problem_validate(&newer.problem), QB_ERROR_UNSUPPORTED);
+}
+END_TEST
+
+START_TEST(structures_without_size_are_refused)
+{
+    float value = 1, scale = 1;
+    uint8_t code;
+    struct qb_problem problem;
+    struct qb_tensors tensors = QB_TENSORS(&value, &code, &scale);
+    struct qb_tensor_info info = {.size = 0};
+
+    qb_problem_init(&problem);
+    problem.input = QB_FORMAT_F32;
+    problem.tokens = 1;
+    ck_assert_int_eq(qb_reference_run(&problem, &tensors), QB_OK);
+    tensors.size = 0;
+    ck_assert_int_eq(qb_reference_run(&problem, &tensors), QB_ERROR_INVALID);
+    ck_assert_int_eq(qb_problem_tensor(&problem, QB_ROLE_CODES, &info), QB_ERROR_INVALID);
+    problem.size = 0;
+    ck_assert_int_eq(qb_problem_validate(&problem), QB_ERROR_INVALID);
+}
+END_TEST
+
+/* What the library fills in it fills as far as the program's structure reaches. */
+START_TEST(answers_end_where_structures_do)
+{
+    struct qb_problem problem;
+    struct {
+        struct qb_tensor_info info;
+        uint64_t more;
+    } newer = {.info.size = sizeof newer, .more = 1};
+    struct qb_tensor_info older;
+
+    qb_problem_init(&problem);
+    problem.tokens = 3;
+    problem.hidden = 5;
+    problem.input_stride = 8;
+    memset(&older, 0xFF, sizeof older);
+    older.size = offsetof(struct qb_tensor_info, traffic);
+    ck_assert_int_eq(qb_problem_tensor(&problem, QB_ROLE_INPUT, &older), QB_OK);
+    ck_assert(older.present && older.read && !older.written && older.format == QB_FORMAT_F16);
+    ck_assert(older.rows == 3 && older.cols == 5 && older.stride == 8 && older.bytes == 2 * (2 * 8 + 5));
+    ck_assert_uint_eq(older.size, offsetof(struct qb_tensor_info, traffic));
+    ck_assert_uint_eq(older.traffic, UINT64_MAX);
+    ck_assert_int_eq(qb_problem_tensor(&problem, QB_ROLE_INPUT, &newer.info), QB_OK);
+    ck_assert(newer.info.traffic == 30 && newer.info.alignment == 2 && newer.more == 0);
+    ck_assert_uint_eq(newer.info.size, sizeof newer);
+    ck_assert_int_eq(qb_problem_tensor(&problem, (enum qb_role)QB_ROLE_COUNT, &newer.info), QB_ERROR_INVALID);
+}
+END_TEST
+
+START_TEST(amax_has_no_codes)
+{
+    struct qb_problem problem;
+    struct qb_tensor_info info = {.size = sizeof info};
+
+    qb_problem_init(&problem);
+    problem.tokens = 2;
+    problem.scaling = QB_SCALING_AMAX;
+    ck_assert_int_eq(qb_problem_tensor(&problem, QB_ROLE_CODES, &info), QB_OK);
+    ck_assert(!info.present && info.bytes == 0 && !info.written);
+    ck_assert_str_eq(qb_role_name(QB_ROLE_CODES), "codes");
+    ck_assert_ptr_null(qb_role_name((enum qb_role)QB_ROLE_COUNT));
+    ck_assert_str_eq(qb_operation_name(problem.operation), "quantize");
+    problem.operation = (enum qb_operation)QB_OPERATION_COUNT;
+    ck_assert_int_eq(qb_problem_validate(&problem), QB_ERROR_INVALID);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("problem");
@@ -348,6 +451,11 @@ int main(void)
     tcase_add_loop_test(tc, nan_has_the_code_of_the_arithmetic, 0, sizeof nan_codes / sizeof nan_codes[0]);
     tcase_add_test(tc, calls_refuse_bad_arguments);
     tcase_add_test(tc, status_texts);
+    tcase_add_test(tc, shorter_problem_has_defaults);
+    tcase_add_test(tc, longer_problem_is_refused_unless_zero);
+    tcase_add_test(tc, structures_without_size_are_refused);
+    tcase_add_test(tc, answers_end_where_structures_do);
+    tcase_add_test(tc, amax_has_no_codes);
     suite_add_tcase(suite, tc);
     return run_suite(suite);
 }

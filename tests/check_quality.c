@@ -6,6 +6,7 @@
 #include "input.h"
 #include "quality.h"
 #include "run.h"
+#include "sizes.h"
 
 #include <math.h>
 #include <string.h>
@@ -32,7 +33,7 @@ static struct quality of_floats(enum qb_format output, const float *data, uint64
     struct quality quality;
     uint8_t codes[64];
     float scale = 1;
-    struct qb_buffers buffers = {data, codes, &scale};
+    struct qb_tensors buffers = QB_TENSORS(data, codes, &scale);
 
     ck_assert(count <= sizeof codes);
     ck_assert_int_eq(qb_reference_codes(&problem, &buffers), QB_OK);
@@ -43,18 +44,18 @@ static struct quality of_floats(enum qb_format output, const float *data, uint64
 /* The quality of PROBLEM's codes with the scales that INPUT gives. */
 static struct quality of_tensor(const struct qb_problem *problem, const void *input)
 {
-    struct qb_bytes bytes;
-    struct qb_buffers buffers = {.input = input};
+    struct sizes bytes;
+    struct qb_tensors buffers = QB_TENSORS(input, NULL, NULL);
     struct quality quality;
 
-    qb_problem_bytes(problem, &bytes);
-    buffers.output = malloc(bytes.output_buffer);
-    buffers.scales = malloc(bytes.scale_buffer);
-    ck_assert(buffers.output != NULL && buffers.scales != NULL);
+    bytes = sizes_of(problem);
+    buffers.at[QB_ROLE_CODES] = malloc(bytes.of[QB_ROLE_CODES]);
+    buffers.at[QB_ROLE_SCALES] = malloc(bytes.of[QB_ROLE_SCALES]);
+    ck_assert(buffers.at[QB_ROLE_CODES] != NULL && buffers.at[QB_ROLE_SCALES] != NULL);
     ck_assert_int_eq(qb_reference_run(problem, &buffers), QB_OK);
     quality_compute(problem, &buffers, &quality);
-    free(buffers.output);
-    free(buffers.scales);
+    free(buffers.at[QB_ROLE_CODES]);
+    free(buffers.at[QB_ROLE_SCALES]);
     return quality;
 }
 
@@ -140,7 +141,7 @@ START_TEST(infinite_scale)
 {
     float input[] = {0, 1, INFINITY}, scale = INFINITY;
     uint8_t codes[] = {0, 1, 127};
-    const struct qb_buffers buffers = {.input = input, .output = codes, .scales = &scale};
+    const struct qb_tensors buffers = QB_TENSORS(input, codes, &scale);
     struct qb_problem problem = make_problem(QB_FORMAT_F32, QB_FORMAT_INT8, 1, 3);
     struct quality q;
 
@@ -154,7 +155,7 @@ END_TEST
 START_TEST(no_elements)
 {
     struct qb_problem problem = make_problem(QB_FORMAT_F16, QB_FORMAT_INT8, 0, 8);
-    struct qb_buffers buffers = {NULL, NULL, NULL};
+    struct qb_tensors buffers = QB_TENSORS(NULL, NULL, NULL);
     struct quality q;
 
     quality_compute(&problem, &buffers, &q);
@@ -234,25 +235,26 @@ static void check_against_loops(const struct qb_problem *p, const void *input)
 {
     uint64_t count = p->tokens * p->hidden, tile_rows, tile_cols, scale_rows, scale_cols;
     struct quality q;
-    struct qb_bytes bytes;
-    struct qb_buffers buffers = {.input = input};
+    struct sizes bytes;
+    struct qb_tensors buffers = QB_TENSORS(input, NULL, NULL);
     double signal = 0, noise = 0, largest = 0, relative = 0;
     uint64_t flushed = 0, saturated = 0;
 
-    qb_problem_bytes(p, &bytes);
+    bytes = sizes_of(p);
     qb_problem_tile(p, &tile_rows, &tile_cols);
     qb_problem_scale_shape(p, &scale_rows, &scale_cols);
-    buffers.output = malloc(bytes.output_buffer);
-    buffers.scales = malloc(bytes.scale_buffer);
-    ck_assert(buffers.output != NULL && buffers.scales != NULL);
+    buffers.at[QB_ROLE_CODES] = malloc(bytes.of[QB_ROLE_CODES]);
+    buffers.at[QB_ROLE_SCALES] = malloc(bytes.of[QB_ROLE_SCALES]);
+    ck_assert(buffers.at[QB_ROLE_CODES] != NULL && buffers.at[QB_ROLE_SCALES] != NULL);
     ck_assert_int_eq(qb_reference_run(p, &buffers), QB_OK);
     for (uint64_t row = 0; row < p->tokens; row++) {
         for (uint64_t col = 0; col < p->hidden; col++) {
             uint64_t i = row * p->hidden + col;
             double x = p->input == QB_FORMAT_F32 ? (double)((const float *)input)[i]
                                                  : (double)qb_format_decode(p->input, ((const uint16_t *)input)[i]);
-            double scale = (double)buffers.scales[row / tile_rows * scale_cols + col / tile_cols];
-            double value = (double)qb_format_decode(p->output, ((const uint8_t *)buffers.output)[i]);
+            double scale =
+                (double)((float *)buffers.at[QB_ROLE_SCALES])[row / tile_rows * scale_cols + col / tile_cols];
+            double value = (double)qb_format_decode(p->output, ((const uint8_t *)buffers.at[QB_ROLE_CODES])[i]);
             double error = fabs(value * scale - x);
 
             signal += x * x;
@@ -272,8 +274,8 @@ static void check_against_loops(const struct qb_problem *p, const void *input)
     ck_assert_double_eq(q.largest_error, largest);
     ck_assert_double_eq(q.largest_relative_error, relative);
     ck_assert_msg(relative_difference(q.snr, 10 * log10(signal / noise)) < 1e-12, "%.17g", q.snr);
-    free(buffers.output);
-    free(buffers.scales);
+    free(buffers.at[QB_ROLE_CODES]);
+    free(buffers.at[QB_ROLE_SCALES]);
 }
 
 static const struct granularity_row {

@@ -43,7 +43,7 @@ static void open_queue(void)
     for (size_t i = 0; i < TOKENS * HIDDEN; i++) {
         input[i] = (float)(i % 777) - 300;
     }
-    ck_assert_int_eq(qb_reference_run(&p, &(struct qb_buffers){input, reference, reference_scales}), QB_OK);
+    ck_assert_int_eq(qb_reference_run(&p, &(struct qb_tensors)QB_TENSORS(input, reference, reference_scales)), QB_OK);
     ck_assert_int_eq(qb_device_open(qb_backend_find("cpu"), 0, &device), QB_OK);
     ck_assert_int_eq(qb_queue_create(device, &queue), QB_OK);
 }
@@ -60,7 +60,7 @@ static bool quantizes(void)
     struct qb_problem p = problem();
 
     memset(codes, 0xAA, sizeof codes);
-    return qb_quantize(queue, &p, &(struct qb_buffers){input, codes, scales}) == QB_OK &&
+    return qb_quantize(queue, &p, &(struct qb_tensors)QB_TENSORS(input, codes, scales)) == QB_OK &&
            memcmp(codes, reference, sizeof codes) == 0 && memcmp(scales, reference_scales, sizeof scales) == 0;
 }
 
@@ -146,7 +146,7 @@ START_TEST(threads_are_counted_where_they_run)
     /* One row is worth no threads, and is not what counts. */
     p.tokens = 1;
     p.hidden = 64;
-    ck_assert_int_eq(qb_quantize(queue, &p, &(struct qb_buffers){input, codes, scales}), QB_OK);
+    ck_assert_int_eq(qb_quantize(queue, &p, &(struct qb_tensors)QB_TENSORS(input, codes, scales)), QB_OK);
     ck_assert_int_eq(qb_queue_threads(queue, &wanted, &obtained), QB_OK);
     ck_assert_uint_eq(wanted, 3);
     ck_assert_int_eq(qb_queue_threads(NULL, &wanted, &obtained), QB_ERROR_INVALID);

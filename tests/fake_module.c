@@ -86,7 +86,7 @@ struct fake_event {
 struct launch {
     const struct qb_kernel *kernel;
     struct qb_problem problem;
-    struct qb_buffers buffers;
+    struct qb_tensors tensors;
     double time;
 };
 struct fake_graph {
@@ -120,7 +120,7 @@ static enum qb_status capture(const struct launch *launch)
 static enum qb_status take(double time, const void *input)
 {
     if (capturing != NULL) {
-        return capture(&(struct launch){.time = time, .buffers.input = input});
+        return capture(&(struct launch){.time = time, .tensors.at = {[QB_ROLE_INPUT] = (void *)input}});
     }
     pass(time, input);
     return QB_OK;
@@ -134,29 +134,29 @@ static size_t workspace(const struct qb_kernel *kernel, const struct qb_device *
 }
 
 static enum qb_status run(const struct qb_kernel *kernel, struct qb_queue *queue, const struct qb_problem *problem,
-                          const struct qb_buffers *buffers)
+                          const struct qb_tensors *tensors)
 {
     enum wrong wrong = *(const enum wrong *)kernel->variant;
     enum qb_status status;
 
     (void)queue;
     if (capturing != NULL) {
-        return capture(&(struct launch){kernel, *problem, *buffers, 0});
+        return capture(&(struct launch){kernel, *problem, *tensors, 0});
     }
-    pass(script.kernel * (wrong == SLOWER ? 1.02 : 1), buffers->input);
+    pass(script.kernel * (wrong == SLOWER ? 1.02 : 1), tensors->at[QB_ROLE_INPUT]);
     launched++;
     if (wrong == FAILS) {
         return host->fail(QB_ERROR_DEVICE, "the fake device fell over");
     }
-    status = qb_reference_run(problem, buffers);
+    status = qb_reference_run(problem, tensors);
     if (status != QB_OK) {
         return status;
     }
     if (wrong == WRONG_CODE || (wrong == WRONG_LATER && launched > 400 && problem->tokens > 1)) {
-        ((uint8_t *)buffers->output)[problem->output_stride] ^= 1; /* element (1, 0) */
+        ((uint8_t *)tensors->at[QB_ROLE_CODES])[problem->output_stride] ^= 1; /* element (1, 0) */
     }
     if (wrong == WRONG_SCALE) {
-        buffers->scales[0] *= 2;
+        *(float *)tensors->at[QB_ROLE_SCALES] *= 2;
     }
     return QB_OK;
 }
@@ -169,14 +169,18 @@ static enum qb_status kernel_floor(const struct qb_kernel *kernel, struct qb_que
 }
 
 static const enum wrong kinds[] = {RIGHT, WRONG_CODE, WRONG_SCALE, WRONG_LATER, FAILS, SLOWER};
+#define KERNEL(name_, text, kind)                                                                                      \
+    {                                                                                                                  \
+        .name = name_, .description = text, .backend = &backend, .supports = supports, .workspace = workspace,         \
+        .run = run, .floor = kernel_floor, .variant = &kinds[kind]                                                     \
+    }
 static const struct qb_kernel kernels[] = {
-    {"fake_right", "the reference", &backend, supports, workspace, run, kernel_floor, &kinds[0]},
-    {"fake_wrong_code", "one code is wrong", &backend, supports, workspace, run, kernel_floor, &kinds[1]},
-    {"fake_wrong_scale", "one scale is wrong", &backend, supports, workspace, run, kernel_floor, &kinds[2]},
-    {"fake_wrong_later", "one code is wrong, but not in the first launches", &backend, supports, workspace, run,
-     kernel_floor, &kinds[3]},
-    {"fake_fails", "an error, and no static scales", &backend, supports, workspace, run, kernel_floor, &kinds[4]},
-    {"slow_right", "the reference, 2 % slower", &backend, supports, workspace, run, kernel_floor, &kinds[5]},
+    KERNEL("fake_right", "the reference", 0),
+    KERNEL("fake_wrong_code", "one code is wrong", 1),
+    KERNEL("fake_wrong_scale", "one scale is wrong", 2),
+    KERNEL("fake_wrong_later", "one code is wrong, but not in the first launches", 3),
+    KERNEL("fake_fails", "an error, and no static scales", 4),
+    KERNEL("slow_right", "the reference, 2 % slower", 5),
 };
 
 static bool told_to_be(const char *what)
@@ -452,8 +456,8 @@ static enum qb_status graph_launch(struct qb_graph *graph, struct qb_queue *queu
 
     for (size_t i = 0; i < fake->count; i++) {
         const struct launch *launch = &fake->launches[i];
-        enum qb_status status = launch->kernel == NULL ? take(launch->time, launch->buffers.input)
-                                                       : run(launch->kernel, queue, &launch->problem, &launch->buffers);
+        enum qb_status status = launch->kernel == NULL ? take(launch->time, launch->tensors.at[QB_ROLE_INPUT])
+                                                       : run(launch->kernel, queue, &launch->problem, &launch->tensors);
 
         if (status != QB_OK) {
             return status;

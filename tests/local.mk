@@ -78,6 +78,7 @@ check_format_test_SOURCES = %D%/check_format.c
 check_format_test_CFLAGS = $(TEST_CFLAGS)
 check_format_test_LDADD = libquantbench.la $(CHECK_LIBS)
 check_problem_test_SOURCES = %D%/check_problem.c
+check_problem_test_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/src/quantbench
 check_problem_test_CFLAGS = $(TEST_CFLAGS)
 check_problem_test_LDADD = libquantbench.la $(CHECK_LIBS)
 check_stats_test_SOURCES = %D%/check_stats.c src/quantbench/stats.c src/quantbench/input.c
@@ -130,7 +131,7 @@ check_threads_test_SOURCES = %D%/check_threads.c
 check_threads_test_CFLAGS = $(TEST_CFLAGS)
 check_threads_test_LDADD = libquantbench.la $(CHECK_LIBS)
 check_cpu_test_SOURCES = %D%/check_kernels.c
-check_cpu_test_CPPFLAGS = $(AM_CPPFLAGS) -DTEST_BACKEND='"cpu"'
+check_cpu_test_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/src/quantbench -DTEST_BACKEND='"cpu"'
 check_cpu_test_CFLAGS = $(TEST_CFLAGS)
 check_cpu_test_LDADD = libquantbench.la $(CHECK_LIBS)
 # NVIDIA's management library is a stand-in that the test program has loaded under its name.
@@ -139,7 +140,7 @@ check_conditions_test_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/cuda
 check_conditions_test_CFLAGS = $(TEST_CFLAGS)
 check_conditions_test_LDADD = libquantbench.la $(CHECK_LIBS)
 check_cuda_test_SOURCES = %D%/check_kernels.c
-check_cuda_test_CPPFLAGS = $(AM_CPPFLAGS) -DTEST_BACKEND='"cuda"'
+check_cuda_test_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/src/quantbench -DTEST_BACKEND='"cuda"'
 check_cuda_test_CFLAGS = $(TEST_CFLAGS)
 check_cuda_test_LDADD = libquantbench.la $(CHECK_LIBS)
 
@@ -216,6 +217,7 @@ clean-local:
 # "make perf": what tests/perf/cpu.sh runs. No part of make check, whose tests do not depend on speed.
 EXTRA_PROGRAMS = cpu_ratios
 cpu_ratios_SOURCES = %D%/perf/cpu_ratios.c
+cpu_ratios_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/src/quantbench
 cpu_ratios_CFLAGS = $(AM_CFLAGS) -Wno-float-equal
 cpu_ratios_LDADD = libquantbench.la
 perf: cpu_ratios$(EXEEXT)

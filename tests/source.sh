@@ -36,7 +36,9 @@ exports()
 {
     nm -D --defined-only "$library" | awk '{ print $3 }' | grep -v '^_' | sort >exported
     sed 's://.*::; s:/\*.*\*/::' "$srcdir/src/libquantbench/quantbench.h" |
-        grep -oE '\bqb_[a-z0-9_]+\(' | tr -d '(' | sort -u >mentioned
+        grep -oE '\bqb_[a-z0-9_]+\(' | tr -d '(' | sort -u >with_macros
+    sed -n 's/^#define \(qb_[a-z0-9_]*\)(.*/\1/p' "$srcdir/src/libquantbench/quantbench.h" >macros
+    grep -vxF -f macros with_macros >mentioned
     # Comments mention functions too, but only ones that exist.
     diff exported mentioned
 }

@@ -25,7 +25,7 @@ int main(void)
     uint8_t codes[2][4];
     float scales[2];
     struct qb_problem problem;
-    struct qb_buffers buffers = {input, codes, scales};
+    struct qb_tensors tensors = QB_TENSORS(input, codes, scales);
     struct qb_device *device;
     struct qb_queue *queue;
 
@@ -38,7 +38,7 @@ int main(void)
 
     must(qb_device_open(qb_backend_find("cpu"), 0, &device));
     must(qb_queue_create(device, &queue));
-    must(qb_quantize(queue, &problem, &buffers));
+    must(qb_quantize(queue, &problem, &tensors));
 
     for (int row = 0; row < 2; row++) {
         printf("scale %-12g", (double)scales[row]);

@@ -36,7 +36,7 @@ int main(void)
                                       {100, -50, 25, 0}};
     const struct qb_backend *cuda = qb_backend_find("cuda");
     struct qb_problem problem;
-    struct qb_buffers buffers;
+    struct qb_tensors tensors;
     struct qb_device *device;
     struct qb_queue *queue;
     cudaStream_t stream;
@@ -66,12 +66,12 @@ int main(void)
     problem.granularity = QB_GRANULARITY_TOKEN;
     problem.tokens = 2;
     problem.hidden = 4;
-    buffers =
-        (struct qb_buffers){device_input, device_codes, device_scales};
+    tensors = (struct qb_tensors)QB_TENSORS(device_input, device_codes,
+                                            device_scales);
 
     must(qb_device_open(cuda, 0, &device));
     must(qb_queue_wrap(device, stream, &queue));
-    must(qb_quantize(queue, &problem, &buffers));
+    must(qb_quantize(queue, &problem, &tensors));
 
     must_cuda(cudaMemcpyAsync(codes, device_codes, sizeof codes,
                               cudaMemcpyDeviceToHost, stream));

@@ -48,14 +48,15 @@ static void quantize_row(const float *x, int8_t *q, float *scale,
 static const char *run(const struct qb_plugin_call *call)
 {
     const struct qb_problem *p = call->problem;
-    const float *input = call->buffers->input;
-    int8_t *output = call->buffers->output;
+    const float *input = call->tensors->at[QB_ROLE_INPUT];
+    int8_t *output = call->tensors->at[QB_ROLE_CODES];
 
 #pragma omp parallel for num_threads(call->threads)
     for (uint64_t row = 0; row < p->tokens; row++) {
         quantize_row(input + row * p->input_stride,
                      output + row * p->output_stride,
-                     &call->buffers->scales[row], p->hidden);
+                     &((float *)call->tensors->at[QB_ROLE_SCALES])[row],
+                     p->hidden);
     }
     return NULL; /* or a line that says what went wrong */
 }

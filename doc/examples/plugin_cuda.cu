@@ -60,12 +60,12 @@ static bool supports(const struct qb_problem *p)
 static const char *run(const struct qb_plugin_call *call)
 {
     const struct qb_problem *p = call->problem;
-    const struct qb_buffers *b = call->buffers;
+    void *const *at = call->tensors->at;
 
     quantize_row<<<(unsigned)p->tokens, THREADS, 0,
                    (cudaStream_t)call->stream>>>(
-        (const __half *)b->input, p->input_stride,
-        (__nv_fp8_storage_t *)b->output, p->output_stride, b->scales,
+        (const __half *)at[QB_ROLE_INPUT], p->input_stride,
+        (__nv_fp8_storage_t *)at[QB_ROLE_CODES], p->output_stride, (float *)at[QB_ROLE_SCALES],
         p->hidden);
     const cudaError_t error = cudaGetLastError();
     return error == cudaSuccess ? NULL : cudaGetErrorString(error);

@@ -3,7 +3,7 @@
 #include <config.h>
 
 #include "environment.h"
-#include "plugin.h"
+#include "workspace.h"
 #include "internal.h"
 
 #include <dlfcn.h>
@@ -133,16 +133,23 @@ static enum qb_status null_argument(const char *function)
         return null_argument(__func__);                                                                                \
     }
 
-/* Return the status of CALL, which may load a driver, with the environment of this thread as it was. */
-#define RETURN_KEEPING_ENVIRONMENT(call)                                                                               \
+/* Set STATUS to that of CALL, which may load a driver, with the environment of this thread as it was. */
+#define KEEP_ENVIRONMENT(status, call)                                                                                 \
     do {                                                                                                               \
         struct qb__environment kept;                                                                                   \
-        enum qb_status status;                                                                                         \
                                                                                                                        \
         qb__environment_enter(&kept);                                                                                  \
         status = (call);                                                                                               \
         qb__environment_leave(&kept);                                                                                  \
-        return status;                                                                                                 \
+    } while (0)
+
+/* The same, and return it. */
+#define RETURN_KEEPING_ENVIRONMENT(call)                                                                               \
+    do {                                                                                                               \
+        enum qb_status status_of_call;                                                                                 \
+                                                                                                                       \
+        KEEP_ENVIRONMENT(status_of_call, call);                                                                        \
+        return status_of_call;                                                                                         \
     } while (0)
 
 enum qb_status qb_backend_device_count(const struct qb_backend *backend, int *count)
@@ -171,8 +178,12 @@ const struct qb_backend *qb_device_backend(const struct qb_device *device)
 
 enum qb_status qb_device_info(struct qb_device *device, struct qb_device_info *info)
 {
+    struct qb_device_info own = {.size = sizeof own};
+    enum qb_status status;
+
     REQUIRE(device != NULL && info != NULL);
-    RETURN_KEEPING_ENVIRONMENT(device->backend->device_info(device, info));
+    KEEP_ENVIRONMENT(status, device->backend->device_info(device, &own));
+    return status == QB_OK ? qb__give(info, &own, sizeof own) : status;
 }
 
 const char *qb_throttle_name(unsigned index)
@@ -185,8 +196,12 @@ const char *qb_throttle_name(unsigned index)
 
 enum qb_status qb_device_conditions(struct qb_device *device, struct qb_device_conditions *conditions)
 {
+    struct qb_device_conditions own = {.size = sizeof own};
+    enum qb_status status;
+
     REQUIRE(device != NULL && conditions != NULL);
-    RETURN_KEEPING_ENVIRONMENT(device->backend->device_conditions(device, conditions));
+    KEEP_ENVIRONMENT(status, device->backend->device_conditions(device, &own));
+    return status == QB_OK ? qb__give(conditions, &own, sizeof own) : status;
 }
 
 enum qb_status qb_device_bind_threads(struct qb_device *device, bool bind)
@@ -295,7 +310,7 @@ void qb_queue_destroy(struct qb_queue *queue)
         struct qb__workspace *workspace = queue->plugin_workspace;
 
         device->backend->queue_destroy(queue);
-        qb__plugin_release(device, workspace);
+        qb__workspace_release(device, workspace);
     }
 }
 
@@ -327,15 +342,6 @@ enum qb_status qb_queue_set_dependent_launch(struct qb_queue *queue, bool enable
 {
     REQUIRE(queue != NULL);
     return queue->device->backend->queue_set_dependent_launch(queue, enabled);
-}
-
-enum qb_status qb_queue_reserve(struct qb_queue *queue, size_t bytes)
-{
-    enum qb_status status;
-
-    REQUIRE(queue != NULL);
-    status = queue->device->backend->queue_reserve(queue, bytes);
-    return status == QB_OK && qb__plugin_kernel_count() > 0 ? qb__plugin_reserve(queue, bytes) : status;
 }
 
 enum qb_status qb_queue_copy(struct qb_queue *queue, void *target, const void *source, size_t bytes)

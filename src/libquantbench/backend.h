@@ -8,7 +8,7 @@
 #include "quantbench.h"
 
 /* Raised with every change of the structures below; a module of another number is refused. */
-#define QB__BACKEND_ABI 6u
+#define QB__BACKEND_ABI 7u
 
 /* What the library does for a backend. */
 struct qb__host {
@@ -24,14 +24,18 @@ struct qb_kernel {
     /* Bytes; NULL means 0. */
     size_t (*workspace)(const struct qb_kernel *kernel, const struct qb_device *device,
                         const struct qb_problem *problem);
-    /* PROBLEM is valid, with strides filled in (never 0), and supported; the buffers are not NULL and the queue's
+    /* PROBLEM is valid, with strides filled in (never 0), and supported; the tensors are there and the queue's
      * workspace is large enough. tokens may be 0. */
     enum qb_status (*run)(const struct qb_kernel *kernel, struct qb_queue *queue, const struct qb_problem *problem,
-                          const struct qb_buffers *buffers);
-    /* As RUN, without buffers; NULL: unsupported. */
+                          const struct qb_tensors *tensors);
+    /* As RUN, without tensors; NULL: unsupported. */
     enum qb_status (*floor)(const struct qb_kernel *kernel, struct qb_queue *queue, const struct qb_problem *problem);
     /* The backend's own: which variant this row is. */
     const void *variant;
+    /* Of a plug-in's kernel: what it promises to compute, and the file that it came from. NULL: it is the library's
+     * own. */
+    const struct qb_arithmetic *arithmetic;
+    const char *file;
 };
 
 /* Memory of a device. */
@@ -47,7 +51,7 @@ struct qb_device {
 };
 struct qb_queue {
     struct qb_device *device;
-    /* The library's own, zero to begin with: see plugin.c. */
+    /* The library's own, zero to begin with: see workspace.h. */
     struct qb__workspace *plugin_workspace;
     bool capturing;
 };

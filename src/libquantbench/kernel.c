@@ -4,11 +4,25 @@
 #include <config.h>
 
 #include "environment.h"
-#include "plugin.h"
+#include "kernel.h"
+#include "workspace.h"
 #include "problem.h"
 #include "internal.h"
 
 #include <fnmatch.h>
+
+/* What was added. The list only ever grows, at its end. */
+static struct qb__kernel_list *_Atomic added;
+
+void qb__kernels_add(struct qb__kernel_list *list)
+{
+    struct qb__kernel_list *_Atomic *end = &added;
+
+    while (*end != NULL) {
+        end = &(*end)->next;
+    }
+    *end = list;
+}
 
 size_t qb_kernel_count(void)
 {
@@ -17,7 +31,10 @@ size_t qb_kernel_count(void)
     for (size_t i = 0; i < qb_backend_count(); i++) {
         count += qb_backend_at(i)->kernel_count;
     }
-    return count + qb__plugin_kernel_count();
+    for (const struct qb__kernel_list *list = added; list != NULL; list = list->next) {
+        count += list->count;
+    }
+    return count;
 }
 
 const struct qb_kernel *qb_kernel_at(size_t index)
@@ -30,7 +47,13 @@ const struct qb_kernel *qb_kernel_at(size_t index)
         }
         index -= backend->kernel_count;
     }
-    return qb__plugin_kernel_at(index);
+    for (const struct qb__kernel_list *list = added; list != NULL; list = list->next) {
+        if (index < list->count) {
+            return list->kernels[index];
+        }
+        index -= list->count;
+    }
+    return NULL;
 }
 
 const char *qb_kernel_name(const struct qb_kernel *kernel)
@@ -50,27 +73,34 @@ const struct qb_backend *qb_kernel_backend(const struct qb_kernel *kernel)
 
 const char *qb_kernel_plugin(const struct qb_kernel *kernel)
 {
-    return qb__plugin_file(kernel);
+    return kernel->file;
 }
 
 const struct qb_arithmetic *qb_kernel_arithmetic(const struct qb_kernel *kernel)
 {
-    const struct qb_arithmetic *arithmetic = qb__plugin_arithmetic(kernel);
+    return kernel->arithmetic != NULL ? kernel->arithmetic : &qb__contract;
+}
 
-    return arithmetic != NULL ? arithmetic : &qb__contract;
+/* The same for a problem that was loaded. */
+static bool supports(const struct qb_kernel *kernel, const struct qb_device *device, const struct qb_problem *loaded)
+{
+    return kernel->backend == device->backend && kernel->supports(kernel, device, loaded);
 }
 
 bool qb_kernel_supports(const struct qb_kernel *kernel, const struct qb_device *device,
                         const struct qb_problem *problem)
 {
-    return kernel->backend == device->backend && kernel->supports(kernel, device, problem);
+    struct qb_problem p;
+
+    return qb__problem_load(problem, &p) == QB_OK && supports(kernel, device, &p);
 }
 
 enum qb_status qb_kernel_match(const struct qb_device *device, const struct qb_problem *problem, const char *pattern,
                                const struct qb_kernel **kernel)
 {
     bool name_matched = false;
-    enum qb_status status = qb_problem_validate(problem);
+    struct qb_problem p;
+    enum qb_status status = qb__problem_load(problem, &p);
 
     if (status != QB_OK) {
         return status;
@@ -86,7 +116,7 @@ enum qb_status qb_kernel_match(const struct qb_device *device, const struct qb_p
             continue;
         }
         name_matched = true;
-        if (candidate->supports(candidate, device, problem)) {
+        if (candidate->supports(candidate, device, &p)) {
             *kernel = candidate;
             return QB_OK;
         }
@@ -101,53 +131,71 @@ enum qb_status qb_kernel_match(const struct qb_device *device, const struct qb_p
 size_t qb_kernel_workspace(const struct qb_kernel *kernel, const struct qb_device *device,
                            const struct qb_problem *problem)
 {
-    return kernel->workspace == NULL ? 0 : kernel->workspace(kernel, device, problem);
+    struct qb_problem p;
+
+    return kernel->workspace == NULL || qb__problem_load(problem, &p) != QB_OK ? 0
+                                                                               : kernel->workspace(kernel, device, &p);
+}
+
+enum qb_status qb_queue_reserve(struct qb_queue *queue, size_t bytes)
+{
+    enum qb_status status;
+
+    if (queue == NULL) {
+        return qb__fail(QB_ERROR_INVALID, "%s: an argument is NULL", __func__);
+    }
+    status = queue->device->backend->queue_reserve(queue, bytes);
+    return status == QB_OK && added != NULL ? qb__workspace_reserve(queue, bytes) : status;
 }
 
 /* Run KERNEL in the default environment, and leave the caller's as it was. */
 static enum qb_status run_in_environment(const struct qb_kernel *kernel, struct qb_queue *queue,
-                                         const struct qb_problem *problem, const struct qb_buffers *buffers)
+                                         const struct qb_problem *problem, const struct qb_tensors *tensors)
 {
     struct qb__environment kept;
     enum qb_status status;
 
     qb__environment_enter(&kept);
-    status = kernel->run(kernel, queue, problem, buffers);
+    status = kernel->run(kernel, queue, problem, tensors);
     qb__environment_leave(&kept);
     return status;
 }
 
 enum qb_status qb_kernel_run(const struct qb_kernel *kernel, struct qb_queue *queue, const struct qb_problem *problem,
-                             const struct qb_buffers *buffers)
+                             const struct qb_tensors *tensors)
 {
     struct qb_problem p;
+    struct qb_tensors t;
     size_t workspace;
-    enum qb_status status = qb__prepare(problem, buffers, problem != NULL && problem->scaling != QB_SCALING_AMAX, &p);
+    enum qb_status status = qb__problem_load(problem, &p);
 
+    if (status == QB_OK) {
+        status = qb__tensors_load(&p, tensors, &t);
+    }
     if (status != QB_OK) {
         return status;
     }
     if (kernel == NULL || queue == NULL) {
         return qb__fail(QB_ERROR_INVALID, "%s: an argument is NULL", __func__);
     }
-    if (!qb_kernel_supports(kernel, queue->device, &p)) {
+    if (!supports(kernel, queue->device, &p)) {
         return qb__fail(QB_ERROR_UNSUPPORTED, "kernel %s does not support this problem on this device", kernel->name);
     }
     workspace = qb_kernel_workspace(kernel, queue->device, &p);
     if (workspace > 0) {
-        status = qb_kernel_plugin(kernel) != NULL ? qb__plugin_reserve(queue, workspace)
-                                                  : queue->device->backend->queue_reserve(queue, workspace);
+        status = kernel->file != NULL ? qb__workspace_reserve(queue, workspace)
+                                      : queue->device->backend->queue_reserve(queue, workspace);
         if (status != QB_OK) {
             return status;
         }
     }
-    return run_in_environment(kernel, queue, &p, buffers);
+    return run_in_environment(kernel, queue, &p, &t);
 }
 
 enum qb_status qb_kernel_floor(const struct qb_kernel *kernel, struct qb_queue *queue, const struct qb_problem *problem)
 {
     struct qb_problem p;
-    enum qb_status status = qb_problem_validate(problem);
+    enum qb_status status = qb__problem_load(problem, &p);
 
     if (status != QB_OK) {
         return status;
@@ -155,14 +203,13 @@ enum qb_status qb_kernel_floor(const struct qb_kernel *kernel, struct qb_queue *
     if (kernel == NULL || queue == NULL) {
         return qb__fail(QB_ERROR_INVALID, "%s: an argument is NULL", __func__);
     }
-    qb__fill_strides(problem, &p);
-    if (kernel->floor == NULL || !qb_kernel_supports(kernel, queue->device, &p)) {
+    if (kernel->floor == NULL || !supports(kernel, queue->device, &p)) {
         return qb__fail(QB_ERROR_UNSUPPORTED, "kernel %s has no empty launch for this problem", kernel->name);
     }
     return kernel->floor(kernel, queue, &p);
 }
 
-enum qb_status qb_quantize(struct qb_queue *queue, const struct qb_problem *problem, const struct qb_buffers *buffers)
+enum qb_status qb_quantize(struct qb_queue *queue, const struct qb_problem *problem, const struct qb_tensors *tensors)
 {
     const struct qb_kernel *kernel;
     enum qb_status status;
@@ -171,5 +218,5 @@ enum qb_status qb_quantize(struct qb_queue *queue, const struct qb_problem *prob
         return qb__fail(QB_ERROR_INVALID, "%s: the queue is NULL", __func__);
     }
     status = qb_kernel_match(queue->device, problem, NULL, &kernel);
-    return status == QB_OK ? qb_kernel_run(kernel, queue, problem, buffers) : status;
+    return status == QB_OK ? qb_kernel_run(kernel, queue, problem, tensors) : status;
 }

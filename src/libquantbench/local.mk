@@ -7,9 +7,10 @@ pkgconfigdir = $(libdir)/pkgconfig
 nodist_pkgconfig_DATA = libquantbench.pc
 
 libquantbench_la_SOURCES = \
-	%D%/quantbench.h %D%/internal.h %D%/backend.h %D%/formats.h %D%/problem.h %D%/facts.h %D%/plugin.h \
-	%D%/environment.h %D%/status.c %D%/format.c %D%/problem.c %D%/arithmetic.c %D%/environment.c \
-	%D%/reference.c %D%/reference_check.c %D%/backend.c %D%/kernel.c %D%/plugin.c \
+	%D%/quantbench.h %D%/internal.h %D%/backend.h %D%/formats.h %D%/problem.h %D%/operation.h %D%/facts.h \
+	%D%/environment.h %D%/kernel.h %D%/workspace.h \
+	%D%/status.c %D%/format.c %D%/problem.c %D%/arithmetic.c %D%/environment.c %D%/operation.c \
+	%D%/operation_quantize.c %D%/reference_check.c %D%/backend.c %D%/kernel.c %D%/workspace.c %D%/plugin.c \
 	%D%/cpu/kernels.h %D%/cpu/kernels_body.h %D%/cpu/kernels_plain.h %D%/cpu/quantize.h %D%/cpu/machine.h \
 	%D%/cpu/threads.h %D%/cpu/threads.c \
 	%D%/cpu/backend_cpu.c %D%/cpu/machine.c %D%/cpu/conditions.c %D%/cpu/quantize.c %D%/cpu/kernels_generic.c

@@ -1,25 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* plugin.c - loads plug-ins, and makes ordinary kernels of theirs. */
+/* plugin.c - loads plug-ins, makes ordinary kernels of theirs, and adds them to the registry. */
 #include <config.h>
 
 #include "environment.h"
 #include "internal.h"
-#include "plugin.h"
+#include "kernel.h"
 
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
-#include <stdatomic.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-/* What a workspace is filled with before a kernel sees it first: a kernel that needs zeros must not find them by luck.
- */
-#define WORKSPACE_BYTE 0xA5
 
 /* The limits that quantbench.h names. */
 #define NAME_SIZE         64
@@ -31,39 +27,37 @@
 /* A kernel of a plug-in. */
 struct plugin_kernel {
     struct qb_kernel base;
-    const struct qb_plugin_kernel *declared;
-    const char *file;
+    struct qb_plugin_kernel declared; /* as far as the plug-in's header reaches; the rest is 0 */
 };
 
-/* A plug-in that was loaded. The list only ever grows, at its end. */
+/* A plug-in that was loaded. */
 struct plugin {
     const struct qb_plugin *declared;
     char *file;
     struct plugin_kernel *kernels;
-    size_t count;
-    struct plugin *_Atomic next;
+    const struct qb_kernel **bases; /* of these, for the registry */
+    struct qb__kernel_list list;
+    struct plugin *next;
 };
-static struct plugin *_Atomic first;
+static struct plugin *first; /* guarded by LOADING */
 static pthread_mutex_t loading = PTHREAD_MUTEX_INITIALIZER;
 
 /* ---- The adapter ------------------------------------------------------------------------------------------------ */
 
 static const struct qb_plugin_kernel *declared_by(const struct qb_kernel *kernel)
 {
-    return ((const struct plugin_kernel *)kernel)->declared;
+    return &((const struct plugin_kernel *)kernel)->declared;
 }
 
 static bool supports(const struct qb_kernel *kernel, const struct qb_device *device, const struct qb_problem *problem)
 {
     const struct qb_plugin_kernel *declared = declared_by(kernel);
     struct qb__environment kept;
-    struct qb_problem filled;
     bool supported;
 
     (void)device;
-    qb__fill_strides(problem, &filled);
     qb__environment_enter(&kept);
-    supported = declared->supports(&filled);
+    supported = declared->supports(problem);
     qb__environment_leave(&kept);
     return supported;
 }
@@ -73,16 +67,14 @@ static size_t workspace(const struct qb_kernel *kernel, const struct qb_device *
 {
     const struct qb_plugin_kernel *declared = declared_by(kernel);
     struct qb__environment kept;
-    struct qb_problem filled;
     size_t bytes;
 
     (void)device;
     if (declared->workspace == NULL) {
         return 0;
     }
-    qb__fill_strides(problem, &filled);
     qb__environment_enter(&kept);
-    bytes = declared->workspace(&filled);
+    bytes = declared->workspace(problem);
     qb__environment_leave(&kept);
     return bytes;
 }
@@ -114,100 +106,21 @@ static enum qb_status call_kernel(void *context, void *stream, unsigned threads)
 }
 
 static enum qb_status run(const struct qb_kernel *kernel, struct qb_queue *queue, const struct qb_problem *problem,
-                          const struct qb_buffers *buffers)
+                          const struct qb_tensors *tensors)
 {
     const struct qb_plugin_kernel *declared = declared_by(kernel);
-    struct call call = {declared, {.problem = problem, .buffers = buffers}};
+    struct call call = {declared, {.size = sizeof call.arguments, .problem = problem, .tensors = tensors}};
 
-    if (declared->alignment > 0 && ((uintptr_t)buffers->input % declared->alignment != 0 ||
-                                    (uintptr_t)buffers->output % declared->alignment != 0 ||
-                                    (uintptr_t)buffers->scales % declared->alignment != 0)) {
-        return qb__fail(QB_ERROR_UNSUPPORTED, "kernel %s needs buffers aligned to %zu bytes", kernel->name,
-                        declared->alignment);
+    for (int role = 0; role < QB_ROLE_COUNT && declared->alignment > 0; role++) {
+        if ((uintptr_t)tensors->at[role] % declared->alignment != 0) {
+            return qb__fail(QB_ERROR_UNSUPPORTED, "kernel %s needs tensors aligned to %zu bytes", kernel->name,
+                            declared->alignment);
+        }
     }
     if (workspace(kernel, queue->device, problem) > 0) {
         call.arguments.workspace = queue->plugin_workspace->memory;
     }
     return queue->device->backend->queue_call(queue, call_kernel, &call);
-}
-
-enum qb_status qb__plugin_reserve(struct qb_queue *queue, size_t bytes)
-{
-    const struct qb_backend *backend = queue->device->backend;
-    struct qb__workspace *added;
-    enum qb_status status;
-
-    if (bytes == 0 || (queue->plugin_workspace != NULL && queue->plugin_workspace->size >= bytes)) {
-        return QB_OK;
-    }
-    if (queue->capturing) {
-        return qb__fail(QB_ERROR_WORKSPACE, "the queue's workspace must be reserved (%zu bytes) before a capture",
-                        bytes);
-    }
-    added = malloc(sizeof *added);
-    if (added == NULL) {
-        return qb__fail(QB_ERROR_MEMORY, "out of host memory");
-    }
-    status = backend->memory_alloc(queue->device, bytes, &added->memory);
-    if (status == QB_OK) {
-        status = backend->memory_fill(queue->device, added->memory, WORKSPACE_BYTE, bytes);
-        if (status != QB_OK) {
-            backend->memory_free(queue->device, added->memory);
-        }
-    }
-    if (status != QB_OK) {
-        free(added);
-        return status;
-    }
-    /* A captured graph may still use the older ones. */
-    added->size = bytes;
-    added->older = queue->plugin_workspace;
-    queue->plugin_workspace = added;
-    return QB_OK;
-}
-
-void qb__plugin_release(struct qb_device *device, struct qb__workspace *workspace)
-{
-    while (workspace != NULL) {
-        struct qb__workspace *older = workspace->older;
-
-        device->backend->memory_free(device, workspace->memory);
-        free(workspace);
-        workspace = older;
-    }
-}
-
-/* ---- The list --------------------------------------------------------------------------------------------------- */
-
-size_t qb__plugin_kernel_count(void)
-{
-    size_t count = 0;
-
-    for (const struct plugin *plugin = first; plugin != NULL; plugin = plugin->next) {
-        count += plugin->count;
-    }
-    return count;
-}
-
-const struct qb_kernel *qb__plugin_kernel_at(size_t index)
-{
-    for (const struct plugin *plugin = first; plugin != NULL; plugin = plugin->next) {
-        if (index < plugin->count) {
-            return &plugin->kernels[index].base;
-        }
-        index -= plugin->count;
-    }
-    return NULL;
-}
-
-const char *qb__plugin_file(const struct qb_kernel *kernel)
-{
-    return kernel->run == run ? ((const struct plugin_kernel *)kernel)->file : NULL;
-}
-
-const struct qb_arithmetic *qb__plugin_arithmetic(const struct qb_kernel *kernel)
-{
-    return kernel->run == run ? &declared_by(kernel)->arithmetic : NULL;
 }
 
 /* ---- The loader ------------------------------------------------------------------------------------------------- */
@@ -255,11 +168,17 @@ static bool is_known(const char *name)
     return false;
 }
 
-/* Check row INDEX of the table KERNELS. */
-static enum qb_status check_kernel(const struct qb_plugin_kernel *kernels, size_t index)
+/* Set KERNEL to row INDEX of the table of PLUGIN, whose rows may be longer or shorter than this library's. */
+static enum qb_status read_row(const struct qb_plugin *plugin, size_t index, struct qb_plugin_kernel *kernel)
 {
-    const struct qb_plugin_kernel *kernel = &kernels[index];
+    memset(kernel, 0, sizeof *kernel);
+    return qb__take("a kernel", (const char *)plugin->kernels + index * plugin->kernel_size, plugin->kernel_size,
+                    kernel, sizeof *kernel);
+}
 
+/* Check KERNEL, row INDEX of the table of PLUGIN. */
+static enum qb_status check_kernel(const struct qb_plugin *plugin, size_t index, const struct qb_plugin_kernel *kernel)
+{
     if (kernel->name == NULL || !is_text(kernel->name, NAME_SIZE, "_-.")) {
         return qb__fail(QB_ERROR_INVALID, "kernel %zu has no name of 1 to %d letters, digits, '_', '-' and '.'", index,
                         NAME_SIZE - 1);
@@ -272,7 +191,9 @@ static enum qb_status check_kernel(const struct qb_plugin_kernel *kernels, size_
         return qb__fail(QB_ERROR_INVALID, "there is a kernel %s already", kernel->name);
     }
     for (size_t i = 0; i < index; i++) {
-        if (strcmp(kernels[i].name, kernel->name) == 0) {
+        struct qb_plugin_kernel other;
+
+        if (read_row(plugin, i, &other) == QB_OK && strcmp(other.name, kernel->name) == 0) {
             return qb__fail(QB_ERROR_INVALID, "two kernels are called %s", kernel->name);
         }
     }
@@ -287,11 +208,6 @@ static enum qb_status check_kernel(const struct qb_plugin_kernel *kernels, size_
     if (kernel->alignment > LARGEST_ALIGNMENT || (kernel->alignment & (kernel->alignment - 1)) != 0) {
         return qb__fail(QB_ERROR_INVALID, "kernel %s: alignment %zu: a power of two up to %d, or 0, is accepted",
                         kernel->name, kernel->alignment, LARGEST_ALIGNMENT);
-    }
-    for (size_t i = 0; i < sizeof kernel->reserved / sizeof kernel->reserved[0]; i++) {
-        if (kernel->reserved[i] != NULL) {
-            return qb__fail(QB_ERROR_INVALID, "kernel %s: a reserved member is not NULL", kernel->name);
-        }
     }
     if (qb_arithmetic_validate(&kernel->arithmetic) != QB_OK) {
         char why[256];
@@ -319,13 +235,15 @@ static enum qb_status check_plugin(const struct qb_plugin *plugin)
         return qb__fail(QB_ERROR_INVALID, "it says that it has %u kernels; up to %d are accepted", plugin->kernel_count,
                         MOST_KERNELS);
     }
-    for (size_t i = 0; i < sizeof plugin->reserved / sizeof plugin->reserved[0]; i++) {
-        if (plugin->reserved[i] != NULL) {
-            return qb__fail(QB_ERROR_INVALID, "a reserved member of quantbench_plugin is not NULL");
-        }
+    if (plugin->kernel_size < offsetof(struct qb_plugin_kernel, run) + sizeof plugin->kernels->run ||
+        plugin->kernel_size % sizeof(void *) != 0) {
+        return qb__fail(QB_ERROR_INVALID, "it says that a kernel's row has %zu bytes", plugin->kernel_size);
     }
     for (size_t i = 0; i < plugin->kernel_count; i++) {
-        enum qb_status status = check_kernel(plugin->kernels, i);
+        struct qb_plugin_kernel kernel;
+        enum qb_status status = read_row(plugin, i, &kernel);
+
+        status = status == QB_OK ? check_kernel(plugin, i, &kernel) : status;
 
         if (status != QB_OK) {
             return status;
@@ -334,52 +252,63 @@ static enum qb_status check_plugin(const struct qb_plugin *plugin)
     return QB_OK;
 }
 
-/* Make kernels of those in DECLARED that this library has a backend for, and put them behind the others. */
+static void free_plugin(struct plugin *plugin)
+{
+    if (plugin != NULL) {
+        free(plugin->file);
+        free(plugin->kernels);
+        free(plugin->bases);
+        free(plugin);
+    }
+}
+
+/* Make kernels of those that PLUGIN declares and this library has a backend for. */
+static void make_kernels(struct plugin *plugin)
+{
+    for (size_t i = 0; i < plugin->declared->kernel_count; i++) {
+        struct plugin_kernel *kernel = &plugin->kernels[plugin->list.count];
+        const struct qb_backend *backend;
+
+        read_row(plugin->declared, i, &kernel->declared);
+        backend = qb_backend_find(kernel->declared.backend);
+        if (backend != NULL) {
+            kernel->base = (struct qb_kernel){.name = kernel->declared.name,
+                                              .description = kernel->declared.description,
+                                              .backend = backend,
+                                              .supports = supports,
+                                              .workspace = workspace,
+                                              .run = run,
+                                              .arithmetic = &kernel->declared.arithmetic,
+                                              .file = plugin->file};
+            plugin->bases[plugin->list.count++] = &kernel->base;
+        }
+    }
+}
+
+/* Add the kernels of DECLARED, which is in FILE, to the registry. */
 static enum qb_status add_plugin(const struct qb_plugin *declared, const char *file)
 {
     struct plugin *plugin = calloc(1, sizeof *plugin);
-    struct plugin *_Atomic *end = &first;
 
     if (plugin != NULL) {
         plugin->declared = declared;
         plugin->file = strdup(file);
         plugin->kernels = calloc(declared->kernel_count, sizeof *plugin->kernels);
+        plugin->bases = calloc(declared->kernel_count, sizeof *plugin->bases);
     }
-    if (plugin == NULL || plugin->file == NULL || plugin->kernels == NULL) {
-        if (plugin != NULL) {
-            free(plugin->file);
-            free(plugin->kernels);
-        }
-        free(plugin);
+    if (plugin == NULL || plugin->file == NULL || plugin->kernels == NULL || plugin->bases == NULL) {
+        free_plugin(plugin);
         return qb__fail(QB_ERROR_MEMORY, "out of host memory");
     }
-    for (size_t i = 0; i < declared->kernel_count; i++) {
-        const struct qb_plugin_kernel *from = &declared->kernels[i];
-        const struct qb_backend *backend = qb_backend_find(from->backend);
-
-        if (backend != NULL) {
-            plugin->kernels[plugin->count++] = (struct plugin_kernel){
-                .base = {.name = from->name,
-                         .description = from->description,
-                         .backend = backend,
-                         .supports = supports,
-                         .workspace = workspace,
-                         .run = run},
-                .declared = from,
-                .file = plugin->file,
-            };
-        }
-    }
-    if (plugin->count == 0) {
-        free(plugin->file);
-        free(plugin->kernels);
-        free(plugin);
+    make_kernels(plugin);
+    if (plugin->list.count == 0) {
+        free_plugin(plugin);
         return qb__fail(QB_ERROR_INVALID, "all of its kernels are for CUDA: %s", qb_backend_why_not("cuda"));
     }
-    while (*end != NULL) {
-        end = &(*end)->next;
-    }
-    *end = plugin;
+    plugin->list.kernels = plugin->bases;
+    plugin->next = first;
+    first = plugin;
+    qb__kernels_add(&plugin->list);
     return QB_OK;
 }
 

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* problem.c - struct qb_problem: defaults, validation, the shape of its scales, and the bytes it moves. */
+/* problem.c - struct qb_problem and its tensors: defaults, validation, shapes, and the bytes that move. */
 #include <config.h>
 
+#include "operation.h"
 #include "problem.h"
-#include "internal.h"
 
 #include <inttypes.h>
-#include <math.h>
+#include <string.h>
 
 static const char *const granularity_names[QB_GRANULARITY_COUNT] = {"tensor", "token", "channel", "group", "block"};
 
@@ -22,140 +22,212 @@ const char *qb_scaling_name(enum qb_scaling scaling)
     return (unsigned)scaling < QB_SCALING_COUNT ? scaling_names[scaling] : NULL;
 }
 
-void qb_problem_init(struct qb_problem *problem)
+static const char *const role_names[QB_ROLE_COUNT] = {"input", "codes", "scales"};
+
+const char *qb_role_name(enum qb_role role)
 {
-    *problem = (struct qb_problem){
-        .input = QB_FORMAT_F16,
-        .output = QB_FORMAT_INT8,
-        .granularity = QB_GRANULARITY_TENSOR,
-        .scaling = QB_SCALING_DYNAMIC,
-        .hidden = 1,
-    };
+    return (unsigned)role < QB_ROLE_COUNT ? role_names[role] : NULL;
 }
 
-static uint64_t row_stride(uint64_t stride, uint64_t hidden)
+/* ---- Versions of structures ------------------------------------------------------------------------------------- */
+
+static const struct qb_problem defaults = {
+    .size = sizeof defaults,
+    .operation = QB_OPERATION_QUANTIZE,
+    .input = QB_FORMAT_F16,
+    .output = QB_FORMAT_INT8,
+    .scale_format = QB_FORMAT_F32,
+    .granularity = QB_GRANULARITY_TENSOR,
+    .scaling = QB_SCALING_DYNAMIC,
+    .hidden = 1,
+};
+
+void qb_problem_init_size(struct qb_problem *problem, size_t size)
 {
-    return stride == 0 ? hidden : stride;
+    memset(problem, 0, size);
+    memcpy(problem, &defaults, size < sizeof defaults ? size : sizeof defaults);
+    problem->size = size;
 }
 
-/* The bytes from a tensor's first element to the end of its last; false if they do not fit in ptrdiff_t. */
-static bool buffer_size(uint64_t rows, uint64_t cols, uint64_t stride, size_t element, uint64_t *bytes)
+enum qb_status qb__take(const char *what, const void *from, size_t given, void *to, size_t size)
 {
-    uint64_t elements = 0;
-
-    if (rows > 0 &&
-        (__builtin_mul_overflow(rows - 1, stride, &elements) || __builtin_add_overflow(elements, cols, &elements))) {
-        return false;
+    for (size_t i = size; i < given; i++) {
+        if (((const char *)from)[i] != 0) {
+            return qb__fail(QB_ERROR_UNSUPPORTED, "%s: it has a member that this version of the library does not know",
+                            what);
+        }
     }
-    return !__builtin_mul_overflow(elements, element, bytes) && *bytes <= PTRDIFF_MAX;
-}
-
-enum qb_status qb_problem_validate(const struct qb_problem *p)
-{
-    const struct qb_format_info *input, *output;
-    uint64_t scale_rows, scale_cols, bytes;
-
-    if (p == NULL) {
-        return qb__fail(QB_ERROR_INVALID, "the problem is NULL");
-    }
-    input = qb_format_info(p->input);
-    output = qb_format_info(p->output);
-    if (input == NULL || !input->is_input) {
-        return qb__fail(QB_ERROR_INVALID, "input format %d: half, bfloat16 or float is accepted", (int)p->input);
-    }
-    if (output == NULL || !output->is_output) {
-        return qb__fail(QB_ERROR_INVALID, "output format %d: INT8, E4M3 or E5M2 is accepted", (int)p->output);
-    }
-    if (qb_granularity_name(p->granularity) == NULL) {
-        return qb__fail(QB_ERROR_INVALID, "granularity %d is not in enum qb_granularity", (int)p->granularity);
-    }
-    if (qb_scaling_name(p->scaling) == NULL) {
-        return qb__fail(QB_ERROR_INVALID, "scaling %d is not in enum qb_scaling", (int)p->scaling);
-    }
-    if (p->hidden == 0) {
-        return qb__fail(QB_ERROR_INVALID, "hidden size 0: at least 1 is accepted");
-    }
-    if (row_stride(p->input_stride, p->hidden) < p->hidden) {
-        return qb__fail(QB_ERROR_INVALID, "input stride %" PRIu64 " is less than hidden size %" PRIu64, p->input_stride,
-                        p->hidden);
-    }
-    if (row_stride(p->output_stride, p->hidden) < p->hidden) {
-        return qb__fail(QB_ERROR_INVALID, "output stride %" PRIu64 " is less than hidden size %" PRIu64,
-                        p->output_stride, p->hidden);
-    }
-    if (p->granularity == QB_GRANULARITY_GROUP && p->group == 0) {
-        return qb__fail(QB_ERROR_INVALID, "group size 0: at least 1 is accepted");
-    }
-    if (p->granularity == QB_GRANULARITY_BLOCK && (p->block_rows == 0 || p->block_cols == 0)) {
-        return qb__fail(QB_ERROR_INVALID, "block of %" PRIu64 " x %" PRIu64 ": at least 1 x 1 is accepted",
-                        p->block_rows, p->block_cols);
-    }
-    if (!(p->amax_bound >= 0) || isinf(p->amax_bound)) {
-        return qb__fail(QB_ERROR_INVALID, "amax bound %g: a finite number > 0 is accepted, or 0 for none",
-                        (double)p->amax_bound);
-    }
-    qb__scale_shape(p, &scale_rows, &scale_cols);
-    if (!buffer_size(p->tokens, p->hidden, row_stride(p->input_stride, p->hidden), qb__element_size(p->input),
-                     &bytes) ||
-        !buffer_size(p->tokens, p->hidden, row_stride(p->output_stride, p->hidden), 1, &bytes) ||
-        !buffer_size(scale_rows, scale_cols, scale_cols, sizeof(float), &bytes)) {
-        return qb__fail(QB_ERROR_INVALID, "%" PRIu64 " tokens of hidden size %" PRIu64 " are more than %td bytes",
-                        p->tokens, p->hidden, PTRDIFF_MAX);
-    }
+    memcpy(to, from, given < size ? given : size);
     return QB_OK;
 }
 
-void qb_problem_tile(const struct qb_problem *problem, uint64_t *tile_rows, uint64_t *tile_cols)
+/* The same for a structure that begins with its size; that of TO stays. */
+static enum qb_status take_sized(const char *what, const void *from, void *to, size_t size)
 {
-    qb__tile(problem, tile_rows, tile_cols);
-}
+    size_t given;
+    enum qb_status status;
 
-void qb_problem_scale_shape(const struct qb_problem *problem, uint64_t *scale_rows, uint64_t *scale_cols)
-{
-    qb__scale_shape(problem, scale_rows, scale_cols);
-}
-
-void qb_problem_bytes(const struct qb_problem *p, struct qb_bytes *bytes)
-{
-    uint64_t scale_rows, scale_cols;
-    uint64_t elements = p->tokens * p->hidden;
-
-    qb__scale_shape(p, &scale_rows, &scale_cols);
-    bytes->scale_buffer = scale_rows * scale_cols * sizeof(float);
-    buffer_size(p->tokens, p->hidden, row_stride(p->input_stride, p->hidden), qb__element_size(p->input),
-                &bytes->input_buffer);
-    buffer_size(p->tokens, p->hidden, row_stride(p->output_stride, p->hidden), 1, &bytes->output_buffer);
-    bytes->read = elements * qb__element_size(p->input);
-    bytes->written = elements;
-    if (p->scaling == QB_SCALING_AMAX) {
-        bytes->output_buffer = bytes->written = 0;
+    if (from == NULL) {
+        return qb__fail(QB_ERROR_INVALID, "%s: NULL", what);
     }
-    *(p->scaling == QB_SCALING_STATIC ? &bytes->read : &bytes->written) += bytes->scale_buffer;
+    memcpy(&given, from, sizeof given);
+    if (given < sizeof given) {
+        return qb__fail(QB_ERROR_INVALID, "%s: its size is not set", what);
+    }
+    status = qb__take(what, from, given, to, size);
+    memcpy(to, &size, sizeof size);
+    return status;
 }
 
-void qb__fill_strides(const struct qb_problem *problem, struct qb_problem *filled)
+enum qb_status qb__give(void *to, const void *from, size_t size)
 {
-    *filled = *problem;
-    filled->input_stride = row_stride(problem->input_stride, problem->hidden);
-    filled->output_stride = row_stride(problem->output_stride, problem->hidden);
+    size_t room = 0;
+
+    if (to != NULL) {
+        memcpy(&room, to, sizeof room);
+    }
+    if (room < sizeof room) {
+        return qb__fail(QB_ERROR_INVALID, "the size of the structure to be filled is not set");
+    }
+    memset((char *)to + sizeof room, 0, room - sizeof room);
+    memcpy((char *)to + sizeof room, (const char *)from + sizeof room, (room < size ? room : size) - sizeof room);
+    return QB_OK;
 }
 
-enum qb_status qb__prepare(const struct qb_problem *problem, const struct qb_buffers *buffers, bool writes_codes,
-                           struct qb_problem *prepared)
+/* ---- Tensors ------------------------------------------------------------------------------------------------------
+ */
+
+/* The bytes from a tensor's first element to the end of its last; false if they do not fit in ptrdiff_t. */
+static bool span(const struct qb_tensor_info *tensor, uint64_t *bytes)
 {
-    enum qb_status status = qb_problem_validate(problem);
+    uint64_t elements = 0;
+
+    if (tensor->rows > 0 && (__builtin_mul_overflow(tensor->rows - 1, tensor->stride, &elements) ||
+                             __builtin_add_overflow(elements, tensor->cols, &elements))) {
+        return false;
+    }
+    return !__builtin_mul_overflow(elements, qb__element_size(tensor->format), bytes) && *bytes <= PTRDIFF_MAX;
+}
+
+struct qb_tensor_info qb__tensor_of(const struct qb_problem *p, enum qb_role role)
+{
+    struct qb_tensor_info tensor = {.size = sizeof tensor};
+
+    qb__operation_of(p->operation)->tensor(p, role, &tensor);
+    if (tensor.present) {
+        tensor.alignment = qb__element_size(tensor.format);
+        tensor.traffic = tensor.rows * tensor.cols * tensor.alignment;
+        if (!span(&tensor, &tensor.bytes)) {
+            tensor.bytes = UINT64_MAX;
+        }
+    }
+    return tensor;
+}
+
+enum qb_status qb_problem_tensor(const struct qb_problem *problem, enum qb_role role, struct qb_tensor_info *info)
+{
+    struct qb_problem p;
+    struct qb_tensor_info tensor;
+    enum qb_status status = qb__problem_load(problem, &p);
 
     if (status != QB_OK) {
         return status;
     }
-    if (buffers == NULL || buffers->scales == NULL ||
-        (problem->tokens > 0 && (buffers->input == NULL || (writes_codes && buffers->output == NULL)))) {
-        return qb__fail(QB_ERROR_INVALID, "a buffer is NULL");
+    if (qb_role_name(role) == NULL) {
+        return qb__fail(QB_ERROR_INVALID, "role %d is not in enum qb_role", (int)role);
     }
-    if ((uintptr_t)buffers->input % qb__element_size(problem->input) != 0 ||
-        (uintptr_t)buffers->scales % sizeof(float) != 0) {
-        return qb__fail(QB_ERROR_INVALID, "the input or the scales are not aligned to one element");
+    tensor = qb__tensor_of(&p, role);
+    return qb__give(info, &tensor, sizeof tensor);
+}
+
+void qb_problem_traffic(const struct qb_problem *problem, uint64_t *read, uint64_t *written)
+{
+    struct qb_problem p;
+
+    *read = *written = 0;
+    for (int role = 0; role < QB_ROLE_COUNT && qb__problem_load(problem, &p) == QB_OK; role++) {
+        struct qb_tensor_info tensor = qb__tensor_of(&p, (enum qb_role)role);
+
+        *read += tensor.read ? tensor.traffic : 0;
+        *written += tensor.written ? tensor.traffic : 0;
     }
-    qb__fill_strides(problem, prepared);
+}
+
+enum qb_status qb__tensors_load(const struct qb_problem *loaded_problem, const struct qb_tensors *tensors,
+                                struct qb_tensors *loaded)
+{
+    enum qb_status status;
+
+    *loaded = (struct qb_tensors){.size = sizeof *loaded};
+    status = take_sized("the tensors", tensors, loaded, sizeof *loaded);
+    for (int role = 0; role < QB_ROLE_COUNT && status == QB_OK; role++) {
+        const struct qb_tensor_info tensor = qb__tensor_of(loaded_problem, (enum qb_role)role);
+
+        if (!tensor.present) {
+            continue;
+        }
+        if (loaded->at[role] == NULL && tensor.bytes > 0) {
+            status = qb__fail(QB_ERROR_INVALID, "the tensor of the %s is NULL", role_names[role]);
+        } else if ((uintptr_t)loaded->at[role] % tensor.alignment != 0) {
+            status = qb__fail(QB_ERROR_INVALID, "the tensor of the %s is not aligned to one element", role_names[role]);
+        }
+    }
+    return status;
+}
+
+/* ---- Problems -----------------------------------------------------------------------------------------------------
+ */
+
+enum qb_status qb__problem_load(const struct qb_problem *problem, struct qb_problem *loaded)
+{
+    struct qb_problem p = defaults;
+    const struct qb__operation *operation;
+    enum qb_status status = take_sized("the problem", problem, &p, sizeof p);
+
+    if (status != QB_OK) {
+        return status;
+    }
+    operation = qb__operation_of(p.operation);
+    if (operation == NULL) {
+        return qb__fail(QB_ERROR_INVALID, "operation %d is not in enum qb_operation", (int)p.operation);
+    }
+    status = operation->validate(&p);
+    if (status != QB_OK) {
+        return status;
+    }
+    p.input_stride = p.input_stride == 0 ? p.hidden : p.input_stride;
+    p.output_stride = p.output_stride == 0 ? p.hidden : p.output_stride;
+    for (int role = 0; role < QB_ROLE_COUNT; role++) {
+        if (qb__tensor_of(&p, (enum qb_role)role).bytes == UINT64_MAX) {
+            return qb__fail(QB_ERROR_INVALID, "%" PRIu64 " tokens of hidden size %" PRIu64 " are more than %td bytes",
+                            p.tokens, p.hidden, PTRDIFF_MAX);
+        }
+    }
+    *loaded = p;
     return QB_OK;
+}
+
+enum qb_status qb_problem_validate(const struct qb_problem *problem)
+{
+    struct qb_problem p;
+
+    return qb__problem_load(problem, &p);
+}
+
+void qb_problem_tile(const struct qb_problem *problem, uint64_t *tile_rows, uint64_t *tile_cols)
+{
+    struct qb_problem p;
+
+    if (qb__problem_load(problem, &p) == QB_OK) {
+        qb__tile(&p, tile_rows, tile_cols);
+    }
+}
+
+void qb_problem_scale_shape(const struct qb_problem *problem, uint64_t *scale_rows, uint64_t *scale_cols)
+{
+    struct qb_problem p;
+
+    if (qb__problem_load(problem, &p) == QB_OK) {
+        qb__scale_shape(&p, scale_rows, scale_cols);
+    }
 }

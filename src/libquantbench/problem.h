@@ -53,6 +53,27 @@ static inline void qb__scale_shape(const struct qb_problem *p, uint64_t *scale_r
     }
 }
 
+/* A problem's tiling: the elements that share a scale, and how many scales that makes. */
+struct qb__tiling {
+    uint64_t rows, cols;
+    uint64_t scale_rows, scale_cols;
+};
+
+static inline struct qb__tiling qb__tiling_of(const struct qb_problem *p)
+{
+    struct qb__tiling t;
+
+    qb__tile(p, &t.rows, &t.cols);
+    qb__scale_shape(p, &t.scale_rows, &t.scale_cols);
+    return t;
+}
+
+/* Where the scale of tile (ROW, COL) is in the scale tensor, in elements of it. */
+static inline uint64_t qb__scale_index(const struct qb__tiling *t, uint64_t row, uint64_t col)
+{
+    return row * t->scale_cols + col;
+}
+
 /* The smallest scale, 2^-126: the smallest normal binary32. */
 #define QB__SCALE_FLOOR 0x1p-126f
 

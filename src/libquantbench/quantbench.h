@@ -138,7 +138,16 @@ enum qb_scaling {
 /* The name as in --scale: "dynamic", "static", "amax"; NULL if not in the enum. */
 const char *qb_scaling_name(enum qb_scaling scaling);
 
-/* One quantization. Fill it with qb_problem_init() first, so that fields of later versions have their defaults.
+/* What is computed. */
+enum qb_operation {
+    QB_OPERATION_QUANTIZE = 0, /* codes, and scales unless they are given, from an input */
+};
+#define QB_OPERATION_COUNT 1
+
+/* The name, such as "quantize"; NULL if not in the enum. */
+const char *qb_operation_name(enum qb_operation operation);
+
+/* One quantization. Fill it with qb_problem_init() first, so that members of later versions have their defaults.
  *
  * The arithmetic is IEEE binary32, round to nearest even, subnormals kept. x is an input element converted exactly.
  * (The calling thread may have any floating-point environment: the library computes in the default one, and sets the
@@ -147,8 +156,11 @@ const char *qb_scaling_name(enum qb_scaling scaling);
  * finite value); with an upper bound a = min(a, amax_bound); scale = max(a / qmax, 2^-126).
  * Code: the output format's encoding of x / scale (the correctly rounded quotient), as qb_format_encode() does it. */
 struct qb_problem {
-    enum qb_format input;  /* F16, BF16 or F32 */
-    enum qb_format output; /* INT8, E4M3 or E5M2 */
+    size_t size;                 /* of this structure, in the program that fills it: qb_problem_init() sets it */
+    enum qb_operation operation; /* QB_OPERATION_QUANTIZE */
+    enum qb_format input;        /* F16, BF16 or F32 */
+    enum qb_format output;       /* INT8, E4M3 or E5M2 */
+    enum qb_format scale_format; /* F32 */
     enum qb_granularity granularity;
     enum qb_scaling scaling;
     uint64_t tokens;        /* rows; 0 is allowed and writes no codes */
@@ -161,8 +173,12 @@ struct qb_problem {
     float amax_bound;       /* dynamic: upper bound of the amax in input units, finite and > 0; 0 means none */
 };
 
-/* The defaults: half to INT8, dynamic, one scale per tensor, 0 tokens, hidden size 1, dense rows, no bound. */
-void qb_problem_init(struct qb_problem *problem);
+/* The defaults: quantize half to INT8, dynamic, one scale per tensor in binary32, 0 tokens, hidden size 1, dense rows,
+ * no bound. SIZE is that of *PROBLEM, which the macro fills in: so a program that was compiled with the header of an
+ * older or a newer version means the same by its members. A library that is older than the header refuses a problem in
+ * which a member that it does not know is not 0. */
+void qb_problem_init_size(struct qb_problem *problem, size_t size);
+#define qb_problem_init(problem) qb_problem_init_size((problem), sizeof *(problem))
 
 /* QB_OK, or QB_ERROR_INVALID with the reason in qb_error_detail(). Also checks that every buffer's size fits in
  * ptrdiff_t bytes. */
@@ -176,35 +192,63 @@ void qb_problem_tile(const struct qb_problem *problem, uint64_t *tile_rows, uint
  * (r, c). Per tensor and per channel there is one row of scales also for 0 tokens. PROBLEM must be valid. */
 void qb_problem_scale_shape(const struct qb_problem *problem, uint64_t *scale_rows, uint64_t *scale_cols);
 
-/* Sizes in bytes. The buffers include the gaps between strided rows; the traffic counts each input element read
- * once, each code written once and each scale read (static) or written once, whatever the kernel does. With
- * QB_SCALING_AMAX there are no codes, and output_buffer is 0. */
-struct qb_bytes {
-    uint64_t input_buffer;
-    uint64_t output_buffer;
-    uint64_t scale_buffer;
-    uint64_t read;
-    uint64_t written;
+/* ---- Tensors: what a problem reads and writes ---------------------------------------------------------------- */
+
+/* What a tensor is to its problem. */
+enum qb_role {
+    QB_ROLE_INPUT = 0,  /* the elements that are quantized */
+    QB_ROLE_CODES = 1,  /* the quantized values: one for each input element, in the output format */
+    QB_ROLE_SCALES = 2, /* qb_problem_scale_shape(); read when static, else written */
+};
+#define QB_ROLE_COUNT 3
+
+/* The name, such as "scales"; NULL if not in the enum. */
+const char *qb_role_name(enum qb_role role);
+
+/* One tensor of a problem: row-major, each row STRIDE elements after the one before. Set size before the call. */
+struct qb_tensor_info {
+    size_t size;           /* of this structure, in the program that asks */
+    bool present;          /* the problem has such a tensor; if not, all that follows is 0 */
+    bool read;             /* its elements are read */
+    bool written;          /* its elements are written */
+    enum qb_format format; /* of an element */
+    uint64_t rows;
+    uint64_t cols;
+    uint64_t stride;  /* elements from one row to the next */
+    uint64_t bytes;   /* from its first element to the end of its last, with the gaps between rows */
+    uint64_t traffic; /* bytes of its elements, each counted once, whatever the kernel does */
+    size_t alignment; /* bytes, of its address: one element's; wider alignment is faster, not required */
 };
 
-/* The byte model of a valid PROBLEM. */
-void qb_problem_bytes(const struct qb_problem *problem, struct qb_bytes *bytes);
+/* The tensor of ROLE of a valid PROBLEM. QB_ERROR_INVALID for a ROLE that is not in the enum. */
+enum qb_status qb_problem_tensor(const struct qb_problem *problem, enum qb_role role, struct qb_tensor_info *info);
 
-/* The three tensors of one call. All must be in memory of the device that works on them (host memory for the CPU and
- * for the reference), aligned to the size of one element; wider alignment is faster, not required. No two may
- * overlap. Input and output may be NULL when there are 0 tokens, and output also when nothing writes codes. */
-struct qb_buffers {
-    const void *input; /* tokens rows of hidden elements */
-    void *output;      /* the same shape, one byte per element */
-    float *scales;     /* qb_problem_scale_shape(); read when static, else written */
+/* The bytes that a valid PROBLEM reads and writes: the traffic of its tensors. */
+void qb_problem_traffic(const struct qb_problem *problem, uint64_t *read, uint64_t *written);
+
+/* The addresses of the tensors of one call, by role; NULL for those that the problem lacks, and for tensors of 0 bytes.
+ * All must be in memory of the device that works on them (host memory for the CPU and for the reference), aligned as
+ * their struct qb_tensor_info says. No two may overlap. */
+struct qb_tensors {
+    size_t size; /* of this structure, in the program that fills it */
+    void *at[QB_ROLE_COUNT];
 };
+
+/* The value of a struct qb_tensors, for its initializer. */
+#define QB_TENSORS(input, codes, scales)                                                                               \
+    {                                                                                                                  \
+        sizeof(struct qb_tensors),                                                                                     \
+        {                                                                                                              \
+            (void *)(uintptr_t)(input), (codes), (scales)                                                              \
+        }                                                                                                              \
+    }
 
 /* The oracle: plain scalar loops, on host memory, in the calling thread. Slow, and right. */
-enum qb_status qb_reference_run(const struct qb_problem *problem, const struct qb_buffers *buffers);
+enum qb_status qb_reference_run(const struct qb_problem *problem, const struct qb_tensors *tensors);
 /* Its two halves: the scales that dynamic scaling computes from the input, written whatever problem->scaling is; and
  * the codes by given scales, also whatever it is. */
-enum qb_status qb_reference_scales(const struct qb_problem *problem, const struct qb_buffers *buffers);
-enum qb_status qb_reference_codes(const struct qb_problem *problem, const struct qb_buffers *buffers);
+enum qb_status qb_reference_scales(const struct qb_problem *problem, const struct qb_tensors *tensors);
+enum qb_status qb_reference_codes(const struct qb_problem *problem, const struct qb_tensors *tensors);
 /* Check the reference and the conversions of formats against known results: ties, subnormals, quotients, and a digest
  * of some thousand codes. It takes less than a millisecond. QB_ERROR_REFERENCE if this build or process computes
  * something else, with what was found in qb_error_detail(); then qb_reference_run() and its like refuse with the same
@@ -283,7 +327,7 @@ struct qb_arithmetic {
     uint32_t power_of_two; /* 0 or 1 */
     float amax_floor;      /* in input units, >= 0 */
     float scale_floor;     /* >= 0; 0 means 2^-126 if zero is FLOOR, else none */
-    uint32_t reserved[6];  /* 0 */
+    uint32_t reserved[16]; /* 0 */
 };
 
 /* QB_OK, or QB_ERROR_INVALID with the reason in qb_error_detail(). */
@@ -291,14 +335,14 @@ enum qb_status qb_arithmetic_validate(const struct qb_arithmetic *arithmetic);
 
 /* The oracle for another arithmetic; match counts for nothing here. */
 enum qb_status qb_reference_run_as(const struct qb_problem *problem, const struct qb_arithmetic *arithmetic,
-                                   const struct qb_buffers *buffers);
+                                   const struct qb_tensors *tensors);
 /* Its two halves. The first writes the scales that dynamic scaling computes, whatever problem->scaling is, and to
  * FACTORS, of the same shape, what each tile's elements are divided by or multiplied with; FACTORS may be NULL. The
  * second reads those; if they are NULL, it computes them from the scales, as static scaling does. */
 enum qb_status qb_reference_scales_as(const struct qb_problem *problem, const struct qb_arithmetic *arithmetic,
-                                      const struct qb_buffers *buffers, float *factors);
+                                      const struct qb_tensors *tensors, float *factors);
 enum qb_status qb_reference_codes_as(const struct qb_problem *problem, const struct qb_arithmetic *arithmetic,
-                                     const struct qb_buffers *buffers, const float *factors);
+                                     const struct qb_tensors *tensors, const float *factors);
 
 /* ---- Backends and devices ----------------------------------------------------------------------------------- */
 
@@ -328,7 +372,9 @@ const char *qb_backend_why_not(const char *name);
 /* For a size that the system does not tell, where 0 would be one. */
 #define QB_MEMORY_UNKNOWN UINT64_MAX
 
+/* Set size before the call. */
 struct qb_device_info {
+    size_t size;           /* of this structure, in the program that asks */
     char id[32];           /* "cpu", "cuda:0" */
     char name[128];        /* "AMD EPYC 9654", "NVIDIA H200" */
     char isa[32];          /* what kernels are made of: "avx512", "sm_90" */
@@ -378,8 +424,9 @@ enum qb_throttle {
 /* The words for the reason 1 << INDEX, such as "power cap"; NULL if INDEX >= QB_THROTTLE_COUNT. */
 const char *qb_throttle_name(unsigned index);
 
-/* What a device does at this moment. A number that cannot be had is NAN. */
+/* What a device does at this moment. A number that cannot be had is NAN. Set size before the call. */
 struct qb_device_conditions {
+    size_t size;             /* of this structure, in the program that asks */
     double clock;            /* MHz: of the multiprocessors, or the mean of the CPUs this process may use */
     double memory_clock;     /* MHz */
     double power;            /* milliwatts */
@@ -531,10 +578,10 @@ size_t qb_kernel_workspace(const struct qb_kernel *kernel, const struct qb_devic
 
 /* Put one run of KERNEL into QUEUE. Returns before it is done, except on the CPU. */
 enum qb_status qb_kernel_run(const struct qb_kernel *kernel, struct qb_queue *queue, const struct qb_problem *problem,
-                             const struct qb_buffers *buffers);
+                             const struct qb_tensors *tensors);
 
 /* The same with the best kernel: all that a program needs that just wants to quantize. */
-enum qb_status qb_quantize(struct qb_queue *queue, const struct qb_problem *problem, const struct qb_buffers *buffers);
+enum qb_status qb_quantize(struct qb_queue *queue, const struct qb_problem *problem, const struct qb_tensors *tensors);
 
 /* Put an empty launch into QUEUE that has the shape of KERNEL's for PROBLEM: as many blocks and threads, each of which
  * does nothing. No launch of KERNEL can take less time. QB_ERROR_UNSUPPORTED if the backend cannot tell. */
@@ -543,12 +590,14 @@ enum qb_status qb_kernel_floor(const struct qb_kernel *kernel, struct qb_queue *
 /* ---- Plug-ins: kernels of others, from shared objects ---------------------------------------------------------- */
 
 /* Raised with every change that a compiled plug-in would notice; one of another number is refused. */
-#define QB_PLUGIN_ABI 1
+#define QB_PLUGIN_ABI 2
 
-/* One call of a plug-in's kernel. Members are added at the end only. */
+/* One call of a plug-in's kernel. Members are added at the end only. The problem and the tensors are as long as their
+ * size members say, which may be more or less than the plug-in's header says. */
 struct qb_plugin_call {
+    size_t size;                      /* of this structure, in the library */
     const struct qb_problem *problem; /* valid, supported, with strides filled in (never 0); tokens may be 0 */
-    const struct qb_buffers *buffers; /* in the device's memory, aligned as the kernel asked for */
+    const struct qb_tensors *tensors; /* in the device's memory, aligned as the kernel asked for */
     void *workspace;                  /* as many bytes as it asked for, aligned to 256, with any contents; or NULL */
     void *stream;                     /* CUDA: the cudaStream_t to launch into, maybe under capture; CPU: NULL */
     unsigned threads;                 /* CPU: how many threads to use; CUDA: 0 */
@@ -569,23 +618,22 @@ struct qb_plugin_kernel {
      * long as the process. */
     const char *(*run)(const struct qb_plugin_call *call);
     struct qb_arithmetic arithmetic; /* what it computes */
-    size_t alignment;  /* bytes that its buffers must be aligned to, a power of two, at most 256; 0: one element's */
-    void *reserved[5]; /* NULL */
+    size_t alignment; /* bytes that its tensors must be aligned to, a power of two, at most 256; 0: one element's */
 };
 
 /* What a plug-in is: a shared object with one symbol, quantbench_plugin, of this type. */
 struct qb_plugin {
     uint32_t abi;          /* QB_PLUGIN_ABI */
     uint32_t kernel_count; /* at least 1 */
+    size_t kernel_size;    /* sizeof(struct qb_plugin_kernel), as the plug-in was compiled */
     const struct qb_plugin_kernel *kernels;
-    void *reserved[4]; /* NULL */
 };
 
 /* The symbol, in plug-ins only, and its definition from an array of struct qb_plugin_kernel, in C and in C++. */
 extern __attribute__((visibility("default"))) const struct qb_plugin quantbench_plugin;
 #define QB_PLUGIN(kernels)                                                                                             \
-    const struct qb_plugin quantbench_plugin = {                                                                       \
-        QB_PLUGIN_ABI, (uint32_t)(sizeof(kernels) / sizeof((kernels)[0])), kernels, {NULL, NULL, NULL, NULL}}
+    const struct qb_plugin quantbench_plugin = {QB_PLUGIN_ABI, (uint32_t)(sizeof(kernels) / sizeof((kernels)[0])),     \
+                                                sizeof((kernels)[0]), kernels}
 
 /* Load the shared object FILE, and add its kernels to the others: to all, or to none. A second load of the same plug-in
  * does nothing. Plug-ins stay loaded. QB_ERROR_FILE if FILE cannot be read; QB_ERROR_INVALID if it is no plug-in, or

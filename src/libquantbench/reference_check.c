@@ -87,7 +87,7 @@ static enum qb_status check_quotients(void)
     for (size_t i = 0; i < sizeof quotients / sizeof quotients[0]; i++) {
         float x = quotients[i].x, scale = quotients[i].scale;
         uint8_t code = 0;
-        const struct qb_buffers buffers = {&x, &code, &scale};
+        const struct qb_tensors buffers = QB_TENSORS(&x, &code, &scale);
         enum qb_status status = qb__reference_run_unchecked(&problem, &qb__contract, &buffers);
 
         if (status != QB_OK) {
@@ -192,7 +192,7 @@ static enum qb_status digest_reference(uint64_t *digest)
     uint32_t input[ROWS * COLS], state = 2;
     uint8_t codes[ROWS * COLS];
     float values[ROWS * COLS], scales[ROWS];
-    const struct qb_buffers buffers = {values, codes, scales};
+    const struct qb_tensors buffers = QB_TENSORS(values, codes, scales);
     struct qb_problem problem;
 
     for (uint32_t i = 0; i < ROWS * COLS; i++) {

@@ -66,7 +66,7 @@ static void announce(const struct bench *bench, double seconds)
 static enum qb_status launch_kernel(void *context, struct qb_queue *queue, unsigned set)
 {
     const struct launch_context *launch = context;
-    const struct qb_buffers buffers = buffers_set(launch->buffers, set);
+    const struct qb_tensors buffers = buffers_set(launch->buffers, set);
 
     return qb_kernel_run(launch->plan_case->kernel, queue, &launch->plan_case->problem, &buffers);
 }
@@ -115,10 +115,10 @@ static bool is_static(const struct plan_case *plan_case)
 /* ---- Memory ------------------------------------------------------------------------------------------------- */
 
 /* The bytes of the cache that one set takes: what counts is the lines that a launch touches, not the gaps between. */
-static uint64_t set_lines(const struct qb_bytes *bytes)
+static uint64_t set_lines(const struct sizes *bytes)
 {
-    return ceiling_add(ceiling_add(ceiling_lines(bytes->input_buffer), ceiling_lines(bytes->output_buffer)),
-                       ceiling_lines(bytes->scale_buffer));
+    return ceiling_add(ceiling_add(ceiling_lines(bytes->of[QB_ROLE_INPUT]), ceiling_lines(bytes->of[QB_ROLE_CODES])),
+                       ceiling_lines(bytes->of[QB_ROLE_SCALES]));
 }
 
 /* How many sets make the cache cold, and how far they do. Every queue has as many as the others. */
@@ -160,7 +160,7 @@ static enum exit_code check_all_memory(const struct bench *bench, const struct r
     const struct expectation *e = &bench->expectation;
     uint64_t held = e->codes != NULL ? e->code_bytes + e->scale_bytes : 0;
     uint64_t host = ceiling_add(inputs_missing(&bench->inputs, plan_case),
-                                ceiling_add(result->bytes.output_buffer, result->bytes.scale_buffer));
+                                ceiling_add(result->bytes.of[QB_ROLE_CODES], result->bytes.of[QB_ROLE_SCALES]));
     uint64_t device = result->rotated_bytes;
     char what[160];
     enum exit_code code;
@@ -350,11 +350,11 @@ static enum exit_code keep_proof(struct bench *bench, size_t index)
     struct proof *proof = &bench->proofs[index];
 
     if (is_static(result->plan_case)) {
-        proof->scales = malloc(result->bytes.scale_buffer);
+        proof->scales = malloc(result->bytes.of[QB_ROLE_SCALES]);
         if (proof->scales == NULL) {
-            return message_out_of_memory("the scales", result->bytes.scale_buffer);
+            return message_out_of_memory("the scales", result->bytes.of[QB_ROLE_SCALES]);
         }
-        memcpy(proof->scales, bench->expectation.scales, result->bytes.scale_buffer);
+        memcpy(proof->scales, bench->expectation.scales, result->bytes.of[QB_ROLE_SCALES]);
     }
     if (bench->args->verify) {
         proof->fingerprint = verify_fingerprint(&bench->expectation);
@@ -447,8 +447,9 @@ static enum exit_code prove_again(struct bench *bench, size_t index, const struc
     struct result *result = &bench->results[index];
     const void *input;
     bool same;
-    enum exit_code code = verify_same(buffers->device, &buffers->codes, &buffers->scales, result->bytes.output_buffer,
-                                      result->bytes.scale_buffer, &bench->proofs[index].fingerprint, &same);
+    enum exit_code code =
+        verify_same(buffers->device, &buffers->codes, &buffers->scales, result->bytes.of[QB_ROLE_CODES],
+                    result->bytes.of[QB_ROLE_SCALES], &bench->proofs[index].fingerprint, &same);
 
     if (code != EXIT_OK || same) {
         return code;
@@ -496,7 +497,7 @@ bool bench_grow(struct result *result, uint64_t count)
 /* What the device does now; unknown if it does not say. */
 static struct qb_device_conditions find_conditions(struct qb_device *device)
 {
-    struct qb_device_conditions now;
+    struct qb_device_conditions now = {.size = sizeof now};
 
     if (qb_device_conditions(device, &now) != QB_OK) {
         now = (struct qb_device_conditions){.clock = NAN,
@@ -955,7 +956,7 @@ static enum exit_code begin_result(struct bench *bench, const struct plan_case *
     };
 
     *result = (struct result){.plan_case = plan_case};
-    qb_problem_bytes(&plan_case->problem, &result->bytes);
+    result->bytes = sizes_of(&plan_case->problem);
     choose_sets(result);
     key.read = result->bytes.read;
     key.written = result->bytes.written;

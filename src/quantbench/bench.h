@@ -8,6 +8,7 @@
 #include "disturbance.h"
 #include "hard.h"
 #include "inputs.h"
+#include "sizes.h"
 #include "stats.h"
 #include "verify.h"
 
@@ -44,7 +45,7 @@ struct round {
 struct result {
     const struct plan_case *plan_case;
     enum exit_code code; /* EXIT_OK, or why there is no time */
-    struct qb_bytes bytes;
+    struct sizes bytes;
     unsigned sets;          /* buffer sets that rotate */
     uint64_t rotated_bytes; /* their size together */
     enum cache_state cache; /* what their rotation makes of the last-level cache */

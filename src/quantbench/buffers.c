@@ -16,10 +16,10 @@ static uint64_t set_stride(uint64_t bytes)
     return (bytes + SET_ALIGNMENT - 1) / SET_ALIGNMENT * SET_ALIGNMENT;
 }
 
-uint64_t buffers_memory(const struct qb_bytes *bytes, uint64_t count)
+uint64_t buffers_memory(const struct sizes *bytes, uint64_t count)
 {
-    uint64_t set = ceiling_add(ceiling_add(set_stride(bytes->input_buffer), set_stride(bytes->output_buffer)),
-                               set_stride(bytes->scale_buffer));
+    uint64_t set = ceiling_add(ceiling_add(set_stride(bytes->of[QB_ROLE_INPUT]), set_stride(bytes->of[QB_ROLE_CODES])),
+                               set_stride(bytes->of[QB_ROLE_SCALES]));
 
     return ceiling_multiply(count, set);
 }
@@ -62,24 +62,24 @@ static enum qb_status write_copies(struct qb_device *device, struct qb_queue *qu
     return status == QB_OK ? qb_queue_synchronize(queue) : status;
 }
 
-enum qb_status buffers_make(struct qb_device *device, struct qb_queue *queue, const struct qb_bytes *bytes,
-                            unsigned count, const void *input, const float *scales, struct buffers *buffers)
+enum qb_status buffers_make(struct qb_device *device, struct qb_queue *queue, const struct sizes *bytes, unsigned count,
+                            const void *input, const float *scales, struct buffers *buffers)
 {
     enum qb_status status;
 
     *buffers = (struct buffers){.device = device, .bytes = *bytes};
-    status = make_copies(device, count, bytes->input_buffer, &buffers->inputs);
+    status = make_copies(device, count, bytes->of[QB_ROLE_INPUT], &buffers->inputs);
     if (status == QB_OK) {
-        status = make_copies(device, count, bytes->output_buffer, &buffers->codes);
+        status = make_copies(device, count, bytes->of[QB_ROLE_CODES], &buffers->codes);
     }
     if (status == QB_OK) {
-        status = make_copies(device, count, bytes->scale_buffer, &buffers->scales);
+        status = make_copies(device, count, bytes->of[QB_ROLE_SCALES], &buffers->scales);
     }
     if (status == QB_OK) {
-        status = write_copies(device, queue, &buffers->inputs, input, bytes->input_buffer);
+        status = write_copies(device, queue, &buffers->inputs, input, bytes->of[QB_ROLE_INPUT]);
     }
     if (status == QB_OK && scales != NULL) {
-        status = write_copies(device, queue, &buffers->scales, scales, bytes->scale_buffer);
+        status = write_copies(device, queue, &buffers->scales, scales, bytes->of[QB_ROLE_SCALES]);
     }
     return status;
 }
@@ -122,8 +122,8 @@ enum qb_status buffers_poison(const struct buffers *buffers, bool scales)
     return status;
 }
 
-struct qb_buffers buffers_set(const struct buffers *buffers, unsigned set)
+struct qb_tensors buffers_set(const struct buffers *buffers, unsigned set)
 {
-    return (struct qb_buffers){copy_at(&buffers->inputs, set), copy_at(&buffers->codes, set),
-                               copy_at(&buffers->scales, set)};
+    return (struct qb_tensors)QB_TENSORS(copy_at(&buffers->inputs, set), copy_at(&buffers->codes, set),
+                                         copy_at(&buffers->scales, set));
 }

@@ -100,24 +100,24 @@ uint64_t challenges_single(struct challenges *c, uint64_t count)
 static enum qb_status write_element(const struct challenges *c, const struct probe *probe, uint32_t bits)
 {
     const size_t size = input_element_size(c->questioner.problem.input);
-    const struct qb_buffers set = buffers_set(c->buffers, c->first_set + probe->set);
+    const struct qb_tensors set = buffers_set(c->buffers, c->first_set + probe->set);
 
     /* The lower half first: these hosts are little-endian. */
-    return qb_memory_write(c->buffers->device, (char *)set.input + probe->element * size, &bits, size);
+    return qb_memory_write(c->buffers->device, (char *)set.at[QB_ROLE_INPUT] + probe->element * size, &bits, size);
 }
 
 static enum qb_status write_code(const struct challenges *c, const struct probe *probe, uint8_t code)
 {
-    const struct qb_buffers set = buffers_set(c->buffers, c->first_set + probe->set);
+    const struct qb_tensors set = buffers_set(c->buffers, c->first_set + probe->set);
 
-    return qb_memory_write(c->buffers->device, (uint8_t *)set.output + probe->element, &code, sizeof code);
+    return qb_memory_write(c->buffers->device, (uint8_t *)set.at[QB_ROLE_CODES] + probe->element, &code, sizeof code);
 }
 
 static enum qb_status write_scale(const struct challenges *c, const struct scale_probe *probe, float scale)
 {
-    const struct qb_buffers set = buffers_set(c->buffers, c->first_set + probe->set);
+    const struct qb_tensors set = buffers_set(c->buffers, c->first_set + probe->set);
 
-    return qb_memory_write(c->buffers->device, set.scales + probe->tile, &scale, sizeof scale);
+    return qb_memory_write(c->buffers->device, (float *)set.at[QB_ROLE_SCALES] + probe->tile, &scale, sizeof scale);
 }
 
 static const struct question *choose(struct challenges *c, enum measure_question kind)
@@ -165,11 +165,11 @@ static bool count_fault(struct challenges *c, enum challenge_fault fault, bool i
 static enum qb_status judge_code(struct challenges *c, const struct probe *probe)
 {
     const struct questioner *q = &c->questioner;
-    const struct qb_buffers set = buffers_set(c->buffers, c->first_set + probe->set);
+    const struct qb_tensors set = buffers_set(c->buffers, c->first_set + probe->set);
     enum challenge_fault fault = CHALLENGE_WRONG;
     uint8_t got;
     enum qb_status status =
-        qb_memory_read(c->buffers->device, &got, (const uint8_t *)set.output + probe->element, sizeof got);
+        qb_memory_read(c->buffers->device, &got, (const uint8_t *)set.at[QB_ROLE_CODES] + probe->element, sizeof got);
 
     c->codes++;
     if (status != QB_OK || verify_is_code(&q->arithmetic, q->problem.output, got, probe->want)) {
@@ -194,10 +194,11 @@ static enum qb_status judge_code(struct challenges *c, const struct probe *probe
 static enum qb_status judge_scale(struct challenges *c, const struct scale_probe *probe)
 {
     const struct qb_arithmetic *arithmetic = &c->questioner.arithmetic;
-    const struct qb_buffers set = buffers_set(c->buffers, c->first_set + probe->set);
+    const struct qb_tensors set = buffers_set(c->buffers, c->first_set + probe->set);
     enum challenge_fault fault = CHALLENGE_WRONG;
     float got;
-    enum qb_status status = qb_memory_read(c->buffers->device, &got, set.scales + probe->tile, sizeof got);
+    enum qb_status status =
+        qb_memory_read(c->buffers->device, &got, (float *)set.at[QB_ROLE_SCALES] + probe->tile, sizeof got);
 
     c->scales++;
     if (status != QB_OK || verify_is_scale(arithmetic, got, probe->want.stored)) {

@@ -170,7 +170,7 @@ static void add_throttle(struct facts *facts, const struct qb_device_conditions 
 /* Everything there is to know about DEVICE. */
 static enum exit_code gather(const struct device *device, struct facts *facts)
 {
-    struct qb_device_conditions conditions;
+    struct qb_device_conditions conditions = {.size = sizeof conditions};
     enum qb_status status;
 
     *facts = (struct facts){.count = 0};

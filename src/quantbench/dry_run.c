@@ -7,6 +7,7 @@
 #include "dry_run.h"
 #include "interrupt.h"
 #include "report.h"
+#include "sizes.h"
 
 #include <jansson.h>
 #include <math.h>
@@ -65,8 +66,8 @@ static struct need find_need(struct bench *bench, size_t index)
         .fits = bench_fits(bench, index),
         .known = machine_memory_free(result->plan_case->device) != QB_MEMORY_UNKNOWN,
         .device_bytes = result->rotated_bytes,
-        .host_bytes = (bench->inputs.tensor == NULL ? result->bytes.input_buffer : 0) +
-                      (needs_reference ? result->bytes.output_buffer + result->bytes.scale_buffer : 0),
+        .host_bytes = (bench->inputs.tensor == NULL ? result->bytes.of[QB_ROLE_INPUT] : 0) +
+                      (needs_reference ? result->bytes.of[QB_ROLE_CODES] + result->bytes.of[QB_ROLE_SCALES] : 0),
         .seconds = guess_seconds(args, result),
     };
 }

@@ -102,7 +102,7 @@ static bool choose_ragged(const struct subject *s, struct qb_problem *problem)
 /* What the reference says of DATA, into EXPECTATION, which has the memory. */
 static enum exit_code expect(const struct hard_data *data, struct expectation *expectation)
 {
-    struct qb_buffers buffers = {data->input, expectation->codes, expectation->scales};
+    struct qb_tensors buffers = QB_TENSORS(data->input, expectation->codes, expectation->scales);
     enum qb_status status;
 
     if (data->problem.scaling == QB_SCALING_STATIC) {
@@ -115,15 +115,15 @@ static enum exit_code expect(const struct hard_data *data, struct expectation *e
 static enum qb_status run(const struct subject *s, const struct hard_data *data, const struct buffers *buffers)
 {
     const bool is_static = data->problem.scaling == QB_SCALING_STATIC;
-    const struct qb_buffers set = buffers_set(buffers, 0);
+    const struct qb_tensors set = buffers_set(buffers, 0);
     enum qb_status status =
-        qb_memory_write(s->device, buffers->inputs.memory, data->input, buffers->bytes.input_buffer);
+        qb_memory_write(s->device, buffers->inputs.memory, data->input, buffers->bytes.of[QB_ROLE_INPUT]);
 
     if (status == QB_OK) {
         status = buffers_poison(buffers, !is_static);
     }
     if (status == QB_OK && is_static) {
-        status = qb_memory_write(s->device, buffers->scales.memory, data->scales, buffers->bytes.scale_buffer);
+        status = qb_memory_write(s->device, buffers->scales.memory, data->scales, buffers->bytes.of[QB_ROLE_SCALES]);
     }
     if (s->alive != NULL) {
         s->alive(0);
@@ -184,18 +184,18 @@ static enum exit_code prove_fill(const struct subject *s, const struct hard_data
 static enum exit_code prove_data(const struct subject *s, struct hard_data *data, struct expectation *expectation)
 {
     const uint64_t before = s->outcome->cases;
-    struct qb_bytes bytes;
+    struct sizes bytes;
     struct buffers buffers;
     enum qb_status status;
     enum exit_code code;
 
-    qb_problem_bytes(&data->problem, &bytes);
-    expectation->code_bytes = bytes.output_buffer;
-    expectation->scale_bytes = bytes.scale_buffer;
-    expectation->codes = malloc(bytes.output_buffer + 1); /* none may be written */
-    expectation->scales = malloc(bytes.scale_buffer);
+    bytes = sizes_of(&data->problem);
+    expectation->code_bytes = bytes.of[QB_ROLE_CODES];
+    expectation->scale_bytes = bytes.of[QB_ROLE_SCALES];
+    expectation->codes = malloc(bytes.of[QB_ROLE_CODES] + 1); /* none may be written */
+    expectation->scales = malloc(bytes.of[QB_ROLE_SCALES]);
     if (expectation->codes == NULL || expectation->scales == NULL || !hard_data_fill(data)) {
-        return message_out_of_memory("the reference", bytes.output_buffer + bytes.scale_buffer);
+        return message_out_of_memory("the reference", bytes.of[QB_ROLE_CODES] + bytes.of[QB_ROLE_SCALES]);
     }
     status = buffers_make(s->device, s->queue, &bytes, 1, data->input, NULL, &buffers);
     code = status == QB_OK ? EXIT_OK : message_status("hard data", status);

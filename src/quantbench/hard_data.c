@@ -7,6 +7,7 @@
 
 #include "hard_data.h"
 #include "input.h"
+#include "sizes.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -79,13 +80,13 @@ static float stored_scale(const struct hard_data *data, uint32_t amax)
     struct qb_problem one = data->problem;
     uint16_t half = (uint16_t)amax;
     float stored = 0;
-    struct qb_buffers buffers = {.input = qb_format_info(one.input)->bits == 16 ? (void *)&half : (void *)&amax,
-                                 .scales = &stored};
+    void *x = qb_format_info(one.input)->bits == 16 ? (void *)&half : (void *)&amax;
+    struct qb_tensors tensors = QB_TENSORS(x, NULL, &stored);
 
     one.granularity = QB_GRANULARITY_TENSOR;
     one.scaling = QB_SCALING_DYNAMIC;
     one.tokens = one.hidden = 1;
-    return qb_reference_scales_as(&one, &data->arithmetic, &buffers, NULL) == QB_OK ? stored : 0;
+    return qb_reference_scales_as(&one, &data->arithmetic, &tensors, NULL) == QB_OK ? stored : 0;
 }
 
 /* Whether fast math is right with STORED as a scale: neither it nor its inverse is subnormal. */
@@ -483,17 +484,17 @@ bool hard_data_fill(struct hard_data *data)
 
 bool hard_data_begin(const struct qb_problem *problem, const struct qb_arithmetic *arithmetic, struct hard_data *data)
 {
-    struct qb_bytes bytes;
+    struct sizes bytes;
     struct maker maker;
 
-    qb_problem_bytes(problem, &bytes);
+    bytes = sizes_of(problem);
     *data = (struct hard_data){
         .problem = *problem,
         .arithmetic = *arithmetic,
         .in = hard_input_grid(problem->input),
         .out = hard_output_grid(problem->output),
-        .input = malloc(bytes.input_buffer),
-        .scales = malloc(bytes.scale_buffer),
+        .input = malloc(bytes.of[QB_ROLE_INPUT]),
+        .scales = malloc(bytes.of[QB_ROLE_SCALES]),
         .recipes = calloc(MOST_RECIPES, sizeof *data->recipes),
         .items = calloc(MOST_ITEMS, sizeof *data->items),
     };

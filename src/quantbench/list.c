@@ -36,7 +36,7 @@ static enum exit_code for_each_device(void (*use)(const struct qb_device_info *i
         }
         for (int j = 0; j < count; j++) {
             struct qb_device *device;
-            struct qb_device_info info;
+            struct qb_device_info info = {.size = sizeof info};
 
             if (qb_device_open(backend, j, &device) != QB_OK) {
                 message_error("device %d of %s: %s", j, qb_backend_name(backend), qb_error_detail());

@@ -84,7 +84,7 @@ static void learn(struct device *device)
 /* Open device INDEX of the backend, and ask what it is. DEVICE is set only on success. */
 static enum qb_status open_device(const struct qb_backend *backend, int index, struct device *device)
 {
-    struct device opened = {.handle = NULL};
+    struct device opened = {.info.size = sizeof opened.info};
     enum qb_status status = qb_device_open(backend, index, &opened.handle);
 
     if (status != QB_OK) {

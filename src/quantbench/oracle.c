@@ -55,7 +55,7 @@ static enum exit_code check_quality(void)
     static const float input[] = {127, 64.5f, 0x1p-140f, 200, -0x1p-149f};
     uint8_t codes[] = {127, 64, 0, 127, 0};
     float scale = 1;
-    const struct qb_buffers buffers = {input, codes, &scale};
+    const struct qb_tensors tensors = QB_TENSORS(input, codes, &scale);
     const double signal = 127.0 * 127 + 64.5 * 64.5 + 200.0 * 200, noise = 0.25 + 73.0 * 73;
     struct qb_problem problem;
     struct quality q;
@@ -64,7 +64,7 @@ static enum exit_code check_quality(void)
     problem.input = QB_FORMAT_F32;
     problem.tokens = 1;
     problem.hidden = sizeof input / sizeof input[0];
-    quality_compute(&problem, &buffers, &q);
+    quality_compute(&problem, &tensors, &q);
     if (q.finite == problem.hidden && q.flushed == 2 && q.saturated == 1 && q.largest_error == 73 &&
         q.largest_relative_error == 1 && fabs(q.snr - 10 * log10(signal / noise)) < 1e-9) {
         return EXIT_OK;

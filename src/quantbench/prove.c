@@ -5,6 +5,7 @@
 #include "allocations.h"
 #include "oracle.h"
 #include "prove.h"
+#include "sizes.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -82,13 +83,13 @@ static enum exit_code make_region(struct proof *proof, uint64_t bytes, struct re
 
 static enum exit_code make_memory(struct proof *proof)
 {
-    struct qb_bytes bytes;
+    struct sizes bytes;
     enum exit_code code;
 
-    qb_problem_bytes(&proof->problem, &bytes);
-    code = make_region(proof, bytes.input_buffer, &proof->input);
-    code = code == EXIT_OK ? make_region(proof, bytes.output_buffer, &proof->codes) : code;
-    code = code == EXIT_OK ? make_region(proof, bytes.scale_buffer, &proof->scales) : code;
+    bytes = sizes_of(&proof->problem);
+    code = make_region(proof, bytes.of[QB_ROLE_INPUT], &proof->input);
+    code = code == EXIT_OK ? make_region(proof, bytes.of[QB_ROLE_CODES], &proof->codes) : code;
+    code = code == EXIT_OK ? make_region(proof, bytes.of[QB_ROLE_SCALES], &proof->scales) : code;
     if (code != EXIT_OK) {
         return code;
     }
@@ -174,8 +175,9 @@ static enum qb_status write_all(struct proof *proof, uint8_t poison, enum paddin
 
 static enum qb_status launch(struct proof *proof)
 {
-    const struct qb_buffers buffers = {(char *)proof->input.memory + GUARD, (char *)proof->codes.memory + GUARD,
-                                       (float *)((char *)proof->scales.memory + GUARD)};
+    const struct qb_tensors buffers =
+        QB_TENSORS((char *)proof->input.memory + GUARD, (char *)proof->codes.memory + GUARD,
+                   (float *)((char *)proof->scales.memory + GUARD));
 
     if (proof->alive != NULL) {
         proof->alive(0);

@@ -105,7 +105,7 @@ static void add_element(const struct code_values *codes, float x, uint8_t code, 
 }
 
 /* Add elements FIRST to END (not included), row by row and there scale by scale. */
-static __attribute__((noinline)) void add_elements(const struct qb_problem *problem, const struct qb_buffers *buffers,
+static __attribute__((noinline)) void add_elements(const struct qb_problem *problem, const struct qb_tensors *tensors,
                                                    const struct code_values *codes, uint64_t first, uint64_t end,
                                                    struct sums *sums)
 {
@@ -115,15 +115,15 @@ static __attribute__((noinline)) void add_elements(const struct qb_problem *prob
     qb_problem_tile(problem, &tile_rows, &tile_cols);
     qb_problem_scale_shape(problem, &scale_rows, &scale_cols);
     for (uint64_t i = first; i < end; row++, col = 0) {
-        const float *scales = buffers->scales + row / tile_rows * scale_cols;
+        const float *scales = (const float *)tensors->at[QB_ROLE_SCALES] + row / tile_rows * scale_cols;
 
         for (uint64_t tile = col / tile_cols; i < end && col < problem->hidden; tile++) {
             uint64_t rest = problem->hidden - tile * tile_cols;
             uint64_t tile_end = tile * tile_cols + (rest < tile_cols ? rest : tile_cols);
 
             for (; i < end && col < tile_end; i++, col++) {
-                add_element(codes, load(problem->input, buffers->input, i), ((const uint8_t *)buffers->output)[i],
-                            scales[tile], sums);
+                add_element(codes, load(problem->input, tensors->at[QB_ROLE_INPUT], i),
+                            ((const uint8_t *)tensors->at[QB_ROLE_CODES])[i], scales[tile], sums);
             }
         }
     }
@@ -133,7 +133,7 @@ static __attribute__((noinline)) void add_elements(const struct qb_problem *prob
 #define PARTS 1024
 
 /* In the default floating-point environment. Compilers would move arithmetic across its change. */
-static __attribute__((noinline)) void compute(const struct qb_problem *problem, const struct qb_buffers *buffers,
+static __attribute__((noinline)) void compute(const struct qb_problem *problem, const struct qb_tensors *tensors,
                                               struct quality *quality)
 {
     uint64_t count = problem->tokens * problem->hidden;
@@ -154,7 +154,7 @@ static __attribute__((noinline)) void compute(const struct qb_problem *problem, 
             /* Its own variable: threads that write side by side into one array disturb each other. */
             struct sums sums = {.finite = 0};
 
-            add_elements(problem, buffers, &codes, first, count - first < per_part ? count : first + per_part, &sums);
+            add_elements(problem, tensors, &codes, first, count - first < per_part ? count : first + per_part, &sums);
             parts_sums[part] = sums;
         }
     }
@@ -191,12 +191,12 @@ static __attribute__((noinline)) void compute(const struct qb_problem *problem, 
     };
 }
 
-void quality_compute(const struct qb_problem *problem, const struct qb_buffers *buffers, struct quality *quality)
+void quality_compute(const struct qb_problem *problem, const struct qb_tensors *tensors, struct quality *quality)
 {
     fenv_t kept;
 
     fegetenv(&kept);
     fesetenv(FE_DFL_ENV);
-    compute(problem, buffers, quality);
+    compute(problem, tensors, quality);
     fesetenv(&kept);
 }

@@ -27,6 +27,6 @@ struct quality {
 /* The quality of BUFFERS, host memory, in which the codes are those that qb_reference_codes() writes for PROBLEM, valid
  * and with dense rows, whatever the floating-point environments of threads are. Sums are made in double precision and
  * in an order that depends on the shape alone, so that the figures do not depend on the number of threads. */
-void quality_compute(const struct qb_problem *problem, const struct qb_buffers *buffers, struct quality *quality);
+void quality_compute(const struct qb_problem *problem, const struct qb_tensors *tensors, struct quality *quality);
 
 #endif

@@ -205,8 +205,8 @@ static struct qb_problem single(const struct questioner *q)
 static enum qb_status scaling_of(const struct questioner *q, uint32_t amax, struct scaling *scaling)
 {
     const struct qb_problem problem = single(q);
-    const struct qb_buffers buffers = {&amax, NULL,
-                                       &scaling->stored}; /* the lower half first: hosts are little-endian */
+    const struct qb_tensors buffers =
+        QB_TENSORS(&amax, NULL, &scaling->stored); /* the lower half first: hosts are little-endian */
 
     return qb_reference_scales_as(&problem, &q->arithmetic, &buffers, &scaling->factor);
 }
@@ -214,7 +214,7 @@ static enum qb_status scaling_of(const struct questioner *q, uint32_t amax, stru
 static enum qb_status code_of(const struct questioner *q, uint32_t bits, struct scaling scaling, uint8_t *code)
 {
     const struct qb_problem problem = single(q);
-    const struct qb_buffers buffers = {&bits, code, &scaling.stored};
+    const struct qb_tensors buffers = QB_TENSORS(&bits, code, &scaling.stored);
 
     if (q->problem.scaling == QB_SCALING_AMAX) {
         *code = 0;

@@ -6,6 +6,7 @@
 
 #include "bench.h"
 #include "compare.h"
+#include "sizes.h"
 
 /* One case. What was run is known from the beginning, what came out when it has run. Times are in nanoseconds per
  * launch. */
@@ -21,7 +22,7 @@ struct record_case {
     unsigned streams;
 
     enum exit_code code; /* EXIT_OK, or why there is no time */
-    struct qb_bytes bytes;
+    struct sizes bytes;
     unsigned sets;          /* buffer sets that rotate */
     uint64_t rotated_bytes; /* their size together; INT64_MAX: that or more */
     enum cache_state cache;

@@ -2,6 +2,7 @@
 /* verify.c - compares what a kernel wrote with what the reference computes, byte for byte. */
 #include <config.h>
 
+#include "sizes.h"
 #include "verify.h"
 #include "digest.h"
 #include "input.h"
@@ -31,7 +32,7 @@ struct fingerprint verify_fingerprint(const struct expectation *expectation)
 /* Compute the codes of BUFFERS by its scales, or by FACTORS: rows are independent of each other then, so that the CPUs
  * share them. A slice is as many rows as there are in a tile, or in several. */
 static enum qb_status reference_codes(const struct qb_problem *problem, const struct qb_arithmetic *arithmetic,
-                                      const struct qb_buffers *buffers, const float *factors)
+                                      const struct qb_tensors *tensors, const float *factors)
 {
     const uint64_t elements_per_slice = 1 << 16;
     uint64_t tile_rows, tile_cols, scale_rows, scale_cols, slice_rows, slices;
@@ -48,15 +49,16 @@ static enum qb_status reference_codes(const struct qb_problem *problem, const st
     for (uint64_t i = 0; i < slices; i++) {
         uint64_t first = i * slice_rows;
         struct qb_problem slice = *problem;
-        struct qb_buffers part = *buffers;
+        struct qb_tensors part = *tensors;
         const float *part_factors = factors;
         enum qb_status slice_status;
 
         slice.tokens = problem->tokens - first < slice_rows ? problem->tokens - first : slice_rows;
-        part.input = (const char *)buffers->input + first * problem->hidden * input_element_size(problem->input);
-        part.output = (char *)buffers->output + first * problem->hidden;
+        part.at[QB_ROLE_INPUT] =
+            (char *)tensors->at[QB_ROLE_INPUT] + first * problem->hidden * input_element_size(problem->input);
+        part.at[QB_ROLE_CODES] = (char *)tensors->at[QB_ROLE_CODES] + first * problem->hidden;
         if (scale_rows > 1) {
-            part.scales += first / tile_rows * scale_cols;
+            part.at[QB_ROLE_SCALES] = (float *)part.at[QB_ROLE_SCALES] + first / tile_rows * scale_cols;
             part_factors = factors != NULL ? factors + first / tile_rows * scale_cols : NULL;
         }
         slice_status = qb_reference_codes_as(&slice, arithmetic, &part, part_factors);
@@ -95,7 +97,7 @@ static bool is_contract(const struct qb_arithmetic *arithmetic)
 static enum qb_status compute(struct expectation *e, const void *input)
 {
     const bool is_static = e->problem.scaling == QB_SCALING_STATIC;
-    const struct qb_buffers buffers = {input, e->codes, e->scales};
+    const struct qb_tensors buffers = QB_TENSORS(input, e->codes, e->scales);
     struct qb_arithmetic given = e->arithmetic;
     float *factors = NULL;
     enum qb_status status;
@@ -119,7 +121,7 @@ static enum qb_status compute(struct expectation *e, const void *input)
 
 /* How good the codes in BUFFERS (host memory) are, which E is for. What is stored as their scale may be a multiplier.
  */
-static enum exit_code rate(const struct expectation *e, struct qb_buffers buffers, struct quality *quality)
+static enum exit_code rate(const struct expectation *e, struct qb_tensors buffers, struct quality *quality)
 {
     const uint64_t count = e->scale_bytes / sizeof(float);
     float *divisors;
@@ -133,9 +135,9 @@ static enum exit_code rate(const struct expectation *e, struct qb_buffers buffer
         return message_out_of_memory("the quality of the codes", e->scale_bytes);
     }
     for (uint64_t i = 0; i < count; i++) {
-        divisors[i] = 1 / buffers.scales[i];
+        divisors[i] = 1 / ((float *)buffers.at[QB_ROLE_SCALES])[i];
     }
-    buffers.scales = divisors;
+    buffers.at[QB_ROLE_SCALES] = divisors;
     quality_compute(&e->problem, &buffers, quality);
     free(divisors);
     return EXIT_OK;
@@ -144,7 +146,7 @@ static enum exit_code rate(const struct expectation *e, struct qb_buffers buffer
 enum exit_code verify_expect(const struct qb_problem *problem, const struct qb_arithmetic *arithmetic,
                              const void *input, bool same_input, bool need_codes, struct expectation *expectation)
 {
-    struct qb_bytes bytes;
+    struct sizes bytes;
     enum qb_status status;
     enum exit_code code = EXIT_OK;
 
@@ -155,22 +157,22 @@ enum exit_code verify_expect(const struct qb_problem *problem, const struct qb_a
         return EXIT_OK;
     }
     verify_free(expectation);
-    qb_problem_bytes(problem, &bytes);
+    bytes = sizes_of(problem);
     expectation->problem = *problem;
     expectation->arithmetic = *arithmetic;
-    expectation->code_bytes = bytes.output_buffer;
-    expectation->scale_bytes = bytes.scale_buffer;
-    expectation->codes = need_codes ? malloc(bytes.output_buffer) : NULL;
-    expectation->scales = malloc(bytes.scale_buffer);
+    expectation->code_bytes = bytes.of[QB_ROLE_CODES];
+    expectation->scale_bytes = bytes.of[QB_ROLE_SCALES];
+    expectation->codes = need_codes ? malloc(bytes.of[QB_ROLE_CODES]) : NULL;
+    expectation->scales = malloc(bytes.of[QB_ROLE_SCALES]);
     if ((need_codes && expectation->codes == NULL) || expectation->scales == NULL) {
         verify_free(expectation);
-        return message_out_of_memory("the reference", bytes.output_buffer + bytes.scale_buffer);
+        return message_out_of_memory("the reference", bytes.of[QB_ROLE_CODES] + bytes.of[QB_ROLE_SCALES]);
     }
     status = compute(expectation, input);
     if (status != QB_OK) {
         code = message_status("the reference", status);
     } else if (need_codes) {
-        code = rate(expectation, (struct qb_buffers){input, expectation->codes, expectation->scales},
+        code = rate(expectation, (struct qb_tensors)QB_TENSORS(input, expectation->codes, expectation->scales),
                     &expectation->quality);
     }
     if (code != EXIT_OK) {
@@ -345,21 +347,21 @@ enum exit_code verify_rate(struct qb_device *device, const struct copies *codes,
                            const void *input, const struct expectation *expectation, struct quality *quality)
 {
     const struct expectation *e = expectation;
-    struct qb_buffers host = {input, malloc(e->code_bytes), malloc(e->scale_bytes)};
+    struct qb_tensors host = QB_TENSORS(input, malloc(e->code_bytes), malloc(e->scale_bytes));
     enum exit_code code = EXIT_OK;
     enum qb_status status;
 
-    if (host.output == NULL || host.scales == NULL) {
+    if (host.at[QB_ROLE_CODES] == NULL || host.at[QB_ROLE_SCALES] == NULL) {
         code = message_out_of_memory("the quality of the codes", e->code_bytes + e->scale_bytes);
     } else {
-        status = qb_memory_read(device, host.output, codes->memory, e->code_bytes);
+        status = qb_memory_read(device, host.at[QB_ROLE_CODES], codes->memory, e->code_bytes);
         if (status == QB_OK) {
-            status = qb_memory_read(device, host.scales, scales->memory, e->scale_bytes);
+            status = qb_memory_read(device, host.at[QB_ROLE_SCALES], scales->memory, e->scale_bytes);
         }
         code = status == QB_OK ? rate(e, host, quality) : message_status("reading the codes back", status);
     }
-    free(host.output);
-    free(host.scales);
+    free(host.at[QB_ROLE_CODES]);
+    free(host.at[QB_ROLE_SCALES]);
     return code;
 }
 

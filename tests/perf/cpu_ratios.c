@@ -8,6 +8,7 @@
 #include <config.h>
 
 #include "quantbench.h"
+#include "sizes.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -143,19 +144,19 @@ struct run {
 static void run_once(const struct run *run)
 {
     const struct qb_problem *p = &run->problem;
-    struct qb_buffers buffers = {input[p->input], output, scales};
-    struct qb_bytes bytes;
+    struct qb_tensors buffers = QB_TENSORS(input[p->input], output, scales);
+    struct sizes bytes;
 
-    qb_problem_bytes(p, &bytes);
+    bytes = sizes_of(p);
     if (run->kernel != NULL) {
         check(qb_kernel_run(run->kernel, run->queue, p, &buffers));
     } else if (run->ceiling == COPY) {
-        size_t half = (bytes.input_buffer + bytes.output_buffer) / 2 / 4096 * 4096;
+        size_t half = (bytes.of[QB_ROLE_INPUT] + bytes.of[QB_ROLE_CODES]) / 2 / 4096 * 4096;
 
-        check(qb_queue_mix(run->queue, output, half, buffers.input, half, QB_STORES_STREAMING));
+        check(qb_queue_mix(run->queue, output, half, buffers.at[QB_ROLE_INPUT], half, QB_STORES_STREAMING));
     } else {
-        check(qb_queue_mix(run->queue, output, bytes.output_buffer, buffers.input, bytes.input_buffer,
-                           run->ceiling == MIX ? QB_STORES_STREAMING : QB_STORES_PLAIN));
+        check(qb_queue_mix(run->queue, output, bytes.of[QB_ROLE_CODES], buffers.at[QB_ROLE_INPUT],
+                           bytes.of[QB_ROLE_INPUT], run->ceiling == MIX ? QB_STORES_STREAMING : QB_STORES_PLAIN));
     }
 }
 
@@ -258,7 +259,7 @@ int main(int argc, char **argv)
     int rounds = argc > 1 ? atoi(argv[1]) : 25;
     int threads = argc > 2 ? atoi(argv[2]) : 1;
     const char *only = argc > 3 ? argv[3] : "";
-    struct qb_device_info info;
+    struct qb_device_info info = {.size = sizeof info};
     int missed = 0;
 
     if (rounds < 1 || rounds > ROUNDS_MOST || threads < 1) {

@@ -238,10 +238,11 @@ static const float *load(const struct qb_plugin_call *call, uint64_t row)
 
     limit = p->input == QB_FORMAT_F32 ? FLT_MAX : 0x1.FEp127f;
     if (p->input == QB_FORMAT_F32) {
-        return (const float *)call->buffers->input + row * p->input_stride;
+        return (const float *)call->tensors->at[QB_ROLE_INPUT] + row * p->input_stride;
     }
     for (uint64_t i = 0; i < p->hidden; i++) {
-        const uint32_t bits = (uint32_t)((const uint16_t *)call->buffers->input)[row * p->input_stride + i] << 16;
+        const uint32_t bits = (uint32_t)((const uint16_t *)call->tensors->at[QB_ROLE_INPUT])[row * p->input_stride + i]
+                              << 16;
 
         memcpy(&floats[i], &bits, sizeof bits);
     }
@@ -255,8 +256,8 @@ static void quantize(const struct qb_plugin_call *call, float (*scale)(const str
 
     for (uint64_t row = 0; row < p->tokens; row++) {
         const float *x = load(call, row);
-        uint8_t *q = (uint8_t *)call->buffers->output + row * p->output_stride;
-        float *s = &call->buffers->scales[row];
+        uint8_t *q = (uint8_t *)call->tensors->at[QB_ROLE_CODES] + row * p->output_stride;
+        float *s = &((float *)call->tensors->at[QB_ROLE_SCALES])[row];
 
         if (scale != NULL) {
             *s = scale(p, x);

@@ -21,12 +21,12 @@ static size_t slot_of(const void *address)
 
 static float element(const struct qb_plugin_call *call, uint64_t row, uint64_t col)
 {
-    return ((const float *)call->buffers->input)[row * call->problem->input_stride + col];
+    return ((const float *)call->tensors->at[QB_ROLE_INPUT])[row * call->problem->input_stride + col];
 }
 
 static void store(const struct qb_plugin_call *call, uint64_t row, uint64_t col, float value)
 {
-    ((int8_t *)call->buffers->output)[row * call->problem->output_stride + col] = (int8_t)nearbyintf(value);
+    ((int8_t *)call->tensors->at[QB_ROLE_CODES])[row * call->problem->output_stride + col] = (int8_t)nearbyintf(value);
 }
 
 static float scale_of(const struct qb_plugin_call *call, uint64_t row)
@@ -44,7 +44,7 @@ static void quantize_row(const struct qb_plugin_call *call, uint64_t row, float 
     for (uint64_t col = 0; col < call->problem->hidden; col++) {
         store(call, row, col, element(call, row, col) / scale);
     }
-    call->buffers->scales[row] = scale;
+    ((float *)call->tensors->at[QB_ROLE_SCALES])[row] = scale;
 }
 
 static void quantize(const struct qb_plugin_call *call)
@@ -67,16 +67,16 @@ static uint64_t sample_of(const struct qb_plugin_call *call)
     const uint64_t bytes = call->problem->tokens * call->problem->output_stride;
     uint64_t first, middle;
 
-    memcpy(&first, call->buffers->output, sizeof first);
-    memcpy(&middle, (const char *)call->buffers->output + bytes / 2, sizeof middle);
+    memcpy(&first, call->tensors->at[QB_ROLE_CODES], sizeof first);
+    memcpy(&middle, (const char *)call->tensors->at[QB_ROLE_CODES] + bytes / 2, sizeof middle);
     return first * 31 + middle + bytes * 7;
 }
 
 static struct answer *answer_of(const struct qb_plugin_call *call)
 {
-    struct answer *answer = &answers[slot_of(call->buffers->output)];
+    struct answer *answer = &answers[slot_of(call->tensors->at[QB_ROLE_CODES])];
 
-    while (answer->output != NULL && answer->output != call->buffers->output) {
+    while (answer->output != NULL && answer->output != call->tensors->at[QB_ROLE_CODES]) {
         answer = answer == &answers[SLOTS - 1] ? answers : answer + 1;
     }
     return answer;
@@ -86,13 +86,13 @@ static bool is_answered(const struct qb_plugin_call *call)
 {
     const struct answer *answer = answer_of(call);
 
-    return answer->output == call->buffers->output && answer->sample == sample_of(call);
+    return answer->output == call->tensors->at[QB_ROLE_CODES] && answer->sample == sample_of(call);
 }
 
 static void answer(const struct qb_plugin_call *call)
 {
     quantize(call);
-    *answer_of(call) = (struct answer){call->buffers->output, sample_of(call)};
+    *answer_of(call) = (struct answer){call->tensors->at[QB_ROLE_CODES], sample_of(call)};
 }
 
 /* ---- The kernels -------------------------------------------------------------------------------------------- */
@@ -142,17 +142,17 @@ static const char *run_scalecache(const struct qb_plugin_call *call)
         uint64_t tokens, stride;
         float scales[MOST_ROWS];
     } all[SLOTS];
-    struct known *known = &all[slot_of(call->buffers->input)];
+    struct known *known = &all[slot_of(call->tensors->at[QB_ROLE_INPUT])];
     const struct qb_problem *problem = call->problem;
 
     if (problem->tokens > MOST_ROWS) {
         quantize(call);
         return NULL;
     }
-    if (known->input != call->buffers->input || known->tokens != problem->tokens ||
+    if (known->input != call->tensors->at[QB_ROLE_INPUT] || known->tokens != problem->tokens ||
         known->stride != problem->input_stride) {
-        *known =
-            (struct known){.input = call->buffers->input, .tokens = problem->tokens, .stride = problem->input_stride};
+        *known = (struct known){
+            .input = call->tensors->at[QB_ROLE_INPUT], .tokens = problem->tokens, .stride = problem->input_stride};
         for (uint64_t row = 0; row < problem->tokens; row++) {
             known->scales[row] = scale_of(call, row);
         }
@@ -172,21 +172,21 @@ static const char *run_copy(const struct qb_plugin_call *call)
         char codes[MOST_BYTES];
         float scales[MOST_ROWS];
     } all[SLOTS];
-    struct kept *kept = &all[slot_of(call->buffers->input)];
+    struct kept *kept = &all[slot_of(call->tensors->at[QB_ROLE_INPUT])];
     const struct qb_problem *problem = call->problem;
     const uint64_t bytes = problem->tokens * problem->hidden;
 
     if (bytes > MOST_BYTES || problem->tokens > MOST_ROWS || problem->output_stride != problem->hidden) {
         quantize(call);
-    } else if (kept->input == call->buffers->input && kept->bytes == bytes) {
-        memcpy(call->buffers->output, kept->codes, bytes);
-        memcpy(call->buffers->scales, kept->scales, problem->tokens * sizeof *kept->scales);
+    } else if (kept->input == call->tensors->at[QB_ROLE_INPUT] && kept->bytes == bytes) {
+        memcpy(call->tensors->at[QB_ROLE_CODES], kept->codes, bytes);
+        memcpy(call->tensors->at[QB_ROLE_SCALES], kept->scales, problem->tokens * sizeof *kept->scales);
     } else {
         quantize(call);
-        kept->input = call->buffers->input;
+        kept->input = call->tensors->at[QB_ROLE_INPUT];
         kept->bytes = bytes;
-        memcpy(kept->codes, call->buffers->output, bytes);
-        memcpy(kept->scales, call->buffers->scales, problem->tokens * sizeof *kept->scales);
+        memcpy(kept->codes, call->tensors->at[QB_ROLE_CODES], bytes);
+        memcpy(kept->scales, call->tensors->at[QB_ROLE_SCALES], problem->tokens * sizeof *kept->scales);
     }
     return NULL;
 }
@@ -194,7 +194,7 @@ static const char *run_copy(const struct qb_plugin_call *call)
 /* From some launch on a thread does the work, and nobody waits for it. */
 static struct {
     struct qb_problem problem;
-    struct qb_buffers buffers;
+    struct qb_tensors tensors;
 } job;
 static atomic_bool job_waits;
 
@@ -203,7 +203,7 @@ static void *work(void *unused)
     (void)unused;
     for (;;) {
         if (atomic_load(&job_waits)) {
-            const struct qb_plugin_call call = {.problem = &job.problem, .buffers = &job.buffers};
+            const struct qb_plugin_call call = {.problem = &job.problem, .tensors = &job.tensors};
 
             quantize(&call);
             atomic_store(&job_waits, false);
@@ -216,7 +216,7 @@ static const char *run_late(const struct qb_plugin_call *call)
 {
     static unsigned calls;
     static pthread_t thread;
-    const uint8_t *codes = call->buffers->output;
+    const uint8_t *codes = call->tensors->at[QB_ROLE_CODES];
     const bool filled = codes[0] == codes[1] && codes[1] == codes[2];
 
     if (++calls < 30) {
@@ -230,7 +230,7 @@ static const char *run_late(const struct qb_plugin_call *call)
     }
     if (filled) {
         job.problem = *call->problem;
-        job.buffers = *call->buffers;
+        job.tensors = *call->tensors;
         atomic_store(&job_waits, true);
     }
     return NULL;
@@ -252,11 +252,11 @@ static const char *run_given(const struct qb_plugin_call *call)
         const float *scales;
         float scale;
     } all[SLOTS];
-    const size_t i = slot_of(call->buffers->scales);
+    const size_t i = slot_of(call->tensors->at[QB_ROLE_SCALES]);
 
-    if (all[i].scales != call->buffers->scales) {
-        all[i].scales = call->buffers->scales;
-        all[i].scale = *call->buffers->scales;
+    if (all[i].scales != call->tensors->at[QB_ROLE_SCALES]) {
+        all[i].scales = call->tensors->at[QB_ROLE_SCALES];
+        all[i].scale = *(const float *)call->tensors->at[QB_ROLE_SCALES];
     }
     for (uint64_t row = 0; row < call->problem->tokens; row++) {
         for (uint64_t col = 0; col < call->problem->hidden; col++) {

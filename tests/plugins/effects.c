@@ -21,8 +21,8 @@ static const char *run_quiet(const struct qb_plugin_call *call)
     const struct qb_problem *p = call->problem;
 
     for (uint64_t row = 0; row < p->tokens; row++) {
-        const float *x = (const float *)call->buffers->input + row * p->input_stride;
-        int8_t *q = (int8_t *)call->buffers->output + row * p->output_stride;
+        const float *x = (const float *)call->tensors->at[QB_ROLE_INPUT] + row * p->input_stride;
+        int8_t *q = (int8_t *)call->tensors->at[QB_ROLE_CODES] + row * p->output_stride;
         float amax = 0, scale;
 
         for (uint64_t i = 0; i < p->hidden; i++) {
@@ -32,7 +32,7 @@ static const char *run_quiet(const struct qb_plugin_call *call)
         for (uint64_t i = 0; i < p->hidden; i++) {
             q[i] = (int8_t)nearbyintf(x[i] / scale);
         }
-        call->buffers->scales[row] = scale;
+        ((float *)call->tensors->at[QB_ROLE_SCALES])[row] = scale;
     }
     return NULL;
 }
@@ -40,7 +40,7 @@ static const char *run_quiet(const struct qb_plugin_call *call)
 static const char *run_wrong(const struct qb_plugin_call *call)
 {
     run_quiet(call);
-    ((int8_t *)call->buffers->output)[0] ^= 1;
+    ((int8_t *)call->tensors->at[QB_ROLE_CODES])[0] ^= 1;
     return NULL;
 }
 

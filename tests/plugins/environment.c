@@ -39,8 +39,8 @@ static void quantize(const struct qb_plugin_call *call)
     const struct qb_problem *p = call->problem;
 
     for (uint64_t row = 0; row < p->tokens; row++) {
-        const float *x = (const float *)call->buffers->input + row * p->input_stride;
-        int8_t *q = (int8_t *)call->buffers->output + row * p->output_stride;
+        const float *x = (const float *)call->tensors->at[QB_ROLE_INPUT] + row * p->input_stride;
+        int8_t *q = (int8_t *)call->tensors->at[QB_ROLE_CODES] + row * p->output_stride;
         float amax = 0, s;
 
         for (uint64_t i = 0; i < p->hidden; i++) {
@@ -50,7 +50,7 @@ static void quantize(const struct qb_plugin_call *call)
         for (uint64_t i = 0; i < p->hidden; i++) {
             q[i] = isnan(x[i]) ? 0 : (int8_t)fmaxf(-128, fminf(127, nearbyintf(x[i] / s)));
         }
-        call->buffers->scales[row] = s;
+        ((float *)call->tensors->at[QB_ROLE_SCALES])[row] = s;
     }
 }
 

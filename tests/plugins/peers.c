@@ -20,9 +20,9 @@ static float load(const struct qb_plugin_call *call, uint64_t row, uint64_t col)
     float x;
 
     if (p->input == QB_FORMAT_F32) {
-        return ((const float *)call->buffers->input)[i];
+        return ((const float *)call->tensors->at[QB_ROLE_INPUT])[i];
     }
-    bits = (uint32_t)((const uint16_t *)call->buffers->input)[i] << 16;
+    bits = (uint32_t)((const uint16_t *)call->tensors->at[QB_ROLE_INPUT])[i] << 16;
     memcpy(&x, &bits, sizeof x);
     return x;
 }
@@ -78,7 +78,7 @@ static void quantize(const struct qb_plugin_call *call, const struct convention 
     const struct qb_problem *p = call->problem;
     const uint64_t rows = p->granularity == QB_GRANULARITY_TENSOR ? p->tokens : 1;
     const uint64_t cols = p->granularity == QB_GRANULARITY_GROUP ? p->group : p->hidden;
-    float *scale = call->buffers->scales;
+    float *scale = call->tensors->at[QB_ROLE_SCALES];
 
     for (uint64_t r = 0; r < p->tokens; r += rows) {
         for (uint64_t c = 0; c < p->hidden; c += cols, scale++) {
@@ -100,7 +100,7 @@ static void quantize(const struct qb_plugin_call *call, const struct convention 
             }
             for (uint64_t row = r; row < r + rows; row++) {
                 for (uint64_t col = c; col < end; col++) {
-                    ((uint8_t *)call->buffers->output)[row * p->output_stride + col] =
+                    ((uint8_t *)call->tensors->at[QB_ROLE_CODES])[row * p->output_stride + col] =
                         convention->code(load(call, row, col), factor);
                 }
             }

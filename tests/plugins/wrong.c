@@ -34,12 +34,17 @@ static void quantize_row(const float *x, int8_t *q, float *scale, uint64_t cols,
 
 static const float *input_row(const struct qb_plugin_call *call, uint64_t row)
 {
-    return (const float *)call->buffers->input + row * call->problem->input_stride;
+    return (const float *)call->tensors->at[QB_ROLE_INPUT] + row * call->problem->input_stride;
+}
+
+static float *scales_of(const struct qb_plugin_call *call)
+{
+    return call->tensors->at[QB_ROLE_SCALES];
 }
 
 static int8_t *output_row(const struct qb_plugin_call *call, uint64_t row)
 {
-    return (int8_t *)call->buffers->output + row * call->problem->output_stride;
+    return (int8_t *)call->tensors->at[QB_ROLE_CODES] + row * call->problem->output_stride;
 }
 
 static void quantize(const struct qb_plugin_call *call)
@@ -49,11 +54,10 @@ static void quantize(const struct qb_plugin_call *call)
     for (uint64_t row = 0; row < p->tokens; row++) {
         if (p->scaling == QB_SCALING_STATIC) {
             for (uint64_t i = 0; i < p->hidden; i++) {
-                output_row(call, row)[i] = to_int8(input_row(call, row)[i] / call->buffers->scales[row]);
+                output_row(call, row)[i] = to_int8(input_row(call, row)[i] / scales_of(call)[row]);
             }
         } else {
-            quantize_row(input_row(call, row), output_row(call, row), &call->buffers->scales[row], p->hidden,
-                         p->hidden);
+            quantize_row(input_row(call, row), output_row(call, row), &scales_of(call)[row], p->hidden, p->hidden);
         }
     }
 }
@@ -97,7 +101,7 @@ static const char *run_workspace(const struct qb_plugin_call *call)
 
     quantize(call);
     for (uint64_t row = 0; row < call->problem->tokens; row++) {
-        scales[row] = call->buffers->scales[row];
+        scales[row] = scales_of(call)[row];
     }
     return (uintptr_t)call->workspace % 256 == 0 ? NULL : "the workspace is not aligned";
 }
@@ -112,7 +116,7 @@ static const char *run_result(const struct qb_plugin_call *call)
 static const char *run_scale(const struct qb_plugin_call *call)
 {
     quantize(call);
-    call->buffers->scales[0] *= 2;
+    scales_of(call)[0] *= 2;
     return NULL;
 }
 
@@ -165,7 +169,7 @@ static const char *run_slow(const struct qb_plugin_call *call)
 {
     run_none(call);
     for (uint64_t row = 0; row < call->problem->tokens; row += 50) {
-        quantize_row(input_row(call, row), output_row(call, row), &call->buffers->scales[row], call->problem->hidden,
+        quantize_row(input_row(call, row), output_row(call, row), &scales_of(call)[row], call->problem->hidden,
                      call->problem->hidden);
     }
     return NULL;
@@ -247,7 +251,7 @@ static const char *run_behind(const struct qb_plugin_call *call)
 static const char *run_behind_scales(const struct qb_plugin_call *call)
 {
     quantize(call);
-    call->buffers->scales[call->problem->tokens] = 1;
+    scales_of(call)[call->problem->tokens] = 1;
     return NULL;
 }
 
@@ -271,7 +275,7 @@ static const char *run_reads(const struct qb_plugin_call *call)
         /* One element more than the row has, in its scale. */
         uint64_t cols = p->hidden + (row + 1 == p->tokens);
 
-        quantize_row(input_row(call, row), output_row(call, row), &call->buffers->scales[row], cols, p->hidden);
+        quantize_row(input_row(call, row), output_row(call, row), &scales_of(call)[row], cols, p->hidden);
     }
     return NULL;
 }
@@ -281,7 +285,7 @@ static const char *run_unwritten(const struct qb_plugin_call *call)
     const struct qb_problem *p = call->problem;
 
     for (uint64_t row = 0; row < p->tokens; row++) {
-        quantize_row(input_row(call, row), output_row(call, row), &call->buffers->scales[row], p->hidden,
+        quantize_row(input_row(call, row), output_row(call, row), &scales_of(call)[row], p->hidden,
                      p->hidden - (row == 1));
     }
     return NULL;
@@ -293,8 +297,8 @@ static const char *run_unwritten_scales(const struct qb_plugin_call *call)
     float unused;
 
     for (uint64_t row = 0; row < p->tokens; row++) {
-        quantize_row(input_row(call, row), output_row(call, row), row == 1 ? &unused : &call->buffers->scales[row],
-                     p->hidden, p->hidden);
+        quantize_row(input_row(call, row), output_row(call, row), row == 1 ? &unused : &scales_of(call)[row], p->hidden,
+                     p->hidden);
     }
     return NULL;
 }
@@ -309,7 +313,7 @@ static const char *run_input(const struct qb_plugin_call *call)
 static const char *run_given(const struct qb_plugin_call *call)
 {
     quantize(call);
-    call->buffers->scales[0] += 1;
+    scales_of(call)[0] += 1;
     return NULL;
 }
 
@@ -325,10 +329,10 @@ static const char *run_random(const struct qb_plugin_call *call)
 /* Its scale is the largest of this run and of the one before, as with an atomic maximum that nobody resets. */
 static const char *run_before_it(const struct qb_plugin_call *call)
 {
-    float before = fabsf(call->buffers->scales[0]);
+    float before = fabsf(scales_of(call)[0]);
 
     quantize(call);
-    call->buffers->scales[0] = fmaxf(before, call->buffers->scales[0]);
+    scales_of(call)[0] = fmaxf(before, scales_of(call)[0]);
     return NULL;
 }
 

@@ -47,8 +47,9 @@ static const char *launch_more(const struct qb_plugin_call *call, double more, u
     uint64_t length = call->problem->tokens * call->problem->hidden;
     uint64_t count = (uint64_t)((double)length * more) - left_out;
 
-    quantize<<<(unsigned)((count + 255) / 256), 256, 0, stream>>>(
-        (const __half *)call->buffers->input, (int8_t *)call->buffers->output, call->buffers->scales, count, length);
+    quantize<<<(unsigned)((count + 255) / 256), 256, 0, stream>>>((const __half *)call->tensors->at[QB_ROLE_INPUT],
+                                                                  (int8_t *)call->tensors->at[QB_ROLE_CODES],
+                                                                  call->tensors->at[QB_ROLE_SCALES], count, length);
     return result();
 }
 
@@ -80,7 +81,7 @@ static const char *run_unwritten(const struct qb_plugin_call *call)
 
 static const char *run_behind(const struct qb_plugin_call *call)
 {
-    write_byte<<<1, 1, 0, stream_of(call)>>>((int8_t *)call->buffers->output +
+    write_byte<<<1, 1, 0, stream_of(call)>>>((int8_t *)call->tensors->at[QB_ROLE_CODES] +
                                              call->problem->tokens * call->problem->hidden);
     return launch(call, 0, stream_of(call));
 }

@@ -73,7 +73,7 @@ static bool cpu_has_neon(void)
 static bool kernel_supports(const struct qb_kernel *kernel, const struct qb_device *device,
                             const struct qb_problem *problem);
 static enum qb_status kernel_run(const struct qb_kernel *kernel, struct qb_queue *queue,
-                                 const struct qb_problem *problem, const struct qb_buffers *buffers);
+                                 const struct qb_problem *problem, const struct qb_tensors *tensors);
 static enum qb_status kernel_floor(const struct qb_kernel *kernel, struct qb_queue *queue,
                                    const struct qb_problem *problem);
 
@@ -829,13 +829,13 @@ static bool kernel_supports(const struct qb_kernel *kernel, const struct qb_devi
 }
 
 static enum qb_status kernel_run(const struct qb_kernel *kernel, struct qb_queue *queue,
-                                 const struct qb_problem *problem, const struct qb_buffers *buffers)
+                                 const struct qb_problem *problem, const struct qb_tensors *tensors)
 {
     const struct qb__cpu_plan plan = plan_of(queue);
     struct qb__cpu_team *team = &((struct cpu_queue *)queue)->team, ran;
 
     qb__cpu_watch_team();
-    qb__cpu_quantize(kernel->variant, &plan, problem, buffers);
+    qb__cpu_quantize(kernel->variant, &plan, problem, tensors);
     ran = qb__cpu_watched_team();
     if (ran.wanted > team->wanted || (ran.wanted == team->wanted && ran.obtained < team->obtained)) {
         *team = ran;

@@ -450,7 +450,7 @@ static size_t prefetch_distance(const struct job *job)
 }
 
 void qb__cpu_quantize(const struct qb__cpu_ops *ops, const struct qb__cpu_plan *plan, const struct qb_problem *problem,
-                      const struct qb_buffers *buffers)
+                      const struct qb_tensors *tensors)
 {
     const struct qb_problem *p = problem;
     struct job job = {
@@ -461,13 +461,13 @@ void qb__cpu_quantize(const struct qb__cpu_ops *ops, const struct qb__cpu_plan *
         .rule = qb__rule_make(p),
         .element = qb__element_size(p->input),
         .codes = p->scaling != QB_SCALING_AMAX,
-        .view = {.input = buffers->input,
-                 .output = buffers->output,
+        .view = {.input = tensors->at[QB_ROLE_INPUT],
+                 .output = tensors->at[QB_ROLE_CODES],
                  .rows = p->tokens,
                  .cols = p->hidden,
                  .input_stride = p->input_stride,
                  .output_stride = p->output_stride},
-        .scales = buffers->scales,
+        .scales = tensors->at[QB_ROLE_SCALES],
     };
     unsigned threads = threads_for(plan, p->tokens * p->hidden, job.element, job.codes);
     uint64_t scale_rows, tiles;

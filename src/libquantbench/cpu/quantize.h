@@ -15,7 +15,7 @@ struct qb__cpu_plan {
 
 /* PROBLEM is valid, with its strides filled in. */
 void qb__cpu_quantize(const struct qb__cpu_ops *ops, const struct qb__cpu_plan *plan, const struct qb_problem *problem,
-                      const struct qb_buffers *buffers);
+                      const struct qb_tensors *tensors);
 
 /* The fork and the join of the threads that qb__cpu_quantize() uses for PROBLEM, as often as it does, and nothing in
  * between. */

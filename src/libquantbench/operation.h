@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* operation.h - what an operation is to the library: a row that says which tensors it has, what of a problem is right
+ * for it, and how its oracle computes. One file an operation. */
+#ifndef QB_OPERATION_H
+#define QB_OPERATION_H
+
+#include "internal.h"
+
+struct qb__operation {
+    enum qb_operation operation;
+    const char *name;
+    /* Check what of PROBLEM the operation reads; the sizes of its tensors are checked by the caller. */
+    enum qb_status (*validate)(const struct qb_problem *problem);
+    /* Set INFO, which is zero, to the tensor of ROLE of a problem whose members are valid: its presence, uses, format,
+     * rows, columns and stride. The rest follows from these. */
+    void (*tensor)(const struct qb_problem *problem, enum qb_role role, struct qb_tensor_info *info);
+    /* The oracle. */
+    enum qb_status (*reference)(const struct qb_problem *problem, const struct qb_arithmetic *arithmetic,
+                                const struct qb_tensors *tensors);
+};
+
+extern const struct qb__operation qb__operation_quantize;
+
+/* The row of OPERATION; NULL if it is not in the enum. */
+const struct qb__operation *qb__operation_of(enum qb_operation operation);
+
+#endif
