@@ -10,13 +10,16 @@ nodist_fishcompletion_DATA = %D%/quantbench.fish
 endif
 CLEANFILES += $(nodist_bashcompletion_DATA) $(nodist_zshcompletion_DATA) $(nodist_fishcompletion_DATA)
 
-completion_tables = %D%/options.awk %D%/values src/quantbench/args.c
+# A build with more formats names their files too.
+COMPLETION_FORMATS = $(srcdir)/src/libquantbench/formats.h
+completion_tables = %D%/options.awk %D%/values $(COMPLETION_FORMATS) src/quantbench/options.c
+completion_input = $(srcdir)/%D%/values $(COMPLETION_FORMATS) $(srcdir)/src/quantbench/options.c
 EXTRA_DIST += %D%/options.awk %D%/values %D%/quantbench.bash.in %D%/quantbench.zsh.in %D%/quantbench.fish.in
 COMPLETE = $(AM_V_GEN)$(MKDIR_P) %D% && $(AWK) -f $(srcdir)/%D%/options.awk
 
 %D%/quantbench: %D%/quantbench.bash.in $(completion_tables)
-	$(COMPLETE) -v shell=bash $(srcdir)/%D%/values $(srcdir)/src/quantbench/args.c $(srcdir)/%D%/quantbench.bash.in >$@
+	$(COMPLETE) -v shell=bash $(completion_input) $(srcdir)/%D%/quantbench.bash.in >$@
 %D%/_quantbench: %D%/quantbench.zsh.in $(completion_tables)
-	$(COMPLETE) -v shell=zsh $(srcdir)/%D%/values $(srcdir)/src/quantbench/args.c $(srcdir)/%D%/quantbench.zsh.in >$@
+	$(COMPLETE) -v shell=zsh $(completion_input) $(srcdir)/%D%/quantbench.zsh.in >$@
 %D%/quantbench.fish: %D%/quantbench.fish.in $(completion_tables)
-	$(COMPLETE) -v shell=fish $(srcdir)/%D%/values $(srcdir)/src/quantbench/args.c $(srcdir)/%D%/quantbench.fish.in >$@
+	$(COMPLETE) -v shell=fish $(completion_input) $(srcdir)/%D%/quantbench.fish.in >$@

@@ -1,34 +1,75 @@
 # SPDX-License-Identifier: Apache-2.0
-# options.awk - the completion of a shell, from the table of options and the table of values.
+# options.awk - the completion of a shell, from the tables of options, of formats and of values.
 #
-#   awk -v shell=bash|zsh|fish -f options.awk values args.c TEMPLATE
+#   awk -v shell=bash|zsh|fish -f options.awk values formats.h options.c TEMPLATE
 #
 # writes TEMPLATE with the line @OPTIONS@ replaced by a line or two for each option.
 
-# A row of the table, {OPT_NAME, "name", "VALUE", "help"}, to what the shells need. An option without a value has NULL for
-# it; a string may be in several pieces.
-function read_row(row,    id, strings, pieces, i) {
-    match(row, /OPT_[A-Z_0-9]*/)
-    id = substr(row, RSTART, RLENGTH)
-    if (id == "OPT_HEADING")
-        return
-    n++
-    short[n] = letter[id]
-    sub(/", *NULL,/, "\", \"\",", row)
-    while (match(row, /"([^"\\]|\\.)*"/)) {
-        strings[++pieces] = substr(row, RSTART + 1, RLENGTH - 2)
-        row = substr(row, RSTART + RLENGTH)
+# The strings of C in TEXT, with SEPARATOR between them.
+function strings(text, separator,    all, count) {
+    while (match(text, /"([^"\\]|\\.)*"/)) {
+        all = all (count++ ? separator : "") substr(text, RSTART + 1, RLENGTH - 2)
+        text = substr(text, RSTART + RLENGTH)
     }
-    name[n] = strings[1]
-    value[n] = strings[2]
+    return all
+}
+
+# What stands behind the first TEXT in ROW up to what ends a value: ".name = " to "num-tokens".
+function member(row, text,    at) {
+    at = index(row, text)
+    if (!at)
+        return ""
+    row = substr(row, at + length(text))
+    match(row, /^("([^"\\]|\\.)*" *)+/)
+    if (RLENGTH > 0)
+        return strings(substr(row, 1, RLENGTH), "")
+    match(row, /^('.'|[A-Za-z_0-9]+)/)
+    return substr(row, 1, RLENGTH)
+}
+
+# An array of words, as completion has them: a part that a user fills in is left out, and group:G is group:.
+function read_words(text,    name) {
+    match(text, /[a-z_]+\[\]/)
+    name = substr(text, RSTART, RLENGTH - 2)
+    text = strings(substr(text, index(text, "{")), " ")
+    array[name] = text
+    gsub(/:[A-Za-z]+/, ":", text)
+    completed[name] = text
+}
+
+# A row of the formats' table, ROW(F16, f16, "half", "fp16 f16", ..., input, output, scale): its first strings are its
+# names.
+function read_format(row,    kind, parts, aliases) {
+    match(row, /(true|false), (true|false), (true|false)\)/)
+    kind = substr(row, RSTART) ~ /^true/ ? "input_word" : substr(row, RSTART) ~ /^false, true/ ? "output_word" : ""
+    if (kind == "")
+        return
+    split(row, parts, "\"")
+    array[kind] = array[kind] (array[kind] != "" ? " " : "") parts[2]
+    completed[kind] = array[kind]
+    split(parts[4], aliases, " ")
+    alias[kind] = alias[kind] (alias[kind] != "" ? ", " : "") aliases[1]
+}
+
+# A row of the table of options to what the shells need.
+function read_row(row,    source, shown) {
+    n++
+    name[n] = member(row, ".name = ")
+    value[n] = member(row, ".value = ")
     list[n] = sub(/\.\.\.$/, "", value[n])
-    help[n] = ""
-    for (i = 3; i <= pieces; i++)
-        help[n] = help[n] strings[i]
-    # What --help puts in from the table of formats is left out.
-    sub(/^%s\\n/, "format ", help[n])
-    gsub(/\\n%s,/, "", help[n])
-    gsub(/\\n/, " ", help[n])
+    short[n] = substr(member(row, ".letter = "), 2, 1)
+    source = member(row, ".words = ") member(row, ".word = ")
+    if (source in completed && value[n] != "")
+        words[name[n]] = words[name[n]] (words[name[n]] != "" ? " " : "") completed[source]
+    shown = source in array ? array[source] : words[name[n]]
+    gsub(/ /, ", ", shown)
+    help[n] = member(row, ".help = ")
+    # Where the words are not known here, they are left out.
+    if (shown == "")
+        sub(/%w, /, "", help[n])
+    sub(/%w/, shown, help[n])
+    sub(/%a/, alias[source], help[n])
+    sub(/%d/, member(row, ".fallback = "), help[n])
     gsub(/\\"/, "'", help[n])
 }
 
@@ -89,29 +130,31 @@ function fish_options(    i, what, text) {
     }
 }
 
-# The first file is the table of values, the second args.c, the third the template.
-FNR == 1 { file++ }
-file == 1 && /^[a-z]/ {
-    option = $1
-    sub(/^[^ ]+ +/, "")
-    words[option] = $0
-}
-file == 2 && /^ *OPT_[A-Z_]* = '.'/ {
-    match($0, /'.'/)
-    letter[$1] = substr($0, RSTART + 1, 1)
-}
-file == 2 && /^ *\{OPT_/ { row = "" ; in_row = 1 }
-file == 2 && in_row {
-    row = row $0
-    if (/\},$/) {
-        read_row(row)
-        in_row = 0
+# The last file is the template.
+FILENAME == ARGV[1] {
+    if (/^[a-z]/) {
+        option = $1
+        sub(/^[^ ]+ +/, "")
+        words[option] = $0
     }
+    next
 }
-file == 3 && /^ *@OPTIONS@$/ {
+FILENAME != ARGV[ARGC - 1] {
+    # Rows and arrays in several lines are joined.
+    if (/^ +ROW\(/) { text = ""; reading = "format" }
+    else if (/^(static )?const char \*const [a-z_]+\[\] = /) { text = ""; reading = "words" }
+    else if (/^ *\{\.(name|letter) = /) { text = ""; reading = "row" }
+    sub(/^ +/, "")
+    text = text $0
+    if (reading == "format" && /(true|false)\)[ \\]*$/) { read_format(text); reading = "" }
+    else if (reading == "words" && /\};$/) { read_words(text); reading = "" }
+    else if (reading == "row" && /\},$/) { read_row(text); reading = "" }
+    next
+}
+/^ *@OPTIONS@$/ {
     if (shell == "bash") bash_options()
     else if (shell == "zsh") zsh_options()
     else fish_options()
     next
 }
-file == 3 { print }
+{ print }

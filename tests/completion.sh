@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# completion.sh - what the shells complete is what quantbench accepts. The completions are made from args.c and
-# completion/values; here they are held against --help and the errors of the program, and tried in the shells.
+# completion.sh - what the shells complete is what quantbench accepts. The completions are made from options.c, formats.h
+# and completion/values; here they are held against --help and the errors of the program, and tried in the shells.
 # shellcheck source=tests/tap.sh
 . "${srcdir:=.}/tests/tap.sh"
 
@@ -18,23 +18,26 @@ same_options()
 {
     diff options.help "options.$1" >differ && return 0
     sed 's/^/# /' differ
-    echo "# completion/options.awk does not understand a row of the table in src/quantbench/args.c"
+    echo "# completion/options.awk does not understand a row of the table in src/quantbench/options.c"
     return 1
 }
 for shell in bash zsh fish; do
     ok "$shell has the options of --help" same_options $shell
 done
 
-# Every option that takes neither a number nor a file has a row in completion/values.
-has_row()
+# completed OPTION: the words that complete its values.
+completed() { sed -n "s/^ *--$1) choices='\(.*\)' list=.*/\1/p" "$bash"; }
+
+# Every option that takes neither a number nor a file has words, or the row "-" in completion/values.
+has_words()
 {
-    grep -qE "^$1( |$)" "$values" ||
+    [ -n "$(completed "$1")" ] || grep -qE "^$1 +-$" "$values" ||
         { echo "# completion/values: a row is missing for --$1, \"-\" if its values cannot be known"; return 1; }
 }
 grep -oE -e '^ +(-., )?--[a-z-]+=[^ ]*' help | grep -vE '=(N|X)(\.\.\.)?$|FILE$' | sed 's/^.*--//; s/=.*//' >valued
 ok 'there are options with values' test -s valued
 while read -r option; do
-    ok "--$option: its values are known, or known not to be" has_row "$option"
+    ok "--$option: its values are known, or known not to be" has_words "$option"
 done <valued
 stray()
 {
@@ -52,16 +55,15 @@ same_values()
 {
     run 2 "--$1=bogus" || return 1
     sed -n 's/.*one of \(.*\) is accepted$/\1/p' err | tr -d ' ' | tr ',' '\n' | sed 's/:[A-Z].*/:/; /^cuda:$/d' | sort >accepted
-    sed -n "s/^$1  *//p" "$values" | tr -s ' ' '\n' | grep -v '^@' | sort >completed
-    diff accepted completed >differ && return 0
+    completed "$1" | tr -s ' ' '\n' | grep -v '^@' | sort >words
+    diff accepted words >differ && return 0
     sed 's/^/# /' differ
-    echo "# completion/values: the row $1 is not what quantbench accepts"
+    echo "# completion/values, or completion/options.awk: the words of $1 are not what quantbench accepts"
     return 1
 }
 while read -r option; do
-    words=$(sed -n "s/^$option  *//p" "$values")
-    case $words in
-    - | @*) ;;
+    case $(completed "$option") in
+    '' | @*) ;;
     *) ok "--$option: the values are those of the error" same_values "$option" ;;
     esac
 done <valued

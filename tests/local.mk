@@ -19,6 +19,7 @@ c_tests = check_cpu.test check_compare.test check_quality.test check_stats.test 
 if TOOL
 c_tests += check_rounds.test check_tensor_file.test check_outcome.test check_starvation.test
 c_tests += check_challenge.test check_rounds.test check_tensor_file.test
+c_tests += check_options.test
 endif
 check_PROGRAMS += $(c_tests)
 TESTS += $(c_tests)
@@ -115,6 +116,10 @@ check_tensor_file_test_SOURCES = %D%/check_tensor_file.c src/quantbench/tensor_f
 check_tensor_file_test_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/src/quantbench
 check_tensor_file_test_CFLAGS = $(TEST_CFLAGS) $(JANSSON_CFLAGS)
 check_tensor_file_test_LDADD = libquantbench.la $(CHECK_LIBS) $(JANSSON_LIBS)
+check_options_test_SOURCES = %D%/check_options.c
+check_options_test_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/src/quantbench
+check_options_test_CFLAGS = $(TEST_CFLAGS) $(JANSSON_CFLAGS) $(OPENMP_CFLAGS)
+check_options_test_LDADD = libqbtool.a libquantbench.la $(CHECK_LIBS) $(JANSSON_LIBS)
 check_starvation_test_SOURCES = %D%/check_starvation.c src/quantbench/starvation.c
 check_starvation_test_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/src/quantbench
 check_starvation_test_CFLAGS = $(TEST_CFLAGS)

@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# manual.sh - the manual, --help and the table of options in args.c say the same; the examples of the manual run; and
+# manual.sh - the manual, --help and the table of options say the same; the examples of the manual run; and
 # quantbench-output(5) has all that is written.
 
 # shellcheck source=tests/tap.sh
@@ -8,7 +8,7 @@
 
 page=$builddir/man/quantbench.1
 page5=$builddir/man/quantbench-output.5
-table=$srcdir/src/quantbench/args.c
+table=$srcdir/src/quantbench/options.c
 
 # The sections of the pages as plain lines: \- is a dash, \(aq a quotation mark, \e a backslash, \f changes the font.
 # section NAME PAGE
@@ -26,8 +26,8 @@ section TEXT "$page5" >output.man
 section JSON "$page5" >json.man
 section EXAMPLES "$page" >examples.man
 "$QUANTBENCH" --help >help
-# The table's rows: {OPT_NAME, "long-name", "VALUE", ...; a short option is the character that its OPT_NAME stands for.
-sed -n 's/^ *{\(OPT_[A-Z_]*\), "\([a-z-]*\)".*/\1 \2/p' "$table" >table.rows
+# The table's rows: {.name = "long-name", .value = "VALUE", ... with .letter = 'c' in front of a short option's.
+grep -E '^ *\{(\.letter = .*, )?\.name = "' "$table" >table.rows
 
 # ---- Options -------------------------------------------------------------------------------------------------------
 
@@ -39,8 +39,8 @@ grep -oE -e '(^| )-[a-zA-Z]( |$)' terms | tr -d ' ' | sort >short.man
 grep -oE -e '^ +(-., )?--[a-z-]+' help | grep -oE -e '--[a-z-]+' >order.help
 sort order.help >long.help
 grep -oE -e '^ +-[a-zA-Z],' help | tr -d ' ,' | sort >short.help
-sed 's/^[^ ]* /--/' table.rows | sort >long.table
-sed -n "s/^ *OPT_[A-Z_]* = '\(.\)'.*/-\1/p" "$table" | sort >short.table
+sed 's/.*\.name = "\([a-z-]*\)".*/--\1/' table.rows | sort >long.table
+sed -n "s/.*\.letter = '\(.\)'.*/-\1/p" table.rows | sort >short.table
 
 # silent COMMAND...: it has nothing to say, and no trouble in finding that out.
 silent()
@@ -130,7 +130,7 @@ takes_value()
     tap_in_help=no tap_in_man=no tap_in_table=no
     item help "$1" | grep -qE -e "$1=" && tap_in_help=yes
     grep -qE -e "$1=" terms && tap_in_man=yes
-    grep -E "^ *\{OPT_[A-Z_]*, \"${1#--}\", \"" "$table" >/dev/null && tap_in_table=yes
+    grep -qF ".name = \"${1#--}\", .value = \"" table.rows && tap_in_table=yes
     same "$tap_in_table $tap_in_table" "$tap_in_help $tap_in_man"
 }
 # A list in --help, "N...", is a list in the manual, "N[,N]...".

@@ -62,9 +62,21 @@ version()
         same "quantbench $version" "$(sed -n 1p "$srcdir/NEWS")"
 }
 
+# The command line is made of small functions: their bodies have 60 lines at most.
+small()
+{
+    for file in "$srcdir"/src/quantbench/main.c "$srcdir"/src/quantbench/arg*.c "$srcdir"/src/quantbench/option*.c; do
+        awk '/^\{$/ { start = NR } /^\}$/ && NR - start > 61 { print "# " FILENAME ":" start ": " NR - start - 1 " lines" }' \
+            "$file"
+    done >large
+    cat large
+    [ ! -s large ]
+}
+
 ok "every source file has its SPDX line" spdx
 ok "no room is entered but through its header" rooms
 ok "the library never prints and never exits" silent
+ok "no function of the command line has more than 60 lines" small
 library=${builddir:-.}/.libs/libquantbench.so
 if [ -e "$library" ] && command -v nm >/dev/null; then
     ok "exactly the functions of quantbench.h are exported" exports

@@ -66,7 +66,7 @@ enum isolation { ISOLATE_PLUGINS, ISOLATE_ALL, ISOLATE_NONE };
 /* What the CPU's threads are bound to. */
 enum bind { BIND_CORES, BIND_NONE };
 
-/* What is compared: the values of an option, or a run with an earlier one. */
+/* What is compared: the values of an option, in the order of the words of --compare, or a run with an earlier one. */
 enum compare_axis {
     COMPARE_NOTHING,
     COMPARE_KERNELS,
@@ -85,7 +85,6 @@ struct args {
     /* What to quantize. Lists are never empty. */
     struct numbers num_tokens;
     struct numbers hidden_sizes;
-    struct numbers model_sizes;  /* while parsing: hidden sizes of --model */
     struct numbers dtypes;       /* enum qb_format */
     struct numbers quant_dtypes; /* enum qb_format */
     struct granularities granularities;
@@ -124,8 +123,7 @@ struct args {
     bool verify;
 
     /* How to compare. */
-    enum compare_axis compare; /* as COMPARE_GIVEN, TUNE or SELF_TEST want it */
-    bool compare_given;
+    enum compare_axis compare;     /* as --compare, SPLIT, TUNE or SELF_TEST want it */
     struct names compared_kernels; /* while parsing: those of --compare */
     bool split;                    /* given scales, computed ones, and the scales alone */
     bool tune;                     /* with all kernels that can do it */

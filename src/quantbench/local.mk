@@ -9,6 +9,8 @@ endif
 quantbench_SOURCES = %D%/main.c
 libqbtool_a_SOURCES = \
 	%D%/args.c %D%/args.h \
+	%D%/options.c %D%/options.h %D%/option_help.c \
+	%D%/option_values.c %D%/option_values.h %D%/option_lists.c \
 	%D%/message.c %D%/message.h \
 	%D%/interrupt.c %D%/interrupt.h \
 	%D%/process.c %D%/process.h \

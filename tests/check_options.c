@@ -1,0 +1,406 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* check_options.c - the table of options: each row is whole, what it excludes and requires is enforced, defaults are
+ * what the rows say, and --help fits. */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE /* open_memstream() */
+#endif
+#include <config.h>
+
+#include "options.h"
+#include "report.h"
+#include "run.h"
+
+#include <getopt.h>
+#include <string.h>
+#include <unistd.h>
+
+#define ARGUMENTS_MAX 5
+
+/* Parse up to ARGUMENTS_MAX arguments, NULL behind the last, into ARGS. */
+static enum exit_code parse(struct args *args, const char *const arguments[])
+{
+    static char copies[ARGUMENTS_MAX][64];
+    char *argv[ARGUMENTS_MAX + 2] = {(char[]){"quantbench"}};
+    int count = 1;
+
+    for (; arguments[count - 1] != NULL; count++) {
+        ck_assert_int_le(count, ARGUMENTS_MAX);
+        snprintf(copies[count - 1], sizeof copies[0], "%s", arguments[count - 1]);
+        argv[count] = copies[count - 1];
+    }
+    optind = 0; /* glibc: from the beginning */
+    return args_parse(count, argv, args);
+}
+
+/* Parse ARGUMENTS, and set TEXT to what is printed of it. */
+static enum exit_code parse_with_errors(const char *const arguments[], char *text, size_t size)
+{
+    FILE *file = tmpfile();
+    int kept = dup(STDERR_FILENO);
+    struct args args;
+    enum exit_code code;
+    size_t length;
+
+    ck_assert_ptr_nonnull(file);
+    ck_assert_int_ge(kept, 0);
+    ck_assert_int_ge(dup2(fileno(file), STDERR_FILENO), 0);
+    code = parse(&args, arguments);
+    fflush(stderr);
+    ck_assert_int_ge(dup2(kept, STDERR_FILENO), 0);
+    close(kept);
+    args_free(&args);
+    rewind(file);
+    length = fread(text, 1, size - 1, file);
+    text[length] = '\0';
+    fclose(file);
+    return code;
+}
+
+/* Set ARGUMENT to the option of ROW with a value that it accepts. */
+static void give(const struct option_row *row, char argument[64])
+{
+    static const char *const of_lists[][2] = {{"model", "llama3-8b"}, {"output", "file.csv"}, {"scale-ub", "1"}};
+    const char *value = row->fallback;
+    char number[32];
+
+    for (size_t i = 0; i < sizeof of_lists / sizeof of_lists[0]; i++) {
+        if (strcmp(row->name, of_lists[i][0]) == 0) {
+            value = of_lists[i][1];
+        }
+    }
+    if (value == NULL && row->value != NULL) {
+        snprintf(number, sizeof number, "%d", (int)row->max);
+        value = option_word(row, 0) != NULL ? option_word(row, 0) : row->max > 0 ? number : "some";
+    }
+    snprintf(argument, 64, "--%s%s%s", row->name, row->value != NULL ? "=" : "", row->value != NULL ? value : "");
+}
+
+START_TEST(test_names_and_letters)
+{
+    const struct option_row *row = &options[_i];
+
+    if (row->heading != NULL) {
+        ck_assert_ptr_null(row->name);
+        return;
+    }
+    ck_assert_ptr_eq(option_find(row->name), row);
+    ck_assert_ptr_nonnull(row->help);
+    ck_assert_ptr_nonnull(row->parse);
+    for (size_t i = 0; i < (size_t)_i && row->letter != 0; i++) {
+        ck_assert_int_ne(options[i].letter, row->letter);
+    }
+}
+END_TEST
+
+/* True if NAMES are all options, or "*". */
+static bool are_options(const char *names)
+{
+    char text[256], *rest = text, *name;
+
+    ck_assert_uint_lt(strlen(names), sizeof text);
+    snprintf(text, sizeof text, "%s", names);
+    while ((name = strsep(&rest, " ")) != NULL) {
+        if (option_find(name) == NULL && strcmp(name, "*") != 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
+START_TEST(test_relations_name_options)
+{
+    const struct option_row *row = &options[_i];
+
+    for (size_t i = 0; i <= OPTION_EXCLUDES; i++) {
+        const struct option_relation *relation = i < OPTION_EXCLUDES ? &row->excludes[i] : &row->requires;
+
+        ck_assert_int_eq(relation->names == NULL, relation->why == NULL);
+        ck_assert_msg(relation->names == NULL || are_options(relation->names), "--%s: %s", row->name, relation->names);
+    }
+}
+END_TEST
+
+START_TEST(test_words)
+{
+    const struct option_row *row = &options[_i];
+    char words[OPTION_WORDS_SIZE];
+    const char *word;
+
+    if (row->words == NULL && row->word == NULL) {
+        return;
+    }
+    ck_assert_ptr_nonnull(option_word(row, 0));
+    for (size_t i = 0; (word = option_word(row, i)) != NULL; i++) {
+        ck_assert_uint_gt(strlen(word), 0);
+        ck_assert_ptr_nonnull(strstr(option_words(row, words), word));
+        ck_assert_uint_lt(strlen(words), sizeof words - 1);
+    }
+}
+END_TEST
+
+/* Words that are values are accepted; "group:G" has a part that a user fills in. */
+START_TEST(test_words_are_accepted)
+{
+    const struct option_row *row = &options[_i];
+    struct args args = {0};
+    const char *word;
+
+    for (size_t i = 0; row->value != NULL && (word = option_word(row, i)) != NULL; i++) {
+        char value[32];
+
+        snprintf(value, sizeof value, "%s", word);
+        if (strchr(value, ':') != NULL) {
+            snprintf(strchr(value, ':'), sizeof value - strlen(word), strchr(word, 'x') != NULL ? ":2x3" : ":2");
+        }
+        if (word[0] != '.') { /* a suffix */
+            ck_assert_msg(row->parse(row, value, &args), "--%s=%s", row->name, value);
+        }
+    }
+    args_free(&args);
+}
+END_TEST
+
+START_TEST(test_words_are_refused)
+{
+    const struct option_row *row = &options[_i];
+    char argument[64], text[2048];
+
+    if (row->value == NULL || option_word(row, 0) == NULL || strcmp(row->name, "compare") == 0) {
+        return;
+    }
+    snprintf(argument, sizeof argument, "--%s=bogus", row->name);
+    ck_assert_int_eq(parse_with_errors((const char *[]){argument, NULL}, text, sizeof text), EXIT_USAGE);
+    ck_assert_ptr_nonnull(strstr(text, row->name));
+    ck_assert_ptr_nonnull(strstr(text, "'bogus'"));
+    for (size_t i = 0; option_word(row, i) != NULL; i++) {
+        ck_assert_msg(strstr(text, option_word(row, i)) != NULL, "%s: %s", option_word(row, i), text);
+    }
+}
+END_TEST
+
+/* Values outside a row's range are refused, those at its ends accepted. */
+START_TEST(test_ranges)
+{
+    const struct option_row *row = &options[_i];
+    struct args args = {0};
+    char value[32];
+
+    if (row->max == 0 || option_word(row, 0) != NULL) {
+        return;
+    }
+    snprintf(value, sizeof value, "%llu", (unsigned long long)row->max);
+    ck_assert(row->parse(row, value, &args));
+    snprintf(value, sizeof value, "%llu", (unsigned long long)row->max + 1);
+    ck_assert(!row->parse(row, value, &args));
+    if (row->divisor > 0) { /* above MIN */
+        snprintf(value, sizeof value, "%llu", (unsigned long long)row->min);
+        ck_assert(!row->parse(row, value, &args));
+    } else {
+        snprintf(value, sizeof value, "%llu", (unsigned long long)row->min);
+        ck_assert(row->parse(row, value, &args));
+        snprintf(value, sizeof value, "%lld", (long long)row->min - 1);
+        ck_assert(!row->parse(row, value, &args));
+    }
+    args_free(&args);
+}
+END_TEST
+
+START_TEST(test_fallbacks_parse)
+{
+    const struct option_row *row = &options[_i];
+    struct args args = {0};
+
+    if (row->fallback != NULL) {
+        ck_assert_ptr_nonnull(row->value);
+        ck_assert_ptr_nonnull(strstr(row->help, "%d"));
+        ck_assert(row->parse(row, row->fallback, &args));
+    } else {
+        ck_assert(row->help == NULL || strstr(row->help, "%d") == NULL);
+    }
+    args_free(&args);
+}
+END_TEST
+
+START_TEST(test_help_fits)
+{
+    const struct option_row *row = &options[_i];
+    char *text = NULL, *line, *rest;
+    size_t size;
+    FILE *stream = open_memstream(&text, &size);
+
+    ck_assert_ptr_nonnull(stream);
+    option_print_help(row, stream);
+    ck_assert_int_eq(fclose(stream), 0);
+    rest = text;
+    for (int i = 0; (line = strsep(&rest, "\n")) != NULL; i++) {
+        ck_assert_msg(strlen(line) <= OPTION_HELP_WIDTH, "%s", line);
+        ck_assert_msg(row->heading != NULL || strlen(line) == 0 || (line[29] == ' ' && line[30] > ' '), "%s", line);
+        ck_assert_msg(strpbrk(line, "%") == NULL || strstr(line, "95 %") != NULL, "%s", line);
+    }
+    free(text);
+}
+END_TEST
+
+/* Options that a row excludes are refused beside it, in both orders, and the message names both. */
+START_TEST(test_excluded_options)
+{
+    const struct option_row *row = &options[_i];
+    char self[64], other[64], text[1024];
+
+    for (size_t i = 0; i < OPTION_EXCLUDES * options_count; i++) {
+        const struct option_row *excluded = &options[i / OPTION_EXCLUDES];
+        enum exit_code codes[2];
+
+        if (!option_relates(row, &row->excludes[i % OPTION_EXCLUDES], excluded) ||
+            strcmp(excluded->name, "help") == 0 || strcmp(excluded->name, "version") == 0) {
+            continue;
+        }
+        give(row, self);
+        give(excluded, other);
+        codes[0] = parse_with_errors((const char *[]){other, self, NULL}, text, sizeof text);
+        codes[1] = parse_with_errors((const char *[]){self, other, NULL}, text, sizeof text);
+        ck_assert_msg(codes[0] == EXIT_USAGE && codes[1] == EXIT_USAGE, "%s %s: %s", self, other, text);
+        /* What it requires may be named in its place. */
+        ck_assert_msg(excluded->requires.names != NULL ||
+                          (strstr(text, row->name) != NULL && strstr(text, excluded->name) != NULL),
+                      "%s %s: %s", self, other, text);
+    }
+}
+END_TEST
+
+START_TEST(test_required_options)
+{
+    const struct option_row *row = &options[_i];
+    char self[64], other[64], text[1024];
+
+    if (row->requires.names == NULL) {
+        return;
+    }
+    give(row, self);
+    snprintf(other, sizeof other, "%.*s", (int)strcspn(row->requires.names, " "), row->requires.names);
+    give(option_find(other), other);
+    ck_assert_int_eq(parse_with_errors((const char *[]){self, NULL}, text, sizeof text), EXIT_USAGE);
+    ck_assert_ptr_nonnull(strstr(text, row->name));
+    ck_assert_ptr_nonnull(strstr(text, row->requires.why));
+    ck_assert_int_eq(parse_with_errors((const char *[]){self, other, NULL}, text, sizeof text), EXIT_OK);
+    ck_assert_str_eq(text, "");
+}
+END_TEST
+
+/* An option that nothing forbids is accepted alone. */
+START_TEST(test_alone)
+{
+    const struct option_row *row = &options[_i];
+    char self[64], text[1024];
+    enum exit_code code;
+
+    if (row->name == NULL || row->requires.names != NULL) {
+        return;
+    }
+    give(row, self);
+    code = parse_with_errors((const char *[]){self, NULL}, text, sizeof text);
+    ck_assert_msg(code == EXIT_OK, "%s: %s", self, text);
+}
+END_TEST
+
+START_TEST(test_defaults)
+{
+    struct args args;
+
+    ck_assert_int_eq(parse(&args, (const char *[]){NULL}), EXIT_OK);
+    ck_assert_int_eq(args.action, ACTION_MEASURE);
+    ck_assert_uint_eq(args.num_tokens.count, 1);
+    ck_assert_uint_eq(args.num_tokens.values[0], 4096);
+    ck_assert_uint_eq(args.hidden_sizes.values[0], 8192);
+    ck_assert_uint_eq(args.dtypes.values[0], QB_FORMAT_F16);
+    ck_assert_uint_eq(args.quant_dtypes.values[0], QB_FORMAT_INT8);
+    ck_assert_int_eq(args.granularities.values[0].kind, QB_GRANULARITY_TENSOR);
+    ck_assert_uint_eq(args.scalings.count, 1);
+    ck_assert_uint_eq(args.scalings.values[0], QB_SCALING_DYNAMIC);
+    ck_assert_uint_eq(args.launches.count, 0);
+    ck_assert_uint_eq(args.threads.count, 0);
+    ck_assert_uint_eq(args.streams.values[0], 1);
+    ck_assert_uint_eq(args.num_warmup_iters, 5);
+    ck_assert_uint_eq(args.num_iters, 100);
+    ck_assert_uint_eq(args.rounds, 10);
+    ck_assert_uint_eq(args.kernel_timeout, 60);
+    ck_assert_uint_eq(args.runs, 0);
+    ck_assert(args.margin == 0.01 && args.timeout == 0 && args.precision == 0 && args.scale_ub == 0);
+    ck_assert(args.verify && !args.split && !args.chose_bind && !args.chose_huge_pages);
+    ck_assert_ptr_eq(args.format, report_format_find("text"));
+    args_free(&args);
+}
+END_TEST
+
+/* A default gives way to another option for the same thing. */
+START_TEST(test_defaults_that_follow)
+{
+    struct args args;
+
+    ck_assert_int_eq(parse(&args, (const char *[]){"--static-scale", "--precision=2", NULL}), EXIT_OK);
+    ck_assert_uint_eq(args.scalings.count, 1);
+    ck_assert_uint_eq(args.scalings.values[0], QB_SCALING_STATIC);
+    ck_assert_uint_eq(args.num_iters, 0);
+    ck_assert(args.precision == 0.02 && args.timeout == 15);
+    args_free(&args);
+
+    ck_assert_int_eq(parse(&args, (const char *[]){"--split", "--model=llama3-8b", "--bind=none", NULL}), EXIT_OK);
+    ck_assert_int_eq(args.compare, COMPARE_SCALES);
+    ck_assert_uint_eq(args.scalings.count, 3);
+    ck_assert_uint_eq(args.hidden_sizes.count, 2);
+    ck_assert_uint_eq(args.rounds, 20);
+    ck_assert(args.split && args.chose_bind && args.bind == BIND_NONE);
+    args_free(&args);
+
+    ck_assert_int_eq(parse(&args, (const char *[]){"--baseline=x", NULL}), EXIT_OK);
+    ck_assert_uint_eq(args.runs, 10);
+    args_free(&args);
+
+    /* The last counts. */
+    ck_assert_int_eq(parse(&args, (const char *[]){"--compare=a,b", "--compare=threads", "--kernel=c", NULL}), EXIT_OK);
+    ck_assert_int_eq(args.compare, COMPARE_THREADS);
+    ck_assert_uint_eq(args.kernels.count, 1);
+    ck_assert_str_eq(args.kernels.values[0], "c");
+    args_free(&args);
+}
+END_TEST
+
+/* Arguments for another process that measures the same. */
+START_TEST(test_measuring)
+{
+    struct args args;
+
+    ck_assert_int_eq(parse(&args, (const char *[]){"--runs=5", "-q", "--seed=7", "--strict", "--no-verify", NULL}),
+                     EXIT_OK);
+    ck_assert_uint_eq(args.measuring.count, 2);
+    ck_assert_str_eq(args.measuring.values[0], "--seed=7");
+    ck_assert_str_eq(args.measuring.values[1], "--no-verify");
+    args_free(&args);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("options");
+    TCase *tc = patient_case("table");
+    const int count = (int)options_count;
+
+    tcase_add_loop_test(tc, test_names_and_letters, 0, count);
+    tcase_add_loop_test(tc, test_relations_name_options, 0, count);
+    tcase_add_loop_test(tc, test_words, 0, count);
+    tcase_add_loop_test(tc, test_words_are_accepted, 0, count);
+    tcase_add_loop_test(tc, test_words_are_refused, 0, count);
+    tcase_add_loop_test(tc, test_ranges, 0, count);
+    tcase_add_loop_test(tc, test_fallbacks_parse, 0, count);
+    tcase_add_loop_test(tc, test_help_fits, 0, count);
+    tcase_add_loop_test(tc, test_excluded_options, 0, count);
+    tcase_add_loop_test(tc, test_required_options, 0, count);
+    tcase_add_loop_test(tc, test_alone, 0, count);
+    suite_add_tcase(suite, tc);
+    tc = patient_case("parsing");
+    tcase_add_test(tc, test_defaults);
+    tcase_add_test(tc, test_defaults_that_follow);
+    tcase_add_test(tc, test_measuring);
+    suite_add_tcase(suite, tc);
+    return run_suite_with(suite, CK_NOFORK); /* a process for each row would take long */
+}
