@@ -17,9 +17,8 @@ c_tests = check_cpu.test check_compare.test check_quality.test check_stats.test 
 	check_format.test check_problem.test check_disturbance.test check_conditions.test \
 	check_message.test check_environment.test check_threads.test check_cuda.test
 if TOOL
-c_tests += check_rounds.test check_tensor_file.test check_outcome.test check_starvation.test
-c_tests += check_challenge.test check_rounds.test check_tensor_file.test
-c_tests += check_options.test
+c_tests += check_challenge.test check_options.test check_outcome.test check_rounds.test check_starvation.test \
+	check_tensor_file.test
 endif
 check_PROGRAMS += $(c_tests)
 TESTS += $(c_tests)
@@ -66,12 +65,16 @@ TESTS += $(tool_shell_tests)
 endif
 EXTRA_DIST += %D%/release/packages.sh %D%/release/cleanroot.sh %D%/release/inside.sh %D%/release/builds.sh \
 	%D%/release/check.sh %D%/release/installed.sh %D%/release/cuda11.sh
-EXTRA_DIST += %D%/perf/h200.sh %D%/perf/cpu.sh %D%/perf/loops.sh $(shell_tests) %D%/tap.sh %D%/run.h %D%/plugins/wrong.c %D%/plugins/peers.c \
-	%D%/plugins/wrong_cuda.cu %D%/plugins/forger.c %D%/plugins/environment.c
-	%D%/plugins/wrong_cuda.cu %D%/plugins/forger.c %D%/plugins/effects.c
-EXTRA_DIST += %D%/perf/h200.sh %D%/perf/cpu.sh %D%/perf/loops.sh $(shell_tests) %D%/tap.sh %D%/run.h %D%/plugins/wrong.c %D%/plugins/peers.c %D%/plugins/careless.c \
-	%D%/release/check.sh %D%/release/installed.sh
-EXTRA_DIST += %D%/perf/h200.sh %D%/perf/cpu.sh %D%/perf/loops.sh $(shell_tests) %D%/tap.sh %D%/run.h %D%/plugins/wrong.c %D%/plugins/cheat.c %D%/plugins/peers.c \
+EXTRA_DIST += %D%/perf/h200.sh %D%/perf/cpu.sh %D%/perf/loops.sh $(shell_tests) %D%/tap.sh %D%/run.h
+# One to a line, so that additions do not meet.
+EXTRA_DIST += \
+	%D%/plugins/careless.c \
+	%D%/plugins/cheat.c \
+	%D%/plugins/effects.c \
+	%D%/plugins/environment.c \
+	%D%/plugins/forger.c \
+	%D%/plugins/peers.c \
+	%D%/plugins/wrong.c \
 	%D%/plugins/wrong_cuda.cu
 
 TEST_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS) -Wno-float-equal
@@ -106,13 +109,12 @@ check_rounds_test_SOURCES = %D%/check_rounds.c src/quantbench/rounds.c src/quant
 check_rounds_test_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/src/quantbench
 check_rounds_test_CFLAGS = $(TEST_CFLAGS)
 check_rounds_test_LDADD = libquantbench.la $(CHECK_LIBS)
-check_tensor_file_test_SOURCES = %D%/check_tensor_file.c src/quantbench/tensor_file.c src/quantbench/tensor_kind.c
 check_challenge_test_SOURCES = %D%/check_challenge.c src/quantbench/question.c src/quantbench/verify.c \
-	src/quantbench/quality.c src/quantbench/input.c src/quantbench/message.c
+	src/quantbench/quality.c src/quantbench/input.c src/quantbench/message.c src/quantbench/digest.c
 check_challenge_test_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/src/quantbench
 check_challenge_test_CFLAGS = $(TEST_CFLAGS) $(OPENMP_CFLAGS)
 check_challenge_test_LDADD = libquantbench.la $(CHECK_LIBS)
-check_tensor_file_test_SOURCES = %D%/check_tensor_file.c src/quantbench/tensor_file.c
+check_tensor_file_test_SOURCES = %D%/check_tensor_file.c src/quantbench/tensor_file.c src/quantbench/tensor_kind.c
 check_tensor_file_test_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/src/quantbench
 check_tensor_file_test_CFLAGS = $(TEST_CFLAGS) $(JANSSON_CFLAGS)
 check_tensor_file_test_LDADD = libquantbench.la $(CHECK_LIBS) $(JANSSON_LIBS)
