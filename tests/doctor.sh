@@ -157,15 +157,14 @@ fi
 stopped()
 {
     rm -f cases && mkfifo cases || return 1
-    # shellcheck disable=SC2086 # a list of words
-    "$QUANTBENCH" $many >cases 2>err &
-    tap_pid=$!
+    # shellcheck disable=SC2016,SC2086 # a list of words
+    beside sh -c 'exec "$0" "$@" >cases 2>err' "$QUANTBENCH" $many
     exec 3<cases
     read -r _ <&3
     kill -TERM $tap_pid
     cat <&3 >out
     exec 3<&-
-    wait $tap_pid
+    joined
     same 143 $? && err_has 'interrupted: the cases until then are reported' &&
         { [ "$(wc -l <out)" -lt 5000 ] || { echo "# $(wc -l <out) lines"; return 1; }; }
 }

@@ -92,7 +92,8 @@ run()
     return 1
 }
 
-# beside COMMAND...: run it in the background until joined(), or until the test ends. Its id is $tap_pid.
+# beside COMMAND...: run it in the background until joined(), or until the test ends. Its id is $tap_pid. Where its output
+# goes the test's own shell opens: not a FIFO, which would wait for a reader.
 beside()
 {
     "$@" &
