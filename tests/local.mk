@@ -76,6 +76,28 @@ EXTRA_DIST += \
 	%D%/plugins/peers.c \
 	%D%/plugins/wrong.c \
 	%D%/plugins/wrong_cuda.cu
+# One to a line, so that additions do not meet.
+EXTRA_DIST += %D%/perf/cpu.sh
+EXTRA_DIST += %D%/perf/h200.sh
+EXTRA_DIST += %D%/perf/loops.sh
+EXTRA_DIST += %D%/plugins/careless.c
+EXTRA_DIST += %D%/plugins/cheat.c
+EXTRA_DIST += %D%/plugins/effects.c
+EXTRA_DIST += %D%/plugins/environment.c
+EXTRA_DIST += %D%/plugins/forger.c
+EXTRA_DIST += %D%/plugins/peers.c
+EXTRA_DIST += %D%/plugins/wrong.c
+EXTRA_DIST += %D%/plugins/wrong_cuda.cu
+EXTRA_DIST += %D%/release/builds.sh
+EXTRA_DIST += %D%/release/check.sh
+EXTRA_DIST += %D%/release/cleanroot.sh
+EXTRA_DIST += %D%/release/cuda11.sh
+EXTRA_DIST += %D%/release/inside.sh
+EXTRA_DIST += %D%/release/installed.sh
+EXTRA_DIST += %D%/release/packages.sh
+EXTRA_DIST += %D%/run.h
+EXTRA_DIST += %D%/tap.sh
+EXTRA_DIST += $(shell_tests)
 
 TEST_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS) -Wno-float-equal
 check_format_test_SOURCES = %D%/check_format.c
