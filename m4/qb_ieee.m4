@@ -25,7 +25,7 @@ AC_DEFUN([QB_IEEE], [
     defined __RECIPROCAL_MATH__ || defined __ASSOCIATIVE_MATH__ || defined __NO_SIGNED_ZEROS__
 #error "quantbench needs IEEE arithmetic: compile without -ffast-math, -Ofast and their like"
 #endif
-#if !defined __CUDACC__ && defined __FLT_EVAL_METHOD__ && __FLT_EVAL_METHOD__ != 0
+#if !defined __CUDACC__ && defined __FLT_EVAL_METHOD__ && __FLT_EVAL_METHOD__ != 0 && __FLT_EVAL_METHOD__ != 16
 #error "quantbench needs float arithmetic in float: on i386 compile with -msse2 -mfpmath=sse"
 #endif])
   CFLAGS=
@@ -41,9 +41,10 @@ AC_DEFUN([QB_IEEE], [
       [-ffast-math|-funsafe-math-optimizations|-ffp-model=*], [], [CFLAGS="$CFLAGS $qb_flag"])
   done
   CFLAGS="$CFLAGS $QB_IEEE_CFLAGS"
+  dnl 16: of the types of at most 16 bits, where the processor computes in these.
   AC_CACHE_CHECK([whether $CC computes float arithmetic in float], [qb_cv_float], [
     AC_COMPILE_IFELSE([AC_LANG_SOURCE([[
-      #if defined __FLT_EVAL_METHOD__ && __FLT_EVAL_METHOD__ != 0
+      #if defined __FLT_EVAL_METHOD__ && __FLT_EVAL_METHOD__ != 0 && __FLT_EVAL_METHOD__ != 16
       #error excess precision
       #endif
       int x;]])], [qb_cv_float=yes], [qb_cv_float=no])])

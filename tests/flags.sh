@@ -54,6 +54,15 @@ for tap_flags in '-Ofast' '-Ofast -fno-finite-math-only' '-O3 -ffast-math' '-O2 
     '-O3 -ffp-contract=fast' '-O2 -fno-signed-zeros'; do
     ok "the reference is right with CFLAGS='$tap_flags'" right "$tap_flags"
 done
+# Processors that compute in _Float16 have another FLT_EVAL_METHOD.
+for tap_target in native sapphirerapids; do
+    tap_text="the reference is compiled, and not refused, with -march=$tap_target"
+    if echo 'int x;' >x.c && ${CC:-cc} -march=$tap_target -c x.c 2>/dev/null; then
+        ok "$tap_text" compile target -O3 -march=$tap_target -ffp-contract=off
+    else
+        skip "$tap_text" "the compiler has no such target"
+    fi
+done
 
 # Contraction shows in machine code only where there is a fused operation: that it is taken back is seen in the order.
 last_is_off() { flags_for '-O3 -ffp-contract=fast' && grep -q 'ffp-contract=fast.*-ffp-contract=off' flags; }
