@@ -80,6 +80,7 @@ EXTRA_DIST += \
 EXTRA_DIST += %D%/perf/cpu.sh
 EXTRA_DIST += %D%/perf/h200.sh
 EXTRA_DIST += %D%/perf/loops.sh
+# A line each, so that additions do not meet.
 EXTRA_DIST += %D%/plugins/careless.c
 EXTRA_DIST += %D%/plugins/cheat.c
 EXTRA_DIST += %D%/plugins/effects.c
