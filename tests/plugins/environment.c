@@ -46,7 +46,7 @@ static void quantize(const struct qb_plugin_call *call)
         for (uint64_t i = 0; i < p->hidden; i++) {
             amax = fmaxf(amax, fabsf(x[i]));
         }
-        s = fmaxf(amax / 127, 0x1p-126f);
+        s = fmaxf(fminf(amax, 0x1.FFFFFEp127f) / 127, 0x1p-126f);
         for (uint64_t i = 0; i < p->hidden; i++) {
             q[i] = isnan(x[i]) ? 0 : (int8_t)fmaxf(-128, fminf(127, nearbyintf(x[i] / s)));
         }
