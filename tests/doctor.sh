@@ -147,11 +147,20 @@ ok 'the memory is what a run takes' same_memory
 many='--device=cpu --dry-run --num-tokens=1:100:+1 --hidden-size=1:100:+1'
 # shellcheck disable=SC2086,SC3045 # a list of words; it is tried first
 many() ( ulimit -t 40; run 0 $many && same 10002 "$(wc -l <out | tr -d ' ')" )
+# 3 s where they took 100 s.
+# shellcheck disable=SC3045
+pairs()
+(
+    ulimit -t 40
+    run 0 --device=cpu --dry-run --num-tokens=1:100:+1 --hidden-size=1:150:+1 --dtype=half,float --compare=dtype
+)
 # shellcheck disable=SC3045
 if (ulimit -t 40) 2>/dev/null; then
     ok '10000 cases' many
+    ok '30000 cases that are compared' pairs
 else
     skip '10000 cases' 'this shell cannot limit the time'
+    skip '30000 cases that are compared' 'this shell cannot limit the time'
 fi
 # The pipe is full before all cases are printed, and is emptied only when the signal was sent.
 stopped()

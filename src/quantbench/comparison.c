@@ -29,26 +29,64 @@ static bool same_but(const struct record_case *a, const struct record_case *b, e
     return a->problem.amax_bound == b->problem.amax_bound;
 }
 
-/* The first of the COUNT cases at CASES that WANTED is to be compared with in the same record; COUNT if there is none.
- * Best is one with the same kernel; the best kernels of two problems may have different names. */
-static size_t find_baseline(const struct record_case *cases, size_t count, const struct record_case *wanted,
+/* Cases by their sizes, which are the same in cases that are compared: a sweep of many sizes has few of each. */
+struct by_size {
+    size_t *lists; /* each 1 + the index of the last case of its sizes; 0: none */
+    size_t *next;  /* of each case, the one before it in its list, in the same way */
+    size_t count;  /* of lists, a power of two */
+};
+
+/* Make room for COUNT cases; false if memory is short. Free BY_SIZE either way. */
+static bool make_lists(struct by_size *by_size, size_t count)
+{
+    *by_size = (struct by_size){.count = 16};
+    while (by_size->count < count) {
+        by_size->count *= 2;
+    }
+    by_size->lists = calloc(by_size->count, sizeof *by_size->lists);
+    by_size->next = calloc(count, sizeof *by_size->next);
+    return by_size->lists != NULL && by_size->next != NULL;
+}
+
+static void free_lists(struct by_size *by_size)
+{
+    free(by_size->lists);
+    free(by_size->next);
+}
+
+/* The list of the cases with the sizes of C. */
+static size_t *list_of(const struct by_size *by_size, const struct record_case *c)
+{
+    uint64_t hash = (c->problem.tokens * 0x9E3779B97F4A7C15u ^ c->problem.hidden) * 0xD6E8FEB86659FD93u;
+
+    return &by_size->lists[(size_t)(hash >> 32) & (by_size->count - 1)];
+}
+
+/* The first of CASES before WANTED that it is to be compared with in the same record; WANTED if there is none. Best is
+ * one with the same kernel; the best kernels of two problems may have different names. Then WANTED is listed too. */
+static size_t find_baseline(const struct record_case *cases, struct by_size *by_size, size_t wanted,
                             enum compare_axis axis)
 {
     enum column column = describe_axis(axis);
-    size_t found = count;
+    size_t *list = list_of(by_size, &cases[wanted]);
+    size_t same_kernel = wanted, other_kernel = wanted;
 
-    for (size_t i = 0; i < count; i++) {
-        if (!same_but(&cases[i], wanted, column)) {
+    /* The list has the last case first. */
+    for (size_t i = *list; i != 0; i = by_size->next[i - 1]) {
+        const struct record_case *c = &cases[i - 1];
+
+        if (!same_but(c, &cases[wanted], column)) {
             continue;
         }
-        if (axis == COMPARE_KERNELS || strcmp(cases[i].kernel, wanted->kernel) == 0) {
-            return i;
-        }
-        if (found == count && !same_cell(&cases[i], wanted, column)) {
-            found = i;
+        if (axis == COMPARE_KERNELS || strcmp(c->kernel, cases[wanted].kernel) == 0) {
+            same_kernel = i - 1;
+        } else if (!same_cell(c, &cases[wanted], column)) {
+            other_kernel = i - 1;
         }
     }
-    return found;
+    by_size->next[wanted] = *list;
+    *list = wanted + 1;
+    return same_kernel != wanted ? same_kernel : other_kernel;
 }
 
 /* The case of BASELINE that WANTED, one of RECORD's, is to be compared with; its count if there is none. Best is one of
@@ -102,15 +140,19 @@ enum exit_code comparison_between(struct record *record, enum compare_axis axis,
     struct record_comparison *comparison = &record->comparison;
     enum column column = describe_axis(axis);
     char name[DESCRIBE_SIZE], baseline_name[DESCRIBE_SIZE];
+    struct by_size by_size;
+    bool good = make_lists(&by_size, record->described);
 
     *comparison = (struct record_comparison){.axis = axis, .margin = margin, .slower_fails = true};
-    for (size_t i = 0; i < record->described; i++) {
-        size_t baseline = find_baseline(record->cases, i, &record->cases[i], axis);
+    for (size_t i = 0; i < record->described && good; i++) {
+        size_t baseline = find_baseline(record->cases, &by_size, i, axis);
 
-        if (baseline < i && add_pair(comparison, i, describe_cell(&record->cases[i], column, name), baseline,
-                                     describe_cell(&record->cases[baseline], column, baseline_name)) == NULL) {
-            return no_memory();
-        }
+        good = baseline == i || add_pair(comparison, i, describe_cell(&record->cases[i], column, name), baseline,
+                                         describe_cell(&record->cases[baseline], column, baseline_name)) != NULL;
+    }
+    free_lists(&by_size);
+    if (!good) {
+        return no_memory();
     }
     if (comparison->count == 0) {
         message_error("there is nothing to compare: only one %s can be run; two are needed", describe_head(column));
