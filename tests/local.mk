@@ -65,24 +65,10 @@ TESTS += $(library_shell_tests)
 if TOOL
 TESTS += $(tool_shell_tests)
 endif
-EXTRA_DIST += %D%/release/packages.sh %D%/release/cleanroot.sh %D%/release/inside.sh %D%/release/builds.sh \
-	%D%/release/check.sh %D%/release/installed.sh %D%/release/cuda11.sh
-EXTRA_DIST += %D%/perf/h200.sh %D%/perf/cpu.sh %D%/perf/loops.sh $(shell_tests) %D%/tap.sh %D%/run.h
-# One to a line, so that additions do not meet.
-EXTRA_DIST += \
-	%D%/plugins/careless.c \
-	%D%/plugins/cheat.c \
-	%D%/plugins/effects.c \
-	%D%/plugins/environment.c \
-	%D%/plugins/forger.c \
-	%D%/plugins/peers.c \
-	%D%/plugins/wrong.c \
-	%D%/plugins/wrong_cuda.cu
 # One to a line, so that additions do not meet.
 EXTRA_DIST += %D%/perf/cpu.sh
 EXTRA_DIST += %D%/perf/h200.sh
 EXTRA_DIST += %D%/perf/loops.sh
-# A line each, so that additions do not meet.
 EXTRA_DIST += %D%/plugins/careless.c
 EXTRA_DIST += %D%/plugins/cheat.c
 EXTRA_DIST += %D%/plugins/effects.c
