@@ -19,8 +19,6 @@ c_tests = check_cpu.test check_compare.test check_quality.test check_stats.test 
 if TOOL
 c_tests += check_challenge.test check_options.test check_outcome.test check_rounds.test check_starvation.test \
 	check_tensor_file.test
-c_tests += check_rounds.test check_tensor_file.test check_outcome.test check_starvation.test
-c_tests += check_challenge.test
 endif
 check_PROGRAMS += $(c_tests)
 TESTS += $(c_tests)
@@ -122,8 +120,6 @@ check_rounds_test_CFLAGS = $(TEST_CFLAGS)
 check_rounds_test_LDADD = libquantbench.la $(CHECK_LIBS)
 check_challenge_test_SOURCES = %D%/check_challenge.c src/quantbench/question.c src/quantbench/verify.c \
 	src/quantbench/quality.c src/quantbench/input.c src/quantbench/message.c src/quantbench/digest.c
-check_challenge_test_SOURCES = %D%/check_challenge.c src/quantbench/question.c src/quantbench/verify.c src/quantbench/digest.c \
-	src/quantbench/quality.c src/quantbench/input.c src/quantbench/message.c
 check_challenge_test_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/src/quantbench
 check_challenge_test_CFLAGS = $(TEST_CFLAGS) $(OPENMP_CFLAGS)
 check_challenge_test_LDADD = libquantbench.la $(CHECK_LIBS)
