@@ -103,6 +103,16 @@ else
     skip 'killed' 'no library can be loaded before the program'
 fi
 
+# A wrong result that an earlier part of the run found stays one.
+remembered()
+{
+    { cat full; echo '{"case":1,"failed":{"differs":true,"wrong_codes":3,"wrong_scales":0,"first_difference":"code 7"}}'; } >failed
+    sweep 4 --resume=failed --output=failed.json && err_has 'in an earlier part of the run' && err_has 'code 7' &&
+        same 1 "$(grep -c '"verification": "WRONG"' failed.json)" && same 1 "$(grep -c '"time_ns": null' failed.json)" &&
+        same 3 "$(grep -c '"verification": "verified"' failed.json)"
+}
+ok 'a wrong result is not forgotten' remembered
+
 # ---- Refused -------------------------------------------------------------------------------------------------------
 
 # refused WORD ARGUMENT...: exit status 2, WORD in the error, and the journal stays as it is.

@@ -53,6 +53,7 @@ tool_shell_tests = \
 	%D%/journal.sh \
 	%D%/manual.sh \
 	%D%/measure.sh \
+	%D%/memory.sh \
 	%D%/module.sh \
 	%D%/plugin.sh \
 	%D%/quoted.sh \
@@ -123,7 +124,8 @@ check_challenge_test_SOURCES = %D%/check_challenge.c src/quantbench/question.c s
 check_challenge_test_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/src/quantbench
 check_challenge_test_CFLAGS = $(TEST_CFLAGS) $(OPENMP_CFLAGS)
 check_challenge_test_LDADD = libquantbench.la $(CHECK_LIBS)
-check_tensor_file_test_SOURCES = %D%/check_tensor_file.c src/quantbench/tensor_file.c src/quantbench/tensor_kind.c
+check_tensor_file_test_SOURCES = %D%/check_tensor_file.c src/quantbench/tensor_file.c src/quantbench/tensor_kind.c \
+	src/quantbench/document.c src/quantbench/message.c
 check_tensor_file_test_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/src/quantbench
 check_tensor_file_test_CFLAGS = $(TEST_CFLAGS) $(JANSSON_CFLAGS)
 check_tensor_file_test_LDADD = libquantbench.la $(CHECK_LIBS) $(JANSSON_LIBS)
@@ -177,11 +179,17 @@ check_LTLIBRARIES += %D%/fake/quantbench_cuda.la
 %C%_fake_quantbench_cuda_la_LDFLAGS = -module -avoid-version -shared -no-undefined -rpath /nowhere \
 	-export-symbols-regex '^quantbench_backend$$'
 
-# Loaded before the tool by journal.sh.
+# Loaded before the tool by journal.sh and failures.sh.
 check_LTLIBRARIES += %D%/fake/killer.la
 %C%_fake_killer_la_SOURCES = %D%/fake_killer.c
 %C%_fake_killer_la_CFLAGS = $(AM_CFLAGS)
 %C%_fake_killer_la_LDFLAGS = -module -avoid-version -shared -no-undefined -rpath /nowhere
+
+# Loaded before the tool by memory.sh.
+check_LTLIBRARIES += %D%/fake/malloc.la
+%C%_fake_malloc_la_SOURCES = %D%/fake_malloc.c
+%C%_fake_malloc_la_CFLAGS = $(AM_CFLAGS)
+%C%_fake_malloc_la_LDFLAGS = -module -avoid-version -shared -no-undefined -rpath /nowhere
 
 # Loaded before the tool by threads.sh.
 check_LTLIBRARIES += %D%/fake/threads.la

@@ -41,7 +41,14 @@ wrong_scale()
 
 wrong_later()
 {
-    measure 4 --kernel=fake_wrong_later && no_time && grep -q 'after timing' err
+    measure 4 --kernel=fake_wrong_later && no_time && grep -q 'while it was timed' err
+}
+
+# What went wrong after timing is in the journal, and stays wrong.
+wrong_kept()
+{
+    measure 4 --kernel=fake_wrong_later --journal=wrong && grep -q '"failed"' wrong &&
+        measure 4 --kernel=fake_wrong_later --resume=wrong && no_time && grep -q 'in an earlier part of the run' err
 }
 
 wrong_unverified()
@@ -111,6 +118,7 @@ ok "a right kernel is verified and timed in a graph" right_kernel
 ok "a wrong code is found before timing, named, and has no time" wrong_code
 ok "a wrong scale is found" wrong_scale
 ok "a kernel that goes wrong later is found after timing" wrong_later
+ok "and is not forgotten by a journal" wrong_kept
 ok "--no-verify says so" wrong_unverified
 ok "a device error is reported with the device's words" failing
 ok "the other kernels of a sweep keep their results" sweep

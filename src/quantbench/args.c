@@ -95,7 +95,7 @@ static bool keep_option(const struct option_row *row, const char *value, struct 
     bool good;
 
     if (argument == NULL) {
-        message_error("--%s: out of memory", row->name);
+        options_out_of_memory(row->name);
         return false;
     }
     snprintf(argument, size, "--%s%s%s", row->name, value != NULL ? "=" : "", value != NULL ? value : "");
@@ -282,7 +282,7 @@ static bool settle_kernels(struct args *args)
     return true;
 }
 
-enum exit_code args_parse(int argc, char **argv, struct args *args)
+static enum exit_code parse(int argc, char **argv, struct args *args)
 {
     struct given given = {0};
     enum exit_code code;
@@ -297,6 +297,13 @@ enum exit_code args_parse(int argc, char **argv, struct args *args)
     }
     derive(args);
     return check_format(args) && check_runs(args) && settle_kernels(args) ? EXIT_OK : EXIT_USAGE;
+}
+
+enum exit_code args_parse(int argc, char **argv, struct args *args)
+{
+    enum exit_code code = parse(argc, argv, args);
+
+    return code == EXIT_USAGE && options_lack_memory() ? EXIT_CANNOT_RUN : code;
 }
 
 void args_free(struct args *args)

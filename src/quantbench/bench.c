@@ -915,17 +915,21 @@ static void find_limits(const struct bench *bench, struct result *result)
     result->cache_check = judge_cache(result);
 }
 
-static double median_host_time(const struct result *result)
+/* The median over the rounds. Returns false, with a message, if memory is short. */
+static bool find_host_time(struct result *result)
 {
     double *times = malloc(result->round_count * sizeof *times);
-    double median;
 
-    for (size_t i = 0; i < result->round_count && times != NULL; i++) {
+    if (times == NULL) {
+        message_out_of_memory("the statistics", result->round_count * sizeof *times);
+        return false;
+    }
+    for (size_t i = 0; i < result->round_count; i++) {
         times[i] = result->rounds[i].host_time;
     }
-    median = times != NULL ? stats_median(times, result->round_count) : 0;
+    result->host_time = stats_median(times, result->round_count);
     free(times);
-    return median;
+    return true;
 }
 
 void bench_conclude(struct bench *bench, size_t index)
@@ -935,12 +939,11 @@ void bench_conclude(struct bench *bench, size_t index)
     if (result->code != EXIT_OK || result->sample_count == 0) {
         return;
     }
-    if (!bench_estimate(bench, index, &result->time)) {
+    if (!bench_estimate(bench, index, &result->time) || !find_host_time(result)) {
         result->code = EXIT_CANNOT_RUN;
         result->sample_count = result->round_count = 0;
         return;
     }
-    result->host_time = median_host_time(result);
     find_limits(bench, result);
 }
 

@@ -263,15 +263,12 @@ void ceiling_visit(struct ceiling *ceiling, const struct measure_settings *setti
 double ceiling_time(const struct ceiling *ceiling, enum ceiling_kind kind)
 {
     size_t count = ceiling->kinds[kind].count;
-    double *samples = count > 0 ? malloc(count * sizeof *samples) : NULL;
     double time;
 
-    if (samples == NULL) {
+    if (count == 0) {
         return 0;
     }
-    memcpy(samples, ceiling->kinds[kind].samples, count * sizeof *samples);
-    time = stats_median(samples, count);
-    free(samples);
+    time = stats_median(ceiling->kinds[kind].samples, count);
     return kind == CEILING_COPY
                ? time * ((double)((ceiling->key.read + ceiling->key.written) / 2) / (double)copied_bytes(&ceiling->key))
                : time;

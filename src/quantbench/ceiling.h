@@ -67,7 +67,7 @@ uint64_t ceiling_memory(const struct ceiling *ceiling);
  * once. */
 void ceiling_visit(struct ceiling *ceiling, const struct measure_settings *settings, uint64_t count);
 
-/* The median time of a launch in nanoseconds; 0 if there is none. */
+/* The median time of a launch in nanoseconds; 0 if there is none. It sorts the samples. */
 double ceiling_time(const struct ceiling *ceiling, enum ceiling_kind kind);
 
 #endif

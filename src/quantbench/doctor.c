@@ -2,6 +2,7 @@
 /* doctor.c - what the library knows about a device, held against what a measurement needs. The rules are a table. */
 #include <config.h>
 
+#include "document.h"
 #include "doctor.h"
 #include "report.h"
 
@@ -271,13 +272,13 @@ static void print_finding(const struct finding *finding)
 static json_t *finding_to_json(const struct finding *finding)
 {
     return json_pack("{s:s, s:o, s:s, s:o, s:o}", "name", finding->fact->name, "value",
-                     report_text_json(finding->fact->value), "verdict", verdict_names[finding->verdict], "why",
+                     document_text(finding->fact->value), "verdict", verdict_names[finding->verdict], "why",
                      finding->why != NULL ? json_string(finding->why) : json_null(), "remedy",
                      finding->remedy[0] != '\0' ? json_string(finding->remedy) : json_null());
 }
 
 /* Report on one device: as text, or appended to REPORTS. Adds to PROBLEMS. */
-static enum exit_code report_device(const struct device *device, json_t *reports, size_t *problems)
+static enum exit_code report_device(const struct device *device, json_t **reports, size_t *problems)
 {
     struct facts facts;
     json_t *checks;
@@ -297,15 +298,15 @@ static enum exit_code report_device(const struct device *device, json_t *reports
         if (reports == NULL) {
             print_finding(&finding);
         } else {
-            json_array_append_new(checks, finding_to_json(&finding));
+            document_append(&checks, finding_to_json(&finding));
         }
     }
     if (reports == NULL) {
         json_decref(checks);
         return EXIT_OK;
     }
-    json_array_append_new(reports, json_pack("{s:s, s:o, s:o}", "device", device->info.id, "device_name",
-                                             report_text_json(device->info.name), "checks", checks));
+    document_append(reports, json_pack("{s:s, s:o, s:o}", "device", device->info.id, "device_name",
+                                       document_text(device->info.name), "checks", checks));
     return EXIT_OK;
 }
 
@@ -315,18 +316,18 @@ enum exit_code doctor_report(const struct args *args, struct machine *machine)
     json_t *reports = is_text ? NULL : json_array();
     size_t problems = 0;
     /* The host starts what any device does. */
-    enum exit_code code = report_device(&machine->host, reports, &problems);
+    enum exit_code code = report_device(&machine->host, is_text ? NULL : &reports, &problems);
 
     for (size_t i = 0; i < machine->device_count && code == EXIT_OK; i++) {
         if (strcmp(machine->devices[i].info.id, machine->host.info.id) != 0) {
-            code = report_device(&machine->devices[i], reports, &problems);
+            code = report_device(&machine->devices[i], is_text ? NULL : &reports, &problems);
         }
     }
     if (code == EXIT_OK && !is_text) {
-        code = report_print_json(json_pack("{s:s, s:I, s:I, s:O}", "schema", "quantbench-doctor", "schema_version",
-                                           (json_int_t)SCHEMA_VERSION, "problems", (json_int_t)problems, "devices",
-                                           reports),
-                                 stdout);
+        code =
+            document_print(json_pack("{s:s, s:I, s:I, s:O}", "schema", "quantbench-doctor", "schema_version",
+                                     (json_int_t)SCHEMA_VERSION, "problems", (json_int_t)problems, "devices", reports),
+                           stdout);
     }
     json_decref(reports);
     if (code == EXIT_OK && is_text) {

@@ -3,6 +3,7 @@
  * from the device's data sheet, or from what a common CPU does. */
 #include <config.h>
 
+#include "document.h"
 #include "describe.h"
 #include "dry_run.h"
 #include "interrupt.h"
@@ -139,7 +140,7 @@ static void add_need(struct total *total, const struct need *need)
 }
 
 /* Look at each case, until a signal ends it: print it as text, or append it to CASES if that is not NULL. */
-static enum exit_code look_at_cases(struct bench *bench, struct record *record, json_t *cases, struct total *total)
+static enum exit_code look_at_cases(struct bench *bench, struct record *record, json_t **cases, struct total *total)
 {
     enum exit_code code = EXIT_OK;
     int widths[FIRST_RESULT];
@@ -156,8 +157,8 @@ static enum exit_code look_at_cases(struct bench *bench, struct record *record, 
         add_need(total, &need);
         if (cases == NULL) {
             print_case(widths, &record->cases[i], &need);
-        } else if (json_array_append_new(cases, case_to_json(&record->cases[i], &need)) != 0) {
-            return message_out_of_memory("the report", sizeof(json_t));
+        } else {
+            document_append(cases, case_to_json(&record->cases[i], &need));
         }
     }
     return code;
@@ -184,10 +185,8 @@ enum exit_code dry_run(const struct args *args, struct machine *machine, const s
     struct bench bench;
     enum exit_code code = bench_begin(&bench, args, machine, tensor, plan);
 
-    if (code == EXIT_OK && !is_text && cases == NULL) {
-        code = message_out_of_memory("the report", sizeof(json_t));
-    } else if (code == EXIT_OK) {
-        code = look_at_cases(&bench, record, cases, &total);
+    if (code == EXIT_OK) {
+        code = look_at_cases(&bench, record, is_text ? NULL : &cases, &total);
     }
     bench_end(&bench);
     if (interrupt_requested()) {
@@ -197,9 +196,9 @@ enum exit_code dry_run(const struct args *args, struct machine *machine, const s
         print_total(plan, &total);
         return code;
     }
-    return report_print_json(json_pack("{s:s, s:I, s:o, s:f}", "schema", "quantbench-dry-run", "schema_version",
-                                       (json_int_t)SCHEMA_VERSION, "cases", cases, "guessed_seconds", total.seconds),
-                             stdout) == EXIT_OK
+    return document_print(json_pack("{s:s, s:I, s:o, s:f}", "schema", "quantbench-dry-run", "schema_version",
+                                    (json_int_t)SCHEMA_VERSION, "cases", cases, "guessed_seconds", total.seconds),
+                          stdout) == EXIT_OK
                ? code
                : EXIT_CANNOT_RUN;
 }

@@ -2,6 +2,7 @@
 /* journal.c - see journal.h. */
 #include <config.h>
 
+#include "document.h"
 #include "destination.h"
 #include "journal.h"
 #include "report.h"
@@ -46,7 +47,7 @@ static json_t *options_to_json(const struct args *args)
         char name[64];
 
         snprintf(name, sizeof name, "%.*s", (int)(value - option), option);
-        json_object_set_new(options, name, report_text_json(*value == '=' ? value + 1 : value));
+        document_put(&options, name, document_text(*value == '=' ? value + 1 : value));
     }
     return options;
 }
@@ -58,9 +59,9 @@ static json_t *devices_to_json(const struct machine *machine)
     for (size_t i = 0; i < machine->device_count; i++) {
         const struct qb_device_info *info = &machine->devices[i].info;
 
-        json_array_append_new(devices, json_pack("{s:s, s:o, s:s, s:s, s:s, s:s}", "id", info->id, "name",
-                                                 report_text_json(info->name), "uuid", info->uuid, "isa", info->isa,
-                                                 "driver", info->driver, "runtime", info->runtime));
+        document_append(&devices, json_pack("{s:s, s:o, s:s, s:s, s:s, s:s}", "id", info->id, "name",
+                                            document_text(info->name), "uuid", info->uuid, "isa", info->isa, "driver",
+                                            info->driver, "runtime", info->runtime));
     }
     return devices;
 }
@@ -76,7 +77,7 @@ static json_t *cases_to_json(const struct plan *plan)
         plan_describe(&c->problem, problem, sizeof problem);
         snprintf(text, sizeof text, "%s, %s, %s, %s, %u threads", problem, input_dist_name(c->dist), c->device->info.id,
                  c->about->name, c->threads);
-        json_array_append_new(cases, report_text_json(text));
+        document_append(&cases, document_text(text));
     }
     return cases;
 }
@@ -129,7 +130,10 @@ static enum exit_code compare(const struct journal *journal, const char *place, 
         const char *key;
         json_t *value;
 
-        json_object_update_missing(all, theirs);
+        if (all == NULL || json_object_update_missing(all, theirs) != 0) {
+            json_decref(all);
+            return no_memory(journal);
+        }
         json_object_foreach(all, key, value)
         {
             snprintf(below, sizeof below, "%.100s%s%.100s", place, place[0] != '\0' ? "." : "", key);
@@ -152,6 +156,22 @@ static enum exit_code compare(const struct journal *journal, const char *place, 
 /* ---- The lines -----------------------------------------------------------------------------------------------------
  */
 
+/* False, with a message the first time, if the file is no longer the one that was opened, or not as it was left:
+ * nothing that is written would be found by --resume. */
+static bool is_still_there(struct journal *journal)
+{
+    struct stat mine, named;
+    const bool same = fstat(journal->descriptor, &mine) == 0 && stat(journal->file, &named) == 0 &&
+                      mine.st_dev == named.st_dev && mine.st_ino == named.st_ino;
+
+    if (!journal->lost && (!same || mine.st_size != (off_t)journal->end)) {
+        journal->lost = true;
+        message_error("%s: %s while it was being written; what is measured from now on is not kept", journal->file,
+                      same ? "the journal was changed" : "the journal was removed or replaced");
+    }
+    return !journal->lost;
+}
+
 static void part_key(size_t index, size_t round, char key[64])
 {
     snprintf(key, 64, "%zu %zu", index, round);
@@ -160,13 +180,16 @@ static void part_key(size_t index, size_t round, char key[64])
 /* Write DOCUMENT as a line, and bring it to the disk. Releases DOCUMENT. */
 static enum exit_code write_line(struct journal *journal, json_t *document)
 {
-    char *text = document != NULL ? json_dumps(document, JSON_COMPACT | JSON_REAL_PRECISION(17)) : NULL;
+    char *text = document_dump(document, JSON_COMPACT | JSON_REAL_PRECISION(17));
     size_t length = text != NULL ? strlen(text) : 0, done = 0;
-    off_t start = lseek(journal->descriptor, 0, SEEK_CUR);
+    const off_t start = (off_t)journal->end;
 
-    json_decref(document);
     if (text == NULL) {
         return no_memory(journal);
+    }
+    if (!is_still_there(journal)) {
+        free(text);
+        return EXIT_CANNOT_RUN;
     }
     text[length++] = '\n'; /* in the place of the end */
     while (done < length) {
@@ -182,28 +205,41 @@ static enum exit_code write_line(struct journal *journal, json_t *document)
         enum exit_code code = fail(journal, strerror(errno));
 
         /* What comes next must not be glued to a part of a line. */
-        if (start >= 0 && ftruncate(journal->descriptor, start) == 0) {
+        if (ftruncate(journal->descriptor, start) == 0) {
             lseek(journal->descriptor, start, SEEK_SET);
         }
         return code;
     }
+    journal->end += (long long)length;
     return EXIT_OK;
 }
 
-/* Take LINE, of LENGTH bytes: a part. False if it is none. */
-static bool take_part(struct journal *journal, const char *line, size_t length)
+/* Keep VALUE under KEY, the first time. */
+static bool keep_first(json_t *object, const char *key, json_t *value, bool *memory_short)
+{
+    /* Nothing counts twice. */
+    *memory_short = json_object_get(object, key) == NULL && json_object_set(object, key, value) != 0;
+    return !*memory_short;
+}
+
+/* Take LINE, of LENGTH bytes: a part, or a failure. False if it is none, or if *MEMORY_SHORT. */
+static bool take_part(struct journal *journal, const char *line, size_t length, bool *memory_short)
 {
     json_error_t error;
-    json_t *document = json_loadb(line, length, JSON_REJECT_DUPLICATES, &error);
+    json_t *document = document_parse(line, length, &error, memory_short);
     json_t *index = json_object_get(document, "case"), *round = json_object_get(document, "round");
-    json_t *part = json_object_get(document, "part");
-    bool good = json_is_integer(index) && json_is_integer(round) && json_is_object(part);
+    json_t *part = json_object_get(document, "part"), *failed = json_object_get(document, "failed");
+    bool good = json_is_integer(index);
     char key[64];
 
-    if (good) {
+    if (good && json_is_object(failed)) {
+        snprintf(key, sizeof key, "%zu", (size_t)json_integer_value(index));
+        good = keep_first(journal->failures, key, failed, memory_short);
+    } else if (good && json_is_integer(round) && json_is_object(part)) {
         part_key((size_t)json_integer_value(index), (size_t)json_integer_value(round), key);
-        /* Nothing counts twice. */
-        good = json_object_get(journal->parts, key) != NULL || json_object_set(journal->parts, key, part) == 0;
+        good = keep_first(journal->parts, key, part, memory_short);
+    } else {
+        good = false;
     }
     json_decref(document);
     return good;
@@ -246,9 +282,12 @@ static enum exit_code read_parts(struct journal *journal, const char *text, size
 
     for (const char *line = text; (size_t)(line - text) < size; number++) {
         const char *end = memchr(line, '\n', size - (size_t)(line - text));
-        bool last = end == NULL || (size_t)(end + 1 - text) == size;
+        bool last = end == NULL || (size_t)(end + 1 - text) == size, memory_short = false;
 
-        if (end == NULL || (number > 1 && !take_part(journal, line, (size_t)(end - line)))) {
+        if (end == NULL || (number > 1 && !take_part(journal, line, (size_t)(end - line), &memory_short))) {
+            if (memory_short) {
+                return no_memory(journal);
+            }
             if (!last) {
                 message_error("%s: line %zu: a part of a run, as quantbench --journal writes it, is expected",
                               journal->file, number);
@@ -269,6 +308,7 @@ static enum exit_code resume(struct journal *journal, const char *text, size_t s
     char *mine = json_dumps(head, JSON_COMPACT);
     json_error_t error;
     json_t *theirs;
+    bool memory_short;
     enum exit_code code;
     size_t kept = 0;
 
@@ -283,7 +323,10 @@ static enum exit_code resume(struct journal *journal, const char *text, size_t s
                    : fail(journal, strerror(errno));
     }
     free(mine);
-    theirs = json_loadb(text, end != NULL ? (size_t)(end - text) : size, JSON_REJECT_DUPLICATES, &error);
+    theirs = document_parse(text, end != NULL ? (size_t)(end - text) : size, &error, &memory_short);
+    if (memory_short) {
+        return no_memory(journal);
+    }
     if (end == NULL || theirs == NULL ||
         !json_equal(json_object_get(theirs, "schema"), json_object_get(head, "schema"))) {
         message_error("%s: a file that quantbench --journal has written is expected", journal->file);
@@ -299,6 +342,7 @@ static enum exit_code resume(struct journal *journal, const char *text, size_t s
                             lseek(journal->descriptor, (off_t)kept, SEEK_SET) != (off_t)kept)) {
         return fail(journal, strerror(errno));
     }
+    journal->end = (long long)kept;
     return code;
 }
 
@@ -312,7 +356,7 @@ static enum exit_code open_file(struct journal *journal, bool resumes)
         problem = "it belongs to another user, in a folder that all may write to; use another folder";
     }
     if (problem == NULL) {
-        journal->descriptor = destination_open(&destination, O_RDWR | (resumes ? 0 : O_CREAT));
+        journal->descriptor = destination_open(&destination, O_RDWR | O_NONBLOCK | (resumes ? 0 : O_CREAT));
         problem = journal->descriptor < 0 ? strerror(errno) : NULL;
     }
     destination_close(&destination);
@@ -340,9 +384,10 @@ enum exit_code journal_open(const struct args *args, const struct machine *machi
         return fail(journal, errno == EWOULDBLOCK ? "another run is writing it" : strerror(errno));
     }
     journal->parts = json_object();
+    journal->failures = json_object();
     head = make_head(args, machine, tensor, plan);
-    text = head != NULL && journal->parts != NULL ? read_all(journal, &size) : NULL;
-    if (head == NULL || journal->parts == NULL) {
+    text = head != NULL && journal->parts != NULL && journal->failures != NULL ? read_all(journal, &size) : NULL;
+    if (head == NULL || journal->parts == NULL || journal->failures == NULL) {
         code = no_memory(journal);
     } else if (text == NULL) {
         code = EXIT_CANNOT_RUN;
@@ -376,11 +421,29 @@ enum exit_code journal_add(struct journal *journal, size_t index, size_t round, 
         journal, json_pack("{s:I, s:I, s:o}", "case", (json_int_t)index, "round", (json_int_t)round, "part", part));
 }
 
+const json_t *journal_find_failure(const struct journal *journal, size_t index)
+{
+    char key[64];
+
+    snprintf(key, sizeof key, "%zu", index);
+    return json_object_get(journal->failures, key);
+}
+
+enum exit_code journal_add_failure(struct journal *journal, size_t index, json_t *failure)
+{
+    if (journal->file == NULL) {
+        json_decref(failure);
+        return EXIT_OK;
+    }
+    return write_line(journal, json_pack("{s:I, s:o}", "case", (json_int_t)index, "failed", failure));
+}
+
 void journal_close(struct journal *journal)
 {
     if (journal->descriptor >= 0) {
         close(journal->descriptor);
     }
     json_decref(journal->parts);
+    json_decref(journal->failures);
     *journal = (struct journal){.descriptor = -1};
 }

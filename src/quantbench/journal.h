@@ -12,7 +12,10 @@ struct tensor_file;
 struct journal {
     const char *file; /* NULL: there is none, and nothing is kept */
     int descriptor;
-    struct json_t *parts; /* what was there when it was opened, by "CASE ROUND" */
+    struct json_t *parts;    /* what was there when it was opened, by "CASE ROUND" */
+    struct json_t *failures; /* the same of cases that gave a wrong result, by "CASE" */
+    long long end;           /* bytes that the file has, as far as this run knows */
+    bool lost;               /* somebody else has removed, replaced or changed the file */
 };
 
 /* Begin the journal that --journal names, or open that of --resume, which must be of the same run: of the same version,
@@ -23,6 +26,12 @@ enum exit_code journal_open(const struct args *args, const struct machine *machi
 
 /* What is kept of round ROUND of case INDEX; NULL if that is still to be done. It lives as long as the journal. */
 const struct json_t *journal_find(const struct journal *journal, size_t index, size_t round);
+
+/* How case INDEX failed in an earlier part of the run; NULL if it did not. It lives as long as the journal. */
+const struct json_t *journal_find_failure(const struct journal *journal, size_t index);
+
+/* Keep that case INDEX failed: a wrong result stays one, whatever comes out another time. FAILURE is released. */
+enum exit_code journal_add_failure(struct journal *journal, size_t index, struct json_t *failure);
 
 /* Keep PART, which is done. It is on the disk when the call returns. PART is released. */
 enum exit_code journal_add(struct journal *journal, size_t index, size_t round, struct json_t *part);

@@ -3,6 +3,7 @@
 #include <config.h>
 
 #include "catalog.h"
+#include "document.h"
 #include "list.h"
 #include "models.h"
 #include "plugins.h"
@@ -84,7 +85,7 @@ static void print_device(const struct qb_device_info *info, void *context)
 
 static void append_device(const struct qb_device_info *info, void *context)
 {
-    json_array_append_new(context, report_device_json(info));
+    document_append(context, report_device_json(info));
 }
 
 enum exit_code list_devices(const struct args *args)
@@ -100,14 +101,14 @@ enum exit_code list_devices(const struct args *args)
         return code;
     }
     devices = json_array();
-    code = for_each_device(append_device, devices);
+    code = for_each_device(append_device, &devices);
     if (code != EXIT_OK) {
         json_decref(devices);
         return code;
     }
-    return report_print_json(json_pack("{s:s, s:I, s:o, s:s}", "schema", "quantbench-devices", "schema_version",
-                                       (json_int_t)SCHEMA_VERSION, "devices", devices, "why_no_cuda", why_no_cuda()),
-                             stdout);
+    return document_print(json_pack("{s:s, s:I, s:o, s:s}", "schema", "quantbench-devices", "schema_version",
+                                    (json_int_t)SCHEMA_VERSION, "devices", devices, "why_no_cuda", why_no_cuda()),
+                          stdout);
 }
 
 enum exit_code list_kernels(const struct args *args)
@@ -132,14 +133,15 @@ enum exit_code list_kernels(const struct args *args)
     for (size_t i = 0; i < catalog_count(); i++) {
         const struct kernel *kernel = catalog_at(i);
 
-        json_array_append_new(kernels, json_pack("{s:s, s:s, s:s, s:s?, s:s}", "name", kernel->name, "backend",
-                                                 qb_backend_name(kernel->backend), "description", kernel->description,
-                                                 "plugin", kernel->plugin, "arithmetic",
-                                                 plugins_describe(&kernel->arithmetic, arithmetic)));
+        document_append(&kernels,
+                        json_pack("{s:s, s:s, s:o, s:o, s:s}", "name", kernel->name, "backend",
+                                  qb_backend_name(kernel->backend), "description", document_text(kernel->description),
+                                  "plugin", kernel->plugin != NULL ? document_text(kernel->plugin) : json_null(),
+                                  "arithmetic", plugins_describe(&kernel->arithmetic, arithmetic)));
     }
-    return report_print_json(json_pack("{s:s, s:I, s:o}", "schema", "quantbench-kernels", "schema_version",
-                                       (json_int_t)SCHEMA_VERSION, "kernels", kernels),
-                             stdout);
+    return document_print(json_pack("{s:s, s:I, s:o}", "schema", "quantbench-kernels", "schema_version",
+                                    (json_int_t)SCHEMA_VERSION, "kernels", kernels),
+                          stdout);
 }
 
 /* The width of a projection's input; "-" if the model does not have it. */
@@ -165,16 +167,16 @@ enum exit_code list_models(const struct args *args)
             printf("%-15s %6" PRIu64 " %6" PRIu64 " %6s %6s  %s\n", model->name, model->hidden, attention,
                    width_text(model->dense, dense), width_text(model->expert, expert), strrchr(model->source, '/') + 1);
         }
-        json_array_append_new(models,
-                              json_pack("{s:s, s:s, s:I, s:I, s:I, s:I}", "name", model->name, "source", model->source,
-                                        "hidden", (json_int_t)model->hidden, "attention", (json_int_t)attention,
-                                        "dense", (json_int_t)model->dense, "expert", (json_int_t)model->expert));
+        document_append(&models,
+                        json_pack("{s:s, s:s, s:I, s:I, s:I, s:I}", "name", model->name, "source", model->source,
+                                  "hidden", (json_int_t)model->hidden, "attention", (json_int_t)attention, "dense",
+                                  (json_int_t)model->dense, "expert", (json_int_t)model->expert));
     }
     if (is_text(args)) {
         json_decref(models);
         return EXIT_OK;
     }
-    return report_print_json(json_pack("{s:s, s:I, s:o}", "schema", "quantbench-models", "schema_version",
-                                       (json_int_t)SCHEMA_VERSION, "models", models),
-                             stdout);
+    return document_print(json_pack("{s:s, s:I, s:o}", "schema", "quantbench-models", "schema_version",
+                                    (json_int_t)SCHEMA_VERSION, "models", models),
+                          stdout);
 }

@@ -14,6 +14,8 @@ libqbtool_a_SOURCES = \
 	%D%/message.c %D%/message.h \
 	%D%/interrupt.c %D%/interrupt.h \
 	%D%/process.c %D%/process.h \
+	%D%/intake.c %D%/intake.h \
+	%D%/document.c %D%/document.h \
 	%D%/binding.c %D%/binding.h \
 	%D%/machine.c %D%/machine.h \
 	%D%/models.c %D%/models.h \

@@ -104,7 +104,7 @@ static enum exit_code write_reports(const struct args *args, const struct record
     enum exit_code code;
 
     errno = 0;
-    code = args->format->write(record, stdout);
+    code = report_write(args->format, record, stdout);
     if (ferror(stdout) && output_error == 0) {
         output_error = errno;
     }

@@ -13,6 +13,19 @@
 #include <stdlib.h>
 #include <string.h>
 
+static bool memory_short;
+
+void options_out_of_memory(const char *option)
+{
+    message_error("--%s: out of memory", option);
+    memory_short = true;
+}
+
+bool options_lack_memory(void)
+{
+    return memory_short;
+}
+
 /* Append the value TEXT, which may be changed, to the list TARGET. */
 typedef bool append_function(const struct option_row *row, char *text, void *target);
 
@@ -24,7 +37,7 @@ static bool split_list(const struct option_row *row, const char *list, append_fu
     bool good = copy != NULL;
 
     if (copy == NULL) {
-        message_error("--%s: out of memory", row->name);
+        options_out_of_memory(row->name);
     }
     while (good && rest != NULL) {
         char *text = strsep(&rest, ",");
@@ -46,7 +59,7 @@ static void *grow(const char *option, void **array, size_t count, size_t size)
     void *larger = reallocarray(*array, count + 1, size);
 
     if (larger == NULL) {
-        message_error("--%s: out of memory", option);
+        options_out_of_memory(option);
         return NULL;
     }
     *array = larger;
@@ -303,7 +316,7 @@ bool names_add(const char *subject, const char *text, struct names *names)
     }
     *place = strdup(text);
     if (*place == NULL) {
-        message_error("--%s: out of memory", subject);
+        options_out_of_memory(subject);
         return false;
     }
     names->count++;

@@ -56,6 +56,11 @@ struct option_row {
 extern const struct option_row options[];
 extern const size_t options_count; /* at most OPTIONS_MAX */
 
+/* Report that memory for the value of OPTION could not be had. From then on options_lack_memory() is true: what cannot
+ * be parsed is no mistake of the user's. */
+void options_out_of_memory(const char *option);
+bool options_lack_memory(void);
+
 /* Return the row of the option NAME, or NULL. */
 const struct option_row *option_find(const char *name);
 

@@ -4,6 +4,7 @@
 #include <config.h>
 
 #include "destination.h"
+#include "intake.h"
 #include "output.h"
 
 #include <errno.h>
@@ -117,11 +118,33 @@ static bool is_device(const struct target *target)
     return target->destination.exists && (!S_ISREG(target->destination.info.st_mode) || target->destination.by_kernel);
 }
 
+/* Open a device or a pipe. Returns a descriptor; -1 sets errno, to ENXIO if it is a pipe from which nobody reads. */
+static int open_device(const struct target *target)
+{
+    double waited = 0;
+    int descriptor, flags;
+
+    /* The open itself would wait for a reader, for ever if there is none. */
+    do {
+        descriptor = destination_open(&target->destination, O_WRONLY | O_NONBLOCK);
+    } while (descriptor < 0 && errno == ENXIO && S_ISFIFO(target->destination.info.st_mode) &&
+             intake_wait_for_peer(&waited));
+    flags = descriptor >= 0 ? fcntl(descriptor, F_GETFL) : -1;
+    if (flags >= 0) {
+        fcntl(descriptor, F_SETFL, flags & ~O_NONBLOCK);
+    }
+    return descriptor;
+}
+
 /* Open TARGET, which was found. */
 static enum exit_code open_target(struct target *target)
 {
-    int descriptor = is_device(target) ? destination_open(&target->destination, O_WRONLY) : create_temporary(target);
+    int descriptor = is_device(target) ? open_device(target) : create_temporary(target);
 
+    if (descriptor < 0 && errno == ENXIO && S_ISFIFO(target->destination.info.st_mode)) {
+        message_error("--output: %s: nobody reads from this pipe", target->file);
+        return EXIT_CANNOT_RUN;
+    }
     if (descriptor < 0) {
         return fail(target, errno);
     }
@@ -177,7 +200,7 @@ static enum exit_code write_one(const struct output *output, const struct record
     }
     if (code == EXIT_OK) {
         errno = 0;
-        code = output->format->write(record, target.stream);
+        code = report_write(output->format, record, target.stream);
         if (code != EXIT_OK) {
             message_error("--output: %s: not written", output->file);
         }

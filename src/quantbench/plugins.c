@@ -139,7 +139,9 @@ static void load_folder(const struct args *args, const char *folder)
     for (int i = 0; i < count; i++) {
         char *file;
 
-        if (asprintf(&file, "%s/%s", folder, entries[i]->d_name) >= 0) {
+        if (asprintf(&file, "%s/%s", folder, entries[i]->d_name) < 0) {
+            message_warning(PATH_VARIABLE ": %s/%s: out of memory", folder, entries[i]->d_name);
+        } else {
             load_or_warn(args, file);
             free(file);
         }
@@ -154,6 +156,9 @@ static void load_path(const struct args *args, const char *path)
     char *rest = copy;
     const char *entry;
 
+    if (copy == NULL) {
+        message_warning(PATH_VARIABLE ": out of memory");
+    }
     while (copy != NULL && (entry = strsep(&rest, ":")) != NULL) {
         struct stat about;
 

@@ -3,12 +3,13 @@
  * it holds is checked, and what is refused is named with what was expected. Members that are not known are left out. */
 #include <config.h>
 
+#include "document.h"
+#include "intake.h"
 #include "record.h"
 #include "round_json.h"
 #include "tensor_file.h"
 #include "verdict.h"
 
-#include <errno.h>
 #include <inttypes.h>
 #include <jansson.h>
 #include <math.h>
@@ -781,19 +782,29 @@ static void read_document(struct reader *reader, const json_t *document, struct 
     record->code = reader->code == EXIT_OK ? message_worse(record->code, verdict_of_cases(record)) : EXIT_OK;
 }
 
-/* Read DOCUMENT, which is released; NULL: it could not be parsed, and ERROR says why. LABEL is safe to print. */
-static enum exit_code read_json(const char *label, json_t *document, const json_error_t *error, struct record *record)
+/* The document could not be parsed, and ERROR says why. */
+static enum exit_code refuse_text(const char *label, const json_error_t *error)
+{
+    char why[TENSOR_FILE_LABEL_SIZE];
+
+    tensor_file_label(error->text, NULL, why);
+    message_error("%s: line %d, column %d: %s; one JSON document that quantbench --format=json has written is expected",
+                  label, error->line, error->column, why);
+    return EXIT_USAGE;
+}
+
+enum exit_code record_from_json_text(const char *text, size_t length, const char *label, struct record *record)
 {
     struct reader reader = {.file = label, .code = EXIT_OK};
+    json_error_t error;
+    bool memory_short;
+    json_t *document = document_parse(text, length, &error, &memory_short);
 
-    if (document == NULL) {
-        char why[TENSOR_FILE_LABEL_SIZE];
-
-        tensor_file_label(error->text, NULL, why);
-        message_error("%s: line %d, column %d: %s; one JSON document that quantbench --format=json has written is "
-                      "expected",
-                      label, error->line, error->column, why);
-        reader.code = EXIT_USAGE;
+    *record = (struct record){.count = 0};
+    if (memory_short) {
+        no_memory(&reader);
+    } else if (document == NULL) {
+        reader.code = refuse_text(label, &error);
     } else if (!json_is_object(document)) {
         refuse(&reader, "the document", "an object that quantbench --format=json has written");
     } else {
@@ -806,38 +817,24 @@ static enum exit_code read_json(const char *label, json_t *document, const json_
 enum exit_code record_from_json(const char *file, struct record *record)
 {
     char label[TENSOR_FILE_LABEL_SIZE];
-    json_error_t error;
-    json_t *document;
     struct stat info;
-    FILE *stream = fopen(file, "r");
+    const char *why;
+    char *text;
+    size_t length;
+    enum exit_code code;
 
     *record = (struct record){.count = 0};
     tensor_file_label(file, NULL, label);
-    if (stream == NULL) {
-        message_error("%s: %s", label, strerror(errno));
-        return EXIT_CANNOT_RUN;
-    }
-    if (fstat(fileno(stream), &info) == 0 && S_ISDIR(info.st_mode)) {
+    if (stat(file, &info) == 0 && S_ISDIR(info.st_mode)) {
         message_error("%s: is a directory; a file that quantbench --format=json has written is expected", label);
-        fclose(stream);
         return EXIT_USAGE;
     }
-    document = json_loadf(stream, JSON_REJECT_DUPLICATES, &error);
-    if (ferror(stream)) {
-        message_error("%s: cannot be read; a file that quantbench --format=json has written is expected", label);
-        json_decref(document);
-        fclose(stream);
+    why = intake_read(file, &text, &length);
+    if (why != NULL) {
+        message_error("%s: %s", label, why);
         return EXIT_CANNOT_RUN;
     }
-    fclose(stream);
-    return read_json(label, document, &error, record);
-}
-
-enum exit_code record_from_json_text(const char *text, size_t length, const char *label, struct record *record)
-{
-    json_error_t error;
-    json_t *document = json_loadb(text, length, JSON_REJECT_DUPLICATES, &error);
-
-    *record = (struct record){.count = 0};
-    return read_json(label, document, &error, record);
+    code = record_from_json_text(text, length, label, record);
+    free(text);
+    return code;
 }

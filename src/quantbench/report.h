@@ -10,7 +10,7 @@
 struct report_format {
     const char *name;   /* as --format takes it */
     const char *suffix; /* of the files that are written in it */
-    /* Write the whole RECORD. Returns an exit code; an error of STREAM is not reported but left in ferror(). */
+    /* Write the whole RECORD, for report_write() alone. Returns an exit code. */
     enum exit_code (*write)(const struct record *record, FILE *stream);
 };
 
@@ -21,6 +21,15 @@ const struct report_format *report_format_at(size_t index);
 const struct report_format *report_format_find(const char *name);
 const struct report_format *report_format_of_file(const char *file);
 
+/* Write RECORD to STREAM in FORMAT: all of it, or nothing if memory is short. Returns an exit code; an error of STREAM
+ * is not reported but left in ferror(). */
+enum exit_code report_write(const struct report_format *format, const struct record *record, FILE *stream);
+
+/* For the writers: how many columns whoever reads the report can see, INT_MAX if that is nobody in particular; and that
+ * memory was short, so that there is to be no report. */
+int report_width(void);
+void report_lacks_memory(void);
+
 /* The writers. */
 enum exit_code report_text(const struct record *record, FILE *stream);
 enum exit_code report_json(const struct record *record, FILE *stream);
@@ -30,11 +39,8 @@ enum exit_code report_gbench(const struct record *record, FILE *stream);
 enum exit_code report_junit(const struct record *record, FILE *stream);
 enum exit_code report_github(const struct record *record, FILE *stream);
 
-/* For writers of JSON: any text as a JSON string, what a device is, and DOCUMENT to STREAM. The document is freed;
- * NULL, for which memory was short, is an error. */
+/* For writers of JSON: what a device is; NULL if memory is short. */
 struct json_t;
-struct json_t *report_text_json(const char *text);
 struct json_t *report_device_json(const struct qb_device_info *info);
-enum exit_code report_print_json(struct json_t *document, FILE *stream);
 
 #endif

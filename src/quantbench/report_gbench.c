@@ -8,6 +8,7 @@
 #include <config.h>
 
 #include "describe.h"
+#include "document.h"
 #include "report.h"
 
 #include <inttypes.h>
@@ -74,10 +75,10 @@ static void case_name(const struct record *record, const struct record_case *c, 
 }
 
 /* A user counter, which is a number: left out where it is none, or infinite. */
-static void add_counter(json_t *object, const char *name, double number)
+static void add_counter(json_t **object, const char *name, double number)
 {
     if (isfinite(number)) {
-        json_object_set_new(object, name, json_real(number));
+        document_put(object, name, json_real(number));
     }
 }
 
@@ -151,7 +152,7 @@ static struct times aggregate_times(const struct record_case *c, const struct ag
     return times;
 }
 
-static void add_counters(json_t *object, const struct record_case *c, double nanoseconds)
+static void add_counters(json_t **object, const struct record_case *c, double nanoseconds)
 {
     if (nanoseconds > 0) {
         double per_second = 1e9 / nanoseconds;
@@ -187,26 +188,26 @@ static json_t *entry(const struct record *record, size_t index, size_t round, co
                        aggregate != NULL ? "aggregate" : "iteration", "repetitions", (json_int_t)c->round_count,
                        "threads", (json_int_t)(c->threads > 0 ? c->threads : 1));
     if (aggregate != NULL) {
-        json_object_set_new(object, "aggregate_name", json_string(aggregate->name));
-        json_object_set_new(object, "aggregate_unit", json_string(aggregate->unit));
-        json_object_set_new(object, "iterations", json_integer((json_int_t)c->round_count));
+        document_put(&object, "aggregate_name", json_string(aggregate->name));
+        document_put(&object, "aggregate_unit", json_string(aggregate->unit));
+        document_put(&object, "iterations", json_integer((json_int_t)c->round_count));
     } else {
-        json_object_set_new(object, "repetition_index", json_integer((json_int_t)round));
-        json_object_set_new(object, "iterations",
-                            json_integer((json_int_t)(c->rounds[round].samples * c->launches_per_sample)));
+        document_put(&object, "repetition_index", json_integer((json_int_t)round));
+        document_put(&object, "iterations",
+                     json_integer((json_int_t)(c->rounds[round].samples * c->launches_per_sample)));
     }
-    json_object_set_new(object, "real_time", json_real(times.real));
-    json_object_set_new(object, "cpu_time", json_real(times.cpu));
-    json_object_set_new(object, "time_unit", json_string("ns"));
+    document_put(&object, "real_time", json_real(times.real));
+    document_put(&object, "cpu_time", json_real(times.cpu));
+    document_put(&object, "time_unit", json_string("ns"));
     if (aggregate == NULL || aggregate->is_time) {
-        add_counters(object, c, times.real);
+        add_counters(&object, c, times.real);
     }
-    json_object_set_new(object, "label", json_string(label));
+    document_put(&object, "label", json_string(label));
     return object;
 }
 
 /* The entries of case INDEX, which has a time, behind those in BENCHMARKS. Returns false if memory is short. */
-static bool add_case(const struct record *record, size_t index, json_t *benchmarks)
+static bool add_case(const struct record *record, size_t index, json_t **benchmarks)
 {
     const struct record_case *c = &record->cases[index];
     double *values = malloc(c->round_count * sizeof *values);
@@ -215,12 +216,12 @@ static bool add_case(const struct record *record, size_t index, json_t *benchmar
         return false;
     }
     for (size_t i = 0; i < c->round_count; i++) {
-        json_array_append_new(benchmarks, entry(record, index, i, NULL, round_times(c, i)));
+        document_append(benchmarks, entry(record, index, i, NULL, round_times(c, i)));
     }
     for (size_t i = 0; i < sizeof aggregates / sizeof aggregates[0]; i++) {
         if (c->round_count >= aggregates[i].min_rounds) {
-            json_array_append_new(benchmarks,
-                                  entry(record, index, 0, &aggregates[i], aggregate_times(c, &aggregates[i], values)));
+            document_append(benchmarks,
+                            entry(record, index, 0, &aggregates[i], aggregate_times(c, &aggregates[i], values)));
         }
     }
     free(values);
@@ -231,8 +232,8 @@ static json_t *context(const struct record *record)
 {
     json_t *object =
         json_pack("{s:s, s:o, s:o, s:I, s:[], s:[], s:s, s:I, s:s, s:I, s:b}", "date", record->date, "host_name",
-                  report_text_json(record->host_name), "executable",
-                  report_text_json(record->argc > 0 ? record->argv[0] : "quantbench"), "num_cpus",
+                  document_text(record->host_name), "executable",
+                  document_text(record->argc > 0 ? record->argv[0] : "quantbench"), "num_cpus",
                   (json_int_t)record->cpus, "caches", "load_avg", "library_version", record->library_version,
                   "json_schema_version", (json_int_t)1, "quantbench_version", record->version, "exit_status",
                   (json_int_t)record->code, "interrupted", record->interrupted);
@@ -243,10 +244,10 @@ static json_t *context(const struct record *record)
         char key[sizeof info->id + 16];
 
         snprintf(key, sizeof key, "device_%s", info->id);
-        json_object_set_new(object, key, report_text_json(info->name));
+        document_put(&object, key, document_text(info->name));
         if (info->driver[0] != '\0') {
             snprintf(key, sizeof key, "driver_%s", info->id);
-            json_object_set_new(object, key, report_text_json(info->driver));
+            document_put(&object, key, document_text(info->driver));
         }
     }
     return object;
@@ -257,10 +258,10 @@ enum exit_code report_gbench(const struct record *record, FILE *stream)
     json_t *benchmarks = json_array();
 
     for (size_t i = 0; i < record->count; i++) {
-        if (record->cases[i].sample_count > 0 && !add_case(record, i, benchmarks)) {
+        if (record->cases[i].sample_count > 0 && !add_case(record, i, &benchmarks)) {
             json_decref(benchmarks);
             return message_out_of_memory("the rounds", record->cases[i].round_count * sizeof(double));
         }
     }
-    return report_print_json(json_pack("{s:o, s:o}", "context", context(record), "benchmarks", benchmarks), stream);
+    return document_print(json_pack("{s:o, s:o}", "context", context(record), "benchmarks", benchmarks), stream);
 }

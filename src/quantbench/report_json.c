@@ -5,6 +5,7 @@
 #include <config.h>
 
 #include "describe.h"
+#include "document.h"
 #include "report.h"
 #include "round_json.h"
 #include "verdict.h"
@@ -13,52 +14,15 @@
 #include <math.h>
 #include <stdio.h>
 
-enum exit_code report_print_json(json_t *document, FILE *stream)
-{
-    int failed;
-
-    if (document == NULL) {
-        message_error("out of memory: the JSON document");
-        return EXIT_CANNOT_RUN;
-    }
-    failed = json_dumpf(document, stream, JSON_INDENT(2) | JSON_REAL_PRECISION(12));
-    json_decref(document);
-    /* A write error is reported by whoever closes the stream. */
-    if (failed == 0) {
-        putc('\n', stream);
-    } else if (!ferror(stream)) {
-        message_error("out of memory: the text of the JSON document");
-        return EXIT_CANNOT_RUN;
-    }
-    return EXIT_OK;
-}
-
-/* Text from outside, which JSON wants to be UTF-8; other bytes become '?'. */
-json_t *report_text_json(const char *text)
-{
-    json_t *string = json_string(text);
-
-    if (string == NULL) {
-        char safe[4096];
-
-        snprintf(safe, sizeof safe, "%s", text);
-        for (char *c = safe; *c != '\0'; c++) {
-            *c = (unsigned char)*c < 128 ? *c : '?';
-        }
-        string = json_string(safe);
-    }
-    return string;
-}
-
 static json_t *text_or_null(const char *text)
 {
-    return text != NULL ? report_text_json(text) : json_null();
+    return text != NULL ? document_text(text) : json_null();
 }
 
 json_t *report_device_json(const struct qb_device_info *info)
 {
-    return json_pack("{s:o, s:o, s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:f, s:f}", "id", report_text_json(info->id),
-                     "name", report_text_json(info->name), "isa", info->isa, "driver", info->driver, "runtime",
+    return json_pack("{s:o, s:o, s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:f, s:f}", "id", document_text(info->id),
+                     "name", document_text(info->name), "isa", info->isa, "driver", info->driver, "runtime",
                      info->runtime, "uuid", info->uuid, "pci", info->pci, "memory_bytes",
                      (json_int_t)info->memory_total, "cache_bytes", (json_int_t)info->cache_size, "units",
                      (json_int_t)info->units, "timer_tick_ns", info->timer_tick, "peak_bytes_per_second",
@@ -129,7 +93,7 @@ static json_t *rounds_to_json(const struct record_case *c)
     json_t *rounds = json_array();
 
     for (size_t i = 0; i < c->round_count; i++) {
-        json_array_append_new(rounds, round_to_json(&c->rounds[i]));
+        document_append(&rounds, round_to_json(&c->rounds[i]));
     }
     return rounds;
 }
@@ -155,7 +119,7 @@ static json_t *doubts_to_json(const struct record_case *c)
 
     for (unsigned i = 0; i < DOUBTS; i++) {
         if ((doubts & 1u << i) != 0) {
-            json_array_append_new(words, json_string(record_doubt_names[i]));
+            document_append(&words, json_string(record_doubt_names[i]));
         }
     }
     return words;
@@ -165,11 +129,11 @@ static json_t *case_to_json(const struct record *record, const struct record_cas
 {
     char data[DESCRIBE_SIZE];
     json_t *result =
-        json_pack("{s:o, s:o, s:o, s:s, s:s, s:o, s:o, s:o}", "problem", problem_to_json(&c->problem), "dist",
+        json_pack("{s:o, s:o, s:o, s:s, s:o, s:o, s:o, s:o}", "problem", problem_to_json(&c->problem), "dist",
                   record->input == NULL ? json_string(input_dist_name(c->dist)) : json_null(), "data",
-                  report_text_json(describe_data(record, c, data)), "device", c->device->id, "kernel", c->kernel,
-                  "plugin", text_or_null(c->plugin), "arithmetic", text_or_null(c->arithmetic), "threads",
-                  c->threads > 0 ? json_integer(c->threads) : json_null());
+                  document_text(describe_data(record, c, data)), "device", c->device->id, "kernel",
+                  document_text(c->kernel), "plugin", text_or_null(c->plugin), "arithmetic",
+                  text_or_null(c->arithmetic), "threads", c->threads > 0 ? json_integer(c->threads) : json_null());
     json_t *verification = json_pack(
         "{s:s, s:I, s:I, s:I, s:I, s:o, s:o, s:o}", "verification", record_verification_names[c->verification],
         "wrong_codes", (json_int_t)c->wrong_codes, "wrong_scales", (json_int_t)c->wrong_scales, "near_codes",
@@ -190,10 +154,8 @@ static json_t *case_to_json(const struct record *record, const struct record_cas
         record->precision > 0 && c->sample_count > 0 ? json_boolean(!c->unconverged) : json_null(), "exit_status",
         (json_int_t)verdict_of_case(record, c), "doubts", doubts_to_json(c));
 
-    json_object_update(result, verification);
-    json_object_update(result, measurement);
-    json_decref(verification);
-    json_decref(measurement);
+    document_merge(&result, verification);
+    document_merge(&result, measurement);
     return result;
 }
 
@@ -212,25 +174,23 @@ static json_t *pair_to_json(const struct record_pair *pair)
         json_t *more = judgement->more == COMPARE_NEVER ? json_null() : json_integer((json_int_t)judgement->more);
 
         verdict = judgement_to_json(judgement);
-        json_object_set_new(verdict, "p_value", json_real(judgement->p));
-        json_object_set_new(verdict, "verdict", json_string(record_verdict_names[judgement->verdict]));
-        json_object_set_new(verdict, "more_needed", more);
+        document_put(&verdict, "p_value", json_real(judgement->p));
+        document_put(&verdict, "verdict", json_string(record_verdict_names[judgement->verdict]));
+        document_put(&verdict, "more_needed", more);
     }
     return json_pack("{s:I, s:o, s:o, s:o, s:o, s:o, s:o}", "result", (json_int_t)pair->result, "baseline_result",
                      pair->baseline_result == RECORD_IN_FILE ? json_null()
                                                              : json_integer((json_int_t)pair->baseline_result),
-                     "name", report_text_json(pair->name), "baseline_name", report_text_json(pair->baseline_name),
+                     "name", document_text(pair->name), "baseline_name", document_text(pair->baseline_name),
                      "medians_ns", numbers_to_json(pair->times, pair->count), "baseline_medians_ns",
                      numbers_to_json(pair->baseline_times, pair->baseline_count), "judgement", verdict);
 }
 
 static json_t *mean_to_json(const struct record_mean *mean)
 {
-    json_t *object = json_pack("{s:o, s:I}", "name", report_text_json(mean->name), "pairs", (json_int_t)mean->pairs);
-    json_t *judgement = judgement_to_json(&mean->judgement);
+    json_t *object = json_pack("{s:o, s:I}", "name", document_text(mean->name), "pairs", (json_int_t)mean->pairs);
 
-    json_object_update(object, judgement);
-    json_decref(judgement);
+    document_merge(&object, judgement_to_json(&mean->judgement));
     return object;
 }
 
@@ -246,8 +206,8 @@ static json_t *best_to_json(const struct record *record)
             bool decided = verdict_best(record, i, &best, &rival);
             size_t result = best != NULL ? best->result : pair->baseline_result;
 
-            json_array_append_new(list, json_pack("{s:I, s:o}", "baseline_result", (json_int_t)pair->baseline_result,
-                                                  "result", decided ? json_integer((json_int_t)result) : json_null()));
+            document_append(&list, json_pack("{s:I, s:o}", "baseline_result", (json_int_t)pair->baseline_result,
+                                             "result", decided ? json_integer((json_int_t)result) : json_null()));
         }
     }
     return list;
@@ -265,10 +225,10 @@ static json_t *comparison_to_json(const struct record *record)
         return json_null();
     }
     for (size_t i = 0; i < comparison->count; i++) {
-        json_array_append_new(pairs, pair_to_json(&comparison->pairs[i]));
+        document_append(&pairs, pair_to_json(&comparison->pairs[i]));
     }
     for (size_t i = 0; i < comparison->mean_count; i++) {
-        json_array_append_new(means, mean_to_json(&comparison->means[i]));
+        document_append(&means, mean_to_json(&comparison->means[i]));
     }
     return json_pack("{s:s, s:f, s:b, s:o, s:o, s:o, s:o, s:o, s:o}", "between", record_axis_names[comparison->axis],
                      "margin", comparison->margin, "slower_fails", comparison->slower_fails, "baseline_file",
@@ -282,31 +242,31 @@ enum exit_code report_json(const struct record *record, FILE *stream)
     json_t *arguments = json_array(), *devices = json_array(), *results = json_array();
 
     for (size_t i = 0; i < record->argc; i++) {
-        json_array_append_new(arguments, report_text_json(record->argv[i]));
+        document_append(&arguments, document_text(record->argv[i]));
     }
     for (size_t i = 0; i < record->device_count; i++) {
         json_t *device = report_device_json(&record->devices[i]);
 
-        json_object_set_new(device, "timer",
-                            json_pack("{s:s, s:f, s:f}", "source", "device events", "tick_ns", record->timers[i].tick,
-                                      "empty_ns", record->timers[i].empty));
-        json_object_set_new(device, "binding",
-                            record->devices[i].binding[0] != '\0' ? report_text_json(record->devices[i].binding)
-                                                                  : json_null());
-        json_array_append_new(devices, device);
+        document_put(&device, "timer",
+                     json_pack("{s:s, s:f, s:f}", "source", "device events", "tick_ns", record->timers[i].tick,
+                               "empty_ns", record->timers[i].empty));
+        document_put(&device, "binding",
+                     record->devices[i].binding[0] != '\0' ? document_text(record->devices[i].binding) : json_null());
+        document_append(&devices, device);
     }
     for (size_t i = 0; i < record->count; i++) {
-        json_array_append_new(results, case_to_json(record, &record->cases[i]));
+        document_append(&results, case_to_json(record, &record->cases[i]));
     }
-    return report_print_json(
+    return document_print(
         json_pack(
-            "{s:s, s:I, s:s, s:s, s:s, s:o, s:{s:o, s:s, s:I}, s:I, s:o, s:o, s:o, s:I, s:I, s:I, s:o, s:o, s:s, s:I, "
+            "{s:s, s:I, s:s, s:s, s:s, s:o, s:{s:o, s:o, s:I}, s:I, s:o, s:o, s:o, s:I, s:I, s:I, s:o, s:o, s:s, s:I, "
             "s:b, s:b, s:b, s:b, s:I, s:I, s:o, s:o, s:o}",
             "schema", RECORD_SCHEMA, "schema_version", (json_int_t)RECORD_SCHEMA_VERSION, "version", record->version,
             "library_version", record->library_version, "date", record->date, "argv", arguments, "host", "name",
-            report_text_json(record->host_name), "system", record->system, "cpus", (json_int_t)record->cpus, "seed",
-            (json_int_t)record->seed, "input", text_or_null(record->input), "tensor", text_or_null(record->tensor),
-            "data_digest", text_or_null(record->digest[0] != '\0' ? record->digest : NULL), "num_warmup_iters",
+            document_text(record->host_name), "system", document_text(record->system), "cpus", (json_int_t)record->cpus,
+            "seed", (json_int_t)record->seed, "input", text_or_null(record->input), "tensor",
+            text_or_null(record->tensor), "data_digest",
+            text_or_null(record->digest[0] != '\0' ? record->digest : NULL), "num_warmup_iters",
             (json_int_t)record->num_warmup_iters, "num_iters", (json_int_t)record->num_iters, "planned_rounds",
             (json_int_t)record->planned_rounds, "precision", real_or_null(record->precision), "timeout_s",
             real_or_null(record->timeout), "regime", args_regime_names[record->regime], "runs",

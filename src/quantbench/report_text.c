@@ -8,33 +8,14 @@
 #include "verdict.h"
 
 #include <inttypes.h>
-#include <limits.h>
 #include <math.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
-#include <unistd.h>
 
 /* Columns that a narrow terminal does without, the first one first. */
 static const enum column expendable[] = {SNR, HOST, PRECISION, OF_CEILING};
-
-/* How many columns whoever reads STREAM can see; INT_MAX if that is nobody in particular. COLUMNS is set by users and
- * by tests. */
-static int stream_width(FILE *stream)
-{
-    const char *columns = getenv("COLUMNS");
-    struct winsize size;
-
-    if (stream != stdout) {
-        return INT_MAX;
-    }
-    if (columns != NULL && atoi(columns) > 0) {
-        return atoi(columns);
-    }
-    return ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : INT_MAX;
-}
 
 /* Whether the time that the host takes for a launch is worth a column: it is the launch's own on the CPU, and of no
  * account in a graph. */
@@ -61,16 +42,16 @@ static int row_width(const int *widths)
     return width;
 }
 
-/* The widths of the columns of RECORD's table that STREAM has room for: those in which cases differ, and results. 0:
+/* The widths of the columns of RECORD's table that there is room for: those in which cases differ, and results. 0:
  * the column is left out. */
-static void choose_columns(const struct record *record, FILE *stream, int *widths)
+static void choose_columns(const struct record *record, int *widths)
 {
     for (enum column i = DEVICE; i < COLUMNS; i++) {
         bool is_shown = i < FIRST_RESULT ? describe_varies(record, i) : i != HOST || shows_host(record);
 
         widths[i] = is_shown ? (int)describe_width(record, i) : 0;
     }
-    for (size_t i = 0; i < sizeof expendable / sizeof expendable[0] && row_width(widths) > stream_width(stream); i++) {
+    for (size_t i = 0; i < sizeof expendable / sizeof expendable[0] && row_width(widths) > report_width(); i++) {
         widths[expendable[i]] = 0;
     }
 }
@@ -153,7 +134,7 @@ static void print_table(const struct record *record, FILE *stream)
     int widths[COLUMNS];
     char text[DESCRIBE_SIZE];
 
-    choose_columns(record, stream, widths);
+    choose_columns(record, widths);
     if (widths[DEVICE] == 0) {
         fprintf(stream, "device    %s\n", describe_device(record->cases[0].device, text));
     }
@@ -285,6 +266,9 @@ static double median_condition(const struct record_case *c, size_t offset)
     double median;
     size_t count = 0;
 
+    if (known == NULL) {
+        report_lacks_memory();
+    }
     for (size_t i = 0; i < c->round_count && known != NULL; i++) {
         double value = *(const double *)((const char *)&c->rounds[i].conditions + offset);
 

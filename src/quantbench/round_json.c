@@ -2,6 +2,7 @@
 /* round_json.c - a round to JSON and back. Its real numbers are a table, so that both ways have the same. */
 #include <config.h>
 
+#include "document.h"
 #include "round_json.h"
 
 #include <math.h>
@@ -52,7 +53,7 @@ static json_t *throttle_to_json(const struct qb_device_conditions *conditions)
     array = json_array();
     for (unsigned i = 0; i < QB_THROTTLE_COUNT; i++) {
         if ((conditions->throttle & 1u << i) != 0) {
-            json_array_append_new(array, json_string(qb_throttle_name(i)));
+            document_append(&array, json_string(qb_throttle_name(i)));
         }
     }
     return array;
@@ -63,7 +64,7 @@ json_t *numbers_to_json(const double *numbers, size_t count)
     json_t *array = json_array();
 
     for (size_t i = 0; i < count; i++) {
-        json_array_append_new(array, json_real(numbers[i]));
+        document_append(&array, json_real(numbers[i]));
     }
     return array;
 }
@@ -75,15 +76,15 @@ json_t *round_to_json(const struct round *round)
     for (size_t i = 0; i < REALS; i++) {
         double value = *(const double *)((const char *)round + reals[i].offset);
 
-        json_object_set_new(object, reals[i].name, isfinite(value) ? json_real(value) : json_null());
+        document_put(&object, reals[i].name, isfinite(value) ? json_real(value) : json_null());
     }
     for (size_t i = 0; i < COUNTS; i++) {
         uint64_t value = *(const uint64_t *)((const char *)round + counts[i].offset);
         bool is_unknown = counts[i].may_be_unknown && value == counts[i].unknown;
 
-        json_object_set_new(object, counts[i].name, is_unknown ? json_null() : json_integer((json_int_t)value));
+        document_put(&object, counts[i].name, is_unknown ? json_null() : json_integer((json_int_t)value));
     }
-    json_object_set_new(object, "throttle", throttle_to_json(&round->conditions));
+    document_put(&object, "throttle", throttle_to_json(&round->conditions));
     return object;
 }
 

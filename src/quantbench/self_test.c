@@ -3,6 +3,7 @@
  * must one be to be seen? */
 #include <config.h>
 
+#include "document.h"
 #include "describe.h"
 #include "report.h"
 #include "self_test.h"
@@ -90,14 +91,14 @@ enum exit_code self_test_report(const struct args *args, const struct record *re
         if (code == EXIT_OK && is_text) {
             print(args, &record->cases[pair->result], &findings);
         } else if (code == EXIT_OK) {
-            json_array_append_new(cases, to_json(&record->cases[pair->result], &findings));
+            document_append(&cases, to_json(&record->cases[pair->result], &findings));
         }
     }
     if (!is_text && code == EXIT_OK) {
-        code = report_print_json(json_pack("{s:s, s:I, s:I, s:f, s:O}", "schema", "quantbench-self-test",
-                                           "schema_version", (json_int_t)RECORD_SCHEMA_VERSION, "rounds",
-                                           (json_int_t)args->rounds, "margin", args->margin, "cases", cases),
-                                 stdout);
+        code = document_print(json_pack("{s:s, s:I, s:I, s:f, s:O}", "schema", "quantbench-self-test", "schema_version",
+                                        (json_int_t)RECORD_SCHEMA_VERSION, "rounds", (json_int_t)args->rounds, "margin",
+                                        args->margin, "cases", cases),
+                              stdout);
     }
     json_decref(cases);
     return code;

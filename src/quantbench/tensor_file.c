@@ -10,6 +10,7 @@
 #define _POSIX_C_SOURCE 200809L
 #endif
 
+#include "document.h"
 #include "tensor_file.h"
 #include "tensor_kind.h"
 
@@ -665,8 +666,9 @@ static enum tensor_file_status parse_json(const struct source *source, char *tex
     }
     json_error_t error;
     replace_nuls(text, length);
-    *header = json_loadb(text, length, JSON_REJECT_DUPLICATES, &error);
-    if (*header == NULL && json_error_code(&error) == json_error_out_of_memory) {
+    bool memory_short;
+    *header = document_parse(text, length, &error, &memory_short);
+    if (memory_short) {
         return fail_memory(source, length);
     }
     if (*header == NULL) {

@@ -3,12 +3,14 @@
  * ceilings are numbered behind the cases. */
 #include <config.h>
 
+#include "document.h"
 #include "visits.h"
 #include "interrupt.h"
 #include "round_json.h"
 
 #include <inttypes.h>
 #include <jansson.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 /* Append the numbers of ARRAY to the COUNT at NUMBERS. Returns false if it is none of numbers >= 0, or memory is short.
@@ -61,11 +63,57 @@ static bool restore_case(const json_t *part, struct result *result)
     return round_from_json(json_object_get(part, "round"), round) == NULL && round->samples == json_array_size(samples);
 }
 
+/* ---- Failures --------------------------------------------------------------------------------------------------- */
+
+/* A case that gave a wrong result in an earlier part of the run has done so: take that into RESULT. False if there was
+ * none. */
+static bool restore_failure(const struct journal *journal, size_t index, struct result *result)
+{
+    const json_t *failure = journal_find_failure(journal, index);
+    const char *first = json_string_value(json_object_get(failure, "first_difference"));
+    const json_int_t codes = json_integer_value(json_object_get(failure, "wrong_codes"));
+    const json_int_t scales = json_integer_value(json_object_get(failure, "wrong_scales"));
+
+    if (failure == NULL) {
+        return false;
+    }
+    result->code = EXIT_WRONG_RESULT;
+    result->verification = json_is_true(json_object_get(failure, "differs")) ? WRONG : NOT_VERIFIED;
+    result->mismatch.wrong_codes = codes > 0 ? (uint64_t)codes : 0;
+    result->mismatch.wrong_scales = scales > 0 ? (uint64_t)scales : 0;
+    snprintf(result->mismatch.first, sizeof result->mismatch.first, "%s", first != NULL ? first : "");
+    message_error("wrong result: kernel %s, in an earlier part of the run, by %s%s%s", result->plan_case->about->name,
+                  journal->file, result->mismatch.first[0] != '\0' ? ": " : "", result->mismatch.first);
+    return true;
+}
+
+/* Keep a wrong result of case INDEX: another run of the same might miss it. */
+static void keep_failure(struct visits *visits, size_t index)
+{
+    const struct result *result = &visits->bench->results[index];
+    const struct mismatch *mismatch = &result->mismatch;
+
+    if (visits->journal->file == NULL || result->code != EXIT_WRONG_RESULT) {
+        return;
+    }
+    /* That it cannot be kept has been said, and does not make the result better. */
+    (void)journal_add_failure(visits->journal, index,
+                              json_pack("{s:b, s:I, s:I, s:o}", "differs", result->verification == WRONG, "wrong_codes",
+                                        (json_int_t)mismatch->wrong_codes, "wrong_scales",
+                                        (json_int_t)mismatch->wrong_scales, "first_difference",
+                                        document_text(mismatch->first)));
+}
+
+/* ---- Visits ----------------------------------------------------------------------------------------------------- */
+
 void visits_prove(struct visits *visits, size_t index)
 {
     struct bench *bench = visits->bench;
     bool foreign = worker_takes(bench, index);
 
+    if (restore_failure(visits->journal, index, &bench->results[index])) {
+        return;
+    }
     if (foreign) {
         worker_prove(&visits->worker, bench, index);
     }
@@ -73,6 +121,7 @@ void visits_prove(struct visits *visits, size_t index)
     if (!foreign || (bench->results[index].code == EXIT_OK && !worker_visits(bench, index))) {
         bench_prove(bench, index);
     }
+    keep_failure(visits, index);
 }
 
 void visits_to_case(struct visits *visits, uint64_t round, size_t index, uint64_t samples, size_t aside)
@@ -97,7 +146,8 @@ void visits_to_case(struct visits *visits, uint64_t round, size_t index, uint64_
     } else {
         bench_visit(bench, index, samples, aside);
     }
-    /* What was interrupted, or failed, is to be done again. */
+    keep_failure(visits, index);
+    /* What was interrupted, or could not be done, is to be done again. */
     if (journal->file == NULL || result->code != EXIT_OK || interrupt_requested() ||
         result->sample_count == samples_before) {
         return;
@@ -157,10 +207,10 @@ void visits_to_ceiling(struct visits *visits, uint64_t round, size_t index, uint
     }
     kinds = json_array();
     for (int kind = 0; kind < CEILING_KINDS; kind++) {
-        json_array_append_new(kinds,
-                              json_pack("{s:I, s:o}", "launches", (json_int_t)ceiling->kinds[kind].launches, "samples",
-                                        numbers_to_json(ceiling->kinds[kind].samples + before[kind],
-                                                        ceiling->kinds[kind].count - before[kind])));
+        document_append(&kinds,
+                        json_pack("{s:I, s:o}", "launches", (json_int_t)ceiling->kinds[kind].launches, "samples",
+                                  numbers_to_json(ceiling->kinds[kind].samples + before[kind],
+                                                  ceiling->kinds[kind].count - before[kind])));
     }
     bench->code = message_worse(bench->code,
                                 journal_add(journal, bench->count + index, round, json_pack("{s:o}", "kinds", kinds)));
