@@ -211,7 +211,7 @@ END_TEST
 
 START_TEST(reference_scale_limits)
 {
-    const float zeros[4] = {0, -0.0f, NAN, 0}, infinite[4] = {INFINITY, 1, -INFINITY, 0};
+    float zeros[4] = {0, -0.0f, NAN, 0}, infinite[4] = {INFINITY, 1, -INFINITY, 0};
     struct qb_problem p;
     struct qb_tensors buffers;
     uint8_t codes[4];
@@ -229,7 +229,7 @@ START_TEST(reference_scale_limits)
     ck_assert_uint_eq(codes[1], 0x80);
     ck_assert_uint_eq(codes[2], 0x7F);
 
-    buffers.at[QB_ROLE_INPUT] = (void *)infinite;
+    buffers.at[QB_ROLE_INPUT] = infinite;
     ck_assert_int_eq(qb_reference_run(&p, &buffers), QB_OK);
     ck_assert_float_eq(scale, 0x1.FFFFFEp127f / 448);
     ck_assert_uint_eq(codes[0], 0x7E);

@@ -120,7 +120,7 @@ static enum qb_status capture(const struct launch *launch)
 static enum qb_status take(double time, const void *input)
 {
     if (capturing != NULL) {
-        return capture(&(struct launch){.time = time, .tensors.at = {[QB_ROLE_INPUT] = (void *)input}});
+        return capture(&(struct launch){.time = time, .tensors = QB_TENSORS(input, NULL, NULL)});
     }
     pass(time, input);
     return QB_OK;
