@@ -17,7 +17,7 @@ c_tests = check_cpu.test check_compare.test check_quality.test check_stats.test 
 	check_format.test check_problem.test check_disturbance.test check_conditions.test \
 	check_message.test check_environment.test check_threads.test check_cuda.test
 if TOOL
-c_tests += check_challenge.test check_options.test check_outcome.test check_rounds.test check_starvation.test \
+c_tests += check_challenge.test check_hard.test check_options.test check_outcome.test check_rounds.test check_starvation.test \
 	check_tensor_file.test
 endif
 check_PROGRAMS += $(c_tests)
@@ -137,6 +137,10 @@ check_starvation_test_SOURCES = %D%/check_starvation.c src/quantbench/starvation
 check_starvation_test_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/src/quantbench
 check_starvation_test_CFLAGS = $(TEST_CFLAGS)
 check_starvation_test_LDADD = $(CHECK_LIBS)
+check_hard_test_SOURCES = %D%/check_hard.c src/quantbench/hard_data.c src/quantbench/hard_grid.c src/quantbench/input.c
+check_hard_test_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/src/quantbench
+check_hard_test_CFLAGS = $(TEST_CFLAGS) $(OPENMP_CFLAGS)
+check_hard_test_LDADD = libquantbench.la $(CHECK_LIBS)
 check_outcome_test_SOURCES = %D%/check_outcome.c src/quantbench/outcome.c
 check_outcome_test_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/src/quantbench
 check_outcome_test_CFLAGS = $(TEST_CFLAGS)

@@ -426,13 +426,15 @@ static uint32_t choose_sign(const struct hard_data *data)
     return data->placed / 3 % 2 != 0 ? data->in.sign : 0;
 }
 
-/* Fill the tile of ROWS x COLS elements at (FIRST_ROW, FIRST_COL). A single element is an item. */
-static void fill_tile(struct hard_data *data, uint64_t first_row, uint64_t first_col, uint64_t rows, uint64_t cols)
+/* Fill the tile of ROWS x COLS elements at (FIRST_ROW, FIRST_COL). A single element is an item, and makes its own
+ * scale; a tail of one is none that others could do without. */
+static void fill_tile(struct hard_data *data, uint64_t first_row, uint64_t first_col, uint64_t rows, uint64_t cols,
+                      bool is_tail)
 {
     const struct hard_recipe *recipe = &data->recipes[data->recipe];
     const bool has_amax = data->problem.scaling != QB_SCALING_STATIC && recipe->amax != 0 && rows * cols > 1;
     const uint64_t place = has_amax ? choose_place(data, rows * cols) : UINT64_MAX;
-    const uint64_t taken = rows * cols - has_amax;
+    const uint64_t taken = is_tail && !has_amax && recipe->amax != 0 ? 0 : rows * cols - has_amax;
     size_t item = data->item;
 
     for (uint64_t row = 0, i = 0; row < rows; row++) {
@@ -469,14 +471,17 @@ bool hard_data_fill(struct hard_data *data)
     }
     qb_problem_tile(p, &tile_rows, &tile_cols);
     qb_problem_scale_shape(p, &scale_rows, &scale_cols);
+    tile_rows = tile_rows < p->tokens ? tile_rows : p->tokens;
+    tile_cols = tile_cols < p->hidden ? tile_cols : p->hidden;
     for (uint64_t i = 0; i < scale_rows * scale_cols; i++) {
         const uint64_t row = i / scale_cols * tile_rows, col = i % scale_cols * tile_cols;
+        const uint64_t rows = p->tokens - row < tile_rows ? p->tokens - row : tile_rows;
+        const uint64_t cols = p->hidden - col < tile_cols ? p->hidden - col : tile_cols;
 
         if (p->scaling == QB_SCALING_STATIC) {
             data->scales[i] = data->recipes[data->recipe].scale;
         }
-        fill_tile(data, row, col, p->tokens - row < tile_rows ? p->tokens - row : tile_rows,
-                  p->hidden - col < tile_cols ? p->hidden - col : tile_cols);
+        fill_tile(data, row, col, rows, cols, rows < tile_rows || cols < tile_cols);
         go_on(data);
     }
     return true;
