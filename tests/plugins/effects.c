@@ -5,6 +5,7 @@
 #define _GNU_SOURCE /* setenv() and others */
 #include "quantbench.h"
 
+#include <float.h>
 #include <locale.h>
 #include <math.h>
 #include <sched.h>
@@ -28,9 +29,9 @@ static const char *run_quiet(const struct qb_plugin_call *call)
         for (uint64_t i = 0; i < p->hidden; i++) {
             amax = fmaxf(amax, fabsf(x[i]));
         }
-        scale = fmaxf(amax / 127, 0x1p-126f);
+        scale = fmaxf(fminf(amax, FLT_MAX) / 127, 0x1p-126f);
         for (uint64_t i = 0; i < p->hidden; i++) {
-            q[i] = (int8_t)nearbyintf(x[i] / scale);
+            q[i] = isnan(x[i]) ? 0 : (int8_t)nearbyintf(fmaxf(-128, fminf(127, x[i] / scale)));
         }
         ((float *)call->tensors->at[QB_ROLE_SCALES])[row] = scale;
     }

@@ -3,6 +3,7 @@
  * program reads is not what was measured. They quantize float to INT8 with one scale per token, by the contract. */
 #include "outcome.h"
 
+#include <float.h>
 #include <math.h>
 #include <string.h>
 #include <unistd.h>
@@ -30,9 +31,9 @@ static void quantize(const struct qb_plugin_call *call)
         for (uint64_t i = 0; i < p->hidden; i++) {
             amax = fmaxf(amax, fabsf(x[i]));
         }
-        scale = fmaxf(amax / 127, 0x1p-126f);
+        scale = fmaxf(fminf(amax, FLT_MAX) / 127, 0x1p-126f);
         for (uint64_t i = 0; i < p->hidden; i++) {
-            q[i] = (int8_t)nearbyintf(x[i] / scale);
+            q[i] = isnan(x[i]) ? 0 : (int8_t)nearbyintf(fmaxf(-128, fminf(127, x[i] / scale)));
         }
         ((float *)call->tensors->at[QB_ROLE_SCALES])[row] = scale;
     }
@@ -53,6 +54,7 @@ static struct outcome make_outcome(const struct qb_plugin_call *call)
     outcome.verification = VERIFIED;
     outcome.mismatch.compared = outcome.quality.finite = call->problem->tokens * call->problem->hidden;
     outcome.quality.snr = 40;
+    outcome.quality.largest_error = 0.01;
     outcome.launches_per_sample = 1;
     outcome.samples = outcome.round.samples = SAMPLES;
     outcome.round.conditions.performance_state = -1;
@@ -78,7 +80,7 @@ static bool is_late(void)
 {
     static int calls;
 
-    return ++calls > 60;
+    return ++calls > 400;
 }
 
 /* Answer with samples of TIME. */
