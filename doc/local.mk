@@ -34,6 +34,8 @@ endif
 # The README's function, which make check compiles and runs.
 check_PROGRAMS += example_readme.test
 nodist_example_readme_test_SOURCES = %D%/readme.c
+# README's function has no header.
+example_readme_test_CFLAGS = $(AM_CFLAGS) -Wno-missing-prototypes
 example_readme_test_LDADD = libquantbench.la
 CLEANFILES += %D%/readme.c
 %D%/readme.c: README
