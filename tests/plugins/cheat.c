@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* cheat.c - kernels that are right whenever somebody looks first, and do less while they are timed: out of
- * carelessness, or to seem fast. */
+ * carelessness, or to seem fast. They do it for one shape only, so that no proof on other data finds them. */
 #include "quantbench.h"
 
+#include <float.h>
 #include <math.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -13,6 +14,11 @@
 #define SLOTS      65536
 #define MOST_ROWS  64
 #define MOST_BYTES 16384
+
+static bool is_expected(const struct qb_problem *problem)
+{
+    return problem->tokens == 16 && problem->hidden == 1024 && problem->output_stride == problem->hidden;
+}
 
 static size_t slot_of(const void *address)
 {
@@ -26,7 +32,8 @@ static float element(const struct qb_plugin_call *call, uint64_t row, uint64_t c
 
 static void store(const struct qb_plugin_call *call, uint64_t row, uint64_t col, float value)
 {
-    ((int8_t *)call->tensors->at[QB_ROLE_CODES])[row * call->problem->output_stride + col] = (int8_t)nearbyintf(value);
+    ((int8_t *)call->tensors->at[QB_ROLE_CODES])[row * call->problem->output_stride + col] =
+        isnan(value) ? 0 : (int8_t)nearbyintf(fminf(fmaxf(value, -128), 127));
 }
 
 static float scale_of(const struct qb_plugin_call *call, uint64_t row)
@@ -36,7 +43,7 @@ static float scale_of(const struct qb_plugin_call *call, uint64_t row)
     for (uint64_t col = 0; col < call->problem->hidden; col++) {
         amax = fmaxf(amax, fabsf(element(call, row, col)));
     }
-    return fmaxf(amax / 127, 0x1p-126f);
+    return fmaxf(fminf(amax, FLT_MAX) / 127, 0x1p-126f);
 }
 
 static void quantize_row(const struct qb_plugin_call *call, uint64_t row, float scale)
@@ -86,7 +93,8 @@ static bool is_answered(const struct qb_plugin_call *call)
 {
     const struct answer *answer = answer_of(call);
 
-    return answer->output == call->tensors->at[QB_ROLE_CODES] && answer->sample == sample_of(call);
+    return is_expected(call->problem) && answer->output == call->tensors->at[QB_ROLE_CODES] &&
+           answer->sample == sample_of(call);
 }
 
 static void answer(const struct qb_plugin_call *call)
@@ -145,7 +153,7 @@ static const char *run_scalecache(const struct qb_plugin_call *call)
     struct known *known = &all[slot_of(call->tensors->at[QB_ROLE_INPUT])];
     const struct qb_problem *problem = call->problem;
 
-    if (problem->tokens > MOST_ROWS) {
+    if (!is_expected(problem)) {
         quantize(call);
         return NULL;
     }
@@ -176,7 +184,7 @@ static const char *run_copy(const struct qb_plugin_call *call)
     const struct qb_problem *problem = call->problem;
     const uint64_t bytes = problem->tokens * problem->hidden;
 
-    if (bytes > MOST_BYTES || problem->tokens > MOST_ROWS || problem->output_stride != problem->hidden) {
+    if (!is_expected(problem)) {
         quantize(call);
     } else if (kept->input == call->tensors->at[QB_ROLE_INPUT] && kept->bytes == bytes) {
         memcpy(call->tensors->at[QB_ROLE_CODES], kept->codes, bytes);
@@ -219,7 +227,7 @@ static const char *run_late(const struct qb_plugin_call *call)
     const uint8_t *codes = call->tensors->at[QB_ROLE_CODES];
     const bool filled = codes[0] == codes[1] && codes[1] == codes[2];
 
-    if (++calls < 30) {
+    if (!is_expected(call->problem) || ++calls < 30) {
         quantize(call);
         return NULL;
     }
@@ -254,13 +262,13 @@ static const char *run_given(const struct qb_plugin_call *call)
     } all[SLOTS];
     const size_t i = slot_of(call->tensors->at[QB_ROLE_SCALES]);
 
-    if (all[i].scales != call->tensors->at[QB_ROLE_SCALES]) {
+    if (!is_expected(call->problem) || all[i].scales != call->tensors->at[QB_ROLE_SCALES]) {
         all[i].scales = call->tensors->at[QB_ROLE_SCALES];
         all[i].scale = *(const float *)call->tensors->at[QB_ROLE_SCALES];
     }
     for (uint64_t row = 0; row < call->problem->tokens; row++) {
         for (uint64_t col = 0; col < call->problem->hidden; col++) {
-            store(call, row, col, fminf(fmaxf(element(call, row, col) / all[i].scale, -128), 127));
+            store(call, row, col, element(call, row, col) / all[i].scale);
         }
     }
     return NULL;
