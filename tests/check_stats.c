@@ -48,6 +48,39 @@ START_TEST(hundred_samples)
 }
 END_TEST
 
+/* The probability of at most K heads among COUNT coins. */
+static double heads(int count, int k)
+{
+    double sum = 0;
+
+    for (int i = 0; i <= k; i++) {
+        sum += exp(lgamma(count + 1.0) - lgamma(i + 1.0) - lgamma(count - i + 1.0) - count * log(2));
+    }
+    return sum;
+}
+
+/* Beyond 100 samples the rank is the exact one, the largest whose interval still holds the median with 95 %, or the one
+ * below. */
+START_TEST(rank_of_many_samples)
+{
+    static const int counts[] = {101, 102, 103, 110, 128, 200, 333, 500, 1000};
+    const int count = counts[_i];
+    double samples[1000];
+    struct stats s;
+    int rank = 1;
+
+    for (int i = 0; i < count; i++) {
+        samples[i] = i + 1;
+    }
+    while (2 * heads(count, rank) <= 0.05) {
+        rank++;
+    }
+    ck_assert(estimate(samples, (size_t)count, &s));
+    ck_assert_msg(s.ci_low == rank || s.ci_low == rank - 1, "%d samples: rank %g, not %d", count, s.ci_low, rank);
+    ck_assert_double_eq(s.ci_high, count + 1 - s.ci_low);
+}
+END_TEST
+
 /* Neighbours that rise together are correlated; what lies far outside of the quartiles is counted, and stays in. */
 START_TEST(odd_samples_are_counted)
 {
@@ -278,6 +311,7 @@ int main(void)
 
     tcase_add_test(tc, one_sample_is_everything);
     tcase_add_test(tc, hundred_samples);
+    tcase_add_loop_test(tc, rank_of_many_samples, 0, 9);
     tcase_add_test(tc, few_samples);
     tcase_add_test(tc, odd_samples_are_counted);
     tcase_add_test(tc, rounds_widen_the_interval);
