@@ -71,6 +71,14 @@ tick_term()
         holds "$(interval 3) - $(value median) >= 0.999 * $term" &&
         holds "$(value median) - $(interval 2) >= 0.999 * $term"
 }
+# Whole blocks are whole ticks here, so that all samples are equal and the interval is the tick's part alone.
+tick_alone()
+{
+    measure 0 tick=10000,copy=9300 && is tick_ns 10000.0 && is min 10000.0 && is max 10000.0 &&
+        term="10000 / (2 * $(value launches_per_sample))" && holds "$(interval 3) - 10000 >= 0.999 * $term" &&
+        holds "$(interval 3) - 10000 <= 1.001 * $term" && holds "10000 - $(interval 2) >= 0.999 * $term" &&
+        holds "10000 - $(interval 2) <= 1.001 * $term"
+}
 # A precision that needs longer blocks than the default has.
 precise_blocks()
 {
@@ -80,6 +88,7 @@ precise_blocks()
 ok "the tick of a coarse timer is found" coarse_tick
 ok "a coarse timer makes blocks longer, of whole rotations, until half a tick is within 0.05 %" blocks_grow
 ok "the interval is no narrower than the tick allows" tick_term
+ok "and no wider, if the samples are equal: half a tick of a block at each end" tick_alone
 ok "--precision makes half a tick a quarter of what is asked for" precise_blocks
 
 # ---- Noise ---------------------------------------------------------------------------------------------------------

@@ -347,6 +347,13 @@ else
 fi
 ok 'a row for each case, and a head' same 13 "$(wc -l <sweep.csv | tr -d ' ')"
 ok 'a field with a comma and quotation marks' grep -qF ',"a,""b"" |c\*_d.npy",' file.csv
+# A quotation mark needs quotation marks around the field, with a comma in it or without.
+quotes_alone()
+{
+    sed 's|^  "input": .*|  "input": "a\\"b.npy",|' file.json >quoted.json &&
+        run 0 --report=quoted.json --format=csv && out_has ',"a""b.npy",'
+}
+ok 'a field with a quotation mark and no comma' quotes_alone
 digits='[0-9a-f]\{16\}'
 digest_is_shown()
 {
