@@ -169,6 +169,21 @@ START_TEST(letters_are_not)
     ck_assert_uint_eq(strlen(on(false, long_line)), strlen("quantbench: ") + 900 + 2);
 }
 END_TEST
+
+/* Each status against each, in both orders: the one that comes later here wins. */
+START_TEST(worse_status_wins)
+{
+    static const enum exit_code ranking[] = {EXIT_OK,    EXIT_INCONCLUSIVE, EXIT_REGRESSION,
+                                             EXIT_USAGE, EXIT_CANNOT_RUN,   EXIT_WRONG_RESULT};
+
+    for (int i = 0; i < 6; i++) {
+        for (int j = 0; j < 6; j++) {
+            ck_assert_int_eq(message_worse(ranking[i], ranking[j]), ranking[i > j ? i : j]);
+        }
+    }
+}
+END_TEST
+
 /* Neither the line nor a sequence that wipes it. */
 START_TEST(dumb_terminal_sees_none)
 {
@@ -202,6 +217,7 @@ int main(void)
     tcase_add_test(tc, controls_are_escaped);
     tcase_add_test(tc, lines_stay);
     tcase_add_test(tc, letters_are_not);
+    tcase_add_test(tc, worse_status_wins);
     tcase_add_loop_test(tc, dumb_terminal_sees_none, 0, 3);
     suite_add_tcase(suite, tc);
     return run_suite(suite);

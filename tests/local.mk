@@ -18,7 +18,7 @@ c_tests = check_cpu.test check_compare.test check_quality.test check_stats.test 
 	check_message.test check_environment.test check_threads.test check_cuda.test
 if TOOL
 c_tests += check_challenge.test check_hard.test check_options.test check_outcome.test check_rounds.test check_starvation.test \
-	check_tensor_file.test
+	check_tensor_file.test check_verdict.test
 endif
 check_PROGRAMS += $(c_tests)
 TESTS += $(c_tests)
@@ -133,6 +133,10 @@ check_options_test_SOURCES = %D%/check_options.c
 check_options_test_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/src/quantbench
 check_options_test_CFLAGS = $(TEST_CFLAGS) $(JANSSON_CFLAGS) $(OPENMP_CFLAGS)
 check_options_test_LDADD = libqbtool.a libquantbench.la $(CHECK_LIBS) $(JANSSON_LIBS)
+check_verdict_test_SOURCES = %D%/check_verdict.c
+check_verdict_test_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/src/quantbench
+check_verdict_test_CFLAGS = $(TEST_CFLAGS) $(JANSSON_CFLAGS) $(OPENMP_CFLAGS)
+check_verdict_test_LDADD = libqbtool.a libquantbench.la $(CHECK_LIBS) $(JANSSON_LIBS)
 check_starvation_test_SOURCES = %D%/check_starvation.c src/quantbench/starvation.c
 check_starvation_test_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/src/quantbench
 check_starvation_test_CFLAGS = $(TEST_CFLAGS)
