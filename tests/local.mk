@@ -11,15 +11,19 @@ AM_TESTS_ENVIRONMENT = srcdir='$(srcdir)'; builddir='$(builddir)'; export srcdir
 	OMP_PROC_BIND=false; export OMP_PROC_BIND; \
 	CC='$(CC)'; export CC; NVCC='$(NVCC)'; export NVCC;
 
-# Those that take longest come first: they would keep one processor busy at the end of a parallel run.
+# Those that take longest come first: they would keep one processor busy at the end of a parallel run. The quick ones
+# take less than two seconds of a processor, and are a part of "make check-quick".
+quick_c_tests =
 if HAVE_CHECK
-c_tests = check_cpu.test check_compare.test check_quality.test check_stats.test \
-	check_format.test check_problem.test check_disturbance.test check_conditions.test \
-	check_message.test check_environment.test check_threads.test check_cuda.test
+c_tests = check_cpu.test check_compare.test check_quality.test check_environment.test
+quick_c_tests += check_stats.test check_format.test check_problem.test check_disturbance.test check_conditions.test \
+	check_message.test check_threads.test
 if TOOL
-c_tests += check_challenge.test check_hard.test check_options.test check_outcome.test check_rounds.test check_starvation.test \
+c_tests += check_challenge.test
+quick_c_tests += check_hard.test check_options.test check_outcome.test check_rounds.test check_starvation.test \
 	check_tensor_file.test check_verdict.test
 endif
+c_tests += $(quick_c_tests) check_cuda.test
 check_PROGRAMS += $(c_tests)
 TESTS += $(c_tests)
 endif
@@ -64,6 +68,22 @@ TESTS += $(library_shell_tests)
 if TOOL
 TESTS += $(tool_shell_tests)
 endif
+
+# "make check-quick": a change is tried in seconds. A script for each area goes with the unit tests: the sources, the
+# library's manual, completion, examples, reports, and the tool on a device.
+quick_tests = $(quick_c_tests) \
+	%D%/examples.sh \
+	%D%/library_manual.sh \
+	%D%/source.sh
+if TOOL
+quick_tests += \
+	%D%/completion.sh \
+	%D%/module.sh \
+	%D%/quoted.sh
+endif
+.PHONY: check-quick
+check-quick:
+	$(MAKE) $(AM_MAKEFLAGS) check TESTS='$(quick_tests)'
 # One to a line, so that additions do not meet.
 EXTRA_DIST += %D%/perf/cpu.sh
 EXTRA_DIST += %D%/perf/h200.sh
