@@ -345,7 +345,7 @@ ok '--profile is one launch' profile
 ok '--profile ignores --num-iters' json '"launch":"profile","streams":1,"profiled":' --num-iters=50
 one_sample() { flat_has '"launches_per_sample":1,' && tr -d ' \n' <out | grep -qE '"samples":\[[0-9.e+-]+\]'; }
 ok '--profile has one sample' one_sample
-no_verify() { bench --no-verify "$@" && out_has 'not verified' && out_lacks ' verified:'; }
+no_verify() { bench --no-verify "$@" && out_has 'not verified' && out_lacks ' verified on '; }
 ok '--no-verify says so' no_verify
 ok '--no-verify with --static-scale' no_verify --static-scale
 ok '--no-verify in JSON' json '"verification":"notverified"' --no-verify
@@ -580,7 +580,7 @@ two=$two'"second.weight":{"dtype":"BF16","shape":[2,8],"data_offsets":[64,96]}}'
 
 ok '--input: .npy of half' file_says 'half -> int8, dynamic, tensor, 4 x 16' --input=half.npy
 ok 'the report names the file' out_has 'half.npy'
-ok 'its codes are verified' out_has 'verified: '
+ok 'its codes are verified' out_has 'verified on '
 ok '--input: .npy of float' file_says 'float -> int8, dynamic, tensor, 2 x 8' --input=float.npy
 ok '--input: .npy with one dimension is one row' file_says '1 x 16' --input=row.npy
 ok '--input: safetensors with one tensor' file_says '4 x 8' --input=one.safetensors
@@ -607,7 +607,7 @@ for file in zero special nothing_finite; do
     }
     ok "$file.npy is quantized in every way" all_ways
 done
-ok 'all zero with a static scale' file_says 'verified: ' --input=zero.npy --static-scale
+ok 'all zero with a static scale' file_says 'verified on ' --input=zero.npy --static-scale
 awkward_file()
 {
     cp half.npy "$awkward_name" && bench_file --input="$awkward_name" --format=json && is_json out

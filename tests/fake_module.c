@@ -152,7 +152,7 @@ static enum qb_status run(const struct qb_kernel *kernel, struct qb_queue *queue
     if (status != QB_OK) {
         return status;
     }
-    if (wrong == WRONG_CODE || (wrong == WRONG_LATER && launched > 400 && problem->tokens > 1)) {
+    if (wrong == WRONG_CODE || (wrong == WRONG_LATER && launched > 100 && problem->tokens > 1)) {
         ((uint8_t *)tensors->at[QB_ROLE_CODES])[problem->output_stride] ^= 1; /* element (1, 0) */
     }
     if (wrong == WRONG_SCALE) {
