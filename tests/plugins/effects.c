@@ -5,6 +5,7 @@
 #define _GNU_SOURCE /* setenv() and others */
 #include "quantbench.h"
 
+#include <fcntl.h>
 #include <float.h>
 #include <locale.h>
 #include <math.h>
@@ -72,6 +73,24 @@ static const char *run_daemon(const struct qb_plugin_call *call)
     if (++calls == 1) {
         leave();
     }
+    return run_quiet(call);
+}
+
+/* Appends what the system says of this process's memory, its size first, to the file EFFECT_SIZES. It allocates
+ * nothing. */
+static const char *run_sizes(const struct qb_plugin_call *call)
+{
+    const char *file = getenv("EFFECT_SIZES");
+    int statm = open("/proc/self/statm", O_RDONLY);
+    int sizes = file != NULL ? open(file, O_WRONLY | O_CREAT | O_APPEND, 0666) : -1;
+    char line[256];
+    ssize_t length = read(statm, line, sizeof line);
+
+    if (length > 0) {
+        (void)!write(sizes, line, (size_t)length);
+    }
+    close(statm);
+    close(sizes);
     return run_quiet(call);
 }
 
@@ -199,6 +218,7 @@ static const struct qb_plugin_kernel kernels[] = {
     KERNEL(escape, supports),
     KERNEL(daemon, supports),
     KERNEL(starved, supports),
+    KERNEL(sizes, supports),
     {.name = "effects_pipe",
      .description = "answers for others",
      .backend = "cpu",
