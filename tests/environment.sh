@@ -78,9 +78,15 @@ if plugin threaded -fopenmp 2>/dev/null; then
     mv threaded.so plain.so
     ok 'a kernel that leaves it changed in its threads' rejected environment_threads 'the rounding mode'
     ok 'the next kernels are none the worse' others_survive environment_threads
+    if [ "$(uname -m)" = x86_64 ]; then
+        ok 'one that changes the mode of SSE alone there' rejected environment_sse 'the rounding mode'
+    else
+        skip 'one that changes the mode of SSE alone there' 'there is no SSE'
+    fi
 else
     skip 'a kernel that leaves it changed in its threads' "$CC takes no -fopenmp"
     skip 'the next kernels are none the worse' "$CC takes no -fopenmp"
+    skip 'one that changes the mode of SSE alone there' "$CC takes no -fopenmp"
 fi
 
 # ---- What is preloaded -----------------------------------------------------------------------------------------------

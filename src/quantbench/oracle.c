@@ -7,6 +7,7 @@
 
 #include <fenv.h>
 #include <math.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 /* ---- The environment -------------------------------------------------------------------------------------------- */
@@ -16,13 +17,23 @@ void oracle_set_environment(void)
     fesetenv(FE_DFL_ENV);
 }
 
+/* True if arithmetic rounds to nearest in this thread. fegetround() is not enough: on x86-64 it may read the mode of
+ * the x87 unit alone, and arithmetic is done by SSE. */
+static bool rounds_to_nearest(void)
+{
+    volatile float one = 1, minus_one = -1, little = 0x1p-26f;
+    volatile float up = one + little, down = minus_one - little, to_zero = one - little;
+
+    return fegetround() == FE_TONEAREST && up == 1 && down == -1 && to_zero == 1;
+}
+
 /* What differs from the default in this thread; NULL: nothing. */
 static const char *changed_here(void)
 {
     volatile float normal = 0x1p-126f, subnormal = 0x1p-149f;
     volatile float half = normal / 2, four = subnormal / 0x1p-126f;
 
-    if (fegetround() != FE_TONEAREST) {
+    if (!rounds_to_nearest()) {
         return "the rounding mode";
     }
     return half == 0 ? "flush to zero (FTZ)" : four == 0 ? "denormals are zero (DAZ)" : NULL;

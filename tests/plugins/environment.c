@@ -95,12 +95,29 @@ static const char *run_threads(const struct qb_plugin_call *call)
     return NULL;
 }
 
+/* The same, of the mode that SSE rounds by: fegetround() may not tell it. */
+static const char *run_sse(const struct qb_plugin_call *call)
+{
+#ifdef __SSE__
+#ifdef _OPENMP
+#pragma omp parallel num_threads((int)call->threads)
+#endif
+    {
+        _MM_SET_ROUNDING_MODE(_MM_ROUND_DOWN);
+    }
+    _MM_SET_ROUNDING_MODE(_MM_ROUND_NEAREST);
+#endif
+    quantize(call);
+    return NULL;
+}
+
 #define KERNEL(name_)                                                                                                  \
     {                                                                                                                  \
         .name = "environment_" #name_, .description = "for tests", .backend = "cpu", .supports = supports,             \
         .run = run_##name_                                                                                             \
     }
-static const struct qb_plugin_kernel kernels[] = {KERNEL(none), KERNEL(round), KERNEL(flush), KERNEL(threads)};
+static const struct qb_plugin_kernel kernels[] = {KERNEL(none), KERNEL(round), KERNEL(flush), KERNEL(threads),
+                                                  KERNEL(sse)};
 QB_PLUGIN(kernels);
 
 #endif
