@@ -80,8 +80,23 @@ START_TEST(failures)
     /* On hard data, of which there are more than elements. */
     outcome.mismatch.compared = HARD_MOST_ELEMENTS;
     ck_assert_ptr_null(check());
+    /* While it was timed, in a long visit. */
+    outcome.mismatch.wrong_codes = outcome.mismatch.wrong_scales = HARD_MOST_ELEMENTS;
+    ck_assert_ptr_null(check());
     outcome.mismatch.compared++;
     ck_assert_ptr_nonnull(check());
+}
+END_TEST
+
+/* A coarse timer may see no time pass. */
+START_TEST(no_time)
+{
+    samples[0] = 0;
+    outcome.round.median = 200;
+    ck_assert_ptr_null(check());
+    memset(samples, 0, sizeof samples);
+    outcome.round.median = 0;
+    ck_assert_ptr_null(check());
 }
 END_TEST
 
@@ -97,7 +112,6 @@ END_TEST
 LIE(sample_nan, samples[1] = NAN, "a sample is not a time")
 LIE(sample_infinite, samples[1] = INFINITY, "a sample is not a time")
 LIE(sample_negative, samples[1] = -1, "a sample is not a time")
-LIE(sample_zero, samples[1] = 0, "a sample is not a time")
 LIE(samples_long, samples[2] = 3e5, "longer than the whole visit")
 LIE(samples_many, outcome.samples = outcome.round.samples = SAMPLES + 1, "more samples than were asked for")
 LIE(floors_many, outcome.floors = UINT64_MAX, "more samples than were asked for")
@@ -160,7 +174,7 @@ int main(void)
 {
     const TTest *const tests[] = {
         truth,           failures,          sample_nan,         sample_infinite,    sample_negative,
-        sample_zero,     samples_long,      samples_many,       floors_many,        floor_negative,
+        no_time,         samples_long,      samples_many,       floors_many,        floor_negative,
         floor_nan,       floor_long,        launches_none,      launches_huge,      launches_others,
         hot_negative,    hot_other,         spent_nan,          spent_long,         code_unknown,
         code_regression, code_failed,       verdict_unknown,    verdict_unverified, verdict_wrong,

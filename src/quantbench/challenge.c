@@ -4,6 +4,7 @@
 #include <config.h>
 
 #include "challenge.h"
+#include "hard.h"
 #include "input.h"
 
 #include <inttypes.h>
@@ -278,6 +279,19 @@ static const char *describe(const struct challenges *c, enum challenge_fault fau
     }
 }
 
+static uint64_t at_most(uint64_t value, uint64_t most)
+{
+    return value < most ? value : most;
+}
+
+/* A long visit asks more than a small case has elements. No more is told than outcome_check() takes of any case. */
+static void limit_counts(struct mismatch *mismatch)
+{
+    mismatch->compared = at_most(mismatch->compared, HARD_MOST_ELEMENTS);
+    mismatch->wrong_codes = at_most(mismatch->wrong_codes, HARD_MOST_ELEMENTS);
+    mismatch->wrong_scales = at_most(mismatch->wrong_scales, HARD_MOST_ELEMENTS);
+}
+
 enum exit_code challenges_verdict(const struct challenges *c, const char *kernel, struct mismatch *mismatch)
 {
     struct mismatch all = {.compared = c->codes};
@@ -302,6 +316,7 @@ enum exit_code challenges_verdict(const struct challenges *c, const char *kernel
                   " of %" PRIu64 " scales are wrong; the first is %s",
                   kernel, describe(c, (enum challenge_fault)most_often), c->findings[most_often].codes, c->codes,
                   c->findings[most_often].scales, c->scales, all.first);
+    limit_counts(&all);
     *mismatch = all;
     return EXIT_WRONG_RESULT;
 }

@@ -61,7 +61,7 @@ static const char *check_mismatch(const struct outcome *outcome, const struct ou
     uint64_t most = elements(limits) > MOST / sets ? MOST : elements(limits) * sets;
 
     if (outcome->verification == WRONG && most < HARD_MOST_ELEMENTS) {
-        most = HARD_MOST_ELEMENTS; /* it may be so on hard data */
+        most = HARD_MOST_ELEMENTS; /* it may be so on hard data, or while it was timed */
     }
     if (outcome->hard_cases > (limits->verify ? HARD_MOST_CASES : 0)) {
         return "it counts more hard cases than there can be";
@@ -228,7 +228,7 @@ const char *outcome_check_times(const struct outcome *outcome, const double *sam
     double sum = 0;
 
     for (uint64_t i = 0; i < outcome->samples; i++) {
-        if (!isfinite(samples[i]) || samples[i] <= 0) {
+        if (!is_amount(samples[i])) { /* a coarse timer may see no time pass */
             return "a sample is not a time";
         }
         sum += samples[i] * (double)outcome->launches_per_sample;
