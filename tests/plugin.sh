@@ -120,6 +120,7 @@ ok '--kernel chooses by a wildcard' chosen
 ok 'in this process' wrong 0 --kernel=wrong_none --no-isolate
 ok "quantbench's own in a process of its own" wrong 0 --isolate
 ok 'a workspace' wrong 0 --kernel=wrong_workspace
+ok 'one that is asked for every other time' wrong 0 --kernel=wrong_turns
 ok 'a problem that it cannot do' wrong 3 --kernel=wrong_none --granularity=channel
 ok 'that is said' err_has "'wrong_none' cannot run"
 verified() { wrong 0 --kernel=wrong_none --format=json && out_has '"verified"'; }

@@ -43,6 +43,7 @@ struct qb__workspace {
     struct qb__workspace *older;
     void *memory;
     size_t size;
+    bool wanted; /* by the kernel that is run now */
 };
 
 /* Each backend's objects begin with these, so that the library can find the backend again. */

@@ -128,13 +128,18 @@ enum qb_status qb_kernel_match(const struct qb_device *device, const struct qb_p
                     pattern != NULL ? " called " : "", pattern != NULL ? pattern : "", device->backend->name);
 }
 
+/* As qb_kernel_workspace(), for a problem that was loaded. */
+static size_t workspace(const struct qb_kernel *kernel, const struct qb_device *device, const struct qb_problem *loaded)
+{
+    return kernel->workspace == NULL ? 0 : kernel->workspace(kernel, device, loaded);
+}
+
 size_t qb_kernel_workspace(const struct qb_kernel *kernel, const struct qb_device *device,
                            const struct qb_problem *problem)
 {
     struct qb_problem p;
 
-    return kernel->workspace == NULL || qb__problem_load(problem, &p) != QB_OK ? 0
-                                                                               : kernel->workspace(kernel, device, &p);
+    return qb__problem_load(problem, &p) == QB_OK ? workspace(kernel, device, &p) : 0;
 }
 
 enum qb_status qb_queue_reserve(struct qb_queue *queue, size_t bytes)
@@ -146,6 +151,23 @@ enum qb_status qb_queue_reserve(struct qb_queue *queue, size_t bytes)
     }
     status = queue->device->backend->queue_reserve(queue, bytes);
     return status == QB_OK && added != NULL ? qb__workspace_reserve(queue, bytes) : status;
+}
+
+/* Let QUEUE have the workspace that KERNEL needs. A plug-in is asked once: another time it might say something else. */
+static enum qb_status provide_workspace(const struct qb_kernel *kernel, struct qb_queue *queue,
+                                        const struct qb_problem *loaded)
+{
+    const size_t bytes = workspace(kernel, queue->device, loaded);
+    enum qb_status status;
+
+    if (kernel->file == NULL) {
+        return bytes > 0 ? queue->device->backend->queue_reserve(queue, bytes) : QB_OK;
+    }
+    status = qb__workspace_reserve(queue, bytes);
+    if (status == QB_OK && queue->plugin_workspace != NULL) {
+        queue->plugin_workspace->wanted = bytes > 0;
+    }
+    return status;
 }
 
 /* Run KERNEL in the default environment, and leave the caller's as it was. */
@@ -166,7 +188,6 @@ enum qb_status qb_kernel_run(const struct qb_kernel *kernel, struct qb_queue *qu
 {
     struct qb_problem p;
     struct qb_tensors t;
-    size_t workspace;
     enum qb_status status = qb__problem_load(problem, &p);
 
     if (status == QB_OK) {
@@ -181,15 +202,8 @@ enum qb_status qb_kernel_run(const struct qb_kernel *kernel, struct qb_queue *qu
     if (!supports(kernel, queue->device, &p)) {
         return qb__fail(QB_ERROR_UNSUPPORTED, "kernel %s does not support this problem on this device", kernel->name);
     }
-    workspace = qb_kernel_workspace(kernel, queue->device, &p);
-    if (workspace > 0) {
-        status = kernel->file != NULL ? qb__workspace_reserve(queue, workspace)
-                                      : queue->device->backend->queue_reserve(queue, workspace);
-        if (status != QB_OK) {
-            return status;
-        }
-    }
-    return run_in_environment(kernel, queue, &p, &t);
+    status = provide_workspace(kernel, queue, &p);
+    return status == QB_OK ? run_in_environment(kernel, queue, &p, &t) : status;
 }
 
 enum qb_status qb_kernel_floor(const struct qb_kernel *kernel, struct qb_queue *queue, const struct qb_problem *problem)

@@ -117,7 +117,7 @@ static enum qb_status run(const struct qb_kernel *kernel, struct qb_queue *queue
                             declared->alignment);
         }
     }
-    if (workspace(kernel, queue->device, problem) > 0) {
+    if (queue->plugin_workspace != NULL && queue->plugin_workspace->wanted) {
         call.arguments.workspace = queue->plugin_workspace->memory;
     }
     return queue->device->backend->queue_call(queue, call_kernel, &call);

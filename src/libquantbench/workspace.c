@@ -41,6 +41,7 @@ enum qb_status qb__workspace_reserve(struct qb_queue *queue, size_t bytes)
     }
     /* A captured graph may still use the older ones. */
     added->size = bytes;
+    added->wanted = false;
     added->older = queue->plugin_workspace;
     queue->plugin_workspace = added;
     return QB_OK;

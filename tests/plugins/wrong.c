@@ -106,6 +106,21 @@ static const char *run_workspace(const struct qb_plugin_call *call)
     return (uintptr_t)call->workspace % 256 == 0 ? NULL : "the workspace is not aligned";
 }
 
+static unsigned times_asked;
+
+/* Once in two times it is another number. */
+static size_t workspace_in_turns(const struct qb_problem *p)
+{
+    return times_asked++ % 2 == 0 ? 0 : workspace(p);
+}
+
+/* The last answer holds. */
+static const char *run_turns(const struct qb_plugin_call *call)
+{
+    quantize(call);
+    return (call->workspace != NULL) == (times_asked % 2 == 0) ? NULL : "the workspace is not what it asked for";
+}
+
 static const char *run_result(const struct qb_plugin_call *call)
 {
     quantize(call);
@@ -367,6 +382,12 @@ static const struct qb_plugin_kernel kernels[] = {
      .workspace = workspace,
      .run = run_workspace,
      .alignment = 64},
+    {.name = "wrong_turns",
+     .description = "asks for a workspace every other time",
+     .backend = "cpu",
+     .supports = supports,
+     .workspace = workspace_in_turns,
+     .run = run_turns},
     KERNEL(result, supports),
     KERNEL(scale, supports),
     KERNEL(fails, supports),
