@@ -155,12 +155,34 @@ static unsigned count_startable(unsigned wanted)
     return count + 1;
 }
 
+/* When to try again to have more threads. Trying takes time, and a launch may be timed: the interval doubles. */
+struct retry {
+    time_t at;       /* 0: now */
+    time_t interval; /* seconds */
+};
+#define LONGEST_INTERVAL 3600
+
+/* Seconds that pass even while the clock is set. */
+static time_t seconds_now(void)
+{
+    struct timespec now;
+
+    return clock_gettime(CLOCK_MONOTONIC, &now) == 0 ? now.tv_sec : 0;
+}
+
+static void retry_later(struct retry *retry, time_t now)
+{
+    retry->interval = retry->interval == 0 ? 1 : 2 * retry->interval;
+    retry->interval = retry->interval < LONGEST_INTERVAL ? retry->interval : LONGEST_INTERVAL;
+    retry->at = now + retry->interval;
+}
+
 /* How many of WANTED threads OpenMP may be asked for. Where the system has no more, GNU's ends the process: so what is
  * wanted for the first time is tried before. OpenMP keeps threads for each thread that asks for some. */
 static unsigned threads_possible(unsigned wanted)
 {
     static _Thread_local unsigned proven = 1;
-    static _Thread_local time_t refused; /* when there were too few: they are asked for again later */
+    static _Thread_local struct retry retry; /* where there were too few */
     const int limit = omp_get_thread_limit();
     time_t now;
 
@@ -171,10 +193,14 @@ static unsigned threads_possible(unsigned wanted)
     if (wanted <= proven) {
         return wanted;
     }
-    now = time(NULL);
-    if (now != refused) {
+    now = seconds_now();
+    if (now >= retry.at) {
         proven = count_startable(wanted);
-        refused = proven < wanted ? now : 0;
+        if (proven < wanted) {
+            retry_later(&retry, now);
+        } else {
+            retry = (struct retry){.at = 0};
+        }
     }
     return proven < wanted ? proven : wanted;
 }
