@@ -49,17 +49,18 @@ static bool reap(pid_t pid, double seconds, int *status)
     return false;
 }
 
-void isolate_wait(pid_t pid, double seconds, int *status)
+bool isolate_wait(pid_t pid, double seconds, int *status)
 {
-    if (!reap(pid, seconds, status)) {
-        kill(pid, SIGKILL);
-        reap(pid, STOP_SECONDS, status);
+    if (reap(pid, seconds, status)) {
+        return true;
     }
+    kill(pid, SIGKILL);
+    return reap(pid, STOP_SECONDS, status);
 }
 
-void isolate_stop(pid_t pid)
+bool isolate_stop(pid_t pid)
 {
-    isolate_wait(pid, 0, NULL);
+    return isolate_wait(pid, 0, NULL);
 }
 
 /* ---- What is left behind ---------------------------------------------------------------------------------------- */
@@ -171,8 +172,14 @@ void isolate_sweep(const char *whose)
         name_of(child, name);
         /* One that has ended by itself was only not waited for. */
         if (waitpid(child, NULL, WNOHANG) == 0) {
-            isolate_stop(child);
-            message_warning("%s: it left process %ld (%s) behind, which was stopped", whose, (long)child, name);
+            bool stopped = isolate_stop(child);
+
+            message_warning("%s: it left process %ld (%s) behind, which %s", whose, (long)child, name,
+                            stopped ? "was stopped" : "cannot be stopped");
+            if (!stopped) {
+                isolate_own(child); /* or it would be found by each sweep */
+                return;
+            }
         }
     }
 }

@@ -13,11 +13,11 @@
 const char *isolate_how_it_ended(int status, char *text, size_t size);
 
 /* Wait for the end of the process PID, which is about to end: one that does not within SECONDS is stopped. STATUS is
- * waitpid()'s; it may be NULL. */
-void isolate_wait(pid_t pid, double seconds, int *status);
+ * waitpid()'s; it may be NULL. False if the process has not ended though it was stopped. */
+bool isolate_wait(pid_t pid, double seconds, int *status);
 
-/* Stop the process PID, and wait for its end. */
-void isolate_stop(pid_t pid);
+/* Stop the process PID, and wait for its end; false if it cannot be stopped. */
+bool isolate_stop(pid_t pid);
 
 /* Have processes become this one's when their parents end, unless it has children already: those of whoever was this
  * process before. Call it before there is any child. */

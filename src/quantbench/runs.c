@@ -102,7 +102,10 @@ static enum exit_code finish(const struct run *run)
     int status = 0;
 
     close(run->output);
-    isolate_wait(run->pid, END_SECONDS, &status);
+    if (!isolate_wait(run->pid, END_SECONDS, &status)) {
+        message_error("--runs: process %ld cannot be stopped", (long)run->pid);
+        return EXIT_CANNOT_RUN;
+    }
     if (WIFEXITED(status)) {
         return (enum exit_code)WEXITSTATUS(status);
     }
