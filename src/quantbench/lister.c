@@ -3,6 +3,7 @@
 #include <config.h>
 
 #include "bench.h"
+#include "interrupt.h"
 #include "lister.h"
 #include "shield.h"
 
@@ -52,20 +53,33 @@ static bool is_disturbed(struct lister *lister, char why[LISTER_WHY_SIZE])
     return false;
 }
 
+/* The process says nothing, as TEXT has it, unless this process does not wait any longer. */
+static bool is_late(struct lister *lister, const char *text, char why[LISTER_WHY_SIZE])
+{
+    child_stop(&lister->child);
+    snprintf(why, LISTER_WHY_SIZE, "%s", interrupt_requested() ? "interrupted" : text);
+    return false;
+}
+
 /* Wait until foreign code is called, and then for what it leads to, whose SIZE bytes go to ANSWER. */
 static bool receive(struct lister *lister, void *answer, size_t size, char why[LISTER_WHY_SIZE])
 {
     struct child *child = &lister->child;
     enum answer_kind ready;
-    bool came = child_await(child, BENCH_OWN_SECONDS) && child_take(child->socket, &ready, sizeof ready);
+    bool came;
 
+    if (!child_await(child, BENCH_OWN_SECONDS)) {
+        return is_late(lister, "its process did not start in time", why);
+    }
+    came = child_take(child->socket, &ready, sizeof ready);
     if (came && ready != ANSWER_READY) {
         return is_disturbed(lister, why);
     }
     if (came && !child_await(child, (double)lister->args->kernel_timeout)) {
-        child_stop(child);
-        snprintf(why, LISTER_WHY_SIZE, "it did not return within %u s", (unsigned)lister->args->kernel_timeout);
-        return false;
+        char text[64];
+
+        snprintf(text, sizeof text, "it did not return within %u s", (unsigned)lister->args->kernel_timeout);
+        return is_late(lister, text, why);
     }
     if (!came || !child_take(child->socket, answer, size)) {
         char how[CHILD_WHY_SIZE];
@@ -250,7 +264,7 @@ static void load(int socket, const char *file)
     verdict.kind = ANSWER_DONE;
     verdict.status = shield_load(file, 0);
     verdict.count = qb_kernel_count() - own;
-    snprintf(verdict.why, sizeof verdict.why, "%s", verdict.status != QB_OK ? qb_error_detail() : "");
+    snprintf(verdict.why, sizeof verdict.why, "%s", shield_why(verdict.status));
     say(socket, &verdict, sizeof verdict);
     for (size_t i = own; i < qb_kernel_count(); i++) {
         const struct qb_kernel *kernel = qb_kernel_at(i);

@@ -41,7 +41,7 @@ static enum qb_status load_here(const char *file, uint64_t seconds, char why[PLU
 {
     enum qb_status status = shield_load(file, (unsigned)seconds);
 
-    snprintf(why, PLUGINS_WHY_SIZE, "%s", status != QB_OK ? qb_error_detail() : "");
+    snprintf(why, PLUGINS_WHY_SIZE, "%s", shield_why(status));
     return status;
 }
 

@@ -5,6 +5,7 @@
 #include "shield.h"
 
 #include <fcntl.h>
+#include <limits.h>
 #include <locale.h>
 #include <poll.h>
 #include <pthread.h>
@@ -35,6 +36,15 @@ struct state {
 
 /* ---- The environment -------------------------------------------------------------------------------------------- */
 
+static void free_environment(char **copy)
+{
+    for (size_t i = 0; copy[i] != NULL; i++) {
+        free(copy[i]);
+    }
+    free(copy);
+}
+
+/* NULL if memory is short. */
 static char **copy_environment(void)
 {
     size_t count = 0;
@@ -47,7 +57,8 @@ static char **copy_environment(void)
     for (size_t i = 0; i < count && copy != NULL; i++) {
         copy[i] = strdup(environ[i]);
         if (copy[i] == NULL) {
-            return NULL; /* what it takes is as good as nothing */
+            free_environment(copy);
+            return NULL;
         }
     }
     return copy;
@@ -147,8 +158,9 @@ static void *watch(void *context)
 {
     const struct watch *w = context;
     struct pollfd told = {.fd = w->ends[0], .events = POLLIN};
+    const long milliseconds = (long)w->seconds * 1000;
 
-    if (poll(&told, 1, (int)w->seconds * 1000) == 0) {
+    if (poll(&told, 1, milliseconds < INT_MAX ? (int)milliseconds : INT_MAX) == 0) {
         message_error("%s: it did not return within %u s", w->file, w->seconds);
         _exit(EXIT_CANNOT_RUN);
     }
@@ -159,7 +171,7 @@ static void start_watch(struct watch *w)
 {
     sigset_t all, before;
 
-    if (w->seconds == 0 || pipe(w->ends) != 0) {
+    if (w->seconds == 0 || pipe2(w->ends, O_CLOEXEC) != 0) {
         return;
     }
     sigfillset(&all);
@@ -192,18 +204,28 @@ enum qb_status shield_load(const char *file, unsigned seconds)
 {
     struct watch w = {.file = file, .seconds = seconds};
     struct state state;
-    enum qb_status status;
+    enum qb_status status = QB_ERROR_MEMORY; /* what cannot be restored is not to be changed */
 
     if (!holds_foreign_code) {
         atexit(refuse_exit);
         holds_foreign_code = true;
     }
     save(&state);
-    start_watch(&w);
-    status = qb_plugin_load(file);
-    end_watch(&w);
+    if (state.environment != NULL) {
+        start_watch(&w);
+        status = qb_plugin_load(file);
+        end_watch(&w);
+    }
     restore(&state);
     return status;
+}
+
+const char *shield_why(enum qb_status status)
+{
+    if (status == QB_ERROR_MEMORY) {
+        return "out of host memory";
+    }
+    return status != QB_OK ? qb_error_detail() : "";
 }
 
 void shield_exit(int code)

@@ -11,6 +11,9 @@
  * exit(). */
 enum qb_status shield_load(const char *file, unsigned seconds);
 
+/* Why shield_load() has returned STATUS; "" if it is QB_OK. */
+const char *shield_why(enum qb_status status);
+
 /* End the process with CODE, all output having been flushed: what foreign code has asked the C library to call at exit
  * is not called, as it could change the exit status, print, or never return. If there is no foreign code, return. */
 void shield_exit(int code);
