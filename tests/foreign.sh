@@ -39,6 +39,7 @@ ok 'a time longer than the visit' forged long 'its samples took longer than the 
 ok 'a text without an end' forged text 'the first difference is not a line of text'
 ok 'a count beyond all memory' forged count 'it has more samples than were asked for'
 ok 'a measurement that takes for ever' forged alive 'its answer is unknown'
+ok 'a measurement that takes hours' forged hours 'its answer is unknown'
 ok 'bytes of all kinds' forged garbage 'its answer is unknown'
 
 # ---- Side effects --------------------------------------------------------------------------------------------------
@@ -97,6 +98,21 @@ ok 'what it prints is not a result' unused
 # shellcheck disable=SC2086
 answers() { run 3 $case --plugin=NONE.so --kernel=effects_pipe && err_has 'kernel effects_pipe, asked what it supports: it disturbs'; }
 ok 'a kernel that answers in the place of the process, and never returns' answers
+
+crashes() { measured 3 NONE crash && err_has 'kernel effects_crash: it crashed (signal 6'; }
+ok 'a crash with the socket held by another process is a crash' crashes
+# An interrupt ends a kernel that takes no notice of it long before its time.
+deaf()
+{
+    # shellcheck disable=SC2086
+    "$QUANTBENCH" $case --kernel-timeout=300 --plugin=NONE.so --kernel=effects_deaf >out 2>err &
+    tap_pid=$! tap_start=$(date +%s)
+    sleep 2
+    kill -TERM "$tap_pid"
+    wait "$tap_pid"
+    [ $(($(date +%s) - tap_start)) -lt 60 ] && ! grep -q hangs err
+}
+ok 'a kernel that takes no notice of an interrupt' deaf
 
 # left NAME: no process that a plug-in has left behind is there.
 left() { err_has "$1: it left process " && ! kill -0 "$(sed -n 's/.* left process \([0-9]*\) .*/\1/p' err | head -n 1)" 2>/dev/null; }

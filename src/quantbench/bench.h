@@ -98,6 +98,8 @@ struct bench {
 
 /* What the tool itself may take for its own work: opening a device, making an input, comparing. */
 #define BENCH_OWN_SECONDS 600.0
+/* What is said at most to those who wait. */
+#define BENCH_MOST_SECONDS 3600.0
 
 /* Set up a result for each case of PLAN, which stays as it is until bench_end(). TENSOR is what --input read, or NULL.
  * An error has been printed; end BENCH either way. */

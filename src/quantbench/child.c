@@ -46,10 +46,37 @@ bool child_put(int socket, const void *data, size_t size)
     return true;
 }
 
+/* When what SOCKET receives from now on is too late, of the host's clock. */
+static double receive_end(int socket)
+{
+    struct timeval limit = {0, 0};
+    socklen_t size = sizeof limit;
+
+    if (getsockopt(socket, SOL_SOCKET, SO_RCVTIMEO, &limit, &size) != 0 || limit.tv_sec == 0) {
+        return INFINITY;
+    }
+    return bench_clock() + (double)limit.tv_sec;
+}
+
+/* Wait until there is something to read, or END; false if it is END. */
+static bool await_more(int socket, double end)
+{
+    struct pollfd wait = {.fd = socket, .events = POLLIN};
+    int ready;
+
+    do {
+        ready = poll(&wait, 1, isinf(end) ? -1 : (int)ceil(fmax(end - bench_clock(), 0) * 1e3));
+    } while (ready < 0 && errno == EINTR);
+    return ready > 0;
+}
+
 bool child_take(int socket, void *data, size_t size)
 {
+    /* The system's limit is for each part of the message: one that trickles in would take for ever. */
+    const double end = receive_end(socket);
+
     for (size_t done = 0; done < size;) {
-        ssize_t got = recv(socket, (char *)data + done, size - done, 0);
+        ssize_t got = await_more(socket, end) ? recv(socket, (char *)data + done, size - done, 0) : 0;
 
         if (got == 0 || (got < 0 && errno != EINTR)) {
             return false;
@@ -94,7 +121,7 @@ bool child_start(struct child *child, const char *name, const struct args *args)
     int ends[2], error;
 
     child->pid = 0;
-    child->interrupted = false;
+    child->interrupted = 0;
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0) {
         message_error("no process for foreign code: %s", strerror(errno));
         return false;
@@ -117,13 +144,35 @@ bool child_start(struct child *child, const char *name, const struct args *args)
     return true;
 }
 
+/* Whether CHILD has ended. If so, there is an end of what it sent: the socket may be held by a process of its own. */
+static bool has_ended(const struct child *child)
+{
+    siginfo_t info = {.si_pid = 0};
+
+    if (waitid(P_PID, (id_t)child->pid, &info, WEXITED | WNOHANG | WNOWAIT) != 0 || info.si_pid != child->pid) {
+        return false;
+    }
+    shutdown(child->socket, SHUT_RD);
+    return true;
+}
+
+/* Tell CHILD once if this process is interrupted. Returns when its time is up then, of the host's clock. */
+static double relay_interrupt(struct child *child)
+{
+    if (interrupt_requested() && child->interrupted == 0) {
+        kill(child->pid, SIGTERM);
+        child->interrupted = bench_clock();
+    }
+    return child->interrupted != 0 ? child->interrupted + END_SECONDS : INFINITY;
+}
+
 bool child_await(struct child *child, double seconds)
 {
     const double begin = bench_clock();
     const double interval = fmax(fmin(seconds / 8, 1), 0.05);
     struct pollfd wait = {.fd = child->socket, .events = POLLIN};
     struct starvation starvation = {.pid = child->pid};
-    bool came;
+    bool came, late;
 
     for (int i = 0;; i++) {
         double passed = bench_clock() - begin, limit = seconds;
@@ -135,27 +184,28 @@ bool child_await(struct child *child, double seconds)
         }
         /* A signal may come before the wait begins: look again before long. */
         ready = poll(&wait, 1, (int)ceil(fmax(fmin(limit - passed, interval), 0) * 1e3));
-        came = ready > 0;
-        if (came || (ready == 0 && passed >= limit)) {
+        late = bench_clock() >= relay_interrupt(child); /* even if there is one sign of life after the other */
+        came = !late && (ready > 0 || has_ended(child));
+        if (came || late || (ready == 0 && passed >= limit)) {
             break;
-        }
-        if (interrupt_requested() && !child->interrupted) {
-            kill(child->pid, SIGTERM);
-            child->interrupted = true;
         }
     }
     starvation_end(&starvation);
     return came;
 }
 
-/* Wait for the end of CHILD, which is about to end, and stop what it has left behind. */
-static void finish(struct child *child, double seconds, int *status)
+/* Wait for the end of CHILD, which is about to end, and stop what it has left behind. Returns false if it cannot
+ * be stopped. */
+static bool finish(struct child *child, double seconds, int *status)
 {
+    bool ended;
+
     close(child->socket);
-    isolate_wait(child->pid, seconds, status);
+    ended = isolate_wait(child->pid, seconds, status);
     isolate_disown(child->pid);
     isolate_sweep(child->whose);
     child->pid = 0;
+    return ended;
 }
 
 void child_end(struct child *child)
@@ -176,8 +226,11 @@ void child_lost(struct child *child, char why[CHILD_WHY_SIZE])
 {
     int status = 0;
 
-    finish(child, END_SECONDS, &status);
-    isolate_how_it_ended(status, why, CHILD_WHY_SIZE);
+    if (finish(child, END_SECONDS, &status)) {
+        isolate_how_it_ended(status, why, CHILD_WHY_SIZE);
+    } else {
+        snprintf(why, CHILD_WHY_SIZE, "it cannot be stopped");
+    }
     if (interrupt_requested() && WIFSIGNALED(status)) {
         why[0] = '\0'; /* who sent a signal here may have sent it there */
     }

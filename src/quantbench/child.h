@@ -13,20 +13,21 @@
 struct child {
     pid_t pid;
     int socket;
-    bool interrupted; /* it was told that this process is */
-    char whose[96];   /* what messages call the foreign code in it */
+    double interrupted; /* when it was told that this process is; 0: it was not */
+    char whose[96];     /* what messages call the foreign code in it */
 };
 
 /* Start CHILD, which finds NAME where its own name is expected. Its standard output is standard error: reports are the
  * program's, and foreign code may print. An error has been printed. */
 bool child_start(struct child *child, const char *name, const struct args *args);
 
-/* Send or receive SIZE bytes; false if the other end is gone. */
+/* Send or receive SIZE bytes; false if the other end is gone, or takes too long for them. */
 bool child_put(int socket, const void *data, size_t size);
 bool child_take(int socket, void *data, size_t size);
 
 /* Wait until there is something to read, for SECONDS at most; false if nothing came. Time for which the process waited
- * for a CPU is not counted: what is starved does not hang. */
+ * for a CPU is not counted: what is starved does not hang. After an interrupt the wait is short. If the process has
+ * ended there is the end of what it sent to read, even if a process that it has left behind holds its socket. */
 bool child_await(struct child *child, double seconds);
 
 /* Let CHILD end, which it does when there is nobody to ask it anything; or stop it. */

@@ -19,8 +19,9 @@
 /* What a worker is called, which nobody types by accident. */
 #define WORKER_NAME "quantbench: worker"
 
-/* The worker's word for how long something takes is believed up to a day. */
-#define MOST_SECONDS 86400.0
+/* The worker's word for how long something takes is believed up to BENCH_MOST_SECONDS each time, and all that it does
+ * for one question may take this many times as long. */
+#define MOST_STRETCH 6
 
 /* A case, without what is only an address in the other process. First a worker is told how many plug-ins its cases
  * need, as a uint64_t, and each one's file with its length in front; then how many cases are for it, and each of them.
@@ -197,6 +198,29 @@ static void keep_outcome(const struct outcome *outcome, struct result *result)
     }
 }
 
+/* Wait for the next message of WORKER, which is ALIVE for ANSWER's seconds and --kernel-timeout, for the question
+ * of BEGIN. Returns false, with WHY, "" after an interrupt, if there is none and WORKER is gone. */
+static bool await_answer(struct worker *worker, const struct answer *answer, double timeout, double begin,
+                         char why[CHILD_WHY_SIZE])
+{
+    const double most = MOST_STRETCH * (BENCH_MOST_SECONDS + timeout), left = most - (bench_clock() - begin);
+    const double seconds = answer->seconds + timeout;
+
+    if (left > 0 && child_await(&worker->child, fmin(seconds, left))) {
+        return true;
+    }
+    if (interrupt_requested()) {
+        why[0] = '\0';
+    } else if (left < seconds) {
+        snprintf(why, CHILD_WHY_SIZE, "it hangs: there was no answer within %.0f s", most);
+    } else {
+        snprintf(why, CHILD_WHY_SIZE, "it hangs: %s did not end within %.0f s (--kernel-timeout)",
+                 answer->seconds > 0 ? "its measurement" : "a run", seconds);
+    }
+    child_stop(&worker->child);
+    return false;
+}
+
 /* Wait for the answer to a question about RESULT's case, which was asked at BEGIN, but never longer for a sign of life
  * than the worker itself says, and --kernel-timeout. Returns false, with WHY, if there is none and WORKER is gone. */
 static bool receive(struct worker *worker, const struct args *args, double begin, uint64_t samples,
@@ -205,14 +229,10 @@ static bool receive(struct worker *worker, const struct args *args, double begin
     struct answer answer = {ANSWER_ALIVE, BENCH_OWN_SECONDS}; /* nothing of the kernel runs yet */
     struct outcome_limits limits = {.result = result, .samples = samples, .verify = args->verify};
     const char *nonsense = "its answer is unknown";
-    double seconds = (double)args->kernel_timeout;
     struct outcome outcome;
 
-    while (answer.kind == ANSWER_ALIVE && answer.seconds >= 0 && answer.seconds <= MOST_SECONDS) {
-        if (!child_await(&worker->child, answer.seconds + seconds)) {
-            snprintf(why, CHILD_WHY_SIZE, "it hangs: %s did not end within %.0f s (--kernel-timeout)",
-                     answer.seconds > 0 ? "its measurement" : "a run", answer.seconds + seconds);
-            child_stop(&worker->child);
+    while (answer.kind == ANSWER_ALIVE && answer.seconds >= 0 && answer.seconds <= BENCH_MOST_SECONDS) {
+        if (!await_answer(worker, &answer, (double)args->kernel_timeout, begin, why)) {
             return false;
         }
         if (!child_take(worker->child.socket, &answer, sizeof answer)) {
@@ -326,7 +346,7 @@ static void say(const void *data, size_t size)
 
 static void say_alive(double seconds)
 {
-    const struct answer answer = {ANSWER_ALIVE, seconds};
+    const struct answer answer = {ANSWER_ALIVE, fmin(seconds, BENCH_MOST_SECONDS)};
 
     say(&answer, sizeof answer);
 }

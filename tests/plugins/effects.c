@@ -76,6 +76,27 @@ static const char *run_daemon(const struct qb_plugin_call *call)
     return run_quiet(call);
 }
 
+/* Crashes, having left behind a process that holds all files of this one. */
+static const char *run_crash(const struct qb_plugin_call *call)
+{
+    if (fork() == 0) {
+        sleep(600);
+        _exit(0);
+    }
+    (void)call;
+    signal(SIGABRT, SIG_DFL);
+    abort();
+}
+
+/* Takes no notice of an interrupt. */
+static const char *run_deaf(const struct qb_plugin_call *call)
+{
+    for (unsigned left = 600; left > 0;) {
+        left = sleep(left);
+    }
+    return run_quiet(call);
+}
+
 /* Appends what the system says of this process's memory, its size first, to the file EFFECT_SIZES. It allocates
  * nothing. */
 static const char *run_sizes(const struct qb_plugin_call *call)
@@ -219,6 +240,8 @@ static const struct qb_plugin_kernel kernels[] = {
     KERNEL(daemon, supports),
     KERNEL(starved, supports),
     KERNEL(sizes, supports),
+    KERNEL(crash, supports),
+    KERNEL(deaf, supports),
     {.name = "effects_pipe",
      .description = "answers for others",
      .backend = "cpu",
