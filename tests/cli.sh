@@ -313,7 +313,7 @@ done
 # 100 000 pages of 2 MiB are more than any pool here has; and where there is one, it is used.
 no_pool() { run 3 --device=cpu --num-tokens=100000 --hidden-size=1000000 --hugepages=2m --profile; }
 ok '--hugepages=2m fails where the pool is too small' no_pool
-pages_of() { bench --num-tokens=2048 --hidden-size=2048 --hugepages=$1 --format=json && grep -oE '"huge_page_bytes": [0-9]+' out | head -n 1; }
+pages_of() { with QUANTBENCH_FSROOT=/ bench --num-tokens=2048 --hidden-size=2048 --hugepages=$1 --format=json && grep -oE '"huge_page_bytes": [0-9]+' out | head -n 1; }
 none_in_small_pages() { test "$(pages_of off)" = '"huge_page_bytes": 0'; }
 ok '--hugepages=off: what was obtained is none' none_in_small_pages
 bogus_pages() { fails 2 '--hugepages' --device=cpu --hugepages=1g && err_has '1g' && err_has 'off, thp, 2m'; }

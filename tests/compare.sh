@@ -327,7 +327,7 @@ ok 'one granularity is nothing to compare' refuses 2 'only one granularity' --co
 ok 'one kernel is nothing to compare' refuses 2 'only one kernel' --compare=fake_right
 ok 'a kernel that there is not' refuses 2 'bogus' --compare=fake_right,bogus
 ok '--compare and --kernel' refuses 2 '--kernel' --compare=fake_right,slow_right --kernel=fake_right
-ok '--compare and --tune' refuses 2 'one of them' --compare=granularity --tune
+ok '--compare and --tune' refuses 2 '--tune is not accepted with it' --compare=granularity --tune
 ok '--compare and --runs' refuses 2 '--runs' --compare=fake_right,slow_right --runs=5
 ok '--compare and --profile' refuses 2 '--profile' --compare=fake_right,slow_right --profile
 ok '--self-test and --output' refuses 2 '--output' --self-test --output=x.json

@@ -54,13 +54,17 @@ cut_off() { fails 3 'it crashed' --plugin=cut.so --list-kernels || fails 2 'cann
 ok 'a shared object that was cut off' cut_off
 ok 'another symbol' refused 2 'no symbol quantbench_plugin' symbol '-DWRONG_PLUGIN=int other_plugin'
 ok 'another ABI' refused 2 'version 77 of the plug-in interface' abi \
-    "-DWRONG_PLUGIN=$table = {77, 1, kernels, {NULL}}"
-ok 'no kernels' refused 2 'no kernels' none "-DWRONG_PLUGIN=$table = {QB_PLUGIN_ABI, 0, kernels, {NULL}}"
-ok 'no table' refused 2 'no kernels' nulltable "-DWRONG_PLUGIN=$table = {QB_PLUGIN_ABI, 1, NULL, {NULL}}"
-ok 'too many kernels' refused 2 '99999 kernels' many "-DWRONG_PLUGIN=$table = {QB_PLUGIN_ABI, 99999, kernels, {NULL}}"
-ok 'a reserved member' refused 2 'reserved' reserved \
-    "-DWRONG_PLUGIN=$table = {QB_PLUGIN_ABI, 1, kernels, {(void *)1}}"
-ok "a kernel's reserved member" refused 2 'reserved' reserved2 "$(one "$row, .reserved = {(void *)1}}")"
+    "-DWRONG_PLUGIN=$table = {77, 1, sizeof kernels[0], kernels}"
+ok 'no kernels' refused 2 'no kernels' none "-DWRONG_PLUGIN=$table = {QB_PLUGIN_ABI, 0, sizeof kernels[0], kernels}"
+ok 'no table' refused 2 'no kernels' nulltable "-DWRONG_PLUGIN=$table = {QB_PLUGIN_ABI, 1, sizeof kernels[0], NULL}"
+ok 'too many kernels' refused 2 '99999 kernels' many \
+    "-DWRONG_PLUGIN=$table = {QB_PLUGIN_ABI, 99999, sizeof kernels[0], kernels}"
+ok 'rows that are too short' refused 2 '16 bytes' rows "-DWRONG_PLUGIN=$table = {QB_PLUGIN_ABI, 1, 16, kernels}"
+# A plug-in that was compiled with the header of a later version has longer rows.
+longer() { echo "-DWRONG_PLUGIN=static const struct longer { struct qb_plugin_kernel kernel; void *more; } rows[] = {{$row}, $1}}; $table = {QB_PLUGIN_ABI, 1, sizeof rows[0], &rows[0].kernel}"; }
+ok 'a member that the library does not know' refused 2 'does not know' longer "$(longer '(void *)1')"
+ok 'one that is not set' variant longer_zero "$(longer NULL)"
+ok 'and its kernel' run 0 --plugin=longer_zero.so --list-kernels
 ok 'no name' refused 2 'no name' noname "$(one "{.description = \"b\", .backend = \"cpu\"}")"
 ok 'a name with a comma' refused 2 'no name' comma "$(one "{.name = \"a,b\"}")"
 ok 'no description' refused 2 'no description' nodescription "$(one "{.name = \"a\"}")"

@@ -243,8 +243,11 @@ static enum qb_status check_plugin(const struct qb_plugin *plugin)
         struct qb_plugin_kernel kernel;
         enum qb_status status = read_row(plugin, i, &kernel);
 
-        status = status == QB_OK ? check_kernel(plugin, i, &kernel) : status;
-
+        if (status != QB_OK) {
+            return qb__fail(QB_ERROR_INVALID, "kernel %zu has a member that this version of the library does not know",
+                            i);
+        }
+        status = check_kernel(plugin, i, &kernel);
         if (status != QB_OK) {
             return status;
         }
