@@ -421,6 +421,26 @@ START_TEST(tiles_of_all_kinds)
 }
 END_TEST
 
+/* Of wide tensors few come. They are those that data in general do not have. */
+START_TEST(wide_tensors_begin_with_what_is_rare)
+{
+    struct qb_problem p = problem_of(_i);
+
+    p.tokens = 1;
+    p.hidden = HARD_WIDE + 1;
+    ck_assert(hard_data_begin(&p, &contract, &data));
+    element_count = 0;
+    for (int fill = 0; fill < 3; fill++) {
+        ck_assert(hard_data_fill(&data));
+        collect_fill();
+    }
+    must_find("with infinities", with_infinity);
+    must_find("of NaN and an amax", nan_and_amax);
+    must_find("of NaN", all_nan);
+    end();
+}
+END_TEST
+
 static bool at_bound(const struct row *r)
 {
     return r->amax == data.problem.amax_bound;
@@ -477,6 +497,7 @@ int main(void)
     tcase_add_loop_test(tcase, scales_of_all_kinds, 0, 18);
     tcase_add_loop_test(tcase, quotients_that_products_miss, 0, 9);
     tcase_add_loop_test(tcase, tiles_of_all_kinds, 0, 9);
+    tcase_add_loop_test(tcase, wide_tensors_begin_with_what_is_rare, 0, 9);
     tcase_add_loop_test(tcase, bound_of_the_amax, 0, 9);
     tcase_add_loop_test(tcase, fast_math_gets_normal_numbers, 0, 18);
     suite_add_tcase(suite, tcase);

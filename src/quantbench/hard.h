@@ -8,7 +8,7 @@
 
 /* No tensor of hard data has more elements, and no proof more of them. */
 #define HARD_MOST_ELEMENTS ((uint64_t)1 << 22)
-#define HARD_MOST_CASES    (4 * HARD_MOST_ELEMENTS)
+#define HARD_MOST_CASES    (8 * HARD_MOST_ELEMENTS)
 
 /* What was proved in a run so far: the same kernel on the same kind of problem is proved once. */
 struct hard_proofs {

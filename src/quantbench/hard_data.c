@@ -27,7 +27,6 @@ struct hard_recipe {
     float scale;   /* static: what is given */
 };
 
-#define MOST_RECIPES 64
 /* Three for each value and each boundary, on both sides of both ends four times three, and the special ones. */
 #define MOST_ITEMS (6 * HARD_MOST_VALUES + 24 + 40)
 
@@ -99,7 +98,7 @@ static void add_recipe(struct maker *m, struct hard_recipe recipe)
 {
     struct hard_data *data = m->data;
 
-    if (data->recipe_count < MOST_RECIPES) {
+    if (data->recipe_count < HARD_MOST_RECIPES) {
         data->recipes[data->recipe_count++] = recipe;
     }
 }
@@ -282,6 +281,17 @@ static void add_recipes(struct maker *m)
         add_given_edges(m);
     } else {
         add_tiles(m, nearest(m, ldexp(m->qmax, exponents[0])));
+    }
+}
+
+/* Let the last recipes, which are least like data in general, come first. */
+static void reverse_recipes(struct hard_data *data)
+{
+    for (size_t i = 0, k = data->recipe_count; i + 1 < k; i++) {
+        const struct hard_recipe recipe = data->recipes[i];
+
+        data->recipes[i] = data->recipes[--k];
+        data->recipes[k] = recipe;
     }
 }
 
@@ -500,7 +510,7 @@ bool hard_data_begin(const struct qb_problem *problem, const struct qb_arithmeti
         .out = hard_output_grid(problem->output),
         .input = malloc(bytes.of[QB_ROLE_INPUT]),
         .scales = malloc(bytes.of[QB_ROLE_SCALES]),
-        .recipes = calloc(MOST_RECIPES, sizeof *data->recipes),
+        .recipes = calloc(HARD_MOST_RECIPES, sizeof *data->recipes),
         .items = calloc(MOST_ITEMS, sizeof *data->items),
     };
     if (data->input == NULL || data->scales == NULL || data->recipes == NULL || data->items == NULL) {
@@ -508,6 +518,9 @@ bool hard_data_begin(const struct qb_problem *problem, const struct qb_arithmeti
     }
     maker = begin_making(data);
     add_recipes(&maker);
+    if (problem->tokens * problem->hidden > HARD_WIDE) {
+        reverse_recipes(data);
+    }
     make_items(data);
     return true;
 }

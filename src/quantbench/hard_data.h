@@ -7,6 +7,11 @@
 
 #include "hard_grid.h"
 
+/* Data of one shape have no more recipes. */
+#define HARD_MOST_RECIPES 64
+/* A tensor of more elements is wide: not all recipes may have their turn. */
+#define HARD_WIDE ((uint64_t)1 << 17)
+
 struct hard_recipe;
 
 struct hard_data {
