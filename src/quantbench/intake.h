@@ -13,8 +13,9 @@
  * long enough, or a signal came. */
 bool intake_wait_for_peer(double *waited);
 
-/* Read all of the file PATH. Returns NULL, or why that cannot be; of a pipe to which nobody writes it is that. Free
- * *TEXT, which is not terminated. */
+/* Read all of the file PATH, of 1 GB at most. Returns NULL, or why that cannot be; of a pipe to which nobody writes it
+ * is that. A pipe that has a writer is waited for until a signal comes. Devices are refused, but for the terminal that
+ * is the standard input. Free *TEXT, which is not terminated. */
 const char *intake_read(const char *path, char **text, size_t *length);
 
 #endif
