@@ -101,19 +101,6 @@ ok 'a kernel that answers in the place of the process, and never returns' answer
 
 crashes() { measured 3 NONE crash && err_has 'kernel effects_crash: it crashed (signal 6'; }
 ok 'a crash with the socket held by another process is a crash' crashes
-# An interrupt ends a kernel that takes no notice of it long before its time.
-deaf()
-{
-    # shellcheck disable=SC2086
-    "$QUANTBENCH" $case --kernel-timeout=300 --plugin=NONE.so --kernel=effects_deaf >out 2>err &
-    tap_pid=$! tap_start=$(date +%s)
-    sleep 2
-    kill -TERM "$tap_pid"
-    wait "$tap_pid"
-    [ $(($(date +%s) - tap_start)) -lt 60 ] && ! grep -q hangs err
-}
-ok 'a kernel that takes no notice of an interrupt' deaf
-
 # left NAME: no process that a plug-in has left behind is there.
 left() { err_has "$1: it left process " && ! kill -0 "$(sed -n 's/.* left process \([0-9]*\) .*/\1/p' err | head -n 1)" 2>/dev/null; }
 daemon() { measured 0 NONE daemon && left 'kernel effects_daemon'; }

@@ -123,11 +123,11 @@ case_fails_at()
     tap_mode=$1
     shift
     # shellcheck disable=SC2046
-    case_fails odd "$tap_mode" $(printf '%s\n' "$@" | awk 'NR % 2') >odd.log &
+    beside case_fails odd "$tap_mode" $(printf '%s\n' "$@" | awk 'NR % 2') >odd.log
     # shellcheck disable=SC2046
     case_fails even "$tap_mode" $(printf '%s\n' "$@" | awk '!(NR % 2)')
     tap_even=$?
-    wait $!
+    joined
     tap_odd=$?
     cat odd.log
     [ $tap_even -eq 0 ] && [ $tap_odd -eq 0 ]

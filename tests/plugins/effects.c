@@ -88,15 +88,6 @@ static const char *run_crash(const struct qb_plugin_call *call)
     abort();
 }
 
-/* Takes no notice of an interrupt. */
-static const char *run_deaf(const struct qb_plugin_call *call)
-{
-    for (unsigned left = 600; left > 0;) {
-        left = sleep(left);
-    }
-    return run_quiet(call);
-}
-
 /* Appends what the system says of this process's memory, its size first, to the file EFFECT_SIZES. It allocates
  * nothing. */
 static const char *run_sizes(const struct qb_plugin_call *call)
@@ -241,7 +232,6 @@ static const struct qb_plugin_kernel kernels[] = {
     KERNEL(starved, supports),
     KERNEL(sizes, supports),
     KERNEL(crash, supports),
-    KERNEL(deaf, supports),
     {.name = "effects_pipe",
      .description = "answers for others",
      .backend = "cpu",
