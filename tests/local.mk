@@ -93,6 +93,7 @@ EXTRA_DIST += %D%/plugins/cheat.c
 EXTRA_DIST += %D%/plugins/effects.c
 EXTRA_DIST += %D%/plugins/environment.c
 EXTRA_DIST += %D%/plugins/forger.c
+EXTRA_DIST += %D%/plugins/rows.h
 EXTRA_DIST += %D%/plugins/peers.c
 EXTRA_DIST += %D%/plugins/wrong.c
 EXTRA_DIST += %D%/plugins/wrong_cuda.cu

@@ -3,12 +3,10 @@
  * compilation says, and whose kernels leave processes behind. They quantize float to INT8 with one scale per token, by
  * the contract. */
 #define _GNU_SOURCE /* setenv() and others */
-#include "quantbench.h"
+#include "rows.h"
 
 #include <fcntl.h>
-#include <float.h>
 #include <locale.h>
-#include <math.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -20,22 +18,7 @@
 
 static const char *run_quiet(const struct qb_plugin_call *call)
 {
-    const struct qb_problem *p = call->problem;
-
-    for (uint64_t row = 0; row < p->tokens; row++) {
-        const float *x = (const float *)call->tensors->at[QB_ROLE_INPUT] + row * p->input_stride;
-        int8_t *q = (int8_t *)call->tensors->at[QB_ROLE_CODES] + row * p->output_stride;
-        float amax = 0, scale;
-
-        for (uint64_t i = 0; i < p->hidden; i++) {
-            amax = fmaxf(amax, fabsf(x[i]));
-        }
-        scale = fmaxf(fminf(amax, FLT_MAX) / 127, 0x1p-126f);
-        for (uint64_t i = 0; i < p->hidden; i++) {
-            q[i] = isnan(x[i]) ? 0 : (int8_t)nearbyintf(fmaxf(-128, fminf(127, x[i] / scale)));
-        }
-        ((float *)call->tensors->at[QB_ROLE_SCALES])[row] = scale;
-    }
+    rows_quantize(call);
     return NULL;
 }
 
@@ -142,12 +125,6 @@ static const char *run_starved(const struct qb_plugin_call *call)
     return run_quiet(call);
 }
 
-static bool supports(const struct qb_problem *p)
-{
-    return p->input == QB_FORMAT_F32 && p->output == QB_FORMAT_INT8 && p->granularity == QB_GRANULARITY_TOKEN &&
-           p->scaling == QB_SCALING_DYNAMIC && p->amax_bound == 0;
-}
-
 static void hang(void)
 {
     for (;;) {
@@ -162,7 +139,7 @@ static bool supports_hanging(const struct qb_problem *p)
         (void)!write(i, "yyyyyyyyyyyyyyyyyyyyyyyy", 24);
     }
     hang();
-    return supports(p);
+    return rows_supports(p);
 }
 
 #if defined EFFECT_EXIT
@@ -225,13 +202,13 @@ __attribute__((destructor)) static void destruct(void)
         .run = run_##name_                                                                                             \
     }
 static const struct qb_plugin_kernel kernels[] = {
-    KERNEL(quiet, supports),
-    KERNEL(wrong, supports),
-    KERNEL(escape, supports),
-    KERNEL(daemon, supports),
-    KERNEL(starved, supports),
-    KERNEL(sizes, supports),
-    KERNEL(crash, supports),
+    KERNEL(quiet, rows_supports),
+    KERNEL(wrong, rows_supports),
+    KERNEL(escape, rows_supports),
+    KERNEL(daemon, rows_supports),
+    KERNEL(starved, rows_supports),
+    KERNEL(sizes, rows_supports),
+    KERNEL(crash, rows_supports),
     {.name = "effects_pipe",
      .description = "answers for others",
      .backend = "cpu",

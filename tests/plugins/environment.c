@@ -4,7 +4,6 @@
 #include "quantbench.h"
 
 #include <fenv.h>
-#include <math.h>
 #ifdef __SSE__
 #include <xmmintrin.h>
 #endif
@@ -34,49 +33,30 @@ __attribute__((constructor)) static void load(void)
 
 #ifndef LOAD_ONLY
 
-static void quantize(const struct qb_plugin_call *call)
-{
-    const struct qb_problem *p = call->problem;
-
-    for (uint64_t row = 0; row < p->tokens; row++) {
-        const float *x = (const float *)call->tensors->at[QB_ROLE_INPUT] + row * p->input_stride;
-        int8_t *q = (int8_t *)call->tensors->at[QB_ROLE_CODES] + row * p->output_stride;
-        float amax = 0, s;
-
-        for (uint64_t i = 0; i < p->hidden; i++) {
-            amax = fmaxf(amax, fabsf(x[i]));
-        }
-        s = fmaxf(fminf(amax, 0x1.FFFFFEp127f) / 127, 0x1p-126f);
-        for (uint64_t i = 0; i < p->hidden; i++) {
-            q[i] = isnan(x[i]) ? 0 : (int8_t)fmaxf(-128, fminf(127, nearbyintf(x[i] / s)));
-        }
-        ((float *)call->tensors->at[QB_ROLE_SCALES])[row] = s;
-    }
-}
+#include "rows.h"
 
 static bool supports(const struct qb_problem *p)
 {
     fesetround(FE_UPWARD);
-    return p->input == QB_FORMAT_F32 && p->output == QB_FORMAT_INT8 && p->granularity == QB_GRANULARITY_TOKEN &&
-           p->scaling == QB_SCALING_DYNAMIC && p->amax_bound == 0;
+    return rows_supports(p);
 }
 
 static const char *run_none(const struct qb_plugin_call *call)
 {
-    quantize(call);
+    rows_quantize(call);
     return NULL;
 }
 
 static const char *run_round(const struct qb_plugin_call *call)
 {
-    quantize(call);
+    rows_quantize(call);
     fesetround(FE_TOWARDZERO);
     return NULL;
 }
 
 static const char *run_flush(const struct qb_plugin_call *call)
 {
-    quantize(call);
+    rows_quantize(call);
     flush();
     return NULL;
 }
@@ -91,7 +71,7 @@ static const char *run_threads(const struct qb_plugin_call *call)
         fesetround(FE_DOWNWARD);
     }
     fesetround(FE_TONEAREST);
-    quantize(call);
+    rows_quantize(call);
     return NULL;
 }
 
@@ -107,7 +87,7 @@ static const char *run_sse(const struct qb_plugin_call *call)
     }
     _MM_SET_ROUNDING_MODE(_MM_ROUND_NEAREST);
 #endif
-    quantize(call);
+    rows_quantize(call);
     return NULL;
 }
 

@@ -2,9 +2,8 @@
 /* forger.c - a plug-in whose kernels answer in the place of the process that runs them, while they are timed: what the
  * program reads is not what was measured. They quantize float to INT8 with one scale per token, by the contract. */
 #include "outcome.h"
+#include "rows.h"
 
-#include <float.h>
-#include <math.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -18,32 +17,6 @@ struct answer {
 };
 #define ANSWER_ALIVE 0x51420001u
 #define ANSWER_DONE  0x51420002u
-
-static void quantize(const struct qb_plugin_call *call)
-{
-    const struct qb_problem *p = call->problem;
-
-    for (uint64_t row = 0; row < p->tokens; row++) {
-        const float *x = (const float *)call->tensors->at[QB_ROLE_INPUT] + row * p->input_stride;
-        int8_t *q = (int8_t *)call->tensors->at[QB_ROLE_CODES] + row * p->output_stride;
-        float amax = 0, scale;
-
-        for (uint64_t i = 0; i < p->hidden; i++) {
-            amax = fmaxf(amax, fabsf(x[i]));
-        }
-        scale = fmaxf(fminf(amax, FLT_MAX) / 127, 0x1p-126f);
-        for (uint64_t i = 0; i < p->hidden; i++) {
-            q[i] = isnan(x[i]) ? 0 : (int8_t)nearbyintf(fmaxf(-128, fminf(127, x[i] / scale)));
-        }
-        ((float *)call->tensors->at[QB_ROLE_SCALES])[row] = scale;
-    }
-}
-
-static bool supports(const struct qb_problem *p)
-{
-    return p->input == QB_FORMAT_F32 && p->output == QB_FORMAT_INT8 && p->granularity == QB_GRANULARITY_TOKEN &&
-           p->scaling == QB_SCALING_DYNAMIC && p->amax_bound == 0;
-}
 
 /* An answer that is true but for what the caller changes. */
 static struct outcome make_outcome(const struct qb_plugin_call *call)
@@ -86,7 +59,7 @@ static bool is_late(void)
 /* Answer with samples of TIME. */
 static const char *forge_time(const struct qb_plugin_call *call, double time)
 {
-    quantize(call);
+    rows_quantize(call);
     if (is_late()) {
         struct outcome outcome = make_outcome(call);
 
@@ -112,7 +85,7 @@ static const char *run_long(const struct qb_plugin_call *call)
 
 static const char *run_text(const struct qb_plugin_call *call)
 {
-    quantize(call);
+    rows_quantize(call);
     if (is_late()) {
         struct outcome outcome = make_outcome(call);
 
@@ -124,7 +97,7 @@ static const char *run_text(const struct qb_plugin_call *call)
 
 static const char *run_count(const struct qb_plugin_call *call)
 {
-    quantize(call);
+    rows_quantize(call);
     if (is_late()) {
         struct outcome outcome = make_outcome(call);
 
@@ -139,7 +112,7 @@ static const char *forge_alive(const struct qb_plugin_call *call, double seconds
 {
     const struct answer alive = {.kind = ANSWER_ALIVE, .seconds = seconds};
 
-    quantize(call);
+    rows_quantize(call);
     if (is_late()) {
         (void)!write(WORKER_SOCKET, &alive, sizeof alive);
         for (;;) {
@@ -163,7 +136,7 @@ static const char *run_garbage(const struct qb_plugin_call *call)
 {
     char garbage[4096];
 
-    quantize(call);
+    rows_quantize(call);
     memset(garbage, 0xEE, sizeof garbage);
     (void)!write(WORKER_SOCKET, garbage, sizeof garbage);
     return NULL;
@@ -171,7 +144,7 @@ static const char *run_garbage(const struct qb_plugin_call *call)
 
 #define KERNEL(name_)                                                                                                  \
     {                                                                                                                  \
-        .name = "forger_" #name_, .description = "forges its result", .backend = "cpu", .supports = supports,          \
+        .name = "forger_" #name_, .description = "forges its result", .backend = "cpu", .supports = rows_supports,     \
         .run = run_##name_                                                                                             \
     }
 static const struct qb_plugin_kernel kernels[] = {
