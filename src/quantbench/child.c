@@ -28,6 +28,8 @@
 /* What is under way through the socket, in seconds: a process that stops in the middle of it has been disturbed. */
 #define RECEIVE_SECONDS 60
 #define SEND_SECONDS    600
+/* More characters are taken for nonsense. */
+#define MOST_TEXT ((uint64_t)65536)
 /* How many times as long as its limit a process may take because others use the CPUs. */
 #define MOST_STRETCH 30
 /* How long a process may take to end when there is nothing more for it to do. */
@@ -84,6 +86,36 @@ bool child_take(int socket, void *data, size_t size)
         done += got > 0 ? (size_t)got : 0;
     }
     return true;
+}
+
+bool child_put_text(int socket, const char *text)
+{
+    uint64_t length = strlen(text);
+
+    return child_put(socket, &length, sizeof length) && child_put(socket, text, length);
+}
+
+char *child_take_text(int socket)
+{
+    uint64_t length;
+    char *text;
+
+    if (!child_take(socket, &length, sizeof length) || length > MOST_TEXT) {
+        return NULL;
+    }
+    text = calloc(length + 1, 1);
+    if (text != NULL && !child_take(socket, text, length)) {
+        free(text);
+        text = NULL;
+    }
+    return text;
+}
+
+void child_say(int socket, const void *data, size_t size)
+{
+    if (!child_put(socket, data, size)) {
+        _exit(EXIT_CANNOT_RUN);
+    }
 }
 
 /* Start the process with its end of the socket. Returns an error number. */

@@ -25,6 +25,14 @@ bool child_start(struct child *child, const char *name, const struct args *args)
 bool child_put(int socket, const void *data, size_t size);
 bool child_take(int socket, void *data, size_t size);
 
+/* The same for a text, which is a length and the characters. What is received ends with a zero, and is freed by the
+ * caller; NULL if it does not come, is longer than a path can be, or memory is short. */
+bool child_put_text(int socket, const char *text);
+char *child_take_text(int socket);
+
+/* In the second process: send SIZE bytes, or end, since nobody listens any more. */
+void child_say(int socket, const void *data, size_t size);
+
 /* Wait until there is something to read, for SECONDS at most; false if nothing came. Time for which the process waited
  * for a CPU is not counted: what is starved does not hang. After an interrupt the wait is short. If the process has
  * ended there is the end of what it sent to read, even if a process that it has left behind holds its socket. */

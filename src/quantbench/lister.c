@@ -17,7 +17,6 @@
 
 /* More are taken for nonsense. */
 #define MOST_KERNELS 1024
-#define MOST_PATH    ((uint64_t)65536)
 
 /* The plug-in's kernels are told first: a verdict, and the kernels. Before foreign code is called the process says that
  * it is READY, since only then its time begins. */
@@ -94,17 +93,13 @@ static bool receive(struct lister *lister, void *answer, size_t size, char why[L
 /* Start the process, and have it load the plug-in. */
 static bool start(struct lister *lister, struct verdict *verdict, char why[LISTER_WHY_SIZE])
 {
-    uint64_t length = strlen(lister->file);
-
     snprintf(lister->child.whose, sizeof lister->child.whose, "%s", lister->file);
     if (!child_start(&lister->child, LISTER_NAME, lister->args)) {
         snprintf(why, LISTER_WHY_SIZE, "there is no process to load it");
         return false;
     }
     /* If it is not there to hear this, that is found when it is to answer. */
-    if (child_put(lister->child.socket, &length, sizeof length)) {
-        child_put(lister->child.socket, lister->file, length);
-    }
+    child_put_text(lister->child.socket, lister->file);
     if (!receive(lister, verdict, sizeof *verdict, why)) {
         return false;
     }
@@ -225,32 +220,11 @@ void lister_end(struct lister *lister)
 
 /* ---- The other end ---------------------------------------------------------------------------------------------- */
 
-/* Send SIZE bytes, or end: nobody listens any more. */
-static void say(int socket, const void *data, size_t size)
-{
-    if (!child_put(socket, data, size)) {
-        _exit(EXIT_CANNOT_RUN);
-    }
-}
-
 static void say_ready(int socket)
 {
     const enum answer_kind ready = ANSWER_READY;
 
-    say(socket, &ready, sizeof ready);
-}
-
-/* Hear which file it is. NULL if nobody says it. */
-static char *hear_file(int socket)
-{
-    uint64_t length;
-    char *file;
-
-    if (!child_take(socket, &length, sizeof length) || length > MOST_PATH) {
-        return NULL;
-    }
-    file = calloc(length + 1, 1);
-    return file != NULL && child_take(socket, file, length) ? file : NULL;
+    child_say(socket, &ready, sizeof ready);
 }
 
 /* Load FILE, and describe its kernels, which are those behind the first OWN ones. */
@@ -265,7 +239,7 @@ static void load(int socket, const char *file)
     verdict.status = shield_load(file, 0);
     verdict.count = qb_kernel_count() - own;
     snprintf(verdict.why, sizeof verdict.why, "%s", shield_why(verdict.status));
-    say(socket, &verdict, sizeof verdict);
+    child_say(socket, &verdict, sizeof verdict);
     for (size_t i = own; i < qb_kernel_count(); i++) {
         const struct qb_kernel *kernel = qb_kernel_at(i);
         struct description description;
@@ -275,7 +249,7 @@ static void load(int socket, const char *file)
         snprintf(description.description, sizeof description.description, "%s", qb_kernel_description(kernel));
         snprintf(description.backend, sizeof description.backend, "%s", qb_backend_name(qb_kernel_backend(kernel)));
         description.arithmetic = *qb_kernel_arithmetic(kernel);
-        say(socket, &description, sizeof description);
+        child_say(socket, &description, sizeof description);
     }
 }
 
@@ -310,7 +284,7 @@ static void answer_question(int socket, const struct question *question)
 
             say_ready(socket);
             answer.supported = device != NULL && qb_kernel_supports(kernel, device, &question->problem);
-            say(socket, &answer, sizeof answer);
+            child_say(socket, &answer, sizeof answer);
             return;
         }
     }
@@ -327,7 +301,7 @@ void lister_main(char **argv)
         return;
     }
     message_init(true, false);
-    file = hear_file(socket);
+    file = child_take_text(socket);
     if (file != NULL) {
         load(socket, file);
         while (child_take(socket, &question, sizeof question)) {

@@ -248,3 +248,21 @@ const char *outcome_check_times(const struct outcome *outcome, const double *sam
     }
     return has_passed(sum, limits->elapsed) ? NULL : "its empty launches took longer than the whole visit";
 }
+
+void outcome_keep(const struct outcome *outcome, struct result *result)
+{
+    result->code = outcome->code;
+    result->verification = outcome->verification;
+    result->mismatch = outcome->mismatch;
+    result->hard_cases = outcome->hard_cases;
+    result->quality = outcome->quality;
+    result->spent += outcome->spent;
+    if (outcome->samples > 0) {
+        result->rounds[result->round_count] = outcome->round;
+        result->rounds[result->round_count++].samples = outcome->samples;
+        result->sample_count += outcome->samples;
+        result->floor_count += outcome->floors;
+        result->launches_per_sample = outcome->launches_per_sample;
+        result->hot_time = outcome->hot_time;
+    }
+}

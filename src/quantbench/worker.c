@@ -106,10 +106,7 @@ static bool tell_plugins(const struct worker *worker, const struct bench *bench)
     }
     good = good && child_put(worker->child.socket, &count, sizeof count);
     for (uint64_t i = 0; i < count && good; i++) {
-        uint64_t length = strlen(files[i]);
-
-        good = child_put(worker->child.socket, &length, sizeof length) &&
-               child_put(worker->child.socket, files[i], length);
+        good = child_put_text(worker->child.socket, files[i]);
     }
     free(files);
     return good;
@@ -179,25 +176,6 @@ static const char *take_outcome(const struct worker *worker, const struct outcom
                : incomplete;
 }
 
-/* Keep in RESULT what OUTCOME says. */
-static void keep_outcome(const struct outcome *outcome, struct result *result)
-{
-    result->code = outcome->code;
-    result->verification = outcome->verification;
-    result->mismatch = outcome->mismatch;
-    result->hard_cases = outcome->hard_cases;
-    result->quality = outcome->quality;
-    result->spent += outcome->spent;
-    if (outcome->samples > 0) {
-        result->rounds[result->round_count] = outcome->round;
-        result->rounds[result->round_count++].samples = outcome->samples;
-        result->sample_count += outcome->samples;
-        result->floor_count += outcome->floors;
-        result->launches_per_sample = outcome->launches_per_sample;
-        result->hot_time = outcome->hot_time;
-    }
-}
-
 /* Wait for the next message of WORKER, which is ALIVE for ANSWER's seconds and --kernel-timeout, for the question
  * of BEGIN. Returns false, with WHY, "" after an interrupt, if there is none and WORKER is gone. */
 static bool await_answer(struct worker *worker, const struct answer *answer, double timeout, double begin,
@@ -249,7 +227,7 @@ static bool receive(struct worker *worker, const struct args *args, double begin
         child_stop(&worker->child);
         return false;
     }
-    keep_outcome(&outcome, result);
+    outcome_keep(&outcome, result);
     return true;
 }
 
@@ -336,19 +314,11 @@ void worker_visit(struct worker *worker, struct bench *bench, size_t index, uint
 /* This process's end of the socket. */
 static int its_socket;
 
-/* Send SIZE bytes, or end: nobody listens any more. */
-static void say(const void *data, size_t size)
-{
-    if (!child_put(its_socket, data, size)) {
-        _exit(EXIT_CANNOT_RUN);
-    }
-}
-
 static void say_alive(double seconds)
 {
     const struct answer answer = {ANSWER_ALIVE, fmin(seconds, BENCH_MOST_SECONDS)};
 
-    say(&answer, sizeof answer);
+    child_say(its_socket, &answer, sizeof answer);
 }
 
 static void say_done(enum exit_code code, const struct result *result)
@@ -372,11 +342,11 @@ static void say_done(enum exit_code code, const struct result *result)
     if (outcome.samples > 0) {
         outcome.round = result->rounds[0];
     }
-    say(&answer, sizeof answer);
-    say(&outcome, sizeof outcome);
+    child_say(its_socket, &answer, sizeof answer);
+    child_say(its_socket, &outcome, sizeof outcome);
     if (result != NULL) {
-        say(result->samples, outcome.samples * sizeof(double));
-        say(result->floors, outcome.floors * sizeof(double));
+        child_say(its_socket, result->samples, outcome.samples * sizeof(double));
+        child_say(its_socket, result->floors, outcome.floors * sizeof(double));
     }
 }
 
@@ -394,14 +364,9 @@ struct held {
 /* Hear of a plug-in, and load it. The kernel's time begins when its code does. */
 static bool hear_plugin(void)
 {
-    uint64_t length;
-    char *file;
-    bool good = child_take(its_socket, &length, sizeof length) && (file = calloc(length + 1, 1)) != NULL;
+    char *file = child_take_text(its_socket);
+    bool good = file != NULL;
 
-    if (!good) {
-        return false;
-    }
-    good = child_take(its_socket, file, length);
     if (good) {
         say_alive(0);
         good = plugins_load_here(file, 0);

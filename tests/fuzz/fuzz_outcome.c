@@ -74,7 +74,7 @@ static void change(struct answer *answer, const uint8_t *data, size_t size)
     }
 }
 
-/* Keep in RESULT what ANSWER says, as worker.c does. */
+/* Keep in RESULT, which holds nothing yet, what ANSWER says. */
 static void keep(const struct answer *answer, struct result *result)
 {
     const struct outcome *outcome = &answer->outcome;
@@ -83,18 +83,7 @@ static void keep(const struct answer *answer, struct result *result)
     fuzz_check(bench_grow(result, outcome->samples) && result->floors != NULL);
     memcpy(result->samples, answer->samples, outcome->samples * sizeof *result->samples);
     memcpy(result->floors, answer->floors, outcome->floors * sizeof *result->floors);
-    result->code = outcome->code;
-    result->verification = outcome->verification;
-    result->mismatch = outcome->mismatch;
-    result->quality = outcome->quality;
-    result->spent = outcome->spent;
-    if (outcome->samples > 0) {
-        result->rounds[result->round_count++] = outcome->round;
-        result->sample_count = outcome->samples;
-        result->floor_count = outcome->floors;
-        result->launches_per_sample = outcome->launches_per_sample;
-        result->hot_time = outcome->hot_time;
-    }
+    outcome_keep(outcome, result);
 }
 
 /* The record of BENCH can be written in every format, and as JSON read again. */
