@@ -63,7 +63,7 @@ static void answer(const struct questioner *q, const struct question *question, 
 
     memcpy(a->input, q->input, bytes);
     if (q->given_scales != NULL) {
-        memcpy(a->scales, q->given_scales, q->scale_rows * q->scale_cols * sizeof *a->scales);
+        memcpy(a->scales, q->given_scales, q->tiling.scale_rows * q->tiling.scale_cols * sizeof *a->scales);
     }
     for (size_t i = 0; i < question->probe_count; i++) {
         if (question->probes[i].set == set) {

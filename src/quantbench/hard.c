@@ -6,6 +6,7 @@
 #include "buffers.h"
 #include "hard_data.h"
 #include "hard_kind.h"
+#include "tiling.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -136,14 +137,14 @@ static enum qb_status run(const struct subject *s, const struct hard_data *data,
 static enum exit_code report(const struct subject *s, const struct hard_data *data, const struct expectation *e,
                              const struct mismatch *found)
 {
+    const struct tiling tiling = tiling_of(&data->problem);
     struct mismatch *m = &s->outcome->mismatch;
     char kind[HARD_KIND_SIZE];
 
     if (found->wrong_scales > 0) {
         hard_kind_of_scale(data, found->first_index, kind);
     } else {
-        hard_kind_of_code(data, found->first_index, e->scales[hard_tile_of_code(&data->problem, found->first_index)],
-                          kind);
+        hard_kind_of_code(data, found->first_index, e->scales[tiling_index(&tiling, found->first_index)], kind);
     }
     *m = *found;
     snprintf(m->first, sizeof m->first, "hard data of %" PRIu64 " x %" PRIu64 ", %s: %.200s", data->problem.tokens,
@@ -184,12 +185,11 @@ static enum exit_code prove_fill(const struct subject *s, const struct hard_data
 static enum exit_code prove_data(const struct subject *s, struct hard_data *data, struct expectation *expectation)
 {
     const uint64_t before = s->outcome->cases;
-    struct sizes bytes;
+    const struct sizes bytes = sizes_of(&data->problem);
     struct buffers buffers;
     enum qb_status status;
     enum exit_code code;
 
-    bytes = sizes_of(&data->problem);
     expectation->code_bytes = bytes.of[QB_ROLE_CODES];
     expectation->scale_bytes = bytes.of[QB_ROLE_SCALES];
     expectation->codes = malloc(bytes.of[QB_ROLE_CODES] + 1); /* none may be written */
@@ -225,13 +225,6 @@ static enum exit_code prove_shape(const struct subject *s, const struct qb_probl
 
 /* ---- Each once -------------------------------------------------------------------------------------------------- */
 
-static bool same_problem(const struct qb_problem *a, const struct qb_problem *b)
-{
-    return a->input == b->input && a->output == b->output && a->granularity == b->granularity &&
-           a->scaling == b->scaling && a->tokens == b->tokens && a->hidden == b->hidden && a->group == b->group &&
-           a->block_rows == b->block_rows && a->block_cols == b->block_cols && a->amax_bound == b->amax_bound;
-}
-
 static const struct hard_proof *find(const struct hard_proofs *proofs, const struct plan_case *plan_case,
                                      const struct qb_problem *problem)
 {
@@ -239,7 +232,7 @@ static const struct hard_proof *find(const struct hard_proofs *proofs, const str
         const struct hard_proof *proof = &proofs->values[i];
 
         if (proof->kernel == plan_case->kernel && proof->device == plan_case->device &&
-            proof->threads == plan_case->threads && same_problem(&proof->problem, problem)) {
+            proof->threads == plan_case->threads && verify_same_problem(&proof->problem, problem)) {
             return proof;
         }
     }

@@ -8,6 +8,7 @@
 #include "hard_data.h"
 #include "input.h"
 #include "sizes.h"
+#include "tiling.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -436,24 +437,24 @@ static uint32_t choose_sign(const struct hard_data *data)
     return data->placed / 3 % 2 != 0 ? data->in.sign : 0;
 }
 
-/* Fill the tile of ROWS x COLS elements at (FIRST_ROW, FIRST_COL). A single element is an item, and makes its own
- * scale; a tail of one is none that others could do without. */
-static void fill_tile(struct hard_data *data, uint64_t first_row, uint64_t first_col, uint64_t rows, uint64_t cols,
-                      bool is_tail)
+/* Fill TILE. A single element is an item, and makes its own scale; a tail of one is none that others could do without.
+ */
+static void fill_tile(struct hard_data *data, const struct tile *tile, bool is_tail)
 {
+    const uint64_t count = tile->rows * tile->cols;
     const struct hard_recipe *recipe = &data->recipes[data->recipe];
-    const bool has_amax = data->problem.scaling != QB_SCALING_STATIC && recipe->amax != 0 && rows * cols > 1;
-    const uint64_t place = has_amax ? choose_place(data, rows * cols) : UINT64_MAX;
-    const uint64_t taken = is_tail && !has_amax && recipe->amax != 0 ? 0 : rows * cols - has_amax;
+    const bool has_amax = data->problem.scaling != QB_SCALING_STATIC && recipe->amax != 0 && count > 1;
+    const uint64_t place = has_amax ? choose_place(data, count) : UINT64_MAX;
+    const uint64_t taken = is_tail && !has_amax && recipe->amax != 0 ? 0 : count - has_amax;
     size_t item = data->item;
 
-    for (uint64_t row = 0, i = 0; row < rows; row++) {
-        for (uint64_t col = 0; col < cols; col++, i++) {
+    for (uint64_t row = 0, i = 0; row < tile->rows; row++) {
+        for (uint64_t col = 0; col < tile->cols; col++, i++) {
             if (i == place) {
-                put(data, first_row + row, first_col + col, recipe->amax | choose_sign(data));
+                put(data, tile->first_row + row, tile->first_col + col, recipe->amax | choose_sign(data));
                 continue;
             }
-            put(data, first_row + row, first_col + col, data->items[item]);
+            put(data, tile->first_row + row, tile->first_col + col, data->items[item]);
             item = item + 1 < data->item_count ? item + 1 : 0;
         }
     }
@@ -474,24 +475,19 @@ static void go_on(struct hard_data *data)
 bool hard_data_fill(struct hard_data *data)
 {
     const struct qb_problem *p = &data->problem;
-    uint64_t tile_rows, tile_cols, scale_rows, scale_cols;
+    const struct tiling tiling = tiling_of(p);
+    const struct tile whole = tiling_tile(&tiling, 0);
 
     if (data->all) {
         return false;
     }
-    qb_problem_tile(p, &tile_rows, &tile_cols);
-    qb_problem_scale_shape(p, &scale_rows, &scale_cols);
-    tile_rows = tile_rows < p->tokens ? tile_rows : p->tokens;
-    tile_cols = tile_cols < p->hidden ? tile_cols : p->hidden;
-    for (uint64_t i = 0; i < scale_rows * scale_cols; i++) {
-        const uint64_t row = i / scale_cols * tile_rows, col = i % scale_cols * tile_cols;
-        const uint64_t rows = p->tokens - row < tile_rows ? p->tokens - row : tile_rows;
-        const uint64_t cols = p->hidden - col < tile_cols ? p->hidden - col : tile_cols;
+    for (uint64_t i = 0; i < tiling.scale_rows * tiling.scale_cols; i++) {
+        const struct tile tile = tiling_tile(&tiling, i);
 
         if (p->scaling == QB_SCALING_STATIC) {
             data->scales[i] = data->recipes[data->recipe].scale;
         }
-        fill_tile(data, row, col, rows, cols, rows < tile_rows || cols < tile_cols);
+        fill_tile(data, &tile, tile.rows < whole.rows || tile.cols < whole.cols);
         go_on(data);
     }
     return true;
@@ -499,10 +495,9 @@ bool hard_data_fill(struct hard_data *data)
 
 bool hard_data_begin(const struct qb_problem *problem, const struct qb_arithmetic *arithmetic, struct hard_data *data)
 {
-    struct sizes bytes;
+    const struct sizes bytes = sizes_of(problem);
     struct maker maker;
 
-    bytes = sizes_of(problem);
     *data = (struct hard_data){
         .problem = *problem,
         .arithmetic = *arithmetic,

@@ -4,6 +4,7 @@
 
 #include "hard_kind.h"
 #include "input.h"
+#include "tiling.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -81,41 +82,17 @@ static const char *kind_of_code(const struct hard_data *data, uint64_t index, fl
     return kind_of_value(out, (double)x / divisor, 2 * unit / divisor);
 }
 
-/* A tile, clipped to the tensor. */
-struct tile {
-    uint64_t first_row, first_col;
-    uint64_t rows, cols;
-    bool is_cut; /* it is smaller than others */
-};
-
-static struct tile tile_at(const struct qb_problem *p, uint64_t index)
+/* True if TILE is smaller than others. */
+static bool is_cut(const struct tiling *tiling, const struct tile *tile)
 {
-    uint64_t tile_rows, tile_cols, scale_rows, scale_cols;
-    struct tile tile;
-
-    qb_problem_tile(p, &tile_rows, &tile_cols);
-    qb_problem_scale_shape(p, &scale_rows, &scale_cols);
-    tile.first_row = index / scale_cols * tile_rows;
-    tile.first_col = index % scale_cols * tile_cols;
-    tile.rows = p->tokens - tile.first_row < tile_rows ? p->tokens - tile.first_row : tile_rows;
-    tile.cols = p->hidden - tile.first_col < tile_cols ? p->hidden - tile.first_col : tile_cols;
-    tile.is_cut = tile.rows < tile_rows || tile.cols < tile_cols;
-    return tile;
-}
-
-uint64_t hard_tile_of_code(const struct qb_problem *p, uint64_t index)
-{
-    uint64_t tile_rows, tile_cols, scale_rows, scale_cols;
-
-    qb_problem_tile(p, &tile_rows, &tile_cols);
-    qb_problem_scale_shape(p, &scale_rows, &scale_cols);
-    return index / p->hidden / tile_rows * scale_cols + index % p->hidden / tile_cols;
+    return tile->rows < tiling->tile_rows || tile->cols < tiling->tile_cols;
 }
 
 void hard_kind_of_code(const struct hard_data *data, uint64_t index, float stored, char text[HARD_KIND_SIZE])
 {
-    const bool is_tail = tile_at(&data->problem, hard_tile_of_code(&data->problem, index)).is_cut ||
-                         index % data->problem.hidden + 1 == data->problem.hidden;
+    const struct tiling tiling = tiling_of(&data->problem);
+    const struct tile tile = tiling_tile(&tiling, tiling_index(&tiling, index));
+    const bool is_tail = is_cut(&tiling, &tile) || index % data->problem.hidden + 1 == data->problem.hidden;
 
     snprintf(text, HARD_KIND_SIZE, "%s%s", kind_of_code(data, index, stored), is_tail ? " in a tail" : "");
 }
@@ -149,7 +126,9 @@ static struct contents contents_of(const struct hard_data *data, const struct ti
 void hard_kind_of_scale(const struct hard_data *data, uint64_t index, char text[HARD_KIND_SIZE])
 {
     const struct input_grid *in = &data->in;
-    const struct tile tile = tile_at(&data->problem, index);
+    const struct tiling tiling = tiling_of(&data->problem);
+    const struct tile tile = tiling_tile(&tiling, index);
+    const char *tail = is_cut(&tiling, &tile) ? "the tail: " : "";
     const struct contents c = contents_of(data, &tile);
     const char *where = c.count == 1             ? ""
                         : c.place + 1 == c.count ? ", its last element"
@@ -162,10 +141,8 @@ void hard_kind_of_scale(const struct hard_data *data, uint64_t index, char text[
                                                                                     : "a tile";
 
     if (c.amax == 0) {
-        snprintf(text, HARD_KIND_SIZE, "%s%s", tile.is_cut ? "the tail: " : "",
-                 c.nans > 0 ? "a tile of NaN" : "a tile of zeros");
+        snprintf(text, HARD_KIND_SIZE, "%s%s", tail, c.nans > 0 ? "a tile of NaN" : "a tile of zeros");
         return;
     }
-    snprintf(text, HARD_KIND_SIZE, "%s%s whose amax is %.9g%s", tile.is_cut ? "the tail: " : "", what, (double)c.amax,
-             where);
+    snprintf(text, HARD_KIND_SIZE, "%s%s whose amax is %.9g%s", tail, what, (double)c.amax, where);
 }

@@ -11,7 +11,4 @@
 void hard_kind_of_code(const struct hard_data *data, uint64_t index, float stored, char text[HARD_KIND_SIZE]);
 void hard_kind_of_scale(const struct hard_data *data, uint64_t index, char text[HARD_KIND_SIZE]);
 
-/* Which scale is that of code INDEX. */
-uint64_t hard_tile_of_code(const struct qb_problem *problem, uint64_t index);
-
 #endif

@@ -24,7 +24,7 @@ libqbtool_a_SOURCES = \
 	%D%/tensor_kind.c %D%/tensor_kind.h \
 	%D%/input.c %D%/input.h \
 	%D%/plan.c %D%/plan.h \
-	%D%/sizes.h \
+	%D%/sizes.h %D%/tiling.h \
 	%D%/quality.c %D%/quality.h \
 	%D%/oracle.c %D%/oracle.h \
 	%D%/verify.c %D%/verify.h \

@@ -3,11 +3,13 @@
 #include <config.h>
 
 #include "allocations.h"
+#include "input.h"
 #include "oracle.h"
 #include "prove.h"
 #include "sizes.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -60,11 +62,6 @@ static bool is_static(const struct proof *proof)
     return proof->problem.scaling == QB_SCALING_STATIC;
 }
 
-static uint64_t element_size(const struct proof *proof)
-{
-    return qb_format_info(proof->problem.input)->bits / 8;
-}
-
 /* ---- Memory ----------------------------------------------------------------------------------------------------- */
 
 static enum exit_code make_region(struct proof *proof, uint64_t bytes, struct region *region)
@@ -83,10 +80,9 @@ static enum exit_code make_region(struct proof *proof, uint64_t bytes, struct re
 
 static enum exit_code make_memory(struct proof *proof)
 {
-    struct sizes bytes;
+    const struct sizes bytes = sizes_of(&proof->problem);
     enum exit_code code;
 
-    bytes = sizes_of(&proof->problem);
     code = make_region(proof, bytes.of[QB_ROLE_INPUT], &proof->input);
     code = code == EXIT_OK ? make_region(proof, bytes.of[QB_ROLE_CODES], &proof->codes) : code;
     code = code == EXIT_OK ? make_region(proof, bytes.of[QB_ROLE_SCALES], &proof->scales) : code;
@@ -124,15 +120,10 @@ static void free_memory(struct proof *proof)
 /* Put the input's rows into the image, and PADDING around and between them. */
 static void fill_input(struct proof *proof, enum padding padding)
 {
-    static const uint32_t patterns[][3] = {
-        /* F16, BF16, F32, as enum qb_format */
-        [PADDING_ZERO] = {0, 0, 0},
-        [PADDING_INFINITY] = {0x7C00, 0x7F80, 0x7F800000},
-        [PADDING_NAN] = {0x7E00, 0x7FC0, 0x7FC00000},
-    };
+    static const float values[] = {[PADDING_ZERO] = 0, [PADDING_INFINITY] = INFINITY, [PADDING_NAN] = NAN};
     const struct qb_problem *p = &proof->problem;
-    const uint64_t element = element_size(proof);
-    const uint32_t pattern = patterns[padding][p->input];
+    const uint64_t element = input_element_size(p->input);
+    const uint32_t pattern = qb_format_encode(p->input, values[padding]);
     uint8_t *image = proof->input.image;
 
     for (uint64_t i = 0; i < proof->input.size; i += element) {
@@ -553,7 +544,7 @@ enum exit_code prove_kernel(const struct plan_case *plan_case, struct qb_queue *
 
     problem.input_stride = problem.output_stride = problem.hidden;
     dense.problem = problem;
-    dense.problem.tokens = fewer_tokens(&problem, MOST_BYTES / element_size(&dense));
+    dense.problem.tokens = fewer_tokens(&problem, MOST_BYTES / input_element_size(problem.input));
     if (!qb_kernel_supports(dense.kernel, dense.device, &dense.problem)) {
         dense.problem.tokens = problem.tokens;
     }

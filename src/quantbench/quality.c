@@ -3,6 +3,7 @@
 #include <config.h>
 
 #include "quality.h"
+#include "tiling.h"
 
 #include <fenv.h>
 #include <math.h>
@@ -109,17 +110,15 @@ static __attribute__((noinline)) void add_elements(const struct qb_problem *prob
                                                    const struct code_values *codes, uint64_t first, uint64_t end,
                                                    struct sums *sums)
 {
-    uint64_t tile_rows, tile_cols, scale_rows, scale_cols;
+    const struct tiling t = tiling_of(problem);
     uint64_t row = first / problem->hidden, col = first % problem->hidden;
 
-    qb_problem_tile(problem, &tile_rows, &tile_cols);
-    qb_problem_scale_shape(problem, &scale_rows, &scale_cols);
     for (uint64_t i = first; i < end; row++, col = 0) {
-        const float *scales = (const float *)tensors->at[QB_ROLE_SCALES] + row / tile_rows * scale_cols;
+        const float *scales = (const float *)tensors->at[QB_ROLE_SCALES] + row / t.tile_rows * t.scale_cols;
 
-        for (uint64_t tile = col / tile_cols; i < end && col < problem->hidden; tile++) {
-            uint64_t rest = problem->hidden - tile * tile_cols;
-            uint64_t tile_end = tile * tile_cols + (rest < tile_cols ? rest : tile_cols);
+        for (uint64_t tile = col / t.tile_cols; i < end && col < problem->hidden; tile++) {
+            uint64_t rest = problem->hidden - tile * t.tile_cols;
+            uint64_t tile_end = tile * t.tile_cols + (rest < t.tile_cols ? rest : t.tile_cols);
 
             for (; i < end && col < tile_end; i++, col++) {
                 add_element(codes, load(problem->input, tensors->at[QB_ROLE_INPUT], i),

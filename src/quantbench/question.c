@@ -50,14 +50,15 @@ struct layout {
 
 static struct layout layout_of(enum qb_format format)
 {
-    switch (format) {
-    case QB_FORMAT_F16:
-        return (struct layout){0x8000, 0x7C00, 0x3C00, 0x0400};
-    case QB_FORMAT_BF16:
-        return (struct layout){0x8000, 0x7F80, 0x3F80, 0x0080};
-    default: /* QB_FORMAT_F32 */
-        return (struct layout){0x80000000, 0x7F800000, 0x3F800000, 0x00800000};
-    }
+    const struct qb_format_info *f = qb_format_info(format);
+    const uint32_t binade = (uint32_t)1 << f->mantissa_bits;
+
+    return (struct layout){
+        .sign = (uint32_t)1 << (f->bits - 1),
+        .infinity = f->largest_code + 1,
+        .one = (uint32_t)f->bias * binade,
+        .binade = binade,
+    };
 }
 
 static uint32_t load(const struct questioner *q, uint64_t element)
@@ -96,29 +97,6 @@ static uint32_t row_amax(const struct questioner *q, uint64_t first, uint64_t co
     return amax;
 }
 
-static uint64_t least(uint64_t a, uint64_t b)
-{
-    return a < b ? a : b;
-}
-
-/* The part of the tensor that a tile is. */
-struct area {
-    uint64_t row, col, rows, cols;
-};
-
-static struct area tile_area(const struct questioner *q, uint64_t tile)
-{
-    uint64_t row = tile / q->scale_cols * q->tile_rows, col = tile % q->scale_cols * q->tile_cols;
-
-    return (struct area){row, col, least(q->tile_rows, q->problem.tokens - row),
-                         least(q->tile_cols, q->problem.hidden - col)};
-}
-
-static uint64_t tile_of(const struct questioner *q, uint64_t element)
-{
-    return element / q->problem.hidden / q->tile_rows * q->scale_cols + element % q->problem.hidden / q->tile_cols;
-}
-
 /* The amax of all columns, each of which is a tile: row by row, as memory likes it. */
 static void find_columns(struct questioner *q)
 {
@@ -129,19 +107,19 @@ static void find_columns(struct questioner *q)
             q->amaxes[col] = larger(&layout, load(q, row * q->problem.hidden + col), q->amaxes[col]);
         }
     }
-    memset(q->known, true, q->scale_cols * sizeof *q->known);
+    memset(q->known, true, q->tiling.scale_cols * sizeof *q->known);
 }
 
 static uint32_t tile_amax(struct questioner *q, uint64_t tile)
 {
-    const struct area area = tile_area(q, tile);
+    const struct tile area = tiling_tile(&q->tiling, tile);
     uint32_t amax = 0;
 
     if (q->amaxes != NULL && q->known[tile]) {
         return q->amaxes[tile];
     }
-    for (uint64_t row = area.row; row < area.row + area.rows; row++) {
-        amax = row_amax(q, row * q->problem.hidden + area.col, area.cols, amax);
+    for (uint64_t row = area.first_row; row < area.first_row + area.rows; row++) {
+        amax = row_amax(q, row * q->problem.hidden + area.first_col, area.cols, amax);
     }
     if (q->amaxes != NULL) {
         q->amaxes[tile] = amax;
@@ -161,17 +139,17 @@ enum qb_status questioner_begin(const struct qb_problem *problem, const struct q
         .given_scales = given_scales,
         .sets = sets,
         .random_state = entropy(),
+        .tiling = tiling_of(problem),
     };
+    const struct tile largest = tiling_tile(&q.tiling, 0);
+    const uint64_t scales = q.tiling.scale_rows * q.tiling.scale_cols;
 
-    qb_problem_tile(problem, &q.tile_rows, &q.tile_cols);
-    qb_problem_scale_shape(problem, &q.scale_rows, &q.scale_cols);
     *questioner = q;
-    if (given_scales != NULL ||
-        least(q.tile_rows, problem->tokens) * least(q.tile_cols, problem->hidden) < LARGE_TILE) {
+    if (given_scales != NULL || largest.rows * largest.cols < LARGE_TILE) {
         return QB_OK;
     }
-    questioner->amaxes = calloc(q.scale_rows * q.scale_cols, sizeof *q.amaxes);
-    questioner->known = calloc(q.scale_rows * q.scale_cols, sizeof *q.known);
+    questioner->amaxes = calloc(scales, sizeof *q.amaxes);
+    questioner->known = calloc(scales, sizeof *q.known);
     if (questioner->amaxes == NULL || questioner->known == NULL) {
         return QB_ERROR_MEMORY;
     }
@@ -281,7 +259,7 @@ static const struct scale_probe *find_scale(const struct question *question, uns
 static enum qb_status add_probe(struct questioner *q, struct question *question, unsigned set, uint64_t element,
                                 uint32_t is)
 {
-    const uint64_t tile = tile_of(q, element);
+    const uint64_t tile = tiling_index(&q->tiling, element);
     const struct scale_probe *scale = find_scale(question, set, tile);
     struct probe probe = {.set = set, .element = element, .was = load(q, element), .is = is};
     struct scaling old, want;
@@ -310,10 +288,10 @@ static enum qb_status add_probe(struct questioner *q, struct question *question,
 
 static uint64_t random_element(struct questioner *q, uint64_t tile)
 {
-    const struct area area = tile_area(q, tile);
-    const uint64_t row = area.row + questioner_random(q, area.rows);
+    const struct tile area = tiling_tile(&q->tiling, tile);
+    const uint64_t row = area.first_row + questioner_random(q, area.rows);
 
-    return row * q->problem.hidden + area.col + questioner_random(q, area.cols);
+    return row * q->problem.hidden + area.first_col + questioner_random(q, area.cols);
 }
 
 /* A magnitude of two to four times AMAX; false if the format has none. */
@@ -359,7 +337,7 @@ static void give_scale(struct questioner *q, struct scale_probe *scale)
 static enum qb_status add_scale(struct questioner *q, struct question *question, bool rescales)
 {
     const unsigned set = (unsigned)questioner_random(q, q->sets);
-    const uint64_t tile = tile_of(q, questioner_random(q, q->problem.tokens * q->problem.hidden));
+    const uint64_t tile = tiling_index(&q->tiling, questioner_random(q, q->problem.tokens * q->problem.hidden));
     struct scale_probe *scale = &question->scales[question->scale_count];
     enum qb_status status;
 
@@ -405,7 +383,7 @@ enum qb_status question_compose(struct questioner *q, bool rescales, size_t scal
             set = scale->set;
             element = random_element(q, scale->tile);
         }
-        scale = find_scale(question, set, tile_of(q, element));
+        scale = find_scale(question, set, tiling_index(&q->tiling, element));
         if (!has_probe(question, set, element)) {
             /* Where a scale has changed the element stays, so that the code of an earlier scale is the old code. */
             uint32_t flipped = scale != NULL && scale->changed ? 0 : layout.sign;

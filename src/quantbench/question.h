@@ -3,7 +3,7 @@
 #ifndef QUESTION_H
 #define QUESTION_H
 
-#include "quantbench.h"
+#include "tiling.h"
 
 /* One element of the input, and its code. */
 struct probe {
@@ -48,8 +48,7 @@ struct questioner {
     const float *given_scales; /* host memory; NULL unless they are static */
     unsigned sets;             /* that a question is about */
     uint64_t random_state;
-    uint64_t tile_rows, tile_cols;
-    uint64_t scale_rows, scale_cols;
+    struct tiling tiling;
     uint32_t *amaxes; /* bits of the magnitudes that were found in large tiles; NULL: tiles are small */
     bool *known;      /* which those are */
 };

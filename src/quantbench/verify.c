@@ -2,10 +2,11 @@
 /* verify.c - compares what a kernel wrote with what the reference computes, byte for byte. */
 #include <config.h>
 
-#include "sizes.h"
-#include "verify.h"
 #include "digest.h"
 #include "input.h"
+#include "sizes.h"
+#include "tiling.h"
+#include "verify.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -35,14 +36,12 @@ static enum qb_status reference_codes(const struct qb_problem *problem, const st
                                       const struct qb_tensors *tensors, const float *factors)
 {
     const uint64_t elements_per_slice = 1 << 16;
-    uint64_t tile_rows, tile_cols, scale_rows, scale_cols, slice_rows, slices;
+    const struct tiling t = tiling_of(problem);
+    uint64_t slice_rows = elements_per_slice / problem->hidden + 1, slices;
     enum qb_status status = QB_OK;
 
-    qb_problem_tile(problem, &tile_rows, &tile_cols);
-    qb_problem_scale_shape(problem, &scale_rows, &scale_cols);
-    slice_rows = elements_per_slice / problem->hidden + 1;
-    if (scale_rows > 1) {
-        slice_rows = (slice_rows + tile_rows - 1) / tile_rows * tile_rows;
+    if (t.scale_rows > 1) {
+        slice_rows = (slice_rows + t.tile_rows - 1) / t.tile_rows * t.tile_rows;
     }
     slices = (problem->tokens + slice_rows - 1) / slice_rows;
 #pragma omp parallel for schedule(dynamic)
@@ -57,9 +56,11 @@ static enum qb_status reference_codes(const struct qb_problem *problem, const st
         part.at[QB_ROLE_INPUT] =
             (char *)tensors->at[QB_ROLE_INPUT] + first * problem->hidden * input_element_size(problem->input);
         part.at[QB_ROLE_CODES] = (char *)tensors->at[QB_ROLE_CODES] + first * problem->hidden;
-        if (scale_rows > 1) {
-            part.at[QB_ROLE_SCALES] = (float *)part.at[QB_ROLE_SCALES] + first / tile_rows * scale_cols;
-            part_factors = factors != NULL ? factors + first / tile_rows * scale_cols : NULL;
+        if (t.scale_rows > 1) {
+            const uint64_t before = first / t.tile_rows * t.scale_cols;
+
+            part.at[QB_ROLE_SCALES] = (float *)part.at[QB_ROLE_SCALES] + before;
+            part_factors = factors != NULL ? factors + before : NULL;
         }
         slice_status = qb_reference_codes_as(&slice, arithmetic, &part, part_factors);
         if (slice_status != QB_OK) {
@@ -70,14 +71,21 @@ static enum qb_status reference_codes(const struct qb_problem *problem, const st
     return status;
 }
 
-/* Whether the reference's answer to both is the same. Fields of problems that a granularity does not read count too:
- * that costs a computation at most. */
-static bool same_problem(const struct qb_problem *a, const struct qb_problem *b)
+bool verify_same_problem(const struct qb_problem *a, const struct qb_problem *b)
 {
-    return a->input == b->input && a->output == b->output && a->granularity == b->granularity &&
+    return a->operation == b->operation && a->input == b->input && a->output == b->output &&
+           a->scale_format == b->scale_format && a->granularity == b->granularity && a->scaling == b->scaling &&
            a->tokens == b->tokens && a->hidden == b->hidden && a->group == b->group && a->block_rows == b->block_rows &&
-           a->block_cols == b->block_cols && a->amax_bound == b->amax_bound &&
-           (a->scaling == QB_SCALING_AMAX) == (b->scaling == QB_SCALING_AMAX);
+           a->block_cols == b->block_cols && a->amax_bound == b->amax_bound;
+}
+
+/* True if the reference's answer to both is the same. Scales that are given are those that dynamic scaling computes. */
+static bool same_answer(const struct qb_problem *a, const struct qb_problem *b)
+{
+    struct qb_problem scaled = *a;
+
+    scaled.scaling = b->scaling;
+    return (a->scaling == QB_SCALING_AMAX) == (b->scaling == QB_SCALING_AMAX) && verify_same_problem(&scaled, b);
 }
 
 static bool same_arithmetic(const struct qb_arithmetic *a, const struct qb_arithmetic *b)
@@ -152,7 +160,7 @@ enum exit_code verify_expect(const struct qb_problem *problem, const struct qb_a
 
     need_codes = need_codes && problem->scaling != QB_SCALING_AMAX;
     if (same_input && expectation->scales != NULL && (expectation->codes != NULL || !need_codes) &&
-        same_problem(&expectation->problem, problem) && same_arithmetic(&expectation->arithmetic, arithmetic) &&
+        same_answer(&expectation->problem, problem) && same_arithmetic(&expectation->arithmetic, arithmetic) &&
         (expectation->problem.scaling == problem->scaling || is_contract(arithmetic))) {
         return EXIT_OK;
     }
@@ -184,11 +192,9 @@ enum exit_code verify_expect(const struct qb_problem *problem, const struct qb_a
 /* The scale of the tile that code INDEX is in. */
 static float scale_of_code(const struct expectation *e, uint64_t index)
 {
-    uint64_t tile_rows, tile_cols, scale_rows, scale_cols;
+    const struct tiling tiling = tiling_of(&e->problem);
 
-    qb_problem_tile(&e->problem, &tile_rows, &tile_cols);
-    qb_problem_scale_shape(&e->problem, &scale_rows, &scale_cols);
-    return e->scales[index / e->problem.hidden / tile_rows * scale_cols + index % e->problem.hidden / tile_cols];
+    return e->scales[tiling_index(&tiling, index)];
 }
 
 /* Describe wrong code INDEX: where it is, what was quantized, by which scale, what came out and what should have. */

@@ -17,6 +17,10 @@ struct expectation {
     struct quality quality; /* of the codes, if there are any */
 };
 
+/* True if A and B are the same but for the strides of their rows. What a granularity does not read counts too: that
+ * costs a computation at most. */
+bool verify_same_problem(const struct qb_problem *a, const struct qb_problem *b);
+
 /* Compute the expectation for PROBLEM by ARITHMETIC on INPUT (host memory), unless it already holds just that. Returns
  * an exit code; errors have been printed. A static scale is the one that this data gives, so one reference serves both.
  * Without NEED_CODES the scales are all there is, and codes is NULL. */
