@@ -117,8 +117,12 @@ static bool is_static(const struct plan_case *plan_case)
 /* The bytes of the cache that one set takes: what counts is the lines that a launch touches, not the gaps between. */
 static uint64_t set_lines(const struct sizes *bytes)
 {
-    return ceiling_add(ceiling_add(ceiling_lines(bytes->of[QB_ROLE_INPUT]), ceiling_lines(bytes->of[QB_ROLE_CODES])),
-                       ceiling_lines(bytes->of[QB_ROLE_SCALES]));
+    uint64_t lines = 0;
+
+    for (int role = 0; role < QB_ROLE_COUNT; role++) {
+        lines = ceiling_add(lines, ceiling_lines(bytes->of[role]));
+    }
+    return lines;
 }
 
 /* How many sets make the cache cold, and how far they do. Every queue has as many as the others. */

@@ -108,8 +108,9 @@ enum exit_code bench_begin(struct bench *bench, const struct args *args, struct 
 void bench_end(struct bench *bench);
 
 /* Check that there is memory for case INDEX, before anything of it is allocated, that a kernel of a plug-in does what
- * it may and nothing else, as prove_kernel() says, and that one launch gives what the reference does, on the case's data
- * and on hard data, as hard_prove() says. Errors have been printed; the result's code says whether it can be visited. */
+ * it may and nothing else, as prove_kernel() says, and that one launch gives what the reference does, on the case's
+ * data and on hard data, as hard_prove() says. Errors have been printed; the result's code says whether it can be
+ * visited. */
 void bench_prove(struct bench *bench, size_t index);
 
 /* Whether there is memory for case INDEX. If not, that has been printed. */

@@ -18,9 +18,11 @@ static uint64_t set_stride(uint64_t bytes)
 
 uint64_t buffers_memory(const struct sizes *bytes, uint64_t count)
 {
-    uint64_t set = ceiling_add(ceiling_add(set_stride(bytes->of[QB_ROLE_INPUT]), set_stride(bytes->of[QB_ROLE_CODES])),
-                               set_stride(bytes->of[QB_ROLE_SCALES]));
+    uint64_t set = 0;
 
+    for (int role = 0; role < QB_ROLE_COUNT; role++) {
+        set = ceiling_add(set, set_stride(bytes->of[role]));
+    }
     return ceiling_multiply(count, set);
 }
 

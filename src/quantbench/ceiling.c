@@ -3,6 +3,7 @@
 #include <config.h>
 
 #include "ceiling.h"
+#include "digest.h"
 #include "interrupt.h"
 #include "stats.h"
 
@@ -72,13 +73,8 @@ static size_t hash_key(const struct ceiling_key *key, size_t count)
                               (uint64_t)key->launch,
                               key->read,
                               key->written};
-    uint64_t hash = 0;
 
-    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
-        hash = (hash ^ parts[i]) * 0x9E3779B97F4A7C15u;
-        hash ^= hash >> 32;
-    }
-    return (size_t)hash & (count - 1);
+    return (size_t)digest_of(parts, sizeof parts) & (count - 1);
 }
 
 /* The slot of KEY, or the free one where it would be put. There is a free one. */

@@ -22,10 +22,10 @@
 struct target {
     const char *file; /* as given, for messages */
     struct destination destination;
-    char *
-        temporary; /* in the same folder; NULL: it is a device or a pipe, which keeps nothing and is written as it is */
-    mode_t mode;   /* permissions of the file that will be there */
-    FILE *stream;  /* NULL: not open */
+    /* In the same folder; NULL: it is a device or a pipe, which keeps nothing and is written as it is. */
+    char *temporary;
+    mode_t mode;  /* permissions of the file that will be there */
+    FILE *stream; /* NULL: not open */
 };
 
 static enum exit_code fail(const struct target *target, int error)
