@@ -12,8 +12,8 @@ CLEANFILES += $(nodist_bashcompletion_DATA) $(nodist_zshcompletion_DATA) $(nodis
 
 # A build with more formats names their files too.
 COMPLETION_FORMATS = $(srcdir)/src/libquantbench/formats.h
-completion_tables = %D%/options.awk %D%/values $(COMPLETION_FORMATS) src/quantbench/options.c
-completion_input = $(srcdir)/%D%/values $(COMPLETION_FORMATS) $(srcdir)/src/quantbench/options.c
+completion_tables = %D%/options.awk %D%/values $(COMPLETION_FORMATS) src/quantbench/cli/options.c
+completion_input = $(srcdir)/%D%/values $(COMPLETION_FORMATS) $(srcdir)/src/quantbench/cli/options.c
 EXTRA_DIST += %D%/options.awk %D%/values %D%/quantbench.bash.in %D%/quantbench.zsh.in %D%/quantbench.fish.in
 COMPLETE = $(AM_V_GEN)$(MKDIR_P) %D% && $(AWK) -f $(srcdir)/%D%/options.awk
 

@@ -3,8 +3,8 @@
  * changes, for all formats, granularities and ways to scale, and data of all kinds. */
 #include <config.h>
 
-#include "input.h"
-#include "question.h"
+#include "cases/input.h"
+#include "check/question.h"
 #include "run.h"
 
 #include <string.h>

@@ -3,9 +3,9 @@
  * simulated machines whose truth is known, on which wrong and missing verdicts are counted. */
 #include <config.h>
 
-#include "compare.h"
+#include "verdict/compare.h"
 #include "run.h"
-#include "stats.h"
+#include "base/stats.h"
 
 #include <math.h>
 #include <string.h>

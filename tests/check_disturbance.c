@@ -3,7 +3,7 @@
  * are read. */
 #include <config.h>
 
-#include "disturbance.h"
+#include "measure/disturbance.h"
 #include "run.h"
 
 #include <math.h>

@@ -3,10 +3,10 @@
  * threads of the pool, changes no byte, and a caller's is still there afterwards. */
 #include <config.h>
 
-#include "quality.h"
+#include "check/quality.h"
 #include "quantbench.h"
 #include "run.h"
-#include "sizes.h"
+#include "model/sizes.h"
 
 #include <fenv.h>
 #include <string.h>

@@ -3,7 +3,7 @@
  */
 #include <config.h>
 
-#include "hard_data.h"
+#include "check/hard_data.h"
 #include "run.h"
 
 #include <float.h>

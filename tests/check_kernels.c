@@ -5,7 +5,7 @@
 
 #include "quantbench.h"
 #include "run.h"
-#include "sizes.h"
+#include "model/sizes.h"
 
 #include <inttypes.h>
 #include <math.h>

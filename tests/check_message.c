@@ -6,7 +6,7 @@
 #endif
 #include <config.h>
 
-#include "message.h"
+#include "base/message.h"
 #include "run.h"
 
 #include <fcntl.h>

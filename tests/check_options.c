@@ -6,8 +6,8 @@
 #endif
 #include <config.h>
 
-#include "options.h"
-#include "report.h"
+#include "cli/options.h"
+#include "report/report.h"
 #include "run.h"
 
 #include <getopt.h>

@@ -2,7 +2,7 @@
 /* check_outcome.c - outcomes that cannot be true, as a worker might say them. */
 #include <config.h>
 
-#include "outcome.h"
+#include "schedule/outcome.h"
 #include "run.h"
 
 #include <math.h>

@@ -4,7 +4,7 @@
 
 #include "quantbench.h"
 #include "run.h"
-#include "sizes.h"
+#include "model/sizes.h"
 
 #include <math.h>
 #include <stddef.h>

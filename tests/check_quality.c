@@ -3,10 +3,10 @@
  * says of the noise of rounding. */
 #include <config.h>
 
-#include "input.h"
-#include "quality.h"
+#include "cases/input.h"
+#include "check/quality.h"
 #include "run.h"
-#include "sizes.h"
+#include "model/sizes.h"
 
 #include <math.h>
 #include <string.h>

@@ -3,8 +3,8 @@
  * who was visited. */
 #include <config.h>
 
-#include "rounds.h"
-#include "interrupt.h"
+#include "schedule/rounds.h"
+#include "base/interrupt.h"
 #include "run.h"
 
 #include <string.h>

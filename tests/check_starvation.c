@@ -3,7 +3,7 @@
 #include <config.h>
 
 #include "run.h"
-#include "starvation.h"
+#include "base/starvation.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -3,9 +3,9 @@
  * their distributions. */
 #include <config.h>
 
-#include "input.h"
+#include "cases/input.h"
 #include "run.h"
-#include "stats.h"
+#include "base/stats.h"
 
 #include <math.h>
 #include <string.h>

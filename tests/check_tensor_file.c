@@ -18,7 +18,7 @@
 #include <unistd.h>
 
 #include "run.h"
-#include "tensor_file.h"
+#include "cases/tensor_file.h"
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
 #define PATH_SIZE    4096

@@ -4,7 +4,7 @@
 #include <config.h>
 
 #include "run.h"
-#include "verdict.h"
+#include "verdict/verdict.h"
 
 /* From the least to the worst. */
 static const enum exit_code ranking[] = {EXIT_OK,    EXIT_INCONCLUSIVE, EXIT_REGRESSION,

@@ -18,7 +18,7 @@ same_options()
 {
     diff options.help "options.$1" >differ && return 0
     sed 's/^/# /' differ
-    echo "# completion/options.awk does not understand a row of the table in src/quantbench/options.c"
+    echo "# completion/options.awk does not understand a row of the table in src/quantbench/cli/options.c"
     return 1
 }
 for shell in bash zsh fish; do

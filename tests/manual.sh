@@ -8,7 +8,7 @@
 
 page=$builddir/man/quantbench.1
 page5=$builddir/man/quantbench-output.5
-table=$srcdir/src/quantbench/options.c
+table=$srcdir/src/quantbench/cli/options.c
 
 # The sections of the pages as plain lines: \- is a dash, \(aq a quotation mark, \e a backslash, \f changes the font.
 # section NAME PAGE

@@ -20,8 +20,8 @@ spdx()
 # The tool knows the library by its public header alone, and the CUDA backend knows nothing of the tool.
 rooms()
 {
-    ! grep -nE '#include "(internal|backend|problem|kernels)\.h"' "$srcdir"/src/quantbench/*.[ch] &&
-        ! grep -nE '#include "(args|plan|bench|report|message)\.h"' "$srcdir"/cuda/* "$srcdir"/src/libquantbench/*.[ch]
+    ! grep -nE '#include "(internal|backend|problem|kernels)\.h"' "$srcdir"/src/quantbench/*/*.[ch] &&
+        ! grep -nE '#include "(base|model|cases|check|measure|schedule|verdict|report|cli)/' "$srcdir"/cuda/* "$srcdir"/src/libquantbench/*.[ch]
 }
 
 # The library never prints and never exits.
@@ -65,7 +65,7 @@ version()
 # The command line is made of small functions: their bodies have 60 lines at most.
 small()
 {
-    for file in "$srcdir"/src/quantbench/main.c "$srcdir"/src/quantbench/arg*.c "$srcdir"/src/quantbench/option*.c; do
+    for file in "$srcdir"/src/quantbench/cli/*.c; do
         awk '/^\{$/ { start = NR } /^\}$/ && NR - start > 61 { print "# " FILENAME ":" start ": " NR - start - 1 " lines" }' \
             "$file"
     done >large

@@ -6,79 +6,81 @@ bin_PROGRAMS += quantbench
 noinst_LIBRARIES += libqbtool.a
 endif
 # All but main(): the fuzz harnesses of tests/ have their own.
-quantbench_SOURCES = %D%/main.c
+quantbench_SOURCES = %D%/cli/main.c
 libqbtool_a_SOURCES = \
-	%D%/args.c %D%/args.h \
-	%D%/options.c %D%/options.h %D%/option_help.c \
-	%D%/option_values.c %D%/option_values.h %D%/option_lists.c \
-	%D%/message.c %D%/message.h \
-	%D%/interrupt.c %D%/interrupt.h \
-	%D%/process.c %D%/process.h \
-	%D%/intake.c %D%/intake.h \
-	%D%/document.c %D%/document.h \
-	%D%/binding.c %D%/binding.h \
-	%D%/machine.c %D%/machine.h \
-	%D%/models.c %D%/models.h \
-	%D%/digest.c %D%/digest.h \
-	%D%/tensor_file.c %D%/tensor_file.h \
-	%D%/tensor_kind.c %D%/tensor_kind.h \
-	%D%/input.c %D%/input.h \
-	%D%/plan.c %D%/plan.h \
-	%D%/sizes.h %D%/tiling.h \
-	%D%/quality.c %D%/quality.h \
-	%D%/oracle.c %D%/oracle.h \
-	%D%/verify.c %D%/verify.h \
-	%D%/disturbance.c %D%/disturbance.h \
-	%D%/measure.c %D%/measure.h \
-	%D%/stats.c %D%/stats.h \
-	%D%/compare.c %D%/compare.h \
-	%D%/ceiling.c %D%/ceiling.h \
-	%D%/inputs.c %D%/inputs.h \
-	%D%/buffers.c %D%/buffers.h \
-	%D%/question.c %D%/question.h \
-	%D%/challenge.c %D%/challenge.h \
-	%D%/bench.c %D%/bench.h \
-	%D%/journal.c %D%/journal.h \
-	%D%/round_json.c %D%/round_json.h \
-	%D%/visits.c %D%/visits.h \
-	%D%/rounds.c %D%/rounds.h \
-	%D%/allocations.c %D%/allocations.h \
-	%D%/comparison.c %D%/comparison.h \
-	%D%/paired.c %D%/paired.h \
-	%D%/self_test.c %D%/self_test.h \
-	%D%/runs.c %D%/runs.h \
-	%D%/baseline.c %D%/baseline.h \
-	%D%/doctor.c %D%/doctor.h \
-	%D%/dry_run.c %D%/dry_run.h \
-	%D%/isolate.c %D%/isolate.h \
-	%D%/child.c %D%/child.h \
-	%D%/catalog.c %D%/catalog.h \
-	%D%/lister.c %D%/lister.h \
-	%D%/shield.c %D%/shield.h \
-	%D%/starvation.c %D%/starvation.h \
-	%D%/plugins.c %D%/plugins.h \
-	%D%/prove.c %D%/prove.h \
-	%D%/outcome.c %D%/outcome.h \
-	%D%/hard.c %D%/hard.h \
-	%D%/hard_data.c %D%/hard_data.h \
-	%D%/hard_grid.c %D%/hard_grid.h \
-	%D%/hard_kind.c %D%/hard_kind.h \
-	%D%/worker.c %D%/worker.h \
-	%D%/list.c %D%/list.h \
-	%D%/record.c %D%/record.h \
-	%D%/record_json.c \
-	%D%/verdict.c %D%/verdict.h \
-	%D%/describe.c %D%/describe.h \
-	%D%/output.c %D%/output.h \
-	%D%/destination.c %D%/destination.h \
-	%D%/report.c %D%/report.h \
-	%D%/report_text.c \
-	%D%/report_json.c \
-	%D%/report_csv.c \
-	%D%/report_markdown.c \
-	%D%/report_gbench.c \
-	%D%/report_junit.c \
-	%D%/report_github.c
+	%D%/cli/args.c %D%/cli/args.h \
+	%D%/cli/options.c %D%/cli/options.h %D%/cli/option_help.c \
+	%D%/cli/option_values.c %D%/cli/option_values.h %D%/cli/option_lists.c \
+	%D%/base/message.c %D%/base/message.h \
+	%D%/base/interrupt.c %D%/base/interrupt.h \
+	%D%/base/process.c %D%/base/process.h \
+	%D%/base/intake.c %D%/base/intake.h \
+	%D%/base/document.c %D%/base/document.h \
+	%D%/cases/binding.c %D%/cases/binding.h \
+	%D%/cases/machine.c %D%/cases/machine.h \
+	%D%/cases/models.c %D%/cases/models.h \
+	%D%/base/digest.c %D%/base/digest.h \
+	%D%/cases/tensor_file.c %D%/cases/tensor_file.h \
+	%D%/cases/tensor_kind.c %D%/cases/tensor_kind.h \
+	%D%/cases/input.c %D%/cases/input.h \
+	%D%/cases/plan.c %D%/cases/plan.h \
+	%D%/model/sizes.h %D%/model/tiling.h \
+	%D%/check/quality.c %D%/check/quality.h \
+	%D%/check/oracle.c %D%/check/oracle.h \
+	%D%/check/verify.c %D%/check/verify.h \
+	%D%/measure/disturbance.c %D%/measure/disturbance.h \
+	%D%/measure/measure.c %D%/measure/measure.h \
+	%D%/base/stats.c %D%/base/stats.h \
+	%D%/verdict/compare.c %D%/verdict/compare.h \
+	%D%/measure/ceiling.c %D%/measure/ceiling.h \
+	%D%/cases/inputs.c %D%/cases/inputs.h \
+	%D%/check/buffers.c %D%/check/buffers.h \
+	%D%/check/question.c %D%/check/question.h \
+	%D%/measure/challenge.c %D%/measure/challenge.h \
+	%D%/measure/bench.c %D%/measure/bench.h \
+	%D%/schedule/journal.c %D%/schedule/journal.h \
+	%D%/model/round_json.c %D%/model/round_json.h \
+	%D%/schedule/visits.c %D%/schedule/visits.h \
+	%D%/schedule/rounds.c %D%/schedule/rounds.h \
+	%D%/check/allocations.c %D%/check/allocations.h \
+	%D%/verdict/comparison.c %D%/verdict/comparison.h \
+	%D%/schedule/paired.c %D%/schedule/paired.h \
+	%D%/cli/self_test.c %D%/cli/self_test.h \
+	%D%/schedule/runs.c %D%/schedule/runs.h \
+	%D%/verdict/baseline.c %D%/verdict/baseline.h \
+	%D%/cli/doctor.c %D%/cli/doctor.h \
+	%D%/cli/dry_run.c %D%/cli/dry_run.h \
+	%D%/base/isolate.c %D%/base/isolate.h \
+	%D%/cases/child.c %D%/cases/child.h \
+	%D%/cases/catalog.c %D%/cases/catalog.h \
+	%D%/cases/lister.c %D%/cases/lister.h \
+	%D%/cases/shield.c %D%/cases/shield.h \
+	%D%/base/starvation.c %D%/base/starvation.h \
+	%D%/cases/plugins.c %D%/cases/plugins.h \
+	%D%/check/prove.c %D%/check/prove.h \
+	%D%/schedule/outcome.c %D%/schedule/outcome.h \
+	%D%/check/hard.c %D%/check/hard.h \
+	%D%/check/hard_data.c %D%/check/hard_data.h \
+	%D%/check/hard_grid.c %D%/check/hard_grid.h \
+	%D%/check/hard_kind.c %D%/check/hard_kind.h \
+	%D%/schedule/worker.c %D%/schedule/worker.h \
+	%D%/cli/list.c %D%/cli/list.h \
+	%D%/model/record.c %D%/model/record.h \
+	%D%/model/record_json.c \
+	%D%/verdict/verdict.c %D%/verdict/verdict.h \
+	%D%/report/describe.c %D%/report/describe.h \
+	%D%/report/output.c %D%/report/output.h \
+	%D%/base/destination.c %D%/base/destination.h \
+	%D%/report/report.c %D%/report/report.h \
+	%D%/report/report_text.c \
+	%D%/report/report_json.c \
+	%D%/report/report_csv.c \
+	%D%/report/report_markdown.c \
+	%D%/report/report_gbench.c \
+	%D%/report/report_junit.c \
+	%D%/report/report_github.c
+quantbench_CPPFLAGS = $(AM_CPPFLAGS) -I$(srcdir)/%D%
 quantbench_CFLAGS = $(AM_CFLAGS) $(OPENMP_CFLAGS) $(JANSSON_CFLAGS)
 quantbench_LDADD = libqbtool.a libquantbench.la $(JANSSON_LIBS)
+libqbtool_a_CPPFLAGS = $(quantbench_CPPFLAGS)
 libqbtool_a_CFLAGS = $(quantbench_CFLAGS)

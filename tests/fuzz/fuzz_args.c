@@ -3,14 +3,14 @@
  * The lines of an input are the arguments. */
 #include <config.h>
 
-#include "args.h"
-#include "bench.h"
-#include "catalog.h"
+#include "cli/args.h"
+#include "measure/bench.h"
+#include "cases/catalog.h"
 #include "fuzz.h"
-#include "machine.h"
-#include "plan.h"
-#include "record.h"
-#include "report.h"
+#include "cases/machine.h"
+#include "cases/plan.h"
+#include "model/record.h"
+#include "report/report.h"
 
 #include <getopt.h>
 #include <locale.h>

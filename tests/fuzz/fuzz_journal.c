@@ -3,14 +3,14 @@
  * input is odd, the others follow the right head; else they are the whole file. */
 #include <config.h>
 
-#include "args.h"
-#include "bench.h"
-#include "catalog.h"
+#include "cli/args.h"
+#include "measure/bench.h"
+#include "cases/catalog.h"
 #include "fuzz.h"
-#include "journal.h"
-#include "machine.h"
-#include "plan.h"
-#include "visits.h"
+#include "schedule/journal.h"
+#include "cases/machine.h"
+#include "cases/plan.h"
+#include "schedule/visits.h"
 
 #include <getopt.h>
 #include <locale.h>

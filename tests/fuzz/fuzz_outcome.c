@@ -3,14 +3,14 @@
  * a number of bytes and the bytes. What is believed becomes a record that can be written and read. */
 #include <config.h>
 
-#include "bench.h"
-#include "catalog.h"
+#include "measure/bench.h"
+#include "cases/catalog.h"
 #include "fuzz.h"
-#include "machine.h"
-#include "outcome.h"
-#include "plan.h"
-#include "record.h"
-#include "report.h"
+#include "cases/machine.h"
+#include "schedule/outcome.h"
+#include "cases/plan.h"
+#include "model/record.h"
+#include "report/report.h"
 
 #include <getopt.h>
 #include <locale.h>

@@ -4,8 +4,8 @@
 #include <config.h>
 
 #include "fuzz.h"
-#include "record.h"
-#include "report.h"
+#include "model/record.h"
+#include "report/report.h"
 
 #include <locale.h>
 #include <string.h>

@@ -4,7 +4,7 @@
 #include <config.h>
 
 #include "fuzz.h"
-#include "tensor_file.h"
+#include "cases/tensor_file.h"
 
 #include <locale.h>
 #include <string.h>

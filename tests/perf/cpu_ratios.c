@@ -8,7 +8,7 @@
 #include <config.h>
 
 #include "quantbench.h"
-#include "sizes.h"
+#include "model/sizes.h"
 
 #include <math.h>
 #include <stdio.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* forger.c - a plug-in whose kernels answer in the place of the process that runs them, while they are timed: what the
  * program reads is not what was measured. They quantize float to INT8 with one scale per token, by the contract. */
-#include "outcome.h"
+#include "schedule/outcome.h"
 #include "rows.h"
 
 #include <string.h>

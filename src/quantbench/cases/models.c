@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* models.c - the table of models. The manual has it too, and the tests compare the two. */
+#include <config.h>
+
+#include "cases/models.h"
+
+#include <string.h>
+
+/* Models of one family that differ in nothing but their depth or their number of experts have one row. */
+static const struct model models[] = {
+    {"llama3-8b", "meta-llama/Meta-Llama-3-8B", 4096, 32, 128, 14336, 0},
+    {"llama3-70b", "meta-llama/Meta-Llama-3-70B", 8192, 64, 128, 28672, 0},
+    {"llama3-405b", "meta-llama/Llama-3.1-405B", 16384, 128, 128, 53248, 0},
+    {"mistral-small", "mistralai/Mistral-Small-24B-Base-2501", 5120, 32, 128, 32768, 0},
+    {"mistral-large", "mistralai/Mistral-Large-Instruct-2407", 12288, 96, 128, 28672, 0},
+    {"mixtral-8x7b", "mistralai/Mixtral-8x7B-v0.1", 4096, 32, 128, 14336, 0},
+    {"gemma3-27b", "google/gemma-3-27b-it", 5376, 32, 128, 21504, 0},
+    {"qwen2.5-72b", "Qwen/Qwen2.5-72B", 8192, 64, 128, 29568, 0},
+    {"qwen3-8b", "Qwen/Qwen3-8B", 4096, 32, 128, 12288, 0},
+    {"qwen3-14b", "Qwen/Qwen3-14B", 5120, 40, 128, 17408, 0},
+    {"qwen3-32b", "Qwen/Qwen3-32B", 5120, 64, 128, 25600, 0},
+    {"qwen3-30b-a3b", "Qwen/Qwen3-30B-A3B", 2048, 32, 128, 0, 768},
+    {"qwen3-235b-a22b", "Qwen/Qwen3-235B-A22B", 4096, 64, 128, 0, 1536},
+    {"gpt-oss-120b", "openai/gpt-oss-120b", 2880, 64, 64, 2880, 0},
+    {"glm-4.5", "zai-org/GLM-4.5", 5120, 96, 128, 12288, 1536},
+    {"deepseek-v3", "deepseek-ai/DeepSeek-V3", 7168, 128, 128, 18432, 2048},
+    {"kimi-k2", "moonshotai/Kimi-K2-Instruct", 7168, 64, 128, 18432, 2048},
+};
+#define MODELS (sizeof models / sizeof models[0])
+
+size_t model_count(void)
+{
+    return MODELS;
+}
+
+const struct model *model_at(size_t index)
+{
+    return index < MODELS ? &models[index] : NULL;
+}
+
+const struct model *model_find(const char *name)
+{
+    for (size_t i = 0; i < MODELS; i++) {
+        if (strcmp(name, models[i].name) == 0) {
+            return &models[i];
+        }
+    }
+    return NULL;
+}
+
+size_t model_widths(const struct model *model, uint64_t widths[MODEL_WIDTHS])
+{
+    const uint64_t all[MODEL_WIDTHS] = {model->hidden, model->heads * model->head_dim, model->dense, model->expert};
+    size_t count = 0;
+
+    for (size_t i = 0; i < MODEL_WIDTHS; i++) {
+        size_t known = 0;
+
+        while (known < count && widths[known] != all[i]) {
+            known++;
+        }
+        if (all[i] > 0 && known == count) {
+            widths[count++] = all[i];
+        }
+    }
+    return count;
+}

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* plan.h - what will be run: one case for each combination of the swept options. */
+#ifndef PLAN_H
+#define PLAN_H
+
+#include "cases/input.h"
+#include "cases/catalog.h"
+#include "cases/machine.h"
+#include "measure/measure.h"
+
+struct tensor_file;
+
+/* What launches find in the last-level cache. CACHE_PARTLY_COLD is what became of CACHE_COLD: so many sets of a tiny
+ * tensor would be needed that some data may be found there. */
+enum cache_state { CACHE_COLD, CACHE_PARTLY_COLD, CACHE_HOT };
+
+struct plan_case {
+    struct qb_problem problem;
+    enum input_dist dist; /* of generated data */
+    struct device *device;
+    const struct kernel *about;     /* the kernel */
+    const struct qb_kernel *kernel; /* NULL: it is not loaded in this process */
+    unsigned threads;               /* 0: not a CPU case */
+    enum cache_state cache;         /* CACHE_COLD or CACHE_HOT */
+    enum launch_mode launch; /* what the device can do: LAUNCH_GRAPH has become LAUNCH_STREAM where there are no graphs,
+                                unless it was asked for */
+    unsigned streams;        /* queues that run it at the same time */
+};
+
+struct plan {
+    struct plan_case *cases;
+    size_t count;
+    enum exit_code code; /* EXIT_OK, or why a case that was asked for is not among them; the error has been printed */
+};
+
+/* Read what --input names, if there is such an option; else TENSOR stays as it is. On failure the error has been
+ * printed. */
+enum exit_code plan_read_tensor(const struct args *args, struct machine *machine, struct tensor_file *tensor);
+
+/* TENSOR is what --input read, or NULL. On failure the error has been printed. Free PLAN either way. */
+enum exit_code plan_make(const struct args *args, const struct machine *machine, const struct tensor_file *tensor,
+                         struct plan *plan);
+void plan_free(struct plan *plan);
+
+/* One line such as "half -> int8, dynamic, tensor, 4096 x 8192". */
+void plan_describe(const struct qb_problem *problem, char *text, size_t size);
+
+/* The granularity as --granularity takes it, such as "group:128". */
+void plan_granularity_text(const struct qb_problem *problem, char *text, size_t size);
+
+#endif

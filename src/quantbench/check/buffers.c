@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* buffers.c - sets of a case's tensors in device memory. */
+#include <config.h>
+
+#include "check/buffers.h"
+#include "measure/ceiling.h"
+
+/* Outputs are filled with this before a kernel must write them: a code that is in no way special. */
+#define POISON 0xA5
+
+/* Every set begins at a multiple of this, in bytes, as an allocation of its own would. */
+#define SET_ALIGNMENT 256
+
+static uint64_t set_stride(uint64_t bytes)
+{
+    return (bytes + SET_ALIGNMENT - 1) / SET_ALIGNMENT * SET_ALIGNMENT;
+}
+
+uint64_t buffers_memory(const struct sizes *bytes, uint64_t count)
+{
+    uint64_t set = 0;
+
+    for (int role = 0; role < QB_ROLE_COUNT; role++) {
+        set = ceiling_add(set, set_stride(bytes->of[role]));
+    }
+    return ceiling_multiply(count, set);
+}
+
+static void *copy_at(const struct copies *copies, unsigned set)
+{
+    return (char *)copies->memory + set * copies->stride;
+}
+
+/* Allocate COUNT copies of a tensor of BYTES bytes, and fill them with POISON. Each is filled by itself, so that on the
+ * CPU the threads that will use its parts are the first to touch them. */
+static enum qb_status make_copies(struct qb_device *device, uint64_t count, uint64_t bytes, struct copies *copies)
+{
+    enum qb_status status;
+
+    copies->stride = set_stride(bytes);
+    copies->count = count;
+    status = qb_memory_alloc(device, count * copies->stride, &copies->memory);
+    /* Small ones together: no thread of its own touches a part of a page, and a call for each takes long. */
+    if (status == QB_OK && bytes < (uint64_t)1 << 20) {
+        return qb_memory_fill(device, copies->memory, POISON, count * copies->stride);
+    }
+    for (unsigned i = 0; i < count && status == QB_OK; i++) {
+        status = qb_memory_fill(device, copy_at(copies, i), POISON, copies->stride);
+    }
+    return status;
+}
+
+/* Put the BYTES bytes at SOURCE (host) into every copy: into the first from the host, then from copy to copy. */
+static enum qb_status write_copies(struct qb_device *device, struct qb_queue *queue, const struct copies *copies,
+                                   const void *source, uint64_t bytes)
+{
+    enum qb_status status = qb_memory_write(device, copies->memory, source, bytes);
+
+    for (uint64_t done = 1; done < copies->count && status == QB_OK; done *= 2) {
+        uint64_t more = copies->count - done < done ? copies->count - done : done;
+
+        status = qb_queue_copy(queue, copy_at(copies, (unsigned)done), copies->memory, more * copies->stride);
+    }
+    return status == QB_OK ? qb_queue_synchronize(queue) : status;
+}
+
+enum qb_status buffers_make(struct qb_device *device, struct qb_queue *queue, const struct sizes *bytes, unsigned count,
+                            const void *input, const float *scales, struct buffers *buffers)
+{
+    enum qb_status status;
+
+    *buffers = (struct buffers){.device = device, .bytes = *bytes};
+    status = make_copies(device, count, bytes->of[QB_ROLE_INPUT], &buffers->inputs);
+    if (status == QB_OK) {
+        status = make_copies(device, count, bytes->of[QB_ROLE_CODES], &buffers->codes);
+    }
+    if (status == QB_OK) {
+        status = make_copies(device, count, bytes->of[QB_ROLE_SCALES], &buffers->scales);
+    }
+    if (status == QB_OK) {
+        status = write_copies(device, queue, &buffers->inputs, input, bytes->of[QB_ROLE_INPUT]);
+    }
+    if (status == QB_OK && scales != NULL) {
+        status = write_copies(device, queue, &buffers->scales, scales, bytes->of[QB_ROLE_SCALES]);
+    }
+    return status;
+}
+
+bool buffers_in_huge_pages(const struct buffers *buffers, uint64_t *huge)
+{
+    const struct copies *const parts[] = {&buffers->inputs, &buffers->codes, &buffers->scales};
+    uint64_t sum = 0;
+
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
+        uint64_t more;
+
+        if (qb_memory_in_huge_pages(buffers->device, parts[i]->memory, parts[i]->count * parts[i]->stride, &more) !=
+            QB_OK) {
+            return false;
+        }
+        sum += more;
+    }
+    *huge = sum;
+    return true;
+}
+
+void buffers_free(struct buffers *buffers)
+{
+    qb_memory_free(buffers->device, buffers->inputs.memory);
+    qb_memory_free(buffers->device, buffers->codes.memory);
+    qb_memory_free(buffers->device, buffers->scales.memory);
+    *buffers = (struct buffers){.device = NULL};
+}
+
+enum qb_status buffers_poison(const struct buffers *buffers, bool scales)
+{
+    enum qb_status status =
+        qb_memory_fill(buffers->device, buffers->codes.memory, POISON, buffers->codes.count * buffers->codes.stride);
+
+    if (status == QB_OK && scales) {
+        status = qb_memory_fill(buffers->device, buffers->scales.memory, POISON,
+                                buffers->scales.count * buffers->scales.stride);
+    }
+    return status;
+}
+
+struct qb_tensors buffers_set(const struct buffers *buffers, unsigned set)
+{
+    return (struct qb_tensors)QB_TENSORS(copy_at(&buffers->inputs, set), copy_at(&buffers->codes, set),
+                                         copy_at(&buffers->scales, set));
+}

@@ -1,0 +1,286 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* hard.c - runs a kernel on hard data of small shapes, and compares with the reference. */
+#include <config.h>
+
+#include "check/hard.h"
+#include "check/buffers.h"
+#include "check/hard_data.h"
+#include "check/hard_kind.h"
+#include "model/tiling.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Elements that a shape is to have: with one scale, so that a list of values fits; else, so that there are tiles. */
+#define ELEMENTS_OF_TENSOR ((uint64_t)2048)
+#define ELEMENTS           ((uint64_t)32768)
+#define MOST_TOKENS        ((uint64_t)64)
+/* The data of a shape end when there were so many, in a second or so. */
+#define ENOUGH_CASES (HARD_MOST_RECIPES * HARD_WIDE)
+/* The smallest part of a hidden size that is in front of its tail. */
+#define BEFORE_TAIL ((uint64_t)256)
+
+struct hard_proof {
+    const struct qb_kernel *kernel;
+    const struct device *device;
+    unsigned threads;
+    struct qb_problem problem; /* with the tokens of the first shape */
+    uint64_t cases;
+};
+
+/* A kernel under proof. */
+struct subject {
+    const struct plan_case *plan_case;
+    const struct qb_kernel *kernel;
+    struct qb_device *device;
+    struct qb_queue *queue;
+    void (*alive)(double seconds);
+    struct hard_outcome *outcome;
+};
+
+/* ---- Shapes ----------------------------------------------------------------------------------------------------- */
+
+static bool supports(const struct subject *s, const struct qb_problem *problem)
+{
+    return qb_kernel_supports(s->kernel, s->device, problem);
+}
+
+static uint64_t choose_tokens(const struct qb_problem *problem)
+{
+    const bool is_tensor = problem->granularity == QB_GRANULARITY_TENSOR;
+    uint64_t tokens = (is_tensor ? ELEMENTS_OF_TENSOR : ELEMENTS) / problem->hidden;
+
+    tokens = tokens > MOST_TOKENS ? MOST_TOKENS : tokens;
+    return tokens > 0 ? tokens : 1;
+}
+
+/* The case's own hidden size. False if there is no shape that the kernel supports and that is small enough. */
+static bool choose_own(const struct subject *s, struct qb_problem *problem)
+{
+    const uint64_t own_tokens = problem->tokens;
+
+    problem->input_stride = problem->output_stride = 0;
+    problem->tokens = choose_tokens(problem);
+    if (!supports(s, problem)) {
+        problem->tokens = own_tokens;
+    }
+    return problem->tokens > 0 && problem->hidden <= HARD_MOST_ELEMENTS / problem->tokens && supports(s, problem);
+}
+
+/* A hidden size whose last tile, and last vector, is only begun: with one element, if the kernel supports that; and a
+ * number of tokens of which this is true for blocks too. */
+static bool choose_ragged(const struct subject *s, struct qb_problem *problem)
+{
+    static const uint64_t tails[] = {1, 2, 4, 8, 16, 32, 64};
+    uint64_t tile_rows, tile_cols, whole;
+
+    qb_problem_tile(problem, &tile_rows, &tile_cols);
+    if (problem->granularity != QB_GRANULARITY_GROUP && problem->granularity != QB_GRANULARITY_BLOCK) {
+        tile_cols = 16;
+    }
+    if (tile_cols >= HARD_MOST_ELEMENTS) {
+        return false;
+    }
+    whole = (BEFORE_TAIL + tile_cols - 1) / tile_cols * tile_cols;
+    problem->input_stride = problem->output_stride = 0;
+    for (size_t i = 0; i < sizeof tails / sizeof tails[0]; i++) {
+        problem->hidden = whole + tails[i];
+        problem->tokens = choose_tokens(problem);
+        if (problem->granularity == QB_GRANULARITY_BLOCK && tile_rows < 4 * ELEMENTS / problem->hidden) {
+            problem->tokens = tile_rows + 1;
+        }
+        if (problem->hidden <= HARD_MOST_ELEMENTS / problem->tokens && supports(s, problem)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* ---- One shape -------------------------------------------------------------------------------------------------- */
+
+/* What the reference says of DATA, into EXPECTATION, which has the memory. */
+static enum exit_code expect(const struct hard_data *data, struct expectation *expectation)
+{
+    struct qb_tensors buffers = QB_TENSORS(data->input, expectation->codes, expectation->scales);
+    enum qb_status status;
+
+    if (data->problem.scaling == QB_SCALING_STATIC) {
+        memcpy(expectation->scales, data->scales, expectation->scale_bytes);
+    }
+    status = qb_reference_run_as(&data->problem, &data->arithmetic, &buffers);
+    return status == QB_OK ? EXIT_OK : message_status("the reference", status);
+}
+
+static enum qb_status run(const struct subject *s, const struct hard_data *data, const struct buffers *buffers)
+{
+    const bool is_static = data->problem.scaling == QB_SCALING_STATIC;
+    const struct qb_tensors set = buffers_set(buffers, 0);
+    enum qb_status status =
+        qb_memory_write(s->device, buffers->inputs.memory, data->input, buffers->bytes.of[QB_ROLE_INPUT]);
+
+    if (status == QB_OK) {
+        status = buffers_poison(buffers, !is_static);
+    }
+    if (status == QB_OK && is_static) {
+        status = qb_memory_write(s->device, buffers->scales.memory, data->scales, buffers->bytes.of[QB_ROLE_SCALES]);
+    }
+    if (s->alive != NULL) {
+        s->alive(0);
+    }
+    status = status == QB_OK ? qb_kernel_run(s->kernel, s->queue, &data->problem, &set) : status;
+    return status == QB_OK ? qb_queue_synchronize(s->queue) : status;
+}
+
+/* Say what is wrong. */
+static enum exit_code report(const struct subject *s, const struct hard_data *data, const struct expectation *e,
+                             const struct mismatch *found)
+{
+    const struct tiling tiling = tiling_of(&data->problem);
+    struct mismatch *m = &s->outcome->mismatch;
+    char kind[HARD_KIND_SIZE];
+
+    if (found->wrong_scales > 0) {
+        hard_kind_of_scale(data, found->first_index, kind);
+    } else {
+        hard_kind_of_code(data, found->first_index, e->scales[tiling_index(&tiling, found->first_index)], kind);
+    }
+    *m = *found;
+    snprintf(m->first, sizeof m->first, "hard data of %" PRIu64 " x %" PRIu64 ", %s: %.200s", data->problem.tokens,
+             data->problem.hidden, kind, found->first);
+    message_error("wrong result: kernel %s, on %s; %" PRIu64 " of %" PRIu64 " codes and %" PRIu64
+                  " scales differ from the reference",
+                  qb_kernel_name(s->kernel), m->first, found->wrong_codes, found->compared, found->wrong_scales);
+    return EXIT_WRONG_RESULT;
+}
+
+/* Run DATA as it is now, and compare. */
+static enum exit_code prove_fill(const struct subject *s, const struct hard_data *data, const struct buffers *buffers,
+                                 struct expectation *expectation)
+{
+    enum exit_code code = expect(data, expectation);
+    struct mismatch mismatch;
+    enum qb_status status;
+
+    if (code != EXIT_OK) {
+        return code;
+    }
+    status = run(s, data, buffers);
+    if (status != QB_OK) {
+        return message_status(qb_kernel_name(s->kernel), status);
+    }
+    code = verify_compare(s->device, &buffers->codes, &buffers->scales, data->input, expectation, &mismatch);
+    if (code != EXIT_OK) {
+        return code;
+    }
+    if (mismatch.wrong_codes > 0 || mismatch.wrong_scales > 0) {
+        return report(s, data, expectation, &mismatch);
+    }
+    s->outcome->cases += data->problem.tokens * data->problem.hidden;
+    return EXIT_OK;
+}
+
+/* All of DATA. */
+static enum exit_code prove_data(const struct subject *s, struct hard_data *data, struct expectation *expectation)
+{
+    const uint64_t before = s->outcome->cases;
+    const struct sizes bytes = sizes_of(&data->problem);
+    struct buffers buffers;
+    enum qb_status status;
+    enum exit_code code;
+
+    expectation->code_bytes = bytes.of[QB_ROLE_CODES];
+    expectation->scale_bytes = bytes.of[QB_ROLE_SCALES];
+    expectation->codes = malloc(bytes.of[QB_ROLE_CODES] + 1); /* none may be written */
+    expectation->scales = malloc(bytes.of[QB_ROLE_SCALES]);
+    if (expectation->codes == NULL || expectation->scales == NULL || !hard_data_fill(data)) {
+        return message_out_of_memory("the reference", bytes.of[QB_ROLE_CODES] + bytes.of[QB_ROLE_SCALES]);
+    }
+    status = buffers_make(s->device, s->queue, &bytes, 1, data->input, NULL, &buffers);
+    code = status == QB_OK ? EXIT_OK : message_status("hard data", status);
+    do {
+        code = code == EXIT_OK ? prove_fill(s, data, &buffers, expectation) : code;
+    } while (code == EXIT_OK && s->outcome->cases - before < ENOUGH_CASES && hard_data_fill(data));
+    buffers_free(&buffers);
+    return code;
+}
+
+static enum exit_code prove_shape(const struct subject *s, const struct qb_problem *problem)
+{
+    const struct qb_arithmetic *arithmetic = qb_kernel_arithmetic(s->kernel);
+    struct expectation expectation = {.problem = *problem, .arithmetic = *arithmetic};
+    struct hard_data data;
+    enum exit_code code;
+
+    if (hard_data_begin(problem, arithmetic, &data)) {
+        code = prove_data(s, &data, &expectation);
+    } else {
+        code = message_out_of_memory("hard data", HARD_MOST_ELEMENTS);
+    }
+    hard_data_end(&data);
+    verify_free(&expectation);
+    return code;
+}
+
+/* ---- Each once -------------------------------------------------------------------------------------------------- */
+
+static const struct hard_proof *find(const struct hard_proofs *proofs, const struct plan_case *plan_case,
+                                     const struct qb_problem *problem)
+{
+    for (size_t i = 0; i < proofs->count; i++) {
+        const struct hard_proof *proof = &proofs->values[i];
+
+        if (proof->kernel == plan_case->kernel && proof->device == plan_case->device &&
+            proof->threads == plan_case->threads && verify_same_problem(&proof->problem, problem)) {
+            return proof;
+        }
+    }
+    return NULL;
+}
+
+static enum exit_code remember(struct hard_proofs *proofs, const struct plan_case *plan_case,
+                               const struct qb_problem *problem, uint64_t cases)
+{
+    struct hard_proof *larger = reallocarray(proofs->values, proofs->count + 1, sizeof *larger);
+
+    if (larger == NULL) {
+        return message_out_of_memory("the list of proofs", (proofs->count + 1) * sizeof *larger);
+    }
+    proofs->values = larger;
+    larger[proofs->count++] =
+        (struct hard_proof){plan_case->kernel, plan_case->device, plan_case->threads, *problem, cases};
+    return EXIT_OK;
+}
+
+enum exit_code hard_prove(struct hard_proofs *proofs, const struct plan_case *plan_case, struct qb_queue *queue,
+                          void (*alive)(double seconds), double own_seconds, struct hard_outcome *outcome)
+{
+    const struct subject subject = {plan_case, plan_case->kernel, plan_case->device->handle, queue, alive, outcome};
+    struct qb_problem own = plan_case->problem, ragged = plan_case->problem;
+    const bool has_own = choose_own(&subject, &own);
+    const struct hard_proof *proved = find(proofs, plan_case, &own);
+    enum exit_code code = EXIT_OK;
+
+    *outcome = (struct hard_outcome){.cases = 0};
+    if (proved != NULL) {
+        outcome->cases = proved->cases;
+        return EXIT_OK;
+    }
+    if (has_own) {
+        code = prove_shape(&subject, &own);
+    }
+    if (code == EXIT_OK && choose_ragged(&subject, &ragged)) {
+        code = prove_shape(&subject, &ragged);
+    }
+    if (alive != NULL) {
+        alive(own_seconds);
+    }
+    return code == EXIT_OK ? remember(proofs, plan_case, &own, outcome->cases) : code;
+}
+
+void hard_free(struct hard_proofs *proofs)
+{
+    free(proofs->values);
+    *proofs = (struct hard_proofs){.values = NULL};
+}

@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* hard_kind.h - what is hard about an element or a tile, for people. */
+#ifndef HARD_KIND_H
+#define HARD_KIND_H
+
+#include "check/hard_data.h"
+
+#define HARD_KIND_SIZE 96
+
+/* Describe code INDEX of DATA, "a tie", whose tile has the scale STORED; or scale INDEX, "a tile of zeros". */
+void hard_kind_of_code(const struct hard_data *data, uint64_t index, float stored, char text[HARD_KIND_SIZE]);
+void hard_kind_of_scale(const struct hard_data *data, uint64_t index, char text[HARD_KIND_SIZE]);
+
+#endif

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* verify.h - what the reference says a case's codes and scales are, and comparing with it. */
+#ifndef VERIFY_H
+#define VERIFY_H
+
+#include "base/message.h"
+#include "check/quality.h"
+
+/* Host copies of what the reference computes from an input, and how near that comes to the input. */
+struct expectation {
+    struct qb_problem problem; /* dense rows; static scales are what dynamic ones would be */
+    struct qb_arithmetic arithmetic;
+    void *codes;
+    float *scales;
+    uint64_t code_bytes;
+    uint64_t scale_bytes;
+    struct quality quality; /* of the codes, if there are any */
+};
+
+/* True if A and B are the same but for the strides of their rows. What a granularity does not read counts too: that
+ * costs a computation at most. */
+bool verify_same_problem(const struct qb_problem *a, const struct qb_problem *b);
+
+/* Compute the expectation for PROBLEM by ARITHMETIC on INPUT (host memory), unless it already holds just that. Returns
+ * an exit code; errors have been printed. A static scale is the one that this data gives, so one reference serves both.
+ * Without NEED_CODES the scales are all there is, and codes is NULL. */
+enum exit_code verify_expect(const struct qb_problem *problem, const struct qb_arithmetic *arithmetic,
+                             const void *input, bool same_input, bool need_codes, struct expectation *expectation);
+void verify_free(struct expectation *expectation);
+
+/* What is left of an expectation when its memory is needed for others: enough to tell whether outputs are right. */
+struct fingerprint {
+    uint64_t codes;
+    uint64_t scales;
+};
+struct fingerprint verify_fingerprint(const struct expectation *expectation);
+
+/* True if GOT is right where the reference says WANT: the same, or as near as ARITHMETIC allows. */
+bool verify_is_code(const struct qb_arithmetic *arithmetic, enum qb_format format, uint8_t got, uint8_t want);
+bool verify_is_scale(const struct qb_arithmetic *arithmetic, float got, float want);
+
+/* Where outputs on a device differ from the expectation. */
+struct mismatch {
+    uint64_t wrong_codes;
+    uint64_t wrong_scales;
+    uint64_t near_codes;  /* differ, but no more than the arithmetic allows; they are not wrong */
+    uint64_t near_scales; /* the same */
+    uint64_t compared;    /* codes */
+    uint64_t first_index; /* of the first difference: a scale if any is wrong, else a code */
+    char first[384];      /* the same for people; "" if there is none */
+};
+
+/* Device memory that holds the same tensor COUNT times, each STRIDE bytes behind the last. */
+struct copies {
+    void *memory;
+    uint64_t stride;
+    uint64_t count;
+};
+
+/* Read all copies of the codes and scales back from DEVICE, and compare every byte. INPUT (host) is used to describe
+ * the first difference. MISMATCH is set on success, which is to have compared. */
+enum exit_code verify_compare(struct qb_device *device, const struct copies *codes, const struct copies *scales,
+                              const void *input, const struct expectation *expectation, struct mismatch *mismatch);
+
+/* How good the first copy of the codes is, which may be nearer to INPUT (host) than the reference's or less near. */
+enum exit_code verify_rate(struct qb_device *device, const struct copies *codes, const struct copies *scales,
+                           const void *input, const struct expectation *expectation, struct quality *quality);
+
+/* Whether all copies of the codes and scales have FINGERPRINT, which is of tensors of CODE_BYTES and SCALE_BYTES. */
+enum exit_code verify_same(struct qb_device *device, const struct copies *codes, const struct copies *scales,
+                           uint64_t code_bytes, uint64_t scale_bytes, const struct fingerprint *fingerprint,
+                           bool *same);
+
+#endif

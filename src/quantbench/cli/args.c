@@ -1,0 +1,328 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* args.c - the command line -> struct args: a pass over the arguments, each parsed as its row of the table of options
+ * says, a pass over the rows for what they exclude and require and for defaults, and the few checks that no row can
+ * say. */
+#include <config.h>
+
+#include "cli/args.h"
+#include "verdict/compare.h"
+#include "cli/option_values.h"
+#include "report/report.h"
+
+#include <getopt.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Processes of --save-baseline and --baseline. */
+#define DEFAULT_RUNS 10
+
+/* Rounds of a measurement, and of a comparison. */
+#define DEFAULT_ROUNDS  10
+#define COMPARED_ROUNDS 20
+
+/* Which options were given: a flag for each row of the table. */
+struct given {
+    bool rows[OPTIONS_MAX];
+};
+
+/* ---- The arguments ---------------------------------------------------------------------------------------------- */
+
+/* The value of getopt_long() for the first row of the table; those below are letters. */
+#define FIRST_ROW 256
+
+/* Describe the rows to getopt_long(). */
+static void describe_rows(struct option long_options[OPTIONS_MAX + 1], char short_options[OPTIONS_MAX + 2])
+{
+    size_t count = 0, letters = 0;
+
+    short_options[letters++] = ':'; /* tells a missing value from an unknown option */
+    for (size_t i = 0; i < options_count; i++) {
+        const struct option_row *row = &options[i];
+
+        if (row->name == NULL) {
+            continue;
+        }
+        long_options[count++] =
+            (struct option){row->name, row->value != NULL ? required_argument : no_argument, NULL, FIRST_ROW + (int)i};
+        if (row->letter != 0) {
+            short_options[letters++] = row->letter;
+        }
+    }
+    long_options[count] = (struct option){0};
+    short_options[letters] = '\0';
+}
+
+/* Return the row for which getopt_long() returned ID, or NULL. */
+static const struct option_row *find_row(int id)
+{
+    if (id >= FIRST_ROW) {
+        return &options[id - FIRST_ROW];
+    }
+    for (size_t i = 0; i < options_count; i++) {
+        if (options[i].letter == id) {
+            return &options[i];
+        }
+    }
+    return NULL;
+}
+
+/* Say what is wrong with ARGUMENT, for which getopt_long() returned ID. */
+static enum exit_code refuse_argument(int id, const char *argument)
+{
+    char accepted[1024] = "";
+
+    if (id == ':') {
+        message_error("'%s': the option needs a value; try 'quantbench --help'", argument);
+        return EXIT_USAGE;
+    }
+    for (size_t i = 0; i < options_count; i++) {
+        size_t length = strlen(accepted);
+
+        if (options[i].name != NULL) {
+            snprintf(accepted + length, sizeof accepted - length, " --%s", options[i].name);
+        }
+    }
+    message_error("'%s' is no option, or short for several, or takes no value; the options are%s", argument, accepted);
+    return EXIT_USAGE;
+}
+
+/* Add an option as one argument, for a process that measures the same. */
+static bool keep_option(const struct option_row *row, const char *value, struct names *arguments)
+{
+    size_t size = strlen(row->name) + (value != NULL ? strlen(value) : 0) + sizeof "--=";
+    char *argument = malloc(size);
+    bool good;
+
+    if (argument == NULL) {
+        options_out_of_memory(row->name);
+        return false;
+    }
+    snprintf(argument, size, "--%s%s%s", row->name, value != NULL ? "=" : "", value != NULL ? value : "");
+    good = names_add(row->name, argument, arguments);
+    free(argument);
+    return good;
+}
+
+/* Take the option of ROW with its VALUE, or NULL. */
+static enum exit_code take_option(const struct option_row *row, const char *value, struct args *args,
+                                  struct given *given)
+{
+    if (row->about == OPTION_MEASURING && !keep_option(row, value, &args->measuring)) {
+        return EXIT_CANNOT_RUN;
+    }
+    if (!row->parse(row, value != NULL ? value : row->fixed, args)) {
+        return EXIT_USAGE;
+    }
+    given->rows[row - options] = true;
+    if (row->chosen != 0) {
+        memcpy((char *)args + row->chosen, &(bool){true}, sizeof(bool));
+    }
+    return EXIT_OK;
+}
+
+/* True if the user wants to be told something, whatever else is on the command line. */
+static bool ends_parsing(const struct args *args)
+{
+    return args->action == ACTION_HELP || args->action == ACTION_VERSION;
+}
+
+/* Take all options. */
+static enum exit_code take_options(int argc, char **argv, struct args *args, struct given *given)
+{
+    struct option long_options[OPTIONS_MAX + 1];
+    char short_options[OPTIONS_MAX + 2];
+    enum exit_code code = EXIT_OK;
+    int id;
+
+    describe_rows(long_options, short_options);
+    opterr = 0; /* its messages name the file of the program, and not what is accepted */
+    while (code == EXIT_OK && !ends_parsing(args) &&
+           (id = getopt_long(argc, argv, short_options, long_options, NULL)) != -1) {
+        const struct option_row *row = find_row(id);
+
+        code = row == NULL ? refuse_argument(id, argv[optind - 1]) : take_option(row, optarg, args, given);
+    }
+    if (code == EXIT_OK && !ends_parsing(args) && optind < argc) {
+        message_error("'%s': only options are accepted; try 'quantbench --help'", argv[optind]);
+        code = EXIT_USAGE;
+    }
+    return code;
+}
+
+/* ---- What the rows say of one another --------------------------------------------------------------------------- */
+
+/* Return a row that was given among those of RELATION, which ROW has; or NULL. */
+static const struct option_row *find_related(const struct option_row *row, const struct option_relation *relation,
+                                             const struct given *given)
+{
+    for (size_t i = 0; i < options_count; i++) {
+        if (given->rows[i] && option_relates(row, relation, &options[i])) {
+            return &options[i];
+        }
+    }
+    return NULL;
+}
+
+/* Options that a row excludes, or requires. */
+static bool check_relations(const struct option_row *row, const struct given *given)
+{
+    if (row->requires.names != NULL && find_related(row, &row->requires, given) == NULL) {
+        message_error("--%s: %s, which was not given", row->name, row->requires.why);
+        return false;
+    }
+    for (size_t i = 0; i < OPTION_EXCLUDES; i++) {
+        const struct option_row *other = find_related(row, &row->excludes[i], given);
+
+        if (other != NULL) {
+            message_error("--%s: %s; --%s is not accepted with it", row->name, row->excludes[i].why, other->name);
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool check_all_relations(const struct given *given)
+{
+    for (size_t i = 0; i < options_count; i++) {
+        if (given->rows[i] && !check_relations(&options[i], given)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* True if an option with the target of ROW was given. */
+static bool is_set(const struct option_row *row, const struct given *given)
+{
+    for (size_t i = 0; i < options_count; i++) {
+        if (given->rows[i] && options[i].target == row->target) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Give each target that is not set the value that its row falls back to, if what it requires is there. */
+static bool set_fallbacks(const struct given *given, struct args *args)
+{
+    for (size_t i = 0; i < options_count; i++) {
+        const struct option_row *row = &options[i];
+        const bool is_of_use = row->requires.names == NULL || find_related(row, &row->requires, given) != NULL;
+
+        if (row->fallback != NULL && is_of_use && !is_set(row, given) && !row->parse(row, row->fallback, args)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* ---- What no row can say ---------------------------------------------------------------------------------------- */
+
+/* Set what follows from several options. */
+static void derive(struct args *args)
+{
+    if (args->report_file != NULL) {
+        args->action = ACTION_REPORT;
+    }
+    if (args->split) {
+        args->compare = COMPARE_SCALES;
+    }
+    if (args->tune || args->self_test) {
+        args->compare = COMPARE_KERNELS;
+    }
+    if (args->runs == 0 && (args->baseline_file != NULL || args->save_baseline != NULL)) {
+        args->runs = DEFAULT_RUNS;
+    }
+    if (args->rounds == 0) {
+        args->rounds = args->compare == COMPARE_NOTHING ? DEFAULT_ROUNDS : COMPARED_ROUNDS;
+    }
+    if (args->precision > 0) {
+        args->num_iters = 0;
+    }
+}
+
+/* Lists and self-tests are printed as text or JSON. */
+static bool check_format(const struct args *args)
+{
+    const bool is_list = args->action != ACTION_MEASURE && args->action != ACTION_REPORT;
+
+    if ((!is_list && !args->self_test) || args->format == report_format_find("text") ||
+        args->format == report_format_find("json")) {
+        return true;
+    }
+    message_error("--format: '%s': a %s is printed as one of text, json", args->format->name,
+                  is_list ? "list" : "self-test");
+    return false;
+}
+
+static bool check_runs(const struct args *args)
+{
+    if (args->save_baseline == NULL || args->runs >= COMPARE_MIN_COUNT) {
+        return true;
+    }
+    message_error("--save-baseline: --runs=%" PRIu64 ": at least %d runs are accepted, since fewer give no verdict",
+                  args->runs, COMPARE_MIN_COUNT);
+    return false;
+}
+
+/* The kernels of --compare become those that run. */
+static bool settle_kernels(struct args *args)
+{
+    if (args->compare == COMPARE_KERNELS && args->kernels.count > 0) {
+        message_error("--kernel: --compare, --tune and --self-test say which kernels; it is accepted with the name of "
+                      "an option such as --compare=granularity");
+        return false;
+    }
+    if (args->compared_kernels.count > 0) {
+        names_free(&args->kernels);
+        args->kernels = args->compared_kernels;
+        args->compared_kernels = (struct names){0};
+    }
+    return true;
+}
+
+static enum exit_code parse(int argc, char **argv, struct args *args)
+{
+    struct given given = {0};
+    enum exit_code code;
+
+    *args = (struct args){.verify = true, .argc = argc, .argv = argv};
+    code = take_options(argc, argv, args, &given);
+    if (code != EXIT_OK || ends_parsing(args)) {
+        return code;
+    }
+    if (!check_all_relations(&given) || !set_fallbacks(&given, args)) {
+        return EXIT_USAGE;
+    }
+    derive(args);
+    return check_format(args) && check_runs(args) && settle_kernels(args) ? EXIT_OK : EXIT_USAGE;
+}
+
+enum exit_code args_parse(int argc, char **argv, struct args *args)
+{
+    enum exit_code code = parse(argc, argv, args);
+
+    return code == EXIT_USAGE && options_lack_memory() ? EXIT_CANNOT_RUN : code;
+}
+
+void args_free(struct args *args)
+{
+    free(args->num_tokens.values);
+    free(args->hidden_sizes.values);
+    free(args->dtypes.values);
+    free(args->quant_dtypes.values);
+    free(args->granularities.values);
+    free(args->scalings.values);
+    free(args->dists.values);
+    free(args->threads.values);
+    free(args->streams.values);
+    free(args->caches.values);
+    free(args->launches.values);
+    free(args->outputs.values);
+    names_free(&args->devices);
+    names_free(&args->kernels);
+    names_free(&args->plugins);
+    names_free(&args->compared_kernels);
+    names_free(&args->measuring);
+}

@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* dry_run.c - what a run would do and need. The cases and their memory are those of the run itself; the time is a guess
+ * from the device's data sheet, or from what a common CPU does. */
+#include <config.h>
+
+#include "base/document.h"
+#include "report/describe.h"
+#include "cli/dry_run.h"
+#include "base/interrupt.h"
+#include "report/report.h"
+#include "model/sizes.h"
+
+#include <jansson.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#define SCHEMA_VERSION 1
+
+/* Bytes per second where the device does not say. */
+#define COMMON_BANDWIDTH 10e9
+/* Seconds that a launch takes at least, that a sample lasts at least, and that the host needs for an element: to make
+ * it, to compute the reference's code, and to compare. */
+#define LAUNCH_TIME  2e-6
+#define SAMPLE_TIME  500e-6
+#define ELEMENT_TIME 30e-9
+
+/* What one case needs. */
+struct need {
+    bool fits;             /* as far as that is known */
+    bool known;            /* how much memory the device has free */
+    uint64_t host_bytes;   /* memory of the host, without the device's if that is the CPU */
+    uint64_t device_bytes; /* memory of the device */
+    double seconds;
+};
+
+static double sum(uint64_t a, uint64_t b)
+{
+    return (double)a + (double)b;
+}
+
+static double guess_seconds(const struct args *args, const struct result *result)
+{
+    const struct plan_case *c = result->plan_case;
+    double bandwidth = c->device->info.peak_bandwidth;
+    double launch =
+        LAUNCH_TIME + sum(result->bytes.read, result->bytes.written) / (bandwidth > 0 ? bandwidth : COMMON_BANDWIDTH);
+    double sample = args->profile ? launch : fmax(launch * result->sets, SAMPLE_TIME);
+    /* With a precision it takes as long as it takes, up to the limit. */
+    double samples = args->profile ? 1 : (double)(args->num_warmup_iters + args->num_iters);
+    double elements = (double)c->problem.tokens * (double)c->problem.hidden;
+
+    if (args->precision > 0) {
+        return elements * ELEMENT_TIME + args->timeout;
+    }
+    /* The ceilings take three quarters as many samples. */
+    return elements * ELEMENT_TIME + sample * samples * (args->profile ? 1 : 1.75);
+}
+
+static struct need find_need(struct bench *bench, size_t index)
+{
+    const struct args *args = bench->args;
+    const struct result *result = &bench->results[index];
+    bool needs_reference = args->verify || result->plan_case->problem.scaling == QB_SCALING_STATIC;
+
+    return (struct need){
+        .fits = bench_fits(bench, index),
+        .known = machine_memory_free(result->plan_case->device) != QB_MEMORY_UNKNOWN,
+        .device_bytes = result->rotated_bytes,
+        .host_bytes = (bench->inputs.tensor == NULL ? result->bytes.of[QB_ROLE_INPUT] : 0) +
+                      (needs_reference ? result->bytes.of[QB_ROLE_CODES] + result->bytes.of[QB_ROLE_SCALES] : 0),
+        .seconds = guess_seconds(args, result),
+    };
+}
+
+/* The widths of the columns that tell the cases apart, or of all if there is one case; 0: the column is left out. */
+static void choose_columns(const struct record *record, int widths[FIRST_RESULT])
+{
+    for (enum column i = DEVICE; i < FIRST_RESULT; i++) {
+        widths[i] = record->planned == 1 || describe_varies(record, i) ? (int)describe_width(record, i) : 0;
+    }
+}
+
+static void print_cells(const int widths[FIRST_RESULT], const struct record_case *c)
+{
+    char text[DESCRIBE_SIZE];
+
+    for (enum column i = DEVICE; i < FIRST_RESULT; i++) {
+        if (widths[i] > 0) {
+            printf(describe_is_number(i) ? "%*s  " : "%-*s  ", widths[i],
+                   c != NULL ? describe_cell(c, i, text) : describe_head(i));
+        }
+    }
+}
+
+static void print_head(const int widths[FIRST_RESULT])
+{
+    print_cells(widths, NULL);
+    printf("%9s %9s %9s %8s\n", "moved MB", "device MB", "host MB", "guess s");
+}
+
+static void print_case(const int widths[FIRST_RESULT], const struct record_case *c, const struct need *need)
+{
+    print_cells(widths, c);
+    printf("%9.3f %9.1f %9.1f %8.2f%s\n", sum(c->bytes.read, c->bytes.written) * 1e-6,
+           (double)need->device_bytes * 1e-6, (double)need->host_bytes * 1e-6, need->seconds,
+           !need->fits    ? "  does not fit"
+           : !need->known ? "  fits or not, unknown"
+                          : "");
+}
+
+static json_t *case_to_json(const struct record_case *c, const struct need *need)
+{
+    char granularity[64];
+
+    plan_granularity_text(&c->problem, granularity, sizeof granularity);
+    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:f}", "device", c->device->id,
+                     "kernel", c->kernel, "dtype", qb_format_info(c->problem.input)->name, "quant_dtype",
+                     qb_format_info(c->problem.output)->name, "scale", qb_scaling_name(c->problem.scaling),
+                     "granularity", granularity, "num_tokens", (json_int_t)c->problem.tokens, "hidden_size",
+                     (json_int_t)c->problem.hidden, "bytes_read", (json_int_t)c->bytes.read, "bytes_written",
+                     (json_int_t)c->bytes.written, "device_memory_bytes", (json_int_t)need->device_bytes,
+                     "host_memory_bytes", (json_int_t)need->host_bytes, "fits",
+                     need->known ? json_boolean(need->fits) : json_null(), "guessed_seconds", need->seconds);
+}
+
+/* What all cases need that were looked at. */
+struct total {
+    size_t cases;
+    uint64_t device_bytes, host_bytes; /* of the case that needs most */
+    double seconds;
+};
+
+static void add_need(struct total *total, const struct need *need)
+{
+    total->cases++;
+    total->device_bytes = need->device_bytes > total->device_bytes ? need->device_bytes : total->device_bytes;
+    total->host_bytes = need->host_bytes > total->host_bytes ? need->host_bytes : total->host_bytes;
+    total->seconds += need->seconds;
+}
+
+/* Look at each case, until a signal ends it: print it as text, or append it to CASES if that is not NULL. */
+static enum exit_code look_at_cases(struct bench *bench, struct record *record, json_t **cases, struct total *total)
+{
+    enum exit_code code = EXIT_OK;
+    int widths[FIRST_RESULT];
+
+    if (cases == NULL) {
+        choose_columns(record, widths);
+        print_head(widths);
+    }
+    for (size_t i = 0; i < bench->count && !interrupt_requested(); i++) {
+        struct need need = find_need(bench, i);
+
+        record->cases[i].bytes = bench->results[i].bytes;
+        code = need.fits ? code : EXIT_CANNOT_RUN;
+        add_need(total, &need);
+        if (cases == NULL) {
+            print_case(widths, &record->cases[i], &need);
+        } else {
+            document_append(cases, case_to_json(&record->cases[i], &need));
+        }
+    }
+    return code;
+}
+
+static void print_total(const struct plan *plan, const struct total *total)
+{
+    char of[32] = "";
+
+    if (total->cases < plan->count) {
+        snprintf(of, sizeof of, " of %zu", plan->count);
+    }
+    printf("%zu%s case%s, at most %.1f MB of the device and %.1f MB of the host, roughly %.0f s\n", total->cases, of,
+           plan->count == 1 ? "" : "s", (double)total->device_bytes * 1e-6, (double)total->host_bytes * 1e-6,
+           ceil(total->seconds));
+}
+
+enum exit_code dry_run(const struct args *args, struct machine *machine, const struct tensor_file *tensor,
+                       const struct plan *plan, struct record *record)
+{
+    bool is_text = strcmp(args->format->name, "text") == 0;
+    json_t *cases = is_text ? NULL : json_array();
+    struct total total = {.cases = 0};
+    struct bench bench;
+    enum exit_code code = bench_begin(&bench, args, machine, tensor, plan);
+
+    if (code == EXIT_OK) {
+        code = look_at_cases(&bench, record, is_text ? NULL : &cases, &total);
+    }
+    bench_end(&bench);
+    if (interrupt_requested()) {
+        message_note("interrupted: the cases until then are reported");
+    }
+    if (is_text) {
+        print_total(plan, &total);
+        return code;
+    }
+    return document_print(json_pack("{s:s, s:I, s:o, s:f}", "schema", "quantbench-dry-run", "schema_version",
+                                    (json_int_t)SCHEMA_VERSION, "cases", cases, "guessed_seconds", total.seconds),
+                          stdout) == EXIT_OK
+               ? code
+               : EXIT_CANNOT_RUN;
+}

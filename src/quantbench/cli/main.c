@@ -1,0 +1,282 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* main.c - the table of contents: arguments, devices, input, plan, measurements, report. */
+#include <config.h>
+
+#include "cli/args.h"
+#include "verdict/baseline.h"
+#include "cases/binding.h"
+#include "verdict/comparison.h"
+#include "cli/doctor.h"
+#include "cli/dry_run.h"
+#include "base/interrupt.h"
+#include "base/isolate.h"
+#include "schedule/journal.h"
+#include "cli/list.h"
+#include "cases/lister.h"
+#include "check/oracle.h"
+#include "report/output.h"
+#include "schedule/paired.h"
+#include "cases/plugins.h"
+#include "base/process.h"
+#include "schedule/rounds.h"
+#include "cli/self_test.h"
+#include "cases/shield.h"
+#include "cases/tensor_file.h"
+#include "verdict/verdict.h"
+#include "schedule/worker.h"
+
+#include <errno.h>
+#include <locale.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Why standard output could not be written, if so: the first error counts. */
+static int output_error;
+
+static void flush_output(void)
+{
+    /* What is longer than a buffer may have failed before; its error is the last one then. */
+    if ((fflush(stdout) != 0 || ferror(stdout)) && output_error == 0) {
+        output_error = errno;
+    }
+}
+
+/* Run all cases of PLAN. A case that fails does not keep the others from running. */
+static enum exit_code run_cases(const struct args *args, struct machine *machine, const struct tensor_file *tensor,
+                                const struct plan *plan, struct journal *journal, struct record *record)
+{
+    struct bench bench;
+    enum exit_code code = bench_begin(&bench, args, machine, tensor, plan);
+
+    if (code == EXIT_OK) {
+        doctor_warn(machine);
+        if (plan->count == 1 && args->format == report_format_at(0)) {
+            message_note("Warming up...");
+        }
+        if (args->compare == COMPARE_NOTHING) {
+            rounds_run(&bench, journal);
+        } else {
+            paired_run(&bench, journal, &record->comparison);
+        }
+        code = message_worse(code, bench.code);
+        for (size_t i = 0; i < plan->count; i++) {
+            code = message_worse(code, bench.results[i].code);
+            code = message_worse(code, record_add(record, &bench.results[i]));
+        }
+        if (args->compare != COMPARE_NOTHING) {
+            code = message_worse(code, paired_judge(&bench, record));
+        }
+    }
+    if (interrupt_requested()) {
+        message_note("interrupted: what was measured until then is reported");
+    }
+    bench_end(&bench);
+    return code;
+}
+
+/* With --strict: an error if a result is in doubt. Each doubt is in the report. */
+static enum exit_code check_doubts(const struct record *record)
+{
+    size_t doubtful = verdict_doubtful(record);
+
+    if (!record->strict || doubtful == 0) {
+        return EXIT_OK;
+    }
+    message_error("--strict: %zu of %zu results are in doubt", doubtful, record->count);
+    return EXIT_INCONCLUSIVE;
+}
+
+/* What the comparisons come to. */
+static enum exit_code check_verdicts(const struct record *record)
+{
+    size_t undecided = verdict_undecided(record);
+
+    if (record->strict && undecided > 0) {
+        message_error("--strict: %zu of %zu comparisons have no verdict", undecided, record->comparison.count);
+    }
+    return verdict_of_pairs(record);
+}
+
+/* Write RECORD to standard output and to the files of --output. */
+static enum exit_code write_reports(const struct args *args, const struct record *record)
+{
+    enum exit_code code;
+
+    errno = 0;
+    code = report_write(args->format, record, stdout);
+    if (ferror(stdout) && output_error == 0) {
+        output_error = errno;
+    }
+    flush_output();
+    return message_worse(code, output_write(&args->outputs, record));
+}
+
+static enum exit_code measure(const struct args *args)
+{
+    struct machine machine;
+    struct tensor_file tensor = {.data = NULL};
+    struct plan plan = {.count = 0};
+    struct record record = {.count = 0};
+    struct journal journal = {.descriptor = -1};
+    const struct tensor_file *given = args->input_file != NULL ? &tensor : NULL;
+    enum exit_code code = machine_open(&args->devices, &machine);
+
+    if (code == EXIT_OK && args->chose_huge_pages && !machine_set_huge_pages(&machine, args->huge_pages)) {
+        message_error("--hugepages: %s; the device is %s", qb_error_detail(), machine.devices[0].info.id);
+        code = EXIT_USAGE;
+    }
+    if (code == EXIT_OK) {
+        binding_begin(args, &machine);
+        code = plan_read_tensor(args, &machine, &tensor);
+    }
+    if (code == EXIT_OK) {
+        code = plan_make(args, &machine, given, &plan);
+    }
+    if (code == EXIT_OK) {
+        code = record_begin(args, &machine, given, &plan, &record);
+    }
+    if (code == EXIT_OK) {
+        code = journal_open(args, &machine, given, &plan, &journal);
+    }
+    if (code == EXIT_OK && args->compare != COMPARE_NOTHING) {
+        code = comparison_between(&record, args->compare, args->margin);
+    }
+    if (code == EXIT_OK && args->action == ACTION_DRY_RUN) {
+        code = message_worse(plan.code, dry_run(args, &machine, given, &plan, &record));
+    } else if (code == EXIT_OK) {
+        code = message_worse(plan.code, run_cases(args, &machine, given, &plan, &journal, &record));
+        code = message_worse(code, check_doubts(&record));
+        if (args->self_test) {
+            code = message_worse(code, self_test_report(args, &record));
+        } else if (record_end(&record, interrupt_requested()) == EXIT_OK) {
+            record.code = code = message_worse(code, check_verdicts(&record));
+            code = message_worse(code, write_reports(args, &record));
+        } else {
+            code = message_worse(code, EXIT_CANNOT_RUN);
+        }
+    }
+    journal_close(&journal);
+    record_free(&record);
+    plan_free(&plan);
+    tensor_file_free(&tensor);
+    machine_close(&machine);
+    return code;
+}
+
+static enum exit_code doctor(const struct args *args)
+{
+    struct machine machine;
+    enum exit_code code = machine_open(&args->devices, &machine);
+
+    if (code == EXIT_OK) {
+        code = doctor_report(args, &machine);
+    }
+    machine_close(&machine);
+    return code;
+}
+
+/* --runs: other processes measure, and this one reports. */
+static enum exit_code measure_in_runs(const struct args *args)
+{
+    struct record record;
+    enum exit_code code = baseline_measure(args, &record);
+
+    if (record.count > 0) {
+        enum exit_code saves;
+
+        code = message_worse(code, message_worse(check_doubts(&record), check_verdicts(&record)));
+        saves = baseline_check(args, &record);
+        record.code = code = message_worse(code, saves);
+        code = message_worse(code, write_reports(args, &record));
+        code = saves == EXIT_OK ? message_worse(code, baseline_save(args, &record)) : code;
+    }
+    record_free(&record);
+    return code;
+}
+
+/* --report: nothing is opened but the file. */
+static enum exit_code report(const struct args *args)
+{
+    struct record record;
+    enum exit_code code = record_from_json(args->report_file, &record);
+
+    if (code == EXIT_OK) {
+        code = write_reports(args, &record);
+    }
+    record_free(&record);
+    return code;
+}
+
+/* A result that did not reach its reader is no result: a full disk or a closed pipe is an error. */
+static enum exit_code close_stdout(enum exit_code code)
+{
+    bool failed;
+
+    flush_output();
+    failed = ferror(stdout) != 0;
+    if (fclose(stdout) != 0 || failed) {
+        message_error("standard output: %s", output_error != 0 ? strerror(output_error) : "write error");
+        return message_worse(code, EXIT_CANNOT_RUN);
+    }
+    return code;
+}
+
+int main(int argc, char **argv)
+{
+    struct args args;
+    enum exit_code code;
+
+    process_guard_descriptors();
+    oracle_set_environment();
+    /* Letters of names in messages are the locale's; numbers stay those of the C locale. */
+    setlocale(LC_CTYPE, "");
+    interrupt_install();
+    code = args_parse(argc, argv, &args);
+    if (code == EXIT_OK) {
+        lister_main(argv);
+        worker_main(argv, &args);
+        process_guard_exit(); /* what ends a child, the program tells */
+        isolate_begin();
+        message_init(args.quiet, args.verbose);
+        switch (args.action) {
+        case ACTION_HELP:
+            args_print_help();
+            break;
+        case ACTION_VERSION:
+            printf("%s\n", PACKAGE_STRING);
+            break;
+        case ACTION_LIST_DEVICES:
+            code = list_devices(&args);
+            break;
+        case ACTION_LIST_KERNELS:
+            code = plugins_load(&args);
+            code = code == EXIT_OK ? list_kernels(&args) : code;
+            break;
+        case ACTION_LIST_MODELS:
+            code = list_models(&args);
+            break;
+        case ACTION_DOCTOR:
+            code = doctor(&args);
+            break;
+        case ACTION_REPORT:
+            code = report(&args);
+            break;
+        case ACTION_DRY_RUN:
+        case ACTION_MEASURE:
+            code = output_check(&args.outputs);
+            code = code == EXIT_OK ? plugins_load(&args) : code;
+            code = code == EXIT_OK ? oracle_check() : code;
+            if (code == EXIT_OK) {
+                code = args.runs > 0 && args.action == ACTION_MEASURE ? measure_in_runs(&args) : measure(&args);
+            }
+            break;
+        }
+    }
+    args_free(&args);
+    code = close_stdout(code);
+    interrupt_finish();
+    process_announce_exit();
+    shield_exit((int)code);
+    return (int)code;
+}

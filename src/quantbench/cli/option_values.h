@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* option_values.h - the kinds of values that options take: for each a function that parses one as its row of the table
+ * says. On failure the error has been printed. */
+#ifndef OPTION_VALUES_H
+#define OPTION_VALUES_H
+
+#include "cli/options.h"
+
+/* The kinds of one value (option_values.c). The comment says what the target is. */
+bool option_flag(const struct option_row *row, const char *value, struct args *args);    /* bool or enum: CHOICE */
+bool option_word_of(const struct option_row *row, const char *value, struct args *args); /* enum: the word's index */
+bool option_whole(const struct option_row *row, const char *value, struct args *args);   /* uint64_t */
+bool option_real(const struct option_row *row, const char *value, struct args *args);    /* double: over DIVISOR */
+bool option_bound(const struct option_row *row, const char *value, struct args *args);   /* float: finite and > 0 */
+bool option_percent(const struct option_row *row, const char *value, struct args *args); /* double: a ratio below 1 */
+bool option_text(const struct option_row *row, const char *value, struct args *args);    /* const char * */
+bool option_file(const struct option_row *row, const char *value, struct args *args);    /* const char *: not empty */
+bool option_report_format(const struct option_row *row, const char *value, struct args *args);
+bool option_compare(const struct option_row *row, const char *value, struct args *args); /* enum compare_axis */
+
+/* The kinds of several values (option_lists.c). Lists replace those of an earlier use. */
+bool option_words_of(const struct option_row *row, const char *value, struct args *args);   /* numbers: indices */
+bool option_wholes(const struct option_row *row, const char *value, struct args *args);     /* numbers */
+bool option_dimensions(const struct option_row *row, const char *value, struct args *args); /* numbers; also ranges */
+bool option_models(const struct option_row *row, const char *value, struct args *args);     /* numbers: row lengths */
+bool option_formats(const struct option_row *row, const char *value, struct args *args);    /* numbers: qb_format */
+bool option_caches(const struct option_row *row, const char *value, struct args *args);     /* numbers: cache_state */
+bool option_granularities(const struct option_row *row, const char *value, struct args *args);
+bool option_names(const struct option_row *row, const char *value, struct args *args);        /* names */
+bool option_isas(const struct option_row *row, const char *value, struct args *args);         /* names of kernels */
+bool option_another_name(const struct option_row *row, const char *value, struct args *args); /* names; adds one */
+bool option_output(const struct option_row *row, const char *value, struct args *args);       /* outputs; adds one */
+bool option_output_as(const struct option_row *row, const char *value, struct args *args);    /* in the format FIXED */
+
+/* The largest size of one dimension: products and strides of two stay far from overflow in the messages that name
+ * them; what memory allows is checked when the problem is known. */
+#define OPTION_MAX_DIMENSION ((uint64_t)INT64_MAX)
+
+/* What both files need. The target of ROW: */
+static inline void *option_target(const struct option_row *row, struct args *args)
+{
+    return (char *)args + row->target;
+}
+
+/* Parse TEXT as decimal digits and nothing else, from MIN to MAX. SUBJECT is the option for the message. */
+bool option_parse_whole(const char *subject, const char *text, uint64_t min, uint64_t max, uint64_t *number);
+
+/* Find TEXT among the words of ROW. */
+bool option_parse_word(const struct option_row *row, const char *text, size_t *index);
+
+/* Print that TEXT is not among the words of ROW. Returns false. */
+bool option_refuse(const struct option_row *row, const char *text);
+
+/* Add a copy of TEXT, for the option SUBJECT, or empty a list. */
+bool names_add(const char *subject, const char *text, struct names *names);
+void names_free(struct names *names);
+
+#endif

@@ -1,0 +1,375 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* options.c - the table of options. The parser, --help and the completion are made from it (completion/options.awk
+ * reads this file, so a row names its members, and an array of words is one of strings), and the tests hold the manual
+ * against
+ * --help. */
+#include <config.h>
+
+#include "cli/options.h"
+#include "cases/input.h"
+#include "measure/measure.h"
+#include "cli/option_values.h"
+#include "report/report.h"
+
+#include <string.h>
+
+/* ---- Words ------------------------------------------------------------------------------------------------------ */
+
+static const char *const granularity_words[] = {
+    [QB_GRANULARITY_TENSOR] = "tensor", [QB_GRANULARITY_TOKEN] = "token",     [QB_GRANULARITY_CHANNEL] = "channel",
+    [QB_GRANULARITY_GROUP] = "group:G", [QB_GRANULARITY_BLOCK] = "block:RxC", NULL,
+};
+static const char *const isa_words[] = {"auto", "generic", "avx2", "avx512", "neon", NULL};
+static const char *const bind_words[] = {[BIND_CORES] = "cores", [BIND_NONE] = "none", NULL};
+static const char *const huge_page_words[] = {
+    [QB_HUGE_PAGES_OFF] = "off", [QB_HUGE_PAGES_THP] = "thp", [QB_HUGE_PAGES_2M] = "2m", NULL};
+static const char *const cache_words[] = {"cold", "hot", "both", NULL};
+static const char *const launch_words[] = {
+    [LAUNCH_GRAPH] = "graph", [LAUNCH_STREAM] = "stream", [LAUNCH_ISOLATED] = "isolated", NULL};
+const char *const args_regime_names[] = {[REGIME_SUSTAINED] = "sustained", [REGIME_BURST] = "burst", NULL};
+static const char *const compare_words[] = {
+    [COMPARE_DTYPES - COMPARE_DTYPES] = "dtype",
+    [COMPARE_QUANT_DTYPES - COMPARE_DTYPES] = "quant-dtype",
+    [COMPARE_GRANULARITIES - COMPARE_DTYPES] = "granularity",
+    [COMPARE_SCALES - COMPARE_DTYPES] = "scale",
+    [COMPARE_DISTS - COMPARE_DTYPES] = "dist",
+    [COMPARE_THREADS - COMPARE_DTYPES] = "threads",
+    NULL,
+};
+
+/* Return the name of the format at INDEX of those that are an input, or an output. */
+static const char *format_word(size_t index, bool is_input)
+{
+    const struct qb_format_info *info;
+
+    for (unsigned i = 0; (info = qb_format_info((enum qb_format)i)) != NULL; i++) {
+        if ((is_input ? info->is_input : info->is_output) && index-- == 0) {
+            return info->name;
+        }
+    }
+    return NULL;
+}
+
+static const char *input_word(size_t index)
+{
+    return format_word(index, true);
+}
+
+static const char *output_word(size_t index)
+{
+    return format_word(index, false);
+}
+
+static const char *scaling_word(size_t index)
+{
+    return qb_scaling_name((enum qb_scaling)index);
+}
+
+static const char *dist_word(size_t index)
+{
+    return index < INPUT_DISTS ? input_dist_name((enum input_dist)index) : NULL;
+}
+
+static const char *report_word(size_t index)
+{
+    return index < report_format_count() ? report_format_at(index)->name : NULL;
+}
+
+static const char *suffix_word(size_t index)
+{
+    return index < report_format_count() ? report_format_at(index)->suffix : NULL;
+}
+
+/* ---- The table -------------------------------------------------------------------------------------------------- */
+
+#define TARGET(member) .target = offsetof(struct args, member), .size = sizeof((struct args *)NULL)->member
+#define CHOSEN(member) .chosen = offsetof(struct args, member)
+
+#define LISTS "list-devices list-kernels list-models doctor dry-run"
+
+/* A comparison within a process. */
+#define COMPARISON                                                                                                     \
+    .excludes = {{"compare split tune self-test", "it says what is compared"},                                         \
+                 {"precision profile runs baseline save-baseline", "it measures in rounds in one process"}}
+/* A file that results are written to. */
+#define FOR_RESULTS                                                                                                    \
+    .excludes = {{LISTS, "it is for results, and a list is printed on standard output only"},                          \
+                 {"self-test", "it is for results, and a self-test is printed on standard output only"}}
+/* A journal. */
+#define IN_ONE_PROCESS                                                                                                 \
+    {LISTS, "it is for what this process measures"},                                                                   \
+    {                                                                                                                  \
+        "runs baseline save-baseline", "it is for one process"                                                         \
+    }
+
+/* clang-format off */
+const struct option_row options[] = {
+    {.heading = "What to quantize (lists, \"...\", sweep: every combination is run)"},
+    {.name = "num-tokens", .value = "N...", .fallback = "4096",
+     .help = "rows of the tensor [%d]; a range: 1:512:x2, 128:1024:+128",
+     .parse = option_dimensions, TARGET(num_tokens), .min = 1, .max = OPTION_MAX_DIMENSION},
+    {.name = "hidden-size", .value = "N...", .fallback = "8192",
+     .help = "columns of the tensor [%d]; also ranges",
+     .parse = option_dimensions, TARGET(hidden_sizes), .min = 1, .max = OPTION_MAX_DIMENSION},
+    {.name = "model", .value = "NAME...",
+     .help = "the hidden sizes of these models instead, of which --list-models is a list",
+     .parse = option_models, TARGET(hidden_sizes),
+     .excludes = {{"hidden-size input", "it says which hidden sizes"}}},
+    {.name = "dtype", .value = "TYPE...", .fallback = "half",
+     .help = "input: %w (or %a) [%d]",
+     .parse = option_formats, TARGET(dtypes), .word = input_word},
+    {.name = "quant-dtype", .value = "TYPE...", .fallback = "int8",
+     .help = "output: %w (or %a) [%d]",
+     .parse = option_formats, TARGET(quant_dtypes), .word = output_word},
+    {.name = "granularity", .value = "WHAT...", .fallback = "tensor",
+     .help = "what shares a scale: %w [%d]",
+     .parse = option_granularities, TARGET(granularities), .words = granularity_words,
+     .min = 1, .max = OPTION_MAX_DIMENSION},
+    {.name = "scale", .value = "HOW...", .fallback = "dynamic",
+     .help = "dynamic: compute the scales from the data; static: they are given; amax: compute the scales and nothing "
+             "else [%d]",
+     .parse = option_words_of, TARGET(scalings), .word = scaling_word},
+    {.name = "static-scale",
+     .help = "the same as --scale=static",
+     .parse = option_words_of, TARGET(scalings), .word = scaling_word, .fixed = "static"},
+    {.name = "scale-ub", .value = "X",
+     .help = "upper bound of the largest magnitude that a scale is computed from [none]",
+     .parse = option_bound, TARGET(scale_ub)},
+    {.name = "dist", .value = "HOW...", .fallback = "normal",
+     .help = "the data: %w [%d]",
+     .parse = option_words_of, TARGET(dists), .word = dist_word},
+    {.name = "seed", .value = "N", .fallback = "0",
+     .help = "seed of the data [%d]",
+     .parse = option_whole, TARGET(seed), .max = INT64_MAX},
+    {.name = "input", .value = "FILE",
+     .help = "quantize a tensor of FILE, .npy or safetensors",
+     .parse = option_file, TARGET(input_file),
+     .excludes = {{"num-tokens hidden-size dtype dist", "the file gives the sizes, the type and the data"}}},
+    {.name = "tensor", .value = "NAME",
+     .help = "which tensor of FILE, if it holds several",
+     .parse = option_text, TARGET(tensor),
+     .requires = {"input", "it names a tensor of --input"}},
+
+    {.heading = "Where to run it"},
+    {.name = "device", .value = "NAME...", .fallback = "auto",
+     .help = "auto, cpu, cuda, cuda:N; auto is the first CUDA device, else the CPU [%d]",
+     .parse = option_names, TARGET(devices)},
+    {.name = "kernel", .value = "PATTERN...",
+     .help = "run these kernels instead of the best one; a wildcard runs all that match",
+     .parse = option_names, TARGET(kernels)},
+    {.name = "isa", .value = "NAME...",
+     .help = "the same as --kernel=cpu_NAME: %w; auto is the best that the CPU has",
+     .parse = option_isas, TARGET(kernels), .words = isa_words},
+    {.name = "plugin", .value = "FILE",
+     .help = "load kernels of others from the shared object FILE; may be given several times",
+     .parse = option_another_name, TARGET(plugins)},
+    {.name = "isolate",
+     .help = "run every kernel in a process apart, not only those of plug-ins",
+     .parse = option_flag, TARGET(isolate), .choice = ISOLATE_ALL},
+    {.name = "no-isolate",
+     .help = "run all kernels in this process",
+     .parse = option_flag, TARGET(isolate), .choice = ISOLATE_NONE},
+    {.name = "kernel-timeout", .value = "N", .fallback = "60",
+     .help = "seconds after which a run of a kernel in a process of its own hangs [%d]",
+     .parse = option_whole, TARGET(kernel_timeout), .min = 1, .max = 1000000},
+    {.name = "threads", .value = "N...",
+     .help = "threads of the CPU kernels [as many as CPUs may be used]",
+     .parse = option_wholes, TARGET(threads), .min = 1, .max = 1024},
+    {.name = "bind", .value = "WHERE", .fallback = "cores",
+     .help = "cores: each CPU thread stays on one; none: Linux moves them [%d]",
+     .parse = option_word_of, TARGET(bind), CHOSEN(chose_bind), .words = bind_words},
+    {.name = "hugepages", .value = "KIND", .fallback = "thp",
+     .help = "pages of the CPU's memory: %w [%d]",
+     .parse = option_word_of, TARGET(huge_pages), CHOSEN(chose_huge_pages), .words = huge_page_words},
+    {.name = "streams", .value = "N...", .fallback = "1",
+     .help = "tensors that are quantized at the same time, each on a stream of its own [%d]",
+     .parse = option_wholes, TARGET(streams), .min = 1, .max = MEASURE_MAX_QUEUES},
+    {.name = "list-devices",
+     .help = "list the devices, or why there are none",
+     .parse = option_flag, TARGET(action), .choice = ACTION_LIST_DEVICES},
+    {.name = "list-kernels",
+     .help = "list the kernels and what each is for",
+     .parse = option_flag, TARGET(action), .choice = ACTION_LIST_KERNELS},
+    {.name = "list-models",
+     .help = "list the models of --model and their sizes",
+     .parse = option_flag, TARGET(action), .choice = ACTION_LIST_MODELS},
+    {.name = "doctor",
+     .help = "say what on this machine spoils measurements, and how to mend it",
+     .parse = option_flag, TARGET(action), .choice = ACTION_DOCTOR},
+
+    {.heading = "How to measure"},
+    {.name = "cache", .value = "STATE...", .fallback = "cold",
+     .help = "cold: data come from memory; hot: from the cache; both [%d]",
+     .parse = option_caches, TARGET(caches), .words = cache_words},
+    {.name = "launch", .value = "HOW...",
+     .help = "graph: launches follow each other in a graph; stream: the host launches one by one; isolated: one launch "
+             "on an idle queue [graph; on the CPU: stream]",
+     .parse = option_words_of, TARGET(launches), .words = launch_words},
+    {.name = "num-warmup-iters", .value = "N", .fallback = "5",
+     .help = "samples that are run and not counted [%d]",
+     .parse = option_whole, TARGET(num_warmup_iters), .max = 1000000},
+    {.name = "num-iters", .value = "N", .fallback = "100",
+     .help = "samples that are timed [%d]; each is a block of launches, and counts as their mean",
+     .parse = option_whole, TARGET(num_iters), .min = 1, .max = 1000000},
+    {.name = "rounds", .value = "N",
+     .help = "spread the samples over so many rounds, each of which visits all cases in random order [10], or 20 if "
+             "they are compared",
+     .parse = option_whole, TARGET(rounds), .min = 1, .max = 10000},
+    {.name = "precision", .value = "X",
+     .help = "instead of --num-iters: until half the 95 % confidence interval is within X percent of the median",
+     .parse = option_real, TARGET(precision), .max = 100, .divisor = 100,
+     .excludes = {{"num-iters", "it says how many samples there are"}}},
+    {.name = "timeout", .value = "X", .fallback = "15",
+     .help = "how many seconds a case may take for that [%d]",
+     .parse = option_real, TARGET(timeout), .max = 1000000, .divisor = 1,
+     .requires = {"precision", "it limits --precision"}},
+    {.name = "regime", .value = "HOW", .fallback = "sustained",
+     .help = "sustained: the device is kept busy; burst: it rests before each sample [%d]",
+     .parse = option_word_of, TARGET(regime), .words = args_regime_names},
+    {.name = "strict", .about = OPTION_RUNS,
+     .help = "exit status 5 if a result is in doubt, or if there is no verdict",
+     .parse = option_flag, TARGET(strict), .choice = true},
+    {.name = "profile",
+     .help = "for nsys and ncu: profile and time exactly one launch; --num-iters is ignored",
+     .parse = option_flag, TARGET(profile), .choice = true,
+     .excludes = {{"launch streams cache precision", "there is one launch"},
+                  {"runs baseline save-baseline", "it is for one process"}}},
+    {.name = "dependent-launch",
+     .help = "CUDA: let each kernel start while the one in front of it ends",
+     .parse = option_flag, TARGET(dependent_launch), .choice = true},
+    {.name = "no-verify",
+     .help = "do not compare the codes with the reference",
+     .parse = option_flag, TARGET(verify), .choice = false},
+    {.name = "dry-run",
+     .help = "run nothing, but list the cases, the memory that they need, and roughly how long it takes",
+     .parse = option_flag, TARGET(action), .choice = ACTION_DRY_RUN},
+
+    {.heading = "Comparing"},
+    {.name = "compare", .value = "WHAT...",
+     .help = "compare these kernels with the first, or the values of a swept option: %w",
+     .parse = option_compare, TARGET(compare), .words = compare_words, COMPARISON},
+    {.name = "split",
+     .help = "what dynamic scales cost: compare static and dynamic scales, and the scales alone",
+     .parse = option_words_of, TARGET(scalings), CHOSEN(split), .word = scaling_word, .fixed = "static,dynamic,amax",
+     COMPARISON},
+    {.name = "tune",
+     .help = "compare all kernels that can do it with the one that is chosen automatically",
+     .parse = option_flag, TARGET(tune), .choice = true, COMPARISON},
+    {.name = "self-test",
+     .help = "compare a kernel with itself 20 times: how often is it wrong, and what could be seen?",
+     .parse = option_flag, TARGET(self_test), .choice = true, COMPARISON},
+    {.name = "runs", .value = "N", .about = OPTION_RUNS,
+     .help = "measure in N fresh processes, the median of each being one sample",
+     .parse = option_whole, TARGET(runs), .min = 1, .max = 1000},
+    {.name = "save-baseline", .value = "FILE", .about = OPTION_RUNS,
+     .help = "write the times of these runs, 10 or as --runs says, as a baseline",
+     .parse = option_file, TARGET(save_baseline)},
+    {.name = "baseline", .value = "FILE", .about = OPTION_RUNS,
+     .help = "compare with the times that an earlier run has saved in FILE",
+     .parse = option_file, TARGET(baseline_file)},
+    {.name = "margin", .value = "PERCENT", .fallback = "1", .about = OPTION_RUNS,
+     .help = "differences up to this do not count [%d]",
+     .parse = option_percent, TARGET(margin)},
+    {.name = "force", .about = OPTION_RUNS,
+     .help = "compare with a baseline of another device, driver or other data, and save one in doubt",
+     .parse = option_flag, TARGET(force), .choice = true,
+     .requires = {"baseline save-baseline", "it is about the file of --baseline or --save-baseline"}},
+
+    {.heading = "Output"},
+    {.name = "format", .value = "FORMAT", .fallback = "text", .about = OPTION_REPORTS,
+     .help = "format of standard output: %w [%d]",
+     .parse = option_report_format, TARGET(format), .word = report_word},
+    {.name = "output", .value = "[FORMAT:]FILE", .about = OPTION_REPORTS,
+     .help = "write FILE too, in the format of its suffix, %w, or in FORMAT; may be given several times",
+     .parse = option_output, TARGET(outputs), .word = suffix_word, FOR_RESULTS},
+    {.name = "junit", .value = "FILE", .about = OPTION_REPORTS,
+     .help = "the same as --output=junit:FILE",
+     .parse = option_output_as, TARGET(outputs), .fixed = "junit", FOR_RESULTS},
+    {.name = "journal", .value = "FILE", .about = OPTION_RUNS,
+     .help = "keep in FILE what is done while the run goes on, for --resume",
+     .parse = option_file, TARGET(journal_file),
+     .excludes = {IN_ONE_PROCESS, {"resume", "--resume goes on with a journal of its own"}}},
+    {.name = "resume", .value = "FILE", .about = OPTION_RUNS,
+     .help = "go on with the run whose journal is FILE",
+     .parse = option_file, TARGET(resume_file), .excludes = {IN_ONE_PROCESS}},
+    {.name = "report", .value = "FILE", .about = OPTION_REPORTS,
+     .help = "measure nothing, but report what is in FILE, which --format=json has written",
+     .parse = option_file, TARGET(report_file),
+     .excludes = {{"*", "nothing is measured"}}},
+    {.letter = 'q', .name = "quiet", .about = OPTION_REPORTS,
+     .help = "results and errors only",
+     .parse = option_flag, TARGET(quiet), .choice = true},
+    {.letter = 'v', .name = "verbose", .about = OPTION_REPORTS,
+     .help = "say more about what runs and why",
+     .parse = option_flag, TARGET(verbose), .choice = true},
+    {.letter = 'h', .name = "help",
+     .help = "print this and exit",
+     .parse = option_flag, TARGET(action), .choice = ACTION_HELP},
+    {.letter = 'V', .name = "version",
+     .help = "print the version and exit",
+     .parse = option_flag, TARGET(action), .choice = ACTION_VERSION},
+};
+/* clang-format on */
+const size_t options_count = sizeof options / sizeof options[0];
+_Static_assert(sizeof options / sizeof options[0] <= OPTIONS_MAX, "OPTIONS_MAX");
+
+/* ---- What a row says -------------------------------------------------------------------------------------------- */
+
+const struct option_row *option_find(const char *name)
+{
+    for (size_t i = 0; i < options_count; i++) {
+        if (options[i].name != NULL && strcmp(options[i].name, name) == 0) {
+            return &options[i];
+        }
+    }
+    return NULL;
+}
+
+const char *option_word(const struct option_row *row, size_t index)
+{
+    if (row->word != NULL) {
+        return row->word(index);
+    }
+    return row->words != NULL ? row->words[index] : NULL;
+}
+
+const char *option_words(const struct option_row *row, char text[OPTION_WORDS_SIZE])
+{
+    const char *word;
+
+    text[0] = '\0';
+    for (size_t i = 0; (word = option_word(row, i)) != NULL; i++) {
+        size_t length = strlen(text);
+
+        snprintf(text + length, OPTION_WORDS_SIZE - length, "%s%s", i > 0 ? ", " : "", word);
+    }
+    return text;
+}
+
+/* True if NAME is one of NAMES, which single spaces separate. */
+static bool is_among(const char *name, const char *names)
+{
+    const size_t length = strlen(name);
+
+    while (names[0] != '\0') {
+        size_t next = strcspn(names, " ");
+
+        if (next == length && strncmp(names, name, length) == 0) {
+            return true;
+        }
+        names += next + (names[next] == ' ');
+    }
+    return false;
+}
+
+bool option_relates(const struct option_row *row, const struct option_relation *relation,
+                    const struct option_row *other)
+{
+    if (relation->names == NULL || other->name == NULL || other == row) {
+        return false;
+    }
+    if (strcmp(relation->names, "*") == 0) {
+        return other->about != OPTION_REPORTS;
+    }
+    return is_among(other->name, relation->names);
+}

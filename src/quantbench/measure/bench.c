@@ -1,0 +1,1012 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* bench.c - one case: proved right, then visited again and again. Each visit has memory of its own, so that where it
+ * happens to lie is one of the things that differ between rounds. */
+#include <config.h>
+
+#include "measure/bench.h"
+#include "cases/binding.h"
+#include "check/buffers.h"
+#include "measure/challenge.h"
+#include "base/interrupt.h"
+#include "check/prove.h"
+#include "cases/tensor_file.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* A pause before each sample with --regime=burst, in nanoseconds. */
+#define BURST_PAUSE 5e6
+
+/* What half a tick of the timer may be of a sample, unless --precision asks for less. */
+#define DEFAULT_TICK_SHARE 0.0005
+
+/* Samples of hot launches that the state of the cache is checked with. */
+#define CHECK_SAMPLES 5
+
+/* What is a difference between hot and cold launches, and what is still as fast as memory allows. */
+#define HOT_IS_FASTER 0.97
+#define NEAR_CEILING  0.80
+#define NEAR_FLOOR    2.0
+/* How many launches tell how long one takes, if it takes less than so many seconds. */
+#define TIMED_LAUNCHES 3
+#define SHORT_LAUNCH   0.1
+
+/* What is known of a right answer once it has been computed. */
+struct proof {
+    struct fingerprint fingerprint;
+    float *scales;  /* static ones; else NULL */
+    double seconds; /* that a launch took, as the host sees it; INFINITY: unknown */
+};
+
+/* What the launches of one visit need, and what is seen of the device meanwhile. */
+struct launch_context {
+    const struct plan_case *plan_case;
+    const struct buffers *buffers;
+    struct challenges *challenges; /* NULL: there are none */
+    struct qb_device_conditions conditions;
+    bool watched; /* they are known */
+};
+
+double bench_clock(void)
+{
+    return measure_clock() * 1e-9;
+}
+
+/* Say that what comes next takes up to SECONDS. */
+static void announce(const struct bench *bench, double seconds)
+{
+    if (bench->alive != NULL) {
+        bench->alive(seconds);
+    }
+}
+
+static enum qb_status launch_kernel(void *context, struct qb_queue *queue, unsigned set)
+{
+    const struct launch_context *launch = context;
+    const struct qb_tensors buffers = buffers_set(launch->buffers, set);
+
+    return qb_kernel_run(launch->plan_case->kernel, queue, &launch->plan_case->problem, &buffers);
+}
+
+static enum qb_status launch_nothing(void *context, struct qb_queue *queue, unsigned set)
+{
+    const struct launch_context *launch = context;
+
+    (void)set;
+    return qb_kernel_floor(launch->plan_case->kernel, queue, &launch->plan_case->problem);
+}
+
+static enum qb_status pose(void *context, enum measure_question kind, unsigned set)
+{
+    const struct launch_context *launch = context;
+
+    return challenges_pose(launch->challenges, kind, set);
+}
+
+static enum qb_status judge(void *context)
+{
+    const struct launch_context *launch = context;
+
+    return challenges_judge(launch->challenges);
+}
+
+/* The case's launches, and the challenges that they are to meet, if there are any. */
+static struct measure_work challenged_work(struct launch_context *context, unsigned sets)
+{
+    const bool challenged = context->challenges != NULL;
+
+    return (struct measure_work){
+        .launch = launch_kernel,
+        .context = context,
+        .sets = sets,
+        .pose = challenged ? pose : NULL,
+        .judge = challenged ? judge : NULL,
+    };
+}
+
+static bool is_static(const struct plan_case *plan_case)
+{
+    return plan_case->problem.scaling == QB_SCALING_STATIC;
+}
+
+/* ---- Memory ------------------------------------------------------------------------------------------------- */
+
+/* The bytes of the cache that one set takes: what counts is the lines that a launch touches, not the gaps between. */
+static uint64_t set_lines(const struct sizes *bytes)
+{
+    uint64_t lines = 0;
+
+    for (int role = 0; role < QB_ROLE_COUNT; role++) {
+        lines = ceiling_add(lines, ceiling_lines(bytes->of[role]));
+    }
+    return lines;
+}
+
+/* How many sets make the cache cold, and how far they do. Every queue has as many as the others. */
+static void choose_sets(struct result *result)
+{
+    const struct plan_case *plan_case = result->plan_case;
+    uint64_t cache = plan_case->device->info.cache_size;
+    uint64_t lines = set_lines(&result->bytes);
+    unsigned queues = plan_case->streams;
+    bool hot = plan_case->cache == CACHE_HOT || plan_case->launch == LAUNCH_PROFILE;
+    unsigned sets = hot ? 1 : ceiling_cold_sets(lines, cache);
+
+    result->sets = (sets + queues - 1) / queues * queues;
+    result->rotated_bytes = buffers_memory(&result->bytes, result->sets);
+    /* Of a cache whose size is unknown nobody can say so. */
+    result->cache = hot                                                               ? CACHE_HOT
+                    : cache > 0 && ceiling_multiply(result->sets, lines) >= 4 * cache ? CACHE_COLD
+                                                                                      : CACHE_PARTLY_COLD;
+}
+
+/* Say how much is needed and how much there is, before anything is allocated. */
+static enum exit_code check_memory(struct device *device, const char *what, uint64_t needed)
+{
+    uint64_t there = machine_memory_free(device);
+
+    if (needed <= there) {
+        return EXIT_OK;
+    }
+    message_error("%s needs %.3f GB of memory on %s, and %.3f GB are free; fewer tokens or a smaller hidden size are "
+                  "accepted",
+                  what, (double)needed * 1e-9, device->info.id, (double)there * 1e-9);
+    return EXIT_CANNOT_RUN;
+}
+
+/* All the memory that a case will take, on the host and on its device, beyond what is held already. */
+static enum exit_code check_all_memory(const struct bench *bench, const struct result *result)
+{
+    const struct plan_case *plan_case = result->plan_case;
+    const struct expectation *e = &bench->expectation;
+    uint64_t held = e->codes != NULL ? e->code_bytes + e->scale_bytes : 0;
+    uint64_t host = ceiling_add(inputs_missing(&bench->inputs, plan_case),
+                                ceiling_add(result->bytes.of[QB_ROLE_CODES], result->bytes.of[QB_ROLE_SCALES]));
+    uint64_t device = result->rotated_bytes;
+    char what[160];
+    enum exit_code code;
+
+    plan_describe(&plan_case->problem, what, sizeof what);
+    host = host > held ? host - held : 0;
+    if (plan_case->threads > 0) {
+        return check_memory(&bench->machine->host, what, ceiling_add(host, device));
+    }
+    code = check_memory(&bench->machine->host, what, host);
+    return code == EXIT_OK ? check_memory(plan_case->device, what, device) : code;
+}
+
+/* ---- Queues and buffers ------------------------------------------------------------------------------------- */
+
+static void destroy_queues(struct qb_queue **queues, unsigned count)
+{
+    for (unsigned i = 0; i < count; i++) {
+        qb_queue_destroy(queues[i]);
+    }
+}
+
+/* Make COUNT queues as the case wants them. An error has been printed. */
+static enum exit_code make_queues(const struct args *args, const struct plan_case *plan_case, unsigned count,
+                                  struct qb_queue **queues)
+{
+    for (unsigned i = 0; i < count; i++) {
+        const char *what = plan_case->device->info.id;
+        enum qb_status status = qb_queue_create(plan_case->device->handle, &queues[i]);
+
+        if (status != QB_OK) {
+            destroy_queues(queues, i);
+            return message_status(what, status);
+        }
+        if (plan_case->threads > 0) {
+            what = "--threads";
+            status = qb_queue_set_threads(queues[i], plan_case->threads);
+        }
+        if (status == QB_OK && args->dependent_launch) {
+            what = "--dependent-launch";
+            status = qb_queue_set_dependent_launch(queues[i], true);
+        }
+        if (status == QB_OK) {
+            /* A graph is captured before the kernel has run in this queue, and its workspace cannot grow then. */
+            what = qb_kernel_name(plan_case->kernel);
+            status = qb_queue_reserve(
+                queues[i], qb_kernel_workspace(plan_case->kernel, plan_case->device->handle, &plan_case->problem));
+        }
+        if (status != QB_OK) {
+            destroy_queues(queues, i + 1);
+            return message_status(what, status);
+        }
+    }
+    return EXIT_OK;
+}
+
+/* Buffers with SETS sets of the case's input and scales, the outputs poisoned. An error has been printed; free BUFFERS
+ * either way. */
+static enum exit_code fill_buffers(struct bench *bench, size_t index, struct qb_queue *queue, unsigned sets,
+                                   struct buffers *buffers)
+{
+    const struct result *result = &bench->results[index];
+    const struct plan_case *plan_case = result->plan_case;
+    const void *input;
+    enum qb_status status;
+    enum exit_code code = inputs_get(&bench->inputs, plan_case, &input);
+
+    *buffers = (struct buffers){.device = NULL};
+    if (code != EXIT_OK) {
+        return code;
+    }
+    status = buffers_make(plan_case->device->handle, queue, &result->bytes, sets, input, bench->proofs[index].scales,
+                          buffers);
+    if (status == QB_OK) {
+        status = buffers_poison(buffers, !is_static(plan_case));
+    }
+    return status == QB_OK ? EXIT_OK : message_status("the buffers", status);
+}
+
+/* ---- Proof -------------------------------------------------------------------------------------------------- */
+
+/* Make bench->expectation the case's, unless it is so already. */
+static enum exit_code expect(struct bench *bench, const struct plan_case *plan_case, const void *input)
+{
+    bool same_input = bench->inputs.tensor != NULL || bench->expected_dist == plan_case->dist;
+
+    bench->expected_dist = plan_case->dist;
+    return verify_expect(&plan_case->problem, qb_kernel_arithmetic(plan_case->kernel), input, same_input,
+                         bench->args->verify, &bench->expectation);
+}
+
+/* Compare all sets of BUFFERS with the reference, which was computed. The result gets the verdict, and what differs if
+ * that is wrong or is looked for the first time; the first difference is printed. */
+static enum exit_code compare(const struct bench *bench, size_t index, const struct buffers *buffers, const void *input,
+                              const char *when)
+{
+    struct result *result = &bench->results[index];
+    struct mismatch mismatch;
+    enum exit_code code =
+        verify_compare(buffers->device, &buffers->codes, &buffers->scales, input, &bench->expectation, &mismatch);
+    bool wrong = mismatch.wrong_codes > 0 || mismatch.wrong_scales > 0;
+
+    if (code != EXIT_OK) {
+        return code;
+    }
+    if (wrong || result->verification == NOT_VERIFIED) {
+        result->mismatch = mismatch;
+    }
+    if (wrong) {
+        result->verification = WRONG;
+        message_error("wrong result: kernel %s, %s: %" PRIu64 " of %" PRIu64 " codes and %" PRIu64
+                      " scales differ from the reference; the first is %s",
+                      qb_kernel_name(result->plan_case->kernel), when, mismatch.wrong_codes, mismatch.compared,
+                      mismatch.wrong_scales, mismatch.first);
+        return EXIT_WRONG_RESULT;
+    }
+    result->verification = VERIFIED;
+    return EXIT_OK;
+}
+
+/* How good the codes are that BUFFERS hold; the reference's own were rated when they were computed. */
+static enum exit_code rate(const struct bench *bench, size_t index, const struct buffers *buffers, const void *input)
+{
+    struct result *result = &bench->results[index];
+
+    if (bench->expectation.codes == NULL || (result->mismatch.near_codes == 0 && result->mismatch.near_scales == 0)) {
+        result->quality = bench->expectation.quality;
+        return EXIT_OK;
+    }
+    return verify_rate(buffers->device, &buffers->codes, &buffers->scales, input, &bench->expectation,
+                       &result->quality);
+}
+
+/* Launch, and keep how long that takes: the shortest time of a few, if they are short and somebody wants to know. */
+static enum qb_status time_launches(struct bench *bench, size_t index, struct launch_context *context,
+                                    struct qb_queue *queue)
+{
+    const int count = bench->alive != NULL ? TIMED_LAUNCHES : 1;
+    double *seconds = &bench->proofs[index].seconds;
+    enum qb_status status = QB_OK;
+
+    announce(bench, 0);
+    for (int i = 0; i < count && status == QB_OK && (i == 0 || *seconds < SHORT_LAUNCH); i++) {
+        double start = bench_clock();
+
+        status = launch_kernel(context, queue, 0);
+        if (status == QB_OK) {
+            status = qb_queue_synchronize(queue);
+        }
+        *seconds = fmin(*seconds, bench_clock() - start);
+    }
+    announce(bench, BENCH_OWN_SECONDS);
+    return status;
+}
+
+/* Launch, and compare. */
+static enum exit_code prove_launch(struct bench *bench, size_t index, const void *input)
+{
+    struct result *result = &bench->results[index];
+    struct qb_queue *queue;
+    struct buffers buffers;
+    struct launch_context context = {.plan_case = result->plan_case, .buffers = &buffers};
+    enum exit_code code = make_queues(bench->args, result->plan_case, 1, &queue);
+
+    if (code != EXIT_OK) {
+        return code;
+    }
+    code = fill_buffers(bench, index, queue, 1, &buffers);
+    if (code == EXIT_OK) {
+        enum qb_status status = time_launches(bench, index, &context, queue);
+
+        code = status == QB_OK ? compare(bench, index, &buffers, input, "before timing")
+                               : message_status(qb_kernel_name(result->plan_case->kernel), status);
+    }
+    if (code == EXIT_OK) {
+        code = rate(bench, index, &buffers, input);
+    }
+    buffers_free(&buffers);
+    qb_queue_destroy(queue);
+    return code;
+}
+
+/* Keep of the expectation what visits will need. */
+static enum exit_code keep_proof(struct bench *bench, size_t index)
+{
+    struct result *result = &bench->results[index];
+    struct proof *proof = &bench->proofs[index];
+
+    if (is_static(result->plan_case)) {
+        proof->scales = malloc(result->bytes.of[QB_ROLE_SCALES]);
+        if (proof->scales == NULL) {
+            return message_out_of_memory("the scales", result->bytes.of[QB_ROLE_SCALES]);
+        }
+        memcpy(proof->scales, bench->expectation.scales, result->bytes.of[QB_ROLE_SCALES]);
+    }
+    if (bench->args->verify) {
+        proof->fingerprint = verify_fingerprint(&bench->expectation);
+    }
+    return EXIT_OK;
+}
+
+/* Whether the kernel is to be proved harmless: it is not ours, and no worker has done it. */
+static bool is_foreign(const struct args *args, const struct result *result)
+{
+    return result->verification == NOT_VERIFIED &&
+           (args->isolate == ISOLATE_ALL || qb_kernel_plugin(result->plan_case->kernel) != NULL);
+}
+
+/* That a kernel of others is harmless. BENCH expects what is right for the case. */
+static enum exit_code prove_harmless(struct bench *bench, const struct plan_case *plan_case, const void *input)
+{
+    struct qb_queue *queue;
+    enum exit_code code = make_queues(bench->args, plan_case, 1, &queue);
+
+    if (code != EXIT_OK) {
+        return code;
+    }
+    code = prove_kernel(plan_case, queue, input, bench->expectation.scales, bench->alive);
+    announce(bench, BENCH_OWN_SECONDS);
+    qb_queue_destroy(queue);
+    return code;
+}
+
+/* That the kernel is right on hard data too. */
+static enum exit_code prove_hard(struct bench *bench, size_t index)
+{
+    struct result *result = &bench->results[index];
+    struct hard_outcome outcome;
+    struct qb_queue *queue;
+    enum exit_code code = make_queues(bench->args, result->plan_case, 1, &queue);
+
+    if (code != EXIT_OK) {
+        return code;
+    }
+    code = hard_prove(&bench->hard, result->plan_case, queue, bench->alive, BENCH_OWN_SECONDS, &outcome);
+    qb_queue_destroy(queue);
+    result->hard_cases = code == EXIT_OK ? outcome.cases : 0;
+    if (code == EXIT_WRONG_RESULT) {
+        result->verification = WRONG;
+        result->mismatch = outcome.mismatch;
+    }
+    return code;
+}
+
+static enum exit_code prove(struct bench *bench, size_t index)
+{
+    struct result *result = &bench->results[index];
+    const void *input;
+    enum exit_code code = check_all_memory(bench, result);
+
+    bench->proofs[index].seconds = INFINITY;
+    if (code != EXIT_OK || (!bench->args->verify && !is_static(result->plan_case))) {
+        return code;
+    }
+    code = inputs_get(&bench->inputs, result->plan_case, &input);
+    if (code == EXIT_OK) {
+        code = expect(bench, result->plan_case, input);
+    }
+    if (code == EXIT_OK) {
+        code = keep_proof(bench, index);
+    }
+    if (code == EXIT_OK && bench->args->verify && is_foreign(bench->args, result)) {
+        code = prove_harmless(bench, result->plan_case, input);
+    }
+    if (code == EXIT_OK && bench->args->verify) {
+        code = prove_launch(bench, index, input);
+    }
+    return code == EXIT_OK && bench->args->verify ? prove_hard(bench, index) : code;
+}
+
+void bench_prove(struct bench *bench, size_t index)
+{
+    bench->results[index].code = prove(bench, index);
+}
+
+bool bench_fits(struct bench *bench, size_t index)
+{
+    return check_all_memory(bench, &bench->results[index]) == EXIT_OK;
+}
+
+/* Whether what the timed launches wrote is right; if not, the reference says where. */
+static enum exit_code prove_again(struct bench *bench, size_t index, const struct buffers *buffers)
+{
+    struct result *result = &bench->results[index];
+    const void *input;
+    bool same;
+    enum exit_code code =
+        verify_same(buffers->device, &buffers->codes, &buffers->scales, result->bytes.of[QB_ROLE_CODES],
+                    result->bytes.of[QB_ROLE_SCALES], &bench->proofs[index].fingerprint, &same);
+
+    if (code != EXIT_OK || same) {
+        return code;
+    }
+    code = inputs_get(&bench->inputs, result->plan_case, &input);
+    if (code == EXIT_OK) {
+        code = expect(bench, result->plan_case, input);
+    }
+    return code == EXIT_OK ? compare(bench, index, buffers, input, "after timing") : code;
+}
+
+/* ---- Visits ------------------------------------------------------------------------------------------------- */
+
+static struct measure_settings settings_of(const struct args *args, const struct device *device, enum launch_mode mode,
+                                           uint64_t launches)
+{
+    return (struct measure_settings){
+        .mode = mode,
+        .timer_tick = device->timer.tick,
+        .precision = args->precision > 0 ? fmin(args->precision / 4, DEFAULT_TICK_SHARE) : DEFAULT_TICK_SHARE,
+        .pause = args->regime == REGIME_BURST ? BURST_PAUSE : 0,
+        .launches = launches,
+        .in_peace = device_is_cpu(device),
+    };
+}
+
+bool bench_grow(struct result *result, uint64_t count)
+{
+    /* One more than none, for which there may be no memory. */
+    double *samples = reallocarray(result->samples, result->sample_count + count + 1, sizeof *samples);
+    struct round *rounds;
+
+    if (samples == NULL) {
+        return false;
+    }
+    result->samples = samples;
+    rounds = reallocarray(result->rounds, result->round_count + 1, sizeof *rounds);
+    if (rounds == NULL) {
+        return false;
+    }
+    result->rounds = rounds;
+    return true;
+}
+
+/* What the device does now; unknown if it does not say. */
+static struct qb_device_conditions find_conditions(struct qb_device *device)
+{
+    struct qb_device_conditions now = {.size = sizeof now};
+
+    if (qb_device_conditions(device, &now) != QB_OK) {
+        now = (struct qb_device_conditions){.clock = NAN,
+                                            .memory_clock = NAN,
+                                            .power = NAN,
+                                            .energy = NAN,
+                                            .temperature = NAN,
+                                            .performance_state = -1};
+    }
+    return now;
+}
+
+/* Look at the device while it works: what slows it down may be gone when it is idle again. Of several looks the slowest
+ * clock counts, the most power and heat, and every reason. */
+static void watch_device(void *context)
+{
+    struct launch_context *launch = context;
+    struct qb_device_conditions now = find_conditions(launch->plan_case->device->handle);
+    struct qb_device_conditions *all = &launch->conditions;
+
+    if (launch->watched) {
+        now.clock = fmin(now.clock, all->clock);
+        now.memory_clock = fmin(now.memory_clock, all->memory_clock);
+        now.power = fmax(now.power, all->power);
+        now.temperature = fmax(now.temperature, all->temperature);
+        now.performance_state =
+            now.performance_state > all->performance_state ? now.performance_state : all->performance_state;
+        now.throttle |= all->throttle;
+        now.throttle_known |= all->throttle_known;
+    }
+    *all = now;
+    launch->watched = true;
+}
+
+/* The newest samples, which RESULT does not count yet, are those of ROUND. */
+static bool add_round(struct result *result, struct round *round, const struct buffers *buffers)
+{
+    double *sorted = malloc(round->samples * sizeof *sorted);
+
+    if (sorted == NULL) {
+        return false;
+    }
+    memcpy(sorted, result->samples + result->sample_count, round->samples * sizeof *sorted);
+    round->median = stats_median(sorted, round->samples);
+    if (!buffers_in_huge_pages(buffers, &round->huge_bytes)) {
+        round->huge_bytes = ROUND_UNKNOWN;
+    }
+    free(sorted);
+    result->rounds[result->round_count++] = *round;
+    result->sample_count += round->samples;
+    if (result->plan_case->threads > 0 && round->huge_bytes != ROUND_UNKNOWN) {
+        message_verbose("of the tensors' %.1f MB, %.1f MB are in huge pages", (double)result->rotated_bytes * 1e-6,
+                        (double)round->huge_bytes * 1e-6);
+    }
+    return true;
+}
+
+/* The median time of a few launches of one set by itself: its data are in the cache, if they fit. */
+static enum qb_status measure_hot(const struct args *args, const struct result *result, struct launch_context *context,
+                                  struct qb_queue *queue, double *time)
+{
+    const struct plan_case *plan_case = result->plan_case;
+    struct measure_work work = {.launch = launch_kernel, .context = context, .sets = 1};
+    struct measure_settings settings = settings_of(args, plan_case->device, plan_case->launch, 0);
+    double samples[CHECK_SAMPLES];
+    uint64_t taken;
+    enum qb_status status =
+        measure_series(plan_case->device->handle, queue, &work, &settings, CHECK_SAMPLES, samples, &taken);
+
+    if (status == QB_OK && taken > 0) {
+        *time = stats_median(samples, taken);
+    }
+    return status;
+}
+
+/* COUNT empty launches of the case's shape, if the kernel has them. */
+static enum qb_status measure_floor(const struct args *args, struct result *result, struct launch_context *context,
+                                    struct qb_queue *queue, uint64_t count)
+{
+    const struct plan_case *plan_case = result->plan_case;
+    struct measure_work work = {.launch = launch_nothing, .context = context, .sets = 1};
+    struct measure_settings settings = settings_of(args, plan_case->device, plan_case->launch, 0);
+    double *larger = reallocarray(result->floors, result->floor_count + count, sizeof *larger);
+    uint64_t taken;
+    enum qb_status status;
+
+    if (larger == NULL) {
+        return QB_ERROR_MEMORY;
+    }
+    result->floors = larger;
+    status =
+        measure_series(plan_case->device->handle, queue, &work, &settings, count, larger + result->floor_count, &taken);
+    result->floor_count += taken;
+    return status == QB_ERROR_UNSUPPORTED ? QB_OK : status;
+}
+
+/* The case's own samples: SAMPLES of them, behind a warm-up in the first visit. ROUND gets how many came out, and how.
+ */
+static enum qb_status measure_case(const struct args *args, struct result *result, struct launch_context *context,
+                                   struct qb_queue *const *queues, uint64_t samples, struct round *round)
+{
+    const struct plan_case *plan_case = result->plan_case;
+    struct measure_work work = challenged_work(context, result->sets);
+    struct measure_settings settings =
+        settings_of(args, plan_case->device, plan_case->launch, result->launches_per_sample);
+    uint64_t warmup = result->warm ? 0 : args->num_warmup_iters;
+    double *room = result->samples + result->sample_count;
+    uint64_t taken = 0;
+    struct measure measure;
+    enum qb_status status =
+        measure_open(plan_case->device->handle, queues, plan_case->streams, &work, &settings, &measure);
+
+    if (status != QB_OK) {
+        return status;
+    }
+    if (!interrupt_requested()) {
+        result->launches_per_sample = measure.settings.launches;
+        /* The warm-up's samples are overwritten; there is room for as many as a round has. */
+        for (uint64_t done = 0; done < warmup && status == QB_OK && !interrupt_requested();) {
+            uint64_t wanted = warmup - done < samples ? warmup - done : samples;
+
+            status = measure_take(&measure, wanted, room, &taken, &round->host_time);
+            done += wanted;
+        }
+        result->warm = true;
+        /* The CPU has worked when its launches return: it is looked at behind the samples, to disturb none. */
+        work.watch = plan_case->threads == 0 ? watch_device : NULL;
+        measure.single_before = context->challenges != NULL ? challenges_single(context->challenges, samples) : 0;
+        if (status == QB_OK) {
+            status = measure_take(&measure, samples, room, &taken, &round->host_time);
+            round->samples = taken;
+            round->retaken_samples = measure.retaken;
+            round->disturbed_samples = measure.disturbed;
+        }
+    }
+    measure_close(&measure);
+    return status;
+}
+
+static enum qb_status profile_case(const struct args *args, struct result *result, struct launch_context *context,
+                                   struct qb_queue *queue)
+{
+    const struct plan_case *plan_case = result->plan_case;
+    struct measure_work work = challenged_work(context, result->sets);
+
+    result->launches_per_sample = 1;
+    return measure_profile(plan_case->device->handle, queue, &work, args->num_warmup_iters,
+                           qb_kernel_name(plan_case->kernel), result->samples, &result->profiled);
+}
+
+/* Whether hot launches can tell anything: cold ones are wanted, and a launch leaves room in the cache for its data to
+ * be found by the next. */
+static bool can_check_cache(const struct result *result)
+{
+    return result->cache == CACHE_COLD && result->plan_case->streams == 1 &&
+           set_lines(&result->bytes) < result->plan_case->device->info.cache_size;
+}
+
+/* On how many threads launches ran, as far as the CPU's queues know. */
+static void find_threads(struct qb_queue *const *queues, unsigned count, struct round *round)
+{
+    for (unsigned i = 0; i < count; i++) {
+        unsigned wanted, obtained;
+
+        if (qb_queue_threads(queues[i], &wanted, &obtained) == QB_OK &&
+            (wanted > round->threads_wanted ||
+             (wanted == round->threads_wanted && obtained < round->threads_obtained))) {
+            round->threads_wanted = wanted;
+            round->threads_obtained = obtained;
+        }
+    }
+}
+
+/* Everything that is timed in a visit. */
+static enum qb_status time_visit(const struct args *args, struct result *result, struct launch_context *context,
+                                 struct qb_queue *const *queues, uint64_t samples, double start, bool *memory_short)
+{
+    bool profile = result->plan_case->launch == LAUNCH_PROFILE;
+    struct round round = {.samples = profile ? 1 : 0, .start = start};
+    struct disturbance_snapshot before, after;
+    enum qb_status status;
+
+    disturbance_snapshot(&before);
+    status = profile ? profile_case(args, result, context, queues[0])
+                     : measure_case(args, result, context, queues, samples, &round);
+
+    if (status != QB_OK || round.samples == 0) {
+        return status;
+    }
+    disturbance_snapshot(&after);
+    round.disturbance = disturbance_between(&before, &after);
+    if (!context->watched) {
+        watch_device(context);
+    }
+    round.conditions = context->conditions;
+    find_threads(queues, result->plan_case->streams, &round);
+    if (!add_round(result, &round, context->buffers)) {
+        *memory_short = true;
+        return QB_ERROR_MEMORY;
+    }
+    if (profile || interrupt_requested()) {
+        return QB_OK;
+    }
+    if (result->hot_time == 0 && can_check_cache(result)) {
+        status = measure_hot(args, result, context, queues[0], &result->hot_time);
+    }
+    if (status == QB_OK && !interrupt_requested()) {
+        status = measure_floor(args, result, context, queues[0], samples / 4 + 1);
+    }
+    return status;
+}
+
+/* The seconds that a visit takes by all experience, which is that of a launch on an idle device. */
+static double seconds_of_visit(const struct bench *bench, size_t index, uint64_t samples)
+{
+    const struct result *result = &bench->results[index];
+    double sample = fmax((double)result->sets * bench->proofs[index].seconds, 0.01);
+
+    return (double)(2 * samples + bench->args->num_warmup_iters + 2 * CHECK_SAMPLES) * sample * 3;
+}
+
+/* Fill BUFFERS, which were nothing, and time what there is to time, with CHALLENGES unless they are NULL. */
+static enum exit_code fill_and_time(struct bench *bench, size_t index, uint64_t samples, struct qb_queue *const *queues,
+                                    struct buffers *buffers, struct challenges *challenges)
+{
+    struct result *result = &bench->results[index];
+    struct launch_context context = {.plan_case = result->plan_case, .buffers = buffers, .challenges = challenges};
+    bool memory_short = false;
+    enum qb_status status = QB_OK;
+    enum exit_code code = fill_buffers(bench, index, queues[0], result->sets, buffers);
+
+    if (code != EXIT_OK) {
+        return code;
+    }
+    if (bench->alive != NULL && isinf(bench->proofs[index].seconds)) {
+        status = time_launches(bench, index, &context, queues[0]);
+    }
+    if (status == QB_OK) {
+        announce(bench, seconds_of_visit(bench, index, samples));
+        status =
+            time_visit(bench->args, result, &context, queues, samples, bench_clock() - bench->start, &memory_short);
+        announce(bench, BENCH_OWN_SECONDS);
+    }
+    return status == QB_OK
+               ? EXIT_OK
+               : message_status(memory_short ? "the samples" : qb_kernel_name(result->plan_case->kernel), status);
+}
+
+/* Judge what the timed launches did of CHALLENGES; and let the sets whose outputs answer one hold the answer to the
+ * case's data again. */
+static enum exit_code settle(struct bench *bench, size_t index, struct buffers *buffers, struct qb_queue *queue,
+                             const struct challenges *challenges)
+{
+    struct result *result = &bench->results[index];
+    const char *kernel = qb_kernel_name(result->plan_case->kernel);
+    struct launch_context context = {.plan_case = result->plan_case, .buffers = buffers};
+    enum exit_code code = challenges_verdict(challenges, kernel, &result->mismatch);
+    enum qb_status status = QB_OK;
+
+    if (code != EXIT_OK) {
+        result->verification = WRONG;
+        return code;
+    }
+    announce(bench, seconds_of_visit(bench, index, 1));
+    for (unsigned set = 0; set < result->sets && status == QB_OK; set++) {
+        status = challenges->outdated[set] ? launch_kernel(&context, queue, set) : QB_OK;
+    }
+    if (status == QB_OK) {
+        status = qb_queue_synchronize(queue);
+    }
+    announce(bench, BENCH_OWN_SECONDS);
+    return status == QB_OK ? EXIT_OK : message_status(kernel, status);
+}
+
+/* Visit a case that has memory for its samples, and prove what its launches wrote. */
+static enum exit_code visit_verified(struct bench *bench, size_t index, uint64_t samples,
+                                     struct qb_queue *const *queues, const void *input, struct buffers *buffers)
+{
+    struct result *result = &bench->results[index];
+    size_t samples_before = result->sample_count;
+    struct challenges challenges;
+    enum exit_code code = challenges_begin(result->plan_case, input, bench->proofs[index].scales, buffers, result->sets,
+                                           samples, &challenges);
+
+    if (code == EXIT_OK) {
+        binding_hold(bench->machine);
+        code = fill_and_time(bench, index, samples, queues, buffers, &challenges);
+        if (code == EXIT_OK) {
+            code = settle(bench, index, buffers, queues[0], &challenges);
+        }
+        binding_release(bench->machine);
+    }
+    challenges_end(&challenges);
+    if (code == EXIT_OK && result->sample_count > samples_before) {
+        code = prove_again(bench, index, buffers);
+    }
+    return code;
+}
+
+static enum exit_code visit(struct bench *bench, size_t index, uint64_t samples)
+{
+    struct result *result = &bench->results[index];
+    const struct plan_case *plan_case = result->plan_case;
+    struct qb_queue *queues[MEASURE_MAX_QUEUES];
+    struct buffers buffers = {.device = NULL};
+    const void *input;
+    enum exit_code code;
+
+    if (!bench_grow(result, samples)) {
+        return message_out_of_memory("the samples", samples * sizeof(double));
+    }
+    code = make_queues(bench->args, plan_case, plan_case->streams, queues);
+    if (code != EXIT_OK) {
+        return code;
+    }
+    /* Making an input takes threads that are not bound. */
+    code = inputs_get(&bench->inputs, plan_case, &input);
+    if (code == EXIT_OK && bench->args->verify) {
+        code = visit_verified(bench, index, samples, queues, input, &buffers);
+    } else if (code == EXIT_OK) {
+        binding_hold(bench->machine);
+        code = fill_and_time(bench, index, samples, queues, &buffers, NULL);
+        binding_release(bench->machine);
+    }
+    buffers_free(&buffers);
+    destroy_queues(queues, plan_case->streams);
+    return code;
+}
+
+void bench_visit(struct bench *bench, size_t index, uint64_t samples, size_t aside)
+{
+    struct result *result = &bench->results[index];
+    struct qb_device *device = result->plan_case->device->handle;
+    double start = bench_clock();
+    void *held = NULL;
+
+    /* Without it the visit is as good as before. */
+    if (aside > 0 && qb_memory_alloc(device, aside, &held) != QB_OK) {
+        held = NULL;
+    }
+    result->code = visit(bench, index, samples);
+    qb_memory_free(device, held);
+    result->spent += bench_clock() - start;
+    if (result->code != EXIT_OK) {
+        /* What was measured before it turned out wrong is no time. */
+        result->sample_count = result->round_count = 0;
+    }
+}
+
+void bench_visit_ceiling(struct bench *bench, size_t index, uint64_t samples)
+{
+    struct ceiling *ceiling = &bench->ceilings.values[index];
+    const struct measure_settings settings = settings_of(bench->args, ceiling->key.device, ceiling->key.launch, 0);
+
+    binding_hold(bench->machine);
+    ceiling_visit(ceiling, &settings, samples);
+    binding_release(bench->machine);
+}
+
+/* ---- Results ------------------------------------------------------------------------------------------------ */
+
+bool bench_estimate(struct bench *bench, size_t index, struct stats *stats)
+{
+    const struct result *result = &bench->results[index];
+    size_t *rounds = malloc(result->round_count * sizeof *rounds);
+    double uncertainty = result->plan_case->device->timer.tick / (2 * (double)result->launches_per_sample);
+    bool good = rounds != NULL;
+
+    for (size_t i = 0; i < result->round_count && good; i++) {
+        rounds[i] = result->rounds[i].samples;
+    }
+    good = good && stats_compute(result->samples, rounds, result->round_count, uncertainty, stats);
+    free(rounds);
+    if (!good) {
+        message_out_of_memory("the statistics", result->sample_count * sizeof(double));
+    }
+    return good;
+}
+
+/* The smaller of two times, where 0 means that there is none. */
+static double faster(double a, double b)
+{
+    return a == 0 || (b > 0 && b < a) ? b : a;
+}
+
+static enum cache_check judge_cache(const struct result *result)
+{
+    bool near_ceiling = result->time.median * NEAR_CEILING <= result->best_time;
+    bool near_floor = result->time.median <= NEAR_FLOOR * result->floor_time;
+
+    if (result->hot_time == 0) {
+        return CACHE_CHECK_NONE;
+    }
+    if (result->hot_time <= HOT_IS_FASTER * result->time.median) {
+        return CACHE_CHECK_PASSED;
+    }
+    return near_ceiling && !near_floor ? CACHE_CHECK_FAILED : CACHE_CHECK_UNDECIDED;
+}
+
+/* What the result is to be held against. */
+static void find_limits(const struct bench *bench, struct result *result)
+{
+    const struct ceiling *ceiling = &bench->ceilings.values[result->ceiling];
+    double fastest = 0;
+
+    for (int kind = 0; kind < CEILING_KINDS && result->plan_case->launch != LAUNCH_PROFILE; kind++) {
+        result->ceiling_times[kind] = ceiling_time(ceiling, (enum ceiling_kind)kind);
+        fastest = faster(fastest, result->ceiling_times[kind]);
+    }
+    result->floor_time = result->floor_count > 0 ? stats_median(result->floors, result->floor_count) : 0;
+    /* Several streams are not limited by what one can do, nor are launches that overlap by those that do not. */
+    result->best_time = fastest > 0 && result->plan_case->streams == 1 && !bench->args->dependent_launch
+                            ? fmax(fastest, result->floor_time)
+                            : 0;
+    result->cache_check = judge_cache(result);
+}
+
+/* The median over the rounds. Returns false, with a message, if memory is short. */
+static bool find_host_time(struct result *result)
+{
+    double *times = malloc(result->round_count * sizeof *times);
+
+    if (times == NULL) {
+        message_out_of_memory("the statistics", result->round_count * sizeof *times);
+        return false;
+    }
+    for (size_t i = 0; i < result->round_count; i++) {
+        times[i] = result->rounds[i].host_time;
+    }
+    result->host_time = stats_median(times, result->round_count);
+    free(times);
+    return true;
+}
+
+void bench_conclude(struct bench *bench, size_t index)
+{
+    struct result *result = &bench->results[index];
+
+    if (result->code != EXIT_OK || result->sample_count == 0) {
+        return;
+    }
+    if (!bench_estimate(bench, index, &result->time) || !find_host_time(result)) {
+        result->code = EXIT_CANNOT_RUN;
+        result->sample_count = result->round_count = 0;
+        return;
+    }
+    find_limits(bench, result);
+}
+
+/* ---- The whole ---------------------------------------------------------------------------------------------- */
+
+static enum exit_code begin_result(struct bench *bench, const struct plan_case *plan_case, struct result *result)
+{
+    struct ceiling_key key = {
+        .device = plan_case->device,
+        .threads = plan_case->threads,
+        .cache = plan_case->cache,
+        .launch = plan_case->launch,
+    };
+
+    *result = (struct result){.plan_case = plan_case};
+    result->bytes = sizes_of(&plan_case->problem);
+    choose_sets(result);
+    key.read = result->bytes.read;
+    key.written = result->bytes.written;
+    return ceilings_find(&bench->ceilings, &key, &result->ceiling);
+}
+
+enum exit_code bench_begin(struct bench *bench, const struct args *args, struct machine *machine,
+                           const struct tensor_file *tensor, const struct plan *plan)
+{
+    *bench = (struct bench){
+        .args = args,
+        .machine = machine,
+        .inputs = {.seed = args->seed, .tensor = tensor, .budget = machine_memory_free(&machine->host) / 4},
+        .proofs = calloc(plan->count, sizeof *bench->proofs),
+        .results = calloc(plan->count, sizeof *bench->results),
+        .start = bench_clock(),
+    };
+    if (bench->proofs == NULL || bench->results == NULL) {
+        return message_out_of_memory("the list of results", plan->count * sizeof *bench->results);
+    }
+    for (size_t i = 0; i < plan->count; i++) {
+        enum exit_code code = begin_result(bench, &plan->cases[i], &bench->results[i]);
+
+        bench->count++;
+        if (code != EXIT_OK) {
+            return code;
+        }
+    }
+    return EXIT_OK;
+}
+
+void bench_end(struct bench *bench)
+{
+    for (size_t i = 0; i < bench->count; i++) {
+        free(bench->proofs[i].scales);
+        free(bench->results[i].samples);
+        free(bench->results[i].rounds);
+        free(bench->results[i].floors);
+    }
+    free(bench->proofs);
+    free(bench->results);
+    hard_free(&bench->hard);
+    ceilings_free(&bench->ceilings);
+    inputs_free(&bench->inputs);
+    verify_free(&bench->expectation);
+}

@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* bench.h - one case from its input to its result: it is proved right once, then visited in rounds, each of which has
+ * memory of its own, takes samples, and proves what they wrote. */
+#ifndef BENCH_H
+#define BENCH_H
+
+#include "measure/ceiling.h"
+#include "measure/disturbance.h"
+#include "check/hard.h"
+#include "cases/inputs.h"
+#include "model/sizes.h"
+#include "base/stats.h"
+#include "check/verify.h"
+
+enum verification { NOT_VERIFIED, VERIFIED, WRONG };
+
+/* Whether launches really find no data in the cache: the same launches were timed with data that are there. */
+enum cache_check {
+    CACHE_CHECK_NONE,   /* nothing to check: a launch needs more than the cache holds, or is to find its data there */
+    CACHE_CHECK_PASSED, /* with data in the cache it is faster */
+    CACHE_CHECK_UNDECIDED, /* it is not, but it is not memory that limits it */
+    CACHE_CHECK_FAILED,    /* it is not, though it is as fast as memory allows: the data were in the cache all along */
+};
+
+/* A count that is not known, where 0 would be one. */
+#define ROUND_UNKNOWN UINT64_MAX
+
+/* What one visit found. */
+struct round {
+    size_t samples;                         /* at least 1 */
+    double median;                          /* of these, nanoseconds per launch */
+    double host_time;                       /* nanoseconds that the host took for a launch */
+    double start;                           /* seconds since the run began */
+    struct qb_device_conditions conditions; /* of the device, while it took the samples */
+    struct disturbance disturbance;         /* of this process, while they were taken */
+    /* CPU: a sample in which the system disturbed this process is taken again, unless too many were so. */
+    uint64_t retaken_samples;   /* were taken again */
+    uint64_t disturbed_samples; /* were kept in spite of it */
+    uint64_t huge_bytes;        /* of the tensors in the CPU's memory, those in huge pages; ROUND_UNKNOWN */
+    uint64_t threads_wanted;    /* CPU: threads that launches were shared out to; 0: not known */
+    uint64_t threads_obtained;  /* and on how many they ran, at the fewest */
+};
+
+/* What came out of one case. Times are in nanoseconds per launch. */
+struct result {
+    const struct plan_case *plan_case;
+    enum exit_code code; /* EXIT_OK, or why there is no time */
+    struct sizes bytes;
+    unsigned sets;          /* buffer sets that rotate */
+    uint64_t rotated_bytes; /* their size together */
+    enum cache_state cache; /* what their rotation makes of the last-level cache */
+    enum verification verification;
+    struct mismatch mismatch; /* before timing, or behind it if the codes are wrong then */
+    uint64_t hard_cases;      /* elements of hard data on which the kernel is right too */
+    struct quality quality;   /* of the codes, if they are VERIFIED and there are any */
+
+    bool profiled; /* a profiler was told; with --profile only */
+    bool warm;     /* the warm-up is over, in this process */
+    uint64_t launches_per_sample;
+    double *samples; /* round after round */
+    size_t sample_count;
+    struct round *rounds;
+    size_t round_count;
+    double spent;   /* seconds that the visits took */
+    bool converged; /* the precision that was asked for is reached */
+    double *floors; /* times of empty launches of the same shape */
+    size_t floor_count;
+    double hot_time; /* with data in the cache; 0: not measured */
+    size_t ceiling;  /* index of the case's ceiling */
+
+    /* Known when all visits are over, if there is a sample. */
+    struct stats time;
+    double host_time;                    /* median of the rounds' */
+    double floor_time;                   /* 0: unknown */
+    double ceiling_times[CEILING_KINDS]; /* 0: unknown */
+    double best_time;                    /* no launch can be faster: the fastest of these, or the floor; 0: unknown */
+    enum cache_check cache_check;
+};
+
+/* What a run keeps from case to case. */
+struct bench {
+    const struct args *args;
+    struct machine *machine;
+    struct inputs inputs;
+    struct expectation expectation;
+    enum input_dist expected_dist; /* of the data that it is for */
+    struct ceilings ceilings;
+    struct proof *proofs; /* one for each result */
+    struct hard_proofs hard;
+    struct result *results;
+    size_t count;
+    double start;        /* of the run, seconds of the host's clock */
+    enum exit_code code; /* what went wrong that is no case's fault */
+    /* Called before anything that may take long, with the seconds that it takes by all experience, for those who wait
+     * to hear from this process; NULL: nobody does. */
+    void (*alive)(double seconds);
+};
+
+/* What the tool itself may take for its own work: opening a device, making an input, comparing. */
+#define BENCH_OWN_SECONDS 600.0
+/* What is said at most to those who wait. */
+#define BENCH_MOST_SECONDS 3600.0
+
+/* Set up a result for each case of PLAN, which stays as it is until bench_end(). TENSOR is what --input read, or NULL.
+ * An error has been printed; end BENCH either way. */
+enum exit_code bench_begin(struct bench *bench, const struct args *args, struct machine *machine,
+                           const struct tensor_file *tensor, const struct plan *plan);
+void bench_end(struct bench *bench);
+
+/* Check that there is memory for case INDEX, before anything of it is allocated, that a kernel of a plug-in does what
+ * it may and nothing else, as prove_kernel() says, and that one launch gives what the reference does, on the case's
+ * data and on hard data, as hard_prove() says. Errors have been printed; the result's code says whether it can be
+ * visited. */
+void bench_prove(struct bench *bench, size_t index);
+
+/* Whether there is memory for case INDEX. If not, that has been printed. */
+bool bench_fits(struct bench *bench, size_t index);
+
+/* Visit case INDEX: SAMPLES samples. What went wrong has been printed and is the result's code; there is no time then.
+ * An interrupt leaves fewer samples. Device memory of ASIDE bytes is held meanwhile, so that the case's own lies
+ * elsewhere than without. */
+void bench_visit(struct bench *bench, size_t index, uint64_t samples, size_t aside);
+
+/* Room in RESULT for COUNT samples more and one round; false if memory is short. */
+bool bench_grow(struct result *result, uint64_t count);
+
+/* Visit ceiling INDEX of bench->ceilings. */
+void bench_visit_ceiling(struct bench *bench, size_t index, uint64_t samples);
+
+/* All visits are over: compute what the result says. */
+void bench_conclude(struct bench *bench, size_t index);
+
+/* Estimate the time of what was sampled so far; false if memory is short, which has been reported. */
+bool bench_estimate(struct bench *bench, size_t index, struct stats *stats);
+
+/* Seconds of the host's clock. */
+double bench_clock(void);
+
+#endif

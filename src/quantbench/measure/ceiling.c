@@ -1,0 +1,271 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* ceiling.c - the time that moving as many bytes as a case takes, by code that does nothing else. */
+#include <config.h>
+
+#include "measure/ceiling.h"
+#include "base/digest.h"
+#include "base/interrupt.h"
+#include "base/stats.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* Bytes: the smallest line of the caches in question. */
+#define CACHE_LINE 64
+
+/* Every buffer begins at a multiple of this, in bytes. */
+#define ALIGNMENT 256
+
+/* More sets than this take long to make and to go through: 16384 are enough from 15 kilobytes a set on, with a cache of
+ * 60 MB. */
+#define MAX_SETS 16384
+/* What a last-level cache of unknown size is taken for, in bytes. */
+#define UNKNOWN_CACHE ((uint64_t)32 << 20)
+
+/* What is faster than the ceiling by more than this share cannot be true. */
+#define IMPLAUSIBLE 0.03
+
+uint64_t ceiling_add(uint64_t a, uint64_t b)
+{
+    return a > UINT64_MAX - b ? UINT64_MAX : a + b;
+}
+
+uint64_t ceiling_multiply(uint64_t a, uint64_t b)
+{
+    return b > 0 && a > UINT64_MAX / b ? UINT64_MAX : a * b;
+}
+
+bool ceiling_is_beaten(double time, double best_time)
+{
+    return time < (1 - IMPLAUSIBLE) * best_time;
+}
+
+uint64_t ceiling_lines(uint64_t bytes)
+{
+    return bytes / CACHE_LINE * CACHE_LINE + (bytes % CACHE_LINE != 0 ? CACHE_LINE : 0);
+}
+
+unsigned ceiling_cold_sets(uint64_t set_bytes, uint64_t cache_size)
+{
+    uint64_t cache = cache_size > 0 ? cache_size : UNKNOWN_CACHE;
+    uint64_t sets = 4 * cache / (set_bytes > 0 ? set_bytes : 1) + 1;
+
+    return sets < 2 ? 2 : sets > MAX_SETS ? MAX_SETS : (unsigned)sets;
+}
+
+static uint64_t align(uint64_t bytes)
+{
+    return (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+}
+
+static bool same_key(const struct ceiling_key *a, const struct ceiling_key *b)
+{
+    return a->device == b->device && a->threads == b->threads && a->cache == b->cache && a->launch == b->launch &&
+           a->read == b->read && a->written == b->written;
+}
+
+/* Where KEY belongs among COUNT slots, a power of two. */
+static size_t hash_key(const struct ceiling_key *key, size_t count)
+{
+    const uint64_t parts[] = {(uint64_t)(uintptr_t)key->device,
+                              key->threads,
+                              (uint64_t)key->cache,
+                              (uint64_t)key->launch,
+                              key->read,
+                              key->written};
+
+    return (size_t)digest_of(parts, sizeof parts) & (count - 1);
+}
+
+/* The slot of KEY, or the free one where it would be put. There is a free one. */
+static size_t *find_slot(const struct ceilings *ceilings, const struct ceiling_key *key)
+{
+    size_t slot = hash_key(key, ceilings->slot_count);
+
+    while (ceilings->slots[slot] != 0 && !same_key(&ceilings->values[ceilings->slots[slot] - 1].key, key)) {
+        slot = (slot + 1) & (ceilings->slot_count - 1);
+    }
+    return &ceilings->slots[slot];
+}
+
+/* Keep at least half of the slots free. An error has been printed. */
+static enum exit_code grow_slots(struct ceilings *ceilings)
+{
+    struct ceilings larger = *ceilings;
+
+    if (2 * (ceilings->count + 1) <= ceilings->slot_count) {
+        return EXIT_OK;
+    }
+    larger.slot_count = ceilings->slot_count > 0 ? 2 * ceilings->slot_count : 16;
+    larger.slots = calloc(larger.slot_count, sizeof *larger.slots);
+    if (larger.slots == NULL) {
+        return message_out_of_memory("the list of ceilings", larger.slot_count * sizeof *larger.slots);
+    }
+    for (size_t i = 0; i < larger.count; i++) {
+        *find_slot(&larger, &larger.values[i].key) = i + 1;
+    }
+    free(ceilings->slots);
+    *ceilings = larger;
+    return EXIT_OK;
+}
+
+enum exit_code ceilings_find(struct ceilings *ceilings, const struct ceiling_key *key, size_t *index)
+{
+    struct ceiling *larger;
+    enum exit_code code = grow_slots(ceilings);
+    size_t *slot;
+
+    if (code != EXIT_OK) {
+        return code;
+    }
+    slot = find_slot(ceilings, key);
+    if (*slot != 0) {
+        *index = *slot - 1;
+        return EXIT_OK;
+    }
+    larger = reallocarray(ceilings->values, ceilings->count + 1, sizeof *larger);
+    if (larger == NULL) {
+        return message_out_of_memory("the list of ceilings", (ceilings->count + 1) * sizeof *larger);
+    }
+    *index = ceilings->count;
+    larger[ceilings->count++] = (struct ceiling){
+        .key = *key,
+        .sets = key->cache == CACHE_HOT ? 1
+                                        : ceiling_cold_sets(ceiling_lines(key->read) + ceiling_lines(key->written),
+                                                            key->device->info.cache_size),
+    };
+    ceilings->values = larger;
+    *slot = *index + 1;
+    return EXIT_OK;
+}
+
+void ceilings_free(struct ceilings *ceilings)
+{
+    for (size_t i = 0; i < ceilings->count; i++) {
+        for (int kind = 0; kind < CEILING_KINDS; kind++) {
+            free(ceilings->values[i].kinds[kind].samples);
+        }
+    }
+    free(ceilings->values);
+    free(ceilings->slots);
+    *ceilings = (struct ceilings){.count = 0};
+}
+
+/* Source and target of all sets lie one behind the other in one allocation. */
+struct mix_context {
+    const struct ceiling_key *key;
+    char *memory;
+    enum ceiling_kind kind;
+};
+
+static uint64_t set_stride(const struct ceiling_key *key)
+{
+    return align(key->read) + align(key->written);
+}
+
+uint64_t ceiling_memory(const struct ceiling *ceiling)
+{
+    return ceiling_multiply(ceiling->sets, set_stride(&ceiling->key));
+}
+
+/* The bytes of one copy that moves as many as the case, or nearly: cudaMemcpyAsync() takes half as long again for a
+ * size that is not a round number of kilobytes (37.8 against 25.2 us for 50 MB on an H200), and that is no ceiling. The
+ * time is corrected for what is left out, at most 6 %. */
+static uint64_t copied_bytes(const struct ceiling_key *key)
+{
+    uint64_t half = (key->read + key->written) / 2;
+    uint64_t unit = half >= (uint64_t)1 << 20 ? (uint64_t)1 << 16 : 16;
+
+    return half / unit * unit;
+}
+
+static enum qb_status launch_mix(void *context, struct qb_queue *queue, unsigned set)
+{
+    const struct mix_context *mix = context;
+    const struct ceiling_key *key = mix->key;
+    char *source = mix->memory + set * set_stride(key);
+
+    if (mix->kind == CEILING_COPY) {
+        uint64_t half = copied_bytes(key);
+
+        return qb_queue_copy(queue, source + set_stride(key) - half, source, half);
+    }
+    return qb_queue_mix(queue, source + align(key->read), key->written, source, key->read,
+                        mix->kind == CEILING_PLAIN ? QB_STORES_PLAIN : QB_STORES_STREAMING);
+}
+
+/* Take COUNT samples more of one kind. */
+static enum qb_status visit_kind(struct ceiling *ceiling, enum ceiling_kind kind, struct qb_queue *queue, char *memory,
+                                 const struct measure_settings *settings, uint64_t count)
+{
+    struct mix_context context = {&ceiling->key, memory, kind};
+    struct measure_work work = {.launch = launch_mix, .context = &context, .sets = ceiling->sets};
+    struct measure_settings own = *settings;
+    double *larger = reallocarray(ceiling->kinds[kind].samples, ceiling->kinds[kind].count + count, sizeof *larger);
+    enum qb_status status;
+    uint64_t taken;
+
+    if (larger == NULL) {
+        return QB_ERROR_MEMORY;
+    }
+    ceiling->kinds[kind].samples = larger;
+    own.launches = ceiling->kinds[kind].launches;
+    status = measure_series(ceiling->key.device->handle, queue, &work, &own, count, larger + ceiling->kinds[kind].count,
+                            &taken);
+    ceiling->kinds[kind].launches = own.launches;
+    ceiling->kinds[kind].count += status == QB_OK ? taken : 0;
+    return status;
+}
+
+void ceiling_visit(struct ceiling *ceiling, const struct measure_settings *settings, uint64_t count)
+{
+    const struct ceiling_key *key = &ceiling->key;
+    struct qb_device *device = key->device->handle;
+    struct qb_queue *queue = NULL;
+    void *memory = NULL;
+    enum qb_status status = qb_queue_create(device, &queue);
+
+    if (status == QB_OK && key->threads > 0) {
+        status = qb_queue_set_threads(queue, key->threads);
+    }
+    if (status == QB_OK) {
+        status = qb_memory_alloc(device, ceiling_memory(ceiling), &memory);
+    }
+    /* Each set by itself, so that the threads that will use its parts are the first to touch them. */
+    for (unsigned i = 0; i < ceiling->sets && status == QB_OK; i++) {
+        status = qb_memory_fill(device, (char *)memory + i * set_stride(key), 0x5A, set_stride(key));
+    }
+    for (int kind = 0; kind < CEILING_KINDS; kind++) {
+        if (ceiling->kinds[kind].unsupported || (kind == CEILING_COPY && copied_bytes(key) == 0)) {
+            continue;
+        }
+        if (status == QB_OK && !interrupt_requested()) {
+            status = visit_kind(ceiling, (enum ceiling_kind)kind, queue, memory, settings, count);
+        }
+        if (status != QB_OK) {
+            ceiling->kinds[kind].unsupported = true;
+        }
+        if (status == QB_ERROR_UNSUPPORTED) {
+            status = QB_OK;
+        }
+    }
+    if (status != QB_OK) {
+        message_warning("the ceiling could not be measured: %s: %s", qb_strerror(status), qb_error_detail());
+    }
+    qb_memory_free(device, memory);
+    qb_queue_destroy(queue);
+}
+
+double ceiling_time(const struct ceiling *ceiling, enum ceiling_kind kind)
+{
+    size_t count = ceiling->kinds[kind].count;
+    double time;
+
+    if (count == 0) {
+        return 0;
+    }
+    time = stats_median(ceiling->kinds[kind].samples, count);
+    return kind == CEILING_COPY
+               ? time * ((double)((ceiling->key.read + ceiling->key.written) / 2) / (double)copied_bytes(&ceiling->key))
+               : time;
+}

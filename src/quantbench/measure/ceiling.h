@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* ceiling.h - what the memory of this device allows, measured in the same run as the cases. */
+#ifndef CEILING_H
+#define CEILING_H
+
+#include "cases/plan.h"
+
+/* The bytes of the cache lines that a buffer of BYTES bytes takes, if it begins at one. */
+uint64_t ceiling_lines(uint64_t bytes);
+
+/* How many buffer sets that take SET_BYTES bytes of the cache must rotate so that each launch finds a last-level cache
+ * of CACHE_SIZE bytes cold, 0 if that is unknown: four times the cache, and at least two sets. At most 16384, which is
+ * too few for a cold cache if the sets are tiny. */
+unsigned ceiling_cold_sets(uint64_t set_bytes, uint64_t cache_size);
+
+/* True if TIME is less than BEST_TIME, that no launch can beat, by more than measuring errs: it cannot be true. 0 is no
+ * BEST_TIME. */
+bool ceiling_is_beaten(double time, double best_time);
+
+/* The sum of numbers of bytes, and the product; what is too large to count is more than any memory. */
+uint64_t ceiling_add(uint64_t a, uint64_t b);
+uint64_t ceiling_multiply(uint64_t a, uint64_t b);
+
+/* Three ways to move bytes and do nothing else. */
+enum ceiling_kind {
+    CEILING_PLAIN,     /* read and write in the case's ratio, plain stores */
+    CEILING_STREAMING, /* the same with stores that pass by the cache */
+    CEILING_COPY,      /* the device's own copy of as many bytes, half read and half written */
+};
+#define CEILING_KINDS 3
+
+/* What a ceiling depends on: cases that agree in it share one. */
+struct ceiling_key {
+    struct device *device;
+    unsigned threads;
+    enum cache_state cache; /* CACHE_COLD or CACHE_HOT */
+    enum launch_mode launch;
+    uint64_t read, written; /* bytes of a launch */
+};
+
+struct ceiling {
+    struct ceiling_key key;
+    unsigned sets;
+    struct {
+        uint64_t launches; /* of a sample; 0 before the first */
+        double *samples;   /* nanoseconds per launch */
+        size_t count;
+        bool unsupported; /* or failed, which has been said */
+    } kinds[CEILING_KINDS];
+};
+
+struct ceilings {
+    struct ceiling *values;
+    size_t count;
+    size_t *slots; /* a hash table: 1 + the index of a ceiling, or 0 */
+    size_t slot_count;
+};
+
+/* The ceiling of KEY, added if it is new: its index is put into INDEX. An error has been printed. */
+enum exit_code ceilings_find(struct ceilings *ceilings, const struct ceiling_key *key, size_t *index);
+void ceilings_free(struct ceilings *ceilings);
+
+/* Bytes of device memory that a visit takes. */
+uint64_t ceiling_memory(const struct ceiling *ceiling);
+
+/* Take COUNT samples of each kind, with SETTINGS but for the launches. A failure is no error of the run but a warning,
+ * once. */
+void ceiling_visit(struct ceiling *ceiling, const struct measure_settings *settings, uint64_t count);
+
+/* The median time of a launch in nanoseconds; 0 if there is none. It sorts the samples. */
+double ceiling_time(const struct ceiling *ceiling, enum ceiling_kind kind);
+
+#endif

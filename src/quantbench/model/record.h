@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* record.h - everything that a report says about a run. A run fills it, or a file that a run has written; whoever
+ * writes a report reads nothing else, so both give the same report. */
+#ifndef RECORD_H
+#define RECORD_H
+
+#include "measure/bench.h"
+#include "verdict/compare.h"
+#include "model/sizes.h"
+
+/* One case. What was run is known from the beginning, what came out when it has run. Times are in nanoseconds per
+ * launch. */
+struct record_case {
+    struct qb_problem problem;
+    enum input_dist dist;                /* of generated data; none of the record's counts with an input */
+    const struct qb_device_info *device; /* one of the record's */
+    char *kernel;
+    char *plugin;     /* the file that the kernel is from; NULL: it is the library's */
+    char *arithmetic; /* what the kernel promises to compute, for people; NULL: the writer of the record did not say */
+    unsigned threads; /* 0: the device is no CPU */
+    enum launch_mode launch;
+    unsigned streams;
+
+    enum exit_code code; /* EXIT_OK, or why there is no time */
+    struct sizes bytes;
+    unsigned sets;          /* buffer sets that rotate */
+    uint64_t rotated_bytes; /* their size together; INT64_MAX: that or more */
+    enum cache_state cache;
+    enum verification verification;
+    uint64_t wrong_codes;
+    uint64_t wrong_scales;
+    uint64_t near_codes; /* differ from the reference's no more than the kernel's arithmetic allows */
+    uint64_t near_scales;
+    uint64_t hard_cases;    /* elements of hard data on which the kernel is right too; 0: none, or unknown */
+    char *first_difference; /* NULL: there is none */
+    bool has_quality;       /* of the codes: they are VERIFIED, and the writer of the record computed it */
+    struct quality quality;
+    bool profiled; /* a profiler was told */
+    uint64_t launches_per_sample;
+    double *samples;
+    size_t sample_count;  /* 0: there is no time, and TIME and bytes_per_second mean nothing */
+    struct round *rounds; /* which samples are whose: their numbers add up to sample_count */
+    size_t round_count;
+    struct stats time;
+    double host_time;        /* that the host takes for a launch; 0: not measured */
+    double bytes_per_second; /* by the byte model and the median; 0: unknown */
+    double of_peak;          /* that rate as a share of the data sheet's; 0: unknown */
+    /* What the time is held against, of launches of the same kind; 0: not measured. */
+    double ceiling_times[CEILING_KINDS];
+    double floor_time; /* of an empty launch of the same shape */
+    double best_time;  /* no launch can be faster than this */
+    bool implausible;  /* but this one is */
+    enum cache_check cache_check;
+    double hot_time;  /* of launches that find their data in the cache; 0: not measured */
+    bool unconverged; /* a precision was asked for, and not reached in time */
+};
+
+/* A case and its baseline. Times are medians, in nanoseconds per launch: of rounds in which both were measured, or of
+ * processes that measured one of them. */
+struct record_pair {
+    size_t result;          /* index of the case */
+    size_t baseline_result; /* index of the other; RECORD_IN_FILE: it is in the file of the baseline */
+    char *name;             /* the value of what is compared */
+    char *baseline_name;
+    double *times;
+    size_t count; /* 0: there is nothing to judge, because one of the two has no time */
+    double *baseline_times;
+    size_t baseline_count;
+    struct judgement judgement;
+};
+#define RECORD_IN_FILE SIZE_MAX
+
+/* What a value of the axis makes of all the cases that have it: the geometric mean of their ratios. It has no verdict.
+ */
+struct record_mean {
+    char *name;
+    size_t pairs;
+    struct judgement judgement;
+};
+
+struct record_comparison {
+    enum compare_axis axis; /* COMPARE_NOTHING: there is no comparison, and the rest means nothing */
+    double margin;
+    bool slower_fails;   /* something that is SLOWER is a regression */
+    char *baseline_file; /* these three are NULL but for COMPARE_BASELINE */
+    char *baseline_date;
+    char *baseline_version;
+    struct record_pair *pairs;
+    size_t count;
+    struct record_mean *means;
+    size_t mean_count;
+};
+/* What makes a result doubtful, as a set of bits. */
+enum doubt {
+    DOUBT_IMPLAUSIBLE = 1 << 0,   /* faster than memory allows */
+    DOUBT_CACHE = 1 << 1,         /* the check says that cold launches were not cold */
+    DOUBT_PARTLY_COLD = 1 << 2,   /* too few sets rotate */
+    DOUBT_NOT_CONVERGED = 1 << 3, /* the precision was not reached in time */
+    DOUBT_THROTTLED = 1 << 4,     /* something slowed the device down in a round */
+    DOUBT_NOT_HOT = 1 << 5,       /* the data do not fit in the cache that they are to be found in */
+    DOUBT_DISTURBED = 1 << 6,     /* so many samples were disturbed that the median may be one of them */
+    DOUBT_FLOOR = 1 << 7,         /* an empty launch took so long that it measures other load of the CPUs */
+    DOUBT_THREADS = 1 << 8,       /* launches ran on fewer threads than they were shared out to */
+    DOUBT_IMPRECISE = 1 << 9,     /* the interval of the median is so wide that the median says little */
+};
+#define DOUBTS 10
+
+/* Half the interval of a median as a share of it, beyond which the median is in doubt. */
+#define RECORD_IMPRECISE 0.10
+
+/* Room for 64 bits in hexadecimal digits. */
+#define RECORD_DIGEST_SIZE 17
+
+/* A run. All texts and arrays are the record's own. Real numbers have the 12 significant digits that the JSON document
+ * has, so that a report is the same before and after they were in a file. */
+struct record {
+    char *version;         /* of the program */
+    char *library_version; /* of the library that it used */
+    char *date;            /* when the run ended, in UTC: YYYY-MM-DDThh:mm:ssZ */
+    char **argv;
+    size_t argc;
+    char *host_name;
+    char *system; /* operating system, release, architecture */
+    uint64_t cpus;
+    uint64_t seed;
+    char *input;                     /* the file; NULL: generated data */
+    char *tensor;                    /* its name in the file; NULL: it has none */
+    char digest[RECORD_DIGEST_SIZE]; /* of the tensor, in hexadecimal digits; "": the data are generated, or it is
+                                        unknown */
+    uint64_t num_warmup_iters;
+    uint64_t num_iters;      /* 0: as many as the precision took */
+    uint64_t planned_rounds; /* that the samples were to be spread over */
+    double precision;        /* half the interval's width as a share of the median; 0: none was asked for */
+    double timeout;          /* seconds that a case could take for it */
+    enum regime regime;
+    uint64_t runs; /* each sample is the median of one of so many processes; 0: samples are of one process */
+    bool dependent_launch;
+    bool interrupted;
+    bool strict;         /* doubts and missing verdicts are errors */
+    bool forced;         /* a baseline that was saved in spite of doubts */
+    enum exit_code code; /* of the run, as far as it was known when the reports were written */
+    struct qb_device_info *devices;
+    struct calibration *timers; /* one for each device; zero: unknown */
+    size_t device_count;
+
+    struct record_case *cases;
+    size_t planned;   /* cases of the run */
+    size_t described; /* cases of which it is known what they are: all, or those in the file */
+    size_t count;     /* cases of which it is known what came out, the first ones */
+    struct record_comparison comparison;
+};
+
+/* Set RECORD up for a run of PLAN, with no case run so far. TENSOR is what --input read, or NULL. Returns an exit code;
+ * errors have been printed. Free RECORD either way. */
+enum exit_code record_begin(const struct args *args, const struct machine *machine, const struct tensor_file *tensor,
+                            const struct plan *plan, struct record *record);
+
+/* Add what came out of the next case. */
+enum exit_code record_add(struct record *record, const struct result *result);
+
+/* The run has ended, by a signal if INTERRUPTED. */
+enum exit_code record_end(struct record *record, bool interrupted);
+
+/* Give C the COUNT >= 1 ROUNDS, which become its own, instead of those it has, each of one sample, its median; and with
+ * them the BEST_TIME that they are held against. Returns an exit code. */
+enum exit_code record_replace_rounds(struct record_case *c, struct round *rounds, size_t count, double best_time);
+/* Make of RECORD, which another process has made, the one of this process, for which RUNS processes have measured. */
+enum exit_code record_of_runs(struct record *record, const struct args *args, uint64_t runs);
+
+/* Read RECORD from the JSON document that FILE holds. A file that cannot be read is EXIT_CANNOT_RUN, one that holds
+ * something else is EXIT_USAGE; the error has been printed. Free RECORD either way. */
+enum exit_code record_from_json(const char *file, struct record *record);
+/* The same from LENGTH bytes at TEXT, which messages call LABEL. */
+enum exit_code record_from_json_text(const char *text, size_t length, const char *label, struct record *record);
+
+/* A copy of COUNT numbers with the digits that a record keeps; NULL if memory is short. The same for a judgement in its
+ * place. */
+double *record_kept_digits(const double *numbers, size_t count);
+void record_keep_judgement(struct judgement *judgement);
+
+/* In how many rounds something slowed the device down. */
+size_t record_throttled_rounds(const struct record_case *c);
+
+/* How many samples were taken again because the system disturbed them, and how many were kept in spite of it. */
+uint64_t record_retaken_samples(const struct record_case *c);
+uint64_t record_disturbed_samples(const struct record_case *c);
+/* The threads that launches on the CPU were shared out to, and on how many they ran in the round with the fewest; both
+ * are 0 if that is not known. */
+void record_threads(const struct record_case *c, uint64_t *wanted, uint64_t *obtained);
+/* Of the tensors in the CPU's memory, the bytes in huge pages, in the round with the fewest; ROUND_UNKNOWN. */
+uint64_t record_huge_page_bytes(const struct record_case *c);
+
+/* The doubts about a case, as a set of enum doubt. */
+unsigned record_doubts(const struct record_case *c);
+
+/* COUNT elements as a share of the finite ones of C, which has a quality; NAN if there are none. */
+double record_share(const struct record_case *c, uint64_t count);
+
+/* Whether the data of case A_CASE of A are known to be those of B_CASE of B. */
+bool record_same_data(const struct record *a, const struct record_case *a_case, const struct record *b,
+                      const struct record_case *b_case);
+
+/* The pair that judges C, which is one of record->cases; NULL: C is compared with nothing. */
+const struct record_pair *record_pair_of(const struct record *record, const struct record_case *c);
+
+void record_free(struct record *record);
+/* The words of the JSON document for these; NULL behind the last. */
+extern const char *const record_cache_names[];
+extern const char *const record_verification_names[];
+extern const char *const record_launch_names[];
+extern const char *const record_axis_names[]; /* "" for COMPARE_NOTHING */
+extern const char *const record_verdict_names[];
+extern const char *const record_cache_check_names[];
+extern const char *const record_basis_names[];
+extern const char *const record_doubt_names[]; /* by the number of the bit */
+
+/* The version of the JSON document. Members are only ever added under one version. */
+#define RECORD_SCHEMA         "quantbench-result"
+#define RECORD_SCHEMA_VERSION 1
+
+/* Room for a real number in 12 significant digits. */
+#define RECORD_REAL_SIZE 32
+/* Put NUMBER into TEXT with these digits. Returns TEXT. */
+const char *record_real_text(double number, char text[RECORD_REAL_SIZE]);
+
+#endif

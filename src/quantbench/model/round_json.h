@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* round_json.h - what one visit found, but for its samples, as JSON: the same in records and in journals. */
+#ifndef ROUND_JSON_H
+#define ROUND_JSON_H
+
+#include "measure/bench.h"
+
+#include <jansson.h>
+
+/* An array of the COUNT numbers. NULL if memory is short, here and below. */
+json_t *numbers_to_json(const double *numbers, size_t count);
+
+json_t *round_to_json(const struct round *round);
+
+/* Returns NULL, or the name of the first member that is not what round_to_json() writes; members that earlier versions
+ * did not write may be missing. */
+const char *round_from_json(const json_t *object, struct round *round);
+
+#endif

@@ -1,0 +1,592 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* describe.c - a record in the words and figures that people read. */
+#include <config.h>
+
+#include "report/describe.h"
+#include "cases/tensor_file.h"
+#include "verdict/verdict.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+static const struct {
+    const char *head;
+    bool is_number;
+} columns[COLUMNS] = {
+    [DEVICE] = {"device", false},
+    [TOKENS] = {"tokens", true},
+    [HIDDEN] = {"hidden", true},
+    [DTYPE] = {"dtype", false},
+    [DIST] = {"dist", false},
+    [QUANT_DTYPE] = {"quant", false},
+    [GRANULARITY] = {"granularity", false},
+    [SCALE] = {"scale", false},
+    [THREADS] = {"threads", true},
+    [KERNEL] = {"kernel", false},
+    [CACHE] = {"cache", false},
+    [LAUNCH] = {"launch", false},
+    [STREAMS] = {"streams", true},
+    [MEDIAN] = {"median us", true},
+    [PRECISION] = {"+- %", true},
+    [HOST] = {"host us", true},
+    [RATE] = {"GB/s", true},
+    [OF_CEILING] = {"ceiling", true},
+    [SNR] = {"SNR dB", true},
+    [CODES] = {"codes", false},
+};
+
+const char *describe_head(enum column column)
+{
+    return columns[column].head;
+}
+
+bool describe_is_number(enum column column)
+{
+    return columns[column].is_number;
+}
+
+/* The verdict on the codes, or why there is none. */
+static const char *codes_text(const struct record_case *c)
+{
+    if (c->sample_count > 0 || c->code == EXIT_WRONG_RESULT) {
+        if (c->verification == VERIFIED && (c->near_codes > 0 || c->near_scales > 0)) {
+            return "within 1";
+        }
+        return record_verification_names[c->verification];
+    }
+    return c->code == EXIT_OK ? "interrupted" : "failed";
+}
+
+const char *describe_cell(const struct record_case *c, enum column column, char text[DESCRIBE_SIZE])
+{
+    bool has_time = c->sample_count > 0;
+
+    /* What there is no figure for. */
+    snprintf(text, DESCRIBE_SIZE, "-");
+    switch (column) {
+    case DEVICE:
+        snprintf(text, DESCRIBE_SIZE, "%s", c->device->id);
+        break;
+    case TOKENS:
+        snprintf(text, DESCRIBE_SIZE, "%" PRIu64, c->problem.tokens);
+        break;
+    case HIDDEN:
+        snprintf(text, DESCRIBE_SIZE, "%" PRIu64, c->problem.hidden);
+        break;
+    case DTYPE:
+        snprintf(text, DESCRIBE_SIZE, "%s", qb_format_info(c->problem.input)->name);
+        break;
+    case DIST:
+        snprintf(text, DESCRIBE_SIZE, "%s", input_dist_name(c->dist));
+        break;
+    case QUANT_DTYPE:
+        snprintf(text, DESCRIBE_SIZE, "%s", qb_format_info(c->problem.output)->name);
+        break;
+    case GRANULARITY:
+        plan_granularity_text(&c->problem, text, DESCRIBE_SIZE);
+        break;
+    case SCALE:
+        snprintf(text, DESCRIBE_SIZE, "%s", qb_scaling_name(c->problem.scaling));
+        break;
+    case THREADS:
+        if (c->threads > 0) {
+            snprintf(text, DESCRIBE_SIZE, "%u", c->threads);
+        }
+        break;
+    case KERNEL:
+        snprintf(text, DESCRIBE_SIZE, "%s", c->kernel);
+        break;
+    case CACHE:
+        snprintf(text, DESCRIBE_SIZE, "%s", record_cache_names[c->cache]);
+        break;
+    case LAUNCH:
+        snprintf(text, DESCRIBE_SIZE, "%s", record_launch_names[c->launch]);
+        break;
+    case STREAMS:
+        snprintf(text, DESCRIBE_SIZE, "%u", c->streams);
+        break;
+    case MEDIAN:
+        if (has_time) {
+            snprintf(text, DESCRIBE_SIZE, "%.3f", c->time.median * 1e-3);
+        }
+        break;
+    case PRECISION:
+        if (has_time && isfinite(stats_precision(&c->time))) {
+            snprintf(text, DESCRIBE_SIZE, "%.2f", 100 * stats_precision(&c->time));
+        }
+        break;
+    case HOST:
+        if (has_time && c->host_time > 0) {
+            snprintf(text, DESCRIBE_SIZE, "%.3f", c->host_time * 1e-3);
+        }
+        break;
+    case RATE:
+        if (has_time) {
+            snprintf(text, DESCRIBE_SIZE, "%.1f", c->bytes_per_second * 1e-9);
+        }
+        break;
+    case OF_CEILING:
+        if (has_time && c->implausible) {
+            /* How far beyond that it seems to be says nothing. */
+            snprintf(text, DESCRIBE_SIZE, "> 100 %%");
+        } else if (has_time && c->best_time > 0) {
+            snprintf(text, DESCRIBE_SIZE, "%.1f %%", 100 * c->best_time / c->time.median);
+        }
+        break;
+    case SNR:
+        if (has_time && c->has_quality && isinf(c->quality.snr) && c->quality.snr > 0) {
+            snprintf(text, DESCRIBE_SIZE, "exact");
+        } else if (has_time && c->has_quality && !isnan(c->quality.snr)) {
+            snprintf(text, DESCRIBE_SIZE, "%.2f", c->quality.snr);
+        }
+        break;
+    case CODES:
+        snprintf(text, DESCRIBE_SIZE, "%s%s", codes_text(c), record_doubts(c) != 0 ? " *" : "");
+        break;
+    case COLUMNS:
+        break;
+    }
+    return text;
+}
+
+bool describe_varies(const struct record *record, enum column column)
+{
+    char first[DESCRIBE_SIZE], text[DESCRIBE_SIZE];
+
+    for (size_t i = 1; i < record->described; i++) {
+        if (strcmp(describe_cell(&record->cases[i], column, text), describe_cell(&record->cases[0], column, first)) !=
+            0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+size_t describe_width(const struct record *record, enum column column)
+{
+    size_t width = strlen(describe_head(column));
+    char text[DESCRIBE_SIZE];
+
+    for (size_t i = 0; i < record->described; i++) {
+        size_t length = strlen(describe_cell(&record->cases[i], column, text));
+
+        width = length > width ? length : width;
+    }
+    return width;
+}
+
+/* What slowed the device down, in any round. */
+static void append_reasons(const struct record_case *c, char text[DESCRIBE_SIZE])
+{
+    unsigned reasons = 0;
+
+    for (size_t i = 0; i < c->round_count; i++) {
+        reasons |= c->rounds[i].conditions.throttle;
+    }
+    for (unsigned i = 0; i < QB_THROTTLE_COUNT; i++) {
+        if ((reasons & 1u << i) != 0) {
+            size_t length = strlen(text);
+
+            snprintf(text + length, DESCRIBE_SIZE - length, ", %s", qb_throttle_name(i));
+        }
+    }
+}
+
+const char *describe_doubt(const struct record *record, const struct record_case *c, enum doubt doubt,
+                           char text[DESCRIBE_SIZE])
+{
+    uint64_t wanted, obtained;
+
+    switch (doubt) {
+    case DOUBT_IMPLAUSIBLE:
+        snprintf(text, DESCRIBE_SIZE, "implausible: faster than memory allows, %.3f us", c->best_time * 1e-3);
+        break;
+    case DOUBT_CACHE:
+        snprintf(text, DESCRIBE_SIZE, "not cold: as fast with data in the cache, %.3f us", c->hot_time * 1e-3);
+        break;
+    case DOUBT_PARTLY_COLD:
+        if (c->device->cache_size == 0) {
+            snprintf(text, DESCRIBE_SIZE, "partly cold: %u buffer sets, %.1f MB, and a cache of unknown size", c->sets,
+                     (double)c->rotated_bytes * 1e-6);
+            break;
+        }
+        snprintf(text, DESCRIBE_SIZE, "partly cold: %u buffer sets, %.1f MB, are less than 4 times the cache", c->sets,
+                 (double)c->rotated_bytes * 1e-6);
+        break;
+    case DOUBT_NOT_HOT:
+        snprintf(text, DESCRIBE_SIZE, "not hot: %.1f MB do not fit in a cache of %.1f MB",
+                 (double)c->rotated_bytes * 1e-6, (double)c->device->cache_size * 1e-6);
+        break;
+    case DOUBT_DISTURBED:
+        snprintf(text, DESCRIBE_SIZE, "disturbed: %" PRIu64 " of %zu samples, though they were taken again",
+                 record_disturbed_samples(c), c->sample_count);
+        break;
+    case DOUBT_FLOOR:
+        snprintf(text, DESCRIBE_SIZE, "busy: an empty launch took %.3f us: its threads waited for CPUs",
+                 c->floor_time * 1e-3);
+        break;
+    case DOUBT_THREADS:
+        record_threads(c, &wanted, &obtained);
+        snprintf(text, DESCRIBE_SIZE, "short of threads: launches ran on %" PRIu64 " of %" PRIu64, obtained, wanted);
+        break;
+    case DOUBT_THROTTLED:
+        snprintf(text, DESCRIBE_SIZE, "throttled in %zu of %zu rounds", record_throttled_rounds(c), c->round_count);
+        append_reasons(c, text);
+        break;
+    case DOUBT_IMPRECISE:
+        snprintf(text, DESCRIBE_SIZE, "imprecise: +- %.3g %%, more than %g %%", 100 * stats_precision(&c->time),
+                 100 * RECORD_IMPRECISE);
+        break;
+    case DOUBT_NOT_CONVERGED:
+        snprintf(text, DESCRIBE_SIZE, "not converged: +- %.3g %% after %g s, %.3g %% was asked for",
+                 100 * stats_precision(&c->time), record->timeout, 100 * record->precision);
+        break;
+    }
+    return text;
+}
+
+const char *describe_doubts(const struct record_case *c, const char *separator, char text[DESCRIBE_SIZE])
+{
+    unsigned doubts = record_doubts(c);
+    size_t length = 0;
+
+    text[0] = '\0';
+    for (unsigned i = 0; i < DOUBTS; i++) {
+        if ((doubts & 1u << i) != 0) {
+            length += (size_t)snprintf(text + length, DESCRIBE_SIZE - length, "%s%s", length > 0 ? separator : "",
+                                       record_doubt_names[i]);
+        }
+    }
+    return text;
+}
+
+const char *describe_device(const struct qb_device_info *info, char text[DESCRIBE_SIZE])
+{
+    bool is_bound = info->binding[0] != '\0' && strcmp(info->binding, "none") != 0;
+
+    snprintf(text, DESCRIBE_SIZE, "%s (%s, %s%s%s%s%s)", info->name, info->id, info->isa,
+             info->driver[0] != '\0' ? ", driver " : "", info->driver, is_bound ? ", threads bound: " : "",
+             is_bound ? info->binding : "");
+    return text;
+}
+
+/* Add the digest of the data, which are a file's, to TEXT. */
+static void append_digest(const struct record *record, char text[DESCRIBE_SIZE])
+{
+    size_t length = strlen(text);
+
+    snprintf(text + length, DESCRIBE_SIZE - length, ", digest %s",
+             record->digest[0] != '\0' ? record->digest : "unknown");
+}
+
+const char *describe_data(const struct record *record, const struct record_case *c, char text[DESCRIBE_SIZE])
+{
+    if (record->input == NULL) {
+        snprintf(text, DESCRIBE_SIZE, "%s, seed %" PRIu64, input_dist_name(c->dist), record->seed);
+    } else {
+        const char *slash = strrchr(record->input, '/');
+        char label[TENSOR_FILE_LABEL_SIZE];
+
+        tensor_file_label(slash != NULL ? slash + 1 : record->input, record->tensor, label);
+        snprintf(text, DESCRIBE_SIZE, "%.300s", label);
+        append_digest(record, text);
+    }
+    return text;
+}
+
+const char *describe_input(const struct record *record, char text[DESCRIBE_SIZE])
+{
+    if (record->input == NULL) {
+        const char *dist = describe_varies(record, DIST) ? "generated" : input_dist_name(record->cases[0].dist);
+
+        snprintf(text, DESCRIBE_SIZE, "%s, seed %" PRIu64, dist, record->seed);
+    } else {
+        _Static_assert(DESCRIBE_SIZE >= TENSOR_FILE_LABEL_SIZE + 32, "a label and the digest must fit");
+        tensor_file_label(record->input, record->tensor, text);
+        append_digest(record, text);
+    }
+    return text;
+}
+
+/* Whether what C has in COLUMN goes without saying. */
+static bool is_usual(const struct record_case *c, enum column column)
+{
+    return column == STREAMS && c->streams == 1;
+}
+
+const char *describe_common(const struct record *record, char text[DESCRIBE_SIZE])
+{
+    char cell[DESCRIBE_SIZE];
+    size_t length = 0;
+
+    text[0] = '\0';
+    for (enum column i = TOKENS; i < FIRST_RESULT; i++) {
+        describe_cell(&record->cases[0], i, cell);
+        /* The input says how the data are distributed. */
+        if (i != DIST && !is_usual(&record->cases[0], i) && strcmp(cell, "-") != 0 && !describe_varies(record, i) &&
+            length < DESCRIBE_SIZE) {
+            length += (size_t)snprintf(text + length, DESCRIBE_SIZE - length, "%s%s %s", length > 0 ? ", " : "",
+                                       describe_head(i), cell);
+        }
+    }
+    return text;
+}
+
+enum column describe_axis(enum compare_axis axis)
+{
+    static const enum column axes[] = {
+        [COMPARE_NOTHING] = COLUMNS,
+        [COMPARE_KERNELS] = KERNEL,
+        [COMPARE_DTYPES] = DTYPE,
+        [COMPARE_QUANT_DTYPES] = QUANT_DTYPE,
+        [COMPARE_GRANULARITIES] = GRANULARITY,
+        [COMPARE_SCALES] = SCALE,
+        [COMPARE_DISTS] = DIST,
+        [COMPARE_THREADS] = THREADS,
+        [COMPARE_BASELINE] = COLUMNS,
+    };
+
+    return axes[axis];
+}
+
+const char *describe_pair_head(const struct record_comparison *comparison, enum pair_column column)
+{
+    static const char *const heads[] = {
+        [PAIR_BASELINE] = "baseline",      [PAIR_NAME] = "kernel",     [PAIR_RATIO] = "ratio",
+        [PAIR_INTERVAL] = "95 % interval", [PAIR_VERDICT] = "verdict",
+    };
+
+    return column == PAIR_NAME && comparison->axis != COMPARE_BASELINE ? describe_head(describe_axis(comparison->axis))
+                                                                       : heads[column];
+}
+
+bool describe_pair_is_number(enum pair_column column)
+{
+    return column == PAIR_RATIO;
+}
+
+/* Whether all pairs have one baseline, or what they call so. */
+static bool one_baseline(const struct record_comparison *comparison)
+{
+    for (size_t i = 1; i < comparison->count; i++) {
+        if (strcmp(comparison->pairs[i].baseline_name, comparison->pairs[0].baseline_name) != 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Whether a kernel of a run is not the one of its baseline. */
+static bool other_kernels(const struct record_comparison *comparison)
+{
+    for (size_t i = 0; i < comparison->count; i++) {
+        if (strcmp(comparison->pairs[i].baseline_name, comparison->pairs[i].name) != 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool describe_pair_shows(const struct record_comparison *comparison, enum pair_column column)
+{
+    if (column == PAIR_BASELINE) {
+        return comparison->axis == COMPARE_BASELINE ? other_kernels(comparison) : !one_baseline(comparison);
+    }
+    return true;
+}
+
+bool describe_pair_shows_case(const struct record *record, enum column column)
+{
+    enum column axis = describe_axis(record->comparison.axis);
+
+    /* With a file, the pair's own name is the kernel. */
+    return column != axis && !(axis == COLUMNS && column == KERNEL) && describe_varies(record, column);
+}
+
+static void describe_judgement(const struct judgement *judgement, enum pair_column column, char text[DESCRIBE_SIZE])
+{
+    switch (column) {
+    case PAIR_RATIO:
+        snprintf(text, DESCRIBE_SIZE, "%.4f", judgement->ratio);
+        break;
+    case PAIR_INTERVAL:
+        snprintf(text, DESCRIBE_SIZE, "%.4f to %.4f", judgement->low, judgement->high);
+        break;
+    case PAIR_VERDICT:
+        snprintf(text, DESCRIBE_SIZE, "%s", record_verdict_names[judgement->verdict]);
+        if (judgement->verdict == VERDICT_INCONCLUSIVE && judgement->more != COMPARE_NEVER) {
+            snprintf(text, DESCRIBE_SIZE, "%s, %" PRIu64 " more", record_verdict_names[judgement->verdict],
+                     judgement->more);
+        }
+        break;
+    default:
+        break;
+    }
+}
+
+const char *describe_pair(const struct record_pair *pair, enum pair_column column, char text[DESCRIBE_SIZE])
+{
+    if (column == PAIR_NAME || column == PAIR_BASELINE) {
+        snprintf(text, DESCRIBE_SIZE, "%s", column == PAIR_NAME ? pair->name : pair->baseline_name);
+    } else if (pair->count == 0) {
+        snprintf(text, DESCRIBE_SIZE, column == PAIR_VERDICT ? "none" : "-");
+    } else {
+        describe_judgement(&pair->judgement, column, text);
+    }
+    return text;
+}
+
+const char *describe_mean(const struct record_mean *mean, char text[DESCRIBE_SIZE])
+{
+    char ratio[DESCRIBE_SIZE], interval[DESCRIBE_SIZE];
+
+    describe_judgement(&mean->judgement, PAIR_RATIO, ratio);
+    describe_judgement(&mean->judgement, PAIR_INTERVAL, interval);
+    snprintf(text, DESCRIBE_SIZE, "%.100s%s%.32s, 95 %% interval %.64s, geometric mean of %zu", mean->name,
+             mean->name[0] != '\0' ? " " : "", ratio, interval, mean->pairs);
+    return text;
+}
+
+/* "20 rounds", or "10 runs and 12 of the baseline". */
+static void describe_counts(const struct record_comparison *comparison, char *text, size_t size)
+{
+    const struct record_pair *longest = &comparison->pairs[0];
+
+    for (size_t i = 1; i < comparison->count; i++) {
+        longest = comparison->pairs[i].count > longest->count ? &comparison->pairs[i] : longest;
+    }
+    if (comparison->axis == COMPARE_BASELINE) {
+        snprintf(text, size, "%zu runs and %zu of the baseline", longest->count, longest->baseline_count);
+    } else {
+        snprintf(text, size, "%zu rounds", longest->count);
+    }
+}
+
+const char *describe_comparison(const struct record *record, char text[DESCRIBE_SIZE])
+{
+    const struct record_comparison *comparison = &record->comparison;
+    char margin[RECORD_REAL_SIZE], counts[64] = "no rounds";
+
+    record_real_text(100 * comparison->margin, margin);
+    if (comparison->count > 0) {
+        describe_counts(comparison, counts, sizeof counts);
+    }
+    if (comparison->axis == COMPARE_BASELINE) {
+        char label[TENSOR_FILE_LABEL_SIZE];
+
+        tensor_file_label(comparison->baseline_file, NULL, label);
+        snprintf(text, DESCRIBE_SIZE, "with %.300s of %.40s (quantbench %.40s), margin %s %%, %s", label,
+                 comparison->baseline_date, comparison->baseline_version, margin, counts);
+    } else if (comparison->count > 0 && one_baseline(comparison)) {
+        snprintf(text, DESCRIBE_SIZE, "%s with %.300s, margin %s %%, %s",
+                 describe_head(describe_axis(comparison->axis)), comparison->pairs[0].baseline_name, margin, counts);
+    } else {
+        snprintf(text, DESCRIBE_SIZE, "%s, margin %s %%, %s", describe_head(describe_axis(comparison->axis)), margin,
+                 counts);
+    }
+    return text;
+}
+
+const char *describe_problem(const struct record_case *c, char text[DESCRIBE_SIZE])
+{
+    char problem[160], threads[32] = "";
+
+    plan_describe(&c->problem, problem, sizeof problem);
+    if (c->threads > 0) {
+        snprintf(threads, sizeof threads, ", %u threads", c->threads);
+    }
+    snprintf(text, DESCRIBE_SIZE, "%s, %.100s on %s%s", problem, c->kernel, c->device->id, threads);
+    return text;
+}
+
+const char *describe_test(const struct record *record, const struct record_case *c, char text[DESCRIBE_SIZE])
+{
+    char data[DESCRIBE_SIZE];
+    size_t length;
+
+    describe_problem(c, text);
+    length = strlen(text);
+    snprintf(text + length, DESCRIBE_SIZE - length, ", %s", describe_data(record, c, data));
+    return text;
+}
+
+static void describe_verdict(const struct record *record, const struct record_pair *pair, char text[DESCRIBE_SIZE])
+{
+    const struct judgement *judgement = &pair->judgement;
+    bool in_file = record->comparison.axis == COMPARE_BASELINE;
+    char verdict[DESCRIBE_SIZE], margin[RECORD_REAL_SIZE];
+
+    describe_judgement(judgement, PAIR_VERDICT, verdict);
+    snprintf(text, DESCRIBE_SIZE,
+             "%.60s: %.100s takes %.4f times as long as %.100s%s, 95 %% interval %.4f to %.4f, margin %s %%", verdict,
+             pair->name, judgement->ratio, pair->baseline_name, in_file ? " of the baseline" : "", judgement->low,
+             judgement->high, record_real_text(100 * record->comparison.margin, margin));
+}
+
+const char *describe_best(const struct record *record, size_t first, char text[DESCRIBE_SIZE])
+{
+    const struct record_pair *leader = &record->comparison.pairs[first], *best, *rival;
+    bool is_decided = verdict_best(record, first, &best, &rival);
+    char problem[160];
+
+    plan_describe(&record->cases[leader->result].problem, problem, sizeof problem);
+    if (!is_decided) {
+        snprintf(text, DESCRIBE_SIZE, "undecided: %.300s%s, %s", rival != NULL ? rival->name : "there is no verdict",
+                 rival != NULL ? " may be better" : "", problem);
+    } else if (best == NULL) {
+        snprintf(text, DESCRIBE_SIZE, "%.300s, the baseline, %s", leader->baseline_name, problem);
+    } else {
+        snprintf(text, DESCRIBE_SIZE, "%.300s, %.2f %% faster than %.100s, %s", best->name,
+                 100 * (1 / best->judgement.ratio - 1), leader->baseline_name, problem);
+    }
+    return text;
+}
+
+const char *describe_run(const struct record *record, char text[DESCRIBE_SIZE])
+{
+    if (record->interrupted) {
+        snprintf(text, DESCRIBE_SIZE, "interrupted");
+    } else {
+        snprintf(text, DESCRIBE_SIZE, "exit status %d, for which standard error has the reason", (int)record->code);
+    }
+    return text;
+}
+
+/* Add what is in doubt about C to TEXT. */
+static void append_doubts(const struct record *record, const struct record_case *c, char text[DESCRIBE_SIZE])
+{
+    unsigned doubts = record_doubts(c);
+
+    for (unsigned i = 0; i < DOUBTS; i++) {
+        size_t length = strlen(text);
+        char doubt[DESCRIBE_SIZE];
+
+        if ((doubts & 1u << i) != 0) {
+            snprintf(text + length, DESCRIBE_SIZE - length, "; in doubt: %s",
+                     describe_doubt(record, c, (enum doubt)(1 << i), doubt));
+        }
+    }
+}
+
+const char *describe_outcome(const struct record *record, const struct record_case *c, char text[DESCRIBE_SIZE])
+{
+    const struct record_pair *pair = record_pair_of(record, c);
+
+    if (c->code == EXIT_WRONG_RESULT) {
+        snprintf(text, DESCRIBE_SIZE,
+                 "wrong result: %" PRIu64 " codes and %" PRIu64 " scales differ from the reference", c->wrong_codes,
+                 c->wrong_scales);
+    } else if (c->sample_count == 0) {
+        snprintf(text, DESCRIBE_SIZE, "no time: %s", codes_text(c));
+    } else if (pair != NULL && pair->count == 0) {
+        snprintf(text, DESCRIBE_SIZE, "no verdict: the baseline, %.100s, has no time", pair->baseline_name);
+    } else if (pair != NULL) {
+        describe_verdict(record, pair, text);
+    } else {
+        snprintf(text, DESCRIBE_SIZE, "median %.3f us, %s", c->time.median * 1e-3, codes_text(c));
+    }
+    append_doubts(record, c, text);
+    return text;
+}

@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* describe.h - a record in the words and figures that people read, whatever is put around them. */
+#ifndef DESCRIBE_H
+#define DESCRIBE_H
+
+#include "model/record.h"
+
+/* Room for any of the texts. */
+#define DESCRIBE_SIZE 704
+
+/* What is known of a case before it runs, and what comes out of it: the columns of a table. */
+enum column {
+    DEVICE,
+    TOKENS,
+    HIDDEN,
+    DTYPE,
+    DIST,
+    QUANT_DTYPE,
+    GRANULARITY,
+    SCALE,
+    THREADS,
+    KERNEL,
+    CACHE,
+    LAUNCH,
+    STREAMS,
+    MEDIAN,
+    PRECISION,
+    HOST,
+    RATE,
+    OF_CEILING,
+    SNR,
+    CODES,
+    COLUMNS
+};
+/* The first column that is a result. */
+#define FIRST_RESULT MEDIAN
+
+/* The head, with its unit. */
+const char *describe_head(enum column column);
+/* Whether its cells are numbers, to be put below one another from the right. */
+bool describe_is_number(enum column column);
+/* Whether the cases of RECORD differ in COLUMN, which comes before the first result. */
+bool describe_varies(const struct record *record, enum column column);
+/* The width of the widest cell of COLUMN, its head among them. */
+size_t describe_width(const struct record *record, enum column column);
+/* The cell of a case. Returns TEXT, as the following do. */
+const char *describe_cell(const struct record_case *c, enum column column, char text[DESCRIBE_SIZE]);
+
+/* What comes out of a comparison: the columns of its table. */
+enum pair_column { PAIR_BASELINE, PAIR_NAME, PAIR_RATIO, PAIR_INTERVAL, PAIR_VERDICT, PAIR_COLUMNS };
+
+const char *describe_pair_head(const struct record_comparison *comparison, enum pair_column column);
+bool describe_pair_is_number(enum pair_column column);
+/* Whether COLUMN, or a column of the cases, is a part of the table. */
+bool describe_pair_shows(const struct record_comparison *comparison, enum pair_column column);
+bool describe_pair_shows_case(const struct record *record, enum column column);
+const char *describe_pair(const struct record_pair *pair, enum pair_column column, char text[DESCRIBE_SIZE]);
+const char *describe_mean(const struct record_mean *mean, char text[DESCRIBE_SIZE]);
+/* What is compared with what, and how. */
+const char *describe_comparison(const struct record *record, char text[DESCRIBE_SIZE]);
+/* On one line, what a case is and what came out of it: why there is no time, how it compares, or the time. */
+const char *describe_problem(const struct record_case *c, char text[DESCRIBE_SIZE]);
+/* The same and the data: a name under which others keep the case. */
+const char *describe_test(const struct record *record, const struct record_case *c, char text[DESCRIBE_SIZE]);
+const char *describe_outcome(const struct record *record, const struct record_case *c, char text[DESCRIBE_SIZE]);
+
+/* The column in which compared cases differ; COLUMNS: none, since the other is in a file. */
+enum column describe_axis(enum compare_axis axis);
+/* What makes result C of RECORD doubtful: one DOUBT of its record_doubts(). */
+const char *describe_doubt(const struct record *record, const struct record_case *c, enum doubt doubt,
+                           char text[DESCRIBE_SIZE]);
+/* The words of all its doubts, with SEPARATOR between them; "" if there is none. */
+const char *describe_doubts(const struct record_case *c, const char *separator, char text[DESCRIBE_SIZE]);
+/* The best of the kernels that are compared with the baseline of the pair with index FIRST, or that it is undecided. */
+const char *describe_best(const struct record *record, size_t first, char text[DESCRIBE_SIZE]);
+/* Why a run failed in a way that is not a case's. */
+const char *describe_run(const struct record *record, char text[DESCRIBE_SIZE]);
+
+const char *describe_device(const struct qb_device_info *info, char text[DESCRIBE_SIZE]);
+/* Where the data of C are from, in words that are others if the data are others: the base name of the file, the tensor
+ * and the digest; or the distribution and the seed. */
+const char *describe_data(const struct record *record, const struct record_case *c, char text[DESCRIBE_SIZE]);
+/* The same for all cases, with the whole name of the file. */
+const char *describe_input(const struct record *record, char text[DESCRIBE_SIZE]);
+/* What all cases have in common; the device and where the data are from are left out. */
+const char *describe_common(const struct record *record, char text[DESCRIBE_SIZE]);
+
+#endif

@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* report.c - the table of formats, and how a report is written: in memory first, so that what is read is whole. */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE /* fopencookie() */
+#endif
+#include <config.h>
+
+#include "report/report.h"
+
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+static const struct report_format formats[] = {
+    {"text", ".txt", report_text},
+    {"json", ".json", report_json},
+    {"csv", ".csv", report_csv},
+    {"markdown", ".md", report_markdown},
+    {"gbench", ".gbench.json", report_gbench},
+    {"junit", ".xml", report_junit},
+    {"github", ".gha", report_github},
+};
+#define FORMATS (sizeof formats / sizeof formats[0])
+
+size_t report_format_count(void)
+{
+    return FORMATS;
+}
+
+const struct report_format *report_format_at(size_t index)
+{
+    return &formats[index];
+}
+
+const struct report_format *report_format_find(const char *name)
+{
+    for (size_t i = 0; i < FORMATS; i++) {
+        if (strcmp(name, formats[i].name) == 0) {
+            return &formats[i];
+        }
+    }
+    return NULL;
+}
+
+const struct report_format *report_format_of_file(const char *file)
+{
+    const struct report_format *found = NULL;
+    size_t length = strlen(file);
+
+    for (size_t i = 0; i < FORMATS; i++) {
+        size_t suffix = strlen(formats[i].suffix);
+
+        if (length >= suffix && strcmp(file + length - suffix, formats[i].suffix) == 0 &&
+            (found == NULL || suffix > strlen(found->suffix))) {
+            found = &formats[i];
+        }
+    }
+    return found;
+}
+
+/* The report that is being written. */
+static struct {
+    char *text;
+    size_t length, room;
+    bool memory_short;
+    int width;
+} current;
+
+/* Keep SIZE bytes. open_memstream() would not say that it cannot. */
+static ssize_t keep(void *cookie, const char *bytes, size_t size)
+{
+    (void)cookie;
+    if (current.room - current.length < size) {
+        size_t room = 2 * current.room + size + 4096;
+        char *larger = realloc(current.text, room);
+
+        if (larger == NULL) {
+            current.memory_short = true;
+            return 0;
+        }
+        current.text = larger;
+        current.room = room;
+    }
+    memcpy(current.text + current.length, bytes, size);
+    current.length += size;
+    return (ssize_t)size;
+}
+
+void report_lacks_memory(void)
+{
+    current.memory_short = true;
+}
+
+int report_width(void)
+{
+    return current.width;
+}
+
+/* COLUMNS is set by users and by tests. */
+static int width_of(FILE *stream)
+{
+    const char *columns = getenv("COLUMNS");
+    struct winsize size;
+
+    if (stream != stdout) {
+        return INT_MAX;
+    }
+    if (columns != NULL && atoi(columns) > 0) {
+        return atoi(columns);
+    }
+    return ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : INT_MAX;
+}
+
+enum exit_code report_write(const struct report_format *format, const struct record *record, FILE *stream)
+{
+    FILE *memory = fopencookie(NULL, "w", (cookie_io_functions_t){.write = keep});
+    enum exit_code code = EXIT_OK;
+
+    current.text = NULL;
+    current.length = current.room = 0;
+    current.width = width_of(stream);
+    current.memory_short = memory == NULL;
+    if (memory != NULL) {
+        code = format->write(record, memory);
+        current.memory_short = fclose(memory) != 0 || current.memory_short;
+    }
+    if (code == EXIT_OK && current.memory_short) {
+        message_error("out of memory: the report (--format=%s)", format->name);
+        code = EXIT_CANNOT_RUN;
+    }
+    if (code == EXIT_OK) {
+        fwrite(current.text, 1, current.length, stream);
+    }
+    free(current.text);
+    return code;
+}

@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* report_markdown.c - results for a web page: what all cases have in common, and a table of the rest, in the Markdown
+ * of GitHub. */
+#include <config.h>
+
+#include "report/describe.h"
+#include "report/report.h"
+#include "verdict/verdict.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* TEXT as it is: characters with a meaning get a backslash, and a line stays one. */
+static void print_text(const char *text, FILE *stream)
+{
+    for (; *text != '\0'; text++) {
+        if (strchr("\\`*_[]<>|&#~", *text) != NULL) {
+            putc('\\', stream);
+        }
+        putc((unsigned char)*text < ' ' ? ' ' : *text, stream);
+    }
+}
+
+/* A cell of a table; IS_TEXT: characters with a meaning do not have it. */
+static void print_cell(const char *text, bool is_text, FILE *stream)
+{
+    putc(' ', stream);
+    if (is_text) {
+        print_text(text, stream);
+    } else {
+        fputs(text, stream);
+    }
+    fputs(" |", stream);
+}
+
+/* What stands below the head of a column. */
+static const char *rule(bool is_number)
+{
+    return is_number ? "---:" : "---";
+}
+
+static void print_line(const char *name, const char *text, FILE *stream)
+{
+    fprintf(stream, "* %s: ", name);
+    print_text(text, stream);
+    putc('\n', stream);
+}
+
+/* What is in doubt about the rows of the table above. */
+static void print_doubts(const struct record *record, FILE *stream)
+{
+    bool any = false;
+
+    for (size_t i = 0; i < record->count; i++) {
+        unsigned doubts = record_doubts(&record->cases[i]);
+
+        for (unsigned bit = 1; bit <= doubts; bit <<= 1) {
+            char row[32], text[DESCRIBE_SIZE];
+
+            if ((doubts & bit) != 0) {
+                fputs(any ? "" : "\n", stream);
+                any = true;
+                snprintf(row, sizeof row, "row %zu", i + 1);
+                print_line(row, describe_doubt(record, &record->cases[i], (enum doubt)bit, text), stream);
+            }
+        }
+    }
+}
+
+/* What a row of the table of verdicts is. */
+enum row { ROW_HEAD, ROW_RULE, ROW_PAIR };
+
+static void print_pair_row(const struct record *record, enum row row, const struct record_pair *pair, FILE *stream)
+{
+    char text[DESCRIBE_SIZE];
+
+    putc('|', stream);
+    for (enum column i = DEVICE; i < FIRST_RESULT; i++) {
+        if (describe_pair_shows_case(record, i)) {
+            print_cell(row == ROW_HEAD   ? describe_head(i)
+                       : row == ROW_PAIR ? describe_cell(&record->cases[pair->result], i, text)
+                                         : rule(describe_is_number(i)),
+                       row == ROW_PAIR, stream);
+        }
+    }
+    for (enum pair_column i = PAIR_BASELINE; i < PAIR_COLUMNS; i++) {
+        if (describe_pair_shows(&record->comparison, i)) {
+            print_cell(row == ROW_HEAD   ? describe_pair_head(&record->comparison, i)
+                       : row == ROW_PAIR ? describe_pair(pair, i, text)
+                                         : rule(describe_pair_is_number(i)),
+                       row == ROW_PAIR, stream);
+        }
+    }
+    putc('\n', stream);
+}
+
+static void print_comparison(const struct record *record, FILE *stream)
+{
+    const struct record_comparison *comparison = &record->comparison;
+    char text[DESCRIBE_SIZE];
+
+    if (comparison->axis == COMPARE_NOTHING) {
+        return;
+    }
+    putc('\n', stream);
+    print_line("compare", describe_comparison(record, text), stream);
+    for (size_t i = 0; i < comparison->count; i++) {
+        if (verdict_has_best(comparison, i)) {
+            print_line("best", describe_best(record, i, text), stream);
+        }
+    }
+    for (size_t i = 0; i < comparison->mean_count; i++) {
+        print_line("mean", describe_mean(&comparison->means[i], text), stream);
+    }
+    putc('\n', stream);
+    print_pair_row(record, ROW_HEAD, NULL, stream);
+    print_pair_row(record, ROW_RULE, NULL, stream);
+    for (size_t i = 0; i < comparison->count; i++) {
+        print_pair_row(record, ROW_PAIR, &comparison->pairs[i], stream);
+    }
+}
+
+enum exit_code report_markdown(const struct record *record, FILE *stream)
+{
+    bool shown[COLUMNS];
+    char text[DESCRIBE_SIZE];
+
+    if (record->count == 0) {
+        return EXIT_OK;
+    }
+    for (enum column i = DEVICE; i < COLUMNS; i++) {
+        shown[i] = i >= FIRST_RESULT || describe_varies(record, i);
+    }
+    if (!shown[DEVICE]) {
+        print_line("device", describe_device(record->cases[0].device, text), stream);
+    }
+    print_line("input", describe_input(record, text), stream);
+    if (describe_common(record, text)[0] != '\0') {
+        print_line("all", text, stream);
+    }
+    fputs("\n|", stream);
+    for (enum column i = DEVICE; i < COLUMNS; i++) {
+        if (shown[i]) {
+            print_cell(describe_head(i), false, stream);
+        }
+    }
+    fputs("\n|", stream);
+    for (enum column i = DEVICE; i < COLUMNS; i++) {
+        if (shown[i]) {
+            print_cell(rule(describe_is_number(i)), false, stream);
+        }
+    }
+    putc('\n', stream);
+    for (size_t row = 0; row < record->count; row++) {
+        putc('|', stream);
+        for (enum column i = DEVICE; i < COLUMNS; i++) {
+            if (shown[i]) {
+                print_cell(describe_cell(&record->cases[row], i, text), true, stream);
+            }
+        }
+        putc('\n', stream);
+    }
+    print_doubts(record, stream);
+    print_comparison(record, stream);
+    return EXIT_OK;
+}

@@ -1,0 +1,495 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* report_text.c - results for people: a paragraph for one case, a table for several. A table has a column for each
+ * thing that differs between its cases; what all have in common stands above it. */
+#include <config.h>
+
+#include "report/describe.h"
+#include "report/report.h"
+#include "verdict/verdict.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Columns that a narrow terminal does without, the first one first. */
+static const enum column expendable[] = {SNR, HOST, PRECISION, OF_CEILING};
+
+/* Whether the time that the host takes for a launch is worth a column: it is the launch's own on the CPU, and of no
+ * account in a graph. */
+static bool shows_host(const struct record *record)
+{
+    for (size_t i = 0; i < record->count; i++) {
+        const struct record_case *c = &record->cases[i];
+
+        if (c->threads == 0 && (c->launch == LAUNCH_STREAM || c->launch == LAUNCH_ISOLATED)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The width of a row: each column has two blanks behind it. */
+static int row_width(const int *widths)
+{
+    int width = 0;
+
+    for (enum column i = DEVICE; i < COLUMNS; i++) {
+        width += widths[i] > 0 ? widths[i] + (i < CODES ? 2 : 0) : 0;
+    }
+    return width;
+}
+
+/* The widths of the columns of RECORD's table that there is room for: those in which cases differ, and results. 0:
+ * the column is left out. */
+static void choose_columns(const struct record *record, int *widths)
+{
+    for (enum column i = DEVICE; i < COLUMNS; i++) {
+        bool is_shown = i < FIRST_RESULT ? describe_varies(record, i) : i != HOST || shows_host(record);
+
+        widths[i] = is_shown ? (int)describe_width(record, i) : 0;
+    }
+    for (size_t i = 0; i < sizeof expendable / sizeof expendable[0] && row_width(widths) > report_width(); i++) {
+        widths[expendable[i]] = 0;
+    }
+}
+
+/* Print TEXT, whose parts commas separate, on lines of at most 80 columns that begin at column INDENT. */
+static void print_folded(const char *text, size_t indent, FILE *stream)
+{
+    size_t column = indent;
+
+    while (*text != '\0') {
+        const char *comma = strstr(text, ", ");
+        size_t length = comma != NULL ? (size_t)(comma - text) + 1 : strlen(text);
+
+        if (column > indent && column + 1 + length > 80) {
+            fprintf(stream, "\n%*s", (int)indent, "");
+            column = indent;
+        } else if (column > indent) {
+            fputc(' ', stream);
+            column++;
+        }
+        fprintf(stream, "%.*s", (int)length, text);
+        column += length;
+        text += comma != NULL ? length + 1 : length;
+    }
+}
+
+/* A line that LABEL begins, and more if TEXT is longer. */
+static void print_field(const char *label, const char *text, FILE *stream)
+{
+    fprintf(stream, "%-10s", label);
+    print_folded(text, 10, stream);
+    fputc('\n', stream);
+}
+
+static void print_cell(enum column column, int width, const char *text, FILE *stream)
+{
+    if (column == CODES) {
+        fprintf(stream, "%s\n", text);
+    } else if (width > 0) {
+        fprintf(stream, describe_is_number(column) ? "%*s  " : "%-*s  ", width, text);
+    }
+}
+
+/* What is in doubt about a case, a line each that begins with LABEL, and goes on at column INDENT. */
+static void print_doubts(const struct record *record, const struct record_case *c, const char *label, size_t indent,
+                         FILE *stream)
+{
+    unsigned doubts = record_doubts(c);
+
+    for (unsigned bit = 1; bit <= doubts; bit <<= 1) {
+        char text[DESCRIBE_SIZE];
+
+        if ((doubts & bit) != 0) {
+            fputs(label, stream);
+            print_folded(describe_doubt(record, c, (enum doubt)bit, text), indent, stream);
+            fputc('\n', stream);
+        }
+    }
+}
+
+/* The same of each row of the table above. */
+static void print_row_doubts(const struct record *record, FILE *stream)
+{
+    bool any = false;
+
+    for (size_t i = 0; i < record->count; i++) {
+        char label[32];
+
+        if (!any && record_doubts(&record->cases[i]) != 0) {
+            fputc('\n', stream);
+            any = true;
+        }
+        snprintf(label, sizeof label, "* row %zu: ", i + 1);
+        print_doubts(record, &record->cases[i], label, 2, stream);
+    }
+}
+
+static void print_table(const struct record *record, FILE *stream)
+{
+    int widths[COLUMNS];
+    char text[DESCRIBE_SIZE];
+
+    choose_columns(record, widths);
+    if (widths[DEVICE] == 0) {
+        fprintf(stream, "device    %s\n", describe_device(record->cases[0].device, text));
+    }
+    fprintf(stream, "input     %s\n", describe_input(record, text));
+    print_field("all", describe_common(record, text), stream);
+    fputc('\n', stream);
+    for (enum column i = DEVICE; i < COLUMNS; i++) {
+        print_cell(i, widths[i], describe_head(i), stream);
+    }
+    for (size_t row = 0; row < record->count; row++) {
+        for (enum column i = DEVICE; i < COLUMNS; i++) {
+            print_cell(i, widths[i], describe_cell(&record->cases[row], i, text), stream);
+        }
+    }
+    print_row_doubts(record, stream);
+}
+
+static void print_case(const struct record *record, const struct record_case *c, FILE *stream)
+{
+    char text[DESCRIBE_SIZE];
+
+    plan_describe(&c->problem, text, sizeof text);
+    fprintf(stream, "quantize  %s (tokens x hidden)\n", text);
+    fprintf(stream, "device    %s\n", describe_device(c->device, text));
+    fprintf(stream, "kernel    %s", c->kernel);
+    if (c->threads > 0) {
+        fprintf(stream, ", %u thread%s", c->threads, c->threads == 1 ? "" : "s");
+    }
+    fprintf(stream, "\n");
+    fprintf(stream, "input     %s\n", describe_input(record, text));
+}
+
+static void print_cache(const struct record_case *c, FILE *stream)
+{
+    if (c->cache == CACHE_HOT) {
+        fprintf(stream, "cache     hot: %u buffer set%s, %.1f MB\n", c->sets, c->sets == 1 ? "" : "s",
+                (double)c->rotated_bytes * 1e-6);
+    } else if (c->device->cache_size == 0) {
+        fprintf(stream, "cache     %s: %u buffer sets, %.1f MB, rotate through a cache of unknown size\n",
+                record_cache_names[c->cache], c->sets, (double)c->rotated_bytes * 1e-6);
+    } else {
+        fprintf(stream, "cache     %s: %u buffer sets, %.1f MB, rotate through a cache of %.1f MB\n",
+                record_cache_names[c->cache], c->sets, (double)c->rotated_bytes * 1e-6,
+                (double)c->device->cache_size * 1e-6);
+    }
+    if (c->cache_check != CACHE_CHECK_NONE) {
+        fprintf(stream, "          checked: %s, %.3f us with the data in the cache\n",
+                record_cache_check_names[c->cache_check], c->hot_time * 1e-3);
+    }
+}
+
+static void print_quality(const struct record_case *c, FILE *stream)
+{
+    const struct quality *q = &c->quality;
+    char snr[DESCRIBE_SIZE];
+
+    if (!c->has_quality) {
+        fprintf(stream, "quality   unknown: %s\n",
+                c->verification == VERIFIED ? "the program that wrote the record did not compute it"
+                                            : "it is computed for codes that are verified");
+        return;
+    }
+    if (q->finite == 0) {
+        fprintf(stream, "quality   none: all %" PRIu64 " elements are NaN or infinite\n", q->nan + q->infinite);
+        return;
+    }
+    fprintf(stream, "quality   SNR %s%s, largest error %.4g", describe_cell(c, SNR, snr),
+            isinf(q->snr) && q->snr > 0 ? "" : " dB", q->largest_error);
+    if (!isnan(q->largest_relative_error)) {
+        fprintf(stream, ", relative %.4g %%", 100 * q->largest_relative_error);
+    }
+    fprintf(stream, "\n          saturated %.4g %%, flushed to zero %.4g %% of the elements\n",
+            100 * record_share(c, q->saturated), 100 * record_share(c, q->flushed));
+    if (q->nan > 0 || q->infinite > 0) {
+        fprintf(stream, "          %" PRIu64 " NaN and %" PRIu64 " infinite elements left out\n", q->nan, q->infinite);
+    }
+}
+
+static void print_samples(const struct record *record, const struct record_case *c, FILE *stream)
+{
+    static const char *const quantities[] = {
+        [LAUNCH_GRAPH] = "launches in a graph",
+        [LAUNCH_STREAM] = "launches from the host",
+        [LAUNCH_ISOLATED] = "launch on an idle queue",
+    };
+    const struct stats *time = &c->time;
+    char text[DESCRIBE_SIZE];
+
+    fprintf(stream, "samples   %zu", c->sample_count);
+    if (record->runs > 0) {
+        fprintf(stream, ", each the median of one process, of %" PRIu64 " samples", record->num_iters);
+    } else if (record->interrupted && record->precision == 0 && c->sample_count < record->num_iters) {
+        fprintf(stream, " of %" PRIu64 " (interrupted)", record->num_iters);
+    }
+    fprintf(stream, " in %zu round%s, each the mean of %" PRIu64 " %s\n", c->round_count,
+            c->round_count == 1 ? "" : "s", c->launches_per_sample * c->streams, quantities[c->launch]);
+    if (c->streams > 1) {
+        fprintf(stream, "          on %u streams at the same time\n", c->streams);
+    }
+    snprintf(text, sizeof text, "min %.3f, median %.3f, mean %.3f, p99 %.3f, max %.3f us", time->min * 1e-3,
+             time->median * 1e-3, time->mean * 1e-3, time->p99 * 1e-3, time->max * 1e-3);
+    print_field("time", text, stream);
+    if (time->basis == STATS_BASIS_NONE) {
+        fprintf(stream, "          too few samples for a confidence interval: 6 are needed\n");
+    } else {
+        snprintf(text, sizeof text, "95 %% confidence interval of the median: %.3f to %.3f us, +- %.2f %%, by the %s",
+                 time->ci_low * 1e-3, time->ci_high * 1e-3, 100 * stats_precision(time),
+                 time->basis == STATS_BASIS_ROUNDS ? "differences between rounds" : "ranks of the samples");
+        print_field("", text, stream);
+    }
+    if (time->mild_outliers + time->severe_outliers > 0) {
+        fprintf(stream, "          outliers: %zu mild, %zu severe; none is left out\n", time->mild_outliers,
+                time->severe_outliers);
+    }
+    if (record_retaken_samples(c) + record_disturbed_samples(c) > 0) {
+        snprintf(text, sizeof text, "disturbed by the system: %" PRIu64 " taken again, %" PRIu64 " kept",
+                 record_retaken_samples(c), record_disturbed_samples(c));
+        print_field("", text, stream);
+    }
+    if (c->threads == 0 && c->host_time > 0) {
+        fprintf(stream, "host      %.3f us per launch\n", c->host_time * 1e-3);
+    }
+}
+
+/* The median of a condition over the rounds that know it; NAN if none does. */
+static double median_condition(const struct record_case *c, size_t offset)
+{
+    double *known = malloc((c->round_count + 1) * sizeof *known);
+    double median;
+    size_t count = 0;
+
+    if (known == NULL) {
+        report_lacks_memory();
+    }
+    for (size_t i = 0; i < c->round_count && known != NULL; i++) {
+        double value = *(const double *)((const char *)&c->rounds[i].conditions + offset);
+
+        if (!isnan(value)) {
+            known[count++] = value;
+        }
+    }
+    median = count > 0 ? stats_median(known, count) : NAN;
+    free(known);
+    return median;
+}
+
+/* What the device did in the rounds, as far as it is known. */
+static void print_conditions(const struct record_case *c, FILE *stream)
+{
+    static const struct {
+        size_t offset;
+        double factor;
+        const char *before, *unit;
+    } known[] = {
+        {offsetof(struct qb_device_conditions, clock), 1, "", "MHz"},
+        {offsetof(struct qb_device_conditions, memory_clock), 1, "memory ", "MHz"},
+        {offsetof(struct qb_device_conditions, power), 1e-3, "", "W"},
+        {offsetof(struct qb_device_conditions, temperature), 1, "", "C"},
+    };
+    const char *separator = "clocks    ";
+
+    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
+        double value = median_condition(c, known[i].offset) * known[i].factor;
+
+        if (!isnan(value)) {
+            fprintf(stream, "%s%s%.0f %s", separator, known[i].before, value, known[i].unit);
+            separator = ", ";
+        }
+    }
+    if (separator[0] == ',') {
+        fputs("\n", stream);
+    }
+}
+
+static void print_rate(const struct record_case *c, FILE *stream)
+{
+    static const char *const kinds[CEILING_KINDS] = {
+        [CEILING_PLAIN] = "plain stores",
+        [CEILING_STREAMING] = "streaming stores",
+        [CEILING_COPY] = "a plain copy",
+    };
+    char text[DESCRIBE_SIZE] = "", share[DESCRIBE_SIZE];
+
+    fprintf(stream, "rate      %.1f GB/s", c->bytes_per_second * 1e-9);
+    if (c->of_peak > 0) {
+        fprintf(stream, ", %.1f %% of the data sheet's %.1f", 100 * c->of_peak, c->device->peak_bandwidth * 1e-9);
+    }
+    fprintf(stream, "\n");
+    if (c->best_time == 0) {
+        return;
+    }
+    fprintf(stream, "ceiling   %s of what memory allows, %.3f us: as many bytes take\n          ",
+            describe_cell(c, OF_CEILING, share), c->best_time * 1e-3);
+    for (int kind = 0; kind < CEILING_KINDS; kind++) {
+        size_t length = strlen(text);
+
+        if (c->ceiling_times[kind] > 0) {
+            snprintf(text + length, sizeof text - length, "%s%.3f us by %s", length > 0 ? ", " : "",
+                     c->ceiling_times[kind] * 1e-3, kinds[kind]);
+        }
+    }
+    print_folded(text, 10, stream);
+    fprintf(stream, "\n");
+    if (c->floor_time > 0) {
+        fprintf(stream, "          an empty launch takes %.3f us\n", c->floor_time * 1e-3);
+    }
+}
+
+/* The verdict, and what it is about if that is not the contract. */
+static void print_codes(const struct record_case *c, FILE *stream)
+{
+    char on[96] = "", text[DESCRIBE_SIZE];
+
+    if (c->hard_cases > 0) {
+        snprintf(on, sizeof on, " on %" PRIu64 " elements and %" PRIu64 " hard cases",
+                 c->problem.tokens * c->problem.hidden, c->hard_cases);
+    }
+    if (c->verification != VERIFIED) {
+        snprintf(text, sizeof text, "%s", record_verification_names[c->verification]);
+    } else if (c->near_codes == 0 && c->near_scales == 0) {
+        snprintf(text, sizeof text, "verified%s: the same bytes as the reference", on);
+    } else {
+        snprintf(text, sizeof text,
+                 "verified%s: %" PRIu64 " codes and %" PRIu64
+                 " scales differ from the reference, no more than the kernel's arithmetic allows",
+                 on, c->near_codes, c->near_scales);
+    }
+    print_field("codes", text, stream);
+    if (c->plugin != NULL && c->arithmetic != NULL) {
+        fprintf(stream, "          arithmetic: ");
+        print_folded(c->arithmetic, 22, stream);
+        fputc('\n', stream);
+    }
+}
+
+static void print_result(const struct record *record, const struct record_case *c, FILE *stream)
+{
+    fprintf(stream, "bytes     %.3f MB read + %.3f MB written = %.3f MB\n", (double)c->bytes.read * 1e-6,
+            (double)c->bytes.written * 1e-6, (double)(c->bytes.read + c->bytes.written) * 1e-6);
+    if (c->sample_count == 0) {
+        char text[DESCRIBE_SIZE];
+
+        print_field("outcome", describe_outcome(record, c, text), stream);
+        return;
+    }
+    print_codes(c, stream);
+    print_quality(c, stream);
+    print_cache(c, stream);
+    if (c->launch == LAUNCH_PROFILE) {
+        fprintf(stream, "sample    one launch%s\n",
+                c->profiled ? " in a profiled range" : "; no profiler to start here");
+    } else {
+        print_samples(record, c, stream);
+        print_rate(c, stream);
+        print_conditions(c, stream);
+        print_doubts(record, c, "doubt     ", 10, stream);
+    }
+    fprintf(stream, "Kernel running time: %.3f us\n", c->time.median * 1e-3);
+}
+
+/* The widths of the columns of the table of verdicts, the cases' first; 0: the column is left out. */
+struct pair_widths {
+    int cases[FIRST_RESULT];
+    int pairs[PAIR_COLUMNS];
+};
+
+static void widen(int *width, const char *text)
+{
+    int length = (int)strlen(text);
+
+    *width = length > *width ? length : *width;
+}
+
+static void find_pair_widths(const struct record *record, struct pair_widths *widths)
+{
+    const struct record_comparison *comparison = &record->comparison;
+    char text[DESCRIBE_SIZE];
+
+    *widths = (struct pair_widths){.cases = {0}};
+    for (enum column i = DEVICE; i < FIRST_RESULT; i++) {
+        widths->cases[i] = describe_pair_shows_case(record, i) ? (int)describe_width(record, i) : 0;
+    }
+    for (enum pair_column i = PAIR_BASELINE; i < PAIR_COLUMNS; i++) {
+        if (describe_pair_shows(comparison, i)) {
+            widen(&widths->pairs[i], describe_pair_head(comparison, i));
+            for (size_t k = 0; k < comparison->count; k++) {
+                widen(&widths->pairs[i], describe_pair(&comparison->pairs[k], i, text));
+            }
+        }
+    }
+}
+
+static void print_pair_cell(int width, bool is_number, bool is_last, const char *text, FILE *stream)
+{
+    if (is_last) {
+        fprintf(stream, "%s\n", text);
+    } else if (width > 0) {
+        fprintf(stream, is_number ? "%*s  " : "%-*s  ", width, text);
+    }
+}
+
+/* A row of the table of verdicts; its head if PAIR is NULL. */
+static void print_pair(const struct record *record, const struct record_pair *pair, const struct pair_widths *widths,
+                       FILE *stream)
+{
+    char text[DESCRIBE_SIZE];
+
+    for (enum column i = DEVICE; i < FIRST_RESULT; i++) {
+        print_pair_cell(widths->cases[i], describe_is_number(i), false,
+                        pair != NULL ? describe_cell(&record->cases[pair->result], i, text) : describe_head(i), stream);
+    }
+    for (enum pair_column i = PAIR_BASELINE; i < PAIR_COLUMNS; i++) {
+        print_pair_cell(widths->pairs[i], describe_pair_is_number(i), i == PAIR_VERDICT,
+                        pair != NULL ? describe_pair(pair, i, text) : describe_pair_head(&record->comparison, i),
+                        stream);
+    }
+}
+
+static void print_comparison(const struct record *record, FILE *stream)
+{
+    const struct record_comparison *comparison = &record->comparison;
+    struct pair_widths widths;
+    char text[DESCRIBE_SIZE];
+
+    if (comparison->axis == COMPARE_NOTHING) {
+        return;
+    }
+    fputc('\n', stream);
+    print_field("compare", describe_comparison(record, text), stream);
+    fputc('\n', stream);
+    find_pair_widths(record, &widths);
+    print_pair(record, NULL, &widths, stream);
+    for (size_t i = 0; i < comparison->count; i++) {
+        print_pair(record, &comparison->pairs[i], &widths, stream);
+    }
+    for (size_t i = 0; i < comparison->count; i++) {
+        if (verdict_has_best(comparison, i)) {
+            fputs(i == 0 ? "\n" : "", stream);
+            print_field("best", describe_best(record, i, text), stream);
+        }
+    }
+    for (size_t i = 0; i < comparison->mean_count; i++) {
+        fputs(i == 0 ? "\n" : "", stream);
+        print_field("mean", describe_mean(&comparison->means[i], text), stream);
+    }
+}
+
+enum exit_code report_text(const struct record *record, FILE *stream)
+{
+    if (record->count > 0 && record->planned == 1) {
+        print_case(record, &record->cases[0], stream);
+        print_result(record, &record->cases[0], stream);
+    } else if (record->count > 0) {
+        print_table(record, stream);
+    }
+    print_comparison(record, stream);
+    return EXIT_OK;
+}

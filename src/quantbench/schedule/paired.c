@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* paired.c - cases that are compared, measured in turn.
+ *
+ * A baseline and what is compared with it are visited one behind the other and then in the reverse order, so that what
+ * changes steadily meanwhile is the same for all. Each visit has its own memory, at another place, since where buffers
+ * lie changes times too and would pass for a difference between kernels. */
+#include <config.h>
+
+#include "base/interrupt.h"
+#include "schedule/paired.h"
+#include "schedule/rounds.h"
+#include "cli/self_test.h"
+
+#include <stdlib.h>
+
+/* Visits of a case in a round. */
+#define VISITS 2
+
+static uint64_t round_count(const struct args *args)
+{
+    return args->self_test ? args->rounds * SELF_TESTS : args->rounds;
+}
+
+/* Bytes of memory that are held while a case has its own, so that this lies elsewhere each time: up to 64 pieces of
+ * 256 KiB, as ROUND and the number of the visit say. */
+static size_t push_aside(uint64_t seed, uint64_t round, size_t visit)
+{
+    size_t pieces[64];
+
+    rounds_shuffle(seed ^ (visit + 1), round, 64, pieces);
+    return (pieces[0] + 1) << 18;
+}
+
+/* Visit the cases of which LEADERS says LEADER, in the order in which they are among the COUNT of ORDER, and back.
+ * GROUP has room for them. */
+static void visit_group(struct visits *visits, uint64_t round, const size_t *order, size_t count, const size_t *leaders,
+                        size_t leader, size_t *group)
+{
+    const struct bench *bench = visits->bench;
+    uint64_t all = VISITS * round_count(bench->args);
+    size_t members = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        if (order[i] < bench->count && leaders[order[i]] == leader) {
+            group[members++] = order[i];
+        }
+    }
+    for (size_t i = 0; i < VISITS * members && !interrupt_requested(); i++) {
+        size_t index = group[i < members ? i : VISITS * members - 1 - i];
+        uint64_t visit = VISITS * round + (i >= members);
+        uint64_t samples = rounds_share(bench->args->num_iters, all, visit);
+
+        if (bench->results[index].code == EXIT_OK) {
+            visits_to_case(visits, visit, index, samples > 0 ? samples : 1, push_aside(bench->args->seed, round, i));
+        }
+    }
+}
+
+/* One round, of groups and ceilings in a random order. ORDER has room for all of them, and GROUP for all cases. */
+static void run_round(struct visits *visits, uint64_t round, const size_t *leaders, size_t *order, size_t *group)
+{
+    const struct bench *bench = visits->bench;
+    size_t all = bench->count + bench->ceilings.count;
+
+    rounds_shuffle(bench->args->seed, round, all, order);
+    for (size_t i = 0; i < all && !interrupt_requested(); i++) {
+        message_progress("round %zu of %zu...", (size_t)round + 1, (size_t)round_count(bench->args));
+        if (order[i] >= bench->count) {
+            /* A self-test has no report that shows it. */
+            if (!bench->args->self_test) {
+                visits_to_ceiling(visits, round, order[i] - bench->count, 1);
+            }
+        } else if (leaders[order[i]] == order[i]) {
+            visit_group(visits, round, order, all, leaders, order[i], group);
+        }
+    }
+}
+
+void paired_run(struct bench *bench, struct journal *journal, const struct record_comparison *comparison)
+{
+    size_t all = bench->count + bench->ceilings.count;
+    size_t *leaders = calloc(bench->count, sizeof *leaders);
+    size_t *order = calloc(all + bench->count, sizeof *order);
+    struct visits visits = {.bench = bench, .journal = journal};
+
+    rounds_prove(&visits);
+    if (leaders == NULL || order == NULL) {
+        rounds_fail(bench, (all + 2 * bench->count) * sizeof *order);
+    } else {
+        for (size_t i = 0; i < bench->count; i++) {
+            leaders[i] = i;
+        }
+        for (size_t i = 0; i < comparison->count; i++) {
+            /* The baseline comes before what is compared with it, and may itself be compared with another. */
+            leaders[comparison->pairs[i].result] = leaders[comparison->pairs[i].baseline_result];
+        }
+        for (uint64_t round = 0; round < round_count(bench->args) && !interrupt_requested(); round++) {
+            run_round(&visits, round, leaders, order, order + all);
+        }
+    }
+    rounds_end(&visits);
+    free(order);
+    free(leaders);
+}
+
+enum exit_code paired_judge(const struct bench *bench, struct record *record)
+{
+    size_t rounds = (size_t)round_count(bench->args);
+    struct series *series = calloc(bench->count, sizeof *series);
+    double *medians = calloc(bench->count * rounds, sizeof *medians);
+    enum exit_code code = EXIT_OK;
+
+    if (series == NULL || medians == NULL) {
+        code = message_out_of_memory("the comparison", bench->count * rounds * sizeof *medians);
+    }
+    for (size_t i = 0; i < bench->count && code == EXIT_OK; i++) {
+        const struct result *result = &bench->results[i];
+        double *own = medians + i * rounds;
+
+        /* A round that was interrupted between its visits is none. */
+        series[i] = (struct series){own, result->sample_count > 0 ? result->round_count / VISITS : 0};
+        for (size_t k = 0; k < series[i].count; k++) {
+            own[k] = (result->rounds[VISITS * k].median + result->rounds[VISITS * k + 1].median) / VISITS;
+        }
+    }
+    if (code == EXIT_OK) {
+        code = comparison_judge(record, series);
+    }
+    free(medians);
+    free(series);
+    /* A kernel that is slower than the one that is chosen is what --tune expects, and one that computes its scales is
+     * what --split does. */
+    record->comparison.slower_fails = !bench->args->split && !bench->args->tune;
+    return code;
+}

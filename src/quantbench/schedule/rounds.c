@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* rounds.c - visits all cases round by round. */
+#include <config.h>
+
+#include "schedule/rounds.h"
+#include "base/interrupt.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+
+/* With --precision: samples of a case in each round, and what it takes to believe an interval. */
+#define ROUND_SAMPLES 20
+#define MIN_SAMPLES   100
+#define MIN_ROUNDS    ((uint64_t)6)
+
+static uint64_t next_random(uint64_t *state)
+{
+    return input_random(*state += INPUT_RANDOM_STEP);
+}
+
+/* Over how many rounds a fixed number of samples is spread. */
+static uint64_t planned_rounds(const struct args *args)
+{
+    return args->rounds < args->num_iters ? args->rounds : args->num_iters;
+}
+
+void rounds_shuffle(uint64_t seed, uint64_t round, size_t count, size_t *order)
+{
+    uint64_t state = seed;
+
+    state = next_random(&state) + round;
+    for (size_t i = 0; i < count; i++) {
+        /* The bias of a remainder is less than count / 2^64. */
+        size_t j = (size_t)(next_random(&state) % (i + 1));
+
+        order[i] = order[j];
+        order[j] = i;
+    }
+}
+
+uint64_t rounds_share(uint64_t samples, uint64_t rounds, uint64_t round)
+{
+    return samples / rounds + (round < samples % rounds);
+}
+
+/* Samples that case INDEX takes in round ROUND; 0 if it has no more to take. */
+static uint64_t samples_wanted(struct bench *bench, size_t index, uint64_t round)
+{
+    const struct args *args = bench->args;
+    struct result *result = &bench->results[index];
+    struct stats stats;
+
+    if (result->code != EXIT_OK) {
+        return 0;
+    }
+    if (result->plan_case->launch == LAUNCH_PROFILE) {
+        return round == 0;
+    }
+    if (args->precision == 0) {
+        uint64_t rounds = planned_rounds(args);
+
+        return round < rounds ? rounds_share(args->num_iters, rounds, round) : 0;
+    }
+    if (result->round_count >= MIN_ROUNDS && result->sample_count >= MIN_SAMPLES && !result->converged) {
+        if (!bench_estimate(bench, index, &stats)) {
+            result->code = EXIT_CANNOT_RUN;
+            return 0;
+        }
+        result->converged = stats_precision(&stats) <= args->precision;
+    }
+    return result->converged || result->spent >= args->timeout ? 0 : ROUND_SAMPLES;
+}
+
+void rounds_prove(struct visits *visits)
+{
+    const size_t count = visits->bench->count;
+
+    for (size_t i = 0; i < count && !interrupt_requested(); i++) {
+        if (count > 1) {
+            message_progress("proving case %zu of %zu...", i + 1, count);
+        }
+        visits_prove(visits, i);
+    }
+}
+
+/* How far the run is. With a precision nobody knows how many rounds there will be. */
+static void show_progress(const struct bench *bench, uint64_t round, size_t done, size_t all)
+{
+    if (bench->args->precision > 0) {
+        message_progress("round %" PRIu64 ", visit %zu of %zu...", round + 1, done + 1, all);
+    } else {
+        message_progress_eta((double)(round * all + done), (double)(planned_rounds(bench->args) * all),
+                             bench_clock() - bench->start);
+    }
+}
+
+/* One round. WANTED has room for a number for each case, CEILINGS for one for each ceiling, ORDER for all of them.
+ * Returns whether there was anything to do. */
+static bool run_round(struct visits *visits, uint64_t round, uint64_t *wanted, uint64_t *ceilings, size_t *order)
+{
+    struct bench *bench = visits->bench;
+    size_t all = bench->count + bench->ceilings.count, done = 0;
+    bool any = false;
+
+    for (size_t i = 0; i < bench->ceilings.count; i++) {
+        ceilings[i] = 0;
+    }
+    for (size_t i = 0; i < bench->count; i++) {
+        uint64_t *ceiling = &ceilings[bench->results[i].ceiling];
+
+        wanted[i] = samples_wanted(bench, i, round);
+        any = any || wanted[i] > 0;
+        /* A ceiling is steadier than a case, and there are three of each. */
+        if (bench->results[i].plan_case->launch != LAUNCH_PROFILE && (wanted[i] + 3) / 4 > *ceiling) {
+            *ceiling = (wanted[i] + 3) / 4;
+        }
+    }
+    if (any) {
+        message_verbose("round %" PRIu64 " of %s%" PRIu64, round + 1, bench->args->precision > 0 ? "at least " : "",
+                        bench->args->precision > 0 ? MIN_ROUNDS : bench->args->rounds);
+    }
+    rounds_shuffle(bench->args->seed, round, all, order);
+    for (size_t i = 0; i < all && any && !interrupt_requested(); i++) {
+        show_progress(bench, round, done++, all);
+        if (order[i] >= bench->count) {
+            size_t ceiling = order[i] - bench->count;
+
+            if (ceilings[ceiling] > 0) {
+                visits_to_ceiling(visits, round, ceiling, ceilings[ceiling]);
+            }
+        } else if (wanted[order[i]] > 0) {
+            visits_to_case(visits, round, order[i], wanted[order[i]], 0);
+        }
+    }
+    return any;
+}
+
+void rounds_fail(struct bench *bench, uint64_t bytes)
+{
+    message_out_of_memory("the order of the visits", bytes);
+    for (size_t i = 0; i < bench->count; i++) {
+        bench->results[i].code = EXIT_CANNOT_RUN;
+    }
+}
+
+void rounds_end(struct visits *visits)
+{
+    message_progress_end();
+    visits_end(visits);
+    for (size_t i = 0; i < visits->bench->count; i++) {
+        bench_conclude(visits->bench, i);
+    }
+}
+
+void rounds_run(struct bench *bench, struct journal *journal)
+{
+    size_t all = bench->count + bench->ceilings.count;
+    uint64_t *wanted = calloc(all, sizeof *wanted);
+    size_t *order = calloc(all, sizeof *order);
+    struct visits visits = {.bench = bench, .journal = journal};
+
+    rounds_prove(&visits);
+    if (wanted == NULL || order == NULL) {
+        rounds_fail(bench, all * sizeof *order);
+    } else {
+        for (uint64_t round = 0; !interrupt_requested(); round++) {
+            if (!run_round(&visits, round, wanted, wanted + bench->count, order)) {
+                break;
+            }
+        }
+    }
+    rounds_end(&visits);
+    free(wanted);
+    free(order);
+}

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* rounds.h - which case is visited when. */
+#ifndef ROUNDS_H
+#define ROUNDS_H
+
+#include "schedule/visits.h"
+
+/* Prove all cases of BENCH in the order of the plan, then visit those that are right in rounds: each round visits all
+ * cases, and the ceilings that they are held against, in a random order of its own that the seed determines, so that
+ * drift of the machine spreads over all of them. Ends when every case has its samples, or its precision, or when
+ * interrupted; then every result is concluded. Visits that JOURNAL has are taken from it. */
+void rounds_run(struct bench *bench, struct journal *journal);
+
+/* Its first part: prove all cases. */
+void rounds_prove(struct visits *visits);
+
+/* There are no BYTES bytes for the order of the visits: no case can run. */
+void rounds_fail(struct bench *bench, uint64_t bytes);
+
+/* All visits are over: conclude every result. */
+void rounds_end(struct visits *visits);
+
+/* The numbers 0 to COUNT - 1 in the random order of round ROUND. */
+void rounds_shuffle(uint64_t seed, uint64_t round, size_t count, size_t *order);
+
+/* Of SAMPLES samples spread over ROUNDS rounds, how many round ROUND takes. */
+uint64_t rounds_share(uint64_t samples, uint64_t rounds, uint64_t round);
+
+#endif

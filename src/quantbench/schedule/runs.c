@@ -1,0 +1,299 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* runs.c - the same measurement in fresh processes. Where its memory lies differs from process to process and changes
+ * times, so that only what several of them agree on is a property of what was measured. */
+#include <config.h>
+
+#include "cases/binding.h"
+#include "base/interrupt.h"
+#include "base/isolate.h"
+#include "schedule/runs.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+/* How long a process may take to end once it has closed its standard output. */
+#define END_SECONDS 60.0
+
+/* One process and what it writes. */
+struct run {
+    pid_t pid;
+    int output; /* the end of a pipe */
+};
+
+/* The command of a process that measures what this one was asked for, and writes a record. Free it with the fixed
+ * arguments in it alone; NULL if memory is short. */
+static char **make_command(const struct args *args)
+{
+    static char format[] = "--format=json";
+    size_t count = 0;
+    char **command = calloc(args->measuring.count + 3, sizeof *command);
+
+    if (command == NULL) {
+        return NULL;
+    }
+    command[count++] = args->argv[0];
+    for (size_t i = 0; i < args->measuring.count; i++) {
+        command[count++] = args->measuring.values[i];
+    }
+    command[count++] = format;
+    return command;
+}
+
+static enum exit_code start(char **command, struct run *run)
+{
+    posix_spawn_file_actions_t actions;
+    int ends[2];
+    int error = pipe(ends) != 0 ? errno : 0;
+
+    if (error == 0) {
+        error = posix_spawn_file_actions_init(&actions);
+        if (error == 0) {
+            error = posix_spawn_file_actions_adddup2(&actions, ends[1], STDOUT_FILENO);
+            error = error == 0 ? posix_spawn_file_actions_addclose(&actions, ends[0]) : error;
+            error = error == 0 ? binding_spawn(command, &actions, &run->pid) : error;
+            posix_spawn_file_actions_destroy(&actions);
+        }
+        close(ends[1]);
+        if (error == 0) {
+            run->output = ends[0];
+            return EXIT_OK;
+        }
+        close(ends[0]);
+    }
+    message_error("--runs: a process could not be started: %s", strerror(error));
+    return EXIT_CANNOT_RUN;
+}
+
+/* All that the process writes, until it ends. Returns false if memory is short; free *TEXT either way. */
+static bool read_all(int descriptor, char **text, size_t *length)
+{
+    size_t size = 0;
+
+    *text = NULL;
+    *length = 0;
+    for (;;) {
+        ssize_t got;
+
+        if (size - *length < 4096) {
+            char *larger = realloc(*text, 2 * size + 65536);
+
+            if (larger == NULL) {
+                return false;
+            }
+            *text = larger;
+            size = 2 * size + 65536;
+        }
+        got = read(descriptor, *text + *length, size - *length);
+        if (got == 0 || (got < 0 && errno != EINTR)) {
+            return true;
+        }
+        *length += got > 0 ? (size_t)got : 0;
+    }
+}
+
+/* The exit status of a process that has ended. One that a signal ended could not run; whoever sent the signal knows. */
+static enum exit_code finish(const struct run *run)
+{
+    int status = 0;
+
+    close(run->output);
+    if (!isolate_wait(run->pid, END_SECONDS, &status)) {
+        message_error("--runs: process %ld cannot be stopped", (long)run->pid);
+        return EXIT_CANNOT_RUN;
+    }
+    if (WIFEXITED(status)) {
+        return (enum exit_code)WEXITSTATUS(status);
+    }
+    if (!interrupt_requested()) {
+        message_error("--runs: a process was ended by signal %d (%s)", WTERMSIG(status), strsignal(WTERMSIG(status)));
+    }
+    return EXIT_CANNOT_RUN;
+}
+
+/* Run one process. Its record is empty if it wrote none, having said why. */
+static enum exit_code run_one(char **command, struct record *record)
+{
+    struct run run;
+    char *text = NULL;
+    size_t length = 0;
+    bool has_text;
+    enum exit_code code = start(command, &run), read;
+
+    *record = (struct record){.count = 0};
+    if (code != EXIT_OK) {
+        return code;
+    }
+    has_text = read_all(run.output, &text, &length);
+    code = finish(&run);
+    if (!has_text) {
+        message_error("out of memory: the record of a run");
+        code = EXIT_CANNOT_RUN;
+    } else if (length > 0) {
+        read = record_from_json_text(text, length, "the record of a run", record);
+        code = read != EXIT_OK ? EXIT_CANNOT_RUN : code;
+    }
+    free(text);
+    return code;
+}
+
+/* Whether both records are of the same cases, and of the same data. */
+static bool same_cases(const struct record *a, const struct record *b)
+{
+    if (a->count != b->count) {
+        return false;
+    }
+    for (size_t i = 0; i < a->count; i++) {
+        char a_text[160], b_text[160];
+
+        plan_describe(&a->cases[i].problem, a_text, sizeof a_text);
+        plan_describe(&b->cases[i].problem, b_text, sizeof b_text);
+        if (strcmp(a_text, b_text) != 0 || strcmp(a->cases[i].kernel, b->cases[i].kernel) != 0 ||
+            !record_same_data(a, &a->cases[i], b, &b->cases[i])) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* A process as one round of one sample: disturbed if so many of its own were that its median may be one of them. */
+static struct round round_of(const struct record_case *c)
+{
+    struct round round = c->rounds[0];
+
+    for (size_t i = 1; i < c->round_count; i++) {
+        round.conditions.throttle |= c->rounds[i].conditions.throttle;
+    }
+    round.median = c->time.median;
+    round.retaken_samples = record_retaken_samples(c);
+    record_threads(c, &round.threads_wanted, &round.threads_obtained);
+    round.disturbed_samples = (record_doubts(c) & DOUBT_DISTURBED) != 0;
+    return round;
+}
+
+/* What makes the case with INDEX doubtful in any of the COUNT RECORDS, and is not computed from its times, makes it so
+ * in the first. */
+static void keep_doubts(struct record *records, size_t count, size_t index)
+{
+    struct record_case *first = &records[0].cases[index];
+
+    for (size_t i = 1; i < count; i++) {
+        const struct record_case *c = &records[i].cases[index];
+
+        first->unconverged = first->unconverged || c->unconverged;
+        if (c->cache_check == CACHE_CHECK_FAILED && first->cache_check != CACHE_CHECK_FAILED) {
+            first->cache_check = c->cache_check;
+            first->hot_time = c->hot_time;
+        }
+    }
+}
+
+/* Make of the case with INDEX in the first of RECORDS the one of all COUNT: its samples are the medians of the
+ * others'. */
+static enum exit_code merge_case(struct record *records, size_t count, size_t index)
+{
+    double *best_times = malloc(count * sizeof *best_times), best_time;
+    struct round *rounds = calloc(count, sizeof *rounds);
+
+    if (best_times == NULL || rounds == NULL) {
+        free(best_times);
+        free(rounds);
+        return message_out_of_memory("the times of the runs", count * sizeof *rounds);
+    }
+    for (size_t i = 0; i < count; i++) {
+        best_times[i] = records[i].cases[index].best_time;
+        rounds[i] = round_of(&records[i].cases[index]);
+    }
+    best_time = stats_median(best_times, count);
+    keep_doubts(records, count, index);
+    free(best_times);
+    return record_replace_rounds(&records[0].cases[index], rounds, count, best_time);
+}
+
+/* Whether each of the COUNT records has a time of the case with INDEX. The first that has none says why. */
+static bool all_have_time(const struct record *records, size_t count, size_t index, size_t *without)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (records[i].cases[index].sample_count == 0) {
+            *without = i;
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Make RECORD of the COUNT >= 1 records of the runs, which are emptied as far as they are used. */
+static enum exit_code merge(const struct args *args, struct record *records, size_t count, struct record *record)
+{
+    enum exit_code code = EXIT_OK;
+
+    for (size_t i = 0; i < records[0].count && code == EXIT_OK; i++) {
+        size_t without = 0;
+
+        if (all_have_time(records, count, i, &without)) {
+            code = merge_case(records, count, i);
+        } else if (without != 0) {
+            struct record_case other = records[without].cases[i];
+
+            records[without].cases[i] = records[0].cases[i];
+            other.device = records[0].cases[i].device;
+            records[0].cases[i] = other;
+        }
+    }
+    *record = records[0];
+    records[0] = (struct record){.count = 0};
+    return code == EXIT_OK ? record_of_runs(record, args, count) : code;
+}
+
+enum exit_code runs_measure(const struct args *args,
+                            enum exit_code (*check)(const struct args *args, const struct record *first, void *context),
+                            void *context, struct record *record)
+{
+    struct record *records = calloc(args->runs, sizeof *records);
+    char **command = make_command(args);
+    size_t count = 0;
+    bool goes_on = true;
+    enum exit_code code = EXIT_OK;
+
+    *record = (struct record){.count = 0};
+    if (records == NULL || command == NULL) {
+        code = message_out_of_memory("the runs", args->runs * sizeof *records);
+        goto out;
+    }
+    while (count < args->runs && goes_on && !interrupt_requested()) {
+        struct record *latest = &records[count];
+
+        message_progress("run %zu of %" PRIu64 "...", count + 1, args->runs);
+        code = message_worse(code, run_one(command, latest));
+        message_progress_end();
+        if (latest->count == 0 || latest->interrupted) {
+            record_free(latest);
+            break;
+        }
+        count++;
+        if (!same_cases(&records[0], latest)) {
+            message_error("--runs: run %zu measured other cases or data than the first", count);
+            code = message_worse(code, EXIT_CANNOT_RUN);
+            goes_on = false;
+        } else if (count == 1 && check != NULL) {
+            enum exit_code checked = check(args, latest, context);
+
+            code = message_worse(code, checked);
+            goes_on = checked == EXIT_OK;
+        }
+    }
+    if (count > 0 && goes_on) {
+        code = message_worse(code, merge(args, records, count, record));
+    }
+out:
+    for (size_t i = 0; i < count; i++) {
+        record_free(&records[i]);
+    }
+    free(command);
+    free(records);
+    return code;
+}
