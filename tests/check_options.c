@@ -17,7 +17,7 @@
 #define ARGUMENTS_MAX 5
 
 /* Parse up to ARGUMENTS_MAX arguments, NULL behind the last, into ARGS. */
-static enum exit_code parse(struct args *args, const char *const arguments[])
+static enum exit_code parse(struct settings *settings, const char *const arguments[])
 {
     static char copies[ARGUMENTS_MAX][64];
     char *argv[ARGUMENTS_MAX + 2] = {(char[]){"quantbench"}};
@@ -29,7 +29,7 @@ static enum exit_code parse(struct args *args, const char *const arguments[])
         argv[count] = copies[count - 1];
     }
     optind = 0; /* glibc: from the beginning */
-    return args_parse(count, argv, args);
+    return args_parse(count, argv, settings);
 }
 
 /* Parse ARGUMENTS, and set TEXT to what is printed of it. */
@@ -37,18 +37,18 @@ static enum exit_code parse_with_errors(const char *const arguments[], char *tex
 {
     FILE *file = tmpfile();
     int kept = dup(STDERR_FILENO);
-    struct args args;
+    struct settings settings;
     enum exit_code code;
     size_t length;
 
     ck_assert_ptr_nonnull(file);
     ck_assert_int_ge(kept, 0);
     ck_assert_int_ge(dup2(fileno(file), STDERR_FILENO), 0);
-    code = parse(&args, arguments);
+    code = parse(&settings, arguments);
     fflush(stderr);
     ck_assert_int_ge(dup2(kept, STDERR_FILENO), 0);
     close(kept);
-    args_free(&args);
+    args_free(&settings);
     rewind(file);
     length = fread(text, 1, size - 1, file);
     text[length] = '\0';
@@ -142,7 +142,7 @@ END_TEST
 START_TEST(test_words_are_accepted)
 {
     const struct option_row *row = &options[_i];
-    struct args args = {0};
+    struct settings settings = {0};
     const char *word;
 
     for (size_t i = 0; row->value != NULL && (word = option_word(row, i)) != NULL; i++) {
@@ -153,10 +153,10 @@ START_TEST(test_words_are_accepted)
             snprintf(strchr(value, ':'), sizeof value - strlen(word), strchr(word, 'x') != NULL ? ":2x3" : ":2");
         }
         if (word[0] != '.') { /* a suffix */
-            ck_assert_msg(row->parse(row, value, &args), "--%s=%s", row->name, value);
+            ck_assert_msg(row->parse(row, value, &settings), "--%s=%s", row->name, value);
         }
     }
-    args_free(&args);
+    args_free(&settings);
 }
 END_TEST
 
@@ -182,42 +182,42 @@ END_TEST
 START_TEST(test_ranges)
 {
     const struct option_row *row = &options[_i];
-    struct args args = {0};
+    struct settings settings = {0};
     char value[32];
 
     if (row->max == 0 || option_word(row, 0) != NULL) {
         return;
     }
     snprintf(value, sizeof value, "%llu", (unsigned long long)row->max);
-    ck_assert(row->parse(row, value, &args));
+    ck_assert(row->parse(row, value, &settings));
     snprintf(value, sizeof value, "%llu", (unsigned long long)row->max + 1);
-    ck_assert(!row->parse(row, value, &args));
+    ck_assert(!row->parse(row, value, &settings));
     if (row->divisor > 0) { /* above MIN */
         snprintf(value, sizeof value, "%llu", (unsigned long long)row->min);
-        ck_assert(!row->parse(row, value, &args));
+        ck_assert(!row->parse(row, value, &settings));
     } else {
         snprintf(value, sizeof value, "%llu", (unsigned long long)row->min);
-        ck_assert(row->parse(row, value, &args));
+        ck_assert(row->parse(row, value, &settings));
         snprintf(value, sizeof value, "%lld", (long long)row->min - 1);
-        ck_assert(!row->parse(row, value, &args));
+        ck_assert(!row->parse(row, value, &settings));
     }
-    args_free(&args);
+    args_free(&settings);
 }
 END_TEST
 
 START_TEST(test_fallbacks_parse)
 {
     const struct option_row *row = &options[_i];
-    struct args args = {0};
+    struct settings settings = {0};
 
     if (row->fallback != NULL) {
         ck_assert_ptr_nonnull(row->value);
         ck_assert_ptr_nonnull(strstr(row->help, "%d"));
-        ck_assert(row->parse(row, row->fallback, &args));
+        ck_assert(row->parse(row, row->fallback, &settings));
     } else {
         ck_assert(row->help == NULL || strstr(row->help, "%d") == NULL);
     }
-    args_free(&args);
+    args_free(&settings);
 }
 END_TEST
 
@@ -305,77 +305,80 @@ END_TEST
 
 START_TEST(test_defaults)
 {
-    struct args args;
+    struct settings settings;
 
-    ck_assert_int_eq(parse(&args, (const char *[]){NULL}), EXIT_OK);
-    ck_assert_int_eq(args.action, ACTION_MEASURE);
-    ck_assert_uint_eq(args.num_tokens.count, 1);
-    ck_assert_uint_eq(args.num_tokens.values[0], 4096);
-    ck_assert_uint_eq(args.hidden_sizes.values[0], 8192);
-    ck_assert_uint_eq(args.dtypes.values[0], QB_FORMAT_F16);
-    ck_assert_uint_eq(args.quant_dtypes.values[0], QB_FORMAT_INT8);
-    ck_assert_int_eq(args.granularities.values[0].kind, QB_GRANULARITY_TENSOR);
-    ck_assert_uint_eq(args.scalings.count, 1);
-    ck_assert_uint_eq(args.scalings.values[0], QB_SCALING_DYNAMIC);
-    ck_assert_uint_eq(args.launches.count, 0);
-    ck_assert_uint_eq(args.threads.count, 0);
-    ck_assert_uint_eq(args.streams.values[0], 1);
-    ck_assert_uint_eq(args.num_warmup_iters, 5);
-    ck_assert_uint_eq(args.num_iters, 100);
-    ck_assert_uint_eq(args.rounds, 10);
-    ck_assert_uint_eq(args.kernel_timeout, 60);
-    ck_assert_uint_eq(args.runs, 0);
-    ck_assert(args.margin == 0.01 && args.timeout == 0 && args.precision == 0 && args.scale_ub == 0);
-    ck_assert(args.verify && !args.split && !args.chose_bind && !args.chose_huge_pages);
-    ck_assert_ptr_eq(args.format, report_format_find("text"));
-    args_free(&args);
+    ck_assert_int_eq(parse(&settings, (const char *[]){NULL}), EXIT_OK);
+    ck_assert_int_eq(settings.action, ACTION_MEASURE);
+    ck_assert_uint_eq(settings.sweep.num_tokens.count, 1);
+    ck_assert_uint_eq(settings.sweep.num_tokens.values[0], 4096);
+    ck_assert_uint_eq(settings.sweep.hidden_sizes.values[0], 8192);
+    ck_assert_uint_eq(settings.sweep.dtypes.values[0], QB_FORMAT_F16);
+    ck_assert_uint_eq(settings.sweep.quant_dtypes.values[0], QB_FORMAT_INT8);
+    ck_assert_int_eq(settings.sweep.granularities.values[0].kind, QB_GRANULARITY_TENSOR);
+    ck_assert_uint_eq(settings.sweep.scalings.count, 1);
+    ck_assert_uint_eq(settings.sweep.scalings.values[0], QB_SCALING_DYNAMIC);
+    ck_assert_uint_eq(settings.sweep.launches.count, 0);
+    ck_assert_uint_eq(settings.sweep.threads.count, 0);
+    ck_assert_uint_eq(settings.sweep.streams.values[0], 1);
+    ck_assert_uint_eq(settings.method.num_warmup_iters, 5);
+    ck_assert_uint_eq(settings.method.num_iters, 100);
+    ck_assert_uint_eq(settings.method.rounds, 10);
+    ck_assert_uint_eq(settings.foreign.kernel_timeout, 60);
+    ck_assert_uint_eq(settings.comparing.runs, 0);
+    ck_assert(settings.comparing.margin == 0.01 && settings.method.timeout == 0 && settings.method.precision == 0 &&
+              settings.sweep.scale_ub == 0);
+    ck_assert(settings.method.verify && !settings.comparing.split && !settings.place.chose_bind &&
+              !settings.place.chose_huge_pages);
+    ck_assert_ptr_eq(settings.reporting.format, report_format_find("text"));
+    args_free(&settings);
 }
 END_TEST
 
 /* A default gives way to another option for the same thing. */
 START_TEST(test_defaults_that_follow)
 {
-    struct args args;
+    struct settings settings;
 
-    ck_assert_int_eq(parse(&args, (const char *[]){"--static-scale", "--precision=2", NULL}), EXIT_OK);
-    ck_assert_uint_eq(args.scalings.count, 1);
-    ck_assert_uint_eq(args.scalings.values[0], QB_SCALING_STATIC);
-    ck_assert_uint_eq(args.num_iters, 0);
-    ck_assert(args.precision == 0.02 && args.timeout == 15);
-    args_free(&args);
+    ck_assert_int_eq(parse(&settings, (const char *[]){"--static-scale", "--precision=2", NULL}), EXIT_OK);
+    ck_assert_uint_eq(settings.sweep.scalings.count, 1);
+    ck_assert_uint_eq(settings.sweep.scalings.values[0], QB_SCALING_STATIC);
+    ck_assert_uint_eq(settings.method.num_iters, 0);
+    ck_assert(settings.method.precision == 0.02 && settings.method.timeout == 15);
+    args_free(&settings);
 
-    ck_assert_int_eq(parse(&args, (const char *[]){"--split", "--model=llama3-8b", "--bind=none", NULL}), EXIT_OK);
-    ck_assert_int_eq(args.compare, COMPARE_SCALES);
-    ck_assert_uint_eq(args.scalings.count, 3);
-    ck_assert_uint_eq(args.hidden_sizes.count, 2);
-    ck_assert_uint_eq(args.rounds, 20);
-    ck_assert(args.split && args.chose_bind && args.bind == BIND_NONE);
-    args_free(&args);
+    ck_assert_int_eq(parse(&settings, (const char *[]){"--split", "--model=llama3-8b", "--bind=none", NULL}), EXIT_OK);
+    ck_assert_int_eq(settings.comparing.compare, COMPARE_SCALES);
+    ck_assert_uint_eq(settings.sweep.scalings.count, 3);
+    ck_assert_uint_eq(settings.sweep.hidden_sizes.count, 2);
+    ck_assert_uint_eq(settings.method.rounds, 20);
+    ck_assert(settings.comparing.split && settings.place.chose_bind && settings.place.bind == BIND_NONE);
+    args_free(&settings);
 
-    ck_assert_int_eq(parse(&args, (const char *[]){"--baseline=x", NULL}), EXIT_OK);
-    ck_assert_uint_eq(args.runs, 10);
-    args_free(&args);
+    ck_assert_int_eq(parse(&settings, (const char *[]){"--baseline=x", NULL}), EXIT_OK);
+    ck_assert_uint_eq(settings.comparing.runs, 10);
+    args_free(&settings);
 
     /* The last counts. */
-    ck_assert_int_eq(parse(&args, (const char *[]){"--compare=a,b", "--compare=threads", "--kernel=c", NULL}), EXIT_OK);
-    ck_assert_int_eq(args.compare, COMPARE_THREADS);
-    ck_assert_uint_eq(args.kernels.count, 1);
-    ck_assert_str_eq(args.kernels.values[0], "c");
-    args_free(&args);
+    ck_assert_int_eq(parse(&settings, (const char *[]){"--compare=a,b", "--compare=threads", "--kernel=c", NULL}),
+                     EXIT_OK);
+    ck_assert_int_eq(settings.comparing.compare, COMPARE_THREADS);
+    ck_assert_uint_eq(settings.sweep.kernels.count, 1);
+    ck_assert_str_eq(settings.sweep.kernels.values[0], "c");
+    args_free(&settings);
 }
 END_TEST
 
 /* Arguments for another process that measures the same. */
 START_TEST(test_measuring)
 {
-    struct args args;
+    struct settings settings;
 
-    ck_assert_int_eq(parse(&args, (const char *[]){"--runs=5", "-q", "--seed=7", "--strict", "--no-verify", NULL}),
+    ck_assert_int_eq(parse(&settings, (const char *[]){"--runs=5", "-q", "--seed=7", "--strict", "--no-verify", NULL}),
                      EXIT_OK);
-    ck_assert_uint_eq(args.measuring.count, 2);
-    ck_assert_str_eq(args.measuring.values[0], "--seed=7");
-    ck_assert_str_eq(args.measuring.values[1], "--no-verify");
-    args_free(&args);
+    ck_assert_uint_eq(settings.command.measuring.count, 2);
+    ck_assert_str_eq(settings.command.measuring.values[0], "--seed=7");
+    ck_assert_str_eq(settings.command.measuring.values[1], "--no-verify");
+    args_free(&settings);
 }
 END_TEST
 

@@ -4,6 +4,7 @@
 #include <config.h>
 
 #include "schedule/rounds.h"
+#include "base/clock.h"
 #include "base/interrupt.h"
 #include "run.h"
 
@@ -75,7 +76,7 @@ void bench_conclude(struct bench *bench, size_t index)
     concluded++;
 }
 
-double bench_clock(void)
+double clock_seconds(void)
 {
     return 0;
 }
@@ -85,14 +86,18 @@ bool interrupt_requested(void)
     return stopped && visit_count >= 2;
 }
 
-/* Run rounds of CASES cases as ARGS says; the first two have a ceiling, the others another one. */
-static void run_cases(const struct args *args)
+/* Run rounds of CASES cases as METHOD says, in the order of SEED; the first two have a ceiling, the others another one.
+ */
+static void run_cases(const struct method *method, uint64_t seed)
 {
     static struct plan_case cases[CASES];
     static struct result results[CASES];
     static struct ceiling ceilings[2];
-    struct bench bench = {
-        .args = args, .ceilings = {.values = ceilings, .count = 2}, .results = results, .count = CASES};
+    struct bench bench = {.method = method,
+                          .inputs = {.seed = seed},
+                          .ceilings = {.values = ceilings, .count = 2},
+                          .results = results,
+                          .count = CASES};
 
     for (size_t i = 0; i < CASES; i++) {
         cases[i] = (struct plan_case){.launch = LAUNCH_GRAPH};
@@ -196,10 +201,10 @@ END_TEST
 /* Every right case takes its samples, in the order of rounds_shuffle(), its ceiling a fourth of them, rounded up. */
 START_TEST(rounds_visit_everything)
 {
-    const struct args args = {.num_iters = 43, .rounds = 10, .seed = 9};
+    const struct method method = {.num_iters = 43, .rounds = 10};
     size_t rounds, next = 0;
 
-    run_cases(&args);
+    run_cases(&method, 9);
     for (size_t i = 0; i < CASES; i++) {
         ck_assert_uint_eq(samples_of(i, &rounds), i == WRONG_CASE ? 0 : 43);
         ck_assert_uint_eq(rounds, i == WRONG_CASE ? 0 : 10);
@@ -227,10 +232,10 @@ END_TEST
  * so does its ceiling. */
 START_TEST(precision_ends_each_case)
 {
-    const struct args args = {.precision = 0.02, .timeout = 9, .num_iters = 100, .rounds = 10};
+    const struct method method = {.precision = 0.02, .timeout = 9, .num_iters = 100, .rounds = 10};
     size_t rounds;
 
-    run_cases(&args);
+    run_cases(&method, 0);
     samples_of(STEADY_CASE, &rounds);
     ck_assert_uint_eq(rounds, 6);
     for (size_t i = 1; i < CASES; i++) {
@@ -242,10 +247,10 @@ END_TEST
 
 START_TEST(an_interrupt_ends_all)
 {
-    const struct args args = {.num_iters = 40, .rounds = 10};
+    const struct method method = {.num_iters = 40, .rounds = 10};
 
     stopped = true;
-    run_cases(&args);
+    run_cases(&method, 0);
     ck_assert(visit_count == 2 && concluded == CASES);
     stopped = false;
 }

@@ -116,7 +116,8 @@ check_problem_test_SOURCES = %D%/check_problem.c
 check_problem_test_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/src/quantbench
 check_problem_test_CFLAGS = $(TEST_CFLAGS)
 check_problem_test_LDADD = libquantbench.la $(CHECK_LIBS)
-check_stats_test_SOURCES = %D%/check_stats.c src/quantbench/base/stats.c src/quantbench/cases/input.c
+check_stats_test_SOURCES = %D%/check_stats.c src/quantbench/base/stats.c src/quantbench/cases/input.c \
+	src/quantbench/model/words.c
 check_stats_test_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/src/quantbench
 check_stats_test_CFLAGS = $(TEST_CFLAGS) $(OPENMP_CFLAGS)
 check_stats_test_LDADD = libquantbench.la $(CHECK_LIBS)
@@ -146,6 +147,7 @@ check_challenge_test_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/src/quantbench
 check_challenge_test_CFLAGS = $(TEST_CFLAGS) $(OPENMP_CFLAGS)
 check_challenge_test_LDADD = libquantbench.la $(CHECK_LIBS)
 check_tensor_file_test_SOURCES = %D%/check_tensor_file.c src/quantbench/cases/tensor_file.c src/quantbench/cases/tensor_kind.c \
+	src/quantbench/base/label.c \
 	src/quantbench/base/document.c src/quantbench/base/message.c
 check_tensor_file_test_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/src/quantbench
 check_tensor_file_test_CFLAGS = $(TEST_CFLAGS) $(JANSSON_CFLAGS)

@@ -24,6 +24,27 @@ rooms()
         ! grep -nE '#include "(base|model|cases|check|measure|schedule|verdict|report|cli)/' "$srcdir"/cuda/* "$srcdir"/src/libquantbench/*.[ch]
 }
 
+# What each room of the tool may include besides its own headers; data flows one way.
+arrows()
+{
+    cat <<'END' >allowed
+base
+model base
+cases base model
+check base model cases
+measure base model cases check
+schedule base model cases check measure
+verdict base model
+report base model verdict
+cli base model cases check measure schedule verdict report
+END
+    (cd "$srcdir/src/quantbench" && grep -n '^#include "[a-z]*/' ./*/*.[ch]) |
+        awk -F '[:"/]' 'FNR == NR { split($0, names, " "); for (i in names) allowed[names[1], names[i]] = 1; next }
+            !(($2, $6) in allowed) { print "# " $2 "/" $3 ":" $4 ": may not include " $6 "/" $7 }' allowed - >broken
+    cat broken
+    [ ! -s broken ]
+}
+
 # The library never prints and never exits.
 silent()
 {
@@ -75,6 +96,7 @@ small()
 
 ok "every source file has its SPDX line" spdx
 ok "no room is entered but through its header" rooms
+ok "the rooms of the tool include only what lies below them" arrows
 ok "the library never prints and never exits" silent
 ok "no function of the command line has more than 60 lines" small
 library=${builddir:-.}/.libs/libquantbench.so

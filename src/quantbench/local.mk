@@ -11,6 +11,7 @@ libqbtool_a_SOURCES = \
 	%D%/cli/args.c %D%/cli/args.h \
 	%D%/cli/options.c %D%/cli/options.h %D%/cli/option_help.c \
 	%D%/cli/option_values.c %D%/cli/option_values.h %D%/cli/option_lists.c \
+	%D%/base/clock.c %D%/base/clock.h %D%/base/label.c %D%/base/label.h %D%/base/saturate.h \
 	%D%/base/message.c %D%/base/message.h \
 	%D%/base/interrupt.c %D%/base/interrupt.h \
 	%D%/base/process.c %D%/base/process.h \
@@ -24,11 +25,14 @@ libqbtool_a_SOURCES = \
 	%D%/cases/tensor_kind.c %D%/cases/tensor_kind.h \
 	%D%/cases/input.c %D%/cases/input.h \
 	%D%/cases/plan.c %D%/cases/plan.h \
+	%D%/model/words.c %D%/model/words.h %D%/model/settings.h %D%/model/finding.h %D%/model/judgement.h \
+	%D%/model/problem_text.c %D%/model/problem_text.h %D%/model/property.c %D%/model/property.h \
 	%D%/model/sizes.h %D%/model/tiling.h \
 	%D%/check/quality.c %D%/check/quality.h \
 	%D%/check/oracle.c %D%/check/oracle.h \
 	%D%/check/verify.c %D%/check/verify.h \
 	%D%/measure/disturbance.c %D%/measure/disturbance.h \
+	%D%/measure/calibrate.c %D%/measure/calibrate.h \
 	%D%/measure/measure.c %D%/measure/measure.h \
 	%D%/base/stats.c %D%/base/stats.h \
 	%D%/verdict/compare.c %D%/verdict/compare.h \
@@ -47,7 +51,7 @@ libqbtool_a_SOURCES = \
 	%D%/schedule/paired.c %D%/schedule/paired.h \
 	%D%/cli/self_test.c %D%/cli/self_test.h \
 	%D%/schedule/runs.c %D%/schedule/runs.h \
-	%D%/verdict/baseline.c %D%/verdict/baseline.h \
+	%D%/cli/baseline.c %D%/cli/baseline.h \
 	%D%/cli/doctor.c %D%/cli/doctor.h \
 	%D%/cli/dry_run.c %D%/cli/dry_run.h \
 	%D%/base/isolate.c %D%/base/isolate.h \
@@ -66,6 +70,7 @@ libqbtool_a_SOURCES = \
 	%D%/schedule/worker.c %D%/schedule/worker.h \
 	%D%/cli/list.c %D%/cli/list.h \
 	%D%/model/record.c %D%/model/record.h \
+	%D%/schedule/recording.c %D%/schedule/recording.h \
 	%D%/model/record_json.c \
 	%D%/verdict/verdict.c %D%/verdict/verdict.h \
 	%D%/report/describe.c %D%/report/describe.h \

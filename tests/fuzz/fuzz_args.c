@@ -10,6 +10,7 @@
 #include "cases/machine.h"
 #include "cases/plan.h"
 #include "model/record.h"
+#include "schedule/recording.h"
 #include "report/report.h"
 
 #include <getopt.h>
@@ -36,12 +37,13 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 }
 
 /* How many cases the lists of ARGS make, at most. */
-static double count_cases(const struct args *args)
+static double count_cases(const struct settings *settings)
 {
-    const size_t counts[] = {args->num_tokens.count,   args->hidden_sizes.count,  args->dtypes.count,
-                             args->quant_dtypes.count, args->granularities.count, args->scalings.count,
-                             args->dists.count,        args->caches.count,        args->streams.count,
-                             args->launches.count,     args->threads.count,       args->kernels.count};
+    const size_t counts[] = {
+        settings->sweep.num_tokens.count,   settings->sweep.hidden_sizes.count,  settings->sweep.dtypes.count,
+        settings->sweep.quant_dtypes.count, settings->sweep.granularities.count, settings->sweep.scalings.count,
+        settings->sweep.dists.count,        settings->sweep.caches.count,        settings->sweep.streams.count,
+        settings->sweep.launches.count,     settings->sweep.threads.count,       settings->sweep.kernels.count};
     double product = 1;
 
     for (size_t i = 0; i < sizeof counts / sizeof counts[0]; i++) {
@@ -64,18 +66,18 @@ static void write_reports(const struct record *record)
     }
 }
 
-static void use(struct args *args)
+static void use(struct settings *settings)
 {
     struct plan plan = {.count = 0};
     struct record record = {.count = 0};
     struct bench bench;
 
     /* No process is started here. */
-    args->isolate = ISOLATE_NONE;
-    if (plan_make(args, &machine, NULL, &plan) == EXIT_OK) {
+    settings->foreign.isolate = ISOLATE_NONE;
+    if (plan_make(settings, &machine, NULL, &plan) == EXIT_OK) {
         fuzz_check(plan.count > 0 || plan.code != EXIT_OK);
-        if (record_begin(args, &machine, NULL, &plan, &record) == EXIT_OK) {
-            bench_begin(&bench, args, &machine, NULL, &plan);
+        if (recording_begin(settings, &machine, NULL, &plan, &record) == EXIT_OK) {
+            bench_begin(&bench, settings, &machine, NULL, &plan);
             bench_end(&bench);
             write_reports(&record);
         }
@@ -89,7 +91,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     char *text = fuzz_text(data, size);
     char *arguments[ARGUMENTS_MAX + 2] = {"quantbench"};
     int count = 1;
-    struct args args;
+    struct settings settings;
     enum exit_code code;
 
     for (char *line = text; line != NULL && count <= ARGUMENTS_MAX; count++) {
@@ -100,13 +102,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         }
     }
     optind = 0; /* glibc: from the beginning */
-    code = args_parse(count, arguments, &args);
+    code = args_parse(count, arguments, &settings);
     fuzz_check(code == EXIT_OK || code == EXIT_USAGE);
-    if (code == EXIT_OK && (args.action == ACTION_MEASURE || args.action == ACTION_DRY_RUN) &&
-        count_cases(&args) <= CASES_MAX) {
-        use(&args);
+    if (code == EXIT_OK && (settings.action == ACTION_MEASURE || settings.action == ACTION_DRY_RUN) &&
+        count_cases(&settings) <= CASES_MAX) {
+        use(&settings);
     }
-    args_free(&args);
+    args_free(&settings);
     free(text);
     return 0;
 }

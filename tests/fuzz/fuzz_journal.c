@@ -18,7 +18,7 @@
 
 #define ROUNDS 2
 
-static struct args args;
+static struct settings settings;
 static struct machine machine;
 static struct plan plan;
 static char *head;
@@ -31,10 +31,10 @@ static void read_head(void)
     FILE *file;
     const char *path = fuzz_file("", 0);
 
-    args.journal_file = path;
-    fuzz_check(journal_open(&args, &machine, NULL, &plan, &journal) == EXIT_OK);
+    settings.reporting.journal_file = path;
+    fuzz_check(journal_open(&settings, &machine, NULL, &plan, &journal) == EXIT_OK);
     journal_close(&journal);
-    args.journal_file = NULL;
+    settings.reporting.journal_file = NULL;
     file = fopen(path, "r");
     fuzz_check(file != NULL);
     fuzz_check(getdelim(&head, &head_size, '\n', file) > 0);
@@ -51,10 +51,10 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
     (void)argv;
     setlocale(LC_CTYPE, "C.UTF-8");
     optind = 0;
-    fuzz_check(args_parse(sizeof arguments / sizeof arguments[0] - 1, arguments, &args) == EXIT_OK);
-    fuzz_check(machine_open(&args.devices, &machine) == EXIT_OK);
+    fuzz_check(args_parse(sizeof arguments / sizeof arguments[0] - 1, arguments, &settings) == EXIT_OK);
+    fuzz_check(machine_open(&settings.place.devices, &machine) == EXIT_OK);
     fuzz_check(catalog_add_loaded());
-    fuzz_check(plan_make(&args, &machine, NULL, &plan) == EXIT_OK);
+    fuzz_check(plan_make(&settings, &machine, NULL, &plan) == EXIT_OK);
     read_head();
     return 0;
 }
@@ -65,7 +65,7 @@ static void take_parts(struct journal *journal)
     struct bench bench;
     struct visits visits = {.bench = &bench, .journal = journal};
 
-    fuzz_check(bench_begin(&bench, &args, &machine, NULL, &plan) == EXIT_OK);
+    fuzz_check(bench_begin(&bench, &settings, &machine, NULL, &plan) == EXIT_OK);
     for (size_t round = 0; round < ROUNDS; round++) {
         for (size_t i = 0; i < bench.count; i++) {
             if (bench.results[i].code == EXIT_OK && journal_find(journal, i, round) != NULL) {
@@ -98,9 +98,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     fuzz_check(text != NULL);
     memcpy(text, head, kept);
     memcpy(text + kept, data + 1, size - 1);
-    args.resume_file = fuzz_file(text, kept + size - 1);
+    settings.reporting.resume_file = fuzz_file(text, kept + size - 1);
     free(text);
-    if (journal_open(&args, &machine, NULL, &plan, &journal) == EXIT_OK) {
+    if (journal_open(&settings, &machine, NULL, &plan, &journal) == EXIT_OK) {
         take_parts(&journal);
     }
     journal_close(&journal);

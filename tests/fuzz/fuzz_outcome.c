@@ -3,6 +3,7 @@
  * a number of bytes and the bytes. What is believed becomes a record that can be written and read. */
 #include <config.h>
 
+#include "cli/args.h"
 #include "measure/bench.h"
 #include "cases/catalog.h"
 #include "fuzz.h"
@@ -10,6 +11,7 @@
 #include "schedule/outcome.h"
 #include "cases/plan.h"
 #include "model/record.h"
+#include "schedule/recording.h"
 #include "report/report.h"
 
 #include <getopt.h>
@@ -22,7 +24,7 @@
 #define NUMBERS    (2 * SAMPLES)
 #define MAX_CHANGE 8
 
-static struct args args;
+static struct settings settings;
 static struct machine machine;
 static struct plan plan;
 
@@ -41,10 +43,10 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
     (void)argv;
     setlocale(LC_CTYPE, "C.UTF-8");
     optind = 0;
-    fuzz_check(args_parse(sizeof arguments / sizeof arguments[0] - 1, arguments, &args) == EXIT_OK);
-    fuzz_check(machine_open(&args.devices, &machine) == EXIT_OK);
+    fuzz_check(args_parse(sizeof arguments / sizeof arguments[0] - 1, arguments, &settings) == EXIT_OK);
+    fuzz_check(machine_open(&settings.place.devices, &machine) == EXIT_OK);
     fuzz_check(catalog_add_loaded());
-    fuzz_check(plan_make(&args, &machine, NULL, &plan) == EXIT_OK);
+    fuzz_check(plan_make(&settings, &machine, NULL, &plan) == EXIT_OK);
     return 0;
 }
 
@@ -91,10 +93,10 @@ static void check_record(struct bench *bench)
 {
     struct record record = {.count = 0}, again;
 
-    fuzz_check(record_begin(&args, &machine, NULL, &plan, &record) == EXIT_OK);
+    fuzz_check(recording_begin(&settings, &machine, NULL, &plan, &record) == EXIT_OK);
     bench_conclude(bench, 0);
-    fuzz_check(record_add(&record, &bench->results[0]) == EXIT_OK);
-    fuzz_check(record_end(&record, false) == EXIT_OK);
+    fuzz_check(recording_add(&record, &bench->results[0]) == EXIT_OK);
+    fuzz_check(recording_end(&record, false) == EXIT_OK);
     for (size_t i = 0; i < report_format_count(); i++) {
         char *text = NULL;
         size_t size;
@@ -120,7 +122,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
     make_answer(&answer);
     change(&answer, data, size);
-    fuzz_check(bench_begin(&bench, &args, &machine, NULL, &plan) == EXIT_OK);
+    fuzz_check(bench_begin(&bench, &settings, &machine, NULL, &plan) == EXIT_OK);
     limits.result = &bench.results[0];
     if (outcome_check(&answer.outcome, &limits) == NULL) {
         fuzz_check(answer.outcome.samples <= SAMPLES && answer.outcome.floors <= SAMPLES);

@@ -24,6 +24,9 @@ struct stats {
     double autocorrelation; /* of neighbours (lag 1); NaN if all samples are equal, or for fewer than 3 */
 };
 
+/* A count that is not known, where 0 would be one. */
+#define ROUND_UNKNOWN UINT64_MAX
+
 /* SAMPLES are in the order in which they were taken, in ROUND_COUNT rounds of ROUNDS[i] >= 1 samples each; they are
  * left as they are. Samples of one round share what changes between rounds, such as where the memory is and how fast
  * the clocks run: so the interval of all samples is too narrow if rounds differ, and that of the rounds' medians counts

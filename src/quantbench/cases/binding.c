@@ -62,11 +62,11 @@ static const char *why_not(const struct machine *machine)
     return is_shared_out(machine->host.handle) ? "a quota shares the CPUs with others" : NULL;
 }
 
-void binding_begin(const struct args *args, struct machine *machine)
+void binding_begin(const struct place *place, struct machine *machine)
 {
-    const char *reason = args->chose_bind ? NULL : why_not(machine);
+    const char *reason = place->chose_bind ? NULL : why_not(machine);
 
-    if (args->bind == BIND_NONE) {
+    if (place->bind == BIND_NONE) {
         if (strncmp(machine->host.info.binding, "OpenMP", 6) == 0) {
             message_warning("--bind=none: %s binds the threads, as its environment says", machine->host.info.binding);
         }
@@ -74,7 +74,7 @@ void binding_begin(const struct args *args, struct machine *machine)
     }
     if (reason == NULL && qb_device_bind_threads(machine->host.handle, true) != QB_OK) {
         reason = qb_error_detail();
-        if (args->chose_bind) {
+        if (place->chose_bind) {
             message_warning("--bind=cores: %s", reason);
             return;
         }

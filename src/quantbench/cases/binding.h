@@ -9,7 +9,7 @@
 
 /* Decide whether the CPU's threads are bound while MACHINE measures: as --bind says. Without it they are if all devices
  * are the CPU, OpenMP's environment does not speak of it, and no quota shares the CPUs with others. */
-void binding_begin(const struct args *args, struct machine *machine);
+void binding_begin(const struct place *place, struct machine *machine);
 
 /* Bind them, if so, before memory is touched that is measured, and let them go behind it: threads that are started
  * meanwhile begin with the one CPU of this one. */

@@ -4,7 +4,7 @@
 #ifndef CATALOG_H
 #define CATALOG_H
 
-#include "cli/args.h"
+#include "model/settings.h"
 
 /* The limits that quantbench.h names. */
 #define CATALOG_NAME_SIZE        64

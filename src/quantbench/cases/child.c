@@ -2,12 +2,12 @@
 /* child.c - starts a second process of this program, talks to it, and ends it. */
 #include <config.h>
 
-#include "measure/bench.h"
 #include "cases/binding.h"
 #include "cases/child.h"
 #include "base/interrupt.h"
 #include "base/isolate.h"
 #include "base/starvation.h"
+#include "base/clock.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -57,7 +57,7 @@ static double receive_end(int socket)
     if (getsockopt(socket, SOL_SOCKET, SO_RCVTIMEO, &limit, &size) != 0 || limit.tv_sec == 0) {
         return INFINITY;
     }
-    return bench_clock() + (double)limit.tv_sec;
+    return clock_seconds() + (double)limit.tv_sec;
 }
 
 /* Wait until there is something to read, or END; false if it is END. */
@@ -67,7 +67,7 @@ static bool await_more(int socket, double end)
     int ready;
 
     do {
-        ready = poll(&wait, 1, isinf(end) ? -1 : (int)ceil(fmax(end - bench_clock(), 0) * 1e3));
+        ready = poll(&wait, 1, isinf(end) ? -1 : (int)ceil(fmax(end - clock_seconds(), 0) * 1e3));
     } while (ready < 0 && errno == EINTR);
     return ready > 0;
 }
@@ -119,17 +119,17 @@ void child_say(int socket, const void *data, size_t size)
 }
 
 /* Start the process with its end of the socket. Returns an error number. */
-static int spawn(struct child *child, const char *name, const struct args *args, int its_end)
+static int spawn(struct child *child, const char *name, const struct command *command, int its_end)
 {
     posix_spawn_file_actions_t actions;
-    char **argv = calloc((size_t)args->argc + 1, sizeof *argv);
+    char **argv = calloc((size_t)command->argc + 1, sizeof *argv);
     char first[64];
     int error = ENOMEM;
 
     if (argv == NULL) {
         return error;
     }
-    memcpy(argv, args->argv, (size_t)args->argc * sizeof *argv);
+    memcpy(argv, command->argv, (size_t)command->argc * sizeof *argv);
     snprintf(first, sizeof first, "%s", name);
     argv[0] = first;
     if (posix_spawn_file_actions_init(&actions) == 0) {
@@ -147,7 +147,7 @@ static int spawn(struct child *child, const char *name, const struct args *args,
     return error;
 }
 
-bool child_start(struct child *child, const char *name, const struct args *args)
+bool child_start(struct child *child, const char *name, const struct command *command)
 {
     const struct timeval receive_limit = {RECEIVE_SECONDS, 0}, send_limit = {SEND_SECONDS, 0};
     int ends[2], error;
@@ -158,7 +158,7 @@ bool child_start(struct child *child, const char *name, const struct args *args)
         message_error("no process for foreign code: %s", strerror(errno));
         return false;
     }
-    error = spawn(child, name, args, ends[1]);
+    error = spawn(child, name, command, ends[1]);
     close(ends[1]);
     if (error == 0 && !isolate_own(child->pid)) {
         isolate_stop(child->pid);
@@ -193,21 +193,21 @@ static double relay_interrupt(struct child *child)
 {
     if (interrupt_requested() && child->interrupted == 0) {
         kill(child->pid, SIGTERM);
-        child->interrupted = bench_clock();
+        child->interrupted = clock_seconds();
     }
     return child->interrupted != 0 ? child->interrupted + END_SECONDS : INFINITY;
 }
 
 bool child_await(struct child *child, double seconds)
 {
-    const double begin = bench_clock();
+    const double begin = clock_seconds();
     const double interval = fmax(fmin(seconds / 8, 1), 0.05);
     struct pollfd wait = {.fd = child->socket, .events = POLLIN};
     struct starvation starvation = {.pid = child->pid};
     bool came, late;
 
     for (int i = 0;; i++) {
-        double passed = bench_clock() - begin, limit = seconds;
+        double passed = clock_seconds() - begin, limit = seconds;
         int ready;
 
         /* Looking disturbs what is measured: once at the beginning, and then when it takes suspiciously long. */
@@ -216,7 +216,7 @@ bool child_await(struct child *child, double seconds)
         }
         /* A signal may come before the wait begins: look again before long. */
         ready = poll(&wait, 1, (int)ceil(fmax(fmin(limit - passed, interval), 0) * 1e3));
-        late = bench_clock() >= relay_interrupt(child); /* even if there is one sign of life after the other */
+        late = clock_seconds() >= relay_interrupt(child); /* even if there is one sign of life after the other */
         came = !late && (ready > 0 || has_ended(child));
         if (came || late || (ready == 0 && passed >= limit)) {
             break;

@@ -5,7 +5,7 @@
 #ifndef CHILD_H
 #define CHILD_H
 
-#include "cli/args.h"
+#include "model/settings.h"
 
 #include <sys/types.h>
 
@@ -17,9 +17,14 @@ struct child {
     char whose[96];     /* what messages call the foreign code in it */
 };
 
+/* What the tool itself may take for its own work: opening a device, making an input, comparing. */
+#define CHILD_OWN_SECONDS 600.0
+/* What is said at most to those who wait. */
+#define CHILD_MOST_SECONDS 3600.0
+
 /* Start CHILD, which finds NAME where its own name is expected. Its standard output is standard error: reports are the
  * program's, and foreign code may print. An error has been printed. */
-bool child_start(struct child *child, const char *name, const struct args *args);
+bool child_start(struct child *child, const char *name, const struct command *command);
 
 /* Send or receive SIZE bytes; false if the other end is gone, or takes too long for them. */
 bool child_put(int socket, const void *data, size_t size);

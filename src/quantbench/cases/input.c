@@ -14,16 +14,6 @@ size_t input_element_size(enum qb_format format)
     return qb_format_info(format)->bits / 8;
 }
 
-const char *input_dist_name(enum input_dist dist)
-{
-    static const char *const names[INPUT_DISTS] = {
-        [INPUT_NORMAL] = "normal", [INPUT_UNIFORM] = "uniform",     [INPUT_OUTLIERS] = "outliers",
-        [INPUT_ZEROS] = "zeros",   [INPUT_LOGNORMAL] = "lognormal",
-    };
-
-    return names[dist];
-}
-
 /* Uniform in (0, 1), never an end: the middle of one of 2^52 equal cells. */
 static double uniform(uint64_t random_bits)
 {

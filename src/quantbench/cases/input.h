@@ -4,16 +4,7 @@
 #define INPUT_H
 
 #include "quantbench.h"
-
-/* How generated data are distributed. All but zeros are random; see NOTES in quantbench(1). */
-enum input_dist {
-    INPUT_NORMAL = 0, /* mean 0, standard deviation 1 */
-    INPUT_UNIFORM,    /* from -1 to 1 */
-    INPUT_OUTLIERS,   /* normal, but INPUT_OUTLIER_FACTOR times as large in a few columns */
-    INPUT_ZEROS,      /* 0 */
-    INPUT_LOGNORMAL,  /* e^z, z normal with mean 0 and standard deviation 1 */
-};
-#define INPUT_DISTS 5
+#include "model/words.h"
 
 /* One column of every so many has outliers; of the rest of the columns, or if there are fewer, one too. */
 #define INPUT_OUTLIER_COLUMNS 1024
@@ -33,9 +24,6 @@ static inline uint64_t input_random(uint64_t state)
 
 /* Bytes of one element of FORMAT. */
 size_t input_element_size(enum qb_format format);
-
-/* The name as in --dist. */
-const char *input_dist_name(enum input_dist dist);
 
 /* Fill DATA with COUNT elements of FORMAT, in rows of HIDDEN >= 1. Element i depends on DIST, SEED and i alone, and for
  * INPUT_OUTLIERS on HIDDEN too, and only exactly rounded operations are used: the same seed gives the same bytes on

@@ -2,7 +2,6 @@
 /* lister.c - both ends of the socket between the program and a process that describes a plug-in. */
 #include <config.h>
 
-#include "measure/bench.h"
 #include "base/interrupt.h"
 #include "cases/lister.h"
 #include "cases/shield.h"
@@ -67,17 +66,17 @@ static bool receive(struct lister *lister, void *answer, size_t size, char why[L
     enum answer_kind ready;
     bool came;
 
-    if (!child_await(child, BENCH_OWN_SECONDS)) {
+    if (!child_await(child, CHILD_OWN_SECONDS)) {
         return is_late(lister, "its process did not start in time", why);
     }
     came = child_take(child->socket, &ready, sizeof ready);
     if (came && ready != ANSWER_READY) {
         return is_disturbed(lister, why);
     }
-    if (came && !child_await(child, (double)lister->args->kernel_timeout)) {
+    if (came && !child_await(child, (double)lister->foreign->kernel_timeout)) {
         char text[64];
 
-        snprintf(text, sizeof text, "it did not return within %u s", (unsigned)lister->args->kernel_timeout);
+        snprintf(text, sizeof text, "it did not return within %u s", (unsigned)lister->foreign->kernel_timeout);
         return is_late(lister, text, why);
     }
     if (!came || !child_take(child->socket, answer, size)) {
@@ -94,7 +93,7 @@ static bool receive(struct lister *lister, void *answer, size_t size, char why[L
 static bool start(struct lister *lister, struct verdict *verdict, char why[LISTER_WHY_SIZE])
 {
     snprintf(lister->child.whose, sizeof lister->child.whose, "%s", lister->file);
-    if (!child_start(&lister->child, LISTER_NAME, lister->args)) {
+    if (!child_start(&lister->child, LISTER_NAME, lister->command)) {
         snprintf(why, LISTER_WHY_SIZE, "there is no process to load it");
         return false;
     }

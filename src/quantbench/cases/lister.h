@@ -7,9 +7,10 @@
 #include "cases/child.h"
 #include "cases/catalog.h"
 
-/* One plug-in. The first two are the caller's; the rest is zero at first. */
+/* One plug-in. The first three are the caller's; the rest is zero at first. */
 struct lister {
-    const struct args *args;
+    const struct foreign *foreign;
+    const struct command *command;
     char *file;
     struct child child;
 };

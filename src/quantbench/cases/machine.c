@@ -3,7 +3,6 @@
 #include <config.h>
 
 #include "cases/machine.h"
-#include "measure/disturbance.h"
 
 #include <ctype.h>
 #include <inttypes.h>
@@ -48,37 +47,20 @@ static enum exit_code no_such_device(const char *name, const char *why)
     return EXIT_CANNOT_RUN;
 }
 
-/* The timer is calibrated by copies of up to half as many bytes. */
-#define CALIBRATION_BYTES ((size_t)4 << 20)
-
-/* Find out what DEVICE's queues can do, and what its timer is like. What cannot be found out is left as it is: whoever
- * needs it will fail with the reason. */
+/* Find out whether DEVICE has graphs. */
 static void learn(struct device *device)
 {
     struct qb_queue *queue;
     struct qb_graph *graph;
-    void *memory;
 
     if (qb_queue_create(device->handle, &queue) != QB_OK) {
-        return;
+        return; /* whoever needs one will fail with the reason */
     }
     if (qb_graph_begin(queue) == QB_OK && qb_graph_end(queue, &graph) == QB_OK) {
         device->has_graphs = true;
         qb_graph_destroy(graph);
     }
-    if (qb_memory_alloc(device->handle, CALIBRATION_BYTES, &memory) == QB_OK) {
-        if (qb_memory_fill(device->handle, memory, 0, CALIBRATION_BYTES) == QB_OK) {
-            measure_calibrate(device->handle, queue, memory, CALIBRATION_BYTES, &device->timer);
-        }
-        qb_memory_free(device->handle, memory);
-    }
     qb_queue_destroy(queue);
-    /* What was seen counts, not what is promised. */
-    if (device->timer.tick == 0) {
-        device->timer.tick = device->info.timer_tick;
-    }
-    message_verbose("%s: the timer's tick is %.4g ns, and %.4g ns pass between two events", device->info.id,
-                    device->timer.tick, device->timer.empty);
 }
 
 /* Open device INDEX of the backend, and ask what it is. DEVICE is set only on success. */
@@ -188,18 +170,6 @@ unsigned *machine_list_cpus(struct qb_device *host, size_t *count)
     return cpus;
 }
 
-/* What others do on CPUs that this process may not use does not disturb it. */
-static void watch_cpus(struct qb_device *host)
-{
-    size_t count;
-    unsigned *cpus = machine_list_cpus(host, &count);
-
-    if (cpus != NULL) {
-        disturbance_watch(cpus, count);
-        free(cpus);
-    }
-}
-
 enum exit_code machine_open(const struct names *device_names, struct machine *machine)
 {
     struct utsname names;
@@ -216,7 +186,6 @@ enum exit_code machine_open(const struct names *device_names, struct machine *ma
         message_status("cpu", status);
         return EXIT_CANNOT_RUN;
     }
-    watch_cpus(machine->host.handle);
     machine->devices = calloc(device_names->count, sizeof *machine->devices);
     if (machine->devices == NULL) {
         return message_out_of_memory("the list of devices", device_names->count * sizeof *machine->devices);

@@ -3,8 +3,8 @@
 #ifndef MACHINE_H
 #define MACHINE_H
 
-#include "cli/args.h"
-#include "measure/measure.h"
+#include "model/settings.h"
+#include "model/finding.h"
 
 struct device {
     struct qb_device *handle;

@@ -6,37 +6,13 @@
 #include "cases/plan.h"
 #include "cases/plugins.h"
 #include "cases/tensor_file.h"
+#include "model/problem_text.h"
 
 #include <fnmatch.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-void plan_granularity_text(const struct qb_problem *problem, char *text, size_t size)
-{
-    switch (problem->granularity) {
-    case QB_GRANULARITY_GROUP:
-        snprintf(text, size, "group:%" PRIu64, problem->group);
-        break;
-    case QB_GRANULARITY_BLOCK:
-        snprintf(text, size, "block:%" PRIu64 "x%" PRIu64, problem->block_rows, problem->block_cols);
-        break;
-    default:
-        snprintf(text, size, "%s", qb_granularity_name(problem->granularity));
-        break;
-    }
-}
-
-void plan_describe(const struct qb_problem *problem, char *text, size_t size)
-{
-    char granularity[64];
-
-    plan_granularity_text(problem, granularity, sizeof granularity);
-    snprintf(text, size, "%s -> %s, %s, %s, %" PRIu64 " x %" PRIu64, qb_format_info(problem->input)->name,
-             qb_format_info(problem->output)->name, qb_scaling_name(problem->scaling), granularity, problem->tokens,
-             problem->hidden);
-}
 
 static enum exit_code append(struct plan *plan, const struct plan_case *wanted)
 {
@@ -72,21 +48,21 @@ static enum exit_code check_launch(const struct plan_case *wanted, enum launch_m
 }
 
 /* Add WANTED with each way to measure it: states of the cache, ways to launch, numbers of streams. */
-static enum exit_code add_case(const struct args *args, struct plan *plan, struct plan_case *wanted)
+static enum exit_code add_case(const struct settings *settings, struct plan *plan, struct plan_case *wanted)
 {
     enum exit_code code = EXIT_OK;
 
-    for (size_t c = 0; c < args->caches.count; c++) {
-        wanted->cache = (enum cache_state)args->caches.values[c];
-        for (size_t s = 0; s < args->streams.count; s++) {
-            wanted->streams = (unsigned)args->streams.values[s];
+    for (size_t c = 0; c < settings->sweep.caches.count; c++) {
+        wanted->cache = (enum cache_state)settings->sweep.caches.values[c];
+        for (size_t s = 0; s < settings->sweep.streams.count; s++) {
+            wanted->streams = (unsigned)settings->sweep.streams.values[s];
             wanted->launch = wanted->device->has_graphs ? LAUNCH_GRAPH : LAUNCH_STREAM;
-            if (args->profile) {
+            if (settings->method.profile) {
                 wanted->launch = LAUNCH_PROFILE;
             }
-            for (size_t l = 0; (l < args->launches.count || l == 0) && code == EXIT_OK; l++) {
-                if (args->launches.count > 0) {
-                    wanted->launch = (enum launch_mode)args->launches.values[l];
+            for (size_t l = 0; (l < settings->sweep.launches.count || l == 0) && code == EXIT_OK; l++) {
+                if (settings->sweep.launches.count > 0) {
+                    wanted->launch = (enum launch_mode)settings->sweep.launches.values[l];
                 }
                 code = check_launch(wanted, wanted->launch);
                 code = code == EXIT_OK ? append(plan, wanted) : code;
@@ -119,7 +95,7 @@ static enum exit_code no_kernel(const struct plan_case *wanted, const char *patt
                       names);
         return EXIT_USAGE;
     }
-    plan_describe(&wanted->problem, problem, sizeof problem);
+    problem_text(&wanted->problem, problem, sizeof problem);
     if (is_sweep) {
         /* The other combinations are run; if there are none, plan_make() finds that. */
         message_warning("left out: kernel %s cannot run %s on device %s", pattern, problem, wanted->device->info.id);
@@ -148,12 +124,12 @@ static bool is_supported(struct plan *plan, const struct plan_case *wanted, cons
 }
 
 /* Choose KERNEL for WANTED. A launch for a profiler is made here, because it looks at this process. */
-static enum exit_code choose(const struct args *args, struct plan_case *wanted, const struct kernel *kernel)
+static enum exit_code choose(const struct settings *settings, struct plan_case *wanted, const struct kernel *kernel)
 {
     wanted->about = kernel;
     wanted->kernel = kernel->handle;
-    if (kernel->handle == NULL && args->profile && args->action == ACTION_MEASURE) {
-        if (!plugins_load_here(kernel->plugin, args->kernel_timeout)) {
+    if (kernel->handle == NULL && settings->method.profile && settings->action == ACTION_MEASURE) {
+        if (!plugins_load_here(kernel->plugin, settings->foreign.kernel_timeout)) {
             return EXIT_CANNOT_RUN;
         }
         wanted->kernel = catalog_handle(kernel);
@@ -162,16 +138,18 @@ static enum exit_code choose(const struct args *args, struct plan_case *wanted, 
 }
 
 /* Whether the swept options have more than one combination. */
-static bool is_sweep(const struct args *args)
+static bool is_sweep(const struct settings *settings)
 {
-    return args->num_tokens.count > 1 || args->hidden_sizes.count > 1 || args->dtypes.count > 1 ||
-           args->dists.count > 1 || args->quant_dtypes.count > 1 || args->granularities.count > 1 ||
-           args->scalings.count > 1 || args->devices.count > 1 || args->kernels.count > 1 || args->threads.count > 1 ||
-           args->caches.count > 1 || args->launches.count > 1 || args->streams.count > 1;
+    return settings->sweep.num_tokens.count > 1 || settings->sweep.hidden_sizes.count > 1 ||
+           settings->sweep.dtypes.count > 1 || settings->sweep.dists.count > 1 ||
+           settings->sweep.quant_dtypes.count > 1 || settings->sweep.granularities.count > 1 ||
+           settings->sweep.scalings.count > 1 || settings->place.devices.count > 1 ||
+           settings->sweep.kernels.count > 1 || settings->sweep.threads.count > 1 || settings->sweep.caches.count > 1 ||
+           settings->sweep.launches.count > 1 || settings->sweep.streams.count > 1;
 }
 
 /* Add WANTED once for each kernel that matches PATTERN and supports it. */
-static enum exit_code add_matching_kernels(const struct args *args, struct plan *plan, struct plan_case *wanted,
+static enum exit_code add_matching_kernels(const struct settings *settings, struct plan *plan, struct plan_case *wanted,
                                            const char *pattern)
 {
     bool name_matched = false;
@@ -188,18 +166,18 @@ static enum exit_code add_matching_kernels(const struct args *args, struct plan 
         if (!is_supported(plan, wanted, kernel)) {
             continue;
         }
-        code = choose(args, wanted, kernel);
-        code = code == EXIT_OK ? add_case(args, plan, wanted) : code;
+        code = choose(settings, wanted, kernel);
+        code = code == EXIT_OK ? add_case(settings, plan, wanted) : code;
         if (code != EXIT_OK) {
             return code;
         }
     }
-    return plan->count > before ? EXIT_OK : no_kernel(wanted, pattern, name_matched, is_sweep(args));
+    return plan->count > before ? EXIT_OK : no_kernel(wanted, pattern, name_matched, is_sweep(settings));
 }
 
 /* Add WANTED with the best kernel, and then, for --self-test, with that once more, or, for --tune, with all others of
  * ours that support it. */
-static enum exit_code add_best_and_others(const struct args *args, struct plan *plan, struct plan_case *wanted)
+static enum exit_code add_best_and_others(const struct settings *settings, struct plan *plan, struct plan_case *wanted)
 {
     const struct qb_kernel *best = NULL; /* link-time optimization sees a path on which it is not set */
     enum qb_status status = qb_kernel_match(wanted->device->handle, &wanted->problem, NULL, &best);
@@ -208,34 +186,34 @@ static enum exit_code add_best_and_others(const struct args *args, struct plan *
     if (status != QB_OK) {
         return message_status(wanted->device->info.id, status);
     }
-    code = choose(args, wanted, catalog_find(qb_kernel_name(best)));
-    code = code == EXIT_OK ? add_case(args, plan, wanted) : code;
-    if (args->self_test && code == EXIT_OK) {
-        return add_case(args, plan, wanted);
+    code = choose(settings, wanted, catalog_find(qb_kernel_name(best)));
+    code = code == EXIT_OK ? add_case(settings, plan, wanted) : code;
+    if (settings->comparing.self_test && code == EXIT_OK) {
+        return add_case(settings, plan, wanted);
     }
-    for (size_t i = 0; i < catalog_count() && args->tune && code == EXIT_OK; i++) {
+    for (size_t i = 0; i < catalog_count() && settings->comparing.tune && code == EXIT_OK; i++) {
         const struct kernel *kernel = catalog_at(i);
 
         if (kernel->handle != best && kernel->plugin == NULL &&
             kernel->backend == qb_device_backend(wanted->device->handle) &&
             qb_kernel_supports(kernel->handle, wanted->device->handle, &wanted->problem)) {
-            code = choose(args, wanted, kernel);
-            code = code == EXIT_OK ? add_case(args, plan, wanted) : code;
+            code = choose(settings, wanted, kernel);
+            code = code == EXIT_OK ? add_case(settings, plan, wanted) : code;
         }
     }
     return code;
 }
 
 /* Add WANTED with each kernel that was asked for, or with the best. */
-static enum exit_code add_kernels(const struct args *args, struct plan *plan, struct plan_case *wanted)
+static enum exit_code add_kernels(const struct settings *settings, struct plan *plan, struct plan_case *wanted)
 {
     enum exit_code code = EXIT_OK;
 
-    if (args->kernels.count == 0) {
-        return add_best_and_others(args, plan, wanted);
+    if (settings->sweep.kernels.count == 0) {
+        return add_best_and_others(settings, plan, wanted);
     }
-    for (size_t i = 0; i < args->kernels.count && code == EXIT_OK; i++) {
-        code = add_matching_kernels(args, plan, wanted, args->kernels.values[i]);
+    for (size_t i = 0; i < settings->sweep.kernels.count && code == EXIT_OK; i++) {
+        code = add_matching_kernels(settings, plan, wanted, settings->sweep.kernels.values[i]);
     }
     return code;
 }
@@ -256,46 +234,47 @@ static enum exit_code check_threads(const struct device *device, unsigned thread
 }
 
 /* Add WANTED with each number of threads that was asked for; a CUDA device has no such thing. */
-static enum exit_code add_threads(const struct args *args, struct plan *plan, struct plan_case *wanted)
+static enum exit_code add_threads(const struct settings *settings, struct plan *plan, struct plan_case *wanted)
 {
     enum exit_code code = EXIT_OK;
 
-    if (!device_is_cpu(wanted->device) || args->threads.count == 0) {
+    if (!device_is_cpu(wanted->device) || settings->sweep.threads.count == 0) {
         wanted->threads = device_is_cpu(wanted->device) ? wanted->device->info.units : 0;
-        return add_kernels(args, plan, wanted);
+        return add_kernels(settings, plan, wanted);
     }
-    for (size_t i = 0; i < args->threads.count && code == EXIT_OK; i++) {
-        wanted->threads = (unsigned)args->threads.values[i];
+    for (size_t i = 0; i < settings->sweep.threads.count && code == EXIT_OK; i++) {
+        wanted->threads = (unsigned)settings->sweep.threads.values[i];
         code = check_threads(wanted->device, wanted->threads);
         if (code == EXIT_OK) {
-            code = add_kernels(args, plan, wanted);
+            code = add_kernels(settings, plan, wanted);
         }
     }
     return code;
 }
 
 /* Add all granularities, scalings and output formats of one input. */
-static enum exit_code add_quantizations(const struct args *args, struct plan *plan, struct plan_case *wanted)
+static enum exit_code add_quantizations(const struct settings *settings, struct plan *plan, struct plan_case *wanted)
 {
-    for (size_t g = 0; g < args->granularities.count; g++) {
-        const struct granularity *granularity = &args->granularities.values[g];
+    for (size_t g = 0; g < settings->sweep.granularities.count; g++) {
+        const struct granularity *granularity = &settings->sweep.granularities.values[g];
 
         wanted->problem.granularity = granularity->kind;
         wanted->problem.group = granularity->group;
         wanted->problem.block_rows = granularity->block_rows;
         wanted->problem.block_cols = granularity->block_cols;
-        for (size_t s = 0; s < args->scalings.count; s++) {
-            wanted->problem.scaling = (enum qb_scaling)args->scalings.values[s];
-            for (size_t q = 0; q < args->quant_dtypes.count; q++) {
+        for (size_t s = 0; s < settings->sweep.scalings.count; s++) {
+            wanted->problem.scaling = (enum qb_scaling)settings->sweep.scalings.values[s];
+            for (size_t q = 0; q < settings->sweep.quant_dtypes.count; q++) {
                 enum qb_status status;
                 enum exit_code code;
 
-                wanted->problem.output = (enum qb_format)args->quant_dtypes.values[q];
+                wanted->problem.output = (enum qb_format)settings->sweep.quant_dtypes.values[q];
                 status = qb_problem_validate(&wanted->problem);
                 code =
                     status == QB_OK
-                        ? add_threads(args, plan, wanted)
-                        : message_status(args->input_file == NULL ? "--num-tokens, --hidden-size" : "--input", status);
+                        ? add_threads(settings, plan, wanted)
+                        : message_status(settings->sweep.input_file == NULL ? "--num-tokens, --hidden-size" : "--input",
+                                         status);
                 if (code != EXIT_OK) {
                     return code;
                 }
@@ -306,29 +285,29 @@ static enum exit_code add_quantizations(const struct args *args, struct plan *pl
 }
 
 /* Add all distributions of generated data of one size and type. */
-static enum exit_code add_dists(const struct args *args, struct plan *plan, struct plan_case *wanted)
+static enum exit_code add_dists(const struct settings *settings, struct plan *plan, struct plan_case *wanted)
 {
     enum exit_code code = EXIT_OK;
 
-    for (size_t i = 0; i < args->dists.count && code == EXIT_OK; i++) {
-        wanted->dist = (enum input_dist)args->dists.values[i];
-        code = add_quantizations(args, plan, wanted);
+    for (size_t i = 0; i < settings->sweep.dists.count && code == EXIT_OK; i++) {
+        wanted->dist = (enum input_dist)settings->sweep.dists.values[i];
+        code = add_quantizations(settings, plan, wanted);
     }
     return code;
 }
 
 /* Add all sizes and types of generated inputs. */
-static enum exit_code add_generated(const struct args *args, struct plan *plan, struct plan_case *wanted)
+static enum exit_code add_generated(const struct settings *settings, struct plan *plan, struct plan_case *wanted)
 {
-    for (size_t t = 0; t < args->num_tokens.count; t++) {
-        wanted->problem.tokens = args->num_tokens.values[t];
-        for (size_t h = 0; h < args->hidden_sizes.count; h++) {
-            wanted->problem.hidden = args->hidden_sizes.values[h];
-            for (size_t d = 0; d < args->dtypes.count; d++) {
+    for (size_t t = 0; t < settings->sweep.num_tokens.count; t++) {
+        wanted->problem.tokens = settings->sweep.num_tokens.values[t];
+        for (size_t h = 0; h < settings->sweep.hidden_sizes.count; h++) {
+            wanted->problem.hidden = settings->sweep.hidden_sizes.values[h];
+            for (size_t d = 0; d < settings->sweep.dtypes.count; d++) {
                 enum exit_code code;
 
-                wanted->problem.input = (enum qb_format)args->dtypes.values[d];
-                code = add_dists(args, plan, wanted);
+                wanted->problem.input = (enum qb_format)settings->sweep.dtypes.values[d];
+                code = add_dists(settings, plan, wanted);
                 if (code != EXIT_OK) {
                     return code;
                 }
@@ -351,15 +330,15 @@ static uint64_t tensor_digest(const struct tensor_file *tensor)
     return digest_value(&digest);
 }
 
-enum exit_code plan_read_tensor(const struct args *args, struct machine *machine, struct tensor_file *tensor)
+enum exit_code plan_read_tensor(const struct sweep *sweep, struct machine *machine, struct tensor_file *tensor)
 {
     char error[TENSOR_FILE_ERROR_SIZE];
     enum tensor_file_status status;
 
-    if (args->input_file == NULL) {
+    if (sweep->input_file == NULL) {
         return EXIT_OK;
     }
-    status = tensor_file_read(args->input_file, args->tensor, machine_memory_free(&machine->host), tensor, error,
+    status = tensor_file_read(sweep->input_file, sweep->tensor, machine_memory_free(&machine->host), tensor, error,
                               sizeof error);
     if (status == TENSOR_FILE_OK) {
         tensor->digest = tensor_digest(tensor);
@@ -369,8 +348,8 @@ enum exit_code plan_read_tensor(const struct args *args, struct machine *machine
     return status == TENSOR_FILE_IO ? EXIT_CANNOT_RUN : EXIT_USAGE;
 }
 
-enum exit_code plan_make(const struct args *args, const struct machine *machine, const struct tensor_file *tensor,
-                         struct plan *plan)
+enum exit_code plan_make(const struct settings *settings, const struct machine *machine,
+                         const struct tensor_file *tensor, struct plan *plan)
 {
     bool any_cpu = false;
     enum exit_code code = EXIT_OK;
@@ -379,7 +358,7 @@ enum exit_code plan_make(const struct args *args, const struct machine *machine,
     for (size_t i = 0; i < machine->device_count; i++) {
         any_cpu = any_cpu || device_is_cpu(&machine->devices[i]);
     }
-    if (args->threads.count > 0 && !any_cpu) {
+    if (settings->sweep.threads.count > 0 && !any_cpu) {
         message_error("--threads: only the CPU has threads to choose; the device is %s", machine->devices[0].info.id);
         return EXIT_USAGE;
     }
@@ -387,14 +366,14 @@ enum exit_code plan_make(const struct args *args, const struct machine *machine,
         struct plan_case wanted = {.device = &machine->devices[i]};
 
         qb_problem_init(&wanted.problem);
-        wanted.problem.amax_bound = args->scale_ub;
+        wanted.problem.amax_bound = settings->sweep.scale_ub;
         if (tensor != NULL) {
             wanted.problem.input = tensor->format;
             wanted.problem.tokens = tensor->tokens;
             wanted.problem.hidden = tensor->hidden;
-            code = add_quantizations(args, plan, &wanted);
+            code = add_quantizations(settings, plan, &wanted);
         } else {
-            code = add_generated(args, plan, &wanted);
+            code = add_generated(settings, plan, &wanted);
         }
     }
     plugins_end_questions();

@@ -4,15 +4,11 @@
 #define PLAN_H
 
 #include "cases/input.h"
+#include "model/settings.h"
 #include "cases/catalog.h"
 #include "cases/machine.h"
-#include "measure/measure.h"
 
 struct tensor_file;
-
-/* What launches find in the last-level cache. CACHE_PARTLY_COLD is what became of CACHE_COLD: so many sets of a tiny
- * tensor would be needed that some data may be found there. */
-enum cache_state { CACHE_COLD, CACHE_PARTLY_COLD, CACHE_HOT };
 
 struct plan_case {
     struct qb_problem problem;
@@ -35,17 +31,11 @@ struct plan {
 
 /* Read what --input names, if there is such an option; else TENSOR stays as it is. On failure the error has been
  * printed. */
-enum exit_code plan_read_tensor(const struct args *args, struct machine *machine, struct tensor_file *tensor);
+enum exit_code plan_read_tensor(const struct sweep *sweep, struct machine *machine, struct tensor_file *tensor);
 
 /* TENSOR is what --input read, or NULL. On failure the error has been printed. Free PLAN either way. */
-enum exit_code plan_make(const struct args *args, const struct machine *machine, const struct tensor_file *tensor,
-                         struct plan *plan);
+enum exit_code plan_make(const struct settings *settings, const struct machine *machine,
+                         const struct tensor_file *tensor, struct plan *plan);
 void plan_free(struct plan *plan);
-
-/* One line such as "half -> int8, dynamic, tensor, 4096 x 8192". */
-void plan_describe(const struct qb_problem *problem, char *text, size_t size);
-
-/* The granularity as --granularity takes it, such as "group:128". */
-void plan_granularity_text(const struct qb_problem *problem, char *text, size_t size);
 
 #endif

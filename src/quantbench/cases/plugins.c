@@ -58,7 +58,8 @@ bool plugins_load_here(const char *file, uint64_t seconds)
 
 /* Find out the kernels of FILE. Its code runs when it is loaded: unless all is to run in this process, another one does
  * that. Returns QB_OK, or WHY not. */
-static enum qb_status load(const struct args *args, const char *file, char why[PLUGINS_WHY_SIZE])
+static enum qb_status load(const struct foreign *foreign, const struct command *command, const char *file,
+                           char why[PLUGINS_WHY_SIZE])
 {
     struct stat about = {.st_dev = 0};
     bool exists = stat(file, &about) == 0;
@@ -74,9 +75,10 @@ static enum qb_status load(const struct args *args, const char *file, char why[P
         snprintf(why, PLUGINS_WHY_SIZE, "out of host memory");
         return QB_ERROR_MEMORY;
     }
-    plugin->lister.args = args;
-    status =
-        args->isolate == ISOLATE_NONE ? load_here(file, args->kernel_timeout, why) : lister_load(&plugin->lister, why);
+    plugin->lister.foreign = foreign;
+    plugin->lister.command = command;
+    status = foreign->isolate == ISOLATE_NONE ? load_here(file, foreign->kernel_timeout, why)
+                                              : lister_load(&plugin->lister, why);
     if (status == QB_OK && !catalog_add_loaded()) {
         snprintf(why, PLUGINS_WHY_SIZE, "out of host memory");
         status = QB_ERROR_MEMORY;
@@ -110,11 +112,11 @@ void plugins_end_questions(void)
     }
 }
 
-static void load_or_warn(const struct args *args, const char *file)
+static void load_or_warn(const struct foreign *foreign, const struct command *command, const char *file)
 {
     char why[PLUGINS_WHY_SIZE];
 
-    if (load(args, file, why) != QB_OK) {
+    if (load(foreign, command, file, why) != QB_OK) {
         message_warning(PATH_VARIABLE ": %s: %s", file, why);
     }
 }
@@ -127,7 +129,7 @@ static int is_shared_object(const struct dirent *entry)
 }
 
 /* Load every *.so in FOLDER, in the order of their names. */
-static void load_folder(const struct args *args, const char *folder)
+static void load_folder(const struct foreign *foreign, const struct command *command, const char *folder)
 {
     struct dirent **entries;
     int count = scandir(folder, &entries, is_shared_object, alphasort);
@@ -142,7 +144,7 @@ static void load_folder(const struct args *args, const char *folder)
         if (asprintf(&file, "%s/%s", folder, entries[i]->d_name) < 0) {
             message_warning(PATH_VARIABLE ": %s/%s: out of memory", folder, entries[i]->d_name);
         } else {
-            load_or_warn(args, file);
+            load_or_warn(foreign, command, file);
             free(file);
         }
         free(entries[i]);
@@ -150,7 +152,7 @@ static void load_folder(const struct args *args, const char *folder)
     free(entries);
 }
 
-static void load_path(const struct args *args, const char *path)
+static void load_path(const struct foreign *foreign, const struct command *command, const char *path)
 {
     char *copy = strdup(path);
     char *rest = copy;
@@ -166,15 +168,15 @@ static void load_path(const struct args *args, const char *path)
             continue;
         }
         if (stat(entry, &about) == 0 && S_ISDIR(about.st_mode)) {
-            load_folder(args, entry);
+            load_folder(foreign, command, entry);
         } else {
-            load_or_warn(args, entry);
+            load_or_warn(foreign, command, entry);
         }
     }
     free(copy);
 }
 
-enum exit_code plugins_load(const struct args *args)
+enum exit_code plugins_load(const struct foreign *foreign, const struct command *command)
 {
     const char *path = secure_getenv(PATH_VARIABLE);
     char why[PLUGINS_WHY_SIZE];
@@ -182,16 +184,16 @@ enum exit_code plugins_load(const struct args *args)
     if (!catalog_add_loaded()) {
         return message_out_of_memory("the list of kernels", sizeof(struct kernel));
     }
-    for (size_t i = 0; i < args->plugins.count; i++) {
-        enum qb_status status = load(args, args->plugins.values[i], why);
+    for (size_t i = 0; i < foreign->plugins.count; i++) {
+        enum qb_status status = load(foreign, command, foreign->plugins.values[i], why);
 
         if (status != QB_OK) {
-            message_error("--plugin=%s: %s", args->plugins.values[i], why);
+            message_error("--plugin=%s: %s", foreign->plugins.values[i], why);
             return status == QB_ERROR_INVALID ? EXIT_USAGE : EXIT_CANNOT_RUN;
         }
     }
     if (path != NULL) {
-        load_path(args, path);
+        load_path(foreign, command, path);
     }
     return EXIT_OK;
 }

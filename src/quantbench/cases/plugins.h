@@ -8,7 +8,7 @@
 /* Add the library's kernels to the list of all, those of --plugin's files, and then those of what
  * QUANTBENCH_PLUGIN_PATH names. One of the option's that cannot be loaded is an error, which has been printed; the
  * variable may have been set for another day, so there it is a warning. */
-enum exit_code plugins_load(const struct args *args);
+enum exit_code plugins_load(const struct foreign *foreign, const struct command *command);
 
 /* Load FILE, which is one of them, into this process as shield_load() does. If it cannot be, that has been printed. */
 bool plugins_load_here(const char *file, uint64_t seconds);

@@ -4,7 +4,7 @@
 #ifndef SHIELD_H
 #define SHIELD_H
 
-#include "cli/args.h"
+#include "model/settings.h"
 
 /* Load FILE with qb_plugin_load(). What its constructors print goes to standard error. If they take longer than
  * SECONDS, which is not 0, the process ends with an error and EXIT_CANNOT_RUN; so it does when they, or a kernel, call

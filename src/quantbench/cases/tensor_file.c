@@ -46,8 +46,6 @@
 /* How many tensors, and how many dimensions of each, an error text lists. */
 #define LISTED_TENSORS    20
 #define LISTED_DIMENSIONS 8
-/* Bytes of a text from the file that an error text quotes, the final NUL included. */
-#define TEXT_SIZE 256
 
 /* An open file, and where its errors go. */
 struct source {
@@ -71,40 +69,6 @@ struct place {
 
 /* ---- Errors ------------------------------------------------------------------------------------------------- */
 
-/* Put LENGTH bytes into TEXT as something that a terminal shows and does not obey. Returns TEXT. */
-static const char *printable(char text[TEXT_SIZE], const char *bytes, size_t length)
-{
-    static const char ellipsis[] = "...";
-    mbstate_t state = {0};
-    size_t used = 0;
-    while (length > 0) {
-        wchar_t wide;
-        size_t size = mbrtowc(&wide, bytes, length, &state);
-        /* Not the two error values, which are huge. Beyond ASCII only letters: marks may reverse the line or hide. */
-        bool plain = size > 0 && size <= length && (wide < 0x80 ? iswprint((wint_t)wide) : iswalpha((wint_t)wide));
-        if (!plain) {
-            size = 1;
-            memset(&state, 0, sizeof state);
-        }
-        size_t needed = plain ? size : strlen("\\xff");
-        if (used + needed + sizeof ellipsis > TEXT_SIZE) {
-            memcpy(text + used, ellipsis, strlen(ellipsis));
-            used += strlen(ellipsis);
-            break;
-        }
-        if (plain) {
-            memcpy(text + used, bytes, size);
-        } else {
-            snprintf(text + used, TEXT_SIZE - used, "\\x%02x", (unsigned)(unsigned char)*bytes);
-        }
-        used += needed;
-        bytes += size;
-        length -= size;
-    }
-    text[used] = '\0';
-    return text;
-}
-
 __attribute__((format(printf, 2, 0))) static void append_arguments(const struct source *source, const char *format,
                                                                    va_list arguments)
 {
@@ -127,11 +91,11 @@ __attribute__((format(printf, 2, 3))) static void append(const struct source *so
 __attribute__((format(printf, 3, 4))) static enum tensor_file_status
 fail(const struct source *source, enum tensor_file_status status, const char *format, ...)
 {
-    char path[TEXT_SIZE];
+    char path[LABEL_TEXT_SIZE];
     if (source->error_size > 0) {
         source->error[0] = '\0';
     }
-    append(source, "%s: ", printable(path, source->path, strlen(source->path)));
+    append(source, "%s: ", label_text(path, source->path, strlen(source->path)));
     va_list arguments;
     va_start(arguments, format);
     append_arguments(source, format, arguments);
@@ -276,10 +240,10 @@ static bool span_equals(struct span span, const char *text)
 
 static enum tensor_file_status fail_at(const struct parser *parser, const char *expected)
 {
-    char found[TEXT_SIZE];
+    char found[LABEL_TEXT_SIZE];
     size_t left = (size_t)(parser->end - parser->next);
     return fail(parser->source, TENSOR_FILE_FORMAT, "malformed .npy header at its byte %td: found '%s', expected %s",
-                parser->next - parser->begin, printable(found, parser->next, left < 16 ? left : 16), expected);
+                parser->next - parser->begin, label_text(found, parser->next, left < 16 ? left : 16), expected);
 }
 
 static bool is_one_of(char c, const char *set)
@@ -463,7 +427,7 @@ static enum tensor_file_status parse_npy_header(const struct source *source, con
 static enum tensor_file_status check_npy_header(const struct source *source, const struct npy_header *header,
                                                 struct place *place)
 {
-    char text[TEXT_SIZE];
+    char text[LABEL_TEXT_SIZE];
     /* '=' (native) and '|' (irrelevant) are taken as little endian: that is what NumPy means by them on all the hosts
      * that people save tensors on. */
     struct span type = header->descr;
@@ -481,12 +445,12 @@ static enum tensor_file_status check_npy_header(const struct source *source, con
         return fail(source, TENSOR_FILE_FORMAT,
                     "element type '%s' is two bytes of unknown meaning, as which NumPy saves bfloat16; save the tensor "
                     "as safetensors, or as float with array.astype('float32')",
-                    printable(text, header->descr.text, header->descr.length));
+                    label_text(text, header->descr.text, header->descr.length));
     } else {
         return fail(source, TENSOR_FILE_FORMAT,
                     "element type '%s' is not supported; accepted in a .npy file are '<f2' (half) and '<f4' (float), "
                     "little endian; bfloat16 can be given as safetensors",
-                    printable(text, header->descr.text, header->descr.length));
+                    label_text(text, header->descr.text, header->descr.length));
     }
     if (header->fortran_order) {
         return fail(source, TENSOR_FILE_FORMAT,
@@ -494,7 +458,7 @@ static enum tensor_file_status check_npy_header(const struct source *source, con
                     "numpy.save(file, numpy.ascontiguousarray(array))");
     }
     return set_shape(source, header->rank, header->dimensions,
-                     printable(text, header->shape.text, header->shape.length), place);
+                     label_text(text, header->shape.text, header->shape.length), place);
 }
 
 static enum tensor_file_status check_npy_size(const struct source *source, const struct place *place)
@@ -524,10 +488,10 @@ static enum tensor_file_status find_npy(const struct source *source, const char 
     char text[NPY_HEADER_MAX];
     struct npy_header header = {0};
     if (name != NULL) {
-        char quoted[TEXT_SIZE];
+        char quoted[LABEL_TEXT_SIZE];
         return fail(source, TENSOR_FILE_FORMAT,
                     "is a .npy file, which has one tensor without a name; '%s' was asked for",
-                    printable(quoted, name, strlen(name)));
+                    label_text(quoted, name, strlen(name)));
     }
     if (source->size < sizeof start) {
         return fail(source, TENSOR_FILE_FORMAT, "is truncated: %" PRIu64 " bytes are too few for a .npy header",
@@ -672,9 +636,9 @@ static enum tensor_file_status parse_json(const struct source *source, char *tex
         return fail_memory(source, length);
     }
     if (*header == NULL) {
-        char quoted[TEXT_SIZE];
+        char quoted[LABEL_TEXT_SIZE];
         return fail(source, TENSOR_FILE_FORMAT, "malformed safetensors header at its byte %d: %s", error.position,
-                    printable(quoted, error.text, strlen(error.text)));
+                    label_text(quoted, error.text, strlen(error.text)));
     }
     return TENSOR_FILE_OK;
 }
@@ -686,16 +650,16 @@ static void name_shard(const struct source *source, const char *name, const json
     json_t *map = json_object_get(index, "weight_map");
     const char *shard =
         json_string_value(name != NULL ? json_object_get(map, name) : json_object_iter_value(json_object_iter(map)));
-    char tensor[TEXT_SIZE], file[TEXT_SIZE];
+    char tensor[LABEL_TEXT_SIZE], file[LABEL_TEXT_SIZE];
 
     fail(source, TENSOR_FILE_FORMAT, "is the index of a model that is split into several files; ");
     if (shard == NULL) {
         append(source, "%s", name != NULL ? "it has no such tensor" : "give one of these");
     } else if (name != NULL) {
-        append(source, "give '%s', which has the tensor '%s'", printable(file, shard, strlen(shard)),
-               printable(tensor, name, strlen(name)));
+        append(source, "give '%s', which has the tensor '%s'", label_text(file, shard, strlen(shard)),
+               label_text(tensor, name, strlen(name)));
     } else {
-        append(source, "give one of these, such as '%s'", printable(file, shard, strlen(shard)));
+        append(source, "give one of these, such as '%s'", label_text(file, shard, strlen(shard)));
     }
 }
 
@@ -807,9 +771,9 @@ static enum tensor_file_status check_metadata(const struct source *source, json_
 
 static enum tensor_file_status fail_entry(const struct source *source, const struct entry *entry, const char *reason)
 {
-    char name[TEXT_SIZE];
+    char name[LABEL_TEXT_SIZE];
     return fail(source, TENSOR_FILE_FORMAT, "malformed safetensors header: tensor '%s': %s",
-                printable(name, entry->name, strlen(entry->name)), reason);
+                label_text(name, entry->name, strlen(entry->name)), reason);
 }
 
 /* A whole number >= 0. 1.0, "1" and true are none. */
@@ -938,26 +902,26 @@ static enum tensor_file_status parse_tensor_entries(const struct source *source,
 }
 
 /* The text of a JSON shape: "[2, 3]". Returns TEXT. */
-static const char *format_shape(char text[TEXT_SIZE], const json_t *shape)
+static const char *format_shape(char text[LABEL_TEXT_SIZE], const json_t *shape)
 {
     size_t rank = json_array_size(shape);
-    size_t used = (size_t)snprintf(text, TEXT_SIZE, "[");
+    size_t used = (size_t)snprintf(text, LABEL_TEXT_SIZE, "[");
     for (size_t i = 0; i < rank && i < LISTED_DIMENSIONS; i++) {
-        used += (size_t)snprintf(text + used, TEXT_SIZE - used, "%s%" JSON_INTEGER_FORMAT, i > 0 ? ", " : "",
+        used += (size_t)snprintf(text + used, LABEL_TEXT_SIZE - used, "%s%" JSON_INTEGER_FORMAT, i > 0 ? ", " : "",
                                  json_integer_value(json_array_get(shape, i)));
     }
-    snprintf(text + used, TEXT_SIZE - used, rank > LISTED_DIMENSIONS ? ", ...]" : "]");
+    snprintf(text + used, LABEL_TEXT_SIZE - used, rank > LISTED_DIMENSIONS ? ", ...]" : "]");
     return text;
 }
 
 static void append_tensor_list(const struct source *source, const struct entry *entries, size_t count)
 {
     for (size_t i = 0; i < count && i < LISTED_TENSORS; i++) {
-        char name[TEXT_SIZE];
-        char dtype[TEXT_SIZE];
-        char shape[TEXT_SIZE];
-        append(source, "\n  %s  %.32s %s", printable(name, entries[i].name, strlen(entries[i].name)),
-               printable(dtype, entries[i].dtype_name, strlen(entries[i].dtype_name)),
+        char name[LABEL_TEXT_SIZE];
+        char dtype[LABEL_TEXT_SIZE];
+        char shape[LABEL_TEXT_SIZE];
+        append(source, "\n  %s  %.32s %s", label_text(name, entries[i].name, strlen(entries[i].name)),
+               label_text(dtype, entries[i].dtype_name, strlen(entries[i].dtype_name)),
                format_shape(shape, entries[i].shape));
     }
     if (count > LISTED_TENSORS) {
@@ -979,8 +943,8 @@ static enum tensor_file_status choose_entry(const struct source *source, const c
         }
     }
     if (name != NULL) {
-        char quoted[TEXT_SIZE];
-        fail(source, TENSOR_FILE_FORMAT, "has no tensor '%s'; it has %zu:", printable(quoted, name, strlen(name)),
+        char quoted[LABEL_TEXT_SIZE];
+        fail(source, TENSOR_FILE_FORMAT, "has no tensor '%s'; it has %zu:", label_text(quoted, name, strlen(name)),
              count);
     } else {
         fail(source, TENSOR_FILE_FORMAT, "has %zu tensors; the name of one must be given:", count);
@@ -992,13 +956,13 @@ static enum tensor_file_status choose_entry(const struct source *source, const c
 static enum tensor_file_status place_entry(const struct source *source, const struct entry *entry, uint64_t data_offset,
                                            struct place *place)
 {
-    char text[TEXT_SIZE];
+    char text[LABEL_TEXT_SIZE];
     if (entry->dtype == NULL || !entry->dtype->supported) {
-        char name[TEXT_SIZE];
+        char name[LABEL_TEXT_SIZE];
         return fail(source, TENSOR_FILE_FORMAT,
                     "tensor '%s' has element type '%s', which is not supported; accepted are F16, BF16 and F32",
-                    printable(name, entry->name, strlen(entry->name)),
-                    printable(text, entry->dtype_name, strlen(entry->dtype_name)));
+                    label_text(name, entry->name, strlen(entry->name)),
+                    label_text(text, entry->dtype_name, strlen(entry->dtype_name)));
     }
     place->format = entry->dtype->format;
     place->element_size = entry->dtype->bits / 8;
@@ -1094,18 +1058,6 @@ static enum tensor_file_status read_elements(const struct source *source, const 
     return TENSOR_FILE_OK;
 }
 
-void tensor_file_label(const char *path, const char *name, char label[TENSOR_FILE_LABEL_SIZE])
-{
-    char path_text[TEXT_SIZE], name_text[TEXT_SIZE];
-
-    printable(path_text, path, strlen(path));
-    if (name == NULL) {
-        snprintf(label, TENSOR_FILE_LABEL_SIZE, "%s", path_text);
-    } else {
-        snprintf(label, TENSOR_FILE_LABEL_SIZE, "%s, tensor %s", path_text, printable(name_text, name, strlen(name)));
-    }
-}
-
 static enum tensor_file_status read_tensor(const struct source *source, const char *name, struct tensor_file *tensor)
 {
     char magic[NPY_MAGIC_SIZE];
@@ -1128,7 +1080,7 @@ static enum tensor_file_status read_tensor(const struct source *source, const ch
     }
     *tensor = (struct tensor_file){
         .format = place.format, .tokens = place.rows, .hidden = place.columns, .name = tensor_name, .data = data};
-    tensor_file_label(source->path, tensor_name, tensor->label);
+    label_file(source->path, tensor_name, tensor->label);
     return TENSOR_FILE_OK;
 }
 

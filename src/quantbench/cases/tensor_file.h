@@ -7,19 +7,19 @@
 #include <stdint.h>
 
 #include "quantbench.h"
+#include "base/label.h"
 
 /* A tensor in memory, row-major without gaps, elements in the byte order of the host. */
 /* Enough bytes for the label of any tensor. */
-#define TENSOR_FILE_LABEL_SIZE 640
 
 struct tensor_file {
-    enum qb_format format;              /* F16, BF16 or F32 */
-    uint64_t tokens;                    /* rows, >= 1 */
-    uint64_t hidden;                    /* columns, >= 1 */
-    char *name;                         /* the tensor's name in the file; NULL for .npy, which has no names */
-    char label[TENSOR_FILE_LABEL_SIZE]; /* the file and the name, safe to print on a terminal */
-    void *data;                         /* tokens x hidden elements */
-    uint64_t digest;                    /* of format, shape and data: plan_read_tensor() sets it, once a run */
+    enum qb_format format;  /* F16, BF16 or F32 */
+    uint64_t tokens;        /* rows, >= 1 */
+    uint64_t hidden;        /* columns, >= 1 */
+    char *name;             /* the tensor's name in the file; NULL for .npy, which has no names */
+    char label[LABEL_SIZE]; /* the file and the name, safe to print on a terminal */
+    void *data;             /* tokens x hidden elements */
+    uint64_t digest;        /* of format, shape and data: plan_read_tensor() sets it, once a run */
 };
 
 /* Why a tensor could not be read; main maps it to the exit status. */
@@ -48,9 +48,6 @@ enum tensor_file_status {
  * letters beyond ASCII are kept as far as the locale (LC_CTYPE) knows them. */
 enum tensor_file_status tensor_file_read(const char *path, const char *name, uint64_t memory_limit,
                                          struct tensor_file *tensor, char *error, size_t error_size);
-
-/* What the tensor NAME (or NULL) of the file PATH is called, in a way that a terminal shows and does not obey. */
-void tensor_file_label(const char *path, const char *name, char label[TENSOR_FILE_LABEL_SIZE]);
 
 /* Release what tensor_file_read() allocated, and zero *TENSOR. */
 void tensor_file_free(struct tensor_file *tensor);

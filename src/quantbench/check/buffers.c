@@ -3,7 +3,7 @@
 #include <config.h>
 
 #include "check/buffers.h"
-#include "measure/ceiling.h"
+#include "base/saturate.h"
 
 /* Outputs are filled with this before a kernel must write them: a code that is in no way special. */
 #define POISON 0xA5
@@ -21,9 +21,9 @@ uint64_t buffers_memory(const struct sizes *bytes, uint64_t count)
     uint64_t set = 0;
 
     for (int role = 0; role < QB_ROLE_COUNT; role++) {
-        set = ceiling_add(set, set_stride(bytes->of[role]));
+        set = saturate_add(set, set_stride(bytes->of[role]));
     }
-    return ceiling_multiply(count, set);
+    return saturate_multiply(count, set);
 }
 
 static void *copy_at(const struct copies *copies, unsigned set)

@@ -4,6 +4,7 @@
 #define VERIFY_H
 
 #include "base/message.h"
+#include "model/finding.h"
 #include "check/quality.h"
 
 /* Host copies of what the reference computes from an input, and how near that comes to the input. */
@@ -38,17 +39,6 @@ struct fingerprint verify_fingerprint(const struct expectation *expectation);
 /* True if GOT is right where the reference says WANT: the same, or as near as ARITHMETIC allows. */
 bool verify_is_code(const struct qb_arithmetic *arithmetic, enum qb_format format, uint8_t got, uint8_t want);
 bool verify_is_scale(const struct qb_arithmetic *arithmetic, float got, float want);
-
-/* Where outputs on a device differ from the expectation. */
-struct mismatch {
-    uint64_t wrong_codes;
-    uint64_t wrong_scales;
-    uint64_t near_codes;  /* differ, but no more than the arithmetic allows; they are not wrong */
-    uint64_t near_scales; /* the same */
-    uint64_t compared;    /* codes */
-    uint64_t first_index; /* of the first difference: a scale if any is wrong, else a code */
-    char first[384];      /* the same for people; "" if there is none */
-};
 
 /* Device memory that holds the same tensor COUNT times, each STRIDE bytes behind the last. */
 struct copies {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* args.c - the command line -> struct args: a pass over the arguments, each parsed as its row of the table of options
- * says, a pass over the rows for what they exclude and require and for defaults, and the few checks that no row can
- * say. */
+/* args.c - the command line -> struct settings: a pass over the arguments, each parsed as its row of the table of
+ * options says, a pass over the rows for what they exclude and require and for defaults, and the few checks that no row
+ * can say. */
 #include <config.h>
 
 #include "cli/args.h"
@@ -105,30 +105,30 @@ static bool keep_option(const struct option_row *row, const char *value, struct 
 }
 
 /* Take the option of ROW with its VALUE, or NULL. */
-static enum exit_code take_option(const struct option_row *row, const char *value, struct args *args,
+static enum exit_code take_option(const struct option_row *row, const char *value, struct settings *settings,
                                   struct given *given)
 {
-    if (row->about == OPTION_MEASURING && !keep_option(row, value, &args->measuring)) {
+    if (row->about == OPTION_MEASURING && !keep_option(row, value, &settings->command.measuring)) {
         return EXIT_CANNOT_RUN;
     }
-    if (!row->parse(row, value != NULL ? value : row->fixed, args)) {
+    if (!row->parse(row, value != NULL ? value : row->fixed, settings)) {
         return EXIT_USAGE;
     }
     given->rows[row - options] = true;
     if (row->chosen != 0) {
-        memcpy((char *)args + row->chosen, &(bool){true}, sizeof(bool));
+        memcpy((char *)settings + row->chosen, &(bool){true}, sizeof(bool));
     }
     return EXIT_OK;
 }
 
 /* True if the user wants to be told something, whatever else is on the command line. */
-static bool ends_parsing(const struct args *args)
+static bool ends_parsing(const struct settings *settings)
 {
-    return args->action == ACTION_HELP || args->action == ACTION_VERSION;
+    return settings->action == ACTION_HELP || settings->action == ACTION_VERSION;
 }
 
 /* Take all options. */
-static enum exit_code take_options(int argc, char **argv, struct args *args, struct given *given)
+static enum exit_code take_options(int argc, char **argv, struct settings *settings, struct given *given)
 {
     struct option long_options[OPTIONS_MAX + 1];
     char short_options[OPTIONS_MAX + 2];
@@ -137,13 +137,13 @@ static enum exit_code take_options(int argc, char **argv, struct args *args, str
 
     describe_rows(long_options, short_options);
     opterr = 0; /* its messages name the file of the program, and not what is accepted */
-    while (code == EXIT_OK && !ends_parsing(args) &&
+    while (code == EXIT_OK && !ends_parsing(settings) &&
            (id = getopt_long(argc, argv, short_options, long_options, NULL)) != -1) {
         const struct option_row *row = find_row(id);
 
-        code = row == NULL ? refuse_argument(id, argv[optind - 1]) : take_option(row, optarg, args, given);
+        code = row == NULL ? refuse_argument(id, argv[optind - 1]) : take_option(row, optarg, settings, given);
     }
-    if (code == EXIT_OK && !ends_parsing(args) && optind < argc) {
+    if (code == EXIT_OK && !ends_parsing(settings) && optind < argc) {
         message_error("'%s': only options are accepted; try 'quantbench --help'", argv[optind]);
         code = EXIT_USAGE;
     }
@@ -204,13 +204,13 @@ static bool is_set(const struct option_row *row, const struct given *given)
 }
 
 /* Give each target that is not set the value that its row falls back to, if what it requires is there. */
-static bool set_fallbacks(const struct given *given, struct args *args)
+static bool set_fallbacks(const struct given *given, struct settings *settings)
 {
     for (size_t i = 0; i < options_count; i++) {
         const struct option_row *row = &options[i];
         const bool is_of_use = row->requires.names == NULL || find_related(row, &row->requires, given) != NULL;
 
-        if (row->fallback != NULL && is_of_use && !is_set(row, given) && !row->parse(row, row->fallback, args)) {
+        if (row->fallback != NULL && is_of_use && !is_set(row, given) && !row->parse(row, row->fallback, settings)) {
             return false;
         }
     }
@@ -220,109 +220,110 @@ static bool set_fallbacks(const struct given *given, struct args *args)
 /* ---- What no row can say ---------------------------------------------------------------------------------------- */
 
 /* Set what follows from several options. */
-static void derive(struct args *args)
+static void derive(struct settings *settings)
 {
-    if (args->report_file != NULL) {
-        args->action = ACTION_REPORT;
+    if (settings->reporting.report_file != NULL) {
+        settings->action = ACTION_REPORT;
     }
-    if (args->split) {
-        args->compare = COMPARE_SCALES;
+    if (settings->comparing.split) {
+        settings->comparing.compare = COMPARE_SCALES;
     }
-    if (args->tune || args->self_test) {
-        args->compare = COMPARE_KERNELS;
+    if (settings->comparing.tune || settings->comparing.self_test) {
+        settings->comparing.compare = COMPARE_KERNELS;
     }
-    if (args->runs == 0 && (args->baseline_file != NULL || args->save_baseline != NULL)) {
-        args->runs = DEFAULT_RUNS;
+    if (settings->comparing.runs == 0 &&
+        (settings->comparing.baseline_file != NULL || settings->comparing.save_baseline != NULL)) {
+        settings->comparing.runs = DEFAULT_RUNS;
     }
-    if (args->rounds == 0) {
-        args->rounds = args->compare == COMPARE_NOTHING ? DEFAULT_ROUNDS : COMPARED_ROUNDS;
+    if (settings->method.rounds == 0) {
+        settings->method.rounds = settings->comparing.compare == COMPARE_NOTHING ? DEFAULT_ROUNDS : COMPARED_ROUNDS;
     }
-    if (args->precision > 0) {
-        args->num_iters = 0;
+    if (settings->method.precision > 0) {
+        settings->method.num_iters = 0;
     }
 }
 
 /* Lists and self-tests are printed as text or JSON. */
-static bool check_format(const struct args *args)
+static bool check_format(const struct settings *settings)
 {
-    const bool is_list = args->action != ACTION_MEASURE && args->action != ACTION_REPORT;
+    const bool is_list = settings->action != ACTION_MEASURE && settings->action != ACTION_REPORT;
 
-    if ((!is_list && !args->self_test) || args->format == report_format_find("text") ||
-        args->format == report_format_find("json")) {
+    if ((!is_list && !settings->comparing.self_test) || settings->reporting.format == report_format_find("text") ||
+        settings->reporting.format == report_format_find("json")) {
         return true;
     }
-    message_error("--format: '%s': a %s is printed as one of text, json", args->format->name,
+    message_error("--format: '%s': a %s is printed as one of text, json", settings->reporting.format->name,
                   is_list ? "list" : "self-test");
     return false;
 }
 
-static bool check_runs(const struct args *args)
+static bool check_runs(const struct settings *settings)
 {
-    if (args->save_baseline == NULL || args->runs >= COMPARE_MIN_COUNT) {
+    if (settings->comparing.save_baseline == NULL || settings->comparing.runs >= COMPARE_MIN_COUNT) {
         return true;
     }
     message_error("--save-baseline: --runs=%" PRIu64 ": at least %d runs are accepted, since fewer give no verdict",
-                  args->runs, COMPARE_MIN_COUNT);
+                  settings->comparing.runs, COMPARE_MIN_COUNT);
     return false;
 }
 
 /* The kernels of --compare become those that run. */
-static bool settle_kernels(struct args *args)
+static bool settle_kernels(struct settings *settings)
 {
-    if (args->compare == COMPARE_KERNELS && args->kernels.count > 0) {
+    if (settings->comparing.compare == COMPARE_KERNELS && settings->sweep.kernels.count > 0) {
         message_error("--kernel: --compare, --tune and --self-test say which kernels; it is accepted with the name of "
                       "an option such as --compare=granularity");
         return false;
     }
-    if (args->compared_kernels.count > 0) {
-        names_free(&args->kernels);
-        args->kernels = args->compared_kernels;
-        args->compared_kernels = (struct names){0};
+    if (settings->comparing.compared_kernels.count > 0) {
+        names_free(&settings->sweep.kernels);
+        settings->sweep.kernels = settings->comparing.compared_kernels;
+        settings->comparing.compared_kernels = (struct names){0};
     }
     return true;
 }
 
-static enum exit_code parse(int argc, char **argv, struct args *args)
+static enum exit_code parse(int argc, char **argv, struct settings *settings)
 {
     struct given given = {0};
     enum exit_code code;
 
-    *args = (struct args){.verify = true, .argc = argc, .argv = argv};
-    code = take_options(argc, argv, args, &given);
-    if (code != EXIT_OK || ends_parsing(args)) {
+    *settings = (struct settings){.method = {.verify = true}, .command = {.argc = argc, .argv = argv}};
+    code = take_options(argc, argv, settings, &given);
+    if (code != EXIT_OK || ends_parsing(settings)) {
         return code;
     }
-    if (!check_all_relations(&given) || !set_fallbacks(&given, args)) {
+    if (!check_all_relations(&given) || !set_fallbacks(&given, settings)) {
         return EXIT_USAGE;
     }
-    derive(args);
-    return check_format(args) && check_runs(args) && settle_kernels(args) ? EXIT_OK : EXIT_USAGE;
+    derive(settings);
+    return check_format(settings) && check_runs(settings) && settle_kernels(settings) ? EXIT_OK : EXIT_USAGE;
 }
 
-enum exit_code args_parse(int argc, char **argv, struct args *args)
+enum exit_code args_parse(int argc, char **argv, struct settings *settings)
 {
-    enum exit_code code = parse(argc, argv, args);
+    enum exit_code code = parse(argc, argv, settings);
 
     return code == EXIT_USAGE && options_lack_memory() ? EXIT_CANNOT_RUN : code;
 }
 
-void args_free(struct args *args)
+void args_free(struct settings *settings)
 {
-    free(args->num_tokens.values);
-    free(args->hidden_sizes.values);
-    free(args->dtypes.values);
-    free(args->quant_dtypes.values);
-    free(args->granularities.values);
-    free(args->scalings.values);
-    free(args->dists.values);
-    free(args->threads.values);
-    free(args->streams.values);
-    free(args->caches.values);
-    free(args->launches.values);
-    free(args->outputs.values);
-    names_free(&args->devices);
-    names_free(&args->kernels);
-    names_free(&args->plugins);
-    names_free(&args->compared_kernels);
-    names_free(&args->measuring);
+    free(settings->sweep.num_tokens.values);
+    free(settings->sweep.hidden_sizes.values);
+    free(settings->sweep.dtypes.values);
+    free(settings->sweep.quant_dtypes.values);
+    free(settings->sweep.granularities.values);
+    free(settings->sweep.scalings.values);
+    free(settings->sweep.dists.values);
+    free(settings->sweep.threads.values);
+    free(settings->sweep.streams.values);
+    free(settings->sweep.caches.values);
+    free(settings->sweep.launches.values);
+    free(settings->reporting.outputs.values);
+    names_free(&settings->place.devices);
+    names_free(&settings->sweep.kernels);
+    names_free(&settings->foreign.plugins);
+    names_free(&settings->comparing.compared_kernels);
+    names_free(&settings->command.measuring);
 }

@@ -310,9 +310,9 @@ static enum exit_code report_device(const struct device *device, json_t **report
     return EXIT_OK;
 }
 
-enum exit_code doctor_report(const struct args *args, struct machine *machine)
+enum exit_code doctor_report(const struct settings *settings, struct machine *machine)
 {
-    bool is_text = strcmp(args->format->name, "text") == 0;
+    bool is_text = strcmp(settings->reporting.format->name, "text") == 0;
     json_t *reports = is_text ? NULL : json_array();
     size_t problems = 0;
     /* The host starts what any device does. */

@@ -6,9 +6,11 @@
 #include "base/document.h"
 #include "report/describe.h"
 #include "cli/dry_run.h"
+#include "measure/bench.h"
 #include "base/interrupt.h"
 #include "report/report.h"
 #include "model/sizes.h"
+#include "model/problem_text.h"
 
 #include <jansson.h>
 #include <math.h>
@@ -39,29 +41,29 @@ static double sum(uint64_t a, uint64_t b)
     return (double)a + (double)b;
 }
 
-static double guess_seconds(const struct args *args, const struct result *result)
+static double guess_seconds(const struct method *method, const struct result *result)
 {
     const struct plan_case *c = result->plan_case;
     double bandwidth = c->device->info.peak_bandwidth;
     double launch =
         LAUNCH_TIME + sum(result->bytes.read, result->bytes.written) / (bandwidth > 0 ? bandwidth : COMMON_BANDWIDTH);
-    double sample = args->profile ? launch : fmax(launch * result->sets, SAMPLE_TIME);
+    double sample = method->profile ? launch : fmax(launch * result->sets, SAMPLE_TIME);
     /* With a precision it takes as long as it takes, up to the limit. */
-    double samples = args->profile ? 1 : (double)(args->num_warmup_iters + args->num_iters);
+    double samples = method->profile ? 1 : (double)(method->num_warmup_iters + method->num_iters);
     double elements = (double)c->problem.tokens * (double)c->problem.hidden;
 
-    if (args->precision > 0) {
-        return elements * ELEMENT_TIME + args->timeout;
+    if (method->precision > 0) {
+        return elements * ELEMENT_TIME + method->timeout;
     }
     /* The ceilings take three quarters as many samples. */
-    return elements * ELEMENT_TIME + sample * samples * (args->profile ? 1 : 1.75);
+    return elements * ELEMENT_TIME + sample * samples * (method->profile ? 1 : 1.75);
 }
 
 static struct need find_need(struct bench *bench, size_t index)
 {
-    const struct args *args = bench->args;
+    const struct method *method = bench->method;
     const struct result *result = &bench->results[index];
-    bool needs_reference = args->verify || result->plan_case->problem.scaling == QB_SCALING_STATIC;
+    bool needs_reference = method->verify || result->plan_case->problem.scaling == QB_SCALING_STATIC;
 
     return (struct need){
         .fits = bench_fits(bench, index),
@@ -69,7 +71,7 @@ static struct need find_need(struct bench *bench, size_t index)
         .device_bytes = result->rotated_bytes,
         .host_bytes = (bench->inputs.tensor == NULL ? result->bytes.of[QB_ROLE_INPUT] : 0) +
                       (needs_reference ? result->bytes.of[QB_ROLE_CODES] + result->bytes.of[QB_ROLE_SCALES] : 0),
-        .seconds = guess_seconds(args, result),
+        .seconds = guess_seconds(method, result),
     };
 }
 
@@ -113,7 +115,7 @@ static json_t *case_to_json(const struct record_case *c, const struct need *need
 {
     char granularity[64];
 
-    plan_granularity_text(&c->problem, granularity, sizeof granularity);
+    problem_granularity_text(&c->problem, granularity, sizeof granularity);
     return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:f}", "device", c->device->id,
                      "kernel", c->kernel, "dtype", qb_format_info(c->problem.input)->name, "quant_dtype",
                      qb_format_info(c->problem.output)->name, "scale", qb_scaling_name(c->problem.scaling),
@@ -176,14 +178,14 @@ static void print_total(const struct plan *plan, const struct total *total)
            ceil(total->seconds));
 }
 
-enum exit_code dry_run(const struct args *args, struct machine *machine, const struct tensor_file *tensor,
+enum exit_code dry_run(const struct settings *settings, struct machine *machine, const struct tensor_file *tensor,
                        const struct plan *plan, struct record *record)
 {
-    bool is_text = strcmp(args->format->name, "text") == 0;
+    bool is_text = strcmp(settings->reporting.format->name, "text") == 0;
     json_t *cases = is_text ? NULL : json_array();
     struct total total = {.cases = 0};
     struct bench bench;
-    enum exit_code code = bench_begin(&bench, args, machine, tensor, plan);
+    enum exit_code code = bench_begin(&bench, settings, machine, tensor, plan);
 
     if (code == EXIT_OK) {
         code = look_at_cases(&bench, record, is_text ? NULL : &cases, &total);

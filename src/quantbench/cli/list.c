@@ -17,10 +17,10 @@
 /* The name under which lists of this program can be told apart, and their version. */
 #define SCHEMA_VERSION 1
 
-/* Lists are text or JSON, as args.c has checked. */
-static bool is_text(const struct args *args)
+/* Lists are text or JSON, as settings.c has checked. */
+static bool is_text(const struct settings *settings)
 {
-    return strcmp(args->format->name, "text") == 0;
+    return strcmp(settings->reporting.format->name, "text") == 0;
 }
 
 /* Call USE for each device that can be opened. The others are errors; returns an exit code. */
@@ -88,12 +88,12 @@ static void append_device(const struct qb_device_info *info, void *context)
     document_append(context, report_device_json(info));
 }
 
-enum exit_code list_devices(const struct args *args)
+enum exit_code list_devices(const struct settings *settings)
 {
     json_t *devices;
     enum exit_code code;
 
-    if (is_text(args)) {
+    if (is_text(settings)) {
         code = for_each_device(print_device, NULL);
         if (why_no_cuda()[0] != '\0') {
             printf("cuda     no device: %s\n", why_no_cuda());
@@ -111,12 +111,12 @@ enum exit_code list_devices(const struct args *args)
                           stdout);
 }
 
-enum exit_code list_kernels(const struct args *args)
+enum exit_code list_kernels(const struct settings *settings)
 {
     char arithmetic[PLUGINS_TEXT_SIZE];
     json_t *kernels;
 
-    if (is_text(args)) {
+    if (is_text(settings)) {
         for (size_t i = 0; i < catalog_count(); i++) {
             const struct kernel *kernel = catalog_at(i);
 
@@ -151,11 +151,11 @@ static const char *width_text(uint64_t width, char text[24])
     return width > 0 ? text : "-";
 }
 
-enum exit_code list_models(const struct args *args)
+enum exit_code list_models(const struct settings *settings)
 {
     json_t *models = json_array();
 
-    if (is_text(args)) {
+    if (is_text(settings)) {
         printf("%-15s %6s %6s %6s %6s  %s\n", "model", "hidden", "attn", "dense", "expert", "config.json of");
     }
     for (size_t i = 0; i < model_count(); i++) {
@@ -163,7 +163,7 @@ enum exit_code list_models(const struct args *args)
         uint64_t attention = model->heads * model->head_dim;
         char dense[24], expert[24];
 
-        if (is_text(args)) {
+        if (is_text(settings)) {
             printf("%-15s %6" PRIu64 " %6" PRIu64 " %6s %6s  %s\n", model->name, model->hidden, attention,
                    width_text(model->dense, dense), width_text(model->expert, expert), strrchr(model->source, '/') + 1);
         }
@@ -172,7 +172,7 @@ enum exit_code list_models(const struct args *args)
                                   "hidden", (json_int_t)model->hidden, "attention", (json_int_t)attention, "dense",
                                   (json_int_t)model->dense, "expert", (json_int_t)model->expert));
     }
-    if (is_text(args)) {
+    if (is_text(settings)) {
         json_decref(models);
         return EXIT_OK;
     }

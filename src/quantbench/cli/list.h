@@ -5,9 +5,9 @@
 
 #include "cli/args.h"
 
-/* Print the list in args->format on standard output. */
-enum exit_code list_devices(const struct args *args);
-enum exit_code list_kernels(const struct args *args);
-enum exit_code list_models(const struct args *args);
+/* Print the list in settings->reporting.format on standard output. */
+enum exit_code list_devices(const struct settings *settings);
+enum exit_code list_kernels(const struct settings *settings);
+enum exit_code list_models(const struct settings *settings);
 
 #endif

@@ -3,7 +3,7 @@
 #include <config.h>
 
 #include "cli/args.h"
-#include "verdict/baseline.h"
+#include "cli/baseline.h"
 #include "cases/binding.h"
 #include "verdict/comparison.h"
 #include "cli/doctor.h"
@@ -12,6 +12,7 @@
 #include "base/isolate.h"
 #include "schedule/journal.h"
 #include "cli/list.h"
+#include "measure/calibrate.h"
 #include "cases/lister.h"
 #include "check/oracle.h"
 #include "report/output.h"
@@ -24,6 +25,7 @@
 #include "cases/tensor_file.h"
 #include "verdict/verdict.h"
 #include "schedule/worker.h"
+#include "schedule/recording.h"
 
 #include <errno.h>
 #include <locale.h>
@@ -42,19 +44,33 @@ static void flush_output(void)
     }
 }
 
+/* Judge the pairs of RECORD by the rounds of BENCH. */
+static enum exit_code judge(const struct settings *settings, const struct bench *bench, struct record *record)
+{
+    struct series *series = paired_series(bench);
+    enum exit_code code = series != NULL ? comparison_judge(record, series) : EXIT_CANNOT_RUN;
+
+    free(series);
+    /* A kernel that is slower than the one that is chosen is what --tune expects, and one that computes its scales is
+     * what --split does. */
+    record->comparison.slower_fails = !settings->comparing.split && !settings->comparing.tune;
+    return code;
+}
+
 /* Run all cases of PLAN. A case that fails does not keep the others from running. */
-static enum exit_code run_cases(const struct args *args, struct machine *machine, const struct tensor_file *tensor,
-                                const struct plan *plan, struct journal *journal, struct record *record)
+static enum exit_code run_cases(const struct settings *settings, struct machine *machine,
+                                const struct tensor_file *tensor, const struct plan *plan, struct journal *journal,
+                                struct record *record)
 {
     struct bench bench;
-    enum exit_code code = bench_begin(&bench, args, machine, tensor, plan);
+    enum exit_code code = bench_begin(&bench, settings, machine, tensor, plan);
 
     if (code == EXIT_OK) {
         doctor_warn(machine);
-        if (plan->count == 1 && args->format == report_format_at(0)) {
+        if (plan->count == 1 && settings->reporting.format == report_format_at(0)) {
             message_note("Warming up...");
         }
-        if (args->compare == COMPARE_NOTHING) {
+        if (settings->comparing.compare == COMPARE_NOTHING) {
             rounds_run(&bench, journal);
         } else {
             paired_run(&bench, journal, &record->comparison);
@@ -62,10 +78,10 @@ static enum exit_code run_cases(const struct args *args, struct machine *machine
         code = message_worse(code, bench.code);
         for (size_t i = 0; i < plan->count; i++) {
             code = message_worse(code, bench.results[i].code);
-            code = message_worse(code, record_add(record, &bench.results[i]));
+            code = message_worse(code, recording_add(record, &bench.results[i]));
         }
-        if (args->compare != COMPARE_NOTHING) {
-            code = message_worse(code, paired_judge(&bench, record));
+        if (settings->comparing.compare != COMPARE_NOTHING) {
+            code = message_worse(code, judge(settings, &bench, record));
         }
     }
     if (interrupt_requested()) {
@@ -99,59 +115,63 @@ static enum exit_code check_verdicts(const struct record *record)
 }
 
 /* Write RECORD to standard output and to the files of --output. */
-static enum exit_code write_reports(const struct args *args, const struct record *record)
+static enum exit_code write_reports(const struct settings *settings, const struct record *record)
 {
     enum exit_code code;
 
     errno = 0;
-    code = report_write(args->format, record, stdout);
+    code = report_write(settings->reporting.format, record, stdout);
     if (ferror(stdout) && output_error == 0) {
         output_error = errno;
     }
     flush_output();
-    return message_worse(code, output_write(&args->outputs, record));
+    return message_worse(code, output_write(&settings->reporting.outputs, record));
 }
 
-static enum exit_code measure(const struct args *args)
+static enum exit_code measure(const struct settings *settings)
 {
     struct machine machine;
     struct tensor_file tensor = {.data = NULL};
     struct plan plan = {.count = 0};
     struct record record = {.count = 0};
     struct journal journal = {.descriptor = -1};
-    const struct tensor_file *given = args->input_file != NULL ? &tensor : NULL;
-    enum exit_code code = machine_open(&args->devices, &machine);
+    const struct tensor_file *given = settings->sweep.input_file != NULL ? &tensor : NULL;
+    enum exit_code code = machine_open(&settings->place.devices, &machine);
 
-    if (code == EXIT_OK && args->chose_huge_pages && !machine_set_huge_pages(&machine, args->huge_pages)) {
+    if (code == EXIT_OK) {
+        calibrate(&machine);
+    }
+    if (code == EXIT_OK && settings->place.chose_huge_pages &&
+        !machine_set_huge_pages(&machine, settings->place.huge_pages)) {
         message_error("--hugepages: %s; the device is %s", qb_error_detail(), machine.devices[0].info.id);
         code = EXIT_USAGE;
     }
     if (code == EXIT_OK) {
-        binding_begin(args, &machine);
-        code = plan_read_tensor(args, &machine, &tensor);
+        binding_begin(&settings->place, &machine);
+        code = plan_read_tensor(&settings->sweep, &machine, &tensor);
     }
     if (code == EXIT_OK) {
-        code = plan_make(args, &machine, given, &plan);
+        code = plan_make(settings, &machine, given, &plan);
     }
     if (code == EXIT_OK) {
-        code = record_begin(args, &machine, given, &plan, &record);
+        code = recording_begin(settings, &machine, given, &plan, &record);
     }
     if (code == EXIT_OK) {
-        code = journal_open(args, &machine, given, &plan, &journal);
+        code = journal_open(settings, &machine, given, &plan, &journal);
     }
-    if (code == EXIT_OK && args->compare != COMPARE_NOTHING) {
-        code = comparison_between(&record, args->compare, args->margin);
+    if (code == EXIT_OK && settings->comparing.compare != COMPARE_NOTHING) {
+        code = comparison_between(&record, settings->comparing.compare, settings->comparing.margin);
     }
-    if (code == EXIT_OK && args->action == ACTION_DRY_RUN) {
-        code = message_worse(plan.code, dry_run(args, &machine, given, &plan, &record));
+    if (code == EXIT_OK && settings->action == ACTION_DRY_RUN) {
+        code = message_worse(plan.code, dry_run(settings, &machine, given, &plan, &record));
     } else if (code == EXIT_OK) {
-        code = message_worse(plan.code, run_cases(args, &machine, given, &plan, &journal, &record));
+        code = message_worse(plan.code, run_cases(settings, &machine, given, &plan, &journal, &record));
         code = message_worse(code, check_doubts(&record));
-        if (args->self_test) {
-            code = message_worse(code, self_test_report(args, &record));
-        } else if (record_end(&record, interrupt_requested()) == EXIT_OK) {
+        if (settings->comparing.self_test) {
+            code = message_worse(code, self_test_report(settings, &record));
+        } else if (recording_end(&record, interrupt_requested()) == EXIT_OK) {
             record.code = code = message_worse(code, check_verdicts(&record));
-            code = message_worse(code, write_reports(args, &record));
+            code = message_worse(code, write_reports(settings, &record));
         } else {
             code = message_worse(code, EXIT_CANNOT_RUN);
         }
@@ -164,45 +184,48 @@ static enum exit_code measure(const struct args *args)
     return code;
 }
 
-static enum exit_code doctor(const struct args *args)
+static enum exit_code doctor(const struct settings *settings)
 {
     struct machine machine;
-    enum exit_code code = machine_open(&args->devices, &machine);
+    enum exit_code code = machine_open(&settings->place.devices, &machine);
 
     if (code == EXIT_OK) {
-        code = doctor_report(args, &machine);
+        calibrate(&machine);
+        code = doctor_report(settings, &machine);
     }
     machine_close(&machine);
     return code;
 }
 
 /* --runs: other processes measure, and this one reports. */
-static enum exit_code measure_in_runs(const struct args *args)
+static enum exit_code measure_in_runs(const struct settings *settings)
 {
     struct record record;
-    enum exit_code code = baseline_measure(args, &record);
+    enum exit_code code = baseline_measure(settings, &record);
 
     if (record.count > 0) {
         enum exit_code saves;
 
         code = message_worse(code, message_worse(check_doubts(&record), check_verdicts(&record)));
-        saves = baseline_check(args, &record);
+        saves = baseline_check(settings, &record);
         record.code = code = message_worse(code, saves);
-        code = message_worse(code, write_reports(args, &record));
-        code = saves == EXIT_OK ? message_worse(code, baseline_save(args, &record)) : code;
+        code = message_worse(code, write_reports(settings, &record));
+        code = saves == EXIT_OK ? message_worse(code, baseline_save(settings, &record)) : code;
     }
     record_free(&record);
     return code;
 }
 
 /* --report: nothing is opened but the file. */
-static enum exit_code report(const struct args *args)
+static enum exit_code report(const struct settings *settings)
 {
     struct record record;
-    enum exit_code code = record_from_json(args->report_file, &record);
+    enum exit_code code = record_from_json(settings->reporting.report_file, &record);
 
     if (code == EXIT_OK) {
-        code = write_reports(args, &record);
+        /* A file of others may say that all is well with a run whose cases say otherwise. */
+        record.code = message_worse(record.code, verdict_of_cases(&record));
+        code = write_reports(settings, &record);
     }
     record_free(&record);
     return code;
@@ -224,7 +247,7 @@ static enum exit_code close_stdout(enum exit_code code)
 
 int main(int argc, char **argv)
 {
-    struct args args;
+    struct settings settings;
     enum exit_code code;
 
     process_guard_descriptors();
@@ -232,14 +255,14 @@ int main(int argc, char **argv)
     /* Letters of names in messages are the locale's; numbers stay those of the C locale. */
     setlocale(LC_CTYPE, "");
     interrupt_install();
-    code = args_parse(argc, argv, &args);
+    code = args_parse(argc, argv, &settings);
     if (code == EXIT_OK) {
         lister_main(argv);
-        worker_main(argv, &args);
+        worker_main(argv, &settings);
         process_guard_exit(); /* what ends a child, the program tells */
         isolate_begin();
-        message_init(args.quiet, args.verbose);
-        switch (args.action) {
+        message_init(settings.reporting.quiet, settings.reporting.verbose);
+        switch (settings.action) {
         case ACTION_HELP:
             args_print_help();
             break;
@@ -247,33 +270,34 @@ int main(int argc, char **argv)
             printf("%s\n", PACKAGE_STRING);
             break;
         case ACTION_LIST_DEVICES:
-            code = list_devices(&args);
+            code = list_devices(&settings);
             break;
         case ACTION_LIST_KERNELS:
-            code = plugins_load(&args);
-            code = code == EXIT_OK ? list_kernels(&args) : code;
+            code = plugins_load(&settings.foreign, &settings.command);
+            code = code == EXIT_OK ? list_kernels(&settings) : code;
             break;
         case ACTION_LIST_MODELS:
-            code = list_models(&args);
+            code = list_models(&settings);
             break;
         case ACTION_DOCTOR:
-            code = doctor(&args);
+            code = doctor(&settings);
             break;
         case ACTION_REPORT:
-            code = report(&args);
+            code = report(&settings);
             break;
         case ACTION_DRY_RUN:
         case ACTION_MEASURE:
-            code = output_check(&args.outputs);
-            code = code == EXIT_OK ? plugins_load(&args) : code;
+            code = output_check(&settings.reporting.outputs);
+            code = code == EXIT_OK ? plugins_load(&settings.foreign, &settings.command) : code;
             code = code == EXIT_OK ? oracle_check() : code;
             if (code == EXIT_OK) {
-                code = args.runs > 0 && args.action == ACTION_MEASURE ? measure_in_runs(&args) : measure(&args);
+                code = settings.comparing.runs > 0 && settings.action == ACTION_MEASURE ? measure_in_runs(&settings)
+                                                                                        : measure(&settings);
             }
             break;
         }
     }
-    args_free(&args);
+    args_free(&settings);
     code = close_stdout(code);
     interrupt_finish();
     process_announce_exit();

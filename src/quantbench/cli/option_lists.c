@@ -81,9 +81,10 @@ static bool append_number(const struct option_row *row, uint64_t number, struct 
 }
 
 /* Parse LIST into the numbers of ROW, each value by APPEND. */
-static bool parse_numbers(const struct option_row *row, const char *list, append_function *append, struct args *args)
+static bool parse_numbers(const struct option_row *row, const char *list, append_function *append,
+                          struct settings *settings)
 {
-    struct numbers *numbers = option_target(row, args);
+    struct numbers *numbers = option_target(row, settings);
 
     numbers->count = 0;
     return split_list(row, list, append, numbers);
@@ -96,9 +97,9 @@ static bool append_word(const struct option_row *row, char *text, void *target)
     return option_parse_word(row, text, &index) && append_number(row, index, target);
 }
 
-bool option_words_of(const struct option_row *row, const char *value, struct args *args)
+bool option_words_of(const struct option_row *row, const char *value, struct settings *settings)
 {
-    return parse_numbers(row, value, append_word, args);
+    return parse_numbers(row, value, append_word, settings);
 }
 
 static bool append_whole(const struct option_row *row, char *text, void *target)
@@ -108,9 +109,9 @@ static bool append_whole(const struct option_row *row, char *text, void *target)
     return option_parse_whole(row->name, text, row->min, row->max, &number) && append_number(row, number, target);
 }
 
-bool option_wholes(const struct option_row *row, const char *value, struct args *args)
+bool option_wholes(const struct option_row *row, const char *value, struct settings *settings)
 {
-    return parse_numbers(row, value, append_whole, args);
+    return parse_numbers(row, value, append_whole, settings);
 }
 
 /* More values in one range are a mistake. */
@@ -170,9 +171,9 @@ static bool append_dimensions(const struct option_row *row, char *text, void *ta
     return false;
 }
 
-bool option_dimensions(const struct option_row *row, const char *value, struct args *args)
+bool option_dimensions(const struct option_row *row, const char *value, struct settings *settings)
 {
-    return parse_numbers(row, value, append_dimensions, args);
+    return parse_numbers(row, value, append_dimensions, settings);
 }
 
 /* Append the hidden sizes of the models that TEXT names, but those that are there already. */
@@ -200,9 +201,9 @@ static bool append_model(const struct option_row *row, char *text, void *target)
     return true;
 }
 
-bool option_models(const struct option_row *row, const char *value, struct args *args)
+bool option_models(const struct option_row *row, const char *value, struct settings *settings)
 {
-    return parse_numbers(row, value, append_model, args);
+    return parse_numbers(row, value, append_model, settings);
 }
 
 /* Append the format that TEXT names, by whichever of its names, if its first name is a word of the row. */
@@ -221,9 +222,9 @@ static bool append_format(const struct option_row *row, char *text, void *target
     return option_refuse(row, text);
 }
 
-bool option_formats(const struct option_row *row, const char *value, struct args *args)
+bool option_formats(const struct option_row *row, const char *value, struct settings *settings)
 {
-    return parse_numbers(row, value, append_format, args);
+    return parse_numbers(row, value, append_format, settings);
 }
 
 /* The words are cold, hot and both. */
@@ -243,9 +244,9 @@ static bool append_cache(const struct option_row *row, char *text, void *target)
     return true;
 }
 
-bool option_caches(const struct option_row *row, const char *value, struct args *args)
+bool option_caches(const struct option_row *row, const char *value, struct settings *settings)
 {
-    return parse_numbers(row, value, append_cache, args);
+    return parse_numbers(row, value, append_cache, settings);
 }
 
 /* ---- Granularities ---------------------------------------------------------------------------------------------- */
@@ -297,9 +298,9 @@ static bool append_granularity(const struct option_row *row, char *text, void *t
     return true;
 }
 
-bool option_granularities(const struct option_row *row, const char *value, struct args *args)
+bool option_granularities(const struct option_row *row, const char *value, struct settings *settings)
 {
-    struct granularities *granularities = option_target(row, args);
+    struct granularities *granularities = option_target(row, settings);
 
     granularities->count = 0;
     return split_list(row, value, append_granularity, granularities);
@@ -337,15 +338,15 @@ static bool append_name(const struct option_row *row, char *text, void *target)
     return names_add(row->name, text, target);
 }
 
-bool option_names(const struct option_row *row, const char *value, struct args *args)
+bool option_names(const struct option_row *row, const char *value, struct settings *settings)
 {
-    names_free(option_target(row, args));
-    return split_list(row, value, append_name, option_target(row, args));
+    names_free(option_target(row, settings));
+    return split_list(row, value, append_name, option_target(row, settings));
 }
 
-bool option_another_name(const struct option_row *row, const char *value, struct args *args)
+bool option_another_name(const struct option_row *row, const char *value, struct settings *settings)
 {
-    return names_add(row->name, value, option_target(row, args));
+    return names_add(row->name, value, option_target(row, settings));
 }
 
 /* Append the kernel of the instruction set TEXT; auto, the first word, is that there is nothing to append. */
@@ -361,10 +362,10 @@ static bool append_isa(const struct option_row *row, char *text, void *target)
     return index == 0 || names_add(row->name, kernel, target);
 }
 
-bool option_isas(const struct option_row *row, const char *value, struct args *args)
+bool option_isas(const struct option_row *row, const char *value, struct settings *settings)
 {
-    names_free(option_target(row, args));
-    return split_list(row, value, append_isa, option_target(row, args));
+    names_free(option_target(row, settings));
+    return split_list(row, value, append_isa, option_target(row, settings));
 }
 
 /* ---- Files of reports ------------------------------------------------------------------------------------------- */
@@ -394,13 +395,13 @@ static bool append_file(const struct option_row *row, const struct report_format
     return true;
 }
 
-bool option_output_as(const struct option_row *row, const char *value, struct args *args)
+bool option_output_as(const struct option_row *row, const char *value, struct settings *settings)
 {
-    return append_file(row, report_format_find(row->fixed), value, option_target(row, args));
+    return append_file(row, report_format_find(row->fixed), value, option_target(row, settings));
 }
 
 /* FORMAT:FILE, or FILE with a suffix that says which format. */
-bool option_output(const struct option_row *row, const char *value, struct args *args)
+bool option_output(const struct option_row *row, const char *value, struct settings *settings)
 {
     const struct report_format *format = NULL;
     const char *file = strchr(value, ':');
@@ -417,5 +418,5 @@ bool option_output(const struct option_row *row, const char *value, struct args 
                       row->name, value, option_words(row, suffixes), option_words(option_find("format"), names));
         return false;
     }
-    return append_file(row, format, file, option_target(row, args));
+    return append_file(row, format, file, option_target(row, settings));
 }

@@ -12,22 +12,22 @@
 #include <string.h>
 
 /* Store VALUE in the target of ROW, a flag or an enum. */
-static void store(const struct option_row *row, struct args *args, size_t value)
+static void store(const struct option_row *row, struct settings *settings, size_t value)
 {
     const bool flag = value != 0;
     const unsigned number = (unsigned)value;
 
     if (row->size == sizeof flag) {
-        memcpy(option_target(row, args), &flag, sizeof flag);
+        memcpy(option_target(row, settings), &flag, sizeof flag);
     } else {
-        memcpy(option_target(row, args), &number, sizeof number);
+        memcpy(option_target(row, settings), &number, sizeof number);
     }
 }
 
-bool option_flag(const struct option_row *row, const char *value, struct args *args)
+bool option_flag(const struct option_row *row, const char *value, struct settings *settings)
 {
     (void)value;
-    store(row, args, (size_t)row->choice);
+    store(row, settings, (size_t)row->choice);
     return true;
 }
 
@@ -52,14 +52,14 @@ bool option_parse_word(const struct option_row *row, const char *text, size_t *i
     return option_refuse(row, text);
 }
 
-bool option_word_of(const struct option_row *row, const char *value, struct args *args)
+bool option_word_of(const struct option_row *row, const char *value, struct settings *settings)
 {
     size_t index;
 
     if (!option_parse_word(row, value, &index)) {
         return false;
     }
-    store(row, args, index);
+    store(row, settings, index);
     return true;
 }
 
@@ -79,15 +79,15 @@ bool option_parse_whole(const char *subject, const char *text, uint64_t min, uin
     return true;
 }
 
-bool option_whole(const struct option_row *row, const char *value, struct args *args)
+bool option_whole(const struct option_row *row, const char *value, struct settings *settings)
 {
-    return option_parse_whole(row->name, value, row->min, row->max, option_target(row, args));
+    return option_parse_whole(row->name, value, row->min, row->max, option_target(row, settings));
 }
 
-bool option_real(const struct option_row *row, const char *value, struct args *args)
+bool option_real(const struct option_row *row, const char *value, struct settings *settings)
 {
     const double min = (double)row->min, max = (double)row->max;
-    double *target = option_target(row, args);
+    double *target = option_target(row, settings);
     char *end;
     double number = strtod(value, &end);
 
@@ -99,9 +99,9 @@ bool option_real(const struct option_row *row, const char *value, struct args *a
     return true;
 }
 
-bool option_bound(const struct option_row *row, const char *value, struct args *args)
+bool option_bound(const struct option_row *row, const char *value, struct settings *settings)
 {
-    float *target = option_target(row, args);
+    float *target = option_target(row, settings);
     char *end;
     float number = strtof(value, &end);
 
@@ -114,9 +114,9 @@ bool option_bound(const struct option_row *row, const char *value, struct args *
 }
 
 /* With or without the sign. */
-bool option_percent(const struct option_row *row, const char *value, struct args *args)
+bool option_percent(const struct option_row *row, const char *value, struct settings *settings)
 {
-    double *target = option_target(row, args);
+    double *target = option_target(row, settings);
     char *end;
     double number = strtod(value, &end);
 
@@ -129,26 +129,26 @@ bool option_percent(const struct option_row *row, const char *value, struct args
     return true;
 }
 
-bool option_text(const struct option_row *row, const char *value, struct args *args)
+bool option_text(const struct option_row *row, const char *value, struct settings *settings)
 {
-    const char **target = option_target(row, args);
+    const char **target = option_target(row, settings);
 
     *target = value;
     return true;
 }
 
-bool option_file(const struct option_row *row, const char *value, struct args *args)
+bool option_file(const struct option_row *row, const char *value, struct settings *settings)
 {
     if (value[0] == '\0') {
         message_error("--%s: '': the name of a file is accepted", row->name);
         return false;
     }
-    return option_text(row, value, args);
+    return option_text(row, value, settings);
 }
 
-bool option_report_format(const struct option_row *row, const char *value, struct args *args)
+bool option_report_format(const struct option_row *row, const char *value, struct settings *settings)
 {
-    const struct report_format **target = option_target(row, args);
+    const struct report_format **target = option_target(row, settings);
     size_t index;
 
     if (!option_parse_word(row, value, &index)) {
@@ -160,20 +160,20 @@ bool option_report_format(const struct option_row *row, const char *value, struc
 
 /* The words are options whose values are compared, in the order of the enum from COMPARE_DTYPES on; else the value is a
  * list of kernels. */
-bool option_compare(const struct option_row *row, const char *value, struct args *args)
+bool option_compare(const struct option_row *row, const char *value, struct settings *settings)
 {
-    enum compare_axis *target = option_target(row, args);
+    enum compare_axis *target = option_target(row, settings);
     struct option_row names = *row;
     const char *word;
 
     for (size_t i = 0; (word = option_word(row, i)) != NULL; i++) {
         if (strcmp(value, word) == 0) {
-            names_free(&args->compared_kernels);
+            names_free(&settings->comparing.compared_kernels);
             *target = (enum compare_axis)(COMPARE_DTYPES + i);
             return true;
         }
     }
     *target = COMPARE_KERNELS;
-    names.target = offsetof(struct args, compared_kernels);
-    return option_names(&names, value, args);
+    names.target = offsetof(struct settings, comparing.compared_kernels);
+    return option_names(&names, value, settings);
 }

@@ -7,39 +7,49 @@
 #include "cli/options.h"
 
 /* The kinds of one value (option_values.c). The comment says what the target is. */
-bool option_flag(const struct option_row *row, const char *value, struct args *args);    /* bool or enum: CHOICE */
-bool option_word_of(const struct option_row *row, const char *value, struct args *args); /* enum: the word's index */
-bool option_whole(const struct option_row *row, const char *value, struct args *args);   /* uint64_t */
-bool option_real(const struct option_row *row, const char *value, struct args *args);    /* double: over DIVISOR */
-bool option_bound(const struct option_row *row, const char *value, struct args *args);   /* float: finite and > 0 */
-bool option_percent(const struct option_row *row, const char *value, struct args *args); /* double: a ratio below 1 */
-bool option_text(const struct option_row *row, const char *value, struct args *args);    /* const char * */
-bool option_file(const struct option_row *row, const char *value, struct args *args);    /* const char *: not empty */
-bool option_report_format(const struct option_row *row, const char *value, struct args *args);
-bool option_compare(const struct option_row *row, const char *value, struct args *args); /* enum compare_axis */
+bool option_flag(const struct option_row *row, const char *value, struct settings *settings); /* bool or enum: CHOICE */
+bool option_word_of(const struct option_row *row, const char *value,
+                    struct settings *settings); /* enum: the word's index */
+bool option_whole(const struct option_row *row, const char *value, struct settings *settings); /* uint64_t */
+bool option_real(const struct option_row *row, const char *value, struct settings *settings); /* double: over DIVISOR */
+bool option_bound(const struct option_row *row, const char *value,
+                  struct settings *settings); /* float: finite and > 0 */
+bool option_percent(const struct option_row *row, const char *value,
+                    struct settings *settings); /* double: a ratio below 1 */
+bool option_text(const struct option_row *row, const char *value, struct settings *settings); /* const char * */
+bool option_file(const struct option_row *row, const char *value,
+                 struct settings *settings); /* const char *: not empty */
+bool option_report_format(const struct option_row *row, const char *value, struct settings *settings);
+bool option_compare(const struct option_row *row, const char *value, struct settings *settings); /* enum compare_axis */
 
 /* The kinds of several values (option_lists.c). Lists replace those of an earlier use. */
-bool option_words_of(const struct option_row *row, const char *value, struct args *args);   /* numbers: indices */
-bool option_wholes(const struct option_row *row, const char *value, struct args *args);     /* numbers */
-bool option_dimensions(const struct option_row *row, const char *value, struct args *args); /* numbers; also ranges */
-bool option_models(const struct option_row *row, const char *value, struct args *args);     /* numbers: row lengths */
-bool option_formats(const struct option_row *row, const char *value, struct args *args);    /* numbers: qb_format */
-bool option_caches(const struct option_row *row, const char *value, struct args *args);     /* numbers: cache_state */
-bool option_granularities(const struct option_row *row, const char *value, struct args *args);
-bool option_names(const struct option_row *row, const char *value, struct args *args);        /* names */
-bool option_isas(const struct option_row *row, const char *value, struct args *args);         /* names of kernels */
-bool option_another_name(const struct option_row *row, const char *value, struct args *args); /* names; adds one */
-bool option_output(const struct option_row *row, const char *value, struct args *args);       /* outputs; adds one */
-bool option_output_as(const struct option_row *row, const char *value, struct args *args);    /* in the format FIXED */
+bool option_words_of(const struct option_row *row, const char *value, struct settings *settings); /* numbers: indices */
+bool option_wholes(const struct option_row *row, const char *value, struct settings *settings);   /* numbers */
+bool option_dimensions(const struct option_row *row, const char *value,
+                       struct settings *settings); /* numbers; also ranges */
+bool option_models(const struct option_row *row, const char *value,
+                   struct settings *settings); /* numbers: row lengths */
+bool option_formats(const struct option_row *row, const char *value,
+                    struct settings *settings); /* numbers: qb_format */
+bool option_caches(const struct option_row *row, const char *value,
+                   struct settings *settings); /* numbers: cache_state */
+bool option_granularities(const struct option_row *row, const char *value, struct settings *settings);
+bool option_names(const struct option_row *row, const char *value, struct settings *settings); /* names */
+bool option_isas(const struct option_row *row, const char *value, struct settings *settings);  /* names of kernels */
+bool option_another_name(const struct option_row *row, const char *value,
+                         struct settings *settings);                                            /* names; adds one */
+bool option_output(const struct option_row *row, const char *value, struct settings *settings); /* outputs; adds one */
+bool option_output_as(const struct option_row *row, const char *value,
+                      struct settings *settings); /* in the format FIXED */
 
 /* The largest size of one dimension: products and strides of two stay far from overflow in the messages that name
  * them; what memory allows is checked when the problem is known. */
 #define OPTION_MAX_DIMENSION ((uint64_t)INT64_MAX)
 
 /* What both files need. The target of ROW: */
-static inline void *option_target(const struct option_row *row, struct args *args)
+static inline void *option_target(const struct option_row *row, struct settings *settings)
 {
-    return (char *)args + row->target;
+    return (char *)settings + row->target;
 }
 
 /* Parse TEXT as decimal digits and nothing else, from MIN to MAX. SUBJECT is the option for the message. */

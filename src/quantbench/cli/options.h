@@ -32,9 +32,9 @@ struct option_row {
     const char *help;
     enum option_about about;
 
-    /* Parse VALUE, which is FIXED if the option takes none, into ARGS, at the offset TARGET a member of SIZE bytes; on
-     * failure the error has been printed. */
-    bool (*parse)(const struct option_row *row, const char *value, struct args *args);
+    /* Parse VALUE, which is FIXED if the option takes none, into SETTINGS, at the offset TARGET a member of SIZE bytes;
+     * on failure the error has been printed. */
+    bool (*parse)(const struct option_row *row, const char *value, struct settings *settings);
     size_t target, size;
     size_t chosen;     /* offset of a flag that the user has given the option; 0: there is none */
     const char *fixed; /* the value of an option that takes none, or the format of its file; NULL: there is none */

@@ -4,9 +4,11 @@
 #include <config.h>
 
 #include "base/document.h"
+#include "verdict/compare.h"
 #include "report/describe.h"
 #include "report/report.h"
 #include "cli/self_test.h"
+#include "schedule/paired.h"
 
 #include <jansson.h>
 #include <math.h>
@@ -21,15 +23,15 @@ struct findings {
     double detectable;        /* the median of what each could have seen, a ratio minus 1 */
 };
 
-/* Take up to SELF_TESTS comparisons of ROUNDS rounds from those of PAIR. */
+/* Take up to PAIRED_SELF_TESTS comparisons of ROUNDS rounds from those of PAIR. */
 static enum exit_code compare(const struct record_pair *pair, size_t rounds, double margin, struct findings *findings)
 {
-    double detectable[SELF_TESTS];
+    double detectable[PAIRED_SELF_TESTS];
     double *ratios = malloc(rounds * sizeof *ratios);
     bool good = ratios != NULL;
 
     *findings = (struct findings){.detectable = NAN};
-    while (good && findings->comparisons < SELF_TESTS && (findings->comparisons + 1) * rounds <= pair->count) {
+    while (good && findings->comparisons < PAIRED_SELF_TESTS && (findings->comparisons + 1) * rounds <= pair->count) {
         size_t first = findings->comparisons * rounds;
         struct estimate estimate;
         struct judgement with, without;
@@ -52,18 +54,19 @@ static enum exit_code compare(const struct record_pair *pair, size_t rounds, dou
     return good ? EXIT_OK : message_out_of_memory("the self-test", rounds * sizeof *ratios);
 }
 
-static void print(const struct args *args, const struct record_case *c, const struct findings *findings)
+static void print(const struct settings *settings, const struct record_case *c, const struct findings *findings)
 {
     char text[DESCRIBE_SIZE];
 
-    printf("self-test %s\n", describe_problem(c, text));
+    printf("self-test %s\n", property_describe(c, text));
     if (findings->comparisons == 0) {
         printf("          no comparison was finished\n");
         return;
     }
-    printf("compared  %zu times with itself, in %zu rounds each\n", findings->comparisons, (size_t)args->rounds);
+    printf("compared  %zu times with itself, in %zu rounds each\n", findings->comparisons,
+           (size_t)settings->method.rounds);
     printf("different %zu of %zu, with a margin of %g %%\n", findings->different, findings->comparisons,
-           100 * args->margin);
+           100 * settings->comparing.margin);
     printf("          %zu of %zu without a margin, of which 1 in 20 is expected\n", findings->different_at_zero,
            findings->comparisons);
     printf("visible   a slowdown of %.2f %%, 95 times in 100\n", 100 * findings->detectable);
@@ -77,9 +80,9 @@ static json_t *to_json(const struct record_case *c, const struct findings *findi
                      isfinite(findings->detectable) ? json_real(findings->detectable) : json_null());
 }
 
-enum exit_code self_test_report(const struct args *args, const struct record *record)
+enum exit_code self_test_report(const struct settings *settings, const struct record *record)
 {
-    bool is_text = args->format == report_format_find("text");
+    bool is_text = settings->reporting.format == report_format_find("text");
     json_t *cases = json_array();
     enum exit_code code = EXIT_OK;
 
@@ -87,18 +90,19 @@ enum exit_code self_test_report(const struct args *args, const struct record *re
         const struct record_pair *pair = &record->comparison.pairs[i];
         struct findings findings;
 
-        code = compare(pair, (size_t)args->rounds, args->margin, &findings);
+        code = compare(pair, (size_t)settings->method.rounds, settings->comparing.margin, &findings);
         if (code == EXIT_OK && is_text) {
-            print(args, &record->cases[pair->result], &findings);
+            print(settings, &record->cases[pair->result], &findings);
         } else if (code == EXIT_OK) {
             document_append(&cases, to_json(&record->cases[pair->result], &findings));
         }
     }
     if (!is_text && code == EXIT_OK) {
-        code = document_print(json_pack("{s:s, s:I, s:I, s:f, s:O}", "schema", "quantbench-self-test", "schema_version",
-                                        (json_int_t)RECORD_SCHEMA_VERSION, "rounds", (json_int_t)args->rounds, "margin",
-                                        args->margin, "cases", cases),
-                              stdout);
+        code =
+            document_print(json_pack("{s:s, s:I, s:I, s:f, s:O}", "schema", "quantbench-self-test", "schema_version",
+                                     (json_int_t)RECORD_SCHEMA_VERSION, "rounds", (json_int_t)settings->method.rounds,
+                                     "margin", settings->comparing.margin, "cases", cases),
+                           stdout);
     }
     json_decref(cases);
     return code;

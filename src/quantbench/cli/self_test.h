@@ -5,11 +5,8 @@
 
 #include "model/record.h"
 
-/* A self-test is so many comparisons of a kernel with itself, of args->rounds rounds each. */
-#define SELF_TESTS 20
-
-/* --self-test: print what comes out of them, for each pair of RECORD, in args->format on standard output. Returns an
- * exit code. */
-enum exit_code self_test_report(const struct args *args, const struct record *record);
+/* --self-test: print what comes out of them, for each pair of RECORD, in settings->reporting.format on standard output.
+ * Returns an exit code. */
+enum exit_code self_test_report(const struct settings *settings, const struct record *record);
 
 #endif

@@ -4,12 +4,16 @@
 #include <config.h>
 
 #include "measure/bench.h"
+#include "cases/child.h"
 #include "cases/binding.h"
 #include "check/buffers.h"
 #include "measure/challenge.h"
 #include "base/interrupt.h"
 #include "check/prove.h"
 #include "cases/tensor_file.h"
+#include "base/clock.h"
+#include "base/saturate.h"
+#include "model/problem_text.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -49,11 +53,6 @@ struct launch_context {
     struct qb_device_conditions conditions;
     bool watched; /* they are known */
 };
-
-double bench_clock(void)
-{
-    return measure_clock() * 1e-9;
-}
 
 /* Say that what comes next takes up to SECONDS. */
 static void announce(const struct bench *bench, double seconds)
@@ -120,7 +119,7 @@ static uint64_t set_lines(const struct sizes *bytes)
     uint64_t lines = 0;
 
     for (int role = 0; role < QB_ROLE_COUNT; role++) {
-        lines = ceiling_add(lines, ceiling_lines(bytes->of[role]));
+        lines = saturate_add(lines, ceiling_lines(bytes->of[role]));
     }
     return lines;
 }
@@ -138,9 +137,9 @@ static void choose_sets(struct result *result)
     result->sets = (sets + queues - 1) / queues * queues;
     result->rotated_bytes = buffers_memory(&result->bytes, result->sets);
     /* Of a cache whose size is unknown nobody can say so. */
-    result->cache = hot                                                               ? CACHE_HOT
-                    : cache > 0 && ceiling_multiply(result->sets, lines) >= 4 * cache ? CACHE_COLD
-                                                                                      : CACHE_PARTLY_COLD;
+    result->cache = hot                                                                ? CACHE_HOT
+                    : cache > 0 && saturate_multiply(result->sets, lines) >= 4 * cache ? CACHE_COLD
+                                                                                       : CACHE_PARTLY_COLD;
 }
 
 /* Say how much is needed and how much there is, before anything is allocated. */
@@ -163,16 +162,16 @@ static enum exit_code check_all_memory(const struct bench *bench, const struct r
     const struct plan_case *plan_case = result->plan_case;
     const struct expectation *e = &bench->expectation;
     uint64_t held = e->codes != NULL ? e->code_bytes + e->scale_bytes : 0;
-    uint64_t host = ceiling_add(inputs_missing(&bench->inputs, plan_case),
-                                ceiling_add(result->bytes.of[QB_ROLE_CODES], result->bytes.of[QB_ROLE_SCALES]));
+    uint64_t host = saturate_add(inputs_missing(&bench->inputs, plan_case),
+                                 saturate_add(result->bytes.of[QB_ROLE_CODES], result->bytes.of[QB_ROLE_SCALES]));
     uint64_t device = result->rotated_bytes;
     char what[160];
     enum exit_code code;
 
-    plan_describe(&plan_case->problem, what, sizeof what);
+    problem_text(&plan_case->problem, what, sizeof what);
     host = host > held ? host - held : 0;
     if (plan_case->threads > 0) {
-        return check_memory(&bench->machine->host, what, ceiling_add(host, device));
+        return check_memory(&bench->machine->host, what, saturate_add(host, device));
     }
     code = check_memory(&bench->machine->host, what, host);
     return code == EXIT_OK ? check_memory(plan_case->device, what, device) : code;
@@ -188,7 +187,7 @@ static void destroy_queues(struct qb_queue **queues, unsigned count)
 }
 
 /* Make COUNT queues as the case wants them. An error has been printed. */
-static enum exit_code make_queues(const struct args *args, const struct plan_case *plan_case, unsigned count,
+static enum exit_code make_queues(const struct method *method, const struct plan_case *plan_case, unsigned count,
                                   struct qb_queue **queues)
 {
     for (unsigned i = 0; i < count; i++) {
@@ -203,7 +202,7 @@ static enum exit_code make_queues(const struct args *args, const struct plan_cas
             what = "--threads";
             status = qb_queue_set_threads(queues[i], plan_case->threads);
         }
-        if (status == QB_OK && args->dependent_launch) {
+        if (status == QB_OK && method->dependent_launch) {
             what = "--dependent-launch";
             status = qb_queue_set_dependent_launch(queues[i], true);
         }
@@ -253,7 +252,7 @@ static enum exit_code expect(struct bench *bench, const struct plan_case *plan_c
 
     bench->expected_dist = plan_case->dist;
     return verify_expect(&plan_case->problem, qb_kernel_arithmetic(plan_case->kernel), input, same_input,
-                         bench->args->verify, &bench->expectation);
+                         bench->method->verify, &bench->expectation);
 }
 
 /* Compare all sets of BUFFERS with the reference, which was computed. The result gets the verdict, and what differs if
@@ -308,15 +307,15 @@ static enum qb_status time_launches(struct bench *bench, size_t index, struct la
 
     announce(bench, 0);
     for (int i = 0; i < count && status == QB_OK && (i == 0 || *seconds < SHORT_LAUNCH); i++) {
-        double start = bench_clock();
+        double start = clock_seconds();
 
         status = launch_kernel(context, queue, 0);
         if (status == QB_OK) {
             status = qb_queue_synchronize(queue);
         }
-        *seconds = fmin(*seconds, bench_clock() - start);
+        *seconds = fmin(*seconds, clock_seconds() - start);
     }
-    announce(bench, BENCH_OWN_SECONDS);
+    announce(bench, CHILD_OWN_SECONDS);
     return status;
 }
 
@@ -327,7 +326,7 @@ static enum exit_code prove_launch(struct bench *bench, size_t index, const void
     struct qb_queue *queue;
     struct buffers buffers;
     struct launch_context context = {.plan_case = result->plan_case, .buffers = &buffers};
-    enum exit_code code = make_queues(bench->args, result->plan_case, 1, &queue);
+    enum exit_code code = make_queues(bench->method, result->plan_case, 1, &queue);
 
     if (code != EXIT_OK) {
         return code;
@@ -360,30 +359,30 @@ static enum exit_code keep_proof(struct bench *bench, size_t index)
         }
         memcpy(proof->scales, bench->expectation.scales, result->bytes.of[QB_ROLE_SCALES]);
     }
-    if (bench->args->verify) {
+    if (bench->method->verify) {
         proof->fingerprint = verify_fingerprint(&bench->expectation);
     }
     return EXIT_OK;
 }
 
 /* Whether the kernel is to be proved harmless: it is not ours, and no worker has done it. */
-static bool is_foreign(const struct args *args, const struct result *result)
+static bool is_foreign(const struct bench *bench, const struct result *result)
 {
     return result->verification == NOT_VERIFIED &&
-           (args->isolate == ISOLATE_ALL || qb_kernel_plugin(result->plan_case->kernel) != NULL);
+           (bench->foreign->isolate == ISOLATE_ALL || qb_kernel_plugin(result->plan_case->kernel) != NULL);
 }
 
 /* That a kernel of others is harmless. BENCH expects what is right for the case. */
 static enum exit_code prove_harmless(struct bench *bench, const struct plan_case *plan_case, const void *input)
 {
     struct qb_queue *queue;
-    enum exit_code code = make_queues(bench->args, plan_case, 1, &queue);
+    enum exit_code code = make_queues(bench->method, plan_case, 1, &queue);
 
     if (code != EXIT_OK) {
         return code;
     }
     code = prove_kernel(plan_case, queue, input, bench->expectation.scales, bench->alive);
-    announce(bench, BENCH_OWN_SECONDS);
+    announce(bench, CHILD_OWN_SECONDS);
     qb_queue_destroy(queue);
     return code;
 }
@@ -394,12 +393,12 @@ static enum exit_code prove_hard(struct bench *bench, size_t index)
     struct result *result = &bench->results[index];
     struct hard_outcome outcome;
     struct qb_queue *queue;
-    enum exit_code code = make_queues(bench->args, result->plan_case, 1, &queue);
+    enum exit_code code = make_queues(bench->method, result->plan_case, 1, &queue);
 
     if (code != EXIT_OK) {
         return code;
     }
-    code = hard_prove(&bench->hard, result->plan_case, queue, bench->alive, BENCH_OWN_SECONDS, &outcome);
+    code = hard_prove(&bench->hard, result->plan_case, queue, bench->alive, CHILD_OWN_SECONDS, &outcome);
     qb_queue_destroy(queue);
     result->hard_cases = code == EXIT_OK ? outcome.cases : 0;
     if (code == EXIT_WRONG_RESULT) {
@@ -416,7 +415,7 @@ static enum exit_code prove(struct bench *bench, size_t index)
     enum exit_code code = check_all_memory(bench, result);
 
     bench->proofs[index].seconds = INFINITY;
-    if (code != EXIT_OK || (!bench->args->verify && !is_static(result->plan_case))) {
+    if (code != EXIT_OK || (!bench->method->verify && !is_static(result->plan_case))) {
         return code;
     }
     code = inputs_get(&bench->inputs, result->plan_case, &input);
@@ -426,13 +425,13 @@ static enum exit_code prove(struct bench *bench, size_t index)
     if (code == EXIT_OK) {
         code = keep_proof(bench, index);
     }
-    if (code == EXIT_OK && bench->args->verify && is_foreign(bench->args, result)) {
+    if (code == EXIT_OK && bench->method->verify && is_foreign(bench, result)) {
         code = prove_harmless(bench, result->plan_case, input);
     }
-    if (code == EXIT_OK && bench->args->verify) {
+    if (code == EXIT_OK && bench->method->verify) {
         code = prove_launch(bench, index, input);
     }
-    return code == EXIT_OK && bench->args->verify ? prove_hard(bench, index) : code;
+    return code == EXIT_OK && bench->method->verify ? prove_hard(bench, index) : code;
 }
 
 void bench_prove(struct bench *bench, size_t index)
@@ -467,14 +466,14 @@ static enum exit_code prove_again(struct bench *bench, size_t index, const struc
 
 /* ---- Visits ------------------------------------------------------------------------------------------------- */
 
-static struct measure_settings settings_of(const struct args *args, const struct device *device, enum launch_mode mode,
-                                           uint64_t launches)
+static struct measure_settings settings_of(const struct method *method, const struct device *device,
+                                           enum launch_mode mode, uint64_t launches)
 {
     return (struct measure_settings){
         .mode = mode,
         .timer_tick = device->timer.tick,
-        .precision = args->precision > 0 ? fmin(args->precision / 4, DEFAULT_TICK_SHARE) : DEFAULT_TICK_SHARE,
-        .pause = args->regime == REGIME_BURST ? BURST_PAUSE : 0,
+        .precision = method->precision > 0 ? fmin(method->precision / 4, DEFAULT_TICK_SHARE) : DEFAULT_TICK_SHARE,
+        .pause = method->regime == REGIME_BURST ? BURST_PAUSE : 0,
         .launches = launches,
         .in_peace = device_is_cpu(device),
     };
@@ -560,12 +559,12 @@ static bool add_round(struct result *result, struct round *round, const struct b
 }
 
 /* The median time of a few launches of one set by itself: its data are in the cache, if they fit. */
-static enum qb_status measure_hot(const struct args *args, const struct result *result, struct launch_context *context,
-                                  struct qb_queue *queue, double *time)
+static enum qb_status measure_hot(const struct method *method, const struct result *result,
+                                  struct launch_context *context, struct qb_queue *queue, double *time)
 {
     const struct plan_case *plan_case = result->plan_case;
     struct measure_work work = {.launch = launch_kernel, .context = context, .sets = 1};
-    struct measure_settings settings = settings_of(args, plan_case->device, plan_case->launch, 0);
+    struct measure_settings settings = settings_of(method, plan_case->device, plan_case->launch, 0);
     double samples[CHECK_SAMPLES];
     uint64_t taken;
     enum qb_status status =
@@ -578,12 +577,12 @@ static enum qb_status measure_hot(const struct args *args, const struct result *
 }
 
 /* COUNT empty launches of the case's shape, if the kernel has them. */
-static enum qb_status measure_floor(const struct args *args, struct result *result, struct launch_context *context,
+static enum qb_status measure_floor(const struct method *method, struct result *result, struct launch_context *context,
                                     struct qb_queue *queue, uint64_t count)
 {
     const struct plan_case *plan_case = result->plan_case;
     struct measure_work work = {.launch = launch_nothing, .context = context, .sets = 1};
-    struct measure_settings settings = settings_of(args, plan_case->device, plan_case->launch, 0);
+    struct measure_settings settings = settings_of(method, plan_case->device, plan_case->launch, 0);
     double *larger = reallocarray(result->floors, result->floor_count + count, sizeof *larger);
     uint64_t taken;
     enum qb_status status;
@@ -600,14 +599,14 @@ static enum qb_status measure_floor(const struct args *args, struct result *resu
 
 /* The case's own samples: SAMPLES of them, behind a warm-up in the first visit. ROUND gets how many came out, and how.
  */
-static enum qb_status measure_case(const struct args *args, struct result *result, struct launch_context *context,
+static enum qb_status measure_case(const struct method *method, struct result *result, struct launch_context *context,
                                    struct qb_queue *const *queues, uint64_t samples, struct round *round)
 {
     const struct plan_case *plan_case = result->plan_case;
     struct measure_work work = challenged_work(context, result->sets);
     struct measure_settings settings =
-        settings_of(args, plan_case->device, plan_case->launch, result->launches_per_sample);
-    uint64_t warmup = result->warm ? 0 : args->num_warmup_iters;
+        settings_of(method, plan_case->device, plan_case->launch, result->launches_per_sample);
+    uint64_t warmup = result->warm ? 0 : method->num_warmup_iters;
     double *room = result->samples + result->sample_count;
     uint64_t taken = 0;
     struct measure measure;
@@ -641,14 +640,14 @@ static enum qb_status measure_case(const struct args *args, struct result *resul
     return status;
 }
 
-static enum qb_status profile_case(const struct args *args, struct result *result, struct launch_context *context,
+static enum qb_status profile_case(const struct method *method, struct result *result, struct launch_context *context,
                                    struct qb_queue *queue)
 {
     const struct plan_case *plan_case = result->plan_case;
     struct measure_work work = challenged_work(context, result->sets);
 
     result->launches_per_sample = 1;
-    return measure_profile(plan_case->device->handle, queue, &work, args->num_warmup_iters,
+    return measure_profile(plan_case->device->handle, queue, &work, method->num_warmup_iters,
                            qb_kernel_name(plan_case->kernel), result->samples, &result->profiled);
 }
 
@@ -676,7 +675,7 @@ static void find_threads(struct qb_queue *const *queues, unsigned count, struct 
 }
 
 /* Everything that is timed in a visit. */
-static enum qb_status time_visit(const struct args *args, struct result *result, struct launch_context *context,
+static enum qb_status time_visit(const struct method *method, struct result *result, struct launch_context *context,
                                  struct qb_queue *const *queues, uint64_t samples, double start, bool *memory_short)
 {
     bool profile = result->plan_case->launch == LAUNCH_PROFILE;
@@ -685,8 +684,8 @@ static enum qb_status time_visit(const struct args *args, struct result *result,
     enum qb_status status;
 
     disturbance_snapshot(&before);
-    status = profile ? profile_case(args, result, context, queues[0])
-                     : measure_case(args, result, context, queues, samples, &round);
+    status = profile ? profile_case(method, result, context, queues[0])
+                     : measure_case(method, result, context, queues, samples, &round);
 
     if (status != QB_OK || round.samples == 0) {
         return status;
@@ -706,10 +705,10 @@ static enum qb_status time_visit(const struct args *args, struct result *result,
         return QB_OK;
     }
     if (result->hot_time == 0 && can_check_cache(result)) {
-        status = measure_hot(args, result, context, queues[0], &result->hot_time);
+        status = measure_hot(method, result, context, queues[0], &result->hot_time);
     }
     if (status == QB_OK && !interrupt_requested()) {
-        status = measure_floor(args, result, context, queues[0], samples / 4 + 1);
+        status = measure_floor(method, result, context, queues[0], samples / 4 + 1);
     }
     return status;
 }
@@ -720,7 +719,7 @@ static double seconds_of_visit(const struct bench *bench, size_t index, uint64_t
     const struct result *result = &bench->results[index];
     double sample = fmax((double)result->sets * bench->proofs[index].seconds, 0.01);
 
-    return (double)(2 * samples + bench->args->num_warmup_iters + 2 * CHECK_SAMPLES) * sample * 3;
+    return (double)(2 * samples + bench->method->num_warmup_iters + 2 * CHECK_SAMPLES) * sample * 3;
 }
 
 /* Fill BUFFERS, which were nothing, and time what there is to time, with CHALLENGES unless they are NULL. */
@@ -742,8 +741,8 @@ static enum exit_code fill_and_time(struct bench *bench, size_t index, uint64_t 
     if (status == QB_OK) {
         announce(bench, seconds_of_visit(bench, index, samples));
         status =
-            time_visit(bench->args, result, &context, queues, samples, bench_clock() - bench->start, &memory_short);
-        announce(bench, BENCH_OWN_SECONDS);
+            time_visit(bench->method, result, &context, queues, samples, clock_seconds() - bench->start, &memory_short);
+        announce(bench, CHILD_OWN_SECONDS);
     }
     return status == QB_OK
                ? EXIT_OK
@@ -772,7 +771,7 @@ static enum exit_code settle(struct bench *bench, size_t index, struct buffers *
     if (status == QB_OK) {
         status = qb_queue_synchronize(queue);
     }
-    announce(bench, BENCH_OWN_SECONDS);
+    announce(bench, CHILD_OWN_SECONDS);
     return status == QB_OK ? EXIT_OK : message_status(kernel, status);
 }
 
@@ -805,7 +804,7 @@ static enum exit_code visit(struct bench *bench, size_t index, uint64_t samples)
 {
     struct result *result = &bench->results[index];
     const struct plan_case *plan_case = result->plan_case;
-    struct qb_queue *queues[MEASURE_MAX_QUEUES];
+    struct qb_queue *queues[SETTINGS_MAX_STREAMS];
     struct buffers buffers = {.device = NULL};
     const void *input;
     enum exit_code code;
@@ -813,13 +812,13 @@ static enum exit_code visit(struct bench *bench, size_t index, uint64_t samples)
     if (!bench_grow(result, samples)) {
         return message_out_of_memory("the samples", samples * sizeof(double));
     }
-    code = make_queues(bench->args, plan_case, plan_case->streams, queues);
+    code = make_queues(bench->method, plan_case, plan_case->streams, queues);
     if (code != EXIT_OK) {
         return code;
     }
     /* Making an input takes threads that are not bound. */
     code = inputs_get(&bench->inputs, plan_case, &input);
-    if (code == EXIT_OK && bench->args->verify) {
+    if (code == EXIT_OK && bench->method->verify) {
         code = visit_verified(bench, index, samples, queues, input, &buffers);
     } else if (code == EXIT_OK) {
         binding_hold(bench->machine);
@@ -835,7 +834,7 @@ void bench_visit(struct bench *bench, size_t index, uint64_t samples, size_t asi
 {
     struct result *result = &bench->results[index];
     struct qb_device *device = result->plan_case->device->handle;
-    double start = bench_clock();
+    double start = clock_seconds();
     void *held = NULL;
 
     /* Without it the visit is as good as before. */
@@ -844,7 +843,7 @@ void bench_visit(struct bench *bench, size_t index, uint64_t samples, size_t asi
     }
     result->code = visit(bench, index, samples);
     qb_memory_free(device, held);
-    result->spent += bench_clock() - start;
+    result->spent += clock_seconds() - start;
     if (result->code != EXIT_OK) {
         /* What was measured before it turned out wrong is no time. */
         result->sample_count = result->round_count = 0;
@@ -854,7 +853,7 @@ void bench_visit(struct bench *bench, size_t index, uint64_t samples, size_t asi
 void bench_visit_ceiling(struct bench *bench, size_t index, uint64_t samples)
 {
     struct ceiling *ceiling = &bench->ceilings.values[index];
-    const struct measure_settings settings = settings_of(bench->args, ceiling->key.device, ceiling->key.launch, 0);
+    const struct measure_settings settings = settings_of(bench->method, ceiling->key.device, ceiling->key.launch, 0);
 
     binding_hold(bench->machine);
     ceiling_visit(ceiling, &settings, samples);
@@ -913,7 +912,7 @@ static void find_limits(const struct bench *bench, struct result *result)
     }
     result->floor_time = result->floor_count > 0 ? stats_median(result->floors, result->floor_count) : 0;
     /* Several streams are not limited by what one can do, nor are launches that overlap by those that do not. */
-    result->best_time = fastest > 0 && result->plan_case->streams == 1 && !bench->args->dependent_launch
+    result->best_time = fastest > 0 && result->plan_case->streams == 1 && !bench->method->dependent_launch
                             ? fmax(fastest, result->floor_time)
                             : 0;
     result->cache_check = judge_cache(result);
@@ -970,16 +969,19 @@ static enum exit_code begin_result(struct bench *bench, const struct plan_case *
     return ceilings_find(&bench->ceilings, &key, &result->ceiling);
 }
 
-enum exit_code bench_begin(struct bench *bench, const struct args *args, struct machine *machine,
+enum exit_code bench_begin(struct bench *bench, const struct settings *settings, struct machine *machine,
                            const struct tensor_file *tensor, const struct plan *plan)
 {
     *bench = (struct bench){
-        .args = args,
+        .method = &settings->method,
+        .foreign = &settings->foreign,
+        .comparing = &settings->comparing,
+        .command = &settings->command,
         .machine = machine,
-        .inputs = {.seed = args->seed, .tensor = tensor, .budget = machine_memory_free(&machine->host) / 4},
+        .inputs = {.seed = settings->sweep.seed, .tensor = tensor, .budget = machine_memory_free(&machine->host) / 4},
         .proofs = calloc(plan->count, sizeof *bench->proofs),
         .results = calloc(plan->count, sizeof *bench->results),
-        .start = bench_clock(),
+        .start = clock_seconds(),
     };
     if (bench->proofs == NULL || bench->results == NULL) {
         return message_out_of_memory("the list of results", plan->count * sizeof *bench->results);

@@ -12,35 +12,6 @@
 #include "base/stats.h"
 #include "check/verify.h"
 
-enum verification { NOT_VERIFIED, VERIFIED, WRONG };
-
-/* Whether launches really find no data in the cache: the same launches were timed with data that are there. */
-enum cache_check {
-    CACHE_CHECK_NONE,   /* nothing to check: a launch needs more than the cache holds, or is to find its data there */
-    CACHE_CHECK_PASSED, /* with data in the cache it is faster */
-    CACHE_CHECK_UNDECIDED, /* it is not, but it is not memory that limits it */
-    CACHE_CHECK_FAILED,    /* it is not, though it is as fast as memory allows: the data were in the cache all along */
-};
-
-/* A count that is not known, where 0 would be one. */
-#define ROUND_UNKNOWN UINT64_MAX
-
-/* What one visit found. */
-struct round {
-    size_t samples;                         /* at least 1 */
-    double median;                          /* of these, nanoseconds per launch */
-    double host_time;                       /* nanoseconds that the host took for a launch */
-    double start;                           /* seconds since the run began */
-    struct qb_device_conditions conditions; /* of the device, while it took the samples */
-    struct disturbance disturbance;         /* of this process, while they were taken */
-    /* CPU: a sample in which the system disturbed this process is taken again, unless too many were so. */
-    uint64_t retaken_samples;   /* were taken again */
-    uint64_t disturbed_samples; /* were kept in spite of it */
-    uint64_t huge_bytes;        /* of the tensors in the CPU's memory, those in huge pages; ROUND_UNKNOWN */
-    uint64_t threads_wanted;    /* CPU: threads that launches were shared out to; 0: not known */
-    uint64_t threads_obtained;  /* and on how many they ran, at the fewest */
-};
-
 /* What came out of one case. Times are in nanoseconds per launch. */
 struct result {
     const struct plan_case *plan_case;
@@ -79,7 +50,10 @@ struct result {
 
 /* What a run keeps from case to case. */
 struct bench {
-    const struct args *args;
+    const struct method *method;
+    const struct foreign *foreign;
+    const struct comparing *comparing;
+    const struct command *command;
     struct machine *machine;
     struct inputs inputs;
     struct expectation expectation;
@@ -96,14 +70,9 @@ struct bench {
     void (*alive)(double seconds);
 };
 
-/* What the tool itself may take for its own work: opening a device, making an input, comparing. */
-#define BENCH_OWN_SECONDS 600.0
-/* What is said at most to those who wait. */
-#define BENCH_MOST_SECONDS 3600.0
-
 /* Set up a result for each case of PLAN, which stays as it is until bench_end(). TENSOR is what --input read, or NULL.
  * An error has been printed; end BENCH either way. */
-enum exit_code bench_begin(struct bench *bench, const struct args *args, struct machine *machine,
+enum exit_code bench_begin(struct bench *bench, const struct settings *settings, struct machine *machine,
                            const struct tensor_file *tensor, const struct plan *plan);
 void bench_end(struct bench *bench);
 
@@ -132,8 +101,5 @@ void bench_conclude(struct bench *bench, size_t index);
 
 /* Estimate the time of what was sampled so far; false if memory is short, which has been reported. */
 bool bench_estimate(struct bench *bench, size_t index, struct stats *stats);
-
-/* Seconds of the host's clock. */
-double bench_clock(void);
 
 #endif

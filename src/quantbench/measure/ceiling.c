@@ -6,6 +6,7 @@
 #include "base/digest.h"
 #include "base/interrupt.h"
 #include "base/stats.h"
+#include "base/saturate.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -21,24 +22,6 @@
 #define MAX_SETS 16384
 /* What a last-level cache of unknown size is taken for, in bytes. */
 #define UNKNOWN_CACHE ((uint64_t)32 << 20)
-
-/* What is faster than the ceiling by more than this share cannot be true. */
-#define IMPLAUSIBLE 0.03
-
-uint64_t ceiling_add(uint64_t a, uint64_t b)
-{
-    return a > UINT64_MAX - b ? UINT64_MAX : a + b;
-}
-
-uint64_t ceiling_multiply(uint64_t a, uint64_t b)
-{
-    return b > 0 && a > UINT64_MAX / b ? UINT64_MAX : a * b;
-}
-
-bool ceiling_is_beaten(double time, double best_time)
-{
-    return time < (1 - IMPLAUSIBLE) * best_time;
-}
 
 uint64_t ceiling_lines(uint64_t bytes)
 {
@@ -165,7 +148,7 @@ static uint64_t set_stride(const struct ceiling_key *key)
 
 uint64_t ceiling_memory(const struct ceiling *ceiling)
 {
-    return ceiling_multiply(ceiling->sets, set_stride(&ceiling->key));
+    return saturate_multiply(ceiling->sets, set_stride(&ceiling->key));
 }
 
 /* The bytes of one copy that moves as many as the case, or nearly: cudaMemcpyAsync() takes half as long again for a

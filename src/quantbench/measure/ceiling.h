@@ -4,6 +4,7 @@
 #define CEILING_H
 
 #include "cases/plan.h"
+#include "measure/measure.h"
 
 /* The bytes of the cache lines that a buffer of BYTES bytes takes, if it begins at one. */
 uint64_t ceiling_lines(uint64_t bytes);
@@ -12,22 +13,6 @@ uint64_t ceiling_lines(uint64_t bytes);
  * of CACHE_SIZE bytes cold, 0 if that is unknown: four times the cache, and at least two sets. At most 16384, which is
  * too few for a cold cache if the sets are tiny. */
 unsigned ceiling_cold_sets(uint64_t set_bytes, uint64_t cache_size);
-
-/* True if TIME is less than BEST_TIME, that no launch can beat, by more than measuring errs: it cannot be true. 0 is no
- * BEST_TIME. */
-bool ceiling_is_beaten(double time, double best_time);
-
-/* The sum of numbers of bytes, and the product; what is too large to count is more than any memory. */
-uint64_t ceiling_add(uint64_t a, uint64_t b);
-uint64_t ceiling_multiply(uint64_t a, uint64_t b);
-
-/* Three ways to move bytes and do nothing else. */
-enum ceiling_kind {
-    CEILING_PLAIN,     /* read and write in the case's ratio, plain stores */
-    CEILING_STREAMING, /* the same with stores that pass by the cache */
-    CEILING_COPY,      /* the device's own copy of as many bytes, half read and half written */
-};
-#define CEILING_KINDS 3
 
 /* What a ceiling depends on: cases that agree in it share one. */
 struct ceiling_key {

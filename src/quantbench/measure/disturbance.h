@@ -3,12 +3,11 @@
 #ifndef DISTURBANCE_H
 #define DISTURBANCE_H
 
+#include "model/finding.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-
-/* A number of migrations that the system does not tell. */
-#define DISTURBANCE_UNKNOWN UINT64_MAX
 
 /* Counters that only rise. */
 struct disturbance_snapshot {
@@ -20,15 +19,6 @@ struct disturbance_snapshot {
     /* Of the CPUs that are watched, nanoseconds, NaN if unknown; the kernel counts them in ticks of some 10 ms. */
     double busy;   /* spent by anybody */
     double stolen; /* taken by the hypervisor */
-};
-
-/* What happened between two snapshots. */
-struct disturbance {
-    uint64_t preemptions;
-    uint64_t page_faults;
-    uint64_t migrations; /* DISTURBANCE_UNKNOWN */
-    double stolen;       /* nanoseconds; NaN if unknown */
-    double others;       /* CPUs that other processes kept busy, on average; NaN if the time is too short to tell */
 };
 
 /* Watch these COUNT CPUs, in rising order, or, as at first, all of the machine if COUNT is 0. False if memory is short.

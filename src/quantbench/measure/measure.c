@@ -20,6 +20,7 @@
 #include "measure/disturbance.h"
 #include "base/interrupt.h"
 #include "base/stats.h"
+#include "base/clock.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -35,14 +36,6 @@
 
 /* The host's time is taken of at most so many launches into an idle queue: more may have to wait for a place in it. */
 #define MAX_HOST_LAUNCHES 256
-
-double measure_clock(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec * 1e9 + (double)now.tv_nsec;
-}
 
 /* Leave the device alone for a while. */
 static void pause_for(double nanoseconds)
@@ -158,12 +151,12 @@ static enum qb_status elapsed(const struct measure *m, uint64_t i, double *time)
 static enum qb_status lead(const struct measure *m, double *host_time)
 {
     uint64_t timed = m->settings.launches < MAX_HOST_LAUNCHES ? m->settings.launches : MAX_HOST_LAUNCHES;
-    double start = measure_clock();
+    double start = clock_nanoseconds();
     enum qb_status status = QB_OK;
 
     if (m->blocks[0].graph != NULL) {
         status = launch_blocks(m);
-        *host_time = (measure_clock() - start) / (double)(m->settings.launches * m->queue_count);
+        *host_time = (clock_nanoseconds() - start) / (double)(m->settings.launches * m->queue_count);
         return status;
     }
     for (uint64_t i = 0; i < m->settings.launches && status == QB_OK; i++) {
@@ -171,7 +164,7 @@ static enum qb_status lead(const struct measure *m, double *host_time)
             status = launch_one(m, &m->blocks[q], i);
         }
         if (i + 1 == timed) {
-            *host_time = (measure_clock() - start) / (double)(timed * m->queue_count);
+            *host_time = (clock_nanoseconds() - start) / (double)(timed * m->queue_count);
         }
     }
     return status;
@@ -347,11 +340,11 @@ static enum qb_status take_isolated(struct measure *m, uint64_t *count, double *
         if (status == QB_OK) {
             status = qb_event_record(block->queue, *event_at(m, 0, 0));
         }
-        start = measure_clock();
+        start = clock_nanoseconds();
         if (status == QB_OK) {
             status = launch_one(m, block, i);
         }
-        host_time_of_one = measure_clock() - start;
+        host_time_of_one = clock_nanoseconds() - start;
         if (status == QB_OK) {
             status = qb_event_record(block->queue, *event_at(m, 0, 1));
         }
@@ -628,52 +621,4 @@ enum qb_status measure_profile(struct qb_device *device, struct qb_queue *queue,
     qb_event_destroy(events[0]);
     qb_event_destroy(events[1]);
     return status;
-}
-
-/* Pairs of events that a calibration looks at: so many with nothing, and so many with work in between. */
-#define CALIBRATION_PAIRS 64
-
-enum qb_status measure_calibrate(struct qb_device *device, struct qb_queue *queue, void *memory, size_t bytes,
-                                 struct calibration *calibration)
-{
-    double times[2 * CALIBRATION_PAIRS];
-    double tick = INFINITY, empty;
-    struct qb_event *events[2];
-    enum qb_status status = create_pair(device, events);
-
-    if (status != QB_OK) {
-        return status;
-    }
-    for (size_t i = 0; i < 2 * CALIBRATION_PAIRS && status == QB_OK; i++) {
-        /* The second half has copies that take a little longer each. */
-        size_t copied = i < CALIBRATION_PAIRS ? 0 : (i - CALIBRATION_PAIRS + 1) * (bytes / 2) / CALIBRATION_PAIRS;
-
-        status = qb_event_record(queue, events[0]);
-        if (status == QB_OK && copied > 0) {
-            status = qb_queue_copy(queue, (char *)memory + bytes / 2, memory, copied);
-        }
-        if (status == QB_OK) {
-            status = qb_event_record(queue, events[1]);
-        }
-        if (status == QB_OK) {
-            status = qb_event_elapsed(events[0], events[1], &times[i]);
-        }
-    }
-    qb_event_destroy(events[0]);
-    qb_event_destroy(events[1]);
-    if (status != QB_OK) {
-        return status;
-    }
-    empty = stats_median(times, CALIBRATION_PAIRS);
-    stats_sort(times, 2 * CALIBRATION_PAIRS);
-    for (size_t i = 1; i < 2 * CALIBRATION_PAIRS; i++) {
-        double step = times[i] - times[i - 1];
-
-        /* Events count in single-precision milliseconds: what is less than a thousandth of a nanosecond is rounding. */
-        if (step > 1e-3 && step < tick) {
-            tick = step;
-        }
-    }
-    *calibration = (struct calibration){isfinite(tick) ? tick : 0, empty};
-    return QB_OK;
 }

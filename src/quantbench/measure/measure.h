@@ -3,7 +3,7 @@
 #ifndef MEASURE_H
 #define MEASURE_H
 
-#include "quantbench.h"
+#include "model/finding.h"
 
 /* Which launches a question is for. */
 enum measure_question {
@@ -27,17 +27,6 @@ struct measure_work {
     enum qb_status (*pose)(void *context, enum measure_question kind, unsigned set);
     enum qb_status (*judge)(void *context);
 };
-
-/* What is timed: three quantities that are never mixed. */
-enum launch_mode {
-    LAUNCH_GRAPH,    /* time per launch of launches that follow each other in a graph: the host is out of the way */
-    LAUNCH_STREAM,   /* the same of launches that the host makes one by one */
-    LAUNCH_ISOLATED, /* time of one launch on an idle queue */
-    LAUNCH_PROFILE,  /* one launch, for a profiler */
-};
-
-/* Queues that take the same launches at the same time; most often one. */
-#define MEASURE_MAX_QUEUES 64
 
 struct measure_settings {
     enum launch_mode mode; /* not LAUNCH_PROFILE */
@@ -92,17 +81,5 @@ enum qb_status measure_series(struct qb_device *device, struct qb_queue *queue, 
  * PROFILED is false if the device has no profiler to start. */
 enum qb_status measure_profile(struct qb_device *device, struct qb_queue *queue, const struct measure_work *work,
                                uint64_t warmup, const char *name, double *nanoseconds, bool *profiled);
-
-/* Nanoseconds of the host's clock. */
-double measure_clock(void);
-
-/* What is known of a device's timer, in nanoseconds. */
-struct calibration {
-    double tick;  /* smallest difference of two times that was seen */
-    double empty; /* median time between two events with nothing in between */
-};
-/* Find it out on QUEUE, which is idle, by events around copies of all sizes up to BYTES within MEMORY. */
-enum qb_status measure_calibrate(struct qb_device *device, struct qb_queue *queue, void *memory, size_t bytes,
-                                 struct calibration *calibration);
 
 #endif

@@ -4,8 +4,9 @@
 #ifndef RECORD_H
 #define RECORD_H
 
-#include "measure/bench.h"
-#include "verdict/compare.h"
+#include "model/finding.h"
+#include "model/judgement.h"
+#include "model/settings.h"
 #include "model/sizes.h"
 
 /* One case. What was run is known from the beginning, what came out when it has run. Times are in nanoseconds per
@@ -90,21 +91,6 @@ struct record_comparison {
     struct record_mean *means;
     size_t mean_count;
 };
-/* What makes a result doubtful, as a set of bits. */
-enum doubt {
-    DOUBT_IMPLAUSIBLE = 1 << 0,   /* faster than memory allows */
-    DOUBT_CACHE = 1 << 1,         /* the check says that cold launches were not cold */
-    DOUBT_PARTLY_COLD = 1 << 2,   /* too few sets rotate */
-    DOUBT_NOT_CONVERGED = 1 << 3, /* the precision was not reached in time */
-    DOUBT_THROTTLED = 1 << 4,     /* something slowed the device down in a round */
-    DOUBT_NOT_HOT = 1 << 5,       /* the data do not fit in the cache that they are to be found in */
-    DOUBT_DISTURBED = 1 << 6,     /* so many samples were disturbed that the median may be one of them */
-    DOUBT_FLOOR = 1 << 7,         /* an empty launch took so long that it measures other load of the CPUs */
-    DOUBT_THREADS = 1 << 8,       /* launches ran on fewer threads than they were shared out to */
-    DOUBT_IMPRECISE = 1 << 9,     /* the interval of the median is so wide that the median says little */
-};
-#define DOUBTS 10
-
 /* Half the interval of a median as a share of it, beyond which the median is in doubt. */
 #define RECORD_IMPRECISE 0.10
 
@@ -150,28 +136,14 @@ struct record {
     struct record_comparison comparison;
 };
 
-/* Set RECORD up for a run of PLAN, with no case run so far. TENSOR is what --input read, or NULL. Returns an exit code;
- * errors have been printed. Free RECORD either way. */
-enum exit_code record_begin(const struct args *args, const struct machine *machine, const struct tensor_file *tensor,
-                            const struct plan *plan, struct record *record);
-
-/* Add what came out of the next case. */
-enum exit_code record_add(struct record *record, const struct result *result);
-
-/* The run has ended, by a signal if INTERRUPTED. */
-enum exit_code record_end(struct record *record, bool interrupted);
-
-/* Give C the COUNT >= 1 ROUNDS, which become its own, instead of those it has, each of one sample, its median; and with
- * them the BEST_TIME that they are held against. Returns an exit code. */
-enum exit_code record_replace_rounds(struct record_case *c, struct round *rounds, size_t count, double best_time);
-/* Make of RECORD, which another process has made, the one of this process, for which RUNS processes have measured. */
-enum exit_code record_of_runs(struct record *record, const struct args *args, uint64_t runs);
-
 /* Read RECORD from the JSON document that FILE holds. A file that cannot be read is EXIT_CANNOT_RUN, one that holds
  * something else is EXIT_USAGE; the error has been printed. Free RECORD either way. */
 enum exit_code record_from_json(const char *file, struct record *record);
 /* The same from LENGTH bytes at TEXT, which messages call LABEL. */
 enum exit_code record_from_json_text(const char *text, size_t length, const char *label, struct record *record);
+
+/* NUMBER with the digits that a record keeps. */
+double record_keep_digits(double number);
 
 /* A copy of COUNT numbers with the digits that a record keeps; NULL if memory is short. The same for a judgement in its
  * place. */
@@ -193,6 +165,10 @@ uint64_t record_huge_page_bytes(const struct record_case *c);
 /* The doubts about a case, as a set of enum doubt. */
 unsigned record_doubts(const struct record_case *c);
 
+/* True if TIME is less than BEST_TIME, that no launch can beat, by more than measuring errs: it cannot be true. 0 is no
+ * BEST_TIME. */
+bool record_is_implausible(double time, double best_time);
+
 /* COUNT elements as a share of the finite ones of C, which has a quality; NAN if there are none. */
 double record_share(const struct record_case *c, uint64_t count);
 
@@ -204,15 +180,7 @@ bool record_same_data(const struct record *a, const struct record_case *a_case, 
 const struct record_pair *record_pair_of(const struct record *record, const struct record_case *c);
 
 void record_free(struct record *record);
-/* The words of the JSON document for these; NULL behind the last. */
-extern const char *const record_cache_names[];
-extern const char *const record_verification_names[];
-extern const char *const record_launch_names[];
-extern const char *const record_axis_names[]; /* "" for COMPARE_NOTHING */
-extern const char *const record_verdict_names[];
-extern const char *const record_cache_check_names[];
-extern const char *const record_basis_names[];
-extern const char *const record_doubt_names[]; /* by the number of the bit */
+void record_free_argv(struct record *record);
 
 /* The version of the JSON document. Members are only ever added under one version. */
 #define RECORD_SCHEMA         "quantbench-result"

@@ -7,8 +7,8 @@
 #include "base/intake.h"
 #include "model/record.h"
 #include "model/round_json.h"
-#include "cases/tensor_file.h"
-#include "verdict/verdict.h"
+#include "base/label.h"
+#include "model/problem_text.h"
 
 #include <inttypes.h>
 #include <jansson.h>
@@ -281,7 +281,7 @@ static enum qb_format get_format(struct reader *reader, const json_t *problem, c
     return QB_FORMAT_F16;
 }
 
-/* Whether TEXT is just what plan_granularity_text() makes of what is then in PROBLEM. */
+/* Whether TEXT is just what problem_granularity_text() makes of what is then in PROBLEM. */
 static bool parse_granularity(const char *text, struct qb_problem *problem)
 {
     char again[64];
@@ -299,7 +299,7 @@ static bool parse_granularity(const char *text, struct qb_problem *problem)
     } else if (problem->granularity == QB_GRANULARITY_BLOCK) {
         sscanf(text, "block:%" SCNu64 "x%" SCNu64, &problem->block_rows, &problem->block_cols);
     }
-    plan_granularity_text(problem, again, sizeof again);
+    problem_granularity_text(problem, again, sizeof again);
     return strcmp(text, again) == 0;
 }
 
@@ -384,7 +384,7 @@ static void read_time(struct reader *reader, const json_t *time, struct record_c
     if (has(time, "ci95_basis")) {
         const json_t *autocorrelation = json_object_get(time, "autocorrelation");
 
-        stats->basis = (enum stats_basis)get_name(reader, time, "ci95_basis", record_basis_names);
+        stats->basis = (enum stats_basis)get_name(reader, time, "ci95_basis", basis_words);
         stats->mild_outliers = (size_t)get_number(reader, time, "mild_outliers", 0, to->sample_count);
         stats->severe_outliers = (size_t)get_number(reader, time, "severe_outliers", 0, to->sample_count);
         stats->autocorrelation = json_is_null(autocorrelation) ? NAN : json_number_value(autocorrelation);
@@ -460,17 +460,17 @@ static void read_findings(struct reader *reader, const json_t *result, const str
 {
     const json_t *converged = json_object_get(result, "converged");
 
-    to->streams = has(result, "streams") ? (unsigned)get_number(reader, result, "streams", 1, MEASURE_MAX_QUEUES) : 1;
+    to->streams = has(result, "streams") ? (unsigned)get_number(reader, result, "streams", 1, SETTINGS_MAX_STREAMS) : 1;
     if (!has(result, "cache_check")) {
         return;
     }
-    to->cache_check = (enum cache_check)get_name(reader, result, "cache_check", record_cache_check_names);
+    to->cache_check = (enum cache_check)get_name(reader, result, "cache_check", cache_check_words);
     to->hot_time = get_real_or_null(reader, result, "hot_time_ns");
     to->host_time = get_real_or_null(reader, result, "host_time_ns");
     to->of_peak = get_real_or_null(reader, result, "peak_share");
     to->implausible = get_bool(reader, result, "implausible") ||
                       (to->sample_count > 0 && json_is_object(json_object_get(result, "ceiling")) &&
-                       ceiling_is_beaten(to->time.median, to->best_time));
+                       record_is_implausible(to->time.median, to->best_time));
     if (record->precision > 0 && to->sample_count > 0) {
         to->unconverged = !get_bool(reader, result, "converged");
     } else if (!json_is_null(converged)) {
@@ -486,7 +486,7 @@ static enum input_dist get_dist(struct reader *reader, const json_t *result, con
     const json_t *value = json_object_get(result, "dist");
 
     for (int i = 0; i < INPUT_DISTS; i++) {
-        names[i] = input_dist_name((enum input_dist)i);
+        names[i] = dist_words[i];
     }
     if (record->input == NULL && value != NULL) {
         return (enum input_dist)get_name(reader, result, "dist", names);
@@ -567,7 +567,7 @@ static void read_case(struct reader *reader, const json_t *result, size_t index,
     to->threads = json_is_null(json_object_get(result, "threads"))
                       ? 0
                       : (unsigned)get_number(reader, result, "threads", 1, INT32_MAX);
-    to->verification = (enum verification)get_name(reader, result, "verification", record_verification_names);
+    to->verification = (enum verification)get_name(reader, result, "verification", verification_words);
     to->wrong_codes = get_number(reader, result, "wrong_codes", 0, INT64_MAX);
     to->wrong_scales = get_number(reader, result, "wrong_scales", 0, INT64_MAX);
     if (has(result, "near_codes")) {
@@ -578,10 +578,10 @@ static void read_case(struct reader *reader, const json_t *result, size_t index,
         to->hard_cases = get_number(reader, result, "hard_cases", 1, INT64_MAX);
     }
     to->first_difference = get_any_text_or_null(reader, result, "first_difference");
-    to->launch = (enum launch_mode)get_name(reader, result, "launch", record_launch_names);
+    to->launch = (enum launch_mode)get_name(reader, result, "launch", launch_words);
     to->profiled = get_bool(reader, result, "profiled");
     to->launches_per_sample = get_number(reader, result, "launches_per_sample", 0, INT64_MAX);
-    to->cache = (enum cache_state)get_name(reader, result, "cache", record_cache_names);
+    to->cache = (enum cache_state)get_name(reader, result, "cache", cache_words);
     to->sets = (unsigned)get_number(reader, result, "buffer_sets", 0, INT32_MAX);
     to->rotated_bytes = get_number(reader, result, "rotated_bytes", 0, INT64_MAX);
     /* What a launch must move at least is the writer's to say, not this version's; the buffers are no part of a report.
@@ -662,7 +662,7 @@ static void read_pair(struct reader *reader, const json_t *pair, size_t index, c
         set_place(reader, "comparison.pairs", index, "judgement.");
         read_ratio(reader, judgement, &to->judgement);
         to->judgement.p = get_real(reader, judgement, "p_value");
-        to->judgement.verdict = (enum compare_verdict)get_name(reader, judgement, "verdict", record_verdict_names);
+        to->judgement.verdict = (enum compare_verdict)get_name(reader, judgement, "verdict", verdict_words);
         to->judgement.more = json_is_null(json_object_get(judgement, "more_needed"))
                                  ? COMPARE_NEVER
                                  : get_number(reader, judgement, "more_needed", 0, INT64_MAX);
@@ -696,7 +696,7 @@ static void read_comparison(struct reader *reader, const json_t *document, struc
     }
     snprintf(reader->place, sizeof reader->place, "comparison.");
     /* The first name stands for no comparison. */
-    comparison->axis = (enum compare_axis)(get_name(reader, object, "between", &record_axis_names[1]) + 1);
+    comparison->axis = (enum compare_axis)(get_name(reader, object, "between", &axis_words[1]) + 1);
     comparison->margin = get_real(reader, object, "margin");
     comparison->slower_fails = !has(object, "slower_fails") || get_bool(reader, object, "slower_fails");
     if (comparison->axis == COMPARE_BASELINE) {
@@ -764,7 +764,7 @@ static void read_document(struct reader *reader, const json_t *document, struct 
         record->planned_rounds = get_number(reader, document, "planned_rounds", 1, INT64_MAX);
         record->precision = get_real_or_null(reader, document, "precision");
         record->timeout = get_real_or_null(reader, document, "timeout_s");
-        record->regime = (enum regime)get_name(reader, document, "regime", args_regime_names);
+        record->regime = (enum regime)get_name(reader, document, "regime", regime_words);
     } else {
         record->planned_rounds = 1;
     }
@@ -775,19 +775,18 @@ static void read_document(struct reader *reader, const json_t *document, struct 
     read_devices(reader, document, record);
     read_cases(reader, document, record);
     read_comparison(reader, document, record);
-    /* Older documents do not have it; it cannot be better than that of the cases. */
+    /* Older documents do not have it. */
     record->code = has(document, "exit_status")
                        ? (enum exit_code)get_number(reader, document, "exit_status", EXIT_OK, EXIT_INCONCLUSIVE)
                        : EXIT_OK;
-    record->code = reader->code == EXIT_OK ? message_worse(record->code, verdict_of_cases(record)) : EXIT_OK;
 }
 
 /* The document could not be parsed, and ERROR says why. */
 static enum exit_code refuse_text(const char *label, const json_error_t *error)
 {
-    char why[TENSOR_FILE_LABEL_SIZE];
+    char why[LABEL_SIZE];
 
-    tensor_file_label(error->text, NULL, why);
+    label_file(error->text, NULL, why);
     message_error("%s: line %d, column %d: %s; one JSON document that quantbench --format=json has written is expected",
                   label, error->line, error->column, why);
     return EXIT_USAGE;
@@ -816,7 +815,7 @@ enum exit_code record_from_json_text(const char *text, size_t length, const char
 
 enum exit_code record_from_json(const char *file, struct record *record)
 {
-    char label[TENSOR_FILE_LABEL_SIZE];
+    char label[LABEL_SIZE];
     struct stat info;
     const char *why;
     char *text;
@@ -824,7 +823,7 @@ enum exit_code record_from_json(const char *file, struct record *record)
     enum exit_code code;
 
     *record = (struct record){.count = 0};
-    tensor_file_label(file, NULL, label);
+    label_file(file, NULL, label);
     if (stat(file, &info) == 0 && S_ISDIR(info.st_mode)) {
         message_error("%s: is a directory; a file that quantbench --format=json has written is expected", label);
         return EXIT_USAGE;

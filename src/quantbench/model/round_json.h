@@ -3,7 +3,7 @@
 #ifndef ROUND_JSON_H
 #define ROUND_JSON_H
 
-#include "measure/bench.h"
+#include "model/finding.h"
 
 #include <jansson.h>
 

@@ -3,8 +3,9 @@
 #include <config.h>
 
 #include "report/describe.h"
-#include "cases/tensor_file.h"
+#include "base/label.h"
 #include "verdict/verdict.h"
+#include "model/problem_text.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -15,31 +16,15 @@ static const struct {
     const char *head;
     bool is_number;
 } columns[COLUMNS] = {
-    [DEVICE] = {"device", false},
-    [TOKENS] = {"tokens", true},
-    [HIDDEN] = {"hidden", true},
-    [DTYPE] = {"dtype", false},
-    [DIST] = {"dist", false},
-    [QUANT_DTYPE] = {"quant", false},
-    [GRANULARITY] = {"granularity", false},
-    [SCALE] = {"scale", false},
-    [THREADS] = {"threads", true},
-    [KERNEL] = {"kernel", false},
-    [CACHE] = {"cache", false},
-    [LAUNCH] = {"launch", false},
-    [STREAMS] = {"streams", true},
-    [MEDIAN] = {"median us", true},
-    [PRECISION] = {"+- %", true},
-    [HOST] = {"host us", true},
-    [RATE] = {"GB/s", true},
-    [OF_CEILING] = {"ceiling", true},
-    [SNR] = {"SNR dB", true},
-    [CODES] = {"codes", false},
+    [TOKENS] = {NULL, true},    [HIDDEN] = {NULL, true},        [THREADS] = {NULL, true},
+    [STREAMS] = {NULL, true},   [MEDIAN] = {"median us", true}, [PRECISION] = {"+- %", true},
+    [HOST] = {"host us", true}, [RATE] = {"GB/s", true},        [OF_CEILING] = {"ceiling", true},
+    [SNR] = {"SNR dB", true},   [CODES] = {"codes", false},
 };
 
 const char *describe_head(enum column column)
 {
-    return columns[column].head;
+    return column < FIRST_RESULT ? property_name((enum property)column) : columns[column].head;
 }
 
 bool describe_is_number(enum column column)
@@ -54,7 +39,7 @@ static const char *codes_text(const struct record_case *c)
         if (c->verification == VERIFIED && (c->near_codes > 0 || c->near_scales > 0)) {
             return "within 1";
         }
-        return record_verification_names[c->verification];
+        return verification_words[c->verification];
     }
     return c->code == EXIT_OK ? "interrupted" : "failed";
 }
@@ -63,50 +48,12 @@ const char *describe_cell(const struct record_case *c, enum column column, char 
 {
     bool has_time = c->sample_count > 0;
 
+    if (column < FIRST_RESULT) {
+        return property_text(c, (enum property)column, text);
+    }
     /* What there is no figure for. */
     snprintf(text, DESCRIBE_SIZE, "-");
     switch (column) {
-    case DEVICE:
-        snprintf(text, DESCRIBE_SIZE, "%s", c->device->id);
-        break;
-    case TOKENS:
-        snprintf(text, DESCRIBE_SIZE, "%" PRIu64, c->problem.tokens);
-        break;
-    case HIDDEN:
-        snprintf(text, DESCRIBE_SIZE, "%" PRIu64, c->problem.hidden);
-        break;
-    case DTYPE:
-        snprintf(text, DESCRIBE_SIZE, "%s", qb_format_info(c->problem.input)->name);
-        break;
-    case DIST:
-        snprintf(text, DESCRIBE_SIZE, "%s", input_dist_name(c->dist));
-        break;
-    case QUANT_DTYPE:
-        snprintf(text, DESCRIBE_SIZE, "%s", qb_format_info(c->problem.output)->name);
-        break;
-    case GRANULARITY:
-        plan_granularity_text(&c->problem, text, DESCRIBE_SIZE);
-        break;
-    case SCALE:
-        snprintf(text, DESCRIBE_SIZE, "%s", qb_scaling_name(c->problem.scaling));
-        break;
-    case THREADS:
-        if (c->threads > 0) {
-            snprintf(text, DESCRIBE_SIZE, "%u", c->threads);
-        }
-        break;
-    case KERNEL:
-        snprintf(text, DESCRIBE_SIZE, "%s", c->kernel);
-        break;
-    case CACHE:
-        snprintf(text, DESCRIBE_SIZE, "%s", record_cache_names[c->cache]);
-        break;
-    case LAUNCH:
-        snprintf(text, DESCRIBE_SIZE, "%s", record_launch_names[c->launch]);
-        break;
-    case STREAMS:
-        snprintf(text, DESCRIBE_SIZE, "%u", c->streams);
-        break;
     case MEDIAN:
         if (has_time) {
             snprintf(text, DESCRIBE_SIZE, "%.3f", c->time.median * 1e-3);
@@ -145,7 +92,7 @@ const char *describe_cell(const struct record_case *c, enum column column, char 
     case CODES:
         snprintf(text, DESCRIBE_SIZE, "%s%s", codes_text(c), record_doubts(c) != 0 ? " *" : "");
         break;
-    case COLUMNS:
+    default:
         break;
     }
     return text;
@@ -153,11 +100,8 @@ const char *describe_cell(const struct record_case *c, enum column column, char 
 
 bool describe_varies(const struct record *record, enum column column)
 {
-    char first[DESCRIBE_SIZE], text[DESCRIBE_SIZE];
-
     for (size_t i = 1; i < record->described; i++) {
-        if (strcmp(describe_cell(&record->cases[i], column, text), describe_cell(&record->cases[0], column, first)) !=
-            0) {
+        if (!property_same(&record->cases[i], &record->cases[0], (enum property)column)) {
             return true;
         }
     }
@@ -256,7 +200,7 @@ const char *describe_doubts(const struct record_case *c, const char *separator, 
     for (unsigned i = 0; i < DOUBTS; i++) {
         if ((doubts & 1u << i) != 0) {
             length += (size_t)snprintf(text + length, DESCRIBE_SIZE - length, "%s%s", length > 0 ? separator : "",
-                                       record_doubt_names[i]);
+                                       doubt_words[i]);
         }
     }
     return text;
@@ -272,40 +216,16 @@ const char *describe_device(const struct qb_device_info *info, char text[DESCRIB
     return text;
 }
 
-/* Add the digest of the data, which are a file's, to TEXT. */
-static void append_digest(const struct record *record, char text[DESCRIBE_SIZE])
-{
-    size_t length = strlen(text);
-
-    snprintf(text + length, DESCRIBE_SIZE - length, ", digest %s",
-             record->digest[0] != '\0' ? record->digest : "unknown");
-}
-
-const char *describe_data(const struct record *record, const struct record_case *c, char text[DESCRIBE_SIZE])
-{
-    if (record->input == NULL) {
-        snprintf(text, DESCRIBE_SIZE, "%s, seed %" PRIu64, input_dist_name(c->dist), record->seed);
-    } else {
-        const char *slash = strrchr(record->input, '/');
-        char label[TENSOR_FILE_LABEL_SIZE];
-
-        tensor_file_label(slash != NULL ? slash + 1 : record->input, record->tensor, label);
-        snprintf(text, DESCRIBE_SIZE, "%.300s", label);
-        append_digest(record, text);
-    }
-    return text;
-}
-
 const char *describe_input(const struct record *record, char text[DESCRIBE_SIZE])
 {
     if (record->input == NULL) {
-        const char *dist = describe_varies(record, DIST) ? "generated" : input_dist_name(record->cases[0].dist);
+        const char *dist = describe_varies(record, DIST) ? "generated" : dist_words[record->cases[0].dist];
 
         snprintf(text, DESCRIBE_SIZE, "%s, seed %" PRIu64, dist, record->seed);
     } else {
-        _Static_assert(DESCRIBE_SIZE >= TENSOR_FILE_LABEL_SIZE + 32, "a label and the digest must fit");
-        tensor_file_label(record->input, record->tensor, text);
-        append_digest(record, text);
+        _Static_assert(DESCRIBE_SIZE >= LABEL_SIZE + 32, "a label and the digest must fit");
+        label_file(record->input, record->tensor, text);
+        property_append_digest(record, text);
     }
     return text;
 }
@@ -334,23 +254,6 @@ const char *describe_common(const struct record *record, char text[DESCRIBE_SIZE
     return text;
 }
 
-enum column describe_axis(enum compare_axis axis)
-{
-    static const enum column axes[] = {
-        [COMPARE_NOTHING] = COLUMNS,
-        [COMPARE_KERNELS] = KERNEL,
-        [COMPARE_DTYPES] = DTYPE,
-        [COMPARE_QUANT_DTYPES] = QUANT_DTYPE,
-        [COMPARE_GRANULARITIES] = GRANULARITY,
-        [COMPARE_SCALES] = SCALE,
-        [COMPARE_DISTS] = DIST,
-        [COMPARE_THREADS] = THREADS,
-        [COMPARE_BASELINE] = COLUMNS,
-    };
-
-    return axes[axis];
-}
-
 const char *describe_pair_head(const struct record_comparison *comparison, enum pair_column column)
 {
     static const char *const heads[] = {
@@ -358,8 +261,9 @@ const char *describe_pair_head(const struct record_comparison *comparison, enum 
         [PAIR_INTERVAL] = "95 % interval", [PAIR_VERDICT] = "verdict",
     };
 
-    return column == PAIR_NAME && comparison->axis != COMPARE_BASELINE ? describe_head(describe_axis(comparison->axis))
-                                                                       : heads[column];
+    return column == PAIR_NAME && comparison->axis != COMPARE_BASELINE
+               ? property_name(property_of_axis(comparison->axis))
+               : heads[column];
 }
 
 bool describe_pair_is_number(enum pair_column column)
@@ -399,10 +303,10 @@ bool describe_pair_shows(const struct record_comparison *comparison, enum pair_c
 
 bool describe_pair_shows_case(const struct record *record, enum column column)
 {
-    enum column axis = describe_axis(record->comparison.axis);
+    enum property axis = property_of_axis(record->comparison.axis);
 
     /* With a file, the pair's own name is the kernel. */
-    return column != axis && !(axis == COLUMNS && column == KERNEL) && describe_varies(record, column);
+    return column != (enum column)axis && !(axis == PROPERTIES && column == KERNEL) && describe_varies(record, column);
 }
 
 static void describe_judgement(const struct judgement *judgement, enum pair_column column, char text[DESCRIBE_SIZE])
@@ -415,10 +319,9 @@ static void describe_judgement(const struct judgement *judgement, enum pair_colu
         snprintf(text, DESCRIBE_SIZE, "%.4f to %.4f", judgement->low, judgement->high);
         break;
     case PAIR_VERDICT:
-        snprintf(text, DESCRIBE_SIZE, "%s", record_verdict_names[judgement->verdict]);
+        snprintf(text, DESCRIBE_SIZE, "%s", verdict_words[judgement->verdict]);
         if (judgement->verdict == VERDICT_INCONCLUSIVE && judgement->more != COMPARE_NEVER) {
-            snprintf(text, DESCRIBE_SIZE, "%s, %" PRIu64 " more", record_verdict_names[judgement->verdict],
-                     judgement->more);
+            snprintf(text, DESCRIBE_SIZE, "%s, %" PRIu64 " more", verdict_words[judgement->verdict], judgement->more);
         }
         break;
     default:
@@ -474,30 +377,18 @@ const char *describe_comparison(const struct record *record, char text[DESCRIBE_
         describe_counts(comparison, counts, sizeof counts);
     }
     if (comparison->axis == COMPARE_BASELINE) {
-        char label[TENSOR_FILE_LABEL_SIZE];
+        char label[LABEL_SIZE];
 
-        tensor_file_label(comparison->baseline_file, NULL, label);
+        label_file(comparison->baseline_file, NULL, label);
         snprintf(text, DESCRIBE_SIZE, "with %.300s of %.40s (quantbench %.40s), margin %s %%, %s", label,
                  comparison->baseline_date, comparison->baseline_version, margin, counts);
     } else if (comparison->count > 0 && one_baseline(comparison)) {
         snprintf(text, DESCRIBE_SIZE, "%s with %.300s, margin %s %%, %s",
-                 describe_head(describe_axis(comparison->axis)), comparison->pairs[0].baseline_name, margin, counts);
+                 property_name(property_of_axis(comparison->axis)), comparison->pairs[0].baseline_name, margin, counts);
     } else {
-        snprintf(text, DESCRIBE_SIZE, "%s, margin %s %%, %s", describe_head(describe_axis(comparison->axis)), margin,
+        snprintf(text, DESCRIBE_SIZE, "%s, margin %s %%, %s", property_name(property_of_axis(comparison->axis)), margin,
                  counts);
     }
-    return text;
-}
-
-const char *describe_problem(const struct record_case *c, char text[DESCRIBE_SIZE])
-{
-    char problem[160], threads[32] = "";
-
-    plan_describe(&c->problem, problem, sizeof problem);
-    if (c->threads > 0) {
-        snprintf(threads, sizeof threads, ", %u threads", c->threads);
-    }
-    snprintf(text, DESCRIBE_SIZE, "%s, %.100s on %s%s", problem, c->kernel, c->device->id, threads);
     return text;
 }
 
@@ -506,9 +397,9 @@ const char *describe_test(const struct record *record, const struct record_case 
     char data[DESCRIBE_SIZE];
     size_t length;
 
-    describe_problem(c, text);
+    property_describe(c, text);
     length = strlen(text);
-    snprintf(text + length, DESCRIBE_SIZE - length, ", %s", describe_data(record, c, data));
+    snprintf(text + length, DESCRIBE_SIZE - length, ", %s", property_data(record, c, data));
     return text;
 }
 
@@ -531,7 +422,7 @@ const char *describe_best(const struct record *record, size_t first, char text[D
     bool is_decided = verdict_best(record, first, &best, &rival);
     char problem[160];
 
-    plan_describe(&record->cases[leader->result].problem, problem, sizeof problem);
+    problem_text(&record->cases[leader->result].problem, problem, sizeof problem);
     if (!is_decided) {
         snprintf(text, DESCRIBE_SIZE, "undecided: %.300s%s, %s", rival != NULL ? rival->name : "there is no verdict",
                  rival != NULL ? " may be better" : "", problem);

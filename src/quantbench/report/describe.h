@@ -3,27 +3,27 @@
 #ifndef DESCRIBE_H
 #define DESCRIBE_H
 
-#include "model/record.h"
+#include "model/property.h"
 
 /* Room for any of the texts. */
-#define DESCRIBE_SIZE 704
+#define DESCRIBE_SIZE PROPERTY_TEXT_SIZE
 
 /* What is known of a case before it runs, and what comes out of it: the columns of a table. */
 enum column {
-    DEVICE,
-    TOKENS,
-    HIDDEN,
-    DTYPE,
-    DIST,
-    QUANT_DTYPE,
-    GRANULARITY,
-    SCALE,
-    THREADS,
-    KERNEL,
-    CACHE,
-    LAUNCH,
-    STREAMS,
-    MEDIAN,
+    DEVICE = PROPERTY_DEVICE,
+    TOKENS = PROPERTY_TOKENS,
+    HIDDEN = PROPERTY_HIDDEN,
+    DTYPE = PROPERTY_DTYPE,
+    DIST = PROPERTY_DIST,
+    QUANT_DTYPE = PROPERTY_QUANT_DTYPE,
+    GRANULARITY = PROPERTY_GRANULARITY,
+    SCALE = PROPERTY_SCALE,
+    THREADS = PROPERTY_THREADS,
+    KERNEL = PROPERTY_KERNEL,
+    CACHE = PROPERTY_CACHE,
+    LAUNCH = PROPERTY_LAUNCH,
+    STREAMS = PROPERTY_STREAMS,
+    MEDIAN = PROPERTIES,
     PRECISION,
     HOST,
     RATE,
@@ -58,14 +58,11 @@ const char *describe_pair(const struct record_pair *pair, enum pair_column colum
 const char *describe_mean(const struct record_mean *mean, char text[DESCRIBE_SIZE]);
 /* What is compared with what, and how. */
 const char *describe_comparison(const struct record *record, char text[DESCRIBE_SIZE]);
-/* On one line, what a case is and what came out of it: why there is no time, how it compares, or the time. */
-const char *describe_problem(const struct record_case *c, char text[DESCRIBE_SIZE]);
-/* The same and the data: a name under which others keep the case. */
+/* On one line, what a case is, with its data: a name under which others keep it; and what came out of it: why there is
+ * no time, how it compares, or the time. */
 const char *describe_test(const struct record *record, const struct record_case *c, char text[DESCRIBE_SIZE]);
 const char *describe_outcome(const struct record *record, const struct record_case *c, char text[DESCRIBE_SIZE]);
 
-/* The column in which compared cases differ; COLUMNS: none, since the other is in a file. */
-enum column describe_axis(enum compare_axis axis);
 /* What makes result C of RECORD doubtful: one DOUBT of its record_doubts(). */
 const char *describe_doubt(const struct record *record, const struct record_case *c, enum doubt doubt,
                            char text[DESCRIBE_SIZE]);
@@ -77,10 +74,7 @@ const char *describe_best(const struct record *record, size_t first, char text[D
 const char *describe_run(const struct record *record, char text[DESCRIBE_SIZE]);
 
 const char *describe_device(const struct qb_device_info *info, char text[DESCRIBE_SIZE]);
-/* Where the data of C are from, in words that are others if the data are others: the base name of the file, the tensor
- * and the digest; or the distribution and the seed. */
-const char *describe_data(const struct record *record, const struct record_case *c, char text[DESCRIBE_SIZE]);
-/* The same for all cases, with the whole name of the file. */
+/* Where the data of all cases are from, with the whole name of the file. */
 const char *describe_input(const struct record *record, char text[DESCRIBE_SIZE]);
 /* What all cases have in common; the device and where the data are from are left out. */
 const char *describe_common(const struct record *record, char text[DESCRIBE_SIZE]);

@@ -7,6 +7,7 @@
 #include "report/describe.h"
 #include "report/report.h"
 #include "verdict/verdict.h"
+#include "model/problem_text.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -83,7 +84,7 @@ static void pair_fields(const struct record_pair *pair, FILE *stream)
     real_field(judgement->low, is_judged, stream);
     real_field(judgement->high, is_judged, stream);
     real_field(judgement->p, is_judged, stream);
-    text_field(is_judged ? record_verdict_names[judgement->verdict] : NULL, stream);
+    text_field(is_judged ? verdict_words[judgement->verdict] : NULL, stream);
     if (is_judged && judgement->more != COMPARE_NEVER) {
         fprintf(stream, "%" PRIu64, judgement->more);
     }
@@ -97,7 +98,7 @@ static void print_row(const struct record *record, const struct record_case *c, 
     char granularity[64];
     uint64_t wanted, obtained;
 
-    plan_granularity_text(&c->problem, granularity, sizeof granularity);
+    problem_granularity_text(&c->problem, granularity, sizeof granularity);
     text_field(record->date, stream);
     text_field(record->host_name, stream);
     text_field(record->version, stream);
@@ -115,11 +116,11 @@ static void print_row(const struct record *record, const struct record_case *c, 
     number_field(record->seed, stream);
     text_field(record->input, stream);
     text_field(record->tensor, stream);
-    text_field(record_verification_names[c->verification], stream);
+    text_field(verification_words[c->verification], stream);
     number_field(c->wrong_codes, stream);
     number_field(c->wrong_scales, stream);
-    text_field(record_launch_names[c->launch], stream);
-    text_field(record_cache_names[c->cache], stream);
+    text_field(launch_words[c->launch], stream);
+    text_field(cache_words[c->cache], stream);
     number_field(c->sets, stream);
     number_field(c->rotated_bytes, stream);
     number_field(c->bytes.read, stream);
@@ -141,13 +142,13 @@ static void print_row(const struct record *record, const struct record_case *c, 
     finite_field(c->quality.largest_relative_error, c->has_quality, stream);
     finite_field(record_share(c, c->quality.saturated), c->has_quality, stream);
     finite_field(record_share(c, c->quality.flushed), c->has_quality, stream);
-    text_field(record->input == NULL ? input_dist_name(c->dist) : NULL, stream);
+    text_field(record->input == NULL ? dist_words[c->dist] : NULL, stream);
     pair_fields(record_pair_of(record, c), stream);
     putc(',', stream);
     number_field(c->streams, stream);
     number_field(c->round_count, stream);
     real_field(c->host_time, c->host_time > 0, stream);
-    text_field(record_cache_check_names[c->cache_check], stream);
+    text_field(cache_check_words[c->cache_check], stream);
     real_field(c->hot_time, c->hot_time > 0, stream);
     real_field(c->ceiling_times[CEILING_PLAIN], c->ceiling_times[CEILING_PLAIN] > 0, stream);
     real_field(c->ceiling_times[CEILING_STREAMING], c->ceiling_times[CEILING_STREAMING] > 0, stream);
@@ -170,7 +171,7 @@ static void print_row(const struct record *record, const struct record_case *c, 
         fprintf(stream, "%" PRIu64, obtained);
     }
     putc(',', stream);
-    text_field(describe_data(record, c, data), stream);
+    text_field(property_data(record, c, data), stream);
     text_field(record->digest, stream);
     text_field(describe_doubts(c, "; ", data), stream);
     fprintf(stream, "%d,", (int)record->code);

@@ -10,6 +10,7 @@
 #include "report/describe.h"
 #include "base/document.h"
 #include "report/report.h"
+#include "model/problem_text.h"
 
 #include <inttypes.h>
 #include <jansson.h>
@@ -32,7 +33,7 @@ static void way_text(const struct record_case *c, char way[64])
     }
     snprintf(way, 64, "%s%s%s%s", !profile && c->cache == CACHE_HOT ? "/cache:hot" : "",
              !profile && c->launch != usual ? "/launch:" : "",
-             !profile && c->launch != usual ? record_launch_names[c->launch] : "", streams);
+             !profile && c->launch != usual ? launch_words[c->launch] : "", streams);
 }
 
 /* Of which data: the distribution, with the seed where that is not the usual one, or the label of a file's tensor, in
@@ -42,11 +43,11 @@ static void data_text(const struct record *record, const struct record_case *c, 
     char data[DESCRIBE_SIZE];
 
     if (record->input == NULL && record->seed == 0) {
-        snprintf(text, DESCRIBE_SIZE, "/dist:%s", input_dist_name(c->dist));
+        snprintf(text, DESCRIBE_SIZE, "/dist:%s", dist_words[c->dist]);
     } else if (record->input == NULL) {
-        snprintf(text, DESCRIBE_SIZE, "/dist:%s/seed:%" PRIu64, input_dist_name(c->dist), record->seed);
+        snprintf(text, DESCRIBE_SIZE, "/dist:%s/seed:%" PRIu64, dist_words[c->dist], record->seed);
     } else {
-        describe_data(record, c, data);
+        property_data(record, c, data);
         for (char *letter = data; *letter != '\0'; letter++) {
             *letter = *letter > ' ' && *letter < 0x7F && *letter != '/' ? *letter : '_';
         }
@@ -62,7 +63,7 @@ static void case_name(const struct record *record, const struct record_case *c, 
     char threads[32] = "";
     char way[64];
 
-    plan_granularity_text(&c->problem, granularity, sizeof granularity);
+    problem_granularity_text(&c->problem, granularity, sizeof granularity);
     data_text(record, c, data);
     if (c->threads > 0) {
         snprintf(threads, sizeof threads, "/threads:%u", c->threads);
@@ -181,8 +182,8 @@ static json_t *entry(const struct record *record, size_t index, size_t round, co
     snprintf(name, sizeof name, "%s%s%s", run_name, aggregate != NULL ? "_" : "",
              aggregate != NULL ? aggregate->name : "");
     describe_doubts(c, ", ", doubts);
-    snprintf(label, sizeof label, "%s, cache %s%s%s", record_verification_names[c->verification],
-             record_cache_names[c->cache], doubts[0] != '\0' ? ", in doubt: " : "", doubts);
+    snprintf(label, sizeof label, "%s, cache %s%s%s", verification_words[c->verification], cache_words[c->cache],
+             doubts[0] != '\0' ? ", in doubt: " : "", doubts);
     object = json_pack("{s:s, s:I, s:I, s:s, s:s, s:I, s:I}", "name", name, "family_index", (json_int_t)index,
                        "per_family_instance_index", (json_int_t)0, "run_name", run_name, "run_type",
                        aggregate != NULL ? "aggregate" : "iteration", "repetitions", (json_int_t)c->round_count,

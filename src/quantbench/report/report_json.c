@@ -9,6 +9,7 @@
 #include "report/report.h"
 #include "model/round_json.h"
 #include "verdict/verdict.h"
+#include "model/problem_text.h"
 
 #include <jansson.h>
 #include <math.h>
@@ -34,7 +35,7 @@ static json_t *problem_to_json(const struct qb_problem *p)
     char granularity[64];
     uint64_t scale_rows, scale_cols;
 
-    plan_granularity_text(p, granularity, sizeof granularity);
+    problem_granularity_text(p, granularity, sizeof granularity);
     qb_problem_scale_shape(p, &scale_rows, &scale_cols);
     return json_pack("{s:s, s:s, s:s, s:s, s:I, s:I, s:[I, I], s:o}", "dtype", qb_format_info(p->input)->name,
                      "quant_dtype", qb_format_info(p->output)->name, "scale", qb_scaling_name(p->scaling),
@@ -64,10 +65,9 @@ static json_t *time_to_json(const struct record_case *c)
     return json_pack("{s:f, s:f, s:f, s:f, s:f, s:o, s:s, s:I, s:I, s:o, s:o}", "min", c->time.min, "median",
                      c->time.median, "mean", c->time.mean, "p99", c->time.p99, "max", c->time.max, "median_ci95",
                      isnan(c->time.ci_low) ? json_null() : json_pack("[f, f]", c->time.ci_low, c->time.ci_high),
-                     "ci95_basis", record_basis_names[c->time.basis], "mild_outliers",
-                     (json_int_t)c->time.mild_outliers, "severe_outliers", (json_int_t)c->time.severe_outliers,
-                     "autocorrelation", finite_or_null(c->time.autocorrelation), "samples",
-                     numbers_to_json(c->samples, c->sample_count));
+                     "ci95_basis", basis_words[c->time.basis], "mild_outliers", (json_int_t)c->time.mild_outliers,
+                     "severe_outliers", (json_int_t)c->time.severe_outliers, "autocorrelation",
+                     finite_or_null(c->time.autocorrelation), "samples", numbers_to_json(c->samples, c->sample_count));
 }
 
 /* What the codes make of the tensor; null if it is unknown. */
@@ -119,7 +119,7 @@ static json_t *doubts_to_json(const struct record_case *c)
 
     for (unsigned i = 0; i < DOUBTS; i++) {
         if ((doubts & 1u << i) != 0) {
-            document_append(&words, json_string(record_doubt_names[i]));
+            document_append(&words, json_string(doubt_words[i]));
         }
     }
     return words;
@@ -130,25 +130,25 @@ static json_t *case_to_json(const struct record *record, const struct record_cas
     char data[DESCRIBE_SIZE];
     json_t *result =
         json_pack("{s:o, s:o, s:o, s:s, s:o, s:o, s:o, s:o}", "problem", problem_to_json(&c->problem), "dist",
-                  record->input == NULL ? json_string(input_dist_name(c->dist)) : json_null(), "data",
-                  document_text(describe_data(record, c, data)), "device", c->device->id, "kernel",
+                  record->input == NULL ? json_string(dist_words[c->dist]) : json_null(), "data",
+                  document_text(property_data(record, c, data)), "device", c->device->id, "kernel",
                   document_text(c->kernel), "plugin", text_or_null(c->plugin), "arithmetic",
                   text_or_null(c->arithmetic), "threads", c->threads > 0 ? json_integer(c->threads) : json_null());
-    json_t *verification = json_pack(
-        "{s:s, s:I, s:I, s:I, s:I, s:o, s:o, s:o}", "verification", record_verification_names[c->verification],
-        "wrong_codes", (json_int_t)c->wrong_codes, "wrong_scales", (json_int_t)c->wrong_scales, "near_codes",
-        (json_int_t)c->near_codes, "near_scales", (json_int_t)c->near_scales, "hard_cases",
-        c->hard_cases > 0 ? json_integer((json_int_t)c->hard_cases) : json_null(), "first_difference",
-        text_or_null(c->first_difference), "quality", quality_to_json(c));
+    json_t *verification =
+        json_pack("{s:s, s:I, s:I, s:I, s:I, s:o, s:o, s:o}", "verification", verification_words[c->verification],
+                  "wrong_codes", (json_int_t)c->wrong_codes, "wrong_scales", (json_int_t)c->wrong_scales, "near_codes",
+                  (json_int_t)c->near_codes, "near_scales", (json_int_t)c->near_scales, "hard_cases",
+                  c->hard_cases > 0 ? json_integer((json_int_t)c->hard_cases) : json_null(), "first_difference",
+                  text_or_null(c->first_difference), "quality", quality_to_json(c));
     json_t *measurement = json_pack(
         "{s:s, s:I, s:b, s:I, s:s, s:s, s:o, s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:b, s:o, s:I, "
         "s:o}",
-        "launch", record_launch_names[c->launch], "streams", (json_int_t)c->streams, "profiled", c->profiled,
-        "launches_per_sample", (json_int_t)c->launches_per_sample, "cache", record_cache_names[c->cache], "cache_check",
-        record_cache_check_names[c->cache_check], "hot_time_ns", real_or_null(c->hot_time), "buffer_sets",
-        (json_int_t)c->sets, "rotated_bytes", (json_int_t)c->rotated_bytes, "bytes_read", (json_int_t)c->bytes.read,
-        "bytes_written", (json_int_t)c->bytes.written, "time_ns", time_to_json(c), "rounds", rounds_to_json(c),
-        "host_time_ns", real_or_null(c->host_time), "bytes_per_second", real_or_null(c->bytes_per_second), "peak_share",
+        "launch", launch_words[c->launch], "streams", (json_int_t)c->streams, "profiled", c->profiled,
+        "launches_per_sample", (json_int_t)c->launches_per_sample, "cache", cache_words[c->cache], "cache_check",
+        cache_check_words[c->cache_check], "hot_time_ns", real_or_null(c->hot_time), "buffer_sets", (json_int_t)c->sets,
+        "rotated_bytes", (json_int_t)c->rotated_bytes, "bytes_read", (json_int_t)c->bytes.read, "bytes_written",
+        (json_int_t)c->bytes.written, "time_ns", time_to_json(c), "rounds", rounds_to_json(c), "host_time_ns",
+        real_or_null(c->host_time), "bytes_per_second", real_or_null(c->bytes_per_second), "peak_share",
         real_or_null(c->of_peak), "copy_time_ns", real_or_null(c->ceiling_times[CEILING_COPY]), "ceiling",
         ceiling_to_json(c), "implausible", c->implausible, "converged",
         record->precision > 0 && c->sample_count > 0 ? json_boolean(!c->unconverged) : json_null(), "exit_status",
@@ -175,7 +175,7 @@ static json_t *pair_to_json(const struct record_pair *pair)
 
         verdict = judgement_to_json(judgement);
         document_put(&verdict, "p_value", json_real(judgement->p));
-        document_put(&verdict, "verdict", json_string(record_verdict_names[judgement->verdict]));
+        document_put(&verdict, "verdict", json_string(verdict_words[judgement->verdict]));
         document_put(&verdict, "more_needed", more);
     }
     return json_pack("{s:I, s:o, s:o, s:o, s:o, s:o, s:o}", "result", (json_int_t)pair->result, "baseline_result",
@@ -230,8 +230,8 @@ static json_t *comparison_to_json(const struct record *record)
     for (size_t i = 0; i < comparison->mean_count; i++) {
         document_append(&means, mean_to_json(&comparison->means[i]));
     }
-    return json_pack("{s:s, s:f, s:b, s:o, s:o, s:o, s:o, s:o, s:o}", "between", record_axis_names[comparison->axis],
-                     "margin", comparison->margin, "slower_fails", comparison->slower_fails, "baseline_file",
+    return json_pack("{s:s, s:f, s:b, s:o, s:o, s:o, s:o, s:o, s:o}", "between", axis_words[comparison->axis], "margin",
+                     comparison->margin, "slower_fails", comparison->slower_fails, "baseline_file",
                      text_or_null(comparison->baseline_file), "baseline_date", text_or_null(comparison->baseline_date),
                      "baseline_version", text_or_null(comparison->baseline_version), "pairs", pairs, "geometric_means",
                      means, "best", best_to_json(record));
@@ -269,10 +269,9 @@ enum exit_code report_json(const struct record *record, FILE *stream)
             text_or_null(record->digest[0] != '\0' ? record->digest : NULL), "num_warmup_iters",
             (json_int_t)record->num_warmup_iters, "num_iters", (json_int_t)record->num_iters, "planned_rounds",
             (json_int_t)record->planned_rounds, "precision", real_or_null(record->precision), "timeout_s",
-            real_or_null(record->timeout), "regime", args_regime_names[record->regime], "runs",
-            (json_int_t)record->runs, "dependent_launch", record->dependent_launch, "interrupted", record->interrupted,
-            "strict", record->strict, "forced", record->forced, "exit_status", (json_int_t)record->code, "cases",
-            (json_int_t)record->planned, "devices", devices, "results", results, "comparison",
-            comparison_to_json(record)),
+            real_or_null(record->timeout), "regime", regime_words[record->regime], "runs", (json_int_t)record->runs,
+            "dependent_launch", record->dependent_launch, "interrupted", record->interrupted, "strict", record->strict,
+            "forced", record->forced, "exit_status", (json_int_t)record->code, "cases", (json_int_t)record->planned,
+            "devices", devices, "results", results, "comparison", comparison_to_json(record)),
         stream);
 }

@@ -6,6 +6,7 @@
 #include "report/describe.h"
 #include "report/report.h"
 #include "verdict/verdict.h"
+#include "model/problem_text.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -156,7 +157,7 @@ static void print_case(const struct record *record, const struct record_case *c,
 {
     char text[DESCRIBE_SIZE];
 
-    plan_describe(&c->problem, text, sizeof text);
+    problem_text(&c->problem, text, sizeof text);
     fprintf(stream, "quantize  %s (tokens x hidden)\n", text);
     fprintf(stream, "device    %s\n", describe_device(c->device, text));
     fprintf(stream, "kernel    %s", c->kernel);
@@ -174,15 +175,14 @@ static void print_cache(const struct record_case *c, FILE *stream)
                 (double)c->rotated_bytes * 1e-6);
     } else if (c->device->cache_size == 0) {
         fprintf(stream, "cache     %s: %u buffer sets, %.1f MB, rotate through a cache of unknown size\n",
-                record_cache_names[c->cache], c->sets, (double)c->rotated_bytes * 1e-6);
+                cache_words[c->cache], c->sets, (double)c->rotated_bytes * 1e-6);
     } else {
         fprintf(stream, "cache     %s: %u buffer sets, %.1f MB, rotate through a cache of %.1f MB\n",
-                record_cache_names[c->cache], c->sets, (double)c->rotated_bytes * 1e-6,
-                (double)c->device->cache_size * 1e-6);
+                cache_words[c->cache], c->sets, (double)c->rotated_bytes * 1e-6, (double)c->device->cache_size * 1e-6);
     }
     if (c->cache_check != CACHE_CHECK_NONE) {
         fprintf(stream, "          checked: %s, %.3f us with the data in the cache\n",
-                record_cache_check_names[c->cache_check], c->hot_time * 1e-3);
+                cache_check_words[c->cache_check], c->hot_time * 1e-3);
     }
 }
 
@@ -353,7 +353,7 @@ static void print_codes(const struct record_case *c, FILE *stream)
                  c->problem.tokens * c->problem.hidden, c->hard_cases);
     }
     if (c->verification != VERIFIED) {
-        snprintf(text, sizeof text, "%s", record_verification_names[c->verification]);
+        snprintf(text, sizeof text, "%s", verification_words[c->verification]);
     } else if (c->near_codes == 0 && c->near_scales == 0) {
         snprintf(text, sizeof text, "verified%s: the same bytes as the reference", on);
     } else {

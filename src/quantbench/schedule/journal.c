@@ -5,8 +5,8 @@
 #include "base/document.h"
 #include "base/destination.h"
 #include "schedule/journal.h"
-#include "report/report.h"
 #include "cases/tensor_file.h"
+#include "model/problem_text.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -37,12 +37,12 @@ static enum exit_code no_memory(const struct journal *journal)
  */
 
 /* Options that change what is run, each with its last value; those that say where results go do not. */
-static json_t *options_to_json(const struct args *args)
+static json_t *options_to_json(const struct command *command)
 {
     json_t *options = json_object();
 
-    for (size_t i = 0; i < args->measuring.count; i++) {
-        const char *option = args->measuring.values[i] + strlen("--");
+    for (size_t i = 0; i < command->measuring.count; i++) {
+        const char *option = command->measuring.values[i] + strlen("--");
         const char *value = strchrnul(option, '=');
         char name[64];
 
@@ -74,8 +74,8 @@ static json_t *cases_to_json(const struct plan *plan)
         const struct plan_case *c = &plan->cases[i];
         char problem[160], text[512];
 
-        plan_describe(&c->problem, problem, sizeof problem);
-        snprintf(text, sizeof text, "%s, %s, %s, %s, %u threads", problem, input_dist_name(c->dist), c->device->info.id,
+        problem_text(&c->problem, problem, sizeof problem);
+        snprintf(text, sizeof text, "%s, %s, %s, %s, %u threads", problem, dist_words[c->dist], c->device->info.id,
                  c->about->name, c->threads);
         document_append(&cases, document_text(text));
     }
@@ -83,7 +83,7 @@ static json_t *cases_to_json(const struct plan *plan)
 }
 
 /* Which run it is: the same for the same run, whenever it is made. */
-static json_t *make_head(const struct args *args, const struct machine *machine, const struct tensor_file *tensor,
+static json_t *make_head(const struct command *command, const struct machine *machine, const struct tensor_file *tensor,
                          const struct plan *plan)
 {
     char input[32] = "none";
@@ -92,7 +92,7 @@ static json_t *make_head(const struct args *args, const struct machine *machine,
         snprintf(input, sizeof input, "%016" PRIx64, tensor->digest);
     }
     return json_pack("{s:s, s:i, s:s, s:o, s:s, s:o, s:o}", "schema", SCHEMA, "schema_version", SCHEMA_VERSION,
-                     "version", qb_version(), "options", options_to_json(args), "input", input, "devices",
+                     "version", qb_version(), "options", options_to_json(command), "input", input, "devices",
                      devices_to_json(machine), "cases", cases_to_json(plan));
 }
 
@@ -363,16 +363,17 @@ static enum exit_code open_file(struct journal *journal, bool resumes)
     return problem == NULL ? EXIT_OK : fail(journal, problem);
 }
 
-enum exit_code journal_open(const struct args *args, const struct machine *machine, const struct tensor_file *tensor,
-                            const struct plan *plan, struct journal *journal)
+enum exit_code journal_open(const struct settings *settings, const struct machine *machine,
+                            const struct tensor_file *tensor, const struct plan *plan, struct journal *journal)
 {
-    const bool resumes = args->resume_file != NULL;
+    const bool resumes = settings->reporting.resume_file != NULL;
     json_t *head;
     char *text;
     size_t size;
     enum exit_code code;
 
-    *journal = (struct journal){.file = resumes ? args->resume_file : args->journal_file, .descriptor = -1};
+    *journal = (struct journal){.file = resumes ? settings->reporting.resume_file : settings->reporting.journal_file,
+                                .descriptor = -1};
     if (journal->file == NULL) {
         return EXIT_OK;
     }
@@ -385,7 +386,7 @@ enum exit_code journal_open(const struct args *args, const struct machine *machi
     }
     journal->parts = json_object();
     journal->failures = json_object();
-    head = make_head(args, machine, tensor, plan);
+    head = make_head(&settings->command, machine, tensor, plan);
     text = head != NULL && journal->parts != NULL && journal->failures != NULL ? read_all(journal, &size) : NULL;
     if (head == NULL || journal->parts == NULL || journal->failures == NULL) {
         code = no_memory(journal);

@@ -9,16 +9,15 @@
 #include "base/interrupt.h"
 #include "schedule/paired.h"
 #include "schedule/rounds.h"
-#include "cli/self_test.h"
 
 #include <stdlib.h>
 
 /* Visits of a case in a round. */
 #define VISITS 2
 
-static uint64_t round_count(const struct args *args)
+static uint64_t round_count(const struct bench *bench)
 {
-    return args->self_test ? args->rounds * SELF_TESTS : args->rounds;
+    return bench->comparing->self_test ? bench->method->rounds * PAIRED_SELF_TESTS : bench->method->rounds;
 }
 
 /* Bytes of memory that are held while a case has its own, so that this lies elsewhere each time: up to 64 pieces of
@@ -37,7 +36,7 @@ static void visit_group(struct visits *visits, uint64_t round, const size_t *ord
                         size_t leader, size_t *group)
 {
     const struct bench *bench = visits->bench;
-    uint64_t all = VISITS * round_count(bench->args);
+    uint64_t all = VISITS * round_count(bench);
     size_t members = 0;
 
     for (size_t i = 0; i < count; i++) {
@@ -48,10 +47,10 @@ static void visit_group(struct visits *visits, uint64_t round, const size_t *ord
     for (size_t i = 0; i < VISITS * members && !interrupt_requested(); i++) {
         size_t index = group[i < members ? i : VISITS * members - 1 - i];
         uint64_t visit = VISITS * round + (i >= members);
-        uint64_t samples = rounds_share(bench->args->num_iters, all, visit);
+        uint64_t samples = rounds_share(bench->method->num_iters, all, visit);
 
         if (bench->results[index].code == EXIT_OK) {
-            visits_to_case(visits, visit, index, samples > 0 ? samples : 1, push_aside(bench->args->seed, round, i));
+            visits_to_case(visits, visit, index, samples > 0 ? samples : 1, push_aside(bench->inputs.seed, round, i));
         }
     }
 }
@@ -62,12 +61,12 @@ static void run_round(struct visits *visits, uint64_t round, const size_t *leade
     const struct bench *bench = visits->bench;
     size_t all = bench->count + bench->ceilings.count;
 
-    rounds_shuffle(bench->args->seed, round, all, order);
+    rounds_shuffle(bench->inputs.seed, round, all, order);
     for (size_t i = 0; i < all && !interrupt_requested(); i++) {
-        message_progress("round %zu of %zu...", (size_t)round + 1, (size_t)round_count(bench->args));
+        message_progress("round %zu of %zu...", (size_t)round + 1, (size_t)round_count(bench));
         if (order[i] >= bench->count) {
             /* A self-test has no report that shows it. */
-            if (!bench->args->self_test) {
+            if (!bench->comparing->self_test) {
                 visits_to_ceiling(visits, round, order[i] - bench->count, 1);
             }
         } else if (leaders[order[i]] == order[i]) {
@@ -94,7 +93,7 @@ void paired_run(struct bench *bench, struct journal *journal, const struct recor
             /* The baseline comes before what is compared with it, and may itself be compared with another. */
             leaders[comparison->pairs[i].result] = leaders[comparison->pairs[i].baseline_result];
         }
-        for (uint64_t round = 0; round < round_count(bench->args) && !interrupt_requested(); round++) {
+        for (uint64_t round = 0; round < round_count(bench) && !interrupt_requested(); round++) {
             run_round(&visits, round, leaders, order, order + all);
         }
     }
@@ -103,33 +102,26 @@ void paired_run(struct bench *bench, struct journal *journal, const struct recor
     free(leaders);
 }
 
-enum exit_code paired_judge(const struct bench *bench, struct record *record)
+struct series *paired_series(const struct bench *bench)
 {
-    size_t rounds = (size_t)round_count(bench->args);
-    struct series *series = calloc(bench->count, sizeof *series);
-    double *medians = calloc(bench->count * rounds, sizeof *medians);
-    enum exit_code code = EXIT_OK;
+    const size_t rounds = (size_t)round_count(bench);
+    const size_t bytes = bench->count * (sizeof(struct series) + rounds * sizeof(double));
+    struct series *series = calloc(1, bytes);
+    double *medians;
 
-    if (series == NULL || medians == NULL) {
-        code = message_out_of_memory("the comparison", bench->count * rounds * sizeof *medians);
+    if (series == NULL) {
+        message_out_of_memory("the comparison", bytes);
+        return NULL;
     }
-    for (size_t i = 0; i < bench->count && code == EXIT_OK; i++) {
+    medians = (double *)(series + bench->count);
+    for (size_t i = 0; i < bench->count; i++) {
         const struct result *result = &bench->results[i];
         double *own = medians + i * rounds;
 
-        /* A round that was interrupted between its visits is none. */
         series[i] = (struct series){own, result->sample_count > 0 ? result->round_count / VISITS : 0};
         for (size_t k = 0; k < series[i].count; k++) {
             own[k] = (result->rounds[VISITS * k].median + result->rounds[VISITS * k + 1].median) / VISITS;
         }
     }
-    if (code == EXIT_OK) {
-        code = comparison_judge(record, series);
-    }
-    free(medians);
-    free(series);
-    /* A kernel that is slower than the one that is chosen is what --tune expects, and one that computes its scales is
-     * what --split does. */
-    record->comparison.slower_fails = !bench->args->split && !bench->args->tune;
-    return code;
+    return series;
 }

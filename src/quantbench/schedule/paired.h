@@ -3,14 +3,18 @@
 #ifndef PAIRED_H
 #define PAIRED_H
 
-#include "verdict/comparison.h"
+#include "model/record.h"
 #include "schedule/visits.h"
+
+/* A self-test is so many comparisons of a kernel with itself, of so many rounds each as were asked for. */
+#define PAIRED_SELF_TESTS 20
 
 /* As rounds_run(), but in each round every case is visited twice: a baseline and what COMPARISON compares with it in
  * one random order, and then in the reverse one. */
 void paired_run(struct bench *bench, struct journal *journal, const struct record_comparison *comparison);
 
-/* Judge the pairs of RECORD by what such rounds found. */
-enum exit_code paired_judge(const struct bench *bench, struct record *record);
+/* The times of each case, one for each round that was not interrupted between its visits. An array as long as the
+ * list of cases, with the times behind it; free() it. NULL if memory is short, which has been reported. */
+struct series *paired_series(const struct bench *bench);
 
 #endif

@@ -4,6 +4,7 @@
 
 #include "schedule/rounds.h"
 #include "base/interrupt.h"
+#include "base/clock.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -19,9 +20,9 @@ static uint64_t next_random(uint64_t *state)
 }
 
 /* Over how many rounds a fixed number of samples is spread. */
-static uint64_t planned_rounds(const struct args *args)
+static uint64_t planned_rounds(const struct method *method)
 {
-    return args->rounds < args->num_iters ? args->rounds : args->num_iters;
+    return method->rounds < method->num_iters ? method->rounds : method->num_iters;
 }
 
 void rounds_shuffle(uint64_t seed, uint64_t round, size_t count, size_t *order)
@@ -46,7 +47,7 @@ uint64_t rounds_share(uint64_t samples, uint64_t rounds, uint64_t round)
 /* Samples that case INDEX takes in round ROUND; 0 if it has no more to take. */
 static uint64_t samples_wanted(struct bench *bench, size_t index, uint64_t round)
 {
-    const struct args *args = bench->args;
+    const struct method *method = bench->method;
     struct result *result = &bench->results[index];
     struct stats stats;
 
@@ -56,19 +57,19 @@ static uint64_t samples_wanted(struct bench *bench, size_t index, uint64_t round
     if (result->plan_case->launch == LAUNCH_PROFILE) {
         return round == 0;
     }
-    if (args->precision == 0) {
-        uint64_t rounds = planned_rounds(args);
+    if (method->precision == 0) {
+        uint64_t rounds = planned_rounds(method);
 
-        return round < rounds ? rounds_share(args->num_iters, rounds, round) : 0;
+        return round < rounds ? rounds_share(method->num_iters, rounds, round) : 0;
     }
     if (result->round_count >= MIN_ROUNDS && result->sample_count >= MIN_SAMPLES && !result->converged) {
         if (!bench_estimate(bench, index, &stats)) {
             result->code = EXIT_CANNOT_RUN;
             return 0;
         }
-        result->converged = stats_precision(&stats) <= args->precision;
+        result->converged = stats_precision(&stats) <= method->precision;
     }
-    return result->converged || result->spent >= args->timeout ? 0 : ROUND_SAMPLES;
+    return result->converged || result->spent >= method->timeout ? 0 : ROUND_SAMPLES;
 }
 
 void rounds_prove(struct visits *visits)
@@ -86,11 +87,11 @@ void rounds_prove(struct visits *visits)
 /* How far the run is. With a precision nobody knows how many rounds there will be. */
 static void show_progress(const struct bench *bench, uint64_t round, size_t done, size_t all)
 {
-    if (bench->args->precision > 0) {
+    if (bench->method->precision > 0) {
         message_progress("round %" PRIu64 ", visit %zu of %zu...", round + 1, done + 1, all);
     } else {
-        message_progress_eta((double)(round * all + done), (double)(planned_rounds(bench->args) * all),
-                             bench_clock() - bench->start);
+        message_progress_eta((double)(round * all + done), (double)(planned_rounds(bench->method) * all),
+                             clock_seconds() - bench->start);
     }
 }
 
@@ -116,10 +117,10 @@ static bool run_round(struct visits *visits, uint64_t round, uint64_t *wanted, u
         }
     }
     if (any) {
-        message_verbose("round %" PRIu64 " of %s%" PRIu64, round + 1, bench->args->precision > 0 ? "at least " : "",
-                        bench->args->precision > 0 ? MIN_ROUNDS : bench->args->rounds);
+        message_verbose("round %" PRIu64 " of %s%" PRIu64, round + 1, bench->method->precision > 0 ? "at least " : "",
+                        bench->method->precision > 0 ? MIN_ROUNDS : bench->method->rounds);
     }
-    rounds_shuffle(bench->args->seed, round, all, order);
+    rounds_shuffle(bench->inputs.seed, round, all, order);
     for (size_t i = 0; i < all && any && !interrupt_requested(); i++) {
         show_progress(bench, round, done++, all);
         if (order[i] >= bench->count) {

@@ -7,6 +7,8 @@
 #include "base/interrupt.h"
 #include "base/isolate.h"
 #include "schedule/runs.h"
+#include "model/problem_text.h"
+#include "schedule/recording.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -27,18 +29,18 @@ struct run {
 
 /* The command of a process that measures what this one was asked for, and writes a record. Free it with the fixed
  * arguments in it alone; NULL if memory is short. */
-static char **make_command(const struct args *args)
+static char **make_command(const struct command *given)
 {
     static char format[] = "--format=json";
     size_t count = 0;
-    char **command = calloc(args->measuring.count + 3, sizeof *command);
+    char **command = calloc(given->measuring.count + 3, sizeof *command);
 
     if (command == NULL) {
         return NULL;
     }
-    command[count++] = args->argv[0];
-    for (size_t i = 0; i < args->measuring.count; i++) {
-        command[count++] = args->measuring.values[i];
+    command[count++] = given->argv[0];
+    for (size_t i = 0; i < given->measuring.count; i++) {
+        command[count++] = given->measuring.values[i];
     }
     command[count++] = format;
     return command;
@@ -150,8 +152,8 @@ static bool same_cases(const struct record *a, const struct record *b)
     for (size_t i = 0; i < a->count; i++) {
         char a_text[160], b_text[160];
 
-        plan_describe(&a->cases[i].problem, a_text, sizeof a_text);
-        plan_describe(&b->cases[i].problem, b_text, sizeof b_text);
+        problem_text(&a->cases[i].problem, a_text, sizeof a_text);
+        problem_text(&b->cases[i].problem, b_text, sizeof b_text);
         if (strcmp(a_text, b_text) != 0 || strcmp(a->cases[i].kernel, b->cases[i].kernel) != 0 ||
             !record_same_data(a, &a->cases[i], b, &b->cases[i])) {
             return false;
@@ -211,7 +213,7 @@ static enum exit_code merge_case(struct record *records, size_t count, size_t in
     best_time = stats_median(best_times, count);
     keep_doubts(records, count, index);
     free(best_times);
-    return record_replace_rounds(&records[0].cases[index], rounds, count, best_time);
+    return recording_replace_rounds(&records[0].cases[index], rounds, count, best_time);
 }
 
 /* Whether each of the COUNT records has a time of the case with INDEX. The first that has none says why. */
@@ -227,7 +229,8 @@ static bool all_have_time(const struct record *records, size_t count, size_t ind
 }
 
 /* Make RECORD of the COUNT >= 1 records of the runs, which are emptied as far as they are used. */
-static enum exit_code merge(const struct args *args, struct record *records, size_t count, struct record *record)
+static enum exit_code merge(const struct settings *settings, struct record *records, size_t count,
+                            struct record *record)
 {
     enum exit_code code = EXIT_OK;
 
@@ -246,28 +249,29 @@ static enum exit_code merge(const struct args *args, struct record *records, siz
     }
     *record = records[0];
     records[0] = (struct record){.count = 0};
-    return code == EXIT_OK ? record_of_runs(record, args, count) : code;
+    return code == EXIT_OK ? recording_of_runs(record, settings, count) : code;
 }
 
-enum exit_code runs_measure(const struct args *args,
-                            enum exit_code (*check)(const struct args *args, const struct record *first, void *context),
+enum exit_code runs_measure(const struct settings *settings,
+                            enum exit_code (*check)(const struct settings *settings, const struct record *first,
+                                                    void *context),
                             void *context, struct record *record)
 {
-    struct record *records = calloc(args->runs, sizeof *records);
-    char **command = make_command(args);
+    struct record *records = calloc(settings->comparing.runs, sizeof *records);
+    char **command = make_command(&settings->command);
     size_t count = 0;
     bool goes_on = true;
     enum exit_code code = EXIT_OK;
 
     *record = (struct record){.count = 0};
     if (records == NULL || command == NULL) {
-        code = message_out_of_memory("the runs", args->runs * sizeof *records);
+        code = message_out_of_memory("the runs", settings->comparing.runs * sizeof *records);
         goto out;
     }
-    while (count < args->runs && goes_on && !interrupt_requested()) {
+    while (count < settings->comparing.runs && goes_on && !interrupt_requested()) {
         struct record *latest = &records[count];
 
-        message_progress("run %zu of %" PRIu64 "...", count + 1, args->runs);
+        message_progress("run %zu of %" PRIu64 "...", count + 1, settings->comparing.runs);
         code = message_worse(code, run_one(command, latest));
         message_progress_end();
         if (latest->count == 0 || latest->interrupted) {
@@ -280,14 +284,14 @@ enum exit_code runs_measure(const struct args *args,
             code = message_worse(code, EXIT_CANNOT_RUN);
             goes_on = false;
         } else if (count == 1 && check != NULL) {
-            enum exit_code checked = check(args, latest, context);
+            enum exit_code checked = check(settings, latest, context);
 
             code = message_worse(code, checked);
             goes_on = checked == EXIT_OK;
         }
     }
     if (count > 0 && goes_on) {
-        code = message_worse(code, merge(args, records, count, record));
+        code = message_worse(code, merge(settings, records, count, record));
     }
 out:
     for (size_t i = 0; i < count; i++) {

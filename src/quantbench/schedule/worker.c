@@ -9,6 +9,8 @@
 #include "cases/plugins.h"
 #include "cases/tensor_file.h"
 #include "schedule/worker.h"
+#include "measure/calibrate.h"
+#include "base/clock.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -19,7 +21,7 @@
 /* What a worker is called, which nobody types by accident. */
 #define WORKER_NAME "quantbench: worker"
 
-/* The worker's word for how long something takes is believed up to BENCH_MOST_SECONDS each time, and all that it does
+/* The worker's word for how long something takes is believed up to CHILD_MOST_SECONDS each time, and all that it does
  * for one question may take this many times as long. */
 #define MOST_STRETCH 6
 
@@ -66,10 +68,10 @@ bool worker_takes(const struct bench *bench, size_t index)
 {
     bool any = is_foreign(bench, index);
 
-    if (bench->args->isolate != ISOLATE_PLUGINS) {
-        return bench->args->isolate == ISOLATE_ALL;
+    if (bench->foreign->isolate != ISOLATE_PLUGINS) {
+        return bench->foreign->isolate == ISOLATE_ALL;
     }
-    for (size_t i = 0; i < bench->count && bench->args->compare != COMPARE_NOTHING && !any; i++) {
+    for (size_t i = 0; i < bench->count && bench->comparing->compare != COMPARE_NOTHING && !any; i++) {
         any = is_foreign(bench, i);
     }
     return any;
@@ -181,7 +183,7 @@ static const char *take_outcome(const struct worker *worker, const struct outcom
 static bool await_answer(struct worker *worker, const struct answer *answer, double timeout, double begin,
                          char why[CHILD_WHY_SIZE])
 {
-    const double most = MOST_STRETCH * (BENCH_MOST_SECONDS + timeout), left = most - (bench_clock() - begin);
+    const double most = MOST_STRETCH * (CHILD_MOST_SECONDS + timeout), left = most - (clock_seconds() - begin);
     const double seconds = answer->seconds + timeout;
 
     if (left > 0 && child_await(&worker->child, fmin(seconds, left))) {
@@ -201,16 +203,16 @@ static bool await_answer(struct worker *worker, const struct answer *answer, dou
 
 /* Wait for the answer to a question about RESULT's case, which was asked at BEGIN, but never longer for a sign of life
  * than the worker itself says, and --kernel-timeout. Returns false, with WHY, if there is none and WORKER is gone. */
-static bool receive(struct worker *worker, const struct args *args, double begin, uint64_t samples,
+static bool receive(struct worker *worker, const struct bench *bench, double begin, uint64_t samples,
                     struct result *result, char why[CHILD_WHY_SIZE])
 {
-    struct answer answer = {ANSWER_ALIVE, BENCH_OWN_SECONDS}; /* nothing of the kernel runs yet */
-    struct outcome_limits limits = {.result = result, .samples = samples, .verify = args->verify};
+    struct answer answer = {ANSWER_ALIVE, CHILD_OWN_SECONDS}; /* nothing of the kernel runs yet */
+    struct outcome_limits limits = {.result = result, .samples = samples, .verify = bench->method->verify};
     const char *nonsense = "its answer is unknown";
     struct outcome outcome;
 
-    while (answer.kind == ANSWER_ALIVE && answer.seconds >= 0 && answer.seconds <= BENCH_MOST_SECONDS) {
-        if (!await_answer(worker, &answer, (double)args->kernel_timeout, begin, why)) {
+    while (answer.kind == ANSWER_ALIVE && answer.seconds >= 0 && answer.seconds <= CHILD_MOST_SECONDS) {
+        if (!await_answer(worker, &answer, (double)bench->foreign->kernel_timeout, begin, why)) {
             return false;
         }
         if (!child_take(worker->child.socket, &answer, sizeof answer)) {
@@ -219,7 +221,7 @@ static bool receive(struct worker *worker, const struct args *args, double begin
         }
     }
     if (answer.kind == ANSWER_DONE) {
-        limits.elapsed = bench_clock() - begin;
+        limits.elapsed = clock_seconds() - begin;
         nonsense = take_outcome(worker, &limits, result, &outcome);
     }
     if (nonsense != NULL) {
@@ -240,7 +242,7 @@ static bool ask_once(struct worker *worker, struct bench *bench, const struct qu
     why[0] = '\0';
     if (worker->child.pid == 0) {
         worker->mixed = false;
-        if (!child_start(&worker->child, WORKER_NAME, bench->args)) {
+        if (!child_start(&worker->child, WORKER_NAME, bench->command)) {
             bench->results[question->index].code = EXIT_CANNOT_RUN;
             return true;
         }
@@ -251,12 +253,12 @@ static bool ask_once(struct worker *worker, struct bench *bench, const struct qu
     worker->last = question->index;
     snprintf(worker->child.whose, sizeof worker->child.whose, "kernel %s%s",
              bench->results[question->index].plan_case->about->name, worker->mixed ? ", or one before it" : "");
-    begin = bench_clock();
+    begin = clock_seconds();
     if (!child_put(worker->child.socket, question, sizeof *question)) {
         child_lost(&worker->child, why);
         return false;
     }
-    return receive(worker, bench->args, begin, question->samples, &bench->results[question->index], why);
+    return receive(worker, bench, begin, question->samples, &bench->results[question->index], why);
 }
 
 static void ask(struct worker *worker, struct bench *bench, const struct question *question)
@@ -305,7 +307,7 @@ void worker_visit(struct worker *worker, struct bench *bench, size_t index, uint
         result->sample_count = result->round_count = 0;
     } else if (result->round_count > rounds) {
         /* The worker's clock began later. */
-        result->rounds[rounds].start = bench_clock() - bench->start - result->spent + spent;
+        result->rounds[rounds].start = clock_seconds() - bench->start - result->spent + spent;
     }
 }
 
@@ -316,7 +318,7 @@ static int its_socket;
 
 static void say_alive(double seconds)
 {
-    const struct answer answer = {ANSWER_ALIVE, fmin(seconds, BENCH_MOST_SECONDS)};
+    const struct answer answer = {ANSWER_ALIVE, fmin(seconds, CHILD_MOST_SECONDS)};
 
     child_say(its_socket, &answer, sizeof answer);
 }
@@ -370,7 +372,7 @@ static bool hear_plugin(void)
     if (good) {
         say_alive(0);
         good = plugins_load_here(file, 0);
-        say_alive(BENCH_OWN_SECONDS);
+        say_alive(CHILD_OWN_SECONDS);
     }
     free(file);
     return good;
@@ -423,23 +425,26 @@ static enum exit_code open_devices(struct held *held)
         }
     }
     code = machine_open(&names, &held->machine);
+    if (code == EXIT_OK) {
+        calibrate(&held->machine);
+    }
     free(names.values);
     return code;
 }
 
 /* Make of what was told what the program has. */
-static enum exit_code begin(const struct args *args, struct held *held)
+static enum exit_code begin(const struct settings *settings, struct held *held)
 {
-    const struct tensor_file *tensor = args->input_file != NULL ? &held->tensor : NULL;
+    const struct tensor_file *tensor = settings->sweep.input_file != NULL ? &held->tensor : NULL;
     enum exit_code code = open_devices(held);
 
-    if (code == EXIT_OK && args->chose_huge_pages) {
+    if (code == EXIT_OK && settings->place.chose_huge_pages) {
         /* The program has a CPU; that what is told here is for another device is no error. */
-        machine_set_huge_pages(&held->machine, args->huge_pages);
+        machine_set_huge_pages(&held->machine, settings->place.huge_pages);
     }
     if (code == EXIT_OK) {
-        binding_begin(args, &held->machine);
-        code = plan_read_tensor(args, &held->machine, &held->tensor);
+        binding_begin(&settings->place, &held->machine);
+        code = plan_read_tensor(&settings->sweep, &held->machine, &held->tensor);
     }
     for (uint64_t i = 0; i < held->count && code == EXIT_OK; i++) {
         const struct case_message *from = &held->messages[i];
@@ -464,7 +469,7 @@ static enum exit_code begin(const struct args *args, struct held *held)
         }
     }
     if (code == EXIT_OK) {
-        code = bench_begin(&held->bench, args, &held->machine, tensor, &held->plan);
+        code = bench_begin(&held->bench, settings, &held->machine, tensor, &held->plan);
         held->bench.alive = say_alive;
     }
     return code;
@@ -501,7 +506,7 @@ static void answer_question(struct held *held, const struct question *question)
     say_done(result->code, result);
 }
 
-void worker_main(char **argv, const struct args *args)
+void worker_main(char **argv, const struct settings *settings)
 {
     struct held held = {.count = 0};
     struct question question;
@@ -514,7 +519,7 @@ void worker_main(char **argv, const struct args *args)
     message_init(true, false);
     if (hear_plugins() && hear_cases(&held)) {
         code = oracle_check();
-        code = code == EXIT_OK ? begin(args, &held) : code;
+        code = code == EXIT_OK ? begin(settings, &held) : code;
         while (child_take(its_socket, &question, sizeof question)) {
             if (code == EXIT_OK) {
                 answer_question(&held, &question);

@@ -31,6 +31,6 @@ void worker_visit(struct worker *worker, struct bench *bench, size_t index, uint
 void worker_end(struct worker *worker);
 
 /* In the second process: all that it does, if this is one. It does not return then. */
-void worker_main(char **argv, const struct args *args);
+void worker_main(char **argv, const struct settings *settings);
 
 #endif

@@ -3,13 +3,11 @@
 #ifndef COMPARE_H
 #define COMPARE_H
 
+#include "model/judgement.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-
-/* What is said of a thing that is compared with a baseline. SAME: the difference is certainly smaller than the margin.
- * INCONCLUSIVE: nothing is certain. */
-enum compare_verdict { VERDICT_FASTER, VERDICT_SLOWER, VERDICT_SAME, VERDICT_INCONCLUSIVE };
 
 /* The logarithm of a time divided by the time of the baseline, as COUNT rounds show it. */
 struct estimate {
@@ -18,16 +16,6 @@ struct estimate {
     double error;     /* its standard error */
     unsigned freedom; /* degrees of freedom of that error */
 };
-
-/* What an estimate comes to. */
-struct judgement {
-    double ratio;     /* time divided by the time of the baseline */
-    double low, high; /* the 95 % confidence interval of the ratio */
-    double p;         /* the largest error probability at which the interval does not decide */
-    enum compare_verdict verdict;
-    uint64_t more; /* rounds or processes that would decide; 0: it is decided; COMPARE_NEVER: too many to wait for */
-};
-#define COMPARE_NEVER UINT64_MAX
 
 /* The share of wrong verdicts that is accepted: of all verdicts of a run together, and of an interval. */
 #define COMPARE_ALPHA 0.05

@@ -3,30 +3,25 @@
 #include <config.h>
 
 #include "verdict/comparison.h"
-#include "report/describe.h"
+#include "verdict/compare.h"
+#include "model/property.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-static bool same_cell(const struct record_case *a, const struct record_case *b, enum column column)
+/* True if the cases are the same in all that is known before they run, but for LEFT_OUT and the kernel. The
+ * distribution is a part of what their data are, which two records do not tell by it alone. */
+static bool same_but(const struct record_case *a, const struct record_case *b, enum property left_out)
 {
-    char a_text[DESCRIBE_SIZE], b_text[DESCRIBE_SIZE];
-
-    return strcmp(describe_cell(a, column, a_text), describe_cell(b, column, b_text)) == 0;
-}
-
-/* Whether the cases are the same in all that is known before they run, but for the columns LEFT_OUT and KERNEL. What
- * DIST says is a part of what their data are, which two records do not tell by it alone. */
-static bool same_but(const struct record_case *a, const struct record_case *b, enum column left_out)
-{
-    for (enum column i = DEVICE; i < FIRST_RESULT; i++) {
-        if (i != left_out && i != KERNEL && !(i == DIST && left_out == COLUMNS) && !same_cell(a, b, i)) {
+    for (enum property i = 0; i < PROPERTIES; i++) {
+        if (i != left_out && i != PROPERTY_KERNEL && !(i == PROPERTY_DIST && left_out == PROPERTIES) &&
+            !property_same(a, b, i)) {
             return false;
         }
     }
-    return a->problem.amax_bound == b->problem.amax_bound;
+    return true;
 }
 
 /* Cases by their sizes, which are the same in cases that are compared: a sweep of many sizes has few of each. */
@@ -67,7 +62,7 @@ static size_t *list_of(const struct by_size *by_size, const struct record_case *
 static size_t find_baseline(const struct record_case *cases, struct by_size *by_size, size_t wanted,
                             enum compare_axis axis)
 {
-    enum column column = describe_axis(axis);
+    enum property property = property_of_axis(axis);
     size_t *list = list_of(by_size, &cases[wanted]);
     size_t same_kernel = wanted, other_kernel = wanted;
 
@@ -75,12 +70,12 @@ static size_t find_baseline(const struct record_case *cases, struct by_size *by_
     for (size_t i = *list; i != 0; i = by_size->next[i - 1]) {
         const struct record_case *c = &cases[i - 1];
 
-        if (!same_but(c, &cases[wanted], column)) {
+        if (!same_but(c, &cases[wanted], property)) {
             continue;
         }
         if (axis == COMPARE_KERNELS || strcmp(c->kernel, cases[wanted].kernel) == 0) {
             same_kernel = i - 1;
-        } else if (!same_cell(c, &cases[wanted], column)) {
+        } else if (!property_same(c, &cases[wanted], property)) {
             other_kernel = i - 1;
         }
     }
@@ -100,7 +95,7 @@ static size_t find_in_file(const struct record *record, const struct record_case
         const struct record_case *c = &baseline->cases[i];
         int score = 1 + 2 * record_same_data(record, wanted, baseline, c) + (strcmp(c->kernel, wanted->kernel) == 0);
 
-        if (score > best && same_but(c, wanted, COLUMNS)) {
+        if (score > best && same_but(c, wanted, PROPERTIES)) {
             best = score;
             found = i;
         }
@@ -138,8 +133,8 @@ static struct record_pair *add_pair(struct record_comparison *comparison, size_t
 enum exit_code comparison_between(struct record *record, enum compare_axis axis, double margin)
 {
     struct record_comparison *comparison = &record->comparison;
-    enum column column = describe_axis(axis);
-    char name[DESCRIBE_SIZE], baseline_name[DESCRIBE_SIZE];
+    enum property property = property_of_axis(axis);
+    char name[PROPERTY_TEXT_SIZE], baseline_name[PROPERTY_TEXT_SIZE];
     struct by_size by_size;
     bool good = make_lists(&by_size, record->described);
 
@@ -147,15 +142,15 @@ enum exit_code comparison_between(struct record *record, enum compare_axis axis,
     for (size_t i = 0; i < record->described && good; i++) {
         size_t baseline = find_baseline(record->cases, &by_size, i, axis);
 
-        good = baseline == i || add_pair(comparison, i, describe_cell(&record->cases[i], column, name), baseline,
-                                         describe_cell(&record->cases[baseline], column, baseline_name)) != NULL;
+        good = baseline == i || add_pair(comparison, i, property_text(&record->cases[i], property, name), baseline,
+                                         property_text(&record->cases[baseline], property, baseline_name)) != NULL;
     }
     free_lists(&by_size);
     if (!good) {
         return no_memory();
     }
     if (comparison->count == 0) {
-        message_error("there is nothing to compare: only one %s can be run; two are needed", describe_head(column));
+        message_error("there is nothing to compare: only one %s can be run; two are needed", property_name(property));
         return EXIT_USAGE;
     }
     return EXIT_OK;
@@ -175,7 +170,7 @@ static void add_obstacle(const char *what, const char *baseline, const char *now
  * on one line; "" if nothing does. */
 static void find_obstacles(const struct record *record, const struct record *baseline, char *text, size_t size)
 {
-    add_obstacle("regime", args_regime_names[baseline->regime], args_regime_names[record->regime], text, size);
+    add_obstacle("regime", regime_words[baseline->regime], regime_words[record->regime], text, size);
     for (size_t i = 0; i < record->device_count; i++) {
         const struct qb_device_info *now = &record->devices[i], *then = NULL;
 
@@ -201,10 +196,10 @@ static void find_obstacles(const struct record *record, const struct record *bas
 static void find_other_data(const struct record *record, const struct record_case *c, const struct record *baseline,
                             const struct record_case *then, char *text, size_t size)
 {
-    char now_data[DESCRIBE_SIZE], then_data[DESCRIBE_SIZE];
+    char now_data[PROPERTY_TEXT_SIZE], then_data[PROPERTY_TEXT_SIZE];
 
     if (!record_same_data(record, c, baseline, then)) {
-        add_obstacle("data", describe_data(baseline, then, then_data), describe_data(record, c, now_data), text, size);
+        add_obstacle("data", property_data(baseline, then, then_data), property_data(record, c, now_data), text, size);
     }
 }
 
@@ -232,13 +227,13 @@ enum exit_code comparison_check(const struct record *record, const struct record
 
     for (size_t i = 0; i < record->count; i++) {
         const struct record_case *c = &record->cases[i];
-        char problem[DESCRIBE_SIZE];
+        char problem[PROPERTY_TEXT_SIZE];
 
         size_t found = find_in_file(record, c, baseline);
 
         if (found == baseline->count) {
             message_error("--baseline: it has no time of %s; the cases that it was saved with are accepted",
-                          describe_problem(c, problem));
+                          property_describe(c, problem));
             return EXIT_USAGE;
         }
         doubtful += record_doubts(&baseline->cases[found]) != 0;

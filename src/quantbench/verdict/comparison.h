@@ -5,12 +5,6 @@
 
 #include "model/record.h"
 
-/* The medians of one case, in nanoseconds, of rounds or of processes. */
-struct series {
-    const double *times;
-    size_t count;
-};
-
 /* Fill record->comparison with the pairs of cases that differ in AXIS alone: each case with the first of them. The
  * cases need not have run. Returns an exit code; errors have been printed. */
 enum exit_code comparison_between(struct record *record, enum compare_axis axis, double margin);

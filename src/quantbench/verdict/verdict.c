@@ -3,6 +3,7 @@
 #include <config.h>
 
 #include "verdict/verdict.h"
+#include "verdict/compare.h"
 
 /* True if nothing certain can be said of PAIR. */
 static bool is_undecided(const struct record_pair *pair)

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* finding.h - what was found about a case: by the proof, by one visit, and by all visits together. Times are in
+ * nanoseconds per launch. */
+#ifndef FINDING_H
+#define FINDING_H
+
+#include "base/message.h"
+#include "base/stats.h"
+#include "model/sizes.h"
+#include "model/words.h"
+
+/* What the codes of a tensor make of it. x is a finite element, exactly; v the quotient x / scale that is encoded, as
+ * binary32; e = value of the code * scale - x its error, in the unit of x. NaN and infinities are counted, and are in
+ * no other figure. */
+struct quality {
+    uint64_t finite;   /* elements; the other figures are of these */
+    uint64_t nan;      /* elements */
+    uint64_t infinite; /* elements */
+    /* The signal-to-noise ratio in dB: 10 log10(sum of x^2 / sum of e^2), over all elements. INFINITY if every e is 0,
+     * also for a tensor that is all zero; -INFINITY if an e is infinite, as with an infinite scale; NAN if there are no
+     * finite elements. */
+    double snr;
+    double largest_error;          /* the largest |e|; NAN if there are no finite elements */
+    double largest_relative_error; /* the largest |e| / |x| over x != 0; NAN if there is no such x */
+    /* Elements that are cut off: rounding v to nearest even, as if the output format had no largest value, would lead
+     * beyond its largest or smallest one. INT8: v >= 127.5 or v < -128.5; E4M3: |v| > 464; E5M2: |v| >= 61440. */
+    uint64_t saturated;
+    uint64_t flushed; /* elements x != 0 whose code is a zero */
+};
+
+/* Where outputs on a device differ from the expectation. */
+struct mismatch {
+    uint64_t wrong_codes;
+    uint64_t wrong_scales;
+    uint64_t near_codes;  /* differ, but no more than the arithmetic allows; they are not wrong */
+    uint64_t near_scales; /* the same */
+    uint64_t compared;    /* codes */
+    uint64_t first_index; /* of the first difference: a scale if any is wrong, else a code */
+    char first[384];      /* the same for people; "" if there is none */
+};
+
+/* A number of migrations that the system does not tell. */
+#define DISTURBANCE_UNKNOWN UINT64_MAX
+
+/* What happened between two snapshots. */
+struct disturbance {
+    uint64_t preemptions;
+    uint64_t page_faults;
+    uint64_t migrations; /* DISTURBANCE_UNKNOWN */
+    double stolen;       /* nanoseconds; NaN if unknown */
+    double others;       /* CPUs that other processes kept busy, on average; NaN if the time is too short to tell */
+};
+
+/* What one visit found. */
+struct round {
+    size_t samples;                         /* at least 1 */
+    double median;                          /* of these, nanoseconds per launch */
+    double host_time;                       /* nanoseconds that the host took for a launch */
+    double start;                           /* seconds since the run began */
+    struct qb_device_conditions conditions; /* of the device, while it took the samples */
+    struct disturbance disturbance;         /* of this process, while they were taken */
+    /* CPU: a sample in which the system disturbed this process is taken again, unless too many were so. */
+    uint64_t retaken_samples;   /* were taken again */
+    uint64_t disturbed_samples; /* were kept in spite of it */
+    uint64_t huge_bytes;        /* of the tensors in the CPU's memory, those in huge pages; ROUND_UNKNOWN */
+    uint64_t threads_wanted;    /* CPU: threads that launches were shared out to; 0: not known */
+    uint64_t threads_obtained;  /* and on how many they ran, at the fewest */
+};
+
+/* What is known of a device's timer, in nanoseconds. */
+struct calibration {
+    double tick;  /* smallest difference of two times that was seen */
+    double empty; /* median time between two events with nothing in between */
+};
+
+#endif

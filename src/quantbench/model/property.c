@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* property.c - what a case is, before it runs. */
+#include <config.h>
+
+#include "model/property.h"
+#include "base/label.h"
+#include "model/problem_text.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+const char *property_name(enum property property)
+{
+    static const char *const names[PROPERTIES] = {
+        [PROPERTY_DEVICE] = "device",
+        [PROPERTY_TOKENS] = "tokens",
+        [PROPERTY_HIDDEN] = "hidden",
+        [PROPERTY_DTYPE] = "dtype",
+        [PROPERTY_DIST] = "dist",
+        [PROPERTY_QUANT_DTYPE] = "quant",
+        [PROPERTY_GRANULARITY] = "granularity",
+        [PROPERTY_SCALE] = "scale",
+        [PROPERTY_THREADS] = "threads",
+        [PROPERTY_KERNEL] = "kernel",
+        [PROPERTY_CACHE] = "cache",
+        [PROPERTY_LAUNCH] = "launch",
+        [PROPERTY_STREAMS] = "streams",
+    };
+
+    return names[property];
+}
+
+const char *property_text(const struct record_case *c, enum property property, char text[PROPERTY_TEXT_SIZE])
+{
+    snprintf(text, PROPERTY_TEXT_SIZE, "-");
+    switch (property) {
+    case PROPERTY_DEVICE:
+        snprintf(text, PROPERTY_TEXT_SIZE, "%s", c->device->id);
+        break;
+    case PROPERTY_TOKENS:
+        snprintf(text, PROPERTY_TEXT_SIZE, "%" PRIu64, c->problem.tokens);
+        break;
+    case PROPERTY_HIDDEN:
+        snprintf(text, PROPERTY_TEXT_SIZE, "%" PRIu64, c->problem.hidden);
+        break;
+    case PROPERTY_DTYPE:
+        snprintf(text, PROPERTY_TEXT_SIZE, "%s", qb_format_info(c->problem.input)->name);
+        break;
+    case PROPERTY_DIST:
+        snprintf(text, PROPERTY_TEXT_SIZE, "%s", dist_words[c->dist]);
+        break;
+    case PROPERTY_QUANT_DTYPE:
+        snprintf(text, PROPERTY_TEXT_SIZE, "%s", qb_format_info(c->problem.output)->name);
+        break;
+    case PROPERTY_GRANULARITY:
+        problem_granularity_text(&c->problem, text, PROPERTY_TEXT_SIZE);
+        break;
+    case PROPERTY_SCALE:
+        snprintf(text, PROPERTY_TEXT_SIZE, "%s", qb_scaling_name(c->problem.scaling));
+        break;
+    case PROPERTY_THREADS:
+        if (c->threads > 0) {
+            snprintf(text, PROPERTY_TEXT_SIZE, "%u", c->threads);
+        }
+        break;
+    case PROPERTY_KERNEL:
+        snprintf(text, PROPERTY_TEXT_SIZE, "%s", c->kernel);
+        break;
+    case PROPERTY_CACHE:
+        snprintf(text, PROPERTY_TEXT_SIZE, "%s", cache_words[c->cache]);
+        break;
+    case PROPERTY_LAUNCH:
+        snprintf(text, PROPERTY_TEXT_SIZE, "%s", launch_words[c->launch]);
+        break;
+    case PROPERTY_STREAMS:
+        snprintf(text, PROPERTY_TEXT_SIZE, "%u", c->streams);
+        break;
+    case PROPERTIES:
+        break;
+    }
+    return text;
+}
+
+static bool same_granularity(const struct qb_problem *a, const struct qb_problem *b)
+{
+    if (a->granularity != b->granularity) {
+        return false;
+    }
+    switch (a->granularity) {
+    case QB_GRANULARITY_GROUP:
+        return a->group == b->group;
+    case QB_GRANULARITY_BLOCK:
+        return a->block_rows == b->block_rows && a->block_cols == b->block_cols;
+    case QB_GRANULARITY_TENSOR:
+    case QB_GRANULARITY_TOKEN:
+    case QB_GRANULARITY_CHANNEL:
+        break;
+    }
+    return true;
+}
+
+bool property_same(const struct record_case *a, const struct record_case *b, enum property property)
+{
+    switch (property) {
+    case PROPERTY_DEVICE:
+        return strcmp(a->device->id, b->device->id) == 0;
+    case PROPERTY_TOKENS:
+        return a->problem.tokens == b->problem.tokens;
+    case PROPERTY_HIDDEN:
+        return a->problem.hidden == b->problem.hidden;
+    case PROPERTY_DTYPE:
+        return a->problem.input == b->problem.input;
+    case PROPERTY_DIST:
+        return a->dist == b->dist;
+    case PROPERTY_QUANT_DTYPE:
+        return a->problem.output == b->problem.output;
+    case PROPERTY_GRANULARITY:
+        return same_granularity(&a->problem, &b->problem);
+    case PROPERTY_SCALE:
+        return a->problem.scaling == b->problem.scaling && a->problem.amax_bound == b->problem.amax_bound;
+    case PROPERTY_THREADS:
+        return a->threads == b->threads;
+    case PROPERTY_KERNEL:
+        return strcmp(a->kernel, b->kernel) == 0;
+    case PROPERTY_CACHE:
+        return a->cache == b->cache;
+    case PROPERTY_LAUNCH:
+        return a->launch == b->launch;
+    case PROPERTY_STREAMS:
+        return a->streams == b->streams;
+    case PROPERTIES:
+        break;
+    }
+    return true;
+}
+
+enum property property_of_axis(enum compare_axis axis)
+{
+    static const enum property axes[] = {
+        [COMPARE_NOTHING] = PROPERTIES,
+        [COMPARE_KERNELS] = PROPERTY_KERNEL,
+        [COMPARE_DTYPES] = PROPERTY_DTYPE,
+        [COMPARE_QUANT_DTYPES] = PROPERTY_QUANT_DTYPE,
+        [COMPARE_GRANULARITIES] = PROPERTY_GRANULARITY,
+        [COMPARE_SCALES] = PROPERTY_SCALE,
+        [COMPARE_DISTS] = PROPERTY_DIST,
+        [COMPARE_THREADS] = PROPERTY_THREADS,
+        [COMPARE_BASELINE] = PROPERTIES,
+    };
+
+    return axes[axis];
+}
+
+const char *property_describe(const struct record_case *c, char text[PROPERTY_TEXT_SIZE])
+{
+    char problem[160], threads[32] = "";
+
+    problem_text(&c->problem, problem, sizeof problem);
+    if (c->threads > 0) {
+        snprintf(threads, sizeof threads, ", %u threads", c->threads);
+    }
+    snprintf(text, PROPERTY_TEXT_SIZE, "%s, %.100s on %s%s", problem, c->kernel, c->device->id, threads);
+    return text;
+}
+
+/* Add the digest of the data, which are a file's, to TEXT. */
+void property_append_digest(const struct record *record, char text[PROPERTY_TEXT_SIZE])
+{
+    size_t length = strlen(text);
+
+    snprintf(text + length, PROPERTY_TEXT_SIZE - length, ", digest %s",
+             record->digest[0] != '\0' ? record->digest : "unknown");
+}
+
+const char *property_data(const struct record *record, const struct record_case *c, char text[PROPERTY_TEXT_SIZE])
+{
+    if (record->input == NULL) {
+        snprintf(text, PROPERTY_TEXT_SIZE, "%s, seed %" PRIu64, dist_words[c->dist], record->seed);
+    } else {
+        const char *slash = strrchr(record->input, '/');
+        char label[LABEL_SIZE];
+
+        label_file(slash != NULL ? slash + 1 : record->input, record->tensor, label);
+        snprintf(text, PROPERTY_TEXT_SIZE, "%.300s", label);
+        property_append_digest(record, text);
+    }
+    return text;
+}

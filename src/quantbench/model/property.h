@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* property.h - what a case is, before it runs: cases that have all of these in common are one. */
+#ifndef PROPERTY_H
+#define PROPERTY_H
+
+#include "model/record.h"
+
+enum property {
+    PROPERTY_DEVICE,
+    PROPERTY_TOKENS,
+    PROPERTY_HIDDEN,
+    PROPERTY_DTYPE,
+    PROPERTY_DIST,
+    PROPERTY_QUANT_DTYPE,
+    PROPERTY_GRANULARITY,
+    PROPERTY_SCALE,
+    PROPERTY_THREADS,
+    PROPERTY_KERNEL,
+    PROPERTY_CACHE,
+    PROPERTY_LAUNCH,
+    PROPERTY_STREAMS,
+    PROPERTIES
+};
+
+/* The head of a column of it. */
+const char *property_name(enum property property);
+
+/* The value of C: the word of its option; "-" for the threads of a device that is not a CPU. Returns TEXT. */
+#define PROPERTY_TEXT_SIZE 704
+const char *property_text(const struct record_case *c, enum property property, char text[PROPERTY_TEXT_SIZE]);
+
+/* True if A and B have the same. */
+bool property_same(const struct record_case *a, const struct record_case *b, enum property property);
+
+/* The property in which cases that AXIS compares differ; PROPERTIES: none, since the other is in a file. */
+enum property property_of_axis(enum compare_axis axis);
+
+/* On one line, the problem, the kernel, the device and the threads of C. Returns TEXT. */
+const char *property_describe(const struct record_case *c, char text[PROPERTY_TEXT_SIZE]);
+
+/* Where the data of C are from, in words that are others if the data are others: the base name of the file, the tensor
+ * and the digest; or the distribution and the seed. Returns TEXT. */
+const char *property_data(const struct record *record, const struct record_case *c, char text[PROPERTY_TEXT_SIZE]);
+
+/* Add the digest of the data, which are a file's, to TEXT. */
+void property_append_digest(const struct record *record, char text[PROPERTY_TEXT_SIZE]);
+
+#endif

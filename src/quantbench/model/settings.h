@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* settings.h - what the user asks for, in the parts that the rooms below need. */
+#ifndef SETTINGS_H
+#define SETTINGS_H
+
+#include "base/message.h"
+#include "model/words.h"
+
+/* The values of an option that takes a list separated by commas. */
+struct numbers {
+    size_t count;
+    uint64_t *values;
+};
+struct names {
+    size_t count;
+    char **values;
+};
+
+/* One value of --granularity. */
+struct granularity {
+    enum qb_granularity kind;
+    uint64_t group;
+    uint64_t block_rows;
+    uint64_t block_cols;
+};
+struct granularities {
+    size_t count;
+    struct granularity *values;
+};
+
+/* One --output. */
+struct report_format;
+struct output {
+    const struct report_format *format;
+    const char *file;
+};
+struct outputs {
+    size_t count;
+    struct output *values;
+};
+
+/* What the user asked for instead of, or before, a measurement. */
+enum action {
+    ACTION_MEASURE,
+    ACTION_DRY_RUN,
+    ACTION_REPORT,
+    ACTION_LIST_DEVICES,
+    ACTION_LIST_KERNELS,
+    ACTION_LIST_MODELS,
+    ACTION_DOCTOR,
+    ACTION_HELP,
+    ACTION_VERSION
+};
+
+/* Which kernels run in a process of their own. */
+enum isolation { ISOLATE_PLUGINS, ISOLATE_ALL, ISOLATE_NONE };
+
+/* What the CPU's threads are bound to. */
+enum bind { BIND_CORES, BIND_NONE };
+
+/* Queues that take the same launches at the same time; most often one. */
+#define SETTINGS_MAX_STREAMS 64
+
+/* The cases: every combination of these. Lists are never empty unless said. */
+struct sweep {
+    struct numbers num_tokens;
+    struct numbers hidden_sizes;
+    struct numbers dtypes;       /* enum qb_format */
+    struct numbers quant_dtypes; /* enum qb_format */
+    struct granularities granularities;
+    struct numbers scalings; /* enum qb_scaling */
+    float scale_ub;          /* 0: none */
+    struct numbers dists;    /* enum input_dist; none of them counts with input_file */
+    uint64_t seed;
+    const char *input_file; /* NULL: generated data */
+    const char *tensor;     /* NULL: the only one */
+    struct names kernels;   /* shell patterns; none means the best kernel */
+    struct numbers threads; /* none: the default of the CPU */
+    struct numbers streams;
+    struct numbers caches;   /* enum cache_state */
+    struct numbers launches; /* enum launch_mode; none: graphs where there are any */
+};
+
+/* Where they run. */
+struct place {
+    struct names devices;
+    bool chose_bind;
+    enum bind bind; /* BIND_CORES if none was chosen */
+    bool chose_huge_pages;
+    enum qb_huge_pages huge_pages; /* what was chosen */
+};
+
+/* The kernels of others, and what they may do. */
+struct foreign {
+    struct names plugins; /* files */
+    enum isolation isolate;
+    uint64_t kernel_timeout; /* seconds */
+};
+
+/* How they are measured. */
+struct method {
+    uint64_t num_warmup_iters;
+    uint64_t num_iters; /* 0: as many as PRECISION takes */
+    uint64_t rounds;    /* that the samples are spread over */
+    double precision;   /* half the width of the interval as a share of the median; 0: NUM_ITERS samples */
+    double timeout;     /* seconds for a case to reach it */
+    enum regime regime;
+    bool profile;
+    bool dependent_launch;
+    bool verify;
+};
+
+/* What is compared, and what is an error. */
+struct comparing {
+    enum compare_axis compare;     /* as --compare, SPLIT, TUNE or SELF_TEST want it */
+    struct names compared_kernels; /* while parsing: those of --compare */
+    bool split;                    /* given scales, computed ones, and the scales alone */
+    bool tune;                     /* with all kernels that can do it */
+    bool self_test;                /* with itself */
+    double margin;                 /* a difference that does not count: 0.01 is 1 % */
+    uint64_t runs;                 /* processes that measure; 0: this one does */
+    const char *baseline_file;     /* NULL: none */
+    const char *save_baseline;     /* NULL: do not */
+    bool force;
+    bool strict;
+};
+
+/* What becomes of the results. */
+struct reporting {
+    const struct report_format *format; /* of standard output */
+    struct outputs outputs;
+    const char *report_file;  /* NULL: measure */
+    const char *journal_file; /* NULL: none is begun */
+    const char *resume_file;  /* NULL: none is continued */
+    bool quiet;
+    bool verbose;
+};
+
+/* The command line as it was given. */
+struct command {
+    int argc;
+    char **argv;
+    struct names measuring; /* those of the options that another process needs to measure the same */
+};
+
+struct settings {
+    enum action action;
+    struct sweep sweep;
+    struct place place;
+    struct foreign foreign;
+    struct method method;
+    struct comparing comparing;
+    struct reporting reporting;
+    struct command command;
+};
+
+#endif
