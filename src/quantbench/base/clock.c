@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* clock.c - the host's clock. */
+#include <config.h>
+
+#include "base/clock.h"
+
+#include <time.h>
+
+double clock_nanoseconds(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec * 1e9 + (double)now.tv_nsec;
+}
+
+double clock_seconds(void)
+{
+    return clock_nanoseconds() * 1e-9;
+}
