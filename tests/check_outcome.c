@@ -22,15 +22,15 @@ static void set_up(void)
 {
     memset(&outcome, 0, sizeof outcome);
     plan_case = (struct plan_case){.problem = {.tokens = 4, .hidden = 8}};
-    before = (struct result){.plan_case = &plan_case, .sets = 2};
+    before = (struct result){.plan_case = &plan_case, .found.sets = 2};
     limits = (struct outcome_limits){.result = &before, .samples = SAMPLES, .verify = true, .elapsed = 1e-3};
     memcpy(samples, (const double[]){100, 300, 200}, sizeof samples);
     floors[0] = 10;
     outcome.spent = 1e-4;
-    outcome.verification = VERIFIED;
-    outcome.mismatch.compared = 64;
-    outcome.quality = (struct quality){.finite = 30, .nan = 1, .infinite = 1, .snr = 40, .largest_error = 1};
-    outcome.quality.largest_relative_error = NAN;
+    outcome.checked.verification = VERIFIED;
+    outcome.checked.mismatch.compared = 64;
+    outcome.checked.quality = (struct quality){.finite = 30, .nan = 1, .infinite = 1, .snr = 40, .largest_error = 1};
+    outcome.checked.quality.largest_relative_error = NAN;
     outcome.launches_per_sample = 10;
     outcome.samples = SAMPLES;
     outcome.floors = 1;
@@ -51,18 +51,19 @@ static const char *check(void)
 START_TEST(truth)
 {
     ck_assert_ptr_null(check());
-    outcome.quality = (struct quality){.nan = 32, .snr = NAN, .largest_error = NAN, .largest_relative_error = NAN};
+    outcome.checked.quality =
+        (struct quality){.nan = 32, .snr = NAN, .largest_error = NAN, .largest_relative_error = NAN};
     ck_assert_ptr_null(check());
-    outcome.quality = (struct quality){.finite = 32, .snr = INFINITY};
+    outcome.checked.quality = (struct quality){.finite = 32, .snr = INFINITY};
     ck_assert_ptr_null(check());
-    outcome.quality = (struct quality){.finite = 32, .snr = -INFINITY, .largest_error = INFINITY};
+    outcome.checked.quality = (struct quality){.finite = 32, .snr = -INFINITY, .largest_error = INFINITY};
     ck_assert_ptr_null(check());
-    before.launches_per_sample = 10;
+    before.found.launches_per_sample = 10;
     ck_assert_ptr_null(check());
     limits.verify = false;
-    outcome.verification = NOT_VERIFIED;
-    memset(&outcome.mismatch, 0, sizeof outcome.mismatch);
-    memset(&outcome.quality, 0, sizeof outcome.quality);
+    outcome.checked.verification = NOT_VERIFIED;
+    memset(&outcome.checked.mismatch, 0, sizeof outcome.checked.mismatch);
+    memset(&outcome.checked.quality, 0, sizeof outcome.checked.quality);
     ck_assert_ptr_null(check());
 }
 END_TEST
@@ -73,17 +74,17 @@ START_TEST(failures)
     outcome.code = EXIT_CANNOT_RUN;
     ck_assert_ptr_null(check());
     outcome.code = EXIT_WRONG_RESULT;
-    outcome.verification = WRONG;
-    outcome.mismatch.wrong_codes = 1;
-    strcpy(outcome.mismatch.first, "the code of [0, 1]");
+    outcome.checked.verification = WRONG;
+    outcome.checked.mismatch.wrong_codes = 1;
+    strcpy(outcome.checked.mismatch.first, "the code of [0, 1]");
     ck_assert_ptr_null(check());
     /* On hard data, of which there are more than elements. */
-    outcome.mismatch.compared = HARD_MOST_ELEMENTS;
+    outcome.checked.mismatch.compared = HARD_MOST_ELEMENTS;
     ck_assert_ptr_null(check());
     /* While it was timed, in a long visit. */
-    outcome.mismatch.wrong_codes = outcome.mismatch.wrong_scales = HARD_MOST_ELEMENTS;
+    outcome.checked.mismatch.wrong_codes = outcome.checked.mismatch.wrong_scales = HARD_MOST_ELEMENTS;
     ck_assert_ptr_null(check());
-    outcome.mismatch.compared++;
+    outcome.checked.mismatch.compared++;
     ck_assert_ptr_nonnull(check());
 }
 END_TEST
@@ -120,40 +121,41 @@ LIE(floor_nan, floors[0] = NAN, "an empty launch is not a time")
 LIE(floor_long, floors[0] = 1e8, "empty launches took longer")
 LIE(launches_none, outcome.launches_per_sample = 0, "number of launches")
 LIE(launches_huge, outcome.launches_per_sample = UINT64_MAX, "number of launches")
-LIE(launches_others, before.launches_per_sample = 11, "number of launches")
+LIE(launches_others, before.found.launches_per_sample = 11, "number of launches")
 LIE(hot_negative, outcome.hot_time = -1, "hot time")
-LIE(hot_other, before.hot_time = 5, "hot time")
+LIE(hot_other, before.found.hot_time = 5, "hot time")
 LIE(spent_nan, outcome.spent = NAN, "longer than it can have")
 LIE(spent_long, outcome.spent = 1, "longer than it can have")
 LIE(code_unknown, outcome.code = (enum exit_code)77, "exit code is unknown")
 LIE(code_regression, outcome.code = EXIT_REGRESSION, "exit code is unknown")
 LIE(code_failed, outcome.code = EXIT_CANNOT_RUN, "failed and has samples")
-LIE(verdict_unknown, outcome.verification = (enum verification)9, "contradicts")
-LIE(verdict_unverified, outcome.verification = NOT_VERIFIED, "contradicts")
-LIE(verdict_wrong, outcome.verification = WRONG, "contradicts")
-LIE(verdict_right, outcome.mismatch.wrong_codes = 1, "contradicts")
+LIE(verdict_unknown, outcome.checked.verification = (enum verification)9, "contradicts")
+LIE(verdict_unverified, outcome.checked.verification = NOT_VERIFIED, "contradicts")
+LIE(verdict_wrong, outcome.checked.verification = WRONG, "contradicts")
+LIE(verdict_right, outcome.checked.mismatch.wrong_codes = 1, "contradicts")
 LIE(verdict_unasked, limits.verify = false, "contradicts")
-LIE(text_endless, memset(outcome.mismatch.first, 'x', sizeof outcome.mismatch.first), "not a line of text")
-LIE(text_escape, strcpy(outcome.mismatch.first, "\033[2J"), "not a line of text")
-LIE(text_newline, strcpy(outcome.mismatch.first, "a\nb"), "not a line of text")
-LIE(compared_many, outcome.mismatch.compared = 65, "more differences")
-LIE(hard_many, outcome.hard_cases = HARD_MOST_CASES + 1, "more hard cases")
-LIE(hard_unasked, (outcome.hard_cases = 1, outcome.verification = NOT_VERIFIED, limits.verify = false),
+LIE(text_endless, memset(outcome.checked.mismatch.first, 'x', sizeof outcome.checked.mismatch.first),
+    "not a line of text")
+LIE(text_escape, strcpy(outcome.checked.mismatch.first, "\033[2J"), "not a line of text")
+LIE(text_newline, strcpy(outcome.checked.mismatch.first, "a\nb"), "not a line of text")
+LIE(compared_many, outcome.checked.mismatch.compared = 65, "more differences")
+LIE(hard_many, outcome.checked.hard_cases = HARD_MOST_CASES + 1, "more hard cases")
+LIE(hard_unasked, (outcome.checked.hard_cases = 1, outcome.checked.verification = NOT_VERIFIED, limits.verify = false),
     "more hard cases")
-LIE(near_many, outcome.mismatch.near_codes = 65, "more differences")
-LIE(scales_many, outcome.mismatch.near_scales = UINT64_MAX, "more differences")
-LIE(elements_many, outcome.quality.finite = 31, "more elements")
-LIE(elements_overflow, outcome.quality.nan = UINT64_MAX, "more elements")
-LIE(saturated_many, outcome.quality.saturated = 31, "quality")
-LIE(flushed_many, outcome.quality.flushed = 31, "quality")
-LIE(elements_few, outcome.quality.finite = 29, "fewer elements")
-LIE(ratio_nan, outcome.quality.snr = NAN, "quality")
-LIE(ratio_of_no_noise, outcome.quality.snr = INFINITY, "quality")
-LIE(no_error_but_noise, outcome.quality.largest_error = 0, "quality")
-LIE(error_infinite, outcome.quality.largest_error = INFINITY, "quality")
+LIE(near_many, outcome.checked.mismatch.near_codes = 65, "more differences")
+LIE(scales_many, outcome.checked.mismatch.near_scales = UINT64_MAX, "more differences")
+LIE(elements_many, outcome.checked.quality.finite = 31, "more elements")
+LIE(elements_overflow, outcome.checked.quality.nan = UINT64_MAX, "more elements")
+LIE(saturated_many, outcome.checked.quality.saturated = 31, "quality")
+LIE(flushed_many, outcome.checked.quality.flushed = 31, "quality")
+LIE(elements_few, outcome.checked.quality.finite = 29, "fewer elements")
+LIE(ratio_nan, outcome.checked.quality.snr = NAN, "quality")
+LIE(ratio_of_no_noise, outcome.checked.quality.snr = INFINITY, "quality")
+LIE(no_error_but_noise, outcome.checked.quality.largest_error = 0, "quality")
+LIE(error_infinite, outcome.checked.quality.largest_error = INFINITY, "quality")
 LIE(start_nan, outcome.round.start = NAN, "a time of the host")
-LIE(error_negative, outcome.quality.largest_error = -1, "quality")
-LIE(relative_negative, outcome.quality.largest_relative_error = -1, "quality")
+LIE(error_negative, outcome.checked.quality.largest_error = -1, "quality")
+LIE(relative_negative, outcome.checked.quality.largest_relative_error = -1, "quality")
 LIE(round_other, outcome.round.samples = 2, "other samples")
 LIE(disturbed_many, outcome.round.disturbed_samples = SAMPLES + 1, "other samples")
 LIE(count_huge, outcome.round.retaken_samples = UINT64_MAX, "count")

@@ -39,8 +39,8 @@ void visits_to_case(struct visits *unused, uint64_t round, size_t index, uint64_
 
     ck_assert_uint_eq(aside, 0);
     note(round, index, samples);
-    result->sample_count += samples;
-    result->round_count++;
+    result->found.sample_count += samples;
+    result->found.round_count++;
     result->spent += 1;
 }
 
@@ -53,7 +53,7 @@ void visits_to_ceiling(struct visits *unused, uint64_t round, size_t index, uint
 void visits_prove(struct visits *unused, size_t index)
 {
     proved++;
-    unused->bench->results[index].code = index == WRONG_CASE ? EXIT_WRONG_RESULT : EXIT_OK;
+    unused->bench->results[index].found.code = index == WRONG_CASE ? EXIT_WRONG_RESULT : EXIT_OK;
 }
 
 void visits_end(struct visits *unused)

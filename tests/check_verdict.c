@@ -16,13 +16,13 @@ static const struct qb_device_info device;
 /* A case with CODE, and without a time. */
 static struct record_case case_with(enum exit_code code)
 {
-    return (struct record_case){.device = &device, .code = code};
+    return (struct record_case){.device = &device, .found.code = code};
 }
 
 /* A case with a time, and a doubt about it. */
 static struct record_case doubtful_case(void)
 {
-    return (struct record_case){.device = &device, .sample_count = 1, .implausible = true};
+    return (struct record_case){.device = &device, .found = {.sample_count = 1, .implausible = true}};
 }
 
 /* A pair of the cases 0 and RESULT. */
@@ -76,9 +76,9 @@ START_TEST(worst_pair_wins)
     record.strict = false;
     ck_assert_int_eq(verdict_of_pairs(&record), EXIT_REGRESSION);
     ck_assert_int_eq(verdict_of_case(&record, &cases[2]), EXIT_OK);
-    cases[1].code = EXIT_WRONG_RESULT;
+    cases[1].found.code = EXIT_WRONG_RESULT;
     ck_assert_int_eq(verdict_of_case(&record, &cases[1]), EXIT_WRONG_RESULT);
-    cases[1].code = EXIT_OK;
+    cases[1].found.code = EXIT_OK;
     pairs[0] = pair_with(1, VERDICT_FASTER);
     ck_assert_int_eq(verdict_of_cases(&record), EXIT_OK);
 }

@@ -481,7 +481,7 @@ ok 'a result for each case' same 4 "$(grep -c '"time_ns"' out)"
 
 # ---- JSON ----------------------------------------------------------------------------------------------------------
 
-ok 'the schema and its version' json '{"schema":"quantbench-result","schema_version":1,'
+ok 'the schema and its version' json '{"schema":"quantbench-result","schema_version":2,'
 cp out profile.json
 for member in snr_db largest_error largest_relative_error saturated_share flushed_share saturated flushed finite nan \
     infinite; do

@@ -127,8 +127,8 @@ ok 'another driver and device' refuses 3 "driver '1.0' was '0.9'" --kernel=fake_
 ok 'says all that differs' err_has "UUID '' was 'GPU-1'"
 forced() { with 0 changed.json SAME --force && err_has 'warning: --baseline'; }
 ok 'unless --force' forced
-changed 's/"schema_version": 1/"schema_version": 2/'
-ok 'another schema' refuses 2 'schema_version: a whole number from 1 to 1 is expected' --baseline=changed.json
+changed 's/"schema_version": 2/"schema_version": 1/'
+ok 'an older schema' refuses 2 'it was written by an older version of quantbench' --baseline=changed.json
 changed 's/"schema": "quantbench-result"/"schema": "x"/'
 ok 'something else' refuses 2 'schema: "quantbench-result"' --baseline=changed.json
 changed 's/^\( *\)10000\.0,$/\1"fast",/'
@@ -154,7 +154,7 @@ ok 'a file of millions of brackets' huge
 many()
 {
     awk '/"samples": \[/ { print; for (i = 0; i < 200000; i++) print "10000.0,"; next } { print }' base.json |
-        sed '/"rounds": \[/,/\]/d' >many.json
+        sed '0,/"samples": 1,/s//"samples": 200001,/' >many.json
     with 0 many.json SAME
 }
 ok 'a file of many samples' many
@@ -216,7 +216,7 @@ two_dists()
         with 0 dists.json SAME --dist=zeros && [ ! -s err ] && with 0 dists.json SAME --dist=zeros --seed=1
 }
 ok 'the one that is there, whose seed means nothing if all are zeros' two_dists
-sed '/"data_digest"/d' ones.json >unknown.json
+sed 's/"data_digest": ".*"/"data_digest": null/' ones.json >unknown.json
 ok 'a record without a digest' obstacle "was 'ones.npy, digest unknown'" of 3 ones.npy --baseline=unknown.json
 sed 's/(4, 16), /(2, 32), /' ones.npy >wide.npy
 shape() { of 0 wide.npy --save-baseline=wide.json && ! same "$(digest_of ones.json)" "$(digest_of wide.json)" >differ; }
@@ -352,7 +352,7 @@ agree()
     measure "$agree_status" --num-iters=40 "$@" --junit=a.xml --output=a.json --output=a.csv --output=a.gha \
         --output=a.gbench.json && cp err a.err && { grep -qF "$agree_counts" a.xml || { head -n 3 a.xml | sed 's/^/# /'; return 1; }; } &&
         same "$agree_bad" "$(grep -c '^::error' a.gha)" && grep -q "^  \"exit_status\": $agree_status,\$" a.json &&
-        ! sed 1d a.csv | grep -v ",$agree_status,[0-9]*\$" && grep -q "\"exit_status\": $agree_status" a.gbench.json &&
+        ! sed 1d a.csv | grep -v ",$agree_status\$" && grep -q "\"exit_status\": $agree_status" a.gbench.json &&
         for agree_format in junit csv github gbench; do
             run 0 --report=a.json --format=$agree_format && cmp out a.$(suffix_of $agree_format) || return 1
         done

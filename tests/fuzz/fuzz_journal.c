@@ -68,7 +68,7 @@ static void take_parts(struct journal *journal)
     fuzz_check(bench_begin(&bench, &settings, &machine, NULL, &plan) == EXIT_OK);
     for (size_t round = 0; round < ROUNDS; round++) {
         for (size_t i = 0; i < bench.count; i++) {
-            if (bench.results[i].code == EXIT_OK && journal_find(journal, i, round) != NULL) {
+            if (bench.results[i].found.code == EXIT_OK && journal_find(journal, i, round) != NULL) {
                 visits_to_case(&visits, round, i, 2, 0);
             }
         }

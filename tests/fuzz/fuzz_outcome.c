@@ -54,10 +54,10 @@ static void make_answer(struct answer *answer)
 {
     memset(answer, 0, sizeof *answer);
     answer->outcome.code = EXIT_OK;
-    answer->outcome.verification = VERIFIED;
+    answer->outcome.checked.verification = VERIFIED;
     answer->outcome.spent = 1;
-    answer->outcome.mismatch.compared = 4 * 64;
-    answer->outcome.quality = (struct quality){.finite = 4 * 64, .snr = 40, .largest_error = 0.25};
+    answer->outcome.checked.mismatch.compared = 4 * 64;
+    answer->outcome.checked.quality = (struct quality){.finite = 4 * 64, .snr = 40, .largest_error = 0.25};
     answer->outcome.launches_per_sample = 2;
     answer->outcome.samples = answer->outcome.round.samples = SAMPLES;
     answer->outcome.round.median = 2.5;
@@ -83,7 +83,7 @@ static void keep(const struct answer *answer, struct result *result)
 
     result->floors = malloc(sizeof answer->floors);
     fuzz_check(bench_grow(result, outcome->samples) && result->floors != NULL);
-    memcpy(result->samples, answer->samples, outcome->samples * sizeof *result->samples);
+    memcpy(result->found.samples, answer->samples, outcome->samples * sizeof *result->found.samples);
     memcpy(result->floors, answer->floors, outcome->floors * sizeof *result->floors);
     outcome_keep(outcome, result);
 }

@@ -26,7 +26,7 @@ static struct series *runs_series(const struct record *record)
     struct series *series = calloc(record->count + 1, sizeof *series);
 
     for (size_t i = 0; i < record->count && series != NULL; i++) {
-        series[i] = (struct series){record->cases[i].samples, record->cases[i].sample_count};
+        series[i] = (struct series){record->cases[i].found.samples, record->cases[i].found.sample_count};
     }
     if (series == NULL) {
         message_out_of_memory("the comparison", record->count * sizeof *series);
@@ -123,7 +123,7 @@ enum exit_code baseline_check(const struct settings *settings, struct record *re
         return EXIT_OK;
     }
     for (size_t i = 0; i < record->count; i++) {
-        if (record->cases[i].sample_count < COMPARE_MIN_COUNT) {
+        if (record->cases[i].found.sample_count < COMPARE_MIN_COUNT) {
             message_error("--save-baseline: %s: not written, because not every case has a time of each run",
                           settings->comparing.save_baseline);
             return EXIT_CANNOT_RUN;

@@ -25,7 +25,7 @@ struct facts {
     struct qb_device_fact list[QB_DEVICE_FACTS + 8];
 };
 
-struct finding {
+struct advice {
     const struct qb_device_fact *fact;
     enum verdict verdict;
     const char *why;  /* NULL unless it is a note or a problem */
@@ -133,7 +133,7 @@ static const struct rule {
     {"throttle", "!none", NULL, VERDICT_PROBLEM, "the clock is held down", NULL},
 };
 
-/* ---- Facts and findings ----------------------------------------------------------------------------------------- */
+/* ---- Facts and advice ------------------------------------------------------------------------------------------- */
 
 static void add_fact(struct facts *facts, const char *name, const char *value)
 {
@@ -203,13 +203,13 @@ static bool rule_applies(const struct rule *rule, const struct facts *facts, con
     return rule->value[0] == '!' ? strcmp(value, rule->value + 1) != 0 : strcmp(value, rule->value) == 0;
 }
 
-static struct finding judge(const struct device *device, const struct facts *facts, const struct qb_device_fact *fact)
+static struct advice judge(const struct device *device, const struct facts *facts, const struct qb_device_fact *fact)
 {
-    struct finding finding = {.fact = fact, .verdict = VERDICT_OK};
+    struct advice advice = {.fact = fact, .verdict = VERDICT_OK};
 
     if (strcmp(fact->value, "unknown") == 0) {
-        finding.verdict = VERDICT_UNKNOWN;
-        return finding;
+        advice.verdict = VERDICT_UNKNOWN;
+        return advice;
     }
     for (size_t i = 0; i < sizeof rules / sizeof rules[0]; i++) {
         const struct rule *rule = &rules[i];
@@ -218,17 +218,17 @@ static struct finding judge(const struct device *device, const struct facts *fac
         if (strcmp(rule->fact, fact->name) != 0 || !rule_applies(rule, facts, fact->value)) {
             continue;
         }
-        finding.verdict = rule->verdict;
-        finding.why = rule->why;
+        advice.verdict = rule->verdict;
+        advice.why = rule->why;
         if (place != NULL) {
-            snprintf(finding.remedy, sizeof finding.remedy, "%.*s%s%s", (int)(place - rule->remedy), rule->remedy,
+            snprintf(advice.remedy, sizeof advice.remedy, "%.*s%s%s", (int)(place - rule->remedy), rule->remedy,
                      device->info.pci, place + strlen("%s"));
         } else if (rule->remedy != NULL) {
-            snprintf(finding.remedy, sizeof finding.remedy, "%s", rule->remedy);
+            snprintf(advice.remedy, sizeof advice.remedy, "%s", rule->remedy);
         }
         break;
     }
-    return finding;
+    return advice;
 }
 
 /* ---- What is done with them ------------------------------------------------------------------------------------- */
@@ -245,12 +245,12 @@ size_t doctor_warn(struct machine *machine)
             continue;
         }
         for (size_t j = 0; j < facts.count; j++) {
-            struct finding finding = judge(device, &facts, &facts.list[j]);
+            struct advice advice = judge(device, &facts, &facts.list[j]);
 
-            if (finding.verdict == VERDICT_PROBLEM) {
-                message_warning("%s: %s is %s: %s%s%s%s", device->info.id, finding.fact->name, finding.fact->value,
-                                finding.why, finding.remedy[0] != '\0' ? " (" : "", finding.remedy,
-                                finding.remedy[0] != '\0' ? ")" : "");
+            if (advice.verdict == VERDICT_PROBLEM) {
+                message_warning("%s: %s is %s: %s%s%s%s", device->info.id, advice.fact->name, advice.fact->value,
+                                advice.why, advice.remedy[0] != '\0' ? " (" : "", advice.remedy,
+                                advice.remedy[0] != '\0' ? ")" : "");
                 problems++;
             }
         }
@@ -258,23 +258,23 @@ size_t doctor_warn(struct machine *machine)
     return problems;
 }
 
-static void print_finding(const struct finding *finding)
+static void print_advice(const struct advice *advice)
 {
-    printf("  %-8s %-24s %s\n", verdict_names[finding->verdict], finding->fact->name, finding->fact->value);
-    if (finding->why != NULL) {
-        printf("           %s\n", finding->why);
+    printf("  %-8s %-24s %s\n", verdict_names[advice->verdict], advice->fact->name, advice->fact->value);
+    if (advice->why != NULL) {
+        printf("           %s\n", advice->why);
     }
-    if (finding->remedy[0] != '\0') {
-        printf("           -> %s\n", finding->remedy);
+    if (advice->remedy[0] != '\0') {
+        printf("           -> %s\n", advice->remedy);
     }
 }
 
-static json_t *finding_to_json(const struct finding *finding)
+static json_t *advice_to_json(const struct advice *advice)
 {
-    return json_pack("{s:s, s:o, s:s, s:o, s:o}", "name", finding->fact->name, "value",
-                     document_text(finding->fact->value), "verdict", verdict_names[finding->verdict], "why",
-                     finding->why != NULL ? json_string(finding->why) : json_null(), "remedy",
-                     finding->remedy[0] != '\0' ? json_string(finding->remedy) : json_null());
+    return json_pack("{s:s, s:o, s:s, s:o, s:o}", "name", advice->fact->name, "value",
+                     document_text(advice->fact->value), "verdict", verdict_names[advice->verdict], "why",
+                     advice->why != NULL ? json_string(advice->why) : json_null(), "remedy",
+                     advice->remedy[0] != '\0' ? json_string(advice->remedy) : json_null());
 }
 
 /* Report on one device: as text, or appended to REPORTS. Adds to PROBLEMS. */
@@ -292,13 +292,13 @@ static enum exit_code report_device(const struct device *device, json_t **report
         printf("%s  %s\n", device->info.id, device->info.name);
     }
     for (size_t i = 0; i < facts.count; i++) {
-        struct finding finding = judge(device, &facts, &facts.list[i]);
+        struct advice advice = judge(device, &facts, &facts.list[i]);
 
-        *problems += finding.verdict == VERDICT_PROBLEM;
+        *problems += advice.verdict == VERDICT_PROBLEM;
         if (reports == NULL) {
-            print_finding(&finding);
+            print_advice(&advice);
         } else {
-            document_append(&checks, finding_to_json(&finding));
+            document_append(&checks, advice_to_json(&advice));
         }
     }
     if (reports == NULL) {

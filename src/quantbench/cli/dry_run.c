@@ -45,9 +45,9 @@ static double guess_seconds(const struct method *method, const struct result *re
 {
     const struct plan_case *c = result->plan_case;
     double bandwidth = c->device->info.peak_bandwidth;
-    double launch =
-        LAUNCH_TIME + sum(result->bytes.read, result->bytes.written) / (bandwidth > 0 ? bandwidth : COMMON_BANDWIDTH);
-    double sample = method->profile ? launch : fmax(launch * result->sets, SAMPLE_TIME);
+    double launch = LAUNCH_TIME + sum(result->found.bytes.read, result->found.bytes.written) /
+                                      (bandwidth > 0 ? bandwidth : COMMON_BANDWIDTH);
+    double sample = method->profile ? launch : fmax(launch * result->found.sets, SAMPLE_TIME);
     /* With a precision it takes as long as it takes, up to the limit. */
     double samples = method->profile ? 1 : (double)(method->num_warmup_iters + method->num_iters);
     double elements = (double)c->problem.tokens * (double)c->problem.hidden;
@@ -68,9 +68,10 @@ static struct need find_need(struct bench *bench, size_t index)
     return (struct need){
         .fits = bench_fits(bench, index),
         .known = machine_memory_free(result->plan_case->device) != QB_MEMORY_UNKNOWN,
-        .device_bytes = result->rotated_bytes,
-        .host_bytes = (bench->inputs.tensor == NULL ? result->bytes.of[QB_ROLE_INPUT] : 0) +
-                      (needs_reference ? result->bytes.of[QB_ROLE_CODES] + result->bytes.of[QB_ROLE_SCALES] : 0),
+        .device_bytes = result->found.rotated_bytes,
+        .host_bytes =
+            (bench->inputs.tensor == NULL ? result->found.bytes.of[QB_ROLE_INPUT] : 0) +
+            (needs_reference ? result->found.bytes.of[QB_ROLE_CODES] + result->found.bytes.of[QB_ROLE_SCALES] : 0),
         .seconds = guess_seconds(method, result),
     };
 }
@@ -104,7 +105,7 @@ static void print_head(const int widths[FIRST_RESULT])
 static void print_case(const int widths[FIRST_RESULT], const struct record_case *c, const struct need *need)
 {
     print_cells(widths, c);
-    printf("%9.3f %9.1f %9.1f %8.2f%s\n", sum(c->bytes.read, c->bytes.written) * 1e-6,
+    printf("%9.3f %9.1f %9.1f %8.2f%s\n", sum(c->found.bytes.read, c->found.bytes.written) * 1e-6,
            (double)need->device_bytes * 1e-6, (double)need->host_bytes * 1e-6, need->seconds,
            !need->fits    ? "  does not fit"
            : !need->known ? "  fits or not, unknown"
@@ -120,8 +121,8 @@ static json_t *case_to_json(const struct record_case *c, const struct need *need
                      "kernel", c->kernel, "dtype", qb_format_info(c->problem.input)->name, "quant_dtype",
                      qb_format_info(c->problem.output)->name, "scale", qb_scaling_name(c->problem.scaling),
                      "granularity", granularity, "num_tokens", (json_int_t)c->problem.tokens, "hidden_size",
-                     (json_int_t)c->problem.hidden, "bytes_read", (json_int_t)c->bytes.read, "bytes_written",
-                     (json_int_t)c->bytes.written, "device_memory_bytes", (json_int_t)need->device_bytes,
+                     (json_int_t)c->problem.hidden, "bytes_read", (json_int_t)c->found.bytes.read, "bytes_written",
+                     (json_int_t)c->found.bytes.written, "device_memory_bytes", (json_int_t)need->device_bytes,
                      "host_memory_bytes", (json_int_t)need->host_bytes, "fits",
                      need->known ? json_boolean(need->fits) : json_null(), "guessed_seconds", need->seconds);
 }
@@ -154,7 +155,7 @@ static enum exit_code look_at_cases(struct bench *bench, struct record *record, 
     for (size_t i = 0; i < bench->count && !interrupt_requested(); i++) {
         struct need need = find_need(bench, i);
 
-        record->cases[i].bytes = bench->results[i].bytes;
+        record->cases[i].found.bytes = bench->results[i].found.bytes;
         code = need.fits ? code : EXIT_CANNOT_RUN;
         add_need(total, &need);
         if (cases == NULL) {

@@ -77,7 +77,7 @@ static enum exit_code run_cases(const struct settings *settings, struct machine 
         }
         code = message_worse(code, bench.code);
         for (size_t i = 0; i < plan->count; i++) {
-            code = message_worse(code, bench.results[i].code);
+            code = message_worse(code, bench.results[i].found.code);
             code = message_worse(code, recording_add(record, &bench.results[i]));
         }
         if (settings->comparing.compare != COMPARE_NOTHING) {

@@ -129,17 +129,17 @@ static void choose_sets(struct result *result)
 {
     const struct plan_case *plan_case = result->plan_case;
     uint64_t cache = plan_case->device->info.cache_size;
-    uint64_t lines = set_lines(&result->bytes);
+    uint64_t lines = set_lines(&result->found.bytes);
     unsigned queues = plan_case->streams;
     bool hot = plan_case->cache == CACHE_HOT || plan_case->launch == LAUNCH_PROFILE;
     unsigned sets = hot ? 1 : ceiling_cold_sets(lines, cache);
 
-    result->sets = (sets + queues - 1) / queues * queues;
-    result->rotated_bytes = buffers_memory(&result->bytes, result->sets);
+    result->found.sets = (sets + queues - 1) / queues * queues;
+    result->found.rotated_bytes = buffers_memory(&result->found.bytes, result->found.sets);
     /* Of a cache whose size is unknown nobody can say so. */
-    result->cache = hot                                                                ? CACHE_HOT
-                    : cache > 0 && saturate_multiply(result->sets, lines) >= 4 * cache ? CACHE_COLD
-                                                                                       : CACHE_PARTLY_COLD;
+    result->found.cache = hot                                                                      ? CACHE_HOT
+                          : cache > 0 && saturate_multiply(result->found.sets, lines) >= 4 * cache ? CACHE_COLD
+                                                                                                   : CACHE_PARTLY_COLD;
 }
 
 /* Say how much is needed and how much there is, before anything is allocated. */
@@ -162,9 +162,10 @@ static enum exit_code check_all_memory(const struct bench *bench, const struct r
     const struct plan_case *plan_case = result->plan_case;
     const struct expectation *e = &bench->expectation;
     uint64_t held = e->codes != NULL ? e->code_bytes + e->scale_bytes : 0;
-    uint64_t host = saturate_add(inputs_missing(&bench->inputs, plan_case),
-                                 saturate_add(result->bytes.of[QB_ROLE_CODES], result->bytes.of[QB_ROLE_SCALES]));
-    uint64_t device = result->rotated_bytes;
+    uint64_t host =
+        saturate_add(inputs_missing(&bench->inputs, plan_case),
+                     saturate_add(result->found.bytes.of[QB_ROLE_CODES], result->found.bytes.of[QB_ROLE_SCALES]));
+    uint64_t device = result->found.rotated_bytes;
     char what[160];
     enum exit_code code;
 
@@ -235,8 +236,8 @@ static enum exit_code fill_buffers(struct bench *bench, size_t index, struct qb_
     if (code != EXIT_OK) {
         return code;
     }
-    status = buffers_make(plan_case->device->handle, queue, &result->bytes, sets, input, bench->proofs[index].scales,
-                          buffers);
+    status = buffers_make(plan_case->device->handle, queue, &result->found.bytes, sets, input,
+                          bench->proofs[index].scales, buffers);
     if (status == QB_OK) {
         status = buffers_poison(buffers, !is_static(plan_case));
     }
@@ -269,18 +270,18 @@ static enum exit_code compare(const struct bench *bench, size_t index, const str
     if (code != EXIT_OK) {
         return code;
     }
-    if (wrong || result->verification == NOT_VERIFIED) {
-        result->mismatch = mismatch;
+    if (wrong || result->found.checked.verification == NOT_VERIFIED) {
+        result->found.checked.mismatch = mismatch;
     }
     if (wrong) {
-        result->verification = WRONG;
+        result->found.checked.verification = WRONG;
         message_error("wrong result: kernel %s, %s: %" PRIu64 " of %" PRIu64 " codes and %" PRIu64
                       " scales differ from the reference; the first is %s",
                       qb_kernel_name(result->plan_case->kernel), when, mismatch.wrong_codes, mismatch.compared,
                       mismatch.wrong_scales, mismatch.first);
         return EXIT_WRONG_RESULT;
     }
-    result->verification = VERIFIED;
+    result->found.checked.verification = VERIFIED;
     return EXIT_OK;
 }
 
@@ -289,12 +290,13 @@ static enum exit_code rate(const struct bench *bench, size_t index, const struct
 {
     struct result *result = &bench->results[index];
 
-    if (bench->expectation.codes == NULL || (result->mismatch.near_codes == 0 && result->mismatch.near_scales == 0)) {
-        result->quality = bench->expectation.quality;
+    if (bench->expectation.codes == NULL ||
+        (result->found.checked.mismatch.near_codes == 0 && result->found.checked.mismatch.near_scales == 0)) {
+        result->found.checked.quality = bench->expectation.quality;
         return EXIT_OK;
     }
     return verify_rate(buffers->device, &buffers->codes, &buffers->scales, input, &bench->expectation,
-                       &result->quality);
+                       &result->found.checked.quality);
 }
 
 /* Launch, and keep how long that takes: the shortest time of a few, if they are short and somebody wants to know. */
@@ -353,11 +355,11 @@ static enum exit_code keep_proof(struct bench *bench, size_t index)
     struct proof *proof = &bench->proofs[index];
 
     if (is_static(result->plan_case)) {
-        proof->scales = malloc(result->bytes.of[QB_ROLE_SCALES]);
+        proof->scales = malloc(result->found.bytes.of[QB_ROLE_SCALES]);
         if (proof->scales == NULL) {
-            return message_out_of_memory("the scales", result->bytes.of[QB_ROLE_SCALES]);
+            return message_out_of_memory("the scales", result->found.bytes.of[QB_ROLE_SCALES]);
         }
-        memcpy(proof->scales, bench->expectation.scales, result->bytes.of[QB_ROLE_SCALES]);
+        memcpy(proof->scales, bench->expectation.scales, result->found.bytes.of[QB_ROLE_SCALES]);
     }
     if (bench->method->verify) {
         proof->fingerprint = verify_fingerprint(&bench->expectation);
@@ -368,7 +370,7 @@ static enum exit_code keep_proof(struct bench *bench, size_t index)
 /* Whether the kernel is to be proved harmless: it is not ours, and no worker has done it. */
 static bool is_foreign(const struct bench *bench, const struct result *result)
 {
-    return result->verification == NOT_VERIFIED &&
+    return result->found.checked.verification == NOT_VERIFIED &&
            (bench->foreign->isolate == ISOLATE_ALL || qb_kernel_plugin(result->plan_case->kernel) != NULL);
 }
 
@@ -400,10 +402,10 @@ static enum exit_code prove_hard(struct bench *bench, size_t index)
     }
     code = hard_prove(&bench->hard, result->plan_case, queue, bench->alive, CHILD_OWN_SECONDS, &outcome);
     qb_queue_destroy(queue);
-    result->hard_cases = code == EXIT_OK ? outcome.cases : 0;
+    result->found.checked.hard_cases = code == EXIT_OK ? outcome.cases : 0;
     if (code == EXIT_WRONG_RESULT) {
-        result->verification = WRONG;
-        result->mismatch = outcome.mismatch;
+        result->found.checked.verification = WRONG;
+        result->found.checked.mismatch = outcome.mismatch;
     }
     return code;
 }
@@ -436,7 +438,7 @@ static enum exit_code prove(struct bench *bench, size_t index)
 
 void bench_prove(struct bench *bench, size_t index)
 {
-    bench->results[index].code = prove(bench, index);
+    bench->results[index].found.code = prove(bench, index);
 }
 
 bool bench_fits(struct bench *bench, size_t index)
@@ -451,8 +453,8 @@ static enum exit_code prove_again(struct bench *bench, size_t index, const struc
     const void *input;
     bool same;
     enum exit_code code =
-        verify_same(buffers->device, &buffers->codes, &buffers->scales, result->bytes.of[QB_ROLE_CODES],
-                    result->bytes.of[QB_ROLE_SCALES], &bench->proofs[index].fingerprint, &same);
+        verify_same(buffers->device, &buffers->codes, &buffers->scales, result->found.bytes.of[QB_ROLE_CODES],
+                    result->found.bytes.of[QB_ROLE_SCALES], &bench->proofs[index].fingerprint, &same);
 
     if (code != EXIT_OK || same) {
         return code;
@@ -482,18 +484,18 @@ static struct measure_settings settings_of(const struct method *method, const st
 bool bench_grow(struct result *result, uint64_t count)
 {
     /* One more than none, for which there may be no memory. */
-    double *samples = reallocarray(result->samples, result->sample_count + count + 1, sizeof *samples);
+    double *samples = reallocarray(result->found.samples, result->found.sample_count + count + 1, sizeof *samples);
     struct round *rounds;
 
     if (samples == NULL) {
         return false;
     }
-    result->samples = samples;
-    rounds = reallocarray(result->rounds, result->round_count + 1, sizeof *rounds);
+    result->found.samples = samples;
+    rounds = reallocarray(result->found.rounds, result->found.round_count + 1, sizeof *rounds);
     if (rounds == NULL) {
         return false;
     }
-    result->rounds = rounds;
+    result->found.rounds = rounds;
     return true;
 }
 
@@ -543,17 +545,17 @@ static bool add_round(struct result *result, struct round *round, const struct b
     if (sorted == NULL) {
         return false;
     }
-    memcpy(sorted, result->samples + result->sample_count, round->samples * sizeof *sorted);
+    memcpy(sorted, result->found.samples + result->found.sample_count, round->samples * sizeof *sorted);
     round->median = stats_median(sorted, round->samples);
     if (!buffers_in_huge_pages(buffers, &round->huge_bytes)) {
         round->huge_bytes = ROUND_UNKNOWN;
     }
     free(sorted);
-    result->rounds[result->round_count++] = *round;
-    result->sample_count += round->samples;
+    result->found.rounds[result->found.round_count++] = *round;
+    result->found.sample_count += round->samples;
     if (result->plan_case->threads > 0 && round->huge_bytes != ROUND_UNKNOWN) {
-        message_verbose("of the tensors' %.1f MB, %.1f MB are in huge pages", (double)result->rotated_bytes * 1e-6,
-                        (double)round->huge_bytes * 1e-6);
+        message_verbose("of the tensors' %.1f MB, %.1f MB are in huge pages",
+                        (double)result->found.rotated_bytes * 1e-6, (double)round->huge_bytes * 1e-6);
     }
     return true;
 }
@@ -603,11 +605,11 @@ static enum qb_status measure_case(const struct method *method, struct result *r
                                    struct qb_queue *const *queues, uint64_t samples, struct round *round)
 {
     const struct plan_case *plan_case = result->plan_case;
-    struct measure_work work = challenged_work(context, result->sets);
+    struct measure_work work = challenged_work(context, result->found.sets);
     struct measure_settings settings =
-        settings_of(method, plan_case->device, plan_case->launch, result->launches_per_sample);
+        settings_of(method, plan_case->device, plan_case->launch, result->found.launches_per_sample);
     uint64_t warmup = result->warm ? 0 : method->num_warmup_iters;
-    double *room = result->samples + result->sample_count;
+    double *room = result->found.samples + result->found.sample_count;
     uint64_t taken = 0;
     struct measure measure;
     enum qb_status status =
@@ -617,7 +619,7 @@ static enum qb_status measure_case(const struct method *method, struct result *r
         return status;
     }
     if (!interrupt_requested()) {
-        result->launches_per_sample = measure.settings.launches;
+        result->found.launches_per_sample = measure.settings.launches;
         /* The warm-up's samples are overwritten; there is room for as many as a round has. */
         for (uint64_t done = 0; done < warmup && status == QB_OK && !interrupt_requested();) {
             uint64_t wanted = warmup - done < samples ? warmup - done : samples;
@@ -644,19 +646,19 @@ static enum qb_status profile_case(const struct method *method, struct result *r
                                    struct qb_queue *queue)
 {
     const struct plan_case *plan_case = result->plan_case;
-    struct measure_work work = challenged_work(context, result->sets);
+    struct measure_work work = challenged_work(context, result->found.sets);
 
-    result->launches_per_sample = 1;
+    result->found.launches_per_sample = 1;
     return measure_profile(plan_case->device->handle, queue, &work, method->num_warmup_iters,
-                           qb_kernel_name(plan_case->kernel), result->samples, &result->profiled);
+                           qb_kernel_name(plan_case->kernel), result->found.samples, &result->found.profiled);
 }
 
 /* Whether hot launches can tell anything: cold ones are wanted, and a launch leaves room in the cache for its data to
  * be found by the next. */
 static bool can_check_cache(const struct result *result)
 {
-    return result->cache == CACHE_COLD && result->plan_case->streams == 1 &&
-           set_lines(&result->bytes) < result->plan_case->device->info.cache_size;
+    return result->found.cache == CACHE_COLD && result->plan_case->streams == 1 &&
+           set_lines(&result->found.bytes) < result->plan_case->device->info.cache_size;
 }
 
 /* On how many threads launches ran, as far as the CPU's queues know. */
@@ -704,8 +706,8 @@ static enum qb_status time_visit(const struct method *method, struct result *res
     if (profile || interrupt_requested()) {
         return QB_OK;
     }
-    if (result->hot_time == 0 && can_check_cache(result)) {
-        status = measure_hot(method, result, context, queues[0], &result->hot_time);
+    if (result->found.hot_time == 0 && can_check_cache(result)) {
+        status = measure_hot(method, result, context, queues[0], &result->found.hot_time);
     }
     if (status == QB_OK && !interrupt_requested()) {
         status = measure_floor(method, result, context, queues[0], samples / 4 + 1);
@@ -717,7 +719,7 @@ static enum qb_status time_visit(const struct method *method, struct result *res
 static double seconds_of_visit(const struct bench *bench, size_t index, uint64_t samples)
 {
     const struct result *result = &bench->results[index];
-    double sample = fmax((double)result->sets * bench->proofs[index].seconds, 0.01);
+    double sample = fmax((double)result->found.sets * bench->proofs[index].seconds, 0.01);
 
     return (double)(2 * samples + bench->method->num_warmup_iters + 2 * CHECK_SAMPLES) * sample * 3;
 }
@@ -730,7 +732,7 @@ static enum exit_code fill_and_time(struct bench *bench, size_t index, uint64_t 
     struct launch_context context = {.plan_case = result->plan_case, .buffers = buffers, .challenges = challenges};
     bool memory_short = false;
     enum qb_status status = QB_OK;
-    enum exit_code code = fill_buffers(bench, index, queues[0], result->sets, buffers);
+    enum exit_code code = fill_buffers(bench, index, queues[0], result->found.sets, buffers);
 
     if (code != EXIT_OK) {
         return code;
@@ -757,15 +759,15 @@ static enum exit_code settle(struct bench *bench, size_t index, struct buffers *
     struct result *result = &bench->results[index];
     const char *kernel = qb_kernel_name(result->plan_case->kernel);
     struct launch_context context = {.plan_case = result->plan_case, .buffers = buffers};
-    enum exit_code code = challenges_verdict(challenges, kernel, &result->mismatch);
+    enum exit_code code = challenges_verdict(challenges, kernel, &result->found.checked.mismatch);
     enum qb_status status = QB_OK;
 
     if (code != EXIT_OK) {
-        result->verification = WRONG;
+        result->found.checked.verification = WRONG;
         return code;
     }
     announce(bench, seconds_of_visit(bench, index, 1));
-    for (unsigned set = 0; set < result->sets && status == QB_OK; set++) {
+    for (unsigned set = 0; set < result->found.sets && status == QB_OK; set++) {
         status = challenges->outdated[set] ? launch_kernel(&context, queue, set) : QB_OK;
     }
     if (status == QB_OK) {
@@ -780,10 +782,10 @@ static enum exit_code visit_verified(struct bench *bench, size_t index, uint64_t
                                      struct qb_queue *const *queues, const void *input, struct buffers *buffers)
 {
     struct result *result = &bench->results[index];
-    size_t samples_before = result->sample_count;
+    size_t samples_before = result->found.sample_count;
     struct challenges challenges;
-    enum exit_code code = challenges_begin(result->plan_case, input, bench->proofs[index].scales, buffers, result->sets,
-                                           samples, &challenges);
+    enum exit_code code = challenges_begin(result->plan_case, input, bench->proofs[index].scales, buffers,
+                                           result->found.sets, samples, &challenges);
 
     if (code == EXIT_OK) {
         binding_hold(bench->machine);
@@ -794,7 +796,7 @@ static enum exit_code visit_verified(struct bench *bench, size_t index, uint64_t
         binding_release(bench->machine);
     }
     challenges_end(&challenges);
-    if (code == EXIT_OK && result->sample_count > samples_before) {
+    if (code == EXIT_OK && result->found.sample_count > samples_before) {
         code = prove_again(bench, index, buffers);
     }
     return code;
@@ -841,12 +843,12 @@ void bench_visit(struct bench *bench, size_t index, uint64_t samples, size_t asi
     if (aside > 0 && qb_memory_alloc(device, aside, &held) != QB_OK) {
         held = NULL;
     }
-    result->code = visit(bench, index, samples);
+    result->found.code = visit(bench, index, samples);
     qb_memory_free(device, held);
     result->spent += clock_seconds() - start;
-    if (result->code != EXIT_OK) {
+    if (result->found.code != EXIT_OK) {
         /* What was measured before it turned out wrong is no time. */
-        result->sample_count = result->round_count = 0;
+        result->found.sample_count = result->found.round_count = 0;
     }
 }
 
@@ -865,17 +867,17 @@ void bench_visit_ceiling(struct bench *bench, size_t index, uint64_t samples)
 bool bench_estimate(struct bench *bench, size_t index, struct stats *stats)
 {
     const struct result *result = &bench->results[index];
-    size_t *rounds = malloc(result->round_count * sizeof *rounds);
-    double uncertainty = result->plan_case->device->timer.tick / (2 * (double)result->launches_per_sample);
+    size_t *rounds = malloc(result->found.round_count * sizeof *rounds);
+    double uncertainty = result->plan_case->device->timer.tick / (2 * (double)result->found.launches_per_sample);
     bool good = rounds != NULL;
 
-    for (size_t i = 0; i < result->round_count && good; i++) {
-        rounds[i] = result->rounds[i].samples;
+    for (size_t i = 0; i < result->found.round_count && good; i++) {
+        rounds[i] = result->found.rounds[i].samples;
     }
-    good = good && stats_compute(result->samples, rounds, result->round_count, uncertainty, stats);
+    good = good && stats_compute(result->found.samples, rounds, result->found.round_count, uncertainty, stats);
     free(rounds);
     if (!good) {
-        message_out_of_memory("the statistics", result->sample_count * sizeof(double));
+        message_out_of_memory("the statistics", result->found.sample_count * sizeof(double));
     }
     return good;
 }
@@ -888,13 +890,13 @@ static double faster(double a, double b)
 
 static enum cache_check judge_cache(const struct result *result)
 {
-    bool near_ceiling = result->time.median * NEAR_CEILING <= result->best_time;
-    bool near_floor = result->time.median <= NEAR_FLOOR * result->floor_time;
+    bool near_ceiling = result->found.time.median * NEAR_CEILING <= result->found.best_time;
+    bool near_floor = result->found.time.median <= NEAR_FLOOR * result->found.floor_time;
 
-    if (result->hot_time == 0) {
+    if (result->found.hot_time == 0) {
         return CACHE_CHECK_NONE;
     }
-    if (result->hot_time <= HOT_IS_FASTER * result->time.median) {
+    if (result->found.hot_time <= HOT_IS_FASTER * result->found.time.median) {
         return CACHE_CHECK_PASSED;
     }
     return near_ceiling && !near_floor ? CACHE_CHECK_FAILED : CACHE_CHECK_UNDECIDED;
@@ -907,30 +909,30 @@ static void find_limits(const struct bench *bench, struct result *result)
     double fastest = 0;
 
     for (int kind = 0; kind < CEILING_KINDS && result->plan_case->launch != LAUNCH_PROFILE; kind++) {
-        result->ceiling_times[kind] = ceiling_time(ceiling, (enum ceiling_kind)kind);
-        fastest = faster(fastest, result->ceiling_times[kind]);
+        result->found.ceiling_times[kind] = ceiling_time(ceiling, (enum ceiling_kind)kind);
+        fastest = faster(fastest, result->found.ceiling_times[kind]);
     }
-    result->floor_time = result->floor_count > 0 ? stats_median(result->floors, result->floor_count) : 0;
+    result->found.floor_time = result->floor_count > 0 ? stats_median(result->floors, result->floor_count) : 0;
     /* Several streams are not limited by what one can do, nor are launches that overlap by those that do not. */
-    result->best_time = fastest > 0 && result->plan_case->streams == 1 && !bench->method->dependent_launch
-                            ? fmax(fastest, result->floor_time)
-                            : 0;
-    result->cache_check = judge_cache(result);
+    result->found.best_time = fastest > 0 && result->plan_case->streams == 1 && !bench->method->dependent_launch
+                                  ? fmax(fastest, result->found.floor_time)
+                                  : 0;
+    result->found.cache_check = judge_cache(result);
 }
 
 /* The median over the rounds. Returns false, with a message, if memory is short. */
 static bool find_host_time(struct result *result)
 {
-    double *times = malloc(result->round_count * sizeof *times);
+    double *times = malloc(result->found.round_count * sizeof *times);
 
     if (times == NULL) {
-        message_out_of_memory("the statistics", result->round_count * sizeof *times);
+        message_out_of_memory("the statistics", result->found.round_count * sizeof *times);
         return false;
     }
-    for (size_t i = 0; i < result->round_count; i++) {
-        times[i] = result->rounds[i].host_time;
+    for (size_t i = 0; i < result->found.round_count; i++) {
+        times[i] = result->found.rounds[i].host_time;
     }
-    result->host_time = stats_median(times, result->round_count);
+    result->found.host_time = stats_median(times, result->found.round_count);
     free(times);
     return true;
 }
@@ -939,12 +941,12 @@ void bench_conclude(struct bench *bench, size_t index)
 {
     struct result *result = &bench->results[index];
 
-    if (result->code != EXIT_OK || result->sample_count == 0) {
+    if (result->found.code != EXIT_OK || result->found.sample_count == 0) {
         return;
     }
-    if (!bench_estimate(bench, index, &result->time) || !find_host_time(result)) {
-        result->code = EXIT_CANNOT_RUN;
-        result->sample_count = result->round_count = 0;
+    if (!bench_estimate(bench, index, &result->found.time) || !find_host_time(result)) {
+        result->found.code = EXIT_CANNOT_RUN;
+        result->found.sample_count = result->found.round_count = 0;
         return;
     }
     find_limits(bench, result);
@@ -962,10 +964,10 @@ static enum exit_code begin_result(struct bench *bench, const struct plan_case *
     };
 
     *result = (struct result){.plan_case = plan_case};
-    result->bytes = sizes_of(&plan_case->problem);
+    result->found.bytes = sizes_of(&plan_case->problem);
     choose_sets(result);
-    key.read = result->bytes.read;
-    key.written = result->bytes.written;
+    key.read = result->found.bytes.read;
+    key.written = result->found.bytes.written;
     return ceilings_find(&bench->ceilings, &key, &result->ceiling);
 }
 
@@ -1001,8 +1003,8 @@ void bench_end(struct bench *bench)
 {
     for (size_t i = 0; i < bench->count; i++) {
         free(bench->proofs[i].scales);
-        free(bench->results[i].samples);
-        free(bench->results[i].rounds);
+        free(bench->results[i].found.samples);
+        free(bench->results[i].found.rounds);
         free(bench->results[i].floors);
     }
     free(bench->proofs);

@@ -12,40 +12,15 @@
 #include "base/stats.h"
 #include "check/verify.h"
 
-/* What came out of one case. Times are in nanoseconds per launch. */
+/* What came out of one case, and how far its visits have come. */
 struct result {
     const struct plan_case *plan_case;
-    enum exit_code code; /* EXIT_OK, or why there is no time */
-    struct sizes bytes;
-    unsigned sets;          /* buffer sets that rotate */
-    uint64_t rotated_bytes; /* their size together */
-    enum cache_state cache; /* what their rotation makes of the last-level cache */
-    enum verification verification;
-    struct mismatch mismatch; /* before timing, or behind it if the codes are wrong then */
-    uint64_t hard_cases;      /* elements of hard data on which the kernel is right too */
-    struct quality quality;   /* of the codes, if they are VERIFIED and there are any */
-
-    bool profiled; /* a profiler was told; with --profile only */
-    bool warm;     /* the warm-up is over, in this process */
-    uint64_t launches_per_sample;
-    double *samples; /* round after round */
-    size_t sample_count;
-    struct round *rounds;
-    size_t round_count;
+    struct finding found;
+    bool warm;      /* the warm-up is over, in this process */
     double spent;   /* seconds that the visits took */
-    bool converged; /* the precision that was asked for is reached */
     double *floors; /* times of empty launches of the same shape */
     size_t floor_count;
-    double hot_time; /* with data in the cache; 0: not measured */
-    size_t ceiling;  /* index of the case's ceiling */
-
-    /* Known when all visits are over, if there is a sample. */
-    struct stats time;
-    double host_time;                    /* median of the rounds' */
-    double floor_time;                   /* 0: unknown */
-    double ceiling_times[CEILING_KINDS]; /* 0: unknown */
-    double best_time;                    /* no launch can be faster: the fastest of these, or the floor; 0: unknown */
-    enum cache_check cache_check;
+    size_t ceiling; /* index of the case's ceiling */
 };
 
 /* What a run keeps from case to case. */

@@ -67,6 +67,52 @@ struct round {
     uint64_t threads_obtained;  /* and on how many they ran, at the fewest */
 };
 
+/* What the proof says. */
+struct checked {
+    enum verification verification;
+    struct mismatch mismatch; /* before timing, or after it if the codes are wrong then */
+    uint64_t hard_cases;      /* elements of hard data on which the kernel is right too; 0: none, or unknown */
+    struct quality quality;   /* of the codes, if they are VERIFIED and there are any */
+};
+
+/* What was found about a case. The figures that reports show of it are the rows of figures.c. */
+struct finding {
+    enum exit_code code; /* EXIT_OK, or why there is no time */
+    struct sizes bytes;
+    unsigned sets;          /* buffer sets that rotate */
+    uint64_t rotated_bytes; /* their size together; INT64_MAX: that or more */
+    enum cache_state cache; /* what their rotation makes of the last-level cache */
+    struct checked checked;
+    bool profiled; /* a profiler was told */
+    uint64_t launches_per_sample;
+    double *samples;      /* round after round */
+    size_t sample_count;  /* 0: there is no time, and TIME means nothing */
+    struct round *rounds; /* which samples are whose: their numbers add up to sample_count */
+    size_t round_count;
+    double hot_time; /* of launches that find their data in the cache; 0: not measured */
+
+    /* Known when all visits are over, if there is a sample. */
+    struct stats time;
+    double host_time;                    /* that the host takes for a launch, the median of the rounds'; 0: unknown */
+    double floor_time;                   /* of an empty launch of the same shape; 0: unknown */
+    double ceiling_times[CEILING_KINDS]; /* of launches of the same kind; 0: unknown */
+    double best_time;                    /* no launch can be faster: the fastest of these, or the floor; 0: unknown */
+    enum cache_check cache_check;
+    enum truth converged; /* the precision that was asked for is reached */
+
+    /* These follow from the others; a record has them. */
+    bool has_quality;                      /* the codes are VERIFIED, and were rated */
+    double bytes_per_second;               /* by the byte model and the median; 0: unknown */
+    double of_peak;                        /* that rate as a share of the data sheet's; 0: unknown */
+    bool implausible;                      /* the median is below best_time by more than measuring errs */
+    double ceiling_share;                  /* best_time as a share of the median; 0: unknown, or implausible */
+    double saturated_share, flushed_share; /* of the finite elements; NaN if there are none */
+    /* CPU: sums over the rounds, and of the round with the fewest; UINT64_MAX, or 0 threads: unknown. */
+    uint64_t retaken_samples, disturbed_samples;
+    uint64_t huge_bytes;
+    uint64_t threads_wanted, threads_obtained;
+};
+
 /* What is known of a device's timer, in nanoseconds. */
 struct calibration {
     double tick;  /* smallest difference of two times that was seen */

@@ -68,7 +68,7 @@ const char *property_text(const struct record_case *c, enum property property, c
         snprintf(text, PROPERTY_TEXT_SIZE, "%s", c->kernel);
         break;
     case PROPERTY_CACHE:
-        snprintf(text, PROPERTY_TEXT_SIZE, "%s", cache_words[c->cache]);
+        snprintf(text, PROPERTY_TEXT_SIZE, "%s", cache_words[c->found.cache]);
         break;
     case PROPERTY_LAUNCH:
         snprintf(text, PROPERTY_TEXT_SIZE, "%s", launch_words[c->launch]);
@@ -124,7 +124,7 @@ bool property_same(const struct record_case *a, const struct record_case *b, enu
     case PROPERTY_KERNEL:
         return strcmp(a->kernel, b->kernel) == 0;
     case PROPERTY_CACHE:
-        return a->cache == b->cache;
+        return a->found.cache == b->found.cache;
     case PROPERTY_LAUNCH:
         return a->launch == b->launch;
     case PROPERTY_STREAMS:

@@ -17,35 +17,22 @@
 /* What is faster than the ceiling by more than this share cannot be true. */
 #define IMPLAUSIBLE 0.03
 
-const char *record_real_text(double number, char text[RECORD_REAL_SIZE])
-{
-    snprintf(text, RECORD_REAL_SIZE, "%.12g", number);
-    return text;
-}
-
-double record_keep_digits(double number)
-{
-    char text[RECORD_REAL_SIZE];
-
-    return isfinite(number) ? strtod(record_real_text(number, text), NULL) : number;
-}
-
 double *record_kept_digits(const double *numbers, size_t count)
 {
     double *copy = malloc((count + 1) * sizeof *copy); /* of no number it may be NULL */
 
     for (size_t i = 0; i < count && copy != NULL; i++) {
-        copy[i] = record_keep_digits(numbers[i]);
+        copy[i] = figure_digits(numbers[i]);
     }
     return copy;
 }
 
 void record_keep_judgement(struct judgement *judgement)
 {
-    judgement->ratio = record_keep_digits(judgement->ratio);
-    judgement->low = record_keep_digits(judgement->low);
-    judgement->high = record_keep_digits(judgement->high);
-    judgement->p = record_keep_digits(judgement->p);
+    judgement->ratio = figure_digits(judgement->ratio);
+    judgement->low = figure_digits(judgement->low);
+    judgement->high = figure_digits(judgement->high);
+    judgement->p = figure_digits(judgement->p);
 }
 
 bool record_is_implausible(double time, double best_time)
@@ -57,63 +44,64 @@ size_t record_throttled_rounds(const struct record_case *c)
 {
     size_t count = 0;
 
-    for (size_t i = 0; i < c->round_count; i++) {
-        count += c->rounds[i].conditions.throttle != 0;
+    for (size_t i = 0; i < c->found.round_count; i++) {
+        count += c->found.rounds[i].conditions.throttle != 0;
     }
     return count;
 }
 
-uint64_t record_retaken_samples(const struct record_case *c)
+/* The threads that launches on the CPU were shared out to, and on how many they ran in the round with the fewest. */
+static void derive_threads(struct finding *found)
 {
-    uint64_t sum = 0;
+    found->threads_wanted = found->threads_obtained = 0;
+    for (size_t i = 0; i < found->round_count; i++) {
+        const struct round *round = &found->rounds[i];
 
-    for (size_t i = 0; i < c->round_count; i++) {
-        sum += c->rounds[i].retaken_samples;
-    }
-    return sum;
-}
-
-uint64_t record_disturbed_samples(const struct record_case *c)
-{
-    uint64_t sum = 0;
-
-    for (size_t i = 0; i < c->round_count; i++) {
-        sum += c->rounds[i].disturbed_samples;
-    }
-    return sum;
-}
-
-void record_threads(const struct record_case *c, uint64_t *wanted, uint64_t *obtained)
-{
-    *wanted = *obtained = 0;
-    for (size_t i = 0; i < c->round_count; i++) {
-        const struct round *round = &c->rounds[i];
-
-        if (round->threads_wanted > *wanted ||
-            (round->threads_wanted == *wanted && round->threads_obtained < *obtained)) {
-            *wanted = round->threads_wanted;
-            *obtained = round->threads_obtained;
+        if (round->threads_wanted > found->threads_wanted ||
+            (round->threads_wanted == found->threads_wanted && round->threads_obtained < found->threads_obtained)) {
+            found->threads_wanted = round->threads_wanted;
+            found->threads_obtained = round->threads_obtained;
         }
     }
 }
 
-/* Whether launches ran on fewer threads than they were to. */
-static bool lacks_threads(const struct record_case *c)
+/* What the system did to the samples on the CPU, over all rounds. */
+static void derive_disturbances(struct finding *found)
 {
-    uint64_t wanted, obtained;
+    found->retaken_samples = found->disturbed_samples = 0;
+    for (size_t i = 0; i < found->round_count; i++) {
+        const struct round *round = &found->rounds[i];
 
-    record_threads(c, &wanted, &obtained);
-    return obtained < wanted;
+        found->retaken_samples += round->retaken_samples;
+        found->disturbed_samples += round->disturbed_samples;
+        found->huge_bytes = round->huge_bytes < found->huge_bytes ? round->huge_bytes : found->huge_bytes;
+    }
 }
 
-uint64_t record_huge_page_bytes(const struct record_case *c)
+/* COUNT elements as a share of the finite ones. */
+static double share(const struct quality *quality, uint64_t count)
 {
-    uint64_t least = ROUND_UNKNOWN;
+    return quality->finite > 0 ? (double)count / (double)quality->finite : NAN;
+}
 
-    for (size_t i = 0; i < c->round_count; i++) {
-        least = c->rounds[i].huge_bytes < least ? c->rounds[i].huge_bytes : least;
+void record_derive(struct record_case *c)
+{
+    struct finding *found = &c->found;
+    const struct quality *quality = &found->checked.quality;
+    const bool has_time = found->sample_count > 0;
+
+    found->retaken_samples = found->disturbed_samples = found->huge_bytes = ROUND_UNKNOWN;
+    found->threads_wanted = found->threads_obtained = 0;
+    if (has_time && c->threads > 0) {
+        derive_disturbances(found);
+        derive_threads(found);
     }
-    return least;
+    found->implausible =
+        has_time && (found->implausible || record_is_implausible(found->time.median, found->best_time));
+    found->ceiling_share =
+        has_time && found->time.median > 0 && !found->implausible ? found->best_time / found->time.median : 0;
+    found->saturated_share = share(quality, quality->saturated);
+    found->flushed_share = share(quality, quality->flushed);
 }
 
 /* Whether an empty launch on the CPU took longer than the start of threads can, and than the copies: the threads waited
@@ -123,38 +111,34 @@ static bool floor_is_load(const struct record_case *c)
     double fastest = INFINITY;
 
     for (int kind = 0; kind < CEILING_KINDS; kind++) {
-        fastest = c->ceiling_times[kind] > 0 ? fmin(fastest, c->ceiling_times[kind]) : fastest;
+        fastest = c->found.ceiling_times[kind] > 0 ? fmin(fastest, c->found.ceiling_times[kind]) : fastest;
     }
-    return c->threads > 0 && c->floor_time >= LONG_FLOOR && c->floor_time > fastest;
+    return c->threads > 0 && c->found.floor_time >= LONG_FLOOR && c->found.floor_time > fastest;
 }
 
 unsigned record_doubts(const struct record_case *c)
 {
     unsigned doubts = 0;
 
-    if (c->sample_count == 0) {
+    if (c->found.sample_count == 0) {
         return 0;
     }
-    doubts |= c->implausible ? DOUBT_IMPLAUSIBLE : 0;
-    doubts |= c->cache_check == CACHE_CHECK_FAILED ? DOUBT_CACHE : 0;
-    doubts |= c->cache == CACHE_PARTLY_COLD ? DOUBT_PARTLY_COLD : 0;
-    doubts |= c->cache == CACHE_HOT && c->launch != LAUNCH_PROFILE && c->device->cache_size > 0 &&
-                      c->rotated_bytes > c->device->cache_size
+    doubts |= c->found.implausible ? DOUBT_IMPLAUSIBLE : 0;
+    doubts |= c->found.cache_check == CACHE_CHECK_FAILED ? DOUBT_CACHE : 0;
+    doubts |= c->found.cache == CACHE_PARTLY_COLD ? DOUBT_PARTLY_COLD : 0;
+    doubts |= c->found.cache == CACHE_HOT && c->launch != LAUNCH_PROFILE && c->device->cache_size > 0 &&
+                      c->found.rotated_bytes > c->device->cache_size
                   ? DOUBT_NOT_HOT
                   : 0;
-    doubts |= c->unconverged ? DOUBT_NOT_CONVERGED : 0;
+    doubts |= c->found.converged == TRUTH_NO ? DOUBT_NOT_CONVERGED : 0;
     doubts |= record_throttled_rounds(c) > 0 ? DOUBT_THROTTLED : 0;
-    doubts |= 2 * record_disturbed_samples(c) > c->sample_count ? DOUBT_DISTURBED : 0;
+    doubts |= c->threads > 0 && 2 * c->found.disturbed_samples > c->found.sample_count ? DOUBT_DISTURBED : 0;
     doubts |= floor_is_load(c) ? DOUBT_FLOOR : 0;
-    doubts |= lacks_threads(c) ? DOUBT_THREADS : 0;
-    doubts |=
-        c->time.basis != STATS_BASIS_NONE && !(stats_precision(&c->time) <= RECORD_IMPRECISE) ? DOUBT_IMPRECISE : 0;
+    doubts |= c->found.threads_obtained < c->found.threads_wanted ? DOUBT_THREADS : 0;
+    doubts |= c->found.time.basis != STATS_BASIS_NONE && !(stats_precision(&c->found.time) <= RECORD_IMPRECISE)
+                  ? DOUBT_IMPRECISE
+                  : 0;
     return doubts;
-}
-
-double record_share(const struct record_case *c, uint64_t count)
-{
-    return c->quality.finite > 0 ? (double)count / (double)c->quality.finite : NAN;
 }
 
 bool record_same_data(const struct record *a, const struct record_case *a_case, const struct record *b,
@@ -209,9 +193,8 @@ static void free_case(struct record_case *c)
     free(c->kernel);
     free(c->plugin);
     free(c->arithmetic);
-    free(c->first_difference);
-    free(c->samples);
-    free(c->rounds);
+    free(c->found.samples);
+    free(c->found.rounds);
 }
 
 void record_free(struct record *record)

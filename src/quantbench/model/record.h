@@ -4,13 +4,12 @@
 #ifndef RECORD_H
 #define RECORD_H
 
-#include "model/finding.h"
+#include "model/figures.h"
 #include "model/judgement.h"
 #include "model/settings.h"
 #include "model/sizes.h"
 
-/* One case. What was run is known from the beginning, what came out when it has run. Times are in nanoseconds per
- * launch. */
+/* One case. What was run is known from the beginning, what was found when it has run. */
 struct record_case {
     struct qb_problem problem;
     enum input_dist dist;                /* of generated data; none of the record's counts with an input */
@@ -18,42 +17,10 @@ struct record_case {
     char *kernel;
     char *plugin;     /* the file that the kernel is from; NULL: it is the library's */
     char *arithmetic; /* what the kernel promises to compute, for people; NULL: the writer of the record did not say */
-    unsigned threads; /* 0: the device is no CPU */
+    unsigned threads; /* 0: the device is not a CPU */
     enum launch_mode launch;
     unsigned streams;
-
-    enum exit_code code; /* EXIT_OK, or why there is no time */
-    struct sizes bytes;
-    unsigned sets;          /* buffer sets that rotate */
-    uint64_t rotated_bytes; /* their size together; INT64_MAX: that or more */
-    enum cache_state cache;
-    enum verification verification;
-    uint64_t wrong_codes;
-    uint64_t wrong_scales;
-    uint64_t near_codes; /* differ from the reference's no more than the kernel's arithmetic allows */
-    uint64_t near_scales;
-    uint64_t hard_cases;    /* elements of hard data on which the kernel is right too; 0: none, or unknown */
-    char *first_difference; /* NULL: there is none */
-    bool has_quality;       /* of the codes: they are VERIFIED, and the writer of the record computed it */
-    struct quality quality;
-    bool profiled; /* a profiler was told */
-    uint64_t launches_per_sample;
-    double *samples;
-    size_t sample_count;  /* 0: there is no time, and TIME and bytes_per_second mean nothing */
-    struct round *rounds; /* which samples are whose: their numbers add up to sample_count */
-    size_t round_count;
-    struct stats time;
-    double host_time;        /* that the host takes for a launch; 0: not measured */
-    double bytes_per_second; /* by the byte model and the median; 0: unknown */
-    double of_peak;          /* that rate as a share of the data sheet's; 0: unknown */
-    /* What the time is held against, of launches of the same kind; 0: not measured. */
-    double ceiling_times[CEILING_KINDS];
-    double floor_time; /* of an empty launch of the same shape */
-    double best_time;  /* no launch can be faster than this */
-    bool implausible;  /* but this one is */
-    enum cache_check cache_check;
-    double hot_time;  /* of launches that find their data in the cache; 0: not measured */
-    bool unconverged; /* a precision was asked for, and not reached in time */
+    struct finding found;
 };
 
 /* A case and its baseline. Times are medians, in nanoseconds per launch: of rounds in which both were measured, or of
@@ -142,9 +109,6 @@ enum exit_code record_from_json(const char *file, struct record *record);
 /* The same from LENGTH bytes at TEXT, which messages call LABEL. */
 enum exit_code record_from_json_text(const char *text, size_t length, const char *label, struct record *record);
 
-/* NUMBER with the digits that a record keeps. */
-double record_keep_digits(double number);
-
 /* A copy of COUNT numbers with the digits that a record keeps; NULL if memory is short. The same for a judgement in its
  * place. */
 double *record_kept_digits(const double *numbers, size_t count);
@@ -153,14 +117,8 @@ void record_keep_judgement(struct judgement *judgement);
 /* In how many rounds something slowed the device down. */
 size_t record_throttled_rounds(const struct record_case *c);
 
-/* How many samples were taken again because the system disturbed them, and how many were kept in spite of it. */
-uint64_t record_retaken_samples(const struct record_case *c);
-uint64_t record_disturbed_samples(const struct record_case *c);
-/* The threads that launches on the CPU were shared out to, and on how many they ran in the round with the fewest; both
- * are 0 if that is not known. */
-void record_threads(const struct record_case *c, uint64_t *wanted, uint64_t *obtained);
-/* Of the tensors in the CPU's memory, the bytes in huge pages, in the round with the fewest; ROUND_UNKNOWN. */
-uint64_t record_huge_page_bytes(const struct record_case *c);
+/* Set the figures of C that follow from the others. */
+void record_derive(struct record_case *c);
 
 /* The doubts about a case, as a set of enum doubt. */
 unsigned record_doubts(const struct record_case *c);
@@ -168,9 +126,6 @@ unsigned record_doubts(const struct record_case *c);
 /* True if TIME is less than BEST_TIME, that no launch can beat, by more than measuring errs: it cannot be true. 0 is no
  * BEST_TIME. */
 bool record_is_implausible(double time, double best_time);
-
-/* COUNT elements as a share of the finite ones of C, which has a quality; NAN if there are none. */
-double record_share(const struct record_case *c, uint64_t count);
 
 /* Whether the data of case A_CASE of A are known to be those of B_CASE of B. */
 bool record_same_data(const struct record *a, const struct record_case *a_case, const struct record *b,
@@ -184,11 +139,6 @@ void record_free_argv(struct record *record);
 
 /* The version of the JSON document. Members are only ever added under one version. */
 #define RECORD_SCHEMA         "quantbench-result"
-#define RECORD_SCHEMA_VERSION 1
-
-/* Room for a real number in 12 significant digits. */
-#define RECORD_REAL_SIZE 32
-/* Put NUMBER into TEXT with these digits. Returns TEXT. */
-const char *record_real_text(double number, char text[RECORD_REAL_SIZE]);
+#define RECORD_SCHEMA_VERSION 2
 
 #endif

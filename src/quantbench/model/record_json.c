@@ -78,12 +78,6 @@ static uint64_t get_number(struct reader *reader, const json_t *object, const ch
     return (uint64_t)number;
 }
 
-/* Whether OBJECT has MEMBER, which older documents do not have. */
-static bool has(const json_t *object, const char *member)
-{
-    return json_object_get(object, member) != NULL;
-}
-
 /* A number >= 0, which jansson promises to be finite. */
 static double get_real(struct reader *reader, const json_t *object, const char *member)
 {
@@ -223,6 +217,15 @@ static void read_argv(struct reader *reader, const json_t *document, struct reco
     }
 }
 
+static void read_timer(struct reader *reader, const json_t *device, size_t index, struct calibration *to)
+{
+    const json_t *timer = get_object(reader, device, "timer");
+
+    set_place(reader, "devices", index, "timer.");
+    to->tick = get_real(reader, timer, "tick_ns");
+    to->empty = get_real(reader, timer, "empty_ns");
+}
+
 static void read_devices(struct reader *reader, const json_t *document, struct record *record)
 {
     const json_t *list = get_list(reader, document, "devices");
@@ -246,16 +249,10 @@ static void read_devices(struct reader *reader, const json_t *document, struct r
         info->units = (unsigned)get_number(reader, device, "units", 0, INT32_MAX);
         info->timer_tick = get_real(reader, device, "timer_tick_ns");
         info->peak_bandwidth = get_real(reader, device, "peak_bytes_per_second");
-        if (has(device, "binding") && !json_is_null(json_object_get(device, "binding"))) {
+        if (!json_is_null(json_object_get(device, "binding"))) {
             get_array(reader, device, "binding", info->binding, sizeof info->binding);
         }
-        if (has(device, "timer")) {
-            const json_t *timer = get_object(reader, device, "timer");
-
-            set_place(reader, "devices", i, "timer.");
-            record->timers[i].tick = get_real(reader, timer, "tick_ns");
-            record->timers[i].empty = get_real(reader, timer, "empty_ns");
-        }
+        read_timer(reader, device, i, &record->timers[i]);
         record->device_count++;
     }
     reader->place[0] = '\0';
@@ -360,175 +357,143 @@ static double *get_times(struct reader *reader, const json_t *object, const char
     return times;
 }
 
-static void read_time(struct reader *reader, const json_t *time, struct record_case *to)
+/* The figures of GROUP from OBJECT. */
+static void read_figures(struct reader *reader, const json_t *object, const char *group, struct finding *found)
 {
-    const json_t *ci = json_object_get(time, "median_ci95");
-    struct stats *stats = &to->time;
+    for (size_t i = 0; i < figures_of_case_count; i++) {
+        const struct figure *figure = &figures_of_case[i];
+        char expected[FIGURE_EXPECTED_SIZE];
 
-    stats->min = get_real(reader, time, "min");
-    stats->median = get_real(reader, time, "median");
-    stats->mean = get_real(reader, time, "mean");
-    stats->p99 = get_real(reader, time, "p99");
-    stats->max = get_real(reader, time, "max");
-    stats->ci_low = stats->ci_high = NAN;
-    if (json_array_size(ci) == 2 && json_is_number(json_array_get(ci, 0)) && json_is_number(json_array_get(ci, 1))) {
-        stats->ci_low = json_number_value(json_array_get(ci, 0));
-        stats->ci_high = json_number_value(json_array_get(ci, 1));
-    } else if (!json_is_null(ci)) {
-        refuse(reader, "median_ci95", "an array of two numbers or null");
+        if (figure->group != NULL && strcmp(figure->group, group) == 0 && !figure->is_derived &&
+            !figure_from_json(figure, json_object_get(object, figure->name), found, expected)) {
+            refuse(reader, figure->name, "%s", expected);
+        }
     }
+}
+
+/* What the times say together. */
+static void check_time(struct reader *reader, const json_t *time, struct finding *found)
+{
+    struct stats *stats = &found->time;
+
     if (stats->min > stats->median || stats->median > stats->max) {
         refuse(reader, "median", "a number from min to max");
     }
-    to->samples = get_times(reader, time, "samples", &to->sample_count);
-    if (has(time, "ci95_basis")) {
-        const json_t *autocorrelation = json_object_get(time, "autocorrelation");
-
-        stats->basis = (enum stats_basis)get_name(reader, time, "ci95_basis", basis_words);
-        stats->mild_outliers = (size_t)get_number(reader, time, "mild_outliers", 0, to->sample_count);
-        stats->severe_outliers = (size_t)get_number(reader, time, "severe_outliers", 0, to->sample_count);
-        stats->autocorrelation = json_is_null(autocorrelation) ? NAN : json_number_value(autocorrelation);
-        if (!json_is_null(autocorrelation) && !json_is_number(autocorrelation)) {
-            refuse(reader, "autocorrelation", "a number or null");
-        }
-    } else {
-        stats->basis = isnan(stats->ci_low) ? STATS_BASIS_NONE : STATS_BASIS_SAMPLES;
-        stats->autocorrelation = NAN;
+    found->samples = get_times(reader, time, "samples", &found->sample_count);
+    if (found->sample_count == 0) {
+        refuse(reader, "samples", "at least one number");
+    }
+    if (stats->mild_outliers > found->sample_count || stats->severe_outliers > found->sample_count) {
+        refuse(reader, "mild_outliers", "no more outliers than samples");
     }
     if ((stats->basis == STATS_BASIS_NONE) != isnan(stats->ci_low)) {
         refuse(reader, "ci95_basis", "\"none\" if there is no interval, and only then,");
     }
-    if (to->sample_count == 0) {
-        refuse(reader, "samples", "at least one number");
-    }
-    stats->count = to->sample_count;
+    stats->count = found->sample_count;
 }
 
-/* The visits. Older documents do not tell them apart: all samples are of one. */
-static void read_rounds(struct reader *reader, const json_t *result, size_t index, struct record_case *to)
+/* The visits. */
+static void read_rounds(struct reader *reader, const json_t *result, size_t index, struct finding *found)
 {
-    const json_t *list = has(result, "rounds") ? get_list(reader, result, "rounds") : NULL;
-    size_t count = json_array_size(list), left = to->sample_count;
+    const json_t *list = get_list(reader, result, "rounds");
+    size_t count = json_array_size(list), left = found->sample_count;
 
-    to->rounds = allocate(reader, count, sizeof *to->rounds);
+    found->rounds = allocate(reader, count, sizeof *found->rounds);
     for (size_t i = 0; i < count && reader->code == EXIT_OK; i++) {
-        const char *wrong = round_from_json(json_array_get(list, i), &to->rounds[i]);
+        char expected[FIGURE_EXPECTED_SIZE] = "no more samples than there are";
+        const char *wrong = round_from_json(json_array_get(list, i), &found->rounds[i], expected);
 
         snprintf(reader->place, sizeof reader->place, "results[%zu].rounds[%zu].", index, i);
-        if (wrong == NULL && to->rounds[i].samples > left) {
+        if (wrong == NULL && found->rounds[i].samples > left) {
+            snprintf(expected, sizeof expected, "a number of samples that adds up to those that there are");
             wrong = "samples";
         }
         if (wrong != NULL) {
-            refuse(reader, wrong, "what quantbench writes there");
+            refuse(reader, wrong, "%s", expected);
         }
-        left -= to->rounds[i].samples <= left ? to->rounds[i].samples : 0;
+        left -= found->rounds[i].samples <= left ? found->rounds[i].samples : 0;
     }
     set_place(reader, "results", index, "");
-    if (list != NULL && left > 0) {
+    if (left > 0) {
         refuse(reader, "rounds", "as many samples as there are");
     }
-    to->round_count = count;
-    if (list == NULL && to->sample_count > 0 && reader->code == EXIT_OK) {
-        to->rounds[0] =
-            (struct round){.samples = to->sample_count, .median = to->time.median, .huge_bytes = ROUND_UNKNOWN};
-        to->round_count = 1;
-    }
+    found->round_count = count;
 }
 
-static void read_ceiling(struct reader *reader, const json_t *result, size_t index, struct record_case *to)
-{
-    const json_t *ceiling = json_object_get(result, "ceiling");
-
-    to->ceiling_times[CEILING_COPY] = get_real_or_null(reader, result, "copy_time_ns");
-    if (ceiling == NULL) {
-        /* Older documents hold the time against the copy. */
-        to->best_time = to->ceiling_times[CEILING_COPY];
-    } else if (!json_is_null(ceiling)) {
-        set_place(reader, "results", index, "ceiling.");
-        to->ceiling_times[CEILING_PLAIN] = get_real_or_null(reader, ceiling, "plain_ns");
-        to->ceiling_times[CEILING_STREAMING] = get_real_or_null(reader, ceiling, "streaming_ns");
-        to->ceiling_times[CEILING_COPY] = get_real_or_null(reader, ceiling, "copy_ns");
-        to->floor_time = get_real_or_null(reader, ceiling, "floor_ns");
-        to->best_time = get_real(reader, ceiling, "best_ns");
-        set_place(reader, "results", index, "");
-    }
-}
-
-/* What a run with rounds found beside its samples. */
-static void read_findings(struct reader *reader, const json_t *result, const struct record *record,
-                          struct record_case *to)
-{
-    const json_t *converged = json_object_get(result, "converged");
-
-    to->streams = has(result, "streams") ? (unsigned)get_number(reader, result, "streams", 1, SETTINGS_MAX_STREAMS) : 1;
-    if (!has(result, "cache_check")) {
-        return;
-    }
-    to->cache_check = (enum cache_check)get_name(reader, result, "cache_check", cache_check_words);
-    to->hot_time = get_real_or_null(reader, result, "hot_time_ns");
-    to->host_time = get_real_or_null(reader, result, "host_time_ns");
-    to->of_peak = get_real_or_null(reader, result, "peak_share");
-    to->implausible = get_bool(reader, result, "implausible") ||
-                      (to->sample_count > 0 && json_is_object(json_object_get(result, "ceiling")) &&
-                       record_is_implausible(to->time.median, to->best_time));
-    if (record->precision > 0 && to->sample_count > 0) {
-        to->unconverged = !get_bool(reader, result, "converged");
-    } else if (!json_is_null(converged)) {
-        refuse(reader, "converged", "null, since no precision was asked for,");
-    }
-}
-
-/* The data are a file's, for which the distribution is null, or generated. Older documents do not say how: they are of
- * a time when all were normal. */
+/* The data are a file's, for which the distribution is null, or generated. */
 static enum input_dist get_dist(struct reader *reader, const json_t *result, const struct record *record)
 {
-    const char *names[INPUT_DISTS + 1] = {NULL};
-    const json_t *value = json_object_get(result, "dist");
-
-    for (int i = 0; i < INPUT_DISTS; i++) {
-        names[i] = dist_words[i];
+    if (record->input == NULL) {
+        return (enum input_dist)get_name(reader, result, "dist", dist_words);
     }
-    if (record->input == NULL && value != NULL) {
-        return (enum input_dist)get_name(reader, result, "dist", names);
-    }
-    if (value != NULL && !json_is_null(value)) {
+    if (!json_is_null(json_object_get(result, "dist"))) {
         refuse(reader, "dist", "null, since there is an input,");
     }
     return INPUT_NORMAL;
 }
 
-/* The quality of a case whose problem and verdict have been read. Each element is finite, NaN or infinite; the shares
- * follow from the numbers. */
-static void read_quality(struct reader *reader, const json_t *quality, struct record_case *to)
+/* What the figures of quality say together. Each element is finite, NaN or infinite. */
+static void check_quality(struct reader *reader, const json_t *quality, const struct qb_problem *problem,
+                          struct quality *q)
 {
-    struct quality *q = &to->quality;
-    uint64_t count = reader->code == EXIT_OK ? to->problem.tokens * to->problem.hidden : 0;
+    const uint64_t count = reader->code == EXIT_OK ? problem->tokens * problem->hidden : 0;
     const json_t *snr = json_object_get(quality, "snr_db");
 
-    q->finite = get_number(reader, quality, "finite", 0, count);
-    q->nan = get_number(reader, quality, "nan", 0, count - q->finite);
-    q->infinite = get_number(reader, quality, "infinite", count - q->finite - q->nan, count - q->finite - q->nan);
-    q->saturated = get_number(reader, quality, "saturated", 0, q->finite);
-    q->flushed = get_number(reader, quality, "flushed", 0, q->finite);
+    if (q->finite > count || q->nan > count - q->finite || q->infinite != count - q->finite - q->nan) {
+        refuse(reader, "finite", "a number that adds up to the elements with those of NaN and infinities");
+    }
+    if (q->saturated > q->finite || q->flushed > q->finite) {
+        refuse(reader, "saturated", "no more than the finite elements");
+    }
     /* There is none of these where there is no element that it could be of, and no noise without an error. JSON has no
      * infinity: an error that is null is infinite, and then so is the noise. */
-    q->largest_error = q->finite == 0 ? NAN
-                       : json_is_null(json_object_get(quality, "largest_error"))
-                           ? INFINITY
-                           : get_real(reader, quality, "largest_error");
-    q->largest_relative_error = json_is_null(json_object_get(quality, "largest_relative_error"))
-                                    ? NAN
-                                    : get_real(reader, quality, "largest_relative_error");
-    q->snr = q->finite == 0 ? NAN : INFINITY;
+    if (q->finite > 0 && isnan(q->largest_error)) {
+        q->largest_error = INFINITY;
+    }
     if (q->finite > 0 && q->largest_error > 0) {
-        q->snr = isinf(q->largest_error) ? -INFINITY : json_number_value(snr);
         if (isinf(q->largest_error) ? !json_is_null(snr) : !json_is_number(snr)) {
             refuse(reader, "snr_db", isinf(q->largest_error) ? "null, since the error is infinite," : "a number");
         }
+        q->snr = isinf(q->largest_error) ? -INFINITY : q->snr;
     } else if (!json_is_null(snr)) {
         refuse(reader, "snr_db", "null, since there is no error,");
+    } else {
+        q->snr = q->finite == 0 ? NAN : INFINITY;
     }
-    to->has_quality = true;
+}
+
+/* The groups of figures, which are null where they are not known. */
+static void read_groups(struct reader *reader, const json_t *result, size_t index, struct record_case *to)
+{
+    const json_t *time = json_object_get(result, "time_ns"), *quality = json_object_get(result, "quality");
+
+    for (const char *const *group = figures_groups; *group != NULL; group++) {
+        const json_t *object = json_object_get(result, *group);
+
+        if (json_is_object(object)) {
+            char place[32];
+
+            snprintf(place, sizeof place, "%s.", *group);
+            set_place(reader, "results", index, place);
+            read_figures(reader, object, *group, &to->found);
+            set_place(reader, "results", index, "");
+        } else if (!json_is_null(object)) {
+            refuse(reader, *group, "an object or null");
+        }
+    }
+    if (json_is_object(time)) {
+        set_place(reader, "results", index, "time_ns.");
+        check_time(reader, time, &to->found);
+    }
+    set_place(reader, "results", index, "");
+    to->found.has_quality = json_is_object(quality);
+    if (to->found.has_quality && to->found.checked.verification != VERIFIED) {
+        refuse(reader, "quality", "null, since the codes are not verified,");
+    } else if (to->found.has_quality) {
+        set_place(reader, "results", index, "quality.");
+        check_quality(reader, quality, &to->problem, &to->found.checked.quality);
+        set_place(reader, "results", index, "");
+    }
 }
 
 /* Why the case has no time. What its verdict and its doubts add to that follows from them. */
@@ -543,8 +508,6 @@ static void read_case(struct reader *reader, const json_t *result, size_t index,
                       struct record_case *to)
 {
     const char *id = json_string_value(json_object_get(result, "device"));
-    const json_t *time = json_object_get(result, "time_ns");
-    const json_t *quality = json_object_get(result, "quality");
 
     set_place(reader, "results", index, "problem.");
     read_problem(reader, json_object_get(result, "problem"), &to->problem);
@@ -560,53 +523,21 @@ static void read_case(struct reader *reader, const json_t *result, size_t index,
         refuse(reader, "device", "the id of one of the devices");
     }
     to->kernel = get_text(reader, result, "kernel");
-    if (has(result, "arithmetic")) {
-        to->plugin = get_any_text_or_null(reader, result, "plugin");
-        to->arithmetic = get_any_text_or_null(reader, result, "arithmetic");
-    }
+    to->plugin = get_any_text_or_null(reader, result, "plugin");
+    to->arithmetic = get_any_text_or_null(reader, result, "arithmetic");
     to->threads = json_is_null(json_object_get(result, "threads"))
                       ? 0
                       : (unsigned)get_number(reader, result, "threads", 1, INT32_MAX);
-    to->verification = (enum verification)get_name(reader, result, "verification", verification_words);
-    to->wrong_codes = get_number(reader, result, "wrong_codes", 0, INT64_MAX);
-    to->wrong_scales = get_number(reader, result, "wrong_scales", 0, INT64_MAX);
-    if (has(result, "near_codes")) {
-        to->near_codes = get_number(reader, result, "near_codes", 0, INT64_MAX);
-        to->near_scales = get_number(reader, result, "near_scales", 0, INT64_MAX);
-    }
-    if (has(result, "hard_cases") && !json_is_null(json_object_get(result, "hard_cases"))) {
-        to->hard_cases = get_number(reader, result, "hard_cases", 1, INT64_MAX);
-    }
-    to->first_difference = get_any_text_or_null(reader, result, "first_difference");
     to->launch = (enum launch_mode)get_name(reader, result, "launch", launch_words);
-    to->profiled = get_bool(reader, result, "profiled");
-    to->launches_per_sample = get_number(reader, result, "launches_per_sample", 0, INT64_MAX);
-    to->cache = (enum cache_state)get_name(reader, result, "cache", cache_words);
-    to->sets = (unsigned)get_number(reader, result, "buffer_sets", 0, INT32_MAX);
-    to->rotated_bytes = get_number(reader, result, "rotated_bytes", 0, INT64_MAX);
-    /* What a launch must move at least is the writer's to say, not this version's; the buffers are no part of a report.
-     */
-    to->bytes.read = get_number(reader, result, "bytes_read", 0, INT64_MAX);
-    to->bytes.written = get_number(reader, result, "bytes_written", 0, INT64_MAX);
-    to->bytes_per_second = get_real_or_null(reader, result, "bytes_per_second");
-    read_ceiling(reader, result, index, to);
-    to->code = read_code(reader, result);
-    if (json_is_object(time)) {
-        set_place(reader, "results", index, "time_ns.");
-        read_time(reader, time, to);
-    } else if (!json_is_null(time)) {
-        refuse(reader, "time_ns", "an object or null");
+    to->streams = (unsigned)get_number(reader, result, "streams", 1, SETTINGS_MAX_STREAMS);
+    read_figures(reader, result, "", &to->found);
+    to->found.code = read_code(reader, result);
+    read_groups(reader, result, index, to);
+    read_rounds(reader, result, index, &to->found);
+    if ((record->precision > 0 && to->found.sample_count > 0) != (to->found.converged != TRUTH_UNKNOWN)) {
+        refuse(reader, "converged", "null if no precision was asked for, and only then,");
     }
-    set_place(reader, "results", index, "");
-    read_rounds(reader, result, index, to);
-    read_findings(reader, result, record, to);
-    if (json_is_object(quality) && to->verification == VERIFIED) {
-        set_place(reader, "results", index, "quality.");
-        read_quality(reader, quality, to);
-    } else if (quality != NULL && !json_is_null(quality)) {
-        /* Older documents do not have it. */
-        refuse(reader, "quality", "an object if the codes are verified, or null");
-    }
+    record_derive(to);
 }
 
 static void read_cases(struct reader *reader, const json_t *document, struct record *record)
@@ -620,10 +551,7 @@ static void read_cases(struct reader *reader, const json_t *document, struct rec
     }
     reader->place[0] = '\0';
     record->count = record->described;
-    /* Older documents do not say how many there were to be. */
-    record->planned = json_object_get(document, "cases") == NULL
-                          ? record->count
-                          : (size_t)get_number(reader, document, "cases", record->count, INT64_MAX);
+    record->planned = (size_t)get_number(reader, document, "cases", record->count, INT64_MAX);
 }
 
 /* The ratio and its interval. */
@@ -685,20 +613,19 @@ static void read_means(struct reader *reader, const json_t *object, struct recor
     }
 }
 
-/* Older documents do not have it, and compare nothing. */
 static void read_comparison(struct reader *reader, const json_t *document, struct record *record)
 {
     const json_t *object = json_object_get(document, "comparison"), *list;
     struct record_comparison *comparison = &record->comparison;
 
-    if (reader->code != EXIT_OK || object == NULL || json_is_null(object)) {
+    if (reader->code != EXIT_OK || json_is_null(object)) {
         return;
     }
     snprintf(reader->place, sizeof reader->place, "comparison.");
     /* The first name stands for no comparison. */
     comparison->axis = (enum compare_axis)(get_name(reader, object, "between", &axis_words[1]) + 1);
     comparison->margin = get_real(reader, object, "margin");
-    comparison->slower_fails = !has(object, "slower_fails") || get_bool(reader, object, "slower_fails");
+    comparison->slower_fails = get_bool(reader, object, "slower_fails");
     if (comparison->axis == COMPARE_BASELINE) {
         comparison->baseline_file = get_any_text_or_null(reader, object, "baseline_file");
         comparison->baseline_date = get_text(reader, object, "baseline_date");
@@ -716,13 +643,13 @@ static void read_comparison(struct reader *reader, const json_t *document, struc
     reader->place[0] = '\0';
 }
 
-/* The digest of the data. Older documents do not have it, nor do generated data. */
+/* The digest of the data, which generated data lack. */
 static void read_digest(struct reader *reader, const json_t *document, struct record *record)
 {
     const json_t *value = json_object_get(document, "data_digest");
     const char *text = json_string_value(value);
 
-    if (value == NULL || json_is_null(value)) {
+    if (json_is_null(value)) {
         return;
     }
     if (record->input == NULL || text == NULL || strlen(text) != RECORD_DIGEST_SIZE - 1 ||
@@ -734,6 +661,20 @@ static void read_digest(struct reader *reader, const json_t *document, struct re
     snprintf(record->digest, sizeof record->digest, "%s", text);
 }
 
+/* A document of another version would have other members. */
+static void check_version(struct reader *reader, const json_t *document)
+{
+    const json_t *version = json_object_get(document, "schema_version");
+
+    if (json_is_integer(version) && json_integer_value(version) < RECORD_SCHEMA_VERSION && reader->code == EXIT_OK) {
+        message_error("%s: it was written by an older version of quantbench (schema version %" JSON_INTEGER_FORMAT
+                      "); measure again, or report it with that version",
+                      reader->file, json_integer_value(version));
+        reader->code = EXIT_USAGE;
+    }
+    get_number(reader, document, "schema_version", RECORD_SCHEMA_VERSION, RECORD_SCHEMA_VERSION);
+}
+
 static void read_document(struct reader *reader, const json_t *document, struct record *record)
 {
     const char *schema = json_string_value(json_object_get(document, "schema"));
@@ -742,7 +683,7 @@ static void read_document(struct reader *reader, const json_t *document, struct 
     if (schema == NULL || strcmp(schema, RECORD_SCHEMA) != 0) {
         refuse(reader, "schema", "\"" RECORD_SCHEMA "\", in a document that quantbench --format=json has written,");
     }
-    get_number(reader, document, "schema_version", RECORD_SCHEMA_VERSION, RECORD_SCHEMA_VERSION);
+    check_version(reader, document);
     record->version = get_text(reader, document, "version");
     record->library_version = get_text(reader, document, "library_version");
     record->date = get_text(reader, document, "date");
@@ -759,26 +700,19 @@ static void read_document(struct reader *reader, const json_t *document, struct 
     read_digest(reader, document, record);
     record->num_warmup_iters = get_number(reader, document, "num_warmup_iters", 0, INT64_MAX);
     record->num_iters = get_number(reader, document, "num_iters", 0, INT64_MAX);
-    record->runs = json_object_get(document, "runs") == NULL ? 0 : get_number(reader, document, "runs", 0, INT64_MAX);
-    if (has(document, "planned_rounds")) {
-        record->planned_rounds = get_number(reader, document, "planned_rounds", 1, INT64_MAX);
-        record->precision = get_real_or_null(reader, document, "precision");
-        record->timeout = get_real_or_null(reader, document, "timeout_s");
-        record->regime = (enum regime)get_name(reader, document, "regime", regime_words);
-    } else {
-        record->planned_rounds = 1;
-    }
+    record->runs = get_number(reader, document, "runs", 0, INT64_MAX);
+    record->planned_rounds = get_number(reader, document, "planned_rounds", 1, INT64_MAX);
+    record->precision = get_real_or_null(reader, document, "precision");
+    record->timeout = get_real_or_null(reader, document, "timeout_s");
+    record->regime = (enum regime)get_name(reader, document, "regime", regime_words);
     record->dependent_launch = get_bool(reader, document, "dependent_launch");
     record->interrupted = get_bool(reader, document, "interrupted");
-    record->strict = has(document, "strict") && get_bool(reader, document, "strict");
-    record->forced = has(document, "forced") && get_bool(reader, document, "forced");
+    record->strict = get_bool(reader, document, "strict");
+    record->forced = get_bool(reader, document, "forced");
     read_devices(reader, document, record);
     read_cases(reader, document, record);
     read_comparison(reader, document, record);
-    /* Older documents do not have it. */
-    record->code = has(document, "exit_status")
-                       ? (enum exit_code)get_number(reader, document, "exit_status", EXIT_OK, EXIT_INCONCLUSIVE)
-                       : EXIT_OK;
+    record->code = (enum exit_code)get_number(reader, document, "exit_status", EXIT_OK, EXIT_INCONCLUSIVE);
 }
 
 /* The document could not be parsed, and ERROR says why. */

@@ -3,7 +3,7 @@
 #ifndef ROUND_JSON_H
 #define ROUND_JSON_H
 
-#include "model/finding.h"
+#include "model/figures.h"
 
 #include <jansson.h>
 
@@ -12,8 +12,8 @@ json_t *numbers_to_json(const double *numbers, size_t count);
 
 json_t *round_to_json(const struct round *round);
 
-/* Returns NULL, or the name of the first member that is not what round_to_json() writes; members that earlier versions
- * did not write may be missing. */
-const char *round_from_json(const json_t *object, struct round *round);
+/* Returns NULL, or the name of the first member that is not what round_to_json() writes, with what is EXPECTED there.
+ */
+const char *round_from_json(const json_t *object, struct round *round, char expected[FIGURE_EXPECTED_SIZE]);
 
 #endif

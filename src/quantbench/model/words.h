@@ -68,6 +68,9 @@ enum ceiling_kind {
 };
 #define CEILING_KINDS 3
 
+/* What was asked for, and is so or not. */
+enum truth { TRUTH_UNKNOWN, TRUTH_NO, TRUTH_YES };
+
 /* What makes a result doubtful, as a set of bits. */
 enum doubt {
     DOUBT_IMPLAUSIBLE = 1 << 0,   /* faster than memory allows */

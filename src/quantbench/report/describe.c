@@ -35,18 +35,19 @@ bool describe_is_number(enum column column)
 /* The verdict on the codes, or why there is none. */
 static const char *codes_text(const struct record_case *c)
 {
-    if (c->sample_count > 0 || c->code == EXIT_WRONG_RESULT) {
-        if (c->verification == VERIFIED && (c->near_codes > 0 || c->near_scales > 0)) {
+    if (c->found.sample_count > 0 || c->found.code == EXIT_WRONG_RESULT) {
+        if (c->found.checked.verification == VERIFIED &&
+            (c->found.checked.mismatch.near_codes > 0 || c->found.checked.mismatch.near_scales > 0)) {
             return "within 1";
         }
-        return verification_words[c->verification];
+        return verification_words[c->found.checked.verification];
     }
-    return c->code == EXIT_OK ? "interrupted" : "failed";
+    return c->found.code == EXIT_OK ? "interrupted" : "failed";
 }
 
 const char *describe_cell(const struct record_case *c, enum column column, char text[DESCRIBE_SIZE])
 {
-    bool has_time = c->sample_count > 0;
+    bool has_time = c->found.sample_count > 0;
 
     if (column < FIRST_RESULT) {
         return property_text(c, (enum property)column, text);
@@ -56,37 +57,38 @@ const char *describe_cell(const struct record_case *c, enum column column, char 
     switch (column) {
     case MEDIAN:
         if (has_time) {
-            snprintf(text, DESCRIBE_SIZE, "%.3f", c->time.median * 1e-3);
+            snprintf(text, DESCRIBE_SIZE, "%.3f", c->found.time.median * 1e-3);
         }
         break;
     case PRECISION:
-        if (has_time && isfinite(stats_precision(&c->time))) {
-            snprintf(text, DESCRIBE_SIZE, "%.2f", 100 * stats_precision(&c->time));
+        if (has_time && isfinite(stats_precision(&c->found.time))) {
+            snprintf(text, DESCRIBE_SIZE, "%.2f", 100 * stats_precision(&c->found.time));
         }
         break;
     case HOST:
-        if (has_time && c->host_time > 0) {
-            snprintf(text, DESCRIBE_SIZE, "%.3f", c->host_time * 1e-3);
+        if (has_time && c->found.host_time > 0) {
+            snprintf(text, DESCRIBE_SIZE, "%.3f", c->found.host_time * 1e-3);
         }
         break;
     case RATE:
         if (has_time) {
-            snprintf(text, DESCRIBE_SIZE, "%.1f", c->bytes_per_second * 1e-9);
+            snprintf(text, DESCRIBE_SIZE, "%.1f", c->found.bytes_per_second * 1e-9);
         }
         break;
     case OF_CEILING:
-        if (has_time && c->implausible) {
+        if (has_time && c->found.implausible) {
             /* How far beyond that it seems to be says nothing. */
             snprintf(text, DESCRIBE_SIZE, "> 100 %%");
-        } else if (has_time && c->best_time > 0) {
-            snprintf(text, DESCRIBE_SIZE, "%.1f %%", 100 * c->best_time / c->time.median);
+        } else if (has_time && c->found.best_time > 0) {
+            snprintf(text, DESCRIBE_SIZE, "%.1f %%", 100 * c->found.best_time / c->found.time.median);
         }
         break;
     case SNR:
-        if (has_time && c->has_quality && isinf(c->quality.snr) && c->quality.snr > 0) {
+        if (has_time && c->found.has_quality && isinf(c->found.checked.quality.snr) &&
+            c->found.checked.quality.snr > 0) {
             snprintf(text, DESCRIBE_SIZE, "exact");
-        } else if (has_time && c->has_quality && !isnan(c->quality.snr)) {
-            snprintf(text, DESCRIBE_SIZE, "%.2f", c->quality.snr);
+        } else if (has_time && c->found.has_quality && !isnan(c->found.checked.quality.snr)) {
+            snprintf(text, DESCRIBE_SIZE, "%.2f", c->found.checked.quality.snr);
         }
         break;
     case CODES:
@@ -126,8 +128,8 @@ static void append_reasons(const struct record_case *c, char text[DESCRIBE_SIZE]
 {
     unsigned reasons = 0;
 
-    for (size_t i = 0; i < c->round_count; i++) {
-        reasons |= c->rounds[i].conditions.throttle;
+    for (size_t i = 0; i < c->found.round_count; i++) {
+        reasons |= c->found.rounds[i].conditions.throttle;
     }
     for (unsigned i = 0; i < QB_THROTTLE_COUNT; i++) {
         if ((reasons & 1u << i) != 0) {
@@ -141,51 +143,50 @@ static void append_reasons(const struct record_case *c, char text[DESCRIBE_SIZE]
 const char *describe_doubt(const struct record *record, const struct record_case *c, enum doubt doubt,
                            char text[DESCRIBE_SIZE])
 {
-    uint64_t wanted, obtained;
-
     switch (doubt) {
     case DOUBT_IMPLAUSIBLE:
-        snprintf(text, DESCRIBE_SIZE, "implausible: faster than memory allows, %.3f us", c->best_time * 1e-3);
+        snprintf(text, DESCRIBE_SIZE, "implausible: faster than memory allows, %.3f us", c->found.best_time * 1e-3);
         break;
     case DOUBT_CACHE:
-        snprintf(text, DESCRIBE_SIZE, "not cold: as fast with data in the cache, %.3f us", c->hot_time * 1e-3);
+        snprintf(text, DESCRIBE_SIZE, "not cold: as fast with data in the cache, %.3f us", c->found.hot_time * 1e-3);
         break;
     case DOUBT_PARTLY_COLD:
         if (c->device->cache_size == 0) {
-            snprintf(text, DESCRIBE_SIZE, "partly cold: %u buffer sets, %.1f MB, and a cache of unknown size", c->sets,
-                     (double)c->rotated_bytes * 1e-6);
+            snprintf(text, DESCRIBE_SIZE, "partly cold: %u buffer sets, %.1f MB, and a cache of unknown size",
+                     c->found.sets, (double)c->found.rotated_bytes * 1e-6);
             break;
         }
-        snprintf(text, DESCRIBE_SIZE, "partly cold: %u buffer sets, %.1f MB, are less than 4 times the cache", c->sets,
-                 (double)c->rotated_bytes * 1e-6);
+        snprintf(text, DESCRIBE_SIZE, "partly cold: %u buffer sets, %.1f MB, are less than 4 times the cache",
+                 c->found.sets, (double)c->found.rotated_bytes * 1e-6);
         break;
     case DOUBT_NOT_HOT:
         snprintf(text, DESCRIBE_SIZE, "not hot: %.1f MB do not fit in a cache of %.1f MB",
-                 (double)c->rotated_bytes * 1e-6, (double)c->device->cache_size * 1e-6);
+                 (double)c->found.rotated_bytes * 1e-6, (double)c->device->cache_size * 1e-6);
         break;
     case DOUBT_DISTURBED:
         snprintf(text, DESCRIBE_SIZE, "disturbed: %" PRIu64 " of %zu samples, though they were taken again",
-                 record_disturbed_samples(c), c->sample_count);
+                 c->found.disturbed_samples, c->found.sample_count);
         break;
     case DOUBT_FLOOR:
         snprintf(text, DESCRIBE_SIZE, "busy: an empty launch took %.3f us: its threads waited for CPUs",
-                 c->floor_time * 1e-3);
+                 c->found.floor_time * 1e-3);
         break;
     case DOUBT_THREADS:
-        record_threads(c, &wanted, &obtained);
-        snprintf(text, DESCRIBE_SIZE, "short of threads: launches ran on %" PRIu64 " of %" PRIu64, obtained, wanted);
+        snprintf(text, DESCRIBE_SIZE, "short of threads: launches ran on %" PRIu64 " of %" PRIu64,
+                 c->found.threads_obtained, c->found.threads_wanted);
         break;
     case DOUBT_THROTTLED:
-        snprintf(text, DESCRIBE_SIZE, "throttled in %zu of %zu rounds", record_throttled_rounds(c), c->round_count);
+        snprintf(text, DESCRIBE_SIZE, "throttled in %zu of %zu rounds", record_throttled_rounds(c),
+                 c->found.round_count);
         append_reasons(c, text);
         break;
     case DOUBT_IMPRECISE:
-        snprintf(text, DESCRIBE_SIZE, "imprecise: +- %.3g %%, more than %g %%", 100 * stats_precision(&c->time),
+        snprintf(text, DESCRIBE_SIZE, "imprecise: +- %.3g %%, more than %g %%", 100 * stats_precision(&c->found.time),
                  100 * RECORD_IMPRECISE);
         break;
     case DOUBT_NOT_CONVERGED:
         snprintf(text, DESCRIBE_SIZE, "not converged: +- %.3g %% after %g s, %.3g %% was asked for",
-                 100 * stats_precision(&c->time), record->timeout, 100 * record->precision);
+                 100 * stats_precision(&c->found.time), record->timeout, 100 * record->precision);
         break;
     }
     return text;
@@ -370,9 +371,9 @@ static void describe_counts(const struct record_comparison *comparison, char *te
 const char *describe_comparison(const struct record *record, char text[DESCRIBE_SIZE])
 {
     const struct record_comparison *comparison = &record->comparison;
-    char margin[RECORD_REAL_SIZE], counts[64] = "no rounds";
+    char margin[FIGURE_REAL_SIZE], counts[64] = "no rounds";
 
-    record_real_text(100 * comparison->margin, margin);
+    figure_real_text(100 * comparison->margin, margin);
     if (comparison->count > 0) {
         describe_counts(comparison, counts, sizeof counts);
     }
@@ -407,13 +408,13 @@ static void describe_verdict(const struct record *record, const struct record_pa
 {
     const struct judgement *judgement = &pair->judgement;
     bool in_file = record->comparison.axis == COMPARE_BASELINE;
-    char verdict[DESCRIBE_SIZE], margin[RECORD_REAL_SIZE];
+    char verdict[DESCRIBE_SIZE], margin[FIGURE_REAL_SIZE];
 
     describe_judgement(judgement, PAIR_VERDICT, verdict);
     snprintf(text, DESCRIBE_SIZE,
              "%.60s: %.100s takes %.4f times as long as %.100s%s, 95 %% interval %.4f to %.4f, margin %s %%", verdict,
              pair->name, judgement->ratio, pair->baseline_name, in_file ? " of the baseline" : "", judgement->low,
-             judgement->high, record_real_text(100 * record->comparison.margin, margin));
+             judgement->high, figure_real_text(100 * record->comparison.margin, margin));
 }
 
 const char *describe_best(const struct record *record, size_t first, char text[DESCRIBE_SIZE])
@@ -465,18 +466,18 @@ const char *describe_outcome(const struct record *record, const struct record_ca
 {
     const struct record_pair *pair = record_pair_of(record, c);
 
-    if (c->code == EXIT_WRONG_RESULT) {
+    if (c->found.code == EXIT_WRONG_RESULT) {
         snprintf(text, DESCRIBE_SIZE,
-                 "wrong result: %" PRIu64 " codes and %" PRIu64 " scales differ from the reference", c->wrong_codes,
-                 c->wrong_scales);
-    } else if (c->sample_count == 0) {
+                 "wrong result: %" PRIu64 " codes and %" PRIu64 " scales differ from the reference",
+                 c->found.checked.mismatch.wrong_codes, c->found.checked.mismatch.wrong_scales);
+    } else if (c->found.sample_count == 0) {
         snprintf(text, DESCRIBE_SIZE, "no time: %s", codes_text(c));
     } else if (pair != NULL && pair->count == 0) {
         snprintf(text, DESCRIBE_SIZE, "no verdict: the baseline, %.100s, has no time", pair->baseline_name);
     } else if (pair != NULL) {
         describe_verdict(record, pair, text);
     } else {
-        snprintf(text, DESCRIBE_SIZE, "median %.3f us, %s", c->time.median * 1e-3, codes_text(c));
+        snprintf(text, DESCRIBE_SIZE, "median %.3f us, %s", c->found.time.median * 1e-3, codes_text(c));
     }
     append_doubts(record, c, text);
     return text;

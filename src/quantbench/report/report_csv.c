@@ -1,16 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* report_csv.c - results for spreadsheets and scripts: a head and a row for each case, as RFC 4180 has them but with
- * the line ends of this system. Every row says all about its case, so that files can be put together. Columns are only
- * ever added, at the right; see CSV in quantbench-output(5). */
+ * the line ends of this system. Every row says all about its case, so that files can be put together. The columns are
+ * what the case is, the table of figures, and what the case comes to; see CSV in quantbench-output(5). */
 #include <config.h>
 
 #include "report/describe.h"
 #include "report/report.h"
 #include "verdict/verdict.h"
-#include "model/problem_text.h"
 
 #include <inttypes.h>
-#include <math.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -35,167 +34,260 @@ static void print_text(const char *text, FILE *stream)
     putc('"', stream);
 }
 
+/* A line that is being written. */
+struct line {
+    FILE *stream;
+    bool has_fields;
+};
+
+static void begin_field(struct line *line)
+{
+    if (line->has_fields) {
+        putc(',', line->stream);
+    }
+    line->has_fields = true;
+}
+
 /* A field of text; NULL leaves it empty. */
-static void text_field(const char *text, FILE *stream)
+static void text_field(const char *text, struct line *line)
 {
+    begin_field(line);
     if (text != NULL) {
-        print_text(text, stream);
-    }
-    putc(',', stream);
-}
-
-static void number_field(uint64_t number, FILE *stream)
-{
-    fprintf(stream, "%" PRIu64 ",", number);
-}
-
-/* The same if the number is KNOWN; else the field is empty. */
-static void count_field(uint64_t number, bool known, FILE *stream)
-{
-    if (known) {
-        number_field(number, stream);
-    } else {
-        text_field(NULL, stream);
+        print_text(text, line->stream);
     }
 }
 
-/* A field of a real number if it is KNOWN; else it is empty. */
-static void real_field(double number, bool known, FILE *stream)
+/* A field of a number if it is KNOWN; else it is empty. */
+static void number_field(uint64_t number, bool is_known, struct line *line)
 {
-    char text[RECORD_REAL_SIZE];
-
-    fprintf(stream, "%s,", known ? record_real_text(number, text) : "");
-}
-
-/* The same; infinity, for which many readers have no word, is left empty too. */
-static void finite_field(double number, bool known, FILE *stream)
-{
-    real_field(number, known && isfinite(number), stream);
-}
-
-/* The verdict on a case, if it was compared. A number that would decide is empty if there is none. */
-static void pair_fields(const struct record_pair *pair, FILE *stream)
-{
-    bool is_judged = pair != NULL && pair->count > 0;
-    const struct judgement *judgement = is_judged ? &pair->judgement : &(const struct judgement){0};
-
-    text_field(pair != NULL ? pair->baseline_name : NULL, stream);
-    real_field(judgement->ratio, is_judged, stream);
-    real_field(judgement->low, is_judged, stream);
-    real_field(judgement->high, is_judged, stream);
-    real_field(judgement->p, is_judged, stream);
-    text_field(is_judged ? verdict_words[judgement->verdict] : NULL, stream);
-    if (is_judged && judgement->more != COMPARE_NEVER) {
-        fprintf(stream, "%" PRIu64, judgement->more);
+    begin_field(line);
+    if (is_known) {
+        fprintf(line->stream, "%" PRIu64, number);
     }
 }
 
-static void print_row(const struct record *record, const struct record_case *c, FILE *stream)
+static void real_field(double number, bool is_known, struct line *line)
 {
-    bool has_time = c->sample_count > 0;
-    char data[DESCRIBE_SIZE];
-    bool has_interval = has_time && !isnan(c->time.ci_low);
-    char granularity[64];
-    uint64_t wanted, obtained;
+    char text[FIGURE_REAL_SIZE];
 
-    problem_granularity_text(&c->problem, granularity, sizeof granularity);
-    text_field(record->date, stream);
-    text_field(record->host_name, stream);
-    text_field(record->version, stream);
-    text_field(c->device->id, stream);
-    text_field(c->device->name, stream);
-    text_field(c->kernel, stream);
-    text_field(qb_format_info(c->problem.input)->name, stream);
-    text_field(qb_format_info(c->problem.output)->name, stream);
-    text_field(qb_scaling_name(c->problem.scaling), stream);
-    text_field(granularity, stream);
-    number_field(c->problem.tokens, stream);
-    number_field(c->problem.hidden, stream);
-    real_field((double)c->problem.amax_bound, c->problem.amax_bound > 0, stream);
-    real_field(c->threads, c->threads > 0, stream);
-    number_field(record->seed, stream);
-    text_field(record->input, stream);
-    text_field(record->tensor, stream);
-    text_field(verification_words[c->verification], stream);
-    number_field(c->wrong_codes, stream);
-    number_field(c->wrong_scales, stream);
-    text_field(launch_words[c->launch], stream);
-    text_field(cache_words[c->cache], stream);
-    number_field(c->sets, stream);
-    number_field(c->rotated_bytes, stream);
-    number_field(c->bytes.read, stream);
-    number_field(c->bytes.written, stream);
-    number_field(c->launches_per_sample, stream);
-    number_field(c->sample_count, stream);
-    real_field(c->time.min, has_time, stream);
-    real_field(c->time.median, has_time, stream);
-    real_field(c->time.mean, has_time, stream);
-    real_field(c->time.p99, has_time, stream);
-    real_field(c->time.max, has_time, stream);
-    real_field(c->time.ci_low, has_interval, stream);
-    real_field(c->time.ci_high, has_interval, stream);
-    real_field(c->bytes_per_second, c->bytes_per_second > 0, stream);
-    real_field(c->ceiling_times[CEILING_COPY], c->ceiling_times[CEILING_COPY] > 0, stream);
-    fprintf(stream, "%d,", (int)verdict_of_case(record, c));
-    finite_field(c->quality.snr, c->has_quality, stream);
-    finite_field(c->quality.largest_error, c->has_quality, stream);
-    finite_field(c->quality.largest_relative_error, c->has_quality, stream);
-    finite_field(record_share(c, c->quality.saturated), c->has_quality, stream);
-    finite_field(record_share(c, c->quality.flushed), c->has_quality, stream);
-    text_field(record->input == NULL ? dist_words[c->dist] : NULL, stream);
-    pair_fields(record_pair_of(record, c), stream);
-    putc(',', stream);
-    number_field(c->streams, stream);
-    number_field(c->round_count, stream);
-    real_field(c->host_time, c->host_time > 0, stream);
-    text_field(cache_check_words[c->cache_check], stream);
-    real_field(c->hot_time, c->hot_time > 0, stream);
-    real_field(c->ceiling_times[CEILING_PLAIN], c->ceiling_times[CEILING_PLAIN] > 0, stream);
-    real_field(c->ceiling_times[CEILING_STREAMING], c->ceiling_times[CEILING_STREAMING] > 0, stream);
-    real_field(c->floor_time, c->floor_time > 0, stream);
-    real_field(c->best_time / c->time.median, c->best_time > 0 && c->time.median > 0 && !c->implausible, stream);
-    real_field(c->of_peak, c->of_peak > 0, stream);
-    fprintf(stream, "%d,", c->implausible);
-    fprintf(stream, "%s,", record->precision == 0 || !has_time ? "" : c->unconverged ? "0" : "1");
-    number_field(c->near_codes, stream);
-    number_field(c->near_scales, stream);
-    text_field(c->arithmetic, stream);
-    text_field(c->plugin, stream);
-    real_field((double)record_retaken_samples(c), has_time && c->threads > 0, stream);
-    real_field((double)record_disturbed_samples(c), has_time && c->threads > 0, stream);
-    count_field(record_huge_page_bytes(c), has_time && c->threads > 0 && record_huge_page_bytes(c) != ROUND_UNKNOWN,
-                stream);
-    record_threads(c, &wanted, &obtained);
-    count_field(wanted, wanted > 0, stream);
-    if (wanted > 0) {
-        fprintf(stream, "%" PRIu64, obtained);
+    begin_field(line);
+    fputs(is_known ? figure_real_text(number, text) : "", line->stream);
+}
+
+/* FIGURE of C; an INTERVAL is two fields. */
+static void figure_field(const struct figure *figure, const struct record_case *c, struct line *line)
+{
+    const void *base = &c->found;
+    const bool is_known =
+        figure_is_known(figure, base) && (figure->group == NULL || figures_has_group(&c->found, figure->group));
+
+    switch (figure->kind) {
+    case FIGURE_REAL:
+    case FIGURE_SIGNED:
+        real_field(figure_real(figure, base), is_known, line);
+        break;
+    case FIGURE_INTERVAL:
+        real_field(figure_interval(figure, base)[0], is_known, line);
+        real_field(figure_interval(figure, base)[1], is_known, line);
+        break;
+    case FIGURE_WORD:
+    case FIGURE_TEXT:
+        text_field(is_known ? figure_text(figure, base) : NULL, line);
+        break;
+    case FIGURE_TRUTH:
+        text_field(!is_known ? NULL : figure_number(figure, base) == TRUTH_YES ? "1" : "0", line);
+        break;
+    case FIGURE_COUNT:
+    case FIGURE_UNSIGNED:
+    case FIGURE_FLAG:
+        number_field(figure_number(figure, base), is_known, line);
+        break;
     }
-    putc(',', stream);
-    text_field(property_data(record, c, data), stream);
-    text_field(record->digest, stream);
-    text_field(describe_doubts(c, "; ", data), stream);
-    fprintf(stream, "%d,", (int)record->code);
-    if (c->hard_cases > 0) {
-        fprintf(stream, "%" PRIu64, c->hard_cases);
+}
+
+/* The columns before the figures, which say what the case is, and those after them: what the case, the comparison and
+ * the run come to. */
+struct row {
+    const struct record *record;
+    const struct record_case *c;
+    const struct record_pair *pair;    /* NULL: it is not compared */
+    const struct judgement *judgement; /* NULL: there is no verdict */
+};
+
+struct csv_column {
+    const char *name;
+    void (*print)(const struct row *row, struct line *line);
+};
+
+static void property_field(const struct row *row, enum property property, struct line *line)
+{
+    char text[PROPERTY_TEXT_SIZE];
+
+    text_field(property_text(row->c, property, text), line);
+}
+
+static void data_field(const struct row *row, struct line *line)
+{
+    char text[PROPERTY_TEXT_SIZE];
+
+    text_field(property_data(row->record, row->c, text), line);
+}
+
+static void doubts_field(const struct row *row, struct line *line)
+{
+    char text[DESCRIBE_SIZE];
+
+    text_field(describe_doubts(row->c, "; ", text), line);
+}
+
+/* The real number at OFFSET of the judgement. */
+static void judgement_field(const struct row *row, size_t offset, struct line *line)
+{
+    const char *judgement = (const char *)row->judgement;
+
+    real_field(judgement != NULL ? *(const double *)(judgement + offset) : 0, judgement != NULL, line);
+}
+
+#define FIELD(name_, ...)                                                                                              \
+    static void print_##name_(const struct row *row, struct line *line)                                                \
+    {                                                                                                                  \
+        __VA_ARGS__;                                                                                                   \
     }
-    putc('\n', stream);
+FIELD(date, text_field(row->record->date, line))
+FIELD(host, text_field(row->record->host_name, line))
+FIELD(version, text_field(row->record->version, line))
+FIELD(device, text_field(row->c->device->id, line))
+FIELD(device_name, text_field(row->c->device->name, line))
+FIELD(kernel, text_field(row->c->kernel, line))
+FIELD(plugin, text_field(row->c->plugin, line))
+FIELD(arithmetic, text_field(row->c->arithmetic, line))
+FIELD(dtype, property_field(row, PROPERTY_DTYPE, line))
+FIELD(quant_dtype, property_field(row, PROPERTY_QUANT_DTYPE, line))
+FIELD(scale, property_field(row, PROPERTY_SCALE, line))
+FIELD(granularity, property_field(row, PROPERTY_GRANULARITY, line))
+FIELD(num_tokens, number_field(row->c->problem.tokens, true, line))
+FIELD(hidden_size, number_field(row->c->problem.hidden, true, line))
+FIELD(scale_ub, real_field((double)row->c->problem.amax_bound, row->c->problem.amax_bound > 0, line))
+FIELD(threads, number_field(row->c->threads, row->c->threads > 0, line))
+FIELD(launch, property_field(row, PROPERTY_LAUNCH, line))
+FIELD(streams, number_field(row->c->streams, true, line))
+FIELD(seed, number_field(row->record->seed, true, line))
+FIELD(input, text_field(row->record->input, line))
+FIELD(tensor, text_field(row->record->tensor, line))
+FIELD(dist, text_field(row->record->input == NULL ? dist_words[row->c->dist] : NULL, line))
+FIELD(data, data_field(row, line))
+FIELD(data_digest, text_field(row->record->digest, line))
+FIELD(doubts, doubts_field(row, line))
+FIELD(exit_status, number_field((uint64_t)verdict_of_case(row->record, row->c), true, line))
+FIELD(compared_with, text_field(row->pair != NULL ? row->pair->baseline_name : NULL, line))
+FIELD(ratio, judgement_field(row, offsetof(struct judgement, ratio), line))
+FIELD(ratio_ci95_low, judgement_field(row, offsetof(struct judgement, low), line))
+FIELD(ratio_ci95_high, judgement_field(row, offsetof(struct judgement, high), line))
+FIELD(p_value, judgement_field(row, offsetof(struct judgement, p), line))
+FIELD(verdict, text_field(row->judgement != NULL ? verdict_words[row->judgement->verdict] : NULL, line))
+FIELD(more_needed, number_field(row->judgement != NULL ? row->judgement->more : 0,
+                                row->judgement != NULL && row->judgement->more != COMPARE_NEVER, line))
+FIELD(run_exit_status, number_field((uint64_t)row->record->code, true, line))
+#undef FIELD
+
+/* clang-format off */
+#define COLUMN(name) {#name, print_##name}
+static const struct csv_column before[] = {
+    COLUMN(date),
+    COLUMN(host),
+    COLUMN(version),
+    COLUMN(device),
+    COLUMN(device_name),
+    COLUMN(kernel),
+    COLUMN(dtype),
+    COLUMN(quant_dtype),
+    COLUMN(scale),
+    COLUMN(granularity),
+    COLUMN(num_tokens),
+    COLUMN(hidden_size),
+    COLUMN(scale_ub),
+    COLUMN(threads),
+    COLUMN(launch),
+    COLUMN(streams),
+    COLUMN(seed),
+    COLUMN(input),
+    COLUMN(tensor),
+    COLUMN(dist),
+};
+static const struct csv_column after[] = {
+    COLUMN(arithmetic),
+    COLUMN(plugin),
+    COLUMN(data),
+    COLUMN(data_digest),
+    COLUMN(doubts),
+    COLUMN(exit_status),
+    COLUMN(compared_with),
+    COLUMN(ratio),
+    COLUMN(ratio_ci95_low),
+    COLUMN(ratio_ci95_high),
+    COLUMN(p_value),
+    COLUMN(verdict),
+    COLUMN(more_needed),
+    COLUMN(run_exit_status),
+};
+/* clang-format on */
+#define BEFORE (sizeof before / sizeof before[0])
+#define AFTER  (sizeof after / sizeof after[0])
+
+static void print_row(const struct record *record, const struct record_case *c, struct line *line)
+{
+    const struct record_pair *pair = record_pair_of(record, c);
+    const struct row row = {record, c, pair, pair != NULL && pair->count > 0 ? &pair->judgement : NULL};
+
+    for (size_t i = 0; i < BEFORE; i++) {
+        before[i].print(&row, line);
+    }
+    for (size_t i = 0; i < figures_of_case_count; i++) {
+        if (figures_of_case[i].column != NULL) {
+            figure_field(&figures_of_case[i], c, line);
+        }
+    }
+    for (size_t i = 0; i < AFTER; i++) {
+        after[i].print(&row, line);
+    }
+}
+
+/* The head of one end of an interval. */
+static void interval_head(const struct figure *figure, const char *end, struct line *line)
+{
+    const char *hole = strstr(figure->column, "%s");
+
+    begin_field(line);
+    fprintf(line->stream, "%.*s%s%s", (int)(hole - figure->column), figure->column, end, hole + strlen("%s"));
+}
+
+static void print_head(struct line *line)
+{
+    for (size_t i = 0; i < BEFORE; i++) {
+        text_field(before[i].name, line);
+    }
+    for (size_t i = 0; i < figures_of_case_count; i++) {
+        const struct figure *figure = &figures_of_case[i];
+
+        if (figure->column != NULL && figure->kind == FIGURE_INTERVAL) {
+            interval_head(figure, "low", line);
+            interval_head(figure, "high", line);
+        } else if (figure->column != NULL) {
+            text_field(figure->column, line);
+        }
+    }
+    for (size_t i = 0; i < AFTER; i++) {
+        text_field(after[i].name, line);
+    }
 }
 
 enum exit_code report_csv(const struct record *record, FILE *stream)
 {
-    fputs("date,host,version,device,device_name,kernel,dtype,quant_dtype,scale,granularity,num_tokens,hidden_size,"
-          "scale_ub,threads,seed,input,tensor,verification,wrong_codes,wrong_scales,launch,cache,buffer_sets,"
-          "rotated_bytes,bytes_read,bytes_written,launches_per_sample,samples,min_ns,median_ns,mean_ns,p99_ns,max_ns,"
-          "median_ci95_low_ns,median_ci95_high_ns,bytes_per_second,copy_time_ns,exit_status,snr_db,largest_error,"
-          "largest_relative_error,"
-          "saturated_share,flushed_share,dist,compared_with,ratio,ratio_ci95_low,ratio_ci95_high,"
-          "p_value,verdict,more_needed,streams,rounds,host_ns,cache_check,hot_ns,plain_ceiling_ns,streaming_ceiling_ns,"
-          "floor_ns,ceiling_share,peak_share,implausible,converged,near_codes,near_scales,arithmetic,plugin,"
-          "retaken_samples,disturbed_samples,huge_page_bytes,threads_wanted,threads_obtained,data,data_digest,doubts,"
-          "run_exit_status,hard_cases\n",
-          stream);
+    print_head(&(struct line){stream, false});
+    putc('\n', stream);
     for (size_t i = 0; i < record->count; i++) {
-        print_row(record, &record->cases[i], stream);
+        print_row(record, &record->cases[i], &(struct line){stream, false});
+        putc('\n', stream);
     }
     return EXIT_OK;
 }

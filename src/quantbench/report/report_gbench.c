@@ -31,7 +31,7 @@ static void way_text(const struct record_case *c, char way[64])
     if (c->streams > 1) {
         snprintf(streams, sizeof streams, "/streams:%u", c->streams);
     }
-    snprintf(way, 64, "%s%s%s%s", !profile && c->cache == CACHE_HOT ? "/cache:hot" : "",
+    snprintf(way, 64, "%s%s%s%s", !profile && c->found.cache == CACHE_HOT ? "/cache:hot" : "",
              !profile && c->launch != usual ? "/launch:" : "",
              !profile && c->launch != usual ? launch_words[c->launch] : "", streams);
 }
@@ -132,7 +132,7 @@ struct times {
 
 static struct times round_times(const struct record_case *c, size_t round)
 {
-    const struct round *from = &c->rounds[round];
+    const struct round *from = &c->found.rounds[round];
 
     return (struct times){from->median, c->threads == 0 && from->host_time > 0 ? from->host_time : from->median};
 }
@@ -142,14 +142,14 @@ static struct times aggregate_times(const struct record_case *c, const struct ag
 {
     struct times times;
 
-    for (size_t i = 0; i < c->round_count; i++) {
+    for (size_t i = 0; i < c->found.round_count; i++) {
         values[i] = round_times(c, i).real;
     }
-    times.real = aggregate->of(values, c->round_count);
-    for (size_t i = 0; i < c->round_count; i++) {
+    times.real = aggregate->of(values, c->found.round_count);
+    for (size_t i = 0; i < c->found.round_count; i++) {
         values[i] = round_times(c, i).cpu;
     }
-    times.cpu = aggregate->of(values, c->round_count);
+    times.cpu = aggregate->of(values, c->found.round_count);
     return times;
 }
 
@@ -158,15 +158,15 @@ static void add_counters(json_t **object, const struct record_case *c, double na
     if (nanoseconds > 0) {
         double per_second = 1e9 / nanoseconds;
 
-        add_counter(object, "bytes_per_second", (double)(c->bytes.read + c->bytes.written) * per_second);
+        add_counter(object, "bytes_per_second", (double)(c->found.bytes.read + c->found.bytes.written) * per_second);
         add_counter(object, "items_per_second", (double)c->problem.tokens * (double)c->problem.hidden * per_second);
     }
-    if (c->has_quality) {
-        add_counter(object, "snr_db", c->quality.snr);
-        add_counter(object, "largest_error", c->quality.largest_error);
-        add_counter(object, "largest_relative_error", c->quality.largest_relative_error);
-        add_counter(object, "saturated_share", record_share(c, c->quality.saturated));
-        add_counter(object, "flushed_share", record_share(c, c->quality.flushed));
+    for (size_t i = 0; i < figures_of_case_count; i++) {
+        const struct figure *figure = &figures_of_case[i];
+
+        if (figure->is_counter && figures_has_group(&c->found, figure->group)) {
+            add_counter(object, figure->name, figure_real(figure, &c->found));
+        }
     }
 }
 
@@ -182,20 +182,20 @@ static json_t *entry(const struct record *record, size_t index, size_t round, co
     snprintf(name, sizeof name, "%s%s%s", run_name, aggregate != NULL ? "_" : "",
              aggregate != NULL ? aggregate->name : "");
     describe_doubts(c, ", ", doubts);
-    snprintf(label, sizeof label, "%s, cache %s%s%s", verification_words[c->verification], cache_words[c->cache],
-             doubts[0] != '\0' ? ", in doubt: " : "", doubts);
+    snprintf(label, sizeof label, "%s, cache %s%s%s", verification_words[c->found.checked.verification],
+             cache_words[c->found.cache], doubts[0] != '\0' ? ", in doubt: " : "", doubts);
     object = json_pack("{s:s, s:I, s:I, s:s, s:s, s:I, s:I}", "name", name, "family_index", (json_int_t)index,
                        "per_family_instance_index", (json_int_t)0, "run_name", run_name, "run_type",
-                       aggregate != NULL ? "aggregate" : "iteration", "repetitions", (json_int_t)c->round_count,
+                       aggregate != NULL ? "aggregate" : "iteration", "repetitions", (json_int_t)c->found.round_count,
                        "threads", (json_int_t)(c->threads > 0 ? c->threads : 1));
     if (aggregate != NULL) {
         document_put(&object, "aggregate_name", json_string(aggregate->name));
         document_put(&object, "aggregate_unit", json_string(aggregate->unit));
-        document_put(&object, "iterations", json_integer((json_int_t)c->round_count));
+        document_put(&object, "iterations", json_integer((json_int_t)c->found.round_count));
     } else {
         document_put(&object, "repetition_index", json_integer((json_int_t)round));
         document_put(&object, "iterations",
-                     json_integer((json_int_t)(c->rounds[round].samples * c->launches_per_sample)));
+                     json_integer((json_int_t)(c->found.rounds[round].samples * c->found.launches_per_sample)));
     }
     document_put(&object, "real_time", json_real(times.real));
     document_put(&object, "cpu_time", json_real(times.cpu));
@@ -211,16 +211,16 @@ static json_t *entry(const struct record *record, size_t index, size_t round, co
 static bool add_case(const struct record *record, size_t index, json_t **benchmarks)
 {
     const struct record_case *c = &record->cases[index];
-    double *values = malloc(c->round_count * sizeof *values);
+    double *values = malloc(c->found.round_count * sizeof *values);
 
     if (values == NULL) {
         return false;
     }
-    for (size_t i = 0; i < c->round_count; i++) {
+    for (size_t i = 0; i < c->found.round_count; i++) {
         document_append(benchmarks, entry(record, index, i, NULL, round_times(c, i)));
     }
     for (size_t i = 0; i < sizeof aggregates / sizeof aggregates[0]; i++) {
-        if (c->round_count >= aggregates[i].min_rounds) {
+        if (c->found.round_count >= aggregates[i].min_rounds) {
             document_append(benchmarks,
                             entry(record, index, 0, &aggregates[i], aggregate_times(c, &aggregates[i], values)));
         }
@@ -259,9 +259,9 @@ enum exit_code report_gbench(const struct record *record, FILE *stream)
     json_t *benchmarks = json_array();
 
     for (size_t i = 0; i < record->count; i++) {
-        if (record->cases[i].sample_count > 0 && !add_case(record, i, &benchmarks)) {
+        if (record->cases[i].found.sample_count > 0 && !add_case(record, i, &benchmarks)) {
             json_decref(benchmarks);
-            return message_out_of_memory("the rounds", record->cases[i].round_count * sizeof(double));
+            return message_out_of_memory("the rounds", record->cases[i].found.round_count * sizeof(double));
         }
     }
     return document_print(json_pack("{s:o, s:o}", "context", context(record), "benchmarks", benchmarks), stream);

@@ -14,6 +14,7 @@
 #include <jansson.h>
 #include <math.h>
 #include <stdio.h>
+#include <string.h>
 
 static json_t *text_or_null(const char *text)
 {
@@ -44,47 +45,10 @@ static json_t *problem_to_json(const struct qb_problem *p)
                      p->amax_bound > 0 ? json_real((double)p->amax_bound) : json_null());
 }
 
-/* NUMBER, or null if it was not measured, which 0 says. */
+/* NUMBER, or null if it was not asked for, which 0 says. */
 static json_t *real_or_null(double number)
 {
     return number > 0 ? json_real(number) : json_null();
-}
-
-/* NUMBER, or null if it is none or infinite, for which JSON has no word. */
-static json_t *finite_or_null(double number)
-{
-    return isfinite(number) ? json_real(number) : json_null();
-}
-
-/* The times of one case, in nanoseconds; null if there are none. */
-static json_t *time_to_json(const struct record_case *c)
-{
-    if (c->sample_count == 0) {
-        return json_null();
-    }
-    return json_pack("{s:f, s:f, s:f, s:f, s:f, s:o, s:s, s:I, s:I, s:o, s:o}", "min", c->time.min, "median",
-                     c->time.median, "mean", c->time.mean, "p99", c->time.p99, "max", c->time.max, "median_ci95",
-                     isnan(c->time.ci_low) ? json_null() : json_pack("[f, f]", c->time.ci_low, c->time.ci_high),
-                     "ci95_basis", basis_words[c->time.basis], "mild_outliers", (json_int_t)c->time.mild_outliers,
-                     "severe_outliers", (json_int_t)c->time.severe_outliers, "autocorrelation",
-                     finite_or_null(c->time.autocorrelation), "samples", numbers_to_json(c->samples, c->sample_count));
-}
-
-/* What the codes make of the tensor; null if it is unknown. */
-static json_t *quality_to_json(const struct record_case *c)
-{
-    const struct quality *q = &c->quality;
-
-    if (!c->has_quality) {
-        return json_null();
-    }
-    return json_pack("{s:o, s:o, s:o, s:o, s:o, s:I, s:I, s:I, s:I, s:I}", "snr_db", finite_or_null(q->snr),
-                     "largest_error", finite_or_null(q->largest_error), "largest_relative_error",
-                     finite_or_null(q->largest_relative_error), "saturated_share",
-                     finite_or_null(record_share(c, q->saturated)), "flushed_share",
-                     finite_or_null(record_share(c, q->flushed)), "saturated", (json_int_t)q->saturated, "flushed",
-                     (json_int_t)q->flushed, "finite", (json_int_t)q->finite, "nan", (json_int_t)q->nan, "infinite",
-                     (json_int_t)q->infinite);
 }
 
 /* The visits of one case, in the order of its samples. */
@@ -92,23 +56,10 @@ static json_t *rounds_to_json(const struct record_case *c)
 {
     json_t *rounds = json_array();
 
-    for (size_t i = 0; i < c->round_count; i++) {
-        document_append(&rounds, round_to_json(&c->rounds[i]));
+    for (size_t i = 0; i < c->found.round_count; i++) {
+        document_append(&rounds, round_to_json(&c->found.rounds[i]));
     }
     return rounds;
-}
-
-/* What the time is held against; null if it was not measured. */
-static json_t *ceiling_to_json(const struct record_case *c)
-{
-    if (c->best_time == 0) {
-        return json_null();
-    }
-    return json_pack("{s:o, s:o, s:o, s:o, s:f, s:o}", "plain_ns", real_or_null(c->ceiling_times[CEILING_PLAIN]),
-                     "streaming_ns", real_or_null(c->ceiling_times[CEILING_STREAMING]), "copy_ns",
-                     real_or_null(c->ceiling_times[CEILING_COPY]), "floor_ns", real_or_null(c->floor_time), "best_ns",
-                     c->best_time, "share",
-                     c->implausible || c->time.median <= 0 ? json_null() : json_real(c->best_time / c->time.median));
 }
 
 /* The words of the doubts. */
@@ -125,37 +76,44 @@ static json_t *doubts_to_json(const struct record_case *c)
     return words;
 }
 
+/* The figures of C that are in GROUP. */
+static json_t *group_to_json(const struct record_case *c, const char *group)
+{
+    json_t *object = json_object();
+
+    for (size_t i = 0; i < figures_of_case_count; i++) {
+        const struct figure *figure = &figures_of_case[i];
+
+        if (figure->group != NULL && strcmp(figure->group, group) == 0) {
+            document_put(&object, figure->name, figure_to_json(figure, &c->found));
+        }
+    }
+    return object;
+}
+
 static json_t *case_to_json(const struct record *record, const struct record_case *c)
 {
-    char data[DESCRIBE_SIZE];
+    char data[PROPERTY_TEXT_SIZE];
     json_t *result =
-        json_pack("{s:o, s:o, s:o, s:s, s:o, s:o, s:o, s:o}", "problem", problem_to_json(&c->problem), "dist",
+        json_pack("{s:o, s:o, s:o, s:s, s:o, s:o, s:o, s:o, s:s, s:I}", "problem", problem_to_json(&c->problem), "dist",
                   record->input == NULL ? json_string(dist_words[c->dist]) : json_null(), "data",
                   document_text(property_data(record, c, data)), "device", c->device->id, "kernel",
                   document_text(c->kernel), "plugin", text_or_null(c->plugin), "arithmetic",
-                  text_or_null(c->arithmetic), "threads", c->threads > 0 ? json_integer(c->threads) : json_null());
-    json_t *verification =
-        json_pack("{s:s, s:I, s:I, s:I, s:I, s:o, s:o, s:o}", "verification", verification_words[c->verification],
-                  "wrong_codes", (json_int_t)c->wrong_codes, "wrong_scales", (json_int_t)c->wrong_scales, "near_codes",
-                  (json_int_t)c->near_codes, "near_scales", (json_int_t)c->near_scales, "hard_cases",
-                  c->hard_cases > 0 ? json_integer((json_int_t)c->hard_cases) : json_null(), "first_difference",
-                  text_or_null(c->first_difference), "quality", quality_to_json(c));
-    json_t *measurement = json_pack(
-        "{s:s, s:I, s:b, s:I, s:s, s:s, s:o, s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:b, s:o, s:I, "
-        "s:o}",
-        "launch", launch_words[c->launch], "streams", (json_int_t)c->streams, "profiled", c->profiled,
-        "launches_per_sample", (json_int_t)c->launches_per_sample, "cache", cache_words[c->cache], "cache_check",
-        cache_check_words[c->cache_check], "hot_time_ns", real_or_null(c->hot_time), "buffer_sets", (json_int_t)c->sets,
-        "rotated_bytes", (json_int_t)c->rotated_bytes, "bytes_read", (json_int_t)c->bytes.read, "bytes_written",
-        (json_int_t)c->bytes.written, "time_ns", time_to_json(c), "rounds", rounds_to_json(c), "host_time_ns",
-        real_or_null(c->host_time), "bytes_per_second", real_or_null(c->bytes_per_second), "peak_share",
-        real_or_null(c->of_peak), "copy_time_ns", real_or_null(c->ceiling_times[CEILING_COPY]), "ceiling",
-        ceiling_to_json(c), "implausible", c->implausible, "converged",
-        record->precision > 0 && c->sample_count > 0 ? json_boolean(!c->unconverged) : json_null(), "exit_status",
-        (json_int_t)verdict_of_case(record, c), "doubts", doubts_to_json(c));
+                  text_or_null(c->arithmetic), "threads", c->threads > 0 ? json_integer(c->threads) : json_null(),
+                  "launch", launch_words[c->launch], "streams", (json_int_t)c->streams);
 
-    document_merge(&result, verification);
-    document_merge(&result, measurement);
+    document_merge(&result, group_to_json(c, ""));
+    for (const char *const *group = figures_groups; *group != NULL; group++) {
+        json_t *object = figures_has_group(&c->found, *group) ? group_to_json(c, *group) : json_null();
+
+        if (strcmp(*group, "time_ns") == 0 && json_is_object(object)) {
+            document_put(&object, "samples", numbers_to_json(c->found.samples, c->found.sample_count));
+        }
+        document_put(&result, *group, object);
+    }
+    document_put(&result, "rounds", rounds_to_json(c));
+    document_put(&result, "exit_status", json_integer((json_int_t)verdict_of_case(record, c)));
+    document_put(&result, "doubts", doubts_to_json(c));
     return result;
 }
 

@@ -57,7 +57,7 @@ static void print_test(const struct record *record, const struct record_case *c,
     print_attribute("name", text, stream);
     snprintf(text, sizeof text, "quantbench.%s.%s", c->device->id, c->kernel);
     print_attribute("classname", text, stream);
-    snprintf(text, sizeof text, "%.9f", c->sample_count > 0 ? c->time.median * 1e-9 : 0);
+    snprintf(text, sizeof text, "%.9f", c->found.sample_count > 0 ? c->found.time.median * 1e-9 : 0);
     print_attribute("time", text, stream);
     describe_outcome(record, c, text);
     fprintf(stream, ">\n      <%s", elements[outcome]);

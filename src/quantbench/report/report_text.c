@@ -170,31 +170,32 @@ static void print_case(const struct record *record, const struct record_case *c,
 
 static void print_cache(const struct record_case *c, FILE *stream)
 {
-    if (c->cache == CACHE_HOT) {
-        fprintf(stream, "cache     hot: %u buffer set%s, %.1f MB\n", c->sets, c->sets == 1 ? "" : "s",
-                (double)c->rotated_bytes * 1e-6);
+    if (c->found.cache == CACHE_HOT) {
+        fprintf(stream, "cache     hot: %u buffer set%s, %.1f MB\n", c->found.sets, c->found.sets == 1 ? "" : "s",
+                (double)c->found.rotated_bytes * 1e-6);
     } else if (c->device->cache_size == 0) {
         fprintf(stream, "cache     %s: %u buffer sets, %.1f MB, rotate through a cache of unknown size\n",
-                cache_words[c->cache], c->sets, (double)c->rotated_bytes * 1e-6);
+                cache_words[c->found.cache], c->found.sets, (double)c->found.rotated_bytes * 1e-6);
     } else {
         fprintf(stream, "cache     %s: %u buffer sets, %.1f MB, rotate through a cache of %.1f MB\n",
-                cache_words[c->cache], c->sets, (double)c->rotated_bytes * 1e-6, (double)c->device->cache_size * 1e-6);
+                cache_words[c->found.cache], c->found.sets, (double)c->found.rotated_bytes * 1e-6,
+                (double)c->device->cache_size * 1e-6);
     }
-    if (c->cache_check != CACHE_CHECK_NONE) {
+    if (c->found.cache_check != CACHE_CHECK_NONE) {
         fprintf(stream, "          checked: %s, %.3f us with the data in the cache\n",
-                cache_check_words[c->cache_check], c->hot_time * 1e-3);
+                cache_check_words[c->found.cache_check], c->found.hot_time * 1e-3);
     }
 }
 
 static void print_quality(const struct record_case *c, FILE *stream)
 {
-    const struct quality *q = &c->quality;
+    const struct quality *q = &c->found.checked.quality;
     char snr[DESCRIBE_SIZE];
 
-    if (!c->has_quality) {
+    if (!c->found.has_quality) {
         fprintf(stream, "quality   unknown: %s\n",
-                c->verification == VERIFIED ? "the program that wrote the record did not compute it"
-                                            : "it is computed for codes that are verified");
+                c->found.checked.verification == VERIFIED ? "the program that wrote the record did not compute it"
+                                                          : "it is computed for codes that are verified");
         return;
     }
     if (q->finite == 0) {
@@ -207,7 +208,7 @@ static void print_quality(const struct record_case *c, FILE *stream)
         fprintf(stream, ", relative %.4g %%", 100 * q->largest_relative_error);
     }
     fprintf(stream, "\n          saturated %.4g %%, flushed to zero %.4g %% of the elements\n",
-            100 * record_share(c, q->saturated), 100 * record_share(c, q->flushed));
+            100 * c->found.saturated_share, 100 * c->found.flushed_share);
     if (q->nan > 0 || q->infinite > 0) {
         fprintf(stream, "          %" PRIu64 " NaN and %" PRIu64 " infinite elements left out\n", q->nan, q->infinite);
     }
@@ -220,17 +221,17 @@ static void print_samples(const struct record *record, const struct record_case 
         [LAUNCH_STREAM] = "launches from the host",
         [LAUNCH_ISOLATED] = "launch on an idle queue",
     };
-    const struct stats *time = &c->time;
+    const struct stats *time = &c->found.time;
     char text[DESCRIBE_SIZE];
 
-    fprintf(stream, "samples   %zu", c->sample_count);
+    fprintf(stream, "samples   %zu", c->found.sample_count);
     if (record->runs > 0) {
         fprintf(stream, ", each the median of one process, of %" PRIu64 " samples", record->num_iters);
-    } else if (record->interrupted && record->precision == 0 && c->sample_count < record->num_iters) {
+    } else if (record->interrupted && record->precision == 0 && c->found.sample_count < record->num_iters) {
         fprintf(stream, " of %" PRIu64 " (interrupted)", record->num_iters);
     }
-    fprintf(stream, " in %zu round%s, each the mean of %" PRIu64 " %s\n", c->round_count,
-            c->round_count == 1 ? "" : "s", c->launches_per_sample * c->streams, quantities[c->launch]);
+    fprintf(stream, " in %zu round%s, each the mean of %" PRIu64 " %s\n", c->found.round_count,
+            c->found.round_count == 1 ? "" : "s", c->found.launches_per_sample * c->streams, quantities[c->launch]);
     if (c->streams > 1) {
         fprintf(stream, "          on %u streams at the same time\n", c->streams);
     }
@@ -249,28 +250,28 @@ static void print_samples(const struct record *record, const struct record_case 
         fprintf(stream, "          outliers: %zu mild, %zu severe; none is left out\n", time->mild_outliers,
                 time->severe_outliers);
     }
-    if (record_retaken_samples(c) + record_disturbed_samples(c) > 0) {
+    if (c->threads > 0 && c->found.retaken_samples + c->found.disturbed_samples > 0) {
         snprintf(text, sizeof text, "disturbed by the system: %" PRIu64 " taken again, %" PRIu64 " kept",
-                 record_retaken_samples(c), record_disturbed_samples(c));
+                 c->found.retaken_samples, c->found.disturbed_samples);
         print_field("", text, stream);
     }
-    if (c->threads == 0 && c->host_time > 0) {
-        fprintf(stream, "host      %.3f us per launch\n", c->host_time * 1e-3);
+    if (c->threads == 0 && c->found.host_time > 0) {
+        fprintf(stream, "host      %.3f us per launch\n", c->found.host_time * 1e-3);
     }
 }
 
 /* The median of a condition over the rounds that know it; NAN if none does. */
 static double median_condition(const struct record_case *c, size_t offset)
 {
-    double *known = malloc((c->round_count + 1) * sizeof *known);
+    double *known = malloc((c->found.round_count + 1) * sizeof *known);
     double median;
     size_t count = 0;
 
     if (known == NULL) {
         report_lacks_memory();
     }
-    for (size_t i = 0; i < c->round_count && known != NULL; i++) {
-        double value = *(const double *)((const char *)&c->rounds[i].conditions + offset);
+    for (size_t i = 0; i < c->found.round_count && known != NULL; i++) {
+        double value = *(const double *)((const char *)&c->found.rounds[i].conditions + offset);
 
         if (!isnan(value)) {
             known[count++] = value;
@@ -318,28 +319,28 @@ static void print_rate(const struct record_case *c, FILE *stream)
     };
     char text[DESCRIBE_SIZE] = "", share[DESCRIBE_SIZE];
 
-    fprintf(stream, "rate      %.1f GB/s", c->bytes_per_second * 1e-9);
-    if (c->of_peak > 0) {
-        fprintf(stream, ", %.1f %% of the data sheet's %.1f", 100 * c->of_peak, c->device->peak_bandwidth * 1e-9);
+    fprintf(stream, "rate      %.1f GB/s", c->found.bytes_per_second * 1e-9);
+    if (c->found.of_peak > 0) {
+        fprintf(stream, ", %.1f %% of the data sheet's %.1f", 100 * c->found.of_peak, c->device->peak_bandwidth * 1e-9);
     }
     fprintf(stream, "\n");
-    if (c->best_time == 0) {
+    if (c->found.best_time == 0) {
         return;
     }
     fprintf(stream, "ceiling   %s of what memory allows, %.3f us: as many bytes take\n          ",
-            describe_cell(c, OF_CEILING, share), c->best_time * 1e-3);
+            describe_cell(c, OF_CEILING, share), c->found.best_time * 1e-3);
     for (int kind = 0; kind < CEILING_KINDS; kind++) {
         size_t length = strlen(text);
 
-        if (c->ceiling_times[kind] > 0) {
+        if (c->found.ceiling_times[kind] > 0) {
             snprintf(text + length, sizeof text - length, "%s%.3f us by %s", length > 0 ? ", " : "",
-                     c->ceiling_times[kind] * 1e-3, kinds[kind]);
+                     c->found.ceiling_times[kind] * 1e-3, kinds[kind]);
         }
     }
     print_folded(text, 10, stream);
     fprintf(stream, "\n");
-    if (c->floor_time > 0) {
-        fprintf(stream, "          an empty launch takes %.3f us\n", c->floor_time * 1e-3);
+    if (c->found.floor_time > 0) {
+        fprintf(stream, "          an empty launch takes %.3f us\n", c->found.floor_time * 1e-3);
     }
 }
 
@@ -348,19 +349,19 @@ static void print_codes(const struct record_case *c, FILE *stream)
 {
     char on[96] = "", text[DESCRIBE_SIZE];
 
-    if (c->hard_cases > 0) {
+    if (c->found.checked.hard_cases > 0) {
         snprintf(on, sizeof on, " on %" PRIu64 " elements and %" PRIu64 " hard cases",
-                 c->problem.tokens * c->problem.hidden, c->hard_cases);
+                 c->problem.tokens * c->problem.hidden, c->found.checked.hard_cases);
     }
-    if (c->verification != VERIFIED) {
-        snprintf(text, sizeof text, "%s", verification_words[c->verification]);
-    } else if (c->near_codes == 0 && c->near_scales == 0) {
+    if (c->found.checked.verification != VERIFIED) {
+        snprintf(text, sizeof text, "%s", verification_words[c->found.checked.verification]);
+    } else if (c->found.checked.mismatch.near_codes == 0 && c->found.checked.mismatch.near_scales == 0) {
         snprintf(text, sizeof text, "verified%s: the same bytes as the reference", on);
     } else {
         snprintf(text, sizeof text,
                  "verified%s: %" PRIu64 " codes and %" PRIu64
                  " scales differ from the reference, no more than the kernel's arithmetic allows",
-                 on, c->near_codes, c->near_scales);
+                 on, c->found.checked.mismatch.near_codes, c->found.checked.mismatch.near_scales);
     }
     print_field("codes", text, stream);
     if (c->plugin != NULL && c->arithmetic != NULL) {
@@ -372,9 +373,9 @@ static void print_codes(const struct record_case *c, FILE *stream)
 
 static void print_result(const struct record *record, const struct record_case *c, FILE *stream)
 {
-    fprintf(stream, "bytes     %.3f MB read + %.3f MB written = %.3f MB\n", (double)c->bytes.read * 1e-6,
-            (double)c->bytes.written * 1e-6, (double)(c->bytes.read + c->bytes.written) * 1e-6);
-    if (c->sample_count == 0) {
+    fprintf(stream, "bytes     %.3f MB read + %.3f MB written = %.3f MB\n", (double)c->found.bytes.read * 1e-6,
+            (double)c->found.bytes.written * 1e-6, (double)(c->found.bytes.read + c->found.bytes.written) * 1e-6);
+    if (c->found.sample_count == 0) {
         char text[DESCRIBE_SIZE];
 
         print_field("outcome", describe_outcome(record, c, text), stream);
@@ -385,14 +386,14 @@ static void print_result(const struct record *record, const struct record_case *
     print_cache(c, stream);
     if (c->launch == LAUNCH_PROFILE) {
         fprintf(stream, "sample    one launch%s\n",
-                c->profiled ? " in a profiled range" : "; no profiler to start here");
+                c->found.profiled ? " in a profiled range" : "; no profiler to start here");
     } else {
         print_samples(record, c, stream);
         print_rate(c, stream);
         print_conditions(c, stream);
         print_doubts(record, c, "doubt     ", 10, stream);
     }
-    fprintf(stream, "Kernel running time: %.3f us\n", c->time.median * 1e-3);
+    fprintf(stream, "Kernel running time: %.3f us\n", c->found.time.median * 1e-3);
 }
 
 /* The widths of the columns of the table of verdicts, the cases' first; 0: the column is left out. */

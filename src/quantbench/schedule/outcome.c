@@ -55,15 +55,15 @@ static bool is_line(const char *text, size_t size)
 
 static const char *check_mismatch(const struct outcome *outcome, const struct outcome_limits *limits)
 {
-    const struct mismatch *m = &outcome->mismatch;
+    const struct mismatch *m = &outcome->checked.mismatch;
     const struct result *result = limits->result;
-    uint64_t sets = result->sets > 0 ? result->sets : 1;
+    uint64_t sets = result->found.sets > 0 ? result->found.sets : 1;
     uint64_t most = elements(limits) > MOST / sets ? MOST : elements(limits) * sets;
 
-    if (outcome->verification == WRONG && most < HARD_MOST_ELEMENTS) {
+    if (outcome->checked.verification == WRONG && most < HARD_MOST_ELEMENTS) {
         most = HARD_MOST_ELEMENTS; /* it may be so on hard data, or while it was timed */
     }
-    if (outcome->hard_cases > (limits->verify ? HARD_MOST_CASES : 0)) {
+    if (outcome->checked.hard_cases > (limits->verify ? HARD_MOST_CASES : 0)) {
         return "it counts more hard cases than there can be";
     }
     if (!is_line(m->first, sizeof m->first)) {
@@ -109,9 +109,9 @@ static const char *check_quality(const struct quality *q, const struct outcome_l
 /* True if the exit code and the verdict go together. */
 static bool is_consistent(const struct outcome *outcome, const struct outcome_limits *limits)
 {
-    bool wrong = outcome->mismatch.wrong_codes > 0 || outcome->mismatch.wrong_scales > 0;
+    bool wrong = outcome->checked.mismatch.wrong_codes > 0 || outcome->checked.mismatch.wrong_scales > 0;
 
-    switch (outcome->verification) {
+    switch (outcome->checked.verification) {
     case NOT_VERIFIED:
         return !wrong && (outcome->code != EXIT_OK || !limits->verify);
     case VERIFIED:
@@ -181,11 +181,11 @@ static const char *check_visit(const struct outcome *outcome, const struct outco
         return NULL;
     }
     if (outcome->launches_per_sample == 0 || outcome->launches_per_sample > MOST ||
-        (before->launches_per_sample > 0 && outcome->launches_per_sample != before->launches_per_sample)) {
+        (before->found.launches_per_sample > 0 && outcome->launches_per_sample != before->found.launches_per_sample)) {
         return "it has another number of launches in a sample";
     }
-    if (!is_amount(outcome->hot_time) || (before->hot_time > 0 && outcome->hot_time < before->hot_time) ||
-        (before->hot_time > 0 && outcome->hot_time > before->hot_time)) {
+    if (!is_amount(outcome->hot_time) || (before->found.hot_time > 0 && outcome->hot_time < before->found.hot_time) ||
+        (before->found.hot_time > 0 && outcome->hot_time > before->found.hot_time)) {
         return "its hot time is not a time";
     }
     return check_round(outcome, limits);
@@ -203,7 +203,7 @@ const char *outcome_check(const struct outcome *outcome, const struct outcome_li
         return "the visit took longer than it can have";
     }
     why = check_mismatch(outcome, limits);
-    why = why == NULL ? check_quality(&outcome->quality, limits) : why;
+    why = why == NULL ? check_quality(&outcome->checked.quality, limits) : why;
     if (why == NULL && !is_consistent(outcome, limits)) {
         why = "its verdict contradicts itself";
     }
@@ -251,18 +251,15 @@ const char *outcome_check_times(const struct outcome *outcome, const double *sam
 
 void outcome_keep(const struct outcome *outcome, struct result *result)
 {
-    result->code = outcome->code;
-    result->verification = outcome->verification;
-    result->mismatch = outcome->mismatch;
-    result->hard_cases = outcome->hard_cases;
-    result->quality = outcome->quality;
+    result->found.code = outcome->code;
+    result->found.checked = outcome->checked;
     result->spent += outcome->spent;
     if (outcome->samples > 0) {
-        result->rounds[result->round_count] = outcome->round;
-        result->rounds[result->round_count++].samples = outcome->samples;
-        result->sample_count += outcome->samples;
+        result->found.rounds[result->found.round_count] = outcome->round;
+        result->found.rounds[result->found.round_count++].samples = outcome->samples;
+        result->found.sample_count += outcome->samples;
         result->floor_count += outcome->floors;
-        result->launches_per_sample = outcome->launches_per_sample;
-        result->hot_time = outcome->hot_time;
+        result->found.launches_per_sample = outcome->launches_per_sample;
+        result->found.hot_time = outcome->hot_time;
     }
 }

@@ -10,10 +10,7 @@
 struct outcome {
     enum exit_code code;
     double spent; /* seconds for the visit */
-    enum verification verification;
-    struct mismatch mismatch;
-    uint64_t hard_cases;
-    struct quality quality;
+    struct checked checked;
     uint64_t launches_per_sample;
     double hot_time;
     struct round round; /* if there are samples */

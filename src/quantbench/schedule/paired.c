@@ -49,7 +49,7 @@ static void visit_group(struct visits *visits, uint64_t round, const size_t *ord
         uint64_t visit = VISITS * round + (i >= members);
         uint64_t samples = rounds_share(bench->method->num_iters, all, visit);
 
-        if (bench->results[index].code == EXIT_OK) {
+        if (bench->results[index].found.code == EXIT_OK) {
             visits_to_case(visits, visit, index, samples > 0 ? samples : 1, push_aside(bench->inputs.seed, round, i));
         }
     }
@@ -118,9 +118,9 @@ struct series *paired_series(const struct bench *bench)
         const struct result *result = &bench->results[i];
         double *own = medians + i * rounds;
 
-        series[i] = (struct series){own, result->sample_count > 0 ? result->round_count / VISITS : 0};
+        series[i] = (struct series){own, result->found.sample_count > 0 ? result->found.round_count / VISITS : 0};
         for (size_t k = 0; k < series[i].count; k++) {
-            own[k] = (result->rounds[VISITS * k].median + result->rounds[VISITS * k + 1].median) / VISITS;
+            own[k] = (result->found.rounds[VISITS * k].median + result->found.rounds[VISITS * k + 1].median) / VISITS;
         }
     }
     return series;

@@ -46,10 +46,10 @@ static bool copy_devices(const struct machine *machine, struct record *record)
     }
     for (size_t i = 0; i < machine->device_count; i++) {
         record->devices[i] = machine->devices[i].info;
-        record->devices[i].timer_tick = record_keep_digits(record->devices[i].timer_tick);
-        record->devices[i].peak_bandwidth = record_keep_digits(record->devices[i].peak_bandwidth);
-        record->timers[i].tick = record_keep_digits(machine->devices[i].timer.tick);
-        record->timers[i].empty = record_keep_digits(machine->devices[i].timer.empty);
+        record->devices[i].timer_tick = figure_digits(record->devices[i].timer_tick);
+        record->devices[i].peak_bandwidth = figure_digits(record->devices[i].peak_bandwidth);
+        record->timers[i].tick = figure_digits(machine->devices[i].timer.tick);
+        record->timers[i].empty = figure_digits(machine->devices[i].timer.empty);
     }
     record->device_count = machine->device_count;
     return true;
@@ -78,7 +78,7 @@ static bool copy_plan(const struct plan *plan, const struct machine *machine, st
             .threads = from->threads,
             .launch = from->launch,
             .streams = from->streams,
-            .cache = from->cache,
+            .found.cache = from->cache,
         };
         record->described++;
     }
@@ -109,8 +109,8 @@ enum exit_code recording_begin(const struct settings *settings, const struct mac
         .num_warmup_iters = settings->method.num_warmup_iters,
         .num_iters = settings->method.num_iters,
         .planned_rounds = settings->method.rounds,
-        .precision = record_keep_digits(settings->method.precision),
-        .timeout = record_keep_digits(settings->method.precision > 0 ? settings->method.timeout : 0),
+        .precision = figure_digits(settings->method.precision),
+        .timeout = figure_digits(settings->method.precision > 0 ? settings->method.timeout : 0),
         .regime = settings->method.regime,
         .dependent_launch = settings->method.dependent_launch,
         .strict = settings->comparing.strict,
@@ -122,76 +122,35 @@ enum exit_code recording_begin(const struct settings *settings, const struct mac
     return good ? EXIT_OK : no_memory();
 }
 
-static void keep_conditions(struct qb_device_conditions *conditions)
+/* Copies of the samples and the rounds of FROM. */
+static bool copy_samples(const struct finding *from, struct finding *to)
 {
-    conditions->clock = record_keep_digits(conditions->clock);
-    conditions->memory_clock = record_keep_digits(conditions->memory_clock);
-    conditions->power = record_keep_digits(conditions->power);
-    conditions->temperature = record_keep_digits(conditions->temperature);
-}
-
-/* The samples and the rounds that they are of. */
-static bool copy_samples(const struct result *from, struct record_case *to)
-{
-    to->samples = malloc(from->sample_count * sizeof *to->samples);
+    to->samples = record_kept_digits(from->samples, from->sample_count);
     to->rounds = malloc(from->round_count * sizeof *to->rounds);
     if (to->samples == NULL || to->rounds == NULL) {
         return false;
     }
-    for (size_t i = 0; i < from->sample_count; i++) {
-        to->samples[i] = record_keep_digits(from->samples[i]);
-    }
     for (size_t i = 0; i < from->round_count; i++) {
         to->rounds[i] = from->rounds[i];
-        to->rounds[i].median = record_keep_digits(from->rounds[i].median);
-        to->rounds[i].host_time = record_keep_digits(from->rounds[i].host_time);
-        to->rounds[i].start = record_keep_digits(from->rounds[i].start);
-        keep_conditions(&to->rounds[i].conditions);
-        to->rounds[i].disturbance.stolen = record_keep_digits(to->rounds[i].disturbance.stolen);
+        figures_keep_digits(figures_of_round, figures_of_round_count, &to->rounds[i]);
     }
     to->sample_count = from->sample_count;
     to->round_count = from->round_count;
     return true;
 }
 
-/* The time of a case whose bytes and limits are known. */
-static void set_time(struct record_case *to, const struct stats *time)
+/* The rates of a case that has a time, and what follows from all of its figures. */
+static void set_rates(struct record_case *c)
 {
-    double peak = to->device->peak_bandwidth;
-    to->time = (struct stats){
-        .count = time->count,
-        .min = record_keep_digits(time->min),
-        .median = record_keep_digits(time->median),
-        .mean = record_keep_digits(time->mean),
-        .p99 = record_keep_digits(time->p99),
-        .max = record_keep_digits(time->max),
-        .ci_low = record_keep_digits(time->ci_low),
-        .ci_high = record_keep_digits(time->ci_high),
-        .basis = time->basis,
-        .mild_outliers = time->mild_outliers,
-        .severe_outliers = time->severe_outliers,
-        .autocorrelation = record_keep_digits(time->autocorrelation),
-    };
-    /* Bytes per nanosecond are GB/s. */
-    to->bytes_per_second =
-        time->median > 0 ? record_keep_digits((double)(to->bytes.read + to->bytes.written) / time->median * 1e9) : 0;
-    to->of_peak = peak > 0 ? record_keep_digits(to->bytes_per_second / peak) : 0;
-    to->implausible = record_is_implausible(to->time.median, to->best_time);
-}
+    struct finding *found = &c->found;
+    const double peak = c->device->peak_bandwidth, bytes = (double)(found->bytes.read + found->bytes.written);
 
-/* The estimates of a case that has samples. */
-static void copy_estimates(const struct result *from, double precision, struct record_case *to)
-{
-    to->host_time = record_keep_digits(from->host_time);
-    for (int kind = 0; kind < CEILING_KINDS; kind++) {
-        to->ceiling_times[kind] = record_keep_digits(from->ceiling_times[kind]);
-    }
-    to->floor_time = record_keep_digits(from->floor_time);
-    to->best_time = record_keep_digits(from->best_time);
-    to->cache_check = from->cache_check;
-    to->hot_time = record_keep_digits(from->hot_time);
-    to->unconverged = precision > 0 && !from->converged;
-    set_time(to, &from->time);
+    /* Bytes per nanosecond are GB/s. */
+    found->bytes_per_second = found->time.median > 0 ? bytes / found->time.median * 1e9 : 0;
+    found->of_peak = peak > 0 ? figure_digits(found->bytes_per_second) / peak : 0;
+    figures_keep_digits(figures_of_case, figures_of_case_count, found);
+    found->implausible = false;
+    record_derive(c);
 }
 
 enum exit_code recording_replace_rounds(struct record_case *c, struct round *rounds, size_t count, double best_time)
@@ -201,11 +160,11 @@ enum exit_code recording_replace_rounds(struct record_case *c, struct round *rou
     struct stats time;
     bool good = sizes != NULL && samples != NULL;
 
-    free(c->samples);
-    free(c->rounds);
-    c->samples = samples;
-    c->rounds = rounds;
-    c->sample_count = c->round_count = good ? count : 0;
+    free(c->found.samples);
+    free(c->found.rounds);
+    c->found.samples = samples;
+    c->found.rounds = rounds;
+    c->found.sample_count = c->found.round_count = good ? count : 0;
     for (size_t i = 0; i < count && good; i++) {
         sizes[i] = rounds[i].samples = 1;
         samples[i] = rounds[i].median;
@@ -215,8 +174,9 @@ enum exit_code recording_replace_rounds(struct record_case *c, struct round *rou
     if (!good) {
         return no_memory();
     }
-    c->best_time = record_keep_digits(best_time);
-    set_time(c, &time);
+    c->found.best_time = best_time;
+    c->found.time = time;
+    set_rates(c);
     return EXIT_OK;
 }
 
@@ -230,37 +190,46 @@ enum exit_code recording_of_runs(struct record *record, const struct settings *s
     return copy_argv(settings, record) ? EXIT_OK : no_memory();
 }
 
+/* Forget the times of FOUND. */
+static void drop_times(struct finding *found)
+{
+    found->time = (struct stats){.count = 0};
+    found->hot_time = found->host_time = found->floor_time = found->best_time = 0;
+    for (int kind = 0; kind < CEILING_KINDS; kind++) {
+        found->ceiling_times[kind] = 0;
+    }
+    found->cache_check = CACHE_CHECK_NONE;
+    found->converged = TRUTH_UNKNOWN;
+}
+
 enum exit_code recording_add(struct record *record, const struct result *result)
 {
-    struct record_case *to = &record->cases[record->count];
+    const struct finding *from = &result->found;
+    const struct quality *quality = &from->checked.quality;
+    struct record_case *c = &record->cases[record->count];
     bool good = true;
 
-    to->code = result->code;
-    to->bytes = result->bytes;
-    to->sets = result->sets;
-    to->rotated_bytes = result->rotated_bytes < INT64_MAX ? result->rotated_bytes : INT64_MAX;
-    to->cache = result->cache;
-    to->verification = result->verification;
-    to->wrong_codes = result->mismatch.wrong_codes;
-    to->wrong_scales = result->mismatch.wrong_scales;
-    to->near_codes = result->mismatch.near_codes;
-    to->near_scales = result->mismatch.near_scales;
-    to->hard_cases = result->hard_cases;
-    to->first_difference = copy_text(result->mismatch.first[0] != '\0' ? result->mismatch.first : NULL, &good);
+    c->found = *from;
+    c->found.samples = NULL;
+    c->found.rounds = NULL;
+    c->found.sample_count = c->found.round_count = 0;
+    c->found.rotated_bytes = from->rotated_bytes < INT64_MAX ? from->rotated_bytes : INT64_MAX;
     /* Codes that were verified are not rated if memory was short, or if a worker says so. */
-    to->has_quality = result->verification == VERIFIED &&
-                      (result->quality.finite > 0 || result->quality.nan > 0 || result->quality.infinite > 0);
-    if (to->has_quality) {
-        to->quality = result->quality;
-        to->quality.snr = record_keep_digits(to->quality.snr);
-        to->quality.largest_error = record_keep_digits(to->quality.largest_error);
-        to->quality.largest_relative_error = record_keep_digits(to->quality.largest_relative_error);
+    c->found.has_quality =
+        from->checked.verification == VERIFIED && (quality->finite > 0 || quality->nan > 0 || quality->infinite > 0);
+    if (!c->found.has_quality) {
+        c->found.checked.quality = (struct quality){.finite = 0};
     }
-    to->profiled = result->profiled;
-    to->launches_per_sample = result->launches_per_sample;
-    if (result->code == EXIT_OK && result->sample_count > 0) {
-        good = good && copy_samples(result, to);
-        copy_estimates(result, record->precision, to);
+    if (from->code == EXIT_OK && from->sample_count > 0) {
+        good = copy_samples(from, &c->found);
+        if (record->precision > 0 && from->converged == TRUTH_UNKNOWN) {
+            c->found.converged = TRUTH_NO; /* an interrupt came first */
+        }
+        set_rates(c);
+    } else {
+        drop_times(&c->found);
+        figures_keep_digits(figures_of_case, figures_of_case_count, &c->found);
+        record_derive(c);
     }
     record->count++;
     return good ? EXIT_OK : no_memory();

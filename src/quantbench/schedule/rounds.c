@@ -51,7 +51,7 @@ static uint64_t samples_wanted(struct bench *bench, size_t index, uint64_t round
     struct result *result = &bench->results[index];
     struct stats stats;
 
-    if (result->code != EXIT_OK) {
+    if (result->found.code != EXIT_OK) {
         return 0;
     }
     if (result->plan_case->launch == LAUNCH_PROFILE) {
@@ -62,14 +62,15 @@ static uint64_t samples_wanted(struct bench *bench, size_t index, uint64_t round
 
         return round < rounds ? rounds_share(method->num_iters, rounds, round) : 0;
     }
-    if (result->round_count >= MIN_ROUNDS && result->sample_count >= MIN_SAMPLES && !result->converged) {
+    if (result->found.round_count >= MIN_ROUNDS && result->found.sample_count >= MIN_SAMPLES &&
+        result->found.converged != TRUTH_YES) {
         if (!bench_estimate(bench, index, &stats)) {
-            result->code = EXIT_CANNOT_RUN;
+            result->found.code = EXIT_CANNOT_RUN;
             return 0;
         }
-        result->converged = stats_precision(&stats) <= method->precision;
+        result->found.converged = stats_precision(&stats) <= method->precision ? TRUTH_YES : TRUTH_NO;
     }
-    return result->converged || result->spent >= method->timeout ? 0 : ROUND_SAMPLES;
+    return result->found.converged == TRUTH_YES || result->spent >= method->timeout ? 0 : ROUND_SAMPLES;
 }
 
 void rounds_prove(struct visits *visits)
@@ -140,7 +141,7 @@ void rounds_fail(struct bench *bench, uint64_t bytes)
 {
     message_out_of_memory("the order of the visits", bytes);
     for (size_t i = 0; i < bench->count; i++) {
-        bench->results[i].code = EXIT_CANNOT_RUN;
+        bench->results[i].found.code = EXIT_CANNOT_RUN;
     }
 }
 

@@ -165,14 +165,15 @@ static bool same_cases(const struct record *a, const struct record *b)
 /* A process as one round of one sample: disturbed if so many of its own were that its median may be one of them. */
 static struct round round_of(const struct record_case *c)
 {
-    struct round round = c->rounds[0];
+    struct round round = c->found.rounds[0];
 
-    for (size_t i = 1; i < c->round_count; i++) {
-        round.conditions.throttle |= c->rounds[i].conditions.throttle;
+    for (size_t i = 1; i < c->found.round_count; i++) {
+        round.conditions.throttle |= c->found.rounds[i].conditions.throttle;
     }
-    round.median = c->time.median;
-    round.retaken_samples = record_retaken_samples(c);
-    record_threads(c, &round.threads_wanted, &round.threads_obtained);
+    round.median = c->found.time.median;
+    round.retaken_samples = c->threads > 0 ? c->found.retaken_samples : 0;
+    round.threads_wanted = c->found.threads_wanted;
+    round.threads_obtained = c->found.threads_obtained;
     round.disturbed_samples = (record_doubts(c) & DOUBT_DISTURBED) != 0;
     return round;
 }
@@ -186,10 +187,10 @@ static void keep_doubts(struct record *records, size_t count, size_t index)
     for (size_t i = 1; i < count; i++) {
         const struct record_case *c = &records[i].cases[index];
 
-        first->unconverged = first->unconverged || c->unconverged;
-        if (c->cache_check == CACHE_CHECK_FAILED && first->cache_check != CACHE_CHECK_FAILED) {
-            first->cache_check = c->cache_check;
-            first->hot_time = c->hot_time;
+        first->found.converged = c->found.converged == TRUTH_NO ? TRUTH_NO : first->found.converged;
+        if (c->found.cache_check == CACHE_CHECK_FAILED && first->found.cache_check != CACHE_CHECK_FAILED) {
+            first->found.cache_check = c->found.cache_check;
+            first->found.hot_time = c->found.hot_time;
         }
     }
 }
@@ -207,7 +208,7 @@ static enum exit_code merge_case(struct record *records, size_t count, size_t in
         return message_out_of_memory("the times of the runs", count * sizeof *rounds);
     }
     for (size_t i = 0; i < count; i++) {
-        best_times[i] = records[i].cases[index].best_time;
+        best_times[i] = records[i].cases[index].found.best_time;
         rounds[i] = round_of(&records[i].cases[index]);
     }
     best_time = stats_median(best_times, count);
@@ -220,7 +221,7 @@ static enum exit_code merge_case(struct record *records, size_t count, size_t in
 static bool all_have_time(const struct record *records, size_t count, size_t index, size_t *without)
 {
     for (size_t i = 0; i < count; i++) {
-        if (records[i].cases[index].sample_count == 0) {
+        if (records[i].cases[index].found.sample_count == 0) {
             *without = i;
             return false;
         }

@@ -49,18 +49,20 @@ static bool restore_case(const json_t *part, struct result *result)
 {
     const json_t *launches = json_object_get(part, "launches");
     const json_t *samples = json_object_get(part, "samples");
+    char expected[FIGURE_EXPECTED_SIZE];
     struct round *round;
 
     if (!bench_grow(result, 0) || json_array_size(samples) == 0 || json_integer_value(launches) < 1 ||
-        !append_numbers(samples, &result->samples, &result->sample_count) ||
+        !append_numbers(samples, &result->found.samples, &result->found.sample_count) ||
         !append_numbers(json_object_get(part, "floors"), &result->floors, &result->floor_count)) {
         return false;
     }
-    result->launches_per_sample = (uint64_t)json_integer_value(launches);
-    result->hot_time = json_number_value(json_object_get(part, "hot_ns"));
+    result->found.launches_per_sample = (uint64_t)json_integer_value(launches);
+    result->found.hot_time = json_number_value(json_object_get(part, "hot_ns"));
     result->spent += json_number_value(json_object_get(part, "spent_s"));
-    round = &result->rounds[result->round_count++];
-    return round_from_json(json_object_get(part, "round"), round) == NULL && round->samples == json_array_size(samples);
+    round = &result->found.rounds[result->found.round_count++];
+    return round_from_json(json_object_get(part, "round"), round, expected) == NULL &&
+           round->samples == json_array_size(samples);
 }
 
 /* ---- Failures --------------------------------------------------------------------------------------------------- */
@@ -77,13 +79,15 @@ static bool restore_failure(const struct journal *journal, size_t index, struct 
     if (failure == NULL) {
         return false;
     }
-    result->code = EXIT_WRONG_RESULT;
-    result->verification = json_is_true(json_object_get(failure, "differs")) ? WRONG : NOT_VERIFIED;
-    result->mismatch.wrong_codes = codes > 0 ? (uint64_t)codes : 0;
-    result->mismatch.wrong_scales = scales > 0 ? (uint64_t)scales : 0;
-    snprintf(result->mismatch.first, sizeof result->mismatch.first, "%s", first != NULL ? first : "");
+    result->found.code = EXIT_WRONG_RESULT;
+    result->found.checked.verification = json_is_true(json_object_get(failure, "differs")) ? WRONG : NOT_VERIFIED;
+    result->found.checked.mismatch.wrong_codes = codes > 0 ? (uint64_t)codes : 0;
+    result->found.checked.mismatch.wrong_scales = scales > 0 ? (uint64_t)scales : 0;
+    snprintf(result->found.checked.mismatch.first, sizeof result->found.checked.mismatch.first, "%s",
+             first != NULL ? first : "");
     message_error("wrong result: kernel %s, in an earlier part of the run, by %s%s%s", result->plan_case->about->name,
-                  journal->file, result->mismatch.first[0] != '\0' ? ": " : "", result->mismatch.first);
+                  journal->file, result->found.checked.mismatch.first[0] != '\0' ? ": " : "",
+                  result->found.checked.mismatch.first);
     return true;
 }
 
@@ -91,15 +95,15 @@ static bool restore_failure(const struct journal *journal, size_t index, struct 
 static void keep_failure(struct visits *visits, size_t index)
 {
     const struct result *result = &visits->bench->results[index];
-    const struct mismatch *mismatch = &result->mismatch;
+    const struct mismatch *mismatch = &result->found.checked.mismatch;
 
-    if (visits->journal->file == NULL || result->code != EXIT_WRONG_RESULT) {
+    if (visits->journal->file == NULL || result->found.code != EXIT_WRONG_RESULT) {
         return;
     }
     /* That it cannot be kept has been said, and does not make the result better. */
     (void)journal_add_failure(visits->journal, index,
-                              json_pack("{s:b, s:I, s:I, s:o}", "differs", result->verification == WRONG, "wrong_codes",
-                                        (json_int_t)mismatch->wrong_codes, "wrong_scales",
+                              json_pack("{s:b, s:I, s:I, s:o}", "differs", result->found.checked.verification == WRONG,
+                                        "wrong_codes", (json_int_t)mismatch->wrong_codes, "wrong_scales",
                                         (json_int_t)mismatch->wrong_scales, "first_difference",
                                         document_text(mismatch->first)));
 }
@@ -118,7 +122,7 @@ void visits_prove(struct visits *visits, size_t index)
         worker_prove(&visits->worker, bench, index);
     }
     /* A launch for a profiler is made here even so, because it looks at this process. */
-    if (!foreign || (bench->results[index].code == EXIT_OK && !worker_visits(bench, index))) {
+    if (!foreign || (bench->results[index].found.code == EXIT_OK && !worker_visits(bench, index))) {
         bench_prove(bench, index);
     }
     keep_failure(visits, index);
@@ -130,14 +134,14 @@ void visits_to_case(struct visits *visits, uint64_t round, size_t index, uint64_
     struct journal *journal = visits->journal;
     struct result *result = &bench->results[index];
     const json_t *done = journal_find(journal, index, round);
-    size_t samples_before = result->sample_count, floors_before = result->floor_count;
+    size_t samples_before = result->found.sample_count, floors_before = result->floor_count;
     double spent_before = result->spent;
     const struct round *last;
 
     if (done != NULL) {
         if (!restore_case(done, result)) {
-            result->code = refuse(journal, index, round);
-            result->sample_count = result->round_count = 0;
+            result->found.code = refuse(journal, index, round);
+            result->found.sample_count = result->found.round_count = 0;
         }
         return;
     }
@@ -148,19 +152,20 @@ void visits_to_case(struct visits *visits, uint64_t round, size_t index, uint64_
     }
     keep_failure(visits, index);
     /* What was interrupted, or could not be done, is to be done again. */
-    if (journal->file == NULL || result->code != EXIT_OK || interrupt_requested() ||
-        result->sample_count == samples_before) {
+    if (journal->file == NULL || result->found.code != EXIT_OK || interrupt_requested() ||
+        result->found.sample_count == samples_before) {
         return;
     }
-    last = &result->rounds[result->round_count - 1];
-    result->code = journal_add(
+    last = &result->found.rounds[result->found.round_count - 1];
+    result->found.code = journal_add(
         journal, index, round,
-        json_pack("{s:I, s:o, s:o, s:f, s:o, s:f}", "launches", (json_int_t)result->launches_per_sample, "samples",
-                  numbers_to_json(result->samples + samples_before, result->sample_count - samples_before), "floors",
-                  numbers_to_json(result->floors + floors_before, result->floor_count - floors_before), "hot_ns",
-                  result->hot_time, "round", round_to_json(last), "spent_s", result->spent - spent_before));
-    if (result->code != EXIT_OK) {
-        result->sample_count = result->round_count = 0;
+        json_pack(
+            "{s:I, s:o, s:o, s:f, s:o, s:f}", "launches", (json_int_t)result->found.launches_per_sample, "samples",
+            numbers_to_json(result->found.samples + samples_before, result->found.sample_count - samples_before),
+            "floors", numbers_to_json(result->floors + floors_before, result->floor_count - floors_before), "hot_ns",
+            result->found.hot_time, "round", round_to_json(last), "spent_s", result->spent - spent_before));
+    if (result->found.code != EXIT_OK) {
+        result->found.sample_count = result->found.round_count = 0;
     }
 }
 

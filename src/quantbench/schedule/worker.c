@@ -170,7 +170,7 @@ static const char *take_outcome(const struct worker *worker, const struct outcom
         return "there is no memory for its samples";
     }
     result->floors = floors;
-    samples = result->samples + result->sample_count;
+    samples = result->found.samples + result->found.sample_count;
     floors += result->floor_count;
     return child_take(worker->child.socket, samples, outcome->samples * sizeof *samples) &&
                    child_take(worker->child.socket, floors, outcome->floors * sizeof *floors)
@@ -243,7 +243,7 @@ static bool ask_once(struct worker *worker, struct bench *bench, const struct qu
     if (worker->child.pid == 0) {
         worker->mixed = false;
         if (!child_start(&worker->child, WORKER_NAME, bench->command)) {
-            bench->results[question->index].code = EXIT_CANNOT_RUN;
+            bench->results[question->index].found.code = EXIT_CANNOT_RUN;
             return true;
         }
         worker->last = question->index;
@@ -274,9 +274,9 @@ static void ask(struct worker *worker, struct bench *bench, const struct questio
     }
     if (!answered && why[0] != '\0') {
         message_error("kernel %s: %s", kernel, why);
-        result->code = EXIT_CANNOT_RUN;
+        result->found.code = EXIT_CANNOT_RUN;
     }
-    if (result->code != EXIT_OK && worker->child.pid > 0) {
+    if (result->found.code != EXIT_OK && worker->child.pid > 0) {
         /* What a kernel has done to its process or its device may not be over. */
         child_stop(&worker->child);
     }
@@ -296,18 +296,18 @@ void worker_visit(struct worker *worker, struct bench *bench, size_t index, uint
                                       .index = index,
                                       .samples = samples,
                                       .aside = aside,
-                                      .launches_per_sample = result->launches_per_sample,
-                                      .hot_time = result->hot_time};
+                                      .launches_per_sample = result->found.launches_per_sample,
+                                      .hot_time = result->found.hot_time};
     double spent = result->spent;
-    size_t rounds = result->round_count;
+    size_t rounds = result->found.round_count;
 
     ask(worker, bench, &question);
-    if (result->code != EXIT_OK) {
+    if (result->found.code != EXIT_OK) {
         /* What was measured before it turned out wrong is no time. */
-        result->sample_count = result->round_count = 0;
-    } else if (result->round_count > rounds) {
+        result->found.sample_count = result->found.round_count = 0;
+    } else if (result->found.round_count > rounds) {
         /* The worker's clock began later. */
-        result->rounds[rounds].start = clock_seconds() - bench->start - result->spent + spent;
+        result->found.rounds[rounds].start = clock_seconds() - bench->start - result->spent + spent;
     }
 }
 
@@ -331,23 +331,20 @@ static void say_done(enum exit_code code, const struct result *result)
     memset(&outcome, 0, sizeof outcome);
     outcome.code = code;
     if (result != NULL) {
-        outcome.verification = result->verification;
-        outcome.mismatch = result->mismatch;
-        outcome.hard_cases = result->hard_cases;
-        outcome.quality = result->quality;
+        outcome.checked = result->found.checked;
         outcome.spent = result->spent;
-        outcome.launches_per_sample = result->launches_per_sample;
-        outcome.hot_time = result->hot_time;
-        outcome.samples = result->sample_count;
+        outcome.launches_per_sample = result->found.launches_per_sample;
+        outcome.hot_time = result->found.hot_time;
+        outcome.samples = result->found.sample_count;
         outcome.floors = result->floor_count;
     }
     if (outcome.samples > 0) {
-        outcome.round = result->rounds[0];
+        outcome.round = result->found.rounds[0];
     }
     child_say(its_socket, &answer, sizeof answer);
     child_say(its_socket, &outcome, sizeof outcome);
     if (result != NULL) {
-        child_say(its_socket, result->samples, outcome.samples * sizeof(double));
+        child_say(its_socket, result->found.samples, outcome.samples * sizeof(double));
         child_say(its_socket, result->floors, outcome.floors * sizeof(double));
     }
 }
@@ -496,14 +493,14 @@ static void answer_question(struct held *held, const struct question *question)
         bench_prove(&held->bench, place);
         held->proved[place] = true;
     }
-    result->sample_count = result->round_count = result->floor_count = 0;
+    result->found.sample_count = result->found.round_count = result->floor_count = 0;
     result->spent = 0;
-    if (result->code == EXIT_OK && question->kind == ASK_TO_VISIT) {
-        result->launches_per_sample = question->launches_per_sample;
-        result->hot_time = question->hot_time;
+    if (result->found.code == EXIT_OK && question->kind == ASK_TO_VISIT) {
+        result->found.launches_per_sample = question->launches_per_sample;
+        result->found.hot_time = question->hot_time;
         bench_visit(&held->bench, place, question->samples, question->aside);
     }
-    say_done(result->code, result);
+    say_done(result->found.code, result);
 }
 
 void worker_main(char **argv, const struct settings *settings)

@@ -22,7 +22,7 @@ enum exit_code verdict_of_pair(const struct record *record, const struct record_
 enum exit_code verdict_of_case(const struct record *record, const struct record_case *c)
 {
     const struct record_pair *pair = record_pair_of(record, c);
-    enum exit_code code = c->code;
+    enum exit_code code = c->found.code;
 
     if (record->strict && record_doubts(c) != 0) {
         code = message_worse(code, EXIT_INCONCLUSIVE);
@@ -76,8 +76,9 @@ enum outcome verdict_outcome(const struct record *record, const struct record_ca
 
     switch (verdict_of_case(record, c)) {
     case EXIT_OK:
-        return c->sample_count == 0 || record_doubts(c) != 0 || (pair != NULL && is_undecided(pair)) ? OUTCOME_UNKNOWN
-                                                                                                     : OUTCOME_PASSED;
+        return c->found.sample_count == 0 || record_doubts(c) != 0 || (pair != NULL && is_undecided(pair))
+                   ? OUTCOME_UNKNOWN
+                   : OUTCOME_PASSED;
     case EXIT_WRONG_RESULT:
     case EXIT_REGRESSION:
     case EXIT_INCONCLUSIVE:
