@@ -10,12 +10,10 @@ nodist_fishcompletion_DATA = %D%/quantbench.fish
 endif
 CLEANFILES += $(nodist_bashcompletion_DATA) $(nodist_zshcompletion_DATA) $(nodist_fishcompletion_DATA)
 
-# A build with more formats names their files too.
-COMPLETION_FORMATS = $(srcdir)/src/libquantbench/formats.h
-completion_tables = %D%/options.awk %D%/values $(COMPLETION_FORMATS) src/quantbench/cli/options.c
-completion_input = $(srcdir)/%D%/values $(COMPLETION_FORMATS) $(srcdir)/src/quantbench/cli/options.c
+completion_tables = %D%/options.awk %D%/values $(format_tables) src/quantbench/cli/options.c
+completion_input = $(srcdir)/%D%/values $(FORMATS) $(srcdir)/src/quantbench/cli/options.c
 EXTRA_DIST += %D%/options.awk %D%/values %D%/quantbench.bash.in %D%/quantbench.zsh.in %D%/quantbench.fish.in
-COMPLETE = $(AM_V_GEN)$(MKDIR_P) %D% && $(AWK) -f $(srcdir)/%D%/options.awk
+COMPLETE = $(AM_V_GEN)$(MKDIR_P) %D% && $(READ_FORMATS) -f $(srcdir)/%D%/options.awk
 
 %D%/quantbench: %D%/quantbench.bash.in $(completion_tables)
 	$(COMPLETE) -v shell=bash $(completion_input) $(srcdir)/%D%/quantbench.bash.in >$@

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # options.awk - the completion of a shell, from the tables of options, of formats and of values.
 #
-#   awk -v shell=bash|zsh|fish -f options.awk values formats.h options.c TEMPLATE
+#   awk -v shell=bash|zsh|fish -f .../libquantbench/formats.awk -f options.awk values formats.h ... options.c TEMPLATE
 #
 # writes TEMPLATE with the line @OPTIONS@ replaced by a line or two for each option.
 
@@ -37,17 +37,11 @@ function read_words(text,    name) {
     completed[name] = text
 }
 
-# A row of the formats' table, ROW(F16, f16, "half", "fp16 f16", ..., input, output, scale): its first strings are its
-# names.
-function read_format(row,    kind, parts, aliases) {
-    match(row, /(true|false), (true|false), (true|false)\)/)
-    kind = substr(row, RSTART) ~ /^true/ ? "input_word" : substr(row, RSTART) ~ /^false, true/ ? "output_word" : ""
-    if (kind == "")
-        return
-    split(row, parts, "\"")
-    array[kind] = array[kind] (array[kind] != "" ? " " : "") parts[2]
+# Take the format that was read into the words of KIND.
+function add_format(kind,    aliases) {
+    array[kind] = array[kind] (array[kind] != "" ? " " : "") format["name"]
     completed[kind] = array[kind]
-    split(parts[4], aliases, " ")
+    split(format["aliases"], aliases, " ")
     alias[kind] = alias[kind] (alias[kind] != "" ? ", " : "") aliases[1]
 }
 
@@ -140,14 +134,16 @@ FILENAME == ARGV[1] {
     next
 }
 FILENAME != ARGV[ARGC - 1] {
+    if (read_format($0)) {
+        if (format["is_input"] == "true") add_format("input_word")
+        if (format["is_output"] == "true") add_format("output_word")
+    }
     # Rows and arrays in several lines are joined.
-    if (/^ +ROW\(/) { text = ""; reading = "format" }
-    else if (/^(static )?const char \*const [a-z_]+\[\] = /) { text = ""; reading = "words" }
+    if (/^(static )?const char \*const [a-z_]+\[\] = /) { text = ""; reading = "words" }
     else if (/^ *\{\.(name|letter) = /) { text = ""; reading = "row" }
     sub(/^ +/, "")
     text = text $0
-    if (reading == "format" && /(true|false)\)[ \\]*$/) { read_format(text); reading = "" }
-    else if (reading == "words" && /\};$/) { read_words(text); reading = "" }
+    if (reading == "words" && /\};$/) { read_words(text); reading = "" }
     else if (reading == "row" && /\},$/) { read_row(text); reading = "" }
     next
 }

@@ -27,6 +27,12 @@ static inline unsigned qb__cuda_code_place(enum qb_format output)
     return place;
 }
 
+/* True if there are kernels for the pair; each table of them has a place for it. */
+static inline bool qb__cuda_has_pair(enum qb_format input, enum qb_format output)
+{
+    return (unsigned)input <= QB_FORMAT_F32 && qb__cuda_code_place(output) < QB__CUDA_CODE_COUNT;
+}
+
 /* What the launchers ask about a device. Read once, when it is opened. */
 struct qb__cuda_limits {
     unsigned units;          /* multiprocessors */

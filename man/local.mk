@@ -65,3 +65,10 @@ EXTRA_DIST += %D%/quantbench-plugin.3.in %D%/include.awk
 %D%/quantbench-plugin.3: %D%/quantbench-plugin.3.in %D%/include.awk $(plugin_examples) Makefile
 	$(AM_V_GEN)$(MKDIR_P) %D% && $(AWK) -v top='$(srcdir)' -v version='$(PACKAGE_VERSION)' -v date='$(RELEASE_DATE)' \
 	  -v docdir='$(docdir)' -v libdir='$(libdir)' -f $(srcdir)/%D%/include.awk $(srcdir)/$@.in >$@-t && mv -f $@-t $@
+
+# The page with the table of formats.
+CLEANFILES += %D%/quantbench-numerics.7
+EXTRA_DIST += %D%/quantbench-numerics.7.in %D%/formats.awk
+%D%/quantbench-numerics.7: %D%/quantbench-numerics.7.in %D%/formats.awk $(format_tables) Makefile
+	$(AM_V_GEN)$(MKDIR_P) %D% && LC_ALL=C $(READ_FORMATS) -v version='$(PACKAGE_VERSION)' -v date='$(RELEASE_DATE)' \
+	  -f $(srcdir)/%D%/formats.awk $(FORMATS) $(srcdir)/$@.in >$@-t && mv -f $@-t $@

@@ -53,6 +53,7 @@ tool_shell_tests = \
 	%D%/environment.sh \
 	%D%/failures.sh \
 	%D%/foreign.sh \
+	%D%/formats.sh \
 	%D%/hard.sh \
 	%D%/journal.sh \
 	%D%/manual.sh \

@@ -35,11 +35,12 @@
 
 /* clang-format on */
 
-/* A build for a test adds rows. */
+/* A build for a test adds rows: codes of one byte, and formats that no kernel knows. */
 #ifdef QB__MORE_FORMATS_FILE
 #include QB__MORE_FORMATS_FILE
 #else
 #define QB__MORE_BYTE_FORMATS(ROW)
+#define QB__MORE_FORMATS(ROW)
 #endif
 
 /* In C++, and so on a CUDA device, the values of constant expressions alone can be used. */
@@ -53,7 +54,8 @@
 
 /* clang-format off */
 #define QB__FORMAT_INFO(enumerator, function, ...) {QB_FORMAT_##enumerator, __VA_ARGS__},
-QB__CONSTANT struct qb_format_info qb__formats[] = {QB__INPUT_FORMATS(QB__FORMAT_INFO) QB__BYTE_FORMATS(QB__FORMAT_INFO)};
+QB__CONSTANT struct qb_format_info qb__formats[] = {
+    QB__INPUT_FORMATS(QB__FORMAT_INFO) QB__BYTE_FORMATS(QB__FORMAT_INFO) QB__MORE_FORMATS(QB__FORMAT_INFO)};
 /* clang-format on */
 #undef QB__FORMAT_INFO
 #define QB__FORMAT_COUNT (sizeof qb__formats / sizeof qb__formats[0])

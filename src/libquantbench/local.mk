@@ -6,6 +6,12 @@ include_HEADERS = %D%/quantbench.h
 pkgconfigdir = $(libdir)/pkgconfig
 nodist_pkgconfig_DATA = libquantbench.pc
 
+# The table of formats, for what else is made of it; a build with more formats names their file too.
+FORMATS = $(srcdir)/%D%/formats.h
+format_tables = $(FORMATS) %D%/formats.awk
+READ_FORMATS = $(AWK) -f $(srcdir)/%D%/formats.awk
+EXTRA_DIST += %D%/formats.awk
+
 libquantbench_la_SOURCES = \
 	%D%/quantbench.h %D%/internal.h %D%/backend.h %D%/formats.h %D%/problem.h %D%/operation.h %D%/facts.h \
 	%D%/environment.h %D%/kernel.h %D%/workspace.h \

@@ -23,10 +23,10 @@ static enum qb_status validate(const struct qb_problem *p)
     input = qb_format_info(p->input);
     output = qb_format_info(p->output);
     if (input == NULL || !input->is_input) {
-        return qb__fail(QB_ERROR_INVALID, "input format %d: half, bfloat16 or float is accepted", (int)p->input);
+        return qb__fail(QB_ERROR_INVALID, "input format %d: expected one that can be quantized from", (int)p->input);
     }
     if (output == NULL || !output->is_output) {
-        return qb__fail(QB_ERROR_INVALID, "output format %d: INT8, E4M3 or E5M2 is accepted", (int)p->output);
+        return qb__fail(QB_ERROR_INVALID, "output format %d: expected one that can be quantized to", (int)p->output);
     }
     if (qb_granularity_name(p->granularity) == NULL) {
         return qb__fail(QB_ERROR_INVALID, "granularity %d is not in enum qb_granularity", (int)p->granularity);
@@ -259,7 +259,7 @@ static uint8_t encode(const struct qb_problem *p, const struct qb_arithmetic *ar
     if (isnan(value) && arithmetic->nan != QB_NAN_CODE) {
         value = arithmetic->nan == QB_NAN_HIGHEST ? INFINITY : -INFINITY; /* these saturate */
     }
-    if (p->output == QB_FORMAT_INT8 && arithmetic->rounding != QB_ROUNDING_NEAREST_EVEN) {
+    if (qb__is_integer(p->output) && arithmetic->rounding != QB_ROUNDING_NEAREST_EVEN) {
         value = arithmetic->rounding == QB_ROUNDING_NEAREST_AWAY ? roundf(value) : truncf(value);
     }
     return (uint8_t)qb_format_encode(p->output, value);

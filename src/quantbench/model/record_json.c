@@ -261,10 +261,10 @@ static void read_devices(struct reader *reader, const json_t *document, struct r
 static enum qb_format get_format(struct reader *reader, const json_t *problem, const char *member, bool is_input)
 {
     const char *text = json_string_value(json_object_get(problem, member));
+    const struct qb_format_info *info;
     char accepted[128] = "";
 
-    for (int i = 0; i < QB_FORMAT_COUNT; i++) {
-        const struct qb_format_info *info = qb_format_info((enum qb_format)i);
+    for (unsigned i = 0; (info = qb_format_info((enum qb_format)i)) != NULL; i++) {
         size_t length = strlen(accepted);
 
         if (is_input ? info->is_input : info->is_output) {
