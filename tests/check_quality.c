@@ -221,14 +221,10 @@ static double relative_difference(double a, double b)
 /* As the header has it. */
 static bool is_saturated(enum qb_format output, double v)
 {
-    switch (output) {
-    case QB_FORMAT_INT8:
+    if (output == QB_FORMAT_INT8) {
         return v >= 127.5 || v < -128.5;
-    case QB_FORMAT_E4M3:
-        return fabs(v) > 464;
-    default:
-        return fabs(v) >= 61440;
     }
+    return output == QB_FORMAT_E4M3 ? fabs(v) > 464 : fabs(v) >= 61440;
 }
 
 static void check_against_loops(const struct qb_problem *p, const void *input)

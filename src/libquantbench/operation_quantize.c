@@ -174,9 +174,11 @@ static struct scale zero_scale(const struct qb_arithmetic *arithmetic)
         return (struct scale){1, 1};
     case QB_ZERO_ZERO:
         return (struct scale){0, 0};
-    default: /* QB_ZERO_UNGUARDED */
-        return (struct scale){0, INFINITY};
+    case QB_ZERO_FLOOR: /* the caller's */
+    case QB_ZERO_UNGUARDED:
+        break;
     }
+    return (struct scale){0, INFINITY};
 }
 
 /* The smallest power of two that is not below SCALE. */
@@ -203,16 +205,16 @@ static struct scale dynamic_scale(const struct qb_problem *p, const struct qb_ar
         return zero_scale(arithmetic);
     }
     scale.multiplier = qmax / amax;
+    scale.divisor = amax / qmax;
     switch (arithmetic->scale_form) {
+    case QB_SCALE_QUOTIENT:
+        break;
     case QB_SCALE_PRODUCT:
         scale.divisor = amax * (1 / qmax);
         break;
     case QB_SCALE_INVERSE:
     case QB_SCALE_MULTIPLIER:
         scale.divisor = 1 / scale.multiplier;
-        break;
-    default: /* QB_SCALE_QUOTIENT */
-        scale.divisor = amax / qmax;
         break;
     }
     if (floor == 0 && arithmetic->zero == QB_ZERO_FLOOR) {
@@ -249,9 +251,10 @@ static float factor_of(const struct qb_arithmetic *arithmetic, struct scale scal
         return is_zero ? 0 : 1 / scale.divisor;
     case QB_QUOTIENT_MULTIPLY:
         return scale.multiplier;
-    default: /* QB_QUOTIENT_DIVIDE */
-        return is_zero ? INFINITY : scale.divisor;
+    case QB_QUOTIENT_DIVIDE:
+        break;
     }
+    return is_zero ? INFINITY : scale.divisor;
 }
 
 static uint8_t encode(const struct qb_problem *p, const struct qb_arithmetic *arithmetic, float value)

@@ -13,26 +13,22 @@ static inline uint64_t qb__ceil_div(uint64_t a, uint64_t b)
 /* See qb_problem_tile(). */
 static inline void qb__tile(const struct qb_problem *p, uint64_t *tile_rows, uint64_t *tile_cols)
 {
-    uint64_t all_rows = p->tokens > 0 ? p->tokens : 1;
-
+    *tile_rows = p->tokens > 0 ? p->tokens : 1;
+    *tile_cols = p->hidden;
     switch (p->granularity) {
     case QB_GRANULARITY_TENSOR:
-        *tile_rows = all_rows;
-        *tile_cols = p->hidden;
         break;
     case QB_GRANULARITY_TOKEN:
         *tile_rows = 1;
-        *tile_cols = p->hidden;
         break;
     case QB_GRANULARITY_CHANNEL:
-        *tile_rows = all_rows;
         *tile_cols = 1;
         break;
     case QB_GRANULARITY_GROUP:
         *tile_rows = 1;
         *tile_cols = p->group;
         break;
-    default: /* QB_GRANULARITY_BLOCK */
+    case QB_GRANULARITY_BLOCK:
         *tile_rows = p->block_rows;
         *tile_cols = p->block_cols;
         break;

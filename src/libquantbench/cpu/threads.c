@@ -353,7 +353,8 @@ const char *qb__cpu_binding(void)
     }
 #ifdef _OPENMP
     if (qb__machine_openmp_binds()) {
-        switch (omp_get_proc_bind()) {
+        /* Which enumerators there are depends on the version of OpenMP. */
+        switch ((int)omp_get_proc_bind()) {
         case omp_proc_bind_master:
             return "OpenMP, master";
         case omp_proc_bind_close:

@@ -63,16 +63,15 @@ static float load(enum qb_format format, const void *input, uint64_t i)
     uint32_t bits;
     float value;
 
-    switch (format) {
-    case QB_FORMAT_F32:
+    if (format == QB_FORMAT_F32) {
         return ((const float *)input)[i];
-    case QB_FORMAT_BF16: /* without a call, since this one is the upper half of a float */
+    }
+    if (format == QB_FORMAT_BF16) { /* without a call, since this one is the upper half of a float */
         bits = (uint32_t)((const uint16_t *)input)[i] << 16;
         memcpy(&value, &bits, sizeof value);
         return value;
-    default:
-        return qb_format_decode(format, ((const uint16_t *)input)[i]);
     }
+    return qb_format_decode(format, ((const uint16_t *)input)[i]);
 }
 
 static void add_element(const struct code_values *codes, float x, uint8_t code, float scale, struct sums *sums)

@@ -274,9 +274,10 @@ static const char *describe(const struct challenges *c, enum challenge_fault fau
         return "it leaves work undone";
     case CHALLENGE_STALE:
         return c->stale_codes > 0 ? "it reuses an earlier answer" : "it reuses an earlier scale";
-    default:
-        return "its results differ from the reference";
+    case CHALLENGE_WRONG:
+        break;
     }
+    return "its results differ from the reference";
 }
 
 static uint64_t at_most(uint64_t value, uint64_t most)

@@ -16,7 +16,9 @@ void problem_granularity_text(const struct qb_problem *problem, char *text, size
     case QB_GRANULARITY_BLOCK:
         snprintf(text, size, "block:%" PRIu64 "x%" PRIu64, problem->block_rows, problem->block_cols);
         break;
-    default:
+    case QB_GRANULARITY_TENSOR:
+    case QB_GRANULARITY_TOKEN:
+    case QB_GRANULARITY_CHANNEL:
         snprintf(text, size, "%s", qb_granularity_name(problem->granularity));
         break;
     }

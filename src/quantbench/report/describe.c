@@ -49,9 +49,6 @@ const char *describe_cell(const struct record_case *c, enum column column, char 
 {
     bool has_time = c->found.sample_count > 0;
 
-    if (column < FIRST_RESULT) {
-        return property_text(c, (enum property)column, text);
-    }
     /* What there is no figure for. */
     snprintf(text, DESCRIBE_SIZE, "-");
     switch (column) {
@@ -94,7 +91,21 @@ const char *describe_cell(const struct record_case *c, enum column column, char 
     case CODES:
         snprintf(text, DESCRIBE_SIZE, "%s%s", codes_text(c), record_doubts(c) != 0 ? " *" : "");
         break;
-    default:
+    case DEVICE:
+    case TOKENS:
+    case HIDDEN:
+    case DTYPE:
+    case DIST:
+    case QUANT_DTYPE:
+    case GRANULARITY:
+    case SCALE:
+    case THREADS:
+    case KERNEL:
+    case CACHE:
+    case LAUNCH:
+    case STREAMS:
+        return property_text(c, (enum property)column, text);
+    case COLUMNS:
         break;
     }
     return text;
@@ -325,7 +336,9 @@ static void describe_judgement(const struct judgement *judgement, enum pair_colu
             snprintf(text, DESCRIBE_SIZE, "%s, %" PRIu64 " more", verdict_words[judgement->verdict], judgement->more);
         }
         break;
-    default:
+    case PAIR_NAME:
+    case PAIR_BASELINE:
+    case PAIR_COLUMNS:
         break;
     }
 }

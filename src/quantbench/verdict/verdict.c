@@ -83,9 +83,11 @@ enum outcome verdict_outcome(const struct record *record, const struct record_ca
     case EXIT_REGRESSION:
     case EXIT_INCONCLUSIVE:
         return OUTCOME_FAILURE;
-    default:
-        return OUTCOME_ERROR;
+    case EXIT_USAGE:
+    case EXIT_CANNOT_RUN:
+        break;
     }
+    return OUTCOME_ERROR;
 }
 
 bool verdict_run_failed(const struct record *record)
