@@ -342,7 +342,7 @@ fi
 
 profile() { bench && out_has 'one launch' && tail -n 1 out | grep -qE '^Kernel running time: [0-9]+\.[0-9]{3} us$'; }
 ok '--profile is one launch' profile
-ok '--profile ignores --num-iters' json '"launch":"profile","streams":1,"profiled":' --num-iters=50
+ok '--profile ignores --num-iters' json '"launch":"profile","streams":1,' --num-iters=50
 one_sample() { flat_has '"launches_per_sample":1,' && tr -d ' \n' <out | grep -qE '"samples":\[[0-9.e+-]+\]'; }
 ok '--profile has one sample' one_sample
 no_verify() { bench --no-verify "$@" && out_has 'not verified' && out_lacks ' verified on '; }
@@ -491,7 +491,7 @@ for member in version library_version date argv host seed input tensor num_warmu
     ok "JSON: $member" flat_has "\"$member\":"
 done
 for member in problem device kernel threads verification wrong_codes wrong_scales launch profiled launches_per_sample \
-    buffer_sets bytes_read bytes_written time_ns bytes_per_second copy_time_ns exit_status; do
+    buffer_sets bytes_read bytes_written time_ns bytes_per_second exit_status; do
     ok "JSON: result: $member" grep -qF "\"$member\":" measured.json
 done
 for member in min median mean p99 max median_ci95 samples; do

@@ -85,12 +85,12 @@ figures()
     careless 0 none --output=figures.json --output=figures.csv --num-tokens=3,4 &&
         same 2 "$(grep -c '"hard_cases": [1-9]' figures.json)" && same 1 "$(grep '"hard_cases"' figures.json | sort -u | wc -l)" &&
         tap_cases=$(sed -n 's/.*"hard_cases": \([0-9]*\),/\1/p' figures.json | head -n 1) &&
-        same 2 "$(grep -c ",$tap_cases\$" figures.csv)" && careless 0 none --output=figures.json &&
+        same 2 "$(grep -c ",$tap_cases," figures.csv)" && careless 0 none --output=figures.json &&
         out_has "verified on 180 elements and $tap_cases hard cases: the same" && cp out now &&
-        run 0 --report=figures.json && cmp out now && grep -v '"hard_cases"' figures.json >old.json &&
-        run 0 --report=old.json && out_has 'verified: the same bytes as the reference'
+        run 0 --report=figures.json && cmp out now && sed 's/"hard_cases": [0-9]*/"hard_cases": null/' figures.json >none.json &&
+        run 0 --report=none.json && out_has 'verified: the same bytes as the reference'
 }
-ok 'how many they are, in text, JSON and CSV, and of old records' figures
+ok 'how many they are, in text, JSON and CSV, or that it is not known' figures
 # own KERNEL: every format, scaling and granularity.
 own()
 {

@@ -416,8 +416,8 @@ kept()
 ok 'a run that cannot begin leaves the old file' kept x.csv fails 3 'cuda:99' --device=cuda:99 --output=kept/x.csv
 ok 'a usage error leaves the old file' kept x.csv fails 2 'bogus' --output=kept/x.csv --dtype=bogus
 ok 'a damaged record leaves the old file' kept x.csv fails 2 'schema' --report=sweep.gbench.json --output=kept/x.csv
-awk '/"samples": \[/ { print; for (i = 0; i < 3000; i++) print "1.5,"; next } { print }' single.json |
-    sed 's/"samples": 1,/"samples": 3001,/' >large.json
+awk '/"samples": \[/ { print; for (i = 0; i < 3000; i++) print "1.5,"; next }
+    /"samples": [0-9]/ && !done++ { print "\"samples\": " $2 + 3000 ","; next } { print }' single.json >large.json
 # The limit is on the size of files; its signal is ignored, so that writing fails as on a full disk.
 limited_size()
 (

@@ -65,37 +65,29 @@ static enum qb_status write_copies(struct qb_device *device, struct qb_queue *qu
 }
 
 enum qb_status buffers_make(struct qb_device *device, struct qb_queue *queue, const struct sizes *bytes, unsigned count,
-                            const void *input, const float *scales, struct buffers *buffers)
+                            const void *const given[QB_ROLE_COUNT], struct buffers *buffers)
 {
-    enum qb_status status;
+    enum qb_status status = QB_OK;
 
     *buffers = (struct buffers){.device = device, .bytes = *bytes};
-    status = make_copies(device, count, bytes->of[QB_ROLE_INPUT], &buffers->inputs);
-    if (status == QB_OK) {
-        status = make_copies(device, count, bytes->of[QB_ROLE_CODES], &buffers->codes);
-    }
-    if (status == QB_OK) {
-        status = make_copies(device, count, bytes->of[QB_ROLE_SCALES], &buffers->scales);
-    }
-    if (status == QB_OK) {
-        status = write_copies(device, queue, &buffers->inputs, input, bytes->of[QB_ROLE_INPUT]);
-    }
-    if (status == QB_OK && scales != NULL) {
-        status = write_copies(device, queue, &buffers->scales, scales, bytes->of[QB_ROLE_SCALES]);
+    for (int role = 0; role < QB_ROLE_COUNT && status == QB_OK; role++) {
+        status = make_copies(device, count, bytes->of[role], &buffers->copies[role]);
+        if (status == QB_OK && given[role] != NULL) {
+            status = write_copies(device, queue, &buffers->copies[role], given[role], bytes->of[role]);
+        }
     }
     return status;
 }
 
 bool buffers_in_huge_pages(const struct buffers *buffers, uint64_t *huge)
 {
-    const struct copies *const parts[] = {&buffers->inputs, &buffers->codes, &buffers->scales};
     uint64_t sum = 0;
 
-    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
+    for (int role = 0; role < QB_ROLE_COUNT; role++) {
+        const struct copies *copies = &buffers->copies[role];
         uint64_t more;
 
-        if (qb_memory_in_huge_pages(buffers->device, parts[i]->memory, parts[i]->count * parts[i]->stride, &more) !=
-            QB_OK) {
+        if (qb_memory_in_huge_pages(buffers->device, copies->memory, copies->count * copies->stride, &more) != QB_OK) {
             return false;
         }
         sum += more;
@@ -106,26 +98,34 @@ bool buffers_in_huge_pages(const struct buffers *buffers, uint64_t *huge)
 
 void buffers_free(struct buffers *buffers)
 {
-    qb_memory_free(buffers->device, buffers->inputs.memory);
-    qb_memory_free(buffers->device, buffers->codes.memory);
-    qb_memory_free(buffers->device, buffers->scales.memory);
+    for (int role = 0; role < QB_ROLE_COUNT; role++) {
+        qb_memory_free(buffers->device, buffers->copies[role].memory);
+    }
     *buffers = (struct buffers){.device = NULL};
 }
 
-enum qb_status buffers_poison(const struct buffers *buffers, bool scales)
+enum qb_status buffers_poison(const struct buffers *buffers, const struct qb_problem *problem)
 {
-    enum qb_status status =
-        qb_memory_fill(buffers->device, buffers->codes.memory, POISON, buffers->codes.count * buffers->codes.stride);
+    enum qb_status status = QB_OK;
 
-    if (status == QB_OK && scales) {
-        status = qb_memory_fill(buffers->device, buffers->scales.memory, POISON,
-                                buffers->scales.count * buffers->scales.stride);
+    for (int role = 0; role < QB_ROLE_COUNT && status == QB_OK; role++) {
+        const struct copies *copies = &buffers->copies[role];
+        struct qb_tensor_info tensor = {.size = sizeof tensor};
+
+        status = qb_problem_tensor(problem, (enum qb_role)role, &tensor);
+        if (status == QB_OK && tensor.written) {
+            status = qb_memory_fill(buffers->device, copies->memory, POISON, copies->count * copies->stride);
+        }
     }
     return status;
 }
 
 struct qb_tensors buffers_set(const struct buffers *buffers, unsigned set)
 {
-    return (struct qb_tensors)QB_TENSORS(copy_at(&buffers->inputs, set), copy_at(&buffers->codes, set),
-                                         copy_at(&buffers->scales, set));
+    struct qb_tensors tensors = {.size = sizeof tensors};
+
+    for (int role = 0; role < QB_ROLE_COUNT; role++) {
+        tensors.at[role] = copy_at(&buffers->copies[role], set);
+    }
+    return tensors;
 }

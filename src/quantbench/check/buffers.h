@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* buffers.h - the device memory of one case: sets of its three tensors. */
+/* buffers.h - the device memory of one case: sets of its tensors. */
 #ifndef BUFFERS_H
 #define BUFFERS_H
 
@@ -9,24 +9,23 @@
 struct buffers {
     struct qb_device *device;
     struct sizes bytes; /* of one set */
-    struct copies inputs;
-    struct copies codes;
-    struct copies scales;
+    struct copies copies[QB_ROLE_COUNT];
 };
 
 /* The bytes of device memory that COUNT sets take. */
 uint64_t buffers_memory(const struct sizes *bytes, uint64_t count);
 
-/* Allocate COUNT sets on DEVICE, fill them, and put INPUT, and SCALES unless it is NULL, into each (host memory). QUEUE
- * is idle and is so again. Free BUFFERS either way. */
+/* Allocate COUNT sets on DEVICE, and put GIVEN, host memory by role, into each; a tensor for which it is NULL is filled
+ * with what is no kernel's answer. QUEUE is idle and is so again. Free BUFFERS either way. */
 enum qb_status buffers_make(struct qb_device *device, struct qb_queue *queue, const struct sizes *bytes, unsigned count,
-                            const void *input, const float *scales, struct buffers *buffers);
+                            const void *const given[QB_ROLE_COUNT], struct buffers *buffers);
+
 /* How many of their bytes the system has put into huge pages; false if it does not say. */
 bool buffers_in_huge_pages(const struct buffers *buffers, uint64_t *huge);
 void buffers_free(struct buffers *buffers);
 
-/* Fill the codes of all sets, and the scales too if a kernel is to write them, with what is no kernel's answer. */
-enum qb_status buffers_poison(const struct buffers *buffers, bool scales);
+/* Fill the tensors that a kernel is to write for PROBLEM, in all sets, with what is no kernel's answer. */
+enum qb_status buffers_poison(const struct buffers *buffers, const struct qb_problem *problem);
 
 /* The tensors of set number SET. */
 struct qb_tensors buffers_set(const struct buffers *buffers, unsigned set);

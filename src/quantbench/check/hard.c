@@ -103,13 +103,14 @@ static bool choose_ragged(const struct subject *s, struct qb_problem *problem)
 /* What the reference says of DATA, into EXPECTATION, which has the memory. */
 static enum exit_code expect(const struct hard_data *data, struct expectation *expectation)
 {
-    struct qb_tensors buffers = QB_TENSORS(data->input, expectation->codes, expectation->scales);
+    struct qb_tensors tensors = expectation->tensors;
     enum qb_status status;
 
+    tensors.at[QB_ROLE_INPUT] = data->input;
     if (data->problem.scaling == QB_SCALING_STATIC) {
-        memcpy(expectation->scales, data->scales, expectation->scale_bytes);
+        memcpy(verify_scales(expectation), data->scales, expectation->bytes.of[QB_ROLE_SCALES]);
     }
-    status = qb_reference_run_as(&data->problem, &data->arithmetic, &buffers);
+    status = qb_reference_run_as(&data->problem, &data->arithmetic, &tensors);
     return status == QB_OK ? EXIT_OK : message_status("the reference", status);
 }
 
@@ -118,13 +119,13 @@ static enum qb_status run(const struct subject *s, const struct hard_data *data,
     const bool is_static = data->problem.scaling == QB_SCALING_STATIC;
     const struct qb_tensors set = buffers_set(buffers, 0);
     enum qb_status status =
-        qb_memory_write(s->device, buffers->inputs.memory, data->input, buffers->bytes.of[QB_ROLE_INPUT]);
+        qb_memory_write(s->device, set.at[QB_ROLE_INPUT], data->input, buffers->bytes.of[QB_ROLE_INPUT]);
 
     if (status == QB_OK) {
-        status = buffers_poison(buffers, !is_static);
+        status = buffers_poison(buffers, &data->problem);
     }
     if (status == QB_OK && is_static) {
-        status = qb_memory_write(s->device, buffers->scales.memory, data->scales, buffers->bytes.of[QB_ROLE_SCALES]);
+        status = qb_memory_write(s->device, set.at[QB_ROLE_SCALES], data->scales, buffers->bytes.of[QB_ROLE_SCALES]);
     }
     if (s->alive != NULL) {
         s->alive(0);
@@ -144,7 +145,7 @@ static enum exit_code report(const struct subject *s, const struct hard_data *da
     if (found->wrong_scales > 0) {
         hard_kind_of_scale(data, found->first_index, kind);
     } else {
-        hard_kind_of_code(data, found->first_index, e->scales[tiling_index(&tiling, found->first_index)], kind);
+        hard_kind_of_code(data, found->first_index, verify_scales(e)[tiling_index(&tiling, found->first_index)], kind);
     }
     *m = *found;
     snprintf(m->first, sizeof m->first, "hard data of %" PRIu64 " x %" PRIu64 ", %s: %.200s", data->problem.tokens,
@@ -170,7 +171,7 @@ static enum exit_code prove_fill(const struct subject *s, const struct hard_data
     if (status != QB_OK) {
         return message_status(qb_kernel_name(s->kernel), status);
     }
-    code = verify_compare(s->device, &buffers->codes, &buffers->scales, data->input, expectation, &mismatch);
+    code = verify_compare(s->device, buffers->copies, data->input, expectation, &mismatch);
     if (code != EXIT_OK) {
         return code;
     }
@@ -190,14 +191,10 @@ static enum exit_code prove_data(const struct subject *s, struct hard_data *data
     enum qb_status status;
     enum exit_code code;
 
-    expectation->code_bytes = bytes.of[QB_ROLE_CODES];
-    expectation->scale_bytes = bytes.of[QB_ROLE_SCALES];
-    expectation->codes = malloc(bytes.of[QB_ROLE_CODES] + 1); /* none may be written */
-    expectation->scales = malloc(bytes.of[QB_ROLE_SCALES]);
-    if (expectation->codes == NULL || expectation->scales == NULL || !hard_data_fill(data)) {
+    if (!verify_make(expectation, true) || !hard_data_fill(data)) {
         return message_out_of_memory("the reference", bytes.of[QB_ROLE_CODES] + bytes.of[QB_ROLE_SCALES]);
     }
-    status = buffers_make(s->device, s->queue, &bytes, 1, data->input, NULL, &buffers);
+    status = buffers_make(s->device, s->queue, &bytes, 1, (const void *[QB_ROLE_COUNT]){data->input}, &buffers);
     code = status == QB_OK ? EXIT_OK : message_status("hard data", status);
     do {
         code = code == EXIT_OK ? prove_fill(s, data, &buffers, expectation) : code;

@@ -3,10 +3,8 @@
 #include <config.h>
 
 #include "check/allocations.h"
-#include "cases/input.h"
 #include "check/oracle.h"
 #include "check/prove.h"
-#include "model/sizes.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -33,10 +31,14 @@ enum padding { PADDING_ZERO, PADDING_INFINITY, PADDING_NAN };
 
 /* A tensor between two guard zones, on the device and on the host. */
 struct region {
+    struct qb_tensor_info tensor;
+    uint64_t row, stride; /* bytes of a row, and from one to the next */
+    const void *given;    /* host: the rows of a tensor that is read, dense; NULL: it is written */
     void *memory;
-    uint8_t *image; /* host: what was written or read last */
-    uint64_t bytes; /* of the tensor, with the gaps between rows */
-    uint64_t size;  /* with the guard zones */
+    uint64_t size;  /* of the following, each with the guard zones */
+    uint8_t *image; /* host: what was written to it last */
+    uint8_t *after; /* host: what was read from it last */
+    uint8_t *kept;  /* another of these, which the last is compared with */
 };
 
 struct proof {
@@ -45,135 +47,122 @@ struct proof {
     struct qb_problem problem; /* strides are filled in */
     struct qb_device *device;
     struct qb_queue *queue;
-    unsigned threads; /* of the queue; 0: not the CPU's */
-    const void *data; /* host: the input's rows, dense */
-    const float *given_scales;
+    unsigned threads;                     /* of the queue; 0: not the CPU's */
+    const void *const *given;             /* by role, as struct region has them */
+    struct region regions[QB_ROLE_COUNT]; /* one that the problem lacks has no memory */
     void (*alive)(double seconds);
-    struct region input;
-    struct region codes;
-    struct region scales;
-    uint8_t *input_after;
-    uint8_t *kept_codes; /* images that others are compared with */
-    uint8_t *kept_scales;
 };
-
-static bool is_static(const struct proof *proof)
-{
-    return proof->problem.scaling == QB_SCALING_STATIC;
-}
 
 /* ---- Memory ----------------------------------------------------------------------------------------------------- */
 
-static enum exit_code make_region(struct proof *proof, uint64_t bytes, struct region *region)
+static enum exit_code make_region(struct proof *proof, enum qb_role role)
 {
+    struct region *r = &proof->regions[role];
     enum qb_status status;
 
-    region->bytes = bytes;
-    region->size = GUARD + (bytes + 255) / 256 * 256 + GUARD;
-    region->image = malloc(region->size);
-    if (region->image == NULL) {
-        return message_out_of_memory("the proof of a kernel", region->size);
+    *r = (struct region){.tensor = {.size = sizeof r->tensor}};
+    status = qb_problem_tensor(&proof->problem, role, &r->tensor);
+    if (status != QB_OK || !r->tensor.present) {
+        return EXIT_OK;
     }
-    status = qb_memory_alloc(proof->device, region->size, &region->memory);
+    r->row = r->tensor.cols * qb_format_info(r->tensor.format)->bits / 8;
+    r->stride = r->tensor.stride * qb_format_info(r->tensor.format)->bits / 8;
+    r->given = r->tensor.written ? NULL : proof->given[role];
+    r->size = GUARD + (r->tensor.bytes + 255) / 256 * 256 + GUARD;
+    r->image = malloc(r->size);
+    r->after = malloc(r->size);
+    r->kept = malloc(r->size);
+    if (r->image == NULL || r->after == NULL || r->kept == NULL) {
+        return message_out_of_memory("the proof of a kernel", 3 * r->size);
+    }
+    status = qb_memory_alloc(proof->device, r->size, &r->memory);
     return status == QB_OK ? EXIT_OK : message_status("the proof of a kernel", status);
 }
 
 static enum exit_code make_memory(struct proof *proof)
 {
-    const struct sizes bytes = sizes_of(&proof->problem);
-    enum exit_code code;
+    enum exit_code code = EXIT_OK;
 
-    code = make_region(proof, bytes.of[QB_ROLE_INPUT], &proof->input);
-    code = code == EXIT_OK ? make_region(proof, bytes.of[QB_ROLE_CODES], &proof->codes) : code;
-    code = code == EXIT_OK ? make_region(proof, bytes.of[QB_ROLE_SCALES], &proof->scales) : code;
-    if (code != EXIT_OK) {
-        return code;
+    for (int role = 0; role < QB_ROLE_COUNT && code == EXIT_OK; role++) {
+        code = make_region(proof, (enum qb_role)role);
     }
-    proof->input_after = malloc(proof->input.size);
-    proof->kept_codes = malloc(proof->codes.size);
-    proof->kept_scales = malloc(proof->scales.size);
-    if (proof->input_after == NULL || proof->kept_codes == NULL || proof->kept_scales == NULL) {
-        return message_out_of_memory("the proof of a kernel",
-                                     proof->input.size + proof->codes.size + proof->scales.size);
-    }
-    return EXIT_OK;
-}
-
-static void free_region(struct proof *proof, struct region *region)
-{
-    qb_memory_free(proof->device, region->memory);
-    free(region->image);
+    return code;
 }
 
 static void free_memory(struct proof *proof)
 {
-    free_region(proof, &proof->input);
-    free_region(proof, &proof->codes);
-    free_region(proof, &proof->scales);
-    free(proof->input_after);
-    free(proof->kept_codes);
-    free(proof->kept_scales);
+    for (int role = 0; role < QB_ROLE_COUNT; role++) {
+        struct region *r = &proof->regions[role];
+
+        qb_memory_free(proof->device, r->memory);
+        free(r->image);
+        free(r->after);
+        free(r->kept);
+    }
 }
 
 /* ---- One run ---------------------------------------------------------------------------------------------------- */
 
-/* Put the input's rows into the image, and PADDING around and between them. */
-static void fill_input(struct proof *proof, enum padding padding)
+/* Fill the image of what is quantized with PADDING, which shows if a kernel reads around it. */
+static void fill_padding(struct region *r, enum padding padding)
 {
     static const float values[] = {[PADDING_ZERO] = 0, [PADDING_INFINITY] = INFINITY, [PADDING_NAN] = NAN};
-    const struct qb_problem *p = &proof->problem;
-    const uint64_t element = input_element_size(p->input);
-    const uint32_t pattern = qb_format_encode(p->input, values[padding]);
-    uint8_t *image = proof->input.image;
+    const uint64_t element = qb_format_info(r->tensor.format)->bits / 8;
+    const uint32_t pattern = qb_format_encode(r->tensor.format, values[padding]);
 
-    for (uint64_t i = 0; i < proof->input.size; i += element) {
-        memcpy(image + i, &pattern, element); /* the lower half first: these hosts are little-endian */
-    }
-    for (uint64_t row = 0; row < p->tokens; row++) {
-        memcpy(image + GUARD + row * p->input_stride * element,
-               (const uint8_t *)proof->data + row * p->hidden * element, p->hidden * element);
+    for (uint64_t i = 0; i < r->size; i += element) {
+        memcpy(r->image + i, &pattern, element); /* the lower half first: these hosts are little-endian */
     }
 }
 
-/* Fill the image of an output with guards, and its rows of COLS bytes, STRIDE apart, with POISON. */
-static void fill_output(struct region *region, uint64_t cols, uint64_t stride, uint8_t poison)
+/* Fill the image of the tensor of ROLE: its rows with what was given or with POISON, and what is around and between
+ * them with guards, or around an input with PADDING. */
+static void fill_image(struct region *r, enum qb_role role, uint8_t poison, enum padding padding)
 {
-    memset(region->image, GUARD_BYTE, region->size);
-    for (uint64_t begin = 0; begin < region->bytes; begin += stride) {
-        memset(region->image + GUARD + begin, poison, cols);
+    if (role == QB_ROLE_INPUT) {
+        fill_padding(r, padding);
+    } else {
+        memset(r->image, GUARD_BYTE, r->size);
     }
-}
+    for (uint64_t row = 0; row < r->tensor.rows; row++) {
+        uint8_t *to = r->image + GUARD + row * r->stride;
 
-static enum qb_status write_region(const struct proof *proof, const struct region *region)
-{
-    return qb_memory_write(proof->device, region->memory, region->image, region->size);
+        if (r->given != NULL) {
+            memcpy(to, (const uint8_t *)r->given + row * r->row, r->row);
+        } else {
+            memset(to, poison, r->row);
+        }
+    }
 }
 
 static enum qb_status write_all(struct proof *proof, uint8_t poison, enum padding padding)
 {
-    enum qb_status status;
+    enum qb_status status = QB_OK;
 
-    fill_input(proof, padding);
-    fill_output(&proof->codes, proof->problem.hidden, proof->problem.output_stride, poison);
-    fill_output(&proof->scales, proof->scales.bytes, proof->scales.bytes, poison);
-    if (is_static(proof)) {
-        memcpy(proof->scales.image + GUARD, proof->given_scales, proof->scales.bytes);
+    for (int role = 0; role < QB_ROLE_COUNT && status == QB_OK; role++) {
+        struct region *r = &proof->regions[role];
+
+        if (r->tensor.present) {
+            fill_image(r, (enum qb_role)role, poison, padding);
+            status = qb_memory_write(proof->device, r->memory, r->image, r->size);
+        }
     }
-    status = write_region(proof, &proof->input);
-    status = status == QB_OK ? write_region(proof, &proof->codes) : status;
-    return status == QB_OK ? write_region(proof, &proof->scales) : status;
+    return status;
 }
 
 static enum qb_status launch(struct proof *proof)
 {
-    const struct qb_tensors buffers =
-        QB_TENSORS((char *)proof->input.memory + GUARD, (char *)proof->codes.memory + GUARD,
-                   (float *)((char *)proof->scales.memory + GUARD));
+    struct qb_tensors tensors = {.size = sizeof tensors};
 
+    for (int role = 0; role < QB_ROLE_COUNT; role++) {
+        const struct region *r = &proof->regions[role];
+
+        tensors.at[role] = r->tensor.bytes > 0 ? (char *)r->memory + GUARD : NULL;
+    }
     if (proof->alive != NULL) {
         proof->alive(0);
     }
-    return qb_kernel_run(proof->kernel, proof->queue, &proof->problem, &buffers);
+    return qb_kernel_run(proof->kernel, proof->queue, &proof->problem, &tensors);
 }
 
 static enum exit_code changes_environment(const struct proof *proof, const char *what)
@@ -206,16 +195,17 @@ static enum exit_code wait_for(struct proof *proof)
     return EXIT_OK;
 }
 
-/* Read the outputs into their images, and what became of the input. */
+/* Read what became of all tensors. */
 static enum exit_code read_all(struct proof *proof)
 {
-    enum qb_status status = qb_memory_read(proof->device, proof->input_after, proof->input.memory, proof->input.size);
+    enum qb_status status = QB_OK;
 
-    if (status == QB_OK) {
-        status = qb_memory_read(proof->device, proof->codes.image, proof->codes.memory, proof->codes.size);
-    }
-    if (status == QB_OK) {
-        status = qb_memory_read(proof->device, proof->scales.image, proof->scales.memory, proof->scales.size);
+    for (int role = 0; role < QB_ROLE_COUNT && status == QB_OK; role++) {
+        struct region *r = &proof->regions[role];
+
+        if (r->tensor.present) {
+            status = qb_memory_read(proof->device, r->after, r->memory, r->size);
+        }
     }
     return status == QB_OK ? EXIT_OK : failed(proof, status);
 }
@@ -237,69 +227,70 @@ static void look(const uint8_t *image, uint64_t begin, uint64_t end, struct stra
     }
 }
 
-/* Check what is around an output, and between its rows. */
-static enum exit_code check_guards(const struct proof *proof, const struct region *region, const char *what,
-                                   uint64_t cols, uint64_t stride)
+/* Check what is around the tensor of ROLE, and between its rows. */
+static enum exit_code check_guards(const struct proof *proof, enum qb_role role)
 {
+    const struct region *r = &proof->regions[role];
+    const uint64_t bytes = r->tensor.bytes;
     struct stray stray = {.count = 0};
     char where[96];
-    uint64_t offset;
 
-    look(region->image, 0, GUARD, &stray);
-    for (uint64_t begin = 0; begin + cols < region->bytes; begin += stride) {
-        look(region->image, GUARD + begin + cols, GUARD + begin + stride, &stray);
+    look(r->after, 0, GUARD, &stray);
+    for (uint64_t row = 0; row + 1 < r->tensor.rows; row++) {
+        look(r->after, GUARD + row * r->stride + r->row, GUARD + (row + 1) * r->stride, &stray);
     }
-    look(region->image, GUARD + region->bytes, region->size, &stray);
+    look(r->after, GUARD + bytes, r->size, &stray);
     if (stray.count == 0) {
         return EXIT_OK;
     }
     if (stray.first < GUARD) {
         snprintf(where, sizeof where, "%" PRIu64 " bytes before their beginning", GUARD - stray.first);
-    } else if (stray.first < GUARD + region->bytes) {
-        offset = stray.first - GUARD;
-        snprintf(where, sizeof where, "%" PRIu64 " bytes behind row %" PRIu64, offset % stride - cols, offset / stride);
+    } else if (stray.first < GUARD + bytes) {
+        const uint64_t offset = stray.first - GUARD;
+
+        snprintf(where, sizeof where, "%" PRIu64 " bytes behind row %" PRIu64, offset % r->stride - r->row,
+                 offset / r->stride);
     } else {
-        snprintf(where, sizeof where, "%" PRIu64 " bytes behind their end", stray.first - GUARD - region->bytes);
+        snprintf(where, sizeof where, "%" PRIu64 " bytes behind their end", stray.first - GUARD - bytes);
     }
     message_error("kernel %s: it writes outside its buffers: %" PRIu64 " bytes around the %s, the first of them %s",
-                  proof->name, stray.count, what, where);
+                  proof->name, stray.count, qb_role_name(role), where);
     return EXIT_WRONG_RESULT;
 }
 
-static enum exit_code check_input(const struct proof *proof)
+/* Check that the tensor of ROLE, which is read, is as it was. */
+static enum exit_code check_read(const struct proof *proof, enum qb_role role)
 {
+    const struct region *r = &proof->regions[role];
     uint64_t i = 0;
 
-    if (memcmp(proof->input_after, proof->input.image, proof->input.size) == 0) {
+    if (memcmp(r->after, r->image, r->size) == 0) {
         return EXIT_OK;
     }
-    while (proof->input_after[i] == proof->input.image[i]) {
+    while (r->after[i] == r->image[i]) {
         i++;
     }
-    message_error("kernel %s: it changes its input: the first changed byte is byte %" PRId64, proof->name,
-                  (int64_t)i - (int64_t)GUARD);
-    return EXIT_WRONG_RESULT;
-}
-
-static enum exit_code check_static_scales(const struct proof *proof)
-{
-    if (!is_static(proof) || memcmp(proof->scales.image + GUARD, proof->given_scales, proof->scales.bytes) == 0) {
-        return EXIT_OK;
-    }
-    message_error("kernel %s: it changes the scales that it was given", proof->name);
+    message_error("kernel %s: it changes its %s: the first changed byte is byte %" PRId64, proof->name,
+                  qb_role_name(role), (int64_t)i - (int64_t)GUARD);
     return EXIT_WRONG_RESULT;
 }
 
 /* Everything that must be so after each run. */
 static enum exit_code check_unchanged(const struct proof *proof)
 {
-    const struct qb_problem *p = &proof->problem;
-    const uint64_t scales = proof->scales.bytes;
-    enum exit_code code = check_input(proof);
+    enum exit_code code = EXIT_OK;
 
-    code = code == EXIT_OK ? check_guards(proof, &proof->codes, "codes", p->hidden, p->output_stride) : code;
-    code = code == EXIT_OK ? check_guards(proof, &proof->scales, "scales", scales, scales) : code;
-    return code == EXIT_OK ? check_static_scales(proof) : code;
+    for (int role = 0; role < QB_ROLE_COUNT && code == EXIT_OK; role++) {
+        const struct region *r = &proof->regions[role];
+
+        if (r->tensor.present && role != QB_ROLE_INPUT) {
+            code = check_guards(proof, (enum qb_role)role);
+        }
+        if (r->tensor.present && !r->tensor.written && code == EXIT_OK) {
+            code = check_read(proof, (enum qb_role)role);
+        }
+    }
+    return code;
 }
 
 static enum exit_code run(struct proof *proof, uint8_t poison, enum padding padding)
@@ -320,38 +311,56 @@ static enum exit_code run(struct proof *proof, uint8_t poison, enum padding padd
 
 static void keep(struct proof *proof)
 {
-    memcpy(proof->kept_codes, proof->codes.image, proof->codes.size);
-    memcpy(proof->kept_scales, proof->scales.image, proof->scales.size);
+    for (int role = 0; role < QB_ROLE_COUNT; role++) {
+        struct region *r = &proof->regions[role];
+
+        if (r->tensor.written) {
+            memcpy(r->kept, r->after, r->size);
+        }
+    }
 }
 
 static bool same_as_kept(const struct proof *proof)
 {
-    return memcmp(proof->kept_codes, proof->codes.image, proof->codes.size) == 0 &&
-           memcmp(proof->kept_scales, proof->scales.image, proof->scales.size) == 0;
+    for (int role = 0; role < QB_ROLE_COUNT; role++) {
+        const struct region *r = &proof->regions[role];
+
+        if (r->tensor.written && memcmp(r->kept, r->after, r->size) != 0) {
+            return false;
+        }
+    }
+    return true;
 }
 
-/* Count the bytes of an output that still have the poison of the first run in the kept image, and that of the second in
- * the last one. */
-static uint64_t count_unwritten(const struct region *region, const uint8_t *kept)
+/* Count the bytes of an output that still have the poison of the first run in what was kept, and that of the second in
+ * what was read last. */
+static uint64_t count_unwritten(const struct region *r)
 {
     uint64_t count = 0;
 
-    for (uint64_t i = GUARD; i < GUARD + region->bytes; i++) {
-        count += kept[i] == POISON_1 && region->image[i] == POISON_2;
+    for (uint64_t i = GUARD; i < GUARD + r->tensor.bytes && r->tensor.written; i++) {
+        count += r->kept[i] == POISON_1 && r->after[i] == POISON_2;
     }
     return count;
 }
 
 static enum exit_code check_written(const struct proof *proof)
 {
-    uint64_t codes = count_unwritten(&proof->codes, proof->kept_codes);
-    uint64_t scales = count_unwritten(&proof->scales, proof->kept_scales);
+    char where[160] = "";
 
-    if (codes == 0 && scales == 0) {
+    for (int role = 0; role < QB_ROLE_COUNT; role++) {
+        const uint64_t count = count_unwritten(&proof->regions[role]);
+        const size_t length = strlen(where);
+
+        if (count > 0) {
+            snprintf(where + length, sizeof where - length, "%s%" PRIu64 " bytes of the %s", length > 0 ? ", " : "",
+                     count, qb_role_name((enum qb_role)role));
+        }
+    }
+    if (where[0] == '\0') {
         return EXIT_OK;
     }
-    message_error("kernel %s: it leaves outputs unwritten: %" PRIu64 " codes and %" PRIu64 " bytes of scales",
-                  proof->name, codes, scales);
+    message_error("kernel %s: it leaves outputs unwritten: %s", proof->name, where);
     return EXIT_WRONG_RESULT;
 }
 
@@ -524,8 +533,8 @@ static uint64_t fewer_tokens(const struct qb_problem *problem, uint64_t elements
     return rows < problem->tokens ? rows : problem->tokens;
 }
 
-enum exit_code prove_kernel(const struct plan_case *plan_case, struct qb_queue *queue, const void *input,
-                            const float *scales, void (*alive)(double seconds))
+enum exit_code prove_kernel(const struct plan_case *plan_case, struct qb_queue *queue,
+                            const void *const given[QB_ROLE_COUNT], void (*alive)(double seconds))
 {
     static const uint64_t alignments[] = {1, 16, 128};
     struct qb_problem problem = plan_case->problem;
@@ -535,8 +544,7 @@ enum exit_code prove_kernel(const struct plan_case *plan_case, struct qb_queue *
         .device = plan_case->device->handle,
         .queue = queue,
         .threads = plan_case->threads,
-        .data = input,
-        .given_scales = scales,
+        .given = given,
         .alive = alive,
     };
     struct proof strided = dense;
@@ -544,7 +552,7 @@ enum exit_code prove_kernel(const struct plan_case *plan_case, struct qb_queue *
 
     problem.input_stride = problem.output_stride = problem.hidden;
     dense.problem = problem;
-    dense.problem.tokens = fewer_tokens(&problem, MOST_BYTES / input_element_size(problem.input));
+    dense.problem.tokens = fewer_tokens(&problem, MOST_BYTES * 8 / qb_format_info(problem.input)->bits);
     if (!qb_kernel_supports(dense.kernel, dense.device, &dense.problem)) {
         dense.problem.tokens = problem.tokens;
     }

@@ -5,13 +5,14 @@
 
 #include "cases/plan.h"
 
-/* Run the kernel of PLAN_CASE in QUEUE several times, on as many of the first rows of INPUT (host memory, dense rows)
- * as fit in 256 MiB, and on rows that are apart if it supports that. Each of these is an error, EXIT_WRONG_RESULT: it
+/* Run the kernel of PLAN_CASE in QUEUE several times, on as many of the first rows of its input as fit in
+ * 256 MiB, and on rows that are apart if it supports that. Each of these is an error, EXIT_WRONG_RESULT: it
  * writes outside its outputs, leaves some unwritten, changes its input or static scales, depends on memory around the
  * input or on what was in its outputs before, differs from run to run, allocates, or works in another stream than the
  * queue's. That it fails, or leaves the device in error, is EXIT_CANNOT_RUN. Errors have been printed.
- * SCALES are the static ones for all of INPUT. ALIVE is called with 0 before each run, unless it is NULL. */
-enum exit_code prove_kernel(const struct plan_case *plan_case, struct qb_queue *queue, const void *input,
-                            const float *scales, void (*alive)(double seconds));
+ * GIVEN has the tensors that the case reads, in host memory with dense rows, for all of its rows. ALIVE is called with
+ * 0 before each run, unless it is NULL. */
+enum exit_code prove_kernel(const struct plan_case *plan_case, struct qb_queue *queue,
+                            const void *const given[QB_ROLE_COUNT], void (*alive)(double seconds));
 
 #endif

@@ -19,15 +19,23 @@
 
 void verify_free(struct expectation *expectation)
 {
-    free(expectation->codes);
-    free(expectation->scales);
-    *expectation = (struct expectation){.codes = NULL};
+    for (int role = 0; role < QB_ROLE_COUNT; role++) {
+        free(expectation->tensors.at[role]);
+    }
+    *expectation = (struct expectation){.tensors = {.size = sizeof expectation->tensors}};
 }
 
 struct fingerprint verify_fingerprint(const struct expectation *expectation)
 {
-    return (struct fingerprint){digest_of(expectation->codes, expectation->codes != NULL ? expectation->code_bytes : 0),
-                                digest_of(expectation->scales, expectation->scale_bytes)};
+    struct fingerprint fingerprint = {{false}, {0}};
+
+    for (int role = 0; role < QB_ROLE_COUNT; role++) {
+        const void *tensor = expectation->tensors.at[role];
+
+        fingerprint.has[role] = tensor != NULL;
+        fingerprint.of[role] = tensor != NULL ? digest_of(tensor, expectation->bytes.of[role]) : 0;
+    }
+    return fingerprint;
 }
 
 /* Compute the codes of BUFFERS by its scales, or by FACTORS: rows are independent of each other then, so that the CPUs
@@ -100,12 +108,21 @@ static bool is_contract(const struct qb_arithmetic *arithmetic)
     return same_arithmetic(arithmetic, &contract);
 }
 
+/* The tensors of E, and INPUT. */
+static struct qb_tensors with_input(const struct expectation *e, const void *input)
+{
+    struct qb_tensors tensors = e->tensors;
+
+    tensors.at[QB_ROLE_INPUT] = (void *)(uintptr_t)input;
+    return tensors;
+}
+
 /* The reference's answer for E: the scales, and the codes if E has room for them. A static scale is the one that this
  * data gives, so it must be finite and > 0 whatever the arithmetic makes of a tensor of zeros. */
 static enum qb_status compute(struct expectation *e, const void *input)
 {
     const bool is_static = e->problem.scaling == QB_SCALING_STATIC;
-    const struct qb_tensors buffers = QB_TENSORS(input, e->codes, e->scales);
+    const struct qb_tensors buffers = with_input(e, input);
     struct qb_arithmetic given = e->arithmetic;
     float *factors = NULL;
     enum qb_status status;
@@ -113,14 +130,14 @@ static enum qb_status compute(struct expectation *e, const void *input)
     if (is_static) {
         given.zero = QB_ZERO_FLOOR;
         given.infinity = QB_INFINITY_CLAMPED;
-    } else if (e->codes != NULL && !is_contract(&e->arithmetic)) {
-        factors = malloc(e->scale_bytes);
+    } else if (e->tensors.at[QB_ROLE_CODES] != NULL && !is_contract(&e->arithmetic)) {
+        factors = malloc(e->bytes.of[QB_ROLE_SCALES]);
         if (factors == NULL) {
             return QB_ERROR_MEMORY;
         }
     }
     status = qb_reference_scales_as(&e->problem, &given, &buffers, factors);
-    if (status == QB_OK && e->codes != NULL) {
+    if (status == QB_OK && e->tensors.at[QB_ROLE_CODES] != NULL) {
         status = reference_codes(&e->problem, &e->arithmetic, &buffers, factors);
     }
     free(factors);
@@ -131,16 +148,16 @@ static enum qb_status compute(struct expectation *e, const void *input)
  */
 static enum exit_code rate(const struct expectation *e, struct qb_tensors buffers, struct quality *quality)
 {
-    const uint64_t count = e->scale_bytes / sizeof(float);
+    const uint64_t count = e->bytes.of[QB_ROLE_SCALES] / sizeof(float);
     float *divisors;
 
     if (e->arithmetic.scale_form != QB_SCALE_MULTIPLIER) {
         quality_compute(&e->problem, &buffers, quality);
         return EXIT_OK;
     }
-    divisors = malloc(e->scale_bytes);
+    divisors = malloc(e->bytes.of[QB_ROLE_SCALES]);
     if (divisors == NULL) {
-        return message_out_of_memory("the quality of the codes", e->scale_bytes);
+        return message_out_of_memory("the quality of the codes", e->bytes.of[QB_ROLE_SCALES]);
     }
     for (uint64_t i = 0; i < count; i++) {
         divisors[i] = 1 / ((float *)buffers.at[QB_ROLE_SCALES])[i];
@@ -151,28 +168,40 @@ static enum exit_code rate(const struct expectation *e, struct qb_tensors buffer
     return EXIT_OK;
 }
 
+bool verify_make(struct expectation *e, bool need_codes)
+{
+    bool good = true;
+
+    e->bytes = sizes_of(&e->problem);
+    e->tensors = (struct qb_tensors){.size = sizeof e->tensors};
+    for (int role = 0; role < QB_ROLE_COUNT && good; role++) {
+        if (role != QB_ROLE_INPUT && (role != QB_ROLE_CODES || need_codes) && e->bytes.of[role] > 0) {
+            e->tensors.at[role] = malloc(e->bytes.of[role]);
+            good = e->tensors.at[role] != NULL;
+        }
+    }
+    return good;
+}
+
 enum exit_code verify_expect(const struct qb_problem *problem, const struct qb_arithmetic *arithmetic,
                              const void *input, bool same_input, bool need_codes, struct expectation *expectation)
 {
-    struct sizes bytes;
     enum qb_status status;
     enum exit_code code = EXIT_OK;
 
     need_codes = need_codes && problem->scaling != QB_SCALING_AMAX;
-    if (same_input && expectation->scales != NULL && (expectation->codes != NULL || !need_codes) &&
+    if (same_input && verify_scales(expectation) != NULL &&
+        (expectation->tensors.at[QB_ROLE_CODES] != NULL || !need_codes) &&
         same_answer(&expectation->problem, problem) && same_arithmetic(&expectation->arithmetic, arithmetic) &&
         (expectation->problem.scaling == problem->scaling || is_contract(arithmetic))) {
         return EXIT_OK;
     }
     verify_free(expectation);
-    bytes = sizes_of(problem);
     expectation->problem = *problem;
     expectation->arithmetic = *arithmetic;
-    expectation->code_bytes = bytes.of[QB_ROLE_CODES];
-    expectation->scale_bytes = bytes.of[QB_ROLE_SCALES];
-    expectation->codes = need_codes ? malloc(bytes.of[QB_ROLE_CODES]) : NULL;
-    expectation->scales = malloc(bytes.of[QB_ROLE_SCALES]);
-    if ((need_codes && expectation->codes == NULL) || expectation->scales == NULL) {
+    if (!verify_make(expectation, need_codes)) {
+        const struct sizes bytes = expectation->bytes;
+
         verify_free(expectation);
         return message_out_of_memory("the reference", bytes.of[QB_ROLE_CODES] + bytes.of[QB_ROLE_SCALES]);
     }
@@ -180,8 +209,7 @@ enum exit_code verify_expect(const struct qb_problem *problem, const struct qb_a
     if (status != QB_OK) {
         code = message_status("the reference", status);
     } else if (need_codes) {
-        code = rate(expectation, (struct qb_tensors)QB_TENSORS(input, expectation->codes, expectation->scales),
-                    &expectation->quality);
+        code = rate(expectation, with_input(expectation, input), &expectation->quality);
     }
     if (code != EXIT_OK) {
         verify_free(expectation);
@@ -194,7 +222,7 @@ static float scale_of_code(const struct expectation *e, uint64_t index)
 {
     const struct tiling tiling = tiling_of(&e->problem);
 
-    return e->scales[tiling_index(&tiling, index)];
+    return verify_scales(e)[tiling_index(&tiling, index)];
 }
 
 /* Describe wrong code INDEX: where it is, what was quantized, by which scale, what came out and what should have. */
@@ -202,7 +230,7 @@ static void describe_code(const struct expectation *e, const void *input, uint64
                           size_t size)
 {
     uint64_t row = index / e->problem.hidden, col = index % e->problem.hidden;
-    uint8_t want = ((const uint8_t *)e->codes)[index];
+    uint8_t want = ((const uint8_t *)e->tensors.at[QB_ROLE_CODES])[index];
     float x = e->problem.input == QB_FORMAT_F32 ? ((const float *)input)[index]
                                                 : qb_format_decode(e->problem.input, ((const uint16_t *)input)[index]);
 
@@ -216,7 +244,7 @@ static void describe_code(const struct expectation *e, const void *input, uint64
 static void describe_scale(const struct expectation *e, uint64_t index, float got, char *text, size_t size)
 {
     snprintf(text, size, "scale %" PRIu64 ": got %.9g (%a), want %.9g (%a)", index, (double)got, (double)got,
-             (double)e->scales[index], (double)e->scales[index]);
+             (double)verify_scales(e)[index], (double)verify_scales(e)[index]);
 }
 
 /* One comparison under way. */
@@ -262,7 +290,7 @@ bool verify_is_scale(const struct qb_arithmetic *arithmetic, float got, float wa
 static void compare_codes(void *context, const uint8_t *got, uint64_t offset, uint64_t length)
 {
     const struct comparison *c = context;
-    const uint8_t *want = (const uint8_t *)c->expectation->codes + offset;
+    const uint8_t *want = (const uint8_t *)c->expectation->tensors.at[QB_ROLE_CODES] + offset;
     struct mismatch *m = c->mismatch;
 
     m->compared += length;
@@ -285,7 +313,7 @@ static void compare_codes(void *context, const uint8_t *got, uint64_t offset, ui
 static void compare_scales(void *context, const uint8_t *got, uint64_t offset, uint64_t length)
 {
     const struct comparison *c = context;
-    const float *want = c->expectation->scales + offset / sizeof(float);
+    const float *want = verify_scales(c->expectation) + offset / sizeof(float);
     struct mismatch *m = c->mismatch;
 
     for (uint64_t i = 0; i < length / sizeof(float); i++) {
@@ -330,44 +358,56 @@ static enum qb_status read_copies(struct qb_device *device, const struct copies 
     return QB_OK;
 }
 
-enum exit_code verify_compare(struct qb_device *device, const struct copies *codes, const struct copies *scales,
-                              const void *input, const struct expectation *expectation, struct mismatch *mismatch)
+enum exit_code verify_compare(struct qb_device *device, const struct copies copies[QB_ROLE_COUNT], const void *input,
+                              const struct expectation *expectation, struct mismatch *mismatch)
 {
+    static void (*const compare[QB_ROLE_COUNT])(void *context, const uint8_t *got, uint64_t offset, uint64_t length) = {
+        [QB_ROLE_CODES] = compare_codes,
+        [QB_ROLE_SCALES] = compare_scales,
+    };
     struct comparison comparison = {expectation, input, mismatch};
     uint8_t *piece = malloc(PIECE);
-    enum qb_status status;
+    enum qb_status status = QB_OK;
 
     if (piece == NULL) {
         return message_out_of_memory("reading the codes back", PIECE);
     }
     *mismatch = (struct mismatch){.wrong_codes = 0};
-    status = read_copies(device, scales, expectation->scale_bytes, piece, compare_scales, &comparison);
-    if (status == QB_OK) {
-        status = read_copies(device, codes, expectation->code_bytes, piece, compare_codes, &comparison);
+    /* The scales first: a wrong one is the reason of wrong codes. */
+    for (int role = QB_ROLE_COUNT - 1; role >= 0 && status == QB_OK; role--) {
+        if (expectation->tensors.at[role] != NULL) {
+            status = read_copies(device, &copies[role], expectation->bytes.of[role], piece, compare[role], &comparison);
+        }
     }
     free(piece);
     return status == QB_OK ? EXIT_OK : message_status("reading the codes back", status);
 }
 
-enum exit_code verify_rate(struct qb_device *device, const struct copies *codes, const struct copies *scales,
-                           const void *input, const struct expectation *expectation, struct quality *quality)
+enum exit_code verify_rate(struct qb_device *device, const struct copies copies[QB_ROLE_COUNT], const void *input,
+                           const struct expectation *expectation, struct quality *quality)
 {
-    const struct expectation *e = expectation;
-    struct qb_tensors host = QB_TENSORS(input, malloc(e->code_bytes), malloc(e->scale_bytes));
+    struct qb_tensors host = {.size = sizeof host};
     enum exit_code code = EXIT_OK;
-    enum qb_status status;
+    enum qb_status status = QB_OK;
 
-    if (host.at[QB_ROLE_CODES] == NULL || host.at[QB_ROLE_SCALES] == NULL) {
-        code = message_out_of_memory("the quality of the codes", e->code_bytes + e->scale_bytes);
-    } else {
-        status = qb_memory_read(device, host.at[QB_ROLE_CODES], codes->memory, e->code_bytes);
-        if (status == QB_OK) {
-            status = qb_memory_read(device, host.at[QB_ROLE_SCALES], scales->memory, e->scale_bytes);
+    for (int role = QB_ROLE_INPUT + 1; role < QB_ROLE_COUNT && code == EXIT_OK; role++) {
+        const uint64_t bytes = expectation->bytes.of[role];
+
+        host.at[role] = malloc(bytes);
+        if (host.at[role] == NULL) {
+            code = message_out_of_memory("the quality of the codes", bytes);
+        } else {
+            status = qb_memory_read(device, host.at[role], copies[role].memory, bytes);
+            code = status == QB_OK ? EXIT_OK : message_status("reading the codes back", status);
         }
-        code = status == QB_OK ? rate(e, host, quality) : message_status("reading the codes back", status);
     }
-    free(host.at[QB_ROLE_CODES]);
-    free(host.at[QB_ROLE_SCALES]);
+    host.at[QB_ROLE_INPUT] = (void *)(uintptr_t)input;
+    if (code == EXIT_OK) {
+        code = rate(expectation, host, quality);
+    }
+    for (int role = QB_ROLE_INPUT + 1; role < QB_ROLE_COUNT; role++) {
+        free(host.at[role]);
+    }
     return code;
 }
 
@@ -392,25 +432,28 @@ static void identify(void *context, const uint8_t *got, uint64_t offset, uint64_
     }
 }
 
-enum exit_code verify_same(struct qb_device *device, const struct copies *codes, const struct copies *scales,
-                           uint64_t code_bytes, uint64_t scale_bytes, const struct fingerprint *fingerprint, bool *same)
+enum exit_code verify_same(struct qb_device *device, const struct copies copies[QB_ROLE_COUNT],
+                           const struct sizes *bytes, const struct fingerprint *fingerprint, bool *same)
 {
-    struct identity of_codes = {.bytes = code_bytes, .wanted = fingerprint->codes, .same = true};
-    struct identity of_scales = {.bytes = scale_bytes, .wanted = fingerprint->scales, .same = true};
     uint8_t *piece = malloc(PIECE);
-    enum qb_status status;
+    enum qb_status status = QB_OK;
+    bool all_same = true;
 
     if (piece == NULL) {
         return message_out_of_memory("reading the codes back", PIECE);
     }
-    status = read_copies(device, scales, scale_bytes, piece, identify, &of_scales);
-    if (status == QB_OK) {
-        status = read_copies(device, codes, code_bytes, piece, identify, &of_codes);
+    for (int role = 0; role < QB_ROLE_COUNT && status == QB_OK; role++) {
+        struct identity identity = {.bytes = bytes->of[role], .wanted = fingerprint->of[role], .same = true};
+
+        if (fingerprint->has[role]) {
+            status = read_copies(device, &copies[role], bytes->of[role], piece, identify, &identity);
+            all_same = all_same && identity.same;
+        }
     }
     free(piece);
     if (status != QB_OK) {
         return message_status("reading the codes back", status);
     }
-    *same = of_codes.same && of_scales.same;
+    *same = all_same;
     return EXIT_OK;
 }

@@ -11,12 +11,16 @@
 struct expectation {
     struct qb_problem problem; /* dense rows; static scales are what dynamic ones would be */
     struct qb_arithmetic arithmetic;
-    void *codes;
-    float *scales;
-    uint64_t code_bytes;
-    uint64_t scale_bytes;
-    struct quality quality; /* of the codes, if there are any */
+    struct sizes bytes;        /* of the tensors */
+    struct qb_tensors tensors; /* those that a kernel writes, and the scales; NULL: none, or not asked for */
+    struct quality quality;    /* of the codes, if there are any */
 };
+
+/* The scales of EXPECTATION. */
+static inline float *verify_scales(const struct expectation *expectation)
+{
+    return expectation->tensors.at[QB_ROLE_SCALES];
+}
 
 /* True if A and B are the same but for the strides of their rows. What a granularity does not read counts too: that
  * costs a computation at most. */
@@ -24,15 +28,19 @@ bool verify_same_problem(const struct qb_problem *a, const struct qb_problem *b)
 
 /* Compute the expectation for PROBLEM by ARITHMETIC on INPUT (host memory), unless it already holds just that. Returns
  * an exit code; errors have been printed. A static scale is the one that this data gives, so one reference serves both.
- * Without NEED_CODES the scales are all there is, and codes is NULL. */
+ * Without NEED_CODES the scales are all there is. */
 enum exit_code verify_expect(const struct qb_problem *problem, const struct qb_arithmetic *arithmetic,
                              const void *input, bool same_input, bool need_codes, struct expectation *expectation);
+
+/* Make room in EXPECTATION for what its problem writes, and the scales; false if memory is short. Free it either way.
+ */
+bool verify_make(struct expectation *expectation, bool need_codes);
 void verify_free(struct expectation *expectation);
 
 /* What is left of an expectation when its memory is needed for others: enough to tell whether outputs are right. */
 struct fingerprint {
-    uint64_t codes;
-    uint64_t scales;
+    bool has[QB_ROLE_COUNT];    /* the tensor is there */
+    uint64_t of[QB_ROLE_COUNT]; /* its digest */
 };
 struct fingerprint verify_fingerprint(const struct expectation *expectation);
 
@@ -47,18 +55,17 @@ struct copies {
     uint64_t count;
 };
 
-/* Read all copies of the codes and scales back from DEVICE, and compare every byte. INPUT (host) is used to describe
- * the first difference. MISMATCH is set on success, which is to have compared. */
-enum exit_code verify_compare(struct qb_device *device, const struct copies *codes, const struct copies *scales,
-                              const void *input, const struct expectation *expectation, struct mismatch *mismatch);
+/* Read all copies of the tensors that EXPECTATION has back from DEVICE, and compare every byte. COPIES are by role.
+ * INPUT (host) is used to describe the first difference. MISMATCH is set on success, which is to have compared. */
+enum exit_code verify_compare(struct qb_device *device, const struct copies copies[QB_ROLE_COUNT], const void *input,
+                              const struct expectation *expectation, struct mismatch *mismatch);
 
 /* How good the first copy of the codes is, which may be nearer to INPUT (host) than the reference's or less near. */
-enum exit_code verify_rate(struct qb_device *device, const struct copies *codes, const struct copies *scales,
-                           const void *input, const struct expectation *expectation, struct quality *quality);
+enum exit_code verify_rate(struct qb_device *device, const struct copies copies[QB_ROLE_COUNT], const void *input,
+                           const struct expectation *expectation, struct quality *quality);
 
-/* Whether all copies of the codes and scales have FINGERPRINT, which is of tensors of CODE_BYTES and SCALE_BYTES. */
-enum exit_code verify_same(struct qb_device *device, const struct copies *codes, const struct copies *scales,
-                           uint64_t code_bytes, uint64_t scale_bytes, const struct fingerprint *fingerprint,
-                           bool *same);
+/* Whether all copies have FINGERPRINT, which is of tensors of these BYTES. */
+enum exit_code verify_same(struct qb_device *device, const struct copies copies[QB_ROLE_COUNT],
+                           const struct sizes *bytes, const struct fingerprint *fingerprint, bool *same);
 
 #endif

@@ -161,7 +161,7 @@ static enum exit_code check_all_memory(const struct bench *bench, const struct r
 {
     const struct plan_case *plan_case = result->plan_case;
     const struct expectation *e = &bench->expectation;
-    uint64_t held = e->codes != NULL ? e->code_bytes + e->scale_bytes : 0;
+    uint64_t held = e->tensors.at[QB_ROLE_CODES] != NULL ? e->bytes.of[QB_ROLE_CODES] + e->bytes.of[QB_ROLE_SCALES] : 0;
     uint64_t host =
         saturate_add(inputs_missing(&bench->inputs, plan_case),
                      saturate_add(result->found.bytes.of[QB_ROLE_CODES], result->found.bytes.of[QB_ROLE_SCALES]));
@@ -228,19 +228,15 @@ static enum exit_code fill_buffers(struct bench *bench, size_t index, struct qb_
 {
     const struct result *result = &bench->results[index];
     const struct plan_case *plan_case = result->plan_case;
-    const void *input;
+    const void *given[QB_ROLE_COUNT] = {[QB_ROLE_SCALES] = bench->proofs[index].scales};
     enum qb_status status;
-    enum exit_code code = inputs_get(&bench->inputs, plan_case, &input);
+    enum exit_code code = inputs_get(&bench->inputs, plan_case, &given[QB_ROLE_INPUT]);
 
     *buffers = (struct buffers){.device = NULL};
     if (code != EXIT_OK) {
         return code;
     }
-    status = buffers_make(plan_case->device->handle, queue, &result->found.bytes, sets, input,
-                          bench->proofs[index].scales, buffers);
-    if (status == QB_OK) {
-        status = buffers_poison(buffers, !is_static(plan_case));
-    }
+    status = buffers_make(plan_case->device->handle, queue, &result->found.bytes, sets, given, buffers);
     return status == QB_OK ? EXIT_OK : message_status("the buffers", status);
 }
 
@@ -263,8 +259,7 @@ static enum exit_code compare(const struct bench *bench, size_t index, const str
 {
     struct result *result = &bench->results[index];
     struct mismatch mismatch;
-    enum exit_code code =
-        verify_compare(buffers->device, &buffers->codes, &buffers->scales, input, &bench->expectation, &mismatch);
+    enum exit_code code = verify_compare(buffers->device, buffers->copies, input, &bench->expectation, &mismatch);
     bool wrong = mismatch.wrong_codes > 0 || mismatch.wrong_scales > 0;
 
     if (code != EXIT_OK) {
@@ -290,13 +285,12 @@ static enum exit_code rate(const struct bench *bench, size_t index, const struct
 {
     struct result *result = &bench->results[index];
 
-    if (bench->expectation.codes == NULL ||
+    if (bench->expectation.tensors.at[QB_ROLE_CODES] == NULL ||
         (result->found.checked.mismatch.near_codes == 0 && result->found.checked.mismatch.near_scales == 0)) {
         result->found.checked.quality = bench->expectation.quality;
         return EXIT_OK;
     }
-    return verify_rate(buffers->device, &buffers->codes, &buffers->scales, input, &bench->expectation,
-                       &result->found.checked.quality);
+    return verify_rate(buffers->device, buffers->copies, input, &bench->expectation, &result->found.checked.quality);
 }
 
 /* Launch, and keep how long that takes: the shortest time of a few, if they are short and somebody wants to know. */
@@ -359,7 +353,7 @@ static enum exit_code keep_proof(struct bench *bench, size_t index)
         if (proof->scales == NULL) {
             return message_out_of_memory("the scales", result->found.bytes.of[QB_ROLE_SCALES]);
         }
-        memcpy(proof->scales, bench->expectation.scales, result->found.bytes.of[QB_ROLE_SCALES]);
+        memcpy(proof->scales, verify_scales(&bench->expectation), result->found.bytes.of[QB_ROLE_SCALES]);
     }
     if (bench->method->verify) {
         proof->fingerprint = verify_fingerprint(&bench->expectation);
@@ -377,13 +371,17 @@ static bool is_foreign(const struct bench *bench, const struct result *result)
 /* That a kernel of others is harmless. BENCH expects what is right for the case. */
 static enum exit_code prove_harmless(struct bench *bench, const struct plan_case *plan_case, const void *input)
 {
+    const void *const given[QB_ROLE_COUNT] = {
+        [QB_ROLE_INPUT] = input,
+        [QB_ROLE_SCALES] = verify_scales(&bench->expectation),
+    };
     struct qb_queue *queue;
     enum exit_code code = make_queues(bench->method, plan_case, 1, &queue);
 
     if (code != EXIT_OK) {
         return code;
     }
-    code = prove_kernel(plan_case, queue, input, bench->expectation.scales, bench->alive);
+    code = prove_kernel(plan_case, queue, given, bench->alive);
     announce(bench, CHILD_OWN_SECONDS);
     qb_queue_destroy(queue);
     return code;
@@ -453,8 +451,7 @@ static enum exit_code prove_again(struct bench *bench, size_t index, const struc
     const void *input;
     bool same;
     enum exit_code code =
-        verify_same(buffers->device, &buffers->codes, &buffers->scales, result->found.bytes.of[QB_ROLE_CODES],
-                    result->found.bytes.of[QB_ROLE_SCALES], &bench->proofs[index].fingerprint, &same);
+        verify_same(buffers->device, buffers->copies, &result->found.bytes, &bench->proofs[index].fingerprint, &same);
 
     if (code != EXIT_OK || same) {
         return code;

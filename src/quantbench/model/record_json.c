@@ -667,9 +667,9 @@ static void check_version(struct reader *reader, const json_t *document)
     const json_t *version = json_object_get(document, "schema_version");
 
     if (json_is_integer(version) && json_integer_value(version) < RECORD_SCHEMA_VERSION && reader->code == EXIT_OK) {
-        message_error("%s: it was written by an older version of quantbench (schema version %" JSON_INTEGER_FORMAT
-                      "); measure again, or report it with that version",
-                      reader->file, json_integer_value(version));
+        message_error(
+            "%s: schema_version: %d is expected; it was written by an older version of quantbench: measure again",
+            reader->file, RECORD_SCHEMA_VERSION);
         reader->code = EXIT_USAGE;
     }
     get_number(reader, document, "schema_version", RECORD_SCHEMA_VERSION, RECORD_SCHEMA_VERSION);

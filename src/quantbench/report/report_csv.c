@@ -215,12 +215,12 @@ static const struct csv_column before[] = {
     COLUMN(dist),
 };
 static const struct csv_column after[] = {
+    COLUMN(exit_status),
+    COLUMN(doubts),
     COLUMN(arithmetic),
     COLUMN(plugin),
     COLUMN(data),
     COLUMN(data_digest),
-    COLUMN(doubts),
-    COLUMN(exit_status),
     COLUMN(compared_with),
     COLUMN(ratio),
     COLUMN(ratio_ci95_low),
