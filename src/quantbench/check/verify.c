@@ -258,7 +258,7 @@ struct comparison {
  * one; false for NaN, which has no place. */
 static bool place_of(enum qb_format format, uint8_t code, int *place)
 {
-    if (format == QB_FORMAT_INT8) {
+    if (qb_format_info(format)->exponent_bits == 0) {
         *place = (int8_t)code;
         return true;
     }
