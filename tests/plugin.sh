@@ -229,7 +229,7 @@ ok 'a read outside the input' caught 4 reads 'reads outside its input'
 ok 'codes unwritten' caught 4 unwritten 'leaves outputs unwritten: 1 bytes of the codes'
 ok 'scales unwritten' caught 4 unwritten_scales '4 bytes of the scales'
 ok 'a changed input' caught 4 input 'changes its input: the first changed byte is byte 8'
-ok 'changed static scales' caught 4 given 'changes the scales' --static-scale
+ok 'changed static scales' caught 4 given 'changes its scales' --static-scale
 ok 'another result in another run' caught 4 random 'different results from run to run'
 ok 'a result that depends on the outputs' caught 4 before_it 'what was in its outputs before'
 ok 'a crash over the question what it supports' caught 3 supports 'asked what it supports'
