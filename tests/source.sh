@@ -4,7 +4,7 @@
 # shellcheck source=tests/tap.sh
 . "${srcdir:=.}/tests/tap.sh"
 
-# Every source file says its licence in the first three lines.
+# Every source file says its license in the first three lines.
 spdx()
 {
     find "$srcdir/src" "$srcdir/cuda" "$srcdir/tests" "$srcdir/doc" "$srcdir/man" "$srcdir/m4" \
@@ -24,25 +24,47 @@ rooms()
         ! grep -nE '#include "(base|model|cases|check|measure|schedule|verdict|report|cli)/' "$srcdir"/cuda/* "$srcdir"/src/libquantbench/*.[ch]
 }
 
-# What each room of the tool may include besides its own headers; data flows one way.
+# What each room of the tool may include besides its own headers is in ARCHITECTURE: a room, and those that it may see.
 arrows()
 {
-    cat <<'END' >allowed
-base
-model base
-cases base model
-check base model cases
-measure base model cases check
-schedule base model cases check measure
-verdict base model
-report base model verdict
-cli base model cases check measure schedule verdict report
-END
+    awk '/^A room may include/ { inside = 1; next } /^[^ ]/ { inside = 0 } inside && NF' "$srcdir/ARCHITECTURE" >allowed
     (cd "$srcdir/src/quantbench" && grep -n '^#include "[a-z]*/' ./*/*.[ch]) |
         awk -F '[:"/]' 'FNR == NR { split($0, names, " "); for (i in names) allowed[names[1], names[i]] = 1; next }
             !(($2, $6) in allowed) { print "# " $2 "/" $3 ":" $4 ": may not include " $6 "/" $7 }' allowed - >broken
     cat broken
     [ ! -s broken ]
+}
+
+# The entries of the map in ARCHITECTURE, such as cuda/nvml.[ch], which is two files.
+map_entries()
+{
+    awk '/^[a-z].*\/ - / { folder = $1; next } /^[^ ]/ { folder = "" } folder != "" && /^    [^ ]/ {
+        name = folder $1
+        if (sub(/\[ch\]$/, "c", name)) { print name; sub(/c$/, "h", name) }
+        print name }' "$srcdir/ARCHITECTURE"
+}
+
+# Each file of the library, the tool and the CUDA backend is in the map.
+mapped()
+{
+    map_entries | sort >entries
+    (cd "$srcdir" && find src cuda -type f \( -name '*.[ch]' -o -name '*.cu' -o -name '*.cuh' -o -name '*.in' -o -name '*.am' \
+        -o -name '*.mk' -o -name '*.awk' -o -name NOTES \)) | sort >files
+    comm -13 entries files | sed 's/^/# the map in ARCHITECTURE lacks /' >unmapped
+    cat unmapped
+    [ -s files ] && [ ! -s unmapped ]
+}
+
+# Each entry of the map is a file, or a pattern that some file matches; and it stands there once.
+map_exists()
+{
+    map_entries | sort | uniq -d | sed 's/$/: twice in the map in ARCHITECTURE/' >stale
+    map_entries | while read -r entry; do
+        # shellcheck disable=SC2086 # an entry may be a pattern
+        (cd "$srcdir" && set -- $entry && [ -e "$1" ]) || echo "$entry: in the map in ARCHITECTURE, but not there"
+    done >>stale
+    sed 's/^/# /' stale
+    [ -n "$(map_entries)" ] && [ ! -s stale ]
 }
 
 # The library never prints and never exits.
@@ -71,7 +93,7 @@ listed()
     diff listed exported >differ && return 0
     sed 's/^/# /' differ
     echo "# add a new symbol (>) as ' NAME@Base VERSION', in the order of the alphabet, to debian/libquantbench0.symbols;"
-    echo "# one that is gone (<) breaks programs: see HACKING for libtool's -version-info"
+    echo "# one that is gone (<) breaks programs: see RELEASING for libtool's -version-info"
     return 1
 }
 
@@ -97,6 +119,8 @@ small()
 ok "every source file has its SPDX line" spdx
 ok "no room is entered but through its header" rooms
 ok "the rooms of the tool include only what lies below them" arrows
+ok "the map in ARCHITECTURE has every source file" mapped
+ok "every entry of the map is there" map_exists
 ok "the library never prints and never exits" silent
 ok "no function of the command line has more than 60 lines" small
 library=${builddir:-.}/.libs/libquantbench.so
