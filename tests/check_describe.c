@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* check_describe.c - the words of a case: its properties, its cells, its doubts, and which cases are one. */
+#include <config.h>
+
+#include "report/describe.h"
+#include "run.h"
+
+#include <math.h>
+#include <string.h>
+
+static const struct qb_device_info cpu = {.id = "cpu", .cache_size = 1000}, gpu = {.id = "cuda:0"};
+static char kernel[] = "cpu_generic", other_kernel[] = "cpu_avx2";
+
+/* A case with a time. */
+static struct record_case some_case(void)
+{
+    struct record_case c = {.device = &cpu, .kernel = kernel, .threads = 2, .launch = LAUNCH_STREAM, .streams = 1};
+
+    qb_problem_init(&c.problem);
+    c.problem.tokens = 4;
+    c.problem.hidden = 8;
+    c.found = (struct finding){
+        .sample_count = 10,
+        .cache = CACHE_HOT,
+        .checked.verification = VERIFIED,
+        .time = {.median = 2000, .ci_low = 1900, .ci_high = 2100, .basis = STATS_BASIS_ROUNDS},
+        .best_time = 1000,
+        .bytes_per_second = 5e9,
+        .has_quality = true,
+        .checked.quality = {.finite = 32, .snr = 40.125},
+    };
+    return c;
+}
+
+static const char *cell(const struct record_case *c, enum column column)
+{
+    static char text[DESCRIBE_SIZE];
+
+    return describe_cell(c, column, text);
+}
+
+START_TEST(figures_have_their_digits)
+{
+    struct record_case c = some_case();
+
+    ck_assert_str_eq(cell(&c, MEDIAN), "2.000");
+    ck_assert_str_eq(cell(&c, PRECISION), "5.00");
+    ck_assert_str_eq(cell(&c, RATE), "5.0");
+    ck_assert_str_eq(cell(&c, OF_CEILING), "50.0 %");
+    ck_assert_str_eq(cell(&c, SNR), "40.12");
+    ck_assert_str_eq(cell(&c, HOST), "-");
+    ck_assert_str_eq(cell(&c, CODES), "verified");
+    c.found.checked.quality.snr = INFINITY;
+    ck_assert_str_eq(cell(&c, SNR), "exact");
+    c.found.implausible = true;
+    ck_assert_str_eq(cell(&c, OF_CEILING), "> 100 %");
+    ck_assert_str_eq(cell(&c, CODES), "verified *");
+    c.found.implausible = false;
+    c.found.checked.mismatch.near_codes = 1;
+    ck_assert_str_eq(cell(&c, CODES), "within 1");
+}
+END_TEST
+
+START_TEST(a_case_without_a_time_says_why)
+{
+    struct record_case c = some_case();
+
+    c.found.sample_count = 0;
+    for (enum column i = MEDIAN; i < CODES; i++) {
+        ck_assert_str_eq(cell(&c, i), "-");
+    }
+    ck_assert_str_eq(cell(&c, CODES), "interrupted");
+    c.found.code = EXIT_CANNOT_RUN;
+    ck_assert_str_eq(cell(&c, CODES), "failed");
+    c.found.code = EXIT_WRONG_RESULT;
+    c.found.checked.verification = WRONG;
+    ck_assert_str_eq(cell(&c, CODES), "WRONG");
+}
+END_TEST
+
+/* Change PROPERTY of C. */
+static void change(struct record_case *c, enum property property)
+{
+    switch (property) {
+    case PROPERTY_DEVICE:
+        c->device = &gpu;
+        break;
+    case PROPERTY_TOKENS:
+        c->problem.tokens++;
+        break;
+    case PROPERTY_HIDDEN:
+        c->problem.hidden++;
+        break;
+    case PROPERTY_DTYPE:
+        c->problem.input = QB_FORMAT_BF16;
+        break;
+    case PROPERTY_DIST:
+        c->dist = INPUT_ZEROS;
+        break;
+    case PROPERTY_QUANT_DTYPE:
+        c->problem.output = QB_FORMAT_E4M3;
+        break;
+    case PROPERTY_GRANULARITY:
+        c->problem.granularity = QB_GRANULARITY_TOKEN;
+        break;
+    case PROPERTY_SCALE:
+        c->problem.scaling = QB_SCALING_STATIC;
+        break;
+    case PROPERTY_THREADS:
+        c->threads++;
+        break;
+    case PROPERTY_KERNEL:
+        c->kernel = other_kernel;
+        break;
+    case PROPERTY_CACHE:
+        c->found.cache = CACHE_COLD;
+        break;
+    case PROPERTY_LAUNCH:
+        c->launch = LAUNCH_ISOLATED;
+        break;
+    case PROPERTY_STREAMS:
+        c->streams++;
+        break;
+    case PROPERTIES:
+        break;
+    }
+}
+
+/* Cases are told apart by each property alone, in its value and in its words. */
+START_TEST(each_property_tells_cases_apart)
+{
+    for (enum property i = 0; i < PROPERTIES; i++) {
+        struct record_case a = some_case(), b = some_case();
+        char a_text[PROPERTY_TEXT_SIZE], b_text[PROPERTY_TEXT_SIZE];
+
+        change(&b, i);
+        for (enum property k = 0; k < PROPERTIES; k++) {
+            const bool same = strcmp(property_text(&a, k, a_text), property_text(&b, k, b_text)) == 0;
+
+            ck_assert_msg(property_same(&a, &b, k) == (k != i), "%s, of another %s", property_name(k),
+                          property_name(i));
+            ck_assert_msg(same == (k != i), "%s, of another %s", property_name(k), property_name(i));
+        }
+    }
+}
+END_TEST
+
+/* Sizes of groups and blocks count where there are any, and an upper bound of the scale always. */
+START_TEST(what_a_granularity_does_not_read_is_no_difference)
+{
+    struct record_case a = some_case(), b = some_case();
+
+    b.problem.group++;
+    b.problem.block_rows++;
+    ck_assert(property_same(&a, &b, PROPERTY_GRANULARITY));
+    a.problem.granularity = b.problem.granularity = QB_GRANULARITY_GROUP;
+    ck_assert(!property_same(&a, &b, PROPERTY_GRANULARITY));
+    a.problem.granularity = b.problem.granularity = QB_GRANULARITY_BLOCK;
+    ck_assert(!property_same(&a, &b, PROPERTY_GRANULARITY));
+    ck_assert(property_same(&a, &b, PROPERTY_SCALE));
+    b.problem.amax_bound = 1;
+    ck_assert(!property_same(&a, &b, PROPERTY_SCALE));
+}
+END_TEST
+
+/* Each doubt has a word, and a sentence that begins with it. */
+START_TEST(each_doubt_has_its_word)
+{
+    const struct record record = {.timeout = 10, .precision = 0.01};
+    const struct record_case c = some_case();
+
+    for (unsigned i = 0; i < DOUBTS; i++) {
+        char text[DESCRIBE_SIZE] = "";
+
+        describe_doubt(&record, &c, (enum doubt)(1 << i), text);
+        ck_assert_msg(strncmp(text, doubt_words[i], strlen(doubt_words[i])) == 0, "%s: %s", doubt_words[i], text);
+    }
+    ck_assert_ptr_null(doubt_words[DOUBTS]);
+}
+END_TEST
+
+START_TEST(doubts_are_listed)
+{
+    struct record_case c = some_case();
+    char text[DESCRIBE_SIZE];
+
+    ck_assert_str_eq(describe_doubts(&c, "; ", text), "");
+    c.found.implausible = true;
+    c.found.converged = TRUTH_NO;
+    ck_assert_str_eq(describe_doubts(&c, "; ", text), "implausible; not converged");
+    c.found.sample_count = 0;
+    ck_assert_str_eq(describe_doubts(&c, "; ", text), "");
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("describe");
+    TCase *tc = tcase_create("describe");
+
+    tcase_add_test(tc, figures_have_their_digits);
+    tcase_add_test(tc, a_case_without_a_time_says_why);
+    tcase_add_test(tc, each_property_tells_cases_apart);
+    tcase_add_test(tc, what_a_granularity_does_not_read_is_no_difference);
+    tcase_add_test(tc, each_doubt_has_its_word);
+    tcase_add_test(tc, doubts_are_listed);
+    suite_add_tcase(suite, tc);
+    return run_suite(suite);
+}
