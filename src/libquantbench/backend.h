@@ -20,6 +20,7 @@ struct qb_kernel {
     const char *name;
     const char *description;
     const struct qb_backend *backend;
+    enum qb_operation operation; /* that it does; asked before SUPPORTS */
     bool (*supports)(const struct qb_kernel *kernel, const struct qb_device *device, const struct qb_problem *problem);
     /* Bytes; NULL means 0. */
     size_t (*workspace)(const struct qb_kernel *kernel, const struct qb_device *device,

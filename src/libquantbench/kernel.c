@@ -84,7 +84,8 @@ const struct qb_arithmetic *qb_kernel_arithmetic(const struct qb_kernel *kernel)
 /* The same for a problem that was loaded. */
 static bool supports(const struct qb_kernel *kernel, const struct qb_device *device, const struct qb_problem *loaded)
 {
-    return kernel->backend == device->backend && kernel->supports(kernel, device, loaded);
+    return kernel->backend == device->backend && kernel->operation == loaded->operation &&
+           kernel->supports(kernel, device, loaded);
 }
 
 bool qb_kernel_supports(const struct qb_kernel *kernel, const struct qb_device *device,
@@ -116,7 +117,7 @@ enum qb_status qb_kernel_match(const struct qb_device *device, const struct qb_p
             continue;
         }
         name_matched = true;
-        if (candidate->supports(candidate, device, &p)) {
+        if (supports(candidate, device, &p)) {
             *kernel = candidate;
             return QB_OK;
         }
