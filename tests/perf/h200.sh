@@ -25,7 +25,7 @@ measure()
         key == "kernel" { kernel = value($2) }
         key == "verification" { verification = value($2) }
         key == "median" { median = value($2) }
-        key == "copy_time_ns" { copy = value($2) }
+        key == "copy_ns" { copy = value($2) }
         key == "exit_status" {
             if (verification == "verified")
                 print tokens, hidden, dtype, quant, granularity, scale, kernel, median / 1000, copy / 1000
