@@ -17,7 +17,9 @@ libquantbench_la_SOURCES = \
 	%D%/environment.h %D%/kernel.h %D%/workspace.h \
 	%D%/status.c %D%/format.c %D%/problem.c %D%/arithmetic.c %D%/environment.c %D%/operation.c \
 	%D%/operation_quantize.c %D%/reference_check.c %D%/backend.c %D%/kernel.c %D%/workspace.c %D%/plugin.c \
-	%D%/cpu/kernels.h %D%/cpu/kernels_body.h %D%/cpu/kernels_plain.h %D%/cpu/quantize.h %D%/cpu/machine.h \
+	%D%/cpu/vector.h %D%/cpu/vector_avx2.h %D%/cpu/vector_avx512.h %D%/cpu/vector_neon.h %D%/cpu/kernels.h \
+	%D%/cpu/kernels_amax.h %D%/cpu/kernels_blocks.h %D%/cpu/kernels_body.h %D%/cpu/kernels_lines.h \
+	%D%/cpu/kernels_plain.h %D%/cpu/kernels_ties.h %D%/cpu/quantize.h %D%/cpu/machine.h \
 	%D%/cpu/threads.h %D%/cpu/threads.c \
 	%D%/cpu/backend_cpu.c %D%/cpu/machine.c %D%/cpu/conditions.c %D%/cpu/quantize.c %D%/cpu/kernels_generic.c
 libquantbench_la_CPPFLAGS = $(AM_CPPFLAGS) -DPKGLIBDIR='"$(pkglibdir)"'

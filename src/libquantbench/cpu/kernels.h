@@ -5,53 +5,16 @@
 #ifndef QB_CPU_KERNELS_H
 #define QB_CPU_KERNELS_H
 
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <string.h>
-
 #include "quantbench.h"
 #include "problem.h"
-
-#define QB__INLINE static inline __attribute__((always_inline))
-
-/* Before a loop of few and constant turns over an array of vectors: the array is to become registers, at -O2 too. */
-#ifdef __clang__
-#define QB__UNROLL _Pragma("clang loop unroll(full)")
-#else
-#define QB__UNROLL _Pragma("GCC unroll 8")
-#endif
+#include "vector.h"
 
 /* The output formats that the instruction sets with vectors of their own have routines for. */
 #define QB__VECTOR_CODES(ROW) ROW(INT8, int8) ROW(E4M3, e4m3) ROW(E5M2, e5m2)
 
-#define QB__F32_INF 0x7F800000u /* binary32 infinity; larger bits without the sign are NaN */
-
 /* Set in what amax() returns when the run holds a NaN. The other bits are those of the largest |x| that is not NaN, as
  * binary32. */
 #define QB__AMAX_NAN 0x80000000u
-
-static inline float qb__float_of(uint32_t bits)
-{
-    float value;
-
-    memcpy(&value, &bits, sizeof value);
-    return value;
-}
-
-static inline uint32_t qb__bits_of(float value)
-{
-    uint32_t bits;
-
-    memcpy(&bits, &value, sizeof bits);
-    return bits;
-}
-
-/* Vectors of a block, where one holds a quarter of it as floats. */
-QB__INLINE int vectors_of(const enum qb_format input)
-{
-    return input == QB_FORMAT_F32 ? 4 : 2;
-}
 
 /* What a problem asks of every scale: see qb__rule_make(). */
 struct qb__rule {
@@ -75,10 +38,6 @@ enum qb__quotient {
  * up to 16 that matter for the others: worth it for runs of at least so many elements. */
 #define QB__MULTIPLY_LEAST_INT8 4096
 #define QB__MULTIPLY_LEAST_FP8  1024
-
-/* Units of binary32: an x that is further than this from a tie times the scale is on the same side of it whether it is
- * divided or multiplied. The error is below 6 units. */
-#define QB__NEAR 16
 
 /* One scale, prepared for a run of elements that share it. */
 struct qb__divisor {
@@ -112,13 +71,32 @@ struct qb__access {
 #define QB__CORRECT_LEAST 0x1p-80f
 #define QB__CORRECT_MOST  0x1p64f
 
+/* A part of a tensor's rows, and where its codes go. Strides are in elements. */
+struct qb__rows {
+    const void *x;
+    size_t stride;
+    size_t rows;
+    size_t count; /* elements of each row */
+    uint8_t *out; /* NULL where there are no codes */
+    size_t out_stride;
+};
+
+/* Runs of one length, one after the other, with one scale each. */
+struct qb__groups {
+    const void *x;
+    size_t count;
+    size_t size;   /* elements of each */
+    float *scales; /* read, or computed and written */
+    uint8_t *out;  /* NULL: the scales are all that is computed */
+};
+
 /* The routines for one input format. Pointers need the alignment of one element only; counts are in elements and may be
  * 0. */
 struct qb__cpu_input {
     /* The largest |x| of a run: see QB__AMAX_NAN. */
     uint32_t (*amax)(const void *x, size_t count);
-    /* amax[i] = max(amax[i], |element i of ROWS rows|), NaN ignored; returns whether there was one. */
-    bool (*amax_columns)(const void *x, size_t stride, size_t rows, size_t count, float *amax, size_t ahead);
+    /* amax[i] = max(amax[i], |element i of each row|), NaN ignored; returns whether there was one. */
+    bool (*amax_columns)(const struct qb__rows *rows, float *amax, size_t ahead);
 };
 
 /* The routines for one pair of formats. */
@@ -126,14 +104,11 @@ struct qb__cpu_pair {
     /* Encode a run with one scale. */
     void (*encode)(uint8_t *out, const void *x, size_t count, const struct qb__divisor *divisor,
                    const struct qb__access *access);
-    /* Encode element i of each of ROWS rows with scale[i]. If streamed, rows must begin alike in a line of the output.
-     */
-    void (*encode_columns)(uint8_t *out, size_t out_stride, const void *x, size_t stride, size_t rows, size_t count,
-                           const struct qb__columns *columns, const struct qb__access *access);
-    /* COUNT runs of GROUP elements each, one after the other, with one scale each: read, or computed and written. With
-     * OUT NULL the scales are all that is computed. */
-    void (*encode_groups)(uint8_t *out, const void *x, size_t count, size_t group, float *scales,
-                          const struct qb__rule *rule, const struct qb__access *access);
+    /* Encode element i of each row with scale[i]. If streamed, rows must begin alike in a line of the output. */
+    void (*encode_columns)(const struct qb__rows *rows, const struct qb__columns *columns,
+                           const struct qb__access *access);
+    void (*encode_groups)(const struct qb__groups *groups, const struct qb__rule *rule,
+                          const struct qb__access *access);
 };
 
 /* The routines of one instruction set. */
@@ -151,6 +126,35 @@ struct qb__cpu_ops {
     void (*mix)(char *target, uint64_t written, const char *source, uint64_t read, bool stream);
     /* Order the calling thread's non-temporal stores before what it does next. */
     void (*fence)(void);
+};
+
+/* The routines of one pair of formats that are not inlined. */
+typedef void qb__any_routine(uint8_t *out, const void *x, size_t count, const struct qb__divisor *divisor, bool stream);
+typedef void qb__any_columns_routine(const struct qb__rows *rows, const struct qb__columns *columns, size_t first);
+typedef void qb__run_routine(uint8_t *out, const void *x, size_t count, const struct qb__divisor *divisor,
+                             const struct qb__access *access);
+
+/* A pair of formats. Every function that takes one is inlined with a constant. */
+struct qb__pair {
+    enum qb_format input;
+    enum qb_format output;
+    qb__any_routine *any; /* a run of elements of any values, with any scale */
+    qb__any_columns_routine *any_columns;
+    qb__run_routine *encode;
+};
+
+/* How blocks are encoded: constant as well. */
+struct qb__way {
+    enum qb__quotient quotient;
+    bool clean;  /* as in struct qb__divisor */
+    bool stream; /* with non-temporal stores */
+};
+
+/* A run of elements, and where its codes go. */
+struct qb__run {
+    uint8_t *out;
+    const void *x;
+    size_t count;
 };
 
 extern const struct qb__cpu_ops qb__cpu_ops_generic;

@@ -4,17 +4,24 @@
  *
  *   ISA, LANES          the suffix of names, and the elements in a block (a multiple of 32, and its stores' alignment)
  *   CODES(ROW)          the output formats that there are routines for, as rows of the formats' table
- *   struct constants, constants_make(rule..)   what a run keeps in registers
+ *   HAVE_CORRECT, HAVE_MULTIPLY   which quotients there are, besides the division
+ *   CORRECT_ANY         whether CORRECT and MULTIPLY hold in encode_part(), for infinities too
+ *   SATURATING          whether encode_block() saturates INT8 after MULTIPLY, or needs caps for it
+ * kernels_blocks.h, or kernels_generic.c:
+ *   struct constants, constants_make(divisor..)   what a run keeps in registers
  *   encode_block()      LANES elements with one scale; false if that is not right and encode_part() is needed
  *   encode_part()       up to LANES elements, of any values, with one scale; STREAM: only LANES
  *   encode_block_columns()   up to LANES columns of some rows, each with its own scale
- *   amax_block_columns()     the same columns' largest |x|; true if there is a NaN, and it is to be called with NO_NAN
- *   HAVE_CORRECT, HAVE_MULTIPLY   which quotients there are, besides the division
- *   SATURATING          whether encode_block() saturates INT8 after MULTIPLY, or needs caps for it
- *   multiply_matches()  whether x * (1/s) gives the codes of x / s, see there
+ * kernels_amax.h, or kernels_generic.c:
  *   amax_run()          the largest |x| of a run, as the input's bits without sign
- *   copy_stream(), fence()
- *   mix_lines()         so many lines read for each one written
+ *   amax_block_columns()     the columns' largest |x|; true if there is a NaN, and it is to be called with NO_NAN
+ * kernels_ties.h, or kernels_plain.h:
+ *   multiply_matches()  whether x * (1/s) gives the codes of x / s, see there
+ * kernels_lines.h, or kernels_plain.h:
+ *   copy_stream()
+ *   mix_lines(), read_lines()   so many lines read for each one written, and lines that are only read
+ * vector_<isa>.h, or kernels_plain.h:
+ *   fence()
  *
  * Every function is inlined with constant formats, so each loop below becomes one loop for each of the cases. */
 
@@ -30,51 +37,48 @@ QB__INLINE void prefetch_ahead(const void *x, size_t bytes, size_t ahead)
     }
 }
 
-QB__INLINE const void *at(const void *x, size_t index, const enum qb_format input)
+QB__INLINE void encode_parts(struct qb__run run, const struct qb__divisor *divisor, bool stream,
+                             const struct qb__pair pair, const enum qb__quotient quotient)
 {
-    return (const char *)x + index * qb__element_size(input);
-}
+    const struct constants c = constants_make(divisor, pair.input, pair.output);
+    struct qb__run part = {run.out, run.x, LANES};
 
-/* Any run of elements of any values, for one pair of formats, out of line. */
-typedef void any_routine(uint8_t *out, const void *x, size_t count, const struct qb__divisor *divisor, bool stream);
-
-QB__INLINE void encode_parts(uint8_t *out, const void *x, size_t count, const struct qb__divisor *divisor, bool stream,
-                             const enum qb_format input, const enum qb_format output, const enum qb__quotient quotient)
-{
-    const struct constants c = constants_make(divisor, input, output);
-
-    for (; count >= LANES; count -= LANES, out += LANES, x = at(x, LANES, input)) {
-        encode_part(out, x, LANES, &c, input, output, quotient, stream);
+    for (; run.count >= LANES; run.count -= LANES) {
+        encode_part(part, &c, pair, (struct qb__way){.quotient = quotient, .stream = stream});
+        part.out += LANES;
+        part.x = at(part.x, LANES, pair.input);
     }
-    if (count > 0) {
-        encode_part(out, x, count, &c, input, output, quotient, false);
+    if (run.count > 0) {
+        part.count = run.count;
+        encode_part(part, &c, pair, (struct qb__way){.quotient = quotient});
     }
 }
 
-QB__INLINE void encode_any(uint8_t *out, const void *x, size_t count, const struct qb__divisor *divisor, bool stream,
-                           const enum qb_format input, const enum qb_format output)
+QB__INLINE void encode_any(struct qb__run run, const struct qb__divisor *divisor, bool stream,
+                           const struct qb__pair pair)
 {
-    if (divisor->quotient == QB__QUOTIENT_MULTIPLY && HAVE_CORRECT) {
-        encode_parts(out, x, count, divisor, stream, input, output, QB__QUOTIENT_MULTIPLY);
-    } else if (divisor->quotient == QB__QUOTIENT_CORRECT && HAVE_CORRECT) {
-        encode_parts(out, x, count, divisor, stream, input, output, QB__QUOTIENT_CORRECT);
+    if (divisor->quotient == QB__QUOTIENT_MULTIPLY && CORRECT_ANY) {
+        encode_parts(run, divisor, stream, pair, QB__QUOTIENT_MULTIPLY);
+    } else if (divisor->quotient == QB__QUOTIENT_CORRECT && CORRECT_ANY) {
+        encode_parts(run, divisor, stream, pair, QB__QUOTIENT_CORRECT);
     } else {
-        encode_parts(out, x, count, divisor, stream, input, output, QB__QUOTIENT_DIVIDE);
+        encode_parts(run, divisor, stream, pair, QB__QUOTIENT_DIVIDE);
     }
 }
 
 /* Whole blocks from I on, as long as encode_block() is right: where the first one is that is not encoded. */
-QB__INLINE size_t encode_blocks(size_t i, uint8_t *out, const void *x, size_t count, const struct qb__divisor *divisor,
-                                const size_t ahead, const enum qb_format input, const enum qb_format output,
-                                const enum qb__quotient quotient, const bool clean, const bool stream)
+QB__INLINE size_t encode_blocks(size_t i, const struct qb__run run, const struct qb__divisor *divisor,
+                                const size_t ahead, const struct qb__pair pair, const struct qb__way way)
 {
-    const struct constants c = constants_make(divisor, input, output);
+    const struct constants c = constants_make(divisor, pair.input, pair.output);
 
-    for (; count - i >= LANES; i += LANES) {
+    for (; run.count - i >= LANES; i += LANES) {
+        const void *x = at(run.x, i, pair.input);
+
         if (ahead > 0) {
-            prefetch_ahead(at(x, i, input), LANES * qb__element_size(input), ahead);
+            prefetch_ahead(x, LANES * qb__element_size(pair.input), ahead);
         }
-        if (!encode_block(out + i, at(x, i, input), &c, input, output, quotient, clean, stream)) {
+        if (!encode_block(run.out + i, x, &c, pair, way)) {
             break;
         }
     }
@@ -86,138 +90,147 @@ QB__INLINE size_t encode_blocks(size_t i, uint8_t *out, const void *x, size_t co
 
 /* One loop for each way to access. Only what is CLEAN is prefetched: the rest is rare in tensors that are read twice.
  */
-QB__INLINE void encode_loop(uint8_t *out, const void *x, size_t count, const struct qb__divisor *divisor,
-                            const struct qb__access *access, any_routine *any, const enum qb_format input,
-                            const enum qb_format output, const enum qb__quotient quotient, const bool clean)
+QB__INLINE void encode_loop(const struct qb__run run, const struct qb__divisor *divisor,
+                            const struct qb__access *access, const struct qb__pair pair,
+                            const enum qb__quotient quotient, const bool clean)
 {
+    const struct qb__way stored = {quotient, clean, false}, streamed = {quotient, clean, true};
     const size_t ahead = access->ahead;
     /* A non-temporal store pays only as a whole line: begin at a line of the output. */
-    size_t head = access->stream ? -(uintptr_t)out & 63 : 0;
-    size_t i = head < count ? head : count;
+    size_t head = access->stream ? -(uintptr_t)run.out & 63 : 0;
+    size_t i = head < run.count ? head : run.count;
 
     if (i > 0) {
-        any(out, x, i, divisor, false);
+        pair.any(run.out, run.x, i, divisor, false);
     }
-    while (i < count) {
+    while (i < run.count) {
         size_t left;
 
         if (!access->stream) {
-            i = encode_blocks(i, out, x, count, divisor, 0, input, output, quotient, clean, false);
+            i = encode_blocks(i, run, divisor, 0, pair, stored);
         } else if (clean && ahead > 0) {
-            i = encode_blocks(i, out, x, count, divisor, ahead, input, output, quotient, clean, true);
+            i = encode_blocks(i, run, divisor, ahead, pair, streamed);
         } else {
-            i = encode_blocks(i, out, x, count, divisor, 0, input, output, quotient, clean, true);
+            i = encode_blocks(i, run, divisor, 0, pair, streamed);
         }
-        left = count - i < SATURATED ? count - i : SATURATED;
+        left = run.count - i < SATURATED ? run.count - i : SATURATED;
         if (left > 0) {
-            any(out + i, at(x, i, input), left, divisor, access->stream);
+            pair.any(run.out + i, at(run.x, i, pair.input), left, divisor, access->stream);
         }
         i += left;
     }
 }
 
-QB__INLINE void encode_run(uint8_t *out, const void *x, size_t count, const struct qb__divisor *divisor,
-                           const struct qb__access *access, any_routine *any, const enum qb_format input,
-                           const enum qb_format output)
+QB__INLINE void encode_run(const struct qb__run run, const struct qb__divisor *divisor, const struct qb__access *access,
+                           const struct qb__pair pair)
 {
     if (divisor->quotient == QB__QUOTIENT_MULTIPLY && HAVE_MULTIPLY) {
         if (divisor->clean) {
-            encode_loop(out, x, count, divisor, access, any, input, output, QB__QUOTIENT_MULTIPLY, true);
+            encode_loop(run, divisor, access, pair, QB__QUOTIENT_MULTIPLY, true);
         } else {
-            encode_loop(out, x, count, divisor, access, any, input, output, QB__QUOTIENT_MULTIPLY, false);
+            encode_loop(run, divisor, access, pair, QB__QUOTIENT_MULTIPLY, false);
         }
     } else if (!HAVE_CORRECT) {
-        encode_loop(out, x, count, divisor, access, any, input, output, QB__QUOTIENT_DIVIDE, false);
+        encode_loop(run, divisor, access, pair, QB__QUOTIENT_DIVIDE, false);
     } else if (divisor->quotient == QB__QUOTIENT_CORRECT) {
         if (divisor->clean) {
-            encode_loop(out, x, count, divisor, access, any, input, output, QB__QUOTIENT_CORRECT, true);
+            encode_loop(run, divisor, access, pair, QB__QUOTIENT_CORRECT, true);
         } else {
-            encode_loop(out, x, count, divisor, access, any, input, output, QB__QUOTIENT_CORRECT, false);
+            encode_loop(run, divisor, access, pair, QB__QUOTIENT_CORRECT, false);
         }
     } else {
         /* Scales that are hardly ever seen. */
-        any(out, x, count, divisor, false);
+        pair.any(run.out, run.x, run.count, divisor, false);
     }
 }
 
-/* Where the rows are AHEAD that are read next of the same columns: too far away for the CPU to guess. */
-QB__INLINE void prefetch_rows(const void *x, size_t stride, size_t rows, size_t ahead, const enum qb_format input)
+/* COUNT columns of ROWS, from column FIRST on. */
+QB__INLINE struct qb__rows columns_of(const struct qb__rows rows, size_t first, size_t count,
+                                      const enum qb_format input)
 {
-    for (size_t row = 0; row < rows && ahead > 0; row++, x = at(x, stride, input)) {
+    struct qb__rows part = rows;
+
+    part.x = at(rows.x, first, input);
+    part.count = count;
+    part.out = rows.out + first;
+    return part;
+}
+
+/* Where the rows are AHEAD that are read next of the same columns: too far away for the CPU to guess. */
+QB__INLINE void prefetch_rows(const struct qb__rows rows, size_t ahead, const enum qb_format input)
+{
+    const void *x = rows.x;
+
+    for (size_t row = 0; row < rows.rows && ahead > 0; row++, x = at(x, rows.stride, input)) {
         prefetch_ahead(x, LANES * qb__element_size(input), ahead);
     }
 }
 
 /* A block of columns of one row after the other: what belongs to the columns is loaded once for all rows. */
-QB__INLINE bool amax_columns(const void *x, size_t stride, size_t rows, size_t count, float *amax, size_t ahead,
-                             const enum qb_format input)
+QB__INLINE bool amax_columns(const struct qb__rows rows, float *amax, size_t ahead, const enum qb_format input)
 {
     bool nan = false;
 
-    for (size_t i = 0; i < count; i += LANES) {
-        size_t block = count - i < LANES ? count - i : LANES;
+    for (size_t i = 0; i < rows.count; i += LANES) {
+        const struct qb__rows whole = columns_of(rows, i, LANES, input);
+        const struct qb__rows part = columns_of(rows, i, rows.count - i < LANES ? rows.count - i : LANES, input);
 
-        prefetch_rows(at(x, i, input), stride, rows, ahead, input);
-        if (block == LANES ? amax_block_columns(at(x, i, input), stride, rows, LANES, amax + i, input, false)
-                           : amax_block_columns(at(x, i, input), stride, rows, block, amax + i, input, false)) {
+        prefetch_rows(part, ahead, input);
+        if (part.count == LANES ? amax_block_columns(whole, amax + i, input, false)
+                                : amax_block_columns(part, amax + i, input, false)) {
             /* NaN is rare: look again, without it. */
-            amax_block_columns(at(x, i, input), stride, rows, block, amax + i, input, true);
+            amax_block_columns(part, amax + i, input, true);
             nan = true;
         }
     }
     return nan;
 }
 
-/* Up to LANES columns with any scales and any elements. */
-typedef void columns_routine(uint8_t *out, size_t out_stride, const void *x, size_t stride, size_t rows, size_t count,
-                             const struct qb__columns *columns, size_t first);
-
-/* Whole blocks of columns from I on, with scales for CORRECT. */
-QB__INLINE size_t encode_column_blocks(size_t i, uint8_t *out, size_t out_stride, const void *x, size_t stride,
-                                       size_t rows, size_t count, const struct qb__columns *columns, size_t ahead,
-                                       const enum qb_format input, const enum qb_format output, const bool clean,
-                                       const bool stream)
+/* Columns from I to END - 1, with any scales and any elements. */
+QB__INLINE void encode_any_columns(size_t i, size_t end, const struct qb__rows rows, const struct qb__columns *columns,
+                                   const struct qb__pair pair)
 {
-    for (; count - i >= LANES; i += LANES) {
-        prefetch_rows(at(x, i, input), stride, rows, ahead, input);
-        encode_block_columns(out + i, out_stride, at(x, i, input), stride, rows, LANES, columns, i, input, output,
-                             QB__QUOTIENT_CORRECT, clean, stream);
+    for (; i < end; i += LANES) {
+        const struct qb__rows part = columns_of(rows, i, end - i < LANES ? end - i : LANES, pair.input);
+
+        pair.any_columns(&part, columns, i);
+    }
+}
+
+/* Whole blocks of columns from I on: where the columns are that are left. */
+QB__INLINE size_t encode_column_blocks(size_t i, const struct qb__rows rows, const struct qb__columns *columns,
+                                       size_t ahead, const struct qb__pair pair, const struct qb__way way)
+{
+    for (; rows.count - i >= LANES; i += LANES) {
+        const struct qb__rows block = columns_of(rows, i, LANES, pair.input);
+
+        prefetch_rows(block, ahead, pair.input);
+        encode_block_columns(block, columns, i, pair, way);
     }
     return i;
 }
 
-QB__INLINE void encode_columns(uint8_t *out, size_t out_stride, const void *x, size_t stride, size_t rows, size_t count,
-                               const struct qb__columns *columns, const struct qb__access *access, columns_routine *any,
-                               const enum qb_format input, const enum qb_format output)
+QB__INLINE void encode_columns(const struct qb__rows rows, const struct qb__columns *columns,
+                               const struct qb__access *access, const struct qb__pair pair)
 {
+    const enum qb__quotient quotient = CORRECT_ANY ? QB__QUOTIENT_CORRECT : QB__QUOTIENT_DIVIDE;
     const size_t ahead = access->ahead;
-    size_t head = access->stream ? -(uintptr_t)out & 63 : 0;
-    size_t i = 0;
+    size_t head = access->stream ? -(uintptr_t)rows.out & 63 : 0;
+    size_t i = head < rows.count ? head : rows.count;
 
-    for (head = head < count ? head : count; i < head;) {
-        size_t block = head - i < LANES ? head - i : LANES;
-
-        any(out + i, out_stride, at(x, i, input), stride, rows, block, columns, i);
-        i += block;
-    }
+    encode_any_columns(0, i, rows, columns, pair);
     if (columns->reciprocal != NULL && HAVE_CORRECT) {
         if (access->stream && columns->clean) {
-            i = encode_column_blocks(i, out, out_stride, x, stride, rows, count, columns, ahead, input, output, true,
-                                     true);
+            i = encode_column_blocks(i, rows, columns, ahead, pair, (struct qb__way){quotient, true, true});
         } else if (access->stream) {
-            i = encode_column_blocks(i, out, out_stride, x, stride, rows, count, columns, ahead, input, output, false,
-                                     true);
+            i = encode_column_blocks(i, rows, columns, ahead, pair, (struct qb__way){quotient, false, true});
         } else if (columns->clean) {
-            i = encode_column_blocks(i, out, out_stride, x, stride, rows, count, columns, ahead, input, output, true,
-                                     false);
+            i = encode_column_blocks(i, rows, columns, ahead, pair, (struct qb__way){quotient, true, false});
         } else {
-            i = encode_column_blocks(i, out, out_stride, x, stride, rows, count, columns, ahead, input, output, false,
-                                     false);
+            i = encode_column_blocks(i, rows, columns, ahead, pair, (struct qb__way){quotient, false, false});
         }
     }
-    for (; i < count; i += LANES) {
-        any(out + i, out_stride, at(x, i, input), stride, rows, count - i < LANES ? count - i : LANES, columns, i);
-    }
+    encode_any_columns(i, rows.count, rows, columns, pair);
 }
 
 /* Set caps for INT8 that need no saturation after them: one that gives 127, and one for negative x that gives -128. */
@@ -329,11 +342,15 @@ QB__INLINE void batch_make(struct batch *batch, const void *x, const size_t grou
 }
 
 /* BATCH groups that are not special. */
-QB__INLINE void batch_encode(uint8_t *out, const void *x, const size_t group, const struct batch *batch,
-                             any_routine *any, const enum qb_format input, const enum qb_format output,
+QB__INLINE void batch_encode(const struct qb__groups groups, const struct batch *batch, const struct qb__pair pair,
                              const bool stream)
 {
-    for (size_t j = 0; j < BATCH; j++, x = at(x, group, input), out += group) {
+    const struct qb__way way = {GROUP_QUOTIENT, true, stream};
+    const size_t group = groups.size;
+    const void *x = groups.x;
+    uint8_t *out = groups.out;
+
+    for (size_t j = 0; j < BATCH; j++, x = at(x, group, pair.input), out += group) {
         const struct qb__divisor d = {
             .scale = batch->scale[j],
             .reciprocal = batch->reciprocal[j],
@@ -341,82 +358,82 @@ QB__INLINE void batch_encode(uint8_t *out, const void *x, const size_t group, co
             .quotient = GROUP_QUOTIENT,
             .clean = true,
         };
-        const struct constants c = constants_make(&d, input, output);
+        const struct constants c = constants_make(&d, pair.input, pair.output);
         /* The shorter loop of INT8 gains nothing by it. */
-        const size_t ahead = stream && !qb__is_integer(output) ? 4096 : 0;
+        const size_t ahead = stream && !qb__is_integer(pair.output) ? 4096 : 0;
         size_t i = 0;
 
         for (; group - i >= LANES; i += LANES) {
             if (ahead > 0) {
-                prefetch_ahead(at(x, i, input), LANES * qb__element_size(input), ahead);
+                prefetch_ahead(at(x, i, pair.input), LANES * qb__element_size(pair.input), ahead);
             }
-            encode_block(out + i, at(x, i, input), &c, input, output, GROUP_QUOTIENT, true, stream);
+            encode_block(out + i, at(x, i, pair.input), &c, pair, way);
         }
         if (i < group) {
-            any(out + i, at(x, i, input), group - i, &d, false);
+            pair.any(out + i, at(x, i, pair.input), group - i, &d, false);
         }
     }
 }
 
-/* Encodes a run of one pair of formats. */
-typedef void run_routine(uint8_t *out, const void *x, size_t count, const struct qb__divisor *divisor,
-                         const struct qb__access *access);
-
 /* One group after the other, of any kind. */
-QB__INLINE void encode_each_group(uint8_t *out, const void *x, size_t count, size_t group, float *scales,
-                                  const struct qb__rule *rule, const struct qb__access *access, run_routine *encode,
-                                  const enum qb_format input)
+QB__INLINE void encode_each_group(const struct qb__groups groups, const struct qb__rule *rule,
+                                  const struct qb__access *access, const struct qb__pair pair)
 {
-    for (size_t i = 0; i < count; i++, x = at(x, group, input)) {
+    const size_t group = groups.size;
+    const void *x = groups.x;
+
+    for (size_t i = 0; i < groups.count; i++, x = at(x, group, pair.input)) {
         bool clean = false;
 
         if (rule->dynamic) {
-            scales[i] = qb__scale_make(amax_bits(x, group, input), rule, &clean);
+            groups.scales[i] = qb__scale_make(amax_bits(x, group, pair.input), rule, &clean);
         }
-        if (out != NULL) {
-            const struct qb__divisor d = divisor_for(scales[i], rule, clean, group);
+        if (groups.out != NULL) {
+            const struct qb__divisor d = divisor_for(groups.scales[i], rule, clean, group);
 
-            encode(out + i * group, x, group, &d, access);
+            pair.encode(groups.out + i * group, x, group, &d, access);
         }
     }
 }
 
 /* The scales of the batch after the one that is encoded are computed first: what they wait for, the memory and their
  * own latencies, is hidden by the encoding, which waits for nothing. */
-QB__INLINE void encode_groups(uint8_t *out, const void *x, size_t count, const size_t group, float *scales,
-                              const struct qb__rule *rule, const struct qb__access *access, run_routine *encode,
-                              any_routine *any, const enum qb_format input, const enum qb_format output)
+QB__INLINE void encode_groups(struct qb__groups left, const struct qb__rule *rule, const struct qb__access *access,
+                              const struct qb__pair pair)
 {
+    const size_t group = left.size;
     /* Groups that are not whole lines of the output would leave a partly written line at each edge. */
-    const struct qb__access whole = {.stream = access->stream && group % 64 == 0 && ((uintptr_t)out & 63) == 0};
+    const struct qb__access whole = {.stream = access->stream && group % 64 == 0 && ((uintptr_t)left.out & 63) == 0};
     struct batch batches[2];
 
-    if (rule->dynamic && count >= BATCH) {
-        batch_make(&batches[0], x, group, rule, input);
+    if (rule->dynamic && left.count >= BATCH) {
+        batch_make(&batches[0], left.x, group, rule, pair.input);
     }
-    for (unsigned turn = 0; rule->dynamic && count >= BATCH; turn ^= 1) {
+    for (unsigned turn = 0; rule->dynamic && left.count >= BATCH; turn ^= 1) {
         const struct batch *batch = &batches[turn];
-        const void *next = at(x, BATCH * group, input);
+        const void *next = at(left.x, BATCH * group, pair.input);
 
-        if (count >= 2 * BATCH) {
-            batch_make(&batches[turn ^ 1], next, group, rule, input);
+        if (left.count >= 2 * BATCH) {
+            batch_make(&batches[turn ^ 1], next, group, rule, pair.input);
         }
-        memcpy(scales, batch->scale, sizeof batch->scale);
-        if (out != NULL) {
+        memcpy(left.scales, batch->scale, sizeof batch->scale);
+        if (left.out != NULL) {
             if (batch->special) {
-                encode_each_group(out, x, BATCH, group, scales, rule, &whole, encode, input);
+                const struct qb__groups here = {left.x, BATCH, group, left.scales, left.out};
+
+                encode_each_group(here, rule, &whole, pair);
             } else if (whole.stream) {
-                batch_encode(out, x, group, batch, any, input, output, true);
+                batch_encode(left, batch, pair, true);
             } else {
-                batch_encode(out, x, group, batch, any, input, output, false);
+                batch_encode(left, batch, pair, false);
             }
-            out += BATCH * group;
+            left.out += BATCH * group;
         }
-        x = next;
-        scales += BATCH;
-        count -= BATCH;
+        left.x = next;
+        left.scales += BATCH;
+        left.count -= BATCH;
     }
-    encode_each_group(out, x, count, group, scales, rule, &whole, encode, input);
+    encode_each_group(left, rule, &whole, pair);
 }
 
 /* Reads and writes are mixed evenly, in pieces of so many lines written. */
@@ -455,49 +472,49 @@ static void mix(char *target, uint64_t written, const char *source, uint64_t rea
     {                                                                                                                  \
         return amax_bits(x, count, INPUT);                                                                             \
     }                                                                                                                  \
-    static bool NAME(amax_columns_##in)(const void *x, size_t stride, size_t rows, size_t count, float *amax,          \
-                                        size_t ahead)                                                                  \
+    static bool NAME(amax_columns_##in)(const struct qb__rows *rows, float *amax, size_t ahead)                        \
     {                                                                                                                  \
-        return amax_columns(x, stride, rows, count, amax, ahead, INPUT);                                               \
+        return amax_columns(*rows, amax, ahead, INPUT);                                                                \
     }
 
 #define PAIR_ROUTINES(in, INPUT, out_, OUTPUT)                                                                         \
     static __attribute__((noinline)) void NAME(any_##in##_##out_)(uint8_t * out, const void *x, size_t count,          \
                                                                   const struct qb__divisor *divisor, bool stream)      \
     {                                                                                                                  \
-        encode_any(out, x, count, divisor, stream, INPUT, OUTPUT);                                                     \
+        encode_any((struct qb__run){out, x, count}, divisor, stream,                                                   \
+                   (struct qb__pair){INPUT, OUTPUT, NULL, NULL, NULL});                                                \
     }                                                                                                                  \
     static __attribute__((noinline)) void NAME(encode_##in##_##out_)(uint8_t * out, const void *x, size_t count,       \
                                                                      const struct qb__divisor *divisor,                \
                                                                      const struct qb__access *access)                  \
     {                                                                                                                  \
-        encode_run(out, x, count, divisor, access, NAME(any_##in##_##out_), INPUT, OUTPUT);                            \
+        encode_run((struct qb__run){out, x, count}, divisor, access,                                                   \
+                   (struct qb__pair){INPUT, OUTPUT, NAME(any_##in##_##out_), NULL, NULL});                             \
     }                                                                                                                  \
     static __attribute__((noinline)) void NAME(any_columns_##in##_##out_)(                                             \
-        uint8_t * out, size_t out_stride, const void *x, size_t stride, size_t rows, size_t count,                     \
-        const struct qb__columns *columns, size_t first)                                                               \
+        const struct qb__rows *rows, const struct qb__columns *columns, size_t first)                                  \
     {                                                                                                                  \
-        encode_block_columns(out, out_stride, x, stride, rows, count, columns, first, INPUT, OUTPUT,                   \
-                             QB__QUOTIENT_DIVIDE, false, false);                                                       \
+        encode_block_columns(*rows, columns, first, (struct qb__pair){INPUT, OUTPUT, NULL, NULL, NULL},                \
+                             (struct qb__way){QB__QUOTIENT_DIVIDE, false, false});                                     \
     }                                                                                                                  \
-    static void NAME(encode_columns_##in##_##out_)(uint8_t * out, size_t out_stride, const void *x, size_t stride,     \
-                                                   size_t rows, size_t count, const struct qb__columns *columns,       \
+    static void NAME(encode_columns_##in##_##out_)(const struct qb__rows *rows, const struct qb__columns *columns,     \
                                                    const struct qb__access *access)                                    \
     {                                                                                                                  \
-        encode_columns(out, out_stride, x, stride, rows, count, columns, access, NAME(any_columns_##in##_##out_),      \
-                       INPUT, OUTPUT);                                                                                 \
+        encode_columns(*rows, columns, access,                                                                         \
+                       (struct qb__pair){INPUT, OUTPUT, NULL, NAME(any_columns_##in##_##out_), NULL});                 \
     }                                                                                                                  \
-    static void NAME(encode_groups_##in##_##out_)(uint8_t * out, const void *x, size_t count, size_t group,            \
-                                                  float *scales, const struct qb__rule *rule,                          \
+    static void NAME(encode_groups_##in##_##out_)(const struct qb__groups *groups, const struct qb__rule *rule,        \
                                                   const struct qb__access *access)                                     \
     {                                                                                                                  \
-        if (group == 128 && HAVE_CORRECT) {                                                                            \
+        const struct qb__pair pair = {INPUT, OUTPUT, NAME(any_##in##_##out_), NULL, NAME(encode_##in##_##out_)};       \
+        struct qb__groups all = *groups;                                                                               \
+                                                                                                                       \
+        if (all.size == 128 && HAVE_CORRECT) {                                                                         \
             /* The usual size, with loops that know it. */                                                             \
-            encode_groups(out, x, count, 128, scales, rule, access, NAME(encode_##in##_##out_),                        \
-                          NAME(any_##in##_##out_), INPUT, OUTPUT);                                                     \
+            all.size = 128;                                                                                            \
+            encode_groups(all, rule, access, pair);                                                                    \
         } else {                                                                                                       \
-            encode_groups(out, x, count, group, scales, rule, access, NAME(encode_##in##_##out_),                      \
-                          NAME(any_##in##_##out_), INPUT, OUTPUT);                                                     \
+            encode_groups(all, rule, access, pair);                                                                    \
         }                                                                                                              \
     }
 

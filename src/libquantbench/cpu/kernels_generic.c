@@ -18,6 +18,7 @@
 #else
 #define HAVE_CORRECT 0
 #endif
+#define CORRECT_ANY HAVE_CORRECT
 
 /* The caller's memory, whatever type it was written as. */
 typedef uint16_t __attribute__((may_alias)) word16;
@@ -138,27 +139,32 @@ QB__INLINE uint8_t code_of(float v, int16_t sign, const enum qb_format output, c
 }
 
 /* COUNT codes, one by one: of a block with infinities or NaN. */
-static void encode_special(uint8_t *out, const void *x, size_t count, const float scales[LANES],
-                           const enum qb_format input, const enum qb_format output)
+static void encode_special(const struct qb__run run, const float scales[LANES], const enum qb_format input,
+                           const enum qb_format output)
 {
-    for (size_t i = 0; i < count; i++) {
-        uint32_t bits = load_one(x, i, input);
+    for (size_t i = 0; i < run.count; i++) {
+        uint32_t bits = load_one(run.x, i, input);
         float magnitude = qb__float_of(bits & 0x7FFFFFFF);
 
         if ((bits & 0x7FFFFFFF) > QB__F32_INF) {
-            out[i] = (uint8_t)qb__formats[output].nan_code;
+            run.out[i] = (uint8_t)qb__formats[output].nan_code;
         } else {
-            out[i] = code_of(magnitude / scales[i], bits >> 31 ? -1 : 0, output, false);
+            run.out[i] = code_of(magnitude / scales[i], bits >> 31 ? -1 : 0, output, false);
         }
     }
 }
 
-/* LANES codes, of which none needs saturation if FITS and all are numbers unless CAP; SCALES are those of the elements,
- * all the same unless QUOTIENT is DIVIDE. */
-QB__INLINE void encode_lanes(uint8_t *out, const void *x, const float scales[LANES], const struct constants *c,
-                             const enum qb_format input, const enum qb_format output, const enum qb__quotient quotient,
-                             const bool fits, const bool cap)
+/* How encode_lanes() is to treat what is large; constant. */
+struct care {
+    bool fits; /* no quotient needs saturation */
+    bool cap;  /* there may be NaN and what is above the caps */
+};
+
+/* LANES codes. SCALES are those of the elements, all the same unless QUOTIENT is DIVIDE. */
+QB__INLINE void encode_lanes(const struct qb__run run, const float scales[LANES], const struct constants *c,
+                             const struct qb__pair pair, const enum qb__quotient quotient, const struct care care)
 {
+    const enum qb_format input = pair.input, output = pair.output;
     const int16_t infinity = (int16_t)qb__infinity(input);
     const uint8_t nan_code = (uint8_t)qb__formats[output].nan_code;
     /* Caps are in 16 bits, of which even the smallest instruction sets have a minimum. */
@@ -168,110 +174,104 @@ QB__INLINE void encode_lanes(uint8_t *out, const void *x, const float scales[LAN
 
     for (int i = 0; i < LANES; i++) {
         if (input == QB_FORMAT_F32) {
-            uint32_t bits = ((const word32 *)x)[i];
+            uint32_t bits = ((const word32 *)run.x)[i];
             float v = quotient_of(qb__float_of(bits & 0x7FFFFFFF), scales[i], reciprocal, rest, quotient);
 
-            codes[i] = code_of(v, (int16_t)((int32_t)bits >> 31), output, fits);
+            codes[i] = code_of(v, (int16_t)((int32_t)bits >> 31), output, care.fits);
         } else {
-            uint16_t bits = ((const word16 *)x)[i];
+            uint16_t bits = ((const word16 *)run.x)[i];
             int16_t sign = (int16_t)((int16_t)bits >> 15), magnitude = (int16_t)(bits & 0x7FFF);
             int16_t limit = (int16_t)(most + (sign & more));
-            uint16_t cut = (uint16_t)(cap && magnitude > limit ? limit : magnitude);
+            uint16_t cut = (uint16_t)(care.cap && magnitude > limit ? limit : magnitude);
             float v = quotient_of(widen(cut, input), scales[i], reciprocal, rest, quotient);
-            uint8_t code = code_of(v, sign, output, fits);
+            uint8_t code = code_of(v, sign, output, care.fits);
 
-            codes[i] = cap && magnitude > infinity ? nan_code : code;
+            codes[i] = care.cap && magnitude > infinity ? nan_code : code;
         }
     }
-    memcpy(out, codes, LANES);
+    memcpy(run.out, codes, LANES);
 }
 
 /* LANES codes. A look at what is above the caps costs less than to cut to them. */
-QB__INLINE void encode_full(uint8_t *out, const void *x, const float scales[LANES], const struct constants *c,
-                            const enum qb_format input, const enum qb_format output, const enum qb__quotient quotient,
-                            const bool clean)
+QB__INLINE void encode_full(const struct qb__run run, const float scales[LANES], const struct constants *c,
+                            const struct qb__pair pair, const enum qb__quotient quotient, const bool clean)
 {
-    const bool caps = quotient == QB__QUOTIENT_MULTIPLY;
-    const bool above = !clean && is_above(x, quotient == QB__QUOTIENT_DIVIDE ? largest_finite(input) : c->cap, input);
+    const bool caps = quotient == QB__QUOTIENT_MULTIPLY, divides = quotient == QB__QUOTIENT_DIVIDE;
+    const bool above = !clean && is_above(run.x, divides ? largest_finite(pair.input) : c->cap, pair.input);
 
     if (!above) {
-        encode_lanes(out, x, scales, c, input, output, quotient, caps || (clean && quotient != QB__QUOTIENT_DIVIDE),
-                     false);
+        encode_lanes(run, scales, c, pair, quotient, (struct care){.fits = caps || (clean && !divides)});
     } else if (caps) {
-        encode_lanes(out, x, scales, c, input, output, quotient, true, true);
+        encode_lanes(run, scales, c, pair, quotient, (struct care){.fits = true, .cap = true});
     } else {
-        encode_special(out, x, LANES, scales, input, output);
+        encode_special(run, scales, pair.input, pair.output);
     }
 }
 
-QB__INLINE bool encode_block(uint8_t *out, const void *x, const struct constants *c, const enum qb_format input,
-                             const enum qb_format output, const enum qb__quotient quotient, const bool clean,
-                             const bool stream)
+/* The same for up to LANES. */
+QB__INLINE void encode_some(const struct qb__run run, const float scales[LANES], const struct constants *c,
+                            const struct qb__pair pair, const enum qb__quotient quotient, const bool clean)
+{
+    if (run.count == LANES) {
+        encode_full((struct qb__run){run.out, run.x, LANES}, scales, c, pair, quotient, clean);
+    } else {
+        const struct padded padded = pad(run.x, run.count, pair.input);
+        uint8_t codes[LANES];
+
+        encode_full((struct qb__run){codes, padded.x, LANES}, scales, c, pair, quotient, clean);
+        memcpy(run.out, codes, run.count);
+    }
+}
+
+QB__INLINE void encode_part(const struct qb__run run, const struct constants *c, const struct qb__pair pair,
+                            const struct qb__way way)
 {
     const float scale = c->scale;
     float scales[LANES];
 
-    (void)stream;
     for (int i = 0; i < LANES; i++) {
         scales[i] = scale;
     }
-    encode_full(out, x, scales, c, input, output, quotient, clean);
+    encode_some(run, scales, c, pair, way.quotient, way.clean);
+}
+
+QB__INLINE bool encode_block(uint8_t *out, const void *x, const struct constants *c, const struct qb__pair pair,
+                             const struct qb__way way)
+{
+    encode_part((struct qb__run){out, x, LANES}, c, pair, way);
     return true;
 }
 
-QB__INLINE void encode_part(uint8_t *out, const void *x, size_t count, const struct constants *c,
-                            const enum qb_format input, const enum qb_format output, const enum qb__quotient quotient,
-                            const bool stream)
-{
-    if (count == LANES) {
-        encode_block(out, x, c, input, output, quotient, false, stream);
-    } else {
-        const struct padded padded = pad(x, count, input);
-        uint8_t codes[LANES];
-
-        encode_block(codes, padded.x, c, input, output, quotient, false, stream);
-        memcpy(out, codes, count);
-    }
-}
-
 /* Only the division has a scale for each element. */
-QB__INLINE void encode_block_columns(uint8_t *out, size_t out_stride, const void *x, size_t stride, size_t rows,
-                                     size_t count, const struct qb__columns *columns, size_t first,
-                                     const enum qb_format input, const enum qb_format output,
-                                     const enum qb__quotient quotient, const bool clean, const bool stream)
+QB__INLINE void encode_block_columns(const struct qb__rows rows, const struct qb__columns *columns, size_t first,
+                                     const struct qb__pair pair, const struct qb__way way)
 {
     const struct constants none = {0};
     float scales[LANES];
+    struct qb__run run = {rows.out, rows.x, rows.count};
 
-    (void)quotient;
-    (void)stream;
     for (size_t i = 0; i < LANES; i++) {
-        scales[i] = i < count ? columns->scale[first + i] : 1.0f;
+        scales[i] = i < rows.count ? columns->scale[first + i] : 1.0f;
     }
-    for (; rows > 0; rows--, out += out_stride, x = (const char *)x + stride * qb__element_size(input)) {
-        if (count == LANES) {
-            encode_full(out, x, scales, &none, input, output, QB__QUOTIENT_DIVIDE, clean);
-        } else {
-            const struct padded padded = pad(x, count, input);
-            uint8_t codes[LANES];
-
-            encode_full(codes, padded.x, scales, &none, input, output, QB__QUOTIENT_DIVIDE, clean);
-            memcpy(out, codes, count);
-        }
+    for (size_t row = rows.rows; row > 0; row--) {
+        encode_some(run, scales, &none, pair, QB__QUOTIENT_DIVIDE, way.clean);
+        run.out += rows.out_stride;
+        run.x = at(run.x, rows.stride, pair.input);
     }
 }
 
-QB__INLINE bool amax_block_columns(const void *x, size_t stride, size_t rows, size_t count, float *amax,
-                                   const enum qb_format input, const bool no_nan)
+QB__INLINE bool amax_block_columns(const struct qb__rows rows, float *amax, const enum qb_format input,
+                                   const bool no_nan)
 {
     const uint32_t infinity = largest_finite(input) + 1;
+    const void *x = rows.x;
 
-    for (; rows > 0; rows--, x = (const char *)x + stride * qb__element_size(input)) {
-        if (!no_nan && count == LANES && is_above(x, infinity, input)) {
+    for (size_t row = rows.rows; row > 0; row--, x = at(x, rows.stride, input)) {
+        if (!no_nan && rows.count == LANES && is_above(x, infinity, input)) {
             return true;
         }
-        if (count < LANES || is_above(x, largest_finite(input), input)) {
-            for (size_t i = 0; i < count; i++) {
+        if (rows.count < LANES || is_above(x, largest_finite(input), input)) {
+            for (size_t i = 0; i < rows.count; i++) {
                 float value = qb__float_of(load_one(x, i, input) & 0x7FFFFFFF);
 
                 if (value != value && !no_nan) {

@@ -25,6 +25,14 @@ struct view {
     uint64_t output_stride;
 };
 
+/* A part of a view. */
+struct area {
+    uint64_t row;
+    uint64_t rows;
+    uint64_t col;
+    uint64_t cols;
+};
+
 struct job {
     const struct qb__cpu_ops *ops;
     const struct qb__cpu_input *in;
@@ -76,6 +84,18 @@ static uint8_t *output_at(const struct job *job, uint64_t row, uint64_t col)
     return job->codes ? job->view.output + row * job->view.output_stride + col : NULL;
 }
 
+static struct qb__rows rows_of(const struct job *job, struct area area)
+{
+    return (struct qb__rows){
+        .x = input_at(job, area.row, area.col),
+        .stride = job->view.input_stride,
+        .rows = area.rows,
+        .count = area.cols,
+        .out = output_at(job, area.row, area.col),
+        .out_stride = job->view.output_stride,
+    };
+}
+
 static void encode(const struct job *job, uint64_t row, uint64_t col, uint64_t count, const struct qb__divisor *divisor,
                    const struct qb__access *access)
 {
@@ -108,12 +128,12 @@ static void raise_shared(float *shared, float value)
     }
 }
 
-static uint32_t amax_tile(const struct job *job, uint64_t row, uint64_t rows, uint64_t col, uint64_t cols)
+static uint32_t amax_tile(const struct job *job, struct area tile)
 {
     uint32_t amax = 0;
 
-    for (uint64_t r = row; r < row + rows; r++) {
-        amax = amax_join(amax, job->in->amax(input_at(job, r, col), cols));
+    for (uint64_t row = tile.row; row < tile.row + tile.rows; row++) {
+        amax = amax_join(amax, job->in->amax(input_at(job, row, tile.col), tile.cols));
     }
     return amax;
 }
@@ -187,37 +207,37 @@ static void quantize_shared(struct job *job, float *scale)
 /* ---- Many tiles, each the work of one thread ------------------------------------------------------------------ */
 
 /* One tile that is wide enough for runs. */
-static void wide_tile(const struct job *job, uint64_t row, uint64_t rows, uint64_t col, uint64_t cols, float *scale)
+static void wide_tile(const struct job *job, struct area tile, float *scale)
 {
     struct qb__divisor divisor;
     bool clean = false;
 
     if (job->rule.dynamic) {
-        *scale = qb__scale_make(amax_tile(job, row, rows, col, cols), &job->rule, &clean);
+        *scale = qb__scale_make(amax_tile(job, tile), &job->rule, &clean);
     }
     if (!job->codes) {
         return;
     }
-    job->ops->prepare(&divisor, *scale, &job->rule, clean, rows * cols);
-    for (uint64_t r = row; r < row + rows; r++) {
-        encode(job, r, col, cols, &divisor, &job->access);
+    job->ops->prepare(&divisor, *scale, &job->rule, clean, tile.rows * tile.cols);
+    for (uint64_t row = tile.row; row < tile.row + tile.rows; row++) {
+        encode(job, row, tile.col, tile.cols, &divisor, &job->access);
     }
 }
 
 /* COUNT tiles of several rows side by side, at most TILES: the rows are walked as a whole, since a tile's own are far
  * apart, and the rows of a tile whose width is a power of two would all fall into few lines of the cache. */
-static void high_tiles(const struct job *job, uint64_t row, uint64_t rows, uint64_t col, uint64_t cols, float *scales,
-                       uint64_t count)
+static void high_tiles(const struct job *job, struct area area, float *scales, uint64_t count)
 {
+    const uint64_t end = area.row + area.rows;
     struct qb__divisor divisors[TILES];
     uint32_t amax[TILES] = {0};
 
-    for (uint64_t r = row; r < row + rows && job->rule.dynamic; r++) {
+    for (uint64_t row = area.row; row < end && job->rule.dynamic; row++) {
         for (uint64_t tile = 0; tile < count; tile++) {
-            uint64_t first = tile * job->tile_cols, left = cols - first;
+            uint64_t first = tile * job->tile_cols, left = area.cols - first;
             uint64_t width = left < job->tile_cols ? left : job->tile_cols;
 
-            amax[tile] = amax_join(amax[tile], job->in->amax(input_at(job, r, col + first), width));
+            amax[tile] = amax_join(amax[tile], job->in->amax(input_at(job, row, area.col + first), width));
         }
     }
     for (uint64_t tile = 0; tile < count; tile++) {
@@ -227,14 +247,15 @@ static void high_tiles(const struct job *job, uint64_t row, uint64_t rows, uint6
             scales[tile] = qb__scale_make(amax[tile], &job->rule, &clean);
         }
         if (job->codes) {
-            job->ops->prepare(&divisors[tile], scales[tile], &job->rule, clean, rows * job->tile_cols);
+            job->ops->prepare(&divisors[tile], scales[tile], &job->rule, clean, area.rows * job->tile_cols);
         }
     }
-    for (uint64_t r = row; r < row + rows && job->codes; r++) {
+    for (uint64_t row = area.row; row < end && job->codes; row++) {
         for (uint64_t tile = 0; tile < count; tile++) {
-            uint64_t first = tile * job->tile_cols, left = cols - first;
+            uint64_t first = tile * job->tile_cols, left = area.cols - first;
+            uint64_t width = left < job->tile_cols ? left : job->tile_cols;
 
-            encode(job, r, col + first, left < job->tile_cols ? left : job->tile_cols, &divisors[tile], &job->access);
+            encode(job, row, area.col + first, width, &divisors[tile], &job->access);
         }
     }
 }
@@ -247,31 +268,42 @@ static size_t rows_ahead(const struct job *job, uint64_t rows)
     return worth ? ROWS * job->view.input_stride * job->element : 0;
 }
 
-/* amax[i] is raised to the largest |x| of column COL + i in rows ROW to END - 1. Returns whether there is a NaN. */
-static bool amax_panel(const struct job *job, uint64_t row, uint64_t end, uint64_t col, uint64_t cols, float *amax)
+/* The next ROWS rows of what is LEFT, which begins after them then. */
+static struct qb__rows take_rows(const struct job *job, struct area *left)
 {
-    const size_t ahead = rows_ahead(job, end - row);
+    struct area taken = *left;
+
+    taken.rows = left->rows < ROWS ? left->rows : ROWS;
+    left->row += taken.rows;
+    left->rows -= taken.rows;
+    return rows_of(job, taken);
+}
+
+/* amax[i] is raised to the largest |x| of the panel's column I. Returns whether there is a NaN. */
+static bool amax_panel(const struct job *job, struct area panel, float *amax)
+{
+    const size_t ahead = rows_ahead(job, panel.rows);
     bool nan = false;
 
-    for (; row < end; row += ROWS) {
-        nan |= job->in->amax_columns(input_at(job, row, col), job->view.input_stride,
-                                     end - row < ROWS ? end - row : ROWS, cols, amax, ahead);
+    while (panel.rows > 0) {
+        const struct qb__rows rows = take_rows(job, &panel);
+
+        nan |= job->in->amax_columns(&rows, amax, ahead);
     }
     return nan;
 }
 
-/* Column COL + i has scale[i]. CLEAN: see struct qb__divisor. */
-static void encode_panel(const struct job *job, uint64_t row, uint64_t end, uint64_t col, uint64_t cols,
-                         const float *scale, bool clean)
+/* The panel's column I has scale[i]. CLEAN: see struct qb__divisor. */
+static void encode_panel(const struct job *job, struct area panel, const float *scale, bool clean)
 {
     /* Rows that begin at different places of a line cannot be streamed together. */
     const struct qb__access access = {.stream = job->access.stream && job->view.output_stride % 64 == 0,
-                                      .ahead = rows_ahead(job, end - row)};
+                                      .ahead = rows_ahead(job, panel.rows)};
     float reciprocal[PANEL], rest[PANEL];
     struct qb__columns columns = {scale, reciprocal, rest, clean};
     uint32_t outside = 0;
 
-    for (uint64_t i = 0; i < cols; i++) {
+    for (uint64_t i = 0; i < panel.cols; i++) {
         reciprocal[i] = 1.0f / scale[i];
         rest[i] = qb__reciprocal_rest(scale[i], reciprocal[i]);
         outside |= (uint32_t)(scale[i] < QB__CORRECT_LEAST) | (uint32_t)(scale[i] > QB__CORRECT_MOST);
@@ -279,25 +311,25 @@ static void encode_panel(const struct job *job, uint64_t row, uint64_t end, uint
     if (outside != 0) {
         columns.reciprocal = columns.rest = NULL;
     }
-    for (; row < end; row += ROWS) {
-        job->pair->encode_columns(output_at(job, row, col), job->view.output_stride, input_at(job, row, col),
-                                  job->view.input_stride, end - row < ROWS ? end - row : ROWS, cols, &columns, &access);
+    while (panel.rows > 0) {
+        const struct qb__rows rows = take_rows(job, &panel);
+
+        job->pair->encode_columns(&rows, &columns, &access);
     }
 }
 
 /* COUNT narrow tiles side by side, at most PANEL columns. */
-static void narrow_tiles(const struct job *job, uint64_t row, uint64_t rows, uint64_t col, uint64_t cols, float *scales,
-                         uint64_t count)
+static void narrow_tiles(const struct job *job, struct area area, float *scales, uint64_t count)
 {
     float columns[PANEL] = {0};
     bool nan = true, all_clean = job->rule.dynamic;
 
     if (job->rule.dynamic) {
-        nan = amax_panel(job, row, row + rows, col, cols, columns);
+        nan = amax_panel(job, area, columns);
     }
     for (uint64_t tile = 0; tile < count; tile++) {
         uint64_t first = tile * job->tile_cols;
-        uint64_t last = cols - first < job->tile_cols ? cols : first + job->tile_cols;
+        uint64_t last = area.cols - first < job->tile_cols ? area.cols : first + job->tile_cols;
 
         if (job->rule.dynamic) {
             float amax = 0.0f;
@@ -314,42 +346,46 @@ static void narrow_tiles(const struct job *job, uint64_t row, uint64_t rows, uin
         }
     }
     if (job->codes) {
-        encode_panel(job, row, row + rows, col, cols, columns, all_clean);
+        encode_panel(job, area, columns, all_clean);
     }
 }
 
 /* The tiles FIRST to LAST - 1 of the band of rows that begins at ROW. */
 static void tiles_of_band(const struct job *job, uint64_t band, uint64_t first, uint64_t last)
 {
-    const uint64_t row = band * job->tile_rows;
-    const uint64_t rows = job->view.rows - row < job->tile_rows ? job->view.rows - row : job->tile_rows;
+    const uint64_t row = band * job->tile_rows, below = job->view.rows - row;
+    struct area area = {.row = row, .rows = below < job->tile_rows ? below : job->tile_rows};
     const uint64_t narrow = PANEL / job->tile_cols; /* tiles in a panel */
     float *scales = job->scales + band * job->scale_cols;
 
     while (first < last) {
-        uint64_t col = first * job->tile_cols;
-        uint64_t left = job->view.cols - col;
+        uint64_t left = job->view.cols - first * job->tile_cols;
 
-        if (job->tile_cols < NARROW && !(rows == 1 && job->tile_cols % 32 == 0)) {
+        area.col = first * job->tile_cols;
+
+        if (job->tile_cols < NARROW && !(area.rows == 1 && job->tile_cols % 32 == 0)) {
             uint64_t count = last - first < narrow ? last - first : narrow;
-            uint64_t cols = left < count * job->tile_cols ? left : count * job->tile_cols;
 
-            narrow_tiles(job, row, rows, col, cols, &scales[first], count);
+            area.cols = left < count * job->tile_cols ? left : count * job->tile_cols;
+            narrow_tiles(job, area, &scales[first], count);
             first += count;
-        } else if (rows == 1 && job->tile_cols <= BATCH_LIMIT && left >= job->tile_cols) {
+        } else if (area.rows == 1 && job->tile_cols <= BATCH_LIMIT && left >= job->tile_cols) {
             uint64_t count = left / job->tile_cols < last - first ? left / job->tile_cols : last - first;
 
-            job->pair->encode_groups(output_at(job, row, col), input_at(job, row, col), count, job->tile_cols,
-                                     &scales[first], &job->rule, &job->access);
-            first += count;
-        } else if (rows > 1 && job->tile_cols <= BATCH_LIMIT) {
-            uint64_t count = last - first < TILES ? last - first : TILES;
-            uint64_t cols = left < count * job->tile_cols ? left : count * job->tile_cols;
+            const struct qb__groups groups = {input_at(job, row, area.col), count, job->tile_cols, &scales[first],
+                                              output_at(job, row, area.col)};
 
-            high_tiles(job, row, rows, col, cols, &scales[first], count);
+            job->pair->encode_groups(&groups, &job->rule, &job->access);
+            first += count;
+        } else if (area.rows > 1 && job->tile_cols <= BATCH_LIMIT) {
+            uint64_t count = last - first < TILES ? last - first : TILES;
+
+            area.cols = left < count * job->tile_cols ? left : count * job->tile_cols;
+            high_tiles(job, area, &scales[first], count);
             first += count;
         } else {
-            wide_tile(job, row, rows, col, left < job->tile_cols ? left : job->tile_cols, &scales[first]);
+            area.cols = left < job->tile_cols ? left : job->tile_cols;
+            wide_tile(job, area, &scales[first]);
             first++;
         }
     }
@@ -390,7 +426,7 @@ static void channel_amax_work(void *context, unsigned index, unsigned count)
         float own[PANEL] = {0};
         float *columns = count > 1 ? own : job->scales + col;
 
-        if (amax_panel(job, begin, end, col, cols, columns)) {
+        if (amax_panel(job, (struct area){begin, end - begin, col, cols}, columns)) {
             __atomic_store_n(&job->amax, QB__AMAX_NAN, __ATOMIC_RELAXED);
         }
         for (uint64_t i = 0; i < cols && count > 1; i++) {
@@ -408,7 +444,7 @@ static void channel_encode_work(void *context, unsigned index, unsigned count)
     for (uint64_t col = 0; col < job->view.cols; col += PANEL) {
         uint64_t cols = job->view.cols - col < PANEL ? job->view.cols - col : PANEL;
 
-        encode_panel(job, begin, end, col, cols, job->scales + col, job->divisor.clean);
+        encode_panel(job, (struct area){begin, end - begin, col, cols}, job->scales + col, job->divisor.clean);
     }
     if (job->access.stream) {
         job->ops->fence();
