@@ -116,6 +116,20 @@ small()
     [ ! -s large ]
 }
 
+# What the CPU's kernels pass along travels in structs: no function has more than six parameters. The vocabulary of
+# vectors is for any operation, and takes nothing of one.
+vocabulary()
+{
+    for file in "$srcdir"/src/libquantbench/cpu/*.[ch]; do
+        tr '\\\n' '  ' <"$file" |
+            grep -oE '[A-Za-z0-9_#]+\)?\(([^(),{};]+,){6,}[^(),{};]+\) *(\{|;)' |
+            grep -E '(\{$|[a-z_] \**[a-z_]+\) *;$)' | sed "s:^:# ${file##*/}\: :"
+    done >many
+    cat many
+    [ ! -s many ] && ! grep -nE '#include "kernels|qb__(divisor|rule|pair|way|run|rows|groups|columns)\b' \
+        "$srcdir"/src/libquantbench/cpu/vector*.h
+}
+
 ok "every source file has its SPDX line" spdx
 ok "no room is entered but through its header" rooms
 ok "the rooms of the tool include only what lies below them" arrows
@@ -123,6 +137,7 @@ ok "the map in ARCHITECTURE has every source file" mapped
 ok "every entry of the map is there" map_exists
 ok "the library never prints and never exits" silent
 ok "no function of the command line has more than 60 lines" small
+ok "no function of the CPU's kernels has more than six parameters, and their vocabulary no operation" vocabulary
 library=${builddir:-.}/.libs/libquantbench.so
 if [ -e "$library" ] && command -v nm >/dev/null; then
     ok "exactly the functions of quantbench.h are exported" exports
