@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 # configure.sh - what configure and bootstrap accept and refuse, by name: the architectures for CUDA, with a stand-in for
-# nvcc, and a path with a space.
+# nvcc, a path with a space, and what bootstrap builds with and without a GPU.
 # shellcheck source=tests/tap.sh
 . "${srcdir:=.}/tests/tap.sh"
 
@@ -12,8 +12,79 @@ spaced()
 }
 ok 'bootstrap: a path with a space is refused in one line' spaced
 
+# ---- bootstrap, with stand-ins for all that it calls ---------------------------------------------------------------
+# Each writes its command line to "calls"; configure and make leave what theirs would.
+mkdir -p fresh/m4 commands
+cp "$srcdir/bootstrap" fresh && : >fresh/configure.ac && : >fresh/Makefile.am && : >fresh/m4/qb_x.m4
+cat >commands/autoreconf <<'END'
+#!/bin/sh
+cat >configure <<'CONFIGURE'
+#!/bin/sh
+echo "configure $*" >>../../calls
+: >Makefile
+CONFIGURE
+chmod +x configure
+END
+cat >commands/make <<'END'
+#!/bin/sh
+shift 2
+echo "make $*" | sed 's/ -j[0-9]*//' >>../calls
+printf '#!/bin/sh\necho "quantbench $*" >>../calls\n' >_build/quantbench
+chmod +x _build/quantbench
+END
+printf '#!/bin/sh\necho "install ok installed"\n' >commands/dpkg-query
+printf '#!/bin/sh\necho 1.0\n' >commands/pkg-config
+# shellcheck disable=SC2016 # the stand-in expands it
+printf '#!/bin/sh\nexit "$GPU_MISSING"\n' >commands/nvidia-smi
+printf '#!/bin/sh\n' >commands/nvcc
+cp commands/dpkg-query commands/apt-get
+chmod +x commands/*
+
+# bootstraps CALLS ARGUMENT...: bootstrap, in a fresh checkout, calls configure, make and quantbench with CALLS.
+bootstraps()
+{
+    tap_calls=$1
+    shift
+    rm -f calls
+    (unset CONFIGURE_FLAGS
+        if [ -n "$FLAGS" ]; then export CONFIGURE_FLAGS="$FLAGS"; fi
+        PATH=$work/commands:$PATH GPU_MISSING=$GPU_MISSING fresh/bootstrap "$@") >out 2>err
+    same 0 $? && same "$tap_calls" "$(tr '\n' ';' <calls)"
+}
+fresh() { rm -rf fresh/_build && bootstraps "$@"; }
+FLAGS='' GPU_MISSING=1
+quick='--disable-shared CFLAGS=-O2'
+run_cpu() {
+    fresh "configure --without-cuda $quick;make -s quantbench;quantbench --seed=2;" run --seed=2 &&
+        same 1 "$(grep -c 'no NVIDIA GPU; building for the CPU only: about a minute' err)"
+}
+ok 'bootstrap run: without a GPU the tool is built for the CPU alone, and a line says so' run_cpu
+ok 'bootstrap run: a second time nothing is configured' \
+    bootstraps 'make -s quantbench;quantbench ;' run
+ok 'bootstrap check: what run has left is removed first' \
+    bootstraps 'make -s clean;configure --with-cuda --with-cuda-arch=75,90;make -s;make check;' check
+ok 'bootstrap run: a build that check has made is used' bootstraps 'make -s quantbench;quantbench ;' run
+flagged() {
+    FLAGS='--with-cuda --with-cuda-arch=90'
+    fresh "configure $FLAGS;make -s quantbench;quantbench ;" run && err_has "building with CONFIGURE_FLAGS=$FLAGS"
+    flagged_status=$?
+    FLAGS=''
+    return $flagged_status
+}
+ok 'bootstrap run: CONFIGURE_FLAGS replaces the default' flagged
+GPU_MISSING=0
+run_gpu() { fresh "configure --with-cuda --with-cuda-arch=native $quick;make -s quantbench;quantbench ;" run && err_has 'this GPU'; }
+ok 'bootstrap run: with a GPU the CUDA backend is built for it' run_gpu
+GPU_MISSING=1
+mkdir .root/dev && : >.root/dev/nvidiactl
+ok 'bootstrap run: a GPU without nvidia-smi counts' \
+    fresh "configure --with-cuda --with-cuda-arch=75,90 $quick;make -s quantbench;quantbench ;" run
+rm -r .root/dev
+helps() { fresh/bootstrap --help >out 2>err && same 0 "$(grep -c '' err)" && out_has CONFIGURE_FLAGS; }
+ok 'bootstrap --help: CONFIGURE_FLAGS is documented' helps
+
 if [ -n "${EMULATOR-}" ] || [ -e "$srcdir/config.status" ]; then
-    skip 'configure' 'it is for another architecture, or the sources are configured themselves'
+    skip 'configure: all checks' 'it is for another architecture, or the sources are configured themselves'
     done_testing
     exit
 fi
@@ -80,17 +151,17 @@ configures()
 }
 gencode() { sed -n "s/^CUDA_GENCODE='\(.*\)'\$/\1/p" config.log | tr -d '\n' | sed 's/-gencode=arch=compute_//g; s/code=//g'; }
 newest() { configures 0 'CUDA          yes' && same ' 75,sm_75 80,sm_80 86,sm_86 87,sm_87 89,sm_89 90,sm_90 90,compute_90' "$(gencode)"; }
-ok 'by default all architectures from 75 on that nvcc knows' newest
-ok 'the toolkit is where nvcc says, with the host compiler that NVCCFLAGS names' \
+ok 'CUDA architectures: by default all from 75 on that nvcc knows' newest
+ok 'CUDA toolkit: where nvcc says, with the host compiler that NVCCFLAGS names' \
     grep -qE "^CUDA_CPPFLAGS='-isystem .*/toolkit/bin/../include'" config.log
 major() { configures 0 '75 80 90, static' --with-cuda-arch=all-major; }
-ok 'all-major: the first of each generation' major
-ok "native on a GPU that is too old names its architecture" configures 1 'the kernels use instructions that sm_70 lacks' \
+ok 'CUDA architectures: all-major is the first of each generation' major
+ok 'CUDA architectures: native names that of a GPU that is too old' configures 1 'the kernels use instructions that sm_70 lacks' \
     --with-cuda-arch=native
-ok 'of a list the one that is too old is named' configures 1 'instructions that sm_50 lacks' --with-cuda-arch=75,50,80
-ok 'and the one that nvcc does not know' configures 1 'cannot compile for sm_99' --with-cuda-arch=99,50,80
+ok 'CUDA architectures: of a list the one that is too old is named' configures 1 'instructions that sm_50 lacks' --with-cuda-arch=75,50,80
+ok 'CUDA architectures: of a list the one that nvcc does not know is named' configures 1 'cannot compile for sm_99' --with-cuda-arch=99,50,80
 # with VARIABLES ARGUMENT...: configures() with these set.
 with() { eval "$1" && shift && configures "$@"; }
-ok "a host compiler that nvcc refuses: nvcc's words" with CCBIN=g++-9 1 'unsupported GNU version! gcc versions later than 11'
-ok 'a missing libstdc++ is named' with 'CCBIN=g++-11 NO_STDCXX=1' 1 '-lstdc++ (Debian: g++)'
+ok "CUDA toolkit: nvcc's words about a host compiler that it refuses are shown" with CCBIN=g++-9 1 'unsupported GNU version! gcc versions later than 11'
+ok 'CUDA toolkit: a missing libstdc++ is named' with 'CCBIN=g++-11 NO_STDCXX=1' 1 '-lstdc++ (Debian: g++)'
 done_testing
