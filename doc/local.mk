@@ -5,7 +5,7 @@ plugin_examples = %D%/examples/plugin_cpu.c %D%/examples/plugin_cuda.cu %D%/exam
 doc_examples = %D%/examples/01_quantize.c %D%/examples/02_cuda_stream.c $(plugin_examples)
 examplesdir = $(docdir)/examples
 dist_examples_DATA = $(doc_examples)
-dist_doc_DATA = README NEWS %D%/performance.md
+dist_doc_DATA = README.md NEWS %D%/performance.md
 
 check_PROGRAMS += example_quantize.test
 example_quantize_test_SOURCES = %D%/examples/01_quantize.c
@@ -17,31 +17,28 @@ example_cuda_stream_test_LDADD = libquantbench.la $(CUDA_LIBS)
 endif
 EXTRA_DIST += %D%/examples/.clang-format
 
-# README quotes reports, which are made from records of runs; quoted.sh compares them.
+# Pages quote reports, which are made from records of runs; quoted.sh compares them.
+quoting_pages = README.md %D%/performance.md
 EXTRA_DIST += %D%/quote.awk %D%/records/h200.json %D%/records/epyc.json
 .PHONY: quotes record-cpu
 if TOOL
-quotes: quantbench$(EXEEXT) # Put the reports into README.
-	$(AWK) -v quantbench=./quantbench$(EXEEXT) -v top='$(srcdir)' -f $(srcdir)/%D%/quote.awk $(srcdir)/README >README.new
-	cp -f README.new $(srcdir)/README && rm -f README.new
-record-cpu: quantbench$(EXEEXT) # Measure the CPU's anew, on a quiet machine, and put it into README.
+quotes: quantbench$(EXEEXT) # Put the reports into the pages.
+	for page in $(quoting_pages); do \
+	  $(AWK) -v quantbench=./quantbench$(EXEEXT) -v top='$(srcdir)' -f $(srcdir)/%D%/quote.awk "$(srcdir)/$$page" \
+	    >page.new && cp -f page.new "$(srcdir)/$$page" || exit 1; \
+	done
+	rm -f page.new
+record-cpu: quantbench$(EXEEXT) # Measure the CPU's again, on a quiet machine, and put it into the page.
 	./quantbench$(EXEEXT) -q --device=cpu --quant-dtype=int8,fp8 --granularity=tensor,token --output=epyc.json
 	sed "s/\"name\": \"`uname -n`\"/\"name\": \"epyc\"/; s|\"/.*/quantbench\"|\"quantbench\"|" epyc.json >$(srcdir)/%D%/records/epyc.json
 	rm -f epyc.json
 	$(MAKE) quotes
 endif
 
-# The README's function, which make check compiles and runs.
+# README's program, which make check compiles and runs.
 check_PROGRAMS += example_readme.test
 nodist_example_readme_test_SOURCES = %D%/readme.c
-# README's function has no header.
-example_readme_test_CFLAGS = $(AM_CFLAGS) -Wno-missing-prototypes
 example_readme_test_LDADD = libquantbench.la
 CLEANFILES += %D%/readme.c
-%D%/readme.c: README
-	$(AM_V_GEN)$(MKDIR_P) %D% && { \
-	  $(SED) -n '/^    #include <quantbench.h>/,/^    }$$/s/^    //p' $(srcdir)/README && \
-	  echo 'int main(void)' && echo '{' && \
-	  echo '    float x[2] = {1, -2}, scale; unsigned char codes[2];' && \
-	  echo '    return quantize(x, codes, &scale, 1, 2) || codes[0] != 0x76 || codes[1] != 0xFE;' && \
-	  echo '}'; } >$@
+%D%/readme.c: README.md
+	$(AM_V_GEN)$(MKDIR_P) %D% && $(SED) -n '/^```c$$/,/^```$$/{ /^```/d; p; }' $(srcdir)/README.md >$@

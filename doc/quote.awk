@@ -1,25 +1,35 @@
 # SPDX-License-Identifier: Apache-2.0
-# quote.awk - README with the reports that it quotes as they are rendered from their records today.
+# quote.awk - a Markdown page with the reports that it quotes as they are rendered from their records today.
 #
-#   awk -v quantbench=PROGRAM -v top=DIR -f quote.awk README
+#   awk -v quantbench=PROGRAM -v top=DIR -f quote.awk README.md
 #
-# A line that ends with doc/records/NAME.json and a colon announces a report: what is indented behind it is replaced.
+# The comment "<!-- doc/records/NAME.json: all -->" announces a report, which replaces the code block after it. With
+# words in place of "all", only the lines of the report with these labels, and their continuation lines, are quoted.
 
-# With the indentation that the report gets here it fits into 80 columns.
-function print_report(record,    command, line) {
-    command = "COLUMNS=76 \"" quantbench "\" --report=\"" top "/" record "\""
-    print ""
-    while ((command | getline line) > 0)
-        print line == "" ? "" : "    " line
+# Print the report of RECORD, whose lines fit into 80 columns; of those with a label only those that LABELS has.
+function print_report(record, labels,    command, line, quoted) {
+    command = "COLUMNS=80 \"" quantbench "\" --report=\"" top "/" record "\""
+    while ((command | getline line) > 0) {
+        if (line !~ /^ /)
+            quoted = labels == " all " || index(labels, " " substr(line, 1, match(line " ", / /)))
+        if (quoted)
+            print line
+    }
     if (close(command) != 0)
         exit failed = 1
 }
 
-quoting && /^(    .*)?$/ { next }
-quoting { print ""; quoting = 0 }
+quoting && $0 != "```" { next }
 { print }
-match($0, /doc\/records\/[a-z0-9]+\.json:$/) {
-    print_report(substr($0, RSTART, RLENGTH - 1))
+quoting { quoting = 0 }
+record && $0 == "```" {
+    print_report(record, labels)
+    record = ""
     quoting = 1
 }
-END { exit failed }
+/^<!-- doc\/records\/[a-z0-9]+\.json: .* -->$/ {
+    record = substr($2, 1, length($2) - 1)
+    labels = substr($0, index($0, ": ") + 1)
+    sub(/-->$/, "", labels)
+}
+END { exit failed || quoting || record != "" }

@@ -25,14 +25,45 @@ END
 }
 
 ok "01_quantize" quantize
-readme() { ${EMULATOR-} "$builddir/example_readme.test"; }
-ok "the function in README" readme
-narrow() { awk 'length > 80 { print "# " $0; wide = 1 } END { exit wide }' "$srcdir/README"; }
-ok "README fits into 80 columns" narrow
+# README says what its program prints.
+readme() { ${EMULATOR-} "$builddir/example_readme.test" >out 2>err && grep -qF "\`$(cat out)\`" "$srcdir/README.md"; }
+ok "README's program prints what README says" readme
+# README's commands, to the library that was built and not installed.
+# shellcheck disable=SC2046 # a list of words
+linked()
+{
+    sed -n '/^```c$/,/^```$/{ /^```/d; p; }' "$srcdir/README.md" >program.c
+    grep -qF 'cc program.c $(pkg-config --cflags --libs libquantbench) && ./a.out' "$srcdir/README.md" &&
+        ${CC:-cc} -Wall -Werror program.c $(PKG_CONFIG_PATH=$PWD pkg-config --cflags --libs libquantbench) \
+            "-Wl,-rpath,$builddir/.libs" && ./a.out >out && grep -qF "\`$(cat out)\`" "$srcdir/README.md"
+}
+if [ -e "$builddir/.libs/libquantbench.so" ] && [ -z "${EMULATOR-}" ]; then
+    sed -e "s|^libdir=.*|libdir=$builddir/.libs|" -e "s|^includedir=.*|includedir=$srcdir/src/libquantbench|" \
+        "$builddir/libquantbench.pc" >libquantbench.pc
+    ok "README's program links by README's command" linked
+else
+    skip "README's program links by README's command" 'there is no shared library, or it does not run by itself'
+fi
+narrow() { awk 'length > 80 { print "# " $0; wide = 1 } END { exit wide || NR >= 150 }' "$srcdir/README.md"; }
+ok "README is short and fits into 80 columns" narrow
+# The options of README's commands exist.
+commands()
+{
+    sed -n '/^```sh$/,/^```$/p' "$srcdir/README.md" | awk '/^quantbench |run --/ || more { print } { more = /\\$/ }' |
+        grep -oE -e '--[a-z-]+' | sort -u >used
+    "$QUANTBENCH" --help | grep -oE -e '--[a-z-]+' | sort -u >known
+    [ "$(wc -l <used)" -ge 10 ] && comm -23 used known >unknown_options && sed 's/^/# /' unknown_options &&
+        [ ! -s unknown_options ]
+}
+if [ -x "$QUANTBENCH" ] && [ -z "${EMULATOR-}" ]; then
+    ok "README's commands have options that exist" commands
+else
+    skip "README's commands have options that exist" 'the tool is not built, or does not run by itself'
+fi
 # Each line of the outputs that README shows is one that the manual explains.
 explained()
 {
-    sed -n '/^    quantize  /,/^    Kernel running time: /s/^    \([a-zK][a-z ]*[a-z]\)  *.*/\1/p' "$srcdir/README" |
+    sed -n '/^quantize  /,/^Kernel running time: /s/^\([a-zK][a-z ]*[a-z]\)  *.*/\1/p' "$srcdir/README.md" |
         sed 's/ .*//' | sort -u >labels
     [ -s labels ] && while read -r label; do
         grep -qE "^\.B $label( running time)?$" "$srcdir/man/quantbench-output.5.in" ||

@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# quoted.sh - what README and the manual quote of reports is what quantbench makes of the records in doc/records.
+# quoted.sh - what README, the other pages and the manual quote of reports is what quantbench makes of the records in doc/records.
 # shellcheck source=tests/tap.sh
 . "${srcdir:=.}/tests/tap.sh"
 
@@ -12,12 +12,15 @@ is_file()
     echo "# $3"
     return 1
 }
-readme()
+# quotes PAGE
+quotes()
 {
-    awk -v quantbench="$QUANTBENCH" -v top="$srcdir" -f "$srcdir/doc/quote.awk" "$srcdir/README" >README &&
-        is_file "$srcdir/README" README '"make quotes" puts the reports (>) into README'
+    awk -v quantbench="$QUANTBENCH" -v top="$srcdir" -f "$srcdir/doc/quote.awk" "$srcdir/$1" >page.md &&
+        is_file "$srcdir/$1" page.md "\"make quotes\" puts the reports (>) into $1"
 }
-ok 'README has the reports of the records' readme
+for page in README.md doc/performance.md; do
+    ok "$page has the reports of the records" quotes "$page"
+done
 
 # What a record must be to be shown: all that was to be run, verified, nothing in doubt, of no machine of anyone's.
 # presentable RECORD NAME
@@ -30,26 +33,39 @@ presentable()
 for record in "$srcdir"/doc/records/*.json; do
     name=$(basename "$record" .json)
     ok "$name.json: is fit to be shown" presentable "$record" "$name"
-    ok "$name.json: README quotes it" grep -q "doc/records/$name.json:\$" "$srcdir/README"
+    ok "$name.json: a page quotes it" grep -q "^<!-- doc/records/$name.json: .* -->\$" "$srcdir/README.md" \
+        "$srcdir/doc/performance.md"
 done
-# README says to which options; the record knows.
+# The page says to which options; the record knows.
 asked()
 {
     sed -n '/"argv"/,/]/s/^ *"\(--.*\)",*$/\1/p' "$srcdir/doc/records/epyc.json" | grep -v -e '^--output=' >options
-    [ -s options ] && tr -s ' ,\n' ' ' <"$srcdir/README" >words && tr ',' ' ' <options | while read -r option; do
-        grep -qF -e "$option" words || { echo "# README does not say $option"; exit 1; }
+    [ -s options ] && tr -s '\140 ,\n' ' ' <"$srcdir/doc/performance.md" >words && tr ',' ' ' <options | while read -r option; do
+        grep -qF -e "$option" words || { echo "# doc/performance.md does not say $option"; exit 1; }
     done
 }
-ok 'README says what the CPU was asked for' asked
+ok 'doc/performance.md says what the CPU was asked for' asked
 
-# Two times behind the H200's report are rows of a table.
-table()
+# README's comparison with the peers, and the numbers of cases that it says, are those of doc/performance.md.
+peers()
 {
-    awk '/^4096x8192 half int8 (tensor static|token dynamic) / { time[$5] = sprintf("%.1f", $6) }
-        END { print "takes " time["static"] " and " time["dynamic"] " us" }' "$srcdir/doc/performance.md" >times.perf
-    grep -qFf times.perf "$srcdir/README" || { echo "# README does not say: $(cat times.perf)"; return 1; }
+    awk '/^Peers: / { inside = 1; next } /^$/ { inside = 0 }
+        inside { print "| " $1, $2, $3, $4, $5 " | " $6 " | " $9 " |" }' "$srcdir/doc/performance.md" >peers.perf
+    awk '/^\|---/ { inside = 1; next } !/^\|/ { inside = 0 } inside' "$srcdir/README.md" >peers.readme
+    [ "$(wc -l <peers.readme)" -ge 5 ] && grep -vxFf peers.perf peers.readme | sed 's/^/# not in doc\/performance.md: /' >strange &&
+        cat strange && [ ! -s strange ] || return 1
+    tr '\n' ' ' <"$srcdir/README.md" | grep -qF "$(awk '{ ratio = $8 / $10; faster += ratio < 1; if (ratio > most) most = ratio }
+        END { printf "faster in %d of %d cases, and at most %.1f %% slower", faster, NR, 100 * (most - 1) }' peers.perf)"
 }
-ok "README has the times of doc/performance.md" table
+ok "README has the peers' times of doc/performance.md" peers
+# hosts SIZE: the times by the host's clock and of the kernel, as doc/performance.md has them.
+hosts()
+{
+    words=$(sed -n "s/^| $1 | \([0-9.]* us\) | \([0-9.]* us\) |\$/it says \1, where the same kernel takes \2/p" \
+        "$srcdir/doc/performance.md")
+    [ -n "$words" ] && tr '\n' ' ' <"$srcdir/README.md" | grep -qF "$words"
+}
+ok "README has the time by the host's clock of doc/performance.md" hosts 128x8192
 
 run 0 --report="$srcdir/doc/records/h200.json"
 ok 'the last line, in quantbench(1)' grep -qxF "$(tail -n 1 out)" "$builddir/man/quantbench.1"
