@@ -29,7 +29,7 @@ ok "01_quantize" quantize
 readme() { ${EMULATOR-} "$builddir/example_readme.test" >out 2>err && grep -qF "\`$(cat out)\`" "$srcdir/README.md"; }
 ok "README's program prints what README says" readme
 # README's commands, to the library that was built and not installed.
-# shellcheck disable=SC2046 # a list of words
+# shellcheck disable=SC2016,SC2046 # patterns, and a list of words
 linked()
 {
     sed -n '/^```c$/,/^```$/{ /^```/d; p; }' "$srcdir/README.md" >program.c
@@ -47,6 +47,7 @@ fi
 narrow() { awk 'length > 80 { print "# " $0; wide = 1 } END { exit wide || NR >= 150 }' "$srcdir/README.md"; }
 ok "README is short and fits into 80 columns" narrow
 # The options of README's commands exist.
+# shellcheck disable=SC2016 # patterns
 commands()
 {
     sed -n '/^```sh$/,/^```$/p' "$srcdir/README.md" | awk '/^quantbench |run --/ || more { print } { more = /\\$/ }' |
