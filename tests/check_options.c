@@ -6,6 +6,7 @@
 #endif
 #include <config.h>
 
+#include "base/nearest.h"
 #include "cli/options.h"
 #include "report/report.h"
 #include "run.h"
@@ -114,7 +115,7 @@ START_TEST(test_relations_name_options)
     for (size_t i = 0; i <= OPTION_EXCLUDES; i++) {
         const struct option_relation *relation = i < OPTION_EXCLUDES ? &row->excludes[i] : &row->requires;
 
-        ck_assert_int_eq(relation->names == NULL, relation->why == NULL);
+        ck_assert_int_eq(relation->names == NULL || i == OPTION_EXCLUDES, relation->why == NULL);
         ck_assert_msg(relation->names == NULL || are_options(relation->names), "--%s: %s", row->name, relation->names);
     }
 }
@@ -132,7 +133,7 @@ START_TEST(test_words)
     ck_assert_ptr_nonnull(option_word(row, 0));
     for (size_t i = 0; (word = option_word(row, i)) != NULL; i++) {
         ck_assert_uint_gt(strlen(word), 0);
-        ck_assert_ptr_nonnull(strstr(option_words(row, words), word));
+        ck_assert_ptr_nonnull(strstr(option_words(row, ", ", words), word));
         ck_assert_uint_lt(strlen(words), sizeof words - 1);
     }
 }
@@ -281,7 +282,10 @@ START_TEST(test_required_options)
     give(option_find(other), other);
     ck_assert_int_eq(parse_with_errors((const char *[]){self, NULL}, text, sizeof text), EXIT_USAGE);
     ck_assert_ptr_nonnull(strstr(text, row->name));
-    ck_assert_ptr_nonnull(strstr(text, row->requires.why));
+    ck_assert_ptr_nonnull(strstr(text, "requires --"));
+    other[strcspn(other, "=")] = '\0';
+    ck_assert_ptr_nonnull(strstr(text, other));
+    give(option_find(other + strlen("--")), other);
     ck_assert_int_eq(parse_with_errors((const char *[]){self, other, NULL}, text, sizeof text), EXIT_OK);
     ck_assert_str_eq(text, "");
 }
@@ -382,6 +386,101 @@ START_TEST(test_measuring)
 }
 END_TEST
 
+/* A percentage has its sign or not, wherever an option takes one. */
+START_TEST(test_percentages)
+{
+    struct settings settings;
+
+    for (int i = 0; i < 2; i++) {
+        const char *const sign[] = {"", "%"};
+        char precision[32], margin[32];
+
+        snprintf(precision, sizeof precision, "--precision=5%s", sign[i]);
+        snprintf(margin, sizeof margin, "--margin=2.5%s", sign[i]);
+        ck_assert_int_eq(parse(&settings, (const char *[]){precision, margin, NULL}), EXIT_OK);
+        ck_assert(settings.method.precision == 0.05 && settings.comparing.margin == 0.025);
+        args_free(&settings);
+    }
+}
+END_TEST
+
+static const struct {
+    const char *argument, *error;
+} mistyped[] = {
+    {"--precision=%", "--precision: invalid value '%'; expected a percentage above 0 and up to 100"},
+    {"--precision=5%%", "--precision: invalid value '5%%'"},
+    {"--margin=1 %", "--margin: invalid value '1 %'"},
+    {"--timeout=5%", "--timeout: invalid value '5%'; expected a number above"},
+    {"--num-tokns=4", "unknown option '--num-tokns'; did you mean '--num-tokens'?"},
+    {"--hiden-size", "unknown option '--hiden-size'; did you mean '--hidden-size'?"},
+    {"--qaunt-dtype=int8", "unknown option '--qaunt-dtype'; did you mean '--quant-dtype'?"},
+    {"--BASELINES=x", "unknown option '--BASELINES'; did you mean '--baseline'?"},
+    {"--bogus", "unknown option '--bogus'; see 'quantbench --help'"},
+    {"--zzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzz", "see 'quantbench --help'"},
+    {"-x", "unknown option '-x'; see 'quantbench --help'"},
+    {"-qx", "unknown option '-x'; see"},
+    {"--list", "ambiguous option '--list'; expected one of --list-devices, --list-kernels, --list-models"},
+    {"--quiet=3", "--quiet: takes no value"},
+    {"--num-tokens", "--num-tokens: requires a value"},
+    {"--dtype=hlaf", "unknown value 'hlaf'; expected half, bfloat16 or float (did you mean 'half'?)"},
+    {"--bind=Core", "unknown value 'Core'; expected cores or none (did you mean 'cores'?)"},
+    {"--cache=bogus", "unknown value 'bogus'; expected cold, hot or both\n"},
+    {"--model=lama3-8b", "unknown model 'lama3-8b'; expected a name from --list-models (did you mean 'llama3-8b'?)"},
+};
+
+START_TEST(test_mistyped)
+{
+    char text[1024];
+
+    ck_assert_int_eq(parse_with_errors((const char *[]){mistyped[_i].argument, NULL}, text, sizeof text), EXIT_USAGE);
+    ck_assert_msg(strstr(text, mistyped[_i].error) != NULL, "%s: %s", mistyped[_i].argument, text);
+}
+END_TEST
+
+static const struct {
+    const char *text, *word;
+    size_t distance;
+} distances[] = {
+    {"cold", "cold", 0},
+    {"COLD", "cold", 0},
+    {"codl", "cold", 1},
+    {"colld", "cold", 1},
+    {"cld", "cold", 1},
+    {"cild", "cold", 1},
+    {"hidensize", "hidden-size", 2},
+    {"norm", "normal", 2},
+};
+
+START_TEST(test_near_words)
+{
+    struct nearest nearest = {.text = distances[_i].text};
+
+    nearest_try(&nearest, distances[_i].word);
+    ck_assert_ptr_eq(nearest.word, distances[_i].word);
+    ck_assert_uint_eq(nearest.distance, distances[_i].distance);
+    nearest_try(&nearest, "unlike");
+    ck_assert_ptr_eq(nearest.word, distances[_i].word);
+}
+END_TEST
+
+/* Words that share less than two thirds, or are longer than any that is known, are not close. */
+START_TEST(test_far_words)
+{
+    static const char *const words[] = {"cold", "hot", "both"};
+    char hint[NEAREST_HINT_SIZE], endless[256];
+    struct nearest nearest = {.text = ""};
+
+    memset(endless, 'c', sizeof endless - 1);
+    endless[sizeof endless - 1] = '\0';
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
+        nearest_try(&nearest, words[i]);
+        nearest.text = i == 0 ? "bogus" : endless;
+    }
+    ck_assert_ptr_null(nearest.word);
+    ck_assert_str_eq(nearest_hint(&nearest, hint), "");
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("options");
@@ -404,6 +503,12 @@ int main(void)
     tcase_add_test(tc, test_defaults);
     tcase_add_test(tc, test_defaults_that_follow);
     tcase_add_test(tc, test_measuring);
+    tcase_add_test(tc, test_percentages);
+    tcase_add_loop_test(tc, test_mistyped, 0, sizeof mistyped / sizeof mistyped[0]);
+    suite_add_tcase(suite, tc);
+    tc = patient_case("nearest");
+    tcase_add_loop_test(tc, test_near_words, 0, sizeof distances / sizeof distances[0]);
+    tcase_add_test(tc, test_far_words);
     suite_add_tcase(suite, tc);
     return run_suite_with(suite, CK_NOFORK); /* a process for each row would take long */
 }

@@ -401,7 +401,7 @@ static const struct damaged damaged[] = {
      NULL, "is the index of a model that is split into several files; give one of these, such as '1-of-2.safetensors'"},
     {"index: a tensor", RAW_FILE("{\"weight_map\":{\"a\":\"1-of-2.safetensors\",\"b\":\"\\u001b\"}}"), "b",
      "several files; give '\\x1b', which has the tensor 'b'"},
-    {"index: no such tensor", RAW_FILE("{\"weight_map\":{\"a\":\"1\"}}"), "c", "several files; it has no such tensor"},
+    {"index: no such tensor", RAW_FILE("{\"weight_map\":{\"a\":\"1\"}}"), "c", "several files; unknown tensor"},
     {"index: damaged", RAW_FILE("{\"weight_map\":{\"a\""), "a", "several files; give one of these"},
     {"index: '{' where safetensors have it", RAW_FILE("{\"m\":   {\"weight_map\":{}}}"), "a", "several files; "},
     {"other JSON", RAW_FILE("{\"weights\":{\"a\":1}}"), NULL, "is neither"},
@@ -538,17 +538,17 @@ static const struct damaged damaged[] = {
     {"st: no tensors", ST_FILE("{}      ", 0), NULL, "is a safetensors file without tensors"},
     {"st: only metadata", ST_FILE("{\"__metadata__\":{}}", 0), NULL, "is a safetensors file without tensors"},
     {"st: tensor is a number", ST_FILE("{\"t\":1}", 0), NULL, "tensor 't': its value is not an object"},
-    {"st: no dtype", ST_FILE(ST_TENSOR("\"shape\":[1],\"data_offsets\":[0,4]"), 4), NULL, "it has no string \"dtype\""},
+    {"st: no dtype", ST_FILE(ST_TENSOR("\"shape\":[1],\"data_offsets\":[0,4]"), 4), NULL, "lacks a string \"dtype\""},
     {"st: dtype is a number", ST_FILE(ST_TENSOR("\"dtype\":32,\"shape\":[1],\"data_offsets\":[0,4]"), 4), NULL,
-     "it has no string \"dtype\""},
+     "lacks a string \"dtype\""},
     {"st: no shape", ST_FILE(ST_TENSOR("\"dtype\":\"F32\",\"data_offsets\":[0,4]"), 4), NULL,
-     "it has no array \"shape\""},
-    {"st: no offsets", ST_FILE(ST_TENSOR("\"dtype\":\"F32\",\"shape\":[1]"), 4), NULL, "it has no \"data_offsets\""},
-    {"st: one offset", ST_FILE(ST_OFFSETS("[0]"), 16), NULL, "it has no \"data_offsets\" of two"},
-    {"st: three offsets", ST_FILE(ST_OFFSETS("[0,16,16]"), 16), NULL, "it has no \"data_offsets\" of two"},
-    {"st: negative offset", ST_FILE(ST_OFFSETS("[-16,0]"), 16), NULL, "it has no \"data_offsets\" of two"},
-    {"st: negative end", ST_FILE(ST_OFFSETS("[0,-16]"), 16), NULL, "it has no \"data_offsets\" of two"},
-    {"st: offset is a fraction", ST_FILE(ST_OFFSETS("[0,16.0]"), 16), NULL, "it has no \"data_offsets\" of two"},
+     "lacks an array \"shape\""},
+    {"st: no offsets", ST_FILE(ST_TENSOR("\"dtype\":\"F32\",\"shape\":[1]"), 4), NULL, "lacks \"data_offsets\""},
+    {"st: one offset", ST_FILE(ST_OFFSETS("[0]"), 16), NULL, "lacks \"data_offsets\", an array of two"},
+    {"st: three offsets", ST_FILE(ST_OFFSETS("[0,16,16]"), 16), NULL, "lacks \"data_offsets\", an array of two"},
+    {"st: negative offset", ST_FILE(ST_OFFSETS("[-16,0]"), 16), NULL, "lacks \"data_offsets\", an array of two"},
+    {"st: negative end", ST_FILE(ST_OFFSETS("[0,-16]"), 16), NULL, "lacks \"data_offsets\", an array of two"},
+    {"st: offset is a fraction", ST_FILE(ST_OFFSETS("[0,16.0]"), 16), NULL, "lacks \"data_offsets\", an array of two"},
     {"st: offset of 64 bits", ST_FILE(ST_OFFSETS("[0,18446744073709551615]"), 16), NULL,
      "malformed safetensors header"},
     {"st: offsets backwards", ST_FILE(ST_OFFSETS("[16,0]"), 16), NULL, "\"data_offsets\" are not in order"},
@@ -588,7 +588,7 @@ static const struct damaged damaged[] = {
     {"st: the metadata", ST_FILE(TWO_TENSORS, 20), "__metadata__", "has no tensor '__metadata__'"},
     {"st: empty name", ST_FILE(TWO_TENSORS, 20), "", "has no tensor ''"},
     {"st: unsupported type", ST_FILE(ST_TENSOR("\"dtype\":\"I64\",\"shape\":[1,2],\"data_offsets\":[0,16]"), 16), NULL,
-     "element type 'I64', which is not supported; accepted are F16, BF16 and F32"},
+     "element type 'I64', which is not supported; expected F16, BF16 or F32"},
     {"st: unknown type", ST_FILE(ST_TENSOR("\"dtype\":\"Q\\u001b4\",\"shape\":[1,2],\"data_offsets\":[0,16]"), 16),
      NULL, "element type 'Q\\x1b4', which is not supported"},
     {"st: control characters in a name",
@@ -651,7 +651,7 @@ START_TEST(test_header_over_limit)
     ck_assert(written);
     ck_assert_int_eq(status, TENSOR_FILE_FORMAT);
     check_failure(path, &tensor, error);
-    ck_assert_ptr_nonnull(strstr(error, "header of 100000001 bytes; at most 100000000"));
+    ck_assert_ptr_nonnull(strstr(error, "header of 100000001 bytes; expected at most 100000000"));
 }
 END_TEST
 
@@ -768,14 +768,14 @@ END_TEST
 
 START_TEST(test_directory)
 {
-    check_path(".", TENSOR_FILE_FORMAT, "is a directory; only a regular file is accepted");
+    check_path(".", TENSOR_FILE_FORMAT, "is a directory; expected a regular file");
 }
 END_TEST
 
 START_TEST(test_device)
 {
-    check_path("/dev/zero", TENSOR_FILE_FORMAT, "is a character device; only a regular file is accepted");
-    check_path("/dev/null", TENSOR_FILE_FORMAT, "is a character device; only a regular file is accepted");
+    check_path("/dev/zero", TENSOR_FILE_FORMAT, "is a character device; expected a regular file");
+    check_path("/dev/null", TENSOR_FILE_FORMAT, "is a character device; expected a regular file");
 }
 END_TEST
 
@@ -791,7 +791,7 @@ START_TEST(test_pipe)
     enum tensor_file_status status = read_path(path, NULL, &tensor, error);
     unlink(path);
     ck_assert_int_eq(status, TENSOR_FILE_FORMAT);
-    ck_assert_ptr_nonnull(strstr(error, "is a pipe; only a regular file is accepted"));
+    ck_assert_ptr_nonnull(strstr(error, "is a pipe; expected a regular file"));
 }
 END_TEST
 

@@ -305,7 +305,7 @@ if [ "$usable" -gt 1 ]; then
 else
     skip 'OMP_PROC_BIND, quotas' 'one CPU, or built without OpenMP'
 fi
-bogus_bind() { fails 2 '--bind' --device=cpu --bind=all && err_has 'all' && err_has 'cores, none'; }
+bogus_bind() { fails 2 '--bind' --device=cpu --bind=all && err_has 'all' && err_has 'cores or none'; }
 ok '--bind=all names the accepted ones' bogus_bind
 for pages in off thp; do
     ok "--hugepages=$pages" bench --hugepages=$pages
@@ -316,7 +316,7 @@ ok '--hugepages=2m fails where the pool is too small' no_pool
 pages_of() { with QUANTBENCH_FSROOT=/ bench --num-tokens=2048 --hidden-size=2048 --hugepages=$1 --format=json && grep -oE '"huge_page_bytes": [0-9]+' out | head -n 1; }
 none_in_small_pages() { test "$(pages_of off)" = '"huge_page_bytes": 0'; }
 ok '--hugepages=off: what was obtained is none' none_in_small_pages
-bogus_pages() { fails 2 '--hugepages' --device=cpu --hugepages=1g && err_has '1g' && err_has 'off, thp, 2m'; }
+bogus_pages() { fails 2 '--hugepages' --device=cpu --hugepages=1g && err_has '1g' && err_has 'off, thp or 2m'; }
 ok '--hugepages=1g names the accepted ones' bogus_pages
 ok '--isa=generic' bench_says 'kernel    cpu_generic' --isa=generic
 ok '--isa=auto' bench --isa=auto
@@ -450,8 +450,8 @@ ok 'a range up to the largest number' huge_range
 ok '--model' sizes hidden_size '5120 8192 25600' --model=qwen3-32b --num-tokens=1
 ok '--model, twice the same sizes' sizes hidden_size '4096 14336 12288' --model=llama3-8b,qwen3-8b --num-tokens=1
 ok '--model of no model' fails 2 '--list-models' --model=llama3-8b,bogus
-ok '--model with --hidden-size' fails 2 '--hidden-size is not accepted' --model=llama3-8b --hidden-size=32
-ok '--model with --input' fails 2 '--input is not accepted' --model=llama3-8b --input=half.npy
+ok '--model with --hidden-size' fails 2 '--model: conflicts with --hidden-size' --model=llama3-8b --hidden-size=32
+ok '--model with --input' fails 2 '--model: conflicts with --input' --model=llama3-8b --input=half.npy
 
 sweep() { bench --num-tokens=1,2 --hidden-size=32,64,96 --quant-dtype=int8,fp8 && rows 12 9; }
 ok 'a sweep of 2 x 3 x 2 is a table of 12 rows' sweep
@@ -683,6 +683,11 @@ ok 'a tensor of an unsupported type' refused int.safetensors 'I8'
 ok 'an unknown option' fails 2 'bogus' --bogus
 ok 'an unknown short option' fails 2 'x' -x
 ok 'help is offered' err_has '--help'
+ok 'a mistyped option: the option that is close' fails 2 "did you mean '--num-tokens'?" --num-tokns=4
+ok 'a mistyped value: the value that is close' fails 2 "(did you mean 'half'?)" --dtype=hlaf
+ok 'a mistyped kernel: the kernel that is close' fails 2 "(did you mean 'cpu_generic'?)" --device=cpu --kernel=cpu_genric
+ok 'a mistyped device: the device that is close' fails 2 "(did you mean 'cuda'?)" --device=CUDA
+ok 'a short form of several options' fails 2 "ambiguous option '--num'" --num=4
 ok 'an option without its value' fails 2 'num-tokens' --num-tokens
 ok 'a value for an option that takes none' fails 2 'quiet' --quiet=3
 ok 'an argument that is no option' fails 2 "'extra'" extra
@@ -730,6 +735,13 @@ for value in group: group:0 group:-4 group:x group group:4x4 group:9999999999999
     block:4x0 block:4x block:x4 tensor:4; do
     ok "--granularity=$value" fails 2 '--granularity' --granularity=$value
 done
+for value in 0 0% 101% 5%% % x; do
+    ok "--precision=$value" refuses --precision "$value" 'a percentage above 0 and up to 100'
+done
+for value in -1% 100 100% 1%% % x; do
+    ok "--margin=$value" refuses --margin "$value" 'a percentage from 0 to less than 100'
+done
+ok "percentages with and without their sign" run 0 --device=cpu --num-tokens=4 --hidden-size=32 --margin=1 --margin=1% --dry-run --precision=5 --precision=5%
 for list in '1,,2' ',1' '1,' ','; do
     ok "--num-tokens=$list: an empty value" fails 2 'empty' "--num-tokens=$list"
 done

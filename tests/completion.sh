@@ -54,7 +54,7 @@ ok 'completion/values names no option that is not there' stray
 same_values()
 {
     run 2 "--$1=bogus" || return 1
-    sed -n 's/.*one of \(.*\) is accepted$/\1/p' err | tr -d ' ' | tr ',' '\n' | sed 's/:[A-Z].*/:/; /^cuda:$/d' | sort >accepted
+    sed -n 's/ (did you mean.*//; s/ or /, /; s/.*; expected \(.*\)$/\1/p' err | tr -d ' ' | tr ',' '\n' | sed 's/:[A-Z].*/:/; /^cuda:$/d' | sort >accepted
     completed "$1" | tr -s ' ' '\n' | grep -v '^@' | sort >words
     diff accepted words >differ && return 0
     sed 's/^/# /' differ

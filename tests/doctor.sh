@@ -85,7 +85,7 @@ json()
         out_has '"name": "cpu_quota"' && out_has '"value": "1.5"' && out_has '"verdict": "problem"'
 }
 ok '--format=json' json
-ok 'no other format' fails 2 'text, json' --doctor --format=csv
+ok 'no other format' fails 2 'text or json' --doctor --format=csv
 ok 'no --output' fails 2 '--output' --doctor --output=x.json
 
 # ---- A device ------------------------------------------------------------------------------------------------------
@@ -183,7 +183,7 @@ ok 'a signal ends it' stopped
     ok 'a case that does not fit' run 3 $small --dry-run --num-tokens=4,1000000000000000
     ok 'is marked' grep -qE '^1000000000000000 .* does not fit$' out
     ok 'a usage error is one without running' fails 2 '--dtype' $small --dry-run --dtype=bogus
-    ok 'no CSV' fails 2 'text, json' $small --dry-run --format=csv
+    ok 'no CSV' fails 2 'text or json' $small --dry-run --format=csv
     ok '--output is refused' fails 2 '--output' $small --dry-run --output=x.csv
 }
 done_testing

@@ -60,7 +60,7 @@ rejected()
     tap_kernel=$1 tap_words=$2
     shift 2
     run 4 $small --dtype=float --num-tokens=4 --hidden-size=64 --plugin=plain.so --kernel="$tap_kernel" "$@" &&
-        err_has "kernel $tap_kernel: it leaves the floating-point environment changed: $tap_words"
+        err_has "kernel $tap_kernel: leaves the floating-point environment changed: $tap_words"
 }
 others_survive()
 {

@@ -119,10 +119,10 @@ ok 'a record from a pipe with a writer' written_pipe
 from_stdin() { cat record.json | "$QUANTBENCH" --report=/dev/stdin --format=json >out && cmp out record.json; }
 ok 'a record from standard input' from_stdin
 ok 'a baseline from a pipe without a writer' fails 3 'nobody writes' $small --runs=2 --baseline=lonely
-ok 'a record that is a device without an end' fails 3 'it is a character device' --report=/dev/zero
-ok 'a baseline that is one' fails 3 'it is a character device' $small --runs=2 --baseline=/dev/zero
+ok 'a record that is a device without an end' fails 3 'is a character device' --report=/dev/zero
+ok 'a baseline that is one' fails 3 'is a character device' $small --runs=2 --baseline=/dev/zero
 truncate -s 1000000001 long.json
-ok 'a record that is too long' fails 3 'it is longer than 1 GB' --report=long.json
+ok 'a record that is too long' fails 3 'is longer than 1 GB' --report=long.json
 rm long.json
 ok 'a journal that is a pipe' fails 3 'lonely: is not a file' $small --journal=lonely
 ok 'one to resume' fails 3 'lonely: is not a file' $small --resume=lonely

@@ -28,7 +28,7 @@ forged()
     # $case is a list of words.
     # shellcheck disable=SC2086
     run 3 $case --plugin=forger.so --kernel="forger_$1,cpu_generic" --format=csv &&
-        err_has "kernel forger_$1: it disturbs the process that it runs in: $2" &&
+        err_has "kernel forger_$1: disturbs the process that it runs in: $2" &&
         same "cpu_generic 0 timed
 forger_$1 3 -" "$(awk -F, 'NR == 1 { for (i = 1; i <= NF; i++) at[$i] = i; next }
             { print $at["kernel"], $at["exit_status"], ($at["median_ns"] != "" ? "timed" : "-") }' out | sort)"
@@ -37,7 +37,7 @@ ok 'a time that is NaN' forged nan 'a sample is not a time'
 ok 'a negative time' forged negative 'a sample is not a time'
 ok 'a time longer than the visit' forged long 'its samples took longer than the whole visit'
 ok 'a text without an end' forged text 'the first difference is not a line of text'
-ok 'a count beyond all memory' forged count 'it has more samples than were asked for'
+ok 'a count beyond all memory' forged count 'has more samples than were asked for'
 ok 'a measurement that takes for ever' forged alive 'its answer is unknown'
 ok 'a measurement that takes hours' forged hours 'its answer is unknown'
 ok 'bytes of all kinds' forged garbage 'its answer is unknown'
@@ -83,26 +83,26 @@ done
 ok 'a wrong result with _exit(0) at exit' measured 4 EXIT wrong
 ok 'and in this process' measured 4 EXIT wrong --no-isolate
 ended() { fails 3 "$@" --list-kernels; }
-ok 'a constructor that ends the process' ended 'it ended the process' --plugin=EXIT_NOW.so
+ok 'a constructor that ends the process' ended 'ended the process' --plugin=EXIT_NOW.so
 ok 'and this one' ended 'a plug-in has ended the process' --plugin=EXIT_NOW.so --no-isolate
-ok 'a constructor that closes files' ended 'it ended the process' --plugin=CLOSE.so
+ok 'a constructor that closes files' ended 'ended the process' --plugin=CLOSE.so
 ok 'and those of this process' ended 'a plug-in has closed files of this process' --plugin=CLOSE.so --no-isolate
-hangs() { fails 3 'it did not return within 1 s' --plugin=HANG.so --kernel-timeout=1 --list-kernels "$@"; }
+hangs() { fails 3 'did not return within 1 s' --plugin=HANG.so --kernel-timeout=1 --list-kernels "$@"; }
 ok 'a constructor without an end' hangs
 ok 'and in this process' hangs --no-isolate
-in_path() { QUANTBENCH_PLUGIN_PATH=$PWD/HANG.so:$PWD/EXIT.so run 0 --kernel-timeout=1 --list-kernels && err_has 'HANG.so: it did not return'; }
+in_path() { QUANTBENCH_PLUGIN_PATH=$PWD/HANG.so:$PWD/EXIT.so run 0 --kernel-timeout=1 --list-kernels && err_has 'HANG.so: did not return'; }
 ok 'in QUANTBENCH_PLUGIN_PATH' in_path
 ok 'the other plug-in is there' out_has effects_quiet
 unused() { QUANTBENCH_PLUGIN_PATH=$PWD/PRINT.so run 0 --list-kernels && ! grep -q 'banner' out; }
 ok 'what it prints is not a result' unused
 # shellcheck disable=SC2086
-answers() { run 3 $case --plugin=NONE.so --kernel=effects_pipe && err_has 'kernel effects_pipe, asked what it supports: it disturbs'; }
+answers() { run 3 $case --plugin=NONE.so --kernel=effects_pipe && err_has 'kernel effects_pipe, asked what it supports: disturbs'; }
 ok 'a kernel that answers in the place of the process, and never returns' answers
 
-crashes() { measured 3 NONE crash && err_has 'kernel effects_crash: it crashed (signal 6'; }
+crashes() { measured 3 NONE crash && err_has 'kernel effects_crash: crashed (signal 6'; }
 ok 'a crash with the socket held by another process is a crash' crashes
 # left NAME: no process that a plug-in has left behind is there.
-left() { err_has "$1: it left process " && ! kill -0 "$(sed -n 's/.* left process \([0-9]*\) .*/\1/p' err | head -n 1)" 2>/dev/null; }
+left() { err_has "$1: left process " && ! kill -0 "$(sed -n 's/.* left process \([0-9]*\) .*/\1/p' err | head -n 1)" 2>/dev/null; }
 daemon() { measured 0 NONE daemon && left 'kernel effects_daemon'; }
 daemon_listed() { run 0 --plugin=DAEMON.so --list-kernels && left DAEMON.so; }
 if [ -r "/proc/self/task/$$/children" ] || [ -r "/proc/$$/task/$$/children" ]; then

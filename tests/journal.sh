@@ -124,7 +124,7 @@ refused()
     # shellcheck disable=SC2086 # a list of words
     fails 2 "$tap_refused" $sweep "$@" --resume=kept && cmp full kept
 }
-ok 'another value of an option' refused 'options.seed is not there there and "1" here' --seed=1
+ok 'another value of an option' refused 'options.seed is missing there and "1" here' --seed=1
 sed 's/"fp8"/"int8"/' full >changed
 ok 'says both' fails 2 '"int8" there and "fp8" here' $sweep --resume=changed
 sed '1s/"version":"[^"]*"/"version":"0.0.0"/' full >changed
@@ -134,7 +134,7 @@ ok 'another device' fails 2 'devices[0].name is "Z80" there' $sweep --resume=cha
 sed '3s/^.*$/{}/' full >changed
 ok 'a line that is none' fails 2 'line 3' $sweep --resume=changed
 sed 's/"samples":\[/"samples":["x",/' full >changed
-fails_in_part() { sweep 2 "--resume=$1" && err_has 'its samples are expected'; }
+fails_in_part() { sweep 2 "--resume=$1" && err_has 'expected samples'; }
 ok 'a part that is damaged' fails_in_part changed
 echo '{"schema":"quantbench-result"}' >other
 ok 'another file of JSON' fails 2 'quantbench --journal has written' $sweep --resume=other
@@ -147,7 +147,7 @@ ok 'a folder that is not there' fails 3 'no/journal: No such file' $sweep --jour
 ok 'a folder' fails 3 'Is a directory' $sweep --resume=.
 ok 'a device' fails 3 'is not a file' $sweep --journal=/dev/null
 ok 'both' fails 2 '--journal' $sweep --journal=new --resume=full
-ok 'an empty name' fails 2 "--resume: ''" $sweep --resume=
+ok 'an empty name' fails 2 "--resume: invalid value ''" $sweep --resume=
 ok 'a list has none' fails 2 '--journal' --list-kernels --journal=new
 ok 'a dry run has none' fails 2 '--journal' $sweep --dry-run --journal=new
 ok 'runs in other processes have none' fails 2 '--journal' $sweep --runs=5 --journal=new

@@ -91,7 +91,7 @@ text_in() { echo "$2" | tr -d ' ' | grep -qF -e "$1"; }
 values_agree()
 {
     run 2 "$1=bogus"
-    tap_values=$(sed -n 's/.*one of \(.*\) is accepted$/\1/p' err)
+    tap_values=$(sed -n 's/ (did you mean.*//; s/ or /, /; s/.*; expected \(.*\)$/\1/p' err)
     [ -n "$tap_values" ] || { echo '# the error names no values'; return 1; }
     tap_help=$(item help "$1") tap_man=$(item man "$1")
     for tap_value in $(echo "$tap_values" | tr -d ,); do
@@ -106,7 +106,7 @@ for option in --dtype --quant-dtype --granularity --scale --dist --device --form
 done
 
 run 2 --output=bogus
-suffixes=$(sed -n 's/.*ends in \(.*\) is accepted.*/\1/p' err | tr -d ,)
+suffixes=$(sed -n 's/.*ends in \(.*\), or FORMAT:.*/\1/p' err | sed 's/ or / /' | tr -d ,)
 ok '--output: there are suffixes to compare' test -n "$suffixes"
 suffix_agrees() { word_in "$1" "$(item help --output)" && word_in "$1" "$(item man --output)"; }
 for suffix in $suffixes; do

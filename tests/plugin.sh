@@ -41,7 +41,7 @@ one() { echo "-DWRONG_PLUGIN=static const struct qb_plugin_kernel rows[] = {$1};
 
 ok 'no such file' fails 3 'No such file' --plugin=missing.so --list-kernels
 mkdir folder
-ok 'a folder' fails 3 'no regular file' --plugin=folder --list-kernels
+ok 'a folder' fails 3 'not a regular file' --plugin=folder --list-kernels
 echo 'no object' >text.so
 ok 'no shared object' fails 2 'cannot be loaded' --plugin=text.so --list-kernels
 : >empty.so
@@ -50,29 +50,29 @@ head -c 40 wrong.so >short.so
 ok 'the beginning of a shared object' fails 2 'cannot be loaded' --plugin=short.so --list-kernels
 # The C library maps it before it finds out, and may not survive that.
 head -c 2000 wrong.so >cut.so
-cut_off() { fails 3 'it crashed' --plugin=cut.so --list-kernels || fails 2 'cannot be loaded' --plugin=cut.so --list-kernels; }
+cut_off() { fails 3 'crashed' --plugin=cut.so --list-kernels || fails 2 'cannot be loaded' --plugin=cut.so --list-kernels; }
 ok 'a shared object that was cut off' cut_off
-ok 'another symbol' refused 2 'no symbol quantbench_plugin' symbol '-DWRONG_PLUGIN=int other_plugin'
+ok 'another symbol' refused 2 'lacks the symbol quantbench_plugin' symbol '-DWRONG_PLUGIN=int other_plugin'
 ok 'another ABI' refused 2 'version 77 of the plug-in interface' abi \
     "-DWRONG_PLUGIN=$table = {77, 1, sizeof kernels[0], kernels}"
-ok 'no kernels' refused 2 'no kernels' none "-DWRONG_PLUGIN=$table = {QB_PLUGIN_ABI, 0, sizeof kernels[0], kernels}"
-ok 'no table' refused 2 'no kernels' nulltable "-DWRONG_PLUGIN=$table = {QB_PLUGIN_ABI, 1, sizeof kernels[0], NULL}"
+ok 'no kernels' refused 2 'lacks kernels' none "-DWRONG_PLUGIN=$table = {QB_PLUGIN_ABI, 0, sizeof kernels[0], kernels}"
+ok 'no table' refused 2 'lacks kernels' nulltable "-DWRONG_PLUGIN=$table = {QB_PLUGIN_ABI, 1, sizeof kernels[0], NULL}"
 ok 'too many kernels' refused 2 '99999 kernels' many \
     "-DWRONG_PLUGIN=$table = {QB_PLUGIN_ABI, 99999, sizeof kernels[0], kernels}"
 ok 'rows that are too short' refused 2 '16 bytes' rows "-DWRONG_PLUGIN=$table = {QB_PLUGIN_ABI, 1, 16, kernels}"
 # A plug-in that was compiled with the header of a later version has longer rows.
 longer() { echo "-DWRONG_PLUGIN=static const struct longer { struct qb_plugin_kernel kernel; void *more; } rows[] = {{$row}, $1}}; $table = {QB_PLUGIN_ABI, 1, sizeof rows[0], &rows[0].kernel}"; }
-ok 'a member that the library does not know' refused 2 'does not know' longer "$(longer '(void *)1')"
+ok 'a member that the library does not know' refused 2 'unknown to this version' longer "$(longer '(void *)1')"
 ok 'one that is not set' variant longer_zero "$(longer NULL)"
 ok 'and its kernel' run 0 --plugin=longer_zero.so --list-kernels
-ok 'no name' refused 2 'no name' noname "$(one "{.description = \"b\", .backend = \"cpu\"}")"
-ok 'a name with a comma' refused 2 'no name' comma "$(one "{.name = \"a,b\"}")"
-ok 'no description' refused 2 'no description' nodescription "$(one "{.name = \"a\"}")"
-ok 'another backend' refused 2 "backend is 'tpu': cpu or cuda is accepted" backend \
+ok 'no name' refused 2 'lacks a name' noname "$(one "{.description = \"b\", .backend = \"cpu\"}")"
+ok 'a name with a comma' refused 2 'lacks a name' comma "$(one "{.name = \"a,b\"}")"
+ok 'no description' refused 2 'lacks a description' nodescription "$(one "{.name = \"a\"}")"
+ok 'another backend' refused 2 "unknown backend 'tpu'; expected cpu or cuda" backend \
     "$(one "{.name = \"a\", .description = \"b\", .backend = \"tpu\"}")"
-ok 'no run()' refused 2 'no run()' norun \
+ok 'no run()' refused 2 'lacks run()' norun \
     "$(one "{.name = \"a\", .description = \"b\", .backend = \"cpu\", .supports = supports}")"
-ok 'no supports()' refused 2 'no supports()' nosupports \
+ok 'no supports()' refused 2 'lacks supports()' nosupports \
     "$(one "{.name = \"a\", .description = \"b\", .backend = \"cpu\", .run = run_none}")"
 ok 'an alignment that is none' refused 2 'alignment 48' alignment "$(one "$row, .alignment = 48}")"
 ok 'an arithmetic that is none' refused 2 'quotient is 9' quotient "$(one "$row, .arithmetic = {.quotient = 9}}")"
@@ -105,7 +105,7 @@ ok 'its kernels are there' out_has wrong_none
 ok 'QUANTBENCH_PLUGIN_PATH: a folder' path ":$PWD/wrong.so::some:"
 both() { out_has wrong_none && out_has vllm_fp8_token; }
 ok 'the kernels of both are there' both
-warned() { err_has 'warning: QUANTBENCH_PLUGIN_PATH: some/a.so: it cannot be loaded' && same 1 "$(wc -l <err)"; }
+warned() { err_has 'warning: QUANTBENCH_PLUGIN_PATH: some/a.so: cannot be loaded' && same 1 "$(wc -l <err)"; }
 ok 'what is no plug-in is warned of' warned
 ok 'QUANTBENCH_PLUGIN_PATH: nothing there' path "$PWD/nowhere"
 ok 'that is warned of' err_has 'nowhere: No such file'
@@ -218,8 +218,8 @@ caught()
 ok 'a wrong code' caught 4 result '1 of 185 codes'
 ok 'a wrong scale' caught 4 scale '1 scales differ'
 ok 'an error of its own' caught 3 fails 'no luck today'
-ok 'a crash' caught 3 crash 'it crashed (signal'
-ok 'the end of the process' caught 3 exit 'it ended the process'
+ok 'a crash' caught 3 crash 'crashed (signal'
+ok 'the end of the process' caught 3 exit 'ended the process'
 ok 'a hang' caught 3 hang 'did not end within 1 s'
 ok 'a write before the codes' caught 4 before '3 bytes before their beginning'
 ok 'a write behind the codes' caught 4 behind '4 bytes behind their end'
@@ -251,7 +251,7 @@ wrong_$tap_kernel $tap_verdict $tap_status -" "$(awk -F, 'NR == 1 { for (i = 1; 
             { print $at["kernel"], $at["verification"], $at["exit_status"], ($at["median_ns"] > 0 ? "timed" : "-") }' out | sort)"
 }
 for how in --kernel= --compare=; do
-    ok "a crash while it is measured, $how" caught_later 3 crash_later 'it crashed (signal' verified "${how}cpu_generic,wrong_crash_later"
+    ok "a crash while it is measured, $how" caught_later 3 crash_later 'crashed (signal' verified "${how}cpu_generic,wrong_crash_later"
     ok "a hang while it is measured, $how" caught_later 3 hang_later 'its measurement did not end within' verified \
         "${how}cpu_generic,wrong_hang_later"
     ok "a wrong code while it is measured, $how" caught_later 4 result_later 'wrong result' WRONG \
@@ -279,13 +279,13 @@ ok 'a journal is resumed with kernels of a plug-in' resumed
 unproven_hang()
 {
     wrong 3 --kernel=wrong_hang,cpu_generic --no-verify --num-iters=2 --rounds=1 --num-warmup-iters=0 --format=csv &&
-        err_has 'kernel wrong_hang: it hangs: a run did not end within 1 s' && grep -q ',cpu_generic,.*,not verified,' out
+        err_has 'kernel wrong_hang: hangs: a run did not end within 1 s' && grep -q ',cpu_generic,.*,not verified,' out
 }
 ruined()
 {
     # shellcheck disable=SC2086
     run 0 --device=cpu --threads=1 $case --plugin=wrong.so --kernel=wrong_ruins,wrong_ruined --num-iters=8 --rounds=4 \
-        --num-warmup-iters=0 --cache=hot && err_has 'warning: kernel wrong_ruined: it crashed' &&
+        --num-warmup-iters=0 --cache=hot && err_has 'warning: kernel wrong_ruined: crashed' &&
         err_has 'it is run again where no other kernel has run' && same 2 "$(grep -c 'verified' out)"
 }
 small='--device=cpu --threads=1' ok '--no-verify: a hang is one' unproven_hang

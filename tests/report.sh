@@ -395,12 +395,12 @@ both()
 }
 ok 'two files and standard output, each in its format' both
 ok 'an unknown suffix' fails 2 '.gbench.json' --report=single.json --output=x.xyz
-ok 'names the formats' err_has 'text, json, csv, markdown, gbench, junit, github'
+ok 'names the formats' err_has 'text, json, csv, markdown, gbench, junit or github'
 ok 'an unknown format' fails 2 'xyz:x' --report=single.json --output=xyz:x
 ok 'no file' fails 2 "'csv:'" --report=single.json --output=csv:
 ok 'the same file twice' fails 2 'once' --report=single.json --output=x.csv --output=json:x.csv
 ok '--list-kernels has no --output' fails 2 '--output' --list-kernels --output=x.csv
-ok '--list-kernels has no CSV' fails 2 'text, json' --list-kernels --format=csv
+ok '--list-kernels has no CSV' fails 2 'text or json' --list-kernels --format=csv
 ok '--report has no --num-tokens' fails 2 '--num-tokens' --report=single.json --num-tokens=4
 ok '--report has no --list-devices' fails 2 '--list-devices' --report=single.json --list-devices
 ok '--report=' fails 2 '--report' --report=
@@ -506,7 +506,7 @@ others_permissions()
 others_journal()
 {
     rm -rf kept/* && mkdir kept/all && chmod 1777 kept/all && : >kept/all/j && chown 12345 kept/all/j &&
-        fails 3 'it belongs to another user' --device=cpu --num-tokens=4 --hidden-size=32 --journal=kept/all/j
+        fails 3 'belongs to another user' --device=cpu --num-tokens=4 --hidden-size=32 --journal=kept/all/j
 }
 : >given
 if chown 12345 given 2>/dev/null; then
@@ -585,15 +585,15 @@ refused 'an empty file' 'quantbench --format=json' empty
 head -c 300 single.json >short
 refused 'a file that is cut off' 'line ' short
 refused 'a tensor' 'line 1' "$awkward"
-refused 'a report of Google Benchmark' 'schema: "quantbench-result"' single.gbench.json
+refused 'a report of Google Benchmark' 'schema: expected "quantbench-result"' single.gbench.json
 refused 'CSV' 'line 1' single.csv
 echo '[]' >array
-refused 'an array' 'the document: an object' array
+refused 'an array' 'the document: expected an object' array
 { cat single.json; echo '{}'; } >double
 refused 'two documents' 'line ' double
 run 0 --list-kernels --format=json
 cp out kernels.json
-refused 'a list of kernels' 'schema: "quantbench-result"' kernels.json
+refused 'a list of kernels' 'schema: expected "quantbench-result"' kernels.json
 
 # damaged TEXT WORD SCRIPT: the single case's record, changed by sed, is refused with WORD.
 damaged()
@@ -602,64 +602,64 @@ damaged()
     if cmp -s single.json damaged.json; then ok "$1 (nothing was changed)" false; return; fi
     refused "$1" "$2" damaged.json
 }
-damaged 'an older version' 'it was written by an older version of quantbench' \
+damaged 'an older version' 'written by an older version of quantbench' \
     's/"schema_version": 2/"schema_version": 1/'
-damaged 'a later version' 'schema_version: a whole number from 2 to 2' 's/"schema_version": 2/"schema_version": 3/'
+damaged 'a later version' 'schema_version: expected a whole number from 2 to 2' 's/"schema_version": 2/"schema_version": 3/'
 damaged 'no version' 'schema_version' '/"schema_version"/d'
 damaged 'a member twice' 'duplicate' 's/"seed": 0/"seed": 0, "seed": 0/'
-damaged 'a seed below 0' 'seed: a whole number from 0' 's/"seed": 0/"seed": -1/'
-damaged 'a seed that is text' 'seed: a whole number from 0' 's/"seed": 0/"seed": "0"/'
-damaged 'no date' 'date: a string' '/"date"/d'
+damaged 'a seed below 0' 'seed: expected a whole number from 0' 's/"seed": 0/"seed": -1/'
+damaged 'a seed that is text' 'seed: expected a whole number from 0' 's/"seed": 0/"seed": "0"/'
+damaged 'no date' 'date: expected a string' '/"date"/d'
 damaged 'a date that moves the cursor' 'without control characters' 's/"date": "/&\\u001b[2J/'
-damaged 'argv with a number' 'argv: an array of strings' 's/"--device=cpu"/7/'
-damaged 'a host that is no object' 'host: an object' 's/"host": {/"host": 1, "x": {/'
-damaged 'a device without a name' 'devices[0].name: a string' '/"devices"/,/}/{/"name"/d;}'
+damaged 'argv with a number' 'argv: expected an array of strings' 's/"--device=cpu"/7/'
+damaged 'a host that is no object' 'host: expected an object' 's/"host": {/"host": 1, "x": {/'
+damaged 'a device without a name' 'devices[0].name: expected a string' '/"devices"/,/}/{/"name"/d;}'
 damaged 'a name that is too long' 'a string of up to 31 bytes' 's/"isa": "/&0123456789012345678901234567890123456789/'
-damaged 'results that are no array' 'results: an array' 's/"results": \[/"results": 0, "x": [/'
-damaged 'a result of another device' 'results[0].device: the id of one of the devices' \
+damaged 'results that are no array' 'results: expected an array' 's/"results": \[/"results": 0, "x": [/'
+damaged 'a result of another device' 'results[0].device: expected the id of one of the devices' \
     's/"device": "cpu"/"device": "gpu"/'
-damaged 'an unknown dtype' 'results[0].problem.dtype: one of "half", "bfloat16", "float"' \
+damaged 'an unknown dtype' 'results[0].problem.dtype: expected one of "half", "bfloat16", "float"' \
     's/"dtype": "half"/"dtype": "int8"/'
-damaged 'an unknown granularity' 'problem.granularity: one of' 's/"granularity": "tensor"/"granularity": "group:0x8"/'
-damaged 'a group of no elements' 'results[0].problem: something that can be quantized (group size 0' \
+damaged 'an unknown granularity' 'problem.granularity: expected one of' 's/"granularity": "tensor"/"granularity": "group:0x8"/'
+damaged 'a group of no elements' 'results[0].problem: expected something that can be quantized (group size 0' \
     's/"granularity": "tensor"/"granularity": "group:0"/'
-damaged 'no tokens' 'num_tokens: a whole number from 1' 's/"num_tokens": 4/"num_tokens": 0/'
-damaged 'scales of another shape' 'results[0].problem.scale_shape: [4, 1]' \
+damaged 'no tokens' 'num_tokens: expected a whole number from 1' 's/"num_tokens": 4/"num_tokens": 0/'
+damaged 'scales of another shape' 'results[0].problem.scale_shape: expected [4, 1]' \
     's/"granularity": "tensor"/"granularity": "token"/'
-damaged 'an unknown verdict' 'verification: one of "not verified", "verified", "WRONG"' \
+damaged 'an unknown verdict' 'verification: expected one of "not verified", "verified", "WRONG"' \
     's/"verification": "verified"/"verification": "maybe"/'
-damaged 'an unknown cache state' 'cache: one of "cold"' 's/"cache": "/&luke/'
-damaged 'a truth that is none' 'results[0].profiled: true or false' 's/"profiled": false/"profiled": 0/'
-damaged 'threads below 1' 'threads: a whole number from 1' 's/"threads": [0-9]*/"threads": 0/'
-damaged 'a time that is a number' 'time_ns: an object or null' 's/"time_ns": {/"time_ns": 1, "x": {/'
-damaged 'a median below the minimum' 'time_ns.median: a number from min to max' 's/"median": .*/"median": 0.0,/'
-damaged 'a time below 0' 'time_ns.mean: a number >= 0' 's/"mean": /"mean": -/'
-damaged 'half an interval' 'median_ci95: an array of two numbers' '/"median_ci95"/s/\[/[1.5,/'
-damaged 'a sample that is text' 'samples: an array of numbers' '/"samples": \[/s/$/"x",/'
-damaged 'no sample' 'samples: at least one number' '/"mild_outliers"/s/[0-9]/0/; /"severe_outliers"/s/[0-9]/0/
+damaged 'an unknown cache state' 'cache: expected one of "cold"' 's/"cache": "/&luke/'
+damaged 'a truth that is none' 'results[0].profiled: expected true or false' 's/"profiled": false/"profiled": 0/'
+damaged 'threads below 1' 'threads: expected a whole number from 1' 's/"threads": [0-9]*/"threads": 0/'
+damaged 'a time that is a number' 'time_ns: expected an object or null' 's/"time_ns": {/"time_ns": 1, "x": {/'
+damaged 'a median below the minimum' 'time_ns.median: expected a number from min to max' 's/"median": .*/"median": 0.0,/'
+damaged 'a time below 0' 'time_ns.mean: expected a number >= 0' 's/"mean": /"mean": -/'
+damaged 'half an interval' 'median_ci95: expected an array of two numbers' '/"median_ci95"/s/\[/[1.5,/'
+damaged 'a sample that is text' 'samples: expected an array of numbers' '/"samples": \[/s/$/"x",/'
+damaged 'no sample' 'samples: expected at least one number' '/"mild_outliers"/s/[0-9]/0/; /"severe_outliers"/s/[0-9]/0/
     s/"samples": \[/"samples": [], "x": [/'
 damaged 'an infinite number' 'line ' 's/"max": .*/"max": 1e999,/'
-damaged 'an unknown exit status' 'exit_status: a whole number' 's/"exit_status": 0/"exit_status": 77/'
-damaged 'an unknown distribution' 'dist: one of "normal", "uniform"' 's/"dist": "normal"/"dist": "gamma"/'
-damaged 'no distribution where there is no input' 'dist: one of "normal"' 's/"dist": "normal"/"dist": null/'
-damaged 'a distribution of an input' 'dist: null' 's/"input": null/"input": "x.npy"/'
-damaged 'a digest of generated data' 'data_digest: a string of 16 hexadecimal digits, or null' \
+damaged 'an unknown exit status' 'exit_status: expected a whole number' 's/"exit_status": 0/"exit_status": 77/'
+damaged 'an unknown distribution' 'dist: expected one of "normal", "uniform"' 's/"dist": "normal"/"dist": "gamma"/'
+damaged 'no distribution where there is no input' 'dist: expected one of "normal"' 's/"dist": "normal"/"dist": null/'
+damaged 'a distribution of an input' 'dist: expected null' 's/"input": null/"input": "x.npy"/'
+damaged 'a digest of generated data' 'data_digest: expected a string of 16 hexadecimal digits, or null' \
     's/"data_digest": null/"data_digest": "0123456789abcdef"/'
-damaged 'quality that is a number' 'quality: an object or null' \
+damaged 'quality that is a number' 'quality: expected an object or null' \
     's/"quality": {/"quality": 1, "x": {/'
-damaged 'quality of codes that are not verified' 'quality: null, since the codes are not verified,' \
+damaged 'quality of codes that are not verified' 'quality: expected null, since the codes are not verified,' \
     's/"verification": "verified"/"verification": "not verified"/'
-damaged 'more elements than the tensor has' 'quality.finite: a number that adds up' \
+damaged 'more elements than the tensor has' 'quality.finite: expected a number that adds up' \
     's/"finite": 128/"finite": 129/'
-damaged 'fewer elements than the tensor has' 'quality.finite: a number that adds up' \
+damaged 'fewer elements than the tensor has' 'quality.finite: expected a number that adds up' \
     's/"finite": 128/"finite": 127/'
-damaged 'more saturated elements than there are' 'quality.saturated: no more than the finite elements' \
+damaged 'more saturated elements than there are' 'quality.saturated: expected no more than the finite elements' \
     's/"saturated": 0/"saturated": 129/'
-damaged 'no signal-to-noise ratio where there is noise' 'quality.snr_db: a number' 's/"snr_db": .*/"snr_db": null,/'
-damaged 'a signal-to-noise ratio without noise' 'quality.snr_db: null' 's/"largest_error": .*/"largest_error": 0.0,/'
-damaged 'a largest error below 0' 'quality.largest_error: a number >= 0' 's/"largest_error": /"largest_error": -/'
-damaged 'a relative error that is text' 'quality.largest_relative_error: a number' \
+damaged 'no signal-to-noise ratio where there is noise' 'quality.snr_db: expected a number' 's/"snr_db": .*/"snr_db": null,/'
+damaged 'a signal-to-noise ratio without noise' 'quality.snr_db: expected null' 's/"largest_error": .*/"largest_error": 0.0,/'
+damaged 'a largest error below 0' 'quality.largest_error: expected a number >= 0' 's/"largest_error": /"largest_error": -/'
+damaged 'a relative error that is text' 'quality.largest_relative_error: expected a number' \
     's/"largest_relative_error": .*/"largest_relative_error": "x",/'
-damaged 'fewer cases than results' 'cases: a whole number from 1' 's/"cases": 1/"cases": 0/'
+damaged 'fewer cases than results' 'cases: expected a whole number from 1' 's/"cases": 1/"cases": 0/'
 
 done_testing

@@ -14,7 +14,7 @@ static bool is_in_enum(const char *name, int value, int count)
     if (value >= 0 && value < count) {
         return true;
     }
-    qb__fail(QB_ERROR_INVALID, "arithmetic: %s is %d: 0 to %d are accepted", name, value, count - 1);
+    qb__fail(QB_ERROR_INVALID, "arithmetic: %s is %d; expected 0 to %d", name, value, count - 1);
     return false;
 }
 
@@ -23,7 +23,7 @@ static bool is_floor(const char *name, float value)
     if (value >= 0 && !isinf(value)) {
         return true;
     }
-    qb__fail(QB_ERROR_INVALID, "arithmetic: %s is %g: a finite number >= 0 is accepted", name, (double)value);
+    qb__fail(QB_ERROR_INVALID, "arithmetic: %s is %g; expected a finite number >= 0", name, (double)value);
     return false;
 }
 

@@ -324,7 +324,7 @@ enum qb_status qb_queue_set_threads(struct qb_queue *queue, unsigned threads)
 {
     REQUIRE(queue != NULL);
     if (threads == 0) {
-        return qb__fail(QB_ERROR_INVALID, "0 threads: at least 1 is accepted");
+        return qb__fail(QB_ERROR_INVALID, "0 threads; expected at least 1");
     }
     return queue->device->backend->queue_set_threads(queue, threads);
 }

@@ -35,7 +35,7 @@ static enum qb_status validate(const struct qb_problem *p)
         return qb__fail(QB_ERROR_INVALID, "scaling %d is not in enum qb_scaling", (int)p->scaling);
     }
     if (p->hidden == 0) {
-        return qb__fail(QB_ERROR_INVALID, "hidden size 0: at least 1 is accepted");
+        return qb__fail(QB_ERROR_INVALID, "hidden size 0; expected at least 1");
     }
     if (p->input_stride != 0 && p->input_stride < p->hidden) {
         return qb__fail(QB_ERROR_INVALID, "input stride %" PRIu64 " is less than hidden size %" PRIu64, p->input_stride,
@@ -46,18 +46,18 @@ static enum qb_status validate(const struct qb_problem *p)
                         p->output_stride, p->hidden);
     }
     if (p->granularity == QB_GRANULARITY_GROUP && p->group == 0) {
-        return qb__fail(QB_ERROR_INVALID, "group size 0: at least 1 is accepted");
+        return qb__fail(QB_ERROR_INVALID, "group size 0; expected at least 1");
     }
     if (p->granularity == QB_GRANULARITY_BLOCK && (p->block_rows == 0 || p->block_cols == 0)) {
-        return qb__fail(QB_ERROR_INVALID, "block of %" PRIu64 " x %" PRIu64 ": at least 1 x 1 is accepted",
-                        p->block_rows, p->block_cols);
+        return qb__fail(QB_ERROR_INVALID, "block of %" PRIu64 " x %" PRIu64 "; expected at least 1 x 1", p->block_rows,
+                        p->block_cols);
     }
     if (!(p->amax_bound >= 0) || isinf(p->amax_bound)) {
-        return qb__fail(QB_ERROR_INVALID, "amax bound %g: a finite number > 0 is accepted, or 0 for none",
+        return qb__fail(QB_ERROR_INVALID, "amax bound %g; expected a finite number > 0, or 0 for none",
                         (double)p->amax_bound);
     }
     if (p->scale_format != QB_FORMAT_F32) {
-        return qb__fail(QB_ERROR_INVALID, "scale format %d: float is expected", (int)p->scale_format);
+        return qb__fail(QB_ERROR_INVALID, "scale format %d; expected float", (int)p->scale_format);
     }
     return QB_OK;
 }

@@ -136,7 +136,7 @@ static enum qb_status check_file(const char *file)
     }
     if (fstat(descriptor, &about) != 0 || !S_ISREG(about.st_mode)) {
         close(descriptor);
-        return qb__fail(QB_ERROR_FILE, "it is no regular file");
+        return qb__fail(QB_ERROR_FILE, "is not a regular file");
     }
     close(descriptor);
     return QB_OK;
@@ -180,11 +180,11 @@ static enum qb_status read_row(const struct qb_plugin *plugin, size_t index, str
 static enum qb_status check_kernel(const struct qb_plugin *plugin, size_t index, const struct qb_plugin_kernel *kernel)
 {
     if (kernel->name == NULL || !is_text(kernel->name, NAME_SIZE, "_-.")) {
-        return qb__fail(QB_ERROR_INVALID, "kernel %zu has no name of 1 to %d letters, digits, '_', '-' and '.'", index,
-                        NAME_SIZE - 1);
+        return qb__fail(QB_ERROR_INVALID, "kernel %zu lacks a name; expected 1 to %d letters, digits, '_', '-' and '.'",
+                        index, NAME_SIZE - 1);
     }
     if (kernel->description == NULL || !is_text(kernel->description, DESCRIPTION_SIZE, NULL)) {
-        return qb__fail(QB_ERROR_INVALID, "kernel %s has no description of 1 to %d printable ASCII characters",
+        return qb__fail(QB_ERROR_INVALID, "kernel %s lacks a description; expected 1 to %d printable ASCII characters",
                         kernel->name, DESCRIPTION_SIZE - 1);
     }
     if (is_known(kernel->name)) {
@@ -198,15 +198,15 @@ static enum qb_status check_kernel(const struct qb_plugin *plugin, size_t index,
         }
     }
     if (kernel->backend == NULL || (strcmp(kernel->backend, "cpu") != 0 && strcmp(kernel->backend, "cuda") != 0)) {
-        return qb__fail(QB_ERROR_INVALID, "kernel %s: its backend is '%.20s': cpu or cuda is accepted", kernel->name,
+        return qb__fail(QB_ERROR_INVALID, "kernel %s: unknown backend '%.20s'; expected cpu or cuda", kernel->name,
                         kernel->backend != NULL ? kernel->backend : "");
     }
     if (kernel->supports == NULL || kernel->run == NULL) {
-        return qb__fail(QB_ERROR_INVALID, "kernel %s has no %s()", kernel->name,
+        return qb__fail(QB_ERROR_INVALID, "kernel %s lacks %s()", kernel->name,
                         kernel->run == NULL ? "run" : "supports");
     }
     if (kernel->alignment > LARGEST_ALIGNMENT || (kernel->alignment & (kernel->alignment - 1)) != 0) {
-        return qb__fail(QB_ERROR_INVALID, "kernel %s: alignment %zu: a power of two up to %d, or 0, is accepted",
+        return qb__fail(QB_ERROR_INVALID, "kernel %s: alignment %zu; expected 0 or a power of two up to %d",
                         kernel->name, kernel->alignment, LARGEST_ALIGNMENT);
     }
     if (qb_arithmetic_validate(&kernel->arithmetic) != QB_OK) {
@@ -221,31 +221,30 @@ static enum qb_status check_kernel(const struct qb_plugin *plugin, size_t index,
 static enum qb_status check_plugin(const struct qb_plugin *plugin)
 {
     if (plugin == NULL) {
-        return qb__fail(QB_ERROR_INVALID, "it is no plug-in of quantbench: it has no symbol quantbench_plugin");
+        return qb__fail(QB_ERROR_INVALID, "not a plug-in of quantbench: lacks the symbol quantbench_plugin");
     }
     if (plugin->abi != QB_PLUGIN_ABI) {
-        return qb__fail(QB_ERROR_INVALID,
-                        "it was compiled for version %u of the plug-in interface; this library takes %d", plugin->abi,
-                        QB_PLUGIN_ABI);
+        return qb__fail(QB_ERROR_INVALID, "compiled for version %u of the plug-in interface; expected version %d",
+                        plugin->abi, QB_PLUGIN_ABI);
     }
     if (plugin->kernel_count == 0 || plugin->kernels == NULL) {
-        return qb__fail(QB_ERROR_INVALID, "it has no kernels");
+        return qb__fail(QB_ERROR_INVALID, "lacks kernels; expected at least 1");
     }
     if (plugin->kernel_count > MOST_KERNELS) {
-        return qb__fail(QB_ERROR_INVALID, "it says that it has %u kernels; up to %d are accepted", plugin->kernel_count,
-                        MOST_KERNELS);
+        return qb__fail(QB_ERROR_INVALID, "has %u kernels; expected at most %d", plugin->kernel_count, MOST_KERNELS);
     }
     if (plugin->kernel_size < offsetof(struct qb_plugin_kernel, run) + sizeof plugin->kernels->run ||
         plugin->kernel_size % sizeof(void *) != 0) {
-        return qb__fail(QB_ERROR_INVALID, "it says that a kernel's row has %zu bytes", plugin->kernel_size);
+        return qb__fail(QB_ERROR_INVALID,
+                        "rows of kernels have %zu bytes; compile it again with this version of quantbench.h",
+                        plugin->kernel_size);
     }
     for (size_t i = 0; i < plugin->kernel_count; i++) {
         struct qb_plugin_kernel kernel;
         enum qb_status status = read_row(plugin, i, &kernel);
 
         if (status != QB_OK) {
-            return qb__fail(QB_ERROR_INVALID, "kernel %zu has a member that this version of the library does not know",
-                            i);
+            return qb__fail(QB_ERROR_INVALID, "kernel %zu has a member unknown to this version of the library", i);
         }
         status = check_kernel(plugin, i, &kernel);
         if (status != QB_OK) {
@@ -306,7 +305,7 @@ static enum qb_status add_plugin(const struct qb_plugin *declared, const char *f
     make_kernels(plugin);
     if (plugin->list.count == 0) {
         free_plugin(plugin);
-        return qb__fail(QB_ERROR_INVALID, "all of its kernels are for CUDA: %s", qb_backend_why_not("cuda"));
+        return qb__fail(QB_ERROR_INVALID, "all kernels are for CUDA: %s", qb_backend_why_not("cuda"));
     }
     plugin->list.kernels = plugin->bases;
     plugin->next = first;
@@ -323,7 +322,7 @@ static enum qb_status load(const char *path, const char *file)
     void *handle = dlopen(path, RTLD_NOW | RTLD_LOCAL);
 
     if (handle == NULL) {
-        return qb__fail(QB_ERROR_INVALID, "it cannot be loaded: %s", dlerror());
+        return qb__fail(QB_ERROR_INVALID, "cannot be loaded: %s", dlerror());
     }
     declared = dlsym(handle, "quantbench_plugin");
     for (const struct plugin *plugin = first; plugin != NULL; plugin = plugin->next) {

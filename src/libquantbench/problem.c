@@ -53,8 +53,7 @@ enum qb_status qb__take(const char *what, const void *from, size_t given, void *
 {
     for (size_t i = size; i < given; i++) {
         if (((const char *)from)[i] != 0) {
-            return qb__fail(QB_ERROR_UNSUPPORTED, "%s: it has a member that this version of the library does not know",
-                            what);
+            return qb__fail(QB_ERROR_UNSUPPORTED, "%s: has a member unknown to this version of the library", what);
         }
     }
     memcpy(to, from, given < size ? given : size);
@@ -72,7 +71,7 @@ static enum qb_status take_sized(const char *what, const void *from, void *to, s
     }
     memcpy(&given, from, sizeof given);
     if (given < sizeof given) {
-        return qb__fail(QB_ERROR_INVALID, "%s: its size is not set", what);
+        return qb__fail(QB_ERROR_INVALID, "%s: the size is not set", what);
     }
     status = qb__take(what, from, given, to, size);
     memcpy(to, &size, sizeof size);

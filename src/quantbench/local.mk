@@ -14,6 +14,7 @@ libqbtool_a_SOURCES = \
 	%D%/base/clock.c %D%/base/clock.h %D%/base/label.c %D%/base/label.h %D%/base/saturate.h \
 	%D%/base/message.c %D%/base/message.h \
 	%D%/base/interrupt.c %D%/base/interrupt.h \
+	%D%/base/nearest.c %D%/base/nearest.h \
 	%D%/base/process.c %D%/base/process.h \
 	%D%/base/intake.c %D%/base/intake.h \
 	%D%/base/document.c %D%/base/document.h \

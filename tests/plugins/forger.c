@@ -24,10 +24,10 @@ static struct outcome make_outcome(const struct qb_plugin_call *call)
     struct outcome outcome;
 
     memset(&outcome, 0, sizeof outcome);
-    outcome.verification = VERIFIED;
-    outcome.mismatch.compared = outcome.quality.finite = call->problem->tokens * call->problem->hidden;
-    outcome.quality.snr = 40;
-    outcome.quality.largest_error = 0.01;
+    outcome.checked.verification = VERIFIED;
+    outcome.checked.mismatch.compared = outcome.checked.quality.finite = call->problem->tokens * call->problem->hidden;
+    outcome.checked.quality.snr = 40;
+    outcome.checked.quality.largest_error = 0.01;
     outcome.launches_per_sample = 1;
     outcome.samples = outcome.round.samples = SAMPLES;
     outcome.round.conditions.performance_state = -1;
@@ -89,7 +89,7 @@ static const char *run_text(const struct qb_plugin_call *call)
     if (is_late()) {
         struct outcome outcome = make_outcome(call);
 
-        memset(outcome.mismatch.first, 'x', sizeof outcome.mismatch.first);
+        memset(outcome.checked.mismatch.first, 'x', sizeof outcome.checked.mismatch.first);
         forge(&outcome, 5);
     }
     return NULL;

@@ -121,7 +121,7 @@ static const struct qb__cpu_ops *isa_ops(size_t index)
 static enum qb_status isa_choose(size_t *index)
 {
     const char *wanted = getenv("QUANTBENCH_ISA");
-    char accepted[64] = "", usable[64] = "";
+    char usable[64] = "";
     size_t best = KERNEL_COUNT;
 
     for (size_t i = 0; i < KERNEL_COUNT; i++) {
@@ -135,7 +135,6 @@ static enum qb_status isa_choose(size_t *index)
         if (has && best == KERNEL_COUNT) {
             best = i;
         }
-        snprintf(accepted + strlen(accepted), sizeof accepted - strlen(accepted), "%s%s", i > 0 ? ", " : "", name);
         if (has) {
             snprintf(usable + strlen(usable), sizeof usable - strlen(usable), "%s%s", usable[0] != '\0' ? ", " : "",
                      name);
@@ -143,7 +142,7 @@ static enum qb_status isa_choose(size_t *index)
     }
     if (wanted != NULL && wanted[0] != '\0') {
         return host->fail(QB_ERROR_UNSUPPORTED,
-                          "QUANTBENCH_ISA is '%.40s': this build accepts %s, and this CPU can run %s", wanted, accepted,
+                          "QUANTBENCH_ISA: this CPU, or this build, cannot run '%.40s'; expected one of %s", wanted,
                           usable);
     }
     *index = best;
@@ -588,7 +587,7 @@ static enum qb_status cpu_queue_synchronize(struct qb_queue *queue)
 static enum qb_status cpu_queue_set_threads(struct qb_queue *queue, unsigned threads)
 {
     if (threads < 1 || threads > MOST_THREADS) {
-        return host->fail(QB_ERROR_INVALID, "%u threads: 1 to %u are accepted", threads, MOST_THREADS);
+        return host->fail(QB_ERROR_INVALID, "%u threads; expected 1 to %u", threads, MOST_THREADS);
     }
 #ifdef _OPENMP
     if (threads > (unsigned)omp_get_thread_limit()) {

@@ -129,7 +129,7 @@ static const char *arrive(const struct walk *walk, struct destination *destinati
         return strerror(ENAMETOOLONG);
     }
     if (file < 0 && walk->dangling) {
-        return "it is a symbolic link to a file that does not exist; remove the link, or give the name of that file";
+        return "is a symbolic link to a file that does not exist; remove the link, or give the name of that file";
     }
     if (file >= 0 && S_ISDIR(info->st_mode)) {
         return strerror(EISDIR);

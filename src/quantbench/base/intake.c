@@ -21,7 +21,7 @@
 #define TEXT_MAX 1000000000
 
 static const char out_of_memory[] = "out of memory";
-static const char too_long[] = "it is longer than 1 GB";
+static const char too_long[] = "is longer than 1 GB";
 static const char interrupted[] = "interrupted";
 
 bool intake_wait_for_peer(double *waited)
@@ -61,10 +61,10 @@ static bool is_own_terminal(const struct stat *info)
 static const char *find_refusal(const struct stat *info)
 {
     if (S_ISBLK(info->st_mode)) {
-        return "it is a block device; a file or a pipe is accepted";
+        return "is a block device; expected a file or a pipe";
     }
     if (S_ISCHR(info->st_mode) && !is_own_terminal(info)) {
-        return "it is a character device; a file or a pipe is accepted";
+        return "is a character device; expected a file or a pipe";
     }
     return S_ISREG(info->st_mode) && info->st_size > TEXT_MAX ? too_long : NULL;
 }

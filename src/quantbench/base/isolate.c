@@ -23,9 +23,9 @@
 const char *isolate_how_it_ended(int status, char *text, size_t size)
 {
     if (WIFSIGNALED(status)) {
-        snprintf(text, size, "it crashed (signal %d, %s)", WTERMSIG(status), strsignal(WTERMSIG(status)));
+        snprintf(text, size, "crashed (signal %d, %s)", WTERMSIG(status), strsignal(WTERMSIG(status)));
     } else {
-        snprintf(text, size, "it ended the process (exit status %d)", WEXITSTATUS(status));
+        snprintf(text, size, "ended the process (exit status %d)", WEXITSTATUS(status));
     }
     return text;
 }
@@ -174,7 +174,7 @@ void isolate_sweep(const char *whose)
         if (waitpid(child, NULL, WNOHANG) == 0) {
             bool stopped = isolate_stop(child);
 
-            message_warning("%s: it left process %ld (%s) behind, which %s", whose, (long)child, name,
+            message_warning("%s: left process %ld (%s) running, which %s", whose, (long)child, name,
                             stopped ? "was stopped" : "cannot be stopped");
             if (!stopped) {
                 isolate_own(child); /* or it would be found by each sweep */

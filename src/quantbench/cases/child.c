@@ -261,7 +261,7 @@ void child_lost(struct child *child, char why[CHILD_WHY_SIZE])
     if (finish(child, END_SECONDS, &status)) {
         isolate_how_it_ended(status, why, CHILD_WHY_SIZE);
     } else {
-        snprintf(why, CHILD_WHY_SIZE, "it cannot be stopped");
+        snprintf(why, CHILD_WHY_SIZE, "cannot be stopped");
     }
     if (interrupt_requested() && WIFSIGNALED(status)) {
         why[0] = '\0'; /* who sent a signal here may have sent it there */

@@ -47,7 +47,7 @@ struct answer {
 static bool is_disturbed(struct lister *lister, char why[LISTER_WHY_SIZE])
 {
     child_stop(&lister->child);
-    snprintf(why, LISTER_WHY_SIZE, "it disturbs the process that it is loaded in");
+    snprintf(why, LISTER_WHY_SIZE, "disturbs the process that it is loaded in");
     return false;
 }
 
@@ -67,7 +67,7 @@ static bool receive(struct lister *lister, void *answer, size_t size, char why[L
     bool came;
 
     if (!child_await(child, CHILD_OWN_SECONDS)) {
-        return is_late(lister, "its process did not start in time", why);
+        return is_late(lister, "the process did not start in time", why);
     }
     came = child_take(child->socket, &ready, sizeof ready);
     if (came && ready != ANSWER_READY) {
@@ -76,7 +76,7 @@ static bool receive(struct lister *lister, void *answer, size_t size, char why[L
     if (came && !child_await(child, (double)lister->foreign->kernel_timeout)) {
         char text[64];
 
-        snprintf(text, sizeof text, "it did not return within %u s", (unsigned)lister->foreign->kernel_timeout);
+        snprintf(text, sizeof text, "did not return within %u s", (unsigned)lister->foreign->kernel_timeout);
         return is_late(lister, text, why);
     }
     if (!came || !child_take(child->socket, answer, size)) {

@@ -2,6 +2,7 @@
 /* machine.c - opens the devices that --device names, and says what the host is. */
 #include <config.h>
 
+#include "base/nearest.h"
 #include "cases/machine.h"
 
 #include <ctype.h>
@@ -111,6 +112,21 @@ static bool parse_device_name(const char *name, char *backend, size_t size, int 
     return true;
 }
 
+/* Print that NAME is not a device's, and which name is close. */
+static enum exit_code unknown_device(const char *name)
+{
+    static const char *const words[] = {"auto", "cpu", "cuda"};
+    struct nearest nearest = {.text = name};
+    char hint[NEAREST_HINT_SIZE];
+
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
+        nearest_try(&nearest, words[i]);
+    }
+    message_error("--device: unknown value '%s'; expected auto, cpu, cuda or cuda:N%s", name,
+                  nearest_hint(&nearest, hint));
+    return EXIT_USAGE;
+}
+
 static enum exit_code open_named(const char *name, struct device *device)
 {
     char backend_name[32];
@@ -134,8 +150,7 @@ static enum exit_code open_named(const char *name, struct device *device)
         name = "cpu";
     }
     if (!parse_device_name(name, backend_name, sizeof backend_name, &index)) {
-        message_error("--device: '%s': one of auto, cpu, cuda, cuda:N is accepted", name);
-        return EXIT_USAGE;
+        return unknown_device(name);
     }
     backend = qb_backend_find(backend_name);
     if (backend == NULL) {

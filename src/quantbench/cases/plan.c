@@ -3,6 +3,7 @@
 #include <config.h>
 
 #include "base/digest.h"
+#include "base/nearest.h"
 #include "cases/plan.h"
 #include "cases/plugins.h"
 #include "cases/tensor_file.h"
@@ -30,17 +31,16 @@ static enum exit_code append(struct plan *plan, const struct plan_case *wanted)
 static enum exit_code check_launch(const struct plan_case *wanted, enum launch_mode launch)
 {
     if (launch == LAUNCH_GRAPH && !wanted->device->has_graphs) {
-        message_error("--launch=graph: device %s has no graphs; stream and isolated are accepted",
-                      wanted->device->info.id);
+        message_error("--launch=graph: device %s lacks graphs; expected stream or isolated", wanted->device->info.id);
         return EXIT_USAGE;
     }
     if (wanted->streams > 1 && device_is_cpu(wanted->device)) {
-        message_error("--streams=%u: on device %s a launch returns when it is done, so only 1 is accepted",
-                      wanted->streams, wanted->device->info.id);
+        message_error("--streams=%u: launches on device %s are synchronous; expected 1", wanted->streams,
+                      wanted->device->info.id);
         return EXIT_USAGE;
     }
     if (wanted->streams > 1 && launch == LAUNCH_ISOLATED) {
-        message_error("--streams=%u: an isolated launch is alone; only 1 is accepted with --launch=isolated",
+        message_error("--streams=%u: conflicts with --launch=isolated, which launches one at a time; expected 1",
                       wanted->streams);
         return EXIT_USAGE;
     }
@@ -77,7 +77,8 @@ static enum exit_code no_kernel(const struct plan_case *wanted, const char *patt
 {
     const struct qb_backend *backend = qb_device_backend(wanted->device->handle);
     char problem[160];
-    char names[512] = "";
+    char names[512] = "", hint[NEAREST_HINT_SIZE];
+    struct nearest nearest = {.text = pattern};
 
     for (size_t i = 0; i < catalog_count(); i++) {
         const struct kernel *kernel = catalog_at(i);
@@ -88,11 +89,12 @@ static enum exit_code no_kernel(const struct plan_case *wanted, const char *patt
             size_t length = strlen(names);
 
             snprintf(names + length, sizeof names - length, "%s%s", length > 0 ? ", " : "", kernel->name);
+            nearest_try(&nearest, kernel->name);
         }
     }
     if (!name_matched) {
-        message_error("--kernel: '%s' is no kernel of device %s; its kernels: %s", pattern, wanted->device->info.id,
-                      names);
+        message_error("--kernel: unknown kernel '%s' of device %s; expected one of %s%s", pattern,
+                      wanted->device->info.id, names, nearest_hint(&nearest, hint));
         return EXIT_USAGE;
     }
     problem_text(&wanted->problem, problem, sizeof problem);

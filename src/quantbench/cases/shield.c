@@ -161,7 +161,7 @@ static void *watch(void *context)
     const long milliseconds = (long)w->seconds * 1000;
 
     if (poll(&told, 1, milliseconds < INT_MAX ? (int)milliseconds : INT_MAX) == 0) {
-        message_error("%s: it did not return within %u s", w->file, w->seconds);
+        message_error("%s: did not return within %u s", w->file, w->seconds);
         _exit(EXIT_CANNOT_RUN);
     }
     return NULL;

@@ -166,13 +166,13 @@ static enum tensor_file_status open_source(struct source *source)
     if (fstat(source->fd, &status) != 0) {
         result = fail(source, TENSOR_FILE_IO, "cannot stat: %s", strerror(errno));
     } else if (!S_ISREG(status.st_mode)) {
-        result = fail(source, TENSOR_FILE_FORMAT, "is %s; only a regular file is accepted",
+        result = fail(source, TENSOR_FILE_FORMAT, "is %s; expected a regular file",
                       S_ISDIR(status.st_mode)    ? "a directory"
                       : S_ISFIFO(status.st_mode) ? "a pipe"
                       : S_ISCHR(status.st_mode)  ? "a character device"
-                                                 : "no regular file");
+                                                 : "not a regular file");
     } else if (status.st_size <= 0) {
-        result = fail(source, TENSOR_FILE_FORMAT, "is empty; accepted are NumPy .npy and safetensors files");
+        result = fail(source, TENSOR_FILE_FORMAT, "is empty; expected a NumPy .npy or a safetensors file");
     }
     if (result != TENSOR_FILE_OK) {
         close(source->fd);
@@ -448,13 +448,13 @@ static enum tensor_file_status check_npy_header(const struct source *source, con
                     label_text(text, header->descr.text, header->descr.length));
     } else {
         return fail(source, TENSOR_FILE_FORMAT,
-                    "element type '%s' is not supported; accepted in a .npy file are '<f2' (half) and '<f4' (float), "
+                    "element type '%s' is not supported; expected '<f2' (half) or '<f4' (float), "
                     "little endian; bfloat16 can be given as safetensors",
                     label_text(text, header->descr.text, header->descr.length));
     }
     if (header->fortran_order) {
         return fail(source, TENSOR_FILE_FORMAT,
-                    "is in Fortran order; only C order is accepted: save it with "
+                    "is in Fortran order; expected C order: save it with "
                     "numpy.save(file, numpy.ascontiguousarray(array))");
     }
     return set_shape(source, header->rank, header->dimensions,
@@ -504,7 +504,7 @@ static enum tensor_file_status find_npy(const struct source *source, const char 
     unsigned major = start[NPY_MAGIC_SIZE];
     unsigned minor = start[NPY_MAGIC_SIZE + 1];
     if (major < 1 || major > 3 || minor != 0) {
-        return fail(source, TENSOR_FILE_FORMAT, "has .npy version %u.%u; accepted are 1.0, 2.0 and 3.0", major, minor);
+        return fail(source, TENSOR_FILE_FORMAT, "has .npy version %u.%u; expected 1.0, 2.0 or 3.0", major, minor);
     }
     unsigned length_size = major == 1 ? 2 : 4;
     uint64_t length = load_little_endian(start + NPY_MAGIC_SIZE + 2, length_size);
@@ -516,8 +516,8 @@ static enum tensor_file_status find_npy(const struct source *source, const char 
                     length, source->size - header_offset, header_offset);
     }
     if (length > sizeof text) {
-        return fail(source, TENSOR_FILE_FORMAT, "has a .npy header of %" PRIu64 " bytes; at most %zu are accepted",
-                    length, sizeof text);
+        return fail(source, TENSOR_FILE_FORMAT, "has a .npy header of %" PRIu64 " bytes; expected at most %zu", length,
+                    sizeof text);
     }
     place->offset = header_offset + length;
     status = read_bytes(source, text, length, header_offset);
@@ -654,7 +654,7 @@ static void name_shard(const struct source *source, const char *name, const json
 
     fail(source, TENSOR_FILE_FORMAT, "is the index of a model that is split into several files; ");
     if (shard == NULL) {
-        append(source, "%s", name != NULL ? "it has no such tensor" : "give one of these");
+        append(source, "%s", name != NULL ? "unknown tensor" : "give one of these");
     } else if (name != NULL) {
         append(source, "give '%s', which has the tensor '%s'", label_text(file, shard, strlen(shard)),
                label_text(tensor, name, strlen(name)));
@@ -717,7 +717,7 @@ static enum tensor_file_status read_safetensors_header(const struct source *sour
     }
     if (source->size < sizeof start) {
         return fail(source, TENSOR_FILE_FORMAT,
-                    "is too short (%" PRIu64 " bytes); accepted are NumPy .npy and safetensors files", source->size);
+                    "is too short (%" PRIu64 " bytes); expected a NumPy .npy or a safetensors file", source->size);
     }
     status = read_bytes(source, start, sizeof start, 0);
     if (status != TENSOR_FILE_OK) {
@@ -735,9 +735,8 @@ static enum tensor_file_status read_safetensors_header(const struct source *sour
                     length, source->size - 8);
     }
     if (length > SAFETENSORS_HEADER_MAX) {
-        return fail(source, TENSOR_FILE_FORMAT,
-                    "has a safetensors header of %" PRIu64 " bytes; at most %d are accepted", length,
-                    SAFETENSORS_HEADER_MAX);
+        return fail(source, TENSOR_FILE_FORMAT, "has a safetensors header of %" PRIu64 " bytes; expected at most %d",
+                    length, SAFETENSORS_HEADER_MAX);
     }
     char *text = malloc(length > 0 ? length : 1);
     if (text == NULL) {
@@ -821,17 +820,17 @@ static enum tensor_file_status parse_tensor_entry(const struct source *source, c
     }
     entry->dtype_name = json_string_value(json_object_get(info, "dtype"));
     if (entry->dtype_name == NULL) {
-        return fail_entry(source, entry, "it has no string \"dtype\"");
+        return fail_entry(source, entry, "lacks a string \"dtype\"");
     }
     entry->dtype = find_dtype(entry->dtype_name);
     entry->shape = json_object_get(info, "shape");
     if (!json_is_array(entry->shape)) {
-        return fail_entry(source, entry, "it has no array \"shape\"");
+        return fail_entry(source, entry, "lacks an array \"shape\"");
     }
     const json_t *offsets = json_object_get(info, "data_offsets");
     if (json_array_size(offsets) != 2 || !get_size(json_array_get(offsets, 0), &entry->begin) ||
         !get_size(json_array_get(offsets, 1), &entry->end)) {
-        return fail_entry(source, entry, "it has no \"data_offsets\" of two whole numbers >= 0");
+        return fail_entry(source, entry, "lacks \"data_offsets\", an array of two whole numbers >= 0");
     }
     if (entry->begin > entry->end) {
         return fail_entry(source, entry, "its \"data_offsets\" are not in order");
@@ -960,7 +959,7 @@ static enum tensor_file_status place_entry(const struct source *source, const st
     if (entry->dtype == NULL || !entry->dtype->supported) {
         char name[LABEL_TEXT_SIZE];
         return fail(source, TENSOR_FILE_FORMAT,
-                    "tensor '%s' has element type '%s', which is not supported; accepted are F16, BF16 and F32",
+                    "tensor '%s' has element type '%s', which is not supported; expected F16, BF16 or F32",
                     label_text(name, entry->name, strlen(entry->name)),
                     label_text(text, entry->dtype_name, strlen(entry->dtype_name)));
     }

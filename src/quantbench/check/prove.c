@@ -167,7 +167,7 @@ static enum qb_status launch(struct proof *proof)
 
 static enum exit_code changes_environment(const struct proof *proof, const char *what)
 {
-    message_error("kernel %s: it leaves the floating-point environment changed: %s", proof->name, what);
+    message_error("kernel %s: leaves the floating-point environment changed: %s", proof->name, what);
     return EXIT_WRONG_RESULT;
 }
 
@@ -189,7 +189,7 @@ static enum exit_code wait_for(struct proof *proof)
     enum qb_status status = qb_queue_synchronize(proof->queue);
 
     if (status != QB_OK) {
-        message_error("kernel %s: it left the device with an error: %s", proof->name, qb_error_detail());
+        message_error("kernel %s: left the device with an error: %s", proof->name, qb_error_detail());
         return EXIT_CANNOT_RUN;
     }
     return EXIT_OK;
@@ -253,7 +253,7 @@ static enum exit_code check_guards(const struct proof *proof, enum qb_role role)
     } else {
         snprintf(where, sizeof where, "%" PRIu64 " bytes behind their end", stray.first - GUARD - bytes);
     }
-    message_error("kernel %s: it writes outside its buffers: %" PRIu64 " bytes around the %s, the first of them %s",
+    message_error("kernel %s: writes outside its buffers: %" PRIu64 " bytes around the %s, the first of them %s",
                   proof->name, stray.count, qb_role_name(role), where);
     return EXIT_WRONG_RESULT;
 }
@@ -270,8 +270,8 @@ static enum exit_code check_read(const struct proof *proof, enum qb_role role)
     while (r->after[i] == r->image[i]) {
         i++;
     }
-    message_error("kernel %s: it changes its %s: the first changed byte is byte %" PRId64, proof->name,
-                  qb_role_name(role), (int64_t)i - (int64_t)GUARD);
+    message_error("kernel %s: changes its %s: the first changed byte is byte %" PRId64, proof->name, qb_role_name(role),
+                  (int64_t)i - (int64_t)GUARD);
     return EXIT_WRONG_RESULT;
 }
 
@@ -360,7 +360,7 @@ static enum exit_code check_written(const struct proof *proof)
     if (where[0] == '\0') {
         return EXIT_OK;
     }
-    message_error("kernel %s: it leaves outputs unwritten: %s", proof->name, where);
+    message_error("kernel %s: leaves outputs unwritten: %s", proof->name, where);
     return EXIT_WRONG_RESULT;
 }
 
@@ -387,7 +387,7 @@ static enum exit_code check_outputs(struct proof *proof)
             return code;
         }
         if (!same_as_kept(proof)) {
-            message_error("kernel %s: it gives different results from run to run", proof->name);
+            message_error("kernel %s: gives different results from run to run", proof->name);
             return EXIT_WRONG_RESULT;
         }
     }
@@ -408,7 +408,7 @@ static enum exit_code check_reads(struct proof *proof)
             return code;
         }
         if (!same_as_kept(proof)) {
-            message_error("kernel %s: it reads outside its input: its results depend on what is %s", proof->name,
+            message_error("kernel %s: reads outside its input: its results depend on what is %s", proof->name,
                           proof->problem.input_stride > proof->problem.hidden ? "around it or between its rows"
                                                                               : "around it");
             return EXIT_WRONG_RESULT;
@@ -440,7 +440,7 @@ static enum exit_code check_allocations(struct proof *proof)
         fewest = count < fewest ? count : fewest;
     }
     if (fewest > 0) {
-        message_error("kernel %s: it allocates memory in every run, %" PRIu64 " times; what it needs is its workspace",
+        message_error("kernel %s: allocates memory in every run, %" PRIu64 " times; use the workspace instead",
                       proof->name, fewest);
         return EXIT_WRONG_RESULT;
     }
@@ -449,7 +449,7 @@ static enum exit_code check_allocations(struct proof *proof)
 
 static enum exit_code no_graph(const struct proof *proof)
 {
-    message_error("kernel %s: it cannot be captured into a graph, as it allocates, frees or waits: %s", proof->name,
+    message_error("kernel %s: cannot be captured into a graph, as it allocates, frees or waits: %s", proof->name,
                   qb_error_detail());
     return EXIT_WRONG_RESULT;
 }
@@ -489,7 +489,7 @@ static enum exit_code check_graph(struct proof *proof)
     qb_graph_destroy(graph);
     code = code == EXIT_OK ? read_all(proof) : code;
     if (code == EXIT_OK && !same_as_kept(proof)) {
-        message_error("kernel %s: it does its work outside the stream that it is given: a graph of that stream gives "
+        message_error("kernel %s: does its work outside the stream that it is given: a graph of that stream gives "
                       "other results",
                       proof->name);
         return EXIT_WRONG_RESULT;

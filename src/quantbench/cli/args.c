@@ -5,6 +5,7 @@
 #include <config.h>
 
 #include "cli/args.h"
+#include "base/nearest.h"
 #include "verdict/compare.h"
 #include "cli/option_values.h"
 #include "report/report.h"
@@ -67,23 +68,49 @@ static const struct option_row *find_row(int id)
     return NULL;
 }
 
+/* Print that NAME, of a long option without its dashes, begins several names, or is unknown and which one is close. */
+static void refuse_name(const char *name)
+{
+    struct nearest nearest = {.text = name};
+    char several[512] = "";
+
+    for (size_t i = 0; i < options_count; i++) {
+        size_t length = strlen(several);
+
+        if (options[i].name == NULL) {
+            continue;
+        }
+        nearest_try(&nearest, options[i].name);
+        if (strncmp(options[i].name, name, strlen(name)) == 0) {
+            snprintf(several + length, sizeof several - length, "%s--%s", length > 0 ? ", " : "", options[i].name);
+        }
+    }
+    if (several[0] != '\0') {
+        message_error("ambiguous option '--%s'; expected one of %s", name, several);
+    } else if (nearest.word != NULL) {
+        message_error("unknown option '--%s'; did you mean '--%s'?", name, nearest.word);
+    } else {
+        message_error("unknown option '--%s'; see 'quantbench --help'", name);
+    }
+}
+
 /* Say what is wrong with ARGUMENT, for which getopt_long() returned ID. */
 static enum exit_code refuse_argument(int id, const char *argument)
 {
-    char accepted[1024] = "";
+    const struct option_row *row = find_row(optopt);
+    char name[64];
 
-    if (id == ':') {
-        message_error("'%s': the option needs a value; try 'quantbench --help'", argument);
-        return EXIT_USAGE;
+    if (id == ':' && row != NULL) {
+        message_error("--%s: requires a value; see 'quantbench --help'", row->name);
+    } else if (optopt >= FIRST_ROW) {
+        message_error("--%s: takes no value; expected the option alone", row->name);
+    } else if (optopt != 0) {
+        message_error("unknown option '-%c'; see 'quantbench --help'", optopt);
+    } else {
+        argument += strspn(argument, "-");
+        snprintf(name, sizeof name, "%.*s", (int)strcspn(argument, "="), argument);
+        refuse_name(name);
     }
-    for (size_t i = 0; i < options_count; i++) {
-        size_t length = strlen(accepted);
-
-        if (options[i].name != NULL) {
-            snprintf(accepted + length, sizeof accepted - length, " --%s", options[i].name);
-        }
-    }
-    message_error("'%s' is no option, or short for several, or takes no value; the options are%s", argument, accepted);
     return EXIT_USAGE;
 }
 
@@ -136,7 +163,7 @@ static enum exit_code take_options(int argc, char **argv, struct settings *setti
     int id;
 
     describe_rows(long_options, short_options);
-    opterr = 0; /* its messages name the file of the program, and not what is accepted */
+    opterr = 0; /* its messages name the file of the program, and no option that is close */
     while (code == EXIT_OK && !ends_parsing(settings) &&
            (id = getopt_long(argc, argv, short_options, long_options, NULL)) != -1) {
         const struct option_row *row = find_row(id);
@@ -144,7 +171,7 @@ static enum exit_code take_options(int argc, char **argv, struct settings *setti
         code = row == NULL ? refuse_argument(id, argv[optind - 1]) : take_option(row, optarg, settings, given);
     }
     if (code == EXIT_OK && !ends_parsing(settings) && optind < argc) {
-        message_error("'%s': only options are accepted; try 'quantbench --help'", argv[optind]);
+        message_error("unknown argument '%s'; expected only options, see 'quantbench --help'", argv[optind]);
         code = EXIT_USAGE;
     }
     return code;
@@ -164,18 +191,30 @@ static const struct option_row *find_related(const struct option_row *row, const
     return NULL;
 }
 
+/* Set TEXT to NAMES, which spaces separate, as in "a or --b". Returns TEXT. */
+static const char *option_either(const char *names, char text[128])
+{
+    const size_t first = strcspn(names, " ");
+
+    snprintf(text, 128, "%.*s%s%s", (int)first, names, names[first] == ' ' ? " or --" : "",
+             names[first] == ' ' ? names + first + 1 : "");
+    return text;
+}
+
 /* Options that a row excludes, or requires. */
 static bool check_relations(const struct option_row *row, const struct given *given)
 {
+    char names[128];
+
     if (row->requires.names != NULL && find_related(row, &row->requires, given) == NULL) {
-        message_error("--%s: %s, which was not given", row->name, row->requires.why);
+        message_error("--%s: requires --%s", row->name, option_either(row->requires.names, names));
         return false;
     }
     for (size_t i = 0; i < OPTION_EXCLUDES; i++) {
         const struct option_row *other = find_related(row, &row->excludes[i], given);
 
         if (other != NULL) {
-            message_error("--%s: %s; --%s is not accepted with it", row->name, row->excludes[i].why, other->name);
+            message_error("--%s: conflicts with --%s; %s", row->name, other->name, row->excludes[i].why);
             return false;
         }
     }
@@ -252,7 +291,7 @@ static bool check_format(const struct settings *settings)
         settings->reporting.format == report_format_find("json")) {
         return true;
     }
-    message_error("--format: '%s': a %s is printed as one of text, json", settings->reporting.format->name,
+    message_error("--format: '%s' cannot show a %s; expected text or json", settings->reporting.format->name,
                   is_list ? "list" : "self-test");
     return false;
 }
@@ -262,7 +301,7 @@ static bool check_runs(const struct settings *settings)
     if (settings->comparing.save_baseline == NULL || settings->comparing.runs >= COMPARE_MIN_COUNT) {
         return true;
     }
-    message_error("--save-baseline: --runs=%" PRIu64 ": at least %d runs are accepted, since fewer give no verdict",
+    message_error("--save-baseline: --runs=%" PRIu64 " is too few for a verdict; expected at least %d",
                   settings->comparing.runs, COMPARE_MIN_COUNT);
     return false;
 }
@@ -271,8 +310,8 @@ static bool check_runs(const struct settings *settings)
 static bool settle_kernels(struct settings *settings)
 {
     if (settings->comparing.compare == COMPARE_KERNELS && settings->sweep.kernels.count > 0) {
-        message_error("--kernel: --compare, --tune and --self-test say which kernels; it is accepted with the name of "
-                      "an option such as --compare=granularity");
+        message_error("--kernel: conflicts with --compare=KERNELS, --tune and --self-test, which choose the kernels; "
+                      "expected --compare with the name of an option, such as --compare=granularity");
         return false;
     }
     if (settings->comparing.compared_kernels.count > 0) {

@@ -48,8 +48,7 @@ static enum exit_code read_baseline(const struct settings *settings, struct base
         return code;
     }
     if (baseline->record.runs == 0) {
-        message_error("--baseline: %s: it has the times of one process; a file that --save-baseline has written is "
-                      "accepted",
+        message_error("--baseline: %s: has the times of one process; expected a file that --save-baseline has written",
                       settings->comparing.baseline_file);
         return EXIT_USAGE;
     }

@@ -49,7 +49,7 @@ static void expand(const struct option_row *row, char text[HELP_SIZE])
         append(text, rest, length);
         rest += length;
         if (strncmp(rest, "%w", 2) == 0) {
-            append(text, option_words(row, words), OPTION_WORDS_SIZE);
+            append(text, option_words(row, ", ", words), OPTION_WORDS_SIZE);
         } else if (strncmp(rest, "%a", 2) == 0) {
             append_aliases(text, row);
         } else if (strncmp(rest, "%d", 2) == 0) {

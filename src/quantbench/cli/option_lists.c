@@ -2,6 +2,7 @@
 /* option_lists.c - the kinds of options that take several values: lists that commas separate, or the option again. */
 #include <config.h>
 
+#include "base/nearest.h"
 #include "cases/models.h"
 #include "cli/option_values.h"
 #include "cases/plan.h"
@@ -43,8 +44,7 @@ static bool split_list(const struct option_row *row, const char *list, append_fu
         char *text = strsep(&rest, ",");
 
         if (text[0] == '\0') {
-            message_error("--%s: '%s': a value is empty", row->name, list);
-            good = false;
+            good = option_invalid(row->name, list, "no empty value between commas");
         } else {
             good = append(row, text, target);
         }
@@ -165,15 +165,30 @@ static bool append_dimensions(const struct option_row *row, char *text, void *ta
     if (append_range(row, text, target)) {
         return true;
     }
-    message_error("--%s: '%s': a range is accepted as FIRST:LAST:xFACTOR or FIRST:LAST:+STEP, with numbers from "
-                  "%" PRIu64 " to %" PRIu64 ", FIRST no larger than LAST, FACTOR at least 2, and up to %d values",
-                  row->name, text, row->min, row->max, MAX_RANGE);
-    return false;
+    return option_invalid(row->name, text,
+                          "a range FIRST:LAST:xFACTOR or FIRST:LAST:+STEP, with numbers from %" PRIu64 " to %" PRIu64
+                          ", FIRST no larger than LAST, FACTOR at least 2, and up to %d values",
+                          row->min, row->max, MAX_RANGE);
 }
 
 bool option_dimensions(const struct option_row *row, const char *value, struct settings *settings)
 {
     return parse_numbers(row, value, append_dimensions, settings);
+}
+
+/* Print that no model is called TEXT, and which name is close. Returns false. */
+static bool refuse_model(const struct option_row *row, const char *text)
+{
+    struct nearest nearest = {.text = text};
+    char hint[NEAREST_HINT_SIZE];
+    const struct model *model;
+
+    for (size_t i = 0; (model = model_at(i)) != NULL; i++) {
+        nearest_try(&nearest, model->name);
+    }
+    message_error("--%s: unknown model '%s'; expected a name from --list-models%s", row->name, text,
+                  nearest_hint(&nearest, hint));
+    return false;
 }
 
 /* Append the hidden sizes of the models that TEXT names, but those that are there already. */
@@ -185,8 +200,7 @@ static bool append_model(const struct option_row *row, char *text, void *target)
     size_t count = model != NULL ? model_widths(model, widths) : 0;
 
     if (model == NULL) {
-        message_error("--%s: '%s': one of those that --list-models names is accepted", row->name, text);
-        return false;
+        return refuse_model(row, text);
     }
     for (size_t i = 0; i < count; i++) {
         bool is_there = false;
@@ -377,13 +391,11 @@ static bool append_file(const struct option_row *row, const struct report_format
     struct output *place;
 
     if (file[0] == '\0') {
-        message_error("--%s: '': the name of a file is accepted", row->name);
-        return false;
+        return option_invalid(row->name, file, OPTION_FILE_EXPECTED);
     }
     for (size_t i = 0; i < outputs->count; i++) {
         if (strcmp(outputs->values[i].file, file) == 0) {
-            message_error("--%s: '%s': each file is accepted once", row->name, file);
-            return false;
+            return option_invalid(row->name, file, "each file once");
         }
     }
     place = grow(row->name, (void **)&outputs->values, outputs->count, sizeof *place);
@@ -414,9 +426,8 @@ bool option_output(const struct option_row *row, const char *value, struct setti
     file = format != NULL ? file + 1 : value;
     format = format != NULL ? format : report_format_of_file(file);
     if (format == NULL || file[0] == '\0') {
-        message_error("--%s: '%s': a file whose name ends in %s is accepted, or FORMAT:FILE with a format of %s",
-                      row->name, value, option_words(row, suffixes), option_words(option_find("format"), names));
-        return false;
+        return option_invalid(row->name, value, "a file whose name ends in %s, or FORMAT:FILE with the format %s",
+                              option_words(row, " or ", suffixes), option_words(option_find("format"), " or ", names));
     }
     return append_file(row, format, file, option_target(row, settings));
 }

@@ -2,12 +2,14 @@
 /* option_values.c - the kinds of options that take one value, or none. */
 #include <config.h>
 
+#include "base/nearest.h"
 #include "cli/option_values.h"
 #include "report/report.h"
 
 #include <errno.h>
 #include <inttypes.h>
 #include <math.h>
+#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -33,9 +35,27 @@ bool option_flag(const struct option_row *row, const char *value, struct setting
 
 bool option_refuse(const struct option_row *row, const char *text)
 {
-    char words[OPTION_WORDS_SIZE];
+    char words[OPTION_WORDS_SIZE], hint[NEAREST_HINT_SIZE];
+    struct nearest nearest = {.text = text};
+    const char *word;
 
-    message_error("--%s: '%s': one of %s is accepted", row->name, text, option_words(row, words));
+    for (size_t i = 0; (word = option_word(row, i)) != NULL; i++) {
+        nearest_try(&nearest, word);
+    }
+    message_error("--%s: unknown value '%s'; expected %s%s", row->name, text, option_words(row, " or ", words),
+                  nearest_hint(&nearest, hint));
+    return false;
+}
+
+bool option_invalid(const char *subject, const char *text, const char *format, ...)
+{
+    char expected[512];
+    va_list arguments;
+
+    va_start(arguments, format);
+    vsnprintf(expected, sizeof expected, format, arguments);
+    va_end(arguments);
+    message_error("--%s: invalid value '%s'; expected %s", subject, text, expected);
     return false;
 }
 
@@ -49,7 +69,8 @@ bool option_parse_word(const struct option_row *row, const char *text, size_t *i
             return true;
         }
     }
-    return option_refuse(row, text);
+    option_refuse(row, text);
+    return false;
 }
 
 bool option_word_of(const struct option_row *row, const char *value, struct settings *settings)
@@ -71,9 +92,7 @@ bool option_parse_whole(const char *subject, const char *text, uint64_t min, uin
     errno = 0;
     value = strtoull(text, &end, 10);
     if (text[0] < '0' || text[0] > '9' || *end != '\0' || errno != 0 || value < min || value > max) {
-        message_error("--%s: '%s': a whole number from %" PRIu64 " to %" PRIu64 " is accepted", subject, text, min,
-                      max);
-        return false;
+        return option_invalid(subject, text, "a whole number from %" PRIu64 " to %" PRIu64, min, max);
     }
     *number = value;
     return true;
@@ -84,16 +103,31 @@ bool option_whole(const struct option_row *row, const char *value, struct settin
     return option_parse_whole(row->name, value, row->min, row->max, option_target(row, settings));
 }
 
+/* A divisor that makes a ratio of a percentage. */
+#define PERCENT 100
+
+/* Parse TEXT as a number; if ROW is for a percentage, with or without the sign. */
+static bool parse_real(const struct option_row *row, const char *text, double *number)
+{
+    char *end;
+
+    *number = strtod(text, &end);
+    if (end == text) {
+        return false;
+    }
+    return *end == '\0' || (row->divisor == PERCENT && strcmp(end, "%") == 0);
+}
+
 bool option_real(const struct option_row *row, const char *value, struct settings *settings)
 {
     const double min = (double)row->min, max = (double)row->max;
     double *target = option_target(row, settings);
-    char *end;
-    double number = strtod(value, &end);
+    double number;
 
-    if (end == value || *end != '\0' || !(number > min) || !(number <= max)) {
-        message_error("--%s: '%s': a number above %g and up to %g is accepted", row->name, value, min, max);
-        return false;
+    if (!parse_real(row, value, &number) || !(number > min) || !(number <= max)) {
+        return option_invalid(row->name, value, "a %s above %g and up to %g%s",
+                              row->divisor == PERCENT ? "percentage" : "number", min, max,
+                              row->divisor == PERCENT ? ", such as 5%" : "");
     }
     *target = number / row->divisor;
     return true;
@@ -106,26 +140,21 @@ bool option_bound(const struct option_row *row, const char *value, struct settin
     float number = strtof(value, &end);
 
     if (end == value || *end != '\0' || !(number > 0) || isinf(number)) {
-        message_error("--%s: '%s': a finite number > 0 is accepted", row->name, value);
-        return false;
+        return option_invalid(row->name, value, "a finite number > 0");
     }
     *target = number;
     return true;
 }
 
-/* With or without the sign. */
 bool option_percent(const struct option_row *row, const char *value, struct settings *settings)
 {
     double *target = option_target(row, settings);
-    char *end;
-    double number = strtod(value, &end);
+    double number;
 
-    if (end == value || !(number >= 0 && number < 100) || (strcmp(end, "") != 0 && strcmp(end, "%") != 0)) {
-        message_error("--%s: '%s': a number of percent from 0 to less than 100 is accepted, such as 1%%", row->name,
-                      value);
-        return false;
+    if (!parse_real(row, value, &number) || !(number >= 0 && number < 100)) {
+        return option_invalid(row->name, value, "a percentage from 0 to less than 100, such as 1%%");
     }
-    *target = number / 100;
+    *target = number / row->divisor;
     return true;
 }
 
@@ -140,8 +169,7 @@ bool option_text(const struct option_row *row, const char *value, struct setting
 bool option_file(const struct option_row *row, const char *value, struct settings *settings)
 {
     if (value[0] == '\0') {
-        message_error("--%s: '': the name of a file is accepted", row->name);
-        return false;
+        return option_invalid(row->name, value, OPTION_FILE_EXPECTED);
     }
     return option_text(row, value, settings);
 }

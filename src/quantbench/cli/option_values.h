@@ -58,8 +58,13 @@ bool option_parse_whole(const char *subject, const char *text, uint64_t min, uin
 /* Find TEXT among the words of ROW. */
 bool option_parse_word(const struct option_row *row, const char *text, size_t *index);
 
-/* Print that TEXT is not among the words of ROW. Returns false. */
+/* Print that TEXT is not among the words of ROW, which are listed, and which of them is close. Returns false. */
 bool option_refuse(const struct option_row *row, const char *text);
+
+/* Print that the value TEXT of the option SUBJECT is not what is expected, which FORMAT says. Returns false. */
+__attribute__((format(printf, 3, 4))) bool option_invalid(const char *subject, const char *text, const char *format,
+                                                          ...);
+#define OPTION_FILE_EXPECTED "the name of a file"
 
 /* Add a copy of TEXT, for the option SUBJECT, or empty a list. */
 bool names_add(const char *subject, const char *text, struct names *names);

@@ -93,17 +93,17 @@ static const char *suffix_word(size_t index)
 
 /* A comparison within a process. */
 #define COMPARISON                                                                                                     \
-    .excludes = {{"compare split tune self-test", "it says what is compared"},                                         \
-                 {"precision profile runs baseline save-baseline", "it measures in rounds in one process"}}
+    .excludes = {{"compare split tune self-test", "both say what is compared"},                                        \
+                 {"precision profile runs baseline save-baseline", "a comparison measures in rounds in one process"}}
 /* A file that results are written to. */
 #define FOR_RESULTS                                                                                                    \
-    .excludes = {{LISTS, "it is for results, and a list is printed on standard output only"},                          \
-                 {"self-test", "it is for results, and a self-test is printed on standard output only"}}
+    .excludes = {{LISTS, "a list goes to standard output only"},                                                       \
+                 {"self-test", "a self-test goes to standard output only"}}
 /* A journal. */
 #define IN_ONE_PROCESS                                                                                                 \
-    {LISTS, "it is for what this process measures"},                                                                   \
+    {LISTS, "a journal is for measurements"},                                                                          \
     {                                                                                                                  \
-        "runs baseline save-baseline", "it is for one process"                                                         \
+        "runs baseline save-baseline", "a journal is for one process"                                                  \
     }
 
 /* clang-format off */
@@ -118,7 +118,7 @@ const struct option_row options[] = {
     {.name = "model", .value = "NAME...",
      .help = "the hidden sizes of these models instead, of which --list-models is a list",
      .parse = option_models, TARGET(sweep.hidden_sizes),
-     .excludes = {{"hidden-size input", "it says which hidden sizes"}}},
+     .excludes = {{"hidden-size input", "both say which hidden sizes"}}},
     {.name = "dtype", .value = "TYPE...", .fallback = "half",
      .help = "input: %w (or %a) [%d]",
      .parse = option_formats, TARGET(sweep.dtypes), .word = input_word},
@@ -152,7 +152,7 @@ const struct option_row options[] = {
     {.name = "tensor", .value = "NAME",
      .help = "which tensor of FILE, if it holds several",
      .parse = option_text, TARGET(sweep.tensor),
-     .requires = {"input", "it names a tensor of --input"}},
+     .requires = {.names = "input"}},
 
     {.heading = "Where to run it"},
     {.name = "device", .value = "NAME...", .fallback = "auto",
@@ -219,14 +219,14 @@ const struct option_row options[] = {
      .help = "spread the samples over so many rounds, each of which visits all cases in random order [10], or 20 if "
              "they are compared",
      .parse = option_whole, TARGET(method.rounds), .min = 1, .max = 10000},
-    {.name = "precision", .value = "X",
-     .help = "instead of --num-iters: until half the 95 % confidence interval is within X percent of the median",
+    {.name = "precision", .value = "PERCENT",
+     .help = "instead of --num-iters: until half the 95 % confidence interval is within this of the median",
      .parse = option_real, TARGET(method.precision), .max = 100, .divisor = 100,
-     .excludes = {{"num-iters", "it says how many samples there are"}}},
+     .excludes = {{"num-iters", "both say how many samples there are"}}},
     {.name = "timeout", .value = "X", .fallback = "15",
      .help = "how many seconds a case may take for that [%d]",
      .parse = option_real, TARGET(method.timeout), .max = 1000000, .divisor = 1,
-     .requires = {"precision", "it limits --precision"}},
+     .requires = {.names = "precision"}},
     {.name = "regime", .value = "HOW", .fallback = "sustained",
      .help = "sustained: the device is kept busy; burst: it rests before each sample [%d]",
      .parse = option_word_of, TARGET(method.regime), .word = regime_word},
@@ -236,8 +236,8 @@ const struct option_row options[] = {
     {.name = "profile",
      .help = "for nsys and ncu: profile and time exactly one launch; --num-iters is ignored",
      .parse = option_flag, TARGET(method.profile), .choice = true,
-     .excludes = {{"launch streams cache precision", "there is one launch"},
-                  {"runs baseline save-baseline", "it is for one process"}}},
+     .excludes = {{"launch streams cache precision", "a profile has one launch"},
+                  {"runs baseline save-baseline", "a profile is of one process"}}},
     {.name = "dependent-launch",
      .help = "CUDA: let each kernel start while the one in front of it ends",
      .parse = option_flag, TARGET(method.dependent_launch), .choice = true},
@@ -273,11 +273,11 @@ const struct option_row options[] = {
      .parse = option_file, TARGET(comparing.baseline_file)},
     {.name = "margin", .value = "PERCENT", .fallback = "1", .about = OPTION_RUNS,
      .help = "differences up to this do not count [%d]",
-     .parse = option_percent, TARGET(comparing.margin)},
+     .parse = option_percent, TARGET(comparing.margin), .divisor = 100},
     {.name = "force", .about = OPTION_RUNS,
      .help = "compare with a baseline of another device, driver or other data, and save one in doubt",
      .parse = option_flag, TARGET(comparing.force), .choice = true,
-     .requires = {"baseline save-baseline", "it is about the file of --baseline or --save-baseline"}},
+     .requires = {.names = "baseline save-baseline"}},
 
     {.heading = "Output"},
     {.name = "format", .value = "FORMAT", .fallback = "text", .about = OPTION_REPORTS,
@@ -292,7 +292,7 @@ const struct option_row options[] = {
     {.name = "journal", .value = "FILE", .about = OPTION_RUNS,
      .help = "keep in FILE what is done while the run goes on, for --resume",
      .parse = option_file, TARGET(reporting.journal_file),
-     .excludes = {IN_ONE_PROCESS, {"resume", "--resume goes on with a journal of its own"}}},
+     .excludes = {IN_ONE_PROCESS, {"resume", "--resume continues its own journal"}}},
     {.name = "resume", .value = "FILE", .about = OPTION_RUNS,
      .help = "go on with the run whose journal is FILE",
      .parse = option_file, TARGET(reporting.resume_file), .excludes = {IN_ONE_PROCESS}},
@@ -337,7 +337,7 @@ const char *option_word(const struct option_row *row, size_t index)
     return row->words != NULL ? row->words[index] : NULL;
 }
 
-const char *option_words(const struct option_row *row, char text[OPTION_WORDS_SIZE])
+const char *option_words(const struct option_row *row, const char *last, char text[OPTION_WORDS_SIZE])
 {
     const char *word;
 
@@ -345,7 +345,11 @@ const char *option_words(const struct option_row *row, char text[OPTION_WORDS_SI
     for (size_t i = 0; (word = option_word(row, i)) != NULL; i++) {
         size_t length = strlen(text);
 
-        snprintf(text + length, OPTION_WORDS_SIZE - length, "%s%s", i > 0 ? ", " : "", word);
+        snprintf(text + length, OPTION_WORDS_SIZE - length, "%s%s",
+                 i == 0                            ? ""
+                 : option_word(row, i + 1) == NULL ? last
+                                                   : ", ",
+                 word);
     }
     return text;
 }

@@ -19,7 +19,7 @@ enum option_about {
 /* Options that cannot stand beside another, or one of which it requires. */
 struct option_relation {
     const char *names; /* separated by spaces; "*": all that are not about reports. NULL: none */
-    const char *why;   /* a clause for the message */
+    const char *why;   /* of options that are excluded: a clause for the message */
 };
 #define OPTION_EXCLUDES 3
 
@@ -67,9 +67,9 @@ const struct option_row *option_find(const char *name);
 /* Return the word at INDEX of the values of ROW, or NULL if there are no more. */
 const char *option_word(const struct option_row *row, size_t index);
 
-/* Set TEXT to the words of ROW, separated by commas, and return it. */
+/* Set TEXT to the words of ROW, separated by commas, but the last one by LAST, such as " or ". Returns TEXT. */
 #define OPTION_WORDS_SIZE 256
-const char *option_words(const struct option_row *row, char text[OPTION_WORDS_SIZE]);
+const char *option_words(const struct option_row *row, const char *last, char text[OPTION_WORDS_SIZE]);
 
 /* True if OTHER is among the options of RELATION, which the row of ROW has. */
 bool option_relates(const struct option_row *row, const struct option_relation *relation,

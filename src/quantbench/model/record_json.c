@@ -40,7 +40,7 @@ __attribute__((format(printf, 3, 4))) static void refuse(struct reader *reader, 
     va_start(arguments, format);
     vsnprintf(expected, sizeof expected, format, arguments);
     va_end(arguments);
-    message_error("%s: %s%s: %s is expected", reader->file, reader->place, member, expected);
+    message_error("%s: %s%s: expected %s", reader->file, reader->place, member, expected);
     reader->code = EXIT_USAGE;
 }
 
@@ -667,9 +667,8 @@ static void check_version(struct reader *reader, const json_t *document)
     const json_t *version = json_object_get(document, "schema_version");
 
     if (json_is_integer(version) && json_integer_value(version) < RECORD_SCHEMA_VERSION && reader->code == EXIT_OK) {
-        message_error(
-            "%s: schema_version: %d is expected; it was written by an older version of quantbench: measure again",
-            reader->file, RECORD_SCHEMA_VERSION);
+        message_error("%s: schema_version: expected %d; written by an older version of quantbench: measure again",
+                      reader->file, RECORD_SCHEMA_VERSION);
         reader->code = EXIT_USAGE;
     }
     get_number(reader, document, "schema_version", RECORD_SCHEMA_VERSION, RECORD_SCHEMA_VERSION);
@@ -721,7 +720,7 @@ static enum exit_code refuse_text(const char *label, const json_error_t *error)
     char why[LABEL_SIZE];
 
     label_file(error->text, NULL, why);
-    message_error("%s: line %d, column %d: %s; one JSON document that quantbench --format=json has written is expected",
+    message_error("%s: line %d, column %d: %s; expected one JSON document that quantbench --format=json has written",
                   label, error->line, error->column, why);
     return EXIT_USAGE;
 }
@@ -759,7 +758,7 @@ enum exit_code record_from_json(const char *file, struct record *record)
     *record = (struct record){.count = 0};
     label_file(file, NULL, label);
     if (stat(file, &info) == 0 && S_ISDIR(info.st_mode)) {
-        message_error("%s: is a directory; a file that quantbench --format=json has written is expected", label);
+        message_error("%s: is a directory; expected a file that quantbench --format=json has written", label);
         return EXIT_USAGE;
     }
     why = intake_read(file, &text, &length);

@@ -99,7 +99,7 @@ static json_t *make_head(const struct command *command, const struct machine *ma
 /* VALUE in a message; NULL is what is not there. */
 static char *value_text(const json_t *value)
 {
-    return value == NULL ? strdup("not there") : json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY);
+    return value == NULL ? strdup("missing") : json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY);
 }
 
 /* Say which of the members of THEIRS and MINE differs, below PLACE. */
@@ -107,8 +107,8 @@ static enum exit_code refuse(const struct journal *journal, const char *place, c
 {
     char *there = value_text(theirs), *here = value_text(mine);
 
-    message_error("%s: a journal of another run: %s is %.200s there and %.200s here; the same version, options, input "
-                  "and devices are accepted",
+    message_error("%s: a journal of another run: %s is %.200s there and %.200s here; expected the same version, "
+                  "options, input and devices",
                   journal->file, place, there != NULL ? there : "?", here != NULL ? here : "?");
     free(there);
     free(here);
@@ -289,7 +289,7 @@ static enum exit_code read_parts(struct journal *journal, const char *text, size
                 return no_memory(journal);
             }
             if (!last) {
-                message_error("%s: line %zu: a part of a run, as quantbench --journal writes it, is expected",
+                message_error("%s: line %zu: expected a part of a run, as quantbench --journal writes it",
                               journal->file, number);
                 return EXIT_USAGE;
             }
@@ -329,7 +329,7 @@ static enum exit_code resume(struct journal *journal, const char *text, size_t s
     }
     if (end == NULL || theirs == NULL ||
         !json_equal(json_object_get(theirs, "schema"), json_object_get(head, "schema"))) {
-        message_error("%s: a file that quantbench --journal has written is expected", journal->file);
+        message_error("%s: expected a file that quantbench --journal has written", journal->file);
         json_decref(theirs);
         return EXIT_USAGE;
     }
@@ -353,7 +353,7 @@ static enum exit_code open_file(struct journal *journal, bool resumes)
     const char *problem = destination_find(journal->file, &destination);
 
     if (problem == NULL && destination_is_planted(&destination)) {
-        problem = "it belongs to another user, in a folder that all may write to; use another folder";
+        problem = "belongs to another user, in a folder that all may write to; use another folder";
     }
     if (problem == NULL) {
         journal->descriptor = destination_open(&destination, O_RDWR | O_NONBLOCK | (resumes ? 0 : O_CREAT));
@@ -393,8 +393,8 @@ enum exit_code journal_open(const struct settings *settings, const struct machin
     } else if (text == NULL) {
         code = EXIT_CANNOT_RUN;
     } else if (!resumes && size > 0) {
-        message_error("--journal: %s is there already; --resume=%s goes on with it, and a new file is accepted",
-                      journal->file, journal->file);
+        message_error("--journal: %s exists already; expected a new file, or --resume=%s to continue", journal->file,
+                      journal->file);
         code = EXIT_USAGE;
     } else {
         code = resume(journal, text, size, head);

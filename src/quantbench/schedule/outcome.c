@@ -64,14 +64,14 @@ static const char *check_mismatch(const struct outcome *outcome, const struct ou
         most = HARD_MOST_ELEMENTS; /* it may be so on hard data, or while it was timed */
     }
     if (outcome->checked.hard_cases > (limits->verify ? HARD_MOST_CASES : 0)) {
-        return "it counts more hard cases than there can be";
+        return "counts more hard cases than there can be";
     }
     if (!is_line(m->first, sizeof m->first)) {
         return "the first difference is not a line of text";
     }
     if (m->compared > most || m->wrong_codes > m->compared || m->near_codes > m->compared - m->wrong_codes ||
         m->wrong_scales > most || m->near_scales > most - m->wrong_scales) {
-        return "it counts more differences than there are elements";
+        return "counts more differences than there are elements";
     }
     return NULL;
 }
@@ -82,7 +82,7 @@ static const char *check_quality(const struct quality *q, const struct outcome_l
     uint64_t all = elements(limits);
 
     if (q->finite > all || q->nan > all - q->finite || q->infinite > all - q->finite - q->nan) {
-        return "it counts more elements than there are";
+        return "counts more elements than there are";
     }
     if (q->saturated > q->finite || q->flushed > q->finite) {
         return out_of_range;
@@ -91,7 +91,7 @@ static const char *check_quality(const struct quality *q, const struct outcome_l
         return NULL; /* it was not rated */
     }
     if (q->finite + q->nan + q->infinite != all) {
-        return "it counts fewer elements than there are";
+        return "counts fewer elements than there are";
     }
     /* As quality_compute() has them. */
     if (isnan(q->snr) != (q->finite == 0) || isnan(q->largest_error) != (q->finite == 0) ||
@@ -171,18 +171,18 @@ static const char *check_visit(const struct outcome *outcome, const struct outco
     const struct result *before = limits->result;
 
     if (outcome->samples > limits->samples || outcome->floors > limits->samples) {
-        return "it has more samples than were asked for";
+        return "has more samples than were asked for";
     }
     if (outcome->code != EXIT_OK && (outcome->samples > 0 || outcome->floors > 0)) {
         /* The worker drops the samples of a case that has failed; floors are none of a result without samples. */
-        return outcome->samples > 0 ? "it has failed and has samples" : NULL;
+        return outcome->samples > 0 ? "has failed and has samples" : NULL;
     }
     if (outcome->samples == 0) {
         return NULL;
     }
     if (outcome->launches_per_sample == 0 || outcome->launches_per_sample > MOST ||
         (before->found.launches_per_sample > 0 && outcome->launches_per_sample != before->found.launches_per_sample)) {
-        return "it has another number of launches in a sample";
+        return "has another number of launches in a sample";
     }
     if (!is_amount(outcome->hot_time) || (before->found.hot_time > 0 && outcome->hot_time < before->found.hot_time) ||
         (before->found.hot_time > 0 && outcome->hot_time > before->found.hot_time)) {

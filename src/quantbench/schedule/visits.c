@@ -39,7 +39,7 @@ static bool append_numbers(const json_t *array, double **numbers, size_t *count)
 
 static enum exit_code refuse(const struct journal *journal, size_t index, uint64_t round)
 {
-    message_error("%s: case %zu, round %" PRIu64 ": its samples are expected, as quantbench --journal has written them",
+    message_error("%s: case %zu, round %" PRIu64 ": expected samples, as quantbench --journal writes them",
                   journal->file, index, round);
     return EXIT_USAGE;
 }

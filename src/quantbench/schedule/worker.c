@@ -192,9 +192,9 @@ static bool await_answer(struct worker *worker, const struct answer *answer, dou
     if (interrupt_requested()) {
         why[0] = '\0';
     } else if (left < seconds) {
-        snprintf(why, CHILD_WHY_SIZE, "it hangs: there was no answer within %.0f s", most);
+        snprintf(why, CHILD_WHY_SIZE, "hangs: there was no answer within %.0f s", most);
     } else {
-        snprintf(why, CHILD_WHY_SIZE, "it hangs: %s did not end within %.0f s (--kernel-timeout)",
+        snprintf(why, CHILD_WHY_SIZE, "hangs: %s did not end within %.0f s (--kernel-timeout)",
                  answer->seconds > 0 ? "its measurement" : "a run", seconds);
     }
     child_stop(&worker->child);
@@ -225,7 +225,7 @@ static bool receive(struct worker *worker, const struct bench *bench, double beg
         nonsense = take_outcome(worker, &limits, result, &outcome);
     }
     if (nonsense != NULL) {
-        snprintf(why, CHILD_WHY_SIZE, "it disturbs the process that it runs in: %s", nonsense);
+        snprintf(why, CHILD_WHY_SIZE, "disturbs the process that it runs in: %s", nonsense);
         child_stop(&worker->child);
         return false;
     }
@@ -461,7 +461,7 @@ static enum exit_code begin(const struct settings *settings, struct held *held)
         }
         to->kernel = to->about != NULL ? to->about->handle : NULL;
         if (to->kernel == NULL || to->device == NULL) {
-            message_error("kernel %s on %s: it is no longer there", from->kernel, from->device);
+            message_error("kernel %s on %s: no longer available", from->kernel, from->device);
             code = EXIT_CANNOT_RUN;
         }
     }

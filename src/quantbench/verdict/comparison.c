@@ -211,11 +211,10 @@ static enum exit_code check_doubts(const struct record *baseline, size_t count, 
         return EXIT_OK;
     }
     if (is_forced || baseline->forced) {
-        message_warning("--baseline: %zu of its results are in doubt", count);
+        message_warning("--baseline: %zu results are in doubt", count);
         return EXIT_OK;
     }
-    message_error("--baseline: %zu of its results are in doubt, as its report says; --force compares them anyway",
-                  count);
+    message_error("--baseline: %zu results are in doubt, as its report says; --force compares them anyway", count);
     return EXIT_CANNOT_RUN;
 }
 
@@ -232,7 +231,7 @@ enum exit_code comparison_check(const struct record *record, const struct record
         size_t found = find_in_file(record, c, baseline);
 
         if (found == baseline->count) {
-            message_error("--baseline: it has no time of %s; the cases that it was saved with are accepted",
+            message_error("--baseline: lacks a time of %s; expected the cases that it was saved with",
                           property_describe(c, problem));
             return EXIT_USAGE;
         }
@@ -247,11 +246,10 @@ enum exit_code comparison_check(const struct record *record, const struct record
         return code;
     }
     if (is_forced) {
-        message_warning("--baseline: its times were taken under other conditions: %s", obstacles);
+        message_warning("--baseline: taken under other conditions: %s", obstacles);
         return code;
     }
-    message_error("--baseline: its times were taken under other conditions: %s; --force compares them anyway",
-                  obstacles);
+    message_error("--baseline: taken under other conditions: %s; --force compares them anyway", obstacles);
     return EXIT_CANNOT_RUN;
 }
 
