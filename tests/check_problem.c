@@ -297,7 +297,6 @@ START_TEST(calls_refuse_bad_arguments)
     ck_assert_ptr_null(qb_kernel_at(qb_kernel_count()));
     ck_assert_int_eq(qb_device_open(cpu, 1, &device), QB_ERROR_NO_DEVICE);
     ck_assert_int_eq(qb_device_open(cpu, -1, &device), QB_ERROR_NO_DEVICE);
-    ck_assert_int_eq(qb_device_open(NULL, 0, &device), QB_ERROR_INVALID);
 
     ck_assert_int_eq(qb_device_open(cpu, 0, &device), QB_OK);
     ck_assert_int_eq(qb_queue_create(device, &queue), QB_OK);
@@ -322,6 +321,24 @@ START_TEST(calls_refuse_bad_arguments)
     qb_queue_destroy(NULL);
     qb_device_close(device);
     qb_device_close(NULL);
+}
+END_TEST
+
+/* A backend that qb_backend_find() did not find: the message names the one that this build lacks. */
+START_TEST(missing_backend_named)
+{
+    const char *word = qb_backend_find("cuda") == NULL ? "this build lacks the CUDA backend" : "\"cpu\" and \"cuda\"";
+    struct qb_device *device = NULL;
+    int count = 7;
+
+    ck_assert_int_eq(qb_device_open(qb_backend_find("no such"), 0, &device), QB_ERROR_NO_DEVICE);
+    ck_assert_msg(strstr(qb_error_detail(), word) != NULL, "%s", qb_error_detail());
+    ck_assert_ptr_nonnull(strstr(qb_error_detail(), "qb_device_open: "));
+    ck_assert_ptr_null(device);
+    ck_assert_int_eq(qb_backend_device_count(NULL, &count), QB_ERROR_NO_DEVICE);
+    ck_assert_msg(strstr(qb_error_detail(), word) != NULL, "%s", qb_error_detail());
+    ck_assert_int_eq(count, 7);
+    ck_assert_int_eq(qb_device_open(qb_backend_find("cpu"), 0, NULL), QB_ERROR_INVALID);
 }
 END_TEST
 
@@ -450,6 +467,7 @@ int main(void)
     tcase_add_test(tc, reference_scale_limits);
     tcase_add_loop_test(tc, nan_has_the_code_of_the_arithmetic, 0, sizeof nan_codes / sizeof nan_codes[0]);
     tcase_add_test(tc, calls_refuse_bad_arguments);
+    tcase_add_test(tc, missing_backend_named);
     tcase_add_test(tc, status_texts);
     tcase_add_test(tc, shorter_problem_has_defaults);
     tcase_add_test(tc, longer_problem_is_refused_unless_zero);

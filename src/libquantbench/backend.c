@@ -127,10 +127,24 @@ static enum qb_status null_argument(const char *function)
     return qb__fail(QB_ERROR_INVALID, "%s: an argument is NULL", function);
 }
 
+/* The result of every function below whose backend is NULL: qb_backend_find() found none. */
+static enum qb_status null_backend(const char *function)
+{
+    if (qb_backend_find("cuda") == NULL) {
+        return qb__fail(QB_ERROR_NO_DEVICE, "%s: the backend is NULL; this build lacks the CUDA backend: %.300s",
+                        function, found.why_no_cuda);
+    }
+    return qb__fail(QB_ERROR_NO_DEVICE, "%s: the backend is NULL; the backends are \"cpu\" and \"cuda\"", function);
+}
+
 /* Check the pointers of the calling function, all in one go. */
 #define REQUIRE(condition)                                                                                             \
     if (!(condition)) {                                                                                                \
         return null_argument(__func__);                                                                                \
+    }
+#define REQUIRE_BACKEND(backend)                                                                                       \
+    if ((backend) == NULL) {                                                                                           \
+        return null_backend(__func__);                                                                                 \
     }
 
 /* Set STATUS to that of CALL, which may load a driver, with the environment of this thread as it was. */
@@ -154,13 +168,15 @@ static enum qb_status null_argument(const char *function)
 
 enum qb_status qb_backend_device_count(const struct qb_backend *backend, int *count)
 {
-    REQUIRE(backend != NULL && count != NULL);
+    REQUIRE_BACKEND(backend);
+    REQUIRE(count != NULL);
     RETURN_KEEPING_ENVIRONMENT(backend->device_count(count));
 }
 
 enum qb_status qb_device_open(const struct qb_backend *backend, int index, struct qb_device **device)
 {
-    REQUIRE(backend != NULL && device != NULL);
+    REQUIRE_BACKEND(backend);
+    REQUIRE(device != NULL);
     RETURN_KEEPING_ENVIRONMENT(backend->device_open(index, device));
 }
 

@@ -361,7 +361,7 @@ const struct qb_backend *qb_backend_find(const char *name);
 /* "cpu" or "cuda". */
 const char *qb_backend_name(const struct qb_backend *backend);
 
-/* How many devices the backend can open. QB_ERROR_NO_DEVICE if it can open none, with the reason in
+/* How many devices the backend can open. QB_ERROR_NO_DEVICE if it can open none or BACKEND is NULL, with the reason in
  * qb_error_detail(), such as "no NVIDIA driver". */
 enum qb_status qb_backend_device_count(const struct qb_backend *backend, int *count);
 
@@ -391,7 +391,8 @@ struct qb_device_info {
     char binding[32];      /* CPU: what threads are bound to: "cores", "OpenMP, close" and the like, "none"; else "" */
 };
 
-/* Open device INDEX of BACKEND. Close it after everything made from it is destroyed. */
+/* Open device INDEX of BACKEND. Close it after everything made from it is destroyed. QB_ERROR_NO_DEVICE also if BACKEND
+ * is NULL, as qb_backend_find() returns it for a backend that this build lacks; qb_error_detail() says so. */
 enum qb_status qb_device_open(const struct qb_backend *backend, int index, struct qb_device **device);
 void qb_device_close(struct qb_device *device);
 /* The backend that it was opened from. */
