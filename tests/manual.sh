@@ -24,7 +24,7 @@ section()
 section OPTIONS "$page" >options.man
 section TEXT "$page5" >output.man
 section JSON "$page5" >json.man
-section EXAMPLES "$page" >examples.man
+{ section 'QUICK START' "$page"; section EXAMPLES "$page"; } >examples.man
 "$QUANTBENCH" --help >help
 # The table's rows: {.name = "long-name", .value = "VALUE", ... with .letter = 'c' in front of a short option's.
 grep -E '^ *\{(\.letter = .*, )?\.name = "' "$table" >table.rows
@@ -257,7 +257,7 @@ awk '
     { print line; line = "" }' examples.man | tr -s ' ' >examples
 
 # What an example asks for, made smaller and put on the CPU: as many values in each list, but small ones; files that are
-# made here. What stands before quantbench, and a redirection behind it, are left out.
+# made here. What stands before quantbench, and a redirection after it, are left out.
 smaller()
 {
     awk '
@@ -277,6 +277,10 @@ smaller()
             if (/--report=|--doctor/) { sub(/^quantbench /, ""); print; next }
             # A single case is measured; of a sweep one launch for each case is enough.
             last = /--dry-run/ ? "" : /,/ ? "--profile" : "--num-iters=2 --num-warmup-iters=0"
+            if (/baseline=/) {
+                gsub(/--model=[^ ]*/, "--hidden-size=32")
+                last = "--num-iters=1 --num-warmup-iters=0 --runs=5 --force"
+            }
             line = ""
             for (i = 2; i <= NF; i++) {
                 word = $i
@@ -304,10 +308,15 @@ ones() { i=0; while [ $i -lt 64 ]; do printf '\000\074'; i=$((i + 1)); done; }
 } >model.safetensors
 
 # Quotation marks in an example are the shell's.
-# What a doctor finds is not for the test to say.
+# The findings of --doctor and the verdict on a baseline depend on the machine.
 runs()
 {
-    eval "run 0 $(echo "$1" | smaller)" || { [ "$tap_got" -eq 5 ] && echo "$1" | grep -q -e --doctor; }
+    eval "run 0 $(echo "$1" | smaller)" && return 0
+    case $tap_got in
+    1) echo "$1" | grep -q -e ' --baseline=' ;;
+    5) echo "$1" | grep -q -e --doctor -e ' --baseline=' ;;
+    *) return 1 ;;
+    esac
 }
 while read -r example; do
     case $example in
@@ -320,16 +329,18 @@ for words in '^quantbench$' 'quant-dtype=fp8$' 'scale=static,dynamic' 'num-token
     'num-tokens=4096 --hidden-size=8192' 'num-tokens=8192 --hidden-size=16384' 'dtype=half,bfloat16,float' \
     '^nsys .* --profile' '^ncu .* --profile' 'quant-dtype=int8,fp8' 'num-iters=1000' 'num-tokens=128,1024,8192' \
     'safetensors' 'granularity=tensor,token,group:128' 'dist=normal,outliers' 'output=.*csv' 'report=.*markdown' \
-    'device=cpu,cuda' "kernel='cpu_\\*'"; do
+    'device=cpu,cuda' "kernel='cpu_\\*'" 'save-baseline=' ' --baseline=.* --junit='; do
     ok "an example of $words" grep -qE -e "$words" examples
 done
 
 # ---- The page ------------------------------------------------------------------------------------------------------
 
-for name in NAME SYNOPSIS DESCRIPTION OPTIONS OUTPUT 'EXIT STATUS' ENVIRONMENT NOTES EXAMPLES AUTHORS COPYRIGHT \
-    'SEE ALSO'; do
-    ok "the section $name" grep -qx -e ".SH \"*$name\"*" "$page"
-done
+headings()
+{
+    same 'NAME,SYNOPSIS,DESCRIPTION,QUICK START,OPTIONS,OUTPUT,EXIT STATUS,ENVIRONMENT,EXAMPLES,NOTES,AUTHORS,COPYRIGHT,SEE ALSO' \
+        "$(sed -n 's/^\.SH //p' "$page" | tr -d '"' | paste -sd , -)"
+}
+ok 'the sections and their order' headings
 for name in NAME DESCRIPTION TEXT MARKDOWN CSV GBENCH JSON EXAMPLES 'SEE ALSO'; do
     ok "the section $name of the other page" grep -qx -e ".SH \"*$name\"*" "$page5"
 done
