@@ -38,7 +38,7 @@ arrows()
 # The entries of the map in ARCHITECTURE, such as cuda/nvml.[ch], which is two files.
 map_entries()
 {
-    awk '/^[a-z].*\/ - / { folder = $1; next } /^[^ ]/ { folder = "" } folder != "" && /^    [^ ]/ {
+    awk '/^[a-z.].*\/ - / { folder = $1; next } /^[^ ]/ { folder = "" } folder != "" && /^    [^ ]/ {
         name = folder $1
         if (sub(/\[ch\]$/, "c", name)) { print name; sub(/c$/, "h", name) }
         print name }' "$srcdir/ARCHITECTURE"
@@ -102,7 +102,10 @@ version()
 {
     version=$("$QUANTBENCH" --version | sed 's/.* //')
     same "quantbench ($version)" "$(sed -n '1s/^\(.*)\).*/\1/p' "$srcdir/debian/changelog")" &&
-        same "quantbench $version" "$(sed -n 1p "$srcdir/NEWS")"
+        same "quantbench $version" "$(sed -n 1p "$srcdir/NEWS")" &&
+        same "$version" "$(sed -n 's/^version: //p' "$srcdir/CITATION.cff")" &&
+        same "$(sed -n 's/^AC_SUBST(\[RELEASE_DATE\], \[\(.*\)\])$/\1/p' "$srcdir/configure.ac")" \
+            "$(sed -n 's/^date-released: //p' "$srcdir/CITATION.cff")"
 }
 
 # The command line is made of small functions: their bodies have 60 lines at most.
@@ -141,14 +144,14 @@ ok "no function of the CPU's kernels has more than six parameters, and their voc
 library=${builddir:-.}/.libs/libquantbench.so
 if [ -e "$library" ] && command -v nm >/dev/null; then
     ok "exactly the functions of quantbench.h are exported" exports
-    ok "they are those of the checked-in list" listed
+    ok "exactly the functions of debian/libquantbench0.symbols are exported" listed
 else
     skip "exactly the functions of quantbench.h are exported" "no shared library, or no nm"
-    skip "they are those of the checked-in list" "no shared library, or no nm"
+    skip "exactly the functions of debian/libquantbench0.symbols are exported" "no shared library, or no nm"
 fi
 if [ -x "$QUANTBENCH" ]; then
-    ok "debian/changelog and NEWS begin with the version of configure.ac" version
+    ok "debian/changelog, NEWS and CITATION.cff have the version of configure.ac" version
 else
-    skip "debian/changelog and NEWS begin with the version of configure.ac" "the tool is not built"
+    skip "debian/changelog, NEWS and CITATION.cff have the version of configure.ac" "the tool is not built"
 fi
 done_testing
