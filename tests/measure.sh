@@ -163,7 +163,7 @@ ok "by more than three percent" at_the_ceiling
 # 22.5 times as fast as memory allows: no figure that anybody could take for one.
 impossible()
 {
-    measure 0 kernel=400 --format=text && grep -q '^ceiling   > 100 % of what memory allows, 9.000 us' out &&
+    measure 0 kernel=400 --format=text && grep -q '^ceiling   > 100 % of the best possible, 9.000 us' out &&
         measure 0 kernel=400 --cache=both --format=text && grep -q ' > 100 % .* verified \*$' out &&
         measure 0 kernel=400 && is implausible true && is share null && measure 0 kernel=400 --format=csv &&
         ! grep -q ',22\.5' out
@@ -197,7 +197,7 @@ imprecise()
 ok "an interval of 10 % is no doubt" precise
 ok "a wider one is, in every format" imprecise
 ok "an empty launch is a limit too" floor_limits
-ok "a rotation that does not fit is in doubt" strict_doubt cache=1000000 'partly cold: 16384 buffer sets' \
+ok "a rotation that does not fit is in doubt" strict_doubt cache=1000000 'partly cold: 16384 copies of the tensors' \
     --num-tokens=1 --hidden-size=1 --num-iters=6 --rounds=1
 ok "as fast from memory as from the cache is in doubt" strict_doubt hot=1,kernel=9500 'not cold: .* 9.500 us'
 ok "but undecided where memory is not the limit" cache_undecided

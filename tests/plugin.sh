@@ -313,7 +313,7 @@ disturbed()
     # shellcheck disable=SC2086
     run "$tap_status" --device=cpu --threads=1 $case --plugin=wrong.so --kernel=wrong_faults --num-iters=10 --rounds=2 \
         --num-warmup-iters=0 --cache=hot --output=faults.json --output=faults.csv "$@" &&
-        out_has 'disturbed by the system: 10 taken again, 10 kept' &&
+        out_has '10 samples repeated because the system interrupted them,' && out_has '10 interrupted ones kept' &&
         out_has 'doubt     disturbed: 10 of 10 samples' &&
         same 2 "$(grep -c '"retaken_samples": 5' faults.json)" && same 2 "$(grep -c '"disturbed_samples": 5' faults.json)" &&
         grep -q ',10,10,' faults.csv

@@ -132,11 +132,11 @@ busy()
 {
     run 0 --device=cpu --num-tokens=64 --hidden-size=64 --num-iters=3 --rounds=1 --num-warmup-iters=0 --output=timed.json &&
         sed 's/"floor_ns": [0-9.]*/"floor_ns": 250000.0/' timed.json >busy.json && run 0 --report=busy.json &&
-        out_has 'doubt     busy: an empty launch took 250.000 us' &&
+        out_has 'doubt     busy: launch overhead 250.000 us' &&
         sed 's/"floor_ns": [0-9.]*/"floor_ns": 90000.0/' timed.json >busy.json && run 0 --report=busy.json &&
         ! grep -q busy: out
 }
-ok 'an empty launch that takes long is a doubt' busy
+ok 'launch overhead that is long is a doubt' busy
 outcome()
 {
     run 3 --device=cpu --num-tokens=1000000000000000 --hidden-size=32 && out_has 'outcome   no time: failed'

@@ -163,11 +163,11 @@ const char *describe_doubt(const struct record *record, const struct record_case
         break;
     case DOUBT_PARTLY_COLD:
         if (c->device->cache_size == 0) {
-            snprintf(text, DESCRIBE_SIZE, "partly cold: %u buffer sets, %.1f MB, and a cache of unknown size",
+            snprintf(text, DESCRIBE_SIZE, "partly cold: %u copies of the tensors, %.1f MB, and a cache of unknown size",
                      c->found.sets, (double)c->found.rotated_bytes * 1e-6);
             break;
         }
-        snprintf(text, DESCRIBE_SIZE, "partly cold: %u buffer sets, %.1f MB, are less than 4 times the cache",
+        snprintf(text, DESCRIBE_SIZE, "partly cold: %u copies of the tensors, %.1f MB, are less than 4 times the cache",
                  c->found.sets, (double)c->found.rotated_bytes * 1e-6);
         break;
     case DOUBT_NOT_HOT:
@@ -175,11 +175,11 @@ const char *describe_doubt(const struct record *record, const struct record_case
                  (double)c->found.rotated_bytes * 1e-6, (double)c->device->cache_size * 1e-6);
         break;
     case DOUBT_DISTURBED:
-        snprintf(text, DESCRIBE_SIZE, "disturbed: %" PRIu64 " of %zu samples, though they were taken again",
+        snprintf(text, DESCRIBE_SIZE, "disturbed: %" PRIu64 " of %zu samples, though they were repeated",
                  c->found.disturbed_samples, c->found.sample_count);
         break;
     case DOUBT_FLOOR:
-        snprintf(text, DESCRIBE_SIZE, "busy: an empty launch took %.3f us: its threads waited for CPUs",
+        snprintf(text, DESCRIBE_SIZE, "busy: launch overhead %.3f us: threads waited for CPUs",
                  c->found.floor_time * 1e-3);
         break;
     case DOUBT_THREADS:

@@ -171,13 +171,13 @@ static void print_case(const struct record *record, const struct record_case *c,
 static void print_cache(const struct record_case *c, FILE *stream)
 {
     if (c->found.cache == CACHE_HOT) {
-        fprintf(stream, "cache     hot: %u buffer set%s, %.1f MB\n", c->found.sets, c->found.sets == 1 ? "" : "s",
-                (double)c->found.rotated_bytes * 1e-6);
+        fprintf(stream, "cache     hot: %u cop%s of the tensors, %.1f MB\n", c->found.sets,
+                c->found.sets == 1 ? "y" : "ies", (double)c->found.rotated_bytes * 1e-6);
     } else if (c->device->cache_size == 0) {
-        fprintf(stream, "cache     %s: %u buffer sets, %.1f MB, rotate through a cache of unknown size\n",
+        fprintf(stream, "cache     %s: %u copies of the tensors in turn, %.1f MB; size of the cache unknown\n",
                 cache_words[c->found.cache], c->found.sets, (double)c->found.rotated_bytes * 1e-6);
     } else {
-        fprintf(stream, "cache     %s: %u buffer sets, %.1f MB, rotate through a cache of %.1f MB\n",
+        fprintf(stream, "cache     %s: %u copies of the tensors in turn, %.1f MB; the cache has %.1f MB\n",
                 cache_words[c->found.cache], c->found.sets, (double)c->found.rotated_bytes * 1e-6,
                 (double)c->device->cache_size * 1e-6);
     }
@@ -202,10 +202,11 @@ static void print_quality(const struct record_case *c, FILE *stream)
         fprintf(stream, "quality   none: all %" PRIu64 " elements are NaN or infinite\n", q->nan + q->infinite);
         return;
     }
-    fprintf(stream, "quality   SNR %s%s, largest error %.4g", describe_cell(c, SNR, snr),
-            isinf(q->snr) && q->snr > 0 ? "" : " dB", q->largest_error);
+    describe_cell(c, SNR, snr);
+    fprintf(stream, "quality   SNR %s%s, largest error %.4g", isnan(q->snr) ? "undefined" : snr,
+            isnan(q->snr) || (isinf(q->snr) && q->snr > 0) ? "" : " dB", q->largest_error);
     if (!isnan(q->largest_relative_error)) {
-        fprintf(stream, ", relative %.4g %%", 100 * q->largest_relative_error);
+        fprintf(stream, ", largest relative error %.4g %%", 100 * q->largest_relative_error);
     }
     fprintf(stream, "\n          saturated %.4g %%, flushed to zero %.4g %% of the elements\n",
             100 * c->found.saturated_share, 100 * c->found.flushed_share);
@@ -241,9 +242,10 @@ static void print_samples(const struct record *record, const struct record_case 
     if (time->basis == STATS_BASIS_NONE) {
         fprintf(stream, "          too few samples for a confidence interval: 6 are needed\n");
     } else {
-        snprintf(text, sizeof text, "95 %% confidence interval of the median: %.3f to %.3f us, +- %.2f %%, by the %s",
+        snprintf(text, sizeof text,
+                 "95 %% confidence interval of the median: %.3f to %.3f us, +- %.2f %%, from the spread of the %s",
                  time->ci_low * 1e-3, time->ci_high * 1e-3, 100 * stats_precision(time),
-                 time->basis == STATS_BASIS_ROUNDS ? "differences between rounds" : "ranks of the samples");
+                 time->basis == STATS_BASIS_ROUNDS ? "rounds" : "samples");
         print_field("", text, stream);
     }
     if (time->mild_outliers + time->severe_outliers > 0) {
@@ -251,7 +253,8 @@ static void print_samples(const struct record *record, const struct record_case 
                 time->severe_outliers);
     }
     if (c->threads > 0 && c->found.retaken_samples + c->found.disturbed_samples > 0) {
-        snprintf(text, sizeof text, "disturbed by the system: %" PRIu64 " taken again, %" PRIu64 " kept",
+        snprintf(text, sizeof text,
+                 "%" PRIu64 " samples repeated because the system interrupted them, %" PRIu64 " interrupted ones kept",
                  c->found.retaken_samples, c->found.disturbed_samples);
         print_field("", text, stream);
     }
@@ -313,34 +316,35 @@ static void print_conditions(const struct record_case *c, FILE *stream)
 static void print_rate(const struct record_case *c, FILE *stream)
 {
     static const char *const kinds[CEILING_KINDS] = {
-        [CEILING_PLAIN] = "plain stores",
+        [CEILING_PLAIN] = "ordinary stores",
         [CEILING_STREAMING] = "streaming stores",
-        [CEILING_COPY] = "a plain copy",
+        [CEILING_COPY] = "the device's own copy",
     };
     char text[DESCRIBE_SIZE] = "", share[DESCRIBE_SIZE];
 
     fprintf(stream, "rate      %.1f GB/s", c->found.bytes_per_second * 1e-9);
     if (c->found.of_peak > 0) {
-        fprintf(stream, ", %.1f %% of the data sheet's %.1f", 100 * c->found.of_peak, c->device->peak_bandwidth * 1e-9);
+        fprintf(stream, ", %.1f %% of the data sheet's %.1f GB/s", 100 * c->found.of_peak,
+                c->device->peak_bandwidth * 1e-9);
     }
     fprintf(stream, "\n");
     if (c->found.best_time == 0) {
         return;
     }
-    fprintf(stream, "ceiling   %s of what memory allows, %.3f us: as many bytes take\n          ",
+    fprintf(stream, "ceiling   %s of the best possible, %.3f us; moving as many bytes takes\n          ",
             describe_cell(c, OF_CEILING, share), c->found.best_time * 1e-3);
     for (int kind = 0; kind < CEILING_KINDS; kind++) {
         size_t length = strlen(text);
 
         if (c->found.ceiling_times[kind] > 0) {
-            snprintf(text + length, sizeof text - length, "%s%.3f us by %s", length > 0 ? ", " : "",
+            snprintf(text + length, sizeof text - length, "%s%.3f us with %s", length > 0 ? ", " : "",
                      c->found.ceiling_times[kind] * 1e-3, kinds[kind]);
         }
     }
     print_folded(text, 10, stream);
     fprintf(stream, "\n");
     if (c->found.floor_time > 0) {
-        fprintf(stream, "          an empty launch takes %.3f us\n", c->found.floor_time * 1e-3);
+        fprintf(stream, "          launch overhead %.3f us (a kernel that does nothing)\n", c->found.floor_time * 1e-3);
     }
 }
 
