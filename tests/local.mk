@@ -21,7 +21,7 @@ quick_c_tests += check_stats.test check_format.test check_problem.test check_dis
 if TOOL
 c_tests += check_challenge.test
 quick_c_tests += check_hard.test check_options.test check_outcome.test check_rounds.test check_starvation.test \
-	check_tensor_file.test check_verdict.test check_figures.test check_describe.test
+	check_tensor_file.test check_verdict.test check_figures.test check_describe.test check_measure.test
 endif
 c_tests += $(quick_c_tests) check_cuda.test
 check_PROGRAMS += $(c_tests)
@@ -161,6 +161,10 @@ check_describe_test_SOURCES = %D%/check_describe.c
 check_describe_test_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/src/quantbench
 check_describe_test_CFLAGS = $(TEST_CFLAGS) $(JANSSON_CFLAGS) $(OPENMP_CFLAGS)
 check_describe_test_LDADD = libqbtool.a libquantbench.la $(CHECK_LIBS) $(JANSSON_LIBS)
+check_measure_test_SOURCES = %D%/check_measure.c
+check_measure_test_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/src/quantbench
+check_measure_test_CFLAGS = $(TEST_CFLAGS) $(JANSSON_CFLAGS) $(OPENMP_CFLAGS)
+check_measure_test_LDADD = libqbtool.a libquantbench.la $(CHECK_LIBS) $(JANSSON_LIBS)
 check_figures_test_SOURCES = %D%/check_figures.c
 check_figures_test_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/src/quantbench
 check_figures_test_CFLAGS = $(TEST_CFLAGS) $(JANSSON_CFLAGS) $(OPENMP_CFLAGS)

@@ -101,6 +101,7 @@ static struct measure_work challenged_work(struct launch_context *context, unsig
         .launch = launch_kernel,
         .context = context,
         .sets = sets,
+        .writes = challenged,
         .pose = challenged ? pose : NULL,
         .judge = challenged ? judge : NULL,
     };
@@ -124,6 +125,12 @@ static uint64_t set_lines(const struct sizes *bytes)
     return lines;
 }
 
+/* True if samples of PLAN_CASE may be windows of the sets, as measure.h says. */
+static bool can_have_windows(const struct plan_case *plan_case)
+{
+    return plan_case->threads > 0 && plan_case->streams == 1 && plan_case->launch == LAUNCH_STREAM;
+}
+
 /* How many sets make the cache cold, and how far they do. Every queue has as many as the others. */
 static void choose_sets(struct result *result)
 {
@@ -134,6 +141,7 @@ static void choose_sets(struct result *result)
     bool hot = plan_case->cache == CACHE_HOT || plan_case->launch == LAUNCH_PROFILE;
     unsigned sets = hot ? 1 : ceiling_cold_sets(lines, cache);
 
+    sets = can_have_windows(plan_case) ? measure_whole_windows(sets) : sets;
     result->found.sets = (sets + queues - 1) / queues * queues;
     result->found.rotated_bytes = buffers_memory(&result->found.bytes, result->found.sets);
     /* Of a cache whose size is unknown nobody can say so. */
@@ -721,28 +729,42 @@ static double seconds_of_visit(const struct bench *bench, size_t index, uint64_t
     return (double)(2 * samples + bench->method->num_warmup_iters + 2 * CHECK_SAMPLES) * sample * 3;
 }
 
-/* Fill BUFFERS, which were nothing, and time what there is to time, with CHALLENGES unless they are NULL. */
-static enum exit_code fill_and_time(struct bench *bench, size_t index, uint64_t samples, struct qb_queue *const *queues,
-                                    struct buffers *buffers, struct challenges *challenges)
+/* Fill BUFFERS, which were nothing, and find out what a question has to know: how many launches make a sample. */
+static enum exit_code prepare(struct bench *bench, size_t index, struct qb_queue *queue, struct buffers *buffers)
+{
+    struct result *result = &bench->results[index];
+    const struct plan_case *plan_case = result->plan_case;
+    struct launch_context context = {.plan_case = plan_case, .buffers = buffers};
+    const struct measure_work work = {.launch = launch_kernel, .context = &context, .sets = result->found.sets};
+    enum qb_status status = QB_OK;
+    enum exit_code code = fill_buffers(bench, index, queue, result->found.sets, buffers);
+
+    if (code == EXIT_OK && bench->alive != NULL && isinf(bench->proofs[index].seconds)) {
+        status = time_launches(bench, index, &context, queue);
+    }
+    if (code == EXIT_OK && status == QB_OK && can_have_windows(plan_case) && result->found.launches_per_sample == 0) {
+        const struct measure_settings settings = settings_of(bench->method, plan_case->device, plan_case->launch, 0);
+
+        announce(bench, seconds_of_visit(bench, index, 1));
+        status = measure_choose(plan_case->device->handle, queue, &work, &settings, &result->found.launches_per_sample);
+        announce(bench, CHILD_OWN_SECONDS);
+    }
+    return status == QB_OK ? code : message_status(qb_kernel_name(plan_case->kernel), status);
+}
+
+/* Time what there is to time, with CHALLENGES unless they are NULL. */
+static enum exit_code time_case(struct bench *bench, size_t index, uint64_t samples, struct qb_queue *const *queues,
+                                struct buffers *buffers, struct challenges *challenges)
 {
     struct result *result = &bench->results[index];
     struct launch_context context = {.plan_case = result->plan_case, .buffers = buffers, .challenges = challenges};
     bool memory_short = false;
-    enum qb_status status = QB_OK;
-    enum exit_code code = fill_buffers(bench, index, queues[0], result->found.sets, buffers);
+    enum qb_status status;
 
-    if (code != EXIT_OK) {
-        return code;
-    }
-    if (bench->alive != NULL && isinf(bench->proofs[index].seconds)) {
-        status = time_launches(bench, index, &context, queues[0]);
-    }
-    if (status == QB_OK) {
-        announce(bench, seconds_of_visit(bench, index, samples));
-        status =
-            time_visit(bench->method, result, &context, queues, samples, clock_seconds() - bench->start, &memory_short);
-        announce(bench, CHILD_OWN_SECONDS);
-    }
+    announce(bench, seconds_of_visit(bench, index, samples));
+    status =
+        time_visit(bench->method, result, &context, queues, samples, clock_seconds() - bench->start, &memory_short);
+    announce(bench, CHILD_OWN_SECONDS);
     return status == QB_OK
                ? EXIT_OK
                : message_status(memory_short ? "the samples" : qb_kernel_name(result->plan_case->kernel), status);
@@ -774,7 +796,19 @@ static enum exit_code settle(struct bench *bench, size_t index, struct buffers *
     return status == QB_OK ? EXIT_OK : message_status(kernel, status);
 }
 
-/* Visit a case that has memory for its samples, and prove what its launches wrote. */
+/* The sets that a question is about: those of a sample. */
+static unsigned asked_sets(const struct result *result)
+{
+    const uint64_t launches = result->found.launches_per_sample;
+
+    if (result->plan_case->launch == LAUNCH_ISOLATED) {
+        return 1;
+    }
+    return launches > 0 && launches < result->found.sets && can_have_windows(result->plan_case) ? (unsigned)launches
+                                                                                                : result->found.sets;
+}
+
+/* Visit a case whose BUFFERS are prepared, and prove what its launches wrote. */
 static enum exit_code visit_verified(struct bench *bench, size_t index, uint64_t samples,
                                      struct qb_queue *const *queues, const void *input, struct buffers *buffers)
 {
@@ -782,11 +816,11 @@ static enum exit_code visit_verified(struct bench *bench, size_t index, uint64_t
     size_t samples_before = result->found.sample_count;
     struct challenges challenges;
     enum exit_code code = challenges_begin(result->plan_case, input, bench->proofs[index].scales, buffers,
-                                           result->found.sets, samples, &challenges);
+                                           result->found.sets, asked_sets(result), samples, &challenges);
 
     if (code == EXIT_OK) {
         binding_hold(bench->machine);
-        code = fill_and_time(bench, index, samples, queues, buffers, &challenges);
+        code = time_case(bench, index, samples, queues, buffers, &challenges);
         if (code == EXIT_OK) {
             code = settle(bench, index, buffers, queues[0], &challenges);
         }
@@ -817,12 +851,16 @@ static enum exit_code visit(struct bench *bench, size_t index, uint64_t samples)
     }
     /* Making an input takes threads that are not bound. */
     code = inputs_get(&bench->inputs, plan_case, &input);
+    if (code == EXIT_OK) {
+        binding_hold(bench->machine);
+        code = prepare(bench, index, queues[0], &buffers);
+        if (code == EXIT_OK && !bench->method->verify) {
+            code = time_case(bench, index, samples, queues, &buffers, NULL);
+        }
+        binding_release(bench->machine);
+    }
     if (code == EXIT_OK && bench->method->verify) {
         code = visit_verified(bench, index, samples, queues, input, &buffers);
-    } else if (code == EXIT_OK) {
-        binding_hold(bench->machine);
-        code = fill_and_time(bench, index, samples, queues, &buffers, NULL);
-        binding_release(bench->machine);
     }
     buffers_free(&buffers);
     destroy_queues(queues, plan_case->streams);

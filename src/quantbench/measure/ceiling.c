@@ -92,6 +92,17 @@ static enum exit_code grow_slots(struct ceilings *ceilings)
     return EXIT_OK;
 }
 
+static unsigned choose_sets(const struct ceiling_key *key)
+{
+    unsigned sets;
+
+    if (key->cache == CACHE_HOT) {
+        return 1;
+    }
+    sets = ceiling_cold_sets(ceiling_lines(key->read) + ceiling_lines(key->written), key->device->info.cache_size);
+    return key->threads > 0 ? measure_whole_windows(sets) : sets;
+}
+
 enum exit_code ceilings_find(struct ceilings *ceilings, const struct ceiling_key *key, size_t *index)
 {
     struct ceiling *larger;
@@ -111,12 +122,7 @@ enum exit_code ceilings_find(struct ceilings *ceilings, const struct ceiling_key
         return message_out_of_memory("the list of ceilings", (ceilings->count + 1) * sizeof *larger);
     }
     *index = ceilings->count;
-    larger[ceilings->count++] = (struct ceiling){
-        .key = *key,
-        .sets = key->cache == CACHE_HOT ? 1
-                                        : ceiling_cold_sets(ceiling_lines(key->read) + ceiling_lines(key->written),
-                                                            key->device->info.cache_size),
-    };
+    larger[ceilings->count++] = (struct ceiling){.key = *key, .sets = choose_sets(key)};
     ceilings->values = larger;
     *slot = *index + 1;
     return EXIT_OK;
@@ -193,9 +199,11 @@ static enum qb_status visit_kind(struct ceiling *ceiling, enum ceiling_kind kind
     }
     ceiling->kinds[kind].samples = larger;
     own.launches = ceiling->kinds[kind].launches;
+    own.first = ceiling->first;
     status = measure_series(ceiling->key.device->handle, queue, &work, &own, count, larger + ceiling->kinds[kind].count,
                             &taken);
     ceiling->kinds[kind].launches = own.launches;
+    ceiling->first = own.first;
     ceiling->kinds[kind].count += status == QB_OK ? taken : 0;
     return status;
 }

@@ -26,6 +26,7 @@ struct ceiling_key {
 struct ceiling {
     struct ceiling_key key;
     unsigned sets;
+    uint64_t first; /* set of the next window */
     struct {
         uint64_t launches; /* of a sample; 0 before the first */
         double *samples;   /* nanoseconds per launch */

@@ -60,7 +60,7 @@ static enum exit_code compose_all(struct challenges *c, bool isolated)
 }
 
 enum exit_code challenges_begin(const struct plan_case *plan_case, const void *input, const float *given_scales,
-                                const struct buffers *buffers, unsigned sets, uint64_t samples,
+                                const struct buffers *buffers, unsigned sets, unsigned asked, uint64_t samples,
                                 struct challenges *challenges)
 {
     const bool isolated = plan_case->launch == LAUNCH_ISOLATED;
@@ -74,8 +74,8 @@ enum exit_code challenges_begin(const struct plan_case *plan_case, const void *i
         return message_out_of_memory("the challenges", challenges->usual_count * sizeof *challenges->questions);
     }
     challenges->count = challenges->usual_count + LAST_QUESTIONS;
-    status = questioner_begin(&plan_case->problem, qb_kernel_arithmetic(plan_case->kernel), input, given_scales,
-                              isolated ? 1 : sets, &challenges->questioner);
+    status = questioner_begin(&plan_case->problem, qb_kernel_arithmetic(plan_case->kernel), input, given_scales, asked,
+                              &challenges->questioner);
     return status == QB_OK ? compose_all(challenges, isolated) : message_status("the challenges", status);
 }
 
@@ -133,7 +133,7 @@ enum qb_status challenges_pose(struct challenges *c, enum measure_question kind,
     enum qb_status status = QB_OK;
 
     c->posed = question;
-    c->first_set = c->questioner.sets == 1 ? set : 0;
+    c->first_set = set;
     for (size_t i = 0; i < question->probe_count && status == QB_OK; i++) {
         const struct probe *probe = &question->probes[i];
 

@@ -11,6 +11,8 @@
  *
  * On the CPU the work is done when a launch returns, so that between two samples it can be seen whether the system has
  * let this process work in peace. If not, the sample is taken again; but not for ever: as often as there are samples.
+ * There a sample need not be a whole rotation through the sets either: samples are windows of it that follow each other,
+ * so that a case of a small tensor takes as many launches as its samples do, and not as the cache is large.
  *
  * Whoever wants to know whether launches do their work may change their data between samples, and look at what they
  * gave: between any two on the CPU, where each is waited for anyway, and around a batch elsewhere. */
@@ -52,7 +54,7 @@ static enum qb_status launch_one(const struct measure *m, const struct measure_b
     uint64_t own_sets = m->work->sets / m->queue_count;
 
     return m->work->launch(m->work->context, block->queue,
-                           block->first_set + (unsigned)(i % own_sets) * m->queue_count);
+                           block->first_set + (unsigned)((m->first + i) % own_sets) * m->queue_count);
 }
 
 /* The first COUNT launches of a block on every queue, one by one. The queues take turns, so that none is done before
@@ -67,6 +69,20 @@ static enum qb_status launch_each(const struct measure *m, uint64_t count)
         }
     }
     return status;
+}
+
+/* True if samples are windows. */
+static bool has_windows(const struct measure *m)
+{
+    return m->settings.launches < m->work->sets / m->queue_count;
+}
+
+/* The window of a block is done. */
+static void go_on(struct measure *m)
+{
+    if (has_windows(m)) {
+        m->first = (m->first + m->settings.launches) % m->work->sets;
+    }
 }
 
 /* Launch a block on every queue. */
@@ -215,7 +231,7 @@ static enum qb_status launch_singles(struct measure *m, uint64_t number)
     uint64_t singles = rotations < MEASURE_SINGLES ? rotations : MEASURE_SINGLES;
     enum qb_status status = QB_OK;
 
-    if (m->work->pose == NULL || number != m->single_before || rotations == 1) {
+    if (m->work->pose == NULL || number != m->single_before || rotations <= 1) {
         return QB_OK;
     }
     m->single_before = 0;
@@ -225,13 +241,21 @@ static enum qb_status launch_singles(struct measure *m, uint64_t number)
     return status;
 }
 
-/* The block that is not counted, which may be asked as any other. */
-static enum qb_status lead_in_peace(const struct measure *m, double *host_time)
+/* The block that is not counted, which may be asked as any other. Before the first window a whole rotation writes all
+ * outputs, if anybody looks at them. */
+static enum qb_status lead_in_peace(struct measure *m, double *host_time)
 {
-    enum qb_status status = pose(m, MEASURE_USUAL, 0);
+    enum qb_status status = QB_OK;
 
+    if (has_windows(m) && m->work->writes && !m->rotated) {
+        status = launch_each(m, m->work->sets);
+        m->rotated = true;
+    }
+    status = status == QB_OK ? pose(m, MEASURE_USUAL, (unsigned)m->first) : status;
     status = status == QB_OK ? lead(m, host_time) : status;
-    return status == QB_OK ? judge(m) : status;
+    status = status == QB_OK ? judge(m) : status;
+    go_on(m);
+    return status;
 }
 
 /* A block between two events. */
@@ -258,12 +282,13 @@ static enum qb_status take_in_peace(struct measure *m, uint64_t done, bool last,
 
         status = launch_singles(m, done + taken + 1);
         if (status == QB_OK) {
-            status = pose(m, last && taken + 1 == *count ? MEASURE_LAST : MEASURE_USUAL, 0);
+            status = pose(m, last && taken + 1 == *count ? MEASURE_LAST : MEASURE_USUAL, (unsigned)m->first);
         }
         disturbance_glance(&before);
         status = status == QB_OK ? take_one(m, &samples[taken]) : status;
         kept = status == QB_OK && keeps(m, &before, samples[taken] * (double)m->settings.launches);
         status = status == QB_OK ? judge(m) : status;
+        go_on(m);
         taken += kept;
     }
     *count = taken;
@@ -421,11 +446,25 @@ enum qb_status measure_take(struct measure *m, uint64_t count, double *samples, 
     return QB_OK;
 }
 
-/* How many launches make a block: whole rotations over the buffer sets, for long enough. */
+unsigned measure_whole_windows(unsigned sets)
+{
+    return sets < 2 * MEASURE_WINDOWS ? sets : (sets + MEASURE_WINDOWS - 1) / MEASURE_WINDOWS * MEASURE_WINDOWS;
+}
+
+/* The smallest window that WORK can have: all sets where there are none. */
+static uint64_t smallest_window(const struct measure *m)
+{
+    const bool can = m->settings.in_peace && m->settings.mode == LAUNCH_STREAM && m->queue_count == 1 &&
+                     m->work->sets >= 2 * MEASURE_WINDOWS && m->work->sets % MEASURE_WINDOWS == 0;
+
+    return can ? m->work->sets / MEASURE_WINDOWS : m->work->sets / m->queue_count;
+}
+
+/* How many launches make a block, for long enough: a window of the buffer sets, or whole rotations. */
 static enum qb_status choose_launches(struct measure *m)
 {
     double shortest = fmax(m->settings.timer_tick / (2 * m->settings.precision), MIN_BLOCK_TIME);
-    uint64_t rotation = m->work->sets / m->queue_count, count = 1;
+    uint64_t rotation = smallest_window(m), count = 1;
     double time = 0, host_time;
     enum qb_status status;
 
@@ -438,6 +477,18 @@ static enum qb_status choose_launches(struct measure *m)
      * no measurable time is taken for one tick. */
     time = fmax(time * (double)rotation * m->queue_count, m->settings.timer_tick);
     m->settings.launches = rotation * (uint64_t)fmax(ceil(2 * shortest / time), 1);
+    if (has_windows(m)) {
+        /* A number of windows that makes a rotation. */
+        uint64_t windows = MEASURE_WINDOWS;
+
+        while (m->work->sets / windows < m->settings.launches) {
+            windows /= 2;
+        }
+        m->settings.launches = m->work->sets / windows;
+    } else if (rotation < m->work->sets / m->queue_count) {
+        m->settings.launches = (m->settings.launches + m->work->sets - 1) / m->work->sets * m->work->sets;
+    }
+    go_on(m);
     return QB_OK;
 }
 
@@ -500,6 +551,7 @@ enum qb_status measure_open(struct qb_device *device, struct qb_queue *const *qu
     struct measure m = {.device = device, .work = work, .settings = *settings, .queue_count = queue_count};
     enum qb_status status;
 
+    m.first = settings->first;
     m.batch = settings->mode == LAUNCH_ISOLATED ? 1 : MAX_BATCH;
     m.blocks = calloc(queue_count, sizeof *m.blocks);
     m.events = calloc(queue_count * (m.batch + 1), sizeof(struct qb_event *));
@@ -545,6 +597,19 @@ void measure_close(struct measure *m)
     m->blocks = NULL;
 }
 
+enum qb_status measure_choose(struct qb_device *device, struct qb_queue *queue, const struct measure_work *work,
+                              const struct measure_settings *settings, uint64_t *launches)
+{
+    struct measure measure;
+    enum qb_status status = measure_open(device, &queue, 1, work, settings, &measure);
+
+    if (status == QB_OK) {
+        *launches = measure.settings.launches;
+        measure_close(&measure);
+    }
+    return status;
+}
+
 enum qb_status measure_series(struct qb_device *device, struct qb_queue *queue, const struct measure_work *work,
                               struct measure_settings *settings, uint64_t count, double *samples, uint64_t *taken)
 {
@@ -559,6 +624,7 @@ enum qb_status measure_series(struct qb_device *device, struct qb_queue *queue, 
     if (!interrupt_requested()) {
         settings->launches = measure.settings.launches;
         status = measure_take(&measure, count, samples, taken, &host_time);
+        settings->first = measure.first;
     }
     measure_close(&measure);
     return status;

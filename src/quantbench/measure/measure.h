@@ -19,21 +19,32 @@ struct measure_work {
     enum qb_status (*launch)(void *context, struct qb_queue *queue, unsigned set);
     void *context;
     unsigned sets;
+    bool writes; /* somebody looks at what all sets hold in the end: each is launched into */
     /* Called while launches that are sampled are under way, some milliseconds of them if they are not isolated; NULL:
      * nothing is. */
     void (*watch)(void *context);
     /* Called before launches, and after them, while no queue works: to ask for another answer, and to look at it. The
-     * launches go into all sets, or into SET alone: LAUNCH_ISOLATED and LAUNCH_PROFILE. NULL: nothing is asked. */
+     * launches go into all sets, or into those from SET on: a window, or that one alone, LAUNCH_ISOLATED and
+     * LAUNCH_PROFILE. NULL: nothing is asked. */
     enum qb_status (*pose)(void *context, enum measure_question kind, unsigned set);
     enum qb_status (*judge)(void *context);
 };
+
+/* On the CPU, where a sample needs no more launches, it is a window of the sets, and the next sample is the next
+ * window: the rotation goes on from sample to sample. This many windows make a rotation, or half of it, and so on. */
+#define MEASURE_WINDOWS 64
+
+/* SETS, or a few more of many, so that they make whole windows. */
+unsigned measure_whole_windows(unsigned sets);
 
 struct measure_settings {
     enum launch_mode mode; /* not LAUNCH_PROFILE */
     double timer_tick;     /* nanoseconds */
     double precision;      /* share of a sample's time that half a tick may be */
     double pause;          /* nanoseconds for which the device is left alone before each sample; 0: not at all */
-    uint64_t launches;     /* of a sample on each queue, a multiple of the sets; 0: as many as it takes */
+    uint64_t launches;     /* of a sample on each queue: whole rotations through the sets, or a window; 0: as many as it
+                              takes */
+    uint64_t first;        /* set of the first window */
     bool in_peace;         /* the device is the CPU: a sample that the system disturbed is taken again */
 };
 
@@ -53,6 +64,8 @@ struct measure {
     struct measure_block *blocks; /* one for each queue */
     struct qb_event **events;     /* room for a batch of samples on each queue */
     uint64_t batch;
+    uint64_t first;         /* set of the next window; 0 where samples are whole rotations */
+    bool rotated;           /* each set was launched into */
     uint64_t single_before; /* the sample, from 1 on, that single launches come before; 0: none are asked */
     /* Of the last measure_take(), in peace. */
     uint64_t retaken;      /* samples that were taken again */
@@ -68,12 +81,18 @@ enum qb_status measure_open(struct qb_device *device, struct qb_queue *const *qu
                             struct measure *measure);
 void measure_close(struct measure *measure);
 
+/* Choose the launches of a sample of WORK on QUEUE as measure_open() would, for a work that will be asked questions,
+ * which have to know. */
+enum qb_status measure_choose(struct qb_device *device, struct qb_queue *queue, const struct measure_work *work,
+                              const struct measure_settings *settings, uint64_t *launches);
+
 /* Take COUNT samples, in nanoseconds per launch of all queues together. *TAKEN is less than COUNT only after an
  * interrupt. *HOST_TIME is how long the host took for a launch, in nanoseconds. */
 enum qb_status measure_take(struct measure *measure, uint64_t count, double *samples, uint64_t *taken,
                             double *host_time);
 
-/* The three in one, on a single queue. SETTINGS gets the number of launches that make a sample. */
+/* The three in one, on a single queue. SETTINGS gets the number of launches that make a sample,
+ * and where the next window begins. */
 enum qb_status measure_series(struct qb_device *device, struct qb_queue *queue, const struct measure_work *work,
                               struct measure_settings *settings, uint64_t count, double *samples, uint64_t *taken);
 

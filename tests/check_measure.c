@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* check_measure.c - which sets the launches of samples on the CPU go into, and which a question is about. */
+#include <config.h>
+
+#include "measure/measure.h"
+#include "run.h"
+
+#include <string.h>
+
+#define SETS 256
+#define MOST 100000
+
+/* What was launched and asked, in order. */
+static unsigned launched[MOST];
+static size_t launches;
+static struct {
+    unsigned set;
+    size_t before; /* launches before it */
+} asked[1000];
+static size_t questions;
+
+static enum qb_status note_launch(void *context, struct qb_queue *queue, unsigned set)
+{
+    (void)context, (void)queue;
+    ck_assert(set < SETS && launches < MOST);
+    launched[launches++] = set;
+    return QB_OK;
+}
+
+static enum qb_status note_question(void *context, enum measure_question kind, unsigned set)
+{
+    (void)context, (void)kind;
+    asked[questions].set = set;
+    asked[questions++].before = launches;
+    return QB_OK;
+}
+
+static enum qb_status note_answer(void *context)
+{
+    (void)context;
+    return QB_OK;
+}
+
+/* Take SAMPLES samples of LAUNCHES launches from SETS sets, whose outputs are looked at if WRITES. Returns the set that
+ * comes next. */
+static uint64_t take(unsigned sets, uint64_t launches_of_sample, bool writes, uint64_t first, uint64_t samples)
+{
+    const struct measure_work work = {
+        .launch = note_launch,
+        .sets = sets,
+        .writes = writes,
+        .pose = writes ? note_question : NULL,
+        .judge = writes ? note_answer : NULL,
+    };
+    const struct measure_settings settings = {.mode = LAUNCH_STREAM,
+                                              .timer_tick = 1,
+                                              .precision = 0.01,
+                                              .launches = launches_of_sample,
+                                              .first = first,
+                                              .in_peace = true};
+    struct qb_device *device;
+    struct qb_queue *queue;
+    struct measure measure;
+    double times[64], host_time;
+    uint64_t taken, next;
+
+    launches = questions = 0;
+    ck_assert_int_eq(qb_device_open(qb_backend_find("cpu"), 0, &device), QB_OK);
+    ck_assert_int_eq(qb_queue_create(device, &queue), QB_OK);
+    ck_assert_int_eq(measure_open(device, &queue, 1, &work, &settings, &measure), QB_OK);
+    ck_assert_int_eq(measure_take(&measure, samples, times, &taken, &host_time), QB_OK);
+    ck_assert_uint_eq(taken, samples);
+    next = measure.first;
+    measure_close(&measure);
+    qb_queue_destroy(queue);
+    qb_device_close(device);
+    return next;
+}
+
+/* The launches from FROM on follow each other through the sets, beginning at set FIRST. */
+static void check_order(size_t from, unsigned first, unsigned sets)
+{
+    for (size_t i = from; i < launches; i++) {
+        ck_assert_msg(launched[i] == (first + (i - from)) % sets, "launch %zu into set %u", i, launched[i]);
+    }
+}
+
+START_TEST(windows_follow_each_other)
+{
+    const unsigned window = SETS / MEASURE_WINDOWS;
+    const uint64_t next = take(SETS, window, false, 8, 5);
+
+    /* A block that is not counted, the samples, and those that were taken again. */
+    ck_assert(launches >= 6 * window && launches % window == 0);
+    check_order(0, 8, SETS);
+    ck_assert_uint_eq(next, (8 + launches) % SETS);
+}
+END_TEST
+
+START_TEST(a_rotation_comes_before_windows_that_are_looked_at)
+{
+    const unsigned window = SETS / MEASURE_WINDOWS;
+
+    take(SETS, window, true, 0, 5);
+    check_order(0, 0, SETS);
+    ck_assert(questions >= 6);
+    for (size_t i = 0; i < questions; i++) {
+        /* Each question is about the window that is launched next. */
+        ck_assert_uint_eq(asked[i].before, SETS + i * window);
+        ck_assert_uint_eq(asked[i].set, launched[asked[i].before]);
+    }
+}
+END_TEST
+
+START_TEST(whole_rotations_begin_at_the_first_set)
+{
+    take(SETS, 2 * SETS, true, 0, 3);
+    ck_assert(launches >= 4 * 2 * SETS && launches % SETS == 0);
+    check_order(0, 0, SETS);
+    for (size_t i = 0; i < questions; i++) {
+        ck_assert_uint_eq(asked[i].set, 0);
+    }
+}
+END_TEST
+
+/* Chosen windows make a rotation; few sets have none. */
+START_TEST(chosen_launches)
+{
+    const struct measure_work work = {.launch = note_launch, .sets = SETS}, few = {.launch = note_launch, .sets = 100};
+    const struct measure_settings settings = {
+        .mode = LAUNCH_STREAM, .timer_tick = 1, .precision = 0.01, .in_peace = true};
+    struct qb_device *device;
+    struct qb_queue *queue;
+    uint64_t chosen;
+
+    ck_assert_uint_eq(measure_whole_windows(100), 100);
+    ck_assert_uint_eq(measure_whole_windows(129), 192);
+    ck_assert_uint_eq(measure_whole_windows(SETS), SETS);
+    launches = 0;
+    ck_assert_int_eq(qb_device_open(qb_backend_find("cpu"), 0, &device), QB_OK);
+    ck_assert_int_eq(qb_queue_create(device, &queue), QB_OK);
+    ck_assert_int_eq(measure_choose(device, queue, &work, &settings, &chosen), QB_OK);
+    ck_assert(chosen >= SETS / MEASURE_WINDOWS && (chosen < SETS ? SETS % chosen : chosen % SETS) == 0);
+    launches = 0;
+    ck_assert_int_eq(measure_choose(device, queue, &few, &settings, &chosen), QB_OK);
+    ck_assert_uint_eq(chosen % 100, 0);
+    qb_queue_destroy(queue);
+    qb_device_close(device);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("measure");
+    TCase *tc = patient_case("measure");
+
+    tcase_add_test(tc, windows_follow_each_other);
+    tcase_add_test(tc, a_rotation_comes_before_windows_that_are_looked_at);
+    tcase_add_test(tc, whole_rotations_begin_at_the_first_set);
+    tcase_add_test(tc, chosen_launches);
+    suite_add_tcase(suite, tc);
+    return run_suite(suite);
+}
