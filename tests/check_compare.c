@@ -295,7 +295,7 @@ static struct estimate simulate_runs(const struct machine *machine, size_t runs,
 }
 
 /* Comparisons of COUNT rounds or runs on a machine, and how many percent of them must at least be decided where there
- * is no difference, or one of 2 %. */
+ * is not a difference, or one of 2 %. */
 static const struct world {
     const char *name;
     const struct machine *machine;
@@ -421,7 +421,7 @@ START_TEST(many_equal_things)
 }
 END_TEST
 
-/* What is said to be detectable is detected, and so many more rounds as are asked for decide. */
+/* What is said to be detectable is detected, and the further rounds that are asked for decide. */
 START_TEST(promises_are_kept)
 {
     struct estimate e = {20, 0, 0.002, 11};

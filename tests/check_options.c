@@ -139,7 +139,7 @@ START_TEST(test_words)
 }
 END_TEST
 
-/* Words that are values are accepted; "group:G" has a part that a user fills in. */
+/* An option takes the words that are its values; "group:G" has a part that a user fills in. */
 START_TEST(test_words_are_accepted)
 {
     const struct option_row *row = &options[_i];
@@ -291,7 +291,7 @@ START_TEST(test_required_options)
 }
 END_TEST
 
-/* An option that nothing forbids is accepted alone. */
+/* An option that nothing forbids may stand alone. */
 START_TEST(test_alone)
 {
     const struct option_row *row = &options[_i];

@@ -106,7 +106,7 @@ END_TEST
     {                                                                                                                  \
         change_;                                                                                                       \
         ck_assert_ptr_nonnull(check());                                                                                \
-        ck_assert_msg(strstr(check(), words_) != NULL, "it says: %s", check());                                        \
+        ck_assert_msg(strstr(check(), words_) != NULL, "said: %s", check());                                        \
     }                                                                                                                  \
     END_TEST
 

@@ -76,7 +76,7 @@ START_TEST(invalid_problems_are_refused_with_a_reason)
     if (invalid[_i].set_hidden_to_0) {
         p.hidden = 0;
     }
-    ck_assert_msg(qb_problem_validate(&p) == QB_ERROR_INVALID, "row %d is accepted", _i);
+    ck_assert_msg(qb_problem_validate(&p) == QB_ERROR_INVALID, "row %d passes", _i);
     ck_assert_msg(strstr(qb_error_detail(), invalid[_i].word) != NULL, "row %d: '%s' does not hold '%s'", _i,
                   qb_error_detail(), invalid[_i].word);
 }

@@ -182,7 +182,7 @@ START_TEST(extreme_magnitudes)
 }
 END_TEST
 
-/* With dynamic scales the largest element is no saturated one, however the scale was rounded. */
+/* With dynamic scales the largest element is not saturated, however the scale was rounded. */
 START_TEST(dynamic_scales_saturate_nothing)
 {
     uint64_t state = test_seed();
@@ -303,7 +303,7 @@ START_TEST(every_granularity)
             input_generate(INPUT_NORMAL, inputs[f], test_seed(), problem.tokens * problem.hidden, problem.hidden, data);
             for (int output = QB_FORMAT_INT8; output <= QB_FORMAT_E5M2; output++) {
                 problem.output = (enum qb_format)output;
-                /* One element of its own scale may come back exactly; 10 log10(x / 0) is no number to compare. */
+                /* One element of its own scale may come back exactly; 10 log10(x / 0) is not a number to compare. */
                 if (problem.tokens * problem.hidden > 1 && granularities[_i].block_cols != 1) {
                     check_against_loops(&problem, data);
                 }

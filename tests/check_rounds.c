@@ -151,7 +151,7 @@ START_TEST(seed_and_round_determine_the_order)
         ck_assert(memcmp(order, other, sizeof order) != 0);
         rounds_shuffle(seed + 1, 3, 50, other);
         ck_assert(memcmp(order, other, sizeof order) != 0);
-        /* A round is no seed: the next seed does not have the same orders one round earlier. */
+        /* A round is not a seed: the next seed does not have the same orders one round earlier. */
         rounds_shuffle(seed + 1, 2, 50, other);
         ck_assert(memcmp(order, other, sizeof order) != 0);
     }

@@ -20,7 +20,7 @@ static void make_folder(const char *name)
     ck_assert_int_eq(mkdir(path, 0700), 0);
 }
 
-/* The thread TASK of process 7 has waited for so many milliseconds. */
+/* The thread TASK of process 7 has waited for this many milliseconds. */
 static void write_task(int task, unsigned long milliseconds)
 {
     char path[256];

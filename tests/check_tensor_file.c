@@ -530,7 +530,7 @@ static const struct damaged damaged[] = {
      ST_FILE(ST_TENSOR("\"dtype\":\"F32\",\"dtype\":\"F16\",\"shape\":[1],\"data_offsets\":[0,4]"), 4), NULL,
      "duplicate object key"},
     {"st: deep", ST_FILE("{\"a\":[[[[[[[[[[[[]]]]]]]]]]]]}", 0), NULL, "nested deeper than 3 levels"},
-    {"st: metadata is no object", ST_FILE("{\"__metadata__\":\"pt\"}", 0), NULL, "\"__metadata__\" is not an object"},
+    {"st: metadata is not an object", ST_FILE("{\"__metadata__\":\"pt\"}", 0), NULL, "\"__metadata__\" is not an object"},
     {"st: metadata has a number", ST_FILE("{\"__metadata__\":{\"a\":1}}", 0), NULL,
      "\"__metadata__\" is not an object"},
 

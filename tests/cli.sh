@@ -238,7 +238,7 @@ ok '--device=cuda:99 says which there are' fails 3 'there is: cpu' --device=cuda
 ok 'a hidden GPU' with CUDA_VISIBLE_DEVICES= fails 3 'there is: cpu' --device=cuda
 
 ok '--kernel=cpu_generic' bench_says 'cpu_generic' --kernel=cpu_generic
-# One row for each kernel that this CPU can run; a single one is no table.
+# One row for each kernel that this CPU can run; a single one is not a table.
 all_kernels()
 {
     "$QUANTBENCH" --list-kernels | grep -c '^cpu_' >names
@@ -462,7 +462,7 @@ fits_80_columns() { ! grep -E '^.{81}' out; }
 what_all_have() { grep -qE '^all .*dtype half' out && grep -qE '^(all)? .*kernel cpu_' out; }
 ok 'what does not vary stands above' what_all_have
 ok 'no line is longer than 80 columns' fits_80_columns
-ok 'and is no column' sh -c '! grep -E "^ *tokens" out | grep -qw dtype'
+ok 'and is not a column' sh -c '! grep -E "^ *tokens" out | grep -qw dtype'
 ok 'every row is verified' same 12 "$(grep -c '  verified$' out)"
 ok 'a table has no line for a single case' out_lacks 'Kernel running time'
 ok 'progress is for terminals' err_is_empty
@@ -535,7 +535,7 @@ done
 
 # zeros BYTES
 zeros() { dd if=/dev/zero bs="$1" count=1 2>/dev/null; }
-# ones COUNT: so many halves of 1.0.
+# ones COUNT: this many halves of 1.0.
 ones() { tap_i=0; while [ $tap_i -lt "$1" ]; do printf '\000\074'; tap_i=$((tap_i + 1)); done; }
 # npy DESCR SHAPE [ORDER]: the header of a .npy file, 128 bytes.
 npy()
@@ -666,7 +666,7 @@ ok 'a truncated safetensors file' refused truncated.safetensors 'truncated'
 { little_endian 1000; printf '%s' "$one"; ones 32; } >long_header.safetensors
 ok 'a header that ends behind the file' refused long_header.safetensors 'header'
 { safetensors '{"w":{"dtype":"F16","shape":[4,8],"data_offsets":[0,64]'; ones 32; } >json.safetensors
-ok 'a header that is no JSON' refused json.safetensors 'malformed'
+ok 'a header that is not JSON' refused json.safetensors 'malformed'
 { safetensors '{"w":{"dtype":"F16","shape":[4,8],"data_offsets":[64,128]}}'; ones 32; } >range.safetensors
 ok 'offsets out of range' refused range.safetensors 'data_offsets'
 { safetensors '{"w":{"dtype":"F16","shape":[4,9],"data_offsets":[0,64]}}'; ones 32; } >shape.safetensors
@@ -690,7 +690,7 @@ ok 'a mistyped device: the device that is close' fails 2 "(did you mean 'cuda'?)
 ok 'a short form of several options' fails 2 "ambiguous option '--num'" --num=4
 ok 'an option without its value' fails 2 'num-tokens' --num-tokens
 ok 'a value for an option that takes none' fails 2 'quiet' --quiet=3
-ok 'an argument that is no option' fails 2 "'extra'" extra
+ok 'an argument that is not an option' fails 2 "'extra'" extra
 ok 'an argument behind --' fails 2 "'extra'" -- extra
 
 # refuses OPTION VALUE WORD...: exit status 2; the message has the option, the value and each WORD.
@@ -704,9 +704,9 @@ refuses()
     done
 }
 ok '--dtype names the accepted ones' refuses --dtype bogus half bfloat16 float
-ok 'an output format is no --dtype' refuses --dtype int8 half bfloat16 float
+ok 'an output format is not a --dtype' refuses --dtype int8 half bfloat16 float
 ok '--quant-dtype names the accepted ones' refuses --quant-dtype bogus int8 fp8 e5m2
-ok 'an input format is no --quant-dtype' refuses --quant-dtype half int8 fp8 e5m2
+ok 'an input format is not a --quant-dtype' refuses --quant-dtype half int8 fp8 e5m2
 ok '--granularity names the accepted ones' refuses --granularity bogus tensor token channel group:G block:RxC
 ok '--dist names the accepted ones' refuses --dist bogus normal uniform outliers zeros lognormal
 ok '--dist takes whole names' refuses --dist norm normal uniform
@@ -823,7 +823,7 @@ interrupt INT 'round 2 of' err -v --device=cpu --hidden-size=32 --num-tokens=1,2
 ok 'SIGINT ends a sweep with the status of the signal' same 130 $status
 some_rows() { [ "$(grep -c 'verified$' out)" -eq 5 ]; }
 ok 'what was measured until then is reported' some_rows
-ok 'what was not is no failure' out_lacks 'failed'
+ok 'what was not is not a failure' out_lacks 'failed'
 interrupt TERM 'Warming up' err --device=cpu --hidden-size=32 --num-tokens=4 --cache=hot --num-iters=20000
 ok 'SIGTERM ends a measurement with the status of the signal' same 143 $status
 ok 'and its description is not lost' out_has 'half -> int8'

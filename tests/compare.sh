@@ -94,7 +94,7 @@ wrong()
     measure 4 --kernel=fake_wrong_code --runs=5 --save-baseline=wrong.json && ! [ -e wrong.json ] &&
         err_has 'not written'
 }
-ok 'a wrong result is no baseline' wrong
+ok 'a wrong result is not a baseline' wrong
 kept() { measure 4 --kernel='fake_right,fake_wrong_code' --runs=2 && grep -q 'fake_right .* 10.000 ' out; }
 ok 'and the other kernels keep their times' kept
 
@@ -106,14 +106,14 @@ refused_doubt()
         err_has 'not written, because 1 of 1 results are in doubt' && grep -q 'errors="1"' doubt.xml &&
         grep -q '^  "exit_status": 3,' asked.json
 }
-ok 'a result in doubt is no baseline, and JUnit says so' refused_doubt
+ok 'a result in doubt is not a baseline, and JUnit says so' refused_doubt
 forced_doubt() { doubtful 0 --save-baseline=doubt.json --force && err_has 'warning: --save-baseline' && [ -s doubt.json ]; }
 ok 'unless --force' forced_doubt
 known_doubt() { doubtful 0 --baseline=doubt.json && out_has SAME && err_has 'warning: --baseline: 1 results'; }
 ok 'which need not be said again' known_doubt
 sed 's/"forced": true/"forced": false/' doubt.json >unforced.json
 other_doubt() { doubtful 3 --baseline=unforced.json && err_has 'in doubt, as its report says' && [ ! -s out ]; }
-ok 'another record in doubt is no baseline either' other_doubt
+ok 'another record in doubt is not a baseline either' other_doubt
 ok 'but with --force' doubtful 0 --baseline=unforced.json --force
 
 # What is refused, and why.
@@ -344,7 +344,7 @@ ok 'no rounds' refuses 2 '--rounds' --compare=fake_right,slow_right --rounds=0
 
 # ---- Every report and the exit status ------------------------------------------------------------------------------
 
-# agree STATUS FAILURES ERRORS SKIPPED ARGUMENT...: JUnit has so many of each, and all reports have the exit status.
+# agree STATUS FAILURES ERRORS SKIPPED ARGUMENT...: JUnit has this many of each, and all reports have the exit status.
 agree()
 {
     agree_status=$1 agree_counts="failures=\"$2\" errors=\"$3\" skipped=\"$4\"" agree_bad=$(($2 + $3))

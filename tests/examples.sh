@@ -80,7 +80,7 @@ if [ -e "$builddir/example_cuda_stream.test" ]; then
         ok "02_cuda_stream" cuda_stream
     fi
 else
-    skip "02_cuda_stream" "it is built where the CUDA backend is"
+    skip "02_cuda_stream" "built where the CUDA backend is"
 fi
 
 if [ ! -x "$QUANTBENCH" ] || [ -n "${EMULATOR-}" ]; then

@@ -28,7 +28,7 @@ static struct script {
     double floor;   /* an empty launch */
     double tick;    /* of the events; 0: none */
     double drift;   /* share by which every launch is slower than the one before */
-    double outlier; /* every so many launches one takes ten times as long; 0: none */
+    double outlier; /* one launch in this many takes ten times as long; 0: none */
     double jitter;  /* share by which launches differ at random */
     double cache;   /* not a time: bytes of the last-level cache */
 } script;

@@ -117,7 +117,7 @@ int nvmlDeviceGetPerformanceState(void *device, unsigned *state)
 
 int nvmlDeviceGetCurrentClocksEventReasons(void *device, unsigned long long *reasons)
 {
-    /* Idle, which is no throttling, and the cap of the power. */
+    /* Idle, which is not throttling, and the cap of the power. */
     return answer_large(device, reasons, 0x5);
 }
 

@@ -181,7 +181,7 @@ dangling_journal()
     ln -s nothing link && sweep 3 --journal=link && err_has 'a symbolic link to a file that does not exist' &&
         [ ! -e nothing ]
 }
-ok 'a link to nothing is no journal' dangling_journal
+ok 'a link to nothing is not a journal' dangling_journal
 linked_journal() { cp full kept && ln -s kept link2 && sweep 0 --resume=link2 && cmp full kept && [ -L link2 ]; }
 ok 'a link to a journal is one' linked_journal
 done_testing

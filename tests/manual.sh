@@ -233,7 +233,7 @@ ok 'the columns of CSV are explained' same_file columns.csv columns.man
 # shellcheck disable=SC2086
 run 0 $small --profile --format=gbench
 section GBENCH "$page5" | grep -E '^\.B' | grep -oE '[a-z][a-z0-9_]+' | sort -u >gbench.man
-# The names of devices are no names of fields.
+# The names of devices are not names of fields.
 grep -oE '"[a-z0-9_:]+":' out | tr -d '"' | sed 's/:.*//; s/^\(device\|driver\)_.*/\1_/' | sort -u >gbench.fields
 while read -r field; do
     ok "the field $field of Google Benchmark is explained" grep -qx "$field" gbench.man

@@ -168,7 +168,7 @@ impossible()
         measure 0 kernel=400 && is implausible true && is share null && measure 0 kernel=400 --format=csv &&
         ! grep -q ',22\.5' out
 }
-ok "an impossible share of the ceiling is no figure" impossible
+ok "an impossible share of the ceiling is not a figure" impossible
 # The record's own word does not count.
 lied()
 {
@@ -194,7 +194,7 @@ imprecise()
         run 0 --report=ci.json --format=github && grep -q '^::warning .*; in doubt: imprecise' out &&
         run 0 --report=ci.json --format=json && tr -d ' \n' <out | grep -qF '"doubts":["imprecise"]'
 }
-ok "an interval of 10 % is no doubt" precise
+ok "an interval of 10 % is not a doubt" precise
 ok "a wider one is, in every format" imprecise
 ok "an empty launch is a limit too" floor_limits
 ok "a rotation that does not fit is in doubt" strict_doubt cache=1000000 'partly cold: 16384 copies of the tensors' \
@@ -271,7 +271,7 @@ ok "with what the host takes, and an isolated sample is one launch" launches_jso
 ok "isolated launches are proved right, and wrong" isolated_proved
 ok "--streams=1,3,4 gives each stream as many sets, and their rates add up" streams
 ok "each has its entries for Google Benchmark, and a record gives the same ones" gbench
-ok "--regime=burst begins anew for each sample" burst
+ok "--regime=burst begins again for each sample" burst
 
 # ---- Rounds --------------------------------------------------------------------------------------------------------
 

@@ -94,7 +94,7 @@ case_fails()
             "--output=$tap_part.json"
         case $? in
         0)
-            # A ceiling is no part of the result, but that there is none is said.
+            # A ceiling is not a part of the result, but that there is none is said.
             if grep -q 'the ceiling could not be measured' "$tap_part.err"; then
                 same 1 "$(grep -c '^}' "$tap_part.out")" || return 1
                 continue
@@ -112,7 +112,7 @@ case_fails()
             return 1
             ;;
         esac
-        # Only whole lines, or a head that is begun anew.
+        # Only whole lines, or a head that is begun again.
         [ ! -s "$tap_part.journal" ] || same '' "$(tail -c 1 "$tap_part.journal")" ||
             { echo "# allocation $tap_at: a part of a line"; return 1; }
     done

@@ -130,6 +130,6 @@ ok "CPU and device are measured in one table" both_devices
 ok "a module of another ABI is refused, and the CPU goes on" other_module abi "another version"
 ok "a module of another version is refused, and the CPU goes on" other_module version "another version"
 ok "a module without a device says why" other_module no-device "no fake driver"
-ok "a text file is no module" not_a_module echo text
-ok "an empty file is no module" not_a_module true
+ok "a text file is not a module" not_a_module echo text
+ok "an empty file is not a module" not_a_module true
 done_testing

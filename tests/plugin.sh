@@ -106,7 +106,7 @@ ok 'QUANTBENCH_PLUGIN_PATH: a folder' path ":$PWD/wrong.so::some:"
 both() { out_has wrong_none && out_has vllm_fp8_token; }
 ok 'the kernels of both are there' both
 warned() { err_has 'warning: QUANTBENCH_PLUGIN_PATH: some/a.so: cannot be loaded' && same 1 "$(wc -l <err)"; }
-ok 'what is no plug-in is warned of' warned
+ok 'what is not a plug-in is warned of' warned
 ok 'QUANTBENCH_PLUGIN_PATH: nothing there' path "$PWD/nowhere"
 ok 'that is warned of' err_has 'nowhere: No such file'
 
@@ -196,7 +196,7 @@ big='--num-tokens=64 --hidden-size=1024 --dtype=bfloat16'
 # shellcheck disable=SC2086
 {
     ok 'fast math does not match exactly' differs sglang_fp8_token_fast.exact --quant-dtype=fp8 --granularity=token $big
-    ok 'a product is no quotient' differs vllm_fp8_tensor.divide --quant-dtype=fp8 --num-tokens=64 \
+    ok 'a product is not a quotient' differs vllm_fp8_tensor.divide --quant-dtype=fp8 --num-tokens=64 \
         --hidden-size=4096 --dtype=bfloat16
     ok 'truncating is not rounding' differs sglang_int8_group.rounded --granularity=group:16 $big
     ok 'amax * (1 / qmax) is not amax / qmax' differs sglang_fp8_group.quotient --quant-dtype=fp8 \

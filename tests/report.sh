@@ -387,7 +387,7 @@ ok 'is in that format' cmp data.json single.csv
 ok 'a colon in a name that begins with no format' to --output=a:b.csv
 ok 'is a part of the name' cmp a:b.csv single.csv
 ok 'the longest suffix counts' to --output=x.gbench.json
-ok 'and x.gbench.json is no other JSON' cmp x.gbench.json single.gbench.json
+ok 'and x.gbench.json is not another JSON' cmp x.gbench.json single.gbench.json
 both()
 {
     to --output=one.md --output=two.csv --format=json && cmp one.md single.md && cmp two.csv single.csv &&
@@ -513,12 +513,12 @@ if chown 12345 given 2>/dev/null; then
     ok "another user's link is not followed" others_link
     ok "nor one to a folder, in a sticky folder that all may write to" others_folder_link
     ok "another user's file gives the new one no wider permissions" others_permissions
-    ok "another user's file in such a folder is no journal" others_journal
+    ok "another user's file in such a folder is not a journal" others_journal
 else
     skip "another user's link is not followed" 'only root can make one'
     skip "nor one to a folder, in a sticky folder that all may write to" 'only root can make one'
     skip "another user's file gives the new one no wider permissions" 'only root can make one'
-    skip "another user's file in such a folder is no journal" 'only root can make one'
+    skip "another user's file in such a folder is not a journal" 'only root can make one'
 fi
 
 # A folder that is not there, and one below a file, which root cannot write either; found out before anything is run.
@@ -612,10 +612,10 @@ damaged 'a seed that is text' 'seed: expected a whole number from 0' 's/"seed": 
 damaged 'no date' 'date: expected a string' '/"date"/d'
 damaged 'a date that moves the cursor' 'without control characters' 's/"date": "/&\\u001b[2J/'
 damaged 'argv with a number' 'argv: expected an array of strings' 's/"--device=cpu"/7/'
-damaged 'a host that is no object' 'host: expected an object' 's/"host": {/"host": 1, "x": {/'
+damaged 'a host that is not an object' 'host: expected an object' 's/"host": {/"host": 1, "x": {/'
 damaged 'a device without a name' 'devices[0].name: expected a string' '/"devices"/,/}/{/"name"/d;}'
 damaged 'a name that is too long' 'a string of up to 31 bytes' 's/"isa": "/&0123456789012345678901234567890123456789/'
-damaged 'results that are no array' 'results: expected an array' 's/"results": \[/"results": 0, "x": [/'
+damaged 'results that are not an array' 'results: expected an array' 's/"results": \[/"results": 0, "x": [/'
 damaged 'a result of another device' 'results[0].device: expected the id of one of the devices' \
     's/"device": "cpu"/"device": "gpu"/'
 damaged 'an unknown dtype' 'results[0].problem.dtype: expected one of "half", "bfloat16", "float"' \

@@ -133,7 +133,22 @@ vocabulary()
         "$srcdir"/src/libquantbench/cpu/vector*.h
 }
 
+# The words that DEVELOPING, under Language, lists as avoided are in no comment, message, page of the manual or test.
+words()
+{
+    awk '/^Words that are avoided/ { inside = 1; next } /^[^ ]/ { inside = 0 } inside && NF { sub(/^ +/, ""); sub(/   .*/, ""); print }' \
+        "$srcdir/DEVELOPING" >avoided
+    [ -s avoided ] || { echo "# DEVELOPING lists no words"; return 1; }
+    (cd "$srcdir" && find src man tests -type f \( -name '*.[ch]' -o -name '*.sh' -o -name '*.in' -o -name '*.awk' \) \
+        ! -path 'src/quantbench/measure/*' ! -path 'tests/fuzz/corpus/*' ! -path src/quantbench/check/buffers.h \
+        ! -path tests/source.sh -exec grep -nHiE -f "$OLDPWD/avoided" {} +) |
+        grep -viE '\bthere (is|are) no\b|\b(is|are) no (such|longer|more|larger|less|fewer|later|better|farther|narrower)\b' | sed 's/^/# /' >said
+    cat said
+    [ ! -s said ]
+}
+
 ok "every source file has its SPDX line" spdx
+ok "no text has a word that DEVELOPING lists as avoided" words
 ok "no room is entered but through its header" rooms
 ok "the rooms of the tool include only what lies below them" arrows
 ok "the map in ARCHITECTURE has every source file" mapped

@@ -36,7 +36,7 @@ tap_end()
 trap tap_end EXIT
 trap 'exit 99' HUP INT TERM
 cd "$work" || exit 99
-# What this machine does at the moment is no matter of most tests: they see its memory alone, and a small cache, which
+# What this machine does at the moment does not matter to most tests: they see its memory alone, and a small cache, which
 # takes few buffers to be cold.
 QUANTBENCH_FSROOT=$work/.root
 export QUANTBENCH_FSROOT

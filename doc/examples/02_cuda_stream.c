@@ -2,7 +2,7 @@
 /* 02_cuda_stream.c - quantize a device buffer on a CUDA stream of one's
  * own: FP32 to INT8, one scale for each row. The call only puts work
  * into the stream, as a kernel launch does. Exit status 77 where there
- * is no CUDA device.
+ * is not a CUDA device.
  *
  * cc 02_cuda_stream.c $(pkg-config --cflags --libs libquantbench)
  * -lcudart */

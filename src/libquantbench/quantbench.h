@@ -103,7 +103,7 @@ struct qb_format_info {
 /* The table's row for FORMAT, or NULL if FORMAT is not in the enum. */
 const struct qb_format_info *qb_format_info(enum qb_format format);
 
-/* Find a format by name or alias, without regard to case. QB_ERROR_INVALID if NAME is no format's. */
+/* Find a format by name or alias, without regard to case. QB_ERROR_INVALID if NAME is unknown. */
 enum qb_status qb_format_find(const char *name, enum qb_format *format);
 
 /* The value of one code (the low bits of CODE), exactly. NaN codes give NaN. */
@@ -397,7 +397,7 @@ enum qb_status qb_device_open(const struct qb_backend *backend, int index, struc
 void qb_device_close(struct qb_device *device);
 /* The backend that it was opened from. */
 const struct qb_backend *qb_device_backend(const struct qb_device *device);
-/* What the device is; memory_free is asked anew by each call. */
+/* What the device is; memory_free is asked again by each call. */
 enum qb_status qb_device_info(struct qb_device *device, struct qb_device_info *info);
 
 /* CPU: bind each thread of the kernels, with their first one the calling thread, to a CPU of its own, one of each core
@@ -405,7 +405,7 @@ enum qb_status qb_device_info(struct qb_device *device, struct qb_device_info *i
  * unbound, and so are kernels that use more threads than there are CPUs. Or BIND no longer; the threads are let go as
  * they are used next. It is for all devices of this process, and not for programs that run kernels in several threads
  * at the same time. QB_ERROR_UNSUPPORTED if OpenMP's environment (OMP_PROC_BIND) binds them, if the system does not
- * allow it, or if the device is no CPU. */
+ * allow it, or if the device is not a CPU. */
 enum qb_status qb_device_bind_threads(struct qb_device *device, bool bind);
 /* CPU: the numbers of the COUNT CPUs that this process may use, in rising order, into CPUS, which has room for ROOM of
  * them; all those of its threads, if these are bound. Others have none. */
@@ -460,9 +460,10 @@ enum qb_huge_pages {
     QB_HUGE_PAGES_2M = 2,  /* pages of 2 MiB from the pool that the system was told to keep, or QB_ERROR_MEMORY */
 };
 #define QB_HUGE_PAGES_COUNT 3
-/* For what is allocated from now on. QB_ERROR_UNSUPPORTED if the device is no CPU, or the system has no such pool. */
+/* For what is allocated from now on. QB_ERROR_UNSUPPORTED if the device is not a CPU, or the system has no such pool.
+ */
 enum qb_status qb_memory_set_huge_pages(struct qb_device *device, enum qb_huge_pages pages);
-/* How many of the BYTES bytes at MEMORY lie in huge pages now, by what the system says; 0 if the device is no CPU.
+/* How many of the BYTES bytes at MEMORY lie in huge pages now, according to the system; 0 if the device is not a CPU.
  * QB_ERROR_UNSUPPORTED if it does not say. */
 enum qb_status qb_memory_in_huge_pages(struct qb_device *device, const void *memory, size_t bytes, uint64_t *huge);
 
@@ -569,8 +570,8 @@ const struct qb_arithmetic *qb_kernel_arithmetic(const struct qb_kernel *kernel)
 bool qb_kernel_supports(const struct qb_kernel *kernel, const struct qb_device *device,
                         const struct qb_problem *problem);
 /* The first kernel whose name matches PATTERN (a shell wildcard) and that supports PROBLEM on DEVICE; NULL means any
- * that is no plug-in's. QB_ERROR_INVALID if no kernel of the device's backend has such a name, QB_ERROR_UNSUPPORTED if
- * none supports it. */
+ * that does not come from a plug-in. QB_ERROR_INVALID if no kernel of the device's backend has such a name,
+ * QB_ERROR_UNSUPPORTED if none supports it. */
 enum qb_status qb_kernel_match(const struct qb_device *device, const struct qb_problem *problem, const char *pattern,
                                const struct qb_kernel **kernel);
 /* Bytes of queue workspace that the kernel needs for PROBLEM, 0 for most. */
@@ -637,7 +638,7 @@ extern __attribute__((visibility("default"))) const struct qb_plugin quantbench_
                                                 sizeof((kernels)[0]), kernels}
 
 /* Load the shared object FILE, and add its kernels to the others: to all, or to none. A second load of the same plug-in
- * does nothing. Plug-ins stay loaded. QB_ERROR_FILE if FILE cannot be read; QB_ERROR_INVALID if it is no plug-in, or
+ * does nothing. Plug-ins stay loaded. QB_ERROR_FILE if FILE cannot be read; QB_ERROR_INVALID if it is not a plug-in, or
  * not one that this library takes; qb_error_detail() has the reason. */
 enum qb_status qb_plugin_load(const char *file);
 

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # h200.sh - what the CUDA kernels reach on an H200, against what they must: times as ratios to a copy of as many bytes in
 # the same run, small sizes in microseconds, and the best of other libraries' kernels (doc/performance.md says whose and
-# how they were timed). Not a part of "make check": a test that depends on speed is no test.
+# how they were timed). Not a part of "make check": a test that depends on speed is not a test.
 #
 # usage: [QUANTBENCH=path] tests/perf/h200.sh [quantbench option]...
 set -eu

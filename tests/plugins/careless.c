@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* careless.c - a plug-in whose kernels are wrong in one respect each, which random data hardly ever show: it is what
- * their names say. They quantize bfloat16 and float by the contract, or by what they declare, with one scale per token,
+ * their names say. They quantize bfloat16 and float by the contract, or as they declare, with one scale per token,
  * to INT8, those with "fp8" in their name to E4M3. */
 #include "quantbench.h"
 

@@ -62,7 +62,7 @@ abi()
     command -v abidiff >/dev/null || { echo "SKIP: no abidiff here"; return 77; }
     [ -e .libs/libquantbench.so ] || { echo "SKIP: no shared library is built here"; return 77; }
     if [ "$(soname "$QUANTBENCH_PREVIOUS")" != "$(soname .libs/libquantbench.so)" ]; then
-        echo "another soname than before: programs have to be linked anew"
+        echo "another soname than before: programs have to be linked again"
         return 0
     fi
     # Of the types only those of the header are an interface, and what is added breaks nothing.

@@ -93,7 +93,7 @@ done
 
 echo "== remove and purge"
 apt remove quantbench
-[ ! -e /usr/bin/quantbench ] || fail "it is still there"
+[ ! -e /usr/bin/quantbench ] || fail "still there"
 dpkg --purge quantbench libquantbench-dev libquantbench0 >/dev/null 2>&1 || fail "dpkg --purge"
 # shellcheck disable=SC2046 # a list of words
 apt purge $(installed | comm -13 packages.before - | sed 's/^...//') >/dev/null

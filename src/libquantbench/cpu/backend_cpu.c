@@ -151,7 +151,7 @@ static enum qb_status isa_choose(size_t *index)
 
 /* ---- Device ----------------------------------------------------------------------------------------------------- */
 
-/* Memory that is no malloc()'s. */
+/* Memory that does not come from malloc(). */
 struct mapping {
     struct mapping *next;
     void *memory;
@@ -700,7 +700,7 @@ static void mix_work(void *context, unsigned index, unsigned count)
     if (m->stream) {
         m->ops->fence();
     }
-    /* What is no whole line; where there are no bytes, there may be no memory. */
+    /* What is not a whole line; where there are no bytes, there may be no memory. */
     if (index == count - 1 && m->written % 64 > 0) {
         memset(m->target + m->written / 64 * 64, 1, m->written % 64);
     }

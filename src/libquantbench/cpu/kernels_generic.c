@@ -117,7 +117,7 @@ QB__INLINE float quotient_of(float x, float scale, float reciprocal, float rest,
     return quotient == QB__QUOTIENT_MULTIPLY ? x * reciprocal : __builtin_fmaf(x, reciprocal, x * rest);
 }
 
-/* The code of v >= 0, which is no NaN, times SIGN: 0 or -1. CAPPED: v needs no saturation. */
+/* The code of v >= 0, which is not NaN, times SIGN: 0 or -1. CAPPED: v needs no saturation. */
 QB__INLINE uint8_t code_of(float v, int16_t sign, const enum qb_format output, const bool capped)
 {
     const float most = qb__formats[output].largest;

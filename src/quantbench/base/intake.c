@@ -17,7 +17,7 @@
 /* Seconds between two looks at a pipe. */
 #define PAUSE 0.02
 
-/* The longest text, in bytes: no record is near it, and memory is not filled by what has no end. */
+/* The longest text, in bytes: no record is near it, and a file without an end does not fill the memory. */
 #define TEXT_MAX 1000000000
 
 static const char out_of_memory[] = "out of memory";

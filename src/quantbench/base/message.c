@@ -40,7 +40,7 @@ void message_progress_end(void)
     }
 }
 
-/* The length of the character of UTF-8 at TEXT that is no control character; 0 if there is none. */
+/* The length of the character of UTF-8 at TEXT that is not a control character; 0 if there is none. */
 static size_t utf8_length(const unsigned char *text)
 {
     size_t length = text[0] >= 0xF0 && text[0] <= 0xF4 ? 4 : text[0] >= 0xE0 ? 3 : text[0] >= 0xC2 ? 2 : 0;

@@ -20,7 +20,7 @@ struct stats {
     double ci_low, ci_high; /* 95 % confidence interval of the median; NaN without a basis */
     enum stats_basis basis;
     size_t mild_outliers;   /* more than 1.5 times the distance of the quartiles away from them (Tukey) */
-    size_t severe_outliers; /* more than 3 times; these are no mild ones */
+    size_t severe_outliers; /* more than 3 times; these are not mild ones */
     double autocorrelation; /* of neighbours (lag 1); NaN if all samples are equal, or for fewer than 3 */
 };
 

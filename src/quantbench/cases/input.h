@@ -6,7 +6,7 @@
 #include "quantbench.h"
 #include "model/words.h"
 
-/* One column of every so many has outliers; of the rest of the columns, or if there are fewer, one too. */
+/* One column of this many has outliers; of the rest of the columns, or if there are fewer, one too. */
 #define INPUT_OUTLIER_COLUMNS 1024
 #define INPUT_OUTLIER_FACTOR  32
 

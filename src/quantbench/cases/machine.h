@@ -33,7 +33,7 @@ enum exit_code machine_open(const struct names *device_names, struct machine *ma
 bool machine_set_huge_pages(struct machine *machine, enum qb_huge_pages pages);
 void machine_close(struct machine *machine);
 
-/* The numbers of the CPUs that this process may use, COUNT of them in rising order, by what HOST, the CPU, says; NULL
+/* The numbers of the CPUs that this process may use, COUNT of them in rising order, according to HOST, the CPU; NULL
  * if they are not known. Free them. */
 unsigned *machine_list_cpus(struct qb_device *host, size_t *count);
 

@@ -288,7 +288,7 @@ static enum tensor_file_status parse_string(struct parser *parser, const char *e
     }
     const char *text = parser->next + 1;
     const char *quote = memchr(text, *parser->next, (size_t)(parser->end - text));
-    /* No text that is accepted here needs an escape. */
+    /* No text that passes here needs an escape. */
     if (quote == NULL || memchr(text, '\\', (size_t)(quote - text)) != NULL) {
         return fail_at(parser, expected);
     }

@@ -44,7 +44,7 @@ enum tensor_file_status {
  * sizes that the file claims are checked against the file's size, and the tensor's against MEMORY_LIMIT bytes.
  *
  * On failure *TENSOR is untouched and ERROR has one or more lines, without a newline at the end: the file, what was
- * found and what is accepted. Text that comes from the file is escaped, so that it is safe to print on a terminal;
+ * found and what was expected. Text that comes from the file is escaped, so that it is safe to print on a terminal;
  * letters beyond ASCII are kept as far as the locale (LC_CTYPE) knows them. */
 enum tensor_file_status tensor_file_read(const char *path, const char *name, uint64_t memory_limit,
                                          struct tensor_file *tensor, char *error, size_t error_size);

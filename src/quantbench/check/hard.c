@@ -17,7 +17,7 @@
 #define ELEMENTS_OF_TENSOR ((uint64_t)2048)
 #define ELEMENTS           ((uint64_t)32768)
 #define MOST_TOKENS        ((uint64_t)64)
-/* The data of a shape end when there were so many, in a second or so. */
+/* The data of a shape end after this many, in a second or so. */
 #define ENOUGH_CASES (HARD_MOST_RECIPES * HARD_WIDE)
 /* The smallest part of a hidden size that is in front of its tail. */
 #define BEFORE_TAIL ((uint64_t)256)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* hard_data.c - see hard_data.h. A recipe is a scale and what is quantized by it: for each scale the same list of
- * values in units of it, made anew in those of the input. With dynamic scaling one element of each tile is the amax
+ * values in units of it, made again in those of the input. With dynamic scaling one element of each tile is the amax
  * that makes the scale what it is to be. Lists that are longer than a tile go on in the next one; tiles that are longer
  * than a list have it several times. */
 #include <config.h>

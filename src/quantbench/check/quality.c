@@ -127,7 +127,7 @@ static __attribute__((noinline)) void add_elements(const struct qb_problem *prob
     }
 }
 
-/* The elements are summed in so many parts, whatever the number of threads is. */
+/* The elements are summed in this many parts, whatever the number of threads is. */
 #define PARTS 1024
 
 /* In the default floating-point environment. Compilers would move arithmetic across its change. */

@@ -16,7 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 
-/* The amax of a tile of so many elements is kept once it was found. */
+/* The amax of a tile of this many elements is kept once it was found. */
 #define LARGE_TILE 4096
 
 /* ---- Random numbers ----------------------------------------------------------------------------------------- */

@@ -231,7 +231,7 @@ static enum exit_code report(const struct settings *settings)
     return code;
 }
 
-/* A result that did not reach its reader is no result: a full disk or a closed pipe is an error. */
+/* A result that did not reach its reader is lost: a full disk or a closed pipe is an error. */
 static enum exit_code close_stdout(enum exit_code code)
 {
     bool failed;

@@ -216,7 +216,7 @@ const struct option_row options[] = {
      .help = "samples that are timed [%d]; each is a block of launches, and counts as their mean",
      .parse = option_whole, TARGET(method.num_iters), .min = 1, .max = 1000000},
     {.name = "rounds", .value = "N",
-     .help = "spread the samples over so many rounds, each of which visits all cases in random order [10], or 20 if "
+     .help = "number of rounds that the samples are spread over; each visits all cases in random order [10], or 20 if "
              "they are compared",
      .parse = option_whole, TARGET(method.rounds), .min = 1, .max = 10000},
     {.name = "precision", .value = "PERCENT",

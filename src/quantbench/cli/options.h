@@ -57,7 +57,7 @@ extern const struct option_row options[];
 extern const size_t options_count; /* at most OPTIONS_MAX */
 
 /* Report that memory for the value of OPTION could not be had. From then on options_lack_memory() is true: what cannot
- * be parsed is no mistake of the user's. */
+ * be parsed is not the user's mistake. */
 void options_out_of_memory(const char *option);
 bool options_lack_memory(void);
 

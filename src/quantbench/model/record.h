@@ -86,7 +86,7 @@ struct record {
     double precision;        /* half the interval's width as a share of the median; 0: none was asked for */
     double timeout;          /* seconds that a case could take for it */
     enum regime regime;
-    uint64_t runs; /* each sample is the median of one of so many processes; 0: samples are of one process */
+    uint64_t runs; /* each sample is the median of one of this many processes; 0: samples are of one process */
     bool dependent_launch;
     bool interrupted;
     bool strict;         /* doubts and missing verdicts are errors */
@@ -123,8 +123,8 @@ void record_derive(struct record_case *c);
 /* The doubts about a case, as a set of enum doubt. */
 unsigned record_doubts(const struct record_case *c);
 
-/* True if TIME is less than BEST_TIME, that no launch can beat, by more than measuring errs: it cannot be true. 0 is no
- * BEST_TIME. */
+/* True if TIME is less than BEST_TIME, that no launch can beat, by more than measuring errs: it cannot be true. 0
+ * stands for no BEST_TIME. */
 bool record_is_implausible(double time, double best_time);
 
 /* Whether the data of case A_CASE of A are known to be those of B_CASE of B. */

@@ -5,7 +5,7 @@
 #ifndef WORDS_H
 #define WORDS_H
 
-/* What launches find in the last-level cache. CACHE_PARTLY_COLD is what became of CACHE_COLD: so many sets of a tiny
+/* What launches find in the last-level cache. CACHE_PARTLY_COLD is what became of CACHE_COLD: that many sets of a tiny
  * tensor would be needed that some data may be found there. */
 enum cache_state { CACHE_COLD, CACHE_PARTLY_COLD, CACHE_HOT };
 

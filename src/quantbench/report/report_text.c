@@ -195,7 +195,7 @@ static void print_quality(const struct record_case *c, FILE *stream)
     if (!c->found.has_quality) {
         fprintf(stream, "quality   unknown: %s\n",
                 c->found.checked.verification == VERIFIED ? "the program that wrote the record did not compute it"
-                                                          : "it is computed for codes that are verified");
+                                                          : "only verified codes have it");
         return;
     }
     if (q->finite == 0) {

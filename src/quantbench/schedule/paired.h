@@ -6,7 +6,7 @@
 #include "model/record.h"
 #include "schedule/visits.h"
 
-/* A self-test is so many comparisons of a kernel with itself, of so many rounds each as were asked for. */
+/* A self-test is this many comparisons of a kernel with itself, each of the rounds that were asked for. */
 #define PAIRED_SELF_TESTS 20
 
 /* As rounds_run(), but in each round every case is visited twice: a baseline and what COMPARISON compares with it in

@@ -303,7 +303,7 @@ void worker_visit(struct worker *worker, struct bench *bench, size_t index, uint
 
     ask(worker, bench, &question);
     if (result->found.code != EXIT_OK) {
-        /* What was measured before it turned out wrong is no time. */
+        /* What was measured before it turned out wrong is not a time. */
         result->found.sample_count = result->found.round_count = 0;
     } else if (result->found.round_count > rounds) {
         /* The worker's clock began later. */
@@ -436,7 +436,7 @@ static enum exit_code begin(const struct settings *settings, struct held *held)
     enum exit_code code = open_devices(held);
 
     if (code == EXIT_OK && settings->place.chose_huge_pages) {
-        /* The program has a CPU; that what is told here is for another device is no error. */
+        /* The program has a CPU; that what is told here is for another device is not an error. */
         machine_set_huge_pages(&held->machine, settings->place.huge_pages);
     }
     if (code == EXIT_OK) {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* worker.h - a second process of this program that proves and visits cases with foreign kernels, and tells what it
  * found. A kernel that crashes or hangs ends that process only; the next case gets a new one. Devices are opened by it
- * anew. */
+ * again. */
 #ifndef WORKER_H
 #define WORKER_H
 

@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* From so many values on, a fifth of them is left out at each end, since on a machine that does other work too some
+/* From this many values on, a fifth of them is left out at each end, since on a machine that does other work too some
  * rounds are disturbed. With fewer, what is left would say too little. */
 #define TRIM_MIN_COUNT 10
 #define TRIM_DIVISOR   5

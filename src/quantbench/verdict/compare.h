@@ -17,7 +17,7 @@ struct estimate {
     unsigned freedom; /* degrees of freedom of that error */
 };
 
-/* The share of wrong verdicts that is accepted: of all verdicts of a run together, and of an interval. */
+/* The tolerated share of wrong verdicts: of all verdicts of a run together, and of an interval. */
 #define COMPARE_ALPHA 0.05
 
 /* Fewer rounds, or processes on a side, give no verdict. */

@@ -317,7 +317,7 @@ static size_t common_count(struct record_pair *const *pairs, size_t pair_count, 
 }
 
 /* The estimate of the geometric mean of the ratios of PAIR_COUNT >= 1 PAIRS. What is averaged is round by round, or
- * process by process, since what one round does to all of them is no evidence for each. */
+ * process by process, since what one round does to all of them is not evidence for each. */
 static bool estimate_pairs(struct record_pair *const *pairs, size_t pair_count, enum compare_axis axis,
                            struct estimate *estimate)
 {
