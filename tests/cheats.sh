@@ -12,7 +12,7 @@ build()
     ${CC:-cc} -std=gnu11 -O2 -ffp-contract=off -Wall -Wextra -Werror -fPIC -shared -I"$srcdir/src/libquantbench" \
         -o cheat.so "$srcdir/tests/plugins/cheat.c" -lm -lpthread
 }
-ok 'the plug-in whose kernels cheat is built' build
+ok 'cheats: the plug-in with cheating kernels is built' build
 
 few='--device=cpu --threads=1 --num-iters=4 --rounds=2 --num-warmup-iters=1'
 # found KERNEL WORDS OPTION...: KERNEL is found out, and WORDS say how; there is no time.
@@ -31,28 +31,28 @@ for cache in cold hot; do
         # An option, or none.
         # shellcheck disable=SC2086
         for kernel in memo partial half late; do
-            ok "$kernel, $cache $strict" found $kernel 'it leaves work undone' --granularity=token --cache=$cache $strict
+            ok "cheats: $kernel is found, $cache $strict" found $kernel 'it leaves work undone' --granularity=token --cache=$cache $strict
         done
         # shellcheck disable=SC2086
-        ok "scalecache, $cache $strict" found scalecache 'it reuses an earlier scale' --granularity=token \
+        ok "cheats: scalecache is found, $cache $strict" found scalecache 'it reuses an earlier scale' --granularity=token \
             --cache=$cache $strict
         # shellcheck disable=SC2086
-        ok "given, $cache $strict" found given 'it reuses an earlier scale' --static-scale --cache=$cache $strict
+        ok "cheats: given is found, $cache $strict" found given 'it reuses an earlier scale' --static-scale --cache=$cache $strict
         # shellcheck disable=SC2086
-        ok "copy, $cache $strict" found copy 'it reuses an earlier answer' --granularity=token --cache=$cache $strict
+        ok "cheats: copy is found, $cache $strict" found copy 'it reuses an earlier answer' --granularity=token --cache=$cache $strict
     done
 done
 for kernel in memo partial half scalecache copy late; do
-    ok "$kernel, isolated launches" found $kernel 'it ' --granularity=token --launch=isolated --num-iters=20
+    ok "cheats: $kernel is found with isolated launches" found $kernel 'it ' --granularity=token --launch=isolated --num-iters=20
 done
-ok 'memo, in the process itself' found memo 'it leaves work undone' --granularity=token --no-isolate
-ok 'copy, --profile' found copy 'it reuses an earlier answer' --granularity=token --profile
-ok 'scalecache, --profile' found scalecache 'it reuses an earlier scale' --granularity=token --profile
+ok 'cheats: memo is found with --no-isolate' found memo 'it leaves work undone' --granularity=token --no-isolate
+ok 'cheats: copy is found with --profile' found copy 'it reuses an earlier answer' --granularity=token --profile
+ok 'cheats: scalecache is found with --profile' found scalecache 'it reuses an earlier scale' --granularity=token --profile
 # These are lists of words.
 # shellcheck disable=SC2086
 unverified() { run 0 $few --dtype=float --plugin=cheat.so --kernel=cheat_memo --granularity=token --num-tokens=16 \
     --hidden-size=512 --no-verify && out_has 'not verified'; }
-ok 'nothing is asked with --no-verify' unverified
+ok 'cheats: --no-verify asks no questions' unverified
 
 # Honest kernels: everything that a challenge depends on.
 # shellcheck disable=SC2086
@@ -61,25 +61,25 @@ all='--granularity=tensor,token,channel,group:32,block:8x24 --scale=dynamic,stat
 # shellcheck disable=SC2086
 for dtype in half bfloat16 float; do
     for output in int8 fp8 e5m2; do
-        ok "honest: $dtype to $output" honest $all --dtype=$dtype --quant-dtype=$output --num-tokens=19 --hidden-size=77 --isa=generic
+        ok "honest kernels: $dtype to $output passes" honest $all --dtype=$dtype --quant-dtype=$output --num-tokens=19 --hidden-size=77 --isa=generic
     done
 done
 # shellcheck disable=SC2086
 for dist in uniform outliers zeros lognormal; do
-    ok "honest: $dist" honest $all --dist=$dist --num-tokens=9 --hidden-size=33 --isa=generic
+    ok "honest kernels: $dist data pass" honest $all --dist=$dist --num-tokens=9 --hidden-size=33 --isa=generic
 done
 # shellcheck disable=SC2086
 for shape in '1 1' '1 100' '100 1' '2 4097'; do
     set -- $shape
-    ok "honest: $1 x $2" honest $all --num-tokens="$1" --hidden-size="$2" --isa=generic
+    ok "honest kernels: $1 x $2 passes" honest $all --num-tokens="$1" --hidden-size="$2" --isa=generic
 done
 # shellcheck disable=SC2086
-ok 'honest: hot' honest $all --cache=hot --num-tokens=9 --hidden-size=33 --isa=generic
+ok 'honest kernels: a hot cache passes' honest $all --cache=hot --num-tokens=9 --hidden-size=33 --isa=generic
 # shellcheck disable=SC2086
-ok 'honest: isolated' honest $all --launch=isolated --num-tokens=9 --hidden-size=33 --isa=generic
+ok 'honest kernels: isolated launches pass' honest $all --launch=isolated --num-tokens=9 --hidden-size=33 --isa=generic
 # shellcheck disable=SC2086
-ok 'honest: two threads' honest $all --threads=2 --num-tokens=9 --hidden-size=33 --isa=generic
+ok 'honest kernels: two threads pass' honest $all --threads=2 --num-tokens=9 --hidden-size=33 --isa=generic
 # shellcheck disable=SC2086
-ok 'honest: a bound' honest $all --scale-ub=1.5 --num-tokens=9 --hidden-size=33 --isa=generic
+ok 'honest kernels: an upper bound passes' honest $all --scale-ub=1.5 --num-tokens=9 --hidden-size=33 --isa=generic
 
 done_testing

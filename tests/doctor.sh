@@ -45,36 +45,36 @@ finds()
 }
 
 healthy
-ok 'a machine on which nothing is wrong' finds 0 ok governor performance
-ok 'says so' out_has '0 problems'
+ok 'doctor: a machine without problems passes' finds 0 ok governor performance
+ok 'doctor: the count of problems is 0' out_has '0 problems'
 put_cpus cpufreq/scaling_governor powersave
-ok 'a governor that saves power' finds 5 problem governor powersave
-ok 'and the command that mends it' out_has '-> cpupower frequency-set --governor performance'
+ok 'doctor: a governor that saves power is a problem' finds 5 problem governor powersave
+ok 'doctor: the command that mends the governor is named' out_has '-> cpupower frequency-set --governor performance'
 healthy
 put $cpu/cpufreq/boost 1
 put $cpu/smt/active 1
-ok 'boost is a note' finds 0 note boost on
-ok 'threads that share a core are a note' finds 0 note smt on
+ok 'doctor: boost is a note' finds 0 note boost on
+ok 'doctor: threads that share a core are a note' finds 0 note smt on
 put /sys/kernel/mm/transparent_hugepage/enabled 'always madvise [never]'
-ok 'no huge pages' finds 0 note huge_pages never
+ok 'doctor: no transparent huge pages are a note' finds 0 note huge_pages never
 put /proc/buddyinfo 'Node 0, zone Normal 9 9 9 9 9 9 9 9 9 0 0'
-ok 'no free huge pages' finds 0 note huge_pages_free 0
+ok 'doctor: no free huge pages are a note' finds 0 note huge_pages_free 0
 healthy
 put /proc/loadavg '99.00 9.00 9.00 500/999 1'
-ok 'others use the CPUs' finds 5 problem load_1min 99
+ok 'doctor: a load of other processes is a problem' finds 5 problem load_1min 99
 put /proc/loadavg '99.00 9.00 9.00 1/999 1'
-ok 'others who have just ended' finds 0 ok load_1min 99
+ok 'doctor: a load that has just ended is ok' finds 0 ok load_1min 99
 put /proc/loadavg '0.00 0.00 0.00 500/999 1'
-ok 'others who have just begun' finds 0 ok load_1min 0
+ok 'doctor: a load that has just begun is not a problem yet' finds 0 ok load_1min 0
 healthy
 put /proc/self/cgroup '0::/'
 put /sys/fs/cgroup/cpu.max '150000 100000'
 put /sys/fs/cgroup/memory.max 4096000000
 put /sys/fs/cgroup/memory.current 96000000
-ok 'a quota of the CPUs' finds 5 problem cpu_quota 1.5
-ok 'a limit of the memory' finds 5 note memory_limit_bytes 4096000000
+ok 'doctor: a CPU quota is a problem' finds 5 problem cpu_quota 1.5
+ok 'doctor: a memory limit is a note' finds 5 note memory_limit_bytes 4096000000
 rm -rf "$QUANTBENCH_FSROOT"
-ok 'a machine that hides everything' finds 0 unknown governor unknown
+ok 'doctor: a machine that hides everything is unknown' finds 0 unknown governor unknown
 
 json()
 {
@@ -84,8 +84,8 @@ json()
     run 5 --doctor --device=cpu --format=json && out_has '"schema": "quantbench-doctor"' && out_has '"problems": 1' &&
         out_has '"name": "cpu_quota"' && out_has '"value": "1.5"' && out_has '"verdict": "problem"'
 }
-ok '--format=json' json
-ok 'no other format' fails 2 'text or json' --doctor --format=csv
+ok 'doctor: --format=json has every property' json
+ok 'doctor: other formats are refused' fails 2 'text or json' --doctor --format=csv
 ok 'no --output' fails 2 '--output' --doctor --output=x.json
 
 # ---- A device ------------------------------------------------------------------------------------------------------
@@ -102,18 +102,18 @@ gpu()
     run "$1" --doctor --device=cuda && grep -qE "^  $2 +$3 +$4\$" out
 )
 if "$QUANTBENCH" --list-kernels | grep -q '^fake_'; then
-    ok 'a device that does well' gpu 'persistence=on other_processes=0' '1980:0' 0 ok throttle none
-    ok 'a device that is held down' gpu '' '1410:3' 5 problem throttle 'power cap, thermal'
-    ok 'a device that others use' gpu 'other_processes=2' '1980:0' 5 problem other_processes 2
-    ok 'a device that is busy' gpu 'utilization_percent=80' '1980:0' 5 problem utilization_percent 80
-    ok 'no persistence' gpu 'persistence=off' '1980:0' 0 note persistence off
-    ok 'a part of a device' gpu 'mig=on' '1980:0' 0 note mig on
-    ok 'a lower limit of power' gpu 'power_limit_mw=500000 power_limit_default_mw=700000' '1980:0' 0 note power_limit_mw 500000
-    ok 'the usual limit of power' gpu 'power_limit_mw=700000 power_limit_default_mw=700000' '1980:0' 0 ok power_limit_mw 700000
-    ok 'a lower clock' gpu 'application_clock_mhz=1500 clock_max_mhz=1980' '1980:0' 0 note application_clock_mhz 1500
-    ok 'a device of which nothing is known' gpu 'ecc=unknown' '' 0 unknown throttle unknown
+    ok 'doctor, device: one without problems passes' gpu 'persistence=on other_processes=0' '1980:0' 0 ok throttle none
+    ok 'doctor, device: throttling is a problem' gpu '' '1410:3' 5 problem throttle 'power cap, thermal'
+    ok 'doctor, device: other processes are a problem' gpu 'other_processes=2' '1980:0' 5 problem other_processes 2
+    ok 'doctor, device: a busy one is a problem' gpu 'utilization_percent=80' '1980:0' 5 problem utilization_percent 80
+    ok 'doctor, device: persistence off is a note' gpu 'persistence=off' '1980:0' 0 note persistence off
+    ok 'doctor, device: MIG is a note' gpu 'mig=on' '1980:0' 0 note mig on
+    ok 'doctor, device: a lowered power limit is a note' gpu 'power_limit_mw=500000 power_limit_default_mw=700000' '1980:0' 0 note power_limit_mw 500000
+    ok 'doctor, device: the default power limit is ok' gpu 'power_limit_mw=700000 power_limit_default_mw=700000' '1980:0' 0 ok power_limit_mw 700000
+    ok 'doctor, device: a lowered clock is a note' gpu 'application_clock_mhz=1500 clock_max_mhz=1980' '1980:0' 0 note application_clock_mhz 1500
+    ok 'doctor, device: one that hides everything is unknown' gpu 'ecc=unknown' '' 0 unknown throttle unknown
 else
-    skip 'a device' 'the CUDA backend is built in, or modules cannot be built'
+    skip 'doctor, device: its properties' 'the CUDA backend is built in, or modules cannot be built'
 fi
 
 # ---- --dry-run -----------------------------------------------------------------------------------------------------
@@ -126,7 +126,7 @@ dry()
     run 0 $small --dry-run --num-tokens=2,3,4 && same 5 "$(wc -l <out | tr -d ' ')" && out_has '3 cases, ' &&
         ! grep -q 'running time\|verified' out && [ ! -s err ]
 }
-ok '--dry-run has a line for each case' dry
+ok 'dry run: a line for each case' dry
 moved()
 {
     # 1000 x 1000 of half to INT8 with one scale: 2 MB read, 1 MB and 4 bytes written.
@@ -134,7 +134,7 @@ moved()
         out_has '"bytes_read": 2000000' && out_has '"bytes_written": 1000004' && out_has '"fits": true' &&
         out_has '"host_memory_bytes": 3000004' && out_has '"kernel": "cpu_'
 }
-ok 'bytes and memory' moved
+ok 'dry run: bytes moved and memory are right' moved
 same_memory()
 {
     run 0 --device=cpu --dry-run --num-tokens=8 --hidden-size=32 --format=json || return 1
@@ -142,7 +142,7 @@ same_memory()
     run 0 --device=cpu --num-tokens=8 --hidden-size=32 --num-iters=1 --num-warmup-iters=0 --format=json &&
         out_has "\"rotated_bytes\": $tap_memory"
 }
-ok 'the memory is what a run takes' same_memory
+ok 'dry run: the memory is that of a run' same_memory
 # Each case takes as long with 10000 of them as with 10: 2 s of CPU time together, where they took 170 s.
 many='--device=cpu --dry-run --num-tokens=1:100:+1 --hidden-size=1:100:+1'
 # shellcheck disable=SC2086,SC3045 # a list of words; it is tried first
@@ -156,11 +156,11 @@ pairs()
 )
 # shellcheck disable=SC3045
 if (ulimit -t 40) 2>/dev/null; then
-    ok '10000 cases' many
-    ok '30000 cases that are compared' pairs
+    ok 'dry run: 10000 cases in time' many
+    ok 'dry run: 30000 compared cases in time' pairs
 else
-    skip '10000 cases' 'this shell cannot limit the time'
-    skip '30000 cases that are compared' 'this shell cannot limit the time'
+    skip 'dry run: 10000 cases in time' 'this shell cannot limit the time'
+    skip 'dry run: 30000 compared cases in time' 'this shell cannot limit the time'
 fi
 # The pipe is full before all cases are printed, and is emptied only when the signal was sent.
 stopped()
@@ -177,13 +177,13 @@ stopped()
     same 143 $? && err_has 'interrupted: the cases until then are reported' &&
         { [ "$(wc -l <out)" -lt 5000 ] || { echo "# $(wc -l <out) lines"; return 1; }; }
 }
-ok 'a signal ends it' stopped
+ok 'dry run: a signal ends it' stopped
 # shellcheck disable=SC2086 # a list of words
 {
-    ok 'a case that does not fit' run 3 $small --dry-run --num-tokens=4,1000000000000000
-    ok 'is marked' grep -qE '^1000000000000000 .* does not fit$' out
-    ok 'a usage error is one without running' fails 2 '--dtype' $small --dry-run --dtype=bogus
-    ok 'no CSV' fails 2 'text or json' $small --dry-run --format=csv
-    ok '--output is refused' fails 2 '--output' $small --dry-run --output=x.csv
+    ok 'dry run: a case that does not fit fails' run 3 $small --dry-run --num-tokens=4,1000000000000000
+    ok 'dry run: a case that does not fit is marked' grep -qE '^1000000000000000 .* does not fit$' out
+    ok 'dry run: a usage error is found' fails 2 '--dtype' $small --dry-run --dtype=bogus
+    ok 'dry run: CSV is refused' fails 2 'text or json' $small --dry-run --format=csv
+    ok 'dry run: --output is refused' fails 2 '--output' $small --dry-run --output=x.csv
 }
 done_testing

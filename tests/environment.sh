@@ -17,11 +17,11 @@ build()
         -o "$tap_name.so" "$@" "$tap_source" -lm
 }
 plugin() { tap_plugin=$1; shift; build "$tap_plugin" "$srcdir/tests/plugins/environment.c" "$@"; }
-ok 'a plug-in is built' plugin plain
-ok 'one that flushes subnormals when it is loaded' plugin flush -DLOAD_FLUSH
-ok 'one that changes the rounding mode when it is loaded' plugin round -DLOAD_ROUND
+ok 'environment: a plain plug-in is built' plugin plain
+ok 'environment: a plug-in that flushes subnormals when loaded is built' plugin flush -DLOAD_FLUSH
+ok 'environment: a plug-in that changes the rounding mode when loaded is built' plugin round -DLOAD_ROUND
 # The option makes the linker add the constructor, as far as the compiler is one that does so.
-ok 'one that is linked with -ffast-math' plugin fast -ffast-math -fno-finite-math-only
+ok 'environment: a plug-in linked with -ffast-math is built' plugin fast -ffast-math -fno-finite-math-only
 
 # Four rows of subnormal numbers: by the contract the scale is 2^-126, and nearly all codes are zeros.
 {
@@ -36,20 +36,20 @@ small='--device=cpu --threads=2 --profile --granularity=token'
 # figures ARGUMENT...: what the report says of the codes, in ./figures.
 # shellcheck disable=SC2086
 figures() { run 0 $small --input=subnormal.npy "$@" && grep -E '^(codes|quality)' out >figures; }
-ok 'subnormal numbers are verified' figures
+ok 'subnormals: their codes are verified' figures
 cp figures expected
-ok 'and nearly all are flushed' grep -q 'SNR [0-9.]* dB' expected
+ok 'subnormals: the report has their SNR' grep -q 'SNR [0-9.]* dB' expected
 the_same() { figures "$@" && diff expected figures; }
 in_path() { ( QUANTBENCH_PLUGIN_PATH=$PWD/$1.so; export QUANTBENCH_PLUGIN_PATH; shift; the_same "$@" ) }
 for tap_which in flush round fast; do
-    ok "the same with $tap_which.so in QUANTBENCH_PLUGIN_PATH" in_path $tap_which
-    ok "the same of cpu_generic with $tap_which.so" in_path $tap_which --kernel=cpu_generic
-    ok "the same with $tap_which.so without isolation" in_path $tap_which --no-isolate
-    ok "the same in a worker with $tap_which.so" in_path $tap_which --isolate
+    ok "$tap_which.so in QUANTBENCH_PLUGIN_PATH: subnormals have the same result" in_path $tap_which
+    ok "$tap_which.so in QUANTBENCH_PLUGIN_PATH: cpu_generic has the same result" in_path $tap_which --kernel=cpu_generic
+    ok "$tap_which.so with --no-isolate: subnormals have the same result" in_path $tap_which --no-isolate
+    ok "$tap_which.so with --isolate: subnormals have the same result" in_path $tap_which --isolate
 done
 for tap_which in plain flush round; do
-    ok "the kernel of $tap_which.so is verified" the_same --plugin=$tap_which.so --kernel=environment_none
-    ok "the kernel of $tap_which.so is verified in this process" the_same --plugin=$tap_which.so \
+    ok "$tap_which.so: its kernel is verified" the_same --plugin=$tap_which.so --kernel=environment_none
+    ok "$tap_which.so with --no-isolate: its kernel is verified" the_same --plugin=$tap_which.so \
         --kernel=environment_none --no-isolate
 done
 
@@ -70,23 +70,23 @@ others_survive()
 case $(uname -m) in x86_64 | aarch64) tap_kernels='round flush' ;; *) tap_kernels=round ;; esac
 for tap_one in $tap_kernels; do
     case $tap_one in round) tap_words='the rounding mode' ;; *) tap_words='flush to zero' ;; esac
-    ok "a kernel that leaves it changed: $tap_one" rejected environment_$tap_one "$tap_words"
-    ok "in this process: $tap_one" rejected environment_$tap_one "$tap_words" --no-isolate
-    ok "the next kernels are none the worse: $tap_one" others_survive environment_$tap_one
+    ok "kernel that changes the environment: $tap_one is refused" rejected environment_$tap_one "$tap_words"
+    ok "kernel that changes the environment: $tap_one is refused with --no-isolate" rejected environment_$tap_one "$tap_words" --no-isolate
+    ok "kernel that changes the environment: $tap_one leaves the next kernels right" others_survive environment_$tap_one
 done
 if plugin threaded -fopenmp 2>/dev/null; then
     mv threaded.so plain.so
-    ok 'a kernel that leaves it changed in its threads' rejected environment_threads 'the rounding mode'
-    ok 'the next kernels are none the worse' others_survive environment_threads
+    ok 'kernel that changes the environment: its threads are noticed' rejected environment_threads 'the rounding mode'
+    ok 'kernel that changes the environment: its threads leave the next kernels right' others_survive environment_threads
     if [ "$(uname -m)" = x86_64 ]; then
-        ok 'one that changes the mode of SSE alone there' rejected environment_sse 'the rounding mode'
+        ok 'kernel that changes the environment: SSE alone, in its threads, is noticed' rejected environment_sse 'the rounding mode'
     else
-        skip 'one that changes the mode of SSE alone there' 'there is no SSE'
+        skip 'kernel that changes the environment: SSE alone, in its threads, is noticed' 'there is no SSE'
     fi
 else
-    skip 'a kernel that leaves it changed in its threads' "$CC takes no -fopenmp"
-    skip 'the next kernels are none the worse' "$CC takes no -fopenmp"
-    skip 'one that changes the mode of SSE alone there' "$CC takes no -fopenmp"
+    skip 'kernel that changes the environment: its threads are noticed' "$CC takes no -fopenmp"
+    skip 'kernel that changes the environment: its threads leave the next kernels right' "$CC takes no -fopenmp"
+    skip 'kernel that changes the environment: SSE alone, in its threads, is noticed' "$CC takes no -fopenmp"
 fi
 
 # ---- What is preloaded -----------------------------------------------------------------------------------------------
@@ -117,13 +117,13 @@ refuses()
 }
 if build conversion conversion.c -O2 && build power power.c -fno-builtin && [ -e "$builddir/.libs/libquantbench.so" ] &&
     preloaded power "$QUANTBENCH" --version >out 2>&1 && ! grep -q -i 'preload\|runtime' out; then
-    ok 'the same where subnormals were flushed before main()' preloaded preload_flush the_same
-    ok 'the same where the rounding mode was changed before main()' preloaded preload_round the_same
-    ok 'the same of a worker there' preloaded preload_flush the_same --isolate
-    ok 'a reference with another conversion is refused, with a value' refuses conversion 'expected 0x'
-    ok 'a reference with another ldexpf() is refused, by its digest' refuses power digest
-    ok 'nothing is refused that does not verify' preloaded conversion run 0 --list-devices
+    ok 'changed before main(): flushed subnormals have the same result' preloaded preload_flush the_same
+    ok 'changed before main(): another rounding mode has the same result' preloaded preload_round the_same
+    ok 'changed before main(): a worker has the same result' preloaded preload_flush the_same --isolate
+    ok 'reference: another conversion is refused, with a value' refuses conversion 'expected 0x'
+    ok 'reference: another ldexpf() is refused, by its digest' refuses power digest
+    ok 'reference: a wrong one is not refused where nothing is verified' preloaded conversion run 0 --list-devices
 else
-    skip 'what is preloaded' 'nothing can be preloaded here'
+    skip 'changed before main(): libraries that are preloaded' 'nothing can be preloaded here'
 fi
 done_testing

@@ -66,17 +66,17 @@ done
 
 # Contraction shows in machine code only where there is a fused operation: that it is taken back is seen in the order.
 last_is_off() { flags_for '-O3 -ffp-contract=fast' && grep -q 'ffp-contract=fast.*-ffp-contract=off' flags; }
-ok '-ffp-contract=off comes behind' last_is_off
+ok 'CFLAGS: -ffp-contract=off comes last' last_is_off
 left_out() { flags_for '-Ofast -ffast-math -funsafe-math-optimizations' && ! grep -qE -e '-Ofast|-ffast-math|-funsafe' flags; }
-ok 'what would flush subnormals in every program that uses the library is left out' left_out
+ok 'CFLAGS: options that flush subnormals in every user of the library are left out' left_out
 kept() { flags_for '-O3 -g -funroll-loops' && [ "$(grep -o -e '-O3 -g -funroll-loops' flags | wc -l)" -eq 3 ]; }
-ok 'all else stays as it is' kept
+ok 'CFLAGS: all other options stay' kept
 
 # Without make's help the compiler is refused, where it tells.
 refused() { ! compile refused -O2 -ffast-math && err_has 'needs IEEE arithmetic'; }
-ok 'a file compiled with -ffast-math is refused by config.h' refused
+ok 'config.h: a file compiled with -ffast-math is refused' refused
 # ... and the check finds what config.h cannot see.
 sed 's/^#error.*//' "$builddir/config.h" >config.h
 found() { compile found -I. -O2 -ffast-math && ${EMULATOR-} ./found >out && grep -q 'expected' out; }
-ok 'the check of the reference finds -ffast-math' found
+ok 'reference check: -ffast-math is found' found
 done_testing

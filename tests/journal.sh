@@ -22,10 +22,10 @@ parts() { sed -n 's/^{"case":\([0-9]*\),"round":\([0-9]*\),.*/\1 \2/p' "$1" | so
 # What a report says of the results, without the date and the command line.
 results() { sed -n '/^  "results"/,$p' "$1"; }
 
-ok 'a run with a journal' sweep 0 --journal=full --output=full.json
+ok 'journal: a sweep writes one' sweep 0 --journal=full --output=full.json
 parts full >full.parts
-ok 'the journal has every case' test "$(cut -d ' ' -f 1 full.parts | sort -u | wc -l)" -ge $cases
-ok 'and each part once' same '' "$(uniq -d full.parts)"
+ok 'journal: it has every case' test "$(cut -d ' ' -f 1 full.parts | sort -u | wc -l)" -ge $cases
+ok 'journal: it has each part once' same '' "$(uniq -d full.parts)"
 size=$(wc -c <full)
 head_size=$(head -n 1 full | wc -c)
 
@@ -36,13 +36,13 @@ again()
         cmp full.parts again.parts
 }
 nothing_to_do() { cp full done && again done && cmp full done && results full.json >a && results again.json >b && cmp a b; }
-ok 'a run that is done is only reported' nothing_to_do
+ok 'resume: a finished run is only reported' nothing_to_do
 other_order()
 {
     # shellcheck disable=SC2086 # a list of words
     run 0 --quant-dtype=fp8 --quiet $sweep --resume=done --format=csv && same $((cases + 1)) "$(wc -l <out)"
 }
-ok 'in another order and another format' other_order
+ok 'resume: cases in another order, reported in another format' other_order
 
 # torn SIZE: the first SIZE bytes of the journal, as a machine that stops leaves them. What was whole stays.
 torn()
@@ -61,8 +61,8 @@ each_torn()
         torn "$tap_size" || { echo "# of $tap_size bytes"; return 1; }
     done
 }
-ok 'a journal that is torn in its head' each_torn 0 1 $((head_size / 2)) $((head_size - 1))
-ok 'a journal of a head alone' each_torn "$head_size"
+ok 'resume: a journal torn in its head' each_torn 0 1 $((head_size / 2)) $((head_size - 1))
+ok 'resume: a journal of a head alone' each_torn "$head_size"
 sizes=
 i=$((head_size + 1))
 while [ $i -lt "$size" ]; do
@@ -70,17 +70,17 @@ while [ $i -lt "$size" ]; do
     i=$((i + 97))
 done
 # shellcheck disable=SC2086 # a list of words
-ok 'a journal that is torn in a part' each_torn $sizes $((size - 2)) $((size - 1))
+ok 'resume: a journal torn in a part' each_torn $sizes $((size - 2)) $((size - 1))
 garbage()
 {
     { head -n 2 full; printf '{"case":1,"round":0,"pa\000\000\000\n'; } >torn && again torn
 }
-ok 'a last line that was not written to the disk' garbage
+ok 'resume: a last line that never reached the disk' garbage
 twice()
 {
     { cat full; sed -n 2p full; } >torn && sweep 0 --resume=torn --output=again.json && results again.json >b && cmp a b
 }
-ok 'a part that is there twice counts once' twice
+ok 'resume: a part that is there twice counts once' twice
 
 # ---- Killed --------------------------------------------------------------------------------------------------------
 
@@ -96,11 +96,11 @@ killed()
 if [ -e "$killer" ] && ( LD_PRELOAD=$killer "$QUANTBENCH" --version ) >out 2>&1 && ! grep -q -i 'preload\|runtime' out; then
     line=1
     while [ $line -le "$(grep -c '$' full)" ]; do
-        ok "killed when $line lines were written" killed $line
+        ok "resume: a run killed after $line lines" killed $line
         line=$((line + 1))
     done
 else
-    skip 'killed' 'no library can be loaded before the program'
+    skip 'resume: a run that was killed' 'no library can be loaded before the program'
 fi
 
 # A wrong result that an earlier part of the run found stays one.
@@ -111,7 +111,7 @@ remembered()
         same 1 "$(grep -c '"verification": "WRONG"' failed.json)" && same 1 "$(grep -c '"time_ns": null' failed.json)" &&
         same 3 "$(grep -c '"verification": "verified"' failed.json)"
 }
-ok 'a wrong result is not forgotten' remembered
+ok 'resume: a wrong result is remembered' remembered
 
 # ---- Refused -------------------------------------------------------------------------------------------------------
 
@@ -124,39 +124,39 @@ refused()
     # shellcheck disable=SC2086 # a list of words
     fails 2 "$tap_refused" $sweep "$@" --resume=kept && cmp full kept
 }
-ok 'another value of an option' refused 'options.seed is missing there and "1" here' --seed=1
+ok 'resume: another value of an option is refused' refused 'options.seed is missing there and "1" here' --seed=1
 sed 's/"fp8"/"int8"/' full >changed
-ok 'says both' fails 2 '"int8" there and "fp8" here' $sweep --resume=changed
+ok 'resume: a refusal names both values' fails 2 '"int8" there and "fp8" here' $sweep --resume=changed
 sed '1s/"version":"[^"]*"/"version":"0.0.0"/' full >changed
-ok 'another version' fails 2 'version is "0.0.0" there' $sweep --resume=changed
+ok 'resume: a journal of another version is refused' fails 2 'version is "0.0.0" there' $sweep --resume=changed
 sed '1s/"name":"[^"]*"/"name":"Z80"/' full >changed
-ok 'another device' fails 2 'devices[0].name is "Z80" there' $sweep --resume=changed
+ok 'resume: a journal of another device is refused' fails 2 'devices[0].name is "Z80" there' $sweep --resume=changed
 sed '3s/^.*$/{}/' full >changed
-ok 'a line that is none' fails 2 'line 3' $sweep --resume=changed
+ok 'resume: a line that is not JSON is named' fails 2 'line 3' $sweep --resume=changed
 sed 's/"samples":\[/"samples":["x",/' full >changed
 fails_in_part() { sweep 2 "--resume=$1" && err_has 'expected samples'; }
-ok 'a part that is damaged' fails_in_part changed
+ok 'resume: a damaged part is named' fails_in_part changed
 echo '{"schema":"quantbench-result"}' >other
-ok 'another file of JSON' fails 2 'quantbench --journal has written' $sweep --resume=other
+ok 'resume: other JSON is refused' fails 2 'quantbench --journal has written' $sweep --resume=other
 printf 'text' >other
-ok 'a file of text' fails 2 'quantbench --journal has written' $sweep --resume=other
-ok 'stays as it is' same text "$(cat other)"
-ok 'a journal that is there already' fails 2 '--resume=full' $sweep --journal=full
-ok 'a file that is not there' fails 3 'missing: No such file' $sweep --resume=missing
-ok 'a folder that is not there' fails 3 'no/journal: No such file' $sweep --journal=no/journal
-ok 'a folder' fails 3 'Is a directory' $sweep --resume=.
-ok 'a device' fails 3 'is not a file' $sweep --journal=/dev/null
-ok 'both' fails 2 '--journal' $sweep --journal=new --resume=full
-ok 'an empty name' fails 2 "--resume: invalid value ''" $sweep --resume=
-ok 'a list has none' fails 2 '--journal' --list-kernels --journal=new
-ok 'a dry run has none' fails 2 '--journal' $sweep --dry-run --journal=new
-ok 'runs in other processes have none' fails 2 '--journal' $sweep --runs=5 --journal=new
-ok 'nothing was begun' test ! -e new
+ok 'resume: a text file is refused' fails 2 'quantbench --journal has written' $sweep --resume=other
+ok 'resume: a refused file is left as it is' same text "$(cat other)"
+ok 'journal: one that exists already is refused, and --resume named' fails 2 '--resume=full' $sweep --journal=full
+ok 'resume: a missing file is named' fails 3 'missing: No such file' $sweep --resume=missing
+ok 'journal: a missing folder is named' fails 3 'no/journal: No such file' $sweep --journal=no/journal
+ok 'resume: a folder is refused' fails 3 'Is a directory' $sweep --resume=.
+ok 'journal: a device is refused' fails 3 'is not a file' $sweep --journal=/dev/null
+ok 'journal: --journal and --resume conflict' fails 2 '--journal' $sweep --journal=new --resume=full
+ok 'resume: an empty name is refused' fails 2 "--resume: invalid value ''" $sweep --resume=
+ok 'journal: refused with --list-kernels' fails 2 '--journal' --list-kernels --journal=new
+ok 'journal: refused with --dry-run' fails 2 '--journal' $sweep --dry-run --journal=new
+ok 'journal: refused with --runs' fails 2 '--journal' $sweep --runs=5 --journal=new
+ok 'journal: a refused command line creates no file' test ! -e new
 if command -v flock >/dev/null 2>&1; then
     locked() { flock full "$QUANTBENCH" $sweep --resume=full >out 2>err; same 3 $? && err_has 'another run'; }
-    ok 'a journal that another run writes' locked
+    ok 'resume: a journal that another run is writing is refused' locked
 else
-    skip 'a journal that another run writes' 'flock is not here'
+    skip 'resume: a journal that another run is writing is refused' 'flock is not here'
 fi
 changed_input()
 {
@@ -166,15 +166,15 @@ changed_input()
     { printf '\070\000\000\000\000\000\000\000'; printf '%s' "$tensor"; printf '\000\074\000\075'; } >w.safetensors
     fails 2 'input is' --device=cpu --profile --input=w.safetensors --resume=input
 }
-ok 'another content of the input' changed_input
+ok 'resume: an input whose content changed is refused' changed_input
 full_disk()
 {
     ( trap '' XFSZ; ulimit -f 1; sweep 3 --journal=small ) && err_has 'small: File too large'
 }
 if (trap '' XFSZ && ulimit -f 1) 2>/dev/null; then
-    ok 'a journal that cannot be written any more' full_disk
+    ok 'journal: one that can no longer be written ends the run' full_disk
 else
-    skip 'a journal that cannot be written any more' 'this shell cannot limit the size of files'
+    skip 'journal: one that can no longer be written ends the run' 'this shell cannot limit the size of files'
 fi
 dangling_journal()
 {
@@ -183,5 +183,5 @@ dangling_journal()
 }
 ok 'a link to nothing is not a journal' dangling_journal
 linked_journal() { cp full kept && ln -s kept link2 && sweep 0 --resume=link2 && cmp full kept && [ -L link2 ]; }
-ok 'a link to a journal is one' linked_journal
+ok 'resume: a link to a journal is followed' linked_journal
 done_testing

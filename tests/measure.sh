@@ -85,11 +85,11 @@ precise_blocks()
     measure 0 $coarse --precision=0.1 --timeout=600 && is converged true &&
         holds "30000 / 2 <= 0.001 / 4 * $(value launches_per_sample) * 10000"
 }
-ok "the tick of a coarse timer is found" coarse_tick
-ok "a coarse timer makes blocks longer, of whole rotations, until half a tick is within 0.05 %" blocks_grow
-ok "the interval is no narrower than the tick allows" tick_term
-ok "and no wider, if the samples are equal: half a tick of a block at each end" tick_alone
-ok "--precision makes half a tick a quarter of what is asked for" precise_blocks
+ok "timer: the tick of a coarse one is found" coarse_tick
+ok "timer: a coarse one makes blocks longer, of whole rotations, until half a tick is within 0.05 %" blocks_grow
+ok "timer: the interval is no narrower than the tick allows" tick_term
+ok "timer: with equal samples the interval is half a tick of a block at each end" tick_alone
+ok "timer: --precision makes half a tick a quarter of what is asked for" precise_blocks
 
 # ---- Noise ---------------------------------------------------------------------------------------------------------
 
@@ -124,12 +124,12 @@ gives_up()
 {
     measure 0 jitter=0.1 --precision=0.000001 --timeout=0.000001 && is converged false
 }
-ok "drift spreads over equal cases: their medians agree, and the interval is that of the rounds" drifts
-ok "outliers are counted, and kept" outliers
-ok "and shown" outliers_shown
-ok "--precision goes on until it is reached" converges
-ok "--precision gives up after --timeout, and says so" gives_up
-ok "which is a doubt" strict_doubt jitter=0.1 'not converged: .* after 1e-06 s, 1e-06 % was asked for' \
+ok "drift: spreads over equal cases, whose medians agree; the interval is that of the rounds" drifts
+ok "outliers: counted, and kept" outliers
+ok "outliers: shown in the report" outliers_shown
+ok "--precision: goes on until it is reached" converges
+ok "--precision: gives up after --timeout, and says so" gives_up
+ok "--precision: one that was not reached fails under --strict" strict_doubt jitter=0.1 'not converged: .* after 1e-06 s, 1e-06 % was asked for' \
     --precision=0.000001 --timeout=0.000001
 
 # ---- What cannot be so ---------------------------------------------------------------------------------------------
@@ -157,9 +157,9 @@ floor_limits()
 {
     measure 0 kernel=10000,floor=11000 && is implausible true && is best_ns 11000.0
 }
-ok "nothing is wrong with a plausible case" plausible
-ok "a kernel faster than memory is in doubt" strict_doubt kernel=5000 'implausible: faster than memory allows, 9.000 us'
-ok "by more than three percent" at_the_ceiling
+ok "plausibility: a plausible case passes" plausible
+ok "plausibility: a kernel faster than memory is in doubt" strict_doubt kernel=5000 'implausible: faster than memory allows, 9.000 us'
+ok "plausibility: only beyond three percent of the ceiling" at_the_ceiling
 # 22.5 times as fast as memory allows: no figure that anybody could take for one.
 impossible()
 {
@@ -175,7 +175,7 @@ lied()
     measure 0 kernel=10000 && sed 's/"best_ns": 9000.0/"best_ns": 25299800.0/' out >lied.json &&
         run 0 --report=lied.json && out_has 'doubt     implausible' && out_has 'ceiling   > 100 %' && ! grep 252998 out
 }
-ok "nor is one in a record that does not doubt it" lied
+ok "plausibility: an impossible share in a record is not a figure either" lied
 # ci LOW HIGH: a record whose median of 10 us has this interval, in microseconds.
 ci()
 {
@@ -195,13 +195,13 @@ imprecise()
         run 0 --report=ci.json --format=json && tr -d ' \n' <out | grep -qF '"doubts":["imprecise"]'
 }
 ok "an interval of 10 % is not a doubt" precise
-ok "a wider one is, in every format" imprecise
-ok "an empty launch is a limit too" floor_limits
-ok "a rotation that does not fit is in doubt" strict_doubt cache=1000000 'partly cold: 16384 copies of the tensors' \
+ok "interval: a wider one is in doubt, in every format" imprecise
+ok "plausibility: an empty launch is a limit too" floor_limits
+ok "cold cache: a rotation that does not fit is in doubt" strict_doubt cache=1000000 'partly cold: 16384 copies of the tensors' \
     --num-tokens=1 --hidden-size=1 --num-iters=6 --rounds=1
-ok "as fast from memory as from the cache is in doubt" strict_doubt hot=1,kernel=9500 'not cold: .* 9.500 us'
-ok "but undecided where memory is not the limit" cache_undecided
-ok "and undecided where the launch is the limit" floor_undecided
+ok "cold cache: a time as fast as from the cache is in doubt" strict_doubt hot=1,kernel=9500 'not cold: .* 9.500 us'
+ok "cold cache: undecided where memory is not the limit" cache_undecided
+ok "cold cache: undecided where the launch is the limit" floor_undecided
 
 # ---- Ways to measure -----------------------------------------------------------------------------------------------
 
@@ -267,10 +267,10 @@ gbench()
 }
 ok "--cache=both has a row for each, with its own ceiling" both_states
 ok "--launch=graph,stream,isolated has a row for each" launches
-ok "with what the host takes, and an isolated sample is one launch" launches_json
-ok "isolated launches are proved right, and wrong" isolated_proved
+ok "--launch: JSON has the host's time, and an isolated sample is one launch" launches_json
+ok "--launch=isolated: a right and a wrong kernel are told apart" isolated_proved
 ok "--streams=1,3,4 gives each stream as many sets, and their rates add up" streams
-ok "each has its entries for Google Benchmark, and a record gives the same ones" gbench
+ok "--streams: each has its entries for Google Benchmark, and a record gives the same ones" gbench
 ok "--regime=burst begins again for each sample" burst
 
 # ---- Rounds --------------------------------------------------------------------------------------------------------
@@ -313,11 +313,11 @@ differ()
 {
     holds "$(order 1 | sed 's/..../& /g' | tr ' ' '\n' | sort -u | grep -c .) > 1"
 }
-ok "samples that the rounds cannot share are taken to the last one" uneven
-ok "fewer samples than rounds" few
-ok "--rounds=1" one_round
-ok "the seed determines in which order cases are visited, each once a round" seeded
-ok "and rounds have different orders" differ
+ok "rounds: samples that cannot be shared equally are all taken" uneven
+ok "rounds: fewer samples than rounds" few
+ok "rounds: --rounds=1 takes all samples in one" one_round
+ok "rounds: the seed determines the order of cases, each once a round" seeded
+ok "rounds: different rounds have different orders" differ
 # 1 is the power cap, 4 its hardware's thermal limit: in the first and in the third of the rounds.
 throttled()
 {
@@ -334,7 +334,7 @@ slowed_down()
         out_has 'doubt     throttled in 2 of 4 rounds, power cap' && throttled 0 kernel=10000 --rounds=4 "$@" &&
         [ "$(grep -c '"power cap"' out)" -eq 1 ]
 }
-ok 'a round in which the device is slowed down is in doubt, with the reason' slowed_down
+ok 'slowdown: a slowed round is in doubt, with the reason' slowed_down
 under_load()
 {
     FAKE_LOAD=1
@@ -344,6 +344,6 @@ under_load()
     done
     unset FAKE_LOAD
 }
-ok 'also if nothing slows it down but its work' under_load
+ok 'slowdown: also in doubt when its own work causes it' under_load
 
 done_testing

@@ -69,12 +69,12 @@ report_fails()
     done
 }
 # shellcheck disable=SC2046 # a list of numbers
-ok 'reading a record: each of the first 300' report_fails text $(seq 1 300)
+ok 'failing allocations: each of the first 300 while a record is read' report_fails text $(seq 1 300)
 read=$(allocations --report=record.json --format=csv)
 for format in text json csv markdown gbench junit github; do
     # What reads comes first, and is the same for all.
     # shellcheck disable=SC2046
-    ok "writing: $format" report_fails $format $(steps $((read - 30)) "$(allocations --report=record.json --format=$format)" 80)
+    ok "failing allocations: some of those while $format is written" report_fails $format $(steps $((read - 30)) "$(allocations --report=record.json --format=$format)" 80)
 done
 
 # ---- A case, with a journal and a file -----------------------------------------------------------------------------
@@ -133,9 +133,9 @@ case_fails_at()
     [ $tap_even -eq 0 ] && [ $tap_odd -eq 0 ]
 }
 # shellcheck disable=SC2046
-ok 'one launch: each of the first 300' case_fails_at --profile $(seq 1 300)
+ok 'failing allocations: each of the first 300 of one launch' case_fails_at --profile $(seq 1 300)
 # shellcheck disable=SC2086,SC2046
-ok 'a case that is timed' case_fails_at '' $(steps 300 "$(allocations $case --num-tokens=4 --journal=j --output=j.json)" 20)
+ok 'failing allocations: some of those of a timed case' case_fails_at '' $(steps 300 "$(allocations $case --num-tokens=4 --journal=j --output=j.json)" 20)
 
 # ---- A baseline ----------------------------------------------------------------------------------------------------
 
@@ -156,5 +156,5 @@ baseline_fails()
     done
 }
 # shellcheck disable=SC2046
-ok 'a baseline' baseline_fails $(steps 1 300 12)
+ok 'failing allocations: some of those of a comparison with a baseline' baseline_fails $(steps 1 300 12)
 done_testing

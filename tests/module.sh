@@ -114,12 +114,12 @@ not_a_module()
     QUANTBENCH_MODULE_DIR=$PWD/other fails 3 "there is: cpu" $small --device=cuda
 }
 
-ok "a right kernel is verified and timed in a graph" right_kernel
-ok "a wrong code is found before timing, named, and has no time" wrong_code
-ok "a wrong scale is found" wrong_scale
-ok "a kernel that goes wrong later is found after timing" wrong_later
-ok "and is not forgotten by a journal" wrong_kept
-ok "--no-verify says so" wrong_unverified
+ok "device kernel: a right one is verified and timed in a graph" right_kernel
+ok "device kernel: a wrong code is found before timing, named, and has no time" wrong_code
+ok "device kernel: a wrong scale is found" wrong_scale
+ok "device kernel: one that goes wrong later is found after timing" wrong_later
+ok "device kernel: a late wrong result is kept in a journal" wrong_kept
+ok "device kernel: --no-verify is reported as unverified" wrong_unverified
 ok "a device error is reported with the device's words" failing
 ok "the other kernels of a sweep keep their results" sweep
 ok "JSON says which result is wrong, and gives it no time" json

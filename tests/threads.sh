@@ -13,22 +13,22 @@ if ! run 0 $case --threads=3 --format=json; then
     echo '1..0 # SKIP this build has no OpenMP'
     exit 0
 fi
-ok 'a run tells how many threads it wanted' same 3 "$(threads threads_wanted)"
-ok 'and obtained' same 3 "$(threads threads_obtained)"
+ok 'threads: the record has how many were wanted' same 3 "$(threads threads_wanted)"
+ok 'threads: the record has how many were obtained' same 3 "$(threads threads_obtained)"
 run 0 --device=cpu --num-tokens=1 --hidden-size=32 --num-iters=2 --threads=3 --format=json
-ok 'a tensor that is worth one thread wants one' same 1 "$(threads threads_wanted)"
+ok 'threads: a small tensor wants one' same 1 "$(threads threads_wanted)"
 
 # dynamic ARGUMENT...: OpenMP may give fewer threads, and does if there are more than CPUs.
 dynamic() { ( OMP_DYNAMIC=true; export OMP_DYNAMIC; run "$@" ); }
 if [ "$(getconf _NPROCESSORS_ONLN)" -lt 24 ]; then
-    ok 'with OMP_DYNAMIC' dynamic 0 $case --threads=24 --format=json
-    ok 'as many are wanted' same 24 "$(threads threads_wanted)"
-    ok 'and those that ran are counted' test "$(threads threads_obtained)" -lt 24
+    ok 'OMP_DYNAMIC: a case is measured on fewer threads' dynamic 0 $case --threads=24 --format=json
+    ok 'OMP_DYNAMIC: the record has how many were wanted' same 24 "$(threads threads_wanted)"
+    ok 'OMP_DYNAMIC: the record has how many ran' test "$(threads threads_obtained)" -lt 24
     short() { dynamic 0 $case --threads=24 && out_has 'short of threads: launches ran on' && out_has 'of 24'; }
-    ok 'and are in the report' short
-    ok 'which is a doubt' dynamic 5 $case --threads=24 --strict
+    ok 'OMP_DYNAMIC: the report says how many ran' short
+    ok 'OMP_DYNAMIC: missing threads fail under --strict' dynamic 5 $case --threads=24 --strict
 else
-    skip 'with OMP_DYNAMIC' 'this machine has 24 CPUs'
+    skip 'OMP_DYNAMIC: a case is measured on fewer threads' 'this machine has 24 CPUs'
 fi
 
 limit=$builddir/tests/fake/.libs/threads.so
@@ -40,13 +40,13 @@ limited()
     ( LD_PRELOAD=$limit FAKE_THREADS=$tap_limit OMP_NUM_THREADS=2; export LD_PRELOAD FAKE_THREADS OMP_NUM_THREADS; run "$@" )
 }
 if [ -e "$limit" ] && ( LD_PRELOAD=$limit "$QUANTBENCH" --version ) >out 2>&1 && ! grep -q -i 'preload\|runtime' out; then
-    ok 'where few threads can be started' limited 1 0 $case --threads=4 --format=json
-    ok 'as many as wanted are wanted' same 4 "$(threads threads_wanted)"
-    ok 'and what there was is told' test "$(threads threads_obtained)" -lt 4
+    ok 'thread limit: a case is measured on fewer threads' limited 1 0 $case --threads=4 --format=json
+    ok 'thread limit: the record has how many were wanted' same 4 "$(threads threads_wanted)"
+    ok 'thread limit: the record has how many ran' test "$(threads threads_obtained)" -lt 4
     # The loops of the tool itself ask OpenMP for two.
     no_thread() { limited 0 3 $case --threads=1 && err_has 'quantbench: a library has ended the process'; }
-    ok 'where none can be started' no_thread
+    ok 'thread limit: no thread at all ends the run with a message' no_thread
 else
-    skip 'where few threads can be started' 'no library can be loaded before the program'
+    skip 'thread limit: a case is measured on fewer threads' 'no library can be loaded before the program'
 fi
 done_testing
