@@ -417,7 +417,7 @@ static void read_rounds(struct reader *reader, const json_t *result, size_t inde
     if (left > 0) {
         refuse(reader, "rounds", "as many samples as there are");
     }
-    found->round_count = count;
+    found->round_count = found->rounds != NULL ? count : 0;
 }
 
 /* The data are a file's, for which the distribution is null, or generated. */
