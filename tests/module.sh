@@ -86,7 +86,7 @@ profile()
 
 too_large()
 {
-    run 3 --device=cuda --num-tokens=100000 --hidden-size=100000 && grep -q 'GB are free' err
+    run 3 --device=cuda --num-tokens=100000 --hidden-size=100000 && grep -q 'GB free' err
 }
 
 both_devices()

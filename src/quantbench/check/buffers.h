@@ -16,7 +16,7 @@ struct buffers {
 uint64_t buffers_memory(const struct sizes *bytes, uint64_t count);
 
 /* Allocate COUNT sets on DEVICE, and put GIVEN, host memory by role, into each; a tensor for which it is NULL is filled
- * with what is no kernel's answer. QUEUE is idle and is so again. Free BUFFERS either way. */
+ * with bytes that no kernel answers. QUEUE is idle and is so again. Free BUFFERS either way. */
 enum qb_status buffers_make(struct qb_device *device, struct qb_queue *queue, const struct sizes *bytes, unsigned count,
                             const void *const given[QB_ROLE_COUNT], struct buffers *buffers);
 
@@ -24,7 +24,7 @@ enum qb_status buffers_make(struct qb_device *device, struct qb_queue *queue, co
 bool buffers_in_huge_pages(const struct buffers *buffers, uint64_t *huge);
 void buffers_free(struct buffers *buffers);
 
-/* Fill the tensors that a kernel is to write for PROBLEM, in all sets, with what is no kernel's answer. */
+/* Fill the tensors that a kernel is to write for PROBLEM, in all sets, with bytes that no kernel answers. */
 enum qb_status buffers_poison(const struct buffers *buffers, const struct qb_problem *problem);
 
 /* The tensors of set number SET. */

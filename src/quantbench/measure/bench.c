@@ -158,8 +158,8 @@ static enum exit_code check_memory(struct device *device, const char *what, uint
     if (needed <= there) {
         return EXIT_OK;
     }
-    message_error("%s needs %.3f GB of memory on %s, and %.3f GB are free; fewer tokens or a smaller hidden size are "
-                  "accepted",
+    message_error("%s: not enough memory on %s: %.3f GB needed, %.3f GB free; use fewer tokens or a smaller hidden "
+                  "size",
                   what, (double)needed * 1e-9, device->info.id, (double)there * 1e-9);
     return EXIT_CANNOT_RUN;
 }
@@ -882,7 +882,7 @@ void bench_visit(struct bench *bench, size_t index, uint64_t samples, size_t asi
     qb_memory_free(device, held);
     result->spent += clock_seconds() - start;
     if (result->found.code != EXIT_OK) {
-        /* What was measured before it turned out wrong is no time. */
+        /* A time of wrong results does not count. */
         result->found.sample_count = result->found.round_count = 0;
     }
 }

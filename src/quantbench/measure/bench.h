@@ -39,7 +39,7 @@ struct bench {
     struct result *results;
     size_t count;
     double start;        /* of the run, seconds of the host's clock */
-    enum exit_code code; /* what went wrong that is no case's fault */
+    enum exit_code code; /* a failure that is not the fault of a case */
     /* Called before anything that may take long, with the seconds that it takes by all experience, for those who wait
      * to hear from this process; NULL: nobody does. */
     void (*alive)(double seconds);

@@ -158,7 +158,7 @@ uint64_t ceiling_memory(const struct ceiling *ceiling)
 }
 
 /* The bytes of one copy that moves as many as the case, or nearly: cudaMemcpyAsync() takes half as long again for a
- * size that is not a round number of kilobytes (37.8 against 25.2 us for 50 MB on an H200), and that is no ceiling. The
+ * size that is not a round number of kilobytes (37.8 against 25.2 us for 50 MB on an H200), which is not a ceiling. The
  * time is corrected for what is left out, at most 6 %. */
 static uint64_t copied_bytes(const struct ceiling_key *key)
 {

@@ -49,8 +49,8 @@ void ceilings_free(struct ceilings *ceilings);
 /* Bytes of device memory that a visit takes. */
 uint64_t ceiling_memory(const struct ceiling *ceiling);
 
-/* Take COUNT samples of each kind, with SETTINGS but for the launches. A failure is no error of the run but a warning,
- * once. */
+/* Take COUNT samples of each kind, with SETTINGS but for the launches. A failure is not an error of the run but a
+ * warning, once. */
 void ceiling_visit(struct ceiling *ceiling, const struct measure_settings *settings, uint64_t count);
 
 /* The median time of a launch in nanoseconds; 0 if there is none. It sorts the samples. */

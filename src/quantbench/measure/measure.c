@@ -11,8 +11,8 @@
  *
  * On the CPU the work is done when a launch returns, so that between two samples it can be seen whether the system has
  * let this process work in peace. If not, the sample is taken again; but not for ever: as often as there are samples.
- * There a sample need not be a whole rotation through the sets either: samples are windows of it that follow each other,
- * so that a case of a small tensor takes as many launches as its samples do, and not as the cache is large.
+ * There a sample need not be a whole rotation through the sets either: samples are windows of it that follow each
+ * other, so that a case of a small tensor takes as many launches as its samples do, and not as the cache is large.
  *
  * Whoever wants to know whether launches do their work may change their data between samples, and look at what they
  * gave: between any two on the CPU, where each is waited for anyway, and around a batch elsewhere. */
@@ -429,7 +429,7 @@ enum qb_status measure_take(struct measure *m, uint64_t count, double *samples, 
         } else {
             status = launch_singles(m, done + 1);
             pause_for(m->settings.pause);
-            /* Looking takes time that is no part of the pause before the next sample. */
+            /* Looking takes time that is not a part of the pause before the next sample. */
             if (status == QB_OK) {
                 status = ask_batch(m, m->settings.pause == 0 || last, last, &wanted, samples + done, &host);
             }
