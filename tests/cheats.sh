@@ -31,23 +31,23 @@ for cache in cold hot; do
         # An option, or none.
         # shellcheck disable=SC2086
         for kernel in memo partial half late; do
-            ok "cheats: $kernel is found, $cache $strict" found $kernel 'it leaves work undone' --granularity=token --cache=$cache $strict
+            ok "cheats: $kernel is found, $cache $strict" found $kernel 'work left undone' --granularity=token --cache=$cache $strict
         done
         # shellcheck disable=SC2086
-        ok "cheats: scalecache is found, $cache $strict" found scalecache 'it reuses an earlier scale' --granularity=token \
+        ok "cheats: scalecache is found, $cache $strict" found scalecache 'an earlier scale reused' --granularity=token \
             --cache=$cache $strict
         # shellcheck disable=SC2086
-        ok "cheats: given is found, $cache $strict" found given 'it reuses an earlier scale' --static-scale --cache=$cache $strict
+        ok "cheats: given is found, $cache $strict" found given 'an earlier scale reused' --static-scale --cache=$cache $strict
         # shellcheck disable=SC2086
-        ok "cheats: copy is found, $cache $strict" found copy 'it reuses an earlier answer' --granularity=token --cache=$cache $strict
+        ok "cheats: copy is found, $cache $strict" found copy 'an earlier answer reused' --granularity=token --cache=$cache $strict
     done
 done
 for kernel in memo partial half scalecache copy late; do
-    ok "cheats: $kernel is found with isolated launches" found $kernel 'it ' --granularity=token --launch=isolated --num-iters=20
+    ok "cheats: $kernel is found with isolated launches" found $kernel '' --granularity=token --launch=isolated --num-iters=20
 done
-ok 'cheats: memo is found with --no-isolate' found memo 'it leaves work undone' --granularity=token --no-isolate
-ok 'cheats: copy is found with --profile' found copy 'it reuses an earlier answer' --granularity=token --profile
-ok 'cheats: scalecache is found with --profile' found scalecache 'it reuses an earlier scale' --granularity=token --profile
+ok 'cheats: memo is found with --no-isolate' found memo 'work left undone' --granularity=token --no-isolate
+ok 'cheats: copy is found with --profile' found copy 'an earlier answer reused' --granularity=token --profile
+ok 'cheats: scalecache is found with --profile' found scalecache 'an earlier scale reused' --granularity=token --profile
 # These are lists of words.
 # shellcheck disable=SC2086
 unverified() { run 0 $few --dtype=float --plugin=cheat.so --kernel=cheat_memo --granularity=token --num-tokens=16 \

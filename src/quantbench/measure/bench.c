@@ -160,7 +160,7 @@ static enum exit_code check_memory(struct device *device, const char *what, uint
     }
     message_error("%s: not enough memory on %s: %.3f GB needed, %.3f GB free; use fewer tokens or a smaller hidden "
                   "size",
-                  what, (double)needed * 1e-9, device->info.id, (double)there * 1e-9);
+                  what, device->info.id, (double)needed * 1e-9, (double)there * 1e-9);
     return EXIT_CANNOT_RUN;
 }
 
@@ -948,7 +948,8 @@ static void find_limits(const struct bench *bench, struct result *result)
         fastest = faster(fastest, result->found.ceiling_times[kind]);
     }
     result->found.floor_time = result->floor_count > 0 ? stats_median(result->floors, result->floor_count) : 0;
-    /* Several streams are not limited by what one can do, nor are launches that overlap by those that do not. */
+    /* Several streams are not limited by the ceiling of one, nor are launches that overlap by that of ones that do not.
+     */
     result->found.best_time = fastest > 0 && result->plan_case->streams == 1 && !bench->method->dependent_launch
                                   ? fmax(fastest, result->found.floor_time)
                                   : 0;

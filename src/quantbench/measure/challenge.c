@@ -271,9 +271,9 @@ static const char *describe(const struct challenges *c, enum challenge_fault fau
 {
     switch (fault) {
     case CHALLENGE_UNDONE:
-        return "it leaves work undone";
+        return "work left undone";
     case CHALLENGE_STALE:
-        return c->stale_codes > 0 ? "it reuses an earlier answer" : "it reuses an earlier scale";
+        return c->stale_codes > 0 ? "an earlier answer reused" : "an earlier scale reused";
     case CHALLENGE_WRONG:
         break;
     }
