@@ -127,11 +127,9 @@ END_TEST
 START_TEST(chosen_launches)
 {
     const struct measure_work work = {.launch = note_launch, .sets = SETS}, few = {.launch = note_launch, .sets = 100};
-    const struct measure_settings settings = {
-        .mode = LAUNCH_STREAM, .timer_tick = 1, .precision = 0.01, .in_peace = true};
+    struct measure_settings settings = {.mode = LAUNCH_STREAM, .timer_tick = 1, .precision = 0.01, .in_peace = true};
     struct qb_device *device;
     struct qb_queue *queue;
-    uint64_t chosen;
 
     ck_assert_uint_eq(measure_whole_windows(100), 100);
     ck_assert_uint_eq(measure_whole_windows(129), 192);
@@ -139,11 +137,14 @@ START_TEST(chosen_launches)
     launches = 0;
     ck_assert_int_eq(qb_device_open(qb_backend_find("cpu"), 0, &device), QB_OK);
     ck_assert_int_eq(qb_queue_create(device, &queue), QB_OK);
-    ck_assert_int_eq(measure_choose(device, queue, &work, &settings, &chosen), QB_OK);
-    ck_assert(chosen >= SETS / MEASURE_WINDOWS && (chosen < SETS ? SETS % chosen : chosen % SETS) == 0);
+    ck_assert_int_eq(measure_choose(device, queue, &work, &settings), QB_OK);
+    ck_assert(settings.launches >= SETS / MEASURE_WINDOWS);
+    ck_assert((settings.launches < SETS ? SETS % settings.launches : settings.launches % SETS) == 0);
+    ck_assert(settings.first < SETS && (settings.launches > SETS || settings.first % settings.launches == 0));
+    settings.launches = settings.first = 0;
     launches = 0;
-    ck_assert_int_eq(measure_choose(device, queue, &few, &settings, &chosen), QB_OK);
-    ck_assert_uint_eq(chosen % 100, 0);
+    ck_assert_int_eq(measure_choose(device, queue, &few, &settings), QB_OK);
+    ck_assert_uint_eq(settings.launches % 100, 0);
     qb_queue_destroy(queue);
     qb_device_close(device);
 }

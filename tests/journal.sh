@@ -136,6 +136,10 @@ ok 'resume: a line that is not JSON is named' fails 2 'line 3' $sweep --resume=c
 sed 's/"samples":\[/"samples":["x",/' full >changed
 fails_in_part() { sweep 2 "--resume=$1" && err_has 'expected samples'; }
 ok 'resume: a damaged part is named' fails_in_part changed
+sed 's/"launches":[0-9]*/"launches":99999999999999999/' full >changed
+ok 'resume: launches that no sample has are refused' fails_in_part changed
+sed 's/"launches":[0-9]*/"launches":-1/' full >changed
+ok 'resume: a negative number of launches is refused' fails_in_part changed
 echo '{"schema":"quantbench-result"}' >other
 ok 'resume: other JSON is refused' fails 2 'quantbench --journal has written' $sweep --resume=other
 printf 'text' >other

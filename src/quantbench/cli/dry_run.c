@@ -47,9 +47,11 @@ static double guess_seconds(const struct method *method, const struct result *re
     double bandwidth = c->device->info.peak_bandwidth;
     double launch = LAUNCH_TIME + sum(result->found.bytes.read, result->found.bytes.written) /
                                       (bandwidth > 0 ? bandwidth : COMMON_BANDWIDTH);
-    double sample = method->profile
-                        ? launch
-                        : fmax(launch * (result->plan_case->threads > 0 ? 1 : result->found.sets), SAMPLE_TIME);
+    double sample =
+        method->profile
+            ? launch
+            : fmax(launch * (bench_has_windows(result) ? result->found.sets / MEASURE_WINDOWS : result->found.sets),
+                   SAMPLE_TIME);
     /* With a precision it takes as long as it takes, up to the limit. */
     double samples = method->profile ? 1 : (double)(method->num_warmup_iters + method->num_iters);
     double elements = (double)c->problem.tokens * (double)c->problem.hidden;
@@ -57,8 +59,14 @@ static double guess_seconds(const struct method *method, const struct result *re
     if (method->precision > 0) {
         return elements * ELEMENT_TIME + method->timeout;
     }
-    /* The ceilings take three quarters as many samples. */
-    return elements * ELEMENT_TIME + sample * samples * (method->profile ? 1 : 1.75);
+    if (method->profile) {
+        return elements * ELEMENT_TIME + sample;
+    }
+    /* The ceilings take three quarters as many samples. Each visit fills its memory, as that of the ceiling does, and
+     * launches into each set. */
+    return elements * ELEMENT_TIME + sample * samples * 1.75 +
+           (double)method->rounds * (2 * (double)result->found.rotated_bytes / COMMON_BANDWIDTH +
+                                     (bench_has_windows(result) ? launch * result->found.sets : 0));
 }
 
 static struct need find_need(struct bench *bench, size_t index)

@@ -24,6 +24,9 @@
 /* A pause before each sample with --regime=burst, in nanoseconds. */
 #define BURST_PAUSE 5e6
 
+/* No sample has more launches: that would be hours of the shortest. */
+#define MOST_LAUNCHES ((uint64_t)1 << 36)
+
 /* What half a tick of the timer may be of a sample, unless --precision asks for less. */
 #define DEFAULT_TICK_SHARE 0.0005
 
@@ -617,8 +620,10 @@ static enum qb_status measure_case(const struct method *method, struct result *r
     double *room = result->found.samples + result->found.sample_count;
     uint64_t taken = 0;
     struct measure measure;
-    enum qb_status status =
-        measure_open(plan_case->device->handle, queues, plan_case->streams, &work, &settings, &measure);
+    enum qb_status status;
+
+    settings.first = result->first;
+    status = measure_open(plan_case->device->handle, queues, plan_case->streams, &work, &settings, &measure);
 
     if (status != QB_OK) {
         return status;
@@ -642,6 +647,8 @@ static enum qb_status measure_case(const struct method *method, struct result *r
             round->retaken_samples = measure.retaken;
             round->disturbed_samples = measure.disturbed;
         }
+        /* Without a rotation before them, samples begin where the fresh memory was filled first. */
+        result->first = work.writes ? measure.first : 0;
     }
     measure_close(&measure);
     return status;
@@ -729,6 +736,24 @@ static double seconds_of_visit(const struct bench *bench, size_t index, uint64_t
     return (double)(2 * samples + bench->method->num_warmup_iters + 2 * CHECK_SAMPLES) * sample * 3;
 }
 
+bool bench_has_windows(const struct result *result)
+{
+    return can_have_windows(result->plan_case) && result->found.sets >= 2 * MEASURE_WINDOWS &&
+           result->found.sets % MEASURE_WINDOWS == 0;
+}
+
+bool bench_is_sample(const struct result *result, uint64_t launches)
+{
+    const enum launch_mode mode = result->plan_case->launch;
+    const uint64_t sets = result->found.sets / result->plan_case->streams;
+
+    if (mode == LAUNCH_ISOLATED || mode == LAUNCH_PROFILE) {
+        return launches == 1;
+    }
+    return launches > 0 && launches <= MOST_LAUNCHES &&
+           (launches % sets == 0 || (bench_has_windows(result) && sets % launches == 0));
+}
+
 /* Fill BUFFERS, which were nothing, and find out what a question has to know: how many launches make a sample. */
 static enum exit_code prepare(struct bench *bench, size_t index, struct qb_queue *queue, struct buffers *buffers)
 {
@@ -742,11 +767,15 @@ static enum exit_code prepare(struct bench *bench, size_t index, struct qb_queue
     if (code == EXIT_OK && bench->alive != NULL && isinf(bench->proofs[index].seconds)) {
         status = time_launches(bench, index, &context, queue);
     }
-    if (code == EXIT_OK && status == QB_OK && can_have_windows(plan_case) && result->found.launches_per_sample == 0) {
-        const struct measure_settings settings = settings_of(bench->method, plan_case->device, plan_case->launch, 0);
+    if (code == EXIT_OK && status == QB_OK && bench_has_windows(result) && result->found.launches_per_sample == 0) {
+        struct measure_settings settings = settings_of(bench->method, plan_case->device, plan_case->launch, 0);
 
         announce(bench, seconds_of_visit(bench, index, 1));
-        status = measure_choose(plan_case->device->handle, queue, &work, &settings, &result->found.launches_per_sample);
+        status = measure_choose(plan_case->device->handle, queue, &work, &settings);
+        if (status == QB_OK && !interrupt_requested()) {
+            result->found.launches_per_sample = settings.launches;
+            result->first = settings.first;
+        }
         announce(bench, CHILD_OWN_SECONDS);
     }
     return status == QB_OK ? code : message_status(qb_kernel_name(plan_case->kernel), status);

@@ -21,6 +21,7 @@ struct result {
     double *floors; /* times of empty launches of the same shape */
     size_t floor_count;
     size_t ceiling; /* index of the case's ceiling */
+    uint64_t first; /* set of the next window */
 };
 
 /* What a run keeps from case to case. */
@@ -64,6 +65,12 @@ bool bench_fits(struct bench *bench, size_t index);
  * An interrupt leaves fewer samples. Device memory of ASIDE bytes is held meanwhile, so that the case's own lies
  * elsewhere than without. */
 void bench_visit(struct bench *bench, size_t index, uint64_t samples, size_t aside);
+
+/* True if samples of the case of RESULT may be windows of the rotation, as measure.h has them. */
+bool bench_has_windows(const struct result *result);
+
+/* True if LAUNCHES can make a sample of RESULT: whole rotations through its sets, or a window. */
+bool bench_is_sample(const struct result *result, uint64_t launches);
 
 /* Room in RESULT for COUNT samples more and one round; false if memory is short. */
 bool bench_grow(struct result *result, uint64_t count);

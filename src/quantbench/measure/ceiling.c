@@ -216,6 +216,8 @@ void ceiling_visit(struct ceiling *ceiling, const struct measure_settings *setti
     void *memory = NULL;
     enum qb_status status = qb_queue_create(device, &queue);
 
+    /* The sets are filled in their order, which leaves the last ones in the cache. */
+    ceiling->first = 0;
     if (status == QB_OK && key->threads > 0) {
         status = qb_queue_set_threads(queue, key->threads);
     }

@@ -82,9 +82,9 @@ enum qb_status measure_open(struct qb_device *device, struct qb_queue *const *qu
 void measure_close(struct measure *measure);
 
 /* Choose the launches of a sample of WORK on QUEUE as measure_open() would, for a work that will be asked questions,
- * which have to know. */
+ * which have to know. SETTINGS gets them, and where the next window begins. */
 enum qb_status measure_choose(struct qb_device *device, struct qb_queue *queue, const struct measure_work *work,
-                              const struct measure_settings *settings, uint64_t *launches);
+                              struct measure_settings *settings);
 
 /* Take COUNT samples, in nanoseconds per launch of all queues together. *TAKEN is less than COUNT only after an
  * interrupt. *HOST_TIME is how long the host took for a launch, in nanoseconds. */

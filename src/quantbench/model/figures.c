@@ -85,7 +85,7 @@ const struct figure figures_of_case[] = {
     {CEILING("streaming_ns"), COLUMN("streaming_ceiling_ns"), REAL(ZERO), FOUND(ceiling_times[CEILING_STREAMING])},
     {CEILING("copy_ns"), COLUMN("copy_time_ns"), REAL(ZERO), FOUND(ceiling_times[CEILING_COPY])},
     {CEILING("floor_ns"), COLUMN("floor_ns"), REAL(ZERO), FOUND(floor_time)},
-    {CEILING("best_ns"), REAL(NEVER), FOUND(best_time)},
+    {CEILING("best_ns"), REAL(ZERO), FOUND(best_time)},
     {CEILING("share"), COLUMN("ceiling_share"), DERIVED, REAL(ZERO), FOUND(ceiling_share)},
     {RESULT("implausible"), COLUMN("implausible"), FLAG, FOUND(implausible)},
     {RESULT("converged"), COLUMN("converged"), TRUTH_VALUE, FOUND(converged)},
@@ -127,7 +127,15 @@ bool figures_has_group(const struct finding *finding, const char *group)
     if (strcmp(group, "time_ns") == 0) {
         return finding->sample_count > 0;
     }
-    return strcmp(group, "ceiling") != 0 || finding->best_time > 0;
+    if (strcmp(group, "ceiling") == 0) {
+        bool is_known = finding->best_time > 0 || finding->floor_time > 0;
+
+        for (int kind = 0; kind < CEILING_KINDS; kind++) {
+            is_known = is_known || finding->ceiling_times[kind] > 0;
+        }
+        return is_known;
+    }
+    return true;
 }
 
 /* ---- Values ----------------------------------------------------------------------------------------------------- */

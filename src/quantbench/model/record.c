@@ -3,6 +3,7 @@
 #include <config.h>
 
 #include "model/record.h"
+#include "base/saturate.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -65,6 +66,14 @@ static void derive_threads(struct finding *found)
     }
 }
 
+/* The sum of two counts, which a file of others may have; JSON has integers with a sign. */
+static uint64_t add_counts(uint64_t a, uint64_t b)
+{
+    const uint64_t sum = saturate_add(a, b);
+
+    return sum < INT64_MAX ? sum : INT64_MAX;
+}
+
 /* What the system did to the samples on the CPU, over all rounds. */
 static void derive_disturbances(struct finding *found)
 {
@@ -72,8 +81,8 @@ static void derive_disturbances(struct finding *found)
     for (size_t i = 0; i < found->round_count; i++) {
         const struct round *round = &found->rounds[i];
 
-        found->retaken_samples += round->retaken_samples;
-        found->disturbed_samples += round->disturbed_samples;
+        found->retaken_samples = add_counts(found->retaken_samples, round->retaken_samples);
+        found->disturbed_samples = add_counts(found->disturbed_samples, round->disturbed_samples);
         found->huge_bytes = round->huge_bytes < found->huge_bytes ? round->huge_bytes : found->huge_bytes;
     }
 }

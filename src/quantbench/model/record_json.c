@@ -379,6 +379,12 @@ static void check_time(struct reader *reader, const json_t *time, struct finding
     if (stats->min > stats->median || stats->median > stats->max) {
         refuse(reader, "median", "a number from min to max");
     }
+    if (stats->p99 < stats->median || stats->p99 > stats->max) {
+        refuse(reader, "p99", "a number from median to max");
+    }
+    if (stats->ci_low > stats->median || stats->ci_high < stats->median) {
+        refuse(reader, "median_ci95", "two numbers with the median between them");
+    }
     found->samples = get_times(reader, time, "samples", &found->sample_count);
     if (found->sample_count == 0) {
         refuse(reader, "samples", "at least one number");

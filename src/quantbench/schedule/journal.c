@@ -20,7 +20,7 @@
 #include <unistd.h>
 
 #define SCHEMA         "quantbench-journal"
-#define SCHEMA_VERSION 1
+#define SCHEMA_VERSION 2
 
 static enum exit_code fail(const struct journal *journal, const char *what)
 {

@@ -200,6 +200,7 @@ static void drop_times(struct finding *found)
     }
     found->cache_check = CACHE_CHECK_NONE;
     found->converged = TRUTH_UNKNOWN;
+    found->bytes_per_second = found->of_peak = 0;
 }
 
 enum exit_code recording_add(struct record *record, const struct result *result)
@@ -226,7 +227,8 @@ enum exit_code recording_add(struct record *record, const struct result *result)
             c->found.converged = TRUTH_NO; /* an interrupt came first */
         }
         set_rates(c);
-    } else {
+    }
+    if (c->found.sample_count == 0) {
         drop_times(&c->found);
         figures_keep_digits(figures_of_case, figures_of_case_count, &c->found);
         record_derive(c);

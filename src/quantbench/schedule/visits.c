@@ -53,6 +53,7 @@ static bool restore_case(const json_t *part, struct result *result)
     struct round *round;
 
     if (!bench_grow(result, 0) || json_array_size(samples) == 0 || json_integer_value(launches) < 1 ||
+        !bench_is_sample(result, (uint64_t)json_integer_value(launches)) ||
         !append_numbers(samples, &result->found.samples, &result->found.sample_count) ||
         !append_numbers(json_object_get(part, "floors"), &result->floors, &result->floor_count)) {
         return false;
@@ -179,7 +180,13 @@ static bool restore_ceiling(const json_t *part, struct ceiling *ceiling)
     for (size_t kind = 0; kind < CEILING_KINDS; kind++) {
         const json_t *from = json_array_get(kinds, kind);
 
-        ceiling->kinds[kind].launches = (uint64_t)json_integer_value(json_object_get(from, "launches"));
+        const json_int_t launches = json_integer_value(json_object_get(from, "launches"));
+
+        /* 0: there were no samples. */
+        if (launches < 0 || (launches > 0 && launches % ceiling->sets != 0 && ceiling->sets % launches != 0)) {
+            return false;
+        }
+        ceiling->kinds[kind].launches = (uint64_t)launches;
         if (!append_numbers(json_object_get(from, "samples"), &ceiling->kinds[kind].samples,
                             &ceiling->kinds[kind].count)) {
             return false;
