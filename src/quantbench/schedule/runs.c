@@ -7,7 +7,7 @@
 #include "base/interrupt.h"
 #include "base/isolate.h"
 #include "schedule/runs.h"
-#include "model/problem_text.h"
+#include "model/property.h"
 #include "schedule/recording.h"
 
 #include <errno.h>
@@ -150,12 +150,12 @@ static bool same_cases(const struct record *a, const struct record *b)
         return false;
     }
     for (size_t i = 0; i < a->count; i++) {
-        char a_text[160], b_text[160];
-
-        problem_text(&a->cases[i].problem, a_text, sizeof a_text);
-        problem_text(&b->cases[i].problem, b_text, sizeof b_text);
-        if (strcmp(a_text, b_text) != 0 || strcmp(a->cases[i].kernel, b->cases[i].kernel) != 0 ||
-            !record_same_data(a, &a->cases[i], b, &b->cases[i])) {
+        for (enum property k = 0; k < PROPERTIES; k++) {
+            if (!property_same(&a->cases[i], &b->cases[i], k)) {
+                return false;
+            }
+        }
+        if (!record_same_data(a, &a->cases[i], b, &b->cases[i])) {
             return false;
         }
     }
