@@ -47,11 +47,11 @@ static double guess_seconds(const struct method *method, const struct result *re
     double bandwidth = c->device->info.peak_bandwidth;
     double launch = LAUNCH_TIME + sum(result->found.bytes.read, result->found.bytes.written) /
                                       (bandwidth > 0 ? bandwidth : COMMON_BANDWIDTH);
-    double sample =
-        method->profile
-            ? launch
-            : fmax(launch * (bench_has_windows(result) ? result->found.sets / MEASURE_WINDOWS : result->found.sets),
-                   SAMPLE_TIME);
+    double sample = method->profile
+                        ? launch
+                        : fmax(launch * (bench_has_windows(result) ? measure_smallest_window(result->found.sets)
+                                                                   : result->found.sets),
+                               SAMPLE_TIME);
     /* With a precision it takes as long as it takes, up to the limit. */
     double samples = method->profile ? 1 : (double)(method->num_warmup_iters + method->num_iters);
     double elements = (double)c->problem.tokens * (double)c->problem.hidden;

@@ -738,8 +738,7 @@ static double seconds_of_visit(const struct bench *bench, size_t index, uint64_t
 
 bool bench_has_windows(const struct result *result)
 {
-    return can_have_windows(result->plan_case) && result->found.sets >= 2 * MEASURE_WINDOWS &&
-           result->found.sets % MEASURE_WINDOWS == 0;
+    return can_have_windows(result->plan_case) && measure_smallest_window(result->found.sets) < result->found.sets;
 }
 
 bool bench_is_sample(const struct result *result, uint64_t launches)
@@ -833,8 +832,8 @@ static unsigned asked_sets(const struct result *result)
     if (result->plan_case->launch == LAUNCH_ISOLATED) {
         return 1;
     }
-    return launches > 0 && launches < result->found.sets && can_have_windows(result->plan_case) ? (unsigned)launches
-                                                                                                : result->found.sets;
+    return launches > 0 && launches < result->found.sets && bench_has_windows(result) ? (unsigned)launches
+                                                                                      : result->found.sets;
 }
 
 /* Visit a case whose BUFFERS are prepared, and prove what its launches wrote. */

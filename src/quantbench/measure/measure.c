@@ -451,13 +451,17 @@ unsigned measure_whole_windows(unsigned sets)
     return sets < 2 * MEASURE_WINDOWS ? sets : (sets + MEASURE_WINDOWS - 1) / MEASURE_WINDOWS * MEASURE_WINDOWS;
 }
 
+unsigned measure_smallest_window(unsigned sets)
+{
+    return sets >= 2 * MEASURE_WINDOWS && sets % MEASURE_WINDOWS == 0 ? sets / MEASURE_WINDOWS : sets;
+}
+
 /* The smallest window that WORK can have: all sets where there are none. */
 static uint64_t smallest_window(const struct measure *m)
 {
-    const bool can = m->settings.in_peace && m->settings.mode == LAUNCH_STREAM && m->queue_count == 1 &&
-                     m->work->sets >= 2 * MEASURE_WINDOWS && m->work->sets % MEASURE_WINDOWS == 0;
+    const bool can = m->settings.in_peace && m->settings.mode == LAUNCH_STREAM && m->queue_count == 1;
 
-    return can ? m->work->sets / MEASURE_WINDOWS : m->work->sets / m->queue_count;
+    return can ? measure_smallest_window(m->work->sets) : m->work->sets / m->queue_count;
 }
 
 /* The time of a launch in the fastest of a few windows after one that does not count: what disturbs one does not make

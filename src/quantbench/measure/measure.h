@@ -37,6 +37,9 @@ struct measure_work {
 /* SETS, or a few more of many, so that they make whole windows. */
 unsigned measure_whole_windows(unsigned sets);
 
+/* The launches of the smallest window of SETS; SETS if they make no whole windows. */
+unsigned measure_smallest_window(unsigned sets);
+
 struct measure_settings {
     enum launch_mode mode; /* not LAUNCH_PROFILE */
     double timer_tick;     /* nanoseconds */
