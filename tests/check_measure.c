@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* check_measure.c - which sets the launches of samples on the CPU go into, and which a question is about. */
+/* check_measure.c - which sets the launches of samples on the CPU go into, which a question is about, and when samples
+ * end early. The clock, and what disturbs a sample, are the test's own. */
 #include <config.h>
 
+#include "base/clock.h"
+#include "measure/disturbance.h"
 #include "measure/measure.h"
 #include "run.h"
 
+#include <math.h>
 #include <string.h>
 
 #define SETS 256
@@ -19,9 +23,39 @@ static struct {
 } asked[1000];
 static size_t questions;
 
+/* The host's clock, and what a launch takes of it. */
+static double now, launch_seconds;
+
+double clock_seconds(void)
+{
+    return now;
+}
+
+double clock_nanoseconds(void)
+{
+    return now * 1e9;
+}
+
+/* The system disturbs the first samples, this many of them. */
+static size_t disturbances;
+
+void disturbance_glance(struct disturbance_glance *glance)
+{
+    *glance = (struct disturbance_glance){0};
+}
+
+bool disturbance_is_material(const struct disturbance_glance *before, const struct disturbance_glance *after,
+                             double nanoseconds)
+{
+    (void)before, (void)after, (void)nanoseconds;
+    disturbances -= disturbances > 0;
+    return disturbances > 0;
+}
+
 static enum qb_status note_launch(void *context, struct qb_queue *queue, unsigned set)
 {
     (void)context, (void)queue;
+    now += launch_seconds;
     ck_assert(set < SETS && launches < MOST);
     launched[launches++] = set;
     return QB_OK;
@@ -150,6 +184,86 @@ START_TEST(chosen_launches)
 }
 END_TEST
 
+/* What came of COUNT samples of four launches each, with SETTINGS. */
+static struct measure take_samples(const struct measure_settings *settings, uint64_t count, uint64_t *taken)
+{
+    const struct measure_work work = {.launch = note_launch, .sets = SETS};
+    struct qb_device *device;
+    struct qb_queue *queue;
+    struct measure measure;
+    double times[64], host_time;
+
+    launches = 0;
+    ck_assert_int_eq(qb_device_open(qb_backend_find("cpu"), 0, &device), QB_OK);
+    ck_assert_int_eq(qb_queue_create(device, &queue), QB_OK);
+    ck_assert_int_eq(measure_open(device, &queue, 1, &work, settings, &measure), QB_OK);
+    ck_assert_int_eq(measure_take(&measure, count, times, taken, &host_time), QB_OK);
+    measure_close(&measure);
+    qb_queue_destroy(queue);
+    qb_device_close(device);
+    return measure;
+}
+
+/* A launch takes a second: a block that does not count ends after 4, and samples after 8, 12, ... */
+static uint64_t taken_until(double deadline, enum launch_mode mode, bool in_peace, double sample_seconds)
+{
+    const struct measure_settings settings = {.mode = mode,
+                                              .timer_tick = 1,
+                                              .precision = 0.01,
+                                              .launches = SETS / MEASURE_WINDOWS,
+                                              .in_peace = in_peace,
+                                              .deadline = deadline,
+                                              .sample_time = sample_seconds * 1e9};
+    uint64_t taken;
+
+    now = 0;
+    launch_seconds = 1;
+    take_samples(&settings, 10, &taken);
+    launch_seconds = 0;
+    return taken;
+}
+
+START_TEST(deadline_ends_samples)
+{
+    ck_assert_uint_eq(taken_until(0, LAUNCH_STREAM, true, 0), 10);
+    ck_assert_uint_eq(taken_until(INFINITY, LAUNCH_STREAM, true, 0), 10);
+    ck_assert_uint_eq(taken_until(17, LAUNCH_STREAM, true, 0), 4);
+    ck_assert_uint_eq(taken_until(1, LAUNCH_STREAM, true, 0), 1);
+    /* A rotation through all sets is first; then each launch is a sample. */
+    ck_assert_uint_eq(taken_until(SETS + 4, LAUNCH_ISOLATED, false, 0), 4);
+    ck_assert_uint_eq(taken_until(1, LAUNCH_ISOLATED, false, 0), 1);
+}
+END_TEST
+
+/* Nobody waits for the samples of a batch one by one: there are as many as fit, and a block before each batch. */
+START_TEST(deadline_limits_batches)
+{
+    ck_assert_uint_eq(taken_until(17, LAUNCH_STREAM, false, 4), 4);
+    ck_assert_uint_eq(taken_until(1, LAUNCH_STREAM, false, 4), 1);
+    ck_assert_uint_eq(taken_until(INFINITY, LAUNCH_STREAM, false, 4), 10);
+}
+END_TEST
+
+/* Samples are taken again as long as that helps. */
+START_TEST(disturbed_rounds_are_not_taken_again)
+{
+    const struct measure_settings settings = {
+        .mode = LAUNCH_STREAM, .timer_tick = 1, .precision = 0.01, .launches = 4, .in_peace = true};
+    struct measure measure;
+    uint64_t taken;
+
+    disturbances = 1000;
+    measure = take_samples(&settings, 10, &taken);
+    ck_assert(taken == 10 && measure.retaken == 3 && measure.disturbed == 10);
+    disturbances = 3;
+    measure = take_samples(&settings, 10, &taken);
+    ck_assert(taken == 10 && measure.retaken == 2 && measure.disturbed == 0);
+    disturbances = 0;
+    measure = take_samples(&settings, 10, &taken);
+    ck_assert(taken == 10 && measure.retaken == 0 && measure.disturbed == 0);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("measure");
@@ -159,6 +273,9 @@ int main(void)
     tcase_add_test(tc, a_rotation_comes_before_windows_that_are_looked_at);
     tcase_add_test(tc, whole_rotations_begin_at_the_first_set);
     tcase_add_test(tc, chosen_launches);
+    tcase_add_test(tc, deadline_ends_samples);
+    tcase_add_test(tc, deadline_limits_batches);
+    tcase_add_test(tc, disturbed_rounds_are_not_taken_again);
     suite_add_tcase(suite, tc);
     return run_suite(suite);
 }

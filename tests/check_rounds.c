@@ -33,20 +33,25 @@ static void note(uint64_t round, size_t index, uint64_t samples)
     visits[visit_count++] = (struct visit){round, index, samples};
 }
 
-void visits_to_case(struct visits *unused, uint64_t round, size_t index, uint64_t samples, size_t aside)
+/* What a visit takes: a second, or a second for each sample that it has time for, and one in any case. */
+static bool slow;
+
+void visits_to_case(struct visits *unused, uint64_t round, size_t index, uint64_t samples, size_t aside, double seconds)
 {
     struct result *result = &unused->bench->results[index];
 
     ck_assert_uint_eq(aside, 0);
+    samples = !slow || (double)samples <= seconds ? samples : seconds > 1 ? (uint64_t)seconds : 1;
     note(round, index, samples);
     result->found.sample_count += samples;
     result->found.round_count++;
-    result->spent += 1;
+    result->spent += slow ? (double)samples : 1;
 }
 
-void visits_to_ceiling(struct visits *unused, uint64_t round, size_t index, uint64_t samples)
+void visits_to_ceiling(struct visits *unused, uint64_t round, size_t index, uint64_t samples, double seconds)
 {
-    (void)unused;
+    ck_assert(seconds > 0);
+    unused->bench->ceilings.values[index].spent += slow ? 1 : 0;
     note(round, CASES + index, samples);
 }
 
@@ -86,6 +91,8 @@ bool interrupt_requested(void)
     return stopped && visit_count >= 2;
 }
 
+static enum truth out_of_time[CASES]; /* what the last run says of each */
+
 /* Run rounds of CASES cases as METHOD says, in the order of SEED; the first two have a ceiling, the others another one.
  */
 static void run_cases(const struct method *method, uint64_t seed)
@@ -103,8 +110,13 @@ static void run_cases(const struct method *method, uint64_t seed)
         cases[i] = (struct plan_case){.launch = LAUNCH_GRAPH};
         results[i] = (struct result){.plan_case = &cases[i], .ceiling = i >= 2};
     }
+    ceilings[0] = (struct ceiling){.users = 2};
+    ceilings[1] = (struct ceiling){.users = 3};
     visit_count = proved = concluded = 0;
     rounds_run(&bench, NULL);
+    for (size_t i = 0; i < CASES; i++) {
+        out_of_time[i] = results[i].found.out_of_time;
+    }
 }
 
 /* Samples that INDEX took, in *ROUNDS rounds. */
@@ -245,6 +257,49 @@ START_TEST(precision_ends_each_case)
 }
 END_TEST
 
+/* A case gets the same time in each round, and one that is slow has fewer samples, and says so; ceilings are a part of
+ * it. */
+START_TEST(time_ends_each_case)
+{
+    struct method method = {.num_iters = 100, .rounds = 10, .max_time = 50};
+    size_t rounds;
+
+    slow = true;
+    run_cases(&method, 0);
+    for (size_t i = 0; i < CASES; i++) {
+        const uint64_t samples = samples_of(i, &rounds);
+
+        ck_assert(i == WRONG_CASE || (samples >= 40 && samples <= 50 && rounds == 10));
+        ck_assert_int_eq(out_of_time[i], i == WRONG_CASE ? TRUTH_UNKNOWN : TRUTH_YES);
+    }
+    for (size_t i = 0; i < visit_count; i++) {
+        ck_assert_uint_le(visits[i].samples, 6);
+    }
+    method.max_time = 3;
+    run_cases(&method, 0);
+    ck_assert_uint_le(samples_of(0, &rounds), 3);
+    method.max_time = 1000;
+    run_cases(&method, 0);
+    ck_assert_uint_eq(samples_of(0, &rounds), 100);
+    ck_assert_int_eq(out_of_time[0], TRUTH_NO);
+    slow = false;
+}
+END_TEST
+
+/* An interrupt is another reason for too few samples. */
+START_TEST(an_interrupt_is_not_the_end_of_time)
+{
+    const struct method method = {.num_iters = 100, .rounds = 10, .max_time = 50};
+
+    stopped = true;
+    run_cases(&method, 0);
+    for (size_t i = 0; i < CASES; i++) {
+        ck_assert_int_ne(out_of_time[i], TRUTH_YES);
+    }
+    stopped = false;
+}
+END_TEST
+
 START_TEST(an_interrupt_ends_all)
 {
     const struct method method = {.num_iters = 40, .rounds = 10};
@@ -268,6 +323,8 @@ int main(void)
     tcase_add_test(tc, rounds_visit_everything);
     tcase_add_test(tc, precision_ends_each_case);
     tcase_add_test(tc, an_interrupt_ends_all);
+    tcase_add_test(tc, time_ends_each_case);
+    tcase_add_test(tc, an_interrupt_is_not_the_end_of_time);
     suite_add_tcase(suite, tc);
     return run_suite(suite);
 }

@@ -124,6 +124,34 @@ gives_up()
 {
     measure 0 jitter=0.1 --precision=0.000001 --timeout=0.000001 && is converged false
 }
+# The first visit has one sample at least; then a microsecond is over.
+ends_early()
+{
+    measure 0 kernel=10000 --max-time=0.000001 && is out_of_time true && is max_time_s 1e-6 && is converged null &&
+        is samples '[ 1' && is ci95_basis none
+}
+has_time() { measure 0 kernel=10000 && is out_of_time false && is max_time_s 60.0; }
+# A precision has --timeout; less counts.
+precise_time()
+{
+    measure 0 jitter=0.1 --precision=0.000001 --max-time=0.000001 && is converged false && is timeout_s 1e-6 &&
+        is out_of_time null && is max_time_s null
+}
+compared_time()
+{
+    measure 0 kernel=10000 --compare=dtype --dtype=half,float --max-time=0.000001 && is out_of_time 'true true' &&
+        same 4 "$(grep -c '"samples": [0-9]' out)"
+}
+isolated_time() { measure 0 kernel=10000 --isolate --max-time=0.000001 && is out_of_time true && is samples '[ 1'; }
+runs_time() { measure 0 kernel=10000 --runs=2 --max-time=0.000001 && is out_of_time true; }
+ok "--max-time: a case ends with one sample at least, and says so" ends_early
+ok "--max-time: a case that has time has all its samples" has_time
+ok "--max-time: less than --timeout ends a precision" precise_time
+ok "--max-time: cases that are compared end" compared_time
+ok "--max-time: a case in a process of its own ends" isolated_time
+ok "--max-time: what one of --runs lacks is said" runs_time
+ok "--max-time: a case that lacks samples fails under --strict" strict_doubt kernel=10000 \
+    'out of time: 1 of 100 samples after 1e-06 s' --max-time=0.000001
 ok "drift: spreads over equal cases, whose medians agree; the interval is that of the rounds" drifts
 ok "outliers: counted, and kept" outliers
 ok "outliers: shown in the report" outliers_shown

@@ -14,6 +14,7 @@
 
 #include <getopt.h>
 #include <locale.h>
+#include <math.h>
 #include <string.h>
 
 #define ROUNDS 2
@@ -69,12 +70,12 @@ static void take_parts(struct journal *journal)
     for (size_t round = 0; round < ROUNDS; round++) {
         for (size_t i = 0; i < bench.count; i++) {
             if (bench.results[i].found.code == EXIT_OK && journal_find(journal, i, round) != NULL) {
-                visits_to_case(&visits, round, i, 2, 0);
+                visits_to_case(&visits, round, i, 2, 0, INFINITY);
             }
         }
         for (size_t i = 0; i < bench.ceilings.count; i++) {
             if (journal_find(journal, bench.count + i, round) != NULL) {
-                visits_to_ceiling(&visits, round, i, 1);
+                visits_to_ceiling(&visits, round, i, 1, INFINITY);
             }
         }
     }

@@ -279,6 +279,9 @@ static void derive(struct settings *settings)
     }
     if (settings->method.precision > 0) {
         settings->method.num_iters = 0;
+        if (settings->method.chose_max_time && settings->method.max_time < settings->method.timeout) {
+            settings->method.timeout = settings->method.max_time;
+        }
     }
 }
 

@@ -52,21 +52,23 @@ static double guess_seconds(const struct method *method, const struct result *re
                         : fmax(launch * (bench_has_windows(result) ? measure_smallest_window(result->found.sets)
                                                                    : result->found.sets),
                                SAMPLE_TIME);
-    /* With a precision it takes as long as it takes, up to the limit. */
     double samples = method->profile ? 1 : (double)(method->num_warmup_iters + method->num_iters);
     double elements = (double)c->problem.tokens * (double)c->problem.hidden;
 
-    if (method->precision > 0) {
-        return elements * ELEMENT_TIME + method->timeout;
-    }
     if (method->profile) {
         return elements * ELEMENT_TIME + sample;
     }
+    /* With a precision it takes as long as it takes, up to the limit. */
+    if (method->precision > 0) {
+        return elements * ELEMENT_TIME + method->timeout;
+    }
     /* The ceilings take three quarters as many samples. Each visit fills its memory, as that of the ceiling does, and
      * launches into each set. */
-    return elements * ELEMENT_TIME + sample * samples * 1.75 +
-           (double)method->rounds * (2 * (double)result->found.rotated_bytes / COMMON_BANDWIDTH +
-                                     (bench_has_windows(result) ? launch * result->found.sets : 0));
+    return elements * ELEMENT_TIME +
+           fmin(method->max_time,
+                sample * samples * 1.75 +
+                    (double)method->rounds * (2 * (double)result->found.rotated_bytes / COMMON_BANDWIDTH +
+                                              (bench_has_windows(result) ? launch * result->found.sets : 0)));
 }
 
 static struct need find_need(struct bench *bench, size_t index)

@@ -577,8 +577,10 @@ static enum qb_status measure_hot(const struct method *method, const struct resu
     struct measure_settings settings = settings_of(method, plan_case->device, plan_case->launch, 0);
     double samples[CHECK_SAMPLES];
     uint64_t taken;
-    enum qb_status status =
-        measure_series(plan_case->device->handle, queue, &work, &settings, CHECK_SAMPLES, samples, &taken);
+    enum qb_status status;
+
+    settings.deadline = result->deadline;
+    status = measure_series(plan_case->device->handle, queue, &work, &settings, CHECK_SAMPLES, samples, &taken);
 
     if (status == QB_OK && taken > 0) {
         *time = stats_median(samples, taken);
@@ -601,6 +603,7 @@ static enum qb_status measure_floor(const struct method *method, struct result *
         return QB_ERROR_MEMORY;
     }
     result->floors = larger;
+    settings.deadline = result->deadline;
     status =
         measure_series(plan_case->device->handle, queue, &work, &settings, count, larger + result->floor_count, &taken);
     result->floor_count += taken;
@@ -623,6 +626,7 @@ static enum qb_status measure_case(const struct method *method, struct result *r
     enum qb_status status;
 
     settings.first = result->first;
+    settings.sample_time = result->sample_time;
     status = measure_open(plan_case->device->handle, queues, plan_case->streams, &work, &settings, &measure);
 
     if (status != QB_OK) {
@@ -630,14 +634,16 @@ static enum qb_status measure_case(const struct method *method, struct result *r
     }
     if (!interrupt_requested()) {
         result->found.launches_per_sample = measure.settings.launches;
-        /* The warm-up's samples are overwritten; there is room for as many as a round has. */
+        /* The warm-up's samples are overwritten; there is room for as many as a round has. It gets half of the time. */
+        measure.settings.deadline = (result->deadline + clock_seconds()) / 2;
         for (uint64_t done = 0; done < warmup && status == QB_OK && !interrupt_requested();) {
             uint64_t wanted = warmup - done < samples ? warmup - done : samples;
 
             status = measure_take(&measure, wanted, room, &taken, &round->host_time);
-            done += wanted;
+            done = taken < wanted ? warmup : done + wanted;
         }
         result->warm = true;
+        measure.settings.deadline = result->deadline;
         /* The CPU has worked when its launches return: it is looked at behind the samples, to disturb none. */
         work.watch = plan_case->threads == 0 ? watch_device : NULL;
         measure.single_before = context->challenges != NULL ? challenges_single(context->challenges, samples) : 0;
@@ -646,6 +652,7 @@ static enum qb_status measure_case(const struct method *method, struct result *r
             round->samples = taken;
             round->retaken_samples = measure.retaken;
             round->disturbed_samples = measure.disturbed;
+            result->sample_time = taken > 0 ? room[0] * (double)measure.settings.launches : 0;
         }
         /* Without a rotation before them, samples begin where the fresh memory was filled first. */
         result->first = work.writes ? measure.first : 0;
@@ -895,13 +902,14 @@ static enum exit_code visit(struct bench *bench, size_t index, uint64_t samples)
     return code;
 }
 
-void bench_visit(struct bench *bench, size_t index, uint64_t samples, size_t aside)
+void bench_visit(struct bench *bench, size_t index, uint64_t samples, size_t aside, double seconds)
 {
     struct result *result = &bench->results[index];
     struct qb_device *device = result->plan_case->device->handle;
     double start = clock_seconds();
     void *held = NULL;
 
+    result->deadline = start + seconds;
     /* Without it the visit is as good as before. */
     if (aside > 0 && qb_memory_alloc(device, aside, &held) != QB_OK) {
         held = NULL;
@@ -915,14 +923,17 @@ void bench_visit(struct bench *bench, size_t index, uint64_t samples, size_t asi
     }
 }
 
-void bench_visit_ceiling(struct bench *bench, size_t index, uint64_t samples)
+void bench_visit_ceiling(struct bench *bench, size_t index, uint64_t samples, double seconds)
 {
     struct ceiling *ceiling = &bench->ceilings.values[index];
-    const struct measure_settings settings = settings_of(bench->method, ceiling->key.device, ceiling->key.launch, 0);
+    struct measure_settings settings = settings_of(bench->method, ceiling->key.device, ceiling->key.launch, 0);
+    double start = clock_seconds();
 
+    settings.deadline = start + seconds;
     binding_hold(bench->machine);
     ceiling_visit(ceiling, &settings, samples);
     binding_release(bench->machine);
+    ceiling->spent += clock_seconds() - start;
 }
 
 /* ---- Results ------------------------------------------------------------------------------------------------ */
@@ -1026,13 +1037,18 @@ static enum exit_code begin_result(struct bench *bench, const struct plan_case *
         .cache = plan_case->cache,
         .launch = plan_case->launch,
     };
+    enum exit_code code;
 
     *result = (struct result){.plan_case = plan_case};
     result->found.bytes = sizes_of(&plan_case->problem);
     choose_sets(result);
     key.read = result->found.bytes.read;
     key.written = result->found.bytes.written;
-    return ceilings_find(&bench->ceilings, &key, &result->ceiling);
+    code = ceilings_find(&bench->ceilings, &key, &result->ceiling);
+    if (code == EXIT_OK) {
+        bench->ceilings.values[result->ceiling].users++;
+    }
+    return code;
 }
 
 enum exit_code bench_begin(struct bench *bench, const struct settings *settings, struct machine *machine,

@@ -16,9 +16,11 @@
 struct result {
     const struct plan_case *plan_case;
     struct finding found;
-    bool warm;      /* the warm-up is over, in this process */
-    double spent;   /* seconds that the visits took */
-    double *floors; /* times of empty launches of the same shape */
+    bool warm;          /* the warm-up is over, in this process */
+    double spent;       /* seconds that the visits took */
+    double deadline;    /* of the host's clock, for the visit that is under way */
+    double sample_time; /* nanoseconds that a sample of the last visit took; 0: unknown */
+    double *floors;     /* times of empty launches of the same shape */
     size_t floor_count;
     size_t ceiling; /* index of the case's ceiling */
     uint64_t first; /* set of the next window */
@@ -62,9 +64,9 @@ void bench_prove(struct bench *bench, size_t index);
 bool bench_fits(struct bench *bench, size_t index);
 
 /* Visit case INDEX: SAMPLES samples. What went wrong has been printed and is the result's code; there is no time then.
- * An interrupt leaves fewer samples. Device memory of ASIDE bytes is held meanwhile, so that the case's own lies
- * elsewhere than without. */
-void bench_visit(struct bench *bench, size_t index, uint64_t samples, size_t aside);
+ * An interrupt leaves fewer samples, and so does the end of SECONDS, but one. Device memory of ASIDE bytes is held
+ * meanwhile, so that the case's own lies elsewhere than without. */
+void bench_visit(struct bench *bench, size_t index, uint64_t samples, size_t aside, double seconds);
 
 /* True if samples of the case of RESULT may be windows of the rotation, as measure.h has them. */
 bool bench_has_windows(const struct result *result);
@@ -75,8 +77,8 @@ bool bench_is_sample(const struct result *result, uint64_t launches);
 /* Room in RESULT for COUNT samples more and one round; false if memory is short. */
 bool bench_grow(struct result *result, uint64_t count);
 
-/* Visit ceiling INDEX of bench->ceilings. */
-void bench_visit_ceiling(struct bench *bench, size_t index, uint64_t samples);
+/* Visit ceiling INDEX of bench->ceilings, for SECONDS. */
+void bench_visit_ceiling(struct bench *bench, size_t index, uint64_t samples, double seconds);
 
 /* All visits are over: compute what the result says. */
 void bench_conclude(struct bench *bench, size_t index);

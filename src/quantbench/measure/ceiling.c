@@ -5,6 +5,7 @@
 #include "measure/ceiling.h"
 #include "base/digest.h"
 #include "base/interrupt.h"
+#include "base/clock.h"
 #include "base/stats.h"
 #include "base/saturate.h"
 
@@ -200,6 +201,10 @@ static enum qb_status visit_kind(struct ceiling *ceiling, enum ceiling_kind kind
     ceiling->kinds[kind].samples = larger;
     own.launches = ceiling->kinds[kind].launches;
     own.first = ceiling->first;
+    /* Of the time that is left each kind gets its share. */
+    if (settings->deadline > 0) {
+        own.deadline = clock_seconds() + (settings->deadline - clock_seconds()) / (CEILING_KINDS - (int)kind);
+    }
     status = measure_series(ceiling->key.device->handle, queue, &work, &own, count, larger + ceiling->kinds[kind].count,
                             &taken);
     ceiling->kinds[kind].launches = own.launches;

@@ -26,6 +26,8 @@ struct ceiling_key {
 struct ceiling {
     struct ceiling_key key;
     unsigned sets;
+    size_t users;   /* cases that share it */
+    double spent;   /* seconds that the visits took */
     uint64_t first; /* set of the next window */
     struct {
         uint64_t launches; /* of a sample; 0 before the first */
@@ -49,8 +51,8 @@ void ceilings_free(struct ceilings *ceilings);
 /* Bytes of device memory that a visit takes. */
 uint64_t ceiling_memory(const struct ceiling *ceiling);
 
-/* Take COUNT samples of each kind, with SETTINGS but for the launches. A failure is not an error of the run but a
- * warning, once. */
+/* Take COUNT samples of each kind, with SETTINGS but for the launches; fewer, but one, after their deadline. A failure
+ * is not an error of the run but a warning, once. */
 void ceiling_visit(struct ceiling *ceiling, const struct measure_settings *settings, uint64_t count);
 
 /* The median time of a launch in nanoseconds; 0 if there is none. It sorts the samples. */

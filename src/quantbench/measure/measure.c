@@ -10,7 +10,8 @@
  * sum of their rates.
  *
  * On the CPU the work is done when a launch returns, so that between two samples it can be seen whether the system has
- * let this process work in peace. If not, the sample is taken again; but not for ever: as often as there are samples.
+ * let this process work in peace. If not, the sample is taken again; but not for ever: as often as there are samples,
+ * and hardly more often than there are samples in peace, since a round that is disturbed as a whole stays so.
  * There a sample need not be a whole rotation through the sets either: samples are windows of it that follow each
  * other, so that a case of a small tensor takes as many launches as its samples do, and not as the cache is large.
  *
@@ -38,6 +39,15 @@
 
 /* The host's time is taken of at most so many launches into an idle queue: more may have to wait for a place in it. */
 #define MAX_HOST_LAUNCHES 256
+
+/* Samples that are taken again although none was left in peace yet. */
+#define RETAKEN_IN_VAIN 3
+
+/* True if no sample is to be begun after TAKEN others. */
+static bool is_over(const struct measure *m, uint64_t taken)
+{
+    return interrupt_requested() || (m->settings.deadline > 0 && taken > 0 && clock_seconds() >= m->settings.deadline);
+}
 
 /* Leave the device alone for a while. */
 static void pause_for(double nanoseconds)
@@ -197,9 +207,10 @@ static bool keeps(struct measure *m, const struct disturbance_glance *before, do
     }
     disturbance_glance(&after);
     if (!disturbance_is_material(before, &after, nanoseconds)) {
+        m->peaceful++;
         return true;
     }
-    if (m->retaken < m->most_retaken) {
+    if (m->retaken < m->most_retaken && m->retaken < m->peaceful + RETAKEN_IN_VAIN) {
         m->retaken++;
         return false;
     }
@@ -269,14 +280,14 @@ static enum qb_status take_one(const struct measure *m, double *sample)
 }
 
 /* COUNT samples of blocks, each between two events of its own and taken in peace, after DONE others; LAST if none come
- * after them. An interrupt lowers *COUNT. */
+ * after them. An interrupt and the deadline lower *COUNT. */
 static enum qb_status take_in_peace(struct measure *m, uint64_t done, bool last, uint64_t *count, double *samples,
                                     double *host_time)
 {
     uint64_t taken = 0;
     enum qb_status status = lead_in_peace(m, host_time);
 
-    while (taken < *count && status == QB_OK && !interrupt_requested()) {
+    while (taken < *count && status == QB_OK && !is_over(m, done + taken)) {
         struct disturbance_glance before;
         bool kept;
 
@@ -339,7 +350,7 @@ static enum qb_status ask_batch(const struct measure *m, bool watched, bool last
 }
 
 /* COUNT launches, each on an idle queue, behind a rotation through all sets that is not counted: so each finds the
- * cache as the rotation has left it. */
+ * cache as the rotation has left it. An interrupt and the deadline lower *COUNT. */
 static enum qb_status take_isolated(struct measure *m, uint64_t *count, double *samples, double *host_time)
 {
     const struct measure_block *block = &m->blocks[0];
@@ -355,7 +366,7 @@ static enum qb_status take_isolated(struct measure *m, uint64_t *count, double *
     if (status == QB_OK) {
         status = qb_queue_synchronize(block->queue);
     }
-    for (uint64_t i = 0; *count < wanted && status == QB_OK && !interrupt_requested(); i++) {
+    for (uint64_t i = 0; *count < wanted && status == QB_OK && !is_over(m, *count); i++) {
         double start, host_time_of_one;
         bool kept;
 
@@ -404,6 +415,11 @@ static uint64_t choose_batch(const struct measure *m, uint64_t done, uint64_t le
     } else if (!m->settings.in_peace && m->single_before > done + 1 && m->single_before - done - 1 < room) {
         room = m->single_before - done - 1;
     }
+    if (m->settings.deadline > 0 && m->settings.sample_time > 0) {
+        const double fit = (m->settings.deadline - clock_seconds()) * 1e9 / m->settings.sample_time;
+
+        room = fit >= (double)room ? room : fit > 1 ? (uint64_t)fit : 1;
+    }
     return left < room ? left : room;
 }
 
@@ -413,9 +429,9 @@ enum qb_status measure_take(struct measure *m, uint64_t count, double *samples, 
     bool first = true;
 
     *host_time = 0;
-    m->retaken = m->disturbed = 0;
+    m->retaken = m->disturbed = m->peaceful = 0;
     m->most_retaken = count;
-    while (done < count && !interrupt_requested()) {
+    while (done < count && !is_over(m, done)) {
         uint64_t wanted = choose_batch(m, done, count - done);
         bool last = done + wanted == count;
         double host;
@@ -497,6 +513,7 @@ static enum qb_status choose_launches(struct measure *m)
      * no measurable time is taken for one tick. */
     time = fmax(time * (double)rotation * m->queue_count, m->settings.timer_tick);
     m->settings.launches = rotation * (uint64_t)fmax(ceil(2 * shortest / time), 1);
+    m->settings.sample_time = time / (double)rotation * (double)m->settings.launches;
     if (has_windows(m)) {
         /* A number of windows that makes a rotation. */
         uint64_t windows = MEASURE_WINDOWS;

@@ -49,6 +49,8 @@ struct measure_settings {
                               takes */
     uint64_t first;        /* set of the first window */
     bool in_peace;         /* the device is the CPU: a sample that the system disturbed is taken again */
+    double deadline;       /* of clock_seconds(): after it no sample is begun but the first; 0: there is none */
+    double sample_time;    /* nanoseconds that a sample took before, so that no batch goes far beyond; 0: unknown */
 };
 
 struct measure_block {
@@ -73,6 +75,7 @@ struct measure {
     /* Of the last measure_take(), in peace. */
     uint64_t retaken;      /* samples that were taken again */
     uint64_t most_retaken; /* as many as there were to take */
+    uint64_t peaceful;     /* samples that nothing disturbed */
     uint64_t disturbed;    /* samples that were kept in spite of a disturbance */
 };
 
@@ -90,7 +93,8 @@ enum qb_status measure_choose(struct qb_device *device, struct qb_queue *queue, 
                               struct measure_settings *settings);
 
 /* Take COUNT samples, in nanoseconds per launch of all queues together. *TAKEN is less than COUNT only after an
- * interrupt. *HOST_TIME is how long the host took for a launch, in nanoseconds. */
+ * interrupt, or after the deadline, by which there is at least one. *HOST_TIME is how long the host took for a launch,
+ * in nanoseconds. */
 enum qb_status measure_take(struct measure *measure, uint64_t count, double *samples, uint64_t *taken,
                             double *host_time);
 

@@ -89,6 +89,7 @@ const struct figure figures_of_case[] = {
     {CEILING("share"), COLUMN("ceiling_share"), DERIVED, REAL(ZERO), FOUND(ceiling_share)},
     {RESULT("implausible"), COLUMN("implausible"), FLAG, FOUND(implausible)},
     {RESULT("converged"), COLUMN("converged"), TRUTH_VALUE, FOUND(converged)},
+    {RESULT("out_of_time"), COLUMN("out_of_time"), TRUTH_VALUE, FOUND(out_of_time)},
     {RESULT("retaken_samples"), COLUMN("retaken_samples"), DERIVED, COUNT(MAX), FOUND(retaken_samples)},
     {RESULT("disturbed_samples"), COLUMN("disturbed_samples"), DERIVED, COUNT(MAX), FOUND(disturbed_samples)},
     {RESULT("huge_page_bytes"), COLUMN("huge_page_bytes"), DERIVED, COUNT(MAX), FOUND(huge_bytes)},

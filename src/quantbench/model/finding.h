@@ -98,7 +98,8 @@ struct finding {
     double ceiling_times[CEILING_KINDS]; /* of launches of the same kind; 0: unknown */
     double best_time;                    /* no launch can be faster: the fastest of these, or the floor; 0: unknown */
     enum cache_check cache_check;
-    enum truth converged; /* the precision that was asked for is reached */
+    enum truth converged;   /* the precision that was asked for is reached */
+    enum truth out_of_time; /* it has fewer samples than were asked for, since its time was up */
 
     /* These follow from the others; a record has them. */
     bool has_quality;                      /* the codes are VERIFIED, and were rated */

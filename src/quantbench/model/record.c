@@ -140,6 +140,7 @@ unsigned record_doubts(const struct record_case *c)
                   ? DOUBT_NOT_HOT
                   : 0;
     doubts |= c->found.converged == TRUTH_NO ? DOUBT_NOT_CONVERGED : 0;
+    doubts |= c->found.out_of_time == TRUTH_YES ? DOUBT_OUT_OF_TIME : 0;
     doubts |= record_throttled_rounds(c) > 0 ? DOUBT_THROTTLED : 0;
     doubts |= c->threads > 0 && 2 * c->found.disturbed_samples > c->found.sample_count ? DOUBT_DISTURBED : 0;
     doubts |= floor_is_load(c) ? DOUBT_FLOOR : 0;

@@ -85,6 +85,7 @@ struct record {
     uint64_t planned_rounds; /* that the samples were to be spread over */
     double precision;        /* half the interval's width as a share of the median; 0: none was asked for */
     double timeout;          /* seconds that a case could take for it */
+    double max_time;         /* seconds that a case could take otherwise; 0: no limit, or unknown */
     enum regime regime;
     uint64_t runs; /* each sample is the median of one of this many processes; 0: samples are of one process */
     bool dependent_launch;

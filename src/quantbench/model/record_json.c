@@ -709,6 +709,9 @@ static void read_document(struct reader *reader, const json_t *document, struct 
     record->planned_rounds = get_number(reader, document, "planned_rounds", 1, INT64_MAX);
     record->precision = get_real_or_null(reader, document, "precision");
     record->timeout = get_real_or_null(reader, document, "timeout_s");
+    /* The first records lack it. */
+    record->max_time =
+        json_object_get(document, "max_time_s") != NULL ? get_real_or_null(reader, document, "max_time_s") : 0;
     record->regime = (enum regime)get_name(reader, document, "regime", regime_words);
     record->dependent_launch = get_bool(reader, document, "dependent_launch");
     record->interrupted = get_bool(reader, document, "interrupted");

@@ -104,6 +104,8 @@ struct method {
     uint64_t rounds;    /* that the samples are spread over */
     double precision;   /* half the width of the interval as a share of the median; 0: NUM_ITERS samples */
     double timeout;     /* seconds for a case to reach it */
+    bool chose_max_time;
+    double max_time; /* seconds for the samples of a case; 0: there is no limit */
     enum regime regime;
     bool profile;
     bool dependent_launch;

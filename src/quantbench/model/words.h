@@ -83,8 +83,9 @@ enum doubt {
     DOUBT_FLOOR = 1 << 7,         /* an empty launch took so long that it measures other load of the CPUs */
     DOUBT_THREADS = 1 << 8,       /* launches ran on fewer threads than they were shared out to */
     DOUBT_IMPRECISE = 1 << 9,     /* the interval of the median is so wide that the median says little */
+    DOUBT_OUT_OF_TIME = 1 << 10,  /* --max-time ended it before it had all its samples */
 };
-#define DOUBTS 10
+#define DOUBTS 11
 
 /* The words; NULL behind the last. */
 extern const char *const cache_words[];

@@ -199,6 +199,20 @@ const char *describe_doubt(const struct record *record, const struct record_case
         snprintf(text, DESCRIBE_SIZE, "not converged: +- %.3g %% after %g s, %.3g %% was asked for",
                  100 * stats_precision(&c->found.time), record->timeout, 100 * record->precision);
         break;
+    case DOUBT_OUT_OF_TIME:
+        if (record->runs > 0) {
+            snprintf(text, DESCRIBE_SIZE, "out of time: a process lacks some of its %" PRIu64 " samples after %g s",
+                     record->num_iters, record->max_time);
+            break;
+        }
+        if (c->found.sample_count >= record->num_iters) {
+            snprintf(text, DESCRIBE_SIZE, "out of time: %zu samples, but not in all rounds, after %g s (--max-time)",
+                     c->found.sample_count, record->max_time);
+            break;
+        }
+        snprintf(text, DESCRIBE_SIZE, "out of time: %zu of %" PRIu64 " samples after %g s (--max-time)",
+                 c->found.sample_count, record->num_iters, record->max_time);
+        break;
     }
     return text;
 }

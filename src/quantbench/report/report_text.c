@@ -230,6 +230,8 @@ static void print_samples(const struct record *record, const struct record_case 
         fprintf(stream, ", each the median of one process, of %" PRIu64 " samples", record->num_iters);
     } else if (record->interrupted && record->precision == 0 && c->found.sample_count < record->num_iters) {
         fprintf(stream, " of %" PRIu64 " (interrupted)", record->num_iters);
+    } else if (c->found.out_of_time == TRUTH_YES && c->found.sample_count < record->num_iters) {
+        fprintf(stream, " of %" PRIu64 " (out of time)", record->num_iters);
     }
     fprintf(stream, " in %zu round%s, each the mean of %" PRIu64 " %s\n", c->found.round_count,
             c->found.round_count == 1 ? "" : "s", c->found.launches_per_sample * c->streams, quantities[c->launch]);

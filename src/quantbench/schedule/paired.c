@@ -10,6 +10,7 @@
 #include "schedule/paired.h"
 #include "schedule/rounds.h"
 
+#include <math.h>
 #include <stdlib.h>
 
 /* Visits of a case in a round. */
@@ -30,28 +31,70 @@ static size_t push_aside(uint64_t seed, uint64_t round, size_t visit)
     return (pieces[0] + 1) << 18;
 }
 
-/* Visit the cases of which LEADERS says LEADER, in the order in which they are among the COUNT of ORDER, and back.
- * GROUP has room for them. */
+/* Seconds that the COUNT cases of GROUP may still take together. A self-test is many comparisons, each with its own. */
+static double group_time_left(const struct bench *bench, const size_t *group, size_t count)
+{
+    double left = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        left += rounds_time_left(bench, group[i]);
+        left += bench->comparing->self_test ? (PAIRED_SELF_TESTS - 1) * bench->method->max_time : 0;
+    }
+    return left;
+}
+
+/* Visit case INDEX as visit number VISIT of ALL, in SECONDS. */
+static void visit_case(struct visits *visits, size_t index, uint64_t visit, uint64_t all, size_t aside, double seconds)
+{
+    struct bench *bench = visits->bench;
+    struct finding *found = &bench->results[index].found;
+    uint64_t share = rounds_share(bench->method->num_iters, all, visit), samples = share > 0 ? share : 1;
+    size_t before = found->sample_count;
+
+    if (found->code != EXIT_OK) {
+        return;
+    }
+    if (seconds > 0) {
+        visits_to_case(visits, visit, index, samples, aside, seconds);
+    }
+    rounds_note_time(bench, index, before, samples);
+}
+
+/* Visit the cases of which LEADERS says LEADER, in the order in which they are among the COUNT of ORDER, and back,
+ * unless their time is up when the round begins. GROUP has room for them. */
 static void visit_group(struct visits *visits, uint64_t round, const size_t *order, size_t count, const size_t *leaders,
                         size_t leader, size_t *group)
 {
     const struct bench *bench = visits->bench;
     uint64_t all = VISITS * round_count(bench);
     size_t members = 0;
+    double seconds;
 
     for (size_t i = 0; i < count; i++) {
         if (order[i] < bench->count && leaders[order[i]] == leader) {
             group[members++] = order[i];
         }
     }
+    seconds = group_time_left(bench, group, members) / (double)(VISITS * members * (round_count(bench) - round));
     for (size_t i = 0; i < VISITS * members && !interrupt_requested(); i++) {
-        size_t index = group[i < members ? i : VISITS * members - 1 - i];
-        uint64_t visit = VISITS * round + (i >= members);
-        uint64_t samples = rounds_share(bench->method->num_iters, all, visit);
+        visit_case(visits, group[i < members ? i : VISITS * members - 1 - i], VISITS * round + (i >= members), all,
+                   push_aside(bench->inputs.seed, round, i), seconds);
+    }
+}
 
-        if (bench->results[index].found.code == EXIT_OK) {
-            visits_to_case(visits, visit, index, samples > 0 ? samples : 1, push_aside(bench->inputs.seed, round, i));
+/* Visit ceiling INDEX, if any of its cases has time left. */
+static void visit_ceiling(struct visits *visits, uint64_t round, size_t index)
+{
+    const struct bench *bench = visits->bench;
+    double left = 0;
+
+    for (size_t i = 0; i < bench->count; i++) {
+        if (bench->results[i].ceiling == index) {
+            left = fmax(left, rounds_time_left(bench, i));
         }
+    }
+    if (left > 0) {
+        visits_to_ceiling(visits, round, index, 1, left / (double)(round_count(bench) - round) / ROUNDS_CEILING_SHARE);
     }
 }
 
@@ -67,7 +110,7 @@ static void run_round(struct visits *visits, uint64_t round, const size_t *leade
         if (order[i] >= bench->count) {
             /* A self-test has no report that shows it. */
             if (!bench->comparing->self_test) {
-                visits_to_ceiling(visits, round, order[i] - bench->count, 1);
+                visit_ceiling(visits, round, order[i] - bench->count);
             }
         } else if (leaders[order[i]] == order[i]) {
             visit_group(visits, round, order, all, leaders, order[i], group);

@@ -111,6 +111,7 @@ enum exit_code recording_begin(const struct settings *settings, const struct mac
         .planned_rounds = settings->method.rounds,
         .precision = figure_digits(settings->method.precision),
         .timeout = figure_digits(settings->method.precision > 0 ? settings->method.timeout : 0),
+        .max_time = figure_digits(settings->method.precision > 0 ? 0 : settings->method.max_time),
         .regime = settings->method.regime,
         .dependent_launch = settings->method.dependent_launch,
         .strict = settings->comparing.strict,
@@ -199,7 +200,7 @@ static void drop_times(struct finding *found)
         found->ceiling_times[kind] = 0;
     }
     found->cache_check = CACHE_CHECK_NONE;
-    found->converged = TRUTH_UNKNOWN;
+    found->converged = found->out_of_time = TRUTH_UNKNOWN;
     found->bytes_per_second = found->of_peak = 0;
 }
 

@@ -7,6 +7,7 @@
 #include "base/clock.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <stdlib.h>
 
 /* With --precision: samples of a case in each round, and what it takes to believe an interval. */
@@ -44,6 +45,39 @@ uint64_t rounds_share(uint64_t samples, uint64_t rounds, uint64_t round)
     return samples / rounds + (round < samples % rounds);
 }
 
+double rounds_time_left(const struct bench *bench, size_t index)
+{
+    const struct method *method = bench->method;
+    const struct result *result = &bench->results[index];
+    const struct ceiling *ceiling = &bench->ceilings.values[result->ceiling];
+    const double limit = method->precision > 0 ? method->timeout : method->max_time;
+    const double shared = ceiling->users > 0 ? ceiling->spent / (double)ceiling->users : 0;
+
+    return limit > 0 ? limit - result->spent - shared : INFINITY;
+}
+
+void rounds_note_time(struct bench *bench, size_t index, size_t before, uint64_t wanted)
+{
+    struct finding *found = &bench->results[index].found;
+
+    if (bench->method->precision > 0 || interrupt_requested() || found->code != EXIT_OK) {
+        return;
+    }
+    if (found->sample_count < before + wanted) {
+        found->out_of_time = TRUTH_YES;
+    } else if (found->out_of_time == TRUTH_UNKNOWN) {
+        found->out_of_time = TRUTH_NO;
+    }
+}
+
+/* Seconds of a visit of case INDEX in round ROUND: the same for all rounds, of those that are left. */
+static double seconds_of_visit(const struct bench *bench, size_t index, uint64_t round)
+{
+    const uint64_t rounds = bench->method->precision > 0 ? MIN_ROUNDS : planned_rounds(bench->method);
+
+    return rounds_time_left(bench, index) / (round < rounds ? (double)(rounds - round) : 1);
+}
+
 /* Samples that case INDEX takes in round ROUND; 0 if it has no more to take. */
 static uint64_t samples_wanted(struct bench *bench, size_t index, uint64_t round)
 {
@@ -60,7 +94,13 @@ static uint64_t samples_wanted(struct bench *bench, size_t index, uint64_t round
     if (method->precision == 0) {
         uint64_t rounds = planned_rounds(method);
 
-        return round < rounds ? rounds_share(method->num_iters, rounds, round) : 0;
+        const uint64_t wanted = round < rounds ? rounds_share(method->num_iters, rounds, round) : 0;
+
+        if (wanted > 0 && rounds_time_left(bench, index) <= 0) {
+            rounds_note_time(bench, index, result->found.sample_count, wanted);
+            return 0;
+        }
+        return wanted;
     }
     if (result->found.round_count >= MIN_ROUNDS && result->found.sample_count >= MIN_SAMPLES &&
         result->found.converged != TRUTH_YES) {
@@ -70,7 +110,7 @@ static uint64_t samples_wanted(struct bench *bench, size_t index, uint64_t round
         }
         result->found.converged = stats_precision(&stats) <= method->precision ? TRUTH_YES : TRUTH_NO;
     }
-    return result->found.converged == TRUTH_YES || result->spent >= method->timeout ? 0 : ROUND_SAMPLES;
+    return result->found.converged == TRUTH_YES || rounds_time_left(bench, index) <= 0 ? 0 : ROUND_SAMPLES;
 }
 
 void rounds_prove(struct visits *visits)
@@ -93,6 +133,32 @@ static void show_progress(const struct bench *bench, uint64_t round, size_t done
     } else {
         message_progress_eta((double)(round * all + done), (double)(planned_rounds(bench->method) * all),
                              clock_seconds() - bench->start);
+    }
+}
+
+/* Visit ceiling INDEX for SAMPLES samples, in a part of the time of the case that has most left. */
+static void visit_ceiling(struct visits *visits, uint64_t round, size_t index, uint64_t samples)
+{
+    const struct bench *bench = visits->bench;
+    double seconds = 0;
+
+    for (size_t i = 0; i < bench->count && samples > 0; i++) {
+        if (bench->results[i].ceiling == index) {
+            seconds = fmax(seconds, seconds_of_visit(bench, i, round) / ROUNDS_CEILING_SHARE);
+        }
+    }
+    if (samples > 0) {
+        visits_to_ceiling(visits, round, index, samples, seconds);
+    }
+}
+
+static void visit_case(struct visits *visits, uint64_t round, size_t index, uint64_t samples)
+{
+    const size_t before = visits->bench->results[index].found.sample_count;
+
+    if (samples > 0) {
+        visits_to_case(visits, round, index, samples, 0, seconds_of_visit(visits->bench, index, round));
+        rounds_note_time(visits->bench, index, before, samples);
     }
 }
 
@@ -125,13 +191,9 @@ static bool run_round(struct visits *visits, uint64_t round, uint64_t *wanted, u
     for (size_t i = 0; i < all && any && !interrupt_requested(); i++) {
         show_progress(bench, round, done++, all);
         if (order[i] >= bench->count) {
-            size_t ceiling = order[i] - bench->count;
-
-            if (ceilings[ceiling] > 0) {
-                visits_to_ceiling(visits, round, ceiling, ceilings[ceiling]);
-            }
-        } else if (wanted[order[i]] > 0) {
-            visits_to_case(visits, round, order[i], wanted[order[i]], 0);
+            visit_ceiling(visits, round, order[i] - bench->count, ceilings[order[i] - bench->count]);
+        } else {
+            visit_case(visits, round, order[i], wanted[order[i]]);
         }
     }
     return any;

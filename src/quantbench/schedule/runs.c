@@ -188,6 +188,7 @@ static void keep_doubts(struct record *records, size_t count, size_t index)
         const struct record_case *c = &records[i].cases[index];
 
         first->found.converged = c->found.converged == TRUTH_NO ? TRUTH_NO : first->found.converged;
+        first->found.out_of_time = c->found.out_of_time == TRUTH_YES ? TRUTH_YES : first->found.out_of_time;
         if (c->found.cache_check == CACHE_CHECK_FAILED && first->found.cache_check != CACHE_CHECK_FAILED) {
             first->found.cache_check = c->found.cache_check;
             first->found.hot_time = c->found.hot_time;

@@ -129,7 +129,7 @@ void visits_prove(struct visits *visits, size_t index)
     keep_failure(visits, index);
 }
 
-void visits_to_case(struct visits *visits, uint64_t round, size_t index, uint64_t samples, size_t aside)
+void visits_to_case(struct visits *visits, uint64_t round, size_t index, uint64_t samples, size_t aside, double seconds)
 {
     struct bench *bench = visits->bench;
     struct journal *journal = visits->journal;
@@ -147,9 +147,9 @@ void visits_to_case(struct visits *visits, uint64_t round, size_t index, uint64_
         return;
     }
     if (worker_visits(bench, index)) {
-        worker_visit(&visits->worker, bench, index, samples, aside);
+        worker_visit(&visits->worker, bench, index, samples, aside, seconds);
     } else {
-        bench_visit(bench, index, samples, aside);
+        bench_visit(bench, index, samples, aside, seconds);
     }
     keep_failure(visits, index);
     /* What was interrupted, or could not be done, is to be done again. */
@@ -192,16 +192,18 @@ static bool restore_ceiling(const json_t *part, struct ceiling *ceiling)
             return false;
         }
     }
+    ceiling->spent += json_number_value(json_object_get(part, "spent_s"));
     return true;
 }
 
-void visits_to_ceiling(struct visits *visits, uint64_t round, size_t index, uint64_t samples)
+void visits_to_ceiling(struct visits *visits, uint64_t round, size_t index, uint64_t samples, double seconds)
 {
     struct bench *bench = visits->bench;
     struct journal *journal = visits->journal;
     struct ceiling *ceiling = &bench->ceilings.values[index];
     const json_t *done = journal_find(journal, bench->count + index, round);
     size_t before[CEILING_KINDS];
+    double spent_before = ceiling->spent;
     json_t *kinds;
 
     if (done != NULL) {
@@ -213,7 +215,7 @@ void visits_to_ceiling(struct visits *visits, uint64_t round, size_t index, uint
     for (int kind = 0; kind < CEILING_KINDS; kind++) {
         before[kind] = ceiling->kinds[kind].count;
     }
-    bench_visit_ceiling(bench, index, samples);
+    bench_visit_ceiling(bench, index, samples, seconds);
     if (journal->file == NULL || interrupt_requested()) {
         return;
     }
@@ -224,8 +226,9 @@ void visits_to_ceiling(struct visits *visits, uint64_t round, size_t index, uint
                                   numbers_to_json(ceiling->kinds[kind].samples + before[kind],
                                                   ceiling->kinds[kind].count - before[kind])));
     }
-    bench->code = message_worse(bench->code,
-                                journal_add(journal, bench->count + index, round, json_pack("{s:o}", "kinds", kinds)));
+    bench->code = message_worse(
+        bench->code, journal_add(journal, bench->count + index, round,
+                                 json_pack("{s:o, s:f}", "kinds", kinds, "spent_s", ceiling->spent - spent_before)));
 }
 
 void visits_end(struct visits *visits)

@@ -19,10 +19,11 @@ void visits_prove(struct visits *visits, size_t index);
 
 /* Visit case INDEX in round ROUND as bench_visit() does, and keep what it found in the journal; or take it from there,
  * if it is there. */
-void visits_to_case(struct visits *visits, uint64_t round, size_t index, uint64_t samples, size_t aside);
+void visits_to_case(struct visits *visits, uint64_t round, size_t index, uint64_t samples, size_t aside,
+                    double seconds);
 
 /* The same for ceiling INDEX. */
-void visits_to_ceiling(struct visits *visits, uint64_t round, size_t index, uint64_t samples);
+void visits_to_ceiling(struct visits *visits, uint64_t round, size_t index, uint64_t samples, double seconds);
 
 /* There will be no more. */
 void visits_end(struct visits *visits);

@@ -46,6 +46,7 @@ struct question {
     uint64_t index;
     uint64_t samples;
     uint64_t aside;
+    double seconds;               /* that the visit may take */
     uint64_t launches_per_sample; /* as an earlier visit has chosen them; 0: there was none */
     double hot_time;
 };
@@ -289,13 +290,15 @@ void worker_prove(struct worker *worker, struct bench *bench, size_t index)
     ask(worker, bench, &question);
 }
 
-void worker_visit(struct worker *worker, struct bench *bench, size_t index, uint64_t samples, size_t aside)
+void worker_visit(struct worker *worker, struct bench *bench, size_t index, uint64_t samples, size_t aside,
+                  double seconds)
 {
     struct result *result = &bench->results[index];
     const struct question question = {.kind = ASK_TO_VISIT,
                                       .index = index,
                                       .samples = samples,
                                       .aside = aside,
+                                      .seconds = seconds,
                                       .launches_per_sample = result->found.launches_per_sample,
                                       .hot_time = result->found.hot_time};
     double spent = result->spent;
@@ -498,7 +501,7 @@ static void answer_question(struct held *held, const struct question *question)
     if (result->found.code == EXIT_OK && question->kind == ASK_TO_VISIT) {
         result->found.launches_per_sample = question->launches_per_sample;
         result->found.hot_time = question->hot_time;
-        bench_visit(&held->bench, place, question->samples, question->aside);
+        bench_visit(&held->bench, place, question->samples, question->aside, question->seconds);
     }
     say_done(result->found.code, result);
 }

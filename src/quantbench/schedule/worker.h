@@ -25,7 +25,8 @@ bool worker_visits(const struct bench *bench, size_t index);
  * kernel that ends the process, or hangs for longer than --kernel-timeout, is EXIT_CANNOT_RUN; but if another kernel
  * has run in that process before, whose fault it may be, it is given another one first. Errors have been printed. */
 void worker_prove(struct worker *worker, struct bench *bench, size_t index);
-void worker_visit(struct worker *worker, struct bench *bench, size_t index, uint64_t samples, size_t aside);
+void worker_visit(struct worker *worker, struct bench *bench, size_t index, uint64_t samples, size_t aside,
+                  double seconds);
 
 /* Let the process end. */
 void worker_end(struct worker *worker);
