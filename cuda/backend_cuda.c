@@ -947,7 +947,8 @@ static bool supports(const struct qb_kernel *kernel, const struct qb_device *dev
     const struct variant *variant = kernel->variant;
     const struct qb__cuda_call call = make_call(device, problem);
 
-    return qb__cuda_has_pair(problem->input, problem->output) && (variant->scalings & BIT(problem->scaling)) != 0 &&
+    return qb__is_plain(problem) && qb__cuda_has_pair(problem->input, problem->output) &&
+           (variant->scalings & BIT(problem->scaling)) != 0 &&
            (variant->granularities & BIT(problem->granularity)) != 0 && (variant->fits == NULL || variant->fits(&call));
 }
 

@@ -38,18 +38,19 @@ END_TEST
 START_TEST(rows_agree_with_their_codes)
 {
     const struct qb_format_info *f = qb_format_info((enum qb_format)_i);
-    uint32_t sign = 1u << (f->bits - 1), one = f->mantissa_bits < 32 ? 1u << f->mantissa_bits : 0;
+    const bool is_signed = f->format != QB_FORMAT_UINT4 && f->format != QB_FORMAT_E8M0;
+    uint32_t sign = is_signed ? 1u << (f->bits - 1) : 0, one = 1u << f->mantissa_bits;
     float above;
 
     ck_assert_uint_eq(f->format, (enum qb_format)_i);
-    ck_assert_uint_eq(f->bits, 1 + f->exponent_bits + f->mantissa_bits);
+    ck_assert_uint_eq(f->bits, is_signed + f->exponent_bits + f->mantissa_bits);
     ck_assert_float_eq(qb_format_decode(f->format, f->largest_code), f->largest);
     ck_assert_uint_eq(qb_format_encode(f->format, NAN), f->nan_code);
     ck_assert_uint_eq(f->nan_code & sign, 0);
     if (f->exponent_bits == 0) {
-        ck_assert_uint_eq(f->largest_code, sign - 1);
+        ck_assert_uint_eq(f->largest_code, (1u << f->mantissa_bits) - 1);
         ck_assert_uint_eq(f->specials, QB_SPECIALS_NONE);
-        ck_assert_float_eq(qb_format_decode(f->format, sign), -f->largest - 1);
+        ck_assert_float_eq(qb_format_decode(f->format, sign), is_signed ? -f->largest - 1 : 0);
         return;
     }
     ck_assert_float_eq(qb_format_decode(f->format, one), ldexpf(1, 1 - f->bias));
@@ -57,6 +58,8 @@ START_TEST(rows_agree_with_their_codes)
     above = qb_format_decode(f->format, f->largest_code + 1);
     if (f->specials == QB_SPECIALS_IEEE) {
         ck_assert(isinf(above) && isnan(qb_format_decode(f->format, f->largest_code + 2)));
+    } else if (f->specials == QB_SPECIALS_NONE) {
+        ck_assert(f->nan_code == f->largest_code && above == 0); /* the next code is -0 */
     } else {
         ck_assert(isnan(above) && f->largest_code + 1 == f->nan_code);
     }
@@ -83,33 +86,58 @@ START_TEST(midpoints_round_to_even)
 }
 END_TEST
 
+START_TEST(e8m0_is_rounded_up)
+{
+    for (uint32_t code = 0; code < 255; code++) {
+        const float value = qb_format_decode(QB_FORMAT_E8M0, code);
+
+        ck_assert_float_eq(value, ldexpf(1, (int)code - 127));
+        ck_assert_uint_eq(qb_format_encode(QB_FORMAT_E8M0, -value), code);
+        ck_assert_uint_eq(qb_format_encode(QB_FORMAT_E8M0, nextafterf(value, INFINITY)), code < 254 ? code + 1 : 254);
+        ck_assert_uint_eq(qb_format_encode(QB_FORMAT_E8M0, nextafterf(value, 0)), code);
+    }
+    ck_assert_uint_eq(qb_format_encode(QB_FORMAT_E8M0, 0), 0);
+    ck_assert_uint_eq(qb_format_encode(QB_FORMAT_E8M0, INFINITY), 0xFE);
+}
+END_TEST
+
 /* A value and its code, from the definitions of the formats. */
 static const struct {
     enum qb_format format;
     float value;
     uint32_t code;
 } facts[] = {
-    {QB_FORMAT_E4M3, 0.0f, 0x00},        {QB_FORMAT_E4M3, -0.0f, 0x80},      {QB_FORMAT_E4M3, 1.0f, 0x38},
-    {QB_FORMAT_E4M3, 1.0625f, 0x38},     {QB_FORMAT_E4M3, 1.1875f, 0x3A},    {QB_FORMAT_E4M3, 448.0f, 0x7E},
-    {QB_FORMAT_E4M3, 464.0f, 0x7E},      {QB_FORMAT_E4M3, 465.0f, 0x7E},     {QB_FORMAT_E4M3, 480.0f, 0x7E},
-    {QB_FORMAT_E4M3, 1e30f, 0x7E},       {QB_FORMAT_E4M3, -465.0f, 0xFE},    {QB_FORMAT_E4M3, INFINITY, 0x7E},
-    {QB_FORMAT_E4M3, -INFINITY, 0xFE},   {QB_FORMAT_E4M3, NAN, 0x7F},        {QB_FORMAT_E4M3, 0x1p-9f, 0x01},
-    {QB_FORMAT_E4M3, 0x1p-10f, 0x00},    {QB_FORMAT_E4M3, -0x1p-10f, 0x80},  {QB_FORMAT_E4M3, 0x1.8p-9f, 0x02},
-    {QB_FORMAT_E4M3, 0x1p-6f, 0x08},     {QB_FORMAT_E4M3, 0x1p-149f, 0x00},  {QB_FORMAT_E4M3, -0x1p-149f, 0x80},
-    {QB_FORMAT_E5M2, 1.0f, 0x3C},        {QB_FORMAT_E5M2, 57344.0f, 0x7B},   {QB_FORMAT_E5M2, 61440.0f, 0x7B},
-    {QB_FORMAT_E5M2, 65536.0f, 0x7B},    {QB_FORMAT_E5M2, INFINITY, 0x7B},   {QB_FORMAT_E5M2, -INFINITY, 0xFB},
-    {QB_FORMAT_E5M2, NAN, 0x7F},         {QB_FORMAT_E5M2, 0x1p-16f, 0x01},   {QB_FORMAT_E5M2, 0x1p-17f, 0x00},
-    {QB_FORMAT_E5M2, -0x1p-17f, 0x80},   {QB_FORMAT_E5M2, 0x1.8p-16f, 0x02}, {QB_FORMAT_E5M2, 3.4e38f, 0x7B},
-    {QB_FORMAT_INT8, 0.5f, 0x00},        {QB_FORMAT_INT8, 1.5f, 0x02},       {QB_FORMAT_INT8, 2.5f, 0x02},
-    {QB_FORMAT_INT8, -0.5f, 0x00},       {QB_FORMAT_INT8, -1.5f, 0xFE},      {QB_FORMAT_INT8, 126.5f, 0x7E},
-    {QB_FORMAT_INT8, 127.5f, 0x7F},      {QB_FORMAT_INT8, -127.5f, 0x80},    {QB_FORMAT_INT8, -128.5f, 0x80},
-    {QB_FORMAT_INT8, -129.0f, 0x80},     {QB_FORMAT_INT8, INFINITY, 0x7F},   {QB_FORMAT_INT8, -INFINITY, 0x80},
-    {QB_FORMAT_INT8, NAN, 0x00},         {QB_FORMAT_INT8, 1e30f, 0x7F},      {QB_FORMAT_INT8, -0.0f, 0x00},
-    {QB_FORMAT_F16, 65504.0f, 0x7BFF},   {QB_FORMAT_F16, 65519.0f, 0x7BFF},  {QB_FORMAT_F16, 65520.0f, 0x7C00},
-    {QB_FORMAT_F16, -1e30f, 0xFC00},     {QB_FORMAT_F16, NAN, 0x7E00},       {QB_FORMAT_F16, 0x1p-24f, 0x0001},
-    {QB_FORMAT_F16, 0x1p-25f, 0x0000},   {QB_FORMAT_F16, 1.0f, 0x3C00},      {QB_FORMAT_BF16, 1.0f, 0x3F80},
-    {QB_FORMAT_BF16, 3.4e38f, 0x7F80},   {QB_FORMAT_BF16, NAN, 0x7FC0},      {QB_FORMAT_BF16, 0x1p-133f, 0x0001},
-    {QB_FORMAT_BF16, 0x1p-134f, 0x0000}, {QB_FORMAT_BF16, INFINITY, 0x7F80}, {QB_FORMAT_F32, NAN, 0x7FC00000},
+    {QB_FORMAT_E2M1, 0.25f, 0x0},       {QB_FORMAT_E2M1, 0.75f, 0x2},        {QB_FORMAT_E2M1, 1.25f, 0x2},
+    {QB_FORMAT_E2M1, 1.75f, 0x4},       {QB_FORMAT_E2M1, 2.5f, 0x4},         {QB_FORMAT_E2M1, 3.5f, 0x6},
+    {QB_FORMAT_E2M1, 5, 0x6},           {QB_FORMAT_E2M1, -5.01f, 0xF},       {QB_FORMAT_E2M1, -INFINITY, 0xF},
+    {QB_FORMAT_E2M1, NAN, 0x7},         {QB_FORMAT_E2M1, -NAN, 0x7},         {QB_FORMAT_E2M1, -0.0f, 0x8},
+    {QB_FORMAT_E2M1, -0x1p-149f, 0x8},  {QB_FORMAT_E2M3, 7.5f, 0x1F},        {QB_FORMAT_E2M3, -8, 0x3F},
+    {QB_FORMAT_E2M3, 0.0625f, 0x00},    {QB_FORMAT_E2M3, 0.1875f, 0x02},     {QB_FORMAT_E2M3, NAN, 0x1F},
+    {QB_FORMAT_E3M2, 28, 0x1F},         {QB_FORMAT_E3M2, 0x1p-5f, 0x00},     {QB_FORMAT_E3M2, 0x3p-5f, 0x02},
+    {QB_FORMAT_E3M2, -INFINITY, 0x3F},  {QB_FORMAT_INT4, 7.5f, 0x7},         {QB_FORMAT_INT4, -8.5f, 0x8},
+    {QB_FORMAT_INT4, -1, 0xF},          {QB_FORMAT_INT4, NAN, 0x0},          {QB_FORMAT_UINT4, -3, 0x0},
+    {QB_FORMAT_UINT4, 14.5f, 0xE},      {QB_FORMAT_UINT4, INFINITY, 0xF},    {QB_FORMAT_E4M3, 0.0f, 0x00},
+    {QB_FORMAT_E4M3, -0.0f, 0x80},      {QB_FORMAT_E4M3, 1.0f, 0x38},        {QB_FORMAT_E4M3, 1.0625f, 0x38},
+    {QB_FORMAT_E4M3, 1.1875f, 0x3A},    {QB_FORMAT_E4M3, 448.0f, 0x7E},      {QB_FORMAT_E4M3, 464.0f, 0x7E},
+    {QB_FORMAT_E4M3, 465.0f, 0x7E},     {QB_FORMAT_E4M3, 480.0f, 0x7E},      {QB_FORMAT_E4M3, 1e30f, 0x7E},
+    {QB_FORMAT_E4M3, -465.0f, 0xFE},    {QB_FORMAT_E4M3, INFINITY, 0x7E},    {QB_FORMAT_E4M3, -INFINITY, 0xFE},
+    {QB_FORMAT_E4M3, NAN, 0x7F},        {QB_FORMAT_E4M3, 0x1p-9f, 0x01},     {QB_FORMAT_E4M3, 0x1p-10f, 0x00},
+    {QB_FORMAT_E4M3, -0x1p-10f, 0x80},  {QB_FORMAT_E4M3, 0x1.8p-9f, 0x02},   {QB_FORMAT_E4M3, 0x1p-6f, 0x08},
+    {QB_FORMAT_E4M3, 0x1p-149f, 0x00},  {QB_FORMAT_E4M3, -0x1p-149f, 0x80},  {QB_FORMAT_E5M2, 1.0f, 0x3C},
+    {QB_FORMAT_E5M2, 57344.0f, 0x7B},   {QB_FORMAT_E5M2, 61440.0f, 0x7B},    {QB_FORMAT_E5M2, 65536.0f, 0x7B},
+    {QB_FORMAT_E5M2, INFINITY, 0x7B},   {QB_FORMAT_E5M2, -INFINITY, 0xFB},   {QB_FORMAT_E5M2, NAN, 0x7F},
+    {QB_FORMAT_E5M2, 0x1p-16f, 0x01},   {QB_FORMAT_E5M2, 0x1p-17f, 0x00},    {QB_FORMAT_E5M2, -0x1p-17f, 0x80},
+    {QB_FORMAT_E5M2, 0x1.8p-16f, 0x02}, {QB_FORMAT_E5M2, 3.4e38f, 0x7B},     {QB_FORMAT_INT8, 0.5f, 0x00},
+    {QB_FORMAT_INT8, 1.5f, 0x02},       {QB_FORMAT_INT8, 2.5f, 0x02},        {QB_FORMAT_INT8, -0.5f, 0x00},
+    {QB_FORMAT_INT8, -1.5f, 0xFE},      {QB_FORMAT_INT8, 126.5f, 0x7E},      {QB_FORMAT_INT8, 127.5f, 0x7F},
+    {QB_FORMAT_INT8, -127.5f, 0x80},    {QB_FORMAT_INT8, -128.5f, 0x80},     {QB_FORMAT_INT8, -129.0f, 0x80},
+    {QB_FORMAT_INT8, INFINITY, 0x7F},   {QB_FORMAT_INT8, -INFINITY, 0x80},   {QB_FORMAT_INT8, NAN, 0x00},
+    {QB_FORMAT_INT8, 1e30f, 0x7F},      {QB_FORMAT_INT8, -0.0f, 0x00},       {QB_FORMAT_F16, 65504.0f, 0x7BFF},
+    {QB_FORMAT_F16, 65519.0f, 0x7BFF},  {QB_FORMAT_F16, 65520.0f, 0x7C00},   {QB_FORMAT_F16, -1e30f, 0xFC00},
+    {QB_FORMAT_F16, NAN, 0x7E00},       {QB_FORMAT_F16, 0x1p-24f, 0x0001},   {QB_FORMAT_F16, 0x1p-25f, 0x0000},
+    {QB_FORMAT_F16, 1.0f, 0x3C00},      {QB_FORMAT_BF16, 1.0f, 0x3F80},      {QB_FORMAT_BF16, 3.4e38f, 0x7F80},
+    {QB_FORMAT_BF16, NAN, 0x7FC0},      {QB_FORMAT_BF16, 0x1p-133f, 0x0001}, {QB_FORMAT_BF16, 0x1p-134f, 0x0000},
+    {QB_FORMAT_BF16, INFINITY, 0x7F80}, {QB_FORMAT_F32, NAN, 0x7FC00000},
 };
 
 START_TEST(known_values)
@@ -211,7 +239,8 @@ int main(void)
 
     tcase_add_loop_test(tc, rows_agree_with_their_codes, 0, QB_FORMAT_COUNT);
     tcase_add_loop_test(tc, every_code_encodes_to_itself, 0, QB_FORMAT_COUNT);
-    tcase_add_loop_test(tc, midpoints_round_to_even, QB_FORMAT_INT8, QB_FORMAT_COUNT);
+    tcase_add_loop_test(tc, midpoints_round_to_even, QB_FORMAT_INT8, QB_FORMAT_E8M0);
+    tcase_add_test(tc, e8m0_is_rounded_up);
     tcase_add_loop_test(tc, midpoints_round_to_even, QB_FORMAT_F16, QB_FORMAT_F32);
     tcase_add_loop_test(tc, known_values, 0, sizeof facts / sizeof facts[0]);
     tcase_add_test(tc, special_codes_decode);

@@ -176,6 +176,9 @@ static uint32_t encode_integer(const struct qb_format_info *f, float value)
     if (is_nan(value)) {
         return f->nan_code;
     }
+    if (negative && !qb__is_signed(f->format)) {
+        return 0;
+    }
     count = m.exponent >= 0 ? largest : round_off(m.significand, -m.exponent);
     count = count < largest ? count : largest;
     return (negative ? -count : count) & (((uint32_t)2 << (f->bits - 1)) - 1);
@@ -183,9 +186,27 @@ static uint32_t encode_integer(const struct qb_format_info *f, float value)
 
 static float decode_integer(const struct qb_format_info *f, uint32_t code)
 {
-    uint32_t sign = (uint32_t)1 << (f->bits - 1);
+    uint32_t sign = qb__is_signed(f->format) ? (uint32_t)1 << (f->bits - 1) : 0;
 
-    return (float)(int32_t)((code & (sign - 1)) - (code & sign));
+    return !sign ? (float)(code & f->largest_code) : (float)(int32_t)((code & (sign - 1)) - (code & sign));
+}
+
+/* The smallest power of two that is not below |VALUE|, as an exponent with its bias. */
+static uint32_t encode_power(float value)
+{
+    const uint32_t bits = float_to_bits(value) & 0x7FFFFFFF;
+
+    if (bits >= 0x7F800000) {
+        return bits > 0x7F800000 ? 0xFF : 0xFE;
+    }
+    /* 2^-127 and less, which are subnormal, have code 0. */
+    return bits <= 0x400000 ? 0 : (bits >> 23) + ((bits & 0x7FFFFF) != 0 && bits < 0x7F000000);
+}
+
+static float decode_power(uint32_t code)
+{
+    code &= 0xFF;
+    return bits_to_float(code == 0 ? 0x400000 : code == 0xFF ? 0x7FC00000 : code << 23);
 }
 
 float qb_format_decode(enum qb_format format, uint32_t code)
@@ -197,6 +218,9 @@ float qb_format_decode(enum qb_format format, uint32_t code)
     }
     if (f->exponent_bits == 0) {
         return decode_integer(f, code);
+    }
+    if (format == QB_FORMAT_E8M0) {
+        return decode_power(code);
     }
     return f->bits == 32 ? bits_to_float(code) : decode_float(f, code);
 }
@@ -211,8 +235,38 @@ uint32_t qb_format_encode(enum qb_format format, float value)
     if (f->exponent_bits == 0) {
         return encode_integer(f, value);
     }
+    if (format == QB_FORMAT_E8M0) {
+        return encode_power(value);
+    }
     if (f->bits == 32) {
         return is_nan(value) ? f->nan_code : float_to_bits(value);
     }
     return encode_float(f, value);
+}
+
+/* ---- Packing ------------------------------------------------------------------------------------------------------
+ */
+
+uint64_t qb_codes_bytes(enum qb_format format, enum qb_packing packing, uint64_t count)
+{
+    return qb_format_info(format) == NULL ? 0 : qb__packed_bytes(format, packing, count);
+}
+
+void qb_codes_unpack(enum qb_format format, enum qb_packing packing, const void *packed, uint64_t first, uint64_t count,
+                     uint8_t *codes)
+{
+    const unsigned bits = qb_format_info(format) == NULL ? 0 : qb__packed_bits(format, packing);
+
+    for (uint64_t i = 0; i < count && bits > 0 && bits <= 8; i++) {
+        codes[i] = (uint8_t)qb__code_get(packed, first + i, bits);
+    }
+}
+
+void qb_codes_pack(enum qb_format format, enum qb_packing packing, const uint8_t *codes, uint64_t count, void *packed)
+{
+    const unsigned bits = qb_format_info(format) == NULL ? 0 : qb__packed_bits(format, packing);
+
+    for (uint64_t i = 0; i < count && bits > 0 && bits <= 8; i++) {
+        qb__code_put(packed, i, bits, codes[i] & ((1u << bits) - 1));
+    }
 }

@@ -17,7 +17,7 @@
  *      input, output, scale) */
 #define QB__INPUT_FORMATS(ROW)                                                                                         \
     ROW(F16, f16, "half", "fp16 f16 float16", "IEEE 754 binary16",                                                     \
-        16, 5, 10, 15, 65504.0f, 0x7BFF, 0x7E00, QB_SPECIALS_IEEE, true, false, false)                                 \
+        16, 5, 10, 15, 65504.0f, 0x7BFF, 0x7E00, QB_SPECIALS_IEEE, true, false, true)                                  \
     ROW(BF16, bf16, "bfloat16", "bf16", "bfloat16, the upper half of binary32",                                        \
         16, 8, 7, 127, 0x1.FEp127f, 0x7F7F, 0x7FC0, QB_SPECIALS_IEEE, true, false, false)                              \
     ROW(F32, f32, "float", "fp32 f32 float32", "IEEE 754 binary32",                                                    \
@@ -28,10 +28,27 @@
     ROW(INT8, int8, "int8", "i8", "two's complement integer, -128 to 127",                                             \
         8, 0, 7, 0, 127.0f, 0x7F, 0x00, QB_SPECIALS_NONE, false, true, false)                                          \
     ROW(E4M3, e4m3, "fp8", "e4m3 fp8_e4m3 e4m3fn", "OCP FP8 E4M3, largest value 448",                                  \
-        8, 4, 3, 7, 448.0f, 0x7E, 0x7F, QB_SPECIALS_NAN, false, true, false)                                           \
+        8, 4, 3, 7, 448.0f, 0x7E, 0x7F, QB_SPECIALS_NAN, false, true, true)                                            \
     ROW(E5M2, e5m2, "e5m2", "fp8_e5m2", "OCP FP8 E5M2, largest value 57344",                                           \
-        8, 5, 2, 15, 57344.0f, 0x7B, 0x7F, QB_SPECIALS_IEEE, false, true, false)                                       \
-    QB__MORE_BYTE_FORMATS(ROW)
+        8, 5, 2, 15, 57344.0f, 0x7B, 0x7F, QB_SPECIALS_IEEE, false, true, false)
+
+/* Codes of less than a byte. */
+#define QB__NARROW_FORMATS(ROW)                                                                                        \
+    ROW(E2M1, e2m1, "e2m1", "fp4 fp4_e2m1 float4_e2m1", "OCP MX FP4 E2M1, largest value 6",                            \
+        4, 2, 1, 1, 6.0f, 0x7, 0x7, QB_SPECIALS_NONE, false, true, false)                                              \
+    ROW(E2M3, e2m3, "e2m3", "fp6_e2m3 float6_e2m3", "OCP MX FP6 E2M3, largest value 7.5",                              \
+        6, 2, 3, 1, 7.5f, 0x1F, 0x1F, QB_SPECIALS_NONE, false, true, false)                                            \
+    ROW(E3M2, e3m2, "e3m2", "fp6_e3m2 float6_e3m2", "OCP MX FP6 E3M2, largest value 28",                               \
+        6, 3, 2, 3, 28.0f, 0x1F, 0x1F, QB_SPECIALS_NONE, false, true, false)                                           \
+    ROW(INT4, int4, "int4", "i4", "two's complement integer, -8 to 7",                                                 \
+        4, 0, 3, 0, 7.0f, 0x7, 0x0, QB_SPECIALS_NONE, false, true, false)                                              \
+    ROW(UINT4, uint4, "uint4", "u4", "integer with a zero point, 0 to 15",                                             \
+        4, 0, 4, 0, 15.0f, 0xF, 0x0, QB_SPECIALS_NONE, false, true, false)
+
+/* Formats of scales alone. */
+#define QB__SCALE_FORMATS(ROW)                                                                                         \
+    ROW(E8M0, e8m0, "e8m0", "ue8m0", "OCP MX scale, a power of two",                                                   \
+        8, 8, 0, 127, 0x1p127f, 0xFE, 0xFF, QB_SPECIALS_NAN, false, false, true)
 
 /* clang-format on */
 
@@ -55,7 +72,8 @@
 /* clang-format off */
 #define QB__FORMAT_INFO(enumerator, function, ...) {QB_FORMAT_##enumerator, __VA_ARGS__},
 QB__CONSTANT struct qb_format_info qb__formats[] = {
-    QB__INPUT_FORMATS(QB__FORMAT_INFO) QB__BYTE_FORMATS(QB__FORMAT_INFO) QB__MORE_FORMATS(QB__FORMAT_INFO)};
+    QB__INPUT_FORMATS(QB__FORMAT_INFO) QB__BYTE_FORMATS(QB__FORMAT_INFO) QB__NARROW_FORMATS(QB__FORMAT_INFO)
+    QB__SCALE_FORMATS(QB__FORMAT_INFO) QB__MORE_BYTE_FORMATS(QB__FORMAT_INFO) QB__MORE_FORMATS(QB__FORMAT_INFO)};
 /* clang-format on */
 #undef QB__FORMAT_INFO
 #define QB__FORMAT_COUNT (sizeof qb__formats / sizeof qb__formats[0])
@@ -69,6 +87,57 @@ QB__CONSTANT_FUNCTION size_t qb__element_size(enum qb_format format)
 QB__CONSTANT_FUNCTION bool qb__is_integer(enum qb_format format)
 {
     return qb__formats[format].exponent_bits == 0;
+}
+
+/* True if codes of FORMAT have a sign. */
+QB__CONSTANT_FUNCTION bool qb__is_signed(enum qb_format format)
+{
+    return qb__formats[format].exponent_bits + qb__formats[format].mantissa_bits < qb__formats[format].bits;
+}
+
+/* The least value of an integer FORMAT. */
+QB__CONSTANT_FUNCTION float qb__least(enum qb_format format)
+{
+    return qb__is_signed(format) ? -qb__formats[format].largest - 1 : 0;
+}
+
+/* The bits that a code of FORMAT takes. */
+QB__CONSTANT_FUNCTION unsigned qb__packed_bits(enum qb_format format, enum qb_packing packing)
+{
+    return qb__formats[format].bits == 6 && packing == QB_PACKING_BYTES ? 8 : qb__formats[format].bits;
+}
+
+/* Codes of FORMAT that fill whole bytes: 1, 2, or 4. */
+QB__CONSTANT_FUNCTION unsigned qb__packed_unit(enum qb_format format, enum qb_packing packing)
+{
+    return qb__packed_bits(format, packing) == 4 ? 2 : qb__packed_bits(format, packing) == 6 ? 4 : 1;
+}
+
+/* The bytes of COUNT elements of FORMAT in a row. */
+QB__CONSTANT_FUNCTION uint64_t qb__packed_bytes(enum qb_format format, enum qb_packing packing, uint64_t count)
+{
+    return count / 8 * qb__packed_bits(format, packing) + (count % 8 * qb__packed_bits(format, packing) + 7) / 8;
+}
+
+/* Put the code of element COL, of BITS bits, into a row whose elements before COL are there: bits after it become 0. */
+static inline void qb__code_put(uint8_t *row, uint64_t col, unsigned bits, uint32_t code)
+{
+    uint8_t *byte = row + (col / 8 * bits + col % 8 * bits / 8);
+    const unsigned shift = (unsigned)(col % 8) * bits % 8;
+
+    *byte = (uint8_t)((shift > 0 ? *byte : 0) | code << shift);
+    if (shift + bits > 8) {
+        byte[1] = (uint8_t)(code >> (8 - shift));
+    }
+}
+
+static inline uint32_t qb__code_get(const uint8_t *row, uint64_t col, unsigned bits)
+{
+    const uint8_t *byte = row + (col / 8 * bits + col % 8 * bits / 8);
+    const unsigned shift = (unsigned)(col % 8) * bits % 8;
+    const uint32_t word = byte[0] | (shift + bits > 8 ? (uint32_t)byte[1] << 8 : 0);
+
+    return word >> shift & ((1u << bits) - 1);
 }
 
 /* The bits of an infinity of an IEEE format without its sign; those of NaN are larger. */

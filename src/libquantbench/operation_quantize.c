@@ -9,9 +9,11 @@
 #include "operation.h"
 #include "problem.h"
 
+#include <float.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* ---- Problems and tensors ------------------------------------------------------------------------------------------
  */
@@ -56,10 +58,118 @@ static enum qb_status validate(const struct qb_problem *p)
         return qb__fail(QB_ERROR_INVALID, "amax bound %g; expected a finite number > 0, or 0 for none",
                         (double)p->amax_bound);
     }
-    if (p->scale_format != QB_FORMAT_F32) {
-        return qb__fail(QB_ERROR_INVALID, "scale format %d; expected float", (int)p->scale_format);
+    return QB_OK;
+}
+
+/* Codes, and how they lie. */
+static enum qb_status validate_codes(const struct qb_problem *p)
+{
+    const struct qb_format_info *output = qb_format_info(p->output);
+    const bool integer = output->exponent_bits == 0;
+
+    if (qb_packing_name(p->packing) == NULL) {
+        return qb__fail(QB_ERROR_INVALID, "packing %d is not in enum qb_packing", (int)p->packing);
+    }
+    if (p->packing == QB_PACKING_DENSE && output->bits != 6) {
+        return qb__fail(QB_ERROR_INVALID, "packing dense requires codes of 6 bits; %s has %u", output->name,
+                        output->bits);
+    }
+    if (p->output_stride % qb__packed_unit(p->output, p->packing) != 0) {
+        return qb__fail(QB_ERROR_INVALID,
+                        "output stride %" PRIu64 "; expected a multiple of %u, as rows begin at bytes",
+                        p->output_stride, qb__packed_unit(p->output, p->packing));
+    }
+    if (qb_zero_points_name(p->zero_points) == NULL) {
+        return qb__fail(QB_ERROR_INVALID, "zero points %d are not in enum qb_zero_points", (int)p->zero_points);
+    }
+    if (p->zero_points == QB_ZERO_POINTS_NONE && integer && !qb__is_signed(p->output)) {
+        return qb__fail(QB_ERROR_INVALID, "%s requires zero points", output->name);
+    }
+    if (p->zero_points != QB_ZERO_POINTS_NONE &&
+        (!integer || (p->scale_format != QB_FORMAT_F32 && p->scale_format != QB_FORMAT_F16) ||
+         p->granularity == QB_GRANULARITY_CHANNEL || p->granularity == QB_GRANULARITY_BLOCK)) {
+        return qb__fail(QB_ERROR_INVALID,
+                        "zero points require integers, scales in float or half, and one per tensor, token or group");
     }
     return QB_OK;
+}
+
+/* Scales, and how they lie. */
+static enum qb_status validate_scales(const struct qb_problem *p)
+{
+    const struct qb_format_info *scale = qb_format_info(p->scale_format);
+    const bool e8m0 = p->scale_format == QB_FORMAT_E8M0, e4m3 = p->scale_format == QB_FORMAT_E4M3;
+    const bool group = p->granularity == QB_GRANULARITY_GROUP;
+    uint64_t scale_rows, scale_cols;
+
+    if (scale == NULL || !scale->is_scale) {
+        return qb__fail(QB_ERROR_INVALID, "scale format %d: expected float, half, e8m0 or e4m3", (int)p->scale_format);
+    }
+    if ((e8m0 || e4m3) && !group) {
+        return qb__fail(QB_ERROR_INVALID, "scales in %s require groups", e8m0 ? "e8m0" : "e4m3");
+    }
+    if (qb_scale_rounding_name(p->scale_rounding) == NULL) {
+        return qb__fail(QB_ERROR_INVALID, "scale rounding %d is not in enum qb_scale_rounding", (int)p->scale_rounding);
+    }
+    if (p->scale_rounding != QB_SCALE_ROUNDING_UP && !e8m0) {
+        return qb__fail(QB_ERROR_INVALID, "scale rounding %s requires scales in e8m0",
+                        qb_scale_rounding_name(p->scale_rounding));
+    }
+    if (qb_tensor_scale_name(p->tensor_scale) == NULL) {
+        return qb__fail(QB_ERROR_INVALID, "tensor scale %d is not in enum qb_tensor_scale", (int)p->tensor_scale);
+    }
+    if (p->tensor_scale != QB_TENSOR_SCALE_NONE && !e4m3) {
+        return qb__fail(QB_ERROR_INVALID, "a tensor scale requires scales in e4m3");
+    }
+    if (p->tensor_scale == QB_TENSOR_SCALE_COMPUTED && p->scaling == QB_SCALING_STATIC) {
+        return qb__fail(QB_ERROR_INVALID, "a computed tensor scale conflicts with static scaling");
+    }
+    if (qb_scale_layout_name(p->scale_layout) == NULL) {
+        return qb__fail(QB_ERROR_INVALID, "scale layout %d is not in enum qb_scale_layout", (int)p->scale_layout);
+    }
+    if (p->scale_layout != QB_SCALE_LAYOUT_ROWS && !group) {
+        return qb__fail(QB_ERROR_INVALID, "scale layout %s requires groups", qb_scale_layout_name(p->scale_layout));
+    }
+    if (p->scale_layout == QB_SCALE_LAYOUT_PACKED && !e8m0) {
+        return qb__fail(QB_ERROR_INVALID, "scale layout packed requires scales in e8m0");
+    }
+    if ((p->scale_layout == QB_SCALE_LAYOUT_TILED_128X4 || p->scale_layout == QB_SCALE_LAYOUT_TILED_8X4) &&
+        scale->bits != 8) {
+        return qb__fail(QB_ERROR_INVALID, "scale layout %s requires scales in e8m0 or e4m3",
+                        qb_scale_layout_name(p->scale_layout));
+    }
+    if (p->scale_stride != 0 && p->scale_layout != QB_SCALE_LAYOUT_COLUMNS &&
+        p->scale_layout != QB_SCALE_LAYOUT_PACKED) {
+        return qb__fail(QB_ERROR_INVALID, "a scale stride requires scale layout columns or packed");
+    }
+    qb__scale_shape(p, &scale_rows, &scale_cols);
+    if (p->scale_stride != 0 && (p->scale_stride < scale_rows || p->scale_stride > PTRDIFF_MAX / 8)) {
+        return qb__fail(QB_ERROR_INVALID, "scale stride %" PRIu64 " does not fit %" PRIu64 " rows of scales",
+                        p->scale_stride, scale_rows);
+    }
+    return QB_OK;
+}
+
+static enum qb_status validate_all(const struct qb_problem *p)
+{
+    enum qb_status status = validate(p);
+
+    if (status == QB_OK) {
+        status = validate_codes(p);
+    }
+    return status == QB_OK ? validate_scales(p) : status;
+}
+
+static void scale_tensor(const struct qb_problem *p, struct qb_tensor_info *t)
+{
+    const struct qb__layout layout = qb__layout_of(p);
+
+    t->present = true;
+    t->read = p->scaling == QB_SCALING_STATIC;
+    t->written = !t->read;
+    t->format = p->scale_format;
+    t->rows = layout.rows;
+    t->cols = t->stride = layout.cols;
 }
 
 static void tensor(const struct qb_problem *p, enum qb_role role, struct qb_tensor_info *t)
@@ -82,12 +192,24 @@ static void tensor(const struct qb_problem *p, enum qb_role role, struct qb_tens
         }
         break;
     case QB_ROLE_SCALES:
-        t->present = true;
-        t->read = p->scaling == QB_SCALING_STATIC;
-        t->written = !t->read;
-        t->format = p->scale_format;
-        qb__scale_shape(p, &t->rows, &t->cols);
-        t->stride = t->cols;
+        scale_tensor(p, t);
+        break;
+    case QB_ROLE_ZERO_POINTS:
+        if (p->zero_points != QB_ZERO_POINTS_NONE) {
+            scale_tensor(p, t);
+            t->format = QB_FORMAT_INT8;
+            qb__scale_shape(p, &t->rows, &t->cols);
+            t->stride = t->cols;
+        }
+        break;
+    case QB_ROLE_TENSOR_SCALE:
+        if (p->tensor_scale != QB_TENSOR_SCALE_NONE) {
+            t->present = true;
+            t->read = p->tensor_scale == QB_TENSOR_SCALE_GIVEN;
+            t->written = !t->read;
+            t->format = QB_FORMAT_F32;
+            t->rows = t->cols = t->stride = 1;
+        }
         break;
     }
 }
@@ -95,11 +217,14 @@ static void tensor(const struct qb_problem *p, enum qb_role role, struct qb_tens
 /* ---- The oracle ---------------------------------------------------------------------------------------------------
  */
 
-/* What the oracle works on: the problem as it was loaded, its tiling and its tensors. */
+/* What the oracle works on: the problem as it was loaded, its tiling, layout and tensors. */
 struct work {
     struct qb_problem p;
     struct qb__tiling t;
+    struct qb__layout l;
     struct qb_tensors tensors;
+    float tensor_encode; /* S */
+    float tensor_scale;  /* g */
 };
 
 /* Check the arguments, and make WORK of them, for SCALING in place of the problem's: each half of the oracle has its
@@ -118,6 +243,8 @@ static enum qb_status prepare(const struct qb_problem *problem, const struct qb_
     }
     if (status == QB_OK) {
         work->t = qb__tiling_of(&work->p);
+        work->l = qb__layout_of(&work->p);
+        work->tensor_encode = work->tensor_scale = 1;
     }
     return status;
 }
@@ -134,51 +261,73 @@ static float load(const struct work *w, uint64_t row, uint64_t col)
     return qb_format_decode(w->p.input, ((const uint16_t *)input)[i]);
 }
 
-/* The amax of the tile whose first element is (FIRST_ROW, FIRST_COL), within the bounds of the problem and ARITHMETIC.
- */
-static float tile_amax(const struct work *w, const struct qb_arithmetic *arithmetic, uint64_t first_row,
-                       uint64_t first_col)
+/* ---- The range of a tile ----------------------------------------------------------------------------------------- */
+
+/* What the elements of a tile are between, 0 included. */
+struct range {
+    float low, high;
+};
+
+/* That of the ROWS x COLS elements from (FIRST_ROW, FIRST_COL) on, as far as they exist; NaN ignored. */
+static struct range range_of(const struct work *w, uint64_t first_row, uint64_t first_col, uint64_t rows, uint64_t cols)
 {
-    const struct qb_problem *p = &w->p;
-    const struct qb__tiling *t = &w->t;
-    float amax = 0;
+    struct range range = {0, 0};
 
-    for (uint64_t row = first_row; row < p->tokens && row - first_row < t->rows; row++) {
-        for (uint64_t col = first_col; col < p->hidden && col - first_col < t->cols; col++) {
-            float magnitude = fabsf(load(w, row, col));
+    for (uint64_t row = first_row; row < w->p.tokens && row - first_row < rows; row++) {
+        for (uint64_t col = first_col; col < w->p.hidden && col - first_col < cols; col++) {
+            float x = load(w, row, col);
 
-            if (magnitude > amax) { /* false for NaN */
-                amax = magnitude;
-            }
+            range.low = x < range.low ? x : range.low; /* false for NaN */
+            range.high = x > range.high ? x : range.high;
         }
     }
-    if (arithmetic->infinity == QB_INFINITY_CLAMPED && amax > qb_format_info(p->input)->largest) {
-        amax = qb_format_info(p->input)->largest;
+    return range;
+}
+
+static float smaller(float a, float b)
+{
+    return b < a ? b : a;
+}
+
+/* A magnitude within the bounds of the problem and ARITHMETIC. */
+static float bounded(const struct work *w, const struct qb_arithmetic *arithmetic, float magnitude)
+{
+    if (arithmetic->infinity == QB_INFINITY_CLAMPED) {
+        magnitude = smaller(magnitude, qb_format_info(w->p.input)->largest);
     }
-    if (p->amax_bound > 0 && amax > p->amax_bound) {
-        amax = p->amax_bound;
-    }
+    return w->p.amax_bound > 0 ? smaller(magnitude, w->p.amax_bound) : magnitude;
+}
+
+static float amax_of(const struct work *w, const struct qb_arithmetic *arithmetic, struct range range)
+{
+    float amax = bounded(w, arithmetic, range.high > -range.low ? range.high : -range.low);
+
     return amax > arithmetic->amax_floor ? amax : arithmetic->amax_floor;
 }
 
-/* A scale that elements are divided by, and its counterpart that they are multiplied with. */
+/* ---- Scales -------------------------------------------------------------------------------------------------------
+ */
+
+/* A scale: what elements are divided by, what they are multiplied with, and how it is stored. */
 struct scale {
     float divisor;
     float multiplier;
+    uint32_t code; /* in the scale format */
+    int zero_point;
 };
 
 static struct scale zero_scale(const struct qb_arithmetic *arithmetic)
 {
     switch (arithmetic->zero) {
     case QB_ZERO_ONE:
-        return (struct scale){1, 1};
+        return (struct scale){.divisor = 1, .multiplier = 1};
     case QB_ZERO_ZERO:
-        return (struct scale){0, 0};
+        return (struct scale){.divisor = 0, .multiplier = 0};
     case QB_ZERO_FLOOR: /* the caller's */
     case QB_ZERO_UNGUARDED:
         break;
     }
-    return (struct scale){0, INFINITY};
+    return (struct scale){.divisor = 0, .multiplier = INFINITY};
 }
 
 /* The smallest power of two that is not below SCALE. */
@@ -194,18 +343,16 @@ static float power_of_two_above(float scale)
     return fraction > 0.5f ? ldexpf(1, exponent) : scale;
 }
 
-/* The scale of a tile of amax AMAX. */
-static struct scale dynamic_scale(const struct qb_problem *p, const struct qb_arithmetic *arithmetic, float amax)
+/* The scale, in binary32, of a tile of amax AMAX. */
+static struct scale float_scale(const struct qb_problem *p, const struct qb_arithmetic *arithmetic, float amax)
 {
     const float qmax = qb_format_info(p->output)->largest;
     float floor = arithmetic->scale_floor;
-    struct scale scale;
+    struct scale scale = {.divisor = amax / qmax, .multiplier = qmax / amax};
 
     if (amax == 0 && arithmetic->zero != QB_ZERO_FLOOR) {
         return zero_scale(arithmetic);
     }
-    scale.multiplier = qmax / amax;
-    scale.divisor = amax / qmax;
     switch (arithmetic->scale_form) {
     case QB_SCALE_QUOTIENT:
         break;
@@ -233,31 +380,213 @@ static struct scale dynamic_scale(const struct qb_problem *p, const struct qb_ar
     return scale;
 }
 
-/* The scale that was given as STORED. */
-static struct scale static_scale(const struct qb_arithmetic *arithmetic, float stored)
+/* The code in F16 of the scale DIVISOR. */
+static uint32_t half_code(float divisor)
 {
-    return arithmetic->scale_form == QB_SCALE_MULTIPLIER ? (struct scale){1 / stored, stored}
-                                                         : (struct scale){stored, 1 / stored};
+    const struct qb_format_info *half = qb_format_info(QB_FORMAT_F16);
+    uint32_t code = qb_format_encode(QB_FORMAT_F16, divisor > QB__SCALE_FLOOR_F16 ? divisor : QB__SCALE_FLOOR_F16);
+
+    return code < half->largest_code ? code : half->largest_code;
 }
 
-/* What elements are divided by (DIVIDE) or multiplied with. */
-static float factor_of(const struct qb_arithmetic *arithmetic, struct scale scale)
+/* The code in E8M0 of a tile of amax AMAX. FLOOR and EVEN keep the exponent's distance from that of qmax; UP is the
+ * smallest power of two that is not below the quotient, by its definition. */
+static uint32_t power_code(const struct qb_problem *p, float amax)
+{
+    const struct qb_format_info *output = qb_format_info(p->output);
+    int exponent, largest_exponent, code;
+
+    if (amax == 0 || isinf(amax)) {
+        return amax == 0 ? 0 : 254;
+    }
+    frexpf(amax, &exponent);
+    frexpf(output->largest, &largest_exponent);
+    if (p->scale_rounding == QB_SCALE_ROUNDING_EVEN) {
+        /* In whole units of the last place that the output format keeps; this may carry into the next exponent. */
+        const int unit = exponent - 1 - (int)output->mantissa_bits;
+
+        frexp(ldexp(nearbyint(ldexp((double)amax, -unit)), unit), &exponent);
+    }
+    code = exponent - largest_exponent + 127;
+    code = code > 0 ? code : 0;
+    while (p->scale_rounding == QB_SCALE_ROUNDING_UP && ldexp((double)output->largest, code - 127) < (double)amax) {
+        code++;
+    }
+    return (uint32_t)code;
+}
+
+/* The code in E4M3 of the scale of a tile of amax AMAX. */
+static uint32_t small_code(const struct work *w, float amax)
+{
+    const float reciprocal = 1 / qb_format_info(w->p.output)->largest;
+
+    return qb_format_encode(QB_FORMAT_E4M3, smaller(amax * (w->tensor_encode * reciprocal), FLT_MAX));
+}
+
+/* Set *SCALE to the scale that is stored as its code. */
+static void decode_scale(const struct work *w, const struct qb_arithmetic *arithmetic, struct scale *scale)
+{
+    const float stored = qb_format_decode(w->p.scale_format, scale->code);
+
+    if (w->p.scale_format == QB_FORMAT_E4M3) {
+        scale->divisor = stored * w->tensor_scale;
+        scale->multiplier = 1 / scale->divisor;
+        if (!(scale->multiplier < FLT_MAX)) { /* NaN too: a minimum gives its other operand */
+            scale->multiplier = FLT_MAX;
+        }
+    } else if (arithmetic->scale_form == QB_SCALE_MULTIPLIER) {
+        scale->divisor = 1 / stored;
+        scale->multiplier = stored;
+    } else {
+        scale->divisor = stored;
+        scale->multiplier = 1 / stored;
+    }
+}
+
+static uint32_t float_bits(float value)
+{
+    return qb_format_encode(QB_FORMAT_F32, value);
+}
+
+/* The scale of a symmetric tile of amax AMAX. */
+static struct scale dynamic_scale(const struct work *w, const struct qb_arithmetic *arithmetic, float amax)
+{
+    struct scale scale = float_scale(&w->p, arithmetic, amax);
+
+    if (w->p.scale_format == QB_FORMAT_F32) {
+        scale.code = float_bits(arithmetic->scale_form == QB_SCALE_MULTIPLIER ? scale.multiplier : scale.divisor);
+        return scale; /* which its code need not give again */
+    }
+    if (w->p.scale_format == QB_FORMAT_F16) {
+        scale.code = half_code(scale.divisor);
+    } else {
+        scale.code = w->p.scale_format == QB_FORMAT_E8M0 ? power_code(&w->p, amax) : small_code(w, amax);
+    }
+    decode_scale(w, arithmetic, &scale);
+    return scale;
+}
+
+/* The scale and zero point of an asymmetric tile of RANGE. */
+static struct scale asymmetric_scale(const struct work *w, const struct qb_arithmetic *arithmetic, struct range range)
+{
+    const float least = qb__least(w->p.output), largest = qb_format_info(w->p.output)->largest;
+    const float low = -bounded(w, arithmetic, -range.low), high = bounded(w, arithmetic, range.high);
+    const float divisor = smaller(high - low, FLT_MAX) / (largest - least);
+    struct scale scale = {.divisor = divisor > QB__SCALE_FLOOR ? divisor : QB__SCALE_FLOOR};
+    float zero;
+
+    scale.code = w->p.scale_format == QB_FORMAT_F16 ? half_code(divisor) : float_bits(scale.divisor);
+    decode_scale(w, arithmetic, &scale);
+    zero = nearbyintf(least - low / scale.divisor);
+    scale.zero_point = (int)(zero < least ? least : zero > largest ? largest : zero);
+    return scale;
+}
+
+/* The tile in row ROW and column COL of tiles. */
+static struct scale tile_scale(const struct work *w, const struct qb_arithmetic *arithmetic, uint64_t row, uint64_t col)
+{
+    const struct range range = range_of(w, row * w->t.rows, col * w->t.cols, w->t.rows, w->t.cols);
+
+    return w->p.zero_points != QB_ZERO_POINTS_NONE ? asymmetric_scale(w, arithmetic, range)
+                                                   : dynamic_scale(w, arithmetic, amax_of(w, arithmetic, range));
+}
+
+/* True if elements are multiplied, not divided. */
+static bool multiplies(const struct work *w, const struct qb_arithmetic *arithmetic)
+{
+    return w->p.scale_format == QB_FORMAT_E4M3 || arithmetic->quotient != QB_QUOTIENT_DIVIDE;
+}
+
+/* What elements are divided by, or multiplied with. */
+static float factor_of(const struct work *w, const struct qb_arithmetic *arithmetic, struct scale scale)
 {
     /* A tile that is multiplied by 0 may as well be divided by infinity. */
     const bool is_zero = scale.divisor == 0 && scale.multiplier == 0;
 
-    switch (arithmetic->quotient) {
-    case QB_QUOTIENT_RECIPROCAL:
-        return is_zero ? 0 : 1 / scale.divisor;
-    case QB_QUOTIENT_MULTIPLY:
-        return scale.multiplier;
-    case QB_QUOTIENT_DIVIDE:
-        break;
+    if (!multiplies(w, arithmetic)) {
+        return is_zero ? INFINITY : scale.divisor;
     }
-    return is_zero ? INFINITY : scale.divisor;
+    if (arithmetic->quotient == QB_QUOTIENT_RECIPROCAL) {
+        return is_zero ? 0 : 1 / scale.divisor;
+    }
+    return scale.multiplier;
 }
 
-static uint8_t encode(const struct qb_problem *p, const struct qb_arithmetic *arithmetic, float value)
+/* ---- Memory -------------------------------------------------------------------------------------------------------
+ */
+
+static void store_scale(const struct work *w, uint64_t row, uint64_t col, struct scale scale)
+{
+    const uint64_t i = qb__layout_index(&w->l, row, col);
+    void *scales = w->tensors.at[QB_ROLE_SCALES];
+
+    switch (qb__element_size(w->p.scale_format)) {
+    case 4:
+        ((uint32_t *)scales)[i] = scale.code;
+        break;
+    case 2:
+        ((uint16_t *)scales)[i] = (uint16_t)scale.code;
+        break;
+    default:
+        ((uint8_t *)scales)[i] = (uint8_t)scale.code;
+        break;
+    }
+    if (w->p.zero_points != QB_ZERO_POINTS_NONE) {
+        ((int8_t *)w->tensors.at[QB_ROLE_ZERO_POINTS])[qb__scale_index(&w->t, row, col)] = (int8_t)scale.zero_point;
+    }
+}
+
+static struct scale stored_scale(const struct work *w, const struct qb_arithmetic *arithmetic, uint64_t row,
+                                 uint64_t col)
+{
+    const uint64_t i = qb__layout_index(&w->l, row, col);
+    const void *scales = w->tensors.at[QB_ROLE_SCALES];
+    struct scale scale = {0};
+
+    switch (qb__element_size(w->p.scale_format)) {
+    case 4:
+        scale.code = ((const uint32_t *)scales)[i];
+        break;
+    case 2:
+        scale.code = ((const uint16_t *)scales)[i];
+        break;
+    default:
+        scale.code = ((const uint8_t *)scales)[i];
+        break;
+    }
+    decode_scale(w, arithmetic, &scale);
+    if (w->p.zero_points != QB_ZERO_POINTS_NONE) {
+        scale.zero_point = ((const int8_t *)w->tensors.at[QB_ROLE_ZERO_POINTS])[qb__scale_index(&w->t, row, col)];
+    }
+    return scale;
+}
+
+/* Read the tensor scale, or compute and write it. */
+static void find_tensor_scale(struct work *w, const struct qb_arithmetic *arithmetic)
+{
+    float *stored = w->tensors.at[QB_ROLE_TENSOR_SCALE];
+    const float most = qb_format_info(QB_FORMAT_E4M3)->largest * qb_format_info(w->p.output)->largest;
+    float amax;
+
+    switch (w->p.tensor_scale) {
+    case QB_TENSOR_SCALE_NONE:
+        break;
+    case QB_TENSOR_SCALE_GIVEN:
+        w->tensor_scale = *stored;
+        w->tensor_encode = 1 / w->tensor_scale;
+        break;
+    case QB_TENSOR_SCALE_COMPUTED:
+        amax = amax_of(w, arithmetic, range_of(w, 0, 0, w->p.tokens, w->p.hidden));
+        w->tensor_encode = amax == 0 ? 1 : smaller(most / amax, FLT_MAX);
+        w->tensor_scale = *stored = 1 / w->tensor_encode;
+        break;
+    }
+}
+
+/* ---- Codes --------------------------------------------------------------------------------------------------------
+ */
+
+static uint32_t encode(const struct qb_problem *p, const struct qb_arithmetic *arithmetic, float value)
 {
     if (isnan(value) && arithmetic->nan != QB_NAN_CODE) {
         value = arithmetic->nan == QB_NAN_HIGHEST ? INFINITY : -INFINITY; /* these saturate */
@@ -265,7 +594,22 @@ static uint8_t encode(const struct qb_problem *p, const struct qb_arithmetic *ar
     if (qb__is_integer(p->output) && arithmetic->rounding != QB_ROUNDING_NEAREST_EVEN) {
         value = arithmetic->rounding == QB_ROUNDING_NEAREST_AWAY ? roundf(value) : truncf(value);
     }
-    return (uint8_t)qb_format_encode(p->output, value);
+    return qb_format_encode(p->output, value);
+}
+
+/* The code of VALUE by a zero point. */
+static uint32_t encode_asymmetric(const struct qb_problem *p, float value, int zero_point)
+{
+    const int least = (int)qb__least(p->output), largest = (int)qb_format_info(p->output)->largest;
+    int rounded = 0;
+
+    if (!isnan(value)) {
+        /* Further out all are saturated, whatever the zero point is. */
+        rounded = (int)nearbyintf(value < -1024 ? -1024 : value > 1024 ? 1024 : value);
+    }
+    rounded += zero_point;
+    rounded = rounded < least ? least : rounded > largest ? largest : rounded;
+    return (uint32_t)rounded & ((1u << qb_format_info(p->output)->bits) - 1);
 }
 
 /* ---- In the default environment --------------------------------------------------------------------------------- */
@@ -275,22 +619,22 @@ static QB__IN_ENVIRONMENT enum qb_status scales_as(const struct qb_problem *prob
                                                    const struct qb_tensors *tensors, float *factors)
 {
     struct work w;
-    float *scales;
     enum qb_status status = prepare(problem, arithmetic, tensors, QB_SCALING_AMAX, &w);
 
     if (status != QB_OK) {
         return status;
     }
-    scales = w.tensors.at[QB_ROLE_SCALES];
+    find_tensor_scale(&w, arithmetic);
+    if (w.p.scale_layout != QB_SCALE_LAYOUT_ROWS) { /* it may have padding */
+        memset(w.tensors.at[QB_ROLE_SCALES], 0, qb__tensor_of(&w.p, QB_ROLE_SCALES).bytes);
+    }
     for (uint64_t r = 0; r < w.t.scale_rows; r++) {
         for (uint64_t c = 0; c < w.t.scale_cols; c++) {
-            uint64_t i = qb__scale_index(&w.t, r, c);
-            float amax = tile_amax(&w, arithmetic, r * w.t.rows, c * w.t.cols);
-            struct scale scale = dynamic_scale(&w.p, arithmetic, amax);
+            struct scale scale = tile_scale(&w, arithmetic, r, c);
 
-            scales[i] = arithmetic->scale_form == QB_SCALE_MULTIPLIER ? scale.multiplier : scale.divisor;
+            store_scale(&w, r, c, scale);
             if (factors != NULL) {
-                factors[i] = factor_of(arithmetic, scale);
+                factors[qb__scale_index(&w.t, r, c)] = factor_of(&w, arithmetic, scale);
             }
         }
     }
@@ -301,24 +645,40 @@ static QB__IN_ENVIRONMENT enum qb_status codes_as(const struct qb_problem *probl
                                                   const struct qb_arithmetic *arithmetic,
                                                   const struct qb_tensors *tensors, const float *factors)
 {
+    struct qb_problem given = *problem;
     struct work w;
-    const float *scales;
-    uint8_t *codes;
-    enum qb_status status = prepare(problem, arithmetic, tensors, QB_SCALING_STATIC, &w);
+    uint64_t stride;
+    enum qb_status status;
 
+    if (given.tensor_scale == QB_TENSOR_SCALE_COMPUTED) {
+        given.tensor_scale = QB_TENSOR_SCALE_GIVEN;
+    }
+    status = prepare(&given, arithmetic, tensors, QB_SCALING_STATIC, &w);
     if (status != QB_OK) {
         return status;
     }
-    scales = w.tensors.at[QB_ROLE_SCALES];
-    codes = w.tensors.at[QB_ROLE_CODES];
+    find_tensor_scale(&w, arithmetic);
+    stride = qb__packed_bytes(w.p.output, w.p.packing, w.p.output_stride);
     for (uint64_t row = 0; row < w.p.tokens; row++) {
-        for (uint64_t col = 0; col < w.p.hidden; col++) {
-            uint64_t i = qb__scale_index(&w.t, row / w.t.rows, col / w.t.cols);
-            float factor = factors != NULL ? factors[i] : factor_of(arithmetic, static_scale(arithmetic, scales[i]));
-            float x = load(&w, row, col);
-            float value = arithmetic->quotient == QB_QUOTIENT_DIVIDE ? x / factor : x * factor;
+        uint8_t *codes = (uint8_t *)w.tensors.at[QB_ROLE_CODES] + row * stride;
+        struct scale scale = {0};
+        float factor = 0;
 
-            codes[row * w.p.output_stride + col] = encode(&w.p, arithmetic, value);
+        for (uint64_t col = 0; col < w.p.hidden; col++) {
+            const float x = load(&w, row, col);
+            float value;
+
+            if (col % w.t.cols == 0) { /* the first of a tile */
+                const uint64_t tile_row = row / w.t.rows, tile_col = col / w.t.cols;
+
+                scale = stored_scale(&w, arithmetic, tile_row, tile_col);
+                factor = factors != NULL ? factors[qb__scale_index(&w.t, tile_row, tile_col)]
+                                         : factor_of(&w, arithmetic, scale);
+            }
+            value = multiplies(&w, arithmetic) ? x * factor : x / factor;
+            qb__code_put(codes, col, qb__packed_bits(w.p.output, w.p.packing),
+                         w.p.zero_points != QB_ZERO_POINTS_NONE ? encode_asymmetric(&w.p, value, scale.zero_point)
+                                                                : encode(&w.p, arithmetic, value));
         }
     }
     return QB_OK;
@@ -328,7 +688,8 @@ static QB__IN_ENVIRONMENT enum qb_status codes_as(const struct qb_problem *probl
 static QB__IN_ENVIRONMENT enum qb_status
 reference(const struct qb_problem *problem, const struct qb_arithmetic *arithmetic, const struct qb_tensors *tensors)
 {
-    const uint64_t bytes = qb__tensor_of(problem, QB_ROLE_SCALES).bytes;
+    const struct qb__tiling t = qb__tiling_of(problem);
+    const uint64_t bytes = t.scale_rows * t.scale_cols * sizeof(float);
     float *factors = NULL;
     enum qb_status status = QB_OK;
 
@@ -391,7 +752,7 @@ enum qb_status qb_reference_codes(const struct qb_problem *problem, const struct
 const struct qb__operation qb__operation_quantize = {
     .operation = QB_OPERATION_QUANTIZE,
     .name = "quantize",
-    .validate = validate,
+    .validate = validate_all,
     .tensor = tensor,
     .reference = reference,
 };

@@ -22,7 +22,43 @@ const char *qb_scaling_name(enum qb_scaling scaling)
     return (unsigned)scaling < QB_SCALING_COUNT ? scaling_names[scaling] : NULL;
 }
 
-static const char *const role_names[QB_ROLE_COUNT] = {"input", "codes", "scales"};
+static const char *const packing_names[QB_PACKING_COUNT] = {"bytes", "dense"};
+
+const char *qb_packing_name(enum qb_packing packing)
+{
+    return (unsigned)packing < QB_PACKING_COUNT ? packing_names[packing] : NULL;
+}
+
+static const char *const scale_rounding_names[QB_SCALE_ROUNDING_COUNT] = {"up", "floor", "even"};
+
+const char *qb_scale_rounding_name(enum qb_scale_rounding rounding)
+{
+    return (unsigned)rounding < QB_SCALE_ROUNDING_COUNT ? scale_rounding_names[rounding] : NULL;
+}
+
+static const char *const scale_layout_names[QB_SCALE_LAYOUT_COUNT] = {"rows", "columns", "packed", "tiled-128x4",
+                                                                      "tiled-8x4"};
+
+const char *qb_scale_layout_name(enum qb_scale_layout layout)
+{
+    return (unsigned)layout < QB_SCALE_LAYOUT_COUNT ? scale_layout_names[layout] : NULL;
+}
+
+static const char *const tensor_scale_names[QB_TENSOR_SCALE_COUNT] = {"none", "given", "computed"};
+
+const char *qb_tensor_scale_name(enum qb_tensor_scale tensor_scale)
+{
+    return (unsigned)tensor_scale < QB_TENSOR_SCALE_COUNT ? tensor_scale_names[tensor_scale] : NULL;
+}
+
+static const char *const zero_points_names[QB_ZERO_POINTS_COUNT] = {"none", "int8"};
+
+const char *qb_zero_points_name(enum qb_zero_points zero_points)
+{
+    return (unsigned)zero_points < QB_ZERO_POINTS_COUNT ? zero_points_names[zero_points] : NULL;
+}
+
+static const char *const role_names[QB_ROLE_COUNT] = {"input", "codes", "scales", "zero points", "tensor scale"};
 
 const char *qb_role_name(enum qb_role role)
 {
@@ -97,15 +133,17 @@ enum qb_status qb__give(void *to, const void *from, size_t size)
  */
 
 /* The bytes from a tensor's first element to the end of its last; false if they do not fit in ptrdiff_t. */
-static bool span(const struct qb_tensor_info *tensor, uint64_t *bytes)
+static bool span(const struct qb_tensor_info *tensor, enum qb_packing packing, uint64_t *bytes)
 {
-    uint64_t elements = 0;
+    const uint64_t row = qb__packed_bytes(tensor->format, packing, tensor->cols);
+    const uint64_t step = qb__packed_bytes(tensor->format, packing, tensor->stride);
 
-    if (tensor->rows > 0 && (__builtin_mul_overflow(tensor->rows - 1, tensor->stride, &elements) ||
-                             __builtin_add_overflow(elements, tensor->cols, &elements))) {
+    if (tensor->cols > PTRDIFF_MAX / 8 || tensor->stride > PTRDIFF_MAX / 8) {
         return false;
     }
-    return !__builtin_mul_overflow(elements, qb__element_size(tensor->format), bytes) && *bytes <= PTRDIFF_MAX;
+    *bytes = 0;
+    return tensor->rows == 0 || (!__builtin_mul_overflow(tensor->rows - 1, step, bytes) &&
+                                 !__builtin_add_overflow(*bytes, row, bytes) && *bytes <= PTRDIFF_MAX);
 }
 
 struct qb_tensor_info qb__tensor_of(const struct qb_problem *p, enum qb_role role)
@@ -114,9 +152,10 @@ struct qb_tensor_info qb__tensor_of(const struct qb_problem *p, enum qb_role rol
 
     qb__operation_of(p->operation)->tensor(p, role, &tensor);
     if (tensor.present) {
-        tensor.alignment = qb__element_size(tensor.format);
-        tensor.traffic = tensor.rows * tensor.cols * tensor.alignment;
-        if (!span(&tensor, &tensor.bytes)) {
+        tensor.bits = qb__packed_bits(tensor.format, p->packing);
+        tensor.alignment = tensor.bits < 8 ? 1 : tensor.bits / 8;
+        tensor.traffic = tensor.rows * qb__packed_bytes(tensor.format, p->packing, tensor.cols);
+        if (!span(&tensor, p->packing, &tensor.bytes)) {
             tensor.bytes = UINT64_MAX;
         }
     }
@@ -195,7 +234,11 @@ enum qb_status qb__problem_load(const struct qb_problem *problem, struct qb_prob
         return status;
     }
     p.input_stride = p.input_stride == 0 ? p.hidden : p.input_stride;
-    p.output_stride = p.output_stride == 0 ? p.hidden : p.output_stride;
+    if (p.output_stride == 0) {
+        const unsigned unit = qb__packed_unit(p.output, p.packing);
+
+        p.output_stride = qb__ceil_div(p.hidden, unit) * unit;
+    }
     for (int role = 0; role < QB_ROLE_COUNT; role++) {
         if (qb__tensor_of(&p, (enum qb_role)role).bytes == UINT64_MAX) {
             return qb__fail(QB_ERROR_INVALID, "%" PRIu64 " tokens of hidden size %" PRIu64 " are more than %td bytes",
@@ -229,4 +272,24 @@ void qb_problem_scale_shape(const struct qb_problem *problem, uint64_t *scale_ro
     if (qb__problem_load(problem, &p) == QB_OK) {
         qb__scale_shape(&p, scale_rows, scale_cols);
     }
+}
+
+enum qb_status qb_problem_scale_offset(const struct qb_problem *problem, uint64_t row, uint64_t col, uint64_t *offset)
+{
+    struct qb_problem p;
+    struct qb__tiling t;
+    struct qb__layout l;
+    enum qb_status status = qb__problem_load(problem, &p);
+
+    if (status != QB_OK) {
+        return status;
+    }
+    t = qb__tiling_of(&p);
+    if (row >= t.scale_rows || col >= t.scale_cols) {
+        return qb__fail(QB_ERROR_INVALID, "scale (%" PRIu64 ", %" PRIu64 ") of %" PRIu64 " x %" PRIu64, row, col,
+                        t.scale_rows, t.scale_cols);
+    }
+    l = qb__layout_of(&p);
+    *offset = qb__layout_index(&l, row, col) * qb__element_size(p.scale_format);
+    return QB_OK;
 }

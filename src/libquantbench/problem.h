@@ -64,13 +64,98 @@ static inline struct qb__tiling qb__tiling_of(const struct qb_problem *p)
     return t;
 }
 
-/* Where the scale of tile (ROW, COL) is in the scale tensor, in elements of it. */
+/* Where the scale of tile (ROW, COL) is in a scale tensor without a layout, in elements of it. */
 static inline uint64_t qb__scale_index(const struct qb__tiling *t, uint64_t row, uint64_t col)
 {
     return row * t->scale_cols + col;
 }
 
+/* Where scales lie in memory, as a matrix of whole elements: see enum qb_scale_layout. */
+struct qb__layout {
+    enum qb_scale_layout layout;
+    uint64_t stride; /* of COLUMNS and PACKED */
+    uint64_t across; /* tiles in a row of tiles */
+    uint64_t rows, cols;
+};
+
+static inline struct qb__layout qb__layout_of(const struct qb_problem *p)
+{
+    const struct qb__tiling t = qb__tiling_of(p);
+    const size_t size = p->scale_layout == QB_SCALE_LAYOUT_PACKED ? 4 : qb__element_size(p->scale_format);
+    const uint64_t least = qb__ceil_div(t.scale_rows, 16 / size) * (16 / size);
+    struct qb__layout l = {p->scale_layout, p->scale_stride != 0 ? p->scale_stride : least,
+                           qb__ceil_div(t.scale_cols, 4), t.scale_rows, t.scale_cols};
+
+    switch (p->scale_layout) {
+    case QB_SCALE_LAYOUT_ROWS:
+        break;
+    case QB_SCALE_LAYOUT_COLUMNS:
+        l.rows = t.scale_cols;
+        l.cols = l.stride;
+        break;
+    case QB_SCALE_LAYOUT_PACKED:
+        l.rows = l.across;
+        l.cols = 4 * l.stride;
+        break;
+    case QB_SCALE_LAYOUT_TILED_128X4:
+        l.rows = qb__ceil_div(t.scale_rows, 128) * l.across;
+        l.cols = 512;
+        break;
+    case QB_SCALE_LAYOUT_TILED_8X4:
+        l.rows = qb__ceil_div(t.scale_rows, 8) * l.across;
+        l.cols = 32;
+        break;
+    }
+    return l;
+}
+
+/* Where scale (ROW, COL) is, in elements. */
+static inline uint64_t qb__layout_index(const struct qb__layout *l, uint64_t row, uint64_t col)
+{
+    switch (l->layout) {
+    case QB_SCALE_LAYOUT_ROWS:
+        break;
+    case QB_SCALE_LAYOUT_COLUMNS:
+        return col * l->stride + row;
+    case QB_SCALE_LAYOUT_PACKED:
+        return 4 * (col / 4 * l->stride + row) + col % 4;
+    case QB_SCALE_LAYOUT_TILED_128X4:
+        return (row / 128 * l->across + col / 4) * 512 + row % 32 * 16 + row % 128 / 32 * 4 + col % 4;
+    case QB_SCALE_LAYOUT_TILED_8X4:
+        return (row / 8 * l->across + col / 4) * 32 + row % 8 * 4 + col % 4;
+    }
+    return row * l->cols + col;
+}
+
+/* True if P is of whole bytes, with a scale in binary32 for each tile, in rows: all that kernels of the first kind
+ * know. */
+static inline bool qb__is_plain(const struct qb_problem *p)
+{
+    return qb__formats[p->output].bits == 8 && p->scale_format == QB_FORMAT_F32 &&
+           p->scale_layout == QB_SCALE_LAYOUT_ROWS && p->zero_points == QB_ZERO_POINTS_NONE;
+}
+
 /* The smallest scale, 2^-126: the smallest normal binary32. */
 #define QB__SCALE_FLOOR 0x1p-126f
+
+/* The smallest scale in F16. */
+#define QB__SCALE_FLOOR_F16 0x1p-24f
+
+/* The code of E8M0 for an amax that is finite and has the bits AMAX: see struct qb_problem. */
+QB__CONSTANT_FUNCTION uint32_t qb__power_code(uint32_t amax, enum qb_format output, enum qb_scale_rounding rounding,
+                                              uint32_t qmax_bits)
+{
+    const uint32_t half = rounding == QB_SCALE_ROUNDING_EVEN ? 1u << (22 - qb__formats[output].mantissa_bits) : 0;
+    const uint32_t up = rounding == QB_SCALE_ROUNDING_UP && (amax & 0x7FFFFFu) > (qmax_bits & 0x7FFFFFu);
+    const uint32_t code = ((amax + half) >> 23) + up, most = (qmax_bits >> 23) - 127;
+
+    return code > most ? code - most : 0;
+}
+
+/* The bits of binary32 of 2^(127 - CODE), what elements are multiplied with by a scale of E8M0. */
+QB__CONSTANT_FUNCTION uint32_t qb__power_inverse(uint32_t code)
+{
+    return code < 254 ? (254 - code) << 23 : code == 254 ? 0x400000u : 0x7FC00000u;
+}
 
 #endif

@@ -65,14 +65,20 @@ const char *qb_error_detail(void);
 /* ---- Numeric formats ---------------------------------------------------------------------------------------- */
 
 enum qb_format {
-    QB_FORMAT_F16 = 0,  /* IEEE 754 binary16 */
-    QB_FORMAT_BF16 = 1, /* bfloat16: the upper half of binary32 */
-    QB_FORMAT_F32 = 2,  /* IEEE 754 binary32 */
-    QB_FORMAT_INT8 = 3, /* two's complement, -128 to 127 */
-    QB_FORMAT_E4M3 = 4, /* OCP FP8 E4M3: no infinity, NaN 0x7F and 0xFF, largest value 448 */
-    QB_FORMAT_E5M2 = 5, /* OCP FP8 E5M2: IEEE-like, largest finite value 57344 */
+    QB_FORMAT_F16 = 0,    /* IEEE 754 binary16 */
+    QB_FORMAT_BF16 = 1,   /* bfloat16: the upper half of binary32 */
+    QB_FORMAT_F32 = 2,    /* IEEE 754 binary32 */
+    QB_FORMAT_INT8 = 3,   /* two's complement, -128 to 127 */
+    QB_FORMAT_E4M3 = 4,   /* OCP FP8 E4M3: no infinity, NaN 0x7F and 0xFF, largest value 448 */
+    QB_FORMAT_E5M2 = 5,   /* OCP FP8 E5M2: IEEE-like, largest finite value 57344 */
+    QB_FORMAT_E2M1 = 6,   /* OCP MX FP4: finite numbers alone, largest value 6 */
+    QB_FORMAT_E2M3 = 7,   /* OCP MX FP6: finite numbers alone, largest value 7.5 */
+    QB_FORMAT_E3M2 = 8,   /* OCP MX FP6: finite numbers alone, largest value 28 */
+    QB_FORMAT_INT4 = 9,   /* two's complement, -8 to 7 */
+    QB_FORMAT_UINT4 = 10, /* 0 to 15, with a zero point */
+    QB_FORMAT_E8M0 = 11,  /* OCP MX scales: 2^(code - 127), NaN 0xFF; no sign, no zero */
 };
-#define QB_FORMAT_COUNT 6
+#define QB_FORMAT_COUNT 12
 
 /* Values of a format that are not finite numbers. */
 enum qb_specials {
@@ -81,15 +87,16 @@ enum qb_specials {
     QB_SPECIALS_IEEE = 2, /* infinity and NaN, as the largest exponent */
 };
 
-/* A floating-point format is, from the top, a sign, EXPONENT_BITS and MANTISSA_BITS, with subnormals. */
+/* A floating-point format is, from the top, a sign, EXPONENT_BITS and MANTISSA_BITS, with subnormals; E8M0 is an
+ * exponent alone. */
 struct qb_format_info {
     enum qb_format format;
-    const char *name;    /* "half", "bfloat16", "float", "int8", "fp8", "e5m2": as --dtype and --quant-dtype print it */
-    const char *aliases; /* other accepted spellings, separated by spaces */
+    const char *name;          /* "half", "int8", "fp8", "e2m1": as --dtype and --quant-dtype print it */
+    const char *aliases;       /* other accepted spellings, separated by spaces */
     const char *description;   /* one line */
     unsigned bits;             /* width of one element in bits */
     unsigned exponent_bits;    /* 0: a two's complement integer */
-    unsigned mantissa_bits;    /* without the leading one; of an integer, without the sign */
+    unsigned mantissa_bits;    /* without the leading one; of an integer, without the sign, which UINT4 lacks */
     int bias;                  /* of the exponent */
     float largest;             /* largest finite value; for an output format the contract's qmax */
     uint32_t largest_code;     /* its code */
@@ -109,10 +116,31 @@ enum qb_status qb_format_find(const char *name, enum qb_format *format);
 /* The value of one code (the low bits of CODE), exactly. NaN codes give NaN. */
 float qb_format_decode(enum qb_format format, uint32_t code);
 
-/* The code of VALUE, rounded to nearest even. INT8, E4M3 and E5M2 saturate to their largest finite value (INT8: to
- * [-128, 127]), also from infinity; NaN gives 0 in INT8 and 0x7F in E4M3 and E5M2. F16, BF16 and F32 follow IEEE 754:
- * overflow gives infinity, NaN gives a quiet NaN. The sign of zero and of underflow is kept where there is one. */
+/* The code of VALUE, rounded to nearest even. Output formats saturate to their largest finite value, integers to their
+ * range, also from infinity. NaN gives 0 in integers, 0x7F in E4M3 and E5M2, and the positive largest value in E2M1,
+ * E2M3 and E3M2. F16, BF16 and F32 follow IEEE 754: overflow gives infinity, NaN gives a quiet NaN. The sign of zero
+ * and of underflow is kept where there is one. E8M0 has the smallest power of two that is not below |VALUE|: 0 gives
+ * code 0, infinity 0xFE, NaN 0xFF. */
 uint32_t qb_format_encode(enum qb_format format, float value);
+
+/* How codes that are not as wide as a byte lie in memory. Each row of a tensor begins at a byte. */
+enum qb_packing {
+    QB_PACKING_BYTES = 0, /* 6 bits: one in the low bits of a byte; 4 bits: element 2i in the low half of byte i */
+    QB_PACKING_DENSE = 1, /* 6 bits: four in three bytes, as one number of 24 bits, element 4i in its lowest bits */
+};
+#define QB_PACKING_COUNT 2
+
+/* The name as in --packing: "bytes", "dense"; NULL if not in the enum. */
+const char *qb_packing_name(enum qb_packing packing);
+
+/* The bytes that COUNT codes of FORMAT take in a row. */
+uint64_t qb_codes_bytes(enum qb_format format, enum qb_packing packing, uint64_t count);
+/* Take codes FIRST to FIRST + COUNT - 1 of the row at PACKED apart, to one in each byte of CODES, whose high bits are
+ * 0; and put COUNT such codes together to a whole row. Bits after the last code are 0. For formats of 4, 6 and 8 bits.
+ */
+void qb_codes_unpack(enum qb_format format, enum qb_packing packing, const void *packed, uint64_t first, uint64_t count,
+                     uint8_t *codes);
+void qb_codes_pack(enum qb_format format, enum qb_packing packing, const uint8_t *codes, uint64_t count, void *packed);
 
 /* ---- Problems: what is to be quantized, and how ------------------------------------------------------------- */
 
@@ -138,6 +166,54 @@ enum qb_scaling {
 /* The name as in --scale: "dynamic", "static", "amax"; NULL if not in the enum. */
 const char *qb_scaling_name(enum qb_scaling scaling);
 
+/* How an amax becomes a scale of E8M0, a power of two. See struct qb_problem. */
+enum qb_scale_rounding {
+    QB_SCALE_ROUNDING_UP = 0,    /* the smallest one with which no code saturates */
+    QB_SCALE_ROUNDING_FLOOR = 1, /* OCP MX 1.0, 6.3: the exponents' difference; up to half of the range saturates */
+    QB_SCALE_ROUNDING_EVEN = 2,  /* the same of the amax, rounded to the mantissa of the output format */
+};
+#define QB_SCALE_ROUNDING_COUNT 3
+
+/* The name as in --scale-rounding: "up", "floor", "even"; NULL if not in the enum. */
+const char *qb_scale_rounding_name(enum qb_scale_rounding rounding);
+
+/* Where the scale of tile (r, c) is in the scale tensor of R x C scales: qb_problem_scale_offset(). Elements that
+ * belong to no tile are padding, and 0. */
+enum qb_scale_layout {
+    QB_SCALE_LAYOUT_ROWS = 0,    /* r * C + c */
+    QB_SCALE_LAYOUT_COLUMNS = 1, /* c * stride + r */
+    QB_SCALE_LAYOUT_PACKED = 2,  /* bytes in words: byte c % 4 of word c / 4 * stride + r */
+    /* Tiles of 128 x 4 bytes, row by row: byte r % 32 * 16 + r % 128 / 32 * 4 + c % 4 of tile (r / 128, c / 4). */
+    QB_SCALE_LAYOUT_TILED_128X4 = 3,
+    /* Tiles of 8 x 4 bytes, row by row: byte r % 8 * 4 + c % 4 of tile (r / 8, c / 4). */
+    QB_SCALE_LAYOUT_TILED_8X4 = 4,
+};
+#define QB_SCALE_LAYOUT_COUNT 5
+
+/* The name as in --scale-layout: "rows", "columns", "packed", "tiled-128x4", "tiled-8x4"; NULL if not in the enum. */
+const char *qb_scale_layout_name(enum qb_scale_layout layout);
+
+/* The one scale that all scales of the tensor are multiplied with. */
+enum qb_tensor_scale {
+    QB_TENSOR_SCALE_NONE = 0,     /* 1 */
+    QB_TENSOR_SCALE_GIVEN = 1,    /* read: finite and > 0 */
+    QB_TENSOR_SCALE_COMPUTED = 2, /* from the amax of the tensor, and written */
+};
+#define QB_TENSOR_SCALE_COUNT 3
+
+/* The name as in --tensor-scale: "none", "given", "computed"; NULL if not in the enum. */
+const char *qb_tensor_scale_name(enum qb_tensor_scale tensor_scale);
+
+/* Whether 0 has the code 0, or each tile a code of its own for it: its zero point. */
+enum qb_zero_points {
+    QB_ZERO_POINTS_NONE = 0, /* symmetric: the code of 0 is 0 */
+    QB_ZERO_POINTS_INT8 = 1, /* asymmetric: stored as one signed byte for each tile */
+};
+#define QB_ZERO_POINTS_COUNT 2
+
+/* The name as in --zero-points: "none", "int8"; NULL if not in the enum. */
+const char *qb_zero_points_name(enum qb_zero_points zero_points);
+
 /* What is computed. */
 enum qb_operation {
     QB_OPERATION_QUANTIZE = 0, /* codes, and scales unless they are given, from an input */
@@ -151,26 +227,53 @@ const char *qb_operation_name(enum qb_operation operation);
  *
  * The arithmetic is IEEE binary32, round to nearest even, subnormals kept. x is an input element converted exactly.
  * (The calling thread may have any floating-point environment: the library computes in the default one, and sets the
- * thread's again before it returns.)
+ * thread's again before it returns.) Each / + - * below is one operation, and each min and max gives its other operand
+ * for a NaN.
+ *
  * Dynamic: a = the largest |x| of the elements that share a scale, NaN ignored; a = min(a, the input format's largest
- * finite value); with an upper bound a = min(a, amax_bound); scale = max(a / qmax, 2^-126).
- * Code: the output format's encoding of x / scale (the correctly rounded quotient), as qb_format_encode() does it. */
+ * finite value); with an upper bound a = min(a, amax_bound). The scale s is, by scale_format:
+ *   F32    max(a / qmax, 2^-126)
+ *   F16    min(RN16(max(a / qmax, 2^-24)), 65504), RN16 being the encoding in F16
+ *   E8M0   code max(0, e - emax + up): e is the exponent field of a, and qmax = m * 2^emax with 1 <= m < 2. up is 1 if
+ *          the mantissa of a exceeds that of qmax, else 0; with FLOOR it is 0; with EVEN it is 0, and e is that of a
+ *          after its mantissa was rounded to the output format's. UP is the smallest power of two that is not below
+ *          a / qmax, for every a.
+ *   E4M3   the encoding of min(a * (S * RN(1 / qmax)), FLT_MAX), with S = 1 / g, where g is the tensor scale. Computed:
+ *          S = min(qmax * 448 / the amax of the tensor, FLT_MAX), or 1 if that amax is 0, and g = 1 / S. No tensor
+ *          scale: S = g = 1.
+ * Code: the output format's encoding, as qb_format_encode() does it, of the correctly rounded quotient x / s; with E4M3
+ * scales, of x * min(1 / (s * g), FLT_MAX).
+ *
+ * With zero points, of an integer format whose least code is q0, and whose largest is q1: lo = min(0, all x) and
+ * hi = max(0, all x), NaN ignored; both are cut to the finite values of the input format, and to amax_bound; w =
+ * min(hi - lo, FLT_MAX); s is as above for F32 and F16 with w / (q1 - q0) in place of a / qmax; the zero point is z =
+ * RNE(q0 - lo / s), cut to [q0, q1]. The code is RNE(x / s) + z, cut to [q0, q1], where RNE rounds to an integer; that
+ * of NaN is z. */
 struct qb_problem {
     size_t size;                 /* of this structure, in the program that fills it: qb_problem_init() sets it */
     enum qb_operation operation; /* QB_OPERATION_QUANTIZE */
     enum qb_format input;        /* F16, BF16 or F32 */
-    enum qb_format output;       /* INT8, E4M3 or E5M2 */
-    enum qb_format scale_format; /* F32 */
+    enum qb_format output;       /* INT8, E4M3, E5M2, E2M1, E2M3, E3M2, INT4 or, with zero points, UINT4 */
+    enum qb_format scale_format; /* F32, F16, E8M0 or E4M3; the last two for QB_GRANULARITY_GROUP only */
     enum qb_granularity granularity;
     enum qb_scaling scaling;
-    uint64_t tokens;        /* rows; 0 is allowed and writes no codes */
-    uint64_t hidden;        /* columns, >= 1 */
-    uint64_t input_stride;  /* elements from one input row to the next, >= hidden; 0 means hidden */
-    uint64_t output_stride; /* elements from one output row to the next, >= hidden; 0 means hidden */
-    uint64_t group;         /* elements in a group, >= 1; read for QB_GRANULARITY_GROUP only */
-    uint64_t block_rows;    /* rows in a block, >= 1; read for QB_GRANULARITY_BLOCK only */
-    uint64_t block_cols;    /* columns in a block, >= 1; read for QB_GRANULARITY_BLOCK only */
-    float amax_bound;       /* dynamic: upper bound of the amax in input units, finite and > 0; 0 means none */
+    uint64_t tokens;       /* rows; 0 is allowed and writes no codes */
+    uint64_t hidden;       /* columns, >= 1 */
+    uint64_t input_stride; /* elements from one input row to the next, >= hidden; 0 means hidden */
+    uint64_t
+        output_stride; /* elements from one output row to the next, >= hidden, that end at a byte; 0 means the least */
+    uint64_t group;    /* elements in a group, >= 1; read for QB_GRANULARITY_GROUP only */
+    uint64_t block_rows; /* rows in a block, >= 1; read for QB_GRANULARITY_BLOCK only */
+    uint64_t block_cols; /* columns in a block, >= 1; read for QB_GRANULARITY_BLOCK only */
+    float amax_bound;    /* dynamic: upper bound of the amax in input units, finite and > 0; 0 means none */
+    enum qb_packing packing;
+    enum qb_scale_rounding scale_rounding; /* of E8M0, else UP */
+    enum qb_scale_layout scale_layout;     /* others than ROWS: for QB_GRANULARITY_GROUP; PACKED: E8M0; tiles: bytes */
+    enum qb_tensor_scale tensor_scale;     /* for E4M3 scales, else NONE; COMPUTED: not static */
+    enum qb_zero_points zero_points;       /* INT8, INT4 and UINT4 in F32 or F16 scales; per tensor, token or group */
+    /* Elements (PACKED: words) from one column of scales to the next, >= their rows, for COLUMNS and PACKED; 0 means
+     * the least that is a multiple of 16 bytes, as tensor maps of CUDA need it. */
+    uint64_t scale_stride;
 };
 
 /* The defaults: quantize half to INT8, dynamic, one scale per tensor in binary32, 0 tokens, hidden size 1, dense rows,
@@ -188,19 +291,24 @@ enum qb_status qb_problem_validate(const struct qb_problem *problem);
  * of tokens x 1, a group of 1 x group. At least 1 x 1, also for 0 tokens. PROBLEM must be valid. */
 void qb_problem_tile(const struct qb_problem *problem, uint64_t *tile_rows, uint64_t *tile_cols);
 
-/* The shape of the scale tensor, row-major binary32 without padding: scale (r, c) belongs to the elements of tile
- * (r, c). Per tensor and per channel there is one row of scales also for 0 tokens. PROBLEM must be valid. */
+/* How many rows and columns of scales there are: scale (r, c) belongs to the elements of tile (r, c). Per tensor and
+ * per channel there is one row of scales also for 0 tokens. PROBLEM must be valid. */
 void qb_problem_scale_shape(const struct qb_problem *problem, uint64_t *scale_rows, uint64_t *scale_cols);
+
+/* The bytes from the start of the scale tensor to scale (ROW, COL). QB_ERROR_INVALID if there is no such scale. */
+enum qb_status qb_problem_scale_offset(const struct qb_problem *problem, uint64_t row, uint64_t col, uint64_t *offset);
 
 /* ---- Tensors: what a problem reads and writes ---------------------------------------------------------------- */
 
 /* What a tensor is to its problem. */
 enum qb_role {
-    QB_ROLE_INPUT = 0,  /* the elements that are quantized */
-    QB_ROLE_CODES = 1,  /* the quantized values: one for each input element, in the output format */
-    QB_ROLE_SCALES = 2, /* qb_problem_scale_shape(); read when static, else written */
+    QB_ROLE_INPUT = 0,        /* the elements that are quantized */
+    QB_ROLE_CODES = 1,        /* the quantized values: one for each input element, in the output format */
+    QB_ROLE_SCALES = 2,       /* by qb_problem_scale_offset(); read when static, else written, with its padding */
+    QB_ROLE_ZERO_POINTS = 3,  /* one for each scale, in rows; read when static, else written */
+    QB_ROLE_TENSOR_SCALE = 4, /* one binary32; read when given, written when computed */
 };
-#define QB_ROLE_COUNT 3
+#define QB_ROLE_COUNT 5
 
 /* The name, such as "scales"; NULL if not in the enum. */
 const char *qb_role_name(enum qb_role role);
@@ -212,9 +320,10 @@ struct qb_tensor_info {
     bool read;             /* its elements are read */
     bool written;          /* its elements are written */
     enum qb_format format; /* of an element */
-    uint64_t rows;
+    unsigned bits;         /* that an element takes in memory */
+    uint64_t rows;         /* of scales: as they lie in memory, with their padding */
     uint64_t cols;
-    uint64_t stride;  /* elements from one row to the next */
+    uint64_t stride;  /* elements from one row to the next; rows begin at bytes */
     uint64_t bytes;   /* from its first element to the end of its last, with the gaps between rows */
     uint64_t traffic; /* bytes of its elements, each counted once, whatever the kernel does */
     size_t alignment; /* bytes, of its address: one element's; wider alignment is faster, not required */
@@ -592,7 +701,7 @@ enum qb_status qb_kernel_floor(const struct qb_kernel *kernel, struct qb_queue *
 /* ---- Plug-ins: kernels of others, from shared objects ---------------------------------------------------------- */
 
 /* Raised with every change that a compiled plug-in would notice; one of another number is refused. */
-#define QB_PLUGIN_ABI 2
+#define QB_PLUGIN_ABI 3
 
 /* One call of a plug-in's kernel. Members are added at the end only. The problem and the tensors are as long as their
  * size members say, which may be more or less than the plug-in's header says. */

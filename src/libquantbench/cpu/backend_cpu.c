@@ -823,7 +823,7 @@ static bool kernel_supports(const struct qb_kernel *kernel, const struct qb_devi
 {
     const struct qb__cpu_ops *ops = kernel->variant;
 
-    return ((const struct cpu_device *)device)->usable[kernel - kernels] &&
+    return ((const struct cpu_device *)device)->usable[kernel - kernels] && qb__is_plain(problem) &&
            ops->pairs[problem->input][problem->output].encode != NULL;
 }
 

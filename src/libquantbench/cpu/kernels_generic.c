@@ -7,7 +7,7 @@
 #include "kernels_plain.h"
 
 #define ISA           generic
-#define CODES         QB__BYTE_FORMATS
+#define CODES(ROW)    QB__BYTE_FORMATS(ROW) QB__MORE_BYTE_FORMATS(ROW)
 #define LANES         32
 #define HAVE_MULTIPLY 1
 #define SATURATING    0
