@@ -6,6 +6,7 @@
 #endif
 #include <config.h>
 
+#include "base/clock.h"
 #include "base/message.h"
 #include "run.h"
 
@@ -16,6 +17,14 @@
 #include <unistd.h>
 
 static char written[1024];
+
+/* The clock that says when a whole line is due. */
+static double now = 1000;
+
+double clock_seconds(void)
+{
+    return now;
+}
 
 /* What PROGRESS writes to standard error when that is a terminal, or a file. */
 static const char *on(bool terminal, void (*progress)(void))
@@ -61,27 +70,27 @@ static const char *on(bool terminal, void (*progress)(void))
 
 static void quarter(void)
 {
-    message_progress_eta(1, 4, 20);
+    message_progress_eta("here", 1, 4, 20);
 }
 
 static void minutes(void)
 {
-    message_progress_eta(2, 200, 7.3);
+    message_progress_eta("here", 2, 200, 7.3);
 }
 
 static void hours(void)
 {
-    message_progress_eta(1, 1000, 36);
+    message_progress_eta("here", 1, 1000, 36);
 }
 
 static void nothing_yet(void)
 {
-    message_progress_eta(0, 4, 20);
+    message_progress_eta("here", 0, 4, 20);
 }
 
 static void all(void)
 {
-    message_progress_eta(4, 4, 20);
+    message_progress_eta("here", 4, 4, 20);
 }
 
 static void then_end(void)
@@ -98,18 +107,18 @@ static void then_note(void)
 
 START_TEST(terminal_sees_progress)
 {
-    ck_assert_str_eq(on(true, quarter), "\r\033[K 25 % of 4, about 1 min 00 s left.");
-    ck_assert_str_eq(on(true, minutes), "\r\033[K  1 % of 200, about 12 min 03 s left.");
-    ck_assert_str_eq(on(true, hours), "\r\033[K  0 % of 1000, about 9 h 59 min left.");
-    ck_assert_str_eq(on(true, nothing_yet), ".");
-    ck_assert_str_eq(on(true, all), ".");
+    ck_assert_str_eq(on(true, quarter), "\r\033[Khere, about 1 min 00 s left.");
+    ck_assert_str_eq(on(true, minutes), "\r\033[Khere, about 12 min 03 s left.");
+    ck_assert_str_eq(on(true, hours), "\r\033[Khere, about 9 h 59 min left.");
+    ck_assert_str_eq(on(true, nothing_yet), "\r\033[Khere.");
+    ck_assert_str_eq(on(true, all), "\r\033[Khere.");
 }
 END_TEST
 
 START_TEST(progress_is_wiped)
 {
-    ck_assert_str_eq(on(true, then_end), "\r\033[K 25 % of 4, about 1 min 00 s left\r\033[K.");
-    ck_assert_str_eq(on(true, then_note), "\r\033[K 25 % of 4, about 1 min 00 s left\r\033[Ka note\n.");
+    ck_assert_str_eq(on(true, then_end), "\r\033[Khere, about 1 min 00 s left\r\033[K.");
+    ck_assert_str_eq(on(true, then_note), "\r\033[Khere, about 1 min 00 s left\r\033[Ka note\n.");
 }
 END_TEST
 
@@ -119,6 +128,33 @@ START_TEST(others_see_none)
     ck_assert_str_eq(on(false, then_end), ".");
     message_init(true, false);
     ck_assert_str_eq(on(true, quarter), ".");
+}
+END_TEST
+
+/* Calls a second apart, for two minutes and more. */
+static void for_long(void)
+{
+    for (int i = 0; i < 130; i++) {
+        message_progress("second %d", i);
+        now++;
+    }
+}
+
+/* Whole lines, and nothing that erases one; none with -q. */
+START_TEST(others_see_a_line_at_times)
+{
+    ck_assert_str_eq(on(false, for_long), "quantbench: progress: second 30\nquantbench: progress: second 60\n"
+                                          "quantbench: progress: second 90\nquantbench: progress: second 120\n.");
+    message_init(true, false);
+    ck_assert_str_eq(on(false, for_long), ".");
+}
+END_TEST
+
+START_TEST(dumb_terminal_sees_a_line_at_times)
+{
+    setenv("TERM", "dumb", 1);
+    ck_assert_str_eq(on(true, for_long), "quantbench: progress: second 30\nquantbench: progress: second 60\n"
+                                         "quantbench: progress: second 90\nquantbench: progress: second 120\n.");
 }
 END_TEST
 
@@ -214,6 +250,8 @@ int main(void)
     tcase_add_test(tc, terminal_sees_progress);
     tcase_add_test(tc, progress_is_wiped);
     tcase_add_test(tc, others_see_none);
+    tcase_add_test(tc, others_see_a_line_at_times);
+    tcase_add_test(tc, dumb_terminal_sees_a_line_at_times);
     tcase_add_test(tc, controls_are_escaped);
     tcase_add_test(tc, lines_stay);
     tcase_add_test(tc, letters_are_not);

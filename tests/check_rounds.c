@@ -8,7 +8,9 @@
 #include "base/interrupt.h"
 #include "run.h"
 
+#include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #define MAX_COUNT 200
 
@@ -81,9 +83,10 @@ void bench_conclude(struct bench *bench, size_t index)
     concluded++;
 }
 
+/* A visit takes half a minute. */
 double clock_seconds(void)
 {
-    return 0;
+    return 30 * (double)visit_count;
 }
 
 bool interrupt_requested(void)
@@ -300,6 +303,28 @@ START_TEST(an_interrupt_is_not_the_end_of_time)
 }
 END_TEST
 
+/* A line each half minute, here: each visit. */
+START_TEST(progress_is_in_words)
+{
+    const struct method method = {.num_iters = 4, .rounds = 2};
+    char text[4096] = "";
+    int kept = dup(STDERR_FILENO);
+    FILE *file = tmpfile();
+
+    ck_assert(kept >= 0 && file != NULL && dup2(fileno(file), STDERR_FILENO) >= 0);
+    run_cases(&method, 1);
+    fflush(stderr);
+    ck_assert(dup2(kept, STDERR_FILENO) >= 0);
+    rewind(file);
+    ck_assert_uint_gt(fread(text, 1, sizeof text - 1, file), 0);
+    fclose(file);
+    close(kept);
+    ck_assert_msg(strstr(text, "progress: round 1 of 2, case 5 of 5, about ") != NULL, "%s", text);
+    ck_assert_msg(strstr(text, "progress: round 2 of 2, case 1 of 5, about ") != NULL, "%s", text);
+    ck_assert_msg(strstr(text, " min 30 s left\n") != NULL, "%s", text);
+}
+END_TEST
+
 START_TEST(an_interrupt_ends_all)
 {
     const struct method method = {.num_iters = 40, .rounds = 10};
@@ -324,6 +349,7 @@ int main(void)
     tcase_add_test(tc, precision_ends_each_case);
     tcase_add_test(tc, an_interrupt_ends_all);
     tcase_add_test(tc, time_ends_each_case);
+    tcase_add_test(tc, progress_is_in_words);
     tcase_add_test(tc, an_interrupt_is_not_the_end_of_time);
     suite_add_tcase(suite, tc);
     return run_suite(suite);

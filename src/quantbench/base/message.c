@@ -3,6 +3,7 @@
 #include <config.h>
 
 #include "base/message.h"
+#include "base/clock.h"
 
 #include <inttypes.h>
 #include <stdarg.h>
@@ -14,6 +15,8 @@
 static bool be_quiet;
 static bool be_verbose;
 static bool progress_shown; /* the cursor is behind a progress line */
+static bool is_waiting;     /* for the next whole line of progress, since the time below */
+static double waits_since;
 
 enum exit_code message_worse(enum exit_code a, enum exit_code b)
 {
@@ -163,11 +166,30 @@ static bool can_erase(void)
     return name != NULL && name[0] != '\0' && strcmp(name, "dumb") != 0 && isatty(STDERR_FILENO);
 }
 
+/* True if it is time for a whole line of progress. */
+static bool is_due(void)
+{
+    const double now = clock_seconds();
+    const bool due = is_waiting && now - waits_since >= MESSAGE_HEARTBEAT;
+
+    waits_since = due || !is_waiting ? now : waits_since;
+    is_waiting = true;
+    return due;
+}
+
 void message_progress(const char *format, ...)
 {
     va_list arguments;
 
-    if (be_quiet || !can_erase()) {
+    if (be_quiet) {
+        return;
+    }
+    if (!can_erase()) {
+        if (is_due()) {
+            va_start(arguments, format);
+            print_line(MESSAGE_PROGRESS, format, arguments);
+            va_end(arguments);
+        }
         return;
     }
     fflush(stdout);
@@ -193,15 +215,16 @@ static void format_duration(double seconds, char *text, size_t size)
     }
 }
 
-void message_progress_eta(double done, double total, double seconds)
+void message_progress_eta(const char *where, double done, double total, double seconds)
 {
     char rest[48];
 
     if (!(done > 0 && done < total)) {
+        message_progress("%s", where);
         return;
     }
     format_duration(seconds * (total - done) / done, rest, sizeof rest);
-    message_progress("%3.0f %% of %.0f, about %s left", 100 * done / total, total, rest);
+    message_progress("%s, about %s left", where, rest);
 }
 
 enum exit_code message_status(const char *what, enum qb_status status)

@@ -36,11 +36,14 @@ void message_warning(const char *format, ...) __attribute__((format(printf, 1, 2
 void message_note(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* The same with -v only. */
 void message_verbose(const char *format, ...) __attribute__((format(printf, 1, 2)));
-/* A line that the next message overwrites; shown on a terminal only. */
+/* Say how far the run is: on a terminal as a line that the next message overwrites; elsewhere, and on one that cannot
+ * erase a line, as a whole line when MESSAGE_HEARTBEAT seconds have passed since the last, or since the first call. */
+#define MESSAGE_HEARTBEAT 30.0
+#define MESSAGE_PROGRESS  "quantbench: progress: " /* begins the whole line */
 void message_progress(const char *format, ...) __attribute__((format(printf, 1, 2)));
-/* Such a line that says how much of the whole work is DONE of TOTAL parts, which took SECONDS so far, and how long the
- * rest will take if it goes on like that. */
-void message_progress_eta(double done, double total, double seconds);
+/* The same: WHERE the run is, and how long the rest will take, if DONE of TOTAL parts took SECONDS and it goes on like
+ * that. */
+void message_progress_eta(const char *where, double done, double total, double seconds);
 /* Wipe that line, before something else is printed. */
 void message_progress_end(void);
 

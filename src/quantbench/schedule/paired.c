@@ -106,7 +106,7 @@ static void run_round(struct visits *visits, uint64_t round, const size_t *leade
 
     rounds_shuffle(bench->inputs.seed, round, all, order);
     for (size_t i = 0; i < all && !interrupt_requested(); i++) {
-        message_progress("round %zu of %zu...", (size_t)round + 1, (size_t)round_count(bench));
+        rounds_show_progress(visits, round, round_count(bench), i, all, 0);
         if (order[i] >= bench->count) {
             /* A self-test has no report that shows it. */
             if (!bench->comparing->self_test) {

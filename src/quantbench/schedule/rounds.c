@@ -8,6 +8,7 @@
 
 #include <inttypes.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 /* With --precision: samples of a case in each round, and what it takes to believe an interval. */
@@ -118,22 +119,25 @@ void rounds_prove(struct visits *visits)
     const size_t count = visits->bench->count;
 
     for (size_t i = 0; i < count && !interrupt_requested(); i++) {
-        if (count > 1) {
-            message_progress("proving case %zu of %zu...", i + 1, count);
-        }
+        message_progress("proof of case %zu of %zu", i + 1, count);
         visits_prove(visits, i);
     }
+    visits->start = clock_seconds();
 }
 
-/* How far the run is. With a precision nobody knows how many rounds there will be. */
-static void show_progress(const struct bench *bench, uint64_t round, size_t done, size_t all)
+void rounds_show_progress(const struct visits *visits, uint64_t round, uint64_t rounds, size_t done, size_t all,
+                          size_t number)
 {
-    if (bench->method->precision > 0) {
-        message_progress("round %" PRIu64 ", visit %zu of %zu...", round + 1, done + 1, all);
-    } else {
-        message_progress_eta((double)(round * all + done), (double)(planned_rounds(bench->method) * all),
-                             clock_seconds() - bench->start);
+    char of[32] = "", which[64] = "", where[160];
+
+    if (rounds > 0) {
+        snprintf(of, sizeof of, " of %" PRIu64, rounds);
     }
+    if (number > 0) {
+        snprintf(which, sizeof which, ", case %zu of %zu", number, visits->bench->count);
+    }
+    snprintf(where, sizeof where, "round %" PRIu64 "%s%s", round + 1, of, which);
+    message_progress_eta(where, (double)(round * all + done), (double)(rounds * all), clock_seconds() - visits->start);
 }
 
 /* Visit ceiling INDEX for SAMPLES samples, in a part of the time of the case that has most left. */
@@ -167,7 +171,9 @@ static void visit_case(struct visits *visits, uint64_t round, size_t index, uint
 static bool run_round(struct visits *visits, uint64_t round, uint64_t *wanted, uint64_t *ceilings, size_t *order)
 {
     struct bench *bench = visits->bench;
-    size_t all = bench->count + bench->ceilings.count, done = 0;
+    size_t all = bench->count + bench->ceilings.count, number = 0;
+    /* With a precision nobody knows how many rounds there will be. */
+    uint64_t rounds = bench->method->precision > 0 ? 0 : planned_rounds(bench->method);
     bool any = false;
 
     for (size_t i = 0; i < bench->ceilings.count; i++) {
@@ -189,7 +195,8 @@ static bool run_round(struct visits *visits, uint64_t round, uint64_t *wanted, u
     }
     rounds_shuffle(bench->inputs.seed, round, all, order);
     for (size_t i = 0; i < all && any && !interrupt_requested(); i++) {
-        show_progress(bench, round, done++, all);
+        number += order[i] < bench->count;
+        rounds_show_progress(visits, round, rounds, i, all, order[i] < bench->count ? number : 0);
         if (order[i] >= bench->count) {
             visit_ceiling(visits, round, order[i] - bench->count, ceilings[order[i] - bench->count]);
         } else {

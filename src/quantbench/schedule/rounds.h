@@ -14,6 +14,11 @@ void rounds_run(struct bench *bench, struct journal *journal);
 /* Its first part: prove all cases. */
 void rounds_prove(struct visits *visits);
 
+/* Say how far the run of VISITS is: in ROUND of ROUNDS, DONE of its ALL parts, where it comes to case number NUMBER of
+ * the round; 0: to none, or to several. */
+void rounds_show_progress(const struct visits *visits, uint64_t round, uint64_t rounds, size_t done, size_t all,
+                          size_t number);
+
 /* There are no BYTES bytes for the order of the visits: no case can run. */
 void rounds_fail(struct bench *bench, uint64_t bytes);
 

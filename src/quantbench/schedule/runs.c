@@ -4,6 +4,7 @@
 #include <config.h>
 
 #include "cases/binding.h"
+#include "base/clock.h"
 #include "base/interrupt.h"
 #include "base/isolate.h"
 #include "schedule/runs.h"
@@ -260,9 +261,10 @@ enum exit_code runs_measure(const struct settings *settings,
                             void *context, struct record *record)
 {
     struct record *records = calloc(settings->comparing.runs, sizeof *records);
-    char **command = make_command(&settings->command);
+    char **command = make_command(&settings->command), where[64];
     size_t count = 0;
     bool goes_on = true;
+    double begin = clock_seconds();
     enum exit_code code = EXIT_OK;
 
     *record = (struct record){.count = 0};
@@ -273,7 +275,8 @@ enum exit_code runs_measure(const struct settings *settings,
     while (count < settings->comparing.runs && goes_on && !interrupt_requested()) {
         struct record *latest = &records[count];
 
-        message_progress("run %zu of %" PRIu64 "...", count + 1, settings->comparing.runs);
+        snprintf(where, sizeof where, "run %zu of %" PRIu64, count + 1, settings->comparing.runs);
+        message_progress_eta(where, (double)count, (double)settings->comparing.runs, clock_seconds() - begin);
         code = message_worse(code, run_one(command, latest));
         message_progress_end();
         if (latest->count == 0 || latest->interrupted) {

@@ -12,6 +12,7 @@ struct visits {
     struct bench *bench;
     struct journal *journal;
     struct worker worker;
+    double start; /* of the first round, of the host's clock */
 };
 
 /* Prove case INDEX as bench_prove() does. */
