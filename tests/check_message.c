@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/message.h"
+#include "base/relay.h"
 #include "run.h"
 
 #include <fcntl.h>
@@ -188,6 +189,67 @@ START_TEST(controls_are_escaped)
 }
 END_TEST
 
+/* Whoever warns again of the same is not heard, nor one whose numbers alone are others. */
+static void warnings(void)
+{
+    struct relay relay = {.name = "run 1 of 2"};
+    static const char first[] = "quantbench: warning: load 1.5\nquantbench: failed\nquantbench: warn";
+    static const char rest[] = "ing: own 2\nquantbench: progress: round 1\na note\nwithout an end";
+
+    message_warning("own %d", 1);
+    message_warning("own %d", 1);
+    relay_take(&relay, first, strlen(first));
+    relay_take(&relay, rest, strlen(rest));
+    relay_finish(&relay);
+    relay.name = "run 2 of 2";
+    relay_take(&relay, first, strlen(first));
+    relay_take(&relay, rest, strlen(rest));
+    relay_finish(&relay);
+}
+
+START_TEST(warnings_come_once)
+{
+    ck_assert_str_eq(on(false, warnings), "quantbench: warning: own 1\n"
+                                          "quantbench: warning: run 1 of 2: load 1.5\n"
+                                          "quantbench: run 1 of 2: failed\n"
+                                          "run 1 of 2: a note\nrun 1 of 2: without an end\n"
+                                          "quantbench: run 2 of 2: failed\n"
+                                          "run 2 of 2: a note\nrun 2 of 2: without an end\n.");
+}
+END_TEST
+
+/* Nothing is lost of a line that is longer than the room for it. */
+static void long_lines(void)
+{
+    struct relay relay = {.name = "run 1 of 2"};
+    static char text[2 * RELAY_LINE];
+
+    memset(text, 'x', sizeof text);
+    relay_take(&relay, text, 100);
+    relay_take(&relay, text, sizeof text);
+    relay_finish(&relay);
+}
+
+START_TEST(long_lines_are_passed_on_in_parts)
+{
+    FILE *file = tmpfile();
+    int kept = dup(STDERR_FILENO), c;
+    size_t count = 0;
+
+    ck_assert(file != NULL && kept >= 0 && dup2(fileno(file), STDERR_FILENO) >= 0);
+    long_lines();
+    fflush(stderr);
+    ck_assert(dup2(kept, STDERR_FILENO) >= 0);
+    rewind(file);
+    while ((c = getc(file)) != EOF) {
+        count += c == 'x';
+    }
+    ck_assert_uint_eq(count, 100 + 2 * RELAY_LINE);
+    fclose(file);
+    close(kept);
+}
+END_TEST
+
 static void lines(void)
 {
     message_error_lines("a:\n  \033b\n  c");
@@ -253,6 +315,8 @@ int main(void)
     tcase_add_test(tc, others_see_a_line_at_times);
     tcase_add_test(tc, dumb_terminal_sees_a_line_at_times);
     tcase_add_test(tc, controls_are_escaped);
+    tcase_add_test(tc, warnings_come_once);
+    tcase_add_test(tc, long_lines_are_passed_on_in_parts);
     tcase_add_test(tc, lines_stay);
     tcase_add_test(tc, letters_are_not);
     tcase_add_test(tc, worse_status_wins);

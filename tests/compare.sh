@@ -56,6 +56,16 @@ ok 'four processes give no verdict' with 0 slower.json 'INCONCLUSIVE, 1 more' --
 ok 'which is an error if it is to be' with 5 slower.json INCONCLUSIVE --runs=4 --strict
 ok 'one process has no ratio' with 5 slower.json none --runs=1 --strict
 ok 'the line of what is compared' with 0 base.json 'compare   with base.json of '
+# Each of the processes warns of the same. Only the first is heard, and it has a name.
+warned_once()
+{
+    rm -rf text && mkdir text && echo 'not a plug-in' >text/a.so || return 1
+    measure 0 --kernel=fake_right --runs=3 && [ ! -s err ] || return 1
+    QUANTBENCH_PLUGIN_PATH=text measure 0 --kernel=fake_right --runs=3 && same 1 "$(grep -c 'a\.so' err)" || return 1
+    measure 3 --kernel=fake_right --runs=2 --num-tokens=1000000000000000 && err_has 'quantbench: run 1 of 2: ' &&
+        err_has 'quantbench: run 2 of 2: '
+}
+ok '--runs: a warning comes once, and errors name the run' warned_once
 ten() { with 0 base.json '10 runs and 6 of the baseline' --runs=10; }
 ok 'and of how many processes' ten
 

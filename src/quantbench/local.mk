@@ -12,7 +12,7 @@ libqbtool_a_SOURCES = \
 	%D%/cli/options.c %D%/cli/options.h %D%/cli/option_help.c \
 	%D%/cli/option_values.c %D%/cli/option_values.h %D%/cli/option_lists.c \
 	%D%/base/clock.c %D%/base/clock.h %D%/base/label.c %D%/base/label.h %D%/base/saturate.h \
-	%D%/base/message.c %D%/base/message.h \
+	%D%/base/message.c %D%/base/message.h %D%/base/relay.c %D%/base/relay.h \
 	%D%/base/interrupt.c %D%/base/interrupt.h \
 	%D%/base/nearest.c %D%/base/nearest.h \
 	%D%/base/process.c %D%/base/process.h \

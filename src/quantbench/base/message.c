@@ -12,6 +12,9 @@
 #include <string.h>
 #include <unistd.h>
 
+/* Of a longer warning only so much is compared with others. */
+#define MOST_WARNING 1024
+
 static bool be_quiet;
 static bool be_verbose;
 static bool progress_shown; /* the cursor is behind a progress line */
@@ -118,14 +121,14 @@ __attribute__((format(printf, 2, 0))) static void print_line(const char *prefix,
 
 void message_error(const char *format, ...)
 {
-    PRINT_LINE("quantbench: ");
+    PRINT_LINE(MESSAGE_ERROR);
 }
 
 void message_error_lines(const char *text)
 {
     message_progress_end();
     fflush(stdout);
-    fputs("quantbench: ", stderr);
+    fputs(MESSAGE_ERROR, stderr);
     for (const char *end; (end = strchr(text, '\n')) != NULL; text = end + 1) {
         char *line = strndup(text, (size_t)(end - text));
 
@@ -137,11 +140,68 @@ void message_error_lines(const char *text)
     fputc('\n', stderr);
 }
 
+/* The next character from TEXT on that is not a part of a number. */
+static const char *skip_numbers(const char *text)
+{
+    return text + strspn(text, "0123456789.");
+}
+
+/* True if A and B are equal but for their numbers. */
+static bool differ_in_numbers_only(const char *a, const char *b)
+{
+    for (a = skip_numbers(a), b = skip_numbers(b); *a != '\0' && *a == *b;
+         a = skip_numbers(a + 1), b = skip_numbers(b + 1)) {
+    }
+    return *a == *b;
+}
+
+/* True if WARNING, or, unless EXACTLY, one with other numbers, was not given before; it has been now. Without memory it
+ * is new each time. */
+static bool is_new(const char *warning, bool exactly)
+{
+    static char **given;
+    static size_t count;
+    char **larger, *copy;
+
+    for (size_t i = 0; i < count; i++) {
+        if (exactly ? strcmp(given[i], warning) == 0 : differ_in_numbers_only(given[i], warning)) {
+            return false;
+        }
+    }
+    larger = reallocarray(given, count + 1, sizeof *larger);
+    copy = larger != NULL ? strdup(warning) : NULL;
+    given = larger != NULL ? larger : given;
+    if (copy != NULL) {
+        given[count++] = copy;
+    }
+    return true;
+}
+
 void message_warning(const char *format, ...)
 {
-    if (!be_quiet) {
-        PRINT_LINE("quantbench: warning: ");
+    char text[MOST_WARNING];
+    va_list arguments, again;
+
+    va_start(arguments, format);
+    va_copy(again, arguments);
+    vsnprintf(text, sizeof text, format, arguments);
+    if (!be_quiet && is_new(text, true)) {
+        print_line(MESSAGE_WARNING, format, again);
     }
+    va_end(again);
+    va_end(arguments);
+}
+
+void message_warning_from(const char *who, const char *text)
+{
+    if (!be_quiet && is_new(text, false)) {
+        message_error("warning: %s: %s", who, text);
+    }
+}
+
+void message_line(const char *format, ...)
+{
+    PRINT_LINE("");
 }
 
 void message_note(const char *format, ...)

@@ -27,19 +27,29 @@ void message_init(bool quiet, bool verbose);
 /* Print TEXT, which others may have written: control characters as \\x1b, so that no terminal obeys them. */
 void message_print_text(const char *text, FILE *file);
 
+/* Errors and warnings begin so. */
+#define MESSAGE_ERROR   "quantbench: "
+#define MESSAGE_WARNING MESSAGE_ERROR "warning: "
+
 /* "quantbench: ..." and a newline. Control characters in what is printed are escaped like that. */
 void message_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* The same of TEXT, which may have several lines. */
 void message_error_lines(const char *text);
+/* Unless quiet, and unless the same was said before. */
 void message_warning(const char *format, ...) __attribute__((format(printf, 1, 2)));
-/* A plain line, unless quiet. */
+/* The same of TEXT, which WHO has said. What differs in its numbers only was said before: processes that do the same
+ * warn of the same, but the load of a machine does not stay what it was. */
+void message_warning_from(const char *who, const char *text);
+/* A plain line. */
+void message_line(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* The same unless quiet. */
 void message_note(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* The same with -v only. */
 void message_verbose(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* Say how far the run is: on a terminal as a line that the next message overwrites; elsewhere, and on one that cannot
  * erase a line, as a whole line when MESSAGE_HEARTBEAT seconds have passed since the last, or since the first call. */
 #define MESSAGE_HEARTBEAT 30.0
-#define MESSAGE_PROGRESS  "quantbench: progress: " /* begins the whole line */
+#define MESSAGE_PROGRESS  MESSAGE_ERROR "progress: " /* begins the whole line */
 void message_progress(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* The same: WHERE the run is, and how long the rest will take, if DONE of TOTAL parts took SECONDS and it goes on like
  * that. */

@@ -7,11 +7,14 @@
 #include "base/clock.h"
 #include "base/interrupt.h"
 #include "base/isolate.h"
+#include "base/relay.h"
 #include "schedule/runs.h"
 #include "model/property.h"
 #include "schedule/recording.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,15 +29,17 @@
 struct run {
     pid_t pid;
     int output; /* the end of a pipe */
+    int errors; /* the same for its standard error */
 };
 
 /* The command of a process that measures what this one was asked for, and writes a record. Free it with the fixed
  * arguments in it alone; NULL if memory is short. */
-static char **make_command(const struct command *given)
+static char **make_command(const struct settings *settings)
 {
-    static char format[] = "--format=json";
+    static char format[] = "--format=json", quiet[] = "--quiet";
+    const struct command *given = &settings->command;
     size_t count = 0;
-    char **command = calloc(given->measuring.count + 3, sizeof *command);
+    char **command = calloc(given->measuring.count + 4, sizeof *command);
 
     if (command == NULL) {
         return NULL;
@@ -44,36 +49,96 @@ static char **make_command(const struct command *given)
         command[count++] = given->measuring.values[i];
     }
     command[count++] = format;
+    if (settings->reporting.quiet) {
+        command[count++] = quiet;
+    }
     return command;
+}
+
+/* Two pipes, none of whose ends is left open to other processes. Returns an error number. */
+static int make_pipes(int output[2], int errors[2])
+{
+    int error;
+
+    if (pipe2(output, O_CLOEXEC) != 0) {
+        return errno;
+    }
+    if (pipe2(errors, O_CLOEXEC) != 0) {
+        error = errno;
+        close(output[0]);
+        close(output[1]);
+        return error;
+    }
+    return 0;
 }
 
 static enum exit_code start(char **command, struct run *run)
 {
     posix_spawn_file_actions_t actions;
-    int ends[2];
-    int error = pipe(ends) != 0 ? errno : 0;
+    int output[2], errors[2];
+    int error = make_pipes(output, errors);
 
     if (error == 0) {
         error = posix_spawn_file_actions_init(&actions);
         if (error == 0) {
-            error = posix_spawn_file_actions_adddup2(&actions, ends[1], STDOUT_FILENO);
-            error = error == 0 ? posix_spawn_file_actions_addclose(&actions, ends[0]) : error;
+            error = posix_spawn_file_actions_adddup2(&actions, output[1], STDOUT_FILENO);
+            error = error == 0 ? posix_spawn_file_actions_adddup2(&actions, errors[1], STDERR_FILENO) : error;
             error = error == 0 ? binding_spawn(command, &actions, &run->pid) : error;
             posix_spawn_file_actions_destroy(&actions);
         }
-        close(ends[1]);
+        close(output[1]);
+        close(errors[1]);
         if (error == 0) {
-            run->output = ends[0];
+            run->output = output[0];
+            run->errors = errors[0];
             return EXIT_OK;
         }
-        close(ends[0]);
+        close(output[0]);
+        close(errors[0]);
     }
     message_error("--runs: a process could not be started: %s", strerror(error));
     return EXIT_CANNOT_RUN;
 }
 
+/* Pass on what DESCRIPTOR has to be read; false at its end. */
+static bool hear(int descriptor, struct relay *relay)
+{
+    char text[4096];
+    ssize_t got = read(descriptor, text, sizeof text);
+
+    if (got > 0) {
+        relay_take(relay, text, (size_t)got);
+    }
+    return got > 0 || (got < 0 && errno == EINTR);
+}
+
+/* Wait until there is output of RUN to read, and pass on its messages meanwhile. */
+static void await_output(const struct run *run, struct relay *relay)
+{
+    struct pollfd wait[] = {{.fd = run->output, .events = POLLIN}, {.fd = run->errors, .events = POLLIN}};
+
+    while (wait[0].revents == 0) {
+        /* A negative descriptor is not waited for. */
+        if (poll(wait, 2, -1) > 0 && wait[1].revents != 0 && !hear(run->errors, relay)) {
+            wait[1].fd = -1;
+            wait[1].revents = 0;
+        }
+    }
+}
+
+/* Pass on what a process that has ended left behind; others may hold its standard error open. */
+static void hear_rest(const struct run *run, struct relay *relay)
+{
+    struct pollfd wait = {.fd = run->errors, .events = POLLIN};
+
+    while (poll(&wait, 1, 0) > 0 && hear(run->errors, relay)) {
+    }
+    relay_finish(relay);
+    close(run->errors);
+}
+
 /* All that the process writes, until it ends. Returns false if memory is short; free *TEXT either way. */
-static bool read_all(int descriptor, char **text, size_t *length)
+static bool read_all(const struct run *run, struct relay *relay, char **text, size_t *length)
 {
     size_t size = 0;
 
@@ -91,7 +156,8 @@ static bool read_all(int descriptor, char **text, size_t *length)
             *text = larger;
             size = 2 * size + 65536;
         }
-        got = read(descriptor, *text + *length, size - *length);
+        await_output(run, relay);
+        got = read(run->output, *text + *length, size - *length);
         if (got == 0 || (got < 0 && errno != EINTR)) {
             return true;
         }
@@ -119,7 +185,7 @@ static enum exit_code finish(const struct run *run)
 }
 
 /* Run one process. Its record is empty if it wrote none, having said why. */
-static enum exit_code run_one(char **command, struct record *record)
+static enum exit_code run_one(char **command, struct relay *relay, struct record *record)
 {
     struct run run;
     char *text = NULL;
@@ -131,8 +197,9 @@ static enum exit_code run_one(char **command, struct record *record)
     if (code != EXIT_OK) {
         return code;
     }
-    has_text = read_all(run.output, &text, &length);
+    has_text = read_all(&run, relay, &text, &length);
     code = finish(&run);
+    hear_rest(&run, relay);
     if (!has_text) {
         message_error("out of memory: the record of a run");
         code = EXIT_CANNOT_RUN;
@@ -261,7 +328,8 @@ enum exit_code runs_measure(const struct settings *settings,
                             void *context, struct record *record)
 {
     struct record *records = calloc(settings->comparing.runs, sizeof *records);
-    char **command = make_command(&settings->command), where[64];
+    char **command = make_command(settings), where[64];
+    struct relay relay = {.name = where};
     size_t count = 0;
     bool goes_on = true;
     double begin = clock_seconds();
@@ -277,7 +345,7 @@ enum exit_code runs_measure(const struct settings *settings,
 
         snprintf(where, sizeof where, "run %zu of %" PRIu64, count + 1, settings->comparing.runs);
         message_progress_eta(where, (double)count, (double)settings->comparing.runs, clock_seconds() - begin);
-        code = message_worse(code, run_one(command, latest));
+        code = message_worse(code, run_one(command, &relay, latest));
         message_progress_end();
         if (latest->count == 0 || latest->interrupted) {
             record_free(latest);
