@@ -61,7 +61,8 @@ put /proc/buddyinfo 'Node 0, zone Normal 9 9 9 9 9 9 9 9 9 0 0'
 ok 'doctor: no free huge pages are a note' finds 0 note huge_pages_free 0
 healthy
 put /proc/loadavg '99.00 9.00 9.00 500/999 1'
-ok 'doctor: a load of other processes is a problem' finds 5 problem load_1min 99
+busy() { finds 5 problem other_tasks_running 499 && finds 5 note load_1min 99 && out_has '1 problem'; }
+ok 'doctor: other processes that run are one problem, and the load of them is not ok' busy
 put /proc/loadavg '99.00 9.00 9.00 1/999 1'
 ok 'doctor: a load that has just ended is ok' finds 0 ok load_1min 99
 put /proc/loadavg '0.00 0.00 0.00 500/999 1'
@@ -86,7 +87,20 @@ json()
 }
 ok 'doctor: --format=json has every property' json
 ok 'doctor: other formats are refused' fails 2 'text or json' --doctor --format=csv
-ok 'no --output' fails 2 '--output' --doctor --output=x.json
+# The time is that of the test, the rest is in --version and in the record of a run.
+identified()
+{
+    run 0 --device=cpu --num-tokens=4 --hidden-size=32 --num-iters=1 --num-warmup-iters=0 --output=run.json &&
+        run 5 --doctor --device=cpu --format=json --output=checks.json --output=checks.txt && cmp out checks.json &&
+        grep -q '^1 problem$' checks.txt && grep -qE '"date": "20[0-9-]+T[0-9:]+Z"' out || return 1
+    for member in '"version"' '"system"' '"cpus"'; do
+        same "$(grep "$member" run.json | head -n 1)" "$(grep "$member" out | head -n 1)" || return 1
+    done
+}
+ok 'doctor: --output writes text and JSON, which names version, date and host' identified
+ok 'doctor: --output as CSV is refused' fails 2 'text or json' --doctor --output=x.csv
+ok 'doctor: --output that cannot be written is refused' fails 3 'missing' --doctor --device=cpu --output=missing/x.json
+ok 'doctor: --junit is refused' fails 2 '--junit' --doctor --junit=x.xml
 
 # ---- A device ------------------------------------------------------------------------------------------------------
 

@@ -18,3 +18,14 @@ double clock_seconds(void)
 {
     return clock_nanoseconds() * 1e-9;
 }
+
+void clock_date(char text[CLOCK_DATE_SIZE])
+{
+    const time_t now = time(NULL);
+    struct tm utc;
+
+    text[0] = '\0';
+    if (gmtime_r(&now, &utc) != NULL) {
+        strftime(text, CLOCK_DATE_SIZE, "%Y-%m-%dT%H:%M:%SZ", &utc);
+    }
+}

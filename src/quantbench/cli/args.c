@@ -285,18 +285,29 @@ static void derive(struct settings *settings)
     }
 }
 
-/* Lists and self-tests are printed as text or JSON. */
+/* Lists and self-tests are printed as text or JSON: FORMAT, of OPTION, must be one of them. */
+static bool can_show_list(const char *option, const struct report_format *format, bool is_list)
+{
+    if (format == report_format_find("text") || format == report_format_find("json")) {
+        return true;
+    }
+    message_error("--%s: '%s' cannot show a %s; expected text or json", option, format->name,
+                  is_list ? "list" : "self-test");
+    return false;
+}
+
 static bool check_format(const struct settings *settings)
 {
     const bool is_list = settings->action != ACTION_MEASURE && settings->action != ACTION_REPORT;
+    bool good = true;
 
-    if ((!is_list && !settings->comparing.self_test) || settings->reporting.format == report_format_find("text") ||
-        settings->reporting.format == report_format_find("json")) {
+    if (!is_list && !settings->comparing.self_test) {
         return true;
     }
-    message_error("--format: '%s' cannot show a %s; expected text or json", settings->reporting.format->name,
-                  is_list ? "list" : "self-test");
-    return false;
+    for (size_t i = 0; i < settings->reporting.outputs.count && good; i++) {
+        good = can_show_list("output", settings->reporting.outputs.values[i].format, is_list);
+    }
+    return good && can_show_list("format", settings->reporting.format, is_list);
 }
 
 static bool check_runs(const struct settings *settings)

@@ -4,6 +4,8 @@
 
 #include "base/document.h"
 #include "cli/doctor.h"
+#include "base/clock.h"
+#include "report/output.h"
 #include "report/report.h"
 
 #include <jansson.h>
@@ -109,7 +111,9 @@ static const struct rule {
     {"cpus_usable", NULL, is_confined, VERDICT_NOTE, "this process may not use all CPUs", NULL},
     {"cpu_quota", "!none", NULL, VERDICT_PROBLEM, "all threads stand still when the quota of a period is used up",
      "run it where there is no quota (docker run without --cpus, CPUQuota= of systemd)"},
-    {"load_1min", NULL, is_loaded, VERDICT_PROBLEM, "others use the CPUs", "ps -eo pid,pcpu,comm --sort=-pcpu | head"},
+    {"load_1min", NULL, is_loaded, VERDICT_NOTE, "others have used the CPUs for some time", NULL},
+    {"other_tasks_running", NULL, is_loaded, VERDICT_PROBLEM, "others use the CPUs",
+     "ps -eo pid,pcpu,comm --sort=-pcpu | head"},
     {"memory_limit_bytes", "!none", NULL, VERDICT_NOTE, "less than the machine's memory may be used", NULL},
     {"huge_pages", "never", NULL, VERDICT_NOTE, "large buffers are in small pages, which is slower",
      "echo madvise >/sys/kernel/mm/transparent_hugepage/enabled"},
@@ -258,15 +262,42 @@ size_t doctor_warn(struct machine *machine)
     return problems;
 }
 
-static void print_advice(const struct advice *advice)
+/* All that was found about the host and the devices, at one moment. */
+struct checkup {
+    const struct machine *machine;
+    size_t count;
+    struct patient {
+        const struct device *device;
+        struct facts facts;
+    } * patients;
+    size_t problems;
+};
+
+static void print_advice(const struct advice *advice, FILE *stream)
 {
-    printf("  %-8s %-24s %s\n", verdict_names[advice->verdict], advice->fact->name, advice->fact->value);
+    fprintf(stream, "  %-8s %-24s %s\n", verdict_names[advice->verdict], advice->fact->name, advice->fact->value);
     if (advice->why != NULL) {
-        printf("           %s\n", advice->why);
+        fprintf(stream, "           %s\n", advice->why);
     }
     if (advice->remedy[0] != '\0') {
-        printf("           -> %s\n", advice->remedy);
+        fprintf(stream, "           -> %s\n", advice->remedy);
     }
+}
+
+static enum exit_code write_text(const struct checkup *checkup, FILE *stream)
+{
+    for (size_t i = 0; i < checkup->count; i++) {
+        const struct patient *patient = &checkup->patients[i];
+
+        fprintf(stream, "%s  %s\n", patient->device->info.id, patient->device->info.name);
+        for (size_t j = 0; j < patient->facts.count; j++) {
+            const struct advice advice = judge(patient->device, &patient->facts, &patient->facts.list[j]);
+
+            print_advice(&advice, stream);
+        }
+    }
+    fprintf(stream, "%zu problem%s\n", checkup->problems, checkup->problems == 1 ? "" : "s");
+    return EXIT_OK;
 }
 
 static json_t *advice_to_json(const struct advice *advice)
@@ -277,61 +308,80 @@ static json_t *advice_to_json(const struct advice *advice)
                      advice->remedy[0] != '\0' ? json_string(advice->remedy) : json_null());
 }
 
-/* Report on one device: as text, or appended to REPORTS. Adds to PROBLEMS. */
-static enum exit_code report_device(const struct device *device, json_t **reports, size_t *problems)
+static json_t *patient_to_json(const struct patient *patient)
 {
-    struct facts facts;
-    json_t *checks;
-    enum exit_code code = gather(device, &facts);
+    json_t *checks = json_array();
+
+    for (size_t i = 0; i < patient->facts.count; i++) {
+        const struct advice advice = judge(patient->device, &patient->facts, &patient->facts.list[i]);
+
+        document_append(&checks, advice_to_json(&advice));
+    }
+    return json_pack("{s:s, s:o, s:o}", "device", patient->device->info.id, "device_name",
+                     document_text(patient->device->info.name), "checks", checks);
+}
+
+static enum exit_code write_json(const struct checkup *checkup, FILE *stream)
+{
+    json_t *devices = json_array();
+    char date[CLOCK_DATE_SIZE];
+
+    clock_date(date);
+    for (size_t i = 0; i < checkup->count; i++) {
+        document_append(&devices, patient_to_json(&checkup->patients[i]));
+    }
+    return document_print(json_pack("{s:s, s:I, s:s, s:s, s:{s:o, s:o, s:I}, s:I, s:o}", "schema", "quantbench-doctor",
+                                    "schema_version", (json_int_t)SCHEMA_VERSION, "version", PACKAGE_VERSION, "date",
+                                    date, "host", "name", document_text(checkup->machine->host_name), "system",
+                                    document_text(checkup->machine->system), "cpus",
+                                    (json_int_t)checkup->machine->host.info.units, "problems",
+                                    (json_int_t)checkup->problems, "devices", devices),
+                          stream);
+}
+
+static enum exit_code write_checkup(const struct report_format *format, const void *checkup, FILE *stream)
+{
+    return format == report_format_find("text") ? write_text(checkup, stream) : write_json(checkup, stream);
+}
+
+/* Look at DEVICE. */
+static enum exit_code examine(const struct device *device, struct checkup *checkup)
+{
+    struct patient *patient = &checkup->patients[checkup->count];
+    enum exit_code code = gather(device, &patient->facts);
 
     if (code != EXIT_OK) {
         return code;
     }
-    checks = json_array();
-    if (reports == NULL) {
-        printf("%s  %s\n", device->info.id, device->info.name);
+    patient->device = device;
+    checkup->count++;
+    for (size_t i = 0; i < patient->facts.count; i++) {
+        checkup->problems += judge(device, &patient->facts, &patient->facts.list[i]).verdict == VERDICT_PROBLEM;
     }
-    for (size_t i = 0; i < facts.count; i++) {
-        struct advice advice = judge(device, &facts, &facts.list[i]);
-
-        *problems += advice.verdict == VERDICT_PROBLEM;
-        if (reports == NULL) {
-            print_advice(&advice);
-        } else {
-            document_append(&checks, advice_to_json(&advice));
-        }
-    }
-    if (reports == NULL) {
-        json_decref(checks);
-        return EXIT_OK;
-    }
-    document_append(reports, json_pack("{s:s, s:o, s:o}", "device", device->info.id, "device_name",
-                                       document_text(device->info.name), "checks", checks));
     return EXIT_OK;
 }
 
 enum exit_code doctor_report(const struct settings *settings, struct machine *machine)
 {
-    bool is_text = strcmp(settings->reporting.format->name, "text") == 0;
-    json_t *reports = is_text ? NULL : json_array();
-    size_t problems = 0;
-    /* The host starts what any device does. */
-    enum exit_code code = report_device(&machine->host, is_text ? NULL : &reports, &problems);
+    struct checkup checkup = {.machine = machine,
+                              .patients = calloc(machine->device_count + 1, sizeof *checkup.patients)};
+    enum exit_code code;
 
+    if (checkup.patients == NULL) {
+        return message_out_of_memory("the checks", (machine->device_count + 1) * sizeof *checkup.patients);
+    }
+    /* The host starts what any device does. */
+    code = examine(&machine->host, &checkup);
     for (size_t i = 0; i < machine->device_count && code == EXIT_OK; i++) {
         if (strcmp(machine->devices[i].info.id, machine->host.info.id) != 0) {
-            code = report_device(&machine->devices[i], is_text ? NULL : &reports, &problems);
+            code = examine(&machine->devices[i], &checkup);
         }
     }
-    if (code == EXIT_OK && !is_text) {
-        code =
-            document_print(json_pack("{s:s, s:I, s:I, s:O}", "schema", "quantbench-doctor", "schema_version",
-                                     (json_int_t)SCHEMA_VERSION, "problems", (json_int_t)problems, "devices", reports),
-                           stdout);
+    if (code == EXIT_OK) {
+        code = write_checkup(settings->reporting.format, &checkup, stdout);
+        code = message_worse(code, output_write_with(&settings->reporting.outputs, write_checkup, &checkup));
     }
-    json_decref(reports);
-    if (code == EXIT_OK && is_text) {
-        printf("%zu problem%s\n", problems, problems == 1 ? "" : "s");
-    }
-    return code == EXIT_OK && problems > 0 ? EXIT_INCONCLUSIVE : code;
+    code = code == EXIT_OK && checkup.problems > 0 ? EXIT_INCONCLUSIVE : code;
+    free(checkup.patients);
+    return code;
 }

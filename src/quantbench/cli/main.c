@@ -190,6 +190,9 @@ static enum exit_code doctor(const struct settings *settings)
     enum exit_code code = machine_open(&settings->place.devices, &machine);
 
     if (code == EXIT_OK) {
+        code = output_check(&settings->reporting.outputs);
+    }
+    if (code == EXIT_OK) {
         calibrate(&machine);
         code = doctor_report(settings, &machine);
     }

@@ -89,15 +89,17 @@ static const char *suffix_word(size_t index)
 #define TARGET(member) .target = offsetof(struct settings, member), .size = sizeof((struct settings *)NULL)->member
 #define CHOSEN(member) .chosen = offsetof(struct settings, member)
 
-#define LISTS "list-devices list-kernels list-models doctor dry-run"
+/* What goes to standard output only, and all that does not measure. */
+#define STANDARD_OUTPUT "list-devices list-kernels list-models dry-run"
+#define LISTS           STANDARD_OUTPUT " doctor"
 
 /* A comparison within a process. */
 #define COMPARISON                                                                                                     \
     .excludes = {{"compare split tune self-test", "both say what is compared"},                                        \
                  {"precision profile runs baseline save-baseline", "a comparison measures in rounds in one process"}}
-/* A file that results are written to. */
-#define FOR_RESULTS                                                                                                    \
-    .excludes = {{LISTS, "a list goes to standard output only"},                                                       \
+/* A file that results are written to, but not those of LISTED. */
+#define FOR_RESULTS(listed)                                                                                            \
+    .excludes = {{listed, "a list goes to standard output only"},                                                      \
                  {"self-test", "a self-test goes to standard output only"}}
 /* A journal. */
 #define IN_ONE_PROCESS                                                                                                 \
@@ -288,10 +290,10 @@ const struct option_row options[] = {
      .parse = option_report_format, TARGET(reporting.format), .word = report_word},
     {.name = "output", .value = "[FORMAT:]FILE", .about = OPTION_REPORTS,
      .help = "write FILE too, in the format of its suffix, %w, or in FORMAT; may be given several times",
-     .parse = option_output, TARGET(reporting.outputs), .word = suffix_word, FOR_RESULTS},
+     .parse = option_output, TARGET(reporting.outputs), .word = suffix_word, FOR_RESULTS(STANDARD_OUTPUT)},
     {.name = "junit", .value = "FILE", .about = OPTION_REPORTS,
      .help = "the same as --output=junit:FILE",
-     .parse = option_output_as, TARGET(reporting.outputs), .fixed = "junit", FOR_RESULTS},
+     .parse = option_output_as, TARGET(reporting.outputs), .fixed = "junit", FOR_RESULTS(LISTS)},
     {.name = "journal", .value = "FILE", .about = OPTION_RUNS,
      .help = "keep in FILE what is done while the run goes on, for --resume",
      .parse = option_file, TARGET(reporting.journal_file),

@@ -190,7 +190,7 @@ static enum exit_code finish_target(struct target *target)
     return EXIT_OK;
 }
 
-static enum exit_code write_one(const struct output *output, const struct record *record)
+static enum exit_code write_one(const struct output *output, output_writer *write, const void *what)
 {
     struct target target;
     enum exit_code code = find_target(output->file, &target);
@@ -200,7 +200,7 @@ static enum exit_code write_one(const struct output *output, const struct record
     }
     if (code == EXIT_OK) {
         errno = 0;
-        code = report_write(output->format, record, target.stream);
+        code = write(output->format, what, target.stream);
         if (code != EXIT_OK) {
             message_error("--output: %s: not written", output->file);
         }
@@ -230,14 +230,24 @@ enum exit_code output_check(const struct outputs *outputs)
     return EXIT_OK;
 }
 
-enum exit_code output_write(const struct outputs *outputs, const struct record *record)
+enum exit_code output_write_with(const struct outputs *outputs, output_writer *write, const void *what)
 {
     enum exit_code code = EXIT_OK;
 
     for (size_t i = 0; i < outputs->count; i++) {
-        enum exit_code one = write_one(&outputs->values[i], record);
+        enum exit_code one = write_one(&outputs->values[i], write, what);
 
         code = one > code ? one : code;
     }
     return code;
+}
+
+static enum exit_code write_record(const struct report_format *format, const void *record, FILE *stream)
+{
+    return report_write(format, record, stream);
+}
+
+enum exit_code output_write(const struct outputs *outputs, const struct record *record)
+{
+    return output_write_with(outputs, write_record, record);
 }

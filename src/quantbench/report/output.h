@@ -13,4 +13,8 @@ enum exit_code output_check(const struct outputs *outputs);
  * written. Returns an exit code; errors have been printed. */
 enum exit_code output_write(const struct outputs *outputs, const struct record *record);
 
+/* The same of WHAT else there is to be written, as WRITE does it. */
+typedef enum exit_code output_writer(const struct report_format *format, const void *what, FILE *stream);
+enum exit_code output_write_with(const struct outputs *outputs, output_writer *write, const void *what);
+
 #endif

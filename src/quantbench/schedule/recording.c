@@ -3,6 +3,7 @@
 #include <config.h>
 
 #include "schedule/recording.h"
+#include "base/clock.h"
 #include "cases/plugins.h"
 #include "cases/tensor_file.h"
 
@@ -11,7 +12,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 /* A copy of TEXT. GOOD becomes false if memory is short. */
 static char *copy_text(const char *text, bool *good)
@@ -240,14 +240,10 @@ enum exit_code recording_add(struct record *record, const struct result *result)
 
 enum exit_code recording_end(struct record *record, bool interrupted)
 {
-    char date[32] = "";
-    time_t now = time(NULL);
-    struct tm utc;
+    char date[CLOCK_DATE_SIZE];
     bool good = true;
 
-    if (gmtime_r(&now, &utc) != NULL) {
-        strftime(date, sizeof date, "%Y-%m-%dT%H:%M:%SZ", &utc);
-    }
+    clock_date(date);
     record->date = copy_text(date, &good);
     record->interrupted = interrupted;
     return good ? EXIT_OK : no_memory();
