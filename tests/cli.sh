@@ -797,6 +797,21 @@ closed_output()
     same 3 $? && err_has 'standard output'
 }
 ok 'a closed standard output' closed_output
+# unmeasured COMMAND...: it fails for its standard output, and says nothing else: a measurement would warm up.
+unmeasured() { "$@" && same 1 "$(wc -l <err | tr -d ' ')"; }
+small='--device=cpu --num-tokens=4 --hidden-size=32'
+closed_before() { "$QUANTBENCH" $small "$@" >&- 2>err; same 3 $? && err_has 'standard output: Bad file descriptor'; }
+# shellcheck disable=SC2086 # a list of words
+{
+    ok 'standard output: a closed one is found before the measurement' unmeasured closed_before
+    ok 'standard output: one without a reader is found before the measurement' unmeasured closed_pipe $small
+    ok 'standard output: a closed one is found before --runs' unmeasured closed_before --runs=2
+    if [ -c /dev/full ]; then
+        ok 'standard output: a full one is found before the measurement' unmeasured to_full $small
+        ok 'standard output: a full one is found before --self-test' unmeasured to_full $small --self-test
+        ok 'standard output: a full one is found before --doctor' unmeasured to_full --doctor
+    fi
+}
 ok 'a closed pipe' closed_pipe --device=cpu --num-tokens=4 --hidden-size=32 --profile
 ok 'a closed pipe: a table' closed_pipe --device=cpu --num-tokens=4,5,6 --hidden-size=32 --profile
 ok 'a closed pipe: --help' closed_pipe --help

@@ -234,6 +234,18 @@ static enum exit_code report(const struct settings *settings)
     return code;
 }
 
+/* Find out before a measurement that nobody would see its results. */
+static enum exit_code check_stdout(void)
+{
+    const int error = process_check_output();
+
+    if (error == 0) {
+        return EXIT_OK;
+    }
+    message_error("standard output: %s", strerror(error));
+    return EXIT_CANNOT_RUN;
+}
+
 /* A result that did not reach its reader is lost: a full disk or a closed pipe is an error. */
 static enum exit_code close_stdout(enum exit_code code)
 {
@@ -283,14 +295,16 @@ int main(int argc, char **argv)
             code = list_models(&settings);
             break;
         case ACTION_DOCTOR:
-            code = doctor(&settings);
+            code = check_stdout();
+            code = code == EXIT_OK ? doctor(&settings) : code;
             break;
         case ACTION_REPORT:
             code = report(&settings);
             break;
         case ACTION_DRY_RUN:
         case ACTION_MEASURE:
-            code = output_check(&settings.reporting.outputs);
+            code = check_stdout();
+            code = code == EXIT_OK ? output_check(&settings.reporting.outputs) : code;
             code = code == EXIT_OK ? plugins_load(&settings.foreign, &settings.command) : code;
             code = code == EXIT_OK ? oracle_check() : code;
             if (code == EXIT_OK) {
