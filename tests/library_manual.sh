@@ -79,13 +79,27 @@ quotients()
 }
 # check_problem.c has the codes.
 nan_codes() { page_has qb_reference.3 '-128 (0x80) in INT8, -448 (0xFE) in E4M3, -57344 (0xFB) in E5M2'; }
+# The rows that formats.awk makes of formats.h, and the examples of layouts, which check_narrow.c has too.
+tables()
+{
+    page_has quantbench-numerics.7 'e8m0 0, 8, 0 127 1.70e38 NaN 0xFF' 'e2m1 1, 2, 1 1 6 none' 'uint4 4, integer - 15 none' \
+        'E2M1 0x0 0 0.5 1 1.5 2 3 4 6' '0x18 4 4.5 5 5.5 6 6.5 7 7.5' '0x18 8 10 12 14 16 20 24 28'
+}
+layouts()
+{
+    sed -n 's/^    {QB_FORMAT_[A-Z0-9]*, QB_SCALE_LAYOUT_[A-Z0-9_]*, [0-9]*, [0-9]*, \([0-9]*, [0-9]*\), \([0-9]*\), [0-9]*},$/\1: \2/p' \
+        "$srcdir/tests/check_narrow.c" >examples
+    [ "$(wc -l <examples)" -ge 5 ] && while read -r example; do page_has quantbench-numerics.7 "$example" || return 1; done <examples
+}
 process() { page_has libquantbench.3 'Three things are the process' qb_device_bind_threads && ! grep -q 'no state' text; }
 if command -v mandoc >/dev/null 2>&1; then
     ok 'quantbench-numerics(7) has the quotients that the kernels compute' quotients
     ok 'the codes of NaN by enum qb_nan' nan_codes
+    ok 'quantbench-numerics(7) has the bits and values of narrow formats' tables
+    ok 'quantbench-numerics(7) has the examples of layouts that are tested' layouts
     ok 'what outlives a call' process
 else
-    skip 'quotients, codes of NaN and what outlives a call' 'mandoc is not here'
+    skip 'quotients, codes of NaN, tables, examples of layouts and what outlives a call' 'mandoc is not here'
 fi
 for page in $pages quantbench-numerics.7; do
     ok "$page: nothing is left to fill in" silent grep -E '@[A-Z_]+@' "$builddir/man/$page"
