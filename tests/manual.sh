@@ -323,6 +323,15 @@ while read -r example; do
     quantbench | quantbench\ * | *\ quantbench\ *) ok "$example" runs "$example" ;;
     esac
 done <examples
+# The pages of section 3 are in a package that whoever has the tool may lack.
+package_named()
+{
+    tap_package=$(basename "$(grep -l 'man/man3' "$srcdir"/debian/*.install)" .install)
+    for tap_page in quantbench.1 quantbench-plugin.3; do
+        sed 's/\\-/-/g' "$srcdir/man/$tap_page.in" | grep -qF "$tap_package" || { echo "# not in $tap_page"; return 1; }
+    done
+}
+ok 'quantbench.1, quantbench-plugin.3: the package of section 3 is named' package_named
 ok 'the examples are as many as they should be' test "$(grep -c quantbench examples)" -ge 20
 # What an inference engineer comes for.
 for words in '^quantbench$' 'quant-dtype=fp8$' 'scale=static,dynamic' 'num-tokens=1024 --hidden-size=4096' \
