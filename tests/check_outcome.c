@@ -30,7 +30,7 @@ static void set_up(void)
     outcome.checked.verification = VERIFIED;
     outcome.checked.mismatch.compared = 64;
     outcome.checked.quality = (struct quality){.finite = 30, .nan = 1, .infinite = 1, .snr = 40, .largest_error = 1};
-    outcome.checked.quality.largest_relative_error = NAN;
+    outcome.checked.quality.largest_relative_error = 0.5;
     outcome.launches_per_sample = 10;
     outcome.samples = SAMPLES;
     outcome.floors = 1;
@@ -56,7 +56,11 @@ START_TEST(truth)
     ck_assert_ptr_null(check());
     outcome.checked.quality = (struct quality){.finite = 32, .snr = INFINITY};
     ck_assert_ptr_null(check());
-    outcome.checked.quality = (struct quality){.finite = 32, .snr = -INFINITY, .largest_error = INFINITY};
+    outcome.checked.quality =
+        (struct quality){.finite = 32, .snr = -INFINITY, .largest_error = INFINITY, .largest_relative_error = INFINITY};
+    ck_assert_ptr_null(check());
+    outcome.checked.quality =
+        (struct quality){.finite = 32, .snr = -INFINITY, .largest_error = 1, .largest_relative_error = NAN};
     ck_assert_ptr_null(check());
     before.found.launches_per_sample = 10;
     ck_assert_ptr_null(check());
@@ -106,7 +110,7 @@ END_TEST
     {                                                                                                                  \
         change_;                                                                                                       \
         ck_assert_ptr_nonnull(check());                                                                                \
-        ck_assert_msg(strstr(check(), words_) != NULL, "said: %s", check());                                        \
+        ck_assert_msg(strstr(check(), words_) != NULL, "said: %s", check());                                           \
     }                                                                                                                  \
     END_TEST
 
@@ -152,6 +156,9 @@ LIE(elements_few, outcome.checked.quality.finite = 29, "fewer elements")
 LIE(ratio_nan, outcome.checked.quality.snr = NAN, "quality")
 LIE(ratio_of_no_noise, outcome.checked.quality.snr = INFINITY, "quality")
 LIE(no_error_but_noise, outcome.checked.quality.largest_error = 0, "quality")
+LIE(noise_infinite, outcome.checked.quality.snr = -INFINITY, "quality")
+LIE(no_signal, outcome.checked.quality.largest_relative_error = NAN, "quality")
+LIE(relative_infinite, outcome.checked.quality.largest_relative_error = INFINITY, "quality")
 LIE(error_infinite, outcome.checked.quality.largest_error = INFINITY, "quality")
 LIE(start_nan, outcome.round.start = NAN, "a time of the host")
 LIE(error_negative, outcome.checked.quality.largest_error = -1, "quality")
@@ -174,20 +181,71 @@ LIE(throttle_unknown, outcome.round.conditions.throttle = 1u << QB_THROTTLE_COUN
 
 int main(void)
 {
-    const TTest *const tests[] = {
-        truth,           failures,          sample_nan,         sample_infinite,    sample_negative,
-        no_time,         samples_long,      samples_many,       floors_many,        floor_negative,
-        floor_nan,       floor_long,        launches_none,      launches_huge,      launches_others,
-        hot_negative,    hot_other,         spent_nan,          spent_long,         code_unknown,
-        code_regression, code_failed,       verdict_unknown,    verdict_unverified, verdict_wrong,
-        verdict_right,   verdict_unasked,   text_endless,       text_escape,        text_newline,
-        compared_many,   hard_many,         hard_unasked,       near_many,          scales_many,
-        elements_many,   elements_overflow, saturated_many,     flushed_many,       elements_few,
-        ratio_nan,       ratio_of_no_noise, no_error_but_noise, error_infinite,     start_nan,
-        error_negative,  relative_negative, round_other,        disturbed_many,     count_huge,
-        threads_many,    huge_many,         median_low,         median_high,        median_nan,
-        host_nan,        host_long,         stolen_negative,    clock_infinite,     power_negative,
-        state_unknown,   throttle_unknown};
+    const TTest *const tests[] = {truth,
+                                  failures,
+                                  sample_nan,
+                                  sample_infinite,
+                                  sample_negative,
+                                  no_time,
+                                  samples_long,
+                                  samples_many,
+                                  floors_many,
+                                  floor_negative,
+                                  floor_nan,
+                                  floor_long,
+                                  launches_none,
+                                  launches_huge,
+                                  launches_others,
+                                  hot_negative,
+                                  hot_other,
+                                  spent_nan,
+                                  spent_long,
+                                  code_unknown,
+                                  code_regression,
+                                  code_failed,
+                                  verdict_unknown,
+                                  verdict_unverified,
+                                  verdict_wrong,
+                                  verdict_right,
+                                  verdict_unasked,
+                                  text_endless,
+                                  text_escape,
+                                  text_newline,
+                                  compared_many,
+                                  hard_many,
+                                  hard_unasked,
+                                  near_many,
+                                  scales_many,
+                                  elements_many,
+                                  elements_overflow,
+                                  saturated_many,
+                                  flushed_many,
+                                  elements_few,
+                                  ratio_nan,
+                                  ratio_of_no_noise,
+                                  no_error_but_noise,
+                                  noise_infinite,
+                                  no_signal,
+                                  relative_infinite,
+                                  error_infinite,
+                                  start_nan,
+                                  error_negative,
+                                  relative_negative,
+                                  round_other,
+                                  disturbed_many,
+                                  count_huge,
+                                  threads_many,
+                                  huge_many,
+                                  median_low,
+                                  median_high,
+                                  median_nan,
+                                  host_nan,
+                                  host_long,
+                                  stolen_negative,
+                                  clock_infinite,
+                                  power_negative,
+                                  state_unknown,
+                                  throttle_unknown};
     Suite *suite = suite_create("outcome");
     TCase *all = patient_case("all");
 

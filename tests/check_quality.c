@@ -149,6 +149,25 @@ START_TEST(infinite_scale)
     ck_assert(q.finite == 2 && q.infinite == 1);
     ck_assert(isinf(q.snr) && q.snr < 0);
     ck_assert(isinf(q.largest_error) && isinf(q.largest_relative_error));
+    input[1] = 0;
+    codes[1] = 0;
+    quality_compute(&problem, &buffers, &q);
+    ck_assert(isinf(q.snr) && q.snr < 0 && isinf(q.largest_error) && isinf(q.largest_relative_error));
+}
+END_TEST
+
+/* Noise where there is no signal. */
+START_TEST(zeros_with_an_error)
+{
+    float input[] = {0, 0}, scale = 1;
+    uint8_t codes[] = {0, 1};
+    const struct qb_tensors buffers = QB_TENSORS(input, codes, &scale);
+    struct qb_problem problem = make_problem(QB_FORMAT_F32, QB_FORMAT_INT8, 1, 2);
+    struct quality q;
+
+    quality_compute(&problem, &buffers, &q);
+    ck_assert(isinf(q.snr) && q.snr < 0 && isnan(q.largest_relative_error));
+    ck_assert_double_eq(q.largest_error, 1);
 }
 END_TEST
 
@@ -435,6 +454,7 @@ int main(void)
     tcase_add_test(tc, e5m2_edges);
     tcase_add_test(tc, signal_and_noise_alone);
     tcase_add_test(tc, infinite_scale);
+    tcase_add_test(tc, zeros_with_an_error);
     tcase_add_test(tc, no_elements);
     tcase_add_test(tc, extreme_magnitudes);
     tcase_add_test(tc, dynamic_scales_saturate_nothing);

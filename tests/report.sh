@@ -370,11 +370,18 @@ negative_number()
 ok 'a negative number gets none' negative_number
 infinite_error()
 {
-    sed 's/^\( *"snr_db": \).*/\1null,/; s/^\( *"largest_error": \).*/\1null,/' file.json >infinite.json &&
+    sed 's/^\( *"snr_db": \).*/\1null,/; s/^\( *"largest_.*error": \).*/\1null,/' file.json >infinite.json &&
         run 0 --report=infinite.json --format=json && cmp out infinite.json && run 0 --report=infinite.json &&
-        out_has 'SNR -inf dB, largest error inf'
+        out_has 'SNR -inf dB, largest error inf, largest relative error inf %'
 }
-ok 'an infinite error is one' infinite_error
+ok 'quality: an infinite error and its relative one are infinite after JSON' infinite_error
+no_signal()
+{
+    sed 's/^\( *"snr_db": \).*/\1null,/; s/^\( *"largest_relative_error": \).*/\1null,/' file.json >zeros.json &&
+        run 0 --report=zeros.json --format=json && cmp out zeros.json && run 0 --report=zeros.json &&
+        out_has 'SNR -inf dB, largest error ' && ! out_has 'relative error' >noted
+}
+ok 'quality: noise without a signal has no relative error' no_signal
 lines_end_in_newline() { ! grep -q "$(printf '\r')" single.csv; }
 ok 'lines of CSV end as those of other files do' lines_end_in_newline
 
@@ -639,6 +646,12 @@ damaged 'a sample that is text' 'samples: expected an array of numbers' '/"sampl
 damaged 'no sample' 'samples: expected at least one number' '/"mild_outliers"/s/[0-9]/0/; /"severe_outliers"/s/[0-9]/0/
     s/"samples": \[/"samples": [], "x": [/'
 damaged 'an infinite number' 'line ' 's/"max": .*/"max": 1e999,/'
+damaged 'a wrong result with exit status 0' 'results[0].exit_status: expected 4' \
+    's/"verification": "verified"/"verification": "WRONG"/; s/"quality": {/"quality": null, "x": {/'
+damaged 'a time with exit status 3' 'results[0].time_ns: expected null' 's/^      "exit_status": 0/      "exit_status": 3/'
+damaged 'wrong codes that are verified' 'results[0].verification: expected "WRONG"' 's/"wrong_codes": 0/"wrong_codes": 7/'
+damaged 'a relative error where the error is infinite' 'quality.largest_relative_error: expected null' \
+    's/"largest_error": .*/"largest_error": null,/'
 damaged 'an unknown exit status' 'exit_status: expected a whole number' 's/"exit_status": 0/"exit_status": 77/'
 damaged 'an unknown distribution' 'dist: expected one of "normal", "uniform"' 's/"dist": "normal"/"dist": "gamma"/'
 damaged 'no distribution where there is no input' 'dist: expected one of "normal"' 's/"dist": "normal"/"dist": null/'

@@ -183,7 +183,9 @@ static __attribute__((noinline)) void compute(const struct qb_problem *problem, 
                : all.noise == 0 ? INFINITY
                                 : 10 * log10(all.signal / all.noise),
         .largest_error = all.finite > 0 ? all.largest_error : NAN,
-        .largest_relative_error = any_nonzero ? all.largest_relative_error : NAN,
+        .largest_relative_error = isinf(all.largest_error) ? INFINITY
+                                  : any_nonzero            ? all.largest_relative_error
+                                                           : NAN,
         .saturated = all.saturated,
         .flushed = all.flushed,
     };

@@ -17,11 +17,12 @@ struct quality {
     uint64_t nan;      /* elements */
     uint64_t infinite; /* elements */
     /* The signal-to-noise ratio in dB: 10 log10(sum of x^2 / sum of e^2), over all elements. INFINITY if every e is 0,
-     * also for a tensor that is all zero; -INFINITY if an e is infinite, as with an infinite scale; NAN if there are no
-     * finite elements. */
+     * also for a tensor that is all zero; -INFINITY if an e is infinite, as with an infinite scale, or if x is 0 and e
+     * is not; NAN if there are no finite elements. */
     double snr;
-    double largest_error;          /* the largest |e|; NAN if there are no finite elements */
-    double largest_relative_error; /* the largest |e| / |x| over x != 0; NAN if there is no such x */
+    double largest_error; /* the largest |e|; NAN if there are no finite elements */
+    double
+        largest_relative_error; /* the largest |e| / |x| over x != 0, INFINITY if an e is; NAN if there is no such x */
     /* Elements that are cut off: rounding v to nearest even, as if the output format had no largest value, would lead
      * beyond its largest or smallest one. INT8: v >= 127.5 or v < -128.5; E4M3: |v| > 464; E5M2: |v| >= 61440. */
     uint64_t saturated;

@@ -452,15 +452,21 @@ static void check_quality(struct reader *reader, const json_t *quality, const st
         refuse(reader, "saturated", "no more than the finite elements");
     }
     /* There is none of these where there is no element that it could be of, and no noise without an error. JSON has no
-     * infinity: an error that is null is infinite, and then so is the noise. */
+     * infinity: an error that is null is infinite, and then so are the relative one and the noise. */
     if (q->finite > 0 && isnan(q->largest_error)) {
-        q->largest_error = INFINITY;
+        if (!isnan(q->largest_relative_error)) {
+            refuse(reader, "largest_relative_error", "null, since the error is infinite,");
+        }
+        q->largest_error = q->largest_relative_error = INFINITY;
     }
     if (q->finite > 0 && q->largest_error > 0) {
-        if (isinf(q->largest_error) ? !json_is_null(snr) : !json_is_number(snr)) {
-            refuse(reader, "snr_db", isinf(q->largest_error) ? "null, since the error is infinite," : "a number");
+        /* Where all elements are 0 there is no relative error, and no signal. */
+        const bool has_signal = isfinite(q->largest_relative_error);
+
+        if (has_signal ? !json_is_number(snr) : !json_is_null(snr)) {
+            refuse(reader, "snr_db", has_signal ? "a number" : "null, since there is no signal, or infinite noise,");
         }
-        q->snr = isinf(q->largest_error) ? -INFINITY : q->snr;
+        q->snr = has_signal ? q->snr : -INFINITY;
     } else if (!json_is_null(snr)) {
         refuse(reader, "snr_db", "null, since there is no error,");
     } else {
@@ -510,6 +516,24 @@ static enum exit_code read_code(struct reader *reader, const json_t *result)
     return code == EXIT_REGRESSION || code == EXIT_INCONCLUSIVE ? EXIT_OK : code;
 }
 
+/* What is wrong has no time, and what has a time is not wrong. */
+static void check_code(struct reader *reader, const struct finding *found)
+{
+    const struct mismatch *mismatch = &found->checked.mismatch;
+    const bool differs = mismatch->wrong_codes > 0 || mismatch->wrong_scales > 0;
+    const bool is_wrong = found->checked.verification == WRONG;
+
+    if (is_wrong && found->code != EXIT_WRONG_RESULT) {
+        refuse(reader, "exit_status", "%d, since the codes are WRONG,", EXIT_WRONG_RESULT);
+    }
+    if (found->sample_count > 0 && found->code != EXIT_OK) {
+        refuse(reader, "time_ns", "null, since exit_status is %d,", (int)found->code);
+    }
+    if (differs && !is_wrong) {
+        refuse(reader, "verification", "\"WRONG\", since codes or scales are wrong,");
+    }
+}
+
 static void read_case(struct reader *reader, const json_t *result, size_t index, const struct record *record,
                       struct record_case *to)
 {
@@ -540,6 +564,7 @@ static void read_case(struct reader *reader, const json_t *result, size_t index,
     to->found.code = read_code(reader, result);
     read_groups(reader, result, index, to);
     read_rounds(reader, result, index, &to->found);
+    check_code(reader, &to->found);
     if ((record->precision > 0 && to->found.sample_count > 0) != (to->found.converged != TRUTH_UNKNOWN)) {
         refuse(reader, "converged", "null if no precision was asked for, and only then,");
     }

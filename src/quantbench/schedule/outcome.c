@@ -95,8 +95,13 @@ static const char *check_quality(const struct quality *q, const struct outcome_l
     }
     /* As quality_compute() has them. */
     if (isnan(q->snr) != (q->finite == 0) || isnan(q->largest_error) != (q->finite == 0) ||
-        (q->finite > 0 && ((q->largest_error == 0) != (isinf(q->snr) && q->snr > 0) ||
-                           isinf(q->largest_error) != (isinf(q->snr) && q->snr < 0)))) {
+        isinf(q->largest_relative_error) != isinf(q->largest_error) ||
+        (q->finite > 0 && (q->largest_error == 0) != (isinf(q->snr) && q->snr > 0))) {
+        return out_of_range;
+    }
+    /* Noise without a signal: it is infinite, or all elements are 0. */
+    if ((isinf(q->snr) && q->snr < 0) !=
+        (isinf(q->largest_error) || (q->largest_error > 0 && isnan(q->largest_relative_error)))) {
         return out_of_range;
     }
     /* By an arithmetic that keeps infinite scales the errors of finite elements may be anything but negative. */
