@@ -19,9 +19,11 @@ libquantbench_la_SOURCES = \
 	%D%/operation_quantize.c %D%/reference_check.c %D%/backend.c %D%/kernel.c %D%/workspace.c %D%/plugin.c \
 	%D%/cpu/vector.h %D%/cpu/vector_avx2.h %D%/cpu/vector_avx512.h %D%/cpu/vector_neon.h %D%/cpu/kernels.h \
 	%D%/cpu/kernels_amax.h %D%/cpu/kernels_blocks.h %D%/cpu/kernels_body.h %D%/cpu/kernels_lines.h \
-	%D%/cpu/kernels_plain.h %D%/cpu/kernels_ties.h %D%/cpu/quantize.h %D%/cpu/machine.h \
+	%D%/cpu/kernels_plain.h %D%/cpu/kernels_ties.h %D%/cpu/kernels_codes.h %D%/cpu/kernels_each.h \
+	%D%/cpu/scales.h %D%/cpu/quantize.h %D%/cpu/narrow.h %D%/cpu/machine.h \
 	%D%/cpu/threads.h %D%/cpu/threads.c \
-	%D%/cpu/backend_cpu.c %D%/cpu/machine.c %D%/cpu/conditions.c %D%/cpu/quantize.c %D%/cpu/kernels_generic.c
+	%D%/cpu/backend_cpu.c %D%/cpu/machine.c %D%/cpu/conditions.c %D%/cpu/quantize.c %D%/cpu/narrow.c \
+	%D%/cpu/kernels_generic.c
 libquantbench_la_CPPFLAGS = $(AM_CPPFLAGS) -DPKGLIBDIR='"$(pkglibdir)"'
 libquantbench_la_CFLAGS = $(AM_CFLAGS) $(OPENMP_CFLAGS) $(QB_VECTORIZE_CFLAGS)
 libquantbench_la_LDFLAGS = -version-info 0:0:0 -no-undefined -Wl,-z,defs -export-symbols-regex '^qb_[^_]' \

@@ -8,7 +8,7 @@
 
 #include "backend.h"
 #include "machine.h"
-#include "quantize.h"
+#include "narrow.h"
 #include "threads.h"
 
 #include <pthread.h>
@@ -822,9 +822,10 @@ static bool kernel_supports(const struct qb_kernel *kernel, const struct qb_devi
                             const struct qb_problem *problem)
 {
     const struct qb__cpu_ops *ops = kernel->variant;
+    const bool plain = qb__is_plain(problem);
 
-    return ((const struct cpu_device *)device)->usable[kernel - kernels] && qb__is_plain(problem) &&
-           ops->pairs[problem->input][problem->output].encode != NULL;
+    return ((const struct cpu_device *)device)->usable[kernel - kernels] && ops->inputs[problem->input].amax != NULL &&
+           (plain ? ops->pairs[problem->input][problem->output].encode != NULL : ops->each[problem->output] != NULL);
 }
 
 static enum qb_status kernel_run(const struct qb_kernel *kernel, struct qb_queue *queue,
@@ -834,7 +835,11 @@ static enum qb_status kernel_run(const struct qb_kernel *kernel, struct qb_queue
     struct qb__cpu_team *team = &((struct cpu_queue *)queue)->team, ran;
 
     qb__cpu_watch_team();
-    qb__cpu_quantize(kernel->variant, &plan, problem, tensors);
+    if (qb__is_plain(problem)) {
+        qb__cpu_quantize(kernel->variant, &plan, problem, tensors);
+    } else {
+        qb__cpu_narrow(kernel->variant, &plan, problem, tensors);
+    }
     ran = qb__cpu_watched_team();
     if (ran.wanted > team->wanted || (ran.wanted == team->wanted && ran.obtained < team->obtained)) {
         *team = ran;

@@ -90,6 +90,21 @@ struct qb__groups {
     uint8_t *out;  /* NULL: the scales are all that is computed */
 };
 
+/* What elements are between, 0 included. */
+struct qb__range {
+    float low, high;
+};
+
+/* A run of elements, each with what belongs to its scale. */
+struct qb__each {
+    const float *v;
+    const float *factors; /* what each is divided by, or, if MULTIPLY, multiplied with */
+    const int16_t *zero_points;
+    size_t count;
+    bool multiply, asymmetric; /* not both */
+    uint8_t *codes;            /* one in each byte */
+};
+
 /* The routines for one input format. Pointers need the alignment of one element only; counts are in elements and may be
  * 0. */
 struct qb__cpu_input {
@@ -97,6 +112,10 @@ struct qb__cpu_input {
     uint32_t (*amax)(const void *x, size_t count);
     /* amax[i] = max(amax[i], |element i of each row|), NaN ignored; returns whether there was one. */
     bool (*amax_columns)(const struct qb__rows *rows, float *amax, size_t ahead);
+    /* What a run is between, NaN ignored. */
+    struct qb__range (*range)(const void *x, size_t count);
+    /* The elements as numbers. */
+    void (*values)(float *v, const void *x, size_t count);
 };
 
 /* The routines for one pair of formats. */
@@ -119,6 +138,10 @@ struct qb__cpu_ops {
     /* By format; all NULL where the instruction set has no routines for one. */
     struct qb__cpu_input inputs[QB__FORMAT_COUNT];
     struct qb__cpu_pair pairs[QB__FORMAT_COUNT][QB__FORMAT_COUNT];
+    /* By output format: codes of elements with scales of any kind. */
+    void (*each[QB__FORMAT_COUNT])(const struct qb__each *run);
+    /* Put codes of BITS bits, 4 or 6, together to whole bytes. */
+    void (*pack)(uint8_t *out, const uint8_t *codes, size_t count, unsigned bits);
     /* Copy with non-temporal stores; the caller fences. */
     void (*copy_stream)(void *target, const void *source, size_t bytes);
     /* Write WRITTEN lines of 64 bytes at TARGET and read READ of them at SOURCE, both aligned to a line, and nothing

@@ -4,6 +4,7 @@
  *
  *   ISA, LANES          the suffix of names, and the elements in a block (a multiple of 32, and its stores' alignment)
  *   CODES(ROW)          the output formats that there are routines for, as rows of the formats' table
+ *   EACH_CODES(ROW)     those that kernels_each.h has routines for
  *   HAVE_CORRECT, HAVE_MULTIPLY   which quotients there are, besides the division
  *   CORRECT_ANY         whether CORRECT and MULTIPLY hold in encode_part(), for infinities too
  *   SATURATING          whether encode_block() saturates INT8 after MULTIPLY, or needs caps for it
@@ -290,13 +291,7 @@ QB__INLINE uint32_t amax_widen(uint32_t raw, const enum qb_format input)
     uint32_t bits = raw & ~QB__AMAX_NAN;
 
     if (input == QB_FORMAT_F16) {
-        /* See qb__half_value(). Both are always computed: to a choice compilers make a branch, and then a loop over a
-         * batch does not become one of vectors. */
-        uint32_t normal = (bits << 13) + (bits >= 0x7C00 ? 224u << 23 : 112u << 23);
-        uint32_t subnormal = qb__bits_of((float)(int32_t)bits * 0x1p-24f);
-        uint32_t small = -(uint32_t)(bits < 0x400);
-
-        bits = (subnormal & small) | (normal & ~small);
+        bits = half_bits(bits);
     } else if (input == QB_FORMAT_BF16) {
         bits <<= 16;
     }
@@ -475,6 +470,14 @@ static void mix(char *target, uint64_t written, const char *source, uint64_t rea
     static bool NAME(amax_columns_##in)(const struct qb__rows *rows, float *amax, size_t ahead)                        \
     {                                                                                                                  \
         return amax_columns(*rows, amax, ahead, INPUT);                                                                \
+    }                                                                                                                  \
+    static struct qb__range NAME(range_##in)(const void *x, size_t count)                                              \
+    {                                                                                                                  \
+        return range_run(x, count, INPUT);                                                                             \
+    }                                                                                                                  \
+    static void NAME(values_##in)(float *v, const void *x, size_t count)                                               \
+    {                                                                                                                  \
+        values_run(v, x, count, INPUT);                                                                                \
     }
 
 #define PAIR_ROUTINES(in, INPUT, out_, OUTPUT)                                                                         \
@@ -530,11 +533,19 @@ CODES(BF16_PAIR)
 INPUT_ROUTINES(f32, QB_FORMAT_F32)
 CODES(F32_PAIR)
 
+#define EACH_ROUTINE(OUTPUT, out_, ...)                                                                                \
+    static void NAME(each_##out_)(const struct qb__each *run)                                                          \
+    {                                                                                                                  \
+        each_codes(*run, QB_FORMAT_##OUTPUT);                                                                          \
+    }
+
+EACH_CODES(EACH_ROUTINE)
+
 #define TEXT2(a) #a
 #define TEXT(a)  TEXT2(a)
 #define INPUT(in)                                                                                                      \
     {                                                                                                                  \
-        NAME(amax_##in), NAME(amax_columns_##in)                                                                       \
+        NAME(amax_##in), NAME(amax_columns_##in), NAME(range_##in), NAME(values_##in)                                  \
     }
 #define PAIR(in, out_)                                                                                                 \
     {                                                                                                                  \
@@ -543,6 +554,7 @@ CODES(F32_PAIR)
 #define F16_PLACE(OUTPUT, out_, ...)  [QB_FORMAT_##OUTPUT] = PAIR(f16, out_),
 #define BF16_PLACE(OUTPUT, out_, ...) [QB_FORMAT_##OUTPUT] = PAIR(bf16, out_),
 #define F32_PLACE(OUTPUT, out_, ...)  [QB_FORMAT_##OUTPUT] = PAIR(f32, out_),
+#define EACH_PLACE(OUTPUT, out_, ...) [QB_FORMAT_##OUTPUT] = NAME(each_##out_),
 
 const struct qb__cpu_ops NAME(qb__cpu_ops) = {
     .isa = TEXT(ISA),
@@ -554,6 +566,8 @@ const struct qb__cpu_ops NAME(qb__cpu_ops) = {
             [QB_FORMAT_BF16] = {CODES(BF16_PLACE)},
             [QB_FORMAT_F32] = {CODES(F32_PLACE)},
         },
+    .each = {EACH_CODES(EACH_PLACE)},
+    .pack = pack,
     .copy_stream = copy_stream,
     .mix = mix,
     .fence = fence,

@@ -4,13 +4,15 @@
 #include <config.h>
 
 #include "kernels.h"
+#include "kernels_each.h"
 #include "kernels_plain.h"
 
-#define ISA           generic
-#define CODES(ROW)    QB__BYTE_FORMATS(ROW) QB__MORE_BYTE_FORMATS(ROW)
-#define LANES         32
-#define HAVE_MULTIPLY 1
-#define SATURATING    0
+#define ISA             generic
+#define CODES(ROW)      QB__BYTE_FORMATS(ROW) QB__MORE_BYTE_FORMATS(ROW)
+#define EACH_CODES(ROW) CODES(ROW) QB__NARROW_FORMATS(ROW)
+#define LANES           32
+#define HAVE_MULTIPLY   1
+#define SATURATING      0
 
 /* Where there is no fused multiply-add instruction, fmaf() costs far more than the division that it saves. */
 #ifdef __FP_FAST_FMAF
@@ -19,10 +21,6 @@
 #define HAVE_CORRECT 0
 #endif
 #define CORRECT_ANY HAVE_CORRECT
-
-/* The caller's memory, whatever type it was written as. */
-typedef uint16_t __attribute__((may_alias)) word16;
-typedef uint32_t __attribute__((may_alias)) word32;
 
 /* What a run keeps in registers. */
 struct constants {
@@ -44,16 +42,6 @@ QB__INLINE struct constants constants_make(const struct qb__divisor *d, const en
         .cap = d->cap,
         .low_cap = qb__is_integer(output) ? d->low_cap : d->cap,
     };
-}
-
-QB__INLINE float smaller(float a, float b)
-{
-    return a < b ? a : b;
-}
-
-QB__INLINE float larger(float a, float b)
-{
-    return a > b ? a : b;
 }
 
 /* |x| of half or bfloat16, without its sign in H. A half of 2^16 and above is an infinity or a NaN, and wrong here. */
@@ -115,27 +103,6 @@ QB__INLINE float quotient_of(float x, float scale, float reciprocal, float rest,
         return x / scale;
     }
     return quotient == QB__QUOTIENT_MULTIPLY ? x * reciprocal : __builtin_fmaf(x, reciprocal, x * rest);
-}
-
-/* The code of v >= 0, which is not NaN, times SIGN: 0 or -1. CAPPED: v needs no saturation. */
-QB__INLINE uint8_t code_of(float v, int16_t sign, const enum qb_format output, const bool capped)
-{
-    const float most = qb__formats[output].largest;
-    const int least = qb__least_exponent(output), dropped = qb__dropped_bits(output);
-    uint32_t sum;
-    float power;
-
-    if (qb__is_integer(output)) {
-        /* Adding 1.5 * 2^23 leaves the integer in the low bits, rounded to nearest even. */
-        sum = qb__bits_of((capped ? v : smaller(v, most - (float)sign)) + 0x1.8p23f);
-        return (uint8_t)(((uint8_t)sum ^ (uint8_t)sign) - (uint8_t)sign);
-    }
-    /* See fp8_code() in kernels_avx2.c: the sum's mantissa is v in units of the code's last place. */
-    v = capped ? v : smaller(v, most);
-    power = larger(qb__float_of(qb__bits_of(v) & QB__F32_INF), qb__float_of(qb__power_bits(least)));
-    sum = qb__bits_of(v + power * qb__float_of(qb__power_bits(dropped)));
-    sum = sum + (sum >> dropped) - ((uint32_t)(dropped + 127 + least) << (23 - dropped));
-    return (uint8_t)((uint8_t)sum | ((uint8_t)sign & 0x80));
 }
 
 /* COUNT codes, one by one: of a block with infinities or NaN. */

@@ -13,7 +13,7 @@ struct qb__cpu_plan {
     size_t l2_size;        /* second-level cache of one core in bytes, 0 if unknown */
 };
 
-/* PROBLEM is valid, with its strides filled in. */
+/* PROBLEM is valid and plain (qb__is_plain()), with its strides filled in. */
 void qb__cpu_quantize(const struct qb__cpu_ops *ops, const struct qb__cpu_plan *plan, const struct qb_problem *problem,
                       const struct qb_tensors *tensors);
 

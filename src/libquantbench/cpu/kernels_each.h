@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* kernels_each.h - routines in plain C for elements that may each have a scale and a zero point of their own, in every
+ * format: what an instruction set has nothing better for. The loops over EACH elements have no branches. */
+#ifndef QB_CPU_KERNELS_EACH_H
+#define QB_CPU_KERNELS_EACH_H
+
+#include "kernels_codes.h"
+
+enum { EACH = 32 };
+
+/* EACH elements as numbers. */
+QB__INLINE void values_block(float v[EACH], const void *x, const enum qb_format input)
+{
+    for (int i = 0; i < EACH; i++) {
+        if (input == QB_FORMAT_F32) {
+            v[i] = qb__float_of(((const word32 *)x)[i]);
+        } else if (input == QB_FORMAT_BF16) {
+            v[i] = qb__float_of((uint32_t)((const word16 *)x)[i] << 16);
+        } else {
+            const uint32_t bits = ((const word16 *)x)[i];
+
+            v[i] = qb__float_of(half_bits(bits & 0x7FFF) | (bits & 0x8000) << 16);
+        }
+    }
+}
+
+QB__INLINE void values_run(float *v, const void *x, size_t count, const enum qb_format input)
+{
+    for (; count >= EACH; count -= EACH, v += EACH, x = at(x, EACH, input)) {
+        values_block(v, x, input);
+    }
+    if (count > 0) {
+        uint32_t padded[EACH] = {0};
+        float last[EACH];
+
+        memcpy(padded, x, count * qb__element_size(input));
+        values_block(last, padded, input);
+        memcpy(v, last, count * sizeof *v);
+    }
+}
+
+/* What the elements of a run are between, 0 included; NaN ignored. */
+QB__INLINE struct qb__range range_run(const void *x, size_t count, const enum qb_format input)
+{
+    struct qb__range range = {0, 0};
+    float low[EACH] = {0}, high[EACH] = {0};
+
+    while (count > 0) {
+        const size_t now = count < EACH ? count : EACH;
+        float v[EACH] = {0};
+
+        values_run(v, x, now, input);
+        for (int i = 0; i < EACH; i++) {
+            low[i] = smaller(v[i], low[i]);
+            high[i] = larger(v[i], high[i]);
+        }
+        x = at(x, now, input);
+        count -= now;
+    }
+    for (int i = 0; i < EACH; i++) {
+        range.low = smaller(low[i], range.low);
+        range.high = larger(high[i], range.high);
+    }
+    return range;
+}
+
+/* EACH codes. */
+QB__INLINE void each_block(const struct qb__each run, const enum qb_format output, const bool multiply,
+                           const bool asymmetric)
+{
+    for (int i = 0; i < EACH; i++) {
+        const float value = multiply ? run.v[i] * run.factors[i] : run.v[i] / run.factors[i];
+
+        run.codes[i] = asymmetric ? code_by_zero_point(value, run.zero_points[i], output) : code_of_any(value, output);
+    }
+}
+
+QB__INLINE void each_run(struct qb__each run, const enum qb_format output, const bool multiply, const bool asymmetric)
+{
+    for (; run.count >= EACH; run.count -= EACH) {
+        each_block(run, output, multiply, asymmetric);
+        run.v += EACH;
+        run.factors += EACH;
+        run.zero_points += EACH;
+        run.codes += EACH;
+    }
+    if (run.count > 0) {
+        float v[EACH] = {0}, factors[EACH] = {0};
+        int16_t zero_points[EACH] = {0};
+        uint8_t last[EACH];
+
+        memcpy(v, run.v, run.count * sizeof *v);
+        memcpy(factors, run.factors, run.count * sizeof *factors);
+        memcpy(zero_points, run.zero_points, run.count * sizeof *zero_points);
+        each_block((struct qb__each){.v = v, .factors = factors, .zero_points = zero_points, .codes = last}, output,
+                   multiply, asymmetric);
+        memcpy(run.codes, last, run.count);
+    }
+}
+
+QB__INLINE void each_codes(const struct qb__each run, const enum qb_format output)
+{
+    if (run.multiply) {
+        each_run(run, output, true, false);
+    } else if (run.asymmetric && qb__is_integer(output)) {
+        each_run(run, output, false, true);
+    } else if (qb__is_signed(output)) {
+        each_run(run, output, false, false);
+    }
+}
+
+/* Put COUNT codes together, one in each byte FROM, as enum qb_packing has them, to whole bytes. BITS: 4 or 6. */
+static void pack(uint8_t *out, const uint8_t *from, size_t count, unsigned bits)
+{
+    size_t i = 0;
+
+    if (bits == 4) {
+        for (; count - i >= 2 * EACH; i += 2 * EACH, out += EACH) {
+            for (size_t k = 0; k < EACH; k++) {
+                out[k] = (uint8_t)(from[i + 2 * k] | from[i + 2 * k + 1] << 4);
+            }
+        }
+    } else {
+        for (; count - i >= 4; i += 4, out += 3) {
+            const uint32_t word =
+                from[i] | (uint32_t)from[i + 1] << 6 | (uint32_t)from[i + 2] << 12 | (uint32_t)from[i + 3] << 18;
+
+            out[0] = (uint8_t)word;
+            out[1] = (uint8_t)(word >> 8);
+            out[2] = (uint8_t)(word >> 16);
+        }
+    }
+    for (size_t k = 0; i < count; i++, k++) {
+        qb__code_put(out, k, bits, from[i]);
+    }
+}
+
+#endif

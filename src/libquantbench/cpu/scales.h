@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* scales.h - from what a tile's elements are between to the scale that is stored, and from there to what elements are
+ * divided by or multiplied with: struct qb_problem's comment in plain C, for every format of scales. */
+#ifndef QB_CPU_SCALES_H
+#define QB_CPU_SCALES_H
+
+#include "kernels_codes.h"
+
+#include <float.h>
+
+/* What a problem asks of every scale. */
+struct qb__form {
+    enum qb_format output, scale_format;
+    enum qb_scale_rounding rounding;
+    bool asymmetric;
+    bool multiplies;   /* elements are multiplied, not divided */
+    float limit;       /* magnitudes are cut to this */
+    float qmax, steps; /* what an amax is divided by, and what a range is */
+    float encode;      /* scales in E4M3: an amax is multiplied with this */
+    float tensor;      /* scales in E4M3: each is multiplied with this to decode */
+};
+
+/* A scale as it is stored. */
+struct qb__stored {
+    uint32_t code;
+    int zero_point;
+};
+
+/* That of PROBLEM, without a tensor scale. */
+static inline struct qb__form qb__form_make(const struct qb_problem *p)
+{
+    const float largest = qb__formats[p->output].largest;
+
+    return (struct qb__form){
+        .output = p->output,
+        .scale_format = p->scale_format,
+        .rounding = p->scale_rounding,
+        .asymmetric = p->zero_points != QB_ZERO_POINTS_NONE,
+        /* To multiply with a power of two is to divide by its inverse. */
+        .multiplies = p->scale_format == QB_FORMAT_E4M3 || p->scale_format == QB_FORMAT_E8M0,
+        .limit = qb__rule_make(p).limit,
+        .qmax = largest,
+        .steps = largest - qb__least(p->output),
+        .encode = 1.0f / largest,
+        .tensor = 1.0f,
+    };
+}
+
+/* The code in F16 of VALUE, which is at least the smallest of them: not above the largest finite one. */
+static inline uint32_t qb__half_code(float value)
+{
+    const uint32_t bits = qb__bits_of(value);
+    const uint32_t normal = (bits + 0xFFF + (bits >> 13 & 1) - (112u << 23)) >> 13;
+
+    if (value < 0x1p-14f) {
+        return qb__bits_of(value + 0.5f) - qb__bits_of(0.5f); /* in units of 2^-24 */
+    }
+    return value < 65504.0f ? normal : 0x7BFF;
+}
+
+/* The number that a code in E4M3 without sign stands for. */
+static inline float qb__e4m3_value(uint32_t code)
+{
+    const float mantissa = (float)(code < 8 ? code : 8 + code % 8);
+
+    return code == 0x7F ? qb__float_of(0x7FC00000)
+                        : mantissa * qb__float_of(qb__power_bits((code < 8 ? 1 : (int)code / 8) - 10));
+}
+
+/* The code of scale DIVISOR in F32 or F16. */
+static inline uint32_t qb__float_scale_code(const struct qb__form *form, float divisor)
+{
+    if (form->scale_format == QB_FORMAT_F16) {
+        return qb__half_code(larger(divisor, QB__SCALE_FLOOR_F16));
+    }
+    return qb__bits_of(larger(divisor, QB__SCALE_FLOOR));
+}
+
+/* The scale of a symmetric tile of amax AMAX, not yet cut. */
+static inline struct qb__stored qb__scale_of_amax(const struct qb__form *form, float amax)
+{
+    const float a = smaller(amax, form->limit);
+    struct qb__stored stored = {0};
+
+    if (form->scale_format == QB_FORMAT_E8M0) {
+        stored.code = qb__power_code(qb__bits_of(a), form->output, form->rounding, qb__bits_of(form->qmax));
+    } else if (form->scale_format == QB_FORMAT_E4M3) {
+        stored.code = code_of_any(smaller(a * form->encode, FLT_MAX), QB_FORMAT_E4M3);
+    } else {
+        stored.code = qb__float_scale_code(form, a / form->qmax);
+    }
+    return stored;
+}
+
+/* What a tile is divided by, or multiplied with. */
+static inline float qb__factor_of(const struct qb__form *form, uint32_t code)
+{
+    if (form->scale_format == QB_FORMAT_F32) {
+        return qb__float_of(code);
+    }
+    if (form->scale_format == QB_FORMAT_F16) {
+        return qb__half_value(code);
+    }
+    if (form->scale_format == QB_FORMAT_E8M0) {
+        return qb__float_of(qb__power_inverse(code));
+    }
+    return smaller(1.0f / (qb__e4m3_value(code) * form->tensor), FLT_MAX);
+}
+
+/* The scale and the zero point of a tile of RANGE. */
+static inline struct qb__stored qb__scale_of_range(const struct qb__form *form, struct qb__range range)
+{
+    const float least = qb__least(form->output);
+    const float low = -smaller(-range.low, form->limit), high = smaller(range.high, form->limit);
+    struct qb__stored stored = {.code = qb__float_scale_code(form, smaller(high - low, FLT_MAX) / form->steps)};
+    const float zero = least - low / qb__factor_of(form, stored.code);
+
+    stored.zero_point =
+        (int)(qb__bits_of(smaller(larger(zero, least), form->qmax) + 0x1.8p23f) - qb__bits_of(0x1.8p23f));
+    return stored;
+}
+
+/* Set the tensor scale G of FORM, whose inverse is S. */
+static inline void qb__form_set_tensor_scale(struct qb__form *form, float g, float s)
+{
+    form->tensor = g;
+    form->encode = s * (1.0f / form->qmax);
+}
+
+/* The inverse of a tensor scale, for a tensor of amax AMAX. */
+static inline float qb__tensor_encode(const struct qb__form *form, float amax)
+{
+    const float a = smaller(amax, form->limit);
+
+    return a == 0 ? 1.0f : smaller(form->qmax * qb__formats[QB_FORMAT_E4M3].largest / a, FLT_MAX);
+}
+
+#endif
