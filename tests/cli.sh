@@ -390,6 +390,7 @@ ok 'a table of 80 columns: formats and scales' narrow --quant-dtype=int8,fp8 --s
     --granularity=tensor,token,group:128
 ok 'a table of 80 columns: distributions' narrow --quant-dtype=int8,fp8 --dist=normal,lognormal --num-tokens=1,2
 
+few='--device=cpu --num-tokens=4 --hidden-size=32 --num-iters=6 --rounds=6'
 # heads WIDTH: the columns of results in a table of that width.
 heads()
 {
@@ -399,6 +400,27 @@ heads()
     sed '1,/^$/d' out >table
     ! grep -E "^.{$(($1 + 1))}" table && grep -oE 'median us|[+]- %|GB/s|ceiling|SNR dB|codes' table | tr '\n' ' ' >heads
 }
+# narrow_text WIDTH ARGUMENT...: no line of text is wider, a path aside, as in the reason for a missing device.
+narrow_text()
+{
+    tap_width=$1
+    shift
+    # shellcheck disable=SC2030,SC2031 # the variable is the program's
+    ( COLUMNS=$tap_width; export COLUMNS; run 0 "$@" ) && [ -s out ] &&
+        ! sed '/no device: /,$d' out | grep -E "^.{$((tap_width + 1))}"
+}
+for tap_columns in 60 80; do
+    # shellcheck disable=SC2086 # a list of words
+    ok "width: the paragraph of a case on $tap_columns columns" narrow_text $tap_columns $few
+    ok "width: a table with doubts on $tap_columns columns" narrow_text $tap_columns $few --max-time=0.000001 --num-tokens=4,5
+    ok "width: a comparison on $tap_columns columns" narrow_text $tap_columns $few --compare=dtype --dtype=half,float
+    ok "width: --list-devices on $tap_columns columns" narrow_text $tap_columns --list-devices
+    ok "width: --list-kernels on $tap_columns columns" narrow_text $tap_columns --list-kernels
+done
+# A terminal may be wider than anybody reads; and a file has no width.
+# shellcheck disable=SC2086 # a list of words
+at_most_80() { run 0 $few --output=few.txt && narrow_text 200 --report=few.json && ! grep -E '^.{81}' out few.txt; }
+run 0 $few --output=few.json && ok 'width: paragraphs have 80 columns at most' at_most_80
 wide() { heads 120 && same 'median us +- % GB/s ceiling SNR dB codes ' "$(cat heads)"; }
 ok 'a table of 120 columns' wide
 middle() { heads 59 && same 'median us +- % GB/s ceiling codes ' "$(cat heads)"; }

@@ -77,7 +77,7 @@ libqbtool_a_SOURCES = \
 	%D%/report/describe.c %D%/report/describe.h \
 	%D%/report/output.c %D%/report/output.h \
 	%D%/base/destination.c %D%/base/destination.h \
-	%D%/report/report.c %D%/report/report.h \
+	%D%/report/report.c %D%/report/report.h %D%/report/fold.c %D%/report/fold.h \
 	%D%/report/report_text.c \
 	%D%/report/report_json.c \
 	%D%/report/report_csv.c \

@@ -5,6 +5,7 @@
 #include "base/document.h"
 #include "cli/doctor.h"
 #include "base/clock.h"
+#include "report/fold.h"
 #include "report/output.h"
 #include "report/report.h"
 
@@ -15,6 +16,9 @@
 #include <string.h>
 
 #define SCHEMA_VERSION 1
+
+/* Where reasons begin in the text. */
+#define WHY_INDENT 11
 
 /* A problem makes times wrong or not repeatable. A note is to be known when times are compared. */
 enum verdict { VERDICT_OK, VERDICT_NOTE, VERDICT_PROBLEM, VERDICT_UNKNOWN };
@@ -277,7 +281,9 @@ static void print_advice(const struct advice *advice, FILE *stream)
 {
     fprintf(stream, "  %-8s %-24s %s\n", verdict_names[advice->verdict], advice->fact->name, advice->fact->value);
     if (advice->why != NULL) {
-        fprintf(stream, "           %s\n", advice->why);
+        fprintf(stream, "%*s", WHY_INDENT, "");
+        fold_print(advice->why, WHY_INDENT, WHY_INDENT, fold_width(stream), stream);
+        fputc('\n', stream);
     }
     if (advice->remedy[0] != '\0') {
         fprintf(stream, "           -> %s\n", advice->remedy);

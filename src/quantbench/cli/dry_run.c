@@ -5,6 +5,7 @@
 
 #include "base/document.h"
 #include "report/describe.h"
+#include "report/fold.h"
 #include "cli/dry_run.h"
 #include "measure/bench.h"
 #include "base/interrupt.h"
@@ -88,12 +89,28 @@ static struct need find_need(struct bench *bench, size_t index)
     };
 }
 
-/* The widths of the columns that tell the cases apart, or of all if there is one case; 0: the column is left out. */
+/* The widths of the columns that tell the cases apart; 0: the column is left out. */
 static void choose_columns(const struct record *record, int widths[FIRST_RESULT])
 {
     for (enum column i = DEVICE; i < FIRST_RESULT; i++) {
-        widths[i] = record->planned == 1 || describe_varies(record, i) ? (int)describe_width(record, i) : 0;
+        widths[i] = describe_varies(record, i) ? (int)describe_width(record, i) : 0;
     }
+}
+
+/* What all cases have in common. */
+static void print_common(const struct record *record)
+{
+    const int width = fold_width(stdout);
+    char text[DESCRIBE_SIZE];
+
+    if (!describe_varies(record, DEVICE)) {
+        printf("device    ");
+        fold_print(describe_device(record->cases[0].device, text), 10, 10, width, stdout);
+        putchar('\n');
+    }
+    printf("input     %s\nall       ", describe_input(record, text));
+    fold_print(describe_common(record, text), 10, 10, width, stdout);
+    printf("\n\n");
 }
 
 static void print_cells(const int widths[FIRST_RESULT], const struct record_case *c)
@@ -161,6 +178,7 @@ static enum exit_code look_at_cases(struct bench *bench, struct record *record, 
     int widths[FIRST_RESULT];
 
     if (cases == NULL) {
+        print_common(record);
         choose_columns(record, widths);
         print_head(widths);
     }
@@ -181,14 +199,16 @@ static enum exit_code look_at_cases(struct bench *bench, struct record *record, 
 
 static void print_total(const struct plan *plan, const struct total *total)
 {
-    char of[32] = "";
+    char of[32] = "", text[DESCRIBE_SIZE];
 
     if (total->cases < plan->count) {
         snprintf(of, sizeof of, " of %zu", plan->count);
     }
-    printf("%zu%s case%s, at most %.1f MB of the device and %.1f MB of the host, roughly %.0f s\n", total->cases, of,
-           plan->count == 1 ? "" : "s", (double)total->device_bytes * 1e-6, (double)total->host_bytes * 1e-6,
-           ceil(total->seconds));
+    snprintf(text, sizeof text, "%zu%s case%s, at most %.1f MB of the device and %.1f MB of the host, roughly %.0f s",
+             total->cases, of, plan->count == 1 ? "" : "s", (double)total->device_bytes * 1e-6,
+             (double)total->host_bytes * 1e-6, ceil(total->seconds));
+    fold_print(text, 0, 0, fold_width(stdout), stdout);
+    putchar('\n');
 }
 
 enum exit_code dry_run(const struct settings *settings, struct machine *machine, const struct tensor_file *tensor,

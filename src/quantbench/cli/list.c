@@ -7,6 +7,7 @@
 #include "cli/list.h"
 #include "cases/models.h"
 #include "cases/plugins.h"
+#include "report/fold.h"
 #include "report/report.h"
 
 #include <inttypes.h>
@@ -16,6 +17,9 @@
 
 /* The name under which lists of this program can be told apart, and their version. */
 #define SCHEMA_VERSION 1
+
+/* Where the text about a device or a kernel begins, below its name. */
+#define INDENT 9
 
 /* Lists are text or JSON, as settings.c has checked. */
 static bool is_text(const struct settings *settings)
@@ -65,10 +69,18 @@ static const char *why_no_cuda(void)
     return qb_backend_device_count(cuda, &count) == QB_OK ? "" : qb_error_detail();
 }
 
+/* Print TEXT and a newline below the name of what it is about. */
+static void print_below(const char *text)
+{
+    printf("%*s", INDENT, "");
+    fold_print(text, INDENT, INDENT, fold_width(stdout), stdout);
+    putchar('\n');
+}
+
 static void print_device(const struct qb_device_info *info, void *context)
 {
     (void)context;
-    char cache[32] = "unknown", memory[32] = "unknown";
+    char cache[32] = "unknown", memory[32] = "unknown", text[512];
 
     if (info->cache_size > 0) {
         snprintf(cache, sizeof cache, "%.1f MB", (double)info->cache_size * 1e-6);
@@ -76,10 +88,14 @@ static void print_device(const struct qb_device_info *info, void *context)
     if (info->memory_total > 0) {
         snprintf(memory, sizeof memory, "%.1f GB", (double)info->memory_total * 1e-9);
     }
-    printf("%-8s %s\n         %s, %u %s, %s last-level cache, %s memory\n", info->id, info->name, info->isa,
-           info->units, info->pci[0] != '\0' ? "multiprocessors" : "CPUs", cache, memory);
+    snprintf(text, sizeof text, "%s, %u %s, %s last-level cache, %s memory", info->isa, info->units,
+             info->pci[0] != '\0' ? "multiprocessors" : "CPUs", cache, memory);
+    printf("%-8s %s\n", info->id, info->name);
+    print_below(text);
     if (info->driver[0] != '\0') {
-        printf("         driver %s, run time %s, PCI %s, %s\n", info->driver, info->runtime, info->pci, info->uuid);
+        snprintf(text, sizeof text, "driver %s, run time %s, PCI %s, %s", info->driver, info->runtime, info->pci,
+                 info->uuid);
+        print_below(text);
     }
 }
 
@@ -96,7 +112,9 @@ enum exit_code list_devices(const struct settings *settings)
     if (is_text(settings)) {
         code = for_each_device(print_device, NULL);
         if (why_no_cuda()[0] != '\0') {
-            printf("cuda     no device: %s\n", why_no_cuda());
+            printf("cuda     no device: ");
+            fold_print(why_no_cuda(), strlen("cuda     no device: "), INDENT, fold_width(stdout), stdout);
+            putchar('\n');
         }
         return code;
     }
@@ -120,7 +138,8 @@ enum exit_code list_kernels(const struct settings *settings)
         for (size_t i = 0; i < catalog_count(); i++) {
             const struct kernel *kernel = catalog_at(i);
 
-            printf("%s\n         %s\n", kernel->name, kernel->description);
+            printf("%s\n", kernel->name);
+            print_below(kernel->description);
             if (kernel->plugin != NULL) {
                 printf("         from ");
                 message_print_text(kernel->plugin, stdout);

@@ -704,6 +704,7 @@ static enum qb_status time_visit(const struct method *method, struct result *res
     struct disturbance_snapshot before, after;
     enum qb_status status;
 
+    result->deadline = clock_seconds() + result->limit;
     disturbance_snapshot(&before);
     status = profile ? profile_case(method, result, context, queues[0])
                      : measure_case(method, result, context, queues, samples, &round);
@@ -909,7 +910,7 @@ void bench_visit(struct bench *bench, size_t index, uint64_t samples, size_t asi
     double start = clock_seconds();
     void *held = NULL;
 
-    result->deadline = start + seconds;
+    result->limit = seconds;
     /* Without it the visit is as good as before. */
     if (aside > 0 && qb_memory_alloc(device, aside, &held) != QB_OK) {
         held = NULL;

@@ -18,7 +18,8 @@ struct result {
     struct finding found;
     bool warm;          /* the warm-up is over, in this process */
     double spent;       /* seconds that the visits took */
-    double deadline;    /* of the host's clock, for the visit that is under way */
+    double limit;       /* seconds for the samples of the visit that is under way */
+    double deadline;    /* the same of the host's clock, once its memory is filled */
     double sample_time; /* nanoseconds that a sample of the last visit took; 0: unknown */
     double *floors;     /* times of empty launches of the same shape */
     size_t floor_count;

@@ -219,6 +219,8 @@ void ceiling_visit(struct ceiling *ceiling, const struct measure_settings *setti
     struct qb_device *device = key->device->handle;
     struct qb_queue *queue = NULL;
     void *memory = NULL;
+    const double begin = clock_seconds();
+    struct measure_settings own = *settings;
     enum qb_status status = qb_queue_create(device, &queue);
 
     /* The sets are filled in their order, which leaves the last ones in the cache. */
@@ -233,12 +235,14 @@ void ceiling_visit(struct ceiling *ceiling, const struct measure_settings *setti
     for (unsigned i = 0; i < ceiling->sets && status == QB_OK; i++) {
         status = qb_memory_fill(device, (char *)memory + i * set_stride(key), 0x5A, set_stride(key));
     }
+    /* The time is for samples. */
+    own.deadline += own.deadline > 0 ? clock_seconds() - begin : 0;
     for (int kind = 0; kind < CEILING_KINDS; kind++) {
         if (ceiling->kinds[kind].unsupported || (kind == CEILING_COPY && copied_bytes(key) == 0)) {
             continue;
         }
         if (status == QB_OK && !interrupt_requested()) {
-            status = visit_kind(ceiling, (enum ceiling_kind)kind, queue, memory, settings, count);
+            status = visit_kind(ceiling, (enum ceiling_kind)kind, queue, memory, &own, count);
         }
         if (status != QB_OK) {
             ceiling->kinds[kind].unsupported = true;

@@ -5,13 +5,11 @@
 #endif
 #include <config.h>
 
+#include "report/fold.h"
 #include "report/report.h"
 
-#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
-#include <unistd.h>
 
 static const struct report_format formats[] = {
     {"text", ".txt", report_text},
@@ -98,21 +96,6 @@ int report_width(void)
     return current.width;
 }
 
-/* COLUMNS is set by users and by tests. */
-static int width_of(FILE *stream)
-{
-    const char *columns = getenv("COLUMNS");
-    struct winsize size;
-
-    if (stream != stdout) {
-        return INT_MAX;
-    }
-    if (columns != NULL && atoi(columns) > 0) {
-        return atoi(columns);
-    }
-    return ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : INT_MAX;
-}
-
 enum exit_code report_write(const struct report_format *format, const struct record *record, FILE *stream)
 {
     FILE *memory = fopencookie(NULL, "w", (cookie_io_functions_t){.write = keep});
@@ -120,7 +103,7 @@ enum exit_code report_write(const struct report_format *format, const struct rec
 
     current.text = NULL;
     current.length = current.room = 0;
-    current.width = width_of(stream);
+    current.width = fold_width(stream);
     current.memory_short = memory == NULL;
     if (memory != NULL) {
         code = format->write(record, memory);

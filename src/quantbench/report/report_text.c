@@ -4,19 +4,21 @@
 #include <config.h>
 
 #include "report/describe.h"
+#include "report/fold.h"
 #include "report/report.h"
 #include "verdict/verdict.h"
 #include "model/problem_text.h"
 
 #include <inttypes.h>
 #include <math.h>
+#include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 /* Columns that a narrow terminal does without, the first one first. */
-static const enum column expendable[] = {SNR, HOST, PRECISION, OF_CEILING};
+static const enum column expendable[] = {SNR, HOST, PRECISION, OF_CEILING, RATE};
 
 /* Whether the time that the host takes for a launch is worth a column: it is the launch's own on the CPU, and of no
  * account in a graph. */
@@ -57,34 +59,30 @@ static void choose_columns(const struct record *record, int *widths)
     }
 }
 
-/* Print TEXT, whose parts commas separate, on lines of at most 80 columns that begin at column INDENT. */
-static void print_folded(const char *text, size_t indent, FILE *stream)
+/* Print TEXT as fold_print() does, from COLUMN on, in lines that begin at column INDENT, and a newline. */
+static void print_folded(const char *text, size_t column, size_t indent, FILE *stream)
 {
-    size_t column = indent;
-
-    while (*text != '\0') {
-        const char *comma = strstr(text, ", ");
-        size_t length = comma != NULL ? (size_t)(comma - text) + 1 : strlen(text);
-
-        if (column > indent && column + 1 + length > 80) {
-            fprintf(stream, "\n%*s", (int)indent, "");
-            column = indent;
-        } else if (column > indent) {
-            fputc(' ', stream);
-            column++;
-        }
-        fprintf(stream, "%.*s", (int)length, text);
-        column += length;
-        text += comma != NULL ? length + 1 : length;
-    }
+    fold_print(text, column, indent, report_width(), stream);
+    fputc('\n', stream);
 }
 
 /* A line that LABEL begins, and more if TEXT is longer. */
 static void print_field(const char *label, const char *text, FILE *stream)
 {
     fprintf(stream, "%-10s", label);
-    print_folded(text, 10, stream);
-    fputc('\n', stream);
+    print_folded(text, 10, 10, stream);
+}
+
+/* The same of text as fprintf() has it. */
+__attribute__((format(printf, 3, 4))) static void print_line(FILE *stream, const char *label, const char *format, ...)
+{
+    char text[2 * DESCRIBE_SIZE];
+    va_list arguments;
+
+    va_start(arguments, format);
+    vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    print_field(label, text, stream);
 }
 
 static void print_cell(enum column column, int width, const char *text, FILE *stream)
@@ -107,8 +105,7 @@ static void print_doubts(const struct record *record, const struct record_case *
 
         if ((doubts & bit) != 0) {
             fputs(label, stream);
-            print_folded(describe_doubt(record, c, (enum doubt)bit, text), indent, stream);
-            fputc('\n', stream);
+            print_folded(describe_doubt(record, c, (enum doubt)bit, text), strlen(label), indent, stream);
         }
     }
 }
@@ -137,7 +134,7 @@ static void print_table(const struct record *record, FILE *stream)
 
     choose_columns(record, widths);
     if (widths[DEVICE] == 0) {
-        fprintf(stream, "device    %s\n", describe_device(record->cases[0].device, text));
+        print_line(stream, "device", "%s", describe_device(record->cases[0].device, text));
     }
     fprintf(stream, "input     %s\n", describe_input(record, text));
     print_field("all", describe_common(record, text), stream);
@@ -158,60 +155,60 @@ static void print_case(const struct record *record, const struct record_case *c,
     char text[DESCRIBE_SIZE];
 
     problem_text(&c->problem, text, sizeof text);
-    fprintf(stream, "quantize  %s (tokens x hidden)\n", text);
-    fprintf(stream, "device    %s\n", describe_device(c->device, text));
-    fprintf(stream, "kernel    %s", c->kernel);
+    print_line(stream, "quantize", "%s (tokens x hidden)", text);
+    print_line(stream, "device", "%s", describe_device(c->device, text));
     if (c->threads > 0) {
-        fprintf(stream, ", %u thread%s", c->threads, c->threads == 1 ? "" : "s");
+        print_line(stream, "kernel", "%s, %u thread%s", c->kernel, c->threads, c->threads == 1 ? "" : "s");
+    } else {
+        print_line(stream, "kernel", "%s", c->kernel);
     }
-    fprintf(stream, "\n");
     fprintf(stream, "input     %s\n", describe_input(record, text));
 }
 
 static void print_cache(const struct record_case *c, FILE *stream)
 {
     if (c->found.cache == CACHE_HOT) {
-        fprintf(stream, "cache     hot: %u cop%s of the tensors, %.1f MB\n", c->found.sets,
-                c->found.sets == 1 ? "y" : "ies", (double)c->found.rotated_bytes * 1e-6);
+        print_line(stream, "cache", "hot: %u cop%s of the tensors, %.1f MB", c->found.sets,
+                   c->found.sets == 1 ? "y" : "ies", (double)c->found.rotated_bytes * 1e-6);
     } else if (c->device->cache_size == 0) {
-        fprintf(stream, "cache     %s: %u copies of the tensors in turn, %.1f MB; size of the cache unknown\n",
-                cache_words[c->found.cache], c->found.sets, (double)c->found.rotated_bytes * 1e-6);
+        print_line(stream, "cache", "%s: %u copies of the tensors in turn, %.1f MB; size of the cache unknown",
+                   cache_words[c->found.cache], c->found.sets, (double)c->found.rotated_bytes * 1e-6);
     } else {
-        fprintf(stream, "cache     %s: %u copies of the tensors in turn, %.1f MB; the cache has %.1f MB\n",
-                cache_words[c->found.cache], c->found.sets, (double)c->found.rotated_bytes * 1e-6,
-                (double)c->device->cache_size * 1e-6);
+        print_line(stream, "cache", "%s: %u copies of the tensors in turn, %.1f MB; the cache has %.1f MB",
+                   cache_words[c->found.cache], c->found.sets, (double)c->found.rotated_bytes * 1e-6,
+                   (double)c->device->cache_size * 1e-6);
     }
     if (c->found.cache_check != CACHE_CHECK_NONE) {
-        fprintf(stream, "          checked: %s, %.3f us with the data in the cache\n",
-                cache_check_words[c->found.cache_check], c->found.hot_time * 1e-3);
+        print_line(stream, "", "checked: %s, %.3f us with the data in the cache",
+                   cache_check_words[c->found.cache_check], c->found.hot_time * 1e-3);
     }
 }
 
 static void print_quality(const struct record_case *c, FILE *stream)
 {
     const struct quality *q = &c->found.checked.quality;
-    char snr[DESCRIBE_SIZE];
+    char snr[DESCRIBE_SIZE], relative[64] = "";
 
     if (!c->found.has_quality) {
-        fprintf(stream, "quality   unknown: %s\n",
-                c->found.checked.verification == VERIFIED ? "the program that wrote the record did not compute it"
-                                                          : "only verified codes have it");
+        print_line(stream, "quality", "unknown: %s",
+                   c->found.checked.verification == VERIFIED ? "the program that wrote the record did not compute it"
+                                                             : "only verified codes have it");
         return;
     }
     if (q->finite == 0) {
-        fprintf(stream, "quality   none: all %" PRIu64 " elements are NaN or infinite\n", q->nan + q->infinite);
+        print_line(stream, "quality", "none: all %" PRIu64 " elements are NaN or infinite", q->nan + q->infinite);
         return;
     }
     describe_cell(c, SNR, snr);
-    fprintf(stream, "quality   SNR %s%s, largest error %.4g", isnan(q->snr) ? "undefined" : snr,
-            isnan(q->snr) || (isinf(q->snr) && q->snr > 0) ? "" : " dB", q->largest_error);
     if (!isnan(q->largest_relative_error)) {
-        fprintf(stream, ", largest relative error %.4g %%", 100 * q->largest_relative_error);
+        snprintf(relative, sizeof relative, ", largest relative error %.4g %%", 100 * q->largest_relative_error);
     }
-    fprintf(stream, "\n          saturated %.4g %%, flushed to zero %.4g %% of the elements\n",
-            100 * c->found.saturated_share, 100 * c->found.flushed_share);
+    print_line(stream, "quality", "SNR %s%s, largest error %.4g%s", isnan(q->snr) ? "undefined" : snr,
+               isnan(q->snr) || (isinf(q->snr) && q->snr > 0) ? "" : " dB", q->largest_error, relative);
+    print_line(stream, "", "saturated %.4g %%, flushed to zero %.4g %% of the elements", 100 * c->found.saturated_share,
+               100 * c->found.flushed_share);
     if (q->nan > 0 || q->infinite > 0) {
-        fprintf(stream, "          %" PRIu64 " NaN and %" PRIu64 " infinite elements left out\n", q->nan, q->infinite);
+        print_line(stream, "", "%" PRIu64 " NaN and %" PRIu64 " infinite elements left out", q->nan, q->infinite);
     }
 }
 
@@ -223,26 +220,26 @@ static void print_samples(const struct record *record, const struct record_case 
         [LAUNCH_ISOLATED] = "launch on an idle queue",
     };
     const struct stats *time = &c->found.time;
-    char text[DESCRIBE_SIZE];
+    const bool is_interrupted = record->interrupted && record->precision == 0;
+    char text[DESCRIBE_SIZE] = "";
 
-    fprintf(stream, "samples   %zu", c->found.sample_count);
     if (record->runs > 0) {
-        fprintf(stream, ", each the median of one process, of %" PRIu64 " samples", record->num_iters);
-    } else if (record->interrupted && record->precision == 0 && c->found.sample_count < record->num_iters) {
-        fprintf(stream, " of %" PRIu64 " (interrupted)", record->num_iters);
-    } else if (c->found.out_of_time == TRUTH_YES && c->found.sample_count < record->num_iters) {
-        fprintf(stream, " of %" PRIu64 " (out of time)", record->num_iters);
+        snprintf(text, sizeof text, ", each the median of one process, of %" PRIu64 " samples", record->num_iters);
+    } else if (c->found.sample_count < record->num_iters && (is_interrupted || c->found.out_of_time == TRUTH_YES)) {
+        snprintf(text, sizeof text, " of %" PRIu64 " (%s)", record->num_iters,
+                 is_interrupted ? "interrupted" : "out of time");
     }
-    fprintf(stream, " in %zu round%s, each the mean of %" PRIu64 " %s\n", c->found.round_count,
-            c->found.round_count == 1 ? "" : "s", c->found.launches_per_sample * c->streams, quantities[c->launch]);
+    print_line(stream, "samples", "%zu%s in %zu round%s, each the mean of %" PRIu64 " %s", c->found.sample_count, text,
+               c->found.round_count, c->found.round_count == 1 ? "" : "s", c->found.launches_per_sample * c->streams,
+               quantities[c->launch]);
     if (c->streams > 1) {
-        fprintf(stream, "          on %u streams at the same time\n", c->streams);
+        print_line(stream, "", "on %u streams at the same time", c->streams);
     }
     snprintf(text, sizeof text, "min %.3f, median %.3f, mean %.3f, p99 %.3f, max %.3f us", time->min * 1e-3,
              time->median * 1e-3, time->mean * 1e-3, time->p99 * 1e-3, time->max * 1e-3);
     print_field("time", text, stream);
     if (time->basis == STATS_BASIS_NONE) {
-        fprintf(stream, "          too few samples for a confidence interval: 6 are needed\n");
+        print_line(stream, "", "too few samples for a confidence interval: 6 are needed");
     } else {
         snprintf(text, sizeof text,
                  "95 %% confidence interval of the median: %.3f to %.3f us, +- %.2f %%, from the spread of the %s",
@@ -251,8 +248,8 @@ static void print_samples(const struct record *record, const struct record_case 
         print_field("", text, stream);
     }
     if (time->mild_outliers + time->severe_outliers > 0) {
-        fprintf(stream, "          outliers: %zu mild, %zu severe; none is left out\n", time->mild_outliers,
-                time->severe_outliers);
+        print_line(stream, "", "outliers: %zu mild, %zu severe; none is left out", time->mild_outliers,
+                   time->severe_outliers);
     }
     if (c->threads > 0 && c->found.retaken_samples + c->found.disturbed_samples > 0) {
         snprintf(text, sizeof text,
@@ -261,7 +258,7 @@ static void print_samples(const struct record *record, const struct record_case 
         print_field("", text, stream);
     }
     if (c->threads == 0 && c->found.host_time > 0) {
-        fprintf(stream, "host      %.3f us per launch\n", c->found.host_time * 1e-3);
+        print_line(stream, "host", "%.3f us per launch", c->found.host_time * 1e-3);
     }
 }
 
@@ -300,18 +297,19 @@ static void print_conditions(const struct record_case *c, FILE *stream)
         {offsetof(struct qb_device_conditions, power), 1e-3, "", "W"},
         {offsetof(struct qb_device_conditions, temperature), 1, "", "C"},
     };
-    const char *separator = "clocks    ";
+    char text[DESCRIBE_SIZE] = "";
+    size_t length = 0;
 
     for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
         double value = median_condition(c, known[i].offset) * known[i].factor;
 
         if (!isnan(value)) {
-            fprintf(stream, "%s%s%.0f %s", separator, known[i].before, value, known[i].unit);
-            separator = ", ";
+            length += (size_t)snprintf(text + length, sizeof text - length, "%s%s%.0f %s", length > 0 ? ", " : "",
+                                       known[i].before, value, known[i].unit);
         }
     }
-    if (separator[0] == ',') {
-        fputs("\n", stream);
+    if (length > 0) {
+        print_field("clocks", text, stream);
     }
 }
 
@@ -324,17 +322,17 @@ static void print_rate(const struct record_case *c, FILE *stream)
     };
     char text[DESCRIBE_SIZE] = "", share[DESCRIBE_SIZE];
 
-    fprintf(stream, "rate      %.1f GB/s", c->found.bytes_per_second * 1e-9);
     if (c->found.of_peak > 0) {
-        fprintf(stream, ", %.1f %% of the data sheet's %.1f GB/s", 100 * c->found.of_peak,
-                c->device->peak_bandwidth * 1e-9);
+        print_line(stream, "rate", "%.1f GB/s, %.1f %% of the data sheet's %.1f GB/s", c->found.bytes_per_second * 1e-9,
+                   100 * c->found.of_peak, c->device->peak_bandwidth * 1e-9);
+    } else {
+        print_line(stream, "rate", "%.1f GB/s", c->found.bytes_per_second * 1e-9);
     }
-    fprintf(stream, "\n");
     if (c->found.best_time == 0) {
         return;
     }
-    fprintf(stream, "ceiling   %s of the best possible, %.3f us; moving as many bytes takes\n          ",
-            describe_cell(c, OF_CEILING, share), c->found.best_time * 1e-3);
+    print_line(stream, "ceiling", "%s of the best possible, %.3f us; moving as many bytes takes",
+               describe_cell(c, OF_CEILING, share), c->found.best_time * 1e-3);
     for (int kind = 0; kind < CEILING_KINDS; kind++) {
         size_t length = strlen(text);
 
@@ -343,10 +341,9 @@ static void print_rate(const struct record_case *c, FILE *stream)
                      c->found.ceiling_times[kind] * 1e-3, kinds[kind]);
         }
     }
-    print_folded(text, 10, stream);
-    fprintf(stream, "\n");
+    print_field("", text, stream);
     if (c->found.floor_time > 0) {
-        fprintf(stream, "          launch overhead %.3f us (a kernel that does nothing)\n", c->found.floor_time * 1e-3);
+        print_line(stream, "", "launch overhead %.3f us (a kernel that does nothing)", c->found.floor_time * 1e-3);
     }
 }
 
@@ -372,15 +369,14 @@ static void print_codes(const struct record_case *c, FILE *stream)
     print_field("codes", text, stream);
     if (c->plugin != NULL && c->arithmetic != NULL) {
         fprintf(stream, "          arithmetic: ");
-        print_folded(c->arithmetic, 22, stream);
-        fputc('\n', stream);
+        print_folded(c->arithmetic, 22, 22, stream);
     }
 }
 
 static void print_result(const struct record *record, const struct record_case *c, FILE *stream)
 {
-    fprintf(stream, "bytes     %.3f MB read + %.3f MB written = %.3f MB\n", (double)c->found.bytes.read * 1e-6,
-            (double)c->found.bytes.written * 1e-6, (double)(c->found.bytes.read + c->found.bytes.written) * 1e-6);
+    print_line(stream, "bytes", "%.3f MB read + %.3f MB written = %.3f MB", (double)c->found.bytes.read * 1e-6,
+               (double)c->found.bytes.written * 1e-6, (double)(c->found.bytes.read + c->found.bytes.written) * 1e-6);
     if (c->found.sample_count == 0) {
         char text[DESCRIBE_SIZE];
 
@@ -391,8 +387,8 @@ static void print_result(const struct record *record, const struct record_case *
     print_quality(c, stream);
     print_cache(c, stream);
     if (c->launch == LAUNCH_PROFILE) {
-        fprintf(stream, "sample    one launch%s\n",
-                c->found.profiled ? " in a profiled range" : "; no profiler to start here");
+        print_line(stream, "sample", "one launch%s",
+                   c->found.profiled ? " in a profiled range" : "; no profiler to start here");
     } else {
         print_samples(record, c, stream);
         print_rate(c, stream);
@@ -420,9 +416,12 @@ static void find_pair_widths(const struct record *record, struct pair_widths *wi
     const struct record_comparison *comparison = &record->comparison;
     char text[DESCRIBE_SIZE];
 
+    int width = 0;
+
     *widths = (struct pair_widths){.cases = {0}};
     for (enum column i = DEVICE; i < FIRST_RESULT; i++) {
         widths->cases[i] = describe_pair_shows_case(record, i) ? (int)describe_width(record, i) : 0;
+        width += widths->cases[i] > 0 ? widths->cases[i] + 2 : 0;
     }
     for (enum pair_column i = PAIR_BASELINE; i < PAIR_COLUMNS; i++) {
         if (describe_pair_shows(comparison, i)) {
@@ -430,7 +429,12 @@ static void find_pair_widths(const struct record *record, struct pair_widths *wi
             for (size_t k = 0; k < comparison->count; k++) {
                 widen(&widths->pairs[i], describe_pair(&comparison->pairs[k], i, text));
             }
+            width += widths->pairs[i] + 2;
         }
+    }
+    /* The verdict follows from the interval, and is more needed. */
+    if (width - 2 > report_width()) {
+        widths->pairs[PAIR_INTERVAL] = 0;
     }
 }
 
