@@ -24,11 +24,11 @@ function add_declaration(text,    head) {
     new_comment[n] = said_is_new
     said_is_new = 0
     head = text
-    if (text ~ /^(struct|enum) [a-z_]+ \{/) {
+    if (text ~ /^(struct|enum) [a-z0-9_]+ \{/) {
         kind[n] = "type"
         sub(/ \{.*/, "", head)
         sub(/^(struct|enum) /, "", head)
-    } else if (text ~ /^(struct|enum) [a-z_]+;/) {
+    } else if (text ~ /^(struct|enum) [a-z0-9_]+;/) {
         kind[n] = "type"
         sub(/;.*/, "", head)
         sub(/^(struct|enum) /, "", head)
@@ -64,7 +64,7 @@ file == 1 && body == "" && /^\/\*/ {
 file == 1 && body == "" && /^$/ { said = ""; said_is_new = 0; next }
 file == 1 {
     body = body == "" ? $0 : body "\n" $0
-    if ((body ~ /^(struct|enum) [a-z_]+ \{/) ? /^};/ : /;( *\/\*.*\*\/)?$/) {
+    if ((body ~ /^(struct|enum) [a-z0-9_]+ \{/) ? /^};/ : /;( *\/\*.*\*\/)?$/) {
         add_declaration(body)
         body = ""
     }
@@ -177,7 +177,7 @@ function print_types(    i, behind) {
     for (i = 1; i <= n; i++) {
         if (!taken[i] || kind[i] != "type")
             continue
-        match(declaration[i], /^(struct|enum) [a-z_]+/)
+        match(declaration[i], /^(struct|enum) [a-z0-9_]+/)
         if (declaration[i] !~ /\{/) {
             # A type that only the library can look into.
             behind = declaration[i]

@@ -16,7 +16,7 @@ AM_TESTS_ENVIRONMENT = srcdir='$(srcdir)'; builddir='$(builddir)'; export srcdir
 quick_c_tests =
 if HAVE_CHECK
 c_tests = check_cpu.test check_cpu_narrow.test check_compare.test check_quality.test check_environment.test
-quick_c_tests += check_stats.test check_format.test check_problem.test check_narrow.test check_cvt.test check_disturbance.test check_conditions.test \
+quick_c_tests += check_stats.test check_format.test check_problem.test check_narrow.test check_cvt.test check_peers.test check_disturbance.test check_conditions.test \
 	check_message.test check_threads.test
 if TOOL
 c_tests += check_challenge.test
@@ -119,6 +119,9 @@ check_narrow_test_LDADD = libquantbench.la $(CHECK_LIBS) -lm
 check_cvt_test_SOURCES = %D%/check_cvt.c
 check_cvt_test_CFLAGS = $(TEST_CFLAGS)
 check_cvt_test_LDADD = libquantbench.la $(CHECK_LIBS) -lm
+check_peers_test_SOURCES = %D%/check_peers.c
+check_peers_test_CFLAGS = $(TEST_CFLAGS)
+check_peers_test_LDADD = libquantbench.la $(CHECK_LIBS) -lm
 
 check_problem_test_SOURCES = %D%/check_problem.c
 check_problem_test_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/src/quantbench
@@ -238,6 +241,17 @@ check_LTLIBRARIES += %D%/fake/quantbench_cuda.la
 %C%_fake_quantbench_cuda_la_LIBADD = libquantbench.la -lm
 %C%_fake_quantbench_cuda_la_LDFLAGS = -module -avoid-version -shared -no-undefined -rpath /nowhere \
 	-export-symbols-regex '^quantbench_backend$$'
+
+# Loaded by check_peers.c.
+check_LTLIBRARIES += %D%/fake/narrow_peers.la %D%/fake/peers.la
+%C%_fake_narrow_peers_la_SOURCES = %D%/plugins/narrow_peers.c
+%C%_fake_narrow_peers_la_CFLAGS = $(AM_CFLAGS)
+%C%_fake_narrow_peers_la_LIBADD = -lm
+%C%_fake_narrow_peers_la_LDFLAGS = -module -avoid-version -shared -no-undefined -rpath /nowhere
+%C%_fake_peers_la_SOURCES = %D%/plugins/peers.c
+%C%_fake_peers_la_CFLAGS = $(AM_CFLAGS)
+%C%_fake_peers_la_LIBADD = -lm
+%C%_fake_peers_la_LDFLAGS = -module -avoid-version -shared -no-undefined -rpath /nowhere
 
 # Loaded before the tool by journal.sh and failures.sh.
 check_LTLIBRARIES += %D%/fake/killer.la

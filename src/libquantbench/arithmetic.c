@@ -39,8 +39,14 @@ enum qb_status qb_arithmetic_validate(const struct qb_arithmetic *a)
         !is_in_enum("nan", (int)a->nan, QB_NAN_LOWEST + 1) ||
         !is_in_enum("infinity", (int)a->infinity, QB_INFINITY_KEPT + 1) ||
         !is_in_enum("match", (int)a->match, QB_MATCH_ONE_CODE + 1) ||
-        !is_in_enum("power_of_two", (int)a->power_of_two, 2) || !is_floor("amax_floor", a->amax_floor) ||
-        !is_floor("scale_floor", a->scale_floor)) {
+        !is_in_enum("power_of_two", (int)a->power_of_two, 2) ||
+        !is_in_enum("nan_amax", (int)a->nan_amax, QB_NAN_AMAX_KEPT + 1) ||
+        !is_in_enum("power_form", (int)a->power_form, QB_POWER_CEILING + 1) ||
+        !is_in_enum("e4m3_scale", (int)a->e4m3_scale, QB_E4M3_SCALE_DIVIDED + 1) ||
+        !is_in_enum("e4m3_value", (int)a->e4m3_value, QB_E4M3_VALUE_RATIO + 1) ||
+        !is_in_enum("zero_codes", (int)a->zero_codes, 2) || !is_in_enum("open_range", (int)a->open_range, 2) ||
+        !is_floor("amax_floor", a->amax_floor) || !is_floor("scale_floor", a->scale_floor) ||
+        !is_floor("divisor_floor", a->divisor_floor)) {
         return QB_ERROR_INVALID;
     }
     for (size_t i = 0; i < sizeof a->reserved / sizeof a->reserved[0]; i++) {

@@ -263,15 +263,16 @@ static float load(const struct work *w, uint64_t row, uint64_t col)
 
 /* ---- The range of a tile ----------------------------------------------------------------------------------------- */
 
-/* What the elements of a tile are between, 0 included. */
+/* The smallest and the largest element of a tile, NaN ignored; 0 and 0 if it lacks others. */
 struct range {
     float low, high;
+    bool has_nan;
 };
 
-/* That of the ROWS x COLS elements from (FIRST_ROW, FIRST_COL) on, as far as they exist; NaN ignored. */
+/* That of the ROWS x COLS elements from (FIRST_ROW, FIRST_COL) on, as far as they exist. */
 static struct range range_of(const struct work *w, uint64_t first_row, uint64_t first_col, uint64_t rows, uint64_t cols)
 {
-    struct range range = {0, 0};
+    struct range range = {INFINITY, -INFINITY, false};
 
     for (uint64_t row = first_row; row < w->p.tokens && row - first_row < rows; row++) {
         for (uint64_t col = first_col; col < w->p.hidden && col - first_col < cols; col++) {
@@ -279,8 +280,17 @@ static struct range range_of(const struct work *w, uint64_t first_row, uint64_t 
 
             range.low = x < range.low ? x : range.low; /* false for NaN */
             range.high = x > range.high ? x : range.high;
+            range.has_nan = range.has_nan || isnan(x);
         }
     }
+    return range.low <= range.high ? range : (struct range){0, 0, range.has_nan};
+}
+
+/* RANGE with 0 in it. */
+static struct range with_zero(struct range range)
+{
+    range.low = range.low < 0 ? range.low : 0;
+    range.high = range.high > 0 ? range.high : 0;
     return range;
 }
 
@@ -289,19 +299,27 @@ static float smaller(float a, float b)
     return b < a ? b : a;
 }
 
-/* A magnitude within the bounds of the problem and ARITHMETIC. */
-static float bounded(const struct work *w, const struct qb_arithmetic *arithmetic, float magnitude)
+/* VALUE, its magnitude within the bounds of the problem and ARITHMETIC. */
+static float bounded(const struct work *w, const struct qb_arithmetic *arithmetic, float value)
 {
+    float magnitude = fabsf(value);
+
     if (arithmetic->infinity == QB_INFINITY_CLAMPED) {
         magnitude = smaller(magnitude, qb_format_info(w->p.input)->largest);
     }
-    return w->p.amax_bound > 0 ? smaller(magnitude, w->p.amax_bound) : magnitude;
+    if (w->p.amax_bound > 0) {
+        magnitude = smaller(magnitude, w->p.amax_bound);
+    }
+    return copysignf(magnitude, value);
 }
 
 static float amax_of(const struct work *w, const struct qb_arithmetic *arithmetic, struct range range)
 {
     float amax = bounded(w, arithmetic, range.high > -range.low ? range.high : -range.low);
 
+    if (range.has_nan && arithmetic->nan_amax == QB_NAN_AMAX_KEPT) {
+        return NAN;
+    }
     return amax > arithmetic->amax_floor ? amax : arithmetic->amax_floor;
 }
 
@@ -384,43 +402,88 @@ static struct scale float_scale(const struct qb_problem *p, const struct qb_arit
 static uint32_t half_code(float divisor)
 {
     const struct qb_format_info *half = qb_format_info(QB_FORMAT_F16);
-    uint32_t code = qb_format_encode(QB_FORMAT_F16, divisor > QB__SCALE_FLOOR_F16 ? divisor : QB__SCALE_FLOOR_F16);
+    uint32_t code = qb_format_encode(QB_FORMAT_F16, divisor < QB__SCALE_FLOOR_F16 ? QB__SCALE_FLOOR_F16 : divisor);
 
-    return code < half->largest_code ? code : half->largest_code;
+    return code < half->largest_code || isnan(divisor) ? code : half->largest_code;
 }
 
 /* The code in E8M0 of a tile of amax AMAX. FLOOR and EVEN keep the exponent's distance from that of qmax; UP is the
- * smallest power of two that is not below the quotient, by its definition. */
-static uint32_t power_code(const struct qb_problem *p, float amax)
+ * smallest power of two that is not below the quotient, by its definition. CEILING is FLOOR of the next power of two.
+ */
+static uint32_t power_code(const struct qb_problem *p, const struct qb_arithmetic *arithmetic, float amax)
 {
     const struct qb_format_info *output = qb_format_info(p->output);
+    const bool ceiling = arithmetic->power_form == QB_POWER_CEILING;
+    const bool up = p->scale_rounding == QB_SCALE_ROUNDING_UP && !ceiling;
+    const double magnitude = isinf(amax) ? 0x1p128 : (double)amax; /* which has the exponent field of infinity */
     int exponent, largest_exponent, code;
+    double fraction;
 
-    if (amax == 0 || isinf(amax)) {
-        return amax == 0 ? 0 : 254;
+    if (amax == 0 || isnan(amax)) {
+        return amax == 0 ? 0 : qb_format_info(QB_FORMAT_E8M0)->nan_code;
     }
-    frexpf(amax, &exponent);
+    if (isinf(amax) && up) {
+        return qb_format_info(QB_FORMAT_E8M0)->largest_code;
+    }
+    fraction = frexp(magnitude, &exponent);
     frexpf(output->largest, &largest_exponent);
-    if (p->scale_rounding == QB_SCALE_ROUNDING_EVEN) {
+    if (ceiling) {
+        exponent += fraction > 0.5;
+    } else if (p->scale_rounding == QB_SCALE_ROUNDING_EVEN) {
         /* In whole units of the last place that the output format keeps; this may carry into the next exponent. */
         const int unit = exponent - 1 - (int)output->mantissa_bits;
 
-        frexp(ldexp(nearbyint(ldexp((double)amax, -unit)), unit), &exponent);
+        frexp(ldexp(nearbyint(ldexp(magnitude, -unit)), unit), &exponent);
     }
     code = exponent - largest_exponent + 127;
     code = code > 0 ? code : 0;
-    while (p->scale_rounding == QB_SCALE_ROUNDING_UP && ldexp((double)output->largest, code - 127) < (double)amax) {
+    while (up && ldexp((double)output->largest, code - 127) < (double)amax) {
         code++;
     }
     return (uint32_t)code;
 }
 
 /* The code in E4M3 of the scale of a tile of amax AMAX. */
-static uint32_t small_code(const struct work *w, float amax)
+static uint32_t small_code(const struct work *w, const struct qb_arithmetic *arithmetic, float amax)
 {
-    const float reciprocal = 1 / qb_format_info(w->p.output)->largest;
+    const float qmax = qb_format_info(w->p.output)->largest, reciprocal = 1 / qmax;
+    float scale = 0;
 
-    return qb_format_encode(QB_FORMAT_E4M3, smaller(amax * (w->tensor_encode * reciprocal), FLT_MAX));
+    switch (arithmetic->e4m3_scale) {
+    case QB_E4M3_SCALE_FACTOR:
+        scale = amax * (w->tensor_encode * reciprocal);
+        break;
+    case QB_E4M3_SCALE_PRODUCT:
+        scale = w->tensor_encode * (amax * reciprocal);
+        break;
+    case QB_E4M3_SCALE_QUOTIENT:
+        scale = amax / qmax * w->tensor_encode;
+        break;
+    case QB_E4M3_SCALE_DIVIDED:
+        scale = amax / qmax / w->tensor_scale;
+        break;
+    }
+    scale = scale < arithmetic->scale_floor ? arithmetic->scale_floor : scale;
+    return qb_format_encode(QB_FORMAT_E4M3, smaller(scale, FLT_MAX));
+}
+
+/* The code of a scale that is not binary32, of a tile of amax AMAX. FLOAT_SCALE is the scale in binary32. */
+static uint32_t narrow_code(const struct work *w, const struct qb_arithmetic *arithmetic, float amax, float float_scale)
+{
+    const uint32_t least = qb_format_encode(QB_FORMAT_E8M0, arithmetic->scale_floor);
+    uint32_t code;
+
+    if (w->p.scale_format == QB_FORMAT_F16) {
+        return half_code(float_scale);
+    }
+    if (amax == 0 && arithmetic->zero == QB_ZERO_ONE) {
+        return qb_format_encode(w->p.scale_format, 1);
+    }
+    if (w->p.scale_format == QB_FORMAT_E4M3) {
+        return small_code(w, arithmetic, amax);
+    }
+    code = power_code(&w->p, arithmetic, amax);
+    return code > least ? code : least;
 }
 
 /* Set *SCALE to the scale that is stored as its code. */
@@ -428,11 +491,14 @@ static void decode_scale(const struct work *w, const struct qb_arithmetic *arith
 {
     const float stored = qb_format_decode(w->p.scale_format, scale->code);
 
-    if (w->p.scale_format == QB_FORMAT_E4M3) {
+    if (w->p.scale_format == QB_FORMAT_E4M3 && stored == 0 && arithmetic->zero_codes) {
+        scale->divisor = scale->multiplier = 0;
+    } else if (w->p.scale_format == QB_FORMAT_E4M3) {
         scale->divisor = stored * w->tensor_scale;
-        scale->multiplier = 1 / scale->divisor;
-        if (!(scale->multiplier < FLT_MAX)) { /* NaN too: a minimum gives its other operand */
-            scale->multiplier = FLT_MAX;
+        scale->multiplier =
+            arithmetic->e4m3_value == QB_E4M3_VALUE_RATIO ? w->tensor_encode / stored : 1 / scale->divisor;
+        if (arithmetic->e4m3_value == QB_E4M3_VALUE_RECIPROCAL && !(scale->multiplier < FLT_MAX)) {
+            scale->multiplier = FLT_MAX; /* of NaN too: a minimum gives its other operand */
         }
     } else if (arithmetic->scale_form == QB_SCALE_MULTIPLIER) {
         scale->divisor = 1 / stored;
@@ -457,11 +523,7 @@ static struct scale dynamic_scale(const struct work *w, const struct qb_arithmet
         scale.code = float_bits(arithmetic->scale_form == QB_SCALE_MULTIPLIER ? scale.multiplier : scale.divisor);
         return scale; /* which its code need not give again */
     }
-    if (w->p.scale_format == QB_FORMAT_F16) {
-        scale.code = half_code(scale.divisor);
-    } else {
-        scale.code = w->p.scale_format == QB_FORMAT_E8M0 ? power_code(&w->p, amax) : small_code(w, amax);
-    }
+    scale.code = narrow_code(w, arithmetic, amax, scale.divisor);
     decode_scale(w, arithmetic, &scale);
     return scale;
 }
@@ -470,12 +532,13 @@ static struct scale dynamic_scale(const struct work *w, const struct qb_arithmet
 static struct scale asymmetric_scale(const struct work *w, const struct qb_arithmetic *arithmetic, struct range range)
 {
     const float least = qb__least(w->p.output), largest = qb_format_info(w->p.output)->largest;
-    const float low = -bounded(w, arithmetic, -range.low), high = bounded(w, arithmetic, range.high);
+    const float low = bounded(w, arithmetic, range.low), high = bounded(w, arithmetic, range.high);
     const float divisor = smaller(high - low, FLT_MAX) / (largest - least);
-    struct scale scale = {.divisor = divisor > QB__SCALE_FLOOR ? divisor : QB__SCALE_FLOOR};
+    const float floor = arithmetic->scale_floor > 0 ? arithmetic->scale_floor : QB__SCALE_FLOOR;
+    struct scale scale = {.divisor = divisor > floor ? divisor : floor};
     float zero;
 
-    scale.code = w->p.scale_format == QB_FORMAT_F16 ? half_code(divisor) : float_bits(scale.divisor);
+    scale.code = w->p.scale_format == QB_FORMAT_F16 ? half_code(scale.divisor) : float_bits(scale.divisor);
     decode_scale(w, arithmetic, &scale);
     zero = nearbyintf(least - low / scale.divisor);
     scale.zero_point = (int)(zero < least ? least : zero > largest ? largest : zero);
@@ -487,14 +550,16 @@ static struct scale tile_scale(const struct work *w, const struct qb_arithmetic 
 {
     const struct range range = range_of(w, row * w->t.rows, col * w->t.cols, w->t.rows, w->t.cols);
 
-    return w->p.zero_points != QB_ZERO_POINTS_NONE ? asymmetric_scale(w, arithmetic, range)
-                                                   : dynamic_scale(w, arithmetic, amax_of(w, arithmetic, range));
+    return w->p.zero_points != QB_ZERO_POINTS_NONE
+               ? asymmetric_scale(w, arithmetic, arithmetic->open_range ? range : with_zero(range))
+               : dynamic_scale(w, arithmetic, amax_of(w, arithmetic, with_zero(range)));
 }
 
 /* True if elements are multiplied, not divided. */
 static bool multiplies(const struct work *w, const struct qb_arithmetic *arithmetic)
 {
-    return w->p.scale_format == QB_FORMAT_E4M3 || arithmetic->quotient != QB_QUOTIENT_DIVIDE;
+    return w->p.scale_format == QB_FORMAT_E4M3 ? arithmetic->e4m3_value != QB_E4M3_VALUE_QUOTIENT
+                                               : arithmetic->quotient != QB_QUOTIENT_DIVIDE;
 }
 
 /* What elements are divided by, or multiplied with. */
@@ -503,10 +568,14 @@ static float factor_of(const struct work *w, const struct qb_arithmetic *arithme
     /* A tile that is multiplied by 0 may as well be divided by infinity. */
     const bool is_zero = scale.divisor == 0 && scale.multiplier == 0;
 
+    if (scale.divisor < arithmetic->divisor_floor && !is_zero) {
+        scale.divisor = arithmetic->divisor_floor;
+        scale.multiplier = 1 / scale.divisor;
+    }
     if (!multiplies(w, arithmetic)) {
         return is_zero ? INFINITY : scale.divisor;
     }
-    if (arithmetic->quotient == QB_QUOTIENT_RECIPROCAL) {
+    if (arithmetic->quotient == QB_QUOTIENT_RECIPROCAL && w->p.scale_format != QB_FORMAT_E4M3) {
         return is_zero ? 0 : 1 / scale.divisor;
     }
     return scale.multiplier;
@@ -576,7 +645,7 @@ static void find_tensor_scale(struct work *w, const struct qb_arithmetic *arithm
         w->tensor_encode = 1 / w->tensor_scale;
         break;
     case QB_TENSOR_SCALE_COMPUTED:
-        amax = amax_of(w, arithmetic, range_of(w, 0, 0, w->p.tokens, w->p.hidden));
+        amax = amax_of(w, arithmetic, with_zero(range_of(w, 0, 0, w->p.tokens, w->p.hidden)));
         w->tensor_encode = amax == 0 ? 1 : smaller(most / amax, FLT_MAX);
         w->tensor_scale = *stored = 1 / w->tensor_encode;
         break;

@@ -5,6 +5,7 @@
 #include "environment.h"
 #include "internal.h"
 #include "kernel.h"
+#include "problem.h"
 
 #include <dlfcn.h>
 #include <errno.h>
@@ -56,6 +57,9 @@ static bool supports(const struct qb_kernel *kernel, const struct qb_device *dev
     bool supported;
 
     (void)device;
+    if (!declared->narrow && !qb__is_plain(problem)) {
+        return false; /* supports() would answer for members that it does not know */
+    }
     qb__environment_enter(&kept);
     supported = declared->supports(problem);
     qb__environment_leave(&kept);

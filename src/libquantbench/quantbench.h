@@ -406,7 +406,34 @@ enum qb_nan {
 /* The amax of a tile with an infinite element. */
 enum qb_infinity {
     QB_INFINITY_CLAMPED = 0, /* the input format's largest finite value */
-    QB_INFINITY_KEPT = 1,    /* infinite, and so is the scale */
+    QB_INFINITY_KEPT = 1,    /* infinite, and so is the scale; in E8M0 code 254, or by its exponent field unless UP */
+};
+
+/* The amax of a tile with a NaN. */
+enum qb_nan_amax {
+    QB_NAN_AMAX_IGNORED = 0, /* that of the other elements */
+    QB_NAN_AMAX_KEPT = 1,    /* NaN, and so are the scale and all elements of the tile */
+};
+
+/* The code of a scale of E8M0. */
+enum qb_power_form {
+    QB_POWER_ROUNDED = 0, /* as scale_rounding of the problem says */
+    QB_POWER_CEILING = 1, /* max(0, e - emax), plus 1 if amax is not a power of two */
+};
+
+/* The scale of E4M3 of a tile of amax a is the encoding of this, with g the tensor scale and S = 1 / g. */
+enum qb_e4m3_scale {
+    QB_E4M3_SCALE_FACTOR = 0,   /* a * (S * (1 / qmax)) */
+    QB_E4M3_SCALE_PRODUCT = 1,  /* S * (a * (1 / qmax)) */
+    QB_E4M3_SCALE_QUOTIENT = 2, /* (a / qmax) * S */
+    QB_E4M3_SCALE_DIVIDED = 3,  /* (a / qmax) / g */
+};
+
+/* The value that is encoded of an element x by the scale f of E4M3. */
+enum qb_e4m3_value {
+    QB_E4M3_VALUE_RECIPROCAL = 0, /* x * min(1 / (f * g), FLT_MAX) */
+    QB_E4M3_VALUE_QUOTIENT = 1,   /* x / (f * g) */
+    QB_E4M3_VALUE_RATIO = 2,      /* x * (S / f) */
 };
 
 /* How near a kernel must come to its arithmetic. */
@@ -424,7 +451,10 @@ enum qb_match {
  * are what zero says. Else m = qmax / a and s is what scale_form says (MULTIPLIER: 1 / m); s = max(s, scale_floor) and
  * m = min(m, 1 / scale_floor); with power_of_two s becomes the smallest power of two that is not below it, and
  * m = 1 / s.
- * Static: s is given and m = 1 / s; or m is given (MULTIPLIER) and s = 1 / m. */
+ * Static: s is given and m = 1 / s; or m is given (MULTIPLIER) and s = 1 / m.
+ * In F16 and E8M0 the scale is that of struct qb_problem, with a and scale_floor as here; quotient counts, and zero
+ * ONE. In E4M3 it is what e4m3_scale says, at least scale_floor before it is encoded, and 1 for an amax of 0 if zero is
+ * ONE; e4m3_value takes the place of quotient. scale_form and power_of_two are for F32. */
 struct qb_arithmetic {
     enum qb_quotient quotient;
     enum qb_scale_form scale_form;
@@ -435,8 +465,15 @@ struct qb_arithmetic {
     enum qb_match match;
     uint32_t power_of_two; /* 0 or 1 */
     float amax_floor;      /* in input units, >= 0 */
-    float scale_floor;     /* >= 0; 0 means 2^-126 if zero is FLOOR, else none */
-    uint32_t reserved[16]; /* 0 */
+    float scale_floor;     /* >= 0; 0 means 2^-126 in F32 if zero is FLOOR, else none */
+    enum qb_nan_amax nan_amax;
+    enum qb_power_form power_form; /* of scales in E8M0 */
+    enum qb_e4m3_scale e4m3_scale; /* of scales in E4M3, and so the next two */
+    enum qb_e4m3_value e4m3_value;
+    uint32_t zero_codes;  /* 0 or 1: elements of a tile whose scale is 0 are multiplied by 0 */
+    uint32_t open_range;  /* 0 or 1: with zero points, lo is the smallest element and hi the largest, without 0 */
+    float divisor_floor;  /* >= 0; elements are divided by no less, whatever scale is stored */
+    uint32_t reserved[9]; /* 0 */
 };
 
 /* QB_OK, or QB_ERROR_INVALID with the reason in qb_error_detail(). */
@@ -730,6 +767,9 @@ struct qb_plugin_kernel {
     const char *(*run)(const struct qb_plugin_call *call);
     struct qb_arithmetic arithmetic; /* what it computes */
     size_t alignment; /* bytes that its tensors must be aligned to, a power of two, at most 256; 0: one element's */
+    /* True if supports() also looks at packing, scale_format, scale_rounding, scale_layout, scale_stride, tensor_scale
+     * and zero_points. If not, it is asked only about codes of a byte with symmetric scales in F32 rows. */
+    bool narrow;
 };
 
 /* What a plug-in is: a shared object with one symbol, quantbench_plugin, of this type. */

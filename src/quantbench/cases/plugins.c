@@ -221,6 +221,9 @@ const char *plugins_describe(const struct qb_arithmetic *a, char text[PLUGINS_TE
     static const char *const roundings[] = {"", "halves away from zero", "truncated"};
     static const char *const zeros[] = {"", "scale 1 for zeros", "scale 0 for zeros", "0 / 0 for zeros"};
     static const char *const nans[] = {"", "NaN to the highest code", "NaN to the lowest code"};
+    static const char *const e4m3_scales[] = {"", "f = S * (amax * (1 / qmax))", "f = (amax / qmax) * S",
+                                              "f = (amax / qmax) / g"};
+    static const char *const e4m3_values[] = {"", "x / (f * g)", "x * (S / f)"};
 
     text[0] = '\0';
     if (memcmp(a, &contract, sizeof contract) == 0) {
@@ -249,6 +252,27 @@ const char *plugins_describe(const struct qb_arithmetic *a, char text[PLUGINS_TE
     }
     if (a->infinity != QB_INFINITY_CLAMPED) {
         append(text, "infinite scales");
+    }
+    if (a->nan_amax != QB_NAN_AMAX_IGNORED) {
+        append(text, "NaN scales");
+    }
+    if (a->power_form != QB_POWER_ROUNDED) {
+        append(text, "e8m0 of the amax's ceiling");
+    }
+    if (a->e4m3_scale != QB_E4M3_SCALE_FACTOR) {
+        append(text, "%s", e4m3_scales[a->e4m3_scale]);
+    }
+    if (a->e4m3_value != QB_E4M3_VALUE_RECIPROCAL) {
+        append(text, "%s", e4m3_values[a->e4m3_value]);
+    }
+    if (a->zero_codes) {
+        append(text, "codes 0 where f = 0");
+    }
+    if (a->open_range) {
+        append(text, "range without 0");
+    }
+    if (a->divisor_floor > 0) {
+        append(text, "divisor >= %.9g", (double)a->divisor_floor);
     }
     if (a->match == QB_MATCH_ONE_CODE) {
         append(text, "within one code");
