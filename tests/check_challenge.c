@@ -5,14 +5,17 @@
 
 #include "cases/input.h"
 #include "check/question.h"
+#include "check/scales.h"
+#include "model/sizes.h"
 #include "run.h"
 
 #include <string.h>
 
-#define MOST   15009 /* elements */
-#define SETS   3
-#define SCALES 4
-#define PROBES 24
+#define MOST       15009 /* elements */
+#define MOST_BYTES 65536
+#define SETS       3
+#define SCALES     4
+#define PROBES     24
 
 /* Special values, in the bits of each input format. */
 static const uint32_t specials[][8] = {
@@ -52,30 +55,78 @@ static void make_data(const struct qb_problem *problem, enum data kind, void *da
 /* What the whole reference makes of set SET of QUESTION. */
 struct answer {
     uint32_t input[MOST];
-    float scales[MOST];
+    uint8_t scales[MOST_BYTES];
     uint8_t codes[MOST];
+    uint8_t zero_points[MOST];
+    float tensor_scale;
 };
+
+static struct qb_tensors tensors_of(struct answer *a)
+{
+    struct qb_tensors tensors = QB_TENSORS(a->input, a->codes, a->scales);
+
+    tensors.at[QB_ROLE_ZERO_POINTS] = a->zero_points;
+    tensors.at[QB_ROLE_TENSOR_SCALE] = &a->tensor_scale;
+    return tensors;
+}
+
+/* What is in the tensor of ROLE for PROBE. */
+static void *place_of(const struct questioner *q, struct answer *a, const struct scale_probe *probe, enum qb_role role,
+                      size_t *size)
+{
+    const struct qb_tensors tensors = tensors_of(a);
+
+    return (char *)tensors.at[role] + questioner_place(q, role, probe->tile, size);
+}
 
 static void answer(const struct questioner *q, const struct question *question, unsigned set, struct answer *a)
 {
-    const size_t bytes = q->problem.tokens * q->problem.hidden * input_element_size(q->problem.input);
-    const struct qb_tensors buffers = QB_TENSORS(a->input, a->codes, a->scales);
+    const struct sizes bytes = sizes_of(&q->problem);
+    const struct qb_tensors tensors = tensors_of(a);
 
-    memcpy(a->input, q->input, bytes);
-    if (q->given_scales != NULL) {
-        memcpy(a->scales, q->given_scales, q->tiling.scale_rows * q->tiling.scale_cols * sizeof *a->scales);
+    memcpy(a->input, q->input, bytes.of[QB_ROLE_INPUT]);
+    for (int role = 0; role < QB_ROLE_COUNT; role++) {
+        if (q->given.at[role] != NULL) {
+            memcpy(tensors.at[role], q->given.at[role], bytes.of[role]);
+        }
     }
     for (size_t i = 0; i < question->probe_count; i++) {
         if (question->probes[i].set == set) {
             set_element(q->problem.input, a->input, question->probes[i].element, question->probes[i].is);
         }
     }
-    for (size_t i = 0; i < question->scale_count && q->given_scales != NULL; i++) {
-        if (question->scales[i].set == set) {
-            a->scales[question->scales[i].tile] = question->scales[i].want.stored;
+    for (size_t i = 0; i < question->scale_count; i++) {
+        for (int role = 0; role < QUESTION_ROLES; role++) {
+            const uint32_t bits = question_bits(&question->scales[i].want, question_roles[role]);
+            size_t size;
+            void *place = place_of(q, a, &question->scales[i], question_roles[role], &size);
+
+            if (question->scales[i].set == set && q->given.at[question_roles[role]] != NULL) {
+                memcpy(place, &bits, size);
+            }
         }
     }
-    ck_assert_int_eq(qb_reference_run_as(&q->problem, &q->arithmetic, &buffers), QB_OK);
+    ck_assert_int_eq(qb_reference_run_as(&q->problem, &q->arithmetic, &tensors), QB_OK);
+}
+
+/* That PROBE tells what the reference makes of its set, NOW, and of the case's data, BEFORE. */
+static void check_scale(const struct questioner *q, const struct scale_probe *probe, struct answer *now,
+                        struct answer *before)
+{
+    for (int i = 0; i < QUESTION_ROLES; i++) {
+        const enum qb_role role = question_roles[i];
+        const uint32_t want = question_bits(&probe->want, role), old = question_bits(&probe->old, role);
+        size_t size;
+
+        if (questioner_has(q, role)) {
+            const void *is = place_of(q, now, probe, role, &size), *was = place_of(q, before, probe, role, &size);
+
+            ck_assert_mem_eq(&want, is, size);
+            ck_assert_mem_eq(&old, was, size);
+            ck_assert(q->given.at[role] != NULL || question_bits(&probe->poison, role) != want);
+            ck_assert(q->given.at[role] != NULL || question_bits(&probe->poison, role) != old);
+        }
+    }
 }
 
 static void check_question(const struct questioner *q, const struct question *question)
@@ -88,24 +139,31 @@ static void check_question(const struct questioner *q, const struct question *qu
         answer(q, question, set, &now);
         for (size_t i = 0; i < question->probe_count; i++) {
             const struct probe *probe = &question->probes[i];
+            const uint64_t row = probe->element / q->problem.hidden, col = probe->element % q->problem.hidden;
 
             if (probe->set == set && q->problem.scaling != QB_SCALING_AMAX) {
-                ck_assert_uint_eq(probe->want, now.codes[probe->element]);
-                ck_assert_uint_eq(probe->old, before.codes[probe->element]);
+                ck_assert_uint_eq(probe->want, codes_at(&q->problem, now.codes, row, col));
+                ck_assert_uint_eq(probe->old, codes_at(&q->problem, before.codes, row, col));
                 ck_assert_uint_ne(probe->poison, probe->want);
                 ck_assert_uint_ne(probe->poison, probe->old);
             }
         }
         for (size_t i = 0; i < question->scale_count; i++) {
-            const struct scale_probe *scale = &question->scales[i];
-
-            if (scale->set == set) {
-                ck_assert_mem_eq(&scale->want.stored, &now.scales[scale->tile], sizeof(float));
-                ck_assert_mem_eq(&scale->old.stored, &before.scales[scale->tile], sizeof(float));
-                ck_assert(q->given_scales != NULL || scale->poison != scale->want.stored);
+            if (question->scales[i].set == set) {
+                check_scale(q, &question->scales[i], &now, &before);
             }
         }
     }
+}
+
+static bool is_asked(const struct question *question, unsigned set, uint64_t element)
+{
+    for (size_t i = 0; i < question->probe_count; i++) {
+        if (question->probes[i].set == set && question->probes[i].element == element) {
+            return true;
+        }
+    }
+    return false;
 }
 
 /* What a question leaves alone is as it was: the rest of the sets, and of tiles that are not rescaled. */
@@ -122,11 +180,34 @@ static void check_rest(const struct questioner *q, const struct question *questi
         for (size_t i = 0; i < question->scale_count; i++) {
             rescaled = rescaled || (question->scales[i].set == set && question->scales[i].changed);
         }
-        for (size_t i = 0; i < question->probe_count; i++) {
-            now.codes[question->probes[i].element] =
-                question->probes[i].set == set ? question->probes[i].old : now.codes[question->probes[i].element];
+        for (uint64_t i = 0; i < q->problem.tokens * q->problem.hidden && !rescaled; i++) {
+            const uint64_t row = i / q->problem.hidden, col = i % q->problem.hidden;
+
+            ck_assert(is_asked(question, set, i) ||
+                      codes_at(&q->problem, now.codes, row, col) == codes_at(&q->problem, before.codes, row, col));
         }
-        ck_assert(rescaled || memcmp(now.codes, before.codes, q->problem.tokens * q->problem.hidden) == 0);
+    }
+}
+
+/* Make what kernels read for PROBLEM besides INPUT, in DATA. */
+static void give(const struct qb_problem *problem, const struct qb_arithmetic *arithmetic, const void *input,
+                 struct answer *data, void *given[QB_ROLE_COUNT])
+{
+    struct qb_problem computed = *problem;
+    struct qb_tensors tensors = tensors_of(data);
+    float *scales = tensors.at[QB_ROLE_SCALES];
+
+    tensors.at[QB_ROLE_INPUT] = (void *)(uintptr_t)input;
+    computed.scaling = QB_SCALING_AMAX;
+    if (problem->tensor_scale == QB_TENSOR_SCALE_GIVEN) {
+        computed.tensor_scale = QB_TENSOR_SCALE_COMPUTED;
+    }
+    ck_assert_int_eq(qb_reference_scales_as(&computed, arithmetic, &tensors, NULL), QB_OK);
+    for (size_t i = 0; i < MOST && problem->scale_format == QB_FORMAT_F32; i++) {
+        scales[i] = 0.01F * (float)(i + 1);
+    }
+    for (int role = 0; role < QB_ROLE_COUNT; role++) {
+        given[role] = sizes_is_given(problem, (enum qb_role)role) ? tensors.at[role] : NULL;
     }
 }
 
@@ -134,19 +215,16 @@ static void check_problem(const struct qb_problem *problem, const struct qb_arit
                           int rounds)
 {
     static uint32_t input[MOST];
-    static float given[MOST];
+    static struct answer data;
+    void *given[QB_ROLE_COUNT] = {NULL};
     struct probe probes[SCALES + PROBES];
     struct scale_probe scales[SCALES];
     struct question question = {.probes = probes, .scales = scales};
     struct questioner q;
 
     make_data(problem, kind, input);
-    for (size_t i = 0; i < MOST; i++) {
-        given[i] = 0.01F * (float)(i + 1);
-    }
-    ck_assert_int_eq(
-        questioner_begin(problem, arithmetic, input, problem->scaling == QB_SCALING_STATIC ? given : NULL, SETS, &q),
-        QB_OK);
+    give(problem, arithmetic, input, &data, given);
+    ck_assert_int_eq(questioner_begin(problem, arithmetic, input, given, SETS, &q), QB_OK);
     for (int round = 0; round < rounds; round++) {
         ck_assert_int_eq(question_compose(&q, round % 3 != 2, SCALES, PROBES, &question), QB_OK);
         check_question(&q, &question);
@@ -189,6 +267,59 @@ START_TEST(right_answers)
 }
 END_TEST
 
+/* Problems of narrow codes and scales. */
+static const struct narrow {
+    enum qb_format output, scale;
+    enum qb_packing packing;
+    enum qb_scale_layout layout;
+    enum qb_tensor_scale tensor_scale;
+    enum qb_zero_points zero_points;
+    enum qb_granularity granularity;
+    uint64_t group;
+} narrows[] = {
+    {QB_FORMAT_E2M1, QB_FORMAT_E8M0, 0, QB_SCALE_LAYOUT_TILED_128X4, 0, 0, QB_GRANULARITY_GROUP, 32},
+    {QB_FORMAT_E4M3, QB_FORMAT_E8M0, 0, QB_SCALE_LAYOUT_PACKED, 0, 0, QB_GRANULARITY_GROUP, 32},
+    {QB_FORMAT_E2M3, QB_FORMAT_E8M0, QB_PACKING_DENSE, QB_SCALE_LAYOUT_TILED_8X4, 0, 0, QB_GRANULARITY_GROUP, 5},
+    {QB_FORMAT_E3M2, QB_FORMAT_E8M0, QB_PACKING_BYTES, QB_SCALE_LAYOUT_COLUMNS, 0, 0, QB_GRANULARITY_GROUP, 7},
+    {QB_FORMAT_E2M1, QB_FORMAT_E4M3, 0, QB_SCALE_LAYOUT_TILED_128X4, QB_TENSOR_SCALE_GIVEN, 0, QB_GRANULARITY_GROUP,
+     16},
+    {QB_FORMAT_E2M1, QB_FORMAT_E4M3, 0, QB_SCALE_LAYOUT_ROWS, QB_TENSOR_SCALE_COMPUTED, 0, QB_GRANULARITY_GROUP, 16},
+    {QB_FORMAT_E2M1, QB_FORMAT_E4M3, 0, QB_SCALE_LAYOUT_COLUMNS, QB_TENSOR_SCALE_NONE, 0, QB_GRANULARITY_GROUP, 16},
+    {QB_FORMAT_INT4, QB_FORMAT_F16, 0, QB_SCALE_LAYOUT_COLUMNS, 0, 0, QB_GRANULARITY_GROUP, 9},
+    {QB_FORMAT_UINT4, QB_FORMAT_F16, 0, QB_SCALE_LAYOUT_ROWS, 0, QB_ZERO_POINTS_INT8, QB_GRANULARITY_GROUP, 9},
+    {QB_FORMAT_INT8, QB_FORMAT_F32, 0, QB_SCALE_LAYOUT_ROWS, 0, QB_ZERO_POINTS_INT8, QB_GRANULARITY_TOKEN, 0},
+    {QB_FORMAT_INT8, QB_FORMAT_F32, 0, QB_SCALE_LAYOUT_ROWS, 0, QB_ZERO_POINTS_INT8, QB_GRANULARITY_TENSOR, 0},
+};
+#define NARROWS ((int)(sizeof narrows / sizeof narrows[0]))
+
+START_TEST(right_answers_of_narrow_formats)
+{
+    const struct narrow *n = &narrows[_i % NARROWS];
+    const struct shape *shape = &shapes[_i / NARROWS];
+    struct qb_problem problem;
+
+    qb_problem_init(&problem);
+    problem.tokens = shape->tokens;
+    problem.hidden = shape->hidden;
+    problem.granularity = n->granularity;
+    problem.group = n->group;
+    problem.output = n->output;
+    problem.scale_format = n->scale;
+    problem.packing = n->packing;
+    problem.scale_layout = n->layout;
+    problem.zero_points = n->zero_points;
+    for (int way = 0; way < 3 * QB_SCALING_COUNT * DATA; way++) {
+        problem.input = (enum qb_format)(way % 3);
+        problem.scaling = (enum qb_scaling)(way / 3 % QB_SCALING_COUNT);
+        problem.tensor_scale = n->tensor_scale;
+        if (problem.scaling == QB_SCALING_STATIC && problem.tensor_scale == QB_TENSOR_SCALE_COMPUTED) {
+            problem.tensor_scale = QB_TENSOR_SCALE_GIVEN;
+        }
+        check_problem(&problem, &arithmetics[0], (enum data)(way / 9 % DATA), shape->rounds);
+    }
+}
+END_TEST
+
 /* Questions are worth asking: the right answer changes. */
 START_TEST(answers_change)
 {
@@ -196,6 +327,7 @@ START_TEST(answers_change)
     struct scale_probe scales[SCALES];
     struct question question = {.probes = probes, .scales = scales};
     uint32_t input[MOST];
+    void *const nothing[QB_ROLE_COUNT] = {NULL};
     struct qb_problem problem;
     struct questioner q;
     size_t changed = 0;
@@ -208,11 +340,11 @@ START_TEST(answers_change)
     problem.block_rows = 4;
     problem.block_cols = 9;
     make_data(&problem, NORMAL, input);
-    ck_assert_int_eq(questioner_begin(&problem, &arithmetics[0], input, NULL, SETS, &q), QB_OK);
+    ck_assert_int_eq(questioner_begin(&problem, &arithmetics[0], input, nothing, SETS, &q), QB_OK);
     ck_assert_int_eq(question_compose(&q, true, SCALES, PROBES, &question), QB_OK);
     ck_assert_uint_ge(question.scale_count, 1);
     for (size_t i = 0; i < question.scale_count; i++) {
-        ck_assert(scales[i].want.stored > scales[i].old.stored);
+        ck_assert(scales[i].want.stored > scales[i].old.stored); /* the bits of numbers that are not negative */
     }
     for (size_t i = 0; i < question.probe_count; i++) {
         changed += probes[i].want != probes[i].old;
@@ -228,6 +360,7 @@ int main(void)
     TCase *tc = patient_case("questions");
 
     tcase_add_loop_test(tc, right_answers, 0, 5 * QB_GRANULARITY_COUNT);
+    tcase_add_loop_test(tc, right_answers_of_narrow_formats, 0, 2 * NARROWS);
     tcase_add_loop_test(tc, answers_change, 0, QB_GRANULARITY_COUNT);
     suite_add_tcase(suite, tc);
     return run_suite(suite);

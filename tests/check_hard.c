@@ -3,7 +3,7 @@
  */
 #include <config.h>
 
-#include "check/hard_data.h"
+#include "check/hard_kind.h"
 #include "run.h"
 
 #include <float.h>
@@ -31,7 +31,9 @@ static void collect_fill(void)
 {
     const struct qb_problem *p = &data.problem;
     const size_t size = qb_format_info(p->input)->bits / 8;
-    const struct qb_tensors tensors = QB_TENSORS(data.input, NULL, data.scales);
+    static float dynamic[64 * 257];
+    float *scales = p->scaling == QB_SCALING_STATIC ? data.given.at[QB_ROLE_SCALES] : dynamic;
+    const struct qb_tensors tensors = QB_TENSORS(data.input, NULL, scales);
     uint64_t tile_rows, tile_cols, scale_rows, scale_cols;
 
     qb_problem_tile(p, &tile_rows, &tile_cols);
@@ -46,7 +48,7 @@ static void collect_fill(void)
 
         e->code = 0;
         memcpy(&e->code, (const char *)data.input + i * size, size);
-        e->scale = data.scales[i / p->hidden / tile_rows * scale_cols + i % p->hidden / tile_cols];
+        e->scale = scales[i / p->hidden / tile_rows * scale_cols + i % p->hidden / tile_cols];
         rows[element_count] = qb_format_decode(p->input, e->code);
     }
     row_count = element_count / p->hidden;
@@ -487,6 +489,121 @@ START_TEST(fast_math_gets_normal_numbers)
 }
 END_TEST
 
+/* ---- Narrow formats ------------------------------------------------------------------------------------------------
+ */
+
+static const struct narrow {
+    enum qb_format output, scale;
+    enum qb_packing packing;
+    enum qb_scale_layout layout;
+    enum qb_tensor_scale tensor_scale;
+    enum qb_zero_points zero_points;
+    uint64_t group;
+} narrows[] = {
+    {QB_FORMAT_E4M3, QB_FORMAT_E8M0, 0, QB_SCALE_LAYOUT_TILED_128X4, 0, 0, 32},
+    {QB_FORMAT_E2M1, QB_FORMAT_E8M0, 0, QB_SCALE_LAYOUT_PACKED, 0, 0, 32},
+    {QB_FORMAT_E2M3, QB_FORMAT_E8M0, QB_PACKING_DENSE, QB_SCALE_LAYOUT_ROWS, 0, 0, 32},
+    {QB_FORMAT_E2M1, QB_FORMAT_E4M3, 0, QB_SCALE_LAYOUT_COLUMNS, 0, 0, 16},
+    {QB_FORMAT_E2M1, QB_FORMAT_E4M3, 0, QB_SCALE_LAYOUT_TILED_8X4, QB_TENSOR_SCALE_GIVEN, 0, 16},
+    {QB_FORMAT_E2M1, QB_FORMAT_E4M3, 0, QB_SCALE_LAYOUT_ROWS, QB_TENSOR_SCALE_COMPUTED, 0, 16},
+    {QB_FORMAT_INT4, QB_FORMAT_F16, 0, QB_SCALE_LAYOUT_ROWS, 0, 0, 32},
+    {QB_FORMAT_UINT4, QB_FORMAT_F16, 0, QB_SCALE_LAYOUT_ROWS, 0, QB_ZERO_POINTS_INT8, 32},
+    {QB_FORMAT_INT8, QB_FORMAT_F32, 0, QB_SCALE_LAYOUT_ROWS, 0, QB_ZERO_POINTS_INT8, 32},
+};
+
+/* What was there of one problem. */
+struct kinds {
+    size_t ties, exact /* or next to it */, beyond, zero_tiles, smallest_zero_point, largest_zero_point;
+    uint32_t smallest_scale, largest_scale;
+};
+
+/* Look at the elements of tile (ROW, COL). */
+static void look_at_tile(const struct qb_tensors *tensors, uint64_t row, uint64_t col, struct kinds *kinds)
+{
+    const struct qb_problem *p = &data.problem;
+    const struct tile_scale scale = scales_at(p, &contract, tensors, row, col);
+    const size_t size = qb_format_info(p->input)->bits / 8;
+    size_t zeros = 0;
+    uint64_t i = col * p->group;
+
+    for (; i < (col + 1) * p->group && i < p->hidden; i++) {
+        char kind[HARD_KIND_SIZE];
+        uint32_t code = 0;
+
+        memcpy(&code, (const char *)data.input + (row * p->hidden + i) * size, size);
+        hard_kind_of_code(&data, row * p->hidden + i, &scale, kind);
+        kinds->ties += strncmp(kind, "a tie", 5) == 0;
+        kinds->exact += strncmp(kind, "the exact value", 15) == 0 || strncmp(kind, "next to", 7) == 0;
+        kinds->beyond += strncmp(kind, "a value at the end", 18) == 0;
+        zeros += (code & ~data.in.sign) == 0;
+    }
+    kinds->zero_tiles += zeros == i - col * p->group;
+    kinds->smallest_zero_point += scale.zero_point == (p->output == QB_FORMAT_INT8 ? -128 : 0);
+    kinds->largest_zero_point += scale.zero_point == (int)qb_format_info(p->output)->largest;
+    kinds->smallest_scale = scale.code < kinds->smallest_scale ? scale.code : kinds->smallest_scale;
+    kinds->largest_scale = scale.code > kinds->largest_scale ? scale.code : kinds->largest_scale;
+}
+
+/* Look at the tensor that DATA is. */
+static void look(const struct qb_tensors *memory, struct kinds *kinds)
+{
+    struct qb_tensors tensors = *memory;
+    uint64_t scale_rows, scale_cols;
+
+    tensors.at[QB_ROLE_INPUT] = data.input;
+    for (int role = 0; role < QB_ROLE_COUNT; role++) {
+        tensors.at[role] = data.given.at[role] != NULL ? data.given.at[role] : tensors.at[role];
+    }
+    ck_assert_int_eq(qb_reference_run(&data.problem, &tensors), QB_OK);
+    qb_problem_scale_shape(&data.problem, &scale_rows, &scale_cols);
+    for (uint64_t row = 0; row < scale_rows; row++) {
+        for (uint64_t col = 0; col < scale_cols; col++) {
+            look_at_tile(&tensors, row, col, kinds);
+        }
+    }
+}
+
+START_TEST(narrow_formats)
+{
+    const struct narrow *n = &narrows[_i % COUNT(narrows)];
+    const bool is_static = _i / COUNT(narrows) / 3 != 0;
+    static uint8_t codes[1 << 16], scales[1 << 16], zero_points[1 << 16];
+    float tensor_scale;
+    struct qb_tensors memory = QB_TENSORS(NULL, codes, scales);
+    struct kinds kinds = {.smallest_scale = UINT32_MAX};
+    struct qb_problem p = problem_of(0);
+    int fills = 0;
+
+    memory.at[QB_ROLE_ZERO_POINTS] = zero_points;
+    memory.at[QB_ROLE_TENSOR_SCALE] = &tensor_scale;
+    p.input = inputs[_i / COUNT(narrows) % 3];
+    p.output = n->output;
+    p.scale_format = n->scale;
+    p.packing = n->packing;
+    p.scale_layout = n->layout;
+    p.tensor_scale = n->tensor_scale == QB_TENSOR_SCALE_COMPUTED && is_static ? QB_TENSOR_SCALE_GIVEN : n->tensor_scale;
+    p.zero_points = n->zero_points;
+    p.granularity = QB_GRANULARITY_GROUP;
+    p.group = n->group;
+    p.scaling = is_static ? QB_SCALING_STATIC : QB_SCALING_DYNAMIC;
+    ck_assert(hard_data_begin(&p, &contract, &data));
+    while (hard_data_fill(&data)) {
+        ck_assert_int_lt(++fills, 100);
+        look(&memory, &kinds);
+    }
+    hard_data_end(&data);
+    ck_assert_uint_ge(kinds.exact, 20);
+    ck_assert_uint_ge(kinds.beyond, 20);
+    /* By other scales, ties may not be in the input's format, and products may not be exact. */
+    ck_assert(n->scale != QB_FORMAT_E8M0 || kinds.ties >= 20);
+    ck_assert(is_static || kinds.zero_tiles > 0);
+    ck_assert(n->zero_points == QB_ZERO_POINTS_NONE || (is_static && n->output == QB_FORMAT_INT8) ||
+              (kinds.smallest_zero_point > 0 && kinds.largest_zero_point > 0));
+    ck_assert(!is_static || n->scale == QB_FORMAT_F32 || kinds.smallest_scale <= 1);
+    ck_assert(!is_static || kinds.largest_scale == qb_format_info(n->scale)->largest_code);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("hard data");
@@ -500,6 +617,7 @@ int main(void)
     tcase_add_loop_test(tcase, wide_tensors_begin_with_what_is_rare, 0, 9);
     tcase_add_loop_test(tcase, bound_of_the_amax, 0, 9);
     tcase_add_loop_test(tcase, fast_math_gets_normal_numbers, 0, 18);
+    tcase_add_loop_test(tcase, narrow_formats, 0, 6 * COUNT(narrows));
     suite_add_tcase(suite, tcase);
     return run_suite(suite);
 }

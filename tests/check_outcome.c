@@ -52,7 +52,7 @@ START_TEST(truth)
 {
     ck_assert_ptr_null(check());
     outcome.checked.quality =
-        (struct quality){.nan = 32, .snr = NAN, .largest_error = NAN, .largest_relative_error = NAN};
+        (struct quality){.nan = 32, .snr = NAN, .rest_snr = NAN, .largest_error = NAN, .largest_relative_error = NAN};
     ck_assert_ptr_null(check());
     outcome.checked.quality = (struct quality){.finite = 32, .snr = INFINITY};
     ck_assert_ptr_null(check());
@@ -153,6 +153,9 @@ LIE(elements_overflow, outcome.checked.quality.nan = UINT64_MAX, "more elements"
 LIE(saturated_many, outcome.checked.quality.saturated = 31, "quality")
 LIE(flushed_many, outcome.checked.quality.flushed = 31, "quality")
 LIE(elements_few, outcome.checked.quality.finite = 29, "fewer elements")
+LIE(rest_ratio_nan, outcome.checked.quality.rest_snr = NAN, "quality")
+LIE(tiles_many, outcome.checked.quality.tiles = 33, "quality")
+LIE(saturated_tiles_many, outcome.checked.quality.saturated_tiles = 1, "quality")
 LIE(ratio_nan, outcome.checked.quality.snr = NAN, "quality")
 LIE(ratio_of_no_noise, outcome.checked.quality.snr = INFINITY, "quality")
 LIE(no_error_but_noise, outcome.checked.quality.largest_error = 0, "quality")
@@ -221,6 +224,9 @@ int main(void)
                                   saturated_many,
                                   flushed_many,
                                   elements_few,
+                                  rest_ratio_nan,
+                                  tiles_many,
+                                  saturated_tiles_many,
                                   ratio_nan,
                                   ratio_of_no_noise,
                                   no_error_but_noise,

@@ -136,11 +136,11 @@ check_compare_test_SOURCES = %D%/check_compare.c src/quantbench/verdict/compare.
 check_compare_test_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/src/quantbench
 check_compare_test_CFLAGS = $(TEST_CFLAGS)
 check_compare_test_LDADD = $(CHECK_LIBS)
-check_quality_test_SOURCES = %D%/check_quality.c src/quantbench/check/quality.c src/quantbench/cases/input.c
+check_quality_test_SOURCES = %D%/check_quality.c src/quantbench/check/quality.c src/quantbench/check/scales.c src/quantbench/cases/input.c
 check_quality_test_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/src/quantbench
 check_quality_test_CFLAGS = $(TEST_CFLAGS) $(OPENMP_CFLAGS)
 check_quality_test_LDADD = libquantbench.la $(CHECK_LIBS)
-check_environment_test_SOURCES = %D%/check_environment.c src/quantbench/check/quality.c
+check_environment_test_SOURCES = %D%/check_environment.c src/quantbench/check/quality.c src/quantbench/check/scales.c
 check_environment_test_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/src/quantbench
 check_environment_test_CFLAGS = $(TEST_CFLAGS) $(OPENMP_CFLAGS)
 check_environment_test_LDADD = libquantbench.la $(CHECK_LIBS)
@@ -153,8 +153,8 @@ check_rounds_test_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/src/quantbench
 check_rounds_test_CFLAGS = $(TEST_CFLAGS)
 check_rounds_test_LDADD = libquantbench.la $(CHECK_LIBS)
 check_challenge_test_SOURCES = %D%/check_challenge.c src/quantbench/check/question.c src/quantbench/check/verify.c \
-	src/quantbench/check/quality.c src/quantbench/cases/input.c src/quantbench/base/message.c src/quantbench/base/clock.c \
-	src/quantbench/base/digest.c
+	src/quantbench/check/quality.c src/quantbench/check/scales.c src/quantbench/check/difference.c \
+	src/quantbench/cases/input.c src/quantbench/base/message.c src/quantbench/base/clock.c src/quantbench/base/digest.c
 check_challenge_test_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/src/quantbench
 check_challenge_test_CFLAGS = $(TEST_CFLAGS) $(OPENMP_CFLAGS)
 check_challenge_test_LDADD = libquantbench.la $(CHECK_LIBS)
@@ -188,7 +188,8 @@ check_starvation_test_SOURCES = %D%/check_starvation.c src/quantbench/base/starv
 check_starvation_test_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/src/quantbench
 check_starvation_test_CFLAGS = $(TEST_CFLAGS)
 check_starvation_test_LDADD = $(CHECK_LIBS)
-check_hard_test_SOURCES = %D%/check_hard.c src/quantbench/check/hard_data.c src/quantbench/check/hard_grid.c src/quantbench/cases/input.c
+check_hard_test_SOURCES = %D%/check_hard.c src/quantbench/check/hard_data.c src/quantbench/check/hard_grid.c src/quantbench/check/hard_kind.c \
+	src/quantbench/check/scales.c src/quantbench/cases/input.c
 check_hard_test_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/src/quantbench
 check_hard_test_CFLAGS = $(TEST_CFLAGS) $(OPENMP_CFLAGS)
 check_hard_test_LDADD = libquantbench.la $(CHECK_LIBS)

@@ -36,7 +36,7 @@ wrong_code()
 
 wrong_scale()
 {
-    measure 4 --kernel=fake_wrong_scale && no_time && grep -q 'before timing' err && grep -q 'scale 0: got' err
+    measure 4 --kernel=fake_wrong_scale && no_time && grep -q 'before timing' err && grep -qF 'scale [0, 0]: got' err
 }
 
 wrong_later()

@@ -31,6 +31,8 @@ libqbtool_a_SOURCES = \
 	%D%/model/sizes.h %D%/model/tiling.h \
 	%D%/check/quality.c %D%/check/quality.h \
 	%D%/check/oracle.c %D%/check/oracle.h \
+	%D%/check/scales.c %D%/check/scales.h \
+	%D%/check/difference.c %D%/check/difference.h \
 	%D%/check/verify.c %D%/check/verify.h \
 	%D%/measure/disturbance.c %D%/measure/disturbance.h \
 	%D%/measure/calibrate.c %D%/measure/calibrate.h \

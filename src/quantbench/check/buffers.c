@@ -5,9 +5,6 @@
 #include "check/buffers.h"
 #include "base/saturate.h"
 
-/* Outputs are filled with this before a kernel must write them: a code that is in no way special. */
-#define POISON 0xA5
-
 /* Every set begins at a multiple of this, in bytes, as an allocation of its own would. */
 #define SET_ALIGNMENT 256
 
@@ -31,8 +28,8 @@ static void *copy_at(const struct copies *copies, unsigned set)
     return (char *)copies->memory + set * copies->stride;
 }
 
-/* Allocate COUNT copies of a tensor of BYTES bytes, and fill them with POISON. Each is filled by itself, so that on the
- * CPU the threads that will use its parts are the first to touch them. */
+/* Allocate COUNT copies of a tensor of BYTES bytes, and fill them with VERIFY_POISON. Each is filled by itself, so that
+ * on the CPU the threads that will use its parts are the first to touch them. */
 static enum qb_status make_copies(struct qb_device *device, uint64_t count, uint64_t bytes, struct copies *copies)
 {
     enum qb_status status;
@@ -42,10 +39,10 @@ static enum qb_status make_copies(struct qb_device *device, uint64_t count, uint
     status = qb_memory_alloc(device, count * copies->stride, &copies->memory);
     /* Small ones together: no thread of its own touches a part of a page, and a call for each takes long. */
     if (status == QB_OK && bytes < (uint64_t)1 << 20) {
-        return qb_memory_fill(device, copies->memory, POISON, count * copies->stride);
+        return qb_memory_fill(device, copies->memory, VERIFY_POISON, count * copies->stride);
     }
     for (unsigned i = 0; i < count && status == QB_OK; i++) {
-        status = qb_memory_fill(device, copy_at(copies, i), POISON, copies->stride);
+        status = qb_memory_fill(device, copy_at(copies, i), VERIFY_POISON, copies->stride);
     }
     return status;
 }
@@ -114,7 +111,7 @@ enum qb_status buffers_poison(const struct buffers *buffers, const struct qb_pro
 
         status = qb_problem_tensor(problem, (enum qb_role)role, &tensor);
         if (status == QB_OK && tensor.written) {
-            status = qb_memory_fill(buffers->device, copies->memory, POISON, copies->count * copies->stride);
+            status = qb_memory_fill(buffers->device, copies->memory, VERIFY_POISON, copies->count * copies->stride);
         }
     }
     return status;
@@ -125,7 +122,7 @@ struct qb_tensors buffers_set(const struct buffers *buffers, unsigned set)
     struct qb_tensors tensors = {.size = sizeof tensors};
 
     for (int role = 0; role < QB_ROLE_COUNT; role++) {
-        tensors.at[role] = copy_at(&buffers->copies[role], set);
+        tensors.at[role] = buffers->bytes.of[role] > 0 ? copy_at(&buffers->copies[role], set) : NULL;
     }
     return tensors;
 }

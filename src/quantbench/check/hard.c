@@ -107,8 +107,10 @@ static enum exit_code expect(const struct hard_data *data, struct expectation *e
     enum qb_status status;
 
     tensors.at[QB_ROLE_INPUT] = data->input;
-    if (data->problem.scaling == QB_SCALING_STATIC) {
-        memcpy(verify_scales(expectation), data->scales, expectation->bytes.of[QB_ROLE_SCALES]);
+    for (int role = 0; role < QB_ROLE_COUNT; role++) {
+        if (data->given.at[role] != NULL) {
+            memcpy(tensors.at[role], data->given.at[role], expectation->bytes.of[role]);
+        }
     }
     status = qb_reference_run_as(&data->problem, &data->arithmetic, &tensors);
     return status == QB_OK ? EXIT_OK : message_status("the reference", status);
@@ -116,7 +118,6 @@ static enum exit_code expect(const struct hard_data *data, struct expectation *e
 
 static enum qb_status run(const struct subject *s, const struct hard_data *data, const struct buffers *buffers)
 {
-    const bool is_static = data->problem.scaling == QB_SCALING_STATIC;
     const struct qb_tensors set = buffers_set(buffers, 0);
     enum qb_status status =
         qb_memory_write(s->device, set.at[QB_ROLE_INPUT], data->input, buffers->bytes.of[QB_ROLE_INPUT]);
@@ -124,8 +125,10 @@ static enum qb_status run(const struct subject *s, const struct hard_data *data,
     if (status == QB_OK) {
         status = buffers_poison(buffers, &data->problem);
     }
-    if (status == QB_OK && is_static) {
-        status = qb_memory_write(s->device, set.at[QB_ROLE_SCALES], data->scales, buffers->bytes.of[QB_ROLE_SCALES]);
+    for (int role = 0; role < QB_ROLE_COUNT && status == QB_OK; role++) {
+        if (data->given.at[role] != NULL) {
+            status = qb_memory_write(s->device, set.at[role], data->given.at[role], buffers->bytes.of[role]);
+        }
     }
     if (s->alive != NULL) {
         s->alive(0);
@@ -134,19 +137,33 @@ static enum qb_status run(const struct subject *s, const struct hard_data *data,
     return status == QB_OK ? qb_queue_synchronize(s->queue) : status;
 }
 
+/* Name what is hard where the first difference is. */
+static void find_kind(const struct hard_data *data, const struct expectation *e, const struct mismatch *found,
+                      char kind[HARD_KIND_SIZE])
+{
+    const struct tiling tiling = tiling_of(&data->problem);
+
+    if (found->first_role == QB_ROLE_CODES) {
+        const uint64_t tile = tiling_index(&tiling, found->first_index);
+        const struct tile_scale scale = scales_at(&data->problem, &data->arithmetic, &e->tensors,
+                                                  tile / tiling.scale_cols, tile % tiling.scale_cols);
+
+        hard_kind_of_code(data, found->first_index, &scale, kind);
+    } else if (found->first_role == QB_ROLE_TENSOR_SCALE || found->first_index == UINT64_MAX) {
+        snprintf(kind, HARD_KIND_SIZE, "the whole tensor");
+    } else {
+        hard_kind_of_scale(data, found->first_index, kind);
+    }
+}
+
 /* Say what is wrong. */
 static enum exit_code report(const struct subject *s, const struct hard_data *data, const struct expectation *e,
                              const struct mismatch *found)
 {
-    const struct tiling tiling = tiling_of(&data->problem);
     struct mismatch *m = &s->outcome->mismatch;
     char kind[HARD_KIND_SIZE];
 
-    if (found->wrong_scales > 0) {
-        hard_kind_of_scale(data, found->first_index, kind);
-    } else {
-        hard_kind_of_code(data, found->first_index, verify_scales(e)[tiling_index(&tiling, found->first_index)], kind);
-    }
+    find_kind(data, e, found, kind);
     *m = *found;
     snprintf(m->first, sizeof m->first, "hard data of %" PRIu64 " x %" PRIu64 ", %s: %.200s", data->problem.tokens,
              data->problem.hidden, kind, found->first);

@@ -22,10 +22,16 @@ enum content {
     SPECIALS, /* the largest and smallest values there are, infinities and NaN */
 };
 
+/* The signs of a tile's elements. Where there are zero points, all of one sign make another scale than both do. */
+enum side { BOTH, POSITIVE, NEGATIVE };
+#define SIDES 3
+
 struct hard_recipe {
     enum content content;
-    uint32_t amax; /* dynamic: a code; 0: there is none */
-    float scale;   /* static: what is given */
+    uint32_t amax;  /* dynamic: a code; 0: there is none */
+    uint32_t scale; /* static: the code of what is given */
+    int zero_point; /* static */
+    enum side side; /* dynamic */
 };
 
 /* Three for each value and each boundary, on both sides of both ends four times three, and the special ones. */
@@ -42,6 +48,7 @@ struct maker {
     double qmax;
     bool fast;    /* the kernels are made with fast math */
     double limit; /* of the magnitudes of items */
+    enum side side;
 };
 
 static struct maker begin_making(struct hard_data *data)
@@ -74,33 +81,97 @@ static bool is_subnormal(const struct maker *m, uint32_t magnitude)
 
 /* ---- Recipes ---------------------------------------------------------------------------------------------------- */
 
-/* The scale that the reference stores for a tile of amax AMAX, a code. */
-static float stored_scale(const struct hard_data *data, uint32_t amax)
+static bool is_static(const struct hard_data *data)
 {
-    struct qb_problem one = data->problem;
-    uint16_t half = (uint16_t)amax;
-    float stored = 0;
-    void *x = qb_format_info(one.input)->bits == 16 ? (void *)&half : (void *)&amax;
-    struct qb_tensors tensors = QB_TENSORS(x, NULL, &stored);
-
-    one.granularity = QB_GRANULARITY_TENSOR;
-    one.scaling = QB_SCALING_DYNAMIC;
-    one.tokens = one.hidden = 1;
-    return qb_reference_scales_as(&one, &data->arithmetic, &tensors, NULL) == QB_OK ? stored : 0;
+    return data->problem.scaling == QB_SCALING_STATIC;
 }
 
-/* Whether fast math is right with STORED as a scale: neither it nor its inverse is subnormal. */
-static bool is_harmless(float stored)
+/* The reference's scale of a tile of the two elements HIGH and LOW, codes. PIN is another tile of its tensor, where the
+ * tensor scale is computed. */
+static struct tile_scale scale_of_two(const struct hard_data *data, uint32_t high, uint32_t low, uint32_t pin)
 {
-    return stored >= 0x1p-125f && stored <= 0x1p125f;
+    struct qb_problem p = data->problem;
+    const uint32_t wide[] = {high, low, pin, pin};
+    const uint16_t narrow[] = {(uint16_t)high, (uint16_t)low, (uint16_t)pin, (uint16_t)pin};
+    const bool is_wide = qb_format_info(p.input)->bits > 16;
+    uint32_t stored[2] = {0, 0}, code = 0;
+    int8_t zero_points[2] = {0, 0};
+    float tensor_scale = data->tensor_scale;
+    struct qb_tensors tensors = QB_TENSORS(is_wide ? (const void *)wide : (const void *)narrow, NULL, stored);
+
+    p.granularity = QB_GRANULARITY_GROUP;
+    p.scaling = QB_SCALING_AMAX;
+    p.scale_layout = QB_SCALE_LAYOUT_ROWS;
+    p.input_stride = p.scale_stride = 0;
+    p.tokens = 1;
+    p.hidden = 4;
+    p.group = 2;
+    tensors.at[QB_ROLE_ZERO_POINTS] = zero_points;
+    tensors.at[QB_ROLE_TENSOR_SCALE] = &tensor_scale;
+    qb_reference_scales_as(&p, &data->arithmetic, &tensors, NULL);
+    memcpy(&code, stored, scales_element_size(&p));
+    return scales_decode(&p, &data->arithmetic, code, tensor_scale, zero_points[0]);
+}
+
+/* True if tensors with a tile of amax AMAX have nothing else, as their tensor scale comes from it. */
+static bool is_alone(const struct hard_data *data, uint32_t amax)
+{
+    return data->pin != 0 && amax > data->pin;
+}
+
+/* The scale of tiles by RECIPE. */
+static struct tile_scale scale_of(const struct hard_data *data, const struct hard_recipe *recipe)
+{
+    const uint32_t negative = recipe->amax | data->in.sign;
+
+    if (is_static(data)) {
+        return scales_decode(&data->problem, &data->arithmetic, recipe->scale, data->tensor_scale, recipe->zero_point);
+    }
+    return scale_of_two(data, recipe->side == NEGATIVE ? 0 : recipe->amax, recipe->side == POSITIVE ? 0 : negative,
+                        is_alone(data, recipe->amax) ? recipe->amax : data->pin);
+}
+
+/* Whether fast math is right with SCALE: neither what it is worth nor its inverse is subnormal. */
+static bool is_harmless(struct tile_scale scale)
+{
+    return scale.stored >= 0x1p-125f && scale.stored <= 0x1p125f && scale.unit >= 0x1p-125 && scale.unit <= 0x1p125;
 }
 
 static void add_recipe(struct maker *m, struct hard_recipe recipe)
 {
     struct hard_data *data = m->data;
 
+    if (data->problem.zero_points != QB_ZERO_POINTS_NONE && !is_static(data)) {
+        recipe.side = (enum side)(data->recipe_count % SIDES);
+    }
     if (data->recipe_count < HARD_MOST_RECIPES) {
         data->recipes[data->recipe_count++] = recipe;
+    }
+}
+
+/* True if there is a recipe for the scale CODE already: narrow formats have few. */
+static bool has_scale(const struct hard_data *data, uint32_t code)
+{
+    for (size_t i = 0; i < data->recipe_count; i++) {
+        if (data->recipes[i].scale == code) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void add_scale_code(struct maker *m, uint32_t code)
+{
+    const struct qb_format_info *output = qb_format_info(m->data->problem.output);
+    const float given = qb_format_decode(m->data->problem.scale_format, code);
+    struct hard_recipe recipe = {.content = EVERYTHING, .scale = code};
+
+    if (m->data->problem.zero_points != QB_ZERO_POINTS_NONE) {
+        recipe.zero_point = (int)output->largest - (int)(37 * m->data->recipe_count % ((size_t)1 << output->bits));
+    }
+    if (given > 0 && isfinite(given) && !has_scale(m->data, code) &&
+        (!m->fast || is_harmless(scale_of(m->data, &recipe)))) {
+        add_recipe(m, recipe);
     }
 }
 
@@ -108,24 +179,26 @@ static void add_scale(struct maker *m, double scale)
 {
     const float given = (float)scale;
 
-    if (given > 0 && isfinite(given) && (!m->fast || is_harmless(given))) {
-        add_recipe(m, (struct hard_recipe){.content = EVERYTHING, .scale = given});
+    if (given > 0 && isfinite(given)) {
+        add_scale_code(m, qb_format_encode(m->data->problem.scale_format, given / m->data->tensor_scale));
     }
 }
 
 static void add_amax(struct maker *m, enum content content, uint32_t amax)
 {
+    const struct hard_recipe recipe = {.content = content, .amax = amax};
+
     if (m->fast &&
-        (amax < m->in->smallest_normal || amax > m->in->largest || !is_harmless(stored_scale(m->data, amax)))) {
+        (amax < m->in->smallest_normal || amax > m->in->largest || !is_harmless(scale_of(m->data, &recipe)))) {
         return;
     }
-    add_recipe(m, (struct hard_recipe){.content = content, .amax = amax});
+    add_recipe(m, recipe);
 }
 
 /* Add the scale SCALE, or the amax that makes it the scale of its tile. */
 static void add(struct maker *m, double scale)
 {
-    if (m->data->problem.scaling == QB_SCALING_STATIC) {
+    if (is_static(m->data)) {
         add_scale(m, scale);
     } else if (nearest(m, scale * m->qmax) <= m->in->largest) {
         add_amax(m, EVERYTHING, nearest(m, scale * m->qmax));
@@ -160,8 +233,7 @@ static void add_odd(struct maker *m, int exponent)
     for (size_t i = 0; i < COUNT(odd_numbers); i++) {
         const double scale = ldexp(odd_numbers[i], exponent - 4);
 
-        if (m->data->problem.scaling == QB_SCALING_STATIC ||
-            decode(m, nearest(m, scale * m->qmax)) == scale * m->qmax) {
+        if (is_static(m->data) || decode(m, nearest(m, scale * m->qmax)) == scale * m->qmax) {
             add(m, scale);
         }
     }
@@ -209,11 +281,17 @@ static void add_random(struct maker *m)
 /* Add the smallest and largest scales that can be given. */
 static void add_given_edges(struct maker *m)
 {
+    const struct qb_format_info *info = qb_format_info(m->data->problem.scale_format);
     static const double edges[] = {0x1p-149, 0x1.8p-148,      0x1p-130, 0x1.fffffcp-127,
                                    0x1p-126, 0x1.fffffep-126, 0x1p126,  0x1.fffffep127};
 
-    for (size_t i = 0; i < COUNT(edges); i++) {
+    for (size_t i = 0; i < COUNT(edges) && info->bits == 32; i++) {
         add_scale(m, edges[i]);
+    }
+    if (info->bits < 32) { /* the smallest, the smallest with all of its bits, and the largest */
+        add_scale_code(m, info->mantissa_bits == 0 ? 0 : 1);
+        add_scale_code(m, (uint32_t)1 << info->mantissa_bits);
+        add_scale_code(m, info->largest_code);
     }
 }
 
@@ -223,7 +301,7 @@ static void add_next(struct maker *m, int exponent)
     const float power = ldexpf(1, exponent);
     const uint32_t amax = nearest(m, (double)power * m->qmax);
 
-    if (m->data->problem.scaling == QB_SCALING_STATIC) {
+    if (is_static(m->data)) {
         add_scale(m, (double)nextafterf(power, 0));
         add_scale(m, (double)nextafterf(power, INFINITY));
     } else {
@@ -264,7 +342,6 @@ static void add_tiles(struct maker *m, uint32_t power)
 
 static void add_recipes(struct maker *m)
 {
-    const bool is_static = m->data->problem.scaling == QB_SCALING_STATIC;
     int exponents[POWERS];
 
     find_exponents(m, exponents);
@@ -277,7 +354,7 @@ static void add_recipes(struct maker *m)
     add_next(m, exponents[0]);
     add_next(m, exponents[POWERS - 1]);
     add_random(m);
-    if (is_static) {
+    if (is_static(m->data)) {
         add_quotients(m);
         add_given_edges(m);
     } else {
@@ -302,7 +379,11 @@ static void push(struct maker *m, uint32_t code)
 {
     struct hard_data *data = m->data;
     const uint32_t magnitude = code & ~m->in->sign;
+    const bool is_negative = magnitude != code;
 
+    if ((m->side == POSITIVE && is_negative) || (m->side == NEGATIVE && !is_negative)) {
+        return;
+    }
     if (data->item_count == MOST_ITEMS || (magnitude <= m->in->infinity && decode(m, magnitude) > m->limit) ||
         (m->fast && (magnitude > m->in->largest || is_subnormal(m, magnitude)))) {
         return;
@@ -344,20 +425,20 @@ static void push_edge(struct maker *m, double end, double before, double divisor
     push_around(m, 4 * (end + step) * divisor);
 }
 
-/* Push all codes and all that is between two of them, in units of DIVISOR. */
-static void push_codes(struct maker *m, double divisor)
+/* Push all codes and all that is between two of them, in units of DIVISOR, from ZERO_POINT on. */
+static void push_codes(struct maker *m, double divisor, int zero_point)
 {
     const double *values = m->out->values;
     const size_t count = m->out->count;
 
     for (size_t i = 0; i + 1 < count; i++) {
-        push_around(m, (values[i] + values[i + 1]) / 2 * divisor);
+        push_around(m, ((values[i] + values[i + 1]) / 2 - zero_point) * divisor);
     }
     for (size_t i = 0; i < count; i++) {
-        push_around(m, values[i] * divisor);
+        push_around(m, (values[i] - zero_point) * divisor);
     }
-    push_edge(m, values[count - 1], values[count - 2], divisor);
-    push_edge(m, values[0], values[1], divisor);
+    push_edge(m, values[count - 1] - zero_point, values[count - 2] - zero_point, divisor);
+    push_edge(m, values[0] - zero_point, values[1] - zero_point, divisor);
 }
 
 static void push_small(struct maker *m)
@@ -391,25 +472,28 @@ static void push_large(struct maker *m)
 static void make_items(struct hard_data *data)
 {
     const struct hard_recipe *recipe = &data->recipes[data->recipe];
-    const bool is_static = data->problem.scaling == QB_SCALING_STATIC;
+    const bool given = is_static(data);
+    const struct tile_scale scale = scale_of(data, recipe);
+    const double divisor = hard_divisor(&data->arithmetic, &scale);
     struct maker m = begin_making(data);
-    double divisor = hard_divisor(&data->arithmetic, is_static ? recipe->scale : stored_scale(data, recipe->amax));
 
-    m.limit = is_static || recipe->amax == 0 ? INFINITY : decode(&m, recipe->amax);
+    m.limit = given || recipe->amax == 0 ? INFINITY : decode(&m, recipe->amax);
+    m.side = recipe->side;
     data->item = data->item_count = 0;
     if (recipe->content == EVERYTHING && divisor > 0 && isfinite(divisor)) {
-        push_codes(&m, divisor);
+        push_codes(&m, divisor, scale.zero_point);
     }
     if (recipe->content == EVERYTHING || recipe->content == SPECIALS) {
         push_small(&m);
     }
-    if (recipe->content == SPECIALS || (recipe->content == EVERYTHING && is_static)) {
+    if (recipe->content == SPECIALS || (recipe->content == EVERYTHING && given)) {
         push_large(&m);
     }
-    if (recipe->content == NANS || recipe->content == SPECIALS || (recipe->content == EVERYTHING && is_static)) {
+    if (recipe->content == NANS || recipe->content == SPECIALS || (recipe->content == EVERYTHING && given)) {
         push_nans(&m);
     }
     if (recipe->content == ZEROS || data->item_count == 0) {
+        m.side = BOTH;
         push_both(&m, 0);
     }
 }
@@ -434,63 +518,143 @@ static uint64_t choose_place(const struct hard_data *data, uint64_t count)
 
 static uint32_t choose_sign(const struct hard_data *data)
 {
+    switch (data->recipes[data->recipe].side) {
+    case POSITIVE:
+        return 0;
+    case NEGATIVE:
+        return data->in.sign;
+    case BOTH:
+        break;
+    }
     return data->placed / 3 % 2 != 0 ? data->in.sign : 0;
 }
 
 /* Fill TILE. A single element is an item, and makes its own scale; a tail of one is none that others could do without.
- */
+ * Where there are zero points, the amax has its like of the other sign opposite it. */
 static void fill_tile(struct hard_data *data, const struct tile *tile, bool is_tail)
 {
     const uint64_t count = tile->rows * tile->cols;
     const struct hard_recipe *recipe = &data->recipes[data->recipe];
-    const bool has_amax = data->problem.scaling != QB_SCALING_STATIC && recipe->amax != 0 && count > 1;
+    const bool has_amax = !is_static(data) && recipe->amax != 0 && count > 1;
+    const bool has_two = has_amax && data->problem.zero_points != QB_ZERO_POINTS_NONE && recipe->side == BOTH;
     const uint64_t place = has_amax ? choose_place(data, count) : UINT64_MAX;
-    const uint64_t taken = is_tail && !has_amax && recipe->amax != 0 ? 0 : count - has_amax;
+    const uint64_t opposite = has_two ? (place + count / 2) % count : UINT64_MAX;
+    const uint64_t taken = is_tail && !has_amax && recipe->amax != 0 ? 0 : count - has_amax - has_two;
     size_t item = data->item;
 
     for (uint64_t row = 0, i = 0; row < tile->rows; row++) {
         for (uint64_t col = 0; col < tile->cols; col++, i++) {
-            if (i == place) {
-                put(data, tile->first_row + row, tile->first_col + col, recipe->amax | choose_sign(data));
-                continue;
+            uint32_t code = data->items[item];
+
+            if (i == place || i == opposite) {
+                code = recipe->amax | choose_sign(data);
+                code ^= i == opposite ? data->in.sign : 0;
+            } else {
+                item = item + 1 < data->item_count ? item + 1 : 0;
             }
-            put(data, tile->first_row + row, tile->first_col + col, data->items[item]);
-            item = item + 1 < data->item_count ? item + 1 : 0;
+            put(data, tile->first_row + row, tile->first_col + col, code);
         }
     }
     data->placed += has_amax;
     data->item = taken < data->item_count - data->item ? data->item + (size_t)taken : data->item_count;
 }
 
+/* Give tile INDEX what the recipe says. */
+static void give_scale(struct hard_data *data, const struct tiling *tiling, uint64_t index)
+{
+    const struct hard_recipe *recipe = &data->recipes[data->recipe];
+    int8_t *zero_points = data->given.at[QB_ROLE_ZERO_POINTS];
+    uint64_t offset = 0;
+
+    qb_problem_scale_offset(&data->problem, index / tiling->scale_cols, index % tiling->scale_cols, &offset);
+    /* The lower half first: these hosts are little-endian. */
+    memcpy((char *)data->given.at[QB_ROLE_SCALES] + offset, &recipe->scale, scales_element_size(&data->problem));
+    if (zero_points != NULL) {
+        zero_points[index] = (int8_t)recipe->zero_point;
+    }
+}
+
+static void next_recipe(struct hard_data *data)
+{
+    data->recipe = (data->recipe + 1) % data->recipe_count;
+    data->all = data->all || data->recipe == 0;
+    data->is_done = false;
+    make_items(data);
+}
+
 /* Go on to the next recipe if there is nothing left of this one. Tiles that are left over begin again. */
 static void go_on(struct hard_data *data)
 {
-    if (data->item == data->item_count) {
-        data->recipe = (data->recipe + 1) % data->recipe_count;
-        data->all = data->all || data->recipe == 0;
-        make_items(data);
+    const size_t next = (data->recipe + 1) % data->recipe_count;
+
+    if (data->item < data->item_count) {
+        return;
+    }
+    if (is_alone(data, data->recipes[data->recipe].amax) || is_alone(data, data->recipes[next].amax)) {
+        data->is_done = true;
+        data->item = 0;
+    } else {
+        next_recipe(data);
     }
 }
 
 bool hard_data_fill(struct hard_data *data)
 {
-    const struct qb_problem *p = &data->problem;
-    const struct tiling tiling = tiling_of(p);
+    const struct tiling tiling = tiling_of(&data->problem);
     const struct tile whole = tiling_tile(&tiling, 0);
+    bool alone;
 
+    if (data->is_done) {
+        next_recipe(data);
+    }
     if (data->all) {
         return false;
     }
+    alone = is_alone(data, data->recipes[data->recipe].amax);
     for (uint64_t i = 0; i < tiling.scale_rows * tiling.scale_cols; i++) {
         const struct tile tile = tiling_tile(&tiling, i);
 
-        if (p->scaling == QB_SCALING_STATIC) {
-            data->scales[i] = data->recipes[data->recipe].scale;
+        if (is_static(data)) {
+            give_scale(data, &tiling, i);
         }
         fill_tile(data, &tile, tile.rows < whole.rows || tile.cols < whole.cols);
         go_on(data);
     }
+    if (data->pin != 0 && !alone) {
+        put(data, 0, 0, data->pin);
+    }
+    if (data->given.at[QB_ROLE_TENSOR_SCALE] != NULL) {
+        *(float *)data->given.at[QB_ROLE_TENSOR_SCALE] = data->tensor_scale;
+    }
     return true;
+}
+
+/* Memory for all that is given. */
+static bool make_given(struct hard_data *data, const struct sizes *bytes)
+{
+    bool good = true;
+
+    for (int role = 0; role < QB_ROLE_COUNT; role++) {
+        if (sizes_is_given(&data->problem, (enum qb_role)role)) {
+            data->given.at[role] = calloc(1, bytes->of[role] + 1);
+            good = good && data->given.at[role] != NULL;
+        }
+    }
+    return good;
+}
+
+/* Choose the tensor scale, and the amax that it is computed from; no power of two, which would hide much. */
+static void choose_tensor_scale(struct hard_data *data)
+{
+    const float amax = 1000;
+
+    data->tensor_scale = 1;
+    if (data->problem.tensor_scale == QB_TENSOR_SCALE_GIVEN) {
+        data->tensor_scale = amax / 2688;
+    } else if (data->problem.tensor_scale == QB_TENSOR_SCALE_COMPUTED) {
+        data->pin = qb_format_encode(data->problem.input, amax);
+        data->tensor_scale = scale_of_two(data, data->pin, 0, data->pin).tensor_scale;
+    }
 }
 
 bool hard_data_begin(const struct qb_problem *problem, const struct qb_arithmetic *arithmetic, struct hard_data *data)
@@ -504,13 +668,13 @@ bool hard_data_begin(const struct qb_problem *problem, const struct qb_arithmeti
         .in = hard_input_grid(problem->input),
         .out = hard_output_grid(problem->output),
         .input = malloc(bytes.of[QB_ROLE_INPUT]),
-        .scales = malloc(bytes.of[QB_ROLE_SCALES]),
         .recipes = calloc(HARD_MOST_RECIPES, sizeof *data->recipes),
         .items = calloc(MOST_ITEMS, sizeof *data->items),
     };
-    if (data->input == NULL || data->scales == NULL || data->recipes == NULL || data->items == NULL) {
+    if (!make_given(data, &bytes) || data->input == NULL || data->recipes == NULL || data->items == NULL) {
         return false;
     }
+    choose_tensor_scale(data);
     maker = begin_making(data);
     add_recipes(&maker);
     if (problem->tokens * problem->hidden > HARD_WIDE) {
@@ -523,7 +687,9 @@ bool hard_data_begin(const struct qb_problem *problem, const struct qb_arithmeti
 void hard_data_end(struct hard_data *data)
 {
     free(data->input);
-    free(data->scales);
+    for (int role = 0; role < QB_ROLE_COUNT; role++) {
+        free(data->given.at[role]);
+    }
     free(data->recipes);
     free(data->items);
     *data = (struct hard_data){.input = NULL};

@@ -19,8 +19,10 @@ struct hard_data {
     struct qb_arithmetic arithmetic;
     struct input_grid in; /* of the problem's formats */
     struct output_grid out;
-    void *input;   /* host */
-    float *scales; /* host, as many as the problem has; static scaling: those that are given */
+    void *input;             /* host */
+    struct qb_tensors given; /* host: what a kernel reads besides the input, by role */
+    float tensor_scale;      /* of the tensors, but those of a single recipe; 1: there is none */
+    uint32_t pin;            /* a code: the amax from which the tensor scale is computed; 0: it is not */
 
     /* How far it is. */
     struct hard_recipe *recipes; /* what tiles are made of, one after the other */
@@ -30,6 +32,7 @@ struct hard_data {
     size_t item_count;
     size_t item;
     uint64_t placed; /* how many times an amax was placed */
+    bool is_done;    /* the recipe is, but the next one needs a tensor of its own */
     bool all;        /* everything has been there */
 };
 
@@ -38,7 +41,7 @@ struct hard_data {
  * memory is short. End DATA either way. */
 bool hard_data_begin(const struct qb_problem *problem, const struct qb_arithmetic *arithmetic, struct hard_data *data);
 
-/* Fill the input, and static scales, with what comes next; false if everything has been there. */
+/* Fill the input, and what is given, with what comes next; false if everything has been there. */
 bool hard_data_fill(struct hard_data *data);
 
 void hard_data_end(struct hard_data *data);

@@ -3,7 +3,7 @@
 #ifndef HARD_GRID_H
 #define HARD_GRID_H
 
-#include "quantbench.h"
+#include "check/scales.h"
 
 /* A format that is quantized from: sign and magnitude, in which magnitudes have the order of their values. */
 struct input_grid {
@@ -28,7 +28,7 @@ struct output_grid {
 struct input_grid hard_input_grid(enum qb_format format);
 struct output_grid hard_output_grid(enum qb_format format);
 
-/* What elements are divided by, exactly or nearly, if STORED is the scale of their tile. */
-double hard_divisor(const struct qb_arithmetic *arithmetic, float stored);
+/* What elements are divided by, exactly or nearly, if SCALE is that of their tile. */
+double hard_divisor(const struct qb_arithmetic *arithmetic, const struct tile_scale *scale);
 
 #endif

@@ -54,13 +54,13 @@ static const char *kind_of_value(const struct output_grid *out, double v, double
     return kind;
 }
 
-static const char *kind_of_code(const struct hard_data *data, uint64_t index, float stored)
+static const char *kind_of_code(const struct hard_data *data, uint64_t index, const struct tile_scale *scale)
 {
     const struct input_grid *in = &data->in;
     const struct output_grid *out = &data->out;
     const uint32_t code = code_at(data, index), magnitude = code & ~in->sign;
     const float x = qb_format_decode(in->format, code);
-    const double divisor = hard_divisor(&data->arithmetic, stored);
+    const double divisor = hard_divisor(&data->arithmetic, scale);
     double unit;
 
     if (isnan(x)) {
@@ -75,11 +75,12 @@ static const char *kind_of_code(const struct hard_data *data, uint64_t index, fl
     if (magnitude < in->smallest_normal) {
         return "a subnormal";
     }
-    if (is_quotient(out->format, x, (float)divisor, qb_format_info(out->format)->largest)) {
+    if (scale->zero_point == 0 && !scale->multiplies &&
+        is_quotient(out->format, x, (float)divisor, qb_format_info(out->format)->largest)) {
         return "a quotient that a product misses";
     }
     unit = (double)qb_format_decode(in->format, magnitude) - (double)qb_format_decode(in->format, magnitude - 1);
-    return kind_of_value(out, (double)x / divisor, 2 * unit / divisor);
+    return kind_of_value(out, (double)x / divisor + scale->zero_point, 2 * unit / divisor);
 }
 
 /* True if TILE is smaller than others. */
@@ -88,13 +89,14 @@ static bool is_cut(const struct tiling *tiling, const struct tile *tile)
     return tile->rows < tiling->tile_rows || tile->cols < tiling->tile_cols;
 }
 
-void hard_kind_of_code(const struct hard_data *data, uint64_t index, float stored, char text[HARD_KIND_SIZE])
+void hard_kind_of_code(const struct hard_data *data, uint64_t index, const struct tile_scale *scale,
+                       char text[HARD_KIND_SIZE])
 {
     const struct tiling tiling = tiling_of(&data->problem);
     const struct tile tile = tiling_tile(&tiling, tiling_index(&tiling, index));
     const bool is_tail = is_cut(&tiling, &tile) || index % data->problem.hidden + 1 == data->problem.hidden;
 
-    snprintf(text, HARD_KIND_SIZE, "%s%s", kind_of_code(data, index, stored), is_tail ? " in a tail" : "");
+    snprintf(text, HARD_KIND_SIZE, "%s%s", kind_of_code(data, index, scale), is_tail ? " in a tail" : "");
 }
 
 /* What the elements of a tile are. */

@@ -7,8 +7,10 @@
 
 #define HARD_KIND_SIZE 96
 
-/* Describe code INDEX of DATA, "a tie", whose tile has the scale STORED; or scale INDEX, "a tile of zeros". */
-void hard_kind_of_code(const struct hard_data *data, uint64_t index, float stored, char text[HARD_KIND_SIZE]);
+/* Describe code INDEX of DATA, "a tie", whose tile has the scale SCALE; or the scale of tile INDEX, "a tile of zeros".
+ */
+void hard_kind_of_code(const struct hard_data *data, uint64_t index, const struct tile_scale *scale,
+                       char text[HARD_KIND_SIZE]);
 void hard_kind_of_scale(const struct hard_data *data, uint64_t index, char text[HARD_KIND_SIZE]);
 
 #endif

@@ -68,6 +68,7 @@ static enum exit_code check_quality(void)
     float scale = 1;
     const struct qb_tensors tensors = QB_TENSORS(input, codes, &scale);
     const double signal = 127.0 * 127 + 64.5 * 64.5 + 200.0 * 200, noise = 0.25 + 73.0 * 73;
+    static const struct qb_arithmetic contract;
     struct qb_problem problem;
     struct quality q;
 
@@ -75,7 +76,9 @@ static enum exit_code check_quality(void)
     problem.input = QB_FORMAT_F32;
     problem.tokens = 1;
     problem.hidden = sizeof input / sizeof input[0];
-    quality_compute(&problem, &tensors, &q);
+    if (!quality_compute(&problem, &contract, &tensors, &q)) {
+        return message_out_of_memory("the quality figures", sizeof input);
+    }
     if (q.finite == problem.hidden && q.flushed == 2 && q.saturated == 1 && q.largest_error == 73 &&
         q.largest_relative_error == 1 && fabs(q.snr - 10 * log10(signal / noise)) < 1e-9) {
         return EXIT_OK;

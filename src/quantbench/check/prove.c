@@ -5,6 +5,7 @@
 #include "check/allocations.h"
 #include "check/oracle.h"
 #include "check/prove.h"
+#include "model/sizes.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -44,7 +45,7 @@ struct region {
 struct proof {
     const char *name; /* the kernel's */
     const struct qb_kernel *kernel;
-    struct qb_problem problem; /* strides are filled in */
+    struct qb_problem problem;
     struct qb_device *device;
     struct qb_queue *queue;
     unsigned threads;                     /* of the queue; 0: not the CPU's */
@@ -54,6 +55,12 @@ struct proof {
 };
 
 /* ---- Memory ----------------------------------------------------------------------------------------------------- */
+
+/* The bytes of COUNT elements in a row of TENSOR. */
+static uint64_t bytes_of(const struct qb_tensor_info *tensor, uint64_t count)
+{
+    return count / 8 * tensor->bits + (count % 8 * tensor->bits + 7) / 8;
+}
 
 static enum exit_code make_region(struct proof *proof, enum qb_role role)
 {
@@ -65,8 +72,8 @@ static enum exit_code make_region(struct proof *proof, enum qb_role role)
     if (status != QB_OK || !r->tensor.present) {
         return EXIT_OK;
     }
-    r->row = r->tensor.cols * qb_format_info(r->tensor.format)->bits / 8;
-    r->stride = r->tensor.stride * qb_format_info(r->tensor.format)->bits / 8;
+    r->row = bytes_of(&r->tensor, r->tensor.cols);
+    r->stride = bytes_of(&r->tensor, r->tensor.stride);
     r->given = r->tensor.written ? NULL : proof->given[role];
     r->size = GUARD + (r->tensor.bytes + 255) / 256 * 256 + GUARD;
     r->image = malloc(r->size);
@@ -533,6 +540,27 @@ static uint64_t fewer_tokens(const struct qb_problem *problem, uint64_t elements
     return rows < problem->tokens ? rows : problem->tokens;
 }
 
+/* Let given scales lie where they are for fewer tokens too. */
+static void keep_scale_stride(struct qb_problem *problem)
+{
+    struct qb_tensor_info scales = {.size = sizeof scales};
+    const uint64_t words = problem->scale_layout == QB_SCALE_LAYOUT_PACKED ? 4 : 1;
+
+    if (sizes_is_given(problem, QB_ROLE_SCALES) &&
+        (problem->scale_layout == QB_SCALE_LAYOUT_COLUMNS || problem->scale_layout == QB_SCALE_LAYOUT_PACKED) &&
+        qb_problem_tensor(problem, QB_ROLE_SCALES, &scales) == QB_OK) {
+        problem->scale_stride = scales.cols / words;
+    }
+}
+
+/* The smallest stride of codes, STRIDE or more, with which rows begin at bytes. */
+static uint64_t whole_bytes(const struct qb_problem *problem, uint64_t stride)
+{
+    const uint64_t unit = qb_format_info(problem->output)->bits < 8 ? 4 : 1;
+
+    return (stride + unit - 1) / unit * unit;
+}
+
 enum exit_code prove_kernel(const struct plan_case *plan_case, struct qb_queue *queue,
                             const void *const given[QB_ROLE_COUNT], void (*alive)(double seconds))
 {
@@ -550,7 +578,8 @@ enum exit_code prove_kernel(const struct plan_case *plan_case, struct qb_queue *
     struct proof strided = dense;
     enum exit_code code;
 
-    problem.input_stride = problem.output_stride = problem.hidden;
+    problem.input_stride = problem.output_stride = 0;
+    keep_scale_stride(&problem);
     dense.problem = problem;
     dense.problem.tokens = fewer_tokens(&problem, MOST_BYTES * 8 / qb_format_info(problem.input)->bits);
     if (!qb_kernel_supports(dense.kernel, dense.device, &dense.problem)) {
@@ -567,7 +596,7 @@ enum exit_code prove_kernel(const struct plan_case *plan_case, struct qb_queue *
         uint64_t stride = (problem.hidden / alignments[i] + 3) * alignments[i];
 
         strided.problem.input_stride = stride;
-        strided.problem.output_stride = stride + 2 * alignments[i];
+        strided.problem.output_stride = whole_bytes(&problem, stride + 2 * alignments[i]);
         if (qb_kernel_supports(strided.kernel, strided.device, &strided.problem)) {
             return prove_problem(&strided);
         }

@@ -3,25 +3,28 @@
 #include <config.h>
 
 #include "check/quality.h"
+#include "check/scales.h"
 #include "model/tiling.h"
 
 #include <fenv.h>
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
-/* The codes of the output formats are of 8 bits. */
+/* No code of an output format has more than 8 bits. */
 #define CODES 256
 
 /* What is to be known of an output format: the value of each code, and from where on numbers are cut off. */
 struct code_values {
     double values[CODES];
+    double largest, least;
     double above, below;                     /* halfway between the last code and the one that would be next */
     bool above_is_cut_off, below_is_cut_off; /* whether that number itself is */
 };
 
 /* Find the largest value and the one next to it, the values being multiplied with SIGN: how far behind it the next code
  * would be cut off, and whether rounding to even leads there. */
-static double find_limit(const struct code_values *codes, double sign, bool *is_cut_off)
+static double find_limit(const struct code_values *codes, double sign, double *last, bool *is_cut_off)
 {
     double largest = -INFINITY, second = -INFINITY;
 
@@ -34,11 +37,12 @@ static double find_limit(const struct code_values *codes, double sign, bool *is_
         if (value > largest) {
             second = largest;
             largest = value;
-            *is_cut_off = code % 2 == 1; /* an odd last code has an even one behind it */
-        } else if (value > second) {
+            *is_cut_off = code % 2 == 1;                /* an odd last code has an even one behind it */
+        } else if (value > second && value < largest) { /* of fewer bits, codes come again */
             second = value;
         }
     }
+    *last = sign * largest;
     return sign * (largest + (largest - second) / 2);
 }
 
@@ -47,14 +51,32 @@ static void find_code_values(enum qb_format format, struct code_values *codes)
     for (int code = 0; code < CODES; code++) {
         codes->values[code] = (double)qb_format_decode(format, (uint32_t)code);
     }
-    codes->above = find_limit(codes, 1, &codes->above_is_cut_off);
-    codes->below = find_limit(codes, -1, &codes->below_is_cut_off);
+    codes->above = find_limit(codes, 1, &codes->largest, &codes->above_is_cut_off);
+    codes->below = find_limit(codes, -1, &codes->least, &codes->below_is_cut_off);
 }
+
+/* What is the same for all elements. */
+struct work {
+    const struct qb_problem *problem;
+    const struct qb_arithmetic *arithmetic;
+    const struct qb_tensors *tensors;
+    struct tiling tiling;
+    struct code_values codes;
+    uint32_t large;  /* magnitudes, as upper halves of binary32, from which on elements are the largest 0.1 % */
+    uint8_t *traits; /* of each tile */
+};
+
+/* Traits of a tile, which has an element that is ... */
+#define SATURATED 1u
+#define OVERRANGE 2u
+#define NONZERO   4u
+#define FLOOR     8u /* the scale is the smallest there is */
 
 /* Sums over a part of the elements. */
 struct sums {
-    uint64_t finite, nan, infinite, saturated, flushed;
-    double signal, noise; /* of x^2 and of e^2 */
+    uint64_t finite, nan, infinite, saturated, overrange, flushed;
+    double signal, noise;           /* of x^2 and of e^2 */
+    double rest_signal, rest_noise; /* without the largest elements */
     double largest_error, largest_relative_error;
 };
 
@@ -74,75 +96,193 @@ static float load(enum qb_format format, const void *input, uint64_t i)
     return qb_format_decode(format, ((const uint16_t *)input)[i]);
 }
 
-static void add_element(const struct code_values *codes, float x, uint8_t code, float scale, struct sums *sums)
+/* ---- The largest elements --------------------------------------------------------------------------------------- */
+
+/* Magnitudes are told apart by the upper halves of binary32: in steps of 1/128 of a power of two. */
+#define MAGNITUDES 0x8000
+#define INFINITE   0x7F80
+
+static uint32_t magnitude_of(float x)
 {
-    /* The product is exact: a code's value has few bits, and a scale has 24. */
-    double error = fabs(codes->values[code] * (double)scale - (double)x);
-    double magnitude = fabs((double)x);
-    double v = (double)(x / scale);
+    uint32_t bits;
+
+    memcpy(&bits, &x, sizeof bits);
+    return bits >> 16 & (MAGNITUDES - 1);
+}
+
+/* Count the elements of each magnitude. */
+static __attribute__((noinline)) void count_magnitudes(const struct qb_problem *problem, const void *input,
+                                                       uint64_t counts[MAGNITUDES])
+{
+    const uint64_t count = problem->tokens * problem->hidden;
+
+#pragma omp parallel for schedule(static) reduction(+ : counts[:MAGNITUDES])
+    for (uint64_t i = 0; i < count; i++) {
+        counts[magnitude_of(load(problem->input, input, i))]++;
+    }
+}
+
+/* Find the magnitude from which on elements are the largest: as many whole steps as have 0.1 % of the finite elements
+ * at most. */
+static bool find_large(struct work *w)
+{
+    uint64_t *counts = calloc(MAGNITUDES, sizeof *counts);
+    uint64_t finite = 0, larger = 0;
+
+    if (counts == NULL) {
+        return false;
+    }
+    count_magnitudes(w->problem, w->tensors->at[QB_ROLE_INPUT], counts);
+    for (uint32_t m = 0; m < INFINITE; m++) {
+        finite += counts[m];
+    }
+    w->large = INFINITE;
+    while (w->large > 0 && larger + counts[w->large - 1] <= finite / 1000) {
+        larger += counts[--w->large];
+    }
+    free(counts);
+    return true;
+}
+
+/* ---- Elements --------------------------------------------------------------------------------------------------- */
+
+/* Count what becomes of an element whose quotient is V by ZERO_POINT. */
+static unsigned find_traits(const struct work *w, double v, int zero_point, struct sums *sums)
+{
+    const struct code_values *codes = &w->codes;
+    bool saturated, overrange = v + zero_point > codes->largest || v + zero_point < codes->least;
+
+    if (w->problem->zero_points != QB_ZERO_POINTS_NONE) {
+        const double rounded = nearbyint(v) + zero_point;
+
+        saturated = rounded > codes->largest || rounded < codes->least;
+    } else {
+        saturated = v > codes->above || (codes->above_is_cut_off && v == codes->above) || v < codes->below ||
+                    (codes->below_is_cut_off && v == codes->below);
+    }
+    sums->saturated += saturated;
+    sums->overrange += overrange;
+    return (saturated ? SATURATED : 0) | (overrange ? OVERRANGE : 0);
+}
+
+/* Add element X, whose code is CODE by SCALE; returns its traits. */
+static unsigned add_element(const struct work *w, float x, uint8_t code, const struct tile_scale *scale,
+                            struct sums *sums)
+{
+    const double value = w->codes.values[code] - scale->zero_point;
+    /* The product is exact: a code's value has few bits, and a scale has 28. */
+    const double error = fabs(value * scale->unit - (double)x);
+    const double magnitude = fabs((double)x), signal = magnitude * magnitude, noise = error * error;
 
     if (isnan(x)) {
         sums->nan++;
-        return;
+        return 0;
     }
     if (isinf(x)) {
         sums->infinite++;
-        return;
+        return 0;
     }
     sums->finite++;
-    sums->signal += magnitude * magnitude;
-    sums->noise += error * error;
+    sums->signal += signal;
+    sums->noise += noise;
+    if (magnitude_of(x) < w->large) {
+        sums->rest_signal += signal;
+        sums->rest_noise += noise;
+    }
     sums->largest_error = error > sums->largest_error ? error : sums->largest_error;
     if (magnitude > 0) {
         double relative = error / magnitude;
 
         sums->largest_relative_error =
             relative > sums->largest_relative_error ? relative : sums->largest_relative_error;
-        sums->flushed += codes->values[code] == 0;
+        sums->flushed += value == 0;
     }
-    sums->saturated += v > codes->above || (codes->above_is_cut_off && v == codes->above) || v < codes->below ||
-                       (codes->below_is_cut_off && v == codes->below);
+    return find_traits(w, (double)scales_quotient(scale, x), scale->zero_point, sums) | (magnitude > 0 ? NONZERO : 0);
+}
+
+/* True if SCALE is the smallest that there is. */
+static bool is_floor(const struct qb_problem *problem, const struct tile_scale *scale)
+{
+    if (problem->scale_format == QB_FORMAT_F32) {
+        return scale->divisor <= 0x1p-126f;
+    }
+    return problem->scale_format == QB_FORMAT_F16 ? scale->stored <= 0x1p-24f : scale->code == 0;
+}
+
+/* Add the COUNT elements from (ROW, COL) on, which are in tile TILE of its row of tiles. */
+static void add_run(const struct work *w, uint64_t row, uint64_t col, uint64_t count, uint64_t tile, struct sums *sums)
+{
+    const struct qb_problem *p = w->problem;
+    const uint64_t tile_row = row / w->tiling.tile_rows;
+    const struct tile_scale scale = scales_at(p, w->arithmetic, w->tensors, tile_row, tile);
+    const uint8_t *codes = (const uint8_t *)w->tensors->at[QB_ROLE_CODES] + row * codes_row_bytes(p);
+    uint8_t *const traits = &w->traits[tile_row * w->tiling.scale_cols + tile];
+    unsigned found = is_floor(p, &scale) ? FLOOR : 0;
+
+    while (count > 0) {
+        uint8_t unpacked[256];
+        const uint64_t some = count < sizeof unpacked ? count : sizeof unpacked;
+
+        qb_codes_unpack(p->output, p->packing, codes, col, some, unpacked);
+        for (uint64_t i = 0; i < some; i++) {
+            found |= add_element(w, load(p->input, w->tensors->at[QB_ROLE_INPUT], row * p->hidden + col + i),
+                                 unpacked[i], &scale, sums);
+        }
+        col += some;
+        count -= some;
+    }
+#pragma omp atomic
+    *traits |= (uint8_t)found;
 }
 
 /* Add elements FIRST to END (not included), row by row and there scale by scale. */
-static __attribute__((noinline)) void add_elements(const struct qb_problem *problem, const struct qb_tensors *tensors,
-                                                   const struct code_values *codes, uint64_t first, uint64_t end,
+static __attribute__((noinline)) void add_elements(const struct work *w, uint64_t first, uint64_t end,
                                                    struct sums *sums)
 {
-    const struct tiling t = tiling_of(problem);
-    uint64_t row = first / problem->hidden, col = first % problem->hidden;
+    const struct tiling *t = &w->tiling;
+    uint64_t row = first / t->cols, col = first % t->cols;
 
     for (uint64_t i = first; i < end; row++, col = 0) {
-        const float *scales = (const float *)tensors->at[QB_ROLE_SCALES] + row / t.tile_rows * t.scale_cols;
+        for (uint64_t tile = col / t->tile_cols; i < end && col < t->cols; tile++) {
+            const uint64_t rest = t->cols - tile * t->tile_cols;
+            const uint64_t tile_end = tile * t->tile_cols + (rest < t->tile_cols ? rest : t->tile_cols);
+            const uint64_t count = tile_end - col < end - i ? tile_end - col : end - i;
 
-        for (uint64_t tile = col / t.tile_cols; i < end && col < problem->hidden; tile++) {
-            uint64_t rest = problem->hidden - tile * t.tile_cols;
-            uint64_t tile_end = tile * t.tile_cols + (rest < t.tile_cols ? rest : t.tile_cols);
-
-            for (; i < end && col < tile_end; i++, col++) {
-                add_element(codes, load(problem->input, tensors->at[QB_ROLE_INPUT], i),
-                            ((const uint8_t *)tensors->at[QB_ROLE_CODES])[i], scales[tile], sums);
-            }
+            add_run(w, row, col, count, tile, sums);
+            i += count;
+            col += count;
         }
     }
 }
 
+/* ---- Sums ------------------------------------------------------------------------------------------------------- */
+
 /* The elements are summed in this many parts, whatever the number of threads is. */
 #define PARTS 1024
 
-/* In the default floating-point environment. Compilers would move arithmetic across its change. */
-static __attribute__((noinline)) void compute(const struct qb_problem *problem, const struct qb_tensors *tensors,
-                                              struct quality *quality)
+static void add_sums(const struct sums *part, struct sums *all)
 {
-    uint64_t count = problem->tokens * problem->hidden;
-    uint64_t per_part = count / PARTS + 1;
-    uint64_t parts = (count + per_part - 1) / per_part;
-    struct sums parts_sums[PARTS] = {{.finite = 0}};
-    struct sums all = {.finite = 0};
-    struct code_values codes;
-    bool any_nonzero;
+    all->finite += part->finite;
+    all->nan += part->nan;
+    all->infinite += part->infinite;
+    all->saturated += part->saturated;
+    all->overrange += part->overrange;
+    all->flushed += part->flushed;
+    all->signal += part->signal;
+    all->noise += part->noise;
+    all->rest_signal += part->rest_signal;
+    all->rest_noise += part->rest_noise;
+    all->largest_error = fmax(all->largest_error, part->largest_error);
+    all->largest_relative_error = fmax(all->largest_relative_error, part->largest_relative_error);
+}
 
-    find_code_values(problem->output, &codes);
+/* In the default floating-point environment. Compilers would move arithmetic across its change. */
+static __attribute__((noinline)) void sum_up(const struct work *w, struct sums *all)
+{
+    const uint64_t count = w->problem->tokens * w->problem->hidden;
+    const uint64_t per_part = count / PARTS + 1, parts = (count + per_part - 1) / per_part;
+    struct sums parts_sums[PARTS] = {{.finite = 0}};
+
 #pragma omp parallel
     {
         fesetenv(FE_DFL_ENV); /* the code of others may have used this thread */
@@ -152,51 +292,72 @@ static __attribute__((noinline)) void compute(const struct qb_problem *problem, 
             /* Its own variable: threads that write side by side into one array disturb each other. */
             struct sums sums = {.finite = 0};
 
-            add_elements(problem, tensors, &codes, first, count - first < per_part ? count : first + per_part, &sums);
+            add_elements(w, first, count - first < per_part ? count : first + per_part, &sums);
             parts_sums[part] = sums;
         }
     }
     for (uint64_t part = 0; part < parts; part++) {
-        const struct sums *sums = &parts_sums[part];
-
-        all.finite += sums->finite;
-        all.nan += sums->nan;
-        all.infinite += sums->infinite;
-        all.saturated += sums->saturated;
-        all.flushed += sums->flushed;
-        all.signal += sums->signal;
-        all.noise += sums->noise;
-        all.largest_error = fmax(all.largest_error, sums->largest_error);
-        all.largest_relative_error = fmax(all.largest_relative_error, sums->largest_relative_error);
+        add_sums(&parts_sums[part], all);
     }
     /* An infinite scale times a code of 0 is not a number: an error beyond all bounds, which no comparison has found.
      */
-    if (isnan(all.noise)) {
-        all.noise = all.largest_error = all.largest_relative_error = INFINITY;
+    if (isnan(all->noise)) {
+        all->noise = all->largest_error = all->largest_relative_error = INFINITY;
     }
-    any_nonzero = all.signal > 0;
-    *quality = (struct quality){
-        .finite = all.finite,
-        .nan = all.nan,
-        .infinite = all.infinite,
-        .snr = all.finite == 0  ? NAN
-               : all.noise == 0 ? INFINITY
-                                : 10 * log10(all.signal / all.noise),
-        .largest_error = all.finite > 0 ? all.largest_error : NAN,
-        .largest_relative_error = isinf(all.largest_error) ? INFINITY
-                                  : any_nonzero            ? all.largest_relative_error
-                                                           : NAN,
-        .saturated = all.saturated,
-        .flushed = all.flushed,
-    };
+    if (isnan(all->rest_noise)) {
+        all->rest_noise = INFINITY;
+    }
 }
 
-void quality_compute(const struct qb_problem *problem, const struct qb_tensors *tensors, struct quality *quality)
+static double ratio(uint64_t finite, double signal, double noise)
 {
-    fenv_t kept;
+    return finite == 0 ? NAN : noise == 0 ? INFINITY : 10 * log10(signal / noise);
+}
 
-    fegetenv(&kept);
-    fesetenv(FE_DFL_ENV);
-    compute(problem, tensors, quality);
-    fesetenv(&kept);
+static struct quality quality_of(const struct work *w, const struct sums *all)
+{
+    struct quality quality = {
+        .finite = all->finite,
+        .nan = all->nan,
+        .infinite = all->infinite,
+        .snr = ratio(all->finite, all->signal, all->noise),
+        .rest_snr = ratio(all->finite, all->rest_signal, all->rest_noise),
+        .largest_error = all->finite > 0 ? all->largest_error : NAN,
+        .largest_relative_error = isinf(all->largest_error) ? INFINITY
+                                  : all->signal > 0         ? all->largest_relative_error
+                                                            : NAN,
+        .saturated = all->saturated,
+        .overrange = all->overrange,
+        .flushed = all->flushed,
+        .tiles = w->problem->tokens > 0 ? w->tiling.scale_rows * w->tiling.scale_cols : 0,
+    };
+
+    for (uint64_t tile = 0; tile < quality.tiles; tile++) {
+        quality.saturated_tiles += (w->traits[tile] & SATURATED) != 0;
+        quality.overrange_tiles += (w->traits[tile] & OVERRANGE) != 0;
+        quality.floor_tiles += (w->traits[tile] & (NONZERO | FLOOR)) == (NONZERO | FLOOR);
+    }
+    return quality;
+}
+
+bool quality_compute(const struct qb_problem *problem, const struct qb_arithmetic *arithmetic,
+                     const struct qb_tensors *tensors, struct quality *quality)
+{
+    struct work w = {.problem = problem, .arithmetic = arithmetic, .tensors = tensors, .tiling = tiling_of(problem)};
+    struct sums all = {.finite = 0};
+    fenv_t kept;
+    bool good;
+
+    w.traits = calloc(w.tiling.scale_rows * w.tiling.scale_cols + 1, sizeof *w.traits);
+    good = w.traits != NULL && find_large(&w);
+    if (good) {
+        fegetenv(&kept);
+        fesetenv(FE_DFL_ENV);
+        find_code_values(problem->output, &w.codes);
+        sum_up(&w, &all);
+        *quality = quality_of(&w, &all);
+        fesetenv(&kept);
+    }
+    free(w.traits);
+    return good;
 }

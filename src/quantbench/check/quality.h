@@ -6,9 +6,11 @@
 #include "quantbench.h"
 #include "model/finding.h"
 
-/* The quality of BUFFERS, host memory, in which the codes are those that qb_reference_codes() writes for PROBLEM, valid
- * and with dense rows, whatever the floating-point environments of threads are. Sums are made in double precision and
- * in an order that depends on the shape alone, so that the figures do not depend on the number of threads. */
-void quality_compute(const struct qb_problem *problem, const struct qb_tensors *tensors, struct quality *quality);
+/* The quality of TENSORS, host memory, in which the codes are those that qb_reference_codes_as() writes for PROBLEM,
+ * valid and with dense rows, and ARITHMETIC, whatever the floating-point environments of threads are. Sums are made in
+ * double precision and in an order that depends on the shape alone, so that the figures do not depend on the number of
+ * threads. False if memory is short. */
+bool quality_compute(const struct qb_problem *problem, const struct qb_arithmetic *arithmetic,
+                     const struct qb_tensors *tensors, struct quality *quality);
 
 #endif

@@ -7,6 +7,7 @@
 #include <config.h>
 
 #include "check/question.h"
+#include "check/scales.h"
 #include "cases/input.h"
 #include "check/verify.h"
 
@@ -67,17 +68,24 @@ static uint32_t load(const struct questioner *q, uint64_t element)
                                              : ((const uint16_t *)q->input)[element];
 }
 
-/* The larger of AMAX and the magnitude of an element, NaN ignored. */
-static uint32_t larger(const struct layout *layout, uint32_t bits, uint32_t amax)
+/* Let RANGE have the element BITS too, unless it is NaN. */
+static void widen(const struct layout *layout, uint32_t bits, struct magnitudes *range)
 {
-    uint32_t magnitude = bits & ~layout->sign;
+    const uint32_t magnitude = bits & ~layout->sign;
+    uint32_t *side = (bits & layout->sign) != 0 ? &range->low : &range->high;
 
-    magnitude = magnitude > layout->infinity ? 0 : magnitude;
-    return magnitude > amax ? magnitude : amax;
+    if (magnitude <= layout->infinity && magnitude > *side) {
+        *side = magnitude;
+    }
 }
 
-/* The largest magnitude of COLS elements from FIRST on, and AMAX. */
-static uint32_t row_amax(const struct questioner *q, uint64_t first, uint64_t cols, uint32_t amax)
+static uint32_t amax_of(struct magnitudes range)
+{
+    return range.low > range.high ? range.low : range.high;
+}
+
+/* Widen RANGE by COLS elements from FIRST on. */
+static void add_row(const struct questioner *q, uint64_t first, uint64_t cols, struct magnitudes *range)
 {
     const struct layout layout = layout_of(q->problem.input);
 
@@ -85,58 +93,232 @@ static uint32_t row_amax(const struct questioner *q, uint64_t first, uint64_t co
         const uint32_t *row = (const uint32_t *)q->input + first;
 
         for (uint64_t i = 0; i < cols; i++) {
-            amax = larger(&layout, row[i], amax);
+            widen(&layout, row[i], range);
         }
     } else {
         const uint16_t *row = (const uint16_t *)q->input + first;
 
+        /* The sign's place is that of 16 bits. */
         for (uint64_t i = 0; i < cols; i++) {
-            amax = larger(&layout, row[i], amax);
+            widen(&layout, row[i], range);
         }
     }
-    return amax;
 }
 
-/* The amax of all columns, each of which is a tile: row by row, as memory likes it. */
+/* The ranges of all columns, each of which is a tile: row by row, as memory likes it. */
 static void find_columns(struct questioner *q)
 {
     const struct layout layout = layout_of(q->problem.input);
 
     for (uint64_t row = 0; row < q->problem.tokens; row++) {
         for (uint64_t col = 0; col < q->problem.hidden; col++) {
-            q->amaxes[col] = larger(&layout, load(q, row * q->problem.hidden + col), q->amaxes[col]);
+            widen(&layout, load(q, row * q->problem.hidden + col), &q->ranges[col]);
         }
     }
     memset(q->known, true, q->tiling.scale_cols * sizeof *q->known);
 }
 
-static uint32_t tile_amax(struct questioner *q, uint64_t tile)
+static struct magnitudes tile_range(struct questioner *q, uint64_t tile)
 {
     const struct tile area = tiling_tile(&q->tiling, tile);
-    uint32_t amax = 0;
+    struct magnitudes range = {0, 0};
 
-    if (q->amaxes != NULL && q->known[tile]) {
-        return q->amaxes[tile];
+    if (q->ranges != NULL && q->known[tile]) {
+        return q->ranges[tile];
     }
     for (uint64_t row = area.first_row; row < area.first_row + area.rows; row++) {
-        amax = row_amax(q, row * q->problem.hidden + area.first_col, area.cols, amax);
+        add_row(q, row * q->problem.hidden + area.first_col, area.cols, &range);
     }
-    if (q->amaxes != NULL) {
-        q->amaxes[tile] = amax;
+    if (q->ranges != NULL) {
+        q->ranges[tile] = range;
         q->known[tile] = true;
     }
-    return amax;
+    return range;
+}
+
+static bool is_static(const struct questioner *q)
+{
+    return q->given.at[QB_ROLE_SCALES] != NULL;
+}
+
+/* ---- Right answers ------------------------------------------------------------------------------------------ */
+
+/* The problem of a row of COUNT elements in tiles of GROUP. */
+static struct qb_problem single(const struct questioner *q, uint64_t count, uint64_t group)
+{
+    struct qb_problem problem = q->problem;
+
+    problem.granularity = QB_GRANULARITY_GROUP;
+    problem.group = group;
+    problem.hidden = count;
+    problem.tokens = 1;
+    problem.input_stride = problem.output_stride = problem.scale_stride = 0;
+    problem.packing = QB_PACKING_BYTES;
+    problem.scale_layout = QB_SCALE_LAYOUT_ROWS;
+    return problem;
+}
+
+/* The tensors of such a problem. */
+static struct qb_tensors single_tensors(void *input, uint8_t *code, struct scaling *scaling)
+{
+    struct qb_tensors tensors = QB_TENSORS(input, code, &scaling->stored);
+
+    tensors.at[QB_ROLE_ZERO_POINTS] = &scaling->zero_point;
+    tensors.at[QB_ROLE_TENSOR_SCALE] = &scaling->tensor.scale;
+    return tensors;
+}
+
+/* Find the scaling of a tile of RANGE in a tensor of TENSOR, if its scales are dynamic, and the tensor's scale, if that
+ * is computed. Such a tensor is another tile. */
+static enum qb_status scaling_of(const struct questioner *q, struct magnitudes range, struct tensor_scaling tensor,
+                                 struct scaling *scaling)
+{
+    const struct qb_problem problem = single(q, 4, 2);
+    const struct layout layout = layout_of(q->problem.input);
+    const bool computed = problem.tensor_scale == QB_TENSOR_SCALE_COMPUTED;
+    const uint32_t amax = computed ? tensor.amax : 0;
+    uint32_t wide[] = {range.high, range.low | layout.sign, amax, amax};
+    uint16_t narrow[] = {(uint16_t)wide[0], (uint16_t)wide[1], (uint16_t)amax, (uint16_t)amax};
+    uint8_t stored[2 * sizeof(float)];
+    int8_t zero_points[2] = {0, 0};
+    float factors[2];
+    struct qb_tensors tensors =
+        single_tensors(problem.input == QB_FORMAT_F32 ? (void *)wide : (void *)narrow, NULL, scaling);
+    enum qb_status status;
+
+    *scaling = (struct scaling){.tensor = tensor};
+    tensors.at[QB_ROLE_SCALES] = stored;
+    tensors.at[QB_ROLE_ZERO_POINTS] = zero_points;
+    status = qb_reference_scales_as(&problem, &q->arithmetic, &tensors, factors);
+    if (status == QB_OK) {
+        memcpy(&scaling->stored, stored, scales_element_size(&problem));
+        scaling->zero_point = zero_points[0];
+        scaling->factor = factors[0];
+    }
+    return status;
+}
+
+static enum qb_status code_of(const struct questioner *q, uint32_t bits, struct scaling scaling, uint8_t *code)
+{
+    struct qb_problem problem = single(q, 1, 1);
+    const struct qb_tensors tensors =
+        single_tensors(&bits, code, &scaling); /* the lower half first: hosts are little-endian */
+
+    if (q->problem.scaling == QB_SCALING_AMAX) {
+        *code = 0;
+        return QB_OK;
+    }
+    if (problem.tensor_scale != QB_TENSOR_SCALE_NONE) {
+        problem.tensor_scale = QB_TENSOR_SCALE_GIVEN;
+    }
+    return qb_reference_codes_as(&problem, &q->arithmetic, &tensors, is_static(q) ? NULL : &scaling.factor);
+}
+
+/* The scaling of TILE of the case's data, in a tensor of TENSOR. */
+static enum qb_status base_scaling(struct questioner *q, uint64_t tile, struct tensor_scaling tensor,
+                                   struct scaling *scaling)
+{
+    const int8_t *zero_points = q->given.at[QB_ROLE_ZERO_POINTS];
+    size_t size;
+    uint64_t place;
+
+    if (!is_static(q)) {
+        return scaling_of(q, tile_range(q, tile), tensor, scaling);
+    }
+    place = questioner_place(q, QB_ROLE_SCALES, tile, &size);
+    *scaling = (struct scaling){.tensor = tensor, .zero_point = zero_points != NULL ? zero_points[tile] : 0};
+    memcpy(&scaling->stored, (const char *)q->given.at[QB_ROLE_SCALES] + place, size);
+    return QB_OK;
+}
+
+/* ---- The parts of a scale ----------------------------------------------------------------------------------- */
+
+const enum qb_role question_roles[QUESTION_ROLES] = {QB_ROLE_TENSOR_SCALE, QB_ROLE_SCALES, QB_ROLE_ZERO_POINTS};
+
+bool questioner_has(const struct questioner *q, enum qb_role role)
+{
+    switch (role) {
+    case QB_ROLE_INPUT:
+    case QB_ROLE_SCALES:
+        return true;
+    case QB_ROLE_CODES:
+        return q->problem.scaling != QB_SCALING_AMAX;
+    case QB_ROLE_ZERO_POINTS:
+        return q->problem.zero_points != QB_ZERO_POINTS_NONE;
+    case QB_ROLE_TENSOR_SCALE:
+        return q->problem.tensor_scale != QB_TENSOR_SCALE_NONE;
+    }
+    return false;
+}
+
+uint64_t questioner_place(const struct questioner *q, enum qb_role role, uint64_t tile, size_t *size)
+{
+    uint64_t offset = 0;
+
+    if (role == QB_ROLE_TENSOR_SCALE) {
+        *size = sizeof(float);
+        return 0;
+    }
+    if (role == QB_ROLE_ZERO_POINTS) {
+        *size = 1;
+        return tile;
+    }
+    *size = scales_element_size(&q->problem);
+    qb_problem_scale_offset(&q->problem, tile / q->tiling.scale_cols, tile % q->tiling.scale_cols, &offset);
+    return offset;
+}
+
+uint32_t question_bits(const struct scaling *scaling, enum qb_role role)
+{
+    uint32_t bits;
+
+    if (role == QB_ROLE_ZERO_POINTS) {
+        return (uint8_t)scaling->zero_point;
+    }
+    if (role == QB_ROLE_SCALES) {
+        return scaling->stored;
+    }
+    memcpy(&bits, &scaling->tensor.scale, sizeof bits);
+    return bits;
+}
+
+bool question_is_right(const struct questioner *q, enum qb_role role, uint32_t got, uint32_t want)
+{
+    if (role == QB_ROLE_ZERO_POINTS) {
+        return verify_is_zero_point(&q->arithmetic, (int8_t)got, (int8_t)want);
+    }
+    return verify_is_scale(&q->arithmetic, role == QB_ROLE_SCALES ? q->problem.scale_format : QB_FORMAT_F32, got, want);
+}
+
+/* ---- Beginning ---------------------------------------------------------------------------------------------- */
+
+/* Find the tensor scale of the case's data. */
+static enum qb_status find_tensor_scale(struct questioner *q)
+{
+    struct magnitudes range = {0, 0};
+    struct scaling scaling;
+    enum qb_status status = QB_OK;
+
+    q->tensor.scale = 1;
+    if (q->problem.tensor_scale == QB_TENSOR_SCALE_GIVEN) {
+        memcpy(&q->tensor.scale, q->given.at[QB_ROLE_TENSOR_SCALE], sizeof q->tensor.scale);
+    } else if (q->problem.tensor_scale == QB_TENSOR_SCALE_COMPUTED) {
+        add_row(q, 0, q->problem.tokens * q->problem.hidden, &range);
+        q->tensor.amax = amax_of(range);
+        status = scaling_of(q, range, q->tensor, &scaling);
+        q->tensor.scale = scaling.tensor.scale;
+    }
+    return status;
 }
 
 enum qb_status questioner_begin(const struct qb_problem *problem, const struct qb_arithmetic *arithmetic,
-                                const void *input, const float *given_scales, unsigned sets,
+                                const void *input, void *const given[QB_ROLE_COUNT], unsigned sets,
                                 struct questioner *questioner)
 {
     struct questioner q = {
         .problem = *problem,
         .arithmetic = *arithmetic,
         .input = input,
-        .given_scales = given_scales,
         .sets = sets,
         .random_state = entropy(),
         .tiling = tiling_of(problem),
@@ -144,70 +326,26 @@ enum qb_status questioner_begin(const struct qb_problem *problem, const struct q
     const struct tile largest = tiling_tile(&q.tiling, 0);
     const uint64_t scales = q.tiling.scale_rows * q.tiling.scale_cols;
 
+    memcpy(q.given.at, given, sizeof q.given.at);
     *questioner = q;
-    if (given_scales != NULL || largest.rows * largest.cols < LARGE_TILE) {
-        return QB_OK;
+    if (!is_static(&q) && largest.rows * largest.cols >= LARGE_TILE) {
+        questioner->ranges = calloc(scales, sizeof *q.ranges);
+        questioner->known = calloc(scales, sizeof *q.known);
+        if (questioner->ranges == NULL || questioner->known == NULL) {
+            return QB_ERROR_MEMORY;
+        }
+        if (problem->granularity == QB_GRANULARITY_CHANNEL) {
+            find_columns(questioner);
+        }
     }
-    questioner->amaxes = calloc(scales, sizeof *q.amaxes);
-    questioner->known = calloc(scales, sizeof *q.known);
-    if (questioner->amaxes == NULL || questioner->known == NULL) {
-        return QB_ERROR_MEMORY;
-    }
-    if (problem->granularity == QB_GRANULARITY_CHANNEL) {
-        find_columns(questioner);
-    }
-    return QB_OK;
+    return find_tensor_scale(questioner);
 }
 
 void questioner_end(struct questioner *q)
 {
-    free(q->amaxes);
+    free(q->ranges);
     free(q->known);
     *q = (struct questioner){.input = NULL};
-}
-
-/* ---- Right answers ------------------------------------------------------------------------------------------ */
-
-/* The problem of a tensor that is one element of this one. */
-static struct qb_problem single(const struct questioner *q)
-{
-    struct qb_problem problem = q->problem;
-
-    problem.granularity = QB_GRANULARITY_TENSOR;
-    problem.tokens = problem.hidden = 1;
-    problem.input_stride = problem.output_stride = 0;
-    return problem;
-}
-
-/* The scaling of a tile whose amax has the bits AMAX; a dynamic one. */
-static enum qb_status scaling_of(const struct questioner *q, uint32_t amax, struct scaling *scaling)
-{
-    const struct qb_problem problem = single(q);
-    const struct qb_tensors buffers =
-        QB_TENSORS(&amax, NULL, &scaling->stored); /* the lower half first: hosts are little-endian */
-
-    return qb_reference_scales_as(&problem, &q->arithmetic, &buffers, &scaling->factor);
-}
-
-static enum qb_status code_of(const struct questioner *q, uint32_t bits, struct scaling scaling, uint8_t *code)
-{
-    const struct qb_problem problem = single(q);
-    const struct qb_tensors buffers = QB_TENSORS(&bits, code, &scaling.stored);
-
-    if (q->problem.scaling == QB_SCALING_AMAX) {
-        *code = 0;
-        return QB_OK;
-    }
-    return qb_reference_codes_as(&problem, &q->arithmetic, &buffers, q->given_scales != NULL ? NULL : &scaling.factor);
-}
-
-static enum qb_status base_scaling(struct questioner *q, uint64_t tile, struct scaling *scaling)
-{
-    if (q->given_scales != NULL) {
-        *scaling = (struct scaling){q->given_scales[tile], 0};
-        return QB_OK;
-    }
-    return scaling_of(q, tile_amax(q, tile), scaling);
 }
 
 /* ---- Questions ---------------------------------------------------------------------------------------------- */
@@ -218,21 +356,35 @@ static uint8_t poison_code(struct questioner *q, uint8_t want, uint8_t old)
     uint8_t poison;
 
     do {
-        poison = (uint8_t)questioner_random(q, 256);
+        poison = (uint8_t)questioner_random(q, (uint64_t)1 << codes_bits(&q->problem));
     } while (poison == old || verify_is_code(&q->arithmetic, q->problem.output, poison, want));
     return poison;
 }
 
-static float poison_scale(struct questioner *q, float want, float old)
+/* The same of SIZE bytes in the tensor of ROLE. */
+static uint32_t poison_bits(struct questioner *q, enum qb_role role, size_t size, uint32_t want, uint32_t old)
 {
-    uint32_t bits;
-    float poison;
+    uint32_t poison;
 
     do {
-        bits = (uint32_t)questioner_random(q, (uint64_t)1 << 32);
-        memcpy(&poison, &bits, sizeof poison);
-    } while (verify_is_scale(&q->arithmetic, poison, want) || verify_is_scale(&q->arithmetic, poison, old));
+        poison = (uint32_t)questioner_random(q, (uint64_t)1 << (8 * size));
+    } while (question_is_right(q, role, poison, want) || question_is_right(q, role, poison, old));
     return poison;
+}
+
+static void poison_scale(struct questioner *q, struct scale_probe *scale)
+{
+    struct scaling *poison = &scale->poison;
+    uint32_t bits;
+
+    poison->stored =
+        poison_bits(q, QB_ROLE_SCALES, scales_element_size(&q->problem), scale->want.stored, scale->old.stored);
+    bits = poison_bits(q, QB_ROLE_ZERO_POINTS, 1, question_bits(&scale->want, QB_ROLE_ZERO_POINTS),
+                       question_bits(&scale->old, QB_ROLE_ZERO_POINTS));
+    poison->zero_point = (int8_t)bits;
+    bits = poison_bits(q, QB_ROLE_TENSOR_SCALE, sizeof bits, question_bits(&scale->want, QB_ROLE_TENSOR_SCALE),
+                       question_bits(&scale->old, QB_ROLE_TENSOR_SCALE));
+    memcpy(&poison->tensor.scale, &bits, sizeof bits);
 }
 
 static bool has_probe(const struct question *question, unsigned set, uint64_t element)
@@ -255,6 +407,26 @@ static const struct scale_probe *find_scale(const struct question *question, uns
     return NULL;
 }
 
+/* The tensor scale that SET has in QUESTION. */
+static struct tensor_scaling tensor_in(const struct questioner *q, const struct question *question, unsigned set)
+{
+    for (size_t i = 0; i < question->scale_count; i++) {
+        if (question->scales[i].set == set) {
+            return question->scales[i].want.tensor;
+        }
+    }
+    return q->tensor;
+}
+
+/* True if the question asks for another scale of TILE in SET than that of the case's data. */
+static bool is_rescaled(const struct questioner *q, const struct question *question, unsigned set, uint64_t tile)
+{
+    const struct scale_probe *scale = find_scale(question, set, tile);
+    const struct tensor_scaling tensor = tensor_in(q, question, set);
+
+    return (scale != NULL && scale->changed) || tensor.scale != q->tensor.scale || tensor.amax != q->tensor.amax;
+}
+
 /* Ask about element ELEMENT, which is IS now, of buffer set SET. */
 static enum qb_status add_probe(struct questioner *q, struct question *question, unsigned set, uint64_t element,
                                 uint32_t is)
@@ -265,13 +437,16 @@ static enum qb_status add_probe(struct questioner *q, struct question *question,
     struct scaling old, want;
     enum qb_status status = QB_OK;
 
+    probe.rescaled = is_rescaled(q, question, set, tile);
     if (scale != NULL) {
         old = scale->old;
         want = scale->want;
-        probe.rescaled = scale->changed;
     } else {
-        status = base_scaling(q, tile, &old);
+        status = base_scaling(q, tile, q->tensor, &old);
         want = old;
+        if (status == QB_OK && probe.rescaled) {
+            status = base_scaling(q, tile, tensor_in(q, question, set), &want);
+        }
     }
     if (status == QB_OK) {
         status = code_of(q, probe.was, old, &probe.old);
@@ -294,6 +469,27 @@ static uint64_t random_element(struct questioner *q, uint64_t tile)
     return row * q->problem.hidden + area.first_col + questioner_random(q, area.cols);
 }
 
+/* Another element in the place of ELEMENT that leaves its tile's scale as it is, if there is one: with the other sign;
+ * or, where there are zero points, half as large if that sign would make the range of the tile larger. */
+static uint32_t change(struct questioner *q, uint64_t element)
+{
+    const struct layout layout = layout_of(q->problem.input);
+    const uint32_t is = load(q, element), magnitude = is & ~layout.sign;
+    struct magnitudes range;
+
+    if (q->problem.zero_points == QB_ZERO_POINTS_NONE || is_static(q)) {
+        return is ^ layout.sign;
+    }
+    range = tile_range(q, tiling_index(&q->tiling, element));
+    if (magnitude >= ((is & layout.sign) != 0 ? range.low : range.high)) {
+        return is; /* the range is what it is because of this one */
+    }
+    if (magnitude <= range.low && magnitude <= range.high) {
+        return is ^ layout.sign;
+    }
+    return magnitude > layout.binade ? is - layout.binade : is;
+}
+
 /* A magnitude of two to four times AMAX; false if the format has none. */
 static bool magnify(struct questioner *q, uint32_t amax, uint32_t *magnitude)
 {
@@ -304,33 +500,73 @@ static bool magnify(struct questioner *q, uint32_t amax, uint32_t *magnitude)
     return *magnitude < layout.infinity;
 }
 
-/* Give tile TILE a new element that is its amax. */
+/* Another tensor scale that is given, up to twice as large. */
+static struct tensor_scaling other_tensor(struct questioner *q)
+{
+    struct tensor_scaling tensor = q->tensor;
+    const float other = tensor.scale * (1 + (float)(1 + questioner_random(q, 1 << 20)) * 0x1p-20f);
+
+    if (q->problem.tensor_scale == QB_TENSOR_SCALE_GIVEN && isfinite(other)) {
+        tensor.scale = other;
+    }
+    return tensor;
+}
+
+/* Give the tile of SCALE a new element that is its amax, and that of the tensor, where the tensor scale is computed
+ * from it. */
 static enum qb_status rescale(struct questioner *q, struct question *question, struct scale_probe *scale)
 {
     const struct layout layout = layout_of(q->problem.input);
+    const bool computed = q->problem.tensor_scale == QB_TENSOR_SCALE_COMPUTED;
     const uint64_t element = random_element(q, scale->tile);
-    uint32_t magnitude;
+    struct magnitudes range = tile_range(q, scale->tile);
+    struct tensor_scaling tensor = other_tensor(q);
+    uint32_t magnitude, sign = questioner_random(q, 2) == 1 ? layout.sign : 0;
     enum qb_status status;
 
-    if (!magnify(q, tile_amax(q, scale->tile), &magnitude)) {
+    if (!magnify(q, computed ? q->tensor.amax : amax_of(range), &magnitude)) {
         return QB_OK;
     }
-    status = scaling_of(q, magnitude, &scale->want);
+    /* What is replaced may be the other end of the range, unless it has the same sign. */
+    sign = q->problem.zero_points != QB_ZERO_POINTS_NONE ? load(q, element) & layout.sign : sign;
+    widen(&layout, magnitude | sign, &range);
+    tensor.amax = computed ? magnitude : tensor.amax;
+    status = scaling_of(q, range, tensor, &scale->want);
     scale->changed = true;
-    return status == QB_OK ? add_probe(q, question, scale->set, element,
-                                       magnitude | (questioner_random(q, 2) == 1 ? layout.sign : 0))
-                           : status;
+    return status == QB_OK ? add_probe(q, question, scale->set, element, magnitude | sign) : status;
 }
 
-/* Give the tile another static scale, up to twice as large. */
+/* Give the tile another static scale, up to twice as large, and another zero point. */
 static void give_scale(struct questioner *q, struct scale_probe *scale)
 {
-    const float given = scale->old.stored * (1 + (float)(1 + questioner_random(q, 1 << 20)) * 0x1p-20f);
+    const struct qb_format_info *output = qb_format_info(q->problem.output);
+    const bool is_float = q->problem.scale_format == QB_FORMAT_F32;
+    const float factor = is_float ? 1 + (float)(1 + questioner_random(q, 1 << 20)) * 0x1p-20f : 2;
+    const float given = qb_format_decode(q->problem.scale_format, scale->old.stored) * factor;
+    const uint32_t code = qb_format_encode(q->problem.scale_format, given);
 
-    if (isfinite(given)) {
-        scale->want.stored = given;
-        scale->changed = true;
+    if (isfinite(given) && isfinite(qb_format_decode(q->problem.scale_format, code))) {
+        scale->want.stored = code;
     }
+    if (q->problem.zero_points != QB_ZERO_POINTS_NONE) {
+        const int span = 1 << output->bits;
+
+        scale->want.zero_point = (int8_t)((int)output->largest - (int)questioner_random(q, (uint64_t)span));
+    }
+    scale->want.tensor = other_tensor(q);
+    scale->changed = scale->want.stored != scale->old.stored || scale->want.zero_point != scale->old.zero_point ||
+                     scale->want.tensor.scale != scale->old.tensor.scale;
+}
+
+/* True if QUESTION asks about a scale of SET already, and all of one set have one tensor scale. */
+static bool shares_tensor_scale(const struct questioner *q, const struct question *question, unsigned set)
+{
+    for (size_t i = 0; i < question->scale_count && q->problem.tensor_scale != QB_TENSOR_SCALE_NONE; i++) {
+        if (question->scales[i].set == set) {
+            return true;
+        }
+    }
+    return false;
 }
 
 /* Ask about the scale of a random tile. */
@@ -341,31 +577,28 @@ static enum qb_status add_scale(struct questioner *q, struct question *question,
     struct scale_probe *scale = &question->scales[question->scale_count];
     enum qb_status status;
 
-    if (find_scale(question, set, tile) != NULL) {
+    if (find_scale(question, set, tile) != NULL || shares_tensor_scale(q, question, set)) {
         return QB_OK;
     }
     *scale = (struct scale_probe){.set = set, .tile = tile};
-    status = base_scaling(q, tile, &scale->old);
+    status = base_scaling(q, tile, q->tensor, &scale->old);
     if (status != QB_OK) {
         return status;
     }
     scale->want = scale->old;
     question->scale_count++;
-    if (rescales && q->given_scales != NULL) {
+    if (rescales && is_static(q)) {
         give_scale(q, scale);
     } else if (rescales) {
         status = rescale(q, question, scale);
     }
-    if (q->given_scales == NULL) {
-        scale->poison = poison_scale(q, scale->want.stored, scale->old.stored);
-    }
+    poison_scale(q, scale);
     return status;
 }
 
 enum qb_status question_compose(struct questioner *q, bool rescales, size_t scales, size_t probes,
                                 struct question *question)
 {
-    const struct layout layout = layout_of(q->problem.input);
     enum qb_status status = QB_OK;
 
     question->probe_count = question->scale_count = 0;
@@ -383,12 +616,11 @@ enum qb_status question_compose(struct questioner *q, bool rescales, size_t scal
             set = scale->set;
             element = random_element(q, scale->tile);
         }
-        scale = find_scale(question, set, tiling_index(&q->tiling, element));
         if (!has_probe(question, set, element)) {
             /* Where a scale has changed the element stays, so that the code of an earlier scale is the old code. */
-            uint32_t flipped = scale != NULL && scale->changed ? 0 : layout.sign;
+            const bool stays = is_rescaled(q, question, set, tiling_index(&q->tiling, element));
 
-            status = add_probe(q, question, set, element, load(q, element) ^ flipped);
+            status = add_probe(q, question, set, element, stays ? load(q, element) : change(q, element));
         }
     }
     return status;

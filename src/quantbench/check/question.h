@@ -17,20 +17,28 @@ struct probe {
     bool rescaled; /* its tile has another scale than that of the case's data */
 };
 
-/* The scale of a tile, and what its elements are divided by or multiplied with. */
+/* The scale of a tensor, and the bits of the amax that it is computed from. */
+struct tensor_scaling {
+    float scale; /* 1: there is none */
+    uint32_t amax;
+};
+
+/* The scale of a tile, all that belongs to it, and what its elements are divided by or multiplied with. */
 struct scaling {
-    float stored;
+    uint32_t stored;   /* in the scale format */
+    int8_t zero_point; /* 0: there is none */
+    struct tensor_scaling tensor;
     float factor; /* dynamic */
 };
 
-/* One tile, and its scale. */
+/* One tile, and its scale. Of several in one set, all have the same tensor scale. */
 struct scale_probe {
     unsigned set;
     uint64_t tile;
-    bool changed;        /* the question is about another scale than that of the case's data */
-    struct scaling old;  /* of the case's data */
-    struct scaling want; /* the right one; static: the one that is given */
-    float poison;
+    bool changed;          /* the question is about another scale than that of the case's data */
+    struct scaling old;    /* of the case's data */
+    struct scaling want;   /* the right one; static: the one that is given */
+    struct scaling poison; /* what no right kernel writes here */
 };
 
 struct question {
@@ -40,24 +48,47 @@ struct question {
     struct scale_probe *scales;
 };
 
+/* The bits of the largest magnitude below 0 and of that above, without their signs. */
+struct magnitudes {
+    uint32_t low, high;
+};
+
 /* The data that questions are about, and a source of random numbers. */
 struct questioner {
     struct qb_problem problem; /* dense rows */
     struct qb_arithmetic arithmetic;
-    const void *input;         /* host memory */
-    const float *given_scales; /* host memory; NULL unless they are static */
-    unsigned sets;             /* that a question is about */
+    const void *input;       /* host memory */
+    struct qb_tensors given; /* host memory; NULL: launches write them, or there are none */
+    unsigned sets;           /* that a question is about */
     uint64_t random_state;
     struct tiling tiling;
-    uint32_t *amaxes; /* bits of the magnitudes that were found in large tiles; NULL: tiles are small */
-    bool *known;      /* which those are */
+    struct magnitudes *ranges;    /* that were found in large tiles; NULL: tiles are small */
+    bool *known;                  /* which those are */
+    struct tensor_scaling tensor; /* of the case's data */
 };
 
-/* Get ready for questions; QB_ERROR_MEMORY, or QB_OK. The problem has elements. End QUESTIONER either way. */
+/* Get ready for questions; QB_ERROR_MEMORY, or QB_OK. The problem has elements. GIVEN is by role, what launches read
+ * besides the input. End QUESTIONER either way. */
 enum qb_status questioner_begin(const struct qb_problem *problem, const struct qb_arithmetic *arithmetic,
-                                const void *input, const float *given_scales, unsigned sets,
+                                const void *input, void *const given[QB_ROLE_COUNT], unsigned sets,
                                 struct questioner *questioner);
 void questioner_end(struct questioner *questioner);
+
+/* The roles that belong to a scale. */
+#define QUESTION_ROLES 3
+extern const enum qb_role question_roles[QUESTION_ROLES];
+
+/* True if Q's problem has a tensor of ROLE. */
+bool questioner_has(const struct questioner *q, enum qb_role role);
+
+/* Where what belongs to TILE is in the tensor of ROLE, in bytes, and how many. */
+uint64_t questioner_place(const struct questioner *q, enum qb_role role, uint64_t tile, size_t *size);
+
+/* The bits of it, as they lie in memory. */
+uint32_t question_bits(const struct scaling *scaling, enum qb_role role);
+
+/* True if GOT is right for WANT there. */
+bool question_is_right(const struct questioner *q, enum qb_role role, uint32_t got, uint32_t want);
 
 /* A random number less than COUNT, which is at least 1. */
 uint64_t questioner_random(struct questioner *questioner, uint64_t count);

@@ -9,18 +9,12 @@
 
 /* Host copies of what the reference computes from an input, and how near that comes to the input. */
 struct expectation {
-    struct qb_problem problem; /* dense rows; static scales are what dynamic ones would be */
+    struct qb_problem problem; /* dense rows; what is given is what dynamic scaling would compute */
     struct qb_arithmetic arithmetic;
     struct sizes bytes;        /* of the tensors */
-    struct qb_tensors tensors; /* those that a kernel writes, and the scales; NULL: none, or not asked for */
+    struct qb_tensors tensors; /* all but the input; NULL: none, or not asked for */
     struct quality quality;    /* of the codes, if there are any */
 };
-
-/* The scales of EXPECTATION. */
-static inline float *verify_scales(const struct expectation *expectation)
-{
-    return expectation->tensors.at[QB_ROLE_SCALES];
-}
 
 /* True if A and B are the same but for the strides of their rows. What a granularity does not read counts too: that
  * costs a computation at most. */
@@ -32,7 +26,10 @@ bool verify_same_problem(const struct qb_problem *a, const struct qb_problem *b)
 enum exit_code verify_expect(const struct qb_problem *problem, const struct qb_arithmetic *arithmetic,
                              const void *input, bool same_input, bool need_codes, struct expectation *expectation);
 
-/* Make room in EXPECTATION for what its problem writes, and the scales; false if memory is short. Free it either way.
+/* What is in outputs, and between their rows, before a kernel writes: a code that is in no way special. */
+#define VERIFY_POISON 0xA5
+
+/* Make room in EXPECTATION for all tensors but the input; false if memory is short. Free it either way.
  */
 bool verify_make(struct expectation *expectation, bool need_codes);
 void verify_free(struct expectation *expectation);
@@ -44,9 +41,11 @@ struct fingerprint {
 };
 struct fingerprint verify_fingerprint(const struct expectation *expectation);
 
-/* True if GOT is right where the reference says WANT: the same, or as near as ARITHMETIC allows. */
+/* True if GOT is right where the reference says WANT: the same, or as near as ARITHMETIC allows. Scales are as they are
+ * stored in FORMAT. */
 bool verify_is_code(const struct qb_arithmetic *arithmetic, enum qb_format format, uint8_t got, uint8_t want);
-bool verify_is_scale(const struct qb_arithmetic *arithmetic, float got, float want);
+bool verify_is_scale(const struct qb_arithmetic *arithmetic, enum qb_format format, uint32_t got, uint32_t want);
+bool verify_is_zero_point(const struct qb_arithmetic *arithmetic, int got, int want);
 
 /* Device memory that holds the same tensor COUNT times, each STRIDE bytes behind the last. */
 struct copies {

@@ -44,8 +44,8 @@
 /* What is known of a right answer once it has been computed. */
 struct proof {
     struct fingerprint fingerprint;
-    float *scales;  /* static ones; else NULL */
-    double seconds; /* that a launch took, as the host sees it; INFINITY: unknown */
+    void *given[QB_ROLE_COUNT]; /* what a launch reads besides the input, by role; else NULL */
+    double seconds;             /* that a launch took, as the host sees it; INFINITY: unknown */
 };
 
 /* What the launches of one visit need, and what is seen of the device meanwhile. */
@@ -110,9 +110,26 @@ static struct measure_work challenged_work(struct launch_context *context, unsig
     };
 }
 
-static bool is_static(const struct plan_case *plan_case)
+/* True if launches of PLAN_CASE read more than the input. */
+static bool has_given(const struct plan_case *plan_case)
 {
-    return plan_case->problem.scaling == QB_SCALING_STATIC;
+    bool has = false;
+
+    for (int role = 0; role < QB_ROLE_COUNT; role++) {
+        has = has || sizes_is_given(&plan_case->problem, (enum qb_role)role);
+    }
+    return has;
+}
+
+/* The bytes of the tensors of a set that are not the input. */
+static uint64_t answer_bytes(const struct sizes *bytes)
+{
+    uint64_t sum = 0;
+
+    for (int role = QB_ROLE_INPUT + 1; role < QB_ROLE_COUNT; role++) {
+        sum = saturate_add(sum, bytes->of[role]);
+    }
+    return sum;
 }
 
 /* ---- Memory ------------------------------------------------------------------------------------------------- */
@@ -172,10 +189,8 @@ static enum exit_code check_all_memory(const struct bench *bench, const struct r
 {
     const struct plan_case *plan_case = result->plan_case;
     const struct expectation *e = &bench->expectation;
-    uint64_t held = e->tensors.at[QB_ROLE_CODES] != NULL ? e->bytes.of[QB_ROLE_CODES] + e->bytes.of[QB_ROLE_SCALES] : 0;
-    uint64_t host =
-        saturate_add(inputs_missing(&bench->inputs, plan_case),
-                     saturate_add(result->found.bytes.of[QB_ROLE_CODES], result->found.bytes.of[QB_ROLE_SCALES]));
+    uint64_t held = e->tensors.at[QB_ROLE_CODES] != NULL ? answer_bytes(&e->bytes) : 0;
+    uint64_t host = saturate_add(inputs_missing(&bench->inputs, plan_case), answer_bytes(&result->found.bytes));
     uint64_t device = result->found.rotated_bytes;
     char what[160];
     enum exit_code code;
@@ -239,10 +254,14 @@ static enum exit_code fill_buffers(struct bench *bench, size_t index, struct qb_
 {
     const struct result *result = &bench->results[index];
     const struct plan_case *plan_case = result->plan_case;
-    const void *given[QB_ROLE_COUNT] = {[QB_ROLE_SCALES] = bench->proofs[index].scales};
+    const void *given[QB_ROLE_COUNT];
     enum qb_status status;
-    enum exit_code code = inputs_get(&bench->inputs, plan_case, &given[QB_ROLE_INPUT]);
+    enum exit_code code;
 
+    for (int role = 0; role < QB_ROLE_COUNT; role++) {
+        given[role] = bench->proofs[index].given[role];
+    }
+    code = inputs_get(&bench->inputs, plan_case, &given[QB_ROLE_INPUT]);
     *buffers = (struct buffers){.device = NULL};
     if (code != EXIT_OK) {
         return code;
@@ -359,12 +378,17 @@ static enum exit_code keep_proof(struct bench *bench, size_t index)
     struct result *result = &bench->results[index];
     struct proof *proof = &bench->proofs[index];
 
-    if (is_static(result->plan_case)) {
-        proof->scales = malloc(result->found.bytes.of[QB_ROLE_SCALES]);
-        if (proof->scales == NULL) {
-            return message_out_of_memory("the scales", result->found.bytes.of[QB_ROLE_SCALES]);
+    for (int role = 0; role < QB_ROLE_COUNT; role++) {
+        const uint64_t bytes = result->found.bytes.of[role];
+
+        if (!sizes_is_given(&result->plan_case->problem, (enum qb_role)role) || bytes == 0) {
+            continue;
         }
-        memcpy(proof->scales, verify_scales(&bench->expectation), result->found.bytes.of[QB_ROLE_SCALES]);
+        proof->given[role] = malloc(bytes);
+        if (proof->given[role] == NULL) {
+            return message_out_of_memory("the scales", bytes);
+        }
+        memcpy(proof->given[role], bench->expectation.tensors.at[role], bytes);
     }
     if (bench->method->verify) {
         proof->fingerprint = verify_fingerprint(&bench->expectation);
@@ -382,15 +406,15 @@ static bool is_foreign(const struct bench *bench, const struct result *result)
 /* That a kernel of others is harmless. BENCH expects what is right for the case. */
 static enum exit_code prove_harmless(struct bench *bench, const struct plan_case *plan_case, const void *input)
 {
-    const void *const given[QB_ROLE_COUNT] = {
-        [QB_ROLE_INPUT] = input,
-        [QB_ROLE_SCALES] = verify_scales(&bench->expectation),
-    };
+    const void *given[QB_ROLE_COUNT];
     struct qb_queue *queue;
     enum exit_code code = make_queues(bench->method, plan_case, 1, &queue);
 
     if (code != EXIT_OK) {
         return code;
+    }
+    for (int role = 0; role < QB_ROLE_COUNT; role++) {
+        given[role] = role == QB_ROLE_INPUT ? input : bench->expectation.tensors.at[role];
     }
     code = prove_kernel(plan_case, queue, given, bench->alive);
     announce(bench, CHILD_OWN_SECONDS);
@@ -426,7 +450,7 @@ static enum exit_code prove(struct bench *bench, size_t index)
     enum exit_code code = check_all_memory(bench, result);
 
     bench->proofs[index].seconds = INFINITY;
-    if (code != EXIT_OK || (!bench->method->verify && !is_static(result->plan_case))) {
+    if (code != EXIT_OK || (!bench->method->verify && !has_given(result->plan_case))) {
         return code;
     }
     code = inputs_get(&bench->inputs, result->plan_case, &input);
@@ -851,7 +875,7 @@ static enum exit_code visit_verified(struct bench *bench, size_t index, uint64_t
     struct result *result = &bench->results[index];
     size_t samples_before = result->found.sample_count;
     struct challenges challenges;
-    enum exit_code code = challenges_begin(result->plan_case, input, bench->proofs[index].scales, buffers,
+    enum exit_code code = challenges_begin(result->plan_case, input, bench->proofs[index].given, buffers,
                                            result->found.sets, asked_sets(result), samples, &challenges);
 
     if (code == EXIT_OK) {
@@ -1083,7 +1107,9 @@ enum exit_code bench_begin(struct bench *bench, const struct settings *settings,
 void bench_end(struct bench *bench)
 {
     for (size_t i = 0; i < bench->count; i++) {
-        free(bench->proofs[i].scales);
+        for (int role = 0; role < QB_ROLE_COUNT; role++) {
+            free(bench->proofs[i].given[role]);
+        }
         free(bench->results[i].found.samples);
         free(bench->results[i].found.rounds);
         free(bench->results[i].floors);

@@ -5,6 +5,7 @@
 
 #include "measure/challenge.h"
 #include "check/hard.h"
+#include "check/scales.h"
 #include "cases/input.h"
 
 #include <inttypes.h>
@@ -20,9 +21,9 @@
 /* Questions that leave scales alone, for the last sample. */
 #define LAST_QUESTIONS 2
 
-static bool is_static(const struct challenges *c)
+static bool is_given(const struct challenges *c, enum qb_role role)
 {
-    return c->questioner.given_scales != NULL;
+    return c->questioner.given.at[role] != NULL;
 }
 
 static bool has_codes(const struct challenges *c)
@@ -59,7 +60,7 @@ static enum exit_code compose_all(struct challenges *c, bool isolated)
     return code;
 }
 
-enum exit_code challenges_begin(const struct plan_case *plan_case, const void *input, const float *given_scales,
+enum exit_code challenges_begin(const struct plan_case *plan_case, const void *input, void *const given[QB_ROLE_COUNT],
                                 const struct buffers *buffers, unsigned sets, unsigned asked, uint64_t samples,
                                 struct challenges *challenges)
 {
@@ -74,7 +75,7 @@ enum exit_code challenges_begin(const struct plan_case *plan_case, const void *i
         return message_out_of_memory("the challenges", challenges->usual_count * sizeof *challenges->questions);
     }
     challenges->count = challenges->usual_count + LAST_QUESTIONS;
-    status = questioner_begin(&plan_case->problem, qb_kernel_arithmetic(plan_case->kernel), input, given_scales, asked,
+    status = questioner_begin(&plan_case->problem, qb_kernel_arithmetic(plan_case->kernel), input, given, asked,
                               &challenges->questioner);
     return status == QB_OK ? compose_all(challenges, isolated) : message_status("the challenges", status);
 }
@@ -107,24 +108,97 @@ static enum qb_status write_element(const struct challenges *c, const struct pro
     return qb_memory_write(c->buffers->device, (char *)set.at[QB_ROLE_INPUT] + probe->element * size, &bits, size);
 }
 
-static enum qb_status write_code(const struct challenges *c, const struct probe *probe, uint8_t code)
-{
-    const struct qb_tensors set = buffers_set(c->buffers, c->first_set + probe->set);
+/* Where a code lies: BYTES bytes from OFFSET on, and in these from bit SHIFT on. */
+struct code_place {
+    uint64_t offset;
+    unsigned bytes, shift, bits;
+};
 
-    return qb_memory_write(c->buffers->device, (uint8_t *)set.at[QB_ROLE_CODES] + probe->element, &code, sizeof code);
+static struct code_place place_of(const struct challenges *c, const struct probe *probe)
+{
+    const struct qb_problem *p = &c->questioner.problem;
+    const uint64_t row = probe->element / p->hidden, col = probe->element % p->hidden;
+    const unsigned bits = codes_bits(p), shift = (unsigned)(col % 8 * bits % 8);
+
+    return (struct code_place){row * codes_row_bytes(p) + col / 8 * bits + col % 8 * bits / 8, (shift + bits + 7) / 8,
+                               shift, bits};
 }
 
-static enum qb_status write_scale(const struct challenges *c, const struct scale_probe *probe, float scale)
+static void *codes_of(const struct challenges *c, const struct probe *probe, uint64_t offset)
 {
     const struct qb_tensors set = buffers_set(c->buffers, c->first_set + probe->set);
 
-    return qb_memory_write(c->buffers->device, (float *)set.at[QB_ROLE_SCALES] + probe->tile, &scale, sizeof scale);
+    return (char *)set.at[QB_ROLE_CODES] + offset;
+}
+
+/* The bytes in which the code of PROBE is, as a number: the lower half first, as these hosts are little-endian. */
+static enum qb_status read_around(const struct challenges *c, const struct probe *probe, struct code_place place,
+                                  uint32_t *around)
+{
+    *around = 0;
+    return qb_memory_read(c->buffers->device, around, codes_of(c, probe, place.offset), place.bytes);
+}
+
+static enum qb_status read_code(const struct challenges *c, const struct probe *probe, uint8_t *code)
+{
+    const struct code_place place = place_of(c, probe);
+    uint32_t around;
+    enum qb_status status = read_around(c, probe, place, &around);
+
+    *code = (uint8_t)(around >> place.shift & ((1u << place.bits) - 1));
+    return status;
+}
+
+/* Write a code, and leave those beside it as they are. */
+static enum qb_status write_code(const struct challenges *c, const struct probe *probe, uint8_t code)
+{
+    const struct code_place place = place_of(c, probe);
+    const uint32_t mask = ((1u << place.bits) - 1) << place.shift;
+    uint32_t around = 0;
+    enum qb_status status = place.bits < 8 ? read_around(c, probe, place, &around) : QB_OK;
+
+    around = (around & ~mask) | (uint32_t)code << place.shift;
+    return status == QB_OK ? qb_memory_write(c->buffers->device, codes_of(c, probe, place.offset), &around, place.bytes)
+                           : status;
+}
+
+/* Where what PROBE is about is in the tensor of ROLE, on the device. */
+static void *scale_place(const struct challenges *c, const struct scale_probe *probe, enum qb_role role, size_t *size)
+{
+    const struct qb_tensors set = buffers_set(c->buffers, c->first_set + probe->set);
+
+    return (char *)set.at[role] + questioner_place(&c->questioner, role, probe->tile, size);
+}
+
+static enum qb_status write_scale(const struct challenges *c, const struct scale_probe *probe, enum qb_role role,
+                                  const struct scaling *scaling)
+{
+    const uint32_t bits = question_bits(scaling, role);
+    size_t size;
+    void *place = scale_place(c, probe, role, &size);
+
+    return qb_memory_write(c->buffers->device, place, &bits, size);
 }
 
 static const struct question *choose(struct challenges *c, enum measure_question kind)
 {
     return kind == MEASURE_LAST ? &c->questions[c->usual_count + c->next++ % LAST_QUESTIONS]
                                 : &c->questions[c->next++ % c->usual_count];
+}
+
+/* Change what launches read, and overwrite what they are to write. */
+static enum qb_status pose_scale(const struct challenges *c, const struct scale_probe *scale)
+{
+    enum qb_status status = QB_OK;
+
+    for (int i = 0; i < QUESTION_ROLES && status == QB_OK; i++) {
+        const enum qb_role role = question_roles[i];
+
+        if (questioner_has(&c->questioner, role)) {
+            status = write_scale(c, scale, role, is_given(c, role) ? &scale->want : &scale->poison);
+        }
+    }
+    return status;
 }
 
 enum qb_status challenges_pose(struct challenges *c, enum measure_question kind, unsigned set)
@@ -145,9 +219,7 @@ enum qb_status challenges_pose(struct challenges *c, enum measure_question kind,
         }
     }
     for (size_t i = 0; i < question->scale_count && status == QB_OK; i++) {
-        const struct scale_probe *scale = &question->scales[i];
-
-        status = write_scale(c, scale, is_static(c) ? scale->want.stored : scale->poison);
+        status = pose_scale(c, &question->scales[i]);
     }
     return status;
 }
@@ -166,11 +238,10 @@ static bool count_fault(struct challenges *c, enum challenge_fault fault, bool i
 static enum qb_status judge_code(struct challenges *c, const struct probe *probe)
 {
     const struct questioner *q = &c->questioner;
-    const struct qb_tensors set = buffers_set(c->buffers, c->first_set + probe->set);
     enum challenge_fault fault = CHALLENGE_WRONG;
     uint8_t got;
-    enum qb_status status =
-        qb_memory_read(c->buffers->device, &got, (const uint8_t *)set.at[QB_ROLE_CODES] + probe->element, sizeof got);
+    enum qb_status status = read_code(c, probe, &got);
+    char was[SCALES_TEXT_SIZE], right[SCALES_TEXT_SIZE];
 
     c->codes++;
     if (status != QB_OK || verify_is_code(&q->arithmetic, q->problem.output, got, probe->want)) {
@@ -184,38 +255,70 @@ static enum qb_status judge_code(struct challenges *c, const struct probe *probe
     }
     if (count_fault(c, fault, false)) {
         snprintf(c->findings[fault].first, sizeof c->findings[fault].first,
-                 "code [%" PRIu64 ", %" PRIu64 "]: got 0x%02X (%.9g), want 0x%02X (%.9g)",
-                 probe->element / q->problem.hidden, probe->element % q->problem.hidden, got,
-                 (double)qb_format_decode(q->problem.output, got), probe->want,
-                 (double)qb_format_decode(q->problem.output, probe->want));
+                 "code [%" PRIu64 ", %" PRIu64 "]: got %s, want %s", probe->element / q->problem.hidden,
+                 probe->element % q->problem.hidden, scales_code_text(q->problem.output, got, was),
+                 scales_code_text(q->problem.output, probe->want, right));
     }
     return QB_OK;
 }
 
-static enum qb_status judge_scale(struct challenges *c, const struct scale_probe *probe)
+/* Describe that GOT is in the tensor of ROLE. */
+static void describe_scale(const struct challenges *c, const struct scale_probe *probe, enum qb_role role, uint32_t got,
+                           char *text, size_t size)
 {
-    const struct qb_arithmetic *arithmetic = &c->questioner.arithmetic;
-    const struct qb_tensors set = buffers_set(c->buffers, c->first_set + probe->set);
+    const struct questioner *q = &c->questioner;
+    const enum qb_format format = role == QB_ROLE_ZERO_POINTS ? QB_FORMAT_INT8
+                                  : role == QB_ROLE_SCALES    ? q->problem.scale_format
+                                                              : QB_FORMAT_F32;
+    const uint64_t row = probe->tile / q->tiling.scale_cols, col = probe->tile % q->tiling.scale_cols;
+    char was[SCALES_TEXT_SIZE], right[SCALES_TEXT_SIZE], name[96] = "the tensor scale";
+
+    if (role != QB_ROLE_TENSOR_SCALE) {
+        snprintf(name, sizeof name, "%s [%" PRIu64 ", %" PRIu64 "]", role == QB_ROLE_SCALES ? "scale" : "zero point",
+                 row, col);
+    }
+    snprintf(text, size, "%s: got %s, want %s", name, scales_code_text(format, got, was),
+             scales_code_text(format, question_bits(&probe->want, role), right));
+}
+
+/* Judge what is in the tensor of ROLE. */
+static enum qb_status judge_scale(struct challenges *c, const struct scale_probe *probe, enum qb_role role)
+{
+    const struct questioner *q = &c->questioner;
     enum challenge_fault fault = CHALLENGE_WRONG;
-    float got;
-    enum qb_status status =
-        qb_memory_read(c->buffers->device, &got, (float *)set.at[QB_ROLE_SCALES] + probe->tile, sizeof got);
+    size_t size;
+    void *place = scale_place(c, probe, role, &size);
+    uint32_t got = 0;
+    enum qb_status status = qb_memory_read(c->buffers->device, &got, place, size);
 
     c->scales++;
-    if (status != QB_OK || verify_is_scale(arithmetic, got, probe->want.stored)) {
+    if (status != QB_OK || question_is_right(q, role, got, question_bits(&probe->want, role))) {
         return status;
     }
-    if (memcmp(&got, &probe->poison, sizeof got) == 0) {
+    if (got == question_bits(&probe->poison, role)) {
         fault = CHALLENGE_UNDONE;
-    } else if (verify_is_scale(arithmetic, got, probe->old.stored)) {
+    } else if (question_is_right(q, role, got, question_bits(&probe->old, role))) {
         fault = CHALLENGE_STALE;
     }
     if (count_fault(c, fault, true)) {
-        snprintf(c->findings[fault].first, sizeof c->findings[fault].first,
-                 "scale %" PRIu64 ": got %.9g (%a), want %.9g (%a)", probe->tile, (double)got, (double)got,
-                 (double)probe->want.stored, (double)probe->want.stored);
+        describe_scale(c, probe, role, got, c->findings[fault].first, sizeof c->findings[fault].first);
     }
     return QB_OK;
+}
+
+/* Judge what launches wrote, and put back what they read. */
+static enum qb_status settle_scale(struct challenges *c, const struct scale_probe *scale)
+{
+    enum qb_status status = QB_OK;
+
+    for (int i = 0; i < QUESTION_ROLES && status == QB_OK; i++) {
+        const enum qb_role role = question_roles[i];
+
+        if (questioner_has(&c->questioner, role)) {
+            status = is_given(c, role) ? write_scale(c, scale, role, &scale->old) : judge_scale(c, scale, role);
+        }
+    }
+    return status;
 }
 
 /* Put back what PROBE has changed. */
@@ -253,9 +356,7 @@ enum qb_status challenges_judge(struct challenges *c)
         status = judge_code(c, &question->probes[i]);
     }
     for (size_t i = 0; i < question->scale_count && status == QB_OK; i++) {
-        const struct scale_probe *scale = &question->scales[i];
-
-        status = is_static(c) ? write_scale(c, scale, scale->old.stored) : judge_scale(c, scale);
+        status = settle_scale(c, &question->scales[i]);
     }
     for (size_t i = 0; i < question->probe_count && status == QB_OK; i++) {
         status = restore(c, &question->probes[i]);

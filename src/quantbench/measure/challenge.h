@@ -49,10 +49,10 @@ struct challenges {
     struct challenge_finding findings[CHALLENGE_FAULTS];
 };
 
-/* Prepare the challenges of a visit of SAMPLES samples of PLAN_CASE, whose data are INPUT and GIVEN_SCALES, NULL unless
- * they are static (host memory; they stay until challenges_end()). BUFFERS has SETS sets, and each question is about
- * ASKED of them in a row. An error has been printed; end CHALLENGES either way. */
-enum exit_code challenges_begin(const struct plan_case *plan_case, const void *input, const float *given_scales,
+/* Prepare the challenges of a visit of SAMPLES samples of PLAN_CASE, whose data are INPUT and, by role, what
+ * else launches read, GIVEN (host memory; they stay until challenges_end()). BUFFERS has SETS sets, and each question
+ * is about ASKED of them in a row. An error has been printed; end CHALLENGES either way. */
+enum exit_code challenges_begin(const struct plan_case *plan_case, const void *input, void *const given[QB_ROLE_COUNT],
                                 const struct buffers *buffers, unsigned sets, unsigned asked, uint64_t samples,
                                 struct challenges *challenges);
 void challenges_end(struct challenges *challenges);

@@ -9,9 +9,9 @@
 #include "model/sizes.h"
 #include "model/words.h"
 
-/* What the codes of a tensor make of it. x is a finite element, exactly; v the quotient x / scale that is encoded, as
- * binary32; e = value of the code * scale - x its error, in the unit of x. NaN and infinities are counted, and are in
- * no other figure. */
+/* What the codes of a tensor make of it. x is a finite element, exactly; v the quotient that is encoded, as binary32; e
+ * = value of the code * scale - x its error, in the unit of x. NaN and infinities are counted, and are in no other
+ * figure. */
 struct quality {
     uint64_t finite;   /* elements; the other figures are of these */
     uint64_t nan;      /* elements */
@@ -20,24 +20,34 @@ struct quality {
      * also for a tensor that is all zero; -INFINITY if an e is infinite, as with an infinite scale, or if x is 0 and e
      * is not; NAN if there are no finite elements. */
     double snr;
+    double rest_snr; /* the same without the largest elements: the top 0.1 % in magnitude, in steps of 2^-7, at most */
     double largest_error; /* the largest |e|; NAN if there are no finite elements */
     double
         largest_relative_error; /* the largest |e| / |x| over x != 0, INFINITY if an e is; NAN if there is no such x */
     /* Elements that are cut off: rounding v to nearest even, as if the output format had no largest value, would lead
-     * beyond its largest or smallest one. INT8: v >= 127.5 or v < -128.5; E4M3: |v| > 464; E5M2: |v| >= 61440. */
+     * beyond its largest or smallest one. INT8: v >= 127.5 or v < -128.5; E4M3: |v| > 464; E5M2: |v| >= 61440. With a
+     * zero point z: RNE(v) + z is cut off. */
     uint64_t saturated;
-    uint64_t flushed; /* elements x != 0 whose code is a zero */
+    uint64_t overrange; /* elements with v, or v + z, beyond the largest or smallest value, however little */
+    uint64_t flushed;   /* elements x != 0 whose code means 0 */
+    uint64_t tiles;     /* those that share a scale; the next figures are of these */
+    uint64_t saturated_tiles;
+    uint64_t overrange_tiles; /* have such an element */
+    uint64_t floor_tiles;     /* not all of its elements are 0, and the scale is the smallest of its format */
 };
 
 /* Where outputs on a device differ from the expectation. */
 struct mismatch {
     uint64_t wrong_codes;
-    uint64_t wrong_scales;
-    uint64_t near_codes;  /* differ, but no more than the arithmetic allows; they are not wrong */
-    uint64_t near_scales; /* the same */
-    uint64_t compared;    /* codes */
-    uint64_t first_index; /* of the first difference: a scale if any is wrong, else a code */
-    char first[384];      /* the same for people; "" if there is none */
+    uint64_t wrong_scales; /* with zero points and tensor scales */
+    uint64_t near_codes;   /* differ, but no more than the arithmetic allows; they are not wrong */
+    uint64_t near_scales;  /* the same */
+    uint64_t compared;     /* codes */
+    /* Of the first difference: the tensor, and the element of it; of a scale and a zero point the tile, or UINT64_MAX
+     * for what belongs to none. */
+    enum qb_role first_role;
+    uint64_t first_index;
+    char first[384]; /* the same for people; "" if there is none */
 };
 
 /* A number of migrations that the system does not tell. */

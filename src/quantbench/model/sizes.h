@@ -27,4 +27,13 @@ static inline struct sizes sizes_of(const struct qb_problem *problem)
     return sizes;
 }
 
+/* True if a launch of PROBLEM reads the tensor of ROLE besides the input: it is given. */
+static inline bool sizes_is_given(const struct qb_problem *problem, enum qb_role role)
+{
+    struct qb_tensor_info tensor = {.size = sizeof tensor};
+
+    return role != QB_ROLE_INPUT && qb_problem_tensor(problem, role, &tensor) == QB_OK && tensor.present &&
+           !tensor.written;
+}
+
 #endif

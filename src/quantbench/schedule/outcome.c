@@ -84,7 +84,9 @@ static const char *check_quality(const struct quality *q, const struct outcome_l
     if (q->finite > all || q->nan > all - q->finite || q->infinite > all - q->finite - q->nan) {
         return "counts more elements than there are";
     }
-    if (q->saturated > q->finite || q->flushed > q->finite) {
+    if (q->saturated > q->finite || q->overrange > q->finite || q->flushed > q->finite || q->tiles > all ||
+        q->saturated_tiles > q->tiles || q->overrange_tiles > q->tiles || q->floor_tiles > q->tiles ||
+        isnan(q->rest_snr) != isnan(q->snr)) {
         return out_of_range;
     }
     if (q->finite == 0 && q->nan == 0 && q->infinite == 0) {

@@ -1,0 +1,310 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* difference.c - see difference.h. */
+#include <config.h>
+
+#include "check/difference.h"
+#include "check/scales.h"
+#include "model/tiling.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- What is near enough ---------------------------------------------------------------------------------------- */
+
+/* Where a code stands among those of FORMAT, in the order of their values: neighbors differ by 1. The two zeros are
+ * one; false for NaN, which has no place, and for more bits than a code has. */
+static bool place_of(enum qb_format format, uint32_t code, int *place)
+{
+    const struct qb_format_info *info = qb_format_info(format);
+    const uint32_t sign = (uint32_t)1 << (info->bits - 1);
+
+    if (info->bits < 32 && code >> info->bits != 0) {
+        return false;
+    }
+    if (info->exponent_bits == 0 || format == QB_FORMAT_E8M0) {
+        *place = format == QB_FORMAT_E8M0 ? (int)code : (int)qb_format_decode(format, code);
+    } else {
+        *place = (code & sign) != 0 ? -(int)(code & (sign - 1)) : (int)code;
+    }
+    return !isnan(qb_format_decode(format, code));
+}
+
+static bool is_near(enum qb_format format, uint32_t got, uint32_t want, int64_t allowed)
+{
+    int a, b;
+
+    return place_of(format, got, &a) && place_of(format, want, &b) && llabs((int64_t)a - b) <= allowed;
+}
+
+bool verify_is_code(const struct qb_arithmetic *arithmetic, enum qb_format format, uint8_t got, uint8_t want)
+{
+    return got == want || (arithmetic->match == QB_MATCH_ONE_CODE && is_near(format, got, want, 1));
+}
+
+bool verify_is_scale(const struct qb_arithmetic *arithmetic, enum qb_format format, uint32_t got, uint32_t want)
+{
+    const float a = qb_format_decode(format, got), b = qb_format_decode(format, want);
+    const int allowed = format == QB_FORMAT_F32 ? 4 : 1; /* units in the last place */
+
+    return got == want || (arithmetic->match == QB_MATCH_ONE_CODE && signbit(a) == signbit(b) && isfinite(a) &&
+                           isfinite(b) && is_near(format, got, want, allowed));
+}
+
+bool verify_is_zero_point(const struct qb_arithmetic *arithmetic, int got, int want)
+{
+    return got == want || (arithmetic->match == QB_MATCH_ONE_CODE && abs(got - want) <= 1);
+}
+
+/* ---- Codes ------------------------------------------------------------------------------------------------------ */
+
+/* Bytes of a copy, with the one in front of them. */
+struct stretch {
+    const uint8_t *got;
+    uint64_t offset, end;
+    uint8_t before;
+};
+
+static uint8_t byte_of(const struct stretch *s, uint64_t i)
+{
+    return i < s->offset ? s->before : s->got[i - s->offset];
+}
+
+/* How many codes end before byte OFFSET of a tensor. */
+static uint64_t codes_before(const struct qb_problem *p, uint64_t offset)
+{
+    const uint64_t row_bytes = codes_row_bytes(p), whole = offset % row_bytes * 8 / codes_bits(p);
+
+    return offset / row_bytes * p->hidden + (whole < p->hidden ? whole : p->hidden);
+}
+
+/* Code COL of the row that begins at byte ROW_START, all of which is in the stretch. */
+static uint8_t got_code(const struct qb_problem *p, const struct stretch *s, uint64_t row_start, uint64_t col)
+{
+    const unsigned bits = codes_bits(p);
+    const uint64_t eight = row_start + col / 8 * bits; /* codes begin at a byte */
+    const uint64_t first = row_start + col * bits / 8, last = row_start + ((col + 1) * bits - 1) / 8;
+    uint8_t bytes[8] = {0}, code = 0;
+
+    for (uint64_t i = first; i <= last; i++) {
+        bytes[i - eight] = byte_of(s, i);
+    }
+    qb_codes_unpack(p->output, p->packing, bytes, col % 8, 1, &code);
+    return code;
+}
+
+/* Describe wrong code (ROW, COL): where it is, what was quantized, by which scale, what came out and what should have.
+ */
+static void describe_code(const struct difference *d, uint64_t row, uint64_t col, uint8_t got, uint8_t want)
+{
+    const struct expectation *e = d->expectation;
+    const struct qb_problem *p = &e->problem;
+    const struct tiling tiling = tiling_of(p);
+    const struct tile_scale scale =
+        scales_at(p, &e->arithmetic, &e->tensors, row / tiling.tile_rows, col / tiling.tile_cols);
+    const uint64_t index = row * p->hidden + col;
+    const float x = p->input == QB_FORMAT_F32 ? ((const float *)d->input)[index]
+                                              : qb_format_decode(p->input, ((const uint16_t *)d->input)[index]);
+    char by[SCALES_TEXT_SIZE], was[SCALES_TEXT_SIZE], right[SCALES_TEXT_SIZE];
+
+    snprintf(d->mismatch->first, sizeof d->mismatch->first,
+             "code [%" PRIu64 ", %" PRIu64 "] (element %" PRIu64 "): input %.9g (%a), scale %s, got %s, want %s", row,
+             col, index, (double)x, (double)x, scales_text(p, &scale, by), scales_code_text(p->output, got, was),
+             scales_code_text(p->output, want, right));
+}
+
+/* Count a code that is wrong; true if it is the first of all differences. */
+static bool count_code(struct difference *d, uint64_t index)
+{
+    if (d->mismatch->wrong_codes++ > 0 || d->mismatch->wrong_scales > 0) {
+        return false;
+    }
+    d->mismatch->first_role = QB_ROLE_CODES;
+    d->mismatch->first_index = index;
+    return true;
+}
+
+static void compare_code(struct difference *d, const struct stretch *s, uint64_t row, uint64_t col)
+{
+    const struct qb_problem *p = &d->expectation->problem;
+    const uint8_t got = got_code(p, s, row * codes_row_bytes(p), col),
+                  want = codes_at(p, d->expectation->tensors.at[QB_ROLE_CODES], row, col);
+
+    if (got == want) {
+        return;
+    }
+    if (verify_is_code(&d->expectation->arithmetic, p->output, got, want)) {
+        d->mismatch->near_codes++;
+    } else if (count_code(d, row * p->hidden + col)) {
+        describe_code(d, row, col, got, want);
+    }
+}
+
+/* Compare the codes of which byte I has a part, once all of them is there, and the bits after the last of a row. */
+static void compare_byte(struct difference *d, const struct stretch *s, uint64_t i)
+{
+    const struct qb_problem *p = &d->expectation->problem;
+    const unsigned bits = codes_bits(p);
+    const uint64_t row = i / codes_row_bytes(p), start = row * codes_row_bytes(p), used_bytes = codes_used_bytes(p);
+    const uint64_t first = (i - start) * 8 / bits, last = ((i - start) * 8 + 7) / bits;
+    const unsigned used = (unsigned)(p->hidden % 8 * bits % 8); /* of the last byte of a row; 0: all */
+
+    for (uint64_t col = first; col <= last && col < p->hidden; col++) {
+        if (start + ((col + 1) * bits - 1) / 8 >= s->end) {
+            return; /* the next stretch has the rest of it */
+        }
+        if (row * p->hidden + col >= d->next) {
+            compare_code(d, s, row, col);
+            d->next = row * p->hidden + col + 1;
+        }
+    }
+    if (i < s->offset) {
+        return; /* the stretch before it had this byte */
+    }
+    if (i >= start + used_bytes && count_code(d, row * p->hidden + p->hidden - 1)) {
+        snprintf(d->mismatch->first, sizeof d->mismatch->first,
+                 "the gap after row %" PRIu64 ": byte %" PRIu64 " was written", row, i - start);
+    } else if (i + 1 == start + used_bytes && used > 0 && byte_of(s, i) >> used != 0 &&
+               count_code(d, row * p->hidden + p->hidden - 1)) {
+        snprintf(d->mismatch->first, sizeof d->mismatch->first,
+                 "the bits after the last code of row %" PRIu64 ": got 0x%X, want 0", row,
+                 (unsigned)(byte_of(s, i) >> used));
+    }
+}
+
+static void compare_codes(struct difference *d, const uint8_t *got, uint64_t offset, uint64_t length)
+{
+    const uint8_t *want = d->expectation->tensors.at[QB_ROLE_CODES];
+    const struct stretch s = {got, offset, offset + length, d->before};
+    bool goes_on;
+
+    d->next = offset == 0 ? 0 : d->next;
+    goes_on = offset > 0 && d->before != want[offset - 1];
+    d->mismatch->compared +=
+        codes_before(&d->expectation->problem, s.end) - codes_before(&d->expectation->problem, offset);
+    d->before = got[length - 1];
+    if (!goes_on && memcmp(got, want + offset, length) == 0) {
+        return;
+    }
+    for (uint64_t i = offset - goes_on; i < s.end; i++) {
+        if (byte_of(&s, i) != want[i]) {
+            compare_byte(d, &s, i);
+        }
+    }
+}
+
+/* ---- Scales ----------------------------------------------------------------------------------------------------- */
+
+/* Count a scale, zero point or tensor scale that is wrong; true if it is the first. */
+static bool count_scale(struct difference *d, enum qb_role role, uint64_t index)
+{
+    if (d->mismatch->wrong_scales++ > 0) {
+        return false;
+    }
+    d->mismatch->first_role = role;
+    d->mismatch->first_index = index;
+    return true;
+}
+
+/* A scale for people, of binary32 to the last bit. */
+static const char *scale_text(enum qb_format format, uint32_t code, char text[SCALES_TEXT_SIZE])
+{
+    const double value = (double)qb_format_decode(format, code);
+
+    if (format != QB_FORMAT_F32) {
+        return scales_code_text(format, code, text);
+    }
+    snprintf(text, SCALES_TEXT_SIZE, "%.9g (%a)", value, value);
+    return text;
+}
+
+/* Element INDEX of the scale tensor, or the tensor scale, is not as the reference has it. */
+static void compare_scale(struct difference *d, enum qb_role role, uint64_t index, uint32_t got, uint32_t want)
+{
+    const struct qb_problem *p = &d->expectation->problem;
+    const enum qb_format format = role == QB_ROLE_SCALES ? p->scale_format : QB_FORMAT_F32;
+    const bool is_near = verify_is_scale(&d->expectation->arithmetic, format, got, want);
+    uint64_t row = 0, col = 0, rows, cols;
+    char where[96] = "the tensor scale", was[SCALES_TEXT_SIZE], right[SCALES_TEXT_SIZE];
+    bool is_padding = false;
+
+    /* Looking for the tile takes long; padding is 0. */
+    if (role == QB_ROLE_SCALES && ((is_near && want == 0) || (!is_near && d->mismatch->wrong_scales == 0))) {
+        is_padding = !scales_find(p, index, &row, &col);
+        snprintf(where, sizeof where, "scale [%" PRIu64 ", %" PRIu64 "]", row, col);
+    }
+    if (is_near && !is_padding) {
+        d->mismatch->near_scales++;
+        return;
+    }
+    qb_problem_scale_shape(p, &rows, &cols);
+    if (!count_scale(d, role, is_padding ? UINT64_MAX : row * cols + col)) {
+        return;
+    }
+    if (is_padding) {
+        snprintf(where, sizeof where, "the padding of the scales, byte %" PRIu64, index * scales_element_size(p));
+    }
+    snprintf(d->mismatch->first, sizeof d->mismatch->first, "%s: got %s, want %s", where, scale_text(format, got, was),
+             scale_text(format, want, right));
+}
+
+/* Compare elements of SIZE bytes, as scales are stored. */
+static void compare_scales(struct difference *d, enum qb_role role, size_t size, const uint8_t *got, uint64_t offset,
+                           uint64_t length)
+{
+    const uint8_t *want = (const uint8_t *)d->expectation->tensors.at[role] + offset;
+
+    for (uint64_t i = 0; i + size <= length; i += size) {
+        uint32_t a = 0, b = 0;
+
+        if (memcmp(got + i, want + i, size) != 0) {
+            memcpy(&a, got + i, size);
+            memcpy(&b, want + i, size);
+            compare_scale(d, role, (offset + i) / size, a, b);
+        }
+    }
+}
+
+static void compare_zero_points(struct difference *d, const uint8_t *got, uint64_t offset, uint64_t length)
+{
+    const uint8_t *want = (const uint8_t *)d->expectation->tensors.at[QB_ROLE_ZERO_POINTS] + offset;
+    const struct tiling tiling = tiling_of(&d->expectation->problem);
+
+    for (uint64_t i = 0; i < length; i++) {
+        const int a = (int8_t)got[i], b = (int8_t)want[i];
+
+        if (a == b) {
+            continue;
+        }
+        if (verify_is_zero_point(&d->expectation->arithmetic, a, b)) {
+            d->mismatch->near_scales++;
+        } else if (count_scale(d, QB_ROLE_ZERO_POINTS, offset + i)) {
+            snprintf(d->mismatch->first, sizeof d->mismatch->first,
+                     "zero point [%" PRIu64 ", %" PRIu64 "]: got %d, want %d", (offset + i) / tiling.scale_cols,
+                     (offset + i) % tiling.scale_cols, a, b);
+        }
+    }
+}
+
+void difference_find(struct difference *difference, enum qb_role role, const uint8_t *got, uint64_t offset,
+                     uint64_t length)
+{
+    switch (role) {
+    case QB_ROLE_INPUT:
+        break;
+    case QB_ROLE_CODES:
+        compare_codes(difference, got, offset, length);
+        break;
+    case QB_ROLE_SCALES:
+        compare_scales(difference, role, scales_element_size(&difference->expectation->problem), got, offset, length);
+        break;
+    case QB_ROLE_ZERO_POINTS:
+        compare_zero_points(difference, got, offset, length);
+        break;
+    case QB_ROLE_TENSOR_SCALE:
+        compare_scales(difference, role, sizeof(float), got, offset, length);
+        break;
+    }
+}

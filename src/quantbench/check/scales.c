@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* scales.c - see scales.h. */
+#include <config.h>
+
+#include "check/scales.h"
+
+#include <float.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- Scales ----------------------------------------------------------------------------------------------------- */
+
+size_t scales_element_size(const struct qb_problem *problem)
+{
+    return qb_format_info(problem->scale_format)->bits / 8;
+}
+
+struct tile_scale scales_decode(const struct qb_problem *problem, const struct qb_arithmetic *arithmetic, uint32_t code,
+                                float tensor_scale, int zero_point)
+{
+    struct tile_scale s = {
+        .code = code,
+        .stored = qb_format_decode(problem->scale_format, code),
+        .tensor_scale = problem->tensor_scale != QB_TENSOR_SCALE_NONE ? tensor_scale : 1,
+        .zero_point = problem->zero_points != QB_ZERO_POINTS_NONE ? zero_point : 0,
+        .multiplies = problem->scale_format == QB_FORMAT_E4M3,
+    };
+
+    s.divisor = arithmetic->scale_form == QB_SCALE_MULTIPLIER ? 1 / s.stored : s.stored * s.tensor_scale;
+    s.unit = s.multiplies ? (double)s.stored * (double)s.tensor_scale : (double)s.divisor;
+    s.multiplier = 1 / s.divisor;
+    s.multiplier = s.multiplier < FLT_MAX ? s.multiplier : FLT_MAX; /* also for NaN */
+    return s;
+}
+
+/* The element at OFFSET bytes of SCALES. */
+static uint32_t load(const struct qb_problem *problem, const void *scales, uint64_t offset)
+{
+    uint32_t code = 0;
+
+    /* The lower half first: these hosts are little-endian. */
+    memcpy(&code, (const char *)scales + offset, scales_element_size(problem));
+    return code;
+}
+
+/* The index of tile (ROW, COL), row by row. */
+static uint64_t index_of(const struct qb_problem *problem, uint64_t row, uint64_t col)
+{
+    uint64_t rows, cols;
+
+    qb_problem_scale_shape(problem, &rows, &cols);
+    return row * cols + col;
+}
+
+struct tile_scale scales_at(const struct qb_problem *problem, const struct qb_arithmetic *arithmetic,
+                            const struct qb_tensors *tensors, uint64_t row, uint64_t col)
+{
+    const int8_t *zero_points = tensors->at[QB_ROLE_ZERO_POINTS];
+    const float *tensor_scale = tensors->at[QB_ROLE_TENSOR_SCALE];
+    uint64_t offset = 0;
+
+    qb_problem_scale_offset(problem, row, col, &offset);
+    return scales_decode(problem, arithmetic, load(problem, tensors->at[QB_ROLE_SCALES], offset),
+                         problem->tensor_scale != QB_TENSOR_SCALE_NONE ? *tensor_scale : 1,
+                         problem->zero_points != QB_ZERO_POINTS_NONE ? zero_points[index_of(problem, row, col)] : 0);
+}
+
+bool scales_find(const struct qb_problem *problem, uint64_t index, uint64_t *row, uint64_t *col)
+{
+    uint64_t rows, cols, offset;
+
+    qb_problem_scale_shape(problem, &rows, &cols);
+    if (problem->scale_layout == QB_SCALE_LAYOUT_ROWS) {
+        *row = index / cols;
+        *col = index % cols;
+        return true;
+    }
+    for (uint64_t r = 0; r < rows; r++) {
+        for (uint64_t c = 0; c < cols; c++) {
+            if (qb_problem_scale_offset(problem, r, c, &offset) == QB_OK &&
+                offset == index * scales_element_size(problem)) {
+                *row = r;
+                *col = c;
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+void *scales_in_rows(const struct qb_problem *problem, const void *scales)
+{
+    const size_t size = scales_element_size(problem);
+    uint64_t rows, cols, offset = 0;
+    char *copy;
+
+    qb_problem_scale_shape(problem, &rows, &cols);
+    copy = malloc(rows * cols * size + 1); /* a size of 0 need not give a pointer */
+    for (uint64_t r = 0; r < rows && copy != NULL; r++) {
+        for (uint64_t c = 0; c < cols; c++) {
+            qb_problem_scale_offset(problem, r, c, &offset);
+            memcpy(copy + (r * cols + c) * size, (const char *)scales + offset, size);
+        }
+    }
+    return copy;
+}
+
+/* ---- For people ------------------------------------------------------------------------------------------------- */
+
+const char *scales_code_text(enum qb_format format, uint32_t code, char text[SCALES_TEXT_SIZE])
+{
+    const double value = (double)qb_format_decode(format, code);
+    const unsigned bits = qb_format_info(format)->bits;
+
+    if (bits == 32) {
+        snprintf(text, SCALES_TEXT_SIZE, "%.9g", value);
+    } else {
+        snprintf(text, SCALES_TEXT_SIZE, "0x%0*" PRIX32 " (%.9g)", bits > 8 ? 4 : bits > 4 ? 2 : 1, code, value);
+    }
+    return text;
+}
+
+const char *scales_text(const struct qb_problem *problem, const struct tile_scale *scale, char text[SCALES_TEXT_SIZE])
+{
+    size_t length;
+
+    scales_code_text(problem->scale_format, scale->code, text);
+    length = strlen(text);
+    if (problem->tensor_scale != QB_TENSOR_SCALE_NONE) {
+        snprintf(text + length, SCALES_TEXT_SIZE - length, ", tensor scale %.9g", (double)scale->tensor_scale);
+        length = strlen(text);
+    }
+    if (problem->zero_points != QB_ZERO_POINTS_NONE) {
+        snprintf(text + length, SCALES_TEXT_SIZE - length, ", zero point %d", scale->zero_point);
+    }
+    return text;
+}
+
+/* ---- Codes ------------------------------------------------------------------------------------------------------ */
+
+uint64_t codes_used_bytes(const struct qb_problem *problem)
+{
+    return qb_codes_bytes(problem->output, problem->packing, problem->hidden);
+}
+
+uint64_t codes_row_bytes(const struct qb_problem *problem)
+{
+    const unsigned unit = problem->packing == QB_PACKING_DENSE ? 4 : 1; /* codes that fill whole bytes */
+
+    return qb_codes_bytes(problem->output, problem->packing, (problem->hidden + unit - 1) / unit * unit);
+}
+
+uint8_t codes_at(const struct qb_problem *problem, const void *codes, uint64_t row, uint64_t col)
+{
+    uint8_t code = 0;
+
+    qb_codes_unpack(problem->output, problem->packing, (const char *)codes + row * codes_row_bytes(problem), col, 1,
+                    &code);
+    return code;
+}
+
+unsigned codes_bits(const struct qb_problem *problem)
+{
+    return (unsigned)qb_codes_bytes(problem->output, problem->packing, 8);
+}
