@@ -22,7 +22,7 @@ same_options()
     return 1
 }
 for shell in bash zsh fish; do
-    ok "$shell has the options of --help" same_options $shell
+    ok "$shell: the options are those of --help" same_options $shell
 done
 
 # completed OPTION: the words that complete its values.
@@ -35,7 +35,7 @@ has_words()
         { echo "# completion/values: a row is missing for --$1, \"-\" if its values cannot be known"; return 1; }
 }
 grep -oE -e '^ +(-., )?--[a-z-]+=[^ ]*' help | grep -vE '=(N|X)(\.\.\.)?$|FILE$' | sed 's/^.*--//; s/=.*//' >valued
-ok 'there are options with values' test -s valued
+ok 'values: there are options with values' test -s valued
 while read -r option; do
     ok "--$option: its values are known, or known not to be" has_words "$option"
 done <valued
@@ -47,7 +47,7 @@ stray()
     cat strays
     [ ! -s strays ]
 }
-ok 'completion/values names no option that is not there' stray
+ok 'values: completion/values names no option that is not there' stray
 
 # The values are those that the error names; a part that a user fills in is left out: group:G is group:, cuda:N is what
 # --list-devices says.
@@ -104,7 +104,7 @@ if command -v bash >/dev/null 2>&1; then
     ok 'bash: a file behind its format' completes_in_bash --output=json:weig weights.safetensors
     ok 'bash: nothing for a number' completes_in_bash --seed= ''
 else
-    skip 'bash' 'bash is not here'
+    skip 'bash: completion' 'bash is not here'
 fi
 
 # ---- zsh and fish --------------------------------------------------------------------------------------------------
@@ -140,7 +140,7 @@ if zsh -f -c 'zmodload zsh/zpty' 2>/dev/null; then
     ok 'zsh: a kernel' completes_in_zsh --kernel=cpu_gen --kernel=cpu_generic
     ok 'zsh: a file behind its format' completes_in_zsh --output=json:weig --output=json:weights.safetensors
 else
-    skip 'zsh' 'zsh is not here'
+    skip 'zsh: completion' 'zsh is not here'
 fi
 
 completes_in_fish()
@@ -157,6 +157,6 @@ if command -v fish >/dev/null 2>&1; then
     ok 'fish: the second value of a list' completes_in_fish --dtype=half,b --dtype=half,bfloat16
     ok 'fish: the kernels' completes_in_fish '--kernel ' ${kernels:+"${kernels% }"}
 else
-    skip 'fish' 'fish is not here'
+    skip 'fish: completion' 'fish is not here'
 fi
 done_testing

@@ -24,10 +24,10 @@ END
     diff expected out
 }
 
-ok "01_quantize" quantize
+ok "example: 01_quantize runs" quantize
 # README says what its program prints.
 readme() { ${EMULATOR-} "$builddir/example_readme.test" >out 2>err && grep -qF "\`$(cat out)\`" "$srcdir/README.md"; }
-ok "README's program prints what README says" readme
+ok "README: README's program prints what README says" readme
 # README's commands, to the library that was built and not installed.
 # shellcheck disable=SC2016,SC2046 # patterns, and a list of words
 linked()
@@ -40,12 +40,12 @@ linked()
 if [ -e "$builddir/.libs/libquantbench.so" ] && [ -z "${EMULATOR-}" ]; then
     sed -e "s|^libdir=.*|libdir=$builddir/.libs|" -e "s|^includedir=.*|includedir=$srcdir/src/libquantbench|" \
         "$builddir/libquantbench.pc" >libquantbench.pc
-    ok "README's program links by README's command" linked
+    ok "README: README's program links by README's command" linked
 else
-    skip "README's program links by README's command" 'there is no shared library, or it does not run by itself'
+    skip "README: README's program links by README's command" 'there is no shared library, or it does not run by itself'
 fi
 narrow() { awk 'length > 80 { print "# " $0; wide = 1 } END { exit wide || NR >= 150 }' "$srcdir/README.md"; }
-ok "README is short and fits into 80 columns" narrow
+ok "README: README is short and fits into 80 columns" narrow
 # The options of README's commands exist.
 # shellcheck disable=SC2016 # patterns
 commands()
@@ -57,9 +57,9 @@ commands()
         [ ! -s unknown_options ]
 }
 if [ -x "$QUANTBENCH" ] && [ -z "${EMULATOR-}" ]; then
-    ok "README's commands have options that exist" commands
+    ok "README: README's commands have options that exist" commands
 else
-    skip "README's commands have options that exist" 'the tool is not built, or does not run by itself'
+    skip "README: README's commands have options that exist" 'the tool is not built, or does not run by itself'
 fi
 # Each line of the outputs that README shows is one that the manual explains.
 explained()
@@ -71,20 +71,20 @@ explained()
             { echo "# README shows '$label', which quantbench-output(5) does not have"; return 1; }
     done <labels
 }
-ok "the outputs in README have lines that the manual explains" explained
+ok "README: the outputs in README have lines that the manual explains" explained
 if [ -e "$builddir/example_cuda_stream.test" ]; then
     "$builddir/example_cuda_stream.test" >out 2>err
     if [ $? -eq 77 ]; then
-        skip "02_cuda_stream" "$(cat err)"
+        skip "example: 02_cuda_stream runs" "$(cat err)"
     else
-        ok "02_cuda_stream" cuda_stream
+        ok "example: 02_cuda_stream runs" cuda_stream
     fi
 else
-    skip "02_cuda_stream" "built where the CUDA backend is"
+    skip "example: 02_cuda_stream runs" "built where the CUDA backend is"
 fi
 
 if [ ! -x "$QUANTBENCH" ] || [ -n "${EMULATOR-}" ]; then
-    skip 'the plug-ins' 'the tool is not built, or does not run by itself'
+    skip 'plug-in: the examples' 'the tool is not built, or does not run by itself'
     done_testing
     exit
 fi
@@ -105,33 +105,33 @@ export PKG_CONFIG_PATH
 build() { env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL make -s "$@" >err 2>&1 && [ ! -s err ]; }
 
 cpu='--device=cpu --dtype=float --granularity=token --num-tokens=16 --hidden-size=100 --num-iters=2 --threads=2'
-ok 'plugin_cpu is built without a warning' build plugin_cpu.so CC="${CC:-cc}" CFLAGS='-O2 -Wall -Wextra -fopenmp'
+ok 'plug-in: plugin_cpu is built without a warning' build plugin_cpu.so CC="${CC:-cc}" CFLAGS='-O2 -Wall -Wextra -fopenmp'
 # The options are a list of words.
 # shellcheck disable=SC2086
 cpu_plugin() { run 0 --plugin=plugin_cpu.so --kernel=my_int8_token $cpu && out_has 'Kernel running time: '; }
-ok 'plugin_cpu' cpu_plugin
+ok 'plug-in: plugin_cpu is verified and measured' cpu_plugin
 # shellcheck disable=SC2086
 both() { run 0 --plugin=plugin_cpu.so --kernel='my_*,cpu_*' $cpu --profile && out_has my_int8_token && out_has cpu_generic; }
-ok "plugin_cpu beside quantbench's own" both
+ok "plug-in: plugin_cpu is measured beside quantbench's own kernels" both
 # shellcheck disable=SC2086
 broken()
 {
     sed -i 's|127 / amax|126 / amax|' plugin_cpu.c && build plugin_cpu.so CC="${CC:-cc}" &&
         run 4 --plugin=plugin_cpu.so --kernel=my_int8_token $cpu && err_has 'the first is code ['
 }
-ok 'plugin_cpu, broken' broken
+ok 'plug-in: plugin_cpu that is broken is found' broken
 
 if [ -e "$builddir/example_cuda_stream.test" ]; then
     PATH=$PATH:$(dirname "$NVCC")
     # Without an architecture nvcc compiles for all.
-    ok 'plugin_cuda is built' build plugin_cuda.so NVCCFLAGS=-w
+    ok 'plug-in: plugin_cuda is built' build plugin_cuda.so NVCCFLAGS=-w
     if run 0 --list-devices && ! grep -q '^cuda *no device' out; then
         cuda() { run 0 --plugin=plugin_cuda.so --kernel=my_fp8_token --device=cuda --quant-dtype=fp8 --granularity=token; }
-        ok 'plugin_cuda' cuda
+        ok 'plug-in: plugin_cuda is verified and measured' cuda
     else
-        skip 'plugin_cuda' 'there is no CUDA device'
+        skip 'plug-in: plugin_cuda is verified and measured' 'there is no CUDA device'
     fi
 else
-    skip 'plugin_cuda' 'it is built where the CUDA backend is'
+    skip 'plug-in: plugin_cuda is verified and measured' 'it is built where the CUDA backend is'
 fi
 done_testing

@@ -48,8 +48,8 @@ builds()
         quantbench completion/quantbench man/quantbench-numerics.7 >out 2>err
 }
 unset CFLAGS CPPFLAGS LDFLAGS LIBS MAKEFLAGS MFLAGS MAKELEVEL NVCC
-ok 'a build with more formats is configured' configures
-ok 'it compiles without a warning' builds
+ok 'formats: a build with more of them is configured' configures
+ok 'formats: a build with more of them compiles without a warning' builds
 QUANTBENCH=$work/quantbench
 [ -x "$QUANTBENCH" ] || { done_testing; exit; }
 
@@ -79,14 +79,14 @@ verified()
         --granularity=tensor,token,channel,group:128,block:4x64 || return 1
     same 30 "$(count quant_dtype=e3m4 kernel=cpu_generic verification=verified wrong_codes=0 wrong_scales=0)"
 }
-ok 'the generic routines quantize to it, and are verified' verified
+ok 'formats: the generic routines quantize to a new one, and are verified' verified
 # shellcheck disable=SC2086
 reported()
 {
     run 0 $small --quant-dtype=e3m4 --output=record.json && run 0 --report=record.json &&
         out_has 'quantize  half -> e3m4' && out_has 'codes     verified'
 }
-ok 'a record of it is read again' reported
+ok 'formats: a record of a new one is read again' reported
 # refuses WORD OPTION...: no kernel is found, or not that which was asked for; there is no report, and no crash.
 # shellcheck disable=SC2086
 refuses()
@@ -96,25 +96,25 @@ refuses()
     fails 3 "$tap_word" $small "$@"
 }
 if "$QUANTBENCH" --list-kernels | grep -qx cpu_avx2; then
-    ok 'a kernel without routines for it refuses it' refuses "'cpu_avx2' cannot run half -> e3m4" --quant-dtype=e3m4 \
+    ok 'formats: a kernel without routines for a new one refuses it' refuses "'cpu_avx2' cannot run half -> e3m4" --quant-dtype=e3m4 \
         --kernel=cpu_avx2
 else
-    skip 'a kernel without routines for it refuses it' 'there is no kernel but the generic one, or none for x86'
+    skip 'formats: a kernel without routines for a new one refuses it' 'there is no kernel but the generic one, or none for x86'
 fi
-ok 'codes that no kernel knows are refused' refuses 'no kernel of backend cpu supports' --quant-dtype=int16
-ok 'so they are by the generic kernel' refuses 'cannot run half -> int16' --quant-dtype=int16 --kernel=cpu_generic
-ok 'an input that no kernel knows is refused' refuses 'no kernel of backend cpu supports' --dtype=int16
-ok 'so it is with the new codes' refuses 'no kernel of backend cpu supports' --dtype=int16 --quant-dtype=e3m4
+ok 'formats: codes that no kernel knows are refused' refuses 'no kernel of backend cpu supports' --quant-dtype=int16
+ok 'formats: codes that it lacks are refused by the generic kernel' refuses 'cannot run half -> int16' --quant-dtype=int16 --kernel=cpu_generic
+ok 'formats: an input that no kernel knows is refused' refuses 'no kernel of backend cpu supports' --dtype=int16
+ok 'formats: an input that no kernel knows is refused with new codes too' refuses 'no kernel of backend cpu supports' --dtype=int16 --quant-dtype=e3m4
 
 # ---- Where formats are listed --------------------------------------------------------------------------------------
 
 "$QUANTBENCH" --help >out
 helps() { tr -s '\n ' ' ' <out | grep -qF 'output: int8, fp8, e5m2, e3m4, int16 (or i8, e4m3, fp8_e5m2, fp8_e3m4, i16) [int8]'; }
-ok '--help has it' helps
-ok 'the completion has it' grep -qF -e "--quant-dtype) choices='int8 fp8 e5m2 e3m4 int16'" completion/quantbench
-ok 'the error of an unknown format has it' fails 2 'e3m4' --quant-dtype=bogus
+ok 'formats: --help has a new one' helps
+ok 'formats: the completion has a new one' grep -qF -e "--quant-dtype) choices='int8 fp8 e5m2 e3m4 int16'" completion/quantbench
+ok 'formats: the error of an unknown one has a new one' fails 2 'e3m4' --quant-dtype=bogus
 row() { same "$2" "$(grep "^$1	" man/quantbench-numerics.7 | tr '\t' ';')"; }
-ok 'the table of the manual has it' row e3m4 'e3m4;1, 3, 4;3;30;NaN 0x7F, 0xFF'
-ok 'and an integer' row int16 'int16;16, integer;\-;32767;none'
-ok 'and a number that C writes in another way' row bfloat16 'bfloat16;1, 8, 7;127;3.39e38;as in IEEE 754'
+ok 'formats: the table of the manual has a new one' row e3m4 'e3m4;1, 3, 4;3;30;NaN 0x7F, 0xFF'
+ok 'formats: the table of the manual has an integer' row int16 'int16;16, integer;\-;32767;none'
+ok 'formats: the table of the manual has a number that C writes in another way' row bfloat16 'bfloat16;1, 8, 7;127;3.39e38;as in IEEE 754'
 done_testing

@@ -28,8 +28,8 @@ described_once()
     echo "# what is declared and in no page (<), or in two: see the lines TAKES: of man/qb_*.3.in"
     return 1
 }
-ok 'there are declarations to look for' test "$(wc -l <declared)" -ge 50
-ok 'each function and type of quantbench.h is in one page' described_once
+ok 'pages: there are declarations to look for' test "$(wc -l <declared)" -ge 50
+ok 'pages: each function and type of quantbench.h is in one page' described_once
 
 silent()
 {
@@ -93,13 +93,13 @@ layouts()
 }
 process() { page_has libquantbench.3 'Three things are the process' qb_device_bind_threads && ! grep -q 'no state' text; }
 if command -v mandoc >/dev/null 2>&1; then
-    ok 'quantbench-numerics(7) has the quotients that the kernels compute' quotients
-    ok 'the codes of NaN by enum qb_nan' nan_codes
-    ok 'quantbench-numerics(7) has the bits and values of narrow formats' tables
-    ok 'quantbench-numerics(7) has the examples of layouts that are tested' layouts
-    ok 'what outlives a call' process
+    ok 'numerics: quantbench-numerics(7) has the quotients that the kernels compute' quotients
+    ok 'numerics: the codes of NaN by enum qb_nan are right' nan_codes
+    ok 'numerics: quantbench-numerics(7) has the bits and values of narrow formats' tables
+    ok 'numerics: quantbench-numerics(7) has the examples of layouts that are tested' layouts
+    ok 'pages: what outlives a call is said' process
 else
-    skip 'quotients, codes of NaN, tables, examples of layouts and what outlives a call' 'mandoc is not here'
+    skip 'pages: quotients, codes of NaN, tables, examples of layouts and what outlives a call' 'mandoc is not here'
 fi
 for page in $pages quantbench-numerics.7; do
     ok "$page: nothing is left to fill in" silent grep -E '@[A-Z_]+@' "$builddir/man/$page"

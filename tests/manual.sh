@@ -52,7 +52,7 @@ silent()
     return 1
 }
 same_file() { [ -s "$1" ] && silent diff "$1" "$2"; }
-ok 'there are options to compare' test "$(wc -l <long.table)" -ge 20
+ok 'options: there are some to compare' test "$(wc -l <long.table)" -ge 20
 ok 'long options: --help has those of the table' same_file long.table long.help
 ok 'long options: the manual has those of the table' same_file long.table long.man
 ok 'short options: --help has those of the table' same_file short.table short.help
@@ -62,9 +62,9 @@ ok 'long options: each once' silent uniq -d long.table
 # A heading of --help is the line above an option that stands at the margin.
 awk '/^ +(-., )?--/ && last ~ /^[A-Z].*:$/ { print last } { last = $0 }' help | sed 's/ (.*//; s/:$//' >headings.help
 sed -n 's/^\.SS //p' options.man | tr -d '"' >headings.man
-ok 'the headings are the same' same_file headings.help headings.man
+ok 'options: the headings of --help and of the manual are the same' same_file headings.help headings.man
 grep -oE -e '--[a-z-]+' terms >order.man
-ok 'the order of the options is the same' same_file order.help order.man
+ok 'options: the order in --help and in the manual is the same' same_file order.help order.man
 
 # item FILE OPTION: what the manual (options.man) or --help says of one option, on one line.
 item()
@@ -146,10 +146,10 @@ while read -r option; do
     ok "$option: a list or not" is_list "$option"
 done <order.help
 
-ok 'no line of --help is longer than 79 columns' silent grep -E '^.{80}' help
+ok '--help: no line is longer than 79 columns' silent grep -E '^.{80}' help
 sed -n '/^Exit status: /,$p' help | tr '\n' ' ' | sed 's/(1)//' | grep -oE '[0-9]' | sort >status.help
 section 'EXIT STATUS' "$page" | sed -n 's/^\.B \([0-9]\)$/\1/p' >status.man
-ok 'the exit statuses are those of --help' same_file status.help status.man
+ok 'exit status: the manual has those of --help' same_file status.help status.man
 
 # ---- Output and JSON -----------------------------------------------------------------------------------------------
 
@@ -165,14 +165,14 @@ small='--device=cpu --num-tokens=4 --hidden-size=32'
 awk 'term { print; term = 0 } /^\.TP/ { term = 1 }' output.man | sed 's/^\.B[A-Z]* //' >terms.output
 documented() { grep -qxF -e "$1" terms.output || grep -qE "^\.(B|BR) $1( |,|$)" output.man; }
 while read -r line; do
-    ok "the line '$line' is explained" documented "$line"
+    ok "text: the line '$line' is explained" documented "$line"
 done <lines.out
 for head in device tokens hidden dtype dist quant granularity scale threads kernel cache launch streams \
     'median us' '+- %' 'host us' GB/s ceiling 'SNR dB' codes; do
-    ok "the column '$head' is explained" documented "$head"
+    ok "text: the column '$head' is explained" documented "$head"
 done
 heads=$(grep 'median us ' out | tr -s ' ')
-ok 'the columns are those' same 'tokens hidden dtype dist quant granularity scale median us +- % GB/s ceiling SNR dB codes' \
+ok 'text: the columns are those' same 'tokens hidden dtype dist quant granularity scale median us +- % GB/s ceiling SNR dB codes' \
     "${heads# }"
 
 # The members are set in bold, alone or in a row.
@@ -199,21 +199,21 @@ grep -E '^\.B' json.man | sed 's/^\.B[A-Z]* //' | grep -oE '[a-z][a-z0-9_]+' | s
 }
 grep -oE '"[a-z0-9_]+":' all.json | tr -d '":' | sort -u >members.json
 while read -r member; do
-    ok "the JSON member $member is explained" grep -qx "$member" members.man
+    ok "JSON: the member $member is explained" grep -qx "$member" members.man
 done <members.json
 grep '_' members.man >underscore.man
-ok 'the manual explains no JSON member that there is not' silent comm -23 underscore.man members.json
+ok 'JSON: no member is explained that is not written' silent comm -23 underscore.man members.json
 for schema in quantbench-result quantbench-devices quantbench-kernels quantbench-models quantbench-doctor \
     quantbench-dry-run quantbench-self-test; do
-    ok "the schema $schema is written" grep -qF "\"$schema\"" all.json
-    ok "the schema $schema is explained" grep -q "^\.SS .*$schema" json.man
+    ok "JSON: the schema $schema is written" grep -qF "\"$schema\"" all.json
+    ok "JSON: the schema $schema is explained" grep -q "^\.SS .*$schema" json.man
 done
 sed -n '/^compare/,$p' some.txt >compare.txt
-ok 'the line mean is explained' grep -qx -e '\.B mean' output.man
-ok 'the line best is explained' grep -qx -e '\.B best' output.man
-ok 'the line compare is explained' grep -qx -e '\.B compare' output.man
+ok 'text: the line mean is explained' grep -qx -e '\.B mean' output.man
+ok 'text: the line best is explained' grep -qx -e '\.B best' output.man
+ok 'text: the line compare is explained' grep -qx -e '\.B compare' output.man
 for head in baseline ratio '95 % interval' verdict; do
-    ok "the column '$head' is explained" documented "$head"
+    ok "text: the column '$head' is explained" documented "$head"
     [ "$head" = baseline ] || ok "the column '$head' is printed" grep -q "$head" compare.txt
 done
 # Measurements have one version, and the lists and checks another.
@@ -222,28 +222,28 @@ versions()
     same '1 2' "$(sed -n 's/.*"schema_version": \([0-9]*\).*/\1/p' all.json | sort -u | xargs)" &&
         tr '\n' ' ' <json.man | grep -qF 'schema_version of a measurement is 2, of the other documents 1.'
 }
-ok 'the versions of the schemas' versions
+ok 'JSON: the versions of the schemas' versions
 
 # shellcheck disable=SC2086
 run 0 $small --profile --format=csv
 head -n 1 out | tr , '\n' | sort >columns.csv
 section CSV "$page5" | awk 'term { print; term = 0 } /^\.TP/ { term = 1 }' | sed 's/^\.B[A-Z]* //' | tr -d ' "' | tr , '\n' |
     sort >columns.man
-ok 'the columns of CSV are explained' same_file columns.csv columns.man
+ok 'CSV: the columns are explained' same_file columns.csv columns.man
 # shellcheck disable=SC2086
 run 0 $small --profile --format=gbench
 section GBENCH "$page5" | grep -E '^\.B' | grep -oE '[a-z][a-z0-9_]+' | sort -u >gbench.man
 # The names of devices are not names of fields.
 grep -oE '"[a-z0-9_:]+":' out | tr -d '"' | sed 's/:.*//; s/^\(device\|driver\)_.*/\1_/' | sort -u >gbench.fields
 while read -r field; do
-    ok "the field $field of Google Benchmark is explained" grep -qx "$field" gbench.man
+    ok "Google Benchmark: the field $field is explained" grep -qx "$field" gbench.man
 done <gbench.fields
 
 # ---- Models --------------------------------------------------------------------------------------------------------
 
 run 0 --list-models
 section NOTES "$page" | sed -n '/^model  /,/^\.EE/p' | sed '/^\.EE/d' >models.man
-ok 'the models are those of --list-models' same_file out models.man
+ok 'models: the manual has those of --list-models' same_file out models.man
 
 # ---- Examples ------------------------------------------------------------------------------------------------------
 
@@ -332,14 +332,14 @@ package_named()
     done
 }
 ok 'quantbench.1, quantbench-plugin.3: the package of section 3 is named' package_named
-ok 'the examples are as many as they should be' test "$(grep -c quantbench examples)" -ge 20
+ok 'examples: they are as many as they should be' test "$(grep -c quantbench examples)" -ge 20
 # What an inference engineer comes for.
 for words in '^quantbench$' 'quant-dtype=fp8$' 'scale=static,dynamic' 'num-tokens=1024 --hidden-size=4096' \
     'num-tokens=4096 --hidden-size=8192' 'num-tokens=8192 --hidden-size=16384' 'dtype=half,bfloat16,float' \
     '^nsys .* --profile' '^ncu .* --profile' 'quant-dtype=int8,fp8' 'num-iters=1000' 'num-tokens=128,1024,8192' \
     'safetensors' 'granularity=tensor,token,group:128' 'dist=normal,outliers' 'output=.*csv' 'report=.*markdown' \
     'device=cpu,cuda' "kernel='cpu_\\*'" 'save-baseline=' ' --baseline=.* --junit='; do
-    ok "an example of $words" grep -qE -e "$words" examples
+    ok "examples: one has $words" grep -qE -e "$words" examples
 done
 
 # ---- The page ------------------------------------------------------------------------------------------------------
@@ -349,9 +349,9 @@ headings()
     same 'NAME,SYNOPSIS,DESCRIPTION,QUICK START,OPTIONS,OUTPUT,EXIT STATUS,ENVIRONMENT,EXAMPLES,NOTES,AUTHORS,COPYRIGHT,SEE ALSO' \
         "$(sed -n 's/^\.SH //p' "$page" | tr -d '"' | paste -sd , -)"
 }
-ok 'the sections and their order' headings
+ok 'quantbench.1: the sections and their order' headings
 for name in NAME DESCRIPTION TEXT MARKDOWN CSV GBENCH JSON EXAMPLES 'SEE ALSO'; do
-    ok "the section $name of the other page" grep -qx -e ".SH \"*$name\"*" "$page5"
+    ok "quantbench-output.5: the section $name" grep -qx -e ".SH \"*$name\"*" "$page5"
 done
 program=$("$QUANTBENCH" --version)
 # Bold and underlined characters are printed twice, with a backspace between.

@@ -44,7 +44,7 @@ asked()
         grep -qF -e "$option" words || { echo "# doc/performance.md does not say $option"; exit 1; }
     done
 }
-ok 'doc/performance.md says what the CPU was asked for' asked
+ok 'quoted: doc/performance.md says what the CPU was asked for' asked
 
 # README's comparison with the peers, and the numbers of cases that it says, are those of doc/performance.md.
 peers()
@@ -57,7 +57,7 @@ peers()
     tr '\n' ' ' <"$srcdir/README.md" | grep -qF "$(awk '{ ratio = $8 / $10; faster += ratio < 1; if (ratio > most) most = ratio }
         END { printf "faster in %d of %d cases, and at most %.1f %% slower", faster, NR, 100 * (most - 1) }' peers.perf)"
 }
-ok "README has the peers' times of doc/performance.md" peers
+ok "quoted: README has the peers' times of doc/performance.md" peers
 # hosts SIZE: the times by the host's clock and of the kernel, as doc/performance.md has them.
 hosts()
 {
@@ -65,10 +65,10 @@ hosts()
         "$srcdir/doc/performance.md")
     [ -n "$words" ] && tr '\n' ' ' <"$srcdir/README.md" | grep -qF "$words"
 }
-ok "README has the time by the host's clock of doc/performance.md" hosts 128x8192
+ok "quoted: README has the time by the host's clock of doc/performance.md" hosts 128x8192
 
 run 0 --report="$srcdir/doc/records/h200.json"
-ok 'the last line, in quantbench(1)' grep -qxF "$(tail -n 1 out)" "$builddir/man/quantbench.1"
+ok 'quoted: quantbench(1) has the last line' grep -qxF "$(tail -n 1 out)" "$builddir/man/quantbench.1"
 
 # The examples of quantbench-output(5): a line that begins with $ is a command, lines that begin with > are more of it,
 # and what follows is its output. The record is the H200's; quantbench is found where the shell looks for programs.
@@ -96,6 +96,6 @@ for example in example.??; do
         ok "$text" prints "$example"
     fi
 done
-ok 'the examples are as many as they should be' test "$(grep -c '^\$ ' transcript)" -ge 5
+ok 'quoted: the examples are as many as they should be' test "$(grep -c '^\$ ' transcript)" -ge 5
 
 done_testing

@@ -44,12 +44,12 @@ made()
 # The words are options.
 # shellcheck disable=SC2086
 {
-    ok 'a single case to files of every format' made single $single
-    ok 'a sweep to files of every format' made sweep $sweep
-    ok 'a launch to files of every format' made launch $launch
-    ok 'a tensor of a file to files of every format' made file --device=cpu --input="$awkward" --profile
-    ok 'distributions to files of every format' made dists $dists
-    ok 'a tensor that is all NaN to files of every format' made nan --device=cpu --input=nan.npy --profile
+    ok 'outputs: a single case to files of every format' made single $single
+    ok 'outputs: a sweep to files of every format' made sweep $sweep
+    ok 'outputs: a launch to files of every format' made launch $launch
+    ok 'outputs: a tensor of a file to files of every format' made file --device=cpu --input="$awkward" --profile
+    ok 'outputs: distributions to files of every format' made dists $dists
+    ok 'outputs: a tensor that is all NaN to files of every format' made nan --device=cpu --input=nan.npy --profile
 }
 records='single sweep launch file dists nan'
 for record in $records; do
@@ -60,7 +60,7 @@ no_leftovers()
     tap_left=$(find . -name '*.??????' ! -name '*.markdown' | grep -E '\.(txt|json|csv|md|xml|gha)\.')
     same '' "$tap_left"
 }
-ok 'nothing else is left behind' no_leftovers
+ok 'outputs: nothing else is left behind' no_leftovers
 
 # ---- A record again ------------------------------------------------------------------------------------------------
 
@@ -81,17 +81,17 @@ text_is_default() { run 0 --report single.json && cmp out single.txt; }
 ok '--report: text is the default' text_is_default
 ok '--report: of a record that it wrote itself' run 0 --report=single.json --output=json:second.json
 second() { run 0 --report=second.json --format=json && cmp out single.json; }
-ok 'json to record to json, twice, gives the same bytes' second
+ok 'record: json to record to json, twice, gives the same bytes' second
 in_place()
 {
     cp single.json place.json && run 0 --report=place.json --output=place.json && cmp place.json single.json
 }
-ok 'a record is replaced by itself' in_place
+ok 'record: a record is replaced by itself' in_place
 from_pipe() { "$QUANTBENCH" --report=/dev/stdin --format=csv <single.json >out 2>err && cmp out single.csv; }
 if [ -r /dev/stdin ]; then
-    ok '--report from a pipe' from_pipe
+    ok 'record: --report from a pipe' from_pipe
 else
-    skip '--report from a pipe' 'no /dev/stdin'
+    skip 'record: --report from a pipe' 'no /dev/stdin'
 fi
 # No device is opened: what would keep the CPU's from being opened does not matter.
 no_device()
@@ -100,7 +100,7 @@ no_device()
     export QUANTBENCH_ISA
     run 0 --report=single.json && fails 3 QUANTBENCH_ISA --device=cpu
 )
-ok '--report opens no device' no_device
+ok 'record: --report opens no device' no_device
 failed_case()
 {
     run 3 --device=cpu --profile --hidden-size=32 --num-tokens=4,1000000000000000 --output=some.json \
@@ -108,7 +108,7 @@ failed_case()
         cp out some.txt && run 0 --report=some.json && cmp out some.txt && run 0 --report=some.json --format=csv &&
         cmp out some.csv
 }
-ok 'a sweep with a case that cannot run' failed_case
+ok 'record: a sweep with a case that cannot run' failed_case
 # column NAME FILE: its fields, of a file without quoted commas before them.
 column() { awk -F , -v name="$1" 'NR == 1 { while ($++i != name) { }; next } { print $i }' "$2"; }
 no_time()
@@ -117,16 +117,16 @@ no_time()
     same '3 0' "$(column exit_status plain.csv | tail -n 1) $(column samples plain.csv | tail -n 1)" &&
         same '' "$(column median_ns plain.csv | tail -n 1)" && same '' "$(column bytes_per_second plain.csv | tail -n 1)"
 }
-ok 'it has no time in CSV' no_time
+ok 'record: a case that cannot run has no time in CSV' no_time
 no_entry() { run 0 --report=some.json --format=gbench && same 3 "$(grep -c '"real_time"' out)"; }
-ok 'and no entry for Google Benchmark' no_entry
+ok 'record: a case that cannot run has no entry for Google Benchmark' no_entry
 # A number beyond 64 bits is written as the largest there is.
 beyond()
 {
     run 3 --device=cpu --num-tokens=1 --hidden-size=878416384462359601 --granularity=group:1 --format=json || return 1
     cp out beyond.json && run 0 --report=beyond.json --format=json && cmp out beyond.json
 }
-ok 'a case larger than 64 bits can count' beyond
+ok 'record: a case larger than 64 bits can count' beyond
 # An empty launch on the CPU cannot take longer than the copies, and a quarter of a millisecond.
 busy()
 {
@@ -136,12 +136,12 @@ busy()
         sed 's/"floor_ns": [0-9.]*/"floor_ns": 90000.0/' timed.json >busy.json && run 0 --report=busy.json &&
         ! grep -q busy: out
 }
-ok 'launch overhead that is long is a doubt' busy
+ok 'record: launch overhead that is long is a doubt' busy
 outcome()
 {
     run 3 --device=cpu --num-tokens=1000000000000000 --hidden-size=32 && out_has 'outcome   no time: failed'
 }
-ok 'a single case that cannot run says so' outcome
+ok 'record: a single case that cannot run says so' outcome
 # fails_as STATUS ELEMENT TYPE SCRIPT: of the single case, changed by sed, JUnit and GitHub say that it failed so.
 fails_as()
 {
@@ -151,20 +151,20 @@ fails_as()
         run 0 --report=run.json --format=csv && grep -q ",$1\$" out &&
         run 0 --report=run.json --format=json && cmp out run.json
 }
-ok 'a run that failed, though no case did' fails_as 3 error 'cannot run' 's/^  "exit_status": 0/  "exit_status": 3/'
-ok 'a run that was interrupted' fails_as 0 error interrupted 's/"interrupted": false/"interrupted": true/'
+ok 'record: a run that failed, though no case did' fails_as 3 error 'cannot run' 's/^  "exit_status": 0/  "exit_status": 3/'
+ok 'record: a run that was interrupted' fails_as 0 error interrupted 's/"interrupted": false/"interrupted": true/'
 later_record()
 {
     sed 's/"seed"/"later": [{}], "seed"/' sweep.json >later.json && run 0 --report=later.json && cmp out sweep.txt
 }
-ok 'a record with members that are not known' later_record
+ok 'record: a record with members that are not known' later_record
 stopped()
 {
     sed 's/"cases": 1,/"cases": 9,/; s/"interrupted": false/"interrupted": true/' single.json >stopped.json
     run 0 --report=stopped.json && out_has 'median us' && ! grep -q 'running time' out &&
         run 0 --report=stopped.json --format=json && cmp out stopped.json
 }
-ok 'a sweep that was interrupted after its first case stays a table' stopped
+ok 'record: a sweep that was interrupted after its first case stays a table' stopped
 nothing_run()
 {
     awk '/"results": \[/ { print "  \"results\": [],"; print "  \"comparison\": null"; print "}"; exit } { print }' single.json >nothing.json
@@ -173,7 +173,7 @@ nothing_run()
     done
     run 0 --report=nothing.json --format=json && cmp out nothing.json
 }
-ok 'a record without results, in every format' nothing_run
+ok 'record: a record without results, in every format' nothing_run
 
 # ---- Parsers of others ---------------------------------------------------------------------------------------------
 
@@ -301,20 +301,20 @@ else:
 PY
     for record in $records; do
         for what in json csv markdown gbench junit; do
-            ok "python3 reads $record as $what" python3 check.py $what "$record"
+            ok "parsers: python3 reads $record as $what" python3 check.py $what "$record"
         done
     done
 else
-    skip 'python3 reads JSON, CSV, Markdown and what Google Benchmark would write' 'python3 is not here'
+    skip 'parsers: python3 reads JSON, CSV, Markdown and what Google Benchmark would write' 'python3 is not here'
 fi
 if echo '{}' | jq . >/dev/null 2>&1; then
     jq_says() { jq -e "$1" "$2" >jq.out; }
     for record in $records; do
-        ok "jq reads $record" jq_says '.results[0].time_ns.median >= 0' "$record.json"
-        ok "jq reads $record as gbench" jq_says '.benchmarks[0].time_unit == "ns"' "$record.gbench.json"
+        ok "parsers: jq reads $record" jq_says '.results[0].time_ns.median >= 0' "$record.json"
+        ok "parsers: jq reads $record as gbench" jq_says '.benchmarks[0].time_unit == "ns"' "$record.gbench.json"
     done
 else
-    skip 'jq reads JSON' 'jq is not here'
+    skip 'parsers: jq reads JSON' 'jq is not here'
 fi
 # Google Benchmark's own program, where Debian's libbenchmark-tools is installed with what it needs.
 compare_py=/usr/share/benchmark/compare.py
@@ -325,28 +325,28 @@ compares()
 }
 if [ -e $compare_py ] && /usr/bin/python3 $compare_py --help >/dev/null 2>&1; then
     for record in single sweep; do
-        ok "compare.py compares $record with itself" compares "$record"
+        ok "parsers: compare.py compares $record with itself" compares "$record"
     done
 else
-    skip 'compare.py' 'libbenchmark-tools, python3-numpy or python3-scipy is not here'
+    skip 'parsers: compare.py' 'libbenchmark-tools, python3-numpy or python3-scipy is not here'
 fi
-ok 'a row for each case, and a head' same 13 "$(wc -l <sweep.csv | tr -d ' ')"
-ok 'a field with a comma and quotation marks' grep -qF ',"a,""b"" |c\*_d.npy",' file.csv
+ok 'parsers: a row for each case, and a head' same 13 "$(wc -l <sweep.csv | tr -d ' ')"
+ok 'parsers: a field with a comma and quotation marks' grep -qF ',"a,""b"" |c\*_d.npy",' file.csv
 # A quotation mark needs quotation marks around the field, with a comma in it or without.
 quotes_alone()
 {
     sed 's|^  "input": .*|  "input": "a\\"b.npy",|' file.json >quoted.json &&
         run 0 --report=quoted.json --format=csv && out_has ',"a""b.npy",'
 }
-ok 'a field with a quotation mark and no comma' quotes_alone
+ok 'parsers: a field with a quotation mark and no comma' quotes_alone
 digits='[0-9a-f]\{16\}'
 digest_is_shown()
 {
     grep -q ", digest $digits\$" file.txt && grep -q "^\* input: .*, digest $digits\$" file.md &&
         grep -q "title=.*%2C digest $digits::" file.gha
 }
-ok 'text, Markdown and GitHub have the digest of a file' digest_is_shown
-ok 'Markdown shows characters with a meaning as they are' grep -qF 'a,"b" \|c\\\*\_d.npy' file.md
+ok 'parsers: text, Markdown and GitHub have the digest of a file' digest_is_shown
+ok 'parsers: Markdown shows characters with a meaning as they are' grep -qF 'a,"b" \|c\\\*\_d.npy' file.md
 # A record of data in files with the names, as CSV.
 formulas()
 {
@@ -361,13 +361,13 @@ formulas()
         esac
     done
 }
-ok 'a text that spreadsheets would take for a formula gets an apostrophe' formulas
+ok 'parsers: a text that spreadsheets would take for a formula gets an apostrophe' formulas
 negative_number()
 {
     sed 's/^\( *"snr_db": \).*/\1-12.5,/' file.json >negative.json && run 0 --report=negative.json --format=csv &&
         out_has ',-12.5,'
 }
-ok 'a negative number gets none' negative_number
+ok 'parsers: a negative number gets no apostrophe' negative_number
 infinite_error()
 {
     sed 's/^\( *"snr_db": \).*/\1null,/; s/^\( *"largest_.*error": \).*/\1null,/' file.json >infinite.json &&
@@ -383,34 +383,34 @@ no_signal()
 }
 ok 'quality: noise without a signal has no relative error' no_signal
 lines_end_in_newline() { ! grep -q "$(printf '\r')" single.csv; }
-ok 'lines of CSV end as those of other files do' lines_end_in_newline
+ok 'parsers: lines of CSV end as those of other files do' lines_end_in_newline
 
 # ---- Files ---------------------------------------------------------------------------------------------------------
 
 # to ARGUMENT...: a report of the single case.
 to() { run 0 --report=single.json "$@"; }
-ok 'FORMAT:FILE' to --output=csv:data.json
-ok 'is in that format' cmp data.json single.csv
-ok 'a colon in a name that begins with no format' to --output=a:b.csv
-ok 'is a part of the name' cmp a:b.csv single.csv
-ok 'the longest suffix counts' to --output=x.gbench.json
-ok 'and x.gbench.json is not another JSON' cmp x.gbench.json single.gbench.json
+ok 'output: FORMAT:FILE is written' to --output=csv:data.json
+ok 'output: a file of FORMAT:FILE is in that format' cmp data.json single.csv
+ok 'output: a colon in a name that begins with another word' to --output=a:b.csv
+ok 'output: a colon after another word is a part of the name' cmp a:b.csv single.csv
+ok 'output: the longest suffix counts' to --output=x.gbench.json
+ok 'output: x.gbench.json is not another JSON' cmp x.gbench.json single.gbench.json
 both()
 {
     to --output=one.md --output=two.csv --format=json && cmp one.md single.md && cmp two.csv single.csv &&
         cmp out single.json
 }
-ok 'two files and standard output, each in its format' both
-ok 'an unknown suffix' fails 2 '.gbench.json' --report=single.json --output=x.xyz
-ok 'names the formats' err_has 'text, json, csv, markdown, gbench, junit or github'
-ok 'an unknown format' fails 2 'xyz:x' --report=single.json --output=xyz:x
-ok 'no file' fails 2 "'csv:'" --report=single.json --output=csv:
-ok 'the same file twice' fails 2 'once' --report=single.json --output=x.csv --output=json:x.csv
-ok '--list-kernels has no --output' fails 2 '--output' --list-kernels --output=x.csv
-ok '--list-kernels has no CSV' fails 2 'text or json' --list-kernels --format=csv
-ok '--report has no --num-tokens' fails 2 '--num-tokens' --report=single.json --num-tokens=4
-ok '--report has no --list-devices' fails 2 '--list-devices' --report=single.json --list-devices
-ok '--report=' fails 2 '--report' --report=
+ok 'output: two files and standard output, each in its format' both
+ok 'output: an unknown suffix is refused' fails 2 '.gbench.json' --report=single.json --output=x.xyz
+ok 'output: an unknown suffix names the formats' err_has 'text, json, csv, markdown, gbench, junit or github'
+ok 'output: an unknown format is refused' fails 2 'xyz:x' --report=single.json --output=xyz:x
+ok 'output: FORMAT: without a file is refused' fails 2 "'csv:'" --report=single.json --output=csv:
+ok 'output: the same file twice is refused' fails 2 'once' --report=single.json --output=x.csv --output=json:x.csv
+ok 'output: --list-kernels has no --output' fails 2 '--output' --list-kernels --output=x.csv
+ok 'output: --list-kernels has no CSV' fails 2 'text or json' --list-kernels --format=csv
+ok 'output: --report has no --num-tokens' fails 2 '--num-tokens' --report=single.json --num-tokens=4
+ok 'output: --report has no --list-devices' fails 2 '--list-devices' --report=single.json --list-devices
+ok 'output: --report without a name is refused' fails 2 '--report' --report=
 
 # kept FILE COMMAND...: the old file is as it was when COMMAND is done, and there is no other beside it.
 kept()
@@ -420,9 +420,9 @@ kept()
     shift
     "$@" && same old "$(cat "kept/$tap_kept")" && same "$tap_kept" "$(ls -A kept)"
 }
-ok 'a run that cannot begin leaves the old file' kept x.csv fails 3 'cuda:99' --device=cuda:99 --output=kept/x.csv
-ok 'a usage error leaves the old file' kept x.csv fails 2 'bogus' --output=kept/x.csv --dtype=bogus
-ok 'a damaged record leaves the old file' kept x.csv fails 2 'schema' --report=sweep.gbench.json --output=kept/x.csv
+ok 'output: a run that cannot begin leaves the old file' kept x.csv fails 3 'cuda:99' --device=cuda:99 --output=kept/x.csv
+ok 'output: a usage error leaves the old file' kept x.csv fails 2 'bogus' --output=kept/x.csv --dtype=bogus
+ok 'output: a damaged record leaves the old file' kept x.csv fails 2 'schema' --report=sweep.gbench.json --output=kept/x.csv
 awk '/"samples": \[/ { print; for (i = 0; i < 3000; i++) print "1.5,"; next }
     /"samples": [0-9]/ && !done++ { print "\"samples\": " $2 + 3000 ","; next } { print }' single.json >large.json
 # The limit is on the size of files; its signal is ignored, so that writing fails as on a full disk.
@@ -438,16 +438,16 @@ too_large_file()
     same 3 $? && cp limited.err err && err_has '--output: kept/x.json: File too large'
 }
 if (trap '' XFSZ && ulimit -f 1) 2>/dev/null; then
-    ok 'a file that becomes too large leaves the old file' kept x.json too_large_file
+    ok 'output: a file that becomes too large leaves the old file' kept x.json too_large_file
 else
-    skip 'a file that becomes too large leaves the old file' 'this shell cannot limit the size of files'
+    skip 'output: a file that becomes too large leaves the old file' 'this shell cannot limit the size of files'
 fi
 replaced()
 {
     mkdir -p kept && rm -f kept/* && echo old >kept/x.csv && to --output=kept/x.csv &&
         cmp kept/x.csv single.csv && same x.csv "$(ls -A kept)"
 }
-ok 'a run that succeeds replaces the old file' replaced
+ok 'output: a run that succeeds replaces the old file' replaced
 # The name is ours.
 # shellcheck disable=SC2012
 mode() { ls -l "$1" | cut -c 1-10; }
@@ -455,41 +455,41 @@ permissions()
 {
     chmod 640 kept/x.csv && to --output=kept/x.csv && same -rw-r----- "$(mode kept/x.csv)"
 }
-ok 'and keeps its permissions' permissions
+ok 'output: a replaced file keeps its permissions' permissions
 masked() ( umask 027; rm -f kept/*; to --output=kept/x.csv && same -rw-r----- "$(mode kept/x.csv)" )
-ok 'a new file has the permissions of the umask' masked
+ok 'output: a new file has the permissions of the umask' masked
 link()
 {
     rm -f kept/* && echo old >real.csv && ln -s ../real.csv kept/x.csv && to --output=kept/x.csv &&
         [ -L kept/x.csv ] && cmp real.csv single.csv
 }
-ok 'a symbolic link stays, and what it leads to is replaced' link
+ok 'output: a symbolic link stays, and what it leads to is replaced' link
 
 dangling()
 {
     rm -f kept/* && ln -s nothing.csv kept/x.csv && fails 3 'a symbolic link to a file that does not exist' \
         --device=cpu --output=kept/x.csv && [ ! -e kept/nothing.csv ] && [ -L kept/x.csv ]
 }
-ok 'a symbolic link to nothing is refused before anything is measured' dangling
+ok 'output: a symbolic link to nothing is refused before anything is measured' dangling
 chain()
 {
     rm -rf kept/* && mkdir kept/deep && echo old >real.csv && ln -s ../../real.csv kept/deep/end &&
         ln -s "$PWD/kept/deep/end" kept/middle && ln -s kept/./middle chain.csv &&
         to --output=chain.csv && [ -L chain.csv ] && cmp real.csv single.csv && rm chain.csv
 }
-ok 'a link to a link, absolute and relative' chain
+ok 'output: a link to a link, absolute and relative' chain
 ring()
 {
     rm -rf kept/* && ln -s y.csv kept/x.csv && ln -s x.csv kept/y.csv && fails 3 'Too many levels' \
         --device=cpu --output=kept/x.csv
 }
-ok 'a ring of links' ring
+ok 'output: a ring of links' ring
 special_bits()
 {
     rm -f kept/* && echo old >kept/x.csv && chmod 6750 kept/x.csv && to --output=kept/x.csv &&
         same -rwxr-x--- "$(mode kept/x.csv)"
 }
-ok 'a set-user-ID bit is not kept' special_bits
+ok 'output: a set-user-ID bit is not kept' special_bits
 
 # Links of another user: the last component, then one to a folder.
 others_link()
@@ -517,28 +517,28 @@ others_journal()
 }
 : >given
 if chown 12345 given 2>/dev/null; then
-    ok "another user's link is not followed" others_link
-    ok "nor one to a folder, in a sticky folder that all may write to" others_folder_link
-    ok "another user's file gives the new one no wider permissions" others_permissions
-    ok "another user's file in such a folder is not a journal" others_journal
+    ok "output: another user's link is not followed" others_link
+    ok "output: another user's link to a folder is not followed in a sticky folder that all may write to" others_folder_link
+    ok "output: another user's file gives the new one no wider permissions" others_permissions
+    ok "output: another user's file in such a folder is not a journal" others_journal
 else
-    skip "another user's link is not followed" 'only root can make one'
-    skip "nor one to a folder, in a sticky folder that all may write to" 'only root can make one'
-    skip "another user's file gives the new one no wider permissions" 'only root can make one'
-    skip "another user's file in such a folder is not a journal" 'only root can make one'
+    skip "output: another user's link is not followed" 'only root can make one'
+    skip "output: another user's link to a folder is not followed in a sticky folder that all may write to" 'only root can make one'
+    skip "output: another user's file gives the new one no wider permissions" 'only root can make one'
+    skip "output: another user's file in such a folder is not a journal" 'only root can make one'
 fi
 
 # A folder that is not there, and one below a file, which root cannot write either; found out before anything is run.
-ok 'a folder that is not there' fails 3 'no/x.csv: No such file' --device=cpu --output=no/x.csv
-ok 'a file where a folder should be' fails 3 'single.csv/x.csv: Not a directory' --device=cpu --output=single.csv/x.csv
+ok 'output: a folder that is not there is refused' fails 3 'no/x.csv: No such file' --device=cpu --output=no/x.csv
+ok 'output: a file where a folder should be is refused' fails 3 'single.csv/x.csv: Not a directory' --device=cpu --output=single.csv/x.csv
 mkdir folder.csv
-ok 'a folder' fails 3 'folder.csv: Is a directory' --device=cpu --output=folder.csv
+ok 'output: a folder as the file is refused' fails 3 'folder.csv: Is a directory' --device=cpu --output=folder.csv
 later()
 {
     run 3 --report=single.json --output=no/x.csv --output=good.csv && err_has 'no/x.csv' &&
         cmp good.csv single.csv
 }
-ok 'one that cannot be written does not keep the others from it' later
+ok 'output: a file that cannot be written does not keep others from it' later
 if [ -c /dev/full ]; then
     full()
     {
@@ -559,10 +559,10 @@ if [ -c /dev/full ]; then
     for format in $formats; do
         ok "a full disk behind standard output: $format" to_full "$format"
     done
-    ok 'a device stays one' to --output=csv:/dev/null
-    ok '/dev/null is not replaced' test -c /dev/null
+    ok 'output: a device stays one' to --output=csv:/dev/null
+    ok 'output: /dev/null is not replaced' test -c /dev/null
 else
-    skip 'a full disk' 'no /dev/full'
+    skip 'output: a full disk' 'no /dev/full'
 fi
 for format in $formats; do
     ok "a closed pipe: $format" closed_pipe --report=single.json "--format=$format"
@@ -571,21 +571,21 @@ beside_pipe()
 {
     rm -f x.csv && closed_pipe --report=single.json --format=json --output=x.csv && cmp x.csv single.csv
 }
-ok 'a closed pipe does not keep a file from being written' beside_pipe
+ok 'output: a closed pipe does not keep a file from being written' beside_pipe
 named_pipe()
 {
     rm -f pipe && mkfifo pipe || return 1
     beside cat pipe >piped
     to --output=csv:pipe && joined && cmp piped single.csv
 }
-ok 'a named pipe is written as it is' named_pipe
+ok 'output: a named pipe is written as it is' named_pipe
 
 # ---- Damaged and foreign files -------------------------------------------------------------------------------------
 
-ok 'a file that is not there' fails 3 'missing.json: No such file' --report=missing.json
-ok 'a folder as a record' fails 2 'is a directory' --report=folder.csv
+ok 'damaged: a file that is not there is refused' fails 3 'missing.json: No such file' --report=missing.json
+ok 'damaged: a folder as a record is refused' fails 2 'is a directory' --report=folder.csv
 # refused TEXT WORD FILE: exit status 2, and the message names FILE and has WORD.
-refused() { ok "$1" refused_file "$2" "$3"; }
+refused() { ok "damaged: $1" refused_file "$2" "$3"; }
 refused_file() { fails 2 "$2: " --report="$2" && err_has "$1" && err_has 'expected'; }
 : >empty
 refused 'an empty file' 'quantbench --format=json' empty
@@ -606,7 +606,7 @@ refused 'a list of kernels' 'schema: expected "quantbench-result"' kernels.json
 damaged()
 {
     sed "$3" single.json >damaged.json
-    if cmp -s single.json damaged.json; then ok "$1 (nothing was changed)" false; return; fi
+    if cmp -s single.json damaged.json; then ok "damaged: $1 (nothing was changed)" false; return; fi
     refused "$1" "$2" damaged.json
 }
 damaged 'an older version' 'written by an older version of quantbench' \
