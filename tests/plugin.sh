@@ -15,8 +15,8 @@ build()
     ${CC:-cc} -std=gnu11 -O2 -ffp-contract=off -Wall -Wextra -Werror -fPIC -shared -I"$srcdir/src/libquantbench" "$@" \
         -o "$tap_name.so" "$srcdir/tests/plugins/$tap_source" -lm
 }
-ok 'the plug-in whose kernels misbehave is built' build wrong wrong.c
-ok "the plug-in with others' conventions is built" build peers peers.c
+ok 'build: the plug-in whose kernels misbehave is built' build wrong wrong.c
+ok "build: the plug-in with others' conventions is built" build peers peers.c
 
 # ---- Loading -------------------------------------------------------------------------------------------------------
 
@@ -39,76 +39,76 @@ table='const struct qb_plugin quantbench_plugin'
 row='{.name = "a", .description = "b", .backend = "cpu", .supports = supports, .run = run_none'
 one() { echo "-DWRONG_PLUGIN=static const struct qb_plugin_kernel rows[] = {$1}; QB_PLUGIN(rows)"; }
 
-ok 'no such file' fails 3 'No such file' --plugin=missing.so --list-kernels
+ok 'loading: a missing file is refused' fails 3 'No such file' --plugin=missing.so --list-kernels
 mkdir folder
-ok 'a folder' fails 3 'not a regular file' --plugin=folder --list-kernels
+ok 'loading: a folder is refused' fails 3 'not a regular file' --plugin=folder --list-kernels
 echo 'no object' >text.so
-ok 'no shared object' fails 2 'cannot be loaded' --plugin=text.so --list-kernels
+ok 'loading: a file that is not a shared object' fails 2 'cannot be loaded' --plugin=text.so --list-kernels
 : >empty.so
-ok 'an empty file' fails 2 'cannot be loaded' --plugin=empty.so --list-kernels
+ok 'loading: an empty file is refused' fails 2 'cannot be loaded' --plugin=empty.so --list-kernels
 head -c 40 wrong.so >short.so
-ok 'the beginning of a shared object' fails 2 'cannot be loaded' --plugin=short.so --list-kernels
+ok 'loading: the beginning of a shared object is refused' fails 2 'cannot be loaded' --plugin=short.so --list-kernels
 # The C library maps it before it finds out, and may not survive that.
 head -c 2000 wrong.so >cut.so
 cut_off() { fails 3 'crashed' --plugin=cut.so --list-kernels || fails 2 'cannot be loaded' --plugin=cut.so --list-kernels; }
-ok 'a shared object that was cut off' cut_off
-ok 'another symbol' refused 2 'lacks the symbol quantbench_plugin' symbol '-DWRONG_PLUGIN=int other_plugin'
-ok 'another ABI' refused 2 'version 77 of the plug-in interface' abi \
+ok 'loading: a shared object that was cut off' cut_off
+ok 'loading: another symbol is refused' refused 2 'lacks the symbol quantbench_plugin' symbol '-DWRONG_PLUGIN=int other_plugin'
+ok 'loading: another ABI is refused' refused 2 'version 77 of the plug-in interface' abi \
     "-DWRONG_PLUGIN=$table = {77, 1, sizeof kernels[0], kernels}"
-ok 'no kernels' refused 2 'lacks kernels' none "-DWRONG_PLUGIN=$table = {QB_PLUGIN_ABI, 0, sizeof kernels[0], kernels}"
-ok 'no table' refused 2 'lacks kernels' nulltable "-DWRONG_PLUGIN=$table = {QB_PLUGIN_ABI, 1, sizeof kernels[0], NULL}"
-ok 'too many kernels' refused 2 '99999 kernels' many \
+ok 'loading: a plug-in without kernels is refused' refused 2 'lacks kernels' none "-DWRONG_PLUGIN=$table = {QB_PLUGIN_ABI, 0, sizeof kernels[0], kernels}"
+ok 'loading: a missing table is refused' refused 2 'lacks kernels' nulltable "-DWRONG_PLUGIN=$table = {QB_PLUGIN_ABI, 1, sizeof kernels[0], NULL}"
+ok 'loading: too many kernels are refused' refused 2 '99999 kernels' many \
     "-DWRONG_PLUGIN=$table = {QB_PLUGIN_ABI, 99999, sizeof kernels[0], kernels}"
-ok 'rows that are too short' refused 2 '16 bytes' rows "-DWRONG_PLUGIN=$table = {QB_PLUGIN_ABI, 1, 16, kernels}"
+ok 'loading: rows that are too short are refused' refused 2 '16 bytes' rows "-DWRONG_PLUGIN=$table = {QB_PLUGIN_ABI, 1, 16, kernels}"
 # A plug-in that was compiled with the header of a later version has longer rows.
 longer() { echo "-DWRONG_PLUGIN=static const struct longer { struct qb_plugin_kernel kernel; void *more; } rows[] = {{$row}, $1}}; $table = {QB_PLUGIN_ABI, 1, sizeof rows[0], &rows[0].kernel}"; }
-ok 'a member that the library does not know' refused 2 'unknown to this version' longer "$(longer '(void *)1')"
-ok 'one that is not set' variant longer_zero "$(longer NULL)"
-ok 'and its kernel' run 0 --plugin=longer_zero.so --list-kernels
-ok 'no name' refused 2 'lacks a name' noname "$(one "{.description = \"b\", .backend = \"cpu\"}")"
-ok 'a name with a comma' refused 2 'lacks a name' comma "$(one "{.name = \"a,b\"}")"
-ok 'no description' refused 2 'lacks a description' nodescription "$(one "{.name = \"a\"}")"
-ok 'another backend' refused 2 "unknown backend 'tpu'; expected cpu or cuda" backend \
+ok 'loading: a member that the library does not know is refused' refused 2 'unknown to this version' longer "$(longer '(void *)1')"
+ok 'loading: a member that the library does not know, and is not set' variant longer_zero "$(longer NULL)"
+ok 'loading: the kernel of a plug-in with a member that is not set' run 0 --plugin=longer_zero.so --list-kernels
+ok 'loading: a missing name is refused' refused 2 'lacks a name' noname "$(one "{.description = \"b\", .backend = \"cpu\"}")"
+ok 'loading: a name with a comma is refused' refused 2 'lacks a name' comma "$(one "{.name = \"a,b\"}")"
+ok 'loading: a missing description is refused' refused 2 'lacks a description' nodescription "$(one "{.name = \"a\"}")"
+ok 'loading: another backend is refused' refused 2 "unknown backend 'tpu'; expected cpu or cuda" backend \
     "$(one "{.name = \"a\", .description = \"b\", .backend = \"tpu\"}")"
-ok 'no run()' refused 2 'lacks run()' norun \
+ok 'loading: a missing run() is refused' refused 2 'lacks run()' norun \
     "$(one "{.name = \"a\", .description = \"b\", .backend = \"cpu\", .supports = supports}")"
-ok 'no supports()' refused 2 'lacks supports()' nosupports \
+ok 'loading: a missing supports() is refused' refused 2 'lacks supports()' nosupports \
     "$(one "{.name = \"a\", .description = \"b\", .backend = \"cpu\", .run = run_none}")"
-ok 'an alignment that is none' refused 2 'alignment 48' alignment "$(one "$row, .alignment = 48}")"
-ok 'an arithmetic that is none' refused 2 'quotient is 9' quotient "$(one "$row, .arithmetic = {.quotient = 9}}")"
-ok 'a floor that is none' refused 2 'scale_floor is -1' floor "$(one "$row, .arithmetic = {.scale_floor = -1}}")"
-ok 'two kernels of one name' refused 2 'two kernels are called a' twice "$(one "$row}, $row}")"
-ok "a name of quantbench's own" refused 2 'there is a kernel cpu_generic already' own \
+ok 'loading: an impossible alignment is refused' refused 2 'alignment 48' alignment "$(one "$row, .alignment = 48}")"
+ok 'loading: an unknown arithmetic is refused' refused 2 'quotient is 9' quotient "$(one "$row, .arithmetic = {.quotient = 9}}")"
+ok 'loading: an unknown floor is refused' refused 2 'scale_floor is -1' floor "$(one "$row, .arithmetic = {.scale_floor = -1}}")"
+ok 'loading: two kernels of one name are refused' refused 2 'two kernels are called a' twice "$(one "$row}, $row}")"
+ok "loading: a name of quantbench's own is refused" refused 2 'there is a kernel cpu_generic already' own \
     "$(one "{.name = \"cpu_generic\", .description = \"b\", .backend = \"cpu\", .supports = supports, .run = run_none}")"
-ok 'a constructor that crashes' refused 3 'crashed (signal' constructor -DWRONG_CONSTRUCTOR
+ok 'loading: a constructor that crashes is refused' refused 3 'crashed (signal' constructor -DWRONG_CONSTRUCTOR
 cp wrong.so twin.so
-ok 'two plug-ins with the same names' fails 2 'there is a kernel wrong_none already' --plugin=wrong.so --plugin=twin.so \
+ok 'loading: two plug-ins with the same names' fails 2 'there is a kernel wrong_none already' --plugin=wrong.so --plugin=twin.so \
     --list-kernels
 listed_once() { run 0 "$@" --list-kernels && same 1 "$(grep -cx wrong_none out)"; }
-ok 'one plug-in twice' listed_once --plugin=wrong.so --plugin="$PWD/wrong.so"
+ok 'loading: one plug-in twice' listed_once --plugin=wrong.so --plugin="$PWD/wrong.so"
 
 listed() { run 0 --plugin=wrong.so --list-kernels && out_has wrong_none && out_has 'from wrong.so; computes the contract'; }
-ok '--list-kernels' listed
+ok 'loading: --list-kernels' listed
 listed_json()
 {
     run 0 --plugin=wrong.so --plugin=peers.so --list-kernels --format=json && out_has '"plugin": "wrong.so"' &&
         out_has '"plugin": null' && out_has '"arithmetic": "the contract"' &&
         out_has '"arithmetic": "x * (qmax / amax), s = amax * (1 / qmax), amax >= 1.00000001e-10, truncated, NaN to the lowest code, infinite scales"'
 }
-ok '--list-kernels --format=json' listed_json
+ok 'loading: --list-kernels --format=json' listed_json
 
 # The files and folders of QUANTBENCH_PLUGIN_PATH.
 mkdir some && cp peers.so some/b.so && cp text.so some/a.so && echo >some/readme
 path() { QUANTBENCH_PLUGIN_PATH=$1 run 0 --list-kernels; }
 ok 'QUANTBENCH_PLUGIN_PATH: a file' path wrong.so
-ok 'its kernels are there' out_has wrong_none
+ok 'loading: the kernels of a file in QUANTBENCH_PLUGIN_PATH are there' out_has wrong_none
 ok 'QUANTBENCH_PLUGIN_PATH: a folder' path ":$PWD/wrong.so::some:"
 both() { out_has wrong_none && out_has vllm_fp8_token; }
-ok 'the kernels of both are there' both
+ok 'loading: the kernels of a file and of a folder are there' both
 warned() { err_has 'warning: QUANTBENCH_PLUGIN_PATH: some/a.so: cannot be loaded' && same 1 "$(wc -l <err)"; }
-ok 'what is not a plug-in is warned of' warned
+ok 'loading: what is not a plug-in is warned of' warned
 ok 'QUANTBENCH_PLUGIN_PATH: nothing there' path "$PWD/nowhere"
-ok 'that is warned of' err_has 'nowhere: No such file'
+ok 'loading: a missing folder in QUANTBENCH_PLUGIN_PATH is warned of' err_has 'nowhere: No such file'
 
 # ---- Choosing ------------------------------------------------------------------------------------------------------
 
@@ -118,17 +118,17 @@ case='--dtype=float --granularity=token --num-tokens=5 --hidden-size=37'
 # shellcheck disable=SC2086
 wrong() { tap_status=$1; shift; run "$tap_status" $small $case --plugin=wrong.so --kernel-timeout=1 "$@"; }
 automatic() { wrong 0 && ! grep -q '^kernel *wrong' out; }
-ok 'the automatic choice is none of a plug-in' automatic
+ok "choosing: the automatic choice is one of quantbench's own" automatic
 chosen() { wrong 0 --kernel='wrong_n*' && grep -q '^kernel *wrong_none' out && out_has 'Kernel running time: '; }
-ok '--kernel chooses by a wildcard' chosen
-ok 'in this process' wrong 0 --kernel=wrong_none --no-isolate
-ok "quantbench's own in a process of its own" wrong 0 --isolate
-ok 'a workspace' wrong 0 --kernel=wrong_workspace
-ok 'one that is asked for every other time' wrong 0 --kernel=wrong_turns
-ok 'a problem that it cannot do' wrong 3 --kernel=wrong_none --granularity=channel
-ok 'that is said' err_has "'wrong_none' cannot run"
+ok 'choosing: --kernel chooses by a wildcard' chosen
+ok 'choosing: a kernel runs in this process' wrong 0 --kernel=wrong_none --no-isolate
+ok "choosing: quantbench's own kernel runs in a process of its own" wrong 0 --isolate
+ok 'choosing: a kernel has a workspace' wrong 0 --kernel=wrong_workspace
+ok 'choosing: a workspace is asked for every other time' wrong 0 --kernel=wrong_turns
+ok 'choosing: a problem that it cannot do' wrong 3 --kernel=wrong_none --granularity=channel
+ok 'choosing: a problem that a kernel cannot do is named' err_has "'wrong_none' cannot run"
 verified() { wrong 0 --kernel=wrong_none --format=json && out_has '"verified"'; }
-ok 'it is verified' verified
+ok 'choosing: the kernel is verified' verified
 
 # ---- Arithmetic ----------------------------------------------------------------------------------------------------
 
@@ -186,7 +186,7 @@ near()
         [ "$(sed -n 's/.*"near_codes": \([0-9]*\),/\1/p' near.json)" -gt 0 ] && grep -q '"plugin": "peers.so"' near.json &&
         grep -q ',verified,0,0,[1-9][0-9]*,[0-9]*,[1-9][0-9]*,.*,"x \* (1 / s),.*",peers.so,' near.csv
 }
-ok 'and the report says how many codes are not the same, of which file and arithmetic' near
+ok 'arithmetic: the report has the codes that differ, the file and the arithmetic' near
 ok 'TensorRT-LLM: FP8 per token' agrees trt_fp8_token --quant-dtype=fp8 --granularity=token
 ok 'TensorRT-LLM: the multiplier is stored' agrees trt_fp8_multiplier --quant-dtype=fp8 --granularity=token
 ok 'TensorRT-LLM: the multiplier is given' agrees trt_fp8_static --quant-dtype=fp8 --static-scale
@@ -196,14 +196,14 @@ differs() { peer 4 "$@" && err_has 'wrong result' && err_has "kernel $1"; }
 big='--num-tokens=64 --hidden-size=1024 --dtype=bfloat16'
 # shellcheck disable=SC2086
 {
-    ok 'fast math does not match exactly' differs sglang_fp8_token_fast.exact --quant-dtype=fp8 --granularity=token $big
-    ok 'a product is not a quotient' differs vllm_fp8_tensor.divide --quant-dtype=fp8 --num-tokens=64 \
+    ok 'arithmetic: fast math does not match exactly' differs sglang_fp8_token_fast.exact --quant-dtype=fp8 --granularity=token $big
+    ok 'arithmetic: a product is not a quotient' differs vllm_fp8_tensor.divide --quant-dtype=fp8 --num-tokens=64 \
         --hidden-size=4096 --dtype=bfloat16
-    ok 'truncating is not rounding' differs sglang_int8_group.rounded --granularity=group:16 $big
-    ok 'amax * (1 / qmax) is not amax / qmax' differs sglang_fp8_group.quotient --quant-dtype=fp8 \
+    ok 'arithmetic: truncating is not rounding' differs sglang_int8_group.rounded --granularity=group:16 $big
+    ok 'arithmetic: amax * (1 / qmax) is not amax / qmax' differs sglang_fp8_group.quotient --quant-dtype=fp8 \
         --granularity=group:16 $big
-    ok 'a scale of 0 is none of 2^-126' differs vllm_int8_token.floor --granularity=token $big --dist=zeros
-    ok 'NaN as 448 is none as NaN' differs vllm_fp8_static.nan --quant-dtype=fp8 --static-scale --input=special.npy
+    ok 'arithmetic: a scale of 0 is none of 2^-126' differs vllm_int8_token.floor --granularity=token $big --dist=zeros
+    ok 'arithmetic: NaN as 448 is none as NaN' differs vllm_fp8_static.nan --quant-dtype=fp8 --static-scale --input=special.npy
 }
 
 # ---- Misbehaviour --------------------------------------------------------------------------------------------------
@@ -216,28 +216,28 @@ caught()
     wrong "$tap_status" --kernel="wrong_$tap_kernel,cpu_generic" --format=csv "$@" && err_has "kernel wrong_$tap_kernel" &&
         err_has "$tap_word" && grep -q '.*,cpu_generic,.*,verified,' out && ! grep -q "wrong_$tap_kernel,.*,verified," out
 }
-ok 'a wrong code' caught 4 result '1 of 185 codes'
-ok 'a wrong scale' caught 4 scale '1 scales differ'
-ok 'an error of its own' caught 3 fails 'no luck today'
-ok 'a crash' caught 3 crash 'crashed (signal'
-ok 'the end of the process' caught 3 exit 'ended the process'
-ok 'a hang' caught 3 hang 'did not end within 1 s'
-ok 'a write before the codes' caught 4 before '3 bytes before their beginning'
-ok 'a write behind the codes' caught 4 behind '4 bytes behind their end'
-ok 'a write behind the scales' caught 4 behind_scales 'around the scales'
-ok 'a write between rows' caught 4 gap 'behind row 0'
-ok 'a read outside the input' caught 4 reads 'reads outside its input'
-ok 'codes unwritten' caught 4 unwritten 'leaves outputs unwritten: 1 bytes of the codes'
-ok 'scales unwritten' caught 4 unwritten_scales '4 bytes of the scales'
-ok 'a changed input' caught 4 input 'changes its input: the first changed byte is byte 8'
-ok 'changed static scales' caught 4 given 'changes its scales' --static-scale
-ok 'another result in another run' caught 4 random 'different results from run to run'
-ok 'a result that depends on the outputs' caught 4 before_it 'what was in its outputs before'
-ok 'a crash over the question what it supports' caught 3 supports 'asked what it supports'
+ok 'misbehavior: a wrong code' caught 4 result '1 of 185 codes'
+ok 'misbehavior: a wrong scale' caught 4 scale '1 scales differ'
+ok 'misbehavior: an error of its own' caught 3 fails 'no luck today'
+ok 'misbehavior: a crash' caught 3 crash 'crashed (signal'
+ok 'misbehavior: the end of the process' caught 3 exit 'ended the process'
+ok 'misbehavior: a hang' caught 3 hang 'did not end within 1 s'
+ok 'misbehavior: a write before the codes' caught 4 before '3 bytes before their beginning'
+ok 'misbehavior: a write behind the codes' caught 4 behind '4 bytes behind their end'
+ok 'misbehavior: a write behind the scales' caught 4 behind_scales 'around the scales'
+ok 'misbehavior: a write between rows' caught 4 gap 'behind row 0'
+ok 'misbehavior: a read outside the input' caught 4 reads 'reads outside its input'
+ok 'misbehavior: codes unwritten' caught 4 unwritten 'leaves outputs unwritten: 1 bytes of the codes'
+ok 'misbehavior: scales unwritten' caught 4 unwritten_scales '4 bytes of the scales'
+ok 'misbehavior: a changed input' caught 4 input 'changes its input: the first changed byte is byte 8'
+ok 'misbehavior: changed static scales' caught 4 given 'changes its scales' --static-scale
+ok 'misbehavior: another result in another run' caught 4 random 'different results from run to run'
+ok 'misbehavior: a result that depends on the outputs' caught 4 before_it 'what was in its outputs before'
+ok 'misbehavior: a crash over the question what it supports' caught 3 supports 'asked what it supports'
 if grep -q '^#define HAVE_LIBC_MALLOC 1' "$builddir/config.h" && ! grep -q 'fsanitize' "$builddir/config.status"; then
-    ok 'memory allocated in a run' caught 4 allocates 'allocates memory in every run, 1 times'
+    ok 'misbehavior: memory allocated in a run' caught 4 allocates 'allocates memory in every run, 1 times'
 else
-    skip 'memory allocated in a run' 'allocations cannot be counted in this build'
+    skip 'misbehavior: memory allocated in a run' 'allocations cannot be counted in this build'
 fi
 # The same of a kernel that goes wrong while it is measured: whatever it does, the tool and the other results survive.
 caught_later()
@@ -252,10 +252,10 @@ wrong_$tap_kernel $tap_verdict $tap_status -" "$(awk -F, 'NR == 1 { for (i = 1; 
             { print $at["kernel"], $at["verification"], $at["exit_status"], ($at["median_ns"] > 0 ? "timed" : "-") }' out | sort)"
 }
 for how in --kernel= --compare=; do
-    ok "a crash while it is measured, $how" caught_later 3 crash_later 'crashed (signal' verified "${how}cpu_generic,wrong_crash_later"
-    ok "a hang while it is measured, $how" caught_later 3 hang_later 'its measurement did not end within' verified \
+    ok "misbehavior: a crash while it is measured, $how" caught_later 3 crash_later 'crashed (signal' verified "${how}cpu_generic,wrong_crash_later"
+    ok "misbehavior: a hang while it is measured, $how" caught_later 3 hang_later 'its measurement did not end within' verified \
         "${how}cpu_generic,wrong_hang_later"
-    ok "a wrong code while it is measured, $how" caught_later 4 result_later 'wrong result' WRONG \
+    ok "misbehavior: a wrong code while it is measured, $how" caught_later 4 result_later 'wrong result' WRONG \
         "${how}wrong_result_later,cpu_generic"
 done
 # The signal comes while the other process measures.
@@ -266,7 +266,7 @@ ended()
         --num-warmup-iters=0 --cache=hot && err_has 'interrupted: what was measured until then is reported' &&
         out_has ' of 100000 (interrupted)' && out_has 'codes     verified' && out_has 'Kernel running time: '
 }
-ok 'SIGTERM while a process apart measures' ended
+ok 'misbehavior: SIGTERM while a process apart measures' ended
 # A journal that ends behind the first visit.
 resumed()
 {
@@ -276,7 +276,7 @@ resumed()
         run 0 $tap_again --resume=part.journal && same "$(wc -l <whole.journal)" "$(wc -l <part.journal)" &&
         same 2 "$(grep -c 'verified' out)"
 }
-ok 'a journal is resumed with kernels of a plug-in' resumed
+ok 'misbehavior: a journal is resumed with kernels of a plug-in' resumed
 unproven_hang()
 {
     wrong 3 --kernel=wrong_hang,cpu_generic --no-verify --num-iters=2 --rounds=1 --num-warmup-iters=0 --format=csv &&
@@ -290,7 +290,7 @@ ruined()
         err_has 'it is run again where no other kernel has run' && same 2 "$(grep -c 'verified' out)"
 }
 small='--device=cpu --threads=1' ok '--no-verify: a hang is one' unproven_hang
-ok 'another is not blamed for the process that a kernel has ruined' ruined
+ok 'misbehavior: another kernel is not blamed for the process that one has ruined' ruined
 # The threads of our kernels are bound, and those of others are not: not in the same process either.
 unbound()
 {
@@ -299,10 +299,10 @@ unbound()
         --num-warmup-iters=0 --cache=hot --format=json "$@" && out_has '"binding": "cores"'
 }
 if [ "$(nproc)" -gt 1 ]; then
-    ok 'a kernel of others may use all CPUs' unbound
-    ok 'and in this process' unbound --no-isolate
+    ok 'binding: a third-party kernel may use all CPUs' unbound
+    ok 'binding: a third-party kernel may use all CPUs in this process' unbound --no-isolate
 else
-    skip 'a kernel of others may use all CPUs' 'there is one'
+    skip 'binding: a third-party kernel may use all CPUs' 'there is one'
 fi
 # A kernel in each of whose runs the system is at work: no sample is taken in peace.
 # disturbed STATUS OPTION...: ten samples of it.
@@ -324,5 +324,5 @@ ok 'disturbance: the same of one launch each' disturbed 0 --launch=isolated
 ok 'disturbance: the same in this process' disturbed 0 --no-isolate
 ok 'disturbance: a doubt' disturbed 5 --strict
 unproven() { wrong 0 --kernel=wrong_gap,wrong_before_it --no-verify; }
-ok '--no-verify proves nothing' unproven
+ok '--no-verify: nothing is proved' unproven
 done_testing
