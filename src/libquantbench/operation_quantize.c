@@ -294,9 +294,10 @@ static struct range with_zero(struct range range)
     return range;
 }
 
+/* The smaller of A and B; B if A is NaN. */
 static float smaller(float a, float b)
 {
-    return b < a ? b : a;
+    return a < b ? a : b;
 }
 
 /* VALUE, its magnitude within the bounds of the problem and ARITHMETIC. */
@@ -449,6 +450,9 @@ static uint32_t small_code(const struct work *w, const struct qb_arithmetic *ari
     const float qmax = qb_format_info(w->p.output)->largest, reciprocal = 1 / qmax;
     float scale = 0;
 
+    if (isnan(amax)) {
+        return qb_format_info(QB_FORMAT_E4M3)->nan_code;
+    }
     switch (arithmetic->e4m3_scale) {
     case QB_E4M3_SCALE_FACTOR:
         scale = amax * (w->tensor_encode * reciprocal);
@@ -497,8 +501,8 @@ static void decode_scale(const struct work *w, const struct qb_arithmetic *arith
         scale->divisor = stored * w->tensor_scale;
         scale->multiplier =
             arithmetic->e4m3_value == QB_E4M3_VALUE_RATIO ? w->tensor_encode / stored : 1 / scale->divisor;
-        if (arithmetic->e4m3_value == QB_E4M3_VALUE_RECIPROCAL && !(scale->multiplier < FLT_MAX)) {
-            scale->multiplier = FLT_MAX; /* of NaN too: a minimum gives its other operand */
+        if (arithmetic->e4m3_value == QB_E4M3_VALUE_RECIPROCAL) {
+            scale->multiplier = smaller(scale->multiplier, FLT_MAX);
         }
     } else if (arithmetic->scale_form == QB_SCALE_MULTIPLIER) {
         scale->divisor = 1 / stored;
