@@ -91,15 +91,23 @@ layouts()
         "$srcdir/tests/check_narrow.c" >examples
     [ "$(wc -l <examples)" -ge 5 ] && while read -r example; do page_has quantbench-numerics.7 "$example" || return 1; done <examples
 }
+# check_precision.c measures them.
+precision()
+{
+    tr -d '\n' <"$srcdir/tests/check_precision.c" | grep -oE '\{"[A-Z][^"]*",[^{]*\{[^}]*\}\}' |
+        sed -E 's/^\{"([^"]*)".*\{([0-9.]*), *([0-9.]*), *([0-9.NA]*), *([0-9.]*)\}\}$/\1 \2 \3 \4 \5/; / NAN /d' >ratios
+    [ "$(wc -l <ratios)" -ge 13 ] && while read -r ratio; do page_has quantbench-numerics.7 "$ratio" || return 1; done <ratios
+}
 process() { page_has libquantbench.3 'Three things are the process' qb_device_bind_threads && ! grep -q 'no state' text; }
 if command -v mandoc >/dev/null 2>&1; then
     ok 'numerics: quantbench-numerics(7) has the quotients that the kernels compute' quotients
     ok 'numerics: the codes of NaN by enum qb_nan are right' nan_codes
     ok 'numerics: quantbench-numerics(7) has the bits and values of narrow formats' tables
     ok 'numerics: quantbench-numerics(7) has the examples of layouts that are tested' layouts
+    ok 'numerics: quantbench-numerics(7) has the ratios that are tested' precision
     ok 'pages: what outlives a call is said' process
 else
-    skip 'pages: quotients, codes of NaN, tables, examples of layouts and what outlives a call' 'mandoc is not here'
+    skip 'pages: quotients, codes of NaN, tables, examples of layouts, ratios and what outlives a call' 'mandoc is not here'
 fi
 for page in $pages quantbench-numerics.7; do
     ok "$page: nothing is left to fill in" silent grep -E '@[A-Z_]+@' "$builddir/man/$page"

@@ -15,7 +15,7 @@ AM_TESTS_ENVIRONMENT = srcdir='$(srcdir)'; builddir='$(builddir)'; export srcdir
 # take less than two seconds of a processor, and are a part of "make check-quick".
 quick_c_tests =
 if HAVE_CHECK
-c_tests = check_cpu.test check_cpu_narrow.test check_compare.test check_quality.test check_environment.test
+c_tests = check_cpu.test check_cpu_narrow.test check_compare.test check_precision.test check_quality.test check_environment.test
 quick_c_tests += check_stats.test check_format.test check_problem.test check_narrow.test check_cvt.test check_peers.test check_pitfalls.test check_disturbance.test check_conditions.test \
 	check_message.test check_threads.test
 if TOOL
@@ -122,6 +122,9 @@ check_cvt_test_LDADD = libquantbench.la $(CHECK_LIBS) -lm
 check_peers_test_SOURCES = %D%/check_peers.c
 check_peers_test_CFLAGS = $(TEST_CFLAGS)
 check_peers_test_LDADD = libquantbench.la $(CHECK_LIBS) -lm
+check_precision_test_SOURCES = %D%/check_precision.c
+check_precision_test_CFLAGS = $(TEST_CFLAGS)
+check_precision_test_LDADD = libquantbench.la $(CHECK_LIBS) -lm
 check_pitfalls_test_SOURCES = %D%/check_pitfalls.c
 check_pitfalls_test_CFLAGS = $(TEST_CFLAGS)
 check_pitfalls_test_LDADD = libquantbench.la $(CHECK_LIBS) -lm
