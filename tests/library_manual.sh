@@ -98,7 +98,7 @@ precision()
         sed -E 's/^\{"([^"]*)".*\{([0-9.]*), *([0-9.]*), *([0-9.NA]*), *([0-9.]*)\}\}$/\1 \2 \3 \4 \5/; / NAN /d' >ratios
     [ "$(wc -l <ratios)" -ge 13 ] && while read -r ratio; do page_has quantbench-numerics.7 "$ratio" || return 1; done <ratios
 }
-process() { page_has libquantbench.3 'Three things are the process' qb_device_bind_threads && ! grep -q 'no state' text; }
+process() { page_has libquantbench.3 'Three things belong to the process' qb_device_bind_threads && ! grep -q 'no state' text; }
 if command -v mandoc >/dev/null 2>&1; then
     ok 'numerics: quantbench-numerics(7) has the quotients that the kernels compute' quotients
     ok 'numerics: the codes of NaN by enum qb_nan are right' nan_codes

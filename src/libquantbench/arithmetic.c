@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* arithmetic.c - struct qb_arithmetic: which ones there are. */
+/* arithmetic.c - struct qb_arithmetic: the contract, and the check of others. */
 #include <config.h>
 
 #include "internal.h"
@@ -8,7 +8,7 @@
 
 const struct qb_arithmetic qb__contract = {.quotient = QB_QUOTIENT_DIVIDE};
 
-/* VALUE is below COUNT; NAME is the member's. */
+/* True if VALUE is in an enumeration of COUNT; NAME is the member's, for the message. */
 static bool is_in_enum(const char *name, int value, int count)
 {
     if (value >= 0 && value < count) {

@@ -38,7 +38,7 @@ static bool add_backend(qb__backend_entry *entry, const char *origin)
 }
 
 #if (!defined HAVE_CUDA || defined QB__CUDA_PLUGIN) && defined QB__MODULES
-/* Load the CUDA module from DIRECTORY. A module that is not there is no error: it says so in found.why_no_cuda. */
+/* Load the CUDA module from DIRECTORY. A missing module is not an error: found.why_no_cuda has the reason. */
 static bool load_module(const char *directory)
 {
     char path[4096];
@@ -121,7 +121,7 @@ const char *qb_backend_name(const struct qb_backend *backend)
     return backend->name;
 }
 
-/* The message of every function below that was handed a null pointer. */
+/* The message of every function below for a null pointer. */
 static enum qb_status null_argument(const char *function)
 {
     return qb__fail(QB_ERROR_INVALID, "%s: an argument is NULL", function);
@@ -137,7 +137,7 @@ static enum qb_status null_backend(const char *function)
     return qb__fail(QB_ERROR_NO_DEVICE, "%s: the backend is NULL; the backends are \"cpu\" and \"cuda\"", function);
 }
 
-/* Check the pointers of the calling function, all in one go. */
+/* Check the pointers of the calling function. */
 #define REQUIRE(condition)                                                                                             \
     if (!(condition)) {                                                                                                \
         return null_argument(__func__);                                                                                \

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* backend.h - what a backend is to the library. Implemented by cpu/backend_cpu.c and cuda/backend_cuda.c, called only
- * by backend.c and kernel.c. A backend sees quantbench.h, this header and problem.h, and calls nothing of the library
- * but what struct qb__host hands it: so the same sources serve as a part of the library and as a loaded module. */
+/* backend.h - the interface between the library and its backends. Implemented by cpu/backend_cpu.c and
+ * cuda/backend_cuda.c, called only by backend.c and kernel.c. A backend sees quantbench.h, this header and problem.h,
+ * and calls nothing of the library but what struct qb__host hands it: so the same sources serve as a part of the
+ * library and as a loaded module. */
 #ifndef QB_BACKEND_H
 #define QB_BACKEND_H
 
@@ -10,7 +11,7 @@
 /* Raised with every change of the structures below; a module of another number is refused. */
 #define QB__BACKEND_ABI 8u
 
-/* What the library does for a backend. */
+/* The functions that the library provides to a backend. */
 struct qb__host {
     /* Set qb_error_detail() of this thread (printf) and return STATUS, so that a failure is one statement. */
     enum qb_status (*fail)(enum qb_status status, const char *format, ...) __attribute__((format(printf, 2, 3)));
@@ -31,7 +32,7 @@ struct qb_kernel {
                           const struct qb_tensors *tensors);
     /* As RUN, without tensors; NULL: unsupported. */
     enum qb_status (*floor)(const struct qb_kernel *kernel, struct qb_queue *queue, const struct qb_problem *problem);
-    /* The backend's own: which variant this row is. */
+    /* The backend's own: the variant of this row. */
     const void *variant;
     /* Of a plug-in's kernel: what it promises to compute, and the file that it came from. NULL: it is the library's
      * own. */
@@ -102,7 +103,7 @@ struct qb_backend {
     enum qb_status (*queue_set_dependent_launch)(struct qb_queue *queue, bool enabled);
     enum qb_status (*queue_reserve)(struct qb_queue *queue, size_t bytes);
     /* Call WORK with the queue's stream (CUDA; else NULL) and number of threads (CPU; else 0), the device being
-     * current, and return its status, or the error that it left behind. */
+     * current, and return its status, or the error that it left. */
     enum qb_status (*queue_call)(struct qb_queue *queue,
                                  enum qb_status (*work)(void *context, void *stream, unsigned threads), void *context);
     enum qb_status (*queue_copy)(struct qb_queue *queue, void *target, const void *source, size_t bytes);

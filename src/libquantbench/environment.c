@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* environment.c - names what foreign code has changed of the floating-point environment. */
+/* environment.c - names the changes of the floating-point environment by foreign code. */
 #include <config.h>
 
 #include "environment.h"

@@ -14,7 +14,7 @@ const struct qb_format_info *qb_format_info(enum qb_format format)
     return (unsigned)format < QB__FORMAT_COUNT ? &qb__formats[format] : NULL;
 }
 
-/* Compare LENGTH characters without regard to case: of ASCII, whatever the locale says of i and I. */
+/* Compare LENGTH characters of ASCII without regard to case, in every locale. */
 static bool same_word(const char *a, const char *b, size_t length)
 {
     for (size_t i = 0; i < length; i++) {
@@ -27,7 +27,7 @@ static bool same_word(const char *a, const char *b, size_t length)
     return true;
 }
 
-/* Whether NAME is one of the words of LIST, which are lower case and separated by single spaces. */
+/* True if NAME is one of the words of LIST, which are lower case and separated by single spaces. */
 static bool is_word_of(const char *name, const char *list)
 {
     size_t length = strlen(name);

@@ -11,7 +11,7 @@
 
 #include <fnmatch.h>
 
-/* What was added. The list only ever grows, at its end. */
+/* The lists that were added. More are only ever added at the end. */
 static struct qb__kernel_list *_Atomic added;
 
 void qb__kernels_add(struct qb__kernel_list *list)

@@ -14,7 +14,7 @@ struct qb__kernel_list {
     struct qb__kernel_list *_Atomic next; /* the registry's own */
 };
 
-/* Put LIST behind all others. Any thread may ask for kernels meanwhile; only one at a time may add some. */
+/* Add LIST after all others. Any thread may ask for kernels meanwhile; only one at a time may add some. */
 void qb__kernels_add(struct qb__kernel_list *list);
 
 #endif

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* operation.h - what an operation is to the library: a row that says which tensors it has, what of a problem is right
- * for it, and how its oracle computes. One file an operation. */
+/* operation.h - an operation's row: its tensors, the check of its problems, and its oracle. One file an operation. */
 #ifndef QB_OPERATION_H
 #define QB_OPERATION_H
 
@@ -9,7 +8,7 @@
 struct qb__operation {
     enum qb_operation operation;
     const char *name;
-    /* Check what of PROBLEM the operation reads; the sizes of its tensors are checked by the caller. */
+    /* Check the members of PROBLEM that the operation reads; the caller checks the sizes of its tensors. */
     enum qb_status (*validate)(const struct qb_problem *problem);
     /* Set INFO, which is zero, to the tensor of ROLE of a problem whose members are valid: its presence, uses, format,
      * rows, columns and stride. The rest follows from these. */

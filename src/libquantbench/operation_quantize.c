@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* operation_quantize.c - the operation that quantizes: what is right for it, its tensors, and its oracle, what every
- * kernel is compared with, byte for byte. That is written to be checked by eye
- * against the comments of struct qb_problem and struct qb_arithmetic, not to be fast. Every granularity is a tiling, so
- * two loops are all there is. */
+/* operation_quantize.c - the operation that quantizes: the check of its problems, its tensors, and its oracle, which
+ * every kernel is compared with, byte for byte. The oracle is written to be checked by eye against the comments of
+ * struct qb_problem and struct qb_arithmetic, not to be fast. Every granularity is a tiling, so two loops do it all. */
 #include <config.h>
 
 #include "environment.h"
@@ -61,7 +60,7 @@ static enum qb_status validate(const struct qb_problem *p)
     return QB_OK;
 }
 
-/* Codes, and how they lie. */
+/* Check the codes and their places. */
 static enum qb_status validate_codes(const struct qb_problem *p)
 {
     const struct qb_format_info *output = qb_format_info(p->output);
@@ -94,7 +93,7 @@ static enum qb_status validate_codes(const struct qb_problem *p)
     return QB_OK;
 }
 
-/* Scales, and how they lie. */
+/* Check the scales and their places. */
 static enum qb_status validate_scales(const struct qb_problem *p)
 {
     const struct qb_format_info *scale = qb_format_info(p->scale_format);
@@ -217,7 +216,7 @@ static void tensor(const struct qb_problem *p, enum qb_role role, struct qb_tens
 /* ---- The oracle ---------------------------------------------------------------------------------------------------
  */
 
-/* What the oracle works on: the problem as it was loaded, its tiling, layout and tensors. */
+/* The work of the oracle: the problem as it was loaded, its tiling, layout and tensors. */
 struct work {
     struct qb_problem p;
     struct qb__tiling t;
@@ -566,7 +565,7 @@ static bool multiplies(const struct work *w, const struct qb_arithmetic *arithme
                                                : arithmetic->quotient != QB_QUOTIENT_DIVIDE;
 }
 
-/* What elements are divided by, or multiplied with. */
+/* Return the divisor or the factor of elements. */
 static float factor_of(const struct work *w, const struct qb_arithmetic *arithmetic, struct scale scale)
 {
     /* A tile that is multiplied by 0 may as well be divided by infinity. */
@@ -677,7 +676,7 @@ static uint32_t encode_asymmetric(const struct qb_problem *p, float value, int z
     int rounded = 0;
 
     if (!isnan(value)) {
-        /* Further out all are saturated, whatever the zero point is. */
+        /* Beyond this all saturate, whatever the zero point is. */
         rounded = (int)nearbyintf(value < -1024 ? -1024 : value > 1024 ? 1024 : value);
     }
     rounded += zero_point;

@@ -22,7 +22,7 @@
 #define NAME_SIZE         64
 #define DESCRIPTION_SIZE  128
 #define LARGEST_ALIGNMENT 256
-/* More are taken for a table that is none. */
+/* A larger table is taken for garbage. */
 #define MOST_KERNELS 1024
 
 /* A kernel of a plug-in. */
@@ -83,7 +83,7 @@ static size_t workspace(const struct qb_kernel *kernel, const struct qb_device *
     return bytes;
 }
 
-/* What call_kernel() is to do. */
+/* The arguments of call_kernel(). */
 struct call {
     const struct qb_plugin_kernel *declared;
     struct qb_plugin_call arguments;
@@ -129,7 +129,7 @@ static enum qb_status run(const struct qb_kernel *kernel, struct qb_queue *queue
 
 /* ---- The loader ------------------------------------------------------------------------------------------------- */
 
-/* dlopen() would say of a folder, or of a file that is not there, what only its author understands. */
+/* dlopen()'s messages for a folder or a missing file are hard to understand. */
 static enum qb_status check_file(const char *file)
 {
     struct stat about;
@@ -146,7 +146,7 @@ static enum qb_status check_file(const char *file)
     return QB_OK;
 }
 
-/* Whether TEXT is 1 to SIZE - 1 printable characters of ASCII; with OTHERS set, letters, digits and those only. */
+/* True if TEXT is 1 to SIZE - 1 printable characters of ASCII; with OTHERS set, letters, digits and those only. */
 static bool is_text(const char *text, size_t size, const char *others)
 {
     size_t length = strnlen(text, size);

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* quantbench.h - quantize FP16, BF16 and FP32 tensors to INT8 and FP8, on the CPU and on CUDA devices.
+/* quantbench.h - quantize FP16, BF16 and FP32 tensors to 8 bits and less, on the CPU and on CUDA devices.
  *
  * The library never prints and never exits. Every function that can fail returns an enum qb_status; outputs come last
  * in the argument list and are set only on success. All functions may be called from any thread; one queue, event or
  * graph must not be used by two threads at the same time.
  *
- * Three things are the process's, and outlive the call: the kernels of loaded plug-ins (qb_plugin_load()), the binding
- * of the CPU's threads (qb_device_bind_threads()), and OpenMP's threads, which kernels of the CPU use. All else belongs
- * to an object that the caller made, or, as qb_error_detail(), to the calling thread.
+ * Three things belong to the process and outlive the call: the kernels of loaded plug-ins (qb_plugin_load()), the
+ * binding of the CPU's threads (qb_device_bind_threads()), and OpenMP's threads, which kernels of the CPU use. All else
+ * belongs to an object that the caller made or, like qb_error_detail(), to the calling thread.
  *
  * Sizes are in elements where the name says nothing, in bytes where the comment says bytes. Tensors are row-major:
  * a row is one token, a column one hidden channel.
@@ -29,7 +29,7 @@ const char *qb_version(void);
 /* ---- Status ------------------------------------------------------------------------------------------------- */
 
 enum qb_status {
-    /* The call did what its comment says. */
+    /* Success. */
     QB_OK = 0,
     /* An argument, or a field of struct qb_problem, is outside what its comment allows. Nothing was done. */
     QB_ERROR_INVALID = 1,
@@ -46,20 +46,20 @@ enum qb_status {
     QB_ERROR_WORKSPACE = 6,
     /* A file cannot be read. Nothing was done. */
     QB_ERROR_FILE = 7,
-    /* A plug-in's kernel said that it failed; what it said is in qb_error_detail(). */
+    /* A plug-in's kernel failed; qb_error_detail() has its message. */
     QB_ERROR_PLUGIN = 8,
-    /* A plug-in's kernel returned with another floating-point environment than it was called in. It has done its work,
-     * and the environment was set back; qb_error_detail() names what it had changed. */
+    /* A plug-in's kernel changed the floating-point environment. It has done its work, and the environment was
+     * restored; qb_error_detail() names the changes. */
     QB_ERROR_ENVIRONMENT = 9,
-    /* The reference fails qb_reference_check(): in this build or process it cannot tell what is right. */
+    /* The reference fails qb_reference_check(): its results are wrong in this build or process. */
     QB_ERROR_REFERENCE = 10,
 };
 
 /* The text of a status, one short phrase in lower case. Never NULL, also for values that are not in the enum. */
 const char *qb_strerror(enum qb_status status);
 
-/* What exactly went wrong in the last call of this thread that did not return QB_OK: which field, which device, the
- * driver's words. One line, "" if there is nothing to add. Valid until this thread's next failing call. */
+/* Details of this thread's last call that did not return QB_OK: the field, the device, or the driver's message. One
+ * line, "" if there is nothing to add. Valid until this thread's next failing call. */
 const char *qb_error_detail(void);
 
 /* ---- Numeric formats ---------------------------------------------------------------------------------------- */
@@ -71,9 +71,9 @@ enum qb_format {
     QB_FORMAT_INT8 = 3,   /* two's complement, -128 to 127 */
     QB_FORMAT_E4M3 = 4,   /* OCP FP8 E4M3: no infinity, NaN 0x7F and 0xFF, largest value 448 */
     QB_FORMAT_E5M2 = 5,   /* OCP FP8 E5M2: IEEE-like, largest finite value 57344 */
-    QB_FORMAT_E2M1 = 6,   /* OCP MX FP4: finite numbers alone, largest value 6 */
-    QB_FORMAT_E2M3 = 7,   /* OCP MX FP6: finite numbers alone, largest value 7.5 */
-    QB_FORMAT_E3M2 = 8,   /* OCP MX FP6: finite numbers alone, largest value 28 */
+    QB_FORMAT_E2M1 = 6,   /* OCP MX FP4: finite numbers only, largest value 6 */
+    QB_FORMAT_E2M3 = 7,   /* OCP MX FP6: finite numbers only, largest value 7.5 */
+    QB_FORMAT_E3M2 = 8,   /* OCP MX FP6: finite numbers only, largest value 28 */
     QB_FORMAT_INT4 = 9,   /* two's complement, -8 to 7 */
     QB_FORMAT_UINT4 = 10, /* 0 to 15, with a zero point */
     QB_FORMAT_E8M0 = 11,  /* OCP MX scales: 2^(code - 127), NaN 0xFF; no sign, no zero */
@@ -82,17 +82,17 @@ enum qb_format {
 
 /* Values of a format that are not finite numbers. */
 enum qb_specials {
-    QB_SPECIALS_NONE = 0, /* there are none */
+    QB_SPECIALS_NONE = 0, /* none */
     QB_SPECIALS_NAN = 1,  /* NaN, as the largest exponent and mantissa; no infinity */
     QB_SPECIALS_IEEE = 2, /* infinity and NaN, as the largest exponent */
 };
 
-/* A floating-point format is, from the top, a sign, EXPONENT_BITS and MANTISSA_BITS, with subnormals; E8M0 is an
- * exponent alone. */
+/* A floating-point format is, from the top, a sign, EXPONENT_BITS and MANTISSA_BITS, with subnormals. E8M0 is only an
+ * exponent. */
 struct qb_format_info {
     enum qb_format format;
     const char *name;          /* "half", "int8", "fp8", "e2m1": as --dtype and --quant-dtype print it */
-    const char *aliases;       /* other accepted spellings, separated by spaces */
+    const char *aliases;       /* other spellings, separated by spaces */
     const char *description;   /* one line */
     unsigned bits;             /* width of one element in bits */
     unsigned exponent_bits;    /* 0: a two's complement integer */
@@ -123,7 +123,7 @@ float qb_format_decode(enum qb_format format, uint32_t code);
  * code 0, infinity 0xFE, NaN 0xFF. */
 uint32_t qb_format_encode(enum qb_format format, float value);
 
-/* How codes that are not as wide as a byte lie in memory. Each row of a tensor begins at a byte. */
+/* The places of codes of less than a byte in memory. Each row of a tensor begins at a byte. */
 enum qb_packing {
     QB_PACKING_BYTES = 0, /* 6 bits: one in the low bits of a byte; 4 bits: element 2i in the low half of byte i */
     QB_PACKING_DENSE = 1, /* 6 bits: four in three bytes, as one number of 24 bits, element 4i in its lowest bits */
@@ -133,11 +133,10 @@ enum qb_packing {
 /* The name as in --packing: "bytes", "dense"; NULL if not in the enum. */
 const char *qb_packing_name(enum qb_packing packing);
 
-/* The bytes that COUNT codes of FORMAT take in a row. */
+/* Return the bytes that COUNT codes of FORMAT take in a row. */
 uint64_t qb_codes_bytes(enum qb_format format, enum qb_packing packing, uint64_t count);
-/* Take codes FIRST to FIRST + COUNT - 1 of the row at PACKED apart, to one in each byte of CODES, whose high bits are
- * 0; and put COUNT such codes together to a whole row. Bits after the last code are 0. For formats of 4, 6 and 8 bits.
- */
+/* Unpack codes FIRST to FIRST + COUNT - 1 of the row at PACKED into one byte of CODES each, whose high bits are 0; or
+ * pack COUNT such codes into a whole row, in which bits after the last code are 0. For formats of 4, 6 and 8 bits. */
 void qb_codes_unpack(enum qb_format format, enum qb_packing packing, const void *packed, uint64_t first, uint64_t count,
                      uint8_t *codes);
 void qb_codes_pack(enum qb_format format, enum qb_packing packing, const uint8_t *codes, uint64_t count, void *packed);
@@ -159,25 +158,25 @@ const char *qb_granularity_name(enum qb_granularity granularity);
 enum qb_scaling {
     QB_SCALING_DYNAMIC = 0, /* scales are computed from the input and written */
     QB_SCALING_STATIC = 1,  /* scales are given, finite and > 0, and read */
-    QB_SCALING_AMAX = 2,    /* scales are computed and written as for dynamic, and that is all: no codes */
+    QB_SCALING_AMAX = 2,    /* scales are computed and written as for dynamic, but there are no codes */
 };
 #define QB_SCALING_COUNT 3
 
 /* The name as in --scale: "dynamic", "static", "amax"; NULL if not in the enum. */
 const char *qb_scaling_name(enum qb_scaling scaling);
 
-/* How an amax becomes a scale of E8M0, a power of two. See struct qb_problem. */
+/* The rounding of an amax to a scale of E8M0, a power of two. See struct qb_problem. */
 enum qb_scale_rounding {
-    QB_SCALE_ROUNDING_UP = 0,    /* the smallest one with which no code saturates */
+    QB_SCALE_ROUNDING_UP = 0,    /* the smallest scale with which no code saturates */
     QB_SCALE_ROUNDING_FLOOR = 1, /* OCP MX 1.0, 6.3: the exponents' difference; up to half of the range saturates */
-    QB_SCALE_ROUNDING_EVEN = 2,  /* the same of the amax, rounded to the mantissa of the output format */
+    QB_SCALE_ROUNDING_EVEN = 2,  /* FLOOR of the amax after rounding it to the mantissa of the output format */
 };
 #define QB_SCALE_ROUNDING_COUNT 3
 
 /* The name as in --scale-rounding: "up", "floor", "even"; NULL if not in the enum. */
 const char *qb_scale_rounding_name(enum qb_scale_rounding rounding);
 
-/* Where the scale of tile (r, c) is in the scale tensor of R x C scales: qb_problem_scale_offset(). Elements that
+/* The place of the scale of tile (r, c) in the scale tensor of R x C scales: qb_problem_scale_offset(). Elements that
  * belong to no tile are padding, and 0. */
 enum qb_scale_layout {
     QB_SCALE_LAYOUT_ROWS = 0,    /* r * C + c */
@@ -204,7 +203,7 @@ enum qb_tensor_scale {
 /* The name as in --tensor-scale: "none", "given", "computed"; NULL if not in the enum. */
 const char *qb_tensor_scale_name(enum qb_tensor_scale tensor_scale);
 
-/* Whether 0 has the code 0, or each tile a code of its own for it: its zero point. */
+/* Zero points: a code for 0 that each tile has of its own. */
 enum qb_zero_points {
     QB_ZERO_POINTS_NONE = 0, /* symmetric: the code of 0 is 0 */
     QB_ZERO_POINTS_INT8 = 1, /* asymmetric: stored as one signed byte for each tile */
@@ -214,7 +213,7 @@ enum qb_zero_points {
 /* The name as in --zero-points: "none", "int8"; NULL if not in the enum. */
 const char *qb_zero_points_name(enum qb_zero_points zero_points);
 
-/* What is computed. */
+/* A computation. */
 enum qb_operation {
     QB_OPERATION_QUANTIZE = 0, /* codes, and scales unless they are given, from an input */
 };
@@ -226,9 +225,9 @@ const char *qb_operation_name(enum qb_operation operation);
 /* One quantization. Fill it with qb_problem_init() first, so that members of later versions have their defaults.
  *
  * The arithmetic is IEEE binary32, round to nearest even, subnormals kept. x is an input element converted exactly.
- * (The calling thread may have any floating-point environment: the library computes in the default one, and sets the
- * thread's again before it returns.) Each / + - * below is one operation, and each min and max gives its other operand
- * for a NaN.
+ * (The calling thread may have any floating-point environment: the library computes in the default one, and restores
+ * the thread's before it returns.) Each / + - * below is one operation. If one operand of a min or max is NaN, the
+ * result is the other.
  *
  * Dynamic: a = the largest |x| of the elements that share a scale, NaN ignored; a = min(a, the input format's largest
  * finite value); with an upper bound a = min(a, amax_bound). The scale s is, by scale_format:
@@ -277,9 +276,9 @@ struct qb_problem {
 };
 
 /* The defaults: quantize half to INT8, dynamic, one scale per tensor in binary32, 0 tokens, hidden size 1, dense rows,
- * no bound. SIZE is that of *PROBLEM, which the macro fills in: so a program that was compiled with the header of an
- * older or a newer version means the same by its members. A library that is older than the header refuses a problem in
- * which a member that it does not know is not 0. */
+ * no bound. SIZE is that of *PROBLEM, which the macro fills in. So the members mean the same if the program was
+ * compiled with the header of another version. A library that is older than the header refuses a problem in which a
+ * member that it does not know is not 0. */
 void qb_problem_init_size(struct qb_problem *problem, size_t size);
 #define qb_problem_init(problem) qb_problem_init_size((problem), sizeof *(problem))
 
@@ -291,7 +290,7 @@ enum qb_status qb_problem_validate(const struct qb_problem *problem);
  * of tokens x 1, a group of 1 x group. At least 1 x 1, also for 0 tokens. PROBLEM must be valid. */
 void qb_problem_tile(const struct qb_problem *problem, uint64_t *tile_rows, uint64_t *tile_cols);
 
-/* How many rows and columns of scales there are: scale (r, c) belongs to the elements of tile (r, c). Per tensor and
+/* The numbers of rows and columns of scales: scale (r, c) belongs to the elements of tile (r, c). Per tensor and
  * per channel there is one row of scales also for 0 tokens. PROBLEM must be valid. */
 void qb_problem_scale_shape(const struct qb_problem *problem, uint64_t *scale_rows, uint64_t *scale_cols);
 
@@ -300,7 +299,7 @@ enum qb_status qb_problem_scale_offset(const struct qb_problem *problem, uint64_
 
 /* ---- Tensors: what a problem reads and writes ---------------------------------------------------------------- */
 
-/* What a tensor is to its problem. */
+/* The role of a tensor in its problem. */
 enum qb_role {
     QB_ROLE_INPUT = 0,        /* the elements that are quantized */
     QB_ROLE_CODES = 1,        /* the quantized values: one for each input element, in the output format */
@@ -352,7 +351,8 @@ struct qb_tensors {
         }                                                                                                              \
     }
 
-/* The oracle: plain scalar loops, on host memory, in the calling thread. Slow, and right. */
+/* Run the reference: plain scalar loops, on host memory, in the calling thread. It is slow, and defines what is right.
+ */
 enum qb_status qb_reference_run(const struct qb_problem *problem, const struct qb_tensors *tensors);
 /* Its two halves: the scales that dynamic scaling computes from the input, written whatever problem->scaling is; and
  * the codes by given scales, also whatever it is. */
@@ -360,28 +360,29 @@ enum qb_status qb_reference_scales(const struct qb_problem *problem, const struc
 enum qb_status qb_reference_codes(const struct qb_problem *problem, const struct qb_tensors *tensors);
 /* Check the reference and the conversions of formats against known results: ties, subnormals, quotients, and a digest
  * of some thousand codes. It takes less than a millisecond. QB_ERROR_REFERENCE if this build or process computes
- * something else, with what was found in qb_error_detail(); then qb_reference_run() and its like refuse with the same
- * status. */
+ * something else, with the difference in qb_error_detail(). Then qb_reference_run() and its like return the same
+ * status.
+ */
 enum qb_status qb_reference_check(void);
 
 /* ---- Arithmetic: kernels that compute in another way ----------------------------------------------------------- */
 
-/* How the value that is encoded comes from an element x, the tile's scale s and its multiplier m. */
+/* The value that is encoded, of an element x, the tile's scale s and its multiplier m. */
 enum qb_quotient {
     QB_QUOTIENT_DIVIDE = 0,     /* x / s */
     QB_QUOTIENT_RECIPROCAL = 1, /* x * (1 / s) */
     QB_QUOTIENT_MULTIPLY = 2,   /* x * m */
 };
 
-/* What is stored as the scale of a tile of amax a. */
+/* The stored scale of a tile of amax a. */
 enum qb_scale_form {
     QB_SCALE_QUOTIENT = 0,   /* s = a / qmax */
     QB_SCALE_PRODUCT = 1,    /* s = a * (1 / qmax) */
     QB_SCALE_INVERSE = 2,    /* s = 1 / (qmax / a) */
-    QB_SCALE_MULTIPLIER = 3, /* m = qmax / a: what is stored, and given to static scaling, is multiplied with */
+    QB_SCALE_MULTIPLIER = 3, /* m = qmax / a: stored and static scales are multipliers */
 };
 
-/* How a value becomes an integer; FP8 is always rounded to nearest even. */
+/* The rounding of values to integers. Floating-point codes are always rounded to nearest even. */
 enum qb_rounding {
     QB_ROUNDING_NEAREST_EVEN = 0,
     QB_ROUNDING_NEAREST_AWAY = 1, /* halves away from zero, as roundf() does */
@@ -436,15 +437,15 @@ enum qb_e4m3_value {
     QB_E4M3_VALUE_RATIO = 2,      /* x * (S / f) */
 };
 
-/* How near a kernel must come to its arithmetic. */
+/* The differences that a kernel may have from its arithmetic. */
 enum qb_match {
     QB_MATCH_EXACT = 0,
-    /* For kernels with fast math: each code is the same or a neighbour, with the two zeros as one; each scale is within
+    /* For kernels with fast math: each code is the same or a neighbor, with the two zeros as one; each scale is within
      * 4 units of its last place. */
     QB_MATCH_ONE_CODE = 1,
 };
 
-/* The arithmetic that a kernel has promised. All zero is the contract, in the comment of struct qb_problem. Every step
+/* The arithmetic that a kernel promises. All zero is the contract, in the comment of struct qb_problem. Every step
  * is one IEEE binary32 operation:
  * Dynamic: a = the largest |x|, NaN ignored; a = min(a, the input format's largest finite value), unless infinity is
  * KEPT; with an upper bound a = min(a, amax_bound); a = max(a, amax_floor). If a is 0 and zero is not FLOOR, s and m
@@ -479,7 +480,7 @@ struct qb_arithmetic {
 /* QB_OK, or QB_ERROR_INVALID with the reason in qb_error_detail(). */
 enum qb_status qb_arithmetic_validate(const struct qb_arithmetic *arithmetic);
 
-/* The oracle for another arithmetic; match counts for nothing here. */
+/* Run the reference for another arithmetic; match is ignored. */
 enum qb_status qb_reference_run_as(const struct qb_problem *problem, const struct qb_arithmetic *arithmetic,
                                    const struct qb_tensors *tensors);
 /* Its two halves. The first writes the scales that dynamic scaling computes, whatever problem->scaling is, and to
@@ -507,15 +508,15 @@ const struct qb_backend *qb_backend_find(const char *name);
 /* "cpu" or "cuda". */
 const char *qb_backend_name(const struct qb_backend *backend);
 
-/* How many devices the backend can open. QB_ERROR_NO_DEVICE if it can open none or BACKEND is NULL, with the reason in
+/* The number of devices that the backend can open. QB_ERROR_NO_DEVICE if it is 0 or BACKEND is NULL, with the reason in
  * qb_error_detail(), such as "no NVIDIA driver". */
 enum qb_status qb_backend_device_count(const struct qb_backend *backend, int *count);
 
-/* Why the backend NAME ("cuda") is not among qb_backend_at(): "not built in", or what the module's loader said. ""
- * if it is there. The text lives as long as the process. */
+/* The reason why the backend NAME ("cuda") is missing: "not built in", or the message of the module's loader. "" if it
+ * is there. The text lives as long as the process. */
 const char *qb_backend_why_not(const char *name);
 
-/* For a size that the system does not tell, where 0 would be one. */
+/* An unknown size, where 0 would be a size. */
 #define QB_MEMORY_UNKNOWN UINT64_MAX
 
 /* Set size before the call. */
@@ -523,7 +524,7 @@ struct qb_device_info {
     size_t size;           /* of this structure, in the program that asks */
     char id[32];           /* "cpu", "cuda:0" */
     char name[128];        /* "AMD EPYC 9654", "NVIDIA H200" */
-    char isa[32];          /* what kernels are made of: "avx512", "sm_90" */
+    char isa[32];          /* instruction set of the kernels: "avx512", "sm_90" */
     char driver[64];       /* driver's version, "" if none */
     char runtime[64];      /* run-time library's version, "" if none */
     char uuid[64];         /* "" if unknown */
@@ -534,7 +535,7 @@ struct qb_device_info {
     unsigned units;        /* multiprocessors, or CPUs this process may use */
     double timer_tick;     /* nanoseconds: resolution of qb_event_elapsed() */
     double peak_bandwidth; /* bytes per second by the data sheet's bus width and clock, 0 if unknown */
-    char binding[32];      /* CPU: what threads are bound to: "cores", "OpenMP, close" and the like, "none"; else "" */
+    char binding[32];      /* CPU: binding of threads: "cores", "OpenMP, close" and the like, "none"; else "" */
 };
 
 /* Open device INDEX of BACKEND. Close it after everything made from it is destroyed. QB_ERROR_NO_DEVICE also if BACKEND
@@ -543,21 +544,21 @@ enum qb_status qb_device_open(const struct qb_backend *backend, int index, struc
 void qb_device_close(struct qb_device *device);
 /* The backend that it was opened from. */
 const struct qb_backend *qb_device_backend(const struct qb_device *device);
-/* What the device is; memory_free is asked again by each call. */
+/* Describe the device. memory_free is asked for in each call. */
 enum qb_status qb_device_info(struct qb_device *device, struct qb_device_info *info);
 
-/* CPU: bind each thread of the kernels, with their first one the calling thread, to a CPU of its own, one of each core
+/* CPU: bind each thread of the kernels, the calling thread being the first, to a CPU of its own: one of each core
  * before the second of any, beginning with the core that the calling thread runs on. Kernels of plug-ins are called
- * unbound, and so are kernels that use more threads than there are CPUs. Or BIND no longer; the threads are let go as
- * they are used next. It is for all devices of this process, and not for programs that run kernels in several threads
- * at the same time. QB_ERROR_UNSUPPORTED if OpenMP's environment (OMP_PROC_BIND) binds them, if the system does not
- * allow it, or if the device is not a CPU. */
+ * unbound, and so are kernels that use more threads than there are CPUs. If BIND is false, stop that; threads are
+ * released as they are used next. This is for all devices of the process, and not for programs that run kernels in
+ * several threads at the same time. QB_ERROR_UNSUPPORTED if OpenMP's environment (OMP_PROC_BIND) binds them, if the
+ * system does not allow it, or if the device is not a CPU. */
 enum qb_status qb_device_bind_threads(struct qb_device *device, bool bind);
 /* CPU: the numbers of the COUNT CPUs that this process may use, in rising order, into CPUS, which has room for ROOM of
  * them; all those of its threads, if these are bound. Others have none. */
 enum qb_status qb_device_cpus(struct qb_device *device, unsigned *cpus, size_t room, size_t *count);
 
-/* Why a device runs more slowly than it could: bits of a mask. */
+/* Reasons why a device runs more slowly than it could: bits of a mask. */
 enum qb_throttle {
     QB_THROTTLE_POWER_CAP = 1 << 0,   /* the limit of its power is reached */
     QB_THROTTLE_THERMAL = 1 << 1,     /* too warm: its software or the processor itself lowers the clock */
@@ -571,7 +572,7 @@ enum qb_throttle {
 /* The words for the reason 1 << INDEX, such as "power cap"; NULL if INDEX >= QB_THROTTLE_COUNT. */
 const char *qb_throttle_name(unsigned index);
 
-/* What a device does at this moment. A number that cannot be had is NAN. Set size before the call. */
+/* The state of a device at this moment. Unknown numbers are NAN. Set size before the call. */
 struct qb_device_conditions {
     size_t size;             /* of this structure, in the program that asks */
     double clock;            /* MHz: of the multiprocessors, or the mean of the CPUs this process may use */
@@ -581,10 +582,10 @@ struct qb_device_conditions {
     double temperature;      /* degrees Celsius */
     int performance_state;   /* 0 (fastest) to 15, -1 if unknown or none */
     unsigned throttle;       /* enum qb_throttle: the reasons now; of a CPU, those since the last call */
-    unsigned throttle_known; /* the reasons that this device can tell */
+    unsigned throttle_known; /* the reasons that this device reports */
 };
 
-/* Ask the device; a setting is never changed. It takes up to some milliseconds, so keep it out of what is timed. */
+/* Ask the device; no setting is changed. This takes up to some milliseconds, so keep it out of timed code. */
 enum qb_status qb_device_conditions(struct qb_device *device, struct qb_device_conditions *conditions);
 
 /* One thing that a user can set or should know, which changes rarely: "persistence" is "on". */
@@ -595,21 +596,21 @@ struct qb_device_fact {
 /* No device has more of them. */
 #define QB_DEVICE_FACTS 32
 
-/* What there is to know about DEVICE: COUNT facts, at most ROOM and QB_DEVICE_FACTS. Those of a kind of device have
- * always the same names and order. The CPU's are those of its machine, and of the container that this process is in. */
+/* Set FACTS to the COUNT facts about DEVICE, at most ROOM and QB_DEVICE_FACTS. A kind of device always has the same
+ * names in the same order. The CPU's describe its machine, and the container that this process is in. */
 enum qb_status qb_device_facts(struct qb_device *device, struct qb_device_fact *facts, size_t room, size_t *count);
 
-/* What pieces of the CPU's memory of 2 MiB and more are made of. */
+/* The pages of pieces of the CPU's memory of 2 MiB and more. */
 enum qb_huge_pages {
     QB_HUGE_PAGES_OFF = 0, /* small pages */
-    QB_HUGE_PAGES_THP = 1, /* transparent huge pages, where the system finds some: how a device is opened */
-    QB_HUGE_PAGES_2M = 2,  /* pages of 2 MiB from the pool that the system was told to keep, or QB_ERROR_MEMORY */
+    QB_HUGE_PAGES_THP = 1, /* transparent huge pages, where the system has some: the default */
+    QB_HUGE_PAGES_2M = 2,  /* pages of 2 MiB from the system's reserved pool, or QB_ERROR_MEMORY */
 };
 #define QB_HUGE_PAGES_COUNT 3
-/* For what is allocated from now on. QB_ERROR_UNSUPPORTED if the device is not a CPU, or the system has no such pool.
- */
+/* Choose the pages of memory that is allocated from now on. QB_ERROR_UNSUPPORTED if the device is not a CPU, or the
+ * system lacks such a pool. */
 enum qb_status qb_memory_set_huge_pages(struct qb_device *device, enum qb_huge_pages pages);
-/* How many of the BYTES bytes at MEMORY lie in huge pages now, according to the system; 0 if the device is not a CPU.
+/* The number of the BYTES bytes at MEMORY that lie in huge pages now, according to the system; 0 for other devices.
  * QB_ERROR_UNSUPPORTED if it does not say. */
 enum qb_status qb_memory_in_huge_pages(struct qb_device *device, const void *memory, size_t bytes, uint64_t *huge);
 
@@ -659,16 +660,16 @@ enum qb_status qb_queue_reserve(struct qb_queue *queue, size_t bytes);
 /* Device-to-device copy in the queue's order, as a ceiling for kernels. The ranges must not overlap. */
 enum qb_status qb_queue_copy(struct qb_queue *queue, void *target, const void *source, size_t bytes);
 
-/* How the bytes of a mix are stored. */
+/* The stores of a mix. */
 enum qb_stores {
     QB_STORES_PLAIN = 0,     /* as any other data */
     QB_STORES_STREAMING = 1, /* with the hint that nobody reads them soon; non-temporal on the CPU */
 };
 #define QB_STORES_COUNT 2
 /* In the queue's order: read READ_BYTES bytes at SOURCE and write WRITTEN_BYTES bytes at TARGET as fast as the device
- * can, and do nothing else, as a ceiling for kernels that read and write in this ratio. What is written means nothing.
- * Both are aligned to 256 bytes, else it is QB_ERROR_INVALID, and must not overlap; either count may be 0, then its
- * pointer may be NULL. */
+ * can, and do nothing else, as a ceiling for kernels that read and write in this ratio. The written bytes are
+ * arbitrary. Both are aligned to 256 bytes, else it is QB_ERROR_INVALID, and must not overlap; either count may be 0,
+ * then its pointer may be NULL. */
 enum qb_status qb_queue_mix(struct qb_queue *queue, void *target, size_t written_bytes, const void *source,
                             size_t read_bytes, enum qb_stores stores);
 
@@ -697,22 +698,22 @@ void qb_range_pop(struct qb_device *device);
 
 /* ---- Kernels ------------------------------------------------------------------------------------------------ */
 
-/* All kernels of all backends, and behind them those of plug-ins. For one problem on one device the first that supports
- * it is the best one of the backend's own. INDEX < qb_kernel_count(), else NULL. */
+/* All kernels of all backends, followed by those of plug-ins. For one problem on one device the first that supports it
+ * is the best one of the backend's own. INDEX < qb_kernel_count(), else NULL. */
 size_t qb_kernel_count(void);
 const struct qb_kernel *qb_kernel_at(size_t index);
 /* "cpu_avx512", "cuda_row": unique. */
 const char *qb_kernel_name(const struct qb_kernel *kernel);
-/* What it is for, one line. */
+/* Its purpose, one line. */
 const char *qb_kernel_description(const struct qb_kernel *kernel);
 /* The backend whose devices it runs on. */
 const struct qb_backend *qb_kernel_backend(const struct qb_kernel *kernel);
 /* The file of the plug-in that it came from; NULL if it is the library's own. */
 const char *qb_kernel_plugin(const struct qb_kernel *kernel);
-/* What it computes: the contract, unless it is a plug-in's. Never NULL. */
+/* Its arithmetic: the contract, unless it is a plug-in's. Never NULL. */
 const struct qb_arithmetic *qb_kernel_arithmetic(const struct qb_kernel *kernel);
 
-/* Whether KERNEL can do PROBLEM (valid) on DEVICE. */
+/* True if KERNEL can do PROBLEM, which is valid, on DEVICE. */
 bool qb_kernel_supports(const struct qb_kernel *kernel, const struct qb_device *device,
                         const struct qb_problem *problem);
 /* The first kernel whose name matches PATTERN (a shell wildcard) and that supports PROBLEM on DEVICE; NULL means any
@@ -728,7 +729,7 @@ size_t qb_kernel_workspace(const struct qb_kernel *kernel, const struct qb_devic
 enum qb_status qb_kernel_run(const struct qb_kernel *kernel, struct qb_queue *queue, const struct qb_problem *problem,
                              const struct qb_tensors *tensors);
 
-/* The same with the best kernel: all that a program needs that just wants to quantize. */
+/* The same with the best kernel: all that a program needs to quantize. */
 enum qb_status qb_quantize(struct qb_queue *queue, const struct qb_problem *problem, const struct qb_tensors *tensors);
 
 /* Put an empty launch into QUEUE that has the shape of KERNEL's for PROBLEM: as many blocks and threads, each of which
@@ -756,14 +757,14 @@ struct qb_plugin_kernel {
     const char *name;        /* letters, digits, '_', '-' and '.', at most 63 of them, and no other kernel's */
     const char *description; /* one line of ASCII, at most 127 characters */
     const char *backend;     /* "cpu" or "cuda" */
-    /* Whether the kernel can do PROBLEM, which is valid and has its strides filled in. These functions are called in
-     * the default floating-point environment, and leave it so. */
+    /* Return true if the kernel can do PROBLEM, which is valid and has its strides filled in. These functions are
+     * called in the default floating-point environment, and leave it so. */
     bool (*supports)(const struct qb_problem *problem);
     /* Bytes of workspace that it needs for PROBLEM; NULL means 0. */
     size_t (*workspace)(const struct qb_problem *problem);
     /* CPU: quantize, and return when it is done. CUDA: launch into the stream, and neither wait nor allocate: the call
-     * may be captured into a graph. The device is current. Returns NULL, or what went wrong, in one line that lives as
-     * long as the process. */
+     * may be captured into a graph. The device is current. Return NULL, or the error in one line that lives as long as
+     * the process. */
     const char *(*run)(const struct qb_plugin_call *call);
     struct qb_arithmetic arithmetic; /* what it computes */
     size_t alignment; /* bytes that its tensors must be aligned to, a power of two, at most 256; 0: one element's */
@@ -772,7 +773,7 @@ struct qb_plugin_kernel {
     bool narrow;
 };
 
-/* What a plug-in is: a shared object with one symbol, quantbench_plugin, of this type. */
+/* A plug-in is a shared object with one symbol, quantbench_plugin, of this type. */
 struct qb_plugin {
     uint32_t abi;          /* QB_PLUGIN_ABI */
     uint32_t kernel_count; /* at least 1 */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* reference_check.c - whether the reference of this build, in this process, computes the contract: known results first,
- * since they say what is wrong, and then a digest over many. The digest comes from an implementation in exact rational
- * arithmetic that has nothing in common with this library. */
+/* reference_check.c - checks that the reference of this build, in this process, computes the contract: known results
+ * first, since they name the error, and then a digest over many. The digest comes from an implementation in exact
+ * rational arithmetic that has nothing in common with this library. */
 #include <config.h>
 
 #include "environment.h"
@@ -11,7 +11,7 @@
 #include <stdatomic.h>
 #include <string.h>
 
-/* The code of a value, and back unless it was rounded or cut off. */
+/* The code of a value, and back unless it was rounded or saturated. */
 static const struct {
     enum qb_format format;
     float value;
@@ -32,7 +32,7 @@ static const struct {
     {QB_FORMAT_BF16, 0x1.81p1f, 0x4040, false}, {QB_FORMAT_BF16, 0x1.83p1f, 0x4042, false},
 };
 
-/* INT8 codes of quotients that x * (1 / s), flushing of subnormals or another rounding mode would give another code. */
+/* INT8 codes of quotients that would differ with x * (1 / s), flushed subnormals or another rounding mode. */
 static const struct {
     float x, scale;
     uint8_t code;

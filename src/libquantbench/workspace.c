@@ -7,8 +7,7 @@
 
 #include <stdlib.h>
 
-/* What a workspace is filled with before a kernel sees it first: a kernel that needs zeros must not find them by luck.
- */
+/* The byte that fills a new workspace: a kernel that needs zeros must not find them by luck. */
 #define WORKSPACE_BYTE 0xA5
 
 enum qb_status qb__workspace_reserve(struct qb_queue *queue, size_t bytes)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* workspace.h - the memory that a queue has for kernels of plug-ins. It is none of the backend's, whose own kernels
- * rely on what they have left in theirs. */
+/* workspace.h - the memory that a queue has for kernels of plug-ins. It is separate from the backend's, whose own
+ * kernels rely on the contents that they left there. */
 #ifndef QB_WORKSPACE_H
 #define QB_WORKSPACE_H
 
