@@ -320,6 +320,36 @@ START_TEST(roundings_of_scales_by_definition)
 }
 END_TEST
 
+/* A scale in half is the nearest one to amax / 7, from 2^-24 to 65504, and elements are divided by that. */
+START_TEST(scales_in_half_by_definition)
+{
+    struct qb_problem p = groups_of(QB_FORMAT_INT4, QB_FORMAT_F16, 32);
+    uint64_t state = test_seed();
+
+    p.input = QB_FORMAT_F32;
+    p.hidden = 2;
+    for (int i = 0; i < 5000; i++) {
+        const uint64_t bits = test_random(&state);
+        float input[2] = {ldexpf(1 + (float)(bits & 0x7FFFFF) * 0x1p-23f, (int)(bits >> 40 & 63) - 32), 0};
+        const double quotient = (double)(input[0] / 7);
+        uint16_t code = 0;
+        uint8_t packed = 0;
+        double scale, below, above;
+
+        input[1] = input[0] * (float)(bits >> 56) / 300;
+        ck_assert_int_eq(qb_reference_run(&p, &(struct qb_tensors)QB_TENSORS(input, &packed, &code)), QB_OK);
+        scale = (double)qb_format_decode(QB_FORMAT_F16, code);
+        below = (double)qb_format_decode(QB_FORMAT_F16, code - 1u);
+        above = (double)qb_format_decode(QB_FORMAT_F16, code + 1u);
+        ck_assert(scale >= 0x1p-24 && scale <= 65504);
+        ck_assert(scale == 0x1p-24 || quotient > 65504 || quotient - below >= scale - quotient);
+        ck_assert(scale == 65504 || quotient < 0x1p-24 || above - quotient >= quotient - scale);
+        ck_assert_uint_eq(packed >> 4, qb_format_encode(QB_FORMAT_INT4, input[1] / (float)scale));
+        ck_assert_uint_eq(packed & 15, qb_format_encode(QB_FORMAT_INT4, input[0] / (float)scale));
+    }
+}
+END_TEST
+
 /* All codes of E8M0 that can be given, the ends of the exponents too: a value comes back through codes of E4M3. */
 START_TEST(given_power_of_two_scales_take_all_codes)
 {
@@ -423,6 +453,7 @@ int main(void)
     tcase_add_loop_test(places, tails_of_rows_are_zero, 0, 4);
     suite_add_tcase(suite, places);
     tcase_add_loop_test(rules, roundings_of_scales_by_definition, 0, 5);
+    tcase_add_test(rules, scales_in_half_by_definition);
     tcase_add_test(rules, given_power_of_two_scales_take_all_codes);
     tcase_add_loop_test(rules, zero_points_of_hard_tiles, 0, 3);
     tcase_add_test(rules, tensor_scales_of_extreme_ranges);
