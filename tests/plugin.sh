@@ -17,6 +17,7 @@ build()
 }
 ok 'build: the plug-in whose kernels misbehave is built' build wrong wrong.c
 ok "build: the plug-in with others' conventions is built" build peers peers.c
+ok "build: the plug-in with others' conventions of narrow formats is built" build narrow_peers narrow_peers.c
 
 # ---- Loading -------------------------------------------------------------------------------------------------------
 
@@ -96,6 +97,16 @@ listed_json()
         out_has '"arithmetic": "x * (qmax / amax), s = amax * (1 / qmax), amax >= 1.00000001e-10, truncated, NaN to the lowest code, infinite scales"'
 }
 ok 'loading: --list-kernels --format=json' listed_json
+
+listed_narrow()
+{
+    run 0 --plugin=narrow_peers.so --list-kernels --format=json &&
+        out_has '"arithmetic": "x / s, s = amax / qmax, infinite scales, NaN scales, e8m0 of the amax'"'"'s ceiling, divisor >= 1.17549435e-38"' &&
+        out_has '"arithmetic": "x * (1 / (f * g)), f = S * (amax * (1 / qmax)), infinite scales, codes 0 where f = 0"' &&
+        out_has '"arithmetic": "x / (f * g), f = (amax / qmax) / g, f >= 0.015625, infinite scales"' &&
+        out_has '"arithmetic": "x * (1 / s), s = amax / qmax, infinite scales, range without 0"'
+}
+ok 'loading: the arithmetic of narrow formats in --list-kernels' listed_narrow
 
 # The files and folders of QUANTBENCH_PLUGIN_PATH.
 mkdir some && cp peers.so some/b.so && cp text.so some/a.so && echo >some/readme

@@ -221,17 +221,20 @@ const char *plugins_describe(const struct qb_arithmetic *a, char text[PLUGINS_TE
     static const char *const roundings[] = {"", "halves away from zero", "truncated"};
     static const char *const zeros[] = {"", "scale 1 for zeros", "scale 0 for zeros", "0 / 0 for zeros"};
     static const char *const nans[] = {"", "NaN to the highest code", "NaN to the lowest code"};
-    static const char *const e4m3_scales[] = {"", "f = S * (amax * (1 / qmax))", "f = (amax / qmax) * S",
-                                              "f = (amax / qmax) / g"};
-    static const char *const e4m3_values[] = {"", "x / (f * g)", "x * (S / f)"};
+    static const char *const e4m3_scales[] = {"f = amax * (S * (1 / qmax))", "f = S * (amax * (1 / qmax))",
+                                              "f = (amax / qmax) * S", "f = (amax / qmax) / g"};
+    static const char *const e4m3_values[] = {"x * (1 / (f * g))", "x / (f * g)", "x * (S / f)"};
+    /* Of scales in E4M3 alone. */
+    const bool e4m3 =
+        a->e4m3_scale != QB_E4M3_SCALE_FACTOR || a->e4m3_value != QB_E4M3_VALUE_RECIPROCAL || a->zero_codes;
 
     text[0] = '\0';
     if (memcmp(a, &contract, sizeof contract) == 0) {
         append(text, "the contract");
         return text;
     }
-    append(text, "%s", quotients[a->quotient]);
-    append(text, "%s", scales[a->scale_form]);
+    append(text, "%s", e4m3 ? e4m3_values[a->e4m3_value] : quotients[a->quotient]);
+    append(text, "%s", e4m3 ? e4m3_scales[a->e4m3_scale] : scales[a->scale_form]);
     if (a->power_of_two) {
         append(text, "s a power of two");
     }
@@ -239,7 +242,7 @@ const char *plugins_describe(const struct qb_arithmetic *a, char text[PLUGINS_TE
         append(text, "amax >= %.9g", (double)a->amax_floor);
     }
     if (a->scale_floor > 0) {
-        append(text, "s >= %.9g", (double)a->scale_floor);
+        append(text, "%c >= %.9g", e4m3 ? 'f' : 's', (double)a->scale_floor);
     }
     if (a->rounding != QB_ROUNDING_NEAREST_EVEN) {
         append(text, "%s", roundings[a->rounding]);
@@ -258,12 +261,6 @@ const char *plugins_describe(const struct qb_arithmetic *a, char text[PLUGINS_TE
     }
     if (a->power_form != QB_POWER_ROUNDED) {
         append(text, "e8m0 of the amax's ceiling");
-    }
-    if (a->e4m3_scale != QB_E4M3_SCALE_FACTOR) {
-        append(text, "%s", e4m3_scales[a->e4m3_scale]);
-    }
-    if (a->e4m3_value != QB_E4M3_VALUE_RECIPROCAL) {
-        append(text, "%s", e4m3_values[a->e4m3_value]);
     }
     if (a->zero_codes) {
         append(text, "codes 0 where f = 0");
