@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* check_pitfalls.c - mistakes that users reported of narrow quantization elsewhere, each as a test that the reference
- * and the sizes that a problem has are free of it. */
+/* check_pitfalls.c - mistakes that users reported of narrow quantization elsewhere, each as a test that the reference,
+ * the CPU's best kernel and the sizes that a problem has are free of it. */
 #include <config.h>
 
 #include "quantbench.h"
@@ -44,8 +44,36 @@ static struct bench *bench_new(enum qb_format output, enum qb_format scale_forma
     return b;
 }
 
+/* Run the CPU's best kernel on what the reference had, and compare all that either has written, and has not. */
+static void run_kernel(struct bench *b, const struct bench *before)
+{
+    struct bench *other = malloc(sizeof *other);
+    struct qb_device *device;
+    struct qb_queue *queue;
+
+    ck_assert(other != NULL);
+    memcpy(other, before, sizeof *other);
+    other->tensors = (struct qb_tensors)QB_TENSORS(other->input, other->codes, other->scales);
+    other->tensors.at[QB_ROLE_ZERO_POINTS] = b->tensors.at[QB_ROLE_ZERO_POINTS] != NULL ? other->zero_points : NULL;
+    other->tensors.at[QB_ROLE_TENSOR_SCALE] = b->tensors.at[QB_ROLE_TENSOR_SCALE] != NULL ? &other->tensor_scale : NULL;
+    ck_assert_int_eq(qb_device_open(qb_backend_find("cpu"), 0, &device), QB_OK);
+    ck_assert_int_eq(qb_queue_create(device, &queue), QB_OK);
+    ck_assert_msg(qb_quantize(queue, &other->p, &other->tensors) == QB_OK, "%s", qb_error_detail());
+    ck_assert(memcmp(other->codes, b->codes, sizeof b->codes) == 0);
+    ck_assert(memcmp(other->scales, b->scales, sizeof b->scales) == 0);
+    ck_assert(memcmp(other->zero_points, b->zero_points, sizeof b->zero_points) == 0);
+    ck_assert(memcmp(&other->tensor_scale, &b->tensor_scale, sizeof b->tensor_scale) == 0);
+    qb_queue_destroy(queue);
+    qb_device_close(device);
+    free(other);
+}
+
 static void bench_run(struct bench *b)
 {
+    struct bench *before = malloc(sizeof *before);
+
+    ck_assert(before != NULL);
+    memcpy(before, b, sizeof *before);
     b->tensors = (struct qb_tensors)QB_TENSORS(b->input, b->codes, b->scales);
     if (b->p.zero_points != QB_ZERO_POINTS_NONE) {
         b->tensors.at[QB_ROLE_ZERO_POINTS] = b->zero_points;
@@ -54,6 +82,8 @@ static void bench_run(struct bench *b)
         b->tensors.at[QB_ROLE_TENSOR_SCALE] = &b->tensor_scale;
     }
     ck_assert_msg(qb_reference_run(&b->p, &b->tensors) == QB_OK, "%s", qb_error_detail());
+    run_kernel(b, before);
+    free(before);
 }
 
 static uint64_t scale_at(const struct bench *b, uint64_t row, uint64_t col)
