@@ -298,6 +298,46 @@ START_TEST(scales_by_the_instruction)
 }
 END_TEST
 
+/* The manual's integer form of a scale that is rounded up. */
+static int integer_form(float amax, float qmax, int emax)
+{
+    const int code = (int)(bits_of(amax) >> 23) - emax + ((bits_of(amax) & 0x7FFFFF) > (bits_of(qmax) & 0x7FFFFF));
+
+    return code > 0 ? code : 0;
+}
+
+/* Over mantissas, in several exponents: the integer form, the smallest power of two with which nothing saturates, what
+ * the instruction makes of the product, and the reference are one. QUANTBENCH_TEST_EXHAUSTIVE=1 takes all mantissas. */
+START_TEST(scales_over_all_mantissas)
+{
+    static const uint32_t exponents[] = {1, 16, 127, 254};
+    const struct type *t = &types[_i];
+    const float qmax = (float)t->magnitudes[t->finite - 1], reciprocal = 1 / qmax;
+    const uint32_t step = getenv("QUANTBENCH_TEST_EXHAUSTIVE") != NULL ? 1 : 61;
+    int emax;
+
+    frexpf(qmax, &emax);
+    emax--;
+    for (size_t e = 0; e < sizeof exponents / sizeof exponents[0]; e++) {
+        for (uint32_t mantissa = 0; mantissa < 1u << 23; mantissa += step) {
+            const float amax = float_of(exponents[e] << 23 | mantissa);
+            const int code = integer_form(amax, qmax, emax);
+            const double least = ldexp((double)qmax, code - 127);
+            const bool by_product = amax * reciprocal >= 0x1p-126f;
+
+            if (least < (double)amax || (code > 0 && least / 2 >= (double)amax) ||
+                (by_product && (int)cvt_rp_satfinite_ue8m0(amax * reciprocal) != code) ||
+                (mantissa % 1021 == 0 && (int)scale_of(t->format, amax) != code)) {
+                ck_abort_msg("an amax of %a: code %d", (double)amax, code);
+            }
+        }
+        ck_assert_uint_eq(
+            scale_of(t->format, float_of(exponents[e] << 23 | (bits_of(qmax) & 0x7FFFFF))),
+            (unsigned)integer_form(float_of(exponents[e] << 23 | (bits_of(qmax) & 0x7FFFFF)), qmax, emax));
+    }
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("cvt");
@@ -312,6 +352,7 @@ int main(void)
     suite_add_tcase(suite, same);
     tcase_add_test(use, pairs_are_packed_as_rows_are);
     tcase_add_loop_test(use, scales_by_the_instruction, 0, TYPES);
+    tcase_add_loop_test(use, scales_over_all_mantissas, 0, TYPES);
     suite_add_tcase(suite, use);
     return run_suite(suite);
 }
