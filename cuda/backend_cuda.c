@@ -867,6 +867,7 @@ struct variant {
     cudaError_t (*run)(const struct qb__cuda_call *call);
     /* One bit for each. */
     unsigned scalings, granularities;
+    bool narrow; /* for what is not qb__is_plain(), and for nothing else */
 };
 
 #define BIT(value)      (1u << (value))
@@ -892,22 +893,69 @@ static size_t two_pass_workspace(const struct qb__cuda_call *call)
     return qb__cuda_barrier_size(call->limits) + qb__cuda_two_pass_workspace(call);
 }
 
-static const struct variant elementwise = {NULL, NULL, qb__cuda_static_run, STATIC, ANY_GRANULARITY};
-static const struct variant row = {qb__cuda_tile_fits, NULL, qb__cuda_tile_run, DYNAMIC | AMAX,
-                                   BIT(QB_GRANULARITY_TOKEN)};
-static const struct variant group = {qb__cuda_tile_fits, NULL, qb__cuda_tile_run, DYNAMIC | AMAX,
-                                     BIT(QB_GRANULARITY_GROUP)};
-static const struct variant tile = {qb__cuda_tile_fits, NULL, qb__cuda_tile_run, DYNAMIC | AMAX,
-                                    BIT(QB_GRANULARITY_BLOCK)};
-static const struct variant small_tensor = {is_small_tensor, NULL, qb__cuda_tile_run, DYNAMIC | AMAX, ANY_GRANULARITY};
-static const struct variant fused = {qb__cuda_fused_fits, two_pass_workspace, qb__cuda_fused_run, DYNAMIC,
-                                     ANY_GRANULARITY};
-static const struct variant channel = {qb__cuda_channel_fits, two_pass_workspace, qb__cuda_channel_run, DYNAMIC,
-                                       BIT(QB_GRANULARITY_CHANNEL)};
-static const struct variant two_pass = {NULL, two_pass_workspace, qb__cuda_two_pass_run, DYNAMIC, ANY_GRANULARITY};
-static const struct variant amax = {NULL, two_pass_workspace, qb__cuda_two_pass_run, AMAX, ANY_GRANULARITY};
-static const struct variant amax_tensor = {qb__cuda_amax_fits, barrier_workspace, qb__cuda_amax_run, AMAX,
-                                           ANY_GRANULARITY};
+static const struct variant elementwise = {NULL, NULL, qb__cuda_static_run, STATIC, ANY_GRANULARITY, false};
+static const struct variant row = {qb__cuda_tile_fits,        NULL, qb__cuda_tile_run, DYNAMIC | AMAX,
+                                   BIT(QB_GRANULARITY_TOKEN), false};
+static const struct variant group = {qb__cuda_tile_fits,        NULL, qb__cuda_tile_run, DYNAMIC | AMAX,
+                                     BIT(QB_GRANULARITY_GROUP), false};
+static const struct variant tile = {qb__cuda_tile_fits,        NULL, qb__cuda_tile_run, DYNAMIC | AMAX,
+                                    BIT(QB_GRANULARITY_BLOCK), false};
+static const struct variant small_tensor = {is_small_tensor, NULL, qb__cuda_tile_run, DYNAMIC | AMAX,
+                                            ANY_GRANULARITY, false};
+static const struct variant fused = {
+    qb__cuda_fused_fits, two_pass_workspace, qb__cuda_fused_run, DYNAMIC, ANY_GRANULARITY, false};
+static const struct variant channel = {
+    qb__cuda_channel_fits, two_pass_workspace, qb__cuda_channel_run, DYNAMIC, BIT(QB_GRANULARITY_CHANNEL), false};
+static const struct variant two_pass = {NULL,    two_pass_workspace, qb__cuda_two_pass_run,
+                                        DYNAMIC, ANY_GRANULARITY,    false};
+static const struct variant amax = {NULL, two_pass_workspace, qb__cuda_two_pass_run, AMAX, ANY_GRANULARITY, false};
+static const struct variant amax_tensor = {
+    qb__cuda_amax_fits, barrier_workspace, qb__cuda_amax_run, AMAX, ANY_GRANULARITY, false};
+
+/* Spans; what is not aligned, element by element. */
+static cudaError_t run_spans(const struct qb__cuda_call *call)
+{
+    bool done;
+    cudaError_t error = qb__cuda_spans_run(call, &done);
+
+    return error == cudaSuccess && !done ? qb__cuda_any_run(call) : error;
+}
+
+/* The same after what the whole tensor shares. */
+static cudaError_t run_two_spans(const struct qb__cuda_call *call)
+{
+    cudaError_t error = qb__cuda_tensor_run(call);
+    const bool is_done = call->scaling == QB_SCALING_AMAX && qb__cuda_spans_want_range(call);
+
+    return error == cudaSuccess && !is_done ? run_spans(call) : error;
+}
+
+static size_t any_workspace(const struct qb__cuda_call *call)
+{
+    return qb__cuda_barrier_size(call->limits) + qb__cuda_any_workspace(call);
+}
+
+static bool wants_two(const struct qb__cuda_call *call)
+{
+    return call->problem->tensor_scale == QB_TENSOR_SCALE_COMPUTED || qb__cuda_spans_want_range(call);
+}
+
+static bool spans_fits(const struct qb__cuda_call *call)
+{
+    return !wants_two(call) && qb__cuda_spans_fits(call);
+}
+
+static bool two_spans_fits(const struct qb__cuda_call *call)
+{
+    return wants_two(call) && qb__cuda_spans_fits(call);
+}
+
+static const struct variant spans = {spans_fits,      any_workspace, run_spans, STATIC | DYNAMIC | AMAX,
+                                     ANY_GRANULARITY, true};
+static const struct variant two_spans = {two_spans_fits, any_workspace,   run_two_spans,
+                                         DYNAMIC | AMAX, ANY_GRANULARITY, true};
+static const struct variant any = {NULL, any_workspace, qb__cuda_any_run, STATIC | DYNAMIC | AMAX, ANY_GRANULARITY,
+                                   true};
 
 /* PROBLEM for the launchers, without buffers. */
 static struct qb__cuda_call make_call(const struct qb_device *device, const struct qb_problem *problem)
@@ -921,6 +969,7 @@ static struct qb__cuda_call make_call(const struct qb_device *device, const stru
         .in_stride = problem->input_stride > 0 ? problem->input_stride : problem->hidden,
         .out_stride = problem->output_stride > 0 ? problem->output_stride : problem->hidden,
         .limits = &((const struct device *)device)->limits,
+        .problem = problem,
     };
 
     qb__tile(problem, &call.tile_rows, &call.tile_cols);
@@ -929,8 +978,8 @@ static struct qb__cuda_call make_call(const struct qb_device *device, const stru
         /* There is no output that could lie differently. */
         call.out_stride = call.in_stride;
     }
-    if (call.scale_rows == 1 && call.scale_cols == 1 && call.rows > 1 && call.in_stride == call.cols &&
-        call.out_stride == call.cols) {
+    if (qb__is_plain(problem) && call.scale_rows == 1 && call.scale_cols == 1 && call.rows > 1 &&
+        call.in_stride == call.cols && call.out_stride == call.cols) {
         call.cols *= call.rows;
         call.rows = call.tile_rows = 1;
         call.tile_cols = call.in_stride = call.out_stride = call.cols;
@@ -947,7 +996,8 @@ static bool supports(const struct qb_kernel *kernel, const struct qb_device *dev
     const struct variant *variant = kernel->variant;
     const struct qb__cuda_call call = make_call(device, problem);
 
-    return qb__is_plain(problem) && qb__cuda_has_pair(problem->input, problem->output) &&
+    return variant->narrow != qb__is_plain(problem) &&
+           (variant->narrow || qb__cuda_has_pair(problem->input, problem->output)) &&
            (variant->scalings & BIT(problem->scaling)) != 0 &&
            (variant->granularities & BIT(problem->granularity)) != 0 && (variant->fits == NULL || variant->fits(&call));
 }
@@ -986,6 +1036,8 @@ static enum qb_status run(const struct qb_kernel *kernel, struct qb_queue *queue
     call.in = tensors->at[QB_ROLE_INPUT];
     call.out = problem->scaling == QB_SCALING_AMAX ? NULL : tensors->at[QB_ROLE_CODES];
     call.scales = tensors->at[QB_ROLE_SCALES];
+    call.zero_points = tensors->at[QB_ROLE_ZERO_POINTS];
+    call.tensor_scale = tensors->at[QB_ROLE_TENSOR_SCALE];
     return launch(kernel, queue, &call);
 }
 
@@ -1031,6 +1083,10 @@ static const struct qb_kernel kernels[] = {
     KERNEL("cuda_amax_tensor", "one scale for all and no codes", amax_tensor),
     /* The first half of two_pass: 1.20 of that time for one scale per channel. */
     KERNEL("cuda_amax", "any scales and no codes", amax),
+    /* Narrow formats, and scales that are not binary32 in rows: NOTES has the figures. */
+    KERNEL("cuda_spans", "block scales, narrow codes and zero points, read once", spans),
+    KERNEL("cuda_spans_twice", "the same after the tensor scale, which reads the input once more", two_spans),
+    KERNEL("cuda_any", "narrow formats of any shape, element by element", any),
 };
 
 static const struct qb_backend backend = {

@@ -16,7 +16,8 @@
  * at the same time. */
 struct barrier {
     uint32_t launch;
-    uint32_t unused[31];
+    uint32_t encode; /* see qb__cuda_encode() */
+    uint32_t unused[30];
     uint64_t post[1]; /* POSTS for each multiprocessor: launch and amax */
 };
 

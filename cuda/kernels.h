@@ -6,7 +6,7 @@
 
 #include <cuda_runtime_api.h>
 
-#include "formats.h"
+#include "problem.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -57,6 +57,10 @@ struct qb__cuda_call {
     uint64_t tile_rows, tile_cols;
     uint64_t scale_rows, scale_cols;
     float bound; /* the largest amax: amax_bound or the input's largest finite value */
+    /* For the kernels of narrow formats: what was asked, and the tensors that it has beside these. */
+    const struct qb_problem *problem;
+    int8_t *zero_points;
+    float *tensor_scale;
     const struct qb__cuda_limits *limits;
     unsigned char *workspace; /* the queue's: see the two functions below */
     cudaStream_t stream;
@@ -67,6 +71,13 @@ struct qb__cuda_call {
 /* A queue's workspace begins with the state of the grid-wide barrier, which outlives a launch, and goes on with words
  * that are zero whenever no kernel runs. Both are zero when the workspace is new. */
 size_t qb__cuda_barrier_size(const struct qb__cuda_limits *limits);
+
+/* In that state there is room for one number, between the launches of one call: the inverse of a tensor scale, before
+ * it was rounded to that. */
+static inline float *qb__cuda_encode(const struct qb__cuda_call *call)
+{
+    return call->workspace == NULL ? NULL : (float *)(call->workspace + sizeof(uint32_t));
+}
 
 /* Each launcher puts its kernel or kernels into the call's stream. FITS says whether it can do the call; it does not
  * look at the pointers. WORKSPACE is in bytes, beyond the barrier's. */
@@ -100,6 +111,19 @@ cudaError_t qb__cuda_amax_run(const struct qb__cuda_call *call);
 /* two_pass.cu: dynamic, any tiling: amax, scales, and then static_scale.cu; or scales alone. */
 size_t qb__cuda_two_pass_workspace(const struct qb__cuda_call *call);
 cudaError_t qb__cuda_two_pass_run(const struct qb__cuda_call *call);
+
+/* spans.cu: codes of any width and scales of any format and layout, in groups; zero points of rows; 16 elements at a
+ * time, read once. The pointers decide too: *DONE says whether they are aligned. */
+bool qb__cuda_spans_fits(const struct qb__cuda_call *call);
+cudaError_t qb__cuda_spans_run(const struct qb__cuda_call *call, bool *done);
+/* True if it takes the scale and zero point of the tensor as given, which qb__cuda_tensor_run() finds before. */
+bool qb__cuda_spans_want_range(const struct qb__cuda_call *call);
+
+/* any.cu: every problem that is valid, in up to five launches, element by element. */
+size_t qb__cuda_any_workspace(const struct qb__cuda_call *call);
+cudaError_t qb__cuda_any_run(const struct qb__cuda_call *call);
+/* Its first part: the tensor scale, computed; or the one scale and zero point of a tensor. */
+cudaError_t qb__cuda_tensor_run(const struct qb__cuda_call *call);
 
 /* limits.cu: what no kernel can be faster than. */
 
