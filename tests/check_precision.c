@@ -28,9 +28,9 @@ static const struct {
 } rows[] = {
 #define F32      QB_FORMAT_F32
 #define E8M0(as) QB_FORMAT_E8M0, QB_SCALE_ROUNDING_##as
-    {"INT8 per token", QB_FORMAT_INT8, F32, .snr = {41.24, 36.75, NAN, 24.85}},
+    {"INT8 per token", QB_FORMAT_INT8, F32, .snr = {41.24, 36.75, (double)NAN, 24.85}},
     {"INT8 per token, zero points", QB_FORMAT_INT8, F32, .zero_points = QB_ZERO_POINTS_INT8,
-     .snr = {41.71, 37.56, NAN, 26.00}},
+     .snr = {41.71, 37.56, (double)NAN, 26.00}},
     {"E4M3 per token", QB_FORMAT_E4M3, F32, .snr = {31.55, 31.57, 32.1, 32.27}},
     {"E4M3, groups of 128", QB_FORMAT_E4M3, F32, .group = 128, .snr = {31.79, 32.12, 33.2, 37.23}},
     {"MXFP8, E4M3, up", QB_FORMAT_E4M3, E8M0(UP), 32, .snr = {31.49, 31.51, 31.2, 31.54}},
