@@ -558,6 +558,65 @@ START_TEST(every_given_scale)
 }
 END_TEST
 
+/* Codes of floats FIRST to FIRST + COUNT - 1 in the order of their bits, by a scale of 1. */
+static void try_floats(struct tensors *t, const struct qb_kernel *kernel, uint64_t first, uint64_t count)
+{
+    const enum qb_format output = t->problem.output;
+    const unsigned bits = qb_format_info(output)->bits;
+    const struct qb_tensors buffers = addresses(t, true);
+    uint32_t *const input = (uint32_t *)(void *)data_of(t, QB_ROLE_INPUT);
+    const uint8_t *const codes = (const uint8_t *)t->got[QB_ROLE_CODES] + GUARD;
+    uint64_t wrong = 0;
+
+    for (uint64_t i = 0; i < count; i++) {
+        input[i] = (uint32_t)(first + i);
+    }
+    upload(t);
+    check(qb_kernel_run(kernel, queue, &t->problem, &buffers));
+    check(qb_queue_synchronize(queue));
+    check(qb_memory_read(device, t->got[QB_ROLE_CODES], t->device[QB_ROLE_CODES], size_of(t, QB_ROLE_CODES)));
+#pragma omp parallel for reduction(+ : wrong)
+    for (uint64_t i = 0; i < count; i++) {
+        const unsigned got = bits == 4 ? codes[i / 2] >> (i % 2 * 4) & 0xF : codes[i];
+        float value;
+
+        memcpy(&value, &input[i], sizeof value);
+        wrong += got != qb_format_encode(output, value);
+    }
+    ck_assert_msg(wrong == 0, "%s: %" PRIu64 " of the floats from 0x%08" PRIX64 " on have a wrong code in %s",
+                  qb_kernel_name(kernel), wrong, first, qb_format_info(output)->name);
+}
+
+/* All 2^32 floats, or one in 61 of the blocks of them, through each encoder that powers of two lead to. */
+START_TEST(every_float)
+{
+    const enum qb_format every[] = {QB_FORMAT_E2M1, QB_FORMAT_E2M3, QB_FORMAT_E3M2, QB_FORMAT_E4M3, QB_FORMAT_E5M2};
+    const uint64_t count = 1 << 20, step = getenv("QUANTBENCH_TEST_EXHAUSTIVE") != NULL ? 1 : 61 * 4;
+    struct qb_problem p;
+    struct tensors t;
+
+    qb_problem_init(&p);
+    p.input = QB_FORMAT_F32;
+    p.output = every[_i];
+    p.scale_format = QB_FORMAT_E8M0;
+    p.granularity = QB_GRANULARITY_GROUP;
+    p.group = 32;
+    p.scaling = QB_SCALING_STATIC;
+    p.tokens = count / 1024;
+    p.hidden = 1024;
+    make_tensors(&t, &p, 0);
+    memset(data_of(&t, QB_ROLE_SCALES), 127, t.info[QB_ROLE_SCALES].bytes);
+    for (size_t i = 0; i < qb_kernel_count(); i++) {
+        if (qb_kernel_supports(qb_kernel_at(i), device, &p)) {
+            for (uint64_t first = 0; first < (uint64_t)1 << 32; first += count * step) {
+                try_floats(&t, qb_kernel_at(i), first, count);
+            }
+        }
+    }
+    free_tensors(&t);
+}
+END_TEST
+
 /* ---- Threads and repeats ------------------------------------------------------------------------------------------
  */
 
@@ -608,6 +667,7 @@ int main(void)
     tcase_add_loop_test(values, all_16_bit_inputs_of_recipes, 0, 2 * COUNT(recipes));
     tcase_add_loop_test(values, amax_of_every_exponent, 0, COUNT(recipes));
     tcase_add_loop_test(values, every_given_scale, 0, 3 * COUNT(recipes));
+    tcase_add_loop_test(values, every_float, 0, 5);
     tcase_add_loop_test(repeats, any_number_of_threads_gives_the_same, 0, COUNT(recipes));
     suite_add_tcase(suite, rows);
     suite_add_tcase(suite, values);

@@ -216,7 +216,7 @@ check_cpu_test_CFLAGS = $(TEST_CFLAGS)
 check_cpu_test_LDADD = libquantbench.la $(CHECK_LIBS)
 check_cpu_narrow_test_SOURCES = %D%/check_kernels_narrow.c
 check_cpu_narrow_test_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/src/quantbench -DTEST_BACKEND='"cpu"'
-check_cpu_narrow_test_CFLAGS = $(TEST_CFLAGS)
+check_cpu_narrow_test_CFLAGS = $(TEST_CFLAGS) $(OPENMP_CFLAGS)
 check_cpu_narrow_test_LDADD = libquantbench.la $(CHECK_LIBS) -lm
 # NVIDIA's management library is a stand-in that the test program has loaded under its name.
 check_conditions_test_SOURCES = %D%/check_conditions.c cuda/nvml.c
@@ -229,7 +229,7 @@ check_cuda_test_CFLAGS = $(TEST_CFLAGS)
 check_cuda_test_LDADD = libquantbench.la $(CHECK_LIBS)
 check_cuda_narrow_test_SOURCES = %D%/check_kernels_narrow.c
 check_cuda_narrow_test_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/src/quantbench -DTEST_BACKEND='"cuda"'
-check_cuda_narrow_test_CFLAGS = $(TEST_CFLAGS)
+check_cuda_narrow_test_CFLAGS = $(TEST_CFLAGS) $(OPENMP_CFLAGS)
 check_cuda_narrow_test_LDADD = libquantbench.la $(CHECK_LIBS) -lm
 
 # The CUDA backend's C files compile everywhere, against a stand-in for NVIDIA's headers, so that a machine without the
