@@ -106,6 +106,24 @@ static void change(struct record_case *c, enum property property)
     case PROPERTY_SCALE:
         c->problem.scaling = QB_SCALING_STATIC;
         break;
+    case PROPERTY_SCALE_FORMAT:
+        c->problem.scale_format = QB_FORMAT_F16;
+        break;
+    case PROPERTY_SCALE_ROUNDING:
+        c->problem.scale_rounding = QB_SCALE_ROUNDING_EVEN;
+        break;
+    case PROPERTY_SCALE_LAYOUT:
+        c->problem.scale_layout = QB_SCALE_LAYOUT_COLUMNS;
+        break;
+    case PROPERTY_TENSOR_SCALE:
+        c->problem.tensor_scale = QB_TENSOR_SCALE_GIVEN;
+        break;
+    case PROPERTY_ZERO_POINTS:
+        c->problem.zero_points = QB_ZERO_POINTS_INT8;
+        break;
+    case PROPERTY_PACKING:
+        c->problem.packing = QB_PACKING_DENSE;
+        break;
     case PROPERTY_THREADS:
         c->threads++;
         break;
@@ -142,6 +160,35 @@ START_TEST(each_property_tells_cases_apart)
             ck_assert_msg(same == (k != i), "%s, of another %s", property_name(k), property_name(i));
         }
     }
+}
+END_TEST
+
+/* A recipe brings its groups and scales along where outputs are compared, and nowhere else. */
+START_TEST(recipes_bring_along_what_belongs_to_them)
+{
+    struct record_case plain = some_case(), mx = some_case(), nv = some_case();
+    char text[PROPERTY_TEXT_SIZE];
+
+    plain.problem.output = QB_FORMAT_E4M3;
+    mx.problem.output = QB_FORMAT_E4M3;
+    nv.problem.output = QB_FORMAT_E2M1;
+    mx.problem.granularity = nv.problem.granularity = QB_GRANULARITY_GROUP;
+    mx.problem.group = 32;
+    nv.problem.group = 16;
+    mx.problem.scale_format = QB_FORMAT_E8M0;
+    nv.problem.scale_format = QB_FORMAT_E4M3;
+    nv.problem.tensor_scale = QB_TENSOR_SCALE_COMPUTED;
+    ck_assert_str_eq(property_text(&plain, PROPERTY_QUANT_DTYPE, text), "fp8");
+    ck_assert_str_eq(property_text(&mx, PROPERTY_QUANT_DTYPE, text), "mxfp8");
+    ck_assert_str_eq(property_text(&nv, PROPERTY_QUANT_DTYPE, text), "nvfp4");
+    ck_assert(!property_same(&plain, &mx, PROPERTY_QUANT_DTYPE));
+    ck_assert(property_follows(&plain, &mx, PROPERTY_QUANT_DTYPE, PROPERTY_GRANULARITY));
+    ck_assert(property_follows(&plain, &mx, PROPERTY_QUANT_DTYPE, PROPERTY_SCALE_FORMAT));
+    ck_assert(property_follows(&nv, &mx, PROPERTY_QUANT_DTYPE, PROPERTY_TENSOR_SCALE));
+    ck_assert(!property_follows(&plain, &mx, PROPERTY_QUANT_DTYPE, PROPERTY_SCALE_LAYOUT));
+    ck_assert(!property_follows(&plain, &mx, PROPERTY_KERNEL, PROPERTY_GRANULARITY));
+    mx.problem.group = 64;
+    ck_assert_str_eq(property_text(&mx, PROPERTY_QUANT_DTYPE, text), "fp8");
 }
 END_TEST
 
@@ -201,6 +248,7 @@ int main(void)
     tcase_add_test(tc, figures_have_their_digits);
     tcase_add_test(tc, a_case_without_a_time_says_why);
     tcase_add_test(tc, each_property_tells_cases_apart);
+    tcase_add_test(tc, recipes_bring_along_what_belongs_to_them);
     tcase_add_test(tc, what_a_granularity_does_not_read_is_no_difference);
     tcase_add_test(tc, each_doubt_has_its_word);
     tcase_add_test(tc, doubts_are_listed);

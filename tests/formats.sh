@@ -109,9 +109,9 @@ ok 'formats: an input that no kernel knows is refused with new codes too' refuse
 # ---- Where formats are listed --------------------------------------------------------------------------------------
 
 "$QUANTBENCH" --help >out
-helps() { tr -s '\n ' ' ' <out | grep -qF 'output: int8, fp8, e5m2, e3m4, int16 (or i8, e4m3, fp8_e5m2, fp8_e3m4, i16) [int8]'; }
+helps() { tr -s '\n ' ' ' <out | grep -qF 'output: int8, fp8, e5m2, e2m1, e2m3, e3m2, int4, uint4, e3m4, int16, mxfp8, mxfp8-e5m2, mxfp6, mxfp6-e3m2, mxfp4, nvfp4 (or i8, e4m3, fp8_e5m2, fp4, fp6_e2m3, fp6_e3m2, i4, u4, fp8_e3m4, i16) [int8]'; }
 ok 'formats: --help has a new one' helps
-ok 'formats: the completion has a new one' grep -qF -e "--quant-dtype) choices='int8 fp8 e5m2 e3m4 int16'" completion/quantbench
+ok 'formats: the completion has a new one' grep -qF -e "--quant-dtype) choices='mxfp8 mxfp8-e5m2 mxfp6 mxfp6-e3m2 mxfp4 nvfp4 int8 fp8 e5m2 e2m1 e2m3 e3m2 int4 uint4 e3m4 int16'" completion/quantbench
 ok 'formats: the error of an unknown one has a new one' fails 2 'e3m4' --quant-dtype=bogus
 row() { same "$2" "$(grep "^$1	" man/quantbench-numerics.7 | tr '\t' ';')"; }
 ok 'formats: the table of the manual has a new one' row e3m4 'e3m4;1, 3, 4;3;30;NaN 0x7F, 0xFF'

@@ -60,6 +60,7 @@ tool_shell_tests = \
 	%D%/measure.sh \
 	%D%/memory.sh \
 	%D%/module.sh \
+	%D%/narrow.sh \
 	%D%/plugin.sh \
 	%D%/quoted.sh \
 	%D%/report.sh \
@@ -95,6 +96,7 @@ EXTRA_DIST += %D%/plugins/effects.c
 EXTRA_DIST += %D%/plugins/environment.c
 EXTRA_DIST += %D%/plugins/forger.c
 EXTRA_DIST += %D%/plugins/rows.h
+EXTRA_DIST += %D%/plugins/narrow.c
 EXTRA_DIST += %D%/plugins/peers.c
 EXTRA_DIST += %D%/plugins/wrong.c
 EXTRA_DIST += %D%/plugins/wrong_cuda.cu

@@ -6,6 +6,7 @@
 #include "base/nearest.h"
 #include "cases/plan.h"
 #include "cases/plugins.h"
+#include "cases/quantization.h"
 #include "cases/tensor_file.h"
 #include "model/problem_text.h"
 
@@ -144,8 +145,7 @@ static bool is_sweep(const struct settings *settings)
 {
     return settings->sweep.num_tokens.count > 1 || settings->sweep.hidden_sizes.count > 1 ||
            settings->sweep.dtypes.count > 1 || settings->sweep.dists.count > 1 ||
-           settings->sweep.quant_dtypes.count > 1 || settings->sweep.granularities.count > 1 ||
-           settings->sweep.scalings.count > 1 || settings->place.devices.count > 1 ||
+           quantization_count(&settings->sweep) > 1 || settings->place.devices.count > 1 ||
            settings->sweep.kernels.count > 1 || settings->sweep.threads.count > 1 || settings->sweep.caches.count > 1 ||
            settings->sweep.launches.count > 1 || settings->sweep.streams.count > 1;
 }
@@ -254,36 +254,22 @@ static enum exit_code add_threads(const struct settings *settings, struct plan *
     return code;
 }
 
-/* Add all granularities, scalings and output formats of one input. */
+/* Add all ways to quantize one input. */
 static enum exit_code add_quantizations(const struct settings *settings, struct plan *plan, struct plan_case *wanted)
 {
-    for (size_t g = 0; g < settings->sweep.granularities.count; g++) {
-        const struct granularity *granularity = &settings->sweep.granularities.values[g];
+    enum exit_code code = EXIT_OK;
 
-        wanted->problem.granularity = granularity->kind;
-        wanted->problem.group = granularity->group;
-        wanted->problem.block_rows = granularity->block_rows;
-        wanted->problem.block_cols = granularity->block_cols;
-        for (size_t s = 0; s < settings->sweep.scalings.count; s++) {
-            wanted->problem.scaling = (enum qb_scaling)settings->sweep.scalings.values[s];
-            for (size_t q = 0; q < settings->sweep.quant_dtypes.count; q++) {
-                enum qb_status status;
-                enum exit_code code;
+    for (size_t i = 0; i < quantization_count(&settings->sweep) && code == EXIT_OK; i++) {
+        enum qb_status status;
 
-                wanted->problem.output = (enum qb_format)settings->sweep.quant_dtypes.values[q];
-                status = qb_problem_validate(&wanted->problem);
-                code =
-                    status == QB_OK
-                        ? add_threads(settings, plan, wanted)
-                        : message_status(settings->sweep.input_file == NULL ? "--num-tokens, --hidden-size" : "--input",
-                                         status);
-                if (code != EXIT_OK) {
-                    return code;
-                }
-            }
-        }
+        quantization_set(&settings->sweep, i, &wanted->problem);
+        status = qb_problem_validate(&wanted->problem);
+        code = status == QB_OK
+                   ? add_threads(settings, plan, wanted)
+                   : message_status(settings->sweep.input_file == NULL ? "--num-tokens, --hidden-size" : "--input",
+                                    status);
     }
-    return EXIT_OK;
+    return code;
 }
 
 /* Add all distributions of generated data of one size and type. */

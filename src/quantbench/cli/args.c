@@ -6,6 +6,7 @@
 
 #include "cli/args.h"
 #include "base/nearest.h"
+#include "cases/quantization.h"
 #include "verdict/compare.h"
 #include "cli/option_values.h"
 #include "report/report.h"
@@ -350,7 +351,10 @@ static enum exit_code parse(int argc, char **argv, struct settings *settings)
         return EXIT_USAGE;
     }
     derive(settings);
-    return check_format(settings) && check_runs(settings) && settle_kernels(settings) ? EXIT_OK : EXIT_USAGE;
+    return check_format(settings) && check_runs(settings) && settle_kernels(settings) &&
+                   quantization_check(&settings->sweep)
+               ? EXIT_OK
+               : EXIT_USAGE;
 }
 
 enum exit_code args_parse(int argc, char **argv, struct settings *settings)
@@ -367,6 +371,11 @@ void args_free(struct settings *settings)
     free(settings->sweep.dtypes.values);
     free(settings->sweep.quant_dtypes.values);
     free(settings->sweep.granularities.values);
+    free(settings->sweep.packings.values);
+    free(settings->sweep.scale_formats.values);
+    free(settings->sweep.scale_roundings.values);
+    free(settings->sweep.scale_layouts.values);
+    free(settings->sweep.tensor_scales.values);
     free(settings->sweep.scalings.values);
     free(settings->sweep.dists.values);
     free(settings->sweep.threads.values);

@@ -4,6 +4,7 @@
 #include <config.h>
 
 #include "base/document.h"
+#include "base/saturate.h"
 #include "report/describe.h"
 #include "report/fold.h"
 #include "cli/dry_run.h"
@@ -76,15 +77,20 @@ static struct need find_need(struct bench *bench, size_t index)
 {
     const struct method *method = bench->method;
     const struct result *result = &bench->results[index];
-    bool needs_reference = method->verify || result->plan_case->problem.scaling == QB_SCALING_STATIC;
+    const struct sizes *bytes = &result->found.bytes;
+    bool needs_reference = method->verify;
+    uint64_t answer = 0;
+
+    for (int role = QB_ROLE_INPUT + 1; role < QB_ROLE_COUNT; role++) {
+        needs_reference = needs_reference || sizes_is_given(&result->plan_case->problem, (enum qb_role)role);
+        answer = saturate_add(answer, bytes->of[role]);
+    }
 
     return (struct need){
         .fits = bench_fits(bench, index),
         .known = machine_memory_free(result->plan_case->device) != QB_MEMORY_UNKNOWN,
         .device_bytes = result->found.rotated_bytes,
-        .host_bytes =
-            (bench->inputs.tensor == NULL ? result->found.bytes.of[QB_ROLE_INPUT] : 0) +
-            (needs_reference ? result->found.bytes.of[QB_ROLE_CODES] + result->found.bytes.of[QB_ROLE_SCALES] : 0),
+        .host_bytes = (bench->inputs.tensor == NULL ? bytes->of[QB_ROLE_INPUT] : 0) + (needs_reference ? answer : 0),
         .seconds = guess_seconds(method, result),
     };
 }
@@ -144,16 +150,19 @@ static void print_case(const int widths[FIRST_RESULT], const struct record_case 
 static json_t *case_to_json(const struct record_case *c, const struct need *need)
 {
     char granularity[64];
+    json_t *object;
 
     problem_granularity_text(&c->problem, granularity, sizeof granularity);
-    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:f}", "device", c->device->id,
-                     "kernel", c->kernel, "dtype", qb_format_info(c->problem.input)->name, "quant_dtype",
-                     qb_format_info(c->problem.output)->name, "scale", qb_scaling_name(c->problem.scaling),
-                     "granularity", granularity, "num_tokens", (json_int_t)c->problem.tokens, "hidden_size",
-                     (json_int_t)c->problem.hidden, "bytes_read", (json_int_t)c->found.bytes.read, "bytes_written",
-                     (json_int_t)c->found.bytes.written, "device_memory_bytes", (json_int_t)need->device_bytes,
-                     "host_memory_bytes", (json_int_t)need->host_bytes, "fits",
-                     need->known ? json_boolean(need->fits) : json_null(), "guessed_seconds", need->seconds);
+    object = json_pack(
+        "{s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:f}", "device", c->device->id, "kernel",
+        c->kernel, "dtype", qb_format_info(c->problem.input)->name, "quant_dtype",
+        qb_format_info(c->problem.output)->name, "scale", qb_scaling_name(c->problem.scaling), "granularity",
+        granularity, "num_tokens", (json_int_t)c->problem.tokens, "hidden_size", (json_int_t)c->problem.hidden,
+        "bytes_read", (json_int_t)c->found.bytes.read, "bytes_written", (json_int_t)c->found.bytes.written,
+        "device_memory_bytes", (json_int_t)need->device_bytes, "host_memory_bytes", (json_int_t)need->host_bytes,
+        "fits", need->known ? json_boolean(need->fits) : json_null(), "guessed_seconds", need->seconds);
+    report_put_details(&object, &c->problem);
+    return object;
 }
 
 /* What all cases need that were looked at. */

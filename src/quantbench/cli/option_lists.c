@@ -6,6 +6,8 @@
 #include "cases/models.h"
 #include "cli/option_values.h"
 #include "cases/plan.h"
+#include "cases/quantization.h"
+#include "model/recipe.h"
 #include "report/report.h"
 
 #include <ctype.h>
@@ -239,6 +241,24 @@ static bool append_format(const struct option_row *row, char *text, void *target
 bool option_formats(const struct option_row *row, const char *value, struct settings *settings)
 {
     return parse_numbers(row, value, append_format, settings);
+}
+
+/* Append the format or the recipe that TEXT names. */
+static bool append_output(const struct option_row *row, char *text, void *target)
+{
+    const struct recipe *recipe;
+
+    for (size_t i = 0; (recipe = recipe_at(i)) != NULL; i++) {
+        if (strcmp(text, recipe->name) == 0) {
+            return append_number(row, QUANTIZATION_RECIPE + i, target);
+        }
+    }
+    return append_format(row, text, target);
+}
+
+bool option_outputs(const struct option_row *row, const char *value, struct settings *settings)
+{
+    return parse_numbers(row, value, append_output, settings);
 }
 
 /* The words are cold, hot and both. */

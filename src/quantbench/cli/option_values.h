@@ -29,6 +29,7 @@ bool option_dimensions(const struct option_row *row, const char *value,
                        struct settings *settings); /* numbers; also ranges */
 bool option_models(const struct option_row *row, const char *value,
                    struct settings *settings); /* numbers: row lengths */
+bool option_outputs(const struct option_row *row, const char *value, struct settings *settings);
 bool option_formats(const struct option_row *row, const char *value,
                     struct settings *settings); /* numbers: qb_format */
 bool option_caches(const struct option_row *row, const char *value,

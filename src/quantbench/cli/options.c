@@ -9,6 +9,8 @@
 #include "cases/input.h"
 #include "measure/measure.h"
 #include "cli/option_values.h"
+#include "model/problem_text.h"
+#include "model/recipe.h"
 #include "report/report.h"
 
 #include <string.h>
@@ -54,9 +56,42 @@ static const char *input_word(size_t index)
     return format_word(index, true);
 }
 
+/* Formats, and then recipes. */
 static const char *output_word(size_t index)
 {
-    return format_word(index, false);
+    size_t formats = 0;
+
+    while (format_word(formats, false) != NULL) {
+        formats++;
+    }
+    return index < formats                      ? format_word(index, false)
+           : recipe_at(index - formats) != NULL ? recipe_at(index - formats)->name
+                                                : NULL;
+}
+
+static const char *packing_word(size_t index)
+{
+    return qb_packing_name((enum qb_packing)index);
+}
+
+static const char *scale_format_word(size_t index)
+{
+    return index < PROBLEM_SCALE_FORMATS ? problem_scale_format_name(problem_scale_format_at(index)) : NULL;
+}
+
+static const char *scale_rounding_word(size_t index)
+{
+    return qb_scale_rounding_name((enum qb_scale_rounding)index);
+}
+
+static const char *scale_layout_word(size_t index)
+{
+    return qb_scale_layout_name((enum qb_scale_layout)index);
+}
+
+static const char *tensor_scale_word(size_t index)
+{
+    return qb_tensor_scale_name((enum qb_tensor_scale)index);
 }
 
 static const char *scaling_word(size_t index)
@@ -125,12 +160,30 @@ const struct option_row options[] = {
      .help = "input: %w (or %a) [%d]",
      .parse = option_formats, TARGET(sweep.dtypes), .word = input_word},
     {.name = "quant-dtype", .value = "TYPE...", .fallback = "int8",
-     .help = "output: %w (or %a) [%d]",
-     .parse = option_formats, TARGET(sweep.quant_dtypes), .word = output_word},
+     .help = "output: %w (or %a) [%d]; mx and nv bring groups and scales with them",
+     .parse = option_outputs, TARGET(sweep.quant_dtypes), .word = output_word},
+    {.name = "asymmetric",
+     .help = "give each scale a zero point: int8 and int4, and uint4 anyway",
+     .parse = option_flag, TARGET(sweep.asymmetric), .choice = true},
+    {.name = "packing", .value = "HOW...",
+     .help = "codes of 6 bits: %w (four in three) [bytes]",
+     .parse = option_words_of, TARGET(sweep.packings), .word = packing_word},
     {.name = "granularity", .value = "WHAT...", .fallback = "tensor",
      .help = "what shares a scale: %w [%d]",
-     .parse = option_granularities, TARGET(sweep.granularities), .words = granularity_words,
-     .min = 1, .max = OPTION_MAX_DIMENSION},
+     .parse = option_granularities, TARGET(sweep.granularities), CHOSEN(sweep.chose_granularity),
+     .words = granularity_words, .min = 1, .max = OPTION_MAX_DIMENSION},
+    {.name = "scale-format", .value = "TYPE...",
+     .help = "how scales are stored: %w; e8m0 and e4m3 for groups [float]",
+     .parse = option_words_of, TARGET(sweep.scale_formats), .word = scale_format_word},
+    {.name = "scale-rounding", .value = "HOW...",
+     .help = "how scales become powers of two, e8m0: %w [up]",
+     .parse = option_words_of, TARGET(sweep.scale_roundings), .word = scale_rounding_word},
+    {.name = "scale-layout", .value = "HOW...",
+     .help = "where the scales of groups lie: %w [rows]",
+     .parse = option_words_of, TARGET(sweep.scale_layouts), .word = scale_layout_word},
+    {.name = "tensor-scale", .value = "HOW...",
+     .help = "one more scale for the tensor, with e4m3 scales: %w [none]",
+     .parse = option_words_of, TARGET(sweep.tensor_scales), .word = tensor_scale_word},
     {.name = "scale", .value = "HOW...", .fallback = "dynamic",
      .help = "dynamic: compute the scales from the data; static: they are given; amax: compute the scales and nothing "
              "else [%d]",

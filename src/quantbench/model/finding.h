@@ -113,12 +113,13 @@ struct finding {
     enum truth out_of_time; /* it has fewer samples than were asked for, since its time was up */
 
     /* These follow from the others; a record has them. */
-    bool has_quality;                      /* the codes are VERIFIED, and were rated */
-    double bytes_per_second;               /* by the byte model and the median; 0: unknown */
-    double of_peak;                        /* that rate as a share of the data sheet's; 0: unknown */
-    bool implausible;                      /* the median is below best_time by more than measuring errs */
-    double ceiling_share;                  /* best_time as a share of the median; 0: unknown, or implausible */
-    double saturated_share, flushed_share; /* of the finite elements; NaN if there are none */
+    bool has_quality;        /* the codes are VERIFIED, and were rated */
+    double bytes_per_second; /* by the byte model and the median; 0: unknown */
+    double of_peak;          /* that rate as a share of the data sheet's; 0: unknown */
+    bool implausible;        /* the median is below best_time by more than measuring errs */
+    double ceiling_share;    /* best_time as a share of the median; 0: unknown, or implausible */
+    double saturated_share, flushed_share, overrange_share; /* of the finite elements; NaN if there are none */
+    double saturated_tile_share, overrange_tile_share, floor_tile_share; /* of the tiles; NaN: unknown */
     /* CPU: sums over the rounds, and of the round with the fewest; UINT64_MAX, or 0 threads: unknown. */
     uint64_t retaken_samples, disturbed_samples;
     uint64_t huge_bytes;

@@ -5,10 +5,23 @@
 
 #include "quantbench.h"
 
-/* One line such as "half -> int8, dynamic, tensor, 4096 x 8192". */
+/* One line such as "half -> int8, dynamic, tensor, 4096 x 8192", or "half -> mxfp4 (e2m1), dynamic, group:32, e8m0
+ * scales, 4096 x 8192"; others of the same are the same problem. */
 void problem_text(const struct qb_problem *problem, char *text, size_t size);
 
 /* The granularity as --granularity takes it, such as "group:128". */
 void problem_granularity_text(const struct qb_problem *problem, char *text, size_t size);
+
+/* What is not as in plain problems, in the order of the options: ", e8m0 scales, in packed"; "" if all is. Returns
+ * TEXT. */
+#define PROBLEM_DETAILS_SIZE 128
+const char *problem_details_text(const struct qb_problem *problem, char text[PROBLEM_DETAILS_SIZE]);
+
+/* The name of a format of scales as in --scale-format; NULL if it is none. */
+const char *problem_scale_format_name(enum qb_format format);
+
+/* The format of scales at INDEX in the order of --scale-format. */
+#define PROBLEM_SCALE_FORMATS 4
+enum qb_format problem_scale_format_at(size_t index);
 
 #endif

@@ -5,6 +5,7 @@
 #include "model/property.h"
 #include "base/label.h"
 #include "model/problem_text.h"
+#include "model/recipe.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -21,6 +22,12 @@ const char *property_name(enum property property)
         [PROPERTY_QUANT_DTYPE] = "quant",
         [PROPERTY_GRANULARITY] = "granularity",
         [PROPERTY_SCALE] = "scale",
+        [PROPERTY_SCALE_FORMAT] = "scales",
+        [PROPERTY_SCALE_ROUNDING] = "rounding",
+        [PROPERTY_SCALE_LAYOUT] = "layout",
+        [PROPERTY_TENSOR_SCALE] = "tensor scale",
+        [PROPERTY_ZERO_POINTS] = "zero points",
+        [PROPERTY_PACKING] = "packing",
         [PROPERTY_THREADS] = "threads",
         [PROPERTY_KERNEL] = "kernel",
         [PROPERTY_CACHE] = "cache",
@@ -29,6 +36,17 @@ const char *property_name(enum property property)
     };
 
     return names[property];
+}
+
+/* The word of a property that is how codes and scales are stored. */
+static const char *detail_word(const struct qb_problem *problem, enum property property)
+{
+    return property == PROPERTY_SCALE_FORMAT     ? problem_scale_format_name(problem->scale_format)
+           : property == PROPERTY_SCALE_ROUNDING ? qb_scale_rounding_name(problem->scale_rounding)
+           : property == PROPERTY_SCALE_LAYOUT   ? qb_scale_layout_name(problem->scale_layout)
+           : property == PROPERTY_TENSOR_SCALE   ? qb_tensor_scale_name(problem->tensor_scale)
+           : property == PROPERTY_ZERO_POINTS    ? qb_zero_points_name(problem->zero_points)
+                                                 : qb_packing_name(problem->packing);
 }
 
 const char *property_text(const struct record_case *c, enum property property, char text[PROPERTY_TEXT_SIZE])
@@ -51,13 +69,21 @@ const char *property_text(const struct record_case *c, enum property property, c
         snprintf(text, PROPERTY_TEXT_SIZE, "%s", dist_words[c->dist]);
         break;
     case PROPERTY_QUANT_DTYPE:
-        snprintf(text, PROPERTY_TEXT_SIZE, "%s", qb_format_info(c->problem.output)->name);
+        snprintf(text, PROPERTY_TEXT_SIZE, "%s", recipe_name(&c->problem));
         break;
     case PROPERTY_GRANULARITY:
         problem_granularity_text(&c->problem, text, PROPERTY_TEXT_SIZE);
         break;
     case PROPERTY_SCALE:
         snprintf(text, PROPERTY_TEXT_SIZE, "%s", qb_scaling_name(c->problem.scaling));
+        break;
+    case PROPERTY_SCALE_FORMAT:
+    case PROPERTY_SCALE_ROUNDING:
+    case PROPERTY_SCALE_LAYOUT:
+    case PROPERTY_TENSOR_SCALE:
+    case PROPERTY_ZERO_POINTS:
+    case PROPERTY_PACKING:
+        snprintf(text, PROPERTY_TEXT_SIZE, "%s", detail_word(&c->problem, property));
         break;
     case PROPERTY_THREADS:
         if (c->threads > 0) {
@@ -114,11 +140,23 @@ bool property_same(const struct record_case *a, const struct record_case *b, enu
     case PROPERTY_DIST:
         return a->dist == b->dist;
     case PROPERTY_QUANT_DTYPE:
-        return a->problem.output == b->problem.output;
+        return a->problem.output == b->problem.output && recipe_of(&a->problem, false) == recipe_of(&b->problem, false);
     case PROPERTY_GRANULARITY:
         return same_granularity(&a->problem, &b->problem);
     case PROPERTY_SCALE:
         return a->problem.scaling == b->problem.scaling && a->problem.amax_bound == b->problem.amax_bound;
+    case PROPERTY_SCALE_FORMAT:
+        return a->problem.scale_format == b->problem.scale_format;
+    case PROPERTY_SCALE_ROUNDING:
+        return a->problem.scale_rounding == b->problem.scale_rounding;
+    case PROPERTY_SCALE_LAYOUT:
+        return a->problem.scale_layout == b->problem.scale_layout && a->problem.scale_stride == b->problem.scale_stride;
+    case PROPERTY_TENSOR_SCALE:
+        return a->problem.tensor_scale == b->problem.tensor_scale;
+    case PROPERTY_ZERO_POINTS:
+        return a->problem.zero_points == b->problem.zero_points;
+    case PROPERTY_PACKING:
+        return a->problem.packing == b->problem.packing;
     case PROPERTY_THREADS:
         return a->threads == b->threads;
     case PROPERTY_KERNEL:
@@ -133,6 +171,17 @@ bool property_same(const struct record_case *a, const struct record_case *b, enu
         break;
     }
     return true;
+}
+
+bool property_follows(const struct record_case *a, const struct record_case *b, enum property axis,
+                      enum property property)
+{
+    const bool belongs = property == PROPERTY_GRANULARITY || property == PROPERTY_SCALE_FORMAT ||
+                         property == PROPERTY_TENSOR_SCALE || property == PROPERTY_ZERO_POINTS;
+
+    return axis == PROPERTY_QUANT_DTYPE && belongs && !property_same(a, b, axis) &&
+           (recipe_of(&a->problem, false) != NULL || recipe_of(&b->problem, false) != NULL ||
+            property == PROPERTY_ZERO_POINTS);
 }
 
 enum property property_of_axis(enum compare_axis axis)

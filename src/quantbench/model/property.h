@@ -14,6 +14,12 @@ enum property {
     PROPERTY_QUANT_DTYPE,
     PROPERTY_GRANULARITY,
     PROPERTY_SCALE,
+    PROPERTY_SCALE_FORMAT,
+    PROPERTY_SCALE_ROUNDING,
+    PROPERTY_SCALE_LAYOUT,
+    PROPERTY_TENSOR_SCALE,
+    PROPERTY_ZERO_POINTS,
+    PROPERTY_PACKING,
     PROPERTY_THREADS,
     PROPERTY_KERNEL,
     PROPERTY_CACHE,
@@ -31,6 +37,10 @@ const char *property_text(const struct record_case *c, enum property property, c
 
 /* True if A and B have the same. */
 bool property_same(const struct record_case *a, const struct record_case *b, enum property property);
+
+/* True if A and B may differ in PROPERTY where cases that differ in AXIS are compared: recipes bring it along. */
+bool property_follows(const struct record_case *a, const struct record_case *b, enum property axis,
+                      enum property property);
 
 /* The property in which cases that AXIS compares differ; PROPERTIES: none, since the other is in a file. */
 enum property property_of_axis(enum compare_axis axis);

@@ -93,6 +93,12 @@ static double share(const struct quality *quality, uint64_t count)
     return quality->finite > 0 ? (double)count / (double)quality->finite : NAN;
 }
 
+/* COUNT tiles as a share of all; unknown in records of older programs. */
+static double tile_share(const struct quality *quality, uint64_t count)
+{
+    return quality->tiles > 0 && count != UINT64_MAX ? (double)count / (double)quality->tiles : NAN;
+}
+
 void record_derive(struct record_case *c)
 {
     struct finding *found = &c->found;
@@ -111,6 +117,10 @@ void record_derive(struct record_case *c)
         has_time && found->time.median > 0 && !found->implausible ? found->best_time / found->time.median : 0;
     found->saturated_share = share(quality, quality->saturated);
     found->flushed_share = share(quality, quality->flushed);
+    found->overrange_share = quality->overrange != UINT64_MAX ? share(quality, quality->overrange) : NAN;
+    found->saturated_tile_share = tile_share(quality, quality->saturated_tiles);
+    found->overrange_tile_share = tile_share(quality, quality->overrange_tiles);
+    found->floor_tile_share = tile_share(quality, quality->floor_tiles);
 }
 
 /* Whether an empty launch on the CPU took longer than the start of threads can, and than the copies: the threads waited

@@ -300,6 +300,44 @@ static bool parse_granularity(const char *text, struct qb_problem *problem)
     return strcmp(text, again) == 0;
 }
 
+/* The number of the word that MEMBER is, of those that NAME gives; 0 if it is missing, as from older programs. */
+static int get_detail(struct reader *reader, const json_t *problem, const char *member, const char *(*name)(int))
+{
+    const char *words[16] = {NULL};
+
+    for (int i = 0; i < 15 && name(i) != NULL; i++) {
+        words[i] = name(i);
+    }
+    return json_object_get(problem, member) != NULL ? (int)get_name(reader, problem, member, words) : 0;
+}
+
+#define DETAIL_NAME(member, count)                                                                                     \
+    static const char *member##_word(int i)                                                                            \
+    {                                                                                                                  \
+        return i < (count) ? qb_##member##_name((enum qb_##member)i) : NULL;                                           \
+    }
+DETAIL_NAME(packing, QB_PACKING_COUNT)
+DETAIL_NAME(scale_rounding, QB_SCALE_ROUNDING_COUNT)
+DETAIL_NAME(scale_layout, QB_SCALE_LAYOUT_COUNT)
+DETAIL_NAME(tensor_scale, QB_TENSOR_SCALE_COUNT)
+DETAIL_NAME(zero_points, QB_ZERO_POINTS_COUNT)
+
+static const char *scale_format_word(int i)
+{
+    return i < PROBLEM_SCALE_FORMATS ? problem_scale_format_name(problem_scale_format_at((size_t)i)) : NULL;
+}
+
+/* How codes and scales are stored. The recipe follows from that. */
+static void read_details(struct reader *reader, const json_t *problem, struct qb_problem *to)
+{
+    to->packing = (enum qb_packing)get_detail(reader, problem, "packing", packing_word);
+    to->scale_format = problem_scale_format_at((size_t)get_detail(reader, problem, "scale_format", scale_format_word));
+    to->scale_rounding = (enum qb_scale_rounding)get_detail(reader, problem, "scale_rounding", scale_rounding_word);
+    to->scale_layout = (enum qb_scale_layout)get_detail(reader, problem, "scale_layout", scale_layout_word);
+    to->tensor_scale = (enum qb_tensor_scale)get_detail(reader, problem, "tensor_scale", tensor_scale_word);
+    to->zero_points = (enum qb_zero_points)get_detail(reader, problem, "zero_points", zero_points_word);
+}
+
 static void read_problem(struct reader *reader, const json_t *problem, struct qb_problem *to)
 {
     const char *granularity = json_string_value(json_object_get(problem, "granularity"));
@@ -318,6 +356,7 @@ static void read_problem(struct reader *reader, const json_t *problem, struct qb
     to->tokens = get_number(reader, problem, "num_tokens", 1, INT64_MAX);
     to->hidden = get_number(reader, problem, "hidden_size", 1, INT64_MAX);
     to->amax_bound = (float)get_real_or_null(reader, problem, "scale_ub");
+    read_details(reader, problem, to);
 }
 
 /* What the members of a problem say together. The reader is at the case. */
@@ -450,6 +489,11 @@ static void check_quality(struct reader *reader, const json_t *quality, const st
     }
     if (q->saturated > q->finite || q->flushed > q->finite) {
         refuse(reader, "saturated", "no more than the finite elements");
+    }
+    if ((q->overrange != UINT64_MAX && q->overrange > q->finite) || q->tiles > count ||
+        (q->tiles > 0 &&
+         (q->saturated_tiles > q->tiles || q->overrange_tiles > q->tiles || q->floor_tiles > q->tiles))) {
+        refuse(reader, "overrange", "no more than the finite elements, and no more tiles than there are");
     }
     /* There is none of these where there is no element that it could be of, and no noise without an error. JSON has no
      * infinity: an error that is null is infinite, and then so are the relative one and the noise. */

@@ -66,11 +66,19 @@ struct sweep {
     struct numbers num_tokens;
     struct numbers hidden_sizes;
     struct numbers dtypes;       /* enum qb_format */
-    struct numbers quant_dtypes; /* enum qb_format */
+    struct numbers quant_dtypes; /* as cases/quantization.h says */
+    bool chose_granularity;
     struct granularities granularities;
-    struct numbers scalings; /* enum qb_scaling */
-    float scale_ub;          /* 0: none */
-    struct numbers dists;    /* enum input_dist; none of them counts with input_file */
+    bool asymmetric;
+    /* What is as a recipe says, or plain, if none was chosen. */
+    struct numbers packings;        /* enum qb_packing */
+    struct numbers scale_formats;   /* places in --scale-format */
+    struct numbers scale_roundings; /* enum qb_scale_rounding */
+    struct numbers scale_layouts;   /* enum qb_scale_layout */
+    struct numbers tensor_scales;   /* enum qb_tensor_scale */
+    struct numbers scalings;        /* enum qb_scaling */
+    float scale_ub;                 /* 0: none */
+    struct numbers dists;           /* enum input_dist; none of them counts with input_file */
     uint64_t seed;
     const char *input_file; /* NULL: generated data */
     const char *tensor;     /* NULL: the only one */

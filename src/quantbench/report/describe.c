@@ -99,6 +99,12 @@ const char *describe_cell(const struct record_case *c, enum column column, char 
     case QUANT_DTYPE:
     case GRANULARITY:
     case SCALE:
+    case SCALE_FORMAT:
+    case SCALE_ROUNDING:
+    case SCALE_LAYOUT:
+    case TENSOR_SCALE:
+    case ZERO_POINTS:
+    case PACKING:
     case THREADS:
     case KERNEL:
     case CACHE:
@@ -259,6 +265,12 @@ const char *describe_input(const struct record *record, char text[DESCRIBE_SIZE]
 /* Whether what C has in COLUMN goes without saying. */
 static bool is_usual(const struct record_case *c, enum column column)
 {
+    struct record_case plain = *c;
+
+    if (column >= SCALE_FORMAT && column <= PACKING) {
+        qb_problem_init(&plain.problem);
+        return property_same(c, &plain, (enum property)column);
+    }
     return column == STREAMS && c->streams == 1;
 }
 

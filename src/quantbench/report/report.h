@@ -42,5 +42,7 @@ enum exit_code report_github(const struct record *record, FILE *stream);
 /* For writers of JSON: what a device is; NULL if memory is short. */
 struct json_t;
 struct json_t *report_device_json(const struct qb_device_info *info);
+/* And put into *OBJECT how the codes and scales of PROBLEM are stored. */
+void report_put_details(struct json_t **object, const struct qb_problem *problem);
 
 #endif

@@ -6,6 +6,7 @@
 
 #include "report/describe.h"
 #include "report/report.h"
+#include "model/recipe.h"
 #include "verdict/verdict.h"
 
 #include <inttypes.h>
@@ -162,9 +163,16 @@ FIELD(kernel, text_field(row->c->kernel, line))
 FIELD(plugin, text_field(row->c->plugin, line))
 FIELD(arithmetic, text_field(row->c->arithmetic, line))
 FIELD(dtype, property_field(row, PROPERTY_DTYPE, line))
-FIELD(quant_dtype, property_field(row, PROPERTY_QUANT_DTYPE, line))
+FIELD(quant_dtype, text_field(qb_format_info(row->c->problem.output)->name, line))
 FIELD(scale, property_field(row, PROPERTY_SCALE, line))
 FIELD(granularity, property_field(row, PROPERTY_GRANULARITY, line))
+FIELD(recipe, text_field(recipe_of(&row->c->problem, true) != NULL ? recipe_name(&row->c->problem) : NULL, line))
+FIELD(packing, property_field(row, PROPERTY_PACKING, line))
+FIELD(scale_format, property_field(row, PROPERTY_SCALE_FORMAT, line))
+FIELD(scale_rounding, property_field(row, PROPERTY_SCALE_ROUNDING, line))
+FIELD(scale_layout, property_field(row, PROPERTY_SCALE_LAYOUT, line))
+FIELD(tensor_scale, property_field(row, PROPERTY_TENSOR_SCALE, line))
+FIELD(zero_points, property_field(row, PROPERTY_ZERO_POINTS, line))
 FIELD(num_tokens, number_field(row->c->problem.tokens, true, line))
 FIELD(hidden_size, number_field(row->c->problem.hidden, true, line))
 FIELD(scale_ub, real_field((double)row->c->problem.amax_bound, row->c->problem.amax_bound > 0, line))
@@ -228,6 +236,13 @@ static const struct csv_column after[] = {
     COLUMN(p_value),
     COLUMN(verdict),
     COLUMN(more_needed),
+    COLUMN(recipe),
+    COLUMN(packing),
+    COLUMN(scale_format),
+    COLUMN(scale_rounding),
+    COLUMN(scale_layout),
+    COLUMN(tensor_scale),
+    COLUMN(zero_points),
     COLUMN(run_exit_status),
 };
 /* clang-format on */

@@ -58,7 +58,7 @@ static void data_text(const struct record *record, const struct record_case *c, 
 /* The name does not depend on what else was run, so that any two files can be compared. */
 static void case_name(const struct record *record, const struct record_case *c, char name[NAME_SIZE])
 {
-    char granularity[64];
+    char granularity[64], details[PROBLEM_DETAILS_SIZE];
     char data[DESCRIBE_SIZE];
     char threads[32] = "";
     char way[64];
@@ -69,9 +69,13 @@ static void case_name(const struct record *record, const struct record_case *c, 
         snprintf(threads, sizeof threads, "/threads:%u", c->threads);
     }
     way_text(c, way);
-    snprintf(name, NAME_SIZE, "quantize/%s/%s/%s/%s/num_tokens:%" PRIu64 "/hidden_size:%" PRIu64 "%s/%s/%s%s%s",
+    problem_details_text(&c->problem, details);
+    for (char *letter = details; *letter != '\0'; letter++) {
+        *letter = *letter == ',' ? '/' : *letter == ' ' ? '_' : *letter;
+    }
+    snprintf(name, NAME_SIZE, "quantize/%s/%s/%s/%s%s/num_tokens:%" PRIu64 "/hidden_size:%" PRIu64 "%s/%s/%s%s%s",
              qb_format_info(c->problem.input)->name, qb_format_info(c->problem.output)->name,
-             qb_scaling_name(c->problem.scaling), granularity, c->problem.tokens, c->problem.hidden, data,
+             qb_scaling_name(c->problem.scaling), granularity, details, c->problem.tokens, c->problem.hidden, data,
              c->device->id, c->kernel, threads, way);
 }
 

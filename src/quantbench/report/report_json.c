@@ -10,6 +10,7 @@
 #include "model/round_json.h"
 #include "verdict/verdict.h"
 #include "model/problem_text.h"
+#include "model/recipe.h"
 
 #include <jansson.h>
 #include <math.h>
@@ -31,18 +32,34 @@ json_t *report_device_json(const struct qb_device_info *info)
                      info->peak_bandwidth);
 }
 
+void report_put_details(json_t **object, const struct qb_problem *p)
+{
+    const struct recipe *recipe = recipe_of(p, true);
+
+    document_put(object, "recipe", recipe != NULL ? json_string(recipe->name) : json_null());
+    document_put(object, "packing", json_string(qb_packing_name(p->packing)));
+    document_put(object, "scale_format", json_string(problem_scale_format_name(p->scale_format)));
+    document_put(object, "scale_rounding", json_string(qb_scale_rounding_name(p->scale_rounding)));
+    document_put(object, "scale_layout", json_string(qb_scale_layout_name(p->scale_layout)));
+    document_put(object, "tensor_scale", json_string(qb_tensor_scale_name(p->tensor_scale)));
+    document_put(object, "zero_points", json_string(qb_zero_points_name(p->zero_points)));
+}
+
 static json_t *problem_to_json(const struct qb_problem *p)
 {
     char granularity[64];
     uint64_t scale_rows, scale_cols;
+    json_t *object;
 
     problem_granularity_text(p, granularity, sizeof granularity);
     qb_problem_scale_shape(p, &scale_rows, &scale_cols);
-    return json_pack("{s:s, s:s, s:s, s:s, s:I, s:I, s:[I, I], s:o}", "dtype", qb_format_info(p->input)->name,
-                     "quant_dtype", qb_format_info(p->output)->name, "scale", qb_scaling_name(p->scaling),
-                     "granularity", granularity, "num_tokens", (json_int_t)p->tokens, "hidden_size",
-                     (json_int_t)p->hidden, "scale_shape", (json_int_t)scale_rows, (json_int_t)scale_cols, "scale_ub",
-                     p->amax_bound > 0 ? json_real((double)p->amax_bound) : json_null());
+    object = json_pack("{s:s, s:s, s:s, s:s, s:I, s:I, s:[I, I], s:o}", "dtype", qb_format_info(p->input)->name,
+                       "quant_dtype", qb_format_info(p->output)->name, "scale", qb_scaling_name(p->scaling),
+                       "granularity", granularity, "num_tokens", (json_int_t)p->tokens, "hidden_size",
+                       (json_int_t)p->hidden, "scale_shape", (json_int_t)scale_rows, (json_int_t)scale_cols, "scale_ub",
+                       p->amax_bound > 0 ? json_real((double)p->amax_bound) : json_null());
+    report_put_details(&object, p);
+    return object;
 }
 
 /* NUMBER, or null if it was not asked for, which 0 says. */

@@ -187,7 +187,7 @@ static void print_cache(const struct record_case *c, FILE *stream)
 static void print_quality(const struct record_case *c, FILE *stream)
 {
     const struct quality *q = &c->found.checked.quality;
-    char snr[DESCRIBE_SIZE], relative[64] = "";
+    char snr[DESCRIBE_SIZE], relative[64] = "", rest[128] = "";
 
     if (!c->found.has_quality) {
         print_line(stream, "quality", "unknown: %s",
@@ -207,6 +207,23 @@ static void print_quality(const struct record_case *c, FILE *stream)
                isnan(q->snr) || (isinf(q->snr) && q->snr > 0) ? "" : " dB", q->largest_error, relative);
     print_line(stream, "", "saturated %.4g %%, flushed to zero %.4g %% of the elements", 100 * c->found.saturated_share,
                100 * c->found.flushed_share);
+    if (!isnan(c->found.overrange_share) && !isnan(c->found.overrange_tile_share)) {
+        print_line(stream, "", "out of range %.4g %% of the elements, in %.4g %% of the tiles; saturated tiles %.4g %%",
+                   100 * c->found.overrange_share, 100 * c->found.overrange_tile_share,
+                   100 * c->found.saturated_tile_share);
+    }
+    if (isfinite(q->rest_snr)) {
+        snprintf(rest, sizeof rest, "SNR %.2f dB without the largest 0.1 %%", q->rest_snr);
+    }
+    if (c->found.floor_tile_share > 0) {
+        const size_t length = strlen(rest);
+
+        snprintf(rest + length, sizeof rest - length, "%sscales of %.4g %% of the tiles at their floor",
+                 length > 0 ? "; " : "", 100 * c->found.floor_tile_share);
+    }
+    if (rest[0] != '\0') {
+        print_line(stream, "", "%s", rest);
+    }
     if (q->nan > 0 || q->infinite > 0) {
         print_line(stream, "", "%" PRIu64 " NaN and %" PRIu64 " infinite elements left out", q->nan, q->infinite);
     }

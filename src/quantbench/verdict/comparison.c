@@ -17,7 +17,7 @@ static bool same_but(const struct record_case *a, const struct record_case *b, e
 {
     for (enum property i = 0; i < PROPERTIES; i++) {
         if (i != left_out && i != PROPERTY_KERNEL && !(i == PROPERTY_DIST && left_out == PROPERTIES) &&
-            !property_same(a, b, i)) {
+            !property_same(a, b, i) && !property_follows(a, b, left_out, i)) {
             return false;
         }
     }

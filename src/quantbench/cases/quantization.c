@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* quantization.c - see quantization.h. A recipe sets what belongs to it, unless an option says otherwise. */
+#include <config.h>
+
+#include "cases/quantization.h"
+#include "model/problem_text.h"
+#include "model/recipe.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+/* ---- Combinations ----------------------------------------------------------------------------------------------- */
+
+static size_t at_least_one(size_t count)
+{
+    return count > 0 ? count : 1;
+}
+
+size_t quantization_count(const struct sweep *s)
+{
+    return s->granularities.count * s->scalings.count * s->quant_dtypes.count * at_least_one(s->scale_formats.count) *
+           at_least_one(s->scale_roundings.count) * at_least_one(s->scale_layouts.count) *
+           at_least_one(s->tensor_scales.count) * at_least_one(s->packings.count);
+}
+
+/* Split the index of a value of COUNT from *INDEX, the last option first. */
+static size_t take(size_t *index, size_t count)
+{
+    const size_t taken = *index % at_least_one(count);
+
+    *index /= at_least_one(count);
+    return taken;
+}
+
+/* The value of NUMBERS at INDEX, or FALLBACK if the option was not given. */
+static int choose(const struct numbers *numbers, size_t index, int fallback)
+{
+    return numbers->count > 0 ? (int)numbers->values[index] : fallback;
+}
+
+static void set_granularity(const struct sweep *s, const struct granularity *granularity, const struct recipe *recipe,
+                            struct qb_problem *p)
+{
+    p->granularity = granularity->kind;
+    p->group = granularity->group;
+    p->block_rows = granularity->block_rows;
+    p->block_cols = granularity->block_cols;
+    if (recipe != NULL && !s->chose_granularity) {
+        p->granularity = QB_GRANULARITY_GROUP;
+        p->group = recipe->group;
+    }
+}
+
+/* The recipe that combination INDEX names; NULL: a format. What is left of INDEX is that of the options before. */
+static const struct recipe *find_recipe(const struct sweep *s, size_t *index, struct qb_problem *p)
+{
+    const uint64_t value = s->quant_dtypes.values[take(index, s->quant_dtypes.count)];
+    const struct recipe *recipe = value >= QUANTIZATION_RECIPE ? recipe_at(value - QUANTIZATION_RECIPE) : NULL;
+
+    p->output = recipe != NULL ? recipe->output : (enum qb_format)value;
+    return recipe;
+}
+
+/* As quantization_set(); returns the recipe. */
+static const struct recipe *set(const struct sweep *s, size_t index, struct qb_problem *p)
+{
+    const size_t packing = take(&index, s->packings.count), tensor_scale = take(&index, s->tensor_scales.count),
+                 layout = take(&index, s->scale_layouts.count), rounding = take(&index, s->scale_roundings.count),
+                 format = take(&index, s->scale_formats.count);
+    const struct recipe *recipe = find_recipe(s, &index, p);
+    size_t scaling = take(&index, s->scalings.count);
+    const struct qb_format_info *output = qb_format_info(p->output);
+    /* Integers without a sign have no other code for 0. */
+    const bool needs_zero_points = output->exponent_bits == 0 && output->mantissa_bits == output->bits;
+
+    set_granularity(s, &s->granularities.values[index], recipe, p);
+    p->scaling = (enum qb_scaling)s->scalings.values[scaling];
+    p->packing = (enum qb_packing)choose(&s->packings, packing, QB_PACKING_BYTES);
+    p->scale_format = s->scale_formats.count > 0 ? problem_scale_format_at(s->scale_formats.values[format])
+                      : recipe != NULL           ? recipe->scale_format
+                                                 : QB_FORMAT_F32;
+    p->scale_rounding = (enum qb_scale_rounding)choose(&s->scale_roundings, rounding, QB_SCALE_ROUNDING_UP);
+    p->scale_layout = (enum qb_scale_layout)choose(&s->scale_layouts, layout, QB_SCALE_LAYOUT_ROWS);
+    p->tensor_scale = (enum qb_tensor_scale)choose(
+        &s->tensor_scales, tensor_scale,
+        recipe != NULL && p->scale_format == recipe->scale_format ? (int)recipe->tensor_scale : QB_TENSOR_SCALE_NONE);
+    p->zero_points = s->asymmetric || needs_zero_points ? QB_ZERO_POINTS_INT8 : QB_ZERO_POINTS_NONE;
+    return recipe;
+}
+
+void quantization_set(const struct sweep *sweep, size_t index, struct qb_problem *problem)
+{
+    set(sweep, index, problem);
+}
+
+/* ---- What goes together ----------------------------------------------------------------------------------------- */
+
+#define TEXT_SIZE 64
+
+/* What is to be checked, and its words. */
+struct check {
+    const struct qb_problem *p;
+    const struct recipe *recipe;
+    char granularity[TEXT_SIZE];
+    char output[TEXT_SIZE]; /* the option that says what is quantized to */
+};
+
+/* Print that OPTION=VALUE conflicts with OTHER, as it REQUIRES something else. Returns false. */
+static bool conflict(const char *option, const char *value, const char *other, const char *requires)
+{
+    message_error("--%s=%s: conflicts with %s; it requires %s", option, value, other, requires);
+    return false;
+}
+
+/* Scales and groups. */
+static bool check_groups(const struct check *c)
+{
+    const struct qb_problem *p = c->p;
+    const bool narrow = p->scale_format == QB_FORMAT_E8M0 || p->scale_format == QB_FORMAT_E4M3;
+    char other[2 * TEXT_SIZE], groups[TEXT_SIZE];
+
+    snprintf(other, sizeof other, "--granularity=%s", c->granularity);
+    snprintf(groups, sizeof groups, "groups, --granularity=group:%" PRIu64, c->recipe != NULL ? c->recipe->group : 128);
+    if (p->granularity == QB_GRANULARITY_GROUP) {
+        return true;
+    }
+    if (narrow) {
+        return conflict(c->recipe != NULL ? "quant-dtype" : "scale-format",
+                        c->recipe != NULL ? c->recipe->name : problem_scale_format_name(p->scale_format), other,
+                        groups);
+    }
+    return p->scale_layout == QB_SCALE_LAYOUT_ROWS ||
+           conflict("scale-layout", qb_scale_layout_name(p->scale_layout), other, groups);
+}
+
+/* What belongs to a format of scales. */
+static bool check_scales(const struct check *c)
+{
+    const struct qb_problem *p = c->p;
+    const bool e8m0 = p->scale_format == QB_FORMAT_E8M0, e4m3 = p->scale_format == QB_FORMAT_E4M3;
+    const bool tiled = p->scale_layout == QB_SCALE_LAYOUT_TILED_128X4 || p->scale_layout == QB_SCALE_LAYOUT_TILED_8X4;
+    char other[2 * TEXT_SIZE];
+
+    snprintf(other, sizeof other, "scales in %s", problem_scale_format_name(p->scale_format));
+    if (p->scale_rounding != QB_SCALE_ROUNDING_UP && !e8m0) {
+        return conflict("scale-rounding", qb_scale_rounding_name(p->scale_rounding), other,
+                        "--scale-format=e8m0, or mxfp8, mxfp6 or mxfp4");
+    }
+    if (p->tensor_scale != QB_TENSOR_SCALE_NONE && !e4m3) {
+        return conflict("tensor-scale", qb_tensor_scale_name(p->tensor_scale), other, "--scale-format=e4m3, or nvfp4");
+    }
+    if (p->scale_layout == QB_SCALE_LAYOUT_PACKED && !e8m0) {
+        return conflict("scale-layout", "packed", other, "--scale-format=e8m0, or mxfp8, mxfp6 or mxfp4");
+    }
+    if (tiled && !e8m0 && !e4m3) {
+        return conflict("scale-layout", qb_scale_layout_name(p->scale_layout), other,
+                        "scales of one byte, --scale-format=e8m0 or e4m3");
+    }
+    if (p->tensor_scale == QB_TENSOR_SCALE_COMPUTED && p->scaling == QB_SCALING_STATIC) {
+        return conflict("tensor-scale", "computed", "--scale=static",
+                        "scales that are computed; expected --tensor-scale=given");
+    }
+    return true;
+}
+
+/* Codes and zero points. */
+static bool check_codes(const struct check *c)
+{
+    const struct qb_problem *p = c->p;
+    const struct qb_format_info *output = qb_format_info(p->output);
+    char other[2 * TEXT_SIZE];
+
+    if (p->packing == QB_PACKING_DENSE && output->bits != 6) {
+        return conflict("packing", "dense", c->output, "codes of 6 bits: e2m3, e3m2, mxfp6 or mxfp6-e3m2");
+    }
+    if (p->zero_points == QB_ZERO_POINTS_NONE) {
+        return true;
+    }
+    if (output->exponent_bits != 0) {
+        message_error("--asymmetric: conflicts with %s; it requires integers: int8, int4 or uint4", c->output);
+        return false;
+    }
+    if (p->granularity == QB_GRANULARITY_CHANNEL || p->granularity == QB_GRANULARITY_BLOCK) {
+        message_error("%s: conflicts with --granularity=%s; zero points require tensor, token or group:G",
+                      output->mantissa_bits == output->bits ? c->output : "--asymmetric", c->granularity);
+        return false;
+    }
+    if (p->scale_format != QB_FORMAT_F32 && p->scale_format != QB_FORMAT_F16) {
+        snprintf(other, sizeof other, "the zero points of %s", c->output);
+        return conflict("scale-format", problem_scale_format_name(p->scale_format), other, "no zero points");
+    }
+    return true;
+}
+
+bool quantization_check(const struct sweep *sweep)
+{
+    bool good = true;
+
+    for (size_t i = 0; i < quantization_count(sweep) && good; i++) {
+        struct qb_problem p;
+        struct check c = {.p = &p};
+
+        qb_problem_init(&p);
+        c.recipe = set(sweep, i, &p);
+        problem_granularity_text(&p, c.granularity, sizeof c.granularity);
+        snprintf(c.output, sizeof c.output, "--quant-dtype=%s",
+                 c.recipe != NULL ? c.recipe->name : qb_format_info(p.output)->name);
+        good = check_groups(&c) && check_scales(&c) && check_codes(&c);
+    }
+    return good;
+}
