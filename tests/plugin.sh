@@ -217,6 +217,31 @@ big='--num-tokens=64 --hidden-size=1024 --dtype=bfloat16'
     ok 'arithmetic: NaN as 448 is none as NaN' differs vllm_fp8_static.nan --quant-dtype=fp8 --static-scale --input=special.npy
 }
 
+# The same of narrow formats: narrow STATUS KERNEL ARGUMENT..., and what a kernel with another declaration says.
+# shellcheck disable=SC2086
+narrow()
+{
+    tap_status=$1 tap_kernel=$2
+    shift 2
+    run "$tap_status" $small --plugin=narrow_peers.so --kernel="$tap_kernel" --dtype=float --num-tokens=3,40 \
+        --hidden-size=72 --dist=normal,zeros "$@"
+}
+narrow_differs() { narrow 4 "$@" && err_has 'wrong result' && err_has "kernel $1"; }
+ok 'arithmetic: torchao, MXFP4, scales rounded down' narrow 0 torchao_mx_floor --quant-dtype=mxfp4 --scale-rounding=floor
+ok 'arithmetic: torchao, MXFP8, scales to even' narrow 0 torchao_mx_even --quant-dtype=mxfp8 --scale-rounding=even
+ok 'arithmetic: torchao, MXFP8, scales by the ceiling' narrow 0 torchao_mx_ceil --quant-dtype=mxfp8
+ok 'arithmetic: torchao, MXFP4, scales rounded up' narrow 0 torchao_mx_rceil --quant-dtype=mxfp4
+ok 'arithmetic: MXFP4, scales of at least code 1' narrow 0 mx_least_1 --quant-dtype=mxfp4
+ok 'arithmetic: MXFP8, code 127 for zeros' narrow 0 mx_zero_127 --quant-dtype=mxfp8
+for peer in te flashinfer vllm modelopt torchao; do
+    ok "arithmetic: $peer, NVFP4, a tensor scale is given" narrow 0 "${peer}_nvfp4" --quant-dtype=nvfp4 --tensor-scale=given
+done
+ok 'arithmetic: INT8, zero points of a range without 0' narrow 0 open_azp --asymmetric --granularity=token
+ok 'arithmetic: a ceiling is not rounded up' narrow_differs torchao_mx_ceil.up --quant-dtype=mxfp8
+ok 'arithmetic: a tile with NaN has another scale' narrow_differs torchao_mx_floor.nan --quant-dtype=mxfp4 \
+    --scale-rounding=floor
+ok 'arithmetic: a least scale is not one of zeros alone' narrow_differs mx_least_1.zero --quant-dtype=mxfp4
+
 # ---- Misbehaviour --------------------------------------------------------------------------------------------------
 
 # caught STATUS KERNEL WORD ARGUMENT...: the kernel is named with WORD, and another one's result is kept.
