@@ -825,7 +825,8 @@ static bool kernel_supports(const struct qb_kernel *kernel, const struct qb_devi
     const bool plain = qb__is_plain(problem);
 
     return ((const struct cpu_device *)device)->usable[kernel - kernels] && ops->inputs[problem->input].amax != NULL &&
-           (plain ? ops->pairs[problem->input][problem->output].encode != NULL : ops->each[problem->output] != NULL);
+           (plain ? ops->pairs[problem->input][problem->output].encode != NULL
+                  : ops->narrow->each[problem->output] != NULL);
 }
 
 static enum qb_status kernel_run(const struct qb_kernel *kernel, struct qb_queue *queue,

@@ -11,6 +11,8 @@
 
 /* The output formats that the instruction sets with vectors of their own have routines for. */
 #define QB__VECTOR_CODES(ROW) ROW(INT8, int8) ROW(E4M3, e4m3) ROW(E5M2, e5m2)
+/* Those that they have for groups with scales of any format. */
+#define QB__TILE_CODES(ROW) QB__VECTOR_CODES(ROW) ROW(E2M1, e2m1) ROW(E2M3, e2m3) ROW(E3M2, e3m2) ROW(INT4, int4)
 
 /* Set in what amax() returns when the run holds a NaN. The other bits are those of the largest |x| that is not NaN, as
  * binary32. */
@@ -93,6 +95,7 @@ struct qb__groups {
 /* What elements are between, 0 included. */
 struct qb__range {
     float low, high;
+    bool nan; /* there was one, which is ignored */
 };
 
 /* A run of elements, each with what belongs to its scale. */
@@ -105,6 +108,33 @@ struct qb__each {
     uint8_t *codes;            /* one in each byte */
 };
 
+/* Groups of a row, one after the other, of which the last may be shorter. Scales are by FORM, which is symmetric. */
+struct qb__form; /* see scales.h */
+struct qb__tiles {
+    const void *x;
+    size_t count; /* elements of all; of codes in 4 bits, what comes after these begins at a byte */
+    size_t size;  /* elements of each: a power of two, QB__TILE_LEAST to QB__TILE_MOST */
+    const struct qb__form *form;
+    uint32_t *scales; /* the codes of them, written */
+    uint8_t *out;     /* NULL: the scales are all that is computed */
+    bool stream;      /* with non-temporal stores; OUT is aligned to a line, and the caller fences */
+};
+#define QB__TILE_LEAST 16
+#define QB__TILE_MOST  512
+
+/* A run of elements that become INT8 by one scale, for QB__QUOTIENT_CORRECT, and one zero point. */
+struct qb__shifted {
+    const void *x;
+    size_t count;
+    float reciprocal, rest; /* as in struct qb__divisor */
+    uint32_t cap;           /* as there: elements up to this are easy */
+    int zero_point;
+    uint8_t *out;
+    bool clean;   /* all elements are up to the cap */
+    bool stream;  /* with non-temporal stores; OUT is aligned to a line, and the caller fences */
+    size_t ahead; /* as in struct qb__access */
+};
+
 /* The routines for one input format. Pointers need the alignment of one element only; counts are in elements and may be
  * 0. */
 struct qb__cpu_input {
@@ -112,10 +142,6 @@ struct qb__cpu_input {
     uint32_t (*amax)(const void *x, size_t count);
     /* amax[i] = max(amax[i], |element i of each row|), NaN ignored; returns whether there was one. */
     bool (*amax_columns)(const struct qb__rows *rows, float *amax, size_t ahead);
-    /* What a run is between, NaN ignored. */
-    struct qb__range (*range)(const void *x, size_t count);
-    /* The elements as numbers. */
-    void (*values)(float *v, const void *x, size_t count);
 };
 
 /* The routines for one pair of formats. */
@@ -130,6 +156,28 @@ struct qb__cpu_pair {
                           const struct qb__access *access);
 };
 
+/* Scales and codes of groups. */
+typedef void qb__tiles_routine(const struct qb__tiles *tiles);
+
+/* The routines of one instruction set for what is not plain. */
+struct qb__narrow_ops {
+    /* By input format. */
+    struct qb__narrow_input {
+        /* What a run is between. */
+        struct qb__range (*range)(const void *x, size_t count);
+        /* The elements as numbers. */
+        void (*values)(float *v, const void *x, size_t count);
+        /* Encode as much of the beginning of a run as is easy, and return how many elements that is. */
+        size_t (*shifted)(const struct qb__shifted *run);
+    } inputs[QB__FORMAT_COUNT];
+    /* NULL where the instruction set has nothing better than routines for each element. */
+    qb__tiles_routine *tiles[QB__FORMAT_COUNT][QB__FORMAT_COUNT];
+    /* By output format: codes of elements with scales of any kind. */
+    void (*each[QB__FORMAT_COUNT])(const struct qb__each *run);
+    /* Put codes of BITS bits, 4 or 6, together to whole bytes. */
+    void (*pack)(uint8_t *out, const uint8_t *codes, size_t count, unsigned bits);
+};
+
 /* The routines of one instruction set. */
 struct qb__cpu_ops {
     const char *isa;
@@ -138,10 +186,7 @@ struct qb__cpu_ops {
     /* By format; all NULL where the instruction set has no routines for one. */
     struct qb__cpu_input inputs[QB__FORMAT_COUNT];
     struct qb__cpu_pair pairs[QB__FORMAT_COUNT][QB__FORMAT_COUNT];
-    /* By output format: codes of elements with scales of any kind. */
-    void (*each[QB__FORMAT_COUNT])(const struct qb__each *run);
-    /* Put codes of BITS bits, 4 or 6, together to whole bytes. */
-    void (*pack)(uint8_t *out, const uint8_t *codes, size_t count, unsigned bits);
+    const struct qb__narrow_ops *narrow;
     /* Copy with non-temporal stores; the caller fences. */
     void (*copy_stream)(void *target, const void *source, size_t bytes);
     /* Write WRITTEN lines of 64 bytes at TARGET and read READ of them at SOURCE, both aligned to a line, and nothing
@@ -184,6 +229,9 @@ extern const struct qb__cpu_ops qb__cpu_ops_generic;
 extern const struct qb__cpu_ops qb__cpu_ops_avx2;
 extern const struct qb__cpu_ops qb__cpu_ops_avx512;
 extern const struct qb__cpu_ops qb__cpu_ops_neon;
+extern const struct qb__narrow_ops qb__narrow_ops_generic;
+extern const struct qb__narrow_ops qb__narrow_ops_avx2;
+extern const struct qb__narrow_ops qb__narrow_ops_avx512;
 
 /* The value of the half BITS, exactly. */
 static inline float qb__half_value(uint32_t bits)

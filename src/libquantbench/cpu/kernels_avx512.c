@@ -17,16 +17,15 @@
 #include "kernels.h"
 #include "vector_avx512.h"
 
-#define ISA             avx512
-#define CODES           QB__VECTOR_CODES
-#define EACH_CODES(ROW) QB__BYTE_FORMATS(ROW) QB__NARROW_FORMATS(ROW)
-#define HAVE_CORRECT    1
-#define HAVE_MULTIPLY   1
-#define SATURATING      1
-#define CORRECT_ANY     1
+#define ISA           avx512
+#define CODES         QB__VECTOR_CODES
+#define NARROW_OPS    qb__narrow_ops_avx512
+#define HAVE_CORRECT  1
+#define HAVE_MULTIPLY 1
+#define SATURATING    1
+#define CORRECT_ANY   1
 
 #include "kernels_blocks.h"
-#include "kernels_each.h"
 #include "kernels_amax.h"
 #include "kernels_lines.h"
 #include "kernels_ties.h"

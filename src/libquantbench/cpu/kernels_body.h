@@ -4,9 +4,9 @@
  *
  *   ISA, LANES          the suffix of names, and the elements in a block (a multiple of 32, and its stores' alignment)
  *   CODES(ROW)          the output formats that there are routines for, as rows of the formats' table
- *   EACH_CODES(ROW)     those that kernels_each.h has routines for
  *   HAVE_CORRECT, HAVE_MULTIPLY   which quotients there are, besides the division
  *   CORRECT_ANY         whether CORRECT and MULTIPLY hold in encode_part(), for infinities too
+ *   NARROW_OPS          the routines for what is not plain, of a kernels_narrow_<isa>.c
  *   SATURATING          whether encode_block() saturates INT8 after MULTIPLY, or needs caps for it
  * kernels_blocks.h, or kernels_generic.c:
  *   struct constants, constants_make(divisor..)   what a run keeps in registers
@@ -26,17 +26,10 @@
  *
  * Every function is inlined with constant formats, so each loop below becomes one loop for each of the cases. */
 
+#include "kernels_run.h"
+
 /* The quotient for groups, which are too short for anything better to pay. */
 #define GROUP_QUOTIENT (HAVE_CORRECT ? QB__QUOTIENT_CORRECT : QB__QUOTIENT_DIVIDE)
-
-/* Cuts one line of source per access: 64 bytes ahead for each 64 bytes read. */
-QB__INLINE void prefetch_ahead(const void *x, size_t bytes, size_t ahead)
-{
-    for (size_t i = 0; i < bytes; i += 64) {
-        /* Past the end is harmless: a prefetch never faults. */
-        __builtin_prefetch((const void *)((uintptr_t)x + ahead + i), 0, 2);
-    }
-}
 
 QB__INLINE void encode_parts(struct qb__run run, const struct qb__divisor *divisor, bool stream,
                              const struct qb__pair pair, const enum qb__quotient quotient)
@@ -275,29 +268,6 @@ static void prepare(struct qb__divisor *divisor, float scale, const struct qb__r
     *divisor = divisor_for(scale, rule, clean, count);
 }
 
-/* The largest |x| of a run that is not NaN, as the input's bits; QB__AMAX_NAN is set if there was a NaN. */
-QB__INLINE uint32_t amax_raw(const void *x, size_t count, const enum qb_format input)
-{
-    const uint32_t infinity = qb__infinity(input);
-    uint32_t bits = amax_run(x, count, input, false);
-
-    /* NaN compares above infinity. It is rare: look again, without it. */
-    return bits <= infinity ? bits : amax_run(x, count, input, true) | QB__AMAX_NAN;
-}
-
-/* What amax_raw() returned, the number as binary32. */
-QB__INLINE uint32_t amax_widen(uint32_t raw, const enum qb_format input)
-{
-    uint32_t bits = raw & ~QB__AMAX_NAN;
-
-    if (input == QB_FORMAT_F16) {
-        bits = half_bits(bits);
-    } else if (input == QB_FORMAT_BF16) {
-        bits <<= 16;
-    }
-    return bits | (raw & QB__AMAX_NAN);
-}
-
 QB__INLINE uint32_t amax_bits(const void *x, size_t count, const enum qb_format input)
 {
     return amax_widen(amax_raw(x, count, input), input);
@@ -470,14 +440,6 @@ static void mix(char *target, uint64_t written, const char *source, uint64_t rea
     static bool NAME(amax_columns_##in)(const struct qb__rows *rows, float *amax, size_t ahead)                        \
     {                                                                                                                  \
         return amax_columns(*rows, amax, ahead, INPUT);                                                                \
-    }                                                                                                                  \
-    static struct qb__range NAME(range_##in)(const void *x, size_t count)                                              \
-    {                                                                                                                  \
-        return range_run(x, count, INPUT);                                                                             \
-    }                                                                                                                  \
-    static void NAME(values_##in)(float *v, const void *x, size_t count)                                               \
-    {                                                                                                                  \
-        values_run(v, x, count, INPUT);                                                                                \
     }
 
 #define PAIR_ROUTINES(in, INPUT, out_, OUTPUT)                                                                         \
@@ -533,19 +495,11 @@ CODES(BF16_PAIR)
 INPUT_ROUTINES(f32, QB_FORMAT_F32)
 CODES(F32_PAIR)
 
-#define EACH_ROUTINE(OUTPUT, out_, ...)                                                                                \
-    static void NAME(each_##out_)(const struct qb__each *run)                                                          \
-    {                                                                                                                  \
-        each_codes(*run, QB_FORMAT_##OUTPUT);                                                                          \
-    }
-
-EACH_CODES(EACH_ROUTINE)
-
 #define TEXT2(a) #a
 #define TEXT(a)  TEXT2(a)
 #define INPUT(in)                                                                                                      \
     {                                                                                                                  \
-        NAME(amax_##in), NAME(amax_columns_##in), NAME(range_##in), NAME(values_##in)                                  \
+        NAME(amax_##in), NAME(amax_columns_##in)                                                                       \
     }
 #define PAIR(in, out_)                                                                                                 \
     {                                                                                                                  \
@@ -554,7 +508,6 @@ EACH_CODES(EACH_ROUTINE)
 #define F16_PLACE(OUTPUT, out_, ...)  [QB_FORMAT_##OUTPUT] = PAIR(f16, out_),
 #define BF16_PLACE(OUTPUT, out_, ...) [QB_FORMAT_##OUTPUT] = PAIR(bf16, out_),
 #define F32_PLACE(OUTPUT, out_, ...)  [QB_FORMAT_##OUTPUT] = PAIR(f32, out_),
-#define EACH_PLACE(OUTPUT, out_, ...) [QB_FORMAT_##OUTPUT] = NAME(each_##out_),
 
 const struct qb__cpu_ops NAME(qb__cpu_ops) = {
     .isa = TEXT(ISA),
@@ -566,8 +519,7 @@ const struct qb__cpu_ops NAME(qb__cpu_ops) = {
             [QB_FORMAT_BF16] = {CODES(BF16_PLACE)},
             [QB_FORMAT_F32] = {CODES(F32_PLACE)},
         },
-    .each = {EACH_CODES(EACH_PLACE)},
-    .pack = pack,
+    .narrow = &NARROW_OPS,
     .copy_stream = copy_stream,
     .mix = mix,
     .fence = fence,

@@ -31,7 +31,13 @@ QB__INLINE uint32_t half_bits(uint32_t magnitude)
     return (subnormal & small) | (normal & ~small);
 }
 
-/* The bits in FORMAT's codes that hold a sign. */
+/* The bits of binary32 of an |x| of INPUT, given its bits. */
+QB__INLINE uint32_t widened(uint32_t magnitude, const enum qb_format input)
+{
+    return input == QB_FORMAT_F16 ? half_bits(magnitude) : input == QB_FORMAT_BF16 ? magnitude << 16 : magnitude;
+}
+
+/* The bit in FORMAT's codes that holds a sign. */
 QB__INLINE uint8_t sign_bit(const enum qb_format format)
 {
     return (uint8_t)(1u << (qb__formats[format].bits - 1));
@@ -51,7 +57,7 @@ QB__INLINE uint8_t code_of(float v, int16_t sign, const enum qb_format output, c
         sum = qb__bits_of((capped ? v : smaller(v, most - (float)sign)) + 0x1.8p23f);
         return (uint8_t)(((uint8_t)sum ^ (uint8_t)sign) - (uint8_t)sign);
     }
-    /* See fp8_code() in vector_avx2.h: the sum's mantissa is v in units of the code's last place. */
+    /* See float_code() in vector_avx2.h: the sum's mantissa is v in units of the code's last place. */
     v = capped ? v : smaller(v, most);
     power = larger(qb__float_of(qb__bits_of(v) & QB__F32_INF), qb__float_of(qb__power_bits(least)));
     sum = qb__bits_of(v + power * qb__float_of(qb__power_bits(dropped)));

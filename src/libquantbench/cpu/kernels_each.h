@@ -39,31 +39,6 @@ QB__INLINE void values_run(float *v, const void *x, size_t count, const enum qb_
     }
 }
 
-/* What the elements of a run are between, 0 included; NaN ignored. */
-QB__INLINE struct qb__range range_run(const void *x, size_t count, const enum qb_format input)
-{
-    struct qb__range range = {0, 0};
-    float low[EACH] = {0}, high[EACH] = {0};
-
-    while (count > 0) {
-        const size_t now = count < EACH ? count : EACH;
-        float v[EACH] = {0};
-
-        values_run(v, x, now, input);
-        for (int i = 0; i < EACH; i++) {
-            low[i] = smaller(v[i], low[i]);
-            high[i] = larger(v[i], high[i]);
-        }
-        x = at(x, now, input);
-        count -= now;
-    }
-    for (int i = 0; i < EACH; i++) {
-        range.low = smaller(low[i], range.low);
-        range.high = larger(high[i], range.high);
-    }
-    return range;
-}
-
 /* EACH codes. */
 QB__INLINE void each_block(const struct qb__each run, const enum qb_format output, const bool multiply,
                            const bool asymmetric)

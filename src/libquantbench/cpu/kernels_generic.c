@@ -4,15 +4,15 @@
 #include <config.h>
 
 #include "kernels.h"
-#include "kernels_each.h"
+#include "kernels_codes.h"
 #include "kernels_plain.h"
 
-#define ISA             generic
-#define CODES(ROW)      QB__BYTE_FORMATS(ROW) QB__MORE_BYTE_FORMATS(ROW)
-#define EACH_CODES(ROW) CODES(ROW) QB__NARROW_FORMATS(ROW)
-#define LANES           32
-#define HAVE_MULTIPLY   1
-#define SATURATING      0
+#define ISA           generic
+#define CODES(ROW)    QB__BYTE_FORMATS(ROW) QB__MORE_BYTE_FORMATS(ROW)
+#define NARROW_OPS    qb__narrow_ops_generic
+#define LANES         32
+#define HAVE_MULTIPLY 1
+#define SATURATING    0
 
 /* Where there is no fused multiply-add instruction, fmaf() costs far more than the division that it saves. */
 #ifdef __FP_FAST_FMAF

@@ -7,16 +7,15 @@
 #include "kernels.h"
 #include "vector_neon.h"
 
-#define ISA             neon
-#define CODES           QB__VECTOR_CODES
-#define EACH_CODES(ROW) QB__BYTE_FORMATS(ROW) QB__NARROW_FORMATS(ROW)
-#define HAVE_CORRECT    1
-#define HAVE_MULTIPLY   1
-#define SATURATING      1
-#define CORRECT_ANY     0
+#define ISA           neon
+#define CODES         QB__VECTOR_CODES
+#define NARROW_OPS    qb__narrow_ops_generic
+#define HAVE_CORRECT  1
+#define HAVE_MULTIPLY 1
+#define SATURATING    1
+#define CORRECT_ANY   0
 
 #include "kernels_blocks.h"
-#include "kernels_each.h"
 #include "kernels_amax.h"
 #include "kernels_plain.h"
 #include "kernels_body.h"

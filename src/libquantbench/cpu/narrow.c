@@ -11,6 +11,7 @@
 enum {
     SPAN = 512,       /* elements that are encoded at a time; whole bytes of codes in any packing */
     PIECE_SPANS = 8,  /* spans in a piece of given scales */
+    TILES = 256,      /* tiles that an instruction set's own routine is given at a time */
     PANEL = 256,      /* columns of high tiles whose amax is found at a time */
     NARROW_TILE = 64, /* high tiles of fewer columns are worked on by columns */
     UNIT = 8          /* tiles that fill whole bytes of codes, of any width */
@@ -19,7 +20,12 @@ enum {
 struct job {
     const struct qb__cpu_ops *ops;
     const struct qb__cpu_input *in;
+    const struct qb__narrow_input *narrow;
     void (*each)(const struct qb__each *run);
+    qb__tiles_routine *tiles; /* NULL: not for these tiles */
+    bool shifts;              /* one zero point for many elements of INT8 */
+    bool stream;              /* the codes, with non-temporal stores */
+    size_t ahead;             /* as in struct qb__access */
     struct qb_problem p;
     struct qb__tiling tiling;
     struct qb__layout layout;
@@ -41,6 +47,11 @@ struct job {
 static const char *input_at(const struct job *job, uint64_t row, uint64_t col)
 {
     return job->input + (row * job->p.input_stride + col) * job->element;
+}
+
+static uint8_t *codes_at(const struct job *job, uint64_t row, uint64_t col)
+{
+    return job->codes + row * job->code_row + qb__packed_bytes(job->p.output, job->p.packing, col);
 }
 
 static uint64_t least(uint64_t a, uint64_t b)
@@ -101,11 +112,30 @@ static void make_scale(const struct job *job, uint64_t row, uint64_t col, struct
                                      : qb__scale_of_amax(&job->form, larger(-range.low, range.high)));
 }
 
+/* Store the codes of COUNT scales of one row, from column FIRST on, which is a multiple of 4. */
+static void store_scales(const struct job *job, uint64_t row, uint64_t first, uint64_t count, const uint32_t *codes)
+{
+    const bool bytes = qb__element_size(job->p.scale_format) == 1 && job->layout.layout != QB_SCALE_LAYOUT_COLUMNS;
+    uint8_t *at = (uint8_t *)job->scales + (bytes ? qb__layout_index(&job->layout, row, first) : 0);
+    const uint64_t step = bytes ? qb__layout_index(&job->layout, 0, 4) : 0; /* four of a row are side by side */
+    uint64_t i = 0;
+
+    for (; bytes && i + 4 <= count; i += 4, at += step) {
+        const uint8_t four[4] = {(uint8_t)codes[i], (uint8_t)codes[i + 1], (uint8_t)codes[i + 2],
+                                 (uint8_t)codes[i + 3]};
+
+        memcpy(at, four, sizeof four);
+    }
+    for (; i < count; i++) {
+        store_scale(job, row, first + i, (struct qb__stored){.code = codes[i]});
+    }
+}
+
 /* What COUNT elements of one row are between; of symmetric problems only the larger end has a meaning. */
 static struct qb__range range_of(const struct job *job, uint64_t row, uint64_t col, uint64_t count)
 {
     if (job->form.asymmetric) {
-        return job->in->range(input_at(job, row, col), count);
+        return job->narrow->range(input_at(job, row, col), count);
     }
     return (struct qb__range){
         .high = qb__float_of(job->in->amax(input_at(job, row, col), count) & ~QB__AMAX_NAN),
@@ -120,7 +150,7 @@ static void encode_span(const struct job *job, uint64_t row, uint64_t col, uint6
     float v[SPAN], factors[SPAN];
     int16_t zero_points[SPAN];
     uint8_t codes[SPAN];
-    uint8_t *out = job->codes + row * job->code_row + qb__packed_bytes(job->p.output, job->p.packing, col);
+    uint8_t *out = codes_at(job, row, col);
     const uint64_t tile_row = row / job->tiling.rows;
     struct qb__each run = {v, factors, zero_points, count, job->form.multiplies, job->form.asymmetric, codes};
 
@@ -135,13 +165,13 @@ static void encode_span(const struct job *job, uint64_t row, uint64_t col, uint6
             zero_points[i] = (int16_t)stored.zero_point;
         }
     }
-    job->in->values(v, input_at(job, row, col), count);
+    job->narrow->values(v, input_at(job, row, col), count);
     if (job->bits == 8) {
         run.codes = out;
     }
     job->each(&run);
     if (job->bits != 8) {
-        job->ops->pack(out, codes, count, job->bits);
+        job->ops->narrow->pack(out, codes, count, job->bits);
     }
 }
 
@@ -149,6 +179,62 @@ static void encode_columns(const struct job *job, uint64_t row, uint64_t col, ui
 {
     for (; col < end; col += SPAN) {
         encode_span(job, row, col, least(end - col, SPAN));
+    }
+}
+
+/* INT8 by zero points: the columns from COL to END - 1 of one row, all of one tile. CLEAN: none is NaN, or beyond what
+ * the scale was made from. */
+static void encode_shifted(const struct job *job, uint64_t row, uint64_t col, uint64_t end, bool clean)
+{
+    const struct qb__stored stored = load_scale(job, row / job->tiling.rows, col / job->tiling.cols);
+    const float scale = qb__factor_of(&job->form, stored.code);
+    struct qb__shifted run = {
+        .zero_point = stored.zero_point, .clean = clean, .stream = job->stream, .ahead = job->ahead};
+    float cap;
+
+    if (!(scale >= QB__CORRECT_LEAST && scale <= QB__CORRECT_MOST)) {
+        encode_columns(job, row, col, end);
+        return;
+    }
+    /* Far beyond the last code, and far below what a conversion to 32 bits can hold. */
+    cap = scale * 1024.0f;
+    if (job->p.input == QB_FORMAT_F16) {
+        cap = smaller(cap, qb__formats[QB_FORMAT_F16].largest);
+    }
+    run.cap = qb__bits_below(cap, job->p.input);
+    run.reciprocal = 1.0f / scale;
+    run.rest = qb__reciprocal_rest(scale, run.reciprocal);
+    if (job->stream) {
+        const uint64_t head = least(end - col, -(uintptr_t)codes_at(job, row, col) & 63);
+
+        encode_columns(job, row, col, col + head);
+        col += head;
+    }
+    while (col < end) {
+        uint64_t left;
+
+        run.x = input_at(job, row, col);
+        run.count = end - col;
+        run.out = codes_at(job, row, col);
+        col += job->narrow->shifted(&run);
+        left = least(end - col, SPAN); /* a multiple of a line, or the end */
+        encode_columns(job, row, col, col + left);
+        col += left;
+    }
+}
+
+/* The columns from COL to END - 1 of one row, which begin at a byte. CLEAN as above. */
+static void encode_part(const struct job *job, uint64_t row, uint64_t col, uint64_t end, bool clean)
+{
+    if (!job->shifts) {
+        encode_columns(job, row, col, end);
+        return;
+    }
+    while (col < end) {
+        const uint64_t next = least(end, (col / job->tiling.cols + 1) * job->tiling.cols);
+
+        encode_shifted(job, row, col, next, clean);
+        col = next;
     }
 }
 
@@ -162,11 +248,53 @@ static void encode_work(void *context, unsigned index, unsigned count)
     for (; begin < end; begin++) {
         const uint64_t col = begin % across * width;
 
-        encode_columns(job, begin / across, col, least(job->p.hidden, col + width));
+        encode_part(job, begin / across, col, least(job->p.hidden, col + width), false);
+    }
+    if (job->stream) {
+        job->ops->fence();
     }
 }
 
 /* ---- Tiles of one row: scales and codes at once ----------------------------------------------------------------- */
+
+/* Tiles FIRST to LAST - 1 of one row. */
+static void rows_piece(const struct job *job, uint64_t row, uint64_t first, uint64_t last)
+{
+    const uint64_t begin = first * job->tiling.cols, end = least(job->p.hidden, last * job->tiling.cols);
+    /* The largest scale in F16 may be too small for what it is to hold. */
+    bool clean = job->p.scale_format == QB_FORMAT_F32;
+
+    for (uint64_t tile = first; tile < last; tile++) {
+        const uint64_t col = tile * job->tiling.cols;
+
+        const struct qb__range range = range_of(job, row, col, least(end - col, job->tiling.cols));
+
+        make_scale(job, row, tile, range);
+        clean = clean && !range.nan && range.high <= job->form.limit && -range.low <= job->form.limit;
+    }
+    if (job->codes != NULL) {
+        encode_part(job, row, begin, end, clean);
+    }
+}
+
+/* The same by the instruction set's own routine. */
+static void tiles_piece(const struct job *job, uint64_t row, uint64_t first, uint64_t last)
+{
+    const uint64_t begin = first * job->tiling.cols, end = least(job->p.hidden, last * job->tiling.cols);
+    uint32_t scales[TILES];
+    struct qb__tiles tiles = {
+        .x = input_at(job, row, begin),
+        .count = end - begin,
+        .size = job->tiling.cols,
+        .form = &job->form,
+        .scales = scales,
+        .out = job->codes != NULL ? codes_at(job, row, begin) : NULL,
+    };
+
+    tiles.stream = job->stream && ((uintptr_t)tiles.out & 63) == 0;
+    job->tiles(&tiles);
+    store_scales(job, row, first, last - first, scales);
+}
 
 static void rows_work(void *context, unsigned index, unsigned count)
 {
@@ -179,14 +307,14 @@ static void rows_work(void *context, unsigned index, unsigned count)
         const uint64_t row = begin / across, first = begin % across * job->piece_tiles;
         const uint64_t last = least(job->tiling.scale_cols, first + job->piece_tiles);
 
-        for (uint64_t tile = first; tile < last; tile++) {
-            const uint64_t col = tile * job->tiling.cols;
-
-            make_scale(job, row, tile, range_of(job, row, col, least(job->p.hidden - col, job->tiling.cols)));
+        if (job->tiles != NULL) {
+            tiles_piece(job, row, first, last);
+        } else {
+            rows_piece(job, row, first, last);
         }
-        if (job->codes != NULL) {
-            encode_columns(job, row, first * job->tiling.cols, least(job->p.hidden, last * job->tiling.cols));
-        }
+    }
+    if (job->stream) {
+        job->ops->fence();
     }
 }
 
@@ -261,7 +389,7 @@ static void narrow_scales(const struct job *job, uint64_t tile_row, uint64_t fir
 
     job->in->amax_columns(&rows, amax, 0);
     for (uint64_t tile = first; tile < last; tile++) {
-        struct qb__range range = {0, 0};
+        struct qb__range range = {0, 0, false};
 
         for (uint64_t i = (tile - first) * job->tiling.cols;
              i < least(rows.count, (tile - first + 1) * job->tiling.cols); i++) {
@@ -276,7 +404,7 @@ static void wide_scale(const struct job *job, uint64_t tile_row, uint64_t tile)
 {
     const uint64_t row = tile_row * job->tiling.rows, col = tile * job->tiling.cols;
     const uint64_t end = least(job->p.tokens, row + job->tiling.rows);
-    struct qb__range range = {0, 0};
+    struct qb__range range = {0, 0, false};
 
     for (uint64_t i = row; i < end; i++) {
         const struct qb__range part = range_of(job, i, col, least(job->p.hidden - col, job->tiling.cols));
@@ -341,7 +469,7 @@ static void quantize_dynamic(struct job *job)
     clear_padding(job);
     if (t->rows == 1 && job->p.tokens > 0 && !(few && t->cols >= NARROW_TILE)) {
         /* Pieces end at whole bytes of codes. */
-        job->piece_tiles = t->cols >= SPAN ? UNIT : SPAN / t->cols / UNIT * UNIT + UNIT;
+        job->piece_tiles = job->tiles != NULL ? TILES : t->cols >= SPAN ? UNIT : SPAN / t->cols / UNIT * UNIT + UNIT;
         qb__cpu_parallel(job->threads, rows_work, job);
         return;
     }
@@ -355,15 +483,34 @@ static void quantize_dynamic(struct job *job)
     }
 }
 
+/* What the instruction set has for this problem. */
+static void choose_routines(struct job *job, const struct qb__cpu_plan *plan, uint64_t bytes)
+{
+    const struct qb__tiling *t = &job->tiling;
+    const bool fits = job->p.granularity == QB_GRANULARITY_GROUP && t->cols >= QB__TILE_LEAST &&
+                      t->cols <= QB__TILE_MOST && (t->cols & (t->cols - 1)) == 0;
+
+    if (fits && !job->form.asymmetric && job->p.packing != QB_PACKING_DENSE) {
+        job->tiles = job->ops->narrow->tiles[job->p.input][job->p.output];
+    }
+    job->shifts = job->form.asymmetric && job->p.output == QB_FORMAT_INT8 && t->cols >= NARROW_TILE;
+    job->stream = job->codes != NULL && (job->tiles != NULL || job->shifts) && qb__cpu_streams(plan, bytes);
+    if (job->shifts && t->rows == 1 && t->cols >= SPAN && job->p.scaling != QB_SCALING_STATIC) {
+        job->ahead = qb__cpu_ahead(plan, t->cols * job->element);
+    }
+}
+
 void qb__cpu_narrow(const struct qb__cpu_ops *ops, const struct qb__cpu_plan *plan, const struct qb_problem *problem,
                     const struct qb_tensors *tensors)
 {
     const struct qb_problem *p = problem;
     const bool codes = p->scaling != QB_SCALING_AMAX;
+    const uint64_t bytes = p->tokens * p->hidden * (qb__element_size(p->input) + codes);
     struct job job = {
         .ops = ops,
         .in = &ops->inputs[p->input],
-        .each = ops->each[p->output],
+        .narrow = &ops->narrow->inputs[p->input],
+        .each = ops->narrow->each[p->output],
         .p = *p,
         .tiling = qb__tiling_of(p),
         .layout = qb__layout_of(p),
@@ -371,13 +518,14 @@ void qb__cpu_narrow(const struct qb__cpu_ops *ops, const struct qb__cpu_plan *pl
         .element = qb__element_size(p->input),
         .bits = qb__packed_bits(p->output, p->packing),
         .code_row = qb__packed_bytes(p->output, p->packing, p->output_stride),
-        .threads = qb__cpu_threads_worth(plan, p->tokens * p->hidden * (qb__element_size(p->input) + codes)),
+        .threads = qb__cpu_threads_worth(plan, bytes),
         .input = tensors->at[QB_ROLE_INPUT],
         .codes = codes ? tensors->at[QB_ROLE_CODES] : NULL,
         .scales = tensors->at[QB_ROLE_SCALES],
         .zero_points = tensors->at[QB_ROLE_ZERO_POINTS],
     };
 
+    choose_routines(&job, plan, bytes);
     find_tensor_scale(&job, tensors->at[QB_ROLE_TENSOR_SCALE]);
     if (p->scaling != QB_SCALING_STATIC) {
         quantize_dynamic(&job);

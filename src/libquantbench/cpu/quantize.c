@@ -471,18 +471,24 @@ static void quantize_channels(struct job *job, unsigned threads)
 
 /* ---- Which of these ---------------------------------------------------------------------------------------------- */
 
-/* L2 prefetch distance for tiles that are read twice: the second reading of one tile would leave the memory idle, if
- * it did not ask for the next one. Only tiles of one row, and small enough that two of them stay in L2. */
-static size_t prefetch_distance(const struct job *job)
+size_t qb__cpu_ahead(const struct qb__cpu_plan *plan, uint64_t tile)
 {
     const size_t least = 32 << 10;
-    uint64_t tile = job->tile_cols * job->element;
-    uint64_t l2 = job->plan->l2_size > 0 ? job->plan->l2_size : (uint64_t)256 << 10;
+    uint64_t l2 = plan->l2_size > 0 ? plan->l2_size : (uint64_t)256 << 10;
 
-    if (!job->rule.dynamic || job->tile_rows > 1 || job->tile_cols <= BATCH_LIMIT / 8 || tile > l2 / 4) {
+    if (tile > l2 / 4) {
         return 0;
     }
     return tile > least ? (size_t)tile : least;
+}
+
+/* Only tiles of one row gain from it. */
+static size_t prefetch_distance(const struct job *job)
+{
+    if (!job->rule.dynamic || job->tile_rows > 1 || job->tile_cols <= BATCH_LIMIT / 8) {
+        return 0;
+    }
+    return qb__cpu_ahead(job->plan, job->tile_cols * job->element);
 }
 
 void qb__cpu_quantize(const struct qb__cpu_ops *ops, const struct qb__cpu_plan *plan, const struct qb_problem *problem,

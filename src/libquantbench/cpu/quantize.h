@@ -24,6 +24,10 @@ void qb__cpu_floor(const struct qb__cpu_plan *plan, const struct qb_problem *pro
 /* Whether so many bytes are too many for the last-level cache, so that plain stores would first read every line. */
 bool qb__cpu_streams(const struct qb__cpu_plan *plan, uint64_t bytes);
 
+/* L2 prefetch distance for tiles of TILE bytes that are read twice: the second reading of one tile would leave the
+ * memory idle, if it did not ask for the next one. 0 unless they are small enough that two of them stay in L2. */
+size_t qb__cpu_ahead(const struct qb__cpu_plan *plan, uint64_t tile);
+
 /* How many threads are worth their start for so many bytes read and written, 1 to PLAN's. */
 unsigned qb__cpu_threads_worth(const struct qb__cpu_plan *plan, uint64_t bytes);
 

@@ -16,6 +16,7 @@ struct qb__form {
     bool multiplies;   /* elements are multiplied, not divided */
     float limit;       /* magnitudes are cut to this */
     float qmax, steps; /* what an amax is divided by, and what a range is */
+    float most;        /* no |v| below this needs saturation */
     float encode;      /* scales in E4M3: an amax is multiplied with this */
     float tensor;      /* scales in E4M3: each is multiplied with this to decode */
 };
@@ -41,6 +42,7 @@ static inline struct qb__form qb__form_make(const struct qb_problem *p)
         .limit = qb__rule_make(p).limit,
         .qmax = largest,
         .steps = largest - qb__least(p->output),
+        .most = qb__is_integer(p->output) ? largest + 0.375f : qb__rule_make(p).most,
         .encode = 1.0f / largest,
         .tensor = 1.0f,
     };
@@ -49,13 +51,12 @@ static inline struct qb__form qb__form_make(const struct qb_problem *p)
 /* The code in F16 of VALUE, which is at least the smallest of them: not above the largest finite one. */
 static inline uint32_t qb__half_code(float value)
 {
-    const uint32_t bits = qb__bits_of(value);
+    const float cut = smaller(value, 65504.0f);
+    const uint32_t bits = qb__bits_of(cut);
     const uint32_t normal = (bits + 0xFFF + (bits >> 13 & 1) - (112u << 23)) >> 13;
+    const uint32_t subnormal = qb__bits_of(cut + 0.5f) - qb__bits_of(0.5f); /* in units of 2^-24 */
 
-    if (value < 0x1p-14f) {
-        return qb__bits_of(value + 0.5f) - qb__bits_of(0.5f); /* in units of 2^-24 */
-    }
-    return value < 65504.0f ? normal : 0x7BFF;
+    return cut < 0x1p-14f ? subnormal : normal;
 }
 
 /* The number that a code in E4M3 without sign stands for. */

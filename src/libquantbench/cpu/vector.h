@@ -14,8 +14,11 @@
  *   round, narrow       struct encoder, encoder_make(), codes_of(), codes_doubtful(), codes_repair()
  *   store               store_codes(), store_part(), store_floats()
  *
- * Those of x86 define this too, which is plain C elsewhere, see kernels_plain.h:
+ * Those of x86 define this too, which is plain C elsewhere, see kernels_plain.h and kernels_each.h:
  *
+ *   range               maximum_signed(), without_nan()
+ *   many runs           largest_each()
+ *   narrow              codes_shifted(), nibbles_of(), and codes_of() for formats of less than a byte
  *   lines               store_vector(), fill_vector(), xor_vectors(), keep(), fence()
  *   ties                mask, mask_none(), mask_and(), mask_or(), mask_xor(), mask_any(), mask_first(), first_ties(),
  *                       next_ties(), rounds_up(), near_short(), round_short()

@@ -120,6 +120,22 @@ QB__INLINE words maximum(words a, words b, const enum qb_format format)
     return format == QB_FORMAT_F32 ? _mm256_max_epu32(a, b) : _mm256_max_epu16(a, b);
 }
 
+/* The larger of two vectors of elements' bits, as signed integers: those of positive numbers order as these do. */
+QB__INLINE words maximum_signed(words a, words b, const enum qb_format format)
+{
+    return format == QB_FORMAT_F32 ? _mm256_max_epi32(a, b) : _mm256_max_epi16(a, b);
+}
+
+/* X, and 0 in the place of NaN. */
+QB__INLINE words without_nan(words x, const enum qb_format format)
+{
+    const words m = magnitude(x, format, false);
+
+    return format == QB_FORMAT_F32
+               ? _mm256_andnot_si256(_mm256_cmpgt_epi32(m, _mm256_set1_epi32((int)QB__F32_INF)), x)
+               : _mm256_andnot_si256(_mm256_cmpgt_epi16(m, _mm256_set1_epi16((short)qb__infinity(format))), x);
+}
+
 /* The largest of a vector of magnitudes. */
 QB__INLINE uint32_t largest(words m, const enum qb_format format)
 {
@@ -135,6 +151,43 @@ QB__INLINE uint32_t largest(words m, const enum qb_format format)
     /* There is a horizontal minimum of 8 words: of the complements it is the maximum. */
     low = _mm_minpos_epu16(_mm_xor_si128(low, _mm_set1_epi16(-1)));
     return (uint32_t)~_mm_cvtsi128_si32(low) & 0xFFFF;
+}
+
+/* The larger halves of the parts of two vectors, of 128, 64 and 32 bits: of A, then of B, in every 128 bits where parts
+ * are shorter than that. */
+QB__INLINE words halve_128(words a, words b, const enum qb_format format)
+{
+    return maximum(_mm256_permute2x128_si256(a, b, 0x20), _mm256_permute2x128_si256(a, b, 0x31), format);
+}
+
+QB__INLINE words halve_64(words a, words b, const enum qb_format format)
+{
+    return maximum(_mm256_unpacklo_epi64(a, b), _mm256_unpackhi_epi64(a, b), format);
+}
+
+QB__INLINE words halve_32(words a, words b, const enum qb_format format)
+{
+    const __m256 x = _mm256_castsi256_ps(a), y = _mm256_castsi256_ps(b);
+
+    return maximum(_mm256_castps_si256(_mm256_shuffle_ps(x, y, 0x88)),
+                   _mm256_castps_si256(_mm256_shuffle_ps(x, y, 0xDD)), format);
+}
+
+/* The largest magnitude of each of 16 runs: run I is in M[I]. */
+QB__INLINE void largest_each(uint32_t to[16], const words m[16], const enum qb_format format, const bool halves)
+{
+    (void)halves; /* runs are whole vectors at least */
+    QB__UNROLL
+    for (int i = 0; i < 16; i += 8) {
+        const words a = halve_64(halve_128(m[i], m[i + 4], format), halve_128(m[i + 1], m[i + 5], format), format);
+        const words b = halve_64(halve_128(m[i + 2], m[i + 6], format), halve_128(m[i + 3], m[i + 7], format), format);
+        words all = halve_32(a, b, format);
+
+        if (format != QB_FORMAT_F32) {
+            all = _mm256_max_epu32(_mm256_and_si256(all, _mm256_set1_epi32(0xFFFF)), _mm256_srli_epi32(all, 16));
+        }
+        _mm256_storeu_si256((__m256i *)(void *)(to + i), all);
+    }
 }
 
 QB__INLINE floats maximum_floats(floats a, floats b)
@@ -223,23 +276,24 @@ QB__INLINE struct encoder encoder_make(const enum qb_format input, const enum qb
     return (struct encoder){input == QB_FORMAT_BF16 && !linear};
 }
 
-/* What fp8_code() has too much, modulo 256: 8 * (20 + 127 - 6) for E4M3, 4 * (21 + 127 - 14) for E5M2. */
-QB__INLINE char fp8_bias(const enum qb_format output)
+/* What float_code() has too much, modulo 256: 8 * (20 + 127 - 6) for E4M3, 4 * (21 + 127 - 14) for E5M2. */
+QB__INLINE char code_bias(const enum qb_format output)
 {
-    return output == QB_FORMAT_E4M3 ? 8 * (20 + 127 - 6) % 256 : 4 * (21 + 127 - 14) % 256;
+    return (char)((unsigned)(qb__dropped_bits(output) + 127 + qb__least_exponent(output))
+                  << qb__formats[output].mantissa_bits);
 }
 
-/* |v| to a code of 8 bits plus fp8_bias(), modulo 256. CUT: v may be NaN or too large, and gives the largest code then.
+/* |v| to a code plus code_bias(), modulo 256. CUT: v may be NaN or too large, and gives the largest code then.
  *
  * With p = 2^e, e the exponent of v but at least that of subnormals, the sum v + p * 2^20 (E4M3) is rounded, to
  * nearest even, to a multiple of 2^(e - 3): its mantissa is v in these units, its exponent field e + 20 + 127. The code
  * is 8 * (e + 6) plus that mantissa; 8 times the exponent field is what a shift by 20 brings down. E5M2: 2^21, 4. */
-QB__INLINE __m256i fp8_code(__m256 v, const enum qb_format output, const bool cut)
+QB__INLINE __m256i float_code(__m256 v, const enum qb_format output, const bool cut)
 {
-    const bool e4m3 = output == QB_FORMAT_E4M3;
+    const int dropped = qb__dropped_bits(output);
     const __m256i exponent_mask = _mm256_set1_epi32((int)QB__F32_INF);
-    const __m256i least = _mm256_castps_si256(_mm256_set1_ps(e4m3 ? 0x1p-6f : 0x1p-14f));
-    const __m256 shift = _mm256_set1_ps(e4m3 ? 0x1p20f : 0x1p21f);
+    const __m256i least = _mm256_set1_epi32((int)qb__power_bits(qb__least_exponent(output)));
+    const __m256 shift = _mm256_castsi256_ps(_mm256_set1_epi32((int)qb__power_bits(dropped)));
     __m256i bits = _mm256_and_si256(_mm256_castps_si256(v), _mm256_set1_epi32(0x7FFFFFFF)), power, sum;
 
     if (cut) {
@@ -247,7 +301,7 @@ QB__INLINE __m256i fp8_code(__m256 v, const enum qb_format output, const bool cu
     }
     power = _mm256_max_epi32(_mm256_and_si256(bits, exponent_mask), least);
     sum = _mm256_castps_si256(_mm256_fmadd_ps(_mm256_castsi256_ps(power), shift, _mm256_castsi256_ps(bits)));
-    sum = _mm256_add_epi32(sum, _mm256_srli_epi32(sum, e4m3 ? 20 : 21));
+    sum = _mm256_add_epi32(sum, _mm256_srli_epi32(sum, dropped));
     return _mm256_and_si256(sum, _mm256_set1_epi32(0xFF));
 }
 
@@ -318,27 +372,57 @@ QB__INLINE codes codes_repair(codes c, const struct elements e)
     return _mm256_andnot_si256(find_nan(e), _mm256_add_epi8(c, positive));
 }
 
-/* The codes of quotients B of the elements E. ANY: they may be NaN or too large. Otherwise INT8 may have come out wrong
- * for those: see codes_doubtful(). */
+/* The codes of quotients B of the elements E, one in each byte; of integers of 4 bits the other bits are copies of the
+ * sign. ANY: quotients may be NaN or too large. Otherwise INT8 may have come out wrong for those: see codes_doubtful().
+ */
 QB__INLINE codes codes_of(const struct block b, const struct elements e, const struct encoder *encoder,
                           const enum qb_format output, const bool any)
 {
+    const bool integer = qb__is_integer(output);
+    const int unused = 8 - (int)qb__formats[output].bits;
     words code[PARTS];
-    codes c;
+    codes c, signs;
 
     QB__UNROLL
     for (int i = 0; i < PARTS; i++) {
-        code[i] = output == QB_FORMAT_INT8 ? _mm256_cvtps_epi32(b.v[i]) : fp8_code(b.v[i], output, any);
+        code[i] = integer ? _mm256_cvtps_epi32(b.v[i]) : float_code(b.v[i], output, any);
     }
-    if (output == QB_FORMAT_INT8) {
+    if (integer) {
         c = _mm256_packs_epi16(_mm256_packs_epi32(code[0], code[1]), _mm256_packs_epi32(code[2], code[3]));
         c = order_bytes(c, encoder->even_odd);
-        return any ? codes_repair(c, e) : c;
+        c = any ? codes_repair(c, e) : c;
+        if (any && output == QB_FORMAT_INT4) {
+            c = _mm256_max_epi8(_mm256_min_epi8(c, _mm256_set1_epi8(7)), _mm256_set1_epi8(-8));
+        }
+        return c;
     }
     c = _mm256_packus_epi16(_mm256_packus_epi32(code[0], code[1]), _mm256_packus_epi32(code[2], code[3]));
-    c = _mm256_sub_epi8(order_bytes(c, encoder->even_odd), _mm256_set1_epi8(fp8_bias(output)));
-    c = _mm256_or_si256(c, _mm256_and_si256(find_signs(e), _mm256_set1_epi8((char)0x80)));
-    return any ? _mm256_blendv_epi8(c, _mm256_set1_epi8(0x7F), find_nan(e)) : c;
+    c = _mm256_sub_epi8(order_bytes(c, encoder->even_odd), _mm256_set1_epi8(code_bias(output)));
+    signs = unused == 0 ? find_signs(e) : _mm256_srli_epi16(find_signs(e), unused);
+    c = _mm256_or_si256(c, _mm256_and_si256(signs, _mm256_set1_epi8((char)(0x80 >> unused))));
+    return any ? _mm256_blendv_epi8(c, _mm256_set1_epi8((char)qb__formats[output].nan_code), find_nan(e)) : c;
+}
+
+/* The low halves of the bytes of A, then of B, two in a byte, the first one low. */
+QB__INLINE codes nibbles_of(codes a, codes b)
+{
+    const __m256i low = _mm256_set1_epi16(0x000F), high = _mm256_set1_epi16(0x00F0);
+    const __m256i x = _mm256_or_si256(_mm256_and_si256(a, low), _mm256_and_si256(_mm256_srli_epi16(a, 4), high));
+    const __m256i y = _mm256_or_si256(_mm256_and_si256(b, low), _mm256_and_si256(_mm256_srli_epi16(b, 4), high));
+
+    return _mm256_permute4x64_epi64(_mm256_packus_epi16(x, y), 0xD8);
+}
+
+/* Integers of 8 bits by ZERO_POINT, of quotients that load_block() ordered, with saturation; the quotients are not NaN,
+ * and less than 2^31. */
+QB__INLINE codes codes_shifted(const struct block b, const struct encoder *encoder, int zero_point)
+{
+    const __m256i zero = _mm256_set1_epi16((short)zero_point);
+    const __m256i low = _mm256_packs_epi32(_mm256_cvtps_epi32(b.v[0]), _mm256_cvtps_epi32(b.v[1]));
+    const __m256i high = _mm256_packs_epi32(_mm256_cvtps_epi32(b.v[2]), _mm256_cvtps_epi32(b.v[3]));
+
+    return order_bytes(_mm256_packs_epi16(_mm256_adds_epi16(low, zero), _mm256_adds_epi16(high, zero)),
+                       encoder->even_odd);
 }
 
 /* ---- Store ------------------------------------------------------------------------------------------------------- */

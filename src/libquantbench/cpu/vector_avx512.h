@@ -122,6 +122,22 @@ QB__INLINE words maximum(words a, words b, const enum qb_format format)
     return format == QB_FORMAT_F32 ? _mm512_max_epu32(a, b) : _mm512_max_epu16(a, b);
 }
 
+/* The larger of two vectors of elements' bits, as signed integers: those of positive numbers order as these do. */
+QB__INLINE words maximum_signed(words a, words b, const enum qb_format format)
+{
+    return format == QB_FORMAT_F32 ? _mm512_max_epi32(a, b) : _mm512_max_epi16(a, b);
+}
+
+/* X, and 0 in the place of NaN. */
+QB__INLINE words without_nan(words x, const enum qb_format format)
+{
+    const words m = magnitude(x, format, false);
+
+    return format == QB_FORMAT_F32
+               ? _mm512_maskz_mov_epi32(_mm512_cmple_epu32_mask(m, _mm512_set1_epi32((int)QB__F32_INF)), x)
+               : _mm512_maskz_mov_epi16(_mm512_cmple_epu16_mask(m, _mm512_set1_epi16((short)qb__infinity(format))), x);
+}
+
 /* The largest of a vector of magnitudes. */
 QB__INLINE uint32_t largest(words m, const enum qb_format format)
 {
@@ -136,6 +152,52 @@ QB__INLINE uint32_t largest(words m, const enum qb_format format)
     /* There is a horizontal minimum of 8 words: of the complements it is the maximum. */
     low = _mm_minpos_epu16(_mm_xor_si128(low, _mm_set1_epi16(-1)));
     return (uint32_t)~_mm_cvtsi128_si32(low) & 0xFFFF;
+}
+
+/* The words that hold the parts of two vectors, which are of 256, 128, 64 and 32 bits, joined: of each part that begins
+ * the larger half, first those of A, then those of B, in every 128 bits where parts are shorter than that. */
+QB__INLINE words halve_256(words a, words b, const enum qb_format format)
+{
+    return maximum(_mm512_shuffle_i64x2(a, b, 0x44), _mm512_shuffle_i64x2(a, b, 0xEE), format);
+}
+
+QB__INLINE words halve_128(words a, words b, const enum qb_format format)
+{
+    return maximum(_mm512_shuffle_i64x2(a, b, 0x88), _mm512_shuffle_i64x2(a, b, 0xDD), format);
+}
+
+QB__INLINE words halve_64(words a, words b, const enum qb_format format)
+{
+    return maximum(_mm512_unpacklo_epi64(a, b), _mm512_unpackhi_epi64(a, b), format);
+}
+
+QB__INLINE words halve_32(words a, words b, const enum qb_format format)
+{
+    const __m512 x = _mm512_castsi512_ps(a), y = _mm512_castsi512_ps(b);
+
+    return maximum(_mm512_castps_si512(_mm512_shuffle_ps(x, y, 0x88)),
+                   _mm512_castps_si512(_mm512_shuffle_ps(x, y, 0xDD)), format);
+}
+
+/* The largest magnitude of each of 16 runs: run I is in M[I], or, if they are HALVES, in half of M[I / 2]. */
+QB__INLINE void largest_each(uint32_t to[16], const words m[16], const enum qb_format format, const bool halves)
+{
+    const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+    words part[8], all;
+
+    QB__UNROLL
+    for (int i = 0; i < 8; i++) {
+        part[i] = halves ? m[i] : halve_256(m[2 * i], m[2 * i + 1], format);
+    }
+    QB__UNROLL
+    for (int i = 0; i < 4; i++) {
+        part[i] = halve_128(part[2 * i], part[2 * i + 1], format);
+    }
+    all = halve_32(halve_64(part[0], part[1], format), halve_64(part[2], part[3], format), format);
+    if (format != QB_FORMAT_F32) {
+        all = _mm512_max_epu32(_mm512_and_si512(all, _mm512_set1_epi32(0xFFFF)), _mm512_srli_epi32(all, 16));
+    }
+    _mm512_storeu_si512(to, _mm512_permutexvar_epi32(order, all));
 }
 
 QB__INLINE floats maximum_floats(floats a, floats b)
@@ -201,7 +263,7 @@ QB__INLINE floats multiply_twice(floats x, floats y, floats rest)
 
 /* What a run of codes keeps in registers. */
 struct encoder {
-    floats steps_low; /* E4M3, E5M2: the addend of each exponent, by the low 5 bits of the exponent field */
+    floats steps_low; /* floating point: the addend of each exponent, by the low 5 bits of the exponent field */
     floats steps_high;
     words order; /* the byte of a permuted result that belongs to each element */
 };
@@ -228,9 +290,21 @@ static const int32_t e5m2_steps[32] __attribute__((aligned(64))) = {
     STEP2(-7),  STEP2(-6),  STEP2(-5),  STEP2(-4),  STEP2(-3),  STEP2(-2),  STEP2(-1), STEP2(0),
 };
 
+/* The same of formats of less than a byte, by the low 5 bits I of the exponent field e + 127, -23 <= e <= 8: FORMAT has
+ * MANTISSA bits of it, and LEAST is the exponent of its subnormal numbers. */
+#define STEP_EXPONENT(i, least)     ((i) < 8 ? (i) + 1 : (i)-31 < (least) ? (least) : (i)-31)
+#define STEP_OF(e, least, mantissa) (((e) + 150 - (mantissa)) << 23 | ((e) - (least)) << (mantissa))
+#define STEP_E2M1(i)                STEP_OF(STEP_EXPONENT(i, 0), 0, 1)
+#define STEP_E2M3(i)                STEP_OF(STEP_EXPONENT(i, 0), 0, 3)
+#define STEP_E3M2(i)                STEP_OF(STEP_EXPONENT(i, -2), -2, 2)
+
 #define ROW4(f, i)  f(i), f((i) + 1), f((i) + 2), f((i) + 3)
 #define ROW16(f, i) ROW4(f, i), ROW4(f, (i) + 4), ROW4(f, (i) + 8), ROW4(f, (i) + 12)
 #define ROW64(f)    ROW16(f, 0), ROW16(f, 16), ROW16(f, 32), ROW16(f, 48)
+
+static const int32_t e2m1_steps[32] __attribute__((aligned(64))) = {ROW16(STEP_E2M1, 0), ROW16(STEP_E2M1, 16)};
+static const int32_t e2m3_steps[32] __attribute__((aligned(64))) = {ROW16(STEP_E2M3, 0), ROW16(STEP_E2M3, 16)};
+static const int32_t e3m2_steps[32] __attribute__((aligned(64))) = {ROW16(STEP_E3M2, 0), ROW16(STEP_E3M2, 16)};
 
 /* Four vectors of 16 results, packed to bytes with saturation: the byte of element i, where vector i / 16 holds it. */
 #define PACKED_LINEAR(i) ((i) % 16 / 4 * 16 + (i) / 16 * 4 + (i) % 4)
@@ -250,13 +324,26 @@ static const uint8_t bytes_even_odd[64] __attribute__((aligned(64))) = {ROW64(BY
 #define BYTES_HIGH(i) ((i)*2 + 1)
 static const uint8_t bytes_high[64] __attribute__((aligned(64))) = {ROW64(BYTES_HIGH)};
 
+/* The low bytes of two vectors of 32 words. */
+#define BYTES_LOW(i) ((i)*2)
+static const uint8_t bytes_low[64] __attribute__((aligned(64))) = {ROW64(BYTES_LOW)};
+
+QB__INLINE const int32_t *steps_of(const enum qb_format output)
+{
+    return output == QB_FORMAT_E4M3   ? e4m3_steps
+           : output == QB_FORMAT_E5M2 ? e5m2_steps
+           : output == QB_FORMAT_E2M1 ? e2m1_steps
+           : output == QB_FORMAT_E2M3 ? e2m3_steps
+                                      : e3m2_steps;
+}
+
 /* LINEAR: as in load_block(). */
 QB__INLINE struct encoder encoder_make(const enum qb_format input, const enum qb_format output, const bool linear)
 {
     const bool even_odd = input == QB_FORMAT_BF16 && !linear;
-    const int32_t *steps = output == QB_FORMAT_E4M3 ? e4m3_steps : e5m2_steps;
+    const int32_t *steps = steps_of(output);
 
-    if (output == QB_FORMAT_INT8) {
+    if (qb__is_integer(output)) {
         return (struct encoder){.order = _mm512_load_si512(even_odd ? packed_even_odd : packed_linear)};
     }
     return (struct encoder){
@@ -266,14 +353,14 @@ QB__INLINE struct encoder encoder_make(const enum qb_format input, const enum qb
     };
 }
 
-/* |v| to a code of 8 bits in the low byte; the other bytes are undefined. CUT: v may be NaN or too large, and gives the
- * largest code then. */
-QB__INLINE __m512i fp8_code(__m512 v, const struct encoder *c, const enum qb_format output, const bool cut)
+/* |v| to a code in the low byte; the other bytes are undefined. CUT: v may be NaN or too large, and gives the largest
+ * code then. */
+QB__INLINE __m512i float_code(__m512 v, const struct encoder *c, const enum qb_format output, const bool cut)
 {
-    const bool e4m3 = output == QB_FORMAT_E4M3;
+    const float least = qb__float_of(qb__power_bits(qb__least_exponent(output)));
     __m512i index;
 
-    if (!cut && e4m3) {
+    if (!cut && output != QB_FORMAT_E5M2) {
         /* The larger of |v| and 2^-23, which both have code 0 if they are that small: the table begins there. */
         v = _mm512_range_ps(v, _mm512_set1_ps(0x1p-23f), 0xB);
         index = _mm512_castps_si512(v);
@@ -283,7 +370,7 @@ QB__INLINE __m512i fp8_code(__m512 v, const struct encoder *c, const enum qb_for
             index = _mm512_min_epu32(index, _mm512_castps_si512(_mm512_set1_ps(qb__formats[output].largest)));
         }
         v = _mm512_castsi512_ps(index);
-        index = _mm512_max_epu32(index, _mm512_castps_si512(_mm512_set1_ps(e4m3 ? 0x1p-6f : 0x1p-14f)));
+        index = _mm512_max_epu32(index, _mm512_castps_si512(_mm512_set1_ps(least)));
     }
     index = _mm512_srli_epi32(index, 23);
     return _mm512_castps_si512(_mm512_add_ps(v, _mm512_permutex2var_ps(c->steps_low, index, c->steps_high)));
@@ -348,27 +435,66 @@ QB__INLINE codes high_bytes(const struct elements e, const struct encoder *encod
     return _mm512_permutex2var_epi8(load_words(e, 0), _mm512_load_si512(bytes_high), load_words(e, 1));
 }
 
-/* The codes of quotients B of the elements E. ANY: they may be NaN or too large. Otherwise INT8 may have come out wrong
- * for those: see codes_doubtful(). */
+/* The signs of the elements, as codes of FORMAT have them; the other bits are undefined. */
+QB__INLINE codes find_signs(const struct elements e, const struct encoder *encoder, const enum qb_format format)
+{
+    const codes high = high_bytes(e, encoder);
+
+    return qb__formats[format].bits == 8 ? high : _mm512_srli_epi16(high, (unsigned)(8 - qb__formats[format].bits));
+}
+
+/* The codes of quotients B of the elements E, one in each byte; of integers of 4 bits the other bits are copies of the
+ * sign. ANY: quotients may be NaN or too large. Otherwise INT8 may have come out wrong for those: see codes_doubtful().
+ */
 QB__INLINE codes codes_of(const struct block b, const struct elements e, const struct encoder *encoder,
                           const enum qb_format output, const bool any)
 {
+    const bool integer = qb__is_integer(output);
+    const char sign = (char)(1u << (qb__formats[output].bits - 1));
     words code[PARTS];
     codes c;
 
     QB__UNROLL
     for (int i = 0; i < PARTS; i++) {
-        code[i] = output == QB_FORMAT_INT8 ? _mm512_cvtps_epi32(b.v[i]) : fp8_code(b.v[i], encoder, output, any);
+        code[i] = integer ? _mm512_cvtps_epi32(b.v[i]) : float_code(b.v[i], encoder, output, any);
     }
-    if (output == QB_FORMAT_INT8) {
+    if (integer) {
         c = _mm512_packs_epi16(_mm512_packs_epi32(code[0], code[1]), _mm512_packs_epi32(code[2], code[3]));
         c = _mm512_permutexvar_epi8(encoder->order, c);
-        return any ? codes_repair(c, e) : c;
+        c = any ? codes_repair(c, e) : c;
+        if (any && output == QB_FORMAT_INT4) {
+            c = _mm512_max_epi8(_mm512_min_epi8(c, _mm512_set1_epi8(7)), _mm512_set1_epi8(-8));
+        }
+        return c;
     }
     c = gather_bytes(code[0], code[1], code[2], code[3], encoder->order);
-    /* codes | (signs & 0x80) */
-    c = _mm512_ternarylogic_epi64(c, high_bytes(e, encoder), _mm512_set1_epi8((char)0x80), 0xF8);
-    return any ? _mm512_mask_mov_epi8(c, find_lanes(e, false), _mm512_set1_epi8(0x7F)) : c;
+    /* codes | (signs & sign) */
+    c = _mm512_ternarylogic_epi64(c, find_signs(e, encoder, output), _mm512_set1_epi8(sign), 0xF8);
+    return any ? _mm512_mask_mov_epi8(c, find_lanes(e, false), _mm512_set1_epi8((char)qb__formats[output].nan_code))
+               : c;
+}
+
+/* The low halves of the bytes of A, then of B, two in a byte, the first one low. */
+QB__INLINE codes nibbles_of(codes a, codes b)
+{
+    const __m512i low = _mm512_set1_epi16(0x000F);
+    /* low ? a : a >> 4 */
+    const __m512i x = _mm512_ternarylogic_epi64(low, a, _mm512_srli_epi16(a, 4), 0xCA);
+    const __m512i y = _mm512_ternarylogic_epi64(low, b, _mm512_srli_epi16(b, 4), 0xCA);
+
+    return _mm512_permutex2var_epi8(x, _mm512_load_si512(bytes_low), y);
+}
+
+/* Integers of 8 bits by ZERO_POINT, of quotients that load_block() ordered, with saturation; the quotients are not NaN,
+ * and less than 2^31. */
+QB__INLINE codes codes_shifted(const struct block b, const struct encoder *encoder, int zero_point)
+{
+    const __m512i zero = _mm512_set1_epi16((short)zero_point);
+    const __m512i low = _mm512_packs_epi32(_mm512_cvtps_epi32(b.v[0]), _mm512_cvtps_epi32(b.v[1]));
+    const __m512i high = _mm512_packs_epi32(_mm512_cvtps_epi32(b.v[2]), _mm512_cvtps_epi32(b.v[3]));
+
+    return _mm512_permutexvar_epi8(encoder->order,
+                                   _mm512_packs_epi16(_mm512_adds_epi16(low, zero), _mm512_adds_epi16(high, zero)));
 }
 
 /* ---- Store ------------------------------------------------------------------------------------------------------- */

@@ -246,7 +246,7 @@ QB__INLINE uint8x16_t find_nan(const void *x, size_t i, const enum qb_format for
     return vmovn_high_u16(vmovn_u16(low), high);
 }
 
-/* |v| to a code in the low byte: see fp8_code() in vector_avx2.h. */
+/* |v| to a code in the low byte: see float_code() in vector_avx2.h. */
 QB__INLINE uint32x4_t fp8_code(float32x4_t v, const enum qb_format output, const bool any)
 {
     const bool e4m3 = output == QB_FORMAT_E4M3;
