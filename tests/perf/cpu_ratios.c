@@ -31,6 +31,33 @@ enum ceiling {
     ONE_THREAD, /* the same kernel with one thread */
 };
 
+/* What makes a problem a narrow one. */
+struct recipe {
+    const char *name;
+    enum qb_format output, scale_format;
+    uint64_t group;
+    enum qb_scale_layout layout;
+    enum qb_tensor_scale tensor_scale;
+    enum qb_zero_points zero_points;
+};
+
+static const struct recipe mxfp8 = {"mxfp8", QB_FORMAT_E4M3, QB_FORMAT_E8M0, 32, 0, 0, 0};
+static const struct recipe mxfp8_tiled = {
+    "mxfp8 tiled", QB_FORMAT_E4M3, QB_FORMAT_E8M0, 32, QB_SCALE_LAYOUT_TILED_128X4, 0, 0};
+static const struct recipe mxfp4 = {"mxfp4", QB_FORMAT_E2M1, QB_FORMAT_E8M0, 32, 0, 0, 0};
+static const struct recipe mxfp4_tiled = {
+    "mxfp4 tiled", QB_FORMAT_E2M1, QB_FORMAT_E8M0, 32, QB_SCALE_LAYOUT_TILED_128X4, 0, 0};
+static const struct recipe nvfp4 = {"nvfp4 given", QB_FORMAT_E2M1, QB_FORMAT_E4M3, 16, 0, QB_TENSOR_SCALE_GIVEN, 0};
+static const struct recipe nvfp4_computed = {
+    "nvfp4 computed", QB_FORMAT_E2M1, QB_FORMAT_E4M3, 16, 0, QB_TENSOR_SCALE_COMPUTED, 0};
+static const struct recipe int4 = {"int4", QB_FORMAT_INT4, QB_FORMAT_F16, 128, 0, 0, 0};
+static const struct recipe int8_shifted = {"int8 asymmetric",  QB_FORMAT_INT8, QB_FORMAT_F32, 128, 0, 0,
+                                           QB_ZERO_POINTS_INT8};
+static const struct recipe e4m3_columns = {
+    "fp8 columns", QB_FORMAT_E4M3, QB_FORMAT_F32, 128, QB_SCALE_LAYOUT_COLUMNS, 0, 0};
+static const struct recipe e4m3_packed = {
+    "fp8 e8m0 packed", QB_FORMAT_E4M3, QB_FORMAT_E8M0, 128, QB_SCALE_LAYOUT_PACKED, 0, 0};
+
 static const struct goal {
     const char *kernel;
     enum qb_format input, output;
@@ -38,7 +65,8 @@ static const struct goal {
     enum qb_granularity granularity;
     uint64_t tokens, hidden;
     enum ceiling ceiling;
-    double must, aim; /* 0: none was set */
+    double must, aim;            /* 0: none was set */
+    const struct recipe *recipe; /* NULL: a plain problem */
 } goals[] = {
 #define BIG       4096, 8192
 #define TENSOR    QB_GRANULARITY_TENSOR
@@ -55,48 +83,75 @@ static const struct goal {
 #define E4M3      QB_FORMAT_E4M3
 #define E5M2      QB_FORMAT_E5M2
 #define NO_SLOWER 0.97 /* 1 but for the noise of two runs of the same */
-    {"cpu_avx512", HALF, INT8, STATIC, TENSOR, BIG, COPY, 0.80, 0.92},
-    {"cpu_avx2", HALF, INT8, STATIC, TENSOR, BIG, COPY, 0.80, 0.92},
-    {"cpu_avx512", HALF, INT8, DYNAMIC, TOKEN, BIG, COPY, 0.70, 0.87},
-    {"cpu_avx2", HALF, INT8, DYNAMIC, TOKEN, BIG, COPY, 0, 0},
-    {"cpu_avx512", HALF, INT8, DYNAMIC, TENSOR, BIG, COPY, 0.42, 0.48},
-    {"cpu_avx512", HALF, INT8, DYNAMIC, GROUP, BIG, COPY, 0.55, 0.70},
-    {"cpu_avx512", HALF, INT8, DYNAMIC, BLOCK, BIG, COPY, 0, 0},
-    {"cpu_avx512", HALF, INT8, DYNAMIC, CHANNEL, BIG, COPY, 0, 0},
-    {"cpu_avx512", HALF, E4M3, STATIC, TENSOR, BIG, COPY, 0.60, 0.72},
-    {"cpu_avx2", HALF, E4M3, STATIC, TENSOR, BIG, COPY, 0.35, 0.42},
-    {"cpu_avx512", HALF, E4M3, DYNAMIC, TOKEN, BIG, COPY, 0.50, 0.60},
-    {"cpu_avx512", HALF, E4M3, DYNAMIC, TENSOR, BIG, COPY, 0.37, 0.43},
-    {"cpu_avx512", HALF, E4M3, DYNAMIC, GROUP, BIG, COPY, 0.40, 0.48},
-    {"cpu_avx512", HALF, E4M3, DYNAMIC, BLOCK, BIG, COPY, 0, 0},
-    {"cpu_avx512", HALF, E4M3, DYNAMIC, CHANNEL, BIG, COPY, 0, 0},
-    {"cpu_avx512", HALF, E5M2, STATIC, TENSOR, BIG, COPY, 0.60, 0.72},
-    {"cpu_avx2", HALF, E5M2, STATIC, TENSOR, BIG, COPY, 0.35, 0.42},
-    {"cpu_avx512", HALF, E5M2, DYNAMIC, TOKEN, BIG, COPY, 0.50, 0.60},
-    {"cpu_avx512", HALF, E5M2, DYNAMIC, TENSOR, BIG, COPY, 0.37, 0.43},
-    {"cpu_avx512", HALF, E5M2, DYNAMIC, GROUP, BIG, COPY, 0.40, 0.48},
-    {"cpu_avx512", BFLOAT16, INT8, STATIC, TENSOR, BIG, COPY, 0.80, 0.92},
-    {"cpu_avx2", BFLOAT16, INT8, STATIC, TENSOR, BIG, COPY, 0.80, 0.92},
-    {"cpu_avx512", BFLOAT16, INT8, DYNAMIC, TOKEN, BIG, COPY, 0.70, 0.87},
-    {"cpu_avx512", BFLOAT16, INT8, DYNAMIC, TENSOR, BIG, COPY, 0.42, 0.48},
-    {"cpu_avx512", BFLOAT16, INT8, DYNAMIC, GROUP, BIG, COPY, 0.55, 0.70},
-    {"cpu_avx512", BFLOAT16, E4M3, STATIC, TENSOR, BIG, COPY, 0.60, 0.72},
-    {"cpu_avx2", BFLOAT16, E4M3, STATIC, TENSOR, BIG, COPY, 0.35, 0.42},
-    {"cpu_avx512", BFLOAT16, E4M3, DYNAMIC, TOKEN, BIG, COPY, 0.50, 0.60},
-    {"cpu_avx512", BFLOAT16, E4M3, DYNAMIC, TENSOR, BIG, COPY, 0.37, 0.43},
-    {"cpu_avx512", BFLOAT16, E4M3, DYNAMIC, GROUP, BIG, COPY, 0.40, 0.48},
-    {"cpu_avx512", FLOAT, INT8, STATIC, TENSOR, BIG, MIX, 0.70, 0},
-    {"cpu_avx512", FLOAT, E4M3, STATIC, TENSOR, BIG, MIX, 0.70, 0},
-    {"cpu_avx512", HALF, INT8, STATIC, TENSOR, 128, 8192, MIX_PLAIN, 0.45, 0.52},
-    {"cpu_avx512", HALF, INT8, DYNAMIC, TOKEN, 128, 8192, MIX_PLAIN, 0, 0},
-    {"cpu_avx512", HALF, E4M3, STATIC, TENSOR, 128, 8192, MIX_PLAIN, 0.28, 0.33},
-    {"cpu_avx512", HALF, E4M3, DYNAMIC, TOKEN, 128, 8192, MIX_PLAIN, 0, 0},
-    {"cpu_generic", HALF, INT8, STATIC, TENSOR, BIG, RATE, 2.94, 0},
-    {"cpu_generic", HALF, E4M3, STATIC, TENSOR, BIG, RATE, 0, 0},
-    {"cpu_*", HALF, INT8, STATIC, TENSOR, 1, 8192, ONE_THREAD, NO_SLOWER, 0},
-    {"cpu_*", HALF, INT8, STATIC, TENSOR, 16, 8192, ONE_THREAD, NO_SLOWER, 0},
-    {"cpu_*", HALF, INT8, DYNAMIC, TOKEN, 1, 8192, ONE_THREAD, NO_SLOWER, 0},
-    {"cpu_*", HALF, INT8, DYNAMIC, TOKEN, 16, 8192, ONE_THREAD, NO_SLOWER, 0},
+    {"cpu_avx512", HALF, INT8, STATIC, TENSOR, BIG, COPY, 0.80, 0.92, NULL},
+    {"cpu_avx2", HALF, INT8, STATIC, TENSOR, BIG, COPY, 0.80, 0.92, NULL},
+    {"cpu_avx512", HALF, INT8, DYNAMIC, TOKEN, BIG, COPY, 0.70, 0.87, NULL},
+    {"cpu_avx2", HALF, INT8, DYNAMIC, TOKEN, BIG, COPY, 0, 0, NULL},
+    {"cpu_avx512", HALF, INT8, DYNAMIC, TENSOR, BIG, COPY, 0.42, 0.48, NULL},
+    {"cpu_avx512", HALF, INT8, DYNAMIC, GROUP, BIG, COPY, 0.55, 0.70, NULL},
+    {"cpu_avx512", HALF, INT8, DYNAMIC, BLOCK, BIG, COPY, 0, 0, NULL},
+    {"cpu_avx512", HALF, INT8, DYNAMIC, CHANNEL, BIG, COPY, 0, 0, NULL},
+    {"cpu_avx512", HALF, E4M3, STATIC, TENSOR, BIG, COPY, 0.60, 0.72, NULL},
+    {"cpu_avx2", HALF, E4M3, STATIC, TENSOR, BIG, COPY, 0.35, 0.42, NULL},
+    {"cpu_avx512", HALF, E4M3, DYNAMIC, TOKEN, BIG, COPY, 0.50, 0.60, NULL},
+    {"cpu_avx512", HALF, E4M3, DYNAMIC, TENSOR, BIG, COPY, 0.37, 0.43, NULL},
+    {"cpu_avx512", HALF, E4M3, DYNAMIC, GROUP, BIG, COPY, 0.40, 0.48, NULL},
+    {"cpu_avx512", HALF, E4M3, DYNAMIC, BLOCK, BIG, COPY, 0, 0, NULL},
+    {"cpu_avx512", HALF, E4M3, DYNAMIC, CHANNEL, BIG, COPY, 0, 0, NULL},
+    {"cpu_avx512", HALF, E5M2, STATIC, TENSOR, BIG, COPY, 0.60, 0.72, NULL},
+    {"cpu_avx2", HALF, E5M2, STATIC, TENSOR, BIG, COPY, 0.35, 0.42, NULL},
+    {"cpu_avx512", HALF, E5M2, DYNAMIC, TOKEN, BIG, COPY, 0.50, 0.60, NULL},
+    {"cpu_avx512", HALF, E5M2, DYNAMIC, TENSOR, BIG, COPY, 0.37, 0.43, NULL},
+    {"cpu_avx512", HALF, E5M2, DYNAMIC, GROUP, BIG, COPY, 0.40, 0.48, NULL},
+    {"cpu_avx512", BFLOAT16, INT8, STATIC, TENSOR, BIG, COPY, 0.80, 0.92, NULL},
+    {"cpu_avx2", BFLOAT16, INT8, STATIC, TENSOR, BIG, COPY, 0.80, 0.92, NULL},
+    {"cpu_avx512", BFLOAT16, INT8, DYNAMIC, TOKEN, BIG, COPY, 0.70, 0.87, NULL},
+    {"cpu_avx512", BFLOAT16, INT8, DYNAMIC, TENSOR, BIG, COPY, 0.42, 0.48, NULL},
+    {"cpu_avx512", BFLOAT16, INT8, DYNAMIC, GROUP, BIG, COPY, 0.55, 0.70, NULL},
+    {"cpu_avx512", BFLOAT16, E4M3, STATIC, TENSOR, BIG, COPY, 0.60, 0.72, NULL},
+    {"cpu_avx2", BFLOAT16, E4M3, STATIC, TENSOR, BIG, COPY, 0.35, 0.42, NULL},
+    {"cpu_avx512", BFLOAT16, E4M3, DYNAMIC, TOKEN, BIG, COPY, 0.50, 0.60, NULL},
+    {"cpu_avx512", BFLOAT16, E4M3, DYNAMIC, TENSOR, BIG, COPY, 0.37, 0.43, NULL},
+    {"cpu_avx512", BFLOAT16, E4M3, DYNAMIC, GROUP, BIG, COPY, 0.40, 0.48, NULL},
+    {"cpu_avx512", FLOAT, INT8, STATIC, TENSOR, BIG, MIX, 0.70, 0, NULL},
+    {"cpu_avx512", FLOAT, E4M3, STATIC, TENSOR, BIG, MIX, 0.70, 0, NULL},
+    {"cpu_avx512", HALF, INT8, STATIC, TENSOR, 128, 8192, MIX_PLAIN, 0.45, 0.52, NULL},
+    {"cpu_avx512", HALF, INT8, DYNAMIC, TOKEN, 128, 8192, MIX_PLAIN, 0, 0, NULL},
+    {"cpu_avx512", HALF, E4M3, STATIC, TENSOR, 128, 8192, MIX_PLAIN, 0.28, 0.33, NULL},
+    {"cpu_avx512", HALF, E4M3, DYNAMIC, TOKEN, 128, 8192, MIX_PLAIN, 0, 0, NULL},
+    {"cpu_generic", HALF, INT8, STATIC, TENSOR, BIG, RATE, 2.94, 0, NULL},
+    {"cpu_generic", HALF, E4M3, STATIC, TENSOR, BIG, RATE, 0, 0, NULL},
+    {"cpu_*", HALF, INT8, STATIC, TENSOR, 1, 8192, ONE_THREAD, NO_SLOWER, 0, NULL},
+    {"cpu_*", HALF, INT8, STATIC, TENSOR, 16, 8192, ONE_THREAD, NO_SLOWER, 0, NULL},
+    {"cpu_*", HALF, INT8, DYNAMIC, TOKEN, 1, 8192, ONE_THREAD, NO_SLOWER, 0, NULL},
+    {"cpu_*", HALF, INT8, DYNAMIC, TOKEN, 16, 8192, ONE_THREAD, NO_SLOWER, 0, NULL},
+#define NARROW(kernel, input, granularity, must, recipe)                                                               \
+    {                                                                                                                  \
+        kernel, input, QB_FORMAT_INT8, DYNAMIC, granularity, BIG, COPY, must, 0, &(recipe)                             \
+    }
+    NARROW("cpu_avx512", HALF, GROUP, 0.50, mxfp8),
+    NARROW("cpu_avx512", HALF, GROUP, 0, mxfp8_tiled),
+    NARROW("cpu_avx512", HALF, GROUP, 0.40, mxfp4),
+    NARROW("cpu_avx512", HALF, GROUP, 0, mxfp4_tiled),
+    NARROW("cpu_avx512", HALF, GROUP, 0.20, nvfp4),
+    NARROW("cpu_avx512", HALF, GROUP, 0, nvfp4_computed),
+    NARROW("cpu_avx512", HALF, GROUP, 0.45, int4),
+    NARROW("cpu_avx512", HALF, TOKEN, 0.60, int8_shifted),
+    NARROW("cpu_avx512", HALF, TENSOR, 0, int8_shifted),
+    NARROW("cpu_avx512", HALF, GROUP, 0, int8_shifted),
+    NARROW("cpu_avx512", HALF, GROUP, 0, e4m3_columns),
+    NARROW("cpu_avx512", HALF, GROUP, 0, e4m3_packed),
+    NARROW("cpu_avx512", BFLOAT16, GROUP, 0.50, mxfp8),
+    NARROW("cpu_avx512", BFLOAT16, GROUP, 0.40, mxfp4),
+    NARROW("cpu_avx512", BFLOAT16, GROUP, 0.20, nvfp4),
+    NARROW("cpu_avx2", HALF, GROUP, 0.30, mxfp8),
+    NARROW("cpu_avx2", HALF, GROUP, 0.24, mxfp4),
+    NARROW("cpu_avx2", HALF, GROUP, 0.12, nvfp4),
+    NARROW("cpu_avx2", HALF, GROUP, 0.27, int4),
+    NARROW("cpu_avx2", HALF, TOKEN, 0.36, int8_shifted),
+    NARROW("cpu_generic", HALF, GROUP, 0, mxfp8),
+    NARROW("cpu_generic", HALF, GROUP, 0, mxfp4),
+    NARROW("cpu_generic", HALF, TOKEN, 0, int8_shifted),
 };
 #define GOALS (sizeof goals / sizeof *goals)
 
@@ -105,7 +160,8 @@ static const char *const ceiling_names[] = {"of copy", "of mix", "of plain mix",
 static struct qb_device *device;
 static struct qb_queue *queue, *one_thread;
 static char *input[3], *output; /* one input for each format */
-static float *scales;
+static float *scales, tensor_scale = 0x1p-10f;
+static char *zero_points;
 static uint64_t retaken, taken_as_it_is;
 
 static void check(enum qb_status status)
@@ -138,6 +194,7 @@ struct run {
     enum ceiling ceiling;
     struct qb_problem problem;
     struct qb_queue *queue;
+    bool narrow;
     unsigned repeats; /* timed together, so that a run is not too short for the clock */
 };
 
@@ -148,10 +205,14 @@ static void run_once(const struct run *run)
     struct sizes bytes;
 
     bytes = sizes_of(p);
+    buffers.at[QB_ROLE_ZERO_POINTS] = zero_points;
+    buffers.at[QB_ROLE_TENSOR_SCALE] = &tensor_scale;
     if (run->kernel != NULL) {
         check(qb_kernel_run(run->kernel, run->queue, p, &buffers));
     } else if (run->ceiling == COPY) {
-        size_t half = (bytes.of[QB_ROLE_INPUT] + bytes.of[QB_ROLE_CODES]) / 2 / 4096 * 4096;
+        /* Scales of bytes and halves are not few. */
+        uint64_t all = bytes.of[QB_ROLE_INPUT] + bytes.of[QB_ROLE_CODES] + (run->narrow ? bytes.of[QB_ROLE_SCALES] : 0);
+        size_t half = all / 2 / 4096 * 4096;
 
         check(qb_queue_mix(run->queue, output, half, buffers.at[QB_ROLE_INPUT], half, QB_STORES_STREAMING));
     } else {
@@ -220,6 +281,11 @@ static const char *goal_name(const struct goal *goal, char *text, size_t size)
     snprintf(text, size, "%4llux%llu %-8s %-4s %-7s %s", (unsigned long long)goal->tokens,
              (unsigned long long)goal->hidden, qb_format_info(goal->input)->name, qb_format_info(goal->output)->name,
              qb_scaling_name(goal->scaling), qb_granularity_name(goal->granularity));
+    if (goal->recipe != NULL) {
+        snprintf(text, size, "%4llux%llu %-8s %s %s", (unsigned long long)goal->tokens,
+                 (unsigned long long)goal->hidden, qb_format_info(goal->input)->name, goal->recipe->name,
+                 qb_granularity_name(goal->granularity));
+    }
     return text;
 }
 
@@ -234,6 +300,15 @@ static bool make_runs(const struct goal *goal, int threads, struct run *run, str
     run->problem.tokens = goal->tokens;
     run->problem.hidden = goal->hidden;
     run->problem.group = run->problem.block_rows = run->problem.block_cols = 128;
+    run->narrow = goal->recipe != NULL;
+    if (run->narrow) {
+        run->problem.output = goal->recipe->output;
+        run->problem.scale_format = goal->recipe->scale_format;
+        run->problem.group = goal->recipe->group;
+        run->problem.scale_layout = goal->recipe->layout;
+        run->problem.tensor_scale = goal->recipe->tensor_scale;
+        run->problem.zero_points = goal->recipe->zero_points;
+    }
     run->queue = queue;
     run->repeats = goal->tokens <= 16 ? 300 : goal->tokens <= 128 ? 20 : 1;
     run->ceiling = goal->ceiling;
@@ -280,7 +355,9 @@ int main(int argc, char **argv)
     /* The copy writes more than the codes. */
     check(qb_memory_alloc(device, (uint64_t)4096 * 8192 * 2, (void **)&output));
     check(qb_memory_fill(device, output, 0, (uint64_t)4096 * 8192 * 2));
-    check(qb_memory_alloc(device, (uint64_t)4096 * 8192 / 128 * sizeof *scales, (void **)&scales));
+    /* As many as there are in the smallest groups, of one byte. */
+    check(qb_memory_alloc(device, (uint64_t)4096 * 8192 / 16, (void **)&scales));
+    check(qb_memory_alloc(device, (uint64_t)4096 * 8192 / 128, (void **)&zero_points));
 
     for (int round = 0; round < rounds; round++) {
         for (size_t i = 0; i < GOALS; i++) {
@@ -340,6 +417,7 @@ int main(int argc, char **argv)
     }
     qb_memory_free(device, output);
     qb_memory_free(device, scales);
+    qb_memory_free(device, zero_points);
     qb_queue_destroy(queue);
     qb_queue_destroy(one_thread);
     qb_device_close(device);
