@@ -19,7 +19,7 @@ c_tests = check_cpu.test check_cpu_narrow.test check_compare.test check_precisio
 quick_c_tests += check_stats.test check_format.test check_problem.test check_narrow.test check_cvt.test check_peers.test check_pitfalls.test check_disturbance.test check_conditions.test \
 	check_message.test check_threads.test
 if TOOL
-c_tests += check_challenge.test
+c_tests += check_challenge.test check_accuracy.test
 quick_c_tests += check_hard.test check_options.test check_outcome.test check_rounds.test check_starvation.test \
 	check_tensor_file.test check_verdict.test check_figures.test check_describe.test check_measure.test
 endif
@@ -148,6 +148,10 @@ check_quality_test_SOURCES = %D%/check_quality.c src/quantbench/check/quality.c 
 check_quality_test_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/src/quantbench
 check_quality_test_CFLAGS = $(TEST_CFLAGS) $(OPENMP_CFLAGS)
 check_quality_test_LDADD = libquantbench.la $(CHECK_LIBS)
+check_accuracy_test_SOURCES = %D%/check_accuracy.c src/quantbench/check/quality.c src/quantbench/check/scales.c
+check_accuracy_test_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/src/quantbench
+check_accuracy_test_CFLAGS = $(TEST_CFLAGS) $(OPENMP_CFLAGS)
+check_accuracy_test_LDADD = libquantbench.la $(CHECK_LIBS) -lm
 check_environment_test_SOURCES = %D%/check_environment.c src/quantbench/check/quality.c src/quantbench/check/scales.c
 check_environment_test_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/src/quantbench
 check_environment_test_CFLAGS = $(TEST_CFLAGS) $(OPENMP_CFLAGS)

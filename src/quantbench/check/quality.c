@@ -146,11 +146,16 @@ static bool find_large(struct work *w)
 
 /* ---- Elements --------------------------------------------------------------------------------------------------- */
 
+/* How far the rounding of a scale to binary32, and of a quotient, may move the largest element of a tile. */
+#define ROUNDING 0x1p-22
+
 /* Count what becomes of an element whose quotient is V by ZERO_POINT. */
 static unsigned find_traits(const struct work *w, double v, int zero_point, struct sums *sums)
 {
     const struct code_values *codes = &w->codes;
-    bool saturated, overrange = v + zero_point > codes->largest || v + zero_point < codes->least;
+    const double code = v + zero_point;
+    bool saturated,
+        overrange = code > codes->largest + ROUNDING * fabs(code) || code < codes->least - ROUNDING * fabs(code);
 
     if (w->problem->zero_points != QB_ZERO_POINTS_NONE) {
         const double rounded = nearbyint(v) + zero_point;

@@ -28,7 +28,7 @@ struct quality {
      * beyond its largest or smallest one. INT8: v >= 127.5 or v < -128.5; E4M3: |v| > 464; E5M2: |v| >= 61440. With a
      * zero point z: RNE(v) + z is cut off. */
     uint64_t saturated;
-    uint64_t overrange; /* elements with v, or v + z, beyond the largest or smallest value, however little */
+    uint64_t overrange; /* elements with v, or v + z, beyond the largest or smallest value by 2^-22 of it */
     uint64_t flushed;   /* elements x != 0 whose code means 0 */
     uint64_t tiles;     /* those that share a scale; the next figures are of these */
     uint64_t saturated_tiles;
