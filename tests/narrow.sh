@@ -111,6 +111,26 @@ compared()
         out_has 'mxfp8' && out_has 'nvfp4'
 }
 ok 'narrow: recipes are compared, with what they bring along' compared
+# A journal and a baseline are those of their own cases.
+# shellcheck disable=SC2086
+journaled()
+{
+    rm -f journal
+    run 0 $small --quant-dtype=mxfp4 --scale-layout=rows,columns --journal=journal &&
+        fails 2 'options.scale-layout is "rows,columns" there' $small --quant-dtype=mxfp4 --scale-layout=rows,packed \
+            --resume=journal
+}
+ok 'narrow: a journal is resumed by its own layouts alone' journaled
+# shellcheck disable=SC2086
+baseline()
+{
+    rm -f base.json
+    run 0 $small --quant-dtype=mxfp4 --scale-layout=columns --runs=6 --save-baseline=base.json --force || return 1
+    "$QUANTBENCH" $small --quant-dtype=mxfp4 --scale-layout=packed --runs=6 --baseline=base.json --force >out 2>err
+    same 2 $?
+    err_has 'packed'
+}
+ok 'narrow: a baseline has its own layout alone' baseline
 dry()
 {
     # 5 x 131 codes of 4 bits take 5 x 66 bytes, the scales of 5 x 5 groups in tiles of 128 x 4 two tiles.
