@@ -111,6 +111,25 @@ compared()
         out_has 'mxfp8' && out_has 'nvfp4'
 }
 ok 'narrow: recipes are compared, with what they bring along' compared
+# compares HEAD BASELINE NAME OPTION...: NAME is compared with BASELINE.
+# shellcheck disable=SC2086
+compares()
+{
+    tap_head=$1 tap_baseline=$2 tap_name=$3
+    shift 3
+    run 0 $small --num-iters=24 "$@" && out_has "compare   $tap_head with $tap_baseline" &&
+        sed '1,/^compare /d' out | grep -qE "(^| )$tap_name "
+}
+ok 'narrow: layouts are compared' compares layout rows tiled-8x4 --compare=scale-layout \
+    --scale-layout=rows,tiled-8x4 --quant-dtype=mxfp4
+ok 'narrow: formats of scales are compared' compares scales float e8m0 --compare=scale-format \
+    --scale-format=float,e8m0 --quant-dtype=fp8 --granularity=group:32
+ok 'narrow: roundings are compared' compares rounding up even --compare=scale-rounding --scale-rounding=up,even \
+    --quant-dtype=mxfp4
+ok 'narrow: tensor scales are compared' compares 'tensor scale' given computed --compare=tensor-scale \
+    --tensor-scale=given,computed --quant-dtype=nvfp4
+ok 'narrow: packings are compared' compares packing bytes dense --compare=packing --packing=bytes,dense \
+    --quant-dtype=mxfp6
 # A journal and a baseline are those of their own cases.
 # shellcheck disable=SC2086
 journaled()

@@ -35,6 +35,11 @@ static const char *const compare_words[] = {
     [COMPARE_SCALES - COMPARE_DTYPES] = "scale",
     [COMPARE_DISTS - COMPARE_DTYPES] = "dist",
     [COMPARE_THREADS - COMPARE_DTYPES] = "threads",
+    [COMPARE_SCALE_FORMATS - COMPARE_DTYPES] = "scale-format",
+    [COMPARE_SCALE_ROUNDINGS - COMPARE_DTYPES] = "scale-rounding",
+    [COMPARE_SCALE_LAYOUTS - COMPARE_DTYPES] = "scale-layout",
+    [COMPARE_TENSOR_SCALES - COMPARE_DTYPES] = "tensor-scale",
+    [COMPARE_PACKINGS - COMPARE_DTYPES] = "packing",
     NULL,
 };
 

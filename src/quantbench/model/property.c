@@ -179,6 +179,9 @@ bool property_follows(const struct record_case *a, const struct record_case *b, 
     const bool belongs = property == PROPERTY_GRANULARITY || property == PROPERTY_SCALE_FORMAT ||
                          property == PROPERTY_TENSOR_SCALE || property == PROPERTY_ZERO_POINTS;
 
+    if (axis == PROPERTY_SCALE_FORMAT || axis == PROPERTY_TENSOR_SCALE) {
+        return property == PROPERTY_QUANT_DTYPE && a->problem.output == b->problem.output; /* another recipe, or none */
+    }
     return axis == PROPERTY_QUANT_DTYPE && belongs && !property_same(a, b, axis) &&
            (recipe_of(&a->problem, false) != NULL || recipe_of(&b->problem, false) != NULL ||
             property == PROPERTY_ZERO_POINTS);
@@ -195,6 +198,11 @@ enum property property_of_axis(enum compare_axis axis)
         [COMPARE_SCALES] = PROPERTY_SCALE,
         [COMPARE_DISTS] = PROPERTY_DIST,
         [COMPARE_THREADS] = PROPERTY_THREADS,
+        [COMPARE_SCALE_FORMATS] = PROPERTY_SCALE_FORMAT,
+        [COMPARE_SCALE_ROUNDINGS] = PROPERTY_SCALE_ROUNDING,
+        [COMPARE_SCALE_LAYOUTS] = PROPERTY_SCALE_LAYOUT,
+        [COMPARE_TENSOR_SCALES] = PROPERTY_TENSOR_SCALE,
+        [COMPARE_PACKINGS] = PROPERTY_PACKING,
         [COMPARE_BASELINE] = PROPERTIES,
     };
 

@@ -38,6 +38,11 @@ const char *const axis_words[] = {
     [COMPARE_SCALES] = "scale",
     [COMPARE_DISTS] = "dist",
     [COMPARE_THREADS] = "threads",
+    [COMPARE_SCALE_FORMATS] = "scale-format",
+    [COMPARE_SCALE_ROUNDINGS] = "scale-rounding",
+    [COMPARE_SCALE_LAYOUTS] = "scale-layout",
+    [COMPARE_TENSOR_SCALES] = "tensor-scale",
+    [COMPARE_PACKINGS] = "packing",
     [COMPARE_BASELINE] = "baseline",
     NULL,
 };
