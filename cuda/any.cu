@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* any.cu - every problem that is valid, element by element: the range of each tile by atomics, then its scale, then the
- * codes. The formats are arguments, so that each kernel is compiled once. For what the other kernels cannot do. */
+/* any.cu - every problem that is not plain, element by element: the range of each tile by atomics, then its scale, then
+ * the codes. The formats are arguments, so that each kernel is compiled once. For what the other kernels cannot do. */
 #include "narrow.cuh"
 
 #define THREADS 256u
@@ -137,35 +137,34 @@ __global__ void any_tensor_scale(any_args a)
 /* ---- Tiles ---------------------------------------------------------------------------------------------------------
  */
 
-/* A warp for each segment of a row of a tile. */
+/* A warp takes segments of rows of tiles, each of its own tile. */
 __global__ void __launch_bounds__(THREADS) any_range(any_args a)
 {
-    const uint64_t warp = (uint64_t)blockIdx.x * (THREADS / 32) + threadIdx.x / 32;
-    const uint64_t row = warp / a.segments, segment = warp % a.segments;
-    const uint64_t tile_col = segment / a.per_tile;
-    const uint64_t first = tile_col * a.tile_cols + segment % a.per_tile * SEGMENT;
-    const uint64_t tile_end = min(a.cols, (tile_col + 1) * a.tile_cols), end = min(tile_end, first + SEGMENT);
-    float high = 0, low = 0;
+    const uint64_t warps = (uint64_t)gridDim.x * (THREADS / 32);
 
     a.in = qb__begin(a.in);
-    if (row >= a.rows) {
-        return;
-    }
-    for (uint64_t col = first + threadIdx.x % 32; col < end; col += 32) {
-        const float x = load(a, row, col);
-        high = fmaxf(high, x);
-        low = fminf(low, x);
-    }
-    uint32_t above = __float_as_uint(high) & 0x7fffffffu, below = __float_as_uint(low) & 0x7fffffffu;
-    above = qb__warp_max(a.asymmetric ? above : max(above, below));
-    below = qb__warp_max(below);
-    if (threadIdx.x % 32 == 0) {
-        uint32_t *const word = a.amax + 1 + row / a.tile_rows * a.scales.cols + tile_col;
-        if (above > 0) {
-            atomicMax(word, above);
+    for (uint64_t i = (uint64_t)blockIdx.x * (THREADS / 32) + threadIdx.x / 32; i < a.segments * a.rows; i += warps) {
+        const uint64_t row = i / a.segments, segment = i - row * a.segments, tile_col = segment / a.per_tile;
+        const uint64_t first = tile_col * a.tile_cols + (segment - tile_col * a.per_tile) * SEGMENT;
+        const uint64_t end = min(min(a.cols, (tile_col + 1) * a.tile_cols), first + SEGMENT);
+        float high = 0, low = 0;
+
+        for (uint64_t col = first + threadIdx.x % 32; col < end; col += 32) {
+            const float x = load(a, row, col);
+            high = fmaxf(high, x);
+            low = fminf(low, x);
         }
-        if (a.asymmetric && below > 0) {
-            atomicMax(word + a.scales.rows * a.scales.cols, below);
+        uint32_t above = __float_as_uint(high) & 0x7fffffffu, below = __float_as_uint(low) & 0x7fffffffu;
+        above = qb__warp_max(a.asymmetric ? above : max(above, below));
+        below = qb__warp_max(below);
+        if (threadIdx.x % 32 == 0) {
+            uint32_t *const word = a.amax + 1 + row / a.tile_rows * a.scales.cols + tile_col;
+            if (above > 0) {
+                atomicMax(word, above);
+            }
+            if (a.asymmetric && below > 0) {
+                atomicMax(word + a.scales.rows * a.scales.cols, below);
+            }
         }
     }
 }
@@ -218,8 +217,8 @@ __device__ __forceinline__ uint32_t encode(const any_format &f, float v, int zer
     const uint32_t mask = (1u << f.width) - 1;
 
     if (f.integer) {
-        const float rounded = v != v ? 0.0f : fminf(fmaxf(rintf(v), -1024.0f), 1024.0f) + (float)zero_point;
-        return (uint32_t)(int)fminf(fmaxf(v != v ? (float)zero_point : rounded, f.least), f.largest) & mask;
+        const float rounded = v == v ? fminf(fmaxf(rintf(v), -1024.0f), 1024.0f) : 0.0f;
+        return (uint32_t)(int)fminf(fmaxf(rounded + (float)zero_point, f.least), f.largest) & mask;
     }
     const float magnitude = fminf(fabsf(v), f.largest);
     const float power = __uint_as_float(__float_as_uint(fmaxf(magnitude, f.smallest)) & 0x7f800000u);
@@ -377,8 +376,10 @@ cudaError_t qb__cuda_any_run(const struct qb__cuda_call *call)
         error = qb__cuda_tensor_run(call);
     }
     if (!a.is_static && a.rows > 0 && error == cudaSuccess) {
-        error = qb__launch(call, (const void *)any_range, qb__ceil_div(a.segments * a.rows, THREADS / 32),
-                           dim3(THREADS), args);
+        const uint64_t blocks = qb__ceil_div(a.segments * a.rows, THREADS / 32);
+
+        error =
+            qb__launch(call, (const void *)any_range, blocks < 0x7fffffffu ? blocks : 0x7fffffffu, dim3(THREADS), args);
     }
     if (!a.is_static && scales > 0 && error == cudaSuccess) {
         error = qb__launch(call, (const void *)any_scales, qb__ceil_div(scales, THREADS), dim3(THREADS), args);

@@ -921,23 +921,32 @@ static cudaError_t run_spans(const struct qb__cuda_call *call)
     return error == cudaSuccess && !done ? qb__cuda_any_run(call) : error;
 }
 
-/* The same after what the whole tensor shares. */
+/* The same after the tensor scale, or after the scales of rows and tensors. */
 static cudaError_t run_two_spans(const struct qb__cuda_call *call)
 {
-    cudaError_t error = qb__cuda_tensor_run(call);
-    const bool is_done = call->scaling == QB_SCALING_AMAX && qb__cuda_spans_want_range(call);
+    const bool wants_scales = qb__cuda_spans_want_scales(call);
+    struct qb__cuda_call scales = *call;
+    cudaError_t error;
 
-    return error == cudaSuccess && !is_done ? run_spans(call) : error;
+    if (wants_scales && !call->problem->zero_points) {
+        scales.scaling = QB_SCALING_AMAX;
+        error = qb__cuda_two_pass_run(&scales);
+    } else {
+        error = qb__cuda_tensor_run(call);
+    }
+    return error == cudaSuccess && !(wants_scales && call->scaling == QB_SCALING_AMAX) ? run_spans(call) : error;
 }
 
 static size_t any_workspace(const struct qb__cuda_call *call)
 {
-    return qb__cuda_barrier_size(call->limits) + qb__cuda_any_workspace(call);
+    const size_t own = qb__cuda_any_workspace(call), other = qb__cuda_two_pass_workspace(call);
+
+    return call->scaling == QB_SCALING_STATIC ? 0 : qb__cuda_barrier_size(call->limits) + (own > other ? own : other);
 }
 
 static bool wants_two(const struct qb__cuda_call *call)
 {
-    return call->problem->tensor_scale == QB_TENSOR_SCALE_COMPUTED || qb__cuda_spans_want_range(call);
+    return call->problem->tensor_scale == QB_TENSOR_SCALE_COMPUTED || qb__cuda_spans_want_scales(call);
 }
 
 static bool spans_fits(const struct qb__cuda_call *call)
@@ -954,8 +963,14 @@ static const struct variant spans = {spans_fits,      any_workspace, run_spans, 
                                      ANY_GRANULARITY, true};
 static const struct variant two_spans = {two_spans_fits, any_workspace,   run_two_spans,
                                          DYNAMIC | AMAX, ANY_GRANULARITY, true};
-static const struct variant any = {NULL, any_workspace, qb__cuda_any_run, STATIC | DYNAMIC | AMAX, ANY_GRANULARITY,
-                                   true};
+/* Codes of at most a byte. */
+static bool any_fits(const struct qb__cuda_call *call)
+{
+    return qb__formats[call->output].bits <= 8;
+}
+
+static const struct variant any = {any_fits,        any_workspace, qb__cuda_any_run, STATIC | DYNAMIC | AMAX,
+                                   ANY_GRANULARITY, true};
 
 /* PROBLEM for the launchers, without buffers. */
 static struct qb__cuda_call make_call(const struct qb_device *device, const struct qb_problem *problem)
@@ -1085,8 +1100,8 @@ static const struct qb_kernel kernels[] = {
     KERNEL("cuda_amax", "any scales and no codes", amax),
     /* Narrow formats, and scales that are not binary32 in rows: NOTES has the figures. */
     KERNEL("cuda_spans", "block scales, narrow codes and zero points, read once", spans),
-    KERNEL("cuda_spans_twice", "the same after the tensor scale, which reads the input once more", two_spans),
-    KERNEL("cuda_any", "narrow formats of any shape, element by element", any),
+    KERNEL("cuda_spans_twice", "the same after scales of rows or of the tensor, by another read", two_spans),
+    KERNEL("cuda_any", "narrow formats and block scales of any shape, element by element", any),
 };
 
 static const struct qb_backend backend = {

@@ -625,6 +625,9 @@ static inline cudaError_t qb__launch(const struct qb__cuda_call *call, const voi
     cudaLaunchConfig_t config = {};
     cudaLaunchAttribute attributes[2] = {};
 
+    if (blocks > 0x7fffffffu) {
+        return cudaErrorInvalidConfiguration;
+    }
     if (call->empty) {
         kernel = qb__cuda_empty_kernel;
     }

@@ -21,6 +21,8 @@ struct barrier {
     uint64_t post[1]; /* POSTS for each multiprocessor: launch and amax */
 };
 
+static_assert(offsetof(struct barrier, encode) == sizeof(uint32_t), "qb__cuda_encode() says so");
+
 __device__ __forceinline__ uint32_t load_relaxed(const uint32_t *p)
 {
     uint32_t v;

@@ -72,8 +72,8 @@ struct qb__cuda_call {
  * that are zero whenever no kernel runs. Both are zero when the workspace is new. */
 size_t qb__cuda_barrier_size(const struct qb__cuda_limits *limits);
 
-/* In that state there is room for one number, between the launches of one call: the inverse of a tensor scale, before
- * it was rounded to that. */
+/* Room in that state for one number, between the launches of a call: S of struct qb_problem, of which the stored tensor
+ * scale is the rounded inverse. */
 static inline float *qb__cuda_encode(const struct qb__cuda_call *call)
 {
     return call->workspace == NULL ? NULL : (float *)(call->workspace + sizeof(uint32_t));
@@ -116,10 +116,11 @@ cudaError_t qb__cuda_two_pass_run(const struct qb__cuda_call *call);
  * time, read once. The pointers decide too: *DONE says whether they are aligned. */
 bool qb__cuda_spans_fits(const struct qb__cuda_call *call);
 cudaError_t qb__cuda_spans_run(const struct qb__cuda_call *call, bool *done);
-/* True if it takes the scale and zero point of the tensor as given, which qb__cuda_tensor_run() finds before. */
-bool qb__cuda_spans_want_range(const struct qb__cuda_call *call);
+/* True if it takes scales as given, and zero points, which must be found before: by qb__cuda_tensor_run() with zero
+ * points, else by qb__cuda_two_pass_run(). */
+bool qb__cuda_spans_want_scales(const struct qb__cuda_call *call);
 
-/* any.cu: every problem that is valid, in up to five launches, element by element. */
+/* any.cu: every valid problem that is not plain, in up to five launches, element by element. */
 size_t qb__cuda_any_workspace(const struct qb__cuda_call *call);
 cudaError_t qb__cuda_any_run(const struct qb__cuda_call *call);
 /* Its first part: the tensor scale, computed; or the one scale and zero point of a tensor. */

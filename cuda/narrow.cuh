@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* narrow.cuh - what kernels share that write codes of less than a byte, scales that are not binary32, zero points, or
- * scales that lie in another order than their tiles. */
+/* narrow.cuh - shared by the kernels that write codes of less than a byte, scales that are not binary32, zero points,
+ * or scales in another order than their tiles. */
 #ifndef QB_CUDA_NARROW_CUH
 #define QB_CUDA_NARROW_CUH
 
@@ -19,7 +19,7 @@
 #define QB__HAVE_FP4 0
 #endif
 
-/* Arithmetic on two bfloat16 at a time; on two half there is since 5.3. */
+/* Arithmetic on pairs of bfloat16. (Pairs of half have it since 5.3.) */
 #if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 800
 #define QB__HAVE_PAIRS 1
 #else
@@ -53,7 +53,7 @@ static inline qb__scales qb__scales_of(const struct qb__cuda_call *call)
     memcpy(&qmax, &output->largest, sizeof qmax);
     s.memory = call->scales;
     s.zero_points = call->zero_points;
-    s.tensor_scale = call->tensor_scale;
+    s.tensor_scale = p->tensor_scale == QB_TENSOR_SCALE_NONE ? NULL : call->tensor_scale;
     s.encode = p->tensor_scale == QB_TENSOR_SCALE_COMPUTED ? qb__cuda_encode(call) : NULL;
     s.format = p->scale_format;
     s.layout = qb__layout_of(p);
@@ -86,7 +86,7 @@ __device__ __forceinline__ uint64_t qb__place(const struct qb__layout &l, uint64
     }
 }
 
-/* Scales whose place is padding: those beyond the last column in each row, and those of rows beyond the last. */
+/* Places of the scale tensor that are padding: beyond the last column of each row, and in rows beyond the last. */
 struct qb__padding {
     uint64_t rows, cols; /* with it */
     uint64_t count;
@@ -200,7 +200,7 @@ __device__ __forceinline__ uint32_t qb__small_code(float value)
 #endif
 }
 
-/* What elements are multiplied with by the scale of code CODE in E4M3. */
+/* What elements are multiplied by by the scale of code CODE in E4M3. */
 __device__ __forceinline__ float qb__small_multiplier(uint32_t code, float g)
 {
     const float f = code == 0x7f ? __uint_as_float(0x7fc00000u) : __fmul_rn(__uint_as_float(code << 20), 0x1p120f);
@@ -390,7 +390,7 @@ template <int IN> __device__ __forceinline__ uint32_t qb__pair_multiply(uint32_t
     return qb__pair_fma<IN>(a, b, 0x80008000u);
 }
 
-/* The smaller magnitudes, and the larger; a number for NaN. */
+/* The smaller of |a| and b, pair by pair; b where a is NaN. */
 template <int IN> __device__ __forceinline__ uint32_t qb__pair_min(uint32_t a, uint32_t b)
 {
     uint32_t d;

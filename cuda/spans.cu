@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* spans.cu - the kernels for narrow formats and block scales where all is regular: a thread has spans of 16 elements,
- * which are all of a group, or a team of threads shares one. What a row or the tensor shares is a team as large as the
- * block, or a scale that is given. */
+ * which are all of a group, or a team of threads shares one. A row's scale and zero point are found by a whole block;
+ * scales of other rows and of tensors are given. */
 #include "narrow.cuh"
 
 /* Elements of a span. The work for each span counts: with 8 elements, which a warp reads in one piece, it is slower. */
@@ -34,7 +34,7 @@ struct spans_args {
     uint32_t out_span;     /* bytes of a span's codes */
     uint32_t team_shift;   /* a group has 2 to this spans; NO_SHIFT: a row or more */
     bool is_static, codes; /* codes: not only scales */
-    bool reverse;          /* what is last in the input comes first */
+    bool reverse;          /* blocks run from the end of the input to its start */
     uint32_t word_shift;   /* STAGED: a word has the scales of 2 to this groups */
     uint64_t rows;
     qb__fastdiv by_row; /* spans of a row, with those that are beyond its end */
@@ -288,7 +288,7 @@ __device__ __forceinline__ void values_of(const span<IN> &x, const scale &s, con
             v[i] = qb__quotient<IN>(v[i], d);
         }
     } else {
-        /* Seldom. */
+        /* Rare: infinities, and scales far from 1. */
 #pragma unroll
         for (unsigned i = 0; i < SPAN; i++) {
             v[i] = __fdiv_rn(v[i], s.value);
@@ -349,16 +349,17 @@ template <int OUT> __device__ __forceinline__ void store(unsigned char *out, con
 {
     const uint32_t *const w = c.word;
 
-    if ((OUT == QB_FORMAT_E2M3 || OUT == QB_FORMAT_E3M2) && dense) {
-        uint16_t *const to = (uint16_t *)out;
-#pragma unroll
-        for (int i = 0; i < codes<OUT>::words; i += 2) {
-            const uint32_t a = qb__dense4(w[i]), b = qb__dense4(w[i + 1 < codes<OUT>::words ? i + 1 : i]);
-            to[3 * i / 2] = (uint16_t)a;
-            to[3 * i / 2 + 1] = (uint16_t)(a >> 16 | b << 8);
-            to[3 * i / 2 + 2] = (uint16_t)(b >> 8);
+    if constexpr (qb__formats[OUT].bits == 6) {
+        if (dense) {
+            uint32_t *const to = (uint32_t *)out;
+            const uint32_t a = qb__dense4(w[0]), b = qb__dense4(w[1]), d = qb__dense4(w[2]), e = qb__dense4(w[3]);
+            to[0] = a | b << 24;
+            to[1] = b >> 8 | d << 16;
+            to[2] = d >> 16 | e << 8;
+            return;
         }
-    } else if constexpr (codes<OUT>::words == 4) {
+    }
+    if constexpr (codes<OUT>::words == 4) {
         *(uint4 *)out = make_uint4(w[0], w[1], w[2], w[3]);
     } else if constexpr (codes<OUT>::words == 2) {
         *(uint2 *)out = make_uint2(w[0], w[1]);
@@ -397,15 +398,15 @@ __device__ __forceinline__ uint32_t staged_row(const spans_args &a, uint32_t b, 
                                                                  : b * STAGED_ROWS + i;
 }
 
-/* Spans of a thread: two where the scales are staged and codes are short, or what that takes would count too much. */
-template <int OUT, int ORDER> struct depth_of {
-    static constexpr unsigned spans = ORDER == STAGED && qb__formats[OUT].bits == 4 ? 2 : 1;
-};
-
-static unsigned depth_for(qb_format output, order o)
+/* Spans of a thread: two where scales are staged and codes have 4 bits, to spread the cost of staging. */
+static constexpr unsigned depth_for(int output, int order)
 {
-    return o == STAGED && qb__formats[output].bits == 4 ? 2 : 1;
+    return order == STAGED && qb__formats[output].bits == 4 ? 2 : 1;
 }
+
+template <int OUT, int ORDER> struct depth_of {
+    static constexpr unsigned spans = depth_for(OUT, ORDER);
+};
 
 /* Write what WORDS has: COUNT words from number FIRST on of each of the eight rows of bundle B. */
 __device__ __forceinline__ void write_staged(const spans_args &a, const uint32_t (*words)[STAGED_ROWS], uint32_t b,
@@ -423,7 +424,7 @@ __device__ __forceinline__ void write_staged(const spans_args &a, const uint32_t
     }
 }
 
-/* Blocks that a multiprocessor should hold: all that it can, where the registers which that leaves are enough. */
+/* Blocks that a multiprocessor should hold: as many as fit with 32 registers a thread, or 40 where it has fewer. */
 #if defined(__CUDA_ARCH__) && __CUDA_ARCH__ < 800
 #define MOST_BLOCKS 4
 #elif defined(__CUDA_ARCH__) && ((__CUDA_ARCH__ >= 860 && __CUDA_ARCH__ < 900) || __CUDA_ARCH__ >= 1100)
@@ -578,7 +579,7 @@ static kind kind_of(const struct qb_problem *p)
             OF_INPUTS(spans, output, kind, STAGED)                                                                     \
     }
 
-/* What there are kernels for, each for the three input formats. */
+/* The kernels, each for the three input formats. */
 static const struct {
     qb_format output;
     kind kind;
@@ -625,18 +626,18 @@ static const void *pick_rows(const struct qb__cuda_call *call, unsigned spans)
 }
 
 /* True if one block can have a row of its own, and its scale is the row's. */
-static bool is_row_team(const struct qb__cuda_call *call)
+static bool holds_row(const struct qb__cuda_call *call)
 {
     return call->scaling != QB_SCALING_STATIC && call->problem->zero_points && call->scale_cols == 1 &&
            call->tile_rows == 1 && call->problem->granularity != QB_GRANULARITY_GROUP &&
-           call->cols <= (uint64_t)SPAN * MAX_THREADS * MAX_DEPTH;
+           call->cols <= (uint64_t)SPAN * MAX_THREADS * (call->input == QB_FORMAT_F32 ? 2 : MAX_DEPTH);
 }
 
-/* What a span's codes are aligned to. */
+/* Alignment, in bytes, of a span's codes: 12 are three words. */
 static unsigned alignment(const struct qb__cuda_call *call)
 {
     return call->problem->packing == QB_PACKING_DENSE
-               ? 2
+               ? 4
                : (unsigned)qb__packed_bytes(call->output, QB_PACKING_BYTES, SPAN);
 }
 
@@ -644,41 +645,47 @@ bool qb__cuda_spans_fits(const struct qb__cuda_call *call)
 {
     const struct qb_problem *p = call->problem;
     const unsigned n = 16 / qb__element_size(call->input);
-    const uint64_t team = p->group / SPAN, spans = call->cols / SPAN;
+    const uint64_t team = p->group / SPAN, spans = call->cols / SPAN, padded = qb__padding_of(call).rows;
+    const uint64_t rows = padded > call->rows ? padded : call->rows;
     bool fits = false;
 
     if (p->granularity == QB_GRANULARITY_GROUP) {
         fits = p->group % SPAN == 0 && team <= 32 && (team & (team - 1)) == 0;
     } else if (p->granularity == QB_GRANULARITY_TENSOR || p->granularity == QB_GRANULARITY_TOKEN) {
-        fits = call->scaling == QB_SCALING_STATIC || is_row_team(call) || qb__cuda_spans_want_range(call);
+        fits = call->scaling == QB_SCALING_STATIC || holds_row(call) || qb__cuda_spans_want_scales(call);
     }
     /* Rows are rounded up to 128 spans at most, and their number to 128. */
     return fits && pick(call, ROWS) != NULL && call->cols % SPAN == 0 && spans < 0x40000000u && call->rows > 0 &&
-           call->rows < 0x60000000u && (spans + 128) * (call->rows + 128) < 0x70000000u && call->in_stride % n == 0 &&
+           rows < 0x60000000u && (spans + 128) * (rows + 128) < 0x70000000u && call->in_stride % n == 0 &&
            (call->scaling == QB_SCALING_AMAX ||
             qb__packed_bytes(call->output, p->packing, call->out_stride) % alignment(call) == 0);
 }
 
-bool qb__cuda_spans_want_range(const struct qb__cuda_call *call)
-{
-    return call->scaling != QB_SCALING_STATIC && call->problem->zero_points &&
-           call->problem->granularity == QB_GRANULARITY_TENSOR && !is_row_team(call);
-}
-
-/* True if the scales of eight rows lie together, word by word: A has the team. */
-static bool can_stage(const struct qb__cuda_call *call, spans_args *a)
+bool qb__cuda_spans_want_scales(const struct qb__cuda_call *call)
 {
     const struct qb_problem *p = call->problem;
-    const bool bytes = qb__element_size(p->scale_format) == 1;
 
-    a->word_shift = bytes ? 2 : 0;
-    return p->granularity == QB_GRANULARITY_GROUP && !a->is_static && pick(call, STAGED) != NULL &&
-           a->team_shift + a->word_shift <= 5 && (uintptr_t)call->scales % 4 == 0 &&
-           (bytes ? p->scale_layout >= QB_SCALE_LAYOUT_PACKED
-                  : p->scale_layout == QB_SCALE_LAYOUT_COLUMNS && p->scale_format == QB_FORMAT_F32);
+    if (call->scaling == QB_SCALING_STATIC || holds_row(call)) {
+        return false;
+    }
+    return p->zero_points ? p->granularity == QB_GRANULARITY_TENSOR
+                          : p->scale_format == QB_FORMAT_F32 &&
+                                (p->granularity == QB_GRANULARITY_TENSOR || p->granularity == QB_GRANULARITY_TOKEN);
 }
 
-static order order_of(const struct qb__cuda_call *call, spans_args *a)
+/* True if the scales of eight rows are adjacent words. A has the team, and how many scales are in a word. */
+static bool can_stage(const struct qb__cuda_call *call, const spans_args *a)
+{
+    const struct qb_problem *p = call->problem;
+    const bool adjacent = p->scale_layout == QB_SCALE_LAYOUT_COLUMNS
+                              ? p->scale_format == QB_FORMAT_F32
+                              : p->scale_layout != QB_SCALE_LAYOUT_ROWS; /* of bytes, all of these */
+
+    return p->granularity == QB_GRANULARITY_GROUP && !a->is_static && pick(call, STAGED) != NULL && adjacent &&
+           a->team_shift + a->word_shift <= 5 && (uintptr_t)call->scales % 4 == 0;
+}
+
+static order order_of(const struct qb__cuda_call *call, const spans_args *a)
 {
     const struct qb_problem *p = call->problem;
     const bool follows = call->rows == 1 || (call->in_stride == call->cols &&
@@ -737,12 +744,13 @@ cudaError_t qb__cuda_spans_run(const struct qb__cuda_call *call, bool *done)
     a.row_spans = (uint32_t)(call->cols / SPAN);
     a.in_step = call->in_stride * qb__element_size(call->input);
     a.out_step = qb__packed_bytes(call->output, p->packing, call->out_stride);
-    a.is_static = call->scaling == QB_SCALING_STATIC || qb__cuda_spans_want_range(call);
+    a.is_static = call->scaling == QB_SCALING_STATIC || qb__cuda_spans_want_scales(call);
     a.codes = call->scaling != QB_SCALING_AMAX;
     a.dense = p->packing == QB_PACKING_DENSE;
-    a.reverse = p->tensor_scale == QB_TENSOR_SCALE_COMPUTED || qb__cuda_spans_want_range(call);
+    a.reverse = p->tensor_scale == QB_TENSOR_SCALE_COMPUTED || qb__cuda_spans_want_scales(call);
     a.team_shift = NO_SHIFT;
-    if (is_row_team(call)) {
+    a.word_shift = qb__element_size(p->scale_format) == 1 ? 2 : 0;
+    if (holds_row(call)) {
         unsigned spans = 1;
 
         while (a.row_spans > spans * (spans == 1 ? 512 : MAX_THREADS)) {

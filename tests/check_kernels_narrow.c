@@ -449,6 +449,83 @@ START_TEST(rows_of_recipes)
 }
 END_TEST
 
+/* Rows with gaps, strides of scales, and each number of rows and of columns at which the way to share out work changes.
+ */
+START_TEST(gaps_and_ends_of_recipes)
+{
+    static const uint64_t tokens[] = {1, 7, 8, 9, 129}, hiddens[] = {16, 512, 528, 1040, 2064},
+                          groups[] = {512, 256, 0};
+    uint64_t state = test_seed() + (uint64_t)_i;
+    struct qb_problem p;
+
+    set_recipe(&p, &recipes[_i]);
+    for (int i = 0; i < COUNT(tokens) * COUNT(hiddens) * COUNT(groups); i++) {
+        struct qb_problem q = p;
+
+        q.tokens = tokens[i % COUNT(tokens)];
+        q.hidden = hiddens[i / COUNT(tokens) % COUNT(hiddens)];
+        q.input = inputs[i % 3];
+        q.group =
+            groups[i / COUNT(tokens) / COUNT(hiddens)] != 0 ? groups[i / COUNT(tokens) / COUNT(hiddens)] : p.group;
+        q.input_stride = q.hidden + 32 * (uint64_t)(i % 2);
+        q.output_stride = q.hidden + 64 * (uint64_t)(i / 2 % 2);
+        q.scaling = (enum qb_scaling)(i % QB_SCALING_COUNT);
+        q.amax_bound = i % 5 == 0 ? 0.75f : 0;
+        if (q.scale_layout == QB_SCALE_LAYOUT_COLUMNS || q.scale_layout == QB_SCALE_LAYOUT_PACKED) {
+            q.scale_stride = i % 4 == 0 ? q.tokens + 5 : 0;
+        }
+        if (qb_problem_validate(&q) == QB_OK) {
+            run_filled(&q, NORMAL, 0, &state);
+        }
+    }
+}
+END_TEST
+
+/* One scale and zero point for each row, or for all: rows that a block of threads holds in different numbers. */
+START_TEST(long_rows)
+{
+    static const uint64_t hiddens[] = {16, 512, 8192, 8208, 32768, 32784, 65536, 65552};
+    static const enum qb_format integers[] = {QB_FORMAT_INT8, QB_FORMAT_INT4, QB_FORMAT_UINT4};
+    uint64_t state = test_seed() + (uint64_t)_i;
+    struct qb_problem p;
+
+    qb_problem_init(&p);
+    p.output = integers[_i];
+    for (int i = 0; i < COUNT(hiddens) * 3 * 2 * 2; i++) {
+        p.hidden = hiddens[i % COUNT(hiddens)];
+        p.input = inputs[i / COUNT(hiddens) % 3];
+        p.granularity = i / COUNT(hiddens) / 3 % 2 ? QB_GRANULARITY_TENSOR : QB_GRANULARITY_TOKEN;
+        p.tokens = 1 + (uint64_t)i % 2;
+        p.zero_points = i / COUNT(hiddens) / 6 ? QB_ZERO_POINTS_NONE : QB_ZERO_POINTS_INT8;
+        if (qb_problem_validate(&p) == QB_OK && !is_plain(&p)) {
+            run_filled(&p, NORMAL, 0, &state);
+        }
+    }
+}
+END_TEST
+
+/* An empty launch has no tensors, and no workspace that anybody has reserved. */
+START_TEST(floors_of_recipes)
+{
+    struct qb_problem p;
+
+    set_recipe(&p, &recipes[_i]);
+    p.tokens = 9;
+    p.hidden = 1024;
+    for (size_t i = 0; i < qb_kernel_count(); i++) {
+        struct qb_queue *fresh = NULL;
+
+        if (qb_kernel_supports(qb_kernel_at(i), device, &p)) {
+            check(qb_queue_create(device, &fresh));
+            check(qb_queue_reserve(fresh, qb_kernel_workspace(qb_kernel_at(i), device, &p)));
+            check(qb_kernel_floor(qb_kernel_at(i), fresh, &p));
+            check(qb_queue_synchronize(fresh));
+            qb_queue_destroy(fresh);
+        }
+    }
+}
+END_TEST
+
 /* Each kind of data, many groups of it: ties, zeros, subnormal numbers, NaN, infinities among others. */
 START_TEST(data_of_recipes)
 {
@@ -663,6 +740,9 @@ int main(void)
     repeats = patient_case("repeats");
     tcase_add_loop_test(rows, every_valid_combination, 0, COUNT(outputs));
     tcase_add_loop_test(rows, rows_of_recipes, 0, COUNT(recipes));
+    tcase_add_loop_test(rows, gaps_and_ends_of_recipes, 0, COUNT(recipes));
+    tcase_add_loop_test(rows, long_rows, 0, 3);
+    tcase_add_loop_test(rows, floors_of_recipes, 0, COUNT(recipes));
     tcase_add_loop_test(values, data_of_recipes, 0, COUNT(recipes));
     tcase_add_loop_test(values, all_16_bit_inputs_of_recipes, 0, 2 * COUNT(recipes));
     tcase_add_loop_test(values, amax_of_every_exponent, 0, COUNT(recipes));
