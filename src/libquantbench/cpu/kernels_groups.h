@@ -15,10 +15,11 @@ enum {
 /* The scales of a batch. */
 struct scales {
     uint32_t code[TILES_BATCH];
-    float factor[TILES_BATCH]; /* what elements are multiplied with */
-    float scale[TILES_BATCH];  /* F32 and F16: what they are divided by, of which FACTOR is the inverse, rounded */
-    float rest[TILES_BATCH];   /* F32 and F16: what that inverse lacks */
-    uint32_t special;          /* some group has NaN, values that are too large, or a scale beyond QB__CORRECT_MOST */
+    float factor[TILES_BATCH];     /* what elements are multiplied with */
+    float scale[TILES_BATCH];      /* F32 and F16: what they are divided by, of which FACTOR is the inverse, rounded */
+    float rest[TILES_BATCH];       /* F32 and F16: what that inverse lacks */
+    uint32_t quarter[TILES_BATCH]; /* for power_codes() */
+    uint32_t special; /* some group has NaN, values that are too large, or a scale beyond QB__CORRECT_MOST */
 };
 
 /* Encodes a batch that is special. */
@@ -30,6 +31,7 @@ struct tiles_way {
     size_t size;     /* of a group; 0: as TILES says */
     bool multiplies; /* as in struct qb__form */
     bool special;
+    bool powers; /* by power_codes(): groups of 32 with scales in E8M0 */
 };
 
 /* The loops below have no branches and constant formats, so that compilers make vectors of them. What they compute is
@@ -48,6 +50,21 @@ QB__INLINE void scales_e8m0(struct scales *s, const float a[TILES_BATCH], const 
         s->code[j] = code;
         s->factor[j] = qb__float_of(qb__power_inverse(code));
     }
+}
+
+/* What power_codes() needs of scales in E8M0. Returns whether some scale is too small for it. */
+QB__INLINE uint32_t scales_quarter(struct scales *s, const float a[TILES_BATCH], const enum qb_format input)
+{
+    /* The exponent fields of 2^(code - 127) / 4 in the input's format are LESS below the code. */
+    const uint32_t less = input == QB_FORMAT_F16 ? 114 : 2;
+    const int mantissa = (int)qb__formats[input].mantissa_bits;
+    uint32_t small = 0;
+
+    for (int j = 0; j < TILES_BATCH; j++) {
+        s->quarter[j] = s->code[j] > less ? (s->code[j] - less) << mantissa : 0;
+        small |= (uint32_t)(s->code[j] <= less) & (uint32_t)(a[j] > 0);
+    }
+    return small;
 }
 
 /* Scales in E4M3, which code_of() rounds in the same way. */
@@ -151,6 +168,7 @@ QB__INLINE void scales_make(struct scales *s, const struct qb__tiles *tiles, siz
         special |= scales_float(s, a, tiles->form, way.output);
     } else if (tiles->form->scale_format == QB_FORMAT_E8M0) {
         scales_e8m0(s, a, tiles->form, way.output);
+        special |= way.powers ? scales_quarter(s, a, way.input) : 0;
     } else {
         scales_e4m3(s, a, tiles->form);
     }
@@ -166,8 +184,14 @@ QB__INLINE codes tiles_block(const void *x, const struct scales *s, size_t first
 {
     const struct elements e = {x, LANES, way.input};
     const struct encoder encoder = encoder_make(way.input, way.output, true);
-    struct block b = load_block(e, true);
+    struct block b;
 
+#ifdef HAVE_POWER_CODES
+    if (way.powers) {
+        return power_codes(e, fill_words(s->quarter[first / 32]), fill_words(s->quarter[first / 32 + 1]));
+    }
+#endif
+    b = load_block(e, true);
     QB__UNROLL
     for (int i = 0; i < PARTS; i++) {
         const size_t j = (first + FLOATS * (size_t)i) >> shift;
@@ -260,17 +284,21 @@ QB__INLINE void tiles_any(const struct qb__tiles *tiles, qb__special_routine *co
     const bool integer = qb__is_integer(output);
 
     if (usual && (e4m3 || integer) && !tiles->form->multiplies && tiles->size == 128) {
-        tiles_run(tiles, special[0], (struct tiles_way){input, output, 128, false, false});
+        tiles_run(tiles, special[0], (struct tiles_way){input, output, 128, false, false, false});
     } else if (!tiles->form->multiplies) {
-        tiles_run(tiles, special[0], (struct tiles_way){input, output, 0, false, false});
+        tiles_run(tiles, special[0], (struct tiles_way){input, output, 0, false, false, false});
+#ifdef HAVE_POWER_CODES
+    } else if (usual && e2m1 && tiles->size == 32 && tiles->form->scale_format == QB_FORMAT_E8M0) {
+        tiles_run(tiles, special[1], (struct tiles_way){input, output, 32, true, false, true});
+#endif
     } else if (usual && (e4m3 || e2m1) && tiles->size == 32) {
-        tiles_run(tiles, special[1], (struct tiles_way){input, output, 32, true, false});
+        tiles_run(tiles, special[1], (struct tiles_way){input, output, 32, true, false, false});
     } else if (usual && e2m1 && tiles->size == 16) {
-        tiles_run(tiles, special[1], (struct tiles_way){input, output, 16, true, false});
+        tiles_run(tiles, special[1], (struct tiles_way){input, output, 16, true, false, false});
     } else if (usual && e4m3 && tiles->size == 128) {
-        tiles_run(tiles, special[1], (struct tiles_way){input, output, 128, true, false});
+        tiles_run(tiles, special[1], (struct tiles_way){input, output, 128, true, false, false});
     } else {
-        tiles_run(tiles, special[1], (struct tiles_way){input, output, 0, true, false});
+        tiles_run(tiles, special[1], (struct tiles_way){input, output, 0, true, false, false});
     }
 }
 

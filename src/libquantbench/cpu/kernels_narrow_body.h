@@ -46,12 +46,12 @@ EACH_CODES(EACH_ROUTINE)
     static __attribute__((noinline)) void NAME(divided_##in##_##out_)(const struct qb__run *run,                       \
                                                                       const struct scales *s, unsigned shift)          \
     {                                                                                                                  \
-        tiles_encode(*run, s, shift, false, (struct tiles_way){INPUT, OUTPUT, 0, false, true});                        \
+        tiles_encode(*run, s, shift, false, (struct tiles_way){INPUT, OUTPUT, 0, false, true, false});                 \
     }                                                                                                                  \
     static __attribute__((noinline)) void NAME(multiplied_##in##_##out_)(const struct qb__run *run,                    \
                                                                          const struct scales *s, unsigned shift)       \
     {                                                                                                                  \
-        tiles_encode(*run, s, shift, false, (struct tiles_way){INPUT, OUTPUT, 0, true, true});                         \
+        tiles_encode(*run, s, shift, false, (struct tiles_way){INPUT, OUTPUT, 0, true, true, false});                  \
     }                                                                                                                  \
     static void NAME(tiles_##in##_##out_)(const struct qb__tiles *tiles)                                               \
     {                                                                                                                  \

@@ -18,10 +18,10 @@
  *
  *   range               maximum_signed(), without_nan()
  *   many runs           largest_each()
- *   narrow              codes_shifted(), nibbles_of(), and codes_of() for formats of less than a byte
- *   lines               store_vector(), fill_vector(), xor_vectors(), keep(), fence()
- *   ties                mask, mask_none(), mask_and(), mask_or(), mask_xor(), mask_any(), mask_first(), first_ties(),
- *                       next_ties(), rounds_up(), near_short(), round_short()
+ *   narrow              codes_shifted(), nibbles_of(), and codes_of() for formats of less than a byte; perhaps
+ * power_codes(), fill_words() and HAVE_POWER_CODES lines               store_vector(), fill_vector(), xor_vectors(),
+ * keep(), fence() ties                mask, mask_none(), mask_and(), mask_or(), mask_xor(), mask_any(), mask_first(),
+ * first_ties(), next_ties(), rounds_up(), near_short(), round_short()
  */
 #ifndef QB_CPU_VECTOR_H
 #define QB_CPU_VECTOR_H

@@ -474,6 +474,49 @@ QB__INLINE codes codes_of(const struct block b, const struct elements e, const s
                : c;
 }
 
+/* The code in E2M1 of 0.25 * 2^(i / 4) * (1 + i % 4 / 4), and of what is above that, up to the next of them: all ties
+ * are among these. */
+static const uint8_t e2m1_exact[64] __attribute__((aligned(64))) = {
+    0, 1, 1, 1, 1, 1, 2, 2, 2, 2, 3, 4, 4, 4, 5, 6, 6, 6, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7,
+    7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7,
+};
+static const uint8_t e2m1_above[64] __attribute__((aligned(64))) = {
+    1, 1, 1, 1, 1, 1, 2, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7,
+    7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7,
+};
+
+#define HAVE_POWER_CODES 1
+
+/* The codes in E2M1 of LANES elements of 16 bits, without converting them: QUARTER has, for the element of each place,
+ * the bits of a quarter of its scale, which is a normal power of two, or 0 for what is all 0. No element is NaN, or so
+ * large that it needs saturation. */
+QB__INLINE codes power_codes(const struct elements e, words quarter_low, words quarter_high)
+{
+    const __m512i mask = _mm512_set1_epi16(0x7FFF), high = _mm512_load_si512(bytes_high);
+    const __m512i a = load_words(e, 0), b = load_words(e, 1);
+    /* From a quarter on, in units of a quarter of an exponent in the high byte. */
+    __m512i x = _mm512_subs_epu16(_mm512_and_si512(a, mask), quarter_low);
+    __m512i y = _mm512_subs_epu16(_mm512_and_si512(b, mask), quarter_high);
+    const __mmask64 negative = _mm512_kunpackd(_mm512_movepi16_mask(b), _mm512_movepi16_mask(a));
+    __m512i index, rest, c;
+
+    if (e.format == QB_FORMAT_BF16) {
+        x = _mm512_slli_epi16(x, 3);
+        y = _mm512_slli_epi16(y, 3);
+    }
+    index = _mm512_permutex2var_epi8(x, high, y);
+    rest = _mm512_permutex2var_epi8(x, _mm512_load_si512(bytes_low), y);
+    c = _mm512_permutexvar_epi8(index, _mm512_load_si512(e2m1_exact));
+    c = _mm512_mask_permutexvar_epi8(c, _mm512_test_epi8_mask(rest, rest), index, _mm512_load_si512(e2m1_above));
+    return _mm512_mask_add_epi8(c, negative, c, _mm512_set1_epi8(8));
+}
+
+/* The bits of a quarter of a scale in all places of a vector of words. */
+QB__INLINE words fill_words(uint32_t bits)
+{
+    return _mm512_set1_epi16((short)bits);
+}
+
 /* The low halves of the bytes of A, then of B, two in a byte, the first one low. */
 QB__INLINE codes nibbles_of(codes a, codes b)
 {
