@@ -7,6 +7,7 @@
 /* Elements of a span. The work for each span counts: with 8 elements, which a warp reads in one piece, it is slower. */
 #define SPAN    16u
 #define THREADS 256u
+
 /* Threads of a row's block at most, and the spans that one holds. */
 #define MAX_THREADS 1024u
 #define MAX_DEPTH   4
@@ -383,9 +384,8 @@ __device__ __forceinline__ void pad(const spans_args &a)
 /* How spans are shared out to threads. */
 enum order {
     ROWS,   /* row by row, each rounded up to whole teams */
-    FLAT,   /* the same where the rows and their scales follow one another: one row */
-    STAGED, /* a block has a stretch of eight rows, whose scales lie together in memory: 32 bytes for each word of a row
-             */
+    FLAT,   /* the same where rows follow one another, and so do their scales: one row */
+    STAGED, /* a block has a stretch of eight rows whose scales are adjacent: 32 bytes for each word of a row */
 };
 
 /* Rows of a block in the order STAGED. A warp has each. */

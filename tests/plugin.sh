@@ -237,6 +237,8 @@ for peer in te flashinfer vllm modelopt torchao; do
     ok "arithmetic: $peer, NVFP4, a tensor scale is given" narrow 0 "${peer}_nvfp4" --quant-dtype=nvfp4 --tensor-scale=given
 done
 ok 'arithmetic: INT8, zero points of a range without 0' narrow 0 open_azp --asymmetric --granularity=token
+ok 'arithmetic: INT8, zero points of one-sided ranges without 0' narrow 0 open_azp --asymmetric --granularity=token \
+    --dist=lognormal
 ok 'arithmetic: a ceiling is not rounded up' narrow_differs torchao_mx_ceil.up --quant-dtype=mxfp8
 ok 'arithmetic: a tile with NaN has another scale' narrow_differs torchao_mx_floor.nan --quant-dtype=mxfp4 \
     --scale-rounding=floor

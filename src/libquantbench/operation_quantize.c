@@ -503,7 +503,8 @@ static void decode_scale(const struct work *w, const struct qb_arithmetic *arith
         if (arithmetic->e4m3_value == QB_E4M3_VALUE_RECIPROCAL) {
             scale->multiplier = smaller(scale->multiplier, FLT_MAX);
         }
-    } else if (arithmetic->scale_form == QB_SCALE_MULTIPLIER) {
+    } else if (arithmetic->scale_form == QB_SCALE_MULTIPLIER && w->p.scale_format == QB_FORMAT_F32 &&
+               w->p.zero_points == QB_ZERO_POINTS_NONE) {
         scale->divisor = 1 / stored;
         scale->multiplier = stored;
     } else {

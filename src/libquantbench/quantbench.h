@@ -441,7 +441,7 @@ enum qb_e4m3_value {
 enum qb_match {
     QB_MATCH_EXACT = 0,
     /* For kernels with fast math: each code is the same or a neighbor, with the two zeros as one; each scale is within
-     * 4 units of its last place, or 1 if it is not in binary32; each zero point is within 1. */
+     * 4 units of its last place in F32, 1 in F16 and E4M3, 0 in E8M0; each zero point is within 1. */
     QB_MATCH_ONE_CODE = 1,
 };
 

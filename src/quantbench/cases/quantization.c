@@ -157,8 +157,8 @@ static bool check_scales(const struct check *c)
                         "scales of one byte, --scale-format=e8m0 or e4m3");
     }
     if (p->tensor_scale == QB_TENSOR_SCALE_COMPUTED && p->scaling == QB_SCALING_STATIC) {
-        return conflict("tensor-scale", "computed", "--scale=static",
-                        "scales that are computed; expected --tensor-scale=given");
+        message_error("--tensor-scale=computed: conflicts with --scale=static; use --tensor-scale=given");
+        return false;
     }
     return true;
 }
@@ -186,8 +186,10 @@ static bool check_codes(const struct check *c)
         return false;
     }
     if (p->scale_format != QB_FORMAT_F32 && p->scale_format != QB_FORMAT_F16) {
-        snprintf(other, sizeof other, "the zero points of %s", c->output);
-        return conflict("scale-format", problem_scale_format_name(p->scale_format), other, "no zero points");
+        snprintf(other, sizeof other, "%s, which has zero points",
+                 output->mantissa_bits == output->bits ? c->output : "--asymmetric");
+        return conflict("scale-format", problem_scale_format_name(p->scale_format), other,
+                        "--scale-format=float or half");
     }
     return true;
 }

@@ -47,7 +47,8 @@ bool verify_is_code(const struct qb_arithmetic *arithmetic, enum qb_format forma
 bool verify_is_scale(const struct qb_arithmetic *arithmetic, enum qb_format format, uint32_t got, uint32_t want)
 {
     const float a = qb_format_decode(format, got), b = qb_format_decode(format, want);
-    const int allowed = format == QB_FORMAT_F32 ? 4 : 1; /* units in the last place */
+    /* Units in the last place; that of E8M0 is a factor of 2. */
+    const int allowed = format == QB_FORMAT_F32 ? 4 : format == QB_FORMAT_E8M0 ? 0 : 1;
 
     return got == want || (arithmetic->match == QB_MATCH_ONE_CODE && signbit(a) == signbit(b) && isfinite(a) &&
                            isfinite(b) && is_near(format, got, want, allowed));

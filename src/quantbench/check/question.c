@@ -68,24 +68,42 @@ static uint32_t load(const struct questioner *q, uint64_t element)
                                              : ((const uint16_t *)q->input)[element];
 }
 
-/* Let RANGE have the element BITS too, unless it is NaN. */
-static void widen(const struct layout *layout, uint32_t bits, struct magnitudes *range)
-{
-    const uint32_t magnitude = bits & ~layout->sign;
-    uint32_t *side = (bits & layout->sign) != 0 ? &range->low : &range->high;
+/* A range that has nothing. */
+static const struct ends nothing = {UINT32_MAX, 0};
 
-    if (magnitude <= layout->infinity && magnitude > *side) {
-        *side = magnitude;
+/* Numbers that are in the order of what BITS means. */
+static uint32_t key_of(const struct layout *layout, uint32_t bits)
+{
+    return (bits & layout->sign) != 0 ? layout->sign - (bits & ~layout->sign) - 1 : bits + layout->sign;
+}
+
+static uint32_t bits_of(const struct layout *layout, uint32_t key)
+{
+    return key < layout->sign ? layout->sign | (layout->sign - key - 1) : key - layout->sign;
+}
+
+/* Let RANGE have the element BITS too, unless it is NaN. */
+static void widen(const struct layout *layout, uint32_t bits, struct ends *range)
+{
+    const uint32_t key = key_of(layout, bits);
+
+    if ((bits & ~layout->sign) <= layout->infinity) {
+        range->low = key < range->low ? key : range->low;
+        range->high = key > range->high ? key : range->high;
     }
 }
 
-static uint32_t amax_of(struct magnitudes range)
+/* The bits of the largest magnitude in RANGE. */
+static uint32_t amax_of(const struct layout *layout, struct ends range)
 {
-    return range.low > range.high ? range.low : range.high;
+    const uint32_t low = bits_of(layout, range.low) & ~layout->sign;
+    const uint32_t high = bits_of(layout, range.high) & ~layout->sign;
+
+    return range.low > range.high ? 0 : low > high ? low : high;
 }
 
 /* Widen RANGE by COLS elements from FIRST on. */
-static void add_row(const struct questioner *q, uint64_t first, uint64_t cols, struct magnitudes *range)
+static void add_row(const struct questioner *q, uint64_t first, uint64_t cols, struct ends *range)
 {
     const struct layout layout = layout_of(q->problem.input);
 
@@ -110,6 +128,9 @@ static void find_columns(struct questioner *q)
 {
     const struct layout layout = layout_of(q->problem.input);
 
+    for (uint64_t col = 0; col < q->problem.hidden; col++) {
+        q->ranges[col] = nothing;
+    }
     for (uint64_t row = 0; row < q->problem.tokens; row++) {
         for (uint64_t col = 0; col < q->problem.hidden; col++) {
             widen(&layout, load(q, row * q->problem.hidden + col), &q->ranges[col]);
@@ -118,10 +139,10 @@ static void find_columns(struct questioner *q)
     memset(q->known, true, q->tiling.scale_cols * sizeof *q->known);
 }
 
-static struct magnitudes tile_range(struct questioner *q, uint64_t tile)
+static struct ends tile_range(struct questioner *q, uint64_t tile)
 {
     const struct tile area = tiling_tile(&q->tiling, tile);
-    struct magnitudes range = {0, 0};
+    struct ends range = nothing;
 
     if (q->ranges != NULL && q->known[tile]) {
         return q->ranges[tile];
@@ -170,14 +191,17 @@ static struct qb_tensors single_tensors(void *input, uint8_t *code, struct scali
 
 /* Find the scaling of a tile of RANGE in a tensor of TENSOR, if its scales are dynamic, and the tensor's scale, if that
  * is computed. Such a tensor is another tile. */
-static enum qb_status scaling_of(const struct questioner *q, struct magnitudes range, struct tensor_scaling tensor,
+static enum qb_status scaling_of(const struct questioner *q, struct ends range, struct tensor_scaling tensor,
                                  struct scaling *scaling)
 {
     const struct qb_problem problem = single(q, 4, 2);
     const struct layout layout = layout_of(q->problem.input);
     const bool computed = problem.tensor_scale == QB_TENSOR_SCALE_COMPUTED;
     const uint32_t amax = computed ? tensor.amax : 0;
-    uint32_t wide[] = {range.high, range.low | layout.sign, amax, amax};
+    const uint32_t nan = layout.infinity + 1;
+    const bool is_empty = range.low > range.high;
+    uint32_t wide[] = {is_empty ? nan : bits_of(&layout, range.high), is_empty ? nan : bits_of(&layout, range.low),
+                       amax, amax};
     uint16_t narrow[] = {(uint16_t)wide[0], (uint16_t)wide[1], (uint16_t)amax, (uint16_t)amax};
     uint8_t stored[2 * sizeof(float)];
     int8_t zero_points[2] = {0, 0};
@@ -295,7 +319,8 @@ bool question_is_right(const struct questioner *q, enum qb_role role, uint32_t g
 /* Find the tensor scale of the case's data. */
 static enum qb_status find_tensor_scale(struct questioner *q)
 {
-    struct magnitudes range = {0, 0};
+    const struct layout layout = layout_of(q->problem.input);
+    struct ends range = nothing;
     struct scaling scaling;
     enum qb_status status = QB_OK;
 
@@ -304,7 +329,7 @@ static enum qb_status find_tensor_scale(struct questioner *q)
         memcpy(&q->tensor.scale, q->given.at[QB_ROLE_TENSOR_SCALE], sizeof q->tensor.scale);
     } else if (q->problem.tensor_scale == QB_TENSOR_SCALE_COMPUTED) {
         add_row(q, 0, q->problem.tokens * q->problem.hidden, &range);
-        q->tensor.amax = amax_of(range);
+        q->tensor.amax = amax_of(&layout, range);
         status = scaling_of(q, range, q->tensor, &scaling);
         q->tensor.scale = scaling.tensor.scale;
     }
@@ -474,20 +499,24 @@ static uint64_t random_element(struct questioner *q, uint64_t tile)
 static uint32_t change(struct questioner *q, uint64_t element)
 {
     const struct layout layout = layout_of(q->problem.input);
-    const uint32_t is = load(q, element), magnitude = is & ~layout.sign;
-    struct magnitudes range;
+    const uint32_t is = load(q, element), other = is ^ layout.sign;
+    const uint32_t half = (is & ~layout.sign) > layout.binade ? is - layout.binade : is;
+    struct ends range;
 
     if (q->problem.zero_points == QB_ZERO_POINTS_NONE || is_static(q)) {
-        return is ^ layout.sign;
+        return other;
     }
     range = tile_range(q, tiling_index(&q->tiling, element));
-    if (magnitude >= ((is & layout.sign) != 0 ? range.low : range.high)) {
-        return is; /* the range is what it is because of this one */
+    if (key_of(&layout, is) <= range.low || key_of(&layout, is) >= range.high) {
+        return is; /* the range may be what it is because of this one */
     }
-    if (magnitude <= range.low && magnitude <= range.high) {
-        return is ^ layout.sign;
+    if (q->arithmetic.open_range == 0) {
+        widen(&layout, 0, &range);
     }
-    return magnitude > layout.binade ? is - layout.binade : is;
+    if (key_of(&layout, other) >= range.low && key_of(&layout, other) <= range.high) {
+        return other;
+    }
+    return key_of(&layout, half) >= range.low && key_of(&layout, half) <= range.high ? half : is;
 }
 
 /* A magnitude of two to four times AMAX; false if the format has none. */
@@ -519,16 +548,21 @@ static enum qb_status rescale(struct questioner *q, struct question *question, s
     const struct layout layout = layout_of(q->problem.input);
     const bool computed = q->problem.tensor_scale == QB_TENSOR_SCALE_COMPUTED;
     const uint64_t element = random_element(q, scale->tile);
-    struct magnitudes range = tile_range(q, scale->tile);
+    const bool zero_points = q->problem.zero_points != QB_ZERO_POINTS_NONE;
+    const uint32_t old = load(q, element), old_key = key_of(&layout, old);
+    struct ends range = tile_range(q, scale->tile);
     struct tensor_scaling tensor = other_tensor(q);
     uint32_t magnitude, sign = questioner_random(q, 2) == 1 ? layout.sign : 0;
     enum qb_status status;
 
-    if (!magnify(q, computed ? q->tensor.amax : amax_of(range), &magnitude)) {
+    if (!magnify(q, computed ? q->tensor.amax : amax_of(&layout, range), &magnitude)) {
         return QB_OK;
     }
-    /* What is replaced may be the other end of the range, unless it has the same sign. */
-    sign = q->problem.zero_points != QB_ZERO_POINTS_NONE ? load(q, element) & layout.sign : sign;
+    /* What is replaced may be the other end of the range: not if it has the same sign and 0 is in the range. */
+    sign = zero_points ? old & layout.sign : sign;
+    if (zero_points && q->arithmetic.open_range != 0 && old_key == (sign != 0 ? range.high : range.low)) {
+        return QB_OK;
+    }
     widen(&layout, magnitude | sign, &range);
     tensor.amax = computed ? magnitude : tensor.amax;
     status = scaling_of(q, range, tensor, &scale->want);

@@ -48,8 +48,8 @@ struct question {
     struct scale_probe *scales;
 };
 
-/* The bits of the largest magnitude below 0 and of that above, without their signs. */
-struct magnitudes {
+/* The least and the largest element of a tile, as numbers in the order of elements; NaN is none. */
+struct ends {
     uint32_t low, high;
 };
 
@@ -62,7 +62,7 @@ struct questioner {
     unsigned sets;           /* that a question is about */
     uint64_t random_state;
     struct tiling tiling;
-    struct magnitudes *ranges;    /* that were found in large tiles; NULL: tiles are small */
+    struct ends *ranges;          /* that were found in large tiles; NULL: tiles are small */
     bool *known;                  /* which those are */
     struct tensor_scaling tensor; /* of the case's data */
 };

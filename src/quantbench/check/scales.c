@@ -17,6 +17,13 @@ size_t scales_element_size(const struct qb_problem *problem)
     return qb_format_info(problem->scale_format)->bits / 8;
 }
 
+/* True if the stored scales multiply elements: symmetric ones in binary32 of such an arithmetic. */
+static bool scales_are_multipliers(const struct qb_problem *problem, const struct qb_arithmetic *arithmetic)
+{
+    return arithmetic->scale_form == QB_SCALE_MULTIPLIER && problem->scale_format == QB_FORMAT_F32 &&
+           problem->zero_points == QB_ZERO_POINTS_NONE;
+}
+
 struct tile_scale scales_decode(const struct qb_problem *problem, const struct qb_arithmetic *arithmetic, uint32_t code,
                                 float tensor_scale, int zero_point)
 {
@@ -28,7 +35,7 @@ struct tile_scale scales_decode(const struct qb_problem *problem, const struct q
         .multiplies = problem->scale_format == QB_FORMAT_E4M3,
     };
 
-    s.divisor = arithmetic->scale_form == QB_SCALE_MULTIPLIER ? 1 / s.stored : s.stored * s.tensor_scale;
+    s.divisor = scales_are_multipliers(problem, arithmetic) ? 1 / s.stored : s.stored * s.tensor_scale;
     s.unit = s.multiplies ? (double)s.stored * (double)s.tensor_scale : (double)s.divisor;
     s.multiplier = 1 / s.divisor;
     s.multiplier = s.multiplier < FLT_MAX ? s.multiplier : FLT_MAX; /* also for NaN */

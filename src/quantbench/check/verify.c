@@ -188,6 +188,7 @@ static enum qb_status compute(struct expectation *e, const void *input)
     if (is_static) {
         given.zero = QB_ZERO_FLOOR;
         given.infinity = QB_INFINITY_CLAMPED;
+        given.nan_amax = QB_NAN_AMAX_IGNORED;
     } else if (e->tensors.at[QB_ROLE_CODES] != NULL && !is_contract(&e->arithmetic)) {
         factors = malloc(tiling.scale_rows * tiling.scale_cols * sizeof *factors + 1);
         if (factors == NULL) {

@@ -105,8 +105,8 @@ void option_print_help(const struct option_row *row, FILE *stream)
 void args_print_help(void)
 {
     printf("Usage: quantbench [OPTION]...\n"
-           "Measure kernels that quantize FP16, BF16 and FP32 tensors to INT8 and FP8, and\n"
-           "prove their results right.\n");
+           "Measure kernels that quantize FP16, BF16 and FP32 tensors to INT8, INT4, FP8,\n"
+           "FP6, FP4, MX formats and NVFP4, and verify their results.\n");
     for (size_t i = 0; i < options_count; i++) {
         option_print_help(&options[i], stdout);
     }

@@ -212,7 +212,7 @@ static void print_quality(const struct record_case *c, FILE *stream)
                    100 * c->found.overrange_share, 100 * c->found.overrange_tile_share,
                    100 * c->found.saturated_tile_share);
     }
-    if (isfinite(q->rest_snr)) {
+    if (isfinite(q->rest_snr) && q->rest_snr != q->snr) { /* the same: nothing was left out */
         snprintf(rest, sizeof rest, "SNR %.2f dB without the largest 0.1 %%", q->rest_snr);
     }
     if (c->found.floor_tile_share > 0) {
