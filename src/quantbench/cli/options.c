@@ -157,7 +157,7 @@ const struct option_row options[] = {
      .help = "columns of the tensor [%d]; also ranges",
      .parse = option_dimensions, TARGET(sweep.hidden_sizes), .min = 1, .max = OPTION_MAX_DIMENSION},
     {.name = "model", .value = "NAME...",
-     .help = "the hidden sizes of these models instead (see --list-models)",
+     .help = "hidden sizes of these models: see --list-models",
      .parse = option_models, TARGET(sweep.hidden_sizes),
      .excludes = {{"hidden-size input", "both say which hidden sizes"}}},
     {.name = "dtype", .value = "TYPE...", .fallback = "half",
