@@ -3,8 +3,7 @@
  * TEST_BACKEND as its name; where the backend has no device, all is skipped with the reason. */
 #include <config.h>
 
-#include "quantbench.h"
-#include "run.h"
+#include "device.h"
 #include "model/sizes.h"
 
 #include <inttypes.h>
@@ -17,9 +16,6 @@
 /* Bytes around every output that no kernel may touch, and what they hold. */
 #define GUARD  64
 #define POISON 0xA5
-
-static struct qb_device *device;
-static struct qb_queue *queue;
 
 /* The formats that can be combined, and the ways to share a scale. */
 static const enum qb_format inputs[] = {QB_FORMAT_F16, QB_FORMAT_BF16, QB_FORMAT_F32};
@@ -59,11 +55,6 @@ static size_t codes_size(const struct tensors *t)
 static size_t scales_size(const struct tensors *t)
 {
     return t->bytes.of[QB_ROLE_SCALES] + 2 * GUARD;
-}
-
-static void check(enum qb_status status)
-{
-    ck_assert_msg(status == QB_OK, "%s: %s", qb_strerror(status), qb_error_detail());
 }
 
 /* Allocate for PROBLEM, with the bases OFFSET elements behind an aligned address. */
@@ -1003,19 +994,13 @@ END_TEST
 
 int main(void)
 {
-    const struct qb_backend *backend = qb_backend_find(TEST_BACKEND);
     const int pairs = COUNT(outputs);
     TCase *values, *shapes, *repeats;
     Suite *suite;
     int result;
 
-    if (backend == NULL || qb_device_open(backend, 0, &device) != QB_OK) {
-        printf("1..0 # SKIP %s\n", backend == NULL ? qb_backend_why_not(TEST_BACKEND) : qb_error_detail());
-        return 0;
-    }
-    if (qb_queue_create(device, &queue) != QB_OK) {
-        printf("Bail out! %s\n", qb_error_detail());
-        return 1;
+    if (!backend_open(&result)) {
+        return result;
     }
     suite = suite_create(TEST_BACKEND);
     values = patient_case("values");
@@ -1043,9 +1028,5 @@ int main(void)
     suite_add_tcase(suite, values);
     suite_add_tcase(suite, shapes);
     suite_add_tcase(suite, repeats);
-    /* A device does not survive a fork, and neither do OpenMP's threads: all tests share this process. */
-    result = run_suite_with(suite, CK_NOFORK);
-    qb_queue_destroy(queue);
-    qb_device_close(device);
-    return result;
+    return backend_run(suite);
 }

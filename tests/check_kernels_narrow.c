@@ -4,8 +4,7 @@
  * promised: one that no kernel supports is a failure. Built once for each backend, as check_kernels.c is. */
 #include <config.h>
 
-#include "quantbench.h"
-#include "run.h"
+#include "device.h"
 #include "model/sizes.h"
 
 #include <inttypes.h>
@@ -18,9 +17,6 @@
 #define POISON 0xA5
 
 #define COUNT(array) ((int)(sizeof(array) / sizeof(array)[0]))
-
-static struct qb_device *device;
-static struct qb_queue *queue;
 
 static const enum qb_format inputs[] = {QB_FORMAT_F16, QB_FORMAT_BF16, QB_FORMAT_F32};
 static const enum qb_format outputs[] = {QB_FORMAT_INT8, QB_FORMAT_E4M3, QB_FORMAT_E5M2, QB_FORMAT_E2M1,
@@ -45,11 +41,6 @@ struct tensors {
     char *want[QB_ROLE_COUNT], *got[QB_ROLE_COUNT];
     void *device[QB_ROLE_COUNT];
 };
-
-static void check(enum qb_status status)
-{
-    ck_assert_msg(status == QB_OK, "%s: %s", qb_strerror(status), qb_error_detail());
-}
 
 static size_t size_of(const struct tensors *t, int role)
 {
@@ -721,18 +712,12 @@ END_TEST
 
 int main(void)
 {
-    const struct qb_backend *backend = qb_backend_find(TEST_BACKEND);
     TCase *values, *rows, *repeats;
     Suite *suite;
     int result;
 
-    if (backend == NULL || qb_device_open(backend, 0, &device) != QB_OK) {
-        printf("1..0 # SKIP %s\n", backend == NULL ? qb_backend_why_not(TEST_BACKEND) : qb_error_detail());
-        return 0;
-    }
-    if (qb_queue_create(device, &queue) != QB_OK) {
-        printf("Bail out! %s\n", qb_error_detail());
-        return 1;
+    if (!backend_open(&result)) {
+        return result;
     }
     suite = suite_create(TEST_BACKEND "_narrow");
     values = patient_case("values");
@@ -752,9 +737,5 @@ int main(void)
     suite_add_tcase(suite, rows);
     suite_add_tcase(suite, values);
     suite_add_tcase(suite, repeats);
-    /* A device does not survive a fork, and neither do OpenMP's threads: all tests share this process. */
-    result = run_suite_with(suite, CK_NOFORK);
-    qb_queue_destroy(queue);
-    qb_device_close(device);
-    return result;
+    return backend_run(suite);
 }

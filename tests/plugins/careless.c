@@ -2,6 +2,7 @@
 /* careless.c - a plug-in whose kernels are wrong in one respect each, which random data hardly ever show: it is what
  * their names say. They quantize bfloat16 and float by the contract, or as they declare, with one scale per token,
  * to INT8, those with "fp8" in their name to E4M3. */
+#include "fp8.h"
 #include "quantbench.h"
 
 #include <float.h>
@@ -45,25 +46,6 @@ static uint8_t by_quotient(float x, float s)
     return to_int8(x / s);
 }
 
-static uint8_t to_fp8(float v)
-{
-    const uint8_t sign = signbit(v) ? 0x80 : 0;
-    const float magnitude = fabsf(v);
-    int exponent;
-
-    if (isnan(v)) {
-        return 0x7F;
-    }
-    if (magnitude > 448) {
-        return sign | 0x7E;
-    }
-    if (magnitude < 0x1p-6f) {
-        return sign | (uint8_t)nearbyintf(magnitude * 0x1p9f);
-    }
-    exponent = ilogbf(magnitude);
-    return sign | (uint8_t)((exponent + 6) * 8 + (int)nearbyintf(ldexpf(magnitude, 3 - exponent)));
-}
-
 /* ---- What is not ------------------------------------------------------------------------------------------------ */
 
 /* Codes. */
@@ -88,7 +70,7 @@ static uint8_t tie_fp8(float x, float s)
 
     memcpy(&bits, &v, sizeof bits);
     if (isnan(v) || fabsf(v) < 0x1p-6f || fabsf(v) >= 464) {
-        return to_fp8(v);
+        return to_e4m3(v);
     }
     return (uint8_t)(signbit(v) ? 0x80 : 0) | (uint8_t)((((bits & 0x7FFFFFFF) + 0x80000) >> 20) - (120u << 3));
 }
@@ -106,7 +88,7 @@ static uint8_t reciprocal(float x, float s)
 
 static uint8_t zero_fp8(float x, float s)
 {
-    return x == 0 ? 0 : to_fp8(x / s);
+    return x == 0 ? 0 : to_e4m3(x / s);
 }
 
 static uint8_t subnormal(float x, float s)

@@ -2,6 +2,7 @@
 /* narrow_peers.c - the conventions of others' kernels for MXFP8, MXFP4, NVFP4 and zero points, as a plug-in for the
  * CPU: each computes, step by step and in the order of its model, what its arithmetic declares. They take float, and
  * scales in rows. */
+#include "fp8.h"
 #include "quantbench.h"
 
 #include <math.h>
@@ -27,25 +28,6 @@ static uint8_t to_e2m1(float v)
     }
     return (uint8_t)((signbit(v) ? 8 : 0) + (x > 0.25f) + (x >= 0.75f) + (x > 1.25f) + (x >= 1.75f) + (x > 2.5f) +
                      (x >= 3.5f) + (x > 5));
-}
-
-static uint8_t to_e4m3(float v)
-{
-    const uint8_t sign = signbit(v) ? 0x80 : 0;
-    const float magnitude = fabsf(v);
-    int exponent;
-
-    if (isnan(v)) {
-        return 0x7F;
-    }
-    if (magnitude > 448) {
-        return sign | 0x7E;
-    }
-    if (magnitude < 0x1p-6f) {
-        return sign | (uint8_t)nearbyintf(magnitude * 0x1p9f);
-    }
-    exponent = ilogbf(magnitude);
-    return sign | (uint8_t)((exponent + 6) * 8 + (int)nearbyintf(ldexpf(magnitude, 3 - exponent)));
 }
 
 static float from_e4m3(uint8_t code)

@@ -474,7 +474,7 @@ static void make_items(struct hard_data *data)
     const struct hard_recipe *recipe = &data->recipes[data->recipe];
     const bool given = is_static(data);
     const struct tile_scale scale = scale_of(data, recipe);
-    const double divisor = hard_divisor(&data->arithmetic, &scale);
+    const double divisor = scale.exact;
     struct maker m = begin_making(data);
 
     m.limit = given || recipe->amax == 0 ? INFINITY : decode(&m, recipe->amax);

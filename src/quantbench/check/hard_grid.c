@@ -53,8 +53,3 @@ struct output_grid hard_output_grid(enum qb_format format)
     }
     return grid;
 }
-
-double hard_divisor(const struct qb_arithmetic *arithmetic, const struct tile_scale *scale)
-{
-    return arithmetic->scale_form == QB_SCALE_MULTIPLIER ? 1 / (double)scale->stored : scale->unit;
-}

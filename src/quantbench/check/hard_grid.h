@@ -28,7 +28,4 @@ struct output_grid {
 struct input_grid hard_input_grid(enum qb_format format);
 struct output_grid hard_output_grid(enum qb_format format);
 
-/* What elements are divided by, exactly or nearly, if SCALE is that of their tile. */
-double hard_divisor(const struct qb_arithmetic *arithmetic, const struct tile_scale *scale);
-
 #endif

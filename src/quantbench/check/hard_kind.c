@@ -60,7 +60,7 @@ static const char *kind_of_code(const struct hard_data *data, uint64_t index, co
     const struct output_grid *out = &data->out;
     const uint32_t code = code_at(data, index), magnitude = code & ~in->sign;
     const float x = qb_format_decode(in->format, code);
-    const double divisor = hard_divisor(&data->arithmetic, scale);
+    const double divisor = scale->exact;
     double unit;
 
     if (isnan(x)) {

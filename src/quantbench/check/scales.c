@@ -35,8 +35,11 @@ struct tile_scale scales_decode(const struct qb_problem *problem, const struct q
         .multiplies = problem->scale_format == QB_FORMAT_E4M3,
     };
 
-    s.divisor = scales_are_multipliers(problem, arithmetic) ? 1 / s.stored : s.stored * s.tensor_scale;
+    const bool inverse = scales_are_multipliers(problem, arithmetic);
+
+    s.divisor = inverse ? 1 / s.stored : s.stored * s.tensor_scale;
     s.unit = s.multiplies ? (double)s.stored * (double)s.tensor_scale : (double)s.divisor;
+    s.exact = inverse ? 1 / (double)s.stored : s.unit;
     s.multiplier = 1 / s.divisor;
     s.multiplier = s.multiplier < FLT_MAX ? s.multiplier : FLT_MAX; /* also for NaN */
     return s;

@@ -16,7 +16,8 @@ struct tile_scale {
     bool multiplies;
     float divisor;
     float multiplier;
-    double unit; /* what a step of the codes is worth, exactly */
+    double unit;  /* what a step of the codes is worth, exactly */
+    double exact; /* the divisor before it was rounded, where what is stored is its inverse */
 };
 
 /* The bytes of an element of PROBLEM's scales. */
