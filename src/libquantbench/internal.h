@@ -19,6 +19,11 @@ struct qb_tensor_info qb__tensor_of(const struct qb_problem *loaded, enum qb_rol
 enum qb_status qb__tensors_load(const struct qb_problem *loaded_problem, const struct qb_tensors *tensors,
                                 struct qb_tensors *loaded);
 
+/* Its two steps: the first sets *LOADED, the second checks the tensor of ROLE. */
+enum qb_status qb__tensors_take(const struct qb_tensors *tensors, struct qb_tensors *loaded);
+enum qb_status qb__tensors_check(const struct qb_problem *loaded_problem, const struct qb_tensors *loaded,
+                                 enum qb_role role);
+
 /* Copy FROM, of GIVEN bytes in the program that made it, to TO, of SIZE bytes here, which holds the defaults.
  * QB_ERROR_UNSUPPORTED if a member that the library does not know is not 0; WHAT it is is for the message. */
 enum qb_status qb__take(const char *what, const void *from, size_t given, void *to, size_t size);

@@ -16,7 +16,8 @@ libquantbench_la_SOURCES = \
 	%D%/quantbench.h %D%/internal.h %D%/backend.h %D%/formats.h %D%/problem.h %D%/operation.h %D%/facts.h \
 	%D%/environment.h %D%/kernel.h %D%/workspace.h \
 	%D%/status.c %D%/format.c %D%/problem.c %D%/arithmetic.c %D%/environment.c %D%/operation.c \
-	%D%/operation_quantize.c %D%/reference_check.c %D%/backend.c %D%/kernel.c %D%/workspace.c %D%/plugin.c \
+	%D%/operation_quantize.c %D%/operation_dequantize.c %D%/composition.h %D%/composition.c \
+	%D%/operation_gated.c %D%/operation_norm.c %D%/reference_check.c %D%/backend.c %D%/kernel.c %D%/workspace.c %D%/plugin.c \
 	%D%/cpu/vector.h %D%/cpu/vector_avx2.h %D%/cpu/vector_avx512.h %D%/cpu/vector_neon.h %D%/cpu/kernels.h \
 	%D%/cpu/kernels_amax.h %D%/cpu/kernels_blocks.h %D%/cpu/kernels_body.h %D%/cpu/kernels_lines.h \
 	%D%/cpu/kernels_plain.h %D%/cpu/kernels_ties.h %D%/cpu/kernels_codes.h %D%/cpu/kernels_each.h \
@@ -29,7 +30,7 @@ libquantbench_la_CPPFLAGS = $(AM_CPPFLAGS) -DPKGLIBDIR='"$(pkglibdir)"'
 libquantbench_la_CFLAGS = $(AM_CFLAGS) $(OPENMP_CFLAGS) $(QB_VECTORIZE_CFLAGS)
 libquantbench_la_LDFLAGS = -version-info 0:0:0 -no-undefined -Wl,-z,defs -export-symbols-regex '^qb_[^_]' \
 	$(OPENMP_CFLAGS)
-libquantbench_la_LIBADD =
+libquantbench_la_LIBADD = $(LIBM)
 
 if HAVE_X86_AVX2
 noinst_LTLIBRARIES += libqbavx2.la

@@ -6,7 +6,9 @@
 #include "operation.h"
 
 static const struct qb__operation *const operations[QB_OPERATION_COUNT] = {
-    [QB_OPERATION_QUANTIZE] = &qb__operation_quantize,
+    [QB_OPERATION_QUANTIZE] = &qb__operation_quantize, [QB_OPERATION_DEQUANTIZE] = &qb__operation_dequantize,
+    [QB_OPERATION_SILU_MUL] = &qb__operation_silu_mul, [QB_OPERATION_GELU_MUL] = &qb__operation_gelu_mul,
+    [QB_OPERATION_RMS_NORM] = &qb__operation_rms_norm, [QB_OPERATION_ADD_RMS_NORM] = &qb__operation_add_rms_norm,
 };
 
 const struct qb__operation *qb__operation_of(enum qb_operation operation)
@@ -47,4 +49,46 @@ enum qb_status qb_reference_run_as(const struct qb_problem *problem, const struc
 enum qb_status qb_reference_run(const struct qb_problem *problem, const struct qb_tensors *tensors)
 {
     return qb_reference_run_as(problem, &qb__contract, tensors);
+}
+
+/* Load TENSORS for the values of P, which was loaded: those that these are computed from, and made of. */
+static enum qb_status load_for_values(const struct qb_problem *p, const struct qb_tensors *tensors,
+                                      struct qb_tensors *loaded)
+{
+    static const enum qb_role needed[] = {QB_ROLE_INPUT, QB_ROLE_WEIGHTS, QB_ROLE_RESIDUAL, QB_ROLE_VALUES};
+    struct qb_problem only = *p;
+    enum qb_status status = qb__tensors_take(tensors, loaded);
+
+    only.keep_values = 1;
+    for (size_t i = 0; i < sizeof needed / sizeof needed[0] && status == QB_OK; i++) {
+        status = qb__tensors_check(&only, loaded, needed[i]);
+    }
+    if (status == QB_OK && loaded->at[QB_ROLE_SUM] != NULL) {
+        status = qb__tensors_check(&only, loaded, QB_ROLE_SUM);
+    }
+    return status;
+}
+
+enum qb_status qb_reference_values(const struct qb_problem *problem, const struct qb_tensors *tensors)
+{
+    struct qb__environment kept;
+    struct qb_problem p;
+    struct qb_tensors loaded;
+    enum qb_status status = qb__reference_trust();
+
+    if (status == QB_OK) {
+        status = qb__problem_load(problem, &p);
+    }
+    if (status == QB_OK && qb__operation_of(p.operation)->values == NULL) {
+        status = qb__fail(QB_ERROR_INVALID, "%s computes no values", qb_operation_name(p.operation));
+    }
+    if (status == QB_OK) {
+        status = load_for_values(&p, tensors, &loaded);
+    }
+    if (status == QB_OK) {
+        qb__environment_enter(&kept);
+        qb__operation_of(p.operation)->values(&p, &loaded);
+        qb__environment_leave(&kept);
+    }
+    return status;
 }

@@ -210,6 +210,11 @@ static void tensor(const struct qb_problem *p, enum qb_role role, struct qb_tens
             t->rows = t->cols = t->stride = 1;
         }
         break;
+    case QB_ROLE_WEIGHTS:
+    case QB_ROLE_RESIDUAL:
+    case QB_ROLE_SUM:
+    case QB_ROLE_VALUES:
+        break;
     }
 }
 
@@ -235,6 +240,10 @@ static enum qb_status prepare(const struct qb_problem *problem, const struct qb_
 
     if (status == QB_OK) {
         status = qb__problem_load(problem, &work->p);
+    }
+    if (status == QB_OK && work->p.operation != QB_OPERATION_QUANTIZE) {
+        status = qb__fail(QB_ERROR_INVALID, "%s: expected a problem that only quantizes",
+                          qb_operation_name(work->p.operation));
     }
     if (status == QB_OK) {
         work->p.scaling = scaling;

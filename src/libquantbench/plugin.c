@@ -205,6 +205,10 @@ static enum qb_status check_kernel(const struct qb_plugin *plugin, size_t index,
         return qb__fail(QB_ERROR_INVALID, "kernel %s: unknown backend '%.20s'; expected cpu or cuda", kernel->name,
                         kernel->backend != NULL ? kernel->backend : "");
     }
+    if (qb_operation_name(kernel->operation) == NULL) {
+        return qb__fail(QB_ERROR_INVALID, "kernel %s: operation %d is not in enum qb_operation", kernel->name,
+                        (int)kernel->operation);
+    }
     if (kernel->supports == NULL || kernel->run == NULL) {
         return qb__fail(QB_ERROR_INVALID, "kernel %s lacks %s()", kernel->name,
                         kernel->run == NULL ? "run" : "supports");
@@ -281,6 +285,7 @@ static void make_kernels(struct plugin *plugin)
             kernel->base = (struct qb_kernel){.name = kernel->declared.name,
                                               .description = kernel->declared.description,
                                               .backend = backend,
+                                              .operation = kernel->declared.operation,
                                               .supports = supports,
                                               .workspace = workspace,
                                               .run = run,

@@ -58,7 +58,29 @@ const char *qb_zero_points_name(enum qb_zero_points zero_points)
     return (unsigned)zero_points < QB_ZERO_POINTS_COUNT ? zero_points_names[zero_points] : NULL;
 }
 
-static const char *const role_names[QB_ROLE_COUNT] = {"input", "codes", "scales", "zero points", "tensor scale"};
+static const char *const intermediate_names[QB_INTERMEDIATE_COUNT] = {"input", "last", "float"};
+
+const char *qb_intermediate_name(enum qb_intermediate intermediate)
+{
+    return (unsigned)intermediate < QB_INTERMEDIATE_COUNT ? intermediate_names[intermediate] : NULL;
+}
+
+static const char *const gate_names[QB_GATE_COUNT] = {"halves", "interleaved"};
+
+const char *qb_gate_name(enum qb_gate gate)
+{
+    return (unsigned)gate < QB_GATE_COUNT ? gate_names[gate] : NULL;
+}
+
+static const char *const weights_names[QB_WEIGHTS_COUNT] = {"input", "float"};
+
+const char *qb_weights_name(enum qb_weights weights)
+{
+    return (unsigned)weights < QB_WEIGHTS_COUNT ? weights_names[weights] : NULL;
+}
+
+static const char *const role_names[QB_ROLE_COUNT] = {"input",   "codes",    "scales", "zero points", "tensor scale",
+                                                      "weights", "residual", "sum",    "values"};
 
 const char *qb_role_name(enum qb_role role)
 {
@@ -191,24 +213,33 @@ void qb_problem_traffic(const struct qb_problem *problem, uint64_t *read, uint64
     }
 }
 
+enum qb_status qb__tensors_take(const struct qb_tensors *tensors, struct qb_tensors *loaded)
+{
+    *loaded = (struct qb_tensors){.size = sizeof *loaded};
+    return take_sized("the tensors", tensors, loaded, sizeof *loaded);
+}
+
+enum qb_status qb__tensors_check(const struct qb_problem *loaded_problem, const struct qb_tensors *loaded,
+                                 enum qb_role role)
+{
+    const struct qb_tensor_info tensor = qb__tensor_of(loaded_problem, role);
+
+    if (tensor.present && loaded->at[role] == NULL && tensor.bytes > 0) {
+        return qb__fail(QB_ERROR_INVALID, "the tensor of the %s is NULL", role_names[role]);
+    }
+    if (tensor.present && (uintptr_t)loaded->at[role] % tensor.alignment != 0) {
+        return qb__fail(QB_ERROR_INVALID, "the tensor of the %s is not aligned to one element", role_names[role]);
+    }
+    return QB_OK;
+}
+
 enum qb_status qb__tensors_load(const struct qb_problem *loaded_problem, const struct qb_tensors *tensors,
                                 struct qb_tensors *loaded)
 {
-    enum qb_status status;
+    enum qb_status status = qb__tensors_take(tensors, loaded);
 
-    *loaded = (struct qb_tensors){.size = sizeof *loaded};
-    status = take_sized("the tensors", tensors, loaded, sizeof *loaded);
     for (int role = 0; role < QB_ROLE_COUNT && status == QB_OK; role++) {
-        const struct qb_tensor_info tensor = qb__tensor_of(loaded_problem, (enum qb_role)role);
-
-        if (!tensor.present) {
-            continue;
-        }
-        if (loaded->at[role] == NULL && tensor.bytes > 0) {
-            status = qb__fail(QB_ERROR_INVALID, "the tensor of the %s is NULL", role_names[role]);
-        } else if ((uintptr_t)loaded->at[role] % tensor.alignment != 0) {
-            status = qb__fail(QB_ERROR_INVALID, "the tensor of the %s is not aligned to one element", role_names[role]);
-        }
+        status = qb__tensors_check(loaded_problem, loaded, (enum qb_role)role);
     }
     return status;
 }
@@ -233,7 +264,7 @@ enum qb_status qb__problem_load(const struct qb_problem *problem, struct qb_prob
     if (status != QB_OK) {
         return status;
     }
-    p.input_stride = p.input_stride == 0 ? p.hidden : p.input_stride;
+    p.input_stride = p.input_stride == 0 ? qb__input_cols(&p) : p.input_stride;
     if (p.output_stride == 0) {
         const unsigned unit = qb__packed_unit(p.output, p.packing);
 

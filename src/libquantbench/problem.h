@@ -10,6 +10,17 @@ static inline uint64_t qb__ceil_div(uint64_t a, uint64_t b)
     return a / b + (a % b != 0);
 }
 
+/* The columns of the input. */
+static inline uint64_t qb__input_cols(const struct qb_problem *p)
+{
+    const bool is_gated = p->operation == QB_OPERATION_SILU_MUL || p->operation == QB_OPERATION_GELU_MUL;
+
+    return is_gated ? 2 * p->hidden : p->hidden;
+}
+
+/* The sums that the squares of a row are added to before these are added up: see struct qb_problem. */
+#define QB__NORM_COLUMNS 2048
+
 /* See qb_problem_tile(). */
 static inline void qb__tile(const struct qb_problem *p, uint64_t *tile_rows, uint64_t *tile_cols)
 {

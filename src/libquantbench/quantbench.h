@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* quantbench.h - quantize FP16, BF16 and FP32 tensors to 8 bits and less, on the CPU and on CUDA devices.
+/* quantbench.h - quantize FP16, BF16 and FP32 tensors to 8 bits and less, alone or after the operation in front of it,
+ * on the CPU and on CUDA devices.
  *
  * The library never prints and never exits. Every function that can fail returns an enum qb_status; outputs come last
  * in the argument list and are set only on success. All functions may be called from any thread; one queue, event or
@@ -213,16 +214,53 @@ enum qb_zero_points {
 /* The name as in --zero-points: "none", "int8"; NULL if not in the enum. */
 const char *qb_zero_points_name(enum qb_zero_points zero_points);
 
-/* A computation. */
+/* A computation. All but DEQUANTIZE make a tensor of values from their input, and end with its quantization. */
 enum qb_operation {
-    QB_OPERATION_QUANTIZE = 0, /* codes, and scales unless they are given, from an input */
+    QB_OPERATION_QUANTIZE = 0,     /* codes, and scales unless they are given, from an input */
+    QB_OPERATION_DEQUANTIZE = 1,   /* values from codes and scales */
+    QB_OPERATION_SILU_MUL = 2,     /* silu(gate) * up, then quantize */
+    QB_OPERATION_GELU_MUL = 3,     /* gelu(gate) * up, by the tangent, then quantize */
+    QB_OPERATION_RMS_NORM = 4,     /* RMSNorm of each row, then quantize */
+    QB_OPERATION_ADD_RMS_NORM = 5, /* RMSNorm of each row of input + residual, then quantize */
 };
-#define QB_OPERATION_COUNT 1
+#define QB_OPERATION_COUNT 6
 
-/* The name, such as "quantize"; NULL if not in the enum. */
+/* The name as in --op: "quantize", "dequantize", "silu-mul", "gelu-mul", "rms-norm", "add-rms-norm"; NULL if not in the
+ * enum. */
 const char *qb_operation_name(enum qb_operation operation);
 
-/* One quantization. Fill it with qb_problem_init() first, so that members of later versions have their defaults.
+/* The rounding of what an operation computes before the quantization. */
+enum qb_intermediate {
+    QB_INTERMEDIATE_INPUT = 0, /* each result is rounded to the input format, as a sequence of operations does */
+    QB_INTERMEDIATE_LAST = 1,  /* the last result only */
+    QB_INTERMEDIATE_FLOAT = 2, /* none: the quantization is one of binary32 */
+};
+#define QB_INTERMEDIATE_COUNT 3
+
+/* The name as in --intermediate: "input", "last", "float"; NULL if not in the enum. */
+const char *qb_intermediate_name(enum qb_intermediate intermediate);
+
+/* The places of gate and up in a row of 2 * hidden elements. */
+enum qb_gate {
+    QB_GATE_HALVES = 0,      /* gate i at i, up i at hidden + i */
+    QB_GATE_INTERLEAVED = 1, /* gate i at 2i, up i at 2i + 1 */
+};
+#define QB_GATE_COUNT 2
+
+/* The name as in --gate: "halves", "interleaved"; NULL if not in the enum. */
+const char *qb_gate_name(enum qb_gate gate);
+
+/* The format of the weights of a norm. */
+enum qb_weights {
+    QB_WEIGHTS_INPUT = 0, /* the input format */
+    QB_WEIGHTS_FLOAT = 1, /* binary32 */
+};
+#define QB_WEIGHTS_COUNT 2
+
+/* The name as in --weights: "input", "float"; NULL if not in the enum. */
+const char *qb_weights_name(enum qb_weights weights);
+
+/* One operation. Fill it with qb_problem_init() first, so that members of later versions have their defaults.
  *
  * The arithmetic is IEEE binary32, round to nearest even, subnormals kept. x is an input element converted exactly.
  * (The calling thread may have any floating-point environment: the library computes in the default one, and restores
@@ -247,18 +285,39 @@ const char *qb_operation_name(enum qb_operation operation);
  * hi = max(0, all x), NaN ignored; both are cut to the finite values of the input format, and to amax_bound; w =
  * min(hi - lo, FLT_MAX); s is as above for F32 and F16 with w / (q1 - q0) in place of a / qmax; the zero point is z =
  * RNE(q0 - lo / s), cut to [q0, q1]. The code is RNE(x / s) + z, cut to [q0, q1], where RNE rounds to an integer; that
- * of NaN is z. */
+ * of NaN is z.
+ *
+ * Other operations than QUANTIZE and DEQUANTIZE compute a value in place of each x, and quantize the values, which are
+ * in the input format. T() rounds to that format; with intermediate LAST only the T() of the value is made, with FLOAT
+ * none, and the quantization is one of F32: qb_problem_quantization().
+ *   SILU_MUL, GELU_MUL, of gate g and up u: with a gate_limit L first g = min(g, L) and u = max(min(u, L), -L), NaN
+ * kept. h = T(act(g)), w = T(u + up_offset) if up_offset is not 0, else u; the value is T(h * w). act(g) = g *
+ * sigmoid(t), t = alpha * g for SILU, t = g * fma(g * g, 0x1.2444f2p-4, 0x1.988454p+0) for GELU. SILU with alpha 1 and
+ * intermediate INPUT, of F16 and BF16: g / (1 + exp(-g)) correctly rounded to binary32, and -0 for finite g <= -87.25.
+ * All others: n / (1 + e), where n is g * e if t < 0, else g, and with a = |t|: e is 0 if a > 87.25, else p * 2^k, k
+ * the integer fma(a, -0x1.715476p+0, 0x1.8p+23) - 0x1.8p+23, r = fma(k, -0x1.62e4p-1, -a), r = fma(k, -0x1.7f7d1cp-20,
+ * r), p = the polynomial in r with the coefficients 0x1.6850e4p-10, 0x1.123bccp-7, 0x1.555b98p-5, 0x1.55548ep-3,
+ * 0x1.fffff8p-2, 1, 1, each step an fma, the highest power first. RMS_NORM, ADD_RMS_NORM, of rows of n elements: y is
+ * the input, or T(input + residual) whatever intermediate is. c_j, j from 0 to 2047, is the sum of y * y over the
+ * elements j, j + 2048, ... in this order: the first product is rounded, the others are added by an fma; no element: 0.
+ * S is the sum of all c_j by pairs: c_2j + c_2j+1, of these again the pairs, in 11 steps. r = 1 / sqrt(S / n +
+ * epsilon). The value is T(T(y * r) * weight).
+ *
+ * DEQUANTIZE: the value is q * s, rounded to the input format, where q is the number that the code stands for; with
+ * E4M3 scales (q * s) * g; with zero points (q - z) * s. */
 struct qb_problem {
-    size_t size;                 /* of this structure, in the program that fills it: qb_problem_init() sets it */
-    enum qb_operation operation; /* QB_OPERATION_QUANTIZE */
+    size_t size; /* of this structure, in the program that fills it: qb_problem_init() sets it */
+    enum qb_operation operation;
     enum qb_format input;        /* F16, BF16 or F32 */
     enum qb_format output;       /* INT8, E4M3, E5M2, E2M1, E2M3, E3M2, INT4 or, with zero points, UINT4 */
     enum qb_format scale_format; /* F32, F16, E8M0 or E4M3; the last two for QB_GRANULARITY_GROUP only */
     enum qb_granularity granularity;
-    enum qb_scaling scaling;
-    uint64_t tokens;       /* rows; 0 is allowed and writes no codes */
-    uint64_t hidden;       /* columns, >= 1 */
-    uint64_t input_stride; /* elements from one input row to the next, >= hidden; 0 means hidden */
+    enum qb_scaling scaling; /* DEQUANTIZE: STATIC */
+    uint64_t tokens;         /* rows; 0 is allowed and writes no codes */
+    uint64_t hidden;         /* columns of the codes, >= 1 */
+    /* Elements from one input row to the next, at least its columns: hidden, or 2 * hidden for SILU_MUL and GELU_MUL; 0
+     * means the least. Of DEQUANTIZE: from one row of values to the next. */
+    uint64_t input_stride;
     uint64_t
         output_stride; /* elements from one output row to the next, >= hidden, that end at a byte; 0 means the least */
     uint64_t group;    /* elements in a group, >= 1; read for QB_GRANULARITY_GROUP only */
@@ -273,12 +332,20 @@ struct qb_problem {
     /* Elements (PACKED: words) from one column of scales to the next, >= their rows, for COLUMNS and PACKED; 0 means
      * the least that is a multiple of 16 bytes, as tensor maps of CUDA need it. */
     uint64_t scale_stride;
+    enum qb_intermediate intermediate; /* of operations before a quantization */
+    uint32_t keep_values;    /* 0 or 1: of these, to write the values too, dense rows in the format that is quantized */
+    enum qb_gate gate;       /* this and the next three: of SILU_MUL and GELU_MUL */
+    float gate_limit;        /* finite and > 0; 0 means none */
+    float alpha;             /* SILU_MUL: finite and > 0; 0 means 1 */
+    float up_offset;         /* finite */
+    enum qb_weights weights; /* this and the next: of norms */
+    float epsilon;           /* finite, >= 0 */
 };
 
 /* The defaults: quantize half to INT8, dynamic, one scale per tensor in binary32, 0 tokens, hidden size 1, dense rows,
- * no bound. SIZE is that of *PROBLEM, which the macro fills in. So the members mean the same if the program was
- * compiled with the header of another version. A library that is older than the header refuses a problem in which a
- * member that it does not know is not 0. */
+ * no bound, an epsilon of 0. SIZE is that of *PROBLEM, which the macro fills in. So the members mean the same if the
+ * program was compiled with the header of another version. A library that is older than the header refuses a problem in
+ * which a member that it does not know is not 0. */
 void qb_problem_init_size(struct qb_problem *problem, size_t size);
 #define qb_problem_init(problem) qb_problem_init_size((problem), sizeof *(problem))
 
@@ -297,17 +364,25 @@ void qb_problem_scale_shape(const struct qb_problem *problem, uint64_t *scale_ro
 /* The bytes from the start of the scale tensor to scale (ROW, COL). QB_ERROR_INVALID if there is no such scale. */
 enum qb_status qb_problem_scale_offset(const struct qb_problem *problem, uint64_t row, uint64_t col, uint64_t *offset);
 
+/* Set QUANTIZATION to the one that a valid PROBLEM ends with, of dense rows of values. That of QB_OPERATION_QUANTIZE is
+ * itself. QB_ERROR_INVALID for QB_OPERATION_DEQUANTIZE. Set QUANTIZATION's size before the call. */
+enum qb_status qb_problem_quantization(const struct qb_problem *problem, struct qb_problem *quantization);
+
 /* ---- Tensors: what a problem reads and writes ---------------------------------------------------------------- */
 
 /* The role of a tensor in its problem. */
 enum qb_role {
-    QB_ROLE_INPUT = 0,        /* the elements that are quantized */
-    QB_ROLE_CODES = 1,        /* the quantized values: one for each input element, in the output format */
+    QB_ROLE_INPUT = 0,        /* what is quantized, or what values are computed from */
+    QB_ROLE_CODES = 1,        /* the quantized values, in the output format; read by DEQUANTIZE, else written */
     QB_ROLE_SCALES = 2,       /* by qb_problem_scale_offset(); read when static, else written, with its padding */
     QB_ROLE_ZERO_POINTS = 3,  /* one for each scale, in rows; read when static, else written */
     QB_ROLE_TENSOR_SCALE = 4, /* one binary32; read when given, written when computed */
+    QB_ROLE_WEIGHTS = 5,      /* of a norm: one for each column */
+    QB_ROLE_RESIDUAL = 6,     /* ADD_RMS_NORM: what is added to the input, dense rows in its format; read */
+    QB_ROLE_SUM = 7,          /* ADD_RMS_NORM: input + residual, as these; written. It may be the residual itself. */
+    QB_ROLE_VALUES = 8,       /* what is quantized, if it is kept, or what DEQUANTIZE makes; written */
 };
-#define QB_ROLE_COUNT 5
+#define QB_ROLE_COUNT 9
 
 /* The name, such as "scales"; NULL if not in the enum. */
 const char *qb_role_name(enum qb_role role);
@@ -336,7 +411,7 @@ void qb_problem_traffic(const struct qb_problem *problem, uint64_t *read, uint64
 
 /* The addresses of the tensors of one call, by role; NULL for those that the problem lacks, and for tensors of 0 bytes.
  * All must be in memory of the device that works on them (host memory for the CPU and for the reference), aligned as
- * their struct qb_tensor_info says. No two may overlap. */
+ * their struct qb_tensor_info says. No two may overlap, but where enum qb_role allows it. */
 struct qb_tensors {
     size_t size; /* of this structure, in the program that fills it */
     void *at[QB_ROLE_COUNT];
@@ -354,10 +429,13 @@ struct qb_tensors {
 /* Run the reference: plain scalar loops, on host memory, in the calling thread. It is slow, and defines what is right.
  */
 enum qb_status qb_reference_run(const struct qb_problem *problem, const struct qb_tensors *tensors);
-/* Its two halves: the scales that dynamic scaling computes from the input, written whatever problem->scaling is; and
- * the codes by given scales, also whatever it is. */
+/* Its two halves, of QB_OPERATION_QUANTIZE only: the scales that dynamic scaling computes from the input, written
+ * whatever problem->scaling is; and the codes by given scales, also whatever it is. */
 enum qb_status qb_reference_scales(const struct qb_problem *problem, const struct qb_tensors *tensors);
 enum qb_status qb_reference_codes(const struct qb_problem *problem, const struct qb_tensors *tensors);
+/* The values alone that another operation than QUANTIZE computes, whatever keep_values is, and QB_ROLE_SUM unless that
+ * is NULL. So an operation is qb_reference_values(), and then its qb_problem_quantization(). */
+enum qb_status qb_reference_values(const struct qb_problem *problem, const struct qb_tensors *tensors);
 /* Check the reference and the conversions of formats against known results: ties, subnormals, quotients, and a digest
  * of some thousand codes. It takes less than a millisecond. QB_ERROR_REFERENCE if this build or process computes
  * something else, with the difference in qb_error_detail(). Then qb_reference_run() and its like return the same
@@ -771,6 +849,7 @@ struct qb_plugin_kernel {
     /* True if supports() also looks at packing, scale_format, scale_rounding, scale_layout, scale_stride, tensor_scale
      * and zero_points. If not, it is asked only about codes of a byte with symmetric scales in F32 rows. */
     bool narrow;
+    enum qb_operation operation; /* that it does; supports() is asked about no other */
 };
 
 /* A plug-in is a shared object with one symbol, quantbench_plugin, of this type. */

@@ -294,6 +294,10 @@ void difference_find(struct difference *difference, enum qb_role role, const uin
 {
     switch (role) {
     case QB_ROLE_INPUT:
+    case QB_ROLE_WEIGHTS:
+    case QB_ROLE_RESIDUAL:
+    case QB_ROLE_SUM:
+    case QB_ROLE_VALUES:
         break;
     case QB_ROLE_CODES:
         compare_codes(difference, got, offset, length);

@@ -271,6 +271,11 @@ bool questioner_has(const struct questioner *q, enum qb_role role)
         return q->problem.zero_points != QB_ZERO_POINTS_NONE;
     case QB_ROLE_TENSOR_SCALE:
         return q->problem.tensor_scale != QB_TENSOR_SCALE_NONE;
+    case QB_ROLE_WEIGHTS:
+    case QB_ROLE_RESIDUAL:
+    case QB_ROLE_SUM:
+    case QB_ROLE_VALUES:
+        break;
     }
     return false;
 }

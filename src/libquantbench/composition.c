@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* composition.c - what operations that end with a quantization share. */
+#include <config.h>
+
+#include "composition.h"
+#include "problem.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+
+/* ---- Elements -----------------------------------------------------------------------------------------------------
+ */
+
+float qb__element_load(const void *tensor, enum qb_format format, uint64_t index)
+{
+    if (qb__element_size(format) == 4) {
+        return ((const float *)tensor)[index];
+    }
+    return qb_format_decode(format, qb__element_size(format) == 2 ? ((const uint16_t *)tensor)[index]
+                                                                  : ((const uint8_t *)tensor)[index]);
+}
+
+void qb__element_store(void *tensor, enum qb_format format, uint64_t index, float value)
+{
+    if (qb__element_size(format) == 4) {
+        ((float *)tensor)[index] = value;
+    } else {
+        ((uint16_t *)tensor)[index] = (uint16_t)qb_format_encode(format, value);
+    }
+}
+
+float qb__rounded(enum qb_format format, float value)
+{
+    return qb_format_decode(format, qb_format_encode(format, value));
+}
+
+/* ---- Problems -----------------------------------------------------------------------------------------------------
+ */
+
+struct qb_problem qb__quantization_of(const struct qb_problem *p)
+{
+    struct qb_problem q = *p;
+
+    if (p->operation != QB_OPERATION_QUANTIZE) {
+        q.operation = QB_OPERATION_QUANTIZE;
+        q.input = p->intermediate == QB_INTERMEDIATE_FLOAT ? QB_FORMAT_F32 : p->input;
+        q.input_stride = p->hidden;
+    }
+    return q;
+}
+
+enum qb_status qb__composition_validate(const struct qb_problem *p)
+{
+    enum qb_status status = qb__operation_quantize.validate(p);
+
+    if (status != QB_OK) {
+        return status;
+    }
+    if (qb_intermediate_name(p->intermediate) == NULL) {
+        return qb__fail(QB_ERROR_INVALID, "intermediate %d is not in enum qb_intermediate", (int)p->intermediate);
+    }
+    if (p->keep_values > 1) {
+        return qb__fail(QB_ERROR_INVALID, "keep_values %" PRIu32 "; expected 0 or 1", p->keep_values);
+    }
+    if (p->hidden > PTRDIFF_MAX / 8) {
+        return qb__fail(QB_ERROR_INVALID, "hidden size %" PRIu64 " is too large", p->hidden);
+    }
+    if (p->input_stride != 0 && p->input_stride < qb__input_cols(p)) {
+        return qb__fail(QB_ERROR_INVALID, "input stride %" PRIu64 " is less than %" PRIu64 " columns", p->input_stride,
+                        qb__input_cols(p));
+    }
+    return QB_OK;
+}
+
+void qb__composition_tensor(const struct qb_problem *p, enum qb_role role, struct qb_tensor_info *t)
+{
+    const struct qb_problem quantization = qb__quantization_of(p);
+
+    if (role != QB_ROLE_INPUT && role != QB_ROLE_VALUES) {
+        qb__operation_quantize.tensor(&quantization, role, t);
+        return;
+    }
+    t->present = role == QB_ROLE_INPUT || p->keep_values;
+    if (t->present) {
+        t->read = role == QB_ROLE_INPUT;
+        t->written = !t->read;
+        t->format = t->read ? p->input : quantization.input;
+        t->rows = p->tokens;
+        t->cols = t->read ? qb__input_cols(p) : p->hidden;
+        t->stride = t->read ? p->input_stride : p->hidden;
+    }
+}
+
+enum qb_status qb_problem_quantization(const struct qb_problem *problem, struct qb_problem *quantization)
+{
+    struct qb_problem p;
+    enum qb_status status = qb__problem_load(problem, &p);
+
+    if (status == QB_OK && qb__operation_of(p.operation)->values == NULL && p.operation != QB_OPERATION_QUANTIZE) {
+        status = qb__fail(QB_ERROR_INVALID, "%s has no quantization", qb_operation_name(p.operation));
+    }
+    if (status == QB_OK) {
+        p = qb__quantization_of(&p);
+        status = qb__give(quantization, &p, sizeof p);
+    }
+    return status;
+}
+
+/* ---- The oracle ---------------------------------------------------------------------------------------------------
+ */
+
+enum qb_status qb__composition_reference(const struct qb_problem *p, const struct qb_arithmetic *arithmetic,
+                                         const struct qb_tensors *tensors)
+{
+    const struct qb_problem quantization = qb__quantization_of(p);
+    struct qb_tensors whole = *tensors;
+    const uint64_t bytes = p->tokens * p->hidden * qb__element_size(quantization.input);
+    void *values = NULL;
+    enum qb_status status;
+
+    if (whole.at[QB_ROLE_VALUES] == NULL) {
+        whole.at[QB_ROLE_VALUES] = values = malloc(bytes + 1); /* a size of 0 need not give a pointer */
+        if (values == NULL) {
+            return qb__fail(QB_ERROR_MEMORY, "%" PRIu64 " bytes for the reference", bytes);
+        }
+    }
+    qb__operation_of(p->operation)->values(p, &whole);
+    whole.at[QB_ROLE_INPUT] = whole.at[QB_ROLE_VALUES];
+    status = qb__operation_quantize.reference(&quantization, arithmetic, &whole);
+    free(values);
+    return status;
+}
