@@ -4,248 +4,12 @@
  * promised: one that no kernel supports is a failure. Built once for each backend, as check_kernels.c is. */
 #include <config.h>
 
-#include "device.h"
-#include "model/sizes.h"
+#include "tensors.h"
 
 #include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-
-/* Bytes around every tensor that no kernel may touch, and what they hold. */
-#define GUARD  64
-#define POISON 0xA5
-
-#define COUNT(array) ((int)(sizeof(array) / sizeof(array)[0]))
-
-static const enum qb_format inputs[] = {QB_FORMAT_F16, QB_FORMAT_BF16, QB_FORMAT_F32};
-static const enum qb_format outputs[] = {QB_FORMAT_INT8, QB_FORMAT_E4M3, QB_FORMAT_E5M2, QB_FORMAT_E2M1,
-                                         QB_FORMAT_E2M3, QB_FORMAT_E3M2, QB_FORMAT_INT4, QB_FORMAT_UINT4};
-static const enum qb_format scale_formats[] = {QB_FORMAT_F32, QB_FORMAT_F16, QB_FORMAT_E8M0, QB_FORMAT_E4M3};
-static const struct granularity {
-    enum qb_granularity kind;
-    uint64_t group, block_rows, block_cols;
-} granularities[] = {
-    {QB_GRANULARITY_GROUP, 16, 0, 0}, {QB_GRANULARITY_GROUP, 32, 0, 0},   {QB_GRANULARITY_GROUP, 128, 0, 0},
-    {QB_GRANULARITY_GROUP, 1, 0, 0},  {QB_GRANULARITY_GROUP, 15, 0, 0},   {QB_GRANULARITY_GROUP, 100, 0, 0},
-    {QB_GRANULARITY_TENSOR, 0, 0, 0}, {QB_GRANULARITY_TOKEN, 0, 0, 0},    {QB_GRANULARITY_CHANNEL, 0, 0, 0},
-    {QB_GRANULARITY_BLOCK, 0, 3, 5},  {QB_GRANULARITY_BLOCK, 0, 128, 128}};
-
-/* ---- Tensors ----------------------------------------------------------------------------------------------------- */
-
-/* The tensors of one problem, by role, on the host and on the device, each between guards. */
-struct tensors {
-    struct qb_problem problem;
-    struct qb_tensor_info info[QB_ROLE_COUNT];
-    size_t offset[QB_ROLE_COUNT]; /* in bytes, to misalign the bases */
-    char *want[QB_ROLE_COUNT], *got[QB_ROLE_COUNT];
-    void *device[QB_ROLE_COUNT];
-};
-
-static size_t size_of(const struct tensors *t, int role)
-{
-    return t->info[role].bytes + t->offset[role] + 2 * GUARD;
-}
-
-/* Allocate for PROBLEM, with the bases OFFSET elements after an aligned address. */
-static void make_tensors(struct tensors *t, const struct qb_problem *problem, size_t offset)
-{
-    *t = (struct tensors){.problem = *problem};
-    for (int role = 0; role < QB_ROLE_COUNT; role++) {
-        t->info[role].size = sizeof t->info[role];
-        check(qb_problem_tensor(problem, (enum qb_role)role, &t->info[role]));
-        if (t->info[role].present) {
-            t->offset[role] = offset * t->info[role].alignment;
-            t->want[role] = malloc(size_of(t, role));
-            t->got[role] = malloc(size_of(t, role));
-            ck_assert(t->want[role] != NULL && t->got[role] != NULL);
-            check(qb_memory_alloc(device, size_of(t, role), &t->device[role]));
-            memset(t->want[role], POISON, size_of(t, role));
-        }
-    }
-}
-
-static void free_tensors(struct tensors *t)
-{
-    for (int role = 0; role < QB_ROLE_COUNT; role++) {
-        free(t->want[role]);
-        free(t->got[role]);
-        qb_memory_free(device, t->device[role]);
-    }
-}
-
-/* The first byte of a tensor on the host. */
-static char *data_of(const struct tensors *t, int role)
-{
-    return t->want[role] + GUARD + t->offset[role];
-}
-
-static struct qb_tensors addresses(const struct tensors *t, bool on_device)
-{
-    struct qb_tensors at = {.size = sizeof at};
-
-    for (int role = 0; role < QB_ROLE_COUNT; role++) {
-        if (t->info[role].present) {
-            at.at[role] = on_device ? (char *)t->device[role] + GUARD + t->offset[role] : data_of(t, role);
-        }
-    }
-    return at;
-}
-
-static const char *problem_text(const struct tensors *t)
-{
-    static char text[768];
-    const struct qb_problem *p = &t->problem;
-
-    snprintf(text, sizeof text,
-             "%s -> %s, packing %s, scales %s %s, rounded %s, layout %s (stride %" PRIu64 "), tensor scale %s, zero "
-             "points %s, %s (group %" PRIu64 ", block %" PRIu64 "x%" PRIu64 "), %" PRIu64 "x%" PRIu64
-             ", strides %" PRIu64 ", %" PRIu64 ", offset %zu, bound %g, QUANTBENCH_TEST_SEED=%" PRIu64,
-             qb_format_info(p->input)->name, qb_format_info(p->output)->name, qb_packing_name(p->packing),
-             qb_format_info(p->scale_format)->name, qb_scaling_name(p->scaling),
-             qb_scale_rounding_name(p->scale_rounding), qb_scale_layout_name(p->scale_layout), p->scale_stride,
-             qb_tensor_scale_name(p->tensor_scale), qb_zero_points_name(p->zero_points),
-             qb_granularity_name(p->granularity), p->group, p->block_rows, p->block_cols, p->tokens, p->hidden,
-             p->input_stride, p->output_stride, t->offset[QB_ROLE_SCALES], (double)p->amax_bound, test_seed());
-    return text;
-}
-
-/* Put on the device what is read, and poison what is written. */
-static void upload(const struct tensors *t)
-{
-    for (int role = 0; role < QB_ROLE_COUNT; role++) {
-        if (t->info[role].written) {
-            check(qb_memory_fill(device, t->device[role], POISON, size_of(t, role)));
-        } else if (t->info[role].present) {
-            check(qb_memory_write(device, t->device[role], t->want[role], size_of(t, role)));
-        }
-    }
-}
-
-/* Compare all tensors, with guards, gaps and padding. Scales come first: other codes follow from other scales. */
-static void compare(const struct tensors *t, const struct qb_kernel *kernel)
-{
-    static const int order[] = {QB_ROLE_INPUT, QB_ROLE_TENSOR_SCALE, QB_ROLE_SCALES, QB_ROLE_ZERO_POINTS,
-                                QB_ROLE_CODES};
-
-    for (int i = 0; i < COUNT(order); i++) {
-        const int role = order[i];
-
-        if (!t->info[role].present) {
-            continue;
-        }
-        check(qb_memory_read(device, t->got[role], t->device[role], size_of(t, role)));
-        if (memcmp(t->got[role], t->want[role], size_of(t, role)) == 0) {
-            continue;
-        }
-        for (size_t byte = 0; byte < size_of(t, role); byte++) {
-            ck_assert_msg(t->got[role][byte] == t->want[role][byte],
-                          "%s, %s: byte %td of the %s: got 0x%02X, want 0x%02X", qb_kernel_name(kernel),
-                          problem_text(t), (ptrdiff_t)byte - (ptrdiff_t)(GUARD + t->offset[role]),
-                          qb_role_name((enum qb_role)role), (uint8_t)t->got[role][byte], (uint8_t)t->want[role][byte]);
-        }
-    }
-}
-
-/* Run the reference, and every kernel that supports the problem: at least one does. */
-static void run_all_kernels(struct tensors *t)
-{
-    struct qb_tensors buffers = addresses(t, false);
-    int run = 0;
-
-    for (int role = 0; role < QB_ROLE_COUNT; role++) {
-        if (t->info[role].written) {
-            memset(t->want[role], POISON, size_of(t, role));
-        }
-    }
-    check(qb_reference_run(&t->problem, &buffers));
-    buffers = addresses(t, true);
-    for (size_t i = 0; i < qb_kernel_count(); i++) {
-        const struct qb_kernel *kernel = qb_kernel_at(i);
-
-        if (qb_kernel_supports(kernel, device, &t->problem)) {
-            upload(t);
-            check(qb_kernel_run(kernel, queue, &t->problem, &buffers));
-            check(qb_queue_synchronize(queue));
-            compare(t, kernel);
-            run++;
-        }
-    }
-    ck_assert_msg(run > 0, "no kernel supports %s", problem_text(t));
-}
-
-/* ---- Data -------------------------------------------------------------------------------------------------------- */
-
-enum kind { NORMAL, BITS, ZEROS, TINY, INFINITE, CONSTANT, TIES, SPECIALS, POSITIVE, KINDS };
-
-/* One element's bits in FORMAT. */
-static uint32_t element(enum qb_format format, enum kind kind, uint64_t index, uint64_t random)
-{
-    double value = ((double)(int32_t)random + (double)(int32_t)(random >> 32)) * 0x1p-31;
-
-    switch (kind) {
-    case NORMAL:
-        break;
-    case BITS:
-        return (uint32_t)random;
-    case ZEROS:
-        value = random & 1 ? -0.0 : 0;
-        break;
-    case TINY:
-        value *= format == QB_FORMAT_F16 ? 0x1p-20 : 0x1p-130;
-        break;
-    case INFINITE:
-        value = index % 97 == 5 ? copysign(INFINITY, value) : value;
-        break;
-    case CONSTANT:
-        value = -3;
-        break;
-    case TIES: /* few bits, and an amax that is often the same: quotients on ties, for any format */
-        value = index % 16 == 0 ? 6 : ldexp((double)((int64_t)(random & 31) - 16), -(int)(random >> 8 & 3));
-        break;
-    case SPECIALS:
-        value = random % 7 == 0 ? NAN : random % 7 == 1 ? 0 : random % 7 == 2 ? value * 1e-7 : value;
-        value = random % 211 == 0 ? -INFINITY : value;
-        break;
-    case POSITIVE:
-    case KINDS:
-        value = 5 + fabs(value);
-        break;
-    }
-    return qb_format_encode(format, (float)value);
-}
-
-/* Fill the input, and what else is read. */
-static void fill(struct tensors *t, enum kind kind, uint64_t *state)
-{
-    const struct qb_problem *p = &t->problem;
-    const size_t size = qb_format_info(p->input)->bits / 8;
-    const float given = ldexpf(1 + (float)(test_random(state) % 1024) / 1024, (int)(test_random(state) % 12) - 9);
-
-    for (uint64_t i = 0; i < t->info[QB_ROLE_INPUT].bytes / size; i++) {
-        const uint32_t bits = element(p->input, kind, i, test_random(state));
-
-        memcpy(data_of(t, QB_ROLE_INPUT) + i * size, &bits, size);
-    }
-    for (uint64_t i = 0;
-         t->info[QB_ROLE_SCALES].read && i < t->info[QB_ROLE_SCALES].bytes * 8 / t->info[QB_ROLE_SCALES].bits; i++) {
-        const float scale = ldexpf(1 + (float)(test_random(state) % 1024) / 1024, (int)(test_random(state) % 10) - 7);
-        const uint32_t code = qb_format_encode(p->scale_format, scale);
-
-        memcpy(data_of(t, QB_ROLE_SCALES) + i * t->info[QB_ROLE_SCALES].bits / 8, &code,
-               t->info[QB_ROLE_SCALES].bits / 8);
-    }
-    for (uint64_t i = 0; t->info[QB_ROLE_ZERO_POINTS].read && i < t->info[QB_ROLE_ZERO_POINTS].bytes; i++) {
-        const uint64_t random = test_random(state) >> 8;
-
-        data_of(t, QB_ROLE_ZERO_POINTS)[i] = (char)(p->output == QB_FORMAT_INT8    ? random % 256
-                                                    : p->output == QB_FORMAT_UINT4 ? random % 16
-                                                                                   : random % 16 - 8);
-    }
-    if (t->info[QB_ROLE_TENSOR_SCALE].read) {
-        memcpy(data_of(t, QB_ROLE_TENSOR_SCALE), &given, sizeof given);
-    }
-}
 
 static void run_filled(const struct qb_problem *p, enum kind kind, size_t offset, uint64_t *state)
 {
@@ -257,41 +21,8 @@ static void run_filled(const struct qb_problem *p, enum kind kind, size_t offset
     free_tensors(&t);
 }
 
-static void set_granularity(struct qb_problem *p, const struct granularity *g)
-{
-    p->granularity = g->kind;
-    p->group = g->group;
-    p->block_rows = g->block_rows;
-    p->block_cols = g->block_cols;
-}
-
 /* ---- All combinations ---------------------------------------------------------------------------------------------
  */
-
-/* Set all that is orthogonal in P from INDEX, which counts combinations; false when there are no more. */
-static bool combination(struct qb_problem *p, unsigned index)
-{
-    const unsigned choices[] = {
-        COUNT(inputs),    COUNT(scale_formats), QB_SCALE_ROUNDING_COUNT, QB_SCALE_LAYOUT_COUNT,
-        QB_PACKING_COUNT, QB_ZERO_POINTS_COUNT, QB_TENSOR_SCALE_COUNT,   (unsigned)COUNT(granularities),
-        QB_SCALING_COUNT};
-    unsigned chosen[COUNT(choices)];
-
-    for (int i = 0; i < COUNT(choices); i++) {
-        chosen[i] = index % choices[i];
-        index /= choices[i];
-    }
-    p->input = inputs[chosen[0]];
-    p->scale_format = scale_formats[chosen[1]];
-    p->scale_rounding = (enum qb_scale_rounding)chosen[2];
-    p->scale_layout = (enum qb_scale_layout)chosen[3];
-    p->packing = (enum qb_packing)chosen[4];
-    p->zero_points = (enum qb_zero_points)chosen[5];
-    p->tensor_scale = (enum qb_tensor_scale)chosen[6];
-    set_granularity(p, &granularities[chosen[7]]);
-    p->scaling = (enum qb_scaling)chosen[8];
-    return index == 0;
-}
 
 /* True if check_kernels.c has such problems. */
 static bool is_plain(const struct qb_problem *p)
@@ -299,9 +30,6 @@ static bool is_plain(const struct qb_problem *p)
     return qb_format_info(p->output)->bits == 8 && p->scale_format == QB_FORMAT_F32 &&
            p->scale_layout == QB_SCALE_LAYOUT_ROWS && p->zero_points == QB_ZERO_POINTS_NONE;
 }
-
-static const uint64_t shapes[][2] = {{3, 33},  {1, 128}, {5, 15},  {8, 17},  {0, 40},   {2, 257}, {130, 1},
-                                     {9, 100}, {4, 64},  {1, 700}, {129, 5}, {33, 129}, {7, 320}};
 
 /* Every combination that is valid, each with another shape, data, stride, offset and bound. */
 START_TEST(every_valid_combination)
@@ -322,14 +50,7 @@ START_TEST(every_valid_combination)
             continue;
         }
         random = test_random(&state) >> 8;
-        p.tokens = shapes[random % COUNT(shapes)][0];
-        p.hidden = shapes[random % COUNT(shapes)][1];
-        p.input_stride = random >> 8 & 1 ? p.hidden + (random >> 9 & 7) : 0;
-        p.output_stride = random >> 12 & 1 ? (p.hidden + (random >> 13 & 7) + 3) / 4 * 4 : 0;
-        p.amax_bound = (random >> 16 & 7) == 0 ? 0.75f : 0;
-        if (p.scale_layout == QB_SCALE_LAYOUT_COLUMNS || p.scale_layout == QB_SCALE_LAYOUT_PACKED) {
-            p.scale_stride = random >> 20 & 1 ? p.tokens + (random >> 21 & 3) : 0;
-        }
+        set_shape(&p, random);
         run_filled(&p, (enum kind)(valid++ % KINDS), random >> 24 & 3, &state);
     }
     ck_assert_uint_gt(valid, 100);

@@ -15,7 +15,7 @@ AM_TESTS_ENVIRONMENT = srcdir='$(srcdir)'; builddir='$(builddir)'; export srcdir
 # take less than two seconds of a processor, and are a part of "make check-quick".
 quick_c_tests =
 if HAVE_CHECK
-c_tests = check_cpu.test check_cpu_narrow.test check_compare.test check_precision.test check_quality.test check_environment.test
+c_tests = check_cpu.test check_cpu_narrow.test check_cpu_operations.test check_compare.test check_precision.test check_quality.test check_environment.test
 quick_c_tests += check_stats.test check_format.test check_problem.test check_narrow.test check_cvt.test check_peers.test check_pitfalls.test check_disturbance.test check_conditions.test \
 	check_message.test check_threads.test
 if TOOL
@@ -23,7 +23,7 @@ c_tests += check_challenge.test check_accuracy.test
 quick_c_tests += check_hard.test check_options.test check_outcome.test check_rounds.test check_starvation.test \
 	check_tensor_file.test check_verdict.test check_figures.test check_describe.test check_measure.test
 endif
-c_tests += $(quick_c_tests) check_cuda.test check_cuda_narrow.test
+c_tests += $(quick_c_tests) check_cuda.test check_cuda_narrow.test check_cuda_operations.test
 check_PROGRAMS += $(c_tests)
 TESTS += $(c_tests)
 endif
@@ -110,6 +110,7 @@ EXTRA_DIST += %D%/release/installed.sh
 EXTRA_DIST += %D%/release/packages.sh
 EXTRA_DIST += %D%/device.h
 EXTRA_DIST += %D%/run.h
+EXTRA_DIST += %D%/tensors.h
 EXTRA_DIST += %D%/tap.sh
 EXTRA_DIST += $(shell_tests)
 
@@ -223,9 +224,13 @@ check_cpu_test_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/src/quantbench -DTEST_B
 check_cpu_test_CFLAGS = $(TEST_CFLAGS)
 check_cpu_test_LDADD = libquantbench.la $(CHECK_LIBS)
 check_cpu_narrow_test_SOURCES = %D%/check_kernels_narrow.c
-check_cpu_narrow_test_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/src/quantbench -DTEST_BACKEND='"cpu"'
+check_cpu_narrow_test_CPPFLAGS = $(AM_CPPFLAGS) -DTEST_BACKEND='"cpu"'
 check_cpu_narrow_test_CFLAGS = $(TEST_CFLAGS) $(OPENMP_CFLAGS)
 check_cpu_narrow_test_LDADD = libquantbench.la $(CHECK_LIBS) -lm
+check_cpu_operations_test_SOURCES = %D%/check_operations_kernels.c
+check_cpu_operations_test_CPPFLAGS = $(AM_CPPFLAGS) -DTEST_BACKEND='"cpu"'
+check_cpu_operations_test_CFLAGS = $(TEST_CFLAGS)
+check_cpu_operations_test_LDADD = libquantbench.la $(CHECK_LIBS) -lm
 # NVIDIA's management library is a stand-in that the test program has loaded under its name.
 check_conditions_test_SOURCES = %D%/check_conditions.c cuda/nvml.c
 check_conditions_test_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/cuda
@@ -236,9 +241,13 @@ check_cuda_test_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/src/quantbench -DTEST_
 check_cuda_test_CFLAGS = $(TEST_CFLAGS)
 check_cuda_test_LDADD = libquantbench.la $(CHECK_LIBS)
 check_cuda_narrow_test_SOURCES = %D%/check_kernels_narrow.c
-check_cuda_narrow_test_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/src/quantbench -DTEST_BACKEND='"cuda"'
+check_cuda_narrow_test_CPPFLAGS = $(AM_CPPFLAGS) -DTEST_BACKEND='"cuda"'
 check_cuda_narrow_test_CFLAGS = $(TEST_CFLAGS) $(OPENMP_CFLAGS)
 check_cuda_narrow_test_LDADD = libquantbench.la $(CHECK_LIBS) -lm
+check_cuda_operations_test_SOURCES = %D%/check_operations_kernels.c
+check_cuda_operations_test_CPPFLAGS = $(AM_CPPFLAGS) -DTEST_BACKEND='"cuda"'
+check_cuda_operations_test_CFLAGS = $(TEST_CFLAGS)
+check_cuda_operations_test_LDADD = libquantbench.la $(CHECK_LIBS) -lm
 
 # The CUDA backend's C files compile everywhere, against a stand-in for NVIDIA's headers, so that a machine without the
 # toolkit finds mistakes in it.

@@ -1,0 +1,556 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* check_operations_kernels.c - every kernel of one backend against the reference, byte for byte, on operations in front
+ * of a quantization, and on dequantization. An operation that a backend has a kernel of is promised for every valid
+ * problem: one that no kernel supports is a failure. Built once for each backend, as check_kernels.c is. */
+#include <config.h>
+
+#include "tensors.h"
+
+static const enum qb_operation operations[] = {QB_OPERATION_DEQUANTIZE, QB_OPERATION_SILU_MUL, QB_OPERATION_GELU_MUL,
+                                               QB_OPERATION_RMS_NORM, QB_OPERATION_ADD_RMS_NORM};
+
+static bool is_gated(enum qb_operation operation)
+{
+    return operation == QB_OPERATION_SILU_MUL || operation == QB_OPERATION_GELU_MUL;
+}
+
+/* A problem of OPERATION: half to INT8, one scale for each row. */
+static struct qb_problem problem_of(enum qb_operation operation)
+{
+    struct qb_problem p;
+
+    qb_problem_init(&p);
+    p.operation = operation;
+    p.granularity = QB_GRANULARITY_TOKEN;
+    p.scaling = operation == QB_OPERATION_DEQUANTIZE ? QB_SCALING_STATIC : QB_SCALING_DYNAMIC;
+    p.tokens = 1;
+    p.hidden = 8;
+    return p;
+}
+
+/* True if the backend has a kernel of OPERATION. */
+static bool offers(enum qb_operation operation)
+{
+    const struct qb_problem p = problem_of(operation);
+    bool offered = false;
+
+    for (size_t i = 0; i < qb_kernel_count() && !offered; i++) {
+        offered = qb_kernel_supports(qb_kernel_at(i), device, &p);
+    }
+    return offered;
+}
+
+static void run_as(const struct qb_problem *p, enum kind kind, size_t offset, bool in_place, uint64_t *state)
+{
+    struct tensors t;
+
+    make_tensors(&t, p, offset);
+    fill(&t, kind, state);
+    t.in_place = in_place && t.info[QB_ROLE_SUM].present;
+    run_all_kernels(&t);
+    free_tensors(&t);
+}
+
+static void run_filled(const struct qb_problem *p, enum kind kind, size_t offset, uint64_t *state)
+{
+    run_as(p, kind, offset, false, state);
+}
+
+/* Choose what the operation of P reads by RANDOM. */
+static void set_parameters(struct qb_problem *p, uint64_t random)
+{
+    static const float limits[] = {0, 0, 0.5f, 7}, alphas[] = {0, 0, 1, 1.702f}, offsets[] = {0, 0, 1, -0.3f},
+                       epsilons[] = {1e-6f, 0, 1e-5f, 0.5f};
+
+    p->intermediate = random % 2 == 0 ? QB_INTERMEDIATE_INPUT : (enum qb_intermediate)(random / 2 % 3);
+    p->keep_values = p->operation != QB_OPERATION_DEQUANTIZE && (random >> 8 & 1);
+    p->gate = (enum qb_gate)(random >> 9 & 1);
+    p->gate_limit = limits[random >> 10 & 3];
+    p->alpha = p->operation == QB_OPERATION_SILU_MUL ? alphas[random >> 12 & 3] : 0;
+    p->up_offset = offsets[random >> 14 & 3];
+    p->weights = (enum qb_weights)(random >> 16 & 1);
+    p->epsilon = epsilons[random >> 17 & 3];
+}
+
+/* Give the rows of P's input a gap, of a multiple of UNIT elements, and those of its codes. */
+static void set_gaps(struct qb_problem *p, uint64_t random, uint64_t unit)
+{
+    const uint64_t cols = is_gated(p->operation) ? 2 * p->hidden : p->hidden;
+
+    p->input_stride = random & 1 ? cols + unit * (random >> 1 & 7) : 0;
+    p->output_stride = random >> 4 & 1 ? (p->hidden + 7) / 8 * 8 + unit / 4 * 4 * (random >> 5 & 7) : 0;
+}
+
+/* ---- Shapes -------------------------------------------------------------------------------------------------------
+ */
+
+/* One in some of all valid combinations of formats, granularities and layouts, each with another shape, data, stride,
+ * offset and bound. */
+START_TEST(combinations)
+{
+    const enum qb_operation operation = operations[_i / COUNT(outputs)];
+    uint64_t state = test_seed() + (uint64_t)_i;
+    unsigned valid = 0, run = 0;
+    struct qb_problem p = problem_of(operation);
+
+    p.output = outputs[_i % COUNT(outputs)];
+    for (unsigned index = 0; offers(operation) && combination(&p, index); index++) {
+        const uint64_t random = test_random(&state) >> 8, more = test_random(&state) >> 8;
+
+        p.tokens = p.hidden = 1;
+        p.input_stride = p.output_stride = p.scale_stride = 0;
+        p.amax_bound = 0;
+        if (qb_problem_validate(&p) != QB_OK || valid++ % 13 != (unsigned)_i % 13) {
+            continue;
+        }
+        set_parameters(&p, more);
+        set_shape(&p, random);
+        if (p.input_stride != 0 && is_gated(operation)) {
+            p.input_stride += p.hidden;
+        }
+        run_as(&p, (enum kind)(run++ % KINDS), random >> 24 & 3, more >> 24 & 1, &state);
+    }
+    ck_assert(run > 3 || !offers(operation));
+}
+END_TEST
+
+static const uint64_t hiddens[] = {1, 15, 63, 2048, 2049, 5000, 8192, 131072};
+
+/* Rows of each length, no rows and many, in all formats. */
+START_TEST(rows)
+{
+    static const uint64_t tokens[] = {0, 1, 3, 130};
+    static const struct granularity tiles[] = {{QB_GRANULARITY_TOKEN, 0, 0, 0},   {QB_GRANULARITY_TENSOR, 0, 0, 0},
+                                               {QB_GRANULARITY_GROUP, 128, 0, 0}, {QB_GRANULARITY_GROUP, 48, 0, 0},
+                                               {QB_GRANULARITY_CHANNEL, 0, 0, 0}, {QB_GRANULARITY_BLOCK, 0, 128, 128}};
+    const enum qb_operation operation = operations[_i / COUNT(hiddens)];
+    uint64_t state = test_seed() + (uint64_t)_i;
+
+    for (int i = 0; offers(operation) && i < COUNT(tokens) * 18; i++) {
+        struct qb_problem p = problem_of(operation);
+        const uint64_t random = test_random(&state) >> 8;
+
+        p.hidden = hiddens[_i % COUNT(hiddens)];
+        p.tokens = tokens[i % COUNT(tokens)];
+        p.input = inputs[i / COUNT(tokens) % 3];
+        p.output = outputs[i / COUNT(tokens) / 6];
+        set_granularity(&p, &tiles[random % COUNT(tiles)]);
+        if (operation != QB_OPERATION_DEQUANTIZE) {
+            p.scaling = (enum qb_scaling)(random >> 8 & 1);
+        }
+        set_parameters(&p, random >> 16);
+        set_gaps(&p, random >> 40, random >> 50 & 1 ? 8 : 1);
+        /* The largest once, and few of the large. */
+        if (p.hidden * p.tokens < 20000 || i < COUNT(tokens) || (p.hidden * p.tokens < 500000 && i % 5 == 0)) {
+            if (p.hidden * p.tokens < 2000000 && (p.hidden != 5000 || p.tokens < 130)) {
+                run_as(&p, NORMAL, random >> 52 & 3, random >> 54 & 1, &state);
+            }
+        }
+    }
+}
+END_TEST
+
+/* What people use, and kernels have loops of their own for: by tensors, rows and groups, in rows that are aligned. */
+static const struct recipe {
+    enum qb_format output, scale_format;
+    enum qb_scale_layout layout;
+    struct granularity granularity;
+    enum qb_scaling scaling;
+} recipes[] = {
+#define RECIPE(output, scale, layout, scaling, tiles, group)                                                           \
+    {                                                                                                                  \
+        QB_FORMAT_##output, QB_FORMAT_##scale, QB_SCALE_LAYOUT_##layout, {QB_GRANULARITY_##tiles, group, 0, 0},        \
+            QB_SCALING_##scaling                                                                                       \
+    }
+    RECIPE(E4M3, F32, ROWS, STATIC, TENSOR, 0),      RECIPE(INT8, F32, ROWS, STATIC, TOKEN, 0),
+    RECIPE(E4M3, F32, ROWS, STATIC, GROUP, 128),     RECIPE(INT8, F32, ROWS, STATIC, CHANNEL, 0),
+    RECIPE(E4M3, F32, ROWS, DYNAMIC, TOKEN, 0),      RECIPE(INT8, F32, ROWS, DYNAMIC, TOKEN, 0),
+    RECIPE(E5M2, F32, ROWS, DYNAMIC, TOKEN, 0),      RECIPE(E4M3, F32, ROWS, AMAX, TOKEN, 0),
+    RECIPE(E4M3, F32, ROWS, DYNAMIC, GROUP, 8),      RECIPE(INT8, F32, ROWS, DYNAMIC, GROUP, 32),
+    RECIPE(E5M2, F32, ROWS, DYNAMIC, GROUP, 64),     RECIPE(E4M3, F32, ROWS, DYNAMIC, GROUP, 128),
+    RECIPE(INT8, F32, ROWS, DYNAMIC, GROUP, 128),    RECIPE(E4M3, F32, ROWS, DYNAMIC, GROUP, 256),
+    RECIPE(E4M3, F32, ROWS, DYNAMIC, GROUP, 1024),   RECIPE(E4M3, F32, ROWS, DYNAMIC, GROUP, 24),
+    RECIPE(E4M3, F32, COLUMNS, DYNAMIC, GROUP, 128), RECIPE(E4M3, E8M0, ROWS, DYNAMIC, GROUP, 32),
+    RECIPE(E4M3, E8M0, PACKED, DYNAMIC, GROUP, 128), RECIPE(E4M3, E8M0, TILED_128X4, DYNAMIC, GROUP, 32),
+    RECIPE(E2M1, E8M0, ROWS, DYNAMIC, GROUP, 32),    RECIPE(E2M1, E4M3, TILED_128X4, DYNAMIC, GROUP, 16),
+    RECIPE(INT4, F16, ROWS, DYNAMIC, GROUP, 128),    RECIPE(E4M3, F32, ROWS, DYNAMIC, TENSOR, 0),
+};
+
+static void set_recipe(struct qb_problem *p, const struct recipe *recipe)
+{
+    p->output = recipe->output;
+    p->scale_format = recipe->scale_format;
+    p->scale_layout = recipe->layout;
+    set_granularity(p, &recipe->granularity);
+    p->scaling = p->operation == QB_OPERATION_DEQUANTIZE ? QB_SCALING_STATIC : recipe->scaling;
+}
+
+START_TEST(rows_of_recipes)
+{
+    static const uint64_t lengths[] = {8,    64,   256,  512,   1024,  1536,  2048,  2056,  4096,
+                                       5120, 7168, 8192, 14336, 16384, 16392, 18432, 32768, 65544};
+    const enum qb_operation operation = operations[_i / COUNT(recipes)];
+    uint64_t state = test_seed() + (uint64_t)_i;
+
+    for (int i = 0; offers(operation) && i < COUNT(lengths) * 3; i++) {
+        struct qb_problem p = problem_of(operation);
+        const uint64_t random = test_random(&state) >> 8;
+
+        set_recipe(&p, &recipes[_i % COUNT(recipes)]);
+        p.input = inputs[(i / COUNT(lengths) + i) % 3];
+        p.hidden = lengths[i % COUNT(lengths)];
+        if (p.hidden > 4096 && (i + _i) % 5 != 0) {
+            continue; /* each with some of the recipes */
+        }
+        p.tokens = p.hidden > 20000 ? 1 : p.hidden > 4096 ? 2 : 1 + random % 5;
+        if (i / COUNT(lengths) == 2) {
+            set_parameters(&p, random >> 8);
+            set_gaps(&p, random >> 40, 16);
+        } else if (i / COUNT(lengths) == 1) {
+            p.keep_values = operation != QB_OPERATION_DEQUANTIZE;
+            p.epsilon = 1e-6f;
+        }
+        run_as(&p, NORMAL, 0, random >> 50 & 1, &state);
+    }
+}
+END_TEST
+
+/* More rows than a device has multiprocessors, several times. */
+START_TEST(many_rows)
+{
+    static const uint64_t shapes[][2] = {{1000, 128}, {700, 512}, {300, 2048}, {4100, 64}};
+    const enum qb_operation operation = operations[_i / COUNT(shapes)];
+    uint64_t state = test_seed() + (uint64_t)_i;
+
+    for (int i = 0; offers(operation) && i < COUNT(recipes); i++) {
+        struct qb_problem p = problem_of(operation);
+
+        set_recipe(&p, &recipes[i]);
+        p.input = inputs[i % 2];
+        p.tokens = shapes[_i % COUNT(shapes)][0];
+        p.hidden = shapes[_i % COUNT(shapes)][1];
+        if (i % COUNT(shapes) == _i % COUNT(shapes) && i % 8 < 4) {
+            run_filled(&p, NORMAL, 0, &state);
+        }
+    }
+}
+END_TEST
+
+/* ---- Values -------------------------------------------------------------------------------------------------------
+ */
+
+/* Each kind of data: zeros, subnormal numbers, NaN, infinities, sums that overflow among others. */
+START_TEST(data)
+{
+    const enum qb_operation operation = operations[_i / KINDS];
+    uint64_t state = test_seed() + (uint64_t)_i;
+
+    for (int i = 0; offers(operation) && i < 4 * 12; i++) {
+        struct qb_problem p = problem_of(operation);
+
+        set_recipe(&p, &recipes[(7 * i + _i) % COUNT(recipes)]);
+        set_parameters(&p, test_random(&state) >> 8);
+        p.input = inputs[i % 3];
+        p.tokens = 3;
+        p.hidden = i % 8 == 7 ? 1111 : i % 4 == 3 ? 3072 : 512;
+        p.keep_values = operation != QB_OPERATION_DEQUANTIZE && i % 3 != 0;
+        run_filled(&p, (enum kind)(_i % KINDS), 0, &state);
+    }
+}
+END_TEST
+
+/* All 65,536 gates of a 16-bit format, in order and mixed, times 1 and times another: the values, byte for byte. */
+START_TEST(every_gate)
+{
+    static const enum qb_operation gated[] = {QB_OPERATION_SILU_MUL, QB_OPERATION_GELU_MUL};
+    struct qb_problem p = problem_of(gated[_i / 12 % 2]);
+    uint64_t state = test_seed() + (uint64_t)_i;
+    struct tensors t;
+
+    if (!offers(p.operation)) {
+        return;
+    }
+    p.input = inputs[_i % 2];
+    p.intermediate = (enum qb_intermediate)(_i / 2 % 3);
+    p.gate = (enum qb_gate)(_i / 6 % 2);
+    p.output = QB_FORMAT_E4M3;
+    p.keep_values = 1;
+    p.tokens = 16;
+    p.hidden = 4096;
+    for (int turn = 0; turn < 3; turn++) {
+        p.alpha = turn == 2 && p.operation == QB_OPERATION_SILU_MUL ? 1.702f : 0;
+        make_tensors(&t, &p, 0);
+        fill(&t, NORMAL, &state);
+        for (uint32_t i = 0; i < 65536; i++) {
+            uint16_t *const row = (uint16_t *)(void *)data_of(&t, QB_ROLE_INPUT) + i / 4096 * 8192;
+            const uint32_t col = i % 4096;
+            const bool halves = p.gate == QB_GATE_HALVES;
+
+            /* 40503 is odd, so this visits each input once. */
+            row[halves ? col : 2 * col] = (uint16_t)(turn == 0 ? i : i * 40503);
+            if (turn == 0) {
+                row[halves ? 4096 + col : 2 * col + 1] = (uint16_t)qb_format_encode(p.input, 1);
+            }
+        }
+        run_all_kernels(&t);
+        free_tensors(&t);
+    }
+}
+END_TEST
+
+/* Floats of all exponents and both signs as gates. */
+START_TEST(float_gates)
+{
+    static const enum qb_operation gated[] = {QB_OPERATION_SILU_MUL, QB_OPERATION_GELU_MUL};
+    struct qb_problem p = problem_of(gated[_i]);
+    uint64_t state = test_seed() + (uint64_t)_i;
+    struct tensors t;
+
+    if (!offers(p.operation)) {
+        return;
+    }
+    p.input = QB_FORMAT_F32;
+    p.keep_values = 1;
+    p.tokens = 512;
+    p.hidden = 1024;
+    make_tensors(&t, &p, 0);
+    fill(&t, NORMAL, &state);
+    for (uint32_t i = 0; i < p.tokens * p.hidden; i++) {
+        /* Dense where the result is neither the gate nor 0. */
+        const float value = (float)(test_random(&state) >> 40) * 0x1p-24f * (i % 4 == 0 ? 2 : 104);
+        const uint32_t bits =
+            i % 2 == 0 ? (uint32_t)test_random(&state) : qb_format_encode(QB_FORMAT_F32, i % 4 == 1 ? value : -value);
+
+        memcpy(data_of(&t, QB_ROLE_INPUT) + ((uint64_t)i / 1024 * 2048 + i % 1024) * 4, &bits, 4);
+    }
+    run_all_kernels(&t);
+    free_tensors(&t);
+}
+END_TEST
+
+/* Rows of every magnitude: sums from the smallest number to infinity, with and without epsilon. */
+START_TEST(magnitudes_of_rows)
+{
+    struct qb_problem p = problem_of(_i % 2 == 0 ? QB_OPERATION_RMS_NORM : QB_OPERATION_ADD_RMS_NORM);
+    uint64_t state = test_seed() + (uint64_t)_i;
+    struct tensors t;
+
+    if (!offers(p.operation)) {
+        return;
+    }
+    p.input = inputs[_i / 2 % 3];
+    p.epsilon = _i / 6 % 2 ? 1e-5f : 0;
+    p.tokens = 280;
+    p.hidden = _i / 12 ? 2056 : 77;
+    p.keep_values = 1;
+    make_tensors(&t, &p, 0);
+    fill(&t, NORMAL, &state);
+    for (uint64_t i = 0; i < p.tokens * p.hidden; i++) {
+        const size_t size = t.info[QB_ROLE_INPUT].bits / 8;
+        const float value = (float)(int32_t)test_random(&state) * 0x1p-31f;
+        const uint32_t bits = qb_format_encode(p.input, ldexpf(value, (int)(i / p.hidden) - 150));
+
+        memcpy(data_of(&t, QB_ROLE_INPUT) + i * size, &bits, size);
+    }
+    run_all_kernels(&t);
+    free_tensors(&t);
+}
+END_TEST
+
+/* All codes by all scales of a byte, and by scales of both ends of the others. */
+START_TEST(every_code_dequantized)
+{
+    struct qb_problem p = problem_of(QB_OPERATION_DEQUANTIZE);
+    const enum qb_format scale = scale_formats[_i % COUNT(scale_formats)];
+    uint64_t state = test_seed() + (uint64_t)_i;
+    struct tensors t;
+
+    p.output = outputs[_i / COUNT(scale_formats)];
+    p.scale_format = scale;
+    p.granularity = QB_GRANULARITY_GROUP;
+    p.group = 256;
+    p.tokens = 256;
+    p.hidden = 256;
+    p.zero_points = p.output == QB_FORMAT_UINT4 ? QB_ZERO_POINTS_INT8 : QB_ZERO_POINTS_NONE;
+    if (!offers(p.operation) || qb_problem_validate(&p) != QB_OK) {
+        return;
+    }
+    for (int input = 0; input < 3; input++) {
+        p.input = inputs[input];
+        make_tensors(&t, &p, 0);
+        fill(&t, NORMAL, &state);
+        for (uint64_t i = 0; i < t.info[QB_ROLE_CODES].bytes; i++) {
+            data_of(&t, QB_ROLE_CODES)[i] = (char)i;
+        }
+        for (uint64_t row = 0; row < p.tokens; row++) {
+            const uint32_t code = scale == QB_FORMAT_F32   ? qb_format_encode(scale, ldexpf(1.3f, (int)row - 148))
+                                  : scale == QB_FORMAT_F16 ? 1 + (uint32_t)row * 123
+                                                           : (uint32_t)row;
+
+            memcpy(data_of(&t, QB_ROLE_SCALES) + row * t.info[QB_ROLE_SCALES].bits / 8, &code,
+                   t.info[QB_ROLE_SCALES].bits / 8);
+        }
+        run_all_kernels(&t);
+        free_tensors(&t);
+    }
+}
+END_TEST
+
+/* An operation with a quantization gives the bytes of its values, and of their quantization. */
+START_TEST(operation_is_its_values_and_their_quantization)
+{
+    struct qb_problem p = problem_of(operations[1 + _i % (COUNT(operations) - 1)]), quantization = {.size = sizeof p};
+    uint64_t state = test_seed() + (uint64_t)_i;
+    struct tensors fused, apart;
+    struct qb_tensors buffers;
+
+    set_recipe(&p, &recipes[_i % COUNT(recipes)]);
+    set_parameters(&p, test_random(&state) >> 8);
+    p.keep_values = 1;
+    p.tokens = 5;
+    p.hidden = 512;
+    make_tensors(&fused, &p, 0);
+    fill(&fused, NORMAL, &state);
+    run_reference(&fused);
+    check(qb_problem_quantization(&p, &quantization));
+    make_tensors(&apart, &quantization, 0);
+    for (int role = QB_ROLE_CODES; role <= QB_ROLE_TENSOR_SCALE; role++) {
+        if (apart.info[role].present) {
+            memcpy(apart.want[role], fused.want[role], size_of(&fused, role));
+        }
+    }
+    buffers = addresses(&fused, false);
+    buffers.at[QB_ROLE_VALUES] = data_of(&apart, QB_ROLE_INPUT);
+    check(qb_reference_values(&p, &buffers));
+    ck_assert(
+        memcmp(data_of(&apart, QB_ROLE_INPUT), data_of(&fused, QB_ROLE_VALUES), apart.info[QB_ROLE_INPUT].bytes) == 0);
+    run_reference(&apart);
+    for (int role = QB_ROLE_CODES; role <= QB_ROLE_TENSOR_SCALE; role++) {
+        if (apart.info[role].present) {
+            ck_assert_msg(memcmp(apart.want[role], fused.want[role], size_of(&fused, role)) == 0, "%s: %s",
+                          problem_text(&fused), qb_role_name((enum qb_role)role));
+        }
+    }
+    free_tensors(&apart);
+    free_tensors(&fused);
+}
+END_TEST
+
+/* ---- Launches -----------------------------------------------------------------------------------------------------
+ */
+
+/* An empty launch has no tensors, and no workspace that anybody has reserved. */
+START_TEST(floors)
+{
+    struct qb_problem p = problem_of(operations[_i]);
+
+    p.tokens = 9;
+    p.hidden = 1024;
+    for (size_t i = 0; i < qb_kernel_count(); i++) {
+        struct qb_queue *fresh = NULL;
+
+        if (qb_kernel_supports(qb_kernel_at(i), device, &p)) {
+            enum qb_status status;
+
+            check(qb_queue_create(device, &fresh));
+            check(qb_queue_reserve(fresh, qb_kernel_workspace(qb_kernel_at(i), device, &p)));
+            status = qb_kernel_floor(qb_kernel_at(i), fresh, &p);
+            ck_assert(status == QB_OK || status == QB_ERROR_UNSUPPORTED);
+            check(qb_queue_synchronize(fresh));
+            qb_queue_destroy(fresh);
+        }
+    }
+}
+END_TEST
+
+START_TEST(any_number_of_threads_gives_the_same)
+{
+    const enum qb_operation operation = operations[_i];
+    uint64_t state = test_seed() + (uint64_t)_i;
+
+    for (unsigned threads = 1; threads <= 5 && offers(operation); threads += 2) {
+        enum qb_status status = qb_queue_set_threads(queue, threads);
+
+        if (status == QB_ERROR_UNSUPPORTED) {
+            return;
+        }
+        check(status);
+        for (int i = 0; i < COUNT(recipes); i += 3) {
+            struct qb_problem p = problem_of(operation);
+
+            set_recipe(&p, &recipes[(i + (int)threads) % COUNT(recipes)]);
+            p.input = inputs[threads / 2 % 3];
+            p.tokens = threads == 5 ? 1 : 67;
+            p.hidden = threads == 5 ? 100001 : 1111;
+            run_filled(&p, NORMAL, 0, &state);
+        }
+    }
+    qb_queue_set_threads(queue, 2);
+}
+END_TEST
+
+/* Launches one after the other that depend on each other's workspace, in one queue without waiting. */
+START_TEST(runs_in_a_row_do_not_disturb_each_other)
+{
+    struct qb_problem p = problem_of(operations[_i]);
+    uint64_t state = test_seed() + (uint64_t)_i;
+
+    p.tokens = 40;
+    p.hidden = 4096;
+    for (size_t i = 0; i < qb_kernel_count(); i++) {
+        struct tensors t[3];
+
+        if (!qb_kernel_supports(qb_kernel_at(i), device, &p)) {
+            continue;
+        }
+        for (int k = 0; k < 3; k++) {
+            make_tensors(&t[k], &p, 0);
+            fill(&t[k], NORMAL, &state);
+            run_reference(&t[k]);
+            upload(&t[k]);
+        }
+        for (int k = 0; k < 3; k++) {
+            const struct qb_tensors buffers = addresses(&t[k], true);
+
+            check(qb_kernel_run(qb_kernel_at(i), queue, &p, &buffers));
+        }
+        check(qb_queue_synchronize(queue));
+        for (int k = 0; k < 3; k++) {
+            compare(&t[k], qb_kernel_at(i));
+            free_tensors(&t[k]);
+        }
+    }
+}
+END_TEST
+
+int main(void)
+{
+    TCase *values, *shapes, *launches;
+    Suite *suite;
+    int result;
+
+    if (!backend_open(&result)) {
+        return result;
+    }
+    suite = suite_create(TEST_BACKEND "_operations");
+    values = patient_case("values");
+    shapes = patient_case("shapes");
+    launches = patient_case("launches");
+    tcase_add_loop_test(shapes, combinations, 0, COUNT(operations) * COUNT(outputs));
+    tcase_add_loop_test(shapes, rows, 0, COUNT(operations) * COUNT(hiddens));
+    tcase_add_loop_test(shapes, rows_of_recipes, 0, COUNT(operations) * COUNT(recipes));
+    tcase_add_loop_test(shapes, many_rows, 0, COUNT(operations) * 4);
+    tcase_add_loop_test(values, data, 0, COUNT(operations) * KINDS);
+    tcase_add_loop_test(values, every_gate, 0, 24);
+    tcase_add_loop_test(values, float_gates, 0, 2);
+    tcase_add_loop_test(values, magnitudes_of_rows, 0, 24);
+    tcase_add_loop_test(values, every_code_dequantized, 0, COUNT(outputs) * COUNT(scale_formats));
+    tcase_add_loop_test(values, operation_is_its_values_and_their_quantization, 0, 4 * COUNT(recipes));
+    tcase_add_loop_test(launches, floors, 0, COUNT(operations));
+    tcase_add_loop_test(launches, any_number_of_threads_gives_the_same, 0, COUNT(operations));
+    tcase_add_loop_test(launches, runs_in_a_row_do_not_disturb_each_other, 0, COUNT(operations));
+    suite_add_tcase(suite, shapes);
+    suite_add_tcase(suite, values);
+    suite_add_tcase(suite, launches);
+    return backend_run(suite);
+}
