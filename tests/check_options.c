@@ -7,7 +7,10 @@
 #include <config.h>
 
 #include "base/nearest.h"
+#include "cases/operations.h"
+#include "cases/quantization.h"
 #include "cli/options.h"
+#include "model/problem_text.h"
 #include "report/report.h"
 #include "run.h"
 
@@ -15,7 +18,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define ARGUMENTS_MAX 5
+#define ARGUMENTS_MAX 6
 
 /* Parse up to ARGUMENTS_MAX arguments, NULL behind the last, into ARGS. */
 static enum exit_code parse(struct settings *settings, const char *const arguments[])
@@ -60,7 +63,8 @@ static enum exit_code parse_with_errors(const char *const arguments[], char *tex
 /* Set ARGUMENT to the option of ROW with a value that it accepts. */
 static void give(const struct option_row *row, char argument[64])
 {
-    static const char *const of_lists[][2] = {{"model", "llama3-8b"}, {"output", "file.csv"}, {"scale-ub", "1"}};
+    static const char *const of_lists[][2] = {{"model", "llama3-8b"}, {"output", "file.csv"}, {"scale-ub", "1"},
+                                              {"gate-limit", "7"},    {"alpha", "2"},         {"up-offset", "1"}};
     const char *value = row->fallback;
     char number[32];
 
@@ -291,7 +295,26 @@ START_TEST(test_required_options)
 }
 END_TEST
 
-/* An option that nothing forbids may stand alone. */
+/* An operation that reads what the option of ROW says; NULL: one that is chosen without --op. */
+static const char *operation_of(const struct option_row *row)
+{
+    static const char *const of_gated[] = {"intermediate", "keep-values", "gate", "gate-limit", "alpha", "up-offset"};
+    static const char *const of_norms[] = {"weights", "epsilon"};
+
+    for (size_t i = 0; i < sizeof of_gated / sizeof of_gated[0]; i++) {
+        if (strcmp(row->name, of_gated[i]) == 0) {
+            return "--op=silu-mul";
+        }
+    }
+    for (size_t i = 0; i < sizeof of_norms / sizeof of_norms[0]; i++) {
+        if (strcmp(row->name, of_norms[i]) == 0) {
+            return "--op=rms-norm";
+        }
+    }
+    return NULL;
+}
+
+/* An option that nothing forbids may stand alone, or beside an operation that reads it. */
 START_TEST(test_alone)
 {
     const struct option_row *row = &options[_i];
@@ -302,8 +325,109 @@ START_TEST(test_alone)
         return;
     }
     give(row, self);
-    code = parse_with_errors((const char *[]){self, NULL}, text, sizeof text);
+    code = parse_with_errors((const char *[]){self, operation_of(row), NULL}, text, sizeof text);
     ck_assert_msg(code == EXIT_OK, "%s: %s", self, text);
+}
+END_TEST
+
+/* One that no chosen operation reads is refused. */
+START_TEST(test_option_of_an_operation)
+{
+    static const char *const operations[] = {"--op=quantize", "--op=dequantize,quantize"};
+    const struct option_row *row = &options[_i];
+    char self[64], text[1024];
+
+    if (row->name == NULL || operation_of(row) == NULL) {
+        return;
+    }
+    give(row, self);
+    for (size_t i = 0; i < 2; i++) {
+        ck_assert_int_eq(parse_with_errors((const char *[]){self, operations[i], NULL}, text, sizeof text), EXIT_USAGE);
+        ck_assert_ptr_nonnull(strstr(text, row->name));
+        ck_assert_ptr_nonnull(strstr(text, operations[i]));
+        ck_assert_ptr_nonnull(strstr(text, "it requires "));
+        ck_assert_ptr_nonnull(strstr(text, operation_of(row) + strlen("--op=")));
+    }
+}
+END_TEST
+
+static const struct {
+    const char *arguments[ARGUMENTS_MAX];
+    const char *error; /* "": there is none */
+} operations[] = {
+    {{"--op=silu-mul,rms-norm", "--epsilon=0", "--gate=interleaved"}, ""},
+    {{"--op=gelu-mul", "--up-offset=-1.5"}, ""},
+    {{"--op=dequantize", "--scale=static"}, ""},
+    {{"--op=dequantize,quantize"}, ""},
+    {{"--epsilon=0"}, "--epsilon: conflicts with --op=quantize; it requires rms-norm or add-rms-norm"},
+    {{"--op=gelu-mul", "--alpha=2"}, "--alpha: conflicts with --op=gelu-mul; it requires silu-mul"},
+    {{"--op=silu-mul", "--weights=float"}, "--weights: conflicts with --op=silu-mul; it requires rms-norm"},
+    {{"--keep-values"}, "it requires silu-mul, gelu-mul, rms-norm or add-rms-norm"},
+    {{"--op=dequantize", "--scale=dynamic"},
+     "--scale=dynamic: conflicts with --op=dequantize, which reads its scales; expected --scale=static"},
+    {{"--op=quantize,dequantize", "--scale=static,amax"}, "--scale=amax: conflicts with --op=dequantize"},
+    {{"--op=dequantize", "--split"}, "--split: conflicts with --op=dequantize"},
+    {{"--op=dequantize", "--quant-dtype=nvfp4", "--tensor-scale=computed"}, "use --tensor-scale=given"},
+    {{"--op=dequantize", "--scale-ub=2"}, "--scale-ub: conflicts with --op=dequantize; it requires quantize,"},
+    {{"--op=rms-norm", "--epsilon=-1"}, "--epsilon: invalid value '-1'; expected a finite number >= 0"},
+    {{"--op=rms-norm", "--epsilon=inf"}, "expected a finite number >= 0"},
+    {{"--op=silu-mul", "--up-offset=nan"}, "expected a finite number"},
+    {{"--op=silu-mul", "--gate-limit=0"}, "expected a finite number > 0"},
+    {{"--op=silu"}, "unknown value 'silu'"},
+};
+
+/* What goes together with an operation. */
+START_TEST(test_operations)
+{
+    char text[1024];
+    enum exit_code code = parse_with_errors(operations[_i].arguments, text, sizeof text);
+
+    if (operations[_i].error[0] == '\0') {
+        ck_assert_int_eq(code, EXIT_OK);
+        ck_assert_str_eq(text, "");
+    } else {
+        ck_assert_int_eq(code, EXIT_USAGE);
+        ck_assert_msg(strstr(text, operations[_i].error) != NULL, "%s", text);
+    }
+}
+END_TEST
+
+/* The combinations are those that differ to their operation, whose other members have their defaults. */
+START_TEST(test_swept_operations)
+{
+    static const char *const arguments[] = {"--op=quantize,dequantize,silu-mul,add-rms-norm",
+                                            "--gate=halves,interleaved",
+                                            "--intermediate=last,float",
+                                            "--gate-limit=7",
+                                            "--keep-values",
+                                            NULL};
+    const enum qb_operation wanted[] = {
+        QB_OPERATION_QUANTIZE, QB_OPERATION_DEQUANTIZE, QB_OPERATION_SILU_MUL,     QB_OPERATION_SILU_MUL,
+        QB_OPERATION_SILU_MUL, QB_OPERATION_SILU_MUL,   QB_OPERATION_ADD_RMS_NORM, QB_OPERATION_ADD_RMS_NORM,
+    };
+    struct settings settings;
+    struct qb_problem p[8], plain;
+
+    ck_assert_int_eq(parse(&settings, arguments), EXIT_OK);
+    ck_assert_uint_eq(operations_count(&settings.sweep), 8);
+    qb_problem_init(&plain);
+    for (size_t i = 0; i < 8; i++) {
+        qb_problem_init(&p[i]);
+        operations_set(&settings.sweep, i, &p[i]);
+        quantization_set(&settings.sweep, 0, &p[i]);
+        ck_assert_int_eq(p[i].operation, wanted[i]);
+        ck_assert_int_eq(qb_problem_validate(&p[i]), QB_OK);
+        ck_assert_int_eq(p[i].scaling, i == 1 ? QB_SCALING_STATIC : QB_SCALING_DYNAMIC);
+        ck_assert(p[i].gate_limit == (i >= 2 && i < 6 ? 7 : 0));
+        ck_assert_int_eq(p[i].keep_values, i >= 2);
+    }
+    ck_assert_mem_eq(&p[0], &plain, sizeof plain);
+    ck_assert_int_eq(p[2].intermediate, QB_INTERMEDIATE_LAST);
+    ck_assert_int_eq(p[4].intermediate, QB_INTERMEDIATE_FLOAT);
+    ck_assert_int_eq(p[2].gate, QB_GATE_HALVES);
+    ck_assert_int_eq(p[3].gate, QB_GATE_INTERLEAVED);
+    ck_assert(p[5].epsilon == 0 && p[6].epsilon == PROBLEM_EPSILON && p[7].gate == QB_GATE_HALVES);
+    args_free(&settings);
 }
 END_TEST
 
@@ -498,12 +622,15 @@ int main(void)
     tcase_add_loop_test(tc, test_excluded_options, 0, count);
     tcase_add_loop_test(tc, test_required_options, 0, count);
     tcase_add_loop_test(tc, test_alone, 0, count);
+    tcase_add_loop_test(tc, test_option_of_an_operation, 0, count);
     suite_add_tcase(suite, tc);
     tc = patient_case("parsing");
     tcase_add_test(tc, test_defaults);
     tcase_add_test(tc, test_defaults_that_follow);
     tcase_add_test(tc, test_measuring);
     tcase_add_test(tc, test_percentages);
+    tcase_add_loop_test(tc, test_operations, 0, sizeof operations / sizeof operations[0]);
+    tcase_add_test(tc, test_swept_operations);
     tcase_add_loop_test(tc, test_mistyped, 0, sizeof mistyped / sizeof mistyped[0]);
     suite_add_tcase(suite, tc);
     tc = patient_case("nearest");

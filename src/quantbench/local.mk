@@ -26,10 +26,11 @@ libqbtool_a_SOURCES = \
 	%D%/cases/tensor_kind.c %D%/cases/tensor_kind.h \
 	%D%/cases/input.c %D%/cases/input.h \
 	%D%/cases/plan.c %D%/cases/plan.h \
-	%D%/cases/quantization.c %D%/cases/quantization.h \
+	%D%/cases/quantization.c %D%/cases/quantization.h %D%/cases/choice.h \
+	%D%/cases/operations.c %D%/cases/operations.h \
 	%D%/model/words.c %D%/model/words.h %D%/model/settings.h %D%/model/finding.h %D%/model/judgement.h \
 	%D%/model/figures.c %D%/model/figures.h %D%/model/problem_text.c %D%/model/problem_text.h %D%/model/property.c %D%/model/property.h \
-	%D%/model/recipe.c %D%/model/recipe.h \
+	%D%/model/recipe.c %D%/model/recipe.h %D%/model/operation.c %D%/model/operation.h \
 	%D%/model/sizes.h %D%/model/tiling.h \
 	%D%/check/quality.c %D%/check/quality.h \
 	%D%/check/oracle.c %D%/check/oracle.h \

@@ -3,6 +3,7 @@
 #include <config.h>
 
 #include "cases/inputs.h"
+#include "cases/operations.h"
 #include "cases/tensor_file.h"
 
 #include <stdlib.h>
@@ -12,17 +13,20 @@ struct input_entry {
     enum qb_format format;
     enum input_dist dist;
     uint64_t count;
-    uint64_t hidden;
+    uint64_t columns;
     void *data;
     uint64_t bytes;
     uint64_t last_use;
 };
 
+static uint64_t element_count(const struct qb_problem *problem)
+{
+    return problem->tokens * operations_columns(problem);
+}
+
 static uint64_t input_bytes(const struct plan_case *plan_case)
 {
-    const struct qb_problem *problem = &plan_case->problem;
-
-    return problem->tokens * problem->hidden * input_element_size(problem->input);
+    return element_count(&plan_case->problem) * input_element_size(plan_case->problem.input);
 }
 
 /* Only outliers depend on the length of a row. */
@@ -34,8 +38,8 @@ static struct input_entry *find(const struct inputs *inputs, const struct plan_c
         struct input_entry *entry = &inputs->entries[i];
 
         if (entry->format == problem->input && entry->dist == plan_case->dist &&
-            entry->count == problem->tokens * problem->hidden &&
-            (entry->hidden == problem->hidden || plan_case->dist != INPUT_OUTLIERS)) {
+            entry->count == element_count(problem) &&
+            (entry->columns == operations_columns(problem) || plan_case->dist != INPUT_OUTLIERS)) {
             return entry;
         }
     }
@@ -78,11 +82,11 @@ static enum exit_code generate(struct inputs *inputs, const struct plan_case *pl
     if (data == NULL) {
         return message_out_of_memory("the input", bytes);
     }
-    input_generate(plan_case->dist, problem->input, inputs->seed, problem->tokens * problem->hidden, problem->hidden,
+    input_generate(plan_case->dist, problem->input, inputs->seed, element_count(problem), operations_columns(problem),
                    data);
     *made = &inputs->entries[inputs->count++];
     **made = (struct input_entry){
-        problem->input, plan_case->dist, problem->tokens * problem->hidden, problem->hidden, data, bytes, 0};
+        problem->input, plan_case->dist, element_count(problem), operations_columns(problem), data, bytes, 0};
     inputs->held += bytes;
     return EXIT_OK;
 }

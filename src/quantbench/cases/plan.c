@@ -4,6 +4,7 @@
 
 #include "base/digest.h"
 #include "base/nearest.h"
+#include "cases/operations.h"
 #include "cases/plan.h"
 #include "cases/plugins.h"
 #include "cases/quantization.h"
@@ -77,7 +78,7 @@ static enum exit_code add_case(const struct settings *settings, struct plan *pla
 static enum exit_code no_kernel(const struct plan_case *wanted, const char *pattern, bool name_matched, bool is_sweep)
 {
     const struct qb_backend *backend = qb_device_backend(wanted->device->handle);
-    char problem[160];
+    char problem[PROBLEM_TEXT_SIZE];
     char names[512] = "", hint[NEAREST_HINT_SIZE];
     struct nearest nearest = {.text = pattern};
 
@@ -145,8 +146,9 @@ static bool is_sweep(const struct settings *settings)
 {
     return settings->sweep.num_tokens.count > 1 || settings->sweep.hidden_sizes.count > 1 ||
            settings->sweep.dtypes.count > 1 || settings->sweep.dists.count > 1 ||
-           quantization_count(&settings->sweep) > 1 || settings->place.devices.count > 1 ||
-           settings->sweep.kernels.count > 1 || settings->sweep.threads.count > 1 || settings->sweep.caches.count > 1 ||
+           operations_count(&settings->sweep) > 1 || quantization_count(&settings->sweep) > 1 ||
+           settings->place.devices.count > 1 || settings->sweep.kernels.count > 1 ||
+           settings->sweep.threads.count > 1 || settings->sweep.caches.count > 1 ||
            settings->sweep.launches.count > 1 || settings->sweep.streams.count > 1;
 }
 
@@ -177,6 +179,20 @@ static enum exit_code add_matching_kernels(const struct settings *settings, stru
     return plan->count > before ? EXIT_OK : no_kernel(wanted, pattern, name_matched, is_sweep(settings));
 }
 
+/* Say that no kernel of ours runs WANTED. Other combinations of a sweep are run. */
+static enum exit_code no_best_kernel(const struct plan_case *wanted, bool is_sweep)
+{
+    char problem[PROBLEM_TEXT_SIZE];
+
+    problem_text(&wanted->problem, problem, sizeof problem);
+    if (is_sweep) {
+        message_warning("left out: device %s lacks a kernel that can run %s", wanted->device->info.id, problem);
+        return EXIT_OK;
+    }
+    message_error("device %s lacks a kernel that can run %s", wanted->device->info.id, problem);
+    return EXIT_CANNOT_RUN;
+}
+
 /* Add WANTED with the best kernel, and then, for --self-test, with that once more, or, for --tune, with all others of
  * ours that support it. */
 static enum exit_code add_best_and_others(const struct settings *settings, struct plan *plan, struct plan_case *wanted)
@@ -185,6 +201,9 @@ static enum exit_code add_best_and_others(const struct settings *settings, struc
     enum qb_status status = qb_kernel_match(wanted->device->handle, &wanted->problem, NULL, &best);
     enum exit_code code;
 
+    if (status == QB_ERROR_UNSUPPORTED) {
+        return no_best_kernel(wanted, is_sweep(settings));
+    }
     if (status != QB_OK) {
         return message_status(wanted->device->info.id, status);
     }
@@ -272,6 +291,23 @@ static enum exit_code add_quantizations(const struct settings *settings, struct 
     return code;
 }
 
+/* Add all operations on one input of COLUMNS, which are those of a file, or 0 if WANTED has its hidden size. */
+static enum exit_code add_operations(const struct settings *settings, struct plan *plan, struct plan_case *wanted,
+                                     uint64_t columns)
+{
+    enum exit_code code = EXIT_OK;
+
+    for (size_t i = 0; i < operations_count(&settings->sweep) && code == EXIT_OK; i++) {
+        operations_set(&settings->sweep, i, &wanted->problem);
+        code = operations_check_input(&wanted->problem);
+        if (code == EXIT_OK && columns > 0) {
+            code = operations_set_columns(&wanted->problem, columns);
+        }
+        code = code == EXIT_OK ? add_quantizations(settings, plan, wanted) : code;
+    }
+    return code;
+}
+
 /* Add all distributions of generated data of one size and type. */
 static enum exit_code add_dists(const struct settings *settings, struct plan *plan, struct plan_case *wanted)
 {
@@ -279,7 +315,7 @@ static enum exit_code add_dists(const struct settings *settings, struct plan *pl
 
     for (size_t i = 0; i < settings->sweep.dists.count && code == EXIT_OK; i++) {
         wanted->dist = (enum input_dist)settings->sweep.dists.values[i];
-        code = add_quantizations(settings, plan, wanted);
+        code = add_operations(settings, plan, wanted, 0);
     }
     return code;
 }
@@ -354,19 +390,17 @@ enum exit_code plan_make(const struct settings *settings, const struct machine *
         struct plan_case wanted = {.device = &machine->devices[i]};
 
         qb_problem_init(&wanted.problem);
-        wanted.problem.amax_bound = settings->sweep.scale_ub;
         if (tensor != NULL) {
             wanted.problem.input = tensor->format;
             wanted.problem.tokens = tensor->tokens;
-            wanted.problem.hidden = tensor->hidden;
-            code = add_quantizations(settings, plan, &wanted);
+            code = add_operations(settings, plan, &wanted, tensor->hidden);
         } else {
             code = add_generated(settings, plan, &wanted);
         }
     }
     plugins_end_questions();
     if (code == EXIT_OK && plan->count == 0) {
-        message_error("--kernel: there is nothing to run");
+        message_error("%sthere is nothing to run", settings->sweep.kernels.count > 0 ? "--kernel: " : "");
         return EXIT_CANNOT_RUN;
     }
     return code;

@@ -2,6 +2,7 @@
 /* quantization.c - see quantization.h. A recipe sets what belongs to it, unless an option says otherwise. */
 #include <config.h>
 
+#include "cases/choice.h"
 #include "cases/quantization.h"
 #include "model/problem_text.h"
 #include "model/recipe.h"
@@ -11,31 +12,11 @@
 
 /* ---- Combinations ----------------------------------------------------------------------------------------------- */
 
-static size_t at_least_one(size_t count)
-{
-    return count > 0 ? count : 1;
-}
-
 size_t quantization_count(const struct sweep *s)
 {
-    return s->granularities.count * s->scalings.count * s->quant_dtypes.count * at_least_one(s->scale_formats.count) *
-           at_least_one(s->scale_roundings.count) * at_least_one(s->scale_layouts.count) *
-           at_least_one(s->tensor_scales.count) * at_least_one(s->packings.count);
-}
-
-/* Split the index of a value of COUNT from *INDEX, the last option first. */
-static size_t take(size_t *index, size_t count)
-{
-    const size_t taken = *index % at_least_one(count);
-
-    *index /= at_least_one(count);
-    return taken;
-}
-
-/* The value of NUMBERS at INDEX, or FALLBACK if the option was not given. */
-static int choose(const struct numbers *numbers, size_t index, int fallback)
-{
-    return numbers->count > 0 ? (int)numbers->values[index] : fallback;
+    return s->granularities.count * s->scalings.count * s->quant_dtypes.count * choice_count(s->scale_formats.count) *
+           choice_count(s->scale_roundings.count) * choice_count(s->scale_layouts.count) *
+           choice_count(s->tensor_scales.count) * choice_count(s->packings.count);
 }
 
 static void set_granularity(const struct sweep *s, const struct granularity *granularity, const struct recipe *recipe,
@@ -54,7 +35,7 @@ static void set_granularity(const struct sweep *s, const struct granularity *gra
 /* The recipe that combination INDEX names; NULL: a format. What is left of INDEX is that of the options before. */
 static const struct recipe *find_recipe(const struct sweep *s, size_t *index, struct qb_problem *p)
 {
-    const uint64_t value = s->quant_dtypes.values[take(index, s->quant_dtypes.count)];
+    const uint64_t value = s->quant_dtypes.values[choice_take(index, s->quant_dtypes.count)];
     const struct recipe *recipe = value >= QUANTIZATION_RECIPE ? recipe_at(value - QUANTIZATION_RECIPE) : NULL;
 
     p->output = recipe != NULL ? recipe->output : (enum qb_format)value;
@@ -64,24 +45,28 @@ static const struct recipe *find_recipe(const struct sweep *s, size_t *index, st
 /* As quantization_set(); returns the recipe. */
 static const struct recipe *set(const struct sweep *s, size_t index, struct qb_problem *p)
 {
-    const size_t packing = take(&index, s->packings.count), tensor_scale = take(&index, s->tensor_scales.count),
-                 layout = take(&index, s->scale_layouts.count), rounding = take(&index, s->scale_roundings.count),
-                 format = take(&index, s->scale_formats.count);
+    const size_t packing = choice_take(&index, s->packings.count),
+                 tensor_scale = choice_take(&index, s->tensor_scales.count),
+                 layout = choice_take(&index, s->scale_layouts.count),
+                 rounding = choice_take(&index, s->scale_roundings.count),
+                 format = choice_take(&index, s->scale_formats.count);
     const struct recipe *recipe = find_recipe(s, &index, p);
-    size_t scaling = take(&index, s->scalings.count);
+    size_t scaling = choice_take(&index, s->scalings.count);
     const struct qb_format_info *output = qb_format_info(p->output);
     /* Integers without a sign have no other code for 0. */
     const bool needs_zero_points = output->exponent_bits == 0 && output->mantissa_bits == output->bits;
 
     set_granularity(s, &s->granularities.values[index], recipe, p);
-    p->scaling = (enum qb_scaling)s->scalings.values[scaling];
-    p->packing = (enum qb_packing)choose(&s->packings, packing, QB_PACKING_BYTES);
+    /* It reads its scales, and only --scale=static may be given with it. */
+    p->scaling =
+        p->operation == QB_OPERATION_DEQUANTIZE ? QB_SCALING_STATIC : (enum qb_scaling)s->scalings.values[scaling];
+    p->packing = (enum qb_packing)choice_at(&s->packings, packing, QB_PACKING_BYTES);
     p->scale_format = s->scale_formats.count > 0 ? problem_scale_format_at(s->scale_formats.values[format])
                       : recipe != NULL           ? recipe->scale_format
                                                  : QB_FORMAT_F32;
-    p->scale_rounding = (enum qb_scale_rounding)choose(&s->scale_roundings, rounding, QB_SCALE_ROUNDING_UP);
-    p->scale_layout = (enum qb_scale_layout)choose(&s->scale_layouts, layout, QB_SCALE_LAYOUT_ROWS);
-    p->tensor_scale = (enum qb_tensor_scale)choose(
+    p->scale_rounding = (enum qb_scale_rounding)choice_at(&s->scale_roundings, rounding, QB_SCALE_ROUNDING_UP);
+    p->scale_layout = (enum qb_scale_layout)choice_at(&s->scale_layouts, layout, QB_SCALE_LAYOUT_ROWS);
+    p->tensor_scale = (enum qb_tensor_scale)choice_at(
         &s->tensor_scales, tensor_scale,
         recipe != NULL && p->scale_format == recipe->scale_format ? (int)recipe->tensor_scale : QB_TENSOR_SCALE_NONE);
     p->zero_points = s->asymmetric || needs_zero_points ? QB_ZERO_POINTS_INT8 : QB_ZERO_POINTS_NONE;

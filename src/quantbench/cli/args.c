@@ -6,6 +6,7 @@
 
 #include "cli/args.h"
 #include "base/nearest.h"
+#include "cases/operations.h"
 #include "cases/quantization.h"
 #include "verdict/compare.h"
 #include "cli/option_values.h"
@@ -351,7 +352,7 @@ static enum exit_code parse(int argc, char **argv, struct settings *settings)
         return EXIT_USAGE;
     }
     derive(settings);
-    return check_format(settings) && check_runs(settings) && settle_kernels(settings) &&
+    return check_format(settings) && check_runs(settings) && settle_kernels(settings) && operations_check(settings) &&
                    quantization_check(&settings->sweep)
                ? EXIT_OK
                : EXIT_USAGE;
@@ -366,6 +367,10 @@ enum exit_code args_parse(int argc, char **argv, struct settings *settings)
 
 void args_free(struct settings *settings)
 {
+    free(settings->sweep.operations.values);
+    free(settings->sweep.intermediates.values);
+    free(settings->sweep.gates.values);
+    free(settings->sweep.weights.values);
     free(settings->sweep.num_tokens.values);
     free(settings->sweep.hidden_sizes.values);
     free(settings->sweep.dtypes.values);

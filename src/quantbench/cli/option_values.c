@@ -133,14 +133,46 @@ bool option_real(const struct option_row *row, const char *value, struct setting
     return true;
 }
 
+/* Parse VALUE as a finite number; false, without a message, if it is something else. */
+static bool parse_float(const char *value, float *number)
+{
+    char *end;
+
+    *number = strtof(value, &end);
+    return end != value && *end == '\0' && isfinite(*number);
+}
+
 bool option_bound(const struct option_row *row, const char *value, struct settings *settings)
 {
     float *target = option_target(row, settings);
-    char *end;
-    float number = strtof(value, &end);
+    float number;
 
-    if (end == value || *end != '\0' || !(number > 0) || isinf(number)) {
+    if (!parse_float(value, &number) || !(number > 0)) {
         return option_invalid(row->name, value, "a finite number > 0");
+    }
+    *target = number;
+    return true;
+}
+
+bool option_not_negative(const struct option_row *row, const char *value, struct settings *settings)
+{
+    float *target = option_target(row, settings);
+    float number;
+
+    if (!parse_float(value, &number) || !(number >= 0)) {
+        return option_invalid(row->name, value, "a finite number >= 0");
+    }
+    *target = number;
+    return true;
+}
+
+bool option_finite(const struct option_row *row, const char *value, struct settings *settings)
+{
+    float *target = option_target(row, settings);
+    float number;
+
+    if (!parse_float(value, &number)) {
+        return option_invalid(row->name, value, "a finite number");
     }
     *target = number;
     return true;

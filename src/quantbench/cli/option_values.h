@@ -14,6 +14,9 @@ bool option_whole(const struct option_row *row, const char *value, struct settin
 bool option_real(const struct option_row *row, const char *value, struct settings *settings); /* double: over DIVISOR */
 bool option_bound(const struct option_row *row, const char *value,
                   struct settings *settings); /* float: finite and > 0 */
+bool option_not_negative(const struct option_row *row, const char *value,
+                         struct settings *settings); /* float: finite and >= 0 */
+bool option_finite(const struct option_row *row, const char *value, struct settings *settings); /* float: finite */
 bool option_percent(const struct option_row *row, const char *value,
                     struct settings *settings); /* double: a ratio below 1 */
 bool option_text(const struct option_row *row, const char *value, struct settings *settings); /* const char * */

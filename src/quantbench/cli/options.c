@@ -55,6 +55,26 @@ static const char *format_word(size_t index, bool is_input)
     return NULL;
 }
 
+static const char *operation_word(size_t index)
+{
+    return qb_operation_name((enum qb_operation)index);
+}
+
+static const char *intermediate_word(size_t index)
+{
+    return qb_intermediate_name((enum qb_intermediate)index);
+}
+
+static const char *gate_word(size_t index)
+{
+    return qb_gate_name((enum qb_gate)index);
+}
+
+static const char *weights_word(size_t index)
+{
+    return qb_weights_name((enum qb_weights)index);
+}
+
 static const char *input_word(size_t index)
 {
     return format_word(index, true);
@@ -191,10 +211,10 @@ const struct option_row options[] = {
     {.name = "scale", .value = "HOW...", .fallback = "dynamic",
      .help = "dynamic: compute the scales from the data; static: they are given; amax: compute the scales and nothing "
              "else [%d]",
-     .parse = option_words_of, TARGET(sweep.scalings), .word = scaling_word},
+     .parse = option_words_of, TARGET(sweep.scalings), CHOSEN(sweep.chose_scale), .word = scaling_word},
     {.name = "static-scale",
      .help = "the same as --scale=static",
-     .parse = option_words_of, TARGET(sweep.scalings), .word = scaling_word, .fixed = "static"},
+     .parse = option_words_of, TARGET(sweep.scalings), CHOSEN(sweep.chose_scale), .word = scaling_word, .fixed = "static"},
     {.name = "scale-ub", .value = "X",
      .help = "upper bound of the largest magnitude that a scale is computed from [none]",
      .parse = option_bound, TARGET(sweep.scale_ub)},
@@ -212,6 +232,36 @@ const struct option_row options[] = {
      .help = "the tensor of FILE, if it has several",
      .parse = option_text, TARGET(sweep.tensor),
      .requires = {.names = "input"}},
+
+    {.heading = "The operation"},
+    {.name = "op", .value = "WHAT...", .fallback = "quantize",
+     .help = "what a kernel does: %w [%d]; all but the first two quantize the values that they compute",
+     .parse = option_words_of, TARGET(sweep.operations), .word = operation_word},
+    {.name = "intermediate", .value = "HOW...",
+     .help = "rounding of these values: %w (input: each result to the input's type; last: the last result only; float: "
+             "none) [input]",
+     .parse = option_words_of, TARGET(sweep.intermediates), .word = intermediate_word},
+    {.name = "keep-values",
+     .help = "write these values too",
+     .parse = option_flag, TARGET(sweep.keep_values), .choice = true},
+    {.name = "gate", .value = "HOW...",
+     .help = "places of gate and up in a row of silu-mul or gelu-mul: %w [halves]",
+     .parse = option_words_of, TARGET(sweep.gates), .word = gate_word},
+    {.name = "gate-limit", .value = "X",
+     .help = "upper bound of the gate, and of the magnitude of up [none]",
+     .parse = option_bound, TARGET(sweep.gate_limit)},
+    {.name = "alpha", .value = "X",
+     .help = "silu-mul: factor of the gate in the sigmoid [1]",
+     .parse = option_bound, TARGET(sweep.alpha)},
+    {.name = "up-offset", .value = "X",
+     .help = "added to up [0]",
+     .parse = option_finite, TARGET(sweep.up_offset), CHOSEN(sweep.chose_up_offset)},
+    {.name = "weights", .value = "TYPE...",
+     .help = "type of the weights of rms-norm and add-rms-norm: %w [input]",
+     .parse = option_words_of, TARGET(sweep.weights), .word = weights_word},
+    {.name = "epsilon", .value = "X", .fallback = "1e-6",
+     .help = "added to the mean of the squares of rms-norm and add-rms-norm [%d]",
+     .parse = option_not_negative, TARGET(sweep.epsilon), CHOSEN(sweep.chose_epsilon)},
 
     {.heading = "Where to run it"},
     {.name = "device", .value = "NAME...", .fallback = "auto",

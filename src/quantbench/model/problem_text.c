@@ -2,12 +2,15 @@
 /* problem_text.c - a problem in words. */
 #include <config.h>
 
+#include "model/operation.h"
 #include "model/problem_text.h"
 #include "model/recipe.h"
 
+#include <float.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 void problem_granularity_text(const struct qb_problem *problem, char *text, size_t size)
@@ -64,6 +67,47 @@ static __attribute__((format(printf, 2, 3))) void append(char text[PROBLEM_DETAI
     va_end(arguments);
 }
 
+const char *problem_number_text(float number, char text[PROBLEM_NUMBER_SIZE])
+{
+    int digits = 1;
+
+    do {
+        snprintf(text, PROBLEM_NUMBER_SIZE, "%.*g", digits++, (double)number);
+    } while (strtof(text, NULL) != number && digits <= FLT_DECIMAL_DIG);
+    return text;
+}
+
+/* The values of an operation before the quantization. */
+static void append_operation(const struct qb_problem *p, char text[PROBLEM_DETAILS_SIZE])
+{
+    char number[PROBLEM_NUMBER_SIZE];
+
+    if (p->intermediate != QB_INTERMEDIATE_INPUT) {
+        append(text, ", intermediate %s", qb_intermediate_name(p->intermediate));
+    }
+    if (p->keep_values) {
+        append(text, ", values kept");
+    }
+    if (p->gate != QB_GATE_HALVES) {
+        append(text, ", gate %s", qb_gate_name(p->gate));
+    }
+    if (p->gate_limit != 0) {
+        append(text, ", limit %s", problem_number_text(p->gate_limit, number));
+    }
+    if (p->alpha != 0) {
+        append(text, ", alpha %s", problem_number_text(p->alpha, number));
+    }
+    if (p->up_offset != 0) {
+        append(text, ", offset %s", problem_number_text(p->up_offset, number));
+    }
+    if (p->weights != QB_WEIGHTS_INPUT) {
+        append(text, ", %s weights", qb_weights_name(p->weights));
+    }
+    if (p->epsilon != PROBLEM_EPSILON && operation_reads(p->operation, MEMBER_EPSILON)) {
+        append(text, ", epsilon %s", problem_number_text(p->epsilon, number));
+    }
+}
+
 const char *problem_details_text(const struct qb_problem *p, char text[PROBLEM_DETAILS_SIZE])
 {
     text[0] = '\0';
@@ -85,18 +129,31 @@ const char *problem_details_text(const struct qb_problem *p, char text[PROBLEM_D
     if (p->packing != QB_PACKING_BYTES) {
         append(text, ", %s", qb_packing_name(p->packing));
     }
+    append_operation(p, text);
     return text;
+}
+
+/* The operation, if there is another than to quantize, and the formats that it is from and to. */
+#define FORMATS_SIZE 96
+static void formats_text(const struct qb_problem *p, char text[FORMATS_SIZE])
+{
+    const char *input = qb_format_info(p->input)->name, *output = qb_format_info(p->output)->name;
+    const bool has_recipe = recipe_of(p, true) != NULL, is_plain = p->operation == QB_OPERATION_QUANTIZE;
+    char codes[32];
+
+    snprintf(codes, sizeof codes, "%s%s%s%s", recipe_name(p), has_recipe ? " (" : "", has_recipe ? output : "",
+             has_recipe ? ")" : "");
+    snprintf(text, FORMATS_SIZE, "%s%s%s -> %s", is_plain ? "" : qb_operation_name(p->operation), is_plain ? "" : ", ",
+             p->operation == QB_OPERATION_DEQUANTIZE ? codes : input,
+             p->operation == QB_OPERATION_DEQUANTIZE ? input : codes);
 }
 
 void problem_text(const struct qb_problem *problem, char *text, size_t size)
 {
-    const char *output = qb_format_info(problem->output)->name, *recipe = recipe_name(problem);
-    const bool has_recipe = recipe_of(problem, true) != NULL;
-    char granularity[64], details[PROBLEM_DETAILS_SIZE];
+    char formats[FORMATS_SIZE], granularity[64], details[PROBLEM_DETAILS_SIZE];
 
+    formats_text(problem, formats);
     problem_granularity_text(problem, granularity, sizeof granularity);
-    snprintf(text, size, "%s -> %s%s%s%s, %s, %s%s, %" PRIu64 " x %" PRIu64, qb_format_info(problem->input)->name,
-             recipe, has_recipe ? " (" : "", has_recipe ? output : "", has_recipe ? ")" : "",
-             qb_scaling_name(problem->scaling), granularity, problem_details_text(problem, details), problem->tokens,
-             problem->hidden);
+    snprintf(text, size, "%s, %s, %s%s, %" PRIu64 " x %" PRIu64, formats, qb_scaling_name(problem->scaling),
+             granularity, problem_details_text(problem, details), problem->tokens, problem->hidden);
 }

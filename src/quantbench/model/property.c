@@ -211,7 +211,7 @@ enum property property_of_axis(enum compare_axis axis)
 
 const char *property_describe(const struct record_case *c, char text[PROPERTY_TEXT_SIZE])
 {
-    char problem[160], threads[32] = "";
+    char problem[PROBLEM_TEXT_SIZE], threads[32] = "";
 
     problem_text(&c->problem, problem, sizeof problem);
     if (c->threads > 0) {

@@ -32,7 +32,7 @@ enum property {
 const char *property_name(enum property property);
 
 /* The value of C: the word of its option; "-" for the threads of a device that is not a CPU. Returns TEXT. */
-#define PROPERTY_TEXT_SIZE 704
+#define PROPERTY_TEXT_SIZE 1024
 const char *property_text(const struct record_case *c, enum property property, char text[PROPERTY_TEXT_SIZE]);
 
 /* True if A and B have the same. */

@@ -63,6 +63,17 @@ enum bind { BIND_CORES, BIND_NONE };
 
 /* The cases: every combination of these. Lists are never empty unless said. */
 struct sweep {
+    struct numbers operations;    /* enum qb_operation */
+    struct numbers intermediates; /* enum qb_intermediate; none means the default, as in the next two */
+    struct numbers gates;         /* enum qb_gate */
+    struct numbers weights;       /* enum qb_weights */
+    bool keep_values;
+    float gate_limit; /* 0: none */
+    float alpha;      /* 0: 1 */
+    bool chose_up_offset;
+    float up_offset;
+    bool chose_epsilon;
+    float epsilon;
     struct numbers num_tokens;
     struct numbers hidden_sizes;
     struct numbers dtypes;       /* enum qb_format */
@@ -76,9 +87,10 @@ struct sweep {
     struct numbers scale_roundings; /* enum qb_scale_rounding */
     struct numbers scale_layouts;   /* enum qb_scale_layout */
     struct numbers tensor_scales;   /* enum qb_tensor_scale */
-    struct numbers scalings;        /* enum qb_scaling */
-    float scale_ub;                 /* 0: none */
-    struct numbers dists;           /* enum input_dist; none of them counts with input_file */
+    bool chose_scale;
+    struct numbers scalings; /* enum qb_scaling */
+    float scale_ub;          /* 0: none */
+    struct numbers dists;    /* enum input_dist; none of them counts with input_file */
     uint64_t seed;
     const char *input_file; /* NULL: generated data */
     const char *tensor;     /* NULL: the only one */

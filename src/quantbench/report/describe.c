@@ -460,7 +460,7 @@ const char *describe_best(const struct record *record, size_t first, char text[D
 {
     const struct record_pair *leader = &record->comparison.pairs[first], *best, *rival;
     bool is_decided = verdict_best(record, first, &best, &rival);
-    char problem[160];
+    char problem[PROBLEM_TEXT_SIZE];
 
     problem_text(&record->cases[leader->result].problem, problem, sizeof problem);
     if (!is_decided) {

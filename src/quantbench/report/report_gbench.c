@@ -19,7 +19,7 @@
 #include <stdlib.h>
 
 /* Room for the name of a case: names of devices and kernels are short, but a file may say what it wants. */
-#define NAME_SIZE 1536
+#define NAME_SIZE 2304
 
 /* How a case was measured, where that is not the usual way: cases that differ in nothing else are not the same. */
 static void way_text(const struct record_case *c, char way[64])

@@ -72,7 +72,7 @@ static json_t *cases_to_json(const struct plan *plan)
 
     for (size_t i = 0; i < plan->count; i++) {
         const struct plan_case *c = &plan->cases[i];
-        char problem[160], text[512];
+        char problem[PROBLEM_TEXT_SIZE], text[PROBLEM_TEXT_SIZE + 256];
 
         problem_text(&c->problem, problem, sizeof problem);
         snprintf(text, sizeof text, "%s, %s, %s, %s, %u threads", problem, dist_words[c->dist], c->device->info.id,

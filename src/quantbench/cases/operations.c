@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* operations.c - see operations.h. */
+#include <config.h>
+
+#include "cases/choice.h"
+#include "cases/operations.h"
+#include "model/operation.h"
+#include "model/problem_text.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+/* ---- Combinations ----------------------------------------------------------------------------------------------- */
+
+static enum qb_operation operation_at(const struct sweep *s, size_t index)
+{
+    return (enum qb_operation)s->operations.values[index];
+}
+
+/* The values of LIST, which is for MEMBER, that make a difference to OPERATION. */
+static size_t count_of(enum qb_operation operation, enum operation_member member, const struct numbers *list)
+{
+    return operation_reads(operation, member) ? choice_count(list->count) : 1;
+}
+
+static size_t combinations(const struct sweep *s, enum qb_operation operation)
+{
+    return count_of(operation, MEMBER_INTERMEDIATE, &s->intermediates) * count_of(operation, MEMBER_GATE, &s->gates) *
+           count_of(operation, MEMBER_WEIGHTS, &s->weights);
+}
+
+size_t operations_count(const struct sweep *s)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < s->operations.count; i++) {
+        count += combinations(s, operation_at(s, i));
+    }
+    return count;
+}
+
+void operations_set(const struct sweep *s, size_t index, struct qb_problem *p)
+{
+    size_t i = 0, intermediate, gate, weights;
+    enum qb_operation o;
+
+    for (; index >= combinations(s, operation_at(s, i)); i++) {
+        index -= combinations(s, operation_at(s, i));
+    }
+    o = operation_at(s, i);
+    weights = choice_take(&index, count_of(o, MEMBER_WEIGHTS, &s->weights));
+    gate = choice_take(&index, count_of(o, MEMBER_GATE, &s->gates));
+    intermediate = choice_take(&index, count_of(o, MEMBER_INTERMEDIATE, &s->intermediates));
+    p->operation = o;
+    p->amax_bound = s->scale_ub;
+    p->intermediate = (enum qb_intermediate)choice_at(&s->intermediates, intermediate, QB_INTERMEDIATE_INPUT);
+    p->keep_values = s->keep_values;
+    p->gate = (enum qb_gate)choice_at(&s->gates, gate, QB_GATE_HALVES);
+    p->gate_limit = s->gate_limit;
+    p->alpha = s->alpha == 1 ? 0 : s->alpha; /* the same problem */
+    p->up_offset = s->up_offset;
+    p->weights = (enum qb_weights)choice_at(&s->weights, weights, QB_WEIGHTS_INPUT);
+    p->epsilon = s->epsilon;
+    operation_keep_members(p);
+}
+
+/* ---- What goes together ----------------------------------------------------------------------------------------- */
+
+#define TEXT_SIZE 160
+
+/* Append NAME to TEXT, of which it is word INDEX. */
+static void append_word(char text[TEXT_SIZE], const char *separator, const char *name)
+{
+    const size_t length = strlen(text);
+
+    snprintf(text + length, TEXT_SIZE - length, "%s%s", length > 0 ? separator : "", name);
+}
+
+/* The operations of SWEEP as in the value of --op. Returns TEXT. */
+static const char *chosen_text(const struct sweep *s, char text[TEXT_SIZE])
+{
+    text[0] = '\0';
+    for (size_t i = 0; i < s->operations.count; i++) {
+        append_word(text, ",", qb_operation_name(operation_at(s, i)));
+    }
+    return text;
+}
+
+/* The operations that read MEMBER, as in "a, b or c". Returns TEXT. */
+static const char *readers_text(enum operation_member member, char text[TEXT_SIZE])
+{
+    const char *last = NULL;
+
+    text[0] = '\0';
+    for (int o = 0; o < QB_OPERATION_COUNT; o++) {
+        if (operation_reads((enum qb_operation)o, member)) {
+            if (last != NULL) {
+                append_word(text, ", ", last);
+            }
+            last = qb_operation_name((enum qb_operation)o);
+        }
+    }
+    append_word(text, " or ", last);
+    return text;
+}
+
+static bool is_chosen(const struct sweep *s, enum qb_operation operation)
+{
+    bool chosen = false;
+
+    for (size_t i = 0; i < s->operations.count; i++) {
+        chosen = chosen || operation_at(s, i) == operation;
+    }
+    return chosen;
+}
+
+/* True if OPTION, which sets MEMBER, was not GIVEN, or if an operation reads it. */
+static bool check_option(const struct sweep *s, const char *option, enum operation_member member, bool given)
+{
+    char chosen[TEXT_SIZE], readers[TEXT_SIZE];
+    bool is_read = !given;
+
+    for (size_t i = 0; i < s->operations.count; i++) {
+        is_read = is_read || operation_reads(operation_at(s, i), member);
+    }
+    if (!is_read) {
+        message_error("--%s: conflicts with --op=%s; it requires %s", option, chosen_text(s, chosen),
+                      readers_text(member, readers));
+    }
+    return is_read;
+}
+
+/* What reads its scales. */
+static bool check_dequantize(const struct settings *settings)
+{
+    const struct sweep *s = &settings->sweep;
+
+    if (!is_chosen(s, QB_OPERATION_DEQUANTIZE)) {
+        return true;
+    }
+    if (settings->comparing.split) {
+        message_error("--split: conflicts with --op=dequantize, which reads its scales");
+        return false;
+    }
+    for (size_t i = 0; i < s->scalings.count && s->chose_scale; i++) {
+        if (s->scalings.values[i] != QB_SCALING_STATIC) {
+            message_error("--scale=%s: conflicts with --op=dequantize, which reads its scales; expected --scale=static",
+                          qb_scaling_name((enum qb_scaling)s->scalings.values[i]));
+            return false;
+        }
+    }
+    for (size_t i = 0; i < s->tensor_scales.count; i++) {
+        if (s->tensor_scales.values[i] == QB_TENSOR_SCALE_COMPUTED) {
+            message_error("--tensor-scale=computed: conflicts with --op=dequantize; use --tensor-scale=given");
+            return false;
+        }
+    }
+    return true;
+}
+
+bool operations_check(const struct settings *settings)
+{
+    const struct sweep *s = &settings->sweep;
+
+    return check_option(s, "intermediate", MEMBER_INTERMEDIATE, s->intermediates.count > 0) &&
+           check_option(s, "keep-values", MEMBER_VALUES, s->keep_values) &&
+           check_option(s, "gate", MEMBER_GATE, s->gates.count > 0) &&
+           check_option(s, "gate-limit", MEMBER_GATE_LIMIT, s->gate_limit > 0) &&
+           check_option(s, "alpha", MEMBER_ALPHA, s->alpha > 0) &&
+           check_option(s, "up-offset", MEMBER_UP_OFFSET, s->chose_up_offset) &&
+           check_option(s, "weights", MEMBER_WEIGHTS, s->weights.count > 0) &&
+           check_option(s, "epsilon", MEMBER_EPSILON, s->chose_epsilon) &&
+           check_option(s, "scale-ub", MEMBER_SCALE_BOUND, s->scale_ub > 0) && check_dequantize(settings);
+}
+
+/* ---- The input --------------------------------------------------------------------------------------------------- */
+
+enum exit_code operations_check_input(const struct qb_problem *p)
+{
+    const float limit = qb_format_decode(p->input, qb_format_encode(p->input, p->gate_limit));
+    char given[PROBLEM_NUMBER_SIZE], nearest[PROBLEM_NUMBER_SIZE];
+
+    if (limit == p->gate_limit) {
+        return EXIT_OK;
+    }
+    message_error("--gate-limit=%s: not a number of %s; the nearest is %s", problem_number_text(p->gate_limit, given),
+                  qb_format_info(p->input)->name, problem_number_text(limit, nearest));
+    return EXIT_USAGE;
+}
+
+/* True if the input has a gate and an up for each code. */
+static bool is_gated(const struct qb_problem *p)
+{
+    return operation_reads(p->operation, MEMBER_GATE);
+}
+
+enum exit_code operations_set_columns(struct qb_problem *p, uint64_t columns)
+{
+    if (is_gated(p) && columns % 2 != 0) {
+        message_error("--input: %" PRIu64 " columns, an odd number; --op=%s requires as many of the gate as of up",
+                      columns, qb_operation_name(p->operation));
+        return EXIT_USAGE;
+    }
+    p->hidden = is_gated(p) ? columns / 2 : columns;
+    return EXIT_OK;
+}
+
+uint64_t operations_columns(const struct qb_problem *p)
+{
+    return is_gated(p) ? 2 * p->hidden : p->hidden; /* the problem is valid: there is no overflow */
+}

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* operations.h - the operations that are swept: from values of options to the members of a problem. */
+#ifndef OPERATIONS_H
+#define OPERATIONS_H
+
+#include "model/settings.h"
+
+/* How many combinations SWEEP has of operations and what belongs to each. */
+size_t operations_count(const struct sweep *sweep);
+
+/* Set what combination INDEX says in PROBLEM: the operation, and the members that it reads. Those of other operations
+ * get their defaults. */
+void operations_set(const struct sweep *sweep, size_t index, struct qb_problem *problem);
+
+/* True if the options go together. If not, that has been printed. */
+bool operations_check(const struct settings *settings);
+
+/* Check what depends on the input's type. On failure the error has been printed. */
+enum exit_code operations_check_input(const struct qb_problem *problem);
+
+/* Set the hidden size of PROBLEM, whose input has COLUMNS. On failure the error has been printed. */
+enum exit_code operations_set_columns(struct qb_problem *problem, uint64_t columns);
+
+/* The columns of the input of PROBLEM, or of what was quantized if that is to be undone. */
+uint64_t operations_columns(const struct qb_problem *problem);
+
+#endif

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* operation.c - see operation.h. */
+#include <config.h>
+
+#include "model/operation.h"
+
+#define OF(operation) (1u << (operation))
+#define GATED         (OF(QB_OPERATION_SILU_MUL) | OF(QB_OPERATION_GELU_MUL))
+#define NORMS         (OF(QB_OPERATION_RMS_NORM) | OF(QB_OPERATION_ADD_RMS_NORM))
+
+bool operation_reads(enum qb_operation operation, enum operation_member member)
+{
+    static const unsigned readers[] = {
+        [MEMBER_SCALE_BOUND] = OF(QB_OPERATION_QUANTIZE) | GATED | NORMS,
+        [MEMBER_INTERMEDIATE] = GATED | NORMS,
+        [MEMBER_VALUES] = GATED | NORMS,
+        [MEMBER_GATE] = GATED,
+        [MEMBER_GATE_LIMIT] = GATED,
+        [MEMBER_ALPHA] = OF(QB_OPERATION_SILU_MUL),
+        [MEMBER_UP_OFFSET] = GATED,
+        [MEMBER_WEIGHTS] = NORMS,
+        [MEMBER_EPSILON] = NORMS,
+    };
+
+    return (readers[member] & OF(operation)) != 0;
+}
+
+void operation_keep_members(struct qb_problem *p)
+{
+    const enum qb_operation o = p->operation;
+
+    p->amax_bound = operation_reads(o, MEMBER_SCALE_BOUND) ? p->amax_bound : 0;
+    p->intermediate = operation_reads(o, MEMBER_INTERMEDIATE) ? p->intermediate : QB_INTERMEDIATE_INPUT;
+    p->keep_values = operation_reads(o, MEMBER_VALUES) ? p->keep_values : 0;
+    p->gate = operation_reads(o, MEMBER_GATE) ? p->gate : QB_GATE_HALVES;
+    p->gate_limit = operation_reads(o, MEMBER_GATE_LIMIT) ? p->gate_limit : 0;
+    p->alpha = operation_reads(o, MEMBER_ALPHA) ? p->alpha : 0;
+    p->up_offset = operation_reads(o, MEMBER_UP_OFFSET) ? p->up_offset : 0;
+    p->weights = operation_reads(o, MEMBER_WEIGHTS) ? p->weights : QB_WEIGHTS_INPUT;
+    p->epsilon = operation_reads(o, MEMBER_EPSILON) ? p->epsilon : 0;
+}

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* operation.h - which members of a problem an operation reads. */
+#ifndef OPERATION_H
+#define OPERATION_H
+
+#include "quantbench.h"
+
+/* Members that some operations read. */
+enum operation_member {
+    MEMBER_SCALE_BOUND,
+    MEMBER_INTERMEDIATE,
+    MEMBER_VALUES, /* keep_values */
+    MEMBER_GATE,
+    MEMBER_GATE_LIMIT,
+    MEMBER_ALPHA,
+    MEMBER_UP_OFFSET,
+    MEMBER_WEIGHTS,
+    MEMBER_EPSILON,
+};
+
+bool operation_reads(enum qb_operation operation, enum operation_member member);
+
+/* Give the members that PROBLEM's operation does not read their defaults. So problems that are the same are equal. */
+void operation_keep_members(struct qb_problem *problem);
+
+#endif
