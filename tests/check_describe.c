@@ -2,6 +2,7 @@
 /* check_describe.c - the words of a case: its properties, its cells, its doubts, and which cases are one. */
 #include <config.h>
 
+#include "model/problem_text.h"
 #include "report/describe.h"
 #include "run.h"
 
@@ -124,6 +125,33 @@ static void change(struct record_case *c, enum property property)
     case PROPERTY_PACKING:
         c->problem.packing = QB_PACKING_DENSE;
         break;
+    case PROPERTY_OPERATION:
+        c->problem.operation = QB_OPERATION_GELU_MUL; /* which reads the same members but for alpha */
+        break;
+    case PROPERTY_INTERMEDIATE:
+        c->problem.intermediate = QB_INTERMEDIATE_FLOAT;
+        break;
+    case PROPERTY_VALUES:
+        c->problem.keep_values = 1;
+        break;
+    case PROPERTY_GATE:
+        c->problem.gate = QB_GATE_INTERLEAVED;
+        break;
+    case PROPERTY_GATE_LIMIT:
+        c->problem.gate_limit = 7;
+        break;
+    case PROPERTY_ALPHA:
+        c->problem.alpha = 1.702f;
+        break;
+    case PROPERTY_UP_OFFSET:
+        c->problem.up_offset = 1;
+        break;
+    case PROPERTY_WEIGHTS:
+        c->problem.weights = QB_WEIGHTS_FLOAT;
+        break;
+    case PROPERTY_EPSILON:
+        c->problem.epsilon = 1e-5f;
+        break;
     case PROPERTY_THREADS:
         c->threads++;
         break;
@@ -144,6 +172,12 @@ static void change(struct record_case *c, enum property property)
     }
 }
 
+/* An operation that has PROPERTY. */
+static enum qb_operation operation_with(enum property property)
+{
+    return property == PROPERTY_WEIGHTS || property == PROPERTY_EPSILON ? QB_OPERATION_RMS_NORM : QB_OPERATION_SILU_MUL;
+}
+
 /* Cases are told apart by each property alone, in its value and in its words. */
 START_TEST(each_property_tells_cases_apart)
 {
@@ -151,10 +185,14 @@ START_TEST(each_property_tells_cases_apart)
         struct record_case a = some_case(), b = some_case();
         char a_text[PROPERTY_TEXT_SIZE], b_text[PROPERTY_TEXT_SIZE];
 
+        a.problem.operation = b.problem.operation = operation_with(i);
         change(&b, i);
         for (enum property k = 0; k < PROPERTIES; k++) {
             const bool same = strcmp(property_text(&a, k, a_text), property_text(&b, k, b_text)) == 0;
 
+            if (i == PROPERTY_OPERATION && k == PROPERTY_ALPHA) {
+                continue; /* the other lacks it */
+            }
             ck_assert_msg(property_same(&a, &b, k) == (k != i), "%s, of another %s", property_name(k),
                           property_name(i));
             ck_assert_msg(same == (k != i), "%s, of another %s", property_name(k), property_name(i));
@@ -210,6 +248,73 @@ START_TEST(what_a_granularity_does_not_read_is_no_difference)
 }
 END_TEST
 
+/* Members that the operation does not read tell no cases apart, and lack words. */
+START_TEST(members_of_other_operations_do_not_count)
+{
+    struct record_case a = some_case(), b = some_case();
+    char text[PROPERTY_TEXT_SIZE];
+
+    for (enum property i = PROPERTY_INTERMEDIATE; i <= PROPERTY_EPSILON; i++) {
+        change(&b, i);
+        ck_assert(property_same(&a, &b, i));
+        ck_assert(!property_applies(&b.problem, i));
+        ck_assert_str_eq(property_text(&b, i, text), "-");
+    }
+}
+END_TEST
+
+/* Operations bring along what only one of them has, and given scales, where operations are compared. */
+START_TEST(operations_bring_along_what_belongs_to_them)
+{
+    struct record_case silu = some_case(), norm = some_case(), back = some_case();
+
+    silu.problem.operation = QB_OPERATION_SILU_MUL;
+    norm.problem.operation = QB_OPERATION_RMS_NORM;
+    norm.problem.epsilon = 1e-6f;
+    back.problem.operation = QB_OPERATION_DEQUANTIZE;
+    back.problem.scaling = QB_SCALING_STATIC;
+    for (enum property i = PROPERTY_GATE; i <= PROPERTY_EPSILON; i++) {
+        ck_assert(property_follows(&silu, &norm, PROPERTY_OPERATION, i));
+        ck_assert(!property_follows(&silu, &norm, PROPERTY_KERNEL, i));
+    }
+    ck_assert(!property_follows(&silu, &norm, PROPERTY_OPERATION, PROPERTY_INTERMEDIATE));
+    ck_assert(!property_follows(&silu, &norm, PROPERTY_OPERATION, PROPERTY_SCALE));
+    ck_assert(property_follows(&silu, &back, PROPERTY_OPERATION, PROPERTY_SCALE));
+}
+END_TEST
+
+static const struct {
+    enum qb_operation operation;
+    const char *text;
+} plain_texts[] = {
+    {QB_OPERATION_QUANTIZE, "half -> int8, static, tensor, 4 x 8"},
+    {QB_OPERATION_DEQUANTIZE, "dequantize, int8 -> half, static, tensor, 4 x 8"},
+    {QB_OPERATION_SILU_MUL, "silu-mul, half -> int8, static, tensor, 4 x 8"},
+    {QB_OPERATION_RMS_NORM, "rms-norm, half -> int8, static, tensor, 4 x 8"},
+};
+
+/* A problem in words names its operation, and what is not as in plain problems. */
+START_TEST(problems_have_words)
+{
+    char text[PROBLEM_TEXT_SIZE];
+    struct record_case c = some_case();
+
+    for (size_t i = 0; i < sizeof plain_texts / sizeof plain_texts[0]; i++) {
+        c.problem.operation = plain_texts[i].operation;
+        c.problem.scaling = QB_SCALING_STATIC;
+        c.problem.epsilon = PROBLEM_EPSILON;
+        problem_text(&c.problem, text, sizeof text);
+        ck_assert_str_eq(text, plain_texts[i].text);
+    }
+    for (enum property i = PROPERTY_INTERMEDIATE; i <= PROPERTY_EPSILON; i++) {
+        change(&c, i);
+    }
+    problem_text(&c.problem, text, sizeof text);
+    ck_assert_str_eq(text, "rms-norm, half -> int8, static, tensor, intermediate float, values kept, gate interleaved, "
+                           "limit 7, alpha 1.702, offset 1, float weights, epsilon 1e-05, 4 x 8");
+}
+END_TEST
+
 /* Each doubt has a word, and a sentence that begins with it. */
 START_TEST(each_doubt_has_its_word)
 {
@@ -250,6 +355,9 @@ int main(void)
     tcase_add_test(tc, each_property_tells_cases_apart);
     tcase_add_test(tc, recipes_bring_along_what_belongs_to_them);
     tcase_add_test(tc, what_a_granularity_does_not_read_is_no_difference);
+    tcase_add_test(tc, members_of_other_operations_do_not_count);
+    tcase_add_test(tc, operations_bring_along_what_belongs_to_them);
+    tcase_add_test(tc, problems_have_words);
     tcase_add_test(tc, each_doubt_has_its_word);
     tcase_add_test(tc, doubts_are_listed);
     suite_add_tcase(suite, tc);

@@ -21,7 +21,7 @@ quick_c_tests += check_stats.test check_format.test check_problem.test check_nar
 if TOOL
 c_tests += check_challenge.test check_accuracy.test
 quick_c_tests += check_hard.test check_options.test check_outcome.test check_rounds.test check_starvation.test \
-	check_tensor_file.test check_verdict.test check_figures.test check_describe.test check_measure.test
+	check_tensor_file.test check_verdict.test check_figures.test check_describe.test check_record.test check_measure.test
 endif
 c_tests += $(quick_c_tests) check_cuda.test check_cuda_narrow.test check_cuda_operations.test
 check_PROGRAMS += $(c_tests)
@@ -183,6 +183,10 @@ check_options_test_SOURCES = %D%/check_options.c
 check_options_test_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/src/quantbench
 check_options_test_CFLAGS = $(TEST_CFLAGS) $(JANSSON_CFLAGS) $(OPENMP_CFLAGS)
 check_options_test_LDADD = libqbtool.a libquantbench.la $(CHECK_LIBS) $(JANSSON_LIBS)
+check_record_test_SOURCES = %D%/check_record.c
+check_record_test_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/src/quantbench
+check_record_test_CFLAGS = $(TEST_CFLAGS) $(JANSSON_CFLAGS) $(OPENMP_CFLAGS)
+check_record_test_LDADD = libqbtool.a libquantbench.la $(CHECK_LIBS) $(JANSSON_LIBS)
 check_describe_test_SOURCES = %D%/check_describe.c
 check_describe_test_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/src/quantbench
 check_describe_test_CFLAGS = $(TEST_CFLAGS) $(JANSSON_CFLAGS) $(OPENMP_CFLAGS)

@@ -58,11 +58,11 @@ void operations_set(const struct sweep *s, size_t index, struct qb_problem *p)
     p->keep_values = s->keep_values;
     p->gate = (enum qb_gate)choice_at(&s->gates, gate, QB_GATE_HALVES);
     p->gate_limit = s->gate_limit;
-    p->alpha = s->alpha == 1 ? 0 : s->alpha; /* the same problem */
+    p->alpha = s->alpha;
     p->up_offset = s->up_offset;
     p->weights = (enum qb_weights)choice_at(&s->weights, weights, QB_WEIGHTS_INPUT);
     p->epsilon = s->epsilon;
-    operation_keep_members(p);
+    operation_settle(p);
 }
 
 /* ---- What goes together ----------------------------------------------------------------------------------------- */

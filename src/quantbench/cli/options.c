@@ -39,6 +39,10 @@ static const char *const compare_words[] = {
     [COMPARE_SCALE_LAYOUTS - COMPARE_DTYPES] = "scale-layout",
     [COMPARE_TENSOR_SCALES - COMPARE_DTYPES] = "tensor-scale",
     [COMPARE_PACKINGS - COMPARE_DTYPES] = "packing",
+    [COMPARE_OPERATIONS - COMPARE_DTYPES] = "op",
+    [COMPARE_INTERMEDIATES - COMPARE_DTYPES] = "intermediate",
+    [COMPARE_GATES - COMPARE_DTYPES] = "gate",
+    [COMPARE_WEIGHTS - COMPARE_DTYPES] = "weights",
     NULL,
 };
 

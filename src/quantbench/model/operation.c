@@ -25,7 +25,7 @@ bool operation_reads(enum qb_operation operation, enum operation_member member)
     return (readers[member] & OF(operation)) != 0;
 }
 
-void operation_keep_members(struct qb_problem *p)
+void operation_settle(struct qb_problem *p)
 {
     const enum qb_operation o = p->operation;
 
@@ -34,7 +34,7 @@ void operation_keep_members(struct qb_problem *p)
     p->keep_values = operation_reads(o, MEMBER_VALUES) ? p->keep_values : 0;
     p->gate = operation_reads(o, MEMBER_GATE) ? p->gate : QB_GATE_HALVES;
     p->gate_limit = operation_reads(o, MEMBER_GATE_LIMIT) ? p->gate_limit : 0;
-    p->alpha = operation_reads(o, MEMBER_ALPHA) ? p->alpha : 0;
+    p->alpha = operation_reads(o, MEMBER_ALPHA) && p->alpha != 1 ? p->alpha : 0;
     p->up_offset = operation_reads(o, MEMBER_UP_OFFSET) ? p->up_offset : 0;
     p->weights = operation_reads(o, MEMBER_WEIGHTS) ? p->weights : QB_WEIGHTS_INPUT;
     p->epsilon = operation_reads(o, MEMBER_EPSILON) ? p->epsilon : 0;

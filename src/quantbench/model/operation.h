@@ -20,7 +20,8 @@ enum operation_member {
 
 bool operation_reads(enum qb_operation operation, enum operation_member member);
 
-/* Give the members that PROBLEM's operation does not read their defaults. So problems that are the same are equal. */
-void operation_keep_members(struct qb_problem *problem);
+/* Give the members that PROBLEM's operation does not read their defaults, and alpha its shorter form. So problems that
+ * are the same are equal. */
+void operation_settle(struct qb_problem *problem);
 
 #endif

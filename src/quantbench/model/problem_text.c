@@ -73,7 +73,7 @@ const char *problem_number_text(float number, char text[PROBLEM_NUMBER_SIZE])
 
     do {
         snprintf(text, PROBLEM_NUMBER_SIZE, "%.*g", digits++, (double)number);
-    } while (strtof(text, NULL) != number && digits <= FLT_DECIMAL_DIG);
+    } while ((float)strtod(text, NULL) != number && digits <= FLT_DECIMAL_DIG);
     return text;
 }
 

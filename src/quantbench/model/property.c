@@ -4,6 +4,7 @@
 
 #include "model/property.h"
 #include "base/label.h"
+#include "model/operation.h"
 #include "model/problem_text.h"
 #include "model/recipe.h"
 
@@ -19,6 +20,7 @@ const char *property_name(enum property property)
         [PROPERTY_HIDDEN] = "hidden",
         [PROPERTY_DTYPE] = "dtype",
         [PROPERTY_DIST] = "dist",
+        [PROPERTY_OPERATION] = "op",
         [PROPERTY_QUANT_DTYPE] = "quant",
         [PROPERTY_GRANULARITY] = "granularity",
         [PROPERTY_SCALE] = "scale",
@@ -28,6 +30,14 @@ const char *property_name(enum property property)
         [PROPERTY_TENSOR_SCALE] = "tensor scale",
         [PROPERTY_ZERO_POINTS] = "zero points",
         [PROPERTY_PACKING] = "packing",
+        [PROPERTY_INTERMEDIATE] = "intermediate",
+        [PROPERTY_VALUES] = "values",
+        [PROPERTY_GATE] = "gate",
+        [PROPERTY_GATE_LIMIT] = "gate limit",
+        [PROPERTY_ALPHA] = "alpha",
+        [PROPERTY_UP_OFFSET] = "up offset",
+        [PROPERTY_WEIGHTS] = "weights",
+        [PROPERTY_EPSILON] = "epsilon",
         [PROPERTY_THREADS] = "threads",
         [PROPERTY_KERNEL] = "kernel",
         [PROPERTY_CACHE] = "cache",
@@ -36,6 +46,50 @@ const char *property_name(enum property property)
     };
 
     return names[property];
+}
+
+/* True if PROPERTY is one that only some operations have. */
+static bool is_member(enum property property)
+{
+    return property >= PROPERTY_INTERMEDIATE && property <= PROPERTY_EPSILON;
+}
+
+/* The member of a problem that PROPERTY is. */
+static enum operation_member member_of(enum property property)
+{
+    _Static_assert(PROPERTY_EPSILON - PROPERTY_INTERMEDIATE == MEMBER_EPSILON - MEMBER_INTERMEDIATE, "the same order");
+    return (enum operation_member)(MEMBER_INTERMEDIATE + (property - PROPERTY_INTERMEDIATE));
+}
+
+bool property_applies(const struct qb_problem *problem, enum property property)
+{
+    return !is_member(property) || operation_reads(problem->operation, member_of(property));
+}
+
+/* The value of a property that only some operations have. */
+static const char *member_text(const struct qb_problem *p, enum property property, char text[PROBLEM_NUMBER_SIZE])
+{
+    switch (member_of(property)) {
+    case MEMBER_INTERMEDIATE:
+        return qb_intermediate_name(p->intermediate);
+    case MEMBER_VALUES:
+        return p->keep_values ? "kept" : "dropped";
+    case MEMBER_GATE:
+        return qb_gate_name(p->gate);
+    case MEMBER_GATE_LIMIT:
+        return p->gate_limit > 0 ? problem_number_text(p->gate_limit, text) : "none";
+    case MEMBER_ALPHA:
+        return problem_number_text(p->alpha > 0 ? p->alpha : 1, text);
+    case MEMBER_UP_OFFSET:
+        return problem_number_text(p->up_offset, text);
+    case MEMBER_WEIGHTS:
+        return qb_weights_name(p->weights);
+    case MEMBER_EPSILON:
+        return problem_number_text(p->epsilon, text);
+    case MEMBER_SCALE_BOUND:
+        break;
+    }
+    return "-";
 }
 
 /* The word of a property that is how codes and scales are stored. */
@@ -51,6 +105,8 @@ static const char *detail_word(const struct qb_problem *problem, enum property p
 
 const char *property_text(const struct record_case *c, enum property property, char text[PROPERTY_TEXT_SIZE])
 {
+    char number[PROBLEM_NUMBER_SIZE];
+
     snprintf(text, PROPERTY_TEXT_SIZE, "-");
     switch (property) {
     case PROPERTY_DEVICE:
@@ -84,6 +140,21 @@ const char *property_text(const struct record_case *c, enum property property, c
     case PROPERTY_ZERO_POINTS:
     case PROPERTY_PACKING:
         snprintf(text, PROPERTY_TEXT_SIZE, "%s", detail_word(&c->problem, property));
+        break;
+    case PROPERTY_OPERATION:
+        snprintf(text, PROPERTY_TEXT_SIZE, "%s", qb_operation_name(c->problem.operation));
+        break;
+    case PROPERTY_INTERMEDIATE:
+    case PROPERTY_VALUES:
+    case PROPERTY_GATE:
+    case PROPERTY_GATE_LIMIT:
+    case PROPERTY_ALPHA:
+    case PROPERTY_UP_OFFSET:
+    case PROPERTY_WEIGHTS:
+    case PROPERTY_EPSILON:
+        if (property_applies(&c->problem, property)) {
+            snprintf(text, PROPERTY_TEXT_SIZE, "%s", member_text(&c->problem, property, number));
+        }
         break;
     case PROPERTY_THREADS:
         if (c->threads > 0) {
@@ -126,6 +197,16 @@ static bool same_granularity(const struct qb_problem *a, const struct qb_problem
     return true;
 }
 
+/* True if A and B have the same in PROPERTY, which only some operations have. Words are the same of the same only. */
+static bool same_member(const struct qb_problem *a, const struct qb_problem *b, enum property property)
+{
+    char text[2][PROBLEM_NUMBER_SIZE];
+    const bool applies = property_applies(a, property);
+
+    return applies == property_applies(b, property) &&
+           (!applies || strcmp(member_text(a, property, text[0]), member_text(b, property, text[1])) == 0);
+}
+
 bool property_same(const struct record_case *a, const struct record_case *b, enum property property)
 {
     switch (property) {
@@ -157,6 +238,17 @@ bool property_same(const struct record_case *a, const struct record_case *b, enu
         return a->problem.zero_points == b->problem.zero_points;
     case PROPERTY_PACKING:
         return a->problem.packing == b->problem.packing;
+    case PROPERTY_OPERATION:
+        return a->problem.operation == b->problem.operation;
+    case PROPERTY_INTERMEDIATE:
+    case PROPERTY_VALUES:
+    case PROPERTY_GATE:
+    case PROPERTY_GATE_LIMIT:
+    case PROPERTY_ALPHA:
+    case PROPERTY_UP_OFFSET:
+    case PROPERTY_WEIGHTS:
+    case PROPERTY_EPSILON:
+        return same_member(&a->problem, &b->problem, property);
     case PROPERTY_THREADS:
         return a->threads == b->threads;
     case PROPERTY_KERNEL:
@@ -173,12 +265,22 @@ bool property_same(const struct record_case *a, const struct record_case *b, enu
     return true;
 }
 
+/* True if its operation, and no option, says that scales are given. */
+static bool reads_scales(const struct record_case *c)
+{
+    return c->problem.operation == QB_OPERATION_DEQUANTIZE;
+}
+
 bool property_follows(const struct record_case *a, const struct record_case *b, enum property axis,
                       enum property property)
 {
     const bool belongs = property == PROPERTY_GRANULARITY || property == PROPERTY_SCALE_FORMAT ||
                          property == PROPERTY_TENSOR_SCALE || property == PROPERTY_ZERO_POINTS;
 
+    if (axis == PROPERTY_OPERATION) {
+        return property_applies(&a->problem, property) != property_applies(&b->problem, property) ||
+               (property == PROPERTY_SCALE && (reads_scales(a) || reads_scales(b)));
+    }
     if (axis == PROPERTY_SCALE_FORMAT || axis == PROPERTY_TENSOR_SCALE) {
         return property == PROPERTY_QUANT_DTYPE && a->problem.output == b->problem.output; /* another recipe, or none */
     }
@@ -203,6 +305,10 @@ enum property property_of_axis(enum compare_axis axis)
         [COMPARE_SCALE_LAYOUTS] = PROPERTY_SCALE_LAYOUT,
         [COMPARE_TENSOR_SCALES] = PROPERTY_TENSOR_SCALE,
         [COMPARE_PACKINGS] = PROPERTY_PACKING,
+        [COMPARE_OPERATIONS] = PROPERTY_OPERATION,
+        [COMPARE_INTERMEDIATES] = PROPERTY_INTERMEDIATE,
+        [COMPARE_GATES] = PROPERTY_GATE,
+        [COMPARE_WEIGHTS] = PROPERTY_WEIGHTS,
         [COMPARE_BASELINE] = PROPERTIES,
     };
 

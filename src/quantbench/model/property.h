@@ -11,6 +11,7 @@ enum property {
     PROPERTY_HIDDEN,
     PROPERTY_DTYPE,
     PROPERTY_DIST,
+    PROPERTY_OPERATION,
     PROPERTY_QUANT_DTYPE,
     PROPERTY_GRANULARITY,
     PROPERTY_SCALE,
@@ -20,6 +21,14 @@ enum property {
     PROPERTY_TENSOR_SCALE,
     PROPERTY_ZERO_POINTS,
     PROPERTY_PACKING,
+    PROPERTY_INTERMEDIATE, /* this and those up to the last are in the order of enum operation_member */
+    PROPERTY_VALUES,
+    PROPERTY_GATE,
+    PROPERTY_GATE_LIMIT,
+    PROPERTY_ALPHA,
+    PROPERTY_UP_OFFSET,
+    PROPERTY_WEIGHTS,
+    PROPERTY_EPSILON,
     PROPERTY_THREADS,
     PROPERTY_KERNEL,
     PROPERTY_CACHE,
@@ -31,14 +40,19 @@ enum property {
 /* The head of a column of it. */
 const char *property_name(enum property property);
 
-/* The value of C: the word of its option; "-" for the threads of a device that is not a CPU. Returns TEXT. */
+/* True if PROBLEM has the property: that is false of what its operation does not read. */
+bool property_applies(const struct qb_problem *problem, enum property property);
+
+/* The value of C: the word of its option; "-" for what does not apply, as for the threads of a device that is not a
+ * CPU. Returns TEXT. */
 #define PROPERTY_TEXT_SIZE 1024
 const char *property_text(const struct record_case *c, enum property property, char text[PROPERTY_TEXT_SIZE]);
 
 /* True if A and B have the same. */
 bool property_same(const struct record_case *a, const struct record_case *b, enum property property);
 
-/* True if A and B may differ in PROPERTY where cases that differ in AXIS are compared: recipes bring it along. */
+/* True if A and B may differ in PROPERTY where cases that differ in AXIS are compared: recipes and operations bring it
+ * along. */
 bool property_follows(const struct record_case *a, const struct record_case *b, enum property axis,
                       enum property property);
 

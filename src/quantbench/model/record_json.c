@@ -8,8 +8,10 @@
 #include "model/record.h"
 #include "model/round_json.h"
 #include "base/label.h"
+#include "model/operation.h"
 #include "model/problem_text.h"
 
+#include <float.h>
 #include <inttypes.h>
 #include <jansson.h>
 #include <math.h>
@@ -300,7 +302,29 @@ static bool parse_granularity(const char *text, struct qb_problem *problem)
     return strcmp(text, again) == 0;
 }
 
-/* The number of the word that MEMBER is, of those that NAME gives; 0 if it is missing, as from older programs. */
+/* True if MEMBER has a value. */
+static bool is_given(const json_t *object, const char *member)
+{
+    const json_t *value = json_object_get(object, member);
+
+    return value != NULL && !json_is_null(value);
+}
+
+/* A finite number of binary32, or 0 if it is missing. */
+static float get_float(struct reader *reader, const json_t *object, const char *member)
+{
+    const json_t *value = json_object_get(object, member);
+    const double number = json_number_value(value);
+
+    if (is_given(object, member) && (!json_is_number(value) || fabs(number) > (double)FLT_MAX)) {
+        refuse(reader, member, "a number or null");
+        return 0;
+    }
+    return (float)number;
+}
+
+/* The number of the word that MEMBER is, of those that NAME gives; 0 if it is missing, as from older programs, or null.
+ */
 static int get_detail(struct reader *reader, const json_t *problem, const char *member, const char *(*name)(int))
 {
     const char *words[16] = {NULL};
@@ -308,7 +332,7 @@ static int get_detail(struct reader *reader, const json_t *problem, const char *
     for (int i = 0; i < 15 && name(i) != NULL; i++) {
         words[i] = name(i);
     }
-    return json_object_get(problem, member) != NULL ? (int)get_name(reader, problem, member, words) : 0;
+    return is_given(problem, member) ? (int)get_name(reader, problem, member, words) : 0;
 }
 
 #define DETAIL_NAME(member, count)                                                                                     \
@@ -321,6 +345,10 @@ DETAIL_NAME(scale_rounding, QB_SCALE_ROUNDING_COUNT)
 DETAIL_NAME(scale_layout, QB_SCALE_LAYOUT_COUNT)
 DETAIL_NAME(tensor_scale, QB_TENSOR_SCALE_COUNT)
 DETAIL_NAME(zero_points, QB_ZERO_POINTS_COUNT)
+DETAIL_NAME(operation, QB_OPERATION_COUNT)
+DETAIL_NAME(intermediate, QB_INTERMEDIATE_COUNT)
+DETAIL_NAME(gate, QB_GATE_COUNT)
+DETAIL_NAME(weights, QB_WEIGHTS_COUNT)
 
 static const char *scale_format_word(int i)
 {
@@ -336,6 +364,21 @@ static void read_details(struct reader *reader, const json_t *problem, struct qb
     to->scale_layout = (enum qb_scale_layout)get_detail(reader, problem, "scale_layout", scale_layout_word);
     to->tensor_scale = (enum qb_tensor_scale)get_detail(reader, problem, "tensor_scale", tensor_scale_word);
     to->zero_points = (enum qb_zero_points)get_detail(reader, problem, "zero_points", zero_points_word);
+}
+
+/* The operation and its members. */
+static void read_operation(struct reader *reader, const json_t *problem, struct qb_problem *to)
+{
+    to->operation = (enum qb_operation)get_detail(reader, problem, "operation", operation_word);
+    to->intermediate = (enum qb_intermediate)get_detail(reader, problem, "intermediate", intermediate_word);
+    to->keep_values = is_given(problem, "keep_values") && get_bool(reader, problem, "keep_values");
+    to->gate = (enum qb_gate)get_detail(reader, problem, "gate", gate_word);
+    to->gate_limit = get_float(reader, problem, "gate_limit");
+    to->alpha = get_float(reader, problem, "alpha");
+    to->up_offset = get_float(reader, problem, "up_offset");
+    to->weights = (enum qb_weights)get_detail(reader, problem, "weights", weights_word);
+    to->epsilon = get_float(reader, problem, "epsilon");
+    operation_settle(to);
 }
 
 static void read_problem(struct reader *reader, const json_t *problem, struct qb_problem *to)
@@ -357,6 +400,7 @@ static void read_problem(struct reader *reader, const json_t *problem, struct qb
     to->hidden = get_number(reader, problem, "hidden_size", 1, INT64_MAX);
     to->amax_bound = (float)get_real_or_null(reader, problem, "scale_ub");
     read_details(reader, problem, to);
+    read_operation(reader, problem, to);
 }
 
 /* What the members of a problem say together. The reader is at the case. */

@@ -43,6 +43,10 @@ const char *const axis_words[] = {
     [COMPARE_SCALE_LAYOUTS] = "scale-layout",
     [COMPARE_TENSOR_SCALES] = "tensor-scale",
     [COMPARE_PACKINGS] = "packing",
+    [COMPARE_OPERATIONS] = "op",
+    [COMPARE_INTERMEDIATES] = "intermediate",
+    [COMPARE_GATES] = "gate",
+    [COMPARE_WEIGHTS] = "weights",
     [COMPARE_BASELINE] = "baseline",
     NULL,
 };

@@ -96,6 +96,7 @@ const char *describe_cell(const struct record_case *c, enum column column, char 
     case HIDDEN:
     case DTYPE:
     case DIST:
+    case OPERATION:
     case QUANT_DTYPE:
     case GRANULARITY:
     case SCALE:
@@ -105,6 +106,14 @@ const char *describe_cell(const struct record_case *c, enum column column, char 
     case TENSOR_SCALE:
     case ZERO_POINTS:
     case PACKING:
+    case INTERMEDIATE:
+    case VALUES:
+    case GATE:
+    case GATE_LIMIT:
+    case ALPHA:
+    case UP_OFFSET:
+    case WEIGHTS:
+    case EPSILON:
     case THREADS:
     case KERNEL:
     case CACHE:
@@ -267,8 +276,10 @@ static bool is_usual(const struct record_case *c, enum column column)
 {
     struct record_case plain = *c;
 
-    if (column >= SCALE_FORMAT && column <= PACKING) {
+    if ((column >= SCALE_FORMAT && column <= EPSILON) || column == OPERATION) {
         qb_problem_init(&plain.problem);
+        plain.problem.operation = column == OPERATION ? QB_OPERATION_QUANTIZE : c->problem.operation;
+        plain.problem.epsilon = PROBLEM_EPSILON;
         return property_same(c, &plain, (enum property)column);
     }
     return column == STREAMS && c->streams == 1;

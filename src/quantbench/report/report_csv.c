@@ -6,6 +6,7 @@
 
 #include "report/describe.h"
 #include "report/report.h"
+#include "model/problem_text.h"
 #include "model/recipe.h"
 #include "verdict/verdict.h"
 
@@ -127,6 +128,26 @@ static void property_field(const struct row *row, enum property property, struct
     text_field(property_text(row->c, property, text), line);
 }
 
+/* The same, or empty if the case does not have it. */
+static void member_field(const struct row *row, enum property property, struct line *line)
+{
+    char text[PROPERTY_TEXT_SIZE];
+
+    text_field(property_applies(&row->c->problem, property) ? property_text(row->c, property, text) : NULL, line);
+}
+
+/* A number that is a property; empty if the case does not have it, or if it is NONE. */
+static void number_member_field(const struct row *row, enum property property, float number, bool is_none,
+                                struct line *line)
+{
+    char text[PROBLEM_NUMBER_SIZE];
+
+    begin_field(line);
+    if (property_applies(&row->c->problem, property) && !is_none) {
+        fputs(problem_number_text(number, text), line->stream);
+    }
+}
+
 static void data_field(const struct row *row, struct line *line)
 {
     char text[PROPERTY_TEXT_SIZE];
@@ -173,6 +194,17 @@ FIELD(scale_rounding, property_field(row, PROPERTY_SCALE_ROUNDING, line))
 FIELD(scale_layout, property_field(row, PROPERTY_SCALE_LAYOUT, line))
 FIELD(tensor_scale, property_field(row, PROPERTY_TENSOR_SCALE, line))
 FIELD(zero_points, property_field(row, PROPERTY_ZERO_POINTS, line))
+FIELD(operation, property_field(row, PROPERTY_OPERATION, line))
+FIELD(intermediate, member_field(row, PROPERTY_INTERMEDIATE, line))
+FIELD(keep_values, number_field(row->c->problem.keep_values, property_applies(&row->c->problem, PROPERTY_VALUES), line))
+FIELD(gate, member_field(row, PROPERTY_GATE, line))
+FIELD(gate_limit,
+      number_member_field(row, PROPERTY_GATE_LIMIT, row->c->problem.gate_limit, row->c->problem.gate_limit == 0, line))
+FIELD(alpha,
+      number_member_field(row, PROPERTY_ALPHA, row->c->problem.alpha > 0 ? row->c->problem.alpha : 1, false, line))
+FIELD(up_offset, number_member_field(row, PROPERTY_UP_OFFSET, row->c->problem.up_offset, false, line))
+FIELD(weights, member_field(row, PROPERTY_WEIGHTS, line))
+FIELD(epsilon, number_member_field(row, PROPERTY_EPSILON, row->c->problem.epsilon, false, line))
 FIELD(num_tokens, number_field(row->c->problem.tokens, true, line))
 FIELD(hidden_size, number_field(row->c->problem.hidden, true, line))
 FIELD(scale_ub, real_field((double)row->c->problem.amax_bound, row->c->problem.amax_bound > 0, line))
@@ -243,6 +275,15 @@ static const struct csv_column after[] = {
     COLUMN(scale_layout),
     COLUMN(tensor_scale),
     COLUMN(zero_points),
+    COLUMN(operation),
+    COLUMN(intermediate),
+    COLUMN(keep_values),
+    COLUMN(gate),
+    COLUMN(gate_limit),
+    COLUMN(alpha),
+    COLUMN(up_offset),
+    COLUMN(weights),
+    COLUMN(epsilon),
     COLUMN(run_exit_status),
 };
 /* clang-format on */

@@ -73,10 +73,10 @@ static void case_name(const struct record *record, const struct record_case *c, 
     for (char *letter = details; *letter != '\0'; letter++) {
         *letter = *letter == ',' ? '/' : *letter == ' ' ? '_' : *letter;
     }
-    snprintf(name, NAME_SIZE, "quantize/%s/%s/%s/%s%s/num_tokens:%" PRIu64 "/hidden_size:%" PRIu64 "%s/%s/%s%s%s",
-             qb_format_info(c->problem.input)->name, qb_format_info(c->problem.output)->name,
-             qb_scaling_name(c->problem.scaling), granularity, details, c->problem.tokens, c->problem.hidden, data,
-             c->device->id, c->kernel, threads, way);
+    snprintf(name, NAME_SIZE, "%s/%s/%s/%s/%s%s/num_tokens:%" PRIu64 "/hidden_size:%" PRIu64 "%s/%s/%s%s%s",
+             qb_operation_name(c->problem.operation), qb_format_info(c->problem.input)->name,
+             qb_format_info(c->problem.output)->name, qb_scaling_name(c->problem.scaling), granularity, details,
+             c->problem.tokens, c->problem.hidden, data, c->device->id, c->kernel, threads, way);
 }
 
 /* A user counter, which is a number: left out where it is none, or infinite. */

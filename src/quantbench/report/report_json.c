@@ -9,12 +9,14 @@
 #include "report/report.h"
 #include "model/round_json.h"
 #include "verdict/verdict.h"
+#include "model/operation.h"
 #include "model/problem_text.h"
 #include "model/recipe.h"
 
 #include <jansson.h>
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static json_t *text_or_null(const char *text)
@@ -32,6 +34,38 @@ json_t *report_device_json(const struct qb_device_info *info)
                      info->peak_bandwidth);
 }
 
+/* NUMBER with as few digits as tell it from others; null if it DOES_NOT_APPLY. */
+static json_t *float_or_null(float number, bool does_not_apply)
+{
+    char text[PROBLEM_NUMBER_SIZE];
+
+    return does_not_apply ? json_null() : json_real(strtod(problem_number_text(number, text), NULL));
+}
+
+static json_t *word_or_null(const char *word, bool does_not_apply)
+{
+    return does_not_apply ? json_null() : json_string(word);
+}
+
+/* The operation and its members; those that it does not read are null. */
+static void put_operation(json_t **object, const struct qb_problem *p)
+{
+    const bool no_values = !operation_reads(p->operation, MEMBER_VALUES);
+    const bool no_gate = !operation_reads(p->operation, MEMBER_GATE);
+    const bool no_norm = !operation_reads(p->operation, MEMBER_WEIGHTS);
+
+    document_put(object, "operation", json_string(qb_operation_name(p->operation)));
+    document_put(object, "intermediate", word_or_null(qb_intermediate_name(p->intermediate), no_values));
+    document_put(object, "keep_values", no_values ? json_null() : json_boolean(p->keep_values));
+    document_put(object, "gate", word_or_null(qb_gate_name(p->gate), no_gate));
+    document_put(object, "gate_limit", float_or_null(p->gate_limit, p->gate_limit == 0));
+    document_put(object, "alpha",
+                 float_or_null(p->alpha > 0 ? p->alpha : 1, !operation_reads(p->operation, MEMBER_ALPHA)));
+    document_put(object, "up_offset", float_or_null(p->up_offset, no_gate));
+    document_put(object, "weights", word_or_null(qb_weights_name(p->weights), no_norm));
+    document_put(object, "epsilon", float_or_null(p->epsilon, no_norm));
+}
+
 void report_put_details(json_t **object, const struct qb_problem *p)
 {
     const struct recipe *recipe = recipe_of(p, true);
@@ -43,6 +77,7 @@ void report_put_details(json_t **object, const struct qb_problem *p)
     document_put(object, "scale_layout", json_string(qb_scale_layout_name(p->scale_layout)));
     document_put(object, "tensor_scale", json_string(qb_tensor_scale_name(p->tensor_scale)));
     document_put(object, "zero_points", json_string(qb_zero_points_name(p->zero_points)));
+    put_operation(object, p);
 }
 
 static json_t *problem_to_json(const struct qb_problem *p)

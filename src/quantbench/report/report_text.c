@@ -155,7 +155,7 @@ static void print_case(const struct record *record, const struct record_case *c,
     char text[DESCRIBE_SIZE];
 
     problem_text(&c->problem, text, sizeof text);
-    print_line(stream, "quantize", "%s (tokens x hidden)", text);
+    print_line(stream, c->problem.operation == QB_OPERATION_QUANTIZE ? "quantize" : "op", "%s (tokens x hidden)", text);
     print_line(stream, "device", "%s", describe_device(c->device, text));
     if (c->threads > 0) {
         print_line(stream, "kernel", "%s, %u thread%s", c->kernel, c->threads, c->threads == 1 ? "" : "s");
