@@ -20,12 +20,15 @@ float qb__element_load(const void *tensor, enum qb_format format, uint64_t index
                                                                   : ((const uint8_t *)tensor)[index]);
 }
 
+/* By its code, as the bits of a NaN that arithmetic makes differ between processors. */
 void qb__element_store(void *tensor, enum qb_format format, uint64_t index, float value)
 {
+    const uint32_t code = qb_format_encode(format, value);
+
     if (qb__element_size(format) == 4) {
-        ((float *)tensor)[index] = value;
+        ((uint32_t *)tensor)[index] = code;
     } else {
-        ((uint16_t *)tensor)[index] = (uint16_t)qb_format_encode(format, value);
+        ((uint16_t *)tensor)[index] = (uint16_t)code;
     }
 }
 
@@ -113,12 +116,18 @@ enum qb_status qb__composition_reference(const struct qb_problem *p, const struc
                                          const struct qb_tensors *tensors)
 {
     const struct qb_problem quantization = qb__quantization_of(p);
-    struct qb_tensors whole = *tensors;
     const uint64_t bytes = p->tokens * p->hidden * qb__element_size(quantization.input);
+    struct qb_tensors whole;
     void *values = NULL;
-    enum qb_status status;
+    enum qb_status status = qb_arithmetic_validate(arithmetic);
 
-    if (whole.at[QB_ROLE_VALUES] == NULL) {
+    if (status == QB_OK) {
+        status = qb__tensors_load(p, tensors, &whole);
+    }
+    if (status != QB_OK) {
+        return status;
+    }
+    if (!p->keep_values) {
         whole.at[QB_ROLE_VALUES] = values = malloc(bytes + 1); /* a size of 0 need not give a pointer */
         if (values == NULL) {
             return qb__fail(QB_ERROR_MEMORY, "%" PRIu64 " bytes for the reference", bytes);
