@@ -75,10 +75,11 @@ file == 1 {
 
 # TEXT for roff, its paragraphs beginning with the macro PARAGRAPH: what the header names in bold, each sentence on a
 # line of its own, folded. A paragraph of the comment is a paragraph here, and so is what begins with a word and a colon.
-# An indented line that begins with a word and two spaces is an item of a list, with the indented lines below it.
+# An indented line that begins with a word and two spaces is an item of a list, with the lines below it up to an empty
+# one.
 function paragraphs(text, paragraph,    parts, count, i, out) {
     gsub(/\n\n/, "\001", text)
-    while (match(text, /\n  [A-Z0-9]+  /))
+    while (match(text, /\n  [A-Za-z0-9_]+  /))
         text = substr(text, 1, RSTART - 1) "\001\002" substr(text, RSTART + 3)
     while (match(text, /\n[A-Z][a-z]+: /))
         text = substr(text, 1, RSTART - 1) "\001" substr(text, RSTART + 1)
@@ -86,7 +87,7 @@ function paragraphs(text, paragraph,    parts, count, i, out) {
     count = split(text, parts, "\001")
     for (i = 1; i <= count; i++) {
         if (sub(/^\002/, "", parts[i])) {
-            match(parts[i], /^[A-Z0-9]+/)
+            match(parts[i], /^[A-Za-z0-9_]+/)
             out = out "\n.TP 8\n.B " substr(parts[i], 1, RLENGTH) "\n" fold(bold(substr(parts[i], RLENGTH + 1)))
         } else {
             out = out (i > 1 ? "\n" paragraph "\n" : "") fold(bold(parts[i]))

@@ -214,12 +214,12 @@ enum qb_zero_points {
 /* The name as in --zero-points: "none", "int8"; NULL if not in the enum. */
 const char *qb_zero_points_name(enum qb_zero_points zero_points);
 
-/* A computation. All but DEQUANTIZE make a tensor of values from their input, and end with its quantization. */
+/* A computation. All but DEQUANTIZE end with a quantization: of the input, or of values that are computed from it. */
 enum qb_operation {
     QB_OPERATION_QUANTIZE = 0,     /* codes, and scales unless they are given, from an input */
     QB_OPERATION_DEQUANTIZE = 1,   /* values from codes and scales */
-    QB_OPERATION_SILU_MUL = 2,     /* silu(gate) * up, then quantize */
-    QB_OPERATION_GELU_MUL = 3,     /* gelu(gate) * up, by the tangent, then quantize */
+    QB_OPERATION_SILU_MUL = 2,     /* silu(gate) * up, then quantize; also known as SwiGLU */
+    QB_OPERATION_GELU_MUL = 3,     /* gelu(gate) * up, then quantize; GELU in its approximation by tanh */
     QB_OPERATION_RMS_NORM = 4,     /* RMSNorm of each row, then quantize */
     QB_OPERATION_ADD_RMS_NORM = 5, /* RMSNorm of each row of input + residual, then quantize */
 };
@@ -229,11 +229,11 @@ enum qb_operation {
  * enum. */
 const char *qb_operation_name(enum qb_operation operation);
 
-/* The rounding of what an operation computes before the quantization. */
+/* The results that an operation rounds to the input format on its way to the quantization. See struct qb_problem. */
 enum qb_intermediate {
-    QB_INTERMEDIATE_INPUT = 0, /* each result is rounded to the input format, as a sequence of operations does */
-    QB_INTERMEDIATE_LAST = 1,  /* the last result only */
-    QB_INTERMEDIATE_FLOAT = 2, /* none: the quantization is one of binary32 */
+    QB_INTERMEDIATE_INPUT = 0, /* each, as separate operations would that store their results in the input format */
+    QB_INTERMEDIATE_LAST = 1,  /* the last one only, the value that is quantized */
+    QB_INTERMEDIATE_FLOAT = 2, /* none: values of binary32 are quantized */
 };
 #define QB_INTERMEDIATE_COUNT 3
 
@@ -287,24 +287,39 @@ const char *qb_weights_name(enum qb_weights weights);
  * RNE(q0 - lo / s), cut to [q0, q1]. The code is RNE(x / s) + z, cut to [q0, q1], where RNE rounds to an integer; that
  * of NaN is z.
  *
- * Other operations than QUANTIZE and DEQUANTIZE compute a value in place of each x, and quantize the values, which are
- * in the input format. T() rounds to that format; with intermediate LAST only the T() of the value is made, with FLOAT
- * none, and the quantization is one of F32: qb_problem_quantization().
- *   SILU_MUL, GELU_MUL, of gate g and up u: with a gate_limit L first g = min(g, L) and u = max(min(u, L), -L), NaN
- * kept. h = T(act(g)), w = T(u + up_offset) if up_offset is not 0, else u; the value is T(h * w). act(g) = g *
- * sigmoid(t), t = alpha * g for SILU, t = g * fma(g * g, 0x1.2444f2p-4, 0x1.988454p+0) for GELU. SILU with alpha 1 and
- * intermediate INPUT, of F16 and BF16: g / (1 + exp(-g)) correctly rounded to binary32, and -0 for finite g <= -87.25.
- * All others: n / (1 + e), where n is g * e if t < 0, else g, and with a = |t|: e is 0 if a > 87.25, else p * 2^k, k
- * the integer fma(a, -0x1.715476p+0, 0x1.8p+23) - 0x1.8p+23, r = fma(k, -0x1.62e4p-1, -a), r = fma(k, -0x1.7f7d1cp-20,
- * r), p = the polynomial in r with the coefficients 0x1.6850e4p-10, 0x1.123bccp-7, 0x1.555b98p-5, 0x1.55548ep-3,
- * 0x1.fffff8p-2, 1, 1, each step an fma, the highest power first. RMS_NORM, ADD_RMS_NORM, of rows of n elements: y is
- * the input, or T(input + residual) whatever intermediate is. c_j, j from 0 to 2047, is the sum of y * y over the
- * elements j, j + 2048, ... in this order: the first product is rounded, the others are added by an fma; no element: 0.
- * S is the sum of all c_j by pairs: c_2j + c_2j+1, of these again the pairs, in 11 steps. r = 1 / sqrt(S / n +
- * epsilon). The value is T(T(y * r) * weight).
+ * The operations other than QUANTIZE and DEQUANTIZE compute a value in place of each x, and quantize the values as
+ * above: qb_problem_quantization(). Values are in the input format, or in binary32 with intermediate FLOAT. T() below
+ * rounds to the input format. With intermediate INPUT every T() is made, with LAST only the outermost one of the value,
+ * with FLOAT none; that of a sum is made with each. Values and sums are stored as qb_format_encode() gives them, so all
+ * NaN have the same bits.
  *
- * DEQUANTIZE: the value is q * s, rounded to the input format, where q is the number that the code stands for; with
- * E4M3 scales (q * s) * g; with zero points (q - z) * s. */
+ * SILU_MUL, GELU_MUL, of a gate g and an up u, which with a gate_limit L first become min(g, L) and max(min(u, L), -L);
+ * here NaN stays NaN:
+ *   h      T(act(g))
+ *   w      T(u + up_offset), or u if up_offset is 0
+ *   value  T(h * w)
+ *
+ * act(g) is g * sigmoid(t), with t = alpha * g for SILU_MUL, and t = g * fma(g * g, 0x1.2444f2p-4, 0x1.988454p+0) for
+ * GELU_MUL. For SILU_MUL with alpha 1, intermediate INPUT and an input of F16 or BF16 it is the real function
+ * g / (1 + exp(-g)), correctly rounded to binary32; but -0 for finite g <= -87.25, and NaN for -infinity. In all other
+ * cases it is n / (1 + e), where n = g * e if t < 0, else n = g. With a = |t|, e is 0 if a > 87.25, else, in steps:
+ *   k  fma(a, -0x1.715476p+0, 0x1.8p+23) - 0x1.8p+23, an integer
+ *   r  fma(k, -0x1.62e4p-1, -a), and then fma(k, -0x1.7f7d1cp-20, r)
+ *   p  0x1.6850e4p-10, and then fma(p, r, c) for each c of 0x1.123bccp-7, 0x1.555b98p-5, 0x1.55548ep-3, 0x1.fffff8p-2,
+ *      1 and 1
+ *   e  p * 2^k
+ *
+ * RMS_NORM, ADD_RMS_NORM, of a row of n elements:
+ *   y      the input, or T(input + residual), the sum
+ *   c_j    for j from 0 to 2047 the sum of y * y over the elements j, j + 2048, j + 4096, ..., added in this order: the
+ *          first product is rounded, the others are added by an fma; 0 without such elements
+ *   S      the sum of all c_j in 11 steps, each of which adds pairs of neighbors: c_0 + c_1, c_2 + c_3, ...; then pairs
+ *          of these sums; and so on
+ *   r      1 / sqrt(S / n + epsilon), with n rounded to binary32
+ *   value  T(T(y * r) * weight)
+ *
+ * DEQUANTIZE: the value is q * s, rounded to the input format, where q is the number that the code stands for, and s
+ * the scale; with E4M3 scales and a tensor scale g (q * s) * g; with a zero point z (q - z) * s. */
 struct qb_problem {
     size_t size; /* of this structure, in the program that fills it: qb_problem_init() sets it */
     enum qb_operation operation;
@@ -332,14 +347,14 @@ struct qb_problem {
     /* Elements (PACKED: words) from one column of scales to the next, >= their rows, for COLUMNS and PACKED; 0 means
      * the least that is a multiple of 16 bytes, as tensor maps of CUDA need it. */
     uint64_t scale_stride;
-    enum qb_intermediate intermediate; /* of operations before a quantization */
-    uint32_t keep_values;    /* 0 or 1: of these, to write the values too, dense rows in the format that is quantized */
-    enum qb_gate gate;       /* this and the next three: of SILU_MUL and GELU_MUL */
-    float gate_limit;        /* finite and > 0; 0 means none */
-    float alpha;             /* SILU_MUL: finite and > 0; 0 means 1 */
-    float up_offset;         /* finite */
-    enum qb_weights weights; /* this and the next: of norms */
-    float epsilon;           /* finite, >= 0 */
+    enum qb_intermediate intermediate; /* for operations that compute values */
+    uint32_t keep_values;              /* for these: 1 to write the values too, QB_ROLE_VALUES, else 0 */
+    enum qb_gate gate;                 /* SILU_MUL and GELU_MUL, as the next */
+    float gate_limit;                  /* > 0, a finite number of the input format; 0 means none */
+    float alpha;                       /* SILU_MUL: finite and > 0; 0 means 1 */
+    float up_offset;                   /* SILU_MUL and GELU_MUL: finite */
+    enum qb_weights weights;           /* RMS_NORM and ADD_RMS_NORM, as the next */
+    float epsilon;                     /* finite, >= 0 */
 };
 
 /* The defaults: quantize half to INT8, dynamic, one scale per tensor in binary32, 0 tokens, hidden size 1, dense rows,
@@ -364,23 +379,23 @@ void qb_problem_scale_shape(const struct qb_problem *problem, uint64_t *scale_ro
 /* The bytes from the start of the scale tensor to scale (ROW, COL). QB_ERROR_INVALID if there is no such scale. */
 enum qb_status qb_problem_scale_offset(const struct qb_problem *problem, uint64_t row, uint64_t col, uint64_t *offset);
 
-/* Set QUANTIZATION to the one that a valid PROBLEM ends with, of dense rows of values. That of QB_OPERATION_QUANTIZE is
- * itself. QB_ERROR_INVALID for QB_OPERATION_DEQUANTIZE. Set QUANTIZATION's size before the call. */
+/* Set QUANTIZATION to the problem that quantizes the values of a valid PROBLEM, in dense rows; to PROBLEM itself for
+ * QB_OPERATION_QUANTIZE. QB_ERROR_INVALID for QB_OPERATION_DEQUANTIZE. Set QUANTIZATION's size before the call. */
 enum qb_status qb_problem_quantization(const struct qb_problem *problem, struct qb_problem *quantization);
 
 /* ---- Tensors: what a problem reads and writes ---------------------------------------------------------------- */
 
 /* The role of a tensor in its problem. */
 enum qb_role {
-    QB_ROLE_INPUT = 0,        /* what is quantized, or what values are computed from */
+    QB_ROLE_INPUT = 0,        /* what is quantized, or what values are computed from; DEQUANTIZE lacks it */
     QB_ROLE_CODES = 1,        /* the quantized values, in the output format; read by DEQUANTIZE, else written */
     QB_ROLE_SCALES = 2,       /* by qb_problem_scale_offset(); read when static, else written, with its padding */
     QB_ROLE_ZERO_POINTS = 3,  /* one for each scale, in rows; read when static, else written */
     QB_ROLE_TENSOR_SCALE = 4, /* one binary32; read when given, written when computed */
     QB_ROLE_WEIGHTS = 5,      /* of a norm: one for each column */
-    QB_ROLE_RESIDUAL = 6,     /* ADD_RMS_NORM: what is added to the input, dense rows in its format; read */
-    QB_ROLE_SUM = 7,          /* ADD_RMS_NORM: input + residual, as these; written. It may be the residual itself. */
-    QB_ROLE_VALUES = 8,       /* what is quantized, if it is kept, or what DEQUANTIZE makes; written */
+    QB_ROLE_RESIDUAL = 6,     /* ADD_RMS_NORM: is added to the input; dense rows in its format; read */
+    QB_ROLE_SUM = 7,    /* ADD_RMS_NORM: the new residual, as the old one; written. It may be in the same place. */
+    QB_ROLE_VALUES = 8, /* written: with keep_values the values, in dense rows; the result of DEQUANTIZE */
 };
 #define QB_ROLE_COUNT 9
 
@@ -433,8 +448,9 @@ enum qb_status qb_reference_run(const struct qb_problem *problem, const struct q
  * whatever problem->scaling is; and the codes by given scales, also whatever it is. */
 enum qb_status qb_reference_scales(const struct qb_problem *problem, const struct qb_tensors *tensors);
 enum qb_status qb_reference_codes(const struct qb_problem *problem, const struct qb_tensors *tensors);
-/* The values alone that another operation than QUANTIZE computes, whatever keep_values is, and QB_ROLE_SUM unless that
- * is NULL. So an operation is qb_reference_values(), and then its qb_problem_quantization(). */
+/* Compute the values alone, whatever keep_values is, and QB_ROLE_SUM unless that is NULL. An operation is this, and
+ * then qb_reference_run() of its qb_problem_quantization(). QB_ERROR_INVALID for QUANTIZE, and for DEQUANTIZE, of which
+ * qb_reference_run() does just this. */
 enum qb_status qb_reference_values(const struct qb_problem *problem, const struct qb_tensors *tensors);
 /* Check the reference and the conversions of formats against known results: ties, subnormals, quotients, and a digest
  * of some thousand codes. It takes less than a millisecond. QB_ERROR_REFERENCE if this build or process computes
