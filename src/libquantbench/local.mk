@@ -35,13 +35,13 @@ libquantbench_la_LIBADD = $(LIBM)
 if HAVE_X86_AVX2
 noinst_LTLIBRARIES += libqbavx2.la
 libqbavx2_la_SOURCES = %D%/cpu/kernels_avx2.c %D%/cpu/kernels_narrow_avx2.c
-libqbavx2_la_CFLAGS = $(AM_CFLAGS) $(SIMD_X86_AVX2_CFLAGS)
+libqbavx2_la_CFLAGS = $(AM_CFLAGS) $(QB_VECTORIZE_CFLAGS) $(SIMD_X86_AVX2_CFLAGS)
 libquantbench_la_LIBADD += libqbavx2.la
 endif
 if HAVE_X86_AVX512
 noinst_LTLIBRARIES += libqbavx512.la
 libqbavx512_la_SOURCES = %D%/cpu/kernels_avx512.c %D%/cpu/kernels_narrow_avx512.c
-libqbavx512_la_CFLAGS = $(AM_CFLAGS) $(SIMD_X86_AVX512_CFLAGS)
+libqbavx512_la_CFLAGS = $(AM_CFLAGS) $(QB_VECTORIZE_CFLAGS) $(SIMD_X86_AVX512_CFLAGS)
 libquantbench_la_LIBADD += libqbavx512.la
 endif
 if HAVE_ARM_NEON
