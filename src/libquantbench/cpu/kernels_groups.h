@@ -9,7 +9,8 @@
 
 enum {
     TILES_BATCH = 16,
-    TILES_AHEAD = 4096 /* bytes that are prefetched */
+    TILES_AHEAD = 4096, /* bytes that are prefetched */
+    ODD_NAN = 2         /* in what makes a batch special: amaxes are to be found again, without NaN */
 };
 
 /* The scales of a batch. */
@@ -52,19 +53,18 @@ QB__INLINE void scales_e8m0(struct scales *s, const float a[TILES_BATCH], const 
     }
 }
 
-/* What power_codes() needs of scales in E8M0. Returns whether some scale is too small for it. */
-QB__INLINE uint32_t scales_quarter(struct scales *s, const float a[TILES_BATCH], const enum qb_format input)
+/* What power_codes() needs of scales in E8M0. Sets ODD where a scale is too small for it. */
+QB__INLINE void scales_quarter(struct scales *s, uint32_t odd[TILES_BATCH], const float a[TILES_BATCH],
+                               const enum qb_format input)
 {
     /* The exponent fields of 2^(code - 127) / 4 in the input's format are LESS below the code. */
     const uint32_t less = input == QB_FORMAT_F16 ? 114 : 2;
     const int mantissa = (int)qb__formats[input].mantissa_bits;
-    uint32_t small = 0;
 
     for (int j = 0; j < TILES_BATCH; j++) {
         s->quarter[j] = s->code[j] > less ? (s->code[j] - less) << mantissa : 0;
-        small |= (uint32_t)(s->code[j] <= less) & (uint32_t)(a[j] > 0);
+        odd[j] |= (uint32_t)(s->code[j] <= less) & (uint32_t)(a[j] > 0);
     }
-    return small;
 }
 
 /* Scales in E4M3, which code_of() rounds in the same way. */
@@ -83,12 +83,10 @@ QB__INLINE void scales_e4m3(struct scales *s, const float a[TILES_BATCH], const 
     }
 }
 
-/* Scales in F32 or F16. Returns whether some is not for QB__QUOTIENT_CORRECT. */
-QB__INLINE uint32_t scales_float(struct scales *s, const float a[TILES_BATCH], const struct qb__form *form,
-                                 const enum qb_format output)
+/* Scales in F32 or F16. Sets ODD where one is not for QB__QUOTIENT_CORRECT. */
+QB__INLINE void scales_float(struct scales *s, uint32_t odd[TILES_BATCH], const float a[TILES_BATCH],
+                             const struct qb__form *form, const enum qb_format output)
 {
-    uint32_t outside = 0;
-
     for (int j = 0; j < TILES_BATCH; j++) {
         s->scale[j] = larger(a[j] / qb__formats[output].largest, QB__SCALE_FLOOR);
         s->code[j] = qb__bits_of(s->scale[j]);
@@ -104,20 +102,17 @@ QB__INLINE uint32_t scales_float(struct scales *s, const float a[TILES_BATCH], c
     for (int j = 0; j < TILES_BATCH; j++) {
         s->factor[j] = 1.0f / s->scale[j];
         s->rest[j] = qb__reciprocal_rest(s->scale[j], s->factor[j]);
-        outside |= (uint32_t)(s->scale[j] > QB__CORRECT_MOST) |
-                   ((uint32_t)(s->scale[j] < QB__CORRECT_LEAST) & (uint32_t)(a[j] > 0));
+        odd[j] |= (uint32_t)(s->scale[j] > QB__CORRECT_MOST) |
+                  ((uint32_t)(s->scale[j] < QB__CORRECT_LEAST) & (uint32_t)(a[j] > 0));
     }
-    return outside;
 }
 
-/* The largest |x| of the whole batch at X, as amax_raw() has them. */
+/* The largest |x| of each group of the whole batch at X, as the input's bits: those of NaN if there is one. */
 QB__INLINE void batch_amax(uint32_t raw[TILES_BATCH], const void *x, size_t size, const enum qb_format input)
 {
     const size_t step = sizeof(words) / qb__element_size(input);
     const bool halves = size < step;
-    const uint32_t infinity = qb__infinity(input);
     words m[TILES_BATCH];
-    uint32_t nan = 0;
 
     QB__UNROLL
     for (int part = 0; part < TILES_BATCH; part += 8) {
@@ -135,47 +130,66 @@ QB__INLINE void batch_amax(uint32_t raw[TILES_BATCH], const void *x, size_t size
         }
     }
     largest_each(raw, m, input, halves);
+}
+
+/* The scales of groups of amaxes RAW, as amax_raw() has them, or batch_amax(). */
+QB__INLINE void scales_of(struct scales *s, const uint32_t raw[TILES_BATCH], const struct qb__form *form,
+                          const struct tiles_way way)
+{
+    const float limit = form->limit, most = form->most;
+    uint32_t odd[TILES_BATCH], special = 0; /* one reduction at the end: each costs as much as all else of a loop */
+    float a[TILES_BATCH];
+
     for (int j = 0; j < TILES_BATCH; j++) {
-        nan |= (uint32_t)(raw[j] > infinity);
+        const uint32_t bits = amax_widen(raw[j], way.input);
+
+        a[j] = smaller(qb__float_of(bits & ~QB__AMAX_NAN), limit);
+        odd[j] = (uint32_t)(bits > qb__bits_of(limit)) | (bits > QB__F32_INF ? ODD_NAN : 0);
     }
-    for (size_t j = 0; nan != 0 && j < TILES_BATCH; j++) {
-        raw[j] = amax_raw(at(x, j * size, input), size, input);
+    if (!way.multiplies) {
+        scales_float(s, odd, a, form, way.output);
+    } else if (form->scale_format == QB_FORMAT_E8M0) {
+        scales_e8m0(s, a, form, way.output);
+        if (way.powers) {
+            scales_quarter(s, odd, a, way.input);
+        }
+    } else {
+        scales_e4m3(s, a, form);
     }
+    for (int j = 0; j < TILES_BATCH; j++) {
+        special |= odd[j] | (uint32_t)(!way.powers && a[j] * s->factor[j] >= most);
+    }
+    s->special = special;
 }
 
 /* The scales of the batch of groups that begins at element FIRST; what comes after the last is as if it were 0. */
 QB__INLINE void scales_make(struct scales *s, const struct qb__tiles *tiles, size_t first, const struct tiles_way way)
 {
-    const float limit = tiles->form->limit, most = tiles->form->most;
     const size_t size = way.size > 0 ? way.size : tiles->size, count = tiles->count;
-    uint32_t raw[TILES_BATCH] = {0}, special = 0;
-    float a[TILES_BATCH];
+    uint32_t raw[TILES_BATCH] = {0};
 
-    if (way.size > 0 && count - first >= TILES_BATCH * size) {
+    if (count - first >= TILES_BATCH * size && (way.size > 0 || size * qb__element_size(way.input) >= sizeof(words))) {
         batch_amax(raw, at(tiles->x, first, way.input), size, way.input);
-        first = count;
+        scales_of(s, raw, tiles->form, way);
+        if (!(s->special & ODD_NAN)) {
+            return;
+        }
     }
+    /* Group by group: the last ones, and those among which there is NaN. */
     for (size_t j = 0, i = first; j < TILES_BATCH && i < count; j++, i += size) {
         raw[j] = amax_raw(at(tiles->x, i, way.input), count - i < size ? count - i : size, way.input);
     }
-    for (int j = 0; j < TILES_BATCH; j++) {
-        const uint32_t bits = amax_widen(raw[j], way.input);
+    scales_of(s, raw, tiles->form, way);
+}
 
-        a[j] = smaller(qb__float_of(bits & ~QB__AMAX_NAN), limit);
-        special |= (uint32_t)(bits > qb__bits_of(limit));
+/* The group of element FIRST + I, of which FIRST is a multiple of LANES and I is less than that: with one division for
+ * all of a block where sizes are known. */
+QB__INLINE size_t group_of(size_t first, const size_t i, unsigned shift, const struct tiles_way way)
+{
+    if (way.size == 0) {
+        return (first + i) >> shift;
     }
-    if (!way.multiplies) {
-        special |= scales_float(s, a, tiles->form, way.output);
-    } else if (tiles->form->scale_format == QB_FORMAT_E8M0) {
-        scales_e8m0(s, a, tiles->form, way.output);
-        special |= way.powers ? scales_quarter(s, a, way.input) : 0;
-    } else {
-        scales_e4m3(s, a, tiles->form);
-    }
-    for (int j = 0; j < TILES_BATCH; j++) {
-        special |= (uint32_t)(a[j] * s->factor[j] >= most);
-    }
-    s->special = special;
+    return first / way.size + (way.size < LANES ? i / way.size : 0);
 }
 
 /* The codes of a block of elements, the first of which is element FIRST of the batch. */
@@ -194,7 +208,7 @@ QB__INLINE codes tiles_block(const void *x, const struct scales *s, size_t first
     b = load_block(e, true);
     QB__UNROLL
     for (int i = 0; i < PARTS; i++) {
-        const size_t j = (first + FLOATS * (size_t)i) >> shift;
+        const size_t j = group_of(first, FLOATS * (size_t)i, shift, way);
 
         if (way.multiplies) {
             b.v[i] = multiply(b.v[i], fill_floats(s->factor[j]));
@@ -204,7 +218,9 @@ QB__INLINE codes tiles_block(const void *x, const struct scales *s, size_t first
             b.v[i] = multiply_twice(b.v[i], fill_floats(s->factor[j]), fill_floats(s->rest[j]));
         }
     }
-    return codes_of(b, e, &encoder, way.output, way.special);
+    /* Powers of two that are not rounded up leave quotients of up to twice the largest code's power. */
+    return way.special || !way.multiplies ? codes_of(b, e, &encoder, way.output, way.special)
+                                          : codes_cut(b, e, &encoder, way.output);
 }
 
 /* The codes of as many elements as fill a vector of bytes. */

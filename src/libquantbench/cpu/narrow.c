@@ -112,19 +112,27 @@ static void make_scale(const struct job *job, uint64_t row, uint64_t col, struct
                                      : qb__scale_of_amax(&job->form, larger(-range.low, range.high)));
 }
 
-/* Store the codes of COUNT scales of one row, from column FIRST on, which is a multiple of 4. */
+/* Store the codes of COUNT scales of one row, from column FIRST on, which is a multiple of 4: of bytes, four of a row
+ * are side by side but in columns; the others are at equal distances. */
 static void store_scales(const struct job *job, uint64_t row, uint64_t first, uint64_t count, const uint32_t *codes)
 {
-    const bool bytes = qb__element_size(job->p.scale_format) == 1 && job->layout.layout != QB_SCALE_LAYOUT_COLUMNS;
-    uint8_t *at = (uint8_t *)job->scales + (bytes ? qb__layout_index(&job->layout, row, first) : 0);
-    const uint64_t step = bytes ? qb__layout_index(&job->layout, 0, 4) : 0; /* four of a row are side by side */
+    const size_t size = qb__element_size(job->p.scale_format);
+    const bool fours = size == 1 && job->layout.layout != QB_SCALE_LAYOUT_COLUMNS;
+    uint8_t *at = (uint8_t *)job->scales + size * qb__layout_index(&job->layout, row, first);
+    const uint64_t step = size * qb__layout_index(&job->layout, 0, fours ? 4 : 1);
     uint64_t i = 0;
 
-    for (; bytes && i + 4 <= count; i += 4, at += step) {
+    for (; fours && i + 4 <= count; i += 4, at += step) {
         const uint8_t four[4] = {(uint8_t)codes[i], (uint8_t)codes[i + 1], (uint8_t)codes[i + 2],
                                  (uint8_t)codes[i + 3]};
 
         memcpy(at, four, sizeof four);
+    }
+    for (; size == 2 && i < count; i++, at += step) {
+        *(word16 *)(void *)at = (uint16_t)codes[i];
+    }
+    for (; size == 4 && i < count; i++, at += step) {
+        *(word32 *)(void *)at = codes[i];
     }
     for (; i < count; i++) {
         store_scale(job, row, first + i, (struct qb__stored){.code = codes[i]});

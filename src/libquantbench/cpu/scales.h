@@ -16,7 +16,7 @@ struct qb__form {
     bool multiplies;   /* elements are multiplied, not divided */
     float limit;       /* magnitudes are cut to this */
     float qmax, steps; /* what an amax is divided by, and what a range is */
-    float most;        /* no |v| below this needs saturation */
+    float most;        /* |v| below this needs no saturation, or none but that of codes_cut() */
     float encode;      /* scales in E4M3: an amax is multiplied with this */
     float tensor;      /* scales in E4M3: each is multiplied with this to decode */
 };
@@ -31,18 +31,21 @@ struct qb__stored {
 static inline struct qb__form qb__form_make(const struct qb_problem *p)
 {
     const float largest = qb__formats[p->output].largest;
+    /* To multiply with a power of two is to divide by its inverse. */
+    const bool multiplies = p->scale_format == QB_FORMAT_E4M3 || p->scale_format == QB_FORMAT_E8M0;
 
     return (struct qb__form){
         .output = p->output,
         .scale_format = p->scale_format,
         .rounding = p->scale_rounding,
         .asymmetric = p->zero_points != QB_ZERO_POINTS_NONE,
-        /* To multiply with a power of two is to divide by its inverse. */
-        .multiplies = p->scale_format == QB_FORMAT_E4M3 || p->scale_format == QB_FORMAT_E8M0,
+        .multiplies = multiplies,
         .limit = qb__rule_make(p).limit,
         .qmax = largest,
         .steps = largest - qb__least(p->output),
-        .most = qb__is_integer(p->output) ? largest + 0.375f : qb__rule_make(p).most,
+        .most = qb__is_integer(p->output) ? largest + 0.375f
+                : multiplies              ? 2 * qb__float_of(qb__bits_of(largest) & QB__F32_INF)
+                                          : qb__rule_make(p).most,
         .encode = 1.0f / largest,
         .tensor = 1.0f,
     };

@@ -18,10 +18,11 @@
  *
  *   range               maximum_signed(), without_nan()
  *   many runs           largest_each()
- *   narrow              codes_shifted(), nibbles_of(), and codes_of() for formats of less than a byte; perhaps
- * power_codes(), fill_words() and HAVE_POWER_CODES lines               store_vector(), fill_vector(), xor_vectors(),
- * keep(), fence() ties                mask, mask_none(), mask_and(), mask_or(), mask_xor(), mask_any(), mask_first(),
- * first_ties(), next_ties(), rounds_up(), near_short(), round_short()
+ *   narrow              codes_shifted(), codes_cut(), nibbles_of(), and codes_of() for formats of less than a byte;
+ *                       perhaps power_codes(), fill_words() and HAVE_POWER_CODES
+ *   lines               store_vector(), fill_vector(), xor_vectors(), keep(), fence()
+ *   ties                mask, mask_none(), mask_and(), mask_or(), mask_xor(), mask_any(), mask_first(), first_ties(),
+ *                       next_ties(), rounds_up(), near_short(), round_short()
  */
 #ifndef QB_CPU_VECTOR_H
 #define QB_CPU_VECTOR_H
@@ -53,6 +54,13 @@ struct elements {
     const void *x;
     size_t count; /* for vectors with masks; otherwise zeros are there to be read */
     enum qb_format format;
+};
+
+/* How quotients are treated that are larger than the largest code: constant. */
+enum excess {
+    EXCESS_NONE, /* there are none, or it is INT8, which may come out wrong: see codes_doubtful() */
+    EXCESS_CUT,  /* of formats that are not integers: they are less than twice the largest code's power of two */
+    EXCESS_ANY,  /* they may be NaN too */
 };
 
 static inline float qb__float_of(uint32_t bits)

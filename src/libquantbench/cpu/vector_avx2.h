@@ -373,11 +373,11 @@ QB__INLINE codes codes_repair(codes c, const struct elements e)
 }
 
 /* The codes of quotients B of the elements E, one in each byte; of integers of 4 bits the other bits are copies of the
- * sign. ANY: quotients may be NaN or too large. Otherwise INT8 may have come out wrong for those: see codes_doubtful().
- */
-QB__INLINE codes codes_of(const struct block b, const struct elements e, const struct encoder *encoder,
-                          const enum qb_format output, const bool any)
+ * sign. */
+QB__INLINE codes codes_with(const struct block b, const struct elements e, const struct encoder *encoder,
+                            const enum qb_format output, const enum excess excess)
 {
+    const bool any = excess == EXCESS_ANY;
     const bool integer = qb__is_integer(output);
     const int unused = 8 - (int)qb__formats[output].bits;
     words code[PARTS];
@@ -398,9 +398,26 @@ QB__INLINE codes codes_of(const struct block b, const struct elements e, const s
     }
     c = _mm256_packus_epi16(_mm256_packus_epi32(code[0], code[1]), _mm256_packus_epi32(code[2], code[3]));
     c = _mm256_sub_epi8(order_bytes(c, encoder->even_odd), _mm256_set1_epi8(code_bias(output)));
+    if (excess == EXCESS_CUT) {
+        c = _mm256_min_epu8(c, _mm256_set1_epi8((char)qb__formats[output].largest_code));
+    }
     signs = unused == 0 ? find_signs(e) : _mm256_srli_epi16(find_signs(e), unused);
     c = _mm256_or_si256(c, _mm256_and_si256(signs, _mm256_set1_epi8((char)(0x80 >> unused))));
     return any ? _mm256_blendv_epi8(c, _mm256_set1_epi8((char)qb__formats[output].nan_code), find_nan(e)) : c;
+}
+
+/* The same: ANY of any quotients, otherwise of those that are not too large. */
+QB__INLINE codes codes_of(const struct block b, const struct elements e, const struct encoder *encoder,
+                          const enum qb_format output, const bool any)
+{
+    return codes_with(b, e, encoder, output, any ? EXCESS_ANY : EXCESS_NONE);
+}
+
+/* The same of quotients that are less than twice the largest code's power of two. */
+QB__INLINE codes codes_cut(const struct block b, const struct elements e, const struct encoder *encoder,
+                           const enum qb_format output)
+{
+    return codes_with(b, e, encoder, output, EXCESS_CUT);
 }
 
 /* The low halves of the bytes of A, then of B, two in a byte, the first one low. */

@@ -444,11 +444,11 @@ QB__INLINE codes find_signs(const struct elements e, const struct encoder *encod
 }
 
 /* The codes of quotients B of the elements E, one in each byte; of integers of 4 bits the other bits are copies of the
- * sign. ANY: quotients may be NaN or too large. Otherwise INT8 may have come out wrong for those: see codes_doubtful().
- */
-QB__INLINE codes codes_of(const struct block b, const struct elements e, const struct encoder *encoder,
-                          const enum qb_format output, const bool any)
+ * sign. */
+QB__INLINE codes codes_with(const struct block b, const struct elements e, const struct encoder *encoder,
+                            const enum qb_format output, const enum excess excess)
 {
+    const bool any = excess == EXCESS_ANY;
     const bool integer = qb__is_integer(output);
     const char sign = (char)(1u << (qb__formats[output].bits - 1));
     words code[PARTS];
@@ -468,10 +468,27 @@ QB__INLINE codes codes_of(const struct block b, const struct elements e, const s
         return c;
     }
     c = gather_bytes(code[0], code[1], code[2], code[3], encoder->order);
+    if (excess == EXCESS_CUT) {
+        c = _mm512_min_epu8(c, _mm512_set1_epi8((char)qb__formats[output].largest_code));
+    }
     /* codes | (signs & sign) */
     c = _mm512_ternarylogic_epi64(c, find_signs(e, encoder, output), _mm512_set1_epi8(sign), 0xF8);
     return any ? _mm512_mask_mov_epi8(c, find_lanes(e, false), _mm512_set1_epi8((char)qb__formats[output].nan_code))
                : c;
+}
+
+/* The same: ANY of any quotients, otherwise of those that are not too large. */
+QB__INLINE codes codes_of(const struct block b, const struct elements e, const struct encoder *encoder,
+                          const enum qb_format output, const bool any)
+{
+    return codes_with(b, e, encoder, output, any ? EXCESS_ANY : EXCESS_NONE);
+}
+
+/* The same of quotients that are less than twice the largest code's power of two. */
+QB__INLINE codes codes_cut(const struct block b, const struct elements e, const struct encoder *encoder,
+                           const enum qb_format output)
+{
+    return codes_with(b, e, encoder, output, EXCESS_CUT);
 }
 
 /* The code in E2M1 of 0.25 * 2^(i / 4) * (1 + i % 4 / 4), and of what is above that, up to the next of them: all ties
