@@ -147,6 +147,13 @@ words()
     [ ! -s said ]
 }
 
+# Plain C among an instruction set's kernels is for the compiler to make vectors of, as in the generic ones.
+vectorized()
+{
+    grep -E '^libq(b[a-z0-9]+|uantbench)_la_CFLAGS = ' "$srcdir/src/libquantbench/local.mk" >flags &&
+        same "" "$(grep -v 'QB_VECTORIZE_CFLAGS' flags)"
+}
+
 ok "every source file has its SPDX line" spdx
 ok "no text has a word that DEVELOPING lists as avoided" words
 ok "no room is entered but through its header" rooms
@@ -156,6 +163,7 @@ ok "every entry of the map is there" map_exists
 ok "the library never prints and never exits" silent
 ok "no function of the command line has more than 60 lines" small
 ok "no function of the CPU's kernels has more than six parameters, and their vocabulary no operation" vocabulary
+ok "every library of the CPU's kernels is compiled with the flags that make vectors of loops" vectorized
 library=${builddir:-.}/.libs/libquantbench.so
 if [ -e "$library" ] && command -v nm >/dev/null; then
     ok "exactly the functions of quantbench.h are exported" exports

@@ -19,7 +19,8 @@ libquantbench_la_SOURCES = \
 	%D%/operation_quantize.c %D%/operation_dequantize.c %D%/composition.h %D%/composition.c \
 	%D%/operation_gated.c %D%/operation_norm.c %D%/reference_check.c %D%/backend.c %D%/kernel.c %D%/workspace.c %D%/plugin.c \
 	%D%/cpu/vector.h %D%/cpu/vector_avx2.h %D%/cpu/vector_avx512.h %D%/cpu/vector_neon.h %D%/cpu/kernels.h \
-	%D%/cpu/kernels_amax.h %D%/cpu/kernels_blocks.h %D%/cpu/kernels_body.h %D%/cpu/kernels_lines.h \
+	%D%/cpu/kernels_amax.h %D%/cpu/kernels_blocks.h %D%/cpu/kernels_body.h %D%/cpu/kernels_encode.h \
+	%D%/cpu/kernels_lines.h \
 	%D%/cpu/kernels_plain.h %D%/cpu/kernels_ties.h %D%/cpu/kernels_codes.h %D%/cpu/kernels_each.h \
 	%D%/cpu/kernels_groups.h %D%/cpu/kernels_ranges.h %D%/cpu/kernels_run.h %D%/cpu/kernels_narrow_body.h \
 	%D%/cpu/scales.h %D%/cpu/quantize.h %D%/cpu/narrow.h %D%/cpu/machine.h \

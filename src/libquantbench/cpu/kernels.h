@@ -11,8 +11,10 @@
 
 /* The output formats that the instruction sets with vectors of their own have routines for. */
 #define QB__VECTOR_CODES(ROW) ROW(INT8, int8) ROW(E4M3, e4m3) ROW(E5M2, e5m2)
+/* Those that are less than a byte. */
+#define QB__SHORT_CODES(ROW) ROW(E2M1, e2m1) ROW(E2M3, e2m3) ROW(E3M2, e3m2) ROW(INT4, int4)
 /* Those that they have for groups with scales of any format. */
-#define QB__TILE_CODES(ROW) QB__VECTOR_CODES(ROW) ROW(E2M1, e2m1) ROW(E2M3, e2m3) ROW(E3M2, e3m2) ROW(INT4, int4)
+#define QB__TILE_CODES(ROW) QB__VECTOR_CODES(ROW) QB__SHORT_CODES(ROW)
 
 /* Set in what amax() returns when the run holds a NaN. The other bits are those of the largest |x| that is not NaN, as
  * binary32. */
@@ -115,24 +117,26 @@ struct qb__tiles {
     size_t count; /* elements of all; of codes in 4 bits, what comes after these begins at a byte */
     size_t size;  /* elements of each: a power of two, QB__TILE_LEAST to QB__TILE_MOST */
     const struct qb__form *form;
-    uint32_t *scales; /* the codes of them, written */
-    uint8_t *out;     /* NULL: the scales are all that is computed */
-    bool stream;      /* with non-temporal stores; OUT is aligned to a line, and the caller fences */
+    uint32_t
+        *scales; /* the codes of them, written; or read, if they are GIVEN, which only those can be that multiply */
+    bool given;
+    uint8_t *out; /* NULL: the scales are all that is computed */
+    bool stream;  /* with non-temporal stores; OUT is aligned to a line, and the caller fences */
 };
 #define QB__TILE_LEAST 16
 #define QB__TILE_MOST  512
 
-/* A run of elements that become INT8 by one scale, for QB__QUOTIENT_CORRECT, and one zero point. */
+/* A run of elements that become integers by one scale, for QB__QUOTIENT_CORRECT, and one zero point. */
 struct qb__shifted {
     const void *x;
     size_t count;
-    float reciprocal, rest; /* as in struct qb__divisor */
-    uint32_t cap;           /* as there: elements up to this are easy */
-    int zero_point;
-    uint8_t *out;
-    bool clean;   /* all elements are up to the cap */
-    bool stream;  /* with non-temporal stores; OUT is aligned to a line, and the caller fences */
-    size_t ahead; /* as in struct qb__access */
+    float reciprocal, rest;      /* as in struct qb__divisor */
+    uint32_t cap;                /* as there: elements up to this are easy */
+    int zero_point, least, most; /* the codes are saturated */
+    uint8_t *out;                /* one code in each byte */
+    bool clean;                  /* all elements are up to the cap */
+    bool stream;                 /* with non-temporal stores; OUT is aligned to a line, and the caller fences */
+    size_t ahead;                /* as in struct qb__access */
 };
 
 /* The routines for one input format. Pointers need the alignment of one element only; counts are in elements and may be
@@ -170,6 +174,12 @@ struct qb__narrow_ops {
         /* Encode as much of the beginning of a run as is easy, and return how many elements that is. */
         size_t (*shifted)(const struct qb__shifted *run);
     } inputs[QB__FORMAT_COUNT];
+    /* Encode a run with one scale, a byte for each code, of integers with copies of the sign. NULL where routines for
+     * each element have to do; formats of whole bytes have an encode() in struct qb__cpu_pair. */
+    void (*encode[QB__FORMAT_COUNT][QB__FORMAT_COUNT])(uint8_t *out, const void *x, size_t count,
+                                                       const struct qb__divisor *divisor);
+    /* A divisor for QB__QUOTIENT_MULTIPLY may have a reciprocal that is the inverse of no scale. */
+    bool any_factor;
     /* NULL where the instruction set has nothing better than routines for each element. */
     qb__tiles_routine *tiles[QB__FORMAT_COUNT][QB__FORMAT_COUNT];
     /* By output format: codes of elements with scales of any kind. */
@@ -331,6 +341,18 @@ static inline struct qb__divisor qb__divisor_make(float scale, const struct qb__
     d.quotient = QB__QUOTIENT_CORRECT;
     d.reciprocal_rest = qb__reciprocal_rest(scale, d.reciprocal);
     return d;
+}
+
+/* A divisor that multiplies with FACTOR, finite and > 0, exactly as it is: see QB__QUOTIENT_MULTIPLY. */
+static inline struct qb__divisor qb__divisor_by(float factor, const struct qb__rule *rule)
+{
+    const float cap = rule->most / factor, largest = qb__formats[rule->input].largest;
+
+    return (struct qb__divisor){
+        .reciprocal = factor,
+        .cap = qb__bits_below(cap < largest ? cap : largest, rule->input),
+        .quotient = QB__QUOTIENT_MULTIPLY,
+    };
 }
 
 #endif

@@ -51,7 +51,7 @@ QB__INLINE floats quotient_of(floats x, const struct quotient *q, const enum qb_
 QB__INLINE bool encode_block(uint8_t *out, const void *x, const struct constants *c, const struct qb__pair pair,
                              const struct qb__way way)
 {
-    const bool integer = pair.output == QB_FORMAT_INT8;
+    const bool integer = qb__is_integer(pair.output);
     const bool capped = !integer || (!CORRECT_ANY && way.quotient == QB__QUOTIENT_CORRECT);
     const struct elements e = {x, LANES, pair.input};
     struct block b;
@@ -68,6 +68,9 @@ QB__INLINE bool encode_block(uint8_t *out, const void *x, const struct constants
     found = codes_of(b, e, &c->encoder, pair.output, false);
     if (integer && !way.clean && __builtin_expect(codes_doubtful(found), 0)) {
         return false; /* nothing stored: a line that is streamed and then written again costs a trip to memory */
+    }
+    if (pair.output == QB_FORMAT_INT4) {
+        found = codes_within(found, -8, 7);
     }
     store_codes(out, found, way.stream);
     return true;
@@ -96,7 +99,7 @@ QB__INLINE void encode_part(const struct qb__run run, const struct constants *c,
 QB__INLINE void encode_block_columns(const struct qb__rows rows, const struct qb__columns *columns, size_t first,
                                      const struct qb__pair pair, const struct qb__way way)
 {
-    const bool integer = pair.output == QB_FORMAT_INT8;
+    const bool integer = qb__is_integer(pair.output);
     const struct encoder encoder = encoder_make(pair.input, pair.output, true);
     struct quotient q[PARTS];
     uint32_t padded[LANES];

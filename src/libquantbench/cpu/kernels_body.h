@@ -8,7 +8,7 @@
  *   CORRECT_ANY         whether CORRECT and MULTIPLY hold in encode_part(), for infinities too
  *   NARROW_OPS          the routines for what is not plain, of a kernels_narrow_<isa>.c
  *   SATURATING          whether encode_block() saturates INT8 after MULTIPLY, or needs caps for it
- * kernels_blocks.h, or kernels_generic.c:
+ * kernels_blocks.h, or kernels_generic.c, of which kernels_encode.h makes loops:
  *   struct constants, constants_make(divisor..)   what a run keeps in registers
  *   encode_block()      LANES elements with one scale; false if that is not right and encode_part() is needed
  *   encode_part()       up to LANES elements, of any values, with one scale; STREAM: only LANES
@@ -26,117 +26,10 @@
  *
  * Every function is inlined with constant formats, so each loop below becomes one loop for each of the cases. */
 
-#include "kernels_run.h"
+#include "kernels_encode.h"
 
 /* The quotient for groups, which are too short for anything better to pay. */
 #define GROUP_QUOTIENT (HAVE_CORRECT ? QB__QUOTIENT_CORRECT : QB__QUOTIENT_DIVIDE)
-
-QB__INLINE void encode_parts(struct qb__run run, const struct qb__divisor *divisor, bool stream,
-                             const struct qb__pair pair, const enum qb__quotient quotient)
-{
-    const struct constants c = constants_make(divisor, pair.input, pair.output);
-    struct qb__run part = {run.out, run.x, LANES};
-
-    for (; run.count >= LANES; run.count -= LANES) {
-        encode_part(part, &c, pair, (struct qb__way){.quotient = quotient, .stream = stream});
-        part.out += LANES;
-        part.x = at(part.x, LANES, pair.input);
-    }
-    if (run.count > 0) {
-        part.count = run.count;
-        encode_part(part, &c, pair, (struct qb__way){.quotient = quotient});
-    }
-}
-
-QB__INLINE void encode_any(struct qb__run run, const struct qb__divisor *divisor, bool stream,
-                           const struct qb__pair pair)
-{
-    if (divisor->quotient == QB__QUOTIENT_MULTIPLY && CORRECT_ANY) {
-        encode_parts(run, divisor, stream, pair, QB__QUOTIENT_MULTIPLY);
-    } else if (divisor->quotient == QB__QUOTIENT_CORRECT && CORRECT_ANY) {
-        encode_parts(run, divisor, stream, pair, QB__QUOTIENT_CORRECT);
-    } else {
-        encode_parts(run, divisor, stream, pair, QB__QUOTIENT_DIVIDE);
-    }
-}
-
-/* Whole blocks from I on, as long as encode_block() is right: where the first one is that is not encoded. */
-QB__INLINE size_t encode_blocks(size_t i, const struct qb__run run, const struct qb__divisor *divisor,
-                                const size_t ahead, const struct qb__pair pair, const struct qb__way way)
-{
-    const struct constants c = constants_make(divisor, pair.input, pair.output);
-
-    for (; run.count - i >= LANES; i += LANES) {
-        const void *x = at(run.x, i, pair.input);
-
-        if (ahead > 0) {
-            prefetch_ahead(x, LANES * qb__element_size(pair.input), ahead);
-        }
-        if (!encode_block(run.out + i, x, &c, pair, way)) {
-            break;
-        }
-    }
-    return i;
-}
-
-/* Where one block saturates, others near it do: so many elements go to encode_any() then. */
-#define SATURATED 512
-
-/* One loop for each way to access. Only what is CLEAN is prefetched: the rest is rare in tensors that are read twice.
- */
-QB__INLINE void encode_loop(const struct qb__run run, const struct qb__divisor *divisor,
-                            const struct qb__access *access, const struct qb__pair pair,
-                            const enum qb__quotient quotient, const bool clean)
-{
-    const struct qb__way stored = {quotient, clean, false}, streamed = {quotient, clean, true};
-    const size_t ahead = access->ahead;
-    /* A non-temporal store pays only as a whole line: begin at a line of the output. */
-    size_t head = access->stream ? -(uintptr_t)run.out & 63 : 0;
-    size_t i = head < run.count ? head : run.count;
-
-    if (i > 0) {
-        pair.any(run.out, run.x, i, divisor, false);
-    }
-    while (i < run.count) {
-        size_t left;
-
-        if (!access->stream) {
-            i = encode_blocks(i, run, divisor, 0, pair, stored);
-        } else if (clean && ahead > 0) {
-            i = encode_blocks(i, run, divisor, ahead, pair, streamed);
-        } else {
-            i = encode_blocks(i, run, divisor, 0, pair, streamed);
-        }
-        left = run.count - i < SATURATED ? run.count - i : SATURATED;
-        if (left > 0) {
-            pair.any(run.out + i, at(run.x, i, pair.input), left, divisor, access->stream);
-        }
-        i += left;
-    }
-}
-
-QB__INLINE void encode_run(const struct qb__run run, const struct qb__divisor *divisor, const struct qb__access *access,
-                           const struct qb__pair pair)
-{
-    if (divisor->quotient == QB__QUOTIENT_MULTIPLY && HAVE_MULTIPLY) {
-        if (divisor->clean) {
-            encode_loop(run, divisor, access, pair, QB__QUOTIENT_MULTIPLY, true);
-        } else {
-            encode_loop(run, divisor, access, pair, QB__QUOTIENT_MULTIPLY, false);
-        }
-    } else if (!HAVE_CORRECT) {
-        encode_loop(run, divisor, access, pair, QB__QUOTIENT_DIVIDE, false);
-    } else if (divisor->quotient == QB__QUOTIENT_CORRECT) {
-        if (divisor->clean) {
-            encode_loop(run, divisor, access, pair, QB__QUOTIENT_CORRECT, true);
-        } else {
-            encode_loop(run, divisor, access, pair, QB__QUOTIENT_CORRECT, false);
-        }
-    } else {
-        /* Scales that are hardly ever seen. */
-        pair.any(run.out, run.x, run.count, divisor, false);
-    }
-}
 
 /* COUNT columns of ROWS, from column FIRST on. */
 QB__INLINE struct qb__rows columns_of(const struct qb__rows rows, size_t first, size_t count,

@@ -84,30 +84,4 @@ QB__INLINE void each_codes(const struct qb__each run, const enum qb_format outpu
     }
 }
 
-/* Put COUNT codes together, one in each byte FROM, as enum qb_packing has them, to whole bytes. BITS: 4 or 6. */
-static void pack(uint8_t *out, const uint8_t *from, size_t count, unsigned bits)
-{
-    size_t i = 0;
-
-    if (bits == 4) {
-        for (; count - i >= 2 * EACH; i += 2 * EACH, out += EACH) {
-            for (size_t k = 0; k < EACH; k++) {
-                out[k] = (uint8_t)(from[i + 2 * k] | from[i + 2 * k + 1] << 4);
-            }
-        }
-    } else {
-        for (; count - i >= 4; i += 4, out += 3) {
-            const uint32_t word =
-                from[i] | (uint32_t)from[i + 1] << 6 | (uint32_t)from[i + 2] << 12 | (uint32_t)from[i + 3] << 18;
-
-            out[0] = (uint8_t)word;
-            out[1] = (uint8_t)(word >> 8);
-            out[2] = (uint8_t)(word >> 16);
-        }
-    }
-    for (size_t k = 0; i < count; i++, k++) {
-        qb__code_put(out, k, bits, from[i]);
-    }
-}
-
 #endif

@@ -107,11 +107,12 @@ QB__INLINE void scales_float(struct scales *s, uint32_t odd[TILES_BATCH], const 
     }
 }
 
-/* The largest |x| of each group of the whole batch at X, as the input's bits: those of NaN if there is one. */
-QB__INLINE void batch_amax(uint32_t raw[TILES_BATCH], const void *x, size_t size, const enum qb_format input)
+/* The largest |x| of each group of the whole batch at X, as the input's bits: those of NaN if there is one. Groups are
+ * whole vectors, or HALVES of them. */
+QB__INLINE void batch_amax(uint32_t raw[TILES_BATCH], const void *x, size_t size, const bool halves,
+                           const enum qb_format input)
 {
     const size_t step = sizeof(words) / qb__element_size(input);
-    const bool halves = size < step;
     words m[TILES_BATCH];
 
     QB__UNROLL
@@ -166,10 +167,11 @@ QB__INLINE void scales_of(struct scales *s, const uint32_t raw[TILES_BATCH], con
 QB__INLINE void scales_make(struct scales *s, const struct qb__tiles *tiles, size_t first, const struct tiles_way way)
 {
     const size_t size = way.size > 0 ? way.size : tiles->size, count = tiles->count;
+    const size_t step = sizeof(words) / qb__element_size(way.input);
     uint32_t raw[TILES_BATCH] = {0};
 
-    if (count - first >= TILES_BATCH * size && (way.size > 0 || size * qb__element_size(way.input) >= sizeof(words))) {
-        batch_amax(raw, at(tiles->x, first, way.input), size, way.input);
+    if (count - first >= TILES_BATCH * size && (way.size > 0 || size >= step)) {
+        batch_amax(raw, at(tiles->x, first, way.input), size, way.size > 0 && way.size < step, way.input);
         scales_of(s, raw, tiles->form, way);
         if (!(s->special & ODD_NAN)) {
             return;
@@ -180,6 +182,18 @@ QB__INLINE void scales_make(struct scales *s, const struct qb__tiles *tiles, siz
         raw[j] = amax_raw(at(tiles->x, i, way.input), count - i < size ? count - i : size, way.input);
     }
     scales_of(s, raw, tiles->form, way);
+}
+
+/* Those that are given: their elements may be anything. */
+static void scales_given(struct scales *s, const struct qb__tiles *tiles, size_t first)
+{
+    const size_t count = qb__ceil_div(tiles->count, tiles->size);
+
+    for (size_t j = 0; j < TILES_BATCH; j++) {
+        s->code[j] = first / tiles->size + j < count ? tiles->scales[first / tiles->size + j] : 0;
+        s->factor[j] = qb__factor_of(tiles->form, s->code[j]);
+    }
+    s->special = 1;
 }
 
 /* The group of element FIRST + I, of which FIRST is a multiple of LANES and I is less than that: with one division for
@@ -271,7 +285,9 @@ QB__INLINE void tiles_run(const struct qb__tiles *tiles, qb__special_routine *sp
     for (size_t i = 0; i < tiles->count + batch; i += batch, turn ^= 1) {
         const struct scales *s = &both[turn ^ 1];
 
-        if (i < tiles->count) {
+        if (i < tiles->count && tiles->given) {
+            scales_given(&both[turn], tiles, i);
+        } else if (i < tiles->count) {
             scales_make(&both[turn], tiles, i, way);
         }
         if (i == 0) {

@@ -18,8 +18,14 @@
 #define ISA             avx2
 #define EACH_CODES(ROW) QB__BYTE_FORMATS(ROW) QB__NARROW_FORMATS(ROW)
 #define TILE_CODES      QB__TILE_CODES
+#define SHORT_CODES     QB__SHORT_CODES
+#define HAVE_CORRECT    1
+#define HAVE_MULTIPLY   1
+#define CORRECT_ANY     1
 
+#include "kernels_blocks.h"
 #include "kernels_amax.h"
+#include "kernels_encode.h"
 #include "kernels_each.h"
 #include "kernels_groups.h"
 #include "kernels_ranges.h"

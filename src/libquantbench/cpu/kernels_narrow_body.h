@@ -5,9 +5,11 @@
  *   ISA                 the suffix of names
  *   EACH_CODES(ROW)     the output formats that kernels_each.h makes codes of
  *   TILE_CODES(ROW)     those that kernels_groups.h makes codes of, if any
+ *   SHORT_CODES(ROW)    those that kernels_encode.h makes codes of, if any
  * kernels_ranges.h, or kernels_narrow_generic.c:
  *   range_run()         what the elements of a run are between
  *   shifted_run()       codes by a zero point, as many as are easy
+ *   pack()              codes in bytes to bytes of codes
  *
  * They are apart from kernels_body.h, so that neither file's size decides on what compilers inline in the other. */
 
@@ -40,6 +42,41 @@ INPUT_ROUTINES(f32, QB_FORMAT_F32)
     }
 
 EACH_CODES(EACH_ROUTINE)
+
+#ifdef SHORT_CODES
+#define ENCODE_ROUTINES_OF(in, INPUT, out_, OUTPUT)                                                                    \
+    static __attribute__((noinline)) void NAME(any_##in##_##out_)(uint8_t * out, const void *x, size_t count,          \
+                                                                  const struct qb__divisor *divisor, bool stream)      \
+    {                                                                                                                  \
+        (void)stream;                                                                                                  \
+        encode_any((struct qb__run){out, x, count}, divisor, false,                                                    \
+                   (struct qb__pair){INPUT, OUTPUT, NULL, NULL, NULL});                                                \
+    }                                                                                                                  \
+    static void NAME(encode_##in##_##out_)(uint8_t * out, const void *x, size_t count,                                 \
+                                           const struct qb__divisor *divisor)                                          \
+    {                                                                                                                  \
+        const struct qb__pair pair = {INPUT, OUTPUT, NAME(any_##in##_##out_), NULL, NULL};                             \
+        const struct qb__run run = {out, x, count};                                                                    \
+                                                                                                                       \
+        if (divisor->quotient == QB__QUOTIENT_MULTIPLY) {                                                              \
+            encode_bytes(run, divisor, pair, QB__QUOTIENT_MULTIPLY);                                                   \
+        } else if (divisor->quotient == QB__QUOTIENT_CORRECT) {                                                        \
+            encode_bytes(run, divisor, pair, QB__QUOTIENT_CORRECT);                                                    \
+        } else {                                                                                                       \
+            pair.any(out, x, count, divisor, false);                                                                   \
+        }                                                                                                              \
+    }
+#define ENCODE_ROUTINES(OUTPUT, out_, ...)                                                                             \
+    ENCODE_ROUTINES_OF(f16, QB_FORMAT_F16, out_, QB_FORMAT_##OUTPUT)                                                   \
+    ENCODE_ROUTINES_OF(bf16, QB_FORMAT_BF16, out_, QB_FORMAT_##OUTPUT)                                                 \
+    ENCODE_ROUTINES_OF(f32, QB_FORMAT_F32, out_, QB_FORMAT_##OUTPUT)
+
+SHORT_CODES(ENCODE_ROUTINES)
+
+#define F16_ENCODE(OUTPUT, out_, ...)  [QB_FORMAT_##OUTPUT] = NAME(encode_f16_##out_),
+#define BF16_ENCODE(OUTPUT, out_, ...) [QB_FORMAT_##OUTPUT] = NAME(encode_bf16_##out_),
+#define F32_ENCODE(OUTPUT, out_, ...)  [QB_FORMAT_##OUTPUT] = NAME(encode_f32_##out_),
+#endif
 
 #ifdef TILE_CODES
 #define TILE_ROUTINES_OF(in, INPUT, out_, OUTPUT)                                                                      \
@@ -79,6 +116,15 @@ TILE_CODES(TILE_ROUTINES)
 
 const struct qb__narrow_ops NAME(qb__narrow_ops) = {
     .inputs = {[QB_FORMAT_F16] = INPUT(f16), [QB_FORMAT_BF16] = INPUT(bf16), [QB_FORMAT_F32] = INPUT(f32)},
+#ifdef SHORT_CODES
+    .encode =
+        {
+            [QB_FORMAT_F16] = {SHORT_CODES(F16_ENCODE)},
+            [QB_FORMAT_BF16] = {SHORT_CODES(BF16_ENCODE)},
+            [QB_FORMAT_F32] = {SHORT_CODES(F32_ENCODE)},
+        },
+    .any_factor = true,
+#endif
 #ifdef TILE_CODES
     .tiles =
         {

@@ -12,8 +12,11 @@ enum {
     SPAN = 512,       /* elements that are encoded at a time; whole bytes of codes in any packing */
     PIECE_SPANS = 8,  /* spans in a piece of given scales */
     TILES = 256,      /* tiles that an instruction set's own routine is given at a time */
+    DENSE = 8192,     /* codes that are put together after that; as many tiles as a batch of them has at least */
     PANEL = 256,      /* columns of high tiles whose amax is found at a time */
     NARROW_TILE = 64, /* high tiles of fewer columns are worked on by columns */
+    RUN_LEAST = 16,   /* elements in a row that share a scale, for them to be encoded as a run */
+    MIXED_ROWS = 32,  /* of shorter runs, for which scales are looked up once */
     UNIT = 8          /* tiles that fill whole bytes of codes, of any width */
 };
 
@@ -23,9 +26,14 @@ struct job {
     const struct qb__narrow_input *narrow;
     void (*each)(const struct qb__each *run);
     qb__tiles_routine *tiles; /* NULL: not for these tiles */
-    bool shifts;              /* one zero point for many elements of INT8 */
-    bool stream;              /* the codes, with non-temporal stores */
-    size_t ahead;             /* as in struct qb__access */
+    bool given;               /* TILES is to take the scales that there are */
+    bool runs;                /* many elements in a row share a scale */
+    struct qb__rule rule;
+    /* By one scale: at most one of the two, of which the second is for codes of less than a byte. */
+    const struct qb__cpu_pair *pair;
+    void (*encode)(uint8_t *out, const void *x, size_t count, const struct qb__divisor *divisor);
+    bool stream;  /* the codes, with non-temporal stores */
+    size_t ahead; /* as in struct qb__access */
     struct qb_problem p;
     struct qb__tiling tiling;
     struct qb__layout layout;
@@ -142,26 +150,177 @@ static void store_scales(const struct job *job, uint64_t row, uint64_t first, ui
 /* What COUNT elements of one row are between; of symmetric problems only the larger end has a meaning. */
 static struct qb__range range_of(const struct job *job, uint64_t row, uint64_t col, uint64_t count)
 {
+    uint32_t amax;
+
     if (job->form.asymmetric) {
         return job->narrow->range(input_at(job, row, col), count);
     }
-    return (struct qb__range){
-        .high = qb__float_of(job->in->amax(input_at(job, row, col), count) & ~QB__AMAX_NAN),
-    };
+    amax = job->in->amax(input_at(job, row, col), count);
+
+    return (struct qb__range){.high = qb__float_of(amax & ~QB__AMAX_NAN), .nan = (amax & QB__AMAX_NAN) != 0};
 }
 
 /* ---- Codes by scales that are in memory ------------------------------------------------------------------------- */
 
-/* Encode COUNT elements, at most SPAN, of one row from column COL on, which begins at a byte. */
-static void encode_span(const struct job *job, uint64_t row, uint64_t col, uint64_t count)
-{
-    float v[SPAN], factors[SPAN];
+/* What each of some elements belongs to. */
+struct mixed {
+    float factors[SPAN];
     int16_t zero_points[SPAN];
-    uint8_t codes[SPAN];
-    uint8_t *out = codes_at(job, row, col);
-    const uint64_t tile_row = row / job->tiling.rows;
-    struct qb__each run = {v, factors, zero_points, count, job->form.multiplies, job->form.asymmetric, codes};
+};
 
+/* Encode COUNT elements, at most SPAN, each by its place in MIXED, to one code in each byte. */
+static void encode_each(const struct job *job, const void *x, uint64_t count, const struct mixed *mixed, uint8_t *codes)
+{
+    float v[SPAN];
+    const struct qb__each run = {
+        v, mixed->factors, mixed->zero_points, count, job->form.multiplies, job->form.asymmetric, codes};
+
+    job->narrow->values(v, x, count);
+    job->each(&run);
+}
+
+/* How the elements of one tile become codes. */
+struct recipe {
+    enum { RECIPE_EACH, RECIPE_DIVISOR, RECIPE_SHIFTED } kind;
+    struct qb__stored stored;
+    float factor;
+    struct qb__divisor divisor;
+    struct qb__shifted shifted;
+};
+
+/* By a zero point. CLEAN: no element is NaN, or beyond what the scale was made from. */
+static struct qb__shifted shifted_make(const struct job *job, float scale, int zero_point, bool clean)
+{
+    /* Far beyond the last code, and far below what a conversion to 32 bits can hold. */
+    const float cap = scale * 1024.0f;
+    struct qb__shifted run = {.zero_point = zero_point, .clean = clean, .ahead = job->ahead};
+
+    run.least = (int)qb__least(job->p.output);
+    run.most = (int)qb__formats[job->p.output].largest;
+    run.cap = qb__bits_below(job->p.input == QB_FORMAT_F16 ? smaller(cap, qb__formats[QB_FORMAT_F16].largest) : cap,
+                             job->p.input);
+    run.reciprocal = 1.0f / scale;
+    run.rest = qb__reciprocal_rest(scale, run.reciprocal);
+    return run;
+}
+
+/* CLEAN as above. */
+static struct recipe recipe_of(const struct job *job, uint64_t tile_row, uint64_t tile, bool clean)
+{
+    struct recipe r = {.stored = load_scale(job, tile_row, tile)};
+    const float factor = qb__factor_of(&job->form, r.stored.code);
+
+    r.factor = factor;
+    if (job->form.asymmetric && factor >= QB__CORRECT_LEAST && factor <= QB__CORRECT_MOST) {
+        r.kind = RECIPE_SHIFTED;
+        r.shifted = shifted_make(job, factor, r.stored.zero_point, clean);
+    } else if ((job->pair != NULL || job->encode != NULL) && factor > 0 && factor <= FLT_MAX) {
+        r.kind = RECIPE_DIVISOR;
+        if (job->form.multiplies) {
+            r.divisor = qb__divisor_by(factor, &job->rule);
+        } else {
+            /* A closer look at the scale pays for longer runs alone than most are. */
+            job->ops->prepare(&r.divisor, factor, &job->rule, clean, 0);
+        }
+    }
+    return r;
+}
+
+/* Encode COUNT elements that share R, of any kind. */
+static void run_each(const struct job *job, const struct recipe *r, const char *x, uint64_t count, uint8_t *codes)
+{
+    struct mixed mixed;
+
+    for (uint64_t i = 0; i < least(count, SPAN); i++) {
+        mixed.factors[i] = r->factor;
+        mixed.zero_points[i] = (int16_t)r->stored.zero_point;
+    }
+    for (uint64_t i = 0; i < count; i += SPAN) {
+        encode_each(job, x + i * job->element, least(count - i, SPAN), &mixed, codes + i);
+    }
+}
+
+/* The same by a zero point. */
+static void run_shifted(const struct job *job, const struct recipe *r, const char *x, uint64_t count, uint8_t *codes,
+                        bool stream)
+{
+    struct qb__shifted run = r->shifted;
+    uint64_t i = stream ? least(count, -(uintptr_t)codes & 63) : 0;
+
+    run.stream = stream;
+    run_each(job, r, x, i, codes);
+    while (i < count) {
+        uint64_t left;
+
+        run.x = x + i * job->element;
+        run.count = count - i;
+        run.out = codes + i;
+        i += job->narrow->shifted(&run);
+        left = least(count - i, SPAN); /* a multiple of a line, or the end */
+        run_each(job, r, x + i * job->element, left, codes + i);
+        i += left;
+    }
+}
+
+/* Encode COUNT elements that share R to one code in each byte. */
+static void run_codes(const struct job *job, const struct recipe *r, const char *x, uint64_t count, uint8_t *codes,
+                      bool stream)
+{
+    const struct qb__access access = {.stream = stream, .ahead = job->ahead};
+
+    if (r->kind == RECIPE_SHIFTED) {
+        run_shifted(job, r, x, count, codes, stream);
+    } else if (r->kind == RECIPE_EACH) {
+        run_each(job, r, x, count, codes);
+    } else if (job->pair != NULL) {
+        job->pair->encode(codes, x, count, &r->divisor, &access);
+    } else {
+        job->encode(codes, x, count, &r->divisor);
+    }
+}
+
+/* Runs of the columns from COL to END - 1 of one row, of codes that are bytes. CLEAN as above. */
+static void encode_bytes(const struct job *job, uint64_t row, uint64_t col, uint64_t end, bool clean)
+{
+    const uint64_t cols = job->tiling.cols;
+
+    while (col < end) {
+        const uint64_t next = least(end, (col / cols + 1) * cols);
+        const struct recipe r = recipe_of(job, row / job->tiling.rows, col / cols, clean);
+
+        run_codes(job, &r, input_at(job, row, col), next - col, codes_at(job, row, col), job->stream);
+        col = next;
+    }
+}
+
+/* The same of codes that are put together. */
+static void encode_packed(const struct job *job, uint64_t row, uint64_t col, uint64_t end, bool clean)
+{
+    const uint64_t cols = job->tiling.cols;
+    struct recipe r = {0};
+    uint64_t of = UINT64_MAX; /* the tile of R */
+    uint8_t codes[SPAN];
+
+    for (; col < end; col += SPAN) {
+        const uint64_t count = least(end - col, SPAN);
+
+        for (uint64_t i = 0; i < count;) {
+            const uint64_t tile = (col + i) / cols, next = least(count, (tile + 1) * cols - col);
+
+            if (tile != of) {
+                r = recipe_of(job, row / job->tiling.rows, tile, clean);
+                of = tile;
+            }
+            run_codes(job, &r, input_at(job, row, col + i), next - i, codes + i, false);
+            i = next;
+        }
+        job->ops->narrow->pack(codes_at(job, row, col), codes, count, job->bits);
+    }
+}
+
+/* What COUNT columns from COL on belong to, at most SPAN. */
+static void mixed_make(const struct job *job, struct mixed *mixed, uint64_t tile_row, uint64_t col, uint64_t count)
+{
     for (uint64_t i = 0; i < count;) {
         const uint64_t tile = (col + i) / job->tiling.cols;
         const uint64_t end = least(count, (tile + 1) * job->tiling.cols - col);
@@ -169,94 +328,62 @@ static void encode_span(const struct job *job, uint64_t row, uint64_t col, uint6
         const float factor = qb__factor_of(&job->form, stored.code);
 
         for (; i < end; i++) {
-            factors[i] = factor;
-            zero_points[i] = (int16_t)stored.zero_point;
+            mixed->factors[i] = factor;
+            mixed->zero_points[i] = (int16_t)stored.zero_point;
         }
     }
-    job->narrow->values(v, input_at(job, row, col), count);
-    if (job->bits == 8) {
-        run.codes = out;
-    }
-    job->each(&run);
-    if (job->bits != 8) {
-        job->ops->narrow->pack(out, codes, count, job->bits);
-    }
 }
 
-static void encode_columns(const struct job *job, uint64_t row, uint64_t col, uint64_t end)
+/* COUNT columns of some rows, each by its own scale. */
+static void encode_mixed(const struct job *job, uint64_t row, uint64_t rows, uint64_t col, uint64_t count)
 {
-    for (; col < end; col += SPAN) {
-        encode_span(job, row, col, least(end - col, SPAN));
-    }
-}
+    struct mixed mixed;
+    uint8_t codes[SPAN];
 
-/* INT8 by zero points: the columns from COL to END - 1 of one row, all of one tile. CLEAN: none is NaN, or beyond what
- * the scale was made from. */
-static void encode_shifted(const struct job *job, uint64_t row, uint64_t col, uint64_t end, bool clean)
-{
-    const struct qb__stored stored = load_scale(job, row / job->tiling.rows, col / job->tiling.cols);
-    const float scale = qb__factor_of(&job->form, stored.code);
-    struct qb__shifted run = {
-        .zero_point = stored.zero_point, .clean = clean, .stream = job->stream, .ahead = job->ahead};
-    float cap;
+    for (uint64_t i = row; i < row + rows; i++) {
+        uint8_t *out = codes_at(job, i, col);
 
-    if (!(scale >= QB__CORRECT_LEAST && scale <= QB__CORRECT_MOST)) {
-        encode_columns(job, row, col, end);
-        return;
-    }
-    /* Far beyond the last code, and far below what a conversion to 32 bits can hold. */
-    cap = scale * 1024.0f;
-    if (job->p.input == QB_FORMAT_F16) {
-        cap = smaller(cap, qb__formats[QB_FORMAT_F16].largest);
-    }
-    run.cap = qb__bits_below(cap, job->p.input);
-    run.reciprocal = 1.0f / scale;
-    run.rest = qb__reciprocal_rest(scale, run.reciprocal);
-    if (job->stream) {
-        const uint64_t head = least(end - col, -(uintptr_t)codes_at(job, row, col) & 63);
-
-        encode_columns(job, row, col, col + head);
-        col += head;
-    }
-    while (col < end) {
-        uint64_t left;
-
-        run.x = input_at(job, row, col);
-        run.count = end - col;
-        run.out = codes_at(job, row, col);
-        col += job->narrow->shifted(&run);
-        left = least(end - col, SPAN); /* a multiple of a line, or the end */
-        encode_columns(job, row, col, col + left);
-        col += left;
+        if (i == row || i % job->tiling.rows == 0) {
+            mixed_make(job, &mixed, i / job->tiling.rows, col, count);
+        }
+        encode_each(job, input_at(job, i, col), count, &mixed, job->bits == 8 ? out : codes);
+        if (job->bits != 8) {
+            job->ops->narrow->pack(out, codes, count, job->bits);
+        }
     }
 }
 
 /* The columns from COL to END - 1 of one row, which begin at a byte. CLEAN as above. */
 static void encode_part(const struct job *job, uint64_t row, uint64_t col, uint64_t end, bool clean)
 {
-    if (!job->shifts) {
-        encode_columns(job, row, col, end);
-        return;
-    }
-    while (col < end) {
-        const uint64_t next = least(end, (col / job->tiling.cols + 1) * job->tiling.cols);
-
-        encode_shifted(job, row, col, next, clean);
-        col = next;
+    if (job->runs && job->bits == 8) {
+        encode_bytes(job, row, col, end, clean);
+    } else if (job->runs) {
+        encode_packed(job, row, col, end, clean);
+    } else {
+        for (; col < end; col += SPAN) {
+            encode_mixed(job, row, 1, col, least(end - col, SPAN));
+        }
     }
 }
 
+/* Pieces of rows, or of several rows where each column belongs to something else. */
 static void encode_work(void *context, unsigned index, unsigned count)
 {
     const struct job *job = context;
-    const uint64_t width = (uint64_t)SPAN * PIECE_SPANS, across = qb__ceil_div(job->p.hidden, width);
+    const uint64_t width = job->runs ? (uint64_t)SPAN * PIECE_SPANS : SPAN, height = job->runs ? 1 : MIXED_ROWS;
+    const uint64_t across = qb__ceil_div(job->p.hidden, width);
     uint64_t begin, end;
 
-    qb__cpu_split(job->p.tokens * across, 1, index, count, &begin, &end);
+    qb__cpu_split(qb__ceil_div(job->p.tokens, height) * across, 1, index, count, &begin, &end);
     for (; begin < end; begin++) {
-        const uint64_t col = begin % across * width;
+        const uint64_t row = begin / across * height, col = begin % across * width;
 
-        encode_part(job, begin / across, col, least(job->p.hidden, col + width), false);
+        if (job->runs) {
+            encode_part(job, row, col, least(job->p.hidden, col + width), false);
+        } else {
+            encode_mixed(job, row, least(job->p.tokens - row, height), col, least(job->p.hidden - col, width));
+        }
     }
     if (job->stream) {
         job->ops->fence();
@@ -285,23 +412,53 @@ static void rows_piece(const struct job *job, uint64_t row, uint64_t first, uint
     }
 }
 
+/* The codes of the scales of tiles FIRST to LAST - 1; false if there is something among them that is not to multiply
+ * with. */
+static bool load_factors(const struct job *job, uint64_t row, uint64_t first, uint64_t last, uint32_t *codes)
+{
+    bool all = true;
+
+    for (uint64_t i = first; i < last; i++) {
+        const uint32_t code = load_scale(job, row, i).code;
+        const float factor = qb__factor_of(&job->form, code);
+
+        codes[i - first] = code;
+        all = all && factor > 0 && factor <= FLT_MAX;
+    }
+    return all;
+}
+
 /* The same by the instruction set's own routine. */
 static void tiles_piece(const struct job *job, uint64_t row, uint64_t first, uint64_t last)
 {
     const uint64_t begin = first * job->tiling.cols, end = least(job->p.hidden, last * job->tiling.cols);
+    const bool packs = job->p.packing == QB_PACKING_DENSE && job->codes != NULL;
     uint32_t scales[TILES];
+    uint8_t codes[DENSE];
     struct qb__tiles tiles = {
         .x = input_at(job, row, begin),
         .count = end - begin,
         .size = job->tiling.cols,
         .form = &job->form,
         .scales = scales,
-        .out = job->codes != NULL ? codes_at(job, row, begin) : NULL,
+        .out = packs                ? codes
+               : job->codes != NULL ? codes_at(job, row, begin)
+                                    : NULL,
     };
 
+    if (job->given && !load_factors(job, row, first, last, scales)) {
+        encode_part(job, row, begin, end, false);
+        return;
+    }
+    tiles.given = job->given;
     tiles.stream = job->stream && ((uintptr_t)tiles.out & 63) == 0;
     job->tiles(&tiles);
-    store_scales(job, row, first, last - first, scales);
+    if (!job->given) {
+        store_scales(job, row, first, last - first, scales);
+    }
+    if (packs) {
+        job->ops->narrow->pack(codes_at(job, row, begin), codes, end - begin, job->bits);
+    }
 }
 
 static void rows_work(void *context, unsigned index, unsigned count)
@@ -469,6 +626,17 @@ static void clear_padding(const struct job *job)
     }
 }
 
+/* How many tiles of a row are a piece: pieces end at whole bytes of codes. */
+static uint64_t piece_tiles(const struct job *job)
+{
+    const uint64_t cols = job->tiling.cols;
+
+    if (job->tiles != NULL) {
+        return job->p.packing == QB_PACKING_DENSE ? least(TILES, DENSE / cols) : TILES;
+    }
+    return cols >= SPAN ? UNIT : SPAN / cols / UNIT * UNIT + UNIT;
+}
+
 static void quantize_dynamic(struct job *job)
 {
     const struct qb__tiling *t = &job->tiling;
@@ -476,8 +644,6 @@ static void quantize_dynamic(struct job *job)
 
     clear_padding(job);
     if (t->rows == 1 && job->p.tokens > 0 && !(few && t->cols >= NARROW_TILE)) {
-        /* Pieces end at whole bytes of codes. */
-        job->piece_tiles = job->tiles != NULL ? TILES : t->cols >= SPAN ? UNIT : SPAN / t->cols / UNIT * UNIT + UNIT;
         qb__cpu_parallel(job->threads, rows_work, job);
         return;
     }
@@ -497,13 +663,26 @@ static void choose_routines(struct job *job, const struct qb__cpu_plan *plan, ui
     const struct qb__tiling *t = &job->tiling;
     const bool fits = job->p.granularity == QB_GRANULARITY_GROUP && t->cols >= QB__TILE_LEAST &&
                       t->cols <= QB__TILE_MOST && (t->cols & (t->cols - 1)) == 0;
+    const bool given = job->p.scaling == QB_SCALING_STATIC;
+    /* Only whole lines are worth non-temporal stores. */
+    const bool lines = t->cols >= SPAN || t->cols % 64 == 0;
+    const struct qb__narrow_ops *narrow = job->ops->narrow;
+    const struct qb__cpu_pair *pair = &job->ops->pairs[job->p.input][job->p.output];
 
-    if (fits && !job->form.asymmetric && job->p.packing != QB_PACKING_DENSE) {
-        job->tiles = job->ops->narrow->tiles[job->p.input][job->p.output];
+    job->runs = t->cols >= RUN_LEAST;
+    if (fits && !job->form.asymmetric && (job->form.multiplies || !given)) {
+        job->tiles = narrow->tiles[job->p.input][job->p.output];
+        job->given = given && job->tiles != NULL;
     }
-    job->shifts = job->form.asymmetric && job->p.output == QB_FORMAT_INT8 && t->cols >= NARROW_TILE;
-    job->stream = job->codes != NULL && (job->tiles != NULL || job->shifts) && qb__cpu_streams(plan, bytes);
-    if (job->shifts && t->rows == 1 && t->cols >= SPAN && job->p.scaling != QB_SCALING_STATIC) {
+    job->piece_tiles = piece_tiles(job);
+    if (!job->form.asymmetric && (!job->form.multiplies || narrow->any_factor)) {
+        job->encode = narrow->encode[job->p.input][job->p.output];
+        job->pair = pair->encode != NULL ? pair : NULL;
+    }
+    job->stream = job->codes != NULL && qb__cpu_streams(plan, bytes) &&
+                  (job->tiles != NULL ? job->p.packing != QB_PACKING_DENSE
+                                      : job->runs && job->bits == 8 && job->encode == NULL && lines);
+    if (job->runs && t->rows == 1 && t->cols >= SPAN && job->p.scaling != QB_SCALING_STATIC) {
         job->ahead = qb__cpu_ahead(plan, t->cols * job->element);
     }
 }
@@ -523,6 +702,7 @@ void qb__cpu_narrow(const struct qb__cpu_ops *ops, const struct qb__cpu_plan *pl
         .tiling = qb__tiling_of(p),
         .layout = qb__layout_of(p),
         .form = qb__form_make(p),
+        .rule = qb__rule_make(p),
         .element = qb__element_size(p->input),
         .bits = qb__packed_bits(p->output, p->packing),
         .code_row = qb__packed_bytes(p->output, p->packing, p->output_stride),
@@ -538,6 +718,6 @@ void qb__cpu_narrow(const struct qb__cpu_ops *ops, const struct qb__cpu_plan *pl
     if (p->scaling != QB_SCALING_STATIC) {
         quantize_dynamic(&job);
     } else {
-        qb__cpu_parallel(job.threads, encode_work, &job);
+        qb__cpu_parallel(job.threads, job.given ? rows_work : encode_work, &job);
     }
 }

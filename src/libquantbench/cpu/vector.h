@@ -11,18 +11,17 @@
  *                       fill_floats()
  *   amax                magnitude(), maximum(), largest(), maximum_floats(), has_nan(), limits_make(), any_above()
  *   scale               divide(), multiply(), multiply_twice()
- *   round, narrow       struct encoder, encoder_make(), codes_of(), codes_doubtful(), codes_repair()
+ *   round, narrow       struct encoder, encoder_make(), codes_of(), codes_doubtful(), codes_repair(), codes_within()
  *   store               store_codes(), store_part(), store_floats()
  *
  * Those of x86 define this too, which is plain C elsewhere, see kernels_plain.h and kernels_each.h:
  *
  *   range               maximum_signed(), without_nan()
  *   many runs           largest_each()
- *   narrow              codes_shifted(), codes_cut(), nibbles_of(), and codes_of() for formats of less than a byte;
- *                       perhaps power_codes(), fill_words() and HAVE_POWER_CODES
- *   lines               store_vector(), fill_vector(), xor_vectors(), keep(), fence()
- *   ties                mask, mask_none(), mask_and(), mask_or(), mask_xor(), mask_any(), mask_first(), first_ties(),
- *                       next_ties(), rounds_up(), near_short(), round_short()
+ *   narrow              codes_shifted(), codes_cut(), nibbles_of(), triples_of(), and codes_of() for formats of less
+ * than a byte; perhaps power_codes(), fill_words() and HAVE_POWER_CODES lines               store_vector(),
+ * fill_vector(), xor_vectors(), keep(), fence() ties                mask, mask_none(), mask_and(), mask_or(),
+ * mask_xor(), mask_any(), mask_first(), first_ties(), next_ties(), rounds_up(), near_short(), round_short()
  */
 #ifndef QB_CPU_VECTOR_H
 #define QB_CPU_VECTOR_H

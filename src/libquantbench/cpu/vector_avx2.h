@@ -372,6 +372,12 @@ QB__INLINE codes codes_repair(codes c, const struct elements e)
     return _mm256_andnot_si256(find_nan(e), _mm256_add_epi8(c, positive));
 }
 
+/* Codes of integers, saturated to LEAST and MOST. */
+QB__INLINE codes codes_within(codes c, const int least, const int most)
+{
+    return _mm256_max_epi8(_mm256_min_epi8(c, _mm256_set1_epi8((char)most)), _mm256_set1_epi8((char)least));
+}
+
 /* The codes of quotients B of the elements E, one in each byte; of integers of 4 bits the other bits are copies of the
  * sign. */
 QB__INLINE codes codes_with(const struct block b, const struct elements e, const struct encoder *encoder,
@@ -392,7 +398,7 @@ QB__INLINE codes codes_with(const struct block b, const struct elements e, const
         c = order_bytes(c, encoder->even_odd);
         c = any ? codes_repair(c, e) : c;
         if (any && output == QB_FORMAT_INT4) {
-            c = _mm256_max_epi8(_mm256_min_epi8(c, _mm256_set1_epi8(7)), _mm256_set1_epi8(-8));
+            c = codes_within(c, -8, 7);
         }
         return c;
     }
@@ -428,6 +434,17 @@ QB__INLINE codes nibbles_of(codes a, codes b)
     const __m256i y = _mm256_or_si256(_mm256_and_si256(b, low), _mm256_and_si256(_mm256_srli_epi16(b, 4), high));
 
     return _mm256_permute4x64_epi64(_mm256_packus_epi16(x, y), 0xD8);
+}
+
+/* The low 6 bits of bytes, four in three bytes, the first one lowest: the first three quarters of the vector. */
+QB__INLINE codes triples_of(codes c)
+{
+    const __m256i pairs = _mm256_maddubs_epi16(_mm256_and_si256(c, _mm256_set1_epi8(0x3F)), _mm256_set1_epi16(0x4001));
+    const __m256i fours = _mm256_madd_epi16(pairs, _mm256_set1_epi32(0x10000001));
+    const __m256i three = _mm256_setr_epi8(0, 1, 2, 4, 5, 6, 8, 9, 10, 12, 13, 14, -1, -1, -1, -1, 0, 1, 2, 4, 5, 6, 8,
+                                           9, 10, 12, 13, 14, -1, -1, -1, -1);
+
+    return _mm256_permutevar8x32_epi32(_mm256_shuffle_epi8(fours, three), _mm256_setr_epi32(0, 1, 2, 4, 5, 6, 3, 7));
 }
 
 /* Integers of 8 bits by ZERO_POINT, of quotients that load_block() ordered, with saturation; the quotients are not NaN,

@@ -324,6 +324,10 @@ static const uint8_t bytes_even_odd[64] __attribute__((aligned(64))) = {ROW64(BY
 #define BYTES_HIGH(i) ((i)*2 + 1)
 static const uint8_t bytes_high[64] __attribute__((aligned(64))) = {ROW64(BYTES_HIGH)};
 
+/* The three low bytes of each of 16 words. */
+#define BYTES_OF_THREE(i) ((i) % 48 / 3 * 4 + (i) % 3)
+static const uint8_t bytes_of_three[64] __attribute__((aligned(64))) = {ROW64(BYTES_OF_THREE)};
+
 /* The low bytes of two vectors of 32 words. */
 #define BYTES_LOW(i) ((i)*2)
 static const uint8_t bytes_low[64] __attribute__((aligned(64))) = {ROW64(BYTES_LOW)};
@@ -443,6 +447,12 @@ QB__INLINE codes find_signs(const struct elements e, const struct encoder *encod
     return qb__formats[format].bits == 8 ? high : _mm512_srli_epi16(high, (unsigned)(8 - qb__formats[format].bits));
 }
 
+/* Codes of integers, saturated to LEAST and MOST. */
+QB__INLINE codes codes_within(codes c, const int least, const int most)
+{
+    return _mm512_max_epi8(_mm512_min_epi8(c, _mm512_set1_epi8((char)most)), _mm512_set1_epi8((char)least));
+}
+
 /* The codes of quotients B of the elements E, one in each byte; of integers of 4 bits the other bits are copies of the
  * sign. */
 QB__INLINE codes codes_with(const struct block b, const struct elements e, const struct encoder *encoder,
@@ -463,7 +473,7 @@ QB__INLINE codes codes_with(const struct block b, const struct elements e, const
         c = _mm512_permutexvar_epi8(encoder->order, c);
         c = any ? codes_repair(c, e) : c;
         if (any && output == QB_FORMAT_INT4) {
-            c = _mm512_max_epi8(_mm512_min_epi8(c, _mm512_set1_epi8(7)), _mm512_set1_epi8(-8));
+            c = codes_within(c, -8, 7);
         }
         return c;
     }
@@ -543,6 +553,15 @@ QB__INLINE codes nibbles_of(codes a, codes b)
     const __m512i y = _mm512_ternarylogic_epi64(low, b, _mm512_srli_epi16(b, 4), 0xCA);
 
     return _mm512_permutex2var_epi8(x, _mm512_load_si512(bytes_low), y);
+}
+
+/* The low 6 bits of bytes, four in three bytes, the first one lowest: the first three quarters of the vector. */
+QB__INLINE codes triples_of(codes c)
+{
+    const __m512i pairs = _mm512_maddubs_epi16(_mm512_and_si512(c, _mm512_set1_epi8(0x3F)), _mm512_set1_epi16(0x4001));
+    const __m512i fours = _mm512_madd_epi16(pairs, _mm512_set1_epi32(0x10000001));
+
+    return _mm512_permutexvar_epi8(_mm512_load_si512(bytes_of_three), fours);
 }
 
 /* Integers of 8 bits by ZERO_POINT, of quotients that load_block() ordered, with saturation; the quotients are not NaN,

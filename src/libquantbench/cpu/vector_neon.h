@@ -284,6 +284,18 @@ QB__INLINE uint8x16_t codes_of_16(const float32x4_t v[4], const struct elements 
     return any ? vbslq_u8(find_nan(e.x, i, e.format), vdupq_n_u8(0x7F), found) : found;
 }
 
+/* Codes of integers, saturated to LEAST and MOST. */
+QB__INLINE codes codes_within(codes c, const int least, const int most)
+{
+    const int8x16_t low = vdupq_n_s8((int8_t)least), high = vdupq_n_s8((int8_t)most);
+
+    QB__UNROLL
+    for (int i = 0; i < 2; i++) {
+        c.val[i] = vreinterpretq_u8_s8(vmaxq_s8(vminq_s8(vreinterpretq_s8_u8(c.val[i]), high), low));
+    }
+    return c;
+}
+
 /* The codes of quotients B of the elements E. ANY: they may be NaN or too large. INT8 is always right. */
 QB__INLINE codes codes_of(const struct block b, const struct elements e, const struct encoder *encoder,
                           const enum qb_format output, const bool any)
