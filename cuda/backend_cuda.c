@@ -39,12 +39,17 @@ struct device {
     bool nvml_asked;
 };
 
-/* Memory that kernels of a queue use between themselves. Zero when new, and kernels leave it as kernels.h says. */
+/* Memory that kernels of a queue use between themselves. Zero when new, and kernels leave its beginning as kernels.h
+ * says. Values between two launches are at its end, from a multiple of VALUES_ALIGNMENT on. */
 struct workspace {
     struct workspace *older; /* too small, but captured graphs may point into it */
     unsigned char *memory;
     size_t size;
+    size_t zeros;  /* from the beginning on: what values were not written to */
+    size_t wanted; /* the most zeros that a kernel has wanted */
 };
+
+#define VALUES_ALIGNMENT ((size_t)256)
 
 struct queue {
     struct qb_queue base;
@@ -180,6 +185,9 @@ static enum qb_status read_limits(struct device *device)
     status = CALL(qb__cuda_empty_prepare, limits);
     if (status == QB_OK) {
         status = CALL(qb__cuda_fused_prepare, limits);
+    }
+    if (status == QB_OK) {
+        status = CALL(qb__cuda_norm_prepare, limits);
     }
     return status == QB_OK ? CALL(qb__cuda_channel_prepare, limits) : status;
 }
@@ -557,7 +565,7 @@ static enum qb_status grow(struct queue *queue, size_t size)
         free(workspace);
         return status;
     }
-    *workspace = (struct workspace){.older = queue->workspace, .memory = memory, .size = size};
+    *workspace = (struct workspace){.older = queue->workspace, .memory = memory, .size = size, .zeros = size};
     queue->workspace = workspace;
     return QB_OK;
 }
@@ -972,6 +980,8 @@ static bool any_fits(const struct qb__cuda_call *call)
 static const struct variant any = {any_fits,        any_workspace, qb__cuda_any_run, STATIC | DYNAMIC | AMAX,
                                    ANY_GRANULARITY, true};
 
+static const struct variant dequantize = {NULL, NULL, qb__cuda_dequantize_run, STATIC, ANY_GRANULARITY, false};
+
 /* PROBLEM for the launchers, without buffers. */
 static struct qb__cuda_call make_call(const struct qb_device *device, const struct qb_problem *problem)
 {
@@ -993,8 +1003,8 @@ static struct qb__cuda_call make_call(const struct qb_device *device, const stru
         /* There is no output that could lie differently. */
         call.out_stride = call.in_stride;
     }
-    if (qb__is_plain(problem) && call.scale_rows == 1 && call.scale_cols == 1 && call.rows > 1 &&
-        call.in_stride == call.cols && call.out_stride == call.cols) {
+    if (problem->operation == QB_OPERATION_QUANTIZE && qb__is_plain(problem) && call.scale_rows == 1 &&
+        call.scale_cols == 1 && call.rows > 1 && call.in_stride == call.cols && call.out_stride == call.cols) {
         call.cols *= call.rows;
         call.rows = call.tile_rows = 1;
         call.tile_cols = call.in_stride = call.out_stride = call.cols;
@@ -1026,21 +1036,78 @@ static size_t workspace_size(const struct qb_kernel *kernel, const struct qb_dev
     return variant->workspace == NULL ? 0 : variant->workspace(&call);
 }
 
-/* Put CALL into QUEUE by KERNEL's variant. */
+/* Clear bytes FIRST to END - 1 of the queue's workspace, in its order. */
+static enum qb_status clear(const struct queue *queue, size_t first, size_t end)
+{
+    return first >= end ? QB_OK
+                        : CALL(cudaMemsetAsync, queue->workspace->memory + first, 0, end - first, queue->stream);
+}
+
+/* Let the first BYTES bytes of the queue's workspace be as kernels.h says, for what is launched next. If values may be
+ * there, the launch begins with clearing them, each time that a graph has it. */
+static enum qb_status want_zeros(struct queue *queue, size_t bytes)
+{
+    struct workspace *workspace = queue->workspace;
+
+    if (workspace == NULL || bytes == 0) {
+        return QB_OK;
+    }
+    workspace->wanted = bytes > workspace->wanted ? bytes : workspace->wanted;
+    return clear(queue, workspace->zeros, bytes);
+}
+
+/* After values from byte FIRST to the end of the queue's workspace: clear what a graph that was captured before may
+ * want to be zero. */
+static enum qb_status leave_values(struct queue *queue, size_t first)
+{
+    struct workspace *workspace = queue->workspace;
+    const size_t kept = first > workspace->wanted ? first : workspace->wanted;
+
+    workspace->zeros = kept < workspace->zeros ? kept : workspace->zeros;
+    return clear(queue, first, workspace->wanted);
+}
+
+/* Put CALL into QUEUE by VARIANT of the kernel NAME. The device is current. */
+static enum qb_status launch_variant(const struct variant *variant, const char *name, struct qb_queue *base,
+                                     struct qb__cuda_call *call)
+{
+    enum qb_status status = QB_OK;
+
+    if (variant->workspace != NULL && !call->empty) {
+        status = want_zeros((struct queue *)base, variant->workspace(call));
+    }
+    if (status == QB_OK) {
+        status = use_queue(base, call);
+    }
+    return status == QB_OK ? check(variant->run(call), name) : status;
+}
+
+/* The same by KERNEL's. */
 static enum qb_status launch(const struct qb_kernel *kernel, struct qb_queue *base, struct qb__cuda_call *call)
 {
-    const struct variant *variant = kernel->variant;
     int previous;
     enum qb_status status = enter(base->device, &previous);
 
     if (status == QB_OK) {
-        status = use_queue(base, call);
-        if (status == QB_OK) {
-            status = check(variant->run(call), kernel->name);
-        }
+        status = launch_variant(kernel->variant, kernel->name, base, call);
         leave(previous);
     }
     return status;
+}
+
+static void set_tensors(struct qb__cuda_call *call, const struct qb_tensors *tensors)
+{
+    call->in = tensors->at[QB_ROLE_INPUT];
+    call->out = call->scaling == QB_SCALING_AMAX ? NULL : tensors->at[QB_ROLE_CODES];
+    call->scales = tensors->at[QB_ROLE_SCALES];
+    call->zero_points = tensors->at[QB_ROLE_ZERO_POINTS];
+    call->tensor_scale = tensors->at[QB_ROLE_TENSOR_SCALE];
+    call->weights = tensors->at[QB_ROLE_WEIGHTS];
+    call->residual = tensors->at[QB_ROLE_RESIDUAL];
+    call->sum = tensors->at[QB_ROLE_SUM];
+    if (call->problem->keep_values || call->problem->operation == QB_OPERATION_DEQUANTIZE) {
+        call->values = tensors->at[QB_ROLE_VALUES];
+    }
 }
 
 static enum qb_status run(const struct qb_kernel *kernel, struct qb_queue *queue, const struct qb_problem *problem,
@@ -1048,11 +1115,7 @@ static enum qb_status run(const struct qb_kernel *kernel, struct qb_queue *queue
 {
     struct qb__cuda_call call = make_call(queue->device, problem);
 
-    call.in = tensors->at[QB_ROLE_INPUT];
-    call.out = problem->scaling == QB_SCALING_AMAX ? NULL : tensors->at[QB_ROLE_CODES];
-    call.scales = tensors->at[QB_ROLE_SCALES];
-    call.zero_points = tensors->at[QB_ROLE_ZERO_POINTS];
-    call.tensor_scale = tensors->at[QB_ROLE_TENSOR_SCALE];
+    set_tensors(&call, tensors);
     return launch(kernel, queue, &call);
 }
 
@@ -1070,6 +1133,195 @@ static enum qb_status run_empty(const struct qb_kernel *kernel, struct qb_queue 
     {                                                                                                                  \
         .name = name_, .description = text, .backend = &backend, .supports = supports, .workspace = workspace_size,    \
         .run = run, .floor = run_empty, .variant = &variant_                                                           \
+    }
+
+/* ---- Operations in front of a quantization ---------------------------------------------------------------------- */
+
+/* A row of such an operation: both ways to do it. */
+struct composition {
+    cudaError_t (*values)(const struct qb__cuda_call *call);
+    bool (*fits)(const struct qb__cuda_call *call);
+    cudaError_t (*fused)(const struct qb__cuda_call *call, bool *done);
+};
+
+static const struct composition gated = {qb__cuda_gated_values_run, qb__cuda_gated_fits, qb__cuda_gated_run};
+static const struct composition norm = {qb__cuda_norm_values_run, qb__cuda_norm_fits, qb__cuda_norm_run};
+
+static const struct qb_kernel *quantizer_of(const struct qb_device *device, const struct qb_problem *quantization);
+
+/* The values of PROBLEM between two launches: their bytes, unless they are kept; and the call of their quantization. */
+struct apart {
+    size_t bytes;
+    size_t zeros; /* that the quantization wants, in front of them */
+    struct qb_problem quantization;
+    const struct qb_kernel *quantizer;
+};
+
+static struct apart take_apart(const struct qb_device *device, const struct qb_problem *problem)
+{
+    struct apart a = {.quantization = qb__quantization_of(problem)};
+    struct qb__cuda_call call = make_call(device, &a.quantization);
+
+    if (!problem->keep_values) {
+        a.bytes = problem->tokens * problem->hidden * qb__element_size(a.quantization.input);
+        a.bytes = qb__ceil_div(a.bytes, VALUES_ALIGNMENT) * VALUES_ALIGNMENT;
+    }
+    a.quantizer = quantizer_of(device, &a.quantization);
+    if (((const struct variant *)a.quantizer->variant)->workspace != NULL) {
+        a.zeros = ((const struct variant *)a.quantizer->variant)->workspace(&call);
+    }
+    return a;
+}
+
+static bool unfused_supports(const struct qb_kernel *kernel, const struct qb_device *device,
+                             const struct qb_problem *problem)
+{
+    const struct qb_problem quantization = qb__quantization_of(problem);
+
+    (void)kernel;
+    return quantizer_of(device, &quantization) != NULL;
+}
+
+static size_t unfused_workspace(const struct qb_kernel *kernel, const struct qb_device *device,
+                                const struct qb_problem *problem)
+{
+    const struct apart a = take_apart(device, problem);
+
+    (void)kernel;
+    /* A workspace ends wherever it does. */
+    return a.bytes > 0 ? a.zeros + a.bytes + VALUES_ALIGNMENT : a.zeros;
+}
+
+/* Put the values of CALL into QUEUE, and then their quantization. The device is current. */
+static enum qb_status launch_apart(const struct qb_kernel *kernel, struct qb_queue *base, struct qb__cuda_call *call)
+{
+    const struct composition *composition = kernel->variant;
+    const struct apart a = take_apart(base->device, call->problem);
+    struct queue *queue = (struct queue *)base;
+    struct qb__cuda_call codes = make_call(base->device, &a.quantization);
+    size_t first = 0;
+    enum qb_status status = use_queue(base, call);
+
+    if (status == QB_OK && a.bytes > 0 && !call->empty) {
+        first = (queue->workspace->size - a.bytes) / VALUES_ALIGNMENT * VALUES_ALIGNMENT;
+        call->values = call->workspace + first;
+    }
+    if (status == QB_OK) {
+        status = check(composition->values(call), kernel->name);
+    }
+    codes.in = call->values;
+    codes.out = call->out;
+    codes.scales = call->scales;
+    codes.zero_points = call->zero_points;
+    codes.tensor_scale = call->tensor_scale;
+    codes.empty = call->empty;
+    if (status == QB_OK) {
+        status = launch_variant(a.quantizer->variant, kernel->name, base, &codes);
+    }
+    return status == QB_OK && a.bytes > 0 && !call->empty ? leave_values(queue, first) : status;
+}
+
+static enum qb_status launch_unfused(const struct qb_kernel *kernel, struct qb_queue *base, struct qb__cuda_call *call)
+{
+    int previous;
+    enum qb_status status = enter(base->device, &previous);
+
+    if (status == QB_OK) {
+        status = launch_apart(kernel, base, call);
+        leave(previous);
+    }
+    return status;
+}
+
+static enum qb_status run_unfused(const struct qb_kernel *kernel, struct qb_queue *queue,
+                                  const struct qb_problem *problem, const struct qb_tensors *tensors)
+{
+    struct qb__cuda_call call = make_call(queue->device, problem);
+
+    set_tensors(&call, tensors);
+    return launch_unfused(kernel, queue, &call);
+}
+
+static enum qb_status run_unfused_empty(const struct qb_kernel *kernel, struct qb_queue *queue,
+                                        const struct qb_problem *problem)
+{
+    struct qb__cuda_call call = make_call(queue->device, problem);
+
+    call.empty = true;
+    return launch_unfused(kernel, queue, &call);
+}
+
+static bool fused_supports(const struct qb_kernel *kernel, const struct qb_device *device,
+                           const struct qb_problem *problem)
+{
+    const struct qb__cuda_call call = make_call(device, problem);
+
+    return ((const struct composition *)kernel->variant)->fits(&call);
+}
+
+/* Put CALL into QUEUE in one launch. Tensors that are not aligned go the other way, for which a capture must find the
+ * workspace reserved. */
+static enum qb_status launch_fused(const struct qb_kernel *kernel, struct qb_queue *base, struct qb__cuda_call *call)
+{
+    const struct composition *composition = kernel->variant;
+    bool done = true;
+    int previous;
+    enum qb_status status = enter(base->device, &previous);
+
+    if (status == QB_OK) {
+        status = use_queue(base, call);
+        if (status == QB_OK) {
+            status = check(composition->fused(call, &done), kernel->name);
+        }
+        if (status == QB_OK && !done) {
+            status = queue_reserve(base, unfused_workspace(kernel, base->device, call->problem));
+            status = status == QB_OK ? launch_apart(kernel, base, call) : status;
+        }
+        leave(previous);
+    }
+    return status;
+}
+
+static enum qb_status run_fused(const struct qb_kernel *kernel, struct qb_queue *queue,
+                                const struct qb_problem *problem, const struct qb_tensors *tensors)
+{
+    struct qb__cuda_call call = make_call(queue->device, problem);
+
+    set_tensors(&call, tensors);
+    return launch_fused(kernel, queue, &call);
+}
+
+static enum qb_status run_fused_empty(const struct qb_kernel *kernel, struct qb_queue *queue,
+                                      const struct qb_problem *problem)
+{
+    struct qb__cuda_call call = make_call(queue->device, problem);
+
+    call.empty = true;
+    return launch_fused(kernel, queue, &call);
+}
+
+/* Dequantization is a variant of any problem. */
+static bool dequantize_supports(const struct qb_kernel *kernel, const struct qb_device *device,
+                                const struct qb_problem *problem)
+{
+    (void)kernel;
+    (void)device;
+    return qb__formats[problem->output].bits <= 8;
+}
+
+/* ---- The table ----------------------------------------------------------------------------------------------------
+ */
+
+#define FUSED(name_, operation_, text, composition_)                                                                   \
+    {                                                                                                                  \
+        .name = name_, .description = text, .backend = &backend, .operation = QB_OPERATION_##operation_,               \
+        .supports = fused_supports, .run = run_fused, .floor = run_fused_empty, .variant = &composition_               \
+    }
+#define UNFUSED(name_, operation_, text, composition_)                                                                 \
+    {                                                                                                                  \
+        .name = name_, .description = text, .backend = &backend, .operation = QB_OPERATION_##operation_,               \
+        .supports = unfused_supports, .workspace = unfused_workspace, .run = run_unfused, .floor = run_unfused_empty,  \
+        .variant = &composition_                                                                                       \
     }
 
 /* Best first for each problem. Times are of an H200, half to E4M3, 4096 x 8192 unless said, against a copy of as many
@@ -1102,7 +1354,35 @@ static const struct qb_kernel kernels[] = {
     KERNEL("cuda_spans", "block scales, narrow codes and zero points, read once", spans),
     KERNEL("cuda_spans_twice", "the same after scales of rows or of the tensor, by another read", two_spans),
     KERNEL("cuda_any", "narrow formats and block scales of any shape, element by element", any),
+    {.name = "cuda_dequantize",
+     .description = "values from codes of any format, eight at a time where they are aligned",
+     .backend = &backend,
+     .operation = QB_OPERATION_DEQUANTIZE,
+     .supports = dequantize_supports,
+     .run = run,
+     .floor = run_empty,
+     .variant = &dequantize},
+    /* One launch, each element read once; scales given, of rows, or of groups of up to 256. */
+    FUSED("cuda_silu_mul", SILU_MUL, "SiLU times up and codes, one launch", gated),
+    FUSED("cuda_gelu_mul", GELU_MUL, "GELU times up and codes, one launch", gated),
+    FUSED("cuda_rms_norm", RMS_NORM, "RMSNorm and codes, one launch, a row at a time on the chip", norm),
+    FUSED("cuda_add_rms_norm", ADD_RMS_NORM, "sum, RMSNorm and codes, one launch, a row at a time on the chip", norm),
+    /* Two launches: everything, and what the others are compared with. */
+    UNFUSED("cuda_unfused_silu_mul", SILU_MUL, "SiLU times up, then the best kernel that quantizes", gated),
+    UNFUSED("cuda_unfused_gelu_mul", GELU_MUL, "GELU times up, then the best kernel that quantizes", gated),
+    UNFUSED("cuda_unfused_rms_norm", RMS_NORM, "RMSNorm, then the best kernel that quantizes", norm),
+    UNFUSED("cuda_unfused_add_rms_norm", ADD_RMS_NORM, "sum and RMSNorm, then the best kernel that quantizes", norm),
 };
+
+static const struct qb_kernel *quantizer_of(const struct qb_device *device, const struct qb_problem *quantization)
+{
+    for (size_t i = 0; i < sizeof kernels / sizeof kernels[0]; i++) {
+        if (kernels[i].operation == QB_OPERATION_QUANTIZE && kernels[i].supports(&kernels[i], device, quantization)) {
+            return &kernels[i];
+        }
+    }
+    return NULL;
+}
 
 static const struct qb_backend backend = {
     .abi = QB__BACKEND_ABI,

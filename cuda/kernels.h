@@ -61,6 +61,9 @@ struct qb__cuda_call {
     const struct qb_problem *problem;
     int8_t *zero_points;
     float *tensor_scale;
+    /* For operations: what they have besides. IN_STRIDE of DEQUANTIZE is that of the values. */
+    const void *weights, *residual;
+    void *sum, *values; /* NULL: not wanted */
     const struct qb__cuda_limits *limits;
     unsigned char *workspace; /* the queue's: see the two functions below */
     cudaStream_t stream;
@@ -69,7 +72,8 @@ struct qb__cuda_call {
 };
 
 /* A queue's workspace begins with the state of the grid-wide barrier, which outlives a launch, and goes on with words
- * that are zero whenever no kernel runs. Both are zero when the workspace is new. */
+ * that are zero whenever no kernel runs. Both are zero when the workspace is new. Its end may have values that an
+ * operation left: backend_cuda.c sees to it that no kernel finds them where it needs zeros. */
 size_t qb__cuda_barrier_size(const struct qb__cuda_limits *limits);
 
 /* Room in that state for one number, between the launches of a call: S of struct qb_problem, of which the stored tensor
@@ -125,6 +129,23 @@ size_t qb__cuda_any_workspace(const struct qb__cuda_call *call);
 cudaError_t qb__cuda_any_run(const struct qb__cuda_call *call);
 /* Its first part: the tensor scale, computed; or the one scale and zero point of a tensor. */
 cudaError_t qb__cuda_tensor_run(const struct qb__cuda_call *call);
+
+/* Operations in front of a quantization. VALUES_RUN writes the values, and what comes with them, of any call. RUN does
+ * all in one launch, if FITS; the pointers decide too: *DONE says whether they are aligned. */
+
+/* gated.cu: SILU_MUL and GELU_MUL. */
+cudaError_t qb__cuda_gated_values_run(const struct qb__cuda_call *call);
+bool qb__cuda_gated_fits(const struct qb__cuda_call *call);
+cudaError_t qb__cuda_gated_run(const struct qb__cuda_call *call, bool *done);
+
+/* norm.cu: RMS_NORM and ADD_RMS_NORM. */
+cudaError_t qb__cuda_norm_prepare(struct qb__cuda_limits *limits);
+cudaError_t qb__cuda_norm_values_run(const struct qb__cuda_call *call);
+bool qb__cuda_norm_fits(const struct qb__cuda_call *call);
+cudaError_t qb__cuda_norm_run(const struct qb__cuda_call *call, bool *done);
+
+/* dequantize.cu: values from codes, of any call. */
+cudaError_t qb__cuda_dequantize_run(const struct qb__cuda_call *call);
 
 /* limits.cu: what no kernel can be faster than. */
 

@@ -396,46 +396,6 @@ START_TEST(every_code_dequantized)
 }
 END_TEST
 
-/* An operation with a quantization gives the bytes of its values, and of their quantization. */
-START_TEST(operation_is_its_values_and_their_quantization)
-{
-    struct qb_problem p = problem_of(operations[1 + _i % (COUNT(operations) - 1)]), quantization = {.size = sizeof p};
-    uint64_t state = test_seed() + (uint64_t)_i;
-    struct tensors fused, apart;
-    struct qb_tensors buffers;
-
-    set_recipe(&p, &recipes[_i % COUNT(recipes)]);
-    set_parameters(&p, test_random(&state) >> 8);
-    p.keep_values = 1;
-    p.tokens = 5;
-    p.hidden = 512;
-    make_tensors(&fused, &p, 0);
-    fill(&fused, NORMAL, &state);
-    run_reference(&fused);
-    check(qb_problem_quantization(&p, &quantization));
-    make_tensors(&apart, &quantization, 0);
-    for (int role = QB_ROLE_CODES; role <= QB_ROLE_TENSOR_SCALE; role++) {
-        if (apart.info[role].present) {
-            memcpy(apart.want[role], fused.want[role], size_of(&fused, role));
-        }
-    }
-    buffers = addresses(&fused, false);
-    buffers.at[QB_ROLE_VALUES] = data_of(&apart, QB_ROLE_INPUT);
-    check(qb_reference_values(&p, &buffers));
-    ck_assert(
-        memcmp(data_of(&apart, QB_ROLE_INPUT), data_of(&fused, QB_ROLE_VALUES), apart.info[QB_ROLE_INPUT].bytes) == 0);
-    run_reference(&apart);
-    for (int role = QB_ROLE_CODES; role <= QB_ROLE_TENSOR_SCALE; role++) {
-        if (apart.info[role].present) {
-            ck_assert_msg(memcmp(apart.want[role], fused.want[role], size_of(&fused, role)) == 0, "%s: %s",
-                          problem_text(&fused), qb_role_name((enum qb_role)role));
-        }
-    }
-    free_tensors(&apart);
-    free_tensors(&fused);
-}
-END_TEST
-
 /* ---- Launches -----------------------------------------------------------------------------------------------------
  */
 
@@ -545,7 +505,6 @@ int main(void)
     tcase_add_loop_test(values, float_gates, 0, 2);
     tcase_add_loop_test(values, magnitudes_of_rows, 0, 24);
     tcase_add_loop_test(values, every_code_dequantized, 0, COUNT(outputs) * COUNT(scale_formats));
-    tcase_add_loop_test(values, operation_is_its_values_and_their_quantization, 0, 4 * COUNT(recipes));
     tcase_add_loop_test(launches, floors, 0, COUNT(operations));
     tcase_add_loop_test(launches, any_number_of_threads_gives_the_same, 0, COUNT(operations));
     tcase_add_loop_test(launches, runs_in_a_row_do_not_disturb_each_other, 0, COUNT(operations));

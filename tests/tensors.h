@@ -118,25 +118,6 @@ static inline void upload(const struct tensors *t)
     }
 }
 
-static inline bool is_nan_at(const char *bytes, size_t offset)
-{
-    float value;
-
-    memcpy(&value, bytes + offset, sizeof value);
-    return isnan(value);
-}
-
-/* True if byte BYTE of a written binary32 tensor belongs to a NaN on both sides: these have no certain bits. */
-static inline bool are_nan(const struct tensors *t, int role, size_t byte)
-{
-    const size_t first = GUARD + t->offset[role];
-    const size_t element = byte < first ? 0 : first + (byte - first) / 4 * 4;
-
-    return (role == QB_ROLE_VALUES || role == QB_ROLE_SUM) && t->info[role].format == QB_FORMAT_F32 && byte >= first &&
-           element - first + 4 <= t->info[role].bytes && is_nan_at(t->got[role], element) &&
-           is_nan_at(t->want[role], element);
-}
-
 /* Compare all tensors, with guards, gaps and padding. What others follow from comes first. */
 static inline void compare(const struct tensors *t, const struct qb_kernel *kernel)
 {
@@ -156,7 +137,7 @@ static inline void compare(const struct tensors *t, const struct qb_kernel *kern
             continue;
         }
         for (size_t byte = 0; byte < size_of(t, role); byte++) {
-            ck_assert_msg(t->got[role][byte] == t->want[role][byte] || are_nan(t, role, byte),
+            ck_assert_msg(t->got[role][byte] == t->want[role][byte],
                           "%s, %s: byte %td of the %s: got 0x%02X, want 0x%02X", qb_kernel_name(kernel),
                           problem_text(t), (ptrdiff_t)byte - (ptrdiff_t)(GUARD + t->offset[role]),
                           qb_role_name((enum qb_role)role), (uint8_t)t->got[role][byte], (uint8_t)t->want[role][byte]);

@@ -40,18 +40,6 @@ float qb__rounded(enum qb_format format, float value)
 /* ---- Problems -----------------------------------------------------------------------------------------------------
  */
 
-struct qb_problem qb__quantization_of(const struct qb_problem *p)
-{
-    struct qb_problem q = *p;
-
-    if (p->operation != QB_OPERATION_QUANTIZE) {
-        q.operation = QB_OPERATION_QUANTIZE;
-        q.input = p->intermediate == QB_INTERMEDIATE_FLOAT ? QB_FORMAT_F32 : p->input;
-        q.input_stride = p->hidden;
-    }
-    return q;
-}
-
 enum qb_status qb__composition_validate(const struct qb_problem *p)
 {
     enum qb_status status = qb__operation_quantize.validate(p);

@@ -6,9 +6,6 @@
 
 #include "operation.h"
 
-/* The quantization that the valid problem P, which was loaded, ends with. */
-struct qb_problem qb__quantization_of(const struct qb_problem *p);
-
 /* Check what all these operations read. */
 enum qb_status qb__composition_validate(const struct qb_problem *p);
 

@@ -18,6 +18,19 @@ static inline uint64_t qb__input_cols(const struct qb_problem *p)
     return is_gated ? 2 * p->hidden : p->hidden;
 }
 
+/* The quantization that the valid problem P, whose strides are filled in, ends with. */
+static inline struct qb_problem qb__quantization_of(const struct qb_problem *p)
+{
+    struct qb_problem q = *p;
+
+    if (p->operation != QB_OPERATION_QUANTIZE) {
+        q.operation = QB_OPERATION_QUANTIZE;
+        q.input = p->intermediate == QB_INTERMEDIATE_FLOAT ? QB_FORMAT_F32 : p->input;
+        q.input_stride = p->hidden;
+    }
+    return q;
+}
+
 /* The sums that the squares of a row are added to before these are added up: see struct qb_problem. */
 #define QB__NORM_COLUMNS 2048
 

@@ -1,0 +1,350 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* values.cuh - what operations compute before a quantization: rounding to the input format, two elements at a time; the
+ * activations of gates; the sum and the factor of RMSNorm. The formulas are the contract's, in the comment of struct
+ * qb_problem; how the faster ones were checked is in NOTES. */
+#ifndef QB_CUDA_VALUES_CUH
+#define QB_CUDA_VALUES_CUH
+
+#include "narrow.cuh"
+
+/* silu() of 16-bit formats by the hardware's approximations gives the right result for all inputs on these chips. */
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ == 900
+#define QB__HAVE_SILU 1
+#else
+#define QB__HAVE_SILU 0
+#endif
+
+/* Elements that a thread computes at a time: a chunk of 16-bit elements, two of float. */
+#define QB__EIGHT 8u
+
+static inline bool qb__is_aligned(const void *pointer, uintptr_t alignment)
+{
+    return (uintptr_t)pointer % alignment == 0;
+}
+
+/* ---- Rounding --------------------------------------------------------------------------------------------------- */
+
+/* Two floats rounded to IN, of 16 bits, the first in the low half. */
+template <int IN> __device__ __forceinline__ uint32_t qb__pack_pair(float low, float high)
+{
+#if QB__HAVE_PAIRS
+    uint32_t pair;
+
+    if (IN == QB_FORMAT_F16) {
+        asm("cvt.rn.f16x2.f32 %0, %1, %2;" : "=r"(pair) : "f"(high), "f"(low));
+    } else {
+        asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(pair) : "f"(high), "f"(low));
+    }
+    return pair;
+#else
+    uint32_t code[2];
+    const float v[2] = {low, high};
+
+#pragma unroll
+    for (int i = 0; i < 2; i++) {
+        const uint32_t bits = __float_as_uint(v[i]);
+        if (IN == QB_FORMAT_F16) {
+            uint16_t half;
+            asm("cvt.rn.f16.f32 %0, %1;" : "=h"(half) : "f"(v[i]));
+            code[i] = half;
+        } else {
+            code[i] = v[i] != v[i] ? 0x7fc0u : (bits + 0x7fffu + ((bits >> 16) & 1)) >> 16;
+        }
+    }
+    return code[0] | code[1] << 16;
+#endif
+}
+
+template <int IN> __device__ __forceinline__ float qb__round(float value)
+{
+    return IN == QB_FORMAT_F32 ? value : qb__unpack_pair<IN>(qb__pack_pair<IN>(value, 0)).x;
+}
+
+/* Products and sums of pairs of 16 bits, rounded once: the same as rounded to binary32 first, which has more than twice
+ * as many bits, and two. */
+template <int IN> __device__ __forceinline__ uint32_t qb__pair_product(uint32_t a, uint32_t b)
+{
+#if QB__HAVE_PAIRS
+    return qb__pair_multiply<IN>(a, b);
+#else
+    const float2 x = qb__unpack_pair<IN>(a), y = qb__unpack_pair<IN>(b);
+
+    return qb__pack_pair<IN>(__fmul_rn(x.x, y.x), __fmul_rn(x.y, y.y));
+#endif
+}
+
+/* 1 in both halves. */
+template <int IN> struct qb__pair_one {
+    static constexpr uint32_t word = qb__pair_of<IN>(0);
+};
+
+template <int IN> __device__ __forceinline__ uint32_t qb__pair_sum(uint32_t a, uint32_t b)
+{
+#if QB__HAVE_PAIRS
+    return qb__pair_fma<IN>(a, qb__pair_one<IN>::word, b);
+#else
+    const float2 x = qb__unpack_pair<IN>(a), y = qb__unpack_pair<IN>(b);
+
+    return qb__pack_pair<IN>(__fadd_rn(x.x, y.x), __fadd_rn(x.y, y.y));
+#endif
+}
+
+template <int IN> __device__ __forceinline__ uint4 qb__chunk_sum(const uint4 &a, const uint4 &b)
+{
+    if constexpr (IN == QB_FORMAT_F32) {
+        return make_uint4(__float_as_uint(__fadd_rn(__uint_as_float(a.x), __uint_as_float(b.x))),
+                          __float_as_uint(__fadd_rn(__uint_as_float(a.y), __uint_as_float(b.y))),
+                          __float_as_uint(__fadd_rn(__uint_as_float(a.z), __uint_as_float(b.z))),
+                          __float_as_uint(__fadd_rn(__uint_as_float(a.w), __uint_as_float(b.w))));
+    } else {
+        return make_uint4(qb__pair_sum<IN>(a.x, b.x), qb__pair_sum<IN>(a.y, b.y), qb__pair_sum<IN>(a.z, b.z),
+                          qb__pair_sum<IN>(a.w, b.w));
+    }
+}
+
+/* ---- NaN, as qb_format_encode() stores it ------------------------------------------------------------------------ */
+
+/* The upper bit of each 16-bit half that is a NaN. */
+template <int IN> __device__ __forceinline__ uint32_t qb__nan_halves(uint32_t word)
+{
+    return ((word & 0x7fff7fffu) + (0x7fffu - qb__format<IN>::infinity) * 0x10001u) & 0x80008000u;
+}
+
+template <int IN> __device__ __forceinline__ uint32_t qb__plain_nan(uint32_t word)
+{
+    const uint32_t code = qb__format<IN>::nan_code;
+
+    if (IN == QB_FORMAT_F32) {
+        return __uint_as_float(word) != __uint_as_float(word) ? code : word;
+    }
+    const uint32_t nan = qb__nan_halves<IN>(word), mask = (nan - (nan >> 15)) | nan;
+    return (word & ~mask) | (mask & (code * 0x10001u));
+}
+
+/* CHUNK with the format's own NaN in place of any. */
+template <int IN> __device__ __forceinline__ uint4 qb__plain_nans(const uint4 &chunk)
+{
+    if (IN != QB_FORMAT_F32 && (qb__nan_halves<IN>(chunk.x) | qb__nan_halves<IN>(chunk.y) |
+                                qb__nan_halves<IN>(chunk.z) | qb__nan_halves<IN>(chunk.w)) == 0) {
+        return chunk;
+    }
+    return make_uint4(qb__plain_nan<IN>(chunk.x), qb__plain_nan<IN>(chunk.y), qb__plain_nan<IN>(chunk.z),
+                      qb__plain_nan<IN>(chunk.w));
+}
+
+/* ---- Eight elements of any format and alignment ------------------------------------------------------------------ */
+
+/* Elements FIRST to FIRST + COUNT - 1, at most eight, the rest 0. WIDE says that there are eight, aligned to 16 bytes.
+ * They may be written by the same thread later. */
+template <int IN>
+__device__ __forceinline__ void qb__load8(const void *tensor, uint64_t first, uint32_t count, bool wide, float *x)
+{
+    const unsigned char *const at = (const unsigned char *)tensor + first * qb__in<IN>::size;
+
+    if (wide) {
+#pragma unroll
+        for (unsigned i = 0; i < QB__EIGHT / qb__in<IN>::chunk; i++) {
+            qb__unpack<IN>(*(const uint4 *)(at + 16 * i), x + i * qb__in<IN>::chunk);
+        }
+        return;
+    }
+#pragma unroll
+    for (unsigned i = 0; i < QB__EIGHT; i++) {
+        x[i] = i < count ? qb__load_element<IN>(at, i) : 0;
+    }
+}
+
+template <int IN>
+__device__ __forceinline__ void qb__store8(void *tensor, uint64_t first, uint32_t count, bool wide, const float *x)
+{
+    unsigned char *const at = (unsigned char *)tensor + first * qb__in<IN>::size;
+    uint4 chunk[QB__EIGHT / qb__in<IN>::chunk];
+
+#pragma unroll
+    for (unsigned i = 0; i < QB__EIGHT / qb__in<IN>::chunk; i++) {
+        const float *const v = x + i * qb__in<IN>::chunk;
+        if constexpr (IN == QB_FORMAT_F32) {
+            chunk[i] =
+                make_uint4(__float_as_uint(v[0]), __float_as_uint(v[1]), __float_as_uint(v[2]), __float_as_uint(v[3]));
+        } else {
+            chunk[i] = make_uint4(qb__pack_pair<IN>(v[0], v[1]), qb__pack_pair<IN>(v[2], v[3]),
+                                  qb__pack_pair<IN>(v[4], v[5]), qb__pack_pair<IN>(v[6], v[7]));
+        }
+        chunk[i] = qb__plain_nans<IN>(chunk[i]);
+        if (wide) {
+            *(uint4 *)(at + 16 * i) = chunk[i];
+        }
+    }
+    if (wide) {
+        return;
+    }
+#pragma unroll
+    for (unsigned i = 0; i < QB__EIGHT; i++) {
+        const uint4 &c = chunk[i / qb__in<IN>::chunk];
+        const unsigned k = i % qb__in<IN>::chunk * qb__in<IN>::size;
+        const uint32_t word = k / 4 == 0 ? c.x : k / 4 == 1 ? c.y : k / 4 == 2 ? c.z : c.w;
+        if (i < count) {
+            if (IN == QB_FORMAT_F32) {
+                ((uint32_t *)at)[i] = word;
+            } else {
+                ((uint16_t *)at)[i] = (uint16_t)(word >> (k % 4 * 8));
+            }
+        }
+    }
+}
+
+/* ---- Gates ------------------------------------------------------------------------------------------------------- */
+
+/* What a gated operation computes. */
+struct qb__gate {
+    float limit;     /* infinite: none */
+    float alpha;     /* of SiLU */
+    float up_offset; /* 0: none */
+    bool gelu;
+    bool silu;   /* correctly rounded: of 16-bit formats */
+    bool rounds; /* after each step */
+};
+
+static inline qb__gate qb__gate_of(const struct qb_problem *p)
+{
+    qb__gate g = {};
+
+    g.limit = p->gate_limit > 0 ? p->gate_limit : INFINITY;
+    g.alpha = p->alpha != 0 ? p->alpha : 1;
+    g.up_offset = p->up_offset;
+    g.gelu = p->operation == QB_OPERATION_GELU_MUL;
+    g.rounds = p->intermediate == QB_INTERMEDIATE_INPUT;
+    g.silu = !g.gelu && g.alpha == 1 && g.rounds && p->input != QB_FORMAT_F32;
+    return g;
+}
+
+/* e^-A, for A >= 0; 0 where that would not be normal. */
+__device__ __forceinline__ float qb__exponential(float a)
+{
+    const float shifted = __fmaf_rn(a, -0x1.715476p+0f, 0x1.8p+23f), k = __fsub_rn(shifted, 0x1.8p+23f);
+    const float r = __fmaf_rn(k, -0x1.7f7d1cp-20f, __fmaf_rn(k, -0x1.62e4p-1f, -a));
+    /* The last bits of SHIFTED are the integer k. */
+    const float power = __uint_as_float((__float_as_uint(shifted) << 23) + 0x3f800000u);
+    float p = 0x1.6850e4p-10f;
+
+    p = __fmaf_rn(p, r, 0x1.123bccp-7f);
+    p = __fmaf_rn(p, r, 0x1.555b98p-5f);
+    p = __fmaf_rn(p, r, 0x1.55548ep-3f);
+    p = __fmaf_rn(p, r, 0x1.fffff8p-2f);
+    p = __fmaf_rn(p, r, 1.0f);
+    p = __fmaf_rn(p, r, 1.0f);
+    return a > 87.25f ? 0.0f : __fmul_rn(p, power);
+}
+
+/* G * sigmoid(T). */
+__device__ __forceinline__ float qb__gated(float g, float t)
+{
+    const float e = qb__exponential(fabsf(t));
+
+    return __fdiv_rn(t < 0 ? __fmul_rn(g, e) : g, __fadd_rn(1.0f, e));
+}
+
+/* A float that rounds to silu(G) in IN, of 16 bits. */
+template <int IN> __device__ __forceinline__ float qb__silu(float g)
+{
+#if QB__HAVE_SILU
+    const float h = __fdividef(g, __fadd_rn(1.0f, __expf(-g)));
+
+    /* The one input of half for which that is wrong. */
+    return IN == QB_FORMAT_F16 && g == -0x1.3bp+2f ? -0x1.23cp-5f : h;
+#else
+    const float h = qb__gated(g, g);
+
+    if (IN == QB_FORMAT_F16) {
+        return g == -0x1.8p-8f ? -0x1.7fp-9f : h;
+    }
+    return g <= -87.25f ? (isinf(g) ? g - g : -0.0f) : h;
+#endif
+}
+
+template <int IN> __device__ __forceinline__ float qb__activation(float g, const qb__gate &a)
+{
+    if (IN != QB_FORMAT_F32 && a.silu) {
+        return qb__silu<IN>(g);
+    }
+    return qb__gated(g, a.gelu ? __fmul_rn(g, __fmaf_rn(__fmul_rn(g, g), 0x1.2444f2p-4f, 0x1.988454p+0f))
+                               : __fmul_rn(a.alpha, g));
+}
+
+/* VALUE, not above MOST or below LEAST, NaN kept. */
+__device__ __forceinline__ float qb__limited(float value, float least, float most)
+{
+    return value > most ? most : value < least ? least : value;
+}
+
+/* The value of gate G and up U, before it is rounded as it is stored. */
+template <int IN> __device__ __forceinline__ float qb__gated_value(float g, float u, const qb__gate &a)
+{
+    float h = qb__activation<IN>(qb__limited(g, -INFINITY, a.limit), a);
+
+    u = qb__limited(u, -a.limit, a.limit);
+    if (a.up_offset != 0) {
+        u = __fadd_rn(u, a.up_offset);
+        u = a.rounds ? qb__round<IN>(u) : u;
+    }
+    return __fmul_rn(a.rounds ? qb__round<IN>(h) : h, u);
+}
+
+/* The values of two 16-bit gates and ups, rounded. SILU: both are as a.silu says, so that the product of pairs is
+ * enough. */
+template <int IN, bool SILU>
+__device__ __forceinline__ uint32_t qb__gated_pair(uint32_t gates, uint32_t ups, const qb__gate &a)
+{
+    const float2 g = qb__unpack_pair<IN>(gates);
+
+    if (SILU && a.limit == INFINITY && a.up_offset == 0) {
+        return qb__pair_product<IN>(qb__pack_pair<IN>(qb__silu<IN>(g.x), qb__silu<IN>(g.y)), ups);
+    }
+    const float2 u = qb__unpack_pair<IN>(ups);
+    return qb__pack_pair<IN>(qb__gated_value<IN>(g.x, u.x, a), qb__gated_value<IN>(g.y, u.y, a));
+}
+
+/* ---- RMSNorm ------------------------------------------------------------------------------------------------------
+ */
+
+/* Threads of a row: eight of QB__NORM_COLUMNS each. */
+#define QB__NORM_THREADS (QB__NORM_COLUMNS / QB__EIGHT)
+#define QB__NORM_WARPS   (QB__NORM_THREADS / 32)
+
+/* The sum of all columns, of which a thread has eight neighbors, by pairs of neighbors; for all threads. WARP_SUMS has
+ * room for a number for each warp; it must not be the same as in the call before. */
+__device__ __forceinline__ float qb__norm_sum(const float *c, float *warp_sums)
+{
+    float sum = __fadd_rn(__fadd_rn(__fadd_rn(c[0], c[1]), __fadd_rn(c[2], c[3])),
+                          __fadd_rn(__fadd_rn(c[4], c[5]), __fadd_rn(c[6], c[7])));
+
+#pragma unroll
+    for (unsigned offset = 1; offset < 32; offset *= 2) {
+        sum = __fadd_rn(sum, __shfl_xor_sync(0xffffffffu, sum, offset));
+    }
+    if (threadIdx.x % 32 == 0) {
+        warp_sums[threadIdx.x / 32] = sum;
+    }
+    __syncthreads();
+    float w[QB__NORM_WARPS];
+#pragma unroll
+    for (unsigned i = 0; i < QB__NORM_WARPS; i++) {
+        w[i] = warp_sums[i];
+    }
+#pragma unroll
+    for (unsigned count = QB__NORM_WARPS / 2; count > 0; count /= 2) {
+#pragma unroll
+        for (unsigned i = 0; i < count; i++) {
+            w[i] = __fadd_rn(w[2 * i], w[2 * i + 1]);
+        }
+    }
+    return w[0];
+}
+
+/* What the elements of a row of LENGTH elements, whose squares have SUM, are multiplied with. */
+__device__ __forceinline__ float qb__norm_factor(float sum, float length, float epsilon)
+{
+    return __frcp_rn(__fsqrt_rn(__fadd_rn(__fdiv_rn(sum, length), epsilon)));
+}
+
+#endif
