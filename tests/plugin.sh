@@ -78,6 +78,8 @@ ok 'loading: a missing supports() is refused' refused 2 'lacks supports()' nosup
 ok 'loading: an impossible alignment is refused' refused 2 'alignment 48' alignment "$(one "$row, .alignment = 48}")"
 ok 'loading: an unknown arithmetic is refused' refused 2 'quotient is 9' quotient "$(one "$row, .arithmetic = {.quotient = 9}}")"
 ok 'loading: an unknown floor is refused' refused 2 'scale_floor is -1' floor "$(one "$row, .arithmetic = {.scale_floor = -1}}")"
+ok 'loading: an unknown operation is refused' refused 2 'operation 77 is not in enum qb_operation' operation \
+    "$(one "$row, .operation = (enum qb_operation)77}")"
 ok 'loading: two kernels of one name are refused' refused 2 'two kernels are called a' twice "$(one "$row}, $row}")"
 ok "loading: a name of quantbench's own is refused" refused 2 'there is a kernel cpu_generic already' own \
     "$(one "{.name = \"cpu_generic\", .description = \"b\", .backend = \"cpu\", .supports = supports, .run = run_none}")"
@@ -87,6 +89,19 @@ ok 'loading: two plug-ins with the same names' fails 2 'there is a kernel wrong_
     --list-kernels
 listed_once() { run 0 "$@" --list-kernels && same 1 "$(grep -cx wrong_none out)"; }
 ok 'loading: one plug-in twice' listed_once --plugin=wrong.so --plugin="$PWD/wrong.so"
+
+# Its supports() would say yes to any operation.
+only_its_own()
+{
+    variant norm "$(one "$row, .operation = QB_OPERATION_RMS_NORM}")" || return 1
+    tap_case='--plugin=norm.so --kernel=a --device=cpu --dtype=float --granularity=token --num-tokens=4 --hidden-size=8 --dry-run'
+    # The case is a list of words.
+    # shellcheck disable=SC2086
+    run 0 $tap_case --op=rms-norm && for tap_op in quantize silu-mul gelu-mul add-rms-norm; do
+        fails 3 "'a' cannot run" $tap_case --op=$tap_op || return 1
+    done
+}
+ok 'loading: a kernel is asked about its own operation only' only_its_own
 
 listed() { run 0 --plugin=wrong.so --list-kernels && out_has wrong_none && out_has 'from wrong.so; computes the contract'; }
 ok 'loading: --list-kernels' listed
