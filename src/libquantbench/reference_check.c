@@ -5,7 +5,7 @@
 #include <config.h>
 
 #include "environment.h"
-#include "internal.h"
+#include "operation.h"
 
 #include <inttypes.h>
 #include <stdatomic.h>
@@ -110,6 +110,128 @@ static enum qb_status check_quotients(void)
         }
     }
     return QB_OK;
+}
+
+/* ---- Values before a quantization ---------------------------------------------------------------------------------
+ */
+
+/* Activations of a gate, with an up of 1: of the real function, and, in float, of the polynomial. */
+static const struct {
+    enum qb_operation operation;
+    enum qb_format input;
+    float gate, value;
+} activations[] = {
+    {QB_OPERATION_SILU_MUL, QB_FORMAT_F16, 1, 0x1.764p-1f},
+    {QB_OPERATION_SILU_MUL, QB_FORMAT_F16, -1, -0x1.138p-2f},
+    {QB_OPERATION_SILU_MUL, QB_FORMAT_F16, -5, -0x1.124p-5f},
+    {QB_OPERATION_SILU_MUL, QB_FORMAT_F16, 20, 20},
+    {QB_OPERATION_SILU_MUL, QB_FORMAT_BF16, 0.5f, 0x1.3ep-2f},
+    {QB_OPERATION_SILU_MUL, QB_FORMAT_BF16, -5, -0x1.12p-5f},
+    {QB_OPERATION_SILU_MUL, QB_FORMAT_BF16, -90, -0.0f},
+    {QB_OPERATION_SILU_MUL, QB_FORMAT_F32, 1.5f, 0x1.39f2d6p+0f},
+    {QB_OPERATION_SILU_MUL, QB_FORMAT_F32, -0x1.3360aep+1f, -0x1.9886d2p-3f},
+    {QB_OPERATION_SILU_MUL, QB_FORMAT_F32, -0x1.fc11c8p+2f, -0x1.7308dcp-9f},
+    {QB_OPERATION_SILU_MUL, QB_FORMAT_F32, -0x1.ea74d8p+5f, -0x1.67b002p-83f},
+    {QB_OPERATION_SILU_MUL, QB_FORMAT_F32, -0x1.23192p+6f, -0x1.24d37p-99f},
+    {QB_OPERATION_GELU_MUL, QB_FORMAT_F32, -1.5f, -0x1.9b5ad6p-4f},
+    {QB_OPERATION_GELU_MUL, QB_FORMAT_F32, -0x1.33p+1f, -0x1.3d033ep-6f},
+};
+
+/* The values of PROBLEM, whose codes are not wanted. */
+static enum qb_status compute_values(const struct qb_problem *problem, const struct qb_tensors *tensors)
+{
+    struct qb_problem p;
+    enum qb_status status = qb__problem_load(problem, &p);
+
+    if (status == QB_OK) {
+        qb__operation_of(p.operation)->values(&p, tensors);
+    }
+    return status;
+}
+
+static enum qb_status check_activations(void)
+{
+    struct qb_problem problem;
+
+    qb_problem_init(&problem);
+    problem.tokens = 1;
+    for (size_t i = 0; i < sizeof activations / sizeof activations[0]; i++) {
+        const enum qb_format format = activations[i].input;
+        const uint32_t gate = qb_format_encode(format, activations[i].gate), up = qb_format_encode(format, 1);
+        const uint32_t expected = qb_format_encode(format, activations[i].value);
+        uint16_t halves[2] = {(uint16_t)gate, (uint16_t)up}, half = 0;
+        uint32_t words[2] = {gate, up}, word = 0;
+        struct qb_tensors tensors = {.size = sizeof tensors};
+        enum qb_status status;
+
+        problem.operation = activations[i].operation;
+        problem.input = format;
+        tensors.at[QB_ROLE_INPUT] = format == QB_FORMAT_F32 ? (void *)words : halves;
+        tensors.at[QB_ROLE_VALUES] = format == QB_FORMAT_F32 ? (void *)&word : &half;
+        status = compute_values(&problem, &tensors);
+        if (status == QB_OK && (word | half) != expected) {
+            status = wrong(qb_operation_name(problem.operation), (double)activations[i].gate,
+                           qb_format_info(format)->name, word | half, expected);
+        }
+        if (status != QB_OK) {
+            return status;
+        }
+    }
+    return QB_OK;
+}
+
+#define NORM_COLS 2050
+
+/* Rows that are longer than there are sums: element i is (factor * i % 101 - 50) / 7, times OUTLIER where two elements
+ * share a sum. Other orders of additions, unfused ones, and roots that are not correctly rounded give other values. */
+static const struct {
+    int factor, outlier;
+    float ends[2]; /* the first and the last value */
+} norms[] = {
+    {21, 16, {-0x1.38989p+4f, -0x1.25d716p+4f}},
+    {35, 1, {-0x1.b6cec2p+0f, -0x1.8aed48p+0f}},
+};
+
+static enum qb_status check_norm(int factor, int outlier, const float expected[2])
+{
+    float row[NORM_COLS], weights[NORM_COLS], values[NORM_COLS];
+    struct qb_tensors tensors = {.size = sizeof tensors};
+    struct qb_problem problem;
+    enum qb_status status;
+
+    for (int i = 0; i < NORM_COLS; i++) {
+        row[i] = (float)(factor * i % 101 - 50) / 7 * (float)(i % 2048 < 2 ? outlier : 1);
+        weights[i] = 1;
+    }
+    qb_problem_init(&problem);
+    problem.operation = QB_OPERATION_RMS_NORM;
+    problem.input = QB_FORMAT_F32;
+    problem.tokens = 1;
+    problem.hidden = NORM_COLS;
+    problem.epsilon = 1e-5f;
+    tensors.at[QB_ROLE_INPUT] = row;
+    tensors.at[QB_ROLE_WEIGHTS] = weights;
+    tensors.at[QB_ROLE_VALUES] = values;
+    status = compute_values(&problem, &tensors);
+    if (status == QB_OK) {
+        const float ends[2] = {values[0], values[NORM_COLS - 1]};
+
+        if (memcmp(ends, expected, sizeof ends) != 0) {
+            return qb__fail(QB_ERROR_REFERENCE, "rms-norm gives %a and %a, expected %a and %a", (double)ends[0],
+                            (double)ends[1], (double)expected[0], (double)expected[1]);
+        }
+    }
+    return status;
+}
+
+static enum qb_status check_norms(void)
+{
+    enum qb_status status = QB_OK;
+
+    for (size_t i = 0; i < sizeof norms / sizeof norms[0] && status == QB_OK; i++) {
+        status = check_norm(norms[i].factor, norms[i].outlier, norms[i].ends);
+    }
+    return status;
 }
 
 /* ---- The digest ------------------------------------------------------------------------------------------------- */
@@ -250,6 +372,8 @@ static QB__IN_ENVIRONMENT enum qb_status check(void)
     enum qb_status status = check_conversions();
 
     status = status == QB_OK ? check_quotients() : status;
+    status = status == QB_OK ? check_activations() : status;
+    status = status == QB_OK ? check_norms() : status;
     return status == QB_OK ? check_digest() : status;
 }
 
