@@ -2,7 +2,7 @@
 # Example programs, built and run by make check, and installed as source.
 
 plugin_examples = %D%/examples/plugin_cpu.c %D%/examples/plugin_cuda.cu %D%/examples/Makefile
-doc_examples = %D%/examples/01_quantize.c %D%/examples/02_cuda_stream.c $(plugin_examples)
+doc_examples = %D%/examples/01_quantize.c %D%/examples/02_cuda_stream.c %D%/examples/03_rms_norm.c $(plugin_examples)
 examplesdir = $(docdir)/examples
 dist_examples_DATA = $(doc_examples)
 dist_doc_DATA = README.md NEWS %D%/performance.md
@@ -10,6 +10,9 @@ dist_doc_DATA = README.md NEWS %D%/performance.md
 check_PROGRAMS += example_quantize.test
 example_quantize_test_SOURCES = %D%/examples/01_quantize.c
 example_quantize_test_LDADD = libquantbench.la
+check_PROGRAMS += example_rms_norm.test
+example_rms_norm_test_SOURCES = %D%/examples/03_rms_norm.c
+example_rms_norm_test_LDADD = libquantbench.la
 if HAVE_CUDA
 check_PROGRAMS += example_cuda_stream.test
 example_cuda_stream_test_SOURCES = %D%/examples/02_cuda_stream.c

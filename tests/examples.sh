@@ -15,6 +15,20 @@ END
     diff expected out
 }
 
+rms_norm()
+{
+    ${EMULATOR-} "$builddir/example_rms_norm.test" >out 2>err
+    cat >expected <<'END'
+residual     1.0000   3.0000   1.0000   0.0000
+normed       0.5815   1.8091   0.2907   0.0000
+codes           0x71     0x7E     0x69     0x00   scale 0.0040381
+residual     1.0000   0.0000   1.0000   2.0000
+normed       0.8165   0.0000   0.4082   3.2660
+codes           0x6E     0x00     0x66     0x7E   scale 0.00729015
+END
+    diff expected out
+}
+
 cuda_stream()
 {
     cat >expected <<'END'
@@ -25,6 +39,7 @@ END
 }
 
 ok "example: 01_quantize runs" quantize
+ok "example: 03_rms_norm runs" rms_norm
 # README says what its program prints.
 readme() { ${EMULATOR-} "$builddir/example_readme.test" >out 2>err && grep -qF "\`$(cat out)\`" "$srcdir/README.md"; }
 ok "README: README's program prints what README says" readme

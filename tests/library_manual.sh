@@ -98,6 +98,20 @@ precision()
         sed -E '/NAN/d; s/^\{"([^"]*)".*\{([0-9.]*), *([0-9.]*), *([0-9.]*), *([0-9.]*)\}\}$/\1 \2 \3 \4 \5/' >ratios
     [ "$(wc -l <ratios)" -ge 13 ] && while read -r ratio; do page_has quantbench-numerics.7 "$ratio" || return 1; done <ratios
 }
+# check_operations.c measures these shares, and check_values.c has the figures of the norm.
+intermediates()
+{
+    for tap_case in 'SILU_MUL silu-mul, groups of 128' 'RMS_NORM rms-norm, per token'; do
+        for tap_input in 'BF16 bfloat16' 'F16 half'; do
+            tap_shares=$(sed -nE "s/.*QB_OPERATION_${tap_case%% *}, QB_FORMAT_${tap_input%% *}, QB_INTERMEDIATE_[A-Z]*, ([0-9.]*)\}.*/\1/p" \
+                "$srcdir/tests/check_operations.c" | tr '\n' ' ')
+            [ -n "$tap_shares" ] && page_has quantbench-numerics.7 "${tap_case#* } ${tap_input#* } ${tap_shares% }" || return 1
+        done
+    done
+    for tap_figure in 0x1.52e17cp+16 0x1.ebaad2p-3; do
+        grep -qF "${tap_figure}f" "$srcdir/tests/check_values.c" && page_has quantbench-numerics.7 "$tap_figure" || return 1
+    done
+}
 process() { page_has libquantbench.3 'Three things belong to the process' qb_device_bind_threads && ! grep -q 'no state' text; }
 if command -v mandoc >/dev/null 2>&1; then
     ok 'numerics: quantbench-numerics(7) has the quotients that the kernels compute' quotients
@@ -105,6 +119,7 @@ if command -v mandoc >/dev/null 2>&1; then
     ok 'numerics: quantbench-numerics(7) has the bits and values of narrow formats' tables
     ok 'numerics: quantbench-numerics(7) has the examples of layouts that are tested' layouts
     ok 'numerics: quantbench-numerics(7) has the ratios that are tested' precision
+    ok 'numerics: quantbench-numerics(7) has the shares of intermediates and the norm that are tested' intermediates
     ok 'pages: what outlives a call is said' process
 else
     skip 'pages: quotients, codes of NaN, tables, examples of layouts, ratios and what outlives a call' 'mandoc is not here'
