@@ -188,42 +188,43 @@ struct recipe {
     struct qb__shifted shifted;
 };
 
-/* By a zero point. CLEAN: no element is NaN, or beyond what the scale was made from. */
-static struct qb__shifted shifted_make(const struct job *job, float scale, int zero_point, bool clean)
+/* Set R's routine by a zero point. CLEAN: no element is NaN, or beyond what the scale was made from. */
+static void set_shifted(struct recipe *r, const struct job *job, bool clean)
 {
     /* Far beyond the last code, and far below what a conversion to 32 bits can hold. */
-    const float cap = scale * 1024.0f;
-    struct qb__shifted run = {.zero_point = zero_point, .clean = clean, .ahead = job->ahead};
+    const float scale = r->factor, cap = scale * 1024.0f;
+    const bool half = job->p.input == QB_FORMAT_F16;
 
-    run.least = (int)qb__least(job->p.output);
-    run.most = (int)qb__formats[job->p.output].largest;
-    run.cap = qb__bits_below(job->p.input == QB_FORMAT_F16 ? smaller(cap, qb__formats[QB_FORMAT_F16].largest) : cap,
-                             job->p.input);
-    run.reciprocal = 1.0f / scale;
-    run.rest = qb__reciprocal_rest(scale, run.reciprocal);
-    return run;
+    r->kind = RECIPE_SHIFTED;
+    r->shifted.zero_point = r->stored.zero_point;
+    r->shifted.least = (int)qb__least(job->p.output);
+    r->shifted.most = (int)qb__formats[job->p.output].largest;
+    r->shifted.clean = clean;
+    r->shifted.ahead = job->ahead;
+    r->shifted.cap = qb__bits_below(half ? smaller(cap, qb__formats[QB_FORMAT_F16].largest) : cap, job->p.input);
+    r->shifted.reciprocal = 1.0f / scale;
+    r->shifted.rest = qb__reciprocal_rest(scale, r->shifted.reciprocal);
 }
 
-/* CLEAN as above. */
-static struct recipe recipe_of(const struct job *job, uint64_t tile_row, uint64_t tile, bool clean)
+/* Set R, every time for a few elements: only what its kind needs. CLEAN as above. */
+static void recipe_make(struct recipe *r, const struct job *job, uint64_t tile_row, uint64_t tile, bool clean)
 {
-    struct recipe r = {.stored = load_scale(job, tile_row, tile)};
-    const float factor = qb__factor_of(&job->form, r.stored.code);
+    float factor;
 
-    r.factor = factor;
+    r->kind = RECIPE_EACH;
+    r->stored = load_scale(job, tile_row, tile);
+    r->factor = factor = qb__factor_of(&job->form, r->stored.code);
     if (job->form.asymmetric && factor >= QB__CORRECT_LEAST && factor <= QB__CORRECT_MOST) {
-        r.kind = RECIPE_SHIFTED;
-        r.shifted = shifted_make(job, factor, r.stored.zero_point, clean);
+        set_shifted(r, job, clean);
     } else if ((job->pair != NULL || job->encode != NULL) && factor > 0 && factor <= FLT_MAX) {
-        r.kind = RECIPE_DIVISOR;
+        r->kind = RECIPE_DIVISOR;
         if (job->form.multiplies) {
-            r.divisor = qb__divisor_by(factor, &job->rule);
+            r->divisor = qb__divisor_by(factor, &job->rule);
         } else {
             /* A closer look at the scale pays for longer runs alone than most are. */
-            job->ops->prepare(&r.divisor, factor, &job->rule, clean, 0);
+            job->ops->prepare(&r->divisor, factor, &job->rule, clean, 0);
         }
     }
-    return r;
 }
 
 /* Encode COUNT elements that share R, of any kind. */
@@ -241,29 +242,33 @@ static void run_each(const struct job *job, const struct recipe *r, const char *
 }
 
 /* The same by a zero point. */
-static void run_shifted(const struct job *job, const struct recipe *r, const char *x, uint64_t count, uint8_t *codes,
+static void run_shifted(const struct job *job, struct recipe *r, const char *x, uint64_t count, uint8_t *codes,
                         bool stream)
 {
-    struct qb__shifted run = r->shifted;
+    struct qb__shifted *run = &r->shifted;
     uint64_t i = stream ? least(count, -(uintptr_t)codes & 63) : 0;
 
-    run.stream = stream;
-    run_each(job, r, x, i, codes);
+    run->stream = stream;
+    if (i > 0) {
+        run_each(job, r, x, i, codes);
+    }
     while (i < count) {
         uint64_t left;
 
-        run.x = x + i * job->element;
-        run.count = count - i;
-        run.out = codes + i;
-        i += job->narrow->shifted(&run);
+        run->x = x + i * job->element;
+        run->count = count - i;
+        run->out = codes + i;
+        i += job->narrow->shifted(run);
         left = least(count - i, SPAN); /* a multiple of a line, or the end */
-        run_each(job, r, x + i * job->element, left, codes + i);
+        if (left > 0) {
+            run_each(job, r, x + i * job->element, left, codes + i);
+        }
         i += left;
     }
 }
 
 /* Encode COUNT elements that share R to one code in each byte. */
-static void run_codes(const struct job *job, const struct recipe *r, const char *x, uint64_t count, uint8_t *codes,
+static void run_codes(const struct job *job, struct recipe *r, const char *x, uint64_t count, uint8_t *codes,
                       bool stream)
 {
     const struct qb__access access = {.stream = stream, .ahead = job->ahead};
@@ -283,11 +288,12 @@ static void run_codes(const struct job *job, const struct recipe *r, const char 
 static void encode_bytes(const struct job *job, uint64_t row, uint64_t col, uint64_t end, bool clean)
 {
     const uint64_t cols = job->tiling.cols;
+    struct recipe r;
 
     while (col < end) {
         const uint64_t next = least(end, (col / cols + 1) * cols);
-        const struct recipe r = recipe_of(job, row / job->tiling.rows, col / cols, clean);
 
+        recipe_make(&r, job, row / job->tiling.rows, col / cols, clean);
         run_codes(job, &r, input_at(job, row, col), next - col, codes_at(job, row, col), job->stream);
         col = next;
     }
@@ -297,7 +303,7 @@ static void encode_bytes(const struct job *job, uint64_t row, uint64_t col, uint
 static void encode_packed(const struct job *job, uint64_t row, uint64_t col, uint64_t end, bool clean)
 {
     const uint64_t cols = job->tiling.cols;
-    struct recipe r = {0};
+    struct recipe r;
     uint64_t of = UINT64_MAX; /* the tile of R */
     uint8_t codes[SPAN];
 
@@ -308,7 +314,7 @@ static void encode_packed(const struct job *job, uint64_t row, uint64_t col, uin
             const uint64_t tile = (col + i) / cols, next = least(count, (tile + 1) * cols - col);
 
             if (tile != of) {
-                r = recipe_of(job, row / job->tiling.rows, tile, clean);
+                recipe_make(&r, job, row / job->tiling.rows, tile, clean);
                 of = tile;
             }
             run_codes(job, &r, input_at(job, row, col + i), next - i, codes + i, false);
