@@ -4,6 +4,7 @@
 #include <config.h>
 
 #include "cases/input.h"
+#include "cases/values.h"
 #include "check/question.h"
 #include "check/scales.h"
 #include "model/sizes.h"
@@ -220,11 +221,12 @@ static void check_problem(const struct qb_problem *problem, const struct qb_arit
     struct probe probes[SCALES + PROBES];
     struct scale_probe scales[SCALES];
     struct question question = {.probes = probes, .scales = scales};
+    const struct case_data of_case = {.at = {[QB_ROLE_INPUT] = input}, .values = input};
     struct questioner q;
 
     make_data(problem, kind, input);
     give(problem, arithmetic, input, &data, given);
-    ck_assert_int_eq(questioner_begin(problem, arithmetic, input, given, SETS, &q), QB_OK);
+    ck_assert_int_eq(questioner_begin(problem, arithmetic, &of_case, given, SETS, &q), QB_OK);
     for (int round = 0; round < rounds; round++) {
         ck_assert_int_eq(question_compose(&q, round % 3 != 2, SCALES, PROBES, &question), QB_OK);
         check_question(&q, &question);
@@ -329,6 +331,7 @@ START_TEST(answers_change)
     uint32_t input[MOST];
     void *const nothing[QB_ROLE_COUNT] = {NULL};
     struct qb_problem problem;
+    const struct case_data of_case = {.at = {[QB_ROLE_INPUT] = input}, .values = input};
     struct questioner q;
     size_t changed = 0;
 
@@ -340,7 +343,7 @@ START_TEST(answers_change)
     problem.block_rows = 4;
     problem.block_cols = 9;
     make_data(&problem, NORMAL, input);
-    ck_assert_int_eq(questioner_begin(&problem, &arithmetics[0], input, nothing, SETS, &q), QB_OK);
+    ck_assert_int_eq(questioner_begin(&problem, &arithmetics[0], &of_case, nothing, SETS, &q), QB_OK);
     ck_assert_int_eq(question_compose(&q, true, SCALES, PROBES, &question), QB_OK);
     ck_assert_uint_ge(question.scale_count, 1);
     for (size_t i = 0; i < question.scale_count; i++) {
@@ -354,6 +357,201 @@ START_TEST(answers_change)
 }
 END_TEST
 
+/* ---- Operations ------------------------------------------------------------------------------------------------- */
+
+/* All tensors of one set. */
+struct whole {
+    uint32_t at[QB_ROLE_COUNT][2 * MOST];
+    struct qb_tensors tensors;
+};
+
+static void point(struct whole *w)
+{
+    w->tensors = (struct qb_tensors){.size = sizeof w->tensors};
+    for (int role = 0; role < QB_ROLE_COUNT; role++) {
+        w->tensors.at[role] = w->at[role];
+    }
+}
+
+/* Make what launches of PROBLEM read, and all that they write. */
+static void make_whole(const struct qb_problem *problem, struct whole *w)
+{
+    const struct qb_problem quantization = values_quantization(problem);
+    struct qb_problem quantize = quantization;
+    const uint64_t elements = problem->tokens * problem->hidden;
+
+    point(w);
+    input_generate(INPUT_NORMAL, problem->input, 7, 2 * elements, problem->hidden, w->at[QB_ROLE_INPUT]);
+    input_generate(INPUT_NORMAL, problem->input, 8, elements, problem->hidden, w->at[QB_ROLE_RESIDUAL]);
+    input_generate_weights(problem->weights == QB_WEIGHTS_FLOAT ? QB_FORMAT_F32 : problem->input, 9, problem->hidden,
+                           w->at[QB_ROLE_WEIGHTS]);
+    /* Some sums are 0. */
+    memcpy(w->at[QB_ROLE_RESIDUAL], w->at[QB_ROLE_INPUT], 64);
+    for (uint64_t i = 0; i < 16; i++) {
+        const uint32_t sign = (uint32_t)1 << (qb_format_info(problem->input)->bits - 1);
+
+        set_element(problem->input, w->at[QB_ROLE_RESIDUAL], i,
+                    change_bits(problem->input, w->at[QB_ROLE_INPUT], i) ^ sign);
+    }
+    if (problem->operation == QB_OPERATION_DEQUANTIZE) {
+        quantize.scaling = QB_SCALING_DYNAMIC;
+        ck_assert_int_eq(qb_reference_run(&quantize, &w->tensors), QB_OK);
+    } else if (problem->scaling == QB_SCALING_STATIC) {
+        for (size_t i = 0; i < MOST; i++) {
+            ((float *)(void *)w->at[QB_ROLE_SCALES])[i] = 0.01F;
+        }
+    }
+    ck_assert_int_eq(qb_reference_run(problem, &w->tensors), QB_OK);
+}
+
+/* Let W be what DATA become with the question that is put to set SET. */
+static void ask(const struct questioner *q, const struct question *question, unsigned set, const struct whole *data,
+                struct whole *w)
+{
+    *w = *data;
+    point(w);
+    for (size_t i = 0; i < question->probe_count; i++) {
+        const struct probe *probe = &question->probes[i];
+
+        for (size_t j = 0; j < probe->change.read_count && probe->set == set; j++) {
+            const struct change_element *e = &probe->change.read[j];
+
+            if (e->role == QB_ROLE_CODES) {
+                ((uint8_t *)w->at[e->role])[e->index] = (uint8_t)e->is; /* codes of a byte, dense rows */
+            } else {
+                ck_assert_uint_eq(change_bits(q->whole.input, w->at[e->role], e->index), e->was);
+                set_element(q->whole.input, w->at[e->role], e->index, e->is);
+            }
+        }
+    }
+    for (size_t i = 0; i < question->scale_count && q->given.at[QB_ROLE_SCALES] != NULL; i++) {
+        if (question->scales[i].set == set) {
+            w->at[QB_ROLE_SCALES][question->scales[i].tile] = question->scales[i].want.stored;
+        }
+    }
+    ck_assert_int_eq(qb_reference_run(&q->whole, &w->tensors), QB_OK);
+}
+
+/* The answer about ELEMENT that W has. */
+static uint32_t answer_in(const struct questioner *q, const struct whole *w, uint64_t element)
+{
+    return questioner_answer(q) == QB_ROLE_VALUES
+               ? change_bits(q->problem.input, w->at[QB_ROLE_VALUES], element)
+               : codes_at(&q->problem, w->at[QB_ROLE_CODES], element / q->problem.hidden, element % q->problem.hidden);
+}
+
+/* That PROBE says what NOW has, and DATA. Returns true if it asks for a change. */
+static bool check_probe(const struct questioner *q, const struct probe *probe, const struct whole *data,
+                        const struct whole *now)
+{
+    ck_assert_uint_eq(probe->want, answer_in(q, now, probe->element));
+    ck_assert_uint_eq(probe->old, answer_in(q, data, probe->element));
+    ck_assert_uint_ne(probe->poison, probe->want);
+    ck_assert_uint_ne(probe->poison, probe->old);
+    for (size_t i = 0; i < probe->change.written_count; i++) {
+        const struct change_element *e = &probe->change.written[i];
+        const enum qb_format format = e->role == QB_ROLE_VALUES ? q->problem.input : q->whole.input;
+
+        ck_assert_uint_eq(e->is, change_bits(format, now->at[e->role], e->index));
+        ck_assert_uint_eq(e->was, change_bits(format, data->at[e->role], e->index));
+    }
+    return probe->change.read_count > 0;
+}
+
+/* That nothing but what QUESTION asks about differs between DATA and NOW, if no scale does. */
+static void check_others(const struct questioner *q, const struct question *question, unsigned set,
+                         const struct whole *data, const struct whole *now)
+{
+    for (size_t i = 0; i < question->scale_count; i++) {
+        if (question->scales[i].set == set && question->scales[i].changed) {
+            return;
+        }
+    }
+    for (uint64_t i = 0; i < q->problem.tokens * q->problem.hidden; i++) {
+        ck_assert(is_asked(question, set, i) || answer_in(q, data, i) == answer_in(q, now, i));
+    }
+}
+
+/* The problem number I. */
+static struct qb_problem operation_problem(int i)
+{
+    static const enum qb_format inputs[] = {QB_FORMAT_F16, QB_FORMAT_BF16, QB_FORMAT_F32};
+    struct qb_problem problem;
+
+    qb_problem_init(&problem);
+    problem.operation = (enum qb_operation)(1 + i % (QB_OPERATION_COUNT - 1));
+    i /= QB_OPERATION_COUNT - 1;
+    problem.input = inputs[i % 3];
+    problem.granularity = (enum qb_granularity)(i / 3 % QB_GRANULARITY_COUNT);
+    problem.scaling =
+        i / 15 % 2 == 1 || problem.operation == QB_OPERATION_DEQUANTIZE ? QB_SCALING_STATIC : QB_SCALING_DYNAMIC;
+    problem.output = i / 15 % 2 == 1 ? QB_FORMAT_INT8 : QB_FORMAT_E4M3;
+    problem.tokens = shapes[0].tokens;
+    problem.hidden = shapes[0].hidden;
+    problem.group = 8;
+    problem.block_rows = 4;
+    problem.block_cols = 9;
+    problem.epsilon = 1e-6F;
+    problem.keep_values = problem.operation != QB_OPERATION_DEQUANTIZE && i % 2 == 1;
+    problem.intermediate = (enum qb_intermediate)(i / 30 % 3);
+    if (problem.operation == QB_OPERATION_SILU_MUL || problem.operation == QB_OPERATION_GELU_MUL) {
+        problem.gate = i % 4 < 2 ? QB_GATE_HALVES : QB_GATE_INTERLEAVED;
+        problem.up_offset = i % 5 == 4 ? 1 : 0;
+        problem.gate_limit = i % 7 == 6 ? 7 : 0;
+    }
+    problem.weights = i % 3 == 2 ? QB_WEIGHTS_FLOAT : QB_WEIGHTS_INPUT;
+    return problem;
+}
+#define OPERATION_PROBLEMS (5 * 90)
+
+START_TEST(right_answers_of_operations)
+{
+    static struct whole data, now;
+    static const struct qb_arithmetic contract;
+    void *given[QB_ROLE_COUNT] = {NULL};
+    struct probe probes[SCALES + PROBES];
+    struct scale_probe scales[SCALES];
+    struct question question = {.probes = probes, .scales = scales};
+    size_t changes = 0;
+
+    for (int i = _i; i < OPERATION_PROBLEMS; i += 10) {
+        const struct qb_problem problem = operation_problem(i);
+        struct qb_problem kept = problem;
+        struct case_data cases = {.values = data.at[QB_ROLE_INPUT]};
+        static struct whole values;
+        struct questioner q;
+
+        make_whole(&problem, &data);
+        for (int role = 0; role < QB_ROLE_COUNT; role++) {
+            const bool is_given = sizes_is_given(&problem, (enum qb_role)role);
+
+            cases.at[role] =
+                inputs_have((enum qb_role)role) && (is_given || role == QB_ROLE_INPUT) ? data.at[role] : NULL;
+            given[role] = is_given && !inputs_have((enum qb_role)role) ? data.at[role] : NULL;
+        }
+        if (values_differ(&problem)) {
+            kept.keep_values = 1;
+            values = data;
+            point(&values);
+            ck_assert_int_eq(qb_reference_run(&kept, &values.tensors), QB_OK);
+            cases.values = values.at[QB_ROLE_VALUES];
+            cases.sum = problem.operation == QB_OPERATION_ADD_RMS_NORM ? data.at[QB_ROLE_SUM] : NULL;
+        }
+        ck_assert_int_eq(questioner_begin(&problem, &contract, &cases, given, SETS, &q), QB_OK);
+        ck_assert_int_eq(question_compose(&q, i % 3 != 2, SCALES, PROBES, &question), QB_OK);
+        for (unsigned set = 0; set < SETS; set++) {
+            ask(&q, &question, set, &data, &now);
+            for (size_t j = 0; j < question.probe_count; j++) {
+                changes += probes[j].set == set && check_probe(&q, &probes[j], &data, &now);
+            }
+            check_others(&q, &question, set, &data, &now);
+        }
+        questioner_end(&q);
+    }
+    ck_assert_uint_gt(changes, 100);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("challenge");
@@ -362,6 +560,7 @@ int main(void)
     tcase_add_loop_test(tc, right_answers, 0, 5 * QB_GRANULARITY_COUNT);
     tcase_add_loop_test(tc, right_answers_of_narrow_formats, 0, 2 * NARROWS);
     tcase_add_loop_test(tc, answers_change, 0, QB_GRANULARITY_COUNT);
+    tcase_add_loop_test(tc, right_answers_of_operations, 0, 10);
     suite_add_tcase(suite, tc);
     return run_suite(suite);
 }

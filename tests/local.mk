@@ -177,12 +177,10 @@ check_rounds_test_SOURCES = %D%/check_rounds.c src/quantbench/schedule/rounds.c 
 check_rounds_test_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/src/quantbench
 check_rounds_test_CFLAGS = $(TEST_CFLAGS)
 check_rounds_test_LDADD = libquantbench.la $(CHECK_LIBS)
-check_challenge_test_SOURCES = %D%/check_challenge.c src/quantbench/check/question.c src/quantbench/check/verify.c \
-	src/quantbench/check/quality.c src/quantbench/check/scales.c src/quantbench/check/difference.c \
-	src/quantbench/cases/input.c src/quantbench/base/message.c src/quantbench/base/clock.c src/quantbench/base/digest.c
+check_challenge_test_SOURCES = %D%/check_challenge.c
 check_challenge_test_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/src/quantbench
-check_challenge_test_CFLAGS = $(TEST_CFLAGS) $(OPENMP_CFLAGS)
-check_challenge_test_LDADD = libquantbench.la $(CHECK_LIBS)
+check_challenge_test_CFLAGS = $(TEST_CFLAGS) $(JANSSON_CFLAGS) $(OPENMP_CFLAGS)
+check_challenge_test_LDADD = libqbtool.a libquantbench.la $(CHECK_LIBS) $(JANSSON_LIBS)
 check_tensor_file_test_SOURCES = %D%/check_tensor_file.c src/quantbench/cases/tensor_file.c src/quantbench/cases/tensor_kind.c \
 	src/quantbench/base/label.c \
 	src/quantbench/base/document.c src/quantbench/base/message.c src/quantbench/base/clock.c

@@ -44,8 +44,12 @@ libqbtool_a_SOURCES = \
 	%D%/verdict/compare.c %D%/verdict/compare.h \
 	%D%/measure/ceiling.c %D%/measure/ceiling.h \
 	%D%/cases/inputs.c %D%/cases/inputs.h \
+	%D%/cases/values.c %D%/cases/values.h \
 	%D%/check/buffers.c %D%/check/buffers.h \
+	%D%/check/change.c %D%/check/change.h \
+	%D%/check/change.c %D%/check/change.h \
 	%D%/check/question.c %D%/check/question.h \
+	%D%/check/hard_operation.c %D%/check/hard_operation.h \
 	%D%/measure/challenge.c %D%/measure/challenge.h \
 	%D%/measure/bench.c %D%/measure/bench.h \
 	%D%/schedule/journal.c %D%/schedule/journal.h \

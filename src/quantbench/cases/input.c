@@ -165,3 +165,12 @@ void input_generate(enum input_dist dist, enum qb_format format, uint64_t seed, 
         }
     }
 }
+
+void input_generate_weights(enum qb_format format, uint64_t seed, uint64_t count, void *data)
+{
+    const uint64_t first_state = input_random(seed ^ INPUT_RANDOM_STEP);
+
+    for (uint64_t i = 0; i < count; i++) {
+        store(format, data, i, 0.5 + uniform(input_random(first_state + i * INPUT_RANDOM_STEP)));
+    }
+}

@@ -31,4 +31,7 @@ size_t input_element_size(enum qb_format format);
 void input_generate(enum input_dist dist, enum qb_format format, uint64_t seed, uint64_t count, uint64_t hidden,
                     void *data);
 
+/* Fill DATA with COUNT weights of a norm, from 0.5 to 1.5, in the same way. */
+void input_generate_weights(enum qb_format format, uint64_t seed, uint64_t count, void *data);
+
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* inputs.h - the inputs of all cases in host memory, kept as long as there is room for them. */
+/* inputs.h - the data of all cases in host memory, kept as long as there is room for them. */
 #ifndef INPUTS_H
 #define INPUTS_H
 
@@ -10,17 +10,29 @@ struct tensor_file;
 struct inputs {
     uint64_t seed;
     const struct tensor_file *tensor; /* what --input read; NULL: data are generated */
-    uint64_t budget;                  /* bytes that generated data may take; one input may take more */
+    uint64_t budget;                  /* bytes that they may take; those of one case may take more */
     uint64_t held;
     uint64_t uses; /* so far */
     size_t count;
     struct input_entry *entries;
 };
 
-/* The input of PLAN_CASE: dense rows, valid until the next call. An error has been printed. */
-enum exit_code inputs_get(struct inputs *inputs, const struct plan_case *plan_case, const void **data);
+/* The data of a case, in dense rows. */
+struct case_data {
+    /* By role, what a launch reads that follows from no other data: the input, weights, and the residual; else NULL. Of
+     * QB_OPERATION_DEQUANTIZE, which reads no input: what was quantized. */
+    const void *at[QB_ROLE_COUNT];
+    const void *values; /* what is quantized: the input, or what the operation makes of it */
+    const void *sum;    /* right for QB_ROLE_SUM; NULL: there is none */
+};
 
-/* Bytes that have to be generated for it; 0 if they are held. */
+/* True if tensors of ROLE are among them. */
+bool inputs_have(enum qb_role role);
+
+/* The data of PLAN_CASE, valid until the next call. An error has been printed. */
+enum exit_code inputs_get(struct inputs *inputs, const struct plan_case *plan_case, struct case_data *data);
+
+/* Bytes that have to be made for it; 0 if they are held. */
 uint64_t inputs_missing(const struct inputs *inputs, const struct plan_case *plan_case);
 
 void inputs_free(struct inputs *inputs);

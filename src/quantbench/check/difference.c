@@ -2,6 +2,7 @@
 /* difference.c - see difference.h. */
 #include <config.h>
 
+#include "cases/values.h"
 #include "check/difference.h"
 #include "check/scales.h"
 #include "model/tiling.h"
@@ -96,30 +97,43 @@ static uint8_t got_code(const struct qb_problem *p, const struct stretch *s, uin
     return code;
 }
 
+/* Element INDEX of a tensor in an input format. */
+static float value_at(enum qb_format format, const void *values, uint64_t index)
+{
+    return format == QB_FORMAT_F32 ? ((const float *)values)[index]
+                                   : qb_format_decode(format, ((const uint16_t *)values)[index]);
+}
+
 /* Describe wrong code (ROW, COL): where it is, what was quantized, by which scale, what came out and what should have.
  */
 static void describe_code(const struct difference *d, uint64_t row, uint64_t col, uint8_t got, uint8_t want)
 {
     const struct expectation *e = d->expectation;
-    const struct qb_problem *p = &e->problem;
+    const struct qb_problem *p = &e->quantization;
     const struct tiling tiling = tiling_of(p);
     const struct tile_scale scale =
         scales_at(p, &e->arithmetic, &e->tensors, row / tiling.tile_rows, col / tiling.tile_cols);
     const uint64_t index = row * p->hidden + col;
-    const float x = p->input == QB_FORMAT_F32 ? ((const float *)d->input)[index]
-                                              : qb_format_decode(p->input, ((const uint16_t *)d->input)[index]);
-    char by[SCALES_TEXT_SIZE], was[SCALES_TEXT_SIZE], right[SCALES_TEXT_SIZE];
+    char by[SCALES_TEXT_SIZE], was[SCALES_TEXT_SIZE], right[SCALES_TEXT_SIZE], from[96] = "";
 
+    if (d->values != NULL) {
+        const double x = (double)value_at(p->input, d->values, index);
+
+        snprintf(from, sizeof from, "%s %.9g (%a), ", values_differ(&e->problem) ? "value" : "input", x, x);
+    }
     snprintf(d->mismatch->first, sizeof d->mismatch->first,
-             "code [%" PRIu64 ", %" PRIu64 "] (element %" PRIu64 "): input %.9g (%a), scale %s, got %s, want %s", row,
-             col, index, (double)x, (double)x, scales_text(p, &scale, by), scales_code_text(p->output, got, was),
+             "code [%" PRIu64 ", %" PRIu64 "] (element %" PRIu64 "): %sscale %s, got %s, want %s", row, col, index,
+             from, scales_text(p, &scale, by), scales_code_text(p->output, got, was),
              scales_code_text(p->output, want, right));
 }
 
 /* Count a code that is wrong; true if it is the first of all differences. */
 static bool count_code(struct difference *d, uint64_t index)
 {
-    if (d->mismatch->wrong_codes++ > 0 || d->mismatch->wrong_scales > 0) {
+    const bool is_first = !mismatch_is_wrong(d->mismatch);
+
+    d->mismatch->wrong_codes++;
+    if (!is_first) {
         return false;
     }
     d->mismatch->first_role = QB_ROLE_CODES;
@@ -129,7 +143,7 @@ static bool count_code(struct difference *d, uint64_t index)
 
 static void compare_code(struct difference *d, const struct stretch *s, uint64_t row, uint64_t col)
 {
-    const struct qb_problem *p = &d->expectation->problem;
+    const struct qb_problem *p = &d->expectation->quantization;
     const uint8_t got = got_code(p, s, row * codes_row_bytes(p), col),
                   want = codes_at(p, d->expectation->tensors.at[QB_ROLE_CODES], row, col);
 
@@ -146,7 +160,7 @@ static void compare_code(struct difference *d, const struct stretch *s, uint64_t
 /* Compare the codes of which byte I has a part, once all of them is there, and the bits after the last of a row. */
 static void compare_byte(struct difference *d, const struct stretch *s, uint64_t i)
 {
-    const struct qb_problem *p = &d->expectation->problem;
+    const struct qb_problem *p = &d->expectation->quantization;
     const unsigned bits = codes_bits(p);
     const uint64_t row = i / codes_row_bytes(p), start = row * codes_row_bytes(p), used_bytes = codes_used_bytes(p);
     const uint64_t first = (i - start) * 8 / bits, last = ((i - start) * 8 + 7) / bits;
@@ -175,6 +189,12 @@ static void compare_byte(struct difference *d, const struct stretch *s, uint64_t
     }
 }
 
+/* True if codes are what the kernel makes; else it only has to leave them as they are. */
+static bool writes_codes(const struct difference *d)
+{
+    return d->expectation->problem.operation != QB_OPERATION_DEQUANTIZE;
+}
+
 static void compare_codes(struct difference *d, const uint8_t *got, uint64_t offset, uint64_t length)
 {
     const uint8_t *want = d->expectation->tensors.at[QB_ROLE_CODES];
@@ -183,8 +203,9 @@ static void compare_codes(struct difference *d, const uint8_t *got, uint64_t off
 
     d->next = offset == 0 ? 0 : d->next;
     goes_on = offset > 0 && d->before != want[offset - 1];
-    d->mismatch->compared +=
-        codes_before(&d->expectation->problem, s.end) - codes_before(&d->expectation->problem, offset);
+    d->mismatch->compared += !writes_codes(d) ? 0
+                                              : codes_before(&d->expectation->quantization, s.end) -
+                                                    codes_before(&d->expectation->quantization, offset);
     d->before = got[length - 1];
     if (!goes_on && memcmp(got, want + offset, length) == 0) {
         return;
@@ -201,7 +222,10 @@ static void compare_codes(struct difference *d, const uint8_t *got, uint64_t off
 /* Count a scale, zero point or tensor scale that is wrong; true if it is the first. */
 static bool count_scale(struct difference *d, enum qb_role role, uint64_t index)
 {
-    if (d->mismatch->wrong_scales++ > 0) {
+    const bool is_first = !mismatch_is_wrong(d->mismatch);
+
+    d->mismatch->wrong_scales++;
+    if (!is_first) {
         return false;
     }
     d->mismatch->first_role = role;
@@ -224,7 +248,7 @@ static const char *scale_text(enum qb_format format, uint32_t code, char text[SC
 /* Element INDEX of the scale tensor, or the tensor scale, is not as the reference has it. */
 static void compare_scale(struct difference *d, enum qb_role role, uint64_t index, uint32_t got, uint32_t want)
 {
-    const struct qb_problem *p = &d->expectation->problem;
+    const struct qb_problem *p = &d->expectation->quantization;
     const enum qb_format format = role == QB_ROLE_SCALES ? p->scale_format : QB_FORMAT_F32;
     const bool is_near = verify_is_scale(&d->expectation->arithmetic, format, got, want);
     uint64_t row = 0, col = 0, rows, cols;
@@ -271,7 +295,7 @@ static void compare_scales(struct difference *d, enum qb_role role, size_t size,
 static void compare_zero_points(struct difference *d, const uint8_t *got, uint64_t offset, uint64_t length)
 {
     const uint8_t *want = (const uint8_t *)d->expectation->tensors.at[QB_ROLE_ZERO_POINTS] + offset;
-    const struct tiling tiling = tiling_of(&d->expectation->problem);
+    const struct tiling tiling = tiling_of(&d->expectation->quantization);
 
     for (uint64_t i = 0; i < length; i++) {
         const int a = (int8_t)got[i], b = (int8_t)want[i];
@@ -289,6 +313,59 @@ static void compare_zero_points(struct difference *d, const uint8_t *got, uint64
     }
 }
 
+/* ---- Values ----------------------------------------------------------------------------------------------------- */
+
+bool verify_is_value(const struct qb_arithmetic *arithmetic, enum qb_format format, uint32_t got, uint32_t want)
+{
+    const bool is_nan = isnan(qb_format_decode(format, got)) && isnan(qb_format_decode(format, want));
+
+    return got == want || is_nan || (arithmetic->match == QB_MATCH_ONE_CODE && is_near(format, got, want, 1));
+}
+
+/* Count a value or a sum that is wrong; true if it is the first of all differences. */
+static bool count_value(struct difference *d, enum qb_role role, uint64_t index)
+{
+    const bool is_first = !mismatch_is_wrong(d->mismatch);
+
+    d->mismatch->wrong_codes++;
+    if (is_first) {
+        d->mismatch->first_role = role;
+        d->mismatch->first_index = index;
+    }
+    return is_first;
+}
+
+/* Compare what the tensor of ROLE has. Stretches begin and end at whole elements. */
+static void compare_values(struct difference *d, enum qb_role role, const uint8_t *got, uint64_t offset,
+                           uint64_t length)
+{
+    const struct expectation *e = d->expectation;
+    const bool dequantizes = e->problem.operation == QB_OPERATION_DEQUANTIZE;
+    const enum qb_format format = role == QB_ROLE_SUM || dequantizes ? e->problem.input : e->quantization.input;
+    const size_t size = qb_format_info(format)->bits / 8;
+    const uint8_t *want = (const uint8_t *)e->tensors.at[role] + offset;
+
+    d->mismatch->compared += length / size;
+    for (uint64_t i = 0; i < length; i += size) {
+        const uint64_t index = (offset + i) / size;
+        uint32_t a = 0, b = 0;
+
+        if (memcmp(got + i, want + i, size) == 0) {
+            continue;
+        }
+        memcpy(&a, got + i, size);
+        memcpy(&b, want + i, size);
+        if (!verify_is_value(&e->arithmetic, format, a, b) && count_value(d, role, index)) {
+            const double is = (double)qb_format_decode(format, a), right = (double)qb_format_decode(format, b);
+
+            snprintf(d->mismatch->first, sizeof d->mismatch->first,
+                     "%s [%" PRIu64 ", %" PRIu64 "]: got %.9g (%a), want %.9g (%a)",
+                     role == QB_ROLE_SUM ? "sum" : "value", index / e->problem.hidden, index % e->problem.hidden, is,
+                     is, right, right);
+        }
+    }
+}
+
 void difference_find(struct difference *difference, enum qb_role role, const uint8_t *got, uint64_t offset,
                      uint64_t length)
 {
@@ -296,14 +373,17 @@ void difference_find(struct difference *difference, enum qb_role role, const uin
     case QB_ROLE_INPUT:
     case QB_ROLE_WEIGHTS:
     case QB_ROLE_RESIDUAL:
+        break;
     case QB_ROLE_SUM:
     case QB_ROLE_VALUES:
+        compare_values(difference, role, got, offset, length);
         break;
     case QB_ROLE_CODES:
         compare_codes(difference, got, offset, length);
         break;
     case QB_ROLE_SCALES:
-        compare_scales(difference, role, scales_element_size(&difference->expectation->problem), got, offset, length);
+        compare_scales(difference, role, scales_element_size(&difference->expectation->quantization), got, offset,
+                       length);
         break;
     case QB_ROLE_ZERO_POINTS:
         compare_zero_points(difference, got, offset, length);

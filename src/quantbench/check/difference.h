@@ -8,7 +8,7 @@
 /* One comparison under way. Copies of a tensor come in stretches, from the first byte to the last. */
 struct difference {
     const struct expectation *expectation;
-    const void *input; /* host; NULL: unknown */
+    const void *values; /* host, what was quantized; NULL: unknown */
     struct mismatch *mismatch;
     /* Of the copy of the codes that is being compared. */
     uint8_t before; /* the byte in front of the stretch, as a code may begin there */

@@ -6,6 +6,8 @@
 #include "check/buffers.h"
 #include "check/hard_data.h"
 #include "check/hard_kind.h"
+#include "check/hard_operation.h"
+#include "model/problem_text.h"
 #include "model/tiling.h"
 
 #include <inttypes.h>
@@ -100,6 +102,11 @@ static bool choose_ragged(const struct subject *s, struct qb_problem *problem)
 
 /* ---- One shape -------------------------------------------------------------------------------------------------- */
 
+static bool only_quantizes(const struct qb_problem *problem)
+{
+    return problem->operation == QB_OPERATION_QUANTIZE;
+}
+
 /* What the reference says of DATA, into EXPECTATION, which has the memory. */
 static enum exit_code expect(const struct hard_data *data, struct expectation *expectation)
 {
@@ -143,7 +150,9 @@ static void find_kind(const struct hard_data *data, const struct expectation *e,
 {
     const struct tiling tiling = tiling_of(&data->problem);
 
-    if (found->first_role == QB_ROLE_CODES) {
+    if (data->kind != NULL) {
+        snprintf(kind, HARD_KIND_SIZE, "%s", data->kind);
+    } else if (found->first_role == QB_ROLE_CODES) {
         const uint64_t tile = tiling_index(&tiling, found->first_index);
         const struct tile_scale scale = scales_at(&data->problem, &data->arithmetic, &e->tensors,
                                                   tile / tiling.scale_cols, tile % tiling.scale_cols);
@@ -167,9 +176,10 @@ static enum exit_code report(const struct subject *s, const struct hard_data *da
     *m = *found;
     snprintf(m->first, sizeof m->first, "hard data of %" PRIu64 " x %" PRIu64 ", %s: %.200s", data->problem.tokens,
              data->problem.hidden, kind, found->first);
-    message_error("wrong result: kernel %s, on %s; %" PRIu64 " of %" PRIu64 " codes and %" PRIu64
+    message_error("wrong result: kernel %s, on %s; %" PRIu64 " of %" PRIu64 " %s and %" PRIu64
                   " scales differ from the reference",
-                  qb_kernel_name(s->kernel), m->first, found->wrong_codes, found->compared, found->wrong_scales);
+                  qb_kernel_name(s->kernel), m->first, found->wrong_codes, found->compared,
+                  problem_results_name(&data->problem), found->wrong_scales);
     return EXIT_WRONG_RESULT;
 }
 
@@ -188,15 +198,22 @@ static enum exit_code prove_fill(const struct subject *s, const struct hard_data
     if (status != QB_OK) {
         return message_status(qb_kernel_name(s->kernel), status);
     }
-    code = verify_compare(s->device, buffers->copies, data->input, expectation, &mismatch);
+    code = verify_compare(s->device, buffers->copies, only_quantizes(&data->problem) ? data->input : NULL, expectation,
+                          &mismatch);
     if (code != EXIT_OK) {
         return code;
     }
-    if (mismatch.wrong_codes > 0 || mismatch.wrong_scales > 0) {
+    if (mismatch_is_wrong(&mismatch)) {
         return report(s, data, expectation, &mismatch);
     }
     s->outcome->cases += data->problem.tokens * data->problem.hidden;
     return EXIT_OK;
+}
+
+/* As hard_data_fill(). */
+static bool fill(struct hard_data *data)
+{
+    return only_quantizes(&data->problem) ? hard_data_fill(data) : hard_operation_fill(data);
 }
 
 /* All of DATA. */
@@ -208,14 +225,14 @@ static enum exit_code prove_data(const struct subject *s, struct hard_data *data
     enum qb_status status;
     enum exit_code code;
 
-    if (!verify_make(expectation, true) || !hard_data_fill(data)) {
+    if (!verify_make(expectation, true) || !fill(data)) {
         return message_out_of_memory("the reference", bytes.of[QB_ROLE_CODES] + bytes.of[QB_ROLE_SCALES]);
     }
     status = buffers_make(s->device, s->queue, &bytes, 1, (const void *[QB_ROLE_COUNT]){data->input}, &buffers);
     code = status == QB_OK ? EXIT_OK : message_status("hard data", status);
     do {
         code = code == EXIT_OK ? prove_fill(s, data, &buffers, expectation) : code;
-    } while (code == EXIT_OK && s->outcome->cases - before < ENOUGH_CASES && hard_data_fill(data));
+    } while (code == EXIT_OK && s->outcome->cases - before < ENOUGH_CASES && fill(data));
     buffers_free(&buffers);
     return code;
 }
@@ -227,7 +244,8 @@ static enum exit_code prove_shape(const struct subject *s, const struct qb_probl
     struct hard_data data;
     enum exit_code code;
 
-    if (hard_data_begin(problem, arithmetic, &data)) {
+    if (only_quantizes(problem) ? hard_data_begin(problem, arithmetic, &data)
+                                : hard_operation_begin(problem, arithmetic, &data)) {
         code = prove_data(s, &data, &expectation);
     } else {
         code = message_out_of_memory("hard data", HARD_MOST_ELEMENTS);

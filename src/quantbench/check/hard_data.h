@@ -34,6 +34,7 @@ struct hard_data {
     uint64_t placed; /* how many times an amax was placed */
     bool is_done;    /* the recipe is, but the next one needs a tensor of its own */
     bool all;        /* everything has been there */
+    const char *kind; /* of hard_operation.h: what is there now; else NULL */
 };
 
 /* Begin the data for PROBLEM, whose shape is to be a small one, and for kernels of ARITHMETIC. Of those whose match is

@@ -405,6 +405,14 @@ static enum exit_code check_outputs(struct proof *proof)
     return EXIT_OK;
 }
 
+/* The columns of the input; of what is written where codes are dequantized. */
+static uint64_t input_cols(const struct qb_problem *problem)
+{
+    struct qb_tensor_info input = {.size = sizeof input};
+
+    return qb_problem_tensor(problem, QB_ROLE_INPUT, &input) == QB_OK && input.present ? input.cols : problem->hidden;
+}
+
 /* Infinity shows in a largest magnitude, NaN in sums. */
 static enum exit_code check_reads(struct proof *proof)
 {
@@ -416,8 +424,8 @@ static enum exit_code check_reads(struct proof *proof)
         }
         if (!same_as_kept(proof)) {
             message_error("kernel %s: reads outside its input: its results depend on what is %s", proof->name,
-                          proof->problem.input_stride > proof->problem.hidden ? "around it or between its rows"
-                                                                              : "around it");
+                          proof->problem.input_stride > input_cols(&proof->problem) ? "around it or between its rows"
+                                                                                    : "around it");
             return EXIT_WRONG_RESULT;
         }
     }
@@ -593,9 +601,9 @@ enum exit_code prove_kernel(const struct plan_case *plan_case, struct qb_queue *
     strided.problem = problem;
     strided.problem.tokens = fewer_tokens(&problem, MOST_STRIDED_ELEMENTS);
     for (size_t i = 0; i < sizeof alignments / sizeof alignments[0]; i++) {
-        uint64_t stride = (problem.hidden / alignments[i] + 3) * alignments[i];
+        const uint64_t stride = (problem.hidden / alignments[i] + 3) * alignments[i];
 
-        strided.problem.input_stride = stride;
+        strided.problem.input_stride = input_cols(&problem) - problem.hidden + stride;
         strided.problem.output_stride = whole_bytes(&problem, stride + 2 * alignments[i]);
         if (qb_kernel_supports(strided.kernel, strided.device, &strided.problem)) {
             return prove_problem(&strided);

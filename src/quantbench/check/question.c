@@ -9,6 +9,7 @@
 #include "check/question.h"
 #include "check/scales.h"
 #include "cases/input.h"
+#include "cases/values.h"
 #include "check/verify.h"
 
 #include <math.h>
@@ -62,10 +63,25 @@ static struct layout layout_of(enum qb_format format)
     };
 }
 
+static bool dequantizes(const struct questioner *q)
+{
+    return q->whole.operation == QB_OPERATION_DEQUANTIZE;
+}
+
+enum qb_role questioner_answer(const struct questioner *q)
+{
+    return dequantizes(q) ? QB_ROLE_VALUES : QB_ROLE_CODES;
+}
+
+bool questioner_is_answer(const struct questioner *q, uint32_t got, uint32_t want)
+{
+    return dequantizes(q) ? verify_is_value(&q->arithmetic, q->problem.input, got, want)
+                          : verify_is_code(&q->arithmetic, q->problem.output, (uint8_t)got, (uint8_t)want);
+}
+
 static uint32_t load(const struct questioner *q, uint64_t element)
 {
-    return q->problem.input == QB_FORMAT_F32 ? ((const uint32_t *)q->input)[element]
-                                             : ((const uint16_t *)q->input)[element];
+    return change_bits(q->problem.input, q->input, element);
 }
 
 /* A range that has nothing. */
@@ -222,20 +238,41 @@ static enum qb_status scaling_of(const struct questioner *q, struct ends range, 
     return status;
 }
 
-static enum qb_status code_of(const struct questioner *q, uint32_t bits, struct scaling scaling, uint8_t *code)
+static enum qb_status code_of(const struct questioner *q, uint32_t bits, struct scaling scaling, uint32_t *code)
 {
     struct qb_problem problem = single(q, 1, 1);
+    uint8_t byte = 0;
     const struct qb_tensors tensors =
-        single_tensors(&bits, code, &scaling); /* the lower half first: hosts are little-endian */
+        single_tensors(&bits, &byte, &scaling); /* the lower half first: hosts are little-endian */
+    enum qb_status status = QB_OK;
 
-    if (q->problem.scaling == QB_SCALING_AMAX) {
-        *code = 0;
-        return QB_OK;
-    }
     if (problem.tensor_scale != QB_TENSOR_SCALE_NONE) {
         problem.tensor_scale = QB_TENSOR_SCALE_GIVEN;
     }
-    return qb_reference_codes_as(&problem, &q->arithmetic, &tensors, is_static(q) ? NULL : &scaling.factor);
+    if (q->problem.scaling != QB_SCALING_AMAX) {
+        status = qb_reference_codes_as(&problem, &q->arithmetic, &tensors, is_static(q) ? NULL : &scaling.factor);
+    }
+    *code = byte;
+    return status;
+}
+
+/* The bits of the value of CODE. */
+static enum qb_status value_of(const struct questioner *q, uint32_t code, struct scaling scaling, uint32_t *value)
+{
+    struct qb_problem problem = single(q, 1, 1);
+    uint8_t byte = (uint8_t)code;
+    struct qb_tensors tensors = single_tensors(NULL, &byte, &scaling);
+
+    problem.operation = QB_OPERATION_DEQUANTIZE;
+    *value = 0;
+    tensors.at[QB_ROLE_VALUES] = value; /* the lower half first */
+    return qb_reference_run_as(&problem, &q->arithmetic, &tensors);
+}
+
+/* The right answer for what has BITS and SCALING. */
+static enum qb_status answer_of(const struct questioner *q, uint32_t bits, struct scaling scaling, uint32_t *answer)
+{
+    return dequantizes(q) ? value_of(q, bits, scaling, answer) : code_of(q, bits, scaling, answer);
 }
 
 /* The scaling of TILE of the case's data, in a tensor of TENSOR. */
@@ -342,13 +379,15 @@ static enum qb_status find_tensor_scale(struct questioner *q)
 }
 
 enum qb_status questioner_begin(const struct qb_problem *problem, const struct qb_arithmetic *arithmetic,
-                                const void *input, void *const given[QB_ROLE_COUNT], unsigned sets,
+                                const struct case_data *data, void *const given[QB_ROLE_COUNT], unsigned sets,
                                 struct questioner *questioner)
 {
     struct questioner q = {
-        .problem = *problem,
+        .whole = *problem,
+        .problem = values_quantization(problem),
         .arithmetic = *arithmetic,
-        .input = input,
+        .data = data,
+        .input = data->values,
         .sets = sets,
         .random_state = entropy(),
         .tiling = tiling_of(problem),
@@ -380,14 +419,15 @@ void questioner_end(struct questioner *q)
 
 /* ---- Questions ---------------------------------------------------------------------------------------------- */
 
-/* A random code that a right kernel does not write where WANT or OLD is right. */
-static uint8_t poison_code(struct questioner *q, uint8_t want, uint8_t old)
+/* A random answer that a right kernel does not write where WANT or OLD is right. */
+static uint32_t poison_answer(struct questioner *q, uint32_t want, uint32_t old)
 {
-    uint8_t poison;
+    const unsigned bits = dequantizes(q) ? qb_format_info(q->problem.input)->bits : codes_bits(&q->problem);
+    uint32_t poison;
 
     do {
-        poison = (uint8_t)questioner_random(q, (uint64_t)1 << codes_bits(&q->problem));
-    } while (poison == old || verify_is_code(&q->arithmetic, q->problem.output, poison, want));
+        poison = (uint32_t)questioner_random(q, (uint64_t)1 << bits);
+    } while (poison == old || questioner_is_answer(q, poison, want));
     return poison;
 }
 
@@ -457,16 +497,27 @@ static bool is_rescaled(const struct questioner *q, const struct question *quest
     return (scale != NULL && scale->changed) || tensor.scale != q->tensor.scale || tensor.amax != q->tensor.amax;
 }
 
-/* Ask about element ELEMENT, which is IS now, of buffer set SET. */
+/* The code of ELEMENT that is dequantized. */
+static uint32_t given_code(const struct questioner *q, uint64_t element)
+{
+    return codes_at(&q->problem, q->given.at[QB_ROLE_CODES], element / q->problem.hidden, element % q->problem.hidden);
+}
+
+/* Ask about element ELEMENT of buffer set SET, which CHANGE makes what it is now; NULL: nothing does. */
 static enum qb_status add_probe(struct questioner *q, struct question *question, unsigned set, uint64_t element,
-                                uint32_t is)
+                                const struct change *change)
 {
     const uint64_t tile = tiling_index(&q->tiling, element);
     const struct scale_probe *scale = find_scale(question, set, tile);
-    struct probe probe = {.set = set, .element = element, .was = load(q, element), .is = is};
+    struct probe probe = {.set = set, .element = element};
     struct scaling old, want;
     enum qb_status status = QB_OK;
 
+    probe.was = probe.is = dequantizes(q) ? given_code(q, element) : load(q, element);
+    if (change != NULL) {
+        probe.is = change->value;
+        probe.change = *change;
+    }
     probe.rescaled = is_rescaled(q, question, set, tile);
     if (scale != NULL) {
         old = scale->old;
@@ -479,13 +530,13 @@ static enum qb_status add_probe(struct questioner *q, struct question *question,
         }
     }
     if (status == QB_OK) {
-        status = code_of(q, probe.was, old, &probe.old);
+        status = answer_of(q, probe.was, old, &probe.old);
     }
     if (status == QB_OK) {
-        status = code_of(q, probe.is, want, &probe.want);
+        status = answer_of(q, probe.is, want, &probe.want);
     }
     if (status == QB_OK) {
-        probe.poison = poison_code(q, probe.want, probe.old);
+        probe.poison = poison_answer(q, probe.want, probe.old);
         question->probes[question->probe_count++] = probe;
     }
     return status;
@@ -499,29 +550,48 @@ static uint64_t random_element(struct questioner *q, uint64_t tile)
     return row * q->problem.hidden + area.first_col + questioner_random(q, area.cols);
 }
 
-/* Another element in the place of ELEMENT that leaves its tile's scale as it is, if there is one: with the other sign;
- * or, where there are zero points, half as large if that sign would make the range of the tile larger. */
-static uint32_t change(struct questioner *q, uint64_t element)
+/* Another code in the place of that of ELEMENT. */
+static void change_code(struct questioner *q, uint64_t element, struct change *change)
+{
+    const uint32_t was = given_code(q, element), is = (uint32_t)questioner_random(q, 1u << codes_bits(&q->problem));
+
+    *change = (struct change){.value = is, .read_count = 1, .read = {{QB_ROLE_CODES, element, was, is}}};
+}
+
+/* True if BITS are within RANGE. */
+static bool is_within(const struct layout *layout, uint32_t bits, struct ends range)
+{
+    return key_of(layout, bits) >= range.low && key_of(layout, bits) <= range.high;
+}
+
+/* Find another value in the place of ELEMENT that leaves its tile's scale as it is: with the other sign; or, where
+ * there are zero points, half as large if that sign would make the range of the tile larger. False if there is none. */
+static bool find_change(struct questioner *q, uint64_t element, struct change *change)
 {
     const struct layout layout = layout_of(q->problem.input);
     const uint32_t is = load(q, element), other = is ^ layout.sign;
     const uint32_t half = (is & ~layout.sign) > layout.binade ? is - layout.binade : is;
     struct ends range;
 
+    if (dequantizes(q)) {
+        change_code(q, element, change);
+        return true;
+    }
     if (q->problem.zero_points == QB_ZERO_POINTS_NONE || is_static(q)) {
-        return other;
+        return change_sign(&q->whole, q->data, element, change);
     }
     range = tile_range(q, tiling_index(&q->tiling, element));
     if (key_of(&layout, is) <= range.low || key_of(&layout, is) >= range.high) {
-        return is; /* the range may be what it is because of this one */
+        return false; /* the range may be what it is because of this one */
     }
     if (q->arithmetic.open_range == 0) {
         widen(&layout, 0, &range);
     }
-    if (key_of(&layout, other) >= range.low && key_of(&layout, other) <= range.high) {
-        return other;
+    if (is_within(&layout, other, range)) {
+        return change_sign(&q->whole, q->data, element, change);
     }
-    return key_of(&layout, half) >= range.low && key_of(&layout, half) <= range.high ? half : is;
+    return is_within(&layout, half, range) && change_to(&q->whole, q->data, element, half, change) &&
+           is_within(&layout, change->value, range);
 }
 
 /* A magnitude of two to four times AMAX; false if the format has none. */
@@ -557,10 +627,13 @@ static enum qb_status rescale(struct questioner *q, struct question *question, s
     const uint32_t old = load(q, element), old_key = key_of(&layout, old);
     struct ends range = tile_range(q, scale->tile);
     struct tensor_scaling tensor = other_tensor(q);
+    struct change change;
     uint32_t magnitude, sign = questioner_random(q, 2) == 1 ? layout.sign : 0;
     enum qb_status status;
 
-    if (!magnify(q, computed ? q->tensor.amax : amax_of(&layout, range), &magnitude)) {
+    const uint32_t amax = computed ? q->tensor.amax : amax_of(&layout, range);
+
+    if (!magnify(q, amax, &magnitude)) {
         return QB_OK;
     }
     /* What is replaced may be the other end of the range: not if it has the same sign and 0 is in the range. */
@@ -568,11 +641,15 @@ static enum qb_status rescale(struct questioner *q, struct question *question, s
     if (zero_points && q->arithmetic.open_range != 0 && old_key == (sign != 0 ? range.high : range.low)) {
         return QB_OK;
     }
-    widen(&layout, magnitude | sign, &range);
-    tensor.amax = computed ? magnitude : tensor.amax;
+    if (!change_to(&q->whole, q->data, element, magnitude | sign, &change) || (change.value & ~layout.sign) <= amax ||
+        (change.value & layout.sign) != sign) {
+        return QB_OK;
+    }
+    widen(&layout, change.value, &range);
+    tensor.amax = computed ? change.value & ~layout.sign : tensor.amax;
     status = scaling_of(q, range, tensor, &scale->want);
     scale->changed = true;
-    return status == QB_OK ? add_probe(q, question, scale->set, element, magnitude | sign) : status;
+    return status == QB_OK ? add_probe(q, question, scale->set, element, &change) : status;
 }
 
 /* Give the tile another static scale, up to twice as large, and another zero point. */
@@ -658,8 +735,10 @@ enum qb_status question_compose(struct questioner *q, bool rescales, size_t scal
         if (!has_probe(question, set, element)) {
             /* Where a scale has changed the element stays, so that the code of an earlier scale is the old code. */
             const bool stays = is_rescaled(q, question, set, tiling_index(&q->tiling, element));
+            struct change change;
+            const bool changes = !stays && find_change(q, element, &change);
 
-            status = add_probe(q, question, set, element, stays ? load(q, element) : change(q, element));
+            status = add_probe(q, question, set, element, changes ? &change : NULL);
         }
     }
     return status;

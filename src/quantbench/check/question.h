@@ -3,18 +3,20 @@
 #ifndef QUESTION_H
 #define QUESTION_H
 
+#include "check/change.h"
 #include "model/tiling.h"
 
-/* One element of the input, and its code. */
+/* One value, and its code. Of codes that are dequantized: one code, and its value. */
 struct probe {
     unsigned set;
     uint64_t element;
-    uint32_t was; /* the element's bits in the case's data */
-    uint32_t is;  /* and in the question; often the same */
-    uint8_t old;  /* the code of the case's data */
-    uint8_t want; /* the right one */
-    uint8_t poison;
-    bool rescaled; /* its tile has another scale than that of the case's data */
+    uint32_t was;  /* its bits in the case's data */
+    uint32_t is;   /* and in the question; often the same */
+    uint32_t old;  /* the answer for the case's data */
+    uint32_t want; /* the right one */
+    uint32_t poison;
+    bool rescaled;        /* its tile has another scale than that of the case's data */
+    struct change change; /* that makes it so */
 };
 
 /* The scale of a tensor, and the bits of the amax that it is computed from. */
@@ -55,9 +57,11 @@ struct ends {
 
 /* The data that questions are about, and a source of random numbers. */
 struct questioner {
-    struct qb_problem problem; /* dense rows */
+    struct qb_problem whole;   /* dense rows */
+    struct qb_problem problem; /* the quantization that it ends with, or takes back */
     struct qb_arithmetic arithmetic;
-    const void *input;       /* host memory */
+    const struct case_data *data;
+    const void *input;       /* host memory: what is quantized */
     struct qb_tensors given; /* host memory; NULL: launches write them, or there are none */
     unsigned sets;           /* that a question is about */
     uint64_t random_state;
@@ -68,11 +72,17 @@ struct questioner {
 };
 
 /* Get ready for questions; QB_ERROR_MEMORY, or QB_OK. The problem has elements. GIVEN is by role, what launches read
- * besides the input. End QUESTIONER either way. */
+ * besides DATA. Both stay until the end. End QUESTIONER either way. */
 enum qb_status questioner_begin(const struct qb_problem *problem, const struct qb_arithmetic *arithmetic,
-                                const void *input, void *const given[QB_ROLE_COUNT], unsigned sets,
+                                const struct case_data *data, void *const given[QB_ROLE_COUNT], unsigned sets,
                                 struct questioner *questioner);
 void questioner_end(struct questioner *questioner);
+
+/* The role of what is asked about: the codes, or what they are dequantized to. */
+enum qb_role questioner_answer(const struct questioner *q);
+
+/* True if GOT is right for WANT there. */
+bool questioner_is_answer(const struct questioner *q, uint32_t got, uint32_t want);
 
 /* The roles that belong to a scale. */
 #define QUESTION_ROLES 3

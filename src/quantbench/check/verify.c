@@ -4,6 +4,7 @@
 
 #include "base/digest.h"
 #include "cases/input.h"
+#include "cases/values.h"
 #include "model/sizes.h"
 #include "model/tiling.h"
 #include "check/verify.h"
@@ -41,7 +42,7 @@ struct fingerprint verify_fingerprint(const struct expectation *expectation)
 
 /* ---- The reference ---------------------------------------------------------------------------------------------- */
 
-/* The codes of PROBLEM, by scales that lie in rows. */
+/* The codes of PROBLEM, or the values that it dequantizes to, by scales that lie in rows. */
 struct codes_work {
     struct qb_problem problem;
     const struct qb_arithmetic *arithmetic;
@@ -55,13 +56,11 @@ struct codes_work {
 static enum qb_status compute_slice(const struct codes_work *w, uint64_t index)
 {
     const uint64_t first = index * w->slice_rows;
-    struct qb_problem slice = w->problem;
+    struct qb_problem slice;
     struct qb_tensors part = w->tensors;
     const float *factors = w->factors;
 
-    slice.tokens = slice.tokens - first < w->slice_rows ? slice.tokens - first : w->slice_rows;
-    part.at[QB_ROLE_INPUT] = (char *)part.at[QB_ROLE_INPUT] + first * slice.hidden * input_element_size(slice.input);
-    part.at[QB_ROLE_CODES] = (char *)part.at[QB_ROLE_CODES] + first * codes_row_bytes(&slice);
+    values_slice(&w->problem, first, w->slice_rows, &slice, &part);
     if (w->tiling.scale_rows > 1) {
         const uint64_t before = first / w->tiling.tile_rows * w->tiling.scale_cols;
 
@@ -71,10 +70,11 @@ static enum qb_status compute_slice(const struct codes_work *w, uint64_t index)
         }
         factors = factors != NULL ? factors + before : NULL;
     }
-    return qb_reference_codes_as(&slice, w->arithmetic, &part, factors);
+    return slice.operation == QB_OPERATION_DEQUANTIZE ? qb_reference_run_as(&slice, w->arithmetic, &part)
+                                                      : qb_reference_codes_as(&slice, w->arithmetic, &part, factors);
 }
 
-/* Compute the codes of TENSORS by its scales, or by FACTORS, which the CPUs share. */
+/* Compute the codes of TENSORS by its scales, or by FACTORS, which the CPUs share; or the values from the codes. */
 static enum qb_status reference_codes(const struct qb_problem *problem, const struct qb_arithmetic *arithmetic,
                                       const struct qb_tensors *tensors, const float *factors)
 {
@@ -117,7 +117,8 @@ bool verify_same_problem(const struct qb_problem *a, const struct qb_problem *b)
            a->tokens == b->tokens && a->hidden == b->hidden && a->group == b->group && a->block_rows == b->block_rows &&
            a->block_cols == b->block_cols && a->amax_bound == b->amax_bound && a->packing == b->packing &&
            a->scale_rounding == b->scale_rounding && a->scale_layout == b->scale_layout &&
-           a->tensor_scale == b->tensor_scale && a->zero_points == b->zero_points && a->scale_stride == b->scale_stride;
+           a->tensor_scale == b->tensor_scale && a->zero_points == b->zero_points &&
+           a->scale_stride == b->scale_stride && a->keep_values == b->keep_values && values_same(a, b);
 }
 
 /* True if the reference's answer to both is the same. Scales that are given are those that dynamic scaling computes. */
@@ -141,12 +142,12 @@ static bool is_contract(const struct qb_arithmetic *arithmetic)
     return same_arithmetic(arithmetic, &contract);
 }
 
-/* The tensors of E, and INPUT. */
-static struct qb_tensors with_input(const struct expectation *e, const void *input)
+/* The tensors of E, and VALUES as the input of its quantization. */
+static struct qb_tensors with_values(const struct expectation *e, const void *values)
 {
     struct qb_tensors tensors = e->tensors;
 
-    tensors.at[QB_ROLE_INPUT] = (void *)(uintptr_t)input;
+    tensors.at[QB_ROLE_INPUT] = (void *)(uintptr_t)values;
     return tensors;
 }
 
@@ -154,7 +155,7 @@ static struct qb_tensors with_input(const struct expectation *e, const void *inp
 static enum qb_status give_tensor_scale(const struct expectation *e, const struct qb_arithmetic *arithmetic,
                                         const struct qb_tensors *tensors)
 {
-    struct qb_problem computed = e->problem;
+    struct qb_problem computed = e->quantization;
 
     computed.scaling = QB_SCALING_AMAX;
     computed.tensor_scale = QB_TENSOR_SCALE_COMPUTED;
@@ -165,22 +166,23 @@ static enum qb_status give_tensor_scale(const struct expectation *e, const struc
 static void raise_scales(struct expectation *e)
 {
     uint8_t *scales = e->tensors.at[QB_ROLE_SCALES];
-    const struct tiling tiling = tiling_of(&e->problem);
+    const struct tiling tiling = tiling_of(&e->quantization);
     uint64_t offset = 0;
 
     for (uint64_t i = 0; i < tiling.scale_rows * tiling.scale_cols; i++) {
-        qb_problem_scale_offset(&e->problem, i / tiling.scale_cols, i % tiling.scale_cols, &offset);
+        qb_problem_scale_offset(&e->quantization, i / tiling.scale_cols, i % tiling.scale_cols, &offset);
         scales[offset] += scales[offset] == 0;
     }
 }
 
-/* The reference's answer for E: the scales, and the codes if E has room for them. A static scale is the one that this
- * data gives, so it must be finite and > 0 whatever the arithmetic makes of a tensor of zeros. */
-static enum qb_status compute(struct expectation *e, const void *input)
+/* The scales of VALUES, and the codes if E has room for them. A static scale is the one that this data gives, so it
+ * must be finite and > 0 whatever the arithmetic makes of a tensor of zeros. */
+static enum qb_status quantize(struct expectation *e, const void *values)
 {
-    const bool is_static = e->problem.scaling == QB_SCALING_STATIC;
-    const struct qb_tensors buffers = with_input(e, input);
-    const struct tiling tiling = tiling_of(&e->problem);
+    const struct qb_problem *q = &e->quantization;
+    const bool is_static = q->scaling == QB_SCALING_STATIC;
+    const struct qb_tensors buffers = with_values(e, values);
+    const struct tiling tiling = tiling_of(q);
     struct qb_arithmetic given = e->arithmetic;
     float *factors = NULL;
     enum qb_status status = QB_OK;
@@ -195,28 +197,86 @@ static enum qb_status compute(struct expectation *e, const void *input)
             return QB_ERROR_MEMORY;
         }
     }
-    if (e->problem.tensor_scale == QB_TENSOR_SCALE_GIVEN) {
+    if (q->tensor_scale == QB_TENSOR_SCALE_GIVEN) {
         status = give_tensor_scale(e, &given, &buffers);
     }
-    status = status == QB_OK ? qb_reference_scales_as(&e->problem, &given, &buffers, factors) : status;
-    if (status == QB_OK && is_static && e->problem.scale_format == QB_FORMAT_E4M3) {
+    status = status == QB_OK ? qb_reference_scales_as(q, &given, &buffers, factors) : status;
+    if (status == QB_OK && is_static && q->scale_format == QB_FORMAT_E4M3) {
         raise_scales(e);
     }
     if (status == QB_OK && e->tensors.at[QB_ROLE_CODES] != NULL) {
-        status = reference_codes(&e->problem, &e->arithmetic, &buffers, factors);
+        status = reference_codes(q, &e->arithmetic, &buffers, factors);
     }
     free(factors);
     return status;
 }
 
-/* How good the codes in TENSORS (host memory) are, which E is for. */
-static enum exit_code rate(const struct expectation *e, const struct qb_tensors *tensors, struct quality *quality)
+/* The reference's answer for E, as far as it has room for it. */
+static enum qb_status compute(struct expectation *e, const struct case_data *data)
 {
-    const struct tiling tiling = tiling_of(&e->problem);
+    void *values = e->tensors.at[QB_ROLE_VALUES], *sum = e->tensors.at[QB_ROLE_SUM];
+    enum qb_status status = quantize(e, data->values);
 
-    return quality_compute(&e->problem, &e->arithmetic, tensors, quality)
-               ? EXIT_OK
-               : message_out_of_memory("the quality of the codes", tiling.scale_rows * tiling.scale_cols);
+    if (status == QB_OK && e->problem.operation == QB_OPERATION_DEQUANTIZE && values != NULL) {
+        return reference_codes(&e->problem, &e->arithmetic, &e->tensors, NULL);
+    }
+    if (values != NULL) {
+        memcpy(values, data->values, e->bytes.of[QB_ROLE_VALUES]);
+    }
+    if (sum != NULL) {
+        memcpy(sum, data->sum, e->bytes.of[QB_ROLE_SUM]);
+    }
+    return status;
+}
+
+/* ---- Quality ---------------------------------------------------------------------------------------------------- */
+
+/* The values of DATA before they are rounded to the input format: the exact ones, next to the errors of codes. In
+ * memory that is to be freed; NULL if that is short. */
+static void *exact_values(const struct qb_problem *problem, const struct case_data *data)
+{
+    struct qb_problem exact = *problem;
+    struct qb_tensors tensors = {.size = sizeof tensors};
+    void *values = malloc(problem->tokens * problem->hidden * sizeof(float) + 1);
+
+    for (int role = 0; role < QB_ROLE_COUNT; role++) {
+        tensors.at[role] = (void *)(uintptr_t)data->at[role];
+    }
+    tensors.at[QB_ROLE_VALUES] = values;
+    exact.intermediate = QB_INTERMEDIATE_FLOAT;
+    if (values != NULL && values_compute(&exact, &tensors) != QB_OK) {
+        free(values);
+        values = NULL;
+    }
+    return values;
+}
+
+/* How good the codes in TENSORS (host memory) are, which E is for, of DATA. */
+static enum exit_code rate(const struct expectation *e, const struct case_data *data, const struct qb_tensors *tensors,
+                           struct quality *quality)
+{
+    struct qb_problem q = e->quantization;
+    struct qb_tensors rated = *tensors;
+    void *exact = NULL;
+    bool good;
+
+    rated.at[QB_ROLE_INPUT] = (void *)(uintptr_t)data->values;
+    if (values_differ(&e->problem)) {
+        q.input = QB_FORMAT_F32;
+        rated.at[QB_ROLE_INPUT] = exact = exact_values(&e->problem, data);
+    }
+    good = rated.at[QB_ROLE_INPUT] != NULL && quality_compute(&q, &e->arithmetic, &rated, quality);
+    free(exact);
+    return good ? EXIT_OK
+                : message_out_of_memory("the quality of the codes", q.tokens * q.hidden * input_element_size(q.input));
+}
+
+/* ---- Making expectations ---------------------------------------------------------------------------------------- */
+
+/* True if tensors of ROLE are made last, from scales. */
+static bool is_result(enum qb_role role)
+{
+    return role == QB_ROLE_CODES || role == QB_ROLE_VALUES || role == QB_ROLE_SUM;
 }
 
 bool verify_make(struct expectation *e, bool need_codes)
@@ -224,9 +284,12 @@ bool verify_make(struct expectation *e, bool need_codes)
     bool good = true;
 
     e->bytes = sizes_of(&e->problem);
+    e->quantization = values_quantization(&e->problem);
     e->tensors = (struct qb_tensors){.size = sizeof e->tensors};
     for (int role = 0; role < QB_ROLE_COUNT && good; role++) {
-        if (role != QB_ROLE_INPUT && (role != QB_ROLE_CODES || need_codes) && e->bytes.of[role] > 0) {
+        if (!inputs_have((enum qb_role)role) &&
+            (!is_result((enum qb_role)role) || need_codes || sizes_is_given(&e->problem, (enum qb_role)role)) &&
+            e->bytes.of[role] > 0) {
             e->tensors.at[role] = malloc(e->bytes.of[role]);
             good = e->tensors.at[role] != NULL;
             if (good && role == QB_ROLE_CODES && codes_row_bytes(&e->problem) != codes_used_bytes(&e->problem)) {
@@ -238,13 +301,14 @@ bool verify_make(struct expectation *e, bool need_codes)
 }
 
 enum exit_code verify_expect(const struct qb_problem *problem, const struct qb_arithmetic *arithmetic,
-                             const void *input, bool same_input, bool need_codes, struct expectation *expectation)
+                             const struct case_data *data, bool same_data, bool need_codes,
+                             struct expectation *expectation)
 {
     enum qb_status status;
     enum exit_code code = EXIT_OK;
 
     need_codes = need_codes && problem->scaling != QB_SCALING_AMAX;
-    if (same_input && expectation->tensors.at[QB_ROLE_SCALES] != NULL &&
+    if (same_data && expectation->tensors.at[QB_ROLE_SCALES] != NULL &&
         (expectation->tensors.at[QB_ROLE_CODES] != NULL || !need_codes) &&
         same_answer(&expectation->problem, problem) && same_arithmetic(&expectation->arithmetic, arithmetic) &&
         (expectation->problem.scaling == problem->scaling ||
@@ -260,13 +324,11 @@ enum exit_code verify_expect(const struct qb_problem *problem, const struct qb_a
         verify_free(expectation);
         return message_out_of_memory("the reference", bytes.of[QB_ROLE_CODES] + bytes.of[QB_ROLE_SCALES]);
     }
-    status = compute(expectation, input);
+    status = compute(expectation, data);
     if (status != QB_OK) {
         code = message_status("the reference", status);
     } else if (need_codes) {
-        const struct qb_tensors tensors = with_input(expectation, input);
-
-        code = rate(expectation, &tensors, &expectation->quality);
+        code = rate(expectation, data, &expectation->tensors, &expectation->quality);
     }
     if (code != EXIT_OK) {
         verify_free(expectation);
@@ -316,12 +378,13 @@ static void compare_stretch(void *context, const uint8_t *got, uint64_t offset, 
     difference_find(&reading->difference, reading->role, got, offset, length);
 }
 
-enum exit_code verify_compare(struct qb_device *device, const struct copies copies[QB_ROLE_COUNT], const void *input,
+enum exit_code verify_compare(struct qb_device *device, const struct copies copies[QB_ROLE_COUNT], const void *values,
                               const struct expectation *expectation, struct mismatch *mismatch)
 {
     /* A wrong one is the reason of others behind it. */
-    static const enum qb_role order[] = {QB_ROLE_TENSOR_SCALE, QB_ROLE_SCALES, QB_ROLE_ZERO_POINTS, QB_ROLE_CODES};
-    struct reading reading = {{.expectation = expectation, .input = input, .mismatch = mismatch}, QB_ROLE_INPUT};
+    static const enum qb_role order[] = {QB_ROLE_SUM,         QB_ROLE_TENSOR_SCALE, QB_ROLE_SCALES,
+                                         QB_ROLE_ZERO_POINTS, QB_ROLE_CODES,        QB_ROLE_VALUES};
+    struct reading reading = {{.expectation = expectation, .values = values, .mismatch = mismatch}, QB_ROLE_INPUT};
     uint8_t *piece = malloc(PIECE);
     enum qb_status status = QB_OK;
 
@@ -340,8 +403,8 @@ enum exit_code verify_compare(struct qb_device *device, const struct copies copi
     return status == QB_OK ? EXIT_OK : message_status("reading the codes back", status);
 }
 
-enum exit_code verify_rate(struct qb_device *device, const struct copies copies[QB_ROLE_COUNT], const void *input,
-                           const struct expectation *expectation, struct quality *quality)
+enum exit_code verify_rate(struct qb_device *device, const struct copies copies[QB_ROLE_COUNT],
+                           const struct case_data *data, const struct expectation *expectation, struct quality *quality)
 {
     struct qb_tensors host = {.size = sizeof host};
     enum exit_code code = EXIT_OK;
@@ -358,9 +421,8 @@ enum exit_code verify_rate(struct qb_device *device, const struct copies copies[
             code = status == QB_OK ? EXIT_OK : message_status("reading the codes back", status);
         }
     }
-    host.at[QB_ROLE_INPUT] = (void *)(uintptr_t)input;
     if (code == EXIT_OK) {
-        code = rate(expectation, &host, quality);
+        code = rate(expectation, data, &host, quality);
     }
     for (int role = QB_ROLE_INPUT + 1; role < QB_ROLE_COUNT; role++) {
         free(host.at[role]);

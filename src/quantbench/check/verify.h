@@ -3,16 +3,17 @@
 #ifndef VERIFY_H
 #define VERIFY_H
 
-#include "base/message.h"
+#include "cases/inputs.h"
 #include "model/finding.h"
 #include "check/quality.h"
 
-/* Host copies of what the reference computes from an input, and how near that comes to the input. */
+/* Host copies of what the reference computes from data, and how near that comes to the exact values. */
 struct expectation {
-    struct qb_problem problem; /* dense rows; what is given is what dynamic scaling would compute */
+    struct qb_problem problem;      /* dense rows; what is given is what dynamic scaling would compute */
+    struct qb_problem quantization; /* that it ends with, or takes back */
     struct qb_arithmetic arithmetic;
     struct sizes bytes;        /* of the tensors */
-    struct qb_tensors tensors; /* all but the input; NULL: none, or not asked for */
+    struct qb_tensors tensors; /* all but those that are data; NULL: none, or not asked for */
     struct quality quality;    /* of the codes, if there are any */
 };
 
@@ -20,17 +21,18 @@ struct expectation {
  * costs a computation at most. */
 bool verify_same_problem(const struct qb_problem *a, const struct qb_problem *b);
 
-/* Compute the expectation for PROBLEM by ARITHMETIC on INPUT (host memory), unless it already holds just that. Returns
- * an exit code; errors have been printed. A static scale is the one that this data gives, so one reference serves both.
- * Without NEED_CODES the scales are all there is. */
+/* Compute the expectation for PROBLEM by ARITHMETIC on DATA, unless it already holds just that. Returns an exit code;
+ * errors have been printed. A static scale is the one that this data gives, so one reference serves both. Without
+ * NEED_CODES the scales are all there is, unless a launch reads codes. */
 enum exit_code verify_expect(const struct qb_problem *problem, const struct qb_arithmetic *arithmetic,
-                             const void *input, bool same_input, bool need_codes, struct expectation *expectation);
+                             const struct case_data *data, bool same_data, bool need_codes,
+                             struct expectation *expectation);
 
 /* What is in outputs, and between their rows, before a kernel writes: a code that is in no way special. */
 #define VERIFY_POISON 0xA5
 
-/* Make room in EXPECTATION for all tensors but the input; false if memory is short. Free it either way.
- */
+/* Make room in EXPECTATION, whose problem is set, for all tensors that are no data; false if memory is short. Free it
+ * either way. */
 bool verify_make(struct expectation *expectation, bool need_codes);
 void verify_free(struct expectation *expectation);
 
@@ -46,6 +48,8 @@ struct fingerprint verify_fingerprint(const struct expectation *expectation);
 bool verify_is_code(const struct qb_arithmetic *arithmetic, enum qb_format format, uint8_t got, uint8_t want);
 bool verify_is_scale(const struct qb_arithmetic *arithmetic, enum qb_format format, uint32_t got, uint32_t want);
 bool verify_is_zero_point(const struct qb_arithmetic *arithmetic, int got, int want);
+/* The same for a value or a sum, in FORMAT. NaN is one. */
+bool verify_is_value(const struct qb_arithmetic *arithmetic, enum qb_format format, uint32_t got, uint32_t want);
 
 /* Device memory that holds the same tensor COUNT times, each STRIDE bytes behind the last. */
 struct copies {
@@ -55,13 +59,16 @@ struct copies {
 };
 
 /* Read all copies of the tensors that EXPECTATION has back from DEVICE, and compare every byte. COPIES are by role.
- * INPUT (host) is used to describe the first difference. MISMATCH is set on success, which is to have compared. */
-enum exit_code verify_compare(struct qb_device *device, const struct copies copies[QB_ROLE_COUNT], const void *input,
+ * VALUES (host) are what was quantized, to describe the first difference; NULL: unknown. MISMATCH is set on success,
+ * which is to have compared. */
+enum exit_code verify_compare(struct qb_device *device, const struct copies copies[QB_ROLE_COUNT], const void *values,
                               const struct expectation *expectation, struct mismatch *mismatch);
 
-/* How good the first copy of the codes is, which may be nearer to INPUT (host) than the reference's or less near. */
-enum exit_code verify_rate(struct qb_device *device, const struct copies copies[QB_ROLE_COUNT], const void *input,
-                           const struct expectation *expectation, struct quality *quality);
+/* How good the first copy of the codes is, which may be nearer to the exact values than the reference's or less near.
+ */
+enum exit_code verify_rate(struct qb_device *device, const struct copies copies[QB_ROLE_COUNT],
+                           const struct case_data *data, const struct expectation *expectation,
+                           struct quality *quality);
 
 /* Whether all copies have FINGERPRINT, which is of tensors of these BYTES. */
 enum exit_code verify_same(struct qb_device *device, const struct copies copies[QB_ROLE_COUNT],

@@ -4,6 +4,7 @@
 #include <config.h>
 
 #include "measure/bench.h"
+#include "cases/values.h"
 #include "cases/child.h"
 #include "cases/binding.h"
 #include "check/buffers.h"
@@ -121,13 +122,13 @@ static bool has_given(const struct plan_case *plan_case)
     return has;
 }
 
-/* The bytes of the tensors of a set that are not the input. */
+/* The bytes of the tensors of a set that are not data. */
 static uint64_t answer_bytes(const struct sizes *bytes)
 {
     uint64_t sum = 0;
 
-    for (int role = QB_ROLE_INPUT + 1; role < QB_ROLE_COUNT; role++) {
-        sum = saturate_add(sum, bytes->of[role]);
+    for (int role = 0; role < QB_ROLE_COUNT; role++) {
+        sum = saturate_add(sum, inputs_have((enum qb_role)role) ? 0 : bytes->of[role]);
     }
     return sum;
 }
@@ -197,6 +198,9 @@ static enum exit_code check_all_memory(const struct bench *bench, const struct r
 
     problem_text(&plan_case->problem, what, sizeof what);
     host = host > held ? host - held : 0;
+    if (values_differ(&plan_case->problem)) { /* their exact values, for the quality of codes */
+        host = saturate_add(host, saturate_multiply(plan_case->problem.tokens * plan_case->problem.hidden, 4));
+    }
     if (plan_case->threads > 0) {
         return check_memory(&bench->machine->host, what, saturate_add(host, device));
     }
@@ -247,50 +251,50 @@ static enum exit_code make_queues(const struct method *method, const struct plan
     return EXIT_OK;
 }
 
-/* Buffers with SETS sets of the case's input and scales, the outputs poisoned. An error has been printed; free BUFFERS
- * either way. */
+/* Buffers with SETS sets of what the case's launches read, the outputs poisoned. An error has been printed; free
+ * BUFFERS either way. */
 static enum exit_code fill_buffers(struct bench *bench, size_t index, struct qb_queue *queue, unsigned sets,
                                    struct buffers *buffers)
 {
     const struct result *result = &bench->results[index];
     const struct plan_case *plan_case = result->plan_case;
-    const void *given[QB_ROLE_COUNT];
+    struct case_data data;
     enum qb_status status;
-    enum exit_code code;
+    enum exit_code code = inputs_get(&bench->inputs, plan_case, &data);
 
-    for (int role = 0; role < QB_ROLE_COUNT; role++) {
-        given[role] = bench->proofs[index].given[role];
-    }
-    code = inputs_get(&bench->inputs, plan_case, &given[QB_ROLE_INPUT]);
     *buffers = (struct buffers){.device = NULL};
     if (code != EXIT_OK) {
         return code;
     }
-    status = buffers_make(plan_case->device->handle, queue, &result->found.bytes, sets, given, buffers);
+    for (int role = 0; role < QB_ROLE_COUNT; role++) {
+        data.at[role] = data.at[role] != NULL ? data.at[role] : bench->proofs[index].given[role];
+    }
+    status = buffers_make(plan_case->device->handle, queue, &result->found.bytes, sets, data.at, buffers);
     return status == QB_OK ? EXIT_OK : message_status("the buffers", status);
 }
 
 /* ---- Proof -------------------------------------------------------------------------------------------------- */
 
 /* Make bench->expectation the case's, unless it is so already. */
-static enum exit_code expect(struct bench *bench, const struct plan_case *plan_case, const void *input)
+static enum exit_code expect(struct bench *bench, const struct plan_case *plan_case, const struct case_data *data)
 {
-    bool same_input = bench->inputs.tensor != NULL || bench->expected_dist == plan_case->dist;
+    bool same_data = bench->inputs.tensor != NULL || bench->expected_dist == plan_case->dist;
 
     bench->expected_dist = plan_case->dist;
-    return verify_expect(&plan_case->problem, qb_kernel_arithmetic(plan_case->kernel), input, same_input,
+    return verify_expect(&plan_case->problem, qb_kernel_arithmetic(plan_case->kernel), data, same_data,
                          bench->method->verify, &bench->expectation);
 }
 
 /* Compare all sets of BUFFERS with the reference, which was computed. The result gets the verdict, and what differs if
  * that is wrong or is looked for the first time; the first difference is printed. */
-static enum exit_code compare(const struct bench *bench, size_t index, const struct buffers *buffers, const void *input,
-                              const char *when)
+static enum exit_code compare(const struct bench *bench, size_t index, const struct buffers *buffers,
+                              const struct case_data *data, const char *when)
 {
     struct result *result = &bench->results[index];
     struct mismatch mismatch;
-    enum exit_code code = verify_compare(buffers->device, buffers->copies, input, &bench->expectation, &mismatch);
-    bool wrong = mismatch.wrong_codes > 0 || mismatch.wrong_scales > 0;
+    enum exit_code code =
+        verify_compare(buffers->device, buffers->copies, data->values, &bench->expectation, &mismatch);
+    bool wrong = mismatch_is_wrong(&mismatch);
 
     if (code != EXIT_OK) {
         return code;
@@ -300,10 +304,10 @@ static enum exit_code compare(const struct bench *bench, size_t index, const str
     }
     if (wrong) {
         result->found.checked.verification = WRONG;
-        message_error("wrong result: kernel %s, %s: %" PRIu64 " of %" PRIu64 " codes and %" PRIu64
+        message_error("wrong result: kernel %s, %s: %" PRIu64 " of %" PRIu64 " %s and %" PRIu64
                       " scales differ from the reference; the first is %s",
                       qb_kernel_name(result->plan_case->kernel), when, mismatch.wrong_codes, mismatch.compared,
-                      mismatch.wrong_scales, mismatch.first);
+                      problem_results_name(&result->plan_case->problem), mismatch.wrong_scales, mismatch.first);
         return EXIT_WRONG_RESULT;
     }
     result->found.checked.verification = VERIFIED;
@@ -311,7 +315,8 @@ static enum exit_code compare(const struct bench *bench, size_t index, const str
 }
 
 /* How good the codes are that BUFFERS hold; the reference's own were rated when they were computed. */
-static enum exit_code rate(const struct bench *bench, size_t index, const struct buffers *buffers, const void *input)
+static enum exit_code rate(const struct bench *bench, size_t index, const struct buffers *buffers,
+                           const struct case_data *data)
 {
     struct result *result = &bench->results[index];
 
@@ -320,7 +325,7 @@ static enum exit_code rate(const struct bench *bench, size_t index, const struct
         result->found.checked.quality = bench->expectation.quality;
         return EXIT_OK;
     }
-    return verify_rate(buffers->device, buffers->copies, input, &bench->expectation, &result->found.checked.quality);
+    return verify_rate(buffers->device, buffers->copies, data, &bench->expectation, &result->found.checked.quality);
 }
 
 /* Launch, and keep how long that takes: the shortest time of a few, if they are short and somebody wants to know. */
@@ -346,7 +351,7 @@ static enum qb_status time_launches(struct bench *bench, size_t index, struct la
 }
 
 /* Launch, and compare. */
-static enum exit_code prove_launch(struct bench *bench, size_t index, const void *input)
+static enum exit_code prove_launch(struct bench *bench, size_t index, const struct case_data *data)
 {
     struct result *result = &bench->results[index];
     struct qb_queue *queue;
@@ -361,11 +366,11 @@ static enum exit_code prove_launch(struct bench *bench, size_t index, const void
     if (code == EXIT_OK) {
         enum qb_status status = time_launches(bench, index, &context, queue);
 
-        code = status == QB_OK ? compare(bench, index, &buffers, input, "before timing")
+        code = status == QB_OK ? compare(bench, index, &buffers, data, "before timing")
                                : message_status(qb_kernel_name(result->plan_case->kernel), status);
     }
     if (code == EXIT_OK) {
-        code = rate(bench, index, &buffers, input);
+        code = rate(bench, index, &buffers, data);
     }
     buffers_free(&buffers);
     qb_queue_destroy(queue);
@@ -381,7 +386,8 @@ static enum exit_code keep_proof(struct bench *bench, size_t index)
     for (int role = 0; role < QB_ROLE_COUNT; role++) {
         const uint64_t bytes = result->found.bytes.of[role];
 
-        if (!sizes_is_given(&result->plan_case->problem, (enum qb_role)role) || bytes == 0) {
+        if (!sizes_is_given(&result->plan_case->problem, (enum qb_role)role) || inputs_have((enum qb_role)role) ||
+            bytes == 0) {
             continue;
         }
         proof->given[role] = malloc(bytes);
@@ -404,7 +410,8 @@ static bool is_foreign(const struct bench *bench, const struct result *result)
 }
 
 /* That a kernel of others is harmless. BENCH expects what is right for the case. */
-static enum exit_code prove_harmless(struct bench *bench, const struct plan_case *plan_case, const void *input)
+static enum exit_code prove_harmless(struct bench *bench, const struct plan_case *plan_case,
+                                     const struct case_data *data)
 {
     const void *given[QB_ROLE_COUNT];
     struct qb_queue *queue;
@@ -414,7 +421,7 @@ static enum exit_code prove_harmless(struct bench *bench, const struct plan_case
         return code;
     }
     for (int role = 0; role < QB_ROLE_COUNT; role++) {
-        given[role] = role == QB_ROLE_INPUT ? input : bench->expectation.tensors.at[role];
+        given[role] = data->at[role] != NULL ? data->at[role] : bench->expectation.tensors.at[role];
     }
     code = prove_kernel(plan_case, queue, given, bench->alive);
     announce(bench, CHILD_OWN_SECONDS);
@@ -446,25 +453,25 @@ static enum exit_code prove_hard(struct bench *bench, size_t index)
 static enum exit_code prove(struct bench *bench, size_t index)
 {
     struct result *result = &bench->results[index];
-    const void *input;
+    struct case_data data;
     enum exit_code code = check_all_memory(bench, result);
 
     bench->proofs[index].seconds = INFINITY;
     if (code != EXIT_OK || (!bench->method->verify && !has_given(result->plan_case))) {
         return code;
     }
-    code = inputs_get(&bench->inputs, result->plan_case, &input);
+    code = inputs_get(&bench->inputs, result->plan_case, &data);
     if (code == EXIT_OK) {
-        code = expect(bench, result->plan_case, input);
+        code = expect(bench, result->plan_case, &data);
     }
     if (code == EXIT_OK) {
         code = keep_proof(bench, index);
     }
     if (code == EXIT_OK && bench->method->verify && is_foreign(bench, result)) {
-        code = prove_harmless(bench, result->plan_case, input);
+        code = prove_harmless(bench, result->plan_case, &data);
     }
     if (code == EXIT_OK && bench->method->verify) {
-        code = prove_launch(bench, index, input);
+        code = prove_launch(bench, index, &data);
     }
     return code == EXIT_OK && bench->method->verify ? prove_hard(bench, index) : code;
 }
@@ -483,7 +490,7 @@ bool bench_fits(struct bench *bench, size_t index)
 static enum exit_code prove_again(struct bench *bench, size_t index, const struct buffers *buffers)
 {
     struct result *result = &bench->results[index];
-    const void *input;
+    struct case_data data;
     bool same;
     enum exit_code code =
         verify_same(buffers->device, buffers->copies, &result->found.bytes, &bench->proofs[index].fingerprint, &same);
@@ -491,11 +498,11 @@ static enum exit_code prove_again(struct bench *bench, size_t index, const struc
     if (code != EXIT_OK || same) {
         return code;
     }
-    code = inputs_get(&bench->inputs, result->plan_case, &input);
+    code = inputs_get(&bench->inputs, result->plan_case, &data);
     if (code == EXIT_OK) {
-        code = expect(bench, result->plan_case, input);
+        code = expect(bench, result->plan_case, &data);
     }
-    return code == EXIT_OK ? compare(bench, index, buffers, input, "after timing") : code;
+    return code == EXIT_OK ? compare(bench, index, buffers, &data, "after timing") : code;
 }
 
 /* ---- Visits ------------------------------------------------------------------------------------------------- */
@@ -870,12 +877,13 @@ static unsigned asked_sets(const struct result *result)
 
 /* Visit a case whose BUFFERS are prepared, and prove what its launches wrote. */
 static enum exit_code visit_verified(struct bench *bench, size_t index, uint64_t samples,
-                                     struct qb_queue *const *queues, const void *input, struct buffers *buffers)
+                                     struct qb_queue *const *queues, const struct case_data *data,
+                                     struct buffers *buffers)
 {
     struct result *result = &bench->results[index];
     size_t samples_before = result->found.sample_count;
     struct challenges challenges;
-    enum exit_code code = challenges_begin(result->plan_case, input, bench->proofs[index].given, buffers,
+    enum exit_code code = challenges_begin(result->plan_case, data, bench->proofs[index].given, buffers,
                                            result->found.sets, asked_sets(result), samples, &challenges);
 
     if (code == EXIT_OK) {
@@ -899,7 +907,7 @@ static enum exit_code visit(struct bench *bench, size_t index, uint64_t samples)
     const struct plan_case *plan_case = result->plan_case;
     struct qb_queue *queues[SETTINGS_MAX_STREAMS];
     struct buffers buffers = {.device = NULL};
-    const void *input;
+    struct case_data data;
     enum exit_code code;
 
     if (!bench_grow(result, samples)) {
@@ -910,7 +918,7 @@ static enum exit_code visit(struct bench *bench, size_t index, uint64_t samples)
         return code;
     }
     /* Making an input takes threads that are not bound. */
-    code = inputs_get(&bench->inputs, plan_case, &input);
+    code = inputs_get(&bench->inputs, plan_case, &data);
     if (code == EXIT_OK) {
         binding_hold(bench->machine);
         code = prepare(bench, index, queues[0], &buffers);
@@ -920,7 +928,7 @@ static enum exit_code visit(struct bench *bench, size_t index, uint64_t samples)
         binding_release(bench->machine);
     }
     if (code == EXIT_OK && bench->method->verify) {
-        code = visit_verified(bench, index, samples, queues, input, &buffers);
+        code = visit_verified(bench, index, samples, queues, &data, &buffers);
     }
     buffers_free(&buffers);
     destroy_queues(queues, plan_case->streams);

@@ -60,9 +60,9 @@ static enum exit_code compose_all(struct challenges *c, bool isolated)
     return code;
 }
 
-enum exit_code challenges_begin(const struct plan_case *plan_case, const void *input, void *const given[QB_ROLE_COUNT],
-                                const struct buffers *buffers, unsigned sets, unsigned asked, uint64_t samples,
-                                struct challenges *challenges)
+enum exit_code challenges_begin(const struct plan_case *plan_case, const struct case_data *data,
+                                void *const given[QB_ROLE_COUNT], const struct buffers *buffers, unsigned sets,
+                                unsigned asked, uint64_t samples, struct challenges *challenges)
 {
     const bool isolated = plan_case->launch == LAUNCH_ISOLATED;
     enum qb_status status;
@@ -75,7 +75,7 @@ enum exit_code challenges_begin(const struct plan_case *plan_case, const void *i
         return message_out_of_memory("the challenges", challenges->usual_count * sizeof *challenges->questions);
     }
     challenges->count = challenges->usual_count + LAST_QUESTIONS;
-    status = questioner_begin(&plan_case->problem, qb_kernel_arithmetic(plan_case->kernel), input, given, asked,
+    status = questioner_begin(&plan_case->problem, qb_kernel_arithmetic(plan_case->kernel), data, given, asked,
                               &challenges->questioner);
     return status == QB_OK ? compose_all(challenges, isolated) : message_status("the challenges", status);
 }
@@ -99,67 +99,67 @@ uint64_t challenges_single(struct challenges *c, uint64_t count)
 
 /* ---- Posing ------------------------------------------------------------------------------------------------- */
 
-static enum qb_status write_element(const struct challenges *c, const struct probe *probe, uint32_t bits)
-{
-    const size_t size = input_element_size(c->questioner.problem.input);
-    const struct qb_tensors set = buffers_set(c->buffers, c->first_set + probe->set);
-
-    /* The lower half first: these hosts are little-endian. */
-    return qb_memory_write(c->buffers->device, (char *)set.at[QB_ROLE_INPUT] + probe->element * size, &bits, size);
-}
-
-/* Where a code lies: BYTES bytes from OFFSET on, and in these from bit SHIFT on. */
-struct code_place {
-    uint64_t offset;
+/* Where an element lies on the device: in BYTES bytes from AT on, and of these in BITS bits from bit SHIFT on. */
+struct spot {
+    void *at;
     unsigned bytes, shift, bits;
 };
 
-static struct code_place place_of(const struct challenges *c, const struct probe *probe)
+/* The place of element INDEX, counted without gaps, of the tensor of ROLE in set SET of those that are asked about. */
+static struct spot place_of(const struct challenges *c, unsigned set, enum qb_role role, uint64_t index)
 {
     const struct qb_problem *p = &c->questioner.problem;
-    const uint64_t row = probe->element / p->hidden, col = probe->element % p->hidden;
-    const unsigned bits = codes_bits(p), shift = (unsigned)(col % 8 * bits % 8);
+    const bool is_codes = role == QB_ROLE_CODES;
+    /* Values that are kept are in the format that is quantized, all others in the input's. */
+    const enum qb_format format = role == QB_ROLE_VALUES ? p->input : c->questioner.whole.input;
+    const unsigned bits = is_codes ? codes_bits(p) : qb_format_info(format)->bits;
+    const uint64_t row = is_codes ? index / p->hidden : 0, col = is_codes ? index % p->hidden : index;
+    const unsigned shift = (unsigned)(col % 8 * bits % 8);
+    const struct qb_tensors tensors = buffers_set(c->buffers, c->first_set + set);
+    const uint64_t row_bytes = is_codes ? codes_row_bytes(p) : 0;
 
-    return (struct code_place){row * codes_row_bytes(p) + col / 8 * bits + col % 8 * bits / 8, (shift + bits + 7) / 8,
-                               shift, bits};
+    return (struct spot){(char *)tensors.at[role] + row * row_bytes + col / 8 * bits + col % 8 * bits / 8,
+                         (shift + bits + 7) / 8, shift, bits};
 }
 
-static void *codes_of(const struct challenges *c, const struct probe *probe, uint64_t offset)
+/* Read what is in PLACE: the lower half first, as these hosts are little-endian. */
+static enum qb_status read_place(const struct challenges *c, struct spot place, uint32_t *bits)
 {
-    const struct qb_tensors set = buffers_set(c->buffers, c->first_set + probe->set);
+    uint64_t around = 0;
+    enum qb_status status = qb_memory_read(c->buffers->device, &around, place.at, place.bytes);
 
-    return (char *)set.at[QB_ROLE_CODES] + offset;
-}
-
-/* The bytes in which the code of PROBE is, as a number: the lower half first, as these hosts are little-endian. */
-static enum qb_status read_around(const struct challenges *c, const struct probe *probe, struct code_place place,
-                                  uint32_t *around)
-{
-    *around = 0;
-    return qb_memory_read(c->buffers->device, around, codes_of(c, probe, place.offset), place.bytes);
-}
-
-static enum qb_status read_code(const struct challenges *c, const struct probe *probe, uint8_t *code)
-{
-    const struct code_place place = place_of(c, probe);
-    uint32_t around;
-    enum qb_status status = read_around(c, probe, place, &around);
-
-    *code = (uint8_t)(around >> place.shift & ((1u << place.bits) - 1));
+    *bits = (uint32_t)(around >> place.shift & (((uint64_t)1 << place.bits) - 1));
     return status;
 }
 
-/* Write a code, and leave those beside it as they are. */
-static enum qb_status write_code(const struct challenges *c, const struct probe *probe, uint8_t code)
+/* Write to PLACE, and leave what is beside it as it is. */
+static enum qb_status write_place(const struct challenges *c, struct spot place, uint32_t bits)
 {
-    const struct code_place place = place_of(c, probe);
-    const uint32_t mask = ((1u << place.bits) - 1) << place.shift;
-    uint32_t around = 0;
-    enum qb_status status = place.bits < 8 ? read_around(c, probe, place, &around) : QB_OK;
+    const uint64_t mask = (((uint64_t)1 << place.bits) - 1) << place.shift;
+    uint64_t around = 0;
+    enum qb_status status = place.bits < 8 ? qb_memory_read(c->buffers->device, &around, place.at, place.bytes) : QB_OK;
 
-    around = (around & ~mask) | (uint32_t)code << place.shift;
-    return status == QB_OK ? qb_memory_write(c->buffers->device, codes_of(c, probe, place.offset), &around, place.bytes)
-                           : status;
+    around = (around & ~mask) | (uint64_t)bits << place.shift;
+    return status == QB_OK ? qb_memory_write(c->buffers->device, place.at, &around, place.bytes) : status;
+}
+
+/* Where the answer to PROBE is. */
+static struct spot answer_place(const struct challenges *c, const struct probe *probe)
+{
+    return place_of(c, probe->set, questioner_answer(&c->questioner), probe->element);
+}
+
+/* Let what launches read be as PROBE says, or as it was. */
+static enum qb_status write_changes(const struct challenges *c, const struct probe *probe, bool is_question)
+{
+    enum qb_status status = QB_OK;
+
+    for (size_t i = 0; i < probe->change.read_count && status == QB_OK; i++) {
+        const struct change_element *e = &probe->change.read[i];
+
+        status = write_place(c, place_of(c, probe->set, e->role, e->index), is_question ? e->is : e->was);
+    }
+    return status;
 }
 
 /* Where what PROBE is about is in the tensor of ROLE, on the device. */
@@ -211,11 +211,9 @@ enum qb_status challenges_pose(struct challenges *c, enum measure_question kind,
     for (size_t i = 0; i < question->probe_count && status == QB_OK; i++) {
         const struct probe *probe = &question->probes[i];
 
-        if (probe->is != probe->was) {
-            status = write_element(c, probe, probe->is);
-        }
+        status = write_changes(c, probe, true);
         if (status == QB_OK && has_codes(c)) {
-            status = write_code(c, probe, probe->poison);
+            status = write_place(c, answer_place(c, probe), probe->poison);
         }
     }
     for (size_t i = 0; i < question->scale_count && status == QB_OK; i++) {
@@ -238,28 +236,56 @@ static bool count_fault(struct challenges *c, enum challenge_fault fault, bool i
 static enum qb_status judge_code(struct challenges *c, const struct probe *probe)
 {
     const struct questioner *q = &c->questioner;
+    const bool is_value = questioner_answer(q) == QB_ROLE_VALUES;
+    const enum qb_format format = is_value ? q->problem.input : q->problem.output;
     enum challenge_fault fault = CHALLENGE_WRONG;
-    uint8_t got;
-    enum qb_status status = read_code(c, probe, &got);
+    uint32_t got;
+    enum qb_status status = read_place(c, answer_place(c, probe), &got);
     char was[SCALES_TEXT_SIZE], right[SCALES_TEXT_SIZE];
 
     c->codes++;
-    if (status != QB_OK || verify_is_code(&q->arithmetic, q->problem.output, got, probe->want)) {
+    if (status != QB_OK || questioner_is_answer(q, got, probe->want)) {
         return status;
     }
     if (got == probe->poison) {
         fault = CHALLENGE_UNDONE;
-    } else if (verify_is_code(&q->arithmetic, q->problem.output, got, probe->old)) {
+    } else if (questioner_is_answer(q, got, probe->old)) {
         fault = CHALLENGE_STALE;
         c->stale_codes += !probe->rescaled;
     }
     if (count_fault(c, fault, false)) {
         snprintf(c->findings[fault].first, sizeof c->findings[fault].first,
-                 "code [%" PRIu64 ", %" PRIu64 "]: got %s, want %s", probe->element / q->problem.hidden,
-                 probe->element % q->problem.hidden, scales_code_text(q->problem.output, got, was),
-                 scales_code_text(q->problem.output, probe->want, right));
+                 "%s [%" PRIu64 ", %" PRIu64 "]: got %s, want %s", is_value ? "value" : "code",
+                 probe->element / q->problem.hidden, probe->element % q->problem.hidden,
+                 scales_code_text(format, got, was), scales_code_text(format, probe->want, right));
     }
     return QB_OK;
+}
+
+/* Judge what else launches wrote of PROBE, and put back what that was. */
+static enum qb_status settle_written(struct challenges *c, const struct probe *probe)
+{
+    const struct questioner *q = &c->questioner;
+    enum qb_status status = QB_OK;
+
+    for (size_t i = 0; i < probe->change.written_count && status == QB_OK; i++) {
+        const struct change_element *e = &probe->change.written[i];
+        const struct spot place = place_of(c, probe->set, e->role, e->index);
+        const enum qb_format format = e->role == QB_ROLE_VALUES ? q->problem.input : q->whole.input;
+        uint32_t got;
+
+        status = read_place(c, place, &got);
+        c->codes++;
+        if (status == QB_OK && !verify_is_value(&q->arithmetic, format, got, e->is) &&
+            count_fault(c, CHALLENGE_WRONG, false)) {
+            snprintf(c->findings[CHALLENGE_WRONG].first, sizeof c->findings[CHALLENGE_WRONG].first,
+                     "%s [%" PRIu64 ", %" PRIu64 "]: got %.9g, want %.9g", qb_role_name(e->role),
+                     e->index / q->problem.hidden, e->index % q->problem.hidden, (double)qb_format_decode(format, got),
+                     (double)qb_format_decode(format, e->is));
+        }
+        status = status == QB_OK ? write_place(c, place, e->was) : status;
+    }
+    return status;
 }
 
 /* Describe that GOT is in the tensor of ROLE. */
@@ -324,13 +350,10 @@ static enum qb_status settle_scale(struct challenges *c, const struct scale_prob
 /* Put back what PROBE has changed. */
 static enum qb_status restore(const struct challenges *c, const struct probe *probe)
 {
-    enum qb_status status = QB_OK;
+    enum qb_status status = write_changes(c, probe, false);
 
-    if (probe->is != probe->was) {
-        status = write_element(c, probe, probe->was);
-    }
     if (status == QB_OK && has_codes(c) && !probe->rescaled && probe->want != probe->old) {
-        status = write_code(c, probe, probe->old);
+        status = write_place(c, answer_place(c, probe), probe->old);
     }
     return status;
 }
@@ -354,6 +377,9 @@ enum qb_status challenges_judge(struct challenges *c)
 
     for (size_t i = 0; i < question->probe_count && status == QB_OK && has_codes(c); i++) {
         status = judge_code(c, &question->probes[i]);
+    }
+    for (size_t i = 0; i < question->probe_count && status == QB_OK; i++) {
+        status = settle_written(c, &question->probes[i]);
     }
     for (size_t i = 0; i < question->scale_count && status == QB_OK; i++) {
         status = settle_scale(c, &question->scales[i]);

@@ -52,9 +52,9 @@ struct challenges {
 /* Prepare the challenges of a visit of SAMPLES samples of PLAN_CASE, whose data are INPUT and, by role, what
  * else launches read, GIVEN (host memory; they stay until challenges_end()). BUFFERS has SETS sets, and each question
  * is about ASKED of them in a row. An error has been printed; end CHALLENGES either way. */
-enum exit_code challenges_begin(const struct plan_case *plan_case, const void *input, void *const given[QB_ROLE_COUNT],
-                                const struct buffers *buffers, unsigned sets, unsigned asked, uint64_t samples,
-                                struct challenges *challenges);
+enum exit_code challenges_begin(const struct plan_case *plan_case, const struct case_data *data,
+                                void *const given[QB_ROLE_COUNT], const struct buffers *buffers, unsigned sets,
+                                unsigned asked, uint64_t samples, struct challenges *challenges);
 void challenges_end(struct challenges *challenges);
 
 /* The number, from 1 to COUNT, of the sample before which a MEASURE_SINGLE is to be met; not the first, if it can be.

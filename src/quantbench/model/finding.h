@@ -38,7 +38,7 @@ struct quality {
 
 /* Where outputs on a device differ from the expectation. */
 struct mismatch {
-    uint64_t wrong_codes;
+    uint64_t wrong_codes;  /* with values and sums, where those are outputs; so are the codes below */
     uint64_t wrong_scales; /* with zero points and tensor scales */
     uint64_t near_codes;   /* differ, but no more than the arithmetic allows; they are not wrong */
     uint64_t near_scales;  /* the same */
@@ -49,6 +49,11 @@ struct mismatch {
     uint64_t first_index;
     char first[384]; /* the same for people; "" if there is none */
 };
+
+static inline bool mismatch_is_wrong(const struct mismatch *m)
+{
+    return m->wrong_codes > 0 || m->wrong_scales > 0;
+}
 
 /* A number of migrations that the system does not tell. */
 #define DISTURBANCE_UNKNOWN UINT64_MAX

@@ -148,6 +148,13 @@ static void formats_text(const struct qb_problem *p, char text[FORMATS_SIZE])
              p->operation == QB_OPERATION_DEQUANTIZE ? input : codes);
 }
 
+const char *problem_results_name(const struct qb_problem *problem)
+{
+    return problem->operation == QB_OPERATION_DEQUANTIZE                             ? "values"
+           : problem->keep_values || problem->operation == QB_OPERATION_ADD_RMS_NORM ? "codes, values and sums"
+                                                                                     : "codes";
+}
+
 void problem_text(const struct qb_problem *problem, char *text, size_t size)
 {
     char formats[FORMATS_SIZE], granularity[64], details[PROBLEM_DETAILS_SIZE];

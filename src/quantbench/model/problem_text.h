@@ -10,6 +10,9 @@
 #define PROBLEM_TEXT_SIZE 512
 void problem_text(const struct qb_problem *problem, char *text, size_t size);
 
+/* The name of what a kernel makes for PROBLEM besides scales: "codes", "values", or both. */
+const char *problem_results_name(const struct qb_problem *problem);
+
 /* The granularity as --granularity takes it, such as "group:128". */
 void problem_granularity_text(const struct qb_problem *problem, char *text, size_t size);
 

@@ -607,8 +607,7 @@ static enum exit_code read_code(struct reader *reader, const json_t *result)
 /* What is wrong has no time, and what has a time is not wrong. */
 static void check_code(struct reader *reader, const struct finding *found)
 {
-    const struct mismatch *mismatch = &found->checked.mismatch;
-    const bool differs = mismatch->wrong_codes > 0 || mismatch->wrong_scales > 0;
+    const bool differs = mismatch_is_wrong(&found->checked.mismatch);
     const bool is_wrong = found->checked.verification == WRONG;
 
     if (is_wrong && found->code != EXIT_WRONG_RESULT) {

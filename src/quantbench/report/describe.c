@@ -518,8 +518,8 @@ const char *describe_outcome(const struct record *record, const struct record_ca
 
     if (c->found.code == EXIT_WRONG_RESULT) {
         snprintf(text, DESCRIBE_SIZE,
-                 "wrong result: %" PRIu64 " codes and %" PRIu64 " scales differ from the reference",
-                 c->found.checked.mismatch.wrong_codes, c->found.checked.mismatch.wrong_scales);
+                 "wrong result: %" PRIu64 " %s and %" PRIu64 " scales differ from the reference",
+                 c->found.checked.mismatch.wrong_codes, problem_results_name(&c->problem), c->found.checked.mismatch.wrong_scales);
     } else if (c->found.sample_count == 0) {
         snprintf(text, DESCRIBE_SIZE, "no time: %s", codes_text(c));
     } else if (pair != NULL && pair->count == 0) {

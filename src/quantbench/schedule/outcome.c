@@ -58,7 +58,8 @@ static const char *check_mismatch(const struct outcome *outcome, const struct ou
     const struct mismatch *m = &outcome->checked.mismatch;
     const struct result *result = limits->result;
     uint64_t sets = result->found.sets > 0 ? result->found.sets : 1;
-    uint64_t most = elements(limits) > MOST / sets ? MOST : elements(limits) * sets;
+    uint64_t results = 3 * elements(limits); /* codes, values, and sums */
+    uint64_t most = results > MOST / sets ? MOST : results * sets;
 
     if (outcome->checked.verification == WRONG && most < HARD_MOST_ELEMENTS) {
         most = HARD_MOST_ELEMENTS; /* it may be so on hard data, or while it was timed */
@@ -116,7 +117,7 @@ static const char *check_quality(const struct quality *q, const struct outcome_l
 /* True if the exit code and the verdict go together. */
 static bool is_consistent(const struct outcome *outcome, const struct outcome_limits *limits)
 {
-    bool wrong = outcome->checked.mismatch.wrong_codes > 0 || outcome->checked.mismatch.wrong_scales > 0;
+    bool wrong = mismatch_is_wrong(&outcome->checked.mismatch);
 
     switch (outcome->checked.verification) {
     case NOT_VERIFIED:

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* values.c - see values.h. Rows are independent of each other. */
+#include <config.h>
+
+#include "cases/values.h"
+
+#include <stddef.h>
+
+/* Elements that are computed at a time. */
+#define SLICE_ELEMENTS ((uint64_t)1 << 14)
+
+struct qb_problem values_quantization(const struct qb_problem *problem)
+{
+    struct qb_problem quantization = {.size = sizeof quantization};
+
+    if (qb_problem_quantization(problem, &quantization) != QB_OK) {
+        quantization = *problem; /* it dequantizes */
+        quantization.operation = QB_OPERATION_QUANTIZE;
+    }
+    return quantization;
+}
+
+bool values_differ(const struct qb_problem *problem)
+{
+    return problem->operation != QB_OPERATION_QUANTIZE && problem->operation != QB_OPERATION_DEQUANTIZE;
+}
+
+bool values_same(const struct qb_problem *a, const struct qb_problem *b)
+{
+    return a->operation == b->operation && a->input == b->input && a->tokens == b->tokens && a->hidden == b->hidden &&
+           a->intermediate == b->intermediate && a->gate == b->gate && a->gate_limit == b->gate_limit &&
+           a->alpha == b->alpha && a->up_offset == b->up_offset && a->weights == b->weights && a->epsilon == b->epsilon;
+}
+
+void values_slice(const struct qb_problem *problem, uint64_t first, uint64_t count, struct qb_problem *part,
+                  struct qb_tensors *tensors)
+{
+    static const enum qb_role roles[] = {QB_ROLE_INPUT, QB_ROLE_CODES, QB_ROLE_RESIDUAL, QB_ROLE_SUM, QB_ROLE_VALUES};
+
+    *part = *problem;
+    part->tokens = problem->tokens - first < count ? problem->tokens - first : count;
+    part->keep_values = values_differ(problem);
+    for (size_t i = 0; i < sizeof roles / sizeof roles[0]; i++) {
+        struct qb_tensor_info tensor = {.size = sizeof tensor};
+        void **at = &tensors->at[roles[i]];
+
+        if (*at != NULL && qb_problem_tensor(part, roles[i], &tensor) == QB_OK && tensor.present) {
+            *at = (char *)*at + first * (tensor.stride * tensor.bits / 8);
+        }
+    }
+}
+
+enum qb_status values_compute(const struct qb_problem *problem, const struct qb_tensors *tensors)
+{
+    const uint64_t rows = SLICE_ELEMENTS / problem->hidden + 1, slices = (problem->tokens + rows - 1) / rows;
+    enum qb_status status = QB_OK;
+
+#pragma omp parallel for schedule(dynamic)
+    for (uint64_t i = 0; i < slices; i++) {
+        struct qb_problem part;
+        struct qb_tensors at = *tensors;
+        enum qb_status slice_status;
+
+        values_slice(problem, i * rows, rows, &part, &at);
+        slice_status = qb_reference_values(&part, &at);
+        if (slice_status != QB_OK) {
+#pragma omp critical
+            status = slice_status;
+        }
+    }
+    return status;
+}

@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* change.c - see change.h. What can be changed by itself depends on the operation: an element that is quantized, any
+ * way at all; what is gated, by its gate and up; of a row that is normalized only a sign, since that leaves the sum of
+ * the squares as it is. */
+#include <config.h>
+
+#include "cases/values.h"
+#include "check/change.h"
+
+#include <math.h>
+#include <string.h>
+
+/* A gate of which the activation is neither 0 nor saturated. */
+#define GATE 2.0f
+
+uint32_t change_bits(enum qb_format format, const void *tensor, uint64_t index)
+{
+    return qb_format_info(format)->bits == 32 ? ((const uint32_t *)tensor)[index] : ((const uint16_t *)tensor)[index];
+}
+
+static uint32_t sign_of(enum qb_format format)
+{
+    return (uint32_t)1 << (qb_format_info(format)->bits - 1);
+}
+
+/* Add that element INDEX of the tensor of ROLE, in FORMAT, which is TENSOR now, becomes IS. */
+static void add(struct change_element *elements, size_t *count, enum qb_role role, enum qb_format format,
+                const void *tensor, uint64_t index, uint32_t is)
+{
+    elements[(*count)++] = (struct change_element){role, index, change_bits(format, tensor, index), is};
+}
+
+/* Add the element of the input or the residual that becomes IS. */
+static void add_read(const struct qb_problem *p, const struct case_data *data, enum qb_role role, uint64_t index,
+                     uint32_t is, struct change *change)
+{
+    add(change->read, &change->read_count, role, p->input, data->at[role], index, is);
+}
+
+/* Add what else is written of ELEMENT: its value, and its sum, whose sign changes. */
+static void add_written(const struct qb_problem *p, const struct case_data *data, uint64_t element,
+                        struct change *change)
+{
+    if (p->keep_values) {
+        add(change->written, &change->written_count, QB_ROLE_VALUES, values_quantization(p).input, data->values,
+            element, change->value);
+    }
+    if (data->sum != NULL) {
+        add(change->written, &change->written_count, QB_ROLE_SUM, p->input, data->sum, element,
+            change_bits(p->input, data->sum, element) ^ sign_of(p->input));
+    }
+}
+
+static bool is_gated(const struct qb_problem *p)
+{
+    return p->operation == QB_OPERATION_SILU_MUL || p->operation == QB_OPERATION_GELU_MUL;
+}
+
+/* Where the gate of value ELEMENT is in the input, and how far after it up is. */
+static uint64_t gate_of(const struct qb_problem *p, uint64_t element, uint64_t *up)
+{
+    const uint64_t row = element / p->hidden * 2 * p->hidden, col = element % p->hidden;
+    const uint64_t gate = row + (p->gate == QB_GATE_HALVES ? col : 2 * col);
+
+    *up = gate + (p->gate == QB_GATE_HALVES ? p->hidden : 1);
+    return gate;
+}
+
+bool change_sign(const struct qb_problem *p, const struct case_data *data, uint64_t element, struct change *change)
+{
+    const enum qb_format format = values_quantization(p).input;
+    uint64_t index = element;
+
+    *change = (struct change){.value = change_bits(format, data->values, element) ^ sign_of(format)};
+    if (is_gated(p)) {
+        gate_of(p, element, &index);
+        if (p->up_offset != 0) {
+            return false;
+        }
+    }
+    /* A sum of 0 keeps its sign. */
+    if (data->sum != NULL && (change_bits(p->input, data->sum, element) & ~sign_of(p->input)) == 0) {
+        return false;
+    }
+    add_read(p, data, QB_ROLE_INPUT, index, change_bits(p->input, data->at[QB_ROLE_INPUT], index) ^ sign_of(p->input),
+             change);
+    if (data->at[QB_ROLE_RESIDUAL] != NULL) {
+        add_read(p, data, QB_ROLE_RESIDUAL, index,
+                 change_bits(p->input, data->at[QB_ROLE_RESIDUAL], index) ^ sign_of(p->input), change);
+    }
+    if (values_differ(p)) {
+        add_written(p, data, element, change);
+    }
+    return true;
+}
+
+/* The value of PAIR, a gate and its up in the input format, as bits; false if it cannot be computed. */
+static bool value_of_pair(const struct qb_problem *p, const void *pair, uint32_t *value)
+{
+    struct qb_problem single = *p;
+    struct qb_tensors tensors = {.size = sizeof tensors};
+
+    single.tokens = single.hidden = 1;
+    single.input_stride = single.output_stride = single.scale_stride = 0;
+    *value = 0;
+    tensors.at[QB_ROLE_INPUT] = (void *)(uintptr_t)pair;
+    tensors.at[QB_ROLE_VALUES] = value; /* the lower half first: hosts are little-endian */
+    return qb_reference_values(&single, &tensors) == QB_OK;
+}
+
+/* Write the codes of A and B in FORMAT to PAIR. */
+static void make_pair(enum qb_format format, float a, float b, uint32_t pair[2])
+{
+    const uint32_t first = qb_format_encode(format, a), second = qb_format_encode(format, b);
+
+    if (qb_format_info(format)->bits == 32) {
+        pair[0] = first;
+        pair[1] = second;
+    } else {
+        pair[0] = first | second << 16;
+    }
+}
+
+bool change_to(const struct qb_problem *p, const struct case_data *data, uint64_t element, uint32_t wanted,
+               struct change *change)
+{
+    const enum qb_format format = values_quantization(p).input;
+    uint32_t pair[2] = {0}, value;
+    uint64_t gate, up;
+    float unit;
+
+    *change = (struct change){.value = wanted};
+    if (!values_differ(p)) {
+        add_read(p, data, QB_ROLE_INPUT, element, wanted, change);
+        return true;
+    }
+    if (!is_gated(p)) {
+        return false;
+    }
+    make_pair(p->input, GATE, 1 - p->up_offset, pair);
+    if (!value_of_pair(p, pair, &value)) {
+        return false;
+    }
+    unit = qb_format_decode(format, value);
+    make_pair(p->input, GATE, qb_format_decode(format, wanted) / unit - p->up_offset, pair);
+    if (!value_of_pair(p, pair, &change->value) || !isfinite(qb_format_decode(format, change->value))) {
+        return false;
+    }
+    gate = gate_of(p, element, &up);
+    add_read(p, data, QB_ROLE_INPUT, gate, change_bits(p->input, pair, 0), change);
+    add_read(p, data, QB_ROLE_INPUT, up, change_bits(p->input, pair, 1), change);
+    add_written(p, data, element, change);
+    return true;
+}

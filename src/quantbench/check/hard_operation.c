@@ -1,0 +1,265 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* hard_operation.c - see hard_operation.h. Data are made of steps; each has a kind, and all tensors that launches read.
+ */
+#include <config.h>
+
+#include "cases/input.h"
+#include "cases/inputs.h"
+#include "cases/values.h"
+#include "check/hard_operation.h"
+#include "check/scales.h"
+#include "model/sizes.h"
+#include "model/tiling.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* The elements of 16 bits that there are. Of 32 bits as many are drawn. */
+#define PATTERNS 65536
+
+/* The kinds in their order. */
+enum kind { GATES, UPS, ROWS, ANY_BITS, KINDS };
+static const char *const kind_names[KINDS] = {
+    [GATES] = "every gate", [UPS] = "every up", [ROWS] = "rows of hard kinds", [ANY_BITS] = "any bits"};
+
+static uint64_t draw(struct hard_data *data)
+{
+    return input_random(data->placed += INPUT_RANDOM_STEP);
+}
+
+static bool is_gated(const struct qb_problem *p)
+{
+    return p->operation == QB_OPERATION_SILU_MUL || p->operation == QB_OPERATION_GELU_MUL;
+}
+
+/* The steps of a kind. */
+static size_t steps_of(const struct hard_data *data, enum kind kind)
+{
+    const struct qb_problem *p = &data->problem;
+    const uint64_t elements = p->tokens * p->hidden;
+
+    if (kind == GATES || kind == UPS) {
+        return is_gated(p) ? (size_t)((PATTERNS + elements - 1) / elements) : 0;
+    }
+    return kind == ROWS && p->operation == QB_OPERATION_DEQUANTIZE ? 0 : 2;
+}
+
+/* ---- Elements --------------------------------------------------------------------------------------------------- */
+
+static void put(enum qb_format format, void *tensor, uint64_t index, uint32_t bits)
+{
+    if (qb_format_info(format)->bits == 32) {
+        ((uint32_t *)tensor)[index] = bits;
+    } else {
+        ((uint16_t *)tensor)[index] = (uint16_t)bits;
+    }
+}
+
+/* Element number I of those that there are, or one of them. For kernels with fast math, a normal number or 0. */
+static uint32_t pattern(struct hard_data *data, enum qb_format format, uint64_t i)
+{
+    const struct qb_format_info *info = qb_format_info(format);
+    uint32_t bits = info->bits == 32 ? (uint32_t)draw(data) : (uint32_t)i & (PATTERNS - 1);
+
+    if (data->arithmetic.match != QB_MATCH_EXACT) {
+        const uint32_t one = (uint32_t)info->bias << info->mantissa_bits, spread = (uint32_t)3 << info->mantissa_bits;
+
+        bits = one - spread + bits % (2 * spread); /* from 1/8 to 8 */
+    }
+    return bits;
+}
+
+/* Gates of step STEP, and up. */
+static void fill_gated(struct hard_data *data, enum kind kind, size_t step)
+{
+    const struct qb_problem *p = &data->problem;
+    const uint32_t other = qb_format_encode(p->input, kind == GATES ? 1 : 1.5f);
+
+    for (uint64_t i = 0; i < p->tokens * p->hidden; i++) {
+        const uint64_t col = i % p->hidden, row = i / p->hidden * 2 * p->hidden;
+        const uint64_t gate = row + (p->gate == QB_GATE_HALVES ? col : 2 * col);
+        const uint64_t up = gate + (p->gate == QB_GATE_HALVES ? p->hidden : 1);
+        const uint32_t hard = pattern(data, p->input, step * p->tokens * p->hidden + i);
+
+        put(p->input, data->input, gate, kind == GATES ? hard : other);
+        put(p->input, data->input, up, kind == GATES ? other : hard);
+    }
+}
+
+/* An element of a row of the kind ROW: what is hard about sums. */
+static float element_of_row(struct hard_data *data, uint64_t row, uint64_t col, const struct qb_format_info *info)
+{
+    const float unit = (float)(draw(data) % 1024) / 512 - 1, tiny = ldexpf(1, 1 - info->bias);
+
+    if (data->arithmetic.match != QB_MATCH_EXACT) {
+        return 1 + unit / 2;
+    }
+    switch (row % 9) {
+    case 0: /* nothing */
+        return 0;
+    case 1: /* one element */
+        return col == row ? info->largest : 0;
+    case 2: /* the sum of the squares overflows, in formats that allow it */
+        return unit < 0 ? -info->largest : info->largest;
+    case 3: /* each square vanishes */
+        return unit * tiny;
+    case 4: /* subnormal */
+        return unit * tiny / 4;
+    case 5: /* not a number */
+        return col == row ? NAN : unit;
+    case 6: /* infinite */
+        return col == row ? INFINITY : unit;
+    case 7: /* of very different magnitudes */
+        return ldexpf(unit, (int)(draw(data) % 24) - 12);
+    default:
+        return unit;
+    }
+}
+
+static void fill_rows(struct hard_data *data, enum qb_format format, void *tensor, uint64_t rows, uint64_t cols,
+                      size_t step)
+{
+    const struct qb_format_info *info = qb_format_info(format);
+
+    for (uint64_t i = 0; i < rows * cols; i++) {
+        put(format, tensor, i, qb_format_encode(format, element_of_row(data, i / cols + step * rows, i % cols, info)));
+    }
+}
+
+static void fill_bits(struct hard_data *data, enum qb_format format, void *tensor, uint64_t count)
+{
+    for (uint64_t i = 0; i < count; i++) {
+        put(format, tensor, i, pattern(data, format, draw(data)));
+    }
+}
+
+/* Let the residual take away the input in every other row, but for one element. */
+static void fill_residual(struct hard_data *data, void *residual)
+{
+    const struct qb_problem *p = &data->problem;
+    const uint32_t sign = (uint32_t)1 << (qb_format_info(p->input)->bits - 1);
+
+    for (uint64_t i = 0; i < p->tokens * p->hidden; i++) {
+        const uint32_t x =
+            p->input == QB_FORMAT_F32 ? ((const uint32_t *)data->input)[i] : ((const uint16_t *)data->input)[i];
+
+        if (i / p->hidden % 2 == 1 && i % p->hidden != 0) {
+            put(p->input, residual, i, x ^ sign);
+        }
+    }
+}
+
+static void fill_data(struct hard_data *data, enum kind kind, size_t step)
+{
+    for (int role = 0; role < QB_ROLE_COUNT; role++) {
+        void *tensor = role == QB_ROLE_INPUT ? data->input : data->given.at[role];
+        struct qb_tensor_info info = {.size = sizeof info};
+
+        qb_problem_tensor(&data->problem, (enum qb_role)role, &info);
+        if (!inputs_have((enum qb_role)role) || !info.present) {
+            continue;
+        }
+        if (role == QB_ROLE_WEIGHTS && kind != ANY_BITS) {
+            input_generate_weights(info.format, step, info.cols, tensor);
+        } else if (kind == ANY_BITS) {
+            fill_bits(data, info.format, tensor, info.rows * info.cols);
+        } else if (kind == ROWS) {
+            fill_rows(data, info.format, tensor, info.rows, info.cols, step);
+        } else {
+            fill_gated(data, kind, step);
+        }
+    }
+    if (data->given.at[QB_ROLE_RESIDUAL] != NULL && kind == ROWS && step == 1) {
+        fill_residual(data, data->given.at[QB_ROLE_RESIDUAL]);
+    }
+}
+
+/* ---- What is given ---------------------------------------------------------------------------------------------- */
+
+/* A scale of FORMAT, finite and > 0: any where codes are dequantized, else one of a likely size. */
+static uint32_t some_scale(struct hard_data *data, enum qb_format format)
+{
+    const struct qb_format_info *info = qb_format_info(format);
+
+    if (data->problem.operation == QB_OPERATION_DEQUANTIZE && data->arithmetic.match == QB_MATCH_EXACT) {
+        return 1 + (uint32_t)(draw(data) % info->largest_code);
+    }
+    return qb_format_encode(format, ldexpf(1 + (float)(draw(data) % 256) / 256, (int)(draw(data) % 12) - 8));
+}
+
+static void fill_scales(struct hard_data *data)
+{
+    const struct tiling tiling = tiling_of(&data->problem);
+    int8_t *zero_points = data->given.at[QB_ROLE_ZERO_POINTS];
+    const struct qb_format_info *output = qb_format_info(data->problem.output);
+    uint64_t offset = 0;
+
+    for (uint64_t i = 0; i < tiling.scale_rows * tiling.scale_cols; i++) {
+        const uint32_t scale = some_scale(data, data->problem.scale_format);
+
+        qb_problem_scale_offset(&data->problem, i / tiling.scale_cols, i % tiling.scale_cols, &offset);
+        memcpy((char *)data->given.at[QB_ROLE_SCALES] + offset, &scale, scales_element_size(&data->problem));
+        if (zero_points != NULL) {
+            zero_points[i] = (int8_t)((int)output->largest - (int)(draw(data) % ((uint64_t)1 << output->bits)));
+        }
+    }
+}
+
+static void fill_codes(struct hard_data *data)
+{
+    const struct sizes bytes = sizes_of(&data->problem);
+    uint8_t *codes = data->given.at[QB_ROLE_CODES];
+
+    for (uint64_t i = 0; i < bytes.of[QB_ROLE_CODES]; i++) {
+        codes[i] = (uint8_t)draw(data);
+    }
+}
+
+/* ---- The data --------------------------------------------------------------------------------------------------- */
+
+bool hard_operation_begin(const struct qb_problem *problem, const struct qb_arithmetic *arithmetic,
+                          struct hard_data *data)
+{
+    const struct sizes bytes = sizes_of(problem);
+    bool good;
+
+    *data = (struct hard_data){.problem = *problem,
+                               .arithmetic = *arithmetic,
+                               .tensor_scale = 1,
+                               .input = malloc(bytes.of[QB_ROLE_INPUT] + 1)};
+    good = data->input != NULL;
+    for (int role = 0; role < QB_ROLE_COUNT; role++) {
+        if (sizes_is_given(problem, (enum qb_role)role)) {
+            data->given.at[role] = calloc(1, bytes.of[role] + 1);
+            good = good && data->given.at[role] != NULL;
+        }
+    }
+    return good;
+}
+
+bool hard_operation_fill(struct hard_data *data)
+{
+    size_t step = data->item++;
+
+    for (int kind = 0; kind < KINDS; kind++) {
+        const size_t steps = steps_of(data, (enum kind)kind);
+
+        if (step < steps) {
+            data->kind = data->problem.operation == QB_OPERATION_DEQUANTIZE ? "any codes and scales" : kind_names[kind];
+            fill_data(data, (enum kind)kind, step);
+            if (data->given.at[QB_ROLE_SCALES] != NULL) {
+                fill_scales(data);
+            }
+            if (data->given.at[QB_ROLE_CODES] != NULL) {
+                fill_codes(data);
+            }
+            if (data->given.at[QB_ROLE_TENSOR_SCALE] != NULL) {
+                *(float *)data->given.at[QB_ROLE_TENSOR_SCALE] = 1000.0f / 2688;
+            }
+            return true;
+        }
+        step -= steps;
+    }
+    return false;
+}
