@@ -205,8 +205,3 @@ enum exit_code operations_set_columns(struct qb_problem *p, uint64_t columns)
     p->hidden = is_gated(p) ? columns / 2 : columns;
     return EXIT_OK;
 }
-
-uint64_t operations_columns(const struct qb_problem *p)
-{
-    return is_gated(p) ? 2 * p->hidden : p->hidden; /* the problem is valid: there is no overflow */
-}

@@ -21,7 +21,4 @@ enum exit_code operations_check_input(const struct qb_problem *problem);
 /* Set the hidden size of PROBLEM, whose input has COLUMNS. On failure the error has been printed. */
 enum exit_code operations_set_columns(struct qb_problem *problem, uint64_t columns);
 
-/* The columns of the input of PROBLEM, or of what was quantized if that is to be undone. */
-uint64_t operations_columns(const struct qb_problem *problem);
-
 #endif

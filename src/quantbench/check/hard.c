@@ -115,7 +115,9 @@ static enum exit_code expect(const struct hard_data *data, struct expectation *e
 
     tensors.at[QB_ROLE_INPUT] = data->input;
     for (int role = 0; role < QB_ROLE_COUNT; role++) {
-        if (data->given.at[role] != NULL) {
+        if (data->given.at[role] != NULL && inputs_have((enum qb_role)role)) {
+            tensors.at[role] = data->given.at[role];
+        } else if (data->given.at[role] != NULL) {
             memcpy(tensors.at[role], data->given.at[role], expectation->bytes.of[role]);
         }
     }

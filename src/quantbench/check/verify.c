@@ -251,24 +251,45 @@ static void *exact_values(const struct qb_problem *problem, const struct case_da
     return values;
 }
 
-/* How good the codes in TENSORS (host memory) are, which E is for, of DATA. */
-static enum exit_code rate(const struct expectation *e, const struct case_data *data, const struct qb_tensors *tensors,
-                           struct quality *quality)
+/* How good the codes in TENSORS (host memory) are, which E is for, of DATA. What is cut off, flushed or at a floor is
+ * so of the values that were quantized; errors are those of the exact ones. */
+static bool rate_all(const struct expectation *e, const struct case_data *data, const struct qb_tensors *tensors,
+                     struct quality *quality)
 {
     struct qb_problem q = e->quantization;
     struct qb_tensors rated = *tensors;
-    void *exact = NULL;
+    struct quality exact;
+    void *values;
     bool good;
 
     rated.at[QB_ROLE_INPUT] = (void *)(uintptr_t)data->values;
-    if (values_differ(&e->problem)) {
-        q.input = QB_FORMAT_F32;
-        rated.at[QB_ROLE_INPUT] = exact = exact_values(&e->problem, data);
+    good = quality_compute(&q, &e->arithmetic, &rated, quality);
+    if (!good || !values_differ(&e->problem)) {
+        return good;
     }
-    good = rated.at[QB_ROLE_INPUT] != NULL && quality_compute(&q, &e->arithmetic, &rated, quality);
-    free(exact);
-    return good ? EXIT_OK
-                : message_out_of_memory("the quality of the codes", q.tokens * q.hidden * input_element_size(q.input));
+    q.input = QB_FORMAT_F32;
+    rated.at[QB_ROLE_INPUT] = values = exact_values(&e->problem, data);
+    good = values != NULL && quality_compute(&q, &e->arithmetic, &rated, &exact);
+    free(values);
+    if (good) {
+        quality->finite = exact.finite;
+        quality->nan = exact.nan;
+        quality->infinite = exact.infinite;
+        quality->snr = exact.snr;
+        quality->rest_snr = exact.rest_snr;
+        quality->largest_error = exact.largest_error;
+        quality->largest_relative_error = exact.largest_relative_error;
+    }
+    return good;
+}
+
+static enum exit_code rate(const struct expectation *e, const struct case_data *data, const struct qb_tensors *tensors,
+                           struct quality *quality)
+{
+    return rate_all(e, data, tensors, quality)
+               ? EXIT_OK
+               : message_out_of_memory("the quality of the codes",
+                                       e->problem.tokens * e->problem.hidden * sizeof(float));
 }
 
 /* ---- Making expectations ---------------------------------------------------------------------------------------- */
