@@ -31,8 +31,8 @@ enum exit_code verify_expect(const struct qb_problem *problem, const struct qb_a
 /* What is in outputs, and between their rows, before a kernel writes: a code that is in no way special. */
 #define VERIFY_POISON 0xA5
 
-/* Make room in EXPECTATION, whose problem is set, for all tensors that are no data; false if memory is short. Free it
- * either way. */
+/* Make room in EXPECTATION, whose problem is set, for all tensors but those that are data; false if memory is short.
+ * Free it either way. */
 bool verify_make(struct expectation *expectation, bool need_codes);
 void verify_free(struct expectation *expectation);
 

@@ -58,7 +58,8 @@ static const char *check_mismatch(const struct outcome *outcome, const struct ou
     const struct mismatch *m = &outcome->checked.mismatch;
     const struct result *result = limits->result;
     uint64_t sets = result->found.sets > 0 ? result->found.sets : 1;
-    uint64_t results = 3 * elements(limits); /* codes, values, and sums */
+    const bool has_others = result->plan_case->problem.operation != QB_OPERATION_QUANTIZE; /* values, and sums */
+    uint64_t results = (has_others ? 3 : 1) * elements(limits);
     uint64_t most = results > MOST / sets ? MOST : results * sets;
 
     if (outcome->checked.verification == WRONG && most < HARD_MOST_ELEMENTS) {
