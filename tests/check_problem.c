@@ -324,6 +324,34 @@ START_TEST(calls_refuse_bad_arguments)
 }
 END_TEST
 
+/* A kernel supports problems of its own operation only, and each operation that a kernel names is one. */
+START_TEST(kernels_do_one_operation)
+{
+    struct qb_device *device;
+    unsigned supported = 0;
+
+    ck_assert_int_eq(qb_device_open(qb_backend_find("cpu"), 0, &device), QB_OK);
+    for (size_t i = 0; i < qb_kernel_count(); i++) {
+        const struct qb_kernel *kernel = qb_kernel_at(i);
+
+        ck_assert_ptr_nonnull(qb_operation_name(qb_kernel_operation(kernel)));
+        for (int operation = 0; operation < QB_OPERATION_COUNT; operation++) {
+            struct qb_problem p;
+
+            qb_problem_init(&p);
+            p.operation = (enum qb_operation)operation;
+            p.scaling = p.operation == QB_OPERATION_DEQUANTIZE ? QB_SCALING_STATIC : QB_SCALING_DYNAMIC;
+            if (qb_kernel_supports(kernel, device, &p)) {
+                ck_assert_int_eq(qb_kernel_operation(kernel), operation);
+                supported++;
+            }
+        }
+    }
+    ck_assert_uint_gt(supported, 0);
+    qb_device_close(device);
+}
+END_TEST
+
 /* A backend that qb_backend_find() did not find: the message names the one that this build lacks. */
 START_TEST(missing_backend_named)
 {
@@ -467,6 +495,7 @@ int main(void)
     tcase_add_test(tc, reference_scale_limits);
     tcase_add_loop_test(tc, nan_has_the_code_of_the_arithmetic, 0, sizeof nan_codes / sizeof nan_codes[0]);
     tcase_add_test(tc, calls_refuse_bad_arguments);
+    tcase_add_test(tc, kernels_do_one_operation);
     tcase_add_test(tc, missing_backend_named);
     tcase_add_test(tc, status_texts);
     tcase_add_test(tc, shorter_problem_has_defaults);

@@ -62,6 +62,7 @@ tool_shell_tests = \
 	%D%/memory.sh \
 	%D%/module.sh \
 	%D%/narrow.sh \
+	%D%/operations.sh \
 	%D%/plugin.sh \
 	%D%/quoted.sh \
 	%D%/report.sh \
@@ -99,6 +100,7 @@ EXTRA_DIST += %D%/plugins/forger.c
 EXTRA_DIST += %D%/plugins/fp8.h
 EXTRA_DIST += %D%/plugins/rows.h
 EXTRA_DIST += %D%/plugins/narrow.c
+EXTRA_DIST += %D%/plugins/operations.c
 EXTRA_DIST += %D%/plugins/peers.c
 EXTRA_DIST += %D%/plugins/wrong.c
 EXTRA_DIST += %D%/plugins/wrong_cuda.cu

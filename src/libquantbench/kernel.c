@@ -71,6 +71,11 @@ const struct qb_backend *qb_kernel_backend(const struct qb_kernel *kernel)
     return kernel->backend;
 }
 
+enum qb_operation qb_kernel_operation(const struct qb_kernel *kernel)
+{
+    return kernel->operation;
+}
+
 const char *qb_kernel_plugin(const struct qb_kernel *kernel)
 {
     return kernel->file;

@@ -802,6 +802,8 @@ const char *qb_kernel_name(const struct qb_kernel *kernel);
 const char *qb_kernel_description(const struct qb_kernel *kernel);
 /* The backend whose devices it runs on. */
 const struct qb_backend *qb_kernel_backend(const struct qb_kernel *kernel);
+/* The one operation that it does. */
+enum qb_operation qb_kernel_operation(const struct qb_kernel *kernel);
 /* The file of the plug-in that it came from; NULL if it is the library's own. */
 const char *qb_kernel_plugin(const struct qb_kernel *kernel);
 /* Its arithmetic: the contract, unless it is a plug-in's. Never NULL. */

@@ -52,6 +52,7 @@ bool catalog_add_loaded(void)
     for (; loaded < qb_kernel_count(); loaded++) {
         const struct qb_kernel *handle = qb_kernel_at(loaded);
         struct kernel kernel = {.backend = qb_kernel_backend(handle),
+                                .operation = qb_kernel_operation(handle),
                                 .plugin = qb_kernel_plugin(handle),
                                 .arithmetic = *qb_kernel_arithmetic(handle),
                                 .handle = handle};

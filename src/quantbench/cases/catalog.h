@@ -14,6 +14,7 @@ struct kernel {
     char name[CATALOG_NAME_SIZE];
     char description[CATALOG_DESCRIPTION_SIZE];
     const struct qb_backend *backend;
+    enum qb_operation operation;
     const char *plugin; /* the file that it is from; NULL: it is the library's */
     struct qb_arithmetic arithmetic;
     const struct qb_kernel *handle; /* NULL: it is not loaded in this process */

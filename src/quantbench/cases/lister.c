@@ -30,6 +30,7 @@ struct description {
     char name[CATALOG_NAME_SIZE];
     char description[CATALOG_DESCRIPTION_SIZE];
     char backend[16];
+    enum qb_operation operation;
     struct qb_arithmetic arithmetic;
 };
 struct question {
@@ -127,11 +128,14 @@ static bool make_kernel(const struct lister *lister, const struct description *f
 {
     if (!is_text(from->name, sizeof from->name) || strpbrk(from->name, " ,\"'*?[]") != NULL ||
         !is_text(from->description, sizeof from->description) || !is_text(from->backend, sizeof from->backend) ||
-        qb_backend_find(from->backend) == NULL || qb_arithmetic_validate(&from->arithmetic) != QB_OK) {
+        qb_backend_find(from->backend) == NULL || qb_operation_name(from->operation) == NULL ||
+        qb_arithmetic_validate(&from->arithmetic) != QB_OK) {
         return false;
     }
-    *kernel = (struct kernel){
-        .backend = qb_backend_find(from->backend), .plugin = lister->file, .arithmetic = from->arithmetic};
+    *kernel = (struct kernel){.backend = qb_backend_find(from->backend),
+                              .operation = from->operation,
+                              .plugin = lister->file,
+                              .arithmetic = from->arithmetic};
     memcpy(kernel->name, from->name, sizeof kernel->name);
     memcpy(kernel->description, from->description, sizeof kernel->description);
     return true;
@@ -247,6 +251,7 @@ static void load(int socket, const char *file)
         snprintf(description.name, sizeof description.name, "%s", qb_kernel_name(kernel));
         snprintf(description.description, sizeof description.description, "%s", qb_kernel_description(kernel));
         snprintf(description.backend, sizeof description.backend, "%s", qb_backend_name(qb_kernel_backend(kernel)));
+        description.operation = qb_kernel_operation(kernel);
         description.arithmetic = *qb_kernel_arithmetic(kernel);
         child_say(socket, &description, sizeof description);
     }

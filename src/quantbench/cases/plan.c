@@ -116,6 +116,9 @@ static bool is_supported(struct plan *plan, const struct plan_case *wanted, cons
     char why[PLUGINS_WHY_SIZE];
     bool supported;
 
+    if (kernel->operation != wanted->problem.operation) {
+        return false;
+    }
     if (kernel->handle != NULL) {
         return qb_kernel_supports(kernel->handle, wanted->device->handle, &wanted->problem);
     }
@@ -152,7 +155,20 @@ static bool is_sweep(const struct settings *settings)
            settings->sweep.launches.count > 1 || settings->sweep.streams.count > 1;
 }
 
-/* Add WANTED once for each kernel that matches PATTERN and supports it. */
+/* True if the name of KERNEL is what was asked for: it matches PATTERN, or is one of our kernels for the instruction
+ * set PATTERN, which may have other words after it. */
+static bool is_asked_for(const struct settings *settings, const char *pattern, const struct kernel *kernel)
+{
+    const size_t length = strlen(pattern);
+
+    if (!settings->sweep.by_isa) {
+        return fnmatch(pattern, kernel->name, 0) == 0;
+    }
+    return kernel->plugin == NULL && strncmp(kernel->name, pattern, length) == 0 &&
+           (kernel->name[length] == '\0' || kernel->name[length] == '_');
+}
+
+/* Add WANTED once for each kernel that matches PATTERN and supports it; the first of an instruction set. */
 static enum exit_code add_matching_kernels(const struct settings *settings, struct plan *plan, struct plan_case *wanted,
                                            const char *pattern)
 {
@@ -163,11 +179,11 @@ static enum exit_code add_matching_kernels(const struct settings *settings, stru
         const struct kernel *kernel = catalog_at(i);
         enum exit_code code;
 
-        if (kernel->backend != qb_device_backend(wanted->device->handle) || fnmatch(pattern, kernel->name, 0) != 0) {
+        if (kernel->backend != qb_device_backend(wanted->device->handle) || !is_asked_for(settings, pattern, kernel)) {
             continue;
         }
         name_matched = true;
-        if (!is_supported(plan, wanted, kernel)) {
+        if (!is_supported(plan, wanted, kernel) || (settings->sweep.by_isa && plan->count > before)) {
             continue;
         }
         code = choose(settings, wanted, kernel);
@@ -225,11 +241,49 @@ static enum exit_code add_best_and_others(const struct settings *settings, struc
     return code;
 }
 
+/* The first kernel that runs WANTED in one launch, or in several; NULL if there is none. Ours come first. */
+static const struct kernel *find_fused(struct plan *plan, const struct plan_case *wanted, bool in_one_launch)
+{
+    for (size_t i = 0; i < catalog_count(); i++) {
+        const struct kernel *kernel = catalog_at(i);
+
+        if (kernel->backend == qb_device_backend(wanted->device->handle) &&
+            (strstr(kernel->name, "unfused") == NULL) == in_one_launch && is_supported(plan, wanted, kernel)) {
+            return kernel;
+        }
+    }
+    return NULL;
+}
+
+/* Add WANTED in several launches, the baseline, and in one. */
+static enum exit_code add_fused(const struct settings *settings, struct plan *plan, struct plan_case *wanted)
+{
+    enum exit_code code = EXIT_OK;
+
+    for (int fused = 0; fused < 2 && code == EXIT_OK; fused++) {
+        const struct kernel *kernel = find_fused(plan, wanted, fused);
+        char problem[PROBLEM_TEXT_SIZE];
+
+        if (kernel == NULL) {
+            problem_text(&wanted->problem, problem, sizeof problem);
+            message_error("--compare=fused: device %s lacks a kernel that can run %s in %s", wanted->device->info.id,
+                          problem, fused ? "one launch" : "several launches");
+            return EXIT_CANNOT_RUN;
+        }
+        code = choose(settings, wanted, kernel);
+        code = code == EXIT_OK ? add_case(settings, plan, wanted) : code;
+    }
+    return code;
+}
+
 /* Add WANTED with each kernel that was asked for, or with the best. */
 static enum exit_code add_kernels(const struct settings *settings, struct plan *plan, struct plan_case *wanted)
 {
     enum exit_code code = EXIT_OK;
 
+    if (settings->comparing.fused) {
+        return add_fused(settings, plan, wanted);
+    }
     if (settings->sweep.kernels.count == 0) {
         return add_best_and_others(settings, plan, wanted);
     }

@@ -326,14 +326,16 @@ static bool check_runs(const struct settings *settings)
 static bool settle_kernels(struct settings *settings)
 {
     if (settings->comparing.compare == COMPARE_KERNELS && settings->sweep.kernels.count > 0) {
-        message_error("--kernel: conflicts with --compare=KERNELS, --tune and --self-test, which choose the kernels; "
-                      "expected --compare with the name of an option, such as --compare=granularity");
+        message_error("--kernel: conflicts with --compare=KERNELS, --compare=fused, --tune and --self-test, which "
+                      "choose the kernels; expected --compare with the name of an option, such as "
+                      "--compare=granularity");
         return false;
     }
     if (settings->comparing.compared_kernels.count > 0) {
         names_free(&settings->sweep.kernels);
         settings->sweep.kernels = settings->comparing.compared_kernels;
         settings->comparing.compared_kernels = (struct names){0};
+        settings->sweep.by_isa = false; /* of --isa=auto, which names none */
     }
     return true;
 }

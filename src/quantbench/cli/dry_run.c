@@ -14,6 +14,7 @@
 #include "model/sizes.h"
 #include "model/problem_text.h"
 
+#include <inttypes.h>
 #include <jansson.h>
 #include <math.h>
 #include <stdio.h>
@@ -147,6 +148,48 @@ static void print_case(const int widths[FIRST_RESULT], const struct record_case 
                           : "");
 }
 
+/* Set TENSOR to that of ROLE; false if PROBLEM lacks it. */
+static bool find_tensor(const struct qb_problem *problem, int role, struct qb_tensor_info *tensor)
+{
+    *tensor = (struct qb_tensor_info){.size = sizeof *tensor};
+    return qb_problem_tensor(problem, (enum qb_role)role, tensor) == QB_OK && tensor->present;
+}
+
+/* The tensors of one case: their bytes are those that are moved. */
+static void print_tensors(const struct qb_problem *problem)
+{
+    printf("\n%-12s %-8s %17s %9s\n", "tensor", "type", "elements", "moved MB");
+    for (int role = 0; role < QB_ROLE_COUNT; role++) {
+        struct qb_tensor_info tensor;
+        char shape[48];
+
+        if (find_tensor(problem, role, &tensor)) {
+            snprintf(shape, sizeof shape, "%" PRIu64 " x %" PRIu64, tensor.rows, tensor.cols);
+            printf("%-12s %-8s %17s %9.3f  %s\n", qb_role_name((enum qb_role)role), qb_format_info(tensor.format)->name,
+                   shape, (double)tensor.traffic * 1e-6, tensor.read ? "read" : "written");
+        }
+    }
+    putchar('\n');
+}
+
+static json_t *tensors_to_json(const struct qb_problem *problem)
+{
+    json_t *tensors = json_array();
+
+    for (int role = 0; role < QB_ROLE_COUNT; role++) {
+        struct qb_tensor_info tensor;
+
+        if (find_tensor(problem, role, &tensor)) {
+            document_append(&tensors,
+                            json_pack("{s:s, s:s, s:I, s:I, s:I, s:b, s:b}", "role", qb_role_name((enum qb_role)role),
+                                      "type", qb_format_info(tensor.format)->name, "rows", (json_int_t)tensor.rows,
+                                      "columns", (json_int_t)tensor.cols, "bytes_moved", (json_int_t)tensor.traffic,
+                                      "read", tensor.read, "written", tensor.written));
+        }
+    }
+    return tensors;
+}
+
 static json_t *case_to_json(const struct record_case *c, const struct need *need)
 {
     char granularity[64];
@@ -162,6 +205,7 @@ static json_t *case_to_json(const struct record_case *c, const struct need *need
         "device_memory_bytes", (json_int_t)need->device_bytes, "host_memory_bytes", (json_int_t)need->host_bytes,
         "fits", need->known ? json_boolean(need->fits) : json_null(), "guessed_seconds", need->seconds);
     report_put_details(&object, &c->problem);
+    document_put(&object, "tensors", tensors_to_json(&c->problem));
     return object;
 }
 
@@ -202,6 +246,9 @@ static enum exit_code look_at_cases(struct bench *bench, struct record *record, 
         } else {
             document_append(cases, case_to_json(&record->cases[i], &need));
         }
+    }
+    if (cases == NULL && bench->count == 1) {
+        print_tensors(&record->cases[0].problem);
     }
     return code;
 }

@@ -140,6 +140,9 @@ enum exit_code list_kernels(const struct settings *settings)
 
             printf("%s\n", kernel->name);
             print_below(kernel->description);
+            if (kernel->operation != QB_OPERATION_QUANTIZE) {
+                printf("         for --op=%s\n", qb_operation_name(kernel->operation));
+            }
             if (kernel->plugin != NULL) {
                 printf("         from ");
                 message_print_text(kernel->plugin, stdout);
@@ -153,10 +156,11 @@ enum exit_code list_kernels(const struct settings *settings)
         const struct kernel *kernel = catalog_at(i);
 
         document_append(&kernels,
-                        json_pack("{s:s, s:s, s:o, s:o, s:s}", "name", kernel->name, "backend",
+                        json_pack("{s:s, s:s, s:o, s:o, s:s, s:s}", "name", kernel->name, "backend",
                                   qb_backend_name(kernel->backend), "description", document_text(kernel->description),
                                   "plugin", kernel->plugin != NULL ? document_text(kernel->plugin) : json_null(),
-                                  "arithmetic", plugins_describe(&kernel->arithmetic, arithmetic)));
+                                  "arithmetic", plugins_describe(&kernel->arithmetic, arithmetic), "operation",
+                                  qb_operation_name(kernel->operation)));
     }
     return document_print(json_pack("{s:s, s:I, s:o}", "schema", "quantbench-kernels", "schema_version",
                                     (json_int_t)SCHEMA_VERSION, "kernels", kernels),

@@ -383,7 +383,13 @@ bool option_another_name(const struct option_row *row, const char *value, struct
     return names_add(row->name, value, option_target(row, settings));
 }
 
-/* Append the kernel of the instruction set TEXT; auto, the first word, is that there is nothing to append. */
+bool option_kernels(const struct option_row *row, const char *value, struct settings *settings)
+{
+    settings->sweep.by_isa = false;
+    return option_names(row, value, settings);
+}
+
+/* Append the kernels of the instruction set TEXT; auto, the first word, is that there is nothing to append. */
 static bool append_isa(const struct option_row *row, char *text, void *target)
 {
     char kernel[32];
@@ -398,6 +404,7 @@ static bool append_isa(const struct option_row *row, char *text, void *target)
 
 bool option_isas(const struct option_row *row, const char *value, struct settings *settings)
 {
+    settings->sweep.by_isa = true;
     names_free(option_target(row, settings));
     return split_list(row, value, append_isa, option_target(row, settings));
 }

@@ -218,18 +218,20 @@ bool option_report_format(const struct option_row *row, const char *value, struc
     return true;
 }
 
-/* The words are options whose values are compared, in the order of the enum from COMPARE_DTYPES on; else the value is a
- * list of kernels. */
+/* The words are options whose values are compared, in the order of the enum from COMPARE_DTYPES on, and last a choice
+ * of two kernels; else the value is a list of kernels. */
 bool option_compare(const struct option_row *row, const char *value, struct settings *settings)
 {
     enum compare_axis *target = option_target(row, settings);
     struct option_row names = *row;
     const char *word;
 
+    settings->comparing.fused = false;
     for (size_t i = 0; (word = option_word(row, i)) != NULL; i++) {
         if (strcmp(value, word) == 0) {
             names_free(&settings->comparing.compared_kernels);
-            *target = (enum compare_axis)(COMPARE_DTYPES + i);
+            settings->comparing.fused = option_word(row, i + 1) == NULL;
+            *target = settings->comparing.fused ? COMPARE_KERNELS : (enum compare_axis)(COMPARE_DTYPES + i);
             return true;
         }
     }

@@ -38,8 +38,9 @@ bool option_formats(const struct option_row *row, const char *value,
 bool option_caches(const struct option_row *row, const char *value,
                    struct settings *settings); /* numbers: cache_state */
 bool option_granularities(const struct option_row *row, const char *value, struct settings *settings);
-bool option_names(const struct option_row *row, const char *value, struct settings *settings); /* names */
-bool option_isas(const struct option_row *row, const char *value, struct settings *settings);  /* names of kernels */
+bool option_names(const struct option_row *row, const char *value, struct settings *settings);   /* names */
+bool option_kernels(const struct option_row *row, const char *value, struct settings *settings); /* names: patterns */
+bool option_isas(const struct option_row *row, const char *value, struct settings *settings);    /* names of kernels */
 bool option_another_name(const struct option_row *row, const char *value,
                          struct settings *settings);                                            /* names; adds one */
 bool option_output(const struct option_row *row, const char *value, struct settings *settings); /* outputs; adds one */

@@ -43,6 +43,7 @@ static const char *const compare_words[] = {
     [COMPARE_INTERMEDIATES - COMPARE_DTYPES] = "intermediate",
     [COMPARE_GATES - COMPARE_DTYPES] = "gate",
     [COMPARE_WEIGHTS - COMPARE_DTYPES] = "weights",
+    "fused",
     NULL,
 };
 
@@ -273,9 +274,9 @@ const struct option_row options[] = {
      .parse = option_names, TARGET(place.devices)},
     {.name = "kernel", .value = "PATTERN...",
      .help = "run these kernels instead of the best one; a wildcard runs all that match",
-     .parse = option_names, TARGET(sweep.kernels)},
+     .parse = option_kernels, TARGET(sweep.kernels)},
     {.name = "isa", .value = "NAME...",
-     .help = "the same as --kernel=cpu_NAME: %w; auto is the best that the CPU has",
+     .help = "run the best of the kernels cpu_NAME and cpu_NAME_...: %w; auto is the best that the CPU has",
      .parse = option_isas, TARGET(sweep.kernels), .words = isa_words},
     {.name = "plugin", .value = "FILE",
      .help = "load third-party kernels from the shared object FILE; may be given several times",
@@ -366,7 +367,8 @@ const struct option_row options[] = {
 
     {.heading = "Comparing"},
     {.name = "compare", .value = "WHAT...",
-     .help = "compare these kernels with the first, or the values of a swept option: %w",
+     .help = "compare these kernels with the first, or the values of a swept option: %w (the kernel that is one "
+             "launch, with the one that is several)",
      .parse = option_compare, TARGET(comparing.compare), .words = compare_words, COMPARISON},
     {.name = "split",
      .help = "the cost of dynamic scales: compare static and dynamic scales, and the scales alone",

@@ -95,6 +95,7 @@ struct sweep {
     const char *input_file; /* NULL: generated data */
     const char *tensor;     /* NULL: the only one */
     struct names kernels;   /* shell patterns; none means the best kernel */
+    bool by_isa;            /* kernels are instead the first words of names: the best kernel of each */
     struct numbers threads; /* none: the default of the CPU */
     struct numbers streams;
     struct numbers caches;   /* enum cache_state */
@@ -138,6 +139,7 @@ struct comparing {
     struct names compared_kernels; /* while parsing: those of --compare */
     bool split;                    /* given scales, computed ones, and the scales alone */
     bool tune;                     /* with all kernels that can do it */
+    bool fused;                    /* the best kernel that is one launch with the best that is several */
     bool self_test;                /* with itself */
     double margin;                 /* a difference that does not count: 0.01 is 1 % */
     uint64_t runs;                 /* processes that measure; 0: this one does */

@@ -126,10 +126,26 @@ const char *describe_cell(const struct record_case *c, enum column column, char 
     return text;
 }
 
+/* The first case of RECORD that has COLUMN, which comes before the first result; the first of all if none has. */
+static const struct record_case *first_with(const struct record *record, enum column column)
+{
+    for (size_t i = 0; i < record->described; i++) {
+        if (property_applies(&record->cases[i].problem, (enum property)column)) {
+            return &record->cases[i];
+        }
+    }
+    return &record->cases[0];
+}
+
 bool describe_varies(const struct record *record, enum column column)
 {
-    for (size_t i = 1; i < record->described; i++) {
-        if (!property_same(&record->cases[i], &record->cases[0], (enum property)column)) {
+    const struct record_case *first = first_with(record, column);
+
+    for (size_t i = 0; i < record->described; i++) {
+        const struct record_case *c = &record->cases[i];
+
+        /* What an operation lacks its name says. */
+        if (property_applies(&c->problem, (enum property)column) && !property_same(c, first, (enum property)column)) {
             return true;
         }
     }
@@ -292,9 +308,11 @@ const char *describe_common(const struct record *record, char text[DESCRIBE_SIZE
 
     text[0] = '\0';
     for (enum column i = TOKENS; i < FIRST_RESULT; i++) {
-        describe_cell(&record->cases[0], i, cell);
+        const struct record_case *c = first_with(record, i);
+
+        describe_cell(c, i, cell);
         /* The input says how the data are distributed. */
-        if (i != DIST && !is_usual(&record->cases[0], i) && strcmp(cell, "-") != 0 && !describe_varies(record, i) &&
+        if (i != DIST && !is_usual(c, i) && strcmp(cell, "-") != 0 && !describe_varies(record, i) &&
             length < DESCRIBE_SIZE) {
             length += (size_t)snprintf(text + length, DESCRIBE_SIZE - length, "%s%s %s", length > 0 ? ", " : "",
                                        describe_head(i), cell);

@@ -1,0 +1,140 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# operations.sh - operations from the command line to the reports: the cases of a sweep, their tensors, what does not go
+# together, and reports and comparisons that tell operations apart. The kernels are the reference, in a plug-in.
+
+# shellcheck source=tests/tap.sh
+. "${srcdir:=.}/tests/tap.sh"
+
+# CC and CFLAGS are lists of words.
+# shellcheck disable=SC2086
+if ! ${CC:-cc} -std=gnu11 -O2 -ffp-contract=off -fPIC -shared -I"$srcdir/src/libquantbench" -o operations.so \
+    "$srcdir/tests/plugins/operations.c" -lm 2>err; then
+    echo "1..0 # SKIP plug-ins cannot be built"
+    exit 0
+fi
+all=quantize,dequantize,silu-mul,gelu-mul,rms-norm,add-rms-norm
+small='--device=cpu --plugin=operations.so --num-tokens=4 --hidden-size=64 --threads=1'
+ours='--kernel=operations_[!u]*'
+
+# ---- Cases ----------------------------------------------------------------------------------------------------------
+
+# cases COUNT ARGUMENT...: a dry run of that many cases, in ./out as JSON.
+# shellcheck disable=SC2086
+cases()
+{
+    tap_cases=$1
+    shift
+    run 0 $small $ours --dry-run --format=json "$@" && same "$tap_cases" "$(grep -c '"kernel": ' out)"
+}
+ok 'operations: a case of each' cases 6 --op=$all
+ok 'operations: an option sweeps those that read it' cases 8 --op=$all --gate=halves,interleaved
+ok 'operations: each with its formats' cases 12 --op=$all --quant-dtype=int8,fp8
+ok 'operations: lists of several are multiplied' cases 20 --op=quantize,silu-mul,rms-norm --intermediate=input,last,float \
+    --weights=float,input --quant-dtype=fp8,int8
+
+# tensors ROLES ARGUMENT...: the case has just these, in this order.
+tensors()
+{
+    tap_roles=$1
+    shift
+    cases 1 "$@" && same "$tap_roles" "$(sed -n 's/.*"role": "\(.*\)",*/\1/p' out | tr '\n' ',')"
+}
+ok 'tensors: of silu-mul' tensors input,codes,scales, --op=silu-mul
+ok 'tensors: of rms-norm, with its values' tensors input,codes,scales,weights,values, --op=rms-norm --keep-values
+ok 'tensors: of add-rms-norm' tensors input,codes,scales,weights,residual,sum, --op=add-rms-norm
+ok 'tensors: of dequantize' tensors codes,scales,values, --op=dequantize
+moved() { cases 1 --op="$1" --quant-dtype=fp8 --granularity=token && out_has "\"bytes_read\": $2," && out_has "\"bytes_written\": $3,"; }
+ok 'bytes: silu-mul reads two rows for one' moved silu-mul $((4 * 2 * 64 * 2)) $((4 * 64 + 4 * 4))
+ok 'bytes: add-rms-norm has a residual and its sum' moved add-rms-norm $((2 * 4 * 64 * 2 + 64 * 2)) $((4 * 64 * 2 + 4 * 64 + 4 * 4))
+ok 'bytes: dequantize is the other way round' moved dequantize $((4 * 64 + 4 * 4)) $((4 * 64 * 2))
+text()
+{
+    # shellcheck disable=SC2086
+    run 0 $small $ours --dry-run --op=add-rms-norm && grep -q '^residual .* 4 x 64 .*read$' out && grep -q '^sum .*written$' out &&
+        out_has 'op add-rms-norm'
+}
+ok 'tensors: those of a single case as text' text
+
+# ---- Files ----------------------------------------------------------------------------------------------------------
+
+tensor '\000\074' >even.npy
+sed 's/(4, 16)/(8, 8)/' even.npy >wide.npy
+{ printf '\223NUMPY\001\000\166\000'; printf '%-117s\n' "{'descr': '<f2', 'fortran_order': False, 'shape': (1, 3), }"; printf '\0\0\0\0\0\0'; } >odd.npy
+file="--device=cpu --plugin=operations.so --threads=1 $ours"
+# shellcheck disable=SC2086
+halves() { run 0 $file --input=even.npy --op=quantize,silu-mul --dry-run --format=json && same '16 8' "$(sed -n 's/.*"hidden_size": \(.*\),/\1/p' out | tr '\n' ' ' | sed 's/ $//')"; }
+ok 'file: gate and up are its columns' halves
+# shellcheck disable=SC2086
+ok 'file: an odd number of columns is refused' fails 2 '--input: 3 columns, an odd number; --op=gelu-mul requires' $file \
+    --input=odd.npy --op=gelu-mul
+# shellcheck disable=SC2086
+ok 'limit: a number that the input lacks is refused' fails 2 '--gate-limit=7.3: not a number of half; the nearest is 7.30' $small \
+    $ours --op=silu-mul --gate-limit=7.3
+# shellcheck disable=SC2086
+ok 'limit: another type may have it' run 0 $small $ours --op=silu-mul --gate-limit=7.3 --dtype=float --dry-run
+
+# ---- Kernels --------------------------------------------------------------------------------------------------------
+
+listed() { run 0 --plugin=operations.so --list-kernels && same 2 "$(grep -cx ' *for --op=rms-norm' out | sed 's/[2-9]/2/')"; }
+ok 'kernels: --list-kernels has the operation' listed
+listed_json()
+{
+    run 0 --plugin=operations.so --list-kernels --format=json &&
+        same '"operation": "gelu-mul"' "$(grep -A 5 '"name": "operations_gelu_mul"' out | sed -n 's/^ *\("operation.*\)/\1/p')"
+}
+ok 'kernels: --list-kernels --format=json has it' listed_json
+# shellcheck disable=SC2086
+ok 'kernels: one of another operation is refused' fails 3 "'operations_silu_mul' cannot run gelu-mul, half -> int8" $small \
+    --kernel=operations_silu_mul --op=gelu-mul
+left_out()
+{
+    # shellcheck disable=SC2086
+    run 0 $small --kernel=operations_silu_mul --op=silu-mul,gelu-mul --dry-run && err_has 'left out: ' && out_has '1 case,'
+}
+ok 'kernels: a sweep leaves out what none can run' left_out
+# isa OP: --isa takes the one kernel for it; plug-ins have none, whatever their names are.
+isa()
+{
+    run 0 --device=cpu --num-tokens=4 --hidden-size=64 --isa=generic --op="$1" --dry-run --format=json &&
+        same 1 "$(grep -c '"kernel": "cpu_generic' out)"
+}
+"$QUANTBENCH" --list-kernels >kernels
+for op in $(echo $all | tr , ' '); do
+    if [ "$op" = quantize ] || grep -qx "cpu_generic_$(echo "$op" | tr - _)" kernels; then
+        ok "kernels: --isa chooses that of $op" isa "$op"
+    fi
+done
+sed 's/"operations_"/"cpu_generic_"/' "$srcdir/tests/plugins/operations.c" >foreign.c
+# shellcheck disable=SC2086
+foreign()
+{
+    ${CC:-cc} -std=gnu11 -O2 -fPIC -shared -DFOREIGN -I"$srcdir/src/libquantbench" -o foreign.so foreign.c -lm 2>err &&
+        run 0 --plugin=foreign.so --list-kernels && isa_of_plugin
+}
+isa_of_plugin()
+{
+    run 0 --device=cpu --plugin=foreign.so --num-tokens=4 --hidden-size=64 --isa=generic --dry-run --format=json &&
+        same '"kernel": "cpu_generic",' "$(grep -o '"kernel": .*' out)"
+}
+if ! grep -q '^cpu_generic_' kernels; then
+    ok 'kernels: --isa takes none of a plug-in' foreign
+fi
+
+# ---- Comparisons ----------------------------------------------------------------------------------------------------
+
+fused()
+{
+    # shellcheck disable=SC2086
+    run 0 $small --compare=fused --op=silu-mul,rms-norm --dry-run --format=json &&
+        same 'unfused_silu_mul silu_mul unfused_rms_norm rms_norm' \
+            "$(sed -n 's/.*"kernel": "\(operations_\|cpu_[a-z0-9]*_\)\(.*\)",/\2/p' out | tr '\n' ' ' | sed 's/ $//')"
+}
+ok 'fused: several launches are the baseline of one' fused
+# shellcheck disable=SC2086
+ok 'fused: without a kernel of several launches an error says so' fails 3 \
+    '--compare=fused: device cpu lacks a kernel that can run half -> int8' $small --compare=fused --op=quantize
+# shellcheck disable=SC2086
+ok 'fused: --kernel is refused beside it' fails 2 '--kernel: conflicts with ' $small $ours --compare=fused --op=silu-mul
+
+done_testing
