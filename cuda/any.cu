@@ -126,9 +126,7 @@ __global__ void __launch_bounds__(THREADS) any_tensor_uneven(any_args a)
 __global__ void any_tensor_scale(any_args a)
 {
     a.amax = (uint32_t *)qb__begin(a.amax);
-    const float amax = fminf(__uint_as_float(atomicExch(a.amax, 0)), a.scales.bound);
-    const float most = __fmul_rn(a.scales.qmax, 448.0f);
-    const float encode = amax == 0 ? 1.0f : fminf(__fdiv_rn(most, amax), 0x1.fffffep127f);
+    const float encode = qb__tensor_encode(atomicExch(a.amax, 0), a.scales);
 
     *a.scales.encode = encode;
     *a.scales.tensor_scale = __fdiv_rn(1.0f, encode);

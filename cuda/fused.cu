@@ -2,79 +2,8 @@
 /* fused.cu - dynamic, one scale for the whole tensor, in one cooperative launch. Every block keeps its part of the
  * input on the chip: in shared memory, in registers, and the rest in L2. Between the amax and the codes there is one
  * barrier across the grid. */
+#include "barrier.cuh"
 #include "onchip.cuh"
-
-/* ---- The barrier across the grid ---------------------------------------------------------------------------- */
-
-/* Words for each multiprocessor, one of which is for each block. */
-#define POSTS 2
-
-/* Each block posts its amax with the number of the launch in one word, and reads the words of all until they have that
- * number: one trip to L2 and back, no atomics, nothing to reset. The number comes from memory, so that a replayed graph
- * counts on. Every word is renewed by every launch, also those that a small grid has no blocks for, so that an old
- * number is never met again when the counter wraps. Where blocks wait for each other the launch is cooperative: all run
- * at the same time. */
-struct barrier {
-    uint32_t launch;
-    uint32_t encode; /* see qb__cuda_encode() */
-    uint32_t unused[30];
-    uint64_t post[1]; /* POSTS for each multiprocessor: launch and amax */
-};
-
-static_assert(offsetof(struct barrier, encode) == sizeof(uint32_t), "qb__cuda_encode() says so");
-
-__device__ __forceinline__ uint32_t load_relaxed(const uint32_t *p)
-{
-    uint32_t v;
-
-    asm volatile("ld.relaxed.gpu.global.u32 %0, [%1];" : "=r"(v) : "l"(p) : "memory");
-    return v;
-}
-
-__device__ __forceinline__ uint64_t load_relaxed(const uint64_t *p)
-{
-    uint64_t v;
-
-    asm volatile("ld.relaxed.gpu.global.u64 %0, [%1];" : "=l"(v) : "l"(p) : "memory");
-    return v;
-}
-
-__device__ __forceinline__ void store_relaxed(uint32_t *p, uint32_t v)
-{
-    asm volatile("st.relaxed.gpu.global.u32 [%0], %1;" ::"l"(p), "r"(v) : "memory");
-}
-
-__device__ __forceinline__ void store_relaxed(uint64_t *p, uint64_t v)
-{
-    asm volatile("st.relaxed.gpu.global.u64 [%0], %1;" ::"l"(p), "l"(v) : "memory");
-}
-
-/* Post BITS as this block's. */
-__device__ __forceinline__ void post(barrier *b, uint32_t launch, uint32_t posts, uint32_t bits)
-{
-    for (uint32_t i = blockIdx.x + threadIdx.x * gridDim.x; i < posts; i += blockDim.x * gridDim.x) {
-        store_relaxed(&b->post[i], (uint64_t)launch << 32 | bits);
-    }
-}
-
-/* Wait until all blocks have posted: the largest of their bits and of BITS. */
-__device__ __forceinline__ uint32_t wait_for_posts(const barrier *b, uint32_t launch, uint32_t bits, uint32_t *warp_max)
-{
-    for (uint32_t i = threadIdx.x; i < gridDim.x; i += blockDim.x) {
-        uint64_t post;
-        do {
-            post = load_relaxed(&b->post[i]);
-        } while ((uint32_t)(post >> 32) != launch);
-        bits = max(bits, (uint32_t)post);
-    }
-    return qb__block_max(bits, warp_max);
-}
-
-/* By one thread, when all have posted, so that all have read the number that this overwrites. */
-__device__ __forceinline__ void count_launch(barrier *b, uint32_t launch)
-{
-    store_relaxed(&b->launch, launch);
-}
 
 /* ---- The kernel --------------------------------------------------------------------------------------------- */
 

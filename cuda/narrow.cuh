@@ -26,6 +26,23 @@
 #define QB__HAVE_PAIRS 0
 #endif
 
+/* As qb__max_word(), but NaN is above all. */
+#if QB__HAVE_PAIRS
+template <int IN> __device__ __forceinline__ uint32_t qb__top_word(uint32_t acc, uint32_t word)
+{
+    if (IN == QB_FORMAT_F32) {
+        asm("{ .reg .f32 a, b; abs.f32 a, %1; mov.b32 b, %0; max.NaN.f32 b, b, a; mov.b32 %0, b; }"
+            : "+r"(acc)
+            : "f"(__uint_as_float(word)));
+    } else if (IN == QB_FORMAT_F16) {
+        asm("{ .reg .b32 a; abs.f16x2 a, %1; max.NaN.f16x2 %0, %0, a; }" : "+r"(acc) : "r"(word));
+    } else {
+        asm("{ .reg .b32 a; abs.bf16x2 a, %1; max.NaN.bf16x2 %0, %0, a; }" : "+r"(acc) : "r"(word));
+    }
+    return acc;
+}
+#endif
+
 /* ---- Scales ------------------------------------------------------------------------------------------------- */
 
 /* How scales come from an amax, and where they go. */
@@ -173,6 +190,14 @@ __device__ __forceinline__ float qb__inverse_of(uint32_t code)
     return __uint_as_float(code < 254 ? (254 - code) << 23 : code == 254 ? 0x400000u : 0x7fc00000u);
 }
 
+/* S of a tensor whose amax has these bits; its tensor scale is RN(1 / S). */
+__device__ __forceinline__ float qb__tensor_encode(uint32_t amax_bits, const qb__scales &s)
+{
+    const float amax = fminf(__uint_as_float(amax_bits), s.bound), most = __fmul_rn(s.qmax, 448.0f);
+
+    return amax == 0 ? 1.0f : fminf(__fdiv_rn(most, amax), 0x1.fffffep127f);
+}
+
 /* S * RN(1 / qmax) and g of a tensor scale. */
 struct qb__tensor_factors {
     float encode, decode;
@@ -206,6 +231,17 @@ __device__ __forceinline__ float qb__small_multiplier(uint32_t code, float g)
     const float f = code == 0x7f ? __uint_as_float(0x7fc00000u) : __fmul_rn(__uint_as_float(code << 20), 0x1p120f);
 
     return fminf(__frcp_rn(__fmul_rn(f, g)), 0x1.fffffep127f);
+}
+
+/* The same where 2^-80 <= F * g <= 2^100 or F is 0, by the reciprocal of qb__divide_by(). */
+__device__ __forceinline__ float qb__small_multiplier_fast(uint32_t code, float g)
+{
+    const float product = __fmul_rn(__fmul_rn(__uint_as_float(code << 20), 0x1p120f), g);
+    float r;
+
+    asm("rcp.approx.ftz.f32 %0, %1;" : "=f"(r) : "f"(product));
+    /* NaN, of which the smaller is the other, if F is 0. */
+    return fminf(__fmaf_rn(-__fmaf_rn(product, r, -1.0f), r, r), 0x1.fffffep127f);
 }
 
 /* The zero point for the range from -BELOW to HIGH by SCALE. */
@@ -251,6 +287,37 @@ template <int SHIFT> __device__ __forceinline__ uint32_t qb__pack_halves(const u
     const uint32_t b = (w[2] >> SHIFT) + (SHIFT >= 8 ? w[3] >> (SHIFT >= 8 ? SHIFT - 8 : 0) : w[3] << (8 - SHIFT));
 
     return __byte_perm(a, b, 0x5410) + (__byte_perm(a, b, 0x7632) << 4);
+}
+
+/* The bits of a sum that has the code of V in E2M1, for |V| < 7. A power of two is added that rounds V where the
+ * format's mantissa ends, so that the low bits are the steps of V's binade, and the exponent above the smallest one and
+ * the sign are as they are in V. */
+__device__ __forceinline__ uint32_t qb__tame_sum(float v)
+{
+    /* An exponent under 127 is a part of its bits. */
+    const uint32_t power = (__float_as_uint(fmaxf(fabsf(v), 1.0f)) | __float_as_uint(v)) & 0xff800000u;
+
+    return __float_as_uint(__fmaf_rn(__uint_as_float(power), 0x1p22f + 105.0f, v));
+}
+
+/* The codes of two such values, in the low byte of the result: 1 and 16 times the low bits, twice the exponent, and 8
+ * for the sign. 105 steps in the sum make all that the exponent adds besides a multiple of 256. */
+__device__ __forceinline__ uint32_t qb__tame_pair(float v, float w)
+{
+    const uint32_t a = qb__tame_sum(v), b = qb__tame_sum(w);
+    /* The upper halves, from 6 on and from 12 on: nothing is under the exponent. */
+    const uint32_t upper = __umulhi(__byte_perm(a, b, 0x7632), 1u << 26 | 1u << 20);
+
+    return __dp4a(upper, 0x00100001u, a + 16 * b);
+}
+
+/* The codes of eight such values. */
+__device__ __forceinline__ uint32_t qb__tame8_e2m1(const float *v)
+{
+    const uint32_t low = __byte_perm(qb__tame_pair(v[0], v[1]), qb__tame_pair(v[2], v[3]), 0x0040);
+    const uint32_t high = __byte_perm(qb__tame_pair(v[4], v[5]), qb__tame_pair(v[6], v[7]), 0x0040);
+
+    return __byte_perm(low, high, 0x5410);
 }
 
 /* The codes of eight values in E2M1. */

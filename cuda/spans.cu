@@ -2,23 +2,13 @@
 /* spans.cu - the kernels for narrow formats and block scales where all is regular: a thread has spans of 16 elements,
  * which are all of a group, or a team of threads shares one. A row's scale and zero point are found by a whole block;
  * scales of other rows and of tensors are given. */
-#include "narrow.cuh"
+#include "span.cuh"
 
-/* Elements of a span. The work for each span counts: with 8 elements, which a warp reads in one piece, it is slower. */
-#define SPAN    16u
 #define THREADS 256u
 
 /* Threads of a row's block at most, and the spans that one holds. */
 #define MAX_THREADS 1024u
 #define MAX_DEPTH   4
-
-/* How elements become what is encoded. */
-enum kind {
-    DIVIDE,     /* by scales in binary32 or F16 */
-    ASYMMETRIC, /* the same, and zero points */
-    POWER,      /* multiplied, by scales in E8M0 */
-    SMALL,      /* multiplied, by scales in E4M3 and the tensor scale */
-};
 
 struct spans_args {
     const unsigned char *in;
@@ -42,332 +32,6 @@ struct spans_args {
 };
 
 #define NO_SHIFT 31u
-
-/* A span's elements. */
-template <int IN> struct span {
-    static constexpr int chunks = SPAN / qb__in<IN>::chunk;
-    uint4 chunk[chunks];
-};
-
-template <int IN> __device__ __forceinline__ void load(span<IN> &x, const unsigned char *in, bool valid)
-{
-#pragma unroll
-    for (int i = 0; i < span<IN>::chunks; i++) {
-        x.chunk[i] = valid ? qb__load16(in + 16 * i) : make_uint4(0, 0, 0, 0);
-    }
-}
-
-template <int IN> __device__ __forceinline__ void unpack(const span<IN> &x, float *v)
-{
-#pragma unroll
-    for (int i = 0; i < span<IN>::chunks; i++) {
-        qb__unpack<IN>(x.chunk[i], v + i * qb__in<IN>::chunk);
-    }
-}
-
-/* ---- The range of a tile ---------------------------------------------------------------------------------------- */
-
-/* Bits of binary32 of the largest |x|; of the two of the largest x and -x, at least 0, for ASYMMETRIC. */
-struct range {
-    uint32_t high, below;
-};
-
-template <int IN, int KIND> __device__ __forceinline__ range range_of(const span<IN> &x)
-{
-    range r = {0, 0};
-
-    if (KIND != ASYMMETRIC) {
-        uint32_t acc = 0;
-#pragma unroll
-        for (int i = 0; i < span<IN>::chunks; i++) {
-            acc = qb__max_chunk<IN>(acc, x.chunk[i]);
-        }
-        r.high = qb__max_bits<IN>(acc);
-        return r;
-    }
-#if QB__HAVE_PAIRS
-    if constexpr (IN != QB_FORMAT_F32) {
-        uint32_t high = 0, low = 0;
-#pragma unroll
-        for (int i = 0; i < span<IN>::chunks; i++) {
-            const uint32_t word[4] = {x.chunk[i].x, x.chunk[i].y, x.chunk[i].z, x.chunk[i].w};
-#pragma unroll
-            for (int k = 0; k < 4; k++) {
-                qb__widen_pair<IN>(high, low, word[k]);
-            }
-        }
-        /* The bits of -0 would be the largest. */
-        r.high = qb__max_bits<IN>(high & 0x7fff7fffu);
-        r.below = qb__max_bits<IN>(low & 0x7fff7fffu);
-        return r;
-    }
-#endif
-    float v[SPAN], high = 0, low = 0;
-    unpack<IN>(x, v);
-#pragma unroll
-    for (unsigned i = 0; i < SPAN; i++) {
-        high = fmaxf(high, v[i]);
-        low = fminf(low, v[i]);
-    }
-    r.high = __float_as_uint(high) & 0x7fffffffu;
-    r.below = __float_as_uint(low) & 0x7fffffffu;
-    return r;
-}
-
-template <int KIND> __device__ __forceinline__ void widen(range &r, const range &other)
-{
-    r.high = max(r.high, other.high);
-    if (KIND == ASYMMETRIC) {
-        r.below = max(r.below, other.below);
-    }
-}
-
-/* ---- Scales ----------------------------------------------------------------------------------------------------- */
-
-/* A tile's scale: its code, and for DIVIDE and ASYMMETRIC its value. */
-struct scale {
-    uint32_t code;
-    float value;
-    int zero_point;
-};
-
-template <int KIND>
-__device__ __forceinline__ scale make_scale(range r, const qb__scales &s, const qb__tensor_factors &factors)
-{
-    const float amax = fminf(__uint_as_float(r.high), s.bound);
-    scale made = {};
-
-    if (KIND == POWER) {
-        made.code = qb__power_of(__float_as_uint(amax), s);
-        return made;
-    }
-    if (KIND == SMALL) {
-        made.code = qb__small_code(fminf(__fmul_rn(amax, factors.encode), 0x1.fffffep127f));
-        return made;
-    }
-    const float below = fminf(__uint_as_float(r.below), s.bound);
-    const float width = KIND == ASYMMETRIC ? fminf(__fadd_rn(amax, below), 0x1.fffffep127f) : amax;
-    made.value = __fdiv_rn(width, KIND == ASYMMETRIC ? s.qmax - s.least : s.qmax);
-    if (s.format == QB_FORMAT_F16) {
-        made.code = qb__half_code(made.value);
-        made.value = qb__half_value(made.code);
-    } else {
-        made.value = fmaxf(made.value, QB__SCALE_FLOOR);
-        made.code = __float_as_uint(made.value);
-    }
-    if (KIND == ASYMMETRIC) {
-        made.zero_point = qb__zero_point(below, made.value, s.least, s.qmax);
-    }
-    return made;
-}
-
-template <int KIND> __device__ __forceinline__ scale read_scale(const qb__scales &s, uint64_t row, uint64_t col)
-{
-    const uint64_t place = qb__place(s.layout, row, col);
-    scale given = {};
-
-    if (KIND == POWER || KIND == SMALL) {
-        given.code = ((const uint8_t *)s.memory)[place];
-    } else if (s.format == QB_FORMAT_F16) {
-        given.value = qb__half_value(((const uint16_t *)s.memory)[place]);
-    } else {
-        given.value = ((const float *)s.memory)[place];
-    }
-    if (KIND == ASYMMETRIC) {
-        given.zero_point = s.zero_points[row * s.cols + col];
-    }
-    return given;
-}
-
-template <int KIND>
-__device__ __forceinline__ void write_scale(const qb__scales &s, const scale &made, uint64_t row, uint64_t col)
-{
-    const uint64_t place = qb__place(s.layout, row, col);
-
-    if (KIND == POWER || KIND == SMALL) {
-        ((uint8_t *)s.memory)[place] = (uint8_t)made.code;
-    } else if (s.format == QB_FORMAT_F16) {
-        ((uint16_t *)s.memory)[place] = (uint16_t)made.code;
-    } else {
-        ((uint32_t *)s.memory)[place] = made.code;
-    }
-    if (KIND == ASYMMETRIC) {
-        s.zero_points[row * s.cols + col] = (int8_t)made.zero_point;
-    }
-}
-
-/* The same where scale I is at place I. */
-template <int KIND> __device__ __forceinline__ void write_flat(const qb__scales &s, const scale &made, uint32_t i)
-{
-    if (KIND == POWER || KIND == SMALL) {
-        ((uint8_t *)s.memory)[i] = (uint8_t)made.code;
-    } else if (s.format == QB_FORMAT_F16) {
-        ((uint16_t *)s.memory)[i] = (uint16_t)made.code;
-    } else {
-        ((uint32_t *)s.memory)[i] = made.code;
-    }
-    if (KIND == ASYMMETRIC) {
-        s.zero_points[i] = (int8_t)made.zero_point;
-    }
-}
-
-/* ---- Codes ------------------------------------------------------------------------------------------------------ */
-
-/* The codes of a span; of 6 bits as bytes. */
-template <int OUT> struct codes {
-    static constexpr int words = SPAN * (qb__formats[OUT].bits == 4 ? 4 : 8) / 32;
-    static constexpr bool nibbles = qb__formats[OUT].bits == 4;
-    uint32_t word[words];
-};
-
-template <int OUT> __device__ __forceinline__ codes<OUT> encode(const float *v)
-{
-    codes<OUT> c;
-
-#pragma unroll
-    for (int i = 0; i < codes<OUT>::words; i++) {
-        if constexpr (OUT == QB_FORMAT_E2M1) {
-            c.word[i] = qb__encode8_e2m1(v + 8 * i);
-        } else if constexpr (OUT == QB_FORMAT_E2M3 || OUT == QB_FORMAT_E3M2) {
-            c.word[i] = qb__encode4_fp6<OUT>(v + 4 * i);
-        } else if constexpr (codes<OUT>::nibbles) {
-            int n[8];
-#pragma unroll
-            for (int k = 0; k < 8; k++) {
-                n[k] = __float2int_rn(v[8 * i + k]);
-            }
-            c.word[i] = qb__pack8_int4<OUT>(n);
-        } else {
-            c.word[i] = qb__encode4<OUT>(v[4 * i], v[4 * i + 1], v[4 * i + 2], v[4 * i + 3]);
-        }
-    }
-    return c;
-}
-
-/* The same by a zero point. An integer beyond 2^20 saturates whatever that is. */
-template <int OUT> __device__ __forceinline__ codes<OUT> encode_asymmetric(const float *v, int zero_point)
-{
-    codes<OUT> c;
-    int n[SPAN];
-
-#pragma unroll
-    for (unsigned i = 0; i < SPAN; i++) {
-        n[i] = __float2int_rn(v[i]) + zero_point;
-    }
-#pragma unroll
-    for (int i = 0; i < codes<OUT>::words; i++) {
-        if constexpr (codes<OUT>::nibbles) {
-            c.word[i] = qb__pack8_int4<OUT>(n + 8 * i);
-        } else {
-            asm("{ .reg .b32 t; cvt.pack.sat.s8.s32.b32 t, %4, %3, 0; cvt.pack.sat.s8.s32.b32 %0, %2, %1, t; }"
-                : "=r"(c.word[i])
-                : "r"(n[4 * i]), "r"(n[4 * i + 1]), "r"(n[4 * i + 2]), "r"(n[4 * i + 3]));
-        }
-    }
-    return c;
-}
-
-/* The values that are encoded, of a span whose largest |x| has the bits AMAX. */
-template <int IN, int KIND>
-__device__ __forceinline__ void values_of(const span<IN> &x, const scale &s, const qb__tensor_factors &factors,
-                                          uint32_t amax, float *v)
-{
-    unpack<IN>(x, v);
-    if (KIND == POWER || KIND == SMALL) {
-        const float m = KIND == POWER ? qb__inverse_of(s.code) : qb__small_multiplier(s.code, factors.decode);
-#pragma unroll
-        for (unsigned i = 0; i < SPAN; i++) {
-            v[i] = __fmul_rn(v[i], m);
-        }
-        return;
-    }
-    const qb__divisor d = qb__divide_by<IN>(s.value);
-    const float limit = KIND == ASYMMETRIC ? fminf(d.limit, s.value * 0x1p20f) : d.limit;
-    if (__uint_as_float(amax) < limit) {
-#pragma unroll
-        for (unsigned i = 0; i < SPAN; i++) {
-            v[i] = qb__quotient<IN>(v[i], d);
-        }
-    } else {
-        /* Rare: infinities, and scales far from 1. */
-#pragma unroll
-        for (unsigned i = 0; i < SPAN; i++) {
-            v[i] = __fdiv_rn(v[i], s.value);
-            if (KIND == ASYMMETRIC) {
-                v[i] = v[i] < -0x1p20f ? -0x1p20f : v[i] > 0x1p20f ? 0x1p20f : v[i];
-            }
-        }
-    }
-}
-
-/* The codes of a span in a format of 4 or 6 bits by a power of two, two 16-bit elements at a time. */
-#if QB__HAVE_PAIRS && !QB__HAVE_FP4
-template <int IN, int OUT> __device__ __forceinline__ codes<OUT> encode_pairs(const span<IN> &x, uint32_t code)
-{
-    const int shift = qb__pairs<IN, OUT>::shift;
-    codes<OUT> c;
-    uint32_t m1, m2;
-
-    qb__pair_factors<IN>(code, &m1, &m2);
-#pragma unroll
-    for (int i = 0; i < span<IN>::chunks; i++) {
-        const uint32_t w[4] = {
-            qb__pair_code<IN, OUT>(x.chunk[i].x, m1, m2), qb__pair_code<IN, OUT>(x.chunk[i].y, m1, m2),
-            qb__pair_code<IN, OUT>(x.chunk[i].z, m1, m2), qb__pair_code<IN, OUT>(x.chunk[i].w, m1, m2)};
-        if constexpr (codes<OUT>::nibbles) {
-            c.word[i] = qb__pack_halves<shift>(w);
-        } else {
-            c.word[2 * i] = __byte_perm(w[0] >> shift, w[1] >> shift, 0x6420);
-            c.word[2 * i + 1] = __byte_perm(w[2] >> shift, w[3] >> shift, 0x6420);
-        }
-    }
-    return c;
-}
-#endif
-
-template <int IN, int OUT, int KIND>
-__device__ __forceinline__ codes<OUT> codes_of(const span<IN> &x, const scale &s, const qb__tensor_factors &factors,
-                                               uint32_t amax)
-{
-#if QB__HAVE_PAIRS && !QB__HAVE_FP4
-    if constexpr (qb__formats[OUT].bits < 8 && KIND == POWER && IN != QB_FORMAT_F32) {
-        return encode_pairs<IN, OUT>(x, s.code);
-    } else
-#endif
-    {
-        float v[SPAN];
-
-        values_of<IN, KIND>(x, s, factors, amax, v);
-        if constexpr (KIND == ASYMMETRIC) {
-            return encode_asymmetric<OUT>(v, s.zero_point);
-        } else {
-            return encode<OUT>(v);
-        }
-    }
-}
-
-template <int OUT> __device__ __forceinline__ void store(unsigned char *out, const codes<OUT> &c, bool dense)
-{
-    const uint32_t *const w = c.word;
-
-    if constexpr (qb__formats[OUT].bits == 6) {
-        if (dense) {
-            uint32_t *const to = (uint32_t *)out;
-            const uint32_t a = qb__dense4(w[0]), b = qb__dense4(w[1]), d = qb__dense4(w[2]), e = qb__dense4(w[3]);
-            to[0] = a | b << 24;
-            to[1] = b >> 8 | d << 16;
-            to[2] = d >> 16 | e << 8;
-            return;
-        }
-    }
-    if constexpr (codes<OUT>::words == 4) {
-        *(uint4 *)out = make_uint4(w[0], w[1], w[2], w[3]);
-    } else if constexpr (codes<OUT>::words == 2) {
-        *(uint2 *)out = make_uint2(w[0], w[1]);
-    } else {
-        *(uint32_t *)out = w[0];
-    }
-}
 
 /* Blocks after those with spans: a thread for each scale that is padding. */
 __device__ __forceinline__ void pad(const spans_args &a)
@@ -433,15 +97,28 @@ __device__ __forceinline__ void write_staged(const spans_args &a, const uint32_t
 #define MOST_BLOCKS 8
 #endif
 
+/* Threads of a block at most. Large blocks read all before they write, which makes codes of a byte 1.5 % faster, and
+ * those that take more instructions slower. */
+static constexpr unsigned most_threads(int output, int kind, int order)
+{
+    return order == FLAT && kind == POWER && qb__formats[output].bits == 8 ? 1024 : THREADS;
+}
+
+template <int IN, int OUT, int KIND, int ORDER> struct bounds {
+    static constexpr unsigned threads = most_threads(OUT, KIND, ORDER);
+    static constexpr bool spills = KIND == ASYMMETRIC && (IN == QB_FORMAT_F32 || ORDER == ROWS);
+    static constexpr unsigned blocks = spills || depth_of<OUT, ORDER>::spans > 1 ? 1 : MOST_BLOCKS *THREADS / threads;
+};
+
 template <int IN, int OUT, int KIND, int ORDER>
-__global__ void __launch_bounds__(THREADS, KIND == ASYMMETRIC || depth_of<OUT, ORDER>::spans > 1 ? 1 : MOST_BLOCKS)
+__global__ void __launch_bounds__(bounds<IN, OUT, KIND, ORDER>::threads, bounds<IN, OUT, KIND, ORDER>::blocks)
     spans(const spans_args a)
 {
     const unsigned DEPTH = depth_of<OUT, ORDER>::spans;
     const unsigned char *const begin = qb__begin(a.in);
     const uint32_t block = a.reverse ? a.blocks - 1 - blockIdx.x : blockIdx.x;
     const bool leads = (threadIdx.x & ((1u << a.team_shift) - 1)) == 0;
-    uint32_t row = 0, at = block * THREADS + threadIdx.x, bundle = 0, stretch = 0;
+    uint32_t row = 0, at = block * blockDim.x + threadIdx.x, bundle = 0, stretch = 0;
     __shared__ uint32_t words[ORDER == STAGED ? 32 * DEPTH : 1][STAGED_ROWS];
     qb__tensor_factors factors = {};
     span<IN> x[DEPTH];
@@ -475,7 +152,8 @@ __global__ void __launch_bounds__(THREADS, KIND == ASYMMETRIC || depth_of<OUT, O
 #pragma unroll
     for (unsigned k = 0; k < DEPTH; k++) {
         const uint32_t col = (at + 32 * k) >> a.team_shift;
-        range r = range_of<IN, KIND>(x[k]);
+        uint32_t top;
+        range r = range_of<IN, OUT, KIND>(x[k], &top);
 
         if (a.is_static) {
             s[k] = read_scale<KIND>(a.scales, valid[k] ? row : 0, valid[k] ? col : 0);
@@ -500,7 +178,7 @@ __global__ void __launch_bounds__(THREADS, KIND == ASYMMETRIC || depth_of<OUT, O
                 write_scale<KIND>(a.scales, s[k], row, col);
             }
         }
-        amax[k] = max(r.high, r.below);
+        amax[k] = tames<IN, OUT, KIND>::value ? top : max(r.high, r.below);
     }
     if (ORDER == STAGED) {
         const uint32_t count = (32 * DEPTH) >> (a.team_shift + a.word_shift); /* words of a stretch */
@@ -699,6 +377,15 @@ static order order_of(const struct qb__cuda_call *call, const spans_args *a)
     return can_stage(call, a) ? STAGED : ROWS;
 }
 
+/* Threads of a block: many only where there is enough for them. */
+static unsigned threads_of(const struct qb__cuda_call *call, order o)
+{
+    const unsigned most = most_threads(call->output, kind_of(call->problem), o);
+    const uint64_t chunks = call->rows * call->cols * qb__element_size(call->input) / 16;
+
+    return most == THREADS ? THREADS : qb__block_threads(call, chunks);
+}
+
 /* Share the spans of CALL out to blocks. */
 static void share_out(const struct qb__cuda_call *call, order o, spans_args *a)
 {
@@ -719,7 +406,7 @@ static void share_out(const struct qb__cuda_call *call, order o, spans_args *a)
             row = qb__ceil_div(row, 1u << a->team_shift) << a->team_shift;
         }
         a->spans = (uint32_t)(row * call->rows);
-        a->blocks = (uint32_t)qb__ceil_div(a->spans, THREADS);
+        a->blocks = (uint32_t)qb__ceil_div(a->spans, threads_of(call, o));
         a->pad_blocks = (uint32_t)qb__ceil_div(a->padding.count, THREADS);
     }
     a->by_row = qb__make_fastdiv(row);
@@ -767,5 +454,5 @@ cudaError_t qb__cuda_spans_run(const struct qb__cuda_call *call, bool *done)
     }
     o = order_of(call, &a);
     share_out(call, o, &a);
-    return qb__launch(call, pick(call, o), a.blocks + a.pad_blocks, dim3(THREADS), args);
+    return qb__launch(call, pick(call, o), a.blocks + a.pad_blocks, dim3(threads_of(call, o)), args);
 }
