@@ -124,6 +124,11 @@ cudaError_t qb__cuda_spans_run(const struct qb__cuda_call *call, bool *done);
  * points, else by qb__cuda_two_pass_run(). */
 bool qb__cuda_spans_want_scales(const struct qb__cuda_call *call);
 
+/* spans_fused.cu: the same under a tensor scale that is computed, in one cooperative launch. */
+cudaError_t qb__cuda_spans_fused_prepare(struct qb__cuda_limits *limits);
+bool qb__cuda_spans_fused_fits(const struct qb__cuda_call *call);
+cudaError_t qb__cuda_spans_fused_run(const struct qb__cuda_call *call, bool *done);
+
 /* any.cu: every valid problem that is not plain, in up to five launches, element by element. */
 size_t qb__cuda_any_workspace(const struct qb__cuda_call *call);
 cudaError_t qb__cuda_any_run(const struct qb__cuda_call *call);
