@@ -105,6 +105,7 @@ static const struct recipe {
     RECIPE(E2M1, E8M0, GROUPS(32), FLOOR, PACKED, BYTES, NONE),
     RECIPE(E2M1, E4M3, GROUPS(16), UP, ROWS, BYTES, GIVEN),
     RECIPE(E2M1, E4M3, GROUPS(16), UP, TILED_128X4, BYTES, COMPUTED),
+    RECIPE(E2M1, E4M3, GROUPS(16), UP, ROWS, BYTES, COMPUTED),
     RECIPE(INT4, F16, GROUPS(128), UP, ROWS, BYTES, NONE),
     RECIPE(INT4, F32, GROUPS(128), UP, COLUMNS, BYTES, NONE),
     RECIPE(E4M3, F32, GROUPS(128), UP, COLUMNS, BYTES, NONE),
@@ -431,6 +432,119 @@ START_TEST(any_number_of_threads_gives_the_same)
 }
 END_TEST
 
+/* Every kernel in a captured graph, replayed with data that changes: no state may be left from one run to the next. */
+START_TEST(graph_replays_of_recipes)
+{
+    uint64_t state = test_seed() + (uint64_t)_i;
+    struct qb_problem p;
+
+    set_recipe(&p, &recipes[_i]);
+    p.tokens = 96;
+    p.hidden = 1024;
+    for (size_t i = 0; i < qb_kernel_count(); i++) {
+        const struct qb_kernel *kernel = qb_kernel_at(i);
+        struct qb_tensors buffers;
+        struct qb_graph *graph;
+        struct tensors t;
+
+        if (!qb_kernel_supports(kernel, device, &p)) {
+            continue;
+        }
+        make_tensors(&t, &p, 0);
+        buffers = addresses(&t, true);
+        check(qb_queue_reserve(queue, qb_kernel_workspace(kernel, device, &p)));
+        const enum qb_status status = qb_graph_begin(queue);
+        if (status == QB_ERROR_UNSUPPORTED) {
+            free_tensors(&t);
+            return;
+        }
+        check(status);
+        check(qb_kernel_run(kernel, queue, &p, &buffers));
+        check(qb_graph_end(queue, &graph));
+        for (int replay = 0; replay < 6; replay++) {
+            fill(&t, (enum kind)(replay % KINDS), &state);
+            run_reference(&t);
+            upload(&t);
+            for (int again = 0; again < 20; again++) {
+                check(qb_graph_launch(graph, queue));
+            }
+            check(qb_queue_synchronize(queue));
+            compare(&t, kernel);
+        }
+        qb_graph_destroy(graph);
+        free_tensors(&t);
+    }
+}
+END_TEST
+
+/* Dependent launches, back to back into the same tensors and into others: each must wait for the one before it. */
+START_TEST(dependent_launches_of_recipes)
+{
+    enum { SETS = 2 };
+    uint64_t state = test_seed() + (uint64_t)_i;
+    struct tensors t[SETS];
+    struct qb_problem p;
+    const enum qb_status status = qb_queue_set_dependent_launch(queue, true);
+
+    if (status == QB_ERROR_UNSUPPORTED) {
+        return;
+    }
+    check(status);
+    set_recipe(&p, &recipes[_i]);
+    p.tokens = 96;
+    p.hidden = 1024;
+    for (int i = 0; i < SETS; i++) {
+        make_tensors(&t[i], &p, 0);
+        fill(&t[i], NORMAL, &state);
+        run_reference(&t[i]);
+    }
+    for (size_t k = 0; k < qb_kernel_count(); k++) {
+        const struct qb_kernel *kernel = qb_kernel_at(k);
+
+        if (qb_kernel_supports(kernel, device, &p)) {
+            for (int i = 0; i < SETS; i++) {
+                upload(&t[i]);
+            }
+            for (int again = 0; again < 40; again++) {
+                const struct qb_tensors buffers = addresses(&t[again / 3 % SETS], true);
+                check(qb_kernel_run(kernel, queue, &p, &buffers));
+            }
+            check(qb_queue_synchronize(queue));
+            for (int i = 0; i < SETS; i++) {
+                compare(&t[i], kernel);
+            }
+        }
+    }
+    for (int i = 0; i < SETS; i++) {
+        free_tensors(&t[i]);
+    }
+    check(qb_queue_set_dependent_launch(queue, false));
+}
+END_TEST
+
+/* More input than a kernel can keep on the chip, and sizes that its threads share unevenly. */
+START_TEST(more_than_a_chip_holds)
+{
+    static const uint64_t tokens[] = {1900, 2049, 3001};
+    uint64_t state = test_seed() + (uint64_t)_i;
+    struct qb_problem p;
+
+    if (strcmp(TEST_BACKEND, "cuda") != 0) {
+        return;
+    }
+    qb_problem_init(&p);
+    p.input = inputs[_i];
+    p.output = QB_FORMAT_E2M1;
+    p.scale_format = QB_FORMAT_E4M3;
+    p.granularity = QB_GRANULARITY_GROUP;
+    p.group = 16;
+    p.tensor_scale = QB_TENSOR_SCALE_COMPUTED;
+    p.tokens = tokens[_i];
+    p.hidden = 8192;
+    run_filled(&p, NORMAL, 0, &state);
+}
+END_TEST
+
 int main(void)
 {
     TCase *values, *rows, *repeats;
@@ -454,7 +568,10 @@ int main(void)
     tcase_add_loop_test(values, amax_of_every_exponent, 0, COUNT(recipes));
     tcase_add_loop_test(values, every_given_scale, 0, 3 * COUNT(recipes));
     tcase_add_loop_test(values, every_float, 0, 5);
+    tcase_add_loop_test(rows, more_than_a_chip_holds, 0, COUNT(inputs));
     tcase_add_loop_test(repeats, any_number_of_threads_gives_the_same, 0, COUNT(recipes));
+    tcase_add_loop_test(repeats, graph_replays_of_recipes, 0, COUNT(recipes));
+    tcase_add_loop_test(repeats, dependent_launches_of_recipes, 0, COUNT(recipes));
     suite_add_tcase(suite, rows);
     suite_add_tcase(suite, values);
     suite_add_tcase(suite, repeats);
