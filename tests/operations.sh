@@ -16,6 +16,7 @@ fi
 all=quantize,dequantize,silu-mul,gelu-mul,rms-norm,add-rms-norm
 small='--device=cpu --plugin=operations.so --num-tokens=4 --hidden-size=64 --threads=1'
 ours='--kernel=operations_[!u]*'
+fast='--num-iters=2 --num-warmup-iters=0 --rounds=2'
 
 # ---- Cases ----------------------------------------------------------------------------------------------------------
 
@@ -136,5 +137,111 @@ ok 'fused: without a kernel of several launches an error says so' fails 3 \
     '--compare=fused: device cpu lacks a kernel that can run half -> int8' $small --compare=fused --op=quantize
 # shellcheck disable=SC2086
 ok 'fused: --kernel is refused beside it' fails 2 '--kernel: conflicts with ' $small $ours --compare=fused --op=silu-mul
+# shellcheck disable=SC2086
+judged()
+{
+    run 0 $small $fast --compare=fused --op=silu-mul --margin=99 --format=json && out_has '"between": "kernel"' &&
+        same 1 "$(grep -c '"baseline_name": "operations_unfused_silu_mul"' out)"
+}
+ok 'fused: the two are judged' judged
+# compared AXIS PAIRS ARGUMENT...
+# shellcheck disable=SC2086
+compared()
+{
+    tap_axis=$1 tap_pairs=$2
+    shift 2
+    run 0 $small $ours $fast --compare="$tap_axis" --margin=99 --format=json "$@" && out_has "\"between\": \"$tap_axis\"" &&
+        same "$tap_pairs" "$(grep -c '"baseline_name"' out)"
+}
+ok 'compare: operations, each with what belongs to it' compared op 3 --op=quantize,silu-mul,rms-norm,dequantize --epsilon=1e-5
+ok 'compare: roundings' compared intermediate 2 --op=rms-norm --intermediate=input,last,float
+ok 'compare: places of the gate' compared gate 1 --op=silu-mul --gate=halves,interleaved
+ok 'compare: types of weights' compared weights 1 --op=rms-norm --weights=input,float
+
+# ---- Reports --------------------------------------------------------------------------------------------------------
+
+# shellcheck disable=SC2086
+measured()
+{
+    run 0 $small $ours $fast --op=$all --alpha=1.702 --gate-limit=7 --up-offset=1 --epsilon=1e-5 --output=all.json --output=all.csv \
+        --output=all.md --output=gbench:all.gb --output=all.xml --output=github:all.gha && cp out all.txt
+}
+ok 'reports: a run of all operations' measured
+again() { run 0 --report=all.json --format="$1" && cmp out "$2"; }
+for format in text:txt json:json csv:csv markdown:md gbench:gb junit:xml github:gha; do
+    ok "reports: the record as ${format%%:*} is the run's own" again "${format%%:*}" "all.${format##*:}"
+done
+# in_all FILE: it names each operation but to quantize.
+in_all()
+{
+    for tap_op in dequantize silu-mul gelu-mul rms-norm add-rms-norm; do
+        grep -qw -e "$tap_op" "$1" || { echo "# $1 lacks $tap_op"; return 1; }
+    done
+}
+for file in all.txt all.csv all.md all.gb all.xml all.gha; do
+    ok "reports: $file names the operations" in_all $file
+done
+# cell COLUMN OP: of that operation's row in CSV.
+cell()
+{
+    sed 's/"[^"]*"/x/g' all.csv | awk -F, -v column="$1" -v op="$2" 'NR == 1 { for (i = 1; i <= NF; i++) place[$i] = i; next }
+        $place["operation"] == op { print $place[column] }'
+}
+cells() { same '1.702 7 1 ' "$(cell alpha silu-mul) $(cell gate_limit gelu-mul) $(cell up_offset gelu-mul) $(cell alpha gelu-mul)" &&
+    same '1e-05  0' "$(cell epsilon rms-norm) $(cell epsilon silu-mul) $(cell keep_values rms-norm)"; }
+ok 'reports: CSV has the members that an operation reads' cells
+names() { same 6 "$(sed -n 's/.*"run_name": "\([a-z-]*\/half.*\)",/\1/p' all.gb | sort -u | wc -l | tr -d ' ')"; }
+ok 'reports: the names of gbench differ' names
+# shellcheck disable=SC2086
+plain() { run 0 $small $ours $fast --op=silu-mul && out_has 'op        silu-mul, half -> int8, dynamic, tensor, 4 x 64'; }
+ok 'reports: the text of a single case' plain
+
+# ---- Identity -------------------------------------------------------------------------------------------------------
+
+# shellcheck disable=SC2086
+saved() { run 0 $small $ours $fast --no-verify --op=rms-norm --runs=5 --save-baseline=base.json; }
+ok 'baseline: of a norm' saved
+# other ARGUMENT...: the baseline lacks such a case.
+# shellcheck disable=SC2086
+other() { fails 2 '--baseline: lacks a time of ' $small $ours $fast --no-verify --runs=5 --baseline=base.json "$@"; }
+ok 'baseline: a quantization is another case' other --op=quantize
+ok 'baseline: so is another epsilon' other --op=rms-norm --epsilon=1e-5
+ok 'baseline: so are other weights' other --op=rms-norm --weights=float
+ok 'baseline: so is another rounding' other --op=rms-norm --intermediate=last
+ok 'baseline: so are values that are kept' other --op=rms-norm --keep-values
+# shellcheck disable=SC2086
+same_norm() { run 0 $small $ours $fast --no-verify --runs=5 --baseline=base.json --op=rms-norm --epsilon=1e-6 --margin=99 --force; }
+ok 'baseline: the defaults, spelled out, are the same case' same_norm
+# shellcheck disable=SC2086
+journaled()
+{
+    run 0 $small $ours $fast --no-verify --op=silu-mul --journal=silu.journal && grep -q 'silu-mul, half -> int8' silu.journal &&
+        fails 2 'a journal of another run' $small $ours $fast --no-verify --op=silu-mul --gate=interleaved --resume=silu.journal &&
+        run 0 $small $ours $fast --no-verify --op=silu-mul --resume=silu.journal
+}
+ok 'journal: it is of its operation' journaled
+
+# ---- A device that only quantizes -----------------------------------------------------------------------------------
+
+QUANTBENCH_MODULE_DIR=$builddir/tests/fake/.libs
+export QUANTBENCH_MODULE_DIR
+device='--device=cuda --num-tokens=4 --hidden-size=64'
+# shellcheck disable=SC2086
+left_out_by_device()
+{
+    run 0 $device --op=rms-norm,quantize --dry-run &&
+        err_has 'left out: device cuda:0 lacks a kernel that can run rms-norm, half -> int8, dynamic, tensor, 4 x 64' &&
+        out_has '1 case,'
+}
+if "$QUANTBENCH" --list-kernels | grep -q '^fake_'; then
+    # shellcheck disable=SC2086
+    ok 'device: without a kernel of the operation an error says so' fails 3 'device cuda:0 lacks a kernel that can run silu-mul' \
+        $device --op=silu-mul
+    ok 'device: a sweep leaves it out' left_out_by_device
+    # shellcheck disable=SC2086
+    ok 'device: a sweep of nothing else is an error' fails 3 'there is nothing to run' $device --op=silu-mul,gelu-mul
+else
+    skip 'device: without a kernel of the operation' 'the CUDA backend is built in, or modules cannot be built'
+fi
 
 done_testing

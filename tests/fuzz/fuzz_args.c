@@ -6,6 +6,7 @@
 #include "cli/args.h"
 #include "measure/bench.h"
 #include "cases/catalog.h"
+#include "cases/operations.h"
 #include "fuzz.h"
 #include "cases/machine.h"
 #include "cases/plan.h"
@@ -43,7 +44,8 @@ static double count_cases(const struct settings *settings)
         settings->sweep.num_tokens.count,   settings->sweep.hidden_sizes.count,  settings->sweep.dtypes.count,
         settings->sweep.quant_dtypes.count, settings->sweep.granularities.count, settings->sweep.scalings.count,
         settings->sweep.dists.count,        settings->sweep.caches.count,        settings->sweep.streams.count,
-        settings->sweep.launches.count,     settings->sweep.threads.count,       settings->sweep.kernels.count};
+        settings->sweep.launches.count,     settings->sweep.threads.count,       settings->sweep.kernels.count,
+        operations_count(&settings->sweep)};
     double product = 1;
 
     for (size_t i = 0; i < sizeof counts / sizeof counts[0]; i++) {
