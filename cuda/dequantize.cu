@@ -5,7 +5,7 @@
 
 #define THREADS 256u
 /* Eights of codes of a thread, loaded before any is used. */
-#define DEPTH 4
+#define DEPTH 2
 
 struct dequantize_args {
     const uint8_t *codes;
@@ -19,6 +19,7 @@ struct dequantize_args {
     unsigned bits; /* of a code in memory */
     bool asymmetric;
     bool one_col; /* rows have one scale */
+    qb__places places;
     uint32_t row_units;
     qb__fastdiv by_row, by_tile_rows, by_tile_units;
 };
@@ -80,9 +81,9 @@ struct tile {
     float scale, zero_point, tensor_scale;
 };
 
-__device__ __forceinline__ tile tile_of(const dequantize_args &a, uint64_t row, uint64_t col)
+/* What tile (ROW, COL) needs, whose scale is at PLACE. */
+__device__ __forceinline__ tile tile_at(const dequantize_args &a, uint64_t place, uint64_t row, uint64_t col)
 {
-    const uint64_t place = qb__place(a.scales.layout, row, col);
     const void *const memory = a.scales.memory;
     tile t = {0, 0, 1};
 
@@ -185,7 +186,9 @@ template <int IN, int OUT> __global__ void __launch_bounds__(THREADS) dequantize
 #pragma unroll
     for (int k = 0; k < DEPTH; k++) {
         if (row[k] < a.rows) {
-            t[k] = tile_of(a, qb__divide(row[k], a.by_tile_rows), a.one_col ? 0 : qb__divide(unit[k], a.by_tile_units));
+            const uint32_t tile_row = qb__divide(row[k], a.by_tile_rows);
+            const uint32_t tile_col = a.one_col ? 0 : qb__divide(unit[k], a.by_tile_units);
+            t[k] = tile_at(a, qb__place32(a.scales, a.places, tile_row, tile_col), tile_row, tile_col);
         }
     }
 #pragma unroll
@@ -221,7 +224,9 @@ template <int IN> __global__ void __launch_bounds__(THREADS) dequantize_any(cons
     const unsigned shift = (unsigned)(col % 8) * a.bits % 8;
     const uint32_t word = byte[0] | (shift + a.bits > 8 ? (uint32_t)byte[1] << 8 : 0);
 
-    q[0] = value_of(a, decode_any(a.output, word >> shift), tile_of(a, row / a.tile_rows, col / a.tile_cols));
+    const uint64_t tile_row = row / a.tile_rows, tile_col = col / a.tile_cols;
+    q[0] = value_of(a, decode_any(a.output, word >> shift),
+                    tile_at(a, qb__place(a.scales.layout, tile_row, tile_col), tile_row, tile_col));
     qb__store8<IN>(a.values, row * a.value_stride + col, 1, false, q);
 }
 
@@ -238,8 +243,8 @@ static bool is_regular(const struct qb__cuda_call *call)
     return p->packing == QB_PACKING_BYTES && call->cols % QB__EIGHT == 0 &&
            (call->tile_cols >= call->cols || call->tile_cols % QB__EIGHT == 0) && step % bytes == 0 &&
            call->in_stride % QB__EIGHT == 0 && call->rows < 0x70000000u && call->cols < 0x70000000u &&
-           call->rows * (call->cols / QB__EIGHT) < 0x70000000u && qb__is_aligned(call->out, bytes) &&
-           qb__is_aligned(call->values, 16);
+           call->rows * (call->cols / QB__EIGHT) < 0x70000000u && qb__places_fit(call) &&
+           qb__is_aligned(call->out, bytes) && qb__is_aligned(call->values, 16);
 }
 
 static dequantize_args args_of(const struct qb__cuda_call *call)
@@ -287,6 +292,7 @@ cudaError_t qb__cuda_dequantize_run(const struct qb__cuda_call *call)
         a.by_row = qb__make_fastdiv(a.cols);
         return qb__launch(call, any[call->input], qb__ceil_div(a.rows * a.cols, THREADS), dim3(THREADS), args);
     }
+    a.places = qb__places_of(a.scales.layout);
     a.by_row = qb__make_fastdiv(a.cols / QB__EIGHT);
     a.by_tile_rows = qb__make_fastdiv(a.tile_rows);
     a.by_tile_units = qb__make_fastdiv(a.tile_cols / QB__EIGHT > 0 ? a.tile_cols / QB__EIGHT : 1);

@@ -24,6 +24,8 @@ struct gated_args {
     qb__fastdiv by_row;  /* chunks of a row, with those that are beyond its end */
     uint64_t units;      /* the values alone: eight elements, at most */
     bool interleaved, wide, in_float;
+    bool adjusts;    /* there is a limit, or an offset */
+    uint32_t blocks; /* that have chunks; those after them write the padding */
 };
 
 /* ---- The values alone ---------------------------------------------------------------------------------------------
@@ -91,10 +93,10 @@ __device__ __forceinline__ pair load(const gated_args &a, const unsigned char *i
 }
 
 /* The values of a chunk, kept if that is wanted. */
-template <int IN, bool SILU>
-__device__ __forceinline__ uint4 values_of(const gated_args &a, const pair &p, uint64_t row, uint32_t col, bool valid)
+template <int IN, bool GELU>
+__device__ __forceinline__ uint4 values_of(const gated_args &a, const pair &p, uint32_t row, uint32_t col, bool valid)
 {
-    uint4 g = p.gate, u = p.up, z;
+    uint4 g = p.gate, u = p.up;
 
     if (a.interleaved) {
         g = make_uint4(__byte_perm(p.gate.x, p.gate.y, 0x5410), __byte_perm(p.gate.z, p.gate.w, 0x5410),
@@ -102,25 +104,36 @@ __device__ __forceinline__ uint4 values_of(const gated_args &a, const pair &p, u
         u = make_uint4(__byte_perm(p.gate.x, p.gate.y, 0x7632), __byte_perm(p.gate.z, p.gate.w, 0x7632),
                        __byte_perm(p.up.x, p.up.y, 0x7632), __byte_perm(p.up.z, p.up.w, 0x7632));
     }
-    z = make_uint4(qb__gated_pair<IN, SILU>(g.x, u.x, a.gate), qb__gated_pair<IN, SILU>(g.y, u.y, a.gate),
-                   qb__gated_pair<IN, SILU>(g.z, u.z, a.gate), qb__gated_pair<IN, SILU>(g.w, u.w, a.gate));
+    if (a.adjusts) {
+        qb__adjust_pair<IN>(g.x, u.x, a.gate);
+        qb__adjust_pair<IN>(g.y, u.y, a.gate);
+        qb__adjust_pair<IN>(g.z, u.z, a.gate);
+        qb__adjust_pair<IN>(g.w, u.w, a.gate);
+    }
+    const uint4 z = make_uint4(qb__plain_pair<IN, GELU>(g.x, u.x), qb__plain_pair<IN, GELU>(g.y, u.y),
+                               qb__plain_pair<IN, GELU>(g.z, u.z), qb__plain_pair<IN, GELU>(g.w, u.w));
     if (a.values != NULL && valid) {
-        ((uint4 *)a.values)[row * a.row_chunks + col] = qb__plain_nans<IN>(z);
+        ((uint4 *)a.values)[(uint64_t)row * a.row_chunks + col] = qb__plain_nans<IN>(z);
     }
     return z;
 }
 
 /* Scales that are given, or of groups, which lie in a row of lanes. */
-template <int IN, int OUT, bool SILU> __global__ void __launch_bounds__(THREADS) gated_groups(const gated_args a)
+template <int IN, int OUT, bool GELU> __global__ void __launch_bounds__(THREADS) gated_groups(const gated_args a)
 {
     const unsigned char *const in = qb__begin(a.in);
     /* Each warp has a stretch to itself. */
     const uint32_t first = blockIdx.x * (THREADS * DEPTH) + threadIdx.x / 32 * (32 * DEPTH) + threadIdx.x % 32;
     uint32_t row[DEPTH], col[DEPTH];
     bool valid[DEPTH];
+    float given[DEPTH] = {};
     pair p[DEPTH];
 
-    qb__tail_pad(a.tail, (uint64_t)blockIdx.x * THREADS + threadIdx.x, (uint64_t)gridDim.x * THREADS);
+    if (blockIdx.x >= a.blocks) {
+        qb__tail_pad(a.tail, (uint64_t)(blockIdx.x - a.blocks) * THREADS + threadIdx.x,
+                     (uint64_t)(gridDim.x - a.blocks) * THREADS);
+        return;
+    }
 #pragma unroll
     for (int k = 0; k < DEPTH; k++) {
         row[k] = qb__divide(first + 32 * k, a.by_row);
@@ -128,34 +141,38 @@ template <int IN, int OUT, bool SILU> __global__ void __launch_bounds__(THREADS)
         valid[k] = row[k] < a.rows && col[k] < a.row_chunks;
         p[k] = load(a, in, row[k], col[k], valid[k]);
     }
+    if (a.tail.is_static) {
+#pragma unroll
+        for (int k = 0; k < DEPTH; k++) {
+            given[k] = qb__tail_given(a.tail, valid[k] ? row[k] : 0, valid[k] ? col[k] >> a.tail.team_shift : 0);
+        }
+    }
 #pragma unroll
     for (int k = 0; k < DEPTH; k++) {
-        qb__tail_chunk<IN, OUT>(a.tail, values_of<IN, SILU>(a, p[k], row[k], col[k], valid[k]), row[k], col[k],
-                                valid[k]);
+        qb__tail_chunk<IN, OUT>(a.tail, values_of<IN, GELU>(a, p[k], row[k], col[k], valid[k]), given[k], row[k],
+                                col[k], valid[k]);
     }
 }
 
 /* Scales of rows: a block has one. */
-template <int IN, int OUT, bool SILU, int CHUNKS>
+template <int IN, int OUT, bool GELU, int CHUNKS>
 __global__ void __launch_bounds__(MAX_THREADS) gated_rows(const gated_args a)
 {
     const unsigned char *const in = qb__begin(a.in);
     const uint32_t row = blockIdx.x, first = threadIdx.x / 32 * (32 * CHUNKS) + threadIdx.x % 32;
     __shared__ uint32_t warp_max[32];
+    pair p[CHUNKS];
     uint4 z[CHUNKS];
     uint32_t acc = 0;
 
-    {
-        pair p[CHUNKS];
 #pragma unroll
-        for (int k = 0; k < CHUNKS; k++) {
-            p[k] = load(a, in, row, first + 32 * k, first + 32 * k < a.row_chunks);
-        }
+    for (int k = 0; k < CHUNKS; k++) {
+        p[k] = load(a, in, row, first + 32 * k, first + 32 * k < a.row_chunks);
+    }
 #pragma unroll
-        for (int k = 0; k < CHUNKS; k++) {
-            z[k] = values_of<IN, SILU>(a, p[k], row, first + 32 * k, first + 32 * k < a.row_chunks);
-            acc = qb__max_chunk<IN>(acc, z[k]);
-        }
+    for (int k = 0; k < CHUNKS; k++) {
+        z[k] = values_of<IN, GELU>(a, p[k], row, first + 32 * k, first + 32 * k < a.row_chunks);
+        acc = qb__max_chunk<IN>(acc, z[k]);
     }
     const uint32_t amax = qb__block_max(qb__max_bits<IN>(acc), warp_max);
     const qb__divisor d = qb__divide_by<IN>(qb__tail_found<OUT>(a.tail, amax, threadIdx.x == 0, row, 0));
@@ -163,8 +180,7 @@ __global__ void __launch_bounds__(MAX_THREADS) gated_rows(const gated_args a)
 #pragma unroll
     for (int k = 0; k < CHUNKS; k++) {
         if (a.tail.codes && first + 32 * k < a.row_chunks) {
-            qb__store16<IN>(a.tail.out + row * a.tail.out_step + (uint64_t)(first + 32 * k) * QB__EIGHT,
-                            qb__encode<IN, OUT>(z[k], d, fast));
+            qb__tail_store<IN, OUT>(a.tail, z[k], d, fast, row, first + 32 * k);
         }
     }
 }
@@ -219,7 +235,7 @@ bool qb__cuda_gated_fits(const struct qb__cuda_call *call)
 {
     uint64_t row;
 
-    if (!qb__tail_fits(call) || call->cols > 0x40000000u) {
+    if (!qb__tail_fits(call) || call->cols > 0x40000000u || !qb__gate_is_plain(qb__gate_of(call->problem))) {
         return false;
     }
     if (call->scaling != QB_SCALING_STATIC && call->problem->granularity == QB_GRANULARITY_TOKEN) {
@@ -245,14 +261,17 @@ cudaError_t qb__cuda_gated_run(const struct qb__cuda_call *call, bool *done)
         return cudaSuccess;
     }
     a.up = a.interleaved ? 16 : a.cols * qb__element_size(call->input);
+    a.adjusts = a.gate.limit != INFINITY || a.gate.up_offset != 0;
     a.tail = qb__tail_of(call);
     a.row_chunks = (uint32_t)(a.cols / QB__EIGHT);
     if (!a.tail.is_static && call->problem->granularity == QB_GRANULARITY_TOKEN) {
         const bool deep = a.row_chunks > 2 * 256;
-        return qb__launch(call, rows[a.gate.silu][deep][qb__index(call)], a.rows,
+        return qb__launch(call, rows[a.gate.gelu][deep][qb__index(call)], a.rows,
                           dim3(qb__round_up((unsigned)qb__ceil_div(a.row_chunks, deep ? 4 : 2), 32)), args);
     }
     a.by_row = qb__make_fastdiv(row);
-    return qb__launch(call, groups[a.gate.silu][qb__index(call)], qb__ceil_div(chunks, THREADS * DEPTH), dim3(THREADS),
-                      args);
+    a.blocks = (uint32_t)qb__ceil_div(chunks, THREADS * DEPTH);
+    return qb__launch(call, groups[a.gate.gelu][qb__index(call)],
+                      a.blocks + (a.tail.padding.count > 0 ? qb__ceil_div(a.tail.padding.count, 16 * THREADS) : 0),
+                      dim3(THREADS), args);
 }

@@ -144,7 +144,6 @@ bool qb__cuda_gated_fits(const struct qb__cuda_call *call);
 cudaError_t qb__cuda_gated_run(const struct qb__cuda_call *call, bool *done);
 
 /* norm.cu: RMS_NORM and ADD_RMS_NORM. */
-cudaError_t qb__cuda_norm_prepare(struct qb__cuda_limits *limits);
 cudaError_t qb__cuda_norm_values_run(const struct qb__cuda_call *call);
 bool qb__cuda_norm_fits(const struct qb__cuda_call *call);
 cudaError_t qb__cuda_norm_run(const struct qb__cuda_call *call, bool *done);

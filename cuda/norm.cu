@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* norm.cu - RMS_NORM and ADD_RMS_NORM: the values alone, of any rows; and fused with a quantization of rows that a
- * block of threads can hold. Those blocks stay, and have the next rows copied to shared memory while they work on one,
- * so that memory is never idle between a row's two reductions. */
+ * block of threads can hold in registers, each of which has a block of its own. */
 #include "tail.cuh"
 
 #define THREADS QB__NORM_THREADS
 
 /* Chunks that a thread holds at most: rows of 16,384 elements. */
 #define MAX_CHUNKS 8
-/* Rows of a block that are on their way, or here. */
-#define STAGES 2
+/* Blocks that a multiprocessor shall hold, by their registers. */
+static constexpr int resident_for(int chunks, bool adds)
+{
+    return chunks > 4 ? 2 : adds ? 3 : 4;
+}
 
 struct norm_args {
     const unsigned char *in;
@@ -93,189 +95,194 @@ template <int IN> __global__ void __launch_bounds__(THREADS) norm_values(const n
 /* ---- Fused --------------------------------------------------------------------------------------------------------
  */
 
-/* Copy 16 bytes to shared memory, for the thread that asks; and wait until at most the last PENDING groups of copies
- * are not done. */
-__device__ __forceinline__ void copy16(uint4 *to, const unsigned char *from)
+/* Values by weights that are floats, or not rounded in between. */
+template <int IN>
+__device__ __forceinline__ uint4 uneasy_values(const norm_args &a, const uint4 &y, uint32_t c, float factor)
 {
-#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 800
-    asm volatile("cp.async.cg.shared.global [%0], [%1], 16;"
-                 :
-                 : "r"((uint32_t)__cvta_generic_to_shared(to)), "l"(from)
-                 : "memory");
-#else
-    *to = *(const uint4 *)from;
-#endif
-}
+    float x[QB__EIGHT], w[QB__EIGHT];
 
-__device__ __forceinline__ void end_group()
-{
-#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 800
-    asm volatile("cp.async.commit_group;" : : : "memory");
-#endif
-}
-
-template <int PENDING> __device__ __forceinline__ void wait_group()
-{
-#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 800
-    asm volatile("cp.async.wait_group %0;" : : "n"(PENDING) : "memory");
-#endif
-}
-
-/* A row's chunks, each where the thread that asked for it finds it. */
-template <int CHUNKS, bool ADD> struct stage {
-    uint4 in[CHUNKS][THREADS];
-    uint4 residual[ADD ? CHUNKS : 0][THREADS];
-};
-
-template <int CHUNKS, bool ADD>
-__device__ __forceinline__ void fetch(const norm_args &a, const unsigned char *in, uint64_t row, stage<CHUNKS, ADD> &s)
-{
-    if (row < a.rows) {
+    qb__unpack<IN>(y, x);
+    if (a.float_weights) {
+        qb__load8<QB_FORMAT_F32>(a.weights, (uint64_t)c * QB__EIGHT, QB__EIGHT, true, w);
+    } else {
+        qb__load8<IN>(a.weights, (uint64_t)c * QB__EIGHT, QB__EIGHT, true, w);
+    }
 #pragma unroll
-        for (int k = 0; k < CHUNKS; k++) {
-            const uint32_t c = k * THREADS + threadIdx.x;
-            if (c < a.row_chunks) {
-                copy16(&s.in[k][threadIdx.x], in + row * a.in_step + (uint64_t)c * 16);
-                if constexpr (ADD) {
-                    copy16(&s.residual[k][threadIdx.x], a.residual + (row * a.row_chunks + c) * 16);
-                }
+    for (unsigned i = 0; i < QB__EIGHT; i++) {
+        x[i] = __fmul_rn(x[i], factor);
+        x[i] = __fmul_rn(a.rounds ? qb__round<IN>(x[i]) : x[i], w[i]);
+    }
+    return make_uint4(qb__pack_pair<IN>(x[0], x[1]), qb__pack_pair<IN>(x[2], x[3]), qb__pack_pair<IN>(x[4], x[5]),
+                      qb__pack_pair<IN>(x[6], x[7]));
+}
+
+template <int IN> __device__ __forceinline__ uint32_t easy_pair(uint32_t y, uint32_t w, float factor)
+{
+    const float2 x = qb__unpack_pair<IN>(y);
+
+    return qb__pair_product<IN>(qb__pack_pair<IN>(__fmul_rn(x.x, factor), __fmul_rn(x.y, factor)), w);
+}
+
+template <int IN> __device__ __forceinline__ uint4 easy_values(const uint4 &y, const uint4 &w, float factor)
+{
+    return make_uint4(easy_pair<IN>(y.x, w.x, factor), easy_pair<IN>(y.y, w.y, factor), easy_pair<IN>(y.z, w.z, factor),
+                      easy_pair<IN>(y.w, w.w, factor));
+}
+
+/* Quantize the chunks of a row by the scales of their groups, which have CHUNKS lanes at least: each lane finds one of
+ * the scales of its groups, and hands it to the others. */
+template <int IN, int OUT, int CHUNKS>
+__device__ __forceinline__ void group_chunks(const norm_args &a, const uint4 *z, uint32_t row)
+{
+    const uint32_t lane = threadIdx.x % 32, others = (1u << a.tail.team_shift) - 1, mine = lane % CHUNKS;
+    uint32_t amax = 0;
+    qb__divisor d;
+
+#pragma unroll
+    for (int k = 0; k < CHUNKS; k += 2) { /* two in a word: they are numbers of 16 bits */
+        const uint32_t x = qb__max_chunk<IN>(0, z[k]), y = qb__max_chunk<IN>(0, z[(k + 1) % CHUNKS]);
+        uint32_t both = qb__max_word<IN>(__byte_perm(x, y, 0x5410), __byte_perm(x, y, 0x7632));
+
+#pragma unroll
+        for (unsigned offset = 1; offset < 32; offset *= 2) { /* from itself, beyond the group */
+            both = qb__max_word<IN>(both, __shfl_xor_sync(0xffffffffu, both, offset & others));
+        }
+        amax = mine / 2 == (unsigned)k / 2 ? both : amax;
+    }
+    const float2 pair = qb__unpack_pair<IN>(amax);
+    amax = __float_as_uint(mine % 2 == 0 ? pair.x : pair.y);
+    const uint32_t at = mine * THREADS + threadIdx.x;
+    const float scale = qb__tail_found<OUT>(a.tail, amax, (lane & others) == mine && (at & ~others) < a.row_chunks, row,
+                                            at >> a.tail.team_shift);
+    d = qb__divide_by<IN>(scale);
+    const bool fast = __all_sync(0xffffffffu, __uint_as_float(amax) < d.limit);
+#pragma unroll
+    for (int k = 0; k < CHUNKS; k++) {
+        const uint32_t from = lane - mine + k, c = k * THREADS + threadIdx.x;
+        qb__divisor e = d;
+
+        e.r = __shfl_sync(0xffffffffu, d.r, from);
+        e.low = __shfl_sync(0xffffffffu, d.low, from);
+        if (!fast) {
+            e.s = __shfl_sync(0xffffffffu, d.s, from);
+        }
+        if (c < a.row_chunks && a.tail.codes) {
+            qb__tail_store<IN, OUT>(a.tail, z[k], e, fast, row, c);
+        }
+    }
+}
+
+/* The codes of a row by one scale, which is GIVEN or found. */
+template <int IN, int OUT, int CHUNKS>
+__device__ __forceinline__ void whole_chunks(const norm_args &a, const uint4 *z, float given, uint32_t row)
+{
+    __shared__ uint32_t warp_max[32];
+    uint32_t acc = 0;
+
+#pragma unroll
+    for (int k = 0; k < CHUNKS; k++) {
+        acc = qb__max_chunk<IN>(acc, z[k]);
+    }
+    uint32_t amax = qb__max_bits<IN>(acc);
+    if (!a.tail.is_static) {
+        amax = qb__block_max(amax, warp_max);
+        given = qb__tail_found<OUT>(a.tail, amax, threadIdx.x == 0, row, 0);
+    }
+    const qb__divisor d = qb__divide_by<IN>(given);
+    const bool fast = __uint_as_float(amax) < d.limit;
+#pragma unroll
+    for (int k = 0; k < CHUNKS; k++) {
+        const uint32_t at = k * THREADS + threadIdx.x;
+        if (at < a.row_chunks && a.tail.codes) {
+            qb__tail_store<IN, OUT>(a.tail, z[k], d, fast, row, at);
+        }
+    }
+}
+
+/* What is normalized: the row's chunks of this thread, and the sums of their squares for each of its columns. Beyond
+ * the end are zeros. */
+template <int IN, int CHUNKS, bool ADD>
+__device__ __forceinline__ void read_row(const norm_args &a, const unsigned char *in, uint32_t row, uint4 *y, float *c)
+{
+    uint4 residual[ADD ? CHUNKS : 1];
+
+#pragma unroll
+    for (int k = 0; k < CHUNKS; k++) {
+        const uint32_t at = k * THREADS + threadIdx.x;
+        const bool valid = at < a.row_chunks;
+        y[k] = valid ? qb__load16(in + row * a.in_step + (uint64_t)at * 16) : make_uint4(0, 0, 0, 0);
+        if constexpr (ADD) { /* which may be written */
+            residual[k] = valid ? *(const uint4 *)(a.residual + ((uint64_t)row * a.row_chunks + at) * 16)
+                                : make_uint4(0, 0, 0, 0);
+        }
+    }
+#pragma unroll
+    for (int k = 0; k < CHUNKS; k++) {
+        float x[QB__EIGHT];
+
+        if constexpr (ADD) {
+            const uint32_t at = k * THREADS + threadIdx.x;
+            y[k] = qb__chunk_sum<IN>(y[k], residual[k]);
+            if (at < a.row_chunks) {
+                ((uint4 *)a.sum)[(uint64_t)row * a.row_chunks + at] = qb__plain_nans<IN>(y[k]);
             }
         }
-    }
-    end_group();
-}
-
-/* Two values of elements Y, both with FACTOR, by weights that are floats or not rounded in between. */
-template <int IN> __device__ __forceinline__ uint32_t uneasy_pair(const norm_args &a, float2 y, float factor, float2 w)
-{
-    const float2 v = make_float2(__fmul_rn(y.x, factor), __fmul_rn(y.y, factor));
-    const float2 n = a.rounds ? qb__unpack_pair<IN>(qb__pack_pair<IN>(v.x, v.y)) : v;
-
-    return qb__pack_pair<IN>(__fmul_rn(n.x, w.x), __fmul_rn(n.y, w.y));
-}
-
-/* The values of chunk C, whose elements are Y. */
-template <int IN>
-__device__ __forceinline__ uint4 values_of(const norm_args &a, const uint4 &y, uint32_t c, float factor)
-{
-    const uint32_t from[4] = {y.x, y.y, y.z, y.w};
-    uint32_t z[4];
-
-    if (a.rounds && !a.float_weights) {
-        const uint4 chunk = qb__load16((const unsigned char *)a.weights + (uint64_t)c * 16);
-        const uint32_t w[4] = {chunk.x, chunk.y, chunk.z, chunk.w};
+        qb__unpack<IN>(y[k], x);
 #pragma unroll
-        for (int i = 0; i < 4; i++) {
-            const float2 pair = qb__unpack_pair<IN>(from[i]);
-            z[i] = qb__pair_product<IN>(qb__pack_pair<IN>(__fmul_rn(pair.x, factor), __fmul_rn(pair.y, factor)), w[i]);
-        }
-    } else {
-        float w[QB__EIGHT];
-        if (a.float_weights) {
-            qb__load8<QB_FORMAT_F32>(a.weights, (uint64_t)c * QB__EIGHT, QB__EIGHT, true, w);
-        } else {
-            qb__load8<IN>(a.weights, (uint64_t)c * QB__EIGHT, QB__EIGHT, true, w);
-        }
-#pragma unroll
-        for (int i = 0; i < 4; i++) {
-            z[i] = uneasy_pair<IN>(a, qb__unpack_pair<IN>(from[i]), factor, make_float2(w[2 * i], w[2 * i + 1]));
+        for (unsigned i = 0; i < QB__EIGHT; i++) {
+            c[i] = k == 0 ? __fmul_rn(x[i], x[i]) : __fmaf_rn(x[i], x[i], c[i]);
         }
     }
-    return make_uint4(z[0], z[1], z[2], z[3]);
-}
-
-/* The scale of the row, by the largest that each thread has. */
-template <int IN, int OUT>
-__device__ __forceinline__ qb__divisor row_scale(const norm_args &a, uint64_t row, uint32_t acc, uint32_t *warp_max,
-                                                 bool *fast)
-{
-    const uint32_t amax = qb__block_max(qb__max_bits<IN>(acc), warp_max);
-    const qb__divisor d = qb__divide_by<IN>(qb__tail_found<OUT>(a.tail, amax, threadIdx.x == 0, row, 0));
-
-    *fast = __uint_as_float(amax) < d.limit;
-    return d;
 }
 
 template <int IN, int OUT, int CHUNKS, bool ADD>
-__global__ void __launch_bounds__(THREADS, CHUNKS <= 4 ? 4 : 2) norm_rows(const norm_args a)
+__global__ void __launch_bounds__(THREADS, resident_for(CHUNKS, ADD)) norm_rows(const norm_args a)
 {
     const unsigned char *const in = qb__begin(a.in);
-    extern __shared__ uint4 memory[];
-    stage<CHUNKS, ADD> *const stages = (stage<CHUNKS, ADD> *)memory;
-    __shared__ float warp_sums[2][QB__NORM_WARPS];
-    __shared__ uint32_t warp_max[32];
-    const bool of_rows = !a.tail.is_static && a.tail.team_shift == QB__WHOLE;
-    uint32_t turn = 0;
+    __shared__ float warp_sums[QB__NORM_WARPS];
+    const bool whole = a.tail.team_shift == QB__WHOLE, easy = a.rounds && !a.float_weights;
+    const uint32_t row = blockIdx.x;
+    uint4 y[CHUNKS], w[CHUNKS];
+    float c[QB__EIGHT], given = 0;
 
-#pragma unroll
-    for (int s = 0; s < STAGES; s++) {
-#pragma unroll
-        for (int k = 0; k < CHUNKS; k++) {
-            if (k * THREADS + threadIdx.x >= a.row_chunks) { /* nothing is copied there */
-                stages[s].in[k][threadIdx.x] = make_uint4(0, 0, 0, 0);
-                if constexpr (ADD) {
-                    stages[s].residual[k][threadIdx.x] = make_uint4(0, 0, 0, 0);
-                }
-            }
-        }
-        fetch<CHUNKS, ADD>(a, in, blockIdx.x + (uint64_t)s * gridDim.x, stages[s]);
-    }
-    qb__tail_pad(a.tail, (uint64_t)blockIdx.x * THREADS + threadIdx.x, (uint64_t)gridDim.x * THREADS);
-    for (uint64_t row = blockIdx.x; row < a.rows; row += gridDim.x, turn++) {
-        stage<CHUNKS, ADD> &s = stages[turn % STAGES];
-        float c[QB__EIGHT];
-        uint4 y[CHUNKS];
-        uint32_t acc = 0;
-
-        wait_group<STAGES - 1>();
-#pragma unroll
-        for (int k = 0; k < CHUNKS; k++) {
-            float x[QB__EIGHT];
-
-            y[k] = s.in[k][threadIdx.x];
-            if constexpr (ADD) {
-                y[k] = qb__chunk_sum<IN>(y[k], s.residual[k][threadIdx.x]);
-                if (k * THREADS + threadIdx.x < a.row_chunks) {
-                    ((uint4 *)a.sum)[row * a.row_chunks + k * THREADS + threadIdx.x] = qb__plain_nans<IN>(y[k]);
-                }
-            }
-            qb__unpack<IN>(y[k], x);
-#pragma unroll
-            for (unsigned i = 0; i < QB__EIGHT; i++) {
-                c[i] = k == 0 ? __fmul_rn(x[i], x[i]) : __fmaf_rn(x[i], x[i], c[i]);
-            }
-        }
-        fetch<CHUNKS, ADD>(a, in, row + (uint64_t)STAGES * gridDim.x, s);
-        const float factor = qb__norm_factor(qb__norm_sum(c, warp_sums[turn % 2]), a.length, a.epsilon);
+    if (easy) {
 #pragma unroll
         for (int k = 0; k < CHUNKS; k++) {
             const uint32_t at = k * THREADS + threadIdx.x;
-
-            if (at < a.row_chunks) {
-                y[k] = values_of<IN>(a, y[k], at, factor);
-                if (a.values != NULL) {
-                    ((uint4 *)a.values)[row * a.row_chunks + at] = qb__plain_nans<IN>(y[k]);
-                }
-            }
-            acc = qb__max_chunk<IN>(acc, y[k]);
+            w[k] = qb__load16((const unsigned char *)a.weights + (at < a.row_chunks ? at : 0) * 16);
         }
-        if (of_rows) {
-            bool fast;
-            const qb__divisor d = row_scale<IN, OUT>(a, row, acc, warp_max, &fast);
+    }
+    if (a.tail.is_static && whole) {
+        given = qb__tail_given(a.tail, row, 0);
+    }
+    read_row<IN, CHUNKS, ADD>(a, in, row, y, c);
+    if (a.tail.padding.count > 0) {
+        qb__tail_pad(a.tail, (uint64_t)blockIdx.x * THREADS + threadIdx.x, (uint64_t)gridDim.x * THREADS);
+    }
+    const float factor = qb__norm_factor(qb__norm_sum(c, warp_sums), a.length, a.epsilon);
 #pragma unroll
-            for (int k = 0; k < CHUNKS; k++) {
-                const uint32_t at = k * THREADS + threadIdx.x;
-                if (at < a.row_chunks && a.tail.codes) {
-                    qb__store16<IN>(a.tail.out + row * a.tail.out_step + (uint64_t)at * QB__EIGHT,
-                                    qb__encode<IN, OUT>(y[k], d, fast));
-                }
-            }
-        } else {
+    for (int k = 0; k < CHUNKS; k++) {
+        /* An infinite factor makes NaN beyond the end: no amax, and not stored. */
+        const uint32_t at = k * THREADS + threadIdx.x;
+        y[k] =
+            easy ? easy_values<IN>(y[k], w[k], factor) : uneasy_values<IN>(a, y[k], at < a.row_chunks ? at : 0, factor);
+        if (a.values != NULL && at < a.row_chunks) {
+            ((uint4 *)a.values)[(uint64_t)row * a.row_chunks + at] = qb__plain_nans<IN>(y[k]);
+        }
+    }
+    if (whole) {
+        whole_chunks<IN, OUT, CHUNKS>(a, y, given, row);
+    } else if (CHUNKS > 1 && !a.tail.is_static && 1u << a.tail.team_shift >= CHUNKS) {
+        group_chunks<IN, OUT, CHUNKS>(a, y, row);
+    } else {
 #pragma unroll
-            for (int k = 0; k < CHUNKS; k++) {
-                const uint32_t at = k * THREADS + threadIdx.x;
-                qb__tail_chunk<IN, OUT>(a.tail, y[k], row, at, at < a.row_chunks);
+        for (int k = 0; k < CHUNKS; k++) {
+            const uint32_t at = k * THREADS + threadIdx.x;
+            const bool valid = at < a.row_chunks;
+            if (a.tail.is_static) {
+                given = qb__tail_given(a.tail, row, valid ? at >> a.tail.team_shift : 0);
             }
+            qb__tail_chunk<IN, OUT>(a.tail, y[k], given, row, at, valid);
         }
     }
 }
@@ -328,13 +335,6 @@ static unsigned chunks_of(const struct qb__cuda_call *call)
     return qb__ceil_power(qb__ceil_div(call->cols, QB__NORM_COLUMNS));
 }
 
-static size_t shared_of(const struct qb__cuda_call *call)
-{
-    const bool adds = call->problem->operation == QB_OPERATION_ADD_RMS_NORM;
-
-    return (size_t)chunks_of(call) * THREADS * 16 * STAGES * (adds ? 2 : 1);
-}
-
 /* The kernels: by chunks, without and with a residual. */
 #define OF_CHUNKS(chunks)                                                                                              \
     {                                                                                                                  \
@@ -342,33 +342,14 @@ static size_t shared_of(const struct qb__cuda_call *call)
     }
 static const void *const norm_kernels[4][2][6] = {OF_CHUNKS(1), OF_CHUNKS(2), OF_CHUNKS(4), OF_CHUNKS(8)};
 
-cudaError_t qb__cuda_norm_prepare(struct qb__cuda_limits *limits)
-{
-    cudaError_t error = cudaSuccess;
-
-    for (int i = 0; i < 4; i++) {
-        for (int k = 0; k < 12 && error == cudaSuccess; k++) {
-            const size_t bytes = ((size_t)1 << i) * THREADS * 16 * STAGES * (k < 6 ? 1 : 2);
-
-            if (bytes <= limits->shared_per_block - 1024) {
-                error = cudaFuncSetAttribute(norm_kernels[i][k / 6][k % 6], cudaFuncAttributeMaxDynamicSharedMemorySize,
-                                             (int)bytes);
-            }
-        }
-    }
-    return error;
-}
-
 bool qb__cuda_norm_fits(const struct qb__cuda_call *call)
 {
-    return qb__tail_fits(call) && call->cols <= (uint64_t)MAX_CHUNKS * QB__NORM_COLUMNS &&
-           shared_of(call) <= call->limits->shared_per_block - 1024;
+    return qb__tail_fits(call) && call->cols <= (uint64_t)MAX_CHUNKS * QB__NORM_COLUMNS;
 }
 
 cudaError_t qb__cuda_norm_run(const struct qb__cuda_call *call, bool *done)
 {
     const unsigned chunks = chunks_of(call), level = chunks == 1 ? 0 : chunks == 2 ? 1 : chunks == 4 ? 2 : 3;
-    const size_t shared = shared_of(call);
     norm_args a = args_of(call);
     void *args[] = {&a};
 
@@ -378,10 +359,6 @@ cudaError_t qb__cuda_norm_run(const struct qb__cuda_call *call, bool *done)
     }
     a.tail = qb__tail_of(call);
     a.row_chunks = (uint32_t)(a.cols / QB__EIGHT);
-    /* As many as are there at once. */
-    const uint64_t resident = (call->limits->shared_per_block + 1024) / (shared + 1024), most = level == 3 ? 2 : 4;
-    const uint64_t blocks = call->limits->units * (resident < most ? resident : most);
 
-    return qb__launch(call, norm_kernels[level][a.residual != NULL][qb__index(call)], a.rows < blocks ? a.rows : blocks,
-                      dim3(THREADS), args, shared);
+    return qb__launch(call, norm_kernels[level][a.residual != NULL][qb__index(call)], a.rows, dim3(THREADS), args);
 }

@@ -11,8 +11,8 @@ struct qb__tail {
     uint64_t out_step; /* bytes from one row to the next */
     qb__scales scales;
     qb__padding padding;
+    qb__places places;
     uint32_t team_shift; /* a group has 2 to this chunks; QB__WHOLE: a row or more */
-    bool by_row;         /* rows have scales of their own */
     bool is_static, codes;
 };
 
@@ -32,7 +32,8 @@ static inline bool qb__tail_fits(const struct qb__cuda_call *call)
     return tiles && call->input != QB_FORMAT_F32 && p->intermediate != QB_INTERMEDIATE_FLOAT &&
            qb__cuda_has_pair(call->input, call->output) && p->scale_format != QB_FORMAT_E4M3 &&
            p->zero_points == QB_ZERO_POINTS_NONE && call->rows > 0 && call->rows < 0x40000000u &&
-           call->cols % QB__EIGHT == 0 && call->in_stride % QB__EIGHT == 0 && call->out_stride % QB__EIGHT == 0;
+           qb__places_fit(call) && call->cols % QB__EIGHT == 0 && call->in_stride % QB__EIGHT == 0 &&
+           call->out_stride % QB__EIGHT == 0;
 }
 
 /* True if the tensors of such a CALL begin at whole chunks. */
@@ -51,11 +52,14 @@ static inline qb__tail qb__tail_of(const struct qb__cuda_call *call)
     t.scales = qb__scales_of(call);
     t.is_static = call->scaling == QB_SCALING_STATIC;
     t.codes = call->scaling != QB_SCALING_AMAX;
-    t.by_row = p->granularity != QB_GRANULARITY_TENSOR;
     t.team_shift = QB__WHOLE;
     if (p->granularity == QB_GRANULARITY_GROUP) {
         for (t.team_shift = 0; (uint64_t)QB__EIGHT << t.team_shift < p->group; t.team_shift++) {
         }
+    }
+    t.places = qb__places_of(t.scales.layout);
+    if (p->granularity == QB_GRANULARITY_TENSOR) {
+        t.places.by_row = 0; /* all rows have the same */
     }
     if (!t.is_static) {
         t.padding = qb__padding_of(call);
@@ -82,35 +86,46 @@ __device__ __forceinline__ float qb__tail_value(const qb__scales &s, uint32_t co
 }
 
 /* The scale of tile (ROW, COL), if it is given. */
-__device__ __forceinline__ float qb__tail_given(const qb__tail &t, uint64_t row, uint64_t col)
+__device__ __forceinline__ float qb__tail_given(const qb__tail &t, uint32_t row, uint32_t col)
 {
-    const uint64_t place = qb__place(t.scales.layout, t.by_row ? row : 0, col);
+    const uint32_t place = qb__place32(t.scales, t.places, row, col);
     const void *const memory = t.scales.memory;
 
-    return qb__tail_value(t.scales, t.scales.format == QB_FORMAT_F32   ? ((const uint32_t *)memory)[place]
-                                    : t.scales.format == QB_FORMAT_F16 ? ((const uint16_t *)memory)[place]
-                                                                       : ((const uint8_t *)memory)[place]);
+    if (t.scales.format == QB_FORMAT_F32) {
+        return ((const float *)memory)[place];
+    }
+    return qb__tail_value(t.scales, t.scales.format == QB_FORMAT_F16 ? ((const uint16_t *)memory)[place]
+                                                                     : ((const uint8_t *)memory)[place]);
+}
+
+/* RN(A / qmax) of an amax A, by a product that is put right, as 1 / qmax is the nearest float to that; what is so small
+ * that the error of the product would be subnormal takes the division. */
+template <int OUT> __device__ __forceinline__ float qb__tail_quotient(float a)
+{
+    const float qmax = qb__qmax<OUT>(), r = 1 / qb__qmax<OUT>(), q = __fmul_rn(a, r);
+
+    return a < 0x1p-90f && a > 0 ? __fdiv_rn(a, qmax) : __fmaf_rn(__fmaf_rn(-q, qmax, a), r, q);
 }
 
 /* The scale of a tile whose amax has the bits AMAX; the thread that LEADS writes it to tile (ROW, COL). */
 template <int OUT>
-__device__ __forceinline__ float qb__tail_found(const qb__tail &t, uint32_t amax, bool leads, uint64_t row,
-                                                uint64_t col)
+__device__ __forceinline__ float qb__tail_found(const qb__tail &t, uint32_t amax, bool leads, uint32_t row,
+                                                uint32_t col)
 {
     const qb__scales &s = t.scales;
+    const float bounded = fminf(__uint_as_float(amax), s.bound);
 
     if (s.format == QB_FORMAT_F32) {
-        const float scale = qb__scale<OUT>(amax, s.bound);
+        const float scale = fmaxf(qb__tail_quotient<OUT>(bounded), QB__SCALE_FLOOR);
         if (leads) {
-            ((float *)s.memory)[qb__place(s.layout, row, col)] = scale;
+            ((float *)s.memory)[qb__place32(t.scales, t.places, row, col)] = scale;
         }
         return scale;
     }
-    const float bounded = fminf(__uint_as_float(amax), s.bound);
-    const uint32_t code = s.format == QB_FORMAT_F16 ? qb__half_code(__fdiv_rn(bounded, s.qmax))
+    const uint32_t code = s.format == QB_FORMAT_F16 ? qb__half_code(qb__tail_quotient<OUT>(bounded))
                                                     : qb__power_of(__float_as_uint(bounded), s);
     if (leads) {
-        const uint64_t place = qb__place(s.layout, row, col);
+        const uint32_t place = qb__place32(t.scales, t.places, row, col);
         if (s.format == QB_FORMAT_F16) {
             ((uint16_t *)s.memory)[place] = (uint16_t)code;
         } else {
@@ -120,29 +135,34 @@ __device__ __forceinline__ float qb__tail_found(const qb__tail &t, uint32_t amax
     return qb__tail_value(s, code);
 }
 
-/* Quantize chunk COL of row ROW by its group's scale, or by one that is given. All lanes of a warp call this, with
- * neighboring chunks, so that the lanes of a group begin at a multiple of their number; VALID: there is such a chunk.
- */
+/* Store the codes of chunk COL of row ROW, by D; FAST says that its elements are below its limit. */
 template <int IN, int OUT>
-__device__ __forceinline__ void qb__tail_chunk(const qb__tail &t, const uint4 &z, uint64_t row, uint32_t col,
-                                               bool valid)
+__device__ __forceinline__ void qb__tail_store(const qb__tail &t, const uint4 &z, const qb__divisor &d, bool fast,
+                                               uint32_t row, uint32_t col)
 {
-    uint32_t amax = qb__max_bits<IN>(qb__max_chunk<IN>(0, z));
-    float scale;
+    qb__store16<IN>(t.out + row * t.out_step + col * QB__EIGHT, qb__encode<IN, OUT>(z, d, fast));
+}
 
-    if (t.is_static) {
-        scale = qb__tail_given(t, valid ? row : 0, valid ? col >> t.team_shift : 0);
-    } else {
-        for (unsigned offset = 1; offset < 1u << t.team_shift; offset *= 2) {
-            amax = max(amax, __shfl_xor_sync(0xffffffffu, amax, offset));
+/* Quantize chunk COL of row ROW by its group's scale, or by GIVEN. All lanes of a warp call this, with neighboring
+ * chunks, so that the lanes of a group begin at a multiple of their number; VALID: there is such a chunk. */
+template <int IN, int OUT>
+__device__ __forceinline__ void qb__tail_chunk(const qb__tail &t, const uint4 &z, float given, uint32_t row,
+                                               uint32_t col, bool valid)
+{
+    const uint32_t others = (1u << t.team_shift) - 1;
+    uint32_t amax = qb__max_bits<IN>(qb__max_chunk<IN>(0, z));
+    float scale = given;
+
+    if (!t.is_static) {
+#pragma unroll
+        for (unsigned offset = 1; offset < 32; offset *= 2) { /* from itself, beyond the group */
+            amax = max(amax, __shfl_xor_sync(0xffffffffu, amax, offset & others));
         }
-        scale =
-            qb__tail_found<OUT>(t, amax, valid && (col & ((1u << t.team_shift) - 1)) == 0, row, col >> t.team_shift);
+        scale = qb__tail_found<OUT>(t, amax, valid && (col & others) == 0, row, col >> t.team_shift);
     }
     if (valid && t.codes) {
         const qb__divisor d = qb__divide_by<IN>(scale);
-        qb__store16<IN>(t.out + row * t.out_step + (uint64_t)col * QB__EIGHT,
-                        qb__encode<IN, OUT>(z, d, __uint_as_float(amax) < d.limit));
+        qb__tail_store<IN, OUT>(t, z, d, __uint_as_float(amax) < d.limit, row, col);
     }
 }
 

@@ -7,11 +7,11 @@
 
 #include "narrow.cuh"
 
-/* silu() of 16-bit formats by the hardware's approximations gives the right result for all inputs on these chips. */
+/* The activations of 16-bit formats by the hardware's approximations were tried with all inputs on these chips. */
 #if defined(__CUDA_ARCH__) && __CUDA_ARCH__ == 900
-#define QB__HAVE_SILU 1
+#define QB__HAVE_FAST_GATES 1
 #else
-#define QB__HAVE_SILU 0
+#define QB__HAVE_FAST_GATES 0
 #endif
 
 /* Elements that a thread computes at a time: a chunk of 16-bit elements, two of float. */
@@ -20,6 +20,41 @@
 static inline bool qb__is_aligned(const void *pointer, uintptr_t alignment)
 {
     return (uintptr_t)pointer % alignment == 0;
+}
+
+/* ---- Places of scales ------------------------------------------------------------------------------------------- */
+
+/* Scale (r, c) is at r * BY_ROW + c / 4 * BY_FOUR + c % 4 * BY_ONE, unless scales are in tiles. */
+struct qb__places {
+    uint32_t by_row, by_four, by_one;
+    bool tiled;
+};
+
+static inline qb__places qb__places_of(const struct qb__layout &l)
+{
+    const uint32_t stride = (uint32_t)l.stride;
+    qb__places p = {};
+
+    p.tiled = l.layout == QB_SCALE_LAYOUT_TILED_128X4 || l.layout == QB_SCALE_LAYOUT_TILED_8X4;
+    p.by_row = l.layout == QB_SCALE_LAYOUT_COLUMNS ? 1 : l.layout == QB_SCALE_LAYOUT_PACKED ? 4 : (uint32_t)l.cols;
+    p.by_four = l.layout == QB_SCALE_LAYOUT_ROWS ? 4 : 4 * stride;
+    p.by_one = l.layout == QB_SCALE_LAYOUT_COLUMNS ? stride : 1;
+    return p;
+}
+
+/* True if all places of CALL's scales fit in 32 bits. */
+static inline bool qb__places_fit(const struct qb__cuda_call *call)
+{
+    const struct qb__layout l = qb__layout_of(call->problem);
+
+    return l.rows < 0x70000000u && l.cols < 0x70000000u && l.rows * l.cols < 0x70000000u;
+}
+
+/* Where scale (ROW, COL) of S is, in elements. */
+__device__ __forceinline__ uint32_t qb__place32(const qb__scales &s, const qb__places &p, uint32_t row, uint32_t col)
+{
+    return p.tiled ? (uint32_t)qb__place(s.layout, row, col)
+                   : row * p.by_row + col / 4 * p.by_four + col % 4 * p.by_one;
 }
 
 /* ---- Rounding --------------------------------------------------------------------------------------------------- */
@@ -244,13 +279,23 @@ __device__ __forceinline__ float qb__gated(float g, float t)
     return __fdiv_rn(t < 0 ? __fmul_rn(g, e) : g, __fadd_rn(1.0f, e));
 }
 
-/* A float that rounds to silu(G) in IN, of 16 bits. */
+/* G / (1 + e^-T) by the hardware's approximations. */
+__device__ __forceinline__ float qb__gated_fast(float g, float t)
+{
+    float e, r;
+
+    asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(e) : "f"(__fmul_rn(t, -1.44269504f)));
+    asm("rcp.approx.ftz.f32 %0, %1;" : "=f"(r) : "f"(__fadd_rn(1.0f, e)));
+    return __fmul_rn(g, r);
+}
+
+/* A float that rounds to silu(G) in IN, of 16 bits. The fast way is wrong for one input of half, the other for another.
+ */
 template <int IN> __device__ __forceinline__ float qb__silu(float g)
 {
-#if QB__HAVE_SILU
-    const float h = __fdividef(g, __fadd_rn(1.0f, __expf(-g)));
+#if QB__HAVE_FAST_GATES
+    const float h = qb__gated_fast(g, g);
 
-    /* The one input of half for which that is wrong. */
     return IN == QB_FORMAT_F16 && g == -0x1.3bp+2f ? -0x1.23cp-5f : h;
 #else
     const float h = qb__gated(g, g);
@@ -262,13 +307,34 @@ template <int IN> __device__ __forceinline__ float qb__silu(float g)
 #endif
 }
 
+/* What the sigmoid is of in GELU. */
+__device__ __forceinline__ float qb__gelu_argument(float g)
+{
+    return __fmul_rn(g, __fmaf_rn(__fmul_rn(g, g), 0x1.2444f2p-4f, 0x1.988454p+0f));
+}
+
+/* A float that rounds to the contract's GELU of G in IN, of 16 bits. The fast way is wrong for two inputs of half, and
+ * for one of bfloat16. */
+template <int IN> __device__ __forceinline__ float qb__gelu(float g)
+{
+#if QB__HAVE_FAST_GATES
+    const float h = qb__gated_fast(g, qb__gelu_argument(g));
+
+    if (IN == QB_FORMAT_F16) {
+        return g == -0x1.954p-12f ? -0x1.954p-13f : g == -0x1.69cp-2f ? -0x1.06p-3f : h;
+    }
+    return g == -10.0f ? -0.0f : h;
+#else
+    return qb__gated(g, qb__gelu_argument(g));
+#endif
+}
+
 template <int IN> __device__ __forceinline__ float qb__activation(float g, const qb__gate &a)
 {
     if (IN != QB_FORMAT_F32 && a.silu) {
         return qb__silu<IN>(g);
     }
-    return qb__gated(g, a.gelu ? __fmul_rn(g, __fmaf_rn(__fmul_rn(g, g), 0x1.2444f2p-4f, 0x1.988454p+0f))
-                               : __fmul_rn(a.alpha, g));
+    return qb__gated(g, a.gelu ? qb__gelu_argument(g) : __fmul_rn(a.alpha, g));
 }
 
 /* VALUE, not above MOST or below LEAST, NaN kept. */
@@ -290,18 +356,34 @@ template <int IN> __device__ __forceinline__ float qb__gated_value(float g, floa
     return __fmul_rn(a.rounds ? qb__round<IN>(h) : h, u);
 }
 
-/* The values of two 16-bit gates and ups, rounded. SILU: both are as a.silu says, so that the product of pairs is
- * enough. */
-template <int IN, bool SILU>
-__device__ __forceinline__ uint32_t qb__gated_pair(uint32_t gates, uint32_t ups, const qb__gate &a)
+/* True if kernels that round after each step, and have no other factor in the sigmoid, compute what G does. */
+static inline bool qb__gate_is_plain(const qb__gate &g)
+{
+    return g.rounds && (g.gelu || g.alpha == 1);
+}
+
+/* Two 16-bit gates and ups, within the limit, the offset added. */
+template <int IN> __device__ __forceinline__ void qb__adjust_pair(uint32_t &gates, uint32_t &ups, const qb__gate &a)
+{
+    const float2 g = qb__unpack_pair<IN>(gates), u = qb__unpack_pair<IN>(ups);
+    float x = qb__limited(u.x, -a.limit, a.limit), y = qb__limited(u.y, -a.limit, a.limit);
+
+    gates = qb__pack_pair<IN>(qb__limited(g.x, -INFINITY, a.limit), qb__limited(g.y, -INFINITY, a.limit));
+    if (a.up_offset != 0) {
+        x = __fadd_rn(x, a.up_offset);
+        y = __fadd_rn(y, a.up_offset);
+    }
+    ups = qb__pack_pair<IN>(x, y);
+}
+
+/* The values of two 16-bit gates and ups, of a gate that is plain. */
+template <int IN, bool GELU> __device__ __forceinline__ uint32_t qb__plain_pair(uint32_t gates, uint32_t ups)
 {
     const float2 g = qb__unpack_pair<IN>(gates);
 
-    if (SILU && a.limit == INFINITY && a.up_offset == 0) {
-        return qb__pair_product<IN>(qb__pack_pair<IN>(qb__silu<IN>(g.x), qb__silu<IN>(g.y)), ups);
-    }
-    const float2 u = qb__unpack_pair<IN>(ups);
-    return qb__pack_pair<IN>(qb__gated_value<IN>(g.x, u.x, a), qb__gated_value<IN>(g.y, u.y, a));
+    return qb__pair_product<IN>(GELU ? qb__pack_pair<IN>(qb__gelu<IN>(g.x), qb__gelu<IN>(g.y))
+                                     : qb__pack_pair<IN>(qb__silu<IN>(g.x), qb__silu<IN>(g.y)),
+                                ups);
 }
 
 /* ---- RMSNorm ------------------------------------------------------------------------------------------------------
