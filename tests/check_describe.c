@@ -283,6 +283,28 @@ START_TEST(operations_bring_along_what_belongs_to_them)
 }
 END_TEST
 
+/* Weights are generated also beside a file, and beside zeros: the seed is a part of such data. */
+START_TEST(weights_depend_on_the_seed)
+{
+    static char file[] = "x.npy";
+    struct record a = {.seed = 1, .input = file, .digest = "0123456789abcdef"}, b = a;
+    struct record_case c = some_case();
+    char text[PROPERTY_TEXT_SIZE];
+
+    b.seed = 2;
+    ck_assert(record_same_data(&a, &c, &b, &c));
+    ck_assert_str_eq(property_data(&a, &c, text), "x.npy, digest 0123456789abcdef");
+    c.problem.operation = QB_OPERATION_RMS_NORM;
+    ck_assert(!record_same_data(&a, &c, &b, &c));
+    ck_assert_str_eq(property_data(&a, &c, text), "x.npy, digest 0123456789abcdef, seed 1");
+    a.input = b.input = NULL;
+    c.dist = INPUT_ZEROS;
+    ck_assert(!record_same_data(&a, &c, &b, &c));
+    b.seed = 1;
+    ck_assert(record_same_data(&a, &c, &b, &c));
+}
+END_TEST
+
 static const struct {
     enum qb_operation operation;
     const char *text;
@@ -357,6 +379,7 @@ int main(void)
     tcase_add_test(tc, what_a_granularity_does_not_read_is_no_difference);
     tcase_add_test(tc, members_of_other_operations_do_not_count);
     tcase_add_test(tc, operations_bring_along_what_belongs_to_them);
+    tcase_add_test(tc, weights_depend_on_the_seed);
     tcase_add_test(tc, problems_have_words);
     tcase_add_test(tc, each_doubt_has_its_word);
     tcase_add_test(tc, doubts_are_listed);

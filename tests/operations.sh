@@ -106,7 +106,7 @@ for op in $(echo $all | tr , ' '); do
         ok "kernels: --isa chooses that of $op" isa "$op"
     fi
 done
-sed 's/"operations_"/"cpu_generic_"/' "$srcdir/tests/plugins/operations.c" >foreign.c
+sed 's/"operations_"/"cpu_generic_x_"/' "$srcdir/tests/plugins/operations.c" >foreign.c
 # shellcheck disable=SC2086
 foreign()
 {
@@ -118,9 +118,7 @@ isa_of_plugin()
     run 0 --device=cpu --plugin=foreign.so --num-tokens=4 --hidden-size=64 --isa=generic --dry-run --format=json &&
         same '"kernel": "cpu_generic",' "$(grep -o '"kernel": .*' out)"
 }
-if ! grep -q '^cpu_generic_' kernels; then
-    ok 'kernels: --isa takes none of a plug-in' foreign
-fi
+ok 'kernels: --isa takes none of a plug-in' foreign
 
 # ---- Comparisons ----------------------------------------------------------------------------------------------------
 

@@ -25,6 +25,11 @@ bool operation_reads(enum qb_operation operation, enum operation_member member)
     return (readers[member] & OF(operation)) != 0;
 }
 
+bool operation_has_weights(enum qb_operation operation)
+{
+    return operation_reads(operation, MEMBER_WEIGHTS);
+}
+
 void operation_settle(struct qb_problem *p)
 {
     const enum qb_operation o = p->operation;

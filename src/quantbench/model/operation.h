@@ -20,6 +20,9 @@ enum operation_member {
 
 bool operation_reads(enum qb_operation operation, enum operation_member member);
 
+/* True if OPERATION reads weights, which the seed gives also if the input is a file's. */
+bool operation_has_weights(enum qb_operation operation);
+
 /* Give the members that PROBLEM's operation does not read their defaults, and alpha its shorter form. So problems that
  * are the same are equal. */
 void operation_settle(struct qb_problem *problem);

@@ -336,6 +336,16 @@ void property_append_digest(const struct record *record, char text[PROPERTY_TEXT
              record->digest[0] != '\0' ? record->digest : "unknown");
 }
 
+/* Add the seed to TEXT if weights of C depend on it. */
+static void append_seed(const struct record *record, const struct record_case *c, char text[PROPERTY_TEXT_SIZE])
+{
+    const size_t length = strlen(text);
+
+    if (operation_has_weights(c->problem.operation)) {
+        snprintf(text + length, PROPERTY_TEXT_SIZE - length, ", seed %" PRIu64, record->seed);
+    }
+}
+
 const char *property_data(const struct record *record, const struct record_case *c, char text[PROPERTY_TEXT_SIZE])
 {
     if (record->input == NULL) {
@@ -347,6 +357,7 @@ const char *property_data(const struct record *record, const struct record_case 
         label_file(slash != NULL ? slash + 1 : record->input, record->tensor, label);
         snprintf(text, PROPERTY_TEXT_SIZE, "%.300s", label);
         property_append_digest(record, text);
+        append_seed(record, c, text);
     }
     return text;
 }

@@ -4,6 +4,7 @@
 
 #include "model/record.h"
 #include "base/saturate.h"
+#include "model/operation.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -164,6 +165,11 @@ unsigned record_doubts(const struct record_case *c)
 bool record_same_data(const struct record *a, const struct record_case *a_case, const struct record *b,
                       const struct record_case *b_case)
 {
+    const bool is_seeded = operation_has_weights(a_case->problem.operation);
+
+    if (is_seeded && a->seed != b->seed) {
+        return false;
+    }
     if (a->input != NULL || b->input != NULL) {
         return a->input != NULL && b->input != NULL && a->digest[0] != '\0' && strcmp(a->digest, b->digest) == 0;
     }
