@@ -123,15 +123,15 @@ template <int IN, int OUT, bool GELU> __global__ void __launch_bounds__(THREADS)
 {
     const unsigned char *const in = qb__begin(a.in);
     /* Each warp has a stretch to itself. */
-    const uint32_t first = blockIdx.x * (THREADS * DEPTH) + threadIdx.x / 32 * (32 * DEPTH) + threadIdx.x % 32;
+    const uint32_t first = blockIdx.x * (blockDim.x * DEPTH) + threadIdx.x / 32 * (32 * DEPTH) + threadIdx.x % 32;
     uint32_t row[DEPTH], col[DEPTH];
     bool valid[DEPTH];
     float given[DEPTH] = {};
     pair p[DEPTH];
 
     if (blockIdx.x >= a.blocks) {
-        qb__tail_pad(a.tail, (uint64_t)(blockIdx.x - a.blocks) * THREADS + threadIdx.x,
-                     (uint64_t)(gridDim.x - a.blocks) * THREADS);
+        qb__tail_pad(a.tail, (uint64_t)(blockIdx.x - a.blocks) * blockDim.x + threadIdx.x,
+                     (uint64_t)(gridDim.x - a.blocks) * blockDim.x);
         return;
     }
 #pragma unroll
@@ -147,10 +147,18 @@ template <int IN, int OUT, bool GELU> __global__ void __launch_bounds__(THREADS)
             given[k] = qb__tail_given(a.tail, valid[k] ? row[k] : 0, valid[k] ? col[k] >> a.tail.team_shift : 0);
         }
     }
+    uint4 z[DEPTH];
 #pragma unroll
     for (int k = 0; k < DEPTH; k++) {
-        qb__tail_chunk<IN, OUT>(a.tail, values_of<IN, GELU>(a, p[k], row[k], col[k], valid[k]), given[k], row[k],
-                                col[k], valid[k]);
+        z[k] = values_of<IN, GELU>(a, p[k], row[k], col[k], valid[k]);
+    }
+    if (!a.tail.is_static && 1u << a.tail.team_shift >= DEPTH) {
+        qb__tail_groups<IN, OUT, DEPTH>(a.tail, z, row, col, valid);
+        return;
+    }
+#pragma unroll
+    for (int k = 0; k < DEPTH; k++) {
+        qb__tail_chunk<IN, OUT>(a.tail, z[k], given[k], row[k], col[k], valid[k]);
     }
 }
 
@@ -270,8 +278,9 @@ cudaError_t qb__cuda_gated_run(const struct qb__cuda_call *call, bool *done)
                           dim3(qb__round_up((unsigned)qb__ceil_div(a.row_chunks, deep ? 4 : 2), 32)), args);
     }
     a.by_row = qb__make_fastdiv(row);
-    a.blocks = (uint32_t)qb__ceil_div(chunks, THREADS * DEPTH);
+    /* Small blocks are evenly spread where there are few. */
+    const unsigned threads = chunks > (uint64_t)call->limits->units * 16 * THREADS * DEPTH ? THREADS : THREADS / 2;
+    a.blocks = (uint32_t)qb__ceil_div(chunks, threads * DEPTH);
     return qb__launch(call, groups[a.gate.gelu][qb__index(call)],
-                      a.blocks + (a.tail.padding.count > 0 ? qb__ceil_div(a.tail.padding.count, 16 * THREADS) : 0),
-                      dim3(THREADS), args);
+                      a.blocks + qb__ceil_div(a.tail.padding.count, 16 * threads), dim3(threads), args);
 }

@@ -129,54 +129,13 @@ template <int IN> __device__ __forceinline__ uint4 easy_values(const uint4 &y, c
                       easy_pair<IN>(y.w, w.w, factor));
 }
 
-/* Quantize the chunks of a row by the scales of their groups, which have CHUNKS lanes at least: each lane finds one of
- * the scales of its groups, and hands it to the others. */
-template <int IN, int OUT, int CHUNKS>
-__device__ __forceinline__ void group_chunks(const norm_args &a, const uint4 *z, uint32_t row)
-{
-    const uint32_t lane = threadIdx.x % 32, others = (1u << a.tail.team_shift) - 1, mine = lane % CHUNKS;
-    uint32_t amax = 0;
-    qb__divisor d;
-
-#pragma unroll
-    for (int k = 0; k < CHUNKS; k += 2) { /* two in a word: they are numbers of 16 bits */
-        const uint32_t x = qb__max_chunk<IN>(0, z[k]), y = qb__max_chunk<IN>(0, z[(k + 1) % CHUNKS]);
-        uint32_t both = qb__max_word<IN>(__byte_perm(x, y, 0x5410), __byte_perm(x, y, 0x7632));
-
-#pragma unroll
-        for (unsigned offset = 1; offset < 32; offset *= 2) { /* from itself, beyond the group */
-            both = qb__max_word<IN>(both, __shfl_xor_sync(0xffffffffu, both, offset & others));
-        }
-        amax = mine / 2 == (unsigned)k / 2 ? both : amax;
-    }
-    const float2 pair = qb__unpack_pair<IN>(amax);
-    amax = __float_as_uint(mine % 2 == 0 ? pair.x : pair.y);
-    const uint32_t at = mine * THREADS + threadIdx.x;
-    const float scale = qb__tail_found<OUT>(a.tail, amax, (lane & others) == mine && (at & ~others) < a.row_chunks, row,
-                                            at >> a.tail.team_shift);
-    d = qb__divide_by<IN>(scale);
-    const bool fast = __all_sync(0xffffffffu, __uint_as_float(amax) < d.limit);
-#pragma unroll
-    for (int k = 0; k < CHUNKS; k++) {
-        const uint32_t from = lane - mine + k, c = k * THREADS + threadIdx.x;
-        qb__divisor e = d;
-
-        e.r = __shfl_sync(0xffffffffu, d.r, from);
-        e.low = __shfl_sync(0xffffffffu, d.low, from);
-        if (!fast) {
-            e.s = __shfl_sync(0xffffffffu, d.s, from);
-        }
-        if (c < a.row_chunks && a.tail.codes) {
-            qb__tail_store<IN, OUT>(a.tail, z[k], e, fast, row, c);
-        }
-    }
-}
-
 /* The codes of a row by one scale, which is GIVEN or found. */
 template <int IN, int OUT, int CHUNKS>
-__device__ __forceinline__ void whole_chunks(const norm_args &a, const uint4 *z, float given, uint32_t row)
+__device__ __forceinline__ void whole_chunks(const norm_args &a, const uint4 *z, float given, const uint32_t *row,
+                                             const uint32_t *col, const bool *valid)
 {
     __shared__ uint32_t warp_max[32];
+    qb__divisor d[CHUNKS];
     uint32_t acc = 0;
 
 #pragma unroll
@@ -186,17 +145,14 @@ __device__ __forceinline__ void whole_chunks(const norm_args &a, const uint4 *z,
     uint32_t amax = qb__max_bits<IN>(acc);
     if (!a.tail.is_static) {
         amax = qb__block_max(amax, warp_max);
-        given = qb__tail_found<OUT>(a.tail, amax, threadIdx.x == 0, row, 0);
+        given = qb__tail_found<OUT>(a.tail, amax, threadIdx.x == 0, row[0], 0);
     }
-    const qb__divisor d = qb__divide_by<IN>(given);
-    const bool fast = __uint_as_float(amax) < d.limit;
+    d[0] = qb__divide_by<IN>(given);
 #pragma unroll
-    for (int k = 0; k < CHUNKS; k++) {
-        const uint32_t at = k * THREADS + threadIdx.x;
-        if (at < a.row_chunks && a.tail.codes) {
-            qb__tail_store<IN, OUT>(a.tail, z[k], d, fast, row, at);
-        }
+    for (int k = 1; k < CHUNKS; k++) {
+        d[k] = d[0];
     }
+    qb__tail_store_all<IN, OUT, CHUNKS>(a.tail, z, d, __uint_as_float(amax) < d[0].limit, row, col, valid);
 }
 
 /* What is normalized: the row's chunks of this thread, and the sums of their squares for each of its columns. Beyond
@@ -260,30 +216,50 @@ __global__ void __launch_bounds__(THREADS, resident_for(CHUNKS, ADD)) norm_rows(
         qb__tail_pad(a.tail, (uint64_t)blockIdx.x * THREADS + threadIdx.x, (uint64_t)gridDim.x * THREADS);
     }
     const float factor = qb__norm_factor(qb__norm_sum(c, warp_sums), a.length, a.epsilon);
+    uint32_t rows[CHUNKS], at[CHUNKS];
+    bool valid[CHUNKS];
 #pragma unroll
     for (int k = 0; k < CHUNKS; k++) {
-        /* An infinite factor makes NaN beyond the end: no amax, and not stored. */
-        const uint32_t at = k * THREADS + threadIdx.x;
-        y[k] =
-            easy ? easy_values<IN>(y[k], w[k], factor) : uneasy_values<IN>(a, y[k], at < a.row_chunks ? at : 0, factor);
-        if (a.values != NULL && at < a.row_chunks) {
-            ((uint4 *)a.values)[(uint64_t)row * a.row_chunks + at] = qb__plain_nans<IN>(y[k]);
-        }
+        rows[k] = row;
+        at[k] = k * THREADS + threadIdx.x;
+        valid[k] = at[k] < a.row_chunks;
     }
-    if (whole) {
-        whole_chunks<IN, OUT, CHUNKS>(a, y, given, row);
-    } else if (CHUNKS > 1 && !a.tail.is_static && 1u << a.tail.team_shift >= CHUNKS) {
-        group_chunks<IN, OUT, CHUNKS>(a, y, row);
+    /* An infinite factor makes NaN beyond the end: no amax, and not stored. */
+    if (easy) {
+#pragma unroll
+        for (int k = 0; k < CHUNKS; k++) {
+            y[k] = easy_values<IN>(y[k], w[k], factor);
+        }
     } else {
 #pragma unroll
         for (int k = 0; k < CHUNKS; k++) {
-            const uint32_t at = k * THREADS + threadIdx.x;
-            const bool valid = at < a.row_chunks;
-            if (a.tail.is_static) {
-                given = qb__tail_given(a.tail, row, valid ? at >> a.tail.team_shift : 0);
-            }
-            qb__tail_chunk<IN, OUT>(a.tail, y[k], given, row, at, valid);
+            y[k] = uneasy_values<IN>(a, y[k], valid[k] ? at[k] : 0, factor);
         }
+    }
+    if (a.values != NULL) {
+#pragma unroll
+        for (int k = 0; k < CHUNKS; k++) {
+            if (valid[k]) {
+                ((uint4 *)a.values)[(uint64_t)row * a.row_chunks + at[k]] = qb__plain_nans<IN>(y[k]);
+            }
+        }
+    }
+    if (whole) {
+        whole_chunks<IN, OUT, CHUNKS>(a, y, given, rows, at, valid);
+        return;
+    }
+    if constexpr (CHUNKS > 1) {
+        if (!a.tail.is_static && 1u << a.tail.team_shift >= CHUNKS) {
+            qb__tail_groups<IN, OUT, CHUNKS>(a.tail, y, rows, at, valid);
+            return;
+        }
+    }
+#pragma unroll
+    for (int k = 0; k < CHUNKS; k++) {
+        if (a.tail.is_static) {
+            given = qb__tail_given(a.tail, row, valid[k] ? at[k] >> a.tail.team_shift : 0);
+        }
+        qb__tail_chunk<IN, OUT>(a.tail, y[k], given, row, at[k], valid[k]);
     }
 }
 
@@ -335,16 +311,23 @@ static unsigned chunks_of(const struct qb__cuda_call *call)
     return qb__ceil_power(qb__ceil_div(call->cols, QB__NORM_COLUMNS));
 }
 
-/* The kernels: by chunks, without and with a residual. */
+/* The kernels: by chunks, without and with a residual. Each takes a second to compile: E5M2 has none. */
+#define OF_INPUT(in, chunks, adds)                                                                                     \
+    (const void *)norm_rows<in, QB_FORMAT_INT8, chunks, adds>,                                                         \
+        (const void *)norm_rows<in, QB_FORMAT_E4M3, chunks, adds>, NULL
 #define OF_CHUNKS(chunks)                                                                                              \
     {                                                                                                                  \
-        QB__TAIL_KERNELS(norm_rows, chunks, false), QB__TAIL_KERNELS(norm_rows, chunks, true)                          \
+        {OF_INPUT(QB_FORMAT_F16, chunks, false), OF_INPUT(QB_FORMAT_BF16, chunks, false)},                             \
+        {                                                                                                              \
+            OF_INPUT(QB_FORMAT_F16, chunks, true), OF_INPUT(QB_FORMAT_BF16, chunks, true)                              \
+        }                                                                                                              \
     }
 static const void *const norm_kernels[4][2][6] = {OF_CHUNKS(1), OF_CHUNKS(2), OF_CHUNKS(4), OF_CHUNKS(8)};
 
 bool qb__cuda_norm_fits(const struct qb__cuda_call *call)
 {
-    return qb__tail_fits(call) && call->cols <= (uint64_t)MAX_CHUNKS * QB__NORM_COLUMNS;
+    return qb__tail_fits(call) && call->output != QB_FORMAT_E5M2 &&
+           call->cols <= (uint64_t)MAX_CHUNKS * QB__NORM_COLUMNS;
 }
 
 cudaError_t qb__cuda_norm_run(const struct qb__cuda_call *call, bool *done)

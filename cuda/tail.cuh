@@ -12,6 +12,7 @@ struct qb__tail {
     qb__scales scales;
     qb__padding padding;
     qb__places places;
+    uint32_t rows, row_chunks;
     uint32_t team_shift; /* a group has 2 to this chunks; QB__WHOLE: a row or more */
     bool is_static, codes;
 };
@@ -50,6 +51,8 @@ static inline qb__tail qb__tail_of(const struct qb__cuda_call *call)
     t.out = call->out;
     t.out_step = call->out_stride;
     t.scales = qb__scales_of(call);
+    t.rows = (uint32_t)call->rows;
+    t.row_chunks = (uint32_t)(call->cols / QB__EIGHT);
     t.is_static = call->scaling == QB_SCALING_STATIC;
     t.codes = call->scaling != QB_SCALING_AMAX;
     t.team_shift = QB__WHOLE;
@@ -164,6 +167,85 @@ __device__ __forceinline__ void qb__tail_chunk(const qb__tail &t, const uint4 &z
         const qb__divisor d = qb__divide_by<IN>(scale);
         qb__tail_store<IN, OUT>(t, z, d, __uint_as_float(amax) < d.limit, row, col);
     }
+}
+
+/* Store the codes of N chunks of a thread by D, which may differ; FAST says that the elements of all are below the
+ * limits. All codes come before all stores, so that chunks do not wait for each other. */
+template <int IN, int OUT, int N>
+__device__ __forceinline__ void qb__tail_store_all(const qb__tail &t, const uint4 *z, const qb__divisor *d, bool fast,
+                                                   const uint32_t *row, const uint32_t *col, const bool *valid)
+{
+    qb__codes<IN> codes[N];
+
+    if (!t.codes) {
+        return;
+    }
+    if (fast) {
+#pragma unroll
+        for (int k = 0; k < N; k++) {
+            codes[k] = qb__encode_fast<IN, OUT>(z[k], d[k]);
+        }
+    } else {
+#pragma unroll
+        for (int k = 0; k < N; k++) {
+            codes[k] = qb__encode_slow<IN, OUT>(z[k], d[k]);
+        }
+    }
+#pragma unroll
+    for (int k = 0; k < N; k++) {
+        if (valid[k]) {
+            qb__store16<IN>(t.out + row[k] * t.out_step + col[k] * QB__EIGHT, codes[k]);
+        }
+    }
+}
+
+/* Quantize N chunks of a thread, N a power of two and at least 2, by the scales of their groups, which have N lanes at
+ * least. Chunk K of each lane is as in qb__tail_chunk(). A lane finds one of the scales of its groups, and hands it to
+ * the others. */
+template <int IN, int OUT, int N>
+__device__ __forceinline__ void qb__tail_groups(const qb__tail &t, const uint4 *z, const uint32_t *row,
+                                                const uint32_t *col, const bool *valid)
+{
+    const uint32_t lane = threadIdx.x % 32, others = (1u << t.team_shift) - 1, mine = lane % N;
+    uint32_t amax = 0, my_row = row[0], my_col = col[0];
+    qb__divisor all[N];
+
+#pragma unroll
+    for (int k = 0; k < N; k += 2) { /* two in a word: they are numbers of 16 bits */
+        const uint32_t x = qb__max_chunk<IN>(0, z[k]), y = qb__max_chunk<IN>(0, z[k + 1]);
+        uint32_t both = qb__max_word<IN>(__byte_perm(x, y, 0x5410), __byte_perm(x, y, 0x7632));
+
+#pragma unroll
+        for (unsigned offset = 1; offset < 32; offset *= 2) { /* from itself, beyond the group */
+            both = qb__max_word<IN>(both, __shfl_xor_sync(0xffffffffu, both, offset & others));
+        }
+        amax = mine / 2 == (unsigned)k / 2 ? both : amax;
+    }
+#pragma unroll
+    for (int k = 1; k < N; k++) {
+        if (mine == (unsigned)k) {
+            my_row = row[k];
+            my_col = col[k];
+        }
+    }
+    const float2 pair = qb__unpack_pair<IN>(amax);
+    amax = __float_as_uint(mine % 2 == 0 ? pair.x : pair.y);
+    const bool leads = (lane & others) == mine && (my_col & ~others) < t.row_chunks && my_row < t.rows;
+    const qb__divisor d = qb__divide_by<IN>(qb__tail_found<OUT>(t, amax, leads, my_row, my_col >> t.team_shift));
+    const bool fast = __all_sync(0xffffffffu, __uint_as_float(amax) < d.limit);
+#pragma unroll
+    for (int k = 0; k < N; k++) {
+        all[k].r = __shfl_sync(0xffffffffu, d.r, lane - mine + k);
+        all[k].low = __shfl_sync(0xffffffffu, d.low, lane - mine + k);
+        all[k].s = all[k].limit = 0;
+    }
+    if (!fast) {
+#pragma unroll
+        for (int k = 0; k < N; k++) {
+            all[k].s = __shfl_sync(0xffffffffu, d.s, lane - mine + k);
+        }
+    }
+    qb__tail_store_all<IN, OUT, N>(t, z, all, fast, row, col, valid);
 }
 
 /* A table of a kernel for each 16-bit input and each output, and its index. */
