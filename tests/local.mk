@@ -66,7 +66,8 @@ tool_shell_tests = \
 	%D%/plugin.sh \
 	%D%/quoted.sh \
 	%D%/report.sh \
-	%D%/threads.sh
+	%D%/threads.sh \
+	%D%/wrong_operations.sh
 shell_tests = $(library_shell_tests) $(tool_shell_tests)
 TESTS += $(library_shell_tests)
 if TOOL
@@ -103,7 +104,9 @@ EXTRA_DIST += %D%/plugins/narrow.c
 EXTRA_DIST += %D%/plugins/operations.c
 EXTRA_DIST += %D%/plugins/peers.c
 EXTRA_DIST += %D%/plugins/wrong.c
-EXTRA_DIST += %D%/plugins/wrong_cuda.cu
+EXTRA_DIST += %D%/plugins/wrong_operations.c
+EXTRA_DIST += %D%/plugins/wrong.c
+EXTRA_DIST += %D%/plugins/wrong_operations.cuda.cu
 EXTRA_DIST += %D%/release/builds.sh
 EXTRA_DIST += %D%/release/check.sh
 EXTRA_DIST += %D%/release/cleanroot.sh

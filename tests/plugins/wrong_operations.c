@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* wrong_operations.c - kernels of operations that are right, and others that are wrong in one way each: so small are the
+ * differences, the reference makes them, of another problem. */
+#include <quantbench.h>
+
+#include <math.h>
+#include <stddef.h>
+#include <string.h>
+
+/* What a kernel does otherwise; each is a bit. */
+enum fault {
+    NOTHING = 0,
+    UNROUNDED = 1 << 0,  /* the value is rounded once, at the end */
+    NO_EPSILON = 1 << 1, /* as its name says, and so below */
+    NO_LIMIT = 1 << 2,
+    NO_OFFSET = 1 << 3,
+    SWAPPED = 1 << 4,      /* gate and up */
+    NAIVE = 1 << 5,        /* an exponential of binary32 */
+    SUM_OF_INPUT = 1 << 6, /* the sum is the input */
+    NO_SUM = 1 << 7,
+    NO_VALUES = 1 << 8,
+    ONCE = 1 << 9,      /* later calls do nothing */
+    NO_NAN = 1 << 10,   /* a code of NaN becomes 0 */
+    IN_ORDER = 1 << 11, /* squares are added one after the other */
+};
+
+static float load(enum qb_format format, const void *tensor, uint64_t i)
+{
+    return format == QB_FORMAT_F32 ? ((const float *)tensor)[i]
+                                   : qb_format_decode(format, ((const uint16_t *)tensor)[i]);
+}
+
+static void store(enum qb_format format, void *tensor, uint64_t i, float value)
+{
+    if (format == QB_FORMAT_F32) {
+        ((float *)tensor)[i] = value;
+    } else {
+        ((uint16_t *)tensor)[i] = (uint16_t)qb_format_encode(format, value);
+    }
+}
+
+static float rounded(enum qb_format format, float value)
+{
+    return qb_format_decode(format, qb_format_encode(format, value));
+}
+
+/* The values of gates with an exponential of binary32. */
+static void gate_naively(const struct qb_problem *p, const struct qb_tensors *t, void *values)
+{
+    for (uint64_t row = 0; row < p->tokens; row++) {
+        for (uint64_t col = 0; col < p->hidden; col++) {
+            const float g = load(p->input, t->at[QB_ROLE_INPUT], row * p->input_stride + col);
+            const float u = load(p->input, t->at[QB_ROLE_INPUT], row * p->input_stride + p->hidden + col);
+
+            store(p->input, values, row * p->hidden + col, rounded(p->input, g / (1 + expf(-g))) * u);
+        }
+    }
+}
+
+/* The values of a norm with squares added one after the other. */
+static void norm_in_order(const struct qb_problem *p, const struct qb_tensors *t, void *values)
+{
+    for (uint64_t row = 0; row < p->tokens; row++) {
+        float sum = 0, factor;
+
+        for (uint64_t col = 0; col < p->hidden; col++) {
+            const float x = load(p->input, t->at[QB_ROLE_INPUT], row * p->input_stride + col);
+
+            sum += x * x;
+        }
+        factor = 1 / sqrtf(sum / (float)p->hidden + p->epsilon);
+        for (uint64_t col = 0; col < p->hidden; col++) {
+            const float x = load(p->input, t->at[QB_ROLE_INPUT], row * p->input_stride + col);
+
+            store(p->input, values, row * p->hidden + col,
+                  rounded(p->input, x * factor) * load(p->input, t->at[QB_ROLE_WEIGHTS], col));
+        }
+    }
+}
+
+/* PROBLEM as a kernel with FAULTS takes it. */
+static struct qb_problem mistaken(const struct qb_problem *problem, unsigned faults)
+{
+    struct qb_problem p = *problem;
+
+    p.intermediate = (faults & UNROUNDED) != 0 ? QB_INTERMEDIATE_LAST : p.intermediate;
+    p.epsilon = (faults & NO_EPSILON) != 0 ? 0 : p.epsilon;
+    p.gate_limit = (faults & NO_LIMIT) != 0 ? 0 : p.gate_limit;
+    p.up_offset = (faults & NO_OFFSET) != 0 ? 0 : p.up_offset;
+    p.gate = (faults & SWAPPED) != 0 ? QB_GATE_INTERLEAVED : p.gate;
+    return p;
+}
+
+static const char *quantize(const struct qb_problem *p, struct qb_tensors *t, void *values)
+{
+    struct qb_problem q = {.size = sizeof q};
+    enum qb_status status = qb_problem_quantization(p, &q);
+
+    t->at[QB_ROLE_INPUT] = values;
+    if (status == QB_OK && q.scaling != QB_SCALING_STATIC) {
+        status = qb_reference_scales(&q, t);
+    }
+    if (status == QB_OK && q.scaling != QB_SCALING_AMAX) {
+        status = qb_reference_codes(&q, t);
+    }
+    return status == QB_OK ? NULL : qb_error_detail();
+}
+
+static const char *run(const struct qb_plugin_call *call, unsigned faults)
+{
+    static unsigned calls;
+    const struct qb_problem p = mistaken(call->problem, faults);
+    struct qb_tensors t = *call->tensors;
+    void *sum = t.at[QB_ROLE_SUM], *values = t.at[QB_ROLE_VALUES] != NULL ? t.at[QB_ROLE_VALUES] : call->workspace;
+
+    if ((faults & ONCE) != 0 && calls++ > 1000) {
+        return NULL;
+    }
+    if ((faults & NO_VALUES) != 0) {
+        values = call->workspace;
+    }
+    t.at[QB_ROLE_VALUES] = values;
+    t.at[QB_ROLE_SUM] = (faults & NO_SUM) != 0 ? NULL : sum;
+    if ((faults & NAIVE) != 0) {
+        gate_naively(&p, &t, values);
+    } else if ((faults & IN_ORDER) != 0) {
+        norm_in_order(&p, &t, values);
+    } else if (qb_reference_values(&p, &t) != QB_OK) {
+        return qb_error_detail();
+    }
+    if ((faults & SUM_OF_INPUT) != 0) {
+        memcpy(sum, t.at[QB_ROLE_INPUT], p.tokens * p.hidden * (p.input == QB_FORMAT_F32 ? 4 : 2));
+    }
+    return quantize(&p, &t, values);
+}
+
+static const char *dequantize(const struct qb_plugin_call *call, unsigned faults)
+{
+    const struct qb_problem *p = call->problem;
+    enum qb_status status = qb_reference_run(p, call->tensors);
+
+    for (uint64_t i = 0; i < p->tokens * p->input_stride && (faults & NO_NAN) != 0; i++) {
+        if (isnan(load(p->input, call->tensors->at[QB_ROLE_VALUES], i))) {
+            store(p->input, call->tensors->at[QB_ROLE_VALUES], i, 0);
+        }
+    }
+    return status == QB_OK ? NULL : qb_error_detail();
+}
+
+/* Dense rows only, so that the kernels stay small. */
+static bool supports(const struct qb_problem *problem)
+{
+    const bool is_gated = problem->operation == QB_OPERATION_SILU_MUL || problem->operation == QB_OPERATION_GELU_MUL;
+
+    return problem->input_stride == problem->hidden * (is_gated ? 2 : 1);
+}
+
+static size_t workspace(const struct qb_problem *problem)
+{
+    return problem->tokens * problem->hidden * sizeof(float);
+}
+
+#define FUNCTION(name, work, faults)                                                                                   \
+    static const char *name(const struct qb_plugin_call *call)                                                         \
+    {                                                                                                                  \
+        return work(call, faults);                                                                                     \
+    }
+FUNCTION(right, run, NOTHING)
+FUNCTION(unrounded, run, UNROUNDED)
+FUNCTION(no_epsilon, run, NO_EPSILON)
+FUNCTION(no_limit, run, NO_LIMIT)
+FUNCTION(no_offset, run, NO_OFFSET)
+FUNCTION(swapped, run, SWAPPED)
+FUNCTION(naive, run, NAIVE)
+FUNCTION(sum_of_input, run, SUM_OF_INPUT)
+FUNCTION(no_sum, run, NO_SUM)
+FUNCTION(no_values, run, NO_VALUES)
+FUNCTION(once, run, ONCE)
+FUNCTION(in_order, run, IN_ORDER)
+FUNCTION(right_dequantize, dequantize, NOTHING)
+FUNCTION(no_nan, dequantize, NO_NAN)
+
+#define KERNEL(name_, operation_, function)                                                                            \
+    {                                                                                                                  \
+        .name = name_, .description = "a test", .backend = "cpu", .supports = supports, .workspace = workspace,        \
+        .run = function, .narrow = true, .operation = operation_                                                       \
+    }
+static const struct qb_plugin_kernel kernels[] = {
+    KERNEL("op_right_silu", QB_OPERATION_SILU_MUL, right),
+    KERNEL("op_right_gelu", QB_OPERATION_GELU_MUL, right),
+    KERNEL("op_right_rms", QB_OPERATION_RMS_NORM, right),
+    KERNEL("op_right_add", QB_OPERATION_ADD_RMS_NORM, right),
+    KERNEL("op_right_dequantize", QB_OPERATION_DEQUANTIZE, right_dequantize),
+    KERNEL("op_unrounded_silu", QB_OPERATION_SILU_MUL, unrounded),
+    KERNEL("op_unrounded_rms", QB_OPERATION_RMS_NORM, unrounded),
+    KERNEL("op_no_epsilon", QB_OPERATION_RMS_NORM, no_epsilon),
+    KERNEL("op_in_order", QB_OPERATION_RMS_NORM, in_order),
+    KERNEL("op_no_limit", QB_OPERATION_SILU_MUL, no_limit),
+    KERNEL("op_no_offset", QB_OPERATION_SILU_MUL, no_offset),
+    KERNEL("op_swapped", QB_OPERATION_SILU_MUL, swapped),
+    KERNEL("op_naive", QB_OPERATION_SILU_MUL, naive),
+    KERNEL("op_sum_of_input", QB_OPERATION_ADD_RMS_NORM, sum_of_input),
+    KERNEL("op_no_sum", QB_OPERATION_ADD_RMS_NORM, no_sum),
+    KERNEL("op_no_values", QB_OPERATION_RMS_NORM, no_values),
+    KERNEL("op_once_silu", QB_OPERATION_SILU_MUL, once),
+    KERNEL("op_once_add", QB_OPERATION_ADD_RMS_NORM, once),
+    KERNEL("op_no_nan", QB_OPERATION_DEQUANTIZE, no_nan),
+};
+QB_PLUGIN(kernels);

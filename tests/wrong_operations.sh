@@ -1,0 +1,74 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# wrong_operations.sh - kernels of norms, gates and dequantization that are right are verified, and each that is wrong in
+# one way is found.
+
+# shellcheck source=tests/tap.sh
+. "${srcdir:=.}/tests/tap.sh"
+
+# The kernels call the reference, so they find it in the tool. CC is a list of words.
+# shellcheck disable=SC2086
+build()
+{
+    ${CC:-cc} -std=gnu11 -O2 -ffp-contract=off -Wall -Wextra -Werror -fPIC -shared -I"$srcdir/src/libquantbench" \
+        -o wrong_operations.so "$srcdir/tests/plugins/wrong_operations.c" -lm
+}
+ok 'operations: the plug-in is built' build
+
+# operation STATUS KERNEL OPERATION ARGUMENT...
+operation()
+{
+    tap_status=$1 tap_kernel=$2 tap_operation=$3
+    shift 3
+    run "$tap_status" --device=cpu --threads=1 --profile --plugin=wrong_operations.so --kernel="op_$tap_kernel" \
+        --op="$tap_operation" --num-tokens=9 --hidden-size=96 "$@"
+}
+right() { operation 0 "$@" && out_has 'verified on ' && out_has 'hard cases'; }
+for format in int8 fp8 mxfp8 mxfp4 nvfp4 uint4; do
+    ok "operations: a right norm to $format is verified" right right_rms rms-norm --quant-dtype=$format
+    ok "operations: a right gate to $format is verified" right right_silu silu-mul --quant-dtype=$format
+done
+for type in half bfloat16 float; do
+    for how in input last float; do
+        ok "operations: a right norm of $type, intermediate $how, with a residual and its values is verified" \
+            right right_add add-rms-norm --dtype=$type --intermediate=$how --keep-values --granularity=token
+    done
+    ok "operations: gelu of $type is verified" right right_gelu gelu-mul --dtype=$type --granularity=group:32 --gate=interleaved
+    ok "operations: dequantizing to $type is verified" right right_dequantize dequantize --dtype=$type \
+        --quant-dtype=mxfp4 --scale-layout=tiled-128x4
+done
+ok 'operations: a gate with a limit, alpha and an offset is verified' right right_silu silu-mul --gate-limit=7 \
+    --alpha=1.702 --up-offset=1 --granularity=token
+ok 'operations: given scales are verified' right right_silu silu-mul --scale=static --quant-dtype=fp8
+ok 'operations: scales alone are verified' operation 0 right_rms rms-norm --scale=amax
+
+# found KERNEL OPERATION TEXT ARGUMENT...: that it is wrong is found, and TEXT says how.
+found()
+{
+    tap_found=$1 tap_of=$2 tap_text=$3
+    shift 3
+    operation 4 "$tap_found" "$tap_of" "$@" && err_has "kernel op_$tap_found" && err_has "$tap_text"
+}
+ok 'operations: a rounding that a gate leaves out is found' found unrounded_silu silu-mul 'wrong result'
+ok 'operations: a rounding that a norm leaves out is found' found unrounded_rms rms-norm 'wrong result'
+ok 'operations: a missing epsilon is found' found no_epsilon rms-norm 'wrong result'
+ok 'operations: another order of additions is found' found in_order rms-norm 'wrong result' --dtype=float --keep-values
+ok 'operations: a limit that is dropped is found' found no_limit silu-mul 'wrong result' --gate-limit=2
+ok 'operations: an offset that is dropped is found' found no_offset silu-mul 'wrong result' --up-offset=1
+ok 'operations: gate and up in other places are found' found swapped silu-mul 'wrong result'
+ok 'operations: an exponential of binary32 is found on hard data' found naive silu-mul 'every gate' --keep-values
+ok 'operations: a wrong sum is found and named' found sum_of_input add-rms-norm 'sum ['
+ok 'operations: a sum that is not written is found' found no_sum add-rms-norm 'leaves outputs unwritten'
+ok 'operations: values that are not written are found' found no_values rms-norm 'leaves outputs unwritten' --keep-values
+ok 'operations: a code of NaN that becomes 0 is found' found no_nan dequantize 'any codes and scales' --quant-dtype=fp8
+
+# A kernel that stops working after its proof.
+lazy()
+{
+    run 4 --device=cpu --threads=1 --plugin=wrong_operations.so --kernel="op_$1" --op="$2" --num-tokens=4 --hidden-size=64 \
+        --cache=hot --num-iters=2000 && err_has 'work left undone'
+}
+ok 'operations: a gate that stops working is found while it is timed' lazy once_silu silu-mul
+ok 'operations: a norm that stops working is found while it is timed' lazy once_add add-rms-norm
+ok 'operations: an operation without a kernel names it' run 3 --device=cpu --kernel=cpu_generic --op=rms-norm
+done_testing
