@@ -26,7 +26,10 @@ libquantbench_la_SOURCES = \
 	%D%/cpu/scales.h %D%/cpu/quantize.h %D%/cpu/narrow.h %D%/cpu/machine.h \
 	%D%/cpu/threads.h %D%/cpu/threads.c \
 	%D%/cpu/backend_cpu.c %D%/cpu/machine.c %D%/cpu/conditions.c %D%/cpu/quantize.c %D%/cpu/narrow.c \
-	%D%/cpu/kernels_generic.c %D%/cpu/kernels_narrow_generic.c
+	%D%/cpu/kernels_generic.c %D%/cpu/kernels_narrow_generic.c \
+	%D%/cpu/values.h %D%/cpu/vector_values_avx2.h %D%/cpu/vector_values_avx512.h %D%/cpu/kernels_values.h \
+	%D%/cpu/kernels_values_body.h %D%/cpu/kernels_values_generic.c \
+	%D%/cpu/operations.h %D%/cpu/operations.c %D%/cpu/dequantize.h %D%/cpu/dequantize.c
 libquantbench_la_CPPFLAGS = $(AM_CPPFLAGS) -DPKGLIBDIR='"$(pkglibdir)"'
 libquantbench_la_CFLAGS = $(AM_CFLAGS) $(OPENMP_CFLAGS) $(QB_VECTORIZE_CFLAGS)
 libquantbench_la_LDFLAGS = -version-info 0:0:0 -no-undefined -Wl,-z,defs -export-symbols-regex '^qb_[^_]' \
@@ -35,13 +38,14 @@ libquantbench_la_LIBADD = $(LIBM)
 
 if HAVE_X86_AVX2
 noinst_LTLIBRARIES += libqbavx2.la
-libqbavx2_la_SOURCES = %D%/cpu/kernels_avx2.c %D%/cpu/kernels_narrow_avx2.c
+libqbavx2_la_SOURCES = %D%/cpu/kernels_avx2.c %D%/cpu/kernels_narrow_avx2.c %D%/cpu/kernels_values_avx2.c
 libqbavx2_la_CFLAGS = $(AM_CFLAGS) $(QB_VECTORIZE_CFLAGS) $(SIMD_X86_AVX2_CFLAGS)
 libquantbench_la_LIBADD += libqbavx2.la
 endif
 if HAVE_X86_AVX512
 noinst_LTLIBRARIES += libqbavx512.la
-libqbavx512_la_SOURCES = %D%/cpu/kernels_avx512.c %D%/cpu/kernels_narrow_avx512.c
+libqbavx512_la_SOURCES = %D%/cpu/kernels_avx512.c %D%/cpu/kernels_narrow_avx512.c \
+	%D%/cpu/kernels_values_avx512.c
 libqbavx512_la_CFLAGS = $(AM_CFLAGS) $(QB_VECTORIZE_CFLAGS) $(SIMD_X86_AVX512_CFLAGS)
 libquantbench_la_LIBADD += libqbavx512.la
 endif

@@ -9,6 +9,7 @@
 #include "backend.h"
 #include "machine.h"
 #include "narrow.h"
+#include "operations.h"
 #include "threads.h"
 
 #include <pthread.h>
@@ -72,34 +73,46 @@ static bool cpu_has_neon(void)
 
 static bool kernel_supports(const struct qb_kernel *kernel, const struct qb_device *device,
                             const struct qb_problem *problem);
+static size_t kernel_workspace(const struct qb_kernel *kernel, const struct qb_device *device,
+                               const struct qb_problem *problem);
 static enum qb_status kernel_run(const struct qb_kernel *kernel, struct qb_queue *queue,
                                  const struct qb_problem *problem, const struct qb_tensors *tensors);
 static enum qb_status kernel_floor(const struct qb_kernel *kernel, struct qb_queue *queue,
                                    const struct qb_problem *problem);
 
-#define KERNEL(isa_, text)                                                                                             \
+#define KERNEL(isa_, suffix, operation_, text)                                                                         \
     {                                                                                                                  \
-        .name = "cpu_" #isa_, .description = text, .backend = &backend, .supports = kernel_supports,                   \
-                                                                                                                       \
-        .run = kernel_run, .floor = kernel_floor, .variant = &qb__cpu_ops_##isa_,                                      \
+        .name = "cpu_" #isa_ suffix, .description = text, .backend = &backend, .operation = QB_OPERATION_##operation_, \
+        .supports = kernel_supports, .workspace = kernel_workspace, .run = kernel_run, .floor = kernel_floor,          \
+        .variant = &qb__cpu_ops_##isa_,                                                                                \
     }
+
+/* One for each operation, in their order. */
+#define KERNELS(isa_, with)                                                                                            \
+    KERNEL(isa_, "", QUANTIZE, "any problem, " with),                                                                  \
+        KERNEL(isa_, "_dequantize", DEQUANTIZE, "from codes back to values, " with),                                   \
+        KERNEL(isa_, "_silu_mul", SILU_MUL, "SiLU of a gate times up, quantized, " with),                              \
+        KERNEL(isa_, "_gelu_mul", GELU_MUL, "GELU of a gate times up, quantized, " with),                              \
+        KERNEL(isa_, "_rms_norm", RMS_NORM, "RMSNorm, quantized, " with),                                              \
+        KERNEL(isa_, "_add_rms_norm", ADD_RMS_NORM, "RMSNorm of a sum, quantized, " with)
 
 /* Best first, as the instruction sets below. */
 static const struct qb_kernel kernels[] = {
 #ifdef HAVE_X86_AVX512
-    KERNEL(avx512, "any problem, with AVX-512 (F, BW, DQ, VL, VBMI)"),
+    KERNELS(avx512, "with AVX-512 (F, BW, DQ, VL, VBMI)"),
 #endif
 #ifdef HAVE_X86_AVX2
-    KERNEL(avx2, "any problem, with AVX2, FMA and F16C"),
+    KERNELS(avx2, "with AVX2, FMA and F16C"),
 #endif
 #ifdef HAVE_ARM_NEON
-    KERNEL(neon, "any problem, with NEON"),
+    KERNELS(neon, "with NEON"),
 #endif
-    KERNEL(generic, "any problem, in plain C"),
+    KERNELS(generic, "in plain C"),
 };
 #define KERNEL_COUNT (sizeof kernels / sizeof kernels[0])
+#define ISA_COUNT    (KERNEL_COUNT / QB_OPERATION_COUNT)
 
-static bool (*const isa_usable[KERNEL_COUNT])(void) = {
+static bool (*const isa_usable[ISA_COUNT])(void) = {
 #ifdef HAVE_X86_AVX512
     cpu_has_avx512,
 #endif
@@ -114,17 +127,17 @@ static bool (*const isa_usable[KERNEL_COUNT])(void) = {
 
 static const struct qb__cpu_ops *isa_ops(size_t index)
 {
-    return kernels[index].variant;
+    return kernels[index * QB_OPERATION_COUNT].variant;
 }
 
-/* Choose the best instruction set, or the one that QUANTBENCH_ISA names: the index in kernels[]. */
+/* Choose the best instruction set, or the one that QUANTBENCH_ISA names: the index in isa_usable[]. */
 static enum qb_status isa_choose(size_t *index)
 {
     const char *wanted = getenv("QUANTBENCH_ISA");
     char usable[64] = "";
-    size_t best = KERNEL_COUNT;
+    size_t best = ISA_COUNT;
 
-    for (size_t i = 0; i < KERNEL_COUNT; i++) {
+    for (size_t i = 0; i < ISA_COUNT; i++) {
         const char *name = isa_ops(i)->isa;
         bool has = isa_usable[i]();
 
@@ -132,7 +145,7 @@ static enum qb_status isa_choose(size_t *index)
             *index = i;
             return QB_OK;
         }
-        if (has && best == KERNEL_COUNT) {
+        if (has && best == ISA_COUNT) {
             best = i;
         }
         if (has) {
@@ -163,8 +176,8 @@ struct cpu_device {
     enum qb_huge_pages pages;
     pthread_mutex_t lock; /* of MAPPINGS */
     struct mapping *mappings;
-    size_t isa;                /* index in kernels[]: the best that may run */
-    bool usable[KERNEL_COUNT]; /* asked once: to a virtual machine the question takes microseconds */
+    size_t isa;                /* index in isa_usable[]: the best that may run */
+    bool usable[ISA_COUNT];    /* asked once: to a virtual machine the question takes microseconds */
     struct qb__cpu_plan plan;  /* what queues start with */
     unsigned touch_threads;    /* that write to memory for the caller: as many as the last queue's */
     uint64_t last_level_cache; /* bytes, 0 if unknown */
@@ -176,6 +189,8 @@ struct cpu_queue {
     struct qb_queue base;
     unsigned threads;
     struct qb__cpu_team team; /* of kernels so far: the most that were wanted, and the fewest of these obtained */
+    void *workspace;
+    size_t workspace_size;
 };
 
 struct cpu_event {
@@ -257,7 +272,7 @@ static enum qb_status cpu_device_open(int index, struct qb_device **device)
 {
     struct cpu_device *opened;
     uint64_t l2;
-    size_t isa = KERNEL_COUNT - 1;
+    size_t isa = ISA_COUNT - 1;
     enum qb_status status;
 
     if (index != 0) {
@@ -275,7 +290,7 @@ static enum qb_status cpu_device_open(int index, struct qb_device **device)
     opened->pages = QB_HUGE_PAGES_THP;
     pthread_mutex_init(&opened->lock, NULL);
     opened->isa = isa;
-    for (size_t i = isa; i < KERNEL_COUNT; i++) {
+    for (size_t i = isa; i < ISA_COUNT; i++) {
         opened->usable[i] = isa_usable[i]();
     }
     qb__machine_caches(&opened->last_level_cache, &l2);
@@ -575,6 +590,7 @@ static enum qb_status cpu_queue_create(struct qb_device *device, bool wrapped, v
 
 static void cpu_queue_destroy(struct qb_queue *queue)
 {
+    cpu_memory_free(queue->device, ((struct cpu_queue *)queue)->workspace);
     free(queue);
 }
 
@@ -621,10 +637,20 @@ static enum qb_status cpu_queue_set_dependent_launch(struct qb_queue *queue, boo
 
 static enum qb_status cpu_queue_reserve(struct qb_queue *queue, size_t bytes)
 {
-    /* No CPU kernel needs a workspace. */
-    (void)queue;
-    (void)bytes;
-    return QB_OK;
+    struct cpu_queue *q = (struct cpu_queue *)queue;
+    void *larger;
+    enum qb_status status;
+
+    if (bytes <= q->workspace_size) {
+        return QB_OK;
+    }
+    status = cpu_memory_alloc(queue->device, bytes, &larger);
+    if (status == QB_OK) {
+        cpu_memory_free(queue->device, q->workspace);
+        q->workspace = larger;
+        q->workspace_size = bytes;
+    }
+    return status;
 }
 
 static struct qb__cpu_plan plan_of(const struct qb_queue *queue)
@@ -818,15 +844,54 @@ static void cpu_range_pop(struct qb_device *device)
 
 /* ---- Kernels ---------------------------------------------------------------------------------------------------- */
 
+/* True if there are routines for the quantization PROBLEM. */
+static bool can_quantize(const struct qb__cpu_ops *ops, const struct qb_problem *problem)
+{
+    return ops->inputs[problem->input].amax != NULL &&
+           (qb__is_plain(problem) ? ops->pairs[problem->input][problem->output].encode != NULL
+                                  : ops->narrow->each[problem->output] != NULL);
+}
+
+/* True if there are routines for the values of PROBLEM, which is another operation. The formats that tests add come
+ * after the others. */
+static bool has_values(const struct qb_problem *problem)
+{
+    return problem->input <= QB_FORMAT_F32 &&
+           (problem->operation != QB_OPERATION_DEQUANTIZE || problem->output <= QB_FORMAT_UINT4);
+}
+
 static bool kernel_supports(const struct qb_kernel *kernel, const struct qb_device *device,
                             const struct qb_problem *problem)
 {
     const struct qb__cpu_ops *ops = kernel->variant;
-    const bool plain = qb__is_plain(problem);
+    const struct qb_problem quantization = qb__quantization_of(problem);
 
-    return ((const struct cpu_device *)device)->usable[kernel - kernels] && ops->inputs[problem->input].amax != NULL &&
-           (plain ? ops->pairs[problem->input][problem->output].encode != NULL
-                  : ops->narrow->each[problem->output] != NULL);
+    return ((const struct cpu_device *)device)->usable[(kernel - kernels) / QB_OPERATION_COUNT] &&
+           (kernel->operation == QB_OPERATION_QUANTIZE || has_values(problem)) &&
+           (kernel->operation == QB_OPERATION_DEQUANTIZE || can_quantize(ops, &quantization));
+}
+
+/* That of the threads that queues start with. */
+static size_t kernel_workspace(const struct qb_kernel *kernel, const struct qb_device *device,
+                               const struct qb_problem *problem)
+{
+    return kernel->operation == QB_OPERATION_QUANTIZE
+               ? 0
+               : qb__cpu_operation_workspace(&((const struct cpu_device *)device)->plan, problem);
+}
+
+/* Run an operation that is not QUANTIZE. */
+static enum qb_status operation_run(const struct qb__cpu_ops *ops, const struct qb__cpu_plan *plan,
+                                    struct qb_queue *queue, const struct qb_problem *problem,
+                                    const struct qb_tensors *tensors)
+{
+    /* The queue may have more threads. */
+    const enum qb_status status = cpu_queue_reserve(queue, qb__cpu_operation_workspace(plan, problem));
+
+    if (status == QB_OK) {
+        qb__cpu_operation(ops, plan, problem, tensors, ((struct cpu_queue *)queue)->workspace);
+    }
+    return status;
 }
 
 static enum qb_status kernel_run(const struct qb_kernel *kernel, struct qb_queue *queue,
@@ -834,9 +899,12 @@ static enum qb_status kernel_run(const struct qb_kernel *kernel, struct qb_queue
 {
     const struct qb__cpu_plan plan = plan_of(queue);
     struct qb__cpu_team *team = &((struct cpu_queue *)queue)->team, ran;
+    enum qb_status status = QB_OK;
 
     qb__cpu_watch_team();
-    if (qb__is_plain(problem)) {
+    if (kernel->operation != QB_OPERATION_QUANTIZE) {
+        status = operation_run(kernel->variant, &plan, queue, problem, tensors);
+    } else if (qb__is_plain(problem)) {
         qb__cpu_quantize(kernel->variant, &plan, problem, tensors);
     } else {
         qb__cpu_narrow(kernel->variant, &plan, problem, tensors);
@@ -845,7 +913,7 @@ static enum qb_status kernel_run(const struct qb_kernel *kernel, struct qb_queue
     if (ran.wanted > team->wanted || (ran.wanted == team->wanted && ran.obtained < team->obtained)) {
         *team = ran;
     }
-    return QB_OK;
+    return status;
 }
 
 static enum qb_status kernel_floor(const struct qb_kernel *kernel, struct qb_queue *queue,
@@ -853,8 +921,11 @@ static enum qb_status kernel_floor(const struct qb_kernel *kernel, struct qb_que
 {
     const struct qb__cpu_plan plan = plan_of(queue);
 
-    (void)kernel;
-    qb__cpu_floor(&plan, problem);
+    if (kernel->operation == QB_OPERATION_QUANTIZE) {
+        qb__cpu_floor(&plan, problem);
+    } else {
+        qb__cpu_operation_floor(&plan, problem);
+    }
     return QB_OK;
 }
 

@@ -189,6 +189,7 @@ struct qb__narrow_ops {
 };
 
 /* The routines of one instruction set. */
+struct qb__values_ops;
 struct qb__cpu_ops {
     const char *isa;
     /* Prepare SCALE (finite, > 0) for COUNT elements; CLEAN as in struct qb__divisor. */
@@ -197,6 +198,7 @@ struct qb__cpu_ops {
     struct qb__cpu_input inputs[QB__FORMAT_COUNT];
     struct qb__cpu_pair pairs[QB__FORMAT_COUNT][QB__FORMAT_COUNT];
     const struct qb__narrow_ops *narrow;
+    const struct qb__values_ops *values; /* see values.h */
     /* Copy with non-temporal stores; the caller fences. */
     void (*copy_stream)(void *target, const void *source, size_t bytes);
     /* Write WRITTEN lines of 64 bytes at TARGET and read READ of them at SOURCE, both aligned to a line, and nothing

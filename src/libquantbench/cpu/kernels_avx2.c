@@ -13,11 +13,13 @@
 #endif
 
 #include "kernels.h"
+#include "values.h"
 #include "vector_avx2.h"
 
 #define ISA           avx2
 #define CODES         QB__VECTOR_CODES
 #define NARROW_OPS    qb__narrow_ops_avx2
+#define VALUES_OPS    qb__values_ops_avx2
 #define HAVE_CORRECT  1
 #define HAVE_MULTIPLY 1
 #define SATURATING    1

@@ -7,6 +7,7 @@
  *   HAVE_CORRECT, HAVE_MULTIPLY   which quotients there are, besides the division
  *   CORRECT_ANY         whether CORRECT and MULTIPLY hold in encode_part(), for infinities too
  *   NARROW_OPS          the routines for what is not plain, of a kernels_narrow_<isa>.c
+ *   VALUES_OPS          those for other operations, of a kernels_values_<isa>.c
  *   SATURATING          whether encode_block() saturates INT8 after MULTIPLY, or needs caps for it
  * kernels_blocks.h, or kernels_generic.c, of which kernels_encode.h makes loops:
  *   struct constants, constants_make(divisor..)   what a run keeps in registers
@@ -413,6 +414,7 @@ const struct qb__cpu_ops NAME(qb__cpu_ops) = {
             [QB_FORMAT_F32] = {CODES(F32_PLACE)},
         },
     .narrow = &NARROW_OPS,
+    .values = &VALUES_OPS,
     .copy_stream = copy_stream,
     .mix = mix,
     .fence = fence,

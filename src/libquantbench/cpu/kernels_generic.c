@@ -4,12 +4,14 @@
 #include <config.h>
 
 #include "kernels.h"
+#include "values.h"
 #include "kernels_codes.h"
 #include "kernels_plain.h"
 
 #define ISA           generic
 #define CODES(ROW)    QB__BYTE_FORMATS(ROW) QB__MORE_BYTE_FORMATS(ROW)
 #define NARROW_OPS    qb__narrow_ops_generic
+#define VALUES_OPS    qb__values_ops_generic
 #define LANES         32
 #define HAVE_MULTIPLY 1
 #define SATURATING    0

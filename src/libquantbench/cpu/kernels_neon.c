@@ -5,11 +5,13 @@
 #ifdef HAVE_ARM_NEON
 
 #include "kernels.h"
+#include "values.h"
 #include "vector_neon.h"
 
 #define ISA           neon
 #define CODES         QB__VECTOR_CODES
 #define NARROW_OPS    qb__narrow_ops_generic
+#define VALUES_OPS    qb__values_ops_generic
 #define HAVE_CORRECT  1
 #define HAVE_MULTIPLY 1
 #define SATURATING    1

@@ -42,6 +42,7 @@ struct job {
     unsigned bits;     /* of a code in memory */
     uint64_t code_row; /* bytes from one row of codes to the next */
     unsigned threads;
+    uint64_t first; /* the row that is at INPUT; from there on there are as many as the problem has tokens */
     const char *input;
     uint8_t *codes; /* NULL: the scales are all that is computed */
     void *scales;
@@ -54,7 +55,7 @@ struct job {
 
 static const char *input_at(const struct job *job, uint64_t row, uint64_t col)
 {
-    return job->input + (row * job->p.input_stride + col) * job->element;
+    return job->input + ((row - job->first) * job->p.input_stride + col) * job->element;
 }
 
 static uint8_t *codes_at(const struct job *job, uint64_t row, uint64_t col)
@@ -384,11 +385,12 @@ static void encode_work(void *context, unsigned index, unsigned count)
     qb__cpu_split(qb__ceil_div(job->p.tokens, height) * across, 1, index, count, &begin, &end);
     for (; begin < end; begin++) {
         const uint64_t row = begin / across * height, col = begin % across * width;
+        const uint64_t rows = least(job->p.tokens - row, height);
 
         if (job->runs) {
-            encode_part(job, row, col, least(job->p.hidden, col + width), false);
+            encode_part(job, job->first + row, col, least(job->p.hidden, col + width), false);
         } else {
-            encode_mixed(job, row, least(job->p.tokens - row, height), col, least(job->p.hidden - col, width));
+            encode_mixed(job, job->first + row, rows, col, least(job->p.hidden - col, width));
         }
     }
     if (job->stream) {
@@ -475,7 +477,7 @@ static void rows_work(void *context, unsigned index, unsigned count)
 
     qb__cpu_split(job->p.tokens * across, 1, index, count, &begin, &end);
     for (; begin < end; begin++) {
-        const uint64_t row = begin / across, first = begin % across * job->piece_tiles;
+        const uint64_t row = job->first + begin / across, first = begin % across * job->piece_tiles;
         const uint64_t last = least(job->tiling.scale_cols, first + job->piece_tiles);
 
         if (job->tiles != NULL) {
@@ -622,13 +624,13 @@ static void find_tensor_scale(struct job *job, float *stored)
     }
 }
 
-/* Write 0 to the padding of scales, and to the scales, which come after. */
-static void clear_padding(const struct job *job)
+void qb__cpu_narrow_clear(const struct qb_problem *problem, const struct qb_tensors *tensors)
 {
-    const struct qb__layout *l = &job->layout;
+    const struct qb__layout l = qb__layout_of(problem);
+    const struct qb__tiling t = qb__tiling_of(problem);
 
-    if (l->rows * l->cols > job->tiling.scale_rows * job->tiling.scale_cols) {
-        memset(job->scales, 0, l->rows * l->cols * qb__element_size(job->p.scale_format));
+    if (problem->scaling != QB_SCALING_STATIC && l.rows * l.cols > t.scale_rows * t.scale_cols) {
+        memset(tensors->at[QB_ROLE_SCALES], 0, l.rows * l.cols * qb__element_size(problem->scale_format));
     }
 }
 
@@ -648,7 +650,6 @@ static void quantize_dynamic(struct job *job)
     const struct qb__tiling *t = &job->tiling;
     const bool few = t->scale_rows * t->scale_cols < 4 * (uint64_t)job->threads;
 
-    clear_padding(job);
     if (t->rows == 1 && job->p.tokens > 0 && !(few && t->cols >= NARROW_TILE)) {
         qb__cpu_parallel(job->threads, rows_work, job);
         return;
@@ -693,10 +694,9 @@ static void choose_routines(struct job *job, const struct qb__cpu_plan *plan, ui
     }
 }
 
-void qb__cpu_narrow(const struct qb__cpu_ops *ops, const struct qb__cpu_plan *plan, const struct qb_problem *problem,
-                    const struct qb_tensors *tensors)
+static struct job job_of(const struct qb__cpu_ops *ops, const struct qb__cpu_plan *plan, const struct qb_problem *p,
+                         const struct qb_tensors *tensors)
 {
-    const struct qb_problem *p = problem;
     const bool codes = p->scaling != QB_SCALING_AMAX;
     const uint64_t bytes = p->tokens * p->hidden * (qb__element_size(p->input) + codes);
     struct job job = {
@@ -720,10 +720,38 @@ void qb__cpu_narrow(const struct qb__cpu_ops *ops, const struct qb__cpu_plan *pl
     };
 
     choose_routines(&job, plan, bytes);
+    return job;
+}
+
+void qb__cpu_narrow(const struct qb__cpu_ops *ops, const struct qb__cpu_plan *plan, const struct qb_problem *problem,
+                    const struct qb_tensors *tensors)
+{
+    struct job job = job_of(ops, plan, problem, tensors);
+
     find_tensor_scale(&job, tensors->at[QB_ROLE_TENSOR_SCALE]);
-    if (p->scaling != QB_SCALING_STATIC) {
+    if (problem->scaling != QB_SCALING_STATIC) {
+        qb__cpu_narrow_clear(problem, tensors);
         quantize_dynamic(&job);
     } else {
         qb__cpu_parallel(job.threads, job.given ? rows_work : encode_work, &job);
+    }
+}
+
+void qb__cpu_narrow_rows(const struct qb__cpu_ops *ops, const struct qb__cpu_plan *plan,
+                         const struct qb_problem *problem, const struct qb_tensors *tensors,
+                         const struct qb__cpu_rows *rows)
+{
+    struct job job = job_of(ops, plan, problem, tensors);
+
+    job.input = rows->values;
+    job.first = rows->first;
+    job.p.tokens = rows->rows;
+    job.stream = job.stream && rows->stream;
+    job.ahead = 0;
+    find_tensor_scale(&job, tensors->at[QB_ROLE_TENSOR_SCALE]);
+    if (problem->scaling != QB_SCALING_STATIC || job.given) {
+        rows_work(&job, 0, 1);
+    } else {
+        encode_work(&job, 0, 1);
     }
 }

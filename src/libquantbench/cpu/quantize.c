@@ -491,10 +491,9 @@ static size_t prefetch_distance(const struct job *job)
     return qb__cpu_ahead(job->plan, job->tile_cols * job->element);
 }
 
-void qb__cpu_quantize(const struct qb__cpu_ops *ops, const struct qb__cpu_plan *plan, const struct qb_problem *problem,
-                      const struct qb_tensors *tensors)
+static struct job job_of(const struct qb__cpu_ops *ops, const struct qb__cpu_plan *plan, const struct qb_problem *p,
+                         const struct qb_tensors *tensors)
 {
-    const struct qb_problem *p = problem;
     struct job job = {
         .ops = ops,
         .in = &ops->inputs[p->input],
@@ -511,21 +510,30 @@ void qb__cpu_quantize(const struct qb__cpu_ops *ops, const struct qb__cpu_plan *
                  .output_stride = p->output_stride},
         .scales = tensors->at[QB_ROLE_SCALES],
     };
-    unsigned threads = threads_for(plan, p->tokens * p->hidden, job.element, job.codes);
-    uint64_t scale_rows, tiles;
+    uint64_t scale_rows;
 
-    job.access.stream = job.codes && qb__cpu_streams(plan, p->tokens * p->hidden * (job.element + 1));
     qb__tile(p, &job.tile_rows, &job.tile_cols);
     qb__scale_shape(p, &scale_rows, &job.scale_cols);
-    tiles = scale_rows * job.scale_cols;
     if (p->tokens > 0 && job.tile_rows == 1 && p->input_stride == p->hidden && p->output_stride == p->hidden &&
         p->hidden % job.tile_cols == 0) {
         /* Whole tiles, one after the other: one long row. */
         job.view.cols *= job.view.rows;
         job.view.rows = 1;
-        job.scale_cols = tiles;
+        job.scale_cols *= scale_rows;
     }
+    return job;
+}
 
+void qb__cpu_quantize(const struct qb__cpu_ops *ops, const struct qb__cpu_plan *plan, const struct qb_problem *problem,
+                      const struct qb_tensors *tensors)
+{
+    const struct qb_problem *p = problem;
+    struct job job = job_of(ops, plan, p, tensors);
+    unsigned threads = threads_for(plan, p->tokens * p->hidden, job.element, job.codes);
+    const struct qb__tiling tiling = qb__tiling_of(p);
+    const uint64_t tiles = tiling.scale_rows * tiling.scale_cols;
+
+    job.access.stream = job.codes && qb__cpu_streams(plan, p->tokens * p->hidden * (job.element + 1));
     if (p->granularity == QB_GRANULARITY_TENSOR) {
         quantize_shared(&job, job.scales);
     } else if (tiles < 4 * (uint64_t)threads && job.tile_cols >= NARROW) {
@@ -548,6 +556,33 @@ void qb__cpu_quantize(const struct qb__cpu_ops *ops, const struct qb__cpu_plan *
     } else {
         job.access.ahead = prefetch_distance(&job);
         qb__cpu_parallel(threads, tiles_work, &job);
+    }
+}
+
+void qb__cpu_quantize_rows(const struct qb__cpu_ops *ops, const struct qb__cpu_plan *plan,
+                           const struct qb_problem *problem, const struct qb_tensors *tensors,
+                           const struct qb__cpu_rows *rows)
+{
+    const struct qb__tiling tiling = qb__tiling_of(problem);
+    struct qb_problem p = *problem;
+    struct qb_tensors t = *tensors;
+    struct job job;
+
+    p.tokens = rows->rows;
+    t.at[QB_ROLE_INPUT] = (void *)(uintptr_t)rows->values;
+    t.at[QB_ROLE_SCALES] = (float *)t.at[QB_ROLE_SCALES] + rows->first / tiling.rows * tiling.scale_cols;
+    if (t.at[QB_ROLE_CODES] != NULL) {
+        t.at[QB_ROLE_CODES] = (uint8_t *)t.at[QB_ROLE_CODES] + rows->first * p.output_stride;
+    }
+    job = job_of(ops, plan, &p, &t);
+    job.access.stream = job.codes && rows->stream;
+    if (p.granularity == QB_GRANULARITY_TENSOR) {
+        ops->prepare(&job.divisor, *job.scales, &job.rule, false, p.tokens * p.hidden);
+        shared_encode_work(&job, 0, 1);
+    } else if (p.granularity == QB_GRANULARITY_CHANNEL) {
+        channel_encode_work(&job, 0, 1);
+    } else {
+        tiles_work(&job, 0, 1);
     }
 }
 

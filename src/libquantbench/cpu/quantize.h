@@ -17,6 +17,19 @@ struct qb__cpu_plan {
 void qb__cpu_quantize(const struct qb__cpu_ops *ops, const struct qb__cpu_plan *plan, const struct qb_problem *problem,
                       const struct qb_tensors *tensors);
 
+/* Some rows of a tensor, whose values are elsewhere. */
+struct qb__cpu_rows {
+    const void *values; /* dense rows */
+    uint64_t first;     /* of them */
+    uint64_t rows;      /* whole rows of tiles, or, where scales are given, a part of one */
+    bool stream;        /* codes with non-temporal stores */
+};
+
+/* Do ROWS of PROBLEM in the calling thread, where each scale depends on these rows alone or is given. */
+void qb__cpu_quantize_rows(const struct qb__cpu_ops *ops, const struct qb__cpu_plan *plan,
+                           const struct qb_problem *problem, const struct qb_tensors *tensors,
+                           const struct qb__cpu_rows *rows);
+
 /* The fork and the join of the threads that qb__cpu_quantize() uses for PROBLEM, as often as it does, and nothing in
  * between. */
 void qb__cpu_floor(const struct qb__cpu_plan *plan, const struct qb_problem *problem);

@@ -79,7 +79,7 @@ static enum exit_code no_kernel(const struct plan_case *wanted, const char *patt
 {
     const struct qb_backend *backend = qb_device_backend(wanted->device->handle);
     char problem[PROBLEM_TEXT_SIZE];
-    char names[512] = "", hint[NEAREST_HINT_SIZE];
+    char names[1024] = "", hint[NEAREST_HINT_SIZE];
     struct nearest nearest = {.text = pattern};
 
     for (size_t i = 0; i < catalog_count(); i++) {
