@@ -45,7 +45,7 @@ endif
 if HAVE_X86_AVX512
 noinst_LTLIBRARIES += libqbavx512.la
 libqbavx512_la_SOURCES = %D%/cpu/kernels_avx512.c %D%/cpu/kernels_narrow_avx512.c \
-	%D%/cpu/kernels_values_avx512.c
+	%D%/cpu/kernels_values_avx512.c %D%/cpu/kernels_values_avx512_fp16.c
 libqbavx512_la_CFLAGS = $(AM_CFLAGS) $(QB_VECTORIZE_CFLAGS) $(SIMD_X86_AVX512_CFLAGS)
 libquantbench_la_LIBADD += libqbavx512.la
 endif

@@ -64,6 +64,20 @@ static bool cpu_has_avx512(void)
 }
 #endif
 
+/* True if the CPU has AVX-512 with FP16, unless QUANTBENCH_ISA names a set. The system saves the registers of both. */
+static bool cpu_multiplies_half(void)
+{
+#ifdef HAVE_X86_AVX512
+    const char *wanted = getenv("QUANTBENCH_ISA");
+    unsigned eax, ebx, ecx, edx;
+
+    return (wanted == NULL || wanted[0] == '\0') && cpu_has_avx512() &&
+           __get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx) && (edx & 1u << 23) != 0;
+#else
+    return false;
+#endif
+}
+
 #ifdef HAVE_ARM_NEON
 static bool cpu_has_neon(void)
 {
@@ -297,7 +311,8 @@ static enum qb_status cpu_device_open(int index, struct qb_device **device)
     opened->plan = (struct qb__cpu_plan){.threads = default_threads(),
                                          .thread_bytes = thread_bytes(),
                                          .cache_size = opened->last_level_cache,
-                                         .l2_size = l2};
+                                         .l2_size = l2,
+                                         .half_products = cpu_multiplies_half()};
     opened->touch_threads = opened->plan.threads;
     opened->timer_tick = clock_tick();
     opened->throttled = qb__machine_throttled();

@@ -198,7 +198,8 @@ struct qb__cpu_ops {
     struct qb__cpu_input inputs[QB__FORMAT_COUNT];
     struct qb__cpu_pair pairs[QB__FORMAT_COUNT][QB__FORMAT_COUNT];
     const struct qb__narrow_ops *narrow;
-    const struct qb__values_ops *values; /* see values.h */
+    /* See values.h; the second ones are for processors that compute in half, NULL if there are none. */
+    const struct qb__values_ops *values, *values_fp16;
     /* Copy with non-temporal stores; the caller fences. */
     void (*copy_stream)(void *target, const void *source, size_t bytes);
     /* Write WRITTEN lines of 64 bytes at TARGET and read READ of them at SOURCE, both aligned to a line, and nothing

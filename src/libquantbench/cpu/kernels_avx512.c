@@ -18,14 +18,15 @@
 #include "values.h"
 #include "vector_avx512.h"
 
-#define ISA           avx512
-#define CODES         QB__VECTOR_CODES
-#define NARROW_OPS    qb__narrow_ops_avx512
-#define VALUES_OPS    qb__values_ops_avx512
-#define HAVE_CORRECT  1
-#define HAVE_MULTIPLY 1
-#define SATURATING    1
-#define CORRECT_ANY   1
+#define ISA             avx512
+#define CODES           QB__VECTOR_CODES
+#define NARROW_OPS      qb__narrow_ops_avx512
+#define VALUES_OPS      qb__values_ops_avx512
+#define VALUES_FP16_OPS qb__values_ops_avx512_fp16
+#define HAVE_CORRECT    1
+#define HAVE_MULTIPLY   1
+#define SATURATING      1
+#define CORRECT_ANY     1
 
 #include "kernels_blocks.h"
 #include "kernels_amax.h"

@@ -8,6 +8,7 @@
  *   CORRECT_ANY         whether CORRECT and MULTIPLY hold in encode_part(), for infinities too
  *   NARROW_OPS          the routines for what is not plain, of a kernels_narrow_<isa>.c
  *   VALUES_OPS          those for other operations, of a kernels_values_<isa>.c
+ *   VALUES_FP16_OPS     those that computing in half makes faster, if any
  *   SATURATING          whether encode_block() saturates INT8 after MULTIPLY, or needs caps for it
  * kernels_blocks.h, or kernels_generic.c, of which kernels_encode.h makes loops:
  *   struct constants, constants_make(divisor..)   what a run keeps in registers
@@ -415,6 +416,9 @@ const struct qb__cpu_ops NAME(qb__cpu_ops) = {
         },
     .narrow = &NARROW_OPS,
     .values = &VALUES_OPS,
+#ifdef VALUES_FP16_OPS
+    .values_fp16 = &VALUES_FP16_OPS,
+#endif
     .copy_stream = copy_stream,
     .mix = mix,
     .fence = fence,

@@ -59,15 +59,16 @@ QB__INLINE floats gated(floats g, floats t)
     return divide(where_negative(t, times(g, e), g), add(fill_floats(1), e));
 }
 
+/* silu(G), which correctly rounded is that of the format. */
+QB__INLINE floats silu(floats g, const enum qb_format input)
+{
+    return input == QB_FORMAT_F16 ? where_equal(g, QB__SILU_GATE, QB__SILU_VALUE, gated(g, g)) : gated(g, g);
+}
+
 QB__INLINE floats activation(const struct qb__gated *row, floats g, const struct gated_way way)
 {
     if (way.usual || row->exact) {
-        floats h = gated(g, g);
-
-        if (way.input == QB_FORMAT_F16) {
-            h = where_equal(g, QB__SILU_GATE, QB__SILU_VALUE, h);
-        }
-        return round_to(h, way.input);
+        return round_to(silu(g, way.input), way.input);
     }
     if (row->gelu) {
         const floats slope = fused(times(g, g), fill_floats(QB__GELU_CUBE), fill_floats(QB__GELU_SLOPE));
@@ -102,6 +103,13 @@ QB__INLINE void gated_block(const struct qb__gated *row, void *out, const void *
     const bool split = way.input == QB_FORMAT_BF16 && !way.pairs;
     struct two g, u;
 
+#ifdef HAVE_HALF_PRODUCTS
+    if (way.usual && way.input == QB_FORMAT_F16) {
+        g = load_two(gate, way.input, split);
+        store_products(out, (struct two){{silu(g.v[0], way.input), silu(g.v[1], way.input)}}, up);
+        return;
+    }
+#endif
     if (way.pairs) {
         load_pairs(&g, &u, gate, way.input);
     } else {
@@ -263,9 +271,15 @@ QB__INLINE void norm_block(const struct qb__norm *row, void *out, const void *y,
                            const struct norm_way way)
 {
     const bool split = way.input == QB_FORMAT_BF16;
-    const struct two w = load_two(weights, way.weights, split);
-    struct two v = load_two(y, way.input, split);
+    struct two v = load_two(y, way.input, split), w;
 
+#ifdef HAVE_HALF_PRODUCTS
+    if (way.usual && way.input == QB_FORMAT_F16) {
+        store_products(out, (struct two){{times(v.v[0], factor), times(v.v[1], factor)}}, weights);
+        return;
+    }
+#endif
+    w = load_two(weights, way.weights, split);
     QB__UNROLL
     for (int i = 0; i < 2; i++) {
         v.v[i] = times(v.v[i], factor);

@@ -32,6 +32,8 @@ struct job {
     char *values; /* of all rows, or of the chunks of all threads */
     struct qb__gated gated;
     struct qb__norm norm;
+    void (*gated_row)(const struct qb__gated *row);
+    void (*norm_row)(const struct qb__norm *row);
 };
 
 /* ---- What is to be done --------------------------------------------------------------------------------------------
@@ -72,7 +74,7 @@ static struct job job_of(const struct qb__cpu_plan *plan, const struct qb_proble
     job.room = (job.chunk * job.row_bytes + 4096 + LINE - 1) / LINE * LINE;
     job.threads = qb__cpu_threads_worth(plan, p->tokens * bytes);
     job.stream = qb__cpu_streams(plan, p->tokens * bytes);
-    if (job.stream) {
+    if (p->tokens * bytes > 2 * (uint64_t)plan->l2_size) {
         job.ahead = qb__cpu_ahead(plan, job.chunk * p->input_stride * job.element);
     }
     return job;
@@ -123,6 +125,16 @@ static bool is_gated(const struct job *job)
     return job->p->operation == QB_OPERATION_SILU_MUL || job->p->operation == QB_OPERATION_GELU_MUL;
 }
 
+/* Choose the best routines. */
+static void choose_routines(struct job *job, const struct qb__cpu_ops *ops)
+{
+    const enum qb_format input = job->p->input;
+    const struct qb__values_ops *half = job->plan->half_products ? ops->values_fp16 : NULL;
+
+    job->gated_row = half != NULL && half->gated[input] != NULL ? half->gated[input] : ops->values->gated[input];
+    job->norm_row = half != NULL && half->norm[input] != NULL ? half->norm[input] : ops->values->norm[input];
+}
+
 /* The values of row ROW. */
 static void gated_row(const struct job *job, uint64_t row, char *out)
 {
@@ -132,7 +144,7 @@ static void gated_row(const struct job *job, uint64_t row, char *out)
     run.gate = input;
     run.up = input + job->p->hidden * job->element;
     run.out = out;
-    job->ops->values->gated[job->p->input](&run);
+    job->gated_row(&run);
 }
 
 static void norm_row(const struct job *job, uint64_t row, char *out)
@@ -146,7 +158,7 @@ static void norm_row(const struct job *job, uint64_t row, char *out)
         run.sum = (char *)job->tensors->at[QB_ROLE_SUM] + dense;
     }
     run.out = out;
-    job->ops->values->norm[job->p->input](&run);
+    job->norm_row(&run);
 }
 
 static void values_of(const struct job *job, uint64_t first, uint64_t rows, char *out)
@@ -262,6 +274,7 @@ void qb__cpu_operation(const struct qb__cpu_ops *ops, const struct qb__cpu_plan 
     job.ops = ops;
     job.tensors = tensors;
     job.values = workspace;
+    choose_routines(&job, ops);
     describe_gated(&job);
     describe_norm(&job);
     if (job.whole) {

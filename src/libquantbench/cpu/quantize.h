@@ -11,6 +11,7 @@ struct qb__cpu_plan {
     uint64_t thread_bytes; /* read and written: what makes one more thread worth its start */
     size_t cache_size;     /* last-level cache in bytes, 0 if unknown */
     size_t l2_size;        /* second-level cache of one core in bytes, 0 if unknown */
+    bool half_products;    /* the processor multiplies in half */
 };
 
 /* PROBLEM is valid and plain (qb__is_plain()), with its strides filled in. */

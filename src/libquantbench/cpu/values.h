@@ -57,13 +57,15 @@ struct qb__decode {
     void *out;
     bool stream; /* with non-temporal stores, where OUT is aligned for them; the caller fences */
 };
-/* The routines of one instruction set, by input format. */
+/* The routines of one instruction set, by input format; NULL for those that it has not. */
 struct qb__values_ops {
     void (*gated[3])(const struct qb__gated *row);
     void (*norm[3])(const struct qb__norm *row);
     void (*decode[3])(const struct qb__decode *run);
 };
 
+/* Those that computing in half makes faster: see struct qb__cpu_plan. */
+extern const struct qb__values_ops qb__values_ops_avx512_fp16;
 extern const struct qb__values_ops qb__values_ops_generic;
 extern const struct qb__values_ops qb__values_ops_avx2;
 extern const struct qb__values_ops qb__values_ops_avx512;

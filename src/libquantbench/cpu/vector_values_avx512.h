@@ -206,6 +206,19 @@ QB__INLINE void store_two(void *out, struct two x, const enum qb_format format, 
     store_vector(out, w, stream);
 }
 
+#ifdef HAVE_HALF_PRODUCTS
+/* Store the products of X, rounded to half, and 2 * FLOATS halves at Y. A product of halves is exact in binary32, so
+ * that it is rounded once in either. */
+QB__INLINE void store_products(void *out, struct two x, const void *y)
+{
+    const int how = _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC;
+    const __m256i low = _mm512_cvtps_ph(x.v[0], how), high = _mm512_cvtps_ph(x.v[1], how);
+    const words both = _mm512_inserti64x4(_mm512_castsi256_si512(low), high, 1);
+
+    _mm512_storeu_ph(out, _mm512_mul_ph(_mm512_castsi512_ph(both), _mm512_loadu_ph(y)));
+}
+#endif
+
 /* ---- Sums ----------------------------------------------------------------------------------------------------------
  */
 

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* kernels_values_avx512_fp16.c - the routines for values in half, for AVX-512 with FP16. The pragmas below need no flag
+ * of the compiler. */
+#include <config.h>
+
+#include "values.h"
+
+#if defined HAVE_X86_AVX512 && defined __has_include
+#if __has_include(<avx512fp16intrin.h>)
+#define HAVE_HALF_PRODUCTS 1
+#endif
+#endif
+
+#ifdef HAVE_HALF_PRODUCTS
+
+#ifdef __clang__
+#pragma clang attribute push(                                                                                          \
+    __attribute__((target("avx2,fma,f16c,avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi,avx512fp16"))),                 \
+    apply_to = function)
+#else
+#pragma GCC push_options
+#pragma GCC target("avx2,fma,f16c,avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi,avx512fp16")
+#endif
+
+#include "vector_values_avx512.h"
+
+#include "kernels_values.h"
+
+static void gated_f16_avx512_fp16(const struct qb__gated *row)
+{
+    gated_any(row, QB_FORMAT_F16);
+}
+
+static void norm_f16_avx512_fp16(const struct qb__norm *row)
+{
+    norm_any(row, QB_FORMAT_F16);
+}
+
+const struct qb__values_ops qb__values_ops_avx512_fp16 = {
+    .gated = {[QB_FORMAT_F16] = gated_f16_avx512_fp16},
+    .norm = {[QB_FORMAT_F16] = norm_f16_avx512_fp16},
+};
+
+#ifdef __clang__
+#pragma clang attribute pop
+#else
+#pragma GCC pop_options
+#endif
+
+#else
+
+const struct qb__values_ops qb__values_ops_avx512_fp16 = {.gated = {NULL}};
+
+#endif
