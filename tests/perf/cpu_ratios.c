@@ -31,7 +31,7 @@ enum ceiling {
     ONE_THREAD, /* the same kernel with one thread */
 };
 
-/* What makes a problem a narrow one. */
+/* What makes a problem a narrow one, or one of another operation. */
 struct recipe {
     const char *name;
     enum qb_format output, scale_format;
@@ -39,24 +39,43 @@ struct recipe {
     enum qb_scale_layout layout;
     enum qb_tensor_scale tensor_scale;
     enum qb_zero_points zero_points;
+    enum qb_operation operation;
 };
 
-static const struct recipe mxfp8 = {"mxfp8", QB_FORMAT_E4M3, QB_FORMAT_E8M0, 32, 0, 0, 0};
+static const struct recipe mxfp8 = {"mxfp8", QB_FORMAT_E4M3, QB_FORMAT_E8M0, 32, 0, 0, 0, QB_OPERATION_QUANTIZE};
 static const struct recipe mxfp8_tiled = {
-    "mxfp8 tiled", QB_FORMAT_E4M3, QB_FORMAT_E8M0, 32, QB_SCALE_LAYOUT_TILED_128X4, 0, 0};
-static const struct recipe mxfp4 = {"mxfp4", QB_FORMAT_E2M1, QB_FORMAT_E8M0, 32, 0, 0, 0};
+    "mxfp8 tiled", QB_FORMAT_E4M3, QB_FORMAT_E8M0, 32, QB_SCALE_LAYOUT_TILED_128X4, 0, 0, QB_OPERATION_QUANTIZE};
+static const struct recipe mxfp4 = {"mxfp4", QB_FORMAT_E2M1, QB_FORMAT_E8M0, 32, 0, 0, 0, QB_OPERATION_QUANTIZE};
 static const struct recipe mxfp4_tiled = {
-    "mxfp4 tiled", QB_FORMAT_E2M1, QB_FORMAT_E8M0, 32, QB_SCALE_LAYOUT_TILED_128X4, 0, 0};
-static const struct recipe nvfp4 = {"nvfp4 given", QB_FORMAT_E2M1, QB_FORMAT_E4M3, 16, 0, QB_TENSOR_SCALE_GIVEN, 0};
+    "mxfp4 tiled", QB_FORMAT_E2M1, QB_FORMAT_E8M0, 32, QB_SCALE_LAYOUT_TILED_128X4, 0, 0, QB_OPERATION_QUANTIZE};
+static const struct recipe nvfp4 = {
+    "nvfp4 given", QB_FORMAT_E2M1, QB_FORMAT_E4M3, 16, 0, QB_TENSOR_SCALE_GIVEN, 0, QB_OPERATION_QUANTIZE};
 static const struct recipe nvfp4_computed = {
-    "nvfp4 computed", QB_FORMAT_E2M1, QB_FORMAT_E4M3, 16, 0, QB_TENSOR_SCALE_COMPUTED, 0};
-static const struct recipe int4 = {"int4", QB_FORMAT_INT4, QB_FORMAT_F16, 128, 0, 0, 0};
-static const struct recipe int8_shifted = {"int8 asymmetric",  QB_FORMAT_INT8, QB_FORMAT_F32, 128, 0, 0,
-                                           QB_ZERO_POINTS_INT8};
+    "nvfp4 computed", QB_FORMAT_E2M1, QB_FORMAT_E4M3, 16, 0, QB_TENSOR_SCALE_COMPUTED, 0, QB_OPERATION_QUANTIZE};
+static const struct recipe int4 = {"int4", QB_FORMAT_INT4, QB_FORMAT_F16, 128, 0, 0, 0, QB_OPERATION_QUANTIZE};
+static const struct recipe int8_shifted = {"int8 asymmetric",   QB_FORMAT_INT8,       QB_FORMAT_F32, 128, 0, 0,
+                                           QB_ZERO_POINTS_INT8, QB_OPERATION_QUANTIZE};
 static const struct recipe e4m3_columns = {
-    "fp8 columns", QB_FORMAT_E4M3, QB_FORMAT_F32, 128, QB_SCALE_LAYOUT_COLUMNS, 0, 0};
+    "fp8 columns", QB_FORMAT_E4M3, QB_FORMAT_F32, 128, QB_SCALE_LAYOUT_COLUMNS, 0, 0, QB_OPERATION_QUANTIZE};
 static const struct recipe e4m3_packed = {
-    "fp8 e8m0 packed", QB_FORMAT_E4M3, QB_FORMAT_E8M0, 128, QB_SCALE_LAYOUT_PACKED, 0, 0};
+    "fp8 e8m0 packed", QB_FORMAT_E4M3, QB_FORMAT_E8M0, 128, QB_SCALE_LAYOUT_PACKED, 0, 0, QB_OPERATION_QUANTIZE};
+static const struct recipe rms_norm = {
+    .name = "rms-norm int8", QB_FORMAT_INT8, .operation = QB_OPERATION_RMS_NORM, .scale_format = QB_FORMAT_F32};
+static const struct recipe silu_mul = {.name = "silu-mul int8",
+                                       QB_FORMAT_INT8,
+                                       .operation = QB_OPERATION_SILU_MUL,
+                                       .scale_format = QB_FORMAT_F32,
+                                       .group = 128};
+static const struct recipe gelu_mul = {.name = "gelu-mul int8",
+                                       QB_FORMAT_INT8,
+                                       .operation = QB_OPERATION_GELU_MUL,
+                                       .scale_format = QB_FORMAT_F32,
+                                       .group = 128};
+static const struct recipe dequantize = {.name = "dequantize int8",
+                                         QB_FORMAT_INT8,
+                                         .group = 128,
+                                         .operation = QB_OPERATION_DEQUANTIZE,
+                                         .scale_format = QB_FORMAT_F32};
 
 static const struct goal {
     const char *kernel;
@@ -152,6 +171,22 @@ static const struct goal {
     NARROW("cpu_generic", HALF, GROUP, 0, mxfp8),
     NARROW("cpu_generic", HALF, GROUP, 0, mxfp4),
     NARROW("cpu_generic", HALF, TOKEN, 0, int8_shifted),
+#define OPERATION(kernel, input, scaling, granularity, tokens, must, recipe)                                           \
+    {                                                                                                                  \
+        kernel, input, QB_FORMAT_INT8, scaling, granularity, tokens, 8192, COPY, must, 0, &(recipe)                    \
+    }
+    OPERATION("cpu_avx512_rms_norm", HALF, DYNAMIC, TOKEN, 4096, 0.45, rms_norm),
+    OPERATION("cpu_avx512_rms_norm", BFLOAT16, DYNAMIC, TOKEN, 4096, 0, rms_norm),
+    OPERATION("cpu_avx512_silu_mul", HALF, DYNAMIC, GROUP, 2048, 0.30, silu_mul),
+    OPERATION("cpu_avx512_silu_mul", BFLOAT16, DYNAMIC, GROUP, 2048, 0, silu_mul),
+    OPERATION("cpu_avx512_gelu_mul", HALF, DYNAMIC, GROUP, 2048, 0, gelu_mul),
+    OPERATION("cpu_avx512_dequantize", HALF, STATIC, GROUP, 4096, 0, dequantize),
+    OPERATION("cpu_avx2_rms_norm", HALF, DYNAMIC, TOKEN, 4096, 0, rms_norm),
+    OPERATION("cpu_avx2_silu_mul", HALF, DYNAMIC, GROUP, 2048, 0, silu_mul),
+    OPERATION("cpu_avx2_dequantize", HALF, STATIC, GROUP, 4096, 0, dequantize),
+    OPERATION("cpu_generic_rms_norm", HALF, DYNAMIC, TOKEN, 4096, 0, rms_norm),
+    OPERATION("cpu_generic_silu_mul", HALF, DYNAMIC, GROUP, 2048, 0, silu_mul),
+    OPERATION("cpu_generic_dequantize", HALF, STATIC, GROUP, 4096, 0, dequantize),
 };
 #define GOALS (sizeof goals / sizeof *goals)
 
@@ -207,14 +242,20 @@ static void run_once(const struct run *run)
     bytes = sizes_of(p);
     buffers.at[QB_ROLE_ZERO_POINTS] = zero_points;
     buffers.at[QB_ROLE_TENSOR_SCALE] = &tensor_scale;
+    buffers.at[QB_ROLE_WEIGHTS] = input[p->input];
+    if (p->operation == QB_OPERATION_DEQUANTIZE) {
+        buffers.at[QB_ROLE_CODES] = input[p->input];
+        buffers.at[QB_ROLE_VALUES] = output;
+    }
     if (run->kernel != NULL) {
         check(qb_kernel_run(run->kernel, run->queue, p, &buffers));
     } else if (run->ceiling == COPY) {
         /* Scales of bytes and halves are not few. */
-        uint64_t all = bytes.of[QB_ROLE_INPUT] + bytes.of[QB_ROLE_CODES] + (run->narrow ? bytes.of[QB_ROLE_SCALES] : 0);
+        uint64_t all = bytes.of[QB_ROLE_INPUT] + bytes.of[QB_ROLE_CODES] + bytes.of[QB_ROLE_VALUES] +
+                       (run->narrow ? bytes.of[QB_ROLE_SCALES] : 0);
         size_t half = all / 2 / 4096 * 4096;
 
-        check(qb_queue_mix(run->queue, output, half, buffers.at[QB_ROLE_INPUT], half, QB_STORES_STREAMING));
+        check(qb_queue_mix(run->queue, output, half, input[p->input], half, QB_STORES_STREAMING));
     } else {
         check(qb_queue_mix(run->queue, output, bytes.of[QB_ROLE_CODES], buffers.at[QB_ROLE_INPUT],
                            bytes.of[QB_ROLE_INPUT], run->ceiling == MIX ? QB_STORES_STREAMING : QB_STORES_PLAIN));
@@ -308,6 +349,7 @@ static bool make_runs(const struct goal *goal, int threads, struct run *run, str
         run->problem.scale_layout = goal->recipe->layout;
         run->problem.tensor_scale = goal->recipe->tensor_scale;
         run->problem.zero_points = goal->recipe->zero_points;
+        run->problem.operation = goal->recipe->operation;
     }
     run->queue = queue;
     run->repeats = goal->tokens <= 16 ? 300 : goal->tokens <= 128 ? 20 : 1;
