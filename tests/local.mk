@@ -22,7 +22,7 @@ quick_c_tests += check_values.test check_operations.test check_dequantize.test
 if TOOL
 c_tests += check_challenge.test check_accuracy.test
 quick_c_tests += check_hard.test check_options.test check_outcome.test check_rounds.test check_starvation.test \
-	check_tensor_file.test check_verdict.test check_figures.test check_describe.test check_record.test check_measure.test
+	check_tensor_file.test check_quantized_file.test check_verdict.test check_figures.test check_describe.test check_record.test check_measure.test
 endif
 c_tests += $(quick_c_tests) check_cuda.test check_cuda_narrow.test check_cuda_operations.test
 check_PROGRAMS += $(c_tests)
@@ -192,6 +192,10 @@ check_tensor_file_test_SOURCES = %D%/check_tensor_file.c src/quantbench/cases/te
 check_tensor_file_test_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/src/quantbench
 check_tensor_file_test_CFLAGS = $(TEST_CFLAGS) $(JANSSON_CFLAGS)
 check_tensor_file_test_LDADD = libquantbench.la $(CHECK_LIBS) $(JANSSON_LIBS)
+check_quantized_file_test_SOURCES = %D%/check_quantized_file.c
+check_quantized_file_test_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/src/quantbench
+check_quantized_file_test_CFLAGS = $(TEST_CFLAGS) $(JANSSON_CFLAGS) $(OPENMP_CFLAGS)
+check_quantized_file_test_LDADD = libqbtool.a libquantbench.la $(CHECK_LIBS) $(JANSSON_LIBS)
 check_options_test_SOURCES = %D%/check_options.c
 check_options_test_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/src/quantbench
 check_options_test_CFLAGS = $(TEST_CFLAGS) $(JANSSON_CFLAGS) $(OPENMP_CFLAGS)

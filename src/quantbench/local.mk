@@ -24,6 +24,7 @@ libqbtool_a_SOURCES = \
 	%D%/base/digest.c %D%/base/digest.h \
 	%D%/cases/tensor_file.c %D%/cases/tensor_file.h \
 	%D%/cases/tensor_kind.c %D%/cases/tensor_kind.h \
+	%D%/cases/quantized_file.c %D%/cases/quantized_file.h \
 	%D%/cases/input.c %D%/cases/input.h \
 	%D%/cases/plan.c %D%/cases/plan.h \
 	%D%/cases/quantization.c %D%/cases/quantization.h %D%/cases/choice.h \

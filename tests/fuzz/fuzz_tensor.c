@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* fuzz_tensor.c - the reader of --input. The first byte of an input chooses the tensor's name and the size of the
- * buffer for an error; the others are the file. */
+/* fuzz_tensor.c - the readers of --input and --against. The first byte of an input chooses the tensor's name and the
+ * size of the buffer for an error; the others are the file. */
 #include <config.h>
 
 #include "fuzz.h"
-#include "cases/tensor_file.h"
+#include "cases/quantized_file.h"
 
 #include <locale.h>
 #include <string.h>
@@ -45,11 +45,41 @@ static void check_tensor(const struct tensor_file *tensor, size_t file_size)
     check_text(tensor->label, sizeof tensor->label);
 }
 
+/* All that the problem says is there, and dequantizes. */
+static void check_quantized(struct quantized_file *quantized)
+{
+    struct qb_problem problem = quantized->problem;
+
+    check_text(quantized->label, sizeof quantized->label);
+    check_text(quantized->codes, sizeof quantized->codes);
+    check_text(quantized->scales, sizeof quantized->scales);
+    problem.operation = QB_OPERATION_DEQUANTIZE;
+    quantized->tensors.at[QB_ROLE_VALUES] = malloc(problem.tokens * problem.hidden * sizeof(float));
+    fuzz_check(quantized->tensors.at[QB_ROLE_VALUES] != NULL);
+    fuzz_check(qb_reference_run(&problem, &quantized->tensors) == QB_OK);
+    quantized_file_free(quantized);
+}
+
+/* Read the tensor NAME as the codes of one of 2 x 32 elements. */
+static void read_quantized(const char *path, const char *name, char *error, size_t error_size)
+{
+    const struct tensor_file original = {.format = QB_FORMAT_F32, .tokens = 2, .hidden = 32};
+    struct quantized_file quantized = {.label = ""};
+
+    if (quantized_file_read(path, name, &original, MEMORY_LIMIT, &quantized, error, error_size) == TENSOR_FILE_OK) {
+        check_quantized(&quantized);
+    } else {
+        fuzz_check(error_size == 0 || memchr(error, '\0', error_size) != NULL);
+        check_text(error, error_size);
+    }
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static const char *const names[] = {NULL, "a", "w", "x"};
     struct tensor_file tensor = {.data = NULL};
     size_t error_size;
+    const char *path;
     char *error;
 
     if (size < 1) {
@@ -59,8 +89,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     error_size = (data[0] & 4) != 0 ? TENSOR_FILE_ERROR_SIZE : (data[0] & 8) != 0 ? 0 : (data[0] >> 4) * 5u;
     error = malloc(error_size > 0 ? error_size : 1);
     fuzz_check(error != NULL);
-    if (tensor_file_read(fuzz_file(data + 1, size - 1), names[data[0] & 3], MEMORY_LIMIT, &tensor, error, error_size) ==
-        TENSOR_FILE_OK) {
+    path = fuzz_file(data + 1, size - 1);
+    if (tensor_file_read(path, names[data[0] & 3], MEMORY_LIMIT, &tensor, error, error_size) == TENSOR_FILE_OK) {
         check_tensor(&tensor, size - 1);
         tensor_file_free(&tensor);
     } else {
@@ -68,6 +98,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         fuzz_check(error_size == 0 || memchr(error, '\0', error_size) != NULL);
         check_text(error, error_size);
     }
+    read_quantized(path, (data[0] & 3) != 0 ? names[data[0] & 3] : "w", error, error_size);
     free(error);
     return 0;
 }

@@ -973,29 +973,55 @@ static enum tensor_file_status place_entry(const struct source *source, const st
     return set_shape(source, json_array_size(entry->shape), dimensions, format_shape(text, entry->shape), place);
 }
 
+/* What a safetensors header says, as long as it is not closed. */
+struct directory {
+    json_t *header;
+    uint64_t data_offset; /* bytes from the beginning of the file to the tensors' */
+    struct entry *entries;
+    size_t count;
+};
+
+static void close_directory(struct directory *directory)
+{
+    free(directory->entries);
+    json_decref(directory->header);
+}
+
+/* Read and check the header of a safetensors file. NAME is that of a wanted tensor, or NULL. */
+static enum tensor_file_status open_directory(const struct source *source, const char *name,
+                                              struct directory *directory)
+{
+    struct directory read = {.header = NULL};
+    enum tensor_file_status status = read_safetensors_header(source, name, &read.header, &read.data_offset);
+    if (status != TENSOR_FILE_OK) {
+        return status;
+    }
+    size_t count = json_object_size(read.header);
+    read.entries = calloc(count > 0 ? count : 1, sizeof *read.entries);
+    status = read.entries == NULL ? fail_memory(source, (uint64_t)count * sizeof *read.entries)
+                                  : parse_tensor_entries(source, read.header, source->size - read.data_offset,
+                                                         read.entries, &read.count);
+    if (status != TENSOR_FILE_OK) {
+        close_directory(&read);
+        return status;
+    }
+    *directory = read;
+    return TENSOR_FILE_OK;
+}
+
 /* *TENSOR_NAME is a copy of the chosen tensor's name. */
 static enum tensor_file_status find_safetensors(const struct source *source, const char *name, struct place *place,
                                                 char **tensor_name)
 {
-    json_t *header = NULL;
-    uint64_t data_offset = 0;
-    enum tensor_file_status status = read_safetensors_header(source, name, &header, &data_offset);
+    struct directory directory;
+    const struct entry *chosen = NULL;
+    enum tensor_file_status status = open_directory(source, name, &directory);
     if (status != TENSOR_FILE_OK) {
         return status;
     }
-    size_t count = json_object_size(header);
-    struct entry *entries = calloc(count > 0 ? count : 1, sizeof *entries);
-    if (entries == NULL) {
-        json_decref(header);
-        return fail_memory(source, (uint64_t)count * sizeof *entries);
-    }
-    const struct entry *chosen = NULL;
-    status = parse_tensor_entries(source, header, source->size - data_offset, entries, &count);
+    status = choose_entry(source, name, directory.entries, directory.count, &chosen);
     if (status == TENSOR_FILE_OK) {
-        status = choose_entry(source, name, entries, count, &chosen);
-    }
-    if (status == TENSOR_FILE_OK) {
-        status = place_entry(source, chosen, data_offset, place);
+        status = place_entry(source, chosen, directory.data_offset, place);
     }
     if (status == TENSOR_FILE_OK) {
         *tensor_name = strdup(chosen->name);
@@ -1003,8 +1029,7 @@ static enum tensor_file_status find_safetensors(const struct source *source, con
             status = fail_memory(source, strlen(chosen->name) + 1);
         }
     }
-    free(entries);
-    json_decref(header);
+    close_directory(&directory);
     return status;
 }
 
@@ -1014,7 +1039,7 @@ static enum tensor_file_status find_safetensors(const struct source *source, con
 static void to_native_order(void *data, const struct place *place)
 {
     unsigned char *bytes = data;
-    for (uint64_t i = 0; i < place->bytes; i += place->element_size) {
+    for (uint64_t i = 0; i < place->bytes && place->element_size > 1; i += place->element_size) {
         if (place->element_size == 2) {
             uint16_t element = (uint16_t)load_little_endian(bytes + i, 2);
             memcpy(bytes + i, &element, sizeof element);
@@ -1057,18 +1082,25 @@ static enum tensor_file_status read_elements(const struct source *source, const 
     return TENSOR_FILE_OK;
 }
 
-static enum tensor_file_status read_tensor(const struct source *source, const char *name, struct tensor_file *tensor)
+/* Find out if the file begins as .npy does. */
+static enum tensor_file_status find_npy_magic(const struct source *source, bool *is_npy)
 {
     char magic[NPY_MAGIC_SIZE];
+    uint64_t magic_size = source->size < sizeof magic ? source->size : sizeof magic;
+    enum tensor_file_status status = read_bytes(source, magic, magic_size, 0);
+    *is_npy = status == TENSOR_FILE_OK && magic_size == sizeof magic && memcmp(magic, NPY_MAGIC, sizeof magic) == 0;
+    return status;
+}
+
+static enum tensor_file_status read_tensor(const struct source *source, const char *name, struct tensor_file *tensor)
+{
     struct place place = {0};
     char *tensor_name = NULL;
     void *data = NULL;
-    uint64_t magic_size = source->size < sizeof magic ? source->size : sizeof magic;
-    enum tensor_file_status status = read_bytes(source, magic, magic_size, 0);
+    bool is_npy;
+    enum tensor_file_status status = find_npy_magic(source, &is_npy);
     if (status == TENSOR_FILE_OK) {
-        status = magic_size == sizeof magic && memcmp(magic, NPY_MAGIC, sizeof magic) == 0
-                     ? find_npy(source, name, &place)
-                     : find_safetensors(source, name, &place, &tensor_name);
+        status = is_npy ? find_npy(source, name, &place) : find_safetensors(source, name, &place, &tensor_name);
     }
     if (status == TENSOR_FILE_OK) {
         status = read_elements(source, &place, &data);
@@ -1101,4 +1133,96 @@ void tensor_file_free(struct tensor_file *tensor)
     free(tensor->name);
     free(tensor->data);
     *tensor = (struct tensor_file){0};
+}
+
+/* ---- Tensors of any type ---------------------------------------------------------------------------------------- */
+
+/* Read the tensor of ENTRY as it is. */
+static enum tensor_file_status read_raw(const struct source *source, const struct entry *entry, uint64_t data_offset,
+                                        struct tensor_raw *raw)
+{
+    struct tensor_raw read = {.rank = json_array_size(entry->shape), .bytes = entry->end - entry->begin};
+    struct place place = {.offset = data_offset + entry->begin, .bytes = read.bytes, .element_size = 1};
+    char name[LABEL_TEXT_SIZE], type[LABEL_TEXT_SIZE];
+    if (entry->dtype == NULL || entry->dtype->bits > 32) {
+        return fail(source, TENSOR_FILE_FORMAT, "tensor '%s' has element type '%s', which is not supported",
+                    label_text(name, entry->name, strlen(entry->name)),
+                    label_text(type, entry->dtype_name, strlen(entry->dtype_name)));
+    }
+    if (read.bytes == 0) {
+        return fail(source, TENSOR_FILE_FORMAT, "tensor '%s' has no elements; expected at least 1",
+                    label_text(name, entry->name, strlen(entry->name)));
+    }
+    read.type = entry->dtype->name;
+    format_shape(read.shape, entry->shape);
+    for (size_t i = 0; i < 2 && i < read.rank; i++) {
+        read.dimensions[i] = (uint64_t)json_integer_value(json_array_get(entry->shape, i));
+    }
+    if (entry->dtype->bits > 8) {
+        place.element_size = entry->dtype->bits / 8;
+    }
+    enum tensor_file_status status = read_elements(source, &place, &read.data);
+    if (status == TENSOR_FILE_OK) {
+        *raw = read;
+    }
+    return status;
+}
+
+static enum tensor_file_status read_all_raw(struct source *source, const char *const *names, size_t count,
+                                            struct tensor_raw *raws)
+{
+    struct directory directory;
+    enum tensor_file_status status = open_directory(source, names[0], &directory);
+    bool any = false;
+    if (status != TENSOR_FILE_OK) {
+        return status;
+    }
+    for (size_t i = 0; i < count && status == TENSOR_FILE_OK; i++) {
+        for (size_t e = 0; e < directory.count && status == TENSOR_FILE_OK; e++) {
+            if (strcmp(directory.entries[e].name, names[i]) == 0) {
+                status = read_raw(source, &directory.entries[e], directory.data_offset, &raws[i]);
+                source->memory_limit -= status == TENSOR_FILE_OK ? raws[i].bytes : 0;
+                any = true;
+            }
+        }
+    }
+    if (status == TENSOR_FILE_OK && !any) {
+        const struct entry *chosen;
+        status = choose_entry(source, names[0], directory.entries, directory.count, &chosen);
+    }
+    close_directory(&directory);
+    return status;
+}
+
+enum tensor_file_status tensor_file_read_raw(const char *path, const char *const *names, size_t count,
+                                             uint64_t memory_limit, struct tensor_raw *raws, char *error,
+                                             size_t error_size)
+{
+    struct source source = {
+        .path = path, .fd = -1, .memory_limit = memory_limit, .error = error, .error_size = error_size};
+    bool is_npy;
+    enum tensor_file_status status = open_source(&source);
+    memset(raws, 0, count * sizeof *raws);
+    if (status != TENSOR_FILE_OK) {
+        return status;
+    }
+    status = find_npy_magic(&source, &is_npy);
+    if (status == TENSOR_FILE_OK) {
+        status = is_npy ? fail(&source, TENSOR_FILE_FORMAT,
+                               "is a .npy file, which has no scales; expected a safetensors file")
+                        : read_all_raw(&source, names, count, raws);
+    }
+    close(source.fd);
+    if (status != TENSOR_FILE_OK) {
+        tensor_raw_free(raws, count);
+    }
+    return status;
+}
+
+void tensor_raw_free(struct tensor_raw *raws, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        free(raws[i].data);
+    }
+    memset(raws, 0, count * sizeof *raws);
 }

@@ -52,4 +52,24 @@ enum tensor_file_status tensor_file_read(const char *path, const char *name, uin
 /* Release what tensor_file_read() allocated, and zero *TENSOR. */
 void tensor_file_free(struct tensor_file *tensor);
 
+/* A tensor of a safetensors file as it lies there, of any type of at most 32 bits; elements of 16 and 32 bits are in
+ * the byte order of the host. */
+struct tensor_raw {
+    const char *type; /* as the file has it, such as "F8_E4M3" */
+    size_t rank;
+    uint64_t dimensions[2]; /* the first two */
+    char shape[LABEL_TEXT_SIZE];
+    uint64_t bytes;
+    void *data; /* NULL: the file lacks the tensor */
+};
+
+/* Read those of the COUNT tensors NAMES that the safetensors file PATH has into RAWS, all of which are set: that it has
+ * none of them is an error. Otherwise as tensor_file_read(). On failure there is no data in RAWS. */
+enum tensor_file_status tensor_file_read_raw(const char *path, const char *const *names, size_t count,
+                                             uint64_t memory_limit, struct tensor_raw *raws, char *error,
+                                             size_t error_size);
+
+/* Release what tensor_file_read_raw() allocated, and zero RAWS. */
+void tensor_raw_free(struct tensor_raw *raws, size_t count);
+
 #endif
