@@ -46,6 +46,7 @@ library_shell_tests = \
 	%D%/library_manual.sh \
 	%D%/source.sh
 tool_shell_tests = \
+	%D%/against.sh \
 	%D%/cheats.sh \
 	%D%/cli.sh \
 	%D%/compare.sh \

@@ -190,6 +190,15 @@ grep -E '^\.B' json.man | sed 's/^\.B[A-Z]* //' | grep -oE '[a-z][a-z0-9_]+' | s
     "$QUANTBENCH" --doctor --format=json >>all.json
     run 0 $small --dry-run --format=json
     cat out >>all.json
+    {
+        printf '\166\000\000\000\000\000\000\000'
+        printf '%s' '{"w":{"dtype":"I8","shape":[4,16],"data_offsets":[0,64]},' \
+            '"w_scale":{"dtype":"F16","shape":[1],"data_offsets":[64,66]}}'
+        tensor '\000\074' | tail -c 66
+    } >int8.safetensors
+    tensor '\000\074' >ones.npy
+    run 0 --input=ones.npy --against=int8.safetensors --against-tensor=w --format=json
+    cat out >>all.json
     # How the verdicts come out is not for the test to say.
     run 0 $small --num-iters=1 --num-warmup-iters=0 --num-tokens=1,2 --runs=5 --save-baseline=some.json --force
     "$QUANTBENCH" $small --num-iters=1 --num-warmup-iters=0 --num-tokens=1,2 --runs=2 --baseline=some.json \
@@ -203,7 +212,7 @@ while read -r member; do
 done <members.json
 grep '_' members.man >underscore.man
 ok 'JSON: no member is explained that is not written' silent comm -23 underscore.man members.json
-for schema in quantbench-result quantbench-devices quantbench-kernels quantbench-models quantbench-doctor \
+for schema in quantbench-result quantbench-devices quantbench-kernels quantbench-models quantbench-doctor quantbench-against \
     quantbench-dry-run quantbench-self-test; do
     ok "JSON: the schema $schema is written" grep -qF "\"$schema\"" all.json
     ok "JSON: the schema $schema is explained" grep -q "^\.SS .*$schema" json.man
@@ -306,6 +315,14 @@ ones() { i=0; while [ $i -lt 64 ]; do printf '\000\074'; i=$((i + 1)); done; }
     printf '%s' '{"lm_head.weight":{"dtype":"F16","shape":[4,16],"data_offsets":[0,128]}}'
     ones
 } >model.safetensors
+
+{
+    # The header has 148 bytes, octal 224.
+    printf '\224\000\000\000\000\000\000\000'
+    printf '%s' '{"lm_head.weight":{"dtype":"F8_E4M3","shape":[4,16],"data_offsets":[0,64]},' \
+        '"lm_head.weight_scale":{"dtype":"F16","shape":[],"data_offsets":[64,66]}}'
+    tensor '\000\074' | tail -c 66
+} >fp8.safetensors
 
 # Quotation marks in an example are the shell's.
 # The findings of --doctor and the verdict on a baseline depend on the machine.

@@ -63,6 +63,7 @@ libqbtool_a_SOURCES = \
 	%D%/cli/self_test.c %D%/cli/self_test.h \
 	%D%/schedule/runs.c %D%/schedule/runs.h \
 	%D%/cli/baseline.c %D%/cli/baseline.h \
+	%D%/cli/against.c %D%/cli/against.h \
 	%D%/cli/doctor.c %D%/cli/doctor.h \
 	%D%/cli/dry_run.c %D%/cli/dry_run.h \
 	%D%/base/isolate.c %D%/base/isolate.h \

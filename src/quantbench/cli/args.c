@@ -208,10 +208,6 @@ static bool check_relations(const struct option_row *row, const struct given *gi
 {
     char names[128];
 
-    if (row->requires.names != NULL && find_related(row, &row->requires, given) == NULL) {
-        message_error("--%s: requires --%s", row->name, option_either(row->requires.names, names));
-        return false;
-    }
     for (size_t i = 0; i < OPTION_EXCLUDES; i++) {
         const struct option_row *other = find_related(row, &row->excludes[i], given);
 
@@ -219,6 +215,10 @@ static bool check_relations(const struct option_row *row, const struct given *gi
             message_error("--%s: conflicts with --%s; %s", row->name, other->name, row->excludes[i].why);
             return false;
         }
+    }
+    if (row->requires.names != NULL && find_related(row, &row->requires, given) == NULL) {
+        message_error("--%s: requires --%s", row->name, option_either(row->requires.names, names));
+        return false;
     }
     return true;
 }
@@ -265,6 +265,9 @@ static void derive(struct settings *settings)
 {
     if (settings->reporting.report_file != NULL) {
         settings->action = ACTION_REPORT;
+    }
+    if (settings->sweep.against != NULL) {
+        settings->action = ACTION_AGAINST;
     }
     if (settings->comparing.split) {
         settings->comparing.compare = COMPARE_SCALES;

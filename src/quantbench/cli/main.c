@@ -2,6 +2,7 @@
 /* main.c - the table of contents: arguments, devices, input, plan, measurements, report. */
 #include <config.h>
 
+#include "cli/against.h"
 #include "cli/args.h"
 #include "cli/baseline.h"
 #include "cases/binding.h"
@@ -260,6 +261,55 @@ static enum exit_code close_stdout(enum exit_code code)
     return code;
 }
 
+/* Do what SETTINGS ask for. */
+static enum exit_code act(const struct settings *settings)
+{
+    enum exit_code code = EXIT_OK;
+
+    switch (settings->action) {
+    case ACTION_HELP:
+        args_print_help();
+        break;
+    case ACTION_VERSION:
+        printf("%s\n", PACKAGE_STRING);
+        break;
+    case ACTION_LIST_DEVICES:
+        code = list_devices(settings);
+        break;
+    case ACTION_LIST_KERNELS:
+        code = plugins_load(&settings->foreign, &settings->command);
+        code = code == EXIT_OK ? list_kernels(settings) : code;
+        break;
+    case ACTION_LIST_MODELS:
+        code = list_models(settings);
+        break;
+    case ACTION_DOCTOR:
+        code = check_stdout();
+        code = code == EXIT_OK ? doctor(settings) : code;
+        break;
+    case ACTION_REPORT:
+        code = report(settings);
+        break;
+    case ACTION_AGAINST:
+        code = check_stdout();
+        code = code == EXIT_OK ? oracle_check() : code;
+        code = code == EXIT_OK ? against(&settings->sweep, settings->reporting.format) : code;
+        break;
+    case ACTION_DRY_RUN:
+    case ACTION_MEASURE:
+        code = check_stdout();
+        code = code == EXIT_OK ? output_check(&settings->reporting.outputs) : code;
+        code = code == EXIT_OK ? plugins_load(&settings->foreign, &settings->command) : code;
+        code = code == EXIT_OK ? oracle_check() : code;
+        if (code == EXIT_OK) {
+            code = settings->comparing.runs > 0 && settings->action == ACTION_MEASURE ? measure_in_runs(settings)
+                                                                                      : measure(settings);
+        }
+        break;
+    }
+    return code;
+}
+
 int main(int argc, char **argv)
 {
     struct settings settings;
@@ -277,42 +327,7 @@ int main(int argc, char **argv)
         process_guard_exit(); /* what ends a child, the program tells */
         isolate_begin();
         message_init(settings.reporting.quiet, settings.reporting.verbose);
-        switch (settings.action) {
-        case ACTION_HELP:
-            args_print_help();
-            break;
-        case ACTION_VERSION:
-            printf("%s\n", PACKAGE_STRING);
-            break;
-        case ACTION_LIST_DEVICES:
-            code = list_devices(&settings);
-            break;
-        case ACTION_LIST_KERNELS:
-            code = plugins_load(&settings.foreign, &settings.command);
-            code = code == EXIT_OK ? list_kernels(&settings) : code;
-            break;
-        case ACTION_LIST_MODELS:
-            code = list_models(&settings);
-            break;
-        case ACTION_DOCTOR:
-            code = check_stdout();
-            code = code == EXIT_OK ? doctor(&settings) : code;
-            break;
-        case ACTION_REPORT:
-            code = report(&settings);
-            break;
-        case ACTION_DRY_RUN:
-        case ACTION_MEASURE:
-            code = check_stdout();
-            code = code == EXIT_OK ? output_check(&settings.reporting.outputs) : code;
-            code = code == EXIT_OK ? plugins_load(&settings.foreign, &settings.command) : code;
-            code = code == EXIT_OK ? oracle_check() : code;
-            if (code == EXIT_OK) {
-                code = settings.comparing.runs > 0 && settings.action == ACTION_MEASURE ? measure_in_runs(&settings)
-                                                                                        : measure(&settings);
-            }
-            break;
-        }
+        code = act(&settings);
     }
     args_free(&settings);
     code = close_stdout(code);

@@ -154,7 +154,7 @@ static const char *suffix_word(size_t index)
 #define CHOSEN(member) .chosen = offsetof(struct settings, member)
 
 /* What goes to standard output only, and all that does not measure. */
-#define STANDARD_OUTPUT "list-devices list-kernels list-models dry-run"
+#define STANDARD_OUTPUT "list-devices list-kernels list-models dry-run against"
 #define LISTS           STANDARD_OUTPUT " doctor"
 
 /* A comparison within a process. */
@@ -190,7 +190,7 @@ const struct option_row options[] = {
      .parse = option_formats, TARGET(sweep.dtypes), .word = input_word},
     {.name = "quant-dtype", .value = "TYPE...", .fallback = "int8",
      .help = "output: %w (or %a) [%d]; those that begin with mx or nv also set groups and scales",
-     .parse = option_outputs, TARGET(sweep.quant_dtypes), .word = output_word},
+     .parse = option_outputs, TARGET(sweep.quant_dtypes), CHOSEN(sweep.chose_quant_dtype), .word = output_word},
     {.name = "asymmetric",
      .help = "give each scale a zero point: for int8 and int4; uint4 always has them",
      .parse = option_flag, TARGET(sweep.asymmetric), .choice = true},
@@ -237,6 +237,18 @@ const struct option_row options[] = {
      .help = "the tensor of FILE, if it has several",
      .parse = option_text, TARGET(sweep.tensor),
      .requires = {.names = "input"}},
+    {.name = "against", .value = "FILE",
+     .help = "measure nothing; rate the codes of that tensor in FILE, a quantized checkpoint, and ours",
+     .parse = option_file, TARGET(sweep.against),
+     .excludes = {{"list-devices list-kernels list-models doctor dry-run", "each is an action of its own"},
+                  {"kernel isa plugin profile compare split tune self-test runs baseline save-baseline",
+                   "the reference quantizes, and nothing is measured"},
+                  {"op scale static-scale", "the tensor is quantized with scales of its own"}},
+     .requires = {.names = "input"}},
+    {.name = "against-tensor", .value = "NAME",
+     .help = "its name in that file, if it is another",
+     .parse = option_text, TARGET(sweep.against_tensor),
+     .requires = {.names = "against"}},
 
     {.heading = "The operation"},
     {.name = "op", .value = "WHAT...", .fallback = "quantize",

@@ -43,6 +43,7 @@ struct outputs {
 enum action {
     ACTION_MEASURE,
     ACTION_DRY_RUN,
+    ACTION_AGAINST,
     ACTION_REPORT,
     ACTION_LIST_DEVICES,
     ACTION_LIST_KERNELS,
@@ -76,7 +77,8 @@ struct sweep {
     float epsilon;
     struct numbers num_tokens;
     struct numbers hidden_sizes;
-    struct numbers dtypes;       /* enum qb_format */
+    struct numbers dtypes; /* enum qb_format */
+    bool chose_quant_dtype;
     struct numbers quant_dtypes; /* as cases/quantization.h says */
     bool chose_granularity;
     struct granularities granularities;
@@ -92,11 +94,13 @@ struct sweep {
     float scale_ub;          /* 0: none */
     struct numbers dists;    /* enum input_dist; none of them counts with input_file */
     uint64_t seed;
-    const char *input_file; /* NULL: generated data */
-    const char *tensor;     /* NULL: the only one */
-    struct names kernels;   /* shell patterns; none means the best kernel */
-    bool by_isa;            /* kernels are instead the first words of names: the best kernel of each */
-    struct numbers threads; /* none: the default of the CPU */
+    const char *input_file;     /* NULL: generated data */
+    const char *tensor;         /* NULL: the only one */
+    const char *against;        /* NULL: measure */
+    const char *against_tensor; /* NULL: of the same name */
+    struct names kernels;       /* shell patterns; none means the best kernel */
+    bool by_isa;                /* kernels are instead the first words of names: the best kernel of each */
+    struct numbers threads;     /* none: the default of the CPU */
     struct numbers streams;
     struct numbers caches;   /* enum cache_state */
     struct numbers launches; /* enum launch_mode; none: graphs where there are any */

@@ -44,5 +44,8 @@ struct json_t;
 struct json_t *report_device_json(const struct qb_device_info *info);
 /* And put into *OBJECT how the codes and scales of PROBLEM are stored. */
 void report_put_details(struct json_t **object, const struct qb_problem *problem);
+/* The member "problem" of a result, and that of a GROUP of the figures of C; NULL if memory is short. */
+struct json_t *report_problem_json(const struct qb_problem *problem);
+struct json_t *report_group_json(const struct record_case *c, const char *group);
 
 #endif

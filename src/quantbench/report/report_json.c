@@ -80,7 +80,7 @@ void report_put_details(json_t **object, const struct qb_problem *p)
     put_operation(object, p);
 }
 
-static json_t *problem_to_json(const struct qb_problem *p)
+json_t *report_problem_json(const struct qb_problem *p)
 {
     char granularity[64];
     uint64_t scale_rows, scale_cols;
@@ -128,8 +128,7 @@ static json_t *doubts_to_json(const struct record_case *c)
     return words;
 }
 
-/* The figures of C that are in GROUP. */
-static json_t *group_to_json(const struct record_case *c, const char *group)
+json_t *report_group_json(const struct record_case *c, const char *group)
 {
     json_t *object = json_object();
 
@@ -147,16 +146,16 @@ static json_t *case_to_json(const struct record *record, const struct record_cas
 {
     char data[PROPERTY_TEXT_SIZE];
     json_t *result =
-        json_pack("{s:o, s:o, s:o, s:s, s:o, s:o, s:o, s:o, s:s, s:I}", "problem", problem_to_json(&c->problem), "dist",
-                  record->input == NULL ? json_string(dist_words[c->dist]) : json_null(), "data",
+        json_pack("{s:o, s:o, s:o, s:s, s:o, s:o, s:o, s:o, s:s, s:I}", "problem", report_problem_json(&c->problem),
+                  "dist", record->input == NULL ? json_string(dist_words[c->dist]) : json_null(), "data",
                   document_text(property_data(record, c, data)), "device", c->device->id, "kernel",
                   document_text(c->kernel), "plugin", text_or_null(c->plugin), "arithmetic",
                   text_or_null(c->arithmetic), "threads", c->threads > 0 ? json_integer(c->threads) : json_null(),
                   "launch", launch_words[c->launch], "streams", (json_int_t)c->streams);
 
-    document_merge(&result, group_to_json(c, ""));
+    document_merge(&result, report_group_json(c, ""));
     for (const char *const *group = figures_groups; *group != NULL; group++) {
-        json_t *object = figures_has_group(&c->found, *group) ? group_to_json(c, *group) : json_null();
+        json_t *object = figures_has_group(&c->found, *group) ? report_group_json(c, *group) : json_null();
 
         if (strcmp(*group, "time_ns") == 0 && json_is_object(object)) {
             document_put(&object, "samples", numbers_to_json(c->found.samples, c->found.sample_count));
