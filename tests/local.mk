@@ -92,7 +92,7 @@ check-quick:
 	$(MAKE) $(AM_MAKEFLAGS) check TESTS='$(quick_tests)'
 # One to a line, so that additions do not meet.
 EXTRA_DIST += %D%/perf/cpu.sh
-EXTRA_DIST += %D%/perf/h200.sh %D%/perf/h200_narrow.sh
+EXTRA_DIST += %D%/perf/h200.sh %D%/perf/h200_ratios.sh
 EXTRA_DIST += %D%/perf/loops.sh
 EXTRA_DIST += %D%/plugins/careless.c
 EXTRA_DIST += %D%/plugins/cheat.c
