@@ -101,10 +101,10 @@ if "$QUANTBENCH" --list-kernels | grep -qx cpu_avx2; then
 else
     skip 'formats: a kernel without routines for a new one refuses it' 'there is no kernel but the generic one, or none for x86'
 fi
-ok 'formats: codes that no kernel knows are refused' refuses 'no kernel of backend cpu supports' --quant-dtype=int16
+ok 'formats: codes that no kernel knows are refused' refuses 'device cpu lacks a kernel that can run' --quant-dtype=int16
 ok 'formats: codes that it lacks are refused by the generic kernel' refuses 'cannot run half -> int16' --quant-dtype=int16 --kernel=cpu_generic
-ok 'formats: an input that no kernel knows is refused' refuses 'no kernel of backend cpu supports' --dtype=int16
-ok 'formats: an input that no kernel knows is refused with new codes too' refuses 'no kernel of backend cpu supports' --dtype=int16 --quant-dtype=e3m4
+ok 'formats: an input that no kernel knows is refused' refuses 'device cpu lacks a kernel that can run' --dtype=int16
+ok 'formats: an input that no kernel knows is refused with new codes too' refuses 'device cpu lacks a kernel that can run' --dtype=int16 --quant-dtype=e3m4
 
 # ---- Where formats are listed --------------------------------------------------------------------------------------
 

@@ -372,9 +372,9 @@ static QB__IN_ENVIRONMENT enum qb_status check(void)
     enum qb_status status = check_conversions();
 
     status = status == QB_OK ? check_quotients() : status;
+    status = status == QB_OK ? check_digest() : status;
     status = status == QB_OK ? check_activations() : status;
-    status = status == QB_OK ? check_norms() : status;
-    return status == QB_OK ? check_digest() : status;
+    return status == QB_OK ? check_norms() : status;
 }
 
 enum qb_status qb_reference_check(void)
