@@ -29,7 +29,7 @@ struct case_data {
 /* True if tensors of ROLE are among them. */
 bool inputs_have(enum qb_role role);
 
-/* The data of PLAN_CASE, valid until the next call. An error has been printed. */
+/* The data of PLAN_CASE, valid until a call for another case. An error has been printed. */
 enum exit_code inputs_get(struct inputs *inputs, const struct plan_case *plan_case, struct case_data *data);
 
 /* Bytes that have to be made for it; 0 if they are held. */

@@ -317,9 +317,9 @@ static void compare_zero_points(struct difference *d, const uint8_t *got, uint64
 
 bool verify_is_value(const struct qb_arithmetic *arithmetic, enum qb_format format, uint32_t got, uint32_t want)
 {
-    const bool is_nan = isnan(qb_format_decode(format, got)) && isnan(qb_format_decode(format, want));
+    const bool are_nan = isnan(qb_format_decode(format, got)) && isnan(qb_format_decode(format, want));
 
-    return got == want || is_nan || (arithmetic->match == QB_MATCH_ONE_CODE && is_near(format, got, want, 1));
+    return got == want || (arithmetic->match == QB_MATCH_ONE_CODE && (are_nan || is_near(format, got, want, 1)));
 }
 
 /* Count a value or a sum that is wrong; true if it is the first of all differences. */

@@ -18,6 +18,9 @@
 /* The elements of 16 bits that there are. Of 32 bits as many are drawn. */
 #define PATTERNS 65536
 
+/* Kinds of rows. */
+#define ROW_KINDS 9
+
 /* The kinds in their order. */
 enum kind { GATES, UPS, ROWS, ANY_BITS, KINDS };
 static const char *const kind_names[KINDS] = {
@@ -42,7 +45,10 @@ static size_t steps_of(const struct hard_data *data, enum kind kind)
     if (kind == GATES || kind == UPS) {
         return is_gated(p) ? (size_t)((PATTERNS + elements - 1) / elements) : 0;
     }
-    return kind == ROWS && p->operation == QB_OPERATION_DEQUANTIZE ? 0 : 2;
+    if (kind == ROWS) { /* each kind of row, and once more with a residual that takes the input away */
+        return p->operation == QB_OPERATION_DEQUANTIZE ? 0 : (size_t)((ROW_KINDS + p->tokens - 1) / p->tokens + 1);
+    }
+    return 2;
 }
 
 /* ---- Elements --------------------------------------------------------------------------------------------------- */
@@ -95,7 +101,7 @@ static float element_of_row(struct hard_data *data, uint64_t row, uint64_t col, 
     if (data->arithmetic.match != QB_MATCH_EXACT) {
         return 1 + unit / 2;
     }
-    switch (row % 9) {
+    switch (row % ROW_KINDS) {
     case 0: /* nothing */
         return 0;
     case 1: /* one element */
@@ -127,10 +133,19 @@ static void fill_rows(struct hard_data *data, enum qb_format format, void *tenso
     }
 }
 
-static void fill_bits(struct hard_data *data, enum qb_format format, void *tensor, uint64_t count)
+/* Any bits. A row with one NaN has nothing else, so with a norm only some rows may have any. */
+static void fill_bits(struct hard_data *data, enum qb_format format, void *tensor, uint64_t rows, uint64_t cols)
 {
-    for (uint64_t i = 0; i < count; i++) {
-        put(format, tensor, i, pattern(data, format, draw(data)));
+    const struct qb_format_info *info = qb_format_info(format);
+    const bool is_norm = data->given.at[QB_ROLE_WEIGHTS] != NULL;
+
+    for (uint64_t i = 0; i < rows * cols; i++) {
+        uint32_t bits = pattern(data, format, draw(data));
+
+        if (is_norm && (rows == 1 || i / cols % 4 != 3) && !isfinite(qb_format_decode(format, bits))) {
+            bits ^= (uint32_t)1 << info->mantissa_bits; /* the exponent below that of NaN */
+        }
+        put(format, tensor, i, bits);
     }
 }
 
@@ -163,14 +178,14 @@ static void fill_data(struct hard_data *data, enum kind kind, size_t step)
         if (role == QB_ROLE_WEIGHTS && kind != ANY_BITS) {
             input_generate_weights(info.format, step, info.cols, tensor);
         } else if (kind == ANY_BITS) {
-            fill_bits(data, info.format, tensor, info.rows * info.cols);
+            fill_bits(data, info.format, tensor, info.rows, info.cols);
         } else if (kind == ROWS) {
             fill_rows(data, info.format, tensor, info.rows, info.cols, step);
         } else {
             fill_gated(data, kind, step);
         }
     }
-    if (data->given.at[QB_ROLE_RESIDUAL] != NULL && kind == ROWS && step == 1) {
+    if (data->given.at[QB_ROLE_RESIDUAL] != NULL && kind == ROWS && step + 1 == steps_of(data, ROWS)) {
         fill_residual(data, data->given.at[QB_ROLE_RESIDUAL]);
     }
 }
@@ -183,7 +198,9 @@ static uint32_t some_scale(struct hard_data *data, enum qb_format format)
     const struct qb_format_info *info = qb_format_info(format);
 
     if (data->problem.operation == QB_OPERATION_DEQUANTIZE && data->arithmetic.match == QB_MATCH_EXACT) {
-        return 1 + (uint32_t)(draw(data) % info->largest_code);
+        const uint32_t least = format == QB_FORMAT_E8M0 ? 0 : 1; /* which is a power of two there */
+
+        return least + (uint32_t)(draw(data) % (info->largest_code + 1 - least));
     }
     return qb_format_encode(format, ldexpf(1 + (float)(draw(data) % 256) / 256, (int)(draw(data) % 12) - 8));
 }

@@ -217,7 +217,10 @@ static enum qb_status compute(struct expectation *e, const struct case_data *dat
     void *values = e->tensors.at[QB_ROLE_VALUES], *sum = e->tensors.at[QB_ROLE_SUM];
     enum qb_status status = quantize(e, data->values);
 
-    if (status == QB_OK && e->problem.operation == QB_OPERATION_DEQUANTIZE && values != NULL) {
+    if (status != QB_OK) {
+        return status;
+    }
+    if (e->problem.operation == QB_OPERATION_DEQUANTIZE && values != NULL) {
         return reference_codes(&e->problem, &e->arithmetic, &e->tensors, NULL);
     }
     if (values != NULL) {
@@ -294,7 +297,7 @@ static enum exit_code rate(const struct expectation *e, const struct case_data *
 
 /* ---- Making expectations ---------------------------------------------------------------------------------------- */
 
-/* True if tensors of ROLE are made last, from scales. */
+/* True if tensors of ROLE are what kernels are for, besides scales. */
 static bool is_result(enum qb_role role)
 {
     return role == QB_ROLE_CODES || role == QB_ROLE_VALUES || role == QB_ROLE_SUM;
@@ -325,12 +328,11 @@ enum exit_code verify_expect(const struct qb_problem *problem, const struct qb_a
                              const struct case_data *data, bool same_data, bool need_codes,
                              struct expectation *expectation)
 {
+    const bool has_codes = need_codes && problem->scaling != QB_SCALING_AMAX;
     enum qb_status status;
     enum exit_code code = EXIT_OK;
 
-    need_codes = need_codes && problem->scaling != QB_SCALING_AMAX;
-    if (same_data && expectation->tensors.at[QB_ROLE_SCALES] != NULL &&
-        (expectation->tensors.at[QB_ROLE_CODES] != NULL || !need_codes) &&
+    if (same_data && expectation->tensors.at[QB_ROLE_SCALES] != NULL && expectation->has_results >= need_codes &&
         same_answer(&expectation->problem, problem) && same_arithmetic(&expectation->arithmetic, arithmetic) &&
         (expectation->problem.scaling == problem->scaling ||
          (is_contract(arithmetic) && problem->scale_format != QB_FORMAT_E4M3))) {
@@ -339,6 +341,7 @@ enum exit_code verify_expect(const struct qb_problem *problem, const struct qb_a
     verify_free(expectation);
     expectation->problem = *problem;
     expectation->arithmetic = *arithmetic;
+    expectation->has_results = need_codes;
     if (!verify_make(expectation, need_codes)) {
         const struct sizes bytes = expectation->bytes;
 
@@ -348,7 +351,7 @@ enum exit_code verify_expect(const struct qb_problem *problem, const struct qb_a
     status = compute(expectation, data);
     if (status != QB_OK) {
         code = message_status("the reference", status);
-    } else if (need_codes) {
+    } else if (has_codes) {
         code = rate(expectation, data, &expectation->tensors, &expectation->quality);
     }
     if (code != EXIT_OK) {
@@ -431,7 +434,7 @@ enum exit_code verify_rate(struct qb_device *device, const struct copies copies[
     enum exit_code code = EXIT_OK;
     enum qb_status status = QB_OK;
 
-    for (int role = QB_ROLE_INPUT + 1; role < QB_ROLE_COUNT && code == EXIT_OK; role++) {
+    for (int role = QB_ROLE_CODES; role <= QB_ROLE_TENSOR_SCALE && code == EXIT_OK; role++) {
         const uint64_t bytes = expectation->bytes.of[role];
 
         host.at[role] = bytes > 0 ? malloc(bytes) : NULL;

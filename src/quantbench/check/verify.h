@@ -15,6 +15,7 @@ struct expectation {
     struct sizes bytes;        /* of the tensors */
     struct qb_tensors tensors; /* all but those that are data; NULL: none, or not asked for */
     struct quality quality;    /* of the codes, if there are any */
+    bool has_results;          /* all tensors that a launch writes are there */
 };
 
 /* True if A and B are the same but for the strides of their rows. What a granularity does not read counts too: that
@@ -48,7 +49,7 @@ struct fingerprint verify_fingerprint(const struct expectation *expectation);
 bool verify_is_code(const struct qb_arithmetic *arithmetic, enum qb_format format, uint8_t got, uint8_t want);
 bool verify_is_scale(const struct qb_arithmetic *arithmetic, enum qb_format format, uint32_t got, uint32_t want);
 bool verify_is_zero_point(const struct qb_arithmetic *arithmetic, int got, int want);
-/* The same for a value or a sum, in FORMAT. NaN is one. */
+/* The same for a value or a sum, in FORMAT. */
 bool verify_is_value(const struct qb_arithmetic *arithmetic, enum qb_format format, uint32_t got, uint32_t want);
 
 /* Device memory that holds the same tensor COUNT times, each STRIDE bytes behind the last. */

@@ -192,13 +192,17 @@ static enum exit_code check_all_memory(const struct bench *bench, const struct r
     const struct expectation *e = &bench->expectation;
     uint64_t held = e->tensors.at[QB_ROLE_CODES] != NULL ? answer_bytes(&e->bytes) : 0;
     uint64_t host = saturate_add(inputs_missing(&bench->inputs, plan_case), answer_bytes(&result->found.bytes));
-    uint64_t device = result->found.rotated_bytes;
-    char what[160];
+    uint64_t device = saturate_add(
+        result->found.rotated_bytes,
+        saturate_multiply(plan_case->streams,
+                          qb_kernel_workspace(plan_case->kernel, plan_case->device->handle, &plan_case->problem)));
+    char what[PROBLEM_TEXT_SIZE];
     enum exit_code code;
 
     problem_text(&plan_case->problem, what, sizeof what);
     host = host > held ? host - held : 0;
-    if (values_differ(&plan_case->problem)) { /* their exact values, for the quality of codes */
+    if (values_differ(&plan_case->problem) && bench->method->verify &&
+        plan_case->problem.scaling != QB_SCALING_AMAX) { /* their exact values, for the quality of codes */
         host = saturate_add(host, saturate_multiply(plan_case->problem.tokens * plan_case->problem.hidden, 4));
     }
     if (plan_case->threads > 0) {
