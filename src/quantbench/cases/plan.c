@@ -266,8 +266,9 @@ static enum exit_code add_fused(const struct settings *settings, struct plan *pl
 
         if (kernel == NULL) {
             problem_text(&wanted->problem, problem, sizeof problem);
-            message_error("--compare=fused: device %s lacks a kernel that can run %s in %s", wanted->device->info.id,
-                          problem, fused ? "one launch" : "several launches");
+            message_error("--compare=fused: device %s lacks a kernel that can run %s in %s; it requires --op, and a "
+                          "CUDA device or a plug-in",
+                          wanted->device->info.id, problem, fused ? "one launch" : "several launches");
             return EXIT_CANNOT_RUN;
         }
         code = choose(settings, wanted, kernel);

@@ -379,8 +379,8 @@ const struct option_row options[] = {
 
     {.heading = "Comparing"},
     {.name = "compare", .value = "WHAT...",
-     .help = "compare these kernels with the first, or the values of a swept option: %w (the kernel that is one "
-             "launch, with the one that is several)",
+     .help = "compare these kernels with the first, or the values of a swept option: %w (with --op on "
+             "CUDA devices: one launch with several)",
      .parse = option_compare, TARGET(comparing.compare), .words = compare_words, COMPARISON},
     {.name = "split",
      .help = "the cost of dynamic scales: compare static and dynamic scales, and the scales alone",
