@@ -189,19 +189,15 @@ enum exit_code operations_check_input(const struct qb_problem *p)
     return EXIT_USAGE;
 }
 
-/* True if the input has a gate and an up for each code. */
-static bool is_gated(const struct qb_problem *p)
-{
-    return operation_reads(p->operation, MEMBER_GATE);
-}
-
 enum exit_code operations_set_columns(struct qb_problem *p, uint64_t columns)
 {
-    if (is_gated(p) && columns % 2 != 0) {
+    const bool is_gated = operation_is_gated(p->operation);
+
+    if (is_gated && columns % 2 != 0) {
         message_error("--input: %" PRIu64 " columns, an odd number; --op=%s requires as many of the gate as of up",
                       columns, qb_operation_name(p->operation));
         return EXIT_USAGE;
     }
-    p->hidden = is_gated(p) ? columns / 2 : columns;
+    p->hidden = is_gated ? columns / 2 : columns;
     return EXIT_OK;
 }

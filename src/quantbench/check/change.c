@@ -6,6 +6,7 @@
 
 #include "cases/values.h"
 #include "check/change.h"
+#include "model/operation.h"
 
 #include <math.h>
 #include <string.h>
@@ -51,29 +52,14 @@ static void add_written(const struct qb_problem *p, const struct case_data *data
     }
 }
 
-static bool is_gated(const struct qb_problem *p)
-{
-    return p->operation == QB_OPERATION_SILU_MUL || p->operation == QB_OPERATION_GELU_MUL;
-}
-
-/* Where the gate of value ELEMENT is in the input, and how far after it up is. */
-static uint64_t gate_of(const struct qb_problem *p, uint64_t element, uint64_t *up)
-{
-    const uint64_t row = element / p->hidden * 2 * p->hidden, col = element % p->hidden;
-    const uint64_t gate = row + (p->gate == QB_GATE_HALVES ? col : 2 * col);
-
-    *up = gate + (p->gate == QB_GATE_HALVES ? p->hidden : 1);
-    return gate;
-}
-
 bool change_sign(const struct qb_problem *p, const struct case_data *data, uint64_t element, struct change *change)
 {
     const enum qb_format format = values_quantization(p).input;
     uint64_t index = element;
 
     *change = (struct change){.value = change_bits(format, data->values, element) ^ sign_of(format)};
-    if (is_gated(p)) {
-        gate_of(p, element, &index);
+    if (operation_is_gated(p->operation)) {
+        operation_gate(p, element, &index);
         if (p->up_offset != 0) {
             return false;
         }
@@ -134,7 +120,7 @@ bool change_to(const struct qb_problem *p, const struct case_data *data, uint64_
         add_read(p, data, QB_ROLE_INPUT, element, wanted, change);
         return true;
     }
-    if (!is_gated(p)) {
+    if (!operation_is_gated(p->operation)) {
         return false;
     }
     make_pair(p->input, GATE, 1 - p->up_offset, pair);
@@ -146,7 +132,7 @@ bool change_to(const struct qb_problem *p, const struct case_data *data, uint64_
     if (!value_of_pair(p, pair, &change->value) || !isfinite(qb_format_decode(format, change->value))) {
         return false;
     }
-    gate = gate_of(p, element, &up);
+    gate = operation_gate(p, element, &up);
     add_read(p, data, QB_ROLE_INPUT, gate, change_bits(p->input, pair, 0), change);
     add_read(p, data, QB_ROLE_INPUT, up, change_bits(p->input, pair, 1), change);
     add_written(p, data, element, change);

@@ -8,6 +8,7 @@
 #include "cases/values.h"
 #include "check/hard_operation.h"
 #include "check/scales.h"
+#include "model/operation.h"
 #include "model/sizes.h"
 #include "model/tiling.h"
 
@@ -31,11 +32,6 @@ static uint64_t draw(struct hard_data *data)
     return input_random(data->placed += INPUT_RANDOM_STEP);
 }
 
-static bool is_gated(const struct qb_problem *p)
-{
-    return p->operation == QB_OPERATION_SILU_MUL || p->operation == QB_OPERATION_GELU_MUL;
-}
-
 /* The steps of a kind. */
 static size_t steps_of(const struct hard_data *data, enum kind kind)
 {
@@ -43,7 +39,7 @@ static size_t steps_of(const struct hard_data *data, enum kind kind)
     const uint64_t elements = p->tokens * p->hidden;
 
     if (kind == GATES || kind == UPS) {
-        return is_gated(p) ? (size_t)((PATTERNS + elements - 1) / elements) : 0;
+        return operation_is_gated(p->operation) ? (size_t)((PATTERNS + elements - 1) / elements) : 0;
     }
     if (kind == ROWS) { /* each kind of row, and once more with a residual that takes the input away */
         return p->operation == QB_OPERATION_DEQUANTIZE ? 0 : (size_t)((ROW_KINDS + p->tokens - 1) / p->tokens + 1);
@@ -83,9 +79,8 @@ static void fill_gated(struct hard_data *data, enum kind kind, size_t step)
     const uint32_t other = qb_format_encode(p->input, kind == GATES ? 1 : 1.5f);
 
     for (uint64_t i = 0; i < p->tokens * p->hidden; i++) {
-        const uint64_t col = i % p->hidden, row = i / p->hidden * 2 * p->hidden;
-        const uint64_t gate = row + (p->gate == QB_GATE_HALVES ? col : 2 * col);
-        const uint64_t up = gate + (p->gate == QB_GATE_HALVES ? p->hidden : 1);
+        uint64_t up;
+        const uint64_t gate = operation_gate(p, i, &up);
         const uint32_t hard = pattern(data, p->input, step * p->tokens * p->hidden + i);
 
         put(p->input, data->input, gate, kind == GATES ? hard : other);

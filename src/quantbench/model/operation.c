@@ -44,3 +44,18 @@ void operation_settle(struct qb_problem *p)
     p->weights = operation_reads(o, MEMBER_WEIGHTS) ? p->weights : QB_WEIGHTS_INPUT;
     p->epsilon = operation_reads(o, MEMBER_EPSILON) ? p->epsilon : 0;
 }
+
+bool operation_is_gated(enum qb_operation operation)
+{
+    return operation_reads(operation, MEMBER_GATE);
+}
+
+uint64_t operation_gate(const struct qb_problem *problem, uint64_t element, uint64_t *up)
+{
+    const bool halves = problem->gate == QB_GATE_HALVES;
+    const uint64_t row = element / problem->hidden * 2 * problem->hidden, col = element % problem->hidden;
+    const uint64_t gate = row + (halves ? col : 2 * col);
+
+    *up = gate + (halves ? problem->hidden : 1);
+    return gate;
+}

@@ -20,6 +20,13 @@ enum operation_member {
 
 bool operation_reads(enum qb_operation operation, enum operation_member member);
 
+/* True if the input of OPERATION has a gate and an up for each code. */
+bool operation_is_gated(enum qb_operation operation);
+
+/* Where the gate of code ELEMENT, counted without gaps, is in the dense input of PROBLEM, which is gated; and its up.
+ */
+uint64_t operation_gate(const struct qb_problem *problem, uint64_t element, uint64_t *up);
+
 /* True if OPERATION reads weights, which the seed gives also if the input is a file's. */
 bool operation_has_weights(enum qb_operation operation);
 
