@@ -62,7 +62,7 @@ ok 'bootstrap run: without a GPU the tool is built for the CPU alone, and a line
 ok 'bootstrap run: a second time nothing is configured' \
     bootstraps 'make -s quantbench;quantbench ;' run
 ok 'bootstrap check: what run has left is removed first' \
-    bootstraps 'make -s clean;configure --with-cuda --with-cuda-arch=90;make -s;make check;' check
+    bootstraps 'make -s clean;configure --with-cuda --with-cuda-arch=90 --disable-static CFLAGS=-O2;make -s;make check;' check
 ok 'bootstrap run: a build that check has made is used' bootstraps 'make -s quantbench;quantbench ;' run
 flagged() {
     FLAGS='--with-cuda --with-cuda-arch=90'

@@ -53,6 +53,13 @@ ok 'operations: a rounding that a gate leaves out is found' found unrounded_silu
 ok 'operations: a rounding that a norm leaves out is found' found unrounded_rms rms-norm 'wrong result'
 ok 'operations: a missing epsilon is found' found no_epsilon rms-norm 'wrong result'
 ok 'operations: another order of additions is found' found in_order rms-norm 'wrong result' --dtype=float --keep-values
+ok 'operations: a coarse root is found' found coarse rms-norm 'wrong result'
+for type in half bfloat16; do
+    for format in int8 fp8 nvfp4; do
+        ok "operations: a coarse root passes for fast math, $type to $format" operation 0 fast rms-norm --dtype=$type \
+            --quant-dtype=$format --num-tokens=300 --keep-values
+    done
+done
 ok 'operations: a limit that is dropped is found' found no_limit silu-mul 'wrong result' --gate-limit=2
 ok 'operations: an offset that is dropped is found' found no_offset silu-mul 'wrong result' --up-offset=1
 ok 'operations: gate and up in other places are found' found swapped silu-mul 'wrong result'

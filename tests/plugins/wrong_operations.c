@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* wrong_operations.c - kernels of operations that are right, and others that are wrong in one way each: so small are the
- * differences, the reference makes them, of another problem. */
+/* wrong_operations.c - kernels of operations that are right, and others that are wrong in one way each: so small are
+ * the differences, the reference makes them, of another problem. */
 #include <quantbench.h>
 
 #include <math.h>
@@ -22,6 +22,7 @@ enum fault {
     ONCE = 1 << 9,      /* later calls do nothing */
     NO_NAN = 1 << 10,   /* a code of NaN becomes 0 */
     IN_ORDER = 1 << 11, /* squares are added one after the other */
+    COARSE = 1 << 12,   /* the same, with a root that is off by 2^-12 */
 };
 
 static float load(enum qb_format format, const void *tensor, uint64_t i)
@@ -58,7 +59,7 @@ static void gate_naively(const struct qb_problem *p, const struct qb_tensors *t,
 }
 
 /* The values of a norm with squares added one after the other. */
-static void norm_in_order(const struct qb_problem *p, const struct qb_tensors *t, void *values)
+static void norm_in_order(const struct qb_problem *p, const struct qb_tensors *t, void *values, float error)
 {
     for (uint64_t row = 0; row < p->tokens; row++) {
         float sum = 0, factor;
@@ -68,7 +69,7 @@ static void norm_in_order(const struct qb_problem *p, const struct qb_tensors *t
 
             sum += x * x;
         }
-        factor = 1 / sqrtf(sum / (float)p->hidden + p->epsilon);
+        factor = 1 / sqrtf(sum / (float)p->hidden + p->epsilon) * (1 + error);
         for (uint64_t col = 0; col < p->hidden; col++) {
             const float x = load(p->input, t->at[QB_ROLE_INPUT], row * p->input_stride + col);
 
@@ -123,8 +124,8 @@ static const char *run(const struct qb_plugin_call *call, unsigned faults)
     t.at[QB_ROLE_SUM] = (faults & NO_SUM) != 0 ? NULL : sum;
     if ((faults & NAIVE) != 0) {
         gate_naively(&p, &t, values);
-    } else if ((faults & IN_ORDER) != 0) {
-        norm_in_order(&p, &t, values);
+    } else if ((faults & (IN_ORDER | COARSE)) != 0) {
+        norm_in_order(&p, &t, values, (faults & COARSE) != 0 ? 0x1p-12f : 0);
     } else if (qb_reference_values(&p, &t) != QB_OK) {
         return qb_error_detail();
     }
@@ -177,6 +178,7 @@ FUNCTION(no_sum, run, NO_SUM)
 FUNCTION(no_values, run, NO_VALUES)
 FUNCTION(once, run, ONCE)
 FUNCTION(in_order, run, IN_ORDER)
+FUNCTION(coarse, run, COARSE)
 FUNCTION(right_dequantize, dequantize, NOTHING)
 FUNCTION(no_nan, dequantize, NO_NAN)
 
@@ -195,6 +197,16 @@ static const struct qb_plugin_kernel kernels[] = {
     KERNEL("op_unrounded_rms", QB_OPERATION_RMS_NORM, unrounded),
     KERNEL("op_no_epsilon", QB_OPERATION_RMS_NORM, no_epsilon),
     KERNEL("op_in_order", QB_OPERATION_RMS_NORM, in_order),
+    KERNEL("op_coarse", QB_OPERATION_RMS_NORM, coarse),
+    {.name = "op_fast",
+     .description = "a test",
+     .backend = "cpu",
+     .supports = supports,
+     .workspace = workspace,
+     .run = coarse,
+     .narrow = true,
+     .operation = QB_OPERATION_RMS_NORM,
+     .arithmetic = {.match = QB_MATCH_ONE_CODE}},
     KERNEL("op_no_limit", QB_OPERATION_SILU_MUL, no_limit),
     KERNEL("op_no_offset", QB_OPERATION_SILU_MUL, no_offset),
     KERNEL("op_swapped", QB_OPERATION_SILU_MUL, swapped),

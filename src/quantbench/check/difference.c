@@ -40,24 +40,58 @@ static bool is_near(enum qb_format format, uint32_t got, uint32_t want, int64_t 
     return place_of(format, got, &a) && place_of(format, want, &b) && llabs((int64_t)a - b) <= allowed;
 }
 
-bool verify_is_code(const struct qb_arithmetic *arithmetic, enum qb_format format, uint8_t got, uint8_t want)
+/* How far numbers of FORMAT may be apart that are not codes, in units of the last place, where fast math alone allows
+ * UNITS: a value that is computed before it is quantized may be off by 2 units of its own, or by 2^-15 if it is not
+ * rounded, and so may what follows from it. */
+static int64_t units_of(const struct qb_problem *problem, enum qb_format format, int units)
 {
-    return got == want || (arithmetic->match == QB_MATCH_ONE_CODE && is_near(format, got, want, 1));
+    const unsigned bits = qb_format_info(format)->mantissa_bits;
+    const bool is_rounded = problem->intermediate != QB_INTERMEDIATE_FLOAT && problem->input != QB_FORMAT_F32;
+    const unsigned exact = is_rounded ? qb_format_info(problem->input)->mantissa_bits : 16;
+
+    return !values_differ(problem) ? units : units + ((int64_t)2 << (bits > exact ? bits - exact : 0));
 }
 
-bool verify_is_scale(const struct qb_arithmetic *arithmetic, enum qb_format format, uint32_t got, uint32_t want)
+static bool is_fast(const struct qb_arithmetic *arithmetic)
+{
+    return arithmetic->match == QB_MATCH_ONE_CODE;
+}
+
+/* Codes, or zero points, that may be apart: with 8 bits a unit of bfloat16 is another code. */
+static int codes_apart(const struct qb_problem *problem)
+{
+    return values_differ(problem) && qb_format_info(problem->output)->exponent_bits == 0 ? 3 : 1;
+}
+
+bool verify_is_code(const struct qb_problem *problem, const struct qb_arithmetic *arithmetic, uint8_t got, uint8_t want)
+{
+    return got == want || (is_fast(arithmetic) && is_near(problem->output, got, want, codes_apart(problem)));
+}
+
+bool verify_is_scale(const struct qb_problem *problem, const struct qb_arithmetic *arithmetic, enum qb_format format,
+                     uint32_t got, uint32_t want)
 {
     const float a = qb_format_decode(format, got), b = qb_format_decode(format, want);
-    /* Units in the last place; that of E8M0 is a factor of 2. */
-    const int allowed = format == QB_FORMAT_F32 ? 4 : format == QB_FORMAT_E8M0 ? 0 : 1;
+    /* A unit of E8M0 is a factor of 2. */
+    const int units = format == QB_FORMAT_F32 ? 4 : format == QB_FORMAT_E8M0 ? 0 : 1;
+    const int64_t allowed = format == QB_FORMAT_E8M0 ? 0 : units_of(problem, format, units);
 
-    return got == want || (arithmetic->match == QB_MATCH_ONE_CODE && signbit(a) == signbit(b) && isfinite(a) &&
-                           isfinite(b) && is_near(format, got, want, allowed));
+    return got == want || (is_fast(arithmetic) && signbit(a) == signbit(b) && isfinite(a) && isfinite(b) &&
+                           is_near(format, got, want, allowed));
 }
 
-bool verify_is_zero_point(const struct qb_arithmetic *arithmetic, int got, int want)
+bool verify_is_zero_point(const struct qb_problem *problem, const struct qb_arithmetic *arithmetic, int got, int want)
 {
-    return got == want || (arithmetic->match == QB_MATCH_ONE_CODE && abs(got - want) <= 1);
+    return got == want || (is_fast(arithmetic) && abs(got - want) <= codes_apart(problem));
+}
+
+bool verify_is_value(const struct qb_problem *problem, const struct qb_arithmetic *arithmetic, enum qb_format format,
+                     uint32_t got, uint32_t want)
+{
+    const bool are_nan = isnan(qb_format_decode(format, got)) && isnan(qb_format_decode(format, want));
+
+    return got == want ||
+           (is_fast(arithmetic) && (are_nan || is_near(format, got, want, units_of(problem, format, 1))));
 }
 
 /* ---- Codes ------------------------------------------------------------------------------------------------------ */
@@ -150,7 +184,7 @@ static void compare_code(struct difference *d, const struct stretch *s, uint64_t
     if (got == want) {
         return;
     }
-    if (verify_is_code(&d->expectation->arithmetic, p->output, got, want)) {
+    if (verify_is_code(&d->expectation->problem, &d->expectation->arithmetic, got, want)) {
         d->mismatch->near_codes++;
     } else if (count_code(d, row * p->hidden + col)) {
         describe_code(d, row, col, got, want);
@@ -250,7 +284,7 @@ static void compare_scale(struct difference *d, enum qb_role role, uint64_t inde
 {
     const struct qb_problem *p = &d->expectation->quantization;
     const enum qb_format format = role == QB_ROLE_SCALES ? p->scale_format : QB_FORMAT_F32;
-    const bool is_near = verify_is_scale(&d->expectation->arithmetic, format, got, want);
+    const bool is_near = verify_is_scale(&d->expectation->problem, &d->expectation->arithmetic, format, got, want);
     uint64_t row = 0, col = 0, rows, cols;
     char where[96] = "the tensor scale", was[SCALES_TEXT_SIZE], right[SCALES_TEXT_SIZE];
     bool is_padding = false;
@@ -303,7 +337,7 @@ static void compare_zero_points(struct difference *d, const uint8_t *got, uint64
         if (a == b) {
             continue;
         }
-        if (verify_is_zero_point(&d->expectation->arithmetic, a, b)) {
+        if (verify_is_zero_point(&d->expectation->problem, &d->expectation->arithmetic, a, b)) {
             d->mismatch->near_scales++;
         } else if (count_scale(d, QB_ROLE_ZERO_POINTS, offset + i)) {
             snprintf(d->mismatch->first, sizeof d->mismatch->first,
@@ -314,13 +348,6 @@ static void compare_zero_points(struct difference *d, const uint8_t *got, uint64
 }
 
 /* ---- Values ----------------------------------------------------------------------------------------------------- */
-
-bool verify_is_value(const struct qb_arithmetic *arithmetic, enum qb_format format, uint32_t got, uint32_t want)
-{
-    const bool are_nan = isnan(qb_format_decode(format, got)) && isnan(qb_format_decode(format, want));
-
-    return got == want || (arithmetic->match == QB_MATCH_ONE_CODE && (are_nan || is_near(format, got, want, 1)));
-}
 
 /* Count a value or a sum that is wrong; true if it is the first of all differences. */
 static bool count_value(struct difference *d, enum qb_role role, uint64_t index)
@@ -355,7 +382,7 @@ static void compare_values(struct difference *d, enum qb_role role, const uint8_
         }
         memcpy(&a, got + i, size);
         memcpy(&b, want + i, size);
-        if (!verify_is_value(&e->arithmetic, format, a, b) && count_value(d, role, index)) {
+        if (!verify_is_value(&e->problem, &e->arithmetic, format, a, b) && count_value(d, role, index)) {
             const double is = (double)qb_format_decode(format, a), right = (double)qb_format_decode(format, b);
 
             snprintf(d->mismatch->first, sizeof d->mismatch->first,

@@ -75,8 +75,8 @@ enum qb_role questioner_answer(const struct questioner *q)
 
 bool questioner_is_answer(const struct questioner *q, uint32_t got, uint32_t want)
 {
-    return dequantizes(q) ? verify_is_value(&q->arithmetic, q->problem.input, got, want)
-                          : verify_is_code(&q->arithmetic, q->problem.output, (uint8_t)got, (uint8_t)want);
+    return dequantizes(q) ? verify_is_value(&q->whole, &q->arithmetic, q->problem.input, got, want)
+                          : verify_is_code(&q->whole, &q->arithmetic, (uint8_t)got, (uint8_t)want);
 }
 
 static uint32_t load(const struct questioner *q, uint64_t element)
@@ -351,9 +351,10 @@ uint32_t question_bits(const struct scaling *scaling, enum qb_role role)
 bool question_is_right(const struct questioner *q, enum qb_role role, uint32_t got, uint32_t want)
 {
     if (role == QB_ROLE_ZERO_POINTS) {
-        return verify_is_zero_point(&q->arithmetic, (int8_t)got, (int8_t)want);
+        return verify_is_zero_point(&q->whole, &q->arithmetic, (int8_t)got, (int8_t)want);
     }
-    return verify_is_scale(&q->arithmetic, role == QB_ROLE_SCALES ? q->problem.scale_format : QB_FORMAT_F32, got, want);
+    return verify_is_scale(&q->whole, &q->arithmetic, role == QB_ROLE_SCALES ? q->problem.scale_format : QB_FORMAT_F32,
+                           got, want);
 }
 
 /* ---- Beginning ---------------------------------------------------------------------------------------------- */

@@ -44,13 +44,15 @@ struct fingerprint {
 };
 struct fingerprint verify_fingerprint(const struct expectation *expectation);
 
-/* True if GOT is right where the reference says WANT: the same, or as near as ARITHMETIC allows. Scales are as they are
- * stored in FORMAT. */
-bool verify_is_code(const struct qb_arithmetic *arithmetic, enum qb_format format, uint8_t got, uint8_t want);
-bool verify_is_scale(const struct qb_arithmetic *arithmetic, enum qb_format format, uint32_t got, uint32_t want);
-bool verify_is_zero_point(const struct qb_arithmetic *arithmetic, int got, int want);
-/* The same for a value or a sum, in FORMAT. */
-bool verify_is_value(const struct qb_arithmetic *arithmetic, enum qb_format format, uint32_t got, uint32_t want);
+/* True if GOT is right where the reference says WANT: the same, or as near as ARITHMETIC allows a kernel for PROBLEM.
+ * Scales are as they are stored in FORMAT, and so are values and sums. */
+bool verify_is_code(const struct qb_problem *problem, const struct qb_arithmetic *arithmetic, uint8_t got,
+                    uint8_t want);
+bool verify_is_scale(const struct qb_problem *problem, const struct qb_arithmetic *arithmetic, enum qb_format format,
+                     uint32_t got, uint32_t want);
+bool verify_is_zero_point(const struct qb_problem *problem, const struct qb_arithmetic *arithmetic, int got, int want);
+bool verify_is_value(const struct qb_problem *problem, const struct qb_arithmetic *arithmetic, enum qb_format format,
+                     uint32_t got, uint32_t want);
 
 /* Device memory that holds the same tensor COUNT times, each STRIDE bytes behind the last. */
 struct copies {

@@ -185,6 +185,16 @@ static enum exit_code check_memory(struct device *device, const char *what, uint
     return EXIT_CANNOT_RUN;
 }
 
+/* The bytes of the workspaces of its queues, as far as its kernel is known in this process. */
+static uint64_t workspace_bytes(const struct plan_case *plan_case)
+{
+    const struct qb_kernel *kernel = plan_case->kernel;
+
+    return kernel == NULL ? 0
+                          : saturate_multiply(plan_case->streams, qb_kernel_workspace(kernel, plan_case->device->handle,
+                                                                                      &plan_case->problem));
+}
+
 /* All the memory that a case will take, on the host and on its device, beyond what is held already. */
 static enum exit_code check_all_memory(const struct bench *bench, const struct result *result)
 {
@@ -192,10 +202,7 @@ static enum exit_code check_all_memory(const struct bench *bench, const struct r
     const struct expectation *e = &bench->expectation;
     uint64_t held = e->tensors.at[QB_ROLE_CODES] != NULL ? answer_bytes(&e->bytes) : 0;
     uint64_t host = saturate_add(inputs_missing(&bench->inputs, plan_case), answer_bytes(&result->found.bytes));
-    uint64_t device = saturate_add(
-        result->found.rotated_bytes,
-        saturate_multiply(plan_case->streams,
-                          qb_kernel_workspace(plan_case->kernel, plan_case->device->handle, &plan_case->problem)));
+    uint64_t device = saturate_add(result->found.rotated_bytes, workspace_bytes(plan_case));
     char what[PROBLEM_TEXT_SIZE];
     enum exit_code code;
 

@@ -276,7 +276,7 @@ static enum qb_status settle_written(struct challenges *c, const struct probe *p
 
         status = read_place(c, place, &got);
         c->codes++;
-        if (status == QB_OK && !verify_is_value(&q->arithmetic, format, got, e->is) &&
+        if (status == QB_OK && !verify_is_value(&q->whole, &q->arithmetic, format, got, e->is) &&
             count_fault(c, CHALLENGE_WRONG, false)) {
             snprintf(c->findings[CHALLENGE_WRONG].first, sizeof c->findings[CHALLENGE_WRONG].first,
                      "%s [%" PRIu64 ", %" PRIu64 "]: got %.9g, want %.9g", qb_role_name(e->role),
