@@ -6,6 +6,9 @@
 
 #include "vector_avx2.h"
 
+/* How binary32 is rounded to halves. A macro: clang takes no variable for it. */
+#define NEAREST_HALF (_MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC)
+
 struct two {
     floats v[2];
 };
@@ -193,9 +196,7 @@ QB__INLINE void store_two(void *out, struct two x, const enum qb_format format, 
         return;
     }
     if (format == QB_FORMAT_F16) {
-        const int how = _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC;
-
-        w = _mm256_set_m128i(_mm256_cvtps_ph(x.v[1], how), _mm256_cvtps_ph(x.v[0], how));
+        w = _mm256_set_m128i(_mm256_cvtps_ph(x.v[1], NEAREST_HALF), _mm256_cvtps_ph(x.v[0], NEAREST_HALF));
     } else if (split) {
         w = _mm256_blend_epi16(_mm256_srli_epi32(rounded_words(x.v[0]), 16), rounded_words(x.v[1]), 0xAA);
     } else {

@@ -5,6 +5,9 @@
 
 #include "vector_avx512.h"
 
+/* How binary32 is rounded to halves. A macro: clang takes no variable for it. */
+#define NEAREST_HALF (_MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC)
+
 /* 2 * FLOATS elements: in order, or, if they are SPLIT, the even ones and the odd ones. */
 struct two {
     floats v[2];
@@ -195,9 +198,8 @@ QB__INLINE void store_two(void *out, struct two x, const enum qb_format format, 
         return;
     }
     if (format == QB_FORMAT_F16) {
-        const int how = _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC;
-
-        w = _mm512_inserti64x4(_mm512_castsi256_si512(_mm512_cvtps_ph(x.v[0], how)), _mm512_cvtps_ph(x.v[1], how), 1);
+        w = _mm512_inserti64x4(_mm512_castsi256_si512(_mm512_cvtps_ph(x.v[0], NEAREST_HALF)),
+                               _mm512_cvtps_ph(x.v[1], NEAREST_HALF), 1);
     } else if (split) {
         w = _mm512_mask_blend_epi16(0xAAAAAAAA, _mm512_srli_epi32(rounded_words(x.v[0]), 16), rounded_words(x.v[1]));
     } else {
@@ -211,8 +213,7 @@ QB__INLINE void store_two(void *out, struct two x, const enum qb_format format, 
  * that it is rounded once in either. */
 QB__INLINE void store_products(void *out, struct two x, const void *y)
 {
-    const int how = _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC;
-    const __m256i low = _mm512_cvtps_ph(x.v[0], how), high = _mm512_cvtps_ph(x.v[1], how);
+    const __m256i low = _mm512_cvtps_ph(x.v[0], NEAREST_HALF), high = _mm512_cvtps_ph(x.v[1], NEAREST_HALF);
     const words both = _mm512_inserti64x4(_mm512_castsi256_si512(low), high, 1);
 
     _mm512_storeu_ph(out, _mm512_mul_ph(_mm512_castsi512_ph(both), _mm512_loadu_ph(y)));
