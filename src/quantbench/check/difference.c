@@ -367,8 +367,7 @@ static void compare_values(struct difference *d, enum qb_role role, const uint8_
                            uint64_t length)
 {
     const struct expectation *e = d->expectation;
-    const bool dequantizes = e->problem.operation == QB_OPERATION_DEQUANTIZE;
-    const enum qb_format format = role == QB_ROLE_SUM || dequantizes ? e->problem.input : e->quantization.input;
+    const enum qb_format format = role == QB_ROLE_SUM ? e->problem.input : e->quantization.input;
     const size_t size = qb_format_info(format)->bits / 8;
     const uint8_t *want = (const uint8_t *)e->tensors.at[role] + offset;
 

@@ -629,8 +629,7 @@ bool hard_data_fill(struct hard_data *data)
     return true;
 }
 
-/* Memory for all that is given. */
-static bool make_given(struct hard_data *data, const struct sizes *bytes)
+bool hard_data_make_given(struct hard_data *data, const struct sizes *bytes)
 {
     bool good = true;
 
@@ -671,7 +670,7 @@ bool hard_data_begin(const struct qb_problem *problem, const struct qb_arithmeti
         .recipes = calloc(HARD_MOST_RECIPES, sizeof *data->recipes),
         .items = calloc(MOST_ITEMS, sizeof *data->items),
     };
-    if (!make_given(data, &bytes) || data->input == NULL || data->recipes == NULL || data->items == NULL) {
+    if (!hard_data_make_given(data, &bytes) || data->input == NULL || data->recipes == NULL || data->items == NULL) {
         return false;
     }
     choose_tensor_scale(data);

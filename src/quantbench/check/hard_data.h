@@ -6,6 +6,7 @@
 #define HARD_DATA_H
 
 #include "check/hard_grid.h"
+#include "model/sizes.h"
 
 /* Data of one shape have no more recipes. */
 #define HARD_MOST_RECIPES 64
@@ -31,9 +32,9 @@ struct hard_data {
     uint32_t *items; /* codes of the input's format that the recipe has beside the amax */
     size_t item_count;
     size_t item;
-    uint64_t placed; /* how many times an amax was placed */
-    bool is_done;    /* the recipe is, but the next one needs a tensor of its own */
-    bool all;        /* everything has been there */
+    uint64_t placed;  /* how many times an amax was placed */
+    bool is_done;     /* the recipe is, but the next one needs a tensor of its own */
+    bool all;         /* everything has been there */
     const char *kind; /* of hard_operation.h: what is there now; else NULL */
 };
 
@@ -44,6 +45,9 @@ bool hard_data_begin(const struct qb_problem *problem, const struct qb_arithmeti
 
 /* Fill the input, and what is given, with what comes next; false if everything has been there. */
 bool hard_data_fill(struct hard_data *data);
+
+/* Make room, all 0, for what is given by DATA's problem, whose tensors have BYTES; false if memory is short. */
+bool hard_data_make_given(struct hard_data *data, const struct sizes *bytes);
 
 void hard_data_end(struct hard_data *data);
 

@@ -5,7 +5,7 @@
 
 #include "cases/input.h"
 #include "cases/inputs.h"
-#include "cases/values.h"
+#include "check/change.h"
 #include "check/hard_operation.h"
 #include "check/scales.h"
 #include "model/operation.h"
@@ -151,11 +151,8 @@ static void fill_residual(struct hard_data *data, void *residual)
     const uint32_t sign = (uint32_t)1 << (qb_format_info(p->input)->bits - 1);
 
     for (uint64_t i = 0; i < p->tokens * p->hidden; i++) {
-        const uint32_t x =
-            p->input == QB_FORMAT_F32 ? ((const uint32_t *)data->input)[i] : ((const uint16_t *)data->input)[i];
-
         if (i / p->hidden % 2 == 1 && i % p->hidden != 0) {
-            put(p->input, residual, i, x ^ sign);
+            put(p->input, residual, i, change_bits(p->input, data->input, i) ^ sign);
         }
     }
 }
@@ -234,20 +231,12 @@ bool hard_operation_begin(const struct qb_problem *problem, const struct qb_arit
                           struct hard_data *data)
 {
     const struct sizes bytes = sizes_of(problem);
-    bool good;
 
     *data = (struct hard_data){.problem = *problem,
                                .arithmetic = *arithmetic,
                                .tensor_scale = 1,
                                .input = malloc(bytes.of[QB_ROLE_INPUT] + 1)};
-    good = data->input != NULL;
-    for (int role = 0; role < QB_ROLE_COUNT; role++) {
-        if (sizes_is_given(problem, (enum qb_role)role)) {
-            data->given.at[role] = calloc(1, bytes.of[role] + 1);
-            good = good && data->given.at[role] != NULL;
-        }
-    }
-    return good;
+    return hard_data_make_given(data, &bytes) && data->input != NULL;
 }
 
 bool hard_operation_fill(struct hard_data *data)

@@ -105,14 +105,19 @@ struct spot {
     unsigned bytes, shift, bits;
 };
 
+/* The format of a tensor of ROLE that is not codes: values that are kept are in the one that is quantized, all others
+ * in the input's. */
+static enum qb_format format_of(const struct challenges *c, enum qb_role role)
+{
+    return role == QB_ROLE_VALUES ? c->questioner.problem.input : c->questioner.whole.input;
+}
+
 /* The place of element INDEX, counted without gaps, of the tensor of ROLE in set SET of those that are asked about. */
 static struct spot place_of(const struct challenges *c, unsigned set, enum qb_role role, uint64_t index)
 {
     const struct qb_problem *p = &c->questioner.problem;
     const bool is_codes = role == QB_ROLE_CODES;
-    /* Values that are kept are in the format that is quantized, all others in the input's. */
-    const enum qb_format format = role == QB_ROLE_VALUES ? p->input : c->questioner.whole.input;
-    const unsigned bits = is_codes ? codes_bits(p) : qb_format_info(format)->bits;
+    const unsigned bits = is_codes ? codes_bits(p) : qb_format_info(format_of(c, role))->bits;
     const uint64_t row = is_codes ? index / p->hidden : 0, col = is_codes ? index % p->hidden : index;
     const unsigned shift = (unsigned)(col % 8 * bits % 8);
     const struct qb_tensors tensors = buffers_set(c->buffers, c->first_set + set);
@@ -271,7 +276,7 @@ static enum qb_status settle_written(struct challenges *c, const struct probe *p
     for (size_t i = 0; i < probe->change.written_count && status == QB_OK; i++) {
         const struct change_element *e = &probe->change.written[i];
         const struct spot place = place_of(c, probe->set, e->role, e->index);
-        const enum qb_format format = e->role == QB_ROLE_VALUES ? q->problem.input : q->whole.input;
+        const enum qb_format format = format_of(c, e->role);
         uint32_t got;
 
         status = read_place(c, place, &got);

@@ -49,8 +49,8 @@ struct challenges {
     struct challenge_finding findings[CHALLENGE_FAULTS];
 };
 
-/* Prepare the challenges of a visit of SAMPLES samples of PLAN_CASE, whose data are INPUT and, by role, what
- * else launches read, GIVEN (host memory; they stay until challenges_end()). BUFFERS has SETS sets, and each question
+/* Prepare the challenges of a visit of SAMPLES samples of PLAN_CASE, which has DATA, and by role what else
+ * launches read, GIVEN (host memory; they stay until challenges_end()). BUFFERS has SETS sets, and each question
  * is about ASKED of them in a row. An error has been printed; end CHALLENGES either way. */
 enum exit_code challenges_begin(const struct plan_case *plan_case, const struct case_data *data,
                                 void *const given[QB_ROLE_COUNT], const struct buffers *buffers, unsigned sets,
