@@ -20,6 +20,10 @@ static struct qb_problem problem_of(enum qb_operation operation)
     if (operation == QB_OPERATION_DEQUANTIZE) {
         p.scaling = QB_SCALING_STATIC;
     }
+    if (operation == QB_OPERATION_KV_WRITE) {
+        p.granularity = QB_GRANULARITY_TOKEN;
+        p.page_size = p.pages = 2;
+    }
     return p;
 }
 
@@ -56,7 +60,7 @@ static const struct {
     {QB_OPERATION_DEQUANTIZE, "output format 2", {.output = QB_FORMAT_F32}},
     {QB_OPERATION_DEQUANTIZE, "input format 4", {.input = QB_FORMAT_E4M3}},
     {QB_OPERATION_DEQUANTIZE, "input stride 95", {.input_stride = 95}},
-    {(enum qb_operation)QB_OPERATION_COUNT, "operation 6", {.input_stride = 0}},
+    {(enum qb_operation)QB_OPERATION_COUNT, "operation 7", {.input_stride = 0}},
     {QB_OPERATION_SILU_MUL, "is too large", {.hidden = UINT64_MAX / 2 + 1}},
     {QB_OPERATION_ADD_RMS_NORM, "bytes", {.tokens = UINT64_MAX / 64}},
     /* What quantization refuses is refused before it. */
@@ -119,8 +123,8 @@ END_TEST
 
 START_TEST(names)
 {
-    static const char *const operations[] = {"quantize", "dequantize", "silu-mul",
-                                             "gelu-mul", "rms-norm",   "add-rms-norm"};
+    static const char *const operations[] = {"quantize", "dequantize",   "silu-mul", "gelu-mul",
+                                             "rms-norm", "add-rms-norm", "kv-write"};
 
     for (int i = 0; i < QB_OPERATION_COUNT; i++) {
         ck_assert_str_eq(qb_operation_name((enum qb_operation)i), operations[i]);
@@ -174,6 +178,10 @@ static const struct {
     {QB_OPERATION_ADD_RMS_NORM, QB_ROLE_RESIDUAL, true, false, QB_FORMAT_F16, 4, 96, 96},
     {QB_OPERATION_ADD_RMS_NORM, QB_ROLE_SUM, false, true, QB_FORMAT_F16, 4, 96, 96},
     {QB_OPERATION_ADD_RMS_NORM, QB_ROLE_VALUES, false, true, QB_FORMAT_F16, 4, 96, 96},
+    {QB_OPERATION_KV_WRITE, QB_ROLE_INPUT, true, false, QB_FORMAT_F16, 4, 96, 200},
+    {QB_OPERATION_KV_WRITE, QB_ROLE_CODES, false, true, QB_FORMAT_INT8, 8, 48, 48},
+    {QB_OPERATION_KV_WRITE, QB_ROLE_SCALES, false, true, QB_FORMAT_F32, 8, 1, 1},
+    {QB_OPERATION_KV_WRITE, QB_ROLE_SLOTS, true, false, QB_FORMAT_INT8, 4, 1, 1},
 };
 #define TENSORS (sizeof tensors_of / sizeof tensors_of[0])
 
@@ -186,7 +194,7 @@ START_TEST(tensors_of_operations)
     p.granularity = QB_GRANULARITY_TOKEN;
     p.keep_values = 1;
     p.input_stride = 200;
-    p.output_stride = 100;
+    p.output_stride = p.operation == QB_OPERATION_KV_WRITE ? 0 : 100;
     for (int role = 0; role < QB_ROLE_COUNT; role++) {
         size_t i = 0;
 
@@ -196,7 +204,7 @@ START_TEST(tensors_of_operations)
         ck_assert_int_eq(qb_problem_tensor(&p, (enum qb_role)role, &info), QB_OK);
         ck_assert_msg(info.present == (i < TENSORS), "%s", qb_role_name((enum qb_role)role));
         if (i < TENSORS) {
-            const uint64_t size = qb_format_info(tensors_of[i].format)->bits / 8;
+            const uint64_t size = role == QB_ROLE_SLOTS ? 8 : qb_format_info(tensors_of[i].format)->bits / 8;
 
             ck_assert(info.read == tensors_of[i].read && info.written == tensors_of[i].written);
             ck_assert_int_eq(info.format, tensors_of[i].format);
@@ -530,7 +538,8 @@ START_TEST(no_tokens)
         *(float *)tensors.at[QB_ROLE_SCALES] = 1;
     }
     ck_assert_msg(qb_reference_run(&p, &tensors) == QB_OK, "%s", qb_error_detail());
-    ck_assert(p.scaling == QB_SCALING_STATIC || *(float *)tensors.at[QB_ROLE_SCALES] == 0x1p-126f);
+    ck_assert(p.scaling == QB_SCALING_STATIC || p.operation == QB_OPERATION_KV_WRITE ||
+              *(float *)tensors.at[QB_ROLE_SCALES] == 0x1p-126f);
     ck_assert_int_eq(qb_problem_quantization(&p, &quantization),
                      _i == QB_OPERATION_DEQUANTIZE ? QB_ERROR_INVALID : QB_OK);
     release(&tensors);

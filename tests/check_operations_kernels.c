@@ -25,6 +25,7 @@ static struct qb_problem problem_of(enum qb_operation operation)
     p.scaling = operation == QB_OPERATION_DEQUANTIZE ? QB_SCALING_STATIC : QB_SCALING_DYNAMIC;
     p.tokens = 1;
     p.hidden = 8;
+    p.page_size = p.pages = 1;
     return p;
 }
 
@@ -483,6 +484,148 @@ START_TEST(runs_in_a_row_do_not_disturb_each_other)
 }
 END_TEST
 
+/* ---- KV caches ----------------------------------------------------------------------------------------------------
+ */
+
+/* A problem of KV_WRITE with scales of kind KIND of 5, whose cache has room for all tokens and some more. */
+static struct qb_problem kv_problem(uint64_t tokens, uint64_t heads, uint64_t head_size, uint64_t page_size, int kind)
+{
+    struct qb_problem p = problem_of(QB_OPERATION_KV_WRITE);
+
+    p.tokens = tokens;
+    p.head_size = head_size;
+    p.hidden = 2 * heads * head_size;
+    p.page_size = page_size;
+    p.pages = tokens / page_size + 2;
+    p.scaling = kind < 2 ? QB_SCALING_STATIC : QB_SCALING_DYNAMIC;
+    p.granularity = kind == 0 ? QB_GRANULARITY_TENSOR : kind == 2 ? QB_GRANULARITY_TOKEN : QB_GRANULARITY_GROUP;
+    p.group = kind == 4 && head_size % 4 == 0 ? head_size / 4 : head_size;
+    return p;
+}
+
+static const uint64_t head_sizes[] = {1, 5, 16, 64, 80, 96, 128, 256, 520};
+
+/* Each size of heads, with each kind of scales, layout and format; pages of 1 token, of 16, and of odd numbers; rows
+ * with and without gaps, at any address. */
+START_TEST(kv_shapes)
+{
+    static const uint64_t page_sizes[] = {1, 16, 7, 3, 64}, heads[] = {1, 2, 8, 3};
+    const uint64_t head_size = head_sizes[_i / 5];
+    uint64_t state = test_seed() + (uint64_t)_i;
+
+    for (int i = 0; offers(QB_OPERATION_KV_WRITE) && i < 3 * 3 * 2 * 2; i++) {
+        const uint64_t random = test_random(&state) >> 8, tokens = random % 40;
+        struct qb_problem p =
+            kv_problem(tokens, heads[random >> 8 & 3], head_size, page_sizes[(random >> 16) % 5], _i % 5);
+
+        p.input = inputs[i % 3];
+        p.output = outputs[i / 3 % 3];
+        p.page_layout = (enum qb_page_layout)(i / 9 % 2);
+        p.amax_bound = p.scaling == QB_SCALING_DYNAMIC && i % 7 == 3 ? 0.75f : 0;
+        if (i / 18 > 0) {
+            p.input_stride = p.hidden + (random >> 24 & 1 ? 8 : 1) * (random >> 25 & 7);
+        }
+        run_as(&p, (enum kind)(random >> 40 & 1 ? NORMAL : (int)(random >> 41) % KINDS), random >> 32 & 3, false,
+               &state);
+    }
+}
+END_TEST
+
+/* As many tokens as keep all of a device busy, in the shapes of models. */
+START_TEST(kv_many_tokens)
+{
+    static const uint64_t shapes[][4] = {{1024, 8, 128, 16}, {600, 4, 64, 32}, {2000, 2, 80, 16}, {5000, 1, 64, 1}};
+    uint64_t state = test_seed() + (uint64_t)_i;
+
+    for (int kind = 0; offers(QB_OPERATION_KV_WRITE) && kind < 5; kind++) {
+        const uint64_t *shape = shapes[_i / 2];
+        struct qb_problem p = kv_problem(shape[0], shape[1], shape[2], shape[3], kind);
+
+        p.input = inputs[kind % 2];
+        p.output = outputs[(kind + 1) % 3];
+        p.page_layout = (enum qb_page_layout)(_i % 2);
+        run_filled(&p, NORMAL, 0, &state);
+    }
+}
+END_TEST
+
+/* Every kind of data: NaN, infinities, zeros, subnormal numbers. */
+START_TEST(kv_data)
+{
+    uint64_t state = test_seed() + (uint64_t)_i;
+
+    for (int i = 0; offers(QB_OPERATION_KV_WRITE) && i < 30; i++) {
+        struct qb_problem p = kv_problem(5, 2, i % 4 == 3 ? 72 : 128, 4, i % 5);
+
+        p.input = inputs[i / 5 % 3];
+        p.output = outputs[i / 15 + i % 2];
+        p.page_layout = (enum qb_page_layout)(i % 2);
+        run_filled(&p, (enum kind)_i, 0, &state);
+    }
+}
+END_TEST
+
+/* Slots beyond the cache: nothing is written of these tokens. Where the host sees the slots it is an error, which
+ * check_kv_write.c has. */
+START_TEST(kv_slots_out_of_range)
+{
+    static const int64_t beyond[] = {0, 1, 1000, INT64_MAX - 1, INT64_MAX, (int64_t)1 << 32, (int64_t)1 << 62};
+    struct qb_problem p = kv_problem(40, 2, 64, 16, _i / 2);
+    uint64_t state = test_seed() + (uint64_t)_i;
+    struct tensors t;
+    int64_t *slots;
+
+    p.page_layout = (enum qb_page_layout)(_i % 2);
+    if (!offers(p.operation) || strcmp(TEST_BACKEND, "cpu") == 0) {
+        return;
+    }
+    make_tensors(&t, &p, 0);
+    fill(&t, NORMAL, &state);
+    slots = (int64_t *)(void *)data_of(&t, QB_ROLE_SLOTS);
+    for (int i = 0; i < COUNT(beyond); i++) {
+        slots[5 * i] = -1;
+    }
+    run_reference(&t);
+    for (int i = 0; i < COUNT(beyond); i++) {
+        const int64_t count = (int64_t)(p.pages * p.page_size);
+
+        slots[5 * i] = beyond[i] > INT64_MAX - count ? beyond[i] : count + beyond[i];
+    }
+    for (size_t i = 0; i < qb_kernel_count(); i++) {
+        const struct qb_tensors buffers = addresses(&t, true);
+
+        if (qb_kernel_supports(qb_kernel_at(i), device, &p)) {
+            upload(&t);
+            check(qb_kernel_run(qb_kernel_at(i), queue, &p, &buffers));
+            check(qb_queue_synchronize(queue));
+            compare(&t, qb_kernel_at(i));
+        }
+    }
+    free_tensors(&t);
+}
+END_TEST
+
+/* More threads than tokens, and parts of them. */
+START_TEST(kv_threads)
+{
+    uint64_t state = test_seed();
+
+    if (strcmp(TEST_BACKEND, "cpu") != 0) {
+        return;
+    }
+    for (unsigned threads = 1; threads < 8; threads += 3) {
+        for (int kind = 0; kind < 5; kind++) {
+            struct qb_problem p = kv_problem(kind % 2 ? 301 : 3, 8, 128, 16, kind);
+
+            check(qb_queue_set_threads(queue, threads));
+            p.page_layout = (enum qb_page_layout)(kind / 2 % 2);
+            run_filled(&p, NORMAL, 0, &state);
+        }
+    }
+    qb_queue_set_threads(queue, 2);
+}
+END_TEST
+
 int main(void)
 {
     TCase *values, *shapes, *launches;
@@ -505,6 +648,11 @@ int main(void)
     tcase_add_loop_test(values, float_gates, 0, 2);
     tcase_add_loop_test(values, magnitudes_of_rows, 0, 24);
     tcase_add_loop_test(values, every_code_dequantized, 0, COUNT(outputs) * COUNT(scale_formats));
+    tcase_add_loop_test(shapes, kv_shapes, 0, COUNT(head_sizes) * 5);
+    tcase_add_loop_test(shapes, kv_many_tokens, 0, 8);
+    tcase_add_loop_test(values, kv_data, 0, KINDS);
+    tcase_add_loop_test(values, kv_slots_out_of_range, 0, 10);
+    tcase_add_test(launches, kv_threads);
     tcase_add_loop_test(launches, floors, 0, COUNT(operations));
     tcase_add_loop_test(launches, any_number_of_threads_gives_the_same, 0, COUNT(operations));
     tcase_add_loop_test(launches, runs_in_a_row_do_not_disturb_each_other, 0, COUNT(operations));

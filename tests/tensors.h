@@ -88,12 +88,14 @@ static inline const char *problem_text(const struct tensors *t)
     const struct qb_problem *p = &t->problem;
 
     snprintf(text, sizeof text,
-             "%s, %s -> %s, packing %s, scales %s %s, rounded %s, layout %s (stride %" PRIu64 "), tensor scale %s, "
+             "%s, %s -> %s, packing %s, heads of %" PRIu64 ", %" PRIu64 " pages of %" PRIu64
+             " %s, scales %s %s, rounded %s, layout %s (stride %" PRIu64 "), tensor scale %s, "
              "zero points %s, %s (group %" PRIu64 ", block %" PRIu64 "x%" PRIu64 "), %" PRIu64 "x%" PRIu64
              ", strides %" PRIu64 ", %" PRIu64 ", offset %zu, bound %g, intermediate %s, values %" PRIu32
              ", gate %s, limit %g, alpha %g, up + %g, weights %s, epsilon %g%s, QUANTBENCH_TEST_SEED=%" PRIu64,
              qb_operation_name(p->operation), qb_format_info(p->input)->name, qb_format_info(p->output)->name,
-             qb_packing_name(p->packing), qb_format_info(p->scale_format)->name, qb_scaling_name(p->scaling),
+             qb_packing_name(p->packing), p->head_size, p->pages, p->page_size, qb_page_layout_name(p->page_layout),
+             qb_format_info(p->scale_format)->name, qb_scaling_name(p->scaling),
              qb_scale_rounding_name(p->scale_rounding), qb_scale_layout_name(p->scale_layout), p->scale_stride,
              qb_tensor_scale_name(p->tensor_scale), qb_zero_points_name(p->zero_points),
              qb_granularity_name(p->granularity), p->group, p->block_rows, p->block_cols, p->tokens, p->hidden,
@@ -121,9 +123,9 @@ static inline void upload(const struct tensors *t)
 /* Compare all tensors, with guards, gaps and padding. What others follow from comes first. */
 static inline void compare(const struct tensors *t, const struct qb_kernel *kernel)
 {
-    static const int order[] = {QB_ROLE_INPUT,  QB_ROLE_WEIGHTS,     QB_ROLE_RESIDUAL,
-                                QB_ROLE_SUM,    QB_ROLE_VALUES,      QB_ROLE_TENSOR_SCALE,
-                                QB_ROLE_SCALES, QB_ROLE_ZERO_POINTS, QB_ROLE_CODES};
+    static const int order[] = {QB_ROLE_INPUT,  QB_ROLE_WEIGHTS,      QB_ROLE_RESIDUAL, QB_ROLE_SUM,
+                                QB_ROLE_VALUES, QB_ROLE_TENSOR_SCALE, QB_ROLE_SCALES,   QB_ROLE_ZERO_POINTS,
+                                QB_ROLE_CODES,  QB_ROLE_SLOTS};
 
     ck_assert_int_eq(COUNT(order), QB_ROLE_COUNT);
     for (int i = 0; i < COUNT(order); i++) {
@@ -265,6 +267,27 @@ static inline void fill_scales(struct tensors *t, uint64_t *state)
     }
 }
 
+/* Fill the slots: some of all in random order, but for tokens that are left out. */
+static inline void fill_slots(struct tensors *t, uint64_t *state)
+{
+    const uint64_t count = t->problem.pages * t->problem.page_size;
+    int64_t *slots = (int64_t *)(void *)data_of(t, QB_ROLE_SLOTS), *all = malloc(count * sizeof *all);
+
+    ck_assert_ptr_nonnull(all);
+    for (uint64_t i = 0; i < count; i++) {
+        const uint64_t other = (test_random(state) >> 8) % (i + 1);
+
+        all[i] = all[other];
+        all[other] = (int64_t)i;
+    }
+    for (uint64_t i = 0; i < t->problem.tokens; i++) {
+        const uint64_t random = test_random(state) >> 8;
+
+        slots[i] = random % 5 == 0 || i >= count ? -(int64_t)(random % 3) - 1 : all[i];
+    }
+    free(all);
+}
+
 /* Fill what is read: the input, weights and the residual with KIND. */
 static inline void fill(struct tensors *t, enum kind kind, uint64_t *state)
 {
@@ -282,6 +305,9 @@ static inline void fill(struct tensors *t, enum kind kind, uint64_t *state)
         }
     }
     fill_scales(t, state);
+    if (t->info[QB_ROLE_SLOTS].present) {
+        fill_slots(t, state);
+    }
     if (t->info[QB_ROLE_TENSOR_SCALE].read) {
         memcpy(data_of(t, QB_ROLE_TENSOR_SCALE), &given, sizeof given);
     }

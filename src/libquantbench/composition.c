@@ -87,7 +87,7 @@ enum qb_status qb_problem_quantization(const struct qb_problem *problem, struct 
     struct qb_problem p;
     enum qb_status status = qb__problem_load(problem, &p);
 
-    if (status == QB_OK && qb__operation_of(p.operation)->values == NULL && p.operation != QB_OPERATION_QUANTIZE) {
+    if (status == QB_OK && p.operation == QB_OPERATION_DEQUANTIZE) {
         status = qb__fail(QB_ERROR_INVALID, "%s has no quantization", qb_operation_name(p.operation));
     }
     if (status == QB_OK) {

@@ -7,9 +7,10 @@
 #include "kernel.h"
 #include "workspace.h"
 #include "problem.h"
-#include "internal.h"
+#include "operation.h"
 
 #include <fnmatch.h>
+#include <string.h>
 
 /* The lists that were added. More are only ever added at the end. */
 static struct qb__kernel_list *_Atomic added;
@@ -189,6 +190,16 @@ static enum qb_status run_in_environment(const struct qb_kernel *kernel, struct 
     return status;
 }
 
+/* Check what TENSORS say about where to write, if the host can look at them. */
+static enum qb_status check_tensors(const struct qb_queue *queue, const struct qb_problem *loaded,
+                                    const struct qb_tensors *tensors)
+{
+    const struct qb__operation *operation = qb__operation_of(loaded->operation);
+    const bool on_host = strcmp(queue->device->backend->name, "cpu") == 0;
+
+    return on_host && operation->check != NULL ? operation->check(loaded, tensors) : QB_OK;
+}
+
 enum qb_status qb_kernel_run(const struct qb_kernel *kernel, struct qb_queue *queue, const struct qb_problem *problem,
                              const struct qb_tensors *tensors)
 {
@@ -208,7 +219,10 @@ enum qb_status qb_kernel_run(const struct qb_kernel *kernel, struct qb_queue *qu
     if (!supports(kernel, queue->device, &p)) {
         return qb__fail(QB_ERROR_UNSUPPORTED, "kernel %s does not support this problem on this device", kernel->name);
     }
-    status = provide_workspace(kernel, queue, &p);
+    status = check_tensors(queue, &p, &t);
+    if (status == QB_OK) {
+        status = provide_workspace(kernel, queue, &p);
+    }
     return status == QB_OK ? run_in_environment(kernel, queue, &p, &t) : status;
 }
 

@@ -214,6 +214,7 @@ static void tensor(const struct qb_problem *p, enum qb_role role, struct qb_tens
     case QB_ROLE_RESIDUAL:
     case QB_ROLE_SUM:
     case QB_ROLE_VALUES:
+    case QB_ROLE_SLOTS:
         break;
     }
 }

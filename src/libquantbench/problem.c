@@ -79,8 +79,15 @@ const char *qb_weights_name(enum qb_weights weights)
     return (unsigned)weights < QB_WEIGHTS_COUNT ? weights_names[weights] : NULL;
 }
 
+static const char *const page_layout_names[QB_PAGE_LAYOUT_COUNT] = {"nhd", "hnd"};
+
+const char *qb_page_layout_name(enum qb_page_layout layout)
+{
+    return (unsigned)layout < QB_PAGE_LAYOUT_COUNT ? page_layout_names[layout] : NULL;
+}
+
 static const char *const role_names[QB_ROLE_COUNT] = {"input",   "codes",    "scales", "zero points", "tensor scale",
-                                                      "weights", "residual", "sum",    "values"};
+                                                      "weights", "residual", "sum",    "values",      "slots"};
 
 const char *qb_role_name(enum qb_role role)
 {
@@ -154,11 +161,17 @@ enum qb_status qb__give(void *to, const void *from, size_t size)
 /* ---- Tensors ------------------------------------------------------------------------------------------------------
  */
 
+/* The bytes of COUNT elements of TENSOR in a row. */
+static uint64_t row_bytes(const struct qb_tensor_info *tensor, enum qb_packing packing, uint64_t count)
+{
+    return tensor->bits == 64 ? 8 * count : qb__packed_bytes(tensor->format, packing, count);
+}
+
 /* The bytes from a tensor's first element to the end of its last; false if they do not fit in ptrdiff_t. */
 static bool span(const struct qb_tensor_info *tensor, enum qb_packing packing, uint64_t *bytes)
 {
-    const uint64_t row = qb__packed_bytes(tensor->format, packing, tensor->cols);
-    const uint64_t step = qb__packed_bytes(tensor->format, packing, tensor->stride);
+    const uint64_t row = row_bytes(tensor, packing, tensor->cols);
+    const uint64_t step = row_bytes(tensor, packing, tensor->stride);
 
     if (tensor->cols > PTRDIFF_MAX / 8 || tensor->stride > PTRDIFF_MAX / 8) {
         return false;
@@ -170,13 +183,17 @@ static bool span(const struct qb_tensor_info *tensor, enum qb_packing packing, u
 
 struct qb_tensor_info qb__tensor_of(const struct qb_problem *p, enum qb_role role)
 {
-    struct qb_tensor_info tensor = {.size = sizeof tensor};
+    struct qb_tensor_info tensor = {.size = sizeof tensor, .traffic = UINT64_MAX};
 
     qb__operation_of(p->operation)->tensor(p, role, &tensor);
-    if (tensor.present) {
-        tensor.bits = qb__packed_bits(tensor.format, p->packing);
+    if (!tensor.present) {
+        tensor.traffic = 0;
+    } else {
+        tensor.bits = tensor.bits != 0 ? tensor.bits : qb__packed_bits(tensor.format, p->packing);
         tensor.alignment = tensor.bits < 8 ? 1 : tensor.bits / 8;
-        tensor.traffic = tensor.rows * qb__packed_bytes(tensor.format, p->packing, tensor.cols);
+        if (tensor.traffic == UINT64_MAX) {
+            tensor.traffic = tensor.rows * row_bytes(&tensor, p->packing, tensor.cols);
+        }
         if (!span(&tensor, p->packing, &tensor.bytes)) {
             tensor.bytes = UINT64_MAX;
         }
@@ -270,6 +287,9 @@ enum qb_status qb__problem_load(const struct qb_problem *problem, struct qb_prob
 
         p.output_stride = qb__ceil_div(p.hidden, unit) * unit;
     }
+    if (p.operation == QB_OPERATION_KV_WRITE) {
+        p.head_size = qb__head_size(&p);
+    }
     for (int role = 0; role < QB_ROLE_COUNT; role++) {
         if (qb__tensor_of(&p, (enum qb_role)role).bytes == UINT64_MAX) {
             return qb__fail(QB_ERROR_INVALID, "%" PRIu64 " tokens of hidden size %" PRIu64 " are more than %td bytes",
@@ -305,22 +325,52 @@ void qb_problem_scale_shape(const struct qb_problem *problem, uint64_t *scale_ro
     }
 }
 
+/* True if rows of codes are slots. */
+static bool by_slot(const struct qb_problem *p)
+{
+    return p->operation == QB_OPERATION_KV_WRITE;
+}
+
 enum qb_status qb_problem_scale_offset(const struct qb_problem *problem, uint64_t row, uint64_t col, uint64_t *offset)
 {
     struct qb_problem p;
     struct qb__tiling t;
     struct qb__layout l;
+    uint64_t rows;
     enum qb_status status = qb__problem_load(problem, &p);
 
     if (status != QB_OK) {
         return status;
     }
     t = qb__tiling_of(&p);
-    if (row >= t.scale_rows || col >= t.scale_cols) {
-        return qb__fail(QB_ERROR_INVALID, "scale (%" PRIu64 ", %" PRIu64 ") of %" PRIu64 " x %" PRIu64, row, col,
-                        t.scale_rows, t.scale_cols);
+    rows = by_slot(&p) && p.scaling == QB_SCALING_DYNAMIC ? p.pages * p.page_size : t.scale_rows;
+    if (row >= rows || col >= t.scale_cols) {
+        return qb__fail(QB_ERROR_INVALID, "scale (%" PRIu64 ", %" PRIu64 ") of %" PRIu64 " x %" PRIu64, row, col, rows,
+                        t.scale_cols);
     }
     l = qb__layout_of(&p);
-    *offset = qb__layout_index(&l, row, col) * qb__element_size(p.scale_format);
+    *offset = (rows != t.scale_rows ? qb__cache_scale(&p, row, col) : qb__layout_index(&l, row, col)) *
+              qb__element_size(p.scale_format);
+    return QB_OK;
+}
+
+enum qb_status qb_problem_code_offset(const struct qb_problem *problem, uint64_t row, uint64_t col, uint64_t *offset)
+{
+    struct qb_problem p;
+    uint64_t rows, bits;
+    enum qb_status status = qb__problem_load(problem, &p);
+
+    if (status != QB_OK) {
+        return status;
+    }
+    rows = by_slot(&p) ? p.pages * p.page_size : p.tokens;
+    if (row >= rows || col >= p.hidden) {
+        return qb__fail(QB_ERROR_INVALID, "code (%" PRIu64 ", %" PRIu64 ") of %" PRIu64 " x %" PRIu64, row, col, rows,
+                        p.hidden);
+    }
+    bits = qb__packed_bits(p.output, p.packing);
+    *offset = by_slot(&p)
+                  ? qb__cache_code(&p, row, col)
+                  : row * qb__packed_bytes(p.output, p.packing, p.output_stride) + col / 8 * bits + col % 8 * bits / 8;
     return QB_OK;
 }

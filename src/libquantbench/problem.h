@@ -18,12 +18,32 @@ static inline uint64_t qb__input_cols(const struct qb_problem *p)
     return is_gated ? 2 * p->hidden : p->hidden;
 }
 
+/* The columns of a head of KV_WRITE: see struct qb_problem. */
+static inline uint64_t qb__head_size(const struct qb_problem *p)
+{
+    return p->head_size != 0 ? p->head_size : p->hidden / 2;
+}
+
+/* The columns of a tile of KV_WRITE: see struct qb_problem. */
+static inline uint64_t qb__kv_tile_cols(const struct qb_problem *p)
+{
+    return p->granularity == QB_GRANULARITY_GROUP ? p->group : p->hidden / 2;
+}
+
 /* The quantization that the valid problem P, whose strides are filled in, ends with. */
 static inline struct qb_problem qb__quantization_of(const struct qb_problem *p)
 {
     struct qb_problem q = *p;
 
-    if (p->operation != QB_OPERATION_QUANTIZE) {
+    if (p->operation == QB_OPERATION_KV_WRITE) {
+        const bool is_static = p->scaling == QB_SCALING_STATIC;
+
+        q.operation = QB_OPERATION_QUANTIZE;
+        q.input_stride = q.output_stride = p->hidden;
+        q.granularity = is_static ? QB_GRANULARITY_BLOCK : QB_GRANULARITY_GROUP;
+        q.group = q.block_cols = qb__kv_tile_cols(p);
+        q.block_rows = p->tokens > 0 ? p->tokens : 1;
+    } else if (p->operation != QB_OPERATION_QUANTIZE) {
         q.operation = QB_OPERATION_QUANTIZE;
         q.input = p->intermediate == QB_INTERMEDIATE_FLOAT ? QB_FORMAT_F32 : p->input;
         q.input_stride = p->hidden;
@@ -39,6 +59,11 @@ static inline void qb__tile(const struct qb_problem *p, uint64_t *tile_rows, uin
 {
     *tile_rows = p->tokens > 0 ? p->tokens : 1;
     *tile_cols = p->hidden;
+    if (p->operation == QB_OPERATION_KV_WRITE) {
+        *tile_rows = p->scaling == QB_SCALING_STATIC ? *tile_rows : 1;
+        *tile_cols = qb__kv_tile_cols(p);
+        return;
+    }
     switch (p->granularity) {
     case QB_GRANULARITY_TENSOR:
         break;
@@ -68,7 +93,8 @@ static inline void qb__scale_shape(const struct qb_problem *p, uint64_t *scale_r
     *scale_cols = qb__ceil_div(p->hidden, tile_cols);
     *scale_rows = qb__ceil_div(p->tokens, tile_rows);
     /* A scale of the whole tensor or of a whole column exists even when there is nothing to scale. */
-    if (p->tokens == 0 && (p->granularity == QB_GRANULARITY_TENSOR || p->granularity == QB_GRANULARITY_CHANNEL)) {
+    if (p->tokens == 0 && (p->granularity == QB_GRANULARITY_TENSOR || p->granularity == QB_GRANULARITY_CHANNEL ||
+                           (p->operation == QB_OPERATION_KV_WRITE && p->scaling == QB_SCALING_STATIC))) {
         *scale_rows = 1;
     }
 }
@@ -149,6 +175,26 @@ static inline uint64_t qb__layout_index(const struct qb__layout *l, uint64_t row
         return (row / 8 * l->across + col / 4) * 32 + row % 8 * 4 + col % 4;
     }
     return row * l->cols + col;
+}
+
+/* The elements from the start of the cache that KV_WRITE fills to the code of column COL in SLOT; and from the start of
+ * the scales that it computes to that of scale column COL. */
+static inline uint64_t qb__cache_code(const struct qb_problem *p, uint64_t slot, uint64_t col)
+{
+    const uint64_t half = p->hidden / 2, side = col / half * p->pages * p->page_size * half;
+    const uint64_t heads = half / p->head_size, head = col % half / p->head_size;
+    const uint64_t page = slot / p->page_size, place = slot % p->page_size;
+
+    return p->page_layout == QB_PAGE_LAYOUT_NHD
+               ? side + slot * half + col % half
+               : side + ((page * heads + head) * p->page_size + place) * p->head_size + col % p->head_size;
+}
+
+static inline uint64_t qb__cache_scale(const struct qb_problem *p, uint64_t slot, uint64_t col)
+{
+    const uint64_t cols = p->hidden / 2 / qb__kv_tile_cols(p);
+
+    return (col / cols * p->pages * p->page_size + slot) * cols + col % cols;
 }
 
 /* True if P is of whole bytes, with a scale in binary32 for each tile, in rows: all that kernels of the first kind

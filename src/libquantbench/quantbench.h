@@ -214,7 +214,8 @@ enum qb_zero_points {
 /* The name as in --zero-points: "none", "int8"; NULL if not in the enum. */
 const char *qb_zero_points_name(enum qb_zero_points zero_points);
 
-/* A computation. All but DEQUANTIZE end with a quantization: of the input, or of values that are computed from it. */
+/* A computation. All but DEQUANTIZE end with a quantization: of the input, or of values that are computed from it.
+ * KV_WRITE only chooses where the codes go. */
 enum qb_operation {
     QB_OPERATION_QUANTIZE = 0,     /* codes, and scales unless they are given, from an input */
     QB_OPERATION_DEQUANTIZE = 1,   /* values from codes and scales */
@@ -222,11 +223,12 @@ enum qb_operation {
     QB_OPERATION_GELU_MUL = 3,     /* gelu(gate) * up, then quantize; GELU in its approximation by tanh */
     QB_OPERATION_RMS_NORM = 4,     /* RMSNorm of each row, then quantize */
     QB_OPERATION_ADD_RMS_NORM = 5, /* RMSNorm of each row of input + residual, then quantize */
+    QB_OPERATION_KV_WRITE = 6,     /* quantize keys and values of tokens into the pages of a cache */
 };
-#define QB_OPERATION_COUNT 6
+#define QB_OPERATION_COUNT 7
 
-/* The name as in --op: "quantize", "dequantize", "silu-mul", "gelu-mul", "rms-norm", "add-rms-norm"; NULL if not in the
- * enum. */
+/* The name as in --op: "quantize", "dequantize", "silu-mul", "gelu-mul", "rms-norm", "add-rms-norm", "kv-write"; NULL
+ * if not in the enum. */
 const char *qb_operation_name(enum qb_operation operation);
 
 /* The results that an operation rounds to the input format on its way to the quantization. See struct qb_problem. */
@@ -259,6 +261,16 @@ enum qb_weights {
 
 /* The name as in --weights: "input", "float"; NULL if not in the enum. */
 const char *qb_weights_name(enum qb_weights weights);
+
+/* The order of what a page of a KV cache has. */
+enum qb_page_layout {
+    QB_PAGE_LAYOUT_NHD = 0, /* [page_size][heads][head_size]: the heads of a token side by side */
+    QB_PAGE_LAYOUT_HND = 1, /* [heads][page_size][head_size]: the tokens of a head side by side */
+};
+#define QB_PAGE_LAYOUT_COUNT 2
+
+/* The name as in --page-layout: "nhd", "hnd"; NULL if not in the enum. */
+const char *qb_page_layout_name(enum qb_page_layout layout);
 
 /* One operation. Fill it with qb_problem_init() first, so that members of later versions have their defaults.
  *
@@ -319,7 +331,19 @@ const char *qb_weights_name(enum qb_weights weights);
  *   value  T(T(y * r) * weight)
  *
  * DEQUANTIZE: the value is q * s, rounded to the input format, where q is the number that the code stands for, and s
- * the scale; with E4M3 scales and a tensor scale g (q * s) * g; with a zero point z (q - z) * s. */
+ * the scale; with E4M3 scales and a tensor scale g (q * s) * g; with a zero point z (q - z) * s.
+ *
+ * KV_WRITE: a row of the input has the keys of a token, of hidden / 2 = heads * head_size elements, and then its
+ * values: as a fused projection gives them, of which input_stride leaves out the queries. The codes are the cache: the
+ * pages of the keys, and then those of the values, each page as page_layout says. Token t goes to slot slots[t]: to
+ * place slot % page_size of page slot / page_size. Nothing is written of a token whose slot is negative, and nothing in
+ * slots that no token has. A slot of pages * page_size or more is QB_ERROR_INVALID where the slots are in host memory
+ * (the CPU and the reference), before anything is written; CUDA kernels write nothing of such a token. If two tokens
+ * have the same slot, each of its codes and scales is that of one of the two.
+ * Codes are of one byte, scales in F32 rows: given, one for all keys and one for all values (TENSOR), or one for each
+ * group of their columns (GROUP; of head_size: for each head), for all tokens: scales [scale columns]. Or computed for
+ * each token, one of its keys and one of its values (TOKEN), or one for each group (GROUP), and stored by slot: scales
+ * [2][pages * page_size][scale columns / 2]. Groups divide head_size. */
 struct qb_problem {
     size_t size; /* of this structure, in the program that fills it: qb_problem_init() sets it */
     enum qb_operation operation;
@@ -355,6 +379,10 @@ struct qb_problem {
     float up_offset;                   /* SILU_MUL and GELU_MUL: finite */
     enum qb_weights weights;           /* RMS_NORM and ADD_RMS_NORM, as the next */
     float epsilon;                     /* finite, >= 0 */
+    uint64_t head_size;                /* KV_WRITE, as the next: elements of a head; 0 means hidden / 2 */
+    uint64_t page_size;                /* slots of a page, >= 1 */
+    uint64_t pages;                    /* of the keys, and as many of the values, >= 1 */
+    enum qb_page_layout page_layout;
 };
 
 /* The defaults: quantize half to INT8, dynamic, one scale per tensor in binary32, 0 tokens, hidden size 1, dense rows,
@@ -373,14 +401,21 @@ enum qb_status qb_problem_validate(const struct qb_problem *problem);
 void qb_problem_tile(const struct qb_problem *problem, uint64_t *tile_rows, uint64_t *tile_cols);
 
 /* The numbers of rows and columns of scales: scale (r, c) belongs to the elements of tile (r, c). Per tensor and
- * per channel there is one row of scales also for 0 tokens. PROBLEM must be valid. */
+ * per channel there is one row of scales also for 0 tokens, and so where those of KV_WRITE are given. PROBLEM must be
+ * valid. */
 void qb_problem_scale_shape(const struct qb_problem *problem, uint64_t *scale_rows, uint64_t *scale_cols);
 
-/* The bytes from the start of the scale tensor to scale (ROW, COL). QB_ERROR_INVALID if there is no such scale. */
+/* The bytes from the start of the scale tensor to scale (ROW, COL). Where KV_WRITE computes scales, ROW is a slot.
+ * QB_ERROR_INVALID if there is no such scale. */
 enum qb_status qb_problem_scale_offset(const struct qb_problem *problem, uint64_t row, uint64_t col, uint64_t *offset);
 
+/* The bytes from the start of the code tensor to code (ROW, COL), or to the byte in which it begins. Of KV_WRITE ROW is
+ * a slot, and COL a column of the input. QB_ERROR_INVALID if there is no such code. */
+enum qb_status qb_problem_code_offset(const struct qb_problem *problem, uint64_t row, uint64_t col, uint64_t *offset);
+
 /* Set QUANTIZATION to the problem that quantizes the values of a valid PROBLEM, in dense rows; to PROBLEM itself for
- * QB_OPERATION_QUANTIZE. QB_ERROR_INVALID for QB_OPERATION_DEQUANTIZE. Set QUANTIZATION's size before the call. */
+ * QB_OPERATION_QUANTIZE; for QB_OPERATION_KV_WRITE to one that quantizes the input, token by token, with the same
+ * scales. QB_ERROR_INVALID for QB_OPERATION_DEQUANTIZE. Set QUANTIZATION's size before the call. */
 enum qb_status qb_problem_quantization(const struct qb_problem *problem, struct qb_problem *quantization);
 
 /* ---- Tensors: what a problem reads and writes ---------------------------------------------------------------- */
@@ -396,8 +431,9 @@ enum qb_role {
     QB_ROLE_RESIDUAL = 6,     /* ADD_RMS_NORM: is added to the input; dense rows in its format; read */
     QB_ROLE_SUM = 7,    /* ADD_RMS_NORM: the new residual, as the old one; written. It may be in the same place. */
     QB_ROLE_VALUES = 8, /* written: with keep_values the values, in dense rows; the result of DEQUANTIZE */
+    QB_ROLE_SLOTS = 9,  /* KV_WRITE: an int64_t for each token; read */
 };
-#define QB_ROLE_COUNT 9
+#define QB_ROLE_COUNT 10
 
 /* The name, such as "scales"; NULL if not in the enum. */
 const char *qb_role_name(enum qb_role role);
@@ -408,13 +444,14 @@ struct qb_tensor_info {
     bool present;          /* the problem has such a tensor; if not, all that follows is 0 */
     bool read;             /* its elements are read */
     bool written;          /* its elements are written */
-    enum qb_format format; /* of an element */
+    enum qb_format format; /* of an element; slots are integers as INT8 is, but of 64 bits */
     unsigned bits;         /* that an element takes in memory */
     uint64_t rows;         /* of scales: as they lie in memory, with their padding */
     uint64_t cols;
     uint64_t stride;  /* elements from one row to the next; rows begin at bytes */
     uint64_t bytes;   /* from its first element to the end of its last, with the gaps between rows */
-    uint64_t traffic; /* bytes of its elements, each counted once, whatever the kernel does */
+    uint64_t traffic; /* bytes of its elements, each counted once, whatever the kernel does; of a cache, of as many
+                       * slots as there are tokens */
     size_t alignment; /* bytes, of its address: one element's; wider alignment is faster, not required */
 };
 
@@ -449,8 +486,8 @@ enum qb_status qb_reference_run(const struct qb_problem *problem, const struct q
 enum qb_status qb_reference_scales(const struct qb_problem *problem, const struct qb_tensors *tensors);
 enum qb_status qb_reference_codes(const struct qb_problem *problem, const struct qb_tensors *tensors);
 /* Compute the values alone, whatever keep_values is, and QB_ROLE_SUM unless that is NULL. An operation is this, and
- * then qb_reference_run() of its qb_problem_quantization(). QB_ERROR_INVALID for QUANTIZE, and for DEQUANTIZE, of which
- * qb_reference_run() does just this. */
+ * then qb_reference_run() of its qb_problem_quantization(). QB_ERROR_INVALID for QUANTIZE and KV_WRITE, and for
+ * DEQUANTIZE, of which qb_reference_run() does just this. */
 enum qb_status qb_reference_values(const struct qb_problem *problem, const struct qb_tensors *tensors);
 /* Check the reference and the conversions of formats against known results: ties, subnormals, quotients, and a digest
  * of some thousand codes. It takes less than a millisecond. QB_ERROR_REFERENCE if this build or process computes

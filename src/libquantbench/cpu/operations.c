@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* operations.c - operations before a quantization, written once for all instruction sets. Values are those of a few
  * rows at a time, which stay in the caches until they are quantized. Where a scale needs more than these rows, all
- * values are kept before the first is quantized. dequantize.c has the way back. */
+ * values are kept before the first is quantized. dequantize.c has the way back, kv_write.c
+ * what computes no values. */
 #include <config.h>
 
 #include "dequantize.h"
+#include "kv_write.h"
 #include "narrow.h"
 #include "operations.h"
 #include "threads.h"
@@ -254,6 +256,9 @@ size_t qb__cpu_operation_workspace(const struct qb__cpu_plan *plan, const struct
 {
     struct job job;
 
+    if (problem->operation == QB_OPERATION_KV_WRITE) {
+        return qb__cpu_kv_write_workspace(problem);
+    }
     if (problem->operation == QB_OPERATION_DEQUANTIZE || problem->keep_values) {
         return 0;
     }
@@ -268,6 +273,10 @@ void qb__cpu_operation(const struct qb__cpu_ops *ops, const struct qb__cpu_plan 
 
     if (problem->operation == QB_OPERATION_DEQUANTIZE) {
         qb__cpu_dequantize(ops, plan, problem, tensors);
+        return;
+    }
+    if (problem->operation == QB_OPERATION_KV_WRITE) {
+        qb__cpu_kv_write(ops, plan, problem, tensors, workspace);
         return;
     }
     job = job_of(plan, problem);
@@ -298,6 +307,10 @@ void qb__cpu_operation_floor(const struct qb__cpu_plan *plan, const struct qb_pr
 
     if (problem->operation == QB_OPERATION_DEQUANTIZE) {
         qb__cpu_dequantize_floor(plan, problem);
+        return;
+    }
+    if (problem->operation == QB_OPERATION_KV_WRITE) {
+        qb__cpu_kv_write_floor(plan, problem);
         return;
     }
     job = job_of(plan, problem);

@@ -399,6 +399,7 @@ void difference_find(struct difference *difference, enum qb_role role, const uin
     case QB_ROLE_INPUT:
     case QB_ROLE_WEIGHTS:
     case QB_ROLE_RESIDUAL:
+    case QB_ROLE_SLOTS:
         break;
     case QB_ROLE_SUM:
     case QB_ROLE_VALUES:

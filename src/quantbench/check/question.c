@@ -312,6 +312,7 @@ bool questioner_has(const struct questioner *q, enum qb_role role)
     case QB_ROLE_RESIDUAL:
     case QB_ROLE_SUM:
     case QB_ROLE_VALUES:
+    case QB_ROLE_SLOTS:
         break;
     }
     return false;

@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* operation_kv_write.c - KV_WRITE: keys and values, quantized into the pages of a cache. Its oracle quantizes them in
+ * rows, by the quantizing operation, and then puts the codes and scales of each token in their places. */
+#include <config.h>
+
+#include "operation.h"
+#include "problem.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+
+/* ---- Problems -----------------------------------------------------------------------------------------------------
+ */
+
+static enum qb_status validate_pages(const struct qb_problem *p)
+{
+    const uint64_t head = qb__head_size(p);
+    uint64_t slots, codes;
+
+    if (p->hidden < 2 || p->hidden % 2 != 0 || p->hidden / 2 % head != 0) {
+        return qb__fail(QB_ERROR_INVALID,
+                        "hidden size %" PRIu64 "; kv-write requires keys and values of whole heads, of size %" PRIu64,
+                        p->hidden, head);
+    }
+    if (p->page_size == 0 || p->pages == 0) {
+        return qb__fail(QB_ERROR_INVALID, "%" PRIu64 " pages of page size %" PRIu64 "; expected at least 1 of 1",
+                        p->pages, p->page_size);
+    }
+    if (__builtin_mul_overflow(p->pages, p->page_size, &slots) || __builtin_mul_overflow(slots, p->hidden, &codes) ||
+        codes > PTRDIFF_MAX / sizeof(float)) { /* each code may have a scale */
+        return qb__fail(QB_ERROR_INVALID,
+                        "%" PRIu64 " pages of %" PRIu64 " tokens of hidden size %" PRIu64 " are more than %td bytes",
+                        p->pages, p->page_size, p->hidden, PTRDIFF_MAX);
+    }
+    if (qb_page_layout_name(p->page_layout) == NULL) {
+        return qb__fail(QB_ERROR_INVALID, "page layout %d is not in enum qb_page_layout", (int)p->page_layout);
+    }
+    if (p->output_stride != 0 && p->output_stride != p->hidden) {
+        return qb__fail(QB_ERROR_INVALID, "output stride %" PRIu64 "; kv-write requires 0, as pages are dense",
+                        p->output_stride);
+    }
+    return QB_OK;
+}
+
+static enum qb_status validate_scales(const struct qb_problem *p)
+{
+    const bool is_static = p->scaling == QB_SCALING_STATIC;
+
+    if (!is_static && p->scaling != QB_SCALING_DYNAMIC) {
+        return qb__fail(QB_ERROR_INVALID, "kv-write requires static or dynamic scaling");
+    }
+    if (p->granularity != (is_static ? QB_GRANULARITY_TENSOR : QB_GRANULARITY_TOKEN) &&
+        p->granularity != QB_GRANULARITY_GROUP) {
+        return qb__fail(QB_ERROR_INVALID, "kv-write with %s scaling requires granularity %s or group",
+                        is_static ? "static" : "dynamic", is_static ? "tensor" : "token");
+    }
+    if (p->granularity == QB_GRANULARITY_GROUP && (p->group == 0 || qb__head_size(p) % p->group != 0)) {
+        return qb__fail(QB_ERROR_INVALID,
+                        "group size %" PRIu64 "; kv-write requires one that divides head size %" PRIu64, p->group,
+                        qb__head_size(p));
+    }
+    if (!qb__is_plain(p)) {
+        return qb__fail(QB_ERROR_INVALID,
+                        "kv-write requires codes of 8 bits and scales in float rows, without zero points");
+    }
+    return QB_OK;
+}
+
+static enum qb_status validate(const struct qb_problem *p)
+{
+    const struct qb_format_info *output = qb_format_info(p->output);
+    struct qb_problem q;
+    enum qb_status status = validate_pages(p);
+
+    if (status == QB_OK && output != NULL && output->is_output) {
+        status = validate_scales(p);
+    }
+    if (status != QB_OK) {
+        return status;
+    }
+    q = qb__quantization_of(p);
+    q.input_stride = p->input_stride;
+    return qb__operation_quantize.validate(&q);
+}
+
+/* ---- Tensors ------------------------------------------------------------------------------------------------------
+ */
+
+static void cache_tensor(const struct qb_problem *p, struct qb_tensor_info *t)
+{
+    const bool nhd = p->page_layout == QB_PAGE_LAYOUT_NHD;
+
+    t->present = t->written = true;
+    t->format = p->output;
+    t->cols = t->stride = nhd ? p->hidden / 2 : p->head_size;
+    t->rows = 2 * p->pages * p->page_size * (p->hidden / 2 / t->cols);
+    t->traffic = p->tokens * p->hidden;
+}
+
+static void scale_tensor(const struct qb_problem *p, struct qb_tensor_info *t)
+{
+    const uint64_t cols = p->hidden / qb__kv_tile_cols(p);
+
+    t->present = true;
+    t->format = QB_FORMAT_F32;
+    if (p->scaling == QB_SCALING_STATIC) {
+        t->read = true;
+        t->rows = 1;
+        t->cols = t->stride = cols;
+    } else {
+        t->written = true;
+        t->rows = 2 * p->pages * p->page_size;
+        t->cols = t->stride = cols / 2;
+        t->traffic = p->tokens * cols * sizeof(float);
+    }
+}
+
+static void tensor(const struct qb_problem *p, enum qb_role role, struct qb_tensor_info *t)
+{
+    switch (role) {
+    case QB_ROLE_INPUT:
+        qb__operation_quantize.tensor(p, role, t);
+        break;
+    case QB_ROLE_CODES:
+        cache_tensor(p, t);
+        break;
+    case QB_ROLE_SCALES:
+        scale_tensor(p, t);
+        break;
+    case QB_ROLE_SLOTS:
+        t->present = t->read = true;
+        t->format = QB_FORMAT_INT8;
+        t->bits = 64;
+        t->rows = p->tokens;
+        t->cols = t->stride = 1;
+        break;
+    case QB_ROLE_ZERO_POINTS:
+    case QB_ROLE_TENSOR_SCALE:
+    case QB_ROLE_WEIGHTS:
+    case QB_ROLE_RESIDUAL:
+    case QB_ROLE_SUM:
+    case QB_ROLE_VALUES:
+        break;
+    }
+}
+
+static enum qb_status check(const struct qb_problem *p, const struct qb_tensors *tensors)
+{
+    const int64_t *slots = tensors->at[QB_ROLE_SLOTS];
+    const uint64_t count = p->pages * p->page_size;
+
+    for (uint64_t token = 0; token < p->tokens; token++) {
+        if (slots[token] >= 0 && (uint64_t)slots[token] >= count) {
+            return qb__fail(QB_ERROR_INVALID, "slot %" PRId64 " of token %" PRIu64 "; the cache has %" PRIu64 " slots",
+                            slots[token], token, count);
+        }
+    }
+    return QB_OK;
+}
+
+/* ---- The oracle ---------------------------------------------------------------------------------------------------
+ */
+
+/* Put the codes and scales of token TOKEN, of ROWS, in their places in CACHE. */
+static void place(const struct qb_problem *p, const struct qb_tensors *rows, const struct qb_tensors *cache,
+                  uint64_t token)
+{
+    const int64_t slot = ((const int64_t *)cache->at[QB_ROLE_SLOTS])[token];
+    const uint64_t scale_cols = p->hidden / qb__kv_tile_cols(p);
+
+    for (uint64_t col = 0; col < p->hidden && slot >= 0; col++) {
+        ((uint8_t *)cache->at[QB_ROLE_CODES])[qb__cache_code(p, (uint64_t)slot, col)] =
+            ((const uint8_t *)rows->at[QB_ROLE_CODES])[token * p->hidden + col];
+    }
+    for (uint64_t col = 0; col < scale_cols && slot >= 0 && p->scaling == QB_SCALING_DYNAMIC; col++) {
+        ((float *)cache->at[QB_ROLE_SCALES])[qb__cache_scale(p, (uint64_t)slot, col)] =
+            ((const float *)rows->at[QB_ROLE_SCALES])[token * scale_cols + col];
+    }
+}
+
+static enum qb_status reference(const struct qb_problem *p, const struct qb_arithmetic *arithmetic,
+                                const struct qb_tensors *tensors)
+{
+    struct qb_problem q = qb__quantization_of(p);
+    const uint64_t codes = p->tokens * p->hidden, scales = codes / qb__kv_tile_cols(p) * sizeof(float);
+    struct qb_tensors cache, rows;
+    char *memory;
+    enum qb_status status = qb_arithmetic_validate(arithmetic);
+
+    if (status == QB_OK) {
+        status = qb__tensors_load(p, tensors, &cache);
+    }
+    if (status == QB_OK) {
+        status = check(p, &cache);
+    }
+    if (status != QB_OK) {
+        return status;
+    }
+    memory = malloc(scales + codes + 1); /* a size of 0 need not give a pointer */
+    if (memory == NULL) {
+        return qb__fail(QB_ERROR_MEMORY, "%" PRIu64 " bytes for the reference", scales + codes);
+    }
+    q.input_stride = p->input_stride;
+    rows = cache;
+    rows.at[QB_ROLE_CODES] = memory + scales;
+    if (p->scaling == QB_SCALING_DYNAMIC) {
+        rows.at[QB_ROLE_SCALES] = memory;
+    }
+    status = qb__operation_quantize.reference(&q, arithmetic, &rows);
+    for (uint64_t token = 0; token < p->tokens && status == QB_OK; token++) {
+        place(p, &rows, &cache, token);
+    }
+    free(memory);
+    return status;
+}
+
+const struct qb__operation qb__operation_kv_write = {
+    .operation = QB_OPERATION_KV_WRITE,
+    .name = "kv-write",
+    .validate = validate,
+    .tensor = tensor,
+    .check = check,
+    .reference = reference,
+};
