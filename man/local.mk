@@ -10,7 +10,10 @@ nodist_man1_MANS = %D%/quantbench.1
 nodist_man5_MANS = %D%/quantbench-output.5
 endif
 nodist_man7_MANS = %D%/quantbench-numerics.7
-MANUAL = %D%/quantbench.1 %D%/quantbench-output.5 $(nodist_man3_MANS) $(nodist_man7_MANS)
+if TOOL
+nodist_man7_MANS += %D%/quantbench-fleet.7
+endif
+MANUAL = %D%/quantbench.1 %D%/quantbench-output.5 %D%/quantbench-fleet.7 $(nodist_man3_MANS) $(nodist_man7_MANS)
 
 CLEANFILES += $(library_pages)
 EXTRA_DIST += %D%/reference.awk %D%/names.awk %D%/example.awk $(library_pages:=.in)

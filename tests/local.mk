@@ -22,7 +22,7 @@ quick_c_tests += check_values.test check_operations.test check_dequantize.test c
 if TOOL
 c_tests += check_challenge.test check_accuracy.test
 quick_c_tests += check_hard.test check_options.test check_outcome.test check_rounds.test check_starvation.test \
-	check_tensor_file.test check_quantized_file.test check_verdict.test check_figures.test check_describe.test check_record.test check_measure.test
+	check_tensor_file.test check_quantized_file.test check_verdict.test check_fleet.test check_figures.test check_describe.test check_record.test check_measure.test
 endif
 c_tests += $(quick_c_tests) check_cuda.test check_cuda_narrow.test check_cuda_operations.test
 check_PROGRAMS += $(c_tests)
@@ -30,8 +30,8 @@ TESTS += $(c_tests)
 endif
 
 # Each runs over its corpus and mutations of that; "make fuzz" builds the same harnesses with libFuzzer.
-fuzz_harnesses = args journal outcome record tensor
-fuzz_tests = fuzz_args.test fuzz_journal.test fuzz_outcome.test fuzz_record.test fuzz_tensor.test
+fuzz_harnesses = args fleet journal outcome record tensor
+fuzz_tests = fuzz_args.test fuzz_fleet.test fuzz_journal.test fuzz_outcome.test fuzz_record.test fuzz_tensor.test
 if TOOL
 check_PROGRAMS += $(fuzz_tests)
 TESTS += $(fuzz_tests)
@@ -54,6 +54,7 @@ tool_shell_tests = \
 	%D%/doctor.sh \
 	%D%/environment.sh \
 	%D%/failures.sh \
+	%D%/fleet.sh \
 	%D%/foreign.sh \
 	%D%/formats.sh \
 	%D%/hard.sh \
@@ -224,6 +225,10 @@ check_verdict_test_SOURCES = %D%/check_verdict.c
 check_verdict_test_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/src/quantbench
 check_verdict_test_CFLAGS = $(TEST_CFLAGS) $(JANSSON_CFLAGS) $(OPENMP_CFLAGS)
 check_verdict_test_LDADD = libqbtool.a libquantbench.la $(CHECK_LIBS) $(JANSSON_LIBS)
+check_fleet_test_SOURCES = %D%/check_fleet.c
+check_fleet_test_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/src/quantbench
+check_fleet_test_CFLAGS = $(TEST_CFLAGS) $(JANSSON_CFLAGS) $(OPENMP_CFLAGS)
+check_fleet_test_LDADD = libqbtool.a libquantbench.la $(CHECK_LIBS) $(JANSSON_LIBS) -lm
 check_starvation_test_SOURCES = %D%/check_starvation.c src/quantbench/base/starvation.c
 check_starvation_test_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/src/quantbench
 check_starvation_test_CFLAGS = $(TEST_CFLAGS)
@@ -333,6 +338,10 @@ fuzz_args_test_SOURCES = %D%/fuzz/fuzz_args.c $(fuzz_driver)
 fuzz_args_test_CPPFLAGS = $(FUZZ_CPPFLAGS)
 fuzz_args_test_CFLAGS = $(quantbench_CFLAGS)
 fuzz_args_test_LDADD = $(FUZZ_LDADD)
+fuzz_fleet_test_SOURCES = %D%/fuzz/fuzz_fleet.c $(fuzz_driver)
+fuzz_fleet_test_CPPFLAGS = $(FUZZ_CPPFLAGS)
+fuzz_fleet_test_CFLAGS = $(quantbench_CFLAGS)
+fuzz_fleet_test_LDADD = $(FUZZ_LDADD)
 fuzz_journal_test_SOURCES = %D%/fuzz/fuzz_journal.c $(fuzz_driver)
 fuzz_journal_test_CPPFLAGS = $(FUZZ_CPPFLAGS)
 fuzz_journal_test_CFLAGS = $(quantbench_CFLAGS)
@@ -357,7 +366,7 @@ fuzz: libquantbench.la
 	  LIBS='libquantbench.la $(JANSSON_LIBS) $(LIBS)' SOURCES='$(libqbtool_a_SOURCES)' HARNESSES='$(fuzz_harnesses)' \
 	  $(SHELL) $(srcdir)/%D%/fuzz/fuzz.sh
 .PHONY: fuzz
-CLEANFILES += fuzz_args.crash fuzz_journal.crash fuzz_outcome.crash fuzz_record.crash fuzz_tensor.crash
+CLEANFILES += fuzz_args.crash fuzz_fleet.crash fuzz_journal.crash fuzz_outcome.crash fuzz_record.crash fuzz_tensor.crash
 clean-local:
 	rm -rf fuzz
 

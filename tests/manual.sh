@@ -205,6 +205,11 @@ grep -E '^\.B' json.man | sed 's/^\.B[A-Z]* //' | grep -oE '[a-z][a-z0-9_]+' | s
         --output=some.txt --format=json >>all.json
     run 0 $small --num-iters=1 --num-warmup-iters=0 --threads=1 --rounds=1 --self-test --format=json
     cat out >>all.json
+    run 0 $small --num-iters=1 --num-warmup-iters=0 --format=json
+    cp out fleet1.json
+    sed '/"host"/,/}/s/"name": .*/"name": "other",/; s/"driver": ""/"driver": "1"/' fleet1.json >fleet2.json
+    run 3 --fleet=fleet1.json,fleet2.json --expect=3 --format=json
+    cat out >>all.json
 }
 grep -oE '"[a-z0-9_]+":' all.json | tr -d '":' | sort -u >members.json
 while read -r member; do

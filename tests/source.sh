@@ -21,7 +21,7 @@ spdx()
 rooms()
 {
     ! grep -nE '#include "(internal|backend|problem|kernels)\.h"' "$srcdir"/src/quantbench/*/*.[ch] &&
-        ! grep -nE '#include "(base|model|cases|check|measure|schedule|verdict|report|cli)/' "$srcdir"/cuda/* "$srcdir"/src/libquantbench/*.[ch]
+        ! grep -nE '#include "(base|model|cases|check|measure|schedule|verdict|report|fleet|cli)/' "$srcdir"/cuda/* "$srcdir"/src/libquantbench/*.[ch]
 }
 
 # What each room of the tool may include besides its own headers is in ARCHITECTURE: a room, and those that it may see.

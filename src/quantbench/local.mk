@@ -81,6 +81,15 @@ libqbtool_a_SOURCES = \
 	%D%/check/hard_kind.c %D%/check/hard_kind.h \
 	%D%/schedule/worker.c %D%/schedule/worker.h \
 	%D%/cli/list.c %D%/cli/list.h \
+	%D%/cli/fleet_action.c %D%/cli/fleet_action.h \
+	%D%/base/scan.c %D%/base/scan.h \
+	%D%/fleet/fleet.h %D%/fleet/pool.c %D%/fleet/pool.h \
+	%D%/fleet/table.c %D%/fleet/table.h \
+	%D%/fleet/series.c %D%/fleet/series.h \
+	%D%/fleet/fleet_take.c %D%/fleet/fleet_read.c \
+	%D%/fleet/fleet_judge.c %D%/fleet/fleet_facts.c \
+	%D%/fleet/fleet_report.c %D%/fleet/fleet_report.h \
+	%D%/fleet/fleet_text.c %D%/fleet/fleet_json.c %D%/fleet/fleet_tables.c \
 	%D%/model/record.c %D%/model/record.h \
 	%D%/schedule/recording.c %D%/schedule/recording.h \
 	%D%/model/record_json.c \

@@ -10,6 +10,7 @@
 #include "cases/quantization.h"
 #include "verdict/compare.h"
 #include "cli/option_values.h"
+#include "fleet/fleet_report.h"
 #include "report/report.h"
 
 #include <getopt.h>
@@ -266,6 +267,9 @@ static void derive(struct settings *settings)
     if (settings->reporting.report_file != NULL) {
         settings->action = ACTION_REPORT;
     }
+    if (settings->reporting.fleet.count > 0) {
+        settings->action = ACTION_FLEET;
+    }
     if (settings->sweep.against != NULL) {
         settings->action = ACTION_AGAINST;
     }
@@ -301,11 +305,34 @@ static bool can_show_list(const char *option, const struct report_format *format
     return false;
 }
 
+/* The same for a fleet. */
+static bool can_show_fleet(const char *option, const struct report_format *format)
+{
+    if (fleet_report_can(format)) {
+        return true;
+    }
+    message_error("--%s: '%s' cannot show a fleet; expected %s", option, format->name, fleet_report_formats);
+    return false;
+}
+
+static bool check_fleet_format(const struct settings *settings)
+{
+    bool good = true;
+
+    for (size_t i = 0; i < settings->reporting.outputs.count && good; i++) {
+        good = can_show_fleet("output", settings->reporting.outputs.values[i].format);
+    }
+    return good && can_show_fleet("format", settings->reporting.format);
+}
+
 static bool check_format(const struct settings *settings)
 {
     const bool is_list = settings->action != ACTION_MEASURE && settings->action != ACTION_REPORT;
     bool good = true;
 
+    if (settings->action == ACTION_FLEET) {
+        return check_fleet_format(settings);
+    }
     if (!is_list && !settings->comparing.self_test) {
         return true;
     }
@@ -394,6 +421,7 @@ void args_free(struct settings *settings)
     free(settings->sweep.launches.values);
     free(settings->reporting.outputs.values);
     names_free(&settings->place.devices);
+    names_free(&settings->reporting.fleet);
     names_free(&settings->sweep.kernels);
     names_free(&settings->foreign.plugins);
     names_free(&settings->comparing.compared_kernels);

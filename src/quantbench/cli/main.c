@@ -9,6 +9,7 @@
 #include "verdict/comparison.h"
 #include "cli/doctor.h"
 #include "cli/dry_run.h"
+#include "cli/fleet_action.h"
 #include "base/interrupt.h"
 #include "base/isolate.h"
 #include "schedule/journal.h"
@@ -289,6 +290,11 @@ static enum exit_code act(const struct settings *settings)
         break;
     case ACTION_REPORT:
         code = report(settings);
+        break;
+    case ACTION_FLEET:
+        code = check_stdout();
+        code = code == EXIT_OK ? output_check(&settings->reporting.outputs) : code;
+        code = code == EXIT_OK ? fleet_action(settings) : code;
         break;
     case ACTION_AGAINST:
         code = check_stdout();

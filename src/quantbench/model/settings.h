@@ -45,6 +45,7 @@ enum action {
     ACTION_DRY_RUN,
     ACTION_AGAINST,
     ACTION_REPORT,
+    ACTION_FLEET,
     ACTION_LIST_DEVICES,
     ACTION_LIST_KERNELS,
     ACTION_LIST_MODELS,
@@ -158,6 +159,9 @@ struct reporting {
     const struct report_format *format; /* of standard output */
     struct outputs outputs;
     const char *report_file;  /* NULL: measure */
+    struct names fleet;       /* files and folders of records; none: measure */
+    const char *expect;       /* a number of devices, or a file of hosts; NULL: whoever is there */
+    double fleet_margin;      /* 0: as the devices differ */
     const char *journal_file; /* NULL: none is begun */
     const char *resume_file;  /* NULL: none is continued */
     bool quiet;

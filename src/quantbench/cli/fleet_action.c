@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* fleet_action.c - see fleet_action.h. */
+#include <config.h>
+
+#include "cli/fleet_action.h"
+#include "fleet/fleet_report.h"
+#include "report/output.h"
+
+/* What the writer of a file needs. */
+struct task {
+    const struct fleet *fleet;
+    bool all;
+};
+
+static enum exit_code write_fleet(const struct report_format *format, const void *what, FILE *stream)
+{
+    const struct task *task = what;
+
+    return fleet_report_write(format, task->fleet, task->all, stream);
+}
+
+enum exit_code fleet_action(const struct settings *settings)
+{
+    const struct reporting *reporting = &settings->reporting;
+    struct fleet fleet = {.margin = reporting->fleet_margin};
+    const struct task task = {&fleet, reporting->verbose};
+    enum exit_code code = fleet_read(&fleet, reporting->fleet.values, reporting->fleet.count);
+
+    if (code == EXIT_OK && fleet.records == 0) {
+        message_error("--fleet: there is no record; expected files that quantbench --output=FILE.json has written");
+        code = EXIT_USAGE;
+    }
+    if (code == EXIT_OK && reporting->expect != NULL) {
+        code = fleet_expect(&fleet, reporting->expect);
+    }
+    code = code == EXIT_OK ? fleet_judge(&fleet) : code;
+    code = code == EXIT_OK ? fleet_compare_facts(&fleet) : code;
+    if (code == EXIT_OK) {
+        code = write_fleet(reporting->format, &task, stdout);
+        code = message_worse(code, output_write_with(&reporting->outputs, write_fleet, &task));
+        code = message_worse(code, fleet_code(&fleet));
+    }
+    fleet_free(&fleet);
+    return code;
+}

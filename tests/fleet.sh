@@ -1,0 +1,135 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# fleet.sh - --fleet: files and folders of records to one report, in each format, and its exit status. What the verdicts
+# are worth is in check_fleet.c.
+# shellcheck source=tests/tap.sh
+. "${srcdir:=.}/tests/tap.sh"
+
+# record NODE INDEX MEDIAN [MORE]: a record of a device, on standard output; MORE: members of the result.
+record()
+{
+    printf '{"schema": "quantbench-result", "schema_version": 2, "version": "1", "date": "2026-01-01T00:00:0%sZ",' "${date:-0}"
+    printf '"argv": ["quantbench"], "host": {"name": "%s", "system": "Linux", "cpus": 8}, "seed": 0,' "$1"
+    printf '"devices": [{"id": "cuda:%s", "name": "G", "isa": "sm_90", "driver": "%s", "uuid": "GPU-%s-%s"}],' \
+        "$2" "${driver:-1.0}" "$1" "$2"
+    printf '"results": [{"problem": {"dtype": "half", "quant_dtype": "fp8"}, "device": "cuda:%s", "kernel": "k", "rounds": [' "$2"
+    printf '%s' "$3" | awk '{ for (i = 0; i < 10; i++)
+        printf "%s{\"median_ns\": %.6f}", (i > 0 ? ", " : ""), $1 * (1 + 0.001 * (i % 4)) }'
+    printf '], %s"launch": "graph"}]}\n' "${4:+$4, }"
+}
+
+# fleet FOLDER [SLOW]: eight devices on two nodes; SLOW of them takes 10 % more.
+fleet()
+{
+    mkdir -p "$1"
+    for i in 0 1 2 3 4 5 6 7; do
+        time=25000
+        [ "$i" != "${2:-none}" ] || time=27500
+        record "node$((i / 4))" $((i % 4)) "$((time + 10 * i))" >"$1/$i.json"
+    done
+}
+fleet good
+fleet slow 5
+
+# verdict NAME WORD: the line of the device NAME has WORD.
+verdict()
+{
+    grep -F "$1 " out | grep -qF " $2" || { echo "# $1 is not $2"; return 1; }
+}
+
+# ---- Verdicts and statuses -----------------------------------------------------------------------------------------
+
+ok 'all are alike: exit status 0' run 0 --fleet=good
+ok 'all are alike: a line each, and the last line' test "$(grep -c ' OK$' out)" -eq 9 # with the last line
+ok 'all are alike: the last line counts' out_has 'Fleet: 8 devices: 8 OK'
+ok 'slow: exit status 5, since it was not measured again' run 5 --fleet=slow
+ok 'slow: it is named' verdict 'node1 cuda:1' SUSPECT
+ok 'slow: the nodes to measure again' out_has '  node1'
+
+cp -r slow again
+date=1 record node1 1 27500 >again/again.json
+ok 'measured again: exit status 1' run 1 --fleet=again
+ok 'measured again: it is named' verdict 'node1 cuda:1' SLOWER
+date=1 record node1 1 25000 >again/again.json
+ok 'not slow again: exit status 0' run 0 --fleet=again
+ok 'not slow again: it is named' verdict 'node1 cuda:1' TRANSIENT
+
+cp -r good wrong
+record node0 2 25000 '"verification": "WRONG", "exit_status": 4, "first_difference": "code [1, 2]: 0x7f, not 0x7e"' |
+    sed 's/{"median_ns[^]]*//' >wrong/2.json
+ok 'wrong result: exit status 4' run 4 --fleet=wrong
+ok 'wrong result: it is named' verdict 'node0 cuda:2' WRONG
+ok 'wrong result: the first difference' out_has 'code [1, 2]: 0x7f, not 0x7e'
+
+ok 'one device: no verdict, exit status 5' run 5 --fleet=good/0.json
+ok 'one device: the reason' out_has 'too few peers'
+
+cp -r good other
+driver=0.9 record node1 3 25000 >other/7.json
+ok 'another driver: exit status 0' run 0 --fleet=other
+ok 'another driver: it is named' out_has 'driver: 1.0 on 7 devices; 0.9 on node1 cuda:3'
+
+ok 'fleet-margin: a smaller slowdown does not count' run 0 --fleet=slow --fleet-margin=20
+
+# ---- Who is missing ------------------------------------------------------------------------------------------------
+
+ok 'expect: as many as there are' run 0 --fleet=good --expect=8
+ok 'expect: fewer than expected: exit status 3' run 3 --fleet=good --expect=10
+ok 'expect: how many' out_has '2 of the expected devices  NO ANSWER'
+printf '# hosts\nnode0 slots=4\nnode1.example.org:5\nnode2\n' >hosts
+ok 'expect: hosts: exit status 3' run 3 --fleet=good --expect=hosts
+ok 'expect: hosts: the node that is absent' out_has 'node2  NO ANSWER  absent'
+ok 'expect: hosts: the node that lacks a device' out_has 'node1.example.org: 1 of the expected devices'
+ok 'expect: a file that is missing' fails 3 'expected a number of devices, or a file' --fleet=good --expect=none
+rm good/3.json
+ok 'fewer devices than the other node: named' run 0 --fleet=good
+ok 'fewer devices than the other node: the node' out_has 'devices: '
+fleet good
+
+# ---- Files ---------------------------------------------------------------------------------------------------------
+
+cat good/*.json >all.json
+ok 'several records in a file' run 0 --fleet=all.json
+ok 'several records in a file: all of them' out_has '8 devices'
+ok 'several files' run 0 --fleet=good/0.json,good/1.json,good/2.json
+ok 'several files: all of them' out_has '3 devices'
+cp -r good mixed
+head -c 400 good/0.json >mixed/0.json
+echo '{"schema": "quantbench-doctor"}' >mixed/doctor.json
+echo text >mixed/notes.txt
+ok 'a folder with other files: they are left out' run 0 --fleet=mixed
+ok 'a folder with other files: what is whole is reported' out_has '7 devices'
+ok 'a folder with other files: a part of a record is named' err_has 'mixed/0.json: is not a whole record'
+ok 'a folder with other files: another document is named' err_has 'mixed/doctor.json: is not a record'
+ok 'a file that is not a record' fails 2 'is not a record' --fleet=mixed/doctor.json
+ok 'a file that is missing' fails 3 'No such file' --fleet=none.json
+mkdir empty
+ok 'an empty folder' fails 2 'there is no record' --fleet=empty
+ok 'nothing is measured' fails 2 'conflicts with --num-tokens' --fleet=good --num-tokens=3
+ok 'expect: requires --fleet' fails 2 'requires --fleet' --expect=3
+
+# A record of this program, on the CPU: it has all that is read.
+run 0 --device=cpu --num-tokens=4 --hidden-size=64 --num-iters=10 --output=own.json
+ok 'a record of this program' run 5 --fleet=own.json
+ok 'a record of this program: its case in words' out_has 'half to int8, dynamic scale, tensor, 4 x 64, stream, cold'
+
+# ---- Formats -------------------------------------------------------------------------------------------------------
+
+ok 'json' run 5 --fleet=slow --format=json
+ok 'json: schema' out_has '"schema": "quantbench-fleet"'
+ok 'json: verdict' out_has '"verdict": "SUSPECT"'
+ok 'json: exit status' out_has '"exit_status": 5'
+ok 'csv' run 5 --fleet=slow --format=csv
+ok 'csv: a line a device' test "$(wc -l <out)" -eq 9
+ok 'csv: as many fields in each line' same 15 "$(sed 's/"[^"]*"//g' out | awk -F, '{ print NF }' | sort -u)"
+ok 'markdown' run 5 --fleet=slow --format=markdown
+ok 'markdown: a line' out_has '| SUSPECT | unknown |'
+ok 'junit' run 4 --fleet=wrong --format=junit
+ok 'junit: counts' out_has 'tests="8" failures="1" errors="0" skipped="0"'
+ok 'junit: the failure' out_has 'WRONG: code [1, 2]: 0x7f, not 0x7e'
+ok 'files: as --output says' run 0 --fleet=good --output=report.txt --output=report.csv --junit=report.xml
+ok 'files: they are there' test -s report.txt -a -s report.csv -a -s report.xml
+ok 'a format that cannot show a fleet' fails 2 'cannot show a fleet' --fleet=good --format=gbench
+ok 'a closed pipe is an error' closed_pipe --fleet=good
+
+done_testing
