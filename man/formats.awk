@@ -99,7 +99,8 @@ function add_values(    code, last) {
 # The last file is the template.
 FILENAME != ARGV[ARGC - 1] {
     if (read_format($0)) {
-        add_format()
+        if (format["is_input"] == "true" || format["is_output"] == "true" || format["is_scale"] == "true")
+            add_format()
         if (format["bits"] + 0 < 8 && format["exponent_bits"] + 0 > 0)
             add_values()
     }

@@ -20,7 +20,7 @@ static uint32_t bits_of(float value)
 START_TEST(every_code_encodes_to_itself)
 {
     enum qb_format format = (enum qb_format)_i;
-    uint32_t count = format == QB_FORMAT_F32 ? 0 : 1u << qb_format_info(format)->bits;
+    uint32_t count = qb_format_info(format)->bits > 16 ? 0 : 1u << qb_format_info(format)->bits;
 
     for (uint32_t code = 0; code < count; code++) {
         float value = qb_format_decode(format, code);
@@ -39,10 +39,15 @@ START_TEST(rows_agree_with_their_codes)
 {
     const struct qb_format_info *f = qb_format_info((enum qb_format)_i);
     const bool is_signed = f->format != QB_FORMAT_UINT4 && f->format != QB_FORMAT_E8M0;
-    uint32_t sign = is_signed ? 1u << (f->bits - 1) : 0, one = 1u << f->mantissa_bits;
+    uint32_t sign = is_signed ? 1u << (f->bits - 1) % 32 : 0, one = 1u << f->mantissa_bits % 32;
     float above;
 
     ck_assert_uint_eq(f->format, (enum qb_format)_i);
+    if (f->format == QB_FORMAT_INT64) { /* a name and a width */
+        ck_assert(f->bits == 64 && !f->is_input && !f->is_output && !f->is_scale);
+        ck_assert(isnan(qb_format_decode(f->format, 1)) && qb_format_encode(f->format, 1) == 0);
+        return;
+    }
     ck_assert_uint_eq(f->bits, is_signed + f->exponent_bits + f->mantissa_bits);
     ck_assert_float_eq(qb_format_decode(f->format, f->largest_code), f->largest);
     ck_assert_uint_eq(qb_format_encode(f->format, NAN), f->nan_code);

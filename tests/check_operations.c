@@ -60,7 +60,17 @@ static const struct {
     {QB_OPERATION_DEQUANTIZE, "output format 2", {.output = QB_FORMAT_F32}},
     {QB_OPERATION_DEQUANTIZE, "input format 4", {.input = QB_FORMAT_E4M3}},
     {QB_OPERATION_DEQUANTIZE, "input stride 95", {.input_stride = 95}},
-    {(enum qb_operation)QB_OPERATION_COUNT, "operation 7", {.input_stride = 0}},
+    {QB_OPERATION_ROPE, "intermediate 3", {.intermediate = (enum qb_intermediate)3}},
+    {QB_OPERATION_ROPE, "weights 2", {.weights = (enum qb_weights)2}},
+    {QB_OPERATION_ROPE, "pairing 2", {.pairing = (enum qb_pairing)2}},
+    {QB_OPERATION_ROPE, "not a multiple of head size 64", {.head_size = 64}},
+    {QB_OPERATION_ROPE, "not a multiple of head size 97", {.head_size = 97}},
+    {QB_OPERATION_ROPE, "47 rotary elements", {.rotary = 47}},
+    {QB_OPERATION_ROPE, "98 rotary elements", {.rotary = 98}},
+    {QB_OPERATION_ROPE, "34 rotary elements", {.rotary = 34, .head_size = 32}},
+    {QB_OPERATION_ROPE, "positions", {.positions = UINT64_MAX}},
+    {QB_OPERATION_ROPE, "bytes", {.positions = INT64_MAX / 4}},
+    {(enum qb_operation)QB_OPERATION_COUNT, "operation 8", {.input_stride = 0}},
     {QB_OPERATION_SILU_MUL, "is too large", {.hidden = UINT64_MAX / 2 + 1}},
     {QB_OPERATION_ADD_RMS_NORM, "bytes", {.tokens = UINT64_MAX / 64}},
     /* What quantization refuses is refused before it. */
@@ -91,6 +101,10 @@ START_TEST(members_out_of_range_are_named)
     CHANGE(up_offset);
     CHANGE(weights);
     CHANGE(epsilon);
+    CHANGE(pairing);
+    CHANGE(head_size);
+    CHANGE(rotary);
+    CHANGE(positions);
     ck_assert_int_eq(qb_problem_validate(&p), QB_ERROR_INVALID);
     ck_assert_msg(strstr(qb_error_detail(), invalid[_i].word) != NULL, "'%s' does not hold '%s'", qb_error_detail(),
                   invalid[_i].word);
@@ -103,6 +117,7 @@ START_TEST(members_of_other_operations_are_free)
     struct qb_problem p = problem_of((enum qb_operation)_i);
     const bool gated = _i == QB_OPERATION_SILU_MUL || _i == QB_OPERATION_GELU_MUL;
     const bool norm = _i == QB_OPERATION_RMS_NORM || _i == QB_OPERATION_ADD_RMS_NORM;
+    const bool rope = _i == QB_OPERATION_ROPE;
 
     ck_assert_msg(qb_problem_validate(&p) == QB_OK, "%s", qb_error_detail());
     if (!gated) {
@@ -110,10 +125,17 @@ START_TEST(members_of_other_operations_are_free)
         p.gate_limit = p.alpha = p.up_offset = NAN;
     }
     if (!norm) {
-        p.weights = (enum qb_weights)7;
         p.epsilon = NAN;
     }
-    if (!gated && !norm) {
+    if (!norm && !rope) {
+        p.weights = (enum qb_weights)7;
+    }
+    if (!rope) {
+        p.pairing = (enum qb_pairing)7;
+        p.rotary = 7;
+        p.positions = UINT64_MAX;
+    }
+    if (!gated && !norm && !rope) {
         p.intermediate = (enum qb_intermediate)7;
         p.keep_values = 7;
     }
@@ -124,7 +146,7 @@ END_TEST
 START_TEST(names)
 {
     static const char *const operations[] = {"quantize", "dequantize",   "silu-mul", "gelu-mul",
-                                             "rms-norm", "add-rms-norm", "kv-write"};
+                                             "rms-norm", "add-rms-norm", "kv-write", "rope"};
 
     for (int i = 0; i < QB_OPERATION_COUNT; i++) {
         ck_assert_str_eq(qb_operation_name((enum qb_operation)i), operations[i]);
@@ -134,6 +156,8 @@ START_TEST(names)
     ck_assert_str_eq(qb_intermediate_name(QB_INTERMEDIATE_FLOAT), "float");
     ck_assert_str_eq(qb_gate_name(QB_GATE_INTERLEAVED), "interleaved");
     ck_assert_str_eq(qb_weights_name(QB_WEIGHTS_FLOAT), "float");
+    ck_assert_str_eq(qb_pairing_name(QB_PAIRING_ADJACENT), "adjacent");
+    ck_assert_ptr_null(qb_pairing_name((enum qb_pairing)QB_PAIRING_COUNT));
     ck_assert_ptr_null(qb_operation_name((enum qb_operation)QB_OPERATION_COUNT));
     ck_assert_ptr_null(qb_intermediate_name((enum qb_intermediate) - 1));
     ck_assert_ptr_null(qb_gate_name((enum qb_gate)QB_GATE_COUNT));
@@ -181,7 +205,13 @@ static const struct {
     {QB_OPERATION_KV_WRITE, QB_ROLE_INPUT, true, false, QB_FORMAT_F16, 4, 96, 200},
     {QB_OPERATION_KV_WRITE, QB_ROLE_CODES, false, true, QB_FORMAT_INT8, 8, 48, 48},
     {QB_OPERATION_KV_WRITE, QB_ROLE_SCALES, false, true, QB_FORMAT_F32, 8, 1, 1},
-    {QB_OPERATION_KV_WRITE, QB_ROLE_SLOTS, true, false, QB_FORMAT_INT8, 4, 1, 1},
+    {QB_OPERATION_KV_WRITE, QB_ROLE_SLOTS, true, false, QB_FORMAT_INT64, 4, 1, 1},
+    {QB_OPERATION_ROPE, QB_ROLE_INPUT, true, false, QB_FORMAT_F16, 4, 96, 200},
+    {QB_OPERATION_ROPE, QB_ROLE_CODES, false, true, QB_FORMAT_INT8, 4, 96, 100},
+    {QB_OPERATION_ROPE, QB_ROLE_SCALES, false, true, QB_FORMAT_F32, 4, 1, 1},
+    {QB_OPERATION_ROPE, QB_ROLE_VALUES, false, true, QB_FORMAT_F16, 4, 96, 96},
+    {QB_OPERATION_ROPE, QB_ROLE_ANGLES, true, false, QB_FORMAT_F16, 4, 96, 96},
+    {QB_OPERATION_ROPE, QB_ROLE_POSITIONS, true, false, QB_FORMAT_INT64, 4, 1, 1},
 };
 #define TENSORS (sizeof tensors_of / sizeof tensors_of[0])
 
@@ -204,7 +234,7 @@ START_TEST(tensors_of_operations)
         ck_assert_int_eq(qb_problem_tensor(&p, (enum qb_role)role, &info), QB_OK);
         ck_assert_msg(info.present == (i < TENSORS), "%s", qb_role_name((enum qb_role)role));
         if (i < TENSORS) {
-            const uint64_t size = role == QB_ROLE_SLOTS ? 8 : qb_format_info(tensors_of[i].format)->bits / 8;
+            const uint64_t size = qb_format_info(tensors_of[i].format)->bits / 8;
 
             ck_assert(info.read == tensors_of[i].read && info.written == tensors_of[i].written);
             ck_assert_int_eq(info.format, tensors_of[i].format);
@@ -313,6 +343,10 @@ static void fill_all(const struct qb_problem *p, struct qb_tensors *tensors)
     fill(p, tensors, QB_ROLE_INPUT, &state);
     fill(p, tensors, QB_ROLE_WEIGHTS, &state);
     fill(p, tensors, QB_ROLE_RESIDUAL, &state);
+    fill(p, tensors, QB_ROLE_ANGLES, &state);
+    for (uint64_t i = 0; p->operation == QB_OPERATION_ROPE && i < p->tokens; i++) {
+        ((int64_t *)tensors->at[QB_ROLE_POSITIONS])[i] = (int64_t)(p->tokens - 1 - i);
+    }
 }
 
 static const struct {
@@ -411,12 +445,16 @@ static void compare(struct qb_problem p)
     release(&steps);
 }
 
-/* Each operation, quantization, intermediate and input format. */
+/* The operations that compute values. */
+static const enum qb_operation computing[] = {QB_OPERATION_SILU_MUL, QB_OPERATION_GELU_MUL, QB_OPERATION_RMS_NORM,
+                                              QB_OPERATION_ADD_RMS_NORM, QB_OPERATION_ROPE};
+
+/* Each of them, quantization, intermediate and input format. */
 START_TEST(an_operation_is_its_values_and_their_quantization)
 {
     static const enum qb_format formats[] = {QB_FORMAT_F16, QB_FORMAT_BF16, QB_FORMAT_F32};
     const int count = (int)(sizeof quantizations / sizeof quantizations[0]);
-    struct qb_problem p = problem_of((enum qb_operation)(QB_OPERATION_SILU_MUL + _i / count));
+    struct qb_problem p = problem_of(computing[_i / count]);
 
     set_quantization(&p, _i % count);
     p.epsilon = 1e-6f;
@@ -427,6 +465,8 @@ START_TEST(an_operation_is_its_values_and_their_quantization)
         p.intermediate = (enum qb_intermediate)(variant % 3);
         p.weights = variant % 2 ? QB_WEIGHTS_FLOAT : QB_WEIGHTS_INPUT;
         p.gate = variant % 2 ? QB_GATE_INTERLEAVED : QB_GATE_HALVES;
+        p.pairing = variant % 2 ? QB_PAIRING_ADJACENT : QB_PAIRING_HALVES;
+        p.head_size = variant % 3 ? 30 : 0;
         p.keep_values = variant % 4 == 0;
         p.input_stride = variant % 4 < 2 ? 0 : 183;
         compare(p);
@@ -437,7 +477,7 @@ END_TEST
 /* A row of NaN or infinity leaves the codes and scales of the others as they are. */
 START_TEST(rows_leave_others_alone)
 {
-    struct qb_problem p = problem_of((enum qb_operation)(QB_OPERATION_SILU_MUL + _i));
+    struct qb_problem p = problem_of(computing[_i]);
     struct qb_tensors clean, dirty;
     const uint64_t cols = _i < 2 ? 192 : 96;
 
@@ -611,8 +651,8 @@ int main(void)
     suite_add_tcase(suite, tc);
     tc = patient_case("runs");
     tcase_add_loop_test(tc, an_operation_is_its_values_and_their_quantization, 0,
-                        4 * (int)(sizeof quantizations / sizeof quantizations[0]));
-    tcase_add_loop_test(tc, rows_leave_others_alone, 0, 4);
+                        5 * (int)(sizeof quantizations / sizeof quantizations[0]));
+    tcase_add_loop_test(tc, rows_leave_others_alone, 0, 5);
     tcase_add_test(tc, tensors_are_checked_before_a_run);
     tcase_add_test(tc, values_that_are_not_kept_are_not_written);
     tcase_add_loop_test(tc, no_tokens, 0, QB_OPERATION_COUNT);

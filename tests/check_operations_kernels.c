@@ -6,8 +6,9 @@
 
 #include "tensors.h"
 
-static const enum qb_operation operations[] = {QB_OPERATION_DEQUANTIZE, QB_OPERATION_SILU_MUL, QB_OPERATION_GELU_MUL,
-                                               QB_OPERATION_RMS_NORM, QB_OPERATION_ADD_RMS_NORM};
+static const enum qb_operation operations[] = {QB_OPERATION_DEQUANTIZE,   QB_OPERATION_SILU_MUL,
+                                               QB_OPERATION_GELU_MUL,     QB_OPERATION_RMS_NORM,
+                                               QB_OPERATION_ADD_RMS_NORM, QB_OPERATION_ROPE};
 
 static bool is_gated(enum qb_operation operation)
 {
@@ -41,11 +42,29 @@ static bool offers(enum qb_operation operation)
     return offered;
 }
 
+/* Choose heads for P by RANDOM: of what divides its rows, one size that is usual, or one head. */
+static void set_heads(struct qb_problem *p, uint64_t random)
+{
+    static const uint64_t sizes[] = {128, 64, 80, 256, 8, 5, 96, 1};
+    const uint64_t wanted = sizes[random % COUNT(sizes)];
+    uint64_t head;
+
+    p->head_size = p->hidden % wanted == 0 ? wanted : 0;
+    head = p->head_size > 0 ? p->head_size : p->hidden;
+    p->pairing = (enum qb_pairing)(random >> 3 & 1);
+    p->rotary = (random >> 4 & 3) == 0 ? head / 4 * 2 : (random >> 4 & 3) == 1 ? head / 32 * 16 : 0;
+    p->positions = (random >> 6 & 3) == 0 ? 0 : (random >> 6 & 3) == 1 ? 1 : 50;
+}
+
 static void run_as(const struct qb_problem *p, enum kind kind, size_t offset, bool in_place, uint64_t *state)
 {
+    struct qb_problem chosen = *p;
     struct tensors t;
 
-    make_tensors(&t, p, offset);
+    if (p->operation == QB_OPERATION_ROPE) {
+        set_heads(&chosen, test_random(state) >> 8);
+    }
+    make_tensors(&t, &chosen, offset);
     fill(&t, kind, state);
     t.in_place = in_place && t.info[QB_ROLE_SUM].present;
     run_all_kernels(&t);
@@ -233,6 +252,88 @@ START_TEST(many_rows)
         if (i % COUNT(shapes) == _i % COUNT(shapes) && i % 8 < 4) {
             run_filled(&p, NORMAL, 0, &state);
         }
+    }
+}
+END_TEST
+
+/* Heads of the sizes that models have, whose rows are long enough for several of them, in both pairings. */
+START_TEST(usual_heads)
+{
+    static const struct {
+        uint64_t heads, head_size, rotary;
+    } rows_of[] = {{40, 128, 128}, {40, 64, 64}, {20, 80, 80}, {12, 96, 96}, {9, 192, 64},    {8, 256, 256},
+                   {16, 80, 32},   {33, 2, 2},   {4, 576, 64}, {3, 40, 40},  {1, 1024, 1024}, {5, 128, 16}};
+    uint64_t state = test_seed() + (uint64_t)_i;
+
+    for (int i = 0; offers(QB_OPERATION_ROPE) && i < COUNT(recipes) * 2; i++) {
+        struct qb_problem p = problem_of(QB_OPERATION_ROPE);
+        struct tensors t;
+
+        set_recipe(&p, &recipes[i / 2]);
+        p.head_size = rows_of[_i].head_size;
+        p.rotary = rows_of[_i].rotary;
+        p.hidden = rows_of[_i].heads * p.head_size;
+        p.pairing = (enum qb_pairing)(i % 2);
+        p.positions = 19;
+        p.tokens = 6;
+        p.input = inputs[(i + _i) % 3];
+        p.weights = (enum qb_weights)(i / 3 % 2);
+        p.keep_values = i % 5 == 4;
+        p.intermediate = i % 7 == 6 ? QB_INTERMEDIATE_FLOAT : QB_INTERMEDIATE_INPUT;
+        make_tensors(&t, &p, i % 4 == 3);
+        fill(&t, i % 6 == 5 ? BITS : NORMAL, &state);
+        run_all_kernels(&t);
+        free_tensors(&t);
+    }
+}
+END_TEST
+
+/* Positions that are out of range: the CPU says so, and elsewhere the pairs of these tokens are not numbers, and those
+ * of the others what they should be. */
+START_TEST(positions_out_of_range)
+{
+    static const int64_t wrong[] = {-1, 5, INT64_MAX, INT64_MIN};
+    struct qb_problem p = problem_of(QB_OPERATION_ROPE);
+    const bool is_cpu = strcmp(qb_backend_name(qb_device_backend(device)), "cpu") == 0;
+    uint64_t state = test_seed();
+
+    p.head_size = 128;
+    p.rotary = 64;
+    p.hidden = 1024;
+    p.tokens = 9;
+    p.positions = 5;
+    p.output = QB_FORMAT_E4M3;
+    p.scaling = _i % 2 == 0 ? QB_SCALING_STATIC : QB_SCALING_DYNAMIC;
+    p.granularity = _i % 4 < 2 ? QB_GRANULARITY_TENSOR : QB_GRANULARITY_TOKEN;
+    p.weights = _i < 4 ? QB_WEIGHTS_INPUT : QB_WEIGHTS_FLOAT;
+    for (size_t i = 0; offers(QB_OPERATION_ROPE) && i < qb_kernel_count(); i++) {
+        struct tensors t;
+        int64_t *positions;
+        struct qb_tensors buffers;
+
+        if (!qb_kernel_supports(qb_kernel_at(i), device, &p)) {
+            continue;
+        }
+        make_tensors(&t, &p, 0);
+        fill(&t, NORMAL, &state);
+        run_reference(&t);
+        positions = (int64_t *)(void *)data_of(&t, QB_ROLE_POSITIONS);
+        positions[4] = wrong[i % COUNT(wrong)];
+        buffers = addresses(&t, true);
+        upload(&t);
+        if (is_cpu) {
+            ck_assert_int_eq(qb_kernel_run(qb_kernel_at(i), queue, &p, &buffers), QB_ERROR_INVALID);
+        } else {
+            check(qb_kernel_run(qb_kernel_at(i), queue, &p, &buffers));
+            check(qb_queue_synchronize(queue));
+            check(qb_memory_read(device, t.got[QB_ROLE_CODES], t.device[QB_ROLE_CODES], size_of(&t, QB_ROLE_CODES)));
+            for (uint64_t at = 4 * 1024; at < 5 * 1024; at++) {
+                const uint8_t code = (uint8_t)t.got[QB_ROLE_CODES][GUARD + t.offset[QB_ROLE_CODES] + at];
+
+                ck_assert_msg(((code & 0x7F) == 0x7F) == (at % 128 < 64), "%s: code 0x%02X", problem_text(&t), code);
+            }
+        }
+        free_tensors(&t);
     }
 }
 END_TEST
@@ -643,6 +744,8 @@ int main(void)
     tcase_add_loop_test(shapes, rows, 0, COUNT(operations) * COUNT(hiddens));
     tcase_add_loop_test(shapes, rows_of_recipes, 0, COUNT(operations) * COUNT(recipes));
     tcase_add_loop_test(shapes, many_rows, 0, COUNT(operations) * 4);
+    tcase_add_loop_test(shapes, usual_heads, 0, 12);
+    tcase_add_loop_test(shapes, positions_out_of_range, 0, 8);
     tcase_add_loop_test(values, data, 0, COUNT(operations) * KINDS);
     tcase_add_loop_test(values, every_gate, 0, 24);
     tcase_add_loop_test(values, float_gates, 0, 2);

@@ -92,7 +92,8 @@ static inline const char *problem_text(const struct tensors *t)
              " %s, scales %s %s, rounded %s, layout %s (stride %" PRIu64 "), tensor scale %s, "
              "zero points %s, %s (group %" PRIu64 ", block %" PRIu64 "x%" PRIu64 "), %" PRIu64 "x%" PRIu64
              ", strides %" PRIu64 ", %" PRIu64 ", offset %zu, bound %g, intermediate %s, values %" PRIu32
-             ", gate %s, limit %g, alpha %g, up + %g, weights %s, epsilon %g%s, QUANTBENCH_TEST_SEED=%" PRIu64,
+             ", gate %s, limit %g, alpha %g, up + %g, weights %s, epsilon %g, %s pairs, %" PRIu64 " rotated, %" PRIu64
+             " positions%s, QUANTBENCH_TEST_SEED=%" PRIu64,
              qb_operation_name(p->operation), qb_format_info(p->input)->name, qb_format_info(p->output)->name,
              qb_packing_name(p->packing), p->head_size, p->pages, p->page_size, qb_page_layout_name(p->page_layout),
              qb_format_info(p->scale_format)->name, qb_scaling_name(p->scaling),
@@ -102,7 +103,7 @@ static inline const char *problem_text(const struct tensors *t)
              p->input_stride, p->output_stride, t->offset[QB_ROLE_SCALES], (double)p->amax_bound,
              qb_intermediate_name(p->intermediate), p->keep_values, qb_gate_name(p->gate), (double)p->gate_limit,
              (double)p->alpha, (double)p->up_offset, qb_weights_name(p->weights), (double)p->epsilon,
-             t->in_place ? ", in place" : "", test_seed());
+             qb_pairing_name(p->pairing), p->rotary, p->positions, t->in_place ? ", in place" : "", test_seed());
     return text;
 }
 
@@ -125,7 +126,7 @@ static inline void compare(const struct tensors *t, const struct qb_kernel *kern
 {
     static const int order[] = {QB_ROLE_INPUT,  QB_ROLE_WEIGHTS,      QB_ROLE_RESIDUAL, QB_ROLE_SUM,
                                 QB_ROLE_VALUES, QB_ROLE_TENSOR_SCALE, QB_ROLE_SCALES,   QB_ROLE_ZERO_POINTS,
-                                QB_ROLE_CODES,  QB_ROLE_SLOTS};
+                                QB_ROLE_CODES,  QB_ROLE_SLOTS,        QB_ROLE_ANGLES,   QB_ROLE_POSITIONS};
 
     ck_assert_int_eq(COUNT(order), QB_ROLE_COUNT);
     for (int i = 0; i < COUNT(order); i++) {
@@ -246,6 +247,19 @@ static inline void fill_role(struct tensors *t, int role, enum kind kind, uint64
     }
 }
 
+/* Fill the positions, those at the ends among them, and some several times. */
+static inline void fill_positions(struct tensors *t, uint64_t *state)
+{
+    const uint64_t count = t->info[QB_ROLE_ANGLES].rows;
+    int64_t *positions = (int64_t *)(void *)data_of(t, QB_ROLE_POSITIONS);
+
+    for (uint64_t i = 0; i < t->problem.tokens; i++) {
+        const uint64_t random = test_random(state) >> 8;
+
+        positions[i] = (int64_t)(random % 8 == 0 ? 0 : random % 8 == 1 ? count - 1 : random / 8 % count);
+    }
+}
+
 /* Fill the scales and zero points that are given. */
 static inline void fill_scales(struct tensors *t, uint64_t *state)
 {
@@ -288,7 +302,7 @@ static inline void fill_slots(struct tensors *t, uint64_t *state)
     free(all);
 }
 
-/* Fill what is read: the input, weights and the residual with KIND. */
+/* Fill what is read: the input, weights, the residual and angles with KIND. */
 static inline void fill(struct tensors *t, enum kind kind, uint64_t *state)
 {
     const float given = ldexpf(1 + (float)(test_random(state) % 1024) / 1024, (int)(test_random(state) % 12) - 9);
@@ -298,7 +312,10 @@ static inline void fill(struct tensors *t, enum kind kind, uint64_t *state)
             for (uint64_t i = 0; i < t->info[role].bytes; i++) {
                 data_of(t, role)[i] = (char)(test_random(state) >> 8);
             }
-        } else if (role == QB_ROLE_INPUT || role == QB_ROLE_WEIGHTS || role == QB_ROLE_RESIDUAL) {
+        } else if (role == QB_ROLE_POSITIONS && t->info[role].present) {
+            fill_positions(t, state);
+        } else if (role == QB_ROLE_INPUT || role == QB_ROLE_WEIGHTS || role == QB_ROLE_RESIDUAL ||
+                   role == QB_ROLE_ANGLES) {
             if (t->info[role].read) {
                 fill_role(t, role, kind, state);
             }

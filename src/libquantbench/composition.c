@@ -97,6 +97,18 @@ enum qb_status qb_problem_quantization(const struct qb_problem *problem, struct 
     return status;
 }
 
+enum qb_status qb__composition_check(const struct qb_problem *p, const struct qb_tensors *tensors)
+{
+    const struct qb__operation *operation = qb__operation_of(p->operation);
+
+    return operation->check != NULL ? operation->check(p, tensors) : QB_OK;
+}
+
+enum qb_format qb__weight_format(const struct qb_problem *p)
+{
+    return p->weights == QB_WEIGHTS_FLOAT ? QB_FORMAT_F32 : p->input;
+}
+
 /* ---- The oracle ---------------------------------------------------------------------------------------------------
  */
 
@@ -111,6 +123,9 @@ enum qb_status qb__composition_reference(const struct qb_problem *p, const struc
 
     if (status == QB_OK) {
         status = qb__tensors_load(p, tensors, &whole);
+    }
+    if (status == QB_OK) {
+        status = qb__composition_check(p, &whole);
     }
     if (status != QB_OK) {
         return status;

@@ -12,6 +12,12 @@ enum qb_status qb__composition_validate(const struct qb_problem *p);
 /* Set T to the tensor of ROLE as far as it is the quantization's, or that of the values. */
 void qb__composition_tensor(const struct qb_problem *p, enum qb_role role, struct qb_tensor_info *t);
 
+/* Check what the loaded TENSORS say, before values are computed. */
+enum qb_status qb__composition_check(const struct qb_problem *p, const struct qb_tensors *tensors);
+
+/* The format of the weights of a norm, or of angles. */
+enum qb_format qb__weight_format(const struct qb_problem *p);
+
 /* The oracle. */
 enum qb_status qb__composition_reference(const struct qb_problem *p, const struct qb_arithmetic *arithmetic,
                                          const struct qb_tensors *tensors);

@@ -213,7 +213,7 @@ float qb_format_decode(enum qb_format format, uint32_t code)
 {
     const struct qb_format_info *f = qb_format_info(format);
 
-    if (f == NULL) {
+    if (f == NULL || f->bits > 32) {
         return NAN;
     }
     if (f->exponent_bits == 0) {
@@ -229,7 +229,7 @@ uint32_t qb_format_encode(enum qb_format format, float value)
 {
     const struct qb_format_info *f = qb_format_info(format);
 
-    if (f == NULL) {
+    if (f == NULL || f->bits > 32) {
         return 0;
     }
     if (f->exponent_bits == 0) {

@@ -50,6 +50,11 @@
     ROW(E8M0, e8m0, "e8m0", "ue8m0", "OCP MX scale, a power of two",                                                   \
         8, 8, 0, 127, 0x1p127f, 0xFE, 0xFF, QB_SPECIALS_NAN, false, false, true)
 
+/* Formats of indices: their names and their widths. */
+#define QB__INDEX_FORMATS(ROW)                                                                                         \
+    ROW(INT64, int64, "int64", "i64", "two's complement integer, an index",                                            \
+        64, 0, 63, 0, 0x1p63f, 0, 0, QB_SPECIALS_NONE, false, false, false)
+
 /* clang-format on */
 
 /* A build for a test adds rows: codes of one byte, and formats that no kernel knows. */
@@ -73,7 +78,7 @@
 #define QB__FORMAT_INFO(enumerator, function, ...) {QB_FORMAT_##enumerator, __VA_ARGS__},
 QB__CONSTANT struct qb_format_info qb__formats[] = {
     QB__INPUT_FORMATS(QB__FORMAT_INFO) QB__BYTE_FORMATS(QB__FORMAT_INFO) QB__NARROW_FORMATS(QB__FORMAT_INFO)
-    QB__SCALE_FORMATS(QB__FORMAT_INFO) QB__MORE_BYTE_FORMATS(QB__FORMAT_INFO) QB__MORE_FORMATS(QB__FORMAT_INFO)};
+    QB__SCALE_FORMATS(QB__FORMAT_INFO) QB__INDEX_FORMATS(QB__FORMAT_INFO) QB__MORE_BYTE_FORMATS(QB__FORMAT_INFO) QB__MORE_FORMATS(QB__FORMAT_INFO)};
 /* clang-format on */
 #undef QB__FORMAT_INFO
 #define QB__FORMAT_COUNT (sizeof qb__formats / sizeof qb__formats[0])

@@ -190,7 +190,7 @@ static enum qb_status run_in_environment(const struct qb_kernel *kernel, struct 
     return status;
 }
 
-/* Check what TENSORS say about where to write, if the host can look at them. */
+/* Check what TENSORS say about places, if the host can look at them. */
 static enum qb_status check_tensors(const struct qb_queue *queue, const struct qb_problem *loaded,
                                     const struct qb_tensors *tensors)
 {

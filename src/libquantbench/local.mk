@@ -17,7 +17,7 @@ libquantbench_la_SOURCES = \
 	%D%/environment.h %D%/kernel.h %D%/workspace.h \
 	%D%/status.c %D%/format.c %D%/problem.c %D%/arithmetic.c %D%/environment.c %D%/operation.c \
 	%D%/operation_quantize.c %D%/operation_dequantize.c %D%/composition.h %D%/composition.c \
-	%D%/operation_gated.c %D%/operation_norm.c %D%/operation_kv_write.c %D%/reference_check.c %D%/backend.c %D%/kernel.c %D%/workspace.c %D%/plugin.c \
+	%D%/operation_gated.c %D%/operation_norm.c %D%/operation_kv_write.c %D%/operation_rope.c %D%/reference_check.c %D%/backend.c %D%/kernel.c %D%/workspace.c %D%/plugin.c \
 	%D%/cpu/vector.h %D%/cpu/vector_avx2.h %D%/cpu/vector_avx512.h %D%/cpu/vector_neon.h %D%/cpu/kernels.h \
 	%D%/cpu/kernels_amax.h %D%/cpu/kernels_blocks.h %D%/cpu/kernels_body.h %D%/cpu/kernels_encode.h \
 	%D%/cpu/kernels_lines.h \

@@ -2,14 +2,14 @@
 /* operation.c - the table of operations. */
 #include <config.h>
 
+#include "composition.h"
 #include "environment.h"
-#include "operation.h"
 
 static const struct qb__operation *const operations[QB_OPERATION_COUNT] = {
     [QB_OPERATION_QUANTIZE] = &qb__operation_quantize, [QB_OPERATION_DEQUANTIZE] = &qb__operation_dequantize,
     [QB_OPERATION_SILU_MUL] = &qb__operation_silu_mul, [QB_OPERATION_GELU_MUL] = &qb__operation_gelu_mul,
     [QB_OPERATION_RMS_NORM] = &qb__operation_rms_norm, [QB_OPERATION_ADD_RMS_NORM] = &qb__operation_add_rms_norm,
-    [QB_OPERATION_KV_WRITE] = &qb__operation_kv_write,
+    [QB_OPERATION_KV_WRITE] = &qb__operation_kv_write, [QB_OPERATION_ROPE] = &qb__operation_rope,
 };
 
 const struct qb__operation *qb__operation_of(enum qb_operation operation)
@@ -56,7 +56,8 @@ enum qb_status qb_reference_run(const struct qb_problem *problem, const struct q
 static enum qb_status load_for_values(const struct qb_problem *p, const struct qb_tensors *tensors,
                                       struct qb_tensors *loaded)
 {
-    static const enum qb_role needed[] = {QB_ROLE_INPUT, QB_ROLE_WEIGHTS, QB_ROLE_RESIDUAL, QB_ROLE_VALUES};
+    static const enum qb_role needed[] = {QB_ROLE_INPUT,  QB_ROLE_WEIGHTS,   QB_ROLE_RESIDUAL,
+                                          QB_ROLE_ANGLES, QB_ROLE_POSITIONS, QB_ROLE_VALUES};
     struct qb_problem only = *p;
     enum qb_status status = qb__tensors_take(tensors, loaded);
 
@@ -85,6 +86,9 @@ enum qb_status qb_reference_values(const struct qb_problem *problem, const struc
     }
     if (status == QB_OK) {
         status = load_for_values(&p, tensors, &loaded);
+    }
+    if (status == QB_OK) {
+        status = qb__composition_check(&p, &loaded);
     }
     if (status == QB_OK) {
         qb__environment_enter(&kept);

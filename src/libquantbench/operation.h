@@ -11,12 +11,12 @@ struct qb__operation {
     /* Check the members of PROBLEM that the operation reads; the caller checks the sizes of its tensors. */
     enum qb_status (*validate)(const struct qb_problem *problem);
     /* Set INFO, which is zero, to the tensor of ROLE of a problem whose members are valid: its presence, uses, format,
-     * rows, columns and stride. The rest follows from these; bits and traffic only where they are not set. */
+     * rows, columns and stride. The rest follows from these; traffic only where it is not set. */
     void (*tensor)(const struct qb_problem *problem, enum qb_role role, struct qb_tensor_info *info);
     /* Write all values of the valid problem P, which was loaded, and their by-products whose tensors are there; NULL
      * for QUANTIZE and DEQUANTIZE. */
     void (*values)(const struct qb_problem *p, const struct qb_tensors *tensors);
-    /* Check what TENSORS, in host memory, say about where to write; NULL: nothing. */
+    /* Check what TENSORS, in host memory, say about where to write, or to read; NULL: nothing. */
     enum qb_status (*check)(const struct qb_problem *problem, const struct qb_tensors *tensors);
     /* The oracle. */
     enum qb_status (*reference)(const struct qb_problem *problem, const struct qb_arithmetic *arithmetic,
@@ -24,7 +24,8 @@ struct qb__operation {
 };
 
 extern const struct qb__operation qb__operation_quantize, qb__operation_dequantize, qb__operation_silu_mul,
-    qb__operation_gelu_mul, qb__operation_rms_norm, qb__operation_add_rms_norm, qb__operation_kv_write;
+    qb__operation_gelu_mul, qb__operation_rms_norm, qb__operation_add_rms_norm, qb__operation_kv_write,
+    qb__operation_rope;
 
 /* The row of OPERATION; NULL if it is not in the enum. */
 const struct qb__operation *qb__operation_of(enum qb_operation operation);

@@ -129,8 +129,7 @@ static void tensor(const struct qb_problem *p, enum qb_role role, struct qb_tens
         break;
     case QB_ROLE_SLOTS:
         t->present = t->read = true;
-        t->format = QB_FORMAT_INT8;
-        t->bits = 64;
+        t->format = QB_FORMAT_INT64;
         t->rows = p->tokens;
         t->cols = t->stride = 1;
         break;
@@ -140,6 +139,8 @@ static void tensor(const struct qb_problem *p, enum qb_role role, struct qb_tens
     case QB_ROLE_RESIDUAL:
     case QB_ROLE_SUM:
     case QB_ROLE_VALUES:
+    case QB_ROLE_ANGLES:
+    case QB_ROLE_POSITIONS:
         break;
     }
 }

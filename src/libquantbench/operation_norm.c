@@ -25,18 +25,13 @@ static enum qb_status validate(const struct qb_problem *p)
     return QB_OK;
 }
 
-static enum qb_format weight_format(const struct qb_problem *p)
-{
-    return p->weights == QB_WEIGHTS_FLOAT ? QB_FORMAT_F32 : p->input;
-}
-
 static void tensor(const struct qb_problem *p, enum qb_role role, struct qb_tensor_info *t)
 {
     const bool adds = p->operation == QB_OPERATION_ADD_RMS_NORM;
 
     if (role == QB_ROLE_WEIGHTS) {
         t->present = t->read = true;
-        t->format = weight_format(p);
+        t->format = qb__weight_format(p);
         t->rows = 1;
         t->cols = t->stride = p->hidden;
     } else if (role == QB_ROLE_RESIDUAL || role == QB_ROLE_SUM) {
@@ -100,7 +95,7 @@ static QB__IN_ENVIRONMENT void values(const struct qb_problem *p, const struct q
             const float scaled = rounds ? qb__rounded(p->input, y * factor) : y * factor;
 
             qb__element_store(tensors->at[QB_ROLE_VALUES], format, row * p->hidden + col,
-                              scaled * qb__element_load(tensors->at[QB_ROLE_WEIGHTS], weight_format(p), col));
+                              scaled * qb__element_load(tensors->at[QB_ROLE_WEIGHTS], qb__weight_format(p), col));
         }
         for (uint64_t col = 0; col < p->hidden && tensors->at[QB_ROLE_SUM] != NULL; col++) {
             /* Last, since it may be the residual. */

@@ -86,8 +86,16 @@ const char *qb_page_layout_name(enum qb_page_layout layout)
     return (unsigned)layout < QB_PAGE_LAYOUT_COUNT ? page_layout_names[layout] : NULL;
 }
 
-static const char *const role_names[QB_ROLE_COUNT] = {"input",   "codes",    "scales", "zero points", "tensor scale",
-                                                      "weights", "residual", "sum",    "values",      "slots"};
+static const char *const pairing_names[QB_PAIRING_COUNT] = {"halves", "adjacent"};
+
+const char *qb_pairing_name(enum qb_pairing pairing)
+{
+    return (unsigned)pairing < QB_PAIRING_COUNT ? pairing_names[pairing] : NULL;
+}
+
+static const char *const role_names[QB_ROLE_COUNT] = {"input",        "codes",   "scales",   "zero points",
+                                                      "tensor scale", "weights", "residual", "sum",
+                                                      "values",       "slots",   "angles",   "positions"};
 
 const char *qb_role_name(enum qb_role role)
 {
@@ -161,17 +169,11 @@ enum qb_status qb__give(void *to, const void *from, size_t size)
 /* ---- Tensors ------------------------------------------------------------------------------------------------------
  */
 
-/* The bytes of COUNT elements of TENSOR in a row. */
-static uint64_t row_bytes(const struct qb_tensor_info *tensor, enum qb_packing packing, uint64_t count)
-{
-    return tensor->bits == 64 ? 8 * count : qb__packed_bytes(tensor->format, packing, count);
-}
-
 /* The bytes from a tensor's first element to the end of its last; false if they do not fit in ptrdiff_t. */
 static bool span(const struct qb_tensor_info *tensor, enum qb_packing packing, uint64_t *bytes)
 {
-    const uint64_t row = row_bytes(tensor, packing, tensor->cols);
-    const uint64_t step = row_bytes(tensor, packing, tensor->stride);
+    const uint64_t row = qb__packed_bytes(tensor->format, packing, tensor->cols);
+    const uint64_t step = qb__packed_bytes(tensor->format, packing, tensor->stride);
 
     if (tensor->cols > PTRDIFF_MAX / 8 || tensor->stride > PTRDIFF_MAX / 8) {
         return false;
@@ -189,10 +191,10 @@ struct qb_tensor_info qb__tensor_of(const struct qb_problem *p, enum qb_role rol
     if (!tensor.present) {
         tensor.traffic = 0;
     } else {
-        tensor.bits = tensor.bits != 0 ? tensor.bits : qb__packed_bits(tensor.format, p->packing);
+        tensor.bits = qb__packed_bits(tensor.format, p->packing);
         tensor.alignment = tensor.bits < 8 ? 1 : tensor.bits / 8;
         if (tensor.traffic == UINT64_MAX) {
-            tensor.traffic = tensor.rows * row_bytes(&tensor, p->packing, tensor.cols);
+            tensor.traffic = tensor.rows * qb__packed_bytes(tensor.format, p->packing, tensor.cols);
         }
         if (!span(&tensor, p->packing, &tensor.bytes)) {
             tensor.bytes = UINT64_MAX;
@@ -287,8 +289,12 @@ enum qb_status qb__problem_load(const struct qb_problem *problem, struct qb_prob
 
         p.output_stride = qb__ceil_div(p.hidden, unit) * unit;
     }
-    if (p.operation == QB_OPERATION_KV_WRITE) {
+    if (p.operation == QB_OPERATION_KV_WRITE || p.operation == QB_OPERATION_ROPE) {
         p.head_size = qb__head_size(&p);
+    }
+    if (p.operation == QB_OPERATION_ROPE) {
+        p.rotary = qb__rotary(&p);
+        p.positions = qb__positions(&p);
     }
     for (int role = 0; role < QB_ROLE_COUNT; role++) {
         if (qb__tensor_of(&p, (enum qb_role)role).bytes == UINT64_MAX) {

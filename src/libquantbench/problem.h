@@ -18,16 +18,27 @@ static inline uint64_t qb__input_cols(const struct qb_problem *p)
     return is_gated ? 2 * p->hidden : p->hidden;
 }
 
-/* The columns of a head of KV_WRITE: see struct qb_problem. */
+/* The columns of a head of KV_WRITE or ROPE: see struct qb_problem. */
 static inline uint64_t qb__head_size(const struct qb_problem *p)
 {
-    return p->head_size != 0 ? p->head_size : p->hidden / 2;
+    return p->head_size != 0 ? p->head_size : p->operation == QB_OPERATION_KV_WRITE ? p->hidden / 2 : p->hidden;
 }
 
 /* The columns of a tile of KV_WRITE: see struct qb_problem. */
 static inline uint64_t qb__kv_tile_cols(const struct qb_problem *p)
 {
     return p->granularity == QB_GRANULARITY_GROUP ? p->group : p->hidden / 2;
+}
+
+/* The other sizes of ROPE: see struct qb_problem. */
+static inline uint64_t qb__rotary(const struct qb_problem *p)
+{
+    return p->rotary != 0 ? p->rotary : qb__head_size(p) / 2 * 2;
+}
+
+static inline uint64_t qb__positions(const struct qb_problem *p)
+{
+    return p->positions != 0 ? p->positions : p->tokens;
 }
 
 /* The quantization that the valid problem P, whose strides are filled in, ends with. */

@@ -78,8 +78,9 @@ enum qb_format {
     QB_FORMAT_INT4 = 9,   /* two's complement, -8 to 7 */
     QB_FORMAT_UINT4 = 10, /* 0 to 15, with a zero point */
     QB_FORMAT_E8M0 = 11,  /* OCP MX scales: 2^(code - 127), NaN 0xFF; no sign, no zero */
+    QB_FORMAT_INT64 = 12, /* indices, such as positions: two's complement; nothing is converted from or to it */
 };
-#define QB_FORMAT_COUNT 12
+#define QB_FORMAT_COUNT 13
 
 /* Values of a format that are not finite numbers. */
 enum qb_specials {
@@ -114,14 +115,14 @@ const struct qb_format_info *qb_format_info(enum qb_format format);
 /* Find a format by name or alias, without regard to case. QB_ERROR_INVALID if NAME is unknown. */
 enum qb_status qb_format_find(const char *name, enum qb_format *format);
 
-/* The value of one code (the low bits of CODE), exactly. NaN codes give NaN. */
+/* The value of one code (the low bits of CODE), exactly. NaN codes give NaN, and so does INT64. */
 float qb_format_decode(enum qb_format format, uint32_t code);
 
 /* The code of VALUE, rounded to nearest even. Output formats saturate to their largest finite value, integers to their
  * range, also from infinity. NaN gives 0 in integers, 0x7F in E4M3 and E5M2, and the positive largest value in E2M1,
  * E2M3 and E3M2. F16, BF16 and F32 follow IEEE 754: overflow gives infinity, NaN gives a quiet NaN. The sign of zero
  * and of underflow is kept where there is one. E8M0 has the smallest power of two that is not below |VALUE|: 0 gives
- * code 0, infinity 0xFE, NaN 0xFF. */
+ * code 0, infinity 0xFE, NaN 0xFF. INT64 has 0. */
 uint32_t qb_format_encode(enum qb_format format, float value);
 
 /* The places of codes of less than a byte in memory. Each row of a tensor begins at a byte. */
@@ -224,11 +225,12 @@ enum qb_operation {
     QB_OPERATION_RMS_NORM = 4,     /* RMSNorm of each row, then quantize */
     QB_OPERATION_ADD_RMS_NORM = 5, /* RMSNorm of each row of input + residual, then quantize */
     QB_OPERATION_KV_WRITE = 6,     /* quantize keys and values of tokens into the pages of a cache */
+    QB_OPERATION_ROPE = 7,         /* rotary position embedding of the heads of each row, then quantize */
 };
-#define QB_OPERATION_COUNT 7
+#define QB_OPERATION_COUNT 8
 
-/* The name as in --op: "quantize", "dequantize", "silu-mul", "gelu-mul", "rms-norm", "add-rms-norm", "kv-write"; NULL
- * if not in the enum. */
+/* The name as in --op: "quantize", "dequantize", "silu-mul", "gelu-mul", "rms-norm", "add-rms-norm", "kv-write",
+ * "rope"; NULL if not in the enum. */
 const char *qb_operation_name(enum qb_operation operation);
 
 /* The results that an operation rounds to the input format on its way to the quantization. See struct qb_problem. */
@@ -252,7 +254,7 @@ enum qb_gate {
 /* The name as in --gate: "halves", "interleaved"; NULL if not in the enum. */
 const char *qb_gate_name(enum qb_gate gate);
 
-/* The format of the weights of a norm. */
+/* The format of the weights of a norm, or of the cosines and sines of ROPE. */
 enum qb_weights {
     QB_WEIGHTS_INPUT = 0, /* the input format */
     QB_WEIGHTS_FLOAT = 1, /* binary32 */
@@ -271,6 +273,15 @@ enum qb_page_layout {
 
 /* The name as in --page-layout: "nhd", "hnd"; NULL if not in the enum. */
 const char *qb_page_layout_name(enum qb_page_layout layout);
+/* The elements of a head that are rotated together, of its first R = rotary ones. */
+enum qb_pairing {
+    QB_PAIRING_HALVES = 0,   /* i and R / 2 + i, as in GPT-NeoX */
+    QB_PAIRING_ADJACENT = 1, /* 2i and 2i + 1, as in GPT-J */
+};
+#define QB_PAIRING_COUNT 2
+
+/* The name as in --pairing: "halves", "adjacent"; NULL if not in the enum. */
+const char *qb_pairing_name(enum qb_pairing pairing);
 
 /* One operation. Fill it with qb_problem_init() first, so that members of later versions have their defaults.
  *
@@ -330,6 +341,14 @@ const char *qb_page_layout_name(enum qb_page_layout layout);
  *   r      1 / sqrt(S / n + epsilon), with n rounded to binary32
  *   value  T(T(y * r) * weight)
  *
+ * ROPE, of a row of heads, whose token has position t, 0 <= t < positions. The first R = rotary elements of a head are
+ * pairs (a, b), in the places that pairing names. Pair i, 0 <= i < R / 2, is rotated by row t of the angles, in which
+ * element i is c, and element R / 2 + i is s:
+ *   a      becomes T(a * c - b * s)
+ *   b      becomes T(b * c + a * s)
+ * The other elements of a head stay as they are. If t is out of range, the CPU and the reference return
+ * QB_ERROR_INVALID before they write anything. Elsewhere, where that cannot be seen in time, a and b become NaN.
+ *
  * DEQUANTIZE: the value is q * s, rounded to the input format, where q is the number that the code stands for, and s
  * the scale; with E4M3 scales and a tensor scale g (q * s) * g; with a zero point z (q - z) * s.
  *
@@ -377,12 +396,15 @@ struct qb_problem {
     float gate_limit;                  /* > 0, a finite number of the input format; 0 means none */
     float alpha;                       /* SILU_MUL: finite and > 0; 0 means 1 */
     float up_offset;                   /* SILU_MUL and GELU_MUL: finite */
-    enum qb_weights weights;           /* RMS_NORM and ADD_RMS_NORM, as the next */
-    float epsilon;                     /* finite, >= 0 */
-    uint64_t head_size;                /* KV_WRITE, as the next: elements of a head; 0 means hidden / 2 */
-    uint64_t page_size;                /* slots of a page, >= 1 */
+    enum qb_weights weights;           /* RMS_NORM, ADD_RMS_NORM and ROPE */
+    float epsilon;                     /* RMS_NORM and ADD_RMS_NORM: finite, >= 0 */
+    uint64_t head_size;                /* KV_WRITE, ROPE: columns of a head; 0 means hidden / 2, or hidden for ROPE */
+    uint64_t page_size;                /* KV_WRITE, as the next two: slots of a page, >= 1 */
     uint64_t pages;                    /* of the keys, and as many of the values, >= 1 */
     enum qb_page_layout page_layout;
+    enum qb_pairing pairing; /* ROPE, as the next */
+    uint64_t rotary;         /* elements of a head that are rotated: an even number; 0 means as many as can be */
+    uint64_t positions;      /* rows of the angles; 0 means tokens */
 };
 
 /* The defaults: quantize half to INT8, dynamic, one scale per tensor in binary32, 0 tokens, hidden size 1, dense rows,
@@ -429,11 +451,13 @@ enum qb_role {
     QB_ROLE_TENSOR_SCALE = 4, /* one binary32; read when given, written when computed */
     QB_ROLE_WEIGHTS = 5,      /* of a norm: one for each column */
     QB_ROLE_RESIDUAL = 6,     /* ADD_RMS_NORM: is added to the input; dense rows in its format; read */
-    QB_ROLE_SUM = 7,    /* ADD_RMS_NORM: the new residual, as the old one; written. It may be in the same place. */
-    QB_ROLE_VALUES = 8, /* written: with keep_values the values, in dense rows; the result of DEQUANTIZE */
-    QB_ROLE_SLOTS = 9,  /* KV_WRITE: an int64_t for each token; read */
+    QB_ROLE_SUM = 7,        /* ADD_RMS_NORM: the new residual, as the old one; written. It may be in the same place. */
+    QB_ROLE_VALUES = 8,     /* written: with keep_values the values, in dense rows; the result of DEQUANTIZE */
+    QB_ROLE_SLOTS = 9,      /* KV_WRITE: one INT64 for each token; read */
+    QB_ROLE_ANGLES = 10,    /* ROPE: in each row, one for each position, rotary / 2 cosines and then as many sines */
+    QB_ROLE_POSITIONS = 11, /* ROPE: one INT64 for each token, >= 0 and < positions; read */
 };
-#define QB_ROLE_COUNT 10
+#define QB_ROLE_COUNT 12
 
 /* The name, such as "scales"; NULL if not in the enum. */
 const char *qb_role_name(enum qb_role role);
@@ -444,14 +468,15 @@ struct qb_tensor_info {
     bool present;          /* the problem has such a tensor; if not, all that follows is 0 */
     bool read;             /* its elements are read */
     bool written;          /* its elements are written */
-    enum qb_format format; /* of an element; slots are integers as INT8 is, but of 64 bits */
+    enum qb_format format; /* of an element */
     unsigned bits;         /* that an element takes in memory */
     uint64_t rows;         /* of scales: as they lie in memory, with their padding */
     uint64_t cols;
-    uint64_t stride;  /* elements from one row to the next; rows begin at bytes */
-    uint64_t bytes;   /* from its first element to the end of its last, with the gaps between rows */
-    uint64_t traffic; /* bytes of its elements, each counted once, whatever the kernel does; of a cache, of as many
-                       * slots as there are tokens */
+    uint64_t stride; /* elements from one row to the next; rows begin at bytes */
+    uint64_t bytes;  /* from its first element to the end of its last, with the gaps between rows */
+    /* Bytes of its elements, each counted once, whatever the kernel does; of a cache, of as many slots as there are
+     * tokens, and of no more angles. */
+    uint64_t traffic;
     size_t alignment; /* bytes, of its address: one element's; wider alignment is faster, not required */
 };
 

@@ -234,6 +234,41 @@ static enum qb_status check_norms(void)
     return status;
 }
 
+/* A pair, its cosine and sine, and what it is rotated to, in binary32: a fused multiply-add gives other numbers. */
+static const float rotations[][6] = {
+    {0x1.1b80b4p+1f, -0x1.fe259ep+0f, 0x1.5d88dcp-1f, -0x1.762004p-1f, 0x1.ca14cp-5f, -0x1.7d4b4p+1f},
+    {-0x1.8c70c8p+0f, -0x1.d48f74p+0f, -0x1.6f382cp-1f, -0x1.64c86p-1f, -0x1.51664p-3f, 0x1.3228e8p+1f},
+};
+
+static enum qb_status check_rotations(void)
+{
+    const int64_t position = 0;
+    struct qb_problem problem;
+    enum qb_status status = QB_OK;
+
+    qb_problem_init(&problem);
+    problem.operation = QB_OPERATION_ROPE;
+    problem.input = QB_FORMAT_F32;
+    problem.tokens = 1;
+    problem.hidden = 2;
+    for (size_t i = 0; i < sizeof rotations / sizeof rotations[0] && status == QB_OK; i++) {
+        const float *known = rotations[i];
+        struct qb_tensors tensors = {.size = sizeof tensors};
+        float values[2];
+
+        tensors.at[QB_ROLE_INPUT] = (void *)(uintptr_t)known;
+        tensors.at[QB_ROLE_ANGLES] = (void *)(uintptr_t)(known + 2);
+        tensors.at[QB_ROLE_POSITIONS] = (void *)(uintptr_t)&position;
+        tensors.at[QB_ROLE_VALUES] = values;
+        status = compute_values(&problem, &tensors);
+        if (status == QB_OK && memcmp(values, known + 4, sizeof values) != 0) {
+            status = qb__fail(QB_ERROR_REFERENCE, "rope gives %a and %a, expected %a and %a", (double)values[0],
+                              (double)values[1], (double)known[4], (double)known[5]);
+        }
+    }
+    return status;
+}
+
 /* ---- The digest ------------------------------------------------------------------------------------------------- */
 
 #define ROWS     8
@@ -374,6 +409,7 @@ static QB__IN_ENVIRONMENT enum qb_status check(void)
     status = status == QB_OK ? check_quotients() : status;
     status = status == QB_OK ? check_digest() : status;
     status = status == QB_OK ? check_activations() : status;
+    status = status == QB_OK ? check_rotations() : status;
     return status == QB_OK ? check_norms() : status;
 }
 

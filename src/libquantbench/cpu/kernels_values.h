@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* kernels_values.h - the routines of struct qb__values_ops on the vectors of a vector_values_<isa>.h that is included
- * before this file: activations, norms, and codes back to values. All is computed in the order and with the operations
- * that the comment of struct qb_problem names. */
+ * before this file: activations, norms, rotations, and codes back to values. All is computed in the order and with the
+ * operations that the comment of struct qb_problem names. */
 #ifndef QB_CPU_KERNELS_VALUES_H
 #define QB_CPU_KERNELS_VALUES_H
 
@@ -18,7 +18,7 @@ QB__INLINE const void *padded_from(uint32_t padded[2 * BLOCK], const void *x, si
     return padded;
 }
 
-QB__INLINE void prefetch_at(const void *x, size_t ahead, const size_t bytes)
+QB__INLINE void prefetch_at(const void *x, size_t ahead, size_t bytes)
 {
     for (size_t i = 0; i < bytes; i += 64) {
         /* Past the end is harmless: a prefetch never faults. */
@@ -331,6 +331,179 @@ QB__INLINE void norm_any(const struct qb__norm *row, const enum qb_format input)
         norm_values(row, y, factor, (struct norm_way){input, input, true});
     } else {
         norm_values(row, y, factor, (struct norm_way){input, input, false});
+    }
+}
+
+/* ---- Rotations -----------------------------------------------------------------------------------------------------
+ */
+
+/* What is constant in a loop. */
+struct rope_way {
+    enum qb_format input, angles;
+    bool usual; /* stored as it came, and nobody sees the bits of NaN */
+};
+
+/* The rotated A and B, by cosines C and sines S. */
+QB__INLINE void rotate(floats *a, floats *b, floats c, floats s)
+{
+    const floats y = subtract(times(*a, c), times(*b, s)), z = add(times(*b, c), times(*a, s));
+
+    *a = y;
+    *b = z;
+}
+
+QB__INLINE void rope_store(const struct qb__rope *row, void *out, struct two v, const bool split,
+                           const struct rope_way way)
+{
+    if (!way.usual && row->to == QB_FORMAT_F32) {
+        store_two(out, v, QB_FORMAT_F32, split, true, false);
+    } else {
+        /* A NaN of binary32 may have low bits, which its rounding would carry into the sign. */
+        const bool odd = way.input == QB_FORMAT_BF16 && way.angles == QB_FORMAT_F32;
+
+        store_two(out, v, way.input, split, !way.usual || odd, false);
+    }
+}
+
+/* A block of pairs: its elements, those of the other half, if they are in halves, and where they go. */
+struct rope_at {
+    const void *a, *b, *cosines, *sines;
+    void *y, *z;
+};
+
+QB__INLINE void rope_halves(const struct qb__rope *row, const struct rope_at p, const struct rope_way way)
+{
+    const bool split = way.input == QB_FORMAT_BF16;
+    const struct two c = load_two(p.cosines, way.angles, split), s = load_two(p.sines, way.angles, split);
+    struct two v = load_two(p.a, way.input, split), w = load_two(p.b, way.input, split);
+
+    QB__UNROLL
+    for (int i = 0; i < 2; i++) {
+        rotate(&v.v[i], &w.v[i], c.v[i], s.v[i]);
+    }
+    rope_store(row, p.y, v, split, way);
+    rope_store(row, p.z, w, split, way);
+}
+
+QB__INLINE void rope_neighbors(const struct qb__rope *row, const struct rope_at p, const struct rope_way way)
+{
+    const struct two c = load_two(p.cosines, way.angles, false), s = load_two(p.sines, way.angles, false);
+    const size_t to = qb__element_size(way.usual ? way.input : row->to);
+
+    QB__UNROLL
+    for (int i = 0; i < 2; i++) {
+        struct two v = load_two(at(p.a, (size_t)i * BLOCK, way.input), way.input, false);
+
+        v = split_two(v);
+        rotate(&v.v[0], &v.v[1], c.v[i], s.v[i]);
+        rope_store(row, (char *)p.y + (size_t)i * BLOCK * to, join_two(v), false, way);
+    }
+}
+
+/* A head of fewer pairs than a block. */
+QB__INLINE void rope_last(const struct qb__rope *row, char *out, const char *x, const struct rope_way way)
+{
+    const size_t left = row->half, to = qb__element_size(way.usual ? way.input : row->to);
+    uint32_t as[4 * BLOCK], bs[2 * BLOCK], cs[2 * BLOCK], ss[2 * BLOCK], y[2 * BLOCK], z[BLOCK];
+    struct rope_at p = {as, bs, padded_from(cs, row->cosines, left, way.angles), NULL, y, z};
+
+    p.sines = padded_from(ss, at(row->cosines, left, way.angles), left, way.angles);
+    memset(as, 0, sizeof as);
+    if (row->adjacent) {
+        memcpy(as, x, 2 * left * qb__element_size(way.input));
+        rope_neighbors(row, p, way);
+        memcpy(out, y, 2 * left * to);
+    } else {
+        memcpy(as, x, left * qb__element_size(way.input));
+        padded_from(bs, at(x, left, way.input), left, way.input);
+        rope_halves(row, p, way);
+        memcpy(out, y, left * to);
+        memcpy(out + left * to, z, left * to);
+    }
+}
+
+/* The elements of a head that are not rotated, from X on. */
+QB__INLINE void rope_rest(const struct qb__rope *row, char *out, const char *x, const struct rope_way way)
+{
+    const size_t size = qb__element_size(way.input), to = qb__element_size(way.usual ? way.input : row->to);
+    size_t left = row->head - 2 * row->half;
+
+    if (way.usual) {
+        memcpy(out, x, left * size);
+        return;
+    }
+    for (; left > 0; left = qb__left(left, BLOCK), x += BLOCK * size, out += BLOCK * to) {
+        const size_t count = left < BLOCK ? left : BLOCK;
+        uint32_t padded[2 * BLOCK], last[BLOCK];
+
+        rope_store(row, last, load_two(padded_from(padded, x, count, way.input), way.input, false), false, way);
+        memcpy(out, last, count * to);
+    }
+}
+
+/* The block of pairs from pair I of the head at X on. */
+QB__INLINE void rope_block(const struct qb__rope *row, char *out, const char *x, size_t i, const struct rope_way way)
+{
+    const size_t to = qb__element_size(way.usual ? way.input : row->to), first = row->adjacent ? 2 * i : i;
+    const struct rope_at p = {at(x, first, way.input),
+                              at(x, row->half + i, way.input),
+                              at(row->cosines, i, way.angles),
+                              at(row->cosines, row->half + i, way.angles),
+                              out + first * to,
+                              out + (row->half + i) * to};
+
+    if (row->adjacent) {
+        rope_neighbors(row, p, way);
+    } else {
+        rope_halves(row, p, way);
+    }
+}
+
+QB__INLINE void rope_head(const struct qb__rope *row, char *out, const char *x, const struct rope_way way)
+{
+    const size_t rotary = 2 * row->half;
+    size_t i = 0;
+
+    for (; row->half - i >= BLOCK; i += BLOCK) {
+        rope_block(row, out, x, i, way);
+    }
+    if (i < row->half && i > 0) {
+        rope_block(row, out, x, row->half - BLOCK, way); /* some pairs once more */
+    } else if (i < row->half) {
+        rope_last(row, out, x, way);
+    }
+    if (rotary < row->head) {
+        rope_rest(row, out + rotary * qb__element_size(way.usual ? way.input : row->to), at(x, rotary, way.input), way);
+    }
+}
+
+QB__INLINE void rope_run(const struct qb__rope *row, const struct rope_way way)
+{
+    const size_t bytes = row->head * qb__element_size(way.input);
+    const size_t out_bytes = row->head * qb__element_size(way.usual ? way.input : row->to);
+    const char *x = row->x;
+    char *out = row->out;
+
+    for (size_t head = 0; head < row->heads; head++, x += bytes, out += out_bytes) {
+        if (row->ahead > 0) {
+            prefetch_at(x, row->ahead, bytes);
+        }
+        rope_head(row, out, x, way);
+    }
+}
+
+QB__INLINE void rope_any(const struct qb__rope *row, const enum qb_format input)
+{
+    const bool usual = row->to == input && !row->keeps_nan;
+
+    if (row->float_angles && usual) {
+        rope_run(row, (struct rope_way){input, QB_FORMAT_F32, true});
+    } else if (row->float_angles) {
+        rope_run(row, (struct rope_way){input, QB_FORMAT_F32, false});
+    } else if (usual) {
+        rope_run(row, (struct rope_way){input, input, true});
+    } else {
+        rope_run(row, (struct rope_way){input, input, false});
     }
 }
 

@@ -269,6 +269,71 @@ QB__INLINE void norm_any(const struct qb__norm *row, const enum qb_format input)
     }
 }
 
+/* ---- Rotations -----------------------------------------------------------------------------------------------------
+ */
+
+/* Up to EACH pairs from pair FIRST of a head on: X and OUT are those of the head. */
+QB__INLINE void rope_pairs(const struct qb__rope *row, const char *x, char *out, size_t first,
+                           const enum qb_format input, const enum qb_format angles)
+{
+    const size_t step = row->adjacent ? 2 : 1, apart = row->adjacent ? 1 : row->half;
+    const size_t count = row->half - first < EACH ? row->half - first : EACH;
+    const char *cosines = at(row->cosines, first, angles), *sines = at(cosines, row->half, angles);
+    float y[EACH], z[EACH], both[2 * EACH];
+
+    for (size_t i = 0; i < count; i++) {
+        const float a = load_value(x, (first + i) * step, input), b = load_value(x, (first + i) * step + apart, input);
+        const float c = load_value(cosines, i, angles), s = load_value(sines, i, angles);
+        const float ac = a * c, bs = b * s, bc = b * c, as = a * s;
+
+        y[i] = ac - bs;
+        z[i] = bc + as;
+    }
+    if (!row->adjacent) {
+        const size_t size = qb__element_size(row->to);
+
+        store_as(out + first * size, y, count, row->to);
+        store_as(out + (first + row->half) * size, z, count, row->to);
+        return;
+    }
+    for (size_t i = 0; i < count; i++) {
+        both[2 * i] = y[i];
+        both[2 * i + 1] = z[i];
+    }
+    store_as(out + 2 * first * qb__element_size(row->to), both, 2 * count, row->to);
+}
+
+/* What is not rotated. */
+QB__INLINE void rope_rest(const struct qb__rope *row, const char *x, char *out, const enum qb_format input)
+{
+    for (size_t first = 2 * row->half; first < row->head; first += EACH) {
+        const size_t count = row->head - first < EACH ? row->head - first : EACH;
+        float v[EACH];
+
+        load_values(v, at(x, first, input), count, input);
+        store_as(out + first * qb__element_size(row->to), v, count, row->to);
+    }
+}
+
+QB__INLINE void rope_any(const struct qb__rope *row, const enum qb_format input)
+{
+    const char *x = row->x;
+    char *out = row->out;
+
+    for (size_t head = 0; head < row->heads; head++) {
+        for (size_t first = 0; first < row->half; first += EACH) {
+            if (row->float_angles) {
+                rope_pairs(row, x, out, first, input, QB_FORMAT_F32);
+            } else {
+                rope_pairs(row, x, out, first, input, input);
+            }
+        }
+        rope_rest(row, x, out, input);
+        x += row->head * qb__element_size(input);
+        out += row->head * qb__element_size(row->to);
+    }
+}
+
 /* ---- Codes to values -----------------------------------------------------------------------------------------------
  */
 

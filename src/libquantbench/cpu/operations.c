@@ -34,8 +34,10 @@ struct job {
     char *values; /* of all rows, or of the chunks of all threads */
     struct qb__gated gated;
     struct qb__norm norm;
+    struct qb__rope rope;
     void (*gated_row)(const struct qb__gated *row);
     void (*norm_row)(const struct qb__norm *row);
+    void (*rope_row)(const struct qb__rope *row);
 };
 
 /* ---- What is to be done --------------------------------------------------------------------------------------------
@@ -122,6 +124,24 @@ static void describe_norm(struct job *job)
     };
 }
 
+static void describe_rope(struct job *job)
+{
+    const struct qb_problem *p = job->p;
+
+    if (p->operation == QB_OPERATION_ROPE) {
+        job->rope = (struct qb__rope){
+            .heads = p->hidden / p->head_size,
+            .head = p->head_size,
+            .half = p->rotary / 2,
+            .to = job->quantization.input,
+            .adjacent = p->pairing == QB_PAIRING_ADJACENT,
+            .float_angles = p->weights == QB_WEIGHTS_FLOAT,
+            .keeps_nan = p->keep_values,
+            .ahead = job->ahead,
+        };
+    }
+}
+
 static bool is_gated(const struct job *job)
 {
     return job->p->operation == QB_OPERATION_SILU_MUL || job->p->operation == QB_OPERATION_GELU_MUL;
@@ -135,6 +155,7 @@ static void choose_routines(struct job *job, const struct qb__cpu_ops *ops)
 
     job->gated_row = half != NULL && half->gated[input] != NULL ? half->gated[input] : ops->values->gated[input];
     job->norm_row = half != NULL && half->norm[input] != NULL ? half->norm[input] : ops->values->norm[input];
+    job->rope_row = ops->values->rope[input];
 }
 
 /* The values of row ROW. */
@@ -163,11 +184,25 @@ static void norm_row(const struct job *job, uint64_t row, char *out)
     job->norm_row(&run);
 }
 
+static void rope_row(const struct job *job, uint64_t row, char *out)
+{
+    const size_t angle = job->rope.float_angles ? sizeof(float) : job->element;
+    const int64_t position = ((const int64_t *)job->tensors->at[QB_ROLE_POSITIONS])[row];
+    struct qb__rope run = job->rope;
+
+    run.x = (const char *)job->tensors->at[QB_ROLE_INPUT] + row * job->p->input_stride * job->element;
+    run.cosines = (const char *)job->tensors->at[QB_ROLE_ANGLES] + (uint64_t)position * job->p->rotary * angle;
+    run.out = out;
+    job->rope_row(&run);
+}
+
 static void values_of(const struct job *job, uint64_t first, uint64_t rows, char *out)
 {
     for (uint64_t row = first; row < first + rows; row++, out += job->row_bytes) {
         if (is_gated(job)) {
             gated_row(job, row, out);
+        } else if (job->p->operation == QB_OPERATION_ROPE) {
+            rope_row(job, row, out);
         } else {
             norm_row(job, row, out);
         }
@@ -286,6 +321,7 @@ void qb__cpu_operation(const struct qb__cpu_ops *ops, const struct qb__cpu_plan 
     choose_routines(&job, ops);
     describe_gated(&job);
     describe_norm(&job);
+    describe_rope(&job);
     if (job.whole) {
         run_whole(&job);
         return;

@@ -42,6 +42,18 @@ struct qb__norm {
     size_t ahead;
 };
 
+/* A row of heads that are rotated. */
+struct qb__rope {
+    const void *x;            /* elements of the input format */
+    const void *cosines;      /* for each pair of a head, of these or of binary32; and as many sines after them */
+    size_t heads, head, half; /* half: the pairs of a head */
+    void *out;
+    enum qb_format to;
+    bool adjacent; /* a pair is two neighbors, not HALF apart */
+    bool float_angles, keeps_nan;
+    size_t ahead;
+};
+
 /* Codes that become values. */
 struct qb__decode {
     const uint8_t *codes; /* one in a byte, or two of 4 bits */
@@ -61,6 +73,7 @@ struct qb__decode {
 struct qb__values_ops {
     void (*gated[3])(const struct qb__gated *row);
     void (*norm[3])(const struct qb__norm *row);
+    void (*rope[3])(const struct qb__rope *row);
     void (*decode[3])(const struct qb__decode *run);
 };
 

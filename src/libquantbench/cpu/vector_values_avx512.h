@@ -128,6 +128,17 @@ QB__INLINE struct two ordered(struct two x, const uint32_t order[2][16])
                          _mm512_permutex2var_ps(x.v[0], _mm512_load_si512(order[1]), x.v[1])}};
 }
 
+/* The even and the odd ones of 2 * FLOATS elements in order; and back. */
+QB__INLINE struct two split_two(struct two x)
+{
+    return ordered(x, order_split);
+}
+
+QB__INLINE struct two join_two(struct two x)
+{
+    return ordered(x, order_joined);
+}
+
 QB__INLINE struct two load_two(const void *x, const enum qb_format format, const bool split)
 {
     const char *p = x;

@@ -400,6 +400,8 @@ void difference_find(struct difference *difference, enum qb_role role, const uin
     case QB_ROLE_WEIGHTS:
     case QB_ROLE_RESIDUAL:
     case QB_ROLE_SLOTS:
+    case QB_ROLE_ANGLES:
+    case QB_ROLE_POSITIONS:
         break;
     case QB_ROLE_SUM:
     case QB_ROLE_VALUES:
