@@ -361,7 +361,7 @@ END_TEST
 
 /* All tensors of one set. */
 struct whole {
-    uint32_t at[QB_ROLE_COUNT][2 * MOST];
+    uint32_t at[QB_ROLE_COUNT][2 * MOST] __attribute__((aligned(8))); /* also for positions */
     struct qb_tensors tensors;
 };
 
@@ -385,6 +385,11 @@ static void make_whole(const struct qb_problem *problem, struct whole *w)
     input_generate(INPUT_NORMAL, problem->input, 8, elements, problem->hidden, w->at[QB_ROLE_RESIDUAL]);
     input_generate_weights(problem->weights == QB_WEIGHTS_FLOAT ? QB_FORMAT_F32 : problem->input, 9, problem->hidden,
                            w->at[QB_ROLE_WEIGHTS]);
+    if (problem->operation == QB_OPERATION_ROPE) {
+        input_generate_angles(problem->weights == QB_WEIGHTS_FLOAT ? QB_FORMAT_F32 : problem->input, problem->positions,
+                              problem->rotary, w->at[QB_ROLE_ANGLES]);
+        input_generate_positions(7, problem->tokens, problem->positions, (int64_t *)(void *)w->at[QB_ROLE_POSITIONS]);
+    }
     /* Some sums are 0. */
     memcpy(w->at[QB_ROLE_RESIDUAL], w->at[QB_ROLE_INPUT], 64);
     for (uint64_t i = 0; i < 16; i++) {
@@ -472,6 +477,11 @@ static void check_others(const struct questioner *q, const struct question *ques
     }
 }
 
+static const enum qb_operation operations[] = {QB_OPERATION_DEQUANTIZE,   QB_OPERATION_SILU_MUL,
+                                               QB_OPERATION_GELU_MUL,     QB_OPERATION_RMS_NORM,
+                                               QB_OPERATION_ADD_RMS_NORM, QB_OPERATION_ROPE};
+#define OPERATIONS (int)(sizeof operations / sizeof operations[0])
+
 /* The problem number I. */
 static struct qb_problem operation_problem(int i)
 {
@@ -479,8 +489,8 @@ static struct qb_problem operation_problem(int i)
     struct qb_problem problem;
 
     qb_problem_init(&problem);
-    problem.operation = (enum qb_operation)(1 + i % (QB_OPERATION_COUNT - 1));
-    i /= QB_OPERATION_COUNT - 1;
+    problem.operation = operations[i % OPERATIONS];
+    i /= OPERATIONS;
     problem.input = inputs[i % 3];
     problem.granularity = (enum qb_granularity)(i / 3 % QB_GRANULARITY_COUNT);
     problem.scaling =
@@ -500,16 +510,22 @@ static struct qb_problem operation_problem(int i)
         problem.gate_limit = i % 7 == 6 ? 7 : 0;
     }
     problem.weights = i % 3 == 2 ? QB_WEIGHTS_FLOAT : QB_WEIGHTS_INPUT;
+    if (problem.operation == QB_OPERATION_ROPE) {
+        problem.pairing = i % 4 < 2 ? QB_PAIRING_HALVES : QB_PAIRING_ADJACENT;
+        problem.head_size = problem.hidden / 3;
+        problem.rotary = i % 5 < 3 ? 6 : 4;
+        problem.positions = 4;
+    }
     return problem;
 }
-#define OPERATION_PROBLEMS (5 * 90)
+#define OPERATION_PROBLEMS (OPERATIONS * 90)
 
 START_TEST(right_answers_of_operations)
 {
     static struct whole data, now;
     static const struct qb_arithmetic contract;
     void *given[QB_ROLE_COUNT] = {NULL};
-    struct probe probes[SCALES + PROBES];
+    struct probe probes[2 * (SCALES + PROBES)];
     struct scale_probe scales[SCALES];
     struct question question = {.probes = probes, .scales = scales};
     size_t changes = 0;

@@ -152,6 +152,18 @@ static void change(struct record_case *c, enum property property)
     case PROPERTY_EPSILON:
         c->problem.epsilon = 1e-5f;
         break;
+    case PROPERTY_PAIRING:
+        c->problem.pairing = QB_PAIRING_ADJACENT;
+        break;
+    case PROPERTY_HEAD_SIZE:
+        c->problem.head_size = 8;
+        break;
+    case PROPERTY_ROTARY:
+        c->problem.rotary = 2;
+        break;
+    case PROPERTY_POSITIONS:
+        c->problem.positions = 9;
+        break;
     case PROPERTY_THREADS:
         c->threads++;
         break;
@@ -175,7 +187,9 @@ static void change(struct record_case *c, enum property property)
 /* An operation that has PROPERTY. */
 static enum qb_operation operation_with(enum property property)
 {
-    return property == PROPERTY_WEIGHTS || property == PROPERTY_EPSILON ? QB_OPERATION_RMS_NORM : QB_OPERATION_SILU_MUL;
+    return property >= PROPERTY_PAIRING && property <= PROPERTY_POSITIONS ? QB_OPERATION_ROPE
+           : property == PROPERTY_WEIGHTS || property == PROPERTY_EPSILON ? QB_OPERATION_RMS_NORM
+                                                                          : QB_OPERATION_SILU_MUL;
 }
 
 /* Cases are told apart by each property alone, in its value and in its words. */
@@ -254,7 +268,7 @@ START_TEST(members_of_other_operations_do_not_count)
     struct record_case a = some_case(), b = some_case();
     char text[PROPERTY_TEXT_SIZE];
 
-    for (enum property i = PROPERTY_INTERMEDIATE; i <= PROPERTY_EPSILON; i++) {
+    for (enum property i = PROPERTY_INTERMEDIATE; i <= PROPERTY_POSITIONS; i++) {
         change(&b, i);
         ck_assert(property_same(&a, &b, i));
         ck_assert(!property_applies(&b.problem, i));
@@ -312,6 +326,7 @@ static const struct {
     {QB_OPERATION_QUANTIZE, "half -> int8, static, tensor, 4 x 8"},
     {QB_OPERATION_DEQUANTIZE, "dequantize, int8 -> half, static, tensor, 4 x 8"},
     {QB_OPERATION_SILU_MUL, "silu-mul, half -> int8, static, tensor, 4 x 8"},
+    {QB_OPERATION_ROPE, "rope, half -> int8, static, tensor, heads of 4, 16 positions, 4 x 8"},
     {QB_OPERATION_RMS_NORM, "rms-norm, half -> int8, static, tensor, 4 x 8"},
 };
 
@@ -325,6 +340,8 @@ START_TEST(problems_have_words)
         c.problem.operation = plain_texts[i].operation;
         c.problem.scaling = QB_SCALING_STATIC;
         c.problem.epsilon = PROBLEM_EPSILON;
+        c.problem.head_size = c.problem.rotary = 4;
+        c.problem.positions = 16;
         problem_text(&c.problem, text, sizeof text);
         ck_assert_str_eq(text, plain_texts[i].text);
     }
@@ -334,6 +351,14 @@ START_TEST(problems_have_words)
     problem_text(&c.problem, text, sizeof text);
     ck_assert_str_eq(text, "rms-norm, half -> int8, static, tensor, intermediate float, values kept, gate interleaved, "
                            "limit 7, alpha 1.702, offset 1, float weights, epsilon 1e-05, 4 x 8");
+    c = some_case();
+    c.problem.operation = QB_OPERATION_ROPE;
+    for (enum property i = PROPERTY_PAIRING; i <= PROPERTY_POSITIONS; i++) {
+        change(&c, i);
+    }
+    problem_text(&c.problem, text, sizeof text);
+    ck_assert_str_eq(text,
+                     "rope, half -> int8, dynamic, tensor, heads of 8, 2 rotated, adjacent pairs, 9 positions, 4 x 8");
 }
 END_TEST
 

@@ -64,7 +64,8 @@ static enum exit_code parse_with_errors(const char *const arguments[], char *tex
 static void give(const struct option_row *row, char argument[64])
 {
     static const char *const of_lists[][2] = {{"model", "llama3-8b"}, {"output", "file.csv"}, {"scale-ub", "1"},
-                                              {"gate-limit", "7"},    {"alpha", "2"},         {"up-offset", "1"}};
+                                              {"gate-limit", "7"},    {"alpha", "2"},         {"up-offset", "1"},
+                                              {"rotary", "64"}};
     const char *value = row->fallback;
     char number[32];
 
@@ -307,6 +308,7 @@ static const char *operation_of(const struct option_row *row)
 {
     static const char *const of_gated[] = {"intermediate", "keep-values", "gate", "gate-limit", "alpha", "up-offset"};
     static const char *const of_norms[] = {"weights", "epsilon"};
+    static const char *const of_rope[] = {"head-size", "rotary", "pairing", "positions"};
 
     for (size_t i = 0; i < sizeof of_gated / sizeof of_gated[0]; i++) {
         if (strcmp(row->name, of_gated[i]) == 0) {
@@ -316,6 +318,11 @@ static const char *operation_of(const struct option_row *row)
     for (size_t i = 0; i < sizeof of_norms / sizeof of_norms[0]; i++) {
         if (strcmp(row->name, of_norms[i]) == 0) {
             return "--op=rms-norm";
+        }
+    }
+    for (size_t i = 0; i < sizeof of_rope / sizeof of_rope[0]; i++) {
+        if (strcmp(row->name, of_rope[i]) == 0) {
+            return "--op=rope";
         }
     }
     return NULL;
@@ -369,7 +376,14 @@ static const struct {
     {{"--epsilon=0"}, "--epsilon: conflicts with --op=quantize; it requires rms-norm or add-rms-norm"},
     {{"--op=gelu-mul", "--alpha=2"}, "--alpha: conflicts with --op=gelu-mul; it requires silu-mul"},
     {{"--op=silu-mul", "--weights=float"}, "--weights: conflicts with --op=silu-mul; it requires rms-norm"},
-    {{"--keep-values"}, "it requires silu-mul, gelu-mul, rms-norm or add-rms-norm"},
+    {{"--keep-values"}, "it requires silu-mul, gelu-mul, rms-norm, add-rms-norm or rope"},
+    {{"--op=rope", "--head-size=64", "--rotary=32", "--pairing=adjacent", "--positions=9"}, ""},
+    {{"--op=rope", "--weights=float", "--keep-values", "--intermediate=float"}, ""},
+    {{"--op=rms-norm", "--head-size=64"}, "--head-size: conflicts with --op=rms-norm; it requires rope"},
+    {{"--rotary=64"}, "--rotary: conflicts with --op=quantize; it requires rope"},
+    {{"--op=rope", "--epsilon=1"}, "--epsilon: conflicts with --op=rope; it requires rms-norm or add-rms-norm"},
+    {{"--op=rope", "--head-size=1"}, "--head-size: invalid value '1'"},
+    {{"--op=rope", "--positions=0"}, "--positions: invalid value '0'"},
     {{"--op=dequantize", "--scale=dynamic"},
      "--scale=dynamic: conflicts with --op=dequantize, which reads its scales; expected --scale=static"},
     {{"--op=quantize,dequantize", "--scale=static,amax"}, "--scale=amax: conflicts with --op=dequantize"},

@@ -40,6 +40,10 @@ static struct record_case some_case(enum qb_operation operation)
     p->up_offset = -0x1.000002p+0f;
     p->weights = QB_WEIGHTS_FLOAT;
     p->epsilon = 1e-5f;
+    p->pairing = QB_PAIRING_ADJACENT;
+    p->head_size = 4;
+    p->rotary = 2;
+    p->positions = 5;
     operation_settle(p);
     ck_assert_int_eq(qb_problem_validate(p), QB_OK);
     return c;
@@ -86,7 +90,7 @@ START_TEST(problems_of_all_operations_survive)
     char *text;
 
     for (int i = 0; i < QB_OPERATION_COUNT; i++) {
-        cases[i] = some_case((enum qb_operation)i);
+        cases[i] = some_case(i == QB_OPERATION_KV_WRITE ? QB_OPERATION_ROPE : (enum qb_operation)i);
     }
     record = some_record(cases, QB_OPERATION_COUNT);
     text = written(&record);
@@ -116,8 +120,9 @@ static char *edited(char *text, const char *member, json_t *value)
     return text;
 }
 
-static const char *const members[] = {"operation", "intermediate", "keep_values", "gate",   "gate_limit",
-                                      "alpha",     "up_offset",    "weights",     "epsilon"};
+static const char *const members[] = {"operation", "intermediate", "keep_values", "gate",    "gate_limit",
+                                      "alpha",     "up_offset",    "weights",     "epsilon", "pairing",
+                                      "head_size", "rotary",       "positions"};
 #define MEMBERS (sizeof members / sizeof members[0])
 
 /* Records of older programs lack them. */

@@ -13,8 +13,9 @@ if ! ${CC:-cc} -std=gnu11 -O2 -ffp-contract=off -fPIC -shared -I"$srcdir/src/lib
     echo "1..0 # SKIP plug-ins cannot be built"
     exit 0
 fi
-all=quantize,dequantize,silu-mul,gelu-mul,rms-norm,add-rms-norm
+all=quantize,dequantize,silu-mul,gelu-mul,rms-norm,add-rms-norm,rope
 small='--device=cpu --plugin=operations.so --num-tokens=4 --hidden-size=64 --threads=1'
+heads=--head-size=16
 ours='--kernel=operations_[!u]*'
 fast='--num-iters=2 --num-warmup-iters=0 --rounds=2'
 
@@ -28,9 +29,9 @@ cases()
     shift
     run 0 $small $ours --dry-run --format=json "$@" && same "$tap_cases" "$(grep -c '"kernel": ' out)"
 }
-ok 'operations: a case of each' cases 6 --op=$all
-ok 'operations: an option sweeps those that read it' cases 8 --op=$all --gate=halves,interleaved
-ok 'operations: each with its formats' cases 12 --op=$all --quant-dtype=int8,fp8
+ok 'operations: a case of each' cases 7 --op=$all $heads
+ok 'operations: an option sweeps those that read it' cases 10 --op=$all $heads --gate=halves,interleaved --pairing=halves,adjacent
+ok 'operations: each with its formats' cases 14 --op=$all $heads --quant-dtype=int8,fp8
 ok 'operations: lists of several are multiplied' cases 20 --op=quantize,silu-mul,rms-norm --intermediate=input,last,float \
     --weights=float,input --quant-dtype=fp8,int8
 
@@ -44,10 +45,15 @@ tensors()
 ok 'tensors: of silu-mul' tensors input,codes,scales, --op=silu-mul
 ok 'tensors: of rms-norm, with its values' tensors input,codes,scales,weights,values, --op=rms-norm --keep-values
 ok 'tensors: of add-rms-norm' tensors input,codes,scales,weights,residual,sum, --op=add-rms-norm
+ok 'tensors: of rope' tensors input,codes,scales,angles,positions, --op=rope $heads
 ok 'tensors: of dequantize' tensors codes,scales,values, --op=dequantize
-moved() { cases 1 --op="$1" --quant-dtype=fp8 --granularity=token && out_has "\"bytes_read\": $2," && out_has "\"bytes_written\": $3,"; }
+# OP may have options of its own.
+# shellcheck disable=SC2086
+moved() { cases 1 --op=$1 --quant-dtype=fp8 --granularity=token && out_has "\"bytes_read\": $2," && out_has "\"bytes_written\": $3,"; }
 ok 'bytes: silu-mul reads two rows for one' moved silu-mul $((4 * 2 * 64 * 2)) $((4 * 64 + 4 * 4))
 ok 'bytes: add-rms-norm has a residual and its sum' moved add-rms-norm $((2 * 4 * 64 * 2 + 64 * 2)) $((4 * 64 * 2 + 4 * 64 + 4 * 4))
+ok 'bytes: rope has positions, and of its angles as many as there are tokens' moved 'rope --head-size=16 --rotary=8' \
+    $((4 * 64 * 2 + 4 * 8 * 2 + 4 * 8)) $((4 * 64 + 4 * 4))
 ok 'bytes: dequantize is the other way round' moved dequantize $((4 * 64 + 4 * 4)) $((4 * 64 * 2))
 text()
 {
@@ -75,6 +81,16 @@ ok 'limit: a number that the input lacks is refused' fails 2 '--gate-limit=7.3: 
 # shellcheck disable=SC2086
 ok 'limit: another type may have it' run 0 $small $ours --op=silu-mul --gate-limit=7.3 --dtype=float --dry-run
 
+# shellcheck disable=SC2086
+ok 'heads: an odd number that is rotated is refused' fails 2 '--rotary=7: expected an even number up to --head-size=16' $small $ours \
+    --op=rope $heads --rotary=7
+# shellcheck disable=SC2086
+ok 'heads: more than there is to rotate is refused' fails 2 '--rotary=18: expected an even number up to --head-size=16' $small \
+    $ours --op=rope $heads --rotary=18
+# shellcheck disable=SC2086
+ok 'heads: rows of a part of one are refused' fails 2 'hidden size 64 is not a multiple of head size 48' $small $ours --op=rope \
+    --head-size=48
+
 # ---- Kernels --------------------------------------------------------------------------------------------------------
 
 listed() { run 0 --plugin=operations.so --list-kernels && same 2 "$(grep -cx ' *for --op=rms-norm' out | sed 's/[2-9]/2/')"; }
@@ -97,13 +113,14 @@ ok 'kernels: a sweep leaves out what none can run' left_out
 # isa OP: --isa takes the one kernel for it; plug-ins have none, whatever their names are.
 isa()
 {
-    run 0 --device=cpu --num-tokens=4 --hidden-size=64 --isa=generic --op="$1" --dry-run --format=json &&
+    run 0 --device=cpu --num-tokens=4 --hidden-size=64 --isa=generic --op="$1" --dry-run --format=json $2 &&
         same 1 "$(grep -c '"kernel": "cpu_generic' out)"
 }
 "$QUANTBENCH" --list-kernels >kernels
 for op in $(echo $all | tr , ' '); do
     if [ "$op" = quantize ] || grep -qx "cpu_generic_$(echo "$op" | tr - _)" kernels; then
-        ok "kernels: --isa chooses that of $op" isa "$op"
+        case $op in rope) tap_heads=$heads ;; *) tap_heads= ;; esac
+        ok "kernels: --isa chooses that of $op" isa "$op" "$tap_heads"
     fi
 done
 sed 's/"operations_"/"cpu_generic_x_"/' "$srcdir/tests/plugins/operations.c" >foreign.c
@@ -151,9 +168,11 @@ compared()
     run 0 $small $ours $fast --compare="$tap_axis" --margin=99 --format=json "$@" && out_has "\"between\": \"$tap_axis\"" &&
         same "$tap_pairs" "$(grep -c '"baseline_name"' out)"
 }
-ok 'compare: operations, each with what belongs to it' compared op 3 --op=quantize,silu-mul,rms-norm,dequantize --epsilon=1e-5
+ok 'compare: operations, each with what belongs to it' compared op 4 --op=quantize,silu-mul,rms-norm,dequantize,rope \
+    --epsilon=1e-5 $heads
 ok 'compare: roundings' compared intermediate 2 --op=rms-norm --intermediate=input,last,float
 ok 'compare: places of the gate' compared gate 1 --op=silu-mul --gate=halves,interleaved
+ok 'compare: pairings' compared pairing 1 --op=rope $heads --pairing=halves,adjacent
 ok 'compare: types of weights' compared weights 1 --op=rms-norm --weights=input,float
 
 # ---- Reports --------------------------------------------------------------------------------------------------------
@@ -161,7 +180,7 @@ ok 'compare: types of weights' compared weights 1 --op=rms-norm --weights=input,
 # shellcheck disable=SC2086
 measured()
 {
-    run 0 $small $ours $fast --op=$all --alpha=1.702 --gate-limit=7 --up-offset=1 --epsilon=1e-5 --output=all.json --output=all.csv \
+    run 0 $small $ours $fast --op=$all $heads --alpha=1.702 --gate-limit=7 --up-offset=1 --epsilon=1e-5 --output=all.json --output=all.csv \
         --output=all.md --output=gbench:all.gb --output=all.xml --output=github:all.gha && cp out all.txt
 }
 ok 'reports: a run of all operations' measured
@@ -172,7 +191,7 @@ done
 # in_all FILE: it names each operation but to quantize.
 in_all()
 {
-    for tap_op in dequantize silu-mul gelu-mul rms-norm add-rms-norm; do
+    for tap_op in dequantize silu-mul gelu-mul rms-norm add-rms-norm rope; do
         grep -qw -e "$tap_op" "$1" || { echo "# $1 lacks $tap_op"; return 1; }
     done
 }
@@ -186,9 +205,10 @@ cell()
         $place["operation"] == op { print $place[column] }'
 }
 cells() { same '1.702 7 1 ' "$(cell alpha silu-mul) $(cell gate_limit gelu-mul) $(cell up_offset gelu-mul) $(cell alpha gelu-mul)" &&
-    same '1e-05  0' "$(cell epsilon rms-norm) $(cell epsilon silu-mul) $(cell keep_values rms-norm)"; }
+    same '1e-05  0' "$(cell epsilon rms-norm) $(cell epsilon silu-mul) $(cell keep_values rms-norm)" &&
+    same '16 16 halves 4096 ' "$(cell head_size rope) $(cell rotary rope) $(cell pairing rope) $(cell positions rope) $(cell head_size rms-norm)"; }
 ok 'reports: CSV has the members that an operation reads' cells
-names() { same 6 "$(sed -n 's/.*"run_name": "\([a-z-]*\/half.*\)",/\1/p' all.gb | sort -u | wc -l | tr -d ' ')"; }
+names() { same 7 "$(sed -n 's/.*"run_name": "\([a-z-]*\/half.*\)",/\1/p' all.gb | sort -u | wc -l | tr -d ' ')"; }
 ok 'reports: the names of gbench differ' names
 # shellcheck disable=SC2086
 plain() { run 0 $small $ours $fast --op=silu-mul && out_has 'op        silu-mul, half -> int8, dynamic, tensor, 4 x 64'; }

@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# wrong_operations.sh - kernels of norms, gates and dequantization that are right are verified, and each that is wrong in
+# wrong_operations.sh - kernels of norms, gates, rotations and dequantization that are right are verified, and each that is wrong in
 # one way is found.
 
 # shellcheck source=tests/tap.sh
@@ -49,6 +49,27 @@ found()
     shift 3
     operation 4 "$tap_found" "$tap_of" "$@" && err_has "kernel op_$tap_found" && err_has "$tap_text"
 }
+for type in half bfloat16 float; do
+    for heads in '--head-size=96' '--head-size=32 --rotary=20 --pairing=adjacent --weights=float --intermediate=float'; do
+        for scale in '--scale=static' '--granularity=token --keep-values' '--granularity=group:16'; do
+            # Lists of options.
+            # shellcheck disable=SC2086
+            ok "operations: a right rotation of $type, $heads $scale, is verified" right right_rope rope --dtype=$type $heads $scale
+        done
+    done
+done
+# Where the products of halves are exact, they may be fused.
+ok 'operations: fused products that are exact are verified' right unrounded_rope rope --head-size=96 --quant-dtype=fp8
+ok 'operations: a rounding that a rotation leaves out is found' found unrounded_rope rope 'wrong result' --head-size=96 \
+    --dtype=float --keep-values --weights=float
+ok 'operations: it is found in halves rotated by binary32' found unrounded_rope rope 'wrong result' --head-size=96 --keep-values \
+    --weights=float --num-tokens=400
+ok 'operations: positions that are ignored are found' found no_positions rope 'wrong result' --head-size=96
+ok 'operations: positions that are taken for one after the other are found on hard data' found running rope 'hard data' \
+    --head-size=32
+ok 'operations: pairs of other elements are found' found other_pairs rope 'wrong result' --head-size=32
+ok 'operations: rotated values that are not written are found' found no_values_rope rope 'leaves outputs unwritten' --keep-values \
+    --head-size=32
 ok 'operations: a rounding that a gate leaves out is found' found unrounded_silu silu-mul 'wrong result'
 ok 'operations: a rounding that a norm leaves out is found' found unrounded_rms rms-norm 'wrong result'
 ok 'operations: a missing epsilon is found' found no_epsilon rms-norm 'wrong result'
@@ -72,10 +93,13 @@ ok 'operations: a code of NaN that becomes 0 is found' found no_nan dequantize '
 # A kernel that stops working after its proof.
 lazy()
 {
-    run 4 --device=cpu --threads=1 --plugin=wrong_operations.so --kernel="op_$1" --op="$2" --num-tokens=4 --hidden-size=64 \
+    # An operation, and its options.
+    # shellcheck disable=SC2086
+    run 4 --device=cpu --threads=1 --plugin=wrong_operations.so --kernel="op_$1" --op=$2 --num-tokens=4 --hidden-size=64 \
         --cache=hot --num-iters=2000 && err_has 'work left undone'
 }
 ok 'operations: a gate that stops working is found while it is timed' lazy once_silu silu-mul
+ok 'operations: a rotation that stops working is found while it is timed' lazy once_rope 'rope --head-size=32'
 ok 'operations: a norm that stops working is found while it is timed' lazy once_add add-rms-norm
 ok 'operations: an operation without a kernel names it' run 3 --device=cpu --kernel=cpu_generic --op=rms-norm
 done_testing

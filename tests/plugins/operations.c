@@ -74,6 +74,7 @@ static const struct qb_plugin_kernel kernels[] = {
     BOTH("gelu_mul", QB_OPERATION_GELU_MUL),
     BOTH("rms_norm", QB_OPERATION_RMS_NORM),
     BOTH("add_rms_norm", QB_OPERATION_ADD_RMS_NORM),
+    BOTH("rope", QB_OPERATION_ROPE),
     BOTH("unfused_silu_mul", QB_OPERATION_SILU_MUL),
     BOTH("unfused_rms_norm", QB_OPERATION_RMS_NORM),
 };

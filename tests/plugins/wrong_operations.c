@@ -19,10 +19,14 @@ enum fault {
     SUM_OF_INPUT = 1 << 6, /* the sum is the input */
     NO_SUM = 1 << 7,
     NO_VALUES = 1 << 8,
-    ONCE = 1 << 9,      /* later calls do nothing */
-    NO_NAN = 1 << 10,   /* a code of NaN becomes 0 */
-    IN_ORDER = 1 << 11, /* squares are added one after the other */
-    COARSE = 1 << 12,   /* the same, with a root that is off by 2^-12 */
+    ONCE = 1 << 9,          /* later calls do nothing */
+    NO_NAN = 1 << 10,       /* a code of NaN becomes 0 */
+    IN_ORDER = 1 << 11,     /* squares are added one after the other */
+    COARSE = 1 << 12,       /* the same, with a root that is off by 2^-12 */
+    FUSED = 1 << 13,        /* products of rotations are not rounded */
+    NO_POSITIONS = 1 << 14, /* those of the tokens are their numbers */
+    RUNNING = 1 << 15,      /* they follow that of the first token */
+    OTHER_PAIRS = 1 << 16,
 };
 
 static float load(enum qb_format format, const void *tensor, uint64_t i)
@@ -79,6 +83,40 @@ static void norm_in_order(const struct qb_problem *p, const struct qb_tensors *t
     }
 }
 
+/* The values of heads that are rotated in halves, by fused multiplications and additions. */
+static void rotate_fused(const struct qb_problem *p, const struct qb_tensors *t, void *values)
+{
+    const enum qb_format angles = p->weights == QB_WEIGHTS_FLOAT ? QB_FORMAT_F32 : p->input;
+    const uint64_t half = p->rotary / 2;
+
+    for (uint64_t i = 0; i < p->tokens * p->hidden; i++) {
+        const uint64_t place = i % p->head_size, first = i - place, row = i / p->hidden;
+        const uint64_t angle = (uint64_t)((const int64_t *)t->at[QB_ROLE_POSITIONS])[row] * p->rotary;
+        float x = load(p->input, t->at[QB_ROLE_INPUT], i), c, s;
+
+        if (place < p->rotary) {
+            const float other =
+                load(p->input, t->at[QB_ROLE_INPUT], first + (place < half ? place + half : place - half));
+
+            c = load(angles, t->at[QB_ROLE_ANGLES], angle + place % half);
+            s = load(angles, t->at[QB_ROLE_ANGLES], angle + half + place % half);
+            x = fmaf(x, c, place < half ? -(other * s) : other * s);
+        }
+        store(p->input, values, i, x);
+    }
+}
+
+/* Let POSITIONS be those that a kernel with FAULTS takes for those of T. */
+static void mistake_positions(const struct qb_problem *p, struct qb_tensors *t, unsigned faults, int64_t *positions)
+{
+    const int64_t first = ((const int64_t *)t->at[QB_ROLE_POSITIONS])[0];
+
+    for (uint64_t i = 0; i < p->tokens; i++) {
+        positions[i] = (int64_t)(((faults & RUNNING) != 0 ? (uint64_t)first + i : i) % p->positions);
+    }
+    t->at[QB_ROLE_POSITIONS] = positions;
+}
+
 /* PROBLEM as a kernel with FAULTS takes it. */
 static struct qb_problem mistaken(const struct qb_problem *problem, unsigned faults)
 {
@@ -88,6 +126,7 @@ static struct qb_problem mistaken(const struct qb_problem *problem, unsigned fau
     p.epsilon = (faults & NO_EPSILON) != 0 ? 0 : p.epsilon;
     p.gate_limit = (faults & NO_LIMIT) != 0 ? 0 : p.gate_limit;
     p.up_offset = (faults & NO_OFFSET) != 0 ? 0 : p.up_offset;
+    p.pairing = (faults & OTHER_PAIRS) != 0 ? QB_PAIRING_ADJACENT : p.pairing;
     p.gate = (faults & SWAPPED) != 0 ? QB_GATE_INTERLEAVED : p.gate;
     return p;
 }
@@ -107,6 +146,14 @@ static const char *quantize(const struct qb_problem *p, struct qb_tensors *t, vo
     return status == QB_OK ? NULL : qb_error_detail();
 }
 
+/* Room for positions, after that for values. */
+static int64_t *positions_of(const struct qb_plugin_call *call)
+{
+    const uint64_t values = call->problem->tokens * call->problem->hidden * sizeof(float);
+
+    return (int64_t *)((char *)call->workspace + (values + 7) / 8 * 8);
+}
+
 static const char *run(const struct qb_plugin_call *call, unsigned faults)
 {
     static unsigned calls;
@@ -122,7 +169,12 @@ static const char *run(const struct qb_plugin_call *call, unsigned faults)
     }
     t.at[QB_ROLE_VALUES] = values;
     t.at[QB_ROLE_SUM] = (faults & NO_SUM) != 0 ? NULL : sum;
-    if ((faults & NAIVE) != 0) {
+    if ((faults & (NO_POSITIONS | RUNNING)) != 0) {
+        mistake_positions(&p, &t, faults, positions_of(call));
+    }
+    if ((faults & FUSED) != 0) {
+        rotate_fused(&p, &t, values);
+    } else if ((faults & NAIVE) != 0) {
         gate_naively(&p, &t, values);
     } else if ((faults & (IN_ORDER | COARSE)) != 0) {
         norm_in_order(&p, &t, values, (faults & COARSE) != 0 ? 0x1p-12f : 0);
@@ -158,7 +210,7 @@ static bool supports(const struct qb_problem *problem)
 
 static size_t workspace(const struct qb_problem *problem)
 {
-    return problem->tokens * problem->hidden * sizeof(float);
+    return problem->tokens * problem->hidden * sizeof(float) + 8 + problem->tokens * sizeof(int64_t);
 }
 
 #define FUNCTION(name, work, faults)                                                                                   \
@@ -179,6 +231,10 @@ FUNCTION(no_values, run, NO_VALUES)
 FUNCTION(once, run, ONCE)
 FUNCTION(in_order, run, IN_ORDER)
 FUNCTION(coarse, run, COARSE)
+FUNCTION(fused, run, FUSED)
+FUNCTION(no_positions, run, NO_POSITIONS)
+FUNCTION(running, run, RUNNING)
+FUNCTION(other_pairs, run, OTHER_PAIRS)
 FUNCTION(right_dequantize, dequantize, NOTHING)
 FUNCTION(no_nan, dequantize, NO_NAN)
 
@@ -216,6 +272,13 @@ static const struct qb_plugin_kernel kernels[] = {
     KERNEL("op_no_values", QB_OPERATION_RMS_NORM, no_values),
     KERNEL("op_once_silu", QB_OPERATION_SILU_MUL, once),
     KERNEL("op_once_add", QB_OPERATION_ADD_RMS_NORM, once),
+    KERNEL("op_right_rope", QB_OPERATION_ROPE, right),
+    KERNEL("op_unrounded_rope", QB_OPERATION_ROPE, fused),
+    KERNEL("op_no_positions", QB_OPERATION_ROPE, no_positions),
+    KERNEL("op_running", QB_OPERATION_ROPE, running),
+    KERNEL("op_other_pairs", QB_OPERATION_ROPE, other_pairs),
+    KERNEL("op_no_values_rope", QB_OPERATION_ROPE, no_values),
+    KERNEL("op_once_rope", QB_OPERATION_ROPE, once),
     KERNEL("op_no_nan", QB_OPERATION_DEQUANTIZE, no_nan),
 };
 QB_PLUGIN(kernels);

@@ -174,3 +174,34 @@ void input_generate_weights(enum qb_format format, uint64_t seed, uint64_t count
         store(format, data, i, 0.5 + uniform(input_random(first_state + i * INPUT_RANDOM_STEP)));
     }
 }
+
+/* The base of the frequencies of angles. */
+#define ANGLE_BASE 10000
+
+void input_generate_angles(enum qb_format format, uint64_t positions, uint64_t rotary, void *data)
+{
+    const double step = natural_log(ANGLE_BASE) * 2 / (double)rotary, turn = 0x1.45F306DC9C883p-3; /* 1 / (2 pi) */
+    const uint64_t half = rotary / 2;
+
+#pragma omp parallel for schedule(static)
+    for (uint64_t row = 0; row < positions; row++) {
+        for (uint64_t i = 0; i < half; i++) {
+            const double turns = (double)row * exponential(-step * (double)i) * turn;
+            double cosine, sine;
+
+            cosine_and_sine(turns - floor(turns), &cosine, &sine);
+            store(format, data, row * rotary + i, cosine);
+            store(format, data, row * rotary + half + i, sine);
+        }
+    }
+}
+
+void input_generate_positions(uint64_t seed, uint64_t tokens, uint64_t positions, int64_t *data)
+{
+    /* Not the number of the token, where there is another. */
+    const uint64_t first = positions > 1 ? 1 + input_random(seed) % (positions - 1) : 0;
+
+    for (uint64_t i = 0; i < tokens; i++) {
+        data[i] = (int64_t)((first + i % positions) % positions);
+    }
+}

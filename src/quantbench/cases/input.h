@@ -34,4 +34,12 @@ void input_generate(enum input_dist dist, enum qb_format format, uint64_t seed, 
 /* Fill DATA with COUNT weights of a norm, from 0.5 to 1.5, in the same way. */
 void input_generate_weights(enum qb_format format, uint64_t seed, uint64_t count, void *data);
 
+/* Fill DATA with rows of ROTARY / 2 cosines and as many sines, one row for each of POSITIONS: element i is that of the
+ * position times 10000^(-2i / ROTARY). */
+void input_generate_angles(enum qb_format format, uint64_t positions, uint64_t rotary, void *data);
+
+/* Fill DATA with the positions of TOKENS tokens below POSITIONS: one after the other from a random one on, then 0
+ * again, so that no more of them are the same than must be. */
+void input_generate_positions(uint64_t seed, uint64_t tokens, uint64_t positions, int64_t *data);
+
 #endif

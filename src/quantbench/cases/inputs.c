@@ -16,7 +16,7 @@ struct key {
     enum input_dist dist;
     uint64_t rows, cols;
     bool is_made;           /* it is values or sums */
-    struct qb_problem made; /* that they are of */
+    struct qb_problem made; /* that it is of */
 };
 
 /* One that is held. */
@@ -29,7 +29,8 @@ struct input_entry {
 
 bool inputs_have(enum qb_role role)
 {
-    return role == QB_ROLE_INPUT || role == QB_ROLE_WEIGHTS || role == QB_ROLE_RESIDUAL;
+    return role == QB_ROLE_INPUT || role == QB_ROLE_WEIGHTS || role == QB_ROLE_RESIDUAL || role == QB_ROLE_ANGLES ||
+           role == QB_ROLE_POSITIONS;
 }
 
 /* ---- Which tensors ---------------------------------------------------------------------------------------------- */
@@ -65,7 +66,11 @@ static bool is_same(const struct key *a, const struct key *b)
     if (a->role != b->role || a->format != b->format || a->dist != b->dist) {
         return false;
     }
+    if (a->role == QB_ROLE_POSITIONS && a->made.positions != b->made.positions) {
+        return false;
+    }
     return a->is_made                  ? values_same(&a->made, &b->made)
+           : a->role == QB_ROLE_ANGLES ? a->rows == b->rows && a->cols == b->cols
            : a->dist == INPUT_OUTLIERS ? a->rows == b->rows && a->cols == b->cols
                                        : a->rows * a->cols == b->rows * b->cols;
 }
@@ -141,6 +146,10 @@ static void generate(const struct inputs *inputs, const struct key *key, void *d
 
     if (key->role == QB_ROLE_WEIGHTS) {
         input_generate_weights(key->format, seed, key->cols, data);
+    } else if (key->role == QB_ROLE_ANGLES) {
+        input_generate_angles(key->format, key->rows, key->cols, data);
+    } else if (key->role == QB_ROLE_POSITIONS) {
+        input_generate_positions(seed, key->rows, key->made.positions, data);
     } else {
         input_generate(key->dist, key->format, seed, key->rows * key->cols, key->cols, data);
     }

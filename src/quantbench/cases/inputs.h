@@ -19,7 +19,8 @@ struct inputs {
 
 /* The data of a case, in dense rows. */
 struct case_data {
-    /* By role, what a launch reads that follows from no other data: the input, weights, and the residual; else NULL. Of
+    /* By role, what a launch reads that follows from no other data: the input, weights, the residual, angles and
+     * positions; else NULL. Of
      * QB_OPERATION_DEQUANTIZE, which reads no input: what was quantized. */
     const void *at[QB_ROLE_COUNT];
     const void *values; /* what is quantized: the input, or what the operation makes of it */

@@ -27,7 +27,7 @@ static size_t count_of(enum qb_operation operation, enum operation_member member
 static size_t combinations(const struct sweep *s, enum qb_operation operation)
 {
     return count_of(operation, MEMBER_INTERMEDIATE, &s->intermediates) * count_of(operation, MEMBER_GATE, &s->gates) *
-           count_of(operation, MEMBER_WEIGHTS, &s->weights);
+           count_of(operation, MEMBER_WEIGHTS, &s->weights) * count_of(operation, MEMBER_PAIRING, &s->pairings);
 }
 
 size_t operations_count(const struct sweep *s)
@@ -42,13 +42,14 @@ size_t operations_count(const struct sweep *s)
 
 void operations_set(const struct sweep *s, size_t index, struct qb_problem *p)
 {
-    size_t i = 0, intermediate, gate, weights;
+    size_t i = 0, intermediate, gate, weights, pairing;
     enum qb_operation o;
 
     for (; index >= combinations(s, operation_at(s, i)); i++) {
         index -= combinations(s, operation_at(s, i));
     }
     o = operation_at(s, i);
+    pairing = choice_take(&index, count_of(o, MEMBER_PAIRING, &s->pairings));
     weights = choice_take(&index, count_of(o, MEMBER_WEIGHTS, &s->weights));
     gate = choice_take(&index, count_of(o, MEMBER_GATE, &s->gates));
     intermediate = choice_take(&index, count_of(o, MEMBER_INTERMEDIATE, &s->intermediates));
@@ -62,6 +63,10 @@ void operations_set(const struct sweep *s, size_t index, struct qb_problem *p)
     p->up_offset = s->up_offset;
     p->weights = (enum qb_weights)choice_at(&s->weights, weights, QB_WEIGHTS_INPUT);
     p->epsilon = s->epsilon;
+    p->pairing = (enum qb_pairing)choice_at(&s->pairings, pairing, QB_PAIRING_HALVES);
+    p->head_size = s->head_size;
+    p->rotary = s->rotary;
+    p->positions = s->positions;
     operation_settle(p);
 }
 
@@ -171,10 +176,25 @@ bool operations_check(const struct settings *settings)
            check_option(s, "up-offset", MEMBER_UP_OFFSET, s->chose_up_offset) &&
            check_option(s, "weights", MEMBER_WEIGHTS, s->weights.count > 0) &&
            check_option(s, "epsilon", MEMBER_EPSILON, s->chose_epsilon) &&
+           check_option(s, "head-size", MEMBER_HEAD_SIZE, s->chose_head_size) &&
+           check_option(s, "rotary", MEMBER_ROTARY, s->rotary > 0) &&
+           check_option(s, "pairing", MEMBER_PAIRING, s->pairings.count > 0) &&
+           check_option(s, "positions", MEMBER_POSITIONS, s->chose_positions) &&
            check_option(s, "scale-ub", MEMBER_SCALE_BOUND, s->scale_ub > 0) && check_dequantize(settings);
 }
 
 /* ---- The input --------------------------------------------------------------------------------------------------- */
+
+/* Heads that their options name, and nothing else. */
+static enum exit_code check_heads(const struct qb_problem *p)
+{
+    if (p->rotary % 2 != 0 || p->rotary > p->head_size) {
+        message_error("--rotary=%" PRIu64 ": expected an even number up to --head-size=%" PRIu64, p->rotary,
+                      p->head_size);
+        return EXIT_USAGE;
+    }
+    return EXIT_OK;
+}
 
 enum exit_code operations_check_input(const struct qb_problem *p)
 {
@@ -182,7 +202,7 @@ enum exit_code operations_check_input(const struct qb_problem *p)
     char given[PROBLEM_NUMBER_SIZE], nearest[PROBLEM_NUMBER_SIZE];
 
     if (limit == p->gate_limit) {
-        return EXIT_OK;
+        return check_heads(p);
     }
     message_error("--gate-limit=%s: not a number of %s; the nearest is %s", problem_number_text(p->gate_limit, given),
                   qb_format_info(p->input)->name, problem_number_text(limit, nearest));

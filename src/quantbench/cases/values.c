@@ -29,13 +29,16 @@ bool values_same(const struct qb_problem *a, const struct qb_problem *b)
 {
     return a->operation == b->operation && a->input == b->input && a->tokens == b->tokens && a->hidden == b->hidden &&
            a->intermediate == b->intermediate && a->gate == b->gate && a->gate_limit == b->gate_limit &&
-           a->alpha == b->alpha && a->up_offset == b->up_offset && a->weights == b->weights && a->epsilon == b->epsilon;
+           a->alpha == b->alpha && a->up_offset == b->up_offset && a->weights == b->weights &&
+           a->epsilon == b->epsilon && a->pairing == b->pairing && a->head_size == b->head_size &&
+           a->rotary == b->rotary && a->positions == b->positions;
 }
 
 void values_slice(const struct qb_problem *problem, uint64_t first, uint64_t count, struct qb_problem *part,
                   struct qb_tensors *tensors)
 {
-    static const enum qb_role roles[] = {QB_ROLE_INPUT, QB_ROLE_CODES, QB_ROLE_RESIDUAL, QB_ROLE_SUM, QB_ROLE_VALUES};
+    static const enum qb_role roles[] = {QB_ROLE_INPUT, QB_ROLE_CODES,  QB_ROLE_RESIDUAL,
+                                         QB_ROLE_SUM,   QB_ROLE_VALUES, QB_ROLE_POSITIONS};
 
     *part = *problem;
     part->tokens = problem->tokens - first < count ? problem->tokens - first : count;

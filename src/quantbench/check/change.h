@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* change.h - changes of what launches read that change one of the values that are quantized, and no other. */
+/* change.h - changes of what launches read that change one of the values that are quantized, and no other but that of
+ * its pair, where values are rotated in pairs. */
 #ifndef CHANGE_H
 #define CHANGE_H
 
@@ -13,7 +14,10 @@ struct change_element {
 };
 
 struct change {
-    uint32_t value; /* the bits of the new value */
+    uint32_t value;   /* the bits of the new value */
+    bool has_partner; /* another value changes too */
+    uint64_t partner; /* which it is, counted without gaps */
+    uint32_t partner_value;
     size_t read_count, written_count;
     struct change_element read[2];    /* by launches */
     struct change_element written[2]; /* by launches, besides codes and scales */

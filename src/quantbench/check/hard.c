@@ -7,6 +7,7 @@
 #include "check/hard_data.h"
 #include "check/hard_kind.h"
 #include "check/hard_operation.h"
+#include "model/operation.h"
 #include "model/problem_text.h"
 #include "model/tiling.h"
 
@@ -21,6 +22,8 @@
 #define MOST_TOKENS        ((uint64_t)64)
 /* The data of a shape end after this many, in a second or so. */
 #define ENOUGH_CASES (HARD_MOST_RECIPES * HARD_WIDE)
+/* Positions that hard data have angles for. */
+#define MOST_POSITIONS ((uint64_t)61)
 /* The smallest part of a hidden size that is in front of its tail. */
 #define BEFORE_TAIL ((uint64_t)256)
 
@@ -58,12 +61,29 @@ static uint64_t choose_tokens(const struct qb_problem *problem)
     return tokens > 0 ? tokens : 1;
 }
 
+/* Dense rows, and few angles. */
+static void make_small(struct qb_problem *problem)
+{
+    problem->input_stride = problem->output_stride = 0;
+    problem->positions = problem->positions < MOST_POSITIONS ? problem->positions : MOST_POSITIONS;
+}
+
+/* Give PROBLEM another hidden size. Where it has heads, that is one, which is rotated as far as can be. */
+static void set_hidden(struct qb_problem *problem, uint64_t hidden)
+{
+    problem->hidden = hidden;
+    if (operation_reads(problem->operation, MEMBER_HEAD_SIZE)) {
+        problem->head_size = hidden;
+        problem->rotary = hidden - hidden % 2;
+    }
+}
+
 /* The case's own hidden size. False if there is no shape that the kernel supports and that is small enough. */
 static bool choose_own(const struct subject *s, struct qb_problem *problem)
 {
     const uint64_t own_tokens = problem->tokens;
 
-    problem->input_stride = problem->output_stride = 0;
+    make_small(problem);
     problem->tokens = choose_tokens(problem);
     if (!supports(s, problem)) {
         problem->tokens = own_tokens;
@@ -86,9 +106,9 @@ static bool choose_ragged(const struct subject *s, struct qb_problem *problem)
         return false;
     }
     whole = (BEFORE_TAIL + tile_cols - 1) / tile_cols * tile_cols;
-    problem->input_stride = problem->output_stride = 0;
+    make_small(problem);
     for (size_t i = 0; i < sizeof tails / sizeof tails[0]; i++) {
-        problem->hidden = whole + tails[i];
+        set_hidden(problem, whole + tails[i]);
         problem->tokens = choose_tokens(problem);
         if (problem->granularity == QB_GRANULARITY_BLOCK && tile_rows < 4 * ELEMENTS / problem->hidden) {
             problem->tokens = tile_rows + 1;

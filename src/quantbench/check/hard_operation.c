@@ -157,6 +157,16 @@ static void fill_residual(struct hard_data *data, void *residual)
     }
 }
 
+/* Positions of all kinds: the first, the last, and others, some of them again. */
+static void fill_positions(struct hard_data *data, int64_t *positions)
+{
+    const struct qb_problem *p = &data->problem;
+
+    for (uint64_t i = 0; i < p->tokens; i++) {
+        positions[i] = i % 5 == 3 ? 0 : (int64_t)(i % 5 == 1 ? p->positions - 1 : draw(data) % p->positions);
+    }
+}
+
 static void fill_data(struct hard_data *data, enum kind kind, size_t step)
 {
     for (int role = 0; role < QB_ROLE_COUNT; role++) {
@@ -169,6 +179,10 @@ static void fill_data(struct hard_data *data, enum kind kind, size_t step)
         }
         if (role == QB_ROLE_WEIGHTS && kind != ANY_BITS) {
             input_generate_weights(info.format, step, info.cols, tensor);
+        } else if (role == QB_ROLE_POSITIONS) {
+            fill_positions(data, tensor);
+        } else if (role == QB_ROLE_ANGLES && kind != ANY_BITS) {
+            input_generate_angles(info.format, info.rows, info.cols, tensor);
         } else if (kind == ANY_BITS) {
             fill_bits(data, info.format, tensor, info.rows, info.cols);
         } else if (kind == ROWS) {

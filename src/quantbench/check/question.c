@@ -313,6 +313,8 @@ bool questioner_has(const struct questioner *q, enum qb_role role)
     case QB_ROLE_SUM:
     case QB_ROLE_VALUES:
     case QB_ROLE_SLOTS:
+    case QB_ROLE_ANGLES:
+    case QB_ROLE_POSITIONS:
         break;
     }
     return false;
@@ -505,9 +507,17 @@ static uint32_t given_code(const struct questioner *q, uint64_t element)
     return codes_at(&q->problem, q->given.at[QB_ROLE_CODES], element / q->problem.hidden, element % q->problem.hidden);
 }
 
+/* True if QUESTION may make CHANGE in SET: nothing else is asked about the other value that it changes. */
+static bool is_free(const struct questioner *q, const struct question *question, unsigned set,
+                    const struct change *change)
+{
+    return !change->has_partner || (!has_probe(question, set, change->partner) &&
+                                    !is_rescaled(q, question, set, tiling_index(&q->tiling, change->partner)));
+}
+
 /* Ask about element ELEMENT of buffer set SET, which CHANGE makes what it is now; NULL: nothing does. */
-static enum qb_status add_probe(struct questioner *q, struct question *question, unsigned set, uint64_t element,
-                                const struct change *change)
+static enum qb_status add_one(struct questioner *q, struct question *question, unsigned set, uint64_t element,
+                              const struct change *change)
 {
     const uint64_t tile = tiling_index(&q->tiling, element);
     const struct scale_probe *scale = find_scale(question, set, tile);
@@ -540,6 +550,20 @@ static enum qb_status add_probe(struct questioner *q, struct question *question,
     if (status == QB_OK) {
         probe.poison = poison_answer(q, probe.want, probe.old);
         question->probes[question->probe_count++] = probe;
+    }
+    return status;
+}
+
+/* The same, and about the other element that CHANGE changes. */
+static enum qb_status add_probe(struct questioner *q, struct question *question, unsigned set, uint64_t element,
+                                const struct change *change)
+{
+    enum qb_status status = add_one(q, question, set, element, change);
+
+    if (status == QB_OK && change != NULL && change->has_partner) {
+        const struct change other = {.value = change->partner_value};
+
+        status = add_one(q, question, set, change->partner, &other);
     }
     return status;
 }
@@ -590,10 +614,10 @@ static bool find_change(struct questioner *q, uint64_t element, struct change *c
         widen(&layout, 0, &range);
     }
     if (is_within(&layout, other, range)) {
-        return change_sign(&q->whole, q->data, element, change);
+        return change_sign(&q->whole, q->data, element, change) && !change->has_partner;
     }
     return is_within(&layout, half, range) && change_to(&q->whole, q->data, element, half, change) &&
-           is_within(&layout, change->value, range);
+           is_within(&layout, change->value, range) && !change->has_partner;
 }
 
 /* A magnitude of two to four times AMAX; false if the format has none. */
@@ -646,6 +670,9 @@ static enum qb_status rescale(struct questioner *q, struct question *question, s
     if (!change_to(&q->whole, q->data, element, magnitude | sign, &change) || (change.value & ~layout.sign) <= amax ||
         (change.value & layout.sign) != sign) {
         return QB_OK;
+    }
+    if (change.has_partner && (zero_points || tiling_index(&q->tiling, change.partner) != scale->tile)) {
+        return QB_OK; /* which may be an end of a range, or the amax of another tile */
     }
     widen(&layout, change.value, &range);
     tensor.amax = computed ? change.value & ~layout.sign : tensor.amax;
@@ -738,7 +765,7 @@ enum qb_status question_compose(struct questioner *q, bool rescales, size_t scal
             /* Where a scale has changed the element stays, so that the code of an earlier scale is the old code. */
             const bool stays = is_rescaled(q, question, set, tiling_index(&q->tiling, element));
             struct change change;
-            const bool changes = !stays && find_change(q, element, &change);
+            const bool changes = !stays && find_change(q, element, &change) && is_free(q, question, set, &change);
 
             status = add_probe(q, question, set, element, changes ? &change : NULL);
         }

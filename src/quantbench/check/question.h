@@ -104,8 +104,8 @@ bool question_is_right(const struct questioner *q, enum qb_role role, uint32_t g
 uint64_t questioner_random(struct questioner *questioner, uint64_t count);
 
 /* Compose a question about SCALES tiles and PROBES elements, or fewer where the same ones were drawn twice. If
- * RESCALES, the right answer to these tiles has another scale. QUESTION->probes has room for SCALES + PROBES,
- * QUESTION->scales for SCALES. */
+ * RESCALES, the right answer to these tiles has another scale. QUESTION->probes has room for
+ * 2 * (SCALES + PROBES), QUESTION->scales for SCALES. */
 enum qb_status question_compose(struct questioner *questioner, bool rescales, size_t scales, size_t probes,
                                 struct question *question);
 

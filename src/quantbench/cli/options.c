@@ -43,6 +43,7 @@ static const char *const compare_words[] = {
     [COMPARE_INTERMEDIATES - COMPARE_DTYPES] = "intermediate",
     [COMPARE_GATES - COMPARE_DTYPES] = "gate",
     [COMPARE_WEIGHTS - COMPARE_DTYPES] = "weights",
+    [COMPARE_PAIRINGS - COMPARE_DTYPES] = "pairing",
     "fused",
     NULL,
 };
@@ -78,6 +79,11 @@ static const char *gate_word(size_t index)
 static const char *weights_word(size_t index)
 {
     return qb_weights_name((enum qb_weights)index);
+}
+
+static const char *pairing_word(size_t index)
+{
+    return qb_pairing_name((enum qb_pairing)index);
 }
 
 static const char *input_word(size_t index)
@@ -274,11 +280,25 @@ const struct option_row options[] = {
      .help = "silu-mul, gelu-mul: added to up [0]",
      .parse = option_finite, TARGET(sweep.up_offset), CHOSEN(sweep.chose_up_offset)},
     {.name = "weights", .value = "TYPE...",
-     .help = "type of the weights of rms-norm and add-rms-norm: %w [input]",
+     .help = "type of the weights of rms-norm and add-rms-norm, or of the cosines and sines of rope: %w [input]",
      .parse = option_words_of, TARGET(sweep.weights), .word = weights_word},
     {.name = "epsilon", .value = "X", .fallback = "1e-6",
      .help = "added to the mean of the squares of rms-norm and add-rms-norm [%d]",
      .parse = option_not_negative, TARGET(sweep.epsilon), CHOSEN(sweep.chose_epsilon)},
+    {.name = "head-size", .value = "N", .fallback = "128",
+     .help = "rope: elements of a head, of which a row has several [%d]",
+     .parse = option_whole, .min = 2, .max = OPTION_MAX_DIMENSION, TARGET(sweep.head_size),
+     CHOSEN(sweep.chose_head_size)},
+    {.name = "rotary", .value = "N",
+     .help = "rope: the elements of each head that are rotated, an even number [all]",
+     .parse = option_whole, .min = 2, .max = OPTION_MAX_DIMENSION, TARGET(sweep.rotary)},
+    {.name = "pairing", .value = "HOW...",
+     .help = "rope: elements that are rotated together: %w (halves: as in GPT-NeoX; adjacent: as in GPT-J) [halves]",
+     .parse = option_words_of, TARGET(sweep.pairings), .word = pairing_word},
+    {.name = "positions", .value = "N", .fallback = "4096",
+     .help = "rope: positions that there are cosines and sines for [%d]",
+     .parse = option_whole, .min = 1, .max = OPTION_MAX_DIMENSION, TARGET(sweep.positions),
+     CHOSEN(sweep.chose_positions)},
 
     {.heading = "Where to run it"},
     {.name = "device", .value = "NAME...", .fallback = "auto",

@@ -38,10 +38,10 @@ static enum exit_code compose(struct challenges *c, struct question *question, b
 {
     enum qb_status status;
 
-    question->probes = calloc(scales + probes, sizeof *question->probes);
+    question->probes = calloc(2 * (scales + probes), sizeof *question->probes);
     question->scales = calloc(scales, sizeof *question->scales);
     if (question->probes == NULL || question->scales == NULL) {
-        return message_out_of_memory("the challenges", (scales + probes) * sizeof *question->probes);
+        return message_out_of_memory("the challenges", 2 * (scales + probes) * sizeof *question->probes);
     }
     status = question_compose(&c->questioner, rescales, scales, has_codes(c) ? probes : 0, question);
     return status == QB_OK ? EXIT_OK : message_status("the reference", status);

@@ -8,18 +8,24 @@
 #define GATED         (OF(QB_OPERATION_SILU_MUL) | OF(QB_OPERATION_GELU_MUL))
 #define NORMS         (OF(QB_OPERATION_RMS_NORM) | OF(QB_OPERATION_ADD_RMS_NORM))
 
+#define ROPE OF(QB_OPERATION_ROPE)
+
 bool operation_reads(enum qb_operation operation, enum operation_member member)
 {
     static const unsigned readers[] = {
-        [MEMBER_SCALE_BOUND] = OF(QB_OPERATION_QUANTIZE) | GATED | NORMS,
-        [MEMBER_INTERMEDIATE] = GATED | NORMS,
-        [MEMBER_VALUES] = GATED | NORMS,
+        [MEMBER_SCALE_BOUND] = OF(QB_OPERATION_QUANTIZE) | GATED | NORMS | ROPE,
+        [MEMBER_INTERMEDIATE] = GATED | NORMS | ROPE,
+        [MEMBER_VALUES] = GATED | NORMS | ROPE,
         [MEMBER_GATE] = GATED,
         [MEMBER_GATE_LIMIT] = GATED,
         [MEMBER_ALPHA] = OF(QB_OPERATION_SILU_MUL),
         [MEMBER_UP_OFFSET] = GATED,
-        [MEMBER_WEIGHTS] = NORMS,
+        [MEMBER_WEIGHTS] = NORMS | ROPE,
         [MEMBER_EPSILON] = NORMS,
+        [MEMBER_PAIRING] = ROPE,
+        [MEMBER_HEAD_SIZE] = ROPE,
+        [MEMBER_ROTARY] = ROPE,
+        [MEMBER_POSITIONS] = ROPE,
     };
 
     return (readers[member] & OF(operation)) != 0;
@@ -43,6 +49,10 @@ void operation_settle(struct qb_problem *p)
     p->up_offset = operation_reads(o, MEMBER_UP_OFFSET) ? p->up_offset : 0;
     p->weights = operation_reads(o, MEMBER_WEIGHTS) ? p->weights : QB_WEIGHTS_INPUT;
     p->epsilon = operation_reads(o, MEMBER_EPSILON) ? p->epsilon : 0;
+    p->pairing = operation_reads(o, MEMBER_PAIRING) ? p->pairing : QB_PAIRING_HALVES;
+    p->head_size = operation_reads(o, MEMBER_HEAD_SIZE) ? p->head_size : 0;
+    p->rotary = operation_reads(o, MEMBER_ROTARY) ? (p->rotary > 0 ? p->rotary : p->head_size / 2 * 2) : 0;
+    p->positions = operation_reads(o, MEMBER_POSITIONS) ? p->positions : 0;
 }
 
 bool operation_is_gated(enum qb_operation operation)
@@ -58,4 +68,17 @@ uint64_t operation_gate(const struct qb_problem *problem, uint64_t element, uint
 
     *up = gate + (halves ? problem->hidden : 1);
     return gate;
+}
+
+bool operation_pair(const struct qb_problem *problem, uint64_t element, uint64_t *partner, uint64_t *angle)
+{
+    const uint64_t place = problem->head_size > 0 ? element % problem->head_size : 0, half = problem->rotary / 2;
+    const bool halves = problem->pairing == QB_PAIRING_HALVES;
+
+    if (place >= problem->rotary) {
+        return false;
+    }
+    *angle = halves ? place % half : place / 2;
+    *partner = element - place + (halves ? (place + half) % problem->rotary : place ^ 1);
+    return true;
 }

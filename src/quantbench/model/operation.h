@@ -16,6 +16,10 @@ enum operation_member {
     MEMBER_UP_OFFSET,
     MEMBER_WEIGHTS,
     MEMBER_EPSILON,
+    MEMBER_PAIRING,
+    MEMBER_HEAD_SIZE,
+    MEMBER_ROTARY,
+    MEMBER_POSITIONS,
 };
 
 bool operation_reads(enum qb_operation operation, enum operation_member member);
@@ -27,10 +31,16 @@ bool operation_is_gated(enum qb_operation operation);
  */
 uint64_t operation_gate(const struct qb_problem *problem, uint64_t element, uint64_t *up);
 
-/* True if OPERATION reads weights, which the seed gives also if the input is a file's. */
+/* Find the other value of the pair of which value ELEMENT, counted without gaps, of PROBLEM is one, and the element of
+ * the angles that is its cosine; it has its sine half of a row later. False if it is not in a pair. ANGLE is within
+ * the row of its token's position. */
+bool operation_pair(const struct qb_problem *problem, uint64_t element, uint64_t *partner, uint64_t *angle);
+
+/* True if OPERATION reads weights or positions, which the seed gives also if the input is a file's. */
 bool operation_has_weights(enum qb_operation operation);
 
-/* Give the members that PROBLEM's operation does not read their defaults, and alpha its shorter form. So problems that
+/* Give the members that PROBLEM's operation does not read their defaults, alpha its shorter form, and the
+ * sizes of heads their own. So problems that
  * are the same are equal. */
 void operation_settle(struct qb_problem *problem);
 

@@ -77,6 +77,18 @@ const char *problem_number_text(float number, char text[PROBLEM_NUMBER_SIZE])
     return text;
 }
 
+/* What is rotated of a head. */
+static void append_rotation(const struct qb_problem *p, char text[PROBLEM_DETAILS_SIZE])
+{
+    if (p->rotary != p->head_size / 2 * 2) {
+        append(text, ", %" PRIu64 " rotated", p->rotary);
+    }
+    if (p->pairing != QB_PAIRING_HALVES) {
+        append(text, ", %s pairs", qb_pairing_name(p->pairing));
+    }
+    append(text, ", %" PRIu64 " positions", p->positions);
+}
+
 /* The values of an operation before the quantization. */
 static void append_operation(const struct qb_problem *p, char text[PROBLEM_DETAILS_SIZE])
 {
@@ -105,6 +117,10 @@ static void append_operation(const struct qb_problem *p, char text[PROBLEM_DETAI
     }
     if (p->epsilon != PROBLEM_EPSILON && operation_reads(p->operation, MEMBER_EPSILON)) {
         append(text, ", epsilon %s", problem_number_text(p->epsilon, number));
+    }
+    if (p->operation == QB_OPERATION_ROPE) {
+        append(text, ", heads of %" PRIu64, p->head_size);
+        append_rotation(p, text);
     }
 }
 

@@ -38,6 +38,10 @@ const char *property_name(enum property property)
         [PROPERTY_UP_OFFSET] = "up offset",
         [PROPERTY_WEIGHTS] = "weights",
         [PROPERTY_EPSILON] = "epsilon",
+        [PROPERTY_PAIRING] = "pairing",
+        [PROPERTY_HEAD_SIZE] = "head size",
+        [PROPERTY_ROTARY] = "rotary",
+        [PROPERTY_POSITIONS] = "positions",
         [PROPERTY_THREADS] = "threads",
         [PROPERTY_KERNEL] = "kernel",
         [PROPERTY_CACHE] = "cache",
@@ -51,19 +55,26 @@ const char *property_name(enum property property)
 /* True if PROPERTY is one that only some operations have. */
 static bool is_member(enum property property)
 {
-    return property >= PROPERTY_INTERMEDIATE && property <= PROPERTY_EPSILON;
+    return property >= PROPERTY_INTERMEDIATE && property <= PROPERTY_POSITIONS;
 }
 
 /* The member of a problem that PROPERTY is. */
 static enum operation_member member_of(enum property property)
 {
-    _Static_assert(PROPERTY_EPSILON - PROPERTY_INTERMEDIATE == MEMBER_EPSILON - MEMBER_INTERMEDIATE, "the same order");
+    _Static_assert(PROPERTY_POSITIONS - PROPERTY_INTERMEDIATE == MEMBER_POSITIONS - MEMBER_INTERMEDIATE,
+                   "the same order");
     return (enum operation_member)(MEMBER_INTERMEDIATE + (property - PROPERTY_INTERMEDIATE));
 }
 
 bool property_applies(const struct qb_problem *problem, enum property property)
 {
     return !is_member(property) || operation_reads(problem->operation, member_of(property));
+}
+
+static const char *whole_text(uint64_t number, char text[PROBLEM_NUMBER_SIZE])
+{
+    snprintf(text, PROBLEM_NUMBER_SIZE, "%" PRIu64, number);
+    return text;
 }
 
 /* The value of a property that only some operations have. */
@@ -86,6 +97,14 @@ static const char *member_text(const struct qb_problem *p, enum property propert
         return qb_weights_name(p->weights);
     case MEMBER_EPSILON:
         return problem_number_text(p->epsilon, text);
+    case MEMBER_PAIRING:
+        return qb_pairing_name(p->pairing);
+    case MEMBER_HEAD_SIZE:
+        return whole_text(p->head_size, text);
+    case MEMBER_ROTARY:
+        return whole_text(p->rotary, text);
+    case MEMBER_POSITIONS:
+        return whole_text(p->positions, text);
     case MEMBER_SCALE_BOUND:
         break;
     }
@@ -152,6 +171,10 @@ const char *property_text(const struct record_case *c, enum property property, c
     case PROPERTY_UP_OFFSET:
     case PROPERTY_WEIGHTS:
     case PROPERTY_EPSILON:
+    case PROPERTY_PAIRING:
+    case PROPERTY_HEAD_SIZE:
+    case PROPERTY_ROTARY:
+    case PROPERTY_POSITIONS:
         if (property_applies(&c->problem, property)) {
             snprintf(text, PROPERTY_TEXT_SIZE, "%s", member_text(&c->problem, property, number));
         }
@@ -248,6 +271,10 @@ bool property_same(const struct record_case *a, const struct record_case *b, enu
     case PROPERTY_UP_OFFSET:
     case PROPERTY_WEIGHTS:
     case PROPERTY_EPSILON:
+    case PROPERTY_PAIRING:
+    case PROPERTY_HEAD_SIZE:
+    case PROPERTY_ROTARY:
+    case PROPERTY_POSITIONS:
         return same_member(&a->problem, &b->problem, property);
     case PROPERTY_THREADS:
         return a->threads == b->threads;
@@ -309,6 +336,7 @@ enum property property_of_axis(enum compare_axis axis)
         [COMPARE_INTERMEDIATES] = PROPERTY_INTERMEDIATE,
         [COMPARE_GATES] = PROPERTY_GATE,
         [COMPARE_WEIGHTS] = PROPERTY_WEIGHTS,
+        [COMPARE_PAIRINGS] = PROPERTY_PAIRING,
         [COMPARE_BASELINE] = PROPERTIES,
     };
 

@@ -349,6 +349,7 @@ DETAIL_NAME(operation, QB_OPERATION_COUNT)
 DETAIL_NAME(intermediate, QB_INTERMEDIATE_COUNT)
 DETAIL_NAME(gate, QB_GATE_COUNT)
 DETAIL_NAME(weights, QB_WEIGHTS_COUNT)
+DETAIL_NAME(pairing, QB_PAIRING_COUNT)
 
 static const char *scale_format_word(int i)
 {
@@ -366,6 +367,12 @@ static void read_details(struct reader *reader, const json_t *problem, struct qb
     to->zero_points = (enum qb_zero_points)get_detail(reader, problem, "zero_points", zero_points_word);
 }
 
+/* A member that only some operations have: 0 if it is missing or null. */
+static uint64_t get_size(struct reader *reader, const json_t *problem, const char *name)
+{
+    return is_given(problem, name) ? get_number(reader, problem, name, 1, INT64_MAX) : 0;
+}
+
 /* The operation and its members. */
 static void read_operation(struct reader *reader, const json_t *problem, struct qb_problem *to)
 {
@@ -378,6 +385,10 @@ static void read_operation(struct reader *reader, const json_t *problem, struct 
     to->up_offset = get_float(reader, problem, "up_offset");
     to->weights = (enum qb_weights)get_detail(reader, problem, "weights", weights_word);
     to->epsilon = get_float(reader, problem, "epsilon");
+    to->pairing = (enum qb_pairing)get_detail(reader, problem, "pairing", pairing_word);
+    to->head_size = get_size(reader, problem, "head_size");
+    to->rotary = get_size(reader, problem, "rotary");
+    to->positions = get_size(reader, problem, "positions");
     operation_settle(to);
 }
 

@@ -76,6 +76,12 @@ struct sweep {
     float up_offset;
     bool chose_epsilon;
     float epsilon;
+    struct numbers pairings; /* enum qb_pairing; none means the default */
+    bool chose_head_size;
+    uint64_t head_size;
+    uint64_t rotary; /* 0: all of a head */
+    bool chose_positions;
+    uint64_t positions;
     struct numbers num_tokens;
     struct numbers hidden_sizes;
     struct numbers dtypes; /* enum qb_format */

@@ -47,6 +47,7 @@ const char *const axis_words[] = {
     [COMPARE_INTERMEDIATES] = "intermediate",
     [COMPARE_GATES] = "gate",
     [COMPARE_WEIGHTS] = "weights",
+    [COMPARE_PAIRINGS] = "pairing",
     [COMPARE_BASELINE] = "baseline",
     NULL,
 };

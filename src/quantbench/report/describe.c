@@ -114,6 +114,10 @@ const char *describe_cell(const struct record_case *c, enum column column, char 
     case UP_OFFSET:
     case WEIGHTS:
     case EPSILON:
+    case PAIRING:
+    case HEAD_SIZE:
+    case ROTARY:
+    case POSITIONS:
     case THREADS:
     case KERNEL:
     case CACHE:
@@ -535,9 +539,9 @@ const char *describe_outcome(const struct record *record, const struct record_ca
     const struct record_pair *pair = record_pair_of(record, c);
 
     if (c->found.code == EXIT_WRONG_RESULT) {
-        snprintf(text, DESCRIBE_SIZE,
-                 "wrong result: %" PRIu64 " %s and %" PRIu64 " scales differ from the reference",
-                 c->found.checked.mismatch.wrong_codes, problem_results_name(&c->problem), c->found.checked.mismatch.wrong_scales);
+        snprintf(text, DESCRIBE_SIZE, "wrong result: %" PRIu64 " %s and %" PRIu64 " scales differ from the reference",
+                 c->found.checked.mismatch.wrong_codes, problem_results_name(&c->problem),
+                 c->found.checked.mismatch.wrong_scales);
     } else if (c->found.sample_count == 0) {
         snprintf(text, DESCRIBE_SIZE, "no time: %s", codes_text(c));
     } else if (pair != NULL && pair->count == 0) {

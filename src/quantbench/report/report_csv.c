@@ -205,6 +205,10 @@ FIELD(alpha,
 FIELD(up_offset, number_member_field(row, PROPERTY_UP_OFFSET, row->c->problem.up_offset, false, line))
 FIELD(weights, member_field(row, PROPERTY_WEIGHTS, line))
 FIELD(epsilon, number_member_field(row, PROPERTY_EPSILON, row->c->problem.epsilon, false, line))
+FIELD(pairing, member_field(row, PROPERTY_PAIRING, line))
+FIELD(head_size, number_field(row->c->problem.head_size, property_applies(&row->c->problem, PROPERTY_HEAD_SIZE), line))
+FIELD(rotary, number_field(row->c->problem.rotary, property_applies(&row->c->problem, PROPERTY_ROTARY), line))
+FIELD(positions, number_field(row->c->problem.positions, property_applies(&row->c->problem, PROPERTY_POSITIONS), line))
 FIELD(num_tokens, number_field(row->c->problem.tokens, true, line))
 FIELD(hidden_size, number_field(row->c->problem.hidden, true, line))
 FIELD(scale_ub, real_field((double)row->c->problem.amax_bound, row->c->problem.amax_bound > 0, line))
@@ -284,6 +288,10 @@ static const struct csv_column after[] = {
     COLUMN(up_offset),
     COLUMN(weights),
     COLUMN(epsilon),
+    COLUMN(pairing),
+    COLUMN(head_size),
+    COLUMN(rotary),
+    COLUMN(positions),
     COLUMN(run_exit_status),
 };
 /* clang-format on */

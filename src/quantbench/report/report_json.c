@@ -47,12 +47,19 @@ static json_t *word_or_null(const char *word, bool does_not_apply)
     return does_not_apply ? json_null() : json_string(word);
 }
 
+static json_t *size_or_null(uint64_t size, bool does_not_apply)
+{
+    return does_not_apply ? json_null() : json_integer((json_int_t)size);
+}
+
 /* The operation and its members; those that it does not read are null. */
 static void put_operation(json_t **object, const struct qb_problem *p)
 {
     const bool no_values = !operation_reads(p->operation, MEMBER_VALUES);
     const bool no_gate = !operation_reads(p->operation, MEMBER_GATE);
-    const bool no_norm = !operation_reads(p->operation, MEMBER_WEIGHTS);
+    const bool no_weights = !operation_reads(p->operation, MEMBER_WEIGHTS);
+    const bool no_norm = !operation_reads(p->operation, MEMBER_EPSILON);
+    const bool no_heads = !operation_reads(p->operation, MEMBER_HEAD_SIZE);
 
     document_put(object, "operation", json_string(qb_operation_name(p->operation)));
     document_put(object, "intermediate", word_or_null(qb_intermediate_name(p->intermediate), no_values));
@@ -62,8 +69,12 @@ static void put_operation(json_t **object, const struct qb_problem *p)
     document_put(object, "alpha",
                  float_or_null(p->alpha > 0 ? p->alpha : 1, !operation_reads(p->operation, MEMBER_ALPHA)));
     document_put(object, "up_offset", float_or_null(p->up_offset, no_gate));
-    document_put(object, "weights", word_or_null(qb_weights_name(p->weights), no_norm));
+    document_put(object, "weights", word_or_null(qb_weights_name(p->weights), no_weights));
     document_put(object, "epsilon", float_or_null(p->epsilon, no_norm));
+    document_put(object, "pairing", word_or_null(qb_pairing_name(p->pairing), no_heads));
+    document_put(object, "head_size", size_or_null(p->head_size, no_heads));
+    document_put(object, "rotary", size_or_null(p->rotary, no_heads));
+    document_put(object, "positions", size_or_null(p->positions, no_heads));
 }
 
 void report_put_details(json_t **object, const struct qb_problem *p)
