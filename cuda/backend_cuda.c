@@ -1116,6 +1116,8 @@ static void set_tensors(struct qb__cuda_call *call, const struct qb_tensors *ten
     call->weights = tensors->at[QB_ROLE_WEIGHTS];
     call->residual = tensors->at[QB_ROLE_RESIDUAL];
     call->sum = tensors->at[QB_ROLE_SUM];
+    call->angles = tensors->at[QB_ROLE_ANGLES];
+    call->positions = tensors->at[QB_ROLE_POSITIONS];
     if (call->problem->keep_values || call->problem->operation == QB_OPERATION_DEQUANTIZE) {
         call->values = tensors->at[QB_ROLE_VALUES];
     }
@@ -1156,6 +1158,7 @@ struct composition {
 };
 
 static const struct composition gated = {qb__cuda_gated_values_run, qb__cuda_gated_fits, qb__cuda_gated_run};
+static const struct composition rope = {qb__cuda_rope_values_run, qb__cuda_rope_fits, qb__cuda_rope_run};
 static const struct composition norm = {qb__cuda_norm_values_run, qb__cuda_norm_fits, qb__cuda_norm_run};
 
 static const struct qb_kernel *quantizer_of(const struct qb_device *device, const struct qb_problem *quantization);
@@ -1381,11 +1384,13 @@ static const struct qb_kernel kernels[] = {
     FUSED("cuda_gelu_mul", GELU_MUL, "GELU times up and codes, one launch", gated),
     FUSED("cuda_rms_norm", RMS_NORM, "RMSNorm and codes, one launch, the row in registers", norm),
     FUSED("cuda_add_rms_norm", ADD_RMS_NORM, "sum, RMSNorm and codes, one launch, the row in registers", norm),
+    FUSED("cuda_rope", ROPE, "rotary embedding and codes, one launch", rope),
     /* Two launches: everything, and what the others are compared with. */
     UNFUSED("cuda_unfused_silu_mul", SILU_MUL, "SiLU times up, then the best kernel that quantizes", gated),
     UNFUSED("cuda_unfused_gelu_mul", GELU_MUL, "GELU times up, then the best kernel that quantizes", gated),
     UNFUSED("cuda_unfused_rms_norm", RMS_NORM, "RMSNorm, then the best kernel that quantizes", norm),
     UNFUSED("cuda_unfused_add_rms_norm", ADD_RMS_NORM, "sum and RMSNorm, then the best kernel that quantizes", norm),
+    UNFUSED("cuda_unfused_rope", ROPE, "rotary embedding, then the best kernel that quantizes", rope),
 };
 
 static const struct qb_kernel *quantizer_of(const struct qb_device *device, const struct qb_problem *quantization)

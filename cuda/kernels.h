@@ -62,7 +62,8 @@ struct qb__cuda_call {
     int8_t *zero_points;
     float *tensor_scale;
     /* For operations: what they have besides. IN_STRIDE of DEQUANTIZE is that of the values. */
-    const void *weights, *residual;
+    const void *weights, *residual, *angles;
+    const int64_t *positions;
     void *sum, *values; /* NULL: not wanted */
     const struct qb__cuda_limits *limits;
     unsigned char *workspace; /* the queue's: see the two functions below */
@@ -147,6 +148,11 @@ cudaError_t qb__cuda_gated_run(const struct qb__cuda_call *call, bool *done);
 cudaError_t qb__cuda_norm_values_run(const struct qb__cuda_call *call);
 bool qb__cuda_norm_fits(const struct qb__cuda_call *call);
 cudaError_t qb__cuda_norm_run(const struct qb__cuda_call *call, bool *done);
+
+/* rope.cu: ROPE. */
+cudaError_t qb__cuda_rope_values_run(const struct qb__cuda_call *call);
+bool qb__cuda_rope_fits(const struct qb__cuda_call *call);
+cudaError_t qb__cuda_rope_run(const struct qb__cuda_call *call, bool *done);
 
 /* dequantize.cu: values from codes, of any call. */
 cudaError_t qb__cuda_dequantize_run(const struct qb__cuda_call *call);

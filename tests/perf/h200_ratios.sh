@@ -68,6 +68,10 @@ operations()
 1.02 0.98 --op=silu-mul --hidden-size=14336 --quant-dtype=fp8 --granularity=token
 1.00 0.98 --op=silu-mul --hidden-size=14336 --quant-dtype=fp8 --granularity=group:128
 1.25 1.15 --op=silu-mul --hidden-size=14336 --quant-dtype=fp8 --granularity=group:128 --num-tokens=128
+1.10 1.02 --op=rope --hidden-size=5120 --quant-dtype=fp8 --scale=static
+1.10 1.02 --op=rope --hidden-size=5120 --quant-dtype=fp8 --scale=static --weights=float
+1.10 1.02 --op=rope --hidden-size=5120 --quant-dtype=fp8 --granularity=group:128
+1.10 1.02 --op=rope --hidden-size=5120 --quant-dtype=fp8 --granularity=token
 1.00 0.98 --op=dequantize --quant-dtype=fp8 --granularity=group:128
 EOT
 }
