@@ -993,6 +993,8 @@ static const struct variant any = {any_fits,        any_workspace, qb__cuda_any_
 
 static const struct variant dequantize = {NULL, NULL, qb__cuda_dequantize_run, STATIC, ANY_GRANULARITY, false};
 
+static const struct variant kv_write = {NULL, NULL, qb__cuda_kv_write_run, STATIC | DYNAMIC, ANY_GRANULARITY, false};
+
 /* PROBLEM for the launchers, without buffers. */
 static struct qb__cuda_call make_call(const struct qb_device *device, const struct qb_problem *problem)
 {
@@ -1118,6 +1120,7 @@ static void set_tensors(struct qb__cuda_call *call, const struct qb_tensors *ten
     call->sum = tensors->at[QB_ROLE_SUM];
     call->angles = tensors->at[QB_ROLE_ANGLES];
     call->positions = tensors->at[QB_ROLE_POSITIONS];
+    call->slots = tensors->at[QB_ROLE_SLOTS];
     if (call->problem->keep_values || call->problem->operation == QB_OPERATION_DEQUANTIZE) {
         call->values = tensors->at[QB_ROLE_VALUES];
     }
@@ -1378,6 +1381,14 @@ static const struct qb_kernel kernels[] = {
      .run = run,
      .floor = run_empty,
      .variant = &dequantize},
+    {.name = "cuda_kv_write",
+     .description = "keys and values into the pages of a cache, one launch",
+     .backend = &backend,
+     .operation = QB_OPERATION_KV_WRITE,
+     .supports = supports,
+     .run = run,
+     .floor = run_empty,
+     .variant = &kv_write},
     /* One launch, each element read once; scales given, of rows, or of groups of up to 256: SiLU 0.97 to 1.01, RMSNorm
      * 1.10 to 1.15, with a residual 1.03. */
     FUSED("cuda_silu_mul", SILU_MUL, "SiLU times up and codes, one launch", gated),

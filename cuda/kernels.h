@@ -65,6 +65,7 @@ struct qb__cuda_call {
     const void *weights, *residual, *angles;
     const int64_t *positions;
     void *sum, *values; /* NULL: not wanted */
+    const int64_t *slots;
     const struct qb__cuda_limits *limits;
     unsigned char *workspace; /* the queue's: see the two functions below */
     cudaStream_t stream;
@@ -156,6 +157,9 @@ cudaError_t qb__cuda_rope_run(const struct qb__cuda_call *call, bool *done);
 
 /* dequantize.cu: values from codes, of any call. */
 cudaError_t qb__cuda_dequantize_run(const struct qb__cuda_call *call);
+
+/* kv_write.cu: keys and values into the pages of a cache, of any call. */
+cudaError_t qb__cuda_kv_write_run(const struct qb__cuda_call *call);
 
 /* limits.cu: what no kernel can be faster than. */
 

@@ -1,0 +1,261 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* kv_write.cu - keys and values into the pages of a cache, in one launch: chunks of 16 bytes where heads are whole
+ * chunks, else tile by tile. What a token's slot says decides only where codes go, so elements are loaded at the same
+ * time as slots. */
+#include "tail.cuh"
+
+#define THREADS 256u
+#define WARPS   (THREADS / 32)
+
+/* Slots, pages and heads, in elements of the cache. */
+struct cache {
+    uint8_t *codes;
+    float *scales;        /* of all slots, or those that are given */
+    uint64_t slots, half; /* half: columns of the keys */
+    uint64_t head_size, page_size, heads;
+    uint64_t tile_cols, scale_cols; /* scale_cols: of the keys */
+    bool nhd, is_static;
+    float bound;
+};
+
+/* True if there is such a slot. */
+__device__ __forceinline__ bool is_slot(const cache &c, int64_t slot)
+{
+    return (uint64_t)slot < c.slots;
+}
+
+struct chunk_args {
+    const void *in;
+    const int64_t *slots;
+    cache to;
+    uint64_t in_step; /* bytes from one row to the next */
+    uint32_t rows;
+    uint32_t half_chunks, page_size, head_chunks;
+    uint32_t team; /* chunks that share a scale, if they are lanes of a warp */
+    qb__fastdiv by_row, by_head, by_page, by_tile;
+};
+
+/* Where the codes of chunk COL of a token go, whose slot there is. */
+template <int IN> __device__ __forceinline__ uint8_t *place_of(const chunk_args &a, uint32_t slot, uint32_t col)
+{
+    const uint32_t side = col >= a.half_chunks;
+    uint64_t at = side * a.to.slots * a.half_chunks;
+
+    col -= side * a.half_chunks;
+    if (a.to.nhd) {
+        at += (uint64_t)slot * a.half_chunks + col;
+    } else {
+        const uint32_t page = qb__divide(slot, a.by_page), head = qb__divide(col, a.by_head);
+        at += (page * a.to.heads + head) * ((uint64_t)a.page_size * a.head_chunks);
+        at += (uint64_t)(slot - page * a.page_size) * a.head_chunks + (col - head * a.head_chunks);
+    }
+    return a.to.codes + at * qb__in<IN>::chunk;
+}
+
+/* The scale of the tile that chunk X at COL is in, from the lanes that have the others; their first one writes it to
+ * SLOT, unless that is not there. All lanes of a warp call this. */
+template <int IN, int OUT>
+__device__ __forceinline__ float find_scale(const chunk_args &a, const uint4 &x, int64_t slot, uint32_t col, bool valid)
+{
+    uint32_t amax = qb__max_bits<IN>(qb__max_chunk<IN>(0, x));
+
+    for (uint32_t offset = 1; offset < a.team; offset *= 2) {
+        amax = max(amax, __shfl_xor_sync(0xffffffffu, amax, offset));
+    }
+    const float scale = fmaxf(qb__tail_quotient<OUT>(fminf(__uint_as_float(amax), a.to.bound)), QB__SCALE_FLOOR);
+    if (valid && (col & (a.team - 1)) == 0) {
+        const uint32_t side = col >= a.half_chunks;
+        a.to.scales[(side * a.to.slots + (uint64_t)slot) * a.to.scale_cols +
+                    qb__divide(col - side * a.half_chunks, a.by_tile)] = scale;
+    }
+    return scale;
+}
+
+/* A thread has DEPTH chunks, all of which it loads before it uses one; those of a warp are side by side. */
+template <int IN, int OUT, bool STATIC, int DEPTH>
+__global__ void __launch_bounds__(THREADS) kv_chunks(const chunk_args a)
+{
+    const unsigned char *const in = (const unsigned char *)qb__begin(a.in);
+    const uint32_t first = blockIdx.x * (THREADS * DEPTH) + threadIdx.x / 32 * (32 * DEPTH) + threadIdx.x % 32;
+    uint32_t row[DEPTH], col[DEPTH];
+    int64_t slot[DEPTH];
+    uint4 x[DEPTH];
+
+#pragma unroll
+    for (int k = 0; k < DEPTH; k++) {
+        row[k] = qb__divide(first + 32 * k, a.by_row);
+        col[k] = first + 32 * k - row[k] * a.by_row.divisor;
+        slot[k] = row[k] < a.rows ? a.slots[row[k]] : -1;
+        x[k] = row[k] < a.rows ? qb__load16(in + row[k] * a.in_step + (uint64_t)col[k] * 16) : make_uint4(0, 0, 0, 0);
+    }
+#pragma unroll
+    for (int k = 0; k < DEPTH; k++) {
+        const bool valid = is_slot(a.to, slot[k]);
+        float scale = 1;
+
+        if (!STATIC) {
+            scale = find_scale<IN, OUT>(a, x[k], slot[k], col[k], valid);
+        } else if (valid) {
+            scale = a.to.scales[qb__divide(col[k], a.by_tile)];
+        }
+        if (valid) {
+            const qb__divisor d = qb__divide_by<IN>(scale);
+            qb__store16<IN>(place_of<IN>(a, (uint32_t)slot[k], col[k]), qb__encode_unknown<IN, OUT>(x[k], d));
+        }
+    }
+}
+
+/* ---- Any shape ----------------------------------------------------------------------------------------------------
+ */
+
+struct tile_args {
+    const void *in;
+    const int64_t *slots;
+    cache to;
+    uint64_t rows, in_stride; /* elements */
+};
+
+/* Where the code of column COL of a token goes. */
+__device__ __forceinline__ uint8_t *place_of(const cache &c, uint64_t slot, uint64_t col)
+{
+    uint64_t at = 0;
+
+    if (col >= c.half) {
+        at = c.slots * c.half;
+        col -= c.half;
+    }
+    if (c.nhd) {
+        return c.codes + at + slot * c.half + col;
+    }
+    const uint64_t page = slot / c.page_size, head = col / c.head_size;
+    return c.codes + at + ((page * c.heads + head) * c.page_size + slot % c.page_size) * c.head_size +
+           col % c.head_size;
+}
+
+/* The largest |x| of COUNT elements from element FIRST on, for all lanes of a warp. */
+template <int IN> __device__ __forceinline__ uint32_t amax_of(const void *in, uint64_t first, uint64_t count)
+{
+    float amax = 0;
+
+    for (uint64_t i = threadIdx.x % 32; i < count; i += 32) {
+        amax = fmaxf(amax, fabsf(qb__load_element<IN>(in, (int64_t)(first + i))));
+    }
+    return qb__warp_max(__float_as_uint(amax));
+}
+
+/* A warp has a tile of a token at a time, element by element. */
+template <int IN, int OUT> __global__ void __launch_bounds__(THREADS) kv_tiles(const tile_args a)
+{
+    const void *const in = qb__begin(a.in);
+    const uint64_t tiles = 2 * a.to.scale_cols, step = (uint64_t)gridDim.x * WARPS;
+
+    for (uint64_t i = (uint64_t)blockIdx.x * WARPS + threadIdx.x / 32; i < a.rows * tiles; i += step) {
+        const uint64_t row = i / tiles, tile = i % tiles, col = tile * a.to.tile_cols;
+        const int64_t slot = a.slots[row];
+        float scale;
+
+        if (!is_slot(a.to, slot)) {
+            continue;
+        }
+        if (a.to.is_static) {
+            scale = a.to.scales[tile];
+        } else {
+            scale = qb__scale<OUT>(amax_of<IN>(in, row * a.in_stride + col, a.to.tile_cols), a.to.bound);
+            if (threadIdx.x % 32 == 0) {
+                a.to.scales[((tile >= a.to.scale_cols) * a.to.slots + (uint64_t)slot) * a.to.scale_cols +
+                            tile % a.to.scale_cols] = scale;
+            }
+        }
+        for (uint64_t k = threadIdx.x % 32; k < a.to.tile_cols; k += 32) {
+            *place_of(a.to, (uint64_t)slot, col + k) =
+                qb__encode1<OUT>(qb__load_element<IN>(in, (int64_t)(row * a.in_stride + col + k)), scale);
+        }
+    }
+}
+
+/* ---- Launching ----------------------------------------------------------------------------------------------------
+ */
+
+static cache cache_of(const struct qb__cuda_call *call)
+{
+    const struct qb_problem *p = call->problem;
+    cache c = {};
+
+    c.codes = call->out;
+    c.scales = call->scales;
+    c.slots = p->pages * p->page_size;
+    c.half = p->hidden / 2;
+    c.head_size = qb__head_size(p);
+    c.page_size = p->page_size;
+    c.heads = c.half / c.head_size;
+    c.tile_cols = call->tile_cols;
+    c.scale_cols = call->scale_cols / 2;
+    c.nhd = p->page_layout == QB_PAGE_LAYOUT_NHD;
+    c.is_static = call->scaling == QB_SCALING_STATIC;
+    c.bound = call->bound;
+    return c;
+}
+
+/* True if heads and what shares a scale are whole chunks, aligned, and scales that are computed are of a few lanes. */
+static bool is_regular(const struct qb__cuda_call *call, const cache &c)
+{
+    const unsigned n = 16 / qb__element_size(call->input);
+    const uint64_t team = c.tile_cols / n;
+
+    return c.head_size % n == 0 && c.tile_cols % n == 0 && call->in_stride % n == 0 && c.slots < 0x70000000u &&
+           (c.is_static || (team <= 32 && (team & (team - 1)) == 0)) && call->rows < 0x70000000u &&
+           call->cols < 0x70000000u && call->rows * (call->cols / n) < 0x70000000u && (uintptr_t)call->in % 16 == 0 &&
+           (uintptr_t)call->out % n == 0;
+}
+
+static chunk_args chunk_args_of(const struct qb__cuda_call *call, const cache &c)
+{
+    const unsigned n = 16 / qb__element_size(call->input);
+    chunk_args a = {};
+
+    a.in = call->in;
+    a.slots = call->slots;
+    a.to = c;
+    a.in_step = call->in_stride * qb__element_size(call->input);
+    a.rows = (uint32_t)call->rows;
+    a.half_chunks = (uint32_t)(c.half / n);
+    a.page_size = (uint32_t)(c.page_size < 0x70000000u ? c.page_size : 0x70000000u); /* beyond all slots */
+    a.head_chunks = (uint32_t)(c.head_size / n);
+    a.team = (uint32_t)(c.tile_cols / n);
+    a.by_row = qb__make_fastdiv(2 * a.half_chunks);
+    a.by_head = qb__make_fastdiv(a.head_chunks);
+    a.by_page = qb__make_fastdiv(a.page_size);
+    a.by_tile = qb__make_fastdiv(a.team);
+    return a;
+}
+
+static cudaError_t run_chunks(const struct qb__cuda_call *call, chunk_args &a)
+{
+    static const void *const given[2][9] = {QB__KERNELS(kv_chunks, true, 1), QB__KERNELS(kv_chunks, true, 2)};
+    static const void *const computed[2][9] = {QB__KERNELS(kv_chunks, false, 1), QB__KERNELS(kv_chunks, false, 2)};
+    const uint64_t chunks = (uint64_t)a.rows * 2 * a.half_chunks, threads = (uint64_t)call->limits->units * 2048;
+    /* Two for each thread as soon as there are enough for all multiprocessors. */
+    const unsigned depth = 2 * chunks >= 3 * threads ? 2 : 1;
+    void *args[] = {&a};
+
+    return qb__launch(call, (a.to.is_static ? given : computed)[depth - 1][qb__index(call)],
+                      qb__ceil_div(chunks, THREADS * depth), dim3(THREADS), args);
+}
+
+cudaError_t qb__cuda_kv_write_run(const struct qb__cuda_call *call)
+{
+    static const void *const kernels[] = QB__KERNELS(kv_tiles);
+    const cache c = cache_of(call);
+    tile_args a = {call->in, call->slots, c, call->rows, call->in_stride};
+    void *args[] = {&a};
+
+    if (call->rows == 0) {
+        return cudaSuccess;
+    }
+    if (is_regular(call, c)) {
+        chunk_args regular = chunk_args_of(call, c);
+        return run_chunks(call, regular);
+    }
+    const uint64_t blocks = qb__ceil_div(call->rows * 2 * c.scale_cols, WARPS);
+    return qb__launch(call, kernels[qb__index(call)], blocks < 0x7fffffffu ? blocks : 0x7fffffffu, dim3(THREADS), args);
+}
