@@ -5,6 +5,7 @@
 
 #include "cases/input.h"
 #include "cases/values.h"
+#include "check/cache.h"
 #include "check/question.h"
 #include "check/scales.h"
 #include "model/sizes.h"
@@ -398,6 +399,9 @@ static void make_whole(const struct qb_problem *problem, struct whole *w)
         set_element(problem->input, w->at[QB_ROLE_RESIDUAL], i,
                     change_bits(problem->input, w->at[QB_ROLE_INPUT], i) ^ sign);
     }
+    if (problem->operation == QB_OPERATION_KV_WRITE) {
+        input_generate_slots(10, problem->tokens, problem->pages, problem->page_size, w->tensors.at[QB_ROLE_SLOTS]);
+    }
     if (problem->operation == QB_OPERATION_DEQUANTIZE) {
         quantize.scaling = QB_SCALING_DYNAMIC;
         ck_assert_int_eq(qb_reference_run(&quantize, &w->tensors), QB_OK);
@@ -440,6 +444,12 @@ static void ask(const struct questioner *q, const struct question *question, uns
 /* The answer about ELEMENT that W has. */
 static uint32_t answer_in(const struct questioner *q, const struct whole *w, uint64_t element)
 {
+    if (cache_has(&q->whole, QB_ROLE_CODES)) {
+        const int64_t *slots = w->tensors.at[QB_ROLE_SLOTS];
+
+        return ((const uint8_t *)w->at[QB_ROLE_CODES])[cache_offset(
+            &q->whole, slots, QB_ROLE_CODES, element / q->problem.hidden, element % q->problem.hidden)];
+    }
     return questioner_answer(q) == QB_ROLE_VALUES
                ? change_bits(q->problem.input, w->at[QB_ROLE_VALUES], element)
                : codes_at(&q->problem, w->at[QB_ROLE_CODES], element / q->problem.hidden, element % q->problem.hidden);
@@ -461,6 +471,18 @@ static bool check_probe(const struct questioner *q, const struct probe *probe, c
         ck_assert_uint_eq(e->was, change_bits(format, data->at[e->role], e->index));
     }
     return probe->change.read_count > 0;
+}
+
+/* That PROBE says what NOW has, unless it is given. */
+static void check_scale_of(const struct questioner *q, const struct scale_probe *probe, const struct whole *now)
+{
+    size_t size;
+    const uint64_t place = questioner_place(q, QB_ROLE_SCALES, probe->tile, &size);
+
+    if (q->given.at[QB_ROLE_SCALES] == NULL) {
+        ck_assert_uint_eq(size, sizeof(uint32_t));
+        ck_assert_uint_eq(probe->want.stored, now->at[QB_ROLE_SCALES][place / size]);
+    }
 }
 
 /* That nothing but what QUESTION asks about differs between DATA and NOW, if no scale does. */
@@ -516,6 +538,16 @@ static struct qb_problem operation_problem(int i)
         problem.rotary = i % 5 < 3 ? 6 : 4;
         problem.positions = 4;
     }
+    if (problem.operation == QB_OPERATION_KV_WRITE) {
+        problem.granularity = i % 4 == 0                             ? QB_GRANULARITY_GROUP
+                              : problem.scaling == QB_SCALING_STATIC ? QB_GRANULARITY_TENSOR
+                                                                     : QB_GRANULARITY_TOKEN;
+        problem.hidden = 32;
+        problem.head_size = 8;
+        problem.page_size = 3;
+        problem.pages = problem.tokens / 3 + 2;
+        problem.page_layout = (enum qb_page_layout)(i % 2);
+    }
     return problem;
 }
 #define OPERATION_PROBLEMS (OPERATIONS * 90)
@@ -559,6 +591,11 @@ START_TEST(right_answers_of_operations)
             ask(&q, &question, set, &data, &now);
             for (size_t j = 0; j < question.probe_count; j++) {
                 changes += probes[j].set == set && check_probe(&q, &probes[j], &data, &now);
+            }
+            for (size_t j = 0; j < question.scale_count; j++) {
+                if (scales[j].set == set) {
+                    check_scale_of(&q, &scales[j], &now);
+                }
             }
             check_others(&q, &question, set, &data, &now);
         }

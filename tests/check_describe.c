@@ -164,6 +164,15 @@ static void change(struct record_case *c, enum property property)
     case PROPERTY_POSITIONS:
         c->problem.positions = 9;
         break;
+    case PROPERTY_PAGE_SIZE:
+        c->problem.page_size = 32;
+        break;
+    case PROPERTY_PAGES:
+        c->problem.pages = 7;
+        break;
+    case PROPERTY_PAGE_LAYOUT:
+        c->problem.page_layout = QB_PAGE_LAYOUT_HND;
+        break;
     case PROPERTY_THREADS:
         c->threads++;
         break;
@@ -187,6 +196,9 @@ static void change(struct record_case *c, enum property property)
 /* An operation that has PROPERTY. */
 static enum qb_operation operation_with(enum property property)
 {
+    if (property >= PROPERTY_PAGE_SIZE && property <= PROPERTY_PAGE_LAYOUT) {
+        return QB_OPERATION_KV_WRITE;
+    }
     return property >= PROPERTY_PAIRING && property <= PROPERTY_POSITIONS ? QB_OPERATION_ROPE
            : property == PROPERTY_WEIGHTS || property == PROPERTY_EPSILON ? QB_OPERATION_RMS_NORM
                                                                           : QB_OPERATION_SILU_MUL;

@@ -309,6 +309,7 @@ static const char *operation_of(const struct option_row *row)
     static const char *const of_gated[] = {"intermediate", "keep-values", "gate", "gate-limit", "alpha", "up-offset"};
     static const char *const of_norms[] = {"weights", "epsilon"};
     static const char *const of_rope[] = {"head-size", "rotary", "pairing", "positions"};
+    static const char *const of_caches[] = {"page-size", "pages", "page-layout"};
 
     for (size_t i = 0; i < sizeof of_gated / sizeof of_gated[0]; i++) {
         if (strcmp(row->name, of_gated[i]) == 0) {
@@ -323,6 +324,11 @@ static const char *operation_of(const struct option_row *row)
     for (size_t i = 0; i < sizeof of_rope / sizeof of_rope[0]; i++) {
         if (strcmp(row->name, of_rope[i]) == 0) {
             return "--op=rope";
+        }
+    }
+    for (size_t i = 0; i < sizeof of_caches / sizeof of_caches[0]; i++) {
+        if (strcmp(row->name, of_caches[i]) == 0) {
+            return "--op=kv-write";
         }
     }
     return NULL;
@@ -379,7 +385,7 @@ static const struct {
     {{"--keep-values"}, "it requires silu-mul, gelu-mul, rms-norm, add-rms-norm or rope"},
     {{"--op=rope", "--head-size=64", "--rotary=32", "--pairing=adjacent", "--positions=9"}, ""},
     {{"--op=rope", "--weights=float", "--keep-values", "--intermediate=float"}, ""},
-    {{"--op=rms-norm", "--head-size=64"}, "--head-size: conflicts with --op=rms-norm; it requires rope"},
+    {{"--op=rms-norm", "--head-size=64"}, "--head-size: conflicts with --op=rms-norm; it requires kv-write or rope"},
     {{"--rotary=64"}, "--rotary: conflicts with --op=quantize; it requires rope"},
     {{"--op=rope", "--epsilon=1"}, "--epsilon: conflicts with --op=rope; it requires rms-norm or add-rms-norm"},
     {{"--op=rope", "--head-size=1"}, "--head-size: invalid value '1'"},
@@ -395,6 +401,20 @@ static const struct {
     {{"--op=silu-mul", "--up-offset=nan"}, "expected a finite number"},
     {{"--op=silu-mul", "--gate-limit=0"}, "expected a finite number > 0"},
     {{"--op=silu"}, "unknown value 'silu'"},
+    {{"--op=kv-write", "--page-size=1,16", "--page-layout=hnd", "--head-size=64", "--pages=9"}, ""},
+    {{"--op=kv-write", "--granularity=tensor,token,group:64"}, ""},
+    {{"--op=kv-write", "--granularity=tensor,group:64", "--scale=static"}, ""},
+    {{"--op=kv-write,quantize", "--granularity=token", "--scale-ub=2"}, ""},
+    {{"--page-size=16"}, "--page-size: conflicts with --op=quantize; it requires kv-write"},
+    {{"--op=kv-write", "--epsilon=0"}, "--epsilon: conflicts with --op=kv-write; it requires rms-norm"},
+    {{"--op=kv-write", "--split"}, "--split: conflicts with --op=kv-write"},
+    {{"--op=kv-write", "--scale=dynamic"},
+     "--granularity=tensor: conflicts with --op=kv-write --scale=dynamic; it requires tensor or group:G with static"},
+    {{"--op=kv-write", "--granularity=token", "--static-scale"}, "--granularity=token: conflicts with --op=kv-write"},
+    {{"--op=kv-write", "--granularity=channel"}, "--granularity=channel: conflicts with --op=kv-write"},
+    {{"--op=kv-write", "--granularity=group:8", "--scale=amax"}, "--granularity=group: conflicts with --op=kv-write"},
+    {{"--op=kv-write", "--page-size=0"}, "--page-size: invalid value '0'"},
+    {{"--op=kv-write", "--page-layout=dhn"}, "unknown value 'dhn'"},
 };
 
 /* What goes together with an operation. */

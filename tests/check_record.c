@@ -44,6 +44,9 @@ static struct record_case some_case(enum qb_operation operation)
     p->head_size = 4;
     p->rotary = 2;
     p->positions = 5;
+    p->page_size = 4;
+    p->pages = 5;
+    p->page_layout = QB_PAGE_LAYOUT_HND;
     operation_settle(p);
     ck_assert_int_eq(qb_problem_validate(p), QB_OK);
     return c;
@@ -120,9 +123,9 @@ static char *edited(char *text, const char *member, json_t *value)
     return text;
 }
 
-static const char *const members[] = {"operation", "intermediate", "keep_values", "gate",    "gate_limit",
-                                      "alpha",     "up_offset",    "weights",     "epsilon", "pairing",
-                                      "head_size", "rotary",       "positions"};
+static const char *const members[] = {"operation", "intermediate", "keep_values", "gate",       "gate_limit", "alpha",
+                                      "up_offset", "weights",      "epsilon",     "pairing",    "head_size",  "rotary",
+                                      "positions", "page_size",    "pages",       "page_layout"};
 #define MEMBERS (sizeof members / sizeof members[0])
 
 /* Records of older programs lack them. */

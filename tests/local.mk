@@ -65,6 +65,7 @@ tool_shell_tests = \
 	%D%/module.sh \
 	%D%/narrow.sh \
 	%D%/operations.sh \
+	%D%/kv_write.sh \
 	%D%/plugin.sh \
 	%D%/quoted.sh \
 	%D%/report.sh \

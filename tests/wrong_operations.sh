@@ -45,9 +45,9 @@ ok 'operations: scales alone are verified' operation 0 right_rms rms-norm --scal
 # found KERNEL OPERATION TEXT ARGUMENT...: that it is wrong is found, and TEXT says how.
 found()
 {
-    tap_found=$1 tap_of=$2 tap_text=$3
+    tap_found=$1 tap_of=$2 tap_words=$3
     shift 3
-    operation 4 "$tap_found" "$tap_of" "$@" && err_has "kernel op_$tap_found" && err_has "$tap_text"
+    operation 4 "$tap_found" "$tap_of" "$@" && err_has "kernel op_$tap_found" && err_has "$tap_words"
 }
 for type in half bfloat16 float; do
     for heads in '--head-size=96' '--head-size=32 --rotary=20 --pairing=adjacent --weights=float --intermediate=float'; do
@@ -88,6 +88,40 @@ ok 'operations: an exponential of binary32 is found on hard data' found naive si
 ok 'operations: a wrong sum is found and named' found sum_of_input add-rms-norm 'sum ['
 ok 'operations: a sum that is not written is found' found no_sum add-rms-norm 'leaves outputs unwritten'
 ok 'operations: values that are not written are found' found no_values rms-norm 'leaves outputs unwritten' --keep-values
+# Caches of 9 tokens with 2 heads of 24, in pages of 4.
+right_kv() { operation 0 right_kv kv-write --head-size=24 --page-size=4 "$@" && out_has 'verified on ' && out_has 'hard cases'; }
+for layout in nhd hnd; do
+    for format in int8 fp8 e5m2; do
+        ok "operations: a right write of $format into $layout pages is verified" right_kv --page-layout=$layout --quant-dtype=$format
+    done
+    for type in half bfloat16 float; do
+        for kind in token group:24 group:8; do
+            ok "operations: one of $type, $kind, into $layout pages is verified" right_kv --page-layout=$layout --dtype=$type \
+                --quant-dtype=fp8 --granularity=$kind
+        done
+    done
+    ok "operations: one by given scales of heads, into $layout pages, is verified" right_kv --page-layout=$layout \
+        --granularity=group:24 --scale=static
+done
+for size in 1 3 64; do
+    ok "operations: one into pages of $size is verified" right_kv --page-size=$size --granularity=token
+done
+# found_kv KERNEL TEXT ARGUMENT...
+found_kv()
+{
+    tap_fault=$1 tap_says=$2
+    shift 2
+    found "$tap_fault" kv-write "$tap_says" --head-size=24 --page-size=4 "$@"
+}
+for kind in tensor token; do
+    ok "operations: a token that has no slot but is written is found, $kind" found_kv all_tokens 'slots that no token has' \
+        --granularity=$kind --num-tokens=2
+    ok "operations: pages of another layout are found, $kind" found_kv other_pages 'slots that no token has' --granularity=$kind
+    ok "operations: slots that are counted, not read, are found, $kind" found_kv by_token 'slots that no token has' \
+        --granularity=$kind
+    ok "operations: keys in the place of values are found, $kind" found_kv exchanged 'wrong result' --granularity=$kind
+done
+ok 'operations: scales of other heads are found' found_kv other_scales 'scale [' --granularity=group:24
 ok 'operations: a code of NaN that becomes 0 is found' found no_nan dequantize 'any codes and scales' --quant-dtype=fp8
 
 # A kernel that stops working after its proof.
@@ -100,6 +134,7 @@ lazy()
 }
 ok 'operations: a gate that stops working is found while it is timed' lazy once_silu silu-mul
 ok 'operations: a rotation that stops working is found while it is timed' lazy once_rope 'rope --head-size=32'
+ok 'operations: a write into a cache that stops working is found while it is timed' lazy once_kv 'kv-write --head-size=32'
 ok 'operations: a norm that stops working is found while it is timed' lazy once_add add-rms-norm
 ok 'operations: an operation without a kernel names it' run 3 --device=cpu --kernel=cpu_generic --op=rms-norm
 done_testing

@@ -27,6 +27,11 @@ enum fault {
     NO_POSITIONS = 1 << 14, /* those of the tokens are their numbers */
     RUNNING = 1 << 15,      /* they follow that of the first token */
     OTHER_PAIRS = 1 << 16,
+    ALL_TOKENS = 1 << 17,   /* one without a slot is written to slot 0 */
+    OTHER_PAGES = 1 << 18,  /* pages of the other layout */
+    EXCHANGED = 1 << 19,    /* keys and values */
+    OTHER_SCALES = 1 << 20, /* the scale of the head before, from the second on */
+    BY_TOKEN = 1 << 21,     /* slots are counted, not read */
 };
 
 static float load(enum qb_format format, const void *tensor, uint64_t i)
@@ -200,6 +205,55 @@ static const char *dequantize(const struct qb_plugin_call *call, unsigned faults
     return status == QB_OK ? NULL : qb_error_detail();
 }
 
+/* Put what ROWS has of token TOKEN to SLOT of the cache T of P. */
+static void place(const struct qb_problem *p, const uint8_t *codes, const float *scales, uint64_t token, uint64_t slot,
+                  const struct qb_tensors *t, unsigned faults)
+{
+    uint64_t rows, cols, offset = 0;
+
+    qb_problem_scale_shape(p, &rows, &cols);
+    for (uint64_t col = 0; col < p->hidden; col++) {
+        const uint64_t from = (faults & EXCHANGED) != 0 ? (col + p->hidden / 2) % p->hidden : col;
+
+        qb_problem_code_offset(p, slot, col, &offset);
+        ((uint8_t *)t->at[QB_ROLE_CODES])[offset] = codes[token * p->hidden + from];
+    }
+    for (uint64_t col = 0; col < cols && p->scaling == QB_SCALING_DYNAMIC; col++) {
+        const uint64_t from = (faults & OTHER_SCALES) != 0 && col > 0 ? col - 1 : col;
+
+        qb_problem_scale_offset(p, slot, col, &offset);
+        ((float *)t->at[QB_ROLE_SCALES])[offset / sizeof(float)] = scales[token * cols + from];
+    }
+}
+
+static const char *write_cache(const struct qb_plugin_call *call, unsigned faults)
+{
+    static unsigned calls;
+    struct qb_problem p = *call->problem;
+    struct qb_tensors t = *call->tensors;
+    float *scales = call->workspace;
+    uint64_t rows, cols;
+    const int64_t *slots = t.at[QB_ROLE_SLOTS];
+    const char *error;
+
+    if ((faults & ONCE) != 0 && calls++ > 1000) {
+        return NULL;
+    }
+    qb_problem_scale_shape(&p, &rows, &cols);
+    t.at[QB_ROLE_CODES] = scales + rows * cols;
+    t.at[QB_ROLE_SCALES] = p.scaling == QB_SCALING_DYNAMIC ? scales : t.at[QB_ROLE_SCALES];
+    error = quantize(&p, &t, t.at[QB_ROLE_INPUT]);
+    p.page_layout = (faults & OTHER_PAGES) != 0 ? (enum qb_page_layout)(1 - p.page_layout) : p.page_layout;
+    for (uint64_t token = 0; token < p.tokens && error == NULL; token++) {
+        const int64_t slot = (faults & BY_TOKEN) != 0 && slots[token] >= 0 ? (int64_t)token : slots[token];
+
+        if (slot >= 0 || (faults & ALL_TOKENS) != 0) {
+            place(&p, t.at[QB_ROLE_CODES], scales, token, slot >= 0 ? (uint64_t)slot : 0, call->tensors, faults);
+        }
+    }
+    return error;
+}
+
 /* Dense rows only, so that the kernels stay small. */
 static bool supports(const struct qb_problem *problem)
 {
@@ -210,7 +264,7 @@ static bool supports(const struct qb_problem *problem)
 
 static size_t workspace(const struct qb_problem *problem)
 {
-    return problem->tokens * problem->hidden * sizeof(float) + 8 + problem->tokens * sizeof(int64_t);
+    return problem->tokens * problem->hidden * 2 * sizeof(float) + 8 + problem->tokens * sizeof(int64_t);
 }
 
 #define FUNCTION(name, work, faults)                                                                                   \
@@ -237,6 +291,13 @@ FUNCTION(running, run, RUNNING)
 FUNCTION(other_pairs, run, OTHER_PAIRS)
 FUNCTION(right_dequantize, dequantize, NOTHING)
 FUNCTION(no_nan, dequantize, NO_NAN)
+FUNCTION(right_kv, write_cache, NOTHING)
+FUNCTION(all_tokens, write_cache, ALL_TOKENS)
+FUNCTION(other_pages, write_cache, OTHER_PAGES)
+FUNCTION(exchanged, write_cache, EXCHANGED)
+FUNCTION(other_scales, write_cache, OTHER_SCALES)
+FUNCTION(by_token, write_cache, BY_TOKEN)
+FUNCTION(once_kv, write_cache, ONCE)
 
 #define KERNEL(name_, operation_, function)                                                                            \
     {                                                                                                                  \
@@ -280,5 +341,12 @@ static const struct qb_plugin_kernel kernels[] = {
     KERNEL("op_no_values_rope", QB_OPERATION_ROPE, no_values),
     KERNEL("op_once_rope", QB_OPERATION_ROPE, once),
     KERNEL("op_no_nan", QB_OPERATION_DEQUANTIZE, no_nan),
+    KERNEL("op_right_kv", QB_OPERATION_KV_WRITE, right_kv),
+    KERNEL("op_all_tokens", QB_OPERATION_KV_WRITE, all_tokens),
+    KERNEL("op_other_pages", QB_OPERATION_KV_WRITE, other_pages),
+    KERNEL("op_exchanged", QB_OPERATION_KV_WRITE, exchanged),
+    KERNEL("op_other_scales", QB_OPERATION_KV_WRITE, other_scales),
+    KERNEL("op_by_token", QB_OPERATION_KV_WRITE, by_token),
+    KERNEL("op_once_kv", QB_OPERATION_KV_WRITE, once_kv),
 };
 QB_PLUGIN(kernels);

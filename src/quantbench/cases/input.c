@@ -205,3 +205,39 @@ void input_generate_positions(uint64_t seed, uint64_t tokens, uint64_t positions
         data[i] = (int64_t)((first + i % positions) % positions);
     }
 }
+
+/* The page that is number INDEX of PAGES in random order: a permutation of the numbers of BITS bits by a network of
+ * Feistel, taken again where it leaves the pages. */
+static uint64_t shuffled_page(uint64_t seed, uint64_t index, uint64_t pages, unsigned bits)
+{
+    const uint64_t mask = ((uint64_t)1 << bits / 2) - 1;
+
+    do {
+        uint64_t left = index >> bits / 2, right = index & mask;
+
+        for (uint64_t round = 0; round < 4; round++) {
+            const uint64_t next = left ^ (input_random(seed + (4 * right + round) * INPUT_RANDOM_STEP) & mask);
+
+            left = right;
+            right = next;
+        }
+        index = left << bits / 2 | right;
+    } while (index >= pages);
+    return index;
+}
+
+void input_generate_slots(uint64_t seed, uint64_t tokens, uint64_t pages, uint64_t page_size, int64_t *slots)
+{
+    const uint64_t spare = pages * page_size - tokens, most = spare < page_size - 1 ? spare : page_size - 1;
+    const uint64_t first = input_random(seed) % (most + 1);
+    unsigned bits = 2;
+
+    while (bits < 64 && pages > (uint64_t)1 << bits) {
+        bits += 2;
+    }
+    for (uint64_t i = 0; i < tokens; i++) {
+        const uint64_t page = shuffled_page(seed, (first + i) / page_size, pages, bits);
+
+        slots[i] = (int64_t)(page * page_size + (first + i) % page_size);
+    }
+}

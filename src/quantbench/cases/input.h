@@ -31,6 +31,10 @@ size_t input_element_size(enum qb_format format);
 void input_generate(enum input_dist dist, enum qb_format format, uint64_t seed, uint64_t count, uint64_t hidden,
                     void *data);
 
+/* Fill SLOTS with the slots of TOKENS tokens, each another, in PAGES pages of PAGE_SIZE, which have room for them: as
+ * sequences of a served model have them, page after page in random order, from some place of the first on. */
+void input_generate_slots(uint64_t seed, uint64_t tokens, uint64_t pages, uint64_t page_size, int64_t *slots);
+
 /* Fill DATA with COUNT weights of a norm, from 0.5 to 1.5, in the same way. */
 void input_generate_weights(enum qb_format format, uint64_t seed, uint64_t count, void *data);
 

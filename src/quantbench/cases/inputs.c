@@ -30,7 +30,7 @@ struct input_entry {
 bool inputs_have(enum qb_role role)
 {
     return role == QB_ROLE_INPUT || role == QB_ROLE_WEIGHTS || role == QB_ROLE_RESIDUAL || role == QB_ROLE_ANGLES ||
-           role == QB_ROLE_POSITIONS;
+           role == QB_ROLE_POSITIONS || role == QB_ROLE_SLOTS;
 }
 
 /* ---- Which tensors ---------------------------------------------------------------------------------------------- */
@@ -48,7 +48,9 @@ static struct qb_problem made_by(const struct qb_problem *problem)
 static bool find_key(const struct inputs *inputs, const struct plan_case *plan_case, enum qb_role role, struct key *key)
 {
     const bool differs = values_differ(&plan_case->problem);
-    const struct qb_problem problem = differs ? made_by(&plan_case->problem) : values_quantization(&plan_case->problem);
+    const struct qb_problem problem = differs                 ? made_by(&plan_case->problem)
+                                      : role == QB_ROLE_SLOTS ? plan_case->problem
+                                                              : values_quantization(&plan_case->problem);
     const bool is_made = role == QB_ROLE_VALUES || role == QB_ROLE_SUM;
     struct qb_tensor_info tensor = {.size = sizeof tensor};
 
@@ -64,6 +66,9 @@ static bool find_key(const struct inputs *inputs, const struct plan_case *plan_c
 static bool is_same(const struct key *a, const struct key *b)
 {
     if (a->role != b->role || a->format != b->format || a->dist != b->dist) {
+        return false;
+    }
+    if (a->role == QB_ROLE_SLOTS && (a->made.pages != b->made.pages || a->made.page_size != b->made.page_size)) {
         return false;
     }
     if (a->role == QB_ROLE_POSITIONS && a->made.positions != b->made.positions) {
@@ -144,7 +149,9 @@ static void generate(const struct inputs *inputs, const struct key *key, void *d
     /* Other roles have other data; the input's are those that its seed always gave. */
     const uint64_t seed = key->role == QB_ROLE_INPUT ? inputs->seed : input_random(inputs->seed + (uint64_t)key->role);
 
-    if (key->role == QB_ROLE_WEIGHTS) {
+    if (key->role == QB_ROLE_SLOTS) {
+        input_generate_slots(seed, key->rows, key->made.pages, key->made.page_size, data);
+    } else if (key->role == QB_ROLE_WEIGHTS) {
         input_generate_weights(key->format, seed, key->cols, data);
     } else if (key->role == QB_ROLE_ANGLES) {
         input_generate_angles(key->format, key->rows, key->cols, data);

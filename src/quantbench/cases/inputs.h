@@ -19,9 +19,8 @@ struct inputs {
 
 /* The data of a case, in dense rows. */
 struct case_data {
-    /* By role, what a launch reads that follows from no other data: the input, weights, the residual, angles and
-     * positions; else NULL. Of
-     * QB_OPERATION_DEQUANTIZE, which reads no input: what was quantized. */
+    /* By role, what a launch reads that follows from no other data: the input, weights, the residual, angles,
+     * positions and slots; else NULL. Of QB_OPERATION_DEQUANTIZE, which reads no input: what was quantized. */
     const void *at[QB_ROLE_COUNT];
     const void *values; /* what is quantized: the input, or what the operation makes of it */
     const void *sum;    /* right for QB_ROLE_SUM; NULL: there is none */

@@ -27,7 +27,9 @@ static size_t count_of(enum qb_operation operation, enum operation_member member
 static size_t combinations(const struct sweep *s, enum qb_operation operation)
 {
     return count_of(operation, MEMBER_INTERMEDIATE, &s->intermediates) * count_of(operation, MEMBER_GATE, &s->gates) *
-           count_of(operation, MEMBER_WEIGHTS, &s->weights) * count_of(operation, MEMBER_PAIRING, &s->pairings);
+           count_of(operation, MEMBER_WEIGHTS, &s->weights) * count_of(operation, MEMBER_PAIRING, &s->pairings) *
+           count_of(operation, MEMBER_PAGE_SIZE, &s->page_sizes) *
+           count_of(operation, MEMBER_PAGE_LAYOUT, &s->page_layouts);
 }
 
 size_t operations_count(const struct sweep *s)
@@ -42,13 +44,15 @@ size_t operations_count(const struct sweep *s)
 
 void operations_set(const struct sweep *s, size_t index, struct qb_problem *p)
 {
-    size_t i = 0, intermediate, gate, weights, pairing;
+    size_t i = 0, intermediate, gate, weights, pairing, page_size, page_layout;
     enum qb_operation o;
 
     for (; index >= combinations(s, operation_at(s, i)); i++) {
         index -= combinations(s, operation_at(s, i));
     }
     o = operation_at(s, i);
+    page_layout = choice_take(&index, count_of(o, MEMBER_PAGE_LAYOUT, &s->page_layouts));
+    page_size = choice_take(&index, count_of(o, MEMBER_PAGE_SIZE, &s->page_sizes));
     pairing = choice_take(&index, count_of(o, MEMBER_PAIRING, &s->pairings));
     weights = choice_take(&index, count_of(o, MEMBER_WEIGHTS, &s->weights));
     gate = choice_take(&index, count_of(o, MEMBER_GATE, &s->gates));
@@ -67,6 +71,9 @@ void operations_set(const struct sweep *s, size_t index, struct qb_problem *p)
     p->head_size = s->head_size;
     p->rotary = s->rotary;
     p->positions = s->positions;
+    p->page_size = s->page_sizes.values[page_size];
+    p->pages = s->pages > 0 ? s->pages : operation_pages(p->tokens, p->page_size);
+    p->page_layout = (enum qb_page_layout)choice_at(&s->page_layouts, page_layout, QB_PAGE_LAYOUT_NHD);
     operation_settle(p);
 }
 
@@ -164,6 +171,48 @@ static bool check_dequantize(const struct settings *settings)
     return true;
 }
 
+enum qb_scaling operations_scaling_of_cache(enum qb_granularity granularity)
+{
+    return granularity == QB_GRANULARITY_TENSOR ? QB_SCALING_STATIC : QB_SCALING_DYNAMIC;
+}
+
+/* True if a case of a cache may have scales of SCALING and GRANULARITY. */
+static bool is_of_cache(enum qb_scaling scaling, enum qb_granularity granularity)
+{
+    if (granularity == QB_GRANULARITY_GROUP) {
+        return scaling != QB_SCALING_AMAX;
+    }
+    return granularity == (scaling == QB_SCALING_STATIC ? QB_GRANULARITY_TENSOR : QB_GRANULARITY_TOKEN) &&
+           scaling != QB_SCALING_AMAX;
+}
+
+/* What writes into a cache. */
+static bool check_cache(const struct settings *settings)
+{
+    const struct sweep *s = &settings->sweep;
+
+    if (!is_chosen(s, QB_OPERATION_KV_WRITE)) {
+        return true;
+    }
+    if (settings->comparing.split) {
+        message_error("--split: conflicts with --op=kv-write, whose scales are computed where the codes are");
+        return false;
+    }
+    for (size_t i = 0; i < s->scalings.count * s->granularities.count; i++) {
+        const enum qb_granularity granularity = s->granularities.values[i / s->scalings.count].kind;
+        const enum qb_scaling scaling = s->chose_scale ? (enum qb_scaling)s->scalings.values[i % s->scalings.count]
+                                                       : operations_scaling_of_cache(granularity);
+
+        if (!is_of_cache(scaling, granularity)) {
+            message_error("--granularity=%s: conflicts with --op=kv-write --scale=%s; it requires tensor or group:G "
+                          "with static, token or group:G with dynamic scales",
+                          qb_granularity_name(granularity), qb_scaling_name(scaling));
+            return false;
+        }
+    }
+    return true;
+}
+
 bool operations_check(const struct settings *settings)
 {
     const struct sweep *s = &settings->sweep;
@@ -180,7 +229,11 @@ bool operations_check(const struct settings *settings)
            check_option(s, "rotary", MEMBER_ROTARY, s->rotary > 0) &&
            check_option(s, "pairing", MEMBER_PAIRING, s->pairings.count > 0) &&
            check_option(s, "positions", MEMBER_POSITIONS, s->chose_positions) &&
-           check_option(s, "scale-ub", MEMBER_SCALE_BOUND, s->scale_ub > 0) && check_dequantize(settings);
+           check_option(s, "page-size", MEMBER_PAGE_SIZE, s->chose_page_size) &&
+           check_option(s, "pages", MEMBER_PAGES, s->pages > 0) &&
+           check_option(s, "page-layout", MEMBER_PAGE_LAYOUT, s->page_layouts.count > 0) &&
+           check_option(s, "scale-ub", MEMBER_SCALE_BOUND, s->scale_ub > 0) && check_dequantize(settings) &&
+           check_cache(settings);
 }
 
 /* ---- The input --------------------------------------------------------------------------------------------------- */
@@ -201,6 +254,12 @@ enum exit_code operations_check_input(const struct qb_problem *p)
     const float limit = qb_format_decode(p->input, qb_format_encode(p->input, p->gate_limit));
     char given[PROBLEM_NUMBER_SIZE], nearest[PROBLEM_NUMBER_SIZE];
 
+    if (operation_has_cache(p->operation) && p->pages < (p->tokens + p->page_size - 1) / p->page_size) {
+        message_error("--pages=%" PRIu64 ": too few for %" PRIu64 " tokens; pages of %" PRIu64
+                      " require at least %" PRIu64,
+                      p->pages, p->tokens, p->page_size, (p->tokens + p->page_size - 1) / p->page_size);
+        return EXIT_USAGE;
+    }
     if (limit == p->gate_limit) {
         return check_heads(p);
     }

@@ -15,7 +15,10 @@ void operations_set(const struct sweep *sweep, size_t index, struct qb_problem *
 /* True if the options go together. If not, that has been printed. */
 bool operations_check(const struct settings *settings);
 
-/* Check what depends on the input's type. On failure the error has been printed. */
+/* The scaling of what writes into a cache, if none was chosen. */
+enum qb_scaling operations_scaling_of_cache(enum qb_granularity granularity);
+
+/* Check what depends on the input's type and its tokens. On failure the error has been printed. */
 enum exit_code operations_check_input(const struct qb_problem *problem);
 
 /* Set the hidden size of PROBLEM, whose input has COLUMNS. On failure the error has been printed. */

@@ -9,6 +9,7 @@
 #include "cases/plugins.h"
 #include "cases/quantization.h"
 #include "cases/tensor_file.h"
+#include "model/operation.h"
 #include "model/problem_text.h"
 
 #include <fnmatch.h>
@@ -338,10 +339,11 @@ static enum exit_code add_quantizations(const struct settings *settings, struct 
 
         quantization_set(&settings->sweep, i, &wanted->problem);
         status = qb_problem_validate(&wanted->problem);
-        code = status == QB_OK
-                   ? add_threads(settings, plan, wanted)
-                   : message_status(settings->sweep.input_file == NULL ? "--num-tokens, --hidden-size" : "--input",
-                                    status);
+        code = status == QB_OK ? add_threads(settings, plan, wanted)
+                               : message_status(operation_has_cache(wanted->problem.operation) ? "--op=kv-write"
+                                                : settings->sweep.input_file == NULL ? "--num-tokens, --hidden-size"
+                                                                                     : "--input",
+                                                status);
     }
     return code;
 }

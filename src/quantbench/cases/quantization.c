@@ -3,7 +3,9 @@
 #include <config.h>
 
 #include "cases/choice.h"
+#include "cases/operations.h"
 #include "cases/quantization.h"
+#include "model/operation.h"
 #include "model/problem_text.h"
 #include "model/recipe.h"
 
@@ -42,6 +44,17 @@ static const struct recipe *find_recipe(const struct sweep *s, size_t *index, st
     return recipe;
 }
 
+/* The scaling of P at INDEX of those that are swept. What dequantizes reads its scales, and only --scale=static may be
+ * given with it. */
+static enum qb_scaling scaling_of(const struct sweep *s, size_t index, const struct qb_problem *p)
+{
+    if (p->operation == QB_OPERATION_DEQUANTIZE) {
+        return QB_SCALING_STATIC;
+    }
+    return operation_has_cache(p->operation) && !s->chose_scale ? operations_scaling_of_cache(p->granularity)
+                                                                : (enum qb_scaling)s->scalings.values[index];
+}
+
 /* As quantization_set(); returns the recipe. */
 static const struct recipe *set(const struct sweep *s, size_t index, struct qb_problem *p)
 {
@@ -57,9 +70,7 @@ static const struct recipe *set(const struct sweep *s, size_t index, struct qb_p
     const bool needs_zero_points = output->exponent_bits == 0 && output->mantissa_bits == output->bits;
 
     set_granularity(s, &s->granularities.values[index], recipe, p);
-    /* It reads its scales, and only --scale=static may be given with it. */
-    p->scaling =
-        p->operation == QB_OPERATION_DEQUANTIZE ? QB_SCALING_STATIC : (enum qb_scaling)s->scalings.values[scaling];
+    p->scaling = scaling_of(s, scaling, p);
     p->packing = (enum qb_packing)choice_at(&s->packings, packing, QB_PACKING_BYTES);
     p->scale_format = s->scale_formats.count > 0 ? problem_scale_format_at(s->scale_formats.values[format])
                       : recipe != NULL           ? recipe->scale_format

@@ -22,7 +22,8 @@ struct qb_problem values_quantization(const struct qb_problem *problem)
 
 bool values_differ(const struct qb_problem *problem)
 {
-    return problem->operation != QB_OPERATION_QUANTIZE && problem->operation != QB_OPERATION_DEQUANTIZE;
+    return problem->operation != QB_OPERATION_QUANTIZE && problem->operation != QB_OPERATION_DEQUANTIZE &&
+           problem->operation != QB_OPERATION_KV_WRITE;
 }
 
 bool values_same(const struct qb_problem *a, const struct qb_problem *b)
@@ -31,7 +32,8 @@ bool values_same(const struct qb_problem *a, const struct qb_problem *b)
            a->intermediate == b->intermediate && a->gate == b->gate && a->gate_limit == b->gate_limit &&
            a->alpha == b->alpha && a->up_offset == b->up_offset && a->weights == b->weights &&
            a->epsilon == b->epsilon && a->pairing == b->pairing && a->head_size == b->head_size &&
-           a->rotary == b->rotary && a->positions == b->positions;
+           a->rotary == b->rotary && a->positions == b->positions && a->page_size == b->page_size &&
+           a->pages == b->pages && a->page_layout == b->page_layout;
 }
 
 void values_slice(const struct qb_problem *problem, uint64_t first, uint64_t count, struct qb_problem *part,

@@ -7,6 +7,8 @@
 #include "check/hard_data.h"
 #include "check/hard_kind.h"
 #include "check/hard_operation.h"
+#include "cases/input.h"
+#include "cases/values.h"
 #include "model/operation.h"
 #include "model/problem_text.h"
 #include "model/tiling.h"
@@ -78,6 +80,14 @@ static void set_hidden(struct qb_problem *problem, uint64_t hidden)
     }
 }
 
+/* As many pages as the tokens take, and some more. */
+static void choose_pages(struct qb_problem *problem)
+{
+    if (operation_has_cache(problem->operation)) {
+        problem->pages = operation_pages(problem->tokens, problem->page_size);
+    }
+}
+
 /* The case's own hidden size. False if there is no shape that the kernel supports and that is small enough. */
 static bool choose_own(const struct subject *s, struct qb_problem *problem)
 {
@@ -85,10 +95,35 @@ static bool choose_own(const struct subject *s, struct qb_problem *problem)
 
     make_small(problem);
     problem->tokens = choose_tokens(problem);
+    choose_pages(problem);
     if (!supports(s, problem)) {
         problem->tokens = own_tokens;
+        choose_pages(problem);
     }
     return problem->tokens > 0 && problem->hidden <= HARD_MOST_ELEMENTS / problem->tokens && supports(s, problem);
+}
+
+/* The same of two heads of a cache that are not whole vectors; false if scales divide heads into groups. */
+static bool choose_ragged_heads(const struct subject *s, struct qb_problem *problem)
+{
+    static const uint64_t tails[] = {1, 2, 4, 8, 16, 32, 64};
+    const bool has_groups = problem->granularity == QB_GRANULARITY_GROUP;
+
+    if (has_groups && problem->group != problem->head_size) {
+        return false;
+    }
+    problem->input_stride = problem->output_stride = 0;
+    for (size_t i = 0; i < sizeof tails / sizeof tails[0]; i++) {
+        problem->head_size = BEFORE_TAIL / 4 + tails[i];
+        problem->group = has_groups ? problem->head_size : problem->group;
+        problem->hidden = 2 * 2 * problem->head_size;
+        problem->tokens = choose_tokens(problem);
+        choose_pages(problem);
+        if (supports(s, problem)) {
+            return true;
+        }
+    }
+    return false;
 }
 
 /* A hidden size whose last tile, and last vector, is only begun: with one element, if the kernel supports that; and a
@@ -98,6 +133,9 @@ static bool choose_ragged(const struct subject *s, struct qb_problem *problem)
     static const uint64_t tails[] = {1, 2, 4, 8, 16, 32, 64};
     uint64_t tile_rows, tile_cols, whole;
 
+    if (operation_has_cache(problem->operation)) {
+        return choose_ragged_heads(s, problem);
+    }
     qb_problem_tile(problem, &tile_rows, &tile_cols);
     if (problem->granularity != QB_GRANULARITY_GROUP && problem->granularity != QB_GRANULARITY_BLOCK) {
         tile_cols = 16;
@@ -122,9 +160,24 @@ static bool choose_ragged(const struct subject *s, struct qb_problem *problem)
 
 /* ---- One shape -------------------------------------------------------------------------------------------------- */
 
+/* True if PROBLEM quantizes its input, so that hard data are those of this quantization. */
 static bool only_quantizes(const struct qb_problem *problem)
 {
-    return problem->operation == QB_OPERATION_QUANTIZE;
+    return problem->operation == QB_OPERATION_QUANTIZE || operation_has_cache(problem->operation);
+}
+
+/* Leave out every so many tokens of a cache. */
+#define SKIPPED_EACH 5
+
+/* Fill the slots of E, of a cache, with other ones each time. */
+static void fill_slots(struct expectation *e, uint64_t seed)
+{
+    const struct qb_problem *p = &e->problem;
+
+    input_generate_slots(seed, p->tokens, p->pages, p->page_size, e->slots);
+    for (uint64_t i = seed % SKIPPED_EACH; i < p->tokens && p->tokens > 1; i += SKIPPED_EACH) {
+        e->slots[i] = -1 - (int64_t)(i % 3);
+    }
 }
 
 /* What the reference says of DATA, into EXPECTATION, which has the memory. */
@@ -145,14 +198,19 @@ static enum exit_code expect(const struct hard_data *data, struct expectation *e
     return status == QB_OK ? EXIT_OK : message_status("the reference", status);
 }
 
-static enum qb_status run(const struct subject *s, const struct hard_data *data, const struct buffers *buffers)
+/* Launch with DATA for the problem of E. */
+static enum qb_status run(const struct subject *s, const struct hard_data *data, const struct expectation *e,
+                          const struct buffers *buffers)
 {
     const struct qb_tensors set = buffers_set(buffers, 0);
     enum qb_status status =
         qb_memory_write(s->device, set.at[QB_ROLE_INPUT], data->input, buffers->bytes.of[QB_ROLE_INPUT]);
 
     if (status == QB_OK) {
-        status = buffers_poison(buffers, &data->problem);
+        status = buffers_poison(buffers, &e->problem);
+    }
+    if (status == QB_OK && e->slots != NULL) {
+        status = qb_memory_write(s->device, set.at[QB_ROLE_SLOTS], e->slots, e->problem.tokens * sizeof *e->slots);
     }
     for (int role = 0; role < QB_ROLE_COUNT && status == QB_OK; role++) {
         if (data->given.at[role] != NULL) {
@@ -162,7 +220,7 @@ static enum qb_status run(const struct subject *s, const struct hard_data *data,
     if (s->alive != NULL) {
         s->alive(0);
     }
-    status = status == QB_OK ? qb_kernel_run(s->kernel, s->queue, &data->problem, &set) : status;
+    status = status == QB_OK ? qb_kernel_run(s->kernel, s->queue, &e->problem, &set) : status;
     return status == QB_OK ? qb_queue_synchronize(s->queue) : status;
 }
 
@@ -216,7 +274,10 @@ static enum exit_code prove_fill(const struct subject *s, const struct hard_data
     if (code != EXIT_OK) {
         return code;
     }
-    status = run(s, data, buffers);
+    if (expectation->slots != NULL) {
+        fill_slots(expectation, s->outcome->cases);
+    }
+    status = run(s, data, expectation, buffers);
     if (status != QB_OK) {
         return message_status(qb_kernel_name(s->kernel), status);
     }
@@ -242,7 +303,7 @@ static bool fill(struct hard_data *data)
 static enum exit_code prove_data(const struct subject *s, struct hard_data *data, struct expectation *expectation)
 {
     const uint64_t before = s->outcome->cases;
-    const struct sizes bytes = sizes_of(&data->problem);
+    const struct sizes bytes = sizes_of(&expectation->problem);
     struct buffers buffers;
     enum qb_status status;
     enum exit_code code;
@@ -262,11 +323,12 @@ static enum exit_code prove_data(const struct subject *s, struct hard_data *data
 static enum exit_code prove_shape(const struct subject *s, const struct qb_problem *problem)
 {
     const struct qb_arithmetic *arithmetic = qb_kernel_arithmetic(s->kernel);
+    const struct qb_problem quantization = values_quantization(problem);
     struct expectation expectation = {.problem = *problem, .arithmetic = *arithmetic};
     struct hard_data data;
     enum exit_code code;
 
-    if (only_quantizes(problem) ? hard_data_begin(problem, arithmetic, &data)
+    if (only_quantizes(problem) ? hard_data_begin(&quantization, arithmetic, &data)
                                 : hard_operation_begin(problem, arithmetic, &data)) {
         code = prove_data(s, &data, &expectation);
     } else {

@@ -3,8 +3,10 @@
 #include <config.h>
 
 #include "check/allocations.h"
+#include "check/cache.h"
 #include "check/oracle.h"
 #include "check/prove.h"
+#include "model/operation.h"
 #include "model/sizes.h"
 
 #include <inttypes.h>
@@ -282,8 +284,36 @@ static enum exit_code check_read(const struct proof *proof, enum qb_role role)
     return EXIT_WRONG_RESULT;
 }
 
-/* Everything that must be so after each run. */
-static enum exit_code check_unchanged(const struct proof *proof)
+/* Check that what belongs to no token in the tensor of ROLE, a cache, still is the POISON of this run; then make it the
+ * same for all runs. */
+static enum exit_code check_cache(const struct proof *proof, enum qb_role role, uint8_t poison)
+{
+    const struct region *r = &proof->regions[role];
+    const int64_t *slots = proof->given[QB_ROLE_SLOTS];
+    uint8_t *cache = r->after + GUARD, *rows = malloc(r->tensor.bytes + 1);
+    uint64_t count = 0, first = 0;
+    char where[CACHE_TEXT_SIZE];
+
+    if (rows == NULL) {
+        return message_out_of_memory("the proof of a kernel", r->tensor.bytes);
+    }
+    cache_take(&proof->problem, slots, role, cache, poison, rows);
+    for (uint64_t i = 0; i < r->tensor.bytes; i++) {
+        first = cache[i] != poison && count++ == 0 ? i : first;
+        cache[i] = GUARD_BYTE;
+    }
+    cache_put(&proof->problem, slots, role, rows, cache);
+    free(rows);
+    if (count == 0) {
+        return EXIT_OK;
+    }
+    message_error("kernel %s: writes to slots that no token has: %" PRIu64 " bytes, the first of them in %s",
+                  proof->name, count, cache_text(&proof->problem, role, first, where));
+    return EXIT_WRONG_RESULT;
+}
+
+/* Everything that must be so after each run with POISON. */
+static enum exit_code check_unchanged(const struct proof *proof, uint8_t poison)
 {
     enum exit_code code = EXIT_OK;
 
@@ -295,6 +325,9 @@ static enum exit_code check_unchanged(const struct proof *proof)
         }
         if (r->tensor.present && !r->tensor.written && code == EXIT_OK) {
             code = check_read(proof, (enum qb_role)role);
+        }
+        if (cache_has(&proof->problem, (enum qb_role)role) && code == EXIT_OK) {
+            code = check_cache(proof, (enum qb_role)role, poison);
         }
     }
     return code;
@@ -311,7 +344,7 @@ static enum exit_code run(struct proof *proof, uint8_t poison, enum padding padd
     }
     code = wait_for(proof);
     code = code == EXIT_OK ? read_all(proof) : code;
-    return code == EXIT_OK ? check_unchanged(proof) : code;
+    return code == EXIT_OK ? check_unchanged(proof, poison) : code;
 }
 
 /* ---- What must be the same -------------------------------------------------------------------------------------- */
@@ -503,6 +536,7 @@ static enum exit_code check_graph(struct proof *proof)
     code = status == QB_OK ? wait_for(proof) : failed(proof, status);
     qb_graph_destroy(graph);
     code = code == EXIT_OK ? read_all(proof) : code;
+    code = code == EXIT_OK ? check_unchanged(proof, POISON_2) : code;
     if (code == EXIT_OK && !same_as_kept(proof)) {
         message_error("kernel %s: does its work outside the stream that it is given: a graph of that stream gives "
                       "other results",
@@ -561,16 +595,20 @@ static void keep_scale_stride(struct qb_problem *problem)
     }
 }
 
-/* The smallest stride of codes, STRIDE or more, with which rows begin at bytes. */
+/* The smallest stride of codes, STRIDE or more, with which rows begin at bytes; 0 if there are no gaps between them. */
 static uint64_t whole_bytes(const struct qb_problem *problem, uint64_t stride)
 {
     const uint64_t unit = qb_format_info(problem->output)->bits < 8 ? 4 : 1;
 
+    if (operation_has_cache(problem->operation)) {
+        return 0;
+    }
     return (stride + unit - 1) / unit * unit;
 }
 
-enum exit_code prove_kernel(const struct plan_case *plan_case, struct qb_queue *queue,
-                            const void *const given[QB_ROLE_COUNT], void (*alive)(double seconds))
+/* Prove the kernel of PLAN_CASE on GIVEN, with dense rows and with gaps between them. */
+static enum exit_code prove_strides(const struct plan_case *plan_case, struct qb_queue *queue,
+                                    const void *const given[QB_ROLE_COUNT], void (*alive)(double seconds))
 {
     static const uint64_t alignments[] = {1, 16, 128};
     struct qb_problem problem = plan_case->problem;
@@ -610,4 +648,30 @@ enum exit_code prove_kernel(const struct plan_case *plan_case, struct qb_queue *
         }
     }
     return EXIT_OK;
+}
+
+enum exit_code prove_kernel(const struct plan_case *plan_case, struct qb_queue *queue,
+                            const void *const given[QB_ROLE_COUNT], void (*alive)(double seconds))
+{
+    const uint64_t tokens = plan_case->problem.tokens;
+    const void *with_slots[QB_ROLE_COUNT];
+    int64_t *slots;
+    enum exit_code code;
+
+    if (given[QB_ROLE_SLOTS] == NULL) {
+        return prove_strides(plan_case, queue, given, alive);
+    }
+    slots = malloc(tokens * sizeof *slots);
+    if (slots == NULL) {
+        return message_out_of_memory("the proof of a kernel", tokens * sizeof *slots);
+    }
+    memcpy(slots, given[QB_ROLE_SLOTS], tokens * sizeof *slots);
+    for (uint64_t i = 1; i < tokens; i += 3) {
+        slots[i] = -1; /* leave these tokens out */
+    }
+    memcpy(with_slots, given, sizeof with_slots);
+    with_slots[QB_ROLE_SLOTS] = slots;
+    code = prove_strides(plan_case, queue, with_slots, alive);
+    free(slots);
+    return code;
 }

@@ -7,6 +7,7 @@
 #include <config.h>
 
 #include "check/question.h"
+#include "check/cache.h"
 #include "check/scales.h"
 #include "cases/input.h"
 #include "cases/values.h"
@@ -333,6 +334,10 @@ uint64_t questioner_place(const struct questioner *q, enum qb_role role, uint64_
         return tile;
     }
     *size = scales_element_size(&q->problem);
+    if (cache_has(&q->whole, QB_ROLE_SCALES)) {
+        return cache_offset(&q->whole, q->data->at[QB_ROLE_SLOTS], role, tile / q->tiling.scale_cols,
+                            tile % q->tiling.scale_cols);
+    }
     qb_problem_scale_offset(&q->problem, tile / q->tiling.scale_cols, tile % q->tiling.scale_cols, &offset);
     return offset;
 }
@@ -394,11 +399,13 @@ enum qb_status questioner_begin(const struct qb_problem *problem, const struct q
         .input = data->values,
         .sets = sets,
         .random_state = entropy(),
-        .tiling = tiling_of(problem),
     };
-    const struct tile largest = tiling_tile(&q.tiling, 0);
-    const uint64_t scales = q.tiling.scale_rows * q.tiling.scale_cols;
+    struct tile largest;
+    uint64_t scales;
 
+    q.tiling = tiling_of(&q.problem);
+    largest = tiling_tile(&q.tiling, 0);
+    scales = q.tiling.scale_rows * q.tiling.scale_cols;
     memcpy(q.given.at, given, sizeof q.given.at);
     *questioner = q;
     if (!is_static(&q) && largest.rows * largest.cols >= LARGE_TILE) {

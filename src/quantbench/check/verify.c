@@ -5,12 +5,15 @@
 #include "base/digest.h"
 #include "cases/input.h"
 #include "cases/values.h"
+#include "model/operation.h"
 #include "model/sizes.h"
 #include "model/tiling.h"
 #include "check/verify.h"
+#include "check/cache.h"
 #include "check/difference.h"
 #include "check/scales.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -24,20 +27,42 @@ void verify_free(struct expectation *expectation)
     for (int role = 0; role < QB_ROLE_COUNT; role++) {
         free(expectation->tensors.at[role]);
     }
+    free(expectation->slots);
     *expectation = (struct expectation){.tensors = {.size = sizeof expectation->tensors}};
 }
 
-struct fingerprint verify_fingerprint(const struct expectation *expectation)
+/* The digest of the tensor of ROLE as a launch writes it into a cache. */
+static enum exit_code cache_digest(const struct expectation *e, enum qb_role role, uint64_t *digest)
 {
-    struct fingerprint fingerprint = {{false}, {0}};
+    const uint64_t bytes = sizes_of(&e->problem).of[role];
+    void *cache = malloc(bytes);
 
-    for (int role = 0; role < QB_ROLE_COUNT; role++) {
+    if (cache == NULL) {
+        return message_out_of_memory("the reference", bytes);
+    }
+    memset(cache, VERIFY_POISON, bytes);
+    cache_put(&e->problem, e->slots, role, e->tensors.at[role], cache);
+    *digest = digest_of(cache, bytes);
+    free(cache);
+    return EXIT_OK;
+}
+
+enum exit_code verify_fingerprint(const struct expectation *expectation, struct fingerprint *fingerprint)
+{
+    enum exit_code code = EXIT_OK;
+
+    *fingerprint = (struct fingerprint){{false}, {0}};
+    for (int role = 0; role < QB_ROLE_COUNT && code == EXIT_OK; role++) {
         const void *tensor = expectation->tensors.at[role];
 
-        fingerprint.has[role] = tensor != NULL;
-        fingerprint.of[role] = tensor != NULL ? digest_of(tensor, expectation->bytes.of[role]) : 0;
+        fingerprint->has[role] = tensor != NULL;
+        if (tensor != NULL && cache_has(&expectation->problem, (enum qb_role)role)) {
+            code = cache_digest(expectation, (enum qb_role)role, &fingerprint->of[role]);
+        } else if (tensor != NULL) {
+            fingerprint->of[role] = digest_of(tensor, expectation->bytes.of[role]);
+        }
     }
-    return fingerprint;
+    return code;
 }
 
 /* ---- The reference ---------------------------------------------------------------------------------------------- */
@@ -305,10 +330,11 @@ static bool is_result(enum qb_role role)
 
 bool verify_make(struct expectation *e, bool need_codes)
 {
+    const bool has_cache = operation_has_cache(e->problem.operation);
     bool good = true;
 
-    e->bytes = sizes_of(&e->problem);
     e->quantization = values_quantization(&e->problem);
+    e->bytes = sizes_of(has_cache ? &e->quantization : &e->problem);
     e->tensors = (struct qb_tensors){.size = sizeof e->tensors};
     for (int role = 0; role < QB_ROLE_COUNT && good; role++) {
         if (!inputs_have((enum qb_role)role) &&
@@ -321,7 +347,8 @@ bool verify_make(struct expectation *e, bool need_codes)
             }
         }
     }
-    return good;
+    e->slots = has_cache ? calloc(e->problem.tokens + 1, sizeof *e->slots) : NULL;
+    return good && (e->slots != NULL || !has_cache);
 }
 
 enum exit_code verify_expect(const struct qb_problem *problem, const struct qb_arithmetic *arithmetic,
@@ -335,7 +362,8 @@ enum exit_code verify_expect(const struct qb_problem *problem, const struct qb_a
     if (same_data && expectation->tensors.at[QB_ROLE_SCALES] != NULL && expectation->has_results >= need_codes &&
         same_answer(&expectation->problem, problem) && same_arithmetic(&expectation->arithmetic, arithmetic) &&
         (expectation->problem.scaling == problem->scaling ||
-         (is_contract(arithmetic) && problem->scale_format != QB_FORMAT_E4M3))) {
+         (is_contract(arithmetic) && problem->scale_format != QB_FORMAT_E4M3 &&
+          !operation_has_cache(problem->operation)))) {
         return EXIT_OK;
     }
     verify_free(expectation);
@@ -347,6 +375,9 @@ enum exit_code verify_expect(const struct qb_problem *problem, const struct qb_a
 
         verify_free(expectation);
         return message_out_of_memory("the reference", bytes.of[QB_ROLE_CODES] + bytes.of[QB_ROLE_SCALES]);
+    }
+    if (expectation->slots != NULL) {
+        memcpy(expectation->slots, data->at[QB_ROLE_SLOTS], problem->tokens * sizeof *expectation->slots);
     }
     status = compute(expectation, data);
     if (status != QB_OK) {
@@ -402,6 +433,57 @@ static void compare_stretch(void *context, const uint8_t *got, uint64_t offset, 
     difference_find(&reading->difference, reading->role, got, offset, length);
 }
 
+/* Take what tokens have in CACHE, a copy of the tensor of ROLE, to ROWS, which begin as what is expected. What else was
+ * written into CACHE is wrong, and counts as codes that are. */
+static void take_rows(const struct expectation *e, enum qb_role role, uint8_t *cache, void *rows,
+                      struct mismatch *mismatch)
+{
+    const uint64_t bytes = sizes_of(&e->problem).of[role];
+    char where[CACHE_TEXT_SIZE];
+
+    memcpy(rows, e->tensors.at[role], e->bytes.of[role]);
+    cache_take(&e->problem, e->slots, role, cache, VERIFY_POISON, rows);
+    for (uint64_t i = 0; i < bytes; i++) {
+        if (cache[i] == VERIFY_POISON) {
+            continue;
+        }
+        if (!mismatch_is_wrong(mismatch)) {
+            mismatch->first_role = QB_ROLE_SLOTS;
+            mismatch->first_index = UINT64_MAX;
+            snprintf(mismatch->first, sizeof mismatch->first, "a slot that no token has was written: %s",
+                     cache_text(&e->problem, role, i, where));
+        }
+        /* No more than there are codes. */
+        mismatch->wrong_codes += mismatch->wrong_codes < e->problem.tokens * e->problem.hidden;
+    }
+}
+
+/* Compare all COPIES of the tensor of ROLE, which is a cache or its scales. */
+static enum exit_code compare_cache(struct qb_device *device, const struct copies *copies, enum qb_role role,
+                                    struct reading *reading)
+{
+    const struct expectation *e = reading->difference.expectation;
+    const uint64_t bytes = sizes_of(&e->problem).of[role];
+    uint8_t *cache = malloc(bytes + 1), *rows = malloc(e->bytes.of[role] + 1);
+    enum qb_status status = QB_OK;
+    enum exit_code code = EXIT_OK;
+
+    if (cache == NULL || rows == NULL) {
+        code = message_out_of_memory("reading the codes back", bytes + e->bytes.of[role]);
+    }
+    for (uint64_t i = 0; i < copies->count && code == EXIT_OK; i++) {
+        status = qb_memory_read(device, cache, (const char *)copies->memory + i * copies->stride, bytes);
+        code = status == QB_OK ? EXIT_OK : message_status("reading the codes back", status);
+        if (code == EXIT_OK) {
+            take_rows(e, role, cache, rows, reading->difference.mismatch);
+            difference_find(&reading->difference, role, rows, 0, e->bytes.of[role]);
+        }
+    }
+    free(cache);
+    free(rows);
+    return code;
+}
+
 enum exit_code verify_compare(struct qb_device *device, const struct copies copies[QB_ROLE_COUNT], const void *values,
                               const struct expectation *expectation, struct mismatch *mismatch)
 {
@@ -411,19 +493,43 @@ enum exit_code verify_compare(struct qb_device *device, const struct copies copi
     struct reading reading = {{.expectation = expectation, .values = values, .mismatch = mismatch}, QB_ROLE_INPUT};
     uint8_t *piece = malloc(PIECE);
     enum qb_status status = QB_OK;
+    enum exit_code code = EXIT_OK;
 
     if (piece == NULL) {
         return message_out_of_memory("reading the codes back", PIECE);
     }
     *mismatch = (struct mismatch){.wrong_codes = 0};
-    for (size_t i = 0; i < sizeof order / sizeof order[0] && status == QB_OK; i++) {
+    for (size_t i = 0; i < sizeof order / sizeof order[0] && status == QB_OK && code == EXIT_OK; i++) {
         reading.role = order[i];
-        if (expectation->tensors.at[order[i]] != NULL) {
+        if (expectation->tensors.at[order[i]] != NULL && cache_has(&expectation->problem, order[i])) {
+            code = compare_cache(device, &copies[order[i]], order[i], &reading);
+        } else if (expectation->tensors.at[order[i]] != NULL) {
             status = read_copies(device, &copies[order[i]], expectation->bytes.of[order[i]], piece, compare_stretch,
                                  &reading);
         }
     }
     free(piece);
+    return status == QB_OK ? code : message_status("reading the codes back", status);
+}
+
+/* Read the first of COPIES of the tensor of ROLE to HOST, of a cache token by token. */
+static enum exit_code read_first(struct qb_device *device, const struct copies *copies, const struct expectation *e,
+                                 enum qb_role role, void *host)
+{
+    const bool is_cache = cache_has(&e->problem, role);
+    const uint64_t bytes = is_cache ? sizes_of(&e->problem).of[role] : e->bytes.of[role];
+    void *cache = is_cache ? malloc(bytes) : host;
+    enum qb_status status;
+
+    if (cache == NULL) {
+        return message_out_of_memory("the quality of the codes", bytes);
+    }
+    status = qb_memory_read(device, cache, copies->memory, bytes);
+    if (is_cache) {
+        memcpy(host, e->tensors.at[role], e->bytes.of[role]);
+        cache_take(&e->problem, e->slots, role, cache, VERIFY_POISON, host);
+        free(cache);
+    }
     return status == QB_OK ? EXIT_OK : message_status("reading the codes back", status);
 }
 
@@ -432,7 +538,6 @@ enum exit_code verify_rate(struct qb_device *device, const struct copies copies[
 {
     struct qb_tensors host = {.size = sizeof host};
     enum exit_code code = EXIT_OK;
-    enum qb_status status = QB_OK;
 
     for (int role = QB_ROLE_CODES; role <= QB_ROLE_TENSOR_SCALE && code == EXIT_OK; role++) {
         const uint64_t bytes = expectation->bytes.of[role];
@@ -441,8 +546,7 @@ enum exit_code verify_rate(struct qb_device *device, const struct copies copies[
         if (bytes > 0 && host.at[role] == NULL) {
             code = message_out_of_memory("the quality of the codes", bytes);
         } else if (bytes > 0) {
-            status = qb_memory_read(device, host.at[role], copies[role].memory, bytes);
-            code = status == QB_OK ? EXIT_OK : message_status("reading the codes back", status);
+            code = read_first(device, &copies[role], expectation, (enum qb_role)role, host.at[role]);
         }
     }
     if (code == EXIT_OK) {

@@ -12,10 +12,12 @@ struct expectation {
     struct qb_problem problem;      /* dense rows; what is given is what dynamic scaling would compute */
     struct qb_problem quantization; /* that it ends with, or takes back */
     struct qb_arithmetic arithmetic;
-    struct sizes bytes;        /* of the tensors */
-    struct qb_tensors tensors; /* all but those that are data; NULL: none, or not asked for */
-    struct quality quality;    /* of the codes, if there are any */
-    bool has_results;          /* all tensors that a launch writes are there */
+    struct sizes bytes; /* of the tensors */
+    struct qb_tensors
+        tensors;            /* all but those that are data; NULL: none, or not asked for; of a cache, token by token */
+    int64_t *slots;         /* of a cache: of each token; else NULL */
+    struct quality quality; /* of the codes, if there are any */
+    bool has_results;       /* all tensors that a launch writes are there */
 };
 
 /* True if A and B are the same but for the strides of their rows. What a granularity does not read counts too: that
@@ -42,7 +44,7 @@ struct fingerprint {
     bool has[QB_ROLE_COUNT];    /* the tensor is there */
     uint64_t of[QB_ROLE_COUNT]; /* its digest */
 };
-struct fingerprint verify_fingerprint(const struct expectation *expectation);
+enum exit_code verify_fingerprint(const struct expectation *expectation, struct fingerprint *fingerprint);
 
 /* True if GOT is right where the reference says WANT: the same, or as near as ARITHMETIC allows a kernel for PROBLEM.
  * Scales are as they are stored in FORMAT, and so are values and sums. */

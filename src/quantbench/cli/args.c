@@ -404,6 +404,8 @@ void args_free(struct settings *settings)
     free(settings->sweep.gates.values);
     free(settings->sweep.weights.values);
     free(settings->sweep.pairings.values);
+    free(settings->sweep.page_sizes.values);
+    free(settings->sweep.page_layouts.values);
     free(settings->sweep.num_tokens.values);
     free(settings->sweep.hidden_sizes.values);
     free(settings->sweep.dtypes.values);

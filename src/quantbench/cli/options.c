@@ -44,6 +44,7 @@ static const char *const compare_words[] = {
     [COMPARE_GATES - COMPARE_DTYPES] = "gate",
     [COMPARE_WEIGHTS - COMPARE_DTYPES] = "weights",
     [COMPARE_PAIRINGS - COMPARE_DTYPES] = "pairing",
+    [COMPARE_PAGE_LAYOUTS - COMPARE_DTYPES] = "page-layout",
     "fused",
     NULL,
 };
@@ -84,6 +85,11 @@ static const char *weights_word(size_t index)
 static const char *pairing_word(size_t index)
 {
     return qb_pairing_name((enum qb_pairing)index);
+}
+
+static const char *page_layout_word(size_t index)
+{
+    return qb_page_layout_name((enum qb_page_layout)index);
 }
 
 static const char *input_word(size_t index)
@@ -258,7 +264,7 @@ const struct option_row options[] = {
 
     {.heading = "The operation"},
     {.name = "op", .value = "WHAT...", .fallback = "quantize",
-     .help = "what a kernel does: %w [%d]; all but the first two quantize the values that they compute",
+     .help = "what a kernel does: %w [%d]; all but the first two and kv-write quantize the values that they compute",
      .parse = option_words_of, TARGET(sweep.operations), .word = operation_word},
     {.name = "intermediate", .value = "HOW...",
      .help = "rounding of these values: %w (input: each result to the input's type; last: the last result only; float: "
@@ -286,7 +292,7 @@ const struct option_row options[] = {
      .help = "added to the mean of the squares of rms-norm and add-rms-norm [%d]",
      .parse = option_not_negative, TARGET(sweep.epsilon), CHOSEN(sweep.chose_epsilon)},
     {.name = "head-size", .value = "N", .fallback = "128",
-     .help = "rope: elements of a head, of which a row has several [%d]",
+     .help = "rope, kv-write: elements of a head; rows have several, those of kv-write keys and then values [%d]",
      .parse = option_whole, .min = 2, .max = OPTION_MAX_DIMENSION, TARGET(sweep.head_size),
      CHOSEN(sweep.chose_head_size)},
     {.name = "rotary", .value = "N",
@@ -299,6 +305,15 @@ const struct option_row options[] = {
      .help = "rope: positions that there are cosines and sines for [%d]",
      .parse = option_whole, .min = 1, .max = OPTION_MAX_DIMENSION, TARGET(sweep.positions),
      CHOSEN(sweep.chose_positions)},
+    {.name = "page-size", .value = "N...", .fallback = "16",
+     .help = "kv-write: tokens of a page of the cache [%d]",
+     .parse = option_dimensions, TARGET(sweep.page_sizes), CHOSEN(sweep.chose_page_size), .min = 1, .max = OPTION_MAX_DIMENSION},
+    {.name = "pages", .value = "N",
+     .help = "kv-write: pages of the cache [a fourth more than the tokens take]",
+     .parse = option_whole, TARGET(sweep.pages), .min = 1, .max = 1000000000},
+    {.name = "page-layout", .value = "HOW...",
+     .help = "kv-write: %w; the heads of a token side by side in a page, or the tokens of a head [nhd]",
+     .parse = option_words_of, TARGET(sweep.page_layouts), .word = page_layout_word},
 
     {.heading = "Where to run it"},
     {.name = "device", .value = "NAME...", .fallback = "auto",

@@ -4,6 +4,7 @@
 #include <config.h>
 
 #include "measure/challenge.h"
+#include "check/cache.h"
 #include "check/hard.h"
 #include "check/scales.h"
 #include "cases/input.h"
@@ -123,6 +124,12 @@ static struct spot place_of(const struct challenges *c, unsigned set, enum qb_ro
     const struct qb_tensors tensors = buffers_set(c->buffers, c->first_set + set);
     const uint64_t row_bytes = is_codes ? codes_row_bytes(p) : 0;
 
+    if (cache_has(&c->questioner.whole, role)) {
+        const uint64_t offset =
+            cache_offset(&c->questioner.whole, c->questioner.data->at[QB_ROLE_SLOTS], role, row, col);
+
+        return (struct spot){(char *)tensors.at[role] + offset, 1, 0, bits};
+    }
     return (struct spot){(char *)tensors.at[role] + row * row_bytes + col / 8 * bits + col % 8 * bits / 8,
                          (shift + bits + 7) / 8, shift, bits};
 }

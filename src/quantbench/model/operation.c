@@ -7,13 +7,14 @@
 #define OF(operation) (1u << (operation))
 #define GATED         (OF(QB_OPERATION_SILU_MUL) | OF(QB_OPERATION_GELU_MUL))
 #define NORMS         (OF(QB_OPERATION_RMS_NORM) | OF(QB_OPERATION_ADD_RMS_NORM))
+#define CACHE         OF(QB_OPERATION_KV_WRITE)
 
 #define ROPE OF(QB_OPERATION_ROPE)
 
 bool operation_reads(enum qb_operation operation, enum operation_member member)
 {
     static const unsigned readers[] = {
-        [MEMBER_SCALE_BOUND] = OF(QB_OPERATION_QUANTIZE) | GATED | NORMS | ROPE,
+        [MEMBER_SCALE_BOUND] = OF(QB_OPERATION_QUANTIZE) | GATED | NORMS | CACHE | ROPE,
         [MEMBER_INTERMEDIATE] = GATED | NORMS | ROPE,
         [MEMBER_VALUES] = GATED | NORMS | ROPE,
         [MEMBER_GATE] = GATED,
@@ -23,17 +24,32 @@ bool operation_reads(enum qb_operation operation, enum operation_member member)
         [MEMBER_WEIGHTS] = NORMS | ROPE,
         [MEMBER_EPSILON] = NORMS,
         [MEMBER_PAIRING] = ROPE,
-        [MEMBER_HEAD_SIZE] = ROPE,
+        [MEMBER_HEAD_SIZE] = CACHE | ROPE,
         [MEMBER_ROTARY] = ROPE,
         [MEMBER_POSITIONS] = ROPE,
+        [MEMBER_PAGE_SIZE] = CACHE,
+        [MEMBER_PAGES] = CACHE,
+        [MEMBER_PAGE_LAYOUT] = CACHE,
     };
 
     return (readers[member] & OF(operation)) != 0;
 }
 
-bool operation_has_weights(enum qb_operation operation)
+bool operation_is_seeded(enum qb_operation operation)
 {
-    return operation_reads(operation, MEMBER_WEIGHTS);
+    return operation_reads(operation, MEMBER_WEIGHTS) || operation_has_cache(operation);
+}
+
+bool operation_has_cache(enum qb_operation operation)
+{
+    return operation_reads(operation, MEMBER_PAGES);
+}
+
+uint64_t operation_pages(uint64_t tokens, uint64_t page_size)
+{
+    const uint64_t pages = tokens / page_size + 1; /* the first may be begun in its middle */
+
+    return pages + pages / 4 + 1;
 }
 
 void operation_settle(struct qb_problem *p)
@@ -53,6 +69,9 @@ void operation_settle(struct qb_problem *p)
     p->head_size = operation_reads(o, MEMBER_HEAD_SIZE) ? p->head_size : 0;
     p->rotary = operation_reads(o, MEMBER_ROTARY) ? (p->rotary > 0 ? p->rotary : p->head_size / 2 * 2) : 0;
     p->positions = operation_reads(o, MEMBER_POSITIONS) ? p->positions : 0;
+    p->page_size = operation_reads(o, MEMBER_PAGE_SIZE) ? p->page_size : 0;
+    p->pages = operation_reads(o, MEMBER_PAGES) ? p->pages : 0;
+    p->page_layout = operation_reads(o, MEMBER_PAGE_LAYOUT) ? p->page_layout : QB_PAGE_LAYOUT_NHD;
 }
 
 bool operation_is_gated(enum qb_operation operation)

@@ -20,6 +20,9 @@ enum operation_member {
     MEMBER_HEAD_SIZE,
     MEMBER_ROTARY,
     MEMBER_POSITIONS,
+    MEMBER_PAGE_SIZE,
+    MEMBER_PAGES,
+    MEMBER_PAGE_LAYOUT,
 };
 
 bool operation_reads(enum qb_operation operation, enum operation_member member);
@@ -36,8 +39,14 @@ uint64_t operation_gate(const struct qb_problem *problem, uint64_t element, uint
  * the row of its token's position. */
 bool operation_pair(const struct qb_problem *problem, uint64_t element, uint64_t *partner, uint64_t *angle);
 
-/* True if OPERATION reads weights or positions, which the seed gives also if the input is a file's. */
-bool operation_has_weights(enum qb_operation operation);
+/* True if OPERATION reads weights, positions or slots, which the seed gives also if the input is a file's. */
+bool operation_is_seeded(enum qb_operation operation);
+
+/* True if OPERATION writes into a cache of keys and values. */
+bool operation_has_cache(enum qb_operation operation);
+
+/* The pages of PAGE_SIZE that a cache has if nobody says how many: for TOKENS, and some more that stay as they are. */
+uint64_t operation_pages(uint64_t tokens, uint64_t page_size);
 
 /* Give the members that PROBLEM's operation does not read their defaults, alpha its shorter form, and the
  * sizes of heads their own. So problems that

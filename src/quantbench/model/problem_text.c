@@ -122,6 +122,10 @@ static void append_operation(const struct qb_problem *p, char text[PROBLEM_DETAI
         append(text, ", heads of %" PRIu64, p->head_size);
         append_rotation(p, text);
     }
+    if (operation_has_cache(p->operation)) {
+        append(text, ", heads of %" PRIu64 ", %" PRIu64 " %s pages of %" PRIu64, p->head_size, p->pages,
+               qb_page_layout_name(p->page_layout), p->page_size);
+    }
 }
 
 const char *problem_details_text(const struct qb_problem *p, char text[PROBLEM_DETAILS_SIZE])

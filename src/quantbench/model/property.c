@@ -42,6 +42,9 @@ const char *property_name(enum property property)
         [PROPERTY_HEAD_SIZE] = "head size",
         [PROPERTY_ROTARY] = "rotary",
         [PROPERTY_POSITIONS] = "positions",
+        [PROPERTY_PAGE_SIZE] = "page size",
+        [PROPERTY_PAGES] = "pages",
+        [PROPERTY_PAGE_LAYOUT] = "page layout",
         [PROPERTY_THREADS] = "threads",
         [PROPERTY_KERNEL] = "kernel",
         [PROPERTY_CACHE] = "cache",
@@ -55,13 +58,13 @@ const char *property_name(enum property property)
 /* True if PROPERTY is one that only some operations have. */
 static bool is_member(enum property property)
 {
-    return property >= PROPERTY_INTERMEDIATE && property <= PROPERTY_POSITIONS;
+    return property >= PROPERTY_INTERMEDIATE && property <= PROPERTY_PAGE_LAYOUT;
 }
 
 /* The member of a problem that PROPERTY is. */
 static enum operation_member member_of(enum property property)
 {
-    _Static_assert(PROPERTY_POSITIONS - PROPERTY_INTERMEDIATE == MEMBER_POSITIONS - MEMBER_INTERMEDIATE,
+    _Static_assert(PROPERTY_PAGE_LAYOUT - PROPERTY_INTERMEDIATE == MEMBER_PAGE_LAYOUT - MEMBER_INTERMEDIATE,
                    "the same order");
     return (enum operation_member)(MEMBER_INTERMEDIATE + (property - PROPERTY_INTERMEDIATE));
 }
@@ -105,6 +108,12 @@ static const char *member_text(const struct qb_problem *p, enum property propert
         return whole_text(p->rotary, text);
     case MEMBER_POSITIONS:
         return whole_text(p->positions, text);
+    case MEMBER_PAGE_SIZE:
+        return whole_text(p->page_size, text);
+    case MEMBER_PAGES:
+        return whole_text(p->pages, text);
+    case MEMBER_PAGE_LAYOUT:
+        return qb_page_layout_name(p->page_layout);
     case MEMBER_SCALE_BOUND:
         break;
     }
@@ -175,6 +184,9 @@ const char *property_text(const struct record_case *c, enum property property, c
     case PROPERTY_HEAD_SIZE:
     case PROPERTY_ROTARY:
     case PROPERTY_POSITIONS:
+    case PROPERTY_PAGE_SIZE:
+    case PROPERTY_PAGES:
+    case PROPERTY_PAGE_LAYOUT:
         if (property_applies(&c->problem, property)) {
             snprintf(text, PROPERTY_TEXT_SIZE, "%s", member_text(&c->problem, property, number));
         }
@@ -275,6 +287,9 @@ bool property_same(const struct record_case *a, const struct record_case *b, enu
     case PROPERTY_HEAD_SIZE:
     case PROPERTY_ROTARY:
     case PROPERTY_POSITIONS:
+    case PROPERTY_PAGE_SIZE:
+    case PROPERTY_PAGES:
+    case PROPERTY_PAGE_LAYOUT:
         return same_member(&a->problem, &b->problem, property);
     case PROPERTY_THREADS:
         return a->threads == b->threads;
@@ -292,10 +307,10 @@ bool property_same(const struct record_case *a, const struct record_case *b, enu
     return true;
 }
 
-/* True if its operation, and no option, says that scales are given. */
+/* True if its operation may say, without an option, that scales are given. */
 static bool reads_scales(const struct record_case *c)
 {
-    return c->problem.operation == QB_OPERATION_DEQUANTIZE;
+    return c->problem.operation == QB_OPERATION_DEQUANTIZE || operation_has_cache(c->problem.operation);
 }
 
 bool property_follows(const struct record_case *a, const struct record_case *b, enum property axis,
@@ -337,6 +352,7 @@ enum property property_of_axis(enum compare_axis axis)
         [COMPARE_GATES] = PROPERTY_GATE,
         [COMPARE_WEIGHTS] = PROPERTY_WEIGHTS,
         [COMPARE_PAIRINGS] = PROPERTY_PAIRING,
+        [COMPARE_PAGE_LAYOUTS] = PROPERTY_PAGE_LAYOUT,
         [COMPARE_BASELINE] = PROPERTIES,
     };
 
@@ -364,12 +380,12 @@ void property_append_digest(const struct record *record, char text[PROPERTY_TEXT
              record->digest[0] != '\0' ? record->digest : "unknown");
 }
 
-/* Add the seed to TEXT if weights of C depend on it. */
+/* Add the seed to TEXT if weights or slots of C depend on it. */
 static void append_seed(const struct record *record, const struct record_case *c, char text[PROPERTY_TEXT_SIZE])
 {
     const size_t length = strlen(text);
 
-    if (operation_has_weights(c->problem.operation)) {
+    if (operation_is_seeded(c->problem.operation)) {
         snprintf(text + length, PROPERTY_TEXT_SIZE - length, ", seed %" PRIu64, record->seed);
     }
 }

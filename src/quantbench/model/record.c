@@ -165,7 +165,7 @@ unsigned record_doubts(const struct record_case *c)
 bool record_same_data(const struct record *a, const struct record_case *a_case, const struct record *b,
                       const struct record_case *b_case)
 {
-    const bool is_seeded = operation_has_weights(a_case->problem.operation);
+    const bool is_seeded = operation_is_seeded(a_case->problem.operation);
 
     if (is_seeded && a->seed != b->seed) {
         return false;

@@ -350,6 +350,7 @@ DETAIL_NAME(intermediate, QB_INTERMEDIATE_COUNT)
 DETAIL_NAME(gate, QB_GATE_COUNT)
 DETAIL_NAME(weights, QB_WEIGHTS_COUNT)
 DETAIL_NAME(pairing, QB_PAIRING_COUNT)
+DETAIL_NAME(page_layout, QB_PAGE_LAYOUT_COUNT)
 
 static const char *scale_format_word(int i)
 {
@@ -389,6 +390,9 @@ static void read_operation(struct reader *reader, const json_t *problem, struct 
     to->head_size = get_size(reader, problem, "head_size");
     to->rotary = get_size(reader, problem, "rotary");
     to->positions = get_size(reader, problem, "positions");
+    to->page_size = get_size(reader, problem, "page_size");
+    to->pages = get_size(reader, problem, "pages");
+    to->page_layout = (enum qb_page_layout)get_detail(reader, problem, "page_layout", page_layout_word);
     operation_settle(to);
 }
 

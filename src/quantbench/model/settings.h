@@ -82,6 +82,10 @@ struct sweep {
     uint64_t rotary; /* 0: all of a head */
     bool chose_positions;
     uint64_t positions;
+    bool chose_page_size;
+    struct numbers page_sizes;
+    uint64_t pages;              /* 0: as the tokens need */
+    struct numbers page_layouts; /* enum qb_page_layout; none means the default */
     struct numbers num_tokens;
     struct numbers hidden_sizes;
     struct numbers dtypes; /* enum qb_format */

@@ -48,6 +48,7 @@ const char *const axis_words[] = {
     [COMPARE_GATES] = "gate",
     [COMPARE_WEIGHTS] = "weights",
     [COMPARE_PAIRINGS] = "pairing",
+    [COMPARE_PAGE_LAYOUTS] = "page-layout",
     [COMPARE_BASELINE] = "baseline",
     NULL,
 };

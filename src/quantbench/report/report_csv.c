@@ -209,6 +209,9 @@ FIELD(pairing, member_field(row, PROPERTY_PAIRING, line))
 FIELD(head_size, number_field(row->c->problem.head_size, property_applies(&row->c->problem, PROPERTY_HEAD_SIZE), line))
 FIELD(rotary, number_field(row->c->problem.rotary, property_applies(&row->c->problem, PROPERTY_ROTARY), line))
 FIELD(positions, number_field(row->c->problem.positions, property_applies(&row->c->problem, PROPERTY_POSITIONS), line))
+FIELD(page_size, member_field(row, PROPERTY_PAGE_SIZE, line))
+FIELD(pages, member_field(row, PROPERTY_PAGES, line))
+FIELD(page_layout, member_field(row, PROPERTY_PAGE_LAYOUT, line))
 FIELD(num_tokens, number_field(row->c->problem.tokens, true, line))
 FIELD(hidden_size, number_field(row->c->problem.hidden, true, line))
 FIELD(scale_ub, real_field((double)row->c->problem.amax_bound, row->c->problem.amax_bound > 0, line))
@@ -292,6 +295,9 @@ static const struct csv_column after[] = {
     COLUMN(head_size),
     COLUMN(rotary),
     COLUMN(positions),
+    COLUMN(page_size),
+    COLUMN(pages),
+    COLUMN(page_layout),
     COLUMN(run_exit_status),
 };
 /* clang-format on */

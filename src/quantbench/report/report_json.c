@@ -60,6 +60,8 @@ static void put_operation(json_t **object, const struct qb_problem *p)
     const bool no_weights = !operation_reads(p->operation, MEMBER_WEIGHTS);
     const bool no_norm = !operation_reads(p->operation, MEMBER_EPSILON);
     const bool no_heads = !operation_reads(p->operation, MEMBER_HEAD_SIZE);
+    const bool no_rope = !operation_reads(p->operation, MEMBER_PAIRING);
+    const bool no_cache = !operation_has_cache(p->operation);
 
     document_put(object, "operation", json_string(qb_operation_name(p->operation)));
     document_put(object, "intermediate", word_or_null(qb_intermediate_name(p->intermediate), no_values));
@@ -71,10 +73,13 @@ static void put_operation(json_t **object, const struct qb_problem *p)
     document_put(object, "up_offset", float_or_null(p->up_offset, no_gate));
     document_put(object, "weights", word_or_null(qb_weights_name(p->weights), no_weights));
     document_put(object, "epsilon", float_or_null(p->epsilon, no_norm));
-    document_put(object, "pairing", word_or_null(qb_pairing_name(p->pairing), no_heads));
+    document_put(object, "pairing", word_or_null(qb_pairing_name(p->pairing), no_rope));
     document_put(object, "head_size", size_or_null(p->head_size, no_heads));
-    document_put(object, "rotary", size_or_null(p->rotary, no_heads));
-    document_put(object, "positions", size_or_null(p->positions, no_heads));
+    document_put(object, "rotary", size_or_null(p->rotary, no_rope));
+    document_put(object, "positions", size_or_null(p->positions, no_rope));
+    document_put(object, "page_size", size_or_null(p->page_size, no_cache));
+    document_put(object, "pages", size_or_null(p->pages, no_cache));
+    document_put(object, "page_layout", word_or_null(qb_page_layout_name(p->page_layout), no_cache));
 }
 
 void report_put_details(json_t **object, const struct qb_problem *p)

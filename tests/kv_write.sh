@@ -1,0 +1,125 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# kv_write.sh - writes into a KV cache from the command line to the reports: the cases of a sweep, their tensors and
+# bytes, what does not go together, and that each kernel of this CPU is proved and judged. wrong_operations.sh has
+# kernels that are wrong.
+
+# shellcheck source=tests/tap.sh
+. "${srcdir:=.}/tests/tap.sh"
+
+small='--device=cpu --threads=1 --op=kv-write --num-tokens=10 --hidden-size=128 --head-size=32 --page-size=4'
+fast='--num-iters=2 --num-warmup-iters=0 --rounds=2'
+
+# ---- Cases ----------------------------------------------------------------------------------------------------------
+
+# cases COUNT ARGUMENT...: a dry run of that many cases, in ./out as JSON.
+# shellcheck disable=SC2086
+cases()
+{
+    tap_cases=$1
+    shift
+    run 0 $small --dry-run --format=json "$@" && same "$tap_cases" "$(grep -c '"kernel": ' out)"
+}
+ok 'cases: pages and layouts are swept' cases 6 --page-size=1,4,16 --page-layout=nhd,hnd
+ok 'cases: they multiply no other operation' cases 5 --op=quantize,kv-write --page-size=1,16 --page-layout=nhd,hnd \
+    --granularity=token
+scaling() { cases 3 --granularity=tensor,token,group:32 && same 'static dynamic dynamic ' "$(sed -n 's/.*"scale": "\(.*\)",/\1/p' out | tr '\n' ' ')"; }
+ok 'cases: scales are given for the tensor, and computed for tokens and groups' scaling
+by_default() { cases 1 && out_has '"pages": 4,' && out_has '"page_layout": "nhd"' && out_has '"head_size": 32,'; }
+ok 'cases: a fourth more pages than the tokens take' by_default
+
+# moved READ WRITTEN ARGUMENT...
+moved()
+{
+    tap_read=$1 tap_written=$2
+    shift 2
+    cases 1 "$@" && out_has "\"bytes_read\": $tap_read," && out_has "\"bytes_written\": $tap_written,"
+}
+ok 'bytes: the input, slots, two scales, and codes' moved $((10 * 128 * 2 + 10 * 8 + 8)) $((10 * 128))
+ok 'bytes: a scale for each token and head' moved $((10 * 128 * 2 + 10 * 8)) $((10 * 128 + 10 * 4 * 4)) --granularity=group:32
+ok 'bytes: a larger cache takes no more' moved $((10 * 128 * 2 + 10 * 8 + 8)) $((10 * 128)) --pages=1000
+tensors() { cases 1 && same 'input codes scales slots ' "$(sed -n 's/.*"role": "\(.*\)",*/\1/p' out | tr '\n' ' ')"; }
+ok 'tensors: the cache, its scales and the slots' tensors
+# shellcheck disable=SC2086
+text()
+{
+    run 0 $small --dry-run && grep -q '^codes .* 32 x 64 .*written$' out && grep -q '^slots .* 10 x 1 .*read$' out &&
+        out_has 'head size 32' && out_has 'page size 4' && out_has 'pages 4'
+}
+ok 'tensors: as text' text
+
+# ---- What does not go together --------------------------------------------------------------------------------------
+
+# shellcheck disable=SC2086
+refused()
+{
+    tap_why=$1
+    shift
+    fails 2 "$tap_why" $small "$@"
+}
+ok 'refused: pages that are too few' refused '--pages=2: too few for 10 tokens; pages of 4 require at least 3' --pages=2
+ok 'refused: columns that are not whole heads' refused '--op=kv-write: invalid argument: hidden size 128; kv-write requires keys and values of whole heads' \
+    --head-size=48
+ok 'refused: groups that do not divide a head' refused 'group size 24; kv-write requires one that divides head size 32' \
+    --granularity=group:24
+ok 'refused: codes of less than a byte' refused 'kv-write requires codes of 8 bits' --quant-dtype=int4
+ok 'refused: scales that are computed for all tokens' refused '--granularity=tensor: conflicts with --op=kv-write --scale=dynamic' \
+    --scale=dynamic
+exact() { cases 1 --pages=3 --num-tokens=12 && out_has '"pages": 3,'; }
+ok 'pages: just enough will do' exact
+
+# ---- Files ----------------------------------------------------------------------------------------------------------
+
+tensor '\000\074' >tensor.npy
+file() { run 0 --device=cpu --threads=1 --op=kv-write --input=tensor.npy --head-size=4 $fast --format=json && out_has '"hidden_size": 16,' &&
+    grep -q '"data": ".*, digest .*, seed 0"' out; }
+ok 'file: its columns are keys and values, and the seed gives the slots' file
+
+# ---- Kernels --------------------------------------------------------------------------------------------------------
+
+"$QUANTBENCH" --list-kernels --format=json >kernels
+for kernel in $(sed -n 's/.*"name": "\(cpu_[a-z0-9]*_kv_write\)".*/\1/p' kernels); do
+    # shellcheck disable=SC2086
+    proved()
+    {
+        run 0 $small $fast --kernel="$kernel" --isolate --granularity=tensor,token,group:32,group:8 --page-layout=nhd,hnd \
+            --quant-dtype=int8,fp8,e5m2 && same 24 "$(grep -c ' verified' out)"
+    }
+    if "$QUANTBENCH" --dry-run --device=cpu --kernel="$kernel" --op=kv-write >/dev/null 2>&1; then
+        ok "kernels: $kernel is proved, alone and while it is timed" proved
+    else
+        skip "kernels: $kernel is proved" 'this CPU lacks its instructions'
+    fi
+done
+ok 'kernels: there are some' grep -q '"operation": "kv-write"' kernels
+
+# ---- Reports --------------------------------------------------------------------------------------------------------
+
+# shellcheck disable=SC2086
+measured() { run 0 $small $fast --page-layout=nhd,hnd --output=kv.json --output=kv.csv --output=kv.md --output=gbench:kv.gb && cp out kv.txt; }
+ok 'reports: a run of both layouts' measured
+again() { run 0 --report=kv.json --format="$1" && cmp out "kv.$2"; }
+for format in text:txt json:json csv:csv markdown:md gbench:gb; do
+    ok "reports: the record as ${format%%:*} is the run's own" again "${format%%:*}" "${format##*:}"
+done
+cells()
+{
+    same 'head_size page_size pages page_layout 32 4 4 nhd 32 4 4 hnd ' "$(sed 's/"[^"]*"/x/g' kv.csv | awk -F, '
+        NR == 1 { for (i = 1; i <= NF; i++) place[$i] = i }
+        { printf "%s %s %s %s ", $place["head_size"], $place["page_size"], $place["pages"], $place["page_layout"] }')"
+}
+ok 'reports: CSV has the members of a cache' cells
+# shellcheck disable=SC2086
+judged() { run 0 $small $fast --compare=page-layout --page-layout=nhd,hnd --margin=99 --format=json && out_has '"between": "page-layout"'; }
+ok 'compare: layouts of pages' judged
+# shellcheck disable=SC2086
+saved() { run 0 $small $fast --no-verify --runs=5 --save-baseline=base.json; }
+ok 'baseline: of a cache' saved
+# shellcheck disable=SC2086
+other() { fails 2 '--baseline: lacks a time of ' $small $fast --no-verify --runs=5 --baseline=base.json "$@"; }
+ok 'baseline: other pages are another case' other --page-size=8
+ok 'baseline: so is another layout' other --page-layout=hnd
+ok 'baseline: so are other heads' other --head-size=16
+ok 'baseline: so are more pages' other --pages=6
+
+done_testing
