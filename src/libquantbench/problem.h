@@ -10,12 +10,16 @@ static inline uint64_t qb__ceil_div(uint64_t a, uint64_t b)
     return a / b + (a % b != 0);
 }
 
+/* True if OPERATION has a gate and an up for each value. */
+static inline bool qb__is_gated(enum qb_operation operation)
+{
+    return operation == QB_OPERATION_SILU_MUL || operation == QB_OPERATION_GELU_MUL;
+}
+
 /* The columns of the input. */
 static inline uint64_t qb__input_cols(const struct qb_problem *p)
 {
-    const bool is_gated = p->operation == QB_OPERATION_SILU_MUL || p->operation == QB_OPERATION_GELU_MUL;
-
-    return is_gated ? 2 * p->hidden : p->hidden;
+    return qb__is_gated(p->operation) ? 2 * p->hidden : p->hidden;
 }
 
 /* The columns of a head of KV_WRITE or ROPE: see struct qb_problem. */

@@ -142,11 +142,6 @@ static void describe_rope(struct job *job)
     }
 }
 
-static bool is_gated(const struct job *job)
-{
-    return job->p->operation == QB_OPERATION_SILU_MUL || job->p->operation == QB_OPERATION_GELU_MUL;
-}
-
 /* Choose the best routines. */
 static void choose_routines(struct job *job, const struct qb__cpu_ops *ops)
 {
@@ -199,7 +194,7 @@ static void rope_row(const struct job *job, uint64_t row, char *out)
 static void values_of(const struct job *job, uint64_t first, uint64_t rows, char *out)
 {
     for (uint64_t row = first; row < first + rows; row++, out += job->row_bytes) {
-        if (is_gated(job)) {
+        if (qb__is_gated(job->p->operation)) {
             gated_row(job, row, out);
         } else if (job->p->operation == QB_OPERATION_ROPE) {
             rope_row(job, row, out);
