@@ -72,6 +72,9 @@ operations()
 1.10 1.02 --op=rope --hidden-size=5120 --quant-dtype=fp8 --scale=static --weights=float
 1.10 1.02 --op=rope --hidden-size=5120 --quant-dtype=fp8 --granularity=group:128
 1.10 1.02 --op=rope --hidden-size=5120 --quant-dtype=fp8 --granularity=token
+1.15 1.05 --op=kv-write --hidden-size=2048 --quant-dtype=fp8
+1.15 1.05 --op=kv-write --hidden-size=2048 --quant-dtype=fp8 --granularity=group:128
+1.15 1.05 --op=kv-write --hidden-size=2048 --quant-dtype=fp8 --page-layout=hnd
 1.00 0.98 --op=dequantize --quant-dtype=fp8 --granularity=group:128
 EOT
 }
