@@ -29,12 +29,19 @@
 /* The oldest that can start a kernel before the one in front of it has ended. */
 #define DEPENDENT_LAUNCH_CAPABILITY 90u
 
+/* How many streams are kept, as many as a program has queues at the same time. */
+#define SPARE_STREAMS 16u
+
 struct device {
     struct qb_device base;
     int index;
     struct qb__cuda_limits limits;
     /* For memory_write() and the like: the default stream would wait for the program's other streams. */
     cudaStream_t stream;
+    /* Streams of queues that were destroyed, for the next: launches into a second stream of a process make every node of
+     * its graphs slower, for as long as it lives. */
+    cudaStream_t spare[SPARE_STREAMS];
+    unsigned spare_count;
     struct qb__nvml *nvml; /* opened when first needed, as it takes long; NULL: there is none */
     bool nvml_asked;
 };
@@ -189,6 +196,9 @@ static enum qb_status read_limits(struct device *device)
     if (status == QB_OK) {
         status = CALL(qb__cuda_channel_prepare, limits);
     }
+    if (status == QB_OK) {
+        status = CALL(qb__cuda_norm_stream_prepare, limits);
+    }
     return status == QB_OK ? CALL(qb__cuda_spans_fused_prepare, limits) : status;
 }
 
@@ -235,6 +245,9 @@ static void device_close(struct qb_device *base)
 
     if (enter(base, &previous) == QB_OK) {
         CALL(cudaStreamDestroy, device->stream);
+        while (device->spare_count > 0) {
+            CALL(cudaStreamDestroy, device->spare[--device->spare_count]);
+        }
         leave(previous);
     }
     qb__nvml_close(device->nvml);
@@ -430,6 +443,41 @@ static enum qb_status memory_fill(struct qb_device *base, void *target, int byte
 
 /* ---- Queues ------------------------------------------------------------------------------------------------- */
 
+static pthread_mutex_t spare_lock = PTHREAD_MUTEX_INITIALIZER;
+
+/* Set *STREAM to a spare stream of DEVICE, the last that was given back, or to a new one. */
+static enum qb_status take_stream(struct device *device, cudaStream_t *stream)
+{
+    bool found;
+
+    pthread_mutex_lock(&spare_lock);
+    found = device->spare_count > 0;
+    if (found) {
+        *stream = device->spare[--device->spare_count];
+    }
+    pthread_mutex_unlock(&spare_lock);
+    return found ? QB_OK : CALL(cudaStreamCreateWithFlags, stream, cudaStreamNonBlocking);
+}
+
+/* Give back STREAM, which is idle, or destroy it: it may be in the middle of a capture. */
+static void give_stream(struct device *device, cudaStream_t stream)
+{
+    enum cudaStreamCaptureStatus capture = cudaStreamCaptureStatusActive;
+    bool kept = false;
+
+    if (CALL(cudaStreamIsCapturing, stream, &capture) == QB_OK && capture == cudaStreamCaptureStatusNone) {
+        pthread_mutex_lock(&spare_lock);
+        kept = device->spare_count < SPARE_STREAMS;
+        if (kept) {
+            device->spare[device->spare_count++] = stream;
+        }
+        pthread_mutex_unlock(&spare_lock);
+    }
+    if (!kept) {
+        CALL(cudaStreamDestroy, stream);
+    }
+}
+
 static enum qb_status queue_create(struct qb_device *device, bool wrapped, void *native, struct qb_queue **result)
 {
     struct queue *queue = calloc(1, sizeof *queue);
@@ -445,7 +493,7 @@ static enum qb_status queue_create(struct qb_device *device, bool wrapped, void 
     if (!wrapped) {
         status = enter(device, &previous);
         if (status == QB_OK) {
-            status = CALL(cudaStreamCreateWithFlags, &queue->stream, cudaStreamNonBlocking);
+            status = take_stream((struct device *)device, &queue->stream);
             leave(previous);
         }
         if (status != QB_OK) {
@@ -476,7 +524,7 @@ static void queue_destroy(struct qb_queue *base)
     }
     if (entered) {
         if (!queue->wrapped) {
-            CALL(cudaStreamDestroy, queue->stream);
+            give_stream((struct device *)base->device, queue->stream);
         }
         leave(previous);
     }

@@ -50,6 +50,7 @@ enum cudaStreamCaptureMode {
 
 enum cudaStreamCaptureStatus {
     cudaStreamCaptureStatusNone,
+    cudaStreamCaptureStatusActive,
 };
 
 struct cudaDeviceProp {
