@@ -40,7 +40,7 @@ struct qb__cuda_limits {
     size_t shared_per_block; /* bytes of shared memory that one block can opt in to */
     size_t cache_size;       /* bytes of L2 */
     /* Which kernels the device can run that need much of a multiprocessor; set by their prepare functions. */
-    bool fused, channel;
+    bool fused, channel, norm_stream;
 };
 
 /* One quantization, with everything that a launcher wants worked out. Each granularity is a tiling: the tile of
@@ -149,6 +149,10 @@ cudaError_t qb__cuda_gated_run(const struct qb__cuda_call *call, bool *done);
 cudaError_t qb__cuda_norm_values_run(const struct qb__cuda_call *call);
 bool qb__cuda_norm_fits(const struct qb__cuda_call *call);
 cudaError_t qb__cuda_norm_run(const struct qb__cuda_call *call, bool *done);
+
+/* norm_stream.cu: the same for many rows. NORM_RUN asks it first. */
+cudaError_t qb__cuda_norm_stream_prepare(struct qb__cuda_limits *limits);
+cudaError_t qb__cuda_norm_stream_run(const struct qb__cuda_call *call, bool *done);
 
 /* rope.cu: ROPE. */
 cudaError_t qb__cuda_rope_values_run(const struct qb__cuda_call *call);

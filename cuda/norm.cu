@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* norm.cu - RMS_NORM and ADD_RMS_NORM: the values alone, of any rows; and fused with a quantization of rows that a
  * block of threads can hold in registers, each of which has a block of its own. */
-#include "tail.cuh"
+#include "norm.cuh"
 
 #define THREADS QB__NORM_THREADS
 
@@ -13,27 +13,12 @@ static constexpr int resident_for(int chunks, bool adds)
     return chunks > 4 ? 2 : adds ? 3 : 4;
 }
 
-struct norm_args {
-    const unsigned char *in;
-    const void *weights;
-    const unsigned char *residual; /* NULL: none. It may be the sum. */
-    void *sum, *values;            /* NULL: not wanted */
-    uint64_t rows, cols, in_stride;
-    uint64_t in_step; /* bytes from one row to the next */
-    float length, epsilon;
-    bool float_weights;
-    bool rounds; /* after each step */
-    bool wide, in_float;
-    uint32_t row_chunks;
-    qb__tail tail;
-};
-
 /* ---- The values alone ---------------------------------------------------------------------------------------------
  */
 
 /* Elements FIRST to FIRST + COUNT - 1 of what is normalized. */
 template <int IN>
-__device__ __forceinline__ void elements(const norm_args &a, const void *in, uint64_t row, uint64_t first,
+__device__ __forceinline__ void elements(const qb__norm_args &a, const void *in, uint64_t row, uint64_t first,
                                          uint32_t count, bool wide, float *y)
 {
     qb__load8<IN>(in, row * a.in_stride + first, count, wide, y);
@@ -48,7 +33,7 @@ __device__ __forceinline__ void elements(const norm_args &a, const void *in, uin
 }
 
 /* A block has rows of any length, which it reads twice. */
-template <int IN> __global__ void __launch_bounds__(THREADS) norm_values(const norm_args a)
+template <int IN> __global__ void __launch_bounds__(THREADS) norm_values(const qb__norm_args a)
 {
     const unsigned char *const in = qb__begin(a.in);
     __shared__ float warp_sums[2][QB__NORM_WARPS];
@@ -97,7 +82,7 @@ template <int IN> __global__ void __launch_bounds__(THREADS) norm_values(const n
 
 /* Values by weights that are floats, or not rounded in between. */
 template <int IN>
-__device__ __forceinline__ uint4 uneasy_values(const norm_args &a, const uint4 &y, uint32_t c, float factor)
+__device__ __forceinline__ uint4 uneasy_values(const qb__norm_args &a, const uint4 &y, uint32_t c, float factor)
 {
     float x[QB__EIGHT], w[QB__EIGHT];
 
@@ -116,22 +101,9 @@ __device__ __forceinline__ uint4 uneasy_values(const norm_args &a, const uint4 &
                       qb__pack_pair<IN>(x[6], x[7]));
 }
 
-template <int IN> __device__ __forceinline__ uint32_t easy_pair(uint32_t y, uint32_t w, float factor)
-{
-    const float2 x = qb__unpack_pair<IN>(y);
-
-    return qb__pair_product<IN>(qb__pack_pair<IN>(__fmul_rn(x.x, factor), __fmul_rn(x.y, factor)), w);
-}
-
-template <int IN> __device__ __forceinline__ uint4 easy_values(const uint4 &y, const uint4 &w, float factor)
-{
-    return make_uint4(easy_pair<IN>(y.x, w.x, factor), easy_pair<IN>(y.y, w.y, factor), easy_pair<IN>(y.z, w.z, factor),
-                      easy_pair<IN>(y.w, w.w, factor));
-}
-
 /* The codes of a row by one scale, which is GIVEN or found. */
 template <int IN, int OUT, int CHUNKS>
-__device__ __forceinline__ void whole_chunks(const norm_args &a, const uint4 *z, float given, const uint32_t *row,
+__device__ __forceinline__ void whole_chunks(const qb__norm_args &a, const uint4 *z, float given, const uint32_t *row,
                                              const uint32_t *col, const bool *valid)
 {
     __shared__ uint32_t warp_max[32];
@@ -158,7 +130,8 @@ __device__ __forceinline__ void whole_chunks(const norm_args &a, const uint4 *z,
 /* What is normalized: the row's chunks of this thread, and the sums of their squares for each of its columns. Beyond
  * the end are zeros. */
 template <int IN, int CHUNKS, bool ADD>
-__device__ __forceinline__ void read_row(const norm_args &a, const unsigned char *in, uint32_t row, uint4 *y, float *c)
+__device__ __forceinline__ void read_row(const qb__norm_args &a, const unsigned char *in, uint32_t row, uint4 *y,
+                                         float *c)
 {
     uint4 residual[ADD ? CHUNKS : 1];
 
@@ -192,7 +165,7 @@ __device__ __forceinline__ void read_row(const norm_args &a, const unsigned char
 }
 
 template <int IN, int OUT, int CHUNKS, bool ADD>
-__global__ void __launch_bounds__(THREADS, resident_for(CHUNKS, ADD)) norm_rows(const norm_args a)
+__global__ void __launch_bounds__(THREADS, resident_for(CHUNKS, ADD)) norm_rows(const qb__norm_args a)
 {
     const unsigned char *const in = qb__begin(a.in);
     __shared__ float warp_sums[QB__NORM_WARPS];
@@ -228,7 +201,7 @@ __global__ void __launch_bounds__(THREADS, resident_for(CHUNKS, ADD)) norm_rows(
     if (easy) {
 #pragma unroll
         for (int k = 0; k < CHUNKS; k++) {
-            y[k] = easy_values<IN>(y[k], w[k], factor);
+            y[k] = qb__norm_chunk<IN>(y[k], w[k], factor);
         }
     } else {
 #pragma unroll
@@ -266,38 +239,12 @@ __global__ void __launch_bounds__(THREADS, resident_for(CHUNKS, ADD)) norm_rows(
 /* ---- Launching ----------------------------------------------------------------------------------------------------
  */
 
-static norm_args args_of(const struct qb__cuda_call *call)
-{
-    const struct qb_problem *p = call->problem;
-    const bool adds = p->operation == QB_OPERATION_ADD_RMS_NORM;
-    norm_args a = {};
-
-    a.in = (const unsigned char *)call->in;
-    a.weights = call->weights;
-    a.residual = adds ? (const unsigned char *)call->residual : NULL;
-    a.sum = adds ? call->sum : NULL;
-    a.values = call->values;
-    a.rows = call->rows;
-    a.cols = call->cols;
-    a.in_stride = call->in_stride;
-    a.in_step = call->in_stride * qb__element_size(call->input);
-    a.length = (float)call->cols;
-    a.epsilon = p->epsilon;
-    a.float_weights = p->weights == QB_WEIGHTS_FLOAT;
-    a.rounds = p->intermediate == QB_INTERMEDIATE_INPUT;
-    a.in_float = p->intermediate == QB_INTERMEDIATE_FLOAT;
-    a.wide = a.cols % QB__EIGHT == 0 && a.in_stride % QB__EIGHT == 0 && qb__is_aligned(a.in, 16) &&
-             qb__is_aligned(a.weights, 16) && qb__is_aligned(a.residual, 16) && qb__is_aligned(a.sum, 16) &&
-             qb__is_aligned(a.values, 16);
-    return a;
-}
-
 cudaError_t qb__cuda_norm_values_run(const struct qb__cuda_call *call)
 {
     static const void *const kernels[3] = {(const void *)norm_values<QB_FORMAT_F16>,
                                            (const void *)norm_values<QB_FORMAT_BF16>,
                                            (const void *)norm_values<QB_FORMAT_F32>};
-    norm_args a = args_of(call);
+    qb__norm_args a = qb__norm_args_of(call);
     void *args[] = {&a};
 
     return a.rows == 0 ? cudaSuccess
@@ -333,13 +280,18 @@ bool qb__cuda_norm_fits(const struct qb__cuda_call *call)
 cudaError_t qb__cuda_norm_run(const struct qb__cuda_call *call, bool *done)
 {
     const unsigned chunks = chunks_of(call), level = chunks == 1 ? 0 : chunks == 2 ? 1 : chunks == 4 ? 2 : 3;
-    norm_args a = args_of(call);
+    qb__norm_args a = qb__norm_args_of(call);
     void *args[] = {&a};
 
     *done = a.wide && qb__tail_aligned(call);
     if (!*done) {
         return cudaSuccess;
     }
+    cudaError_t error = qb__cuda_norm_stream_run(call, done);
+    if (error != cudaSuccess || *done) {
+        return error;
+    }
+    *done = true;
     a.tail = qb__tail_of(call);
     a.row_chunks = (uint32_t)(a.cols / QB__EIGHT);
 

@@ -169,50 +169,78 @@ __device__ __forceinline__ void qb__tail_chunk(const qb__tail &t, const uint4 &z
     }
 }
 
-/* Store the codes of N chunks of a thread by D, which may differ; FAST says that the elements of all are below the
- * limits. All codes come before all stores, so that chunks do not wait for each other. */
-template <int IN, int OUT, int N>
+/* The amax of the U chunks of a unit, in both halves of a word. */
+template <int IN, int U> __device__ __forceinline__ uint32_t qb__max_unit(const uint4 *unit)
+{
+    uint32_t acc = 0;
+
+#pragma unroll
+    for (int u = 0; u < U; u++) {
+        acc = qb__max_chunk<IN>(acc, unit[u]);
+    }
+    return acc;
+}
+
+/* Store the codes of N units of a thread by D, which may differ. A unit is a chunk, or the U = 2 chunks of an aligned
+ * pair; column COL counts units. FAST says that the elements of all are below the limits. All codes come before all
+ * stores, so that units do not wait for each other. */
+template <int IN, int OUT, int N, int U = 1>
 __device__ __forceinline__ void qb__tail_store_all(const qb__tail &t, const uint4 *z, const qb__divisor *d, bool fast,
                                                    const uint32_t *row, const uint32_t *col, const bool *valid)
 {
-    qb__codes<IN> codes[N];
+    qb__codes<IN> codes[N * U];
 
     if (!t.codes) {
         return;
     }
     if (fast) {
 #pragma unroll
-        for (int k = 0; k < N; k++) {
-            codes[k] = qb__encode_fast<IN, OUT>(z[k], d[k]);
+        for (int k = 0; k < N * U; k++) {
+            codes[k] = qb__encode_fast<IN, OUT>(z[k], d[k / U]);
         }
     } else {
 #pragma unroll
-        for (int k = 0; k < N; k++) {
-            codes[k] = qb__encode_slow<IN, OUT>(z[k], d[k]);
+        for (int k = 0; k < N * U; k++) {
+            codes[k] = qb__encode_slow<IN, OUT>(z[k], d[k / U]);
         }
     }
 #pragma unroll
     for (int k = 0; k < N; k++) {
-        if (valid[k]) {
-            qb__store16<IN>(t.out + row[k] * t.out_step + col[k] * QB__EIGHT, codes[k]);
+        unsigned char *const out = t.out + row[k] * t.out_step + col[k] * (U * QB__EIGHT);
+        if (!valid[k]) {
+            continue;
+        }
+        if constexpr (U == 2) {
+            *(uint4 *)out = make_uint4(codes[2 * k].word[0], codes[2 * k].word[1], codes[2 * k + 1].word[0],
+                                       codes[2 * k + 1].word[1]);
+        } else {
+            qb__store16<IN>(out, codes[k]);
         }
     }
 }
 
-/* Quantize N chunks of a thread, N a power of two and at least 2, by the scales of their groups, which have N lanes at
- * least. Chunk K of each lane is as in qb__tail_chunk(). A lane finds one of the scales of its groups, and hands it to
- * the others. */
-template <int IN, int OUT, int N>
+/* Lanes that share the work on the scales of N units each: a power of two. */
+static __host__ __device__ constexpr uint32_t qb__tail_lanes(int n)
+{
+    return n <= 1 ? 1 : 2 * qb__tail_lanes((n + 1) / 2);
+}
+
+/* Quantize N units of a thread, which are as in qb__tail_store_all(), by the scales of their groups, which have
+ * qb__tail_lanes(N) lanes at least. Unit K of each lane is as in qb__tail_chunk(). A lane finds one of the scales of
+ * its groups, and hands it to the others. */
+template <int IN, int OUT, int N, int U = 1>
 __device__ __forceinline__ void qb__tail_groups(const qb__tail &t, const uint4 *z, const uint32_t *row,
                                                 const uint32_t *col, const bool *valid)
 {
-    const uint32_t lane = threadIdx.x % 32, others = (1u << t.team_shift) - 1, mine = lane % N;
+    const uint32_t shift = t.team_shift - (U - 1), others = (1u << shift) - 1;
+    const uint32_t lane = threadIdx.x % 32, mine = lane % qb__tail_lanes(N);
     uint32_t amax = 0, my_row = row[0], my_col = col[0];
+    bool my_valid = valid[0];
     qb__divisor all[N];
 
 #pragma unroll
     for (int k = 0; k < N; k += 2) { /* two in a word: they are numbers of 16 bits */
-        const uint32_t x = qb__max_chunk<IN>(0, z[k]), y = qb__max_chunk<IN>(0, z[k + 1]);
+        const uint32_t x = qb__max_unit<IN, U>(z + U * k), y = k + 1 < N ? qb__max_unit<IN, U>(z + U * (k + 1)) : 0;
         uint32_t both = qb__max_word<IN>(__byte_perm(x, y, 0x5410), __byte_perm(x, y, 0x7632));
 
 #pragma unroll
@@ -226,13 +254,16 @@ __device__ __forceinline__ void qb__tail_groups(const qb__tail &t, const uint4 *
         if (mine == (unsigned)k) {
             my_row = row[k];
             my_col = col[k];
+            my_valid = valid[k];
         }
     }
     const float2 pair = qb__unpack_pair<IN>(amax);
     amax = __float_as_uint(mine % 2 == 0 ? pair.x : pair.y);
-    const bool leads = (lane & others) == mine && (my_col & ~others) < t.row_chunks && my_row < t.rows;
-    const qb__divisor d = qb__divide_by<IN>(qb__tail_found<OUT>(t, amax, leads, my_row, my_col >> t.team_shift));
-    const bool fast = __all_sync(0xffffffffu, __uint_as_float(amax) < d.limit);
+    const bool has_one = mine < N,
+               leads = has_one && (lane & others) == mine && (my_col & ~others) * U < t.row_chunks && my_row < t.rows;
+    const qb__divisor d = qb__divide_by<IN>(qb__tail_found<OUT>(t, amax, leads, my_row, my_col >> shift));
+    /* Beyond the end all are zeros, whose scale is too small for the fast way. */
+    const bool fast = __all_sync(0xffffffffu, __uint_as_float(amax) < d.limit || !has_one || !my_valid);
 #pragma unroll
     for (int k = 0; k < N; k++) {
         all[k].r = __shfl_sync(0xffffffffu, d.r, lane - mine + k);
@@ -245,7 +276,7 @@ __device__ __forceinline__ void qb__tail_groups(const qb__tail &t, const uint4 *
             all[k].s = __shfl_sync(0xffffffffu, d.s, lane - mine + k);
         }
     }
-    qb__tail_store_all<IN, OUT, N>(t, z, all, fast, row, col, valid);
+    qb__tail_store_all<IN, OUT, N, U>(t, z, all, fast, row, col, valid);
 }
 
 /* A table of a kernel for each 16-bit input and each output, and its index. */

@@ -256,6 +256,33 @@ START_TEST(many_rows)
 }
 END_TEST
 
+/* Rows of the lengths of models, several for each team of threads that a device has: they are fetched while others are
+ * computed. */
+START_TEST(many_long_rows)
+{
+    static const uint64_t shapes[][2] = {{1500, 2064}, {1100, 4096}, {900, 5136},
+                                         {560, 8192},  {280, 12320}, {2300, 1040}};
+    static const enum qb_granularity tilings[] = {QB_GRANULARITY_TENSOR, QB_GRANULARITY_TOKEN, QB_GRANULARITY_GROUP};
+    uint64_t state = test_seed() + (uint64_t)_i;
+
+    for (int i = 0; offers(QB_OPERATION_RMS_NORM) && i < COUNT(tilings); i++) {
+        struct qb_problem p = problem_of(QB_OPERATION_RMS_NORM);
+
+        p.input = inputs[(_i + i) % 2];
+        p.output = i == 2 ? QB_FORMAT_E4M3 : outputs[(_i + i) / 2 % 2];
+        p.granularity = tilings[i];
+        p.scaling = i == 0 ? QB_SCALING_STATIC : QB_SCALING_DYNAMIC;
+        p.group = 128;
+        p.tokens = shapes[_i / 2][0];
+        p.hidden = shapes[_i / 2][1];
+        p.epsilon = 1e-6f;
+        p.keep_values = _i % 2 == 1;
+        p.input_stride = _i % 2 == 1 ? p.hidden + 16 : 0;
+        run_filled(&p, _i % 2 == 0 ? NORMAL : (enum kind)(_i / 2 % KINDS), 0, &state);
+    }
+}
+END_TEST
+
 /* Heads of the sizes that models have, whose rows are long enough for several of them, in both pairings. */
 START_TEST(usual_heads)
 {
@@ -729,7 +756,7 @@ END_TEST
 
 int main(void)
 {
-    TCase *values, *shapes, *launches;
+    TCase *values, *shapes, *models, *launches;
     Suite *suite;
     int result;
 
@@ -739,11 +766,13 @@ int main(void)
     suite = suite_create(TEST_BACKEND "_operations");
     values = patient_case("values");
     shapes = patient_case("shapes");
+    models = patient_case("models");
     launches = patient_case("launches");
     tcase_add_loop_test(shapes, combinations, 0, COUNT(operations) * COUNT(outputs));
     tcase_add_loop_test(shapes, rows, 0, COUNT(operations) * COUNT(hiddens));
     tcase_add_loop_test(shapes, rows_of_recipes, 0, COUNT(operations) * COUNT(recipes));
     tcase_add_loop_test(shapes, many_rows, 0, COUNT(operations) * 4);
+    tcase_add_loop_test(models, many_long_rows, 0, 12);
     tcase_add_loop_test(shapes, usual_heads, 0, 12);
     tcase_add_loop_test(shapes, positions_out_of_range, 0, 8);
     tcase_add_loop_test(values, data, 0, COUNT(operations) * KINDS);
@@ -760,6 +789,7 @@ int main(void)
     tcase_add_loop_test(launches, any_number_of_threads_gives_the_same, 0, COUNT(operations));
     tcase_add_loop_test(launches, runs_in_a_row_do_not_disturb_each_other, 0, COUNT(operations));
     suite_add_tcase(suite, shapes);
+    suite_add_tcase(suite, models);
     suite_add_tcase(suite, values);
     suite_add_tcase(suite, launches);
     return backend_run(suite);

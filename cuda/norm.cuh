@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* norm.cuh - what the kernels of RMS_NORM and ADD_RMS_NORM share: their arguments, and values of 16 bits. */
+#ifndef QB_CUDA_NORM_CUH
+#define QB_CUDA_NORM_CUH
+
+#include "tail.cuh"
+
+struct qb__norm_args {
+    const unsigned char *in;
+    const void *weights;
+    const unsigned char *residual; /* NULL: none. It may be the sum. */
+    void *sum, *values;            /* NULL: not wanted */
+    uint64_t rows, cols, in_stride;
+    uint64_t in_step; /* bytes from one row to the next */
+    float length, epsilon;
+    bool float_weights;
+    bool rounds; /* after each step */
+    bool wide, in_float;
+    uint32_t row_chunks;
+    qb__tail tail;
+};
+
+static inline qb__norm_args qb__norm_args_of(const struct qb__cuda_call *call)
+{
+    const struct qb_problem *p = call->problem;
+    const bool adds = p->operation == QB_OPERATION_ADD_RMS_NORM;
+    qb__norm_args a = {};
+
+    a.in = (const unsigned char *)call->in;
+    a.weights = call->weights;
+    a.residual = adds ? (const unsigned char *)call->residual : NULL;
+    a.sum = adds ? call->sum : NULL;
+    a.values = call->values;
+    a.rows = call->rows;
+    a.cols = call->cols;
+    a.in_stride = call->in_stride;
+    a.in_step = call->in_stride * qb__element_size(call->input);
+    a.length = (float)call->cols;
+    a.epsilon = p->epsilon;
+    a.float_weights = p->weights == QB_WEIGHTS_FLOAT;
+    a.rounds = p->intermediate == QB_INTERMEDIATE_INPUT;
+    a.in_float = p->intermediate == QB_INTERMEDIATE_FLOAT;
+    a.wide = a.cols % QB__EIGHT == 0 && a.in_stride % QB__EIGHT == 0 && qb__is_aligned(a.in, 16) &&
+             qb__is_aligned(a.weights, 16) && qb__is_aligned(a.residual, 16) && qb__is_aligned(a.sum, 16) &&
+             qb__is_aligned(a.values, 16);
+    return a;
+}
+
+/* Values that are rounded after each step, by weights of the input's format. */
+template <int IN> __device__ __forceinline__ uint32_t qb__norm_pair(uint32_t y, uint32_t w, float factor)
+{
+    const float2 x = qb__unpack_pair<IN>(y);
+
+    return qb__pair_product<IN>(qb__pack_pair<IN>(__fmul_rn(x.x, factor), __fmul_rn(x.y, factor)), w);
+}
+
+template <int IN> __device__ __forceinline__ uint4 qb__norm_chunk(const uint4 &y, const uint4 &w, float factor)
+{
+    return make_uint4(qb__norm_pair<IN>(y.x, w.x, factor), qb__norm_pair<IN>(y.y, w.y, factor),
+                      qb__norm_pair<IN>(y.z, w.z, factor), qb__norm_pair<IN>(y.w, w.w, factor));
+}
+
+#endif
