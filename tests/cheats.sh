@@ -36,8 +36,9 @@ for cache in cold hot; do
         # shellcheck disable=SC2086
         ok "cheats: scalecache is found, $cache $strict" found scalecache 'an earlier scale reused' --granularity=token \
             --cache=$cache $strict
+        # It remembers by address, where another case's scale may have been: its codes are wrong in either way.
         # shellcheck disable=SC2086
-        ok "cheats: given is found, $cache $strict" found given 'an earlier scale reused' --static-scale --cache=$cache $strict
+        ok "cheats: given is found, $cache $strict" found given '' --static-scale --cache=$cache $strict
         # shellcheck disable=SC2086
         ok "cheats: copy is found, $cache $strict" found copy 'an earlier answer reused' --granularity=token --cache=$cache $strict
     done
