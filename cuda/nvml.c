@@ -231,6 +231,10 @@ void qb__nvml_facts(const struct qb__nvml *nvml, struct qb__facts *facts)
                          get_clock(nvml, "nvmlDeviceGetApplicationsClock", NVML_CLOCK_SM));
     qb__facts_add_number(facts, "power_limit_mw", get_number(nvml, "nvmlDeviceGetPowerManagementLimit"));
     qb__facts_add_number(facts, "power_limit_default_mw", get_number(nvml, "nvmlDeviceGetPowerManagementDefaultLimit"));
+    /* The width, unlike the generation, does not change when the device is idle. */
+    qb__facts_add_number(facts, "pcie_width", get_number(nvml, "nvmlDeviceGetCurrPcieLinkWidth"));
+    qb__facts_add_number(facts, "pcie_width_max", get_number(nvml, "nvmlDeviceGetMaxPcieLinkWidth"));
+    qb__facts_add_number(facts, "pcie_generation_max", get_number(nvml, "nvmlDeviceGetMaxPcieLinkGeneration"));
     qb__facts_add_number(facts, "utilization_percent", utilization(nvml));
     qb__facts_add_number(facts, "other_processes", other_processes(nvml));
 }

@@ -411,6 +411,9 @@ START_TEST(gpu_facts)
         {"memory_clock_max_mhz", "unknown"},
         {"power_limit_mw", "700000"},
         {"power_limit_default_mw", "unknown"},
+        {"pcie_width", "8"},
+        {"pcie_width_max", "16"},
+        {"pcie_generation_max", "unknown"},
         {"utilization_percent", "7"},
         {"other_processes", "2"},
     };

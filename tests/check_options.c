@@ -65,7 +65,7 @@ static void give(const struct option_row *row, char argument[64])
 {
     static const char *const of_lists[][2] = {{"model", "llama3-8b"}, {"output", "file.csv"}, {"scale-ub", "1"},
                                               {"gate-limit", "7"},    {"alpha", "2"},         {"up-offset", "1"},
-                                              {"rotary", "64"}};
+                                              {"rotary", "64"},       {"round-gate", "3,4"},  {"start-at", "1"}};
     const char *value = row->fallback;
     char number[32];
 

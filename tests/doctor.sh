@@ -94,7 +94,7 @@ identified()
         run 5 --doctor --device=cpu --format=json --output=checks.json --output=checks.txt && cmp out checks.json &&
         grep -q '^1 problem$' checks.txt && grep -qE '"date": "20[0-9-]+T[0-9:]+Z"' out || return 1
     for member in '"version"' '"system"' '"cpus"'; do
-        same "$(grep "$member" run.json | head -n 1)" "$(grep "$member" out | head -n 1)" || return 1
+        same "$(grep "$member" run.json | head -n 1 | tr -d ,)" "$(grep "$member" out | head -n 1 | tr -d ,)" || return 1
     done
 }
 ok 'doctor: --output writes text and JSON, which names version, date and host' identified
@@ -124,6 +124,8 @@ if "$QUANTBENCH" --list-kernels | grep -q '^fake_'; then
     ok 'doctor, device: MIG is a note' gpu 'mig=on' '1980:0' 0 note mig on
     ok 'doctor, device: a lowered power limit is a note' gpu 'power_limit_mw=500000 power_limit_default_mw=700000' '1980:0' 0 note power_limit_mw 500000
     ok 'doctor, device: the default power limit is ok' gpu 'power_limit_mw=700000 power_limit_default_mw=700000' '1980:0' 0 ok power_limit_mw 700000
+    ok 'doctor, device: a narrow link is a note' gpu 'pcie_width=8 pcie_width_max=16' '1980:0' 0 note pcie_width 8
+    ok 'doctor, device: a link of all lanes is ok' gpu 'pcie_width=16 pcie_width_max=16' '1980:0' 0 ok pcie_width 16
     ok 'doctor, device: a lowered clock is a note' gpu 'application_clock_mhz=1500 clock_max_mhz=1980' '1980:0' 0 note application_clock_mhz 1500
     ok 'doctor, device: one that hides everything is unknown' gpu 'ecc=unknown' '' 0 unknown throttle unknown
 else

@@ -23,6 +23,8 @@ int nvmlDeviceGetEccMode(void *device, unsigned *current, unsigned *pending);
 int nvmlDeviceGetMigMode(void *device, unsigned *current, unsigned *pending);
 int nvmlDeviceGetComputeMode(void *device, unsigned *mode);
 int nvmlDeviceGetUtilizationRates(void *device, unsigned rates[2]);
+int nvmlDeviceGetCurrPcieLinkWidth(void *device, unsigned *width);
+int nvmlDeviceGetMaxPcieLinkWidth(void *device, unsigned *width);
 int nvmlDeviceGetComputeRunningProcesses_v3(void *device, unsigned *count, void *processes);
 
 enum { SUCCESS = 0, NOT_SUPPORTED = 3, NOT_FOUND = 6, INSUFFICIENT_SIZE = 7 };
@@ -144,6 +146,16 @@ int nvmlDeviceGetMigMode(void *device, unsigned *current, unsigned *pending)
 int nvmlDeviceGetComputeMode(void *device, unsigned *mode)
 {
     return answer(device, mode, 3);
+}
+
+int nvmlDeviceGetCurrPcieLinkWidth(void *device, unsigned *width)
+{
+    return answer(device, width, 8);
+}
+
+int nvmlDeviceGetMaxPcieLinkWidth(void *device, unsigned *width)
+{
+    return answer(device, width, 16);
 }
 
 int nvmlDeviceGetUtilizationRates(void *device, unsigned rates[2])

@@ -132,4 +132,62 @@ ok 'files: they are there' test -s report.txt -a -s report.csv -a -s report.xml
 ok 'a format that cannot show a fleet' fails 2 'cannot show a fleet' --fleet=good --format=gbench
 ok 'a closed pipe is an error' closed_pipe --fleet=good
 
+# ---- Measuring for a fleet: gates, a start, and faults -------------------------------------------------------------
+
+small='--device=cpu --num-tokens=4 --hidden-size=64 --num-iters=12 --num-warmup-iters=0 --rounds=6'
+# A rank is known to the record, and what the host is.
+# shellcheck disable=SC2086 # a list of words
+{
+    QUANTBENCH_RANK=7 run 0 $small --output=rank.json
+    ok 'rank: the record has it' grep -q '"rank": 7' rank.json
+    ok 'facts: the record has those of the host' grep -q '"cpus_usable": "' rank.json
+    ok 'facts: the record is the same when it was read' run 0 --report=rank.json --format=json
+    ok 'facts: the record is the same when it was read: all of it' cmp -s out rank.json
+
+    # The launcher: it answers six times, and keeps what it was told.
+    mkfifo in out_fifo
+    launcher() { exec 3<out_fifo 4>in; while read -r word rest <&3; do echo "$word $rest" >>told; [ "$word" != ready ] || printf g >&4; done; }
+    beside launcher
+    exec 5<>in 6>out_fifo 7<in
+    ok 'gate: a run whose rounds begin when told' run 0 $small --round-gate=7,6
+    exec 5>&- 6>&- 7<&-
+    joined
+    ok 'gate: six rounds are ready' same 'ready 0 ready 1 ready 2 ready 3 ready 4 ready 5' "$(grep ready told | tr '\n' ' ' | sed 's/ $//')"
+    ok 'gate: six rounds are done' same 6 "$(grep -c '^done [0-5] [0-9.]*$' told)"
+    : >closed
+    exec 8<closed 9>told
+    "$QUANTBENCH" $small --round-gate=8,9 --output=partly.json >out 2>err
+    ok 'gate: without a launcher it ends as after SIGTERM' same 143 $?
+    exec 8<&- 9>&-
+    ok 'gate: without a launcher: the reason' err_has 'the launcher is gone'
+    ok 'gate: a descriptor that is not open' fails 2 'is not open' $small --round-gate=8,9
+    ok 'gate: one descriptor' fails 2 'expected two descriptors' $small --round-gate=1
+    ok 'start: a moment that is over' run 0 $small --start-at=1
+    ok 'start: a moment that is over: a warning' err_has 'this moment was over'
+    moment=$(($(date +%s) + 2))
+    ok 'start: a moment to come' run 0 $small --start-at="$moment"
+    ok 'start: a moment to come: it is over when the run is' test "$(date +%s)" -ge "$moment"
+
+    outputs='--output=fault.json --output=fault.csv --output=fault.md --output=fault.xml --output=fault.txt'
+    QUANTBENCH_INJECT=wrong run 4 $small $outputs --format=github
+    ok 'inject: wrong: exit status 4' same 4 "$tap_got"
+    ok 'inject: wrong: the first difference says so' grep -q '"first_difference": "code .*a fault was injected"' fault.json
+    ok 'inject: wrong: so does each report' same 6 "$(grep -lF injected fault.json fault.csv fault.md fault.xml fault.txt out | wc -l)"
+    mv fault.json wrong.json
+    QUANTBENCH_INJECT=slow:100 run 0 $small $outputs --format=github
+    ok 'inject: slow: each report says so' same 6 "$(grep -lF injected fault.json fault.csv fault.md fault.xml fault.txt out | wc -l)"
+    ok 'inject: slow: text names the variable' grep -qF 'QUANTBENCH_INJECT was slow:100' fault.txt
+    mv fault.json slow.json
+    ok 'inject: slow: the times are' test "$(sed -n 's/.*"median": \([0-9]*\).*/\1/p' slow.json)" -gt \
+        "$((10 * $(sed -n 's/.*"median": \([0-9]*\).*/\1/p' rank.json)))"
+    QUANTBENCH_INJECT=exit run 3 $small
+    ok 'inject: exit: exit status 3' same 3 "$tap_got"
+    QUANTBENCH_RANK=1 QUANTBENCH_INJECT=wrong@2 run 0 $small
+    ok 'inject: another rank: nothing' same 0 "$tap_got"
+    QUANTBENCH_INJECT=more run 2 $small
+    ok 'inject: an unknown fault' err_has 'expected wrong, slow:FACTOR, hang or exit'
+    ok 'inject: the fleet says so' run 4 --fleet=wrong.json,slow.json
+    ok 'inject: the fleet says so: both' same 1 "$(grep -c 'fault injected' out)" # of the CPU's last record
+}
+
 done_testing

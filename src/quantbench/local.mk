@@ -83,7 +83,8 @@ libqbtool_a_SOURCES = \
 	%D%/schedule/worker.c %D%/schedule/worker.h \
 	%D%/cli/list.c %D%/cli/list.h \
 	%D%/cli/fleet_action.c %D%/cli/fleet_action.h \
-	%D%/base/scan.c %D%/base/scan.h \
+	%D%/base/scan.c %D%/base/scan.h %D%/base/inject.c %D%/base/inject.h \
+	%D%/schedule/gate.c %D%/schedule/gate.h \
 	%D%/fleet/fleet.h %D%/fleet/pool.c %D%/fleet/pool.h \
 	%D%/fleet/table.c %D%/fleet/table.h \
 	%D%/fleet/series.c %D%/fleet/series.h \

@@ -420,6 +420,7 @@ void args_free(struct settings *settings)
     free(settings->sweep.dists.values);
     free(settings->sweep.threads.values);
     free(settings->sweep.streams.values);
+    free(settings->method.gate.values);
     free(settings->sweep.caches.values);
     free(settings->sweep.launches.values);
     free(settings->reporting.outputs.values);

@@ -84,6 +84,11 @@ static bool is_power_limited(const struct facts *facts)
     return number_of(facts, "power_limit_mw") < number_of(facts, "power_limit_default_mw");
 }
 
+static bool is_narrow(const struct facts *facts)
+{
+    return number_of(facts, "pcie_width") < number_of(facts, "pcie_width_max");
+}
+
 static bool is_used(const struct facts *facts)
 {
     return number_of(facts, "utilization_percent") > 5;
@@ -135,6 +140,7 @@ static const struct rule {
     {"application_clock_mhz", NULL, is_clocked_down, VERDICT_NOTE, "the clock is set below the highest",
      "nvidia-smi -i %s -rac"},
     {"power_limit_mw", NULL, is_power_limited, VERDICT_NOTE, "the limit is set below the default", NULL},
+    {"pcie_width", NULL, is_narrow, VERDICT_NOTE, "the link to the host has fewer lanes than it could have", NULL},
     {"utilization_percent", NULL, is_used, VERDICT_PROBLEM, "others run kernels now", "nvidia-smi -i %s"},
     {"other_processes", NULL, has_others, VERDICT_PROBLEM, "others may run kernels at the same time",
      "nvidia-smi -i %s"},

@@ -10,8 +10,10 @@
 #include "cli/doctor.h"
 #include "cli/dry_run.h"
 #include "cli/fleet_action.h"
+#include "base/inject.h"
 #include "base/interrupt.h"
 #include "base/isolate.h"
+#include "schedule/gate.h"
 #include "schedule/journal.h"
 #include "cli/list.h"
 #include "measure/calibrate.h"
@@ -68,6 +70,9 @@ static enum exit_code run_cases(const struct settings *settings, struct machine 
     enum exit_code code = bench_begin(&bench, settings, machine, tensor, plan);
 
     if (code == EXIT_OK) {
+        if (inject_fault() != INJECT_NOTHING) {
+            message_warning("QUANTBENCH_INJECT is %s: a fault is injected", inject_text());
+        }
         doctor_warn(machine);
         if (plan->count == 1 && settings->reporting.format == report_format_at(0)) {
             message_note("Warming up...");
@@ -305,6 +310,7 @@ static enum exit_code act(const struct settings *settings)
     case ACTION_MEASURE:
         code = check_stdout();
         code = code == EXIT_OK ? output_check(&settings->reporting.outputs) : code;
+        code = code == EXIT_OK ? gate_check(&settings->method) : code;
         code = code == EXIT_OK ? plugins_load(&settings->foreign, &settings->command) : code;
         code = code == EXIT_OK ? oracle_check() : code;
         if (code == EXIT_OK) {
@@ -314,6 +320,18 @@ static enum exit_code act(const struct settings *settings)
         break;
     }
     return code;
+}
+
+/* Find out which faults are asked for. */
+static enum exit_code read_faults(void)
+{
+    const char *expected = inject_read();
+
+    if (expected == NULL) {
+        return EXIT_OK;
+    }
+    message_error("QUANTBENCH_INJECT: unknown fault '%s'; %s", getenv("QUANTBENCH_INJECT"), expected);
+    return EXIT_USAGE;
 }
 
 int main(int argc, char **argv)
@@ -327,6 +345,7 @@ int main(int argc, char **argv)
     setlocale(LC_CTYPE, "");
     interrupt_install();
     code = args_parse(argc, argv, &settings);
+    code = code == EXIT_OK ? read_faults() : code;
     if (code == EXIT_OK) {
         lister_main(argv);
         worker_main(argv, &settings);

@@ -9,15 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* What is so at the moment, and so differs anyway. */
-static const char *const momentary[] = {"load_1min",
-                                        "other_tasks_running",
-                                        "memory_available_bytes",
-                                        "huge_pages_free",
-                                        "utilization_percent",
-                                        "other_processes",
-                                        NULL};
-
 /* A fact with more values than this is a number of each device's own, not a setting. */
 #define VALUES_MAX 16
 
@@ -33,16 +24,6 @@ struct lines {
     struct line *list;
     size_t count;
 };
-
-static bool is_momentary(const char *name)
-{
-    for (size_t i = 0; momentary[i] != NULL; i++) {
-        if (strcmp(name, momentary[i]) == 0) {
-            return true;
-        }
-    }
-    return false;
-}
 
 /* The value of FACT as it is compared: memory in whole GiB, since some of it comes and goes. */
 static const char *value_of(struct fleet *fleet, const struct fleet_fact *fact)
@@ -63,9 +44,7 @@ static void add_lines(struct fleet *fleet, const struct fleet_fact *facts, size_
                       struct lines *lines)
 {
     for (size_t i = 0; i < count; i++) {
-        if (!is_momentary(facts[i].name)) {
-            lines->list[lines->count++] = (struct line){kind, facts[i].name, value_of(fleet, &facts[i]), who};
-        }
+        lines->list[lines->count++] = (struct line){kind, facts[i].name, value_of(fleet, &facts[i]), who};
     }
 }
 

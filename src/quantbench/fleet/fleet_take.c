@@ -38,7 +38,7 @@ struct rounds {
 /* What one record says besides its results. */
 struct context {
     struct fleet *fleet;
-    const char *label, *date, *injected;
+    const char *label, *date;
     int64_t rank;
     size_t node;
     struct span devices;
@@ -203,7 +203,7 @@ static void set_device(const struct context *context, const struct span values[D
         .other_rank = -1,
         .file = fleet_text(fleet, context->label),
         .wrong = "",
-        .injected = context->injected,
+        .injected = "",
         .entry = SIZE_MAX,
     };
     device->facts = take_facts(fleet, values[DEVICE_FACTS], &device->fact_count);
@@ -251,9 +251,6 @@ static size_t take_device(struct context *context, struct span object)
     } else if (fleet->devices[*slot - 1].rank != context->rank) {
         fleet->devices[*slot - 1].other_rank = context->rank;
     }
-    if (context->injected[0] != '\0') {
-        fleet->devices[*slot - 1].injected = context->injected;
-    }
     return *slot - 1;
 }
 
@@ -291,13 +288,14 @@ enum {
     TIME,
     CEILING,
     ROUNDS,
+    INJECTED,
     EXIT_STATUS,
     RESULT_MEMBERS
 };
-static const char *const result_names[] = {"problem",          "dist",       "data",         "device",  "kernel",
-                                           "plugin",           "threads",    "launch",       "streams", "verification",
-                                           "first_difference", "cache",      "host_time_ns", "time_ns", "ceiling",
-                                           "rounds",           "exit_status"};
+static const char *const result_names[] = {"problem",          "dist",     "data",         "device",  "kernel",
+                                           "plugin",           "threads",  "launch",       "streams", "verification",
+                                           "first_difference", "cache",    "host_time_ns", "time_ns", "ceiling",
+                                           "rounds",           "injected", "exit_status"};
 
 /* What of these makes a case another one. */
 static const int identity[] = {PROBLEM, DIST, DATA, KERNEL, PLUGIN, THREADS, LAUNCH, STREAMS, CACHE};
@@ -451,6 +449,9 @@ static const char *take_result(struct context *context, struct span result)
         visit->best_time = number_of(best);
         visit->host_time = number_of(values[HOST_TIME]);
         visit->throttled = rounds.throttled;
+        if (values[INJECTED].at != NULL && *values[INJECTED].at == '"') {
+            fleet->devices[device].injected = keep(fleet, values[INJECTED]);
+        }
         if (visit->wrong && fleet->devices[device].wrong[0] == '\0') {
             fleet->devices[device].wrong = keep(fleet, values[FIRST_DIFFERENCE]);
         }
@@ -470,7 +471,6 @@ enum {
     DATE,
     ARGV,
     RANK,
-    INJECTED,
     HOST,
     SEED,
     DIGEST,
@@ -480,9 +480,9 @@ enum {
     RESULTS,
     RECORD_MEMBERS
 };
-static const char *const record_names[] = {"schema", "schema_version",   "version", "date",   "argv",
-                                           "rank",   "injected",         "host",    "seed",   "data_digest",
-                                           "regime", "dependent_launch", "devices", "results"};
+static const char *const record_names[] = {
+    "schema",      "schema_version", "version",          "date",    "argv",   "rank", "host", "seed",
+    "data_digest", "regime",         "dependent_launch", "devices", "results"};
 static const int shared[] = {SEED, DIGEST, REGIME, DEPENDENT};
 
 /* Keep the arguments of the first record. */
@@ -520,7 +520,6 @@ static const char *take_record(struct fleet *fleet, struct span document, const 
         return not_whole;
     }
     context.date = keep(fleet, values[DATE]);
-    context.injected = keep(fleet, values[INJECTED]);
     context.rank = scan_number(values[RANK], &number) && number >= 0 && number < 1e9 ? (int64_t)number : -1;
     context.devices = values[DEVICES];
     for (size_t i = 0; i < sizeof shared / sizeof shared[0]; i++) {

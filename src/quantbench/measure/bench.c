@@ -9,6 +9,7 @@
 #include "cases/binding.h"
 #include "check/buffers.h"
 #include "measure/challenge.h"
+#include "base/inject.h"
 #include "base/interrupt.h"
 #include "check/prove.h"
 #include "cases/tensor_file.h"
@@ -296,12 +297,28 @@ static enum exit_code expect(struct bench *bench, const struct plan_case *plan_c
                          bench->method->verify, &bench->expectation);
 }
 
+/* Change a byte of the outputs if that was asked for. */
+static bool inject_wrong(const struct bench *bench, const struct buffers *buffers)
+{
+    const uint64_t bytes = bench->expectation.bytes.of[QB_ROLE_CODES];
+    uint8_t byte;
+
+    if (inject_fault() != INJECT_WRONG || bytes == 0) {
+        return false;
+    }
+    return qb_memory_read(buffers->device, &byte, (char *)buffers->copies[QB_ROLE_CODES].memory + bytes / 2, 1) ==
+               QB_OK &&
+           (byte ^= 1, qb_memory_write(buffers->device, (char *)buffers->copies[QB_ROLE_CODES].memory + bytes / 2,
+                                       &byte, 1) == QB_OK);
+}
+
 /* Compare all sets of BUFFERS with the reference, which was computed. The result gets the verdict, and what differs if
  * that is wrong or is looked for the first time; the first difference is printed. */
 static enum exit_code compare(const struct bench *bench, size_t index, const struct buffers *buffers,
                               const struct case_data *data, const char *when)
 {
     struct result *result = &bench->results[index];
+    const bool is_injected = inject_wrong(bench, buffers);
     struct mismatch mismatch;
     enum exit_code code =
         verify_compare(buffers->device, buffers->copies, data->values, &bench->expectation, &mismatch);
@@ -309,6 +326,11 @@ static enum exit_code compare(const struct bench *bench, size_t index, const str
 
     if (code != EXIT_OK) {
         return code;
+    }
+    if (wrong && is_injected) {
+        const size_t length = strlen(mismatch.first);
+
+        snprintf(mismatch.first + length, sizeof mismatch.first - length, "; a fault was injected");
     }
     if (wrong || result->found.checked.verification == NOT_VERIFIED) {
         result->found.checked.mismatch = mismatch;
@@ -591,6 +613,9 @@ static bool add_round(struct result *result, struct round *round, const struct b
 
     if (sorted == NULL) {
         return false;
+    }
+    for (size_t i = 0; i < round->samples; i++) {
+        result->found.samples[result->found.sample_count + i] *= inject_factor();
     }
     memcpy(sorted, result->found.samples + result->found.sample_count, round->samples * sizeof *sorted);
     round->median = stats_median(sorted, round->samples);

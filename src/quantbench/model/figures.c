@@ -108,6 +108,7 @@ const struct figure figures_of_case[] = {
     {RESULT("huge_page_bytes"), COLUMN("huge_page_bytes"), DERIVED, COUNT(MAX), FOUND(huge_bytes)},
     {RESULT("threads_wanted"), COLUMN("threads_wanted"), DERIVED, COUNT(ZERO), FOUND(threads_wanted)},
     {RESULT("threads_obtained"), COLUMN("threads_obtained"), DERIVED, COUNT(ZERO), FOUND(threads_obtained)},
+    {RESULT("injected"), COLUMN("injected"), TEXT, FOUND(injected)},
 };
 const size_t figures_of_case_count = sizeof figures_of_case / sizeof figures_of_case[0];
 

@@ -4,6 +4,7 @@
 #ifndef FINDING_H
 #define FINDING_H
 
+#include "base/inject.h"
 #include "base/message.h"
 #include "base/stats.h"
 #include "model/sizes.h"
@@ -106,6 +107,8 @@ struct finding {
     struct round *rounds; /* which samples are whose: their numbers add up to sample_count */
     size_t round_count;
     double hot_time; /* of launches that find their data in the cache; 0: not measured */
+
+    char injected[INJECT_SIZE]; /* the fault that was asked for; "": none */
 
     /* Known when all visits are over, if there is a sample. */
     struct stats time;

@@ -138,10 +138,11 @@ static bool floor_is_load(const struct record_case *c)
 
 unsigned record_doubts(const struct record_case *c)
 {
-    unsigned doubts = 0;
+    /* A fault that was asked for counts without a time too: it may be the reason. */
+    unsigned doubts = c->found.injected[0] != '\0' ? DOUBT_INJECTED : 0;
 
     if (c->found.sample_count == 0) {
-        return 0;
+        return doubts;
     }
     doubts |= c->found.implausible ? DOUBT_IMPLAUSIBLE : 0;
     doubts |= c->found.cache_check == CACHE_CHECK_FAILED ? DOUBT_CACHE : 0;
@@ -234,6 +235,12 @@ void record_free(struct record *record)
     record_free_argv(record);
     free(record->host_name);
     free(record->system);
+    free(record->boot);
+    free(record->host_facts.list);
+    for (size_t i = 0; i < record->device_count && record->facts != NULL; i++) {
+        free(record->facts[i].list);
+    }
+    free(record->facts);
     free(record->input);
     free(record->tensor);
     free(record->devices);

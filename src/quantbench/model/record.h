@@ -64,6 +64,12 @@ struct record_comparison {
 /* Room for 64 bits in hexadecimal digits. */
 #define RECORD_DIGEST_SIZE 17
 
+/* What is known of a device, or of the host, and changes rarely. */
+struct record_facts {
+    struct qb_device_fact *list;
+    size_t count;
+};
+
 /* A run. All texts and arrays are the record's own. Real numbers have the 12 significant digits that the JSON document
  * has, so that a report is the same before and after they were in a file. */
 struct record {
@@ -75,6 +81,9 @@ struct record {
     char *host_name;
     char *system; /* operating system, release, architecture */
     uint64_t cpus;
+    char *boot;                     /* the kernel's id of this boot, which tells hosts apart; NULL: unknown */
+    int64_t rank;                   /* of the process among those that a launcher has started; -1: there was none */
+    struct record_facts host_facts; /* the CPU's, which is a device, are these */
     uint64_t seed;
     char *input;                     /* the file; NULL: generated data */
     char *tensor;                    /* its name in the file; NULL: it has none */
@@ -95,6 +104,7 @@ struct record {
     enum exit_code code; /* of the run, as far as it was known when the reports were written */
     struct qb_device_info *devices;
     struct calibration *timers; /* one for each device; zero: unknown */
+    struct record_facts *facts; /* of each device */
     size_t device_count;
 
     struct record_case *cases;

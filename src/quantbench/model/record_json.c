@@ -219,6 +219,34 @@ static void read_argv(struct reader *reader, const json_t *document, struct reco
     }
 }
 
+/* The member "facts", which the first records lack. */
+static void read_facts(struct reader *reader, const json_t *object, struct record_facts *to)
+{
+    json_t *facts = json_object_get(object, "facts"), *value;
+    const char *name;
+
+    to->list = allocate(reader, QB_DEVICE_FACTS, sizeof *to->list);
+    if (facts != NULL && (!json_is_object(facts) || json_object_size(facts) > QB_DEVICE_FACTS)) {
+        refuse(reader, "facts", "an object of up to %d members", QB_DEVICE_FACTS);
+    }
+    json_object_foreach(facts, name, value)
+    {
+        struct qb_device_fact *fact = reader->code == EXIT_OK ? &to->list[to->count] : NULL;
+
+        if (fact == NULL) {
+            return;
+        }
+        if (strlen(name) >= sizeof fact->name ||
+            strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789_") != strlen(name)) {
+            refuse(reader, "facts", "names of up to %zu lower case letters", sizeof fact->name - 1);
+            return;
+        }
+        memcpy(fact->name, name, strlen(name) + 1);
+        get_array(reader, facts, name, fact->value, sizeof fact->value);
+        to->count++;
+    }
+}
+
 static void read_timer(struct reader *reader, const json_t *device, size_t index, struct calibration *to)
 {
     const json_t *timer = get_object(reader, device, "timer");
@@ -234,6 +262,7 @@ static void read_devices(struct reader *reader, const json_t *document, struct r
 
     record->devices = allocate(reader, json_array_size(list), sizeof *record->devices);
     record->timers = allocate(reader, json_array_size(list), sizeof *record->timers);
+    record->facts = allocate(reader, json_array_size(list), sizeof *record->facts);
     for (size_t i = 0; i < json_array_size(list) && reader->code == EXIT_OK; i++) {
         const json_t *device = json_array_get(list, i);
         struct qb_device_info *info = &record->devices[i];
@@ -254,8 +283,9 @@ static void read_devices(struct reader *reader, const json_t *document, struct r
         if (!json_is_null(json_object_get(device, "binding"))) {
             get_array(reader, device, "binding", info->binding, sizeof info->binding);
         }
-        read_timer(reader, device, i, &record->timers[i]);
         record->device_count++;
+        read_facts(reader, device, &record->facts[i]);
+        read_timer(reader, device, i, &record->timers[i]);
     }
     reader->place[0] = '\0';
 }
@@ -825,7 +855,10 @@ static void read_document(struct reader *reader, const json_t *document, struct 
     record->host_name = get_text(reader, host, "name");
     record->system = get_text(reader, host, "system");
     record->cpus = get_number(reader, host, "cpus", 0, INT32_MAX);
+    record->boot = is_given(host, "boot_id") ? get_text(reader, host, "boot_id") : NULL;
+    read_facts(reader, host, &record->host_facts);
     reader->place[0] = '\0';
+    record->rank = is_given(document, "rank") ? (int64_t)get_number(reader, document, "rank", 0, INT32_MAX) : -1;
     record->seed = get_number(reader, document, "seed", 0, INT64_MAX);
     record->input = get_any_text_or_null(reader, document, "input");
     record->tensor = get_any_text_or_null(reader, document, "tensor");

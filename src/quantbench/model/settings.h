@@ -144,6 +144,8 @@ struct method {
     double max_time; /* seconds for the samples of a case; 0: there is no limit */
     enum regime regime;
     bool profile;
+    double start_at;     /* seconds since 1970; 0: at once */
+    struct numbers gate; /* descriptors, read and written; none: rounds begin at once */
     bool dependent_launch;
     bool verify;
 };

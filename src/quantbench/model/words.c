@@ -26,7 +26,7 @@ const char *const basis_words[] = {
 
 const char *const doubt_words[] = {"implausible",      "not cold",  "partly cold", "not converged",
                                    "throttled",        "not hot",   "disturbed",   "busy",
-                                   "short of threads", "imprecise", "out of time", NULL};
+                                   "short of threads", "imprecise", "out of time", "injected", NULL};
 _Static_assert(sizeof doubt_words / sizeof doubt_words[0] == DOUBTS + 1, "a name for each doubt");
 
 const char *const axis_words[] = {

@@ -95,8 +95,9 @@ enum doubt {
     DOUBT_THREADS = 1 << 8,       /* launches ran on fewer threads than they were shared out to */
     DOUBT_IMPRECISE = 1 << 9,     /* the interval of the median is so wide that the median says little */
     DOUBT_OUT_OF_TIME = 1 << 10,  /* --max-time ended it before it had all its samples */
+    DOUBT_INJECTED = 1 << 11,     /* a fault was asked for */
 };
-#define DOUBTS 11
+#define DOUBTS 12
 
 /* The words; NULL behind the last. */
 extern const char *const cache_words[];

@@ -237,6 +237,9 @@ const char *describe_doubt(const struct record *record, const struct record_case
         snprintf(text, DESCRIBE_SIZE, "not converged: +- %.3g %% after %g s, %.3g %% was asked for",
                  100 * stats_precision(&c->found.time), record->timeout, 100 * record->precision);
         break;
+    case DOUBT_INJECTED:
+        snprintf(text, DESCRIBE_SIZE, "injected: QUANTBENCH_INJECT was %s", c->found.injected);
+        break;
     case DOUBT_OUT_OF_TIME:
         if (record->runs > 0) {
             snprintf(text, DESCRIBE_SIZE, "out of time: a process lacks some of its %" PRIu64 " samples after %g s",

@@ -262,6 +262,17 @@ static json_t *comparison_to_json(const struct record *record)
                      means, "best", best_to_json(record));
 }
 
+/* The facts of a device, or of the host, with their names. */
+static json_t *facts_to_json(const struct record_facts *facts)
+{
+    json_t *object = json_object();
+
+    for (size_t i = 0; i < facts->count; i++) {
+        document_put(&object, facts->list[i].name, document_text(facts->list[i].value));
+    }
+    return object;
+}
+
 enum exit_code report_json(const struct record *record, FILE *stream)
 {
     json_t *arguments = json_array(), *devices = json_array(), *results = json_array();
@@ -277,27 +288,31 @@ enum exit_code report_json(const struct record *record, FILE *stream)
                                "empty_ns", record->timers[i].empty));
         document_put(&device, "binding",
                      record->devices[i].binding[0] != '\0' ? document_text(record->devices[i].binding) : json_null());
+        document_put(&device, "facts", record->facts != NULL ? facts_to_json(&record->facts[i]) : json_object());
         document_append(&devices, device);
     }
     for (size_t i = 0; i < record->count; i++) {
         document_append(&results, case_to_json(record, &record->cases[i]));
     }
     return document_print(
-        json_pack("{s:s, s:I, s:s, s:s, s:s, s:o, s:{s:o, s:o, s:I}, s:I, s:o, s:o, s:o, s:I, s:I, s:I, s:o, s:o, s:o, "
-                  "s:s, s:I, "
-                  "s:b, s:b, s:b, s:b, s:I, s:I, s:o, s:o, s:o}",
-                  "schema", RECORD_SCHEMA, "schema_version", (json_int_t)RECORD_SCHEMA_VERSION, "version",
-                  record->version, "library_version", record->library_version, "date", record->date, "argv", arguments,
-                  "host", "name", document_text(record->host_name), "system", document_text(record->system), "cpus",
-                  (json_int_t)record->cpus, "seed", (json_int_t)record->seed, "input", text_or_null(record->input),
-                  "tensor", text_or_null(record->tensor), "data_digest",
-                  text_or_null(record->digest[0] != '\0' ? record->digest : NULL), "num_warmup_iters",
-                  (json_int_t)record->num_warmup_iters, "num_iters", (json_int_t)record->num_iters, "planned_rounds",
-                  (json_int_t)record->planned_rounds, "precision", real_or_null(record->precision), "timeout_s",
-                  real_or_null(record->timeout), "max_time_s", real_or_null(record->max_time), "regime",
-                  regime_words[record->regime], "runs", (json_int_t)record->runs, "dependent_launch",
-                  record->dependent_launch, "interrupted", record->interrupted, "strict", record->strict, "forced",
-                  record->forced, "exit_status", (json_int_t)record->code, "cases", (json_int_t)record->planned,
-                  "devices", devices, "results", results, "comparison", comparison_to_json(record)),
+        json_pack(
+            "{s:s, s:I, s:s, s:s, s:s, s:o, s:{s:o, s:o, s:I, s:o, s:o}, s:o, s:I, s:o, s:o, s:o, s:I, s:I, s:I, s:o, "
+            "s:o, s:o, "
+            "s:s, s:I, "
+            "s:b, s:b, s:b, s:b, s:I, s:I, s:o, s:o, s:o}",
+            "schema", RECORD_SCHEMA, "schema_version", (json_int_t)RECORD_SCHEMA_VERSION, "version", record->version,
+            "library_version", record->library_version, "date", record->date, "argv", arguments, "host", "name",
+            document_text(record->host_name), "system", document_text(record->system), "cpus", (json_int_t)record->cpus,
+            "boot_id", text_or_null(record->boot), "facts", facts_to_json(&record->host_facts), "rank",
+            record->rank >= 0 ? json_integer((json_int_t)record->rank) : json_null(), "seed", (json_int_t)record->seed,
+            "input", text_or_null(record->input), "tensor", text_or_null(record->tensor), "data_digest",
+            text_or_null(record->digest[0] != '\0' ? record->digest : NULL), "num_warmup_iters",
+            (json_int_t)record->num_warmup_iters, "num_iters", (json_int_t)record->num_iters, "planned_rounds",
+            (json_int_t)record->planned_rounds, "precision", real_or_null(record->precision), "timeout_s",
+            real_or_null(record->timeout), "max_time_s", real_or_null(record->max_time), "regime",
+            regime_words[record->regime], "runs", (json_int_t)record->runs, "dependent_launch",
+            record->dependent_launch, "interrupted", record->interrupted, "strict", record->strict, "forced",
+            record->forced, "exit_status", (json_int_t)record->code, "cases", (json_int_t)record->planned, "devices",
+            devices, "results", results, "comparison", comparison_to_json(record)),
         stream);
 }

@@ -7,6 +7,7 @@
 #include <config.h>
 
 #include "base/interrupt.h"
+#include "schedule/gate.h"
 #include "schedule/paired.h"
 #include "schedule/rounds.h"
 
@@ -136,8 +137,9 @@ void paired_run(struct bench *bench, struct journal *journal, const struct recor
             /* The baseline comes before what is compared with it, and may itself be compared with another. */
             leaders[comparison->pairs[i].result] = leaders[comparison->pairs[i].baseline_result];
         }
-        for (uint64_t round = 0; round < round_count(bench) && !interrupt_requested(); round++) {
+        for (uint64_t round = 0; round < round_count(bench) && gate_enter(bench->method, round); round++) {
             run_round(&visits, round, leaders, order, order + all);
+            gate_leave(bench->method, round);
         }
     }
     rounds_end(&visits);

@@ -4,6 +4,7 @@
 
 #include "schedule/recording.h"
 #include "base/clock.h"
+#include "base/inject.h"
 #include "cases/plugins.h"
 #include "cases/tensor_file.h"
 
@@ -37,11 +38,63 @@ static bool copy_argv(const struct settings *settings, struct record *record)
     return good;
 }
 
+/* True if a fact of this NAME is of the moment: the same command twice gives the same record but for its times. */
+static bool is_momentary(const char *name)
+{
+    static const char *const momentary[] = {"load_1min",       "other_tasks_running", "memory_available_bytes",
+                                            "huge_pages_free", "utilization_percent", "other_processes"};
+
+    for (size_t i = 0; i < sizeof momentary / sizeof momentary[0]; i++) {
+        if (strcmp(name, momentary[i]) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The facts about DEVICE that stay. */
+static bool copy_facts(const struct device *device, struct record_facts *facts)
+{
+    struct qb_device_fact all[QB_DEVICE_FACTS];
+    size_t count;
+
+    facts->list = calloc(QB_DEVICE_FACTS, sizeof *facts->list);
+    if (facts->list == NULL) {
+        return false;
+    }
+    if (qb_device_facts(device->handle, all, QB_DEVICE_FACTS, &count) != QB_OK) {
+        count = 0;
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (!is_momentary(all[i].name)) {
+            facts->list[facts->count++] = all[i];
+        }
+    }
+    return true;
+}
+
+/* The id of this boot, such as "8c6b1e9f-...". */
+static char *read_boot(bool *good)
+{
+    char boot[64] = "";
+    FILE *file = fopen("/proc/sys/kernel/random/boot_id", "re");
+
+    if (file != NULL) {
+        if (fscanf(file, "%63[0-9a-f-]", boot) != 1) {
+            boot[0] = '\0';
+        }
+        fclose(file);
+    }
+    return boot[0] != '\0' ? copy_text(boot, good) : NULL;
+}
+
 static bool copy_devices(const struct machine *machine, struct record *record)
 {
     record->devices = calloc(machine->device_count, sizeof *record->devices);
     record->timers = calloc(machine->device_count, sizeof *record->timers);
-    if (record->devices == NULL || record->timers == NULL) {
+    record->facts = calloc(machine->device_count, sizeof *record->facts);
+    if (record->devices == NULL || record->timers == NULL || record->facts == NULL ||
+        !copy_facts(&machine->host, &record->host_facts)) {
         return false;
     }
     for (size_t i = 0; i < machine->device_count; i++) {
@@ -50,8 +103,12 @@ static bool copy_devices(const struct machine *machine, struct record *record)
         record->devices[i].peak_bandwidth = figure_digits(record->devices[i].peak_bandwidth);
         record->timers[i].tick = figure_digits(machine->devices[i].timer.tick);
         record->timers[i].empty = figure_digits(machine->devices[i].timer.empty);
+        record->device_count++;
+        /* Those of the CPU are the host's. */
+        if (!device_is_cpu(&machine->devices[i]) && !copy_facts(&machine->devices[i], &record->facts[i])) {
+            return false;
+        }
     }
-    record->device_count = machine->device_count;
     return true;
 }
 
@@ -103,6 +160,8 @@ enum exit_code recording_begin(const struct settings *settings, const struct mac
         .host_name = copy_text(machine->host_name, &good),
         .system = copy_text(machine->system, &good),
         .cpus = machine->host.info.units,
+        .boot = read_boot(&good),
+        .rank = inject_rank(),
         .seed = settings->sweep.seed,
         .input = tensor != NULL ? copy_text(settings->sweep.input_file, &good) : NULL,
         .tensor = tensor != NULL && tensor->name != NULL ? copy_text(tensor->name, &good) : NULL,
@@ -212,6 +271,7 @@ enum exit_code recording_add(struct record *record, const struct result *result)
     bool good = true;
 
     c->found = *from;
+    snprintf(c->found.injected, sizeof c->found.injected, "%s", inject_text());
     c->found.samples = NULL;
     c->found.rounds = NULL;
     c->found.sample_count = c->found.round_count = 0;

@@ -4,6 +4,7 @@
 
 #include "schedule/rounds.h"
 #include "base/interrupt.h"
+#include "schedule/gate.h"
 #include "base/clock.h"
 
 #include <inttypes.h>
@@ -122,6 +123,7 @@ void rounds_prove(struct visits *visits)
         message_progress("proof of case %zu of %zu", i + 1, count);
         visits_prove(visits, i);
     }
+    gate_begin(visits->bench->method);
     visits->start = clock_seconds();
 }
 
@@ -166,14 +168,10 @@ static void visit_case(struct visits *visits, uint64_t round, size_t index, uint
     }
 }
 
-/* One round. WANTED has room for a number for each case, CEILINGS for one for each ceiling, ORDER for all of them.
- * Returns whether there was anything to do. */
-static bool run_round(struct visits *visits, uint64_t round, uint64_t *wanted, uint64_t *ceilings, size_t *order)
+/* Put into WANTED how many samples each case takes in ROUND, and into CEILINGS the same for each ceiling. Returns whether
+ * there is anything to do. */
+static bool plan_round(struct bench *bench, uint64_t round, uint64_t *wanted, uint64_t *ceilings)
 {
-    struct bench *bench = visits->bench;
-    size_t all = bench->count + bench->ceilings.count, number = 0;
-    /* With a precision nobody knows how many rounds there will be. */
-    uint64_t rounds = bench->method->precision > 0 ? 0 : planned_rounds(bench->method);
     bool any = false;
 
     for (size_t i = 0; i < bench->ceilings.count; i++) {
@@ -189,12 +187,22 @@ static bool run_round(struct visits *visits, uint64_t round, uint64_t *wanted, u
             *ceiling = (wanted[i] + 3) / 4;
         }
     }
-    if (any) {
-        message_verbose("round %" PRIu64 " of %s%" PRIu64, round + 1, bench->method->precision > 0 ? "at least " : "",
-                        bench->method->precision > 0 ? MIN_ROUNDS : bench->method->rounds);
-    }
+    return any;
+}
+
+/* One round, as it was planned. ORDER has room for a number for each case and ceiling. */
+static void run_round(struct visits *visits, uint64_t round, const uint64_t *wanted, const uint64_t *ceilings,
+                      size_t *order)
+{
+    struct bench *bench = visits->bench;
+    size_t all = bench->count + bench->ceilings.count, number = 0;
+    /* With a precision nobody knows how many rounds there will be. */
+    uint64_t rounds = bench->method->precision > 0 ? 0 : planned_rounds(bench->method);
+
+    message_verbose("round %" PRIu64 " of %s%" PRIu64, round + 1, bench->method->precision > 0 ? "at least " : "",
+                    bench->method->precision > 0 ? MIN_ROUNDS : bench->method->rounds);
     rounds_shuffle(bench->inputs.seed, round, all, order);
-    for (size_t i = 0; i < all && any && !interrupt_requested(); i++) {
+    for (size_t i = 0; i < all && !interrupt_requested(); i++) {
         number += order[i] < bench->count;
         rounds_show_progress(visits, round, rounds, i, all, order[i] < bench->count ? number : 0);
         if (order[i] >= bench->count) {
@@ -203,7 +211,6 @@ static bool run_round(struct visits *visits, uint64_t round, uint64_t *wanted, u
             visit_case(visits, round, order[i], wanted[order[i]]);
         }
     }
-    return any;
 }
 
 void rounds_fail(struct bench *bench, uint64_t bytes)
@@ -235,9 +242,11 @@ void rounds_run(struct bench *bench, struct journal *journal)
         rounds_fail(bench, all * sizeof *order);
     } else {
         for (uint64_t round = 0; !interrupt_requested(); round++) {
-            if (!run_round(&visits, round, wanted, wanted + bench->count, order)) {
+            if (!plan_round(bench, round, wanted, wanted + bench->count) || !gate_enter(bench->method, round)) {
                 break;
             }
+            run_round(&visits, round, wanted, wanted + bench->count, order);
+            gate_leave(bench->method, round);
         }
     }
     rounds_end(&visits);
