@@ -79,12 +79,17 @@ START_TEST(a_case_without_a_time_says_why)
 }
 END_TEST
 
+static const struct record_tensor other_tensor = {.file = (char[]){"f"}, .title = (char[]){"w"}};
+
 /* Change PROPERTY of C. */
 static void change(struct record_case *c, enum property property)
 {
     switch (property) {
     case PROPERTY_DEVICE:
         c->device = &gpu;
+        break;
+    case PROPERTY_TENSOR:
+        c->tensor = &other_tensor;
         break;
     case PROPERTY_TOKENS:
         c->problem.tokens++;

@@ -584,7 +584,7 @@ static const struct {
     {"--zzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzz", "see 'quantbench --help'"},
     {"-x", "unknown option '-x'; see 'quantbench --help'"},
     {"-qx", "unknown option '-x'; see"},
-    {"--list", "ambiguous option '--list'; expected one of --list-devices, --list-kernels, --list-models"},
+    {"--list", "ambiguous option '--list'; expected one of --list-tensors, --list-devices, --list-kernels, --list-models"},
     {"--quiet=3", "--quiet: takes no value"},
     {"--num-tokens", "--num-tokens: requires a value"},
     {"--dtype=hlaf", "unknown value 'hlaf'; expected half, bfloat16 or float (did you mean 'half'?)"},

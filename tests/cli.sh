@@ -653,7 +653,8 @@ ok 'input: --input with --hidden-size is refused' fails 2 '--hidden-size' --hidd
 ok 'input: --input with --dist is refused' fails 2 '--dist' --input=half.npy --dist=normal
 ok 'input: --input with --dtype is refused' fails 2 '--dtype' --input=half.npy --dtype=half
 ok 'input: a file that is not there' fails 3 'missing.npy' --input=missing.npy
-ok 'input: a folder is refused' fails 2 'directory' --input=.
+mkdir -p empty
+ok 'input: a folder without tensors is refused' fails 2 'neither .safetensors nor .npy' --input=empty
 : >empty.npy
 ok 'input: an empty file is refused' fails 2 'empty' --input=empty.npy
 
@@ -672,7 +673,7 @@ ok 'input: a .npy in big-endian order is refused' refused big.npy '>f2'
 { npy '<i4' '(4, 8)'; ones 64; } >int.npy
 ok 'input: a .npy of an unsupported type is refused' refused int.npy '<i4'
 { npy '<f2' '(2, 2, 16)'; ones 64; } >cube.npy
-ok 'input: a .npy with three dimensions is refused' refused cube.npy 'dimensions'
+ok 'input: three dimensions are folded to rows' run 0 --input=cube.npy --quality
 { npy '<f2' '(0, 16)'; } >none.npy
 ok 'input: a .npy without elements is refused' refused none.npy 'no elements'
 { npy '<f2' '(4294967296, 4294967296)'; ones 1; } >huge.npy

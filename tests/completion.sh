@@ -92,7 +92,8 @@ completes_in_bash()
 }
 if command -v bash >/dev/null 2>&1; then
     ok 'bash: an option' completes_in_bash --num-t --num-tokens=
-    ok 'bash: options behind another' completes_in_bash '--quiet --list-' --list-devices --list-kernels --list-models
+    ok 'bash: options behind another' completes_in_bash '--quiet --list-' --list-devices --list-kernels --list-models \
+        --list-tensors
     ok 'bash: a value' completes_in_bash --quant-dtype=f fp8
     ok 'bash: a value that is the next argument' completes_in_bash '--scale d' dynamic
     ok 'bash: the second value of a list' completes_in_bash --dtype=half,b half,bfloat16

@@ -22,7 +22,7 @@ quick_c_tests += check_values.test check_rope.test check_operations.test check_d
 if TOOL
 c_tests += check_challenge.test check_accuracy.test
 quick_c_tests += check_hard.test check_options.test check_outcome.test check_rounds.test check_starvation.test \
-	check_tensor_file.test check_quantized_file.test check_verdict.test check_fleet.test check_figures.test check_describe.test check_record.test check_measure.test
+	check_tensor_file.test check_quantized_file.test check_verdict.test check_fleet.test check_figures.test check_describe.test check_rating.test check_record.test check_measure.test
 endif
 c_tests += $(quick_c_tests) check_cuda.test check_cuda_narrow.test check_cuda_operations.test
 check_PROGRAMS += $(c_tests)
@@ -62,6 +62,7 @@ tool_shell_tests = \
 	%D%/manual.sh \
 	%D%/measure.sh \
 	%D%/memory.sh \
+	%D%/models.sh \
 	%D%/module.sh \
 	%D%/narrow.sh \
 	%D%/operations.sh \
@@ -119,6 +120,7 @@ EXTRA_DIST += %D%/release/packages.sh
 EXTRA_DIST += %D%/device.h
 EXTRA_DIST += %D%/run.h
 EXTRA_DIST += %D%/tensors.h
+EXTRA_DIST += %D%/safetensors.sh
 EXTRA_DIST += %D%/tap.sh
 EXTRA_DIST += $(shell_tests)
 
@@ -195,7 +197,7 @@ check_challenge_test_SOURCES = %D%/check_challenge.c
 check_challenge_test_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/src/quantbench
 check_challenge_test_CFLAGS = $(TEST_CFLAGS) $(JANSSON_CFLAGS) $(OPENMP_CFLAGS)
 check_challenge_test_LDADD = libqbtool.a libquantbench.la $(CHECK_LIBS) $(JANSSON_LIBS)
-check_tensor_file_test_SOURCES = %D%/check_tensor_file.c src/quantbench/cases/tensor_file.c src/quantbench/cases/tensor_kind.c \
+check_tensor_file_test_SOURCES = %D%/check_tensor_file.c src/quantbench/cases/tensor_file.c src/quantbench/base/mapping.c src/quantbench/cases/tensor_kind.c \
 	src/quantbench/base/label.c \
 	src/quantbench/base/document.c src/quantbench/base/message.c src/quantbench/base/clock.c
 check_tensor_file_test_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/src/quantbench
@@ -225,6 +227,10 @@ check_figures_test_SOURCES = %D%/check_figures.c
 check_figures_test_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/src/quantbench
 check_figures_test_CFLAGS = $(TEST_CFLAGS) $(JANSSON_CFLAGS) $(OPENMP_CFLAGS)
 check_figures_test_LDADD = libqbtool.a libquantbench.la $(CHECK_LIBS) $(JANSSON_LIBS)
+check_rating_test_SOURCES = %D%/check_rating.c
+check_rating_test_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/src/quantbench
+check_rating_test_CFLAGS = $(TEST_CFLAGS) $(JANSSON_CFLAGS) $(OPENMP_CFLAGS)
+check_rating_test_LDADD = libqbtool.a libquantbench.la $(CHECK_LIBS) $(JANSSON_LIBS) -lm
 check_verdict_test_SOURCES = %D%/check_verdict.c
 check_verdict_test_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/src/quantbench
 check_verdict_test_CFLAGS = $(TEST_CFLAGS) $(JANSSON_CFLAGS) $(OPENMP_CFLAGS)

@@ -199,6 +199,11 @@ grep -E '^\.B' json.man | sed 's/^\.B[A-Z]* //' | grep -oE '[a-z][a-z0-9_]+' | s
     tensor '\000\074' >ones.npy
     run 0 --input=ones.npy --against=int8.safetensors --against-tensor=w --format=json
     cat out >>all.json
+    run 0 --input=int8.safetensors --list-tensors --format=json
+    cat out >>all.json
+    cp ones.npy other.npy
+    run 0 --input=ones.npy --input=other.npy --quality --best=snr --format=json
+    cat out >>all.json
     # How the verdicts come out is not for the test to say.
     run 0 $small --num-iters=1 --num-warmup-iters=0 --num-tokens=1,2 --runs=5 --save-baseline=some.json --force
     "$QUANTBENCH" $small --num-iters=1 --num-warmup-iters=0 --num-tokens=1,2 --runs=2 --baseline=some.json \

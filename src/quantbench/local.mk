@@ -23,6 +23,10 @@ libqbtool_a_SOURCES = \
 	%D%/cases/models.c %D%/cases/models.h \
 	%D%/base/digest.c %D%/base/digest.h \
 	%D%/cases/tensor_file.c %D%/cases/tensor_file.h \
+	%D%/cases/tensors.c %D%/cases/tensors.h \
+	%D%/cases/tensor_choice.c %D%/cases/tensor_choice.h \
+	%D%/cases/model_index.c %D%/cases/model_index.h \
+	%D%/base/mapping.c %D%/base/mapping.h \
 	%D%/cases/tensor_kind.c %D%/cases/tensor_kind.h \
 	%D%/cases/quantized_file.c %D%/cases/quantized_file.h \
 	%D%/cases/input.c %D%/cases/input.h \
@@ -54,6 +58,7 @@ libqbtool_a_SOURCES = \
 	%D%/check/hard_operation.c %D%/check/hard_operation.h \
 	%D%/measure/challenge.c %D%/measure/challenge.h \
 	%D%/measure/bench.c %D%/measure/bench.h \
+	%D%/measure/rating.c %D%/measure/rating.h \
 	%D%/schedule/journal.c %D%/schedule/journal.h \
 	%D%/model/round_json.c %D%/model/round_json.h \
 	%D%/schedule/visits.c %D%/schedule/visits.h \
@@ -92,6 +97,8 @@ libqbtool_a_SOURCES = \
 	%D%/fleet/fleet_judge.c %D%/fleet/fleet_facts.c \
 	%D%/fleet/fleet_report.c %D%/fleet/fleet_report.h \
 	%D%/fleet/fleet_text.c %D%/fleet/fleet_json.c %D%/fleet/fleet_tables.c \
+	%D%/cli/list_tensors.c %D%/cli/list_tensors.h \
+	%D%/cli/quality.c %D%/cli/quality.h \
 	%D%/model/record.c %D%/model/record.h \
 	%D%/schedule/recording.c %D%/schedule/recording.h \
 	%D%/model/record_json.c \
@@ -100,6 +107,7 @@ libqbtool_a_SOURCES = \
 	%D%/report/output.c %D%/report/output.h \
 	%D%/base/destination.c %D%/base/destination.h \
 	%D%/report/report.c %D%/report/report.h %D%/report/fold.c %D%/report/fold.h \
+	%D%/report/summary.c %D%/report/summary.h \
 	%D%/report/report_text.c \
 	%D%/report/report_json.c \
 	%D%/report/report_csv.c \

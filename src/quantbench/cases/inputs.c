@@ -4,7 +4,7 @@
 
 #include "base/saturate.h"
 #include "cases/inputs.h"
-#include "cases/tensor_file.h"
+#include "cases/tensors.h"
 #include "cases/values.h"
 
 #include <stdlib.h>
@@ -54,7 +54,7 @@ static bool find_key(const struct inputs *inputs, const struct plan_case *plan_c
     const bool is_made = role == QB_ROLE_VALUES || role == QB_ROLE_SUM;
     struct qb_tensor_info tensor = {.size = sizeof tensor};
 
-    if ((role == QB_ROLE_INPUT && inputs->tensor != NULL) || (is_made && !differs) ||
+    if ((role == QB_ROLE_INPUT && inputs->tensors != NULL) || (is_made && !differs) ||
         (!is_made && !inputs_have(role)) || qb_problem_tensor(&problem, role, &tensor) != QB_OK || !tensor.present) {
         return false;
     }
@@ -162,7 +162,7 @@ static void generate(const struct inputs *inputs, const struct key *key, void *d
     }
 }
 
-/* Let *DATA be the tensor of ROLE, generated; NULL if the case has none. */
+/* Let *DATA be the tensor of ROLE, generated or from a file; NULL if the case has none. */
 static enum exit_code get_generated(struct inputs *inputs, const struct plan_case *plan_case, enum qb_role role,
                                     const void **data)
 {
@@ -170,7 +170,10 @@ static enum exit_code get_generated(struct inputs *inputs, const struct plan_cas
     struct input_entry *entry;
     void *made;
 
-    *data = role == QB_ROLE_INPUT && inputs->tensor != NULL ? inputs->tensor->data : NULL;
+    *data = NULL;
+    if (role == QB_ROLE_INPUT && inputs->tensors != NULL) {
+        return tensors_hold(inputs->tensors, plan_case->tensor, data);
+    }
     if (!find_key(inputs, plan_case, role, &key)) {
         return EXIT_OK;
     }

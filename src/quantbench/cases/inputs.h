@@ -5,11 +5,11 @@
 
 #include "cases/plan.h"
 
-struct tensor_file;
+struct tensors;
 
 struct inputs {
     uint64_t seed;
-    const struct tensor_file *tensor; /* what --input read; NULL: data are generated */
+    struct tensors *tensors; /* what --input chose; NULL: data are generated */
     uint64_t budget;                  /* bytes that they may take; those of one case may take more */
     uint64_t held;
     uint64_t uses; /* so far */

@@ -2,13 +2,12 @@
 /* plan.c - the cross product of the swept options, with the kernels that run each combination. */
 #include <config.h>
 
-#include "base/digest.h"
 #include "base/nearest.h"
 #include "cases/operations.h"
 #include "cases/plan.h"
 #include "cases/plugins.h"
 #include "cases/quantization.h"
-#include "cases/tensor_file.h"
+#include "cases/tensors.h"
 #include "model/operation.h"
 #include "model/problem_text.h"
 
@@ -153,7 +152,7 @@ static bool is_sweep(const struct settings *settings)
            operations_count(&settings->sweep) > 1 || quantization_count(&settings->sweep) > 1 ||
            settings->place.devices.count > 1 || settings->sweep.kernels.count > 1 ||
            settings->sweep.threads.count > 1 || settings->sweep.caches.count > 1 ||
-           settings->sweep.launches.count > 1 || settings->sweep.streams.count > 1;
+           settings->sweep.launches.count > 1 || settings->sweep.streams.count > 1 || settings->sweep.tensor != NULL;
 }
 
 /* True if the name of KERNEL is what was asked for: it matches PATTERN, or is one of our kernels for the instruction
@@ -341,8 +340,8 @@ static enum exit_code add_quantizations(const struct settings *settings, struct 
         status = qb_problem_validate(&wanted->problem);
         code = status == QB_OK ? add_threads(settings, plan, wanted)
                                : message_status(operation_has_cache(wanted->problem.operation) ? "--op=kv-write"
-                                                : settings->sweep.input_file == NULL ? "--num-tokens, --hidden-size"
-                                                                                     : "--input",
+                                                : settings->sweep.input_files.count == 0 ? "--num-tokens, --hidden-size"
+                                                                                         : "--input",
                                                 status);
     }
     return code;
@@ -398,39 +397,23 @@ static enum exit_code add_generated(const struct settings *settings, struct plan
     return EXIT_OK;
 }
 
-/* The digest of TENSOR: its format and shape, in as many bytes as keep its data in step, and the data. */
-static uint64_t tensor_digest(const struct tensor_file *tensor)
+/* Add all ways to quantize each of TENSORS. */
+static enum exit_code add_tensors(const struct settings *settings, const struct tensors *tensors, struct plan *plan,
+                                  struct plan_case *wanted)
 {
-    const struct qb_format_info *format = qb_format_info(tensor->format);
-    struct digest digest = {.length = 0};
-    char head[2 * DIGEST_PIECE] = "";
+    enum exit_code code = EXIT_OK;
 
-    snprintf(head, sizeof head, "%s %" PRIu64 " %" PRIu64, format->name, tensor->tokens, tensor->hidden);
-    digest_add(&digest, head, sizeof head);
-    digest_add(&digest, tensor->data, tensor->tokens * tensor->hidden * (format->bits / 8));
-    return digest_value(&digest);
+    for (size_t i = 0; i < tensors->count && code == EXIT_OK; i++) {
+        wanted->tensor = &tensors->items[i];
+        wanted->problem.input = wanted->tensor->format;
+        wanted->problem.tokens = wanted->tensor->rows;
+        code = add_operations(settings, plan, wanted, wanted->tensor->cols);
+    }
+    return code;
 }
 
-enum exit_code plan_read_tensor(const struct sweep *sweep, struct machine *machine, struct tensor_file *tensor)
-{
-    char error[TENSOR_FILE_ERROR_SIZE];
-    enum tensor_file_status status;
-
-    if (sweep->input_file == NULL) {
-        return EXIT_OK;
-    }
-    status = tensor_file_read(sweep->input_file, sweep->tensor, machine_memory_free(&machine->host), tensor, error,
-                              sizeof error);
-    if (status == TENSOR_FILE_OK) {
-        tensor->digest = tensor_digest(tensor);
-        return EXIT_OK;
-    }
-    message_error_lines(error);
-    return status == TENSOR_FILE_IO ? EXIT_CANNOT_RUN : EXIT_USAGE;
-}
-
-enum exit_code plan_make(const struct settings *settings, const struct machine *machine,
-                         const struct tensor_file *tensor, struct plan *plan)
+enum exit_code plan_make(const struct settings *settings, const struct machine *machine, const struct tensors *tensors,
+                         struct plan *plan)
 {
     bool any_cpu = false;
     enum exit_code code = EXIT_OK;
@@ -447,13 +430,7 @@ enum exit_code plan_make(const struct settings *settings, const struct machine *
         struct plan_case wanted = {.device = &machine->devices[i]};
 
         qb_problem_init(&wanted.problem);
-        if (tensor != NULL) {
-            wanted.problem.input = tensor->format;
-            wanted.problem.tokens = tensor->tokens;
-            code = add_operations(settings, plan, &wanted, tensor->hidden);
-        } else {
-            code = add_generated(settings, plan, &wanted);
-        }
+        code = tensors != NULL ? add_tensors(settings, tensors, plan, &wanted) : add_generated(settings, plan, &wanted);
     }
     plugins_end_questions();
     if (code == EXIT_OK && plan->count == 0) {

@@ -8,11 +8,13 @@
 #include "cases/catalog.h"
 #include "cases/machine.h"
 
-struct tensor_file;
+struct tensors;
+struct tensor;
 
 struct plan_case {
     struct qb_problem problem;
-    enum input_dist dist; /* of generated data */
+    const struct tensor *tensor; /* one of those of --input; NULL: data are generated */
+    enum input_dist dist;        /* of generated data */
     struct device *device;
     const struct kernel *about;     /* the kernel */
     const struct qb_kernel *kernel; /* NULL: it is not loaded in this process */
@@ -29,13 +31,9 @@ struct plan {
     enum exit_code code; /* EXIT_OK, or why a case that was asked for is not among them; the error has been printed */
 };
 
-/* Read what --input names, if there is such an option; else TENSOR stays as it is. On failure the error has been
- * printed. */
-enum exit_code plan_read_tensor(const struct sweep *sweep, struct machine *machine, struct tensor_file *tensor);
-
-/* TENSOR is what --input read, or NULL. On failure the error has been printed. Free PLAN either way. */
-enum exit_code plan_make(const struct settings *settings, const struct machine *machine,
-                         const struct tensor_file *tensor, struct plan *plan);
+/* TENSORS are what --input chose, or NULL. On failure the error has been printed. Free PLAN either way. */
+enum exit_code plan_make(const struct settings *settings, const struct machine *machine, const struct tensors *tensors,
+                         struct plan *plan);
 void plan_free(struct plan *plan);
 
 #endif

@@ -184,23 +184,44 @@ static enum tensor_file_status open_source(struct source *source)
 
 /* ---- Shapes ------------------------------------------------------------------------------------------------- */
 
-/* Turn the RANK dimensions of a tensor, of which only two are looked at, into rows and columns. SHAPE is their text.
- * PLACE must have its element size. */
-static enum tensor_file_status set_shape(const struct source *source, size_t rank, const uint64_t dimensions[2],
+/* The dimensions of a tensor. */
+struct dimensions {
+    size_t rank;
+    uint64_t first;
+    uint64_t rows; /* all but the last, multiplied; 0 of a scalar */
+    uint64_t last;
+    bool overflow; /* ROWS does not fit in 64 bits */
+};
+
+/* Add the next one. */
+static void add_dimension(struct dimensions *dimensions, uint64_t size)
+{
+    uint64_t rows = 1;
+    if (dimensions->rank == 0) {
+        dimensions->first = size;
+    } else if (!multiply(dimensions->rows, dimensions->last, &rows)) {
+        dimensions->overflow = true;
+    }
+    dimensions->rows = rows;
+    dimensions->last = size;
+    dimensions->rank++;
+}
+
+/* Turn DIMENSIONS into rows and columns: all but the last are folded into rows. SHAPE is their text. PLACE must have
+ * its element size. */
+static enum tensor_file_status set_shape(const struct source *source, const struct dimensions *dimensions,
                                          const char *shape, struct place *place)
 {
-    if (rank < 1 || rank > 2) {
-        return fail(source, TENSOR_FILE_FORMAT,
-                    "shape %s has %zu dimensions; expected 2 (rows, columns) or 1 (a single row)%s", shape, rank,
-                    rank > 2 ? ": save it as tensor.reshape(-1, tensor.shape[-1])" : "");
+    if (dimensions->rank < 1) {
+        return fail(source, TENSOR_FILE_FORMAT, "shape %s has 0 dimensions; expected at least 1", shape);
     }
-    place->rows = rank == 2 ? dimensions[0] : 1;
-    place->columns = dimensions[rank - 1];
+    place->rows = dimensions->rows;
+    place->columns = dimensions->last;
     if (place->rows == 0 || place->columns == 0) {
         return fail(source, TENSOR_FILE_FORMAT, "shape %s has no elements; at least 1 row and 1 column are needed",
                     shape);
     }
-    if (!multiply(place->rows, place->columns, &place->bytes) ||
+    if (dimensions->overflow || !multiply(place->rows, place->columns, &place->bytes) ||
         !multiply(place->bytes, place->element_size, &place->bytes)) {
         return fail(source, TENSOR_FILE_FORMAT, "shape %s is malformed: its size overflows 64 bits", shape);
     }
@@ -228,8 +249,7 @@ struct span {
 struct npy_header {
     struct span descr;
     bool fortran_order;
-    size_t rank;
-    uint64_t dimensions[2]; /* the first two */
+    struct dimensions dimensions;
     struct span shape;
 };
 
@@ -340,12 +360,9 @@ static enum tensor_file_status parse_shape(struct parser *parser, struct npy_hea
         if (status != TENSOR_FILE_OK) {
             return status;
         }
-        if (header->rank < 2) {
-            header->dimensions[header->rank] = dimension;
-        }
-        header->rank++;
+        add_dimension(&header->dimensions, dimension);
         comma = take(parser, ',');
-        if (!comma && header->rank == 1) {
+        if (!comma && header->dimensions.rank == 1) {
             return fail_at(parser, "',' as in a tuple of one dimension");
         }
     }
@@ -457,8 +474,7 @@ static enum tensor_file_status check_npy_header(const struct source *source, con
                     "is in Fortran order; expected C order: save it with "
                     "numpy.save(file, numpy.ascontiguousarray(array))");
     }
-    return set_shape(source, header->rank, header->dimensions,
-                     label_text(text, header->shape.text, header->shape.length), place);
+    return set_shape(source, &header->dimensions, label_text(text, header->shape.text, header->shape.length), place);
 }
 
 static enum tensor_file_status check_npy_size(const struct source *source, const struct place *place)
@@ -952,6 +968,15 @@ static enum tensor_file_status choose_entry(const struct source *source, const c
     return TENSOR_FILE_FORMAT;
 }
 
+static struct dimensions dimensions_of(const json_t *shape)
+{
+    struct dimensions dimensions = {.rank = 0};
+    for (size_t i = 0; i < json_array_size(shape); i++) {
+        add_dimension(&dimensions, (uint64_t)json_integer_value(json_array_get(shape, i)));
+    }
+    return dimensions;
+}
+
 static enum tensor_file_status place_entry(const struct source *source, const struct entry *entry, uint64_t data_offset,
                                            struct place *place)
 {
@@ -966,11 +991,8 @@ static enum tensor_file_status place_entry(const struct source *source, const st
     place->format = entry->dtype->format;
     place->element_size = entry->dtype->bits / 8;
     place->offset = data_offset + entry->begin;
-    uint64_t dimensions[2] = {0, 0};
-    for (size_t i = 0; i < 2 && i < json_array_size(entry->shape); i++) {
-        dimensions[i] = (uint64_t)json_integer_value(json_array_get(entry->shape, i));
-    }
-    return set_shape(source, json_array_size(entry->shape), dimensions, format_shape(text, entry->shape), place);
+    const struct dimensions dimensions = dimensions_of(entry->shape);
+    return set_shape(source, &dimensions, format_shape(text, entry->shape), place);
 }
 
 /* What a safetensors header says, as long as it is not closed. */
@@ -1225,4 +1247,163 @@ void tensor_raw_free(struct tensor_raw *raws, size_t count)
         free(raws[i].data);
     }
     memset(raws, 0, count * sizeof *raws);
+}
+
+/* ---- All tensors ------------------------------------------------------------------------------------------------ */
+
+/* Set LISTED, which was zero, to the tensor of a .npy file. */
+static enum tensor_file_status list_npy(const struct source *source, struct tensor_listed *listed)
+{
+    struct place place = {0};
+    enum tensor_file_status status = find_npy(source, NULL, &place);
+
+    if (status == TENSOR_FILE_OK) {
+        snprintf(listed->type, sizeof listed->type, "%s", place.format == QB_FORMAT_F16 ? "F16" : "F32");
+        snprintf(listed->shape, sizeof listed->shape, "[%" PRIu64 ", %" PRIu64 "]", place.rows, place.columns);
+        listed->can_quantize = true;
+        listed->format = place.format;
+        listed->rank = 2;
+        listed->first = place.rows;
+        listed->rows = place.rows;
+        listed->cols = place.columns;
+        listed->offset = place.offset;
+        listed->bytes = place.bytes;
+    }
+    return status;
+}
+
+/* Set LISTED, which was zero, to that of ENTRY. */
+static enum tensor_file_status list_entry(const struct source *source, const struct entry *entry, uint64_t data_offset,
+                                          struct tensor_listed *listed)
+{
+    const struct dimensions dimensions = dimensions_of(entry->shape);
+    char shape[LABEL_TEXT_SIZE];
+
+    listed->name = strdup(entry->name);
+    if (listed->name == NULL) {
+        return fail_memory(source, strlen(entry->name) + 1);
+    }
+    snprintf(listed->type, sizeof listed->type, "%s", entry->dtype != NULL ? entry->dtype->name : "unknown");
+    snprintf(listed->shape, sizeof listed->shape, "%.*s", (int)sizeof listed->shape - 1,
+             format_shape(shape, entry->shape));
+    listed->can_quantize = entry->dtype != NULL && entry->dtype->supported && dimensions.rank > 0 &&
+                           dimensions.rows > 0 && dimensions.last > 0 && !dimensions.overflow;
+    listed->format = listed->can_quantize ? entry->dtype->format : QB_FORMAT_F32;
+    listed->rank = dimensions.rank;
+    listed->first = dimensions.first;
+    listed->rows = dimensions.rows;
+    listed->cols = dimensions.last;
+    listed->offset = data_offset + entry->begin;
+    listed->bytes = entry->end - entry->begin;
+    return TENSOR_FILE_OK;
+}
+
+static enum tensor_file_status list_safetensors(const struct source *source, struct tensor_listed **list, size_t *count)
+{
+    struct directory directory;
+    enum tensor_file_status status = open_directory(source, NULL, &directory);
+
+    if (status != TENSOR_FILE_OK) {
+        return status;
+    }
+    *list = calloc(directory.count + 1, sizeof **list);
+    if (*list == NULL) {
+        status = fail_memory(source, (directory.count + 1) * sizeof **list);
+    }
+    for (size_t i = 0; i < directory.count && status == TENSOR_FILE_OK; i++) {
+        status = list_entry(source, &directory.entries[i], directory.data_offset, &(*list)[i]);
+        *count = i + 1;
+    }
+    close_directory(&directory);
+    return status;
+}
+
+enum tensor_file_status tensor_file_list(const char *path, struct tensor_listed **list, size_t *count, char *error,
+                                         size_t error_size)
+{
+    struct source source = {.path = path, .fd = -1, .error = error, .error_size = error_size};
+    struct tensor_listed *found = NULL;
+    size_t found_count = 0;
+    bool is_npy = false;
+    enum tensor_file_status status = open_source(&source);
+
+    if (status != TENSOR_FILE_OK) {
+        return status;
+    }
+    status = find_npy_magic(&source, &is_npy);
+    if (status == TENSOR_FILE_OK && is_npy) {
+        found = calloc(1, sizeof *found);
+        found_count = found != NULL;
+        status = found != NULL ? list_npy(&source, found) : fail_memory(&source, sizeof *found);
+    } else if (status == TENSOR_FILE_OK) {
+        status = list_safetensors(&source, &found, &found_count);
+    }
+    close(source.fd);
+    if (status != TENSOR_FILE_OK) {
+        tensor_listed_free(found, found_count);
+        return status;
+    }
+    *list = found;
+    *count = found_count;
+    return TENSOR_FILE_OK;
+}
+
+void tensor_listed_free(struct tensor_listed *list, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        free(list[i].name);
+    }
+    free(list);
+}
+
+/* True if elements can be used where they lie: this host is little endian, and they are aligned. */
+static bool lies_well(uint64_t offset, unsigned element_size)
+{
+    const uint16_t one = 1;
+    unsigned char first;
+
+    memcpy(&first, &one, sizeof first);
+    return first == 1 && offset % element_size == 0;
+}
+
+/* The elements of PLACE, mapped or in memory of their own. */
+static enum tensor_file_status get_elements(const struct source *source, const struct place *place,
+                                            struct tensor_part *part)
+{
+    if (place->offset > source->size || place->bytes > source->size - place->offset) {
+        return fail(source, TENSOR_FILE_IO, "became shorter: %" PRIu64 " bytes", source->size);
+    }
+    if (lies_well(place->offset, place->element_size) &&
+        mapping_open(source->fd, place->offset, place->bytes, &part->mapping)) {
+        part->data = part->mapping.data;
+        return TENSOR_FILE_OK;
+    }
+    enum tensor_file_status status = read_elements(source, place, &part->own);
+    part->data = part->own;
+    return status;
+}
+
+enum tensor_file_status tensor_part_open(const char *path, enum qb_format format, uint64_t offset, uint64_t bytes,
+                                         uint64_t memory_limit, struct tensor_part *part, char *error,
+                                         size_t error_size)
+{
+    struct source source = {
+        .path = path, .fd = -1, .memory_limit = memory_limit, .error = error, .error_size = error_size};
+    const struct place place = {
+        .format = format, .offset = offset, .bytes = bytes, .element_size = qb_format_info(format)->bits / 8};
+    enum tensor_file_status status = open_source(&source);
+
+    *part = (struct tensor_part){.data = NULL};
+    if (status == TENSOR_FILE_OK) {
+        status = get_elements(&source, &place, part);
+        close(source.fd);
+    }
+    return status;
+}
+
+void tensor_part_close(struct tensor_part *part)
+{
+    mapping_close(&part->mapping);
+    free(part->own);
+    *part = (struct tensor_part){.data = NULL};
 }

@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* tensor_file.h - read one tensor from a NumPy .npy or a safetensors file. */
+/* tensor_file.h - read a tensor from a NumPy .npy or a safetensors file, or list all of them. */
 #ifndef QUANTBENCH_TENSOR_FILE_H
 #define QUANTBENCH_TENSOR_FILE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "quantbench.h"
 #include "base/label.h"
+#include "base/mapping.h"
 
 /* A tensor in memory, row-major without gaps, elements in the byte order of the host. */
 /* Enough bytes for the label of any tensor. */
@@ -19,7 +21,6 @@ struct tensor_file {
     char *name;             /* the tensor's name in the file; NULL for .npy, which has no names */
     char label[LABEL_SIZE]; /* the file and the name, safe to print on a terminal */
     void *data;             /* tokens x hidden elements */
-    uint64_t digest;        /* of format, shape and data: plan_read_tensor() sets it, once a run */
 };
 
 /* Why a tensor could not be read; main maps it to the exit status. */
@@ -39,7 +40,8 @@ enum tensor_file_status {
  *
  * .npy: versions 1.0, 2.0 and 3.0, half ('<f2') and float ('<f4'), C order; NAME must be NULL.
  * safetensors: F16, BF16 and F32; NAME may be NULL if the file holds exactly one tensor.
- * A tensor has two dimensions, rows x columns; one of one dimension is read as a single row. NaN and infinities are
+ * A tensor has two dimensions, rows x columns; one of one dimension is read as a single row, and of one of more all but
+ * the last are folded into rows. NaN and infinities are
  * values like any other. Only the header and the wanted tensor's bytes are read, and nothing is allocated before the
  * sizes that the file claims are checked against the file's size, and the tensor's against MEMORY_LIMIT bytes.
  *
@@ -51,6 +53,39 @@ enum tensor_file_status tensor_file_read(const char *path, const char *name, uin
 
 /* Release what tensor_file_read() allocated, and zero *TENSOR. */
 void tensor_file_free(struct tensor_file *tensor);
+
+/* A tensor that a file has. */
+struct tensor_listed {
+    char *name;            /* NULL: a .npy file, which has no names */
+    char type[16];         /* as safetensors spell it; "unknown" */
+    char shape[128];       /* "[2, 3]" */
+    bool can_quantize;     /* its type is an input, and it has elements and at least one dimension */
+    enum qb_format format; /* if so */
+    size_t rank;
+    uint64_t first;      /* dimension */
+    uint64_t rows, cols; /* all dimensions but the last, multiplied; and the last */
+    uint64_t offset;     /* in the file, bytes */
+    uint64_t bytes;
+};
+
+/* List all tensors of PATH, in the order of their bytes. Free LIST with tensor_listed_free(). Failures are those of
+ * tensor_file_read(). */
+enum tensor_file_status tensor_file_list(const char *path, struct tensor_listed **list, size_t *count, char *error,
+                                         size_t error_size);
+void tensor_listed_free(struct tensor_listed *list, size_t count);
+
+/* Elements of a file in the byte order of the host: mapped where they can be used as they lie, else read. */
+struct tensor_part {
+    const void *data; /* NULL: not open */
+    struct mapping mapping;
+    void *own;
+};
+
+/* Get BYTES bytes from OFFSET of PATH, elements of FORMAT. A PART is not moved while it is open. */
+enum tensor_file_status tensor_part_open(const char *path, enum qb_format format, uint64_t offset, uint64_t bytes,
+                                         uint64_t memory_limit, struct tensor_part *part, char *error,
+                                         size_t error_size);
+void tensor_part_close(struct tensor_part *part);
 
 /* A tensor of a safetensors file as it lies there, of any type of at most 32 bits; elements of 16 and 32 bits are in
  * the byte order of the host. */

@@ -326,6 +326,7 @@ static struct quality quality_of(const struct work *w, const struct sums *all)
         .nan = all->nan,
         .infinite = all->infinite,
         .snr = ratio(all->finite, all->signal, all->noise),
+        .signal = all->signal,
         .rest_snr = ratio(all->finite, all->rest_signal, all->rest_noise),
         .largest_error = all->finite > 0 ? all->largest_error : NAN,
         .largest_relative_error = isinf(all->largest_error) ? INFINITY

@@ -304,6 +304,7 @@ static bool rate_all(const struct expectation *e, const struct case_data *data, 
         quality->nan = exact.nan;
         quality->infinite = exact.infinite;
         quality->snr = exact.snr;
+        quality->signal = exact.signal;
         quality->rest_snr = exact.rest_snr;
         quality->largest_error = exact.largest_error;
         quality->largest_relative_error = exact.largest_relative_error;

@@ -6,14 +6,13 @@
 #include "base/document.h"
 #include "base/interrupt.h"
 #include "cases/machine.h"
-#include "cases/plan.h"
+#include "cases/inputs.h"
 #include "cases/quantization.h"
 #include "cases/quantized_file.h"
 #include "check/verify.h"
 #include "cli/against.h"
-#include "model/problem_text.h"
-#include "model/recipe.h"
 #include "model/record.h"
+#include "report/describe.h"
 #include "report/fold.h"
 #include "report/report.h"
 
@@ -108,19 +107,7 @@ static enum exit_code rate_all(const struct sweep *sweep, size_t count, struct p
 
 /* ---- Text ------------------------------------------------------------------------------------------------------- */
 
-#define NAME_SIZE   (PROBLEM_DETAILS_SIZE + 128)
 #define NAME_COLUMN 59
-
-/* "fp8, token": what tells how C is quantized. Returns TEXT. */
-static const char *name_case(const struct record_case *c, char text[NAME_SIZE])
-{
-    char granularity[64], details[PROBLEM_DETAILS_SIZE];
-
-    problem_granularity_text(&c->problem, granularity, sizeof granularity);
-    snprintf(text, NAME_SIZE, "%s, %s%s", recipe_name(&c->problem), granularity,
-             problem_details_text(&c->problem, details));
-    return text;
-}
 
 /* NUMBER with two digits, or the word for what is none. */
 static void print_decibels(double number)
@@ -134,7 +121,7 @@ static void print_decibels(double number)
 
 static void print_text(const struct pair *pair)
 {
-    char name[NAME_SIZE];
+    char name[DESCRIBE_SIZE];
 
     printf("original  %s, %s [%" PRIu64 ", %" PRIu64 "]\n", pair->original.label,
            qb_format_info(pair->original.format)->name, pair->original.tokens, pair->original.hidden);
@@ -151,7 +138,7 @@ static void print_text(const struct pair *pair)
         print_decibels(c->found.checked.quality.rest_snr);
         printf(" %10.4g %9.4g %9.4g  ", c->found.checked.quality.largest_error, 100 * c->found.saturated_share,
                100 * c->found.flushed_share);
-        fold_print(name_case(c, name), NAME_COLUMN, NAME_COLUMN, fold_width(stdout), stdout);
+        fold_print(describe_way(c, name), NAME_COLUMN, NAME_COLUMN, fold_width(stdout), stdout);
         putchar('\n');
     }
 }
@@ -188,6 +175,24 @@ static size_t count_asked(const struct sweep *s)
     return any ? quantization_count(s) : 0;
 }
 
+static enum exit_code read_original(const struct sweep *sweep, struct machine *machine, struct tensor_file *original)
+{
+    char error[TENSOR_FILE_ERROR_SIZE];
+    enum tensor_file_status status;
+
+    if (sweep->input_files.count > 1) {
+        message_error("--against: requires one --input; %zu were given", sweep->input_files.count);
+        return EXIT_USAGE;
+    }
+    status = tensor_file_read(sweep->input_files.values[0], sweep->tensor, machine_memory_free(&machine->host),
+                              original, error, sizeof error);
+    if (status == TENSOR_FILE_OK) {
+        return EXIT_OK;
+    }
+    message_error_lines(error);
+    return status == TENSOR_FILE_IO ? EXIT_CANNOT_RUN : EXIT_USAGE;
+}
+
 static enum exit_code read_file(const struct sweep *sweep, struct machine *machine, struct pair *pair)
 {
     const char *name = sweep->against_tensor != NULL ? sweep->against_tensor : pair->original.name;
@@ -215,7 +220,7 @@ enum exit_code against(const struct sweep *sweep, const struct report_format *fo
     struct machine machine;
     enum exit_code code = machine_open(&devices, &machine);
 
-    code = code == EXIT_OK ? plan_read_tensor(sweep, &machine, &pair.original) : code;
+    code = code == EXIT_OK ? read_original(sweep, &machine, &pair.original) : code;
     code = code == EXIT_OK ? read_file(sweep, &machine, &pair) : code;
     code = code == EXIT_OK ? rate_all(sweep, count_asked(sweep), &pair) : code;
     if (code == EXIT_OK && format == report_format_find("text")) {

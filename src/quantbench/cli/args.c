@@ -327,11 +327,16 @@ static bool check_fleet_format(const struct settings *settings)
 
 static bool check_format(const struct settings *settings)
 {
-    const bool is_list = settings->action != ACTION_MEASURE && settings->action != ACTION_REPORT;
+    const bool is_list =
+        settings->action != ACTION_MEASURE && settings->action != ACTION_REPORT && settings->action != ACTION_QUALITY;
     bool good = true;
 
     if (settings->action == ACTION_FLEET) {
         return check_fleet_format(settings);
+    }
+    if (settings->action == ACTION_LIST_TENSORS && (settings->reporting.format == report_format_find("csv") ||
+                                                    settings->reporting.format == report_format_find("markdown"))) {
+        return true;
     }
     if (!is_list && !settings->comparing.self_test) {
         return true;
@@ -424,6 +429,7 @@ void args_free(struct settings *settings)
     free(settings->sweep.caches.values);
     free(settings->sweep.launches.values);
     free(settings->reporting.outputs.values);
+    names_free(&settings->sweep.input_files);
     names_free(&settings->place.devices);
     names_free(&settings->reporting.fleet);
     names_free(&settings->sweep.kernels);

@@ -91,7 +91,7 @@ static struct need find_need(struct bench *bench, size_t index)
         .fits = bench_fits(bench, index),
         .known = machine_memory_free(result->plan_case->device) != QB_MEMORY_UNKNOWN,
         .device_bytes = result->found.rotated_bytes,
-        .host_bytes = (bench->inputs.tensor == NULL ? bytes->of[QB_ROLE_INPUT] : 0) + (needs_reference ? answer : 0),
+        .host_bytes = (bench->inputs.tensors == NULL ? bytes->of[QB_ROLE_INPUT] : 0) + (needs_reference ? answer : 0),
         .seconds = guess_seconds(method, result),
     };
 }
@@ -267,14 +267,14 @@ static void print_total(const struct plan *plan, const struct total *total)
     putchar('\n');
 }
 
-enum exit_code dry_run(const struct settings *settings, struct machine *machine, const struct tensor_file *tensor,
+enum exit_code dry_run(const struct settings *settings, struct machine *machine, struct tensors *tensors,
                        const struct plan *plan, struct record *record)
 {
     bool is_text = strcmp(settings->reporting.format->name, "text") == 0;
     json_t *cases = is_text ? NULL : json_array();
     struct total total = {.cases = 0};
     struct bench bench;
-    enum exit_code code = bench_begin(&bench, settings, machine, tensor, plan);
+    enum exit_code code = bench_begin(&bench, settings, machine, tensors, plan);
 
     if (code == EXIT_OK) {
         code = look_at_cases(&bench, record, is_text ? NULL : &cases, &total);

@@ -9,7 +9,7 @@
 /* --dry-run: the cases of PLAN, which RECORD describes, each with the bytes that it moves, the memory that it needs and
  * a guess of its time, in settings->reporting.format on standard output. Nothing is allocated and nothing is run.
  * Returns EXIT_CANNOT_RUN if a case does not fit, of which an error has been printed. */
-enum exit_code dry_run(const struct settings *settings, struct machine *machine, const struct tensor_file *tensor,
+enum exit_code dry_run(const struct settings *settings, struct machine *machine, struct tensors *tensors,
                        const struct plan *plan, struct record *record);
 
 #endif

@@ -16,6 +16,8 @@
 #include "schedule/gate.h"
 #include "schedule/journal.h"
 #include "cli/list.h"
+#include "cli/list_tensors.h"
+#include "cli/quality.h"
 #include "measure/calibrate.h"
 #include "cases/lister.h"
 #include "check/oracle.h"
@@ -26,7 +28,7 @@
 #include "schedule/rounds.h"
 #include "cli/self_test.h"
 #include "cases/shield.h"
-#include "cases/tensor_file.h"
+#include "cases/tensors.h"
 #include "verdict/verdict.h"
 #include "schedule/worker.h"
 #include "schedule/recording.h"
@@ -62,12 +64,11 @@ static enum exit_code judge(const struct settings *settings, const struct bench 
 }
 
 /* Run all cases of PLAN. A case that fails does not keep the others from running. */
-static enum exit_code run_cases(const struct settings *settings, struct machine *machine,
-                                const struct tensor_file *tensor, const struct plan *plan, struct journal *journal,
-                                struct record *record)
+static enum exit_code run_cases(const struct settings *settings, struct machine *machine, struct tensors *tensors,
+                                const struct plan *plan, struct journal *journal, struct record *record)
 {
     struct bench bench;
-    enum exit_code code = bench_begin(&bench, settings, machine, tensor, plan);
+    enum exit_code code = bench_begin(&bench, settings, machine, tensors, plan);
 
     if (code == EXIT_OK) {
         if (inject_fault() != INJECT_NOTHING) {
@@ -138,14 +139,17 @@ static enum exit_code write_reports(const struct settings *settings, const struc
 static enum exit_code measure(const struct settings *settings)
 {
     struct machine machine;
-    struct tensor_file tensor = {.data = NULL};
+    struct tensors tensors = {.count = 0};
     struct plan plan = {.count = 0};
     struct record record = {.count = 0};
     struct journal journal = {.descriptor = -1};
-    const struct tensor_file *given = settings->sweep.input_file != NULL ? &tensor : NULL;
-    enum exit_code code = machine_open(&settings->place.devices, &machine);
+    struct tensors *given = settings->sweep.input_files.count > 0 ? &tensors : NULL;
+    char *cpu[] = {(char[]){"cpu"}};
+    const struct names only_cpu = {1, cpu};
+    const bool rates = settings->action == ACTION_QUALITY;
+    enum exit_code code = machine_open(rates ? &only_cpu : &settings->place.devices, &machine);
 
-    if (code == EXIT_OK) {
+    if (code == EXIT_OK && !rates) {
         calibrate(&machine);
     }
     if (code == EXIT_OK && settings->place.chose_huge_pages &&
@@ -154,8 +158,12 @@ static enum exit_code measure(const struct settings *settings)
         code = EXIT_USAGE;
     }
     if (code == EXIT_OK) {
-        binding_begin(&settings->place, &machine);
-        code = plan_read_tensor(&settings->sweep, &machine, &tensor);
+        if (!rates) {
+            binding_begin(&settings->place, &machine);
+        }
+        code = given != NULL ? tensors_open(&settings->sweep, rates ? TENSORS_TO_RATE : TENSORS_TO_MEASURE,
+                                            machine_memory_free(&machine.host), given)
+                             : EXIT_OK;
     }
     if (code == EXIT_OK) {
         code = plan_make(settings, &machine, given, &plan);
@@ -172,7 +180,8 @@ static enum exit_code measure(const struct settings *settings)
     if (code == EXIT_OK && settings->action == ACTION_DRY_RUN) {
         code = message_worse(plan.code, dry_run(settings, &machine, given, &plan, &record));
     } else if (code == EXIT_OK) {
-        code = message_worse(plan.code, run_cases(settings, &machine, given, &plan, &journal, &record));
+        code = message_worse(plan.code, rates ? quality_run(settings, &machine, given, &plan, &record)
+                                              : run_cases(settings, &machine, given, &plan, &journal, &record));
         code = message_worse(code, check_doubts(&record));
         if (settings->comparing.self_test) {
             code = message_worse(code, self_test_report(settings, &record));
@@ -186,7 +195,7 @@ static enum exit_code measure(const struct settings *settings)
     journal_close(&journal);
     record_free(&record);
     plan_free(&plan);
-    tensor_file_free(&tensor);
+    tensors_close(&tensors);
     machine_close(&machine);
     return code;
 }
@@ -235,6 +244,10 @@ static enum exit_code report(const struct settings *settings)
     if (code == EXIT_OK) {
         /* A file of others may say that all is well with a run whose cases say otherwise. */
         record.code = message_worse(record.code, verdict_of_cases(&record));
+        if (settings->reporting.best != BEST_NONE) {
+            record.best = settings->reporting.best;
+            record.best_snr = figure_digits(settings->reporting.best_snr);
+        }
         code = write_reports(settings, &record);
     }
     record_free(&record);
@@ -306,6 +319,10 @@ static enum exit_code act(const struct settings *settings)
         code = code == EXIT_OK ? oracle_check() : code;
         code = code == EXIT_OK ? against(&settings->sweep, settings->reporting.format) : code;
         break;
+    case ACTION_LIST_TENSORS:
+        code = list_tensors(settings);
+        break;
+    case ACTION_QUALITY:
     case ACTION_DRY_RUN:
     case ACTION_MEASURE:
         code = check_stdout();

@@ -12,6 +12,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 /* Store VALUE in the target of ROW, a flag or an enum. */
 static void store(const struct option_row *row, struct settings *settings, size_t value)
@@ -238,4 +239,27 @@ bool option_compare(const struct option_row *row, const char *value, struct sett
     *target = COMPARE_KERNELS;
     names.target = offsetof(struct settings, comparing.compared_kernels);
     return option_names(&names, value, settings);
+}
+
+bool option_best(const struct option_row *row, const char *value, struct settings *settings)
+{
+    const size_t prefix = strlen("bytes:"), length = strlen(value);
+    char number[64];
+    float snr;
+
+    if (strcmp(value, "snr") == 0) {
+        settings->reporting.best = BEST_SNR;
+        return true;
+    }
+    if (strncmp(value, "bytes:", prefix) == 0 && length - prefix < sizeof number) {
+        const bool has_unit = length > prefix + 2 && strcasecmp(value + length - 2, "dB") == 0;
+
+        snprintf(number, sizeof number, "%.*s", (int)(length - prefix - (has_unit ? 2 : 0)), value + prefix);
+        if (parse_float(number, &snr)) {
+            settings->reporting.best = BEST_BYTES;
+            settings->reporting.best_snr = (double)snr;
+            return true;
+        }
+    }
+    return option_refuse(row, value);
 }

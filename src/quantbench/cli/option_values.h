@@ -22,6 +22,7 @@ bool option_percent(const struct option_row *row, const char *value,
 bool option_text(const struct option_row *row, const char *value, struct settings *settings); /* const char * */
 bool option_file(const struct option_row *row, const char *value,
                  struct settings *settings); /* const char *: not empty */
+bool option_best(const struct option_row *row, const char *value, struct settings *settings); /* reporting.best */
 bool option_report_format(const struct option_row *row, const char *value, struct settings *settings);
 bool option_compare(const struct option_row *row, const char *value, struct settings *settings); /* enum compare_axis */
 

@@ -21,6 +21,7 @@ static const char *const granularity_words[] = {
     [QB_GRANULARITY_GROUP] = "group:G", [QB_GRANULARITY_BLOCK] = "block:RxC", NULL,
 };
 static const char *const isa_words[] = {"auto", "generic", "avx2", "avx512", "neon", NULL};
+static const char *const best_rules[] = {"snr", "bytes:35dB", NULL};
 static const char *const bind_words[] = {[BIND_CORES] = "cores", [BIND_NONE] = "none", NULL};
 static const char *const huge_page_words[] = {
     [QB_HUGE_PAGES_OFF] = "off", [QB_HUGE_PAGES_THP] = "thp", [QB_HUGE_PAGES_2M] = "2m", NULL};
@@ -166,7 +167,7 @@ static const char *suffix_word(size_t index)
 #define CHOSEN(member) .chosen = offsetof(struct settings, member)
 
 /* What goes to standard output only, and all that does not measure. */
-#define STANDARD_OUTPUT "list-devices list-kernels list-models dry-run against"
+#define STANDARD_OUTPUT "list-devices list-kernels list-models list-tensors dry-run against"
 #define LISTS           STANDARD_OUTPUT " doctor"
 
 /* A comparison within a process. */
@@ -242,17 +243,24 @@ const struct option_row options[] = {
      .help = "seed of the data [%d]",
      .parse = option_whole, TARGET(sweep.seed), .max = INT64_MAX},
     {.name = "input", .value = "FILE",
-     .help = "quantize a tensor of FILE, .npy or safetensors",
-     .parse = option_file, TARGET(sweep.input_file),
+     .help = "quantize tensors of FILE, .npy or safetensors, of a folder, or of the index of a split model; may be given "
+             "several times",
+     .parse = option_another_name, TARGET(sweep.input_files),
      .excludes = {{"num-tokens hidden-size dtype dist", "the file gives the sizes, the type and the data"}}},
-    {.name = "tensor", .value = "NAME",
-     .help = "the tensor of FILE, if it has several",
+    {.name = "tensor", .value = "PATTERN...",
+     .help = "the tensors of FILE, if it has several: shell patterns; !PATTERN leaves out; an index in brackets "
+             "behind it is a slice",
      .parse = option_text, TARGET(sweep.tensor),
+     .requires = {.names = "input"}},
+    {.name = "list-tensors",
+     .help = "list the tensors of FILE: name, shape, type and file",
+     .parse = option_flag, TARGET(action), .choice = ACTION_LIST_TENSORS,
      .requires = {.names = "input"}},
     {.name = "against", .value = "FILE",
      .help = "measure nothing; rate the codes of that tensor in FILE, a quantized checkpoint, and ours",
      .parse = option_file, TARGET(sweep.against),
-     .excludes = {{"list-devices list-kernels list-models doctor dry-run", "each is an action of its own"},
+     .excludes = {{"list-devices list-kernels list-models list-tensors doctor dry-run quality",
+                   "each is an action of its own"},
                   {"kernel isa plugin profile compare split tune self-test runs baseline save-baseline",
                    "the reference quantizes, and nothing is measured"},
                   {"op scale static-scale", "the tensor is quantized with scales of its own"}},
@@ -261,6 +269,14 @@ const struct option_row options[] = {
      .help = "its name in that file, if it is another",
      .parse = option_text, TARGET(sweep.against_tensor),
      .requires = {.names = "against"}},
+    {.name = "quality",
+     .help = "measure no time; rate the codes of each tensor in each way",
+     .parse = option_flag, TARGET(action), .choice = ACTION_QUALITY,
+     .excludes = {{"list-devices list-kernels list-models list-tensors doctor dry-run", "each is an action of its own"},
+                  {"device kernel isa plugin profile cache launch streams compare split tune self-test runs baseline "
+                   "save-baseline journal resume",
+                   "nothing is timed; kernels of the CPU quantize"},
+                  {"op scale static-scale", "tensors are quantized with scales of their own"}}},
 
     {.heading = "The operation"},
     {.name = "op", .value = "WHAT...", .fallback = "quantize",
@@ -469,6 +485,10 @@ const struct option_row options[] = {
     {.name = "resume", .value = "FILE", .about = OPTION_RUNS,
      .help = "continue the run whose journal is FILE",
      .parse = option_file, TARGET(reporting.resume_file), .excludes = {IN_ONE_PROCESS}},
+    {.name = "best", .value = "RULE", .about = OPTION_REPORTS,
+     .help = "of several tensors, also report the best way for each: snr: the largest SNR; bytes:35dB: the fewest bytes "
+             "with an SNR of 35 dB at least",
+     .parse = option_best, TARGET(reporting.best), .words = best_rules},
     {.name = "report", .value = "FILE", .about = OPTION_REPORTS,
      .help = "report the record in FILE, from --format=json, and measure nothing",
      .parse = option_file, TARGET(reporting.report_file),

@@ -12,7 +12,7 @@
 #include "base/inject.h"
 #include "base/interrupt.h"
 #include "check/prove.h"
-#include "cases/tensor_file.h"
+#include "cases/tensors.h"
 #include "base/clock.h"
 #include "base/saturate.h"
 #include "model/problem_text.h"
@@ -290,9 +290,10 @@ static enum exit_code fill_buffers(struct bench *bench, size_t index, struct qb_
 /* Make bench->expectation the case's, unless it is so already. */
 static enum exit_code expect(struct bench *bench, const struct plan_case *plan_case, const struct case_data *data)
 {
-    bool same_data = bench->inputs.tensor != NULL || bench->expected_dist == plan_case->dist;
+    bool same_data = bench->expected_tensor == plan_case->tensor && bench->expected_dist == plan_case->dist;
 
     bench->expected_dist = plan_case->dist;
+    bench->expected_tensor = plan_case->tensor;
     return verify_expect(&plan_case->problem, qb_kernel_arithmetic(plan_case->kernel), data, same_data,
                          bench->method->verify, &bench->expectation);
 }
@@ -1118,7 +1119,7 @@ static enum exit_code begin_result(struct bench *bench, const struct plan_case *
 }
 
 enum exit_code bench_begin(struct bench *bench, const struct settings *settings, struct machine *machine,
-                           const struct tensor_file *tensor, const struct plan *plan)
+                           struct tensors *tensors, const struct plan *plan)
 {
     *bench = (struct bench){
         .method = &settings->method,
@@ -1126,7 +1127,7 @@ enum exit_code bench_begin(struct bench *bench, const struct settings *settings,
         .comparing = &settings->comparing,
         .command = &settings->command,
         .machine = machine,
-        .inputs = {.seed = settings->sweep.seed, .tensor = tensor, .budget = machine_memory_free(&machine->host) / 4},
+        .inputs = {.seed = settings->sweep.seed, .tensors = tensors, .budget = machine_memory_free(&machine->host) / 4},
         .proofs = calloc(plan->count, sizeof *bench->proofs),
         .results = calloc(plan->count, sizeof *bench->results),
         .start = clock_seconds(),

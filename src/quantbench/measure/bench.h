@@ -37,6 +37,7 @@ struct bench {
     struct inputs inputs;
     struct expectation expectation;
     enum input_dist expected_dist; /* of the data that it is for */
+    const struct tensor *expected_tensor;
     struct ceilings ceilings;
     struct proof *proofs; /* one for each result */
     struct hard_proofs hard;
@@ -52,7 +53,7 @@ struct bench {
 /* Set up a result for each case of PLAN, which stays as it is until bench_end(). TENSOR is what --input read, or NULL.
  * An error has been printed; end BENCH either way. */
 enum exit_code bench_begin(struct bench *bench, const struct settings *settings, struct machine *machine,
-                           const struct tensor_file *tensor, const struct plan *plan);
+                           struct tensors *tensors, const struct plan *plan);
 void bench_end(struct bench *bench);
 
 /* Check that there is memory for case INDEX, before anything of it is allocated, that a kernel of a plug-in does what

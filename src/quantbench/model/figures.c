@@ -60,6 +60,7 @@ const struct figure figures_of_case[] = {
      FOUND(overrange_tile_share)},
     {QUALITY("floor_tile_share"), COLUMN("floor_tile_share"), COUNTER, DERIVED, REAL(NOT_FINITE),
      FOUND(floor_tile_share)},
+    {QUALITY("signal"), REAL(NOT_FINITE), FOUND(checked.quality.signal)},
     {QUALITY("saturated"), COUNT(NEVER), FOUND(checked.quality.saturated)},
     {QUALITY("flushed"), COUNT(NEVER), FOUND(checked.quality.flushed)},
     {QUALITY("overrange"), COUNT(MAX), FOUND(checked.quality.overrange)},

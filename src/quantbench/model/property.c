@@ -16,6 +16,7 @@ const char *property_name(enum property property)
 {
     static const char *const names[PROPERTIES] = {
         [PROPERTY_DEVICE] = "device",
+        [PROPERTY_TENSOR] = "tensor",
         [PROPERTY_TOKENS] = "tokens",
         [PROPERTY_HIDDEN] = "hidden",
         [PROPERTY_DTYPE] = "dtype",
@@ -133,12 +134,18 @@ static const char *detail_word(const struct qb_problem *problem, enum property p
 
 const char *property_text(const struct record_case *c, enum property property, char text[PROPERTY_TEXT_SIZE])
 {
-    char number[PROBLEM_NUMBER_SIZE];
+    char number[PROBLEM_NUMBER_SIZE], label[LABEL_TEXT_SIZE];
 
     snprintf(text, PROPERTY_TEXT_SIZE, "-");
     switch (property) {
     case PROPERTY_DEVICE:
         snprintf(text, PROPERTY_TEXT_SIZE, "%s", c->device->id);
+        break;
+    case PROPERTY_TENSOR:
+        if (c->tensor != NULL) {
+            label_text(label, c->tensor->title, strlen(c->tensor->title));
+            snprintf(text, PROPERTY_TEXT_SIZE, "%s", label);
+        }
         break;
     case PROPERTY_TOKENS:
         snprintf(text, PROPERTY_TEXT_SIZE, "%" PRIu64, c->problem.tokens);
@@ -247,6 +254,9 @@ bool property_same(const struct record_case *a, const struct record_case *b, enu
     switch (property) {
     case PROPERTY_DEVICE:
         return strcmp(a->device->id, b->device->id) == 0;
+    case PROPERTY_TENSOR:
+        return (a->tensor == NULL && b->tensor == NULL) ||
+               (a->tensor != NULL && b->tensor != NULL && strcmp(a->tensor->title, b->tensor->title) == 0);
     case PROPERTY_TOKENS:
         return a->problem.tokens == b->problem.tokens;
     case PROPERTY_HIDDEN:
@@ -371,13 +381,11 @@ const char *property_describe(const struct record_case *c, char text[PROPERTY_TE
     return text;
 }
 
-/* Add the digest of the data, which are a file's, to TEXT. */
-void property_append_digest(const struct record *record, char text[PROPERTY_TEXT_SIZE])
+void property_append_digest(const char *digest, char text[PROPERTY_TEXT_SIZE])
 {
     size_t length = strlen(text);
 
-    snprintf(text + length, PROPERTY_TEXT_SIZE - length, ", digest %s",
-             record->digest[0] != '\0' ? record->digest : "unknown");
+    snprintf(text + length, PROPERTY_TEXT_SIZE - length, ", digest %s", digest[0] != '\0' ? digest : "unknown");
 }
 
 /* Add the seed to TEXT if weights or slots of C depend on it. */
@@ -395,12 +403,12 @@ const char *property_data(const struct record *record, const struct record_case 
     if (record->input == NULL) {
         snprintf(text, PROPERTY_TEXT_SIZE, "%s, seed %" PRIu64, dist_words[c->dist], record->seed);
     } else {
-        const char *slash = strrchr(record->input, '/');
+        const char *file = c->tensor != NULL ? c->tensor->file : record->input, *slash = strrchr(file, '/');
         char label[LABEL_SIZE];
 
-        label_file(slash != NULL ? slash + 1 : record->input, record->tensor, label);
+        label_file(slash != NULL ? slash + 1 : file, c->tensor != NULL ? c->tensor->name : record->tensor, label);
         snprintf(text, PROPERTY_TEXT_SIZE, "%.300s", label);
-        property_append_digest(record, text);
+        property_append_digest(c->tensor != NULL ? c->tensor->digest : record->digest, text);
         append_seed(record, c, text);
     }
     return text;

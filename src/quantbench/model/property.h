@@ -7,6 +7,7 @@
 
 enum property {
     PROPERTY_DEVICE,
+    PROPERTY_TENSOR, /* one of several of --input */
     PROPERTY_TOKENS,
     PROPERTY_HIDDEN,
     PROPERTY_DTYPE,
@@ -73,7 +74,7 @@ const char *property_describe(const struct record_case *c, char text[PROPERTY_TE
  * and the digest; or the distribution and the seed. Returns TEXT. */
 const char *property_data(const struct record *record, const struct record_case *c, char text[PROPERTY_TEXT_SIZE]);
 
-/* Add the digest of the data, which are a file's, to TEXT. */
-void property_append_digest(const struct record *record, char text[PROPERTY_TEXT_SIZE]);
+/* Add DIGEST, of data that are a file's, to TEXT. */
+void property_append_digest(const char *digest, char text[PROPERTY_TEXT_SIZE]);
 
 #endif

@@ -172,7 +172,10 @@ bool record_same_data(const struct record *a, const struct record_case *a_case, 
         return false;
     }
     if (a->input != NULL || b->input != NULL) {
-        return a->input != NULL && b->input != NULL && a->digest[0] != '\0' && strcmp(a->digest, b->digest) == 0;
+        const char *a_digest = a_case->tensor != NULL ? a_case->tensor->digest : a->digest;
+        const char *b_digest = b_case->tensor != NULL ? b_case->tensor->digest : b->digest;
+
+        return a->input != NULL && b->input != NULL && a_digest[0] != '\0' && strcmp(a_digest, b_digest) == 0;
     }
     return a_case->dist == b_case->dist && (a->seed == b->seed || a_case->dist == INPUT_ZEROS);
 }
@@ -224,6 +227,16 @@ static void free_case(struct record_case *c)
     free(c->found.rounds);
 }
 
+static void free_tensor(struct record_tensor *tensor)
+{
+    free(tensor->file);
+    free(tensor->name);
+    free(tensor->title);
+    free(tensor->type);
+    free(tensor->shape);
+    free(tensor->kept);
+}
+
 void record_free(struct record *record)
 {
     for (size_t i = 0; i < record->described; i++) {
@@ -245,6 +258,10 @@ void record_free(struct record *record)
     free(record->tensor);
     free(record->devices);
     free(record->timers);
+    for (size_t i = 0; i < record->tensor_count; i++) {
+        free_tensor(&record->tensors[i]);
+    }
+    free(record->tensors);
     free(record->cases);
     free_comparison(&record->comparison);
     *record = (struct record){.count = 0};

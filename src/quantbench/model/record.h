@@ -9,9 +9,27 @@
 #include "model/settings.h"
 #include "model/sizes.h"
 
+/* Room for 64 bits in hexadecimal digits. */
+#define RECORD_DIGEST_SIZE 17
+
+/* A tensor of those that --input and --tensor chose from several. */
+struct record_tensor {
+    char *file;
+    char *name;  /* NULL: the file has no names */
+    char *title; /* that tells it from the others */
+    char *type;  /* as safetensors spell it */
+    char *shape;
+    char *kept; /* why it is kept as it is; NULL: it is quantized */
+    uint64_t bytes;
+    char digest[RECORD_DIGEST_SIZE]; /* in hexadecimal digits; "": unknown */
+    size_t same_as;                  /* index of an earlier one that has the same bytes; RECORD_NONE */
+};
+#define RECORD_NONE SIZE_MAX
+
 /* One case. What was run is known from the beginning, what was found when it has run. */
 struct record_case {
     struct qb_problem problem;
+    const struct record_tensor *tensor;  /* one of the record's; NULL: they have one input, or generated data */
     enum input_dist dist;                /* of generated data; none of the record's counts with an input */
     const struct qb_device_info *device; /* one of the record's */
     char *kernel;
@@ -61,9 +79,6 @@ struct record_comparison {
 /* Half the interval of a median as a share of it, beyond which the median is in doubt. */
 #define RECORD_IMPRECISE 0.10
 
-/* Room for 64 bits in hexadecimal digits. */
-#define RECORD_DIGEST_SIZE 17
-
 /* What is known of a device, or of the host, and changes rarely. */
 struct record_facts {
     struct qb_device_fact *list;
@@ -99,6 +114,9 @@ struct record {
     uint64_t runs; /* each sample is the median of one of this many processes; 0: samples are of one process */
     bool dependent_launch;
     bool interrupted;
+    bool rated_only; /* --quality: codes were rated, and nothing was timed or verified */
+    enum best_rule best;
+    double best_snr;     /* dB that BEST_BYTES keeps */
     bool strict;         /* doubts and missing verdicts are errors */
     bool forced;         /* a baseline that was saved in spite of doubts */
     enum exit_code code; /* of the run, as far as it was known when the reports were written */
@@ -106,6 +124,8 @@ struct record {
     struct calibration *timers; /* one for each device; zero: unknown */
     struct record_facts *facts; /* of each device */
     size_t device_count;
+    struct record_tensor *tensors; /* the quantized ones, and then those that are kept as they are */
+    size_t tensor_count;           /* 0: cases have one input, or generated data */
 
     struct record_case *cases;
     size_t planned;   /* cases of the run */

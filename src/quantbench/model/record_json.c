@@ -608,7 +608,8 @@ static void check_quality(struct reader *reader, const json_t *quality, const st
 }
 
 /* The groups of figures, which are null where they are not known. */
-static void read_groups(struct reader *reader, const json_t *result, size_t index, struct record_case *to)
+static void read_groups(struct reader *reader, const json_t *result, size_t index, bool rated_only,
+                        struct record_case *to)
 {
     const json_t *time = json_object_get(result, "time_ns"), *quality = json_object_get(result, "quality");
 
@@ -632,7 +633,10 @@ static void read_groups(struct reader *reader, const json_t *result, size_t inde
     }
     set_place(reader, "results", index, "");
     to->found.has_quality = json_is_object(quality);
-    if (to->found.has_quality && to->found.checked.verification != VERIFIED) {
+    if (rated_only && !json_is_null(time)) {
+        refuse(reader, "time_ns", "null, since nothing was timed,");
+    }
+    if (to->found.has_quality && to->found.checked.verification != VERIFIED && !rated_only) {
         refuse(reader, "quality", "null, since the codes are not verified,");
     } else if (to->found.has_quality) {
         set_place(reader, "results", index, "quality.");
@@ -666,6 +670,16 @@ static void check_code(struct reader *reader, const struct finding *found)
     }
 }
 
+/* The tensor that a result is about, one of the record's; NULL: they have one input, or generated data. */
+static const struct record_tensor *read_tensor_index(struct reader *reader, const json_t *result,
+                                                     const struct record *record)
+{
+    if (record->tensor_count == 0) {
+        return NULL;
+    }
+    return &record->tensors[get_number(reader, result, "tensor_index", 0, record->tensor_count - 1)];
+}
+
 static void read_case(struct reader *reader, const json_t *result, size_t index, const struct record *record,
                       struct record_case *to)
 {
@@ -676,6 +690,7 @@ static void read_case(struct reader *reader, const json_t *result, size_t index,
     set_place(reader, "results", index, "");
     check_problem(reader, json_object_get(result, "problem"), &to->problem);
     to->dist = get_dist(reader, result, record);
+    to->tensor = read_tensor_index(reader, result, record);
     for (size_t i = record->device_count; i > 0 && id != NULL; i--) {
         if (strcmp(record->devices[i - 1].id, id) == 0) {
             to->device = &record->devices[i - 1];
@@ -694,7 +709,7 @@ static void read_case(struct reader *reader, const json_t *result, size_t index,
     to->streams = (unsigned)get_number(reader, result, "streams", 1, SETTINGS_MAX_STREAMS);
     read_figures(reader, result, "", &to->found);
     to->found.code = read_code(reader, result);
-    read_groups(reader, result, index, to);
+    read_groups(reader, result, index, record->rated_only, to);
     read_rounds(reader, result, index, &to->found);
     check_code(reader, &to->found);
     if ((record->precision > 0 && to->found.sample_count > 0) != (to->found.converged != TRUTH_UNKNOWN)) {
@@ -824,6 +839,83 @@ static void read_digest(struct reader *reader, const json_t *document, struct re
     snprintf(record->digest, sizeof record->digest, "%s", text);
 }
 
+/* The digest of a tensor's data; none if it is null. */
+static void read_tensor_digest(struct reader *reader, const json_t *tensor, char digest[RECORD_DIGEST_SIZE])
+{
+    const json_t *value = json_object_get(tensor, "digest");
+    const char *text = json_string_value(value);
+
+    if (json_is_null(value)) {
+        return;
+    }
+    if (text == NULL || strlen(text) != RECORD_DIGEST_SIZE - 1 ||
+        strspn(text, "0123456789abcdef") != RECORD_DIGEST_SIZE - 1) {
+        refuse(reader, "digest", "a string of %d hexadecimal digits, or null", RECORD_DIGEST_SIZE - 1);
+        return;
+    }
+    snprintf(digest, RECORD_DIGEST_SIZE, "%s", text);
+}
+
+/* Any text. */
+static char *get_any_text(struct reader *reader, const json_t *object, const char *member)
+{
+    const char *text = json_string_value(json_object_get(object, member));
+
+    if (text == NULL) {
+        refuse(reader, member, "a string");
+    }
+    return copy_text(reader, text);
+}
+
+/* The tensors that --input and --tensor chose, if they were several. The first records lack them. */
+static void read_tensors(struct reader *reader, const json_t *document, struct record *record)
+{
+    const json_t *list = json_object_get(document, "tensors");
+
+    if (list == NULL) {
+        return;
+    }
+    list = get_list(reader, document, "tensors");
+    record->tensors = allocate(reader, json_array_size(list), sizeof *record->tensors);
+    for (size_t i = 0; i < json_array_size(list) && reader->code == EXIT_OK; i++) {
+        const json_t *tensor = json_array_get(list, i);
+        struct record_tensor *to = &record->tensors[record->tensor_count++];
+
+        set_place(reader, "tensors", i, "");
+        to->file = get_any_text(reader, tensor, "file");
+        to->name = get_any_text_or_null(reader, tensor, "name");
+        to->title = get_any_text(reader, tensor, "title");
+        to->type = get_text(reader, tensor, "type");
+        to->shape = get_text(reader, tensor, "shape");
+        to->kept = get_any_text_or_null(reader, tensor, "kept");
+        to->bytes = get_number(reader, tensor, "bytes", 0, INT64_MAX);
+        read_tensor_digest(reader, tensor, to->digest);
+        to->same_as = json_is_null(json_object_get(tensor, "same_as"))
+                          ? RECORD_NONE
+                          : (size_t)get_number(reader, tensor, "same_as", 0, i > 0 ? i - 1 : 0);
+    }
+    reader->place[0] = '\0';
+    if (record->tensor_count > 0 && record->input == NULL) {
+        refuse(reader, "tensors", "none, since there is no input,");
+    }
+}
+
+/* What is asked of many tensors. The first records lack it. */
+static void read_rating(struct reader *reader, const json_t *document, struct record *record)
+{
+    const json_t *best = json_object_get(document, "best");
+
+    record->rated_only = json_object_get(document, "rated_only") != NULL && get_bool(reader, document, "rated_only");
+    if (!json_is_object(best)) {
+        return;
+    }
+    snprintf(reader->place, sizeof reader->place, "best.");
+    /* The first word stands for no rule. */
+    record->best = (enum best_rule)(get_name(reader, best, "rule", &best_words[1]) + 1);
+    record->best_snr = json_number_value(json_object_get(best, "snr_db"));
+    reader->place[0] = '\0';
+}
+
 /* A document of another version would have other members. */
 static void check_version(struct reader *reader, const json_t *document)
 {
@@ -878,6 +970,8 @@ static void read_document(struct reader *reader, const json_t *document, struct 
     record->strict = get_bool(reader, document, "strict");
     record->forced = get_bool(reader, document, "forced");
     read_devices(reader, document, record);
+    read_tensors(reader, document, record);
+    read_rating(reader, document, record);
     read_cases(reader, document, record);
     read_comparison(reader, document, record);
     record->code = (enum exit_code)get_number(reader, document, "exit_status", EXIT_OK, EXIT_INCONCLUSIVE);

@@ -44,6 +44,8 @@ enum action {
     ACTION_MEASURE,
     ACTION_DRY_RUN,
     ACTION_AGAINST,
+    ACTION_QUALITY,
+    ACTION_LIST_TENSORS,
     ACTION_REPORT,
     ACTION_FLEET,
     ACTION_LIST_DEVICES,
@@ -103,10 +105,10 @@ struct sweep {
     bool chose_scale;
     struct numbers scalings; /* enum qb_scaling */
     float scale_ub;          /* 0: none */
-    struct numbers dists;    /* enum input_dist; none of them counts with input_file */
+    struct numbers dists;    /* enum input_dist; none of them counts with input_files */
     uint64_t seed;
-    const char *input_file;     /* NULL: generated data */
-    const char *tensor;         /* NULL: the only one */
+    struct names input_files;   /* and folders; none: generated data */
+    const char *tensor;         /* patterns that commas separate; NULL: the only one */
     const char *against;        /* NULL: measure */
     const char *against_tensor; /* NULL: of the same name */
     struct names kernels;       /* shell patterns; none means the best kernel */
@@ -170,6 +172,8 @@ struct comparing {
 struct reporting {
     const struct report_format *format; /* of standard output */
     struct outputs outputs;
+    enum best_rule best;      /* for each tensor of several */
+    double best_snr;          /* dB that BEST_BYTES keeps */
     const char *report_file;  /* NULL: measure */
     struct names fleet;       /* files and folders of records; none: measure */
     const char *expect;       /* a number of devices, or a file of hosts; NULL: whoever is there */

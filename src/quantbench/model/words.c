@@ -9,6 +9,7 @@
 
 const char *const cache_words[] = {
     [CACHE_COLD] = "cold", [CACHE_PARTLY_COLD] = "partly cold", [CACHE_HOT] = "hot", NULL};
+const char *const best_words[] = {[BEST_NONE] = "none", [BEST_SNR] = "snr", [BEST_BYTES] = "bytes", NULL};
 const char *const verification_words[] = {
     [NOT_VERIFIED] = "not verified", [VERIFIED] = "verified", [WRONG] = "WRONG", NULL};
 const char *const launch_words[] = {[LAUNCH_GRAPH] = "graph",

@@ -33,6 +33,13 @@ enum regime {
     REGIME_BURST,     /* a pause before each sample: the clocks are as high as they get */
 };
 
+/* The rule by which the best way to quantize a tensor is chosen. */
+enum best_rule {
+    BEST_NONE,
+    BEST_SNR,  /* the largest SNR */
+    BEST_BYTES /* the fewest bytes that keep an SNR */
+};
+
 enum verification { NOT_VERIFIED, VERIFIED, WRONG };
 
 /* Whether launches really find no data in the cache: the same launches were timed with data that are there. */
@@ -105,6 +112,7 @@ extern const char *const launch_words[];
 extern const char *const dist_words[];
 extern const char *const regime_words[];
 extern const char *const verification_words[];
+extern const char *const best_words[];
 extern const char *const cache_check_words[];
 extern const char *const axis_words[]; /* "" for COMPARE_NOTHING */
 extern const char *const verdict_words[];

@@ -6,6 +6,7 @@
 #include "base/label.h"
 #include "verdict/verdict.h"
 #include "model/problem_text.h"
+#include "model/recipe.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -16,10 +17,11 @@ static const struct {
     const char *head;
     bool is_number;
 } columns[COLUMNS] = {
-    [TOKENS] = {NULL, true},    [HIDDEN] = {NULL, true},        [THREADS] = {NULL, true},
-    [STREAMS] = {NULL, true},   [MEDIAN] = {"median us", true}, [PRECISION] = {"+- %", true},
-    [HOST] = {"host us", true}, [RATE] = {"GB/s", true},        [OF_CEILING] = {"ceiling", true},
-    [SNR] = {"SNR dB", true},   [CODES] = {"codes", false},
+    [TOKENS] = {NULL, true},         [HIDDEN] = {NULL, true},        [THREADS] = {NULL, true},
+    [STREAMS] = {NULL, true},        [MEDIAN] = {"median us", true}, [PRECISION] = {"+- %", true},
+    [HOST] = {"host us", true},      [RATE] = {"GB/s", true},        [OF_CEILING] = {"ceiling", true},
+    [SNR] = {"SNR dB", true},        [CODES] = {"codes", false},     [SATURATED] = {"satur. %", true},
+    [FLUSHED] = {"flushed %", true}, [BYTES] = {"bytes", true},
 };
 
 const char *describe_head(enum column column)
@@ -48,6 +50,8 @@ static const char *codes_text(const struct record_case *c)
 const char *describe_cell(const struct record_case *c, enum column column, char text[DESCRIBE_SIZE])
 {
     bool has_time = c->found.sample_count > 0;
+    /* What was verified and then failed has no figures. */
+    bool is_rated = c->found.has_quality && (has_time || c->found.checked.verification == NOT_VERIFIED);
 
     /* What there is no figure for. */
     snprintf(text, DESCRIBE_SIZE, "-");
@@ -81,17 +85,29 @@ const char *describe_cell(const struct record_case *c, enum column column, char 
         }
         break;
     case SNR:
-        if (has_time && c->found.has_quality && isinf(c->found.checked.quality.snr) &&
-            c->found.checked.quality.snr > 0) {
+        if (is_rated && isinf(c->found.checked.quality.snr) && c->found.checked.quality.snr > 0) {
             snprintf(text, DESCRIBE_SIZE, "exact");
-        } else if (has_time && c->found.has_quality && !isnan(c->found.checked.quality.snr)) {
+        } else if (is_rated && !isnan(c->found.checked.quality.snr)) {
             snprintf(text, DESCRIBE_SIZE, "%.2f", c->found.checked.quality.snr);
+        }
+        break;
+    case SATURATED:
+    case FLUSHED:
+        if (is_rated && c->found.checked.quality.finite > 0) {
+            snprintf(text, DESCRIBE_SIZE, "%.4g",
+                     100 * (column == SATURATED ? c->found.saturated_share : c->found.flushed_share));
+        }
+        break;
+    case BYTES:
+        if (is_rated) {
+            snprintf(text, DESCRIBE_SIZE, "%" PRIu64, c->found.bytes.written);
         }
         break;
     case CODES:
         snprintf(text, DESCRIBE_SIZE, "%s%s", codes_text(c), record_doubts(c) != 0 ? " *" : "");
         break;
     case DEVICE:
+    case TENSOR:
     case TOKENS:
     case HIDDEN:
     case DTYPE:
@@ -157,6 +173,13 @@ bool describe_varies(const struct record *record, enum column column)
         }
     }
     return false;
+}
+
+bool describe_shows(const struct record *record, enum column column)
+{
+    const bool is_quality = column == SATURATED || column == FLUSHED || column == BYTES;
+
+    return column == SNR || is_quality == record->rated_only;
 }
 
 size_t describe_width(const struct record *record, enum column column)
@@ -283,16 +306,40 @@ const char *describe_device(const struct qb_device_info *info, char text[DESCRIB
     return text;
 }
 
+const char *describe_way(const struct record_case *c, char text[DESCRIBE_SIZE])
+{
+    char granularity[64], details[PROBLEM_DETAILS_SIZE];
+
+    problem_granularity_text(&c->problem, granularity, sizeof granularity);
+    snprintf(text, DESCRIBE_SIZE, "%s, %s%s", recipe_name(&c->problem), granularity,
+             problem_details_text(&c->problem, details));
+    return text;
+}
+
 const char *describe_input(const struct record *record, char text[DESCRIBE_SIZE])
 {
-    if (record->input == NULL) {
+    if (record->tensor_count > 0) {
+        size_t kept = 0;
+        char label[LABEL_SIZE];
+
+        for (size_t i = 0; i < record->tensor_count; i++) {
+            kept += record->tensors[i].kept != NULL;
+        }
+        if (record->tensor_count - kept == 1) {
+            label_file(record->tensors[0].file, record->tensors[0].name, text);
+            property_append_digest(record->tensors[0].digest, text);
+        } else {
+            label_file(record->input, NULL, label);
+            snprintf(text, DESCRIBE_SIZE, "%.600s, %zu tensors", label, record->tensor_count - kept);
+        }
+    } else if (record->input == NULL) {
         const char *dist = describe_varies(record, DIST) ? "generated" : dist_words[record->cases[0].dist];
 
         snprintf(text, DESCRIBE_SIZE, "%s, seed %" PRIu64, dist, record->seed);
     } else {
         _Static_assert(DESCRIBE_SIZE >= LABEL_SIZE + 32, "a label and the digest must fit");
         label_file(record->input, record->tensor, text);
-        property_append_digest(record, text);
+        property_append_digest(record->digest, text);
     }
     return text;
 }
@@ -322,8 +369,8 @@ const char *describe_common(const struct record *record, char text[DESCRIBE_SIZE
 
         describe_cell(c, i, cell);
         /* The input says how the data are distributed. */
-        if (i != DIST && !is_usual(c, i) && strcmp(cell, "-") != 0 && !describe_varies(record, i) &&
-            length < DESCRIBE_SIZE) {
+        if (i != DIST && !(record->rated_only && i >= CACHE) && !is_usual(c, i) && strcmp(cell, "-") != 0 &&
+            !describe_varies(record, i) && length < DESCRIBE_SIZE) {
             length += (size_t)snprintf(text + length, DESCRIBE_SIZE - length, "%s%s %s", length > 0 ? ", " : "",
                                        describe_head(i), cell);
         }
@@ -548,6 +595,10 @@ const char *describe_outcome(const struct record *record, const struct record_ca
         snprintf(text, DESCRIBE_SIZE, "wrong result: %" PRIu64 " %s and %" PRIu64 " scales differ from the reference",
                  c->found.checked.mismatch.wrong_codes, problem_results_name(&c->problem),
                  c->found.checked.mismatch.wrong_scales);
+    } else if (record->rated_only && c->found.has_quality) {
+        char snr[DESCRIBE_SIZE];
+
+        snprintf(text, DESCRIBE_SIZE, "SNR %.64s dB, not timed", describe_cell(c, SNR, snr));
     } else if (c->found.sample_count == 0) {
         snprintf(text, DESCRIBE_SIZE, "no time: %s", codes_text(c));
     } else if (pair != NULL && pair->count == 0) {

@@ -11,6 +11,7 @@
 /* What is known of a case before it runs, and what comes out of it: the columns of a table. */
 enum column {
     DEVICE = PROPERTY_DEVICE,
+    TENSOR = PROPERTY_TENSOR,
     TOKENS = PROPERTY_TOKENS,
     HIDDEN = PROPERTY_HIDDEN,
     DTYPE = PROPERTY_DTYPE,
@@ -51,6 +52,9 @@ enum column {
     RATE,
     OF_CEILING,
     SNR,
+    SATURATED,
+    FLUSHED,
+    BYTES,
     CODES,
     COLUMNS
 };
@@ -63,6 +67,8 @@ const char *describe_head(enum column column);
 bool describe_is_number(enum column column);
 /* Whether the cases of RECORD differ in COLUMN, which comes before the first result. */
 bool describe_varies(const struct record *record, enum column column);
+/* True if a table of RECORD has the result COLUMN: times of those that were timed, quality of those that were rated. */
+bool describe_shows(const struct record *record, enum column column);
 /* The width of the widest cell of COLUMN, its head among them. */
 size_t describe_width(const struct record *record, enum column column);
 /* The cell of a case. Returns TEXT, as the following do. */
@@ -94,6 +100,9 @@ const char *describe_doubts(const struct record_case *c, const char *separator, 
 const char *describe_best(const struct record *record, size_t first, char text[DESCRIBE_SIZE]);
 /* Why a run failed in a way that is not a case's. */
 const char *describe_run(const struct record *record, char text[DESCRIBE_SIZE]);
+
+/* The way in which C is quantized: "fp8, token". */
+const char *describe_way(const struct record_case *c, char text[DESCRIBE_SIZE]);
 
 const char *describe_device(const struct qb_device_info *info, char text[DESCRIBE_SIZE]);
 /* Where the data of all cases are from, with the whole name of the file. */

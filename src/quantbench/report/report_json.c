@@ -7,6 +7,7 @@
 #include "report/describe.h"
 #include "base/document.h"
 #include "report/report.h"
+#include "report/summary.h"
 #include "model/round_json.h"
 #include "verdict/verdict.h"
 #include "model/operation.h"
@@ -169,6 +170,10 @@ static json_t *case_to_json(const struct record *record, const struct record_cas
                   text_or_null(c->arithmetic), "threads", c->threads > 0 ? json_integer(c->threads) : json_null(),
                   "launch", launch_words[c->launch], "streams", (json_int_t)c->streams);
 
+    if (c->tensor != NULL) {
+        document_put(&result, "tensor", text_or_null(c->tensor->name));
+        document_put(&result, "tensor_index", json_integer((json_int_t)(c->tensor - record->tensors)));
+    }
     document_merge(&result, report_group_json(c, ""));
     for (const char *const *group = figures_groups; *group != NULL; group++) {
         json_t *object = figures_has_group(&c->found, *group) ? report_group_json(c, *group) : json_null();
@@ -273,8 +278,99 @@ static json_t *facts_to_json(const struct record_facts *facts)
     return object;
 }
 
+/* The tensors that --input and --tensor chose from several, with those that stay as they are. */
+static json_t *tensors_to_json(const struct record *record)
+{
+    json_t *list = json_array();
+
+    for (size_t i = 0; i < record->tensor_count; i++) {
+        const struct record_tensor *tensor = &record->tensors[i];
+
+        document_append(
+            &list, json_pack("{s:o, s:o, s:o, s:s, s:s, s:I, s:o, s:o, s:o}", "title", document_text(tensor->title),
+                             "name", text_or_null(tensor->name), "file", document_text(tensor->file), "type",
+                             tensor->type, "shape", tensor->shape, "bytes", (json_int_t)tensor->bytes, "digest",
+                             text_or_null(tensor->digest[0] != '\0' ? tensor->digest : NULL), "same_as",
+                             tensor->same_as != RECORD_NONE ? json_integer((json_int_t)tensor->same_as) : json_null(),
+                             "kept", text_or_null(tensor->kept)));
+    }
+    return list;
+}
+
+static json_t *decibels_to_json(double number)
+{
+    return isfinite(number) ? json_real(figure_digits(number)) : json_null();
+}
+
+static json_t *ways_to_json(const struct summary *summary)
+{
+    json_t *list = json_array();
+
+    for (size_t i = 0; i < summary->way_count; i++) {
+        const struct summary_way *way = &summary->ways[i];
+        char text[DESCRIBE_SIZE];
+
+        document_append(&list,
+                        json_pack("{s:o, s:I, s:o, s:o, s:o, s:o, s:I, s:I}", "quantized_to",
+                                  document_text(describe_way(way->first, text)), "tensors", (json_int_t)way->tensors,
+                                  "min_snr_db", decibels_to_json(way->min), "median_snr_db",
+                                  decibels_to_json(way->median), "max_snr_db", decibels_to_json(way->max),
+                                  "model_snr_db", decibels_to_json(way->model), "bytes", (json_int_t)way->bytes,
+                                  "model_bytes", (json_int_t)(way->bytes + summary->kept_bytes)));
+    }
+    return list;
+}
+
+/* The index of C, or null. */
+static json_t *index_to_json(const struct record *record, const struct record_case *c)
+{
+    return c != NULL ? json_integer((json_int_t)(c - record->cases)) : json_null();
+}
+
+/* The rule, and what it chooses; null if there is none. */
+static json_t *best_way_to_json(const struct record *record, const struct summary *summary)
+{
+    json_t *list = json_array();
+
+    for (size_t i = 0; i < summary->choice_count; i++) {
+        const struct summary_choice *choice = &summary->choices[i];
+
+        document_append(&list,
+                        json_pack("{s:I, s:o, s:o}", "tensor_index", (json_int_t)(choice->tensor - record->tensors),
+                                  "result", index_to_json(record, choice->best), "rival",
+                                  index_to_json(record, choice->rival)));
+    }
+    return json_pack("{s:s, s:o, s:o, s:o, s:I}", "rule", best_words[record->best], "snr_db",
+                     record->best == BEST_BYTES ? json_real(record->best_snr) : json_null(), "tensors", list,
+                     "model_snr_db", decibels_to_json(summary->best_model), "model_bytes",
+                     (json_int_t)(summary->best_bytes + summary->best_kept_bytes + summary->kept_bytes));
+}
+
+/* Add what the quality of several tensors comes to. */
+static void put_summary(json_t **document, const struct record *record)
+{
+    struct summary summary;
+    const bool applies = summary_applies(record);
+
+    if (applies && !summary_make(record, &summary)) {
+        report_lacks_memory();
+    }
+    document_put(document, "best",
+                 applies && record->best != BEST_NONE ? best_way_to_json(record, &summary) : json_null());
+    document_put(document, "summary",
+                 applies ? json_pack("{s:I, s:I, s:I, s:I, s:I, s:o}", "tensors", (json_int_t)summary.tensors,
+                                     "elements", (json_int_t)summary.elements, "bytes", (json_int_t)summary.bytes,
+                                     "kept_tensors", (json_int_t)summary.kept_tensors, "kept_bytes",
+                                     (json_int_t)summary.kept_bytes, "ways", ways_to_json(&summary))
+                         : json_null());
+    if (applies) {
+        summary_free(&summary);
+    }
+}
+
 enum exit_code report_json(const struct record *record, FILE *stream)
 {
+    json_t *document;
     json_t *arguments = json_array(), *devices = json_array(), *results = json_array();
 
     for (size_t i = 0; i < record->argc; i++) {
@@ -294,25 +390,27 @@ enum exit_code report_json(const struct record *record, FILE *stream)
     for (size_t i = 0; i < record->count; i++) {
         document_append(&results, case_to_json(record, &record->cases[i]));
     }
-    return document_print(
-        json_pack(
-            "{s:s, s:I, s:s, s:s, s:s, s:o, s:{s:o, s:o, s:I, s:o, s:o}, s:o, s:I, s:o, s:o, s:o, s:I, s:I, s:I, s:o, "
-            "s:o, s:o, "
-            "s:s, s:I, "
-            "s:b, s:b, s:b, s:b, s:I, s:I, s:o, s:o, s:o}",
-            "schema", RECORD_SCHEMA, "schema_version", (json_int_t)RECORD_SCHEMA_VERSION, "version", record->version,
-            "library_version", record->library_version, "date", record->date, "argv", arguments, "host", "name",
-            document_text(record->host_name), "system", document_text(record->system), "cpus", (json_int_t)record->cpus,
-            "boot_id", text_or_null(record->boot), "facts", facts_to_json(&record->host_facts), "rank",
-            record->rank >= 0 ? json_integer((json_int_t)record->rank) : json_null(), "seed", (json_int_t)record->seed,
-            "input", text_or_null(record->input), "tensor", text_or_null(record->tensor), "data_digest",
-            text_or_null(record->digest[0] != '\0' ? record->digest : NULL), "num_warmup_iters",
-            (json_int_t)record->num_warmup_iters, "num_iters", (json_int_t)record->num_iters, "planned_rounds",
-            (json_int_t)record->planned_rounds, "precision", real_or_null(record->precision), "timeout_s",
-            real_or_null(record->timeout), "max_time_s", real_or_null(record->max_time), "regime",
-            regime_words[record->regime], "runs", (json_int_t)record->runs, "dependent_launch",
-            record->dependent_launch, "interrupted", record->interrupted, "strict", record->strict, "forced",
-            record->forced, "exit_status", (json_int_t)record->code, "cases", (json_int_t)record->planned, "devices",
-            devices, "results", results, "comparison", comparison_to_json(record)),
-        stream);
+    document = json_pack(
+        "{s:s, s:I, s:s, s:s, s:s, s:o, s:{s:o, s:o, s:I, s:o, s:o}, s:o, s:I, s:o, s:o, s:o, s:I, s:I, s:I, s:o, "
+        "s:o, s:o, "
+        "s:s, s:I, "
+        "s:b, s:b, s:b, s:b, s:I, s:I, s:o, s:o, s:o}",
+        "schema", RECORD_SCHEMA, "schema_version", (json_int_t)RECORD_SCHEMA_VERSION, "version", record->version,
+        "library_version", record->library_version, "date", record->date, "argv", arguments, "host", "name",
+        document_text(record->host_name), "system", document_text(record->system), "cpus", (json_int_t)record->cpus,
+        "boot_id", text_or_null(record->boot), "facts", facts_to_json(&record->host_facts), "rank",
+        record->rank >= 0 ? json_integer((json_int_t)record->rank) : json_null(), "seed", (json_int_t)record->seed,
+        "input", text_or_null(record->input), "tensor", text_or_null(record->tensor), "data_digest",
+        text_or_null(record->digest[0] != '\0' ? record->digest : NULL), "num_warmup_iters",
+        (json_int_t)record->num_warmup_iters, "num_iters", (json_int_t)record->num_iters, "planned_rounds",
+        (json_int_t)record->planned_rounds, "precision", real_or_null(record->precision), "timeout_s",
+        real_or_null(record->timeout), "max_time_s", real_or_null(record->max_time), "regime",
+        regime_words[record->regime], "runs", (json_int_t)record->runs, "dependent_launch", record->dependent_launch,
+        "interrupted", record->interrupted, "strict", record->strict, "forced", record->forced, "exit_status",
+        (json_int_t)record->code, "cases", (json_int_t)record->planned, "devices", devices, "results", results,
+        "comparison", comparison_to_json(record));
+    document_put(&document, "rated_only", json_boolean(record->rated_only));
+    document_put(&document, "tensors", tensors_to_json(record));
+    put_summary(&document, record);
+    return document_print(document, stream);
 }

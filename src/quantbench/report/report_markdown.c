@@ -5,8 +5,10 @@
 
 #include "report/describe.h"
 #include "report/report.h"
+#include "report/summary.h"
 #include "verdict/verdict.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -120,6 +122,68 @@ static void print_comparison(const struct record *record, FILE *stream)
     }
 }
 
+static void print_ways(const struct summary *summary, FILE *stream)
+{
+    char text[DESCRIBE_SIZE], min[SUMMARY_DECIBELS_SIZE], median[SUMMARY_DECIBELS_SIZE], max[SUMMARY_DECIBELS_SIZE],
+        model[SUMMARY_DECIBELS_SIZE];
+
+    fputs("\n| quantized to | min dB | median | max | model dB | model MB |\n"
+          "| --- | ---: | ---: | ---: | ---: | ---: |\n",
+          stream);
+    for (size_t i = 0; i < summary->way_count; i++) {
+        const struct summary_way *way = &summary->ways[i];
+
+        fputs("|", stream);
+        print_cell(describe_way(way->first, text), true, stream);
+        fprintf(stream, " %s | %s | %s | %s | %.3f |\n", summary_decibels(way->min, min),
+                summary_decibels(way->median, median), summary_decibels(way->max, max),
+                summary_decibels(way->model, model), (double)(way->bytes + summary->kept_bytes) * 1e-6);
+    }
+}
+
+static void print_choices(const struct record *record, const struct summary *summary, FILE *stream)
+{
+    char text[DESCRIBE_SIZE], snr[SUMMARY_DECIBELS_SIZE];
+
+    fputc('\n', stream);
+    print_line("best", summary_rule(record, text), stream);
+    fputs("\n| tensor | SNR dB | bytes | quantized to |\n| --- | ---: | ---: | --- |\n", stream);
+    for (size_t i = 0; i < summary->choice_count; i++) {
+        const struct summary_choice *choice = &summary->choices[i];
+        const struct record_case *best = choice->best;
+
+        fputs("|", stream);
+        print_cell(choice->tensor->title, true, stream);
+        if (best == NULL) {
+            fputs(" - | - | none |\n", stream);
+            continue;
+        }
+        fprintf(stream, " %s | %" PRIu64 " |", summary_decibels(best->found.checked.quality.snr, snr),
+                summary_bytes(best));
+        print_cell(choice->rival != NULL ? "undecided" : describe_way(best, text), true, stream);
+        fputc('\n', stream);
+    }
+}
+
+/* What the quality of several tensors comes to. */
+static void print_summary(const struct record *record, FILE *stream)
+{
+    struct summary summary;
+
+    if (record->planned == 1 || !summary_applies(record)) {
+        return;
+    }
+    if (!summary_make(record, &summary)) {
+        report_lacks_memory();
+    } else {
+        print_ways(&summary, stream);
+        if (record->best != BEST_NONE) {
+            print_choices(record, &summary, stream);
+        }
+    }
+    summary_free(&summary);
+}
+
 enum exit_code report_markdown(const struct record *record, FILE *stream)
 {
     bool shown[COLUMNS];
@@ -129,7 +193,7 @@ enum exit_code report_markdown(const struct record *record, FILE *stream)
         return EXIT_OK;
     }
     for (enum column i = DEVICE; i < COLUMNS; i++) {
-        shown[i] = i >= FIRST_RESULT || describe_varies(record, i);
+        shown[i] = i < FIRST_RESULT ? describe_varies(record, i) : describe_shows(record, i);
     }
     if (!shown[DEVICE]) {
         print_line("device", describe_device(record->cases[0].device, text), stream);
@@ -161,6 +225,7 @@ enum exit_code report_markdown(const struct record *record, FILE *stream)
         putc('\n', stream);
     }
     print_doubts(record, stream);
+    print_summary(record, stream);
     print_comparison(record, stream);
     return EXIT_OK;
 }

@@ -6,7 +6,9 @@
 #include "report/describe.h"
 #include "report/fold.h"
 #include "report/report.h"
+#include "report/summary.h"
 #include "verdict/verdict.h"
+#include "base/label.h"
 #include "model/problem_text.h"
 
 #include <inttypes.h>
@@ -50,7 +52,8 @@ static int row_width(const int *widths)
 static void choose_columns(const struct record *record, int *widths)
 {
     for (enum column i = DEVICE; i < COLUMNS; i++) {
-        bool is_shown = i < FIRST_RESULT ? describe_varies(record, i) : i != HOST || shows_host(record);
+        bool is_shown = i < FIRST_RESULT ? describe_varies(record, i)
+                                         : describe_shows(record, i) && (i != HOST || shows_host(record));
 
         widths[i] = is_shown ? (int)describe_width(record, i) : 0;
     }
@@ -85,12 +88,18 @@ __attribute__((format(printf, 3, 4))) static void print_line(FILE *stream, const
     print_field(label, text, stream);
 }
 
-static void print_cell(enum column column, int width, const char *text, FILE *stream)
+/* A cell of a table with WIDTHS, and the end of its line after the last one. */
+static void print_cell(enum column column, const int *widths, const char *text, FILE *stream)
 {
-    if (column == CODES) {
-        fprintf(stream, "%s\n", text);
-    } else if (width > 0) {
-        fprintf(stream, describe_is_number(column) ? "%*s  " : "%-*s  ", width, text);
+    bool is_last = widths[column] > 0;
+
+    for (enum column i = column + 1; i < COLUMNS; i++) {
+        is_last = is_last && widths[i] == 0;
+    }
+    if (widths[column] > 0) {
+        fprintf(stream, describe_is_number(column) ? "%*s" : "%-*s",
+                is_last && !describe_is_number(column) ? 0 : widths[column], text);
+        fputs(is_last ? "\n" : "  ", stream);
     }
 }
 
@@ -140,11 +149,11 @@ static void print_table(const struct record *record, FILE *stream)
     print_field("all", describe_common(record, text), stream);
     fputc('\n', stream);
     for (enum column i = DEVICE; i < COLUMNS; i++) {
-        print_cell(i, widths[i], describe_head(i), stream);
+        print_cell(i, widths, describe_head(i), stream);
     }
     for (size_t row = 0; row < record->count; row++) {
         for (enum column i = DEVICE; i < COLUMNS; i++) {
-            print_cell(i, widths[i], describe_cell(&record->cases[row], i, text), stream);
+            print_cell(i, widths, describe_cell(&record->cases[row], i, text), stream);
         }
     }
     print_row_doubts(record, stream);
@@ -397,6 +406,11 @@ static void print_result(const struct record *record, const struct record_case *
     if (c->found.sample_count == 0) {
         char text[DESCRIBE_SIZE];
 
+        if (record->rated_only && c->found.has_quality) {
+            print_line(stream, "codes", "of the kernel, not compared with the reference");
+            print_quality(c, stream);
+            return;
+        }
         print_field("outcome", describe_outcome(record, c, text), stream);
         return;
     }
@@ -510,6 +524,105 @@ static void print_comparison(const struct record *record, FILE *stream)
     }
 }
 
+/* The head of the summary: how many tensors there are, and how large. */
+static void print_totals(const struct summary *summary, FILE *stream)
+{
+    char kept[128] = "";
+
+    if (summary->kept_tensors > 0) {
+        snprintf(kept, sizeof kept, "; %zu more, %.3f MB, stay as they are", summary->kept_tensors,
+                 (double)summary->kept_bytes * 1e-6);
+    }
+    print_line(stream, "summary", "%zu tensor%s, %.1f million elements, %.3f MB%s", summary->tensors,
+               summary->tensors == 1 ? "" : "s", (double)summary->elements * 1e-6, (double)summary->bytes * 1e-6, kept);
+}
+
+/* BYTES as a share of all bytes of the tensors now. */
+static double share_of_model(const struct summary *summary, uint64_t bytes)
+{
+    return 100 * (double)(bytes + summary->kept_bytes) / (double)(summary->bytes + summary->kept_bytes);
+}
+
+static void print_ways(const struct summary *summary, FILE *stream)
+{
+    char text[DESCRIBE_SIZE], min[SUMMARY_DECIBELS_SIZE], median[SUMMARY_DECIBELS_SIZE], max[SUMMARY_DECIBELS_SIZE],
+        model[SUMMARY_DECIBELS_SIZE];
+    int width = 12;
+
+    for (size_t i = 0; i < summary->way_count; i++) {
+        widen(&width, describe_way(summary->ways[i].first, text));
+    }
+    fprintf(stream, "\n%-*s  %8s  %8s  %8s  %8s  %10s  %8s\n", width, "quantized to", "min dB", "median", "max",
+            "model dB", "model MB", "of now %");
+    for (size_t i = 0; i < summary->way_count; i++) {
+        const struct summary_way *way = &summary->ways[i];
+
+        fprintf(stream, "%-*s  %8s  %8s  %8s  %8s  %10.3f  %8.1f\n", width, describe_way(way->first, text),
+                summary_decibels(way->min, min), summary_decibels(way->median, median), summary_decibels(way->max, max),
+                summary_decibels(way->model, model), (double)(way->bytes + summary->kept_bytes) * 1e-6,
+                share_of_model(summary, way->bytes));
+    }
+}
+
+static void print_choice(const struct summary_choice *choice, int width, FILE *stream)
+{
+    char title[LABEL_TEXT_SIZE], way[DESCRIBE_SIZE], rival[DESCRIBE_SIZE], snr[SUMMARY_DECIBELS_SIZE];
+
+    label_text(title, choice->tensor->title, strlen(choice->tensor->title));
+    if (choice->best == NULL) {
+        fprintf(stream, "%-*s  %8s  %12s  none\n", width, title, "-", "-");
+        return;
+    }
+    fprintf(stream, "%-*s  %8s  %12" PRIu64 "  %s%s%s\n", width, title,
+            summary_decibels(choice->best->found.checked.quality.snr, snr), summary_bytes(choice->best),
+            choice->rival != NULL ? "undecided: " : "", describe_way(choice->best, way), "");
+    if (choice->rival != NULL) {
+        fprintf(stream, "%-*s  %8s  %12s  or %s\n", width, "", "", "", describe_way(choice->rival, rival));
+    }
+}
+
+static void print_best(const struct record *record, const struct summary *summary, FILE *stream)
+{
+    char text[DESCRIBE_SIZE], title[LABEL_TEXT_SIZE], model[SUMMARY_DECIBELS_SIZE];
+    int width = 6;
+
+    for (size_t i = 0; i < summary->choice_count; i++) {
+        widen(&width, label_text(title, summary->choices[i].tensor->title, strlen(summary->choices[i].tensor->title)));
+    }
+    fputc('\n', stream);
+    print_line(stream, "best", "%s", summary_rule(record, text));
+    fprintf(stream, "\n%-*s  %8s  %12s  %s\n", width, "tensor", "SNR dB", "bytes", "quantized to");
+    for (size_t i = 0; i < summary->choice_count; i++) {
+        print_choice(&summary->choices[i], width, stream);
+    }
+    fputc('\n', stream);
+    print_line(stream, "all best", "%zu of %zu tensors, SNR %s dB, model %.3f MB, %.1f %% of now", summary->decided,
+               summary->choice_count, summary_decibels(summary->best_model, model),
+               (double)(summary->best_bytes + summary->best_kept_bytes + summary->kept_bytes) * 1e-6,
+               share_of_model(summary, summary->best_bytes + summary->best_kept_bytes));
+}
+
+/* What the quality of several tensors comes to. */
+static void print_summary(const struct record *record, FILE *stream)
+{
+    struct summary summary;
+
+    if (record->planned == 1 || !summary_applies(record)) {
+        return;
+    }
+    if (!summary_make(record, &summary)) {
+        report_lacks_memory();
+    } else {
+        fputc('\n', stream);
+        print_totals(&summary, stream);
+        print_ways(&summary, stream);
+        if (record->best != BEST_NONE) {
+            print_best(record, &summary, stream);
+        }
+    }
+    summary_free(&summary);
+}
+
 enum exit_code report_text(const struct record *record, FILE *stream)
 {
     if (record->count > 0 && record->planned == 1) {
@@ -518,6 +631,7 @@ enum exit_code report_text(const struct record *record, FILE *stream)
     } else if (record->count > 0) {
         print_table(record, stream);
     }
+    print_summary(record, stream);
     print_comparison(record, stream);
     return EXIT_OK;
 }

@@ -5,7 +5,7 @@
 #include "base/document.h"
 #include "base/destination.h"
 #include "schedule/journal.h"
-#include "cases/tensor_file.h"
+#include "cases/tensors.h"
 #include "model/problem_text.h"
 
 #include <errno.h>
@@ -83,13 +83,13 @@ static json_t *cases_to_json(const struct plan *plan)
 }
 
 /* Which run it is: the same for the same run, whenever it is made. */
-static json_t *make_head(const struct command *command, const struct machine *machine, const struct tensor_file *tensor,
+static json_t *make_head(const struct command *command, const struct machine *machine, const struct tensors *tensors,
                          const struct plan *plan)
 {
     char input[32] = "none";
 
-    if (tensor != NULL) {
-        snprintf(input, sizeof input, "%016" PRIx64, tensor->digest);
+    if (tensors != NULL) {
+        snprintf(input, sizeof input, "%016" PRIx64, tensors_digest(tensors));
     }
     return json_pack("{s:s, s:i, s:s, s:o, s:s, s:o, s:o}", "schema", SCHEMA, "schema_version", SCHEMA_VERSION,
                      "version", qb_version(), "options", options_to_json(command), "input", input, "devices",
@@ -364,7 +364,7 @@ static enum exit_code open_file(struct journal *journal, bool resumes)
 }
 
 enum exit_code journal_open(const struct settings *settings, const struct machine *machine,
-                            const struct tensor_file *tensor, const struct plan *plan, struct journal *journal)
+                            const struct tensors *tensors, const struct plan *plan, struct journal *journal)
 {
     const bool resumes = settings->reporting.resume_file != NULL;
     json_t *head;
@@ -386,7 +386,7 @@ enum exit_code journal_open(const struct settings *settings, const struct machin
     }
     journal->parts = json_object();
     journal->failures = json_object();
-    head = make_head(&settings->command, machine, tensor, plan);
+    head = make_head(&settings->command, machine, tensors, plan);
     text = head != NULL && journal->parts != NULL && journal->failures != NULL ? read_all(journal, &size) : NULL;
     if (head == NULL || journal->parts == NULL || journal->failures == NULL) {
         code = no_memory(journal);

@@ -7,7 +7,7 @@
 #include "cases/plan.h"
 
 struct json_t;
-struct tensor_file;
+struct tensors;
 
 struct journal {
     const char *file; /* NULL: there is none, and nothing is kept */
@@ -22,7 +22,7 @@ struct journal {
  * options, input, devices and cases. A last line that was not written to its end is dropped. On failure the error, with
  * what differs, has been printed. Close JOURNAL either way. TENSOR is what --input read, or NULL. */
 enum exit_code journal_open(const struct settings *settings, const struct machine *machine,
-                            const struct tensor_file *tensor, const struct plan *plan, struct journal *journal);
+                            const struct tensors *tensors, const struct plan *plan, struct journal *journal);
 
 /* What is kept of round ROUND of case INDEX; NULL if that is still to be done. It lives as long as the journal. */
 const struct json_t *journal_find(const struct journal *journal, size_t index, size_t round);

@@ -6,7 +6,7 @@
 #include "base/clock.h"
 #include "base/inject.h"
 #include "cases/plugins.h"
-#include "cases/tensor_file.h"
+#include "cases/tensors.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -112,8 +112,45 @@ static bool copy_devices(const struct machine *machine, struct record *record)
     return true;
 }
 
+/* Add COUNT tensors of LIST, which are items of TENSORS or kept. */
+static bool copy_list(const struct tensors *tensors, const struct tensor *list, size_t count, struct record *record)
+{
+    bool good = true;
+
+    for (size_t i = 0; i < count; i++) {
+        const struct tensor *from = &list[i];
+        struct record_tensor *to = &record->tensors[record->tensor_count++];
+
+        *to = (struct record_tensor){
+            .file = copy_text(from->file, &good),
+            .name = copy_text(from->name, &good),
+            .title = copy_text(from->title, &good),
+            .type = copy_text(from->type, &good),
+            .shape = copy_text(from->shape, &good),
+            .kept = copy_text(from->reason, &good),
+            .bytes = from->bytes,
+            .same_as = from->same_as != NULL ? (size_t)(from->same_as - tensors->items) : RECORD_NONE,
+        };
+        if (from->digest != 0) {
+            snprintf(to->digest, sizeof to->digest, "%016" PRIx64, from->digest);
+        }
+    }
+    return good;
+}
+
+static bool copy_tensors(const struct tensors *tensors, struct record *record)
+{
+    if (tensors == NULL || !tensors->is_list) {
+        return true;
+    }
+    record->tensors = calloc(tensors->count + tensors->kept_count + 1, sizeof *record->tensors);
+    return record->tensors != NULL && copy_list(tensors, tensors->items, tensors->count, record) &&
+           copy_list(tensors, tensors->kept, tensors->kept_count, record);
+}
+
 /* What each case is. Devices follow in the machine's order. */
-static bool copy_plan(const struct plan *plan, const struct machine *machine, struct record *record)
+static bool copy_plan(const struct plan *plan, const struct machine *machine, const struct tensors *tensors,
+                      struct record *record)
 {
     bool good = true;
 
@@ -127,6 +164,7 @@ static bool copy_plan(const struct plan *plan, const struct machine *machine, st
 
         record->cases[i] = (struct record_case){
             .problem = from->problem,
+            .tensor = record->tensor_count > 0 ? &record->tensors[from->tensor - tensors->items] : NULL,
             .dist = from->dist,
             .device = &record->devices[from->device - machine->devices],
             .kernel = copy_text(from->about->name, &good),
@@ -150,7 +188,7 @@ static enum exit_code no_memory(void)
 }
 
 enum exit_code recording_begin(const struct settings *settings, const struct machine *machine,
-                               const struct tensor_file *tensor, const struct plan *plan, struct record *record)
+                               const struct tensors *tensors, const struct plan *plan, struct record *record)
 {
     bool good = true;
 
@@ -163,8 +201,8 @@ enum exit_code recording_begin(const struct settings *settings, const struct mac
         .boot = read_boot(&good),
         .rank = inject_rank(),
         .seed = settings->sweep.seed,
-        .input = tensor != NULL ? copy_text(settings->sweep.input_file, &good) : NULL,
-        .tensor = tensor != NULL && tensor->name != NULL ? copy_text(tensor->name, &good) : NULL,
+        .input = tensors != NULL ? copy_text(settings->sweep.input_files.values[0], &good) : NULL,
+        .tensor = tensors != NULL && tensors->count == 1 ? copy_text(tensors->items[0].name, &good) : NULL,
         .num_warmup_iters = settings->method.num_warmup_iters,
         .num_iters = settings->method.num_iters,
         .planned_rounds = settings->method.rounds,
@@ -174,11 +212,15 @@ enum exit_code recording_begin(const struct settings *settings, const struct mac
         .regime = settings->method.regime,
         .dependent_launch = settings->method.dependent_launch,
         .strict = settings->comparing.strict,
+        .rated_only = settings->action == ACTION_QUALITY,
+        .best = settings->reporting.best,
+        .best_snr = figure_digits(settings->reporting.best_snr),
     };
-    if (tensor != NULL) {
-        snprintf(record->digest, sizeof record->digest, "%016" PRIx64, tensor->digest);
+    if (tensors != NULL && tensors->count == 1 && tensors->items[0].digest != 0) {
+        snprintf(record->digest, sizeof record->digest, "%016" PRIx64, tensors->items[0].digest);
     }
-    good = good && copy_argv(settings, record) && copy_devices(machine, record) && copy_plan(plan, machine, record);
+    good = good && copy_argv(settings, record) && copy_devices(machine, record) && copy_tensors(tensors, record) &&
+           copy_plan(plan, machine, tensors, record);
     return good ? EXIT_OK : no_memory();
 }
 
@@ -277,8 +319,8 @@ enum exit_code recording_add(struct record *record, const struct result *result)
     c->found.sample_count = c->found.round_count = 0;
     c->found.rotated_bytes = from->rotated_bytes < INT64_MAX ? from->rotated_bytes : INT64_MAX;
     /* Codes that were verified are not rated if memory was short, or if a worker says so. */
-    c->found.has_quality =
-        from->checked.verification == VERIFIED && (quality->finite > 0 || quality->nan > 0 || quality->infinite > 0);
+    c->found.has_quality = (from->checked.verification == VERIFIED || record->rated_only) &&
+                           (quality->finite > 0 || quality->nan > 0 || quality->infinite > 0);
     if (!c->found.has_quality) {
         c->found.checked.quality = (struct quality){.finite = 0};
     }

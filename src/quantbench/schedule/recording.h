@@ -9,7 +9,7 @@
 /* Set RECORD up for a run of PLAN, with no case run so far. TENSOR is what --input read, or NULL. Returns an exit code;
  * errors have been printed. Free RECORD either way. */
 enum exit_code recording_begin(const struct settings *settings, const struct machine *machine,
-                               const struct tensor_file *tensor, const struct plan *plan, struct record *record);
+                               const struct tensors *tensors, const struct plan *plan, struct record *record);
 
 /* Add what came out of the next case. */
 enum exit_code recording_add(struct record *record, const struct result *result);

@@ -7,7 +7,7 @@
 #include "check/oracle.h"
 #include "schedule/outcome.h"
 #include "cases/plugins.h"
-#include "cases/tensor_file.h"
+#include "cases/tensors.h"
 #include "schedule/worker.h"
 #include "measure/calibrate.h"
 #include "base/clock.h"
@@ -31,6 +31,7 @@
 struct case_message {
     uint64_t index; /* in the program */
     struct qb_problem problem;
+    uint64_t tensor; /* index of those of --input; UINT64_MAX: none */
     enum input_dist dist;
     unsigned threads;
     enum cache_state cache;
@@ -136,6 +137,7 @@ static void tell_cases(const struct worker *worker, const struct bench *bench)
         memset(&message, 0, sizeof message);
         message.index = i;
         message.problem = from->problem;
+        message.tensor = from->tensor != NULL ? (uint64_t)(from->tensor - bench->inputs.tensors->items) : UINT64_MAX;
         message.dist = from->dist;
         message.threads = from->threads;
         message.cache = from->cache;
@@ -358,7 +360,7 @@ struct held {
     struct case_message *messages; /* what was told about each */
     bool *proved;
     struct machine machine;
-    struct tensor_file tensor;
+    struct tensors tensors;
     struct plan plan;
     struct bench bench;
 };
@@ -435,7 +437,7 @@ static enum exit_code open_devices(struct held *held)
 /* Make of what was told what the program has. */
 static enum exit_code begin(const struct settings *settings, struct held *held)
 {
-    const struct tensor_file *tensor = settings->sweep.input_file != NULL ? &held->tensor : NULL;
+    struct tensors *tensors = settings->sweep.input_files.count > 0 ? &held->tensors : NULL;
     enum exit_code code = open_devices(held);
 
     if (code == EXIT_OK && settings->place.chose_huge_pages) {
@@ -444,7 +446,9 @@ static enum exit_code begin(const struct settings *settings, struct held *held)
     }
     if (code == EXIT_OK) {
         binding_begin(&settings->place, &held->machine);
-        code = plan_read_tensor(&settings->sweep, &held->machine, &held->tensor);
+        code = tensors != NULL ? tensors_open(&settings->sweep, TENSORS_TO_MEASURE,
+                                              machine_memory_free(&held->machine.host), tensors)
+                               : EXIT_OK;
     }
     for (uint64_t i = 0; i < held->count && code == EXIT_OK; i++) {
         const struct case_message *from = &held->messages[i];
@@ -463,13 +467,18 @@ static enum exit_code begin(const struct settings *settings, struct held *held)
             }
         }
         to->kernel = to->about != NULL ? to->about->handle : NULL;
+        to->tensor = tensors != NULL && from->tensor < tensors->count ? &tensors->items[from->tensor] : NULL;
+        if ((tensors != NULL) != (to->tensor != NULL)) {
+            message_error("--input: its tensors are no longer the same");
+            code = EXIT_CANNOT_RUN;
+        }
         if (to->kernel == NULL || to->device == NULL) {
             message_error("kernel %s on %s: no longer available", from->kernel, from->device);
             code = EXIT_CANNOT_RUN;
         }
     }
     if (code == EXIT_OK) {
-        code = bench_begin(&held->bench, settings, &held->machine, tensor, &held->plan);
+        code = bench_begin(&held->bench, settings, &held->machine, tensors, &held->plan);
         held->bench.alive = say_alive;
     }
     return code;

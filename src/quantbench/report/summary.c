@@ -1,0 +1,272 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* summary.c - the quality of many tensors, summed up. */
+#include <config.h>
+
+#include "base/saturate.h"
+#include "report/summary.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+/* dB that are not told apart: half of the last digit that is shown. */
+#define EQUAL 0.005
+
+bool summary_applies(const struct record *record)
+{
+    for (size_t i = 0; i < record->count; i++) {
+        if (record->cases[i].tensor != NULL && record->cases[i].found.has_quality) {
+            return true;
+        }
+    }
+    return false;
+}
+
+uint64_t summary_bytes(const struct record_case *c)
+{
+    static const enum qb_role roles[] = {QB_ROLE_CODES, QB_ROLE_SCALES, QB_ROLE_ZERO_POINTS, QB_ROLE_TENSOR_SCALE};
+    const struct sizes sizes = sizes_of(&c->problem);
+    uint64_t bytes = 0;
+
+    for (size_t i = 0; i < sizeof roles / sizeof roles[0]; i++) {
+        bytes = saturate_add(bytes, sizes.of[roles[i]]);
+    }
+    return bytes;
+}
+
+const char *summary_decibels(double number, char text[SUMMARY_DECIBELS_SIZE])
+{
+    if (isfinite(number)) {
+        snprintf(text, SUMMARY_DECIBELS_SIZE, "%.2f", number);
+    } else {
+        snprintf(text, SUMMARY_DECIBELS_SIZE, "%s", isnan(number) ? "-" : number > 0 ? "exact" : "-inf");
+    }
+    return text;
+}
+
+const char *summary_rule(const struct record *record, char text[DESCRIBE_SIZE])
+{
+    char number[FIGURE_REAL_SIZE];
+
+    if (record->best == BEST_BYTES) {
+        snprintf(text, DESCRIBE_SIZE, "the fewest bytes with an SNR of at least %s dB",
+                 figure_real_text(record->best_snr, number));
+    } else {
+        snprintf(text, DESCRIBE_SIZE, "the largest SNR");
+    }
+    return text;
+}
+
+/* ---- Energies --------------------------------------------------------------------------------------------------- */
+
+/* The energies of several tensors, added. */
+struct energies {
+    double signal, noise;
+};
+
+static void add_energies(struct energies *energies, const struct record_case *c)
+{
+    const struct quality *q = &c->found.checked.quality;
+
+    energies->signal += q->signal;
+    if (!isnan(q->snr) && !(isinf(q->snr) && q->snr > 0)) {
+        energies->noise += q->signal / pow(10, q->snr / 10);
+    }
+}
+
+static double energies_snr(const struct energies *energies)
+{
+    return energies->noise > 0                            ? 10 * log10(energies->signal / energies->noise)
+           : energies->noise == 0 && energies->signal > 0 ? INFINITY
+                                                          : NAN;
+}
+
+/* ---- Ways ------------------------------------------------------------------------------------------------------- */
+
+/* True if A and B are quantized in the same way. */
+static bool same_way(const struct record_case *a, const struct record_case *b)
+{
+    for (enum property p = PROPERTY_OPERATION; p <= PROPERTY_PACKING; p++) {
+        if (!property_same(a, b, p)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Find the way of C among those of SUMMARY, or add it. */
+static struct summary_way *find_way(struct summary *summary, const struct record_case *c)
+{
+    for (size_t i = 0; i < summary->way_count; i++) {
+        if (same_way(summary->ways[i].first, c)) {
+            return &summary->ways[i];
+        }
+    }
+    summary->ways[summary->way_count] = (struct summary_way){.first = c};
+    return &summary->ways[summary->way_count++];
+}
+
+static int compare_numbers(const void *a, const void *b)
+{
+    const double x = *(const double *)a, y = *(const double *)b;
+
+    return (x > y) - (x < y);
+}
+
+/* Set the figures of WAY. NUMBERS has room for one of each case. */
+static void sum_way(const struct record *record, struct summary_way *way, double *numbers)
+{
+    struct energies energies = {0, 0};
+    size_t count = 0;
+
+    for (size_t i = 0; i < record->count; i++) {
+        const struct record_case *c = &record->cases[i];
+
+        if (c->tensor != NULL && c->found.has_quality && same_way(c, way->first)) {
+            way->tensors++;
+            way->bytes = saturate_add(way->bytes, summary_bytes(c));
+            add_energies(&energies, c);
+            if (!isnan(c->found.checked.quality.snr)) {
+                numbers[count++] = c->found.checked.quality.snr;
+            }
+        }
+    }
+    qsort(numbers, count, sizeof *numbers, compare_numbers);
+    way->min = count > 0 ? numbers[0] : NAN;
+    way->max = count > 0 ? numbers[count - 1] : NAN;
+    way->median = count == 0       ? NAN
+                  : count % 2 == 1 ? numbers[count / 2]
+                                   : (numbers[count / 2 - 1] + numbers[count / 2]) / 2;
+    way->model = energies_snr(&energies);
+}
+
+/* ---- The best --------------------------------------------------------------------------------------------------- */
+
+/* How much better A is than B by the rule of RECORD: positive, negative, or 0 if that is undecided. */
+static int compare_cases(const struct record *record, const struct record_case *a, const struct record_case *b)
+{
+    const double a_snr = a->found.checked.quality.snr, b_snr = b->found.checked.quality.snr;
+    const uint64_t a_bytes = summary_bytes(a), b_bytes = summary_bytes(b);
+    const int by_snr = a_snr == b_snr ? 0 : a_snr > b_snr + EQUAL ? 1 : b_snr > a_snr + EQUAL ? -1 : 0;
+    const int by_bytes = (a_bytes < b_bytes) - (a_bytes > b_bytes);
+
+    if (record->best == BEST_BYTES) {
+        return by_bytes != 0 ? by_bytes : by_snr;
+    }
+    return by_snr != 0 ? by_snr : by_bytes;
+}
+
+/* Let CHOICE know of C, a case of its tensor. */
+static void consider(const struct record *record, const struct record_case *c, struct summary_choice *choice)
+{
+    const double snr = c->found.checked.quality.snr;
+    int better;
+
+    if (!c->found.has_quality || isnan(snr) || (record->best == BEST_BYTES && snr < record->best_snr)) {
+        return;
+    }
+    better = choice->best != NULL ? compare_cases(record, c, choice->best) : 1;
+    if (better > 0) {
+        choice->best = c;
+        choice->rival = NULL;
+    } else if (better == 0 && !same_way(c, choice->best)) {
+        choice->rival = c;
+    }
+}
+
+static bool choose_best(const struct record *record, struct summary *summary)
+{
+    struct energies energies = {0, 0};
+
+    if (record->best == BEST_NONE) {
+        return true;
+    }
+    summary->choices = calloc(record->tensor_count + 1, sizeof *summary->choices);
+    if (summary->choices == NULL) {
+        return false;
+    }
+    for (size_t i = 0; i < record->count; i++) {
+        const struct record_case *c = &record->cases[i];
+
+        if (c->tensor != NULL) {
+            struct summary_choice *choice = &summary->choices[c->tensor - record->tensors];
+
+            choice->tensor = c->tensor;
+            consider(record, c, choice);
+        }
+    }
+    for (size_t i = 0; i < record->tensor_count; i++) {
+        const struct summary_choice choice = summary->choices[i];
+
+        if (choice.tensor == NULL) {
+            continue;
+        }
+        summary->choices[summary->choice_count++] = choice;
+        if (choice.best != NULL) {
+            summary->decided++;
+            summary->best_bytes = saturate_add(summary->best_bytes, summary_bytes(choice.best));
+            add_energies(&energies, choice.best);
+        } else {
+            summary->best_kept_bytes = saturate_add(summary->best_kept_bytes, choice.tensor->bytes);
+        }
+    }
+    summary->best_model = energies_snr(&energies);
+    return true;
+}
+
+/* ---- All of it -------------------------------------------------------------------------------------------------- */
+
+/* Count the tensors, and their bytes. */
+static void count_tensors(const struct record *record, struct summary *summary)
+{
+    const struct record_tensor *last = NULL;
+
+    for (size_t i = 0; i < record->tensor_count; i++) {
+        const struct record_tensor *tensor = &record->tensors[i];
+
+        if (tensor->kept != NULL) {
+            summary->kept_tensors++;
+            summary->kept_bytes = saturate_add(summary->kept_bytes, tensor->bytes);
+        }
+    }
+    for (size_t i = 0; i < record->count; i++) {
+        const struct record_case *c = &record->cases[i];
+
+        if (c->tensor != NULL && c->tensor != last && (last == NULL || c->tensor > last)) {
+            last = c->tensor;
+            summary->tensors++;
+            summary->bytes = saturate_add(summary->bytes, c->tensor->bytes);
+            summary->elements =
+                saturate_add(summary->elements, saturate_multiply(c->problem.tokens, c->problem.hidden));
+        }
+    }
+}
+
+bool summary_make(const struct record *record, struct summary *summary)
+{
+    double *numbers = calloc(record->count + 1, sizeof *numbers);
+
+    *summary = (struct summary){.ways = calloc(record->count + 1, sizeof *summary->ways)};
+    if (numbers == NULL || summary->ways == NULL) {
+        free(numbers);
+        return false;
+    }
+    count_tensors(record, summary);
+    for (size_t i = 0; i < record->count; i++) {
+        if (record->cases[i].tensor != NULL && record->cases[i].found.has_quality) {
+            find_way(summary, &record->cases[i]);
+        }
+    }
+    for (size_t i = 0; i < summary->way_count; i++) {
+        sum_way(record, &summary->ways[i], numbers);
+    }
+    free(numbers);
+    return choose_best(record, summary);
+}
+
+void summary_free(struct summary *summary)
+{
+    free(summary->ways);
+    free(summary->choices);
+    *summary = (struct summary){.way_count = 0};
+}

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* summary.h - what the quality of many tensors comes to: for each way to quantize, and for each tensor. */
+#ifndef SUMMARY_H
+#define SUMMARY_H
+
+#include "report/describe.h"
+
+/* A way to quantize, over all tensors that it was applied to. */
+struct summary_way {
+    const struct record_case *first; /* one that is quantized so */
+    size_t tensors;
+    double min, median, max; /* SNR in dB; INFINITY: exact, NAN: there is none */
+    double model;            /* SNR of all tensors together: the energies are added; NAN: unknown */
+    uint64_t bytes;          /* of codes and scales */
+};
+
+/* The best way for a tensor. */
+struct summary_choice {
+    const struct record_tensor *tensor;
+    const struct record_case *best;  /* NULL: none keeps the SNR, or none is rated */
+    const struct record_case *rival; /* as good as that: it is undecided; NULL: there is none */
+};
+
+struct summary {
+    struct summary_way *ways;
+    size_t way_count;
+    struct summary_choice *choices; /* of each tensor, if the record has a rule for the best */
+    size_t choice_count;
+    size_t decided;      /* of the choices: those with a best one */
+    uint64_t best_bytes; /* of these */
+    double best_model;   /* SNR of these together */
+    size_t tensors;      /* quantized ones */
+    uint64_t elements;   /* of these */
+    uint64_t bytes;      /* of these, as they are */
+    size_t kept_tensors; /* that stay as they are */
+    uint64_t kept_bytes;
+    uint64_t best_kept_bytes; /* as they are: of tensors without a best one */
+};
+
+/* True if RECORD has several tensors, of which some are rated. */
+bool summary_applies(const struct record *record);
+
+/* Sum up RECORD; false if memory is short. Free SUMMARY either way. */
+bool summary_make(const struct record *record, struct summary *summary);
+void summary_free(struct summary *summary);
+
+/* The bytes of codes and scales of C. */
+uint64_t summary_bytes(const struct record_case *c);
+
+/* NUMBER in dB with two digits, or the word for what is none. Returns TEXT. */
+#define SUMMARY_DECIBELS_SIZE 32
+const char *summary_decibels(double number, char text[SUMMARY_DECIBELS_SIZE]);
+
+/* The rule of RECORD in words. Returns TEXT. */
+const char *summary_rule(const struct record *record, char text[DESCRIBE_SIZE]);
+
+#endif
