@@ -394,7 +394,7 @@ enum exit_code report_json(const struct record *record, FILE *stream)
         "{s:s, s:I, s:s, s:s, s:s, s:o, s:{s:o, s:o, s:I, s:o, s:o}, s:o, s:I, s:o, s:o, s:o, s:I, s:I, s:I, s:o, "
         "s:o, s:o, "
         "s:s, s:I, "
-        "s:b, s:b, s:b, s:b, s:I, s:I, s:o, s:o, s:o}",
+        "s:b, s:b, s:b, s:b, s:I, s:I}",
         "schema", RECORD_SCHEMA, "schema_version", (json_int_t)RECORD_SCHEMA_VERSION, "version", record->version,
         "library_version", record->library_version, "date", record->date, "argv", arguments, "host", "name",
         document_text(record->host_name), "system", document_text(record->system), "cpus", (json_int_t)record->cpus,
@@ -407,10 +407,12 @@ enum exit_code report_json(const struct record *record, FILE *stream)
         real_or_null(record->timeout), "max_time_s", real_or_null(record->max_time), "regime",
         regime_words[record->regime], "runs", (json_int_t)record->runs, "dependent_launch", record->dependent_launch,
         "interrupted", record->interrupted, "strict", record->strict, "forced", record->forced, "exit_status",
-        (json_int_t)record->code, "cases", (json_int_t)record->planned, "devices", devices, "results", results,
-        "comparison", comparison_to_json(record));
+        (json_int_t)record->code, "cases", (json_int_t)record->planned);
     document_put(&document, "rated_only", json_boolean(record->rated_only));
     document_put(&document, "tensors", tensors_to_json(record));
     put_summary(&document, record);
+    document_put(&document, "devices", devices);
+    document_put(&document, "results", results);
+    document_put(&document, "comparison", comparison_to_json(record));
     return document_print(document, stream);
 }
