@@ -153,6 +153,9 @@ LIE(elements_overflow, outcome.checked.quality.nan = UINT64_MAX, "more elements"
 LIE(saturated_many, outcome.checked.quality.saturated = 31, "quality")
 LIE(flushed_many, outcome.checked.quality.flushed = 31, "quality")
 LIE(elements_few, outcome.checked.quality.finite = 29, "fewer elements")
+LIE(signal_negative, outcome.checked.quality.signal = -1, "quality")
+LIE(signal_nan, outcome.checked.quality.signal = NAN, "quality")
+LIE(signal_infinite, outcome.checked.quality.signal = INFINITY, "quality")
 LIE(rest_ratio_nan, outcome.checked.quality.rest_snr = NAN, "quality")
 LIE(tiles_many, outcome.checked.quality.tiles = 33, "quality")
 LIE(saturated_tiles_many, outcome.checked.quality.saturated_tiles = 1, "quality")
@@ -224,6 +227,9 @@ int main(void)
                                   saturated_many,
                                   flushed_many,
                                   elements_few,
+                                  signal_negative,
+                                  signal_nan,
+                                  signal_infinite,
                                   rest_ratio_nan,
                                   tiles_many,
                                   saturated_tiles_many,

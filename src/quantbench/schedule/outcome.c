@@ -98,6 +98,9 @@ static const char *check_quality(const struct quality *q, const struct outcome_l
         return "counts fewer elements than there are";
     }
     /* As quality_compute() has them. */
+    if (!(q->signal >= 0) || isinf(q->signal)) {
+        return out_of_range;
+    }
     if (isnan(q->snr) != (q->finite == 0) || isnan(q->largest_error) != (q->finite == 0) ||
         isinf(q->largest_relative_error) != isinf(q->largest_error) ||
         (q->finite > 0 && (q->largest_error == 0) != (isinf(q->snr) && q->snr > 0))) {
