@@ -126,6 +126,28 @@ threads()
 }
 ok 'quality: the same figures with one thread' threads
 
+# 2 x 2 x 16 times 1, then 2; and a name that the slice would match as a pattern of shells.
+{
+    safetensors '{"e.w":{"dtype":"F32","shape":[2,2,16],"data_offsets":[0,256]},"e.w1":{"dtype":"F32","shape":[2,16],"data_offsets":[256,384]}}'
+    repeated 64 '\000\000\200\077'
+    repeated 32 '\000\000\000\100'
+} >slices.safetensors
+ok 'list: a tensor and its slice are the tensor' lists 'e.w e.w1 ' --input=slices.safetensors --tensor='*,e.w[0]'
+ok 'list: the same by name' lists 'e.w ' --input=slices.safetensors --tensor='e.w[0],e.w'
+ok 'list: a slice is no pattern of shells' lists 'e.w[1] ' --input=slices.safetensors --tensor='e.w[1]'
+ok 'list: without such a slice it is one' lists 'e.w1 ' --input=slices.safetensors --tensor='e.w[1-1]'
+ok 'list: all slices but one' lists 'e.w[1] e.w1 ' --input=slices.safetensors --tensor='!e.w[0]'
+ok 'list: a slice that is chosen and left out' lists 'e.w[1] ' --input=slices.safetensors --tensor='e.w[0],e.w[1],!e.w[0]'
+rest()
+{
+    run 0 --input=slices.safetensors --quality --tensor='e.w[1],e.w1' --output=rest.json &&
+        out_has 'summary   2 tensors, 0.0 million elements, 0.000 MB; 1 more, 0.000 MB,' &&
+        grep -A4 '"name": "e.w",' rest.json | grep -q '"bytes": 128' &&
+        run 0 --input=slices.safetensors --quality --tensor='*,!e.w[1]' --output=rest.json &&
+        grep -A4 '"name": "e.w",' rest.json | grep -q '"bytes": 128'
+}
+ok 'quality: the other slices are kept as they are' rest
+
 # ---- The best ------------------------------------------------------------------------------------------------------
 
 best()

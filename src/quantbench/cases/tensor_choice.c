@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* tensor_choice.c - which of the tensors of some files are quantized: those that a pattern of --tensor matches, and no
- * pattern with "!". A pattern that ends in [N] is also that slice of tensors of three and more dimensions. */
+ * pattern with "!". A pattern that ends in [N] is that slice of tensors of three and more dimensions, if one has it;
+ * else [N] is a character, as in patterns of shells. */
 #include <config.h>
 
 #include "base/nearest.h"
@@ -21,6 +22,7 @@ struct pattern {
     const char *text; /* without the "!" */
     bool excludes;
     bool matched;
+    bool is_exact; /* TEXT is a name as it stands, and no pattern */
     bool has_slice;
     uint64_t slice;
     char *base; /* TEXT without the slice; NULL: it has none */
@@ -87,7 +89,10 @@ static enum exit_code parse_patterns(const char *text, struct patterns *patterns
         pattern->text = one + pattern->excludes;
         patterns->any_includes = patterns->any_includes || !pattern->excludes;
         if (pattern->text[0] == '\0') {
-            message_error("--tensor: '%s': expected no empty pattern between commas", text);
+            char label[LABEL_TEXT_SIZE];
+
+            message_error("--tensor: '%s': expected no empty pattern between commas",
+                          label_text(label, text, strlen(text)));
             return EXIT_USAGE;
         }
         if (!find_slice(pattern)) {
@@ -122,7 +127,9 @@ static bool matches(const char *pattern, const char *name)
 
 static bool matches_whole(const struct pattern *pattern, const struct candidate *candidate)
 {
-    return matches(pattern->text, name_of(candidate));
+    const char *const name = name_of(candidate);
+
+    return pattern->is_exact ? strcmp(pattern->text, name) == 0 : matches(pattern->text, name);
 }
 
 /* True if PATTERN is a slice of the tensor, which has three dimensions or more. */
@@ -130,6 +137,19 @@ static bool matches_slice(const struct pattern *pattern, const struct candidate 
 {
     return pattern->has_slice && candidate->listed->rank > 2 && pattern->slice < candidate->listed->first &&
            matches(pattern->base, name_of(candidate));
+}
+
+/* A slice is also a bracket expression, and "w1[3]" would match "w13": where a tensor has the slice, it is that alone.
+ */
+static void settle_slices(struct choice *choice)
+{
+    for (size_t i = 0; i < choice->patterns.count; i++) {
+        struct pattern *pattern = &choice->patterns.list[i];
+
+        for (size_t k = 0; k < choice->count && pattern->has_slice && !pattern->is_exact; k++) {
+            pattern->is_exact = matches_slice(pattern, &choice->candidates[k]);
+        }
+    }
 }
 
 /* ---- Errors ----------------------------------------------------------------------------------------------------- */
@@ -206,13 +226,16 @@ static enum exit_code check_patterns(const struct choice *choice)
 {
     for (size_t i = 0; i < choice->patterns.count; i++) {
         const struct pattern *pattern = &choice->patterns.list[i];
+        char text[LABEL_TEXT_SIZE];
+
         for (size_t k = 0; k < choice->count && pattern->has_slice && !pattern->matched; k++) {
             const struct candidate *candidate = &choice->candidates[k];
 
             if (matches(pattern->base, name_of(candidate))) {
                 message_error("--tensor: '%s': shape %s has no slice [%" PRIu64
                               "]; expected a tensor of three dimensions or more, and one of its slices",
-                              pattern->text, candidate->listed->shape, pattern->slice);
+                              label_text(text, pattern->text, strlen(pattern->text)), candidate->listed->shape,
+                              pattern->slice);
                 return EXIT_USAGE;
             }
         }
@@ -262,20 +285,41 @@ static enum exit_code add(struct choice *choice, const struct candidate *candida
     return good && to->file != NULL ? EXIT_OK : message_out_of_memory("the list of tensors", strlen(candidate->file));
 }
 
-/* True if a pattern leaves out CANDIDATE, or slice SLICE of it. */
-static bool is_excluded(struct choice *choice, const struct candidate *candidate, uint64_t slice)
+/* What the patterns say of a tensor. */
+struct say {
+    bool chosen;         /* the whole of it */
+    bool excluded;       /* the same */
+    bool chooses_slices; /* some of its slices */
+    bool excludes_slices;
+};
+
+/* Ask all patterns about CANDIDATE, and note those that match it. */
+static struct say ask(struct choice *choice, const struct candidate *candidate)
 {
-    bool found = false;
+    struct say say = {.chosen = !choice->patterns.any_includes};
 
     for (size_t i = 0; i < choice->patterns.count; i++) {
         struct pattern *pattern = &choice->patterns.list[i];
-        const bool matched = pattern->excludes && (matches_whole(pattern, candidate) ||
-                                                   (matches_slice(pattern, candidate) && pattern->slice == slice));
+        const bool whole = matches_whole(pattern, candidate), slice = matches_slice(pattern, candidate);
 
-        pattern->matched = pattern->matched || matched || (pattern->excludes && matches_slice(pattern, candidate));
-        found = found || matched;
+        pattern->matched = pattern->matched || whole || slice;
+        *(pattern->excludes ? &say.excluded : &say.chosen) |= whole;
+        *(pattern->excludes ? &say.excludes_slices : &say.chooses_slices) |= slice;
     }
-    return found;
+    return say;
+}
+
+/* The first pattern, before number END, that chooses slice SLICE of CANDIDATE, or EXCLUDES it; END: none does. */
+static size_t find_slice_pattern(const struct choice *choice, const struct candidate *candidate, uint64_t slice,
+                                 bool excludes, size_t end)
+{
+    size_t i = 0;
+
+    while (i < end && (choice->patterns.list[i].excludes != excludes || choice->patterns.list[i].slice != slice ||
+                       !matches_slice(&choice->patterns.list[i], candidate))) {
+        i++;
+    }
+    return i;
 }
 
 /* Why CANDIDATE cannot be quantized; NULL: it can. */
@@ -290,75 +334,88 @@ static const char *obstacle(const struct candidate *candidate)
                                : empty;
 }
 
-/* Add CANDIDATE, which no slice of a pattern has chosen, to where it belongs. */
-static enum exit_code place_whole(struct choice *choice, const struct candidate *candidate)
+/* Add the whole of CANDIDATE to where it belongs. */
+static enum exit_code place_whole(struct choice *choice, const struct candidate *candidate, bool chosen)
 {
-    const bool is_list = choice->use == TENSORS_TO_LIST;
-    const bool is_excluded_now = is_excluded(choice, candidate, UINT64_MAX);
-    bool chosen = !choice->patterns.any_includes;
+    /* A file of .npy that is alone has been named. */
+    const bool is_named = choice->patterns.any_includes || (choice->count == 1 && candidate->listed->name == NULL);
 
-    for (size_t i = 0; i < choice->patterns.count; i++) {
-        struct pattern *pattern = &choice->patterns.list[i];
-
-        if (!pattern->excludes && matches_whole(pattern, candidate)) {
-            pattern->matched = chosen = true;
-        }
+    if (choice->use == TENSORS_TO_LIST) {
+        return chosen ? add(choice, candidate, UINT64_MAX, NULL) : EXIT_OK;
     }
-    if (!chosen || is_excluded_now) {
-        return is_list ? EXIT_OK : add(choice, candidate, UINT64_MAX, left_out);
-    }
-    if (is_list) {
-        return add(choice, candidate, UINT64_MAX, NULL);
-    }
-    if (obstacle(candidate) != NULL) {
-        return add(choice, candidate, UINT64_MAX, obstacle(candidate));
+    if (!chosen || obstacle(candidate) != NULL) {
+        return add(choice, candidate, UINT64_MAX, chosen ? obstacle(candidate) : left_out);
     }
     /* Vectors, such as biases and norms, are a thousandth of a model, and stay as they are in all that is served. */
     return add(choice, candidate, UINT64_MAX,
-               choice->use == TENSORS_TO_RATE && !choice->patterns.any_includes && candidate->listed->rank < 2
-                   ? of_one_dimension
-                   : NULL);
+               choice->use == TENSORS_TO_RATE && !is_named && candidate->listed->rank < 2 ? of_one_dimension : NULL);
 }
 
-/* Add the slices of CANDIDATE that patterns choose. Sets *COUNT to their number. */
-static enum exit_code add_slices(struct choice *choice, const struct candidate *candidate, size_t *count)
+/* Add slice SLICE of CANDIDATE, unless a pattern excludes it. Counts it in *ADDED. */
+static enum exit_code place_slice(struct choice *choice, const struct candidate *candidate, uint64_t slice,
+                                  uint64_t *added)
 {
-    enum exit_code code = EXIT_OK;
+    const size_t count = choice->patterns.count;
 
-    *count = 0;
-    for (size_t i = 0; i < choice->patterns.count && code == EXIT_OK; i++) {
-        struct pattern *pattern = &choice->patterns.list[i];
-        bool is_new = true;
+    if (find_slice_pattern(choice, candidate, slice, true, count) < count) {
+        return EXIT_OK;
+    }
+    ++*added;
+    return add(choice, candidate, slice, NULL);
+}
 
-        if (pattern->excludes || !matches_slice(pattern, candidate)) {
-            continue;
-        }
-        pattern->matched = true;
-        for (size_t k = 0; k < i; k++) {
-            const struct pattern *other = &choice->patterns.list[k];
+/* Keep what is left of CANDIDATE when ADDED of its slices are quantized. */
+static enum exit_code keep_rest(struct choice *choice, const struct candidate *candidate, uint64_t added)
+{
+    const uint64_t first = candidate->listed->first;
+    struct tensor *rest;
+    enum exit_code code;
 
-            is_new = is_new && (other->excludes || !matches_slice(other, candidate) || other->slice != pattern->slice);
-        }
-        if (is_new && candidate->listed->can_quantize && !is_excluded(choice, candidate, pattern->slice)) {
-            ++*count;
-            code = add(choice, candidate, pattern->slice, NULL);
-        }
+    if (added == first || choice->use == TENSORS_TO_LIST) {
+        return EXIT_OK;
+    }
+    code = add(choice, candidate, UINT64_MAX, left_out);
+    if (code == EXIT_OK) {
+        rest = &choice->tensors->kept[choice->tensors->kept_count - 1];
+        rest->rows = rest->rows / first * (first - added);
+        rest->bytes = rest->bytes / first * (first - added);
     }
     return code;
+}
+
+/* Add the slices of CANDIDATE that are chosen, all but the excluded ones if IS_WHOLE, and keep the others. */
+static enum exit_code place_slices(struct choice *choice, const struct candidate *candidate, bool is_whole)
+{
+    enum exit_code code = EXIT_OK;
+    uint64_t added = 0;
+
+    for (uint64_t slice = 0; is_whole && slice < candidate->listed->first && code == EXIT_OK; slice++) {
+        code = place_slice(choice, candidate, slice, &added);
+    }
+    for (size_t i = 0; !is_whole && i < choice->patterns.count && code == EXIT_OK; i++) {
+        const struct pattern *pattern = &choice->patterns.list[i];
+
+        if (!pattern->excludes && matches_slice(pattern, candidate) &&
+            find_slice_pattern(choice, candidate, pattern->slice, false, i) == i) {
+            code = place_slice(choice, candidate, pattern->slice, &added);
+        }
+    }
+    return code == EXIT_OK ? keep_rest(choice, candidate, added) : code;
 }
 
 static enum exit_code place_all(struct choice *choice)
 {
     enum exit_code code = EXIT_OK;
 
+    settle_slices(choice);
     for (size_t i = 0; i < choice->count && code == EXIT_OK; i++) {
         const struct candidate *candidate = &choice->candidates[i];
-        size_t slices;
+        const struct say say = ask(choice, candidate);
+        const bool chosen = !say.excluded && (say.chosen || say.chooses_slices);
 
-        code = add_slices(choice, candidate, &slices);
-        if (code == EXIT_OK && (slices == 0 || candidate->listed->rank <= 2)) {
-            code = place_whole(choice, candidate);
-        }
+        code = chosen && candidate->listed->can_quantize && (say.excludes_slices || !say.chosen)
+                   ? place_slices(choice, candidate, say.chosen)
+                   : place_whole(choice, candidate, chosen);
     }
     return code;
 }
@@ -457,7 +514,7 @@ enum exit_code tensor_choice_make(const struct sweep *sweep, enum tensors_use us
         choice.patterns.list = calloc(1, sizeof *choice.patterns.list);
         code = choice.patterns.list == NULL ? message_out_of_memory("the patterns of --tensor", 1) : EXIT_OK;
         if (code == EXIT_OK) {
-            choice.patterns.list[0] = (struct pattern){.text = sweep->tensor};
+            choice.patterns.list[0] = (struct pattern){.text = sweep->tensor, .is_exact = true};
             choice.patterns.count = 1;
             choice.patterns.any_includes = true;
         }
