@@ -63,17 +63,20 @@ bool model_index_is_model(const char *path)
 
 /* ---- Files ------------------------------------------------------------------------------------------------------ */
 
-/* Add FILE of FOLDER, or of the working directory if that is "", which is not listed yet. */
+/* Add FILE of FOLDER, or of the working directory if that is "". It is not listed yet. */
 static enum exit_code add_shard(struct model_index *index, const char *folder, const char *file)
 {
-    struct model_shard *larger = reallocarray(index->shards, index->count + 1, sizeof *larger);
+    /* There is room for a power of two. */
+    struct model_shard *larger = (index->count & (index->count - 1)) == 0
+                                     ? reallocarray(index->shards, 2 * index->count + 1, sizeof *larger)
+                                     : index->shards;
     char *path = NULL;
 
     if (larger != NULL) {
         index->shards = larger;
     }
     if (larger == NULL || asprintf(&path, "%s%s", folder, file) < 0) {
-        return message_out_of_memory("the list of files", (index->count + 1) * sizeof *larger);
+        return message_out_of_memory("the list of files", (2 * index->count + 1) * sizeof *larger);
     }
     larger[index->count++] = (struct model_shard){.file = path};
     return EXIT_OK;
@@ -110,6 +113,7 @@ struct index_file {
     char label[LABEL_SIZE];
     char *folder; /* with a slash at its end; "": the working directory */
     const json_t *map;
+    json_t *numbers; /* of the files that it names: an index may name many */
 };
 
 /* The map of the index, from tensors to files; NULL if the document is something else. */
@@ -133,14 +137,11 @@ static bool is_plain_name(const char *file)
     return file[0] != '\0' && strchr(file, '/') == NULL && strcmp(file, ".") != 0 && strcmp(file, "..") != 0;
 }
 
-static struct model_shard *find_shard(const struct model_index *index, const char *folder, const char *file)
+/* The file that the index names FILE. */
+static const struct model_shard *find_shard(const struct index_file *from, const struct model_index *index,
+                                            const char *file)
 {
-    for (size_t i = 0; i < index->count; i++) {
-        if (strcmp(index->shards[i].file + strlen(folder), file) == 0) {
-            return &index->shards[i];
-        }
-    }
-    return NULL;
+    return &index->shards[json_integer_value(json_object_get(from->numbers, file))];
 }
 
 /* Add each file that the index names once. */
@@ -159,11 +160,15 @@ static enum exit_code find_shards(const struct index_file *from, struct model_in
                           label_text(text, file, strlen(file)));
             return EXIT_USAGE;
         }
-        if (find_shard(index, from->folder, file) == NULL) {
+        if (json_object_get(from->numbers, file) == NULL) {
+            const json_int_t number = (json_int_t)index->count;
             const enum exit_code code = add_shard(index, from->folder, file);
 
             if (code != EXIT_OK) {
                 return code;
+            }
+            if (json_object_set_new(from->numbers, file, json_integer(number)) != 0) {
+                return message_out_of_memory("the list of files", index->count * sizeof *index->shards);
             }
         }
     }
@@ -232,7 +237,8 @@ static enum exit_code check_tensors(const struct index_file *from, struct model_
 
     for (size_t i = 0; i < index->count; i++) {
         if (index->shards[i].count > 0 && index->shards[i].tensors[0].name == NULL) {
-            message_error("%s: is a .npy file; expected a safetensors file", index->shards[i].file);
+            message_error("%s: is a .npy file; expected a safetensors file",
+                          label_text(text, index->shards[i].file, strlen(index->shards[i].file)));
             return EXIT_USAGE;
         }
         qsort(index->shards[i].tensors, index->shards[i].count, sizeof *index->shards[i].tensors, compare_listed);
@@ -241,7 +247,7 @@ static enum exit_code check_tensors(const struct index_file *from, struct model_
     {
         const char *file = json_string_value(value);
 
-        if (find_listed(find_shard(index, from->folder, file), name) == NULL) {
+        if (find_listed(find_shard(from, index, file), name) == NULL) {
             message_error("%s: the tensor '%s' is missing in '%s', which should have it; download that file again",
                           from->label, label_text(tensor, name, strlen(name)), label_text(text, file, strlen(file)));
             return EXIT_USAGE;
@@ -258,8 +264,11 @@ static enum exit_code check_tensors(const struct index_file *from, struct model_
 
 static enum exit_code open_map(struct index_file *from, struct model_index *index)
 {
-    enum exit_code code = find_shards(from, index);
+    enum exit_code code;
 
+    from->numbers = json_object();
+    code = from->numbers != NULL ? find_shards(from, index)
+                                 : message_out_of_memory("the list of files", sizeof *index->shards);
     code = code == EXIT_OK ? check_shards(from, index) : code;
     code = code == EXIT_OK ? list_shards(index) : code;
     return code == EXIT_OK ? check_tensors(from, index) : code;
@@ -305,6 +314,7 @@ static enum exit_code open_index(const char *path, struct model_index *index)
     } else {
         code = open_map(&from, index);
     }
+    json_decref(from.numbers);
     json_decref(document);
     free(from.folder);
     return code;
@@ -347,20 +357,22 @@ static enum exit_code open_entries(const char *folder, struct model_index *index
     const int index_count = scandir(folder, &indexes, is_index_file, versionsort);
     const int count = index_count < 0 ? -1 : scandir(folder, &files, is_tensor_file, versionsort);
     enum exit_code code = EXIT_OK;
-    char *path = NULL;
+    char *path = NULL, label[LABEL_TEXT_SIZE];
 
     if (count < 0) {
-        message_error("%s: %s", folder, strerror(errno));
+        message_error("%s: %s", label_text(label, folder, strlen(folder)), strerror(errno));
         code = EXIT_CANNOT_RUN;
     } else if (index_count > 1) {
-        message_error("%s: has %d indexes of models; name one with --input", folder, index_count);
+        message_error("%s: has %d indexes of models; name one with --input", label_text(label, folder, strlen(folder)),
+                      index_count);
         code = EXIT_USAGE;
     } else if (index_count == 1) {
         code = asprintf(&path, "%s%s", folder, indexes[0]->d_name) < 0 ? message_out_of_memory("the name of a file", 0)
                                                                        : open_index(path, index);
         free(path);
     } else if (count == 0) {
-        message_error("%s: has neither .safetensors nor .npy files; expected some", folder);
+        message_error("%s: has neither .safetensors nor .npy files; expected some",
+                      label_text(label, folder, strlen(folder)));
         code = EXIT_USAGE;
     } else {
         code = open_files(folder, files, count, index);
