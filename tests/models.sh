@@ -186,6 +186,114 @@ apart()
 }
 ok 'times: in a process of their own' apart
 
+# ---- Files that are not plain --------------------------------------------------------------------------------------
+
+# npy TYPE ORDER SHAPE: the header of .npy.
+npy()
+{
+    printf '\223NUMPY\001\000\166\000'
+    printf '%-117s\n' "{'descr': '$1', 'fortran_order': $2, 'shape': $3, }"
+}
+mkdir dumps
+{
+    npy '<f4' False '(2, 2, 16)'
+    repeated 64 '\000\000\200\077'
+} >dumps/a.npy
+{
+    npy '<i8' False '(3,)'
+    repeated 24 '\001'
+} >dumps/b.npy
+{
+    npy '<f2' True '(2, 16)'
+    repeated 32 '\000\074'
+} >dumps/c.npy
+{
+    npy '>f4' False '()'
+    repeated 4 '\000'
+} >dumps/d.npy
+shapes()
+{
+    run 0 --input=dumps --list-tensors --format=csv &&
+        same '"[2, 2, 16]",F32,256 "[3]",I64,24 "[2, 16]",F16,64 "[]",unknown,4' \
+            "$(sed -n 's/^"",\(.*\),"dumps.*/\1/p' out | tr '\n' ' ' | sed 's/ $//')"
+}
+ok 'list: .npy files of any type and shape, as they are' shapes
+types()
+{
+    run 0 --input=dumps --quality --output=dumps.json && err_has '3 of 4 tensors cannot be quantized' &&
+        err_has "b.npy': I64 [3], of another type" && grep -q '"kept": "in Fortran order"' dumps.json
+}
+ok 'quality: .npy files that cannot be quantized are kept' types
+ok 'list: a slice of a .npy file' lists 'a.npy[1] ' --input=dumps --tensor='a.npy[1]'
+cut_npy()
+{
+    npy '<f4' False '(2, 2, 16)' >cut.npy && fails 2 'is truncated' --input=cut.npy --list-tensors &&
+        npy '<f4' False '(4294967296, 4294967296)' >cut.npy && fails 2 'overflows 64 bits' --input=cut.npy --quality
+}
+ok 'list: .npy files whose shape is not that of their data are refused' cut_npy
+many_dimensions()
+{
+    {
+        safetensors '{"w":{"dtype":"F32","shape":[1,1,1,1,1,1,1,2,8],"data_offsets":[0,64]},"z":{"dtype":"F32","shape":[0,1000000000000000000,1000000000000000000,1000000000000000000,1000000000000000000,1000000000000000000,1000000000000000000,1000000000000000000],"data_offsets":[64,64]}}'
+        repeated 16 '\000\000\200\077'
+    } >nine.safetensors
+    run 0 --input=nine.safetensors --list-tensors --format=json && out_has '"[1, 1, 1, 1, 1, 1, 1, 2, ...]"' &&
+        out_has "\"[0$(repeated 7 ', 1000000000000000000')]\""
+}
+ok 'list: shapes of many and of long dimensions' many_dimensions
+
+# 2 x 8 floats, two of them: other bytes, of which the digest is the same.
+{
+    safetensors '{"a":{"dtype":"F32","shape":[2,8],"data_offsets":[0,64]},"b":{"dtype":"F32","shape":[2,8],"data_offsets":[64,128]}}'
+    repeated 16 '\000\000\200\077'
+    repeated 2 '\000\000\000\100'
+    repeated 6 '\000\000\200\077'
+    printf '\005\024\371\132\005\024\171\061'
+    repeated 6 '\000\000\200\077'
+} >collision.safetensors
+collision()
+{
+    run 0 --input=collision.safetensors --quality --output=collision.json &&
+        same 1 "$(sed -n '/"tensors"/,/^  \]/s/ *"digest": //p' collision.json | sort -u | wc -l | tr -d ' ')" &&
+        ! grep -q '"same_as": 0' collision.json
+}
+ok 'quality: tensors are equal if their bytes are, not their digests' collision
+twice()
+{
+    lists 'a.bias a.weight ids ' --input=one.safetensors --input=./one.safetensors &&
+        err_has '1 file is given twice' && lists 'a.bias a.weight experts.w1 ids ' --input=folder --input=folder/b.safetensors
+}
+ok 'list: a file that is given twice counts once' twice
+
+# The file of a run changes at one of a kernel's calls: it is cut, or has another time.
+${CC:-cc} -std=gnu11 -O2 -ffp-contract=off -fPIC -shared -I"$srcdir/src/libquantbench" -I"$srcdir/src/quantbench" \
+    -o file.so "$srcdir/tests/plugins/effects.c" -lm
+{
+    safetensors '{"a":{"dtype":"F32","shape":[5,37],"data_offsets":[0,740]},"b":{"dtype":"F32","shape":[5,37],"data_offsets":[740,1480]}}'
+    repeated 185 '\000\000\200\077'
+    repeated 185 '\000\000\000\100'
+} >before.safetensors
+EFFECT_FILE=$work/changing.safetensors
+export EFFECT_FILE
+# changes SIZE ARGUMENT...
+changes()
+{
+    EFFECT_SIZE=$1
+    export EFFECT_SIZE EFFECT_CALL
+    shift
+    for EFFECT_CALL in 1 8 40 60; do
+        cp before.safetensors changing.safetensors
+        run 3 --device=cpu --threads=1 --granularity=token --num-iters=4 --rounds=2 --num-warmup-iters=0 \
+            --plugin=file.so --kernel=effects_file --input=changing.safetensors --tensor='*' "$@" &&
+            err_has 'changing.safetensors: changed' || return 1
+    done
+}
+size=$(wc -c <before.safetensors)
+ok 'times: an input that is written to is an error' changes "$size" --no-isolate
+ok 'times: the same in a worker' changes "$size" --isolate
+ok 'times: an input that is cut is an error' changes 300 --no-isolate
+ok 'times: the same in a worker, cut' changes 300 --isolate
+
 # ---- What is refused -----------------------------------------------------------------------------------------------
 
 ok 'several tensors without a choice' fails 2 'choose with --tensor=PATTERN' --input=split

@@ -36,6 +36,18 @@ static const char *run_escape(const struct qb_plugin_call *call)
     return "\033[2Jno luck\r\nquantbench: all is well";
 }
 
+/* Other processes may cut the file of the input, or write to it: call number EFFECT_CALL does, and leaves EFFECT_SIZE
+ * bytes of EFFECT_FILE. */
+static const char *run_file(const struct qb_plugin_call *call)
+{
+    static long calls;
+
+    if (++calls == atol(getenv("EFFECT_CALL")) && truncate(getenv("EFFECT_FILE"), atol(getenv("EFFECT_SIZE"))) != 0) {
+        return "the file cannot be cut";
+    }
+    return run_quiet(call);
+}
+
 /* A process of a session of its own, which ends after long. */
 static void leave(void)
 {
@@ -209,6 +221,7 @@ static const struct qb_plugin_kernel kernels[] = {
     KERNEL(starved, rows_supports),
     KERNEL(sizes, rows_supports),
     KERNEL(crash, rows_supports),
+    KERNEL(file, rows_supports),
     {.name = "effects_pipe",
      .description = "answers for others",
      .backend = "cpu",

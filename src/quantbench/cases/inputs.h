@@ -10,7 +10,7 @@ struct tensors;
 struct inputs {
     uint64_t seed;
     struct tensors *tensors; /* what --input chose; NULL: data are generated */
-    uint64_t budget;                  /* bytes that they may take; those of one case may take more */
+    uint64_t budget;         /* bytes that they may take; those of one case may take more */
     uint64_t held;
     uint64_t uses; /* so far */
     size_t count;

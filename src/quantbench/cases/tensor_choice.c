@@ -15,7 +15,8 @@
 
 /* Why a tensor stays as it is. */
 static const char left_out[] = "left out by --tensor", of_one_dimension[] = "of one dimension",
-                  of_another_type[] = "of another type", scalar[] = "a scalar", empty[] = "empty";
+                  of_another_type[] = "of another type", column_major[] = "in Fortran order", scalar[] = "a scalar",
+                  empty[] = "empty";
 
 /* One pattern of --tensor. */
 struct pattern {
@@ -270,7 +271,8 @@ static enum exit_code add(struct choice *choice, const struct candidate *candida
                           .rows = from->rows,
                           .cols = from->cols,
                           .offset = from->offset,
-                          .bytes = from->bytes};
+                          .bytes = from->bytes,
+                          .stamp = from->stamp};
     snprintf(to->type, sizeof to->type, "%s", from->type);
     snprintf(to->shape, sizeof to->shape, "%s", from->shape);
     if (slice != UINT64_MAX) {
@@ -330,8 +332,9 @@ static const char *obstacle(const struct candidate *candidate)
     return listed->can_quantize ? NULL
            : strcmp(listed->type, "F16") != 0 && strcmp(listed->type, "BF16") != 0 && strcmp(listed->type, "F32") != 0
                ? of_another_type
-           : listed->rank == 0 ? scalar
-                               : empty;
+           : listed->rank == 0       ? scalar
+           : listed->is_column_major ? column_major
+                                     : empty;
 }
 
 /* Add the whole of CANDIDATE to where it belongs. */
@@ -431,6 +434,7 @@ static int compare_candidates(const void *a, const void *b)
 static enum exit_code list_candidates(const struct model_index *models, struct choice *choice)
 {
     size_t count = 0;
+    char text[LABEL_TEXT_SIZE];
 
     for (size_t m = 0; m < choice->sweep->input_files.count; m++) {
         for (size_t s = 0; s < models[m].count; s++) {
@@ -451,8 +455,10 @@ static enum exit_code list_candidates(const struct model_index *models, struct c
             }
         }
         if (choice->use == TENSORS_TO_MEASURE && choice->sweep->tensor == NULL && choice->count - first > 1) {
+            const char *input = choice->sweep->input_files.values[m];
+
             message_error("--input: %s has %zu tensors; choose with --tensor=PATTERN, or rate all with --quality",
-                          choice->sweep->input_files.values[m], choice->count - first);
+                          label_text(text, input, strlen(input)), choice->count - first);
             return EXIT_USAGE;
         }
         qsort(choice->candidates + first, choice->count - first, sizeof *choice->candidates, compare_candidates);
@@ -476,24 +482,27 @@ static enum exit_code check_items(const struct choice *choice)
 {
     const struct tensors *tensors = choice->tensors;
     const struct tensor *first = NULL;
+    char text[LABEL_TEXT_SIZE];
     size_t count = 0;
 
     for (size_t i = 0; i < tensors->kept_count; i++) {
         const struct tensor *kept = &tensors->kept[i];
+        const char *name = kept->name != NULL ? kept->name : kept->file;
 
         if (kept->reason != left_out && kept->reason != of_one_dimension) {
             first = first == NULL ? kept : first;
             count++;
-            message_verbose("kept as it is: %s, %s %s: %s", kept->name != NULL ? kept->name : kept->file, kept->type,
-                            kept->shape, kept->reason);
+            message_verbose("%s: %s, %s %s; it is kept as it is", label_text(text, name, strlen(name)), kept->reason,
+                            kept->type, kept->shape);
         }
     }
     if (count > 0) {
-        message_warning(
-            "%zu of %zu tensors cannot be quantized and are left out, such as '%s': %s %s; the record names "
-            "all",
-            count, tensors->count + tensors->kept_count, first->name != NULL ? first->name : first->file, first->type,
-            first->shape);
+        const char *name = first->name != NULL ? first->name : first->file;
+
+        message_warning("%zu of %zu tensors cannot be quantized and are left out, such as '%s': %s %s, %s; --verbose "
+                        "and the record name all",
+                        count, tensors->count + tensors->kept_count, label_text(text, name, strlen(name)), first->type,
+                        first->shape, first->reason);
     }
     if (tensors->count > 0 || choice->use == TENSORS_TO_LIST) {
         return EXIT_OK;

@@ -51,7 +51,8 @@
 struct source {
     const char *path;
     int fd;
-    uint64_t size;         /* bytes */
+    uint64_t size; /* bytes */
+    struct tensor_stamp stamp;
     uint64_t memory_limit; /* bytes that the elements may take */
     char *error;
     size_t error_size;
@@ -153,6 +154,36 @@ static enum tensor_file_status read_bytes(const struct source *source, void *tar
     return TENSOR_FILE_OK;
 }
 
+static struct tensor_stamp stamp_of(const struct stat *status)
+{
+    return (struct tensor_stamp){
+        .device = (uint64_t)status->st_dev,
+        .inode = (uint64_t)status->st_ino,
+        .size = (uint64_t)status->st_size,
+        .seconds = (int64_t)status->st_mtim.tv_sec,
+        .nanoseconds = (int64_t)status->st_mtim.tv_nsec,
+    };
+}
+
+/* True if the file DESCRIPTOR has STAMP. */
+static bool has_stamp(int descriptor, const struct tensor_stamp *stamp)
+{
+    struct stat status;
+    struct tensor_stamp now;
+
+    if (fstat(descriptor, &status) != 0) {
+        return false;
+    }
+    now = stamp_of(&status);
+    return now.device == stamp->device && now.inode == stamp->inode && now.size == stamp->size &&
+           now.seconds == stamp->seconds && now.nanoseconds == stamp->nanoseconds;
+}
+
+static enum tensor_file_status fail_change(const struct source *source)
+{
+    return fail(source, TENSOR_FILE_IO, "changed since its tensors were listed; run again when nothing writes to it");
+}
+
 /* Open PATH and make sure that reading it ends: a pipe could wait for ever, a device could go on for ever. */
 static enum tensor_file_status open_source(struct source *source)
 {
@@ -179,6 +210,7 @@ static enum tensor_file_status open_source(struct source *source)
         return result;
     }
     source->size = (uint64_t)status.st_size;
+    source->stamp = stamp_of(&status);
     return TENSOR_FILE_OK;
 }
 
@@ -441,21 +473,37 @@ static enum tensor_file_status parse_npy_header(const struct source *source, con
     return TENSOR_FILE_OK;
 }
 
+/* What safetensors call the element type DESCR of NumPy; "unknown". */
+static const char *npy_type(struct span descr)
+{
+    static const char *const names[][2] = {
+        {"f2", "F16"}, {"f4", "F32"}, {"f8", "F64"}, {"i1", "I8"},  {"i2", "I16"}, {"i4", "I32"},  {"i8", "I64"},
+        {"u1", "U8"},  {"u2", "U16"}, {"u4", "U32"}, {"u8", "U64"}, {"c8", "C64"}, {"b1", "BOOL"},
+    };
+    /* '=' (native) and '|' (irrelevant) are taken as little endian: that is what NumPy means by them on all the hosts
+     * that people save tensors on. */
+    if (descr.length == 0 || !is_one_of(descr.text[0], "<=|")) {
+        return "unknown";
+    }
+    descr.text++;
+    descr.length--;
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        if (span_equals(descr, names[i][0])) {
+            return names[i][1];
+        }
+    }
+    return "unknown";
+}
+
 static enum tensor_file_status check_npy_header(const struct source *source, const struct npy_header *header,
                                                 struct place *place)
 {
+    const char *const type = npy_type(header->descr);
     char text[LABEL_TEXT_SIZE];
-    /* '=' (native) and '|' (irrelevant) are taken as little endian: that is what NumPy means by them on all the hosts
-     * that people save tensors on. */
-    struct span type = header->descr;
-    if (type.length > 0 && is_one_of(type.text[0], "<=|")) {
-        type.text++;
-        type.length--;
-    }
-    if (type.length + 1 == header->descr.length && span_equals(type, "f2")) {
+    if (strcmp(type, "F16") == 0) {
         place->format = QB_FORMAT_F16;
         place->element_size = 2;
-    } else if (type.length + 1 == header->descr.length && span_equals(type, "f4")) {
+    } else if (strcmp(type, "F32") == 0) {
         place->format = QB_FORMAT_F32;
         place->element_size = 4;
     } else if (span_equals(header->descr, "<V2") || span_equals(header->descr, "|V2")) {
@@ -497,18 +545,12 @@ static enum tensor_file_status check_npy_size(const struct source *source, const
     return TENSOR_FILE_OK;
 }
 
-static enum tensor_file_status find_npy(const struct source *source, const char *name, struct place *place)
+/* Read the header, whose text is put into TEXT, and find the offset of the elements. */
+static enum tensor_file_status read_npy_header(const struct source *source, char text[NPY_HEADER_MAX],
+                                               struct npy_header *header, uint64_t *offset)
 {
     /* magic, version (2 bytes), header length (2 bytes in version 1, then 4) */
     unsigned char start[NPY_MAGIC_SIZE + 2 + 4];
-    char text[NPY_HEADER_MAX];
-    struct npy_header header = {0};
-    if (name != NULL) {
-        char quoted[LABEL_TEXT_SIZE];
-        return fail(source, TENSOR_FILE_FORMAT,
-                    "is a .npy file, which has one tensor without a name; '%s' was asked for",
-                    label_text(quoted, name, strlen(name)));
-    }
     if (source->size < sizeof start) {
         return fail(source, TENSOR_FILE_FORMAT, "is truncated: %" PRIu64 " bytes are too few for a .npy header",
                     source->size);
@@ -531,15 +573,26 @@ static enum tensor_file_status find_npy(const struct source *source, const char 
                     " after byte %" PRIu64,
                     length, source->size - header_offset, header_offset);
     }
-    if (length > sizeof text) {
-        return fail(source, TENSOR_FILE_FORMAT, "has a .npy header of %" PRIu64 " bytes; expected at most %zu", length,
-                    sizeof text);
+    if (length > NPY_HEADER_MAX) {
+        return fail(source, TENSOR_FILE_FORMAT, "has a .npy header of %" PRIu64 " bytes; expected at most %d", length,
+                    NPY_HEADER_MAX);
     }
-    place->offset = header_offset + length;
+    *offset = header_offset + length;
     status = read_bytes(source, text, length, header_offset);
-    if (status == TENSOR_FILE_OK) {
-        status = parse_npy_header(source, text, length, &header);
+    return status == TENSOR_FILE_OK ? parse_npy_header(source, text, length, header) : status;
+}
+
+static enum tensor_file_status find_npy(const struct source *source, const char *name, struct place *place)
+{
+    char text[NPY_HEADER_MAX], quoted[LABEL_TEXT_SIZE];
+    struct npy_header header = {0};
+    enum tensor_file_status status;
+    if (name != NULL) {
+        return fail(source, TENSOR_FILE_FORMAT,
+                    "is a .npy file, which has one tensor without a name; '%s' was asked for",
+                    label_text(quoted, name, strlen(name)));
     }
+    status = read_npy_header(source, text, &header, &place->offset);
     if (status == TENSOR_FILE_OK) {
         status = check_npy_header(source, &header, place);
     }
@@ -1251,24 +1304,52 @@ void tensor_raw_free(struct tensor_raw *raws, size_t count)
 
 /* ---- All tensors ------------------------------------------------------------------------------------------------ */
 
-/* Set LISTED, which was zero, to the tensor of a .npy file. */
+/* Write SHAPE, a tuple, as safetensors do: "[2, 3]". */
+static void format_tuple(char text[TENSOR_SHAPE_SIZE], struct span shape)
+{
+    size_t used = (size_t)snprintf(text, TENSOR_SHAPE_SIZE, "["), rank = 0;
+    for (size_t i = 0; i < shape.length && rank <= LISTED_DIMENSIONS; i++) {
+        const size_t digits = strspn(shape.text + i, "0123456789");
+        if (digits > 0) {
+            rank++;
+            used += (size_t)snprintf(text + used, TENSOR_SHAPE_SIZE - used, "%s%.*s", rank > 1 ? ", " : "",
+                                     rank > LISTED_DIMENSIONS ? 3 : (int)digits,
+                                     rank > LISTED_DIMENSIONS ? "..." : shape.text + i);
+            i += digits - 1;
+        }
+    }
+    snprintf(text + used, TENSOR_SHAPE_SIZE - used, "]");
+}
+
+/* Set LISTED, which was zero, to the tensor of a .npy file. One that cannot be quantized is listed too. */
 static enum tensor_file_status list_npy(const struct source *source, struct tensor_listed *listed)
 {
+    char text[NPY_HEADER_MAX];
+    struct npy_header header = {0};
     struct place place = {0};
-    enum tensor_file_status status = find_npy(source, NULL, &place);
+    enum tensor_file_status status = read_npy_header(source, text, &header, &place.offset);
 
-    if (status == TENSOR_FILE_OK) {
-        snprintf(listed->type, sizeof listed->type, "%s", place.format == QB_FORMAT_F16 ? "F16" : "F32");
-        snprintf(listed->shape, sizeof listed->shape, "[%" PRIu64 ", %" PRIu64 "]", place.rows, place.columns);
-        listed->can_quantize = true;
-        listed->format = place.format;
-        listed->rank = 2;
-        listed->first = place.rows;
-        listed->rows = place.rows;
-        listed->cols = place.columns;
-        listed->offset = place.offset;
-        listed->bytes = place.bytes;
+    if (status != TENSOR_FILE_OK) {
+        return status;
     }
+    snprintf(listed->type, sizeof listed->type, "%s", npy_type(header.descr));
+    listed->can_quantize = (strcmp(listed->type, "F16") == 0 || strcmp(listed->type, "F32") == 0) &&
+                           !header.fortran_order && header.dimensions.rank > 0 && header.dimensions.rows > 0 &&
+                           header.dimensions.last > 0;
+    if (listed->can_quantize) {
+        status = check_npy_header(source, &header, &place);
+        status = status == TENSOR_FILE_OK ? check_npy_size(source, &place) : status;
+    }
+    format_tuple(listed->shape, header.shape);
+    listed->is_column_major = header.fortran_order;
+    listed->format = listed->can_quantize ? place.format : QB_FORMAT_F32;
+    listed->rank = header.dimensions.rank;
+    listed->first = header.dimensions.first;
+    listed->rows = header.dimensions.rows;
+    listed->cols = header.dimensions.last;
+    listed->offset = place.offset;
+    listed->bytes = source->size - place.offset;
+    listed->stamp = source->stamp;
     return status;
 }
 
@@ -1295,6 +1376,7 @@ static enum tensor_file_status list_entry(const struct source *source, const str
     listed->cols = dimensions.last;
     listed->offset = data_offset + entry->begin;
     listed->bytes = entry->end - entry->begin;
+    listed->stamp = source->stamp;
     return TENSOR_FILE_OK;
 }
 
@@ -1367,43 +1449,108 @@ static bool lies_well(uint64_t offset, unsigned element_size)
 }
 
 /* The elements of PLACE, mapped or in memory of their own. */
-static enum tensor_file_status get_elements(const struct source *source, const struct place *place,
-                                            struct tensor_part *part)
+static enum tensor_file_status get_elements(struct source *source, const struct place *place, struct tensor_part *part)
 {
-    if (place->offset > source->size || place->bytes > source->size - place->offset) {
-        return fail(source, TENSOR_FILE_IO, "became shorter: %" PRIu64 " bytes", source->size);
-    }
     if (lies_well(place->offset, place->element_size) &&
         mapping_open(source->fd, place->offset, place->bytes, &part->mapping)) {
         part->data = part->mapping.data;
+        part->descriptor = source->fd;
+        part->stamp = source->stamp;
+        source->fd = -1;
         return TENSOR_FILE_OK;
     }
     enum tensor_file_status status = read_elements(source, place, &part->own);
     part->data = part->own;
-    return status;
+    return status == TENSOR_FILE_OK && !has_stamp(source->fd, &source->stamp) ? fail_change(source) : status;
 }
 
-enum tensor_file_status tensor_part_open(const char *path, enum qb_format format, uint64_t offset, uint64_t bytes,
-                                         uint64_t memory_limit, struct tensor_part *part, char *error,
-                                         size_t error_size)
+/* Open the file of PLACE, which is to be as it was when it was listed. */
+static enum tensor_file_status open_listed(const struct tensor_place *place, struct source *source)
+{
+    enum tensor_file_status status = open_source(source);
+
+    if (status != TENSOR_FILE_OK) {
+        return status;
+    }
+    if (!has_stamp(source->fd, &place->stamp) || place->offset > source->size ||
+        place->bytes > source->size - place->offset) {
+        close(source->fd);
+        return fail_change(source);
+    }
+    return TENSOR_FILE_OK;
+}
+
+enum tensor_file_status tensor_part_open(const struct tensor_place *from, uint64_t memory_limit,
+                                         struct tensor_part *part, char *error, size_t error_size)
 {
     struct source source = {
-        .path = path, .fd = -1, .memory_limit = memory_limit, .error = error, .error_size = error_size};
-    const struct place place = {
-        .format = format, .offset = offset, .bytes = bytes, .element_size = qb_format_info(format)->bits / 8};
-    enum tensor_file_status status = open_source(&source);
+        .path = from->path, .fd = -1, .memory_limit = memory_limit, .error = error, .error_size = error_size};
+    const struct place place = {.format = from->format,
+                                .offset = from->offset,
+                                .bytes = from->bytes,
+                                .element_size = qb_format_info(from->format)->bits / 8};
+    enum tensor_file_status status = open_listed(from, &source);
 
     *part = (struct tensor_part){.data = NULL};
-    if (status == TENSOR_FILE_OK) {
-        status = get_elements(&source, &place, part);
+    if (status != TENSOR_FILE_OK) {
+        return status;
+    }
+    status = get_elements(&source, &place, part);
+    if (source.fd >= 0) {
         close(source.fd);
+    }
+    if (status != TENSOR_FILE_OK) {
+        tensor_part_close(part);
     }
     return status;
 }
 
+bool tensor_part_is_intact(const struct tensor_part *part)
+{
+    return part->mapping.data == NULL ||
+           (!mapping_is_broken(&part->mapping) && has_stamp(part->descriptor, &part->stamp));
+}
+
 void tensor_part_close(struct tensor_part *part)
 {
+    if (part->mapping.data != NULL) {
+        close(part->descriptor);
+    }
     mapping_close(&part->mapping);
     free(part->own);
     *part = (struct tensor_part){.data = NULL};
+}
+
+/* Bytes that are compared at once: elements of any size fill them. */
+#define COMPARED_BYTES (1 << 20)
+
+enum tensor_file_status tensor_part_compare(const struct tensor_place *from, const void *data, bool *same, char *error,
+                                            size_t error_size)
+{
+    struct source source = {.path = from->path, .fd = -1, .error = error, .error_size = error_size};
+    struct place piece = {.element_size = qb_format_info(from->format)->bits / 8};
+    enum tensor_file_status status = open_listed(from, &source);
+    bool equal = true;
+    char *bytes;
+
+    if (status != TENSOR_FILE_OK) {
+        return status;
+    }
+    bytes = malloc(COMPARED_BYTES);
+    status = bytes == NULL ? fail_memory(&source, COMPARED_BYTES) : TENSOR_FILE_OK;
+    for (uint64_t done = 0; done < from->bytes && equal && status == TENSOR_FILE_OK; done += piece.bytes) {
+        piece.bytes = from->bytes - done < COMPARED_BYTES ? from->bytes - done : COMPARED_BYTES;
+        status = read_bytes(&source, bytes, piece.bytes, from->offset + done);
+        if (status == TENSOR_FILE_OK) {
+            to_native_order(bytes, &piece);
+            equal = memcmp(bytes, (const char *)data + done, piece.bytes) == 0;
+        }
+    }
+    if (status == TENSOR_FILE_OK && !has_stamp(source.fd, &from->stamp)) {
+        status = fail_change(&source);
+    }
+    free(bytes);
+    close(source.fd);
+    *same = status == TENSOR_FILE_OK && equal;
+    return status;
 }

@@ -54,18 +54,30 @@ enum tensor_file_status tensor_file_read(const char *path, const char *name, uin
 /* Release what tensor_file_read() allocated, and zero *TENSOR. */
 void tensor_file_free(struct tensor_file *tensor);
 
+/* Which file it is, and since when it is as it is. */
+struct tensor_stamp {
+    uint64_t device, inode;
+    uint64_t size; /* bytes */
+    int64_t seconds, nanoseconds;
+};
+
+/* Enough bytes for the text of eight dimensions. */
+#define TENSOR_SHAPE_SIZE 192
+
 /* A tensor that a file has. */
 struct tensor_listed {
-    char *name;            /* NULL: a .npy file, which has no names */
-    char type[16];         /* as safetensors spell it; "unknown" */
-    char shape[128];       /* "[2, 3]" */
-    bool can_quantize;     /* its type is an input, and it has elements and at least one dimension */
+    char *name;                    /* NULL: a .npy file, which has no names */
+    char type[16];                 /* as safetensors spell it; "unknown" */
+    char shape[TENSOR_SHAPE_SIZE]; /* "[2, 3]" */
+    bool can_quantize;     /* its type is an input, and it has elements and at least one dimension, in C order */
+    bool is_column_major;  /* it is in Fortran order */
     enum qb_format format; /* if so */
     size_t rank;
     uint64_t first;      /* dimension */
     uint64_t rows, cols; /* all dimensions but the last, multiplied; and the last */
     uint64_t offset;     /* in the file, bytes */
     uint64_t bytes;
+    struct tensor_stamp stamp; /* of the file */
 };
 
 /* List all tensors of PATH, in the order of their bytes. Free LIST with tensor_listed_free(). Failures are those of
@@ -78,14 +90,29 @@ void tensor_listed_free(struct tensor_listed *list, size_t count);
 struct tensor_part {
     const void *data; /* NULL: not open */
     struct mapping mapping;
+    int descriptor; /* of the file that is mapped */
+    struct tensor_stamp stamp;
     void *own;
 };
 
-/* Get BYTES bytes from OFFSET of PATH, elements of FORMAT. A PART is not moved while it is open. */
-enum tensor_file_status tensor_part_open(const char *path, enum qb_format format, uint64_t offset, uint64_t bytes,
-                                         uint64_t memory_limit, struct tensor_part *part, char *error,
-                                         size_t error_size);
+/* A place in a file. */
+struct tensor_place {
+    const char *path;
+    struct tensor_stamp stamp; /* that the file has to have */
+    enum qb_format format;
+    uint64_t offset, bytes;
+};
+
+/* Get the elements of PLACE. A PART is not moved while it is open. */
+enum tensor_file_status tensor_part_open(const struct tensor_place *place, uint64_t memory_limit,
+                                         struct tensor_part *part, char *error, size_t error_size);
+/* True if the file is still as it was: what was read of PART up to now is what the file had. */
+bool tensor_part_is_intact(const struct tensor_part *part);
 void tensor_part_close(struct tensor_part *part);
+
+/* Set *SAME to whether the elements of PLACE are DATA. */
+enum tensor_file_status tensor_part_compare(const struct tensor_place *place, const void *data, bool *same, char *error,
+                                            size_t error_size);
 
 /* A tensor of a safetensors file as it lies there, of any type of at most 32 bits; elements of 16 and 32 bits are in
  * the byte order of the host. */

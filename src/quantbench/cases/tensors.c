@@ -52,8 +52,7 @@ static enum exit_code open_one(const struct sweep *sweep, struct tensors *tensor
     if (tensor->file == NULL || (tensor->name == NULL && tensors->one.name != NULL)) {
         return message_out_of_memory("the list of tensors", sizeof *tensor);
     }
-    tensors_identify(tensors, tensor, tensors->one.data);
-    return EXIT_OK;
+    return tensors_identify(tensors, tensor, tensors->one.data);
 }
 
 /* ---- Several ---------------------------------------------------------------------------------------------------- */
@@ -100,6 +99,7 @@ static enum exit_code set_titles(struct tensor *list, size_t count)
 static enum exit_code check_largest(struct tensors *tensors)
 {
     const struct tensor *largest = NULL;
+    char text[LABEL_TEXT_SIZE];
 
     for (size_t i = 0; i < tensors->count; i++) {
         if (largest == NULL || tensors->items[i].bytes > largest->bytes) {
@@ -112,8 +112,44 @@ static enum exit_code check_largest(struct tensors *tensors)
     }
     message_error("--input: the tensor '%s' needs %" PRIu64 " bytes of memory; %" PRIu64
                   " are free; leave it out with --tensor='!NAME', or name a slice",
-                  largest->title, largest->bytes, tensors->memory_limit);
+                  label_text(text, largest->title, strlen(largest->title)), largest->bytes, tensors->memory_limit);
     return EXIT_CANNOT_RUN;
+}
+
+/* True if A and B are files, and the same one. */
+static bool is_same_file(const struct model_shard *a, const struct model_shard *b)
+{
+    return a->count > 0 && b->count > 0 && a->tensors[0].stamp.device == b->tensors[0].stamp.device &&
+           a->tensors[0].stamp.inode == b->tensors[0].stamp.inode;
+}
+
+/* Leave out the files of model LAST that one before it has: a folder and a file in it are given, or a file twice. */
+static void drop_repeats(struct model_index *models, size_t last)
+{
+    size_t dropped = 0;
+    const char *first = NULL;
+    char text[LABEL_TEXT_SIZE];
+
+    for (size_t i = 0; i < models[last].count; i++) {
+        struct model_shard *shard = &models[last].shards[i];
+        bool is_repeat = false;
+
+        for (size_t m = 0; m < last && !is_repeat; m++) {
+            for (size_t k = 0; k < models[m].count && !is_repeat; k++) {
+                is_repeat = is_same_file(shard, &models[m].shards[k]);
+            }
+        }
+        if (is_repeat) {
+            first = dropped++ == 0 ? shard->file : first;
+            tensor_listed_free(shard->tensors, shard->count);
+            shard->tensors = NULL;
+            shard->count = 0;
+        }
+    }
+    if (dropped > 0) {
+        message_warning("--input: %zu file%s given twice, such as '%s'; the first counts", dropped,
+                        dropped == 1 ? " is" : "s are", label_text(text, first, strlen(first)));
+    }
 }
 
 /* Choose among the tensors of all files. */
@@ -126,6 +162,9 @@ static enum exit_code open_list(const struct sweep *sweep, enum tensors_use use,
 
     for (size_t i = 0; i < sweep->input_files.count && code == EXIT_OK; i++) {
         code = model_index_open(sweep->input_files.values[i], &models[i]);
+        if (code == EXIT_OK) {
+            drop_repeats(models, i);
+        }
     }
     code = code == EXIT_OK ? tensor_choice_make(sweep, use, models, tensors) : code;
     for (size_t i = 0; i < sweep->input_files.count && models != NULL; i++) {
@@ -172,20 +211,27 @@ void tensors_close(struct tensors *tensors)
 
 /* ---- Elements --------------------------------------------------------------------------------------------------- */
 
+static struct tensor_place place_of(const struct tensor *tensor)
+{
+    return (struct tensor_place){.path = tensor->file,
+                                 .stamp = tensor->stamp,
+                                 .format = tensor->format,
+                                 .offset = tensor->offset,
+                                 .bytes = tensor->bytes};
+}
+
 enum exit_code tensors_hold(struct tensors *tensors, const struct tensor *tensor, const void **data)
 {
+    const struct tensor_place place = place_of(tensor);
     char error[TENSOR_FILE_ERROR_SIZE];
-    enum tensor_file_status status;
 
     *data = tensors->is_list ? tensors->part.data : tensors->one.data;
     if (tensors->held == tensor) {
-        return EXIT_OK;
+        return tensors_check_held(tensors);
     }
     tensor_part_close(&tensors->part);
     tensors->held = NULL;
-    status = tensor_part_open(tensor->file, tensor->format, tensor->offset, tensor->bytes, tensors->memory_limit,
-                              &tensors->part, error, sizeof error);
-    if (status != TENSOR_FILE_OK) {
+    if (tensor_part_open(&place, tensors->memory_limit, &tensors->part, error, sizeof error) != TENSOR_FILE_OK) {
         message_error_lines(error);
         return EXIT_CANNOT_RUN;
     }
@@ -196,11 +242,15 @@ enum exit_code tensors_hold(struct tensors *tensors, const struct tensor *tensor
 
 enum exit_code tensors_check_held(const struct tensors *tensors)
 {
-    if (!mapping_is_broken(&tensors->part.mapping)) {
+    char file[LABEL_TEXT_SIZE], title[LABEL_TEXT_SIZE];
+    const struct tensor *held = tensors != NULL ? tensors->held : NULL;
+
+    if (held == NULL || tensor_part_is_intact(&tensors->part)) {
         return EXIT_OK;
     }
-    message_error("%s: became shorter, or cannot be read, while the tensor '%s' was in use", tensors->held->file,
-                  tensors->held->title);
+    message_error(
+        "%s: changed, or cannot be read, while its tensor '%s' was in use; run again when nothing writes to it",
+        label_text(file, held->file, strlen(held->file)), label_text(title, held->title, strlen(held->title)));
     return EXIT_CANNOT_RUN;
 }
 
@@ -217,14 +267,41 @@ static uint64_t digest_of_tensor(const struct tensor *tensor, const void *data)
     return digest_value(&digest);
 }
 
-void tensors_identify(struct tensors *tensors, struct tensor *tensor, const void *data)
+/* Set *SAME to whether the elements of TENSOR in its file are DATA. */
+static enum exit_code compare_bytes(const struct tensor *tensor, const void *data, bool *same)
 {
-    tensor->digest = digest_of_tensor(tensor, data);
-    for (const struct tensor *other = tensors->items; other != tensor && tensor->same_as == NULL; other++) {
-        if (other->digest == tensor->digest && other->bytes == tensor->bytes) {
-            tensor->same_as = other;
-        }
+    const struct tensor_place place = place_of(tensor);
+    char error[TENSOR_FILE_ERROR_SIZE];
+
+    if (tensor_part_compare(&place, data, same, error, sizeof error) != TENSOR_FILE_OK) {
+        message_error_lines(error);
+        return EXIT_CANNOT_RUN;
     }
+    return EXIT_OK;
+}
+
+enum exit_code tensors_identify(struct tensors *tensors, struct tensor *tensor, const void *data)
+{
+    enum exit_code code = EXIT_OK;
+
+    tensor->digest = digest_of_tensor(tensor, data);
+    /* Equal digests can be made of other bytes. */
+    for (const struct tensor *other = tensors->items; other != tensor && tensor->same_as == NULL && code == EXIT_OK;
+         other++) {
+        bool same = false;
+
+        if (other->digest == tensor->digest && other->format == tensor->format && other->rows == tensor->rows &&
+            other->cols == tensor->cols) {
+            code = compare_bytes(other, data, &same);
+        }
+        tensor->same_as = same ? other : NULL;
+    }
+    code = code == EXIT_OK ? tensors_check_held(tensors) : code;
+    if (code != EXIT_OK) {
+        tensor->digest = 0;
+        tensor->same_as = NULL;
+    }
+    return code;
 }
 
 enum exit_code tensors_identify_all(struct tensors *tensors)
@@ -236,8 +313,7 @@ enum exit_code tensors_identify_all(struct tensors *tensors)
 
         code = tensors_hold(tensors, &tensors->items[i], &data);
         if (code == EXIT_OK) {
-            tensors_identify(tensors, &tensors->items[i], data);
-            code = tensors_check_held(tensors);
+            code = tensors_identify(tensors, &tensors->items[i], data);
         }
     }
     return code;

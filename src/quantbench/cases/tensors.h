@@ -9,16 +9,17 @@
 
 /* A tensor, or a slice of one. */
 struct tensor {
-    char *file;         /* that has it */
-    char *name;         /* NULL: a .npy file, which has no names */
-    char *title;        /* that tells it from the others: the name, or the file's, or both */
-    char type[16];      /* as safetensors spell it */
-    char shape[128];    /* in the file: "[8, 2, 4]" */
-    const char *reason; /* it is kept as it is, and why; NULL: it is to be quantized */
+    char *file;                    /* that has it */
+    char *name;                    /* NULL: a .npy file, which has no names */
+    char *title;                   /* that tells it from the others: the name, or the file's, or both */
+    char type[16];                 /* as safetensors spell it */
+    char shape[TENSOR_SHAPE_SIZE]; /* in the file: "[8, 2, 4]" */
+    const char *reason;            /* it is kept as it is, and why; NULL: it is to be quantized */
     enum qb_format format;
     uint64_t rows, cols;          /* what it is folded to */
     uint64_t offset;              /* in the file, bytes */
     uint64_t bytes;               /* in the file */
+    struct tensor_stamp stamp;    /* of the file when it was listed */
     uint64_t digest;              /* of format, shape and data; 0: not computed yet */
     const struct tensor *same_as; /* an earlier one that has the same bytes; NULL: none, or not known yet */
 };
@@ -52,11 +53,13 @@ void tensors_close(struct tensors *tensors);
 /* Set *DATA to the elements of TENSOR, one of the items; valid until the next call. The same for an error. */
 enum exit_code tensors_hold(struct tensors *tensors, const struct tensor *tensor, const void **data);
 
-/* What is held was read whole, if it has been used up to now. On failure the error has been printed. */
+/* The file of what is held has been as it was when it was listed, up to now; else what was read of it may be anything.
+ * On failure the error has been printed. TENSORS may be NULL. */
 enum exit_code tensors_check_held(const struct tensors *tensors);
 
-/* Compute the digest of TENSOR, whose elements are DATA, and find out which earlier one is the same. */
-void tensors_identify(struct tensors *tensors, struct tensor *tensor, const void *data);
+/* Compute the digest of TENSOR, whose elements are DATA, and find out which earlier one has the same bytes. On failure
+ * the error has been printed, and the digest is 0. */
+enum exit_code tensors_identify(struct tensors *tensors, struct tensor *tensor, const void *data);
 
 /* The same for all of them, which are read for it. */
 enum exit_code tensors_identify_all(struct tensors *tensors);

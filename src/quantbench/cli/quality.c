@@ -51,6 +51,7 @@ static void show_progress(const struct run *run, size_t done)
 static enum exit_code identify(struct run *run, size_t index)
 {
     const struct tensor *tensor = run->plan->cases[index].tensor;
+    char title[LABEL_TEXT_SIZE], other[LABEL_TEXT_SIZE];
     struct record_tensor *kept;
     const void *data;
     enum exit_code code;
@@ -60,12 +61,12 @@ static enum exit_code identify(struct run *run, size_t index)
         return EXIT_OK;
     }
     i = (size_t)(tensor - run->tensors->items);
-    run->first[i] = index;
+    run->first[i] = run->first[i] == SIZE_MAX ? index : run->first[i];
     code = tensors_hold(run->tensors, tensor, &data);
+    code = code == EXIT_OK ? tensors_identify(run->tensors, &run->tensors->items[i], data) : code;
     if (code != EXIT_OK) {
         return code;
     }
-    tensors_identify(run->tensors, &run->tensors->items[i], data);
     kept = &run->record->tensors[i];
     snprintf(kept->digest, sizeof kept->digest, "%016" PRIx64, tensor->digest);
     if (run->tensors->count == 1) {
@@ -73,7 +74,8 @@ static enum exit_code identify(struct run *run, size_t index)
     }
     if (tensor->same_as != NULL) {
         kept->same_as = (size_t)(tensor->same_as - run->tensors->items);
-        message_note("%s: the same bytes as %s", tensor->title, tensor->same_as->title);
+        message_note("%s: the same bytes as %s", label_text(title, tensor->title, strlen(tensor->title)),
+                     label_text(other, tensor->same_as->title, strlen(tensor->same_as->title)));
     }
     return EXIT_OK;
 }
@@ -132,6 +134,9 @@ enum exit_code quality_run(const struct settings *settings, struct machine *mach
                               ? EXIT_OK
                               : message_out_of_memory("the list of results", plan->count * sizeof *run.results);
 
+    for (size_t i = 0; tensors != NULL && code == EXIT_OK && i < tensors->count; i++) {
+        run.first[i] = SIZE_MAX;
+    }
     if (code == EXIT_OK && tensors != NULL) {
         announce(tensors);
     }

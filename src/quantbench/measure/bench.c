@@ -134,6 +134,12 @@ static uint64_t answer_bytes(const struct sizes *bytes)
     return sum;
 }
 
+/* CODE, unless the file of the input changed meanwhile: then what was computed from it says nothing. */
+static enum exit_code unless_changed(const struct bench *bench, enum exit_code code)
+{
+    return code == EXIT_CANNOT_RUN || tensors_check_held(bench->inputs.tensors) == EXIT_OK ? code : EXIT_CANNOT_RUN;
+}
+
 /* ---- Memory ------------------------------------------------------------------------------------------------- */
 
 /* The bytes of the cache that one set takes: what counts is the lines that a launch touches, not the gaps between. */
@@ -282,7 +288,7 @@ static enum exit_code fill_buffers(struct bench *bench, size_t index, struct qb_
         data.at[role] = data.at[role] != NULL ? data.at[role] : bench->proofs[index].given[role];
     }
     status = buffers_make(plan_case->device->handle, queue, &result->found.bytes, sets, data.at, buffers);
-    return status == QB_OK ? EXIT_OK : message_status("the buffers", status);
+    return status == QB_OK ? unless_changed(bench, EXIT_OK) : message_status("the buffers", status);
 }
 
 /* ---- Proof -------------------------------------------------------------------------------------------------- */
@@ -294,8 +300,8 @@ static enum exit_code expect(struct bench *bench, const struct plan_case *plan_c
 
     bench->expected_dist = plan_case->dist;
     bench->expected_tensor = plan_case->tensor;
-    return verify_expect(&plan_case->problem, qb_kernel_arithmetic(plan_case->kernel), data, same_data,
-                         bench->method->verify, &bench->expectation);
+    return unless_changed(bench, verify_expect(&plan_case->problem, qb_kernel_arithmetic(plan_case->kernel), data,
+                                               same_data, bench->method->verify, &bench->expectation));
 }
 
 /* Change a byte of the outputs if that was asked for. */
@@ -321,8 +327,8 @@ static enum exit_code compare(const struct bench *bench, size_t index, const str
     struct result *result = &bench->results[index];
     const bool is_injected = inject_wrong(bench, buffers);
     struct mismatch mismatch;
-    enum exit_code code =
-        verify_compare(buffers->device, buffers->copies, data->values, &bench->expectation, &mismatch);
+    enum exit_code code = unless_changed(
+        bench, verify_compare(buffers->device, buffers->copies, data->values, &bench->expectation, &mismatch));
     bool wrong = mismatch_is_wrong(&mismatch);
 
     if (code != EXIT_OK) {
@@ -359,7 +365,8 @@ static enum exit_code rate(const struct bench *bench, size_t index, const struct
         result->found.checked.quality = bench->expectation.quality;
         return EXIT_OK;
     }
-    return verify_rate(buffers->device, buffers->copies, data, &bench->expectation, &result->found.checked.quality);
+    return unless_changed(bench, verify_rate(buffers->device, buffers->copies, data, &bench->expectation,
+                                             &result->found.checked.quality));
 }
 
 /* Launch, and keep how long that takes: the shortest time of a few, if they are short and somebody wants to know. */
@@ -454,7 +461,7 @@ static enum exit_code prove_harmless(struct bench *bench, const struct plan_case
     for (int role = 0; role < QB_ROLE_COUNT; role++) {
         given[role] = data->at[role] != NULL ? data->at[role] : bench->expectation.tensors.at[role];
     }
-    code = prove_kernel(plan_case, queue, given, bench->alive);
+    code = unless_changed(bench, prove_kernel(plan_case, queue, given, bench->alive));
     announce(bench, CHILD_OWN_SECONDS);
     qb_queue_destroy(queue);
     return code;
@@ -879,9 +886,13 @@ static enum exit_code settle(struct bench *bench, size_t index, struct buffers *
     struct result *result = &bench->results[index];
     const char *kernel = qb_kernel_name(result->plan_case->kernel);
     struct launch_context context = {.plan_case = result->plan_case, .buffers = buffers};
-    enum exit_code code = challenges_verdict(challenges, kernel, &result->found.checked.mismatch);
+    enum exit_code code = unless_changed(bench, EXIT_OK);
     enum qb_status status = QB_OK;
 
+    if (code != EXIT_OK) {
+        return code;
+    }
+    code = challenges_verdict(challenges, kernel, &result->found.checked.mismatch);
     if (code != EXIT_OK) {
         result->found.checked.verification = WRONG;
         return code;
@@ -920,6 +931,7 @@ static enum exit_code visit_verified(struct bench *bench, size_t index, uint64_t
     enum exit_code code = challenges_begin(result->plan_case, data, bench->proofs[index].given, buffers,
                                            result->found.sets, asked_sets(result), samples, &challenges);
 
+    code = code == EXIT_OK ? unless_changed(bench, code) : code;
     if (code == EXIT_OK) {
         binding_hold(bench->machine);
         code = time_case(bench, index, samples, queues, buffers, &challenges);

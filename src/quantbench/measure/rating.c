@@ -113,7 +113,7 @@ void rating_rate(struct rating *rating, const struct plan_case *plan_case, struc
         !quality_compute(&problem, qb_kernel_arithmetic(plan_case->kernel), &tensors, &found->checked.quality)) {
         found->code = message_out_of_memory("the quality of the codes", problem.tokens * problem.hidden);
     }
-    if (found->code == EXIT_OK && rating->inputs.tensors != NULL) {
+    if (found->code == EXIT_OK) {
         found->code = tensors_check_held(rating->inputs.tensors);
     }
     if (found->code != EXIT_OK) {

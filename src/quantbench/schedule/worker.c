@@ -32,6 +32,7 @@ struct case_message {
     uint64_t index; /* in the program */
     struct qb_problem problem;
     uint64_t tensor; /* index of those of --input; UINT64_MAX: none */
+    uint64_t digest; /* of it */
     enum input_dist dist;
     unsigned threads;
     enum cache_state cache;
@@ -138,6 +139,7 @@ static void tell_cases(const struct worker *worker, const struct bench *bench)
         message.index = i;
         message.problem = from->problem;
         message.tensor = from->tensor != NULL ? (uint64_t)(from->tensor - bench->inputs.tensors->items) : UINT64_MAX;
+        message.digest = from->tensor != NULL ? from->tensor->digest : 0;
         message.dist = from->dist;
         message.threads = from->threads;
         message.cache = from->cache;
@@ -468,8 +470,8 @@ static enum exit_code begin(const struct settings *settings, struct held *held)
         }
         to->kernel = to->about != NULL ? to->about->handle : NULL;
         to->tensor = tensors != NULL && from->tensor < tensors->count ? &tensors->items[from->tensor] : NULL;
-        if ((tensors != NULL) != (to->tensor != NULL)) {
-            message_error("--input: its tensors are no longer the same");
+        if ((tensors != NULL) != (to->tensor != NULL) || (to->tensor != NULL && to->tensor->digest != from->digest)) {
+            message_error("--input: changed while the run began; run again when nothing writes to it");
             code = EXIT_CANNOT_RUN;
         }
         if (to->kernel == NULL || to->device == NULL) {
