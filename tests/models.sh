@@ -153,7 +153,8 @@ ok 'quality: the other slices are kept as they are' rest
 best()
 {
     run 0 --input=split --quality --quant-dtype=fp8 --granularity=token,group:32 --best=snr &&
-        out_has 'best      the largest SNR' && out_has 'undecided: ' && out_has 'all best  2 of 2 tensors'
+        out_has 'best      the largest SNR' && out_has 'undecided: ' &&
+        grep -qE '^all best  2 of 2 tensors, [12] of them undecided, SNR' out
 }
 ok 'best: what is as good is undecided' best
 bytes()
@@ -170,6 +171,57 @@ none()
 }
 ok 'best: none keeps the SNR' none
 ok 'best: a rule that is none' fails 2 "unknown value 'all'" --report=q.json --best=all
+
+digits()
+{
+    run 0 --report=q.json --best=bytes:35.1dB --format=json && out_has '"snr_db": 35.1,' &&
+        run 0 --input=split --quality --best=bytes:35.1dB --format=json && out_has '"snr_db": 35.1,'
+}
+ok 'best: the decibels keep their digits' digits
+
+ok 'best: of generated data' fails 2 'requires --input or --report' --quality --best=snr
+ok 'best: of a list' fails 2 'conflicts with' --input=split --list-tensors --best=snr
+
+# ---- Sums ----------------------------------------------------------------------------------------------------------
+
+# A way that was timed in two caches has the bytes of one.
+once()
+{
+    run 0 --input=split --tensor='a.weight,experts.w1' --num-iters=2 --num-warmup-iters=0 --rounds=1 --cache=hot,cold \
+        --granularity=token --format=json && grep -A 7 '"quantized_to"' out >ways && grep -q '"tensors": 2,' ways &&
+        grep -q '"bytes": 152,' ways
+}
+ok 'sums: cases that differ in how they run count once' once
+lacking()
+{
+    sed 's/"has_quality": true/&/' q.json >lack.json && awk '/"tensors": \[/ && !done { print; done = 1
+        print "{\"file\": \"z\", \"name\": \"z\", \"title\": \"z\", \"type\": \"F16\", \"shape\": \"[1, 32]\", \"kept\": \"later\", \"bytes\": 64, \"digest\": null, \"same_as\": null},"
+        next } { print }' q.json >kept.json && fails 2 'expected a tensor that is quantized' --report=kept.json
+}
+ok 'records: a result of a kept tensor is refused' lacking
+missing()
+{
+    awk '/"tensors": \[/ && !in_list && !done { in_list = 1 }
+        in_list && /^  \],/ { in_list = 0; done = 1
+        print ",{\"file\": \"z\", \"name\": \"z\", \"title\": \"z\", \"type\": \"F16\", \"shape\": \"[1, 32]\", \"kept\": null, \"bytes\": 64, \"digest\": null, \"same_as\": null}" }
+        { print }' q.json >lack.json && run 0 --report=lack.json && out_has '3 tensors' &&
+        grep -qE ' - +-  2 of 3$' out && run 0 --report=lack.json --format=markdown && out_has '| - | - | 2 of 3 |' &&
+        run 0 --report=lack.json --format=json && out_has '"model_bytes": null'
+}
+ok 'sums: a way that lacks tensors has no size of the model' missing
+itself()
+{
+    sed 's/"same_as": null/"same_as": 0/' q.json >self.json && fails 2 'same_as: expected' --report=self.json &&
+        sed 's/"best": null/"best": 7/' q.json >seven.json && fails 2 'expected an object or null' --report=seven.json
+}
+ok 'records: what names itself, and a rule of another type' itself
+hostile()
+{
+    sed 's/"bytes": 128,/"bytes": 9223372036854775807,/' q.json >huge.json &&
+        run 0 --report=huge.json --format=json && ! grep -q ': -[0-9]*[0-9],*$' out
+}
+ok 'records: sums of large numbers are not negative' hostile
+ok 'quality: threads make no way' fails 2 'conflicts with --threads' --input=split --quality --threads=1,2
 
 # ---- Times ---------------------------------------------------------------------------------------------------------
 

@@ -3,6 +3,7 @@
 #include <config.h>
 
 #include "base/document.h"
+#include "base/saturate.h"
 #include "cases/tensors.h"
 #include "cli/list_tensors.h"
 #include "report/report.h"
@@ -35,7 +36,7 @@ static uint64_t total_bytes(const struct tensors *tensors)
     uint64_t bytes = 0;
 
     for (size_t i = 0; i < tensors->count; i++) {
-        bytes += tensors->items[i].bytes;
+        bytes = saturate_add(bytes, tensors->items[i].bytes);
     }
     return bytes;
 }
@@ -63,11 +64,12 @@ static void print_text(const struct tensors *tensors)
            (double)total_bytes(tensors) * 1e-6);
 }
 
-/* TEXT as a field of CSV or, with a backslash for each character that has a meaning, as a cell of Markdown. */
+/* TEXT as a field of CSV, in which a spreadsheet finds no formula, or, with a backslash for each character that has a
+ * meaning, as a cell of Markdown. */
 static void print_field(const char *text, bool is_csv)
 {
     if (is_csv) {
-        putchar('"');
+        fputs(text[0] != '\0' && strchr("=+-@\t\r\n'", text[0]) != NULL ? "\"'" : "\"", stdout);
     }
     for (; *text != '\0'; text++) {
         if (is_csv ? *text == '"' : strchr("\\`*_[]<>|&#~", *text) != NULL) {
@@ -91,11 +93,11 @@ static void print_rows(const struct tensors *tensors, bool is_csv)
         const struct tensor *tensor = &tensors->items[i];
 
         fputs(edge, stdout);
-        print_field(tensor->name != NULL ? label_text(text, tensor->name, strlen(tensor->name)) : "", is_csv);
+        print_field(tensor->name == NULL ? "" : is_csv ? tensor->name : name_text(tensor, text), is_csv);
         fputs(between, stdout);
         print_field(tensor->shape, is_csv);
         printf("%s%s%s%" PRIu64 "%s", between, tensor->type, between, tensor->bytes, between);
-        print_field(file_text(tensor, text), is_csv);
+        print_field(is_csv ? tensor->file : file_text(tensor, text), is_csv);
         printf("%s\n", end);
     }
 }

@@ -244,8 +244,8 @@ bool option_compare(const struct option_row *row, const char *value, struct sett
 bool option_best(const struct option_row *row, const char *value, struct settings *settings)
 {
     const size_t prefix = strlen("bytes:"), length = strlen(value);
-    char number[64];
-    float snr;
+    char number[64], *end;
+    double snr;
 
     if (strcmp(value, "snr") == 0) {
         settings->reporting.best = BEST_SNR;
@@ -255,9 +255,10 @@ bool option_best(const struct option_row *row, const char *value, struct setting
         const bool has_unit = length > prefix + 2 && strcasecmp(value + length - 2, "dB") == 0;
 
         snprintf(number, sizeof number, "%.*s", (int)(length - prefix - (has_unit ? 2 : 0)), value + prefix);
-        if (parse_float(number, &snr)) {
+        snr = strtod(number, &end);
+        if (strspn(number, "0123456789.+-eE") == strlen(number) && end > number && *end == '\0' && isfinite(snr)) {
             settings->reporting.best = BEST_BYTES;
-            settings->reporting.best_snr = (double)snr;
+            settings->reporting.best_snr = snr;
             return true;
         }
     }

@@ -273,7 +273,7 @@ const struct option_row options[] = {
      .help = "measure no time; rate the codes of each tensor in each way",
      .parse = option_flag, TARGET(action), .choice = ACTION_QUALITY,
      .excludes = {{"list-devices list-kernels list-models list-tensors doctor dry-run", "each is an action of its own"},
-                  {"device kernel isa plugin profile cache launch streams compare split tune self-test runs baseline "
+                  {"device kernel isa threads plugin profile cache launch streams compare split tune self-test runs baseline "
                    "save-baseline journal resume",
                    "nothing is timed; kernels of the CPU quantize"},
                   {"op scale static-scale", "tensors are quantized with scales of their own"}}},
@@ -488,7 +488,8 @@ const struct option_row options[] = {
     {.name = "best", .value = "RULE", .about = OPTION_REPORTS,
      .help = "of several tensors, also report the best way for each: snr: the largest SNR; bytes:35dB: the fewest bytes "
              "with an SNR of 35 dB at least",
-     .parse = option_best, TARGET(reporting.best), .words = best_rules},
+     .parse = option_best, TARGET(reporting.best), .words = best_rules, .requires = {.names = "input report"},
+     .excludes = {{"list-tensors", "it needs the quality of several tensors"}}},
     {.name = "report", .value = "FILE", .about = OPTION_REPORTS,
      .help = "report the record in FILE, from --format=json, and measure nothing",
      .parse = option_file, TARGET(reporting.report_file),

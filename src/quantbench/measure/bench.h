@@ -50,7 +50,7 @@ struct bench {
     void (*alive)(double seconds);
 };
 
-/* Set up a result for each case of PLAN, which stays as it is until bench_end(). TENSOR is what --input read, or NULL.
+/* Set up a result for each case of PLAN, which stays as it is until bench_end(). TENSORS are what --input chose.
  * An error has been printed; end BENCH either way. */
 enum exit_code bench_begin(struct bench *bench, const struct settings *settings, struct machine *machine,
                            struct tensors *tensors, const struct plan *plan);

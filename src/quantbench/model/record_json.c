@@ -674,10 +674,16 @@ static void check_code(struct reader *reader, const struct finding *found)
 static const struct record_tensor *read_tensor_index(struct reader *reader, const json_t *result,
                                                      const struct record *record)
 {
+    uint64_t index;
+
     if (record->tensor_count == 0) {
         return NULL;
     }
-    return &record->tensors[get_number(reader, result, "tensor_index", 0, record->tensor_count - 1)];
+    index = get_number(reader, result, "tensor_index", 0, record->tensor_count - 1);
+    if (record->tensors[index].kept != NULL) {
+        refuse(reader, "tensor_index", "a tensor that is quantized");
+    }
+    return &record->tensors[index];
 }
 
 static void read_case(struct reader *reader, const json_t *result, size_t index, const struct record *record,
@@ -893,6 +899,9 @@ static void read_tensors(struct reader *reader, const json_t *document, struct r
         to->same_as = json_is_null(json_object_get(tensor, "same_as"))
                           ? RECORD_NONE
                           : (size_t)get_number(reader, tensor, "same_as", 0, i > 0 ? i - 1 : 0);
+        if (to->same_as == i) {
+            refuse(reader, "same_as", "null, since it is the first");
+        }
     }
     reader->place[0] = '\0';
     if (record->tensor_count > 0 && record->input == NULL) {
@@ -907,6 +916,9 @@ static void read_rating(struct reader *reader, const json_t *document, struct re
 
     record->rated_only = json_object_get(document, "rated_only") != NULL && get_bool(reader, document, "rated_only");
     if (!json_is_object(best)) {
+        if (best != NULL && !json_is_null(best)) {
+            refuse(reader, "best", "an object or null");
+        }
         return;
     }
     snprintf(reader->place, sizeof reader->place, "best.");

@@ -319,15 +319,17 @@ const char *describe_way(const struct record_case *c, char text[DESCRIBE_SIZE])
 const char *describe_input(const struct record *record, char text[DESCRIBE_SIZE])
 {
     if (record->tensor_count > 0) {
+        const struct record_tensor *quantized = NULL;
         size_t kept = 0;
         char label[LABEL_SIZE];
 
         for (size_t i = 0; i < record->tensor_count; i++) {
             kept += record->tensors[i].kept != NULL;
+            quantized = record->tensors[i].kept == NULL ? &record->tensors[i] : quantized;
         }
-        if (record->tensor_count - kept == 1) {
-            label_file(record->tensors[0].file, record->tensors[0].name, text);
-            property_append_digest(record->tensors[0].digest, text);
+        if (quantized != NULL && record->tensor_count - kept == 1) {
+            label_file(quantized->file, quantized->name, text);
+            property_append_digest(quantized->digest, text);
         } else {
             label_file(record->input, NULL, label);
             snprintf(text, DESCRIBE_SIZE, "%.600s, %zu tensors", label, record->tensor_count - kept);

@@ -6,6 +6,7 @@
 
 #include "report/describe.h"
 #include "base/document.h"
+#include "base/saturate.h"
 #include "report/report.h"
 #include "report/summary.h"
 #include "model/round_json.h"
@@ -302,6 +303,18 @@ static json_t *decibels_to_json(double number)
     return isfinite(number) ? json_real(figure_digits(number)) : json_null();
 }
 
+/* BYTES, or the largest number that JSON has. */
+static json_t *bytes_to_json(uint64_t bytes)
+{
+    return json_integer(bytes < INT64_MAX ? (json_int_t)bytes : INT64_MAX);
+}
+
+/* The bytes of the model if TENSORS of them take BYTES; null if that is not all. */
+static json_t *model_to_json(const struct summary *summary, size_t tensors, uint64_t bytes)
+{
+    return tensors < summary->tensors ? json_null() : bytes_to_json(saturate_add(bytes, summary->kept_bytes));
+}
+
 static json_t *ways_to_json(const struct summary *summary)
 {
     json_t *list = json_array();
@@ -311,12 +324,12 @@ static json_t *ways_to_json(const struct summary *summary)
         char text[DESCRIBE_SIZE];
 
         document_append(&list,
-                        json_pack("{s:o, s:I, s:o, s:o, s:o, s:o, s:I, s:I}", "quantized_to",
+                        json_pack("{s:o, s:I, s:o, s:o, s:o, s:o, s:o, s:o}", "quantized_to",
                                   document_text(describe_way(way->first, text)), "tensors", (json_int_t)way->tensors,
                                   "min_snr_db", decibels_to_json(way->min), "median_snr_db",
                                   decibels_to_json(way->median), "max_snr_db", decibels_to_json(way->max),
-                                  "model_snr_db", decibels_to_json(way->model), "bytes", (json_int_t)way->bytes,
-                                  "model_bytes", (json_int_t)(way->bytes + summary->kept_bytes)));
+                                  "model_snr_db", decibels_to_json(way->model), "bytes", bytes_to_json(way->bytes),
+                                  "model_bytes", model_to_json(summary, way->tensors, way->bytes)));
     }
     return list;
 }
@@ -340,10 +353,11 @@ static json_t *best_way_to_json(const struct record *record, const struct summar
                                   "result", index_to_json(record, choice->best), "rival",
                                   index_to_json(record, choice->rival)));
     }
-    return json_pack("{s:s, s:o, s:o, s:o, s:I}", "rule", best_words[record->best], "snr_db",
-                     record->best == BEST_BYTES ? json_real(record->best_snr) : json_null(), "tensors", list,
-                     "model_snr_db", decibels_to_json(summary->best_model), "model_bytes",
-                     (json_int_t)(summary->best_bytes + summary->best_kept_bytes + summary->kept_bytes));
+    return json_pack(
+        "{s:s, s:o, s:o, s:o, s:o}", "rule", best_words[record->best], "snr_db",
+        record->best == BEST_BYTES ? json_real(record->best_snr) : json_null(), "tensors", list, "model_snr_db",
+        decibels_to_json(summary->best_model), "model_bytes",
+        model_to_json(summary, summary->choice_count, saturate_add(summary->best_bytes, summary->best_kept_bytes)));
 }
 
 /* Add what the quality of several tensors comes to. */
@@ -358,10 +372,10 @@ static void put_summary(json_t **document, const struct record *record)
     document_put(document, "best",
                  applies && record->best != BEST_NONE ? best_way_to_json(record, &summary) : json_null());
     document_put(document, "summary",
-                 applies ? json_pack("{s:I, s:I, s:I, s:I, s:I, s:o}", "tensors", (json_int_t)summary.tensors,
-                                     "elements", (json_int_t)summary.elements, "bytes", (json_int_t)summary.bytes,
+                 applies ? json_pack("{s:I, s:o, s:o, s:I, s:o, s:o}", "tensors", (json_int_t)summary.tensors,
+                                     "elements", bytes_to_json(summary.elements), "bytes", bytes_to_json(summary.bytes),
                                      "kept_tensors", (json_int_t)summary.kept_tensors, "kept_bytes",
-                                     (json_int_t)summary.kept_bytes, "ways", ways_to_json(&summary))
+                                     bytes_to_json(summary.kept_bytes), "ways", ways_to_json(&summary))
                          : json_null());
     if (applies) {
         summary_free(&summary);

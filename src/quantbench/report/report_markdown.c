@@ -3,6 +3,7 @@
  * of GitHub. */
 #include <config.h>
 
+#include "base/label.h"
 #include "report/describe.h"
 #include "report/report.h"
 #include "report/summary.h"
@@ -125,25 +126,27 @@ static void print_comparison(const struct record *record, FILE *stream)
 static void print_ways(const struct summary *summary, FILE *stream)
 {
     char text[DESCRIBE_SIZE], min[SUMMARY_DECIBELS_SIZE], median[SUMMARY_DECIBELS_SIZE], max[SUMMARY_DECIBELS_SIZE],
-        model[SUMMARY_DECIBELS_SIZE];
+        model[SUMMARY_DECIBELS_SIZE], tensors[SUMMARY_COUNT_SIZE], bytes[SUMMARY_COUNT_SIZE], share[SUMMARY_COUNT_SIZE];
 
-    fputs("\n| quantized to | min dB | median | max | model dB | model MB |\n"
-          "| --- | ---: | ---: | ---: | ---: | ---: |\n",
+    fputs("\n| quantized to | min dB | median | max | model dB | model MB | of now % | tensors |\n"
+          "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |\n",
           stream);
     for (size_t i = 0; i < summary->way_count; i++) {
         const struct summary_way *way = &summary->ways[i];
 
         fputs("|", stream);
         print_cell(describe_way(way->first, text), true, stream);
-        fprintf(stream, " %s | %s | %s | %s | %.3f |\n", summary_decibels(way->min, min),
+        fprintf(stream, " %s | %s | %s | %s | %s | %s | %s |\n", summary_decibels(way->min, min),
                 summary_decibels(way->median, median), summary_decibels(way->max, max),
-                summary_decibels(way->model, model), (double)(way->bytes + summary->kept_bytes) * 1e-6);
+                summary_decibels(way->model, model), summary_megabytes(summary, way->tensors, way->bytes, bytes),
+                summary_share(summary, way->tensors, way->bytes, share),
+                summary_tensors(summary, way->tensors, tensors));
     }
 }
 
 static void print_choices(const struct record *record, const struct summary *summary, FILE *stream)
 {
-    char text[DESCRIBE_SIZE], snr[SUMMARY_DECIBELS_SIZE];
+    char text[DESCRIBE_SIZE], title[LABEL_TEXT_SIZE], snr[SUMMARY_DECIBELS_SIZE];
 
     fputc('\n', stream);
     print_line("best", summary_rule(record, text), stream);
@@ -153,7 +156,7 @@ static void print_choices(const struct record *record, const struct summary *sum
         const struct record_case *best = choice->best;
 
         fputs("|", stream);
-        print_cell(choice->tensor->title, true, stream);
+        print_cell(label_text(title, choice->tensor->title, strlen(choice->tensor->title)), true, stream);
         if (best == NULL) {
             fputs(" - | - | none |\n", stream);
             continue;

@@ -9,6 +9,7 @@
 #include "report/summary.h"
 #include "verdict/verdict.h"
 #include "base/label.h"
+#include "base/saturate.h"
 #include "model/problem_text.h"
 
 #include <inttypes.h>
@@ -537,30 +538,26 @@ static void print_totals(const struct summary *summary, FILE *stream)
                summary->tensors == 1 ? "" : "s", (double)summary->elements * 1e-6, (double)summary->bytes * 1e-6, kept);
 }
 
-/* BYTES as a share of all bytes of the tensors now. */
-static double share_of_model(const struct summary *summary, uint64_t bytes)
-{
-    return 100 * (double)(bytes + summary->kept_bytes) / (double)(summary->bytes + summary->kept_bytes);
-}
-
 static void print_ways(const struct summary *summary, FILE *stream)
 {
     char text[DESCRIBE_SIZE], min[SUMMARY_DECIBELS_SIZE], median[SUMMARY_DECIBELS_SIZE], max[SUMMARY_DECIBELS_SIZE],
-        model[SUMMARY_DECIBELS_SIZE];
+        model[SUMMARY_DECIBELS_SIZE], tensors[SUMMARY_COUNT_SIZE], bytes[SUMMARY_COUNT_SIZE], share[SUMMARY_COUNT_SIZE];
     int width = 12;
 
     for (size_t i = 0; i < summary->way_count; i++) {
         widen(&width, describe_way(summary->ways[i].first, text));
     }
-    fprintf(stream, "\n%-*s  %8s  %8s  %8s  %8s  %10s  %8s\n", width, "quantized to", "min dB", "median", "max",
-            "model dB", "model MB", "of now %");
+    fprintf(stream, "\n%-*s  %8s  %8s  %8s  %8s  %10s  %8s%s\n", width, "quantized to", "min dB", "median", "max",
+            "model dB", "model MB", "of now %", summary->some_lack ? "  tensors" : "");
     for (size_t i = 0; i < summary->way_count; i++) {
         const struct summary_way *way = &summary->ways[i];
 
-        fprintf(stream, "%-*s  %8s  %8s  %8s  %8s  %10.3f  %8.1f\n", width, describe_way(way->first, text),
+        summary_tensors(summary, way->tensors, tensors);
+        fprintf(stream, "%-*s  %8s  %8s  %8s  %8s  %10s  %8s%s%s\n", width, describe_way(way->first, text),
                 summary_decibels(way->min, min), summary_decibels(way->median, median), summary_decibels(way->max, max),
-                summary_decibels(way->model, model), (double)(way->bytes + summary->kept_bytes) * 1e-6,
-                share_of_model(summary, way->bytes));
+                summary_decibels(way->model, model), summary_megabytes(summary, way->tensors, way->bytes, bytes),
+                summary_share(summary, way->tensors, way->bytes, share), summary->some_lack ? "  " : "",
+                summary->some_lack ? tensors : "");
     }
 }
 
@@ -583,7 +580,9 @@ static void print_choice(const struct summary_choice *choice, int width, FILE *s
 
 static void print_best(const struct record *record, const struct summary *summary, FILE *stream)
 {
-    char text[DESCRIBE_SIZE], title[LABEL_TEXT_SIZE], model[SUMMARY_DECIBELS_SIZE];
+    char text[DESCRIBE_SIZE], title[LABEL_TEXT_SIZE], model[SUMMARY_DECIBELS_SIZE], bytes[SUMMARY_COUNT_SIZE],
+        share[SUMMARY_COUNT_SIZE], undecided[64] = "";
+    uint64_t total;
     int width = 6;
 
     for (size_t i = 0; i < summary->choice_count; i++) {
@@ -596,10 +595,14 @@ static void print_best(const struct record *record, const struct summary *summar
         print_choice(&summary->choices[i], width, stream);
     }
     fputc('\n', stream);
-    print_line(stream, "all best", "%zu of %zu tensors, SNR %s dB, model %.3f MB, %.1f %% of now", summary->decided,
-               summary->choice_count, summary_decibels(summary->best_model, model),
-               (double)(summary->best_bytes + summary->best_kept_bytes + summary->kept_bytes) * 1e-6,
-               share_of_model(summary, summary->best_bytes + summary->best_kept_bytes));
+    total = saturate_add(summary->best_bytes, summary->best_kept_bytes);
+    if (summary->undecided > 0) {
+        snprintf(undecided, sizeof undecided, ", %zu of them undecided", summary->undecided);
+    }
+    print_line(stream, "all best", "%zu of %zu tensors%s, SNR %s dB, model %s MB, %s %% of now", summary->chosen,
+               summary->tensors, undecided, summary_decibels(summary->best_model, model),
+               summary_megabytes(summary, summary->choice_count, total, bytes),
+               summary_share(summary, summary->choice_count, total, share));
 }
 
 /* What the quality of several tensors comes to. */

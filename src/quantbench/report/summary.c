@@ -8,6 +8,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* dB that are not told apart: half of the last digit that is shown. */
 #define EQUAL 0.005
@@ -40,6 +41,36 @@ const char *summary_decibels(double number, char text[SUMMARY_DECIBELS_SIZE])
         snprintf(text, SUMMARY_DECIBELS_SIZE, "%.2f", number);
     } else {
         snprintf(text, SUMMARY_DECIBELS_SIZE, "%s", isnan(number) ? "-" : number > 0 ? "exact" : "-inf");
+    }
+    return text;
+}
+
+const char *summary_tensors(const struct summary *summary, size_t tensors, char text[SUMMARY_COUNT_SIZE])
+{
+    snprintf(text, SUMMARY_COUNT_SIZE, "%zu of %zu", tensors, summary->tensors);
+    return text;
+}
+
+const char *summary_megabytes(const struct summary *summary, size_t tensors, uint64_t bytes,
+                              char text[SUMMARY_COUNT_SIZE])
+{
+    if (tensors < summary->tensors) {
+        snprintf(text, SUMMARY_COUNT_SIZE, "-");
+    } else {
+        snprintf(text, SUMMARY_COUNT_SIZE, "%.3f", (double)saturate_add(bytes, summary->kept_bytes) * 1e-6);
+    }
+    return text;
+}
+
+const char *summary_share(const struct summary *summary, size_t tensors, uint64_t bytes, char text[SUMMARY_COUNT_SIZE])
+{
+    const uint64_t now = saturate_add(summary->bytes, summary->kept_bytes);
+
+    if (tensors < summary->tensors || now == 0) {
+        snprintf(text, SUMMARY_COUNT_SIZE, "-");
+    } else {
+        snprintf(text, SUMMARY_COUNT_SIZE, "%.1f",
+                 100 * (double)saturate_add(bytes, summary->kept_bytes) / (double)now);
     }
     return text;
 }
@@ -113,22 +144,27 @@ static int compare_numbers(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-/* Set the figures of WAY. NUMBERS has room for one of each case. */
-static void sum_way(const struct record *record, struct summary_way *way, double *numbers)
+/* Set the figures of WAY. NUMBERS has room for one of each case, SEEN for one of each tensor: cases that differ in how
+ * they run count once. */
+static void sum_way(const struct record *record, struct summary_way *way, double *numbers, bool *seen)
 {
     struct energies energies = {0, 0};
     size_t count = 0;
 
+    memset(seen, 0, record->tensor_count * sizeof *seen);
     for (size_t i = 0; i < record->count; i++) {
         const struct record_case *c = &record->cases[i];
 
-        if (c->tensor != NULL && c->found.has_quality && same_way(c, way->first)) {
-            way->tensors++;
-            way->bytes = saturate_add(way->bytes, summary_bytes(c));
-            add_energies(&energies, c);
-            if (!isnan(c->found.checked.quality.snr)) {
-                numbers[count++] = c->found.checked.quality.snr;
-            }
+        if (c->tensor == NULL || !c->found.has_quality || seen[c->tensor - record->tensors] ||
+            !same_way(c, way->first)) {
+            continue;
+        }
+        seen[c->tensor - record->tensors] = true;
+        way->tensors++;
+        way->bytes = saturate_add(way->bytes, summary_bytes(c));
+        add_energies(&energies, c);
+        if (!isnan(c->found.checked.quality.snr)) {
+            numbers[count++] = c->found.checked.quality.snr;
         }
     }
     qsort(numbers, count, sizeof *numbers, compare_numbers);
@@ -142,35 +178,55 @@ static void sum_way(const struct record *record, struct summary_way *way, double
 
 /* ---- The best --------------------------------------------------------------------------------------------------- */
 
-/* How much better A is than B by the rule of RECORD: positive, negative, or 0 if that is undecided. */
-static int compare_cases(const struct record *record, const struct record_case *a, const struct record_case *b)
-{
-    const double a_snr = a->found.checked.quality.snr, b_snr = b->found.checked.quality.snr;
-    const uint64_t a_bytes = summary_bytes(a), b_bytes = summary_bytes(b);
-    const int by_snr = a_snr == b_snr ? 0 : a_snr > b_snr + EQUAL ? 1 : b_snr > a_snr + EQUAL ? -1 : 0;
-    const int by_bytes = (a_bytes < b_bytes) - (a_bytes > b_bytes);
-
-    if (record->best == BEST_BYTES) {
-        return by_bytes != 0 ? by_bytes : by_snr;
-    }
-    return by_snr != 0 ? by_snr : by_bytes;
-}
+/* The passes over the cases: the first two find the extremes of each tensor, the last one what is as good as these. The
+ * order of the cases makes no difference to what is undecided. */
+enum pass { PASS_FIRST, PASS_SECOND, PASS_TIES };
 
 /* Let CHOICE know of C, a case of its tensor. */
-static void consider(const struct record *record, const struct record_case *c, struct summary_choice *choice)
+static void consider(const struct record *record, const struct record_case *c, enum pass pass,
+                     struct summary_choice *choice)
 {
+    const bool bytes_first = record->best == BEST_BYTES;
     const double snr = c->found.checked.quality.snr;
-    int better;
+    const uint64_t bytes = summary_bytes(c);
 
-    if (!c->found.has_quality || isnan(snr) || (record->best == BEST_BYTES && snr < record->best_snr)) {
+    if (!c->found.has_quality || isnan(snr) || (bytes_first && snr < record->best_snr)) {
         return;
     }
-    better = choice->best != NULL ? compare_cases(record, c, choice->best) : 1;
-    if (better > 0) {
-        choice->best = c;
-        choice->rival = NULL;
-    } else if (better == 0 && !same_way(c, choice->best)) {
-        choice->rival = c;
+    if (pass == (bytes_first ? PASS_FIRST : PASS_SECOND)) {
+        if (bytes < choice->bytes && (bytes_first || snr >= choice->snr - EQUAL)) {
+            choice->bytes = bytes;
+        }
+    } else if (pass != PASS_TIES) {
+        if (snr > choice->snr && (!bytes_first || bytes == choice->bytes)) {
+            choice->snr = snr;
+        }
+    } else if (bytes == choice->bytes && snr >= choice->snr - EQUAL) {
+        if (choice->best == NULL) {
+            choice->best = c;
+        } else if (!same_way(c, choice->best)) {
+            choice->rival = c;
+        }
+    }
+}
+
+/* Let the choices of SUMMARY know of all cases. */
+static void consider_all(const struct record *record, struct summary *summary)
+{
+    for (size_t i = 0; i < record->tensor_count; i++) {
+        summary->choices[i] = (struct summary_choice){.snr = -INFINITY, .bytes = UINT64_MAX};
+    }
+    for (enum pass pass = PASS_FIRST; pass <= PASS_TIES; pass++) {
+        for (size_t i = 0; i < record->count; i++) {
+            const struct record_case *c = &record->cases[i];
+
+            if (c->tensor != NULL) {
+                struct summary_choice *choice = &summary->choices[c->tensor - record->tensors];
+
+                choice->tensor = c->tensor;
+                consider(record, c, pass, choice);
+            }
+        }
     }
 }
 
@@ -185,16 +241,7 @@ static bool choose_best(const struct record *record, struct summary *summary)
     if (summary->choices == NULL) {
         return false;
     }
-    for (size_t i = 0; i < record->count; i++) {
-        const struct record_case *c = &record->cases[i];
-
-        if (c->tensor != NULL) {
-            struct summary_choice *choice = &summary->choices[c->tensor - record->tensors];
-
-            choice->tensor = c->tensor;
-            consider(record, c, choice);
-        }
-    }
+    consider_all(record, summary);
     for (size_t i = 0; i < record->tensor_count; i++) {
         const struct summary_choice choice = summary->choices[i];
 
@@ -203,7 +250,8 @@ static bool choose_best(const struct record *record, struct summary *summary)
         }
         summary->choices[summary->choice_count++] = choice;
         if (choice.best != NULL) {
-            summary->decided++;
+            summary->chosen++;
+            summary->undecided += choice.rival != NULL;
             summary->best_bytes = saturate_add(summary->best_bytes, summary_bytes(choice.best));
             add_energies(&energies, choice.best);
         } else {
@@ -216,28 +264,20 @@ static bool choose_best(const struct record *record, struct summary *summary)
 
 /* ---- All of it -------------------------------------------------------------------------------------------------- */
 
-/* Count the tensors, and their bytes. */
+/* Count the tensors, and their bytes: those of the record, because a run that ended early lacks cases. */
 static void count_tensors(const struct record *record, struct summary *summary)
 {
-    const struct record_tensor *last = NULL;
-
     for (size_t i = 0; i < record->tensor_count; i++) {
         const struct record_tensor *tensor = &record->tensors[i];
 
         if (tensor->kept != NULL) {
             summary->kept_tensors++;
             summary->kept_bytes = saturate_add(summary->kept_bytes, tensor->bytes);
-        }
-    }
-    for (size_t i = 0; i < record->count; i++) {
-        const struct record_case *c = &record->cases[i];
-
-        if (c->tensor != NULL && c->tensor != last && (last == NULL || c->tensor > last)) {
-            last = c->tensor;
+        } else {
             summary->tensors++;
-            summary->bytes = saturate_add(summary->bytes, c->tensor->bytes);
+            summary->bytes = saturate_add(summary->bytes, tensor->bytes);
             summary->elements =
-                saturate_add(summary->elements, saturate_multiply(c->problem.tokens, c->problem.hidden));
+                saturate_add(summary->elements, tensor->bytes / (strcmp(tensor->type, "F32") == 0 ? 4 : 2));
         }
     }
 }
@@ -245,10 +285,12 @@ static void count_tensors(const struct record *record, struct summary *summary)
 bool summary_make(const struct record *record, struct summary *summary)
 {
     double *numbers = calloc(record->count + 1, sizeof *numbers);
+    bool *seen = calloc(record->tensor_count + 1, sizeof *seen);
 
     *summary = (struct summary){.ways = calloc(record->count + 1, sizeof *summary->ways)};
-    if (numbers == NULL || summary->ways == NULL) {
+    if (numbers == NULL || seen == NULL || summary->ways == NULL) {
         free(numbers);
+        free(seen);
         return false;
     }
     count_tensors(record, summary);
@@ -258,9 +300,11 @@ bool summary_make(const struct record *record, struct summary *summary)
         }
     }
     for (size_t i = 0; i < summary->way_count; i++) {
-        sum_way(record, &summary->ways[i], numbers);
+        sum_way(record, &summary->ways[i], numbers, seen);
+        summary->some_lack |= summary->ways[i].tensors < summary->tensors;
     }
     free(numbers);
+    free(seen);
     return choose_best(record, summary);
 }
 

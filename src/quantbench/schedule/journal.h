@@ -20,7 +20,7 @@ struct journal {
 
 /* Begin the journal that --journal names, or open that of --resume, which must be of the same run: of the same version,
  * options, input, devices and cases. A last line that was not written to its end is dropped. On failure the error, with
- * what differs, has been printed. Close JOURNAL either way. TENSOR is what --input read, or NULL. */
+ * what differs, has been printed. Close JOURNAL either way. TENSORS are what --input chose. */
 enum exit_code journal_open(const struct settings *settings, const struct machine *machine,
                             const struct tensors *tensors, const struct plan *plan, struct journal *journal);
 

@@ -6,7 +6,7 @@
 #include "measure/bench.h"
 #include "model/record.h"
 
-/* Set RECORD up for a run of PLAN, with no case run so far. TENSOR is what --input read, or NULL. Returns an exit code;
+/* Set RECORD up for a run of PLAN, with no case run so far. TENSORS are what --input chose. Returns an exit code;
  * errors have been printed. Free RECORD either way. */
 enum exit_code recording_begin(const struct settings *settings, const struct machine *machine,
                                const struct tensors *tensors, const struct plan *plan, struct record *record);

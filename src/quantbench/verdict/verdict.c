@@ -76,7 +76,8 @@ enum outcome verdict_outcome(const struct record *record, const struct record_ca
 
     switch (verdict_of_case(record, c)) {
     case EXIT_OK:
-        return (c->found.sample_count == 0 && !(record->rated_only && c->found.has_quality)) || record_doubts(c) != 0 || (pair != NULL && is_undecided(pair))
+        return (c->found.sample_count == 0 && !(record->rated_only && c->found.has_quality)) || record_doubts(c) != 0 ||
+                       (pair != NULL && is_undecided(pair))
                    ? OUTCOME_UNKNOWN
                    : OUTCOME_PASSED;
     case EXIT_WRONG_RESULT:
