@@ -223,6 +223,17 @@ hostile()
 ok 'records: sums of large numbers are not negative' hostile
 ok 'quality: threads make no way' fails 2 'conflicts with --threads' --input=split --quality --threads=1,2
 
+# Names that begin alike differ after they are cut.
+long()
+{
+    name=$(printf '%0100d' 0)
+    safetensors "{\"${name}.a\":{\"dtype\":\"F16\",\"shape\":[2,32],\"data_offsets\":[0,128]},\"${name}.b\":{\"dtype\":\"F16\",\"shape\":[2,32],\"data_offsets\":[128,256]}}" >long.safetensors
+    repeated 128 '\000\074' >>long.safetensors
+    run 0 --input=long.safetensors --quality --best=snr && same 4 "$(grep -cE '^0{16}\.\.\.0{27}\.[ab] ' out)" &&
+        ! grep -qE '^0{49}' out
+}
+ok 'text: long names are cut in the middle' long
+
 # ---- Times ---------------------------------------------------------------------------------------------------------
 
 timed()

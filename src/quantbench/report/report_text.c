@@ -37,6 +37,46 @@ static bool shows_host(const struct record *record)
     return false;
 }
 
+/* The bytes of a name that a table has room for. */
+#define NAME_WIDTH 48
+
+/* Cut the middle of TEXT, a name, if it is longer than that: names often begin alike. Returns TEXT. */
+static char *cut_name(char *text)
+{
+    const size_t length = strlen(text);
+    size_t head = 16, tail = length - (NAME_WIDTH - 16 - 3);
+
+    if (length <= NAME_WIDTH) {
+        return text;
+    }
+    /* Letters beyond ASCII stay whole. */
+    while (head > 0 && ((unsigned char)text[head] & 0xC0) == 0x80) {
+        head--;
+    }
+    while (((unsigned char)text[tail] & 0xC0) == 0x80) {
+        tail++;
+    }
+    memcpy(text + head, "...", 3);
+    memmove(text + head + 3, text + tail, length - tail + 1);
+    return text;
+}
+
+/* The text of a cell: names are cut. Returns TEXT. */
+static const char *cell_text(const struct record_case *c, enum column column, char text[DESCRIBE_SIZE])
+{
+    const char *cell = describe_cell(c, column, text);
+
+    return column == TENSOR && cell == text ? cut_name(text) : cell;
+}
+
+/* The width of COLUMN. */
+static int cell_width(const struct record *record, enum column column)
+{
+    const int width = (int)describe_width(record, column);
+
+    return column == TENSOR && width > NAME_WIDTH ? NAME_WIDTH : width;
+}
+
 /* The width of a row: each column has two blanks behind it. */
 static int row_width(const int *widths)
 {
@@ -56,7 +96,7 @@ static void choose_columns(const struct record *record, int *widths)
         bool is_shown = i < FIRST_RESULT ? describe_varies(record, i)
                                          : describe_shows(record, i) && (i != HOST || shows_host(record));
 
-        widths[i] = is_shown ? (int)describe_width(record, i) : 0;
+        widths[i] = is_shown ? cell_width(record, i) : 0;
     }
     for (size_t i = 0; i < sizeof expendable / sizeof expendable[0] && row_width(widths) > report_width(); i++) {
         widths[expendable[i]] = 0;
@@ -154,7 +194,7 @@ static void print_table(const struct record *record, FILE *stream)
     }
     for (size_t row = 0; row < record->count; row++) {
         for (enum column i = DEVICE; i < COLUMNS; i++) {
-            print_cell(i, widths, describe_cell(&record->cases[row], i, text), stream);
+            print_cell(i, widths, cell_text(&record->cases[row], i, text), stream);
         }
     }
     print_row_doubts(record, stream);
@@ -452,7 +492,7 @@ static void find_pair_widths(const struct record *record, struct pair_widths *wi
 
     *widths = (struct pair_widths){.cases = {0}};
     for (enum column i = DEVICE; i < FIRST_RESULT; i++) {
-        widths->cases[i] = describe_pair_shows_case(record, i) ? (int)describe_width(record, i) : 0;
+        widths->cases[i] = describe_pair_shows_case(record, i) ? cell_width(record, i) : 0;
         width += widths->cases[i] > 0 ? widths->cases[i] + 2 : 0;
     }
     for (enum pair_column i = PAIR_BASELINE; i < PAIR_COLUMNS; i++) {
@@ -487,7 +527,7 @@ static void print_pair(const struct record *record, const struct record_pair *pa
 
     for (enum column i = DEVICE; i < FIRST_RESULT; i++) {
         print_pair_cell(widths->cases[i], describe_is_number(i), false,
-                        pair != NULL ? describe_cell(&record->cases[pair->result], i, text) : describe_head(i), stream);
+                        pair != NULL ? cell_text(&record->cases[pair->result], i, text) : describe_head(i), stream);
     }
     for (enum pair_column i = PAIR_BASELINE; i < PAIR_COLUMNS; i++) {
         print_pair_cell(widths->pairs[i], describe_pair_is_number(i), i == PAIR_VERDICT,
@@ -566,6 +606,7 @@ static void print_choice(const struct summary_choice *choice, int width, FILE *s
     char title[LABEL_TEXT_SIZE], way[DESCRIBE_SIZE], rival[DESCRIBE_SIZE], snr[SUMMARY_DECIBELS_SIZE];
 
     label_text(title, choice->tensor->title, strlen(choice->tensor->title));
+    cut_name(title);
     if (choice->best == NULL) {
         fprintf(stream, "%-*s  %8s  %12s  none\n", width, title, "-", "-");
         return;
@@ -586,7 +627,8 @@ static void print_best(const struct record *record, const struct summary *summar
     int width = 6;
 
     for (size_t i = 0; i < summary->choice_count; i++) {
-        widen(&width, label_text(title, summary->choices[i].tensor->title, strlen(summary->choices[i].tensor->title)));
+        label_text(title, summary->choices[i].tensor->title, strlen(summary->choices[i].tensor->title));
+        widen(&width, cut_name(title));
     }
     fputc('\n', stream);
     print_line(stream, "best", "%s", summary_rule(record, text));
