@@ -74,6 +74,16 @@ ok 'list: JSON' json
 ok 'list: Markdown' eval 'run 0 --input=one.safetensors --list-tensors --format=markdown && out_has "| a.weight |"'
 ok 'list: a list cannot be a test' fails 2 'cannot show a list' --input=one.safetensors --list-tensors --format=junit
 
+# A name with a line break and one like a formula: whole in CSV, marked as other reports mark it.
+raw()
+{
+    safetensors '{"=a\nb":{"dtype":"F16","shape":[2,32],"data_offsets":[0,128]},"c":{"dtype":"F16","shape":[2,32],"data_offsets":[128,256]}}' >raw.safetensors
+    repeated 128 '\000\074' >>raw.safetensors
+    run 0 --input=raw.safetensors --list-tensors --format=csv && grep -qx "\"'=a" out && grep -q '^b",' out &&
+        run 0 --input=raw.safetensors --quality --best=snr --format=markdown && grep -qF '=a\\x0ab | ' out
+}
+ok 'list: CSV has raw names, Markdown safe ones' raw
+
 # ---- Quality -------------------------------------------------------------------------------------------------------
 
 # Ones are exact in any format with a scale of their own; those of several dimensions are rated.
