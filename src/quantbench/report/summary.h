@@ -8,10 +8,10 @@
 /* A way to quantize, over all tensors that it was applied to. */
 struct summary_way {
     const struct record_case *first; /* one that is quantized so */
-    size_t tensors; /* rated ones; fewer than there are: bytes are not those of the model */
-    double min, median, max; /* SNR in dB; INFINITY: exact, NAN: there is none */
-    double model;            /* SNR of all tensors together: the energies are added; NAN: unknown */
-    uint64_t bytes;          /* of codes and scales */
+    size_t tensors;                  /* rated ones; fewer than there are: bytes are not those of the model */
+    double min, median, max;         /* SNR in dB; INFINITY: exact, NAN: there is none */
+    double model;                    /* SNR of all tensors together: the energies are added; NAN: unknown */
+    uint64_t bytes;                  /* of codes and scales */
 };
 
 /* The best way for a tensor. */
@@ -19,8 +19,8 @@ struct summary_choice {
     const struct record_tensor *tensor;
     const struct record_case *best;  /* NULL: none keeps the SNR, or none is rated */
     const struct record_case *rival; /* as good as that: it is undecided; NULL: there is none */
-    double snr;     /* the largest that counts, in dB */
-    uint64_t bytes; /* the fewest that count */
+    double snr;                      /* the largest that counts, in dB */
+    uint64_t bytes;                  /* the fewest that count */
 };
 
 struct summary {
@@ -55,8 +55,8 @@ uint64_t summary_bytes(const struct record_case *c);
 #define SUMMARY_DECIBELS_SIZE 32
 const char *summary_decibels(double number, char text[SUMMARY_DECIBELS_SIZE]);
 
-/* "2 of 3" tensors; the MB of the model, and its share of the bytes now in percent, if TENSORS of them take BYTES: "-" if
- * that is not all. Return TEXT. */
+/* "2 of 3" tensors; the MB of the model, and its share of the bytes now in percent, if TENSORS of them take BYTES: "-"
+ * if that is not all. Return TEXT. */
 #define SUMMARY_COUNT_SIZE 64
 const char *summary_tensors(const struct summary *summary, size_t tensors, char text[SUMMARY_COUNT_SIZE]);
 const char *summary_megabytes(const struct summary *summary, size_t tensors, uint64_t bytes,
