@@ -144,7 +144,7 @@ ok 'quality: the same figures with one thread' threads
 } >slices.safetensors
 ok 'list: a tensor and its slice are the tensor' lists 'e.w e.w1 ' --input=slices.safetensors --tensor='*,e.w[0]'
 ok 'list: the same by name' lists 'e.w ' --input=slices.safetensors --tensor='e.w[0],e.w'
-ok 'list: a slice is no pattern of shells' lists 'e.w[1] ' --input=slices.safetensors --tensor='e.w[1]'
+ok 'list: a slice is not a pattern of shells' lists 'e.w[1] ' --input=slices.safetensors --tensor='e.w[1]'
 ok 'list: without such a slice it is one' lists 'e.w1 ' --input=slices.safetensors --tensor='e.w[1-1]'
 ok 'list: all slices but one' lists 'e.w[1] e.w1 ' --input=slices.safetensors --tensor='!e.w[0]'
 ok 'list: a slice that is chosen and left out' lists 'e.w[1] ' --input=slices.safetensors --tensor='e.w[0],e.w[1],!e.w[0]'

@@ -21,7 +21,7 @@ struct quality {
      * also for a tensor that is all zero; -INFINITY if an e is infinite, as with an infinite scale, or if x is 0 and e
      * is not; NAN if there are no finite elements. */
     double snr;
-    double signal; /* the sum of x^2; NAN: unknown, in records of older programs */
+    double signal;   /* the sum of x^2; NAN: unknown, in records of older programs */
     double rest_snr; /* the same without the largest elements: the top 0.1 % in magnitude, in steps of 2^-7, at most */
     double largest_error; /* the largest |e|; NAN if there are no finite elements */
     double
