@@ -409,6 +409,37 @@ START_TEST(doubts_are_listed)
 }
 END_TEST
 
+START_TEST(the_input_is_the_tensor_that_is_quantized)
+{
+    struct record_tensor tensors[] = {
+        {.file = (char *)"m.safetensors", .name = (char *)"bias", .kept = (char *)"of one dimension", .digest = "1"},
+        {.file = (char *)"n.safetensors", .name = (char *)"weight", .digest = "2"},
+        {.file = (char *)"m.safetensors", .name = (char *)"ids", .kept = (char *)"of another type", .digest = "3"},
+    };
+    struct record record = {.input = (char *)"model", .tensors = tensors, .tensor_count = 3};
+    char text[DESCRIBE_SIZE];
+
+    ck_assert_str_eq(describe_input(&record, text), "n.safetensors, tensor weight, digest 2");
+    tensors[2].kept = NULL;
+    ck_assert_str_eq(describe_input(&record, text), "model, 2 tensors");
+    for (size_t i = 0; i < 3; i++) {
+        tensors[i].kept = (char *)"later";
+    }
+    ck_assert_str_eq(describe_input(&record, text), "model, 0 tensors");
+}
+END_TEST
+
+START_TEST(long_names_keep_both_ends)
+{
+    char text[64] = "model.layers.10.mlp.experts.w1", letters[64] = "123456789012345\xc3\xa9 and more of it";
+
+    ck_assert_str_eq(describe_cut(text, 30), "model.layers.10.mlp.experts.w1");
+    ck_assert_str_eq(describe_cut(text, 29), "model.layers.10....experts.w1");
+    /* A letter of two bytes stays whole. */
+    ck_assert_str_eq(describe_cut(letters, 24), "123456789012345...of it");
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("describe");
@@ -425,6 +456,8 @@ int main(void)
     tcase_add_test(tc, problems_have_words);
     tcase_add_test(tc, each_doubt_has_its_word);
     tcase_add_test(tc, doubts_are_listed);
+    tcase_add_test(tc, the_input_is_the_tensor_that_is_quantized);
+    tcase_add_test(tc, long_names_keep_both_ends);
     suite_add_tcase(suite, tc);
     return run_suite(suite);
 }

@@ -243,6 +243,14 @@ long()
         ! grep -qE '^0{49}' out
 }
 ok 'text: long names are cut in the middle' long
+long_list()
+{
+    mkdir -p long-folder-of-a-model/snapshots/0123456789abcdef && cp long.safetensors long-folder-of-a-model/snapshots/0123456789abcdef &&
+        COLUMNS=100 && export COLUMNS && run 0 --input=long-folder-of-a-model/snapshots/0123456789abcdef --list-tensors &&
+        unset COLUMNS && same 2 "$(grep -cE '^0{16}\.\.\.0{27}\.[ab]  .* long-folder-of-a\.\.\..*nsors$' out)" &&
+        run 0 --input=long.safetensors --list-tensors --format=csv && grep -qE '^"0{100}\.a"' out
+}
+ok 'list: long names and files are cut in text only' long_list
 
 # ---- Times ---------------------------------------------------------------------------------------------------------
 

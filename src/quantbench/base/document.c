@@ -50,6 +50,11 @@ void document_merge(json_t **object, json_t *more)
     json_decref(more);
 }
 
+json_t *document_number(uint64_t number)
+{
+    return json_integer(number < INT64_MAX ? (json_int_t)number : INT64_MAX);
+}
+
 json_t *document_text(const char *text)
 {
     json_t *string = json_string(text);

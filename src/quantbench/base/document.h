@@ -19,6 +19,9 @@ void document_merge(json_t **object, json_t *more);
 /* Any text as a JSON string, of which JSON wants that it is UTF-8: other bytes become '?'. */
 json_t *document_text(const char *text);
 
+/* NUMBER, or the largest that JSON has. */
+json_t *document_number(uint64_t number);
+
 /* The text of DOCUMENT, which is released, with FLAGS of json_dumps(); NULL if memory is short, or was since the last
  * document, for this one or another. Free it. */
 char *document_dump(json_t *document, size_t flags);

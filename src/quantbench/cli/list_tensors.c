@@ -6,6 +6,8 @@
 #include "base/saturate.h"
 #include "cases/tensors.h"
 #include "cli/list_tensors.h"
+#include "report/describe.h"
+#include "report/fold.h"
 #include "report/report.h"
 
 #include <inttypes.h>
@@ -41,24 +43,45 @@ static uint64_t total_bytes(const struct tensors *tensors)
     return bytes;
 }
 
+/* Bytes of the columns of type and bytes, and of the blanks between all columns. */
+#define OTHER_COLUMNS (8 + 12 + 4 * 2)
+#define LEAST_FILE    24
+
+/* Set TEXT to the name for people, cut to the width of a table. */
+static void cut_name(const struct tensor *tensor, char text[LABEL_TEXT_SIZE])
+{
+    char name[LABEL_TEXT_SIZE];
+
+    snprintf(text, LABEL_TEXT_SIZE, "%s", name_text(tensor, name));
+    describe_cut(text, DESCRIBE_NAME_WIDTH);
+}
+
+/* Names and files are cut where lines would be too wide; other formats have the whole of them. */
 static void print_text(const struct tensors *tensors)
 {
-    char name[LABEL_TEXT_SIZE], file[LABEL_TEXT_SIZE];
-    int names = 4, shapes = 5;
+    char name[LABEL_TEXT_SIZE], file[LABEL_TEXT_SIZE], label[LABEL_TEXT_SIZE];
+    int names = 4, shapes = 5, files;
 
     for (size_t i = 0; i < tensors->count; i++) {
-        const int length = (int)strlen(name_text(&tensors->items[i], name)),
-                  shape = (int)strlen(tensors->items[i].shape);
+        const int shape = (int)strlen(tensors->items[i].shape);
+        int length;
+
+        cut_name(&tensors->items[i], name);
+        length = (int)strlen(name);
 
         names = length > names ? length : names;
         shapes = shape > shapes ? shape : shapes;
     }
+    files = fold_width(stdout) - names - shapes - OTHER_COLUMNS;
+    files = files > LEAST_FILE ? files : LEAST_FILE;
     printf("%-*s  %-*s  %-8s %12s  %s\n", names, "name", shapes, "shape", "type", "bytes", "file");
     for (size_t i = 0; i < tensors->count; i++) {
         const struct tensor *tensor = &tensors->items[i];
 
-        printf("%-*s  %-*s  %-8s %12" PRIu64 "  %s\n", names, name_text(tensor, name), shapes, tensor->shape,
-               tensor->type, tensor->bytes, file_text(tensor, file));
+        cut_name(tensor, name);
+        snprintf(file, sizeof file, "%s", file_text(tensor, label));
+        printf("%-*s  %-*s  %-8s %12" PRIu64 "  %s\n", names, name, shapes, tensor->shape, tensor->type, tensor->bytes,
+               describe_cut(file, (size_t)files));
     }
     printf("%zu tensor%s, %.1f MB\n", tensors->count, tensors->count == 1 ? "" : "s",
            (double)total_bytes(tensors) * 1e-6);
@@ -109,15 +132,15 @@ static enum exit_code print_json(const struct tensors *tensors)
     for (size_t i = 0; i < tensors->count; i++) {
         const struct tensor *tensor = &tensors->items[i];
 
-        document_append(&list, json_pack("{s:o, s:s, s:s, s:I, s:I, s:I, s:o}", "name",
+        document_append(&list, json_pack("{s:o, s:s, s:s, s:o, s:o, s:o, s:o}", "name",
                                          tensor->name != NULL ? document_text(tensor->name) : json_null(), "shape",
-                                         tensor->shape, "type", tensor->type, "rows", (json_int_t)tensor->rows,
-                                         "columns", (json_int_t)tensor->cols, "bytes", (json_int_t)tensor->bytes,
-                                         "file", document_text(tensor->file)));
+                                         tensor->shape, "type", tensor->type, "rows", document_number(tensor->rows),
+                                         "columns", document_number(tensor->cols), "bytes",
+                                         document_number(tensor->bytes), "file", document_text(tensor->file)));
     }
-    return document_print(json_pack("{s:s, s:I, s:o, s:I}", "schema", SCHEMA, "schema_version",
+    return document_print(json_pack("{s:s, s:I, s:o, s:o}", "schema", SCHEMA, "schema_version",
                                     (json_int_t)SCHEMA_VERSION, "tensors", list, "bytes",
-                                    (json_int_t)total_bytes(tensors)),
+                                    document_number(total_bytes(tensors))),
                           stdout);
 }
 

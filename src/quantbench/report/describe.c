@@ -316,6 +316,29 @@ const char *describe_way(const struct record_case *c, char text[DESCRIBE_SIZE])
     return text;
 }
 
+/* The bytes of the beginning of a name that are kept. */
+#define CUT_HEAD 16
+
+char *describe_cut(char *text, size_t width)
+{
+    const size_t length = strlen(text);
+    size_t head = CUT_HEAD, tail = length - (width - CUT_HEAD - strlen("..."));
+
+    if (length <= width) {
+        return text;
+    }
+    /* Letters beyond ASCII stay whole. */
+    while (head > 0 && ((unsigned char)text[head] & 0xC0) == 0x80) {
+        head--;
+    }
+    while (((unsigned char)text[tail] & 0xC0) == 0x80) {
+        tail++;
+    }
+    memcpy(text + head, "...", 3);
+    memmove(text + head + 3, text + tail, length - tail + 1);
+    return text;
+}
+
 const char *describe_input(const struct record *record, char text[DESCRIBE_SIZE])
 {
     if (record->tensor_count > 0) {

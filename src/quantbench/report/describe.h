@@ -105,6 +105,12 @@ const char *describe_run(const struct record *record, char text[DESCRIBE_SIZE]);
 const char *describe_way(const struct record_case *c, char text[DESCRIBE_SIZE]);
 
 const char *describe_device(const struct qb_device_info *info, char text[DESCRIBE_SIZE]);
+/* The bytes of a name that a table has room for. */
+#define DESCRIBE_NAME_WIDTH 48
+/* Cut the middle of TEXT, a name or a path, if it takes more than WIDTH bytes, 20 or more: names often begin alike.
+ * Returns TEXT. */
+char *describe_cut(char *text, size_t width);
+
 /* Where the data of all cases are from, with the whole name of the file. */
 const char *describe_input(const struct record *record, char text[DESCRIBE_SIZE]);
 /* What all cases have in common; the device and where the data are from are left out. */

@@ -303,16 +303,10 @@ static json_t *decibels_to_json(double number)
     return isfinite(number) ? json_real(figure_digits(number)) : json_null();
 }
 
-/* BYTES, or the largest number that JSON has. */
-static json_t *bytes_to_json(uint64_t bytes)
-{
-    return json_integer(bytes < INT64_MAX ? (json_int_t)bytes : INT64_MAX);
-}
-
 /* The bytes of the model if TENSORS of them take BYTES; null if that is not all. */
 static json_t *model_to_json(const struct summary *summary, size_t tensors, uint64_t bytes)
 {
-    return tensors < summary->tensors ? json_null() : bytes_to_json(saturate_add(bytes, summary->kept_bytes));
+    return tensors < summary->tensors ? json_null() : document_number(saturate_add(bytes, summary->kept_bytes));
 }
 
 static json_t *ways_to_json(const struct summary *summary)
@@ -328,7 +322,7 @@ static json_t *ways_to_json(const struct summary *summary)
                                   document_text(describe_way(way->first, text)), "tensors", (json_int_t)way->tensors,
                                   "min_snr_db", decibels_to_json(way->min), "median_snr_db",
                                   decibels_to_json(way->median), "max_snr_db", decibels_to_json(way->max),
-                                  "model_snr_db", decibels_to_json(way->model), "bytes", bytes_to_json(way->bytes),
+                                  "model_snr_db", decibels_to_json(way->model), "bytes", document_number(way->bytes),
                                   "model_bytes", model_to_json(summary, way->tensors, way->bytes)));
     }
     return list;
@@ -373,9 +367,9 @@ static void put_summary(json_t **document, const struct record *record)
                  applies && record->best != BEST_NONE ? best_way_to_json(record, &summary) : json_null());
     document_put(document, "summary",
                  applies ? json_pack("{s:I, s:o, s:o, s:I, s:o, s:o}", "tensors", (json_int_t)summary.tensors,
-                                     "elements", bytes_to_json(summary.elements), "bytes", bytes_to_json(summary.bytes),
-                                     "kept_tensors", (json_int_t)summary.kept_tensors, "kept_bytes",
-                                     bytes_to_json(summary.kept_bytes), "ways", ways_to_json(&summary))
+                                     "elements", document_number(summary.elements), "bytes",
+                                     document_number(summary.bytes), "kept_tensors", (json_int_t)summary.kept_tensors,
+                                     "kept_bytes", document_number(summary.kept_bytes), "ways", ways_to_json(&summary))
                          : json_null());
     if (applies) {
         summary_free(&summary);

@@ -37,36 +37,12 @@ static bool shows_host(const struct record *record)
     return false;
 }
 
-/* The bytes of a name that a table has room for. */
-#define NAME_WIDTH 48
-
-/* Cut the middle of TEXT, a name, if it is longer than that: names often begin alike. Returns TEXT. */
-static char *cut_name(char *text)
-{
-    const size_t length = strlen(text);
-    size_t head = 16, tail = length - (NAME_WIDTH - 16 - 3);
-
-    if (length <= NAME_WIDTH) {
-        return text;
-    }
-    /* Letters beyond ASCII stay whole. */
-    while (head > 0 && ((unsigned char)text[head] & 0xC0) == 0x80) {
-        head--;
-    }
-    while (((unsigned char)text[tail] & 0xC0) == 0x80) {
-        tail++;
-    }
-    memcpy(text + head, "...", 3);
-    memmove(text + head + 3, text + tail, length - tail + 1);
-    return text;
-}
-
 /* The text of a cell: names are cut. Returns TEXT. */
 static const char *cell_text(const struct record_case *c, enum column column, char text[DESCRIBE_SIZE])
 {
     const char *cell = describe_cell(c, column, text);
 
-    return column == TENSOR && cell == text ? cut_name(text) : cell;
+    return column == TENSOR && cell == text ? describe_cut(text, DESCRIBE_NAME_WIDTH) : cell;
 }
 
 /* The width of COLUMN. */
@@ -74,7 +50,7 @@ static int cell_width(const struct record *record, enum column column)
 {
     const int width = (int)describe_width(record, column);
 
-    return column == TENSOR && width > NAME_WIDTH ? NAME_WIDTH : width;
+    return column == TENSOR && width > DESCRIBE_NAME_WIDTH ? DESCRIBE_NAME_WIDTH : width;
 }
 
 /* The width of a row: each column has two blanks behind it. */
@@ -606,7 +582,7 @@ static void print_choice(const struct summary_choice *choice, int width, FILE *s
     char title[LABEL_TEXT_SIZE], way[DESCRIBE_SIZE], rival[DESCRIBE_SIZE], snr[SUMMARY_DECIBELS_SIZE];
 
     label_text(title, choice->tensor->title, strlen(choice->tensor->title));
-    cut_name(title);
+    describe_cut(title, DESCRIBE_NAME_WIDTH);
     if (choice->best == NULL) {
         fprintf(stream, "%-*s  %8s  %12s  none\n", width, title, "-", "-");
         return;
@@ -628,7 +604,7 @@ static void print_best(const struct record *record, const struct summary *summar
 
     for (size_t i = 0; i < summary->choice_count; i++) {
         label_text(title, summary->choices[i].tensor->title, strlen(summary->choices[i].tensor->title));
-        widen(&width, cut_name(title));
+        widen(&width, describe_cut(title, DESCRIBE_NAME_WIDTH));
     }
     fputc('\n', stream);
     print_line(stream, "best", "%s", summary_rule(record, text));
