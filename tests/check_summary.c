@@ -5,7 +5,6 @@
 #include "report/summary.h"
 #include "run.h"
 
-#include <math.h>
 #include <string.h>
 
 static const struct qb_device_info cpu = {.id = "cpu"};

@@ -4,6 +4,7 @@
 #include <config.h>
 
 #include "fuzz.h"
+#include "cases/model_index.h"
 #include "cases/quantized_file.h"
 
 #include <locale.h>
@@ -74,6 +75,51 @@ static void read_quantized(const char *path, const char *name, char *error, size
     }
 }
 
+/* The elements of a tensor that FILE lists are in it, and are equal to themselves. */
+static void check_part(const char *file, const struct tensor_listed *listed)
+{
+    const struct tensor_place place = {.path = file,
+                                       .stamp = listed->stamp,
+                                       .format = listed->format,
+                                       .offset = listed->offset,
+                                       .bytes = listed->bytes};
+    struct tensor_part part;
+    char error[TENSOR_FILE_ERROR_SIZE];
+    bool same = false;
+
+    fuzz_check(listed->rank > 0 && listed->rows > 0 && listed->cols > 0 &&
+               (listed->rank == 1 || listed->rows % listed->first == 0));
+    fuzz_check(listed->rows * listed->cols * (qb_format_info(listed->format)->bits / 8) == listed->bytes);
+    fuzz_check(tensor_part_open(&place, MEMORY_LIMIT, &part, error, sizeof error) == TENSOR_FILE_OK);
+    fuzz_check(tensor_part_compare(&place, part.data, &same, error, sizeof error) == TENSOR_FILE_OK && same);
+    fuzz_check(tensor_part_is_intact(&part));
+    tensor_part_close(&part);
+}
+
+/* List the tensors of the file, or of the files that it names if it is an index. */
+static void list_all(const char *path, size_t file_size)
+{
+    struct model_index index;
+
+    if (model_index_open(path, &index) == EXIT_OK) {
+        for (size_t s = 0; s < index.count; s++) {
+            for (size_t i = 0; i < index.shards[s].count; i++) {
+                const struct tensor_listed *listed = &index.shards[s].tensors[i];
+
+                check_text(listed->type, sizeof listed->type);
+                check_text(listed->shape, sizeof listed->shape);
+                fuzz_check(listed->bytes <= listed->stamp.size);
+                fuzz_check(index.count > 1 || listed->stamp.size == file_size ||
+                           strcmp(index.shards[s].file, path) != 0);
+                if (listed->can_quantize && listed->bytes <= MEMORY_LIMIT) {
+                    check_part(index.shards[s].file, listed);
+                }
+            }
+        }
+    }
+    model_index_free(&index);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static const char *const names[] = {NULL, "a", "w", "x"};
@@ -99,6 +145,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         check_text(error, error_size);
     }
     read_quantized(path, (data[0] & 3) != 0 ? names[data[0] & 3] : "w", error, error_size);
+    list_all(path, size - 1);
     free(error);
     return 0;
 }

@@ -273,8 +273,8 @@ const struct option_row options[] = {
      .help = "measure no time; rate the codes of each tensor in each way",
      .parse = option_flag, TARGET(action), .choice = ACTION_QUALITY,
      .excludes = {{"list-devices list-kernels list-models list-tensors doctor dry-run", "each is an action of its own"},
-                  {"device kernel isa threads plugin profile cache launch streams compare split tune self-test runs baseline "
-                   "save-baseline journal resume",
+                  {"device kernel isa threads plugin profile cache launch streams compare split tune self-test runs "
+                   "baseline save-baseline journal resume",
                    "nothing is timed; kernels of the CPU quantize"},
                   {"op scale static-scale", "tensors are quantized with scales of their own"}}},
 

@@ -22,7 +22,13 @@ struct run {
     struct result *results;
     size_t *first; /* case of each tensor */
     double start;
+    double elements, done; /* of all cases, and of those that are rated: a large tensor takes long */
 };
+
+static double elements_of(const struct plan_case *c)
+{
+    return (double)c->problem.tokens * (double)c->problem.hidden;
+}
 
 /* Say what will be read, and how much memory that takes. */
 static void announce(const struct tensors *tensors)
@@ -36,15 +42,14 @@ static void announce(const struct tensors *tensors)
                  tensors->count, tensors->count == 1 ? "" : "s", (double)bytes * 1e-6, (double)tensors->largest * 1e-6);
 }
 
-static void show_progress(const struct run *run, size_t done)
+static void show_progress(const struct run *run, const struct plan_case *c)
 {
-    const struct plan_case *c = &run->plan->cases[done];
     char where[LABEL_TEXT_SIZE + 32] = "rating", title[LABEL_TEXT_SIZE];
 
     if (c->tensor != NULL && c->tensor->title != NULL) {
         snprintf(where, sizeof where, "rating %.200s", label_text(title, c->tensor->title, strlen(c->tensor->title)));
     }
-    message_progress_eta(where, (double)done, (double)run->plan->count, clock_seconds() - run->start);
+    message_progress_eta(where, run->done, run->elements, clock_seconds() - run->start);
 }
 
 /* Find out which tensor case INDEX is about, if it is the first of that. */
@@ -106,9 +111,13 @@ static enum exit_code rate_all(struct run *run)
 {
     enum exit_code code = EXIT_OK;
 
+    for (size_t i = 0; i < run->plan->count; i++) {
+        run->elements += elements_of(&run->plan->cases[i]);
+    }
     for (size_t i = 0; i < run->plan->count && !interrupt_requested(); i++) {
-        show_progress(run, i);
+        show_progress(run, &run->plan->cases[i]);
         rate(run, i);
+        run->done += elements_of(&run->plan->cases[i]);
         code = message_worse(code, run->results[i].found.code);
         code = message_worse(code, recording_add(run->record, &run->results[i]));
     }
