@@ -18,6 +18,8 @@ libqbtool_a_SOURCES = \
 	%D%/base/process.c %D%/base/process.h \
 	%D%/base/intake.c %D%/base/intake.h \
 	%D%/base/document.c %D%/base/document.h \
+	%D%/base/memory_stream.c %D%/base/memory_stream.h \
+	%D%/base/program.c %D%/base/program.h \
 	%D%/cases/binding.c %D%/cases/binding.h \
 	%D%/cases/machine.c %D%/cases/machine.h \
 	%D%/cases/models.c %D%/cases/models.h \

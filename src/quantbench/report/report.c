@@ -1,14 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* report.c - the table of formats, and how a report is written: in memory first, so that what is read is whole. */
-#ifndef _GNU_SOURCE
-#define _GNU_SOURCE /* fopencookie() */
-#endif
 #include <config.h>
 
+#include "base/memory_stream.h"
 #include "report/fold.h"
 #include "report/report.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 static const struct report_format formats[] = {
@@ -60,31 +57,9 @@ const struct report_format *report_format_of_file(const char *file)
 
 /* The report that is being written. */
 static struct {
-    char *text;
-    size_t length, room;
     bool memory_short;
     int width;
 } current;
-
-/* Keep SIZE bytes. open_memstream() would not say that it cannot. */
-static ssize_t keep(void *cookie, const char *bytes, size_t size)
-{
-    (void)cookie;
-    if (current.room - current.length < size) {
-        size_t room = 2 * current.room + size + 4096;
-        char *larger = realloc(current.text, room);
-
-        if (larger == NULL) {
-            current.memory_short = true;
-            return 0;
-        }
-        current.text = larger;
-        current.room = room;
-    }
-    memcpy(current.text + current.length, bytes, size);
-    current.length += size;
-    return (ssize_t)size;
-}
 
 void report_lacks_memory(void)
 {
@@ -98,24 +73,22 @@ int report_width(void)
 
 enum exit_code report_write(const struct report_format *format, const struct record *record, FILE *stream)
 {
-    FILE *memory = fopencookie(NULL, "w", (cookie_io_functions_t){.write = keep});
+    struct memory_stream memory;
     enum exit_code code = EXIT_OK;
 
-    current.text = NULL;
-    current.length = current.room = 0;
     current.width = fold_width(stream);
-    current.memory_short = memory == NULL;
-    if (memory != NULL) {
-        code = format->write(record, memory);
-        current.memory_short = fclose(memory) != 0 || current.memory_short;
+    current.memory_short = !memory_stream_open(&memory);
+    if (!current.memory_short) {
+        code = format->write(record, memory.stream);
+        current.memory_short = !memory_stream_close(&memory) || current.memory_short;
     }
     if (code == EXIT_OK && current.memory_short) {
         message_error("out of memory: the report (--format=%s)", format->name);
         code = EXIT_CANNOT_RUN;
     }
     if (code == EXIT_OK) {
-        fwrite(current.text, 1, current.length, stream);
+        fwrite(memory.bytes, 1, memory.length, stream);
     }
-    free(current.text);
+    memory_stream_free(&memory);
     return code;
 }
