@@ -51,6 +51,7 @@ function read_row(row,    source, shown) {
     name[n] = member(row, ".name = ")
     value[n] = member(row, ".value = ")
     list[n] = sub(/\.\.\.$/, "", value[n])
+    optional[n] = member(row, ".is_optional = ") == "true"
     short[n] = substr(member(row, ".letter = "), 2, 1)
     source = member(row, ".words = ") member(row, ".word = ")
     if (source in completed && value[n] != "")
@@ -103,8 +104,8 @@ function zsh_options(    i, what, action) {
         else
             action = " _quantbench_values " (list[i] ? "yes " : "no ") zsh_quoted(what)
         printf "    '%s--%s%s[%s]%s' \\\n", short[i] != "" ? "(-" short[i] " --" name[i] ")" : "", name[i],
-            value[i] != "" ? "=" : "", zsh_quoted(help[i]),
-            value[i] != "" ? ":" zsh_quoted(value[i]) ":" (what == "" ? " " : action) : ""
+            value[i] == "" ? "" : optional[i] ? "=-" : "=", zsh_quoted(help[i]),
+            value[i] != "" ? (optional[i] ? "::" : ":") zsh_quoted(value[i]) ":" (what == "" ? " " : action) : ""
         if (short[i] != "")
             printf "    '(-%s --%s)-%s[%s]' \\\n", short[i], name[i], short[i], zsh_quoted(help[i])
     }

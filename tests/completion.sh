@@ -8,7 +8,8 @@
 bash=$builddir/completion/quantbench zsh=$builddir/completion/_quantbench fish=$builddir/completion/quantbench.fish
 values=$srcdir/completion/values
 
-"$QUANTBENCH" --help >help
+# A value in brackets, with its sign, is one that may be left out.
+"$QUANTBENCH" --help | sed 's/^\( *--[a-z-]*\)\[=\([^ ]*\)\]/\1=\2/' >help
 grep -E '^ +(-., )?--' help | grep -oE -e '^ +(-., )?--[a-z-]+=?' | grep -oE -e '--.*' | sort >options.help
 sed -n "s/^ *options='\(.*\)'$/\1/p" "$bash" | tr ' ' '\n' | sort >options.bash
 grep -oE -e '^ *.(\([^)]*\))?--[a-z-]+=?' "$zsh" | grep -oE -e '--[a-z-]+=?$' | sort >options.zsh

@@ -22,7 +22,7 @@ quick_c_tests += check_values.test check_rope.test check_operations.test check_d
 if TOOL
 c_tests += check_challenge.test check_accuracy.test
 quick_c_tests += check_hard.test check_options.test check_outcome.test check_rounds.test check_starvation.test \
-	check_tensor_file.test check_quantized_file.test check_verdict.test check_fleet.test check_figures.test check_program.test check_describe.test check_summary.test check_rating.test check_record.test check_measure.test
+	check_tensor_file.test check_quantized_file.test check_verdict.test check_fleet.test check_figures.test check_program.test check_picture.test check_describe.test check_summary.test check_rating.test check_record.test check_measure.test
 endif
 c_tests += $(quick_c_tests) check_cuda.test check_cuda_narrow.test check_cuda_operations.test
 check_PROGRAMS += $(c_tests)
@@ -67,6 +67,7 @@ tool_shell_tests = \
 	%D%/narrow.sh \
 	%D%/operations.sh \
 	%D%/kv_write.sh \
+	%D%/plot.sh \
 	%D%/plugin.sh \
 	%D%/quoted.sh \
 	%D%/report.sh \
@@ -215,6 +216,10 @@ check_record_test_SOURCES = %D%/check_record.c
 check_record_test_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/src/quantbench
 check_record_test_CFLAGS = $(TEST_CFLAGS) $(JANSSON_CFLAGS) $(OPENMP_CFLAGS)
 check_record_test_LDADD = libqbtool.a libquantbench.la $(CHECK_LIBS) $(JANSSON_LIBS)
+check_picture_test_SOURCES = %D%/check_picture.c
+check_picture_test_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/src/quantbench
+check_picture_test_CFLAGS = $(TEST_CFLAGS) $(JANSSON_CFLAGS) $(OPENMP_CFLAGS)
+check_picture_test_LDADD = libqbtool.a libquantbench.la $(CHECK_LIBS) $(JANSSON_LIBS) -lm
 check_program_test_SOURCES = %D%/check_program.c
 check_program_test_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/src/quantbench
 check_program_test_CFLAGS = $(TEST_CFLAGS) $(JANSSON_CFLAGS) $(OPENMP_CFLAGS)

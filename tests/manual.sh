@@ -124,12 +124,12 @@ while read -r option; do
     [ -z "$default" ] || ok "$option: the default is $default" default_agrees "$option" "$default"
 done <order.help
 
-# An option takes a value in all three places or in none.
+# An option takes a value in all three places or in none. One that may be left out is in brackets, with its sign.
 takes_value()
 {
     tap_in_help=no tap_in_man=no tap_in_table=no
-    item help "$1" | grep -qE -e "$1=" && tap_in_help=yes
-    grep -qE -e "$1=" terms && tap_in_man=yes
+    item help "$1" | grep -qE -e "$1(\[)?=" && tap_in_help=yes
+    grep -qE -e "$1( \[)?=" terms && tap_in_man=yes
     grep -qF ".name = \"${1#--}\", .value = \"" table.rows && tap_in_table=yes
     same "$tap_in_table $tap_in_table" "$tap_in_help $tap_in_man"
 }

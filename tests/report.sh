@@ -6,7 +6,7 @@
 # shellcheck source=tests/tap.sh
 . "${srcdir:=.}/tests/tap.sh"
 
-formats='text json csv markdown gbench junit github'
+formats='text json csv markdown gbench junit github gnuplot'
 suffix_of()
 {
     case $1 in
@@ -15,6 +15,7 @@ suffix_of()
     gbench) echo gbench.json ;;
     junit) echo xml ;;
     github) echo gha ;;
+    gnuplot) echo gp ;;
     *) echo "$1" ;;
     esac
 }
@@ -402,7 +403,7 @@ both()
 }
 ok 'output: two files and standard output, each in its format' both
 ok 'output: an unknown suffix is refused' fails 2 '.gbench.json' --report=single.json --output=x.xyz
-ok 'output: an unknown suffix names the formats' err_has 'text, json, csv, markdown, gbench, junit or github'
+ok 'output: an unknown suffix names the formats' err_has 'text, json, csv, markdown, gbench, junit, github or gnuplot'
 ok 'output: an unknown format is refused' fails 2 'xyz:x' --report=single.json --output=xyz:x
 ok 'output: FORMAT: without a file is refused' fails 2 "'csv:'" --report=single.json --output=csv:
 ok 'output: the same file twice is refused' fails 2 'once' --report=single.json --output=x.csv --output=json:x.csv

@@ -116,7 +116,15 @@ libqbtool_a_SOURCES = \
 	%D%/report/report_markdown.c \
 	%D%/report/report_gbench.c \
 	%D%/report/report_junit.c \
-	%D%/report/report_github.c
+	%D%/report/report_github.c \
+	%D%/report/report_gnuplot.c \
+	%D%/report/plot.c %D%/report/plot.h \
+	%D%/report/picture.c %D%/report/picture.h \
+	%D%/report/picture_text.c \
+	%D%/report/picture_times.c \
+	%D%/report/picture_rows.c \
+	%D%/report/picture_samples.c \
+	%D%/report/picture_quality.c
 quantbench_CPPFLAGS = $(AM_CPPFLAGS) -I$(srcdir)/%D%
 quantbench_CFLAGS = $(AM_CFLAGS) $(OPENMP_CFLAGS) $(JANSSON_CFLAGS)
 quantbench_LDADD = libqbtool.a libquantbench.la $(JANSSON_LIBS)

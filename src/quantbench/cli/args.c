@@ -47,8 +47,11 @@ static void describe_rows(struct option long_options[OPTIONS_MAX + 1], char shor
         if (row->name == NULL) {
             continue;
         }
-        long_options[count++] =
-            (struct option){row->name, row->value != NULL ? required_argument : no_argument, NULL, FIRST_ROW + (int)i};
+        long_options[count++] = (struct option){row->name,
+                                                row->is_optional     ? optional_argument
+                                                : row->value != NULL ? required_argument
+                                                                     : no_argument,
+                                                NULL, FIRST_ROW + (int)i};
         if (row->letter != 0) {
             short_options[letters++] = row->letter;
         }
@@ -157,6 +160,20 @@ static bool ends_parsing(const struct settings *settings)
     return settings->action == ACTION_HELP || settings->action == ACTION_VERSION;
 }
 
+/* Refuse ARGUMENT, which is not an option. It may have been meant as a value that only follows a sign. */
+static enum exit_code refuse_word(const char *argument, const struct given *given)
+{
+    for (size_t i = 0; i < options_count; i++) {
+        if (given->rows[i] && options[i].is_optional) {
+            message_error("unknown argument '%s'; expected only options, and --%s=%s with its value", argument,
+                          options[i].name, argument);
+            return EXIT_USAGE;
+        }
+    }
+    message_error("unknown argument '%s'; expected only options, see 'quantbench --help'", argument);
+    return EXIT_USAGE;
+}
+
 /* Take all options. */
 static enum exit_code take_options(int argc, char **argv, struct settings *settings, struct given *given)
 {
@@ -174,8 +191,7 @@ static enum exit_code take_options(int argc, char **argv, struct settings *setti
         code = row == NULL ? refuse_argument(id, argv[optind - 1]) : take_option(row, optarg, settings, given);
     }
     if (code == EXIT_OK && !ends_parsing(settings) && optind < argc) {
-        message_error("unknown argument '%s'; expected only options, see 'quantbench --help'", argv[optind]);
-        code = EXIT_USAGE;
+        code = refuse_word(argv[optind], given);
     }
     return code;
 }
@@ -347,6 +363,34 @@ static bool check_format(const struct settings *settings)
     return good && can_show_list("format", settings->reporting.format, is_list);
 }
 
+/* A picture in the terminal follows a text; and a run has some kinds only. */
+static bool check_plots(const struct settings *settings)
+{
+    const struct plots *plots = &settings->reporting.plots;
+    const bool compares = settings->comparing.compare != COMPARE_NOTHING || settings->comparing.baseline_file != NULL;
+    const bool rates = settings->action == ACTION_QUALITY;
+
+    for (size_t i = 0; i < plots->count; i++) {
+        const enum picture_kind kind = plots->values[i].kind;
+        const char *requires = rates && kind <= PICTURE_SAMPLES     ? "times, and --quality measures none"
+                               : !compares && kind == PICTURE_RATIO ? "a comparison, such as --compare"
+                               : !rates && kind == PICTURE_MODEL && settings->sweep.input_files.count == 0
+                                   ? "tensors of --input"
+                                   : NULL;
+
+        if (plots->values[i].file == NULL && settings->reporting.format != report_format_find("text")) {
+            message_error("--plot: a picture in the terminal conflicts with --format=%s; expected --plot=FILE",
+                          settings->reporting.format->name);
+            return false;
+        }
+        if (requires != NULL && settings->action != ACTION_REPORT) {
+            message_error("--plot: the picture '%s' requires %s", picture_words[kind], requires);
+            return false;
+        }
+    }
+    return true;
+}
+
 static bool check_runs(const struct settings *settings)
 {
     if (settings->comparing.save_baseline == NULL || settings->comparing.runs >= COMPARE_MIN_COUNT) {
@@ -389,8 +433,8 @@ static enum exit_code parse(int argc, char **argv, struct settings *settings)
         return EXIT_USAGE;
     }
     derive(settings);
-    return check_format(settings) && check_runs(settings) && settle_kernels(settings) && operations_check(settings) &&
-                   quantization_check(&settings->sweep)
+    return check_format(settings) && check_plots(settings) && check_runs(settings) && settle_kernels(settings) &&
+                   operations_check(settings) && quantization_check(&settings->sweep)
                ? EXIT_OK
                : EXIT_USAGE;
 }
@@ -429,6 +473,7 @@ void args_free(struct settings *settings)
     free(settings->sweep.caches.values);
     free(settings->sweep.launches.values);
     free(settings->reporting.outputs.values);
+    free(settings->reporting.plots.values);
     names_free(&settings->sweep.input_files);
     names_free(&settings->place.devices);
     names_free(&settings->reporting.fleet);

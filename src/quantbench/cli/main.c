@@ -22,6 +22,7 @@
 #include "cases/lister.h"
 #include "check/oracle.h"
 #include "report/output.h"
+#include "report/plot.h"
 #include "schedule/paired.h"
 #include "cases/plugins.h"
 #include "base/process.h"
@@ -122,18 +123,21 @@ static enum exit_code check_verdicts(const struct record *record)
     return verdict_of_pairs(record);
 }
 
-/* Write RECORD to standard output and to the files of --output. */
+/* Write RECORD to standard output and to the files of --output and --plot. */
 static enum exit_code write_reports(const struct settings *settings, const struct record *record)
 {
     enum exit_code code;
 
     errno = 0;
-    code = report_write(settings->reporting.format, record, stdout);
+    /* First, since the last line of a report is one that scripts read. */
+    code = plot_print(&settings->reporting.plots, record);
+    code = message_worse(code, report_write(settings->reporting.format, record, stdout));
     if (ferror(stdout) && output_error == 0) {
         output_error = errno;
     }
     flush_output();
-    return message_worse(code, output_write(&settings->reporting.outputs, record));
+    code = message_worse(code, output_write(&settings->reporting.outputs, record));
+    return message_worse(code, plot_write(&settings->reporting.plots, record));
 }
 
 static enum exit_code measure(const struct settings *settings)
@@ -238,9 +242,10 @@ static enum exit_code measure_in_runs(const struct settings *settings)
 /* --report: nothing is opened but the file. */
 static enum exit_code report(const struct settings *settings)
 {
-    struct record record;
-    enum exit_code code = record_from_json(settings->reporting.report_file, &record);
+    struct record record = {.count = 0};
+    enum exit_code code = plot_check(&settings->reporting.plots);
 
+    code = code == EXIT_OK ? record_from_json(settings->reporting.report_file, &record) : code;
     if (code == EXIT_OK) {
         /* A file of others may say that all is well with a run whose cases say otherwise. */
         record.code = message_worse(record.code, verdict_of_cases(&record));
@@ -328,6 +333,7 @@ static enum exit_code act(const struct settings *settings)
         code = check_stdout();
         code = code == EXIT_OK ? output_check(&settings->reporting.outputs) : code;
         code = code == EXIT_OK ? gate_check(&settings->method) : code;
+        code = code == EXIT_OK ? plot_check(&settings->reporting.plots) : code;
         code = code == EXIT_OK ? plugins_load(&settings->foreign, &settings->command) : code;
         code = code == EXIT_OK ? oracle_check() : code;
         if (code == EXIT_OK) {

@@ -91,8 +91,9 @@ void option_print_help(const struct option_row *row, FILE *stream)
     }
     expand(row, help);
     width = row->letter != 0 ? fprintf(stream, "  -%c, ", row->letter) : fprintf(stream, "      ");
-    width +=
-        fprintf(stream, "--%s%s%s", row->name, row->value != NULL ? "=" : "", row->value != NULL ? row->value : "");
+    width += row->is_optional     ? fprintf(stream, "--%s[=%s]", row->name, row->value)
+             : row->value != NULL ? fprintf(stream, "--%s=%s", row->name, row->value)
+                                  : fprintf(stream, "--%s", row->name);
     while (text[0] != '\0') {
         size_t length = line_length(text, OPTION_HELP_WIDTH - HELP_COLUMN);
 

@@ -8,6 +8,7 @@
 #include "cases/plan.h"
 #include "cases/quantization.h"
 #include "model/recipe.h"
+#include "report/plot.h"
 #include "report/report.h"
 
 #include <ctype.h>
@@ -457,4 +458,51 @@ bool option_output(const struct option_row *row, const char *value, struct setti
                               option_words(row, " or ", suffixes), option_words(option_find("format"), " or ", names));
     }
     return append_file(row, format, file, option_target(row, settings));
+}
+
+/* ---- Pictures --------------------------------------------------------------------------------------------------- */
+
+/* Take the kind that VALUE begins with, if it does, and return the rest: the file, or "" if there is none. */
+static const char *take_kind(const char *value, enum picture_kind *kind)
+{
+    for (size_t i = 0; picture_words[i] != NULL; i++) {
+        const size_t length = strlen(picture_words[i]);
+
+        if (strncmp(value, picture_words[i], length) == 0 && (value[length] == ':' || value[length] == '\0')) {
+            *kind = (enum picture_kind)i;
+            /* A colon without a file is a mistake, which the file that is not empty will show. */
+            return value[length] == '\0' ? "" : value[length + 1] == '\0' ? value + length : value + length + 1;
+        }
+    }
+    return value;
+}
+
+bool option_plot(const struct option_row *row, const char *value, struct settings *settings)
+{
+    const struct option_row suffixes = {.word = plot_suffix};
+    char suffix_text[OPTION_WORDS_SIZE], kind_text[OPTION_WORDS_SIZE];
+    struct plot plot = {.kind = PICTURE_KINDS}, *place;
+    struct plots *plots = option_target(row, settings);
+    const char *file = value != NULL ? take_kind(value, &plot.kind) : "";
+
+    if (file[0] != '\0' || (value != NULL && value[0] == '\0')) {
+        plot.file = file;
+        plot.form = plot_form_of_file(file);
+        if (plot.form == NULL) {
+            return option_invalid(row->name, value, "a file whose name ends in %s, KIND:FILE, or KIND; KIND is %s",
+                                  option_words(&suffixes, " or ", suffix_text), option_words(row, " or ", kind_text));
+        }
+    }
+    for (size_t i = 0; i < plots->count; i++) {
+        if (plot.file != NULL && plots->values[i].file != NULL && strcmp(plots->values[i].file, plot.file) == 0) {
+            return option_invalid(row->name, plot.file, "each file once");
+        }
+    }
+    place = grow(row->name, (void **)&plots->values, plots->count, sizeof *place);
+    if (place == NULL) {
+        return false;
+    }
+    *place = plot;
+    plots->count++;
+    return true;
 }

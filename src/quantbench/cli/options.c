@@ -475,6 +475,12 @@ const struct option_row options[] = {
     {.name = "output", .value = "[FORMAT:]FILE", .about = OPTION_REPORTS,
      .help = "write FILE too, in the format of its suffix, %w, or in FORMAT; may be given several times",
      .parse = option_output, TARGET(reporting.outputs), .word = suffix_word, FOR_RESULTS(STANDARD_OUTPUT)},
+    {.name = "plot", .value = "[KIND:]FILE", .is_optional = true, .about = OPTION_REPORTS,
+     .help = "have gnuplot draw a picture: FILE is a .svg, .png, .pdf, .html or, for the script, .gp; without FILE it "
+             "appears in the terminal; KIND is %w; may be given several times",
+     .parse = option_plot, TARGET(reporting.plots), .words = picture_words,
+     .excludes = {{LISTS, "a picture is of results"}, {"self-test", "a picture is of results"},
+                  {"fleet", "a picture is of one record"}}},
     {.name = "junit", .value = "FILE", .about = OPTION_REPORTS,
      .help = "the same as --output=junit:FILE",
      .parse = option_output_as, TARGET(reporting.outputs), .fixed = "junit", FOR_RESULTS(LISTS)},

@@ -28,6 +28,7 @@ struct option_row {
     char letter;         /* of its short form; 0: it has none */
     const char *name;
     const char *value; /* NULL: it takes none. "..." at the end: a list separated by commas */
+    bool is_optional;  /* the option may stand without the value, which is FIXED then */
     /* For --help, which breaks the lines. %w stands for the words, %a for other names of them, %d for the fallback. */
     const char *help;
     enum option_about about;

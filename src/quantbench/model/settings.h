@@ -39,6 +39,18 @@ struct outputs {
     struct output *values;
 };
 
+/* One --plot. */
+struct plot_form;
+struct plot {
+    enum picture_kind kind;       /* PICTURE_KINDS: the one that suits the record */
+    const struct plot_form *form; /* NULL: in the terminal */
+    const char *file;             /* NULL: in the terminal */
+};
+struct plots {
+    size_t count;
+    struct plot *values;
+};
+
 /* What the user asked for instead of, or before, a measurement. */
 enum action {
     ACTION_MEASURE,
@@ -172,6 +184,7 @@ struct comparing {
 struct reporting {
     const struct report_format *format; /* of standard output */
     struct outputs outputs;
+    struct plots plots;
     enum best_rule best;      /* for each tensor of several */
     double best_snr;          /* dB that BEST_BYTES keeps */
     const char *report_file;  /* NULL: measure */

@@ -33,6 +33,17 @@ enum regime {
     REGIME_BURST,     /* a pause before each sample: the clocks are as high as they get */
 };
 
+/* Pictures of a record. */
+enum picture_kind {
+    PICTURE_SHARE,   /* the share of the ceiling against the size */
+    PICTURE_TIME,    /* the time against the size, with the ceiling */
+    PICTURE_RATIO,   /* ratios with their intervals, and the margin */
+    PICTURE_SAMPLES, /* samples in their order, with the clock */
+    PICTURE_MODEL,   /* the SNR of each tensor against the bits of an element */
+    PICTURE_QUALITY, /* the SNR against the granularity */
+    PICTURE_KINDS    /* the one that suits the record best */
+};
+
 /* The rule by which the best way to quantize a tensor is chosen. */
 enum best_rule {
     BEST_NONE,
@@ -113,6 +124,7 @@ extern const char *const dist_words[];
 extern const char *const regime_words[];
 extern const char *const verification_words[];
 extern const char *const best_words[];
+extern const char *const picture_words[];
 extern const char *const cache_check_words[];
 extern const char *const axis_words[]; /* "" for COMPARE_NOTHING */
 extern const char *const verdict_words[];

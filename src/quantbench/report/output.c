@@ -20,7 +20,8 @@
 
 /* A file that is being written. */
 struct target {
-    const char *file; /* as given, for messages */
+    const char *option; /* as given, for messages */
+    const char *file;
     struct destination destination;
     /* In the same folder; NULL: it is a device or a pipe, which keeps nothing and is written as it is. */
     char *temporary;
@@ -30,7 +31,7 @@ struct target {
 
 static enum exit_code fail(const struct target *target, int error)
 {
-    message_error("--output: %s: %s", target->file, strerror(error));
+    message_error("--%s: %s: %s", target->option, target->file, strerror(error));
     return EXIT_CANNOT_RUN;
 }
 
@@ -95,15 +96,15 @@ static int create_temporary(struct target *target)
     return descriptor;
 }
 
-/* Find out where FILE leads. */
-static enum exit_code find_target(const char *file, struct target *target)
+/* Find out where FILE of OPTION leads. */
+static enum exit_code find_target(const char *option, const char *file, struct target *target)
 {
     const char *problem;
 
-    *target = (struct target){.file = file, .mode = new_file_mode()};
+    *target = (struct target){.option = option, .file = file, .mode = new_file_mode()};
     problem = destination_find(file, &target->destination);
     if (problem != NULL) {
-        message_error("--output: %s: %s", file, problem);
+        message_error("--%s: %s: %s", option, file, problem);
         return EXIT_CANNOT_RUN;
     }
     if (target->destination.exists) {
@@ -142,7 +143,7 @@ static enum exit_code open_target(struct target *target)
     int descriptor = is_device(target) ? open_device(target) : create_temporary(target);
 
     if (descriptor < 0 && errno == ENXIO && S_ISFIFO(target->destination.info.st_mode)) {
-        message_error("--output: %s: nobody reads from this pipe", target->file);
+        message_error("--%s: %s: nobody reads from this pipe", target->option, target->file);
         return EXIT_CANNOT_RUN;
     }
     if (descriptor < 0) {
@@ -190,19 +191,19 @@ static enum exit_code finish_target(struct target *target)
     return EXIT_OK;
 }
 
-static enum exit_code write_one(const struct output *output, output_writer *write, const void *what)
+enum exit_code output_write_file(const char *option, const char *file, output_file_writer *write, const void *what)
 {
     struct target target;
-    enum exit_code code = find_target(output->file, &target);
+    enum exit_code code = find_target(option, file, &target);
 
     if (code == EXIT_OK) {
         code = open_target(&target);
     }
     if (code == EXIT_OK) {
         errno = 0;
-        code = write(output->format, what, target.stream);
+        code = write(what, target.stream);
         if (code != EXIT_OK) {
-            message_error("--output: %s: not written", output->file);
+            message_error("--%s: %s: not written", option, file);
         }
     }
     if (code == EXIT_OK) {
@@ -212,22 +213,41 @@ static enum exit_code write_one(const struct output *output, output_writer *writ
     return code;
 }
 
+enum exit_code output_check_file(const char *option, const char *file)
+{
+    struct target target;
+    enum exit_code code = find_target(option, file, &target);
+
+    /* To open a device or a pipe may have effects, or wait for a reader. */
+    if (code == EXIT_OK && !is_device(&target)) {
+        code = open_target(&target);
+    }
+    discard(&target);
+    return code;
+}
+
 enum exit_code output_check(const struct outputs *outputs)
 {
-    for (size_t i = 0; i < outputs->count; i++) {
-        struct target target;
-        enum exit_code code = find_target(outputs->values[i].file, &target);
+    enum exit_code code = EXIT_OK;
 
-        /* To open a device or a pipe may have effects, or wait for a reader. */
-        if (code == EXIT_OK && !is_device(&target)) {
-            code = open_target(&target);
-        }
-        discard(&target);
-        if (code != EXIT_OK) {
-            return code;
-        }
+    for (size_t i = 0; i < outputs->count && code == EXIT_OK; i++) {
+        code = output_check_file("output", outputs->values[i].file);
     }
-    return EXIT_OK;
+    return code;
+}
+
+/* What one of several reports is written from. */
+struct task {
+    const struct report_format *format;
+    output_writer *write;
+    const void *what;
+};
+
+static enum exit_code write_task(const void *data, FILE *stream)
+{
+    const struct task *task = data;
+
+    return task->write(task->format, task->what, stream);
 }
 
 enum exit_code output_write_with(const struct outputs *outputs, output_writer *write, const void *what)
@@ -235,7 +255,8 @@ enum exit_code output_write_with(const struct outputs *outputs, output_writer *w
     enum exit_code code = EXIT_OK;
 
     for (size_t i = 0; i < outputs->count; i++) {
-        enum exit_code one = write_one(&outputs->values[i], write, what);
+        const struct task task = {outputs->values[i].format, write, what};
+        enum exit_code one = output_write_file("output", outputs->values[i].file, write_task, &task);
 
         code = one > code ? one : code;
     }

@@ -17,4 +17,9 @@ enum exit_code output_write(const struct outputs *outputs, const struct record *
 typedef enum exit_code output_writer(const struct report_format *format, const void *what, FILE *stream);
 enum exit_code output_write_with(const struct outputs *outputs, output_writer *write, const void *what);
 
+/* The same for one file, which the user gave to OPTION. */
+typedef enum exit_code output_file_writer(const void *what, FILE *stream);
+enum exit_code output_check_file(const char *option, const char *file);
+enum exit_code output_write_file(const char *option, const char *file, output_file_writer *write, const void *what);
+
 #endif

@@ -16,6 +16,7 @@ static const struct report_format formats[] = {
     {"gbench", ".gbench.json", report_gbench},
     {"junit", ".xml", report_junit},
     {"github", ".gha", report_github},
+    {"gnuplot", ".gp", report_gnuplot},
 };
 #define FORMATS (sizeof formats / sizeof formats[0])
 

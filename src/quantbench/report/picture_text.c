@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* picture_text.c - the texts of pictures. Names come from files of others: they stand in single quotes, in which
+ * gnuplot neither runs nor replaces anything, and never in data. */
+#include <config.h>
+
+#include "report/picture.h"
+
+#include <stdint.h>
+#include <string.h>
+
+/* Characters in a line of a title. */
+#define TITLE_LINE       110
+#define TITLE_LINE_PLAIN 70
+#define TITLE_LINES      3
+
+/* What a character is replaced by that a picture cannot show. */
+#define UNKNOWN '?'
+
+/* Set *LETTER to the character that TEXT begins with. Returns its length; 0 if it is not UTF-8. */
+static size_t decode(const char *text, uint32_t *letter)
+{
+    const unsigned char first = (unsigned char)text[0];
+    const size_t length = first < 0x80 ? 1 : first >= 0xF0 ? 4 : first >= 0xE0 ? 3 : 2;
+    static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
+
+    if ((first >= 0x80 && first < 0xC2) || first > 0xF4) {
+        return 0;
+    }
+    *letter = length == 1 ? first : first & (0x7FU >> length);
+    for (size_t i = 1; i < length; i++) {
+        if (((unsigned char)text[i] & 0xC0) != 0x80) {
+            return 0;
+        }
+        *letter = *letter << 6 | ((unsigned char)text[i] & 0x3F);
+    }
+    return *letter >= least[length] && *letter <= 0x10FFFF && (*letter < 0xD800 || *letter > 0xDFFF) ? length : 0;
+}
+
+/* True if LETTER is a mark that hides, or reverses what follows it, or that XML does not know. */
+static bool is_unseen(uint32_t letter)
+{
+    return (letter >= 0x7F && letter < 0xA0) || letter == 0xAD || letter == 0x61C ||
+           (letter >= 0x200B && letter <= 0x200F) || (letter >= 0x2028 && letter <= 0x202E) ||
+           (letter >= 0x2060 && letter <= 0x206F) || letter == 0xFEFF || (letter & 0xFFFE) == 0xFFFE;
+}
+
+/* Write the character at TEXT in single quotes, and return its length. FORMAT: a percent sign stands for a number. */
+static size_t quote_one(const char *text, bool ends_cdata, bool format, FILE *stream)
+{
+    uint32_t letter;
+    const size_t length = decode(text, &letter);
+
+    if (length == 0) {
+        putc(UNKNOWN, stream);
+        return 1;
+    }
+    if (letter < ' ') {
+        putc(' ', stream);
+    } else if (is_unseen(letter)) {
+        putc(UNKNOWN, stream);
+    } else if (letter == '\'') {
+        /* Two quotes should stand for one, but gnuplot 5.4 errs where a string begins with them, or has four. */
+        fputs("'.\"'\".'", stream);
+    } else {
+        /* XML reads "]]>" as an end. */
+        fputs(ends_cdata ? " " : format && letter == '%' ? "%" : "", stream);
+        fwrite(text, 1, length, stream);
+    }
+    return length;
+}
+
+/* Write as many characters of TEXT as a line of MOST has, and return the others. */
+static const char *quote_line(const char *text, size_t most, bool format, FILE *stream)
+{
+    const char *start = text;
+
+    putc('\'', stream);
+    for (size_t i = 0; *text != '\0' && i < most; i++) {
+        const bool ends_cdata = *text == '>' && text - start >= 2 && strncmp(text - 2, "]]", 2) == 0;
+
+        text += quote_one(text, ends_cdata, format, stream);
+    }
+    return text;
+}
+
+void picture_quote(const char *text, FILE *stream)
+{
+    fputs(*quote_line(text, PICTURE_LABEL, false, stream) != '\0' ? "...'" : "'", stream);
+}
+
+void picture_tic(size_t index, const char *label, FILE *stream)
+{
+    fputs(index > 0 ? ", " : "", stream);
+    fputs(*quote_line(label, PICTURE_LABEL, true, stream) != '\0' ? "...'" : "'", stream);
+    fprintf(stream, " %zu", index + 1);
+}
+
+void picture_set_text(const struct picture *picture, const char *name, const char *text)
+{
+    fprintf(picture->stream, "set %s ", name);
+    quote_line(text, TITLE_LINE, false, picture->stream);
+    /* The key is below the x axis, and would touch it. */
+    fputs(!picture->plain && strcmp(name, "xlabel") == 0 ? "' noenhanced offset 0, 0.4\n" : "' noenhanced\n",
+          picture->stream);
+}
+
+/* Return how many bytes of TEXT a line of MOST takes: it ends after a comma, or after a blank where there is none. */
+static size_t line_length(const char *text, size_t most)
+{
+    size_t comma = 0, blank = 0;
+
+    if (strlen(text) <= most) {
+        return strlen(text);
+    }
+    for (size_t i = 0; i + 1 < most; i++) {
+        if (text[i + 1] == ' ') {
+            blank = i + 1;
+            comma = text[i] == ',' ? i + 1 : comma;
+        }
+    }
+    return comma > 0 ? comma : blank > 0 ? blank : most;
+}
+
+void picture_set_title(struct picture *picture, const char *head, const char *details, size_t shown, size_t count)
+{
+    const size_t most = picture->plain ? TITLE_LINE_PLAIN : TITLE_LINE;
+    FILE *stream = picture->stream;
+    char line[DESCRIBE_SIZE];
+
+    if (shown < count) {
+        snprintf(line, sizeof line, "%s (the first %zu of %zu)", head, shown, count);
+    } else {
+        snprintf(line, sizeof line, "%s", head);
+    }
+    fputs("set title ", stream);
+    quote_line(line, most, false, stream);
+    putc('\'', stream);
+    for (size_t i = 0; i < TITLE_LINES && *details != '\0'; i++) {
+        const size_t length = line_length(details, most);
+
+        snprintf(line, sizeof line, "%.*s", (int)length, details);
+        fputs(".\"\\n\".", stream);
+        quote_line(line, most, false, stream);
+        details += length;
+        details += *details == ' ';
+        fputs(*details != '\0' && i + 1 == TITLE_LINES ? "...'" : "'", stream);
+    }
+    fputs(" noenhanced\n", stream);
+}
+
+const char *picture_common(const struct record *record, char text[DESCRIBE_SIZE])
+{
+    char common[DESCRIBE_SIZE];
+    size_t length = 0;
+
+    text[0] = '\0';
+    if (!record->rated_only) {
+        for (size_t i = 0; i < record->device_count && length < DESCRIBE_SIZE; i++) {
+            length += (size_t)snprintf(text + length, DESCRIBE_SIZE - length, "%s%.160s", i > 0 ? ", " : "",
+                                       record->devices[i].name);
+        }
+    }
+    describe_common(record, common);
+    if (length < DESCRIBE_SIZE && common[0] != '\0') {
+        snprintf(text + length, DESCRIBE_SIZE - length, "%s%.800s", length > 0 ? ", " : "", common);
+    }
+    return text;
+}
+
+/* True if PROPERTY is a number that means nothing without its name. */
+static bool is_bare_number(enum property property)
+{
+    return describe_is_number((enum column)property) ||
+           (property >= PROPERTY_HEAD_SIZE && property < PROPERTY_PAGE_LAYOUT) || property == PROPERTY_GATE_LIMIT ||
+           property == PROPERTY_ALPHA || property == PROPERTY_UP_OFFSET || property == PROPERTY_EPSILON;
+}
+
+const char *picture_label(const struct record *record, const struct record_case *c, enum property axis,
+                          char label[DESCRIBE_SIZE])
+{
+    char text[DESCRIBE_SIZE];
+    size_t length = 0;
+
+    label[0] = '\0';
+    for (enum property p = 0; p < PROPERTIES; p++) {
+        /* Along an axis of sizes the cache may be cold for some and partly so for others. */
+        const bool varies = axis != PROPERTIES && p == PROPERTY_CACHE ? false : describe_varies(record, (enum column)p);
+
+        if (p != axis && property_applies(&c->problem, p) && varies && length < DESCRIBE_SIZE) {
+            length += (size_t)snprintf(label + length, DESCRIBE_SIZE - length, "%s%s%s%.160s", length > 0 ? ", " : "",
+                                       is_bare_number(p) ? property_name(p) : "", is_bare_number(p) ? " " : "",
+                                       property_text(c, p, text));
+        }
+    }
+    if (label[0] == '\0') {
+        snprintf(label, DESCRIBE_SIZE, "%.160s", c->kernel);
+    }
+    return label;
+}
+
+const char *picture_color(size_t index)
+{
+    /* Those of Okabe and Ito, which people tell apart who see few. */
+    static const char *const colors[] = {"'#0072b2'", "'#d55e00'", "'#009e73'", "'#cc79a7'",
+                                         "'#e69f00'", "'#56b4e9'", "'#000000'"};
+
+    return colors[index % (sizeof colors / sizeof colors[0])];
+}
+
+int picture_shape(size_t index)
+{
+    static const int shapes[] = {7, 5, 9, 13, 11, 6, 4, 8, 12, 10};
+
+    return shapes[index % (sizeof shapes / sizeof shapes[0])];
+}
