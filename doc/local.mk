@@ -23,7 +23,11 @@ EXTRA_DIST += %D%/examples/.clang-format
 # Pages quote reports, which are made from records of runs; quoted.sh compares them.
 quoting_pages = README.md %D%/performance.md
 EXTRA_DIST += %D%/quote.awk %D%/records/h200.json %D%/records/epyc.json
-.PHONY: quotes record-cpu
+# They also show pictures of the records: KIND:RECORD.
+pictures = samples:h200 share:epyc
+picturesdir = $(docdir)/pictures
+dist_pictures_DATA = %D%/pictures/h200.svg %D%/pictures/epyc.svg
+.PHONY: quotes pictures record-cpu
 if TOOL
 quotes: quantbench$(EXEEXT) # Put the reports into the pages.
 	for page in $(quoting_pages); do \
@@ -31,11 +35,18 @@ quotes: quantbench$(EXEEXT) # Put the reports into the pages.
 	    >page.new && cp -f page.new "$(srcdir)/$$page" || exit 1; \
 	done
 	rm -f page.new
+pictures: quantbench$(EXEEXT) # Draw the pictures of the pages, which takes gnuplot.
+	for picture in $(pictures); do \
+	  record=$${picture#*:}; \
+	  ./quantbench$(EXEEXT) --report='$(srcdir)/%D%/records/'$$record.json \
+	    --plot="$${picture%:*}:$(srcdir)/%D%/pictures/$$record.svg" >pictures.txt || exit 1; \
+	done
+	rm -f pictures.txt
 record-cpu: quantbench$(EXEEXT) # Measure the CPU's again, on a quiet machine, and put it into the page.
 	./quantbench$(EXEEXT) -q --device=cpu --quant-dtype=int8,fp8 --granularity=tensor,token --output=epyc.json
 	sed "s/\"name\": \"`uname -n`\"/\"name\": \"epyc\"/; s|\"/.*/quantbench\"|\"quantbench\"|" epyc.json >$(srcdir)/%D%/records/epyc.json
 	rm -f epyc.json
-	$(MAKE) quotes
+	$(MAKE) quotes pictures
 endif
 
 # README's program, which make check compiles and runs.

@@ -36,6 +36,20 @@ for record in "$srcdir"/doc/records/*.json; do
     ok "$name.json: a page quotes it" grep -q "^<!-- doc/records/$name.json: .* -->\$" "$srcdir/README.md" \
         "$srcdir/doc/performance.md"
 done
+# The pictures of the pages are those that "make pictures" draws; another release of gnuplot draws them otherwise.
+drawn()
+{
+    release=$(sed -n 's/.*Produced by GNUPLOT \([^<]*[^ <]\) *<.*/\1/p' "$srcdir/doc/pictures/$2.svg")
+    grep -qF "(pictures/$2.svg)" "$srcdir/doc/performance.md" || { echo "# doc/performance.md lacks pictures/$2.svg"; return 1; }
+    [ "gnuplot $release" = "$(gnuplot --version 2>/dev/null)" ] || { echo "# drawn by gnuplot $release: not compared"; return 0; }
+    run 0 --report="$srcdir/doc/records/$2.json" --plot="$1:drawn.svg" &&
+        is_file "$srcdir/doc/pictures/$2.svg" drawn.svg '"make pictures" draws it'
+}
+for picture in $(sed -n 's/^pictures = //p' "$srcdir/doc/local.mk"); do
+    ok "pictures/${picture#*:}.svg: is the picture of its record" drawn "${picture%:*}" "${picture#*:}"
+done
+ok 'quoted: there are no other pictures' same "$(sed -n 's/^pictures = //p' "$srcdir/doc/local.mk" | wc -w)" \
+    "$(find "$srcdir/doc/pictures" -type f | wc -l)"
 # The page says to which options; the record knows.
 asked()
 {
