@@ -63,6 +63,7 @@ libqbtool_a_SOURCES = \
 	%D%/measure/rating.c %D%/measure/rating.h \
 	%D%/schedule/journal.c %D%/schedule/journal.h \
 	%D%/model/round_json.c %D%/model/round_json.h \
+	%D%/model/spending.c %D%/model/spending.h \
 	%D%/schedule/visits.c %D%/schedule/visits.h \
 	%D%/schedule/rounds.c %D%/schedule/rounds.h \
 	%D%/check/allocations.c %D%/check/allocations.h \
@@ -99,6 +100,7 @@ libqbtool_a_SOURCES = \
 	%D%/fleet/fleet_judge.c %D%/fleet/fleet_facts.c \
 	%D%/fleet/fleet_report.c %D%/fleet/fleet_report.h \
 	%D%/fleet/fleet_text.c %D%/fleet/fleet_json.c %D%/fleet/fleet_tables.c \
+	%D%/cli/case_list.c %D%/cli/case_list.h \
 	%D%/cli/list_tensors.c %D%/cli/list_tensors.h \
 	%D%/cli/quality.c %D%/cli/quality.h \
 	%D%/model/record.c %D%/model/record.h \
@@ -109,6 +111,7 @@ libqbtool_a_SOURCES = \
 	%D%/report/output.c %D%/report/output.h \
 	%D%/base/destination.c %D%/base/destination.h \
 	%D%/report/report.c %D%/report/report.h %D%/report/fold.c %D%/report/fold.h \
+	%D%/report/spent.c %D%/report/spent.h \
 	%D%/report/summary.c %D%/report/summary.h \
 	%D%/report/report_text.c \
 	%D%/report/report_json.c \

@@ -76,7 +76,7 @@ static void use(struct settings *settings)
 
     /* No process is started here. */
     settings->foreign.isolate = ISOLATE_NONE;
-    if (plan_make(settings, &machine, NULL, &plan) == EXIT_OK) {
+    if (plan_make(settings, &machine, NULL, NULL, &plan) == EXIT_OK) {
         fuzz_check(plan.count > 0 || plan.code != EXIT_OK);
         if (recording_begin(settings, &machine, NULL, &plan, &record) == EXIT_OK) {
             bench_begin(&bench, settings, &machine, NULL, &plan);

@@ -46,7 +46,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
     fuzz_check(args_parse(sizeof arguments / sizeof arguments[0] - 1, arguments, &settings) == EXIT_OK);
     fuzz_check(machine_open(&settings.place.devices, &machine) == EXIT_OK);
     fuzz_check(catalog_add_loaded());
-    fuzz_check(plan_make(&settings, &machine, NULL, &plan) == EXIT_OK);
+    fuzz_check(plan_make(&settings, &machine, NULL, NULL, &plan) == EXIT_OK);
     return 0;
 }
 

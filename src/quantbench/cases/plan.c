@@ -412,8 +412,28 @@ static enum exit_code add_tensors(const struct settings *settings, const struct 
     return code;
 }
 
+/* Add the cases of LIST. */
+static enum exit_code add_list(const struct settings *settings, const struct case_list *list, struct plan *plan,
+                               struct plan_case *wanted)
+{
+    enum exit_code code = EXIT_OK;
+
+    for (size_t i = 0; i < list->count && code == EXIT_OK; i++) {
+        struct settings one = *settings;
+
+        one.sweep = list->values[i].sweep;
+        qb_problem_init(&wanted->problem);
+        wanted->listed = &list->values[i];
+        code = add_generated(&one, plan, wanted);
+        if (code != EXIT_OK) {
+            message_error("%s: line %zu cannot run, as said above", settings->sweep.cases_file, list->values[i].line);
+        }
+    }
+    return code;
+}
+
 enum exit_code plan_make(const struct settings *settings, const struct machine *machine, const struct tensors *tensors,
-                         struct plan *plan)
+                         const struct case_list *list, struct plan *plan)
 {
     bool any_cpu = false;
     enum exit_code code = EXIT_OK;
@@ -430,7 +450,9 @@ enum exit_code plan_make(const struct settings *settings, const struct machine *
         struct plan_case wanted = {.device = &machine->devices[i]};
 
         qb_problem_init(&wanted.problem);
-        code = tensors != NULL ? add_tensors(settings, tensors, plan, &wanted) : add_generated(settings, plan, &wanted);
+        code = tensors != NULL ? add_tensors(settings, tensors, plan, &wanted)
+               : list != NULL  ? add_list(settings, list, plan, &wanted)
+                               : add_generated(settings, plan, &wanted);
     }
     plugins_end_questions();
     if (code == EXIT_OK && plan->count == 0) {

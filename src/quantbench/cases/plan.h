@@ -13,8 +13,9 @@ struct tensor;
 
 struct plan_case {
     struct qb_problem problem;
-    const struct tensor *tensor; /* one of those of --input; NULL: data are generated */
-    enum input_dist dist;        /* of generated data */
+    const struct tensor *tensor;      /* one of those of --input; NULL: data are generated */
+    const struct listed_case *listed; /* of --cases; NULL: there is no list */
+    enum input_dist dist;             /* of generated data */
     struct device *device;
     const struct kernel *about;     /* the kernel */
     const struct qb_kernel *kernel; /* NULL: it is not loaded in this process */
@@ -31,9 +32,10 @@ struct plan {
     enum exit_code code; /* EXIT_OK, or why a case that was asked for is not among them; the error has been printed */
 };
 
-/* TENSORS are what --input chose, or NULL. On failure the error has been printed. Free PLAN either way. */
+/* TENSORS are what --input chose, or NULL; LIST is that of --cases, or NULL, and stays as long as PLAN. On failure the
+ * error has been printed. Free PLAN either way. */
 enum exit_code plan_make(const struct settings *settings, const struct machine *machine, const struct tensors *tensors,
-                         struct plan *plan);
+                         const struct case_list *list, struct plan *plan);
 void plan_free(struct plan *plan);
 
 #endif

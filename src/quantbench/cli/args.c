@@ -5,6 +5,7 @@
 #include <config.h>
 
 #include "cli/args.h"
+#include "base/label.h"
 #include "base/nearest.h"
 #include "cases/operations.h"
 #include "cases/quantization.h"
@@ -91,7 +92,7 @@ static void refuse_name(const char *name)
             snprintf(several + length, sizeof several - length, "%s--%s", length > 0 ? ", " : "", options[i].name);
         }
     }
-    if (several[0] != '\0') {
+    if (strchr(several, ',') != NULL) {
         message_error("ambiguous option '--%s'; expected one of %s", name, several);
     } else if (nearest.word != NULL) {
         message_error("unknown option '--%s'; did you mean '--%s'?", name, nearest.word);
@@ -446,38 +447,141 @@ enum exit_code args_parse(int argc, char **argv, struct settings *settings)
     return code == EXIT_USAGE && options_lack_memory() ? EXIT_CANNOT_RUN : code;
 }
 
+/* ---- A case of a list ------------------------------------------------------------------------------------------- */
+
+/* Options whose target is a part of a sweep, but not of one case. */
+static const struct option_relation not_of_case = {.names = "seed input tensor against against-tensor cases model"};
+
+/* The row of the option NAME, in which words may be joined by underscores. NULL: the error has been printed. */
+static const struct option_row *find_case_row(const char *name)
+{
+    const size_t first = offsetof(struct settings, sweep), end = first + sizeof(struct sweep);
+    const struct option_row *row;
+    char text[64];
+
+    snprintf(text, sizeof text, "%s", name);
+    for (char *at = text; *at != '\0'; at++) {
+        *at = *at == '_' ? '-' : *at;
+    }
+    row = option_find(text);
+    if (row == NULL) {
+        refuse_name(text);
+        return NULL;
+    }
+    if (row->target < first || row->target >= end || option_relates(NULL, &not_of_case, row)) {
+        message_error("--%s: is about the whole run; expected options of a case", row->name);
+        return NULL;
+    }
+    return row;
+}
+
+/* Take OPTION of a list of cases, which has one value. */
+static enum exit_code take_case_option(const struct case_option *option, struct settings *settings, struct given *given)
+{
+    const struct option_row *row = find_case_row(option->name);
+    char text[LABEL_TEXT_SIZE];
+
+    if (row == NULL) {
+        return EXIT_USAGE;
+    }
+    if (row->value == NULL && strcmp(option->value, "false") == 0) {
+        return EXIT_OK;
+    }
+    if (row->value == NULL && strcmp(option->value, "true") != 0) {
+        message_error("--%s: '%s': expected true or false", row->name,
+                      label_text(text, option->value, strlen(option->value)));
+        return EXIT_USAGE;
+    }
+    if (row->value != NULL && (strchr(option->value, ',') != NULL ||
+                               (row->parse == option_dimensions && strchr(option->value, ':') != NULL))) {
+        message_error("--%s: '%s': expected one value; a line is one case", row->name,
+                      label_text(text, option->value, strlen(option->value)));
+        return EXIT_USAGE;
+    }
+    return take_option(row, row->value != NULL ? option->value : NULL, settings, given);
+}
+
+/* Take what the command line, whose options are ARGUMENTS, says of all cases and GIVEN leaves open. */
+static enum exit_code take_common_options(const struct names *arguments, struct settings *settings, struct given *given)
+{
+    const struct given own = *given;
+    const size_t first = offsetof(struct settings, sweep), end = first + sizeof(struct sweep);
+    enum exit_code code = EXIT_OK;
+
+    for (size_t i = 0; i < arguments->count && code == EXIT_OK; i++) {
+        const char *text = arguments->values[i] + strlen("--"), *value = strchr(text, '=');
+        char name[64];
+        const struct option_row *row;
+
+        snprintf(name, sizeof name, "%.*s", (int)(value != NULL ? value - text : (ptrdiff_t)strlen(text)), text);
+        row = option_find(name);
+        if (row != NULL && row->target >= first && row->target < end && !is_set(row, &own) &&
+            strcmp(row->name, "cases") != 0) {
+            code = take_option(row, value != NULL ? value + 1 : NULL, settings, given);
+        }
+    }
+    return code;
+}
+
+enum exit_code args_parse_case(const struct settings *settings, const struct case_option *list, size_t count,
+                               struct sweep *sweep)
+{
+    struct settings parsed = {.method = {.verify = true}};
+    struct given given = {0};
+    enum exit_code code = EXIT_OK;
+
+    for (size_t i = 0; i < count && code == EXIT_OK; i++) {
+        code = take_case_option(&list[i], &parsed, &given);
+    }
+    code = code == EXIT_OK ? take_common_options(&settings->command.measuring, &parsed, &given) : code;
+    if (code == EXIT_OK && (!check_all_relations(&given) || !set_fallbacks(&given, &parsed) ||
+                            !operations_check(&parsed) || !quantization_check(&parsed.sweep))) {
+        code = options_lack_memory() ? EXIT_CANNOT_RUN : EXIT_USAGE;
+    }
+    *sweep = parsed.sweep;
+    parsed.sweep = (struct sweep){.cases_file = NULL};
+    args_free(&parsed);
+    return code;
+}
+
+void args_free_sweep(struct sweep *sweep)
+{
+    free(sweep->operations.values);
+    free(sweep->intermediates.values);
+    free(sweep->gates.values);
+    free(sweep->weights.values);
+    free(sweep->pairings.values);
+    free(sweep->page_sizes.values);
+    free(sweep->page_layouts.values);
+    free(sweep->num_tokens.values);
+    free(sweep->hidden_sizes.values);
+    free(sweep->dtypes.values);
+    free(sweep->quant_dtypes.values);
+    free(sweep->granularities.values);
+    free(sweep->packings.values);
+    free(sweep->scale_formats.values);
+    free(sweep->scale_roundings.values);
+    free(sweep->scale_layouts.values);
+    free(sweep->tensor_scales.values);
+    free(sweep->scalings.values);
+    free(sweep->dists.values);
+    free(sweep->threads.values);
+    free(sweep->streams.values);
+    free(sweep->caches.values);
+    free(sweep->launches.values);
+    names_free(&sweep->input_files);
+    names_free(&sweep->kernels);
+    *sweep = (struct sweep){.cases_file = NULL};
+}
+
 void args_free(struct settings *settings)
 {
-    free(settings->sweep.operations.values);
-    free(settings->sweep.intermediates.values);
-    free(settings->sweep.gates.values);
-    free(settings->sweep.weights.values);
-    free(settings->sweep.pairings.values);
-    free(settings->sweep.page_sizes.values);
-    free(settings->sweep.page_layouts.values);
-    free(settings->sweep.num_tokens.values);
-    free(settings->sweep.hidden_sizes.values);
-    free(settings->sweep.dtypes.values);
-    free(settings->sweep.quant_dtypes.values);
-    free(settings->sweep.granularities.values);
-    free(settings->sweep.packings.values);
-    free(settings->sweep.scale_formats.values);
-    free(settings->sweep.scale_roundings.values);
-    free(settings->sweep.scale_layouts.values);
-    free(settings->sweep.tensor_scales.values);
-    free(settings->sweep.scalings.values);
-    free(settings->sweep.dists.values);
-    free(settings->sweep.threads.values);
-    free(settings->sweep.streams.values);
+    args_free_sweep(&settings->sweep);
     free(settings->method.gate.values);
-    free(settings->sweep.caches.values);
-    free(settings->sweep.launches.values);
     free(settings->reporting.outputs.values);
     free(settings->reporting.plots.values);
-    names_free(&settings->sweep.input_files);
     names_free(&settings->place.devices);
     names_free(&settings->reporting.fleet);
-    names_free(&settings->sweep.kernels);
     names_free(&settings->foreign.plugins);
     names_free(&settings->comparing.compared_kernels);
     names_free(&settings->command.measuring);

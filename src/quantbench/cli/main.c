@@ -15,6 +15,7 @@
 #include "base/isolate.h"
 #include "schedule/gate.h"
 #include "schedule/journal.h"
+#include "cli/case_list.h"
 #include "cli/list.h"
 #include "cli/list_tensors.h"
 #include "cli/quality.h"
@@ -140,10 +141,24 @@ static enum exit_code write_reports(const struct settings *settings, const struc
     return message_worse(code, plot_write(&settings->reporting.plots, record));
 }
 
+/* Read what --input and --cases name, which GIVEN is NULL without, and make the plan of it. */
+static enum exit_code make_plan(const struct settings *settings, struct machine *machine, struct tensors *given,
+                                struct case_list *list, struct plan *plan)
+{
+    const bool rates = settings->action == ACTION_QUALITY;
+    enum exit_code code = given != NULL ? tensors_open(&settings->sweep, rates ? TENSORS_TO_RATE : TENSORS_TO_MEASURE,
+                                                       machine_memory_free(&machine->host), given)
+                                        : EXIT_OK;
+
+    code = code == EXIT_OK ? case_list_open(settings, list) : code;
+    return code == EXIT_OK ? plan_make(settings, machine, given, list->count > 0 ? list : NULL, plan) : code;
+}
+
 static enum exit_code measure(const struct settings *settings)
 {
     struct machine machine;
     struct tensors tensors = {.count = 0};
+    struct case_list list = {.count = 0};
     struct plan plan = {.count = 0};
     struct record record = {.count = 0};
     struct journal journal = {.descriptor = -1};
@@ -165,12 +180,7 @@ static enum exit_code measure(const struct settings *settings)
         if (!rates) {
             binding_begin(&settings->place, &machine);
         }
-        code = given != NULL ? tensors_open(&settings->sweep, rates ? TENSORS_TO_RATE : TENSORS_TO_MEASURE,
-                                            machine_memory_free(&machine.host), given)
-                             : EXIT_OK;
-    }
-    if (code == EXIT_OK) {
-        code = plan_make(settings, &machine, given, &plan);
+        code = make_plan(settings, &machine, given, &list, &plan);
     }
     if (code == EXIT_OK) {
         code = recording_begin(settings, &machine, given, &plan, &record);
@@ -199,6 +209,7 @@ static enum exit_code measure(const struct settings *settings)
     journal_close(&journal);
     record_free(&record);
     plan_free(&plan);
+    case_list_free(&list);
     tensors_close(&tensors);
     machine_close(&machine);
     return code;

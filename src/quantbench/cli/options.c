@@ -252,6 +252,12 @@ const struct option_row options[] = {
              "behind it is a slice",
      .parse = option_text, TARGET(sweep.tensor),
      .requires = {.names = "input"}},
+    {.name = "cases", .value = "FILE",
+     .help = "a list of cases in FILE, JSON lines or CSV, with options of each and count, how often it is launched: "
+             "report what they take together; other options are for all of them",
+     .parse = option_file, TARGET(sweep.cases_file),
+     .excludes = {{"input against quality profile self-test", "the list says which cases"},
+                  {"list-devices list-kernels list-models doctor", "each is an action of its own"}}},
     {.name = "list-tensors",
      .help = "list the tensors of FILE: name, shape, type and file",
      .parse = option_flag, TARGET(action), .choice = ACTION_LIST_TENSORS,

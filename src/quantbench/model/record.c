@@ -225,6 +225,7 @@ static void free_case(struct record_case *c)
     free(c->arithmetic);
     free(c->found.samples);
     free(c->found.rounds);
+    free(c->name);
 }
 
 static void free_tensor(struct record_tensor *tensor)

@@ -26,10 +26,16 @@ struct record_tensor {
 };
 #define RECORD_NONE SIZE_MAX
 
+/* How often a case of a list can be launched. */
+#define RECORD_MAX_USES UINT64_C(1000000000000)
+
 /* One case. What was run is known from the beginning, what was found when it has run. */
 struct record_case {
     struct qb_problem problem;
     const struct record_tensor *tensor;  /* one of the record's; NULL: they have one input, or generated data */
+    char *name;                          /* of a list of cases; NULL: none */
+    uint64_t uses;                       /* how often it is launched, as a list of cases says; 0: there is no list */
+    uint64_t line;                       /* of that list: cases of one line differ in what the command line sweeps */
     enum input_dist dist;                /* of generated data; none of the record's counts with an input */
     const struct qb_device_info *device; /* one of the record's */
     char *kernel;

@@ -686,6 +686,17 @@ static const struct record_tensor *read_tensor_index(struct reader *reader, cons
     return &record->tensors[index];
 }
 
+/* What a list of cases says of a result. */
+static void read_list_entry(struct reader *reader, const json_t *result, struct record_case *to)
+{
+    if (json_object_get(result, "line") == NULL) {
+        return;
+    }
+    to->line = get_number(reader, result, "line", 1, INT32_MAX);
+    to->uses = get_number(reader, result, "count", 1, RECORD_MAX_USES);
+    to->name = get_any_text_or_null(reader, result, "name");
+}
+
 static void read_case(struct reader *reader, const json_t *result, size_t index, const struct record *record,
                       struct record_case *to)
 {
@@ -705,6 +716,7 @@ static void read_case(struct reader *reader, const json_t *result, size_t index,
     if (to->device == NULL) {
         refuse(reader, "device", "the id of one of the devices");
     }
+    read_list_entry(reader, result, to);
     to->kernel = get_text(reader, result, "kernel");
     to->plugin = get_any_text_or_null(reader, result, "plugin");
     to->arithmetic = get_any_text_or_null(reader, result, "arithmetic");

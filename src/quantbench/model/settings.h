@@ -121,6 +121,7 @@ struct sweep {
     uint64_t seed;
     struct names input_files;   /* and folders; none: generated data */
     const char *tensor;         /* patterns that commas separate; NULL: the only one */
+    const char *cases_file;     /* a list of cases, for which the others are the defaults; NULL: none */
     const char *against;        /* NULL: measure */
     const char *against_tensor; /* NULL: of the same name */
     struct names kernels;       /* shell patterns; none means the best kernel */
@@ -129,6 +130,19 @@ struct sweep {
     struct numbers streams;
     struct numbers caches;   /* enum cache_state */
     struct numbers launches; /* enum launch_mode; none: graphs where there are any */
+};
+
+/* A case of --cases. */
+struct listed_case {
+    struct sweep sweep; /* what the command line sweeps is in it too */
+    char *name;         /* that several may share; NULL: none */
+    uint64_t count;     /* how often it is launched */
+    size_t line;        /* of the file, from 1 */
+};
+
+struct case_list {
+    struct listed_case *values;
+    size_t count;
 };
 
 /* Where they run. */

@@ -6,11 +6,13 @@
 
 #include "report/describe.h"
 #include "report/report.h"
+#include "model/spending.h"
 #include "model/problem_text.h"
 #include "model/recipe.h"
 #include "verdict/verdict.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
@@ -114,6 +116,7 @@ struct row {
     const struct record_case *c;
     const struct record_pair *pair;    /* NULL: it is not compared */
     const struct judgement *judgement; /* NULL: there is no verdict */
+    const struct spending *spending;   /* NULL: there is no list of cases */
 };
 
 struct csv_column {
@@ -168,6 +171,15 @@ static void judgement_field(const struct row *row, size_t offset, struct line *l
     const char *judgement = (const char *)row->judgement;
 
     real_field(judgement != NULL ? *(const double *)(judgement + offset) : 0, judgement != NULL, line);
+}
+
+/* The share of the case in what its list takes. */
+static void share_field(const struct row *row, struct line *line)
+{
+    const size_t index = (size_t)(row->c - row->record->cases);
+    const double share = row->spending != NULL ? spending_share(row->spending, row->record, index) : NAN;
+
+    real_field(isnan(share) ? 0 : share, !isnan(share), line);
 }
 
 #define FIELD(name_, ...)                                                                                              \
@@ -234,6 +246,10 @@ FIELD(p_value, judgement_field(row, offsetof(struct judgement, p), line))
 FIELD(verdict, text_field(row->judgement != NULL ? verdict_words[row->judgement->verdict] : NULL, line))
 FIELD(more_needed, number_field(row->judgement != NULL ? row->judgement->more : 0,
                                 row->judgement != NULL && row->judgement->more != COMPARE_NEVER, line))
+FIELD(name, text_field(row->c->name, line))
+FIELD(count, number_field(row->c->uses, row->c->uses > 0, line))
+FIELD(line, number_field(row->c->line, row->c->line > 0, line))
+FIELD(share, share_field(row, line))
 FIELD(run_exit_status, number_field((uint64_t)row->record->code, true, line))
 #undef FIELD
 
@@ -298,16 +314,21 @@ static const struct csv_column after[] = {
     COLUMN(page_size),
     COLUMN(pages),
     COLUMN(page_layout),
+    COLUMN(name),
+    COLUMN(count),
+    COLUMN(line),
+    COLUMN(share),
     COLUMN(run_exit_status),
 };
 /* clang-format on */
 #define BEFORE (sizeof before / sizeof before[0])
 #define AFTER  (sizeof after / sizeof after[0])
 
-static void print_row(const struct record *record, const struct record_case *c, struct line *line)
+static void print_row(const struct record *record, const struct record_case *c, const struct spending *spending,
+                      struct line *line)
 {
     const struct record_pair *pair = record_pair_of(record, c);
-    const struct row row = {record, c, pair, pair != NULL && pair->count > 0 ? &pair->judgement : NULL};
+    const struct row row = {record, c, pair, pair != NULL && pair->count > 0 ? &pair->judgement : NULL, spending};
 
     for (size_t i = 0; i < BEFORE; i++) {
         before[i].print(&row, line);
@@ -353,11 +374,22 @@ static void print_head(struct line *line)
 
 enum exit_code report_csv(const struct record *record, FILE *stream)
 {
+    const bool has_list = spending_applies(record);
+    struct spending spending;
+
+    if (has_list && !spending_make(record, &spending)) {
+        spending_free(&spending);
+        report_lacks_memory();
+        return EXIT_OK;
+    }
     print_head(&(struct line){stream, false});
     putc('\n', stream);
     for (size_t i = 0; i < record->count; i++) {
-        print_row(record, &record->cases[i], &(struct line){stream, false});
+        print_row(record, &record->cases[i], has_list ? &spending : NULL, &(struct line){stream, false});
         putc('\n', stream);
+    }
+    if (has_list) {
+        spending_free(&spending);
     }
     return EXIT_OK;
 }

@@ -8,6 +8,7 @@
 #include "base/document.h"
 #include "base/saturate.h"
 #include "report/report.h"
+#include "report/spent.h"
 #include "report/summary.h"
 #include "model/round_json.h"
 #include "verdict/verdict.h"
@@ -174,6 +175,11 @@ static json_t *case_to_json(const struct record *record, const struct record_cas
     if (c->tensor != NULL) {
         document_put(&result, "tensor", text_or_null(c->tensor->name));
         document_put(&result, "tensor_index", json_integer((json_int_t)(c->tensor - record->tensors)));
+    }
+    if (c->line > 0) {
+        document_put(&result, "name", text_or_null(c->name));
+        document_put(&result, "count", json_integer((json_int_t)c->uses));
+        document_put(&result, "line", json_integer((json_int_t)c->line));
     }
     document_merge(&result, report_group_json(c, ""));
     for (const char *const *group = figures_groups; *group != NULL; group++) {
@@ -419,6 +425,7 @@ enum exit_code report_json(const struct record *record, FILE *stream)
     document_put(&document, "rated_only", json_boolean(record->rated_only));
     document_put(&document, "tensors", tensors_to_json(record));
     put_summary(&document, record);
+    document_put(&document, "spending", spent_to_json(record));
     document_put(&document, "devices", devices);
     document_put(&document, "results", results);
     document_put(&document, "comparison", comparison_to_json(record));

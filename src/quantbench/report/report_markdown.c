@@ -6,6 +6,7 @@
 #include "base/label.h"
 #include "report/describe.h"
 #include "report/report.h"
+#include "report/spent.h"
 #include "report/summary.h"
 #include "verdict/verdict.h"
 
@@ -187,6 +188,40 @@ static void print_summary(const struct record *record, FILE *stream)
     summary_free(&summary);
 }
 
+/* What the cases of a list take together. */
+static void print_spending(const struct record *record, FILE *stream)
+{
+    char text[DESCRIBE_SIZE];
+    struct spending spending;
+
+    if (!spending_applies(record)) {
+        return;
+    }
+    if (spending_make(record, &spending)) {
+        fputs("\n|", stream);
+        for (enum spent_column i = 0; i < SPENT_COLUMNS; i++) {
+            print_cell(spent_head(i), false, stream);
+        }
+        fputs("\n|", stream);
+        for (enum spent_column i = 0; i < SPENT_COLUMNS; i++) {
+            print_cell(rule(spent_is_number(i)), false, stream);
+        }
+        for (size_t k = 0; k < record->count; k++) {
+            fputs("\n|", stream);
+            for (enum spent_column i = 0; i < SPENT_COLUMNS; i++) {
+                print_cell(spent_cell(record, &spending, k, i, text), true, stream);
+            }
+        }
+        fputs("\n\n", stream);
+        for (size_t i = 0; i < spending.count; i++) {
+            print_line("spent", spent_total(&spending, i, text), stream);
+        }
+    } else {
+        report_lacks_memory();
+    }
+    spending_free(&spending);
+}
+
 enum exit_code report_markdown(const struct record *record, FILE *stream)
 {
     bool shown[COLUMNS];
@@ -229,6 +264,7 @@ enum exit_code report_markdown(const struct record *record, FILE *stream)
     }
     print_doubts(record, stream);
     print_summary(record, stream);
+    print_spending(record, stream);
     print_comparison(record, stream);
     return EXIT_OK;
 }

@@ -6,6 +6,7 @@
 #include "report/describe.h"
 #include "report/fold.h"
 #include "report/report.h"
+#include "report/spent.h"
 #include "report/summary.h"
 #include "verdict/verdict.h"
 #include "base/label.h"
@@ -644,6 +645,55 @@ static void print_summary(const struct record *record, FILE *stream)
     summary_free(&summary);
 }
 
+/* A row of the table of what a list takes: of case INDEX, or the heads if ROW is NULL. */
+static void print_spent_row(const int widths[SPENT_COLUMNS], const struct record *record,
+                            const struct spending *spending, size_t index, bool is_head, FILE *stream)
+{
+    char text[DESCRIBE_SIZE];
+
+    for (enum spent_column i = 0; i < SPENT_COLUMNS; i++) {
+        const char *cell = is_head ? spent_head(i) : spent_cell(record, spending, index, i, text);
+
+        if (i + 1 == SPENT_COLUMNS) {
+            fprintf(stream, "%s\n", cell);
+        } else {
+            fprintf(stream, "%*s  ", widths[i], cell);
+        }
+    }
+}
+
+/* What the cases of a list take together. */
+static void print_spending(const struct record *record, FILE *stream)
+{
+    int widths[SPENT_COLUMNS] = {0};
+    char text[DESCRIBE_SIZE];
+    struct spending spending;
+
+    if (!spending_applies(record)) {
+        return;
+    }
+    if (spending_make(record, &spending)) {
+        for (enum spent_column i = 0; i < SPENT_COLUMNS; i++) {
+            widen(&widths[i], spent_head(i));
+            for (size_t k = 0; k < record->count; k++) {
+                widen(&widths[i], spent_cell(record, &spending, k, i, text));
+            }
+        }
+        fputc('\n', stream);
+        print_spent_row(widths, record, &spending, 0, true, stream);
+        for (size_t k = 0; k < record->count; k++) {
+            print_spent_row(widths, record, &spending, k, false, stream);
+        }
+        fputc('\n', stream);
+        for (size_t i = 0; i < spending.count; i++) {
+            print_field(i == 0 ? "spent" : "", spent_total(&spending, i, text), stream);
+        }
+    } else {
+        report_lacks_memory();
+    }
+    spending_free(&spending);
+}
+
 enum exit_code report_text(const struct record *record, FILE *stream)
 {
     if (record->count > 0 && record->planned == 1) {
@@ -653,6 +703,7 @@ enum exit_code report_text(const struct record *record, FILE *stream)
         print_table(record, stream);
     }
     print_summary(record, stream);
+    print_spending(record, stream);
     print_comparison(record, stream);
     return EXIT_OK;
 }

@@ -165,6 +165,9 @@ static bool copy_plan(const struct plan *plan, const struct machine *machine, co
         record->cases[i] = (struct record_case){
             .problem = from->problem,
             .tensor = record->tensor_count > 0 ? &record->tensors[from->tensor - tensors->items] : NULL,
+            .name = from->listed != NULL ? copy_text(from->listed->name, &good) : NULL,
+            .uses = from->listed != NULL ? from->listed->count : 0,
+            .line = from->listed != NULL ? from->listed->line : 0,
             .dist = from->dist,
             .device = &record->devices[from->device - machine->devices],
             .kernel = copy_text(from->about->name, &good),
