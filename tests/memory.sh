@@ -71,7 +71,7 @@ report_fails()
 # shellcheck disable=SC2046 # a list of numbers
 ok 'failing allocations: each of the first 300 while a record is read' report_fails text $(seq 1 300)
 read=$(allocations --report=record.json --format=csv)
-for format in text json csv markdown gbench junit github gnuplot; do
+for format in text json csv markdown gbench junit github gnuplot openmetrics bmf; do
     # What reads comes first, and is the same for all.
     # shellcheck disable=SC2046
     ok "failing allocations: some of those while $format is written" report_fails $format $(steps $((read - 30)) "$(allocations --report=record.json --format=$format)" 80)

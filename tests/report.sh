@@ -6,7 +6,7 @@
 # shellcheck source=tests/tap.sh
 . "${srcdir:=.}/tests/tap.sh"
 
-formats='text json csv markdown gbench junit github gnuplot'
+formats='text json csv markdown gbench junit github gnuplot openmetrics bmf'
 suffix_of()
 {
     case $1 in
@@ -16,6 +16,8 @@ suffix_of()
     junit) echo xml ;;
     github) echo gha ;;
     gnuplot) echo gp ;;
+    openmetrics) echo prom ;;
+    bmf) echo bmf.json ;;
     *) echo "$1" ;;
     esac
 }
@@ -284,6 +286,47 @@ elif what == "gbench":
             for member in "real_time", "cpu_time":
                 right = of([e[member] for e in entries])
                 assert math.isclose(entry[member], right, rel_tol=1e-6, abs_tol=1e-6), (key, member)
+elif what == "bmf":
+    document = json.load(open(name + ".bmf.json"), parse_constant=lambda text: 1 / 0)
+    names = {e["run_name"] for e in json.load(open(name + ".gbench.json"))["benchmarks"]}
+    assert set(document) == names and len(names) == len(results)
+    for measures, result in zip(document.values(), results):
+        time, latency = result["time_ns"], measures["latency"]
+        assert latency["value"] == time["median"] and set(measures) <= {"latency", "ceiling-share", "snr-db"}
+        assert [latency.get(key) for key in ("lower_value", "upper_value")] == (time["median_ci95"] or [None, None])
+        share = (result["ceiling"] or {}).get("share")
+        assert measures.get("ceiling-share", {}).get("value") == share
+        if share is not None and time["median_ci95"]:
+            assert measures["ceiling-share"]["lower_value"] <= share <= measures["ceiling-share"]["upper_value"]
+        assert measures.get("snr-db", {}).get("value") == (result["quality"] or {}).get("snr_db")
+elif what == "openmetrics":
+    import datetime, re
+    lines = open(name + ".prom").read().split("\n")
+    assert lines[-2:] == ["# EOF", ""]
+    values, last = {}, None
+    for line in lines[:-2]:
+        head = re.fullmatch(r"# (HELP|TYPE) (quantbench_[a-z_]+) (.+)", line)
+        if head:
+            assert head[1] == "HELP" or head[3] == "gauge"
+            last = head[2]
+            continue
+        # A line of the values that were announced, without a time stamp, and none twice.
+        sample = re.fullmatch(r'(quantbench_[a-z_]+)(\{(?:[a-z]+="(?:[^"\\\n]|\\["\\n])*",?)*\})? (\S+)', line)
+        assert sample and sample[1] == last and (last, sample[2]) not in values, line
+        values[last, sample[2]] = float(sample[3])
+    def of(key): return [value for (metric, labels), value in values.items() if metric == "quantbench_" + key]
+    close = lambda a, b: len(a) == len(b) and all(math.isclose(x, y, rel_tol=1e-11) for x, y in zip(a, b))
+    assert close(of("median_seconds"), [result["time_ns"]["median"] * 1e-9 for result in results])
+    intervals = [result["time_ns"]["median_ci95"] for result in results if result["time_ns"]["median_ci95"]]
+    assert close(of("median_low_seconds"), [interval[0] * 1e-9 for interval in intervals])
+    assert close(of("median_high_seconds"), [interval[1] * 1e-9 for interval in intervals])
+    assert of("verified") == [float(result["verification"] == "verified") for result in results]
+    assert of("wrong_codes") == [result["wrong_codes"] for result in results]
+    assert of("case_status") == [result["exit_status"] for result in results]
+    assert len(of("doubt")) == sum(len(result["doubts"]) for result in results)
+    assert of("run_status") == [record["exit_status"]]
+    ended = datetime.datetime.strptime(record["date"] + "+0000", "%Y-%m-%dT%H:%M:%SZ%z")
+    assert of("run_timestamp_seconds") == [ended.timestamp()]
 elif what == "junit":
     import xml.etree.ElementTree
     suites = xml.etree.ElementTree.parse(name + ".xml").getroot()
@@ -301,7 +344,7 @@ else:
     assert record["schema"] == "quantbench-result"
 PY
     for record in $records; do
-        for what in json csv markdown gbench junit; do
+        for what in json csv markdown gbench junit openmetrics bmf; do
             ok "parsers: python3 reads $record as $what" python3 check.py $what "$record"
         done
     done
@@ -403,7 +446,7 @@ both()
 }
 ok 'output: two files and standard output, each in its format' both
 ok 'output: an unknown suffix is refused' fails 2 '.gbench.json' --report=single.json --output=x.xyz
-ok 'output: an unknown suffix names the formats' err_has 'text, json, csv, markdown, gbench, junit, github or gnuplot'
+ok 'output: an unknown suffix names the formats' err_has 'text, json, csv, markdown, gbench, junit, github, gnuplot, openmetrics or bmf'
 ok 'output: an unknown format is refused' fails 2 'xyz:x' --report=single.json --output=xyz:x
 ok 'output: FORMAT: without a file is refused' fails 2 "'csv:'" --report=single.json --output=csv:
 ok 'output: the same file twice is refused' fails 2 'once' --report=single.json --output=x.csv --output=json:x.csv
@@ -580,6 +623,31 @@ named_pipe()
     to --output=csv:pipe && joined && cmp piped single.csv
 }
 ok 'output: a named pipe is written as it is' named_pipe
+
+# ---- What Prometheus and Bencher must not see ----------------------------------------------------------------------
+
+twice()
+{
+    run 0 -q --device=cpu --num-tokens=4,4 --hidden-size=32 --num-iters=2 --format=openmetrics &&
+        same 1 "$(grep -c '^quantbench_median_seconds{' out)" && same '' "$(grep -v '^#' out | sed 's/ [^ ]*$//' | sort | uniq -d)"
+}
+ok 'openmetrics: a case that is there twice has one line of each value' twice
+labels()
+{
+    sed 's/"kernel": "[^"]*"/"kernel": "a\\"b\\\\c\\u202e"/' single.json >labels.json &&
+        run 0 --report=labels.json --format=openmetrics && out_has 'kernel="a\"b\\c?"'
+}
+ok 'openmetrics: labels stay labels' labels
+failed_metrics()
+{
+    run 3 -q --device=cpu --hidden-size=32 --num-tokens=4,1000000000000000 --num-iters=2 --output=timeless.json &&
+        run 0 --report=timeless.json --format=openmetrics && same '} 0 } 3' \
+        "$(sed -n 's/^quantbench_case_status.*\(} .*\)/\1/p' out | paste -sd' ' -)" &&
+        same 1 "$(grep -c '^quantbench_median_seconds{' out)"
+}
+ok 'openmetrics: a case without a time says why' failed_metrics
+no_latency() { run 0 --report=timeless.json --format=bmf && same 1 "$(grep -c latency out)"; }
+ok 'bmf: a case without a time has no latency' no_latency
 
 # ---- Damaged and foreign files -------------------------------------------------------------------------------------
 

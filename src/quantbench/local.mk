@@ -20,6 +20,7 @@ libqbtool_a_SOURCES = \
 	%D%/base/document.c %D%/base/document.h \
 	%D%/base/memory_stream.c %D%/base/memory_stream.h \
 	%D%/base/program.c %D%/base/program.h \
+	%D%/base/utf8.c %D%/base/utf8.h \
 	%D%/cases/binding.c %D%/cases/binding.h \
 	%D%/cases/machine.c %D%/cases/machine.h \
 	%D%/cases/models.c %D%/cases/models.h \
@@ -122,6 +123,9 @@ libqbtool_a_SOURCES = \
 	%D%/report/report_github.c \
 	%D%/report/report_gnuplot.c \
 	%D%/report/plot.c %D%/report/plot.h \
+	%D%/report/report_bmf.c \
+	%D%/report/report_openmetrics.c \
+	%D%/report/case_name.c %D%/report/case_name.h \
 	%D%/report/picture.c %D%/report/picture.h \
 	%D%/report/picture_text.c \
 	%D%/report/picture_times.c \

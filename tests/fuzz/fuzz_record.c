@@ -5,6 +5,7 @@
 
 #include "fuzz.h"
 #include "model/record.h"
+#include "report/picture.h"
 #include "report/report.h"
 
 #include <locale.h>
@@ -40,6 +41,23 @@ static char *write_report(const struct record *record, const struct report_forma
     return text;
 }
 
+/* Draw every picture that RECORD has, for gnuplot and for a terminal. */
+static void draw_all(const struct record *record)
+{
+    for (enum picture_kind kind = 0; kind < PICTURE_KINDS; kind++) {
+        for (int plain = 0; plain < 2 && picture_lack(record, kind) == NULL; plain++) {
+            char *text = NULL;
+            size_t size;
+            FILE *stream = open_memstream(&text, &size);
+
+            fuzz_check(stream != NULL);
+            fuzz_check(picture_write(record, kind, plain ? PICTURE_CHARACTERS : PICTURE_SVG, 60, stream));
+            fuzz_check(fclose(stream) == 0 && size <= REPORT_MAX);
+            free(text);
+        }
+    }
+}
+
 /* RECORD as JSON, read again. The caller frees AGAIN. */
 static void write_and_read(const struct record *record, struct record *again)
 {
@@ -62,6 +80,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         for (size_t i = 0; i < report_format_count(); i++) {
             free(write_report(&records[0], report_format_at(i), &sizes[0]));
         }
+        draw_all(&records[0]);
         for (int i = 0; i < 2; i++) {
             write_and_read(&records[i], &records[i + 1]);
             texts[i] = write_report(&records[i + 1], json, &sizes[i]);

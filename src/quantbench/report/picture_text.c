@@ -3,9 +3,9 @@
  * gnuplot neither runs nor replaces anything, and never in data. */
 #include <config.h>
 
+#include "base/utf8.h"
 #include "report/picture.h"
 
-#include <stdint.h>
 #include <string.h>
 
 /* Characters in a line of a title. */
@@ -16,39 +16,11 @@
 /* What a character is replaced by that a picture cannot show. */
 #define UNKNOWN '?'
 
-/* Set *LETTER to the character that TEXT begins with. Returns its length; 0 if it is not UTF-8. */
-static size_t decode(const char *text, uint32_t *letter)
-{
-    const unsigned char first = (unsigned char)text[0];
-    const size_t length = first < 0x80 ? 1 : first >= 0xF0 ? 4 : first >= 0xE0 ? 3 : 2;
-    static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
-
-    if ((first >= 0x80 && first < 0xC2) || first > 0xF4) {
-        return 0;
-    }
-    *letter = length == 1 ? first : first & (0x7FU >> length);
-    for (size_t i = 1; i < length; i++) {
-        if (((unsigned char)text[i] & 0xC0) != 0x80) {
-            return 0;
-        }
-        *letter = *letter << 6 | ((unsigned char)text[i] & 0x3F);
-    }
-    return *letter >= least[length] && *letter <= 0x10FFFF && (*letter < 0xD800 || *letter > 0xDFFF) ? length : 0;
-}
-
-/* True if LETTER is a mark that hides, or reverses what follows it, or that XML does not know. */
-static bool is_unseen(uint32_t letter)
-{
-    return (letter >= 0x7F && letter < 0xA0) || letter == 0xAD || letter == 0x61C ||
-           (letter >= 0x200B && letter <= 0x200F) || (letter >= 0x2028 && letter <= 0x202E) ||
-           (letter >= 0x2060 && letter <= 0x206F) || letter == 0xFEFF || (letter & 0xFFFE) == 0xFFFE;
-}
-
 /* Write the character at TEXT in single quotes, and return its length. FORMAT: a percent sign stands for a number. */
 static size_t quote_one(const char *text, bool ends_cdata, bool format, FILE *stream)
 {
     uint32_t letter;
-    const size_t length = decode(text, &letter);
+    const size_t length = utf8_decode(text, &letter);
 
     if (length == 0) {
         putc(UNKNOWN, stream);
@@ -56,7 +28,7 @@ static size_t quote_one(const char *text, bool ends_cdata, bool format, FILE *st
     }
     if (letter < ' ') {
         putc(' ', stream);
-    } else if (is_unseen(letter)) {
+    } else if (utf8_is_unseen(letter)) {
         putc(UNKNOWN, stream);
     } else if (letter == '\'') {
         /* Two quotes should stand for one, but gnuplot 5.4 errs where a string begins with them, or has four. */

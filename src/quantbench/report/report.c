@@ -17,6 +17,8 @@ static const struct report_format formats[] = {
     {"junit", ".xml", report_junit},
     {"github", ".gha", report_github},
     {"gnuplot", ".gp", report_gnuplot},
+    {"openmetrics", ".prom", report_openmetrics},
+    {"bmf", ".bmf.json", report_bmf},
 };
 #define FORMATS (sizeof formats / sizeof formats[0])
 

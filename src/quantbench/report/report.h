@@ -39,6 +39,8 @@ enum exit_code report_gbench(const struct record *record, FILE *stream);
 enum exit_code report_junit(const struct record *record, FILE *stream);
 enum exit_code report_github(const struct record *record, FILE *stream);
 enum exit_code report_gnuplot(const struct record *record, FILE *stream);
+enum exit_code report_openmetrics(const struct record *record, FILE *stream);
+enum exit_code report_bmf(const struct record *record, FILE *stream);
 
 /* For writers of JSON: what a device is; NULL if memory is short. */
 struct json_t;

@@ -7,77 +7,16 @@
  * that does not look at error_occurred would take any number in it for a time. */
 #include <config.h>
 
+#include "report/case_name.h"
 #include "report/describe.h"
 #include "base/document.h"
 #include "report/report.h"
-#include "model/problem_text.h"
 
 #include <inttypes.h>
 #include <jansson.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
-
-/* Room for the name of a case: names of devices and kernels are short, but a file may say what it wants. */
-#define NAME_SIZE 2304
-
-/* How a case was measured, where that is not the usual way: cases that differ in nothing else are not the same. */
-static void way_text(const struct record_case *c, char way[64])
-{
-    bool profile = c->launch == LAUNCH_PROFILE;
-    enum launch_mode usual = c->threads > 0 ? LAUNCH_STREAM : LAUNCH_GRAPH;
-    char streams[24] = "";
-
-    if (c->streams > 1) {
-        snprintf(streams, sizeof streams, "/streams:%u", c->streams);
-    }
-    snprintf(way, 64, "%s%s%s%s", !profile && c->found.cache == CACHE_HOT ? "/cache:hot" : "",
-             !profile && c->launch != usual ? "/launch:" : "",
-             !profile && c->launch != usual ? launch_words[c->launch] : "", streams);
-}
-
-/* Of which data: the distribution, with the seed where that is not the usual one, or the label of a file's tensor, in
- * letters that separate no parts of a name. */
-static void data_text(const struct record *record, const struct record_case *c, char text[DESCRIBE_SIZE])
-{
-    char data[DESCRIBE_SIZE];
-
-    if (record->input == NULL && record->seed == 0) {
-        snprintf(text, DESCRIBE_SIZE, "/dist:%s", dist_words[c->dist]);
-    } else if (record->input == NULL) {
-        snprintf(text, DESCRIBE_SIZE, "/dist:%s/seed:%" PRIu64, dist_words[c->dist], record->seed);
-    } else {
-        property_data(record, c, data);
-        for (char *letter = data; *letter != '\0'; letter++) {
-            *letter = *letter > ' ' && *letter < 0x7F && *letter != '/' ? *letter : '_';
-        }
-        snprintf(text, DESCRIBE_SIZE, "/data:%.*s", DESCRIBE_SIZE - 8, data);
-    }
-}
-
-/* The name does not depend on what else was run, so that any two files can be compared. */
-static void case_name(const struct record *record, const struct record_case *c, char name[NAME_SIZE])
-{
-    char granularity[64], details[PROBLEM_DETAILS_SIZE];
-    char data[DESCRIBE_SIZE];
-    char threads[32] = "";
-    char way[64];
-
-    problem_granularity_text(&c->problem, granularity, sizeof granularity);
-    data_text(record, c, data);
-    if (c->threads > 0) {
-        snprintf(threads, sizeof threads, "/threads:%u", c->threads);
-    }
-    way_text(c, way);
-    problem_details_text(&c->problem, details);
-    for (char *letter = details; *letter != '\0'; letter++) {
-        *letter = *letter == ',' ? '/' : *letter == ' ' ? '_' : *letter;
-    }
-    snprintf(name, NAME_SIZE, "%s/%s/%s/%s/%s%s/num_tokens:%" PRIu64 "/hidden_size:%" PRIu64 "%s/%s/%s%s%s",
-             qb_operation_name(c->problem.operation), qb_format_info(c->problem.input)->name,
-             qb_format_info(c->problem.output)->name, qb_scaling_name(c->problem.scaling), granularity, details,
-             c->problem.tokens, c->problem.hidden, data, c->device->id, c->kernel, threads, way);
-}
 
 /* A user counter, which is a number: left out where it is none, or infinite. */
 static void add_counter(json_t **object, const char *name, double number)
@@ -178,7 +117,7 @@ static void add_counters(json_t **object, const struct record_case *c, double na
 static json_t *entry(const struct record *record, size_t index, size_t round, const struct aggregate *aggregate,
                      struct times times)
 {
-    char run_name[NAME_SIZE], name[NAME_SIZE + 16], doubts[DESCRIBE_SIZE], label[DESCRIBE_SIZE + 64];
+    char run_name[CASE_NAME_SIZE], name[CASE_NAME_SIZE + 16], doubts[DESCRIBE_SIZE], label[DESCRIBE_SIZE + 64];
     const struct record_case *c = &record->cases[index];
     json_t *object;
 
