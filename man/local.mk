@@ -5,15 +5,19 @@
 library_pages = %D%/libquantbench.3 %D%/qb_status.3 %D%/qb_format.3 %D%/qb_problem.3 %D%/qb_reference.3 \
 	%D%/qb_device.3 %D%/qb_memory.3 %D%/qb_queue.3 %D%/qb_kernel.3
 nodist_man3_MANS = $(library_pages) %D%/quantbench-plugin.3
+nodist_man1_MANS =
 if TOOL
-nodist_man1_MANS = %D%/quantbench.1
+nodist_man1_MANS += %D%/quantbench.1
 nodist_man5_MANS = %D%/quantbench-output.5
+endif
+if MPI
+nodist_man1_MANS += %D%/quantbench-mpi.1
 endif
 nodist_man7_MANS = %D%/quantbench-numerics.7
 if TOOL
 nodist_man7_MANS += %D%/quantbench-fleet.7
 endif
-MANUAL = %D%/quantbench.1 %D%/quantbench-output.5 %D%/quantbench-fleet.7 $(nodist_man3_MANS) $(nodist_man7_MANS)
+MANUAL = %D%/quantbench.1 %D%/quantbench-mpi.1 %D%/quantbench-output.5 %D%/quantbench-fleet.7 $(nodist_man3_MANS) $(nodist_man7_MANS)
 
 CLEANFILES += $(library_pages)
 EXTRA_DIST += %D%/reference.awk %D%/names.awk %D%/example.awk $(library_pages:=.in)

@@ -37,6 +37,7 @@ printf '#!/bin/sh\necho 1.0\n' >commands/pkg-config
 # shellcheck disable=SC2016 # the stand-in expands it
 printf '#!/bin/sh\nexit "$GPU_MISSING"\n' >commands/nvidia-smi
 printf '#!/bin/sh\n' >commands/nvcc
+cp commands/nvcc commands/mpicc
 cp commands/dpkg-query commands/apt-get
 chmod +x commands/*
 
@@ -62,7 +63,7 @@ ok 'bootstrap run: without a GPU the tool is built for the CPU alone, and a line
 ok 'bootstrap run: a second time nothing is configured' \
     bootstraps 'make -s quantbench;quantbench ;' run
 ok 'bootstrap check: what run has left is removed first' \
-    bootstraps 'make -s clean;configure --with-cuda --with-cuda-arch=90 --disable-static CFLAGS=-O2;make -s;make check;' check
+    bootstraps 'make -s clean;configure --with-cuda --with-cuda-arch=90 --with-mpi --disable-static CFLAGS=-O2;make -s;make check;' check
 ok 'bootstrap run: a build that check has made is used' bootstraps 'make -s quantbench;quantbench ;' run
 flagged() {
     FLAGS='--with-cuda --with-cuda-arch=90'

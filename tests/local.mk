@@ -61,6 +61,7 @@ tool_shell_tests = \
 	%D%/journal.sh \
 	%D%/manual.sh \
 	%D%/measure.sh \
+	%D%/mpi.sh \
 	%D%/memory.sh \
 	%D%/models.sh \
 	%D%/case_list.sh \
@@ -96,6 +97,7 @@ endif
 check-quick:
 	$(MAKE) $(AM_MAKEFLAGS) check TESTS='$(quick_tests)'
 # One to a line, so that additions do not meet.
+EXTRA_DIST += %D%/fake_tool.sh
 EXTRA_DIST += %D%/perf/cpu.sh
 EXTRA_DIST += %D%/perf/h200.sh %D%/perf/h200_ratios.sh
 EXTRA_DIST += %D%/perf/loops.sh
