@@ -11,8 +11,9 @@
 #include <math.h>
 #include <string.h>
 
-#define SETS 256
-#define MOST 100000
+#define SETS   256
+#define WINDOW 4
+#define MOST   100000
 
 /* What was launched and asked, in order. */
 static unsigned launched[MOST];
@@ -22,6 +23,9 @@ static struct {
     size_t before; /* launches before it */
 } asked[1000];
 static size_t questions;
+
+/* What was said of the windows to come. */
+static uint64_t reached;
 
 /* The host's clock, and what a launch takes of it. */
 static double now, launch_seconds;
@@ -75,16 +79,26 @@ static enum qb_status note_answer(void *context)
     return QB_OK;
 }
 
-/* Take SAMPLES samples of LAUNCHES launches from SETS sets, whose outputs are looked at if WRITES. Returns the set that
+/* Each window is announced before the first launch into it. */
+static enum qb_status note_window(void *context, uint64_t first, uint64_t count)
+{
+    (void)context;
+    ck_assert(first < SETS && reached == launches);
+    ck_assert(launches == 0 || first == (launched[launches - 1] + 1) % SETS);
+    reached += count;
+    return QB_OK;
+}
+
+/* Take SAMPLES samples of LAUNCHES launches from SETS sets, of which something is asked if ASKS. Returns the set that
  * comes next. */
-static uint64_t take(unsigned sets, uint64_t launches_of_sample, bool writes, uint64_t first, uint64_t samples)
+static uint64_t take(unsigned sets, uint64_t launches_of_sample, bool asks, uint64_t first, uint64_t samples)
 {
     const struct measure_work work = {
         .launch = note_launch,
         .sets = sets,
-        .writes = writes,
-        .pose = writes ? note_question : NULL,
-        .judge = writes ? note_answer : NULL,
+        .pose = asks ? note_question : NULL,
+        .judge = asks ? note_answer : NULL,
+        .reach = note_window,
     };
     const struct measure_settings settings = {.mode = LAUNCH_STREAM,
                                               .timer_tick = 1,
@@ -98,7 +112,7 @@ static uint64_t take(unsigned sets, uint64_t launches_of_sample, bool writes, ui
     double times[64], host_time;
     uint64_t taken, next;
 
-    launches = questions = 0;
+    launches = questions = reached = 0;
     ck_assert_int_eq(qb_device_open(qb_backend_find("cpu"), 0, &device), QB_OK);
     ck_assert_int_eq(qb_queue_create(device, &queue), QB_OK);
     ck_assert_int_eq(measure_open(device, &queue, 1, &work, &settings, &measure), QB_OK);
@@ -119,28 +133,30 @@ static void check_order(size_t from, unsigned first, unsigned sets)
     }
 }
 
+/* A block that is not counted, the samples, and those that were taken again; also where no number of windows makes a
+ * rotation. */
 START_TEST(windows_follow_each_other)
 {
-    const unsigned window = SETS / MEASURE_WINDOWS;
-    const uint64_t next = take(SETS, window, false, 8, 5);
+    static const unsigned windows[] = {1, WINDOW, 7, SETS - 1};
 
-    /* A block that is not counted, the samples, and those that were taken again. */
-    ck_assert(launches >= 6 * window && launches % window == 0);
-    check_order(0, 8, SETS);
-    ck_assert_uint_eq(next, (8 + launches) % SETS);
+    for (size_t i = 0; i < sizeof windows / sizeof windows[0]; i++) {
+        const uint64_t next = take(SETS, windows[i], false, 8, 5);
+
+        ck_assert(launches >= 6 * windows[i] && launches % windows[i] == 0);
+        check_order(0, 8, SETS);
+        ck_assert_uint_eq(reached, launches);
+        ck_assert_uint_eq(next, (8 + launches) % SETS);
+    }
 }
 END_TEST
 
-START_TEST(a_rotation_comes_before_windows_that_are_looked_at)
+START_TEST(each_question_is_about_the_next_window)
 {
-    const unsigned window = SETS / MEASURE_WINDOWS;
-
-    take(SETS, window, true, 0, 5);
+    take(SETS, WINDOW, true, 0, 5);
     check_order(0, 0, SETS);
     ck_assert(questions >= 6);
     for (size_t i = 0; i < questions; i++) {
-        /* Each question is about the window that is launched next. */
-        ck_assert_uint_eq(asked[i].before, SETS + i * window);
+        ck_assert_uint_eq(asked[i].before, i * WINDOW);
         ck_assert_uint_eq(asked[i].set, launched[asked[i].before]);
     }
 }
@@ -154,33 +170,36 @@ START_TEST(whole_rotations_begin_at_the_first_set)
     for (size_t i = 0; i < questions; i++) {
         ck_assert_uint_eq(asked[i].set, 0);
     }
+    ck_assert_uint_eq(reached, 0);
 }
 END_TEST
 
-/* Chosen windows make a rotation; few sets have none. */
-START_TEST(chosen_launches)
+/* The launches that are chosen for a sample of launches that take next to no time. */
+static uint64_t choose(unsigned sets, bool only_windows)
 {
-    const struct measure_work work = {.launch = note_launch, .sets = SETS}, few = {.launch = note_launch, .sets = 100};
-    struct measure_settings settings = {.mode = LAUNCH_STREAM, .timer_tick = 1, .precision = 0.01, .in_peace = true};
+    const struct measure_work work = {.launch = note_launch, .sets = sets};
+    struct measure_settings settings = {
+        .mode = LAUNCH_STREAM, .timer_tick = 1, .precision = 0.01, .in_peace = true, .only_windows = only_windows};
     struct qb_device *device;
     struct qb_queue *queue;
 
-    ck_assert_uint_eq(measure_whole_windows(100), 100);
-    ck_assert_uint_eq(measure_whole_windows(129), 192);
-    ck_assert_uint_eq(measure_whole_windows(SETS), SETS);
     launches = 0;
     ck_assert_int_eq(qb_device_open(qb_backend_find("cpu"), 0, &device), QB_OK);
     ck_assert_int_eq(qb_queue_create(device, &queue), QB_OK);
     ck_assert_int_eq(measure_choose(device, queue, &work, &settings), QB_OK);
-    ck_assert(settings.launches >= SETS / MEASURE_WINDOWS);
-    ck_assert((settings.launches < SETS ? SETS % settings.launches : settings.launches % SETS) == 0);
-    ck_assert(settings.first < SETS && (settings.launches > SETS || settings.first % settings.launches == 0));
-    settings.launches = settings.first = 0;
-    launches = 0;
-    ck_assert_int_eq(measure_choose(device, queue, &few, &settings), QB_OK);
-    ck_assert_uint_eq(settings.launches % 100, 0);
     qb_queue_destroy(queue);
     qb_device_close(device);
+    ck_assert(settings.first < sets);
+    return settings.launches;
+}
+
+START_TEST(chosen_launches)
+{
+    ck_assert_uint_eq(choose(SETS, false) % SETS, 0);
+    ck_assert_uint_eq(choose(100, false) % 100, 0);
+    ck_assert_uint_eq(choose(1, false) % 1, 0);
+    /* Where the sets are too few for a rotation, no sample has more launches than sets. */
+    ck_assert_uint_eq(choose(SETS, true), SETS - 1);
 }
 END_TEST
 
@@ -210,7 +229,7 @@ static uint64_t taken_until(double deadline, enum launch_mode mode, bool in_peac
     const struct measure_settings settings = {.mode = mode,
                                               .timer_tick = 1,
                                               .precision = 0.01,
-                                              .launches = SETS / MEASURE_WINDOWS,
+                                              .launches = WINDOW,
                                               .in_peace = in_peace,
                                               .deadline = deadline,
                                               .sample_time = sample_seconds * 1e9};
@@ -270,7 +289,7 @@ int main(void)
     TCase *tc = patient_case("measure");
 
     tcase_add_test(tc, windows_follow_each_other);
-    tcase_add_test(tc, a_rotation_comes_before_windows_that_are_looked_at);
+    tcase_add_test(tc, each_question_is_about_the_next_window);
     tcase_add_test(tc, whole_rotations_begin_at_the_first_set);
     tcase_add_test(tc, chosen_launches);
     tcase_add_test(tc, deadline_ends_samples);

@@ -50,6 +50,7 @@ libqbtool_a_SOURCES = \
 	%D%/measure/measure.c %D%/measure/measure.h \
 	%D%/base/stats.c %D%/base/stats.h \
 	%D%/verdict/compare.c %D%/verdict/compare.h \
+	%D%/measure/stock.c %D%/measure/stock.h \
 	%D%/measure/ceiling.c %D%/measure/ceiling.h \
 	%D%/cases/inputs.c %D%/cases/inputs.h \
 	%D%/cases/values.c %D%/cases/values.h \

@@ -8,6 +8,7 @@
 
 struct buffers {
     struct qb_device *device;
+    bool borrowed;      /* the memory is another's */
     struct sizes bytes; /* of one set */
     struct copies copies[QB_ROLE_COUNT];
 };
@@ -19,6 +20,15 @@ uint64_t buffers_memory(const struct sizes *bytes, uint64_t count);
  * with bytes that no kernel answers. QUEUE is idle and is so again. Free BUFFERS either way. */
 enum qb_status buffers_make(struct qb_device *device, struct qb_queue *queue, const struct sizes *bytes, unsigned count,
                             const void *const given[QB_ROLE_COUNT], struct buffers *buffers);
+
+/* The same in ROOM, device memory of buffers_room() bytes, which stays another's. */
+enum qb_status buffers_place(struct qb_device *device, struct qb_queue *queue, const struct sizes *bytes,
+                             unsigned count, const void *const given[QB_ROLE_COUNT], void *room,
+                             struct buffers *buffers);
+uint64_t buffers_room(const struct sizes *bytes, uint64_t count);
+
+/* A view of COUNT of the sets of BUFFERS, from set FIRST on. It needs no buffers_free(). */
+struct buffers buffers_part(const struct buffers *buffers, uint64_t first, uint64_t count);
 
 /* How many of their bytes the system has put into huge pages; false if it does not say. */
 bool buffers_in_huge_pages(const struct buffers *buffers, uint64_t *huge);

@@ -24,6 +24,8 @@
 
 /* Bytes per second where the device does not say. */
 #define COMMON_BANDWIDTH 10e9
+/* The same for memory that is new, which the system clears first. */
+#define FRESH_BANDWIDTH 4e9
 /* Seconds that a launch takes at least, that a sample lasts at least, and that the host needs for an element: to make
  * it, to compute the reference's code, and to compare. */
 #define LAUNCH_TIME  2e-6
@@ -50,11 +52,8 @@ static double guess_seconds(const struct method *method, const struct result *re
     double bandwidth = c->device->info.peak_bandwidth;
     double launch = LAUNCH_TIME + sum(result->found.bytes.read, result->found.bytes.written) /
                                       (bandwidth > 0 ? bandwidth : COMMON_BANDWIDTH);
-    double sample = method->profile
-                        ? launch
-                        : fmax(launch * (bench_has_windows(result) ? measure_smallest_window(result->found.sets)
-                                                                   : result->found.sets),
-                               SAMPLE_TIME);
+    double sample =
+        method->profile ? launch : fmax(launch * (bench_has_windows(result) ? 1 : result->found.sets), SAMPLE_TIME);
     double samples = method->profile ? 1 : (double)(method->num_warmup_iters + method->num_iters);
     double elements = (double)c->problem.tokens * (double)c->problem.hidden;
 
@@ -65,13 +64,13 @@ static double guess_seconds(const struct method *method, const struct result *re
     if (method->precision > 0) {
         return elements * ELEMENT_TIME + method->timeout;
     }
-    /* The ceilings take three quarters as many samples. Each visit fills its memory, as that of the ceiling does, and
-     * launches into each set. */
+    /* The ceilings take three quarters as many samples. Sets are filled, which is followed by a launch into each, once
+     * where they are kept, else in each visit; so is the memory of the ceiling. */
     return elements * ELEMENT_TIME +
            fmin(method->max_time,
-                sample * samples * 1.75 +
-                    (double)method->rounds * (2 * (double)result->found.rotated_bytes / COMMON_BANDWIDTH +
-                                              (bench_has_windows(result) ? launch * result->found.sets : 0)));
+                sample * samples * 1.75 + (bench_keeps_sets(result) ? 1 : (double)method->rounds) *
+                                              (2 * (double)result->found.rotated_bytes / FRESH_BANDWIDTH +
+                                               (bench_keeps_sets(result) ? launch * result->found.sets : 0)));
 }
 
 static struct need find_need(struct bench *bench, size_t index)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* bench.c - one case: proved right, then visited again and again. Each visit has memory of its own, so that where it
- * happens to lie is one of the things that differ between rounds. */
+/* bench.c - one case: proved right, then visited again and again. Each visit has memory of its own, or goes on through
+ * sets that are kept, so that where data happen to lie is one of the things that differ between rounds. */
 #include <config.h>
 
 #include "measure/bench.h"
@@ -10,6 +10,7 @@
 #include "check/buffers.h"
 #include "measure/challenge.h"
 #include "base/inject.h"
+#include "measure/stock.h"
 #include "base/interrupt.h"
 #include "check/prove.h"
 #include "cases/tensors.h"
@@ -39,6 +40,12 @@
 #define HOT_IS_FASTER 0.97
 #define NEAR_CEILING  0.80
 #define NEAR_FLOOR    2.0
+/* As many of the largest rotations are kept at once. */
+#define WHOLE_ROTATIONS 4
+/* Bytes that pass in a sample, where nobody knows better, and samples of a visit that do not count or are repeated. */
+#define SAMPLE_BYTES  ((uint64_t)16 << 20)
+#define OTHER_SAMPLES 4
+
 /* How many launches tell how long one takes, if it takes less than so many seconds. */
 #define TIMED_LAUNCHES 3
 #define SHORT_LAUNCH   0.1
@@ -50,10 +57,22 @@ struct proof {
     double seconds;             /* that a launch took, as the host sees it; INFINITY: unknown */
 };
 
+/* Where the launches of one visit go. */
+struct site {
+    struct buffers buffers;
+    struct stock *stock;
+    struct stock_sets *kept; /* whose the buffers are; NULL: the visit's own */
+    uint64_t begin;          /* set of the first launch */
+    uint64_t launched;       /* sets that were launched into, from there on */
+};
+
 /* What the launches of one visit need, and what is seen of the device meanwhile. */
 struct launch_context {
     const struct plan_case *plan_case;
     const struct buffers *buffers;
+    struct site *site;             /* NULL: launches are not told where they go next */
+    struct qb_queue *queue;        /* that other bytes pass on before them */
+    unsigned rotation;             /* sets that make the cache cold */
     struct challenges *challenges; /* NULL: there are none */
     struct qb_device_conditions conditions;
     bool watched; /* they are known */
@@ -97,6 +116,17 @@ static enum qb_status judge(void *context)
     return challenges_judge(launch->challenges);
 }
 
+/* Let the sets be cold that launches go into next. */
+static enum qb_status reach(void *context, uint64_t first, uint64_t launches)
+{
+    struct launch_context *launch = context;
+    struct site *site = launch->site;
+    const uint64_t all = site->launched + launches;
+
+    site->launched = all < site->kept->count ? all : site->kept->count;
+    return stock_reach(site->stock, site->kept, launch->queue, launch->rotation, first, launches);
+}
+
 /* The case's launches, and the challenges that they are to meet, if there are any. */
 static struct measure_work challenged_work(struct launch_context *context, unsigned sets)
 {
@@ -106,9 +136,9 @@ static struct measure_work challenged_work(struct launch_context *context, unsig
         .launch = launch_kernel,
         .context = context,
         .sets = sets,
-        .writes = challenged,
         .pose = challenged ? pose : NULL,
         .judge = challenged ? judge : NULL,
+        .reach = context->site != NULL && context->site->kept != NULL ? reach : NULL,
     };
 }
 
@@ -169,8 +199,7 @@ static void choose_sets(struct result *result)
     bool hot = plan_case->cache == CACHE_HOT || plan_case->launch == LAUNCH_PROFILE;
     unsigned sets = hot ? 1 : ceiling_cold_sets(lines, cache);
 
-    sets = can_have_windows(plan_case) ? measure_whole_windows(sets) : sets;
-    result->found.sets = (sets + queues - 1) / queues * queues;
+    result->found.sets = result->rotation = (sets + queues - 1) / queues * queues;
     result->found.rotated_bytes = buffers_memory(&result->found.bytes, result->found.sets);
     /* Of a cache whose size is unknown nobody can say so. */
     result->found.cache = hot                                                                      ? CACHE_HOT
@@ -178,10 +207,55 @@ static void choose_sets(struct result *result)
                                                                                                    : CACHE_PARTLY_COLD;
 }
 
-/* Say how much is needed and how much there is, before anything is allocated. */
-static enum exit_code check_memory(struct device *device, const char *what, uint64_t needed)
+bool bench_keeps_sets(const struct result *result)
 {
-    uint64_t there = machine_memory_free(device);
+    return result->plan_case->threads > 0 && result->found.cache != CACHE_HOT;
+}
+
+/* Sets of RESULT that the samples of a visit go into, roughly, and then some. */
+static uint64_t sets_of_visit(const struct bench *bench, const struct result *result)
+{
+    const struct method *method = bench->method;
+    const uint64_t rounds = method->rounds < method->num_iters ? method->rounds : method->num_iters;
+    const uint64_t samples = method->precision > 0 ? 20 : (method->num_iters + rounds - 1) / rounds;
+    const uint64_t lines = set_lines(&result->found.bytes);
+    const uint64_t sample = lines < SAMPLE_BYTES ? SAMPLE_BYTES / (lines + 1) + 1 : 1;
+
+    return saturate_multiply(samples + OTHER_SAMPLES, sample);
+}
+
+/* Where many cases would take long to fill whole rotations of theirs, each has as many sets as its visits need: what
+ * the others launch passes through the cache in between. */
+static void limit_sets(struct bench *bench)
+{
+    uint64_t largest = 0, sum = 0;
+
+    for (size_t i = 0; i < bench->count; i++) {
+        const struct result *result = &bench->results[i];
+        const uint64_t bytes = bench_keeps_sets(result) ? result->found.rotated_bytes : 0;
+
+        sum = saturate_add(sum, bytes);
+        largest = bytes > largest ? bytes : largest;
+    }
+    if (sum <= saturate_multiply(largest, WHOLE_ROTATIONS) && sum <= bench->stock.budget) {
+        return;
+    }
+    for (size_t i = 0; i < bench->count; i++) {
+        struct result *result = &bench->results[i];
+        const uint64_t needed =
+            bench_keeps_sets(result) && bench_has_windows(result) ? sets_of_visit(bench, result) : UINT64_MAX;
+
+        if (needed < result->rotation) {
+            result->found.sets = (unsigned)needed;
+            result->found.rotated_bytes = buffers_memory(&result->found.bytes, needed);
+        }
+    }
+}
+
+/* Say how much is needed and how much there is, before anything is allocated; KEPT bytes of it are held for others. */
+static enum exit_code check_memory(struct device *device, const char *what, uint64_t needed, uint64_t kept)
+{
+    uint64_t there = saturate_add(machine_memory_free(device), kept);
 
     if (needed <= there) {
         return EXIT_OK;
@@ -209,7 +283,9 @@ static enum exit_code check_all_memory(const struct bench *bench, const struct r
     const struct expectation *e = &bench->expectation;
     uint64_t held = e->tensors.at[QB_ROLE_CODES] != NULL ? answer_bytes(&e->bytes) : 0;
     uint64_t host = saturate_add(inputs_missing(&bench->inputs, plan_case), answer_bytes(&result->found.bytes));
-    uint64_t device = saturate_add(result->found.rotated_bytes, workspace_bytes(plan_case));
+    uint64_t device =
+        saturate_add(buffers_memory(&result->found.bytes, result->found.sets), workspace_bytes(plan_case));
+    const uint64_t kept = bench->stock.held;
     char what[PROBLEM_TEXT_SIZE];
     enum exit_code code;
 
@@ -220,10 +296,10 @@ static enum exit_code check_all_memory(const struct bench *bench, const struct r
         host = saturate_add(host, saturate_multiply(plan_case->problem.tokens * plan_case->problem.hidden, 4));
     }
     if (plan_case->threads > 0) {
-        return check_memory(&bench->machine->host, what, saturate_add(host, device));
+        return check_memory(&bench->machine->host, what, saturate_add(host, device), kept);
     }
-    code = check_memory(&bench->machine->host, what, host);
-    return code == EXIT_OK ? check_memory(plan_case->device, what, device) : code;
+    code = check_memory(&bench->machine->host, what, host, kept);
+    return code == EXIT_OK ? check_memory(plan_case->device, what, device, 0) : code;
 }
 
 /* ---- Queues and buffers ------------------------------------------------------------------------------------- */
@@ -688,6 +764,7 @@ static enum qb_status measure_case(const struct method *method, struct result *r
                                    struct qb_queue *const *queues, uint64_t samples, struct round *round)
 {
     const struct plan_case *plan_case = result->plan_case;
+    struct site *site = context->site;
     struct measure_work work = challenged_work(context, result->found.sets);
     struct measure_settings settings =
         settings_of(method, plan_case->device, plan_case->launch, result->found.launches_per_sample);
@@ -697,7 +774,7 @@ static enum qb_status measure_case(const struct method *method, struct result *r
     struct measure measure;
     enum qb_status status;
 
-    settings.first = result->first;
+    settings.first = site->kept != NULL && bench_has_windows(result) ? site->kept->next : 0;
     settings.sample_time = result->sample_time;
     status = measure_open(plan_case->device->handle, queues, plan_case->streams, &work, &settings, &measure);
 
@@ -726,8 +803,6 @@ static enum qb_status measure_case(const struct method *method, struct result *r
             round->disturbed_samples = measure.disturbed;
             result->sample_time = taken > 0 ? room[0] * (double)measure.settings.launches : 0;
         }
-        /* Without a rotation before them, samples begin where the fresh memory was filled first. */
-        result->first = work.writes ? measure.first : 0;
     }
     measure_close(&measure);
     return status;
@@ -800,6 +875,9 @@ static enum qb_status time_visit(const struct method *method, struct result *res
     }
     if (result->found.hot_time == 0 && can_check_cache(result)) {
         status = measure_hot(method, result, context, queues[0], &result->found.hot_time);
+        if (context->site->kept != NULL) {
+            stock_note(context->site->stock, context->site->kept, 0, 1);
+        }
     }
     if (status == QB_OK && !interrupt_requested()) {
         status = measure_floor(method, result, context, queues[0], samples / 4 + 1);
@@ -818,7 +896,7 @@ static double seconds_of_visit(const struct bench *bench, size_t index, uint64_t
 
 bool bench_has_windows(const struct result *result)
 {
-    return can_have_windows(result->plan_case) && measure_smallest_window(result->found.sets) < result->found.sets;
+    return can_have_windows(result->plan_case) && result->found.sets > 1;
 }
 
 bool bench_is_sample(const struct result *result, uint64_t launches)
@@ -830,62 +908,125 @@ bool bench_is_sample(const struct result *result, uint64_t launches)
         return launches == 1;
     }
     return launches > 0 && launches <= MOST_LAUNCHES &&
-           (launches % sets == 0 || (bench_has_windows(result) && sets % launches == 0));
+           (launches % sets == 0 || (bench_has_windows(result) && launches < sets));
 }
 
-/* Fill BUFFERS, which were nothing, and find out what a question has to know: how many launches make a sample. */
-static enum exit_code prepare(struct bench *bench, size_t index, struct qb_queue *queue, struct buffers *buffers)
+/* Launch into all sets of SITE: their outputs are right then, and the cache is as launches leave it. */
+static enum qb_status launch_rotation(struct bench *bench, size_t index, struct launch_context *context)
+{
+    const struct result *result = &bench->results[index];
+    struct site *site = context->site;
+    enum qb_status status = QB_OK, end;
+
+    announce(bench, seconds_of_visit(bench, index, 1));
+    for (unsigned set = 0; set < result->found.sets && status == QB_OK; set++) {
+        status = launch_kernel(context, context->queue, set);
+    }
+    end = qb_queue_synchronize(context->queue);
+    announce(bench, CHILD_OWN_SECONDS);
+    stock_note(site->stock, site->kept, 0, result->found.sets);
+    site->launched = result->found.sets;
+    return status == QB_OK ? end : status;
+}
+
+/* The sets of the case that are kept; new ones have been launched into. */
+static enum exit_code take_sets(struct bench *bench, size_t index, const struct case_data *data,
+                                struct launch_context *context)
+{
+    struct result *result = &bench->results[index];
+    struct qb_device *device = result->plan_case->device->handle;
+    struct site *site = context->site;
+    const struct stock_contents contents = {.plan_case = result->plan_case,
+                                            .given = bench->proofs[index].given,
+                                            .data = data,
+                                            .bytes = &result->found.bytes,
+                                            .count = result->found.sets,
+                                            .lines = set_lines(&result->found.bytes)};
+    const bool is_whole = result->found.sets >= result->rotation;
+    bool fresh = false;
+    /* Others than these may go for the room. */
+    enum qb_status status =
+        is_whole || bench->stock.room.bytes > 0
+            ? QB_OK
+            : stock_make_room(&bench->stock, device, 4 * result->plan_case->device->info.cache_size, 1);
+
+    status = status == QB_OK ? stock_take(&bench->stock, &contents, context->queue, &site->kept, &fresh) : status;
+    if (status != QB_OK) {
+        return message_status("the buffers", status);
+    }
+    site->buffers = site->kept->buffers;
+    site->begin = site->kept->next;
+    status = fresh ? launch_rotation(bench, index, context) : QB_OK;
+    return status == QB_OK ? EXIT_OK : message_status(qb_kernel_name(result->plan_case->kernel), status);
+}
+
+/* Choose how many launches make a sample, which a question has to know, if they may be fewer than there are sets. */
+static enum qb_status choose_launches(struct bench *bench, size_t index, struct launch_context *context)
 {
     struct result *result = &bench->results[index];
     const struct plan_case *plan_case = result->plan_case;
-    struct launch_context context = {.plan_case = plan_case, .buffers = buffers};
-    const struct measure_work work = {.launch = launch_kernel, .context = &context, .sets = result->found.sets};
-    enum qb_status status = QB_OK;
-    enum exit_code code = fill_buffers(bench, index, queue, result->found.sets, buffers);
+    const struct measure_work work = challenged_work(context, result->found.sets);
+    struct measure_settings settings = settings_of(bench->method, plan_case->device, plan_case->launch, 0);
+    enum qb_status status;
 
-    if (code == EXIT_OK && bench->alive != NULL && isinf(bench->proofs[index].seconds)) {
-        status = time_launches(bench, index, &context, queue);
+    if (!bench_has_windows(result) || result->found.launches_per_sample != 0) {
+        return QB_OK;
     }
-    if (code == EXIT_OK && status == QB_OK && bench_has_windows(result) && result->found.launches_per_sample == 0) {
-        struct measure_settings settings = settings_of(bench->method, plan_case->device, plan_case->launch, 0);
-
-        announce(bench, seconds_of_visit(bench, index, 1));
-        status = measure_choose(plan_case->device->handle, queue, &work, &settings);
-        if (status == QB_OK && !interrupt_requested()) {
-            result->found.launches_per_sample = settings.launches;
-            result->first = settings.first;
-        }
-        announce(bench, CHILD_OWN_SECONDS);
+    settings.first = context->site->kept != NULL ? context->site->kept->next : 0;
+    settings.only_windows = result->found.sets < result->rotation;
+    announce(bench, seconds_of_visit(bench, index, 1));
+    status = measure_choose(plan_case->device->handle, context->queue, &work, &settings);
+    if (status == QB_OK && !interrupt_requested()) {
+        result->found.launches_per_sample = settings.launches;
     }
-    return status == QB_OK ? code : message_status(qb_kernel_name(plan_case->kernel), status);
+    announce(bench, CHILD_OWN_SECONDS);
+    return status;
 }
 
-/* Time what there is to time, with CHALLENGES unless they are NULL. */
-static enum exit_code time_case(struct bench *bench, size_t index, uint64_t samples, struct qb_queue *const *queues,
-                                struct buffers *buffers, struct challenges *challenges)
+/* Find memory for the visit of CONTEXT, filled with DATA, and what a question has to know. */
+static enum exit_code prepare(struct bench *bench, size_t index, const struct case_data *data,
+                              struct launch_context *context)
 {
     struct result *result = &bench->results[index];
-    struct launch_context context = {.plan_case = result->plan_case, .buffers = buffers, .challenges = challenges};
+    struct site *site = context->site;
+    enum qb_status status = QB_OK;
+    enum exit_code code = bench_keeps_sets(result)
+                              ? take_sets(bench, index, data, context)
+                              : fill_buffers(bench, index, context->queue, result->found.sets, &site->buffers);
+
+    if (code == EXIT_OK && bench->alive != NULL && isinf(bench->proofs[index].seconds)) {
+        status = time_launches(bench, index, context, context->queue);
+    }
+    if (code == EXIT_OK && status == QB_OK) {
+        status = choose_launches(bench, index, context);
+    }
+    return status == QB_OK ? code : message_status(qb_kernel_name(result->plan_case->kernel), status);
+}
+
+/* Time what there is to time, with the challenges of CONTEXT. */
+static enum exit_code time_case(struct bench *bench, size_t index, uint64_t samples, struct qb_queue *const *queues,
+                                struct launch_context *context)
+{
+    struct result *result = &bench->results[index];
     bool memory_short = false;
     enum qb_status status;
 
     announce(bench, seconds_of_visit(bench, index, samples));
-    status =
-        time_visit(bench->method, result, &context, queues, samples, clock_seconds() - bench->start, &memory_short);
+    status = time_visit(bench->method, result, context, queues, samples, clock_seconds() - bench->start, &memory_short);
     announce(bench, CHILD_OWN_SECONDS);
     return status == QB_OK
                ? EXIT_OK
                : message_status(memory_short ? "the samples" : qb_kernel_name(result->plan_case->kernel), status);
 }
 
-/* Judge what the timed launches did of CHALLENGES; and let the sets whose outputs answer one hold the answer to the
- * case's data again. */
-static enum exit_code settle(struct bench *bench, size_t index, struct buffers *buffers, struct qb_queue *queue,
-                             const struct challenges *challenges)
+/* Judge what the timed launches did of CONTEXT's challenges; and let the sets whose outputs answer one hold the answer
+ * to the case's data again. */
+static enum exit_code settle(struct bench *bench, size_t index, struct launch_context *context)
 {
     struct result *result = &bench->results[index];
     const char *kernel = qb_kernel_name(result->plan_case->kernel);
-    struct launch_context context = {.plan_case = result->plan_case, .buffers = buffers};
+    const struct challenges *challenges = context->challenges;
+    const struct site *site = context->site;
     enum exit_code code = unless_changed(bench, EXIT_OK);
     enum qb_status status = QB_OK;
 
@@ -899,10 +1040,15 @@ static enum exit_code settle(struct bench *bench, size_t index, struct buffers *
     }
     announce(bench, seconds_of_visit(bench, index, 1));
     for (unsigned set = 0; set < result->found.sets && status == QB_OK; set++) {
-        status = challenges->outdated[set] ? launch_kernel(&context, queue, set) : QB_OK;
+        if (challenges->outdated[set]) {
+            status = launch_kernel(context, context->queue, set);
+            if (site->kept != NULL) {
+                stock_note(site->stock, site->kept, set, 1);
+            }
+        }
     }
     if (status == QB_OK) {
-        status = qb_queue_synchronize(queue);
+        status = qb_queue_synchronize(context->queue);
     }
     announce(bench, CHILD_OWN_SECONDS);
     return status == QB_OK ? EXIT_OK : message_status(kernel, status);
@@ -920,29 +1066,78 @@ static unsigned asked_sets(const struct result *result)
                                                                                       : result->found.sets;
 }
 
-/* Visit a case whose BUFFERS are prepared, and prove what its launches wrote. */
+/* Prove what launches wrote into the sets of SITE. Where these are kept, others hold what an earlier visit proved. */
+static enum exit_code prove_site(struct bench *bench, size_t index, const struct site *site)
+{
+    const uint64_t count = bench->results[index].found.sets;
+    const uint64_t launched = site->kept != NULL && site->launched > 0 ? site->launched : count;
+    const uint64_t begin = launched < count ? site->begin : 0;
+    const uint64_t some = launched < count - begin ? launched : count - begin;
+    struct buffers part = buffers_part(&site->buffers, begin, some);
+    enum exit_code code = prove_again(bench, index, &part);
+
+    if (code == EXIT_OK && some < launched) {
+        part = buffers_part(&site->buffers, 0, launched - some);
+        code = prove_again(bench, index, &part);
+    }
+    return code;
+}
+
+/* Visit a case whose memory is prepared, and prove what its launches wrote. */
 static enum exit_code visit_verified(struct bench *bench, size_t index, uint64_t samples,
                                      struct qb_queue *const *queues, const struct case_data *data,
-                                     struct buffers *buffers)
+                                     struct launch_context *context)
 {
     struct result *result = &bench->results[index];
     size_t samples_before = result->found.sample_count;
     struct challenges challenges;
-    enum exit_code code = challenges_begin(result->plan_case, data, bench->proofs[index].given, buffers,
+    enum exit_code code = challenges_begin(result->plan_case, data, bench->proofs[index].given, &context->site->buffers,
                                            result->found.sets, asked_sets(result), samples, &challenges);
 
+    context->challenges = &challenges;
     code = code == EXIT_OK ? unless_changed(bench, code) : code;
     if (code == EXIT_OK) {
         binding_hold(bench->machine);
-        code = time_case(bench, index, samples, queues, buffers, &challenges);
+        code = time_case(bench, index, samples, queues, context);
         if (code == EXIT_OK) {
-            code = settle(bench, index, buffers, queues[0], &challenges);
+            code = settle(bench, index, context);
         }
         binding_release(bench->machine);
     }
     challenges_end(&challenges);
+    context->challenges = NULL;
     if (code == EXIT_OK && result->found.sample_count > samples_before) {
-        code = prove_again(bench, index, buffers);
+        code = prove_site(bench, index, context->site);
+    }
+    return code;
+}
+
+/* Visit a case on QUEUES, which has DATA. */
+static enum exit_code visit_on(struct bench *bench, size_t index, uint64_t samples, struct qb_queue *const *queues,
+                               const struct case_data *data)
+{
+    const struct result *result = &bench->results[index];
+    struct site site = {.stock = &bench->stock};
+    struct launch_context context = {.plan_case = result->plan_case,
+                                     .buffers = &site.buffers,
+                                     .site = &site,
+                                     .queue = queues[0],
+                                     .rotation = result->rotation};
+    enum exit_code code;
+
+    binding_hold(bench->machine);
+    code = prepare(bench, index, data, &context);
+    if (code == EXIT_OK && !bench->method->verify) {
+        code = time_case(bench, index, samples, queues, &context);
+    }
+    binding_release(bench->machine);
+    if (code == EXIT_OK && bench->method->verify) {
+        code = visit_verified(bench, index, samples, queues, data, &context);
+    }
+    if (site.kept == NULL) {
+        buffers_free(&site.buffers);
+    } else if (!bench_has_windows(result)) {
+        stock_note(site.stock, site.kept, 0, result->found.sets);
     }
     return code;
 }
@@ -952,7 +1147,6 @@ static enum exit_code visit(struct bench *bench, size_t index, uint64_t samples)
     struct result *result = &bench->results[index];
     const struct plan_case *plan_case = result->plan_case;
     struct qb_queue *queues[SETTINGS_MAX_STREAMS];
-    struct buffers buffers = {.device = NULL};
     struct case_data data;
     enum exit_code code;
 
@@ -966,17 +1160,8 @@ static enum exit_code visit(struct bench *bench, size_t index, uint64_t samples)
     /* Making an input takes threads that are not bound. */
     code = inputs_get(&bench->inputs, plan_case, &data);
     if (code == EXIT_OK) {
-        binding_hold(bench->machine);
-        code = prepare(bench, index, queues[0], &buffers);
-        if (code == EXIT_OK && !bench->method->verify) {
-            code = time_case(bench, index, samples, queues, &buffers, NULL);
-        }
-        binding_release(bench->machine);
+        code = visit_on(bench, index, samples, queues, &data);
     }
-    if (code == EXIT_OK && bench->method->verify) {
-        code = visit_verified(bench, index, samples, queues, &data, &buffers);
-    }
-    buffers_free(&buffers);
     destroy_queues(queues, plan_case->streams);
     return code;
 }
@@ -990,7 +1175,7 @@ void bench_visit(struct bench *bench, size_t index, uint64_t samples, size_t asi
 
     result->limit = seconds;
     /* Without it the visit is as good as before. */
-    if (aside > 0 && qb_memory_alloc(device, aside, &held) != QB_OK) {
+    if (aside > 0 && !bench_keeps_sets(result) && qb_memory_alloc(device, aside, &held) != QB_OK) {
         held = NULL;
     }
     result->found.code = visit(bench, index, samples);
@@ -1010,7 +1195,7 @@ void bench_visit_ceiling(struct bench *bench, size_t index, uint64_t samples, do
 
     settings.deadline = start + seconds;
     binding_hold(bench->machine);
-    ceiling_visit(ceiling, &settings, samples);
+    ceiling_visit(ceiling, &settings, samples, &bench->stock);
     binding_release(bench->machine);
     ceiling->spent += clock_seconds() - start;
 }
@@ -1062,7 +1247,8 @@ static void find_limits(const struct bench *bench, struct result *result)
     double fastest = 0;
 
     for (int kind = 0; kind < CEILING_KINDS && result->plan_case->launch != LAUNCH_PROFILE; kind++) {
-        result->found.ceiling_times[kind] = ceiling_time(ceiling, (enum ceiling_kind)kind);
+        result->found.ceiling_times[kind] =
+            ceiling_time(ceiling, (enum ceiling_kind)kind, result->found.bytes.read + result->found.bytes.written);
         fastest = faster(fastest, result->found.ceiling_times[kind]);
     }
     result->found.floor_time = result->floor_count > 0 ? stats_median(result->floors, result->floor_count) : 0;
@@ -1142,6 +1328,7 @@ enum exit_code bench_begin(struct bench *bench, const struct settings *settings,
         .inputs = {.seed = settings->sweep.seed, .tensors = tensors, .budget = machine_memory_free(&machine->host) / 4},
         .proofs = calloc(plan->count, sizeof *bench->proofs),
         .results = calloc(plan->count, sizeof *bench->results),
+        .stock = {.budget = machine_memory_free(&machine->host) / 2},
         .start = clock_seconds(),
     };
     if (bench->proofs == NULL || bench->results == NULL) {
@@ -1155,11 +1342,13 @@ enum exit_code bench_begin(struct bench *bench, const struct settings *settings,
             return code;
         }
     }
+    limit_sets(bench);
     return EXIT_OK;
 }
 
 void bench_end(struct bench *bench)
 {
+    stock_free(&bench->stock);
     for (size_t i = 0; i < bench->count; i++) {
         for (int role = 0; role < QB_ROLE_COUNT; role++) {
             free(bench->proofs[i].given[role]);

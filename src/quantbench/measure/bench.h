@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* bench.h - one case from its input to its result: it is proved right once, then visited in rounds, each of which has
- * memory of its own, takes samples, and proves what they wrote. */
+/* bench.h - one case from its input to its result: it is proved right once, then visited in rounds, each of which takes
+ * samples in memory of its own, or in other sets of what is kept, and proves what they wrote. */
 #ifndef BENCH_H
 #define BENCH_H
 
@@ -23,8 +23,8 @@ struct result {
     double sample_time; /* nanoseconds that a sample of the last visit took; 0: unknown */
     double *floors;     /* times of empty launches of the same shape */
     size_t floor_count;
-    size_t ceiling; /* index of the case's ceiling */
-    uint64_t first; /* set of the next window */
+    size_t ceiling;    /* index of the case's ceiling */
+    unsigned rotation; /* sets that make the cache cold; it may hold fewer, and others' bytes pass too */
 };
 
 /* What a run keeps from case to case. */
@@ -39,6 +39,7 @@ struct bench {
     enum input_dist expected_dist; /* of the data that it is for */
     const struct tensor *expected_tensor;
     struct ceilings ceilings;
+    struct stock stock;
     struct proof *proofs; /* one for each result */
     struct hard_proofs hard;
     struct result *results;
@@ -67,11 +68,14 @@ bool bench_fits(struct bench *bench, size_t index);
 
 /* Visit case INDEX: SAMPLES samples. What went wrong has been printed and is the result's code; there is no time then.
  * An interrupt leaves fewer samples, and so does the end of SECONDS, but one. Device memory of ASIDE bytes is held
- * meanwhile, so that the case's own lies elsewhere than without. */
+ * meanwhile, so that the case's own lies elsewhere than without, if it does not go on through sets that are kept. */
 void bench_visit(struct bench *bench, size_t index, uint64_t samples, size_t aside, double seconds);
 
 /* True if samples of the case of RESULT may be windows of the rotation, as measure.h has them. */
 bool bench_has_windows(const struct result *result);
+
+/* True if sets of the case of RESULT are kept from visit to visit. */
+bool bench_keeps_sets(const struct result *result);
 
 /* True if LAUNCHES can make a sample of RESULT: whole rotations through its sets, or a window. */
 bool bench_is_sample(const struct result *result, uint64_t launches);

@@ -42,10 +42,21 @@ static uint64_t align(uint64_t bytes)
     return (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
 }
 
+/* BYTES, rounded to what ceilings are told apart by. */
+static uint64_t grade(uint64_t bytes)
+{
+    uint64_t step = 1;
+
+    while (bytes / step >= 64) {
+        step *= 2;
+    }
+    return bytes / step * step;
+}
+
 static bool same_key(const struct ceiling_key *a, const struct ceiling_key *b)
 {
     return a->device == b->device && a->threads == b->threads && a->cache == b->cache && a->launch == b->launch &&
-           a->read == b->read && a->written == b->written;
+           grade(a->read) == grade(b->read) && grade(a->written) == grade(b->written);
 }
 
 /* Where KEY belongs among COUNT slots, a power of two. */
@@ -55,8 +66,8 @@ static size_t hash_key(const struct ceiling_key *key, size_t count)
                               key->threads,
                               (uint64_t)key->cache,
                               (uint64_t)key->launch,
-                              key->read,
-                              key->written};
+                              grade(key->read),
+                              grade(key->written)};
 
     return (size_t)digest_of(parts, sizeof parts) & (count - 1);
 }
@@ -93,15 +104,18 @@ static enum exit_code grow_slots(struct ceilings *ceilings)
     return EXIT_OK;
 }
 
+/* The bytes of the cache that a launch takes. */
+static uint64_t set_lines(const struct ceiling_key *key)
+{
+    return ceiling_lines(key->read) + ceiling_lines(key->written);
+}
+
 static unsigned choose_sets(const struct ceiling_key *key)
 {
-    unsigned sets;
-
     if (key->cache == CACHE_HOT) {
         return 1;
     }
-    sets = ceiling_cold_sets(ceiling_lines(key->read) + ceiling_lines(key->written), key->device->info.cache_size);
-    return key->threads > 0 ? measure_whole_windows(sets) : sets;
+    return ceiling_cold_sets(set_lines(key), key->device->info.cache_size);
 }
 
 enum exit_code ceilings_find(struct ceilings *ceilings, const struct ceiling_key *key, size_t *index)
@@ -146,16 +160,12 @@ struct mix_context {
     const struct ceiling_key *key;
     char *memory;
     enum ceiling_kind kind;
+    struct stock *stock; /* NULL: the memory is not a part of its room */
 };
 
 static uint64_t set_stride(const struct ceiling_key *key)
 {
     return align(key->read) + align(key->written);
-}
-
-uint64_t ceiling_memory(const struct ceiling *ceiling)
-{
-    return saturate_multiply(ceiling->sets, set_stride(&ceiling->key));
 }
 
 /* The bytes of one copy that moves as many as the case, or nearly: cudaMemcpyAsync() takes half as long again for a
@@ -184,12 +194,25 @@ static enum qb_status launch_mix(void *context, struct qb_queue *queue, unsigned
                         mix->kind == CEILING_PLAIN ? QB_STORES_PLAIN : QB_STORES_STREAMING);
 }
 
-/* Take COUNT samples more of one kind. */
-static enum qb_status visit_kind(struct ceiling *ceiling, enum ceiling_kind kind, struct qb_queue *queue, char *memory,
+/* Count what passes through the cache. */
+static enum qb_status note_launches(void *context, uint64_t first, uint64_t launches)
+{
+    const struct mix_context *mix = context;
+
+    (void)first;
+    if (mix->stock != NULL) {
+        mix->stock->traffic += launches * set_lines(mix->key);
+    }
+    return QB_OK;
+}
+
+/* Take COUNT samples more of the kind of CONTEXT. */
+static enum qb_status visit_kind(struct ceiling *ceiling, struct mix_context *context, struct qb_queue *queue,
                                  const struct measure_settings *settings, uint64_t count)
 {
-    struct mix_context context = {&ceiling->key, memory, kind};
-    struct measure_work work = {.launch = launch_mix, .context = &context, .sets = ceiling->sets};
+    const enum ceiling_kind kind = context->kind;
+    struct measure_work work = {
+        .launch = launch_mix, .context = context, .sets = ceiling->sets, .reach = note_launches};
     struct measure_settings own = *settings;
     double *larger = reallocarray(ceiling->kinds[kind].samples, ceiling->kinds[kind].count + count, sizeof *larger);
     enum qb_status status;
@@ -213,36 +236,73 @@ static enum qb_status visit_kind(struct ceiling *ceiling, enum ceiling_kind kind
     return status;
 }
 
-void ceiling_visit(struct ceiling *ceiling, const struct measure_settings *settings, uint64_t count)
+/* True if CEILING has too few sets for a cold cache. */
+static bool is_capped(const struct ceiling *ceiling)
+{
+    return ceiling->sets == MAX_SETS;
+}
+
+/* True if CEILING goes through room that all share: on the CPU, and unless its sets fit in the cache. */
+static bool shares_room(const struct ceiling *ceiling)
 {
     const struct ceiling_key *key = &ceiling->key;
-    struct qb_device *device = key->device->handle;
-    struct qb_queue *queue = NULL;
-    void *memory = NULL;
-    const double begin = clock_seconds();
-    struct measure_settings own = *settings;
-    enum qb_status status = qb_queue_create(device, &queue);
 
-    /* The sets are filled in their order, which leaves the last ones in the cache. */
-    ceiling->first = 0;
-    if (status == QB_OK && key->threads > 0) {
-        status = qb_queue_set_threads(queue, key->threads);
-    }
+    return key->threads > 0 && key->cache != CACHE_HOT &&
+           ceiling->sets * set_lines(key) >= key->device->info.cache_size;
+}
+
+/* Sets for CEILING in the room of STOCK, with a few more bytes so that it need not grow for the next; where the
+ * rotation goes on. That of few sets goes on by itself, in a part of the room. */
+static enum qb_status find_room(struct ceiling *ceiling, struct stock *stock, struct mix_context *context)
+{
+    const uint64_t stride = set_stride(&ceiling->key), bytes = saturate_multiply(ceiling->sets, stride);
+    enum qb_status status = stock_make_room(stock, ceiling->key.device->handle, bytes, stride);
+
     if (status == QB_OK) {
-        status = qb_memory_alloc(device, ceiling_memory(ceiling), &memory);
+        context->stock = stock;
+        context->memory = stock->room.memory;
+        ceiling->first =
+            is_capped(ceiling) ? ceiling->first : (stock->room.position + stride - 1) / stride % ceiling->sets;
     }
+    return status;
+}
+
+/* CEILING has been through the room of STOCK. The next goes on after it, or after all of its few sets. */
+static void leave_room(const struct ceiling *ceiling, struct stock *stock)
+{
+    const uint64_t after = (is_capped(ceiling) ? ceiling->sets : ceiling->first) * set_stride(&ceiling->key);
+
+    stock->room.position = is_capped(ceiling) && after < stock->room.position ? stock->room.position : after;
+}
+
+/* Sets for CEILING in memory of their own, *MEMORY. */
+static enum qb_status find_memory(struct ceiling *ceiling, void **memory, struct mix_context *context)
+{
+    struct qb_device *device = ceiling->key.device->handle;
+    const uint64_t stride = set_stride(&ceiling->key);
+    enum qb_status status = qb_memory_alloc(device, saturate_multiply(ceiling->sets, stride), memory);
+
+    context->memory = *memory;
     /* Each set by itself, so that the threads that will use its parts are the first to touch them. */
     for (unsigned i = 0; i < ceiling->sets && status == QB_OK; i++) {
-        status = qb_memory_fill(device, (char *)memory + i * set_stride(key), 0x5A, set_stride(key));
+        status = qb_memory_fill(device, context->memory + i * stride, 0x5A, stride);
     }
-    /* The time is for samples. */
-    own.deadline += own.deadline > 0 ? clock_seconds() - begin : 0;
+    /* The sets are filled in their order, which leaves the last ones in the cache. */
+    ceiling->first = 0;
+    return status;
+}
+
+/* Visit all kinds, with a CONTEXT that has memory, unless STATUS says that it has none. */
+static enum qb_status visit_kinds(struct ceiling *ceiling, struct mix_context *context, struct qb_queue *queue,
+                                  const struct measure_settings *settings, uint64_t count, enum qb_status status)
+{
     for (int kind = 0; kind < CEILING_KINDS; kind++) {
-        if (ceiling->kinds[kind].unsupported || (kind == CEILING_COPY && copied_bytes(key) == 0)) {
+        if (ceiling->kinds[kind].unsupported || (kind == CEILING_COPY && copied_bytes(&ceiling->key) == 0)) {
             continue;
         }
+        context->kind = (enum ceiling_kind)kind;
         if (status == QB_OK && !interrupt_requested()) {
-            status = visit_kind(ceiling, (enum ceiling_kind)kind, queue, memory, &own, count);
+            status = visit_kind(ceiling, context, queue, settings, count);
         }
         if (status != QB_OK) {
             ceiling->kinds[kind].unsupported = true;
@@ -251,23 +311,50 @@ void ceiling_visit(struct ceiling *ceiling, const struct measure_settings *setti
             status = QB_OK;
         }
     }
+    return status;
+}
+
+void ceiling_visit(struct ceiling *ceiling, const struct measure_settings *settings, uint64_t count,
+                   struct stock *stock)
+{
+    const struct ceiling_key *key = &ceiling->key;
+    struct mix_context context = {.key = key};
+    struct qb_queue *queue = NULL;
+    void *memory = NULL;
+    const double begin = clock_seconds();
+    struct measure_settings own = *settings;
+    enum qb_status status = qb_queue_create(key->device->handle, &queue);
+
+    if (status == QB_OK && key->threads > 0) {
+        status = qb_queue_set_threads(queue, key->threads);
+    }
+    if (status == QB_OK) {
+        status = shares_room(ceiling) ? find_room(ceiling, stock, &context) : find_memory(ceiling, &memory, &context);
+    }
+    /* The time is for samples. */
+    own.deadline += own.deadline > 0 ? clock_seconds() - begin : 0;
+    status = visit_kinds(ceiling, &context, queue, &own, count, status);
+    if (context.stock != NULL) {
+        leave_room(ceiling, stock);
+    }
     if (status != QB_OK) {
         message_warning("the ceiling could not be measured: %s: %s", qb_strerror(status), qb_error_detail());
     }
-    qb_memory_free(device, memory);
+    qb_memory_free(key->device->handle, memory);
     qb_queue_destroy(queue);
 }
 
-double ceiling_time(const struct ceiling *ceiling, enum ceiling_kind kind)
+double ceiling_time(const struct ceiling *ceiling, enum ceiling_kind kind, uint64_t bytes)
 {
-    size_t count = ceiling->kinds[kind].count;
-    double time;
+    const struct ceiling_key *key = &ceiling->key;
+    const size_t count = ceiling->kinds[kind].count;
+    const uint64_t moved = kind == CEILING_COPY ? 2 * copied_bytes(key) : key->read + key->written;
 
     if (count == 0) {
         return 0;
     }
-    time = stats_median(ceiling->kinds[kind].samples, count);
-    return kind == CEILING_COPY
-               ? time * ((double)((ceiling->key.read + ceiling->key.written) / 2) / (double)copied_bytes(&ceiling->key))
-               : time;
+    if (moved == 0) {
+        return stats_median(ceiling->kinds[kind].samples, count);
+    }
+    return stats_median(ceiling->kinds[kind].samples, count) * ((double)bytes / (double)moved);
 }

@@ -5,6 +5,7 @@
 
 #include "cases/plan.h"
 #include "measure/measure.h"
+#include "measure/stock.h"
 
 /* The bytes of the cache lines that a buffer of BYTES bytes takes, if it begins at one. */
 uint64_t ceiling_lines(uint64_t bytes);
@@ -14,7 +15,8 @@ uint64_t ceiling_lines(uint64_t bytes);
  * too few for a cold cache if the sets are tiny. */
 unsigned ceiling_cold_sets(uint64_t set_bytes, uint64_t cache_size);
 
-/* What a ceiling depends on: cases that agree in it share one. */
+/* What a ceiling depends on: cases that agree in it share one. Bytes may differ by a thirty-second, as times are in
+ * proportion to them. */
 struct ceiling_key {
     struct device *device;
     unsigned threads;
@@ -48,14 +50,12 @@ struct ceilings {
 enum exit_code ceilings_find(struct ceilings *ceilings, const struct ceiling_key *key, size_t *index);
 void ceilings_free(struct ceilings *ceilings);
 
-/* Bytes of device memory that a visit takes. */
-uint64_t ceiling_memory(const struct ceiling *ceiling);
+/* Take COUNT samples of each kind, with SETTINGS but for the launches; fewer, but one, after their deadline. On the CPU
+ * they go through the room of STOCK. A failure is not an error of the run but a warning, once. */
+void ceiling_visit(struct ceiling *ceiling, const struct measure_settings *settings, uint64_t count,
+                   struct stock *stock);
 
-/* Take COUNT samples of each kind, with SETTINGS but for the launches; fewer, but one, after their deadline. A failure
- * is not an error of the run but a warning, once. */
-void ceiling_visit(struct ceiling *ceiling, const struct measure_settings *settings, uint64_t count);
-
-/* The median time of a launch in nanoseconds; 0 if there is none. It sorts the samples. */
-double ceiling_time(const struct ceiling *ceiling, enum ceiling_kind kind);
+/* The median time in nanoseconds of a launch that moves BYTES bytes; 0 if there is none. It sorts the samples. */
+double ceiling_time(const struct ceiling *ceiling, enum ceiling_kind kind, uint64_t bytes);
 
 #endif

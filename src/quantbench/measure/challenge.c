@@ -68,7 +68,7 @@ enum exit_code challenges_begin(const struct plan_case *plan_case, const struct 
     const bool isolated = plan_case->launch == LAUNCH_ISOLATED;
     enum qb_status status;
 
-    *challenges = (struct challenges){.buffers = buffers};
+    *challenges = (struct challenges){.buffers = buffers, .sets = sets};
     challenges->usual_count = samples < MOST_QUESTIONS - 8 ? samples + 8 : MOST_QUESTIONS;
     challenges->outdated = calloc(sets, sizeof *challenges->outdated);
     challenges->questions = calloc(challenges->usual_count + LAST_QUESTIONS, sizeof *challenges->questions);
@@ -100,6 +100,12 @@ uint64_t challenges_single(struct challenges *c, uint64_t count)
 
 /* ---- Posing ------------------------------------------------------------------------------------------------- */
 
+/* Set SET of those that a question is about, among all. */
+static unsigned asked_set(const struct challenges *c, unsigned set)
+{
+    return (c->first_set + set) % c->sets;
+}
+
 /* Where an element lies on the device: in BYTES bytes from AT on, and of these in BITS bits from bit SHIFT on. */
 struct spot {
     void *at;
@@ -121,7 +127,7 @@ static struct spot place_of(const struct challenges *c, unsigned set, enum qb_ro
     const unsigned bits = is_codes ? codes_bits(p) : qb_format_info(format_of(c, role))->bits;
     const uint64_t row = is_codes ? index / p->hidden : 0, col = is_codes ? index % p->hidden : index;
     const unsigned shift = (unsigned)(col % 8 * bits % 8);
-    const struct qb_tensors tensors = buffers_set(c->buffers, c->first_set + set);
+    const struct qb_tensors tensors = buffers_set(c->buffers, asked_set(c, set));
     const uint64_t row_bytes = is_codes ? codes_row_bytes(p) : 0;
 
     if (cache_has(&c->questioner.whole, role)) {
@@ -177,7 +183,7 @@ static enum qb_status write_changes(const struct challenges *c, const struct pro
 /* Where what PROBE is about is in the tensor of ROLE, on the device. */
 static void *scale_place(const struct challenges *c, const struct scale_probe *probe, enum qb_role role, size_t *size)
 {
-    const struct qb_tensors set = buffers_set(c->buffers, c->first_set + probe->set);
+    const struct qb_tensors set = buffers_set(c->buffers, asked_set(c, probe->set));
 
     return (char *)set.at[role] + questioner_place(&c->questioner, role, probe->tile, size);
 }
@@ -374,10 +380,12 @@ static enum qb_status restore(const struct challenges *c, const struct probe *pr
  * into. */
 static void note_outdated(struct challenges *c, const struct question *question)
 {
-    memset(c->outdated + c->first_set, false, c->questioner.sets * sizeof *c->outdated);
+    for (unsigned i = 0; i < c->questioner.sets; i++) {
+        c->outdated[asked_set(c, i)] = false;
+    }
     for (size_t i = 0; i < question->scale_count; i++) {
         if (question->scales[i].changed) {
-            c->outdated[c->first_set + question->scales[i].set] = true;
+            c->outdated[asked_set(c, question->scales[i].set)] = true;
         }
     }
 }

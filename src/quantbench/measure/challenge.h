@@ -42,7 +42,8 @@ struct challenges {
     size_t next;                  /* of these */
     size_t count;                 /* of all */
     const struct question *posed; /* NULL: none is */
-    unsigned first_set;           /* that it is about */
+    unsigned first_set;           /* that it is about; those after the last are the first again */
+    unsigned sets;                /* of the buffers */
     bool *outdated;               /* for each set: its outputs hold the answer to a question */
     uint64_t codes, scales;       /* were judged */
     uint64_t stale_codes;         /* in tiles that were not rescaled */

@@ -13,7 +13,7 @@
  * let this process work in peace. If not, the sample is taken again; but not for ever: as often as there are samples,
  * and hardly more often than there are samples in peace, since a round that is disturbed as a whole stays so.
  * There a sample need not be a whole rotation through the sets either: samples are windows of it that follow each
- * other, so that a case of a small tensor takes as many launches as its samples do, and not as the cache is large.
+ * other, so that a sample takes as many launches as the timer asks for, and not as the cache is large.
  *
  * Whoever wants to know whether launches do their work may change their data between samples, and look at what they
  * gave: between any two on the CPU, where each is waited for anyway, and around a batch elsewhere. */
@@ -39,6 +39,9 @@
 
 /* The host's time is taken of at most so many launches into an idle queue: more may have to wait for a place in it. */
 #define MAX_HOST_LAUNCHES 256
+
+/* A share of the sets, at least one, is launched into to find out how many launches make a sample. */
+#define TRIALS 256
 
 /* Samples that are taken again although none was left in peace yet. */
 #define RETAKEN_IN_VAIN 3
@@ -85,6 +88,13 @@ static enum qb_status launch_each(const struct measure *m, uint64_t count)
 static bool has_windows(const struct measure *m)
 {
     return m->settings.launches < m->work->sets / m->queue_count;
+}
+
+/* Say which window comes next. */
+static enum qb_status reach(const struct measure *m)
+{
+    return has_windows(m) && m->work->reach != NULL ? m->work->reach(m->work->context, m->first, m->settings.launches)
+                                                    : QB_OK;
 }
 
 /* The window of a block is done. */
@@ -252,16 +262,11 @@ static enum qb_status launch_singles(struct measure *m, uint64_t number)
     return status;
 }
 
-/* The block that is not counted, which may be asked as any other. Before the first window a whole rotation writes all
- * outputs, if anybody looks at them. */
+/* The block that is not counted, which may be asked as any other. */
 static enum qb_status lead_in_peace(struct measure *m, double *host_time)
 {
-    enum qb_status status = QB_OK;
+    enum qb_status status = reach(m);
 
-    if (has_windows(m) && m->work->writes && !m->rotated) {
-        status = launch_each(m, m->work->sets);
-        m->rotated = true;
-    }
     status = status == QB_OK ? pose(m, MEASURE_USUAL, (unsigned)m->first) : status;
     status = status == QB_OK ? lead(m, host_time) : status;
     status = status == QB_OK ? judge(m) : status;
@@ -292,6 +297,7 @@ static enum qb_status take_in_peace(struct measure *m, uint64_t done, bool last,
         bool kept;
 
         status = launch_singles(m, done + taken + 1);
+        status = status == QB_OK ? reach(m) : status;
         if (status == QB_OK) {
             status = pose(m, last && taken + 1 == *count ? MEASURE_LAST : MEASURE_USUAL, (unsigned)m->first);
         }
@@ -462,22 +468,10 @@ enum qb_status measure_take(struct measure *m, uint64_t count, double *samples, 
     return QB_OK;
 }
 
-unsigned measure_whole_windows(unsigned sets)
+/* True if samples of M can be windows. */
+static bool can_have_windows(const struct measure *m)
 {
-    return sets < 2 * MEASURE_WINDOWS ? sets : (sets + MEASURE_WINDOWS - 1) / MEASURE_WINDOWS * MEASURE_WINDOWS;
-}
-
-unsigned measure_smallest_window(unsigned sets)
-{
-    return sets >= 2 * MEASURE_WINDOWS && sets % MEASURE_WINDOWS == 0 ? sets / MEASURE_WINDOWS : sets;
-}
-
-/* The smallest window that WORK can have: all sets where there are none. */
-static uint64_t smallest_window(const struct measure *m)
-{
-    const bool can = m->settings.in_peace && m->settings.mode == LAUNCH_STREAM && m->queue_count == 1;
-
-    return can ? measure_smallest_window(m->work->sets) : m->work->sets / m->queue_count;
+    return m->settings.in_peace && m->settings.mode == LAUNCH_STREAM && m->queue_count == 1 && m->work->sets > 1;
 }
 
 /* The time of a launch in the fastest of a few windows after one that does not count: what disturbs one does not make
@@ -488,7 +482,8 @@ static enum qb_status time_windows(struct measure *m, double *time)
     enum qb_status status = QB_OK;
 
     for (int i = 0; i < 4 && status == QB_OK; i++) {
-        status = take_one(m, &one);
+        status = reach(m);
+        status = status == QB_OK ? take_one(m, &one) : status;
         go_on(m);
         fastest = i > 0 && one < fastest ? one : fastest;
     }
@@ -496,38 +491,38 @@ static enum qb_status time_windows(struct measure *m, double *time)
     return status;
 }
 
+/* LAUNCHES, or more that make whole rotations where samples cannot be windows of so many. */
+static uint64_t whole_sample(const struct measure *m, double launches)
+{
+    const uint64_t rotation = m->work->sets / m->queue_count;
+
+    if (can_have_windows(m) && (launches < (double)rotation || m->settings.only_windows)) {
+        return launches < (double)rotation ? (uint64_t)launches : rotation - 1;
+    }
+    return rotation * (uint64_t)fmax(ceil(launches / (double)rotation), 1);
+}
+
 /* How many launches make a block, for long enough: a window of the buffer sets, or whole rotations. */
 static enum qb_status choose_launches(struct measure *m)
 {
-    double shortest = fmax(m->settings.timer_tick / (2 * m->settings.precision), MIN_BLOCK_TIME);
-    uint64_t rotation = smallest_window(m), count = 1;
+    const double shortest = fmax(m->settings.timer_tick / (2 * m->settings.precision), MIN_BLOCK_TIME);
+    const uint64_t rotation = m->work->sets / m->queue_count,
+                   trial = can_have_windows(m) ? rotation / TRIALS + 1 : rotation;
+    uint64_t count = 1;
     double time = 0, host_time;
     enum qb_status status;
 
-    m->settings.launches = rotation;
+    m->settings.launches = trial;
     status = has_windows(m) ? time_windows(m, &time) : take_batch(m, false, &count, &time, &host_time);
     if (status != QB_OK) {
         return status;
     }
-    /* One by one from the host a launch may look longer than it is in a graph: allow for a factor of two. A rotation of
-     * no measurable time is taken for one tick. */
-    time = fmax(time * (double)rotation * m->queue_count, m->settings.timer_tick);
-    m->settings.launches = rotation * (uint64_t)fmax(ceil(2 * shortest / time), 1);
-    m->settings.sample_time = time / (double)rotation * (double)m->settings.launches;
-    if (has_windows(m)) {
-        /* A number of windows that makes a rotation. */
-        uint64_t windows = MEASURE_WINDOWS;
-
-        while (m->work->sets / windows < m->settings.launches) {
-            windows /= 2;
-        }
-        m->settings.launches = m->work->sets / windows;
-    } else if (rotation < m->work->sets / m->queue_count) {
-        m->settings.launches = (m->settings.launches + m->work->sets - 1) / m->work->sets * m->work->sets;
-    }
-    /* Samples begin where a window does. */
-    m->first = has_windows(m) ? m->first / m->settings.launches * m->settings.launches : m->settings.first;
-    go_on(m);
+    /* One by one from the host a launch may look longer than it is in a graph: allow for a factor of two. A trial of no
+     * measurable time is taken for one tick. */
+    time = fmax(time * (double)m->queue_count, m->settings.timer_tick / (double)trial);
+    m->settings.launches = whole_sample(m, fmax(ceil(2 * shortest / time), 1));
+    m->settings.sample_time = time * (double)m->settings.launches;
+    m->first = has_windows(m) ? m->first : 0;
     return QB_OK;
 }
 

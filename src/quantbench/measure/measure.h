@@ -14,12 +14,11 @@ enum measure_question {
 #define MEASURE_SINGLES 4
 
 /* Work that can be launched again and again. Launch i works on buffer set i % SETS, so that no launch finds its data in
- * the last-level cache when the sets together are several times as large. */
+ * the last-level cache when the sets together are several times as large, or when REACH sees to it. */
 struct measure_work {
     enum qb_status (*launch)(void *context, struct qb_queue *queue, unsigned set);
     void *context;
     unsigned sets;
-    bool writes; /* somebody looks at what all sets hold in the end: each is launched into */
     /* Called while launches that are sampled are under way, some milliseconds of them if they are not isolated; NULL:
      * nothing is. */
     void (*watch)(void *context);
@@ -28,17 +27,13 @@ struct measure_work {
      * LAUNCH_PROFILE. NULL: nothing is asked. */
     enum qb_status (*pose)(void *context, enum measure_question kind, unsigned set);
     enum qb_status (*judge)(void *context);
+    /* Called where a block is a window, before its LAUNCHES launches into the sets from FIRST on, while nothing is
+     * timed. NULL: nobody needs to know. */
+    enum qb_status (*reach)(void *context, uint64_t first, uint64_t launches);
 };
 
-/* On the CPU, where a sample needs no more launches, it is a window of the sets, and the next sample is the next
- * window: the rotation goes on from sample to sample. This many windows make a rotation, or half of it, and so on. */
-#define MEASURE_WINDOWS 64
-
-/* SETS, or a few more of many, so that they make whole windows. */
-unsigned measure_whole_windows(unsigned sets);
-
-/* The launches of the smallest window of SETS; SETS if they make no whole windows. */
-unsigned measure_smallest_window(unsigned sets);
+/* A window is a sample of fewer launches than there are sets. On the CPU samples are windows where that is long enough:
+ * each goes into the sets that follow those of the last, so that the rotation goes on from sample to sample. */
 
 struct measure_settings {
     enum launch_mode mode; /* not LAUNCH_PROFILE */
@@ -47,6 +42,7 @@ struct measure_settings {
     double pause;          /* nanoseconds for which the device is left alone before each sample; 0: not at all */
     uint64_t launches;     /* of a sample on each queue: whole rotations through the sets, or a window; 0: as many as it
                               takes */
+    bool only_windows;     /* where samples can be windows, they have as many launches as there are sets at most */
     uint64_t first;        /* set of the first window */
     bool in_peace;         /* the device is the CPU: a sample that the system disturbed is taken again */
     double deadline;       /* of clock_seconds(): after it no sample is begun but the first; 0: there is none */
@@ -70,7 +66,6 @@ struct measure {
     struct qb_event **events;     /* room for a batch of samples on each queue */
     uint64_t batch;
     uint64_t first;         /* set of the next window; 0 where samples are whole rotations */
-    bool rotated;           /* each set was launched into */
     uint64_t single_before; /* the sample, from 1 on, that single launches come before; 0: none are asked */
     /* Of the last measure_take(), in peace. */
     uint64_t retaken;      /* samples that were taken again */

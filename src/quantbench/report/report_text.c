@@ -192,6 +192,12 @@ static void print_case(const struct record *record, const struct record_case *c,
     fprintf(stream, "input     %s\n", describe_input(record, text));
 }
 
+/* True if the copies of C alone would not make the cache cold: other cases launch in between. */
+static bool is_shared_rotation(const struct record_case *c)
+{
+    return c->found.cache == CACHE_COLD && c->found.rotated_bytes / 4 < c->device->cache_size;
+}
+
 static void print_cache(const struct record_case *c, FILE *stream)
 {
     if (c->found.cache == CACHE_HOT) {
@@ -201,9 +207,9 @@ static void print_cache(const struct record_case *c, FILE *stream)
         print_line(stream, "cache", "%s: %u copies of the tensors in turn, %.1f MB; size of the cache unknown",
                    cache_words[c->found.cache], c->found.sets, (double)c->found.rotated_bytes * 1e-6);
     } else {
-        print_line(stream, "cache", "%s: %u copies of the tensors in turn, %.1f MB; the cache has %.1f MB",
+        print_line(stream, "cache", "%s: %u copies of the tensors in turn, %.1f MB%s; the cache has %.1f MB",
                    cache_words[c->found.cache], c->found.sets, (double)c->found.rotated_bytes * 1e-6,
-                   (double)c->device->cache_size * 1e-6);
+                   is_shared_rotation(c) ? ", and other data in between" : "", (double)c->device->cache_size * 1e-6);
     }
     if (c->found.cache_check != CACHE_CHECK_NONE) {
         print_line(stream, "", "checked: %s, %.3f us with the data in the cache",

@@ -183,7 +183,7 @@ static bool restore_ceiling(const json_t *part, struct ceiling *ceiling)
         const json_int_t launches = json_integer_value(json_object_get(from, "launches"));
 
         /* 0: there were no samples. */
-        if (launches < 0 || (launches > 0 && launches % ceiling->sets != 0 && ceiling->sets % launches != 0)) {
+        if (launches < 0 || (launches > ceiling->sets && launches % ceiling->sets != 0)) {
             return false;
         }
         ceiling->kinds[kind].launches = (uint64_t)launches;
