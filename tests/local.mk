@@ -22,7 +22,9 @@ quick_c_tests += check_values.test check_rope.test check_operations.test check_d
 if TOOL
 c_tests += check_challenge.test check_accuracy.test
 quick_c_tests += check_hard.test check_options.test check_outcome.test check_rounds.test check_starvation.test \
-	check_tensor_file.test check_quantized_file.test check_verdict.test check_fleet.test check_figures.test check_program.test check_picture.test check_describe.test check_summary.test check_spending.test check_rating.test check_record.test check_measure.test
+	check_tensor_file.test check_quantized_file.test check_verdict.test check_fleet.test check_figures.test \
+	check_program.test check_picture.test check_describe.test check_summary.test check_spending.test \
+	check_rating.test check_record.test check_measure.test check_stock.test
 endif
 c_tests += $(quick_c_tests) check_cuda.test check_cuda_narrow.test check_cuda_operations.test
 check_PROGRAMS += $(c_tests)
@@ -239,6 +241,10 @@ check_spending_test_SOURCES = %D%/check_spending.c
 check_spending_test_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/src/quantbench
 check_spending_test_CFLAGS = $(TEST_CFLAGS) $(JANSSON_CFLAGS) $(OPENMP_CFLAGS)
 check_spending_test_LDADD = libqbtool.a libquantbench.la $(CHECK_LIBS) $(JANSSON_LIBS) -lm
+check_stock_test_SOURCES = %D%/check_stock.c
+check_stock_test_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/src/quantbench
+check_stock_test_CFLAGS = $(TEST_CFLAGS) $(JANSSON_CFLAGS) $(OPENMP_CFLAGS)
+check_stock_test_LDADD = libqbtool.a libquantbench.la $(CHECK_LIBS) $(JANSSON_LIBS)
 check_measure_test_SOURCES = %D%/check_measure.c
 check_measure_test_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/src/quantbench
 check_measure_test_CFLAGS = $(TEST_CFLAGS) $(JANSSON_CFLAGS) $(OPENMP_CFLAGS)

@@ -40,6 +40,10 @@
 #define HOT_IS_FASTER 0.97
 #define NEAR_CEILING  0.80
 #define NEAR_FLOOR    2.0
+/* Where a case that is compared lies in fewer places, each visit has others: where they lie would pass for a difference
+ * between kernels. */
+#define ENOUGH_PLACES 64
+
 /* As many of the largest rotations are kept at once. */
 #define WHOLE_ROTATIONS 4
 /* Bytes that pass in a sample, where nobody knows better, and samples of a visit that do not count or are repeated. */
@@ -209,7 +213,9 @@ static void choose_sets(struct result *result)
 
 bool bench_keeps_sets(const struct result *result)
 {
-    return result->plan_case->threads > 0 && result->found.cache != CACHE_HOT;
+    const bool is_placed_well = !result->compared || result->rotation >= ENOUGH_PLACES;
+
+    return result->plan_case->threads > 0 && result->found.cache != CACHE_HOT && is_placed_well;
 }
 
 /* Sets of RESULT that the samples of a visit go into, roughly, and then some. */
@@ -1304,7 +1310,7 @@ static enum exit_code begin_result(struct bench *bench, const struct plan_case *
     };
     enum exit_code code;
 
-    *result = (struct result){.plan_case = plan_case};
+    *result = (struct result){.plan_case = plan_case, .compared = bench->comparing->compare != COMPARE_NOTHING};
     result->found.bytes = sizes_of(&plan_case->problem);
     choose_sets(result);
     key.read = result->found.bytes.read;

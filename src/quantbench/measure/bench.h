@@ -16,6 +16,7 @@
 struct result {
     const struct plan_case *plan_case;
     struct finding found;
+    bool compared;      /* with other cases, sample by sample */
     bool warm;          /* the warm-up is over, in this process */
     double spent;       /* seconds that the visits took */
     double limit;       /* seconds for the samples of the visit that is under way */

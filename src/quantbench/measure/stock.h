@@ -57,8 +57,7 @@ struct stock_contents {
 };
 
 /* Set SETS to those that hold CONTENTS, which stay as they are until stock_free(). If they are new they are filled, and
- * nothing was launched into them: *FRESH. ASIDE shifts them, where cases are compared. QUEUE is idle and is so again.
- */
+ * nothing was launched into them: *FRESH. QUEUE is idle and is so again. */
 enum qb_status stock_take(struct stock *stock, const struct stock_contents *contents, struct qb_queue *queue,
                           struct stock_sets **sets, bool *fresh);
 

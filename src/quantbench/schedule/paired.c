@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* paired.c - cases that are compared, measured in turn.
  *
- * A baseline and what is compared with it are visited one behind the other and then in the reverse order, so that what
- * changes steadily meanwhile is the same for all. Each visit has its own memory, at another place, since where buffers
- * lie changes times too and would pass for a difference between kernels. */
+ * A baseline and what is compared with it are visited one after the other and then in the reverse order, so that what
+ * changes steadily meanwhile is the same for all. Where buffers lie changes times too, and would pass for a difference
+ * between kernels: samples go to many places, or each visit has its own memory, at another place. */
 #include <config.h>
 
 #include "base/interrupt.h"
