@@ -917,12 +917,20 @@ bool bench_is_sample(const struct result *result, uint64_t launches)
            (launches % sets == 0 || (bench_has_windows(result) && launches < sets));
 }
 
+/* Time a launch whose time must be announced, and is unknown without a proof. */
+static enum qb_status time_unknown(struct bench *bench, size_t index, struct launch_context *context)
+{
+    const bool is_unknown = bench->alive != NULL && isinf(bench->proofs[index].seconds);
+
+    return is_unknown ? time_launches(bench, index, context, context->queue) : QB_OK;
+}
+
 /* Launch into all sets of SITE: their outputs are right then, and the cache is as launches leave it. */
 static enum qb_status launch_rotation(struct bench *bench, size_t index, struct launch_context *context)
 {
     const struct result *result = &bench->results[index];
     struct site *site = context->site;
-    enum qb_status status = QB_OK, end;
+    enum qb_status status = time_unknown(bench, index, context), end;
 
     announce(bench, seconds_of_visit(bench, index, 1));
     for (unsigned set = 0; set < result->found.sets && status == QB_OK; set++) {
@@ -1000,8 +1008,8 @@ static enum exit_code prepare(struct bench *bench, size_t index, const struct ca
                               ? take_sets(bench, index, data, context)
                               : fill_buffers(bench, index, context->queue, result->found.sets, &site->buffers);
 
-    if (code == EXIT_OK && bench->alive != NULL && isinf(bench->proofs[index].seconds)) {
-        status = time_launches(bench, index, context, context->queue);
+    if (code == EXIT_OK) {
+        status = time_unknown(bench, index, context);
     }
     if (code == EXIT_OK && status == QB_OK) {
         status = choose_launches(bench, index, context);
