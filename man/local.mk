@@ -17,7 +17,8 @@ nodist_man7_MANS = %D%/quantbench-numerics.7
 if TOOL
 nodist_man7_MANS += %D%/quantbench-fleet.7
 endif
-MANUAL = %D%/quantbench.1 %D%/quantbench-mpi.1 %D%/quantbench-output.5 %D%/quantbench-fleet.7 $(nodist_man3_MANS) $(nodist_man7_MANS)
+MANUAL = %D%/quantbench.1 %D%/quantbench-mpi.1 %D%/quantbench-output.5 %D%/quantbench-fleet.7 $(nodist_man3_MANS) \
+	%D%/quantbench-numerics.7
 
 CLEANFILES += $(library_pages)
 EXTRA_DIST += %D%/reference.awk %D%/names.awk %D%/example.awk $(library_pages:=.in)

@@ -190,9 +190,21 @@ ok 'usage: a deadline' alone 2 'expected seconds' --deadline=no
 ok 'usage: two devices' alone 2 'expected one device' --device=cuda:0,cuda:1
 ok 'usage: an error of the tool' job 2 2 --refused
 ok 'usage: an error of the tool: its message' err_has 'quantbench: --refused: unknown option'
+mkdir used && : >used/00007-other.json
+ok 'usage: a folder with records' alone 2 'there are records already' --device=cpu --records=used
 ok 'usage: no folder' alone 3 'choose another folder with --records' --device=cpu --records=missing/folder
 one_of_four() { SLURM_NTASKS=4 alone 2 'one process of 4, but MPI knows only itself' --device=cpu; }
 ok 'usage: four processes that are each alone' one_of_four
+
+"$builddir/quantbench-mpi" --help >help
+documented()
+{
+    grep -oE '^  --[a-z-]+' help | tr -d ' ' | while read -r option; do
+        grep -qF "$(echo "$option" | sed 's/-/\\-/g')" "$srcdir/man/quantbench-mpi.1.in" || echo "# not in the manual: $option"
+    done | grep . && return 1
+    test "$(grep -cE '^  --' help)" -ge 7
+}
+ok 'usage: the manual has all options' documented
 
 # An MPI_Init() that does not return.
 hung()

@@ -5,6 +5,7 @@
 #include "agent.h"
 #include "ranks.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
@@ -411,23 +412,49 @@ static int name_absent(const char *hosts)
     return absent;
 }
 
-/* Choose the folder of the records, the same for all. */
-static bool choose_folder(const struct job *job)
+/* True if FOLDER has a record already: it would be taken for one of this job. */
+static bool has_records(const char *folder)
 {
-    char folder[sizeof orders[0].records], date[32];
+    DIR *stream = opendir(folder);
+    const struct dirent *entry;
+    bool found = false;
+
+    while (stream != NULL && !found && (entry = readdir(stream)) != NULL) {
+        const size_t length = strlen(entry->d_name);
+
+        found = length > strlen(".json") && strcmp(entry->d_name + length - strlen(".json"), ".json") == 0;
+    }
+    if (stream != NULL) {
+        closedir(stream);
+    }
+    return found;
+}
+
+/* Choose the folder of the records, the same for all. */
+static enum status choose_folder(const struct job *job)
+{
+    char folder[sizeof orders[0].records], date[32] = "";
     const time_t time_now = time(NULL);
 
-    strftime(date, sizeof date, "%Y%m%dT%H%M%SZ", gmtime(&time_now));
-    snprintf(folder, sizeof folder, "%s%s", job->records != NULL ? job->records : "quantbench-fleet-",
-             job->records != NULL ? "" : date);
+    if (job->records == NULL) {
+        strftime(date, sizeof date, "%Y%m%dT%H%M%SZ", gmtime(&time_now));
+    } else if (strlen(job->records) >= sizeof folder) {
+        say("--records: the name is too long");
+        return STATUS_USAGE;
+    }
+    snprintf(folder, sizeof folder, "%s%s", job->records != NULL ? job->records : "quantbench-fleet-", date);
     if (mkdir(folder, 0777) != 0 && errno != EEXIST) {
         say("%s: %s; choose another folder with --records", folder, strerror(errno));
-        return false;
+        return STATUS_CANNOT_RUN;
+    }
+    if (has_records(folder)) {
+        say("%s: there are records already; choose another folder with --records", folder);
+        return STATUS_USAGE;
     }
     for (int i = 0; i < size; i++) {
         memcpy(orders[i].records, folder, sizeof folder);
     }
-    return true;
+    return STATUS_OK;
 }
 
 /* All measurements, and the report. */
@@ -484,7 +511,8 @@ enum status lead(const struct job *job)
     if (code == STATUS_OK) {
         assign(job);
         compare_nodes();
-        code = !are_distinct() ? STATUS_USAGE : !choose_folder(job) ? STATUS_CANNOT_RUN : measure_and_report(job);
+        code = are_distinct() ? choose_folder(job) : STATUS_USAGE;
+        code = code == STATUS_OK ? measure_and_report(job) : code;
     }
     for (int i = 0; i < size; i++) {
         if (frozen[i]) {
