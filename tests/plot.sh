@@ -16,6 +16,8 @@ small='--device=cpu --hidden-size=64 --num-iters=6 --num-warmup-iters=1'
 # shellcheck disable=SC2086
 "$QUANTBENCH" -q $small --num-tokens=4 --compare=granularity --granularity=token,tensor --output=compare.json \
     >compare.txt || exit 99
+"$QUANTBENCH" -q --device=cpu --num-iters=6 --num-warmup-iters=1 --num-tokens=2,4 --hidden-size=32,64 --compare=granularity \
+    --granularity=token,tensor --output=map.json >map.txt || exit 99
 for name in a b; do tensor '\000\074' >$name.npy; done
 "$QUANTBENCH" -q --quality --input=a.npy --input=b.npy --quant-dtype=fp8,int8 --granularity=token,group:16 \
     --output=model.json >model.txt || exit 99
@@ -65,6 +67,17 @@ ratios()
         has 'set arrow from 1, graph 0'
 }
 ok 'ratio: a row for each pair, and the margin' ratios
+heat()
+{
+    script heat map.json && has "set xtics noenhanced ('2' 1, '4' 2)" && has "'tensor, hidden 32' 1" &&
+        same 4 "$( (values decided; values undecided) | wc -l)" && has 'set palette'
+}
+ok 'heat: a column for each size, a row for all else' heat
+one_size()
+{
+    run 3 --report=compare.json --plot=heat:x.gp && err_has "'heat' requires a comparison with results at several sizes"
+}
+ok 'heat: one size is not a map' one_size
 samples() { script samples "$single" && same 100 "$(values d0 | wc -l)" && has "title 'median'" && has "clock, MHz"; }
 ok 'samples: each of them, with the clock' samples
 model()
@@ -80,7 +93,7 @@ ok 'quality: granularities from coarse to fine' quality
 
 refused() { ok "refused: $1" fails "$2" "$3" --report=sweep.json "$4"; }
 refused 'another suffix' 2 '.svg, .png, .pdf, .html or .gp' --plot=x.jpg
-refused 'a kind that does not exist' 2 'share, time, ratio, samples, model or quality' --plot=shape:x.jpg
+refused 'a kind that does not exist' 2 'share, time, ratio, heat, samples, model or quality' --plot=shape:x.jpg
 refused 'no file after the colon' 2 "'share:'" --plot=share:
 refused 'an empty value' 2 "''" --plot=
 refused 'a folder that does not exist' 3 'missing/x.gp' --plot=missing/x.gp
@@ -198,6 +211,7 @@ ok 'gnuplot draws: share' draws share sweep.json
 ok 'gnuplot draws: time' draws time sweep.json
 ok 'gnuplot draws: cases that do not differ in size' draws share "$srcdir/doc/records/epyc.json"
 ok 'gnuplot draws: ratio' draws ratio compare.json
+ok 'gnuplot draws: heat' draws heat map.json
 ok 'gnuplot draws: samples' draws samples "$single"
 ok 'gnuplot draws: samples of several cases' draws samples sweep.json
 ok 'gnuplot draws: model' draws model model.json

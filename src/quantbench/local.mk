@@ -131,6 +131,7 @@ libqbtool_a_SOURCES = \
 	%D%/report/picture_text.c \
 	%D%/report/picture_times.c \
 	%D%/report/picture_rows.c \
+	%D%/report/picture_heat.c \
 	%D%/report/picture_samples.c \
 	%D%/report/picture_quality.c
 quantbench_CPPFLAGS = $(AM_CPPFLAGS) -I$(srcdir)/%D%

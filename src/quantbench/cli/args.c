@@ -373,11 +373,11 @@ static bool check_plots(const struct settings *settings)
 
     for (size_t i = 0; i < plots->count; i++) {
         const enum picture_kind kind = plots->values[i].kind;
-        const char *requires = rates && kind <= PICTURE_SAMPLES     ? "times, and --quality measures none"
-                               : !compares && kind == PICTURE_RATIO ? "a comparison, such as --compare"
-                               : !rates && kind == PICTURE_MODEL && settings->sweep.input_files.count == 0
-                                   ? "tensors of --input"
-                                   : NULL;
+        const char *requires =
+            rates && kind <= PICTURE_SAMPLES                               ? "times, and --quality measures none"
+            : !compares && (kind == PICTURE_RATIO || kind == PICTURE_HEAT) ? "a comparison, such as --compare"
+            : !rates && kind == PICTURE_MODEL && settings->sweep.input_files.count == 0 ? "tensors of --input"
+                                                                                        : NULL;
 
         if (plots->values[i].file == NULL && settings->reporting.format != report_format_find("text")) {
             message_error("--plot: a picture in the terminal conflicts with --format=%s; expected --plot=FILE",

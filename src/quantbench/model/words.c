@@ -9,13 +9,9 @@
 
 const char *const cache_words[] = {
     [CACHE_COLD] = "cold", [CACHE_PARTLY_COLD] = "partly cold", [CACHE_HOT] = "hot", NULL};
-const char *const picture_words[] = {[PICTURE_SHARE] = "share",
-                                     [PICTURE_TIME] = "time",
-                                     [PICTURE_RATIO] = "ratio",
-                                     [PICTURE_SAMPLES] = "samples",
-                                     [PICTURE_MODEL] = "model",
-                                     [PICTURE_QUALITY] = "quality",
-                                     NULL};
+const char *const picture_words[] = {
+    [PICTURE_SHARE] = "share",     [PICTURE_TIME] = "time",   [PICTURE_RATIO] = "ratio",     [PICTURE_HEAT] = "heat",
+    [PICTURE_SAMPLES] = "samples", [PICTURE_MODEL] = "model", [PICTURE_QUALITY] = "quality", NULL};
 const char *const best_words[] = {[BEST_NONE] = "none", [BEST_SNR] = "snr", [BEST_BYTES] = "bytes", NULL};
 const char *const verification_words[] = {
     [NOT_VERIFIED] = "not verified", [VERIFIED] = "verified", [WRONG] = "WRONG", NULL};
@@ -32,9 +28,9 @@ const char *const cache_check_words[] = {[CACHE_CHECK_NONE] = "none",
 const char *const basis_words[] = {
     [STATS_BASIS_NONE] = "none", [STATS_BASIS_SAMPLES] = "samples", [STATS_BASIS_ROUNDS] = "rounds", NULL};
 
-const char *const doubt_words[] = {"implausible",      "not cold",  "partly cold", "not converged",
-                                   "throttled",        "not hot",   "disturbed",   "busy",
-                                   "short of threads", "imprecise", "out of time", "injected", NULL};
+const char *const doubt_words[] = {"implausible", "not cold",  "partly cold", "not converged",    "throttled",
+                                   "not hot",     "disturbed", "busy",        "short of threads", "imprecise",
+                                   "out of time", "injected",  NULL};
 _Static_assert(sizeof doubt_words / sizeof doubt_words[0] == DOUBTS + 1, "a name for each doubt");
 
 const char *const axis_words[] = {

@@ -38,6 +38,7 @@ enum picture_kind {
     PICTURE_SHARE,   /* the share of the ceiling against the size */
     PICTURE_TIME,    /* the time against the size, with the ceiling */
     PICTURE_RATIO,   /* ratios with their intervals, and the margin */
+    PICTURE_HEAT,    /* ratios as a map of sizes */
     PICTURE_SAMPLES, /* samples in their order, with the clock */
     PICTURE_MODEL,   /* the SNR of each tensor against the bits of an element */
     PICTURE_QUALITY, /* the SNR against the granularity */

@@ -65,6 +65,7 @@ static const struct {
     [PICTURE_SHARE] = {"a time with its ceiling", has_share, picture_share},
     [PICTURE_TIME] = {"a time", has_time, picture_time},
     [PICTURE_RATIO] = {"a comparison with a result", has_ratio, picture_ratio},
+    [PICTURE_HEAT] = {"a comparison with results at several sizes", picture_has_heat, picture_heat},
     [PICTURE_SAMPLES] = {"a time", has_time, picture_samples},
     [PICTURE_MODEL] = {"the quality of several tensors", has_model, picture_model},
     [PICTURE_QUALITY] = {"an SNR", has_quality, picture_quality},

@@ -33,7 +33,7 @@ struct picture {
     const struct record *record;
     FILE *stream; /* the script from its title on */
     bool plain;   /* characters: no intervals, and no areas */
-    size_t rows;  /* that the picture must have room for; 0: it has the usual size */
+    size_t rows;  /* that the picture must have room for, known before the title; 0: it has the usual size */
     bool memory_short;
 };
 
@@ -65,6 +65,18 @@ const char *picture_label(const struct record *record, const struct record_case 
 const char *picture_color(size_t index);
 int picture_shape(size_t index);
 
+/* Set LABEL to what PAIR compares, and the properties, but for AXIS, in which it differs from other pairs. Returns
+ * LABEL. */
+const char *picture_pair_label(const struct record *record, const struct record_pair *pair, enum property axis,
+                               char label[DESCRIBE_SIZE]);
+
+/* Set TEXT to what is compared, and what all cases have in common. Returns TEXT. */
+#define PICTURE_COMPARISON_SIZE (2 * DESCRIBE_SIZE + 4)
+const char *picture_comparison(const struct record *record, char text[PICTURE_COMPARISON_SIZE]);
+
+/* True if the comparison of RECORD has results at several sizes. */
+bool picture_has_heat(const struct record *record);
+
 /* A value with its interval; NAN: there is none. */
 struct picture_value {
     double value, low, high;
@@ -79,6 +91,7 @@ void picture_share(struct picture *picture);
 void picture_time(struct picture *picture);
 void picture_samples(struct picture *picture);
 void picture_ratio(struct picture *picture);
+void picture_heat(struct picture *picture);
 void picture_model(struct picture *picture);
 void picture_quality(struct picture *picture);
 

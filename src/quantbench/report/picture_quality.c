@@ -113,7 +113,6 @@ static void plot_rows(struct picture *picture, const struct model_row *rows, siz
     FILE *stream = picture->stream;
     char text[2 * DESCRIBE_SIZE], way[DESCRIBE_SIZE];
 
-    picture->rows = count;
     fputs("set ytics noenhanced (", stream);
     for (size_t i = 0; i < count; i++) {
         snprintf(text, sizeof text, "%s: %.2f bits", describe_way(rows[i].way->first, way), rows[i].bits);
@@ -144,6 +143,7 @@ void picture_model(struct picture *picture)
     if (summary_make(record, &summary) && rows != NULL) {
         const size_t count = find_rows(record, &summary, rows);
 
+        picture->rows = count;
         picture_set_title(picture, "SNR of each tensor, and bits per element with scales", describe_input(record, text),
                           count, summary.way_count);
         picture_set_text(picture, "xlabel", "SNR, dB");

@@ -21,6 +21,7 @@ static struct row *make_rows(struct picture *picture, size_t count)
     struct row *rows = calloc(count + 1, sizeof *rows);
 
     picture->memory_short = picture->memory_short || rows == NULL;
+    picture->rows = count;
     return rows;
 }
 
@@ -46,7 +47,6 @@ static void write_rows(struct picture *picture, const struct row *rows, size_t c
     FILE *stream = picture->stream;
     bool is_first = true;
 
-    picture->rows = count;
     fputs("set ytics noenhanced (", stream);
     for (size_t i = 0; i < count; i++) {
         picture_tic(i, rows[i].label, stream);
@@ -99,20 +99,32 @@ void picture_case_rows(struct picture *picture, const char *head, const char *un
 
 /* ---- Ratios ----------------------------------------------------------------------------------------------------- */
 
-/* Set LABEL to what PAIR compares, and what tells its case from those of other pairs. */
-static void label_pair(const struct record *record, const struct record_pair *pair, char label[DESCRIBE_SIZE])
+const char *picture_pair_label(const struct record *record, const struct record_pair *pair, enum property axis,
+                               char label[DESCRIBE_SIZE])
 {
     const struct record_case *c = &record->cases[pair->result];
     char text[DESCRIBE_SIZE];
     size_t length = (size_t)snprintf(label, DESCRIBE_SIZE, "%.160s", pair->name);
 
     for (enum column i = DEVICE; i < FIRST_RESULT && length < DESCRIBE_SIZE; i++) {
-        if (describe_pair_shows_case(record, i)) {
+        if ((enum property)i != axis && describe_pair_shows_case(record, i)) {
             length += (size_t)snprintf(label + length, DESCRIBE_SIZE - length, ", %s%s%.160s",
                                        describe_is_number(i) ? describe_head(i) : "", describe_is_number(i) ? " " : "",
                                        describe_cell(c, i, text));
         }
     }
+    return label;
+}
+
+const char *picture_comparison(const struct record *record, char text[PICTURE_COMPARISON_SIZE])
+{
+    char common[DESCRIBE_SIZE];
+    size_t length;
+
+    describe_comparison(record, text);
+    length = strlen(text);
+    snprintf(text + length, PICTURE_COMPARISON_SIZE - length, ", %s", picture_common(record, common));
+    return text;
 }
 
 /* The margin as an area, and a line at 1, which both are in the picture. */
@@ -141,14 +153,13 @@ void picture_ratio(struct picture *picture)
     const struct record_comparison *comparison = &record->comparison;
     const size_t count = comparison->count < PICTURE_MOST_ROWS ? comparison->count : PICTURE_MOST_ROWS;
     struct row *rows = make_rows(picture, count);
-    char text[2 * DESCRIBE_SIZE], common[DESCRIBE_SIZE];
-    size_t length;
+    char text[PICTURE_COMPARISON_SIZE];
 
     for (size_t i = 0; i < count && rows != NULL; i++) {
         const struct record_pair *pair = &comparison->pairs[i];
         const struct judgement *j = &pair->judgement;
 
-        label_pair(record, pair, rows[i].label);
+        picture_pair_label(record, pair, PROPERTIES, rows[i].label);
         rows[i].value =
             pair->count > 0 ? (struct picture_value){j->ratio, j->low, j->high} : (struct picture_value){NAN, NAN, NAN};
         rows[i].series = j->verdict == VERDICT_FASTER         ? FASTER
@@ -157,10 +168,8 @@ void picture_ratio(struct picture *picture)
                                                               : SAME;
     }
     if (rows != NULL) {
-        picture_common(record, common);
-        length = strlen(describe_comparison(record, text));
-        snprintf(text + length, sizeof text - length, ", %.500s", common);
-        picture_set_title(picture, "Ratio of the times, with its 95 % interval", text, count, comparison->count);
+        picture_set_title(picture, "Ratio of the times, with its 95 % interval", picture_comparison(record, text),
+                          count, comparison->count);
         picture_set_text(picture, "xlabel", "time / time of the baseline: less than 1 is faster; gray: the margin");
         write_margin(picture);
         write_rows(picture, rows, count, names, VERDICTS);

@@ -8,8 +8,9 @@
 
 #include <string.h>
 
-/* Characters in a line of a title. */
+/* Characters in a line of a title, which is centered above the axes: beside rows there are labels. */
 #define TITLE_LINE       110
+#define TITLE_LINE_ROWS  84
 #define TITLE_LINE_PLAIN 70
 #define TITLE_LINES      3
 
@@ -95,7 +96,7 @@ static size_t line_length(const char *text, size_t most)
 
 void picture_set_title(struct picture *picture, const char *head, const char *details, size_t shown, size_t count)
 {
-    const size_t most = picture->plain ? TITLE_LINE_PLAIN : TITLE_LINE;
+    const size_t most = picture->plain ? TITLE_LINE_PLAIN : picture->rows > 0 ? TITLE_LINE_ROWS : TITLE_LINE;
     FILE *stream = picture->stream;
     char line[DESCRIBE_SIZE];
 
