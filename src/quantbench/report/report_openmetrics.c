@@ -174,13 +174,13 @@ static void write_doubts(const struct record *record, char *const *names, FILE *
 
 /* ---- The run ---------------------------------------------------------------------------------------------------- */
 
-/* Write when the run ended, if its date is one. */
+/* Write when the run ended, if DATE says so; NULL: it has not. */
 static void write_date(const char *date, FILE *stream)
 {
     struct tm parts = {.tm_isdst = 0};
 
-    if (sscanf(date, "%4d-%2d-%2dT%2d:%2d:%2dZ", &parts.tm_year, &parts.tm_mon, &parts.tm_mday, &parts.tm_hour,
-               &parts.tm_min, &parts.tm_sec) == 6) {
+    if (date != NULL && sscanf(date, "%4d-%2d-%2dT%2d:%2d:%2dZ", &parts.tm_year, &parts.tm_mon, &parts.tm_mday,
+                               &parts.tm_hour, &parts.tm_min, &parts.tm_sec) == 6) {
         parts.tm_year -= 1900;
         parts.tm_mon -= 1;
         write_head("run_timestamp_seconds", "The end of the run, in seconds since 1970.", stream);
