@@ -1,6 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# case_list.sh - --cases: lists in JSON lines and CSV, what they take together, and what is refused.
+# case_list.sh - --cases and --serve: lists in JSON lines and CSV, or of a model; what they take together, and what is
+# refused.
 
 # shellcheck source=tests/tap.sh
 . "${srcdir:=.}/tests/tap.sh"
@@ -88,6 +89,53 @@ damaged()
         sed 's/"line": 2,/"line": -1,/' jsonl.json >line.json && fails 2 'line: expected' --report=line.json
 }
 ok 'records: counts and lines are checked' damaged
+
+# ---- Served models -------------------------------------------------------------------------------------------------
+
+# served MODEL PHASES ARGUMENT...: one launch of each case.
+served()
+{
+    model=$1 phases=$2
+    shift 2
+    run 0 --device=cpu --num-iters=1 --num-warmup-iters=0 --rounds=1 --cache=hot --quant-dtype=fp8 --granularity=token \
+        --model="$model" --serve="$phases" "$@"
+}
+# What each case is: tokens, hidden size and count.
+rows() { awk -F'[:,]' '/"num_tokens"/ { t = $2 } /"hidden_size"/ { h = $2 } /^      "count"/ { print t h $2 }' "$1" | sed 's/^ //' | tr '\n' ';'; }
+phases()
+{
+    served qwen3-8b prefill:16x1,decode:2x128 --output=served.json &&
+        same '16 4096 72;16 4096 36;16 12288 36;2 4096 9216;2 4096 4608;2 12288 4608;' "$(rows served.json)" &&
+        grep -q '"served_tokens": 272,' served.json && cp out first && run 0 --report=served.json && cmp first out &&
+        run 0 --report=served.json --format=markdown && grep -qE '^\* spent: all: 18576 launches, .* us per token; prefill .* %, decode .* %$' out
+}
+ok 'serve: phases of a model of one kind of layers' phases
+experts()
+{
+    served deepseek-v3 decode:1x3 --format=json &&
+        same '1 7168 366;1 1536 183;1 16384 183;1 18432 9;1 2048 174;8 2048 174;' "$(rows out)"
+}
+ok 'serve: experts, shared ones, and queries of low rank' experts
+activation()
+{
+    served gpt-oss-120b decode:1x1 --format=json && out_has '"interleaved"' && out_has '"gate_limit": 7.0' &&
+        served gemma3-27b decode:1x1 --format=json && out_has '"gelu-mul"'
+}
+ok 'serve: the activation of the model' activation
+plain() { served qwen3-8b decode:1x1 --op=quantize --format=json && ! grep -q 'rms-norm"\|silu-mul"' out && same 3 "$(grep -c '"count": ' out)"; }
+ok 'serve: rows that another kernel has computed' plain
+ok 'refused: a phase without passes' fails 2 "'decode:8': expected PHASE:TOKENSxPASSES" --model=qwen3-8b --serve=decode:8
+ok 'refused: a phase without a name' fails 2 "':8x1': expected PHASE" --model=qwen3-8b --serve=:8x1
+ok 'refused: a phase without tokens' fails 2 "'d:0x1': expected PHASE" --model=qwen3-8b --serve=d:0x1
+ok 'refused: a phase with more after it' fails 2 "'d:1x1x2': expected PHASE" --model=qwen3-8b --serve=d:1x1x2
+ok 'refused: an empty phase' fails 2 "'': expected PHASE" --model=qwen3-8b --serve=d:1x1,
+ok 'refused: several models that are served' fails 2 'requires one model' --model=qwen3-8b,qwen3-14b --serve=d:1x1
+ok 'refused: no model that is served' fails 2 'requires --model' --serve=d:1x1
+ok 'refused: a list of each kind' fails 2 'conflicts with --cases' --model=qwen3-8b --serve=d:1x1 --cases=list.csv
+tokens() { sed 's/"served_tokens": 272/"served_tokens": -1/' served.json >bad.json && fails 2 'served_tokens: expected' --report=bad.json; }
+ok 'records: the tokens that are served are checked' tokens
+
+# ---- What is refused -----------------------------------------------------------------------------------------------
 
 # refuses WORD LINE...
 refuses()

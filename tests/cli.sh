@@ -108,7 +108,7 @@ ok 'lists: --list-models' lists_models
 lists_models_json()
 {
     run 0 --list-models --format=json && flat_has '"schema":"quantbench-models","schema_version":1,"models":[' &&
-        flat_has '{"name":"deepseek-v3","source":"deepseek-ai/DeepSeek-V3","hidden":7168,"attention":16384,"dense":18432,"expert":2048}'
+        flat_has '{"name":"deepseek-v3","source":"deepseek-ai/DeepSeek-V3","hidden":7168,"attention":16384,"dense":18432,"expert":2048,"layers":61,"dense_layers":3,"experts_per_token":8,"shared_experts":1,"query_rank":1536}'
 }
 ok 'lists: --list-models --format=json' lists_models_json
 

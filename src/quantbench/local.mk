@@ -103,6 +103,7 @@ libqbtool_a_SOURCES = \
 	%D%/fleet/fleet_report.c %D%/fleet/fleet_report.h \
 	%D%/fleet/fleet_text.c %D%/fleet/fleet_json.c %D%/fleet/fleet_tables.c \
 	%D%/cli/case_list.c %D%/cli/case_list.h \
+	%D%/cli/serve.c %D%/cli/serve.h \
 	%D%/cli/list_tensors.c %D%/cli/list_tensors.h \
 	%D%/cli/quality.c %D%/cli/quality.h \
 	%D%/model/record.c %D%/model/record.h \

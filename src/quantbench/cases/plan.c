@@ -418,6 +418,7 @@ static enum exit_code add_list(const struct settings *settings, const struct cas
 {
     enum exit_code code = EXIT_OK;
 
+    plan->served_tokens = list->tokens;
     for (size_t i = 0; i < list->count && code == EXIT_OK; i++) {
         struct settings one = *settings;
 
@@ -426,7 +427,9 @@ static enum exit_code add_list(const struct settings *settings, const struct cas
         wanted->listed = &list->values[i];
         code = add_generated(&one, plan, wanted);
         if (code != EXIT_OK) {
-            message_error("%s: line %zu cannot run, as said above", settings->sweep.cases_file, list->values[i].line);
+            message_error("%s: line %zu cannot run, as said above",
+                          settings->sweep.cases_file != NULL ? settings->sweep.cases_file : "--serve",
+                          list->values[i].line);
         }
     }
     return code;

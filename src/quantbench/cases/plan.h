@@ -29,6 +29,7 @@ struct plan_case {
 struct plan {
     struct plan_case *cases;
     size_t count;
+    uint64_t served_tokens; /* by --serve; 0: unknown */
     enum exit_code code; /* EXIT_OK, or why a case that was asked for is not among them; the error has been printed */
 };
 

@@ -450,7 +450,8 @@ enum exit_code args_parse(int argc, char **argv, struct settings *settings)
 /* ---- A case of a list ------------------------------------------------------------------------------------------- */
 
 /* Options whose target is a part of a sweep, but not of one case. */
-static const struct option_relation not_of_case = {.names = "seed input tensor against against-tensor cases model"};
+static const struct option_relation not_of_case = {.names =
+                                                       "seed input tensor against against-tensor cases serve model"};
 
 /* The row of the option NAME, in which words may be joined by underscores. NULL: the error has been printed. */
 static const struct option_row *find_case_row(const char *name)
@@ -516,7 +517,7 @@ static enum exit_code take_common_options(const struct names *arguments, struct 
         snprintf(name, sizeof name, "%.*s", (int)(value != NULL ? value - text : (ptrdiff_t)strlen(text)), text);
         row = option_find(name);
         if (row != NULL && row->target >= first && row->target < end && !is_set(row, &own) &&
-            strcmp(row->name, "cases") != 0) {
+            strcmp(row->name, "cases") != 0 && strcmp(row->name, "serve") != 0) {
             code = take_option(row, value != NULL ? value + 1 : NULL, settings, given);
         }
     }

@@ -8,6 +8,7 @@
 #include "base/label.h"
 #include "cli/args.h"
 #include "cli/case_list.h"
+#include "cli/serve.h"
 #include "model/record.h"
 
 #include <inttypes.h>
@@ -291,6 +292,9 @@ enum exit_code case_list_open(const struct settings *settings, struct case_list 
     enum exit_code code;
 
     *list = (struct case_list){.count = 0};
+    if (settings->sweep.serve != NULL) {
+        return serve_list(settings, list);
+    }
     if (file == NULL) {
         return EXIT_OK;
     }

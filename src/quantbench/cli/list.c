@@ -190,10 +190,13 @@ enum exit_code list_models(const struct settings *settings)
             printf("%-15s %6" PRIu64 " %6" PRIu64 " %6s %6s  %s\n", model->name, model->hidden, attention,
                    width_text(model->dense, dense), width_text(model->expert, expert), strrchr(model->source, '/') + 1);
         }
-        document_append(&models,
-                        json_pack("{s:s, s:s, s:I, s:I, s:I, s:I}", "name", model->name, "source", model->source,
-                                  "hidden", (json_int_t)model->hidden, "attention", (json_int_t)attention, "dense",
-                                  (json_int_t)model->dense, "expert", (json_int_t)model->expert));
+        document_append(&models, json_pack("{s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "name",
+                                           model->name, "source", model->source, "hidden", (json_int_t)model->hidden,
+                                           "attention", (json_int_t)attention, "dense", (json_int_t)model->dense,
+                                           "expert", (json_int_t)model->expert, "layers", (json_int_t)model->layers,
+                                           "dense_layers", (json_int_t)model->dense_layers, "experts_per_token",
+                                           (json_int_t)model->chosen, "shared_experts", (json_int_t)model->shared,
+                                           "query_rank", (json_int_t)model->query_rank));
     }
     if (is_text(settings)) {
         json_decref(models);

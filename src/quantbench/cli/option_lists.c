@@ -220,6 +220,7 @@ static bool append_model(const struct option_row *row, char *text, void *target)
 
 bool option_models(const struct option_row *row, const char *value, struct settings *settings)
 {
+    settings->sweep.model = value;
     return parse_numbers(row, value, append_model, settings);
 }
 

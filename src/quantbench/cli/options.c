@@ -258,6 +258,12 @@ const struct option_row options[] = {
      .parse = option_file, TARGET(sweep.cases_file),
      .excludes = {{"input against quality profile self-test", "the list says which cases"},
                   {"list-devices list-kernels list-models doctor", "each is an action of its own"}}},
+    {.name = "serve", .value = "PHASE...",
+     .help = "such a list for all layers of a model: prefill:8192x1,decode:64x128 is a pass of 8192 tokens and 128 passes "
+             "of 64",
+     .parse = option_text, TARGET(sweep.serve), .requires = {.names = "model"},
+     .excludes = {{"input against quality profile self-test cases num-tokens", "the model and the phases say which cases"},
+                  {"list-devices list-kernels list-models doctor", "each is an action of its own"}}},
     {.name = "list-tensors",
      .help = "list the tensors of FILE: name, shape, type and file",
      .parse = option_flag, TARGET(action), .choice = ACTION_LIST_TENSORS,

@@ -122,10 +122,11 @@ struct record {
     bool interrupted;
     bool rated_only; /* --quality: codes were rated, and nothing was timed or verified */
     enum best_rule best;
-    double best_snr;     /* dB that BEST_BYTES keeps */
-    bool strict;         /* doubts and missing verdicts are errors */
-    bool forced;         /* a baseline that was saved in spite of doubts */
-    enum exit_code code; /* of the run, as far as it was known when the reports were written */
+    double best_snr;        /* dB that BEST_BYTES keeps */
+    uint64_t served_tokens; /* those of --serve; 0: unknown */
+    bool strict;            /* doubts and missing verdicts are errors */
+    bool forced;            /* a baseline that was saved in spite of doubts */
+    enum exit_code code;    /* of the run, as far as it was known when the reports were written */
     struct qb_device_info *devices;
     struct calibration *timers; /* one for each device; zero: unknown */
     struct record_facts *facts; /* of each device */

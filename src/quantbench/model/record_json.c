@@ -926,6 +926,9 @@ static void read_rating(struct reader *reader, const json_t *document, struct re
 {
     const json_t *best = json_object_get(document, "best");
 
+    if (json_is_integer(json_object_get(document, "served_tokens"))) {
+        record->served_tokens = get_number(reader, document, "served_tokens", 1, INT64_MAX);
+    }
     record->rated_only = json_object_get(document, "rated_only") != NULL && get_bool(reader, document, "rated_only");
     if (!json_is_object(best)) {
         if (best != NULL && !json_is_null(best)) {

@@ -121,6 +121,8 @@ struct sweep {
     uint64_t seed;
     struct names input_files;   /* and folders; none: generated data */
     const char *tensor;         /* patterns that commas separate; NULL: the only one */
+    const char *model;          /* names, which set hidden_sizes; NULL: none */
+    const char *serve;          /* phases of a served model, from which a list of cases is made; NULL: none */
     const char *cases_file;     /* a list of cases, for which the others are the defaults; NULL: none */
     const char *against;        /* NULL: measure */
     const char *against_tensor; /* NULL: of the same name */
@@ -132,17 +134,18 @@ struct sweep {
     struct numbers launches; /* enum launch_mode; none: graphs where there are any */
 };
 
-/* A case of --cases. */
+/* A case of --cases or --serve. */
 struct listed_case {
     struct sweep sweep; /* what the command line sweeps is in it too */
     char *name;         /* that several may share; NULL: none */
     uint64_t count;     /* how often it is launched */
-    size_t line;        /* of the file, from 1 */
+    size_t line;        /* of the file, or of the list of --serve, from 1 */
 };
 
 struct case_list {
     struct listed_case *values;
     size_t count;
+    uint64_t tokens; /* that --serve serves; 0: unknown */
 };
 
 /* Where they run. */

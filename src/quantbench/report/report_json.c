@@ -425,6 +425,8 @@ enum exit_code report_json(const struct record *record, FILE *stream)
     document_put(&document, "rated_only", json_boolean(record->rated_only));
     document_put(&document, "tensors", tensors_to_json(record));
     put_summary(&document, record);
+    document_put(&document, "served_tokens",
+                 record->served_tokens > 0 ? json_integer((json_int_t)record->served_tokens) : json_null());
     document_put(&document, "spending", spent_to_json(record));
     document_put(&document, "devices", devices);
     document_put(&document, "results", results);

@@ -214,7 +214,7 @@ static void print_spending(const struct record *record, FILE *stream)
         }
         fputs("\n\n", stream);
         for (size_t i = 0; i < spending.count; i++) {
-            print_line("spent", spent_total(&spending, i, text), stream);
+            print_line("spent", spent_total(record, &spending, i, text), stream);
         }
     } else {
         report_lacks_memory();

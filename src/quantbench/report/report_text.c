@@ -692,7 +692,7 @@ static void print_spending(const struct record *record, FILE *stream)
         }
         fputc('\n', stream);
         for (size_t i = 0; i < spending.count; i++) {
-            print_field(i == 0 ? "spent" : "", spent_total(&spending, i, text), stream);
+            print_field(i == 0 ? "spent" : "", spent_total(record, &spending, i, text), stream);
         }
     } else {
         report_lacks_memory();

@@ -115,7 +115,8 @@ static void append_parts(const struct spending *spending, size_t total, char tex
     }
 }
 
-const char *spent_total(const struct spending *spending, size_t index, char text[DESCRIBE_SIZE])
+const char *spent_total(const struct record *record, const struct spending *spending, size_t index,
+                        char text[DESCRIBE_SIZE])
 {
     const struct spending_total *total = &spending->totals[index], *first = &spending->totals[0];
     const bool is_short = total->time < 1e6;
@@ -128,6 +129,9 @@ const char *spent_total(const struct spending *spending, size_t index, char text
     }
     append(text, "%" PRIu64 " launches, %.3f %s", total->launches, total->time * (is_short ? 1e-3 : 1e-6),
            is_short ? "us" : "ms");
+    if (record->served_tokens > 0) {
+        append(text, ", %.4g us per token", total->time * 1e-3 / (double)record->served_tokens);
+    }
     append_parts(spending, index, text);
     if (index > 0 && spending_is_whole(spending, first)) {
         const double change = 100 * (total->time / first->time - 1);

@@ -16,8 +16,10 @@ bool spent_is_number(enum spent_column column);
 const char *spent_cell(const struct record *record, const struct spending *spending, size_t index,
                        enum spent_column column, char text[DESCRIBE_SIZE]);
 
-/* A line about total INDEX: its launches and its time, the shares of names, and how it compares with the first. */
-const char *spent_total(const struct spending *spending, size_t index, char text[DESCRIBE_SIZE]);
+/* A line about total INDEX: its launches and its time, by token if that is known, the shares of names, and how it
+ * compares with the first. */
+const char *spent_total(const struct record *record, const struct spending *spending, size_t index,
+                        char text[DESCRIBE_SIZE]);
 
 /* All of it as JSON, and null if RECORD is not of a list; NULL if memory is short. */
 struct json_t;

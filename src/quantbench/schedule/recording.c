@@ -181,6 +181,7 @@ static bool copy_plan(const struct plan *plan, const struct machine *machine, co
         record->described++;
     }
     record->planned = plan->count;
+    record->served_tokens = plan->served_tokens < INT64_MAX ? plan->served_tokens : INT64_MAX;
     return good;
 }
 
