@@ -25,6 +25,8 @@ if [ "$output" = list ]; then
     exit
 fi
 
+# What is open, but for the shell's own descriptor of this script.
+[ -z "$FAKE_OPEN" ] || (cd /proc/$$/fd && echo [0-9] 1[1-9]) >"$FAKE_OPEN"
 rank=$QUANTBENCH_RANK fault=
 [ "${FAKE#*@}" != "$rank" ] || fault=${FAKE%@*}
 # The rank is the parent of the agent, which is this one's.

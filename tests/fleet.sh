@@ -127,6 +127,12 @@ ok 'markdown: a line' out_has '| SUSPECT | unknown |'
 ok 'junit' run 4 --fleet=wrong --format=junit
 ok 'junit: counts' out_has 'tests="8" failures="1" errors="0" skipped="0"'
 ok 'junit: the failure' out_has 'WRONG: code [1, 2]: 0x7f, not 0x7e'
+ok 'openmetrics' run 5 --fleet=slow --format=openmetrics
+ok 'openmetrics: the device' out_has 'quantbench_fleet_device_status{node="node1",device="cuda:1",model="G",uuid="GPU-node1-1"} 5'
+ok 'openmetrics: its ratio' grep -q '^quantbench_fleet_ratio{node="node1",device="cuda:1",.*} 1\.[01]' out
+ok 'openmetrics: counts' out_has 'quantbench_fleet_devices{verdict="SUSPECT"} 1'
+ok 'openmetrics: each value has one line' same '' "$(grep -v '^#' out | sed 's/ [^ ]*$//' | sort | uniq -d)"
+ok 'openmetrics: the end' same '# EOF' "$(tail -n 1 out)"
 ok 'files: as --output says' run 0 --fleet=good --output=report.txt --output=report.csv --junit=report.xml
 ok 'files: they are there' test -s report.txt -a -s report.csv -a -s report.xml
 ok 'a format that cannot show a fleet' fails 2 'cannot show a fleet' --fleet=good --format=gbench
@@ -148,6 +154,7 @@ small='--device=cpu --num-tokens=4 --hidden-size=64 --num-iters=12 --num-warmup-
     mkfifo in out_fifo
     launcher() { exec 3<out_fifo 4>in; while read -r word rest <&3; do echo "$word $rest" >>told; [ "$word" != ready ] || printf g >&4; done; }
     beside launcher
+    # shellcheck disable=SC2094 # a FIFO is open at both ends
     exec 5<>in 6>out_fifo 7<in
     ok 'gate: a run whose rounds begin when told' run 0 $small --round-gate=7,6
     exec 5>&- 6>&- 7<&-
@@ -180,11 +187,11 @@ small='--device=cpu --num-tokens=4 --hidden-size=64 --num-iters=12 --num-warmup-
     mv fault.json slow.json
     ok 'inject: slow: the times are' test "$(sed -n 's/.*"median": \([0-9]*\).*/\1/p' slow.json)" -gt \
         "$((10 * $(sed -n 's/.*"median": \([0-9]*\).*/\1/p' rank.json)))"
-    QUANTBENCH_INJECT=exit run 3 $small
+    QUANTBENCH_INJECT='exit' run 3 $small
     ok 'inject: exit: exit status 3' same 3 "$tap_got"
     QUANTBENCH_RANK=1 QUANTBENCH_INJECT=wrong@2 run 0 $small
     ok 'inject: another rank: nothing' same 0 "$tap_got"
-    QUANTBENCH_INJECT=more run 2 $small
+    QUANTBENCH_INJECT='more' run 2 $small
     ok 'inject: an unknown fault' err_has 'expected wrong, slow:FACTOR, hang or exit'
     ok 'inject: the fleet says so' run 4 --fleet=wrong.json,slow.json
     ok 'inject: the fleet says so: both' same 1 "$(grep -c 'fault injected' out)" # of the CPU's last record

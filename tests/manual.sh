@@ -388,12 +388,12 @@ fits()
     mandoc -Tascii -O width=78 "$1" |
         awk '{ gsub(/.\010/, "") } length > 80 { print "# " $0; bad = 1 } END { exit bad }'
 }
-for name in quantbench.1 quantbench-plugin.3 quantbench-output.5; do
+for name in quantbench.1 quantbench-mpi.1 quantbench-plugin.3 quantbench-output.5 quantbench-fleet.7; do
     file=$builddir/man/$name
     # The folders of an installation that "make distcheck" makes for itself are too long for any line.
     sed 's|/[^ ]*/_inst/|/usr/local/|g' "$file" >page
     ok "$name: the version is that of the program" grep -qF "\" \"$program\" \"" "$file"
-    ok "$name: the date is filled in" grep -qE '^\.TH [^ ]+ [135] "20[0-9][0-9]-[0-9][0-9]-[0-9][0-9]"' "$file"
+    ok "$name: the date is filled in" grep -qE '^\.TH [^ ]+ [1357] "20[0-9][0-9]-[0-9][0-9]-[0-9][0-9]"' "$file"
     ok "$name: nothing is left to fill in" silent grep -E '@[A-Za-z_]' "$file"
     if command -v mandoc >/dev/null 2>&1; then
         ok "$name: mandoc -Tlint" silent mandoc -Tlint -W style "$file"

@@ -110,6 +110,12 @@ ok 'a child that stays does not keep the job' faulty child@1 0 4
 gone() { ! kill -0 "$(cat records/stray)" 2>/dev/null; }
 ok 'a child that stays is ended with its tool' gone
 
+FAKE_OPEN=$work/open
+export FAKE_OPEN
+ok 'descriptors: a run' job 5 1
+ok 'descriptors: the tool has its gate, and no other' same '0 1 2 3 4 1[1-9]' "$(cat open)"
+unset FAKE_OPEN
+
 # A rank that is frozen cannot be waited for, nor be taken out of a meeting.
 before=$(date +%s)
 ok 'SIGSTOP of a rank: exit status 3' faulty stop@2 3 4 --deadline=5

@@ -392,7 +392,7 @@ static int name_absent(const char *hosts)
         if (file != NULL && first == i) {
             fprintf(file, "%s:%d\n", rows[i].host, wanted);
         }
-        if (!orders[i].take_part || (rows[i].size > 0 && !frozen[i])) {
+        if (!orders[i].take_part || (rows[i].size > 0 && rows[i].status >= 0 && !frozen[i])) {
             continue;
         }
         absent++;

@@ -101,7 +101,7 @@ libqbtool_a_SOURCES = \
 	%D%/fleet/fleet_take.c %D%/fleet/fleet_read.c \
 	%D%/fleet/fleet_judge.c %D%/fleet/fleet_facts.c \
 	%D%/fleet/fleet_report.c %D%/fleet/fleet_report.h \
-	%D%/fleet/fleet_text.c %D%/fleet/fleet_json.c %D%/fleet/fleet_tables.c \
+	%D%/fleet/fleet_text.c %D%/fleet/fleet_json.c %D%/fleet/fleet_openmetrics.c %D%/fleet/fleet_tables.c \
 	%D%/cli/case_list.c %D%/cli/case_list.h \
 	%D%/cli/serve.c %D%/cli/serve.h \
 	%D%/cli/list_tensors.c %D%/cli/list_tensors.h \
@@ -126,7 +126,7 @@ libqbtool_a_SOURCES = \
 	%D%/report/report_gnuplot.c \
 	%D%/report/plot.c %D%/report/plot.h \
 	%D%/report/report_bmf.c \
-	%D%/report/report_openmetrics.c \
+	%D%/report/report_openmetrics.c %D%/report/openmetrics.h \
 	%D%/report/case_name.c %D%/report/case_name.h \
 	%D%/report/picture.c %D%/report/picture.h \
 	%D%/report/picture_text.c \

@@ -167,6 +167,9 @@ enum exit_code fleet_judge(struct fleet *fleet);
 /* Find the facts that are not the same everywhere. */
 enum exit_code fleet_compare_facts(struct fleet *fleet);
 
+/* The exit status that a verdict on a device comes to. */
+enum exit_code fleet_verdict_code(enum fleet_verdict verdict);
+
 /* The exit status of what was found. */
 enum exit_code fleet_code(const struct fleet *fleet);
 

@@ -365,7 +365,7 @@ enum exit_code fleet_judge(struct fleet *fleet)
     return EXIT_OK;
 }
 
-enum exit_code fleet_code(const struct fleet *fleet)
+enum exit_code fleet_verdict_code(enum fleet_verdict verdict)
 {
     static const enum exit_code codes[FLEET_VERDICTS] = {
         [FLEET_OK] = EXIT_OK,
@@ -377,10 +377,16 @@ enum exit_code fleet_code(const struct fleet *fleet)
         [FLEET_NO_ANSWER] = EXIT_CANNOT_RUN,
         [FLEET_WRONG] = EXIT_WRONG_RESULT,
     };
+
+    return codes[verdict];
+}
+
+enum exit_code fleet_code(const struct fleet *fleet)
+{
     enum exit_code code = fleet->missing_count > 0 || fleet->device_count == 0 ? EXIT_CANNOT_RUN : EXIT_OK;
 
     for (int i = 0; i < FLEET_VERDICTS; i++) {
-        code = fleet->counts[i] > 0 ? message_worse(code, codes[i]) : code;
+        code = fleet->counts[i] > 0 ? message_worse(code, fleet_verdict_code((enum fleet_verdict)i)) : code;
     }
     return code;
 }

@@ -20,8 +20,9 @@ static const struct {
     {"csv", fleet_csv_report},
     {"markdown", fleet_markdown_report},
     {"junit", fleet_junit_report},
+    {"openmetrics", fleet_openmetrics_report},
 };
-const char fleet_report_formats[] = "text, json, csv, markdown or junit";
+const char fleet_report_formats[] = "text, json, csv, markdown, junit or openmetrics";
 
 bool fleet_report_can(const struct report_format *format)
 {

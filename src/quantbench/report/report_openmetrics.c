@@ -6,6 +6,7 @@
 #include "base/utf8.h"
 #include "report/case_name.h"
 #include "report/describe.h"
+#include "report/openmetrics.h"
 #include "report/report.h"
 
 #include <inttypes.h>
@@ -16,8 +17,7 @@
 
 /* ---- Text ------------------------------------------------------------------------------------------------------- */
 
-/* Write the label NAME, whose value is TEXT of others. */
-static void write_label(const char *separator, const char *name, const char *text, FILE *stream)
+void openmetrics_label(const char *separator, const char *name, const char *text, FILE *stream)
 {
     fprintf(stream, "%s%s=\"", separator, name);
     while (*text != '\0') {
@@ -35,8 +35,7 @@ static void write_label(const char *separator, const char *name, const char *tex
     putc('"', stream);
 }
 
-/* What the values of a name are of. */
-static void write_head(const char *name, const char *help, FILE *stream)
+void openmetrics_head(const char *name, const char *help, FILE *stream)
 {
     fprintf(stream, "# HELP quantbench_%s %s\n# TYPE quantbench_%s gauge\n", name, help, name);
 }
@@ -127,19 +126,19 @@ static char **make_names(const struct record *record)
 /* Write the labels of the case C, but for the closing brace. */
 static void write_labels(const struct record_case *c, const char *name, FILE *stream)
 {
-    write_label("{", "case", name, stream);
-    write_label(",", "device", c->device->id, stream);
-    write_label(",", "model", c->device->name, stream);
+    openmetrics_label("{", "case", name, stream);
+    openmetrics_label(",", "device", c->device->id, stream);
+    openmetrics_label(",", "model", c->device->name, stream);
     if (c->device->uuid[0] != '\0') {
-        write_label(",", "uuid", c->device->uuid, stream);
+        openmetrics_label(",", "uuid", c->device->uuid, stream);
     }
-    write_label(",", "kernel", c->kernel, stream);
+    openmetrics_label(",", "kernel", c->kernel, stream);
 }
 
 static void write_figures(const struct record *record, char *const *names, FILE *stream)
 {
     for (size_t f = 0; f < sizeof figures / sizeof figures[0]; f++) {
-        write_head(figures[f].name, figures[f].help, stream);
+        openmetrics_head(figures[f].name, figures[f].help, stream);
         for (size_t i = 0; i < record->count; i++) {
             const double value = figures[f].of(&record->cases[i]);
 
@@ -157,7 +156,7 @@ static void write_figures(const struct record *record, char *const *names, FILE 
 
 static void write_doubts(const struct record *record, char *const *names, FILE *stream)
 {
-    write_head("doubt", "1 for each reason for which a result is in doubt.", stream);
+    openmetrics_head("doubt", "1 for each reason for which a result is in doubt.", stream);
     for (size_t i = 0; i < record->count; i++) {
         const unsigned doubts = record_doubts(&record->cases[i]);
 
@@ -165,7 +164,7 @@ static void write_doubts(const struct record *record, char *const *names, FILE *
             if ((doubts >> doubt & 1) != 0) {
                 fputs("quantbench_doubt", stream);
                 write_labels(&record->cases[i], names[i], stream);
-                write_label(",", "reason", doubt_words[doubt], stream);
+                openmetrics_label(",", "reason", doubt_words[doubt], stream);
                 fputs("} 1\n", stream);
             }
         }
@@ -183,7 +182,7 @@ static void write_date(const char *date, FILE *stream)
                                &parts.tm_hour, &parts.tm_min, &parts.tm_sec) == 6) {
         parts.tm_year -= 1900;
         parts.tm_mon -= 1;
-        write_head("run_timestamp_seconds", "The end of the run, in seconds since 1970.", stream);
+        openmetrics_head("run_timestamp_seconds", "The end of the run, in seconds since 1970.", stream);
         fprintf(stream, "quantbench_run_timestamp_seconds %" PRId64 "\n", (int64_t)timegm(&parts));
     }
 }
@@ -198,7 +197,7 @@ enum exit_code report_openmetrics(const struct record *record, FILE *stream)
     }
     write_figures(record, names, stream);
     write_doubts(record, names, stream);
-    write_head("run_status", "The exit status of the run.", stream);
+    openmetrics_head("run_status", "The exit status of the run.", stream);
     fprintf(stream, "quantbench_run_status %d\n", (int)record->code);
     write_date(record->date, stream);
     fputs("# EOF\n", stream);
