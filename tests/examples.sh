@@ -40,6 +40,8 @@ END
 
 ok "example: 01_quantize runs" quantize
 ok "example: 03_rms_norm runs" rms_norm
+kernels() { ! grep -n qb_reference "$srcdir"/doc/examples/0*.c; }
+ok "example: programs run kernels, not the reference" kernels
 # README says what its program prints.
 readme() { ${EMULATOR-} "$builddir/example_readme.test" >out 2>err && grep -qF "\`$(cat out)\`" "$srcdir/README.md"; }
 ok "README: README's program prints what README says" readme
