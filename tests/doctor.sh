@@ -162,6 +162,18 @@ moved()
         out_has '"host_memory_bytes": 3000004' && out_has '"kernel": "cpu_'
 }
 ok 'dry run: bytes moved and memory are right' moved
+# hosts BYTES ARGUMENT...: 1000 x 1000 elements take BYTES bytes of the host.
+hosts()
+{
+    tap_bytes=$1
+    shift
+    run 0 --device=cpu --dry-run --num-tokens=1000 --hidden-size=1000 --format=json "$@" &&
+        out_has "\"host_memory_bytes\": $tap_bytes"
+}
+# Twice as many elements of half, values of half, codes and a scale; and exact values of float.
+ok 'dry run: values and exact values take memory of the host' hosts 11000004 --op=silu-mul
+ok 'dry run: without a reference the data and values take memory' hosts 6000000 --op=silu-mul --no-verify
+ok 'dry run: weights are data' hosts 5002004 --op=rms-norm --no-verify
 same_memory()
 {
     run 0 --device=cpu --dry-run --num-tokens=8 --hidden-size=32 --format=json || return 1

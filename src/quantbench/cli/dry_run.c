@@ -24,13 +24,19 @@
 
 /* Bytes per second where the device does not say. */
 #define COMMON_BANDWIDTH 10e9
-/* The same for memory that is new, which the system clears first. */
-#define FRESH_BANDWIDTH 4e9
-/* Seconds that a launch takes at least, that a sample lasts at least, and that the host needs for an element: to make
- * it, to compute the reference's code, and to compare. */
-#define LAUNCH_TIME  2e-6
-#define SAMPLE_TIME  500e-6
-#define ELEMENT_TIME 30e-9
+/* The same for memory that is new, which the system clears first, and for the comparison of what launches wrote. */
+#define FRESH_BANDWIDTH   2.5e9
+#define COMPARE_BANDWIDTH 2e9
+/* Seconds that a launch takes at least, that a sample lasts at least, and that the proof of a case takes at least. */
+#define LAUNCH_TIME 2e-6
+#define SAMPLE_TIME 500e-6
+#define PROOF_TIME  0.1
+/* Seconds that the host needs for an element: to make it; to compute the reference's code, and to compare; to compute
+ * its value, where the operation is another than quantization; and in each round to ask about it. */
+#define MAKE_TIME   30e-9
+#define VERIFY_TIME 50e-9
+#define VALUE_TIME  150e-9
+#define ASK_TIME    4e-9
 
 /* What one case needs. */
 struct need {
@@ -46,52 +52,64 @@ static double sum(uint64_t a, uint64_t b)
     return (double)a + (double)b;
 }
 
+/* Seconds before the first visit: data, the reference, and the proof. */
+static double guess_preparation(const struct method *method, const struct qb_problem *problem)
+{
+    const double elements = (double)problem->tokens * (double)problem->hidden;
+    const double values = problem->operation != QB_OPERATION_QUANTIZE ? VALUE_TIME : 0;
+
+    return elements * (MAKE_TIME + (method->verify ? VERIFY_TIME + values : 0)) + (method->verify ? PROOF_TIME : 0);
+}
+
+/* Seconds to fill all sets, and the memory of the ceiling; and to launch into each set that is kept. */
+static double guess_filling(const struct result *result, double launch)
+{
+    return 2 * (double)result->found.rotated_bytes / FRESH_BANDWIDTH +
+           (bench_keeps_sets(result) ? launch * result->found.sets : 0);
+}
+
+/* Seconds that the questions of all rounds take, and the comparison of what their samples wrote. */
+static double guess_checks(const struct method *method, const struct result *result)
+{
+    const struct qb_problem *p = &result->plan_case->problem;
+    const double rounds = fmin((double)method->rounds, (double)method->num_iters);
+    const double sets = bench_has_windows(result) ? fmin(result->found.sets, ceil((double)method->num_iters / rounds))
+                                                  : (double)result->found.sets;
+
+    return !method->verify ? 0
+                           : rounds * ((double)p->tokens * (double)p->hidden * ASK_TIME +
+                                       sets * (double)result->found.bytes.written / COMPARE_BANDWIDTH);
+}
+
 static double guess_seconds(const struct method *method, const struct result *result)
 {
     const struct plan_case *c = result->plan_case;
-    double bandwidth = c->device->info.peak_bandwidth;
-    double launch = LAUNCH_TIME + sum(result->found.bytes.read, result->found.bytes.written) /
-                                      (bandwidth > 0 ? bandwidth : COMMON_BANDWIDTH);
-    double sample =
-        method->profile ? launch : fmax(launch * (bench_has_windows(result) ? 1 : result->found.sets), SAMPLE_TIME);
-    double samples = method->profile ? 1 : (double)(method->num_warmup_iters + method->num_iters);
-    double elements = (double)c->problem.tokens * (double)c->problem.hidden;
+    const double bandwidth = c->device->info.peak_bandwidth > 0 ? c->device->info.peak_bandwidth : COMMON_BANDWIDTH;
+    const double launch = LAUNCH_TIME + sum(result->found.bytes.read, result->found.bytes.written) / bandwidth;
+    const double sample = fmax(launch * (bench_has_windows(result) ? 1 : result->found.sets), SAMPLE_TIME);
+    const double samples = (double)(method->num_warmup_iters + method->num_iters);
+    const double before = guess_preparation(method, &c->problem);
+    /* Ceilings take three quarters as many samples. */
+    const double visits = sample * samples * 1.75 + guess_checks(method, result) +
+                          (bench_keeps_sets(result) ? 1 : (double)method->rounds) * guess_filling(result, launch);
 
     if (method->profile) {
-        return elements * ELEMENT_TIME + sample;
+        return before + launch;
     }
     /* With a precision it takes as long as it takes, up to the limit. */
-    if (method->precision > 0) {
-        return elements * ELEMENT_TIME + method->timeout;
-    }
-    /* The ceilings take three quarters as many samples. Sets are filled, which is followed by a launch into each, once
-     * where they are kept, else in each visit; so is the memory of the ceiling. */
-    return elements * ELEMENT_TIME +
-           fmin(method->max_time,
-                sample * samples * 1.75 + (bench_keeps_sets(result) ? 1 : (double)method->rounds) *
-                                              (2 * (double)result->found.rotated_bytes / FRESH_BANDWIDTH +
-                                               (bench_keeps_sets(result) ? launch * result->found.sets : 0)));
+    return before + fmin(method->precision > 0 ? method->timeout : method->max_time, visits);
 }
 
 static struct need find_need(struct bench *bench, size_t index)
 {
-    const struct method *method = bench->method;
     const struct result *result = &bench->results[index];
-    const struct sizes *bytes = &result->found.bytes;
-    bool needs_reference = method->verify;
-    uint64_t answer = 0;
-
-    for (int role = QB_ROLE_INPUT + 1; role < QB_ROLE_COUNT; role++) {
-        needs_reference = needs_reference || sizes_is_given(&result->plan_case->problem, (enum qb_role)role);
-        answer = saturate_add(answer, bytes->of[role]);
-    }
 
     return (struct need){
         .fits = bench_fits(bench, index),
         .known = machine_memory_free(result->plan_case->device) != QB_MEMORY_UNKNOWN,
         .device_bytes = result->found.rotated_bytes,
-        .host_bytes = (bench->inputs.tensors == NULL ? bytes->of[QB_ROLE_INPUT] : 0) + (needs_reference ? answer : 0),
-        .seconds = guess_seconds(method, result),
+        .host_bytes = bench_host_bytes(bench, index),
+        .seconds = guess_seconds(bench->method, result),
     };
 }
 

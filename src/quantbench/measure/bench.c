@@ -282,25 +282,41 @@ static uint64_t workspace_bytes(const struct plan_case *plan_case)
                                                                                       &plan_case->problem));
 }
 
-/* All the memory that a case will take, on the host and on its device, beyond what is held already. */
-static enum exit_code check_all_memory(const struct bench *bench, const struct result *result)
+/* True if the reference's answer to the case is needed: to compare with it, or since launches read a part of it. */
+static bool needs_answer(const struct bench *bench, const struct plan_case *plan_case)
 {
-    const struct plan_case *plan_case = result->plan_case;
+    return bench->method->verify || has_given(plan_case);
+}
+
+uint64_t bench_host_bytes(const struct bench *bench, size_t index)
+{
+    const struct result *result = &bench->results[index];
+    const struct qb_problem *problem = &result->plan_case->problem;
     const struct expectation *e = &bench->expectation;
-    uint64_t held = e->tensors.at[QB_ROLE_CODES] != NULL ? answer_bytes(&e->bytes) : 0;
-    uint64_t host = saturate_add(inputs_missing(&bench->inputs, plan_case), answer_bytes(&result->found.bytes));
-    uint64_t device =
+    const uint64_t held = e->tensors.at[QB_ROLE_CODES] != NULL ? answer_bytes(&e->bytes) : 0;
+    uint64_t bytes = inputs_missing(&bench->inputs, result->plan_case);
+
+    bytes = needs_answer(bench, result->plan_case) ? saturate_add(bytes, answer_bytes(&result->found.bytes)) : bytes;
+    bytes = bytes > held ? bytes - held : 0;
+    /* The exact values, for the quality of codes. */
+    return values_differ(problem) && bench->method->verify && problem->scaling != QB_SCALING_AMAX
+               ? saturate_add(bytes, saturate_multiply(problem->tokens * problem->hidden, sizeof(float)))
+               : bytes;
+}
+
+/* All the memory that a case will take, on the host and on its device, beyond what is held already. */
+static enum exit_code check_all_memory(const struct bench *bench, size_t index)
+{
+    const struct result *result = &bench->results[index];
+    const struct plan_case *plan_case = result->plan_case;
+    const uint64_t host = bench_host_bytes(bench, index);
+    const uint64_t device =
         saturate_add(buffers_memory(&result->found.bytes, result->found.sets), workspace_bytes(plan_case));
     const uint64_t kept = bench->stock.held;
     char what[PROBLEM_TEXT_SIZE];
     enum exit_code code;
 
     problem_text(&plan_case->problem, what, sizeof what);
-    host = host > held ? host - held : 0;
-    if (values_differ(&plan_case->problem) && bench->method->verify &&
-        plan_case->problem.scaling != QB_SCALING_AMAX) { /* their exact values, for the quality of codes */
-        host = saturate_add(host, saturate_multiply(plan_case->problem.tokens * plan_case->problem.hidden, 4));
-    }
     if (plan_case->threads > 0) {
         return check_memory(&bench->machine->host, what, saturate_add(host, device), kept);
     }
@@ -574,10 +590,10 @@ static enum exit_code prove(struct bench *bench, size_t index)
 {
     struct result *result = &bench->results[index];
     struct case_data data;
-    enum exit_code code = check_all_memory(bench, result);
+    enum exit_code code = check_all_memory(bench, index);
 
     bench->proofs[index].seconds = INFINITY;
-    if (code != EXIT_OK || (!bench->method->verify && !has_given(result->plan_case))) {
+    if (code != EXIT_OK || !needs_answer(bench, result->plan_case)) {
         return code;
     }
     code = inputs_get(&bench->inputs, result->plan_case, &data);
@@ -603,7 +619,7 @@ void bench_prove(struct bench *bench, size_t index)
 
 bool bench_fits(struct bench *bench, size_t index)
 {
-    return check_all_memory(bench, &bench->results[index]) == EXIT_OK;
+    return check_all_memory(bench, index) == EXIT_OK;
 }
 
 /* Whether what the timed launches wrote is right; if not, the reference says where. */

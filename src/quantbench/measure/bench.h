@@ -64,8 +64,12 @@ void bench_end(struct bench *bench);
  * visited. */
 void bench_prove(struct bench *bench, size_t index);
 
-/* Whether there is memory for case INDEX. If not, that has been printed. */
+/* True if there is memory for case INDEX. If not, that has been printed. */
 bool bench_fits(struct bench *bench, size_t index);
+
+/* The bytes that case INDEX takes in host memory besides its buffers, and besides what is held there already: data,
+ * values, the reference's answer, and exact values. */
+uint64_t bench_host_bytes(const struct bench *bench, size_t index);
 
 /* Visit case INDEX: SAMPLES samples. What went wrong has been printed and is the result's code; there is no time then.
  * An interrupt leaves fewer samples, and so does the end of SECONDS, but one. Device memory of ASIDE bytes is held
