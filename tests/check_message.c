@@ -159,6 +159,30 @@ START_TEST(dumb_terminal_sees_a_line_at_times)
 }
 END_TEST
 
+/* One visit that takes two minutes. */
+static void one_visit(void)
+{
+    message_heartbeat();
+    message_progress("round 1 of 10");
+    for (int i = 0; i < 130; i++) {
+        message_heartbeat();
+        now++;
+    }
+}
+
+/* A terminal has the line already. */
+START_TEST(a_long_visit_has_a_heartbeat)
+{
+    ck_assert_str_eq(on(false, one_visit), "quantbench: progress: round 1 of 10, for 30 s now\n"
+                                           "quantbench: progress: round 1 of 10, for 1 min 00 s now\n"
+                                           "quantbench: progress: round 1 of 10, for 1 min 30 s now\n"
+                                           "quantbench: progress: round 1 of 10, for 2 min 00 s now\n.");
+    ck_assert_str_eq(on(true, one_visit), "\r\033[Kround 1 of 10.");
+    message_init(true, false);
+    ck_assert_str_eq(on(false, one_visit), ".");
+}
+END_TEST
+
 static void controls(void)
 {
     message_error("kernel %s: %s", "a", "\033[2J\r\n\t\x7f");
@@ -313,6 +337,7 @@ int main(void)
     tcase_add_test(tc, progress_is_wiped);
     tcase_add_test(tc, others_see_none);
     tcase_add_test(tc, others_see_a_line_at_times);
+    tcase_add_test(tc, a_long_visit_has_a_heartbeat);
     tcase_add_test(tc, dumb_terminal_sees_a_line_at_times);
     tcase_add_test(tc, controls_are_escaped);
     tcase_add_test(tc, warnings_come_once);

@@ -17,9 +17,11 @@
 
 static bool be_quiet;
 static bool be_verbose;
-static bool progress_shown; /* the cursor is behind a progress line */
+static bool progress_shown; /* the cursor is after a progress line */
 static bool is_waiting;     /* for the next whole line of progress, since the time below */
 static double waits_since;
+static char progress[256]; /* the last that was said, at the time below; "": none */
+static double progress_since;
 
 enum exit_code message_worse(enum exit_code a, enum exit_code b)
 {
@@ -244,6 +246,10 @@ void message_progress(const char *format, ...)
     if (be_quiet) {
         return;
     }
+    va_start(arguments, format);
+    vsnprintf(progress, sizeof progress, format, arguments);
+    va_end(arguments);
+    progress_since = clock_seconds();
     if (!can_erase()) {
         if (is_due()) {
             va_start(arguments, format);
@@ -252,6 +258,7 @@ void message_progress(const char *format, ...)
         }
         return;
     }
+    is_waiting = false;
     fflush(stdout);
     fputs("\r\033[K", stderr);
     va_start(arguments, format);
@@ -273,6 +280,17 @@ static void format_duration(double seconds, char *text, size_t size)
     } else {
         snprintf(text, size, "%lu h %02lu min", whole / 3600, whole % 3600 / 60);
     }
+}
+
+void message_heartbeat(void)
+{
+    char since[48];
+
+    if (!is_waiting || clock_seconds() - waits_since < MESSAGE_HEARTBEAT || !is_due()) {
+        return;
+    }
+    format_duration(clock_seconds() - progress_since, since, sizeof since);
+    message_line(MESSAGE_PROGRESS "%s, for %s now", progress, since);
 }
 
 void message_progress_eta(const char *where, double done, double total, double seconds)

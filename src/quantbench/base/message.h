@@ -54,6 +54,9 @@ void message_progress(const char *format, ...) __attribute__((format(printf, 1, 
 /* The same: WHERE the run is, and how long the rest will take, if DONE of TOTAL parts took SECONDS and it goes on like
  * that. */
 void message_progress_eta(const char *where, double done, double total, double seconds);
+/* Say the last progress again as a whole line, with its age, if one is due. For work of any length between two calls of
+ * message_progress(); costs a look at the clock. */
+void message_heartbeat(void);
 /* Wipe that line, before something else is printed. */
 void message_progress_end(void);
 

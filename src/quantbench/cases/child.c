@@ -214,6 +214,7 @@ bool child_await(struct child *child, double seconds)
         if (i == 1 || passed > seconds / 2) {
             limit += fmin(starvation_look(&starvation), (MOST_STRETCH - 1) * seconds);
         }
+        message_heartbeat();
         /* A signal may come before the wait begins: look again before long. */
         ready = poll(&wait, 1, (int)ceil(fmax(fmin(limit - passed, interval), 0) * 1e3));
         late = clock_seconds() >= relay_interrupt(child); /* even if there is one sign of life after the other */

@@ -271,6 +271,7 @@ static enum exit_code prove_fill(const struct subject *s, const struct hard_data
     struct mismatch mismatch;
     enum qb_status status;
 
+    message_heartbeat();
     if (code != EXIT_OK) {
         return code;
     }

@@ -22,6 +22,7 @@
 #include "measure/measure.h"
 #include "measure/disturbance.h"
 #include "base/interrupt.h"
+#include "base/message.h"
 #include "base/stats.h"
 #include "base/clock.h"
 
@@ -49,6 +50,7 @@
 /* True if no sample is to be begun after TAKEN others. */
 static bool is_over(const struct measure *m, uint64_t taken)
 {
+    message_heartbeat();
     return interrupt_requested() || (m->settings.deadline > 0 && taken > 0 && clock_seconds() >= m->settings.deadline);
 }
 
