@@ -54,6 +54,17 @@ made()
     ok 'outputs: distributions to files of every format' made dists $dists
     ok 'outputs: a tensor that is all NaN to files of every format' made nan --device=cpu --input=nan.npy --profile
 }
+# Sets that are fewer than a rotation are cold since other data pass in between: the text says so of these alone.
+in_between()
+{
+    for tap_bytes in 100000000 1000000000; do
+        sed "s/\"rotated_bytes\": [0-9]*/\"rotated_bytes\": $tap_bytes/" "$srcdir/doc/records/h200.json" >rotation.json &&
+            run 0 --report=rotation.json && tr -s '\n ' ' ' <out >$tap_bytes.text || return 1
+    done
+    grep -q '100.0 MB, and other data in between; the cache has' 100000000.text &&
+        grep -q '1000.0 MB; the cache has' 1000000000.text
+}
+ok 'text: a rotation that is shared with other cases says so' in_between
 records='single sweep launch file dists nan'
 for record in $records; do
     ok "$record: the text file is what was on standard output" cmp "$record.out" "$record.txt"
