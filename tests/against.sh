@@ -77,6 +77,19 @@ named()
 }
 ok 'against: an original in a .npy file has no name' named
 
+# What is not asked for is as in the file.
+asked()
+{
+    tap_names=$1
+    shift
+    run 0 --input=original.safetensors --against=fp8.safetensors "$@" && same 2 "$(grep -c ^ours out)" &&
+        tr -s '\n ' ' ' <out | grep -q "ours .* ours .* $tap_names \$"
+}
+ok 'against: --granularity alone keeps the format' asked 'fp8, token' --granularity=token
+ok 'against: --scale-format alone keeps the granularity' asked 'fp8, token, half scales' --scale-format=half
+ok 'against: an option that the format lacks is refused' fails 2 'use --quant-dtype' \
+    --input=original.safetensors --against=fp8.safetensors --asymmetric
+
 # ---- What is refused -----------------------------------------------------------------------------------------------
 
 ok 'against: a missing file' fails 3 'cannot open' --input=original.safetensors --against=missing.safetensors

@@ -38,6 +38,53 @@ ok 'narrow: int4: symmetric' verified 12 --quant-dtype=int4 --scale-format=float
     --granularity=tensor,token,group:32
 ok 'narrow: int4, int8 and uint4: asymmetric' verified 18 --quant-dtype=int4,int8,uint4 --asymmetric --scale=dynamic,static \
     --granularity=tensor,token,group:32
+# The report says what a format has by default, as it does for a recipe.
+# shellcheck disable=SC2086
+groups()
+{
+    tap_granularity=$1
+    shift
+    run 0 $small --dry-run --format=json "$@" && same "$tap_granularity" \
+        "$(sed -n 's/.*"granularity": "\(.*\)",/\1/p' out | paste -sd ' ' -)"
+}
+ok 'narrow: int4 and uint4 have groups of 128 by default' groups 'group:128 group:128 tensor' --quant-dtype=int4,uint4,int8
+ok 'narrow: int4 has the granularity that is given' groups 'tensor token' --quant-dtype=int4 --granularity=tensor,token
+# shellcheck disable=SC2086
+reported() { run 0 $small --quant-dtype=int4 && out_has 'half -> int4, dynamic, group:128,'; }
+ok 'narrow: the report says so' reported
+# shellcheck disable=SC2086
+# paired PAIRS ARGUMENT...: what is compared with what, as numbers of results.
+# shellcheck disable=SC2086
+paired()
+{
+    tap_pairs=$1
+    shift
+    run 0 $small --rounds=2 --compare=quant-dtype --margin=99 --format=json "$@" &&
+        same "$tap_pairs" "$(sed -n 's/.*"\(baseline_\)*result": \([0-9]*\),.*/\2/p' out | paste -sd ' ' -)"
+}
+ok 'narrow: int4 and int8 are compared, each with its own granularity' paired '1 0' --quant-dtype=int4,int8
+ok 'narrow: int4 and int8 are compared in the granularities that are given' paired '1 0 3 2' --quant-dtype=int4,int8 \
+    --granularity=group:128,tensor
+# warned CASES WARNING ARGUMENT...: there are that many cases, and one line that warns.
+# shellcheck disable=SC2086
+warned()
+{
+    tap_cases=$1 tap_warning=$2
+    shift 2
+    run 0 $small --dry-run --format=json "$@" && same "$tap_cases" "$(grep -c '"kernel": ' out)" &&
+        same "quantbench: warning: --quant-dtype=$tap_warning" "$(cat err)"
+}
+ok 'narrow: a problem with two names is measured once' warned 1 'e2m1: the same as mxfp4 with these options; it is measured once' \
+    --quant-dtype=mxfp4,e2m1 --scale-format=e8m0 --granularity=group:32
+ok 'narrow: only combinations that are the same are left out' warned 3 \
+    'e2m1: the same as mxfp4 with these options; it is measured once' \
+    --quant-dtype=mxfp4,e2m1,fp8,e2m3 --scale-format=e8m0 --granularity=group:32
+ok "narrow: an option that replaces a recipe's scales is announced" warned 1 \
+    'mxfp4: --scale-format=e4m3 replaces a part of the recipe; reports call the result e2m1' \
+    --quant-dtype=mxfp4 --scale-format=e4m3
+ok "narrow: an option that replaces a recipe's groups is announced" warned 1 \
+    'mxfp8: --granularity=group:64 replaces a part of the recipe; reports call the result fp8' \
+    --quant-dtype=mxfp8 --granularity=group:64
 ok 'narrow: uint4 is asymmetric by itself' verified 1 --quant-dtype=uint4 --scale-format=half --granularity=group:128
 ok 'narrow: fp8 in groups of 128: the layouts of its scales' verified 5 --quant-dtype=fp8 --granularity=group:128 \
     --scale-format=e8m0 --scale-layout=rows,columns,packed,tiled-128x4,tiled-8x4

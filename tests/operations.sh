@@ -151,7 +151,12 @@ ok 'fused: several launches are the baseline of one' fused
 ok 'fused: without a kernel of several launches an error says so' fails 3 \
     '--compare=fused: device cpu lacks a kernel that can run half -> int8' $small --compare=fused --op=quantize
 # shellcheck disable=SC2086
-ok 'fused: --kernel is refused beside it' fails 2 '--kernel: conflicts with ' $small $ours --compare=fused --op=silu-mul
+# What conflicts is said in the user's own words.
+ok 'fused: --kernel is refused beside it' fails 2 '--kernel: conflicts with --compare=fused, ' $small $ours --compare=fused \
+    --op=silu-mul
+ok 'fused: --isa is refused beside it' fails 2 '--isa: conflicts with --compare=fused, ' $small --isa=generic \
+    --compare=fused --op=silu-mul
+ok 'tune: --isa is refused beside it' fails 2 '--isa: conflicts with --tune, ' $small --isa=generic --tune
 # shellcheck disable=SC2086
 judged()
 {

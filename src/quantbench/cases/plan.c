@@ -74,14 +74,62 @@ static enum exit_code add_case(const struct settings *settings, struct plan *pla
     return code;
 }
 
-/* Say that PATTERN gives no kernel for the case, and what there would be. */
-static enum exit_code no_kernel(const struct plan_case *wanted, const char *pattern, bool name_matched, bool is_sweep)
+/* The option that kernels were asked for with, of two that exclude each other. */
+static const char *kernels_option(const struct settings *settings)
 {
+    return settings->sweep.by_isa ? "--isa" : "--kernel";
+}
+
+/* True if the swept options have more than one combination. */
+static bool is_sweep(const struct settings *settings)
+{
+    return settings->sweep.num_tokens.count > 1 || settings->sweep.hidden_sizes.count > 1 ||
+           settings->sweep.dtypes.count > 1 || settings->sweep.dists.count > 1 ||
+           operations_count(&settings->sweep) > 1 || quantization_count(&settings->sweep) > 1 ||
+           settings->place.devices.count > 1 || settings->sweep.kernels.count > 1 ||
+           settings->sweep.threads.count > 1 || settings->sweep.caches.count > 1 ||
+           settings->sweep.launches.count > 1 || settings->sweep.streams.count > 1 || settings->sweep.tensor != NULL;
+}
+
+/* Say that the CPU that WANTED names lacks the instruction set of the kernel PATTERN, and which it has. */
+static enum exit_code no_isa(const struct plan_case *wanted, const char *pattern)
+{
+    static const char prefix[] = "cpu_";
+    const size_t skipped = sizeof prefix - 1;
+    char names[128] = "";
+
+    if (!device_is_cpu(wanted->device)) {
+        message_error("--isa: device %s is not a CPU; expected auto", wanted->device->info.id);
+        return EXIT_USAGE;
+    }
+    for (size_t i = 0; i < catalog_count(); i++) {
+        const char *name = catalog_at(i)->name;
+
+        if (catalog_at(i)->plugin == NULL && strncmp(name, prefix, skipped) == 0 &&
+            strchr(name + skipped, '_') == NULL) {
+            const size_t length = strlen(names);
+
+            snprintf(names + length, sizeof names - length, "%s%s", length > 0 ? ", " : "", name + skipped);
+        }
+    }
+    message_error("--isa: device %s has no kernels for '%s'; expected auto or one of %s", wanted->device->info.id,
+                  pattern + skipped, names);
+    return EXIT_USAGE;
+}
+
+/* Say that PATTERN gives no kernel for the case, and what there would be. */
+static enum exit_code no_kernel(const struct settings *settings, const struct plan_case *wanted, const char *pattern,
+                                bool name_matched)
+{
+    const char *option = kernels_option(settings);
     const struct qb_backend *backend = qb_device_backend(wanted->device->handle);
     char problem[PROBLEM_TEXT_SIZE];
     char names[1024] = "", hint[NEAREST_HINT_SIZE];
     struct nearest nearest = {.text = pattern};
 
+    if (!name_matched && settings->sweep.by_isa) {
+        return no_isa(wanted, pattern);
+    }
     for (size_t i = 0; i < catalog_count(); i++) {
         const struct kernel *kernel = catalog_at(i);
 
@@ -100,12 +148,12 @@ static enum exit_code no_kernel(const struct plan_case *wanted, const char *patt
         return EXIT_USAGE;
     }
     problem_text(&wanted->problem, problem, sizeof problem);
-    if (is_sweep) {
+    if (is_sweep(settings)) {
         /* The other combinations are run; if there are none, plan_make() finds that. */
         message_warning("left out: kernel %s cannot run %s on device %s", pattern, problem, wanted->device->info.id);
         return EXIT_OK;
     }
-    message_error("--kernel: '%s' cannot run %s on device %s; kernels that can: %s", pattern, problem,
+    message_error("%s: '%s' cannot run %s on device %s; kernels that can: %s", option, pattern, problem,
                   wanted->device->info.id, names[0] != '\0' ? names : "none");
     return EXIT_CANNOT_RUN;
 }
@@ -142,17 +190,6 @@ static enum exit_code choose(const struct settings *settings, struct plan_case *
         wanted->kernel = catalog_handle(kernel);
     }
     return EXIT_OK;
-}
-
-/* Whether the swept options have more than one combination. */
-static bool is_sweep(const struct settings *settings)
-{
-    return settings->sweep.num_tokens.count > 1 || settings->sweep.hidden_sizes.count > 1 ||
-           settings->sweep.dtypes.count > 1 || settings->sweep.dists.count > 1 ||
-           operations_count(&settings->sweep) > 1 || quantization_count(&settings->sweep) > 1 ||
-           settings->place.devices.count > 1 || settings->sweep.kernels.count > 1 ||
-           settings->sweep.threads.count > 1 || settings->sweep.caches.count > 1 ||
-           settings->sweep.launches.count > 1 || settings->sweep.streams.count > 1 || settings->sweep.tensor != NULL;
 }
 
 /* True if the name of KERNEL is what was asked for: it matches PATTERN, or is one of our kernels for the instruction
@@ -192,7 +229,7 @@ static enum exit_code add_matching_kernels(const struct settings *settings, stru
             return code;
         }
     }
-    return plan->count > before ? EXIT_OK : no_kernel(wanted, pattern, name_matched, is_sweep(settings));
+    return plan->count > before ? EXIT_OK : no_kernel(settings, wanted, pattern, name_matched);
 }
 
 /* Say that no kernel of ours runs WANTED. Other combinations of a sweep are run. */
@@ -337,6 +374,9 @@ static enum exit_code add_quantizations(const struct settings *settings, struct 
         enum qb_status status;
 
         quantization_set(&settings->sweep, i, &wanted->problem);
+        if (!quantization_announce(&settings->sweep, i, &wanted->problem)) {
+            continue;
+        }
         status = qb_problem_validate(&wanted->problem);
         code = status == QB_OK ? add_threads(settings, plan, wanted)
                                : message_status(operation_has_cache(wanted->problem.operation) ? "--op=kv-write"
@@ -459,7 +499,8 @@ enum exit_code plan_make(const struct settings *settings, const struct machine *
     }
     plugins_end_questions();
     if (code == EXIT_OK && plan->count == 0) {
-        message_error("%sthere is nothing to run", settings->sweep.kernels.count > 0 ? "--kernel: " : "");
+        message_error("%s%sthere is nothing to run", settings->sweep.kernels.count > 0 ? kernels_option(settings) : "",
+                      settings->sweep.kernels.count > 0 ? ": " : "");
         return EXIT_CANNOT_RUN;
     }
     return code;

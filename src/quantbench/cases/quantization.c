@@ -24,13 +24,17 @@ size_t quantization_count(const struct sweep *s)
 static void set_granularity(const struct sweep *s, const struct granularity *granularity, const struct recipe *recipe,
                             struct qb_problem *p)
 {
+    const uint64_t group = recipe != NULL                      ? recipe->group
+                           : operation_has_cache(p->operation) ? 0 /* its groups divide a head */
+                                                               : recipe_default_group(p->output);
+
     p->granularity = granularity->kind;
     p->group = granularity->group;
     p->block_rows = granularity->block_rows;
     p->block_cols = granularity->block_cols;
-    if (recipe != NULL && !s->chose_granularity) {
+    if (group > 0 && !s->chose_granularity) {
         p->granularity = QB_GRANULARITY_GROUP;
-        p->group = recipe->group;
+        p->group = group;
     }
 }
 
@@ -89,6 +93,76 @@ void quantization_set(const struct sweep *sweep, size_t index, struct qb_problem
     set(sweep, index, problem);
 }
 
+/* ---- What the user may not expect ------------------------------------------------------------------------------- */
+
+/* The place of combination INDEX in --quant-dtype. STEP is the difference between combinations that differ in it. */
+static size_t place_of(const struct sweep *s, size_t index, size_t *step)
+{
+    *step = choice_count(s->scale_formats.count) * choice_count(s->scale_roundings.count) *
+            choice_count(s->scale_layouts.count) * choice_count(s->tensor_scales.count) *
+            choice_count(s->packings.count);
+    return index / *step % s->quant_dtypes.count;
+}
+
+/* The word for the value at PLACE of --quant-dtype. */
+static const char *word_at(const struct sweep *s, size_t place)
+{
+    const uint64_t value = s->quant_dtypes.values[place];
+
+    return value >= QUANTIZATION_RECIPE ? recipe_at(value - QUANTIZATION_RECIPE)->name
+                                        : qb_format_info((enum qb_format)value)->name;
+}
+
+/* True if A and B, which differ in no other members than combinations do, are the same. */
+static bool is_same(const struct qb_problem *a, const struct qb_problem *b)
+{
+    return a->output == b->output && a->granularity == b->granularity && a->group == b->group &&
+           a->packing == b->packing && a->scale_format == b->scale_format && a->scale_rounding == b->scale_rounding &&
+           a->scale_layout == b->scale_layout && a->tensor_scale == b->tensor_scale && a->zero_points == b->zero_points;
+}
+
+/* Warn if P is no longer what RECIPE says. */
+static void announce_changes(const struct recipe *recipe, const struct qb_problem *p)
+{
+    const bool has_tensor_scale = recipe->tensor_scale != QB_TENSOR_SCALE_NONE;
+    char change[96], granularity[64];
+
+    if (p->scale_format != recipe->scale_format) {
+        snprintf(change, sizeof change, "--scale-format=%s", problem_scale_format_name(p->scale_format));
+    } else if (p->granularity != QB_GRANULARITY_GROUP || p->group != recipe->group) {
+        problem_granularity_text(p, granularity, sizeof granularity);
+        snprintf(change, sizeof change, "--granularity=%s", granularity);
+    } else if ((p->tensor_scale != QB_TENSOR_SCALE_NONE) != has_tensor_scale) {
+        snprintf(change, sizeof change, "--tensor-scale=%s", qb_tensor_scale_name(p->tensor_scale));
+    } else {
+        return;
+    }
+    message_warning("--quant-dtype=%s: %s replaces a part of the recipe; reports call the result %s", recipe->name,
+                    change, recipe_name(p));
+}
+
+bool quantization_announce(const struct sweep *s, size_t index, const struct qb_problem *problem)
+{
+    size_t step;
+    const size_t place = place_of(s, index, &step);
+    const uint64_t value = s->quant_dtypes.values[place];
+
+    for (size_t before = 0; before < place; before++) {
+        struct qb_problem other = *problem;
+
+        set(s, index - (place - before) * step, &other);
+        if (is_same(&other, problem)) {
+            message_warning("--quant-dtype=%s: the same as %s with these options; it is measured once",
+                            word_at(s, place), word_at(s, before));
+            return false;
+        }
+    }
+    if (value >= QUANTIZATION_RECIPE) {
+        announce_changes(recipe_at(value - QUANTIZATION_RECIPE), problem);
+    }
+    return true;
+}
+
 /* ---- What goes together ----------------------------------------------------------------------------------------- */
 
 #define TEXT_SIZE 64
@@ -116,7 +190,8 @@ static bool check_groups(const struct check *c)
     char other[2 * TEXT_SIZE], groups[TEXT_SIZE];
 
     snprintf(other, sizeof other, "--granularity=%s", c->granularity);
-    snprintf(groups, sizeof groups, "groups, --granularity=group:%" PRIu64, c->recipe != NULL ? c->recipe->group : 128);
+    snprintf(groups, sizeof groups, "groups, --granularity=group:%" PRIu64,
+             c->recipe != NULL ? c->recipe->group : recipe_default_group(QB_FORMAT_INT4));
     if (p->granularity == QB_GRANULARITY_GROUP) {
         return true;
     }

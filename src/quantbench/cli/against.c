@@ -75,6 +75,39 @@ static enum exit_code rate_ours(struct pair *pair, const struct qb_problem *prob
     return code;
 }
 
+/* Set PROBLEM to combination INDEX of SWEEP for the original. What SWEEP leaves open is as in the file; an output that
+ * is chosen has its own granularity and scales. False, without a message, if that is not valid. */
+static bool set_asked(const struct sweep *sweep, size_t index, const struct pair *pair, struct qb_problem *problem)
+{
+    const struct qb_problem *file = &pair->file.problem;
+
+    qb_problem_init(problem);
+    problem->input = pair->original.format;
+    problem->tokens = pair->original.tokens;
+    problem->hidden = pair->original.hidden;
+    problem->amax_bound = sweep->scale_ub;
+    quantization_set(sweep, index, problem);
+    if (!sweep->chose_quant_dtype) {
+        problem->output = file->output;
+        problem->zero_points = sweep->asymmetric ? problem->zero_points : file->zero_points;
+        if (!sweep->chose_granularity) {
+            problem->granularity = file->granularity;
+            problem->group = file->group;
+            problem->block_rows = file->block_rows;
+            problem->block_cols = file->block_cols;
+        }
+        /* Scales of one byte are for groups. */
+        if (sweep->scale_formats.count == 0 && problem->granularity == QB_GRANULARITY_GROUP) {
+            problem->scale_format = file->scale_format;
+        }
+        if (sweep->tensor_scales.count == 0 && problem->scale_format == QB_FORMAT_E4M3 &&
+            file->tensor_scale != QB_TENSOR_SCALE_NONE) {
+            problem->tensor_scale = QB_TENSOR_SCALE_COMPUTED;
+        }
+    }
+    return qb_problem_validate(problem) == QB_OK;
+}
+
 /* Rate the file's codes, ours in the same way, and ours in the first COUNT ways of SWEEP, until a signal ends it. */
 static enum exit_code rate_all(const struct sweep *sweep, size_t count, struct pair *pair)
 {
@@ -91,13 +124,14 @@ static enum exit_code rate_all(const struct sweep *sweep, size_t count, struct p
         problem.tensor_scale != QB_TENSOR_SCALE_NONE ? QB_TENSOR_SCALE_COMPUTED : QB_TENSOR_SCALE_NONE;
     code = code == EXIT_OK ? rate_ours(pair, &problem) : code;
     for (size_t i = 0; i < count && code == EXIT_OK && !interrupt_requested(); i++) {
-        qb_problem_init(&problem);
-        problem.input = pair->original.format;
-        problem.tokens = pair->original.tokens;
-        problem.hidden = pair->original.hidden;
-        problem.amax_bound = sweep->scale_ub;
-        quantization_set(sweep, i, &problem);
-        code = rate_ours(pair, &problem);
+        if (!set_asked(sweep, i, pair, &problem)) {
+            message_error("--against: conflicts with the options for ours, as the file has codes of %s: %s; use "
+                          "--quant-dtype",
+                          qb_format_info(pair->file.problem.output)->name, qb_error_detail());
+            code = EXIT_USAGE;
+        } else if (quantization_announce(sweep, i, &problem)) {
+            code = rate_ours(pair, &problem);
+        }
     }
     if (interrupt_requested()) {
         message_note("interrupted: the results until then are reported");

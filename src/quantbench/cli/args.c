@@ -402,13 +402,21 @@ static bool check_runs(const struct settings *settings)
     return false;
 }
 
+/* The option, as the user gave it, that makes kernels what is compared. */
+static const char *comparing_option(const struct comparing *comparing)
+{
+    return comparing->tune        ? "--tune"
+           : comparing->self_test ? "--self-test"
+           : comparing->fused     ? "--compare=fused"
+                                  : "--compare=KERNELS";
+}
+
 /* The kernels of --compare become those that run. */
 static bool settle_kernels(struct settings *settings)
 {
     if (settings->comparing.compare == COMPARE_KERNELS && settings->sweep.kernels.count > 0) {
-        message_error("--kernel: conflicts with --compare=KERNELS, --compare=fused, --tune and --self-test, which "
-                      "choose the kernels; expected --compare with the name of an option, such as "
-                      "--compare=granularity");
+        message_error("--%s: conflicts with %s, which chooses the kernels; leave out one of them",
+                      settings->sweep.by_isa ? "isa" : "kernel", comparing_option(&settings->comparing));
         return false;
     }
     if (settings->comparing.compared_kernels.count > 0) {

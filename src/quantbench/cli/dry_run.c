@@ -37,6 +37,8 @@
 #define VERIFY_TIME 50e-9
 #define VALUE_TIME  150e-9
 #define ASK_TIME    4e-9
+/* The same for the bounds check of a kernel of others. */
+#define BOUNDS_TIME 150e-9
 
 /* What one case needs. */
 struct need {
@@ -53,12 +55,15 @@ static double sum(uint64_t a, uint64_t b)
 }
 
 /* Seconds before the first visit: data, the reference, and the proof. */
-static double guess_preparation(const struct method *method, const struct qb_problem *problem)
+static double guess_preparation(const struct method *method, const struct plan_case *plan_case)
 {
+    const struct qb_problem *problem = &plan_case->problem;
+    const double bounds = plan_case->about->plugin != NULL ? BOUNDS_TIME : 0;
     const double elements = (double)problem->tokens * (double)problem->hidden;
     const double values = problem->operation != QB_OPERATION_QUANTIZE ? VALUE_TIME : 0;
 
-    return elements * (MAKE_TIME + (method->verify ? VERIFY_TIME + values : 0)) + (method->verify ? PROOF_TIME : 0);
+    return elements * (MAKE_TIME + (method->verify ? VERIFY_TIME + values + bounds : 0)) +
+           (method->verify ? PROOF_TIME : 0);
 }
 
 /* Seconds to fill all sets, and the memory of the ceiling; and to launch into each set that is kept. */
@@ -88,7 +93,7 @@ static double guess_seconds(const struct method *method, const struct result *re
     const double launch = LAUNCH_TIME + sum(result->found.bytes.read, result->found.bytes.written) / bandwidth;
     const double sample = fmax(launch * (bench_has_windows(result) ? 1 : result->found.sets), SAMPLE_TIME);
     const double samples = (double)(method->num_warmup_iters + method->num_iters);
-    const double before = guess_preparation(method, &c->problem);
+    const double before = guess_preparation(method, c);
     /* Ceilings take three quarters as many samples. */
     const double visits = sample * samples * 1.75 + guess_checks(method, result) +
                           (bench_keeps_sets(result) ? 1 : (double)method->rounds) * guess_filling(result, launch);

@@ -323,6 +323,13 @@ static bool reads_scales(const struct record_case *c)
     return c->problem.operation == QB_OPERATION_DEQUANTIZE || operation_has_cache(c->problem.operation);
 }
 
+/* True if groups of A are those that its output has by default, and B has none. */
+static bool has_default_groups(const struct qb_problem *a, const struct qb_problem *b)
+{
+    return a->granularity == QB_GRANULARITY_GROUP && a->group == recipe_default_group(a->output) &&
+           b->granularity == QB_GRANULARITY_TENSOR && recipe_default_group(b->output) == 0;
+}
+
 bool property_follows(const struct record_case *a, const struct record_case *b, enum property axis,
                       enum property property)
 {
@@ -338,7 +345,8 @@ bool property_follows(const struct record_case *a, const struct record_case *b, 
     }
     return axis == PROPERTY_QUANT_DTYPE && belongs && !property_same(a, b, axis) &&
            (recipe_of(&a->problem, false) != NULL || recipe_of(&b->problem, false) != NULL ||
-            property == PROPERTY_ZERO_POINTS);
+            property == PROPERTY_ZERO_POINTS || has_default_groups(&a->problem, &b->problem) ||
+            has_default_groups(&b->problem, &a->problem));
 }
 
 enum property property_of_axis(enum compare_axis axis)

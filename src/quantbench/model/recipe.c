@@ -19,6 +19,11 @@ const struct recipe *recipe_at(size_t index)
     return index < RECIPES ? &recipes[index] : NULL;
 }
 
+uint64_t recipe_default_group(enum qb_format format)
+{
+    return format == QB_FORMAT_INT4 || format == QB_FORMAT_UINT4 ? 128 : 0;
+}
+
 const struct recipe *recipe_of(const struct qb_problem *p, bool exactly)
 {
     for (size_t i = 0; i < RECIPES; i++) {

@@ -16,6 +16,10 @@ struct recipe {
 /* The recipe at INDEX, or NULL if there are no more. */
 const struct recipe *recipe_at(size_t index);
 
+/* The size of the groups that codes of FORMAT have without a recipe, unless the user says otherwise; 0: no groups. One
+ * scale for all elements leaves too little of them in 4 bits. */
+uint64_t recipe_default_group(enum qb_format format);
+
 /* The recipe that PROBLEM follows; of any size of groups, unless EXACTLY; NULL: none. */
 const struct recipe *recipe_of(const struct qb_problem *problem, bool exactly);
 

@@ -24,6 +24,17 @@ static bool same_but(const struct record_case *a, const struct record_case *b, e
     return true;
 }
 
+/* The same, and nothing follows from the property that is left out. */
+static bool same_exactly(const struct record_case *a, const struct record_case *b, enum property left_out)
+{
+    for (enum property i = 0; i < PROPERTIES; i++) {
+        if (i != left_out && i != PROPERTY_KERNEL && !property_same(a, b, i)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 /* Cases by their sizes, which are the same in cases that are compared: a sweep of many sizes has few of each. */
 struct by_size {
     size_t *lists; /* each 1 + the index of the last case of its sizes; 0: none */
@@ -58,26 +69,31 @@ static size_t *list_of(const struct by_size *by_size, const struct record_case *
 }
 
 /* The first of CASES before WANTED that it is to be compared with in the same record; WANTED if there is none. Best is
- * one with the same kernel; the best kernels of two problems may have different names. Then WANTED is listed too. */
+ * one that differs in nothing else, and has the same kernel; the best kernels of two problems may have different names.
+ * Then WANTED is listed too. */
 static size_t find_baseline(const struct record_case *cases, struct by_size *by_size, size_t wanted,
                             enum compare_axis axis)
 {
     enum property property = property_of_axis(axis);
     size_t *list = list_of(by_size, &cases[wanted]);
     size_t same_kernel = wanted, other_kernel = wanted;
+    bool has_exact = false;
 
     /* The list has the last case first. */
     for (size_t i = *list; i != 0; i = by_size->next[i - 1]) {
         const struct record_case *c = &cases[i - 1];
+        const bool same = axis == COMPARE_KERNELS || strcmp(c->kernel, cases[wanted].kernel) == 0;
+        const bool is_exact = same_exactly(c, &cases[wanted], property);
 
-        if (!same_but(c, &cases[wanted], property)) {
+        if (!same_but(c, &cases[wanted], property) || (has_exact && !is_exact) ||
+            (!same && property_same(c, &cases[wanted], property))) {
             continue;
         }
-        if (axis == COMPARE_KERNELS || strcmp(c->kernel, cases[wanted].kernel) == 0) {
-            same_kernel = i - 1;
-        } else if (!property_same(c, &cases[wanted], property)) {
-            other_kernel = i - 1;
+        if (is_exact && !has_exact) {
+            same_kernel = other_kernel = wanted;
         }
+        *(same ? &same_kernel : &other_kernel) = i - 1;
+        has_exact = is_exact;
     }
     by_size->next[wanted] = *list;
     *list = wanted + 1;
