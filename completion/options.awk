@@ -14,7 +14,7 @@ function strings(text, separator,    all, count) {
     return all
 }
 
-# What stands behind the first TEXT in ROW up to what ends a value: ".name = " to "num-tokens".
+# The text after the first TEXT in ROW up to what ends a value: ".name = " to "num-tokens".
 function member(row, text,    at) {
     at = index(row, text)
     if (!at)
@@ -98,7 +98,7 @@ function zsh_quoted(text) {
 function zsh_options(    i, what, action) {
     for (i = 1; i <= n; i++) {
         what = choices(i)
-        # Behind a space _arguments calls what it is told to, without words of its own.
+        # After a space _arguments calls what it is told to, without words of its own.
         if (what == "@files")
             action = value[i] == "FILE" ? "_files" : " _quantbench_output"
         else

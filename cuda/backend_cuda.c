@@ -38,8 +38,8 @@ struct device {
     struct qb__cuda_limits limits;
     /* For memory_write() and the like: the default stream would wait for the program's other streams. */
     cudaStream_t stream;
-    /* Streams of queues that were destroyed, for the next: launches into a second stream of a process make every node of
-     * its graphs slower, for as long as it lives. */
+    /* Streams of queues that were destroyed, for the next: launches into a second stream of a process make every node
+     * of its graphs slower, for as long as it lives. */
     cudaStream_t spare[SPARE_STREAMS];
     unsigned spare_count;
     struct qb__nvml *nvml; /* opened when first needed, as it takes long; NULL: there is none */
@@ -563,8 +563,8 @@ static enum qb_status queue_set_dependent_launch(struct qb_queue *base, bool ena
     return QB_OK;
 }
 
-/* Whether kernels in QUEUE are launched as dependent ones now. Both halves of CUDA can capture those from 12.3 on;
- * before, a captured launch is an ordinary one. */
+/* Set *RESULT to whether kernels in QUEUE are launched as dependent ones now. Both halves of CUDA can capture those
+ * from 12.3 on; before, a captured launch is an ordinary one. */
 static enum qb_status may_launch_dependent(const struct queue *queue, bool *result)
 {
     enum cudaStreamCaptureStatus capture = cudaStreamCaptureStatusNone;
@@ -1403,8 +1403,8 @@ static const struct qb_kernel kernels[] = {
     KERNEL("cuda_tile", "one scale per block, the block in registers", tile),
     /* Up to 16 KiB one block beats many that must meet: 1.7 us at 1 x 8192, and a barrier takes 0.7 to 0.9. */
     KERNEL("cuda_tensor_small", "one scale for all, one block of threads", small_tensor),
-    /* Reads once what the chip can hold, and needs one launch: 1.15 (three launches: 3.2). Limited by what does not
-     * fit, and by waiting for the slowest block, twice. */
+    /* Reads once what the chip can hold, and needs one launch: 1.15 (three launches: 3.2). Limited by the part that
+     * does not fit, and by waiting for the slowest block, twice. */
     KERNEL("cuda_tensor_fused", "one scale for all, one launch, input kept on the chip", fused),
     /* The same by strips of columns, which need not meet: 1.19 (three launches: 3.2). */
     KERNEL("cuda_channel", "one scale per channel, one launch, input kept on the chip", channel),

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* channel.cu - dynamic, one scale for each column, in one launch. A block has a strip of neighbouring columns with all
- * their rows and keeps as much of it as it can on the chip, so that blocks need not meet. Limited by what does not fit:
- * that is read twice, from L2 if it is still there. */
+/* channel.cu - dynamic, one scale for each column, in one launch. A block has a strip of neighboring columns with all
+ * their rows and keeps as much of it as it can on the chip, so that blocks need not meet. Limited by the part that does
+ * not fit: that is read twice, from L2 if it is still there. */
 #include "onchip.cuh"
 
 #define THREADS 512

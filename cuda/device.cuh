@@ -220,7 +220,7 @@ template <int OUT> __device__ __forceinline__ float qb__scale(uint32_t amax_bits
  * float: r = RN(1/s), q = RN(x r), e = RN(q s - x), v = RN(q - e r). Scale x and s into [1, 2). r is off by at most
  * half an ulp, so q is off by less than 1 ulp if x >= s, by less than x/2 + 1/2 ulp if x < s. e is then exact, or (only
  * if q is off by more than 1 ulp) off by 2^-25 of itself. Without the last rounding v differs from x/s by |e| |r - 1/s|
- * (+ 2^-25 |e| r), at most s 2^-26 ulp if q is next to the rounding boundary that x/s is closest to, and x/s is no
+ * (+ 2^-25 |e| r), at most s 2^-26 ulp if q is next to the rounding boundary that x/s is closest to, and x/s is not
  * closer to any boundary than 2^-24/s ulp: v is rounded as x/s is. For q to be one more ulp away from so near a
  * boundary x must be within 2^-22 of 2, and s above it: x = 2 - 2^-22, s = 2 - 2^-23, which gives the right v by hand.
  * Sign, where x/s is small: while q is more than one step of the subnormals from zero, |e r| < |q|; if q = 0, e = -x
@@ -608,8 +608,8 @@ static inline unsigned qb__ceil_power(uint64_t n)
     return power;
 }
 
-/* Whether the first of all elements, and each that is so many steps after it, is as far from a multiple of a chunk in
- * the output, if there is one, as it is in the input. */
+/* True if the first of all elements, and each that is a number of steps after it, is as far from a multiple of a chunk
+ * in the output, if there is one, as it is in the input. */
 static inline bool qb__in_phase(const struct qb__cuda_call *call, uint64_t in_step, uint64_t out_step, uint64_t tiles)
 {
     const size_t size = qb__element_size(call->input), n = 16 / size;

@@ -23,7 +23,7 @@ struct fused_args {
     float bound, qmax;
 };
 
-/* Whether this thread has one of the elements before and after the full chunks, and which, counted from those. */
+/* True if this thread has one of the elements before and after the full chunks, and which, counted from those. */
 __device__ __forceinline__ bool has_edge(const fused_args &a)
 {
     return blockIdx.x == 0 && threadIdx.x < a.head + a.tail;

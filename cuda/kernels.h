@@ -171,7 +171,8 @@ cudaError_t qb__cuda_kv_write_run(const struct qb__cuda_call *call);
 extern const void *const qb__cuda_empty_kernel;
 cudaError_t qb__cuda_empty_prepare(struct qb__cuda_limits *limits);
 
-/* Read and write so many bytes, and nothing else: see qb_queue_mix(). CALL has the device and the stream. */
+/* Read and write the given numbers of bytes, and nothing else: see qb_queue_mix(). CALL has the device and the stream.
+ */
 cudaError_t qb__cuda_mix_run(const struct qb__cuda_call *call, void *target, size_t written_bytes, const void *source,
                              size_t read_bytes, enum qb_stores stores);
 

@@ -123,7 +123,7 @@ static bool get_large(const struct qb__nvml *nvml, const char *name, const char 
 
 /* ---- Conditions ------------------------------------------------------------------------------------------------- */
 
-/* Other reasons of NVIDIA's are no throttling: an idle device, and clocks that a user has chosen. */
+/* Other reasons of NVIDIA's do not throttle: an idle device, and clocks that a user has chosen. */
 static unsigned throttle_of(unsigned long long reasons)
 {
     static const struct {

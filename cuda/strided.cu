@@ -9,7 +9,7 @@
 #define MAX_DEPTH   8
 
 /* A tile is either flat, consecutive elements whose chunks a team's threads take in turn; or tall, several rows, where
- * each thread has one column of chunks and every so many rows. */
+ * each thread has one column of chunks and rows at equal distances. */
 enum shape {
     ROW,    /* flat, aligned, the team is the block */
     GROUP,  /* flat, aligned, the team is a power of two of lanes */

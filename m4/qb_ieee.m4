@@ -3,7 +3,7 @@
 
 # QB_IEEE
 # -------
-# Set QB_IEEE_CFLAGS to the options that take back those that change results; qb_ieee.mk puts them behind CFLAGS, and
+# Set QB_IEEE_CFLAGS to the options that take back those that change results; qb_ieee.mk puts them after CFLAGS, and
 # leaves out of these what cannot be taken back. (-fno-fast-math and -fno-unsafe-math-optimizations would also take back
 # -fno-trapping-math.) Refuse a compiler that changes results all the same.
 AC_DEFUN([QB_IEEE], [

@@ -119,7 +119,7 @@ function fold(text,    words, count, i, line, out) {
     return out line
 }
 
-# A declaration in bold, folded behind a comma, or behind its bracket, so that it fits into 80 columns.
+# A declaration in bold, folded after a comma, or after its bracket, so that it fits into 80 columns.
 function print_prototype(text,    fitting) {
     sub(/; *\/\*.*/, ";", text)
     gsub(/\n */, " ", text)
@@ -141,7 +141,7 @@ function print_item(term, text) {
     print text == "" ? "\\&" : paragraphs(text, ".IP")
 }
 
-# The members of a type, each with its comment, which stands behind it or above it.
+# The members of a type, each with its comment, which stands after it or above it.
 function print_members(text,    lines, count, i, line, above, behind) {
     count = split(text, lines, "\n")
     above = ""

@@ -263,7 +263,7 @@ START_TEST(scales_of_all_kinds)
 }
 END_TEST
 
-/* Whether a product gives another code. */
+/* True if a product gives another code. */
 static bool is_quotient(const struct element *e)
 {
     const float x = qb_format_decode(data.in.format, e->code);

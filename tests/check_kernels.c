@@ -57,7 +57,7 @@ static size_t scales_size(const struct tensors *t)
     return t->bytes.of[QB_ROLE_SCALES] + 2 * GUARD;
 }
 
-/* Allocate for PROBLEM, with the bases OFFSET elements behind an aligned address. */
+/* Allocate for PROBLEM, with the bases OFFSET elements after an aligned address. */
 static void make_tensors(struct tensors *t, const struct qb_problem *problem, size_t offset)
 {
     *t = (struct tensors){.problem = *problem};

@@ -20,7 +20,7 @@
 
 #define ARGUMENTS_MAX 6
 
-/* Parse up to ARGUMENTS_MAX arguments, NULL behind the last, into ARGS. */
+/* Parse up to ARGUMENTS_MAX arguments, NULL after the last, into ARGS. */
 static enum exit_code parse(struct settings *settings, const char *const arguments[])
 {
     static char copies[ARGUMENTS_MAX][64];

@@ -44,7 +44,7 @@ static struct bench *bench_new(enum qb_format output, enum qb_format scale_forma
     return b;
 }
 
-/* Run the CPU's best kernel on what the reference had, and compare all that either has written, and has not. */
+/* Run the CPU's best kernel on what the reference had, and compare all that either has written or left alone. */
 static void run_kernel(struct bench *b, const struct bench *before)
 {
     struct bench *other = malloc(sizeof *other);

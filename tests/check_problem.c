@@ -382,7 +382,7 @@ END_TEST
 
 /* ---- Programs that were compiled with the header of another version --------------------------------------------- */
 
-/* An older program's structure ends earlier: what is behind it is neither written nor read. */
+/* An older program's structure ends earlier: what is after it is neither written nor read. */
 START_TEST(shorter_problem_has_defaults)
 {
     struct qb_problem problem;

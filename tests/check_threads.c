@@ -54,7 +54,7 @@ static void close_queue(void)
     qb_device_close(device);
 }
 
-/* Whether the codes of a run are right. */
+/* True if the codes of a run are right. */
 static bool quantizes(void)
 {
     struct qb_problem p = problem();

@@ -687,7 +687,7 @@ ok 'input: a text file is refused' refused text 'text: '
 { safetensors "$one"; ones 31; } >truncated.safetensors
 ok 'input: a truncated safetensors file is refused' refused truncated.safetensors 'truncated'
 { little_endian 1000; printf '%s' "$one"; ones 32; } >long_header.safetensors
-ok 'input: a header that ends behind the file is refused' refused long_header.safetensors 'header'
+ok 'input: a header that ends after the file is refused' refused long_header.safetensors 'header'
 { safetensors '{"w":{"dtype":"F16","shape":[4,8],"data_offsets":[0,64]'; ones 32; } >json.safetensors
 ok 'input: a header that is not JSON is refused' refused json.safetensors 'malformed'
 { safetensors '{"w":{"dtype":"F16","shape":[4,8],"data_offsets":[64,128]}}'; ones 32; } >range.safetensors
@@ -795,7 +795,7 @@ some_fail()
     run 3 --device=cpu --profile --hidden-size=32 --num-tokens=4,1000000000000000,5 && row_is '^ +4 .* verified$' &&
         row_is '^ *1000000000000000 .* failed$' && row_is '^ +5 .* verified$'
 }
-ok 'memory: a sweep goes on behind a case that is too large' some_fail
+ok 'memory: a sweep goes on after a case that is too large' some_fail
 
 # ---- Where the output goes -----------------------------------------------------------------------------------------
 

@@ -93,17 +93,17 @@ completes_in_bash()
 }
 if command -v bash >/dev/null 2>&1; then
     ok 'bash: an option' completes_in_bash --num-t --num-tokens=
-    ok 'bash: options behind another' completes_in_bash '--quiet --list-' --list-devices --list-kernels --list-models \
+    ok 'bash: options after another' completes_in_bash '--quiet --list-' --list-devices --list-kernels --list-models \
         --list-tensors
     ok 'bash: a value' completes_in_bash --quant-dtype=f fp8
     ok 'bash: a value that is the next argument' completes_in_bash '--scale d' dynamic
     ok 'bash: the second value of a list' completes_in_bash --dtype=half,b half,bfloat16
-    ok 'bash: a value behind a colon' completes_in_bash --granularity=group:128,ten 128,tensor
+    ok 'bash: a value after a colon' completes_in_bash --granularity=group:128,ten 128,tensor
     ok 'bash: the kernels' completes_in_bash --kernel= ${kernels:+"${kernels% }"}
     ok 'bash: a model' completes_in_bash --model=llama3-8b,deep llama3-8b,deepseek-v3
     ok 'bash: a device' completes_in_bash --device=cp cpu
     ok 'bash: a file' completes_in_bash --input=tens tensor.npy
-    ok 'bash: a file behind its format' completes_in_bash --output=json:weig weights.safetensors
+    ok 'bash: a file after its format' completes_in_bash --output=json:weig weights.safetensors
     ok 'bash: nothing for a number' completes_in_bash --seed= ''
 else
     skip 'bash: completion' 'bash is not here'
@@ -131,7 +131,7 @@ END
         zpty inner zsh -d -i
         zpty -w -n inner "$1"$'"'\\t\\x18'"'w
         while zpty -r inner output; do :; done' - "quantbench $1" >out 2>err
-    # The comma is for a further value; it or the space behind the value goes with the next key.
+    # The comma is for a further value; it or the space after the value goes with the next key.
     same "quantbench $2" "$(sed 's/[, ]$//' line)"
 }
 if zsh -f -c 'zmodload zsh/zpty' 2>/dev/null; then
@@ -140,7 +140,7 @@ if zsh -f -c 'zmodload zsh/zpty' 2>/dev/null; then
     ok 'zsh: a value that is the next argument' completes_in_zsh '--scale d' '--scale dynamic'
     ok 'zsh: the second value of a list' completes_in_zsh --dtype=half,b --dtype=half,bfloat16
     ok 'zsh: a kernel' completes_in_zsh --kernel=cpu_gen --kernel=cpu_generic
-    ok 'zsh: a file behind its format' completes_in_zsh --output=json:weig --output=json:weights.safetensors
+    ok 'zsh: a file after its format' completes_in_zsh --output=json:weig --output=json:weights.safetensors
 else
     skip 'zsh: completion' 'zsh is not here'
 fi

@@ -31,7 +31,7 @@ grep -E '^ *\{(\.letter = .*, )?\.name = "' "$table" >table.rows
 
 # ---- Options -------------------------------------------------------------------------------------------------------
 
-# A term is the line behind .TP.
+# A term is the line after .TP.
 awk 'term { print; term = 0 } /^\.TP/ { term = 1 }' options.man >terms
 grep -oE -e '--[a-z-]+' terms | sort >long.man
 grep -oE -e '(^| )-[a-zA-Z]( |$)' terms | tr -d ' ' | sort >short.man

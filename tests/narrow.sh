@@ -236,7 +236,7 @@ else
     ok 'narrow: and the scale is told' caught nibble 'scale 0x' $mx
     ok 'narrow: with the tensor scale' caught nibble ', tensor scale ' $nv
     ok 'narrow: and the zero point' caught nibble ', zero point ' --quant-dtype=uint4
-    ok 'narrow: a bit behind the last code is found' caught tail 'the bits after the last code of row 4: got 0x1, want 0' $mx
+    ok 'narrow: a bit after the last code is found' caught tail 'the bits after the last code of row 4: got 0x1, want 0' $mx
     ok 'narrow: a zero point that is off by one is found' caught zero_point 'zero point [4, 0]: got ' --quant-dtype=int8 \
         --asymmetric --granularity=token
     ok 'narrow: one bit of the tensor scale is found' caught tensor_scale 'the tensor scale: got ' $nv

@@ -276,9 +276,9 @@ ok 'misbehavior: a crash' caught 3 crash 'crashed (signal'
 ok 'misbehavior: the end of the process' caught 3 exit 'ended the process'
 ok 'misbehavior: a hang' caught 3 hang 'did not end within 1 s'
 ok 'misbehavior: a write before the codes' caught 4 before '3 bytes before their beginning'
-ok 'misbehavior: a write behind the codes' caught 4 behind '4 bytes behind their end'
-ok 'misbehavior: a write behind the scales' caught 4 behind_scales 'around the scales'
-ok 'misbehavior: a write between rows' caught 4 gap 'behind row 0'
+ok 'misbehavior: a write after the codes' caught 4 behind '4 bytes after their end'
+ok 'misbehavior: a write after the scales' caught 4 behind_scales 'around the scales'
+ok 'misbehavior: a write between rows' caught 4 gap 'after row 0'
 ok 'misbehavior: a read outside the input' caught 4 reads 'reads outside its input'
 ok 'misbehavior: codes unwritten' caught 4 unwritten 'leaves outputs unwritten: 1 bytes of the codes'
 ok 'misbehavior: scales unwritten' caught 4 unwritten_scales '4 bytes of the scales'
@@ -320,7 +320,7 @@ ended()
         out_has ' of 100000 (interrupted)' && out_has 'codes     verified' && out_has 'Kernel running time: '
 }
 ok 'misbehavior: SIGTERM while a process apart measures' ended
-# A journal that ends behind the first visit.
+# A journal that ends after the first visit.
 resumed()
 {
     tap_again="--device=cpu --threads=1 $case --plugin=wrong.so --kernel=wrong_none,cpu_generic --num-iters=4 --rounds=2"

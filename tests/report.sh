@@ -612,7 +612,7 @@ if [ -c /dev/full ]; then
         same 3 $? && err_has 'standard output' && err_has 'No space left'
     }
     for format in $formats; do
-        ok "a full disk behind standard output: $format" to_full "$format"
+        ok "a full disk as standard output: $format" to_full "$format"
     done
     ok 'output: a device stays one' to --output=csv:/dev/null
     ok 'output: /dev/null is not replaced' test -c /dev/null

@@ -139,7 +139,8 @@ words()
     awk '/^Words that are avoided/ { inside = 1; next } /^[^ ]/ { inside = 0 } inside && NF { sub(/^ +/, ""); sub(/   .*/, ""); print }' \
         "$srcdir/DEVELOPING" >avoided
     [ -s avoided ] || { echo "# DEVELOPING lists no words"; return 1; }
-    (cd "$srcdir" && find src man tests -type f \( -name '*.[ch]' -o -name '*.sh' -o -name '*.in' -o -name '*.awk' \) \
+    (cd "$srcdir" && find src man tests cuda completion -type f \( -name '*.[ch]' -o -name '*.cu' -o -name '*.cuh' \
+        -o -name '*.sh' -o -name '*.in' -o -name '*.awk' \) \
         ! -path 'tests/fuzz/corpus/*' \
         ! -path tests/source.sh -exec grep -nHiE -f "$OLDPWD/avoided" {} +) |
         grep -viE '\bthere (is|are) no\b|\b(is|are) no (such|longer|more|larger|less|fewer|later|better|farther|narrower)\b' | sed 's/^/# /' >said

@@ -330,7 +330,7 @@ static const char *goal_name(const struct goal *goal, char *text, size_t size)
     return text;
 }
 
-/* A run for GOAL and its ceiling; false if this CPU has not the kernel, or one thread is to be held against itself. */
+/* A run for GOAL and its ceiling; false if this CPU lacks the kernel, or one thread is to be held against itself. */
 static bool make_runs(const struct goal *goal, int threads, struct run *run, struct run *ceiling)
 {
     qb_problem_init(&run->problem);

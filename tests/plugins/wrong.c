@@ -148,7 +148,7 @@ static const char *run_crash(const struct qb_plugin_call *call)
     return NULL;
 }
 
-/* Whether everything has been looked at. */
+/* True if everything has been looked at. */
 static bool is_late(void)
 {
     static int calls;

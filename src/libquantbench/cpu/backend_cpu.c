@@ -804,7 +804,7 @@ static enum qb_status cpu_event_elapsed(struct qb_event *start, struct qb_event 
     return QB_OK;
 }
 
-/* ---- What the CPU has not --------------------------------------------------------------------------------------- */
+/* ---- What the CPU lacks ----------------------------------------------------------------------------------------- */
 
 static enum qb_status no_graphs(void)
 {

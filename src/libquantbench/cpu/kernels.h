@@ -39,7 +39,7 @@ enum qb__quotient {
 };
 
 /* Preparing a scale for QB__QUOTIENT_MULTIPLY means to look at every tie between two codes. There are 128 for INT8, and
- * up to 16 that matter for the others: worth it for runs of at least so many elements. */
+ * up to 16 that matter for the others: worth it for runs of at least this many elements. */
 #define QB__MULTIPLY_LEAST_INT8 4096
 #define QB__MULTIPLY_LEAST_FP8  1024
 
@@ -68,7 +68,7 @@ struct qb__columns {
 /* How a run is read and written. */
 struct qb__access {
     bool stream;  /* with non-temporal stores; the caller fences */
-    size_t ahead; /* prefetch into L2 so many bytes ahead of what is read; 0: don't */
+    size_t ahead; /* prefetch into L2 this many bytes ahead of what is read; 0: don't */
 };
 
 /* The scales for which QB__QUOTIENT_CORRECT is right: see qb__divisor_make(). */

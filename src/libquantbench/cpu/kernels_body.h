@@ -22,7 +22,7 @@
  *   multiply_matches()  whether x * (1/s) gives the codes of x / s, see there
  * kernels_lines.h, or kernels_plain.h:
  *   copy_stream()
- *   mix_lines(), read_lines()   so many lines read for each one written, and lines that are only read
+ *   mix_lines(), read_lines()   a number of lines read for each one written, and lines that are only read
  * vector_<isa>.h, or kernels_plain.h:
  *   fence()
  *
@@ -296,7 +296,7 @@ QB__INLINE void encode_groups(struct qb__groups left, const struct qb__rule *rul
     encode_each_group(left, rule, &whole, pair);
 }
 
-/* Reads and writes are mixed evenly, in pieces of so many lines written. */
+/* Reads and writes are mixed evenly, in pieces of this many lines written. */
 #define MIX_PIECE 64
 
 static void mix(char *target, uint64_t written, const char *source, uint64_t read, bool stream)

@@ -54,7 +54,7 @@ QB__INLINE size_t encode_blocks(size_t i, const struct qb__run run, const struct
     return i;
 }
 
-/* Where one block saturates, others near it do: so many elements go to encode_any() then. */
+/* Where one block saturates, others near it do: this many elements go to encode_any() then. */
 #define SATURATED 512
 
 /* One loop for each way to access. Only what is CLEAN is prefetched: the rest is rare in tensors that are read twice.

@@ -53,7 +53,7 @@ QB__INLINE float widen(uint16_t h, const enum qb_format input)
     return input == QB_FORMAT_F16 ? qb__float_of((uint32_t)h << 13) * 0x1p112f : qb__float_of((uint32_t)h << 16);
 }
 
-/* Whether some |x| of LANES elements is above MOST, in the input's bits: a NaN always is. */
+/* True if some |x| of LANES elements is above MOST, in the input's bits: a NaN always is. */
 QB__INLINE bool is_above(const void *x, uint32_t most, const enum qb_format input)
 {
     uint32_t above = 0;

@@ -6,7 +6,7 @@
 
 #include "kernels.h"
 
-/* Whether V is rounded up from TIE, an odd number of halves of a code's last place: to even if it is the tie. */
+/* True if V is rounded up from TIE, an odd number of halves of a code's last place: to even if it is the tie. */
 QB__INLINE bool rounds_up(float v, int tie)
 {
     return tie % 4 == 3 ? v >= (float)tie : v > (float)tie;

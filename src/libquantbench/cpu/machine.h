@@ -20,14 +20,14 @@ void qb__machine_memory(uint64_t *total, uint64_t *available);
 /* How many of BYTES bytes at MEMORY lie in huge pages; false if the system does not say. */
 bool qb__machine_huge_bytes(const void *memory, size_t bytes, uint64_t *huge);
 
-/* Whether the system tells which container's limits this process has. */
+/* True if the system tells which container's limits this process has. */
 bool qb__machine_knows_limits(void);
 
 /* CPUs that this process may use, by its affinity mask and its container's quota, at least 1. */
 unsigned qb__machine_cpus(void);
 /* The container's quota alone, in CPUs; 0 if there is none. */
 double qb__machine_quota(void);
-/* Whether OpenMP binds its threads, the first one too. */
+/* True if OpenMP binds its threads, the first one too. */
 bool qb__machine_openmp_binds(void);
 /* Remember this thread's affinity mask as the process's, before a part of it is all that the thread has; or no more. */
 void qb__machine_keep_affinity(bool keep);

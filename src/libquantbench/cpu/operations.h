@@ -8,7 +8,7 @@
 /* Bytes of memory that PROBLEM needs with PLAN. PROBLEM is valid, with its strides filled in, as below. */
 size_t qb__cpu_operation_workspace(const struct qb__cpu_plan *plan, const struct qb_problem *problem);
 
-/* WORKSPACE holds so many bytes, and begins at a line. */
+/* WORKSPACE holds that many bytes, and begins at a line. */
 void qb__cpu_operation(const struct qb__cpu_ops *ops, const struct qb__cpu_plan *plan, const struct qb_problem *problem,
                        const struct qb_tensors *tensors, void *workspace);
 

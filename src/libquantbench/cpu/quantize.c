@@ -68,7 +68,7 @@ unsigned qb__cpu_threads_worth(const struct qb__cpu_plan *plan, uint64_t bytes)
     return worth <= 1 ? 1 : worth < plan->threads ? (unsigned)worth : plan->threads;
 }
 
-/* The same for so many input elements of SIZE bytes, with or without their codes. */
+/* The same for ELEMENTS input elements of SIZE bytes, with or without their codes. */
 static unsigned threads_for(const struct qb__cpu_plan *plan, uint64_t elements, size_t size, bool codes)
 {
     return qb__cpu_threads_worth(plan, elements * (size + codes));
@@ -260,7 +260,7 @@ static void high_tiles(const struct job *job, struct area area, float *scales, u
     }
 }
 
-/* L2 prefetch distance in a panel of so many rows: the rows after those that are worked on. */
+/* L2 prefetch distance in a panel of ROWS rows: the rows after those that are worked on. */
 static size_t rows_ahead(const struct job *job, uint64_t rows)
 {
     bool worth = rows > ROWS && qb__cpu_streams(job->plan, job->view.rows * job->view.cols * job->element);

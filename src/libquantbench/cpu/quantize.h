@@ -7,7 +7,7 @@
 
 /* What of the machine decides how the work is done, not what comes out. */
 struct qb__cpu_plan {
-    unsigned threads;      /* at most so many */
+    unsigned threads;      /* at most */
     uint64_t thread_bytes; /* read and written: what makes one more thread worth its start */
     size_t cache_size;     /* last-level cache in bytes, 0 if unknown */
     size_t l2_size;        /* second-level cache of one core in bytes, 0 if unknown */
@@ -35,14 +35,14 @@ void qb__cpu_quantize_rows(const struct qb__cpu_ops *ops, const struct qb__cpu_p
  * between. */
 void qb__cpu_floor(const struct qb__cpu_plan *plan, const struct qb_problem *problem);
 
-/* Whether so many bytes are too many for the last-level cache, so that plain stores would first read every line. */
+/* True if BYTES bytes are too many for the last-level cache, so that plain stores would first read every line. */
 bool qb__cpu_streams(const struct qb__cpu_plan *plan, uint64_t bytes);
 
 /* L2 prefetch distance for tiles of TILE bytes that are read twice: the second reading of one tile would leave the
  * memory idle, if it did not ask for the next one. 0 unless they are small enough that two of them stay in L2. */
 size_t qb__cpu_ahead(const struct qb__cpu_plan *plan, uint64_t tile);
 
-/* How many threads are worth their start for so many bytes read and written, 1 to PLAN's. */
+/* How many threads are worth their start for BYTES bytes read and written, 1 to PLAN's. */
 unsigned qb__cpu_threads_worth(const struct qb__cpu_plan *plan, uint64_t bytes);
 
 #endif

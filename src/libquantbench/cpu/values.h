@@ -25,7 +25,7 @@ struct qb__gated {
     float limit;       /* of the gate and of up; QB__NO_LIMIT for none */
     float alpha;       /* of SILU */
     float offset;      /* of up; 0 for none */
-    size_t ahead;      /* prefetch so many bytes ahead of what is read; 0: don't */
+    size_t ahead;      /* prefetch this many bytes ahead of what is read; 0: don't */
 };
 
 /* A row that is normalized. */
@@ -69,7 +69,7 @@ struct qb__decode {
     void *out;
     bool stream; /* with non-temporal stores, where OUT is aligned for them; the caller fences */
 };
-/* The routines of one instruction set, by input format; NULL for those that it has not. */
+/* The routines of one instruction set, by input format; NULL for those that it lacks. */
 struct qb__values_ops {
     void (*gated[3])(const struct qb__gated *row);
     void (*norm[3])(const struct qb__norm *row);

@@ -225,7 +225,7 @@ QB__INLINE words above(words m, limits limit, const enum qb_format format)
     return format == QB_FORMAT_F32 ? _mm256_cmpgt_epi32(m, limit) : _mm256_cmpgt_epi16(m, limit);
 }
 
-/* Whether some |x| is above LIMIT, or NaN. */
+/* True if some |x| is above LIMIT, or NaN. */
 QB__INLINE bool any_above(const struct elements e, limits limit)
 {
     const int vectors = LANES * (int)qb__element_size(e.format) / (int)sizeof(words);

@@ -222,7 +222,7 @@ QB__INLINE limits limits_make(uint32_t limit, const enum qb_format format)
     return format == QB_FORMAT_F32 ? _mm512_set1_epi32((int)limit) : _mm512_set1_epi16((short)limit);
 }
 
-/* Whether some |x| is above LIMIT, or NaN. */
+/* True if some |x| is above LIMIT, or NaN. */
 QB__INLINE bool any_above(const struct elements e, limits limit)
 {
     const int vectors = LANES * (int)qb__element_size(e.format) / (int)sizeof(words);

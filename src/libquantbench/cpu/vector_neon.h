@@ -143,7 +143,7 @@ QB__INLINE limits limits_make(uint32_t limit, const enum qb_format format)
     return limit;
 }
 
-/* Whether some |x| is above LIMIT, or NaN. */
+/* True if some |x| is above LIMIT, or NaN. */
 QB__INLINE bool any_above(const struct elements e, limits limit)
 {
     const int vectors = LANES * (int)qb__element_size(e.format) / (int)sizeof(words);

@@ -95,7 +95,7 @@ static bool is_by_kernel(const struct walk *walk, struct destination *destinatio
            (!S_ISREG(destination->info.st_mode) || destination->info.st_nlink == 0);
 }
 
-/* Follow LINK, a descriptor, with the rest of the path behind it. */
+/* Follow LINK, a descriptor, with the rest of the path after it. */
 static const char *follow(struct walk *walk, struct destination *destination, int link, const struct stat *info)
 {
     char text[PATH_MAX];

@@ -198,7 +198,7 @@ bool scan_number(struct span value, double *number)
     return true;
 }
 
-/* The character of the escape at AT, behind its backslash; *LENGTH is set to the length of the escape. */
+/* The character of the escape at AT, after its backslash; *LENGTH is set to the length of the escape. */
 static char unescape(const char *at, const char *end, size_t *length)
 {
     static const char letters[] = "bfnrt\"\\/", meant[] = "?????\"\\/";

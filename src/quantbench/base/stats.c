@@ -114,7 +114,7 @@ bool stats_compute(const double *samples, const size_t *rounds, size_t round_cou
     for (size_t i = 0; i < round_count; i++) {
         count += rounds[i];
     }
-    sorted = malloc((count + round_count) * sizeof *sorted); /* and the medians of the rounds behind them */
+    sorted = malloc((count + round_count) * sizeof *sorted); /* and the medians of the rounds after them */
     if (sorted == NULL) {
         return false;
     }

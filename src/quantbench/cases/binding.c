@@ -14,7 +14,7 @@
 
 extern char **environ;
 
-/* Whether a quota gives this process less than the time of all its CPUs. Others who have a share of the same CPUs would
+/* True if a quota gives this process less than the time of all its CPUs. Others who have a share of the same CPUs would
  * be bound to the same first ones. */
 static bool is_shared_out(struct qb_device *device)
 {
@@ -35,7 +35,7 @@ static bool is_shared_out(struct qb_device *device)
     return false;
 }
 
-/* Whether the user has told OpenMP where threads are to run, or that they are to run anywhere. */
+/* True if the user has told OpenMP where threads are to run, or that they are to run anywhere. */
 static bool openmp_is_told(void)
 {
     static const char *const variables[] = {"OMP_PROC_BIND", "OMP_PLACES", "GOMP_CPU_AFFINITY", "KMP_AFFINITY"};

@@ -11,7 +11,7 @@
  * are the CPU, OpenMP's environment does not speak of it, and no quota shares the CPUs with others. */
 void binding_begin(const struct place *place, struct machine *machine);
 
-/* Bind them, if so, before memory is touched that is measured, and let them go behind it: threads that are started
+/* Bind them, if so, before memory is touched that is measured, and let them go after it: threads that are started
  * meanwhile begin with the one CPU of this one. */
 void binding_hold(const struct machine *machine);
 void binding_release(const struct machine *machine);

@@ -176,7 +176,7 @@ bool child_start(struct child *child, const char *name, const struct command *co
     return true;
 }
 
-/* Whether CHILD has ended. If so, there is an end of what it sent: the socket may be held by a process of its own. */
+/* True if CHILD has ended. If so, there is an end of what it sent: the socket may be held by a process of its own. */
 static bool has_ended(const struct child *child)
 {
     siginfo_t info = {.si_pid = 0};

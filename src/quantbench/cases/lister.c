@@ -230,7 +230,7 @@ static void say_ready(int socket)
     child_say(socket, &ready, sizeof ready);
 }
 
-/* Load FILE, and describe its kernels, which are those behind the first OWN ones. */
+/* Load FILE, and describe its kernels, which are those after the first OWN ones. */
 static void load(int socket, const char *file)
 {
     const size_t own = qb_kernel_count();

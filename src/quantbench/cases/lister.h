@@ -21,7 +21,7 @@ struct lister {
 /* Load the plug-in, and add its kernels to the list of all. Returns QB_OK, or WHY not. */
 enum qb_status lister_load(struct lister *lister, char why[LISTER_WHY_SIZE]);
 
-/* Whether KERNEL, one of the plug-in's, supports PROBLEM. The process is started again if it has ended. False with WHY,
+/* True if KERNEL, one of the plug-in's, supports PROBLEM. The process is started again if it has ended. False with WHY,
  * which is "" otherwise, if there was no answer. */
 bool lister_supports(struct lister *lister, const struct kernel *kernel, const struct qb_problem *problem,
                      char why[LISTER_WHY_SIZE]);

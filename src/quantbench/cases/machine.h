@@ -13,7 +13,7 @@ struct device {
     struct calibration timer; /* zero for a device that is only listed */
 };
 
-/* Whether DEVICE is the host's CPUs. */
+/* True if DEVICE is the host's CPUs. */
 bool device_is_cpu(const struct device *device);
 
 struct machine {

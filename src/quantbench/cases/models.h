@@ -40,7 +40,7 @@ const struct model *model_at(size_t index);
 const struct model *model_find(const char *name);
 
 /* The distinct row lengths of activations that are quantized in MODEL: hidden, heads x head_dim (the input of the
- * projection behind attention), dense, expert. Returns how many there are. */
+ * projection after attention), dense, expert. Returns how many there are. */
 #define MODEL_WIDTHS 4
 size_t model_widths(const struct model *model, uint64_t widths[MODEL_WIDTHS]);
 

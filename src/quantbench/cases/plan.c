@@ -158,7 +158,7 @@ static enum exit_code no_kernel(const struct settings *settings, const struct pl
     return EXIT_CANNOT_RUN;
 }
 
-/* Whether KERNEL supports WANTED. One that crashes over the question is an error, and left out. */
+/* True if KERNEL supports WANTED. One that crashes over the question is an error, and left out. */
 static bool is_supported(struct plan *plan, const struct plan_case *wanted, const struct kernel *kernel)
 {
     char why[PLUGINS_WHY_SIZE];
@@ -331,7 +331,7 @@ static enum exit_code add_kernels(const struct settings *settings, struct plan *
     return code;
 }
 
-/* Whether queues of DEVICE take THREADS threads; a build without OpenMP takes one. */
+/* EXIT_OK if queues of DEVICE take THREADS threads; a build without OpenMP takes one. */
 static enum exit_code check_threads(const struct device *device, unsigned threads)
 {
     struct qb_queue *queue;

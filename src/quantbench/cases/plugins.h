@@ -13,7 +13,7 @@ enum exit_code plugins_load(const struct foreign *foreign, const struct command 
 /* Load FILE, which is one of them, into this process as shield_load() does. If it cannot be, that has been printed. */
 bool plugins_load_here(const char *file, uint64_t seconds);
 
-/* Whether KERNEL, which another process describes, supports PROBLEM. False with WHY, which is "" otherwise, if it does
+/* True if KERNEL, which another process describes, supports PROBLEM. False with WHY, which is "" otherwise, if it does
  * not answer. There are no more questions before long: what was started to answer them ends. */
 #define PLUGINS_WHY_SIZE 512
 bool plugins_supports(const struct kernel *kernel, const struct qb_problem *problem, char why[PLUGINS_WHY_SIZE]);

@@ -31,7 +31,7 @@ struct state {
     struct sigaction actions[SIGNALS];
     sigset_t blocked;
     char *locale;
-    char **environment; /* copies, NULL behind the last */
+    char **environment; /* copies, NULL after the last */
 };
 
 /* ---- The environment -------------------------------------------------------------------------------------------- */

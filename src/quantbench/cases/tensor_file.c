@@ -310,7 +310,7 @@ static void skip_space(struct parser *parser)
     }
 }
 
-/* Whether the next character after white space is C; steps over it if so. */
+/* True if the next character after white space is C; steps over it if so. */
 static bool take(struct parser *parser, char c)
 {
     skip_space(parser);

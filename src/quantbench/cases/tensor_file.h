@@ -126,7 +126,7 @@ struct tensor_raw {
 };
 
 /* Read those of the COUNT tensors NAMES that the safetensors file PATH has into RAWS, all of which are set: that it has
- * none of them is an error. Otherwise as tensor_file_read(). On failure there is no data in RAWS. */
+ * none of them is an error. Otherwise as tensor_file_read(). On failure RAWS lacks data. */
 enum tensor_file_status tensor_file_read_raw(const char *path, const char *const *names, size_t count,
                                              uint64_t memory_limit, struct tensor_raw *raws, char *error,
                                              size_t error_size);

@@ -51,7 +51,7 @@ void *memalign(size_t alignment, size_t size);
 void *aligned_alloc(size_t alignment, size_t size);
 int posix_memalign(void **pointer, size_t alignment, size_t size);
 
-/* Whether the code at ADDRESS is that of an OpenMP run time. What LLVM's allocates for each team of threads is nothing
+/* True if the code at ADDRESS is that of an OpenMP run time. What LLVM's allocates for each team of threads is nothing
  * that a kernel could do without. */
 static bool is_openmp(const void *address)
 {

@@ -166,7 +166,7 @@ static bool only_quantizes(const struct qb_problem *problem)
     return problem->operation == QB_OPERATION_QUANTIZE || operation_has_cache(problem->operation);
 }
 
-/* Leave out every so many tokens of a cache. */
+/* Of a cache leave out one token in this many. */
 #define SKIPPED_EACH 5
 
 /* Fill the slots of E, of a cache, with other ones each time. */

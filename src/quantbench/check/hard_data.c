@@ -131,7 +131,7 @@ static struct tile_scale scale_of(const struct hard_data *data, const struct har
                         is_alone(data, recipe->amax) ? recipe->amax : data->pin);
 }
 
-/* Whether fast math is right with SCALE: neither what it is worth nor its inverse is subnormal. */
+/* True if fast math is right with SCALE: neither what it is worth nor its inverse is subnormal. */
 static bool is_harmless(struct tile_scale scale)
 {
     return scale.stored >= 0x1p-125f && scale.stored <= 0x1p125f && scale.unit >= 0x1p-125 && scale.unit <= 0x1p125;
@@ -239,7 +239,7 @@ static void add_odd(struct maker *m, int exponent)
     }
 }
 
-/* Whether X * (1 / S) is encoded as another code than X / S. */
+/* True if X * (1 / S) is encoded as another code than X / S. */
 static bool is_quotient(const struct maker *m, float x, float s)
 {
     return qb_format_encode(m->out->format, x / s) != qb_format_encode(m->out->format, x * (1 / s));

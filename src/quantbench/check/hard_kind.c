@@ -19,7 +19,7 @@ static uint32_t code_at(const struct hard_data *data, uint64_t index)
     return code;
 }
 
-/* Whether it matters how the quotient of X and the scale S is computed. */
+/* True if it matters how the quotient of X and the scale S is computed. */
 static bool is_quotient(enum qb_format output, float x, float s, float qmax)
 {
     const uint32_t code = qb_format_encode(output, x / s);

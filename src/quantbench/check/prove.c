@@ -15,7 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Bytes in front of a tensor and behind it; a multiple of the alignment that a tensor has. */
+/* Bytes before a tensor and after it; a multiple of the alignment that a tensor has. */
 #define GUARD      ((uint64_t)64 << 10)
 #define GUARD_BYTE 0xC3
 /* What outputs hold before a run. */
@@ -257,10 +257,10 @@ static enum exit_code check_guards(const struct proof *proof, enum qb_role role)
     } else if (stray.first < GUARD + bytes) {
         const uint64_t offset = stray.first - GUARD;
 
-        snprintf(where, sizeof where, "%" PRIu64 " bytes behind row %" PRIu64, offset % r->stride - r->row,
+        snprintf(where, sizeof where, "%" PRIu64 " bytes after row %" PRIu64, offset % r->stride - r->row,
                  offset / r->stride);
     } else {
-        snprintf(where, sizeof where, "%" PRIu64 " bytes behind their end", stray.first - GUARD - bytes);
+        snprintf(where, sizeof where, "%" PRIu64 " bytes after their end", stray.first - GUARD - bytes);
     }
     message_error("kernel %s: writes outside its buffers: %" PRIu64 " bytes around the %s, the first of them %s",
                   proof->name, stray.count, qb_role_name(role), where);

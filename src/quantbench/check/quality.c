@@ -19,10 +19,10 @@ struct code_values {
     double values[CODES];
     double largest, least;
     double above, below;                     /* halfway between the last code and the one that would be next */
-    bool above_is_cut_off, below_is_cut_off; /* whether that number itself is */
+    bool above_is_cut_off, below_is_cut_off; /* that number itself is */
 };
 
-/* Find the largest value and the one next to it, the values being multiplied with SIGN: how far behind it the next code
+/* Find the largest value and the one next to it, the values being multiplied with SIGN: how far after it the next code
  * would be cut off, and whether rounding to even leads there. */
 static double find_limit(const struct code_values *codes, double sign, double *last, bool *is_cut_off)
 {
@@ -37,7 +37,7 @@ static double find_limit(const struct code_values *codes, double sign, double *l
         if (value > largest) {
             second = largest;
             largest = value;
-            *is_cut_off = code % 2 == 1;                /* an odd last code has an even one behind it */
+            *is_cut_off = code % 2 == 1;                /* an odd last code has an even one after it */
         } else if (value > second && value < largest) { /* of fewer bits, codes come again */
             second = value;
         }

@@ -488,7 +488,7 @@ static enum exit_code compare_cache(struct qb_device *device, const struct copie
 enum exit_code verify_compare(struct qb_device *device, const struct copies copies[QB_ROLE_COUNT], const void *values,
                               const struct expectation *expectation, struct mismatch *mismatch)
 {
-    /* A wrong one is the reason of others behind it. */
+    /* A wrong one is the reason of others after it. */
     static const enum qb_role order[] = {QB_ROLE_SUM,         QB_ROLE_TENSOR_SCALE, QB_ROLE_SCALES,
                                          QB_ROLE_ZERO_POINTS, QB_ROLE_CODES,        QB_ROLE_VALUES};
     struct reading reading = {{.expectation = expectation, .values = values, .mismatch = mismatch}, QB_ROLE_INPUT};

@@ -56,7 +56,7 @@ bool verify_is_zero_point(const struct qb_problem *problem, const struct qb_arit
 bool verify_is_value(const struct qb_problem *problem, const struct qb_arithmetic *arithmetic, enum qb_format format,
                      uint32_t got, uint32_t want);
 
-/* Device memory that holds the same tensor COUNT times, each STRIDE bytes behind the last. */
+/* Device memory that holds the same tensor COUNT times, each STRIDE bytes after the last. */
 struct copies {
     void *memory;
     uint64_t stride;
@@ -75,7 +75,7 @@ enum exit_code verify_rate(struct qb_device *device, const struct copies copies[
                            const struct case_data *data, const struct expectation *expectation,
                            struct quality *quality);
 
-/* Whether all copies have FINGERPRINT, which is of tensors of these BYTES. */
+/* Set *SAME to whether all copies have FINGERPRINT, which is of tensors of these BYTES. */
 enum exit_code verify_same(struct qb_device *device, const struct copies copies[QB_ROLE_COUNT],
                            const struct sizes *bytes, const struct fingerprint *fingerprint, bool *same);
 

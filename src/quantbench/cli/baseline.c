@@ -56,7 +56,7 @@ static enum exit_code read_baseline(const struct settings *settings, struct base
     return baseline->series != NULL ? EXIT_OK : EXIT_CANNOT_RUN;
 }
 
-/* Whether what the first process measured can be compared with the baseline. */
+/* EXIT_OK if what the first process measured can be compared with the baseline. */
 static enum exit_code check_baseline(const struct settings *settings, const struct record *first, void *context)
 {
     const struct baseline *baseline = context;

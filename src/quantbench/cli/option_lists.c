@@ -56,7 +56,7 @@ static bool split_list(const struct option_row *row, const char *list, append_fu
     return good;
 }
 
-/* Make room for one more element of SIZE bytes behind the COUNT of ARRAY; NULL, with a message, if there is none. */
+/* Make room for one more element of SIZE bytes after the COUNT of ARRAY; NULL, with a message, if there is none. */
 static void *grow(const char *option, void **array, size_t count, size_t size)
 {
     void *larger = reallocarray(*array, count + 1, size);
@@ -123,14 +123,14 @@ bool option_wholes(const struct option_row *row, const char *value, struct setti
 /* Parse a number of a range up to MAX, before the character END; TEXT moves past that. */
 static bool range_number(const char **text, char end, uint64_t max, uint64_t *number)
 {
-    char *behind;
+    char *end_of_digits;
 
     errno = 0;
-    *number = strtoull(*text, &behind, 10);
-    if (!isdigit((unsigned char)(*text)[0]) || *behind != end || errno != 0 || *number > max) {
+    *number = strtoull(*text, &end_of_digits, 10);
+    if (!isdigit((unsigned char)(*text)[0]) || *end_of_digits != end || errno != 0 || *number > max) {
         return false;
     }
-    *text = behind + 1;
+    *text = end_of_digits + 1;
     return true;
 }
 

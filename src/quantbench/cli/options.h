@@ -44,7 +44,7 @@ struct option_row {
     uint64_t min, max; /* of numbers; a real number is larger than MIN */
     double divisor;    /* of a real number: 100 makes a ratio of percent */
 
-    /* The words that are values, NULL behind the last; or a function that gives the one at INDEX, or NULL. */
+    /* The words that are values, NULL after the last; or a function that gives the one at INDEX, or NULL. */
     const char *const *words;
     const char *(*word)(size_t index);
 

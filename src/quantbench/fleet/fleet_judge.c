@@ -204,7 +204,7 @@ static enum fleet_verdict verdict_of(const struct fleet_group *group, const stru
     return !was_slower ? FLEET_OK : entry->again == NULL ? FLEET_SUSPECT : FLEET_TRANSIENT;
 }
 
-/* Judge all entries: first each alone, then what that means when there are so many. */
+/* Judge all entries: first each alone, then what that means among all of them. */
 static bool judge_entries(struct fleet *fleet)
 {
     double **first = calloc(2 * fleet->entry_count + 1, sizeof *first), **again = first + fleet->entry_count;

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* So many devices are all listed; of more, those that something is to be said of. */
+/* Up to this many devices are all listed; of more, only those with a finding. */
 #define LISTED_MAX 64
 
 /* Groups and commands that are printed. */

@@ -50,7 +50,7 @@
 #define SAMPLE_BYTES  ((uint64_t)16 << 20)
 #define OTHER_SAMPLES 4
 
-/* How many launches tell how long one takes, if it takes less than so many seconds. */
+/* How many launches tell how long one takes, if it takes fewer than SHORT_LAUNCH seconds. */
 #define TIMED_LAUNCHES 3
 #define SHORT_LAUNCH   0.1
 
@@ -538,7 +538,7 @@ static enum exit_code keep_proof(struct bench *bench, size_t index)
     return bench->method->verify ? verify_fingerprint(&bench->expectation, &proof->fingerprint) : EXIT_OK;
 }
 
-/* Whether the kernel is to be proved harmless: it is not ours, and no worker has done it. */
+/* True if the kernel is to be proved harmless: it is not ours, and no worker has done it. */
 static bool is_foreign(const struct bench *bench, const struct result *result)
 {
     return result->found.checked.verification == NOT_VERIFIED &&
@@ -622,7 +622,7 @@ bool bench_fits(struct bench *bench, size_t index)
     return check_all_memory(bench, index) == EXIT_OK;
 }
 
-/* Whether what the timed launches wrote is right; if not, the reference says where. */
+/* EXIT_OK if what the timed launches wrote is right; if not, the reference says where. */
 static enum exit_code prove_again(struct bench *bench, size_t index, const struct buffers *buffers)
 {
     struct result *result = &bench->results[index];
@@ -780,7 +780,7 @@ static enum qb_status measure_floor(const struct method *method, struct result *
     return status == QB_ERROR_UNSUPPORTED ? QB_OK : status;
 }
 
-/* The case's own samples: SAMPLES of them, behind a warm-up in the first visit. ROUND gets how many came out, and how.
+/* The case's own samples: SAMPLES of them, after a warm-up in the first visit. ROUND gets how many came out, and how.
  */
 static enum qb_status measure_case(const struct method *method, struct result *result, struct launch_context *context,
                                    struct qb_queue *const *queues, uint64_t samples, struct round *round)
@@ -815,7 +815,7 @@ static enum qb_status measure_case(const struct method *method, struct result *r
         }
         result->warm = true;
         measure.settings.deadline = result->deadline;
-        /* The CPU has worked when its launches return: it is looked at behind the samples, to disturb none. */
+        /* The CPU has worked when its launches return: it is looked at after the samples, to disturb none. */
         work.watch = plan_case->threads == 0 ? watch_device : NULL;
         measure.single_before = context->challenges != NULL ? challenges_single(context->challenges, samples) : 0;
         if (status == QB_OK) {
@@ -841,7 +841,7 @@ static enum qb_status profile_case(const struct method *method, struct result *r
                            qb_kernel_name(plan_case->kernel), result->found.samples, &result->found.profiled);
 }
 
-/* Whether hot launches can tell anything: cold ones are wanted, and a launch leaves room in the cache for its data to
+/* True if hot launches can tell anything: cold ones are wanted, and a launch leaves room in the cache for its data to
  * be found by the next. */
 static bool can_check_cache(const struct result *result)
 {

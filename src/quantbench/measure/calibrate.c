@@ -12,7 +12,7 @@
 /* The copies are of up to half as many bytes. */
 #define CALIBRATION_BYTES ((size_t)4 << 20)
 
-/* Pairs of events that a calibration looks at: so many with nothing, and so many with work in between. */
+/* Pairs of events that a calibration looks at with nothing in between, and as many with work in between. */
 #define CALIBRATION_PAIRS 64
 
 /* Time pairs of EVENTS on QUEUE, first with nothing in between, then with ever larger copies within MEMORY. */

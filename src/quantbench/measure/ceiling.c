@@ -155,7 +155,7 @@ void ceilings_free(struct ceilings *ceilings)
     *ceilings = (struct ceilings){.count = 0};
 }
 
-/* Source and target of all sets lie one behind the other in one allocation. */
+/* Source and target of all sets lie one after the other in one allocation. */
 struct mix_context {
     const struct ceiling_key *key;
     char *memory;

@@ -43,8 +43,8 @@ struct disturbance_glance {
 };
 void disturbance_glance(struct disturbance_glance *glance);
 
-/* Whether what happened between the two may have cost a sample of so many NANOSECONDS more than a percent: a preemption
- * is taken for a millisecond, a page fault for a microsecond. */
+/* True if what happened between the two may have cost a sample of NANOSECONDS nanoseconds more than a percent: a
+ * preemption is taken for a millisecond, a page fault for a microsecond. */
 bool disturbance_is_material(const struct disturbance_glance *before, const struct disturbance_glance *after,
                              double nanoseconds);
 

@@ -2,7 +2,7 @@
 /* measure.c - times blocks of launches with the device's own events.
  *
  * A block is one graph where that is asked for, so that the host is out of the way. Blocks follow each other without a
- * pause, behind one that is not counted, and share the events between them: the device is never idle inside a sample,
+ * pause, after one that is not counted, and share the events between them: the device is never idle inside a sample,
  * and no sample holds the start of the first launch. An isolated launch is the opposite: its queue is idle before it.
  *
  * Several queues run their blocks at the same time, each with an event between two of its own, and one block more at
@@ -35,10 +35,11 @@
  * count. */
 #define MIN_BLOCK_TIME 500e3
 
-/* Samples in flight behind a block that is not counted: enough to keep the device busy, few enough for any queue. */
+/* Samples in flight after a block that is not counted: enough to keep the device busy, few enough for any queue. */
 #define MAX_BATCH 128
 
-/* The host's time is taken of at most so many launches into an idle queue: more may have to wait for a place in it. */
+/* The host's time is taken of at most this many launches into an idle queue: more may have to wait for a place in it.
+ */
 #define MAX_HOST_LAUNCHES 256
 
 /* A share of the sets, at least one, is launched into to find out how many launches make a sample. */
@@ -208,7 +209,7 @@ static enum qb_status lead(const struct measure *m, double *host_time)
     return status;
 }
 
-/* Whether a sample that began with BEFORE, and took so many NANOSECONDS, counts: the system let this process work, or
+/* True if a sample that began with BEFORE, and took NANOSECONDS, counts: the system let this process work, or
  * enough was taken again. */
 static bool keeps(struct measure *m, const struct disturbance_glance *before, double nanoseconds)
 {
@@ -357,7 +358,7 @@ static enum qb_status ask_batch(const struct measure *m, bool watched, bool last
     return status == QB_OK ? judge(m) : status;
 }
 
-/* COUNT launches, each on an idle queue, behind a rotation through all sets that is not counted: so each finds the
+/* COUNT launches, each on an idle queue, after a rotation through all sets that is not counted: so each finds the
  * cache as the rotation has left it. An interrupt and the deadline lower *COUNT. */
 static enum qb_status take_isolated(struct measure *m, uint64_t *count, double *samples, double *host_time)
 {
@@ -493,7 +494,7 @@ static enum qb_status time_windows(struct measure *m, double *time)
     return status;
 }
 
-/* LAUNCHES, or more that make whole rotations where samples cannot be windows of so many. */
+/* LAUNCHES, or more that make whole rotations where samples cannot be windows of LAUNCHES. */
 static uint64_t whole_sample(const struct measure *m, double launches)
 {
     const uint64_t rotation = m->work->sets / m->queue_count;

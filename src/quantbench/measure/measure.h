@@ -98,7 +98,7 @@ enum qb_status measure_take(struct measure *measure, uint64_t count, double *sam
 enum qb_status measure_series(struct qb_device *device, struct qb_queue *queue, const struct measure_work *work,
                               struct measure_settings *settings, uint64_t count, double *samples, uint64_t *taken);
 
-/* The time of one launch that a profiler is to see, in nanoseconds, inside a range called NAME, behind WARMUP others.
+/* The time of one launch that a profiler is to see, in nanoseconds, inside a range called NAME, after WARMUP others.
  * PROFILED is false if the device has no profiler to start. */
 enum qb_status measure_profile(struct qb_device *device, struct qb_queue *queue, const struct measure_work *work,
                                uint64_t warmup, const char *name, double *nanoseconds, bool *profiled);

@@ -11,7 +11,7 @@
 /* Parts of memory that are smaller have no pages of their own, and so no threads that are the first to touch them. */
 #define SMALL_PART ((uint64_t)1 << 20)
 
-/* The room has so many bytes more than it needs, as a share, so that it need not grow with each ceiling. */
+/* The room is larger than it needs to be by one part in this many, so that it need not grow with each ceiling. */
 #define SPARE 8
 
 /* Bytes that are read and written at a time so that a set gets cold: as quantization does it, and without special

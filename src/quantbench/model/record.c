@@ -124,7 +124,7 @@ void record_derive(struct record_case *c)
     found->floor_tile_share = tile_share(quality, quality->floor_tiles);
 }
 
-/* Whether an empty launch on the CPU took longer than the start of threads can, and than the copies: the threads waited
+/* True if an empty launch on the CPU took longer than the start of threads can, and than the copies: the threads waited
  * for CPUs that others used, and no limit can be told. */
 static bool floor_is_load(const struct record_case *c)
 {

@@ -165,7 +165,7 @@ unsigned record_doubts(const struct record_case *c);
  * stands for no BEST_TIME. */
 bool record_is_implausible(double time, double best_time);
 
-/* Whether the data of case A_CASE of A are known to be those of B_CASE of B. */
+/* True if the data of case A_CASE of A are known to be those of B_CASE of B. */
 bool record_same_data(const struct record *a, const struct record_case *a_case, const struct record *b,
                       const struct record_case *b_case);
 

@@ -310,7 +310,7 @@ static enum qb_format get_format(struct reader *reader, const json_t *problem, c
     return QB_FORMAT_F16;
 }
 
-/* Whether TEXT is just what problem_granularity_text() makes of what is then in PROBLEM. */
+/* True if TEXT is just what problem_granularity_text() makes of what is then in PROBLEM. */
 static bool parse_granularity(const char *text, struct qb_problem *problem)
 {
     char again[64];

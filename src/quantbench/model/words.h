@@ -29,7 +29,7 @@ enum input_dist {
 
 /* How hard the device works. */
 enum regime {
-    REGIME_SUSTAINED, /* one block behind the other, as in a server under load */
+    REGIME_SUSTAINED, /* one block after the other, as in a server under load */
     REGIME_BURST,     /* a pause before each sample: the clocks are as high as they get */
 };
 
@@ -54,7 +54,7 @@ enum best_rule {
 
 enum verification { NOT_VERIFIED, VERIFIED, WRONG };
 
-/* Whether launches really find no data in the cache: the same launches were timed with data that are there. */
+/* The check that launches find the cache cold: the same launches were timed with data that are there. */
 enum cache_check {
     CACHE_CHECK_NONE,   /* nothing to check: a launch needs more than the cache holds, or is to find its data there */
     CACHE_CHECK_PASSED, /* with data in the cache it is faster */
@@ -109,7 +109,7 @@ enum doubt {
     DOUBT_NOT_CONVERGED = 1 << 3, /* the precision was not reached in time */
     DOUBT_THROTTLED = 1 << 4,     /* something slowed the device down in a round */
     DOUBT_NOT_HOT = 1 << 5,       /* the data do not fit in the cache that they are to be found in */
-    DOUBT_DISTURBED = 1 << 6,     /* so many samples were disturbed that the median may be one of them */
+    DOUBT_DISTURBED = 1 << 6,     /* the median may be one of the disturbed samples */
     DOUBT_FLOOR = 1 << 7,         /* an empty launch took so long that it measures other load of the CPUs */
     DOUBT_THREADS = 1 << 8,       /* launches ran on fewer threads than they were shared out to */
     DOUBT_IMPRECISE = 1 << 9,     /* the interval of the median is so wide that the median says little */
@@ -118,7 +118,7 @@ enum doubt {
 };
 #define DOUBTS 12
 
-/* The words; NULL behind the last. */
+/* The words; NULL after the last. */
 extern const char *const cache_words[];
 extern const char *const launch_words[];
 extern const char *const dist_words[];

@@ -369,7 +369,7 @@ const char *describe_input(const struct record *record, char text[DESCRIBE_SIZE]
     return text;
 }
 
-/* Whether what C has in COLUMN goes without saying. */
+/* True if what C has in COLUMN goes without saying. */
 static bool is_usual(const struct record_case *c, enum column column)
 {
     struct record_case plain = *c;
@@ -420,7 +420,7 @@ bool describe_pair_is_number(enum pair_column column)
     return column == PAIR_RATIO;
 }
 
-/* Whether all pairs have one baseline, or what they call so. */
+/* True if all pairs have one baseline, or what they call so. */
 static bool one_baseline(const struct record_comparison *comparison)
 {
     for (size_t i = 1; i < comparison->count; i++) {
@@ -431,7 +431,7 @@ static bool one_baseline(const struct record_comparison *comparison)
     return true;
 }
 
-/* Whether a kernel of a run is not the one of its baseline. */
+/* True if a kernel of a run is not the one of its baseline. */
 static bool other_kernels(const struct record_comparison *comparison)
 {
     for (size_t i = 0; i < comparison->count; i++) {

@@ -63,9 +63,9 @@ enum column {
 
 /* The head, with its unit. */
 const char *describe_head(enum column column);
-/* Whether its cells are numbers, to be put below one another from the right. */
+/* True if its cells are numbers, to be put below one another from the right. */
 bool describe_is_number(enum column column);
-/* Whether the cases of RECORD differ in COLUMN, which comes before the first result. */
+/* True if the cases of RECORD differ in COLUMN, which comes before the first result. */
 bool describe_varies(const struct record *record, enum column column);
 /* True if a table of RECORD has the result COLUMN: times of those that were timed, quality of those that were rated. */
 bool describe_shows(const struct record *record, enum column column);
@@ -79,7 +79,7 @@ enum pair_column { PAIR_BASELINE, PAIR_NAME, PAIR_RATIO, PAIR_INTERVAL, PAIR_VER
 
 const char *describe_pair_head(const struct record_comparison *comparison, enum pair_column column);
 bool describe_pair_is_number(enum pair_column column);
-/* Whether COLUMN, or a column of the cases, is a part of the table. */
+/* True if COLUMN, or a column of the cases, is a part of the table. */
 bool describe_pair_shows(const struct record_comparison *comparison, enum pair_column column);
 bool describe_pair_shows_case(const struct record *record, enum column column);
 const char *describe_pair(const struct record_pair *pair, enum pair_column column, char text[DESCRIBE_SIZE]);

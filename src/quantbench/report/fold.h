@@ -11,7 +11,7 @@
 int fold_width(FILE *stream);
 
 /* Print TEXT, and no newline, on lines of at most WIDTH columns, and of FOLD_MOST in any case, that begin at column
- * INDENT; the cursor is in COLUMN. Lines end behind commas, and between words where there is no other way. */
+ * INDENT; the cursor is in COLUMN. Lines end after commas, and between words where there is no other way. */
 #define FOLD_MOST 80
 void fold_print(const char *text, size_t column, size_t indent, int width, FILE *stream);
 

@@ -150,7 +150,7 @@ static json_t *entry(const struct record *record, size_t index, size_t round, co
     return object;
 }
 
-/* The entries of case INDEX, which has a time, behind those in BENCHMARKS. Returns false if memory is short. */
+/* The entries of case INDEX, which has a time, after those in BENCHMARKS. Returns false if memory is short. */
 static bool add_case(const struct record *record, size_t index, json_t **benchmarks)
 {
     const struct record_case *c = &record->cases[index];

@@ -24,7 +24,7 @@
 /* Columns that a narrow terminal does without, the first one first. */
 static const enum column expendable[] = {SNR, HOST, PRECISION, OF_CEILING, RATE};
 
-/* Whether the time that the host takes for a launch is worth a column: it is the launch's own on the CPU, and of no
+/* True if the time that the host takes for a launch is worth a column: it is the launch's own on the CPU, and of no
  * account in a graph. */
 static bool shows_host(const struct record *record)
 {
@@ -54,7 +54,7 @@ static int cell_width(const struct record *record, enum column column)
     return column == TENSOR && width > DESCRIBE_NAME_WIDTH ? DESCRIBE_NAME_WIDTH : width;
 }
 
-/* The width of a row: each column has two blanks behind it. */
+/* The width of a row: each column has two blanks after it. */
 static int row_width(const int *widths)
 {
     int width = 0;

@@ -245,7 +245,7 @@ static bool take_part(struct journal *journal, const char *line, size_t length, 
     return good;
 }
 
-/* All that the file holds, with a zero behind it. NULL, with a message, if it cannot be read. */
+/* All that the file holds, with a zero after it. NULL, with a message, if it cannot be read. */
 static char *read_all(const struct journal *journal, size_t *size)
 {
     struct stat info;

@@ -33,7 +33,7 @@ const char *outcome_check(const struct outcome *outcome, const struct outcome_li
 const char *outcome_check_times(const struct outcome *outcome, const double *samples, const double *floors,
                                 const struct outcome_limits *limits);
 
-/* Keep in RESULT what OUTCOME says, which was checked. Its samples and floors are behind those that RESULT has. */
+/* Keep in RESULT what OUTCOME says, which was checked. Its samples and floors are after those that RESULT has. */
 void outcome_keep(const struct outcome *outcome, struct result *result);
 
 #endif

@@ -14,7 +14,7 @@
 void paired_run(struct bench *bench, struct journal *journal, const struct record_comparison *comparison);
 
 /* The times of each case, one for each round that was not interrupted between its visits. An array as long as the
- * list of cases, with the times behind it; free() it. NULL if memory is short, which has been reported. */
+ * list of cases, with the times after it; free() it. NULL if memory is short, which has been reported. */
 struct series *paired_series(const struct bench *bench);
 
 #endif

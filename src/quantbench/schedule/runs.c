@@ -211,7 +211,7 @@ static enum exit_code run_one(char **command, struct relay *relay, struct record
     return code;
 }
 
-/* Whether both records are of the same cases, and of the same data. */
+/* True if both records are of the same cases, and of the same data. */
 static bool same_cases(const struct record *a, const struct record *b)
 {
     if (a->count != b->count) {
@@ -230,7 +230,7 @@ static bool same_cases(const struct record *a, const struct record *b)
     return true;
 }
 
-/* A process as one round of one sample: disturbed if so many of its own were that its median may be one of them. */
+/* A process as one round of one sample: disturbed if its median may be one of its own disturbed samples. */
 static struct round round_of(const struct record_case *c)
 {
     struct round round = c->found.rounds[0];
@@ -286,7 +286,7 @@ static enum exit_code merge_case(struct record *records, size_t count, size_t in
     return recording_replace_rounds(&records[0].cases[index], rounds, count, best_time);
 }
 
-/* Whether each of the COUNT records has a time of the case with INDEX. The first that has none says why. */
+/* True if each of the COUNT records has a time of the case with INDEX. The first that has none says why. */
 static bool all_have_time(const struct record *records, size_t count, size_t index, size_t *without)
 {
     for (size_t i = 0; i < count; i++) {

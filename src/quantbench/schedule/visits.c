@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* visits.c - visits cases here or in a worker, and keeps what one visit found as a line of a journal. In the journal,
- * ceilings are numbered behind the cases. */
+ * ceilings are numbered after the cases. */
 #include <config.h>
 
 #include "base/document.h"

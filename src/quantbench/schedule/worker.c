@@ -153,7 +153,7 @@ static void tell_cases(const struct worker *worker, const struct bench *bench)
     }
 }
 
-/* Receive what came of a case into OUTCOME and behind the samples and floors of result, which LIMITS has too. Return
+/* Receive what came of a case into OUTCOME and after the samples and floors of result, which LIMITS has too. Return
  * NULL, or what is wrong with it. */
 static const char *take_outcome(const struct worker *worker, const struct outcome_limits *limits, struct result *result,
                                 struct outcome *outcome)

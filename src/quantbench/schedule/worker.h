@@ -14,11 +14,11 @@ struct worker {
     size_t last; /* the one it was asked for last */
 };
 
-/* Whether case INDEX is for a worker: its kernel is foreign, or it is compared with one that is, since two processes
+/* True if case INDEX is for a worker: its kernel is foreign, or it is compared with one that is, since two processes
  * differ in more than their kernels. */
 bool worker_takes(const struct bench *bench, size_t index);
 
-/* Whether it is also visited there; all but launches for a profiler are. */
+/* True if it is also visited there; all but launches for a profiler are. */
 bool worker_visits(const struct bench *bench, size_t index);
 
 /* bench_prove() and bench_visit() in WORKER, which is started if need be; so is a second one if the first has gone. A

@@ -218,7 +218,7 @@ static int by_p(const void *a, const void *b)
 }
 
 /* The correction is Holm's, Scandinavian Journal of Statistics 6 (1979): the clearest case must be clear enough for
- * all, the next for the others, and so on; behind the first that is not, nothing is decided. */
+ * all, the next for the others, and so on; after the first that is not, nothing is decided. */
 bool compare_judge(const struct estimate *estimates, size_t count, double margin, struct judgement *judgements)
 {
     struct judgement **sorted = malloc(count * sizeof *sorted);
