@@ -212,7 +212,7 @@ template <int OUT> __device__ __forceinline__ float qb__scale(uint32_t amax_bits
  * the sign. If |x/s| >= 2^-18, |x| >= 2^-98, no result below is touched by underflow, and powers of two scale out.
  *
  * Half and bfloat16: v = RN(x r + RN(x low)), where r is 1/s rounded down and low = RN((1 - s r) r) >= 0. x r + x low
- * is x/s but for 2^-47 of it, so v is the right one of two neighbours unless x/s is that close to the middle between
+ * is x/s but for 2^-47 of it, so v is the right one of two neighbors unless x/s is that close to the middle between
  * them; which changes the code only if one of the two is where codes change, a number of at most 9 significant bits.
  * That never happens: all 2^23 significands of s were tried with all 2^10 of half, which contain bfloat16's (NOTES).
  * Sign: both products have x's, also when x or they are zero.

@@ -226,7 +226,7 @@ __global__ void __launch_bounds__(CHANNEL_THREADS, CHANNEL_BLOCKS) static_channe
     }
 }
 
-/* The same where rows begin differently far from 16 bytes: a thread has one column, a warp 32 neighbours. */
+/* The same where rows begin differently far from 16 bytes: a thread has one column, a warp 32 neighbors. */
 template <int IN, int OUT> __global__ void __launch_bounds__(CHANNEL_THREADS) static_column(const channel_args a)
 {
     const void *const in = qb__begin(a.in);

@@ -172,7 +172,7 @@ template <int IN> __global__ void __launch_bounds__(THREADS) amax_strips(const c
     }
 }
 
-/* The same for any rows: a thread goes down the rows of one column, a warp down those of 32 neighbours. */
+/* The same for any rows: a thread goes down the rows of one column, a warp down those of 32 neighbors. */
 template <int IN> __global__ void __launch_bounds__(THREADS) amax_columns(const column_args a)
 {
     const void *const in = qb__begin(a.in);

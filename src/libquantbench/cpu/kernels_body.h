@@ -143,7 +143,7 @@ QB__INLINE bool caps_fit(struct qb__divisor *d, const enum qb_format input)
  * MULTIPLY rests on this: where the input format has p significant bits (half 11, bfloat16 8), all x but one are
  * thousands of binary32 units away from a tie m times the scale. x * (1/s) is off by a few units at most, also if the
  * reciprocal is one unit off, so it is on the same side of m as x / s. Only the one, m*s rounded to p bits, can be as
- * near as that. multiply_matches() tries it for every m, with 1/s and with its two neighbours: it returns whether one
+ * near as that. multiply_matches() tries it for every m, with 1/s and with its two neighbors: it returns whether one
  * of them rounds all to the same code as the division does, and sets the reciprocal to it. */
 QB__INLINE struct qb__divisor divisor_for(float scale, const struct qb__rule *rule, bool clean, uint64_t count)
 {

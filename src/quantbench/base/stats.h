@@ -21,7 +21,7 @@ struct stats {
     enum stats_basis basis;
     size_t mild_outliers;   /* more than 1.5 times the distance of the quartiles away from them (Tukey) */
     size_t severe_outliers; /* more than 3 times; these are not mild ones */
-    double autocorrelation; /* of neighbours (lag 1); NaN if all samples are equal, or for fewer than 3 */
+    double autocorrelation; /* of neighbors (lag 1); NaN if all samples are equal, or for fewer than 3 */
 };
 
 /* A count that is not known, where 0 would be one. */

@@ -397,7 +397,7 @@ static void push_both(struct maker *m, uint32_t magnitude)
     push(m, magnitude | m->in->sign);
 }
 
-/* Push the input that is nearest to VALUE, and its neighbours. */
+/* Push the input that is nearest to VALUE, and its neighbors. */
 static void push_around(struct maker *m, double value)
 {
     const uint32_t sign = value < 0 ? m->in->sign : 0, magnitude = nearest(m, value);
