@@ -20,7 +20,7 @@
 #include <sys/mman.h>
 #include <time.h>
 
-#ifdef HAVE_X86_AVX2
+#if defined HAVE_X86_AVX2 || defined HAVE_X86_AVX512
 #include <cpuid.h>
 #endif
 #ifdef HAVE_ARM_NEON
