@@ -53,6 +53,8 @@ bootstraps()
     same 0 $? && same "$tap_calls" "$(tr '\n' ';' <calls)"
 }
 fresh() { rm -rf fresh/_build && bootstraps "$@"; }
+# A processor that is unknown: all its kernels are built.
+rm -f .root/proc/cpuinfo
 FLAGS='' GPU_MISSING=1
 quick='--disable-shared CFLAGS=-O2'
 run_cpu() {
@@ -65,6 +67,16 @@ ok 'bootstrap run: a second time nothing is configured' \
 ok 'bootstrap check: what run has left is removed first' \
     bootstraps 'make -s clean;configure --with-cuda --with-cuda-arch=90 --with-mpi --disable-static CFLAGS=-O2;make -s;make check;' check
 ok 'bootstrap run: a build that check has made is used' bootstraps 'make -s quantbench;quantbench ;' run
+# spares SET FLAGS: without kernels for SET on a CPU with these flags, and a line says so.
+spares() {
+    echo "flags : fpu $2 clflush" >.root/proc/cpuinfo &&
+        fresh "configure --without-cuda $quick qb_cv_simd_$1=no;make -s quantbench;quantbench ;" run &&
+        err_has "building for the CPU only, without the kernels for $1, which it does not use by itself: "
+}
+ok 'bootstrap run: with AVX-512 the kernels for AVX2 are left out' spares avx2 \
+    'avx2 avx512f avx512dq avx512bw avx512vl avx512vbmi'
+ok 'bootstrap run: without all of AVX-512 its kernels are left out' spares avx512 'avx2 avx512f avx512dq avx512bw avx512vl'
+rm .root/proc/cpuinfo
 flagged() {
     FLAGS='--with-cuda --with-cuda-arch=90'
     fresh "configure $FLAGS;make -s quantbench;quantbench ;" run && err_has "building with CONFIGURE_FLAGS=$FLAGS"
