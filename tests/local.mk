@@ -33,7 +33,7 @@ endif
 
 # Each runs over its corpus and mutations of that; "make fuzz" builds the same harnesses with libFuzzer.
 fuzz_harnesses = args fleet journal outcome record tensor
-fuzz_tests = fuzz_args.test fuzz_fleet.test fuzz_journal.test fuzz_outcome.test fuzz_record.test fuzz_tensor.test
+fuzz_tests = fuzz_args.test fuzz_cases.test fuzz_fleet.test fuzz_journal.test fuzz_outcome.test fuzz_record.test fuzz_tensor.test
 if TOOL
 check_PROGRAMS += $(fuzz_tests)
 TESTS += $(fuzz_tests)
@@ -374,6 +374,10 @@ fuzz_args_test_SOURCES = %D%/fuzz/fuzz_args.c $(fuzz_driver)
 fuzz_args_test_CPPFLAGS = $(FUZZ_CPPFLAGS)
 fuzz_args_test_CFLAGS = $(quantbench_CFLAGS)
 fuzz_args_test_LDADD = $(FUZZ_LDADD)
+fuzz_cases_test_SOURCES = %D%/fuzz/fuzz_cases.c $(fuzz_driver)
+fuzz_cases_test_CPPFLAGS = $(FUZZ_CPPFLAGS)
+fuzz_cases_test_CFLAGS = $(quantbench_CFLAGS)
+fuzz_cases_test_LDADD = $(FUZZ_LDADD)
 fuzz_fleet_test_SOURCES = %D%/fuzz/fuzz_fleet.c $(fuzz_driver)
 fuzz_fleet_test_CPPFLAGS = $(FUZZ_CPPFLAGS)
 fuzz_fleet_test_CFLAGS = $(quantbench_CFLAGS)
@@ -402,7 +406,7 @@ fuzz: libquantbench.la
 	  LIBS='libquantbench.la $(JANSSON_LIBS) $(LIBS)' SOURCES='$(libqbtool_a_SOURCES)' HARNESSES='$(fuzz_harnesses)' \
 	  $(SHELL) $(srcdir)/%D%/fuzz/fuzz.sh
 .PHONY: fuzz
-CLEANFILES += fuzz_args.crash fuzz_fleet.crash fuzz_journal.crash fuzz_outcome.crash fuzz_record.crash fuzz_tensor.crash
+CLEANFILES += fuzz_args.crash fuzz_cases.crash fuzz_fleet.crash fuzz_journal.crash fuzz_outcome.crash fuzz_record.crash fuzz_tensor.crash
 clean-local:
 	rm -rf fuzz
 
