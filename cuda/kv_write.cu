@@ -52,26 +52,77 @@ template <int IN> __device__ __forceinline__ uint8_t *place_of(const chunk_args 
     return a.to.codes + at * qb__in<IN>::chunk;
 }
 
-/* The scale of the tile that chunk X at COL is in, from the lanes that have the others; their first one writes it to
- * SLOT, unless that is not there. All lanes of a warp call this. */
-template <int IN, int OUT>
-__device__ __forceinline__ float find_scale(const chunk_args &a, const uint4 &x, int64_t slot, uint32_t col, bool valid)
+/* Write SCALE, of the tile that chunk COL is in, to SLOT. */
+__device__ __forceinline__ void write_scale(const chunk_args &a, float scale, int64_t slot, uint32_t col)
 {
-    uint32_t amax = qb__max_bits<IN>(qb__max_chunk<IN>(0, x));
+    const uint32_t side = col >= a.half_chunks;
 
-    for (uint32_t offset = 1; offset < a.team; offset *= 2) {
-        amax = max(amax, __shfl_xor_sync(0xffffffffu, amax, offset));
-    }
-    const float scale = fmaxf(qb__tail_quotient<OUT>(fminf(__uint_as_float(amax), a.to.bound)), QB__SCALE_FLOOR);
-    if (valid && (col & (a.team - 1)) == 0) {
-        const uint32_t side = col >= a.half_chunks;
-        a.to.scales[(side * a.to.slots + (uint64_t)slot) * a.to.scale_cols +
-                    qb__divide(col - side * a.half_chunks, a.by_tile)] = scale;
-    }
-    return scale;
+    a.to.scales[(side * a.to.slots + (uint64_t)slot) * a.to.scale_cols +
+                qb__divide(col - side * a.half_chunks, a.by_tile)] = scale;
 }
 
-/* A thread has DEPTH chunks, all of which it loads before it uses one; those of a warp are side by side. */
+/* The scale of a tile whose amax has the bits AMAX. */
+template <int OUT> __device__ __forceinline__ float scale_of(const chunk_args &a, uint32_t amax)
+{
+    return fmaxf(qb__tail_quotient<OUT>(fminf(__uint_as_float(amax), a.to.bound)), QB__SCALE_FLOOR);
+}
+
+/* The divisors of the tiles that the chunks X are in, from the lanes that have the others; the first lane of a tile
+ * writes its scale. All lanes of a warp call this. Returns true if all chunks may take the fast way. */
+template <int IN, int OUT, int DEPTH>
+__device__ __forceinline__ bool find_divisors(const chunk_args &a, const uint4 *x, const int64_t *slot,
+                                              const uint32_t *col, qb__divisor *d)
+{
+    const uint32_t lane = threadIdx.x % 32;
+
+    if constexpr (IN == QB_FORMAT_F32) {
+        bool fast = true;
+#pragma unroll
+        for (int k = 0; k < DEPTH; k++) {
+            uint32_t amax = qb__max_bits<IN>(qb__max_chunk<IN>(0, x[k]));
+            for (uint32_t offset = 1; offset < a.team; offset *= 2) {
+                amax = max(amax, __shfl_xor_sync(0xffffffffu, amax, offset));
+            }
+            const float scale = scale_of<OUT>(a, amax);
+            if (is_slot(a.to, slot[k]) && (lane & (a.team - 1)) == 0) {
+                write_scale(a, scale, slot[k], col[k]);
+            }
+            d[k] = qb__divide_by<IN>(scale);
+            fast = fast && __uint_as_float(amax) < d[k].limit;
+        }
+        return __all_sync(0xffffffffu, fast);
+    } else {
+        const uint32_t others = a.team - 1, mine = lane % DEPTH;
+        const uint32_t amax = qb__group_amax<IN, DEPTH, 1>(x, others, mine);
+        const int64_t my_slot = mine == 0 ? slot[0] : slot[DEPTH - 1];
+        const uint32_t my_col = mine == 0 ? col[0] : col[DEPTH - 1];
+        const float scale = scale_of<OUT>(a, amax);
+
+        if (is_slot(a.to, my_slot) && (lane & others) == mine) {
+            write_scale(a, scale, my_slot, my_col);
+        }
+        const qb__divisor my_d = qb__divide_by<IN>(scale);
+        const bool fast = __all_sync(0xffffffffu, __uint_as_float(amax) < my_d.limit || !is_slot(a.to, my_slot));
+        qb__hand_out<DEPTH>(my_d, mine, fast, d);
+        return fast;
+    }
+}
+
+/* The divisors of the chunks X, whose scales are given. Returns true if all chunks may take the fast way. */
+template <int IN, int DEPTH>
+__device__ __forceinline__ bool given_divisors(const chunk_args &a, const uint4 *x, const uint32_t *col, qb__divisor *d)
+{
+    bool fast = true;
+
+#pragma unroll
+    for (int k = 0; k < DEPTH; k++) {
+        d[k] = qb__divide_by<IN>(a.to.scales[qb__divide(col[k], a.by_tile)]);
+        fast = fast && __uint_as_float(qb__max_bits<IN>(qb__max_chunk<IN>(0, x[k]))) < d[k].limit;
+    }
+    return fast;
+}
+
+/* A thread has DEPTH chunks, one or two, which it loads before it uses one; those of a warp are side by side. */
 template <int IN, int OUT, bool STATIC, int DEPTH>
 __global__ void __launch_bounds__(THREADS) kv_chunks(const chunk_args a)
 {
@@ -80,6 +131,8 @@ __global__ void __launch_bounds__(THREADS) kv_chunks(const chunk_args a)
     uint32_t row[DEPTH], col[DEPTH];
     int64_t slot[DEPTH];
     uint4 x[DEPTH];
+    qb__divisor d[DEPTH];
+    qb__codes<IN> codes[DEPTH];
 
 #pragma unroll
     for (int k = 0; k < DEPTH; k++) {
@@ -88,19 +141,23 @@ __global__ void __launch_bounds__(THREADS) kv_chunks(const chunk_args a)
         slot[k] = row[k] < a.rows ? a.slots[row[k]] : -1;
         x[k] = row[k] < a.rows ? qb__load16(in + row[k] * a.in_step + (uint64_t)col[k] * 16) : make_uint4(0, 0, 0, 0);
     }
+    const bool fast =
+        STATIC ? given_divisors<IN, DEPTH>(a, x, col, d) : find_divisors<IN, OUT, DEPTH>(a, x, slot, col, d);
+    if (fast) {
+#pragma unroll
+        for (int k = 0; k < DEPTH; k++) {
+            codes[k] = qb__encode_fast<IN, OUT>(x[k], d[k]);
+        }
+    } else {
+#pragma unroll
+        for (int k = 0; k < DEPTH; k++) {
+            codes[k] = qb__encode_slow<IN, OUT>(x[k], d[k]);
+        }
+    }
 #pragma unroll
     for (int k = 0; k < DEPTH; k++) {
-        const bool valid = is_slot(a.to, slot[k]);
-        float scale = 1;
-
-        if (!STATIC) {
-            scale = find_scale<IN, OUT>(a, x[k], slot[k], col[k], valid);
-        } else if (valid) {
-            scale = a.to.scales[qb__divide(col[k], a.by_tile)];
-        }
-        if (valid) {
-            const qb__divisor d = qb__divide_by<IN>(scale);
-            qb__store16<IN>(place_of<IN>(a, (uint32_t)slot[k], col[k]), qb__encode_unknown<IN, OUT>(x[k], d));
+        if (is_slot(a.to, slot[k])) {
+            qb__store16<IN>(place_of<IN>(a, (uint32_t)slot[k], col[k]), codes[k]);
         }
     }
 }
@@ -235,7 +292,7 @@ static cudaError_t run_chunks(const struct qb__cuda_call *call, chunk_args &a)
     static const void *const computed[2][9] = {QB__KERNELS(kv_chunks, false, 1), QB__KERNELS(kv_chunks, false, 2)};
     const uint64_t chunks = (uint64_t)a.rows * 2 * a.half_chunks, threads = (uint64_t)call->limits->units * 2048;
     /* Two for each thread as soon as there are enough for all multiprocessors. */
-    const unsigned depth = 2 * chunks >= 3 * threads ? 2 : 1;
+    const unsigned depth = 2 * chunks >= 3 * threads && (a.to.is_static || a.team >= 2) ? 2 : 1;
     void *args[] = {&a};
 
     return qb__launch(call, (a.to.is_static ? given : computed)[depth - 1][qb__index(call)],

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* rope.cu - ROPE: the values alone, of any problem; and fused with a quantization of regular rows. A thread that has a
- * chunk of one half of a head reads that of the other half too, which is in the first cache by then, as are the angles
- * after the first head. */
+/* rope.cu - ROPE: the values alone, of any problem; and fused with a quantization of regular rows. Where all of a head
+ * is rotated, and it has a power of two elements, a thread has four chunks with the same angles: of two heads the
+ * chunks of both halves, or of four heads one. Elsewhere it has a chunk of one half, and reads that of the other half
+ * too, which is in the first cache by then. */
 #include "chunks.cuh"
 
 #define THREADS 256u
@@ -128,6 +129,12 @@ __device__ __forceinline__ void load_angles(const unsigned char *at, bool adjace
     }
 }
 
+template <int IN> __device__ __forceinline__ uint4 pack_chunk(const float *x)
+{
+    return make_uint4(qb__pack_pair<IN>(x[0], x[1]), qb__pack_pair<IN>(x[2], x[3]), qb__pack_pair<IN>(x[4], x[5]),
+                      qb__pack_pair<IN>(x[6], x[7]));
+}
+
 /* The values of a chunk of pairs. */
 template <int IN, bool FLOAT> __device__ __forceinline__ uint4 rotated_chunk(const rope_args &a, const rope_chunk &p)
 {
@@ -152,8 +159,7 @@ template <int IN, bool FLOAT> __device__ __forceinline__ uint4 rotated_chunk(con
             y[i] = rotated<IN, FLOAT>(x[i], c[i], other[i], __uint_as_float(__float_as_uint(s[i]) ^ sign));
         }
     }
-    return make_uint4(qb__pack_pair<IN>(y[0], y[1]), qb__pack_pair<IN>(y[2], y[3]), qb__pack_pair<IN>(y[4], y[5]),
-                      qb__pack_pair<IN>(y[6], y[7]));
+    return pack_chunk<IN>(y);
 }
 
 template <int IN, bool FLOAT> struct rope_source {
@@ -195,6 +201,157 @@ template <int IN, bool FLOAT> struct rope_source {
         return z;
     }
 };
+
+/* ---- Fused, whole heads -------------------------------------------------------------------------------------------
+ */
+
+/* Chunks of a thread, and of a warp. */
+#define HEAD_CHUNKS 4u
+#define WARP_CHUNKS (32 * HEAD_CHUNKS)
+
+/* Four chunks of a row: where they are, and which there are. Of HALVES two and two make a unit. */
+struct head_chunks {
+    uint32_t row, unit[HEAD_CHUNKS], col[HEAD_CHUNKS]; /* of ADJACENT pairs they are the same */
+    bool valid[HEAD_CHUNKS];
+    uint4 z[HEAD_CHUNKS];
+};
+
+/* Read the chunks from unit UNIT on, which is WITHIN the tensor if it is in its row. */
+template <bool ADJACENT>
+__device__ __forceinline__ void read_heads(const rope_args &a, const unsigned char *in, uint32_t row, uint32_t unit,
+                                           bool within, head_chunks &h)
+{
+    const uint32_t half = a.rotary_chunks / 2;
+
+    h.row = row;
+#pragma unroll
+    for (unsigned k = 0; k < HEAD_CHUNKS; k++) {
+        const uint32_t u = unit + 32 * (ADJACENT ? k : k / 2);
+        h.unit[k] = u;
+        h.col[k] = ADJACENT ? u : u + (u & ~(half - 1)) + (k % 2) * half;
+        h.valid[k] = within && h.col[k] < a.row_chunks;
+        h.z[k] = h.valid[k] ? qb__load16(in + row * a.in_step + (uint64_t)h.col[k] * 16) : make_uint4(0, 0, 0, 0);
+    }
+}
+
+/* Rotate the chunks of H by row POSITION of the angles, and keep them if that is wanted. */
+template <int IN, bool FLOAT, bool ADJACENT>
+__device__ __forceinline__ void rotate_heads(const rope_args &a, head_chunks &h, uint64_t position)
+{
+    const uint32_t place =
+        ADJACENT ? (h.unit[0] & (a.rotary_chunks - 1)) * 4 : (h.unit[0] & (a.rotary_chunks / 2 - 1)) * QB__EIGHT;
+    const unsigned char *const cosines = a.angles + (position < a.count ? position : 0) * a.angle_step +
+                                         place * (FLOAT ? 4u : (unsigned)qb__in<IN>::size);
+    float c[QB__EIGHT], s[QB__EIGHT], x[QB__EIGHT], y[QB__EIGHT];
+
+    load_angles<IN, FLOAT>(cosines, ADJACENT, c);
+    load_angles<IN, FLOAT>(cosines + a.sine, ADJACENT, s);
+#pragma unroll
+    for (unsigned k = 0; k < HEAD_CHUNKS; k += ADJACENT ? 1 : 2) {
+        qb__unpack<IN>(h.z[k], x);
+        if constexpr (ADJACENT) {
+#pragma unroll
+            for (unsigned i = 0; i < QB__EIGHT; i += 2) {
+                y[i] = rotated<IN, FLOAT>(x[i], c[i / 2], x[i + 1], -s[i / 2]);
+                y[i + 1] = rotated<IN, FLOAT>(x[i + 1], c[i / 2], x[i], s[i / 2]);
+            }
+            h.z[k] = pack_chunk<IN>(y);
+        } else {
+            float first[QB__EIGHT], second[QB__EIGHT];
+
+            qb__unpack<IN>(h.z[k + 1], y);
+#pragma unroll
+            for (unsigned i = 0; i < QB__EIGHT; i++) {
+                first[i] = rotated<IN, FLOAT>(x[i], c[i], y[i], -s[i]);
+                second[i] = rotated<IN, FLOAT>(y[i], c[i], x[i], s[i]);
+            }
+            h.z[k] = pack_chunk<IN>(first);
+            h.z[k + 1] = pack_chunk<IN>(second);
+        }
+    }
+#pragma unroll
+    for (unsigned k = 0; k < HEAD_CHUNKS; k++) {
+        if (position >= a.count) {
+            h.z[k] = make_uint4(NAN_PAIR, NAN_PAIR, NAN_PAIR, NAN_PAIR);
+        }
+        qb__keep_chunk<IN>(a, h.z[k], h.row, h.col[k], h.valid[k]);
+    }
+}
+
+/* The amax of all chunks, in both halves of a word. */
+template <int IN> __device__ __forceinline__ uint32_t max_heads(const head_chunks &h)
+{
+    uint32_t acc = 0;
+
+#pragma unroll
+    for (unsigned k = 0; k < HEAD_CHUNKS; k++) {
+        acc = qb__max_chunk<IN>(acc, h.z[k]);
+    }
+    return acc;
+}
+
+/* Store all codes by one scale, whose divisor is D; AMAX are the bits of a bound of all elements. */
+template <int IN, int OUT>
+__device__ __forceinline__ void store_heads(const rope_args &a, const head_chunks &h, const qb__divisor &d,
+                                            uint32_t amax)
+{
+    const uint32_t row[HEAD_CHUNKS] = {h.row, h.row, h.row, h.row};
+    const qb__divisor all[HEAD_CHUNKS] = {d, d, d, d};
+
+    qb__tail_store_all<IN, OUT, HEAD_CHUNKS>(a.tail, h.z, all, __uint_as_float(amax) < d.limit, row, h.col, h.valid);
+}
+
+/* Quantize the chunks of H by scales that are given, or of groups; GIVEN: that of the whole row. */
+template <int IN, int OUT, bool ADJACENT>
+__device__ __forceinline__ void quantize_heads(const rope_args &a, const head_chunks &h, float given)
+{
+    const uint32_t row[HEAD_CHUNKS] = {h.row, h.row, h.row, h.row};
+
+    if (a.tail.is_static && a.tail.team_shift == QB__WHOLE) {
+        store_heads<IN, OUT>(a, h, qb__divide_by<IN>(given), qb__max_bits<IN>(max_heads<IN>(h)));
+    } else if (a.tail.is_static) {
+#pragma unroll
+        for (unsigned k = 0; k < HEAD_CHUNKS; k++) {
+            const uint32_t group = h.valid[k] ? h.col[k] >> a.tail.team_shift : 0;
+            qb__tail_chunk<IN, OUT>(a.tail, h.z[k], qb__tail_given(a.tail, h.row, group), h.row, h.col[k], h.valid[k]);
+        }
+    } else if (!ADJACENT && 1u << a.tail.team_shift >= a.rotary_chunks) {
+        const uint32_t unit[2] = {h.unit[0], h.unit[2]};
+        const bool valid[2] = {h.valid[0], h.valid[2]};
+        qb__tail_groups<IN, OUT, 2, 2, true>(a.tail, h.z, row, unit, valid);
+    } else {
+        qb__tail_groups<IN, OUT, HEAD_CHUNKS>(a.tail, h.z, row, h.col, h.valid);
+    }
+}
+
+/* A block has a row; blocks after those of rows have the padding. TOKEN: the scale is that of the row. */
+template <int IN, int OUT, bool FLOAT, bool ADJACENT, bool TOKEN>
+__global__ void __launch_bounds__(QB__ROW_THREADS) rope_heads(const rope_args a)
+{
+    const unsigned char *const in = qb__begin(a.in);
+    const uint32_t units = ADJACENT ? WARP_CHUNKS : WARP_CHUNKS / 2, row = blockIdx.x;
+    __shared__ uint32_t warp_max[32];
+    head_chunks h;
+
+    if (!TOKEN && row >= a.rows) {
+        qb__tail_pad(a.tail, (uint64_t)(row - a.rows) * blockDim.x + threadIdx.x,
+                     (uint64_t)(gridDim.x - a.rows) * blockDim.x);
+        return;
+    }
+    const uint64_t position = (uint64_t)a.positions[row];
+    /* Before the chunks are waited for. */
+    const float given =
+        !TOKEN && a.tail.is_static && a.tail.team_shift == QB__WHOLE ? qb__tail_given(a.tail, row, 0) : 0;
+    read_heads<ADJACENT>(a, in, row, threadIdx.x / 32 * units + threadIdx.x % 32, true, h);
+    rotate_heads<IN, FLOAT, ADJACENT>(a, h, position);
+    if constexpr (TOKEN) {
+        const uint32_t amax = qb__block_max(qb__max_bits<IN>(max_heads<IN>(h)), warp_max);
+        const qb__divisor d = qb__divide_by<IN>(qb__tail_found<OUT>(a.tail, amax, threadIdx.x == 0, row, 0));
+        store_heads<IN, OUT>(a, h, d, amax);
+    } else {
+        quantize_heads<IN, OUT, ADJACENT>(a, h, given);
+    }
+}
 
 template <int IN, int OUT, bool FLOAT>
 __global__ void __launch_bounds__(QB__CHUNK_THREADS) rope_groups(const rope_args a)
@@ -254,6 +411,41 @@ bool qb__cuda_rope_fits(const struct qb__cuda_call *call)
            p->rotary % (p->pairing == QB_PAIRING_ADJACENT ? QB__EIGHT : 2 * QB__EIGHT) == 0;
 }
 
+/* True if all elements of CALL are rotated, in heads whose chunks lie in the lanes of a warp, and rows fit a block: see
+ * rope_heads(). */
+static bool has_whole_heads(const struct qb__cuda_call *call)
+{
+    const struct qb_problem *p = call->problem;
+    const uint64_t chunks = p->head_size / QB__EIGHT, most = p->pairing == QB_PAIRING_ADJACENT ? 32 : 64;
+    const bool groups = call->scaling != QB_SCALING_STATIC && p->granularity == QB_GRANULARITY_GROUP;
+
+    return p->rotary == p->head_size && chunks >= 8 && chunks <= most && (chunks & (chunks - 1)) == 0 &&
+           call->cols / QB__EIGHT >= WARP_CHUNKS / 2 && call->cols / QB__EIGHT <= HEAD_CHUNKS * QB__ROW_THREADS &&
+           (!groups || p->group >= HEAD_CHUNKS * QB__EIGHT);
+}
+
+/* Tables of kernels: by pairing, for scales that are given or of groups, then for those of rows. */
+#define HEAD_KERNELS(is_float, is_token)                                                                               \
+    {                                                                                                                  \
+        QB__TAIL_KERNELS(rope_heads, is_float, false, is_token),                                                       \
+            QB__TAIL_KERNELS(rope_heads, is_float, true, is_token)                                                     \
+    }
+
+static cudaError_t launch_heads(const struct qb__cuda_call *call, rope_args &a)
+{
+    static const void *const kernels[2][2][2][6] = {{HEAD_KERNELS(false, false), HEAD_KERNELS(false, true)},
+                                                    {HEAD_KERNELS(true, false), HEAD_KERNELS(true, true)}};
+    const bool is_token = call->scaling != QB_SCALING_STATIC && call->problem->granularity == QB_GRANULARITY_TOKEN;
+    void *list[] = {&a};
+
+    a.tail = qb__tail_of(call);
+    a.tail.apart = a.rotary_chunks / 2;
+    a.row_chunks = (uint32_t)(a.cols / QB__EIGHT);
+    const unsigned threads = 32 * (unsigned)qb__ceil_div(a.row_chunks, WARP_CHUNKS);
+    return qb__launch(call, kernels[a.float_angles][is_token][a.adjacent][qb__index(call)],
+                      a.rows + (is_token ? 0 : qb__ceil_div(a.tail.padding.count, 16 * threads)), dim3(threads), list);
+}
+
 cudaError_t qb__cuda_rope_run(const struct qb__cuda_call *call, bool *done)
 {
     static const void *const groups[2][6] = {QB__TAIL_KERNELS(rope_groups, false), QB__TAIL_KERNELS(rope_groups, true)};
@@ -272,5 +464,8 @@ cudaError_t qb__cuda_rope_run(const struct qb__cuda_call *call, bool *done)
     a.half_bytes = (uint32_t)(a.half * qb__element_size(call->input));
     a.angle_step = 2 * a.half * angle;
     a.sine = (uint32_t)(a.half * angle);
+    if (has_whole_heads(call)) {
+        return launch_heads(call, a);
+    }
     return qb__chunks_launch(call, a, &a, groups[a.float_angles], rows[a.float_angles]);
 }

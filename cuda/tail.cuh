@@ -14,6 +14,7 @@ struct qb__tail {
     qb__places places;
     uint32_t rows, row_chunks;
     uint32_t team_shift; /* a group has 2 to this chunks; QB__WHOLE: a row or more */
+    uint32_t apart;      /* chunks between the two of a unit that lie apart: a power of two */
     bool is_static, codes;
 };
 
@@ -181,10 +182,11 @@ template <int IN, int U> __device__ __forceinline__ uint32_t qb__max_unit(const 
     return acc;
 }
 
-/* Store the codes of N units of a thread by D, which may differ. A unit is a chunk, or the U = 2 chunks of an aligned
- * pair; column COL counts units. FAST says that the elements of all are below the limits. All codes come before all
- * stores, so that units do not wait for each other. */
-template <int IN, int OUT, int N, int U = 1>
+/* Store the codes of N units of a thread by D, which may differ. A unit is a chunk, or U = 2 of them: the chunks of an
+ * aligned pair, or where they lie APART, of a stretch of 2 * T.APART chunks those of one place in either half. Column
+ * COL counts units. FAST says that the elements of all are below the limits. All codes come before all stores, so that
+ * units do not wait for each other. */
+template <int IN, int OUT, int N, int U = 1, bool APART = false>
 __device__ __forceinline__ void qb__tail_store_all(const qb__tail &t, const uint4 *z, const qb__divisor *d, bool fast,
                                                    const uint32_t *row, const uint32_t *col, const bool *valid)
 {
@@ -206,11 +208,15 @@ __device__ __forceinline__ void qb__tail_store_all(const qb__tail &t, const uint
     }
 #pragma unroll
     for (int k = 0; k < N; k++) {
-        unsigned char *const out = t.out + row[k] * t.out_step + col[k] * (U * QB__EIGHT);
+        const uint32_t chunk = APART ? col[k] + (col[k] & ~(t.apart - 1)) : col[k] * U;
+        unsigned char *const out = t.out + row[k] * t.out_step + chunk * QB__EIGHT;
         if (!valid[k]) {
             continue;
         }
-        if constexpr (U == 2) {
+        if constexpr (APART) {
+            qb__store16<IN>(out, codes[2 * k]);
+            qb__store16<IN>(out + t.apart * QB__EIGHT, codes[2 * k + 1]);
+        } else if constexpr (U == 2) {
             *(uint4 *)out = make_uint4(codes[2 * k].word[0], codes[2 * k].word[1], codes[2 * k + 1].word[0],
                                        codes[2 * k + 1].word[1]);
         } else {
@@ -225,18 +231,12 @@ static __host__ __device__ constexpr uint32_t qb__tail_lanes(int n)
     return n <= 1 ? 1 : 2 * qb__tail_lanes((n + 1) / 2);
 }
 
-/* Quantize N units of a thread, which are as in qb__tail_store_all(), by the scales of their groups, which have
- * qb__tail_lanes(N) lanes at least. Unit K of each lane is as in qb__tail_chunk(). A lane finds one of the scales of
- * its groups, and hands it to the others. */
-template <int IN, int OUT, int N, int U = 1>
-__device__ __forceinline__ void qb__tail_groups(const qb__tail &t, const uint4 *z, const uint32_t *row,
-                                                const uint32_t *col, const bool *valid)
+/* The amax of one of the groups that the N units of the lanes are in, whose lanes are told apart by the bits OTHERS: a
+ * lane gets that of unit MINE. */
+template <int IN, int N, int U>
+__device__ __forceinline__ uint32_t qb__group_amax(const uint4 *z, uint32_t others, uint32_t mine)
 {
-    const uint32_t shift = t.team_shift - (U - 1), others = (1u << shift) - 1;
-    const uint32_t lane = threadIdx.x % 32, mine = lane % qb__tail_lanes(N);
-    uint32_t amax = 0, my_row = row[0], my_col = col[0];
-    bool my_valid = valid[0];
-    qb__divisor all[N];
+    uint32_t amax = 0;
 
 #pragma unroll
     for (int k = 0; k < N; k += 2) { /* two in a word: they are numbers of 16 bits */
@@ -249,6 +249,45 @@ __device__ __forceinline__ void qb__tail_groups(const qb__tail &t, const uint4 *
         }
         amax = mine / 2 == (unsigned)k / 2 ? both : amax;
     }
+    const float2 pair = qb__unpack_pair<IN>(amax);
+    return __float_as_uint(mine % 2 == 0 ? pair.x : pair.y);
+}
+
+/* Hand the divisor D of unit MINE to all lanes that have such a unit: ALL has those of the N units, without what only
+ * the slow way needs if FAST. */
+template <int N>
+__device__ __forceinline__ void qb__hand_out(const qb__divisor &d, uint32_t mine, bool fast, qb__divisor *all)
+{
+    const uint32_t from = threadIdx.x % 32 - mine;
+
+#pragma unroll
+    for (int k = 0; k < N; k++) {
+        all[k].r = __shfl_sync(0xffffffffu, d.r, from + k);
+        all[k].low = __shfl_sync(0xffffffffu, d.low, from + k);
+        all[k].s = all[k].limit = 0;
+    }
+    if (!fast) {
+#pragma unroll
+        for (int k = 0; k < N; k++) {
+            all[k].s = __shfl_sync(0xffffffffu, d.s, from + k);
+        }
+    }
+}
+
+/* Quantize N units of a thread, which are as in qb__tail_store_all(), by the scales of their groups, which have
+ * qb__tail_lanes(N) lanes at least. Unit K of each lane is as in qb__tail_chunk(). A lane finds one of the scales of
+ * its groups, and hands it to the others. */
+template <int IN, int OUT, int N, int U = 1, bool APART = false>
+__device__ __forceinline__ void qb__tail_groups(const qb__tail &t, const uint4 *z, const uint32_t *row,
+                                                const uint32_t *col, const bool *valid)
+{
+    const uint32_t shift = t.team_shift - (U - 1), others = (1u << shift) - 1;
+    const uint32_t lane = threadIdx.x % 32, mine = lane % qb__tail_lanes(N);
+    const uint32_t amax = qb__group_amax<IN, N, U>(z, others, mine);
+    uint32_t my_row = row[0], my_col = col[0];
+    bool my_valid = valid[0];
+    qb__divisor all[N];
+
 #pragma unroll
     for (int k = 1; k < N; k++) {
         if (mine == (unsigned)k) {
@@ -257,26 +296,13 @@ __device__ __forceinline__ void qb__tail_groups(const qb__tail &t, const uint4 *
             my_valid = valid[k];
         }
     }
-    const float2 pair = qb__unpack_pair<IN>(amax);
-    amax = __float_as_uint(mine % 2 == 0 ? pair.x : pair.y);
     const bool has_one = mine < N,
                leads = has_one && (lane & others) == mine && (my_col & ~others) * U < t.row_chunks && my_row < t.rows;
     const qb__divisor d = qb__divide_by<IN>(qb__tail_found<OUT>(t, amax, leads, my_row, my_col >> shift));
     /* Beyond the end all are zeros, whose scale is too small for the fast way. */
     const bool fast = __all_sync(0xffffffffu, __uint_as_float(amax) < d.limit || !has_one || !my_valid);
-#pragma unroll
-    for (int k = 0; k < N; k++) {
-        all[k].r = __shfl_sync(0xffffffffu, d.r, lane - mine + k);
-        all[k].low = __shfl_sync(0xffffffffu, d.low, lane - mine + k);
-        all[k].s = all[k].limit = 0;
-    }
-    if (!fast) {
-#pragma unroll
-        for (int k = 0; k < N; k++) {
-            all[k].s = __shfl_sync(0xffffffffu, d.s, lane - mine + k);
-        }
-    }
-    qb__tail_store_all<IN, OUT, N, U>(t, z, all, fast, row, col, valid);
+    qb__hand_out<N>(d, mine, fast, all);
+    qb__tail_store_all<IN, OUT, N, U, APART>(t, z, all, fast, row, col, valid);
 }
 
 /* A table of a kernel for each 16-bit input and each output, and its index. */
