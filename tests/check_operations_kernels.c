@@ -27,6 +27,10 @@ static struct qb_problem problem_of(enum qb_operation operation)
     p.tokens = 1;
     p.hidden = 8;
     p.page_size = p.pages = 1;
+    if (operation == QB_OPERATION_TRANSPOSE || operation == QB_OPERATION_DUAL) {
+        p.granularity = QB_GRANULARITY_GROUP;
+        p.group = 4;
+    }
     return p;
 }
 
@@ -755,6 +759,122 @@ START_TEST(kv_threads)
 }
 END_TEST
 
+/* ---- Transposed codes ----------------------------------------------------------------------------------------------
+ */
+
+static const enum qb_operation transposing[] = {QB_OPERATION_TRANSPOSE, QB_OPERATION_DUAL};
+
+/* What shares a scale, and the format of that. The first four are those of models. */
+static const struct {
+    enum qb_format scale;
+    struct granularity tile;
+} transposed_tiles[] = {
+    {QB_FORMAT_F32, {QB_GRANULARITY_BLOCK, 0, 128, 128}}, {QB_FORMAT_F32, {QB_GRANULARITY_GROUP, 128, 0, 0}},
+    {QB_FORMAT_E8M0, {QB_GRANULARITY_GROUP, 32, 0, 0}},   {QB_FORMAT_E8M0, {QB_GRANULARITY_GROUP, 128, 0, 0}},
+    {QB_FORMAT_F32, {QB_GRANULARITY_GROUP, 32, 0, 0}},    {QB_FORMAT_F32, {QB_GRANULARITY_GROUP, 64, 0, 0}},
+    {QB_FORMAT_F32, {QB_GRANULARITY_BLOCK, 0, 3, 5}},     {QB_FORMAT_F32, {QB_GRANULARITY_GROUP, 15, 0, 0}},
+    {QB_FORMAT_E8M0, {QB_GRANULARITY_GROUP, 1, 0, 0}},    {QB_FORMAT_F32, {QB_GRANULARITY_BLOCK, 0, 500, 7}},
+};
+
+static struct qb_problem transposed_problem(enum qb_operation operation, int tile)
+{
+    struct qb_problem p = problem_of(operation);
+
+    p.output = QB_FORMAT_E4M3;
+    p.scale_format = transposed_tiles[tile].scale;
+    set_granularity(&p, &transposed_tiles[tile].tile);
+    return p;
+}
+
+/* Each granularity, format and layout; sizes that are ragged in both directions, with and without gaps, at any address.
+ */
+START_TEST(transposed_shapes)
+{
+    static const uint64_t sizes[] = {128, 129, 1, 16, 31, 33, 64, 127, 250, 256, 7, 300};
+    const enum qb_operation operation = transposing[_i % 2];
+    uint64_t state = test_seed() + (uint64_t)_i;
+
+    for (int i = 0; offers(operation) && i < 3 * 3 * QB_SCALE_LAYOUT_COUNT * 2; i++) {
+        const uint64_t random = test_random(&state) >> 8;
+        struct qb_problem p = transposed_problem(operation, _i / 2);
+
+        p.input = inputs[i % 3];
+        p.output = outputs[i / 3 % 3];
+        p.tokens = (random & 15) == 0 ? 0 : sizes[(random >> 4) % COUNT(sizes)];
+        p.hidden = sizes[(random >> 12) % COUNT(sizes)];
+        p.scale_layout = (enum qb_scale_layout)(i / 9 % QB_SCALE_LAYOUT_COUNT);
+        p.scale_rounding = (enum qb_scale_rounding)(p.scale_format == QB_FORMAT_E8M0 ? random >> 20 & 1 : 0);
+        p.amax_bound = i % 7 == 3 ? 0.75f : 0;
+        if (i / 45 > 0) {
+            p.input_stride = p.hidden + (random >> 24 & 1 ? 8 : 1) * (random >> 25 & 7);
+            p.output_stride = (operation == QB_OPERATION_DUAL ? p.hidden : p.tokens + 1) + (random >> 29 & 15);
+        }
+        if (qb_problem_validate(&p) == QB_OK) {
+            run_as(&p, (enum kind)(random >> 40 & 1 ? NORMAL : (int)(random >> 41) % KINDS), random >> 32 & 3, false,
+                   &state);
+        }
+    }
+}
+END_TEST
+
+/* Enough to keep all of a device busy: whole tiles, and sizes that are not. */
+START_TEST(transposed_many)
+{
+    static const uint64_t shapes[][2] = {{1024, 1024}, {1030, 1208}, {2, 9000}, {4099, 130}};
+    uint64_t state = test_seed() + (uint64_t)_i;
+
+    for (int i = 0; offers(transposing[_i % 2]) && i < COUNT(shapes); i++) {
+        struct qb_problem p = transposed_problem(transposing[_i % 2], _i / 2);
+
+        p.input = inputs[(i + _i) % 2];
+        p.tokens = shapes[i][0];
+        p.hidden = shapes[i][1];
+        run_filled(&p, NORMAL, 0, &state);
+    }
+}
+END_TEST
+
+/* Every kind of data: NaN, infinities, zeros, subnormal numbers. */
+START_TEST(transposed_data)
+{
+    uint64_t state = test_seed() + (uint64_t)_i;
+
+    for (int i = 0; i < 4 * 3 * 3; i++) {
+        struct qb_problem p = transposed_problem(transposing[_i % 2], i % 4);
+
+        p.input = inputs[i / 4 % 3];
+        p.output = outputs[i / 12];
+        p.tokens = 160;
+        p.hidden = 192;
+        if (offers(p.operation)) {
+            run_filled(&p, (enum kind)(_i / 2), 0, &state);
+        }
+    }
+}
+END_TEST
+
+/* More threads than bands of tokens, and fewer. */
+START_TEST(transposed_threads)
+{
+    uint64_t state = test_seed();
+
+    if (strcmp(TEST_BACKEND, "cpu") != 0) {
+        return;
+    }
+    for (unsigned threads = 1; threads < 8; threads += 3) {
+        for (int i = 0; i < 2 * COUNT(transposed_tiles); i++) {
+            struct qb_problem p = transposed_problem(transposing[i % 2], i / 2);
+
+            check(qb_queue_set_threads(queue, threads));
+            p.tokens = i % 3 == 0 ? 700 : 200;
+            p.hidden = 1000;
+            run_filled(&p, NORMAL, 0, &state);
+        }
+    }
+    qb_queue_set_threads(queue, 2);
+}
+END_TEST
+
 int main(void)
 {
     TCase *values, *shapes, *models, *launches;
@@ -786,6 +906,10 @@ int main(void)
     tcase_add_loop_test(values, kv_data, 0, KINDS);
     tcase_add_loop_test(values, kv_slots_out_of_range, 0, 10);
     tcase_add_test(launches, kv_threads);
+    tcase_add_loop_test(shapes, transposed_shapes, 0, 2 * COUNT(transposed_tiles));
+    tcase_add_loop_test(shapes, transposed_many, 0, 2 * COUNT(transposed_tiles));
+    tcase_add_loop_test(values, transposed_data, 0, 2 * KINDS);
+    tcase_add_test(launches, transposed_threads);
     tcase_add_loop_test(launches, floors, 0, COUNT(operations));
     tcase_add_loop_test(launches, any_number_of_threads_gives_the_same, 0, COUNT(operations));
     tcase_add_loop_test(launches, runs_in_a_row_do_not_disturb_each_other, 0, COUNT(operations));

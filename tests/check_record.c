@@ -47,6 +47,10 @@ static struct record_case some_case(enum qb_operation operation)
     p->page_size = 4;
     p->pages = 5;
     p->page_layout = QB_PAGE_LAYOUT_HND;
+    if (operation == QB_OPERATION_TRANSPOSE || operation == QB_OPERATION_DUAL) {
+        p->granularity = QB_GRANULARITY_GROUP;
+        p->group = 4;
+    }
     operation_settle(p);
     ck_assert_int_eq(qb_problem_validate(p), QB_OK);
     return c;

@@ -18,7 +18,7 @@ if HAVE_CHECK
 c_tests = check_cpu.test check_cpu_narrow.test check_cpu_operations.test check_compare.test check_precision.test check_quality.test check_environment.test
 quick_c_tests += check_stats.test check_format.test check_problem.test check_narrow.test check_cvt.test check_peers.test check_pitfalls.test check_disturbance.test check_conditions.test \
 	check_message.test check_threads.test
-quick_c_tests += check_values.test check_rope.test check_operations.test check_dequantize.test check_kv_write.test
+quick_c_tests += check_values.test check_rope.test check_operations.test check_dequantize.test check_kv_write.test check_transpose.test
 if TOOL
 c_tests += check_challenge.test check_accuracy.test
 quick_c_tests += check_hard.test check_options.test check_outcome.test check_rounds.test check_starvation.test \
@@ -147,6 +147,10 @@ check_kv_write_test_LDADD = libquantbench.la $(CHECK_LIBS) -lm
 check_rope_test_SOURCES = %D%/check_rope.c
 check_rope_test_CFLAGS = $(TEST_CFLAGS)
 check_rope_test_LDADD = libquantbench.la $(CHECK_LIBS) -lm
+check_transpose_test_SOURCES = %D%/check_transpose.c
+check_transpose_test_CFLAGS = $(TEST_CFLAGS)
+check_transpose_test_LDADD = libquantbench.la $(CHECK_LIBS) -lm
+
 check_operations_test_SOURCES = %D%/check_operations.c
 check_operations_test_CFLAGS = $(TEST_CFLAGS)
 check_operations_test_LDADD = libquantbench.la $(CHECK_LIBS) -lm

@@ -124,9 +124,10 @@ static inline void upload(const struct tensors *t)
 /* Compare all tensors, with guards, gaps and padding. What others follow from comes first. */
 static inline void compare(const struct tensors *t, const struct qb_kernel *kernel)
 {
-    static const int order[] = {QB_ROLE_INPUT,  QB_ROLE_WEIGHTS,      QB_ROLE_RESIDUAL, QB_ROLE_SUM,
-                                QB_ROLE_VALUES, QB_ROLE_TENSOR_SCALE, QB_ROLE_SCALES,   QB_ROLE_ZERO_POINTS,
-                                QB_ROLE_CODES,  QB_ROLE_SLOTS,        QB_ROLE_ANGLES,   QB_ROLE_POSITIONS};
+    static const int order[] = {
+        QB_ROLE_INPUT,        QB_ROLE_WEIGHTS,   QB_ROLE_RESIDUAL,          QB_ROLE_SUM,       QB_ROLE_VALUES,
+        QB_ROLE_TENSOR_SCALE, QB_ROLE_SCALES,    QB_ROLE_ZERO_POINTS,       QB_ROLE_CODES,     QB_ROLE_SLOTS,
+        QB_ROLE_ANGLES,       QB_ROLE_POSITIONS, QB_ROLE_TRANSPOSED_SCALES, QB_ROLE_TRANSPOSED};
 
     ck_assert_int_eq(COUNT(order), QB_ROLE_COUNT);
     for (int i = 0; i < COUNT(order); i++) {

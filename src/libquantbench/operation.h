@@ -25,7 +25,7 @@ struct qb__operation {
 
 extern const struct qb__operation qb__operation_quantize, qb__operation_dequantize, qb__operation_silu_mul,
     qb__operation_gelu_mul, qb__operation_rms_norm, qb__operation_add_rms_norm, qb__operation_kv_write,
-    qb__operation_rope;
+    qb__operation_rope, qb__operation_transpose, qb__operation_dual;
 
 /* The row of OPERATION; NULL if it is not in the enum. */
 const struct qb__operation *qb__operation_of(enum qb_operation operation);

@@ -141,6 +141,8 @@ static void tensor(const struct qb_problem *p, enum qb_role role, struct qb_tens
     case QB_ROLE_VALUES:
     case QB_ROLE_ANGLES:
     case QB_ROLE_POSITIONS:
+    case QB_ROLE_TRANSPOSED:
+    case QB_ROLE_TRANSPOSED_SCALES:
         break;
     }
 }

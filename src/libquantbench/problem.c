@@ -93,9 +93,9 @@ const char *qb_pairing_name(enum qb_pairing pairing)
     return (unsigned)pairing < QB_PAIRING_COUNT ? pairing_names[pairing] : NULL;
 }
 
-static const char *const role_names[QB_ROLE_COUNT] = {"input",        "codes",   "scales",   "zero points",
-                                                      "tensor scale", "weights", "residual", "sum",
-                                                      "values",       "slots",   "angles",   "positions"};
+static const char *const role_names[QB_ROLE_COUNT] = {
+    "input", "codes",  "scales", "zero points", "tensor scale", "weights",          "residual",
+    "sum",   "values", "slots",  "angles",      "positions",    "transposed codes", "transposed scales"};
 
 const char *qb_role_name(enum qb_role role)
 {
@@ -287,7 +287,7 @@ enum qb_status qb__problem_load(const struct qb_problem *problem, struct qb_prob
     if (p.output_stride == 0) {
         const unsigned unit = qb__packed_unit(p.output, p.packing);
 
-        p.output_stride = qb__ceil_div(p.hidden, unit) * unit;
+        p.output_stride = qb__ceil_div(qb__code_cols(&p), unit) * unit;
     }
     if (p.operation == QB_OPERATION_KV_WRITE || p.operation == QB_OPERATION_ROPE) {
         p.head_size = qb__head_size(&p);
@@ -369,6 +369,7 @@ enum qb_status qb_problem_code_offset(const struct qb_problem *problem, uint64_t
     if (status != QB_OK) {
         return status;
     }
+    p = p.operation == QB_OPERATION_TRANSPOSE ? qb__quantization_of(&p) : p;
     rows = by_slot(&p) ? p.pages * p.page_size : p.tokens;
     if (row >= rows || col >= p.hidden) {
         return qb__fail(QB_ERROR_INVALID, "code (%" PRIu64 ", %" PRIu64 ") of %" PRIu64 " x %" PRIu64, row, col, rows,

@@ -16,10 +16,24 @@ static inline bool qb__is_gated(enum qb_operation operation)
     return operation == QB_OPERATION_SILU_MUL || operation == QB_OPERATION_GELU_MUL;
 }
 
+/* True if OPERATION has codes of the transposed input. */
+static inline bool qb__is_transposed(enum qb_operation operation)
+{
+    return operation == QB_OPERATION_TRANSPOSE || operation == QB_OPERATION_DUAL;
+}
+
 /* The columns of the input. */
 static inline uint64_t qb__input_cols(const struct qb_problem *p)
 {
     return qb__is_gated(p->operation) ? 2 * p->hidden : p->hidden;
+}
+
+/* The columns of the codes, at least 1. */
+static inline uint64_t qb__code_cols(const struct qb_problem *p)
+{
+    const uint64_t tokens = p->tokens > 0 ? p->tokens : 1;
+
+    return p->operation == QB_OPERATION_TRANSPOSE ? tokens : p->hidden;
 }
 
 /* The columns of a head of KV_WRITE or ROPE: see struct qb_problem. */
@@ -58,12 +72,30 @@ static inline struct qb_problem qb__quantization_of(const struct qb_problem *p)
         q.granularity = is_static ? QB_GRANULARITY_BLOCK : QB_GRANULARITY_GROUP;
         q.group = q.block_cols = qb__kv_tile_cols(p);
         q.block_rows = p->tokens > 0 ? p->tokens : 1;
+    } else if (p->operation == QB_OPERATION_TRANSPOSE) {
+        q.operation = QB_OPERATION_QUANTIZE;
+        q.tokens = p->tokens > 0 ? p->hidden : 0;
+        q.hidden = q.input_stride = qb__code_cols(p);
+        q.block_rows = p->block_cols;
+        q.block_cols = p->block_rows;
+    } else if (p->operation == QB_OPERATION_DUAL) {
+        q.operation = QB_OPERATION_QUANTIZE;
     } else if (p->operation != QB_OPERATION_QUANTIZE) {
         q.operation = QB_OPERATION_QUANTIZE;
         q.input = p->intermediate == QB_INTERMEDIATE_FLOAT ? QB_FORMAT_F32 : p->input;
         q.input_stride = p->hidden;
     }
     return q;
+}
+
+/* The other half of P, which is DUAL: its transposed results. */
+static inline struct qb_problem qb__transposed_of(const struct qb_problem *p)
+{
+    struct qb_problem t = *p;
+
+    t.operation = QB_OPERATION_TRANSPOSE;
+    t.output_stride = qb__code_cols(&t);
+    return t;
 }
 
 /* The sums that the squares of a row are added to before these are added up: see struct qb_problem. */
@@ -77,6 +109,12 @@ static inline void qb__tile(const struct qb_problem *p, uint64_t *tile_rows, uin
     if (p->operation == QB_OPERATION_KV_WRITE) {
         *tile_rows = p->scaling == QB_SCALING_STATIC ? *tile_rows : 1;
         *tile_cols = qb__kv_tile_cols(p);
+        return;
+    }
+    if (p->operation == QB_OPERATION_TRANSPOSE) {
+        const struct qb_problem q = qb__quantization_of(p);
+
+        qb__tile(&q, tile_rows, tile_cols);
         return;
     }
     switch (p->granularity) {
@@ -104,6 +142,12 @@ static inline void qb__scale_shape(const struct qb_problem *p, uint64_t *scale_r
 {
     uint64_t tile_rows, tile_cols;
 
+    if (p->operation == QB_OPERATION_TRANSPOSE) {
+        const struct qb_problem q = qb__quantization_of(p);
+
+        qb__scale_shape(&q, scale_rows, scale_cols);
+        return;
+    }
     qb__tile(p, &tile_rows, &tile_cols);
     *scale_cols = qb__ceil_div(p->hidden, tile_cols);
     *scale_rows = qb__ceil_div(p->tokens, tile_rows);

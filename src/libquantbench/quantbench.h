@@ -216,7 +216,7 @@ enum qb_zero_points {
 const char *qb_zero_points_name(enum qb_zero_points zero_points);
 
 /* A computation. All but DEQUANTIZE end with a quantization: of the input, or of values that are computed from it.
- * KV_WRITE only chooses where the codes go. */
+ * KV_WRITE, TRANSPOSE and DUAL only choose where the codes go, and which elements share a scale. */
 enum qb_operation {
     QB_OPERATION_QUANTIZE = 0,     /* codes, and scales unless they are given, from an input */
     QB_OPERATION_DEQUANTIZE = 1,   /* values from codes and scales */
@@ -226,11 +226,13 @@ enum qb_operation {
     QB_OPERATION_ADD_RMS_NORM = 5, /* RMSNorm of each row of input + residual, then quantize */
     QB_OPERATION_KV_WRITE = 6,     /* quantize keys and values of tokens into the pages of a cache */
     QB_OPERATION_ROPE = 7,         /* rotary position embedding of the heads of each row, then quantize */
+    QB_OPERATION_TRANSPOSE = 8,    /* quantize the transposed input: rows of codes are columns of the input */
+    QB_OPERATION_DUAL = 9,         /* QUANTIZE and TRANSPOSE of the same input */
 };
-#define QB_OPERATION_COUNT 8
+#define QB_OPERATION_COUNT 10
 
 /* The name as in --op: "quantize", "dequantize", "silu-mul", "gelu-mul", "rms-norm", "add-rms-norm", "kv-write",
- * "rope"; NULL if not in the enum. */
+ * "rope", "transpose", "dual"; NULL if not in the enum. */
 const char *qb_operation_name(enum qb_operation operation);
 
 /* The results that an operation rounds to the input format on its way to the quantization. See struct qb_problem. */
@@ -362,7 +364,15 @@ const char *qb_pairing_name(enum qb_pairing pairing);
  * Codes are of one byte, scales in F32 rows: given, one for all keys and one for all values (TENSOR), or one for each
  * group of their columns (GROUP; of head_size: for each head), for all tokens: scales [scale columns]. Or computed for
  * each token, one of its keys and one of its values (TOKEN), or one for each group (GROUP), and stored by slot: scales
- * [2][pages * page_size][scale columns / 2]. Groups divide head_size. */
+ * [2][pages * page_size][scale columns / 2]. Groups divide head_size.
+ *
+ * TRANSPOSE quantizes the transposed input, of hidden rows and tokens columns: what readers along the tokens need, such
+ * as the product of a gradient. Its codes are [hidden][tokens]. A group has consecutive tokens of one column of the
+ * input; a block is that of QUANTIZE: block_rows tokens x block_cols columns of the input. Scales lie as those of a
+ * tensor of hidden rows and tokens columns.
+ * DUAL has two results: QUANTIZE's, and TRANSPOSE's in the tensors that have transposed in their names. Blocks give the
+ * same codes in both, groups do not.
+ * For both scales are dynamic, of groups or blocks, in F32 or E8M0; codes are of one byte, without zero points. */
 struct qb_problem {
     size_t size; /* of this structure, in the program that fills it: qb_problem_init() sets it */
     enum qb_operation operation;
@@ -376,9 +386,10 @@ struct qb_problem {
     /* Elements from one input row to the next, at least its columns: hidden, or 2 * hidden for SILU_MUL and GELU_MUL; 0
      * means the least. Of DEQUANTIZE: from one row of values to the next. */
     uint64_t input_stride;
-    uint64_t
-        output_stride; /* elements from one output row to the next, >= hidden, that end at a byte; 0 means the least */
-    uint64_t group;    /* elements in a group, >= 1; read for QB_GRANULARITY_GROUP only */
+    /* Elements from one row of codes to the next, that end at a byte: at least hidden, of TRANSPOSE tokens; 0 means the
+     * least. Transposed codes of DUAL are dense. */
+    uint64_t output_stride;
+    uint64_t group;      /* elements in a group, >= 1; read for QB_GRANULARITY_GROUP only */
     uint64_t block_rows; /* rows in a block, >= 1; read for QB_GRANULARITY_BLOCK only */
     uint64_t block_cols; /* columns in a block, >= 1; read for QB_GRANULARITY_BLOCK only */
     float amax_bound;    /* dynamic: upper bound of the amax in input units, finite and > 0; 0 means none */
@@ -388,7 +399,7 @@ struct qb_problem {
     enum qb_tensor_scale tensor_scale;     /* for E4M3 scales, else NONE; COMPUTED: not static */
     enum qb_zero_points zero_points;       /* INT8, INT4 and UINT4 in F32 or F16 scales; per tensor, token or group */
     /* Elements (PACKED: words) from one column of scales to the next, >= their rows, for COLUMNS and PACKED; 0 means
-     * the least that is a multiple of 16 bytes, as tensor maps of CUDA need it. */
+     * the least that is a multiple of 16 bytes, as tensor maps of CUDA need it. DUAL: 0. */
     uint64_t scale_stride;
     enum qb_intermediate intermediate; /* for operations that compute values */
     uint32_t keep_values;              /* for these: 1 to write the values too, QB_ROLE_VALUES, else 0 */
@@ -432,12 +443,15 @@ void qb_problem_scale_shape(const struct qb_problem *problem, uint64_t *scale_ro
 enum qb_status qb_problem_scale_offset(const struct qb_problem *problem, uint64_t row, uint64_t col, uint64_t *offset);
 
 /* The bytes from the start of the code tensor to code (ROW, COL), or to the byte in which it begins. Of KV_WRITE ROW is
- * a slot, and COL a column of the input. QB_ERROR_INVALID if there is no such code. */
+ * a slot, and COL a column of the input; of TRANSPOSE ROW is such a column, and COL a token. QB_ERROR_INVALID if there
+ * is no such code. */
 enum qb_status qb_problem_code_offset(const struct qb_problem *problem, uint64_t row, uint64_t col, uint64_t *offset);
 
 /* Set QUANTIZATION to the problem that quantizes the values of a valid PROBLEM, in dense rows; to PROBLEM itself for
  * QB_OPERATION_QUANTIZE; for QB_OPERATION_KV_WRITE to one that quantizes the input, token by token, with the same
- * scales. QB_ERROR_INVALID for QB_OPERATION_DEQUANTIZE. Set QUANTIZATION's size before the call. */
+ * scales; for QB_OPERATION_TRANSPOSE to one that quantizes the transposed input, of 0 tokens if there are none; for
+ * QB_OPERATION_DUAL to the one that quantizes the input. QB_ERROR_INVALID for QB_OPERATION_DEQUANTIZE. Set
+ * QUANTIZATION's size before the call. */
 enum qb_status qb_problem_quantization(const struct qb_problem *problem, struct qb_problem *quantization);
 
 /* ---- Tensors: what a problem reads and writes ---------------------------------------------------------------- */
@@ -451,13 +465,15 @@ enum qb_role {
     QB_ROLE_TENSOR_SCALE = 4, /* one binary32; read when given, written when computed */
     QB_ROLE_WEIGHTS = 5,      /* of a norm: one for each column */
     QB_ROLE_RESIDUAL = 6,     /* ADD_RMS_NORM: is added to the input; dense rows in its format; read */
-    QB_ROLE_SUM = 7,        /* ADD_RMS_NORM: the new residual, as the old one; written. It may be in the same place. */
-    QB_ROLE_VALUES = 8,     /* written: with keep_values the values, in dense rows; the result of DEQUANTIZE */
-    QB_ROLE_SLOTS = 9,      /* KV_WRITE: one INT64 for each token; read */
-    QB_ROLE_ANGLES = 10,    /* ROPE: in each row, one for each position, rotary / 2 cosines and then as many sines */
-    QB_ROLE_POSITIONS = 11, /* ROPE: one INT64 for each token, >= 0 and < positions; read */
+    QB_ROLE_SUM = 7,         /* ADD_RMS_NORM: the new residual, as the old one; written. It may be in the same place. */
+    QB_ROLE_VALUES = 8,      /* written: with keep_values the values, in dense rows; the result of DEQUANTIZE */
+    QB_ROLE_SLOTS = 9,       /* KV_WRITE: one INT64 for each token; read */
+    QB_ROLE_ANGLES = 10,     /* ROPE: in each row, one for each position, rotary / 2 cosines and then as many sines */
+    QB_ROLE_POSITIONS = 11,  /* ROPE: one INT64 for each token, >= 0 and < positions; read */
+    QB_ROLE_TRANSPOSED = 12, /* DUAL: the codes of TRANSPOSE, in dense rows; written */
+    QB_ROLE_TRANSPOSED_SCALES = 13, /* DUAL: its scales, with their padding; written */
 };
-#define QB_ROLE_COUNT 12
+#define QB_ROLE_COUNT 14
 
 /* The name, such as "scales"; NULL if not in the enum. */
 const char *qb_role_name(enum qb_role role);
@@ -511,8 +527,8 @@ enum qb_status qb_reference_run(const struct qb_problem *problem, const struct q
 enum qb_status qb_reference_scales(const struct qb_problem *problem, const struct qb_tensors *tensors);
 enum qb_status qb_reference_codes(const struct qb_problem *problem, const struct qb_tensors *tensors);
 /* Compute the values alone, whatever keep_values is, and QB_ROLE_SUM unless that is NULL. An operation is this, and
- * then qb_reference_run() of its qb_problem_quantization(). QB_ERROR_INVALID for QUANTIZE and KV_WRITE, and for
- * DEQUANTIZE, of which qb_reference_run() does just this. */
+ * then qb_reference_run() of its qb_problem_quantization(). QB_ERROR_INVALID for QUANTIZE, KV_WRITE, TRANSPOSE
+ * and DUAL, which compute none, and for DEQUANTIZE, of which qb_reference_run() does just this. */
 enum qb_status qb_reference_values(const struct qb_problem *problem, const struct qb_tensors *tensors);
 /* Check the reference and the conversions of formats against known results: ties, subnormals, quotients, and a digest
  * of some thousand codes. It takes less than a millisecond. QB_ERROR_REFERENCE if this build or process computes

@@ -110,7 +110,9 @@ static enum qb_status kernel_floor(const struct qb_kernel *kernel, struct qb_que
         KERNEL(isa_, "_rms_norm", RMS_NORM, "RMSNorm, quantized, " with),                                              \
         KERNEL(isa_, "_add_rms_norm", ADD_RMS_NORM, "RMSNorm of a sum, quantized, " with),                             \
         KERNEL(isa_, "_kv_write", KV_WRITE, "keys and values into the pages of a cache, " with),                       \
-        KERNEL(isa_, "_rope", ROPE, "rotary embedding, quantized, " with)
+        KERNEL(isa_, "_rope", ROPE, "rotary embedding, quantized, " with),                                             \
+        KERNEL(isa_, "_transpose", TRANSPOSE, "quantized columns, " with),                                             \
+        KERNEL(isa_, "_dual", DUAL, "quantized rows and columns, " with)
 
 /* Best first, as the instruction sets below. */
 static const struct qb_kernel kernels[] = {

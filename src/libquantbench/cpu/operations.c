@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* operations.c - operations before a quantization, written once for all instruction sets. Values are those of a few
  * rows at a time, which stay in the caches until they are quantized. Where a scale needs more than these rows, all
- * values are kept before the first is quantized. dequantize.c has the way back, kv_write.c
- * what computes no values. */
+ * values are kept before the first is quantized. dequantize.c has the way back, kv_write.c and transpose.c what
+ * computes no values. */
 #include <config.h>
 
 #include "dequantize.h"
@@ -10,6 +10,7 @@
 #include "narrow.h"
 #include "operations.h"
 #include "threads.h"
+#include "transpose.h"
 #include "values.h"
 
 #define LINE        ((uint64_t)64)
@@ -289,6 +290,9 @@ size_t qb__cpu_operation_workspace(const struct qb__cpu_plan *plan, const struct
     if (problem->operation == QB_OPERATION_KV_WRITE) {
         return qb__cpu_kv_write_workspace(problem);
     }
+    if (qb__is_transposed(problem->operation)) {
+        return qb__cpu_transpose_workspace(plan, problem);
+    }
     if (problem->operation == QB_OPERATION_DEQUANTIZE || problem->keep_values) {
         return 0;
     }
@@ -307,6 +311,10 @@ void qb__cpu_operation(const struct qb__cpu_ops *ops, const struct qb__cpu_plan 
     }
     if (problem->operation == QB_OPERATION_KV_WRITE) {
         qb__cpu_kv_write(ops, plan, problem, tensors, workspace);
+        return;
+    }
+    if (qb__is_transposed(problem->operation)) {
+        qb__cpu_transpose(ops, plan, problem, tensors, workspace);
         return;
     }
     job = job_of(plan, problem);
@@ -342,6 +350,10 @@ void qb__cpu_operation_floor(const struct qb__cpu_plan *plan, const struct qb_pr
     }
     if (problem->operation == QB_OPERATION_KV_WRITE) {
         qb__cpu_kv_write_floor(plan, problem);
+        return;
+    }
+    if (qb__is_transposed(problem->operation)) {
+        qb__cpu_transpose_floor(plan, problem);
         return;
     }
     job = job_of(plan, problem);

@@ -402,6 +402,8 @@ void difference_find(struct difference *difference, enum qb_role role, const uin
     case QB_ROLE_SLOTS:
     case QB_ROLE_ANGLES:
     case QB_ROLE_POSITIONS:
+    case QB_ROLE_TRANSPOSED:
+    case QB_ROLE_TRANSPOSED_SCALES:
         break;
     case QB_ROLE_SUM:
     case QB_ROLE_VALUES:

@@ -316,6 +316,8 @@ bool questioner_has(const struct questioner *q, enum qb_role role)
     case QB_ROLE_SLOTS:
     case QB_ROLE_ANGLES:
     case QB_ROLE_POSITIONS:
+    case QB_ROLE_TRANSPOSED:
+    case QB_ROLE_TRANSPOSED_SCALES:
         break;
     }
     return false;
