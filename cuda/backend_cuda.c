@@ -1041,6 +1041,8 @@ static const struct variant any = {any_fits,        any_workspace, qb__cuda_any_
 
 static const struct variant dequantize = {NULL, NULL, qb__cuda_dequantize_run, STATIC, ANY_GRANULARITY, false};
 
+static const struct variant transpose = {NULL, NULL, qb__cuda_transpose_run, DYNAMIC, ANY_GRANULARITY, false};
+
 static const struct variant kv_write = {NULL, NULL, qb__cuda_kv_write_run, STATIC | DYNAMIC, ANY_GRANULARITY, false};
 
 /* PROBLEM for the launchers, without buffers. */
@@ -1169,6 +1171,8 @@ static void set_tensors(struct qb__cuda_call *call, const struct qb_tensors *ten
     call->angles = tensors->at[QB_ROLE_ANGLES];
     call->positions = tensors->at[QB_ROLE_POSITIONS];
     call->slots = tensors->at[QB_ROLE_SLOTS];
+    call->transposed = tensors->at[QB_ROLE_TRANSPOSED];
+    call->transposed_scales = tensors->at[QB_ROLE_TRANSPOSED_SCALES];
     if (call->problem->keep_values || call->problem->operation == QB_OPERATION_DEQUANTIZE) {
         call->values = tensors->at[QB_ROLE_VALUES];
     }
@@ -1193,10 +1197,25 @@ static enum qb_status run_empty(const struct qb_kernel *kernel, struct qb_queue 
     return launch(kernel, queue, &call);
 }
 
+/* Transposed codes of any valid problem. */
+static bool transpose_supports(const struct qb_kernel *kernel, const struct qb_device *device,
+                               const struct qb_problem *problem)
+{
+    (void)kernel;
+    (void)device;
+    return qb__cuda_has_pair(problem->input, problem->output);
+}
+
 #define KERNEL(name_, text, variant_)                                                                                  \
     {                                                                                                                  \
         .name = name_, .description = text, .backend = &backend, .supports = supports, .workspace = workspace_size,    \
         .run = run, .floor = run_empty, .variant = &variant_                                                           \
+    }
+
+#define TRANSPOSED(name_, operation_, text)                                                                            \
+    {                                                                                                                  \
+        .name = name_, .description = text, .backend = &backend, .operation = QB_OPERATION_##operation_,               \
+        .supports = transpose_supports, .run = run, .floor = run_empty, .variant = &transpose                          \
     }
 
 /* ---- Operations in front of a quantization ---------------------------------------------------------------------- */
@@ -1437,6 +1456,8 @@ static const struct qb_kernel kernels[] = {
      .run = run,
      .floor = run_empty,
      .variant = &kv_write},
+    TRANSPOSED("cuda_transpose", TRANSPOSE, "quantized columns, one launch"),
+    TRANSPOSED("cuda_dual", DUAL, "quantized rows and columns, read once, one launch"),
     /* One launch, each element read once; scales given, of rows, or of groups of up to 256: SiLU 0.97 to 1.01, RMSNorm
      * 1.10 to 1.15, with a residual 1.03. */
     FUSED("cuda_silu_mul", SILU_MUL, "SiLU times up and codes, one launch", gated),

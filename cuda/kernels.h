@@ -66,6 +66,8 @@ struct qb__cuda_call {
     const int64_t *positions;
     void *sum, *values; /* NULL: not wanted */
     const int64_t *slots;
+    uint8_t *transposed; /* DUAL */
+    float *transposed_scales;
     const struct qb__cuda_limits *limits;
     unsigned char *workspace; /* the queue's: see the two functions below */
     cudaStream_t stream;
@@ -164,6 +166,9 @@ cudaError_t qb__cuda_dequantize_run(const struct qb__cuda_call *call);
 
 /* kv_write.cu: keys and values into the pages of a cache, of any call. */
 cudaError_t qb__cuda_kv_write_run(const struct qb__cuda_call *call);
+
+/* transpose.cu: TRANSPOSE and DUAL, of any call. */
+cudaError_t qb__cuda_transpose_run(const struct qb__cuda_call *call);
 
 /* limits.cu: what no kernel can be faster than. */
 

@@ -1,0 +1,691 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* transpose.cu - codes of the transposed input, alone or beside those of its rows, in one launch that reads the input
+ * once. A block has a tile of 128 x 128 elements of 16 bits in registers, a thread 8 x 8 of them. Codes are transposed
+ * four by four in registers, and then in shared memory, so that both results are stored in whole lines. Other formats,
+ * groups and blocks go element by element, with a launch for each result. */
+#include "tail.cuh"
+
+#define SIDE    128u
+#define THREADS 256u
+#define WARPS   (THREADS / 32)
+/* Bands of tiles whose blocks run at about the same time, so that lines of both results are next to each other. */
+#define HIGH 4u
+
+/* What has a scale of its own, and its format. */
+enum kind { BLOCKS, GROUPS, POWERS };
+
+/* The codes and scales of the rows, or of the columns. */
+struct result {
+    uint8_t *codes;
+    uint64_t stride; /* of codes */
+    qb__scales scales;
+    qb__padding padding;
+    bool aligned; /* rows of codes begin at whole stores */
+};
+
+struct tile_args {
+    const void *in;
+    uint64_t in_stride;
+    uint32_t rows, cols; /* of the input */
+    uint32_t bands, blocks;
+    qb__fastdiv by_super; /* tiles of HIGH bands */
+    bool aligned;
+    bool dual; /* with the rows */
+    result own, other;
+};
+
+struct tile {
+    uint32_t row, col; /* its first element */
+};
+
+/* The codes that a block transposes: column K has 128 bytes, in chunks of 16 whose order depends on K, so that lanes
+ * find different banks. */
+struct exchange {
+    uint4 chunk[SIDE][SIDE / 16];
+};
+
+/* The factors of columns: of each group of rows, as struct qb__divisor has them. */
+template <int G> struct factors {
+    float s[SIDE / G][SIDE], r[SIDE / G][SIDE], low[SIDE / G][SIDE];
+};
+
+/* ---- Places -------------------------------------------------------------------------------------------------------
+ */
+
+__device__ __forceinline__ tile tile_of(const tile_args &a)
+{
+    const uint32_t super = qb__divide(blockIdx.x, a.by_super), rest = blockIdx.x - super * a.by_super.divisor;
+    const uint32_t first = super * HIGH, high = min(HIGH, a.bands - first);
+    const uint32_t col = high == HIGH ? rest / HIGH : rest / high;
+
+    return {(first + rest - col * high) * SIDE, col * SIDE};
+}
+
+/* This thread's first row and column in a tile. */
+__device__ __forceinline__ uint32_t own_row(void)
+{
+    return threadIdx.x / 16 * 8;
+}
+
+__device__ __forceinline__ uint32_t own_col(void)
+{
+    return threadIdx.x % 16 * 8;
+}
+
+/* Eight elements; what is beyond the input is 0. */
+__device__ __forceinline__ uint4 load_chunk(const tile_args &a, const unsigned char *in, uint32_t row, uint32_t col)
+{
+    const unsigned char *const at = in + (row * a.in_stride + col) * 2;
+    uint32_t word[4] = {0, 0, 0, 0};
+
+    if (row >= a.rows || col >= a.cols) {
+        return make_uint4(0, 0, 0, 0);
+    }
+    if (a.aligned && col + 8 <= a.cols) {
+        return qb__load16(at);
+    }
+#pragma unroll
+    for (uint32_t i = 0; i < 8; i++) {
+        word[i / 2] |= col + i < a.cols ? (uint32_t)((const uint16_t *)at)[i] << (i % 2 * 16) : 0;
+    }
+    return make_uint4(word[0], word[1], word[2], word[3]);
+}
+
+/* Store scale (ROW, COL) of R, of which there is one. */
+template <int KIND>
+__device__ __forceinline__ void store_scale(const result &r, uint32_t row, uint32_t col, float scale, uint32_t code)
+{
+    const qb__scales &s = r.scales;
+    const uint64_t place = s.layout.layout == QB_SCALE_LAYOUT_ROWS ? row * s.cols + col : qb__place(s.layout, row, col);
+
+    if (row >= s.rows || col >= s.cols) {
+        return;
+    }
+    if (KIND == POWERS) {
+        ((uint8_t *)s.memory)[place] = (uint8_t)code;
+    } else {
+        ((float *)s.memory)[place] = scale;
+    }
+}
+
+/* Store eight codes of a row. */
+template <int IN>
+__device__ __forceinline__ void store_row(const tile_args &a, uint32_t row, uint32_t col, const qb__codes<IN> &codes)
+{
+    uint8_t *const at = a.own.codes + row * a.own.stride + col;
+
+    if (row >= a.rows) {
+        return;
+    }
+    if (a.own.aligned && col + 8 <= a.cols) {
+        qb__store16<IN>(at, codes);
+        return;
+    }
+#pragma unroll
+    for (uint32_t i = 0; i < 8; i++) {
+        if (col + i < a.cols) {
+            at[i] = (uint8_t)(codes.word[i / 4] >> (i % 4 * 8));
+        }
+    }
+}
+
+/* ---- Transposing --------------------------------------------------------------------------------------------------
+ */
+
+/* Transpose 4 x 4 bytes. */
+__device__ __forceinline__ void transpose4(uint32_t *w)
+{
+    const uint32_t low = __byte_perm(w[0], w[1], 0x5140), low2 = __byte_perm(w[2], w[3], 0x5140);
+    const uint32_t high = __byte_perm(w[0], w[1], 0x7362), high2 = __byte_perm(w[2], w[3], 0x7362);
+
+    w[0] = __byte_perm(low, low2, 0x5410);
+    w[1] = __byte_perm(low, low2, 0x7632);
+    w[2] = __byte_perm(high, high2, 0x5410);
+    w[3] = __byte_perm(high, high2, 0x7632);
+}
+
+/* Put this thread's CODES, eight rows of eight, into E. */
+template <int IN> __device__ __forceinline__ void put_codes(exchange &e, const qb__codes<IN> *codes)
+{
+    const uint32_t lane = threadIdx.x % 16, row = threadIdx.x / 16;
+    const uint32_t chunk = (row / 2) ^ (lane & 7), half = (row ^ (lane >> 3)) & 1;
+
+#pragma unroll
+    for (int h = 0; h < 2; h++) {
+        uint32_t top[4], bottom[4];
+
+#pragma unroll
+        for (int i = 0; i < 4; i++) {
+            top[i] = codes[i].word[h];
+            bottom[i] = codes[4 + i].word[h];
+        }
+        transpose4(top);
+        transpose4(bottom);
+#pragma unroll
+        for (int i = 0; i < 4; i++) {
+            ((uint2 *)&e.chunk[8 * lane + 4 * h + i][chunk])[half] = make_uint2(top[i], bottom[i]);
+        }
+    }
+}
+
+/* Store what is in E: 16 codes of a column at a time. */
+__device__ __forceinline__ void store_columns(const tile_args &a, const exchange &e, const tile &t)
+{
+#pragma unroll
+    for (uint32_t i = threadIdx.x; i < SIDE * SIDE / 16; i += THREADS) {
+        const uint32_t k = i / (SIDE / 16), chunk = i % (SIDE / 16), row = t.row + 16 * chunk;
+        const uint4 v = e.chunk[k][chunk ^ (k / 8 & 7)];
+        const uint4 codes = (k / 64 & 1) != 0 ? make_uint4(v.z, v.w, v.x, v.y) : v;
+        const uint32_t word[4] = {codes.x, codes.y, codes.z, codes.w};
+        uint8_t *const at = a.other.codes + (t.col + k) * a.other.stride + row;
+
+        if (t.col + k >= a.cols) {
+            continue;
+        }
+        if (a.other.aligned && row + 16 <= a.rows) {
+            *(uint4 *)at = codes;
+            continue;
+        }
+#pragma unroll
+        for (uint32_t j = 0; j < 16; j++) {
+            if (row + j < a.rows) {
+                at[j] = (uint8_t)(word[j / 4] >> (j % 4 * 8));
+            }
+        }
+    }
+}
+
+/* ---- Scales of rows and columns -----------------------------------------------------------------------------------
+ */
+
+/* The scale of a group whose amax is AMAX, and what its elements are divided by. */
+template <int IN, int OUT, int KIND>
+__device__ __forceinline__ qb__divisor find_divisor(const qb__scales &s, float amax, float *scale, uint32_t *code)
+{
+    qb__divisor d = {};
+
+    if (KIND == POWERS) {
+        *code = qb__power_of(__float_as_uint(fminf(amax, s.bound)), s);
+        *scale = 0;
+        d.r = qb__inverse_of(*code);
+        return d;
+    }
+    *scale = fmaxf(qb__tail_quotient<OUT>(fminf(amax, s.bound)), QB__SCALE_FLOOR);
+    *code = 0;
+    return qb__divide_by<IN>(*scale);
+}
+
+/* True if elements up to AMAX may be divided the fast way, as those of powers always are. */
+template <int KIND> __device__ __forceinline__ bool is_fast(const qb__divisor &d, float amax)
+{
+    return KIND == POWERS || amax < d.limit;
+}
+
+/* The largest magnitudes of this thread's rows, each over the lanes that have its group: two rows a word. */
+template <int IN, int G> __device__ __forceinline__ uint4 row_max(const uint4 *x)
+{
+    uint32_t own[8], word[4];
+    uint4 acc;
+
+#pragma unroll
+    for (int i = 0; i < 8; i++) {
+        own[i] = qb__max_chunk<IN>(0, x[i]);
+    }
+#pragma unroll
+    for (int i = 0; i < 4; i++) {
+        word[i] = qb__max_word<IN>(__byte_perm(own[2 * i], own[2 * i + 1], 0x5410),
+                                   __byte_perm(own[2 * i], own[2 * i + 1], 0x7632));
+    }
+    acc = make_uint4(word[0], word[1], word[2], word[3]);
+#pragma unroll
+    for (int offset = G / 16; offset > 0; offset /= 2) {
+        qb__max_words<IN>(
+            acc, make_uint4(__shfl_xor_sync(0xffffffffu, acc.x, offset), __shfl_xor_sync(0xffffffffu, acc.y, offset),
+                            __shfl_xor_sync(0xffffffffu, acc.z, offset), __shfl_xor_sync(0xffffffffu, acc.w, offset)));
+    }
+    return acc;
+}
+
+/* The amax of row R, less than 8, of what row_max() found. */
+template <int IN> __device__ __forceinline__ float amax_of_row(const uint4 &acc, uint32_t r)
+{
+    const uint32_t word = r < 4 ? (r < 2 ? acc.x : acc.y) : (r < 6 ? acc.z : acc.w);
+    const float2 pair = qb__unpack_pair<IN>(word);
+
+    return (r & 1) != 0 ? pair.y : pair.x;
+}
+
+/* The divisors of this thread's rows. Each lane of a team finds that of one row, or of two, and stores its scale. */
+template <int IN, int OUT, int KIND, int G>
+__device__ __forceinline__ bool find_rows(const tile_args &a, const tile &t, const uint4 *x, qb__divisor *d)
+{
+    constexpr uint32_t team = G / 8, each = team < 8 ? 8 / team : 1, owners = 8 / each;
+    const uint32_t lane = threadIdx.x % 32, own = lane % owners;
+    const uint4 acc = row_max<IN, G>(x);
+    qb__divisor found[each];
+    bool fast = true;
+
+#pragma unroll
+    for (uint32_t i = 0; i < each; i++) {
+        const uint32_t row = own + i * owners;
+        const float amax = amax_of_row<IN>(acc, row);
+        float scale;
+        uint32_t code;
+
+        found[i] = find_divisor<IN, OUT, KIND>(a.own.scales, amax, &scale, &code);
+        fast = fast && is_fast<KIND>(found[i], amax);
+        if (lane % team < owners) {
+            store_scale<KIND>(a.own, t.row + own_row() + row, (t.col + own_col()) / G, scale, code);
+        }
+    }
+#pragma unroll
+    for (uint32_t i = 0; i < 8; i++) {
+        const uint32_t from = lane / team * team + i % owners;
+
+        d[i].r = __shfl_sync(0xffffffffu, found[i / owners].r, from);
+        if (KIND != POWERS) {
+            d[i].s = __shfl_sync(0xffffffffu, found[i / owners].s, from);
+            d[i].low = __shfl_sync(0xffffffffu, found[i / owners].low, from);
+        }
+    }
+    return fast;
+}
+
+/* Put the largest magnitudes of this warp's 16 rows, column by column, into PART. */
+template <int IN> __device__ __forceinline__ void put_column_max(const uint4 *x, uint4 (*part)[16])
+{
+    uint4 acc = make_uint4(0, 0, 0, 0);
+
+#pragma unroll
+    for (int i = 0; i < 8; i++) {
+        qb__max_words<IN>(acc, x[i]);
+    }
+    qb__max_words<IN>(acc,
+                      make_uint4(__shfl_xor_sync(0xffffffffu, acc.x, 16), __shfl_xor_sync(0xffffffffu, acc.y, 16),
+                                 __shfl_xor_sync(0xffffffffu, acc.z, 16), __shfl_xor_sync(0xffffffffu, acc.w, 16)));
+    if (threadIdx.x % 32 < 16) {
+        part[threadIdx.x / 32][threadIdx.x % 16] = acc;
+    }
+}
+
+/* Find the factors of all columns from what the warps have put, and store their scales. */
+template <int IN, int OUT, int KIND, int G>
+__device__ __forceinline__ bool find_columns(const tile_args &a, const tile &t, const uint4 (*part)[16], factors<G> &f)
+{
+    const uint16_t *const all = (const uint16_t *)part; /* of each warp, one for each column */
+    const uint32_t col = threadIdx.x % SIDE;
+    bool fast = true;
+
+    for (uint32_t g = threadIdx.x / SIDE; g < SIDE / G; g += THREADS / SIDE) {
+        uint32_t most = 0; /* magnitudes compare as integers */
+        float scale;
+        uint32_t code;
+
+#pragma unroll
+        for (uint32_t w = 0; w < G / 16; w++) {
+            most = max(most, (uint32_t)all[(g * (G / 16) + w) * SIDE + col]);
+        }
+        const float amax = qb__unpack_pair<IN>(most).x;
+        const qb__divisor d = find_divisor<IN, OUT, KIND>(a.other.scales, amax, &scale, &code);
+        fast = fast && is_fast<KIND>(d, amax);
+        f.r[g][col] = d.r;
+        if (KIND != POWERS) {
+            f.s[g][col] = d.s;
+            f.low[g][col] = d.low;
+        }
+        store_scale<KIND>(a.other, t.col + col, t.row / G + g, scale, code);
+    }
+    return fast;
+}
+
+/* ---- Codes --------------------------------------------------------------------------------------------------------
+ */
+
+/* The codes of a chunk by powers of two, one for each element. */
+template <int IN, int OUT> __device__ __forceinline__ qb__codes<IN> encode_powers(const uint4 &chunk, const float *r)
+{
+    float x[8];
+    qb__codes<IN> codes;
+
+    qb__unpack<IN>(chunk, x);
+#pragma unroll
+    for (int i = 0; i < 8; i += 4) {
+        codes.word[i / 4] = qb__encode4<OUT>(__fmul_rn(x[i], r[i]), __fmul_rn(x[i + 1], r[i + 1]),
+                                             __fmul_rn(x[i + 2], r[i + 2]), __fmul_rn(x[i + 3], r[i + 3]));
+    }
+    return codes;
+}
+
+/* The codes of a chunk with the IEEE division by S, one for each element: small, as it runs seldom. */
+template <int IN, int OUT> __device__ __forceinline__ qb__codes<IN> encode_slow(uint4 chunk, const float *s)
+{
+    uint64_t all = 0;
+    qb__codes<IN> codes;
+
+#pragma unroll 1
+    for (int i = 0; i < 4; i++) {
+        const float2 pair = qb__unpack_pair<IN>(chunk.x);
+        const uint64_t code = qb__encode4<OUT>(__fdiv_rn(pair.x, s[2 * i]), __fdiv_rn(pair.y, s[2 * i + 1]), 0, 0);
+
+        all = all >> 16 | code << 48;
+        chunk = make_uint4(chunk.y, chunk.z, chunk.w, 0);
+    }
+    codes.word[0] = (uint32_t)all;
+    codes.word[1] = (uint32_t)(all >> 32);
+    return codes;
+}
+
+/* The codes of a row's chunk. */
+template <int IN, int OUT, int KIND>
+__device__ __forceinline__ qb__codes<IN> encode_row(const uint4 &chunk, const qb__divisor &d, bool fast)
+{
+    if (KIND == POWERS) {
+        const float r[8] = {d.r, d.r, d.r, d.r, d.r, d.r, d.r, d.r};
+        return encode_powers<IN, OUT>(chunk, r);
+    }
+    return qb__encode<IN, OUT>(chunk, d, fast);
+}
+
+/* The codes of this thread's elements by the factors of their columns. */
+template <int IN, int OUT, int KIND, int G>
+__device__ __forceinline__ void encode_columns(const uint4 *x, const factors<G> &f, bool fast, qb__codes<IN> *codes)
+{
+    const uint32_t g = own_row() / G, col = own_col();
+    qb__divisor d[8];
+    float r[8];
+
+#pragma unroll
+    for (int i = 0; i < 8; i++) {
+        r[i] = d[i].r = f.r[g][col + i];
+        d[i].low = KIND != POWERS ? f.low[g][col + i] : 0;
+    }
+#pragma unroll
+    for (int i = 0; i < 8; i++) {
+        if (KIND == POWERS) {
+            codes[i] = encode_powers<IN, OUT>(x[i], r);
+        } else if (fast) {
+            codes[i] = qb__encode_columns<IN, OUT>(x[i], d);
+        } else {
+            codes[i] = encode_slow<IN, OUT>(x[i], &f.s[g][col]);
+        }
+    }
+}
+
+/* ---- Tiles --------------------------------------------------------------------------------------------------------
+ */
+
+__device__ __forceinline__ void pad(const tile_args &a)
+{
+    const uint64_t first = (uint64_t)(blockIdx.x - a.blocks) * THREADS + threadIdx.x;
+    const uint64_t step = (uint64_t)(gridDim.x - a.blocks) * THREADS;
+
+    for (uint64_t i = first; a.dual && i < a.own.padding.count; i += step) {
+        qb__pad(a.own.scales, a.own.padding, i);
+    }
+    for (uint64_t i = first; i < a.other.padding.count; i += step) {
+        qb__pad(a.other.scales, a.other.padding, i);
+    }
+}
+
+/* One scale for the tile: the codes are the same in both results. */
+template <int IN, int OUT> __global__ void __launch_bounds__(THREADS, 3) block_tile(const tile_args a)
+{
+    const unsigned char *const in = (const unsigned char *)qb__begin(a.in);
+    const tile t = tile_of(a);
+    __shared__ exchange e;
+    __shared__ uint32_t warp_max[32];
+    qb__codes<IN> codes[8];
+    uint32_t acc = 0, code;
+    float scale;
+    uint4 x[8];
+
+#pragma unroll
+    for (uint32_t i = 0; i < 8; i++) {
+        x[i] = load_chunk(a, in, t.row + own_row() + i, t.col + own_col());
+    }
+#pragma unroll
+    for (int i = 0; i < 8; i++) {
+        acc = qb__max_chunk<IN>(acc, x[i]);
+    }
+    const float amax = __uint_as_float(qb__block_max(qb__max_bits<IN>(acc), warp_max));
+    const qb__divisor d = find_divisor<IN, OUT, BLOCKS>(a.other.scales, amax, &scale, &code);
+    if (threadIdx.x == 0) {
+        store_scale<BLOCKS>(a.other, t.col / SIDE, t.row / SIDE, scale, code);
+        if (a.dual) {
+            store_scale<BLOCKS>(a.own, t.row / SIDE, t.col / SIDE, scale, code);
+        }
+    }
+#pragma unroll
+    for (uint32_t i = 0; i < 8; i++) {
+        codes[i] = qb__encode<IN, OUT>(x[i], d, amax < d.limit);
+        if (a.dual) {
+            store_row<IN>(a, t.row + own_row() + i, t.col + own_col(), codes[i]);
+        }
+    }
+    put_codes<IN>(e, codes);
+    __syncthreads();
+    store_columns(a, e, t);
+}
+
+/* Scales of G elements of a row, and of G elements of a column. */
+template <int IN, int OUT, int KIND, int G> __global__ void __launch_bounds__(THREADS, 3) group_tile(const tile_args a)
+{
+    const unsigned char *const in = (const unsigned char *)qb__begin(a.in);
+    __shared__ exchange e;
+    __shared__ uint4 part[WARPS][16];
+    __shared__ factors<G> f;
+    qb__codes<IN> codes[8];
+    qb__divisor d[8];
+    uint4 x[8];
+    bool fast = true;
+
+    if (blockIdx.x >= a.blocks) {
+        pad(a);
+        return;
+    }
+    const tile t = tile_of(a);
+#pragma unroll
+    for (uint32_t i = 0; i < 8; i++) {
+        x[i] = load_chunk(a, in, t.row + own_row() + i, t.col + own_col());
+    }
+    put_column_max<IN>(x, part);
+    if (a.dual) {
+        fast = find_rows<IN, OUT, KIND, G>(a, t, x, d);
+    }
+    __syncthreads();
+    fast = find_columns<IN, OUT, KIND, G>(a, t, part, f) && fast;
+    fast = __syncthreads_and(fast);
+    if (a.dual) {
+#pragma unroll
+        for (uint32_t i = 0; i < 8; i++) {
+            store_row<IN>(a, t.row + own_row() + i, t.col + own_col(), encode_row<IN, OUT, KIND>(x[i], d[i], fast));
+        }
+    }
+    encode_columns<IN, OUT, KIND, G>(x, f, fast, codes);
+    put_codes<IN>(e, codes);
+    __syncthreads();
+    store_columns(a, e, t);
+}
+
+/* ---- Any shape ----------------------------------------------------------------------------------------------------
+ */
+
+/* A matrix whose elements lie at any two steps, and its result. */
+struct view_args {
+    const void *in;
+    uint64_t rows, cols, row_step, col_step; /* elements */
+    uint64_t tile_rows, tile_cols;
+    bool powers;
+    result to;
+};
+
+/* Element I of a tile of HIGH x WIDE elements at FIRST_ROW and FIRST_COL, in the order in which they lie in memory. */
+struct place {
+    uint64_t row, col;
+};
+
+__device__ __forceinline__ place place_of(const view_args &a, uint64_t i, const place &first, uint64_t high,
+                                          uint64_t wide)
+{
+    return a.col_step == 1 ? place{first.row + i / wide, first.col + i % wide}
+                           : place{first.row + i % high, first.col + i / high};
+}
+
+template <int IN> __device__ __forceinline__ float element_of(const view_args &a, const void *in, const place &p)
+{
+    return qb__load_element<IN>(in, (int64_t)(p.row * a.row_step + p.col * a.col_step));
+}
+
+/* A warp has a tile at a time, element by element. */
+template <int IN, int OUT> __global__ void __launch_bounds__(THREADS) view_tiles(const view_args a)
+{
+    const void *const in = qb__begin(a.in);
+    const qb__scales &s = a.to.scales;
+    const uint64_t step = (uint64_t)gridDim.x * WARPS, self = (uint64_t)blockIdx.x * WARPS + threadIdx.x / 32;
+
+    for (uint64_t i = (uint64_t)blockIdx.x * THREADS + threadIdx.x; i < a.to.padding.count; i += gridDim.x * THREADS) {
+        qb__pad(s, a.to.padding, i);
+    }
+    for (uint64_t tile = self; tile < s.rows * s.cols; tile += step) {
+        const uint64_t row = tile / s.cols, col = tile % s.cols;
+        const place first = {row * a.tile_rows, col * a.tile_cols};
+        const uint64_t high = min(a.tile_rows, a.rows - first.row), wide = min(a.tile_cols, a.cols - first.col);
+        float amax = 0, scale, factor = 1;
+
+        for (uint64_t i = threadIdx.x % 32; i < high * wide; i += 32) {
+            amax = fmaxf(amax, fabsf(element_of<IN>(a, in, place_of(a, i, first, high, wide))));
+        }
+        const uint32_t bits = qb__warp_max(__float_as_uint(amax));
+        const uint64_t at = qb__place(s.layout, row, col);
+        if (a.powers) {
+            const uint32_t code = qb__power_of(__float_as_uint(fminf(__uint_as_float(bits), s.bound)), s);
+            scale = 1;
+            factor = qb__inverse_of(code);
+            ((uint8_t *)s.memory)[at] = (uint8_t)code;
+        } else {
+            scale = qb__scale<OUT>(bits, s.bound);
+            ((float *)s.memory)[at] = scale;
+        }
+        for (uint64_t i = threadIdx.x % 32; i < high * wide; i += 32) {
+            const place p = place_of(a, i, first, high, wide);
+            a.to.codes[p.row * a.to.stride + p.col] =
+                qb__encode1<OUT>(__fmul_rn(element_of<IN>(a, in, p), factor), scale);
+        }
+    }
+}
+
+/* ---- Launching ----------------------------------------------------------------------------------------------------
+ */
+
+/* CALL for the quantization P of its rows, or of its columns. */
+static qb__cuda_call half_of(const struct qb__cuda_call *call, bool columns, struct qb_problem *p)
+{
+    const bool dual = call->problem->operation == QB_OPERATION_DUAL;
+    const struct qb_problem whole = dual && columns ? qb__transposed_of(call->problem) : *call->problem;
+    qb__cuda_call c = *call;
+
+    *p = qb__quantization_of(&whole);
+    c.problem = p;
+    c.rows = p->tokens;
+    c.cols = p->hidden;
+    c.out_stride = p->output_stride;
+    if (dual && columns) {
+        c.out = call->transposed;
+        c.scales = call->transposed_scales;
+    }
+    qb__tile(p, &c.tile_rows, &c.tile_cols);
+    qb__scale_shape(p, &c.scale_rows, &c.scale_cols);
+    return c;
+}
+
+/* Its result, whose codes are stored UNIT at a time if they are aligned to that. */
+static result result_of(const struct qb__cuda_call *half, unsigned unit)
+{
+    return {half->out, half->out_stride, qb__scales_of(half), qb__padding_of(half),
+            (uintptr_t)half->out % unit == 0 && half->out_stride % unit == 0};
+}
+
+/* True if a block of threads can have tiles of CALL. */
+static bool is_regular(const struct qb__cuda_call *call)
+{
+    const struct qb_problem *p = call->problem;
+    const bool is_tile = p->granularity == QB_GRANULARITY_BLOCK ? p->block_rows == SIDE && p->block_cols == SIDE
+                                                                : p->group == 32 || p->group == SIDE;
+
+    return call->input != QB_FORMAT_F32 && is_tile && call->rows < 0x70000000u && call->cols < 0x70000000u &&
+           qb__ceil_div(call->rows, SIDE) * qb__ceil_div(call->cols, SIDE) < 0x70000000u;
+}
+
+static const void *tile_kernel(const struct qb__cuda_call *call)
+{
+#define TABLE(kernel, ...)                                                                                             \
+    {                                                                                                                  \
+        QB__KERNELS_OF_INPUT(kernel, QB_FORMAT_F16, ##__VA_ARGS__),                                                    \
+            QB__KERNELS_OF_INPUT(kernel, QB_FORMAT_BF16, ##__VA_ARGS__)                                                \
+    }
+    static const void *const blocks[6] = TABLE(block_tile);
+    static const void *const groups[2][2][6] = {{TABLE(group_tile, GROUPS, 32), TABLE(group_tile, GROUPS, 128)},
+                                                {TABLE(group_tile, POWERS, 32), TABLE(group_tile, POWERS, 128)}};
+    const struct qb_problem *p = call->problem;
+
+    return p->granularity == QB_GRANULARITY_BLOCK
+               ? blocks[qb__index(call)]
+               : groups[p->scale_format == QB_FORMAT_E8M0][p->group == SIDE][qb__index(call)];
+}
+
+static cudaError_t run_tiles(const struct qb__cuda_call *call, const struct qb__cuda_call *rows,
+                             const struct qb__cuda_call *columns)
+{
+    const uint64_t bands = qb__ceil_div(call->rows, SIDE), across = qb__ceil_div(call->cols, SIDE);
+    tile_args a = {};
+    void *args[] = {&a};
+
+    a.in = call->in;
+    a.in_stride = call->in_stride;
+    a.rows = (uint32_t)call->rows;
+    a.cols = (uint32_t)call->cols;
+    a.bands = (uint32_t)bands;
+    a.blocks = (uint32_t)(bands * across);
+    a.by_super = qb__make_fastdiv(HIGH * across);
+    a.aligned = (uintptr_t)call->in % 16 == 0 && call->in_stride % 8 == 0;
+    a.dual = call->problem->operation == QB_OPERATION_DUAL;
+    a.own = result_of(rows, 8);
+    a.other = result_of(columns, 16);
+    const uint64_t padding = (a.dual ? a.own.padding.count : 0) + a.other.padding.count;
+    return qb__launch(call, tile_kernel(call), a.blocks + qb__ceil_div(padding, 16 * THREADS), dim3(THREADS), args);
+}
+
+/* One result, whose elements lie at these steps in the input. */
+static cudaError_t run_view(const struct qb__cuda_call *half, uint64_t row_step, uint64_t col_step)
+{
+    static const void *const kernels[] = QB__KERNELS(view_tiles);
+    view_args a = {half->in,          half->rows,      half->cols,      row_step,
+                   col_step,          half->tile_rows, half->tile_cols, half->problem->scale_format == QB_FORMAT_E8M0,
+                   result_of(half, 1)};
+    void *args[] = {&a};
+    const uint64_t blocks = qb__ceil_div(half->scale_rows * half->scale_cols, WARPS);
+
+    return qb__launch(half, kernels[qb__index(half)], blocks < 0x7fffffffu ? blocks : 0x7fffffffu, dim3(THREADS), args);
+}
+
+cudaError_t qb__cuda_transpose_run(const struct qb__cuda_call *call)
+{
+    struct qb_problem row_problem, column_problem;
+    const struct qb__cuda_call rows = half_of(call, false, &row_problem);
+    const struct qb__cuda_call columns = half_of(call, true, &column_problem);
+
+    if (call->rows == 0) {
+        return cudaSuccess;
+    }
+    if (is_regular(call)) {
+        return run_tiles(call, &rows, &columns);
+    }
+    if (call->problem->operation == QB_OPERATION_DUAL) {
+        const cudaError_t error = run_view(&rows, call->in_stride, 1);
+
+        if (error != cudaSuccess) {
+            return error;
+        }
+    }
+    return run_view(&columns, 1, call->in_stride);
+}
