@@ -72,6 +72,7 @@ tool_shell_tests = \
 	%D%/operations.sh \
 	%D%/kv_write.sh \
 	%D%/plot.sh \
+	%D%/transpose.sh \
 	%D%/plugin.sh \
 	%D%/quoted.sh \
 	%D%/report.sh \
@@ -278,7 +279,7 @@ check_hard_test_SOURCES = %D%/check_hard.c src/quantbench/check/hard_data.c src/
 check_hard_test_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/src/quantbench
 check_hard_test_CFLAGS = $(TEST_CFLAGS) $(OPENMP_CFLAGS)
 check_hard_test_LDADD = libquantbench.la $(CHECK_LIBS)
-check_outcome_test_SOURCES = %D%/check_outcome.c src/quantbench/schedule/outcome.c
+check_outcome_test_SOURCES = %D%/check_outcome.c src/quantbench/schedule/outcome.c src/quantbench/model/part.c
 check_outcome_test_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/src/quantbench
 check_outcome_test_CFLAGS = $(TEST_CFLAGS)
 check_outcome_test_LDADD = libquantbench.la $(CHECK_LIBS)

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# wrong_operations.sh - kernels of norms, gates, rotations and dequantization that are right are verified, and each that is wrong in
-# one way is found.
+# wrong_operations.sh - kernels of all operations that are right are verified, and each that is wrong in one way is
+# found.
 
 # shellcheck source=tests/tap.sh
 . "${srcdir:=.}/tests/tap.sh"
@@ -122,6 +122,26 @@ for kind in tensor token; do
     ok "operations: keys in the place of values are found, $kind" found_kv exchanged 'wrong result' --granularity=$kind
 done
 ok 'operations: scales of other heads are found' found_kv other_scales 'scale [' --granularity=group:24
+# Columns.
+for op in transpose dual; do
+    for type in half bfloat16 float; do
+        for kind in group:32 group:4 block:16x32; do
+            ok "operations: right columns of $type, $kind, by $op are verified" right right_$op $op --dtype=$type \
+                --quant-dtype=fp8 --granularity=$kind
+        done
+    done
+    for layout in rows columns packed tiled-128x4 tiled-8x4; do
+        ok "operations: right columns by $op with scales in $layout are verified" right right_$op $op --quant-dtype=mxfp8 \
+            --scale-layout=$layout --num-tokens=100
+    done
+    ok "operations: codes that $op did not transpose are found" found unturned_$op $op 'wrong result' --granularity=group:32
+done
+ok 'operations: one of two results that is wrong is named' found unturned_dual dual 'transposed scale [' --granularity=group:32
+ok 'operations: codes of the rows in the place of those of the columns are found' found own_scales dual 'transposed code [' \
+    --granularity=group:32
+ok 'operations: they are right for blocks' operation 0 own_scales dual --granularity=block:16x16
+ok 'operations: scales of the other side are found' found other_side dual 'transposed scale [' --granularity=block:16x16 \
+    --num-tokens=40
 ok 'operations: a code of NaN that becomes 0 is found' found no_nan dequantize 'any codes and scales' --quant-dtype=fp8
 
 # A kernel that stops working after its proof.
@@ -135,6 +155,8 @@ lazy()
 ok 'operations: a gate that stops working is found while it is timed' lazy once_silu silu-mul
 ok 'operations: a rotation that stops working is found while it is timed' lazy once_rope 'rope --head-size=32'
 ok 'operations: a write into a cache that stops working is found while it is timed' lazy once_kv 'kv-write --head-size=32'
+ok 'operations: columns that stop working are found while they are timed' lazy once_transpose 'transpose --granularity=group:32'
+ok 'operations: those beside rows that go on are too' lazy once_dual 'dual --granularity=group:32'
 ok 'operations: a norm that stops working is found while it is timed' lazy once_add add-rms-norm
 ok 'operations: an operation without a kernel names it' run 3 --device=cpu --kernel=cpu_generic --op=rms-norm
 done_testing

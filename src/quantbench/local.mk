@@ -39,7 +39,7 @@ libqbtool_a_SOURCES = \
 	%D%/model/words.c %D%/model/words.h %D%/model/settings.h %D%/model/finding.h %D%/model/judgement.h \
 	%D%/model/figures.c %D%/model/figures.h %D%/model/problem_text.c %D%/model/problem_text.h %D%/model/property.c %D%/model/property.h \
 	%D%/model/recipe.c %D%/model/recipe.h %D%/model/operation.c %D%/model/operation.h \
-	%D%/model/sizes.h %D%/model/tiling.h \
+	%D%/model/part.c %D%/model/part.h %D%/model/sizes.h %D%/model/tiling.h \
 	%D%/check/quality.c %D%/check/quality.h \
 	%D%/check/oracle.c %D%/check/oracle.h \
 	%D%/check/scales.c %D%/check/scales.h \

@@ -75,6 +75,10 @@ operations()
 1.15 1.05 --op=kv-write --hidden-size=2048 --quant-dtype=fp8
 1.15 1.05 --op=kv-write --hidden-size=2048 --quant-dtype=fp8 --granularity=group:128
 1.15 1.05 --op=kv-write --hidden-size=2048 --quant-dtype=fp8 --page-layout=hnd
+1.10 1.03 --op=dual --quant-dtype=fp8 --granularity=block:128x128
+1.10 1.03 --op=dual --quant-dtype=fp8 --granularity=group:128
+1.10 1.03 --op=dual --quant-dtype=mxfp8
+1.10 1.03 --op=transpose --quant-dtype=fp8 --granularity=block:128x128
 1.00 0.98 --op=dequantize --quant-dtype=fp8 --granularity=group:128
 EOT
 }

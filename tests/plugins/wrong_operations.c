@@ -32,6 +32,9 @@ enum fault {
     EXCHANGED = 1 << 19,    /* keys and values */
     OTHER_SCALES = 1 << 20, /* the scale of the head before, from the second on */
     BY_TOKEN = 1 << 21,     /* slots are counted, not read */
+    UNTURNED = 1 << 22,     /* the input is taken as if it were transposed already */
+    OWN_SCALES = 1 << 23,   /* columns have the codes of the rows, which belong to other scales */
+    OTHER_SIDE = 1 << 24,   /* columns have the scales of the rows, in their order */
 };
 
 static float load(enum qb_format format, const void *tensor, uint64_t i)
@@ -254,6 +257,61 @@ static const char *write_cache(const struct qb_plugin_call *call, unsigned fault
     return error;
 }
 
+/* Copy the input of P to VALUES, transposed; as it is if it is UNTURNED. */
+static void turn(const struct qb_problem *p, const void *input, void *values, unsigned faults)
+{
+    const size_t size = p->input == QB_FORMAT_F32 ? 4 : 2;
+
+    for (uint64_t i = 0; i < p->tokens * p->hidden; i++) {
+        const uint64_t to = (faults & UNTURNED) != 0 ? i : i % p->hidden * p->tokens + i / p->hidden;
+
+        memcpy((char *)values + to * size, (const char *)input + i * size, size);
+    }
+}
+
+static const char *make(const struct qb_problem *q, const struct qb_tensors *t)
+{
+    enum qb_status status = qb_reference_scales(q, t);
+
+    status = status == QB_OK ? qb_reference_codes(q, t) : status;
+    return status == QB_OK ? NULL : qb_error_detail();
+}
+
+static const char *columns(const struct qb_plugin_call *call, unsigned faults)
+{
+    static unsigned calls;
+    const bool dual = call->problem->operation == QB_OPERATION_DUAL;
+    struct qb_problem p = *call->problem, q = {.size = sizeof q};
+    struct qb_tensors t = *call->tensors;
+    const char *error = NULL;
+    uint64_t rows, cols;
+
+    if (dual) {
+        p.operation = QB_OPERATION_QUANTIZE;
+        error = make(&p, &t);
+        t.at[QB_ROLE_CODES] = t.at[QB_ROLE_TRANSPOSED];
+        t.at[QB_ROLE_SCALES] = t.at[QB_ROLE_TRANSPOSED_SCALES];
+        p.output_stride = 0;
+    }
+    if (error != NULL || ((faults & ONCE) != 0 && calls++ > 1000)) {
+        return error;
+    }
+    p.operation = QB_OPERATION_TRANSPOSE;
+    qb_problem_quantization(&p, &q);
+    turn(&p, t.at[QB_ROLE_INPUT], call->workspace, faults);
+    t.at[QB_ROLE_INPUT] = call->workspace;
+    error = make(&q, &t);
+    for (uint64_t i = 0; i < p.tokens * p.hidden && (faults & OWN_SCALES) != 0; i++) {
+        ((uint8_t *)t.at[QB_ROLE_CODES])[i % p.hidden * p.tokens + i / p.hidden] =
+            ((const uint8_t *)call->tensors->at[QB_ROLE_CODES])[i];
+    }
+    if ((faults & OTHER_SIDE) != 0) {
+        qb_problem_scale_shape(&q, &rows, &cols);
+        memcpy(t.at[QB_ROLE_SCALES], call->tensors->at[QB_ROLE_SCALES], rows * cols * sizeof(float));
+    }
+    return error;
+}
+
 /* Dense rows only, so that the kernels stay small. */
 static bool supports(const struct qb_problem *problem)
 {
@@ -298,6 +356,11 @@ FUNCTION(exchanged, write_cache, EXCHANGED)
 FUNCTION(other_scales, write_cache, OTHER_SCALES)
 FUNCTION(by_token, write_cache, BY_TOKEN)
 FUNCTION(once_kv, write_cache, ONCE)
+FUNCTION(right_columns, columns, NOTHING)
+FUNCTION(unturned, columns, UNTURNED)
+FUNCTION(own_scales, columns, OWN_SCALES)
+FUNCTION(other_side, columns, OTHER_SIDE)
+FUNCTION(once_columns, columns, ONCE)
 
 #define KERNEL(name_, operation_, function)                                                                            \
     {                                                                                                                  \
@@ -348,5 +411,13 @@ static const struct qb_plugin_kernel kernels[] = {
     KERNEL("op_other_scales", QB_OPERATION_KV_WRITE, other_scales),
     KERNEL("op_by_token", QB_OPERATION_KV_WRITE, by_token),
     KERNEL("op_once_kv", QB_OPERATION_KV_WRITE, once_kv),
+    KERNEL("op_right_transpose", QB_OPERATION_TRANSPOSE, right_columns),
+    KERNEL("op_right_dual", QB_OPERATION_DUAL, right_columns),
+    KERNEL("op_unturned_transpose", QB_OPERATION_TRANSPOSE, unturned),
+    KERNEL("op_unturned_dual", QB_OPERATION_DUAL, unturned),
+    KERNEL("op_own_scales", QB_OPERATION_DUAL, own_scales),
+    KERNEL("op_other_side", QB_OPERATION_DUAL, other_side),
+    KERNEL("op_once_transpose", QB_OPERATION_TRANSPOSE, once_columns),
+    KERNEL("op_once_dual", QB_OPERATION_DUAL, once_columns),
 };
 QB_PLUGIN(kernels);

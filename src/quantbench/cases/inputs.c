@@ -6,6 +6,7 @@
 #include "cases/inputs.h"
 #include "cases/tensors.h"
 #include "cases/values.h"
+#include "model/part.h"
 
 #include <stdlib.h>
 
@@ -15,7 +16,7 @@ struct key {
     enum qb_format format;
     enum input_dist dist;
     uint64_t rows, cols;
-    bool is_made;           /* it is values or sums */
+    bool is_made;           /* it is values or sums, or the transposed input */
     struct qb_problem made; /* that it is of */
 };
 
@@ -60,6 +61,15 @@ static bool find_key(const struct inputs *inputs, const struct plan_case *plan_c
     }
     *key = (struct key){role, tensor.format, plan_case->dist, tensor.rows, tensor.cols, is_made, problem};
     return true;
+}
+
+/* Set *KEY to the transposed input; false if the case quantizes none. */
+static bool find_transposed(const struct plan_case *plan_case, struct key *key)
+{
+    const struct qb_problem *p = &plan_case->problem, last = part_of(p, part_count(p) - 1);
+
+    *key = (struct key){QB_ROLE_VALUES, p->input, plan_case->dist, p->hidden, p->tokens, true, last};
+    return part_is_transposed(&last);
 }
 
 /* Only outliers depend on the length of a row. */
@@ -229,6 +239,37 @@ static enum exit_code get_made(struct inputs *inputs, const struct plan_case *pl
     return status == QB_OK ? EXIT_OK : message_status("the reference", status);
 }
 
+/* Transpose DATA's input, unless that is held. */
+static enum exit_code get_transposed(struct inputs *inputs, const struct plan_case *plan_case, struct case_data *data)
+{
+    struct key key;
+    struct input_entry *entry;
+    void *made;
+
+    if (!find_transposed(plan_case, &key)) {
+        return EXIT_OK;
+    }
+    entry = find(inputs, &key);
+    if (entry != NULL) {
+        entry->last_use = inputs->uses;
+        data->transposed = entry->data;
+        return EXIT_OK;
+    }
+    made = hold(inputs, &key);
+    if (made == NULL) {
+        return EXIT_CANNOT_RUN;
+    }
+    values_transpose(data->at[QB_ROLE_INPUT], key.cols, key.rows, input_element_size(key.format), made);
+    data->transposed = made;
+    return EXIT_OK;
+}
+
+void inputs_take_part(const struct case_data *data, const struct qb_problem *part, struct case_data *taken)
+{
+    *taken = *data;
+    taken->values = part_is_transposed(part) ? data->transposed : data->values;
+}
+
 enum exit_code inputs_get(struct inputs *inputs, const struct plan_case *plan_case, struct case_data *data)
 {
     enum exit_code code = EXIT_OK;
@@ -243,6 +284,8 @@ enum exit_code inputs_get(struct inputs *inputs, const struct plan_case *plan_ca
         return get_made(inputs, plan_case, data);
     }
     data->values = data->at[QB_ROLE_INPUT];
+    code = code == EXIT_OK ? get_transposed(inputs, plan_case, data) : code;
+    data->values = part_is_transposed(&plan_case->problem) ? data->transposed : data->values;
     return code;
 }
 
@@ -255,6 +298,9 @@ uint64_t inputs_missing(const struct inputs *inputs, const struct plan_case *pla
         if (find_key(inputs, plan_case, (enum qb_role)role, &key) && find(inputs, &key) == NULL) {
             bytes = saturate_add(bytes, bytes_of(&key));
         }
+    }
+    if (find_transposed(plan_case, &key) && find(inputs, &key) == NULL) {
+        bytes = saturate_add(bytes, bytes_of(&key));
     }
     return bytes;
 }

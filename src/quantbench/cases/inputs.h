@@ -22,8 +22,9 @@ struct case_data {
     /* By role, what a launch reads that follows from no other data: the input, weights, the residual, angles,
      * positions and slots; else NULL. Of QB_OPERATION_DEQUANTIZE, which reads no input: what was quantized. */
     const void *at[QB_ROLE_COUNT];
-    const void *values; /* what is quantized: the input, or what the operation makes of it */
-    const void *sum;    /* right for QB_ROLE_SUM; NULL: there is none */
+    const void *values;     /* what is quantized: the input, or what the operation makes of it */
+    const void *transposed; /* the input, transposed, where that is quantized too; else NULL */
+    const void *sum;        /* right for QB_ROLE_SUM; NULL: there is none */
 };
 
 /* True if tensors of ROLE are among them. */
@@ -31,6 +32,9 @@ bool inputs_have(enum qb_role role);
 
 /* The data of PLAN_CASE, valid until a call for another case. An error has been printed. */
 enum exit_code inputs_get(struct inputs *inputs, const struct plan_case *plan_case, struct case_data *data);
+
+/* Set TAKEN to DATA for PART, a part of its problem. */
+void inputs_take_part(const struct case_data *data, const struct qb_problem *part, struct case_data *taken);
 
 /* Bytes that have to be made for it; 0 if they are held. */
 uint64_t inputs_missing(const struct inputs *inputs, const struct plan_case *plan_case);

@@ -143,6 +143,51 @@ static bool check_option(const struct sweep *s, const char *option, enum operati
     return is_read;
 }
 
+bool operations_check_columns(const struct sweep *s, const struct qb_problem *p, const char *granularity)
+{
+    const enum qb_operation operation = is_chosen(s, QB_OPERATION_DUAL) ? QB_OPERATION_DUAL : QB_OPERATION_TRANSPOSE;
+    const char *name = qb_operation_name(operation);
+
+    if (!is_chosen(s, operation)) {
+        return true;
+    }
+    if (p->granularity != QB_GRANULARITY_GROUP && p->granularity != QB_GRANULARITY_BLOCK) {
+        message_error("--granularity=%s: conflicts with --op=%s; it requires group:G or block:RxC", granularity, name);
+        return false;
+    }
+    if (p->scaling != QB_SCALING_DYNAMIC) {
+        message_error("--scale=%s: conflicts with --op=%s; it requires dynamic", qb_scaling_name(p->scaling), name);
+        return false;
+    }
+    if (qb_format_info(p->output)->bits != 8 || p->zero_points != QB_ZERO_POINTS_NONE) {
+        message_error("--op=%s: requires codes of 8 bits without zero points: int8, fp8, e5m2 or mxfp8", name);
+        return false;
+    }
+    if (p->scale_format != QB_FORMAT_F32 && p->scale_format != QB_FORMAT_E8M0) {
+        message_error("--scale-format=%s: conflicts with --op=%s; it requires float or e8m0",
+                      problem_scale_format_name(p->scale_format), name);
+        return false;
+    }
+    return true;
+}
+
+/* What computes scales where it computes codes. */
+static bool check_split(const struct settings *settings)
+{
+    const struct sweep *s = &settings->sweep;
+
+    for (size_t i = 0; i < s->operations.count && settings->comparing.split; i++) {
+        const enum qb_operation o = operation_at(s, i);
+
+        if (o == QB_OPERATION_TRANSPOSE || o == QB_OPERATION_DUAL) {
+            message_error("--split: conflicts with --op=%s, whose scales are computed where the codes are",
+                          qb_operation_name(o));
+            return false;
+        }
+    }
+    return true;
+}
+
 /* What reads its scales. */
 static bool check_dequantize(const struct settings *settings)
 {
@@ -233,7 +278,7 @@ bool operations_check(const struct settings *settings)
            check_option(s, "pages", MEMBER_PAGES, s->pages > 0) &&
            check_option(s, "page-layout", MEMBER_PAGE_LAYOUT, s->page_layouts.count > 0) &&
            check_option(s, "scale-ub", MEMBER_SCALE_BOUND, s->scale_ub > 0) && check_dequantize(settings) &&
-           check_cache(settings);
+           check_cache(settings) && check_split(settings);
 }
 
 /* ---- The input --------------------------------------------------------------------------------------------------- */

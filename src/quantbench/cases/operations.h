@@ -24,4 +24,8 @@ enum exit_code operations_check_input(const struct qb_problem *problem);
 /* Set the hidden size of PROBLEM, whose input has COLUMNS. On failure the error has been printed. */
 enum exit_code operations_set_columns(struct qb_problem *problem, uint64_t columns);
 
+/* Check that P, a quantization of SWEEP whose granularity is GRANULARITY for people, goes with those of its operations
+ * that quantize columns. An error has been printed. */
+bool operations_check_columns(const struct sweep *sweep, const struct qb_problem *p, const char *granularity);
+
 #endif

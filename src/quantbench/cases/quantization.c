@@ -278,7 +278,8 @@ bool quantization_check(const struct sweep *sweep)
         problem_granularity_text(&p, c.granularity, sizeof c.granularity);
         snprintf(c.output, sizeof c.output, "--quant-dtype=%s",
                  c.recipe != NULL ? c.recipe->name : qb_format_info(p.output)->name);
-        good = check_groups(&c) && check_scales(&c) && check_codes(&c);
+        good = check_groups(&c) && check_scales(&c) && check_codes(&c) &&
+               operations_check_columns(sweep, &p, c.granularity);
     }
     return good;
 }

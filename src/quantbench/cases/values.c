@@ -8,6 +8,8 @@
 
 /* Elements that are computed at a time. */
 #define SLICE_ELEMENTS ((uint64_t)1 << 14)
+/* Rows that are copied together, so that lines of both tensors are used while they are in a cache. */
+#define BAND 64
 
 struct qb_problem values_quantization(const struct qb_problem *problem)
 {
@@ -23,7 +25,8 @@ struct qb_problem values_quantization(const struct qb_problem *problem)
 bool values_differ(const struct qb_problem *problem)
 {
     return problem->operation != QB_OPERATION_QUANTIZE && problem->operation != QB_OPERATION_DEQUANTIZE &&
-           problem->operation != QB_OPERATION_KV_WRITE;
+           problem->operation != QB_OPERATION_KV_WRITE && problem->operation != QB_OPERATION_TRANSPOSE &&
+           problem->operation != QB_OPERATION_DUAL;
 }
 
 bool values_same(const struct qb_problem *a, const struct qb_problem *b)
@@ -74,4 +77,22 @@ enum qb_status values_compute(const struct qb_problem *problem, const struct qb_
         }
     }
     return status;
+}
+
+void values_transpose(const void *from, uint64_t rows, uint64_t cols, size_t size, void *to)
+{
+#pragma omp parallel for schedule(static)
+    for (uint64_t first = 0; first < rows; first += BAND) {
+        const uint64_t end = rows - first < BAND ? rows : first + BAND;
+
+        for (uint64_t col = 0; col < cols; col++) {
+            for (uint64_t row = first; row < end; row++) {
+                if (size == sizeof(uint32_t)) {
+                    ((uint32_t *)to)[col * rows + row] = ((const uint32_t *)from)[row * cols + col];
+                } else {
+                    ((uint16_t *)to)[col * rows + row] = ((const uint16_t *)from)[row * cols + col];
+                }
+            }
+        }
+    }
 }

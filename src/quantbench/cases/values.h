@@ -23,4 +23,7 @@ void values_slice(const struct qb_problem *problem, uint64_t first, uint64_t cou
  * is there. Rows are dense. */
 enum qb_status values_compute(const struct qb_problem *problem, const struct qb_tensors *tensors);
 
+/* Copy the ROWS x COLS elements at FROM, each of SIZE bytes, 2 or 4, to TO, transposed. */
+void values_transpose(const void *from, uint64_t rows, uint64_t cols, size_t size, void *to);
+
 #endif

@@ -7,6 +7,7 @@
 #include "cases/values.h"
 #include "check/change.h"
 #include "model/operation.h"
+#include "model/part.h"
 
 #include <math.h>
 #include <string.h>
@@ -101,7 +102,7 @@ static bool change_pair_sign(const struct qb_problem *p, const struct case_data 
 bool change_sign(const struct qb_problem *p, const struct case_data *data, uint64_t element, struct change *change)
 {
     const enum qb_format format = values_quantization(p).input;
-    uint64_t index = element, partner, angle;
+    uint64_t index = part_source(p, element), partner, angle;
 
     *change = (struct change){.value = change_bits(format, data->values, element) ^ sign_of(format)};
     if (operation_is_gated(p->operation)) {
@@ -241,7 +242,7 @@ bool change_to(const struct qb_problem *p, const struct case_data *data, uint64_
 
     *change = (struct change){.value = wanted};
     if (!values_differ(p)) {
-        add_read(p, data, QB_ROLE_INPUT, element, wanted, change);
+        add_read(p, data, QB_ROLE_INPUT, part_source(p, element), wanted, change);
         return true;
     }
     if (p->operation == QB_OPERATION_ROPE) {

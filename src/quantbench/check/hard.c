@@ -10,6 +10,7 @@
 #include "cases/input.h"
 #include "cases/values.h"
 #include "model/operation.h"
+#include "model/part.h"
 #include "model/problem_text.h"
 #include "model/tiling.h"
 
@@ -22,6 +23,8 @@
 #define ELEMENTS_OF_TENSOR ((uint64_t)2048)
 #define ELEMENTS           ((uint64_t)32768)
 #define MOST_TOKENS        ((uint64_t)64)
+/* Tokens of columns that are quantized: more than a group of them. */
+#define COLUMN_TOKENS ((uint64_t)160)
 /* The data of a shape end after this many, in a second or so. */
 #define ENOUGH_CASES (HARD_MOST_RECIPES * HARD_WIDE)
 /* Positions that hard data have angles for. */
@@ -54,12 +57,23 @@ static bool supports(const struct subject *s, const struct qb_problem *problem)
     return qb_kernel_supports(s->kernel, s->device, problem);
 }
 
+/* True if columns of the input are quantized. */
+static bool has_columns(const struct qb_problem *problem)
+{
+    const struct qb_problem last = part_of(problem, part_count(problem) - 1);
+
+    return part_is_transposed(&last);
+}
+
 static uint64_t choose_tokens(const struct qb_problem *problem)
 {
     const bool is_tensor = problem->granularity == QB_GRANULARITY_TENSOR;
     uint64_t tokens = (is_tensor ? ELEMENTS_OF_TENSOR : ELEMENTS) / problem->hidden;
 
     tokens = tokens > MOST_TOKENS ? MOST_TOKENS : tokens;
+    if (has_columns(problem) && problem->hidden <= HARD_MOST_ELEMENTS / COLUMN_TOKENS) {
+        return COLUMN_TOKENS;
+    }
     return tokens > 0 ? tokens : 1;
 }
 
@@ -137,6 +151,10 @@ static bool choose_ragged(const struct subject *s, struct qb_problem *problem)
         return choose_ragged_heads(s, problem);
     }
     qb_problem_tile(problem, &tile_rows, &tile_cols);
+    if (problem->granularity == QB_GRANULARITY_BLOCK) {
+        tile_rows = problem->block_rows;
+        tile_cols = problem->block_cols;
+    }
     if (problem->granularity != QB_GRANULARITY_GROUP && problem->granularity != QB_GRANULARITY_BLOCK) {
         tile_cols = 16;
     }
@@ -147,7 +165,7 @@ static bool choose_ragged(const struct subject *s, struct qb_problem *problem)
     make_small(problem);
     for (size_t i = 0; i < sizeof tails / sizeof tails[0]; i++) {
         set_hidden(problem, whole + tails[i]);
-        problem->tokens = choose_tokens(problem);
+        problem->tokens = has_columns(problem) ? whole + tails[i] : choose_tokens(problem);
         if (problem->granularity == QB_GRANULARITY_BLOCK && tile_rows < 4 * ELEMENTS / problem->hidden) {
             problem->tokens = tile_rows + 1;
         }
@@ -163,7 +181,8 @@ static bool choose_ragged(const struct subject *s, struct qb_problem *problem)
 /* True if PROBLEM quantizes its input, so that hard data are those of this quantization. */
 static bool only_quantizes(const struct qb_problem *problem)
 {
-    return problem->operation == QB_OPERATION_QUANTIZE || operation_has_cache(problem->operation);
+    return problem->operation == QB_OPERATION_QUANTIZE || operation_has_cache(problem->operation) ||
+           has_columns(problem);
 }
 
 /* Of a cache leave out one token in this many. */
@@ -180,13 +199,27 @@ static void fill_slots(struct expectation *e, uint64_t seed)
     }
 }
 
-/* What the reference says of DATA, into EXPECTATION, which has the memory. */
-static enum exit_code expect(const struct hard_data *data, struct expectation *expectation)
+/* Hard data, and where they are in their problem. */
+struct subject_data {
+    struct hard_data data; /* for a quantization, in the order of that, or for an operation */
+    unsigned part;         /* of the problem: what they are hard for */
+    void *transposed;      /* DATA's input, transposed; NULL: nobody needs it */
+};
+
+/* What is quantized in PART, a part of the problem of S; for the operation that has it, its input. */
+static const void *input_of(const struct subject_data *s, const struct qb_problem *part, const struct qb_problem *own)
+{
+    return part_is_transposed(part) == part_is_transposed(own) ? s->data.input : s->transposed;
+}
+
+/* What the reference says of DATA for INPUT, into EXPECTATION, which is for PROBLEM and has the memory. */
+static enum exit_code expect_part(const struct hard_data *data, const struct qb_problem *problem, const void *input,
+                                  struct expectation *expectation)
 {
     struct qb_tensors tensors = expectation->tensors;
     enum qb_status status;
 
-    tensors.at[QB_ROLE_INPUT] = data->input;
+    tensors.at[QB_ROLE_INPUT] = (void *)(uintptr_t)input;
     for (int role = 0; role < QB_ROLE_COUNT; role++) {
         if (data->given.at[role] != NULL && inputs_have((enum qb_role)role)) {
             tensors.at[role] = data->given.at[role];
@@ -194,17 +227,46 @@ static enum exit_code expect(const struct hard_data *data, struct expectation *e
             memcpy(tensors.at[role], data->given.at[role], expectation->bytes.of[role]);
         }
     }
-    status = qb_reference_run_as(&data->problem, &data->arithmetic, &tensors);
+    status = qb_reference_run_as(problem, &data->arithmetic, &tensors);
     return status == QB_OK ? EXIT_OK : message_status("the reference", status);
 }
 
+/* The same for all parts of the problem. */
+static enum exit_code expect(const struct subject_data *s, struct expectation *e)
+{
+    const struct qb_problem own = part_of(&e->problem, s->part);
+    const struct hard_data *data = &s->data;
+    const struct qb_problem *own_problem = &data->problem;
+    enum exit_code code;
+
+    if (s->transposed != NULL) {
+        values_transpose(data->input, own_problem->tokens, own_problem->hidden,
+                         qb_format_info(own_problem->input)->bits / 8, s->transposed);
+    }
+    if (e->other == NULL) {
+        return expect_part(data, own_problem, data->input, e);
+    }
+    code = expect_part(data, &e->quantization, input_of(s, &e->quantization, &own), e);
+    return code == EXIT_OK ? expect_part(data, &e->other->quantization, input_of(s, &e->other->problem, &own), e->other)
+                           : code;
+}
+
+/* The input of a launch with DATA for the problem of E. */
+static const void *launch_input(const struct subject_data *s, const struct expectation *e)
+{
+    const struct qb_problem own = part_of(&e->problem, s->part);
+
+    return part_is_transposed(&own) ? s->transposed : s->data.input;
+}
+
 /* Launch with DATA for the problem of E. */
-static enum qb_status run(const struct subject *s, const struct hard_data *data, const struct expectation *e,
+static enum qb_status run(const struct subject *s, const struct subject_data *subject_data, const struct expectation *e,
                           const struct buffers *buffers)
 {
+    const struct hard_data *data = &subject_data->data;
     const struct qb_tensors set = buffers_set(buffers, 0);
-    enum qb_status status =
-        qb_memory_write(s->device, set.at[QB_ROLE_INPUT], data->input, buffers->bytes.of[QB_ROLE_INPUT]);
+    enum qb_status status = qb_memory_write(s->device, set.at[QB_ROLE_INPUT], launch_input(subject_data, e),
+                                            buffers->bytes.of[QB_ROLE_INPUT]);
 
     if (status == QB_OK) {
         status = buffers_poison(buffers, &e->problem);
@@ -225,12 +287,16 @@ static enum qb_status run(const struct subject *s, const struct hard_data *data,
 }
 
 /* Name what is hard where the first difference is. */
-static void find_kind(const struct hard_data *data, const struct expectation *e, const struct mismatch *found,
+static void find_kind(const struct subject_data *s, const struct expectation *whole, const struct mismatch *found,
                       char kind[HARD_KIND_SIZE])
 {
+    const struct hard_data *data = &s->data;
+    const struct expectation *e = s->part == 0 ? whole : whole->other;
     const struct tiling tiling = tiling_of(&data->problem);
 
-    if (data->kind != NULL) {
+    if (found->first_part != s->part) {
+        snprintf(kind, HARD_KIND_SIZE, "data for %s", s->part == 0 ? "rows" : "columns");
+    } else if (data->kind != NULL) {
         snprintf(kind, HARD_KIND_SIZE, "%s", data->kind);
     } else if (found->first_role == QB_ROLE_CODES) {
         const uint64_t tile = tiling_index(&tiling, found->first_index);
@@ -246,13 +312,14 @@ static void find_kind(const struct hard_data *data, const struct expectation *e,
 }
 
 /* Say what is wrong. */
-static enum exit_code report(const struct subject *s, const struct hard_data *data, const struct expectation *e,
-                             const struct mismatch *found)
+static enum exit_code report(const struct subject *s, const struct subject_data *subject_data,
+                             const struct expectation *e, const struct mismatch *found)
 {
+    const struct hard_data *data = &subject_data->data;
     struct mismatch *m = &s->outcome->mismatch;
     char kind[HARD_KIND_SIZE];
 
-    find_kind(data, e, found, kind);
+    find_kind(subject_data, e, found, kind);
     *m = *found;
     snprintf(m->first, sizeof m->first, "hard data of %" PRIu64 " x %" PRIu64 ", %s: %.200s", data->problem.tokens,
              data->problem.hidden, kind, found->first);
@@ -264,10 +331,11 @@ static enum exit_code report(const struct subject *s, const struct hard_data *da
 }
 
 /* Run DATA as it is now, and compare. */
-static enum exit_code prove_fill(const struct subject *s, const struct hard_data *data, const struct buffers *buffers,
-                                 struct expectation *expectation)
+static enum exit_code prove_fill(const struct subject *s, const struct subject_data *subject_data,
+                                 const struct buffers *buffers, struct expectation *expectation)
 {
-    enum exit_code code = expect(data, expectation);
+    const struct hard_data *data = &subject_data->data;
+    enum exit_code code = expect(subject_data, expectation);
     struct mismatch mismatch;
     enum qb_status status;
 
@@ -278,17 +346,18 @@ static enum exit_code prove_fill(const struct subject *s, const struct hard_data
     if (expectation->slots != NULL) {
         fill_slots(expectation, s->outcome->cases);
     }
-    status = run(s, data, expectation, buffers);
+    status = run(s, subject_data, expectation, buffers);
     if (status != QB_OK) {
         return message_status(qb_kernel_name(s->kernel), status);
     }
-    code = verify_compare(s->device, buffers->copies, only_quantizes(&data->problem) ? data->input : NULL, expectation,
+    code = verify_compare(s->device, buffers->copies,
+                          only_quantizes(&data->problem) && subject_data->part == 0 ? data->input : NULL, expectation,
                           &mismatch);
     if (code != EXIT_OK) {
         return code;
     }
     if (mismatch_is_wrong(&mismatch)) {
-        return report(s, data, expectation, &mismatch);
+        return report(s, subject_data, expectation, &mismatch);
     }
     s->outcome->cases += data->problem.tokens * data->problem.hidden;
     return EXIT_OK;
@@ -301,8 +370,10 @@ static bool fill(struct hard_data *data)
 }
 
 /* All of DATA. */
-static enum exit_code prove_data(const struct subject *s, struct hard_data *data, struct expectation *expectation)
+static enum exit_code prove_data(const struct subject *s, struct subject_data *subject_data,
+                                 struct expectation *expectation)
 {
+    struct hard_data *data = &subject_data->data;
     const uint64_t before = s->outcome->cases;
     const struct sizes bytes = sizes_of(&expectation->problem);
     struct buffers buffers;
@@ -312,31 +383,45 @@ static enum exit_code prove_data(const struct subject *s, struct hard_data *data
     if (!verify_make(expectation, true) || !fill(data)) {
         return message_out_of_memory("the reference", bytes.of[QB_ROLE_CODES] + bytes.of[QB_ROLE_SCALES]);
     }
-    status = buffers_make(s->device, s->queue, &bytes, 1, (const void *[QB_ROLE_COUNT]){data->input}, &buffers);
+    status = buffers_make(s->device, s->queue, &bytes, 1, (const void *[QB_ROLE_COUNT]){NULL}, &buffers);
     code = status == QB_OK ? EXIT_OK : message_status("hard data", status);
     do {
-        code = code == EXIT_OK ? prove_fill(s, data, &buffers, expectation) : code;
+        code = code == EXIT_OK ? prove_fill(s, subject_data, &buffers, expectation) : code;
     } while (code == EXIT_OK && s->outcome->cases - before < ENOUGH_CASES && fill(data));
     buffers_free(&buffers);
     return code;
 }
 
-static enum exit_code prove_shape(const struct subject *s, const struct qb_problem *problem)
+/* Data that are hard for part PART of PROBLEM. */
+static enum exit_code prove_part(const struct subject *s, const struct qb_problem *problem, unsigned part)
 {
     const struct qb_arithmetic *arithmetic = qb_kernel_arithmetic(s->kernel);
-    const struct qb_problem quantization = values_quantization(problem);
+    const struct qb_problem own = part_of(problem, part), quantization = values_quantization(&own);
+    const uint64_t bytes = sizes_of(problem).of[QB_ROLE_INPUT];
     struct expectation expectation = {.problem = *problem, .arithmetic = *arithmetic};
-    struct hard_data data;
+    struct subject_data data = {.part = part, .transposed = has_columns(problem) ? malloc(bytes) : NULL};
     enum exit_code code;
 
-    if (only_quantizes(problem) ? hard_data_begin(&quantization, arithmetic, &data)
-                                : hard_operation_begin(problem, arithmetic, &data)) {
+    if ((only_quantizes(problem) ? hard_data_begin(&quantization, arithmetic, &data.data)
+                                 : hard_operation_begin(problem, arithmetic, &data.data)) &&
+        (data.transposed != NULL || !has_columns(problem))) {
         code = prove_data(s, &data, &expectation);
     } else {
         code = message_out_of_memory("hard data", HARD_MOST_ELEMENTS);
     }
-    hard_data_end(&data);
+    hard_data_end(&data.data);
+    free(data.transposed);
     verify_free(&expectation);
+    return code;
+}
+
+static enum exit_code prove_shape(const struct subject *s, const struct qb_problem *problem)
+{
+    enum exit_code code = EXIT_OK;
+
+    for (unsigned part = 0; part < part_count(problem) && code == EXIT_OK; part++) {
+        code = prove_part(s, problem, part);
+    }
     return code;
 }
 

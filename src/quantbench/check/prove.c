@@ -7,6 +7,7 @@
 #include "check/oracle.h"
 #include "check/prove.h"
 #include "model/operation.h"
+#include "model/part.h"
 #include "model/sizes.h"
 
 #include <inttypes.h>
@@ -606,6 +607,12 @@ static uint64_t whole_bytes(const struct qb_problem *problem, uint64_t stride)
     return (stride + unit - 1) / unit * unit;
 }
 
+/* The columns of the codes. */
+static uint64_t code_cols(const struct qb_problem *problem)
+{
+    return part_is_transposed(problem) ? problem->tokens : problem->hidden;
+}
+
 /* Prove the kernel of PLAN_CASE on GIVEN, with dense rows and with gaps between them. */
 static enum exit_code prove_strides(const struct plan_case *plan_case, struct qb_queue *queue,
                                     const void *const given[QB_ROLE_COUNT], void (*alive)(double seconds))
@@ -640,9 +647,10 @@ static enum exit_code prove_strides(const struct plan_case *plan_case, struct qb
     strided.problem.tokens = fewer_tokens(&problem, MOST_STRIDED_ELEMENTS);
     for (size_t i = 0; i < sizeof alignments / sizeof alignments[0]; i++) {
         const uint64_t stride = (problem.hidden / alignments[i] + 3) * alignments[i];
+        const uint64_t codes = (code_cols(&problem) / alignments[i] + 3) * alignments[i];
 
         strided.problem.input_stride = input_cols(&problem) - problem.hidden + stride;
-        strided.problem.output_stride = whole_bytes(&problem, stride + 2 * alignments[i]);
+        strided.problem.output_stride = whole_bytes(&problem, codes + 2 * alignments[i]);
         if (qb_kernel_supports(strided.kernel, strided.device, &strided.problem)) {
             return prove_problem(&strided);
         }

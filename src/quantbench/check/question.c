@@ -293,6 +293,16 @@ static enum qb_status base_scaling(struct questioner *q, uint64_t tile, struct t
     return QB_OK;
 }
 
+enum qb_status questioner_answers(struct questioner *q, uint64_t element, uint32_t was, uint32_t is, uint32_t *old,
+                                  uint32_t *want)
+{
+    struct scaling scaling;
+    enum qb_status status = base_scaling(q, tiling_index(&q->tiling, element), q->tensor, &scaling);
+
+    status = status == QB_OK ? answer_of(q, was, scaling, old) : status;
+    return status == QB_OK ? answer_of(q, is, scaling, want) : status;
+}
+
 /* ---- The parts of a scale ----------------------------------------------------------------------------------- */
 
 const enum qb_role question_roles[QUESTION_ROLES] = {QB_ROLE_TENSOR_SCALE, QB_ROLE_SCALES, QB_ROLE_ZERO_POINTS};

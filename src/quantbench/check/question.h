@@ -44,6 +44,7 @@ struct scale_probe {
 };
 
 struct question {
+    unsigned part; /* of the problem that it is about */
     size_t probe_count;
     size_t scale_count;
     struct probe *probes;
@@ -83,6 +84,11 @@ enum qb_role questioner_answer(const struct questioner *q);
 
 /* True if GOT is right for WANT there. */
 bool questioner_is_answer(const struct questioner *q, uint32_t got, uint32_t want);
+
+/* Set *OLD to the right answer for ELEMENT that is WAS in the case's data, and *WANT to that for IS in its place, if no
+ * scale changes with it. */
+enum qb_status questioner_answers(struct questioner *q, uint64_t element, uint32_t was, uint32_t is, uint32_t *old,
+                                  uint32_t *want);
 
 /* The roles that belong to a scale. */
 #define QUESTION_ROLES 3

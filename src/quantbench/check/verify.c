@@ -6,6 +6,7 @@
 #include "cases/input.h"
 #include "cases/values.h"
 #include "model/operation.h"
+#include "model/part.h"
 #include "model/sizes.h"
 #include "model/tiling.h"
 #include "check/verify.h"
@@ -13,6 +14,7 @@
 #include "check/difference.h"
 #include "check/scales.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,6 +30,10 @@ void verify_free(struct expectation *expectation)
         free(expectation->tensors.at[role]);
     }
     free(expectation->slots);
+    if (expectation->other != NULL) {
+        verify_free(expectation->other);
+        free(expectation->other);
+    }
     *expectation = (struct expectation){.tensors = {.size = sizeof expectation->tensors}};
 }
 
@@ -47,22 +53,35 @@ static enum exit_code cache_digest(const struct expectation *e, enum qb_role rol
     return EXIT_OK;
 }
 
-enum exit_code verify_fingerprint(const struct expectation *expectation, struct fingerprint *fingerprint)
+/* The same of part PART of PROBLEM, which EXPECTATION is for. */
+static enum exit_code fingerprint_part(const struct expectation *expectation, const struct qb_problem *problem,
+                                       unsigned part, struct fingerprint *fingerprint)
 {
     enum exit_code code = EXIT_OK;
 
-    *fingerprint = (struct fingerprint){{false}, {0}};
     for (int role = 0; role < QB_ROLE_COUNT && code == EXIT_OK; role++) {
         const void *tensor = expectation->tensors.at[role];
+        const enum qb_role whole = part_role(problem, part, (enum qb_role)role);
 
-        fingerprint->has[role] = tensor != NULL;
+        fingerprint->has[whole] = fingerprint->has[whole] || tensor != NULL;
         if (tensor != NULL && cache_has(&expectation->problem, (enum qb_role)role)) {
-            code = cache_digest(expectation, (enum qb_role)role, &fingerprint->of[role]);
+            code = cache_digest(expectation, (enum qb_role)role, &fingerprint->of[whole]);
         } else if (tensor != NULL) {
-            fingerprint->of[role] = digest_of(tensor, expectation->bytes.of[role]);
+            fingerprint->of[whole] = digest_of(tensor, expectation->bytes.of[role]);
         }
     }
     return code;
+}
+
+enum exit_code verify_fingerprint(const struct expectation *expectation, struct fingerprint *fingerprint)
+{
+    enum exit_code code;
+
+    *fingerprint = (struct fingerprint){{false}, {0}};
+    code = fingerprint_part(expectation, &expectation->problem, 0, fingerprint);
+    return code == EXIT_OK && expectation->other != NULL
+               ? fingerprint_part(expectation->other, &expectation->problem, 1, fingerprint)
+               : code;
 }
 
 /* ---- The reference ---------------------------------------------------------------------------------------------- */
@@ -329,13 +348,26 @@ static bool is_result(enum qb_role role)
     return role == QB_ROLE_CODES || role == QB_ROLE_VALUES || role == QB_ROLE_SUM;
 }
 
+/* Make the expectation of E's other part. */
+static bool make_other(struct expectation *e, bool need_codes)
+{
+    e->other = part_count(&e->problem) > 1 ? calloc(1, sizeof *e->other) : NULL;
+    if (e->other == NULL) {
+        return part_count(&e->problem) == 1;
+    }
+    e->other->problem = part_of(&e->problem, 1);
+    e->other->arithmetic = e->arithmetic;
+    return verify_make(e->other, need_codes);
+}
+
 bool verify_make(struct expectation *e, bool need_codes)
 {
     const bool has_cache = operation_has_cache(e->problem.operation);
+    const struct qb_problem first = part_of(&e->problem, 0);
     bool good = true;
 
     e->quantization = values_quantization(&e->problem);
-    e->bytes = sizes_of(has_cache ? &e->quantization : &e->problem);
+    e->bytes = sizes_of(has_cache ? &e->quantization : &first);
     e->tensors = (struct qb_tensors){.size = sizeof e->tensors};
     for (int role = 0; role < QB_ROLE_COUNT && good; role++) {
         if (!inputs_have((enum qb_role)role) &&
@@ -343,13 +375,58 @@ bool verify_make(struct expectation *e, bool need_codes)
             e->bytes.of[role] > 0) {
             e->tensors.at[role] = malloc(e->bytes.of[role]);
             good = e->tensors.at[role] != NULL;
-            if (good && role == QB_ROLE_CODES && codes_row_bytes(&e->problem) != codes_used_bytes(&e->problem)) {
+            if (good && role == QB_ROLE_CODES &&
+                codes_row_bytes(&e->quantization) != codes_used_bytes(&e->quantization)) {
                 memset(e->tensors.at[role], VERIFY_POISON, e->bytes.of[role]); /* what is between rows stays so */
             }
         }
     }
     e->slots = has_cache ? calloc(e->problem.tokens + 1, sizeof *e->slots) : NULL;
-    return good && (e->slots != NULL || !has_cache);
+    return good && (e->slots != NULL || !has_cache) && make_other(e, need_codes);
+}
+
+/* Compute E, which has the memory, from DATA, and rate its codes if RATES. */
+static enum exit_code compute_part(struct expectation *e, const struct case_data *data, bool rates)
+{
+    const enum qb_status status = compute(e, data);
+
+    if (status != QB_OK) {
+        return message_status("the reference", status);
+    }
+    return rates ? rate(e, data, &e->tensors, &e->quality) : EXIT_OK;
+}
+
+/* Add the quality of other codes, MORE, to QUALITY: their elements, and the greater errors. */
+static void add_quality(const struct quality *more, struct quality *quality)
+{
+    quality->finite += more->finite;
+    quality->nan += more->nan;
+    quality->infinite += more->infinite;
+    quality->saturated += more->saturated;
+    quality->overrange += more->overrange;
+    quality->flushed += more->flushed;
+    quality->tiles += more->tiles;
+    quality->saturated_tiles += more->saturated_tiles;
+    quality->overrange_tiles += more->overrange_tiles;
+    quality->floor_tiles += more->floor_tiles;
+    quality->snr = fmin(quality->snr, more->snr);
+    quality->rest_snr = fmin(quality->rest_snr, more->rest_snr);
+    quality->largest_error = fmax(quality->largest_error, more->largest_error);
+    quality->largest_relative_error = fmax(quality->largest_relative_error, more->largest_relative_error);
+}
+
+/* The same for both parts. */
+static enum exit_code compute_all(struct expectation *e, const struct case_data *data, bool rates)
+{
+    struct case_data of_other;
+    enum exit_code code = compute_part(e, data, rates);
+
+    if (code == EXIT_OK && e->other != NULL) {
+        inputs_take_part(data, &e->other->problem, &of_other);
+        code = compute_part(e->other, &of_other, rates);
+        add_quality(&e->other->quality, &e->quality);
+    }
+    return code;
 }
 
 enum exit_code verify_expect(const struct qb_problem *problem, const struct qb_arithmetic *arithmetic,
@@ -357,8 +434,7 @@ enum exit_code verify_expect(const struct qb_problem *problem, const struct qb_a
                              struct expectation *expectation)
 {
     const bool has_codes = need_codes && problem->scaling != QB_SCALING_AMAX;
-    enum qb_status status;
-    enum exit_code code = EXIT_OK;
+    enum exit_code code;
 
     if (same_data && expectation->tensors.at[QB_ROLE_SCALES] != NULL && expectation->has_results >= need_codes &&
         same_answer(&expectation->problem, problem) && same_arithmetic(&expectation->arithmetic, arithmetic) &&
@@ -380,12 +456,7 @@ enum exit_code verify_expect(const struct qb_problem *problem, const struct qb_a
     if (expectation->slots != NULL) {
         memcpy(expectation->slots, data->at[QB_ROLE_SLOTS], problem->tokens * sizeof *expectation->slots);
     }
-    status = compute(expectation, data);
-    if (status != QB_OK) {
-        code = message_status("the reference", status);
-    } else if (has_codes) {
-        code = rate(expectation, data, &expectation->tensors, &expectation->quality);
-    }
+    code = compute_all(expectation, data, has_codes);
     if (code != EXIT_OK) {
         verify_free(expectation);
     }
@@ -485,8 +556,18 @@ static enum exit_code compare_cache(struct qb_device *device, const struct copie
     return code;
 }
 
-enum exit_code verify_compare(struct qb_device *device, const struct copies copies[QB_ROLE_COUNT], const void *values,
-                              const struct expectation *expectation, struct mismatch *mismatch)
+/* Set PART_COPIES to those that the other part of PROBLEM has, by its own roles. */
+static void copies_of_other(const struct qb_problem *problem, const struct copies copies[QB_ROLE_COUNT],
+                            struct copies part_copies[QB_ROLE_COUNT])
+{
+    for (int role = 0; role < QB_ROLE_COUNT; role++) {
+        part_copies[role] = copies[part_role(problem, 1, (enum qb_role)role)];
+    }
+}
+
+/* Compare the codes and scales of one part: see verify_compare(). */
+static enum exit_code compare_part(struct qb_device *device, const struct copies copies[QB_ROLE_COUNT],
+                                   const void *values, const struct expectation *expectation, struct mismatch *mismatch)
 {
     /* A wrong one is the reason of others after it. */
     static const enum qb_role order[] = {QB_ROLE_SUM,         QB_ROLE_TENSOR_SCALE, QB_ROLE_SCALES,
@@ -513,6 +594,39 @@ enum exit_code verify_compare(struct qb_device *device, const struct copies copi
     return status == QB_OK ? code : message_status("reading the codes back", status);
 }
 
+/* Add MORE, of the other part of PROBLEM, to MISMATCH. */
+static void add_mismatch(const struct qb_problem *problem, const struct mismatch *more, struct mismatch *mismatch)
+{
+    if (!mismatch_is_wrong(mismatch) && mismatch_is_wrong(more)) {
+        mismatch->first_role = more->first_role;
+        mismatch->first_index = more->first_index;
+        mismatch->first_part = 1;
+        snprintf(mismatch->first, sizeof mismatch->first, "%s%.320s", part_prefix(problem, 1), more->first);
+    }
+    mismatch->wrong_codes += more->wrong_codes;
+    mismatch->wrong_scales += more->wrong_scales;
+    mismatch->near_codes += more->near_codes;
+    mismatch->near_scales += more->near_scales;
+    mismatch->compared += more->compared;
+}
+
+enum exit_code verify_compare(struct qb_device *device, const struct copies copies[QB_ROLE_COUNT], const void *values,
+                              const struct expectation *expectation, struct mismatch *mismatch)
+{
+    struct copies of_other[QB_ROLE_COUNT];
+    struct mismatch more;
+    enum exit_code code = compare_part(device, copies, values, expectation, mismatch);
+
+    if (code == EXIT_OK && expectation->other != NULL) {
+        copies_of_other(&expectation->problem, copies, of_other);
+        code = compare_part(device, of_other, NULL, expectation->other, &more);
+        if (code == EXIT_OK) {
+            add_mismatch(&expectation->problem, &more, mismatch);
+        }
+    }
+    return code;
+}
+
 /* Read the first of COPIES of the tensor of ROLE to HOST, of a cache token by token. */
 static enum exit_code read_first(struct qb_device *device, const struct copies *copies, const struct expectation *e,
                                  enum qb_role role, void *host)
@@ -534,8 +648,10 @@ static enum exit_code read_first(struct qb_device *device, const struct copies *
     return status == QB_OK ? EXIT_OK : message_status("reading the codes back", status);
 }
 
-enum exit_code verify_rate(struct qb_device *device, const struct copies copies[QB_ROLE_COUNT],
-                           const struct case_data *data, const struct expectation *expectation, struct quality *quality)
+/* Rate the codes of one part: see verify_rate(). */
+static enum exit_code rate_part(struct qb_device *device, const struct copies copies[QB_ROLE_COUNT],
+                                const struct case_data *data, const struct expectation *expectation,
+                                struct quality *quality)
 {
     struct qb_tensors host = {.size = sizeof host};
     enum exit_code code = EXIT_OK;
@@ -555,6 +671,25 @@ enum exit_code verify_rate(struct qb_device *device, const struct copies copies[
     }
     for (int role = QB_ROLE_INPUT + 1; role < QB_ROLE_COUNT; role++) {
         free(host.at[role]);
+    }
+    return code;
+}
+
+enum exit_code verify_rate(struct qb_device *device, const struct copies copies[QB_ROLE_COUNT],
+                           const struct case_data *data, const struct expectation *expectation, struct quality *quality)
+{
+    struct copies of_other[QB_ROLE_COUNT];
+    struct case_data other_data;
+    struct quality more;
+    enum exit_code code = rate_part(device, copies, data, expectation, quality);
+
+    if (code == EXIT_OK && expectation->other != NULL) {
+        copies_of_other(&expectation->problem, copies, of_other);
+        inputs_take_part(data, &expectation->other->problem, &other_data);
+        code = rate_part(device, of_other, &other_data, expectation->other, &more);
+        if (code == EXIT_OK) {
+            add_quality(&more, quality);
+        }
     }
     return code;
 }

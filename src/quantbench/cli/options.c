@@ -292,7 +292,7 @@ const struct option_row options[] = {
 
     {.heading = "The operation"},
     {.name = "op", .value = "WHAT...", .fallback = "quantize",
-     .help = "what a kernel does: %w [%d]; all but the first two and kv-write quantize the values that they compute",
+     .help = "what a kernel does: %w [%d]; those of gates, norms and heads quantize the values that they compute",
      .parse = option_words_of, TARGET(sweep.operations), .word = operation_word},
     {.name = "intermediate", .value = "HOW...",
      .help = "rounding of these values: %w (input: each result to the input's type; last: the last result only; float: "

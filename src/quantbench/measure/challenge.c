@@ -24,15 +24,54 @@
 
 static bool is_given(const struct challenges *c, enum qb_role role)
 {
-    return c->questioner.given.at[role] != NULL;
+    return c->questioners[0].given.at[role] != NULL;
 }
 
 static bool has_codes(const struct challenges *c)
 {
-    return c->questioner.problem.scaling != QB_SCALING_AMAX;
+    return c->questioners[0].problem.scaling != QB_SCALING_AMAX;
+}
+
+/* Who asks the question that is posed. */
+static const struct questioner *asker(const struct challenges *c)
+{
+    return &c->questioners[c->posed->part];
+}
+
+/* The role in the whole problem of the tensor that has ROLE in the part that the posed question is about. */
+static enum qb_role whole_role(const struct challenges *c, enum qb_role role)
+{
+    return part_role(c->problem, c->posed->part, role);
 }
 
 /* ---- Preparing ---------------------------------------------------------------------------------------------- */
+
+/* Add to PROBE, of part PART, that the code of its element in the other part changes too. No scale does. */
+static enum qb_status add_other(struct challenges *c, unsigned part, struct probe *probe)
+{
+    struct questioner *other = &c->questioners[1 - part];
+    const struct qb_problem *p = c->problem;
+    const uint64_t rows = part == 0 ? p->tokens : p->hidden, cols = part == 0 ? p->hidden : p->tokens;
+    const uint64_t element = probe->element % cols * rows + probe->element / cols;
+    struct change_element *e = &probe->change.written[0];
+
+    *e = (struct change_element){part_role(p, 1 - part, QB_ROLE_CODES), element, 0, 0};
+    probe->change.written_count = 1;
+    return questioner_answers(other, element, probe->was, probe->is, &e->was, &e->is);
+}
+
+/* The same of all probes of QUESTION that change something. */
+static enum qb_status add_others(struct challenges *c, struct question *question)
+{
+    enum qb_status status = QB_OK;
+
+    for (size_t i = 0; i < question->probe_count && status == QB_OK; i++) {
+        if (question->probes[i].change.read_count > 0) {
+            status = add_other(c, question->part, &question->probes[i]);
+        }
+    }
+    return status;
+}
 
 static enum exit_code compose(struct challenges *c, struct question *question, bool rescales, size_t scales,
                               size_t probes)
@@ -44,7 +83,11 @@ static enum exit_code compose(struct challenges *c, struct question *question, b
     if (question->probes == NULL || question->scales == NULL) {
         return message_out_of_memory("the challenges", 2 * (scales + probes) * sizeof *question->probes);
     }
-    status = question_compose(&c->questioner, rescales, scales, has_codes(c) ? probes : 0, question);
+    question->part = (unsigned)questioner_random(&c->questioners[0], part_count(c->problem));
+    status = question_compose(&c->questioners[question->part], rescales, scales, has_codes(c) ? probes : 0, question);
+    if (status == QB_OK && !rescales && part_count(c->problem) > 1) {
+        status = add_others(c, question);
+    }
     return status == QB_OK ? EXIT_OK : message_status("the reference", status);
 }
 
@@ -61,6 +104,21 @@ static enum exit_code compose_all(struct challenges *c, bool isolated)
     return code;
 }
 
+/* Let each part of the problem have a questioner. */
+static enum qb_status begin_questioners(const struct qb_arithmetic *arithmetic, const struct case_data *data,
+                                        void *const given[QB_ROLE_COUNT], unsigned asked, struct challenges *c)
+{
+    enum qb_status status = QB_OK;
+
+    for (unsigned part = 0; part < part_count(c->problem) && status == QB_OK; part++) {
+        const struct qb_problem problem = part_of(c->problem, part);
+
+        inputs_take_part(data, &problem, &c->data[part]);
+        status = questioner_begin(&problem, arithmetic, &c->data[part], given, asked, &c->questioners[part]);
+    }
+    return status;
+}
+
 enum exit_code challenges_begin(const struct plan_case *plan_case, const struct case_data *data,
                                 void *const given[QB_ROLE_COUNT], const struct buffers *buffers, unsigned sets,
                                 unsigned asked, uint64_t samples, struct challenges *challenges)
@@ -68,7 +126,7 @@ enum exit_code challenges_begin(const struct plan_case *plan_case, const struct 
     const bool isolated = plan_case->launch == LAUNCH_ISOLATED;
     enum qb_status status;
 
-    *challenges = (struct challenges){.buffers = buffers, .sets = sets};
+    *challenges = (struct challenges){.buffers = buffers, .problem = &plan_case->problem, .sets = sets};
     challenges->usual_count = samples < MOST_QUESTIONS - 8 ? samples + 8 : MOST_QUESTIONS;
     challenges->outdated = calloc(sets, sizeof *challenges->outdated);
     challenges->questions = calloc(challenges->usual_count + LAST_QUESTIONS, sizeof *challenges->questions);
@@ -76,8 +134,7 @@ enum exit_code challenges_begin(const struct plan_case *plan_case, const struct 
         return message_out_of_memory("the challenges", challenges->usual_count * sizeof *challenges->questions);
     }
     challenges->count = challenges->usual_count + LAST_QUESTIONS;
-    status = questioner_begin(&plan_case->problem, qb_kernel_arithmetic(plan_case->kernel), data, given, asked,
-                              &challenges->questioner);
+    status = begin_questioners(qb_kernel_arithmetic(plan_case->kernel), data, given, asked, challenges);
     return status == QB_OK ? compose_all(challenges, isolated) : message_status("the challenges", status);
 }
 
@@ -89,13 +146,15 @@ void challenges_end(struct challenges *c)
     }
     free(c->questions);
     free(c->outdated);
-    questioner_end(&c->questioner);
+    for (int part = 0; part < PART_MOST; part++) {
+        questioner_end(&c->questioners[part]);
+    }
     *c = (struct challenges){.buffers = NULL};
 }
 
 uint64_t challenges_single(struct challenges *c, uint64_t count)
 {
-    return count > 1 ? 2 + questioner_random(&c->questioner, count - 1) : 1;
+    return count > 1 ? 2 + questioner_random(&c->questioners[0], count - 1) : 1;
 }
 
 /* ---- Posing ------------------------------------------------------------------------------------------------- */
@@ -112,27 +171,40 @@ struct spot {
     unsigned bytes, shift, bits;
 };
 
-/* The format of a tensor of ROLE that is not codes: values that are kept are in the one that is quantized, all others
- * in the input's. */
+static bool is_of_codes(enum qb_role role)
+{
+    return role == QB_ROLE_CODES || role == QB_ROLE_TRANSPOSED;
+}
+
+/* Who asks about the tensor of ROLE, if that is codes. */
+static const struct questioner *owner(const struct challenges *c, enum qb_role role)
+{
+    return &c->questioners[role == QB_ROLE_TRANSPOSED ? 1 : 0];
+}
+
+/* The format of a tensor of ROLE: values that are kept are in the one that is quantized, all others but codes in the
+ * input's. */
 static enum qb_format format_of(const struct challenges *c, enum qb_role role)
 {
-    return role == QB_ROLE_VALUES ? c->questioner.problem.input : c->questioner.whole.input;
+    const struct questioner *q = owner(c, role);
+
+    return is_of_codes(role) ? q->problem.output : role == QB_ROLE_VALUES ? q->problem.input : q->whole.input;
 }
 
 /* The place of element INDEX, counted without gaps, of the tensor of ROLE in set SET of those that are asked about. */
 static struct spot place_of(const struct challenges *c, unsigned set, enum qb_role role, uint64_t index)
 {
-    const struct qb_problem *p = &c->questioner.problem;
-    const bool is_codes = role == QB_ROLE_CODES;
+    const struct questioner *q = owner(c, role);
+    const struct qb_problem *p = &q->problem;
+    const bool is_codes = is_of_codes(role);
     const unsigned bits = is_codes ? codes_bits(p) : qb_format_info(format_of(c, role))->bits;
     const uint64_t row = is_codes ? index / p->hidden : 0, col = is_codes ? index % p->hidden : index;
     const unsigned shift = (unsigned)(col % 8 * bits % 8);
     const struct qb_tensors tensors = buffers_set(c->buffers, asked_set(c, set));
     const uint64_t row_bytes = is_codes ? codes_row_bytes(p) : 0;
 
-    if (cache_has(&c->questioner.whole, role)) {
-        const uint64_t offset =
-            cache_offset(&c->questioner.whole, c->questioner.data->at[QB_ROLE_SLOTS], role, row, col);
+    if (cache_has(&q->whole, role)) {
+        const uint64_t offset = cache_offset(&q->whole, q->data->at[QB_ROLE_SLOTS], role, row, col);
 
         return (struct spot){(char *)tensors.at[role] + offset, 1, 0, bits};
     }
@@ -164,7 +236,7 @@ static enum qb_status write_place(const struct challenges *c, struct spot place,
 /* Where the answer to PROBE is. */
 static struct spot answer_place(const struct challenges *c, const struct probe *probe)
 {
-    return place_of(c, probe->set, questioner_answer(&c->questioner), probe->element);
+    return place_of(c, probe->set, whole_role(c, questioner_answer(asker(c))), probe->element);
 }
 
 /* Let what launches read be as PROBE says, or as it was. */
@@ -185,7 +257,7 @@ static void *scale_place(const struct challenges *c, const struct scale_probe *p
 {
     const struct qb_tensors set = buffers_set(c->buffers, asked_set(c, probe->set));
 
-    return (char *)set.at[role] + questioner_place(&c->questioner, role, probe->tile, size);
+    return (char *)set.at[whole_role(c, role)] + questioner_place(asker(c), role, probe->tile, size);
 }
 
 static enum qb_status write_scale(const struct challenges *c, const struct scale_probe *probe, enum qb_role role,
@@ -212,7 +284,7 @@ static enum qb_status pose_scale(const struct challenges *c, const struct scale_
     for (int i = 0; i < QUESTION_ROLES && status == QB_OK; i++) {
         const enum qb_role role = question_roles[i];
 
-        if (questioner_has(&c->questioner, role)) {
+        if (questioner_has(asker(c), role)) {
             status = write_scale(c, scale, role, is_given(c, role) ? &scale->want : &scale->poison);
         }
     }
@@ -253,7 +325,7 @@ static bool count_fault(struct challenges *c, enum challenge_fault fault, bool i
 
 static enum qb_status judge_code(struct challenges *c, const struct probe *probe)
 {
-    const struct questioner *q = &c->questioner;
+    const struct questioner *q = asker(c);
     const bool is_value = questioner_answer(q) == QB_ROLE_VALUES;
     const enum qb_format format = is_value ? q->problem.input : q->problem.output;
     enum challenge_fault fault = CHALLENGE_WRONG;
@@ -273,33 +345,40 @@ static enum qb_status judge_code(struct challenges *c, const struct probe *probe
     }
     if (count_fault(c, fault, false)) {
         snprintf(c->findings[fault].first, sizeof c->findings[fault].first,
-                 "%s [%" PRIu64 ", %" PRIu64 "]: got %s, want %s", is_value ? "value" : "code",
-                 probe->element / q->problem.hidden, probe->element % q->problem.hidden,
+                 "%s%s [%" PRIu64 ", %" PRIu64 "]: got %s, want %s", part_prefix(c->problem, c->posed->part),
+                 is_value ? "value" : "code", probe->element / q->problem.hidden, probe->element % q->problem.hidden,
                  scales_code_text(format, got, was), scales_code_text(format, probe->want, right));
     }
     return QB_OK;
 }
 
+/* True if GOT is right for the element E of what else launches wrote. */
+static bool is_right(const struct challenges *c, const struct change_element *e, uint32_t got)
+{
+    const struct questioner *q = owner(c, e->role);
+
+    return is_of_codes(e->role) ? questioner_is_answer(q, got, e->is)
+                                : verify_is_value(&q->whole, &q->arithmetic, format_of(c, e->role), got, e->is);
+}
+
 /* Judge what else launches wrote of PROBE, and put back what that was. */
 static enum qb_status settle_written(struct challenges *c, const struct probe *probe)
 {
-    const struct questioner *q = &c->questioner;
     enum qb_status status = QB_OK;
 
     for (size_t i = 0; i < probe->change.written_count && status == QB_OK; i++) {
         const struct change_element *e = &probe->change.written[i];
         const struct spot place = place_of(c, probe->set, e->role, e->index);
         const enum qb_format format = format_of(c, e->role);
+        const uint64_t cols = owner(c, e->role)->problem.hidden;
         uint32_t got;
 
         status = read_place(c, place, &got);
         c->codes++;
-        if (status == QB_OK && !verify_is_value(&q->whole, &q->arithmetic, format, got, e->is) &&
-            count_fault(c, CHALLENGE_WRONG, false)) {
+        if (status == QB_OK && !is_right(c, e, got) && count_fault(c, CHALLENGE_WRONG, false)) {
             snprintf(c->findings[CHALLENGE_WRONG].first, sizeof c->findings[CHALLENGE_WRONG].first,
-                     "%s [%" PRIu64 ", %" PRIu64 "]: got %.9g, want %.9g", qb_role_name(e->role),
-                     e->index / q->problem.hidden, e->index % q->problem.hidden, (double)qb_format_decode(format, got),
-                     (double)qb_format_decode(format, e->is));
+                     "%s [%" PRIu64 ", %" PRIu64 "]: got %.9g, want %.9g", qb_role_name(e->role), e->index / cols,
+                     e->index % cols, (double)qb_format_decode(format, got), (double)qb_format_decode(format, e->is));
         }
         status = status == QB_OK ? write_place(c, place, e->was) : status;
     }
@@ -310,7 +389,7 @@ static enum qb_status settle_written(struct challenges *c, const struct probe *p
 static void describe_scale(const struct challenges *c, const struct scale_probe *probe, enum qb_role role, uint32_t got,
                            char *text, size_t size)
 {
-    const struct questioner *q = &c->questioner;
+    const struct questioner *q = asker(c);
     const enum qb_format format = role == QB_ROLE_ZERO_POINTS ? QB_FORMAT_INT8
                                   : role == QB_ROLE_SCALES    ? q->problem.scale_format
                                                               : QB_FORMAT_F32;
@@ -321,14 +400,14 @@ static void describe_scale(const struct challenges *c, const struct scale_probe 
         snprintf(name, sizeof name, "%s [%" PRIu64 ", %" PRIu64 "]", role == QB_ROLE_SCALES ? "scale" : "zero point",
                  row, col);
     }
-    snprintf(text, size, "%s: got %s, want %s", name, scales_code_text(format, got, was),
-             scales_code_text(format, question_bits(&probe->want, role), right));
+    snprintf(text, size, "%s%s: got %s, want %s", part_prefix(c->problem, c->posed->part), name,
+             scales_code_text(format, got, was), scales_code_text(format, question_bits(&probe->want, role), right));
 }
 
 /* Judge what is in the tensor of ROLE. */
 static enum qb_status judge_scale(struct challenges *c, const struct scale_probe *probe, enum qb_role role)
 {
-    const struct questioner *q = &c->questioner;
+    const struct questioner *q = asker(c);
     enum challenge_fault fault = CHALLENGE_WRONG;
     size_t size;
     void *place = scale_place(c, probe, role, &size);
@@ -358,7 +437,7 @@ static enum qb_status settle_scale(struct challenges *c, const struct scale_prob
     for (int i = 0; i < QUESTION_ROLES && status == QB_OK; i++) {
         const enum qb_role role = question_roles[i];
 
-        if (questioner_has(&c->questioner, role)) {
+        if (questioner_has(asker(c), role)) {
             status = is_given(c, role) ? write_scale(c, scale, role, &scale->old) : judge_scale(c, scale, role);
         }
     }
@@ -380,12 +459,20 @@ static enum qb_status restore(const struct challenges *c, const struct probe *pr
  * into. */
 static void note_outdated(struct challenges *c, const struct question *question)
 {
-    for (unsigned i = 0; i < c->questioner.sets; i++) {
+    for (unsigned i = 0; i < c->questioners[0].sets; i++) {
         c->outdated[asked_set(c, i)] = false;
     }
     for (size_t i = 0; i < question->scale_count; i++) {
         if (question->scales[i].changed) {
             c->outdated[asked_set(c, question->scales[i].set)] = true;
+        }
+    }
+    /* A code in the other part that nobody has put back. */
+    for (size_t i = 0; i < question->probe_count && part_count(c->problem) > 1; i++) {
+        const struct probe *probe = &question->probes[i];
+
+        if (probe->change.read_count > 0 && probe->change.written_count == 0) {
+            c->outdated[asked_set(c, probe->set)] = true;
         }
     }
 }

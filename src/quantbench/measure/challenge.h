@@ -14,6 +14,7 @@
 #include "measure/measure.h"
 #include "cases/plan.h"
 #include "check/question.h"
+#include "model/part.h"
 
 /* Probes of codes, and where a sample is one launch. */
 #define CHALLENGE_PROBES   32
@@ -36,7 +37,9 @@ struct challenge_finding {
 /* The challenges of one visit. */
 struct challenges {
     const struct buffers *buffers;
-    struct questioner questioner;
+    const struct qb_problem *problem;
+    struct questioner questioners[PART_MOST]; /* one for each part of it */
+    struct case_data data[PART_MOST];         /* of which they are */
     struct question *questions;
     size_t usual_count;           /* the first questions; they repeat */
     size_t next;                  /* of these */
@@ -51,7 +54,7 @@ struct challenges {
 };
 
 /* Prepare the challenges of a visit of SAMPLES samples of PLAN_CASE, which has DATA, and by role what else
- * launches read, GIVEN (host memory; they stay until challenges_end()). BUFFERS has SETS sets, and each question
+ * launches read, GIVEN (host memory; all stay until challenges_end()). BUFFERS has SETS sets, and each question
  * is about ASKED of them in a row. An error has been printed; end CHALLENGES either way. */
 enum exit_code challenges_begin(const struct plan_case *plan_case, const struct case_data *data,
                                 void *const given[QB_ROLE_COUNT], const struct buffers *buffers, unsigned sets,

@@ -48,6 +48,7 @@ struct mismatch {
     /* Of the first difference: the tensor, and the element of it; of a scale and a zero point the tile, or UINT64_MAX
      * for what belongs to none. */
     enum qb_role first_role;
+    unsigned first_part; /* of the problem */
     uint64_t first_index;
     char first[384]; /* the same for people; "" if there is none */
 };

@@ -8,13 +8,13 @@
 #define GATED         (OF(QB_OPERATION_SILU_MUL) | OF(QB_OPERATION_GELU_MUL))
 #define NORMS         (OF(QB_OPERATION_RMS_NORM) | OF(QB_OPERATION_ADD_RMS_NORM))
 #define CACHE         OF(QB_OPERATION_KV_WRITE)
-
-#define ROPE OF(QB_OPERATION_ROPE)
+#define ROPE          OF(QB_OPERATION_ROPE)
+#define COLUMNS       (OF(QB_OPERATION_TRANSPOSE) | OF(QB_OPERATION_DUAL))
 
 bool operation_reads(enum qb_operation operation, enum operation_member member)
 {
     static const unsigned readers[] = {
-        [MEMBER_SCALE_BOUND] = OF(QB_OPERATION_QUANTIZE) | GATED | NORMS | CACHE | ROPE,
+        [MEMBER_SCALE_BOUND] = OF(QB_OPERATION_QUANTIZE) | GATED | NORMS | CACHE | ROPE | COLUMNS,
         [MEMBER_INTERMEDIATE] = GATED | NORMS | ROPE,
         [MEMBER_VALUES] = GATED | NORMS | ROPE,
         [MEMBER_GATE] = GATED,

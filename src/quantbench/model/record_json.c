@@ -9,6 +9,7 @@
 #include "model/round_json.h"
 #include "base/label.h"
 #include "model/operation.h"
+#include "model/part.h"
 #include "model/problem_text.h"
 
 #include <float.h>
@@ -570,7 +571,7 @@ static enum input_dist get_dist(struct reader *reader, const json_t *result, con
 static void check_quality(struct reader *reader, const json_t *quality, const struct qb_problem *problem,
                           struct quality *q)
 {
-    const uint64_t count = reader->code == EXIT_OK ? problem->tokens * problem->hidden : 0;
+    const uint64_t count = reader->code == EXIT_OK ? part_count(problem) * problem->tokens * problem->hidden : 0;
     const json_t *snr = json_object_get(quality, "snr_db");
 
     if (q->finite > count || q->nan > count - q->finite || q->infinite != count - q->finite - q->nan) {

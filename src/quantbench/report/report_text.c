@@ -11,6 +11,7 @@
 #include "verdict/verdict.h"
 #include "base/label.h"
 #include "base/saturate.h"
+#include "model/part.h"
 #include "model/problem_text.h"
 
 #include <inttypes.h>
@@ -404,7 +405,7 @@ static void print_codes(const struct record_case *c, FILE *stream)
 
     if (c->found.checked.hard_cases > 0) {
         snprintf(on, sizeof on, " on %" PRIu64 " elements and %" PRIu64 " hard cases",
-                 c->problem.tokens * c->problem.hidden, c->found.checked.hard_cases);
+                 part_count(&c->problem) * c->problem.tokens * c->problem.hidden, c->found.checked.hard_cases);
     }
     if (c->found.checked.verification != VERIFIED) {
         snprintf(text, sizeof text, "%s", verification_words[c->found.checked.verification]);

@@ -3,6 +3,7 @@
 #include <config.h>
 
 #include "schedule/outcome.h"
+#include "model/part.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -33,11 +34,12 @@ static bool has_passed(double nanoseconds, double seconds)
     return nanoseconds * 1e-9 <= seconds * CLOCKS_DIFFER + CLOCKS_TICK;
 }
 
+/* The elements that are quantized, in all parts. */
 static uint64_t elements(const struct outcome_limits *limits)
 {
     const struct qb_problem *problem = &limits->result->plan_case->problem;
 
-    return problem->tokens * problem->hidden; /* the problem is valid: there is no overflow */
+    return part_count(problem) * problem->tokens * problem->hidden; /* the problem is valid: there is no overflow */
 }
 
 /* True if TEXT ends within its SIZE bytes, and is one printable line. */
