@@ -59,8 +59,8 @@ if command -v jq >/dev/null; then
 else
     skip 'share: a case without a time is a gap in its curve' 'jq is not installed'
 fi
-times() { script time sweep.json && has 'set logscale y' && has "title 'its ceiling'" && has "ylabel 'microseconds'"; }
-ok 'time: both axes are logarithmic' times
+logarithmic() { script time sweep.json && has 'set logscale y' && has "title 'its ceiling'" && has "ylabel 'microseconds'"; }
+ok 'time: both axes are logarithmic' logarithmic
 ratios()
 {
     script ratio compare.json && has "'tensor' 1" && has 'rectangle from 0.99, graph 0 to 1.01, graph 1' &&
@@ -249,10 +249,11 @@ names_drawn()
     done <names
 }
 ok 'gnuplot draws: names that others chose run nothing' names_drawn
+# shellcheck disable=SC2016 # nothing is to be replaced
+literally='`id` @GPVAL_TERM {/Bold x} a_b'
 literal()
 {
-    hostile '`id` @GPVAL_TERM {/Bold x} a_b' "$single" && run 0 --report=hostile.json --plot=x.svg &&
-        grep -qF '`id` @GPVAL_TERM {/Bold x} a_b' x.svg
+    hostile "$literally" "$single" && run 0 --report=hostile.json --plot=x.svg && grep -qF "$literally" x.svg
 }
 ok 'gnuplot draws: names that others chose are what is read' literal
 settings()

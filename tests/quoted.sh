@@ -45,6 +45,7 @@ drawn()
     run 0 --report="$srcdir/doc/records/$2.json" --plot="$1:drawn.svg" &&
         is_file "$srcdir/doc/pictures/$2.svg" drawn.svg '"make pictures" draws it'
 }
+# shellcheck disable=SC2013 # words of one line
 for picture in $(sed -n 's/^pictures = //p' "$srcdir/doc/local.mk"); do
     ok "pictures/${picture#*:}.svg: is the picture of its record" drawn "${picture%:*}" "${picture#*:}"
 done
