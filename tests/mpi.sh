@@ -227,7 +227,7 @@ ok 'MPI_Init hangs: an end, and a way without it' hung
 
 # ---- The tool itself -----------------------------------------------------------------------------------------------
 
-# How fast this machine is with so many at a time is not for the test to say.
+# The speed of four ranks on this machine is not for the test to judge.
 mpirun -n 4 "$builddir/quantbench-mpi" --tool="$QUANTBENCH" --records=real --device=cpu --num-tokens=4 --hidden-size=64 \
     --num-iters=12 --rounds=6 --fleet-margin=100 >out 2>err
 status=$?
