@@ -1456,8 +1456,8 @@ static const struct qb_kernel kernels[] = {
      .run = run,
      .floor = run_empty,
      .variant = &kv_write},
-    TRANSPOSED("cuda_transpose", TRANSPOSE, "quantized columns, one launch"),
-    TRANSPOSED("cuda_dual", DUAL, "quantized rows and columns, read once, one launch"),
+    TRANSPOSED("cuda_transpose", TRANSPOSE, "quantized columns, regular ones in one launch"),
+    TRANSPOSED("cuda_dual", DUAL, "quantized rows and columns, regular ones read once"),
     /* One launch, each element read once; scales given, of rows, or of groups of up to 256: SiLU 0.97 to 1.01, RMSNorm
      * 1.10 to 1.15, with a residual 1.03. */
     FUSED("cuda_silu_mul", SILU_MUL, "SiLU times up and codes, one launch", gated),

@@ -216,10 +216,10 @@ struct head_chunks {
     uint4 z[HEAD_CHUNKS];
 };
 
-/* Read the chunks from unit UNIT on, which is WITHIN the tensor if it is in its row. */
+/* Read the chunks from unit UNIT of row ROW on. */
 template <bool ADJACENT>
 __device__ __forceinline__ void read_heads(const rope_args &a, const unsigned char *in, uint32_t row, uint32_t unit,
-                                           bool within, head_chunks &h)
+                                           head_chunks &h)
 {
     const uint32_t half = a.rotary_chunks / 2;
 
@@ -229,7 +229,7 @@ __device__ __forceinline__ void read_heads(const rope_args &a, const unsigned ch
         const uint32_t u = unit + 32 * (ADJACENT ? k : k / 2);
         h.unit[k] = u;
         h.col[k] = ADJACENT ? u : u + (u & ~(half - 1)) + (k % 2) * half;
-        h.valid[k] = within && h.col[k] < a.row_chunks;
+        h.valid[k] = h.col[k] < a.row_chunks;
         h.z[k] = h.valid[k] ? qb__load16(in + row * a.in_step + (uint64_t)h.col[k] * 16) : make_uint4(0, 0, 0, 0);
     }
 }
@@ -342,7 +342,7 @@ __global__ void __launch_bounds__(QB__ROW_THREADS) rope_heads(const rope_args a)
     /* Before the chunks are waited for. */
     const float given =
         !TOKEN && a.tail.is_static && a.tail.team_shift == QB__WHOLE ? qb__tail_given(a.tail, row, 0) : 0;
-    read_heads<ADJACENT>(a, in, row, threadIdx.x / 32 * units + threadIdx.x % 32, true, h);
+    read_heads<ADJACENT>(a, in, row, threadIdx.x / 32 * units + threadIdx.x % 32, h);
     rotate_heads<IN, FLOAT, ADJACENT>(a, h, position);
     if constexpr (TOKEN) {
         const uint32_t amax = qb__block_max(qb__max_bits<IN>(max_heads<IN>(h)), warp_max);

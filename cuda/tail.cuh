@@ -285,7 +285,6 @@ __device__ __forceinline__ void qb__tail_groups(const qb__tail &t, const uint4 *
     const uint32_t lane = threadIdx.x % 32, mine = lane % qb__tail_lanes(N);
     const uint32_t amax = qb__group_amax<IN, N, U>(z, others, mine);
     uint32_t my_row = row[0], my_col = col[0];
-    bool my_valid = valid[0];
     qb__divisor all[N];
 
 #pragma unroll
@@ -293,14 +292,14 @@ __device__ __forceinline__ void qb__tail_groups(const qb__tail &t, const uint4 *
         if (mine == (unsigned)k) {
             my_row = row[k];
             my_col = col[k];
-            my_valid = valid[k];
         }
     }
-    const bool has_one = mine < N,
-               leads = has_one && (lane & others) == mine && (my_col & ~others) * U < t.row_chunks && my_row < t.rows;
+    /* A group at the end of a row may have fewer chunks than lanes that find scales: its scale counts all the same. */
+    const bool has_one = mine < N && (my_col & ~others) * U < t.row_chunks && my_row < t.rows,
+               leads = has_one && (lane & others) == mine;
     const qb__divisor d = qb__divide_by<IN>(qb__tail_found<OUT>(t, amax, leads, my_row, my_col >> shift));
-    /* Beyond the end all are zeros, whose scale is too small for the fast way. */
-    const bool fast = __all_sync(0xffffffffu, __uint_as_float(amax) < d.limit || !has_one || !my_valid);
+    /* Scales of groups beyond the end are too small for the fast way. */
+    const bool fast = __all_sync(0xffffffffu, __uint_as_float(amax) < d.limit || !has_one);
     qb__hand_out<N>(d, mine, fast, all);
     qb__tail_store_all<IN, OUT, N, U, APART>(t, z, all, fast, row, col, valid);
 }

@@ -543,7 +543,8 @@ template <int IN, int OUT> __global__ void __launch_bounds__(THREADS) view_tiles
     const qb__scales &s = a.to.scales;
     const uint64_t step = (uint64_t)gridDim.x * WARPS, self = (uint64_t)blockIdx.x * WARPS + threadIdx.x / 32;
 
-    for (uint64_t i = (uint64_t)blockIdx.x * THREADS + threadIdx.x; i < a.to.padding.count; i += gridDim.x * THREADS) {
+    for (uint64_t i = (uint64_t)blockIdx.x * THREADS + threadIdx.x; i < a.to.padding.count;
+         i += (uint64_t)gridDim.x * THREADS) {
         qb__pad(s, a.to.padding, i);
     }
     for (uint64_t tile = self; tile < s.rows * s.cols; tile += step) {
@@ -663,7 +664,8 @@ static cudaError_t run_view(const struct qb__cuda_call *half, uint64_t row_step,
                    col_step,          half->tile_rows, half->tile_cols, half->problem->scale_format == QB_FORMAT_E8M0,
                    result_of(half, 1)};
     void *args[] = {&a};
-    const uint64_t blocks = qb__ceil_div(half->scale_rows * half->scale_cols, WARPS);
+    /* Padding there is without tiles, too. */
+    const uint64_t blocks = qb__ceil_div(half->scale_rows * half->scale_cols, WARPS) + (half->rows * half->cols == 0);
 
     return qb__launch(half, kernels[qb__index(half)], blocks < 0x7fffffffu ? blocks : 0x7fffffffu, dim3(THREADS), args);
 }
@@ -674,10 +676,7 @@ cudaError_t qb__cuda_transpose_run(const struct qb__cuda_call *call)
     const struct qb__cuda_call rows = half_of(call, false, &row_problem);
     const struct qb__cuda_call columns = half_of(call, true, &column_problem);
 
-    if (call->rows == 0) {
-        return cudaSuccess;
-    }
-    if (is_regular(call)) {
+    if (call->rows > 0 && is_regular(call)) {
         return run_tiles(call, &rows, &columns);
     }
     if (call->problem->operation == QB_OPERATION_DUAL) {

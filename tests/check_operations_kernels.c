@@ -432,6 +432,36 @@ START_TEST(every_gate)
 }
 END_TEST
 
+/* A group at the end of a row, of fewer chunks than lanes that find scales, whose scale takes the slow way: zeros, and
+ * an infinity. */
+START_TEST(short_groups_of_small_scales)
+{
+    struct qb_problem p = problem_of(QB_OPERATION_SILU_MUL);
+    struct tensors t;
+
+    p.input = inputs[_i % 2];
+    p.output = _i / 2 % 2 == 0 ? QB_FORMAT_E4M3 : QB_FORMAT_INT8;
+    p.granularity = QB_GRANULARITY_GROUP;
+    p.group = 32;
+    p.scaling = QB_SCALING_DYNAMIC;
+    p.scale_format = QB_FORMAT_E8M0;
+    p.tokens = 16;
+    p.hidden = 40;
+    make_tensors(&t, &p, 0);
+    for (uint64_t row = 0; row < p.tokens; row++) {
+        uint16_t *const at = (uint16_t *)(void *)data_of(&t, QB_ROLE_INPUT) + row * 2 * p.hidden;
+
+        for (uint64_t col = 0; col < 2 * p.hidden; col++) {
+            const double infinite = row % 5 == 2 ? INFINITY : 1;
+
+            at[col] = (uint16_t)qb_format_encode(p.input, col % p.hidden < 32 ? 1 : row % 4 == 0 ? 0 : infinite);
+        }
+    }
+    run_all_kernels(&t);
+    free_tensors(&t);
+}
+END_TEST
+
 /* Floats of all exponents and both signs as gates. */
 START_TEST(float_gates)
 {
@@ -898,6 +928,7 @@ int main(void)
     tcase_add_loop_test(shapes, positions_out_of_range, 0, 16);
     tcase_add_loop_test(values, data, 0, COUNT(operations) * KINDS);
     tcase_add_loop_test(values, every_gate, 0, 24);
+    tcase_add_loop_test(values, short_groups_of_small_scales, 0, 4);
     tcase_add_loop_test(values, float_gates, 0, 2);
     tcase_add_loop_test(values, magnitudes_of_rows, 0, 24);
     tcase_add_loop_test(values, every_code_dequantized, 0, COUNT(outputs) * COUNT(scale_formats));
