@@ -84,6 +84,33 @@ START_TEST(cases_with_the_same_tensors_share_sets)
 }
 END_TEST
 
+START_TEST(other_inputs_are_other_tensors)
+{
+    static const char names[2];
+    bool fresh;
+    struct stock_sets *first;
+
+    cases[0].tensor = (const struct tensor *)(const void *)&names[0];
+    cases[1].tensor = (const struct tensor *)(const void *)&names[1];
+    first = take(0, 4, &fresh);
+    ck_assert_ptr_ne(take(1, 4, &fresh), first);
+    ck_assert(fresh);
+    ck_assert_ptr_eq(take(0, 4, &fresh), first);
+    ck_assert(!fresh);
+}
+END_TEST
+
+START_TEST(sets_that_are_dropped_are_filled_again)
+{
+    bool fresh;
+
+    stock_drop(&stock, take(0, 4, &fresh));
+    ck_assert_uint_eq(stock.held, 0);
+    take(0, 4, &fresh);
+    ck_assert(fresh);
+}
+END_TEST
+
 START_TEST(other_scales_are_other_tensors)
 {
     float other = 2;
@@ -224,6 +251,8 @@ int main(void)
     tcase_add_checked_fixture(tc, setup, teardown);
     tcase_add_test(tc, cases_with_the_same_tensors_share_sets);
     tcase_add_test(tc, other_scales_are_other_tensors);
+    tcase_add_test(tc, other_inputs_are_other_tensors);
+    tcase_add_test(tc, sets_that_are_dropped_are_filled_again);
     tcase_add_test(tc, sets_hold_what_launches_read);
     tcase_add_test(tc, the_budget_is_kept);
     tcase_add_test(tc, a_whole_rotation_passes_by_itself);

@@ -44,6 +44,9 @@
  * between kernels. */
 #define ENOUGH_PLACES 64
 
+/* Bytes of a cache that the room is made for at least, such as one of unknown size. */
+#define LEAST_CACHE ((uint64_t)32 << 20)
+
 /* As many of the largest rotations are kept at once. */
 #define WHOLE_ROTATIONS 4
 /* Bytes that pass in a sample, where nobody knows better, and samples of a visit that do not count or are repeated. */
@@ -384,6 +387,11 @@ static enum exit_code fill_buffers(struct bench *bench, size_t index, struct qb_
     }
     for (int role = 0; role < QB_ROLE_COUNT; role++) {
         data.at[role] = data.at[role] != NULL ? data.at[role] : bench->proofs[index].given[role];
+    }
+    /* What is kept for other cases was counted as free. */
+    if (plan_case->threads > 0 &&
+        machine_memory_free(&bench->machine->host) < buffers_memory(&result->found.bytes, sets)) {
+        stock_clear(&bench->stock);
     }
     status = buffers_make(plan_case->device->handle, queue, &result->found.bytes, sets, data.at, buffers);
     return status == QB_OK ? unless_changed(bench, EXIT_OK) : message_status("the buffers", status);
@@ -941,7 +949,7 @@ static enum qb_status time_unknown(struct bench *bench, size_t index, struct lau
     return is_unknown ? time_launches(bench, index, context, context->queue) : QB_OK;
 }
 
-/* Launch into all sets of SITE: their outputs are right then, and the cache is as launches leave it. */
+/* Launch into all sets of SITE, whose outputs are poisoned: the cache is then as launches leave it. */
 static enum qb_status launch_rotation(struct bench *bench, size_t index, struct launch_context *context)
 {
     const struct result *result = &bench->results[index];
@@ -949,17 +957,18 @@ static enum qb_status launch_rotation(struct bench *bench, size_t index, struct 
     enum qb_status status = time_unknown(bench, index, context), end;
 
     announce(bench, seconds_of_visit(bench, index, 1));
-    for (unsigned set = 0; set < result->found.sets && status == QB_OK; set++) {
-        status = launch_kernel(context, context->queue, set);
+    for (unsigned i = 0; i < result->found.sets && status == QB_OK; i++) {
+        status = launch_kernel(context, context->queue, (unsigned)((site->kept->next + i) % result->found.sets));
     }
     end = qb_queue_synchronize(context->queue);
     announce(bench, CHILD_OWN_SECONDS);
-    stock_note(site->stock, site->kept, 0, result->found.sets);
+    stock_note(site->stock, site->kept, site->kept->next, result->found.sets);
     site->launched = result->found.sets;
     return status == QB_OK ? end : status;
 }
 
-/* The sets of the case that are kept; new ones have been launched into. */
+/* The sets of the case that are kept. In each visit they are poisoned and launched into, as what an earlier visit or
+ * another kernel wrote proves nothing; without a proof, new ones are launched into. */
 static enum exit_code take_sets(struct bench *bench, size_t index, const struct case_data *data,
                                 struct launch_context *context)
 {
@@ -974,11 +983,11 @@ static enum exit_code take_sets(struct bench *bench, size_t index, const struct 
                                             .lines = set_lines(&result->found.bytes)};
     const bool is_whole = result->found.sets >= result->rotation;
     bool fresh = false;
+    const uint64_t cache = result->plan_case->device->info.cache_size;
+    const bool needs_room = (!is_whole || !bench->method->verify) && bench->stock.room.filled == 0;
     /* Others than these may go for the room. */
     enum qb_status status =
-        is_whole || bench->stock.room.bytes > 0
-            ? QB_OK
-            : stock_make_room(&bench->stock, device, 4 * result->plan_case->device->info.cache_size, 1);
+        needs_room ? stock_make_room(&bench->stock, device, 4 * (cache > LEAST_CACHE ? cache : LEAST_CACHE), 1) : QB_OK;
 
     status = status == QB_OK ? stock_take(&bench->stock, &contents, context->queue, &site->kept, &fresh) : status;
     if (status != QB_OK) {
@@ -986,7 +995,12 @@ static enum exit_code take_sets(struct bench *bench, size_t index, const struct 
     }
     site->buffers = site->kept->buffers;
     site->begin = site->kept->next;
-    status = fresh ? launch_rotation(bench, index, context) : QB_OK;
+    if (!fresh && bench->method->verify) {
+        status = buffers_poison(&site->buffers, &result->plan_case->problem);
+    }
+    if (status == QB_OK && (fresh || bench->method->verify)) {
+        status = launch_rotation(bench, index, context);
+    }
     return status == QB_OK ? EXIT_OK : message_status(qb_kernel_name(result->plan_case->kernel), status);
 }
 
@@ -1166,7 +1180,9 @@ static enum exit_code visit_on(struct bench *bench, size_t index, uint64_t sampl
     }
     if (site.kept == NULL) {
         buffers_free(&site.buffers);
-    } else if (!bench_has_windows(result)) {
+    } else if (code != EXIT_OK) {
+        stock_drop(site.stock, site.kept);
+    } else if (!bench_has_windows(result) || result->found.launches_per_sample >= result->found.sets) {
         stock_note(site.stock, site.kept, 0, result->found.sets);
     }
     return code;

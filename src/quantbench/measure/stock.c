@@ -25,8 +25,8 @@
 static bool same_contents(const struct stock_sets *sets, const struct stock_contents *c)
 {
     const struct plan_case *a = sets->plan_case, *b = c->plan_case;
-    bool same = a->device == b->device && a->threads == b->threads && a->dist == b->dist && sets->count == c->count &&
-                a->problem.input_stride == b->problem.input_stride &&
+    bool same = a->device == b->device && a->threads == b->threads && a->dist == b->dist && a->tensor == b->tensor &&
+                sets->count == c->count && a->problem.input_stride == b->problem.input_stride &&
                 a->problem.output_stride == b->problem.output_stride && verify_same_problem(&a->problem, &b->problem);
 
     for (int role = 0; role < QB_ROLE_COUNT && same; role++) {
@@ -67,6 +67,15 @@ static size_t find_oldest(const struct stock *stock)
     return oldest;
 }
 
+static void free_room(struct stock *stock)
+{
+    if (stock->room.bytes > 0) {
+        qb_memory_free(stock->room.device, stock->room.memory);
+    }
+    stock->held -= stock->room.bytes;
+    memset(&stock->room, 0, sizeof stock->room);
+}
+
 /* Sets for CONTENTS in memory of BYTES bytes, which is taken from those used longest ago if it fits and they must go.
  * NULL if memory is short. */
 static struct stock_sets *make_sets(struct stock *stock, const struct stock_contents *c, uint64_t bytes)
@@ -91,6 +100,10 @@ static struct stock_sets *make_sets(struct stock *stock, const struct stock_cont
             stock->sets[oldest]->memory = NULL;
         }
         free_sets(stock, oldest);
+    }
+    /* The room is made again for the next ceiling; limited sets need it, and are few. */
+    if (sets->memory == NULL && saturate_add(stock->held, bytes) > stock->budget && bytes >= stock->room.bytes) {
+        free_room(stock);
     }
     sets->bytes = bytes;
     stock->held += bytes;
@@ -213,21 +226,16 @@ enum qb_status stock_reach(struct stock *stock, struct stock_sets *sets, struct 
 
 /* ---- Room ------------------------------------------------------------------------------------------------------- */
 
-static void free_room(struct stock *stock)
-{
-    if (stock->room.bytes > 0) {
-        qb_memory_free(stock->room.device, stock->room.memory);
-    }
-    stock->held -= stock->room.bytes;
-    memset(&stock->room, 0, sizeof stock->room);
-}
-
 /* Take the room's memory, at the cost of sets if need be. */
 static enum qb_status take_room(struct stock *stock, struct qb_device *device, uint64_t bytes)
 {
     void *memory = NULL;
-    enum qb_status status = qb_memory_alloc(device, bytes, &memory);
+    enum qb_status status;
 
+    while (stock->count > 0 && saturate_add(stock->held, bytes) > stock->budget) {
+        free_sets(stock, find_oldest(stock));
+    }
+    status = qb_memory_alloc(device, bytes, &memory);
     while (status == QB_ERROR_MEMORY && stock->count > 0) {
         free_sets(stock, find_oldest(stock));
         status = qb_memory_alloc(device, bytes, &memory);
@@ -258,18 +266,33 @@ enum qb_status stock_make_room(struct stock *stock, struct qb_device *device, ui
         const uint64_t left = stock->room.bytes - i;
 
         status = qb_memory_fill(device, stock->room.memory + i, 0x5A, left < part ? left : part);
-        stock->room.filled = i + part;
+        stock->room.filled = left < part ? stock->room.bytes : i + part;
         stock->traffic += part;
     }
     return status;
 }
 
-void stock_free(struct stock *stock)
+void stock_drop(struct stock *stock, const struct stock_sets *sets)
+{
+    for (size_t i = 0; i < stock->count; i++) {
+        if (stock->sets[i] == sets) {
+            free_sets(stock, i);
+            return;
+        }
+    }
+}
+
+void stock_clear(struct stock *stock)
 {
     while (stock->count > 0) {
         free_sets(stock, stock->count - 1);
     }
     free_room(stock);
+}
+
+void stock_free(struct stock *stock)
+{
+    stock_clear(stock);
     free(stock->sets);
     *stock = (struct stock){.count = 0};
 }

@@ -72,6 +72,12 @@ enum qb_status stock_reach(struct stock *stock, struct stock_sets *sets, struct 
 /* Let there be room of BYTES bytes on DEVICE for ceilings whose sets have STRIDE bytes. */
 enum qb_status stock_make_room(struct stock *stock, struct qb_device *device, uint64_t bytes, uint64_t stride);
 
+/* Forget SETS, whose contents are in doubt. */
+void stock_drop(struct stock *stock, const struct stock_sets *sets);
+
+/* Free all memory; STOCK can be used on. */
+void stock_clear(struct stock *stock);
+
 void stock_free(struct stock *stock);
 
 #endif

@@ -202,7 +202,7 @@ static void write_data(const struct series_set *set, struct picture_value (*show
 
 /* ---- Pictures --------------------------------------------------------------------------------------------------- */
 
-/* Sizes that span more than this are on a logarithmic axis; and so many of them are written below it. */
+/* Sizes that span more than this are on a logarithmic axis, and the number of those that are written below it. */
 #define LINEAR_SPAN 8
 #define MOST_TICS   12
 /* The same for times: the largest as a multiple of the smallest. */
