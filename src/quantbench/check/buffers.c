@@ -125,18 +125,6 @@ enum qb_status buffers_place(struct qb_device *device, struct qb_queue *queue, c
     return fill_all(buffers, queue, given);
 }
 
-struct buffers buffers_part(const struct buffers *buffers, uint64_t first, uint64_t count)
-{
-    struct buffers part = *buffers;
-
-    part.borrowed = true;
-    for (int role = 0; role < QB_ROLE_COUNT; role++) {
-        part.copies[role].memory = copy_at(&buffers->copies[role], (unsigned)first);
-        part.copies[role].count = count;
-    }
-    return part;
-}
-
 bool buffers_in_huge_pages(const struct buffers *buffers, uint64_t *huge)
 {
     uint64_t sum = 0;

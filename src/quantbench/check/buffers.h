@@ -27,9 +27,6 @@ enum qb_status buffers_place(struct qb_device *device, struct qb_queue *queue, c
                              struct buffers *buffers);
 uint64_t buffers_room(const struct sizes *bytes, uint64_t count);
 
-/* A view of COUNT of the sets of BUFFERS, from set FIRST on. It needs no buffers_free(). */
-struct buffers buffers_part(const struct buffers *buffers, uint64_t first, uint64_t count);
-
 /* How many of their bytes the system has put into huge pages; false if it does not say. */
 bool buffers_in_huge_pages(const struct buffers *buffers, uint64_t *huge);
 void buffers_free(struct buffers *buffers);

@@ -69,8 +69,6 @@ struct site {
     struct buffers buffers;
     struct stock *stock;
     struct stock_sets *kept; /* whose the buffers are; NULL: the visit's own */
-    uint64_t begin;          /* set of the first launch */
-    uint64_t launched;       /* sets that were launched into, from there on */
 };
 
 /* What the launches of one visit need, and what is seen of the device meanwhile. */
@@ -128,9 +126,7 @@ static enum qb_status reach(void *context, uint64_t first, uint64_t launches)
 {
     struct launch_context *launch = context;
     struct site *site = launch->site;
-    const uint64_t all = site->launched + launches;
 
-    site->launched = all < site->kept->count ? all : site->kept->count;
     return stock_reach(site->stock, site->kept, launch->queue, launch->rotation, first, launches);
 }
 
@@ -414,15 +410,14 @@ static enum exit_code expect(struct bench *bench, const struct plan_case *plan_c
 static bool inject_wrong(const struct bench *bench, const struct buffers *buffers)
 {
     const uint64_t bytes = bench->expectation.bytes.of[QB_ROLE_CODES];
+    char *const middle = (char *)buffers->copies[QB_ROLE_CODES].memory + bytes / 2;
     uint8_t byte;
 
-    if (inject_fault() != INJECT_WRONG || bytes == 0) {
+    if (inject_fault() != INJECT_WRONG || bytes == 0 || qb_memory_read(buffers->device, &byte, middle, 1) != QB_OK) {
         return false;
     }
-    return qb_memory_read(buffers->device, &byte, (char *)buffers->copies[QB_ROLE_CODES].memory + bytes / 2, 1) ==
-               QB_OK &&
-           (byte ^= 1, qb_memory_write(buffers->device, (char *)buffers->copies[QB_ROLE_CODES].memory + bytes / 2,
-                                       &byte, 1) == QB_OK);
+    byte ^= 1;
+    return qb_memory_write(buffers->device, middle, &byte, 1) == QB_OK;
 }
 
 /* Compare all sets of BUFFERS with the reference, which was computed. The result gets the verdict, and what differs if
@@ -963,7 +958,6 @@ static enum qb_status launch_rotation(struct bench *bench, size_t index, struct 
     end = qb_queue_synchronize(context->queue);
     announce(bench, CHILD_OWN_SECONDS);
     stock_note(site->stock, site->kept, site->kept->next, result->found.sets);
-    site->launched = result->found.sets;
     return status == QB_OK ? end : status;
 }
 
@@ -994,7 +988,6 @@ static enum exit_code take_sets(struct bench *bench, size_t index, const struct 
         return message_status("the buffers", status);
     }
     site->buffers = site->kept->buffers;
-    site->begin = site->kept->next;
     if (!fresh && bench->method->verify) {
         status = buffers_poison(&site->buffers, &result->plan_case->problem);
     }
@@ -1110,23 +1103,6 @@ static unsigned asked_sets(const struct result *result)
                                                                                       : result->found.sets;
 }
 
-/* Prove what launches wrote into the sets of SITE. Where these are kept, others hold what an earlier visit proved. */
-static enum exit_code prove_site(struct bench *bench, size_t index, const struct site *site)
-{
-    const uint64_t count = bench->results[index].found.sets;
-    const uint64_t launched = site->kept != NULL && site->launched > 0 ? site->launched : count;
-    const uint64_t begin = launched < count ? site->begin : 0;
-    const uint64_t some = launched < count - begin ? launched : count - begin;
-    struct buffers part = buffers_part(&site->buffers, begin, some);
-    enum exit_code code = prove_again(bench, index, &part);
-
-    if (code == EXIT_OK && some < launched) {
-        part = buffers_part(&site->buffers, 0, launched - some);
-        code = prove_again(bench, index, &part);
-    }
-    return code;
-}
-
 /* Visit a case whose memory is prepared, and prove what its launches wrote. */
 static enum exit_code visit_verified(struct bench *bench, size_t index, uint64_t samples,
                                      struct qb_queue *const *queues, const struct case_data *data,
@@ -1151,7 +1127,7 @@ static enum exit_code visit_verified(struct bench *bench, size_t index, uint64_t
     challenges_end(&challenges);
     context->challenges = NULL;
     if (code == EXIT_OK && result->found.sample_count > samples_before) {
-        code = prove_site(bench, index, context->site);
+        code = prove_again(bench, index, &context->site->buffers);
     }
     return code;
 }
