@@ -61,6 +61,12 @@ const char *picture_common(const struct record *record, char text[DESCRIBE_SIZE]
 const char *picture_label(const struct record *record, const struct record_case *c, enum property axis,
                           char label[DESCRIBE_SIZE]);
 
+/* Return the size of PROBLEM on AXIS: tokens or hidden. */
+uint64_t picture_size(const struct qb_problem *problem, enum property axis);
+
+/* Order COUNT sizes, each once. Returns the number of those that are left. */
+size_t picture_sort_sizes(uint64_t *sizes, size_t count);
+
 /* Return the color of series INDEX, as gnuplot has them, and its shape. */
 const char *picture_color(size_t index);
 int picture_shape(size_t index);

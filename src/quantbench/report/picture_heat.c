@@ -30,18 +30,10 @@ struct map {
     double span;               /* the largest distance from 1 of those that are decided */
 };
 
+/* The size of what PAIR compares, on AXIS. */
 static uint64_t size_of(const struct record *record, const struct record_pair *pair, enum property axis)
 {
-    const struct qb_problem *problem = &record->cases[pair->result].problem;
-
-    return axis == PROPERTY_TOKENS ? problem->tokens : problem->hidden;
-}
-
-static int compare_sizes(const void *a, const void *b)
-{
-    const uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-
-    return (x > y) - (x < y);
+    return picture_size(&record->cases[pair->result].problem, axis);
 }
 
 /* Set SIZES to those of pairs with a result, as many as there is room for, in rising order. Returns their number. */
@@ -61,8 +53,7 @@ static size_t find_sizes(const struct record *record, enum property axis, uint64
             sizes[count++] = size;
         }
     }
-    qsort(sizes, count, sizeof *sizes, compare_sizes);
-    return count;
+    return picture_sort_sizes(sizes, count);
 }
 
 /* Choose the axis of MAP: the one with more sizes. */

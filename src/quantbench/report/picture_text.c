@@ -6,6 +6,7 @@
 #include "base/utf8.h"
 #include "report/picture.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 /* Characters in a line of a title, which is centered above the axes: beside rows there are labels. */
@@ -169,6 +170,31 @@ const char *picture_label(const struct record *record, const struct record_case 
         snprintf(label, DESCRIBE_SIZE, "%.160s", c->kernel);
     }
     return label;
+}
+
+uint64_t picture_size(const struct qb_problem *problem, enum property axis)
+{
+    return axis == PROPERTY_TOKENS ? problem->tokens : problem->hidden;
+}
+
+static int compare_sizes(const void *a, const void *b)
+{
+    const uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+    return (x > y) - (x < y);
+}
+
+size_t picture_sort_sizes(uint64_t *sizes, size_t count)
+{
+    size_t kept = 0;
+
+    qsort(sizes, count, sizeof *sizes, compare_sizes);
+    for (size_t i = 0; i < count; i++) {
+        if (kept == 0 || sizes[kept - 1] != sizes[i]) {
+            sizes[kept++] = sizes[i];
+        }
+    }
+    return kept;
 }
 
 const char *picture_color(size_t index)

@@ -27,33 +27,13 @@ struct series_set {
     size_t all;                        /* and those beyond PICTURE_MOST_CURVES, at least */
 };
 
-static uint64_t size_of(const struct record_case *c, enum property axis)
-{
-    return axis == PROPERTY_TOKENS ? c->problem.tokens : c->problem.hidden;
-}
-
-static int compare_sizes(const void *a, const void *b)
-{
-    const uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-
-    return (x > y) - (x < y);
-}
-
 /* Set SIZES to those of all cases, each once. Returns their number. */
 static size_t find_sizes(const struct record *record, enum property axis, uint64_t *sizes)
 {
-    size_t count = 0;
-
     for (size_t i = 0; i < record->count; i++) {
-        sizes[i] = size_of(&record->cases[i], axis);
+        sizes[i] = picture_size(&record->cases[i].problem, axis);
     }
-    qsort(sizes, record->count, sizeof *sizes, compare_sizes);
-    for (size_t i = 0; i < record->count; i++) {
-        if (count == 0 || sizes[count - 1] != sizes[i]) {
-            sizes[count++] = sizes[i];
-        }
-    }
-    return count;
+    return picture_sort_sizes(sizes, record->count);
 }
 
 /* Choose the axis on which there are more sizes. */
@@ -104,7 +84,8 @@ static bool share_out(struct series_set *set)
             continue;
         }
         for (size_t j = 0; j < i && k < set->count; j++) {
-            if (set->places[j] == k && size_of(&record->cases[j], set->axis) == size_of(&record->cases[i], set->axis)) {
+            if (set->places[j] == k && picture_size(&record->cases[j].problem, set->axis) ==
+                                           picture_size(&record->cases[i].problem, set->axis)) {
                 return false;
             }
         }
@@ -146,7 +127,7 @@ static bool find_series(const struct record *record, struct series_set *set)
 static const struct record_case *find_case(const struct series_set *set, size_t index, uint64_t size)
 {
     for (size_t i = 0; i < set->record->count; i++) {
-        if (set->places[i] == index && size_of(&set->record->cases[i], set->axis) == size) {
+        if (set->places[i] == index && picture_size(&set->record->cases[i].problem, set->axis) == size) {
             return &set->record->cases[i];
         }
     }

@@ -174,16 +174,12 @@ static void print_summary(const struct record *record, FILE *stream)
 {
     struct summary summary;
 
-    if (record->planned == 1 || !summary_applies(record)) {
+    if (!summary_make_table(record, &summary)) {
         return;
     }
-    if (!summary_make(record, &summary)) {
-        report_lacks_memory();
-    } else {
-        print_ways(&summary, stream);
-        if (record->best != BEST_NONE) {
-            print_choices(record, &summary, stream);
-        }
+    print_ways(&summary, stream);
+    if (record->best != BEST_NONE) {
+        print_choices(record, &summary, stream);
     }
     summary_free(&summary);
 }

@@ -636,18 +636,14 @@ static void print_summary(const struct record *record, FILE *stream)
 {
     struct summary summary;
 
-    if (record->planned == 1 || !summary_applies(record)) {
+    if (!summary_make_table(record, &summary)) {
         return;
     }
-    if (!summary_make(record, &summary)) {
-        report_lacks_memory();
-    } else {
-        fputc('\n', stream);
-        print_totals(&summary, stream);
-        print_ways(&summary, stream);
-        if (record->best != BEST_NONE) {
-            print_best(record, &summary, stream);
-        }
+    fputc('\n', stream);
+    print_totals(&summary, stream);
+    print_ways(&summary, stream);
+    if (record->best != BEST_NONE) {
+        print_best(record, &summary, stream);
     }
     summary_free(&summary);
 }

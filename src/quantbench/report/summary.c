@@ -3,6 +3,7 @@
 #include <config.h>
 
 #include "base/saturate.h"
+#include "report/report.h"
 #include "report/summary.h"
 
 #include <math.h>
@@ -306,6 +307,19 @@ bool summary_make(const struct record *record, struct summary *summary)
     free(numbers);
     free(seen);
     return choose_best(record, summary);
+}
+
+bool summary_make_table(const struct record *record, struct summary *summary)
+{
+    if (record->planned == 1 || !summary_applies(record)) {
+        return false;
+    }
+    if (!summary_make(record, summary)) {
+        report_lacks_memory();
+        summary_free(summary);
+        return false;
+    }
+    return true;
 }
 
 void summary_free(struct summary *summary)

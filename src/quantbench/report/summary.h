@@ -46,6 +46,10 @@ bool summary_applies(const struct record *record);
 
 /* Sum up RECORD; false if memory is short. Free SUMMARY either way. */
 bool summary_make(const struct record *record, struct summary *summary);
+
+/* The same for a table below several results. Returns false, and SUMMARY needs no freeing, if there is nothing to show,
+ * or with a message if memory is short. */
+bool summary_make_table(const struct record *record, struct summary *summary);
 void summary_free(struct summary *summary);
 
 /* The bytes of codes and scales of C. */
