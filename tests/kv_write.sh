@@ -12,14 +12,6 @@ fast='--num-iters=2 --num-warmup-iters=0 --rounds=2'
 
 # ---- Cases ----------------------------------------------------------------------------------------------------------
 
-# cases COUNT ARGUMENT...: a dry run of that many cases, in ./out as JSON.
-# shellcheck disable=SC2086
-cases()
-{
-    tap_cases=$1
-    shift
-    run 0 $small --dry-run --format=json "$@" && same "$tap_cases" "$(grep -c '"kernel": ' out)"
-}
 ok 'cases: pages and layouts are swept' cases 6 --page-size=1,4,16 --page-layout=nhd,hnd
 ok 'cases: they multiply no other operation' cases 5 --op=quantize,kv-write --page-size=1,16 --page-layout=nhd,hnd \
     --granularity=token

@@ -21,18 +21,10 @@ fast='--num-iters=2 --num-warmup-iters=0 --rounds=2'
 
 # ---- Cases ----------------------------------------------------------------------------------------------------------
 
-# cases COUNT ARGUMENT...: a dry run of that many cases, in ./out as JSON.
-# shellcheck disable=SC2086
-cases()
-{
-    tap_cases=$1
-    shift
-    run 0 $small $ours --dry-run --format=json "$@" && same "$tap_cases" "$(grep -c '"kernel": ' out)"
-}
-ok 'operations: a case of each' cases 7 --op=$all $heads
-ok 'operations: an option sweeps those that read it' cases 10 --op=$all $heads --gate=halves,interleaved --pairing=halves,adjacent
-ok 'operations: each with its formats' cases 14 --op=$all $heads --quant-dtype=int8,fp8
-ok 'operations: lists of several are multiplied' cases 20 --op=quantize,silu-mul,rms-norm --intermediate=input,last,float \
+ok 'operations: a case of each' cases 7 "$ours" --op=$all $heads
+ok 'operations: an option sweeps those that read it' cases 10 "$ours" --op=$all $heads --gate=halves,interleaved --pairing=halves,adjacent
+ok 'operations: each with its formats' cases 14 "$ours" --op=$all $heads --quant-dtype=int8,fp8
+ok 'operations: lists of several are multiplied' cases 20 "$ours" --op=quantize,silu-mul,rms-norm --intermediate=input,last,float \
     --weights=float,input --quant-dtype=fp8,int8
 
 # tensors ROLES ARGUMENT...: the case has just these, in this order.
@@ -40,7 +32,7 @@ tensors()
 {
     tap_roles=$1
     shift
-    cases 1 "$@" && same "$tap_roles" "$(sed -n 's/.*"role": "\(.*\)",*/\1/p' out | tr '\n' ',')"
+    cases 1 "$ours" "$@" && same "$tap_roles" "$(sed -n 's/.*"role": "\(.*\)",*/\1/p' out | tr '\n' ',')"
 }
 ok 'tensors: of silu-mul' tensors input,codes,scales, --op=silu-mul
 ok 'tensors: of rms-norm, with its values' tensors input,codes,scales,weights,values, --op=rms-norm --keep-values
@@ -49,7 +41,7 @@ ok 'tensors: of rope' tensors input,codes,scales,angles,positions, --op=rope $he
 ok 'tensors: of dequantize' tensors codes,scales,values, --op=dequantize
 # OP may have options of its own.
 # shellcheck disable=SC2086
-moved() { cases 1 --op=$1 --quant-dtype=fp8 --granularity=token && out_has "\"bytes_read\": $2," && out_has "\"bytes_written\": $3,"; }
+moved() { cases 1 "$ours" --op=$1 --quant-dtype=fp8 --granularity=token && out_has "\"bytes_read\": $2," && out_has "\"bytes_written\": $3,"; }
 ok 'bytes: silu-mul reads two rows for one' moved silu-mul $((4 * 2 * 64 * 2)) $((4 * 64 + 4 * 4))
 ok 'bytes: add-rms-norm has a residual and its sum' moved add-rms-norm $((2 * 4 * 64 * 2 + 64 * 2)) $((4 * 64 * 2 + 4 * 64 + 4 * 4))
 ok 'bytes: rope has positions, and of its angles as many as there are tokens' moved 'rope --head-size=16 --rotary=8' \

@@ -136,6 +136,16 @@ fails()
     run "$tap_status" "$@" && [ ! -s out ] && err_has "$tap_word"
 }
 
+# cases COUNT ARGUMENT...: a dry run with the options of $small has that many cases, in ./out as JSON.
+cases()
+{
+    tap_cases=$1
+    shift
+    # It is a list of words.
+    # shellcheck disable=SC2086,SC2154
+    run 0 $small --dry-run --format=json "$@" && same "$tap_cases" "$(grep -c '"kernel": ' out)"
+}
+
 # closed_pipe ARGUMENT...: quantbench reports that its standard output, a pipe, has no reader. The reader closes its end
 # before it lets the writer begin. SIGPIPE would end the writer with status 141.
 closed_pipe()

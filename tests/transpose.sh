@@ -12,14 +12,6 @@ fast='--num-iters=2 --num-warmup-iters=0 --rounds=2'
 
 # ---- Cases ----------------------------------------------------------------------------------------------------------
 
-# cases COUNT ARGUMENT...: a dry run of that many cases, in ./out as JSON.
-# shellcheck disable=SC2086
-cases()
-{
-    tap_cases=$1
-    shift
-    run 0 $small --dry-run --format=json "$@" && same "$tap_cases" "$(grep -c '"kernel": ' out)"
-}
 ok 'cases: operations are swept' cases 6 --op=quantize,transpose,dual --granularity=group:32,block:16x16
 
 # moved READ WRITTEN ARGUMENT...
