@@ -92,7 +92,7 @@ static void find_node(void)
     }
 }
 
-/* The job has not come together in time. */
+/* The job did not come together in time. */
 static void give_up(int signal)
 {
     static const char text[] =

@@ -251,7 +251,7 @@ static const char *take_all(const struct program *program, const struct connecti
     return problem;
 }
 
-/* End the program with all of its group, and say why it has failed in OUTPUT: PROBLEM, or its status. */
+/* End the program with all of its group, and say why it failed in OUTPUT: PROBLEM, or its status. */
 static void finish(pid_t pid, const char *problem, struct program_output *output)
 {
     int status = 0;

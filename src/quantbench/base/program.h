@@ -21,7 +21,7 @@ struct program_output {
     char *bytes; /* of its standard output; free it */
     size_t length;
     char message[512]; /* the beginning of its standard error, in one line */
-    char problem[128]; /* why it has failed; "": it has not */
+    char problem[128]; /* why it failed; "" if it did not */
 };
 
 /* True if PATH has the program NAME. */
