@@ -22,11 +22,11 @@ EXTRA_DIST += %D%/examples/.clang-format
 
 # Pages quote reports, which are made from records of runs; quoted.sh compares them.
 quoting_pages = README.md %D%/performance.md
-EXTRA_DIST += %D%/quote.awk %D%/records/h200.json %D%/records/epyc.json
+EXTRA_DIST += %D%/quote.awk %D%/records/h200.json %D%/records/h200sweep.json %D%/records/epyc.json
 # They also show pictures of the records: KIND:RECORD.
-pictures = samples:h200 share:epyc
+pictures = samples:h200 share:h200sweep share:epyc
 picturesdir = $(docdir)/pictures
-dist_pictures_DATA = %D%/pictures/h200.svg %D%/pictures/epyc.svg
+dist_pictures_DATA = %D%/pictures/h200.svg %D%/pictures/h200sweep.svg %D%/pictures/epyc.svg
 .PHONY: quotes pictures record-cpu
 if TOOL
 quotes: quantbench$(EXEEXT) # Put the reports into the pages.

@@ -48,6 +48,21 @@ shares()
 ok 'share: a curve for each format, a point for each size' shares
 interval() { script share sweep.json && values d0 | awk '{ if (!($3 <= $2 && $2 <= $4)) exit 1 }'; }
 ok 'share: the interval holds the value' interval
+# width_of CURVE: of its line.
+width_of() { sed -n "s/^ *\$$1 using .* with yerrorlines lw \([0-9.]*\) .*/\1/p" x.gp; }
+widths()
+{
+    script share sweep.json &&
+        echo "$(width_of d0) $(width_of d1)" | awk '{ exit !($1 > $2 && $2 > 0) }'
+}
+ok 'share: a curve that lies on an earlier one does not hide it' widths
+balanced()
+{
+    script share "$srcdir/doc/records/h200sweep.json" && sed -n "s/^set title '[^']*'//p" x.gp | tr "'" '\n' | grep , |
+        awk '{ n++; most = length > most ? length : most; least = n == 1 || length < least ? length : least }
+            END { exit !(n == 2 && least > most * 3 / 4) }'
+}
+ok 'script: the lines of a title are of about the same length' balanced
 # The second of three sizes has no time.
 gap()
 {

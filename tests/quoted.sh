@@ -51,6 +51,15 @@ for picture in $(sed -n 's/^pictures = //p' "$srcdir/doc/local.mk"); do
 done
 ok 'quoted: there are no other pictures' same "$(sed -n 's/^pictures = //p' "$srcdir/doc/local.mk" | wc -w)" \
     "$(find "$srcdir/doc/pictures" -type f | wc -l)"
+# shown PAGE FOLDER: PAGE, which lies in FOLDER, shows a picture, and each of its pictures is there.
+shown()
+{
+    sed -n 's/^!\[.*\](\(.*\))$/\1/p' "$srcdir/$1" >files && [ -s files ] && while read -r file; do
+        [ -s "$srcdir/$2/$file" ] || { echo "# $1 shows $2/$file, which does not exist"; return 1; }
+    done <files
+}
+ok 'quoted: README shows a picture that exists' shown README.md .
+ok 'quoted: doc/performance.md shows pictures that exist' shown doc/performance.md doc
 # The page says to which options; the record knows.
 asked()
 {

@@ -95,9 +95,35 @@ static size_t line_length(const char *text, size_t most)
     return comma > 0 ? comma : blank > 0 ? blank : most;
 }
 
+/* Return the number of lines of MOST bytes that TEXT takes. */
+static size_t count_lines(const char *text, size_t most)
+{
+    size_t lines = 0;
+
+    while (*text != '\0') {
+        text += line_length(text, most);
+        text += *text == ' ';
+        lines++;
+    }
+    return lines;
+}
+
+/* Return the least number of bytes of a line with which TEXT takes no more lines than with MOST. They are of about the
+ * same length then, and no word stands alone in the last one. */
+static size_t balance_lines(const char *text, size_t most)
+{
+    const size_t lines = count_lines(text, most);
+
+    while (lines > 1 && lines <= TITLE_LINES && most > 2 && count_lines(text, most - 1) == lines) {
+        most--;
+    }
+    return most;
+}
+
 void picture_set_title(struct picture *picture, const char *head, const char *details, size_t shown, size_t count)
 {
     const size_t most = picture->plain ? TITLE_LINE_PLAIN : picture->rows > 0 ? TITLE_LINE_ROWS : TITLE_LINE;
+    const size_t balanced = balance_lines(details, most);
     FILE *stream = picture->stream;
     char line[DESCRIBE_SIZE];
 
@@ -110,7 +136,7 @@ void picture_set_title(struct picture *picture, const char *head, const char *de
     quote_line(line, most, false, stream);
     putc('\'', stream);
     for (size_t i = 0; i < TITLE_LINES && *details != '\0'; i++) {
-        const size_t length = line_length(details, most);
+        const size_t length = line_length(details, balanced);
 
         snprintf(line, sizeof line, "%.*s", (int)length, details);
         fputs(".\"\\n\".", stream);

@@ -211,16 +211,27 @@ static void write_axis(const struct picture *picture, const struct series_set *s
     }
 }
 
+/* How much wider than the last curve that of series K is, in steps: it shows on both sides of one that lies on it. */
+static unsigned wider(const struct series_set *set, size_t k)
+{
+    const size_t later = set->count - 1 - k;
+
+    return later < 2 ? (unsigned)later : 2;
+}
+
 /* Write "$d0 using ... title '...'" for the curve of series K. */
 static void write_curve(const struct picture *picture, const struct series_set *set, size_t k)
 {
     FILE *stream = picture->stream;
     char label[DESCRIBE_SIZE];
 
-    fprintf(stream,
-            picture->plain ? "$d%zu using 1:2 with linespoints lc rgb %s pt %d title "
-                           : "$d%zu using 1:2:3:4 with yerrorlines lw 1.8 ps 0.7 lc rgb %s pt %d title ",
-            k, picture_color(k), picture_shape(k));
+    if (picture->plain) {
+        fprintf(stream, "$d%zu using 1:2 with linespoints", k);
+    } else {
+        fprintf(stream, "$d%zu using 1:2:3:4 with yerrorlines lw %.1f ps %.1f", k, 1.8 + 1.8 * wider(set, k),
+                0.7 + 0.4 * wider(set, k));
+    }
+    fprintf(stream, " lc rgb %s pt %d title ", picture_color(k), picture_shape(k));
     picture_quote(picture_label(set->record, set->firsts[k], set->axis, label), stream);
 }
 
