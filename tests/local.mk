@@ -41,6 +41,7 @@ endif
 
 # One test to a line, so that additions do not meet. The first need no tool.
 library_shell_tests = \
+	%D%/cmake.sh \
 	%D%/configure.sh \
 	%D%/examples.sh \
 	%D%/flags.sh \

@@ -5,6 +5,8 @@ lib_LTLIBRARIES += libquantbench.la
 include_HEADERS = %D%/quantbench.h
 pkgconfigdir = $(libdir)/pkgconfig
 nodist_pkgconfig_DATA = libquantbench.pc
+cmakedir = $(libdir)/cmake/quantbench
+nodist_cmake_DATA = quantbench-config.cmake quantbench-config-version.cmake
 
 # The table of formats, for what else is made of it; a build with more formats names their file too.
 FORMATS = $(srcdir)/%D%/formats.h
