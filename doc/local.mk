@@ -5,6 +5,11 @@ plugin_examples = %D%/examples/plugin_cpu.c %D%/examples/plugin_cuda.cu %D%/exam
 doc_examples = %D%/examples/01_quantize.c %D%/examples/02_cuda_stream.c %D%/examples/03_rms_norm.c %D%/examples/mpijob.yaml $(plugin_examples)
 examplesdir = $(docdir)/examples
 dist_examples_DATA = $(doc_examples)
+# For Python, which build nothing.
+pythonexamplesdir = $(examplesdir)/python
+python_examples = %D%/examples/python/libquantbench.py %D%/examples/python/record.py \
+	%D%/examples/python/numpy_quantize.py %D%/examples/python/torch_op.py %D%/examples/python/flashinfer_bench.py
+dist_pythonexamples_DATA = $(python_examples)
 dist_doc_DATA = README.md NEWS %D%/performance.md
 
 check_PROGRAMS += example_quantize.test

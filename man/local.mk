@@ -23,7 +23,7 @@ MANUAL = %D%/quantbench.1 %D%/quantbench-mpi.1 %D%/quantbench-output.5 %D%/quant
 CLEANFILES += $(library_pages)
 EXTRA_DIST += %D%/reference.awk %D%/names.awk %D%/example.awk $(library_pages:=.in)
 $(library_pages): %D%/reference.awk src/libquantbench/quantbench.h $(library_pages:=.in) Makefile
-	$(AM_V_GEN)$(MKDIR_P) %D% && $(AWK) -v version='$(PACKAGE_VERSION)' -v date='$(RELEASE_DATE)' \
+	$(AM_V_GEN)$(MKDIR_P) %D% && $(AWK) -v version='$(PACKAGE_VERSION)' -v date='$(RELEASE_DATE)' -v docdir='$(docdir)' \
 	  -f $(srcdir)/%D%/reference.awk $(srcdir)/src/libquantbench/quantbench.h $(srcdir)/$@.in >$@-t && mv -f $@-t $@
 
 # Each name in a page's NAME but its own becomes a page that is a link.

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # reference.awk - a manual page of the library from its template and the declarations and comments of quantbench.h.
 #
-#   awk -v version=VERSION -v date=DATE -f reference.awk quantbench.h TEMPLATE
+#   awk -v version=VERSION -v date=DATE -v docdir=DIR -f reference.awk quantbench.h TEMPLATE
 #
 # The template's line  .\" TAKES: REGEXP  says which functions, types and macros the page is about. In it @NAMES@ stands
 # for the names of those functions, @SYNOPSIS@ for their declarations, @TYPES@ for the types, with what is said of each
@@ -233,6 +233,7 @@ file == 2 && /^@FUNCTIONS@$/ { print_functions(); next }
 file == 2 {
     gsub(/@PACKAGE_VERSION@/, version)
     gsub(/@RELEASE_DATE@/, date)
+    gsub(/@docdir@/, docdir)
     print
     # Names are not hyphenated, nor set apart.
     if (/^\.TH/)

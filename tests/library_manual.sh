@@ -30,6 +30,9 @@ described_once()
 }
 ok 'pages: there are declarations to look for' test "$(wc -l <declared)" -ge 50
 ok 'pages: each function and type of quantbench.h is in one page' described_once
+# The other pages are configure's and include.awk's.
+replaced() { ! grep -nE '@[A-Za-z_]+@' "$builddir"/man/*.[1-9]; }
+ok 'pages: every name between @ was replaced' replaced
 
 silent()
 {

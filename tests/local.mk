@@ -73,6 +73,7 @@ tool_shell_tests = \
 	%D%/operations.sh \
 	%D%/kv_write.sh \
 	%D%/plot.sh \
+	%D%/python.sh \
 	%D%/transpose.sh \
 	%D%/plugin.sh \
 	%D%/quoted.sh \
