@@ -58,6 +58,7 @@ tool_shell_tests = \
 	%D%/environment.sh \
 	%D%/failures.sh \
 	%D%/fleet.sh \
+	%D%/fleet_plot.sh \
 	%D%/foreign.sh \
 	%D%/formats.sh \
 	%D%/hard.sh \
@@ -130,6 +131,7 @@ EXTRA_DIST += %D%/device.h
 EXTRA_DIST += %D%/run.h
 EXTRA_DIST += %D%/tensors.h
 EXTRA_DIST += %D%/safetensors.sh
+EXTRA_DIST += %D%/fleet_records.sh
 EXTRA_DIST += %D%/tap.sh
 EXTRA_DIST += $(shell_tests)
 

@@ -108,7 +108,7 @@ ok 'quality: granularities from coarse to fine' quality
 
 refused() { ok "refused: $1" fails "$2" "$3" --report=sweep.json "$4"; }
 refused 'another suffix' 2 '.svg, .png, .pdf, .html or .gp' --plot=x.jpg
-refused 'a kind that does not exist' 2 'share, time, ratio, heat, samples, model or quality' --plot=shape:x.jpg
+refused 'a kind that does not exist' 2 'share, time, ratio, heat, samples, model, quality or fleet' --plot=shape:x.jpg
 refused 'no file after the colon' 2 "'share:'" --plot=share:
 refused 'an empty value' 2 "''" --plot=
 refused 'a folder that does not exist' 3 'missing/x.gp' --plot=missing/x.gp

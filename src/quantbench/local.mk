@@ -101,6 +101,7 @@ libqbtool_a_SOURCES = \
 	%D%/fleet/fleet_take.c %D%/fleet/fleet_read.c \
 	%D%/fleet/fleet_judge.c %D%/fleet/fleet_facts.c \
 	%D%/fleet/fleet_report.c %D%/fleet/fleet_report.h \
+	%D%/fleet/fleet_picture.c %D%/fleet/fleet_picture.h \
 	%D%/fleet/fleet_text.c %D%/fleet/fleet_json.c %D%/fleet/fleet_openmetrics.c %D%/fleet/fleet_tables.c \
 	%D%/cli/case_list.c %D%/cli/case_list.h \
 	%D%/cli/serve.c %D%/cli/serve.h \

@@ -375,6 +375,7 @@ static bool check_plots(const struct settings *settings)
         const enum picture_kind kind = plots->values[i].kind;
         const char *requires =
             rates && kind <= PICTURE_SAMPLES                               ? "times, and --quality measures none"
+            : kind == PICTURE_FLEET                                        ? "the records of many devices, --fleet"
             : !compares && (kind == PICTURE_RATIO || kind == PICTURE_HEAT) ? "a comparison, such as --compare"
             : !rates && kind == PICTURE_MODEL && settings->sweep.input_files.count == 0 ? "tensors of --input"
                                                                                         : NULL;
@@ -384,7 +385,13 @@ static bool check_plots(const struct settings *settings)
                           settings->reporting.format->name);
             return false;
         }
-        if (requires != NULL && settings->action != ACTION_REPORT) {
+        if (settings->action == ACTION_FLEET) {
+            if (kind != PICTURE_FLEET && kind != PICTURE_KINDS) {
+                message_error("--plot: the picture '%s' is of one record; expected that of a fleet, '%s'",
+                              picture_words[kind], picture_words[PICTURE_FLEET]);
+                return false;
+            }
+        } else if (requires != NULL && settings->action != ACTION_REPORT) {
             message_error("--plot: the picture '%s' requires %s", picture_words[kind], requires);
             return false;
         }

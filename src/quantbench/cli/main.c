@@ -127,18 +127,19 @@ static enum exit_code check_verdicts(const struct record *record)
 /* Write RECORD to standard output and to the files of --output and --plot. */
 static enum exit_code write_reports(const struct settings *settings, const struct record *record)
 {
+    const struct plot_source source = plot_source_of(record);
     enum exit_code code;
 
     errno = 0;
     /* First, since the last line of a report is one that scripts read. */
-    code = plot_print(&settings->reporting.plots, record);
+    code = plot_print(&settings->reporting.plots, &source);
     code = message_worse(code, report_write(settings->reporting.format, record, stdout));
     if (ferror(stdout) && output_error == 0) {
         output_error = errno;
     }
     flush_output();
     code = message_worse(code, output_write(&settings->reporting.outputs, record));
-    return message_worse(code, plot_write(&settings->reporting.plots, record));
+    return message_worse(code, plot_write(&settings->reporting.plots, &source));
 }
 
 /* Read what --input and --cases name, which GIVEN is NULL without, and make the plan of it. */

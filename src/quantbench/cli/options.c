@@ -491,8 +491,7 @@ const struct option_row options[] = {
      .help = "have gnuplot draw a picture: FILE is a .svg, .png, .pdf, .html or, for the script, .gp; without FILE it "
              "appears in the terminal; KIND is %w; may be given several times",
      .parse = option_plot, TARGET(reporting.plots), .words = picture_words,
-     .excludes = {{LISTS, "a picture is of results"}, {"self-test", "a picture is of results"},
-                  {"fleet", "a picture is of one record"}}},
+     .excludes = {{LISTS, "a picture is of results"}, {"self-test", "a picture is of results"}}},
     {.name = "junit", .value = "FILE", .about = OPTION_REPORTS,
      .help = "the same as --output=junit:FILE",
      .parse = option_output_as, TARGET(reporting.outputs), .fixed = "junit", FOR_RESULTS(LISTS)},

@@ -21,8 +21,9 @@ static const struct {
     {"markdown", fleet_markdown_report},
     {"junit", fleet_junit_report},
     {"openmetrics", fleet_openmetrics_report},
+    {"gnuplot", fleet_gnuplot_report},
 };
-const char fleet_report_formats[] = "text, json, csv, markdown, junit or openmetrics";
+const char fleet_report_formats[] = "text, json, csv, markdown, junit, openmetrics or gnuplot";
 
 bool fleet_report_can(const struct report_format *format)
 {

@@ -23,6 +23,7 @@ enum exit_code fleet_csv_report(const struct fleet *fleet, FILE *stream);
 enum exit_code fleet_markdown_report(const struct fleet *fleet, FILE *stream);
 enum exit_code fleet_junit_report(const struct fleet *fleet, FILE *stream);
 enum exit_code fleet_openmetrics_report(const struct fleet *fleet, FILE *stream);
+enum exit_code fleet_gnuplot_report(const struct fleet *fleet, FILE *stream);
 
 /* Room for a text about a device. */
 #define FLEET_TEXT_SIZE 1024

@@ -10,8 +10,9 @@
 const char *const cache_words[] = {
     [CACHE_COLD] = "cold", [CACHE_PARTLY_COLD] = "partly cold", [CACHE_HOT] = "hot", NULL};
 const char *const picture_words[] = {
-    [PICTURE_SHARE] = "share",     [PICTURE_TIME] = "time",   [PICTURE_RATIO] = "ratio",     [PICTURE_HEAT] = "heat",
-    [PICTURE_SAMPLES] = "samples", [PICTURE_MODEL] = "model", [PICTURE_QUALITY] = "quality", NULL};
+    [PICTURE_SHARE] = "share",     [PICTURE_TIME] = "time",       [PICTURE_RATIO] = "ratio",
+    [PICTURE_HEAT] = "heat",       [PICTURE_SAMPLES] = "samples", [PICTURE_MODEL] = "model",
+    [PICTURE_QUALITY] = "quality", [PICTURE_FLEET] = "fleet",     NULL};
 const char *const best_words[] = {[BEST_NONE] = "none", [BEST_SNR] = "snr", [BEST_BYTES] = "bytes", NULL};
 const char *const verification_words[] = {
     [NOT_VERIFIED] = "not verified", [VERIFIED] = "verified", [WRONG] = "WRONG", NULL};

@@ -33,7 +33,7 @@ enum regime {
     REGIME_BURST,     /* a pause before each sample: the clocks are as high as they get */
 };
 
-/* Pictures of a record. */
+/* Pictures of a record, and that of a fleet. */
 enum picture_kind {
     PICTURE_SHARE,   /* the share of the ceiling against the size */
     PICTURE_TIME,    /* the time against the size, with the ceiling */
@@ -42,6 +42,7 @@ enum picture_kind {
     PICTURE_SAMPLES, /* samples in their order, with the clock */
     PICTURE_MODEL,   /* the SNR of each tensor against the bits of an element */
     PICTURE_QUALITY, /* the SNR against the granularity */
+    PICTURE_FLEET,   /* of many devices: the ratio of each to its peers */
     PICTURE_KINDS    /* the one that suits the record best */
 };
 

@@ -57,6 +57,13 @@ static bool has_model(const struct record *record)
     return summary_applies(record) && has_quality(record);
 }
 
+/* No record has a picture of many. */
+static bool has_fleet(const struct record *record)
+{
+    (void)record;
+    return false;
+}
+
 static const struct {
     const char *lack;
     bool (*has)(const struct record *record);
@@ -69,6 +76,7 @@ static const struct {
     [PICTURE_SAMPLES] = {"a time", has_time, picture_samples},
     [PICTURE_MODEL] = {"the quality of several tensors", has_model, picture_model},
     [PICTURE_QUALITY] = {"an SNR", has_quality, picture_quality},
+    [PICTURE_FLEET] = {"many devices (--fleet)", has_fleet, NULL},
 };
 
 const char *picture_lack(const struct record *record, enum picture_kind kind)
@@ -128,16 +136,16 @@ static void write_terminal(enum picture_viewer viewer, int columns, size_t rows,
     }
 }
 
-bool picture_write(const struct record *record, enum picture_kind kind, enum picture_viewer viewer, int columns,
-                   FILE *stream)
+bool picture_write_frame(void (*write)(struct picture *picture, const void *what), const void *what,
+                         enum picture_viewer viewer, int columns, FILE *stream)
 {
     struct memory_stream body;
-    struct picture picture = {.record = record, .plain = viewer == PICTURE_CHARACTERS};
+    struct picture picture = {.plain = viewer == PICTURE_CHARACTERS};
     bool good = memory_stream_open(&body);
 
     if (good) {
         picture.stream = body.stream;
-        kinds[kind].write(&picture);
+        write(&picture, what);
         good = memory_stream_close(&body) && !picture.memory_short;
     }
     if (good) {
@@ -155,4 +163,26 @@ bool picture_write(const struct record *record, enum picture_kind kind, enum pic
     }
     memory_stream_free(&body);
     return good;
+}
+
+/* What the writer of a kind needs. */
+struct task {
+    const struct record *record;
+    enum picture_kind kind;
+};
+
+static void write_kind(struct picture *picture, const void *what)
+{
+    const struct task *task = what;
+
+    picture->record = task->record;
+    kinds[task->kind].write(picture);
+}
+
+bool picture_write(const struct record *record, enum picture_kind kind, enum picture_viewer viewer, int columns,
+                   FILE *stream)
+{
+    const struct task task = {record, kind};
+
+    return picture_write_frame(write_kind, &task, viewer, columns, stream);
 }

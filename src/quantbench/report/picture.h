@@ -27,13 +27,18 @@ enum picture_viewer {
 bool picture_write(const struct record *record, enum picture_kind kind, enum picture_viewer viewer, int columns,
                    FILE *stream);
 
+/* Write the script of which WRITE writes the part from the title on, of WHAT. False if memory is short. */
+struct picture;
+bool picture_write_frame(void (*write)(struct picture *picture, const void *what), const void *what,
+                         enum picture_viewer viewer, int columns, FILE *stream);
+
 /* ---- For the writers of kinds ----------------------------------------------------------------------------------- */
 
 struct picture {
-    const struct record *record;
-    FILE *stream; /* the script from its title on */
-    bool plain;   /* characters: no intervals, and no areas */
-    size_t rows;  /* that the picture must have room for, known before the title; 0: it has the usual size */
+    const struct record *record; /* NULL: it is of something else */
+    FILE *stream;                /* the script from its title on */
+    bool plain;                  /* characters: no intervals, and no areas */
+    size_t rows; /* that the picture must have room for, known before the title; 0: it has the usual size */
     bool memory_short;
 };
 

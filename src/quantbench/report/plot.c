@@ -10,8 +10,8 @@
 #include "base/program.h"
 #include "report/fold.h"
 #include "report/output.h"
-#include "report/picture.h"
 #include "report/plot.h"
+#include "report/report.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -121,14 +121,14 @@ static enum exit_code run_gnuplot(const struct plot *plot, const struct plot_for
     return EXIT_OK;
 }
 
-/* Set BYTES to the picture of KIND, which RECORD has, in FORM; free them either way. */
+/* Set OUTPUT to the picture of KIND, which SOURCE has, in FORM; free it either way. */
 static enum exit_code draw(const struct plot *plot, const struct plot_form *form, enum picture_kind kind,
-                           const struct record *record, struct program_output *output)
+                           const struct plot_source *source, struct program_output *output)
 {
     struct memory_stream script;
     enum exit_code code = EXIT_OK;
-    const bool good =
-        memory_stream_open(&script) && picture_write(record, kind, form->viewer, fold_width(stdout), script.stream);
+    const bool good = memory_stream_open(&script) &&
+                      source->write(source->what, kind, form->viewer, fold_width(stdout), script.stream);
 
     *output = (struct program_output){.length = 0};
     if (!memory_stream_close(&script) || !good) {
@@ -167,14 +167,14 @@ static void write_escaped(const char *text, size_t length, FILE *stream)
     }
 }
 
-/* Write the text report of RECORD. */
-static enum exit_code write_text(const struct record *record, FILE *stream)
+/* Write the text report of SOURCE. */
+static enum exit_code write_text(const struct plot_source *source, FILE *stream)
 {
     struct memory_stream text;
     enum exit_code code = EXIT_CANNOT_RUN;
 
     if (memory_stream_open(&text)) {
-        code = report_write(report_format_find("text"), record, text.stream);
+        code = source->write_text(source->what, text.stream);
     }
     if (memory_stream_close(&text) && code == EXIT_OK) {
         fputs("<pre>\n", stream);
@@ -188,11 +188,11 @@ static enum exit_code write_text(const struct record *record, FILE *stream)
 }
 
 /* Write the picture of KIND without the lines before the element. */
-static enum exit_code write_picture(const struct plot *plot, enum picture_kind kind, const struct record *record,
+static enum exit_code write_picture(const struct plot *plot, enum picture_kind kind, const struct plot_source *source,
                                     FILE *stream)
 {
     struct program_output svg;
-    enum exit_code code = draw(plot, plot->form, kind, record, &svg);
+    enum exit_code code = draw(plot, plot->form, kind, source, &svg);
     const char *element = code == EXIT_OK ? memmem(svg.bytes, svg.length, "<svg", strlen("<svg")) : NULL;
 
     if (element != NULL) {
@@ -204,10 +204,10 @@ static enum exit_code write_picture(const struct plot *plot, enum picture_kind k
     return code;
 }
 
-/* Write a page of the pictures that PLOT asks for, or of all that RECORD has, the best one first; and of its text. */
-static enum exit_code write_page(const struct plot *plot, const struct record *record, FILE *stream)
+/* Write a page of the pictures that PLOT asks for, or of all that SOURCE has, the best one first; and of its text. */
+static enum exit_code write_page(const struct plot *plot, const struct plot_source *source, FILE *stream)
 {
-    const enum picture_kind best = picture_choose(record);
+    const enum picture_kind best = source->choose(source->what);
     enum exit_code code = EXIT_OK;
 
     fputs("<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<title>quantbench</title>\n"
@@ -216,29 +216,30 @@ static enum exit_code write_page(const struct plot *plot, const struct record *r
           "</head>\n<body>\n<h1>quantbench</h1>\n",
           stream);
     if (plot->kind != PICTURE_KINDS) {
-        code = write_picture(plot, plot->kind, record, stream);
-    } else if (picture_lack(record, best) == NULL) {
-        code = write_picture(plot, best, record, stream);
+        code = write_picture(plot, plot->kind, source, stream);
+    } else if (source->lack(source->what, best) == NULL) {
+        code = write_picture(plot, best, source, stream);
         for (enum picture_kind kind = 0; kind < PICTURE_KINDS && code == EXIT_OK; kind++) {
-            if (kind != best && picture_lack(record, kind) == NULL) {
-                code = write_picture(plot, kind, record, stream);
+            if (kind != best && source->lack(source->what, kind) == NULL) {
+                code = write_picture(plot, kind, source, stream);
             }
         }
     }
-    code = code == EXIT_OK ? write_text(record, stream) : code;
+    code = code == EXIT_OK ? write_text(source, stream) : code;
     fputs("</body>\n</html>\n", stream);
     return code;
 }
 
 /* Set OUTPUT to the page of PLOT; free it either way. */
-static enum exit_code make_page(const struct plot *plot, const struct record *record, struct program_output *output)
+static enum exit_code make_page(const struct plot *plot, const struct plot_source *source,
+                                struct program_output *output)
 {
     struct memory_stream page;
     enum exit_code code = EXIT_OK;
 
     *output = (struct program_output){.length = 0};
     if (memory_stream_open(&page)) {
-        code = write_page(plot, record, page.stream);
+        code = write_page(plot, source, page.stream);
     }
     if (!memory_stream_close(&page)) {
         message_error("out of memory: the page (--plot=%s)", label_of(plot));
@@ -288,20 +289,20 @@ static void print_lines(const char *text, size_t length)
     }
 }
 
-static enum exit_code write_one(const struct plot *plot, const struct record *record)
+static enum exit_code write_one(const struct plot *plot, const struct plot_source *source)
 {
-    const enum picture_kind kind = plot->kind != PICTURE_KINDS ? plot->kind : picture_choose(record);
+    const enum picture_kind kind = plot->kind != PICTURE_KINDS ? plot->kind : source->choose(source->what);
     const struct plot_form *form = plot->form != NULL ? plot->form : &terminal;
-    const char *lack = form->is_page && plot->kind == PICTURE_KINDS ? NULL : picture_lack(record, kind);
+    const char *lack = form->is_page && plot->kind == PICTURE_KINDS ? NULL : source->lack(source->what, kind);
     struct program_output output;
     enum exit_code code;
 
     if (lack != NULL) {
-        message_error("--plot: %s: the picture '%s' requires %s, which the record lacks", label_of(plot),
-                      picture_words[kind], lack);
+        message_error("--plot: %s: the picture '%s' requires %s, which the %s lacks", label_of(plot),
+                      picture_words[kind], lack, source->name);
         return EXIT_CANNOT_RUN;
     }
-    code = form->is_page ? make_page(plot, record, &output) : draw(plot, form, kind, record, &output);
+    code = form->is_page ? make_page(plot, source, &output) : draw(plot, form, kind, source, &output);
     if (code == EXIT_OK && plot->file == NULL) {
         print_lines(output.bytes, output.length);
     } else if (code == EXIT_OK) {
@@ -311,22 +312,51 @@ static enum exit_code write_one(const struct plot *plot, const struct record *re
     return code;
 }
 
-enum exit_code plot_print(const struct plots *plots, const struct record *record)
+enum exit_code plot_print(const struct plots *plots, const struct plot_source *source)
 {
     enum exit_code code = EXIT_OK;
 
     for (size_t i = 0; i < plots->count; i++) {
-        code = plots->values[i].file == NULL ? message_worse(code, write_one(&plots->values[i], record)) : code;
+        code = plots->values[i].file == NULL ? message_worse(code, write_one(&plots->values[i], source)) : code;
     }
     return code;
 }
 
-enum exit_code plot_write(const struct plots *plots, const struct record *record)
+enum exit_code plot_write(const struct plots *plots, const struct plot_source *source)
 {
     enum exit_code code = EXIT_OK;
 
     for (size_t i = 0; i < plots->count; i++) {
-        code = plots->values[i].file != NULL ? message_worse(code, write_one(&plots->values[i], record)) : code;
+        code = plots->values[i].file != NULL ? message_worse(code, write_one(&plots->values[i], source)) : code;
     }
     return code;
+}
+
+/* ---- Of a record ------------------------------------------------------------------------------------------------ */
+
+static enum picture_kind choose_of_record(const void *what)
+{
+    return picture_choose(what);
+}
+
+static const char *lack_of_record(const void *what, enum picture_kind kind)
+{
+    return picture_lack(what, kind);
+}
+
+static bool write_of_record(const void *what, enum picture_kind kind, enum picture_viewer viewer, int columns,
+                            FILE *stream)
+{
+    return picture_write(what, kind, viewer, columns, stream);
+}
+
+static enum exit_code write_text_of_record(const void *what, FILE *stream)
+{
+    return report_write(report_format_find("text"), what, stream);
+}
+
+struct plot_source plot_source_of(const struct record *record)
+{
+    return (struct plot_source){record,         "record",        choose_of_record,
+                                lack_of_record, write_of_record, write_text_of_record};
 }
