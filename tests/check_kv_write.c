@@ -5,6 +5,7 @@
 
 #include "quantbench.h"
 #include "run.h"
+#include "tensor_info.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -120,40 +121,24 @@ END_TEST
 
 /* ---- Tensors --------------------------------------------------------------------------------------------------- */
 
-static void tensor_is(const struct qb_problem *p, enum qb_role role, bool written, unsigned bits, uint64_t rows,
-                      uint64_t cols, uint64_t traffic)
-{
-    struct qb_tensor_info info = {.size = sizeof info};
-
-    ck_assert_int_eq(qb_problem_tensor(p, role, &info), QB_OK);
-    ck_assert(info.present && info.written == written && info.read == !written);
-    ck_assert_uint_eq(info.bits, bits);
-    ck_assert_uint_eq(info.rows, rows);
-    ck_assert_uint_eq(info.cols, cols);
-    ck_assert_uint_eq(info.stride, cols);
-    ck_assert_uint_eq(info.bytes, rows * cols * bits / 8);
-    ck_assert_uint_eq(info.traffic, traffic);
-    ck_assert_uint_eq(info.alignment, bits / 8);
-}
-
 START_TEST(tensors_of_a_cache)
 {
     struct qb_problem p = problem_of();
     uint64_t read, written;
 
-    tensor_is(&p, QB_ROLE_INPUT, false, 16, TOKENS, 48, TOKENS * 96);
-    tensor_is(&p, QB_ROLE_SLOTS, false, 64, TOKENS, 1, TOKENS * 8);
-    tensor_is(&p, QB_ROLE_SCALES, false, 32, 1, 2, 8);
-    tensor_is(&p, QB_ROLE_CODES, true, 8, 2 * PAGES * 2, 24, TOKENS * 48);
+    tensor_is(&p, QB_ROLE_INPUT, false, 16, TOKENS, 48, 48, TOKENS * 96);
+    tensor_is(&p, QB_ROLE_SLOTS, false, 64, TOKENS, 1, 1, TOKENS * 8);
+    tensor_is(&p, QB_ROLE_SCALES, false, 32, 1, 2, 2, 8);
+    tensor_is(&p, QB_ROLE_CODES, true, 8, 2 * PAGES * 2, 24, 24, TOKENS * 48);
     p.page_layout = QB_PAGE_LAYOUT_HND;
-    tensor_is(&p, QB_ROLE_CODES, true, 8, 2 * PAGES * HEADS * 2, 8, TOKENS * 48);
+    tensor_is(&p, QB_ROLE_CODES, true, 8, 2 * PAGES * HEADS * 2, 8, 8, TOKENS * 48);
     p.granularity = QB_GRANULARITY_GROUP;
     p.group = 4;
-    tensor_is(&p, QB_ROLE_SCALES, false, 32, 1, 12, 48);
+    tensor_is(&p, QB_ROLE_SCALES, false, 32, 1, 12, 12, 48);
     p.scaling = QB_SCALING_DYNAMIC;
-    tensor_is(&p, QB_ROLE_SCALES, true, 32, 2 * PAGES * 2, 6, TOKENS * 48);
+    tensor_is(&p, QB_ROLE_SCALES, true, 32, 2 * PAGES * 2, 6, 6, TOKENS * 48);
     p.granularity = QB_GRANULARITY_TOKEN;
-    tensor_is(&p, QB_ROLE_SCALES, true, 32, 2 * PAGES * 2, 1, TOKENS * 8);
+    tensor_is(&p, QB_ROLE_SCALES, true, 32, 2 * PAGES * 2, 1, 1, TOKENS * 8);
     qb_problem_traffic(&p, &read, &written);
     ck_assert_uint_eq(read, TOKENS * (96 + 8));
     ck_assert_uint_eq(written, TOKENS * (48 + 8));

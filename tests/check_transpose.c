@@ -5,6 +5,7 @@
 
 #include "quantbench.h"
 #include "run.h"
+#include "tensor_info.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -96,45 +97,23 @@ END_TEST
 
 /* ---- Tensors --------------------------------------------------------------------------------------------------- */
 
-static void tensor_is(const struct qb_problem *p, enum qb_role role, bool written, unsigned bits, uint64_t rows,
-                      uint64_t cols, uint64_t stride)
-{
-    struct qb_tensor_info info = {.size = sizeof info};
-
-    ck_assert_int_eq(qb_problem_tensor(p, role, &info), QB_OK);
-    ck_assert(info.present && info.written == written && info.read == !written);
-    ck_assert_uint_eq(info.bits, bits);
-    ck_assert_uint_eq(info.rows, rows);
-    ck_assert_uint_eq(info.cols, cols);
-    ck_assert_uint_eq(info.stride, stride);
-    ck_assert_uint_eq(info.traffic, rows * cols * bits / 8);
-}
-
-static void is_absent(const struct qb_problem *p, enum qb_role role)
-{
-    struct qb_tensor_info info = {.size = sizeof info};
-
-    ck_assert_int_eq(qb_problem_tensor(p, role, &info), QB_OK);
-    ck_assert(!info.present && info.bytes == 0 && info.traffic == 0);
-}
-
 START_TEST(tensors_of_both)
 {
     struct qb_problem p = problem_of(QB_OPERATION_TRANSPOSE);
     uint64_t read, written;
 
     p.input_stride = 7;
-    tensor_is(&p, QB_ROLE_INPUT, false, 16, 10, 6, 7);
-    tensor_is(&p, QB_ROLE_CODES, true, 8, 6, 10, 10);
-    tensor_is(&p, QB_ROLE_SCALES, true, 32, 6, 3, 3);
+    tensor_is(&p, QB_ROLE_INPUT, false, 16, 10, 6, 7, 120);
+    tensor_is(&p, QB_ROLE_CODES, true, 8, 6, 10, 10, 60);
+    tensor_is(&p, QB_ROLE_SCALES, true, 32, 6, 3, 3, 72);
     is_absent(&p, QB_ROLE_TRANSPOSED);
     p.operation = QB_OPERATION_DUAL;
     p.output_stride = 8;
-    tensor_is(&p, QB_ROLE_INPUT, false, 16, 10, 6, 7);
-    tensor_is(&p, QB_ROLE_CODES, true, 8, 10, 6, 8);
-    tensor_is(&p, QB_ROLE_SCALES, true, 32, 10, 2, 2);
-    tensor_is(&p, QB_ROLE_TRANSPOSED, true, 8, 6, 10, 10);
-    tensor_is(&p, QB_ROLE_TRANSPOSED_SCALES, true, 32, 6, 3, 3);
+    tensor_is(&p, QB_ROLE_INPUT, false, 16, 10, 6, 7, 120);
+    tensor_is(&p, QB_ROLE_CODES, true, 8, 10, 6, 8, 60);
+    tensor_is(&p, QB_ROLE_SCALES, true, 32, 10, 2, 2, 80);
+    tensor_is(&p, QB_ROLE_TRANSPOSED, true, 8, 6, 10, 10, 60);
+    tensor_is(&p, QB_ROLE_TRANSPOSED_SCALES, true, 32, 6, 3, 3, 72);
     is_absent(&p, QB_ROLE_VALUES);
     qb_problem_traffic(&p, &read, &written);
     ck_assert_uint_eq(read, 120);
@@ -142,8 +121,8 @@ START_TEST(tensors_of_both)
     p.granularity = QB_GRANULARITY_BLOCK;
     p.block_rows = 4;
     p.block_cols = 5;
-    tensor_is(&p, QB_ROLE_SCALES, true, 32, 3, 2, 2);
-    tensor_is(&p, QB_ROLE_TRANSPOSED_SCALES, true, 32, 2, 3, 3);
+    tensor_is(&p, QB_ROLE_SCALES, true, 32, 3, 2, 2, 24);
+    tensor_is(&p, QB_ROLE_TRANSPOSED_SCALES, true, 32, 2, 3, 3, 24);
     ck_assert_str_eq(qb_role_name(QB_ROLE_TRANSPOSED), "transposed codes");
     ck_assert_str_eq(qb_role_name(QB_ROLE_TRANSPOSED_SCALES), "transposed scales");
 }
