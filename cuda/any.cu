@@ -1,24 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* any.cu - every problem that is not plain, element by element: the range of each tile by atomics, then its scale, then
  * the codes. The formats are arguments, so that each kernel is compiled once. For what the other kernels cannot do. */
-#include "narrow.cuh"
+#include "any.cuh"
 
 #define THREADS 256u
 /* Elements of a row that a warp looks at for one tile. */
 #define SEGMENT 4096u
 #define CHUNKS  4
-
-/* An output format as numbers: see qb__mini. */
-struct any_format {
-    unsigned bits;  /* that a code takes */
-    unsigned unit;  /* codes that fill whole bytes */
-    unsigned width; /* of a code itself */
-    bool integer;
-    float largest, least;
-    uint32_t nan_code;
-    unsigned shift;
-    float smallest, magic, align;
-};
 
 struct any_args {
     const void *in;
@@ -183,25 +171,9 @@ __global__ void __launch_bounds__(THREADS) any_scales(any_args a)
     const float high = fminf(__uint_as_float(atomicExch(&a.amax[1 + i], 0)), s.bound);
     const float below = a.asymmetric ? fminf(__uint_as_float(atomicExch(&a.amax[1 + count + i], 0)), s.bound) : 0;
     const uint64_t place = qb__place(s.layout, i / s.cols, i % s.cols);
-    if (s.format == QB_FORMAT_E8M0) {
-        ((uint8_t *)s.memory)[place] = (uint8_t)qb__power_of(__float_as_uint(high), s);
-        return;
-    }
-    if (s.format == QB_FORMAT_E4M3) {
-        const float value = fminf(__fmul_rn(high, qb__factors_of(s).encode), 0x1.fffffep127f);
-        ((uint8_t *)s.memory)[place] = (uint8_t)qb__small_code(value);
-        return;
-    }
     const float width = a.asymmetric ? fminf(__fadd_rn(high, below), 0x1.fffffep127f) : high;
-    float scale = __fdiv_rn(width, a.asymmetric ? s.qmax - s.least : s.qmax);
-    if (s.format == QB_FORMAT_F16) {
-        const uint32_t code = qb__half_code(scale);
-        ((uint16_t *)s.memory)[place] = (uint16_t)code;
-        scale = qb__half_value(code);
-    } else {
-        scale = fmaxf(scale, QB__SCALE_FLOOR);
-        ((float *)s.memory)[place] = scale;
-    }
+    const float scale = any_put_scale(s, place, width, a.asymmetric ? s.qmax - s.least : s.qmax,
+                                      s.format == QB_FORMAT_E4M3 ? qb__factors_of(s).encode : 0);
     if (a.asymmetric) {
         s.zero_points[i] = (int8_t)qb__zero_point(below, scale, s.least, s.qmax);
     }
@@ -209,23 +181,6 @@ __global__ void __launch_bounds__(THREADS) any_scales(any_args a)
 
 /* ---- Codes ---------------------------------------------------------------------------------------------------------
  */
-
-__device__ __forceinline__ uint32_t encode(const any_format &f, float v, int zero_point)
-{
-    const uint32_t mask = (1u << f.width) - 1;
-
-    if (f.integer) {
-        const float rounded = v == v ? fminf(fmaxf(rintf(v), -1024.0f), 1024.0f) : 0.0f;
-        return (uint32_t)(int)fminf(fmaxf(rounded + (float)zero_point, f.least), f.largest) & mask;
-    }
-    const float magnitude = fminf(fabsf(v), f.largest);
-    const float power = __uint_as_float(__float_as_uint(fmaxf(magnitude, f.smallest)) & 0x7f800000u);
-    const float magic = __fmul_rn(power, f.magic);
-    const float rounded = __fmul_rn(__fsub_rn(__fadd_rn(magnitude, magic), magic), f.align);
-    const uint32_t sign = __float_as_uint(v) >> 31 << (f.width - 1);
-
-    return v != v ? f.nan_code : (__float_as_uint(rounded) >> f.shift) | sign;
-}
 
 /* A thread for as many codes as fill whole bytes. */
 __global__ void __launch_bounds__(THREADS) any_codes(any_args a)
@@ -248,17 +203,9 @@ __global__ void __launch_bounds__(THREADS) any_codes(any_args a)
     for (unsigned k = 0; k < f.unit && first + k < a.cols; k++) {
         const uint64_t tile_row = row / a.tile_rows, tile_col = (first + k) / a.tile_cols;
         const uint64_t place = qb__place(s.layout, tile_row, tile_col);
-        float v = load(a, row, first + k);
+        const float v = any_quotient(s, place, load(a, row, first + k), g);
 
-        if (s.format == QB_FORMAT_E8M0) {
-            v = __fmul_rn(v, qb__inverse_of(((const uint8_t *)s.memory)[place]));
-        } else if (s.format == QB_FORMAT_E4M3) {
-            v = __fmul_rn(v, qb__small_multiplier(((const uint8_t *)s.memory)[place], g));
-        } else {
-            v = __fdiv_rn(v, s.format == QB_FORMAT_F16 ? qb__half_value(((const uint16_t *)s.memory)[place])
-                                                       : ((const float *)s.memory)[place]);
-        }
-        word |= encode(f, v, a.asymmetric ? s.zero_points[tile_row * s.cols + tile_col] : 0) << (k * f.bits);
+        word |= any_encode(f, v, a.asymmetric ? s.zero_points[tile_row * s.cols + tile_col] : 0) << (k * f.bits);
     }
     uint8_t *const out = a.out + row * a.out_step + first * f.bits / 8;
     for (uint64_t b = 0; b < bytes; b++) {
@@ -269,37 +216,6 @@ __global__ void __launch_bounds__(THREADS) any_codes(any_args a)
 /* ---- Launching -----------------------------------------------------------------------------------------------------
  */
 
-static float power(int exponent)
-{
-    const uint32_t bits = qb__power_bits(exponent);
-    float value;
-
-    memcpy(&value, &bits, sizeof value);
-    return value;
-}
-
-static any_format format_of(const struct qb__cuda_call *call)
-{
-    const struct qb_format_info *info = &qb__formats[call->output];
-    any_format f = {};
-
-    f.bits = qb__packed_bits(call->output, call->problem->packing);
-    f.unit = qb__packed_unit(call->output, call->problem->packing);
-    f.width = info->bits;
-    f.integer = qb__is_integer(call->output);
-    f.largest = info->largest;
-    f.nan_code = info->nan_code;
-    if (f.integer) {
-        f.least = qb__least(call->output);
-        return f;
-    }
-    f.shift = 23 - info->mantissa_bits;
-    f.smallest = power(qb__least_exponent(call->output));
-    f.magic = power((int)f.shift);
-    f.align = power(-126 - qb__least_exponent(call->output));
-    return f;
-}
-
 static any_args args_of(const struct qb__cuda_call *call)
 {
     const struct qb_problem *p = call->problem;
@@ -309,7 +225,7 @@ static any_args args_of(const struct qb__cuda_call *call)
     a.in = call->in;
     a.out = call->out;
     a.input = call->input;
-    a.output = format_of(call);
+    a.output = any_format_of(call);
     a.is_static = call->scaling == QB_SCALING_STATIC;
     a.asymmetric = p->zero_points != QB_ZERO_POINTS_NONE;
     a.rows = call->rows;

@@ -1045,6 +1045,10 @@ static const struct variant transpose = {NULL, NULL, qb__cuda_transpose_run, DYN
 
 static const struct variant kv_write = {NULL, NULL, qb__cuda_kv_write_run, STATIC | DYNAMIC, ANY_GRANULARITY, false};
 
+static const struct variant experts = {qb__cuda_experts_fits, qb__cuda_experts_workspace,
+                                       qb__cuda_experts_run,  STATIC | DYNAMIC | AMAX,
+                                       ANY_GRANULARITY,       false};
+
 /* PROBLEM for the launchers, without buffers. */
 static struct qb__cuda_call make_call(const struct qb_device *device, const struct qb_problem *problem)
 {
@@ -1066,8 +1070,9 @@ static struct qb__cuda_call make_call(const struct qb_device *device, const stru
         /* There is no output that could lie differently. */
         call.out_stride = call.in_stride;
     }
-    if (problem->operation == QB_OPERATION_QUANTIZE && qb__is_plain(problem) && call.scale_rows == 1 &&
-        call.scale_cols == 1 && call.rows > 1 && call.in_stride == call.cols && call.out_stride == call.cols) {
+    if (problem->operation == QB_OPERATION_QUANTIZE && problem->experts == 0 && qb__is_plain(problem) &&
+        call.scale_rows == 1 && call.scale_cols == 1 && call.rows > 1 && call.in_stride == call.cols &&
+        call.out_stride == call.cols) {
         call.cols *= call.rows;
         call.rows = call.tile_rows = 1;
         call.tile_cols = call.in_stride = call.out_stride = call.cols;
@@ -1171,6 +1176,7 @@ static void set_tensors(struct qb__cuda_call *call, const struct qb_tensors *ten
     call->angles = tensors->at[QB_ROLE_ANGLES];
     call->positions = tensors->at[QB_ROLE_POSITIONS];
     call->slots = tensors->at[QB_ROLE_SLOTS];
+    call->experts = tensors->at[QB_ROLE_EXPERTS];
     call->transposed = tensors->at[QB_ROLE_TRANSPOSED];
     call->transposed_scales = tensors->at[QB_ROLE_TRANSPOSED_SCALES];
     if (call->problem->keep_values || call->problem->operation == QB_OPERATION_DEQUANTIZE) {
@@ -1205,6 +1211,23 @@ static bool transpose_supports(const struct qb_kernel *kernel, const struct qb_d
     (void)device;
     return qb__cuda_has_pair(problem->input, problem->output);
 }
+
+/* Any operation on the rows of experts. */
+static bool experts_support(const struct qb_kernel *kernel, const struct qb_device *device,
+                            const struct qb_problem *problem)
+{
+    const struct qb__cuda_call call = make_call(device, problem);
+
+    (void)kernel;
+    return qb__cuda_experts_fits(&call);
+}
+
+#define EXPERTS(name_, operation_, text)                                                                               \
+    {                                                                                                                  \
+        .name = name_, .description = text, .backend = &backend, .operation = QB_OPERATION_##operation_,               \
+        .experts = true, .supports = experts_support, .workspace = workspace_size, .run = run, .floor = run_empty,     \
+        .variant = &experts                                                                                            \
+    }
 
 #define KERNEL(name_, text, variant_)                                                                                  \
     {                                                                                                                  \
@@ -1458,6 +1481,9 @@ static const struct qb_kernel kernels[] = {
      .variant = &kv_write},
     TRANSPOSED("cuda_transpose", TRANSPOSE, "quantized columns, regular ones in one launch"),
     TRANSPOSED("cuda_dual", DUAL, "quantized rows and columns, regular ones read once"),
+    EXPERTS("cuda_experts", QUANTIZE, "rows of experts, those that exist, read once"),
+    EXPERTS("cuda_experts_silu_mul", SILU_MUL, "SiLU times up of such rows, and codes"),
+    EXPERTS("cuda_experts_gelu_mul", GELU_MUL, "GELU times up of such rows, and codes"),
     /* One launch, each element read once; scales given, of rows, or of groups of up to 256: SiLU 0.97 to 1.01, RMSNorm
      * 1.10 to 1.15, with a residual 1.03. */
     FUSED("cuda_silu_mul", SILU_MUL, "SiLU times up and codes, one launch", gated),

@@ -65,7 +65,7 @@ struct qb__cuda_call {
     const void *weights, *residual, *angles;
     const int64_t *positions;
     void *sum, *values; /* NULL: not wanted */
-    const int64_t *slots;
+    const int64_t *slots, *experts;
     uint8_t *transposed; /* DUAL */
     float *transposed_scales;
     const struct qb__cuda_limits *limits;
@@ -169,6 +169,11 @@ cudaError_t qb__cuda_kv_write_run(const struct qb__cuda_call *call);
 
 /* transpose.cu: TRANSPOSE and DUAL, of any call. */
 cudaError_t qb__cuda_transpose_run(const struct qb__cuda_call *call);
+
+/* experts.cu: QUANTIZE, SILU_MUL and GELU_MUL of experts; one launch, or three where a scale follows from all rows. */
+bool qb__cuda_experts_fits(const struct qb__cuda_call *call);
+size_t qb__cuda_experts_workspace(const struct qb__cuda_call *call);
+cudaError_t qb__cuda_experts_run(const struct qb__cuda_call *call);
 
 /* limits.cu: what no kernel can be faster than. */
 

@@ -15,10 +15,10 @@ AM_TESTS_ENVIRONMENT = srcdir='$(srcdir)'; builddir='$(builddir)'; export srcdir
 # take less than two seconds of a processor, and are a part of "make check-quick".
 quick_c_tests =
 if HAVE_CHECK
-c_tests = check_cpu.test check_cpu_narrow.test check_cpu_operations.test check_compare.test check_precision.test check_quality.test check_environment.test
+c_tests = check_cpu.test check_cpu_narrow.test check_cpu_operations.test check_cpu_experts.test check_compare.test check_precision.test check_quality.test check_environment.test
 quick_c_tests += check_stats.test check_format.test check_problem.test check_narrow.test check_cvt.test check_peers.test check_pitfalls.test check_disturbance.test check_conditions.test \
 	check_message.test check_threads.test
-quick_c_tests += check_values.test check_rope.test check_operations.test check_dequantize.test check_kv_write.test check_transpose.test
+quick_c_tests += check_values.test check_rope.test check_operations.test check_dequantize.test check_kv_write.test check_transpose.test check_experts.test
 if TOOL
 c_tests += check_challenge.test check_accuracy.test
 quick_c_tests += check_hard.test check_options.test check_outcome.test check_rounds.test check_starvation.test \
@@ -26,7 +26,7 @@ quick_c_tests += check_hard.test check_options.test check_outcome.test check_rou
 	check_program.test check_picture.test check_describe.test check_summary.test check_spending.test \
 	check_rating.test check_record.test check_measure.test check_stock.test
 endif
-c_tests += $(quick_c_tests) check_cuda.test check_cuda_narrow.test check_cuda_operations.test
+c_tests += $(quick_c_tests) check_cuda.test check_cuda_narrow.test check_cuda_operations.test check_cuda_experts.test
 check_PROGRAMS += $(c_tests)
 TESTS += $(c_tests)
 endif
@@ -130,6 +130,7 @@ EXTRA_DIST += %D%/release/packages.sh
 EXTRA_DIST += %D%/device.h
 EXTRA_DIST += %D%/run.h
 EXTRA_DIST += %D%/tensors.h
+EXTRA_DIST += %D%/tensor_info.h
 EXTRA_DIST += %D%/safetensors.sh
 EXTRA_DIST += %D%/fleet_records.sh
 EXTRA_DIST += %D%/tap.sh
@@ -152,6 +153,9 @@ check_kv_write_test_LDADD = libquantbench.la $(CHECK_LIBS) -lm
 check_rope_test_SOURCES = %D%/check_rope.c
 check_rope_test_CFLAGS = $(TEST_CFLAGS)
 check_rope_test_LDADD = libquantbench.la $(CHECK_LIBS) -lm
+check_experts_test_SOURCES = %D%/check_experts.c
+check_experts_test_CFLAGS = $(TEST_CFLAGS)
+check_experts_test_LDADD = libquantbench.la $(CHECK_LIBS) -lm
 check_transpose_test_SOURCES = %D%/check_transpose.c
 check_transpose_test_CFLAGS = $(TEST_CFLAGS)
 check_transpose_test_LDADD = libquantbench.la $(CHECK_LIBS) -lm
@@ -306,6 +310,10 @@ check_cpu_operations_test_SOURCES = %D%/check_operations_kernels.c
 check_cpu_operations_test_CPPFLAGS = $(AM_CPPFLAGS) -DTEST_BACKEND='"cpu"'
 check_cpu_operations_test_CFLAGS = $(TEST_CFLAGS)
 check_cpu_operations_test_LDADD = libquantbench.la $(CHECK_LIBS) -lm
+check_cpu_experts_test_SOURCES = %D%/check_experts_kernels.c
+check_cpu_experts_test_CPPFLAGS = $(AM_CPPFLAGS) -DTEST_BACKEND='"cpu"'
+check_cpu_experts_test_CFLAGS = $(TEST_CFLAGS)
+check_cpu_experts_test_LDADD = libquantbench.la $(CHECK_LIBS) -lm
 # NVIDIA's management library is a stand-in that the test program has loaded under its name.
 check_conditions_test_SOURCES = %D%/check_conditions.c cuda/nvml.c
 check_conditions_test_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/cuda
@@ -323,6 +331,10 @@ check_cuda_operations_test_SOURCES = %D%/check_operations_kernels.c
 check_cuda_operations_test_CPPFLAGS = $(AM_CPPFLAGS) -DTEST_BACKEND='"cuda"'
 check_cuda_operations_test_CFLAGS = $(TEST_CFLAGS)
 check_cuda_operations_test_LDADD = libquantbench.la $(CHECK_LIBS) -lm
+check_cuda_experts_test_SOURCES = %D%/check_experts_kernels.c
+check_cuda_experts_test_CPPFLAGS = $(AM_CPPFLAGS) -DTEST_BACKEND='"cuda"'
+check_cuda_experts_test_CFLAGS = $(TEST_CFLAGS)
+check_cuda_experts_test_LDADD = libquantbench.la $(CHECK_LIBS) -lm
 
 # The CUDA backend's C files compile everywhere, against a stand-in for NVIDIA's headers, so that a machine without the
 # toolkit finds mistakes in it.

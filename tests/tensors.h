@@ -93,7 +93,7 @@ static inline const char *problem_text(const struct tensors *t)
              "zero points %s, %s (group %" PRIu64 ", block %" PRIu64 "x%" PRIu64 "), %" PRIu64 "x%" PRIu64
              ", strides %" PRIu64 ", %" PRIu64 ", offset %zu, bound %g, intermediate %s, values %" PRIu32
              ", gate %s, limit %g, alpha %g, up + %g, weights %s, epsilon %g, %s pairs, %" PRIu64 " rotated, %" PRIu64
-             " positions%s, QUANTBENCH_TEST_SEED=%" PRIu64,
+             " positions%s, %" PRIu64 " experts %s, QUANTBENCH_TEST_SEED=%" PRIu64,
              qb_operation_name(p->operation), qb_format_info(p->input)->name, qb_format_info(p->output)->name,
              qb_packing_name(p->packing), p->head_size, p->pages, p->page_size, qb_page_layout_name(p->page_layout),
              qb_format_info(p->scale_format)->name, qb_scaling_name(p->scaling),
@@ -103,7 +103,8 @@ static inline const char *problem_text(const struct tensors *t)
              p->input_stride, p->output_stride, t->offset[QB_ROLE_SCALES], (double)p->amax_bound,
              qb_intermediate_name(p->intermediate), p->keep_values, qb_gate_name(p->gate), (double)p->gate_limit,
              (double)p->alpha, (double)p->up_offset, qb_weights_name(p->weights), (double)p->epsilon,
-             qb_pairing_name(p->pairing), p->rotary, p->positions, t->in_place ? ", in place" : "", test_seed());
+             qb_pairing_name(p->pairing), p->rotary, p->positions, t->in_place ? ", in place" : "", p->experts,
+             qb_expert_rows_name(p->expert_rows), test_seed());
     return text;
 }
 
@@ -125,9 +126,9 @@ static inline void upload(const struct tensors *t)
 static inline void compare(const struct tensors *t, const struct qb_kernel *kernel)
 {
     static const int order[] = {
-        QB_ROLE_INPUT,        QB_ROLE_WEIGHTS,   QB_ROLE_RESIDUAL,          QB_ROLE_SUM,       QB_ROLE_VALUES,
-        QB_ROLE_TENSOR_SCALE, QB_ROLE_SCALES,    QB_ROLE_ZERO_POINTS,       QB_ROLE_CODES,     QB_ROLE_SLOTS,
-        QB_ROLE_ANGLES,       QB_ROLE_POSITIONS, QB_ROLE_TRANSPOSED_SCALES, QB_ROLE_TRANSPOSED};
+        QB_ROLE_INPUT,        QB_ROLE_WEIGHTS,   QB_ROLE_RESIDUAL,          QB_ROLE_SUM,        QB_ROLE_VALUES,
+        QB_ROLE_TENSOR_SCALE, QB_ROLE_SCALES,    QB_ROLE_ZERO_POINTS,       QB_ROLE_CODES,      QB_ROLE_SLOTS,
+        QB_ROLE_ANGLES,       QB_ROLE_POSITIONS, QB_ROLE_TRANSPOSED_SCALES, QB_ROLE_TRANSPOSED, QB_ROLE_EXPERTS};
 
     ck_assert_int_eq(COUNT(order), QB_ROLE_COUNT);
     for (int i = 0; i < COUNT(order); i++) {
@@ -303,6 +304,47 @@ static inline void fill_slots(struct tensors *t, uint64_t *state)
     free(all);
 }
 
+/* The number of rows of expert E of the tensors, by their table. */
+static inline uint64_t expert_rows_of(const struct tensors *t, uint64_t e)
+{
+    const int64_t *table = (const int64_t *)(const void *)data_of(t, QB_ROLE_EXPERTS);
+
+    return (uint64_t)(t->problem.expert_rows == QB_EXPERT_ROWS_MASKED ? table[e] : table[e + 1] - table[e]);
+}
+
+/* The first row of expert E. */
+static inline uint64_t expert_first_of(const struct tensors *t, uint64_t e)
+{
+    const int64_t *table = (const int64_t *)(const void *)data_of(t, QB_ROLE_EXPERTS);
+
+    return t->problem.expert_rows == QB_EXPERT_ROWS_MASKED ? e * (t->problem.tokens / t->problem.experts)
+                                                           : (uint64_t)table[e];
+}
+
+/* Fill the table of experts: some have many rows, some none; and some rows belong to no expert. */
+static inline void fill_experts(struct tensors *t, uint64_t *state)
+{
+    const bool masked = t->problem.expert_rows == QB_EXPERT_ROWS_MASKED;
+    const uint64_t experts = t->problem.experts, tokens = t->problem.tokens, room = masked ? tokens / experts : tokens;
+    const uint64_t way = (test_random(state) >> 8) % 4;
+    int64_t *table = (int64_t *)(void *)data_of(t, QB_ROLE_EXPERTS);
+    uint64_t next = way == 0 && tokens > 2 ? 1 : 0;
+
+    for (uint64_t e = 0; e < experts; e++) {
+        const uint64_t random = test_random(state) >> 8, left = tokens - next;
+        const uint64_t usual = masked ? room : 2 * tokens / experts + 1;
+        uint64_t rows = way == 1 ? room : random % 3 == 0 ? 0 : random / 3 % (usual + 1);
+
+        rows = way == 2 && e != experts / 2 ? 0 : rows;
+        rows = !masked && rows > left ? left : rows;
+        table[e] = (int64_t)(masked ? rows : next);
+        next += rows;
+    }
+    if (!masked) {
+        table[experts] = (int64_t)next;
+    }
+}
+
 /* Fill what is read: the input, weights, the residual and angles with KIND. */
 static inline void fill(struct tensors *t, enum kind kind, uint64_t *state)
 {
@@ -326,8 +368,13 @@ static inline void fill(struct tensors *t, enum kind kind, uint64_t *state)
     if (t->info[QB_ROLE_SLOTS].present) {
         fill_slots(t, state);
     }
-    if (t->info[QB_ROLE_TENSOR_SCALE].read) {
-        memcpy(data_of(t, QB_ROLE_TENSOR_SCALE), &given, sizeof given);
+    if (t->info[QB_ROLE_EXPERTS].present) {
+        fill_experts(t, state);
+    }
+    for (uint64_t i = 0; t->info[QB_ROLE_TENSOR_SCALE].read && i < t->info[QB_ROLE_TENSOR_SCALE].rows; i++) {
+        const float own = given * (float)(1 + i % 5);
+
+        memcpy(data_of(t, QB_ROLE_TENSOR_SCALE) + i * sizeof own, &own, sizeof own);
     }
 }
 

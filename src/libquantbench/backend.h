@@ -9,7 +9,7 @@
 #include "quantbench.h"
 
 /* Raised with every change of the structures below; a module of another number is refused. */
-#define QB__BACKEND_ABI 8u
+#define QB__BACKEND_ABI 9u
 
 /* The functions that the library provides to a backend. */
 struct qb__host {
@@ -21,7 +21,8 @@ struct qb_kernel {
     const char *name;
     const char *description;
     const struct qb_backend *backend;
-    enum qb_operation operation; /* that it does; asked before SUPPORTS */
+    enum qb_operation operation; /* that it does; asked before SUPPORTS, as the next */
+    bool experts;                /* it does problems that have some */
     bool (*supports)(const struct qb_kernel *kernel, const struct qb_device *device, const struct qb_problem *problem);
     /* Bytes; NULL means 0. */
     size_t (*workspace)(const struct qb_kernel *kernel, const struct qb_device *device,

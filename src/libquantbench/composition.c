@@ -3,7 +3,7 @@
 #include <config.h>
 
 #include "composition.h"
-#include "problem.h"
+#include "expert.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -100,8 +100,30 @@ enum qb_status qb_problem_quantization(const struct qb_problem *problem, struct 
 enum qb_status qb__composition_check(const struct qb_problem *p, const struct qb_tensors *tensors)
 {
     const struct qb__operation *operation = qb__operation_of(p->operation);
+    const enum qb_status status = qb__experts_check(p, tensors->at[QB_ROLE_EXPERTS]);
 
+    if (status != QB_OK) {
+        return status;
+    }
     return operation->check != NULL ? operation->check(p, tensors) : QB_OK;
+}
+
+void qb__values_of(const struct qb_problem *p, const struct qb_tensors *tensors)
+{
+    const struct qb__layout layout = qb__layout_of(p);
+
+    if (p->experts == 0) {
+        qb__operation_of(p->operation)->values(p, tensors);
+    }
+    for (struct qb__expert x = {0}; x.index < p->experts; x.index++) {
+        struct qb_problem part;
+        struct qb_tensors its;
+
+        qb__expert_take(p, &layout, tensors->at[QB_ROLE_EXPERTS], &x);
+        part = qb__expert_problem(p, &layout, x.rows);
+        its = qb__expert_tensors(p, &x, tensors);
+        qb__operation_of(p->operation)->values(&part, &its);
+    }
 }
 
 enum qb_format qb__weight_format(const struct qb_problem *p)
@@ -136,7 +158,7 @@ enum qb_status qb__composition_reference(const struct qb_problem *p, const struc
             return qb__fail(QB_ERROR_MEMORY, "%" PRIu64 " bytes for the reference", bytes);
         }
     }
-    qb__operation_of(p->operation)->values(p, &whole);
+    qb__values_of(p, &whole);
     whole.at[QB_ROLE_INPUT] = whole.at[QB_ROLE_VALUES];
     status = qb__operation_quantize.reference(&quantization, arithmetic, &whole);
     free(values);

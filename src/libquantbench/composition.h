@@ -15,6 +15,9 @@ void qb__composition_tensor(const struct qb_problem *p, enum qb_role role, struc
 /* Check what the loaded TENSORS say, before values are computed. */
 enum qb_status qb__composition_check(const struct qb_problem *p, const struct qb_tensors *tensors);
 
+/* Write the values of P, those of experts row by row as their table says, which was checked. */
+void qb__values_of(const struct qb_problem *p, const struct qb_tensors *tensors);
+
 /* The format of the weights of a norm, or of angles. */
 enum qb_format qb__weight_format(const struct qb_problem *p);
 

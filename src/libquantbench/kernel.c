@@ -91,7 +91,7 @@ const struct qb_arithmetic *qb_kernel_arithmetic(const struct qb_kernel *kernel)
 static bool supports(const struct qb_kernel *kernel, const struct qb_device *device, const struct qb_problem *loaded)
 {
     return kernel->backend == device->backend && kernel->operation == loaded->operation &&
-           kernel->supports(kernel, device, loaded);
+           (loaded->experts == 0 || kernel->experts) && kernel->supports(kernel, device, loaded);
 }
 
 bool qb_kernel_supports(const struct qb_kernel *kernel, const struct qb_device *device,
@@ -196,7 +196,11 @@ static enum qb_status check_tensors(const struct qb_queue *queue, const struct q
 {
     const struct qb__operation *operation = qb__operation_of(loaded->operation);
     const bool on_host = strcmp(queue->device->backend->name, "cpu") == 0;
+    const enum qb_status status = on_host ? qb__experts_check(loaded, tensors->at[QB_ROLE_EXPERTS]) : QB_OK;
 
+    if (status != QB_OK) {
+        return status;
+    }
     return on_host && operation->check != NULL ? operation->check(loaded, tensors) : QB_OK;
 }
 

@@ -15,9 +15,9 @@ READ_FORMATS = $(AWK) -f $(srcdir)/%D%/formats.awk
 EXTRA_DIST += %D%/formats.awk
 
 libquantbench_la_SOURCES = \
-	%D%/quantbench.h %D%/internal.h %D%/backend.h %D%/formats.h %D%/problem.h %D%/operation.h %D%/facts.h \
+	%D%/quantbench.h %D%/internal.h %D%/backend.h %D%/formats.h %D%/problem.h %D%/expert.h %D%/operation.h %D%/facts.h \
 	%D%/environment.h %D%/kernel.h %D%/workspace.h \
-	%D%/status.c %D%/format.c %D%/problem.c %D%/arithmetic.c %D%/environment.c %D%/operation.c \
+	%D%/status.c %D%/format.c %D%/problem.c %D%/experts.c %D%/arithmetic.c %D%/environment.c %D%/operation.c \
 	%D%/operation_quantize.c %D%/operation_dequantize.c %D%/composition.h %D%/composition.c \
 	%D%/operation_gated.c %D%/operation_norm.c %D%/operation_kv_write.c %D%/operation_rope.c %D%/operation_transpose.c %D%/reference_check.c %D%/backend.c %D%/kernel.c %D%/workspace.c %D%/plugin.c \
 	%D%/cpu/vector.h %D%/cpu/vector_avx2.h %D%/cpu/vector_avx512.h %D%/cpu/vector_neon.h %D%/cpu/kernels.h \
@@ -31,7 +31,8 @@ libquantbench_la_SOURCES = \
 	%D%/cpu/kernels_generic.c %D%/cpu/kernels_narrow_generic.c \
 	%D%/cpu/values.h %D%/cpu/vector_values_avx2.h %D%/cpu/vector_values_avx512.h %D%/cpu/kernels_values.h \
 	%D%/cpu/kernels_values_body.h %D%/cpu/kernels_values_generic.c \
-	%D%/cpu/operations.h %D%/cpu/operations.c %D%/cpu/dequantize.h %D%/cpu/dequantize.c %D%/cpu/kv_write.h %D%/cpu/kv_write.c %D%/cpu/transpose.h %D%/cpu/transpose.c
+	%D%/cpu/operations.h %D%/cpu/operations.c %D%/cpu/dequantize.h %D%/cpu/dequantize.c %D%/cpu/kv_write.h %D%/cpu/kv_write.c %D%/cpu/transpose.h %D%/cpu/transpose.c \
+	%D%/cpu/experts.h %D%/cpu/experts.c
 libquantbench_la_CPPFLAGS = $(AM_CPPFLAGS) -DPKGLIBDIR='"$(pkglibdir)"'
 libquantbench_la_CFLAGS = $(AM_CFLAGS) $(OPENMP_CFLAGS) $(QB_VECTORIZE_CFLAGS)
 libquantbench_la_LDFLAGS = -version-info 0:0:0 -no-undefined -Wl,-z,defs -export-symbols-regex '^qb_[^_]' \

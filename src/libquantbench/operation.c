@@ -57,8 +57,8 @@ enum qb_status qb_reference_run(const struct qb_problem *problem, const struct q
 static enum qb_status load_for_values(const struct qb_problem *p, const struct qb_tensors *tensors,
                                       struct qb_tensors *loaded)
 {
-    static const enum qb_role needed[] = {QB_ROLE_INPUT,  QB_ROLE_WEIGHTS,   QB_ROLE_RESIDUAL,
-                                          QB_ROLE_ANGLES, QB_ROLE_POSITIONS, QB_ROLE_VALUES};
+    static const enum qb_role needed[] = {QB_ROLE_INPUT,     QB_ROLE_WEIGHTS, QB_ROLE_RESIDUAL, QB_ROLE_ANGLES,
+                                          QB_ROLE_POSITIONS, QB_ROLE_VALUES,  QB_ROLE_EXPERTS};
     struct qb_problem only = *p;
     enum qb_status status = qb__tensors_take(tensors, loaded);
 
@@ -93,7 +93,7 @@ enum qb_status qb_reference_values(const struct qb_problem *problem, const struc
     }
     if (status == QB_OK) {
         qb__environment_enter(&kept);
-        qb__operation_of(p.operation)->values(&p, &loaded);
+        qb__values_of(&p, &loaded);
         qb__environment_leave(&kept);
     }
     return status;

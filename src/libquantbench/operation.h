@@ -27,6 +27,15 @@ extern const struct qb__operation qb__operation_quantize, qb__operation_dequanti
     qb__operation_gelu_mul, qb__operation_rms_norm, qb__operation_add_rms_norm, qb__operation_kv_write,
     qb__operation_rope, qb__operation_transpose, qb__operation_dual;
 
+/* Check the members of P that are about experts, after those of its operation. */
+enum qb_status qb__experts_validate(const struct qb_problem *p);
+
+/* Check the TABLE of the loaded problem P, if it has experts. */
+enum qb_status qb__experts_check(const struct qb_problem *p, const int64_t *table);
+
+/* The bytes that count of the tensor of ROLE of P, which has experts, and whose ROWS have TRAFFIC bytes. */
+uint64_t qb__experts_traffic(const struct qb_problem *p, enum qb_role role, uint64_t rows, uint64_t traffic);
+
 /* The row of OPERATION; NULL if it is not in the enum. */
 const struct qb__operation *qb__operation_of(enum qb_operation operation);
 

@@ -143,6 +143,7 @@ static void tensor(const struct qb_problem *p, enum qb_role role, struct qb_tens
     case QB_ROLE_POSITIONS:
     case QB_ROLE_TRANSPOSED:
     case QB_ROLE_TRANSPOSED_SCALES:
+    case QB_ROLE_EXPERTS:
         break;
     }
 }

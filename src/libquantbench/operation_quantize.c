@@ -5,8 +5,8 @@
 #include <config.h>
 
 #include "environment.h"
+#include "expert.h"
 #include "operation.h"
-#include "problem.h"
 
 #include <float.h>
 #include <inttypes.h>
@@ -142,6 +142,9 @@ static enum qb_status validate_scales(const struct qb_problem *p)
         return qb__fail(QB_ERROR_INVALID, "a scale stride requires scale layout columns or packed");
     }
     qb__scale_shape(p, &scale_rows, &scale_cols);
+    if (p->experts > 0 && p->expert_rows == QB_EXPERT_ROWS_MASKED) {
+        scale_rows = qb__expert_room(p); /* each expert has a tensor of its own */
+    }
     if (p->scale_stride != 0 && (p->scale_stride < scale_rows || p->scale_stride > PTRDIFF_MAX / 8)) {
         return qb__fail(QB_ERROR_INVALID, "scale stride %" PRIu64 " does not fit %" PRIu64 " rows of scales",
                         p->scale_stride, scale_rows);
@@ -207,7 +210,16 @@ static void tensor(const struct qb_problem *p, enum qb_role role, struct qb_tens
             t->read = p->tensor_scale == QB_TENSOR_SCALE_GIVEN;
             t->written = !t->read;
             t->format = QB_FORMAT_F32;
-            t->rows = t->cols = t->stride = 1;
+            t->rows = p->experts > 0 ? p->experts : 1;
+            t->cols = t->stride = 1;
+        }
+        break;
+    case QB_ROLE_EXPERTS:
+        if (p->experts > 0) {
+            t->present = t->read = true;
+            t->format = QB_FORMAT_INT64;
+            t->rows = p->experts + (p->expert_rows == QB_EXPERT_ROWS_OFFSETS);
+            t->cols = t->stride = 1;
         }
         break;
     case QB_ROLE_WEIGHTS:
@@ -701,6 +713,77 @@ static uint32_t encode_asymmetric(const struct qb_problem *p, float value, int z
 
 /* ---- In the default environment --------------------------------------------------------------------------------- */
 
+/* Compute the scales of W, and what elements are divided by or multiplied with, unless FACTORS is NULL. */
+static QB__IN_ENVIRONMENT void write_scales(struct work *w, const struct qb_arithmetic *arithmetic, float *factors)
+{
+    find_tensor_scale(w, arithmetic);
+    for (uint64_t r = 0; r < w->t.scale_rows; r++) {
+        for (uint64_t c = 0; c < w->t.scale_cols; c++) {
+            struct scale scale = tile_scale(w, arithmetic, r, c);
+
+            store_scale(w, r, c, scale);
+            if (factors != NULL) {
+                factors[qb__scale_index(&w->t, r, c)] = factor_of(w, arithmetic, scale);
+            }
+        }
+    }
+}
+
+/* Compute the codes of W by its scales, or by FACTORS. */
+static QB__IN_ENVIRONMENT void write_codes(struct work *w, const struct qb_arithmetic *arithmetic, float *factors)
+{
+    const uint64_t stride = qb__packed_bytes(w->p.output, w->p.packing, w->p.output_stride);
+
+    find_tensor_scale(w, arithmetic);
+    for (uint64_t row = 0; row < w->p.tokens; row++) {
+        uint8_t *codes = (uint8_t *)w->tensors.at[QB_ROLE_CODES] + row * stride;
+        struct scale scale = {0};
+        float factor = 0;
+
+        for (uint64_t col = 0; col < w->p.hidden; col++) {
+            const float x = load(w, row, col);
+            float value;
+
+            if (col % w->t.cols == 0) { /* the first of a tile */
+                const uint64_t tile_row = row / w->t.rows, tile_col = col / w->t.cols;
+
+                scale = stored_scale(w, arithmetic, tile_row, tile_col);
+                factor = factors != NULL ? factors[qb__scale_index(&w->t, tile_row, tile_col)]
+                                         : factor_of(w, arithmetic, scale);
+            }
+            value = multiplies(w, arithmetic) ? x * factor : x / factor;
+            qb__code_put(codes, col, qb__packed_bits(w->p.output, w->p.packing),
+                         w->p.zero_points != QB_ZERO_POINTS_NONE ? encode_asymmetric(&w->p, value, scale.zero_point)
+                                                                 : encode(&w->p, arithmetic, value));
+        }
+    }
+}
+
+/* WRITE what each expert of W has, as if it were alone. */
+static enum qb_status each_expert(const struct work *w, const struct qb_arithmetic *arithmetic, float *factors,
+                                  void (*write)(struct work *w, const struct qb_arithmetic *arithmetic, float *factors))
+{
+    const int64_t *table = w->tensors.at[QB_ROLE_EXPERTS];
+    enum qb_status status = qb__experts_check(&w->p, table);
+
+    for (struct qb__expert x = {0}; x.index < w->p.experts && status == QB_OK; x.index++) {
+        struct work own = *w;
+        uint64_t before;
+
+        qb__expert_take(&w->p, &w->l, table, &x);
+        before = w->p.granularity == QB_GRANULARITY_TENSOR ? x.index : x.first * w->t.scale_cols;
+        own.p = qb__expert_problem(&w->p, &w->l, x.rows);
+        own.t = qb__tiling_of(&own.p);
+        own.l = qb__layout_of(&own.p);
+        own.tensors = qb__expert_tensors(&w->p, &x, &w->tensors);
+        if (w->p.scaling != QB_SCALING_STATIC) {
+            qb__expert_clear(&w->p, &w->l, &x, own.tensors.at[QB_ROLE_SCALES]);
+        }
+        write(&own, arithmetic, factors != NULL ? factors + before : NULL);
+    }
+    return status;
+}
+
 static QB__IN_ENVIRONMENT enum qb_status scales_as(const struct qb_problem *problem,
                                                    const struct qb_arithmetic *arithmetic,
                                                    const struct qb_tensors *tensors, float *factors)
@@ -711,20 +794,13 @@ static QB__IN_ENVIRONMENT enum qb_status scales_as(const struct qb_problem *prob
     if (status != QB_OK) {
         return status;
     }
-    find_tensor_scale(&w, arithmetic);
+    if (w.p.experts > 0) {
+        return each_expert(&w, arithmetic, factors, write_scales);
+    }
     if (w.p.scale_layout != QB_SCALE_LAYOUT_ROWS) { /* it may have padding */
         memset(w.tensors.at[QB_ROLE_SCALES], 0, qb__tensor_of(&w.p, QB_ROLE_SCALES).bytes);
     }
-    for (uint64_t r = 0; r < w.t.scale_rows; r++) {
-        for (uint64_t c = 0; c < w.t.scale_cols; c++) {
-            struct scale scale = tile_scale(&w, arithmetic, r, c);
-
-            store_scale(&w, r, c, scale);
-            if (factors != NULL) {
-                factors[qb__scale_index(&w.t, r, c)] = factor_of(&w, arithmetic, scale);
-            }
-        }
-    }
+    write_scales(&w, arithmetic, factors);
     return QB_OK;
 }
 
@@ -734,7 +810,6 @@ static QB__IN_ENVIRONMENT enum qb_status codes_as(const struct qb_problem *probl
 {
     struct qb_problem given = *problem;
     struct work w;
-    uint64_t stride;
     enum qb_status status;
 
     if (given.tensor_scale == QB_TENSOR_SCALE_COMPUTED) {
@@ -744,30 +819,11 @@ static QB__IN_ENVIRONMENT enum qb_status codes_as(const struct qb_problem *probl
     if (status != QB_OK) {
         return status;
     }
-    find_tensor_scale(&w, arithmetic);
-    stride = qb__packed_bytes(w.p.output, w.p.packing, w.p.output_stride);
-    for (uint64_t row = 0; row < w.p.tokens; row++) {
-        uint8_t *codes = (uint8_t *)w.tensors.at[QB_ROLE_CODES] + row * stride;
-        struct scale scale = {0};
-        float factor = 0;
-
-        for (uint64_t col = 0; col < w.p.hidden; col++) {
-            const float x = load(&w, row, col);
-            float value;
-
-            if (col % w.t.cols == 0) { /* the first of a tile */
-                const uint64_t tile_row = row / w.t.rows, tile_col = col / w.t.cols;
-
-                scale = stored_scale(&w, arithmetic, tile_row, tile_col);
-                factor = factors != NULL ? factors[qb__scale_index(&w.t, tile_row, tile_col)]
-                                         : factor_of(&w, arithmetic, scale);
-            }
-            value = multiplies(&w, arithmetic) ? x * factor : x / factor;
-            qb__code_put(codes, col, qb__packed_bits(w.p.output, w.p.packing),
-                         w.p.zero_points != QB_ZERO_POINTS_NONE ? encode_asymmetric(&w.p, value, scale.zero_point)
-                                                                : encode(&w.p, arithmetic, value));
-        }
+    /* They are only read. */
+    if (w.p.experts > 0) {
+        return each_expert(&w, arithmetic, (float *)(uintptr_t)factors, write_codes);
     }
+    write_codes(&w, arithmetic, (float *)(uintptr_t)factors);
     return QB_OK;
 }
 

@@ -286,6 +286,7 @@ static void make_kernels(struct plugin *plugin)
                                               .description = kernel->declared.description,
                                               .backend = backend,
                                               .operation = kernel->declared.operation,
+                                              .experts = kernel->declared.experts,
                                               .supports = supports,
                                               .workspace = workspace,
                                               .run = run,

@@ -93,9 +93,16 @@ const char *qb_pairing_name(enum qb_pairing pairing)
     return (unsigned)pairing < QB_PAIRING_COUNT ? pairing_names[pairing] : NULL;
 }
 
+static const char *const expert_rows_names[QB_EXPERT_ROWS_COUNT] = {"offsets", "masked"};
+
+const char *qb_expert_rows_name(enum qb_expert_rows rows)
+{
+    return (unsigned)rows < QB_EXPERT_ROWS_COUNT ? expert_rows_names[rows] : NULL;
+}
+
 static const char *const role_names[QB_ROLE_COUNT] = {
-    "input", "codes",  "scales", "zero points", "tensor scale", "weights",          "residual",
-    "sum",   "values", "slots",  "angles",      "positions",    "transposed codes", "transposed scales"};
+    "input",  "codes", "scales", "zero points", "tensor scale",     "weights",           "residual", "sum",
+    "values", "slots", "angles", "positions",   "transposed codes", "transposed scales", "experts"};
 
 const char *qb_role_name(enum qb_role role)
 {
@@ -196,6 +203,9 @@ struct qb_tensor_info qb__tensor_of(const struct qb_problem *p, enum qb_role rol
         if (tensor.traffic == UINT64_MAX) {
             tensor.traffic = tensor.rows * qb__packed_bytes(tensor.format, p->packing, tensor.cols);
         }
+        if (p->experts > 0) {
+            tensor.traffic = qb__experts_traffic(p, role, tensor.rows, tensor.traffic);
+        }
         if (!span(&tensor, p->packing, &tensor.bytes)) {
             tensor.bytes = UINT64_MAX;
         }
@@ -280,6 +290,9 @@ enum qb_status qb__problem_load(const struct qb_problem *problem, struct qb_prob
         return qb__fail(QB_ERROR_INVALID, "operation %d is not in enum qb_operation", (int)p.operation);
     }
     status = operation->validate(&p);
+    if (status == QB_OK) {
+        status = qb__experts_validate(&p);
+    }
     if (status != QB_OK) {
         return status;
     }
@@ -347,6 +360,9 @@ enum qb_status qb_problem_scale_offset(const struct qb_problem *problem, uint64_
 
     if (status != QB_OK) {
         return status;
+    }
+    if (p.experts > 0) {
+        return qb__fail(QB_ERROR_INVALID, "the scales of experts lie as their table says");
     }
     t = qb__tiling_of(&p);
     rows = by_slot(&p) && p.scaling == QB_SCALING_DYNAMIC ? p.pages * p.page_size : t.scale_rows;

@@ -101,10 +101,16 @@ static inline struct qb_problem qb__transposed_of(const struct qb_problem *p)
 /* The sums that the squares of a row are added to before these are added up: see struct qb_problem. */
 #define QB__NORM_COLUMNS 2048
 
+/* The most rows that an expert of P, or P without experts, can have. */
+static inline uint64_t qb__expert_room(const struct qb_problem *p)
+{
+    return p->experts > 0 && p->expert_rows == QB_EXPERT_ROWS_MASKED ? p->tokens / p->experts : p->tokens;
+}
+
 /* See qb_problem_tile(). */
 static inline void qb__tile(const struct qb_problem *p, uint64_t *tile_rows, uint64_t *tile_cols)
 {
-    *tile_rows = p->tokens > 0 ? p->tokens : 1;
+    *tile_rows = qb__expert_room(p) > 0 ? qb__expert_room(p) : 1;
     *tile_cols = p->hidden;
     if (p->operation == QB_OPERATION_KV_WRITE) {
         *tile_rows = p->scaling == QB_SCALING_STATIC ? *tile_rows : 1;
@@ -148,6 +154,11 @@ static inline void qb__scale_shape(const struct qb_problem *p, uint64_t *scale_r
         qb__scale_shape(&q, scale_rows, scale_cols);
         return;
     }
+    if (p->experts > 0 && p->granularity == QB_GRANULARITY_TENSOR) {
+        *scale_rows = p->experts;
+        *scale_cols = 1;
+        return;
+    }
     qb__tile(p, &tile_rows, &tile_cols);
     *scale_cols = qb__ceil_div(p->hidden, tile_cols);
     *scale_rows = qb__ceil_div(p->tokens, tile_rows);
@@ -187,19 +198,19 @@ struct qb__layout {
     uint64_t rows, cols;
 };
 
-static inline struct qb__layout qb__layout_of(const struct qb_problem *p)
+/* That of ROWS x COLS scales of P. */
+static inline struct qb__layout qb__layout_for(const struct qb_problem *p, uint64_t rows, uint64_t cols)
 {
-    const struct qb__tiling t = qb__tiling_of(p);
     const size_t size = p->scale_layout == QB_SCALE_LAYOUT_PACKED ? 4 : qb__element_size(p->scale_format);
-    const uint64_t least = qb__ceil_div(t.scale_rows, 16 / size) * (16 / size);
-    struct qb__layout l = {p->scale_layout, p->scale_stride != 0 ? p->scale_stride : least,
-                           qb__ceil_div(t.scale_cols, 4), t.scale_rows, t.scale_cols};
+    const uint64_t least = qb__ceil_div(rows, 16 / size) * (16 / size);
+    struct qb__layout l = {p->scale_layout, p->scale_stride != 0 ? p->scale_stride : least, qb__ceil_div(cols, 4), rows,
+                           cols};
 
     switch (p->scale_layout) {
     case QB_SCALE_LAYOUT_ROWS:
         break;
     case QB_SCALE_LAYOUT_COLUMNS:
-        l.rows = t.scale_cols;
+        l.rows = cols;
         l.cols = l.stride;
         break;
     case QB_SCALE_LAYOUT_PACKED:
@@ -207,15 +218,43 @@ static inline struct qb__layout qb__layout_of(const struct qb_problem *p)
         l.cols = 4 * l.stride;
         break;
     case QB_SCALE_LAYOUT_TILED_128X4:
-        l.rows = qb__ceil_div(t.scale_rows, 128) * l.across;
+        l.rows = qb__ceil_div(rows, 128) * l.across;
         l.cols = 512;
         break;
     case QB_SCALE_LAYOUT_TILED_8X4:
-        l.rows = qb__ceil_div(t.scale_rows, 8) * l.across;
+        l.rows = qb__ceil_div(rows, 8) * l.across;
         l.cols = 32;
         break;
     }
     return l;
+}
+
+/* The rows of scales in a tile of LAYOUT; 0: it has none. */
+static inline uint64_t qb__layout_height(enum qb_scale_layout layout)
+{
+    return layout == QB_SCALE_LAYOUT_TILED_128X4 ? 128 : layout == QB_SCALE_LAYOUT_TILED_8X4 ? 8 : 0;
+}
+
+static inline struct qb__layout qb__layout_of(const struct qb_problem *p)
+{
+    const struct qb__tiling t = qb__tiling_of(p);
+    const uint64_t height = qb__layout_height(p->scale_layout);
+    struct qb__layout l;
+
+    if (p->experts == 0 || p->scale_layout == QB_SCALE_LAYOUT_ROWS) {
+        return qb__layout_for(p, t.scale_rows, t.scale_cols);
+    }
+    if (p->expert_rows == QB_EXPERT_ROWS_MASKED) {
+        l = qb__layout_for(p, qb__expert_room(p), t.scale_cols);
+        l.rows *= p->experts;
+        return l;
+    }
+    if (height > 0) { /* each expert that has rows may have a tile that is almost empty */
+        const uint64_t most = p->experts < p->tokens ? p->experts : p->tokens;
+
+        return qb__layout_for(p, (p->tokens + most * (height - 1)) / height * height, t.scale_cols);
+    }
+    return qb__layout_for(p, t.scale_rows, t.scale_cols);
 }
 
 /* Where scale (ROW, COL) is, in elements. */

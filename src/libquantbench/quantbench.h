@@ -275,6 +275,16 @@ enum qb_page_layout {
 
 /* The name as in --page-layout: "nhd", "hnd"; NULL if not in the enum. */
 const char *qb_page_layout_name(enum qb_page_layout layout);
+/* The rows of each expert of a mixture of experts. */
+enum qb_expert_rows {
+    QB_EXPERT_ROWS_OFFSETS = 0, /* one expert after the other: rows table[e] to table[e + 1] - 1 */
+    QB_EXPERT_ROWS_MASKED = 1,  /* tokens / experts rows each, of which the first table[e] exist */
+};
+#define QB_EXPERT_ROWS_COUNT 2
+
+/* The name as in --expert-rows: "offsets", "masked"; NULL if not in the enum. */
+const char *qb_expert_rows_name(enum qb_expert_rows rows);
+
 /* The elements of a head that are rotated together, of its first R = rotary ones. */
 enum qb_pairing {
     QB_PAIRING_HALVES = 0,   /* i and R / 2 + i, as in GPT-NeoX */
@@ -372,7 +382,21 @@ const char *qb_pairing_name(enum qb_pairing pairing);
  * tensor of hidden rows and tokens columns.
  * DUAL has two results: QUANTIZE's, and TRANSPOSE's in the tensors that have transposed in their names. Blocks give the
  * same codes in both, groups do not.
- * For both scales are dynamic, of groups or blocks, in F32 or E8M0; codes are of one byte, without zero points. */
+ * For both scales are dynamic, of groups or blocks, in F32 or E8M0; codes are of one byte, without zero points.
+ *
+ * With experts, QUANTIZE, SILU_MUL and GELU_MUL do the rows of each expert as a problem of its own. The table of
+ * QB_ROLE_EXPERTS says which rows these are; all others are neither read nor written, and nor are their scales. Scales
+ * are per tensor, token or group, without zero points. TENSOR has one scale for each expert, also for one without rows,
+ * and so has a tensor scale: [experts]. The other scales of an expert lie as follows:
+ *   ROWS              as those of a problem of tokens rows
+ *   COLUMNS, PACKED   OFFSETS: the same; MASKED: each expert has a tensor for tokens / experts rows, to which
+ *                     scale_stride belongs, one after the other
+ *   tiles             OFFSETS: whole tiles for the rows of each expert, one expert after the other, in a tensor with
+ * room for any table; MASKED: each expert has a tensor for tokens / experts rows, one after the other Tiles, and words
+ * of PACKED, that have a scale of an expert are written whole, with 0 in their padding; all other padding is left as it
+ * is. Offsets must not decrease, begin at 0 or more and end at tokens or less; counts are at most tokens / experts. A
+ * table that breaks this is QB_ERROR_INVALID where it is in host memory, before anything is written; CUDA kernels write
+ * to no other place than they may with some valid table. */
 struct qb_problem {
     size_t size; /* of this structure, in the program that fills it: qb_problem_init() sets it */
     enum qb_operation operation;
@@ -416,6 +440,13 @@ struct qb_problem {
     enum qb_pairing pairing; /* ROPE, as the next */
     uint64_t rotary;         /* elements of a head that are rotated: an even number; 0 means as many as can be */
     uint64_t positions;      /* rows of the angles; 0 means tokens */
+    /* QUANTIZE, SILU_MUL, GELU_MUL: 0: the rows belong together; else they are those of as many experts, as the next
+     * two say. */
+    uint64_t experts;
+    enum qb_expert_rows expert_rows; /* MASKED: tokens is a multiple of experts */
+    /* Rows that the experts are expected to have together, at most tokens; 0 means tokens. Results do not depend on it:
+     * qb_problem_traffic() counts these rows, and kernels may choose by it how they do their work. */
+    uint64_t expert_tokens;
 };
 
 /* The defaults: quantize half to INT8, dynamic, one scale per tensor in binary32, 0 tokens, hidden size 1, dense rows,
@@ -430,7 +461,8 @@ void qb_problem_init_size(struct qb_problem *problem, size_t size);
 enum qb_status qb_problem_validate(const struct qb_problem *problem);
 
 /* The rows and columns that share one scale. Every granularity is a tiling: a token is a tile of 1 x hidden, a channel
- * of tokens x 1, a group of 1 x group. At least 1 x 1, also for 0 tokens. PROBLEM must be valid. */
+ * of tokens x 1, a group of 1 x group. At least 1 x 1, also for 0 tokens. Of experts: the most rows that one can have.
+ * PROBLEM must be valid. */
 void qb_problem_tile(const struct qb_problem *problem, uint64_t *tile_rows, uint64_t *tile_cols);
 
 /* The numbers of rows and columns of scales: scale (r, c) belongs to the elements of tile (r, c). Per tensor and
@@ -439,7 +471,7 @@ void qb_problem_tile(const struct qb_problem *problem, uint64_t *tile_rows, uint
 void qb_problem_scale_shape(const struct qb_problem *problem, uint64_t *scale_rows, uint64_t *scale_cols);
 
 /* The bytes from the start of the scale tensor to scale (ROW, COL). Where KV_WRITE computes scales, ROW is a slot.
- * QB_ERROR_INVALID if there is no such scale. */
+ * QB_ERROR_INVALID if there is no such scale, and for experts, whose table decides: see qb_problem_expert(). */
 enum qb_status qb_problem_scale_offset(const struct qb_problem *problem, uint64_t row, uint64_t col, uint64_t *offset);
 
 /* The bytes from the start of the code tensor to code (ROW, COL), or to the byte in which it begins. Of KV_WRITE ROW is
@@ -462,7 +494,7 @@ enum qb_role {
     QB_ROLE_CODES = 1,        /* the quantized values, in the output format; read by DEQUANTIZE, else written */
     QB_ROLE_SCALES = 2,       /* by qb_problem_scale_offset(); read when static, else written, with its padding */
     QB_ROLE_ZERO_POINTS = 3,  /* one for each scale, in rows; read when static, else written */
-    QB_ROLE_TENSOR_SCALE = 4, /* one binary32; read when given, written when computed */
+    QB_ROLE_TENSOR_SCALE = 4, /* one binary32, or one for each expert; read when given, written when computed */
     QB_ROLE_WEIGHTS = 5,      /* of a norm: one for each column */
     QB_ROLE_RESIDUAL = 6,     /* ADD_RMS_NORM: is added to the input; dense rows in its format; read */
     QB_ROLE_SUM = 7,         /* ADD_RMS_NORM: the new residual, as the old one; written. It may be in the same place. */
@@ -472,8 +504,9 @@ enum qb_role {
     QB_ROLE_POSITIONS = 11,  /* ROPE: one INT64 for each token, >= 0 and < positions; read */
     QB_ROLE_TRANSPOSED = 12, /* DUAL: the codes of TRANSPOSE, in dense rows; written */
     QB_ROLE_TRANSPOSED_SCALES = 13, /* DUAL: its scales, with their padding; written */
+    QB_ROLE_EXPERTS = 14, /* with experts, their table of INT64: OFFSETS experts + 1, MASKED one for each; read */
 };
-#define QB_ROLE_COUNT 14
+#define QB_ROLE_COUNT 15
 
 /* The name, such as "scales"; NULL if not in the enum. */
 const char *qb_role_name(enum qb_role role);
@@ -491,7 +524,7 @@ struct qb_tensor_info {
     uint64_t stride; /* elements from one row to the next; rows begin at bytes */
     uint64_t bytes;  /* from its first element to the end of its last, with the gaps between rows */
     /* Bytes of its elements, each counted once, whatever the kernel does; of a cache, of as many slots as there are
-     * tokens, and of no more angles. */
+     * tokens, and of no more angles; of experts, those of expert_tokens rows. */
     uint64_t traffic;
     size_t alignment; /* bytes, of its address: one element's; wider alignment is faster, not required */
 };
@@ -509,6 +542,13 @@ struct qb_tensors {
     size_t size; /* of this structure, in the program that fills it */
     void *at[QB_ROLE_COUNT];
 };
+
+/* Set PART to the problem of the rows of EXPERT alone, by the TABLE of all experts of PROBLEM, in host memory; and
+ * change TENSORS, those of PROBLEM, to its: their places, where they are not NULL. An expert without rows has 0 tokens.
+ * The padding of its scales is more than PROBLEM writes where that is in COLUMNS or PACKED. QB_ERROR_INVALID if there
+ * is no such expert, or the table is not valid. Set PART's size before the call. */
+enum qb_status qb_problem_expert(const struct qb_problem *problem, const int64_t *table, uint64_t expert,
+                                 struct qb_problem *part, struct qb_tensors *tensors);
 
 /* The value of a struct qb_tensors, for its initializer. */
 #define QB_TENSORS(input, codes, scales)                                                                               \
@@ -946,6 +986,8 @@ struct qb_plugin_kernel {
      * and zero_points. If not, it is asked only about codes of a byte with symmetric scales in F32 rows. */
     bool narrow;
     enum qb_operation operation; /* that it does; supports() is asked about no other */
+    /* True if supports() also looks at experts, expert_rows and expert_tokens. If not, it is asked about no experts. */
+    bool experts;
 };
 
 /* A plug-in is a shared object with one symbol, quantbench_plugin, of this type. */

@@ -7,6 +7,7 @@
 #include <config.h>
 
 #include "backend.h"
+#include "experts.h"
 #include "machine.h"
 #include "narrow.h"
 #include "operations.h"
@@ -94,25 +95,26 @@ static enum qb_status kernel_run(const struct qb_kernel *kernel, struct qb_queue
 static enum qb_status kernel_floor(const struct qb_kernel *kernel, struct qb_queue *queue,
                                    const struct qb_problem *problem);
 
-#define KERNEL(isa_, suffix, operation_, text)                                                                         \
+/* EXPERTS: it does problems with experts. */
+#define KERNEL(isa_, suffix, operation_, text, experts_)                                                               \
     {                                                                                                                  \
         .name = "cpu_" #isa_ suffix, .description = text, .backend = &backend, .operation = QB_OPERATION_##operation_, \
-        .supports = kernel_supports, .workspace = kernel_workspace, .run = kernel_run, .floor = kernel_floor,          \
-        .variant = &qb__cpu_ops_##isa_,                                                                                \
+        .experts = experts_, .supports = kernel_supports, .workspace = kernel_workspace, .run = kernel_run,            \
+        .floor = kernel_floor, .variant = &qb__cpu_ops_##isa_,                                                         \
     }
 
 /* One for each operation, in their order. */
 #define KERNELS(isa_, with)                                                                                            \
-    KERNEL(isa_, "", QUANTIZE, "any problem, " with),                                                                  \
-        KERNEL(isa_, "_dequantize", DEQUANTIZE, "from codes back to values, " with),                                   \
-        KERNEL(isa_, "_silu_mul", SILU_MUL, "SiLU of a gate times up, quantized, " with),                              \
-        KERNEL(isa_, "_gelu_mul", GELU_MUL, "GELU of a gate times up, quantized, " with),                              \
-        KERNEL(isa_, "_rms_norm", RMS_NORM, "RMSNorm, quantized, " with),                                              \
-        KERNEL(isa_, "_add_rms_norm", ADD_RMS_NORM, "RMSNorm of a sum, quantized, " with),                             \
-        KERNEL(isa_, "_kv_write", KV_WRITE, "keys and values into the pages of a cache, " with),                       \
-        KERNEL(isa_, "_rope", ROPE, "rotary embedding, quantized, " with),                                             \
-        KERNEL(isa_, "_transpose", TRANSPOSE, "quantized columns, " with),                                             \
-        KERNEL(isa_, "_dual", DUAL, "quantized rows and columns, " with)
+    KERNEL(isa_, "", QUANTIZE, "any problem, " with, true),                                                            \
+        KERNEL(isa_, "_dequantize", DEQUANTIZE, "from codes back to values, " with, false),                            \
+        KERNEL(isa_, "_silu_mul", SILU_MUL, "SiLU of a gate times up, quantized, " with, true),                        \
+        KERNEL(isa_, "_gelu_mul", GELU_MUL, "GELU of a gate times up, quantized, " with, true),                        \
+        KERNEL(isa_, "_rms_norm", RMS_NORM, "RMSNorm, quantized, " with, false),                                       \
+        KERNEL(isa_, "_add_rms_norm", ADD_RMS_NORM, "RMSNorm of a sum, quantized, " with, false),                      \
+        KERNEL(isa_, "_kv_write", KV_WRITE, "keys and values into the pages of a cache, " with, false),                \
+        KERNEL(isa_, "_rope", ROPE, "rotary embedding, quantized, " with, false),                                      \
+        KERNEL(isa_, "_transpose", TRANSPOSE, "quantized columns, " with, false),                                      \
+        KERNEL(isa_, "_dual", DUAL, "quantized rows and columns, " with, false)
 
 /* Best first, as the instruction sets below. */
 static const struct qb_kernel kernels[] = {
@@ -894,20 +896,27 @@ static bool kernel_supports(const struct qb_kernel *kernel, const struct qb_devi
 static size_t kernel_workspace(const struct qb_kernel *kernel, const struct qb_device *device,
                                const struct qb_problem *problem)
 {
-    return kernel->operation == QB_OPERATION_QUANTIZE
-               ? 0
-               : qb__cpu_operation_workspace(&((const struct cpu_device *)device)->plan, problem);
+    const struct qb__cpu_plan *plan = &((const struct cpu_device *)device)->plan;
+
+    if (problem->experts > 0) {
+        return qb__cpu_experts_workspace(plan, problem);
+    }
+    return kernel->operation == QB_OPERATION_QUANTIZE ? 0 : qb__cpu_operation_workspace(plan, problem);
 }
 
-/* Run an operation that is not QUANTIZE. */
+/* Run an operation that is not QUANTIZE, or has experts. */
 static enum qb_status operation_run(const struct qb__cpu_ops *ops, const struct qb__cpu_plan *plan,
                                     struct qb_queue *queue, const struct qb_problem *problem,
                                     const struct qb_tensors *tensors)
 {
     /* The queue may have more threads. */
-    const enum qb_status status = cpu_queue_reserve(queue, qb__cpu_operation_workspace(plan, problem));
+    const size_t bytes =
+        problem->experts > 0 ? qb__cpu_experts_workspace(plan, problem) : qb__cpu_operation_workspace(plan, problem);
+    const enum qb_status status = cpu_queue_reserve(queue, bytes);
 
-    if (status == QB_OK) {
+    if (status == QB_OK && problem->experts > 0) {
+        qb__cpu_experts(ops, plan, problem, tensors, ((struct cpu_queue *)queue)->workspace);
+    } else if (status == QB_OK) {
         qb__cpu_operation(ops, plan, problem, tensors, ((struct cpu_queue *)queue)->workspace);
     }
     return status;
@@ -921,7 +930,7 @@ static enum qb_status kernel_run(const struct qb_kernel *kernel, struct qb_queue
     enum qb_status status = QB_OK;
 
     qb__cpu_watch_team();
-    if (kernel->operation != QB_OPERATION_QUANTIZE) {
+    if (kernel->operation != QB_OPERATION_QUANTIZE || problem->experts > 0) {
         status = operation_run(kernel->variant, &plan, queue, problem, tensors);
     } else if (qb__is_plain(problem)) {
         qb__cpu_quantize(kernel->variant, &plan, problem, tensors);
@@ -940,7 +949,9 @@ static enum qb_status kernel_floor(const struct qb_kernel *kernel, struct qb_que
 {
     const struct qb__cpu_plan plan = plan_of(queue);
 
-    if (kernel->operation == QB_OPERATION_QUANTIZE) {
+    if (problem->experts > 0) {
+        qb__cpu_experts_floor(&plan, problem);
+    } else if (kernel->operation == QB_OPERATION_QUANTIZE) {
         qb__cpu_floor(&plan, problem);
     } else {
         qb__cpu_operation_floor(&plan, problem);

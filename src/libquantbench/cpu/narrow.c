@@ -624,12 +624,13 @@ static void find_tensor_scale(struct job *job, float *stored)
     }
 }
 
-void qb__cpu_narrow_clear(const struct qb_problem *problem, const struct qb_tensors *tensors)
+void qb__cpu_narrow_clear(const struct qb__cpu_plan *plan, const struct qb_problem *problem,
+                          const struct qb_tensors *tensors)
 {
     const struct qb__layout l = qb__layout_of(problem);
     const struct qb__tiling t = qb__tiling_of(problem);
 
-    if (problem->scaling != QB_SCALING_STATIC && l.rows * l.cols > t.scale_rows * t.scale_cols) {
+    if (!plan->is_part && problem->scaling != QB_SCALING_STATIC && l.rows * l.cols > t.scale_rows * t.scale_cols) {
         memset(tensors->at[QB_ROLE_SCALES], 0, l.rows * l.cols * qb__element_size(problem->scale_format));
     }
 }
@@ -730,7 +731,7 @@ void qb__cpu_narrow(const struct qb__cpu_ops *ops, const struct qb__cpu_plan *pl
 
     find_tensor_scale(&job, tensors->at[QB_ROLE_TENSOR_SCALE]);
     if (problem->scaling != QB_SCALING_STATIC) {
-        qb__cpu_narrow_clear(problem, tensors);
+        qb__cpu_narrow_clear(plan, problem, tensors);
         quantize_dynamic(&job);
     } else {
         qb__cpu_parallel(job.threads, job.given ? rows_work : encode_work, &job);

@@ -16,7 +16,7 @@ void qb__cpu_narrow_rows(const struct qb__cpu_ops *ops, const struct qb__cpu_pla
                          const struct qb_problem *problem, const struct qb_tensors *tensors,
                          const struct qb__cpu_rows *rows);
 
-/* Write 0 to the padding of scales that are computed, and to the scales, which come after. */
-void qb__cpu_narrow_clear(const struct qb_problem *problem, const struct qb_tensors *tensors);
+/* Write 0 to the padding of scales that are computed, and to the scales, which come after; unless PLAN has a part. */
+void qb__cpu_narrow_clear(const struct qb__cpu_plan *plan, const struct qb_problem *problem, const struct qb_tensors *tensors);
 
 #endif

@@ -330,7 +330,7 @@ void qb__cpu_operation(const struct qb__cpu_ops *ops, const struct qb__cpu_plan 
         return;
     }
     if (!qb__is_plain(&job.quantization)) {
-        qb__cpu_narrow_clear(&job.quantization, tensors);
+        qb__cpu_narrow_clear(plan, &job.quantization, tensors);
     }
     qb__cpu_parallel(job.threads, chunks_work, &job);
 }

@@ -205,6 +205,9 @@ static unsigned threads_possible(unsigned wanted)
     return proven < wanted ? proven : wanted;
 }
 
+/* This thread is one of a team's: what it calls has it alone. */
+static _Thread_local bool in_team;
+
 /* Call WORK in a team of up to THREADS > 1 threads. Returns how many there were. */
 static unsigned run_team(unsigned threads, void (*work)(void *context, unsigned index, unsigned count), void *context)
 {
@@ -221,7 +224,9 @@ static unsigned run_team(unsigned threads, void (*work)(void *context, unsigned 
         }
         place_this(index, count);
         qb__environment_enter(&kept); /* the code of others may have used this thread */
+        in_team = true;
         work(context, index, count);
+        in_team = false;
         qb__environment_leave(&kept);
     }
     return obtained;
@@ -232,8 +237,13 @@ void qb__cpu_parallel(unsigned threads, void (*work)(void *context, unsigned ind
 {
     unsigned obtained = 1;
 #ifdef _OPENMP
-    const unsigned possible = threads > 1 ? threads_possible(threads) : 1;
+    unsigned possible;
 
+    if (in_team) {
+        work(context, 0, 1);
+        return;
+    }
+    possible = threads > 1 ? threads_possible(threads) : 1;
     if (possible > 1) {
         obtained = run_team(possible, work, context);
         note_team(threads, obtained);

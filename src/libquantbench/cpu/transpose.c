@@ -314,10 +314,10 @@ void qb__cpu_transpose(const struct qb__cpu_ops *ops, const struct qb__cpu_plan 
         job.transposed.at[QB_ROLE_SCALES] = tensors->at[QB_ROLE_TRANSPOSED_SCALES];
     }
     if (is_dual && !qb__is_plain(&job.rows)) {
-        qb__cpu_narrow_clear(&job.rows, tensors);
+        qb__cpu_narrow_clear(plan, &job.rows, tensors);
     }
     if (!qb__is_plain(&job.columns)) {
-        qb__cpu_narrow_clear(&job.columns, &job.transposed);
+        qb__cpu_narrow_clear(plan, &job.columns, &job.transposed);
     }
     qb__cpu_parallel(job.threads, work, &job);
 }

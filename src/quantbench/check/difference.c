@@ -404,6 +404,7 @@ void difference_find(struct difference *difference, enum qb_role role, const uin
     case QB_ROLE_POSITIONS:
     case QB_ROLE_TRANSPOSED:
     case QB_ROLE_TRANSPOSED_SCALES:
+    case QB_ROLE_EXPERTS:
         break;
     case QB_ROLE_SUM:
     case QB_ROLE_VALUES:

@@ -328,6 +328,7 @@ bool questioner_has(const struct questioner *q, enum qb_role role)
     case QB_ROLE_POSITIONS:
     case QB_ROLE_TRANSPOSED:
     case QB_ROLE_TRANSPOSED_SCALES:
+    case QB_ROLE_EXPERTS:
         break;
     }
     return false;

@@ -1,0 +1,707 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* experts.cu - problems with experts: which rows exist is known on the device only. Each block adds up the rows of all
+ * experts, and then the grid takes rows that exist, one after the other; so rows that do not exist cost nothing. An
+ * expert's codes and scales are those of a problem of its own, at places of its own. */
+#include "any.cuh"
+#include "gated.cuh"
+#include "tail.cuh"
+
+#define THREADS 256u
+/* Threads of a row whose scale is computed, and chunks that one holds. */
+#define ROW_THREADS 1024u
+#define ROW_DEPTH   4
+/* Experts of which a block keeps the sums. */
+#define MOST_EXPERTS 2048u
+
+/* What is done before a quantization. */
+enum { PLAIN, SILU, GELU };
+
+/* Chunks of a thread, loaded before any is used. */
+template <int OP> constexpr int experts_depth = OP == PLAIN ? 4 : 2;
+
+struct experts_args {
+    const void *in;
+    void *values; /* NULL: not kept */
+    const int64_t *table;
+    uint32_t experts, room; /* rows that one can have */
+    uint32_t height, tiles; /* of tiles of scales, and rows of tiles in all; 0: there are none */
+    bool masked;
+    uint64_t by_row, by_expert, by_tile; /* elements of scales in front of an expert's: those of rows, ... */
+    uint64_t cols, in_step;
+    uint32_t segments; /* of a row */
+    qb__tail tail;
+    qb__pair_places pairs;
+    uint32_t *amax; /* of each expert: zero at rest; NULL: not wanted */
+    bool pads;      /* scales have padding that is written */
+    /* Element by element. */
+    any_format output;
+    qb_format input, stored; /* of the input and of values */
+    uint64_t in_stride, group;
+    uint64_t units; /* of a row: codes that fill whole bytes */
+    bool gated;
+};
+
+/* ---- The rows of experts -------------------------------------------------------------------------------------------
+ */
+
+/* The sums of a block, in shared memory. */
+struct experts_sums {
+    uint32_t *rows;  /* in front of each expert, and in all */
+    uint32_t *tiles; /* the same of rows of tiles */
+    uint32_t *first; /* row of each */
+};
+
+extern __shared__ uint32_t experts_memory[];
+
+/* Bytes of it. */
+static size_t experts_shared(uint32_t experts)
+{
+    return 3 * (experts + 1) * sizeof(uint32_t);
+}
+
+__device__ __forceinline__ experts_sums experts_sums_of(const experts_args &a)
+{
+    return {experts_memory, experts_memory + a.experts + 1, experts_memory + 2 * (a.experts + 1)};
+}
+
+/* A + B, at most MOST. */
+__device__ __forceinline__ uint32_t capped(uint32_t a, uint32_t b, uint32_t most)
+{
+    return (uint32_t)min((uint64_t)a + b, (uint64_t)most);
+}
+
+/* The first row of expert E, and its rows; whatever the table says, they exist. */
+__device__ __forceinline__ uint32_t experts_rows(const experts_args &a, uint32_t e, uint32_t *first)
+{
+    const int64_t room = a.room;
+
+    if (a.masked) {
+        *first = e * a.room;
+        return (uint32_t)min(max(a.table[e], (int64_t)0), room);
+    }
+    const int64_t begin = min(max(a.table[e], (int64_t)0), room), end = min(max(a.table[e + 1], begin), room);
+    *first = (uint32_t)begin;
+    return (uint32_t)(end - begin);
+}
+
+/* The sum of VALUE over the lanes up to this one, at most MOST. */
+__device__ __forceinline__ uint32_t warp_sum_up(uint32_t value, uint32_t most)
+{
+    const unsigned lane = threadIdx.x % 32;
+
+#pragma unroll
+    for (unsigned offset = 1; offset < 32; offset *= 2) {
+        const uint32_t other = __shfl_up_sync(0xffffffffu, value, offset);
+        value = lane >= offset ? capped(value, other, most) : value;
+    }
+    return value;
+}
+
+/* Fill the block's sums. A table that is not valid gives no more rows, and no more tiles, than there are. */
+__device__ __forceinline__ experts_sums experts_begin(const experts_args &a)
+{
+    const experts_sums s = experts_sums_of(a);
+    const uint32_t all = a.masked ? a.experts * a.room : a.room, warp = threadIdx.x / 32, warps = blockDim.x / 32;
+    __shared__ uint32_t row_sums[32], tile_sums[32];
+    uint32_t rows_before = 0, tiles_before = 0;
+
+    if (threadIdx.x == 0) {
+        s.rows[0] = s.tiles[0] = 0;
+    }
+    for (uint32_t base = 0; base < a.experts; base += blockDim.x) {
+        const uint32_t e = base + threadIdx.x;
+        uint32_t first = 0, rows = e < a.experts ? experts_rows(a, e, &first) : 0;
+        uint32_t tiles = a.height > 0 ? (rows + a.height - 1) / a.height : 0;
+
+        rows = warp_sum_up(rows, all);
+        tiles = warp_sum_up(tiles, a.tiles);
+        if (threadIdx.x % 32 == 31) {
+            row_sums[warp] = rows;
+            tile_sums[warp] = tiles;
+        }
+        __syncthreads();
+        for (uint32_t w = 0; w < warps; w++) {
+            rows = w < warp ? capped(rows, row_sums[w], all) : rows;
+            tiles = w < warp ? capped(tiles, tile_sums[w], a.tiles) : tiles;
+        }
+        if (e < a.experts) {
+            s.first[e] = first;
+            s.rows[e + 1] = capped(rows, rows_before, all);
+            s.tiles[e + 1] = capped(tiles, tiles_before, a.tiles);
+        }
+        for (uint32_t w = 0; w < warps; w++) {
+            rows_before = capped(rows_before, row_sums[w], all);
+            tiles_before = capped(tiles_before, tile_sums[w], a.tiles);
+        }
+        __syncthreads();
+    }
+    return s;
+}
+
+/* An expert, and a row of it. */
+struct experts_place {
+    uint32_t expert, row; /* among its rows */
+    uint32_t first;       /* of its rows */
+    bool valid;           /* there are tiles for its scales */
+};
+
+/* Where number V of all rows is. */
+__device__ __forceinline__ experts_place experts_find(const experts_args &a, const experts_sums &s, uint32_t v)
+{
+    uint32_t low = 0, high = a.experts; /* s.rows[low] <= v < s.rows[high] */
+
+    while (high - low > 1) {
+        const uint32_t middle = (low + high) / 2;
+        if (s.rows[middle] <= v) {
+            low = middle;
+        } else {
+            high = middle;
+        }
+    }
+    const uint32_t row = v - s.rows[low];
+    return {low, row, s.first[low], a.height == 0 || a.masked || row / a.height < s.tiles[low + 1] - s.tiles[low]};
+}
+
+/* The quantization of the rows of an expert: row 0 is its first. */
+__device__ __forceinline__ qb__tail experts_tail(const experts_args &a, const experts_sums &s, uint32_t expert)
+{
+    const uint64_t first = s.first[expert];
+    const uint64_t scales = first * a.by_row + expert * a.by_expert + s.tiles[expert] * a.by_tile;
+    const unsigned size = a.tail.scales.format == QB_FORMAT_F32 ? 4 : a.tail.scales.format == QB_FORMAT_F16 ? 2 : 1;
+    qb__tail t = a.tail;
+
+    t.out += first * t.out_step;
+    t.scales.memory = (unsigned char *)t.scales.memory + scales * size;
+    return t;
+}
+
+/* Write the padding of all experts' scales, which are bytes: a block takes whole experts. */
+__device__ __forceinline__ void experts_pad(const experts_args &a, const experts_sums &s)
+{
+    const uint32_t cols = (uint32_t)a.tail.scales.cols, wide = 4 * (uint32_t)a.tail.scales.layout.across;
+
+    for (uint32_t e = blockIdx.x; e < a.experts && a.pads; e += gridDim.x) {
+        const qb__tail t = experts_tail(a, s, e);
+        const uint32_t rows = s.rows[e + 1] - s.rows[e], height = a.height > 0 ? a.height : 1;
+        const uint32_t most = a.masked || a.height == 0 ? 0x7fffffffu : (s.tiles[e + 1] - s.tiles[e]) * a.height;
+        const uint64_t right = wide - cols, beside = rows * right;
+        const uint64_t below = (uint64_t)((rows + height - 1) / height * height - rows) * wide;
+
+        for (uint64_t i = threadIdx.x; i < beside + below; i += blockDim.x) {
+            const uint64_t row = i < beside ? i / right : rows + (i - beside) / wide;
+            const uint64_t col = i < beside ? cols + i % right : (i - beside) % wide;
+            if (row < most) {
+                ((uint8_t *)t.scales.memory)[qb__place(t.scales.layout, row, col)] = 0;
+            }
+        }
+    }
+}
+
+/* ---- Chunks --------------------------------------------------------------------------------------------------------
+ */
+
+/* What is read for a chunk of values. */
+template <int OP> struct experts_chunk {
+    qb__pair pair;
+};
+template <> struct experts_chunk<PLAIN> {
+    uint4 x;
+};
+
+template <int OP>
+__device__ __forceinline__ experts_chunk<OP> experts_load(const experts_args &a, const unsigned char *row, uint32_t col,
+                                                          bool valid)
+{
+    experts_chunk<OP> c;
+
+    if constexpr (OP == PLAIN) {
+        c.x = valid ? qb__load16(row + (uint64_t)col * 16) : make_uint4(0, 0, 0, 0);
+    } else {
+        c.pair = qb__load_pair(a.pairs, row, col, valid);
+    }
+    return c;
+}
+
+/* Its values, which are kept if that is wanted: VALUES are those of the row. */
+template <int IN, int OP>
+__device__ __forceinline__ uint4 experts_values(const experts_args &a, const experts_chunk<OP> &c, uint4 *values,
+                                                uint32_t col, bool valid)
+{
+    if constexpr (OP == PLAIN) {
+        return c.x;
+    } else {
+        const uint4 z = qb__pair_values<IN, OP == GELU>(a.pairs, c.pair);
+        if (a.values != NULL && valid) {
+            values[col] = qb__plain_nans<IN>(z);
+        }
+        return z;
+    }
+}
+
+/* Scales that are given, or of groups: a warp takes a segment of a row. With AMAX the largest of each expert alone. */
+template <int IN, int OUT, int OP, bool AMAX>
+__global__ void __launch_bounds__(THREADS) experts_groups(const experts_args a)
+{
+    constexpr int N = experts_depth<OP>;
+    const unsigned char *const in = qb__begin((const unsigned char *)a.in);
+    const experts_sums s = experts_begin(a);
+    const uint64_t units = (uint64_t)s.rows[a.experts] * a.segments, warps = (uint64_t)gridDim.x * (THREADS / 32);
+
+    for (uint64_t u = (uint64_t)blockIdx.x * (THREADS / 32) + threadIdx.x / 32; u < units; u += warps) {
+        const uint32_t v = (uint32_t)(u / a.segments), segment = (uint32_t)(u - (uint64_t)v * a.segments);
+        const experts_place p = experts_find(a, s, v);
+        const uint64_t line = (uint64_t)p.first + p.row;
+        uint32_t row[N], col[N];
+        bool valid[N];
+        experts_chunk<OP> chunk[N];
+        uint4 z[N];
+
+        if (!p.valid) {
+            continue;
+        }
+#pragma unroll
+        for (int k = 0; k < N; k++) {
+            row[k] = p.row;
+            col[k] = segment * (32 * N) + k * 32 + threadIdx.x % 32;
+            valid[k] = col[k] < a.tail.row_chunks;
+            chunk[k] = experts_load<OP>(a, in + line * a.in_step, col[k], valid[k]);
+        }
+        const qb__tail t = experts_tail(a, s, p.expert);
+#pragma unroll
+        for (int k = 0; k < N; k++) {
+            z[k] = experts_values<IN, OP>(a, chunk[k], (uint4 *)a.values + line * a.tail.row_chunks, col[k], valid[k]);
+        }
+        if constexpr (AMAX) {
+            const uint32_t amax = qb__warp_max(qb__max_bits<IN>(qb__max_unit<IN, N>(z)));
+            if (threadIdx.x % 32 == 0 && amax > 0) {
+                atomicMax(a.amax + p.expert, amax);
+            }
+        } else if (!t.is_static && 1u << t.team_shift >= qb__tail_lanes(N)) {
+            qb__tail_groups<IN, OUT, N>(t, z, row, col, valid);
+        } else {
+#pragma unroll
+            for (int k = 0; k < N; k++) {
+                const float given = t.is_static ? qb__tail_given(t, p.row, valid[k] ? col[k] >> t.team_shift : 0) : 0;
+                qb__tail_chunk<IN, OUT>(t, z[k], given, p.row, col[k], valid[k]);
+            }
+        }
+    }
+    if constexpr (!AMAX) {
+        experts_pad(a, s);
+    }
+}
+
+/* Scales of rows: a block takes a row. */
+template <int IN, int OUT, int OP, int N>
+__global__ void __launch_bounds__(ROW_THREADS) experts_tokens(const experts_args a)
+{
+    const unsigned char *const in = qb__begin((const unsigned char *)a.in);
+    const experts_sums s = experts_begin(a);
+    const uint32_t first = threadIdx.x / 32 * (32 * N) + threadIdx.x % 32, rows = s.rows[a.experts];
+    __shared__ uint32_t warp_max[2][32];
+    unsigned turn = 0;
+
+    for (uint32_t v = blockIdx.x; v < rows; v += gridDim.x, turn ^= 1) {
+        const experts_place p = experts_find(a, s, v);
+        const uint64_t line = (uint64_t)p.first + p.row;
+        experts_chunk<OP> chunk[N];
+        uint4 z[N];
+
+#pragma unroll
+        for (int k = 0; k < N; k++) {
+            const uint32_t col = first + 32 * k;
+            chunk[k] = experts_load<OP>(a, in + line * a.in_step, col, col < a.tail.row_chunks);
+        }
+        const qb__tail t = experts_tail(a, s, p.expert);
+#pragma unroll
+        for (int k = 0; k < N; k++) {
+            const uint32_t col = first + 32 * k;
+            z[k] = experts_values<IN, OP>(a, chunk[k], (uint4 *)a.values + line * a.tail.row_chunks, col,
+                                          col < a.tail.row_chunks);
+        }
+        /* The next turn has other words, and begins after all have read these. */
+        const uint32_t amax = qb__block_max(qb__max_bits<IN>(qb__max_unit<IN, N>(z)), warp_max[turn]);
+        const qb__divisor d = qb__divide_by<IN>(qb__tail_found<OUT>(t, amax, threadIdx.x == 0, p.row, 0));
+        const bool fast = __uint_as_float(amax) < d.limit;
+#pragma unroll
+        for (int k = 0; k < N; k++) {
+            if (t.codes && first + 32 * k < a.tail.row_chunks) {
+                qb__tail_store<IN, OUT>(t, z[k], d, fast, p.row, first + 32 * k);
+            }
+        }
+    }
+}
+
+/* ---- Element by element --------------------------------------------------------------------------------------------
+ */
+
+/* Value COL of the row of number LINE, rounded as it is stored. */
+template <int IN> __device__ __forceinline__ float experts_value(const experts_args &a, uint64_t line, uint64_t col)
+{
+    const uint64_t first = line * a.in_stride;
+
+    if (!a.gated) {
+        return qb__load_element<IN>(a.in, (int64_t)(first + col));
+    }
+    const uint64_t gate = first + (a.pairs.interleaved ? 2 * col : col), up = gate + (a.pairs.interleaved ? 1 : a.cols);
+    const float value = qb__gated_value<IN>(qb__load_element<IN>(a.in, (int64_t)gate),
+                                            qb__load_element<IN>(a.in, (int64_t)up), a.pairs.gate);
+    return a.stored == QB_FORMAT_F32 ? value : qb__round<IN>(value);
+}
+
+/* Keep all values of a row, by a block. */
+template <int IN> __device__ __forceinline__ void experts_keep(const experts_args &a, uint64_t line)
+{
+    for (uint64_t col = threadIdx.x; col < a.cols && a.values != NULL; col += blockDim.x) {
+        const float value = experts_value<IN>(a, line, col);
+        const uint64_t i = line * a.cols + col;
+
+        if (a.stored == QB_FORMAT_F32) {
+            ((uint32_t *)a.values)[i] = qb__plain_nan<QB_FORMAT_F32>(__float_as_uint(value));
+        } else if constexpr (IN != QB_FORMAT_F32) {
+            ((uint16_t *)a.values)[i] = (uint16_t)qb__plain_nan<IN>(qb__pack_pair<IN>(value, 0));
+        }
+    }
+}
+
+/* The tensor scale of an expert, and what it makes of an amax: read, or found from its amax. */
+__device__ __forceinline__ qb__tensor_factors experts_factors(const experts_args &a, uint32_t expert)
+{
+    const qb__scales &s = a.tail.scales;
+
+    if (a.amax != NULL) {
+        const float encode = qb__tensor_encode(a.amax[expert], s);
+        return {__fmul_rn(encode, s.reciprocal), __fdiv_rn(1.0f, encode)};
+    }
+    const float g = s.tensor_scale != NULL ? s.tensor_scale[expert] : 1.0f;
+    return {__fmul_rn(__frcp_rn(g), s.reciprocal), g};
+}
+
+/* The scales of a row: a warp has a group, or the block the row. */
+template <int IN>
+__device__ __forceinline__ void experts_row_scales(const experts_args &a, const qb__tail &t, uint64_t line,
+                                                   uint32_t row, float encode)
+{
+    const uint64_t groups = a.tail.scales.cols;
+    const bool whole = groups == 1;
+    __shared__ uint32_t warp_max[32];
+
+    for (uint64_t g = whole ? 0 : threadIdx.x / 32; g < groups; g += whole ? 1 : blockDim.x / 32) {
+        const uint64_t end = min(a.cols, (g + 1) * a.group);
+        float amax = 0;
+
+        for (uint64_t col = g * a.group + (whole ? threadIdx.x : threadIdx.x % 32); col < end;
+             col += whole ? blockDim.x : 32) {
+            amax = fmaxf(amax, fabsf(experts_value<IN>(a, line, col)));
+        }
+        const uint32_t bits =
+            whole ? qb__block_max(__float_as_uint(amax), warp_max) : qb__warp_max(__float_as_uint(amax));
+        if (whole ? threadIdx.x == 0 : threadIdx.x % 32 == 0) {
+            any_put_scale(t.scales, qb__place(t.scales.layout, row, g), fminf(__uint_as_float(bits), t.scales.bound),
+                          t.scales.qmax, encode);
+        }
+    }
+}
+
+/* The codes of a row, by a block: a thread has as many as fill whole bytes. */
+template <int IN>
+__device__ __forceinline__ void experts_row_codes(const experts_args &a, const qb__tail &t, uint64_t line, uint32_t row,
+                                                  float g)
+{
+    const any_format &f = a.output;
+
+    for (uint64_t unit = threadIdx.x; unit < a.units; unit += blockDim.x) {
+        const uint64_t first = unit * f.unit, bytes = (min(a.cols - first, (uint64_t)f.unit) * f.bits + 7) / 8;
+        uint32_t word = 0;
+
+        for (unsigned k = 0; k < f.unit && first + k < a.cols; k++) {
+            const uint64_t place = t.places.by_row == 0 ? 0 : qb__place(t.scales.layout, row, (first + k) / a.group);
+            const float v = any_quotient(t.scales, place, experts_value<IN>(a, line, first + k), g);
+            word |= any_encode(f, v, 0) << (k * f.bits);
+        }
+        uint8_t *const out = t.out + row * t.out_step + first * f.bits / 8;
+        for (uint64_t b = 0; b < bytes; b++) {
+            out[b] = (uint8_t)(word >> (8 * b));
+        }
+    }
+}
+
+/* All of any problem, but what follows from all rows of an expert. */
+template <int IN> __global__ void __launch_bounds__(THREADS) experts_any(experts_args a)
+{
+    a.in = qb__begin((const unsigned char *)a.in);
+    const experts_sums s = experts_begin(a);
+    const uint32_t rows = s.rows[a.experts];
+
+    for (uint32_t v = blockIdx.x; v < rows; v += gridDim.x) {
+        const experts_place p = experts_find(a, s, v);
+        const uint64_t line = (uint64_t)p.first + p.row;
+        const qb__tail t = experts_tail(a, s, p.expert);
+        const qb__tensor_factors factors = experts_factors(a, p.expert);
+
+        experts_keep<IN>(a, line);
+        if (!p.valid) {
+            continue;
+        }
+        if (!t.is_static) {
+            experts_row_scales<IN>(a, t, line, p.row, factors.encode);
+        }
+        __syncthreads(); /* what follows reads scales that other threads wrote */
+        if (t.codes) {
+            experts_row_codes<IN>(a, t, line, p.row, factors.decode);
+        }
+    }
+    experts_pad(a, s);
+}
+
+/* The amax of each expert. */
+template <int IN> __global__ void __launch_bounds__(THREADS) experts_range(experts_args a)
+{
+    a.in = qb__begin((const unsigned char *)a.in);
+    const experts_sums s = experts_begin(a);
+    const uint32_t rows = s.rows[a.experts], warps = gridDim.x * (THREADS / 32);
+
+    for (uint32_t v = blockIdx.x * (THREADS / 32) + threadIdx.x / 32; v < rows; v += warps) {
+        const experts_place p = experts_find(a, s, v);
+        float amax = 0;
+
+        for (uint64_t col = threadIdx.x % 32; col < a.cols; col += 32) {
+            amax = fmaxf(amax, fabsf(experts_value<IN>(a, (uint64_t)p.first + p.row, col)));
+        }
+        const uint32_t bits = qb__warp_max(__float_as_uint(amax));
+        if (threadIdx.x % 32 == 0 && bits > 0) {
+            atomicMax(a.amax + p.expert, bits);
+        }
+    }
+}
+
+/* The one scale of each expert, or its tensor scale, from its amax, which becomes zero. */
+__global__ void __launch_bounds__(THREADS) experts_scales(experts_args a)
+{
+    const uint32_t e = blockIdx.x * THREADS + threadIdx.x;
+    const qb__scales &s = a.tail.scales;
+
+    a.amax = (uint32_t *)qb__begin(a.amax);
+    if (e >= a.experts) {
+        return;
+    }
+    const uint32_t amax = a.amax[e];
+    a.amax[e] = 0;
+    if (s.tensor_scale != NULL) {
+        s.tensor_scale[e] = __fdiv_rn(1.0f, qb__tensor_encode(amax, s));
+    } else {
+        any_put_scale(s, e, fminf(__uint_as_float(amax), s.bound), s.qmax, 0);
+    }
+}
+
+/* ---- Launching -----------------------------------------------------------------------------------------------------
+ */
+
+static bool wants_amax(const struct qb_problem *p)
+{
+    return p->tensor_scale == QB_TENSOR_SCALE_COMPUTED ||
+           (p->granularity == QB_GRANULARITY_TENSOR && p->scaling != QB_SCALING_STATIC);
+}
+
+bool qb__cuda_experts_fits(const struct qb__cuda_call *call)
+{
+    return call->problem->experts > 0 && call->problem->experts <= MOST_EXPERTS && call->rows < 0x40000000u &&
+           call->cols < 0x40000000u && call->input <= QB_FORMAT_F32 && qb__formats[call->output].bits <= 8;
+}
+
+size_t qb__cuda_experts_workspace(const struct qb__cuda_call *call)
+{
+    return wants_amax(call->problem) ? qb__cuda_barrier_size(call->limits) + call->problem->experts * sizeof(uint32_t)
+                                     : 0;
+}
+
+/* The places of scales: see struct experts_args. */
+static void set_places(experts_args &a, const struct qb_problem *p)
+{
+    const struct qb__layout &l = a.tail.scales.layout;
+
+    a.height = (uint32_t)qb__layout_height(l.layout);
+    a.tiles = a.height > 0 ? (uint32_t)(l.rows / l.across) : 0;
+    if (p->granularity == QB_GRANULARITY_TENSOR) {
+        a.by_expert = 1;
+    } else if (l.layout == QB_SCALE_LAYOUT_ROWS) {
+        a.by_row = l.cols;
+    } else if (a.masked) {
+        a.by_expert = l.rows / p->experts * l.cols;
+    } else if (a.height > 0) {
+        a.by_tile = l.across * l.cols;
+    } else {
+        a.by_row = l.layout == QB_SCALE_LAYOUT_PACKED ? 4 : 1;
+    }
+    a.pads = p->scaling != QB_SCALING_STATIC && (a.height > 0 || l.layout == QB_SCALE_LAYOUT_PACKED);
+}
+
+static experts_args args_of(const struct qb__cuda_call *call)
+{
+    const struct qb_problem *p = call->problem;
+    experts_args a = {};
+
+    a.in = call->in;
+    a.values = call->values;
+    a.table = call->experts;
+    a.experts = (uint32_t)p->experts;
+    a.room = (uint32_t)qb__expert_room(p);
+    a.masked = p->expert_rows == QB_EXPERT_ROWS_MASKED;
+    a.cols = call->cols;
+    a.in_stride = call->in_stride;
+    a.in_step = call->in_stride * qb__element_size(call->input);
+    a.tail = qb__tail_of(call);
+    a.tail.padding = {};
+    a.tail.out_step = qb__packed_bytes(call->output, p->packing, call->out_stride);
+    a.pairs = qb__pair_places_of(call);
+    a.gated = p->operation != QB_OPERATION_QUANTIZE;
+    a.input = call->input;
+    a.stored = qb__quantization_of(p).input;
+    a.output = any_format_of(call);
+    a.group = p->granularity == QB_GRANULARITY_GROUP && p->group < call->cols ? p->group : call->cols;
+    a.units = qb__ceil_div(a.cols, a.output.unit);
+    set_places(a, p);
+    if (wants_amax(p) && call->workspace != NULL) {
+        a.amax = (uint32_t *)(call->workspace + qb__cuda_barrier_size(call->limits));
+    }
+    return a;
+}
+
+/* Rows that are expected to exist. */
+static uint64_t rows_of(const struct qb__cuda_call *call)
+{
+    return call->problem->expert_tokens > 0 ? call->problem->expert_tokens : call->rows;
+}
+
+/* Blocks for COUNT pieces of work of blocks, of which EACH fit on a multiprocessor. */
+static uint64_t blocks_for(const struct qb__cuda_call *call, uint64_t count, unsigned each)
+{
+    const uint64_t most = (uint64_t)call->limits->units * each;
+
+    return count == 0 ? 1 : count < most ? count : most;
+}
+
+static cudaError_t launch(const struct qb__cuda_call *call, const void *kernel, uint64_t blocks, unsigned threads,
+                          experts_args &a)
+{
+    void *args[] = {&a};
+
+    return qb__launch(call, kernel, blocks, dim3(threads), args, experts_shared(a.experts));
+}
+
+static int operation_of(const struct qb__cuda_call *call)
+{
+    return call->problem->operation == QB_OPERATION_QUANTIZE   ? PLAIN
+           : call->problem->operation == QB_OPERATION_SILU_MUL ? SILU
+                                                               : GELU;
+}
+
+/* True if CALL, whose scales are given or of rows and groups, goes by chunks. */
+static bool by_chunks(const struct qb__cuda_call *call)
+{
+    const struct qb_problem *p = call->problem;
+    const bool tokens = call->scaling != QB_SCALING_STATIC && p->granularity == QB_GRANULARITY_TOKEN;
+
+    return qb__tail_fits(call) && qb__tail_aligned(call) &&
+           (p->operation == QB_OPERATION_QUANTIZE || qb__gate_is_plain(qb__gate_of(p))) &&
+           (!tokens || call->cols <= QB__EIGHT * ROW_THREADS * ROW_DEPTH);
+}
+
+static cudaError_t run_chunks(const struct qb__cuda_call *call, experts_args &a, bool amax)
+{
+#define EXPERTS_OF(kernel, ...)                                                                                        \
+    {                                                                                                                  \
+        QB__TAIL_KERNELS(kernel, PLAIN, ##__VA_ARGS__), QB__TAIL_KERNELS(kernel, SILU, ##__VA_ARGS__),                 \
+            QB__TAIL_KERNELS(kernel, GELU, ##__VA_ARGS__)                                                              \
+    }
+    static const void *const groups[3][6] = EXPERTS_OF(experts_groups, false);
+    static const void *const tokens[2][3][6] = {EXPERTS_OF(experts_tokens, 2), EXPERTS_OF(experts_tokens, 4)};
+    static const void *const largest[3][2] = {
+        {(const void *)experts_groups<QB_FORMAT_F16, QB_FORMAT_INT8, PLAIN, true>,
+         (const void *)experts_groups<QB_FORMAT_BF16, QB_FORMAT_INT8, PLAIN, true>},
+        {(const void *)experts_groups<QB_FORMAT_F16, QB_FORMAT_INT8, SILU, true>,
+         (const void *)experts_groups<QB_FORMAT_BF16, QB_FORMAT_INT8, SILU, true>},
+        {(const void *)experts_groups<QB_FORMAT_F16, QB_FORMAT_INT8, GELU, true>,
+         (const void *)experts_groups<QB_FORMAT_BF16, QB_FORMAT_INT8, GELU, true>}};
+    const int op = operation_of(call);
+    const uint32_t width = 32 * (op == PLAIN ? experts_depth<PLAIN> : experts_depth<SILU>);
+
+    if (!amax && !a.tail.is_static && call->problem->granularity == QB_GRANULARITY_TOKEN) {
+        const bool deep = a.tail.row_chunks > 2 * 256;
+        const unsigned threads = qb__round_up((unsigned)qb__ceil_div(a.tail.row_chunks, deep ? 4 : 2), 32);
+        return launch(call, tokens[deep][op][qb__index(call)], blocks_for(call, rows_of(call), 2048 / threads), threads,
+                      a);
+    }
+    a.segments = (a.tail.row_chunks + width - 1) / width;
+    return launch(call, amax ? largest[op][call->input] : groups[op][qb__index(call)],
+                  blocks_for(call, qb__ceil_div(rows_of(call) * a.segments, THREADS / 32), 2048 / THREADS), THREADS, a);
+}
+
+static cudaError_t run_any(const struct qb__cuda_call *call, experts_args &a)
+{
+    static const void *const kernels[3] = {(const void *)experts_any<QB_FORMAT_F16>,
+                                           (const void *)experts_any<QB_FORMAT_BF16>,
+                                           (const void *)experts_any<QB_FORMAT_F32>};
+
+    return launch(call, kernels[call->input], blocks_for(call, rows_of(call), 2048 / THREADS), THREADS, a);
+}
+
+/* The amax of each expert. */
+static cudaError_t run_range(const struct qb__cuda_call *call, experts_args a)
+{
+    static const void *const kernels[3] = {(const void *)experts_range<QB_FORMAT_F16>,
+                                           (const void *)experts_range<QB_FORMAT_BF16>,
+                                           (const void *)experts_range<QB_FORMAT_F32>};
+    const bool gate = call->problem->operation == QB_OPERATION_QUANTIZE || qb__gate_is_plain(a.pairs.gate);
+    const bool chunks = gate && call->input != QB_FORMAT_F32 && a.stored != QB_FORMAT_F32 &&
+                        call->cols % QB__EIGHT == 0 && call->in_stride % QB__EIGHT == 0 && qb__is_aligned(call->in, 16);
+
+    a.values = NULL;
+    return chunks ? run_chunks(call, a, true)
+                  : launch(call, kernels[call->input],
+                           blocks_for(call, qb__ceil_div(rows_of(call), THREADS / 32), 2048 / THREADS), THREADS, a);
+}
+
+static cudaError_t run_scales(const struct qb__cuda_call *call, experts_args &a)
+{
+    return launch(call, (const void *)experts_scales, qb__ceil_div(a.experts, THREADS), THREADS, a);
+}
+
+/* One scale for each expert: its amax, its scale, and then as if that were given. */
+static cudaError_t run_tensors(const struct qb__cuda_call *call)
+{
+    struct qb__cuda_call given = *call;
+    experts_args a = args_of(call), rest;
+    cudaError_t error = run_range(call, a);
+
+    if (error == cudaSuccess) {
+        error = run_scales(call, a);
+    }
+    if (error != cudaSuccess || (call->scaling == QB_SCALING_AMAX && call->values == NULL)) {
+        return error;
+    }
+    given.scaling = QB_SCALING_STATIC;
+    rest = args_of(&given);
+    rest.tail.codes = call->scaling != QB_SCALING_AMAX;
+    rest.pads = false;
+    rest.amax = NULL;
+    return by_chunks(&given) ? run_chunks(&given, rest, false) : run_any(&given, rest);
+}
+
+cudaError_t qb__cuda_experts_run(const struct qb__cuda_call *call)
+{
+    const bool computed = call->problem->tensor_scale == QB_TENSOR_SCALE_COMPUTED;
+    cudaError_t error = cudaSuccess;
+
+    if (wants_amax(call->problem) && !computed) {
+        return run_tensors(call);
+    }
+    experts_args a = args_of(call);
+    if (computed) {
+        error = run_range(call, a);
+    }
+    if (error == cudaSuccess) {
+        error = by_chunks(call) ? run_chunks(call, a, false) : run_any(call, a);
+    }
+    return computed && error == cudaSuccess ? run_scales(call, a) : error;
+}
