@@ -2,7 +2,8 @@
 # Example programs, built and run by make check, and installed as source.
 
 plugin_examples = %D%/examples/plugin_cpu.c %D%/examples/plugin_cuda.cu %D%/examples/Makefile
-doc_examples = %D%/examples/01_quantize.c %D%/examples/02_cuda_stream.c %D%/examples/03_rms_norm.c %D%/examples/mpijob.yaml $(plugin_examples)
+doc_examples = %D%/examples/01_quantize.c %D%/examples/02_cuda_stream.c %D%/examples/03_rms_norm.c %D%/examples/mpijob.yaml \
+	%D%/examples/github-action-benchmark.yml $(plugin_examples)
 examplesdir = $(docdir)/examples
 dist_examples_DATA = $(doc_examples)
 # For Python, which build nothing.

@@ -78,6 +78,7 @@ tool_shell_tests = \
 	%D%/transpose.sh \
 	%D%/plugin.sh \
 	%D%/quoted.sh \
+	%D%/recipes.sh \
 	%D%/report.sh \
 	%D%/threads.sh \
 	%D%/wrong_operations.sh
