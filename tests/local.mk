@@ -20,11 +20,11 @@ quick_c_tests += check_stats.test check_format.test check_problem.test check_nar
 	check_message.test check_threads.test
 quick_c_tests += check_values.test check_rope.test check_operations.test check_dequantize.test check_kv_write.test check_transpose.test check_experts.test
 if TOOL
-c_tests += check_challenge.test check_accuracy.test
+c_tests += check_challenge.test check_accuracy.test check_calibration.test
 quick_c_tests += check_hard.test check_options.test check_outcome.test check_rounds.test check_starvation.test \
 	check_tensor_file.test check_quantized_file.test check_verdict.test check_fleet.test check_figures.test \
 	check_program.test check_picture.test check_describe.test check_summary.test check_spending.test \
-	check_rating.test check_record.test check_measure.test check_stock.test
+	check_rating.test check_census.test check_record.test check_measure.test check_stock.test
 endif
 c_tests += $(quick_c_tests) check_cuda.test check_cuda_narrow.test check_cuda_operations.test check_cuda_experts.test
 check_PROGRAMS += $(c_tests)
@@ -50,6 +50,7 @@ library_shell_tests = \
 	%D%/source.sh
 tool_shell_tests = \
 	%D%/against.sh \
+	%D%/calibrate.sh \
 	%D%/cheats.sh \
 	%D%/cli.sh \
 	%D%/compare.sh \
@@ -271,6 +272,14 @@ check_rating_test_SOURCES = %D%/check_rating.c
 check_rating_test_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/src/quantbench
 check_rating_test_CFLAGS = $(TEST_CFLAGS) $(JANSSON_CFLAGS) $(OPENMP_CFLAGS)
 check_rating_test_LDADD = libqbtool.a libquantbench.la $(CHECK_LIBS) $(JANSSON_LIBS) -lm
+check_census_test_SOURCES = %D%/check_census.c
+check_census_test_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/src/quantbench
+check_census_test_CFLAGS = $(TEST_CFLAGS) $(JANSSON_CFLAGS) $(OPENMP_CFLAGS)
+check_census_test_LDADD = libqbtool.a libquantbench.la $(CHECK_LIBS) $(JANSSON_LIBS) -lm
+check_calibration_test_SOURCES = %D%/check_calibration.c
+check_calibration_test_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/src/quantbench
+check_calibration_test_CFLAGS = $(TEST_CFLAGS) $(JANSSON_CFLAGS) $(OPENMP_CFLAGS)
+check_calibration_test_LDADD = libqbtool.a libquantbench.la $(CHECK_LIBS) $(JANSSON_LIBS) -lm
 check_verdict_test_SOURCES = %D%/check_verdict.c
 check_verdict_test_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/src/quantbench
 check_verdict_test_CFLAGS = $(TEST_CFLAGS) $(JANSSON_CFLAGS) $(OPENMP_CFLAGS)

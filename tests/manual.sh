@@ -138,7 +138,7 @@ is_list()
 {
     tap_in_help=no tap_in_man=no
     item help "$1" | grep -qF '...' && tap_in_help=yes
-    grep -e "$1=" terms | grep -qF ']...' && tap_in_man=yes
+    grep -E -e "$1( \[)?=" terms | grep -qF ']...' && tap_in_man=yes
     same $tap_in_help $tap_in_man
 }
 while read -r option; do
@@ -201,6 +201,8 @@ grep -E '^\.B' json.man | sed 's/^\.B[A-Z]* //' | grep -oE '[a-z][a-z0-9_]+' | s
     cat out >>all.json
     run 0 --input=int8.safetensors --list-tensors --format=json
     cat out >>all.json
+    run 0 --input=ones.npy --calibrate=amax --format=json
+    cat out >>all.json
     cp ones.npy other.npy
     run 0 --input=ones.npy --input=other.npy --quality --best=snr --format=json
     cat out >>all.json
@@ -224,7 +226,7 @@ done <members.json
 grep '_' members.man >underscore.man
 ok 'JSON: no member is explained that is not written' silent comm -23 underscore.man members.json
 for schema in quantbench-result quantbench-devices quantbench-kernels quantbench-models quantbench-doctor quantbench-against \
-    quantbench-dry-run quantbench-self-test; do
+    quantbench-calibration quantbench-dry-run quantbench-self-test; do
     ok "JSON: the schema $schema is written" grep -qF "\"$schema\"" all.json
     ok "JSON: the schema $schema is explained" grep -q "^\.SS .*$schema" json.man
 done
@@ -294,7 +296,7 @@ smaller()
             sub(/ *[|>].*/, "")
             has_input = /--input=/
             # A record is reported as it is; an example before it has written it.
-            if (/--report=|--doctor/) { sub(/^quantbench /, ""); print; next }
+            if (/--report=|--doctor|--calibrate/) { sub(/^quantbench /, ""); print; next }
             # A single case is measured; of a sweep one launch for each case is enough.
             last = /--dry-run/ ? "" : /,/ ? "--profile" : "--num-iters=2 --num-warmup-iters=0"
             if (/baseline=/) {
@@ -334,6 +336,10 @@ ones() { i=0; while [ $i -lt 64 ]; do printf '\000\074'; i=$((i + 1)); done; }
         '"lm_head.weight_scale":{"dtype":"F16","shape":[],"data_offsets":[64,66]}}'
     tensor '\000\074' | tail -c 66
 } >fp8.safetensors
+
+# Dumps of an activation.
+mkdir batch0 batch1 batch2
+for folder in batch0 batch1 batch2; do tensor '\000\074' >$folder/q.npy; done
 
 # Quotation marks in an example are the shell's.
 # The findings of --doctor and the verdict on a baseline depend on the machine.

@@ -107,6 +107,14 @@ libqbtool_a_SOURCES = \
 	%D%/cli/serve.c %D%/cli/serve.h \
 	%D%/cli/list_tensors.c %D%/cli/list_tensors.h \
 	%D%/cli/quality.c %D%/cli/quality.h \
+	%D%/cases/dumps.c %D%/cases/dumps.h \
+	%D%/check/census.c %D%/check/census.h \
+	%D%/measure/static_scale.c %D%/measure/static_scale.h \
+	%D%/measure/scale_search.c %D%/measure/scale_search.h \
+	%D%/measure/calibration.c %D%/measure/calibration.h %D%/model/calibration.h \
+	%D%/cli/calibration.c %D%/cli/calibration.h \
+	%D%/cli/calibration_report.c %D%/cli/calibration_report.h \
+	%D%/cli/scale_file.c %D%/cli/scale_file.h \
 	%D%/model/record.c %D%/model/record.h \
 	%D%/schedule/recording.c %D%/schedule/recording.h \
 	%D%/model/record_json.c \
@@ -115,6 +123,7 @@ libqbtool_a_SOURCES = \
 	%D%/report/output.c %D%/report/output.h \
 	%D%/base/destination.c %D%/base/destination.h \
 	%D%/report/report.c %D%/report/report.h %D%/report/fold.c %D%/report/fold.h \
+	%D%/report/field.c %D%/report/field.h \
 	%D%/report/spent.c %D%/report/spent.h \
 	%D%/report/summary.c %D%/report/summary.h \
 	%D%/report/report_text.c \

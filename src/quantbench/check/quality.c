@@ -327,6 +327,7 @@ static struct quality quality_of(const struct work *w, const struct sums *all)
         .infinite = all->infinite,
         .snr = ratio(all->finite, all->signal, all->noise),
         .signal = all->signal,
+        .noise = all->noise,
         .rest_snr = ratio(all->finite, all->rest_signal, all->rest_noise),
         .largest_error = all->finite > 0 ? all->largest_error : NAN,
         .largest_relative_error = isinf(all->largest_error) ? INFINITY
@@ -366,4 +367,28 @@ bool quality_compute(const struct qb_problem *problem, const struct qb_arithmeti
     }
     free(w.traits);
     return good;
+}
+
+void quality_add(const struct quality *part, struct quality *all)
+{
+    const bool is_first = all->finite == 0;
+
+    all->finite += part->finite;
+    all->nan += part->nan;
+    all->infinite += part->infinite;
+    all->signal += part->signal;
+    all->noise += part->noise;
+    all->saturated += part->saturated;
+    all->overrange += part->overrange;
+    all->flushed += part->flushed;
+    all->tiles += part->tiles;
+    all->saturated_tiles += part->saturated_tiles;
+    all->overrange_tiles += part->overrange_tiles;
+    all->floor_tiles += part->floor_tiles;
+    /* fmax() ignores NaN, which stands for no figure. */
+    all->largest_error = is_first ? part->largest_error : fmax(all->largest_error, part->largest_error);
+    all->largest_relative_error =
+        is_first ? part->largest_relative_error : fmax(all->largest_relative_error, part->largest_relative_error);
+    all->snr = ratio(all->finite, all->signal, all->noise);
+    all->rest_snr = NAN;
 }

@@ -10,6 +10,7 @@
 #include "cases/operations.h"
 #include "cases/quantization.h"
 #include "verdict/compare.h"
+#include "cli/calibration_report.h"
 #include "cli/option_values.h"
 #include "fleet/fleet_report.h"
 #include "report/report.h"
@@ -290,6 +291,9 @@ static void derive(struct settings *settings)
     if (settings->sweep.against != NULL) {
         settings->action = ACTION_AGAINST;
     }
+    if (settings->calibrating.methods.count > 0) {
+        settings->action = ACTION_CALIBRATE;
+    }
     if (settings->comparing.split) {
         settings->comparing.compare = COMPARE_SCALES;
     }
@@ -332,14 +336,27 @@ static bool can_show_fleet(const char *option, const struct report_format *forma
     return false;
 }
 
-static bool check_fleet_format(const struct settings *settings)
+/* The same for a calibration. */
+static bool can_show_calibration(const char *option, const struct report_format *format)
+{
+    if (calibration_report_can(format)) {
+        return true;
+    }
+    message_error("--%s: '%s' cannot show a calibration; expected %s", option, format->name,
+                  calibration_report_formats);
+    return false;
+}
+
+/* True if CAN_SHOW all formats that are asked for. */
+static bool check_formats(const struct settings *settings,
+                          bool (*can_show)(const char *option, const struct report_format *format))
 {
     bool good = true;
 
     for (size_t i = 0; i < settings->reporting.outputs.count && good; i++) {
-        good = can_show_fleet("output", settings->reporting.outputs.values[i].format);
+        good = can_show("output", settings->reporting.outputs.values[i].format);
     }
-    return good && can_show_fleet("format", settings->reporting.format);
+    return good && can_show("format", settings->reporting.format);
 }
 
 static bool check_format(const struct settings *settings)
@@ -349,7 +366,10 @@ static bool check_format(const struct settings *settings)
     bool good = true;
 
     if (settings->action == ACTION_FLEET) {
-        return check_fleet_format(settings);
+        return check_formats(settings, can_show_fleet);
+    }
+    if (settings->action == ACTION_CALIBRATE) {
+        return check_formats(settings, can_show_calibration);
     }
     if (settings->action == ACTION_LIST_TENSORS && (settings->reporting.format == report_format_find("csv") ||
                                                     settings->reporting.format == report_format_find("markdown"))) {
@@ -594,6 +614,7 @@ void args_free(struct settings *settings)
 {
     args_free_sweep(&settings->sweep);
     free(settings->method.gate.values);
+    free(settings->calibrating.methods.values);
     free(settings->reporting.outputs.values);
     free(settings->reporting.plots.values);
     names_free(&settings->place.devices);

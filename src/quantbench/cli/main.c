@@ -5,6 +5,7 @@
 #include "cli/against.h"
 #include "cli/args.h"
 #include "cli/baseline.h"
+#include "cli/calibration.h"
 #include "cases/binding.h"
 #include "verdict/comparison.h"
 #include "cli/doctor.h"
@@ -338,6 +339,10 @@ static enum exit_code act(const struct settings *settings)
         break;
     case ACTION_LIST_TENSORS:
         code = list_tensors(settings);
+        break;
+    case ACTION_CALIBRATE:
+        code = check_stdout();
+        code = code == EXIT_OK ? calibrate_activations(settings) : code;
         break;
     case ACTION_QUALITY:
     case ACTION_DRY_RUN:

@@ -7,6 +7,7 @@
 #include "cli/option_values.h"
 #include "cases/plan.h"
 #include "cases/quantization.h"
+#include "check/census.h"
 #include "model/recipe.h"
 #include "report/plot.h"
 #include "report/report.h"
@@ -506,4 +507,76 @@ bool option_plot(const struct option_row *row, const char *value, struct setting
     *place = plot;
     plots->count++;
     return true;
+}
+
+/* ---- Methods of calibration -------------------------------------------------------------------------------------- */
+
+#define PERCENTILE "percentile:"
+/* What --calibrate=all stands for. */
+#define ALL_METHODS "amax," PERCENTILE "99.99,mse"
+
+/* Parse TEXT, a percentage up to 100 with at most the decimals of CENSUS_PERCENT. */
+static bool parse_percent(const char *text, uint64_t *percent)
+{
+    const char *const point = strchr(text, '.');
+    const size_t whole = point != NULL ? (size_t)(point - text) : strlen(text);
+    uint64_t unit = CENSUS_PERCENT, number = 0;
+
+    if (strspn(text, "0123456789") != whole || whole == 0 || whole > 3 ||
+        (point != NULL && (point[1] == '\0' || point[1 + strspn(point + 1, "0123456789")] != '\0'))) {
+        return false;
+    }
+    for (size_t i = 0; i < whole; i++) {
+        number = 10 * number + (uint64_t)(text[i] - '0') * CENSUS_PERCENT;
+    }
+    for (const char *digit = point != NULL ? point + 1 : ""; *digit != '\0'; digit++) {
+        unit /= 10;
+        if (unit == 0 && *digit != '0') {
+            return false;
+        }
+        number += (uint64_t)(*digit - '0') * unit;
+    }
+    *percent = number;
+    return number > 0 && number <= 100 * CENSUS_PERCENT;
+}
+
+static bool append_method(const struct option_row *row, char *text, void *target)
+{
+    struct calibration_methods *methods = target;
+    struct calibration_method method = {.source = CALIBRATION_AMAX}, *place;
+    const size_t prefix = strlen(PERCENTILE);
+
+    if (strcmp(text, "mse") == 0) {
+        method.source = CALIBRATION_MSE;
+    } else if (strncmp(text, PERCENTILE, prefix) == 0) {
+        method.source = CALIBRATION_PERCENTILE;
+        if (!parse_percent(text + prefix, &method.percent)) {
+            return option_invalid(row->name, text, "a percentage up to 100 with at most 5 decimals, as in %s99.99",
+                                  PERCENTILE);
+        }
+    } else if (strcmp(text, "all") == 0) {
+        return split_list(row, ALL_METHODS, append_method, target);
+    } else if (strcmp(text, "amax") != 0) {
+        return option_refuse(row, text);
+    }
+    for (size_t i = 0; i < methods->count; i++) {
+        if (methods->values[i].source == method.source && methods->values[i].percent == method.percent) {
+            return option_invalid(row->name, text, "each method once");
+        }
+    }
+    place = grow(row->name, (void **)&methods->values, methods->count, sizeof *place);
+    if (place == NULL) {
+        return false;
+    }
+    *place = method;
+    methods->count++;
+    return true;
+}
+
+bool option_methods(const struct option_row *row, const char *value, struct settings *settings)
+{
+    struct calibration_methods *methods = option_target(row, settings);
+
+    methods->count = 0;
+    return split_list(row, value, append_method, methods);
 }

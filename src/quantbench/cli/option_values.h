@@ -47,6 +47,8 @@ bool option_another_name(const struct option_row *row, const char *value,
 bool option_output(const struct option_row *row, const char *value, struct settings *settings); /* outputs; adds one */
 bool option_plot(const struct option_row *row, const char *value,
                  struct settings *settings); /* plots; adds one: FILE, KIND:FILE, or KIND or NULL for the terminal */
+bool option_methods(const struct option_row *row, const char *value,
+                    struct settings *settings); /* calibration_methods */
 bool option_output_as(const struct option_row *row, const char *value,
                       struct settings *settings); /* in the format FIXED */
 

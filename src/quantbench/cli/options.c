@@ -21,7 +21,10 @@ static const char *const granularity_words[] = {
     [QB_GRANULARITY_GROUP] = "group:G", [QB_GRANULARITY_BLOCK] = "block:RxC", NULL,
 };
 static const char *const isa_words[] = {"auto", "generic", "avx2", "avx512", "neon", NULL};
+static const char *const calibration_words[] = {"amax", "percentile:99.99", "mse", "all", NULL};
 static const char *const best_rules[] = {"snr", "bytes:35dB", NULL};
+static const char *const scale_names[] = {
+    [NAMING_COMPRESSED_TENSORS] = "compressed-tensors", [NAMING_MODELOPT] = "modelopt", NULL};
 static const char *const bind_words[] = {[BIND_CORES] = "cores", [BIND_NONE] = "none", NULL};
 static const char *const huge_page_words[] = {
     [QB_HUGE_PAGES_OFF] = "off", [QB_HUGE_PAGES_THP] = "thp", [QB_HUGE_PAGES_2M] = "2m", NULL};
@@ -289,6 +292,30 @@ const struct option_row options[] = {
                    "baseline save-baseline journal resume",
                    "nothing is timed; kernels of the CPU quantize"},
                   {"op scale static-scale", "tensors are quantized with scales of their own"}}},
+    {.name = "calibrate", .value = "METHOD...", .is_optional = true, .fixed = "all",
+     .help = "measure no time; find static scales for activations of which the tensors are dumps: %w; report what they "
+             "lose to dynamic scales",
+     .parse = option_methods, TARGET(calibrating.methods), .words = calibration_words,
+     .excludes = {{"list-devices list-kernels list-models list-tensors doctor dry-run against quality cases serve",
+                   "each is an action of its own"},
+                  {"device kernel isa threads plugin profile cache launch streams compare split tune self-test runs "
+                   "baseline save-baseline journal resume plot best",
+                   "nothing is timed; kernels of the CPU quantize"},
+                  {"op scale static-scale scale-ub tensor-scale", "static scales are what is found"}},
+     .requires = {.names = "input"}},
+    {.name = "dumps-of", .value = "NAME",
+     .help = "the tensor that all are dumps of; or, with {} in it, a pattern of names: {}-* has q-1 and q-2 for dumps of q "
+             "[those of the same name]",
+     .parse = option_file, TARGET(calibrating.dumps_of), .requires = {.names = "calibrate"}},
+    {.name = "save-scales", .value = "FILE",
+     .help = "write the scales as tensors to FILE, a safetensors file",
+     .parse = option_file, TARGET(calibrating.save_scales), .requires = {.names = "calibrate"}},
+    {.name = "scale-names", .value = "HOW", .fallback = "modelopt",
+     .help = "as which checkpoints name them: %w [%d]",
+     .parse = option_word_of, TARGET(calibrating.naming), .words = scale_names, .requires = {.names = "calibrate"}},
+    {.name = "rate-scales", .value = "FILE",
+     .help = "also rate the scales that FILE, a safetensors file, has for these tensors",
+     .parse = option_file, TARGET(calibrating.rate_scales), .requires = {.names = "calibrate"}},
 
     {.heading = "The operation"},
     {.name = "op", .value = "WHAT...", .fallback = "quantize",

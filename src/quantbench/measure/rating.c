@@ -120,3 +120,27 @@ void rating_rate(struct rating *rating, const struct plan_case *plan_case, struc
         found->checked.quality = (struct quality){.finite = 0};
     }
 }
+
+enum exit_code rating_rate_data(struct rating *rating, const struct qb_problem *problem, const void *data,
+                                const struct qb_tensors *given, struct quality *quality)
+{
+    static const struct qb_arithmetic contract = {.quotient = QB_QUOTIENT_DIVIDE};
+    struct qb_tensors tensors;
+    enum qb_status status;
+    enum exit_code code = make_tensors(rating, problem, data, &tensors);
+
+    for (int role = 0; role < QB_ROLE_COUNT && given != NULL; role++) {
+        tensors.at[role] = given->at[role] != NULL ? given->at[role] : tensors.at[role];
+    }
+    if (code != EXIT_OK) {
+        return code;
+    }
+    status = qb_quantize(rating->queue, problem, &tensors);
+    status = status == QB_OK ? qb_queue_synchronize(rating->queue) : status;
+    if (status != QB_OK) {
+        return message_status("quantization", status);
+    }
+    return quality_compute(problem, &contract, &tensors, quality)
+               ? EXIT_OK
+               : message_out_of_memory("the quality of the codes", problem->tokens * problem->hidden);
+}

@@ -25,4 +25,9 @@ void rating_end(struct rating *rating);
  * error has been printed, and is in FOUND. */
 void rating_rate(struct rating *rating, const struct plan_case *plan_case, struct finding *found);
 
+/* Quantize DATA with the best kernel as PROBLEM says, by the scales in GIVEN that it reads, NULL if it reads none, and
+ * set *QUALITY. On failure the error has been printed. */
+enum exit_code rating_rate_data(struct rating *rating, const struct qb_problem *problem, const void *data,
+                                const struct qb_tensors *given, struct quality *quality);
+
 #endif

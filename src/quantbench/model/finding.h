@@ -22,7 +22,9 @@ struct quality {
      * is not; NAN if there are no finite elements. */
     double snr;
     double signal;   /* the sum of x^2; NAN: unknown, in records of older programs */
-    double rest_snr; /* the same without the largest elements: the top 0.1 % in magnitude, in steps of 2^-7, at most */
+    double noise;    /* the sum of e^2; in no record */
+    double rest_snr; /* the same as SNR without the largest elements: the top 0.1 % in magnitude, in steps of 2^-7, at
+                        most */
     double largest_error; /* the largest |e|; NAN if there are no finite elements */
     double
         largest_relative_error; /* the largest |e| / |x| over x != 0, INFINITY if an e is; NAN if there is no such x */

@@ -57,6 +57,7 @@ enum action {
     ACTION_DRY_RUN,
     ACTION_AGAINST,
     ACTION_QUALITY,
+    ACTION_CALIBRATE,
     ACTION_LIST_TENSORS,
     ACTION_REPORT,
     ACTION_FLEET,
@@ -181,6 +182,25 @@ struct method {
     bool verify;
 };
 
+/* One value of --calibrate. */
+struct calibration_method {
+    enum calibration_source source;
+    uint64_t percent; /* of CALIBRATION_PERCENTILE, in units of 10^-5 */
+};
+struct calibration_methods {
+    size_t count;
+    struct calibration_method *values;
+};
+
+/* Static scales from dumps of activations. */
+struct calibrating {
+    struct calibration_methods methods; /* none: there is nothing to calibrate */
+    const char *dumps_of;               /* NULL: names tell which dumps belong together */
+    const char *rate_scales;            /* NULL: no file with scales */
+    const char *save_scales;            /* NULL: do not */
+    enum scale_naming naming;
+};
+
 /* What is compared, and what is an error. */
 struct comparing {
     enum compare_axis compare;     /* as --compare, SPLIT, TUNE or SELF_TEST want it */
@@ -228,6 +248,7 @@ struct settings {
     struct foreign foreign;
     struct method method;
     struct comparing comparing;
+    struct calibrating calibrating;
     struct reporting reporting;
     struct command command;
 };

@@ -102,6 +102,20 @@ enum ceiling_kind {
 /* What was asked for, and is so or not. */
 enum truth { TRUTH_UNKNOWN, TRUTH_NO, TRUTH_YES };
 
+/* Where the scales of a calibrated tensor are from. The first are methods that find one for all data; the last two are
+ * computed from each dump, or each row. */
+enum calibration_source {
+    CALIBRATION_AMAX,
+    CALIBRATION_PERCENTILE,
+    CALIBRATION_MSE,
+    CALIBRATION_GIVEN,
+    CALIBRATION_DYNAMIC,
+    CALIBRATION_DYNAMIC_TOKEN,
+};
+
+/* How scales are named in a checkpoint. */
+enum scale_naming { NAMING_COMPRESSED_TENSORS, NAMING_MODELOPT };
+
 /* What makes a result doubtful, as a set of bits. */
 enum doubt {
     DOUBT_IMPLAUSIBLE = 1 << 0,   /* faster than memory allows */

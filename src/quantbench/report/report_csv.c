@@ -5,6 +5,7 @@
 #include <config.h>
 
 #include "report/describe.h"
+#include "report/field.h"
 #include "report/report.h"
 #include "model/spending.h"
 #include "model/problem_text.h"
@@ -16,27 +17,6 @@
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
-
-/* Text, in quotation marks if it needs them. What a spreadsheet would take for a formula gets an apostrophe before it;
- * so does what begins with one, so that the text can be had back. Numbers are not text: a negative one stays as it is.
- */
-static void print_text(const char *text, FILE *stream)
-{
-    const char *mark = text[0] != '\0' && strchr("=+-@\t\r\n'", text[0]) != NULL ? "'" : "";
-
-    if (strpbrk(text, ",\"\r\n") == NULL) {
-        fprintf(stream, "%s%s", mark, text);
-        return;
-    }
-    fprintf(stream, "\"%s", mark);
-    for (; *text != '\0'; text++) {
-        if (*text == '"') {
-            putc('"', stream);
-        }
-        putc(*text, stream);
-    }
-    putc('"', stream);
-}
 
 /* A line that is being written. */
 struct line {
@@ -57,7 +37,7 @@ static void text_field(const char *text, struct line *line)
 {
     begin_field(line);
     if (text != NULL) {
-        print_text(text, line->stream);
+        field_csv(text, line->stream);
     }
 }
 

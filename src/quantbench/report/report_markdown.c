@@ -5,6 +5,7 @@
 
 #include "base/label.h"
 #include "report/describe.h"
+#include "report/field.h"
 #include "report/report.h"
 #include "report/spent.h"
 #include "report/summary.h"
@@ -14,23 +15,12 @@
 #include <stdio.h>
 #include <string.h>
 
-/* TEXT as it is: characters with a meaning get a backslash, and a line stays one. */
-static void print_text(const char *text, FILE *stream)
-{
-    for (; *text != '\0'; text++) {
-        if (strchr("\\`*_[]<>|&#~", *text) != NULL) {
-            putc('\\', stream);
-        }
-        putc((unsigned char)*text < ' ' ? ' ' : *text, stream);
-    }
-}
-
 /* A cell of a table; IS_TEXT: characters with a meaning do not have it. */
 static void print_cell(const char *text, bool is_text, FILE *stream)
 {
     putc(' ', stream);
     if (is_text) {
-        print_text(text, stream);
+        field_markdown(text, stream);
     } else {
         fputs(text, stream);
     }
@@ -46,7 +36,7 @@ static const char *rule(bool is_number)
 static void print_line(const char *name, const char *text, FILE *stream)
 {
     fprintf(stream, "* %s: ", name);
-    print_text(text, stream);
+    field_markdown(text, stream);
     putc('\n', stream);
 }
 

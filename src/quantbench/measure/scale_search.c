@@ -1,0 +1,295 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* scale_search.c - tries scales. Where elements have 16 bits, an error is needed only once for each value, however
+ * often that is there; else all data are quantized with each scale. */
+#include <config.h>
+
+#include "base/interrupt.h"
+#include "measure/scale_search.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+/* Ranges: the first are in steps of a sixteenth of an octave, down to a 64th of the data's. Each refinement divides
+ * what is between the neighbors of the best. */
+#define STEPS       16
+#define STEP        0.957603280698573647 /* 2^(-1 / STEPS) */
+#define FIRST       (6 * STEPS + 1)
+#define FINE        33
+#define REFINEMENTS 2
+/* Refinements of one end of a range with zero points, and how far they look at first. */
+#define END_PASSES 2
+#define END_REACH  0.25
+
+/* Elements that are quantized at once, and that are summed at once. */
+#define CHUNK (UINT64_C(1) << 18)
+#define PART  4096
+
+/* One scale. */
+struct trial {
+    struct static_scale scale;
+    double noise;
+};
+
+struct search {
+    const struct scale_search *about;
+    const struct qb_problem *problem; /* as it is swept */
+    float low, high;                  /* the whole range */
+    /* Each value once, and how often it is there; NULL: there are too many. */
+    float *values;
+    uint64_t *counts;
+    uint64_t count;
+    void *packed;   /* codes of a chunk */
+    uint8_t *codes; /* the same, one in a byte */
+};
+
+/* ---- Errors of elements ----------------------------------------------------------------------------------------- */
+
+/* The error of COUNT elements at VALUES whose codes are CODES; each is there as often as COUNTS says, or once. */
+static double add_part(const float *values, const uint64_t *counts, const uint8_t *codes, uint64_t count,
+                       const double meanings[256])
+{
+    double sum = 0;
+
+    for (uint64_t i = 0; i < count; i++) {
+        const double error = meanings[codes[i]] - (double)values[i];
+
+        if (isfinite(values[i])) {
+            sum += error * error * (counts != NULL ? (double)counts[i] : 1);
+        }
+    }
+    return sum;
+}
+
+/* Add the error of COUNT elements, in an order that does not depend on threads. */
+static double sum_errors(const struct search *s, const struct static_scale *scale, const float *values,
+                         const uint64_t *counts, uint64_t count)
+{
+    const uint64_t parts = (count + PART - 1) / PART;
+    double meanings[256], sums[CHUNK / PART] = {0}, sum = 0;
+
+    for (int code = 0; code < 256; code++) { /* exactly: a value has few bits, and a scale has 24 */
+        meanings[code] =
+            ((double)qb_format_decode(s->problem->output, (uint32_t)code) - scale->zero_point) * (double)scale->scale;
+    }
+#pragma omp parallel for schedule(static)
+    for (uint64_t part = 0; part < parts; part++) {
+        const uint64_t first = part * PART, some = count - first < PART ? count - first : PART;
+
+        sums[part] = add_part(values + first, counts != NULL ? counts + first : NULL, s->codes + first, some, meanings);
+    }
+    for (uint64_t part = 0; part < parts; part++) {
+        sum += sums[part];
+    }
+    return sum;
+}
+
+/* Add the error of COUNT elements, CHUNK at most, to TRIAL. */
+static enum exit_code try_values(const struct search *s, struct trial *trial, const float *values,
+                                 const uint64_t *counts, uint64_t count)
+{
+    struct qb_problem p = static_scale_problem(s->problem);
+    struct static_scale_memory memory;
+    struct qb_tensors tensors = static_scale_tensors(&p, &trial->scale, &memory);
+    enum qb_status status;
+
+    p.input = QB_FORMAT_F32;
+    p.tokens = 1;
+    p.hidden = count;
+    tensors.at[QB_ROLE_INPUT] = (void *)(uintptr_t)values;
+    tensors.at[QB_ROLE_CODES] = s->packed;
+    status = qb_quantize(s->about->rating->queue, &p, &tensors);
+    status = status == QB_OK ? qb_queue_synchronize(s->about->rating->queue) : status;
+    if (status != QB_OK) {
+        return message_status("quantization", status);
+    }
+    qb_codes_unpack(p.output, p.packing, s->packed, 0, count, s->codes);
+    trial->noise += sum_errors(s, &trial->scale, values, counts, count);
+    return EXIT_OK;
+}
+
+/* Add the errors of DUMP, which begins at DATA, to COUNT TRIALS: those of its elements, or, where groups have scales of
+ * their own, of the whole. */
+static enum exit_code try_dump(const struct search *s, const struct tensor *dump, const void *data,
+                               struct trial *trials, size_t count)
+{
+    const uint64_t elements = dump->rows * dump->cols;
+    enum exit_code code = EXIT_OK;
+
+    if (s->problem->tensor_scale == QB_TENSOR_SCALE_NONE) {
+        for (uint64_t first = 0; first < elements && code == EXIT_OK; first += CHUNK) {
+            const uint64_t some = elements - first < CHUNK ? elements - first : CHUNK;
+
+            for (size_t i = 0; i < count && code == EXIT_OK; i++) {
+                code = try_values(s, &trials[i], (const float *)data + first, NULL, some);
+            }
+            message_heartbeat();
+        }
+        return code;
+    }
+    for (size_t i = 0; i < count && code == EXIT_OK; i++) {
+        struct qb_problem p = static_scale_problem(s->problem);
+        struct static_scale_memory memory;
+        const struct qb_tensors given = static_scale_tensors(&p, &trials[i].scale, &memory);
+        struct quality quality;
+
+        p.tokens = dump->rows;
+        p.hidden = dump->cols;
+        p.input = dump->format;
+        code = rating_rate_data(s->about->rating, &p, data, &given, &quality);
+        trials[i].noise += code == EXIT_OK ? quality.noise : 0;
+        message_heartbeat();
+    }
+    return code;
+}
+
+/* ---- Trials ----------------------------------------------------------------------------------------------------- */
+
+/* Set the noise of COUNT TRIALS, whose scales have their ranges. */
+static enum exit_code try_all(struct search *s, struct trial *trials, size_t count)
+{
+    const struct dump_set *const set = s->about->set;
+    enum exit_code code = EXIT_OK;
+
+    for (size_t i = 0; i < count && code == EXIT_OK; i++) {
+        trials[i].noise = 0;
+        code = static_scale_find(s->problem, &trials[i].scale);
+        if (code == EXIT_OK && s->values != NULL) {
+            code = try_values(s, &trials[i], s->values, s->counts, s->count);
+        }
+    }
+    for (size_t i = 0; i < set->count && s->values == NULL && code == EXIT_OK && !interrupt_requested(); i++) {
+        const void *data;
+
+        code = tensors_hold(s->about->tensors, set->dumps[i], &data);
+        code = code == EXIT_OK ? try_dump(s, set->dumps[i], data, trials, count) : code;
+        code = code == EXIT_OK ? tensors_check_held(s->about->tensors) : code;
+    }
+    return code;
+}
+
+/* The least noise of COUNT TRIALS; of equal ones, the first. */
+static size_t find_least(const struct trial *trials, size_t count)
+{
+    size_t least = 0;
+
+    for (size_t i = 1; i < count; i++) {
+        least = trials[i].noise < trials[least].noise ? i : least;
+    }
+    return least;
+}
+
+/* Which ends of the range shrink. */
+enum ends { BOTH, LOW, HIGH };
+
+/* Try COUNT shares of the range, SHARES, in falling order, for ENDS; the other end is that of *BEST. Sets *BEST if one
+ * is better, and *SHARE to the best. */
+static enum exit_code try_shares(struct search *s, enum ends ends, const double *shares, size_t count,
+                                 struct trial *best, double *share)
+{
+    struct trial trials[FIRST > FINE ? FIRST : FINE];
+    enum exit_code code;
+    size_t least;
+
+    for (size_t i = 0; i < count; i++) {
+        trials[i].scale = (struct static_scale){
+            .low = ends == HIGH ? best->scale.low : (float)((double)s->low * shares[i]),
+            .high = ends == LOW ? best->scale.high : (float)((double)s->high * shares[i]),
+        };
+    }
+    code = try_all(s, trials, count);
+    least = find_least(trials, count);
+    if (code == EXIT_OK && trials[least].noise < best->noise) {
+        *best = trials[least];
+        *share = shares[least];
+    }
+    return code;
+}
+
+/* Try shares that lie evenly within REACH of *SHARE, then within the step between these. */
+static enum exit_code refine(struct search *s, enum ends ends, double reach, struct trial *best, double *share)
+{
+    enum exit_code code = EXIT_OK;
+
+    for (int pass = 0; pass < REFINEMENTS && code == EXIT_OK; pass++) {
+        const double most = fmin(*share + reach, 1), least = fmax(*share - reach, 0);
+        double shares[FINE];
+
+        for (int i = 0; i < FINE; i++) {
+            shares[i] = most - (most - least) * i / (FINE - 1);
+        }
+        code = try_shares(s, ends, shares, FINE, best, share);
+        reach = (most - least) / (FINE - 1);
+    }
+    return code;
+}
+
+static enum exit_code search_range(struct search *s, struct trial *best)
+{
+    double shares[FIRST], share = 1, low, high;
+    enum exit_code code;
+
+    shares[0] = 1;
+    for (int i = 1; i < FIRST; i++) {
+        shares[i] = shares[i - 1] * STEP;
+    }
+    code = try_shares(s, BOTH, shares, FIRST, best, &share);
+    code = code == EXIT_OK ? refine(s, BOTH, share * (1 / STEP - 1), best, &share) : code;
+    low = high = share;
+    for (int pass = 0; pass < END_PASSES && s->problem->zero_points != QB_ZERO_POINTS_NONE && code == EXIT_OK; pass++) {
+        code = refine(s, LOW, END_REACH, best, &low);
+        code = code == EXIT_OK ? refine(s, HIGH, END_REACH, best, &high) : code;
+    }
+    return code;
+}
+
+/* ---- All of it -------------------------------------------------------------------------------------------------- */
+
+/* Set the values that are there, if they need no more than a chunk. */
+static bool collect_values(struct search *s)
+{
+    const struct census *const census = s->about->census;
+
+    if (s->problem->tensor_scale != QB_TENSOR_SCALE_NONE || !census_is_exact(census)) {
+        return true;
+    }
+    s->values = calloc(CENSUS_KEYS, sizeof *s->values);
+    s->counts = calloc(CENSUS_KEYS, sizeof *s->counts);
+    for (uint32_t key = 0; key < CENSUS_KEYS && s->values != NULL && s->counts != NULL; key++) {
+        if (census->counts[key] > 0 && census_is_finite(census, key)) {
+            s->values[s->count] = census_value(census, key);
+            s->counts[s->count++] = census->counts[key];
+        }
+    }
+    return s->values != NULL && s->counts != NULL;
+}
+
+enum exit_code scale_search_run(const struct scale_search *about, const struct qb_problem *problem,
+                                struct static_scale *best)
+{
+    const struct census *const census = about->census;
+    const float amax = fmaxf(-census->low, census->high);
+    const bool is_asymmetric = problem->zero_points != QB_ZERO_POINTS_NONE;
+    struct search s = {
+        .about = about,
+        .problem = problem,
+        .low = is_asymmetric ? fminf(census->low, 0) : -amax,
+        .high = is_asymmetric ? fmaxf(census->high, 0) : amax,
+        .packed = malloc(CHUNK),
+        .codes = malloc(CHUNK),
+    };
+    struct trial found = {.noise = INFINITY};
+    enum exit_code code = EXIT_OK;
+
+    if (s.packed == NULL || s.codes == NULL || !collect_values(&s)) {
+        code = message_out_of_memory("the search for a scale", CHUNK);
+    }
+    code = code == EXIT_OK ? search_range(&s, &found) : code;
+    if (code == EXIT_OK) {
+        *best = found.scale;
+    }
+    free(s.values);
+    free(s.counts);
+    free(s.packed);
+    free(s.codes);
+    return code;
+}

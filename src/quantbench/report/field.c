@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* field.c - see field.h. */
+#include <config.h>
+
+#include "report/field.h"
+
+#include <string.h>
+
+void field_csv(const char *text, FILE *stream)
+{
+    const char *mark = text[0] != '\0' && strchr("=+-@\t\r\n'", text[0]) != NULL ? "'" : "";
+
+    if (strpbrk(text, ",\"\r\n") == NULL) {
+        fprintf(stream, "%s%s", mark, text);
+        return;
+    }
+    fprintf(stream, "\"%s", mark);
+    for (; *text != '\0'; text++) {
+        if (*text == '"') {
+            putc('"', stream);
+        }
+        putc(*text, stream);
+    }
+    putc('"', stream);
+}
+
+void field_markdown(const char *text, FILE *stream)
+{
+    for (; *text != '\0'; text++) {
+        if (strchr("\\`*_[]<>|&#~", *text) != NULL) {
+            putc('\\', stream);
+        }
+        putc((unsigned char)*text < ' ' ? ' ' : *text, stream);
+    }
+}

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* field.h - text of others in tables for programs and web pages. */
+#ifndef FIELD_H
+#define FIELD_H
+
+#include <stdio.h>
+
+/* TEXT as a field of CSV, in quotation marks if it needs them. What a spreadsheet would take for a formula gets an
+ * apostrophe before it; so does what begins with one, so that the text can be had back. Numbers are not text: a
+ * negative one stays as it is. */
+void field_csv(const char *text, FILE *stream);
+
+/* TEXT as it is, in Markdown: characters with a meaning get a backslash, and a line stays one. */
+void field_markdown(const char *text, FILE *stream);
+
+#endif
