@@ -72,6 +72,10 @@ done <valued
 # ---- bash ----------------------------------------------------------------------------------------------------------
 
 touch tensor.npy weights.safetensors
+# shellcheck source=tests/safetensors.sh
+. "$srcdir/tests/safetensors.sh"
+mkdir 'a model'
+safetensors '{"q.weight":{"dtype":"F16","shape":[1,1],"data_offsets":[0,2]},"=a \"b\", $(touch bad);c":{"dtype":"F16","shape":[1],"data_offsets":[2,4]},"k.weight":{"dtype":"F16","shape":[],"data_offsets":[4,6]}}' 'aaaaaa' >'a model/m.safetensors'
 mkdir -p bin
 ln -s "$QUANTBENCH" bin/quantbench
 PATH=$PWD/bin:$PATH
@@ -105,6 +109,15 @@ if command -v bash >/dev/null 2>&1; then
     ok 'bash: a file' completes_in_bash --input=tens tensor.npy
     ok 'bash: a file after its format' completes_in_bash --output=json:weig weights.safetensors
     ok 'bash: nothing for a number' completes_in_bash --seed= ''
+    ok 'bash: the tensors of the input' completes_in_bash '--input="a model" --tensor=' '=a\ \"b\"\,\ \$\(touch\ bad\)\;c' \
+        k.weight q.weight
+    ok 'bash: a tensor of a list' completes_in_bash "--input 'a model/m.safetensors' --tensor=q.weight,k" \
+        q.weight,k.weight
+    ok 'bash: a tensor that is left out' completes_in_bash '--input=a\ model/m.safetensors --tensor \!q' '\!q.weight'
+    ok 'bash: no tensors of an input that is not there' completes_in_bash '--input=nowhere --tensor=' ''
+    ok 'bash: no tensors without an input' completes_in_bash '--tensor=' ''
+    ok 'bash: what is typed is not run' completes_in_bash '--input=$(touch bad) --input="`touch bad`" --tensor=' ''
+    ok 'bash: names and lines run nothing' test ! -e bad
 else
     skip 'bash: completion' 'bash is not here'
 fi
@@ -140,6 +153,8 @@ if zsh -f -c 'zmodload zsh/zpty' 2>/dev/null; then
     ok 'zsh: a value that is the next argument' completes_in_zsh '--scale d' '--scale dynamic'
     ok 'zsh: the second value of a list' completes_in_zsh --dtype=half,b --dtype=half,bfloat16
     ok 'zsh: a kernel' completes_in_zsh --kernel=cpu_gen --kernel=cpu_generic
+    ok 'zsh: a tensor of the input' completes_in_zsh '--input="a model" --tensor=q.weight,k' \
+        '--input="a model" --tensor=q.weight,k.weight'
     ok 'zsh: a file after its format' completes_in_zsh --output=json:weig --output=json:weights.safetensors
 else
     skip 'zsh: completion' 'zsh is not here'
@@ -157,6 +172,8 @@ if command -v fish >/dev/null 2>&1; then
     ok 'fish: an option' completes_in_fish --num-t --num-tokens
     ok 'fish: a value' completes_in_fish --quant-dtype=f --quant-dtype=fp8
     ok 'fish: the second value of a list' completes_in_fish --dtype=half,b --dtype=half,bfloat16
+    ok 'fish: the tensors of the input' completes_in_fish "--input='a model' --tensor=q.weight,k" \
+        --tensor=q.weight,k.weight
     ok 'fish: the kernels' completes_in_fish '--kernel ' ${kernels:+"${kernels% }"}
 else
     skip 'fish: completion' 'fish is not here'
