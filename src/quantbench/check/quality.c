@@ -62,8 +62,9 @@ struct work {
     const struct qb_tensors *tensors;
     struct tiling tiling;
     struct code_values codes;
-    uint32_t large;  /* magnitudes, as upper halves of binary32, from which on elements are the largest 0.1 % */
-    uint8_t *traits; /* of each tile */
+    bool is_unpacked; /* a code has a byte of its own */
+    uint32_t large;   /* magnitudes, as upper halves of binary32, from which on elements are the largest 0.1 % */
+    uint8_t *traits;  /* of each tile */
 };
 
 /* Traits of a tile, which has an element that is ... */
@@ -80,20 +81,41 @@ struct sums {
     double largest_error, largest_relative_error;
 };
 
-static float load(enum qb_format format, const void *input, uint64_t i)
+static float float_of(uint32_t bits)
 {
-    uint32_t bits;
     float value;
 
+    memcpy(&value, &bits, sizeof value);
+    return value;
+}
+
+/* The value of an F16, without a call. */
+static float half_value(uint16_t half)
+{
+    const uint32_t sign = (uint32_t)(half & 0x8000) << 16, magnitude = half & 0x7FFF;
+    /* The exponent of a number is put right by a product, which is exact, also for a subnormal one. */
+    const float number = float_of(magnitude << 13) * 0x1p112f;
+    uint32_t bits;
+
+    memcpy(&bits, &number, sizeof bits);
+    return float_of(sign | (magnitude < 0x7C00 ? bits : 0x7F800000 | magnitude << 13));
+}
+
+/* Elements that are looked at together. */
+#define BLOCK 256
+
+/* The COUNT elements from number FIRST on, BLOCK at most, in binary32: in BUFFER, or where they are. */
+static const float *load(enum qb_format format, const void *input, uint64_t first, uint64_t count, float buffer[BLOCK])
+{
+    const uint16_t *const halves = (const uint16_t *)input + first;
+
     if (format == QB_FORMAT_F32) {
-        return ((const float *)input)[i];
+        return (const float *)input + first;
     }
-    if (format == QB_FORMAT_BF16) { /* without a call, since this one is the upper half of a float */
-        bits = (uint32_t)((const uint16_t *)input)[i] << 16;
-        memcpy(&value, &bits, sizeof value);
-        return value;
+    for (uint64_t i = 0; i < count; i++) {
+        buffer[i] = format == QB_FORMAT_BF16 ? float_of((uint32_t)halves[i] << 16) : half_value(halves[i]);
     }
-    return qb_format_decode(format, ((const uint16_t *)input)[i]);
+    return buffer;
 }
 
 /* ---- The largest elements --------------------------------------------------------------------------------------- */
@@ -117,8 +139,14 @@ static __attribute__((noinline)) void count_magnitudes(const struct qb_problem *
     const uint64_t count = problem->tokens * problem->hidden;
 
 #pragma omp parallel for schedule(static) reduction(+ : counts[:MAGNITUDES])
-    for (uint64_t i = 0; i < count; i++) {
-        counts[magnitude_of(load(problem->input, input, i))]++;
+    for (uint64_t first = 0; first < count; first += BLOCK) {
+        const uint64_t some = count - first < BLOCK ? count - first : BLOCK;
+        float buffer[BLOCK];
+        const float *const x = load(problem->input, input, first, some, buffer);
+
+        for (uint64_t i = 0; i < some; i++) {
+            counts[magnitude_of(x[i])]++;
+        }
     }
 }
 
@@ -170,39 +198,65 @@ static unsigned find_traits(const struct work *w, double v, int zero_point, stru
     return (saturated ? SATURATED : 0) | (overrange ? OVERRANGE : 0);
 }
 
-/* Add element X, whose code is CODE by SCALE; returns its traits. */
-static unsigned add_element(const struct work *w, float x, uint8_t code, const struct tile_scale *scale,
-                            struct sums *sums)
+/* How near to the limits of the codes elements may come without a closer look. */
+#define NEAR (1 - 0x1p-18)
+
+/* A scale, and between which elements nothing is cut off. */
+struct limits {
+    const struct tile_scale *scale;
+    float low, high;
+};
+
+static struct limits limits_of(const struct work *w, const struct tile_scale *scale)
 {
-    const double value = w->codes.values[code] - scale->zero_point;
-    /* The product is exact: a code's value has few bits, and a scale has 28. */
-    const double error = fabs(value * scale->unit - (double)x);
-    const double magnitude = fabs((double)x), signal = magnitude * magnitude, noise = error * error;
+    const double factor = scale->multiplies ? 1 / (double)scale->multiplier : (double)scale->divisor;
 
-    if (isnan(x)) {
-        sums->nan++;
-        return 0;
-    }
-    if (isinf(x)) {
-        sums->infinite++;
-        return 0;
-    }
-    sums->finite++;
-    sums->signal += signal;
-    sums->noise += noise;
-    if (magnitude_of(x) < w->large) {
-        sums->rest_signal += signal;
-        sums->rest_noise += noise;
-    }
-    sums->largest_error = error > sums->largest_error ? error : sums->largest_error;
-    if (magnitude > 0) {
-        double relative = error / magnitude;
+    return (struct limits){scale, (float)((w->codes.least - scale->zero_point) * factor * NEAR),
+                           (float)((w->codes.largest - scale->zero_point) * factor * NEAR)};
+}
 
-        sums->largest_relative_error =
-            relative > sums->largest_relative_error ? relative : sums->largest_relative_error;
-        sums->flushed += value == 0;
+/* Add COUNT elements X, whose codes are CODES; returns their traits. The sums are this function's own until its end,
+ * since what lies in memory is read and written for each element. */
+static unsigned add_block(const struct work *w, const float *x, const uint8_t *codes, uint64_t count,
+                          const struct limits *limits, struct sums *sums)
+{
+    const struct tile_scale *const scale = limits->scale;
+    const double unit = scale->unit, zero_point = scale->zero_point;
+    struct sums s = *sums;
+    unsigned found = 0, nonzero = 0;
+
+    for (uint64_t i = 0; i < count; i++) {
+        const double value = w->codes.values[codes[i]] - zero_point;
+        /* The product is exact: a code's value has few bits, and a scale has 28. */
+        const double error = fabs(value * unit - (double)x[i]);
+        const double magnitude = fabs((double)x[i]), signal = magnitude * magnitude, noise = error * error;
+        const bool is_rest = magnitude_of(x[i])<w->large, is_nonzero = magnitude> 0;
+
+        if (!isfinite(x[i])) {
+            s.nan += isnan(x[i]);
+            s.infinite += isinf(x[i]) != 0;
+            continue;
+        }
+        s.finite++;
+        s.signal += signal;
+        s.noise += noise;
+        s.rest_signal += is_rest ? signal : 0;
+        s.rest_noise += is_rest ? noise : 0;
+        s.largest_error = error > s.largest_error ? error : s.largest_error;
+        s.flushed += is_nonzero & (value == 0);
+        nonzero |= is_nonzero;
+        /* A product first, since a quotient takes long. */
+        if (error > s.largest_relative_error * magnitude * NEAR && is_nonzero) {
+            const double relative = error / magnitude;
+
+            s.largest_relative_error = relative > s.largest_relative_error ? relative : s.largest_relative_error;
+        }
+        if (!(x[i] > limits->low && x[i] < limits->high)) {
+            found |= find_traits(w, (double)scales_quotient(scale, x[i]), scale->zero_point, &s);
+        }
     }
-    return find_traits(w, (double)scales_quotient(scale, x), scale->zero_point, sums) | (magnitude > 0 ? NONZERO : 0);
+    *sums = s;
+    return found | (nonzero ? NONZERO : 0);
 }
 
 /* True if SCALE is the smallest that there is. */
@@ -214,25 +268,39 @@ static bool is_floor(const struct qb_problem *problem, const struct tile_scale *
     return problem->scale_format == QB_FORMAT_F16 ? scale->stored <= 0x1p-24f : scale->code == 0;
 }
 
+/* The scale of tile TILE of the row TILE_ROW of tiles. */
+static struct tile_scale scale_of(const struct work *w, uint64_t tile_row, uint64_t tile)
+{
+    const struct qb_problem *p = w->problem;
+    const uint64_t index = tile_row * w->tiling.scale_cols + tile;
+
+    /* In rows, places need no question to the library. */
+    return p->scale_layout == QB_SCALE_LAYOUT_ROWS
+               ? scales_at_place(p, w->arithmetic, w->tensors, index, index * scales_element_size(p))
+               : scales_at(p, w->arithmetic, w->tensors, tile_row, tile);
+}
+
 /* Add the COUNT elements from (ROW, COL) on, which are in tile TILE of its row of tiles. */
 static void add_run(const struct work *w, uint64_t row, uint64_t col, uint64_t count, uint64_t tile, struct sums *sums)
 {
     const struct qb_problem *p = w->problem;
     const uint64_t tile_row = row / w->tiling.tile_rows;
-    const struct tile_scale scale = scales_at(p, w->arithmetic, w->tensors, tile_row, tile);
+    const struct tile_scale scale = scale_of(w, tile_row, tile);
+    const struct limits limits = limits_of(w, &scale);
     const uint8_t *codes = (const uint8_t *)w->tensors->at[QB_ROLE_CODES] + row * codes_row_bytes(p);
     uint8_t *const traits = &w->traits[tile_row * w->tiling.scale_cols + tile];
     unsigned found = is_floor(p, &scale) ? FLOOR : 0;
 
     while (count > 0) {
-        uint8_t unpacked[256];
-        const uint64_t some = count < sizeof unpacked ? count : sizeof unpacked;
+        uint8_t unpacked[BLOCK];
+        float buffer[BLOCK];
+        const uint64_t some = count < BLOCK ? count : BLOCK;
+        const float *const x = load(p->input, w->tensors->at[QB_ROLE_INPUT], row * p->hidden + col, some, buffer);
 
-        qb_codes_unpack(p->output, p->packing, codes, col, some, unpacked);
-        for (uint64_t i = 0; i < some; i++) {
-            found |= add_element(w, load(p->input, w->tensors->at[QB_ROLE_INPUT], row * p->hidden + col + i),
-                                 unpacked[i], &scale, sums);
+        if (!w->is_unpacked) {
+            qb_codes_unpack(p->output, p->packing, codes, col, some, unpacked);
         }
+        found |= add_block(w, x, w->is_unpacked ? codes + col : unpacked, some, &limits, sums);
         col += some;
         count -= some;
     }
@@ -350,7 +418,11 @@ static struct quality quality_of(const struct work *w, const struct sums *all)
 bool quality_compute(const struct qb_problem *problem, const struct qb_arithmetic *arithmetic,
                      const struct qb_tensors *tensors, struct quality *quality)
 {
-    struct work w = {.problem = problem, .arithmetic = arithmetic, .tensors = tensors, .tiling = tiling_of(problem)};
+    struct work w = {.problem = problem,
+                     .arithmetic = arithmetic,
+                     .tensors = tensors,
+                     .tiling = tiling_of(problem),
+                     .is_unpacked = codes_bits(problem) == 8};
     struct sums all = {.finite = 0};
     fenv_t kept;
     bool good;

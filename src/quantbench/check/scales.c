@@ -64,17 +64,24 @@ static uint64_t index_of(const struct qb_problem *problem, uint64_t row, uint64_
     return row * cols + col;
 }
 
-struct tile_scale scales_at(const struct qb_problem *problem, const struct qb_arithmetic *arithmetic,
-                            const struct qb_tensors *tensors, uint64_t row, uint64_t col)
+struct tile_scale scales_at_place(const struct qb_problem *problem, const struct qb_arithmetic *arithmetic,
+                                  const struct qb_tensors *tensors, uint64_t index, uint64_t offset)
 {
     const int8_t *zero_points = tensors->at[QB_ROLE_ZERO_POINTS];
     const float *tensor_scale = tensors->at[QB_ROLE_TENSOR_SCALE];
+
+    return scales_decode(problem, arithmetic, load(problem, tensors->at[QB_ROLE_SCALES], offset),
+                         problem->tensor_scale != QB_TENSOR_SCALE_NONE ? *tensor_scale : 1,
+                         problem->zero_points != QB_ZERO_POINTS_NONE ? zero_points[index] : 0);
+}
+
+struct tile_scale scales_at(const struct qb_problem *problem, const struct qb_arithmetic *arithmetic,
+                            const struct qb_tensors *tensors, uint64_t row, uint64_t col)
+{
     uint64_t offset = 0;
 
     qb_problem_scale_offset(problem, row, col, &offset);
-    return scales_decode(problem, arithmetic, load(problem, tensors->at[QB_ROLE_SCALES], offset),
-                         problem->tensor_scale != QB_TENSOR_SCALE_NONE ? *tensor_scale : 1,
-                         problem->zero_points != QB_ZERO_POINTS_NONE ? zero_points[index_of(problem, row, col)] : 0);
+    return scales_at_place(problem, arithmetic, tensors, index_of(problem, row, col), offset);
 }
 
 bool scales_find(const struct qb_problem *problem, uint64_t index, uint64_t *row, uint64_t *col)

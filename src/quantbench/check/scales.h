@@ -31,6 +31,10 @@ struct tile_scale scales_decode(const struct qb_problem *problem, const struct q
 struct tile_scale scales_at(const struct qb_problem *problem, const struct qb_arithmetic *arithmetic,
                             const struct qb_tensors *tensors, uint64_t row, uint64_t col);
 
+/* The same of the tile with number INDEX, row by row, whose scale is OFFSET bytes from the first. */
+struct tile_scale scales_at_place(const struct qb_problem *problem, const struct qb_arithmetic *arithmetic,
+                                  const struct qb_tensors *tensors, uint64_t index, uint64_t offset);
+
 /* The value that is encoded for element X. */
 static inline float scales_quotient(const struct tile_scale *scale, float x)
 {
