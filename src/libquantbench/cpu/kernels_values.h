@@ -130,27 +130,29 @@ QB__INLINE void gated_block(const struct qb__gated *row, void *out, const void *
 QB__INLINE void gated_run(const struct qb__gated *row, const struct gated_way way)
 {
     const size_t step = way.pairs ? 2 * BLOCK : BLOCK, bytes = step * qb__element_size(way.input);
-    const size_t left = row->count % BLOCK, ahead = row->ahead;
+    const size_t out_bytes = BLOCK * qb__element_size(way.usual ? way.input : row->to), ahead = row->ahead;
     const char *gate = row->gate, *up = row->up;
     char *out = row->out;
-    const size_t out_bytes = BLOCK * qb__element_size(way.usual ? way.input : row->to);
 
-    for (size_t i = row->count; i >= BLOCK; i -= BLOCK, gate += bytes, up += bytes, out += out_bytes) {
+    for (size_t left = row->count; left > 0; left = qb__left(left, BLOCK), gate += bytes, up += bytes) {
+        uint32_t gates[2 * BLOCK], ups[2 * BLOCK], last[BLOCK];
+        const void *g = gate, *u = up;
+
         if (ahead > 0) {
             prefetch_at(gate, ahead, bytes);
             if (!way.pairs) {
                 prefetch_at(up, ahead, bytes);
             }
         }
-        gated_block(row, out, gate, up, way);
-    }
-    if (left > 0) {
-        uint32_t gates[2 * BLOCK], ups[2 * BLOCK], last[BLOCK];
-        const void *g = padded_from(gates, gate, way.pairs ? 2 * left : left, way.input);
-        const void *u = way.pairs ? g : padded_from(ups, up, left, way.input);
-
-        gated_block(row, last, g, u, way);
-        memcpy(out, last, left * (out_bytes / BLOCK));
+        if (left < BLOCK) {
+            g = padded_from(gates, gate, way.pairs ? 2 * left : left, way.input);
+            u = way.pairs ? g : padded_from(ups, up, left, way.input);
+        }
+        gated_block(row, left < BLOCK ? (void *)last : out, g, u, way);
+        if (left < BLOCK) {
+            memcpy(out, last, left * (out_bytes / BLOCK));
+        }
+        out += out_bytes;
     }
 }
 
@@ -296,22 +298,26 @@ QB__INLINE void norm_block(const struct qb__norm *row, void *out, const void *y,
 QB__INLINE void norm_values(const struct qb__norm *row, const void *y, floats factor, const struct norm_way way)
 {
     const size_t bytes = BLOCK * qb__element_size(way.input), weight_bytes = BLOCK * qb__element_size(way.weights);
-    const size_t out_bytes = BLOCK * qb__element_size(way.usual ? way.input : row->to), left = row->count % BLOCK;
+    const size_t out_bytes = BLOCK * qb__element_size(way.usual ? way.input : row->to);
     const char *from = y, *weights = row->weights;
     char *out = row->out;
 
-    for (size_t i = row->count; i >= BLOCK; i -= BLOCK, from += bytes, weights += weight_bytes, out += out_bytes) {
+    for (size_t left = row->count; left > 0; left = qb__left(left, BLOCK), from += bytes, weights += weight_bytes) {
+        uint32_t ys[2 * BLOCK], ws[2 * BLOCK], last[BLOCK];
+        const void *part = from, *weight = weights;
+
         if (row->ahead > 0 && row->residual == NULL) {
             prefetch_at(from, row->ahead, bytes);
         }
-        norm_block(row, out, from, weights, factor, way);
-    }
-    if (left > 0) {
-        uint32_t ys[2 * BLOCK], ws[2 * BLOCK], last[BLOCK];
-
-        norm_block(row, last, padded_from(ys, from, left, way.input), padded_from(ws, weights, left, way.weights),
-                   factor, way);
-        memcpy(out, last, left * (out_bytes / BLOCK));
+        if (left < BLOCK) {
+            part = padded_from(ys, from, left, way.input);
+            weight = padded_from(ws, weights, left, way.weights);
+        }
+        norm_block(row, left < BLOCK ? (void *)last : out, part, weight, factor, way);
+        if (left < BLOCK) {
+            memcpy(out, last, left * (out_bytes / BLOCK));
+        }
+        out += out_bytes;
     }
 }
 
@@ -462,15 +468,14 @@ QB__INLINE void rope_block(const struct qb__rope *row, char *out, const char *x,
 QB__INLINE void rope_head(const struct qb__rope *row, char *out, const char *x, const struct rope_way way)
 {
     const size_t rotary = 2 * row->half;
-    size_t i = 0;
 
-    for (; row->half - i >= BLOCK; i += BLOCK) {
-        rope_block(row, out, x, i, way);
-    }
-    if (i < row->half && i > 0) {
-        rope_block(row, out, x, row->half - BLOCK, way); /* some pairs once more */
-    } else if (i < row->half) {
+    if (row->half < BLOCK) {
         rope_last(row, out, x, way);
+    } else {
+        for (size_t i = 0; i < row->half; i += BLOCK) {
+            /* At the end some pairs once more. */
+            rope_block(row, out, x, row->half - i < BLOCK ? row->half - BLOCK : i, way);
+        }
     }
     if (rotary < row->head) {
         rope_rest(row, out + rotary * qb__element_size(way.usual ? way.input : row->to), at(x, rotary, way.input), way);
@@ -496,9 +501,9 @@ QB__INLINE void rope_any(const struct qb__rope *row, const enum qb_format input)
 {
     const bool usual = row->to == input && !row->keeps_nan;
 
-    if (row->float_angles && usual) {
+    if ((row->float_angles || input == QB_FORMAT_F32) && usual) {
         rope_run(row, (struct rope_way){input, QB_FORMAT_F32, true});
-    } else if (row->float_angles) {
+    } else if (row->float_angles || input == QB_FORMAT_F32) {
         rope_run(row, (struct rope_way){input, QB_FORMAT_F32, false});
     } else if (usual) {
         rope_run(row, (struct rope_way){input, input, true});
@@ -513,7 +518,6 @@ QB__INLINE void rope_any(const struct qb__rope *row, const enum qb_format input)
 struct decode_way {
     enum qb_format from, to;
     bool simple; /* one scale for a vector, and nothing else */
-    bool stream;
 };
 
 /* The numbers that codes stand for, from halves with the same digits. */
@@ -557,7 +561,7 @@ QB__INLINE floats decode_by(const float *each, size_t i, unsigned shift, const b
     return simple || shift > 0 ? fill_floats(each[i >> shift]) : load_floats(each + i, FLOATS, 0);
 }
 
-QB__INLINE void decode_block(const struct qb__decode *run, void *out, const uint8_t *packed, size_t i,
+QB__INLINE void decode_block(const struct qb__decode *run, void *out, const uint8_t *packed, size_t i, bool stream,
                              const struct decode_way way)
 {
     struct two q = decode_numbers(packed, way.from);
@@ -572,48 +576,63 @@ QB__INLINE void decode_block(const struct qb__decode *run, void *out, const uint
             q.v[k] = times(q.v[k], fill_floats(run->tensor));
         }
     }
-    store_two(out, q, way.to, false, !way.simple, way.stream);
+    store_two(out, q, way.to, false, !way.simple, stream);
 }
 
-/* Whole blocks; returns where the rest begins. */
-QB__INLINE size_t decode_blocks(const struct qb__decode *run, const struct decode_way way)
+/* Bits of a code where codes of FORMAT are stored. */
+QB__INLINE size_t decode_bits(const enum qb_format format)
 {
-    const size_t bits = qb__formats[way.from].bits == 4 ? 4 : 8;
+    return qb__formats[format].bits == 4 ? 4 : 8;
+}
+
+/* Whole blocks, of the simple kind; returns where the rest begins. */
+QB__INLINE size_t decode_simple(const struct qb__decode *run, bool stream, const enum qb_format from,
+                                const enum qb_format to)
+{
     const uint8_t *packed = run->codes;
     char *out = run->out;
     size_t i = 0;
 
-    for (; run->count - i >= BLOCK; i += BLOCK, packed += BLOCK * bits / 8, out += BLOCK * qb__element_size(way.to)) {
-        decode_block(run, out, packed, i, way);
+    for (; run->count - i >= BLOCK; i += BLOCK) {
+        decode_block(run, out, packed, i, stream, (struct decode_way){from, to, true});
+        packed += BLOCK * decode_bits(from) / 8;
+        out += BLOCK * qb__element_size(to);
     }
     return i;
+}
+
+/* What is left from element I on. */
+QB__INLINE void decode_rest(const struct qb__decode *run, size_t i, bool stream, const enum qb_format from,
+                            const enum qb_format to)
+{
+    const size_t bits = decode_bits(from);
+
+    for (; i < run->count; i += BLOCK) {
+        const size_t left = run->count - i;
+        const uint8_t *packed = run->codes + i * bits / 8;
+        char *out = (char *)run->out + i * qb__element_size(to);
+        uint8_t last_codes[BLOCK];
+        uint32_t last[BLOCK];
+
+        if (left < BLOCK) {
+            memset(last_codes, 0, sizeof last_codes);
+            memcpy(last_codes, packed, (left * bits + 7) / 8);
+            packed = last_codes;
+        }
+        decode_block(run, left < BLOCK ? (void *)last : out, packed, i, stream && left >= BLOCK,
+                     (struct decode_way){from, to, false});
+        if (left < BLOCK) {
+            memcpy(out, last, left * qb__element_size(to));
+        }
+    }
 }
 
 QB__INLINE void decode_run(const struct qb__decode *run, const enum qb_format from, const enum qb_format to)
 {
     const bool simple = run->zeros == NULL && run->shift > 0 && !run->has_tensor && !run->odd;
     const bool stream = run->stream && ((uintptr_t)run->out & (sizeof(words) - 1)) == 0;
-    const size_t bits = qb__formats[from].bits == 4 ? 4 : 8;
-    size_t i;
 
-    if (simple && stream) {
-        i = decode_blocks(run, (struct decode_way){from, to, true, true});
-    } else if (simple) {
-        i = decode_blocks(run, (struct decode_way){from, to, true, false});
-    } else if (stream) {
-        i = decode_blocks(run, (struct decode_way){from, to, false, true});
-    } else {
-        i = decode_blocks(run, (struct decode_way){from, to, false, false});
-    }
-    if (i < run->count) {
-        const size_t left = run->count - i;
-        uint8_t last_codes[BLOCK] = {0};
-        uint32_t last[BLOCK];
-
-        memcpy(last_codes, run->codes + i * bits / 8, (left * bits + 7) / 8);
-        decode_block(run, last, last_codes, i, (struct decode_way){from, to, false, false});
-        memcpy((char *)run->out + i * qb__element_size(to), last, left * qb__element_size(to));
-    }
+    decode_rest(run, simple ? decode_simple(run, stream, from, to) : 0, stream, from, to);
 }
 
 #define DECODE_IF(FORMAT, ...)                                                                                         \
