@@ -309,17 +309,6 @@ static inline bool qb__is_plain(const struct qb_problem *p)
 /* The smallest scale in F16. */
 #define QB__SCALE_FLOOR_F16 0x1p-24f
 
-/* The code of E8M0 for an amax that is finite and has the bits AMAX: see struct qb_problem. */
-QB__CONSTANT_FUNCTION uint32_t qb__power_code(uint32_t amax, enum qb_format output, enum qb_scale_rounding rounding,
-                                              uint32_t qmax_bits)
-{
-    const uint32_t half = rounding == QB_SCALE_ROUNDING_EVEN ? 1u << (22 - qb__formats[output].mantissa_bits) : 0;
-    const uint32_t up = rounding == QB_SCALE_ROUNDING_UP && (amax & 0x7FFFFFu) > (qmax_bits & 0x7FFFFFu);
-    const uint32_t code = ((amax + half) >> 23) + up, most = (qmax_bits >> 23) - 127;
-
-    return code > most ? code - most : 0;
-}
-
 /* The bits of binary32 of 2^(127 - CODE), what elements are multiplied with by a scale of E8M0. */
 QB__CONSTANT_FUNCTION uint32_t qb__power_inverse(uint32_t code)
 {

@@ -212,8 +212,6 @@ struct qb__cpu_ops {
 /* The routines of one pair of formats that are not inlined. */
 typedef void qb__any_routine(uint8_t *out, const void *x, size_t count, const struct qb__divisor *divisor, bool stream);
 typedef void qb__any_columns_routine(const struct qb__rows *rows, const struct qb__columns *columns, size_t first);
-typedef void qb__run_routine(uint8_t *out, const void *x, size_t count, const struct qb__divisor *divisor,
-                             const struct qb__access *access);
 
 /* A pair of formats. Every function that takes one is inlined with a constant. */
 struct qb__pair {
@@ -221,7 +219,6 @@ struct qb__pair {
     enum qb_format output;
     qb__any_routine *any; /* a run of elements of any values, with any scale */
     qb__any_columns_routine *any_columns;
-    qb__run_routine *encode;
 };
 
 /* How blocks are encoded: constant as well. */

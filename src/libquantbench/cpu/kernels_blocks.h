@@ -48,24 +48,39 @@ QB__INLINE floats quotient_of(floats x, const struct quotient *q, const enum qb_
     return multiply_twice(x, q->reciprocal, q->reciprocal_rest);
 }
 
+/* The elements of E divided by the scale. */
+QB__INLINE struct block quotients_of(const struct elements e, const struct quotient *q,
+                                     const enum qb__quotient quotient)
+{
+    struct block b = load_block(e, false);
+
+    QB__UNROLL
+    for (int i = 0; i < PARTS; i++) {
+        b.v[i] = quotient_of(b.v[i], q, quotient);
+    }
+    return b;
+}
+
+/* The same where the quotient may not be constant: a loop for each, so that what follows is there once. */
+QB__INLINE struct block quotients_by(const struct elements e, const struct quotient *q, enum qb__quotient quotient)
+{
+    return quotient == QB__QUOTIENT_CORRECT    ? quotients_of(e, q, QB__QUOTIENT_CORRECT)
+           : quotient == QB__QUOTIENT_MULTIPLY ? quotients_of(e, q, QB__QUOTIENT_MULTIPLY)
+                                               : quotients_of(e, q, QB__QUOTIENT_DIVIDE);
+}
+
 QB__INLINE bool encode_block(uint8_t *out, const void *x, const struct constants *c, const struct qb__pair pair,
                              const struct qb__way way)
 {
     const bool integer = qb__is_integer(pair.output);
     const bool capped = !integer || (!CORRECT_ANY && way.quotient == QB__QUOTIENT_CORRECT);
     const struct elements e = {x, LANES, pair.input};
-    struct block b;
     codes found;
 
     if (capped && !way.clean && __builtin_expect(any_above(e, c->cap), 0)) {
         return false;
     }
-    b = load_block(e, false);
-    QB__UNROLL
-    for (int i = 0; i < PARTS; i++) {
-        b.v[i] = quotient_of(b.v[i], &c->quotient, way.quotient);
-    }
-    found = codes_of(b, e, &c->encoder, pair.output, false);
+    found = codes_of(quotients_by(e, &c->quotient, way.quotient), e, &c->encoder, pair.output, false);
     if (integer && !way.clean && __builtin_expect(codes_doubtful(found), 0)) {
         return false; /* nothing stored: a line that is streamed and then written again costs a trip to memory */
     }
@@ -76,19 +91,22 @@ QB__INLINE bool encode_block(uint8_t *out, const void *x, const struct constants
     return true;
 }
 
+/* The codes of elements of any values. */
+QB__INLINE codes codes_of_any(const struct elements e, const struct constants *c, const struct qb__pair pair,
+                              enum qb__quotient quotient)
+{
+    return codes_of(quotients_by(e, &c->quotient, quotient), e, &c->encoder, pair.output, true);
+}
+
 QB__INLINE void encode_part(const struct qb__run run, const struct constants *c, const struct qb__pair pair,
                             const struct qb__way way)
 {
     uint32_t padded[LANES];
     const struct elements e = elements_of(padded, run.x, run.count, pair.input);
-    struct block b = load_block(e, false);
-    codes found;
+    const struct elements whole = {run.x, LANES, pair.input};
+    const codes found = HAVE_MASKS && run.count == LANES ? codes_of_any(whole, c, pair, way.quotient)
+                                                         : codes_of_any(e, c, pair, way.quotient);
 
-    QB__UNROLL
-    for (int i = 0; i < PARTS; i++) {
-        b.v[i] = quotient_of(b.v[i], &c->quotient, way.quotient);
-    }
-    found = codes_of(b, e, &c->encoder, pair.output, true);
     if (run.count == LANES) {
         store_codes(run.out, found, way.stream);
     } else {

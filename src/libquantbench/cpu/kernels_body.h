@@ -9,6 +9,8 @@
  *   NARROW_OPS          the routines for what is not plain, of a kernels_narrow_<isa>.c
  *   VALUES_OPS          those for other operations, of a kernels_values_<isa>.c
  *   VALUES_FP16_OPS     those that computing in half makes faster, if any
+ *   HAVE_STREAM         whether stores can be non-temporal, which vector_<isa>.h defines
+ *   HAVE_MASKS          whether a part of a block costs as little as a whole one, defined there too
  *   SATURATING          whether encode_block() saturates INT8 after MULTIPLY, or needs caps for it
  * kernels_blocks.h, or kernels_generic.c, of which kernels_encode.h makes loops:
  *   struct constants, constants_make(divisor..)   what a run keeps in registers
@@ -109,14 +111,12 @@ QB__INLINE void encode_columns(const struct qb__rows rows, const struct qb__colu
 
     encode_any_columns(0, i, rows, columns, pair);
     if (columns->reciprocal != NULL && HAVE_CORRECT) {
-        if (access->stream && columns->clean) {
-            i = encode_column_blocks(i, rows, columns, ahead, pair, (struct qb__way){quotient, true, true});
-        } else if (access->stream) {
-            i = encode_column_blocks(i, rows, columns, ahead, pair, (struct qb__way){quotient, false, true});
-        } else if (columns->clean) {
-            i = encode_column_blocks(i, rows, columns, ahead, pair, (struct qb__way){quotient, true, false});
+        const bool stream = HAVE_STREAM && access->stream;
+
+        if (columns->clean) {
+            i = encode_column_blocks(i, rows, columns, ahead, pair, (struct qb__way){quotient, true, stream});
         } else {
-            i = encode_column_blocks(i, rows, columns, ahead, pair, (struct qb__way){quotient, false, false});
+            i = encode_column_blocks(i, rows, columns, ahead, pair, (struct qb__way){quotient, false, stream});
         }
     }
     encode_any_columns(i, rows.count, rows, columns, pair);
@@ -176,7 +176,10 @@ struct batch {
     uint32_t special; /* some group is not clean, or its scale is not for CORRECT */
 };
 
-/* The scales of BATCH groups at X, as qb__scale_make() has them: positive floats order as their bits do. */
+/* The scales of BATCH groups at X. */
+typedef void batch_routine(struct batch *batch, const void *x, size_t group, const struct qb__rule *rule);
+
+/* As qb__scale_make() has them: positive floats order as their bits do. */
 QB__INLINE void batch_make(struct batch *batch, const void *x, const size_t group, const struct qb__rule *rule,
                            const enum qb_format input)
 {
@@ -203,7 +206,7 @@ QB__INLINE void batch_make(struct batch *batch, const void *x, const size_t grou
 
 /* BATCH groups that are not special. */
 QB__INLINE void batch_encode(const struct qb__groups groups, const struct batch *batch, const struct qb__pair pair,
-                             const bool stream)
+                             bool stream)
 {
     const struct qb__way way = {GROUP_QUOTIENT, true, stream};
     const size_t group = groups.size;
@@ -229,29 +232,40 @@ QB__INLINE void batch_encode(const struct qb__groups groups, const struct batch 
             }
             encode_block(out + i, at(x, i, pair.input), &c, pair, way);
         }
-        if (i < group) {
+        if (i < group && HAVE_MASKS) {
+            encode_part((struct qb__run){out + i, at(x, i, pair.input), group - i}, &c, pair, way);
+        } else if (i < group) {
             pair.any(out + i, at(x, i, pair.input), group - i, &d, false);
         }
     }
 }
 
-/* One group after the other, of any kind. */
-QB__INLINE void encode_each_group(const struct qb__groups groups, const struct qb__rule *rule,
-                                  const struct qb__access *access, const struct qb__pair pair)
-{
-    const size_t group = groups.size;
-    const void *x = groups.x;
+/* What groups need of their formats, besides a pair. */
+struct group_routines {
+    uint32_t (*amax)(const void *x, size_t count);
+    void (*encode)(uint8_t *out, const void *x, size_t count, const struct qb__divisor *divisor,
+                   const struct qb__access *access);
+    batch_routine *batch;
+};
 
-    for (size_t i = 0; i < groups.count; i++, x = at(x, group, pair.input)) {
+/* One group after the other, of any kind. */
+static void encode_each_group(const struct qb__groups *groups, const struct qb__rule *rule,
+                              const struct qb__access *access, const struct group_routines *routines)
+{
+    const size_t group = groups->size;
+    const void *x = groups->x;
+
+    for (size_t i = 0; i < groups->count; i++, x = at(x, group, rule->input)) {
         bool clean = false;
 
         if (rule->dynamic) {
-            groups.scales[i] = qb__scale_make(amax_bits(x, group, pair.input), rule, &clean);
+            groups->scales[i] = qb__scale_make(routines->amax(x, group), rule, &clean);
         }
-        if (groups.out != NULL) {
-            const struct qb__divisor d = divisor_for(groups.scales[i], rule, clean, group);
+        if (groups->out != NULL) {
+            struct qb__divisor d;
 
-            pair.encode(groups.out + i * group, x, group, &d, access);
+            prepare(&d, groups->scales[i], rule, clean, group);
+            routines->encode(groups->out + i * group, x, group, &d, access);
         }
     }
 }
@@ -259,7 +273,7 @@ QB__INLINE void encode_each_group(const struct qb__groups groups, const struct q
 /* The scales of the batch after the one that is encoded are computed first: what they wait for, the memory and their
  * own latencies, is hidden by the encoding, which waits for nothing. */
 QB__INLINE void encode_groups(struct qb__groups left, const struct qb__rule *rule, const struct qb__access *access,
-                              const struct qb__pair pair)
+                              const struct qb__pair pair, const struct group_routines *routines)
 {
     const size_t group = left.size;
     /* Groups that are not whole lines of the output would leave a partly written line at each edge. */
@@ -267,25 +281,23 @@ QB__INLINE void encode_groups(struct qb__groups left, const struct qb__rule *rul
     struct batch batches[2];
 
     if (rule->dynamic && left.count >= BATCH) {
-        batch_make(&batches[0], left.x, group, rule, pair.input);
+        routines->batch(&batches[0], left.x, group, rule);
     }
     for (unsigned turn = 0; rule->dynamic && left.count >= BATCH; turn ^= 1) {
         const struct batch *batch = &batches[turn];
         const void *next = at(left.x, BATCH * group, pair.input);
 
         if (left.count >= 2 * BATCH) {
-            batch_make(&batches[turn ^ 1], next, group, rule, pair.input);
+            routines->batch(&batches[turn ^ 1], next, group, rule);
         }
         memcpy(left.scales, batch->scale, sizeof batch->scale);
         if (left.out != NULL) {
             if (batch->special) {
                 const struct qb__groups here = {left.x, BATCH, group, left.scales, left.out};
 
-                encode_each_group(here, rule, &whole, pair);
-            } else if (whole.stream) {
-                batch_encode(left, batch, pair, true);
+                encode_each_group(&here, rule, &whole, routines);
             } else {
-                batch_encode(left, batch, pair, false);
+                batch_encode(left, batch, pair, HAVE_STREAM && whole.stream);
             }
             left.out += BATCH * group;
         }
@@ -293,7 +305,7 @@ QB__INLINE void encode_groups(struct qb__groups left, const struct qb__rule *rul
         left.scales += BATCH;
         left.count -= BATCH;
     }
-    encode_each_group(left, rule, &whole, pair);
+    encode_each_group(&left, rule, &whole, routines);
 }
 
 /* Reads and writes are mixed evenly, in pieces of this many lines written. */
@@ -335,46 +347,56 @@ static void mix(char *target, uint64_t written, const char *source, uint64_t rea
     static bool NAME(amax_columns_##in)(const struct qb__rows *rows, float *amax, size_t ahead)                        \
     {                                                                                                                  \
         return amax_columns(*rows, amax, ahead, INPUT);                                                                \
+    }                                                                                                                  \
+    static void NAME(batch_##in)(struct batch * batch, const void *x, size_t group, const struct qb__rule *rule)       \
+    {                                                                                                                  \
+        batch_make(batch, x, group, rule, INPUT);                                                                      \
+    }                                                                                                                  \
+    /* The usual size, with loops that know it. */                                                                     \
+    static void NAME(batch_128_##in)(struct batch * batch, const void *x, size_t group, const struct qb__rule *rule)   \
+    {                                                                                                                  \
+        (void)group;                                                                                                   \
+        batch_make(batch, x, 128, rule, INPUT);                                                                        \
     }
 
 #define PAIR_ROUTINES(in, INPUT, out_, OUTPUT)                                                                         \
     static __attribute__((noinline)) void NAME(any_##in##_##out_)(uint8_t * out, const void *x, size_t count,          \
                                                                   const struct qb__divisor *divisor, bool stream)      \
     {                                                                                                                  \
-        encode_any((struct qb__run){out, x, count}, divisor, stream,                                                   \
-                   (struct qb__pair){INPUT, OUTPUT, NULL, NULL, NULL});                                                \
+        encode_any((struct qb__run){out, x, count}, divisor, stream, (struct qb__pair){INPUT, OUTPUT, NULL, NULL});    \
     }                                                                                                                  \
     static __attribute__((noinline)) void NAME(encode_##in##_##out_)(uint8_t * out, const void *x, size_t count,       \
                                                                      const struct qb__divisor *divisor,                \
                                                                      const struct qb__access *access)                  \
     {                                                                                                                  \
         encode_run((struct qb__run){out, x, count}, divisor, access,                                                   \
-                   (struct qb__pair){INPUT, OUTPUT, NAME(any_##in##_##out_), NULL, NULL});                             \
+                   (struct qb__pair){INPUT, OUTPUT, NAME(any_##in##_##out_), NULL});                                   \
     }                                                                                                                  \
     static __attribute__((noinline)) void NAME(any_columns_##in##_##out_)(                                             \
         const struct qb__rows *rows, const struct qb__columns *columns, size_t first)                                  \
     {                                                                                                                  \
-        encode_block_columns(*rows, columns, first, (struct qb__pair){INPUT, OUTPUT, NULL, NULL, NULL},                \
+        encode_block_columns(*rows, columns, first, (struct qb__pair){INPUT, OUTPUT, NULL, NULL},                      \
                              (struct qb__way){QB__QUOTIENT_DIVIDE, false, false});                                     \
     }                                                                                                                  \
     static void NAME(encode_columns_##in##_##out_)(const struct qb__rows *rows, const struct qb__columns *columns,     \
                                                    const struct qb__access *access)                                    \
     {                                                                                                                  \
         encode_columns(*rows, columns, access,                                                                         \
-                       (struct qb__pair){INPUT, OUTPUT, NULL, NAME(any_columns_##in##_##out_), NULL});                 \
+                       (struct qb__pair){INPUT, OUTPUT, NULL, NAME(any_columns_##in##_##out_)});                       \
     }                                                                                                                  \
     static void NAME(encode_groups_##in##_##out_)(const struct qb__groups *groups, const struct qb__rule *rule,        \
                                                   const struct qb__access *access)                                     \
     {                                                                                                                  \
-        const struct qb__pair pair = {INPUT, OUTPUT, NAME(any_##in##_##out_), NULL, NAME(encode_##in##_##out_)};       \
+        const struct qb__pair pair = {INPUT, OUTPUT, NAME(any_##in##_##out_), NULL};                                   \
+        struct group_routines routines = {NAME(amax_##in), NAME(encode_##in##_##out_), NAME(batch_##in)};              \
         struct qb__groups all = *groups;                                                                               \
                                                                                                                        \
         if (all.size == 128 && HAVE_CORRECT) {                                                                         \
-            /* The usual size, with loops that know it. */                                                             \
             all.size = 128;                                                                                            \
-            encode_groups(all, rule, access, pair);                                                                    \
+            routines.batch = NAME(batch_128_##in);                                                                     \
+            encode_groups(all, rule, access, pair, &routines);                                                         \
         } else {                                                                                                       \
-            encode_groups(all, rule, access, pair);                                                                    \
+            encode_groups(all, rule, access, pair, &routines);                                                         \
         }                                                                                                              \
     }
 

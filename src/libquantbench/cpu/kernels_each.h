@@ -50,26 +50,40 @@ QB__INLINE void each_block(const struct qb__each run, const enum qb_format outpu
     }
 }
 
+/* What is left of RUN, and zeros. */
+struct each_rest {
+    float v[EACH], factors[EACH];
+    int16_t zero_points[EACH];
+    uint8_t codes[EACH];
+};
+
+static struct qb__each each_rest_of(const struct qb__each *run, struct each_rest *rest)
+{
+    *rest = (struct each_rest){0};
+    memcpy(rest->v, run->v, run->count * sizeof *rest->v);
+    memcpy(rest->factors, run->factors, run->count * sizeof *rest->factors);
+    memcpy(rest->zero_points, run->zero_points, run->count * sizeof *rest->zero_points);
+    return (struct qb__each){
+        .v = rest->v, .factors = rest->factors, .zero_points = rest->zero_points, .codes = rest->codes};
+}
+
 QB__INLINE void each_run(struct qb__each run, const enum qb_format output, const bool multiply, const bool asymmetric)
 {
-    for (; run.count >= EACH; run.count -= EACH) {
-        each_block(run, output, multiply, asymmetric);
+    struct each_rest rest;
+
+    while (run.count > 0) {
+        const bool whole = run.count >= EACH;
+
+        each_block(whole ? run : each_rest_of(&run, &rest), output, multiply, asymmetric);
+        if (!whole) {
+            memcpy(run.codes, rest.codes, run.count);
+            return;
+        }
         run.v += EACH;
         run.factors += EACH;
         run.zero_points += EACH;
         run.codes += EACH;
-    }
-    if (run.count > 0) {
-        float v[EACH] = {0}, factors[EACH] = {0};
-        int16_t zero_points[EACH] = {0};
-        uint8_t last[EACH];
-
-        memcpy(v, run.v, run.count * sizeof *v);
-        memcpy(factors, run.factors, run.count * sizeof *factors);
-        memcpy(zero_points, run.zero_points, run.count * sizeof *zero_points);
-        each_block((struct qb__each){.v = v, .factors = factors, .zero_points = zero_points, .codes = last}, output,
-                   multiply, asymmetric);
-        memcpy(run.codes, last, run.count);
+        run.count -= EACH;
     }
 }
 

@@ -6,32 +6,20 @@
 
 #include "kernels_run.h"
 
-QB__INLINE void encode_parts(struct qb__run run, const struct qb__divisor *divisor, bool stream,
-                             const struct qb__pair pair, const enum qb__quotient quotient)
-{
-    const struct constants c = constants_make(divisor, pair.input, pair.output);
-    struct qb__run part = {run.out, run.x, LANES};
-
-    for (; run.count >= LANES; run.count -= LANES) {
-        encode_part(part, &c, pair, (struct qb__way){.quotient = quotient, .stream = stream});
-        part.out += LANES;
-        part.x = at(part.x, LANES, pair.input);
-    }
-    if (run.count > 0) {
-        part.count = run.count;
-        encode_part(part, &c, pair, (struct qb__way){.quotient = quotient});
-    }
-}
-
+/* One loop for all quotients: what is short, or rare. */
 QB__INLINE void encode_any(struct qb__run run, const struct qb__divisor *divisor, bool stream,
                            const struct qb__pair pair)
 {
-    if (divisor->quotient == QB__QUOTIENT_MULTIPLY && CORRECT_ANY) {
-        encode_parts(run, divisor, stream, pair, QB__QUOTIENT_MULTIPLY);
-    } else if (divisor->quotient == QB__QUOTIENT_CORRECT && CORRECT_ANY) {
-        encode_parts(run, divisor, stream, pair, QB__QUOTIENT_CORRECT);
-    } else {
-        encode_parts(run, divisor, stream, pair, QB__QUOTIENT_DIVIDE);
+    const struct constants c = constants_make(divisor, pair.input, pair.output);
+    const enum qb__quotient quotient = CORRECT_ANY ? divisor->quotient : QB__QUOTIENT_DIVIDE;
+
+    while (run.count > 0) {
+        const struct qb__run part = {run.out, run.x, run.count < LANES ? run.count : LANES};
+
+        encode_part(part, &c, pair, (struct qb__way){.quotient = quotient, .stream = stream});
+        run.out += part.count;
+        run.x = at(run.x, part.count, pair.input);
+        run.count -= part.count;
     }
 }
 
@@ -57,14 +45,12 @@ QB__INLINE size_t encode_blocks(size_t i, const struct qb__run run, const struct
 /* Where one block saturates, others near it do: this many elements go to encode_any() then. */
 #define SATURATED 512
 
-/* One loop for each way to access. Only what is CLEAN is prefetched: the rest is rare in tensors that are read twice.
- */
+/* A run whose quotient, or CLEAN or STREAM, may not be constant. Only what is CLEAN is prefetched: the rest is rare in
+ * tensors that are read twice. */
 QB__INLINE void encode_loop(const struct qb__run run, const struct qb__divisor *divisor,
-                            const struct qb__access *access, const struct qb__pair pair,
-                            const enum qb__quotient quotient, const bool clean)
+                            const struct qb__access *access, const struct qb__pair pair, const struct qb__way way)
 {
-    const struct qb__way stored = {quotient, clean, false}, streamed = {quotient, clean, true};
-    const size_t ahead = access->ahead;
+    const size_t ahead = way.clean && access->stream ? access->ahead : 0;
     /* A non-temporal store pays only as a whole line: begin at a line of the output. */
     size_t head = access->stream ? -(uintptr_t)run.out & 63 : 0;
     size_t i = head < run.count ? head : run.count;
@@ -75,13 +61,7 @@ QB__INLINE void encode_loop(const struct qb__run run, const struct qb__divisor *
     while (i < run.count) {
         size_t left;
 
-        if (!access->stream) {
-            i = encode_blocks(i, run, divisor, 0, pair, stored);
-        } else if (clean && ahead > 0) {
-            i = encode_blocks(i, run, divisor, ahead, pair, streamed);
-        } else {
-            i = encode_blocks(i, run, divisor, 0, pair, streamed);
-        }
+        i = encode_blocks(i, run, divisor, ahead, pair, way);
         left = run.count - i < SATURATED ? run.count - i : SATURATED;
         if (left > 0) {
             pair.any(run.out + i, at(run.x, i, pair.input), left, divisor, access->stream);
@@ -90,39 +70,48 @@ QB__INLINE void encode_loop(const struct qb__run run, const struct qb__divisor *
     }
 }
 
+/* The usual ways of QUOTIENT each have a loop. */
+QB__INLINE void encode_usual(const struct qb__run run, const struct qb__divisor *divisor,
+                             const struct qb__access *access, const struct qb__pair pair,
+                             const enum qb__quotient quotient)
+{
+    const bool stream = HAVE_STREAM && access->stream;
+
+    if (divisor->clean && stream) {
+        encode_loop(run, divisor, access, pair, (struct qb__way){quotient, true, true});
+    } else if (divisor->clean) {
+        encode_loop(run, divisor, access, pair, (struct qb__way){quotient, true, false});
+    } else {
+        encode_loop(run, divisor, access, pair, (struct qb__way){quotient, false, stream});
+    }
+}
+
+/* Tensors and long rows of 16 bits are multiplied: see QB__MULTIPLY_LEAST_INT8. */
 QB__INLINE void encode_run(const struct qb__run run, const struct qb__divisor *divisor, const struct qb__access *access,
                            const struct qb__pair pair)
 {
-    if (divisor->quotient == QB__QUOTIENT_MULTIPLY && HAVE_MULTIPLY) {
-        if (divisor->clean) {
-            encode_loop(run, divisor, access, pair, QB__QUOTIENT_MULTIPLY, true);
-        } else {
-            encode_loop(run, divisor, access, pair, QB__QUOTIENT_MULTIPLY, false);
-        }
+    if (HAVE_MULTIPLY && divisor->quotient == QB__QUOTIENT_MULTIPLY && pair.input != QB_FORMAT_F32) {
+        encode_usual(run, divisor, access, pair, QB__QUOTIENT_MULTIPLY);
     } else if (!HAVE_CORRECT) {
-        encode_loop(run, divisor, access, pair, QB__QUOTIENT_DIVIDE, false);
+        encode_loop(run, divisor, access, pair, (struct qb__way){QB__QUOTIENT_DIVIDE, false, false});
     } else if (divisor->quotient == QB__QUOTIENT_CORRECT) {
-        if (divisor->clean) {
-            encode_loop(run, divisor, access, pair, QB__QUOTIENT_CORRECT, true);
-        } else {
-            encode_loop(run, divisor, access, pair, QB__QUOTIENT_CORRECT, false);
-        }
+        encode_loop(run, divisor, access, pair,
+                    (struct qb__way){QB__QUOTIENT_CORRECT, divisor->clean, HAVE_STREAM && access->stream});
     } else {
         /* Scales that are hardly ever seen. */
         pair.any(run.out, run.x, run.count, divisor, false);
     }
 }
 
-/* The same with one loop for each quotient: a byte for each code, stored in the cache. */
-QB__INLINE void encode_bytes(const struct qb__run run, const struct qb__divisor *divisor, const struct qb__pair pair,
-                             const enum qb__quotient quotient)
+/* The same stored in the cache, a byte for each code. */
+QB__INLINE void encode_bytes(const struct qb__run run, const struct qb__divisor *divisor, const struct qb__pair pair)
 {
     size_t i = 0;
 
     while (i < run.count) {
         size_t left;
 
-        i = encode_blocks(i, run, divisor, 0, pair, (struct qb__way){quotient, false, false});
+        i = encode_blocks(i, run, divisor, 0, pair, (struct qb__way){divisor->quotient, false, false});
         left = run.count - i < SATURATED ? run.count - i : SATURATED;
         if (left > 0) {
             pair.any(run.out + i, at(run.x, i, pair.input), left, divisor, false);

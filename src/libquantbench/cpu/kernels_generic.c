@@ -13,6 +13,8 @@
 #define NARROW_OPS    qb__narrow_ops_generic
 #define VALUES_OPS    qb__values_ops_generic
 #define LANES         32
+#define HAVE_STREAM   0
+#define HAVE_MASKS    0
 #define HAVE_MULTIPLY 1
 #define SATURATING    0
 
@@ -181,13 +183,17 @@ QB__INLINE void encode_full(const struct qb__run run, const float scales[LANES],
 QB__INLINE void encode_some(const struct qb__run run, const float scales[LANES], const struct constants *c,
                             const struct qb__pair pair, const enum qb__quotient quotient, const bool clean)
 {
-    if (run.count == LANES) {
-        encode_full((struct qb__run){run.out, run.x, LANES}, scales, c, pair, quotient, clean);
-    } else {
-        const struct padded padded = pad(run.x, run.count, pair.input);
-        uint8_t codes[LANES];
+    struct qb__run full = {run.out, run.x, LANES};
+    struct padded padded;
+    uint8_t codes[LANES];
 
-        encode_full((struct qb__run){codes, padded.x, LANES}, scales, c, pair, quotient, clean);
+    if (run.count < LANES) {
+        padded = pad(run.x, run.count, pair.input);
+        full.x = padded.x;
+        full.out = codes;
+    }
+    encode_full(full, scales, c, pair, quotient, clean);
+    if (run.count < LANES) {
         memcpy(run.out, codes, run.count);
     }
 }
@@ -201,7 +207,13 @@ QB__INLINE void encode_part(const struct qb__run run, const struct constants *c,
     for (int i = 0; i < LANES; i++) {
         scales[i] = scale;
     }
-    encode_some(run, scales, c, pair, way.quotient, way.clean);
+    if (way.quotient == QB__QUOTIENT_DIVIDE) {
+        encode_some(run, scales, c, pair, QB__QUOTIENT_DIVIDE, way.clean);
+    } else if (way.quotient == QB__QUOTIENT_MULTIPLY) {
+        encode_some(run, scales, c, pair, QB__QUOTIENT_MULTIPLY, way.clean);
+    } else {
+        encode_some(run, scales, c, pair, QB__QUOTIENT_CORRECT, way.clean);
+    }
 }
 
 QB__INLINE bool encode_block(uint8_t *out, const void *x, const struct constants *c, const struct qb__pair pair,

@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* kernels_groups.h - of what kernels_body.h needs, groups with scales of any format, on the vectors of a vector_<isa>.h
- * that is included before this file. Batches of groups hide the latencies of their reductions and divisions. */
+/* kernels_groups.h - of what kernels_narrow_body.h needs, groups with scales of any format, on the vectors of a
+ * vector_<isa>.h that is included before this file. Batches of groups hide the latencies of their reductions and
+ * divisions.
+ *
+ * A batch takes three steps, each a routine of its own that is compiled once for all that it serves: amaxes, by input
+ * format and size; scales, by their format; codes, by both formats. */
 #ifndef QB_CPU_KERNELS_GROUPS_H
 #define QB_CPU_KERNELS_GROUPS_H
 
@@ -9,110 +13,148 @@
 
 enum {
     TILES_BATCH = 16,
+    TILES_SHORT = 32,   /* groups of up to this size are encoded two batches at a time */
     TILES_AHEAD = 4096, /* bytes that are prefetched */
     ODD_NAN = 2         /* in what makes a batch special: amaxes are to be found again, without NaN */
 };
 
-/* The scales of a batch. */
+/* The scales of a batch, or of two. */
 struct scales {
-    uint32_t code[TILES_BATCH];
-    float factor[TILES_BATCH];     /* what elements are multiplied with */
-    float scale[TILES_BATCH];      /* F32 and F16: what they are divided by, of which FACTOR is the inverse, rounded */
-    float rest[TILES_BATCH];       /* F32 and F16: what that inverse lacks */
-    uint32_t quarter[TILES_BATCH]; /* for power_codes() */
+    uint32_t code[2 * TILES_BATCH];
+    float factor[2 * TILES_BATCH]; /* what elements are multiplied with */
+    float scale[2 * TILES_BATCH];  /* F32 and F16: what they are divided by, of which FACTOR is the inverse, rounded */
+    float rest[2 * TILES_BATCH];   /* F32 and F16: what that inverse lacks */
+    uint32_t quarter[2 * TILES_BATCH]; /* for power_codes() */
+    bool multiplies;                   /* as in struct qb__form */
     uint32_t special; /* some group has NaN, values that are too large, or a scale beyond QB__CORRECT_MOST */
 };
 
-/* Encodes a batch that is special. */
-typedef void qb__special_routine(const struct qb__run *run, const struct scales *s, unsigned shift);
+/* The largest |x| of groups of SIZE elements at X, as the bits of binary32: those of NaN, or with QB__AMAX_NAN, where
+ * there is one. A whole batch; or, of COUNT elements, those groups that there are. */
+typedef void batch_amax_routine(uint32_t amax[TILES_BATCH], const void *x, size_t size);
+typedef void groups_amax_routine(uint32_t amax[TILES_BATCH], const void *x, size_t count, size_t size);
 
-/* What is constant in all loops. */
+/* The scales of groups of such amaxes, the first of which is group FIRST of S: 0 or TILES_BATCH. Returns what makes
+ * them special. */
+typedef uint32_t batch_scales_routine(struct scales *s, size_t first, const uint32_t amax[TILES_BATCH],
+                                      const struct qb__form *form);
+
+/* The codes of a run of whole vectors of codes, which begins at element FIRST of those of S, groups of 2^SHIFT. */
+typedef void batch_codes_routine(const struct qb__run *run, const struct scales *s, size_t first, unsigned shift,
+                                 bool stream);
+
+/* How the codes of a batch are made. */
+enum tiles_ways {
+    WAY_ANY,     /* groups of any size */
+    WAY_SPECIAL, /* batches that are special */
+    WAY_DIVIDED_128,
+    WAY_MULTIPLIED_16,
+    WAY_MULTIPLIED_32,
+    WAY_MULTIPLIED_128,
+    WAY_POWERS_32, /* by power_codes() */
+    WAYS
+};
+
+/* The usual sizes. */
+enum tiles_sizes { SIZE_ANY, SIZE_16, SIZE_32, SIZE_128, SIZES };
+
+/* What is constant in the loops over elements. */
 struct tiles_way {
     enum qb_format input, output;
-    size_t size;     /* of a group; 0: as TILES says */
-    bool multiplies; /* as in struct qb__form */
+    size_t size;     /* of a group; 0: any */
+    bool multiplies; /* as in struct qb__form; groups of any size: as the scales say */
     bool special;
     bool powers; /* by power_codes(): groups of 32 with scales in E8M0 */
+};
+
+/* The routines for one kind of groups. */
+struct tiles_routines {
+    batch_amax_routine *amax;
+    groups_amax_routine *amax_each;
+    batch_scales_routine *scales;
+    batch_codes_routine *codes, *special;
 };
 
 /* The loops below have no branches and constant formats, so that compilers make vectors of them. What they compute is
  * that of qb__scale_of_amax() and qb__factor_of(). */
 
 /* Scales in E8M0 of groups of amax A. */
-QB__INLINE void scales_e8m0(struct scales *s, const float a[TILES_BATCH], const struct qb__form *form,
-                            const enum qb_format output)
+QB__INLINE void scales_e8m0(struct scales *s, const size_t first, const float a[TILES_BATCH],
+                            const struct qb__form *form)
 {
-    const enum qb_scale_rounding rounding = form->rounding;
+    const struct qb__powers powers = form->powers;
 
-    for (int j = 0; j < TILES_BATCH; j++) {
-        const uint32_t code =
-            qb__power_code(qb__bits_of(a[j]), output, rounding, qb__bits_of(qb__formats[output].largest));
+    for (size_t j = 0; j < TILES_BATCH; j++) {
+        const uint32_t code = qb__power_code(qb__bits_of(a[j]), powers);
 
-        s->code[j] = code;
-        s->factor[j] = qb__float_of(qb__power_inverse(code));
+        s->code[first + j] = code;
+        s->factor[first + j] = qb__float_of(qb__power_inverse(code));
     }
 }
 
 /* What power_codes() needs of scales in E8M0. Sets ODD where a scale is too small for it. */
-QB__INLINE void scales_quarter(struct scales *s, uint32_t odd[TILES_BATCH], const float a[TILES_BATCH],
-                               const enum qb_format input)
+QB__INLINE void scales_quarter(struct scales *s, const size_t first, uint32_t odd[TILES_BATCH],
+                               const float a[TILES_BATCH], const enum qb_format input)
 {
     /* The exponent fields of 2^(code - 127) / 4 in the input's format are LESS below the code. */
     const uint32_t less = input == QB_FORMAT_F16 ? 114 : 2;
     const int mantissa = (int)qb__formats[input].mantissa_bits;
 
-    for (int j = 0; j < TILES_BATCH; j++) {
-        s->quarter[j] = s->code[j] > less ? (s->code[j] - less) << mantissa : 0;
-        odd[j] |= (uint32_t)(s->code[j] <= less) & (uint32_t)(a[j] > 0);
+    for (size_t j = 0; j < TILES_BATCH; j++) {
+        s->quarter[first + j] = s->code[first + j] > less ? (s->code[first + j] - less) << mantissa : 0;
+        odd[j] |= (uint32_t)(s->code[first + j] <= less) & (uint32_t)(a[j] > 0);
     }
 }
 
 /* Scales in E4M3, which code_of() rounds in the same way. */
-QB__INLINE void scales_e4m3(struct scales *s, const float a[TILES_BATCH], const struct qb__form *form)
+QB__INLINE void scales_e4m3(struct scales *s, const size_t first, const float a[TILES_BATCH],
+                            const struct qb__form *form)
 {
     const float encode = form->encode, tensor = form->tensor;
 
-    for (int j = 0; j < TILES_BATCH; j++) {
+    for (size_t j = 0; j < TILES_BATCH; j++) {
         const float v = smaller(smaller(a[j] * encode, FLT_MAX), 448.0f);
         const float power = larger(qb__float_of(qb__bits_of(v) & QB__F32_INF), 0x1p-6f) * 0x1p20f;
         const float sum = v + power;
         const uint32_t bits = qb__bits_of(sum);
 
-        s->code[j] = (bits + (bits >> 20) - (141u << 3)) & 0xFF;
-        s->factor[j] = smaller(1.0f / ((sum - power) * tensor), FLT_MAX);
+        s->code[first + j] = (bits + (bits >> 20) - (141u << 3)) & 0xFF;
+        s->factor[first + j] = smaller(1.0f / ((sum - power) * tensor), FLT_MAX);
     }
 }
 
 /* Scales in F32 or F16. Sets ODD where one is not for QB__QUOTIENT_CORRECT. */
-QB__INLINE void scales_float(struct scales *s, uint32_t odd[TILES_BATCH], const float a[TILES_BATCH],
-                             const struct qb__form *form, const enum qb_format output)
+QB__INLINE void scales_float(struct scales *s, const size_t first, uint32_t odd[TILES_BATCH],
+                             const float a[TILES_BATCH], const struct qb__form *form)
 {
-    for (int j = 0; j < TILES_BATCH; j++) {
-        s->scale[j] = larger(a[j] / qb__formats[output].largest, QB__SCALE_FLOOR);
-        s->code[j] = qb__bits_of(s->scale[j]);
+    const float qmax = form->qmax;
+
+    for (size_t j = 0; j < TILES_BATCH; j++) {
+        s->scale[first + j] = larger(a[j] / qmax, QB__SCALE_FLOOR);
+        s->code[first + j] = qb__bits_of(s->scale[first + j]);
     }
     if (form->scale_format == QB_FORMAT_F16) {
-        for (int j = 0; j < TILES_BATCH; j++) {
-            const uint32_t code = qb__half_code(larger(s->scale[j], QB__SCALE_FLOOR_F16));
+        for (size_t j = 0; j < TILES_BATCH; j++) {
+            const uint32_t code = qb__half_code(larger(s->scale[first + j], QB__SCALE_FLOOR_F16));
 
-            s->code[j] = code;
-            s->scale[j] = qb__float_of(half_bits(code));
+            s->code[first + j] = code;
+            s->scale[first + j] = qb__float_of(half_bits(code));
         }
     }
-    for (int j = 0; j < TILES_BATCH; j++) {
-        s->factor[j] = 1.0f / s->scale[j];
-        s->rest[j] = qb__reciprocal_rest(s->scale[j], s->factor[j]);
-        odd[j] |= (uint32_t)(s->scale[j] > QB__CORRECT_MOST) |
-                  ((uint32_t)(s->scale[j] < QB__CORRECT_LEAST) & (uint32_t)(a[j] > 0));
+    for (size_t j = 0; j < TILES_BATCH; j++) {
+        s->factor[first + j] = 1.0f / s->scale[first + j];
+        s->rest[first + j] = qb__reciprocal_rest(s->scale[first + j], s->factor[first + j]);
+        odd[j] |= (uint32_t)(s->scale[first + j] > QB__CORRECT_MOST) |
+                  ((uint32_t)(s->scale[first + j] < QB__CORRECT_LEAST) & (uint32_t)(a[j] > 0));
     }
 }
 
-/* The largest |x| of each group of the whole batch at X, as the input's bits: those of NaN if there is one. Groups are
- * whole vectors, or HALVES of them. */
-QB__INLINE void batch_amax(uint32_t raw[TILES_BATCH], const void *x, size_t size, const bool halves,
-                           const enum qb_format input)
+/* A whole batch of groups that are whole vectors, or HALVES of them. */
+QB__INLINE void batch_amax(uint32_t amax[TILES_BATCH], const void *x, size_t size, const enum qb_format input,
+                           const bool halves)
 {
     const size_t step = sizeof(words) / qb__element_size(input);
+    uint32_t raw[TILES_BATCH];
     words m[TILES_BATCH];
 
     QB__UNROLL
@@ -131,68 +173,108 @@ QB__INLINE void batch_amax(uint32_t raw[TILES_BATCH], const void *x, size_t size
         }
     }
     largest_each(raw, m, input, halves);
+    for (int j = 0; j < TILES_BATCH; j++) {
+        amax[j] = amax_widen(raw[j], input);
+    }
 }
 
-/* The scales of groups of amaxes RAW, as amax_raw() has them, or batch_amax(). */
-QB__INLINE void scales_of(struct scales *s, const uint32_t raw[TILES_BATCH], const struct qb__form *form,
-                          const struct tiles_way way)
+/* Group by group: the last ones, and those among which there is NaN. */
+QB__INLINE void groups_amax(uint32_t amax[TILES_BATCH], const void *x, size_t count, size_t size,
+                            const enum qb_format input)
+{
+    for (size_t j = 0; j < TILES_BATCH; j++) {
+        const size_t first = j * size;
+
+        amax[j] = 0;
+        if (first < count) {
+            const size_t left = count - first;
+
+            amax[j] = amax_widen(amax_raw(at(x, first, input), left < size ? left : size, input), input);
+        }
+    }
+}
+
+/* What is constant where scales are made. */
+struct scales_way {
+    enum qb_format format; /* of the scales; F32: or F16 */
+    bool powers;           /* also what power_codes() needs for elements of INPUT */
+    enum qb_format input;
+};
+
+/* See batch_scales_routine. */
+QB__INLINE uint32_t scales_of(struct scales *s, size_t first, const uint32_t amax[TILES_BATCH],
+                              const struct qb__form *form, const struct scales_way way)
 {
     const float limit = form->limit, most = form->most;
     uint32_t odd[TILES_BATCH], special = 0; /* one reduction at the end: each costs as much as all else of a loop */
     float a[TILES_BATCH];
 
     for (int j = 0; j < TILES_BATCH; j++) {
-        const uint32_t bits = amax_widen(raw[j], way.input);
+        const uint32_t bits = amax[j];
 
         a[j] = smaller(qb__float_of(bits & ~QB__AMAX_NAN), limit);
         odd[j] = (uint32_t)(bits > qb__bits_of(limit)) | (bits > QB__F32_INF ? ODD_NAN : 0);
     }
-    if (!way.multiplies) {
-        scales_float(s, odd, a, form, way.output);
-    } else if (form->scale_format == QB_FORMAT_E8M0) {
-        scales_e8m0(s, a, form, way.output);
+    if (way.format == QB_FORMAT_F32) {
+        scales_float(s, first, odd, a, form);
+    } else if (way.format == QB_FORMAT_E8M0) {
+        scales_e8m0(s, first, a, form);
         if (way.powers) {
-            scales_quarter(s, odd, a, way.input);
+            scales_quarter(s, first, odd, a, way.input);
         }
     } else {
-        scales_e4m3(s, a, form);
+        scales_e4m3(s, first, a, form);
     }
-    for (int j = 0; j < TILES_BATCH; j++) {
-        special |= odd[j] | (uint32_t)(!way.powers && a[j] * s->factor[j] >= most);
+    for (size_t j = 0; j < TILES_BATCH; j++) {
+        special |= odd[j] | (uint32_t)(!way.powers && a[j] * s->factor[first + j] >= most);
     }
-    s->special = special;
+    return special;
 }
 
-/* The scales of the batch of groups that begins at element FIRST; what comes after the last is as if it were 0. */
-QB__INLINE void scales_make(struct scales *s, const struct qb__tiles *tiles, size_t first, const struct tiles_way way)
+/* The scales of the groups that begin at X, COUNT elements before the end, from group FIRST of S on; those after the
+ * end are of 0. Returns what makes them special. */
+static uint32_t scales_batch(struct scales *s, size_t first, const void *x, size_t count, const struct qb__tiles *tiles,
+                             const struct tiles_routines *routines)
 {
-    const size_t size = way.size > 0 ? way.size : tiles->size, count = tiles->count;
-    const size_t step = sizeof(words) / qb__element_size(way.input);
-    uint32_t raw[TILES_BATCH] = {0};
+    const size_t size = tiles->size;
+    uint32_t amax[TILES_BATCH];
 
-    if (count - first >= TILES_BATCH * size && (way.size > 0 || size >= step)) {
-        batch_amax(raw, at(tiles->x, first, way.input), size, way.size > 0 && way.size < step, way.input);
-        scales_of(s, raw, tiles->form, way);
-        if (!(s->special & ODD_NAN)) {
-            return;
+    if (count >= TILES_BATCH * size) {
+        uint32_t special;
+
+        routines->amax(amax, x, size);
+        special = routines->scales(s, first, amax, tiles->form);
+        if (!(special & ODD_NAN)) {
+            return special;
         }
     }
-    /* Group by group: the last ones, and those among which there is NaN. */
-    for (size_t j = 0, i = first; j < TILES_BATCH && i < count; j++, i += size) {
-        raw[j] = amax_raw(at(tiles->x, i, way.input), count - i < size ? count - i : size, way.input);
-    }
-    scales_of(s, raw, tiles->form, way);
+    routines->amax_each(amax, x, count, size);
+    return routines->scales(s, first, amax, tiles->form);
 }
 
-/* Those that are given: their elements may be anything. */
+/* The scales of COUNT elements at X. */
+static void scales_make(struct scales *s, const void *x, size_t count, const struct qb__tiles *tiles,
+                        const struct tiles_routines *routines, enum qb_format input)
+{
+    const size_t batch = TILES_BATCH * tiles->size;
+
+    s->multiplies = tiles->form->multiplies;
+    s->special = scales_batch(s, 0, x, count, tiles, routines);
+    if (tiles->size <= TILES_SHORT && count > batch) {
+        s->special |= scales_batch(s, TILES_BATCH, at(x, batch, input), count - batch, tiles, routines);
+    }
+}
+
+/* Those that are given, of all groups from element FIRST on: their elements may be anything. */
 static void scales_given(struct scales *s, const struct qb__tiles *tiles, size_t first)
 {
     const size_t count = qb__ceil_div(tiles->count, tiles->size);
 
-    for (size_t j = 0; j < TILES_BATCH; j++) {
+    for (size_t j = 0; j < 2 * TILES_BATCH; j++) {
         s->code[j] = first / tiles->size + j < count ? tiles->scales[first / tiles->size + j] : 0;
         s->factor[j] = qb__factor_of(tiles->form, s->code[j]);
     }
+    s->multiplies = true;
     s->special = 1;
 }
 
@@ -212,6 +294,7 @@ QB__INLINE codes tiles_block(const void *x, const struct scales *s, size_t first
 {
     const struct elements e = {x, LANES, way.input};
     const struct encoder encoder = encoder_make(way.input, way.output, true);
+    const bool multiplies = way.size > 0 ? way.multiplies : s->multiplies;
     struct block b;
 
 #ifdef HAVE_POWER_CODES
@@ -224,7 +307,7 @@ QB__INLINE codes tiles_block(const void *x, const struct scales *s, size_t first
     for (int i = 0; i < PARTS; i++) {
         const size_t j = group_of(first, FLOATS * (size_t)i, shift, way);
 
-        if (way.multiplies) {
+        if (multiplies) {
             b.v[i] = multiply(b.v[i], fill_floats(s->factor[j]));
         } else if (way.special) {
             b.v[i] = divide(b.v[i], fill_floats(s->scale[j]));
@@ -233,8 +316,8 @@ QB__INLINE codes tiles_block(const void *x, const struct scales *s, size_t first
         }
     }
     /* Powers of two that are not rounded up leave quotients of up to twice the largest code's power. */
-    return way.special || !way.multiplies ? codes_of(b, e, &encoder, way.output, way.special)
-                                          : codes_cut(b, e, &encoder, way.output);
+    return way.special || (way.size > 0 && !way.multiplies) ? codes_of(b, e, &encoder, way.output, way.special)
+                                                            : codes_cut(b, e, &encoder, way.output);
 }
 
 /* The codes of as many elements as fill a vector of bytes. */
@@ -248,35 +331,49 @@ QB__INLINE codes tiles_vector(const void *x, const struct scales *s, size_t firs
                : c;
 }
 
-/* COUNT elements of a batch at X. */
-QB__INLINE void tiles_encode(const struct qb__run run, const struct scales *s, unsigned shift, bool stream,
-                             const struct tiles_way way)
+/* See batch_codes_routine. */
+QB__INLINE void tiles_codes(const struct qb__run *run, const struct scales *s, size_t first, unsigned shift,
+                            bool stream, const struct tiles_way way)
 {
-    const size_t step = qb__formats[way.output].bits == 4 ? 2 * LANES : LANES;
-    uint8_t *out = run.out;
-    size_t i = 0;
+    const size_t step = qb__formats[way.output].bits == 4 ? 2 * LANES : LANES, count = run->count;
+    const void *x = run->x;
+    uint8_t *out = run->out;
 
-    for (; run.count - i >= step; i += step, out += LANES) {
+    for (size_t i = 0; i < count; i += step, out += LANES, x = at(x, step, way.input)) {
         if (stream) {
-            prefetch_ahead(at(run.x, i, way.input), step * qb__element_size(way.input), TILES_AHEAD);
+            prefetch_ahead(x, step * qb__element_size(way.input), TILES_AHEAD);
         }
-        store_codes(out, tiles_vector(at(run.x, i, way.input), s, i, shift, way), stream);
-    }
-    if (i < run.count) {
-        const size_t left = run.count - i;
-        uint32_t padded[2 * LANES] = {0};
-        uint8_t last[LANES];
-
-        memcpy(padded, at(run.x, i, way.input), left * qb__element_size(way.input));
-        store_codes(last, tiles_vector(padded, s, i, shift, way), false);
-        memcpy(out, last, step == LANES ? left : (left + 1) / 2);
+        store_codes(out, tiles_vector(x, s, first + i, shift, way), stream);
     }
 }
 
-QB__INLINE void tiles_run(const struct qb__tiles *tiles, qb__special_routine *special, const struct tiles_way way)
+/* What the scales S are of. */
+static void tiles_encode(struct qb__run run, const struct scales *s, const struct qb__tiles *tiles, unsigned shift,
+                         const struct tiles_routines *routines, enum qb_format input)
 {
-    const size_t size = way.size > 0 ? way.size : tiles->size, batch = TILES_BATCH * size;
-    const unsigned shift = (unsigned)__builtin_ctzll(size);
+    const bool nibbles = qb__formats[tiles->form->output].bits == 4;
+    batch_codes_routine *encode = s->special ? routines->special : routines->codes;
+    const size_t left = run.count % (nibbles ? 2 * LANES : LANES);
+
+    run.count -= left;
+    encode(&run, s, 0, shift, tiles->stream && !s->special);
+    if (left > 0) {
+        uint32_t padded[2 * LANES] = {0};
+        uint8_t last[LANES];
+        const struct qb__run rest = {last, padded, nibbles ? 2 * LANES : LANES};
+
+        memcpy(padded, at(run.x, run.count, input), left * qb__element_size(input));
+        encode(&rest, s, run.count, shift, false);
+        memcpy(run.out + (nibbles ? run.count / 2 : run.count), last, nibbles ? (left + 1) / 2 : left);
+    }
+}
+
+static void tiles_run(const struct qb__tiles *tiles, const struct tiles_routines *routines, enum qb_format input)
+{
+    const size_t size = tiles->size, groups = size <= TILES_SHORT ? 2 * TILES_BATCH : TILES_BATCH;
+    const size_t batch = groups * size;
+    const unsigned shift = (unsigned)__builtin_ctzll(size); /* a division takes as long as the codes of 64 elements */
+    const bool nibbles = qb__formats[tiles->form->output].bits == 4;
     struct qb__run run = {.out = tiles->out};
     struct scales both[2];
     unsigned turn = 0;
@@ -288,50 +385,45 @@ QB__INLINE void tiles_run(const struct qb__tiles *tiles, qb__special_routine *sp
         if (i < tiles->count && tiles->given) {
             scales_given(&both[turn], tiles, i);
         } else if (i < tiles->count) {
-            scales_make(&both[turn], tiles, i, way);
+            scales_make(&both[turn], at(tiles->x, i, input), tiles->count - i, tiles, routines, input);
         }
         if (i == 0) {
             continue;
         }
-        run.x = at(tiles->x, i - batch, way.input);
+        run.x = at(tiles->x, i - batch, input);
         run.count = i > tiles->count ? tiles->count - (i - batch) : batch;
-        memcpy(tiles->scales + (i - batch) / size, s->code, qb__ceil_div(run.count, size) * sizeof *s->code);
-        if (run.out == NULL) {
-            continue;
+        memcpy(tiles->scales + ((i - batch) >> shift), s->code, ((run.count + size - 1) >> shift) * sizeof *s->code);
+        if (run.out != NULL) {
+            tiles_encode(run, s, tiles, shift, routines, input);
+            run.out += nibbles ? run.count / 2 : run.count;
         }
-        if (s->special) {
-            special(&run, s, shift);
-        } else {
-            tiles_encode(run, s, shift, tiles->stream, way);
-        }
-        run.out += qb__formats[way.output].bits == 4 ? run.count / 2 : run.count;
     }
 }
 
-/* With loops that know the usual sizes of the usual formats: each costs seconds of compilation. */
-QB__INLINE void tiles_any(const struct qb__tiles *tiles, qb__special_routine *const special[2],
-                          const enum qb_format input, const enum qb_format output)
+/* The way of groups of SIZE by FORM, if their formats have that one. */
+static enum tiles_ways usual_way(const struct qb__form *form, size_t size)
 {
-    const bool usual = input != QB_FORMAT_F32, e4m3 = output == QB_FORMAT_E4M3, e2m1 = output == QB_FORMAT_E2M1;
-    const bool integer = qb__is_integer(output);
-
-    if (usual && (e4m3 || integer) && !tiles->form->multiplies && tiles->size == 128) {
-        tiles_run(tiles, special[0], (struct tiles_way){input, output, 128, false, false, false});
-    } else if (!tiles->form->multiplies) {
-        tiles_run(tiles, special[0], (struct tiles_way){input, output, 0, false, false, false});
-#ifdef HAVE_POWER_CODES
-    } else if (usual && e2m1 && tiles->size == 32 && tiles->form->scale_format == QB_FORMAT_E8M0) {
-        tiles_run(tiles, special[1], (struct tiles_way){input, output, 32, true, false, true});
-#endif
-    } else if (usual && (e4m3 || e2m1) && tiles->size == 32) {
-        tiles_run(tiles, special[1], (struct tiles_way){input, output, 32, true, false, false});
-    } else if (usual && e2m1 && tiles->size == 16) {
-        tiles_run(tiles, special[1], (struct tiles_way){input, output, 16, true, false, false});
-    } else if (usual && e4m3 && tiles->size == 128) {
-        tiles_run(tiles, special[1], (struct tiles_way){input, output, 128, true, false, false});
-    } else {
-        tiles_run(tiles, special[1], (struct tiles_way){input, output, 0, true, false, false});
+    if (!form->multiplies) {
+        return size == 128 ? WAY_DIVIDED_128 : WAY_ANY;
     }
+    if (size == 32) {
+        return form->scale_format == QB_FORMAT_E8M0 ? WAY_POWERS_32 : WAY_MULTIPLIED_32;
+    }
+    return size == 16 ? WAY_MULTIPLIED_16 : size == 128 ? WAY_MULTIPLIED_128 : WAY_ANY;
+}
+
+/* The way of groups of SIZE by FORM, of those that are THERE. */
+static enum tiles_ways tiles_way_of(const struct qb__form *form, size_t size, batch_codes_routine *const there[WAYS])
+{
+    const enum tiles_ways usual = usual_way(form, size);
+    const enum tiles_ways next = usual == WAY_POWERS_32 ? WAY_MULTIPLIED_32 : usual;
+
+    return there[usual] != NULL ? usual : there[next] != NULL ? next : WAY_ANY;
+}
+
+static enum tiles_sizes tiles_size_of(size_t size)
+{
+    return size == 16 ? SIZE_16 : size == 32 ? SIZE_32 : size == 128 ? SIZE_128 : SIZE_ANY;
 }
 
 #endif

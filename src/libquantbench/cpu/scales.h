@@ -8,10 +8,16 @@
 
 #include <float.h>
 
+/* How an amax becomes a scale in E8M0. */
+struct qb__powers {
+    uint32_t half;  /* added to the amax's bits */
+    uint32_t whole; /* a mantissa above this goes up */
+    uint32_t most;  /* the exponent of the largest code */
+};
+
 /* What a problem asks of every scale. */
 struct qb__form {
     enum qb_format output, scale_format;
-    enum qb_scale_rounding rounding;
     bool asymmetric;
     bool multiplies;   /* elements are multiplied, not divided */
     float limit;       /* magnitudes are cut to this */
@@ -19,6 +25,7 @@ struct qb__form {
     float most;        /* |v| below this needs no saturation, or none but that of codes_cut() */
     float encode;      /* scales in E4M3: an amax is multiplied with this */
     float tensor;      /* scales in E4M3: each is multiplied with this to decode */
+    struct qb__powers powers;
 };
 
 /* A scale as it is stored. */
@@ -26,6 +33,26 @@ struct qb__stored {
     uint32_t code;
     int zero_point;
 };
+
+static inline struct qb__powers qb__powers_make(enum qb_format output, enum qb_scale_rounding rounding)
+{
+    const uint32_t qmax = qb__bits_of(qb__formats[output].largest);
+
+    return (struct qb__powers){
+        .half = rounding == QB_SCALE_ROUNDING_EVEN ? 1u << (22 - qb__formats[output].mantissa_bits) : 0,
+        .whole = rounding == QB_SCALE_ROUNDING_UP ? qmax & 0x7FFFFF : 0x7FFFFF,
+        .most = (qmax >> 23) - 127,
+    };
+}
+
+/* The code of E8M0 for an amax that is finite and has the bits AMAX: see struct qb_problem. */
+static inline uint32_t qb__power_code(uint32_t amax, struct qb__powers powers)
+{
+    const uint32_t up = (amax & 0x7FFFFF) > powers.whole;
+    const uint32_t code = ((amax + powers.half) >> 23) + up;
+
+    return code > powers.most ? code - powers.most : 0;
+}
 
 /* That of PROBLEM, without a tensor scale. */
 static inline struct qb__form qb__form_make(const struct qb_problem *p)
@@ -37,7 +64,6 @@ static inline struct qb__form qb__form_make(const struct qb_problem *p)
     return (struct qb__form){
         .output = p->output,
         .scale_format = p->scale_format,
-        .rounding = p->scale_rounding,
         .asymmetric = p->zero_points != QB_ZERO_POINTS_NONE,
         .multiplies = multiplies,
         .limit = qb__rule_make(p).limit,
@@ -48,6 +74,7 @@ static inline struct qb__form qb__form_make(const struct qb_problem *p)
                                           : qb__rule_make(p).most,
         .encode = 1.0f / largest,
         .tensor = 1.0f,
+        .powers = qb__powers_make(p->output, p->scale_rounding),
     };
 }
 
@@ -87,7 +114,7 @@ static inline struct qb__stored qb__scale_of_amax(const struct qb__form *form, f
     struct qb__stored stored = {0};
 
     if (form->scale_format == QB_FORMAT_E8M0) {
-        stored.code = qb__power_code(qb__bits_of(a), form->output, form->rounding, qb__bits_of(form->qmax));
+        stored.code = qb__power_code(qb__bits_of(a), form->powers);
     } else if (form->scale_format == QB_FORMAT_E4M3) {
         stored.code = code_of_any(smaller(a * form->encode, FLT_MAX), QB_FORMAT_E4M3);
     } else {

@@ -4,6 +4,7 @@
  *
  *   LANES, FLOATS, PARTS   the elements of a block, a multiple of 32 and its stores' alignment; the floats of a vector;
  *                       LANES / FLOATS
+ *   HAVE_MASKS, HAVE_STREAM   1 if a part of a block costs as little as a whole one; if stores can be non-temporal
  *   floats, words       the vectors: of floats; of a block's elements, or of any bytes
  *   codes, limits       a block of codes; what any_above() compares with
  *   struct block        LANES floats

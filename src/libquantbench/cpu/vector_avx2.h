@@ -7,9 +7,11 @@
 
 #include "vector.h"
 
-#define LANES  32
-#define FLOATS 8
-#define PARTS  (LANES / FLOATS) /* vectors of a block as floats */
+#define LANES       32
+#define FLOATS      8
+#define PARTS       (LANES / FLOATS) /* vectors of a block as floats */
+#define HAVE_MASKS  0
+#define HAVE_STREAM 1
 
 typedef __m256 floats;
 typedef __m256i words;

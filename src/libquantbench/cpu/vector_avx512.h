@@ -7,9 +7,11 @@
 
 #include "vector.h"
 
-#define LANES  64
-#define FLOATS 16
-#define PARTS  (LANES / FLOATS) /* vectors of a block as floats */
+#define LANES       64
+#define FLOATS      16
+#define PARTS       (LANES / FLOATS) /* vectors of a block as floats */
+#define HAVE_MASKS  1
+#define HAVE_STREAM 1
 
 typedef __m512 floats;
 typedef __m512i words;

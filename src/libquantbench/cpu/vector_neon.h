@@ -7,9 +7,11 @@
 
 #include "vector.h"
 
-#define LANES  32
-#define FLOATS 4
-#define PARTS  (LANES / FLOATS) /* vectors of a block as floats */
+#define LANES       32
+#define FLOATS      4
+#define PARTS       (LANES / FLOATS) /* vectors of a block as floats */
+#define HAVE_MASKS  0
+#define HAVE_STREAM 0
 
 typedef float32x4_t floats;
 typedef uint32x4_t words;
