@@ -81,10 +81,16 @@ END_TEST
 
 static const struct record_tensor other_tensor = {.file = (char[]){"f"}, .title = (char[]){"w"}};
 
+static char other_host[] = "other";
+static const struct record_source other_source = {.label = other_host};
+
 /* Change PROPERTY of C. */
 static void change(struct record_case *c, enum property property)
 {
     switch (property) {
+    case PROPERTY_SOURCE:
+        c->source = &other_source;
+        break;
     case PROPERTY_DEVICE:
         c->device = &gpu;
         break;

@@ -68,6 +68,7 @@ tool_shell_tests = \
 	%D%/measure.sh \
 	%D%/mpi.sh \
 	%D%/memory.sh \
+	%D%/merge.sh \
 	%D%/models.sh \
 	%D%/case_list.sh \
 	%D%/module.sh \

@@ -215,6 +215,8 @@ grep -E '^\.B' json.man | sed 's/^\.B[A-Z]* //' | grep -oE '[a-z][a-z0-9_]+' | s
     run 0 $small --num-iters=1 --num-warmup-iters=0 --format=json
     cp out fleet1.json
     sed '/"host"/,/}/s/"name": .*/"name": "other",/; s/"driver": ""/"driver": "1"/' fleet1.json >fleet2.json
+    run 0 --report=fleet1.json --report=fleet2.json --format=json
+    cat out >>all.json
     run 3 --fleet=fleet1.json,fleet2.json --expect=3 --format=json
     cat out >>all.json
 }

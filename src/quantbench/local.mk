@@ -117,7 +117,7 @@ libqbtool_a_SOURCES = \
 	%D%/cli/scale_file.c %D%/cli/scale_file.h \
 	%D%/model/record.c %D%/model/record.h \
 	%D%/schedule/recording.c %D%/schedule/recording.h \
-	%D%/model/record_json.c \
+	%D%/model/record_json.c %D%/model/merge.c %D%/model/merge.h \
 	%D%/verdict/verdict.c %D%/verdict/verdict.h \
 	%D%/report/describe.c %D%/report/describe.h \
 	%D%/report/output.c %D%/report/output.h \

@@ -282,7 +282,7 @@ static bool set_fallbacks(const struct given *given, struct settings *settings)
 /* Set what follows from several options. */
 static void derive(struct settings *settings)
 {
-    if (settings->reporting.report_file != NULL) {
+    if (settings->reporting.report_files.count > 0) {
         settings->action = ACTION_REPORT;
     }
     if (settings->reporting.fleet.count > 0) {
@@ -618,6 +618,7 @@ void args_free(struct settings *settings)
     free(settings->reporting.outputs.values);
     free(settings->reporting.plots.values);
     names_free(&settings->place.devices);
+    names_free(&settings->reporting.report_files);
     names_free(&settings->reporting.fleet);
     names_free(&settings->foreign.plugins);
     names_free(&settings->comparing.compared_kernels);

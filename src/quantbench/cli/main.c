@@ -31,6 +31,7 @@
 #include "schedule/rounds.h"
 #include "cli/self_test.h"
 #include "cases/shield.h"
+#include "model/merge.h"
 #include "cases/tensors.h"
 #include "verdict/verdict.h"
 #include "schedule/worker.h"
@@ -252,13 +253,38 @@ static enum exit_code measure_in_runs(const struct settings *settings)
     return code;
 }
 
-/* --report: nothing is opened but the file. */
+/* Read RECORD from FILES; several become one. */
+static enum exit_code read_records(const struct names *files, struct record *record)
+{
+    struct record *records = calloc(files->count, sizeof *records);
+    enum exit_code code = EXIT_OK;
+
+    if (records == NULL) {
+        return message_out_of_memory("the records", files->count * sizeof *records);
+    }
+    for (size_t i = 0; i < files->count && code == EXIT_OK; i++) {
+        code = record_from_json(files->values[i], &records[i]);
+    }
+    if (code == EXIT_OK && files->count == 1) {
+        *record = records[0];
+        records[0] = (struct record){.count = 0};
+    } else if (code == EXIT_OK) {
+        code = merge_records(records, files->values, files->count, record);
+    }
+    for (size_t i = 0; i < files->count; i++) {
+        record_free(&records[i]);
+    }
+    free(records);
+    return code;
+}
+
+/* --report: nothing is opened but the files. */
 static enum exit_code report(const struct settings *settings)
 {
     struct record record = {.count = 0};
     enum exit_code code = plot_check(&settings->reporting.plots);
 
-    code = code == EXIT_OK ? record_from_json(settings->reporting.report_file, &record) : code;
+    code = code == EXIT_OK ? read_records(&settings->reporting.report_files, &record) : code;
     if (code == EXIT_OK) {
         /* A file of others may say that all is well with a run whose cases say otherwise. */
         record.code = message_worse(record.code, verdict_of_cases(&record));

@@ -383,6 +383,9 @@ bool option_names(const struct option_row *row, const char *value, struct settin
 
 bool option_another_name(const struct option_row *row, const char *value, struct settings *settings)
 {
+    if (value[0] == '\0') {
+        return option_invalid(row->name, value, OPTION_FILE_EXPECTED);
+    }
     return names_add(row->name, value, option_target(row, settings));
 }
 

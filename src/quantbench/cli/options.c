@@ -535,8 +535,9 @@ const struct option_row options[] = {
      .parse = option_best, TARGET(reporting.best), .words = best_rules, .requires = {.names = "input report"},
      .excludes = {{"list-tensors", "it needs the quality of several tensors"}}},
     {.name = "report", .value = "FILE", .about = OPTION_REPORTS,
-     .help = "report the record in FILE, from --format=json, and measure nothing",
-     .parse = option_file, TARGET(reporting.report_file),
+     .help = "report the record in FILE, from --format=json, and measure nothing; several are reported as one, with their "
+             "hosts",
+     .parse = option_another_name, TARGET(reporting.report_files),
      .excludes = {{"*", "nothing is measured"}}},
     {.name = "fleet", .value = "FILE...", .about = OPTION_REPORTS,
      .help = "report the devices whose records are in these files and folders: those that are slow, wrong or missing",

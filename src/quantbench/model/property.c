@@ -15,6 +15,7 @@
 const char *property_name(enum property property)
 {
     static const char *const names[PROPERTIES] = {
+        [PROPERTY_SOURCE] = "host",
         [PROPERTY_DEVICE] = "device",
         [PROPERTY_TENSOR] = "tensor",
         [PROPERTY_TOKENS] = "tokens",
@@ -138,6 +139,11 @@ const char *property_text(const struct record_case *c, enum property property, c
 
     snprintf(text, PROPERTY_TEXT_SIZE, "-");
     switch (property) {
+    case PROPERTY_SOURCE:
+        if (c->source != NULL) {
+            snprintf(text, PROPERTY_TEXT_SIZE, "%s", c->source->label);
+        }
+        break;
     case PROPERTY_DEVICE:
         snprintf(text, PROPERTY_TEXT_SIZE, "%s", c->device->id);
         break;
@@ -252,6 +258,8 @@ static bool same_member(const struct qb_problem *a, const struct qb_problem *b, 
 bool property_same(const struct record_case *a, const struct record_case *b, enum property property)
 {
     switch (property) {
+    case PROPERTY_SOURCE:
+        return a->source == b->source;
     case PROPERTY_DEVICE:
         return strcmp(a->device->id, b->device->id) == 0;
     case PROPERTY_TENSOR:
@@ -385,7 +393,10 @@ const char *property_describe(const struct record_case *c, char text[PROPERTY_TE
     if (c->threads > 0) {
         snprintf(threads, sizeof threads, ", %u threads", c->threads);
     }
-    snprintf(text, PROPERTY_TEXT_SIZE, "%s, %.100s on %s%s", problem, c->kernel, c->device->id, threads);
+    snprintf(text, PROPERTY_TEXT_SIZE, "%s, %.100s on %s%.200s%s%s", problem, c->kernel,
+             c->source != NULL ? "host " : "", c->source != NULL ? c->source->label : "", c->source != NULL ? ", " : "",
+             c->device->id);
+    snprintf(text + strlen(text), PROPERTY_TEXT_SIZE - strlen(text), "%s", threads);
     return text;
 }
 

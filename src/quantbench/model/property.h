@@ -6,6 +6,7 @@
 #include "model/record.h"
 
 enum property {
+    PROPERTY_SOURCE, /* one of several runs that were merged */
     PROPERTY_DEVICE,
     PROPERTY_TENSOR, /* one of several of --input */
     PROPERTY_TOKENS,

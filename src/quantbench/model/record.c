@@ -238,6 +238,15 @@ static void free_tensor(struct record_tensor *tensor)
     free(tensor->kept);
 }
 
+static void free_source(struct record_source *source)
+{
+    free(source->label);
+    free(source->host_name);
+    free(source->system);
+    free(source->date);
+    free(source->version);
+}
+
 void record_free(struct record *record)
 {
     for (size_t i = 0; i < record->described; i++) {
@@ -263,6 +272,10 @@ void record_free(struct record *record)
         free_tensor(&record->tensors[i]);
     }
     free(record->tensors);
+    for (size_t i = 0; i < record->source_count; i++) {
+        free_source(&record->sources[i]);
+    }
+    free(record->sources);
     free(record->cases);
     free_comparison(&record->comparison);
     *record = (struct record){.count = 0};

@@ -26,6 +26,15 @@ struct record_tensor {
 };
 #define RECORD_NONE SIZE_MAX
 
+/* One of several runs that a record was merged from. */
+struct record_source {
+    char *label; /* that tells it from the others: the host, and the file if that has several */
+    char *host_name;
+    char *system;
+    char *date;
+    char *version; /* of the program */
+};
+
 /* How often a case of a list can be launched. */
 #define RECORD_MAX_USES UINT64_C(1000000000000)
 
@@ -38,6 +47,7 @@ struct record_case {
     uint64_t line;                       /* of that list: cases of one line differ in what the command line sweeps */
     enum input_dist dist;                /* of generated data; none of the record's counts with an input */
     const struct qb_device_info *device; /* one of the record's */
+    const struct record_source *source;  /* the same; NULL: the record is of one run */
     char *kernel;
     char *plugin;     /* the file that the kernel is from; NULL: it is the library's */
     char *arithmetic; /* what the kernel promises to compute, for people; NULL: the writer of the record did not say */
@@ -133,6 +143,9 @@ struct record {
     size_t device_count;
     struct record_tensor *tensors; /* the quantized ones, and then those that are kept as they are */
     size_t tensor_count;           /* 0: cases have one input, or generated data */
+
+    struct record_source *sources; /* what is said of a run is said of the first, but for the host and the date */
+    size_t source_count;           /* 0: it is of one run */
 
     struct record_case *cases;
     size_t planned;   /* cases of the run */

@@ -687,6 +687,15 @@ static const struct record_tensor *read_tensor_index(struct reader *reader, cons
     return &record->tensors[index];
 }
 
+/* The run that a result is of, one of those that the record was merged from; NULL: there is one. */
+static const struct record_source *read_source_index(struct reader *reader, const json_t *result,
+                                                     const struct record *record)
+{
+    return record->source_count == 0
+               ? NULL
+               : &record->sources[get_number(reader, result, "source_index", 0, record->source_count - 1)];
+}
+
 /* What a list of cases says of a result. */
 static void read_list_entry(struct reader *reader, const json_t *result, struct record_case *to)
 {
@@ -709,10 +718,14 @@ static void read_case(struct reader *reader, const json_t *result, size_t index,
     check_problem(reader, json_object_get(result, "problem"), &to->problem);
     to->dist = get_dist(reader, result, record);
     to->tensor = read_tensor_index(reader, result, record);
+    to->source = read_source_index(reader, result, record);
     for (size_t i = record->device_count; i > 0 && id != NULL; i--) {
         if (strcmp(record->devices[i - 1].id, id) == 0) {
             to->device = &record->devices[i - 1];
         }
+    }
+    if (to->source != NULL && to->device != NULL) {
+        to->device = &record->devices[get_number(reader, result, "device_index", 0, record->device_count - 1)];
     }
     if (to->device == NULL) {
         refuse(reader, "device", "the id of one of the devices");
@@ -957,6 +970,31 @@ static void check_version(struct reader *reader, const json_t *document)
     get_number(reader, document, "schema_version", RECORD_SCHEMA_VERSION, RECORD_SCHEMA_VERSION);
 }
 
+/* The runs that the record was merged from, which most records lack. */
+static void read_sources(struct reader *reader, const json_t *document, struct record *record)
+{
+    const json_t *list;
+
+    if (!is_given(document, "sources")) {
+        return;
+    }
+    list = get_list(reader, document, "sources");
+    record->sources = allocate(reader, json_array_size(list), sizeof *record->sources);
+    for (size_t i = 0; i < json_array_size(list) && reader->code == EXIT_OK; i++) {
+        const json_t *const source = json_array_get(list, i);
+
+        set_place(reader, "sources", i, "");
+        record->sources[record->source_count++] = (struct record_source){
+            .label = get_text(reader, source, "label"),
+            .host_name = get_text(reader, source, "host"),
+            .system = get_text(reader, source, "system"),
+            .date = get_text(reader, source, "date"),
+            .version = get_text(reader, source, "version"),
+        };
+    }
+    reader->place[0] = '\0';
+}
+
 static void read_document(struct reader *reader, const json_t *document, struct record *record)
 {
     const char *schema = json_string_value(json_object_get(document, "schema"));
@@ -998,6 +1036,7 @@ static void read_document(struct reader *reader, const json_t *document, struct 
     record->strict = get_bool(reader, document, "strict");
     record->forced = get_bool(reader, document, "forced");
     read_devices(reader, document, record);
+    read_sources(reader, document, record);
     read_tensors(reader, document, record);
     read_rating(reader, document, record);
     read_cases(reader, document, record);

@@ -222,14 +222,14 @@ struct reporting {
     const struct report_format *format; /* of standard output */
     struct outputs outputs;
     struct plots plots;
-    enum best_rule best;      /* for each tensor of several */
-    double best_snr;          /* dB that BEST_BYTES keeps */
-    const char *report_file;  /* NULL: measure */
-    struct names fleet;       /* files and folders of records; none: measure */
-    const char *expect;       /* a number of devices, or a file of hosts; NULL: whoever is there */
-    double fleet_margin;      /* 0: as the devices differ */
-    const char *journal_file; /* NULL: none is begun */
-    const char *resume_file;  /* NULL: none is continued */
+    enum best_rule best;       /* for each tensor of several */
+    double best_snr;           /* dB that BEST_BYTES keeps */
+    struct names report_files; /* of records, which become one; none: measure */
+    struct names fleet;        /* files and folders of records; none: measure */
+    const char *expect;        /* a number of devices, or a file of hosts; NULL: whoever is there */
+    double fleet_margin;       /* 0: as the devices differ */
+    const char *journal_file;  /* NULL: none is begun */
+    const char *resume_file;   /* NULL: none is continued */
     bool quiet;
     bool verbose;
 };

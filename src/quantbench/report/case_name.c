@@ -48,7 +48,7 @@ const char *case_name(const struct record *record, const struct record_case *c, 
 {
     char granularity[64], details[PROBLEM_DETAILS_SIZE];
     char data[DESCRIBE_SIZE];
-    char threads[32] = "";
+    char threads[32] = "", source[256] = "";
     char way[64];
 
     problem_granularity_text(&c->problem, granularity, sizeof granularity);
@@ -57,13 +57,19 @@ const char *case_name(const struct record *record, const struct record_case *c, 
         snprintf(threads, sizeof threads, "/threads:%u", c->threads);
     }
     way_text(c, way);
+    if (c->source != NULL) {
+        snprintf(source, sizeof source, "host:%.240s/", c->source->label);
+    }
+    for (char *letter = source; *letter != '\0'; letter++) {
+        *letter = *letter > ' ' && *letter < 0x7F ? *letter : '_';
+    }
     problem_details_text(&c->problem, details);
     for (char *letter = details; *letter != '\0'; letter++) {
         *letter = *letter == ',' ? '/' : *letter == ' ' ? '_' : *letter;
     }
-    snprintf(name, CASE_NAME_SIZE, "%s/%s/%s/%s/%s%s/num_tokens:%" PRIu64 "/hidden_size:%" PRIu64 "%s/%s/%s%s%s",
+    snprintf(name, CASE_NAME_SIZE, "%s/%s/%s/%s/%s%s/num_tokens:%" PRIu64 "/hidden_size:%" PRIu64 "%s/%s%s/%s%s%s",
              qb_operation_name(c->problem.operation), qb_format_info(c->problem.input)->name,
              qb_format_info(c->problem.output)->name, qb_scaling_name(c->problem.scaling), granularity, details,
-             c->problem.tokens, c->problem.hidden, data, c->device->id, c->kernel, threads, way);
+             c->problem.tokens, c->problem.hidden, data, source, c->device->id, c->kernel, threads, way);
     return name;
 }

@@ -106,6 +106,7 @@ const char *describe_cell(const struct record_case *c, enum column column, char 
     case CODES:
         snprintf(text, DESCRIBE_SIZE, "%s%s", codes_text(c), record_doubts(c) != 0 ? " *" : "");
         break;
+    case SOURCE:
     case DEVICE:
     case TENSOR:
     case TOKENS:
@@ -303,6 +304,28 @@ const char *describe_device(const struct qb_device_info *info, char text[DESCRIB
     snprintf(text, DESCRIBE_SIZE, "%s (%s, %s%s%s%s%s)", info->name, info->id, info->isa,
              info->driver[0] != '\0' ? ", driver " : "", info->driver, is_bound ? ", threads bound: " : "",
              is_bound ? info->binding : "");
+    return text;
+}
+
+const char *describe_devices(const struct record *record, char text[DESCRIBE_SIZE])
+{
+    const struct record_source *last = NULL;
+    char device[DESCRIBE_SIZE];
+    size_t length = 0;
+
+    if (record->source_count == 0) {
+        return describe_device(record->cases[0].device, text);
+    }
+    text[0] = '\0';
+    for (size_t i = 0; i < record->count && length < DESCRIBE_SIZE; i++) {
+        const struct record_case *const c = &record->cases[i];
+
+        if (c->source != last) { /* those of a run follow each other */
+            length += (size_t)snprintf(text + length, DESCRIBE_SIZE - length, "%s%.160s: %.400s",
+                                       length > 0 ? "; " : "", c->source->label, describe_device(c->device, device));
+        }
+        last = c->source;
+    }
     return text;
 }
 

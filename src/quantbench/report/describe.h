@@ -10,6 +10,7 @@
 
 /* What is known of a case before it runs, and what comes out of it: the columns of a table. */
 enum column {
+    SOURCE = PROPERTY_SOURCE,
     DEVICE = PROPERTY_DEVICE,
     TENSOR = PROPERTY_TENSOR,
     TOKENS = PROPERTY_TOKENS,
@@ -105,6 +106,8 @@ const char *describe_run(const struct record *record, char text[DESCRIBE_SIZE]);
 const char *describe_way(const struct record_case *c, char text[DESCRIBE_SIZE]);
 
 const char *describe_device(const struct qb_device_info *info, char text[DESCRIBE_SIZE]);
+/* The device of all cases of RECORD, in which they do not differ; of several hosts, that of each. */
+const char *describe_devices(const struct record *record, char text[DESCRIBE_SIZE]);
 /* The bytes of a name that a table has room for. */
 #define DESCRIBE_NAME_WIDTH 48
 /* Cut the middle of TEXT, a name or a path, if it takes more than WIDTH bytes, 20 or more: names often begin alike.

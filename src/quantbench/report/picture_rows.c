@@ -106,7 +106,7 @@ const char *picture_pair_label(const struct record *record, const struct record_
     char text[DESCRIBE_SIZE];
     size_t length = (size_t)snprintf(label, DESCRIBE_SIZE, "%.160s", pair->name);
 
-    for (enum column i = DEVICE; i < FIRST_RESULT && length < DESCRIBE_SIZE; i++) {
+    for (enum column i = SOURCE; i < FIRST_RESULT && length < DESCRIBE_SIZE; i++) {
         if ((enum property)i != axis && describe_pair_shows_case(record, i)) {
             length += (size_t)snprintf(label + length, DESCRIBE_SIZE - length, ", %s%s%.160s",
                                        describe_is_number(i) ? describe_head(i) : "", describe_is_number(i) ? " " : "",

@@ -167,9 +167,9 @@ static void share_field(const struct row *row, struct line *line)
     {                                                                                                                  \
         __VA_ARGS__;                                                                                                   \
     }
-FIELD(date, text_field(row->record->date, line))
-FIELD(host, text_field(row->record->host_name, line))
-FIELD(version, text_field(row->record->version, line))
+FIELD(date, text_field(row->c->source != NULL ? row->c->source->date : row->record->date, line))
+FIELD(host, text_field(row->c->source != NULL ? row->c->source->host_name : row->record->host_name, line))
+FIELD(version, text_field(row->c->source != NULL ? row->c->source->version : row->record->version, line))
 FIELD(device, text_field(row->c->device->id, line))
 FIELD(device_name, text_field(row->c->device->name, line))
 FIELD(kernel, text_field(row->c->kernel, line))

@@ -193,6 +193,10 @@ static json_t *case_to_json(const struct record *record, const struct record_cas
     document_put(&result, "rounds", rounds_to_json(c));
     document_put(&result, "exit_status", json_integer((json_int_t)verdict_of_case(record, c)));
     document_put(&result, "doubts", doubts_to_json(c));
+    if (c->source != NULL) { /* where devices of several hosts have one id */
+        document_put(&result, "source_index", json_integer((json_int_t)(c->source - record->sources)));
+        document_put(&result, "device_index", json_integer((json_int_t)(c->device - record->devices)));
+    }
     return result;
 }
 
@@ -300,6 +304,21 @@ static json_t *tensors_to_json(const struct record *record)
                              text_or_null(tensor->digest[0] != '\0' ? tensor->digest : NULL), "same_as",
                              tensor->same_as != RECORD_NONE ? json_integer((json_int_t)tensor->same_as) : json_null(),
                              "kept", text_or_null(tensor->kept)));
+    }
+    return list;
+}
+
+/* The runs that the record was merged from. */
+static json_t *sources_to_json(const struct record *record)
+{
+    json_t *list = json_array();
+
+    for (size_t i = 0; i < record->source_count; i++) {
+        const struct record_source *const source = &record->sources[i];
+
+        document_append(&list, json_pack("{s:o, s:o, s:o, s:s, s:s}", "label", document_text(source->label), "host",
+                                         document_text(source->host_name), "system", document_text(source->system),
+                                         "date", source->date, "version", source->version));
     }
     return list;
 }
@@ -428,6 +447,9 @@ enum exit_code report_json(const struct record *record, FILE *stream)
     document_put(&document, "served_tokens",
                  record->served_tokens > 0 ? json_integer((json_int_t)record->served_tokens) : json_null());
     document_put(&document, "spending", spent_to_json(record));
+    if (record->source_count > 0) {
+        document_put(&document, "sources", sources_to_json(record));
+    }
     document_put(&document, "devices", devices);
     document_put(&document, "results", results);
     document_put(&document, "comparison", comparison_to_json(record));

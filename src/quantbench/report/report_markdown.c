@@ -69,7 +69,7 @@ static void print_pair_row(const struct record *record, enum row row, const stru
     char text[DESCRIBE_SIZE];
 
     putc('|', stream);
-    for (enum column i = DEVICE; i < FIRST_RESULT; i++) {
+    for (enum column i = SOURCE; i < FIRST_RESULT; i++) {
         if (describe_pair_shows_case(record, i)) {
             print_cell(row == ROW_HEAD   ? describe_head(i)
                        : row == ROW_PAIR ? describe_cell(&record->cases[pair->result], i, text)
@@ -216,24 +216,24 @@ enum exit_code report_markdown(const struct record *record, FILE *stream)
     if (record->count == 0) {
         return EXIT_OK;
     }
-    for (enum column i = DEVICE; i < COLUMNS; i++) {
+    for (enum column i = SOURCE; i < COLUMNS; i++) {
         shown[i] = i < FIRST_RESULT ? describe_varies(record, i) : describe_shows(record, i);
     }
-    if (!shown[DEVICE]) {
-        print_line("device", describe_device(record->cases[0].device, text), stream);
+    if (!shown[DEVICE] || record->source_count > 0) {
+        print_line("device", describe_devices(record, text), stream);
     }
     print_line("input", describe_input(record, text), stream);
     if (describe_common(record, text)[0] != '\0') {
         print_line("all", text, stream);
     }
     fputs("\n|", stream);
-    for (enum column i = DEVICE; i < COLUMNS; i++) {
+    for (enum column i = SOURCE; i < COLUMNS; i++) {
         if (shown[i]) {
             print_cell(describe_head(i), false, stream);
         }
     }
     fputs("\n|", stream);
-    for (enum column i = DEVICE; i < COLUMNS; i++) {
+    for (enum column i = SOURCE; i < COLUMNS; i++) {
         if (shown[i]) {
             print_cell(rule(describe_is_number(i)), false, stream);
         }
@@ -241,7 +241,7 @@ enum exit_code report_markdown(const struct record *record, FILE *stream)
     putc('\n', stream);
     for (size_t row = 0; row < record->count; row++) {
         putc('|', stream);
-        for (enum column i = DEVICE; i < COLUMNS; i++) {
+        for (enum column i = SOURCE; i < COLUMNS; i++) {
             if (shown[i]) {
                 print_cell(describe_cell(&record->cases[row], i, text), true, stream);
             }

@@ -127,6 +127,9 @@ static char **make_names(const struct record *record)
 static void write_labels(const struct record_case *c, const char *name, FILE *stream)
 {
     openmetrics_label("{", "case", name, stream);
+    if (c->source != NULL) {
+        openmetrics_label(",", "host", c->source->label, stream);
+    }
     openmetrics_label(",", "device", c->device->id, stream);
     openmetrics_label(",", "model", c->device->name, stream);
     if (c->device->uuid[0] != '\0') {

@@ -60,7 +60,7 @@ static int row_width(const int *widths)
 {
     int width = 0;
 
-    for (enum column i = DEVICE; i < COLUMNS; i++) {
+    for (enum column i = SOURCE; i < COLUMNS; i++) {
         width += widths[i] > 0 ? widths[i] + (i < CODES ? 2 : 0) : 0;
     }
     return width;
@@ -70,7 +70,7 @@ static int row_width(const int *widths)
  * the column is left out. */
 static void choose_columns(const struct record *record, int *widths)
 {
-    for (enum column i = DEVICE; i < COLUMNS; i++) {
+    for (enum column i = SOURCE; i < COLUMNS; i++) {
         bool is_shown = i < FIRST_RESULT ? describe_varies(record, i)
                                          : describe_shows(record, i) && (i != HOST || shows_host(record));
 
@@ -161,17 +161,17 @@ static void print_table(const struct record *record, FILE *stream)
     char text[DESCRIBE_SIZE];
 
     choose_columns(record, widths);
-    if (widths[DEVICE] == 0) {
-        print_line(stream, "device", "%s", describe_device(record->cases[0].device, text));
+    if (widths[DEVICE] == 0 || record->source_count > 0) {
+        print_field("device", describe_devices(record, text), stream);
     }
     fprintf(stream, "input     %s\n", describe_input(record, text));
     print_field("all", describe_common(record, text), stream);
     fputc('\n', stream);
-    for (enum column i = DEVICE; i < COLUMNS; i++) {
+    for (enum column i = SOURCE; i < COLUMNS; i++) {
         print_cell(i, widths, describe_head(i), stream);
     }
     for (size_t row = 0; row < record->count; row++) {
-        for (enum column i = DEVICE; i < COLUMNS; i++) {
+        for (enum column i = SOURCE; i < COLUMNS; i++) {
             print_cell(i, widths, cell_text(&record->cases[row], i, text), stream);
         }
     }
@@ -475,7 +475,7 @@ static void find_pair_widths(const struct record *record, struct pair_widths *wi
     int width = 0;
 
     *widths = (struct pair_widths){.cases = {0}};
-    for (enum column i = DEVICE; i < FIRST_RESULT; i++) {
+    for (enum column i = SOURCE; i < FIRST_RESULT; i++) {
         widths->cases[i] = describe_pair_shows_case(record, i) ? cell_width(record, i) : 0;
         width += widths->cases[i] > 0 ? widths->cases[i] + 2 : 0;
     }
@@ -509,7 +509,7 @@ static void print_pair(const struct record *record, const struct record_pair *pa
 {
     char text[DESCRIBE_SIZE];
 
-    for (enum column i = DEVICE; i < FIRST_RESULT; i++) {
+    for (enum column i = SOURCE; i < FIRST_RESULT; i++) {
         print_pair_cell(widths->cases[i], describe_is_number(i), false,
                         pair != NULL ? cell_text(&record->cases[pair->result], i, text) : describe_head(i), stream);
     }

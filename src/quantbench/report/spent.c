@@ -60,7 +60,7 @@ static const char *name_case(const struct record *record, const struct record_ca
     if (c->name != NULL) {
         append(text, "%s", label_text(label, c->name, strlen(c->name)));
     }
-    for (enum column i = DEVICE; i < FIRST_RESULT; i++) {
+    for (enum column i = SOURCE; i < FIRST_RESULT; i++) {
         if (i == KERNEL || i == CACHE || !describe_varies(record, i) || strcmp(describe_cell(c, i, value), "-") == 0) {
             continue;
         }
