@@ -61,7 +61,8 @@ quick='--disable-shared CFLAGS=-O2'
 made='make -s libquantbench.la;make -s quantbench CFLAGS=-O1'
 run_cpu() {
     fresh "configure --without-cuda $quick;$made;quantbench --seed=2;" run --seed=2 &&
-        same 1 "$(grep -c 'no NVIDIA GPU; building for the CPU only: about a minute' err)"
+        same 1 "$(grep -c 'no NVIDIA GPU; building for the CPU only: about a minute' err)" &&
+        err_has 'running _build/quantbench --seed=2; its manual is _build/man/quantbench.1'
 }
 ok 'bootstrap run: without a GPU the tool is built for the CPU alone, and a line says so' run_cpu
 ok 'bootstrap run: a second time nothing is configured' \
@@ -73,7 +74,7 @@ ok 'bootstrap run: a build that check has made is used' bootstraps 'make -s quan
 spares() {
     echo "flags : fpu $2 clflush" >.root/proc/cpuinfo &&
         fresh "configure --without-cuda $quick qb_cv_simd_$1=no;$made;quantbench ;" run &&
-        err_has "building for the CPU only, without the kernels for $1, which it does not use by itself: "
+        err_has "building for the CPU only, without the kernels for $1, which this CPU does not use: "
 }
 ok 'bootstrap run: with AVX-512 the kernels for AVX2 are left out' spares avx2 \
     'avx2 avx512f avx512dq avx512bw avx512vl avx512vbmi'

@@ -265,14 +265,15 @@ static void print_quality(const struct record_case *c, FILE *stream)
 
 static void print_samples(const struct record *record, const struct record_case *c, FILE *stream)
 {
-    static const char *const quantities[] = {
-        [LAUNCH_GRAPH] = "launches in a graph",
-        [LAUNCH_STREAM] = "launches from the host",
-        [LAUNCH_ISOLATED] = "launch on an idle queue",
+    static const char *const places[] = {
+        [LAUNCH_GRAPH] = "in a graph",
+        [LAUNCH_STREAM] = "from the host",
+        [LAUNCH_ISOLATED] = "on an idle queue",
     };
     const struct stats *time = &c->found.time;
     const bool is_interrupted = record->interrupted && record->precision == 0;
-    char text[DESCRIBE_SIZE] = "";
+    const uint64_t launches = c->found.launches_per_sample * c->streams;
+    char text[DESCRIBE_SIZE] = "", each[64];
 
     if (record->runs > 0) {
         snprintf(text, sizeof text, ", each the median of one process, of %" PRIu64 " samples", record->num_iters);
@@ -280,9 +281,13 @@ static void print_samples(const struct record *record, const struct record_case 
         snprintf(text, sizeof text, " of %" PRIu64 " (%s)", record->num_iters,
                  is_interrupted ? "interrupted" : "out of time");
     }
-    print_line(stream, "samples", "%zu%s in %zu round%s, each the mean of %" PRIu64 " %s", c->found.sample_count, text,
-               c->found.round_count, c->found.round_count == 1 ? "" : "s", c->found.launches_per_sample * c->streams,
-               quantities[c->launch]);
+    if (launches == 1) {
+        snprintf(each, sizeof each, "one launch %s", places[c->launch]);
+    } else {
+        snprintf(each, sizeof each, "the mean of %" PRIu64 " launches %s", launches, places[c->launch]);
+    }
+    print_line(stream, "samples", "%zu%s in %zu round%s, each %s", c->found.sample_count, text, c->found.round_count,
+               c->found.round_count == 1 ? "" : "s", each);
     if (c->streams > 1) {
         print_line(stream, "", "on %u streams at the same time", c->streams);
     }
