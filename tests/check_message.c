@@ -106,6 +106,12 @@ static void then_note(void)
     message_note("a note");
 }
 
+static void error_of_another(void)
+{
+    message_follow_other();
+    message_error("wrong");
+}
+
 START_TEST(terminal_sees_progress)
 {
     ck_assert_str_eq(on(true, quarter), "\r\033[Khere, about 1 min 00 s left.");
@@ -120,6 +126,13 @@ START_TEST(progress_is_wiped)
 {
     ck_assert_str_eq(on(true, then_end), "\r\033[Khere, about 1 min 00 s left\r\033[K.");
     ck_assert_str_eq(on(true, then_note), "\r\033[Khere, about 1 min 00 s left\r\033[Ka note\n.");
+}
+END_TEST
+
+START_TEST(progress_of_another_is_wiped)
+{
+    ck_assert_str_eq(on(true, error_of_another), "\r\033[Kquantbench: wrong\n.");
+    ck_assert_str_eq(on(false, error_of_another), "quantbench: wrong\n.");
 }
 END_TEST
 
@@ -335,6 +348,7 @@ int main(void)
     tcase_add_unchecked_fixture(tc, use_terminal, NULL);
     tcase_add_test(tc, terminal_sees_progress);
     tcase_add_test(tc, progress_is_wiped);
+    tcase_add_test(tc, progress_of_another_is_wiped);
     tcase_add_test(tc, others_see_none);
     tcase_add_test(tc, others_see_a_line_at_times);
     tcase_add_test(tc, a_long_visit_has_a_heartbeat);

@@ -18,6 +18,7 @@
 static bool be_quiet;
 static bool be_verbose;
 static bool progress_shown; /* the cursor is after a progress line */
+static bool follows_other;  /* so it may be, of a line of another process */
 static bool is_waiting;     /* for the next whole line of progress, since the time below */
 static double waits_since;
 static char progress[256]; /* the last that was said, at the time below; "": none */
@@ -39,9 +40,22 @@ void message_init(bool quiet, bool verbose)
     be_verbose = verbose;
 }
 
+/* True if standard error is a terminal that can erase a line. One without a name cannot be relied on. */
+static bool can_erase(void)
+{
+    const char *name = getenv("TERM");
+
+    return name != NULL && name[0] != '\0' && strcmp(name, "dumb") != 0 && isatty(STDERR_FILENO);
+}
+
+void message_follow_other(void)
+{
+    follows_other = true;
+}
+
 void message_progress_end(void)
 {
-    if (progress_shown) {
+    if (progress_shown || (follows_other && can_erase())) {
         fputs("\r\033[K", stderr);
         fflush(stderr);
         progress_shown = false;
@@ -218,14 +232,6 @@ void message_verbose(const char *format, ...)
     if (be_verbose && !be_quiet) {
         PRINT_LINE("");
     }
-}
-
-/* True if standard error is a terminal that can erase a line. One without a name cannot be relied on. */
-static bool can_erase(void)
-{
-    const char *name = getenv("TERM");
-
-    return name != NULL && name[0] != '\0' && strcmp(name, "dumb") != 0 && isatty(STDERR_FILENO);
 }
 
 /* True if it is time for a whole line of progress. */

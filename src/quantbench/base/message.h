@@ -59,6 +59,8 @@ void message_progress_eta(const char *where, double done, double total, double s
 void message_heartbeat(void);
 /* Wipe that line, before something else is printed. */
 void message_progress_end(void);
+/* Another process says on the same terminal how far the run is: wipe its line before each message. */
+void message_follow_other(void);
 
 /* Report that WHAT failed with STATUS and the library's detail. Returns EXIT_CANNOT_RUN, or EXIT_USAGE for a status
  * that the command line alone explains. */

@@ -305,6 +305,7 @@ void lister_main(char **argv)
         return;
     }
     message_init(true, false);
+    message_follow_other();
     file = child_take_text(socket);
     if (file != NULL) {
         load(socket, file);

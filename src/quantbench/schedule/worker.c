@@ -528,6 +528,7 @@ void worker_main(char **argv, const struct settings *settings)
         return;
     }
     message_init(true, false);
+    message_follow_other();
     if (hear_plugins() && hear_cases(&held)) {
         code = oracle_check();
         code = code == EXIT_OK ? begin(settings, &held) : code;
