@@ -47,26 +47,33 @@ fail_at()
     FAKE_MALLOC=$tap_number LD_PRELOAD=$library "$tool" "$@" >"$tap_name.out" 2>"$tap_name.err"
 }
 
-# report_fails FORMAT NUMBER...: at each, the whole report or none.
-report_fails()
+# output_fails NAME NUMBERS ARGUMENT...: at each, the whole output or none.
+output_fails()
 {
-    tap_format=$1
-    shift
-    "$tool" --report=record.json "--format=$tap_format" >"$tap_format.want" || return 1
-    for tap_at; do
-        fail_at "$tap_at" "$tap_format" --report=record.json "--format=$tap_format"
+    tap_output=$1 tap_numbers=$2
+    shift 2
+    "$tool" "$@" >"$tap_output.want" 2>/dev/null || return 1
+    for tap_at in $tap_numbers; do
+        fail_at "$tap_at" "$tap_output" "$@"
         case $? in
-        0) cmp -s "$tap_format.want" "$tap_format.out" || { echo "# allocation $tap_at: another report"; return 1; } ;;
+        0) cmp -s "$tap_output.want" "$tap_output.out" || { echo "# allocation $tap_at: another output"; return 1; } ;;
         3)
-            grep -q '^quantbench: ' "$tap_format.err" || { echo "# allocation $tap_at: no message"; return 1; }
-            [ ! -s "$tap_format.out" ] || { echo "# allocation $tap_at: a part of a report"; return 1; }
+            grep -q '^quantbench: ' "$tap_output.err" || { echo "# allocation $tap_at: no message"; return 1; }
+            [ ! -s "$tap_output.out" ] || { echo "# allocation $tap_at: a part of the output"; return 1; }
             ;;
         *)
-            echo "# allocation $tap_at: another status: $(head -n 1 "$tap_format.err")"
+            echo "# allocation $tap_at: another status: $(head -n 1 "$tap_output.err")"
             return 1
             ;;
         esac
     done
+}
+# report_fails FORMAT NUMBER...: of a report.
+report_fails()
+{
+    tap_format=$1
+    shift
+    output_fails "$tap_format" "$*" --report=record.json "--format=$tap_format"
 }
 # shellcheck disable=SC2046 # a list of numbers
 ok 'failing allocations: each of the first 300 while a record is read' report_fails text $(seq 1 300)
@@ -75,6 +82,22 @@ for format in text json csv markdown gbench junit github gnuplot openmetrics bmf
     # What reads comes first, and is the same for all.
     # shellcheck disable=SC2046
     ok "failing allocations: some of those while $format is written" report_fails $format $(steps $((read - 30)) "$(allocations --report=record.json --format=$format)" 80)
+done
+
+cp record.json other.json
+merged='--report=record.json --report=other.json --format=json'
+# shellcheck disable=SC2086,SC2046
+ok 'failing allocations: some of those while records are merged' output_fails merged "$(steps 300 "$(allocations $merged)" 80)" $merged
+for file in 0 1; do
+    printf '\223NUMPY\001\000\166\000'
+    printf '%-117s\n' "{'descr': '<f4', 'fortran_order': False, 'shape': (2, 32), }"
+    head -c 256 "$tool"
+done >dumps
+head -c 384 dumps >q-0.npy && tail -c 384 dumps >q-1.npy
+for format in text json csv; do
+    dumps="-q --calibrate=amax,percentile:90 --input=q-0.npy --input=q-1.npy --dumps-of=q --format=$format"
+    # shellcheck disable=SC2086,SC2046
+    ok "failing allocations: some of those of a calibration as $format" output_fails scales "$(steps 1 "$(allocations $dumps)" 80)" $dumps
 done
 
 # ---- A case, with a journal and a file -----------------------------------------------------------------------------

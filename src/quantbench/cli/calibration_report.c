@@ -183,29 +183,28 @@ static void print_losses(const struct calibrated_set *calibration, const struct 
     putc('\n', stream);
 }
 
-static enum exit_code print_summary(const struct calibrated_set *calibration, FILE *stream)
+static void print_summary(const struct calibrated_set *calibration, struct losses *losses, FILE *stream)
 {
-    struct losses losses = {.values = calloc(calibration->count, sizeof *losses.values)};
     const struct calibrated_tensor *const first = &calibration->tensors[0];
 
-    if (losses.values == NULL) {
-        return message_out_of_memory("the summary", calibration->count * sizeof *losses.values);
-    }
     fprintf(stream, "\n%zu tensors: dB that static scales lose\n", calibration->count);
     fprintf(stream, "%-20s %17s %17s\n", "", "to each dump's", "to each token's");
     fprintf(stream, "%-20s %8s %8s %8s %8s  %s\n", "  scales", "median", "most", "median", "most",
             "quantized to: which loses most");
     for (size_t i = 0; i < first->way_count; i++) {
         if (calibration_is_static(first->ways[i].method.source)) {
-            print_losses(calibration, &first->ways[i], &losses, stream);
+            print_losses(calibration, &first->ways[i], losses, stream);
         }
     }
-    free(losses.values);
-    return EXIT_OK;
 }
 
 static enum exit_code write_text(const struct calibrated_set *calibration, FILE *stream)
 {
+    struct losses losses = {.values = calloc(calibration->count, sizeof *losses.values)};
+
+    if (losses.values == NULL) {
+        return message_out_of_memory("the summary", calibration->count * sizeof *losses.values);
+    }
     fprintf(stream, "%50s %15s\n", "", "dB lost to each");
     fprintf(stream, "%-20s %14s %5s %7s %7s %7s %8s %8s  %s\n", "  scales", "scale", "zero", "SNR dB", "dump's",
             "token's", "satur. %", "flush. %", "quantized to");
@@ -215,7 +214,11 @@ static enum exit_code write_text(const struct calibrated_set *calibration, FILE 
             print_way(&calibration->tensors[i].ways[k], stream);
         }
     }
-    return calibration->count > 1 ? print_summary(calibration, stream) : EXIT_OK;
+    if (calibration->count > 1) {
+        print_summary(calibration, &losses, stream);
+    }
+    free(losses.values);
+    return EXIT_OK;
 }
 
 /* ---- Rows ------------------------------------------------------------------------------------------------------- */
