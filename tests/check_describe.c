@@ -184,6 +184,15 @@ static void change(struct record_case *c, enum property property)
     case PROPERTY_PAGE_LAYOUT:
         c->problem.page_layout = QB_PAGE_LAYOUT_HND;
         break;
+    case PROPERTY_EXPERTS:
+        c->problem.experts = 4;
+        break;
+    case PROPERTY_EXPERT_ROWS:
+        c->problem.expert_rows = QB_EXPERT_ROWS_MASKED;
+        break;
+    case PROPERTY_EXPERT_TOKENS:
+        c->problem.expert_tokens = 1;
+        break;
     case PROPERTY_THREADS:
         c->threads++;
         break;
@@ -223,6 +232,9 @@ START_TEST(each_property_tells_cases_apart)
         char a_text[PROPERTY_TEXT_SIZE], b_text[PROPERTY_TEXT_SIZE];
 
         a.problem.operation = b.problem.operation = operation_with(i);
+        if (i >= PROPERTY_EXPERTS && i <= PROPERTY_EXPERT_TOKENS) {
+            a.problem.experts = b.problem.experts = 2;
+        }
         change(&b, i);
         for (enum property k = 0; k < PROPERTIES; k++) {
             const bool same = strcmp(property_text(&a, k, a_text), property_text(&b, k, b_text)) == 0;

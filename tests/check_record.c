@@ -47,6 +47,9 @@ static struct record_case some_case(enum qb_operation operation)
     p->page_size = 4;
     p->pages = 5;
     p->page_layout = QB_PAGE_LAYOUT_HND;
+    p->experts = 3;
+    p->expert_rows = QB_EXPERT_ROWS_MASKED;
+    p->expert_tokens = 2;
     if (operation == QB_OPERATION_TRANSPOSE || operation == QB_OPERATION_DUAL) {
         p->granularity = QB_GRANULARITY_GROUP;
         p->group = 4;
@@ -127,9 +130,10 @@ static char *edited(char *text, const char *member, json_t *value)
     return text;
 }
 
-static const char *const members[] = {"operation", "intermediate", "keep_values", "gate",       "gate_limit", "alpha",
-                                      "up_offset", "weights",      "epsilon",     "pairing",    "head_size",  "rotary",
-                                      "positions", "page_size",    "pages",       "page_layout"};
+static const char *const members[] = {"operation",   "intermediate", "keep_values", "gate",         "gate_limit",
+                                      "alpha",       "up_offset",    "weights",     "epsilon",      "pairing",
+                                      "head_size",   "rotary",       "positions",   "page_size",    "pages",
+                                      "page_layout", "experts",      "expert_rows", "expert_tokens"};
 #define MEMBERS (sizeof members / sizeof members[0])
 
 /* Records of older programs lack them. */
@@ -142,6 +146,8 @@ START_TEST(a_record_without_operations_is_of_quantizations)
     for (size_t i = 0; i < MEMBERS; i++) {
         text = edited(text, members[i], NULL);
     }
+    c.problem.experts = c.problem.expert_tokens = 0;
+    c.problem.expert_rows = QB_EXPERT_ROWS_OFFSETS;
     ck_assert_int_eq(record_from_json_text(text, strlen(text), "record", &again), EXIT_OK);
     ck_assert_mem_eq(&again.cases[0].problem, &c.problem, sizeof c.problem);
     record_free(&again);

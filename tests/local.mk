@@ -74,6 +74,7 @@ tool_shell_tests = \
 	%D%/module.sh \
 	%D%/narrow.sh \
 	%D%/operations.sh \
+	%D%/experts.sh \
 	%D%/kv_write.sh \
 	%D%/plot.sh \
 	%D%/python.sh \
@@ -123,6 +124,7 @@ EXTRA_DIST += %D%/plugins/peers.c
 EXTRA_DIST += %D%/plugins/wrong.c
 EXTRA_DIST += %D%/plugins/wrong_cuda.cu
 EXTRA_DIST += %D%/plugins/wrong_operations.c
+EXTRA_DIST += %D%/plugins/wrong_experts.c
 EXTRA_DIST += %D%/release/builds.sh
 EXTRA_DIST += %D%/release/check.sh
 EXTRA_DIST += %D%/release/cleanroot.sh
@@ -195,15 +197,15 @@ check_compare_test_SOURCES = %D%/check_compare.c src/quantbench/verdict/compare.
 check_compare_test_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/src/quantbench
 check_compare_test_CFLAGS = $(TEST_CFLAGS)
 check_compare_test_LDADD = $(CHECK_LIBS)
-check_quality_test_SOURCES = %D%/check_quality.c src/quantbench/check/quality.c src/quantbench/check/scales.c src/quantbench/cases/input.c
+check_quality_test_SOURCES = %D%/check_quality.c src/quantbench/check/quality.c src/quantbench/check/experts.c src/quantbench/check/scales.c src/quantbench/cases/input.c
 check_quality_test_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/src/quantbench
 check_quality_test_CFLAGS = $(TEST_CFLAGS) $(OPENMP_CFLAGS)
 check_quality_test_LDADD = libquantbench.la $(CHECK_LIBS)
-check_accuracy_test_SOURCES = %D%/check_accuracy.c src/quantbench/check/quality.c src/quantbench/check/scales.c
+check_accuracy_test_SOURCES = %D%/check_accuracy.c src/quantbench/check/quality.c src/quantbench/check/experts.c src/quantbench/check/scales.c
 check_accuracy_test_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/src/quantbench
 check_accuracy_test_CFLAGS = $(TEST_CFLAGS) $(OPENMP_CFLAGS)
 check_accuracy_test_LDADD = libquantbench.la $(CHECK_LIBS) -lm
-check_environment_test_SOURCES = %D%/check_environment.c src/quantbench/check/quality.c src/quantbench/check/scales.c
+check_environment_test_SOURCES = %D%/check_environment.c src/quantbench/check/quality.c src/quantbench/check/experts.c src/quantbench/check/scales.c
 check_environment_test_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/src/quantbench
 check_environment_test_CFLAGS = $(TEST_CFLAGS) $(OPENMP_CFLAGS)
 check_environment_test_LDADD = libquantbench.la $(CHECK_LIBS)

@@ -55,7 +55,7 @@ libqbtool_a_SOURCES = \
 	%D%/cases/inputs.c %D%/cases/inputs.h \
 	%D%/cases/values.c %D%/cases/values.h \
 	%D%/check/buffers.c %D%/check/buffers.h \
-	%D%/check/cache.c %D%/check/cache.h \
+	%D%/check/cache.c %D%/check/cache.h %D%/check/experts.c %D%/check/experts.h \
 	%D%/check/change.c %D%/check/change.h \
 	%D%/check/change.c %D%/check/change.h \
 	%D%/check/question.c %D%/check/question.h \

@@ -7,6 +7,7 @@
 #include "cases/input.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 size_t input_element_size(enum qb_format format)
@@ -239,5 +240,87 @@ void input_generate_slots(uint64_t seed, uint64_t tokens, uint64_t pages, uint64
         const uint64_t page = shuffled_page(seed, (first + i) / page_size, pages, bits);
 
         slots[i] = (int64_t)(page * page_size + (first + i) % page_size);
+    }
+}
+
+/* The place of expert E of COUNT in random order. */
+static uint64_t rank_of(uint64_t seed, uint64_t e, uint64_t count)
+{
+    const uint64_t own = input_random(seed + e * INPUT_RANDOM_STEP);
+    uint64_t rank = 0;
+
+    for (uint64_t other = 0; other < count; other++) {
+        rank += input_random(seed + other * INPUT_RANDOM_STEP) < own;
+    }
+    return rank;
+}
+
+/* The share of the expert of RANK among COUNT, to be compared with others. */
+static uint64_t share_of(enum expert_load load, uint64_t rank, uint64_t count)
+{
+    switch (load) {
+    case EXPERT_LOAD_UNEVEN:
+        return ((uint64_t)1 << 20) / (rank + 1);
+    case EXPERT_LOAD_SPARSE:
+        return rank < (count + 3) / 4;
+    case EXPERT_LOAD_EVEN:
+    case EXPERT_LOADS:
+        break;
+    }
+    return 1;
+}
+
+/* Give the rows that are LEFT to experts that have room, those with a share first. */
+static void give_rest(const uint64_t *shares, uint64_t count, uint64_t room, uint64_t left, int64_t *rows)
+{
+    for (int needs_share = 1; needs_share >= 0; needs_share--) {
+        for (bool gave = true; left > 0 && gave;) {
+            const uint64_t each = (left + count - 1) / count;
+
+            gave = false;
+            for (uint64_t e = 0; e < count && left > 0; e++) {
+                const uint64_t free_rows = room - (uint64_t)rows[e];
+                uint64_t more = free_rows < each ? free_rows : each;
+
+                more = more < left ? more : left;
+                if (more > 0 && (!needs_share || shares[e] > 0)) {
+                    rows[e] += (int64_t)more;
+                    left -= more;
+                    gave = true;
+                }
+            }
+        }
+    }
+}
+
+void input_generate_experts(uint64_t seed, const struct qb_problem *problem, enum expert_load load, int64_t *table)
+{
+    const bool masked = problem->expert_rows == QB_EXPERT_ROWS_MASKED;
+    const uint64_t count = problem->experts, room = masked ? problem->tokens / count : problem->tokens;
+    const uint64_t all = problem->expert_tokens > 0 ? problem->expert_tokens : problem->tokens;
+    uint64_t *shares = malloc(count * sizeof *shares), sum = 0, left = all;
+
+    for (uint64_t e = 0; e < count && shares != NULL; e++) {
+        shares[e] = share_of(load, rank_of(seed, e, count), count);
+        sum += shares[e];
+    }
+    for (uint64_t e = 0; e < count; e++) {
+        /* Without memory they are even. */
+        const uint64_t wanted = shares != NULL ? (uint64_t)((unsigned __int128)all * shares[e] / sum) : all / count;
+
+        table[e] = (int64_t)(wanted < room ? wanted : room);
+        left -= (uint64_t)table[e];
+    }
+    if (shares != NULL) {
+        give_rest(shares, count, room, left, table);
+    } else {
+        table[0] += (int64_t)left;
+    }
+    free(shares);
+    for (uint64_t e = 0, first = 0; e <= count && !masked; e++) {
+        const uint64_t rows = e < count ? (uint64_t)table[e] : 0;
+
+        table[e] = (int64_t)first;
+        first += rows;
     }
 }

@@ -35,6 +35,10 @@ void input_generate(enum input_dist dist, enum qb_format format, uint64_t seed, 
  * sequences of a served model have them, page after page in random order, from some place of the first on. */
 void input_generate_slots(uint64_t seed, uint64_t tokens, uint64_t pages, uint64_t page_size, int64_t *slots);
 
+/* Fill TABLE with that of the experts of PROBLEM, which have expert_tokens rows together, shared out by LOAD. Which
+ * experts have many is random. */
+void input_generate_experts(uint64_t seed, const struct qb_problem *problem, enum expert_load load, int64_t *table);
+
 /* Fill DATA with COUNT weights of a norm, from 0.5 to 1.5, in the same way. */
 void input_generate_weights(enum qb_format format, uint64_t seed, uint64_t count, void *data);
 

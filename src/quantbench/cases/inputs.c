@@ -31,7 +31,7 @@ struct input_entry {
 bool inputs_have(enum qb_role role)
 {
     return role == QB_ROLE_INPUT || role == QB_ROLE_WEIGHTS || role == QB_ROLE_RESIDUAL || role == QB_ROLE_ANGLES ||
-           role == QB_ROLE_POSITIONS || role == QB_ROLE_SLOTS;
+           role == QB_ROLE_POSITIONS || role == QB_ROLE_SLOTS || role == QB_ROLE_EXPERTS;
 }
 
 /* ---- Which tensors ---------------------------------------------------------------------------------------------- */
@@ -83,6 +83,10 @@ static bool is_same(const struct key *a, const struct key *b)
     }
     if (a->role == QB_ROLE_POSITIONS && a->made.positions != b->made.positions) {
         return false;
+    }
+    if (a->role == QB_ROLE_EXPERTS) {
+        return a->made.experts == b->made.experts && a->made.expert_rows == b->made.expert_rows &&
+               a->made.tokens == b->made.tokens && a->made.expert_tokens == b->made.expert_tokens;
     }
     return a->is_made                  ? values_same(&a->made, &b->made)
            : a->role == QB_ROLE_ANGLES ? a->rows == b->rows && a->cols == b->cols
@@ -159,7 +163,9 @@ static void generate(const struct inputs *inputs, const struct key *key, void *d
     /* Other roles have other data; the input's are those that its seed always gave. */
     const uint64_t seed = key->role == QB_ROLE_INPUT ? inputs->seed : input_random(inputs->seed + (uint64_t)key->role);
 
-    if (key->role == QB_ROLE_SLOTS) {
+    if (key->role == QB_ROLE_EXPERTS) {
+        input_generate_experts(seed, &key->made, inputs->expert_load, data);
+    } else if (key->role == QB_ROLE_SLOTS) {
         input_generate_slots(seed, key->rows, key->made.pages, key->made.page_size, data);
     } else if (key->role == QB_ROLE_WEIGHTS) {
         input_generate_weights(key->format, seed, key->cols, data);

@@ -9,6 +9,7 @@ struct tensors;
 
 struct inputs {
     uint64_t seed;
+    enum expert_load expert_load;
     struct tensors *tensors; /* what --input chose; NULL: data are generated */
     uint64_t budget;         /* bytes that they may take; those of one case may take more */
     uint64_t held;
@@ -20,7 +21,8 @@ struct inputs {
 /* The data of a case, in dense rows. */
 struct case_data {
     /* By role, what a launch reads that follows from no other data: the input, weights, the residual, angles,
-     * positions and slots; else NULL. Of QB_OPERATION_DEQUANTIZE, which reads no input: what was quantized. */
+     * positions, slots and the table of experts; else NULL. Of QB_OPERATION_DEQUANTIZE, which reads no input: what was
+     * quantized. */
     const void *at[QB_ROLE_COUNT];
     const void *values;     /* what is quantized: the input, or what the operation makes of it */
     const void *transposed; /* the input, transposed, where that is quantized too; else NULL */

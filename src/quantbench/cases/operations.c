@@ -29,7 +29,8 @@ static size_t combinations(const struct sweep *s, enum qb_operation operation)
     return count_of(operation, MEMBER_INTERMEDIATE, &s->intermediates) * count_of(operation, MEMBER_GATE, &s->gates) *
            count_of(operation, MEMBER_WEIGHTS, &s->weights) * count_of(operation, MEMBER_PAIRING, &s->pairings) *
            count_of(operation, MEMBER_PAGE_SIZE, &s->page_sizes) *
-           count_of(operation, MEMBER_PAGE_LAYOUT, &s->page_layouts);
+           count_of(operation, MEMBER_PAGE_LAYOUT, &s->page_layouts) *
+           count_of(operation, MEMBER_EXPERT_ROWS, &s->expert_rows);
 }
 
 size_t operations_count(const struct sweep *s)
@@ -44,13 +45,14 @@ size_t operations_count(const struct sweep *s)
 
 void operations_set(const struct sweep *s, size_t index, struct qb_problem *p)
 {
-    size_t i = 0, intermediate, gate, weights, pairing, page_size, page_layout;
+    size_t i = 0, intermediate, gate, weights, pairing, page_size, page_layout, expert_rows;
     enum qb_operation o;
 
     for (; index >= combinations(s, operation_at(s, i)); i++) {
         index -= combinations(s, operation_at(s, i));
     }
     o = operation_at(s, i);
+    expert_rows = choice_take(&index, count_of(o, MEMBER_EXPERT_ROWS, &s->expert_rows));
     page_layout = choice_take(&index, count_of(o, MEMBER_PAGE_LAYOUT, &s->page_layouts));
     page_size = choice_take(&index, count_of(o, MEMBER_PAGE_SIZE, &s->page_sizes));
     pairing = choice_take(&index, count_of(o, MEMBER_PAIRING, &s->pairings));
@@ -74,6 +76,11 @@ void operations_set(const struct sweep *s, size_t index, struct qb_problem *p)
     p->page_size = s->page_sizes.values[page_size];
     p->pages = s->pages > 0 ? s->pages : operation_pages(p->tokens, p->page_size);
     p->page_layout = (enum qb_page_layout)choice_at(&s->page_layouts, page_layout, QB_PAGE_LAYOUT_NHD);
+    p->experts = s->experts;
+    p->expert_rows = (enum qb_expert_rows)choice_at(&s->expert_rows, expert_rows, QB_EXPERT_ROWS_OFFSETS);
+    p->expert_tokens = s->expert_tokens > 0                      ? s->expert_tokens
+                       : p->expert_rows == QB_EXPERT_ROWS_MASKED ? (p->tokens + 1) / 2
+                                                                 : p->tokens;
     operation_settle(p);
 }
 
@@ -167,6 +174,37 @@ bool operations_check_columns(const struct sweep *s, const struct qb_problem *p,
         message_error("--scale-format=%s: conflicts with --op=%s; it requires float or e8m0",
                       problem_scale_format_name(p->scale_format), name);
         return false;
+    }
+    return true;
+}
+
+bool operations_check_experts(const struct sweep *s, const struct qb_problem *p, const char *granularity)
+{
+    if (s->experts == 0) {
+        return true;
+    }
+    if (p->granularity == QB_GRANULARITY_CHANNEL || p->granularity == QB_GRANULARITY_BLOCK) {
+        message_error("--granularity=%s: conflicts with --experts; it requires tensor, token or group:G", granularity);
+        return false;
+    }
+    if (p->zero_points != QB_ZERO_POINTS_NONE) {
+        message_error("--asymmetric: conflicts with --experts");
+        return false;
+    }
+    return true;
+}
+
+/* What has experts. */
+static bool check_experts(const struct sweep *s)
+{
+    for (size_t i = 0; i < s->operations.count && s->experts > 0; i++) {
+        if (!operation_reads(operation_at(s, i), MEMBER_EXPERTS)) {
+            char readers[TEXT_SIZE];
+
+            message_error("--experts: conflicts with --op=%s; it requires %s", qb_operation_name(operation_at(s, i)),
+                          readers_text(MEMBER_EXPERTS, readers));
+            return false;
+        }
     }
     return true;
 }
@@ -278,7 +316,7 @@ bool operations_check(const struct settings *settings)
            check_option(s, "pages", MEMBER_PAGES, s->pages > 0) &&
            check_option(s, "page-layout", MEMBER_PAGE_LAYOUT, s->page_layouts.count > 0) &&
            check_option(s, "scale-ub", MEMBER_SCALE_BOUND, s->scale_ub > 0) && check_dequantize(settings) &&
-           check_cache(settings) && check_split(settings);
+           check_cache(settings) && check_experts(s) && check_split(settings);
 }
 
 /* ---- The input --------------------------------------------------------------------------------------------------- */
@@ -303,6 +341,16 @@ enum exit_code operations_check_input(const struct qb_problem *p)
         message_error("--pages=%" PRIu64 ": too few for %" PRIu64 " tokens; pages of %" PRIu64
                       " require at least %" PRIu64,
                       p->pages, p->tokens, p->page_size, (p->tokens + p->page_size - 1) / p->page_size);
+        return EXIT_USAGE;
+    }
+    if (p->experts > 0 && p->expert_rows == QB_EXPERT_ROWS_MASKED && p->tokens % p->experts != 0) {
+        message_error("--num-tokens=%" PRIu64 ": expected a multiple of --experts=%" PRIu64
+                      ", each of which has as much room",
+                      p->tokens, p->experts);
+        return EXIT_USAGE;
+    }
+    if (p->expert_tokens > p->tokens) {
+        message_error("--expert-tokens=%" PRIu64 ": more than --num-tokens=%" PRIu64, p->expert_tokens, p->tokens);
         return EXIT_USAGE;
     }
     if (limit == p->gate_limit) {

@@ -28,4 +28,7 @@ enum exit_code operations_set_columns(struct qb_problem *problem, uint64_t colum
  * that quantize columns. An error has been printed. */
 bool operations_check_columns(const struct sweep *sweep, const struct qb_problem *p, const char *granularity);
 
+/* The same for its experts. */
+bool operations_check_experts(const struct sweep *sweep, const struct qb_problem *p, const char *granularity);
+
 #endif

@@ -279,7 +279,7 @@ bool quantization_check(const struct sweep *sweep)
         snprintf(c.output, sizeof c.output, "--quant-dtype=%s",
                  c.recipe != NULL ? c.recipe->name : qb_format_info(p.output)->name);
         good = check_groups(&c) && check_scales(&c) && check_codes(&c) &&
-               operations_check_columns(sweep, &p, c.granularity);
+               operations_check_columns(sweep, &p, c.granularity) && operations_check_experts(sweep, &p, c.granularity);
     }
     return good;
 }

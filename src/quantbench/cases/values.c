@@ -48,6 +48,8 @@ void values_slice(const struct qb_problem *problem, uint64_t first, uint64_t cou
     *part = *problem;
     part->tokens = problem->tokens - first < count ? problem->tokens - first : count;
     part->keep_values = values_differ(problem);
+    part->experts = part->expert_tokens = 0; /* values of rows that no expert has are there too */
+    part->expert_rows = QB_EXPERT_ROWS_OFFSETS;
     for (size_t i = 0; i < sizeof roles / sizeof roles[0]; i++) {
         struct qb_tensor_info tensor = {.size = sizeof tensor};
         void **at = &tensors->at[roles[i]];

@@ -4,6 +4,7 @@
 
 #include "cases/values.h"
 #include "check/difference.h"
+#include "check/experts.h"
 #include "check/scales.h"
 #include "model/tiling.h"
 
@@ -138,6 +139,37 @@ static float value_at(enum qb_format format, const void *values, uint64_t index)
                                    : qb_format_decode(format, ((const uint16_t *)values)[index]);
 }
 
+/* Describe code (ROW, COL) of the rows of experts. */
+static void describe_expert_code(const struct difference *d, uint64_t row, uint64_t col, uint8_t got, uint8_t want)
+{
+    const struct expectation *e = d->expectation;
+    const struct qb_problem *p = &e->quantization;
+    struct expert_parts experts;
+    const struct expert_part *part;
+    char was[SCALES_TEXT_SIZE], right[SCALES_TEXT_SIZE], by[SCALES_TEXT_SIZE];
+
+    snprintf(d->mismatch->first, sizeof d->mismatch->first, "code [%" PRIu64 ", %" PRIu64 "]", row, col);
+    if (!experts_take(p, &e->tensors, &experts)) {
+        return;
+    }
+    part = experts_of_row(&experts, row);
+    if (part == NULL) {
+        snprintf(d->mismatch->first, sizeof d->mismatch->first,
+                 "row %" PRIu64 ", which no expert has, was written: code %" PRIu64 " is %s", row, col,
+                 scales_code_text(p->output, got, was));
+    } else {
+        const struct tiling tiling = tiling_of(&part->problem);
+        const struct tile_scale scale = scales_at(&part->problem, &e->arithmetic, &part->tensors,
+                                                  (row - part->first) / tiling.tile_rows, col / tiling.tile_cols);
+
+        snprintf(d->mismatch->first, sizeof d->mismatch->first,
+                 "code [%" PRIu64 ", %" PRIu64 "] of expert %td: scale %s, got %s, want %s", row, col,
+                 part - experts.parts, scales_text(&part->problem, &scale, by), scales_code_text(p->output, got, was),
+                 scales_code_text(p->output, want, right));
+    }
+    experts_free(&experts);
+}
+
 /* Describe wrong code (ROW, COL): where it is, what was quantized, by which scale, what came out and what should have.
  */
 static void describe_code(const struct difference *d, uint64_t row, uint64_t col, uint8_t got, uint8_t want)
@@ -187,7 +219,7 @@ static void compare_code(struct difference *d, const struct stretch *s, uint64_t
     if (verify_is_code(&d->expectation->problem, &d->expectation->arithmetic, got, want)) {
         d->mismatch->near_codes++;
     } else if (count_code(d, row * p->hidden + col)) {
-        describe_code(d, row, col, got, want);
+        (p->experts > 0 ? describe_expert_code : describe_code)(d, row, col, got, want);
     }
 }
 
@@ -279,6 +311,30 @@ static const char *scale_text(enum qb_format format, uint32_t code, char text[SC
     return text;
 }
 
+/* The same of experts: what belongs to none is poison, and is not near to anything. */
+static void compare_expert_scale(struct difference *d, enum qb_role role, uint64_t index, uint32_t got, uint32_t want)
+{
+    const struct expectation *e = d->expectation;
+    const enum qb_format format = role == QB_ROLE_SCALES ? e->quantization.scale_format : QB_FORMAT_F32;
+    char where[EXPERTS_TEXT_SIZE], was[SCALES_TEXT_SIZE], right[SCALES_TEXT_SIZE];
+    const uint64_t offset = index * (role == QB_ROLE_SCALES ? scales_element_size(&e->quantization) : sizeof(float));
+
+    if (verify_is_scale(&e->problem, &e->arithmetic, format, got, want)) {
+        d->mismatch->near_scales++;
+        return;
+    }
+    if (!count_scale(d, role, UINT64_MAX)) {
+        return;
+    }
+    if (role == QB_ROLE_SCALES) {
+        experts_scale_text(&e->quantization, e->tensors.at[QB_ROLE_EXPERTS], offset, where);
+    } else {
+        snprintf(where, sizeof where, "the tensor scale of expert %" PRIu64, index);
+    }
+    snprintf(d->mismatch->first, sizeof d->mismatch->first, "%s: got %s, want %s", where, scale_text(format, got, was),
+             scale_text(format, want, right));
+}
+
 /* Element INDEX of the scale tensor, or the tensor scale, is not as the reference has it. */
 static void compare_scale(struct difference *d, enum qb_role role, uint64_t index, uint32_t got, uint32_t want)
 {
@@ -321,7 +377,8 @@ static void compare_scales(struct difference *d, enum qb_role role, size_t size,
         if (memcmp(got + i, want + i, size) != 0) {
             memcpy(&a, got + i, size);
             memcpy(&b, want + i, size);
-            compare_scale(d, role, (offset + i) / size, a, b);
+            (d->expectation->problem.experts > 0 ? compare_expert_scale : compare_scale)(d, role, (offset + i) / size,
+                                                                                         a, b);
         }
     }
 }

@@ -82,6 +82,8 @@ static void make_small(struct qb_problem *problem)
 {
     problem->input_stride = problem->output_stride = 0;
     problem->positions = problem->positions < MOST_POSITIONS ? problem->positions : MOST_POSITIONS;
+    problem->experts = problem->experts > 0; /* one has all rows, so that what is hard for a tensor is so for it */
+    problem->expert_tokens = 0;
 }
 
 /* Give PROBLEM another hidden size. Where it has heads, that is one, which is rotated as far as can be. */
@@ -231,6 +233,16 @@ static enum exit_code expect_part(const struct hard_data *data, const struct qb_
     return status == QB_OK ? EXIT_OK : message_status("the reference", status);
 }
 
+/* Let all that launches for E write be as it is before them. */
+static void clear_results(struct expectation *e)
+{
+    for (int role = 0; role < QB_ROLE_COUNT; role++) {
+        if (e->tensors.at[role] != NULL && role != QB_ROLE_EXPERTS) {
+            memset(e->tensors.at[role], VERIFY_POISON, e->bytes.of[role]);
+        }
+    }
+}
+
 /* The same for all parts of the problem. */
 static enum exit_code expect(const struct subject_data *s, struct expectation *e)
 {
@@ -242,6 +254,10 @@ static enum exit_code expect(const struct subject_data *s, struct expectation *e
     if (s->transposed != NULL) {
         values_transpose(data->input, own_problem->tokens, own_problem->hidden,
                          qb_format_info(own_problem->input)->bits / 8, s->transposed);
+    }
+    if (e->problem.experts > 0) { /* one, with all rows: what is not its own stays poison */
+        clear_results(e);
+        return expect_part(data, &e->problem, data->input, e);
     }
     if (e->other == NULL) {
         return expect_part(data, own_problem, data->input, e);
@@ -273,6 +289,10 @@ static enum qb_status run(const struct subject *s, const struct subject_data *su
     }
     if (status == QB_OK && e->slots != NULL) {
         status = qb_memory_write(s->device, set.at[QB_ROLE_SLOTS], e->slots, e->problem.tokens * sizeof *e->slots);
+    }
+    if (status == QB_OK && e->problem.experts > 0) {
+        status = qb_memory_write(s->device, set.at[QB_ROLE_EXPERTS], e->tensors.at[QB_ROLE_EXPERTS],
+                                 e->bytes.of[QB_ROLE_EXPERTS]);
     }
     for (int role = 0; role < QB_ROLE_COUNT && status == QB_OK; role++) {
         if (data->given.at[role] != NULL) {
@@ -369,6 +389,15 @@ static bool fill(struct hard_data *data)
     return only_quantizes(&data->problem) ? hard_data_fill(data) : hard_operation_fill(data);
 }
 
+/* Fill TABLE so that the one expert of PROBLEM has all rows. */
+static void give_all_rows(const struct qb_problem *problem, int64_t *table)
+{
+    table[0] = problem->expert_rows == QB_EXPERT_ROWS_MASKED ? (int64_t)problem->tokens : 0;
+    if (problem->expert_rows == QB_EXPERT_ROWS_OFFSETS) {
+        table[1] = (int64_t)problem->tokens;
+    }
+}
+
 /* All of DATA. */
 static enum exit_code prove_data(const struct subject *s, struct subject_data *subject_data,
                                  struct expectation *expectation)
@@ -383,6 +412,9 @@ static enum exit_code prove_data(const struct subject *s, struct subject_data *s
     if (!verify_make(expectation, true) || !fill(data)) {
         return message_out_of_memory("the reference", bytes.of[QB_ROLE_CODES] + bytes.of[QB_ROLE_SCALES]);
     }
+    if (expectation->problem.experts > 0) {
+        give_all_rows(&expectation->problem, expectation->tensors.at[QB_ROLE_EXPERTS]);
+    }
     status = buffers_make(s->device, s->queue, &bytes, 1, (const void *[QB_ROLE_COUNT]){NULL}, &buffers);
     code = status == QB_OK ? EXIT_OK : message_status("hard data", status);
     do {
@@ -392,18 +424,26 @@ static enum exit_code prove_data(const struct subject *s, struct subject_data *s
     return code;
 }
 
+/* PROBLEM, whose rows belong together. */
+static struct qb_problem without_experts(struct qb_problem problem)
+{
+    problem.experts = problem.expert_tokens = 0;
+    problem.expert_rows = QB_EXPERT_ROWS_OFFSETS;
+    return problem;
+}
+
 /* Data that are hard for part PART of PROBLEM. */
 static enum exit_code prove_part(const struct subject *s, const struct qb_problem *problem, unsigned part)
 {
     const struct qb_arithmetic *arithmetic = qb_kernel_arithmetic(s->kernel);
-    const struct qb_problem own = part_of(problem, part), quantization = values_quantization(&own);
+    const struct qb_problem own = without_experts(part_of(problem, part)), quantization = values_quantization(&own);
     const uint64_t bytes = sizes_of(problem).of[QB_ROLE_INPUT];
     struct expectation expectation = {.problem = *problem, .arithmetic = *arithmetic};
     struct subject_data data = {.part = part, .transposed = has_columns(problem) ? malloc(bytes) : NULL};
     enum exit_code code;
 
     if ((only_quantizes(problem) ? hard_data_begin(&quantization, arithmetic, &data.data)
-                                 : hard_operation_begin(problem, arithmetic, &data.data)) &&
+                                 : hard_operation_begin(&own, arithmetic, &data.data)) &&
         (data.transposed != NULL || !has_columns(problem))) {
         code = prove_data(s, &data, &expectation);
     } else {

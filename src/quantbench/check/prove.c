@@ -2,8 +2,10 @@
 /* prove.c - runs a kernel between guard zones, on poisoned memory, again and again, and looks at what has changed. */
 #include <config.h>
 
+#include "cases/input.h"
 #include "check/allocations.h"
 #include "check/cache.h"
+#include "check/experts.h"
 #include "check/oracle.h"
 #include "check/prove.h"
 #include "model/operation.h"
@@ -313,6 +315,42 @@ static enum exit_code check_cache(const struct proof *proof, enum qb_role role, 
     return EXIT_WRONG_RESULT;
 }
 
+/* True if a launch of PROOF's problem leaves a part of the tensor of ROLE as it was. */
+static bool has_gaps(const struct proof *proof, enum qb_role role)
+{
+    return proof->problem.experts > 0 && proof->regions[role].tensor.written;
+}
+
+/* The same of what belongs to no expert in the tensor of ROLE. */
+static enum exit_code check_gaps(const struct proof *proof, enum qb_role role, uint8_t poison)
+{
+    const struct region *r = &proof->regions[role];
+    uint8_t *got = r->after + GUARD, *mask = calloc(r->tensor.bytes + 1, 1);
+    uint64_t count = 0, first = 0;
+
+    if (mask == NULL || !experts_mark(&proof->problem, proof->given[QB_ROLE_EXPERTS], role, mask)) {
+        free(mask);
+        return message_out_of_memory("the proof of a kernel", r->tensor.bytes);
+    }
+    for (uint64_t i = 0; i < r->tensor.bytes; i++) {
+        /* Gaps between rows hold guards. */
+        const bool is_gap = r->image[GUARD + i] == GUARD_BYTE && poison != GUARD_BYTE;
+
+        if (mask[i] == 0 && !is_gap) {
+            first = got[i] != poison && count++ == 0 ? i : first;
+            got[i] = GUARD_BYTE;
+        }
+    }
+    free(mask);
+    if (count == 0) {
+        return EXIT_OK;
+    }
+    message_error("kernel %s: writes to rows that no expert has: %" PRIu64 " bytes of the %s, the first of them byte "
+                  "%" PRIu64,
+                  proof->name, count, qb_role_name(role), first);
+    return EXIT_WRONG_RESULT;
+}
+
 /* Everything that must be so after each run with POISON. */
 static enum exit_code check_unchanged(const struct proof *proof, uint8_t poison)
 {
@@ -329,6 +367,9 @@ static enum exit_code check_unchanged(const struct proof *proof, uint8_t poison)
         }
         if (cache_has(&proof->problem, (enum qb_role)role) && code == EXIT_OK) {
             code = check_cache(proof, (enum qb_role)role, poison);
+        }
+        if (has_gaps(proof, (enum qb_role)role) && code == EXIT_OK) {
+            code = check_gaps(proof, (enum qb_role)role, poison);
         }
     }
     return code;
@@ -578,6 +619,9 @@ static uint64_t fewer_tokens(const struct qb_problem *problem, uint64_t elements
     uint64_t rows = elements / problem->hidden,
              tile = problem->granularity == QB_GRANULARITY_BLOCK ? problem->block_rows : 1;
 
+    if (problem->experts > 0) {
+        return problem->tokens; /* the table of experts is for these */
+    }
     rows = rows / tile * tile;
     rows = rows > 0 ? rows : tile;
     return rows < problem->tokens ? rows : problem->tokens;
@@ -658,6 +702,36 @@ static enum exit_code prove_strides(const struct plan_case *plan_case, struct qb
     return EXIT_OK;
 }
 
+/* Prove the kernel of PLAN_CASE, which has experts, some of them without rows, on fewer rows. */
+static enum exit_code prove_experts(const struct plan_case *plan_case, struct qb_queue *queue,
+                                    const void *const given[QB_ROLE_COUNT], void (*alive)(double seconds))
+{
+    const struct qb_problem *p = &plan_case->problem;
+    const uint64_t rows = 4 * MOST_STRIDED_ELEMENTS / p->hidden,
+                   unit = p->expert_rows == QB_EXPERT_ROWS_MASKED ? p->experts : 1;
+    struct plan_case fewer = *plan_case;
+    const void *with_table[QB_ROLE_COUNT];
+    int64_t *table = malloc((p->experts + 1) * sizeof *table);
+    enum exit_code code;
+
+    if (table == NULL) {
+        return message_out_of_memory("the proof of a kernel", (p->experts + 1) * sizeof *table);
+    }
+    if (rows < p->tokens) {
+        fewer.problem.tokens = rows > unit ? rows / unit * unit : unit;
+    }
+    if (!qb_kernel_supports(fewer.kernel, fewer.device->handle, &fewer.problem)) {
+        fewer.problem.tokens = p->tokens;
+    }
+    fewer.problem.expert_tokens = (fewer.problem.tokens + 1) / 2;
+    input_generate_experts(fewer.problem.tokens, &fewer.problem, EXPERT_LOAD_UNEVEN, table);
+    memcpy(with_table, given, sizeof with_table);
+    with_table[QB_ROLE_EXPERTS] = table;
+    code = prove_strides(&fewer, queue, with_table, alive);
+    free(table);
+    return code;
+}
+
 enum exit_code prove_kernel(const struct plan_case *plan_case, struct qb_queue *queue,
                             const void *const given[QB_ROLE_COUNT], void (*alive)(double seconds))
 {
@@ -666,6 +740,9 @@ enum exit_code prove_kernel(const struct plan_case *plan_case, struct qb_queue *
     int64_t *slots;
     enum exit_code code;
 
+    if (plan_case->problem.experts > 0) {
+        return prove_experts(plan_case, queue, given, alive);
+    }
     if (given[QB_ROLE_SLOTS] == NULL) {
         return prove_strides(plan_case, queue, given, alive);
     }

@@ -2,6 +2,7 @@
 /* quality.c - sums up the errors of a tensor's codes. */
 #include <config.h>
 
+#include "check/experts.h"
 #include "check/quality.h"
 #include "check/scales.h"
 #include "model/tiling.h"
@@ -61,6 +62,7 @@ struct work {
     const struct qb_arithmetic *arithmetic;
     const struct qb_tensors *tensors;
     struct tiling tiling;
+    struct expert_parts experts; /* if there are some */
     struct code_values codes;
     bool is_unpacked; /* a code has a byte of its own */
     uint32_t large;   /* magnitudes, as upper halves of binary32, from which on elements are the largest 0.1 % */
@@ -133,8 +135,8 @@ static uint32_t magnitude_of(float x)
 }
 
 /* Count the elements of each magnitude. */
-static __attribute__((noinline)) void count_magnitudes(const struct qb_problem *problem, const void *input,
-                                                       uint64_t counts[MAGNITUDES])
+static __attribute__((noinline)) void count_magnitudes(const struct qb_problem *problem, const uint32_t *owner,
+                                                       const void *input, uint64_t counts[MAGNITUDES])
 {
     const uint64_t count = problem->tokens * problem->hidden;
 
@@ -145,7 +147,7 @@ static __attribute__((noinline)) void count_magnitudes(const struct qb_problem *
         const float *const x = load(problem->input, input, first, some, buffer);
 
         for (uint64_t i = 0; i < some; i++) {
-            counts[magnitude_of(x[i])]++;
+            counts[magnitude_of(x[i])] += owner == NULL || owner[(first + i) / problem->hidden] > 0;
         }
     }
 }
@@ -160,7 +162,7 @@ static bool find_large(struct work *w)
     if (counts == NULL) {
         return false;
     }
-    count_magnitudes(w->problem, w->tensors->at[QB_ROLE_INPUT], counts);
+    count_magnitudes(w->problem, w->experts.owner, w->tensors->at[QB_ROLE_INPUT], counts);
     for (uint32_t m = 0; m < INFINITE; m++) {
         finite += counts[m];
     }
@@ -284,12 +286,27 @@ static struct tile_scale scale_of(const struct work *w, uint64_t tile_row, uint6
 static void add_run(const struct work *w, uint64_t row, uint64_t col, uint64_t count, uint64_t tile, struct sums *sums)
 {
     const struct qb_problem *p = w->problem;
-    const uint64_t tile_row = row / w->tiling.tile_rows;
-    const struct tile_scale scale = scale_of(w, tile_row, tile);
-    const struct limits limits = limits_of(w, &scale);
+    const struct expert_part *part = p->experts > 0 ? experts_of_row(&w->experts, row) : NULL;
+    const uint64_t tile_row = part == NULL                              ? row / w->tiling.tile_rows
+                              : p->granularity == QB_GRANULARITY_TENSOR ? (uint64_t)(part - w->experts.parts)
+                                                                        : row;
     const uint8_t *codes = (const uint8_t *)w->tensors->at[QB_ROLE_CODES] + row * codes_row_bytes(p);
     uint8_t *const traits = &w->traits[tile_row * w->tiling.scale_cols + tile];
-    unsigned found = is_floor(p, &scale) ? FLOOR : 0;
+    struct tile_scale scale;
+    struct limits limits;
+    unsigned found;
+
+    if (p->experts > 0 && part == NULL) {
+        return; /* there is no such row */
+    }
+    if (part == NULL) {
+        scale = scale_of(w, tile_row, tile);
+    } else {
+        scale = scales_at(&part->problem, w->arithmetic, &part->tensors,
+                          p->granularity == QB_GRANULARITY_TENSOR ? 0 : row - part->first, tile);
+    }
+    limits = limits_of(w, &scale);
+    found = is_floor(p, &scale) ? FLOOR : 0;
 
     while (count > 0) {
         uint8_t unpacked[BLOCK];
@@ -387,6 +404,23 @@ static double ratio(uint64_t finite, double signal, double noise)
     return finite == 0 ? NAN : noise == 0 ? INFINITY : 10 * log10(signal / noise);
 }
 
+/* The tiles that have elements. */
+static uint64_t tiles_of(const struct work *w)
+{
+    const bool one = w->problem->granularity == QB_GRANULARITY_TENSOR;
+    uint64_t rows = 0;
+
+    if (w->experts.parts == NULL) {
+        return w->problem->tokens > 0 ? w->tiling.scale_rows * w->tiling.scale_cols : 0;
+    }
+    for (uint64_t e = 0; e < w->experts.count; e++) {
+        const uint64_t own = w->experts.parts[e].problem.tokens;
+
+        rows += one ? own > 0 : own;
+    }
+    return rows * w->tiling.scale_cols;
+}
+
 static struct quality quality_of(const struct work *w, const struct sums *all)
 {
     struct quality quality = {
@@ -404,10 +438,10 @@ static struct quality quality_of(const struct work *w, const struct sums *all)
         .saturated = all->saturated,
         .overrange = all->overrange,
         .flushed = all->flushed,
-        .tiles = w->problem->tokens > 0 ? w->tiling.scale_rows * w->tiling.scale_cols : 0,
+        .tiles = tiles_of(w),
     };
 
-    for (uint64_t tile = 0; tile < quality.tiles; tile++) {
+    for (uint64_t tile = 0; tile < w->tiling.scale_rows * w->tiling.scale_cols; tile++) {
         quality.saturated_tiles += (w->traits[tile] & SATURATED) != 0;
         quality.overrange_tiles += (w->traits[tile] & OVERRANGE) != 0;
         quality.floor_tiles += (w->traits[tile] & (NONZERO | FLOOR)) == (NONZERO | FLOOR);
@@ -428,7 +462,7 @@ bool quality_compute(const struct qb_problem *problem, const struct qb_arithmeti
     bool good;
 
     w.traits = calloc(w.tiling.scale_rows * w.tiling.scale_cols + 1, sizeof *w.traits);
-    good = w.traits != NULL && find_large(&w);
+    good = experts_take(problem, tensors, &w.experts) && w.traits != NULL && find_large(&w);
     if (good) {
         fegetenv(&kept);
         fesetenv(FE_DFL_ENV);
@@ -438,6 +472,7 @@ bool quality_compute(const struct qb_problem *problem, const struct qb_arithmeti
         fesetenv(&kept);
     }
     free(w.traits);
+    experts_free(&w.experts);
     return good;
 }
 

@@ -24,7 +24,7 @@
 
 /* ---- Random numbers ----------------------------------------------------------------------------------------- */
 
-static uint64_t entropy(void)
+uint64_t questioner_entropy(void)
 {
     uint64_t seed;
     struct timespec now;
@@ -411,7 +411,7 @@ enum qb_status questioner_begin(const struct qb_problem *problem, const struct q
         .data = data,
         .input = data->values,
         .sets = sets,
-        .random_state = entropy(),
+        .random_state = questioner_entropy(),
     };
     struct tile largest;
     uint64_t scales;

@@ -79,6 +79,9 @@ enum qb_status questioner_begin(const struct qb_problem *problem, const struct q
                                 struct questioner *questioner);
 void questioner_end(struct questioner *questioner);
 
+/* A number that nobody can foresee. */
+uint64_t questioner_entropy(void);
+
 /* The role of what is asked about: the codes, or what they are dequantized to. */
 enum qb_role questioner_answer(const struct questioner *q);
 

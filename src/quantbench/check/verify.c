@@ -12,6 +12,7 @@
 #include "check/verify.h"
 #include "check/cache.h"
 #include "check/difference.h"
+#include "check/experts.h"
 #include "check/scales.h"
 
 #include <math.h>
@@ -118,6 +119,33 @@ static enum qb_status compute_slice(const struct codes_work *w, uint64_t index)
                                                       : qb_reference_codes_as(&slice, w->arithmetic, &part, factors);
 }
 
+/* The same of each expert, whose factors are those of its tiles. */
+static enum qb_status codes_of_experts(const struct qb_problem *problem, const struct qb_arithmetic *arithmetic,
+                                       const struct qb_tensors *tensors, const float *factors)
+{
+    const bool one = problem->granularity == QB_GRANULARITY_TENSOR;
+    const uint64_t cols = tiling_of(problem).scale_cols;
+    struct expert_parts experts;
+    enum qb_status status = QB_OK;
+
+    if (!experts_take(problem, tensors, &experts)) {
+        return QB_ERROR_MEMORY;
+    }
+#pragma omp parallel for schedule(dynamic)
+    for (uint64_t e = 0; e < experts.count; e++) {
+        const struct expert_part *part = &experts.parts[e];
+        const float *own = factors != NULL ? factors + (one ? e : part->first * cols) : NULL;
+        enum qb_status part_status = qb_reference_codes_as(&part->problem, arithmetic, &part->tensors, own);
+
+        if (part_status != QB_OK) {
+#pragma omp critical
+            status = part_status;
+        }
+    }
+    experts_free(&experts);
+    return status;
+}
+
 /* Compute the codes of TENSORS by its scales, or by FACTORS, which the CPUs share; or the values from the codes. */
 static enum qb_status reference_codes(const struct qb_problem *problem, const struct qb_arithmetic *arithmetic,
                                       const struct qb_tensors *tensors, const float *factors)
@@ -128,6 +156,9 @@ static enum qb_status reference_codes(const struct qb_problem *problem, const st
     enum qb_status status = QB_OK;
     uint64_t slices;
 
+    if (problem->experts > 0) {
+        return codes_of_experts(problem, arithmetic, tensors, factors);
+    }
     w.slice_rows = elements_per_slice / problem->hidden + 1;
     if (w.tiling.scale_rows > 1) {
         w.slice_rows = (w.slice_rows + w.tiling.tile_rows - 1) / w.tiling.tile_rows * w.tiling.tile_rows;
@@ -162,7 +193,8 @@ bool verify_same_problem(const struct qb_problem *a, const struct qb_problem *b)
            a->block_cols == b->block_cols && a->amax_bound == b->amax_bound && a->packing == b->packing &&
            a->scale_rounding == b->scale_rounding && a->scale_layout == b->scale_layout &&
            a->tensor_scale == b->tensor_scale && a->zero_points == b->zero_points &&
-           a->scale_stride == b->scale_stride && a->keep_values == b->keep_values && values_same(a, b);
+           a->scale_stride == b->scale_stride && a->keep_values == b->keep_values && a->experts == b->experts &&
+           a->expert_rows == b->expert_rows && a->expert_tokens == b->expert_tokens && values_same(a, b);
 }
 
 /* True if the reference's answer to both is the same. Scales that are given are those that dynamic scaling computes. */
@@ -213,7 +245,10 @@ static void raise_scales(struct expectation *e)
     const struct tiling tiling = tiling_of(&e->quantization);
     uint64_t offset = 0;
 
-    for (uint64_t i = 0; i < tiling.scale_rows * tiling.scale_cols; i++) {
+    for (uint64_t i = 0; e->problem.experts > 0 && i < e->bytes.of[QB_ROLE_SCALES]; i++) {
+        scales[i] += scales[i] == 0; /* nobody reads those that belong to no tile */
+    }
+    for (uint64_t i = 0; e->problem.experts == 0 && i < tiling.scale_rows * tiling.scale_cols; i++) {
         qb_problem_scale_offset(&e->quantization, i / tiling.scale_cols, i % tiling.scale_cols, &offset);
         scales[offset] += scales[offset] == 0;
     }
@@ -255,6 +290,27 @@ static enum qb_status quantize(struct expectation *e, const void *values)
     return status;
 }
 
+/* Copy the VALUES of rows that exist to those of E. */
+static enum qb_status copy_values(const struct expectation *e, const void *values)
+{
+    const uint64_t row = e->problem.hidden * qb_format_info(e->quantization.input)->bits / 8;
+    struct expert_parts experts;
+
+    if (e->problem.experts == 0) {
+        memcpy(e->tensors.at[QB_ROLE_VALUES], values, e->bytes.of[QB_ROLE_VALUES]);
+        return QB_OK;
+    }
+    if (!experts_take(&e->problem, &e->tensors, &experts)) {
+        return QB_ERROR_MEMORY;
+    }
+    for (uint64_t i = 0; i < experts.count; i++) {
+        memcpy(experts.parts[i].tensors.at[QB_ROLE_VALUES], (const char *)values + experts.parts[i].first * row,
+               experts.parts[i].problem.tokens * row);
+    }
+    experts_free(&experts);
+    return QB_OK;
+}
+
 /* The reference's answer for E, as far as it has room for it. */
 static enum qb_status compute(struct expectation *e, const struct case_data *data)
 {
@@ -268,7 +324,7 @@ static enum qb_status compute(struct expectation *e, const struct case_data *dat
         return reference_codes(&e->problem, &e->arithmetic, &e->tensors, NULL);
     }
     if (values != NULL) {
-        memcpy(values, data->values, e->bytes.of[QB_ROLE_VALUES]);
+        status = copy_values(e, data->values);
     }
     if (sum != NULL) {
         memcpy(sum, data->sum, e->bytes.of[QB_ROLE_SUM]);
@@ -310,6 +366,7 @@ static bool rate_all(const struct expectation *e, const struct case_data *data, 
     bool good;
 
     rated.at[QB_ROLE_INPUT] = (void *)(uintptr_t)data->values;
+    rated.at[QB_ROLE_EXPERTS] = e->tensors.at[QB_ROLE_EXPERTS];
     good = quality_compute(&q, &e->arithmetic, &rated, quality);
     if (!good || !values_differ(&e->problem)) {
         return good;
@@ -370,13 +427,13 @@ bool verify_make(struct expectation *e, bool need_codes)
     e->bytes = sizes_of(has_cache ? &e->quantization : &first);
     e->tensors = (struct qb_tensors){.size = sizeof e->tensors};
     for (int role = 0; role < QB_ROLE_COUNT && good; role++) {
-        if (!inputs_have((enum qb_role)role) &&
+        if ((!inputs_have((enum qb_role)role) || role == QB_ROLE_EXPERTS) &&
             (!is_result((enum qb_role)role) || need_codes || sizes_is_given(&e->problem, (enum qb_role)role)) &&
             e->bytes.of[role] > 0) {
             e->tensors.at[role] = malloc(e->bytes.of[role]);
             good = e->tensors.at[role] != NULL;
-            if (good && role == QB_ROLE_CODES &&
-                codes_row_bytes(&e->quantization) != codes_used_bytes(&e->quantization)) {
+            if (good && (e->problem.experts > 0 || (role == QB_ROLE_CODES && codes_row_bytes(&e->quantization) !=
+                                                                                 codes_used_bytes(&e->quantization)))) {
                 memset(e->tensors.at[role], VERIFY_POISON, e->bytes.of[role]); /* what is between rows stays so */
             }
         }
@@ -452,6 +509,10 @@ enum exit_code verify_expect(const struct qb_problem *problem, const struct qb_a
 
         verify_free(expectation);
         return message_out_of_memory("the reference", bytes.of[QB_ROLE_CODES] + bytes.of[QB_ROLE_SCALES]);
+    }
+    if (problem->experts > 0) {
+        memcpy(expectation->tensors.at[QB_ROLE_EXPERTS], data->at[QB_ROLE_EXPERTS],
+               expectation->bytes.of[QB_ROLE_EXPERTS]);
     }
     if (expectation->slots != NULL) {
         memcpy(expectation->slots, data->at[QB_ROLE_SLOTS], problem->tokens * sizeof *expectation->slots);

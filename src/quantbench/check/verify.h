@@ -12,12 +12,12 @@ struct expectation {
     struct qb_problem problem;      /* dense rows; what is given is what dynamic scaling would compute */
     struct qb_problem quantization; /* that it ends with, or takes back; of a part, that is quantized */
     struct qb_arithmetic arithmetic;
-    struct sizes bytes; /* of the tensors; of its first part, if it has two, as all that follows */
-    struct qb_tensors
-        tensors;            /* all but those that are data; NULL: none, or not asked for; of a cache, token by token */
-    int64_t *slots;         /* of a cache: of each token; else NULL */
-    struct quality quality; /* of the codes, if there are any */
-    bool has_results;       /* all tensors that a launch writes are there */
+    struct sizes bytes;        /* of the tensors; of its first part, if it has two, as all that follows */
+    struct qb_tensors tensors; /* all but those that are data, and the table of experts; NULL: none, or not asked for;
+                                * of a cache, token by token; of experts, with poison in what belongs to none */
+    int64_t *slots;            /* of a cache: of each token; else NULL */
+    struct quality quality;    /* of the codes, if there are any */
+    bool has_results;          /* all tensors that a launch writes are there */
     struct expectation *other; /* of the problem's other part; NULL: it has none */
 };
 

@@ -589,6 +589,7 @@ void args_free_sweep(struct sweep *sweep)
     free(sweep->pairings.values);
     free(sweep->page_sizes.values);
     free(sweep->page_layouts.values);
+    free(sweep->expert_rows.values);
     free(sweep->num_tokens.values);
     free(sweep->hidden_sizes.values);
     free(sweep->dtypes.values);

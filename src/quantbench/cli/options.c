@@ -91,6 +91,16 @@ static const char *pairing_word(size_t index)
     return qb_pairing_name((enum qb_pairing)index);
 }
 
+static const char *expert_rows_word(size_t index)
+{
+    return qb_expert_rows_name((enum qb_expert_rows)index);
+}
+
+static const char *expert_load_word(size_t index)
+{
+    return index < EXPERT_LOADS ? expert_load_words[index] : NULL;
+}
+
 static const char *page_layout_word(size_t index)
 {
     return qb_page_layout_name((enum qb_page_layout)index);
@@ -369,6 +379,21 @@ const struct option_row options[] = {
     {.name = "page-layout", .value = "HOW...",
      .help = "kv-write: %w; the heads of a token side by side in a page, or the tokens of a head [nhd]",
      .parse = option_words_of, TARGET(sweep.page_layouts), .word = page_layout_word},
+    {.name = "experts", .value = "N",
+     .help = "quantize, silu-mul, gelu-mul: the rows are those of N experts, each with its scales [none]",
+     .parse = option_whole, TARGET(sweep.experts), .min = 1, .max = 4096},
+    {.name = "expert-rows", .value = "HOW...",
+     .help = "%w: the rows of one expert after those of another; or as much room for each, of which a part is filled "
+             "[offsets]",
+     .parse = option_words_of, TARGET(sweep.expert_rows), .word = expert_rows_word, .requires = {.names = "experts"}},
+    {.name = "expert-tokens", .value = "N",
+     .help = "rows that the experts have together [--num-tokens; of masked rows half of them]",
+     .parse = option_whole, TARGET(sweep.expert_tokens), .min = 1, .max = 1000000000,
+     .requires = {.names = "experts"}},
+    {.name = "expert-load", .value = "HOW", .fallback = "even",
+     .help = "how these are shared out: %w (to a fourth of the experts) [%d]",
+     .parse = option_word_of, TARGET(sweep.expert_load), .word = expert_load_word,
+     .requires = {.names = "experts"}},
 
     {.heading = "Where to run it"},
     {.name = "device", .value = "NAME...", .fallback = "auto",

@@ -5,9 +5,11 @@
 
 #include "measure/challenge.h"
 #include "check/cache.h"
+#include "check/experts.h"
 #include "check/hard.h"
 #include "check/scales.h"
 #include "cases/input.h"
+#include "cases/values.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -104,17 +106,57 @@ static enum exit_code compose_all(struct challenges *c, bool isolated)
     return code;
 }
 
+/* POINTER and BYTES, if there is such a tensor. */
+static void *moved(const void *pointer, uint64_t bytes)
+{
+    return pointer != NULL ? (char *)(uintptr_t)pointer + bytes : NULL;
+}
+
+/* Ask about one of the experts of C's problem, which has DATA and GIVEN, as if it were all: which one nobody knows
+ * before. */
+static enum qb_status choose_expert(const struct case_data *data, void *const given[QB_ROLE_COUNT],
+                                    struct challenges *c, struct case_data *own_data)
+{
+    const int64_t *table = data->at[QB_ROLE_EXPERTS];
+    struct qb_tensors tensors = {.size = sizeof tensors};
+    char base;
+    uint64_t expert = 0;
+    enum qb_status status;
+
+    for (int role = 0; role < QB_ROLE_COUNT; role++) {
+        tensors.at[role] = &base;
+    }
+    experts_choose(c->problem, table, questioner_entropy() % c->problem->experts, &expert);
+    c->own.size = sizeof c->own;
+    status = qb_problem_expert(c->problem, table, expert, &c->own, &tensors);
+    *own_data = *data;
+    for (int role = 0; role < QB_ROLE_COUNT && status == QB_OK; role++) {
+        c->offsets[role] = tensors.at[role] != NULL ? (uint64_t)((uintptr_t)tensors.at[role] - (uintptr_t)&base) : 0;
+        c->given[role] = moved(given[role], c->offsets[role]);
+        own_data->at[role] = moved(data->at[role], c->offsets[role]);
+    }
+    own_data->values =
+        moved(data->values, values_differ(c->problem) ? c->offsets[QB_ROLE_VALUES] : c->offsets[QB_ROLE_INPUT]);
+    c->problem = &c->own;
+    return status;
+}
+
 /* Let each part of the problem have a questioner. */
 static enum qb_status begin_questioners(const struct qb_arithmetic *arithmetic, const struct case_data *data,
                                         void *const given[QB_ROLE_COUNT], unsigned asked, struct challenges *c)
 {
+    struct case_data own = *data;
     enum qb_status status = QB_OK;
 
+    memcpy(c->given, given, sizeof c->given);
+    if (c->problem->experts > 0) {
+        status = choose_expert(data, given, c, &own);
+    }
     for (unsigned part = 0; part < part_count(c->problem) && status == QB_OK; part++) {
         const struct qb_problem problem = part_of(c->problem, part);
 
-        inputs_take_part(data, &problem, &c->data[part]);
-        status = questioner_begin(&problem, arithmetic, &c->data[part], given, asked, &c->questioners[part]);
+        inputs_take_part(&own, &problem, &c->data[part]);
+        status = questioner_begin(&problem, arithmetic, &c->data[part], c->given, asked, &c->questioners[part]);
     }
     return status;
 }
@@ -165,6 +207,17 @@ static unsigned asked_set(const struct challenges *c, unsigned set)
     return (c->first_set + set) % c->sets;
 }
 
+/* The tensors there, of the expert that is asked about. */
+static struct qb_tensors asked_tensors(const struct challenges *c, unsigned set)
+{
+    struct qb_tensors tensors = buffers_set(c->buffers, asked_set(c, set));
+
+    for (int role = 0; role < QB_ROLE_COUNT; role++) {
+        tensors.at[role] = moved(tensors.at[role], c->offsets[role]);
+    }
+    return tensors;
+}
+
 /* Where an element lies on the device: in BYTES bytes from AT on, and of these in BITS bits from bit SHIFT on. */
 struct spot {
     void *at;
@@ -200,7 +253,7 @@ static struct spot place_of(const struct challenges *c, unsigned set, enum qb_ro
     const unsigned bits = is_codes ? codes_bits(p) : qb_format_info(format_of(c, role))->bits;
     const uint64_t row = is_codes ? index / p->hidden : 0, col = is_codes ? index % p->hidden : index;
     const unsigned shift = (unsigned)(col % 8 * bits % 8);
-    const struct qb_tensors tensors = buffers_set(c->buffers, asked_set(c, set));
+    const struct qb_tensors tensors = asked_tensors(c, set);
     const uint64_t row_bytes = is_codes ? codes_row_bytes(p) : 0;
 
     if (cache_has(&q->whole, role)) {
@@ -255,7 +308,7 @@ static enum qb_status write_changes(const struct challenges *c, const struct pro
 /* Where what PROBE is about is in the tensor of ROLE, on the device. */
 static void *scale_place(const struct challenges *c, const struct scale_probe *probe, enum qb_role role, size_t *size)
 {
-    const struct qb_tensors set = buffers_set(c->buffers, asked_set(c, probe->set));
+    const struct qb_tensors set = asked_tensors(c, probe->set);
 
     return (char *)set.at[whole_role(c, role)] + questioner_place(asker(c), role, probe->tile, size);
 }

@@ -37,7 +37,10 @@ struct challenge_finding {
 /* The challenges of one visit. */
 struct challenges {
     const struct buffers *buffers;
-    const struct qb_problem *problem;
+    const struct qb_problem *problem; /* the case's, or that of one of its experts, OWN */
+    struct qb_problem own;
+    uint64_t offsets[QB_ROLE_COUNT]; /* bytes from the beginning of each tensor to what that expert has; else 0 */
+    void *given[QB_ROLE_COUNT];      /* what it has of what else launches read */
     struct questioner questioners[PART_MOST]; /* one for each part of it */
     struct case_data data[PART_MOST];         /* of which they are */
     struct question *questions;

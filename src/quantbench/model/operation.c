@@ -9,6 +9,7 @@
 #define NORMS         (OF(QB_OPERATION_RMS_NORM) | OF(QB_OPERATION_ADD_RMS_NORM))
 #define CACHE         OF(QB_OPERATION_KV_WRITE)
 #define ROPE          OF(QB_OPERATION_ROPE)
+#define EXPERTS       (OF(QB_OPERATION_QUANTIZE) | GATED)
 #define COLUMNS       (OF(QB_OPERATION_TRANSPOSE) | OF(QB_OPERATION_DUAL))
 
 bool operation_reads(enum qb_operation operation, enum operation_member member)
@@ -30,14 +31,18 @@ bool operation_reads(enum qb_operation operation, enum operation_member member)
         [MEMBER_PAGE_SIZE] = CACHE,
         [MEMBER_PAGES] = CACHE,
         [MEMBER_PAGE_LAYOUT] = CACHE,
+        [MEMBER_EXPERTS] = EXPERTS,
+        [MEMBER_EXPERT_ROWS] = EXPERTS,
+        [MEMBER_EXPERT_TOKENS] = EXPERTS,
     };
 
     return (readers[member] & OF(operation)) != 0;
 }
 
-bool operation_is_seeded(enum qb_operation operation)
+bool operation_is_seeded(const struct qb_problem *problem)
 {
-    return operation_reads(operation, MEMBER_WEIGHTS) || operation_has_cache(operation);
+    return operation_reads(problem->operation, MEMBER_WEIGHTS) || operation_has_cache(problem->operation) ||
+           problem->experts > 0;
 }
 
 bool operation_has_cache(enum qb_operation operation)
@@ -72,6 +77,9 @@ void operation_settle(struct qb_problem *p)
     p->page_size = operation_reads(o, MEMBER_PAGE_SIZE) ? p->page_size : 0;
     p->pages = operation_reads(o, MEMBER_PAGES) ? p->pages : 0;
     p->page_layout = operation_reads(o, MEMBER_PAGE_LAYOUT) ? p->page_layout : QB_PAGE_LAYOUT_NHD;
+    p->experts = operation_reads(o, MEMBER_EXPERTS) ? p->experts : 0;
+    p->expert_rows = p->experts > 0 ? p->expert_rows : QB_EXPERT_ROWS_OFFSETS;
+    p->expert_tokens = p->experts > 0 ? p->expert_tokens : 0;
 }
 
 bool operation_is_gated(enum qb_operation operation)

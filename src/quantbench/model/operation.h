@@ -23,6 +23,9 @@ enum operation_member {
     MEMBER_PAGE_SIZE,
     MEMBER_PAGES,
     MEMBER_PAGE_LAYOUT,
+    MEMBER_EXPERTS, /* this and the next two: where there are some */
+    MEMBER_EXPERT_ROWS,
+    MEMBER_EXPERT_TOKENS,
 };
 
 bool operation_reads(enum qb_operation operation, enum operation_member member);
@@ -39,8 +42,9 @@ uint64_t operation_gate(const struct qb_problem *problem, uint64_t element, uint
  * the row of its token's position. */
 bool operation_pair(const struct qb_problem *problem, uint64_t element, uint64_t *partner, uint64_t *angle);
 
-/* True if OPERATION reads weights, positions or slots, which the seed gives also if the input is a file's. */
-bool operation_is_seeded(enum qb_operation operation);
+/* True if PROBLEM reads weights, positions, slots or a table of experts, which the seed gives also if the input is a
+ * file's. */
+bool operation_is_seeded(const struct qb_problem *problem);
 
 /* True if OPERATION writes into a cache of keys and values. */
 bool operation_has_cache(enum qb_operation operation);

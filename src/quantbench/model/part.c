@@ -9,6 +9,11 @@ unsigned part_count(const struct qb_problem *problem)
     return problem->operation == QB_OPERATION_DUAL ? PART_MOST : 1;
 }
 
+uint64_t part_elements(const struct qb_problem *problem)
+{
+    return part_count(problem) * (problem->experts > 0 ? problem->expert_tokens : problem->tokens) * problem->hidden;
+}
+
 struct qb_problem part_of(const struct qb_problem *problem, unsigned part)
 {
     struct qb_problem p = *problem;

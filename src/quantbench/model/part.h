@@ -13,6 +13,9 @@
 /* The parts of PROBLEM, 1 or PART_MOST. */
 unsigned part_count(const struct qb_problem *problem);
 
+/* The elements that are quantized in all of them: those of rows that exist. */
+uint64_t part_elements(const struct qb_problem *problem);
+
 /* Part PART of PROBLEM: itself, if it has one; else with dense rows of codes. */
 struct qb_problem part_of(const struct qb_problem *problem, unsigned part);
 

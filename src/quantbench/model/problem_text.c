@@ -126,6 +126,10 @@ static void append_operation(const struct qb_problem *p, char text[PROBLEM_DETAI
         append(text, ", heads of %" PRIu64 ", %" PRIu64 " %s pages of %" PRIu64, p->head_size, p->pages,
                qb_page_layout_name(p->page_layout), p->page_size);
     }
+    if (p->experts > 0) {
+        append(text, ", %" PRIu64 " experts by %s of %" PRIu64 " rows", p->experts,
+               p->expert_rows == QB_EXPERT_ROWS_MASKED ? "counts" : "offsets", p->expert_tokens);
+    }
 }
 
 const char *problem_details_text(const struct qb_problem *p, char text[PROBLEM_DETAILS_SIZE])

@@ -47,6 +47,9 @@ const char *property_name(enum property property)
         [PROPERTY_PAGE_SIZE] = "page size",
         [PROPERTY_PAGES] = "pages",
         [PROPERTY_PAGE_LAYOUT] = "page layout",
+        [PROPERTY_EXPERTS] = "experts",
+        [PROPERTY_EXPERT_ROWS] = "expert rows",
+        [PROPERTY_EXPERT_TOKENS] = "expert tokens",
         [PROPERTY_THREADS] = "threads",
         [PROPERTY_KERNEL] = "kernel",
         [PROPERTY_CACHE] = "cache",
@@ -60,19 +63,22 @@ const char *property_name(enum property property)
 /* True if PROPERTY is one that only some operations have. */
 static bool is_member(enum property property)
 {
-    return property >= PROPERTY_INTERMEDIATE && property <= PROPERTY_PAGE_LAYOUT;
+    return property >= PROPERTY_INTERMEDIATE && property <= PROPERTY_EXPERT_TOKENS;
 }
 
 /* The member of a problem that PROPERTY is. */
 static enum operation_member member_of(enum property property)
 {
-    _Static_assert(PROPERTY_PAGE_LAYOUT - PROPERTY_INTERMEDIATE == MEMBER_PAGE_LAYOUT - MEMBER_INTERMEDIATE,
+    _Static_assert(PROPERTY_EXPERT_TOKENS - PROPERTY_INTERMEDIATE == MEMBER_EXPERT_TOKENS - MEMBER_INTERMEDIATE,
                    "the same order");
     return (enum operation_member)(MEMBER_INTERMEDIATE + (property - PROPERTY_INTERMEDIATE));
 }
 
 bool property_applies(const struct qb_problem *problem, enum property property)
 {
+    if (property >= PROPERTY_EXPERTS && property <= PROPERTY_EXPERT_TOKENS && problem->experts == 0) {
+        return false;
+    }
     return !is_member(property) || operation_reads(problem->operation, member_of(property));
 }
 
@@ -116,6 +122,12 @@ static const char *member_text(const struct qb_problem *p, enum property propert
         return whole_text(p->pages, text);
     case MEMBER_PAGE_LAYOUT:
         return qb_page_layout_name(p->page_layout);
+    case MEMBER_EXPERTS:
+        return whole_text(p->experts, text);
+    case MEMBER_EXPERT_ROWS:
+        return qb_expert_rows_name(p->expert_rows);
+    case MEMBER_EXPERT_TOKENS:
+        return whole_text(p->expert_tokens, text);
     case MEMBER_SCALE_BOUND:
         break;
     }
@@ -200,6 +212,9 @@ const char *property_text(const struct record_case *c, enum property property, c
     case PROPERTY_PAGE_SIZE:
     case PROPERTY_PAGES:
     case PROPERTY_PAGE_LAYOUT:
+    case PROPERTY_EXPERTS:
+    case PROPERTY_EXPERT_ROWS:
+    case PROPERTY_EXPERT_TOKENS:
         if (property_applies(&c->problem, property)) {
             snprintf(text, PROPERTY_TEXT_SIZE, "%s", member_text(&c->problem, property, number));
         }
@@ -308,6 +323,9 @@ bool property_same(const struct record_case *a, const struct record_case *b, enu
     case PROPERTY_PAGE_SIZE:
     case PROPERTY_PAGES:
     case PROPERTY_PAGE_LAYOUT:
+    case PROPERTY_EXPERTS:
+    case PROPERTY_EXPERT_ROWS:
+    case PROPERTY_EXPERT_TOKENS:
         return same_member(&a->problem, &b->problem, property);
     case PROPERTY_THREADS:
         return a->threads == b->threads;
@@ -412,8 +430,18 @@ static void append_seed(const struct record *record, const struct record_case *c
 {
     const size_t length = strlen(text);
 
-    if (operation_is_seeded(c->problem.operation)) {
+    if (operation_is_seeded(&c->problem)) {
         snprintf(text + length, PROPERTY_TEXT_SIZE - length, ", seed %" PRIu64, record->seed);
+    }
+}
+
+/* Add how rows are shared out to the experts of C, if it has some. */
+static void append_load(const struct record *record, const struct record_case *c, char text[PROPERTY_TEXT_SIZE])
+{
+    const size_t length = strlen(text);
+
+    if (c->problem.experts > 0) {
+        snprintf(text + length, PROPERTY_TEXT_SIZE - length, ", %s load", expert_load_words[record->expert_load]);
     }
 }
 
@@ -430,5 +458,6 @@ const char *property_data(const struct record *record, const struct record_case 
         property_append_digest(c->tensor != NULL ? c->tensor->digest : record->digest, text);
         append_seed(record, c, text);
     }
+    append_load(record, c, text);
     return text;
 }

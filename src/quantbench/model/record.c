@@ -166,9 +166,12 @@ unsigned record_doubts(const struct record_case *c)
 bool record_same_data(const struct record *a, const struct record_case *a_case, const struct record *b,
                       const struct record_case *b_case)
 {
-    const bool is_seeded = operation_is_seeded(a_case->problem.operation);
+    const bool is_seeded = operation_is_seeded(&a_case->problem);
 
     if (is_seeded && a->seed != b->seed) {
+        return false;
+    }
+    if (a_case->problem.experts > 0 && a->expert_load != b->expert_load) {
         return false;
     }
     if (a->input != NULL || b->input != NULL) {

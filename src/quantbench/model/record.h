@@ -116,6 +116,7 @@ struct record {
     int64_t rank;                   /* of the process among those that a launcher has started; -1: there was none */
     struct record_facts host_facts; /* the CPU's, which is a device, are these */
     uint64_t seed;
+    enum expert_load expert_load;
     char *input;                     /* the file; NULL: generated data */
     char *tensor;                    /* its name in the file; NULL: it has none */
     char digest[RECORD_DIGEST_SIZE]; /* of the tensor, in hexadecimal digits; "": the data are generated, or it is

@@ -382,6 +382,7 @@ DETAIL_NAME(gate, QB_GATE_COUNT)
 DETAIL_NAME(weights, QB_WEIGHTS_COUNT)
 DETAIL_NAME(pairing, QB_PAIRING_COUNT)
 DETAIL_NAME(page_layout, QB_PAGE_LAYOUT_COUNT)
+DETAIL_NAME(expert_rows, QB_EXPERT_ROWS_COUNT)
 
 static const char *scale_format_word(int i)
 {
@@ -424,6 +425,9 @@ static void read_operation(struct reader *reader, const json_t *problem, struct 
     to->page_size = get_size(reader, problem, "page_size");
     to->pages = get_size(reader, problem, "pages");
     to->page_layout = (enum qb_page_layout)get_detail(reader, problem, "page_layout", page_layout_word);
+    to->experts = get_size(reader, problem, "experts");
+    to->expert_rows = (enum qb_expert_rows)get_detail(reader, problem, "expert_rows", expert_rows_word);
+    to->expert_tokens = get_size(reader, problem, "expert_tokens");
     operation_settle(to);
 }
 
@@ -571,7 +575,7 @@ static enum input_dist get_dist(struct reader *reader, const json_t *result, con
 static void check_quality(struct reader *reader, const json_t *quality, const struct qb_problem *problem,
                           struct quality *q)
 {
-    const uint64_t count = reader->code == EXIT_OK ? part_count(problem) * problem->tokens * problem->hidden : 0;
+    const uint64_t count = reader->code == EXIT_OK ? part_elements(problem) : 0;
     const json_t *snr = json_object_get(quality, "snr_db");
 
     if (q->finite > count || q->nan > count - q->finite || q->infinite != count - q->finite - q->nan) {
@@ -1018,6 +1022,9 @@ static void read_document(struct reader *reader, const json_t *document, struct 
     reader->place[0] = '\0';
     record->rank = is_given(document, "rank") ? (int64_t)get_number(reader, document, "rank", 0, INT32_MAX) : -1;
     record->seed = get_number(reader, document, "seed", 0, INT64_MAX);
+    record->expert_load = is_given(document, "expert_load")
+                              ? (enum expert_load)get_name(reader, document, "expert_load", expert_load_words)
+                              : EXPERT_LOAD_EVEN;
     record->input = get_any_text_or_null(reader, document, "input");
     record->tensor = get_any_text_or_null(reader, document, "tensor");
     read_digest(reader, document, record);

@@ -101,6 +101,10 @@ struct sweep {
     struct numbers page_sizes;
     uint64_t pages;              /* 0: as the tokens need */
     struct numbers page_layouts; /* enum qb_page_layout; none means the default */
+    uint64_t experts;            /* 0: none */
+    struct numbers expert_rows;  /* enum qb_expert_rows; none means the default */
+    uint64_t expert_tokens;      /* 0: as many as there can be; of masked rows half of them */
+    uint64_t expert_load; /* enum expert_load */
     struct numbers num_tokens;
     struct numbers hidden_sizes;
     struct numbers dtypes; /* enum qb_format */

@@ -62,6 +62,8 @@ const char *const verdict_words[] = {[VERDICT_FASTER] = "FASTER",
                                      [VERDICT_SAME] = "SAME",
                                      [VERDICT_INCONCLUSIVE] = "INCONCLUSIVE",
                                      NULL};
+const char *const expert_load_words[] = {"even", "uneven", "sparse", NULL};
+
 const char *const dist_words[] = {
     [INPUT_NORMAL] = "normal", [INPUT_UNIFORM] = "uniform",     [INPUT_OUTLIERS] = "outliers",
     [INPUT_ZEROS] = "zeros",   [INPUT_LOGNORMAL] = "lognormal", NULL,

@@ -17,6 +17,14 @@ enum launch_mode {
     LAUNCH_PROFILE,  /* one launch, for a profiler */
 };
 
+/* How rows are shared out to experts. */
+enum expert_load {
+    EXPERT_LOAD_EVEN,   /* as many to each */
+    EXPERT_LOAD_UNEVEN, /* to some much more than to others: in inverse proportion to their rank */
+    EXPERT_LOAD_SPARSE, /* as many to each of a fourth of them, none to the others */
+    EXPERT_LOADS
+};
+
 /* How generated data are distributed. All but zeros are random; see NOTES in quantbench(1). */
 enum input_dist {
     INPUT_NORMAL = 0, /* mean 0, standard deviation 1 */
@@ -137,6 +145,7 @@ enum doubt {
 extern const char *const cache_words[];
 extern const char *const launch_words[];
 extern const char *const dist_words[];
+extern const char *const expert_load_words[];
 extern const char *const regime_words[];
 extern const char *const verification_words[];
 extern const char *const best_words[];

@@ -138,6 +138,9 @@ const char *describe_cell(const struct record_case *c, enum column column, char 
     case PAGE_SIZE:
     case PAGES:
     case PAGE_LAYOUT:
+    case EXPERTS:
+    case EXPERT_ROWS:
+    case EXPERT_TOKENS:
     case THREADS:
     case KERNEL:
     case CACHE:
@@ -397,7 +400,7 @@ static bool is_usual(const struct record_case *c, enum column column)
 {
     struct record_case plain = *c;
 
-    if ((column >= SCALE_FORMAT && column <= PAGE_LAYOUT) || column == OPERATION) {
+    if ((column >= SCALE_FORMAT && column <= EXPERT_TOKENS) || column == OPERATION) {
         qb_problem_init(&plain.problem);
         plain.problem.operation = column == OPERATION ? QB_OPERATION_QUANTIZE : c->problem.operation;
         plain.problem.epsilon = PROBLEM_EPSILON;

@@ -172,7 +172,8 @@ static bool is_bare_number(enum property property)
 {
     return describe_is_number((enum column)property) ||
            (property >= PROPERTY_HEAD_SIZE && property < PROPERTY_PAGE_LAYOUT) || property == PROPERTY_GATE_LIMIT ||
-           property == PROPERTY_ALPHA || property == PROPERTY_UP_OFFSET || property == PROPERTY_EPSILON;
+           property == PROPERTY_EXPERTS || property == PROPERTY_EXPERT_TOKENS || property == PROPERTY_ALPHA ||
+           property == PROPERTY_UP_OFFSET || property == PROPERTY_EPSILON;
 }
 
 const char *picture_label(const struct record *record, const struct record_case *c, enum property axis,

@@ -204,6 +204,10 @@ FIELD(positions, number_field(row->c->problem.positions, property_applies(&row->
 FIELD(page_size, member_field(row, PROPERTY_PAGE_SIZE, line))
 FIELD(pages, member_field(row, PROPERTY_PAGES, line))
 FIELD(page_layout, member_field(row, PROPERTY_PAGE_LAYOUT, line))
+FIELD(experts, member_field(row, PROPERTY_EXPERTS, line))
+FIELD(expert_rows, member_field(row, PROPERTY_EXPERT_ROWS, line))
+FIELD(expert_tokens, member_field(row, PROPERTY_EXPERT_TOKENS, line))
+FIELD(expert_load, text_field(row->c->problem.experts > 0 ? expert_load_words[row->record->expert_load] : NULL, line))
 FIELD(num_tokens, number_field(row->c->problem.tokens, true, line))
 FIELD(hidden_size, number_field(row->c->problem.hidden, true, line))
 FIELD(scale_ub, real_field((double)row->c->problem.amax_bound, row->c->problem.amax_bound > 0, line))
@@ -294,6 +298,10 @@ static const struct csv_column after[] = {
     COLUMN(page_size),
     COLUMN(pages),
     COLUMN(page_layout),
+    COLUMN(experts),
+    COLUMN(expert_rows),
+    COLUMN(expert_tokens),
+    COLUMN(expert_load),
     COLUMN(name),
     COLUMN(count),
     COLUMN(line),

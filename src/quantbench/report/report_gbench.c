@@ -7,6 +7,7 @@
  * that does not look at error_occurred would take any number in it for a time. */
 #include <config.h>
 
+#include "model/part.h"
 #include "report/case_name.h"
 #include "report/describe.h"
 #include "base/document.h"
@@ -102,7 +103,8 @@ static void add_counters(json_t **object, const struct record_case *c, double na
         double per_second = 1e9 / nanoseconds;
 
         add_counter(object, "bytes_per_second", (double)(c->found.bytes.read + c->found.bytes.written) * per_second);
-        add_counter(object, "items_per_second", (double)c->problem.tokens * (double)c->problem.hidden * per_second);
+        add_counter(object, "items_per_second",
+                    (double)part_elements(&c->problem) / part_count(&c->problem) * per_second);
     }
     for (size_t i = 0; i < figures_of_case_count; i++) {
         const struct figure *figure = &figures_of_case[i];

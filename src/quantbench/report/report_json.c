@@ -83,6 +83,9 @@ static void put_operation(json_t **object, const struct qb_problem *p)
     document_put(object, "page_size", size_or_null(p->page_size, no_cache));
     document_put(object, "pages", size_or_null(p->pages, no_cache));
     document_put(object, "page_layout", word_or_null(qb_page_layout_name(p->page_layout), no_cache));
+    document_put(object, "experts", size_or_null(p->experts, p->experts == 0));
+    document_put(object, "expert_rows", word_or_null(qb_expert_rows_name(p->expert_rows), p->experts == 0));
+    document_put(object, "expert_tokens", size_or_null(p->expert_tokens, p->experts == 0));
 }
 
 void report_put_details(json_t **object, const struct qb_problem *p)
@@ -441,6 +444,7 @@ enum exit_code report_json(const struct record *record, FILE *stream)
         regime_words[record->regime], "runs", (json_int_t)record->runs, "dependent_launch", record->dependent_launch,
         "interrupted", record->interrupted, "strict", record->strict, "forced", record->forced, "exit_status",
         (json_int_t)record->code, "cases", (json_int_t)record->planned);
+    document_put(&document, "expert_load", json_string(expert_load_words[record->expert_load]));
     document_put(&document, "rated_only", json_boolean(record->rated_only));
     document_put(&document, "tensors", tensors_to_json(record));
     put_summary(&document, record);

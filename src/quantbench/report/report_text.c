@@ -410,7 +410,7 @@ static void print_codes(const struct record_case *c, FILE *stream)
 
     if (c->found.checked.hard_cases > 0) {
         snprintf(on, sizeof on, " on %" PRIu64 " elements and %" PRIu64 " hard cases",
-                 part_count(&c->problem) * c->problem.tokens * c->problem.hidden, c->found.checked.hard_cases);
+                 part_elements(&c->problem), c->found.checked.hard_cases);
     }
     if (c->found.checked.verification != VERIFIED) {
         snprintf(text, sizeof text, "%s", verification_words[c->found.checked.verification]);

@@ -39,7 +39,7 @@ static uint64_t elements(const struct outcome_limits *limits)
 {
     const struct qb_problem *problem = &limits->result->plan_case->problem;
 
-    return part_count(problem) * problem->tokens * problem->hidden; /* the problem is valid: there is no overflow */
+    return part_elements(problem); /* the problem is valid: there is no overflow */
 }
 
 /* True if TEXT ends within its SIZE bytes, and is one printable line. */
@@ -61,7 +61,9 @@ static const char *check_mismatch(const struct outcome *outcome, const struct ou
     const struct result *result = limits->result;
     uint64_t sets = result->found.sets > 0 ? result->found.sets : 1;
     const bool has_others = result->plan_case->problem.operation != QB_OPERATION_QUANTIZE; /* values, and sums */
-    uint64_t results = (has_others ? 3 : 1) * elements(limits);
+    const struct qb_problem *problem = &result->plan_case->problem;
+    /* Rows that no expert has are compared too. */
+    uint64_t results = (has_others ? 3 : 1) * part_count(problem) * problem->tokens * problem->hidden;
     uint64_t most = results > MOST / sets ? MOST : results * sets;
 
     if (outcome->checked.verification == WRONG && most < HARD_MOST_ELEMENTS) {

@@ -205,6 +205,7 @@ enum exit_code recording_begin(const struct settings *settings, const struct mac
         .boot = read_boot(&good),
         .rank = inject_rank(),
         .seed = settings->sweep.seed,
+        .expert_load = (enum expert_load)settings->sweep.expert_load,
         .input = tensors != NULL ? copy_text(settings->sweep.input_files.values[0], &good) : NULL,
         .tensor = tensors != NULL && tensors->count == 1 ? copy_text(tensors->items[0].name, &good) : NULL,
         .num_warmup_iters = settings->method.num_warmup_iters,
