@@ -441,6 +441,45 @@ static enum qb_status memory_fill(struct qb_device *base, void *target, int byte
     return status;
 }
 
+/* Compare, and read the two numbers into FOUND, which device memory at PLACE holds meanwhile. The device is current. */
+static enum qb_status compare_at(const struct device *device, const struct qb_copies *copies, const void *expected,
+                                 size_t bytes, void *place, uint64_t found[2])
+{
+    const struct qb__cuda_call call = {.limits = &device->limits, .stream = device->stream};
+    enum qb_status status = CALL(cudaMemcpyAsync, place, found, 2 * sizeof *found, cudaMemcpyHostToDevice, call.stream);
+
+    if (status == QB_OK) {
+        status = CALL(qb__cuda_compare_run, &call, copies, expected, bytes, place);
+    }
+    if (status == QB_OK) {
+        status = CALL(cudaMemcpyAsync, found, place, 2 * sizeof *found, cudaMemcpyDeviceToHost, call.stream);
+    }
+    return status == QB_OK ? CALL(cudaStreamSynchronize, call.stream) : status;
+}
+
+static enum qb_status memory_compare(struct qb_device *base, const struct qb_copies *copies, const void *expected,
+                                     size_t bytes, uint64_t *different, uint64_t *first)
+{
+    uint64_t found[2] = {0, UINT64_MAX};
+    void *place;
+    int previous;
+    enum qb_status status = enter(base, &previous);
+
+    if (status == QB_OK) {
+        status = allocate(sizeof found, &place);
+        if (status == QB_OK) {
+            status = compare_at((struct device *)base, copies, expected, bytes, place, found);
+            CALL(cudaFree, place);
+        }
+        leave(previous);
+    }
+    if (status == QB_OK) {
+        *different = found[0];
+        *first = found[1];
+    }
+    return status;
+}
+
 /* ---- Queues ------------------------------------------------------------------------------------------------- */
 
 static pthread_mutex_t spare_lock = PTHREAD_MUTEX_INITIALIZER;
@@ -1526,6 +1565,7 @@ static const struct qb_backend backend = {
     .memory_write = memory_write,
     .memory_read = memory_read,
     .memory_fill = memory_fill,
+    .memory_compare = memory_compare,
     .queue_create = queue_create,
     .queue_destroy = queue_destroy,
     .queue_synchronize = queue_synchronize,

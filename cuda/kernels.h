@@ -186,6 +186,11 @@ cudaError_t qb__cuda_empty_prepare(struct qb__cuda_limits *limits);
 cudaError_t qb__cuda_mix_run(const struct qb__cuda_call *call, void *target, size_t written_bytes, const void *source,
                              size_t read_bytes, enum qb_stores stores);
 
+/* compare.cu: see qb_memory_compare(). FOUND is device memory: 0, to which the number of different bytes is added, and
+ * UINT64_MAX, which is lowered to the distance of the first. CALL has the device and the stream. */
+cudaError_t qb__cuda_compare_run(const struct qb__cuda_call *call, const struct qb_copies *copies, const void *expected,
+                                 size_t bytes, uint64_t *found);
+
 #ifdef __cplusplus
 }
 #endif

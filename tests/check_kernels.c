@@ -613,6 +613,59 @@ START_TEST(mix_keeps_to_its_ranges)
 }
 END_TEST
 
+/* What is compared on the device is all bytes of each copy, and no byte between them. */
+START_TEST(compare_finds_each_byte)
+{
+    static const size_t sizes[] = {1, 15, 16, 4096, 4097, 300001};
+    enum { MOST = 300001, COPIES = 3, GAP = 48 };
+    char *bytes = malloc(COPIES * (MOST + GAP));
+    void *copies, *expected;
+    uint64_t different, first;
+
+    check(qb_memory_alloc(device, COPIES * (MOST + GAP), &copies));
+    check(qb_memory_alloc(device, MOST, &expected));
+    for (int i = 0; i < MOST; i++) {
+        bytes[i] = (char)(i * 7 + i / 256);
+    }
+    check(qb_memory_write(device, expected, bytes, MOST));
+    for (int i = 0; i < COUNT(sizes); i++) {
+        /* One that is a multiple of 16, so that whole chunks are compared, and one that is not. */
+        for (size_t stride = (sizes[i] + GAP) / 16 * 16; stride <= (sizes[i] + GAP) / 16 * 16 + 3; stride += 3) {
+            const size_t places[] = {0, sizes[i] / 2, sizes[i] - 1};
+
+            check(qb_memory_fill(device, copies, POISON, COPIES * (MOST + GAP)));
+            for (size_t copy = 0; copy < COPIES; copy++) {
+                check(qb_memory_write(device, (char *)copies + copy * stride, bytes, sizes[i]));
+            }
+            check(qb_memory_compare(device, &(struct qb_copies){copies, stride, COPIES}, expected, sizes[i], &different,
+                                    &first));
+            ck_assert(different == 0 && first == UINT64_MAX);
+            for (size_t place = 0; place < 3; place++) {
+                char *const at = (char *)copies + stride + places[place];
+                const char wrong = (char)(bytes[places[place]] ^ 0x10);
+
+                check(qb_memory_write(device, at, &wrong, 1));
+                check(qb_memory_write(device, at + stride, &wrong, 1));
+                check(qb_memory_compare(device, &(struct qb_copies){copies, stride, COPIES}, expected, sizes[i],
+                                        &different, &first));
+                ck_assert_msg(different == 2 && first == stride + places[place], "%zu bytes, stride %zu, byte %zu",
+                              sizes[i], stride, places[place]);
+                check(qb_memory_write(device, at, &bytes[places[place]], 1));
+                check(qb_memory_write(device, at + stride, &bytes[places[place]], 1));
+            }
+        }
+    }
+    check(qb_memory_compare(device, &(struct qb_copies){copies, 0, COPIES}, expected, 0, &different, &first));
+    ck_assert(different == 0 && first == UINT64_MAX);
+    ck_assert_int_eq(
+        qb_memory_compare(device, &(struct qb_copies){copies, 15, COPIES}, expected, 16, &different, &first),
+        QB_ERROR_INVALID);
+    qb_memory_free(device, copies);
+    qb_memory_free(device, expected);
+    free(bytes);
+}
+END_TEST
+
 /* An empty launch has nothing to show for itself but success. */
 START_TEST(floor_of_every_kernel)
 {
@@ -1023,6 +1076,7 @@ int main(void)
     tcase_add_loop_test(repeats, dependent_launches, 0, COUNT(granularities));
     tcase_add_loop_test(repeats, two_threads_with_queues_of_their_own, 0, COUNT(granularities));
     tcase_add_test(repeats, mix_keeps_to_its_ranges);
+    tcase_add_test(repeats, compare_finds_each_byte);
     tcase_add_loop_test(repeats, floor_of_every_kernel, 0, COUNT(granularities));
     tcase_add_test(repeats, any_number_of_threads_gives_the_same);
     suite_add_tcase(suite, values);

@@ -317,6 +317,24 @@ static enum qb_status memory_fill(struct qb_device *device, void *target, int by
     return QB_OK;
 }
 
+static enum qb_status memory_compare(struct qb_device *device, const struct qb_copies *copies, const void *expected,
+                                     size_t bytes, uint64_t *different, uint64_t *first)
+{
+    const unsigned char *got = copies->memory, *want = expected;
+
+    (void)device;
+    *different = 0;
+    *first = UINT64_MAX;
+    for (size_t i = 0; i < copies->count * bytes; i++) {
+        const size_t at = i / bytes * copies->stride + i % bytes;
+
+        if (got[at] != want[i % bytes]) {
+            *first = ++*different == 1 ? at : *first;
+        }
+    }
+    return QB_OK;
+}
+
 struct fake_queue {
     struct qb_queue base;
     size_t reserved;
@@ -504,6 +522,7 @@ static struct qb_backend backend = {
     .memory_write = memory_copy,
     .memory_read = memory_copy,
     .memory_fill = memory_fill,
+    .memory_compare = memory_compare,
     .queue_create = queue_create,
     .queue_destroy = queue_destroy,
     .queue_synchronize = queue_synchronize,

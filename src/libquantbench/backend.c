@@ -307,6 +307,22 @@ enum qb_status qb_memory_fill(struct qb_device *device, void *target, int byte, 
     return device->backend->memory_fill(device, target, byte, bytes);
 }
 
+enum qb_status qb_memory_compare(struct qb_device *device, const struct qb_copies *copies, const void *expected,
+                                 size_t bytes, uint64_t *different, uint64_t *first)
+{
+    REQUIRE(device != NULL && copies != NULL && different != NULL && first != NULL);
+    if (bytes == 0 || copies->count == 0) {
+        *different = 0;
+        *first = UINT64_MAX;
+        return QB_OK;
+    }
+    REQUIRE(copies->memory != NULL && expected != NULL);
+    if (copies->stride < bytes) {
+        return qb__fail(QB_ERROR_INVALID, "copies of %zu bytes that are %zu bytes apart", bytes, copies->stride);
+    }
+    return device->backend->memory_compare(device, copies, expected, bytes, different, first);
+}
+
 enum qb_status qb_queue_create(struct qb_device *device, struct qb_queue **queue)
 {
     REQUIRE(device != NULL && queue != NULL);

@@ -93,6 +93,8 @@ struct qb_backend {
     enum qb_status (*memory_write)(struct qb_device *device, void *target, const void *source, size_t bytes);
     enum qb_status (*memory_read)(struct qb_device *device, void *target, const void *source, size_t bytes);
     enum qb_status (*memory_fill)(struct qb_device *device, void *target, int byte, size_t bytes);
+    enum qb_status (*memory_compare)(struct qb_device *device, const struct qb_copies *copies, const void *expected,
+                                     size_t bytes, uint64_t *different, uint64_t *first);
 
     /* wrapped: NATIVE is the caller's stream; else NATIVE is NULL and the queue makes its own. */
     enum qb_status (*queue_create)(struct qb_device *device, bool wrapped, void *native, struct qb_queue **queue);

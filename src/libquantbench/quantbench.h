@@ -836,6 +836,16 @@ void qb_memory_free(struct qb_device *device, void *pointer);
 enum qb_status qb_memory_write(struct qb_device *device, void *target, const void *host_source, size_t bytes);
 enum qb_status qb_memory_read(struct qb_device *device, void *host_target, const void *source, size_t bytes);
 enum qb_status qb_memory_fill(struct qb_device *device, void *target, int byte, size_t bytes);
+/* COUNT copies of the same bytes in device memory, each STRIDE bytes after the one before. */
+struct qb_copies {
+    const void *memory;
+    size_t stride, count;
+};
+/* Compare the first BYTES <= STRIDE bytes of each of COPIES with EXPECTED, which is device memory too, on the device.
+ * *DIFFERENT is the number of bytes that are not as expected, and *FIRST the distance of the first of them from the
+ * first copy; UINT64_MAX: there is none. Done when the call returns, as above. */
+enum qb_status qb_memory_compare(struct qb_device *device, const struct qb_copies *copies, const void *expected,
+                                 size_t bytes, uint64_t *different, uint64_t *first);
 
 /* ---- Queues, events, graphs --------------------------------------------------------------------------------- */
 

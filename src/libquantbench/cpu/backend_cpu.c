@@ -590,6 +590,66 @@ static enum qb_status cpu_memory_fill(struct qb_device *device, void *target, in
     return QB_OK;
 }
 
+/* A comparison, of which each thread takes a part of every copy. */
+struct comparison {
+    const struct qb_copies *copies;
+    const unsigned char *expected;
+    size_t bytes;
+    uint64_t different, first;
+};
+
+/* What one thread has found. */
+struct differences {
+    uint64_t count, first;
+};
+
+/* Add the bytes from BEGIN to END of copy COPY that are not as expected. */
+static void find_differences(const struct comparison *c, uint64_t copy, uint64_t begin, uint64_t end,
+                             struct differences *found)
+{
+    const uint64_t offset = copy * c->copies->stride;
+    const unsigned char *got = (const unsigned char *)c->copies->memory + offset;
+
+    if (memcmp(got + begin, c->expected + begin, end - begin) == 0) {
+        return;
+    }
+    for (uint64_t i = begin; i < end; i++) {
+        if (got[i] != c->expected[i]) {
+            found->count++;
+            found->first = offset + i < found->first ? offset + i : found->first;
+        }
+    }
+}
+
+static void compare_work(void *context, unsigned index, unsigned count)
+{
+    struct comparison *c = context;
+    struct differences found = {0, UINT64_MAX};
+    uint64_t begin, end, seen;
+
+    qb__cpu_split(c->bytes, 4096, index, count, &begin, &end);
+    for (uint64_t copy = 0; copy < c->copies->count && begin < end; copy++) {
+        find_differences(c, copy, begin, end, &found);
+    }
+    __atomic_fetch_add(&c->different, found.count, __ATOMIC_RELAXED);
+    seen = __atomic_load_n(&c->first, __ATOMIC_RELAXED);
+    while (found.first < seen &&
+           !__atomic_compare_exchange_n(&c->first, &seen, found.first, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {
+    }
+}
+
+static enum qb_status cpu_memory_compare(struct qb_device *device, const struct qb_copies *copies, const void *expected,
+                                         size_t bytes, uint64_t *different, uint64_t *first)
+{
+    struct comparison comparison = {copies, expected, bytes, 0, UINT64_MAX};
+    const struct qb__cpu_plan plan = touch_plan(device);
+
+    qb__cpu_parallel(qb__cpu_threads_worth(&plan, bytes), compare_work, &comparison);
+    *different = comparison.different;
+    *first = comparison.first;
+    return QB_OK;
+}
+
 /* ---- Queues ----------------------------------------------------------------------------------------------------- */
 
 static enum qb_status cpu_queue_create(struct qb_device *device, bool wrapped, void *native, struct qb_queue **queue)
@@ -980,6 +1040,7 @@ static const struct qb_backend backend = {
     .memory_write = cpu_memory_write,
     .memory_read = cpu_memory_read,
     .memory_fill = cpu_memory_fill,
+    .memory_compare = cpu_memory_compare,
     .queue_create = cpu_queue_create,
     .queue_destroy = cpu_queue_destroy,
     .queue_synchronize = cpu_queue_synchronize,
