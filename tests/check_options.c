@@ -63,9 +63,9 @@ static enum exit_code parse_with_errors(const char *const arguments[], char *tex
 /* Set ARGUMENT to the option of ROW with a value that it accepts. */
 static void give(const struct option_row *row, char argument[64])
 {
-    static const char *const of_lists[][2] = {{"model", "llama3-8b"}, {"output", "file.csv"}, {"scale-ub", "1"},
-                                              {"gate-limit", "7"},    {"alpha", "2"},         {"up-offset", "1"},
-                                              {"rotary", "64"},       {"round-gate", "3,4"},  {"start-at", "1"}};
+    static const char *const of_lists[][2] = {
+        {"model", "llama3-8b"}, {"output", "file.csv"}, {"scale-ub", "1"},     {"gate-limit", "7"}, {"alpha", "2"},
+        {"up-offset", "1"},     {"rotary", "64"},       {"round-gate", "3,4"}, {"start-at", "1"},   {"soak", "3x"}};
     const char *value = row->fallback;
     char number[32];
 

@@ -172,7 +172,7 @@ small='--device=cpu --num-tokens=4 --hidden-size=64 --num-iters=12 --num-warmup-
     QUANTBENCH_RANK=1 QUANTBENCH_INJECT=wrong@2 run 0 $small
     ok 'inject: another rank: nothing' same 0 "$tap_got"
     QUANTBENCH_INJECT='more' run 2 $small
-    ok 'inject: an unknown fault' err_has 'expected wrong, slow:FACTOR, hang or exit'
+    ok 'inject: an unknown fault' err_has 'expected wrong, wrong-once, slow:FACTOR, hang or exit'
     ok 'inject: the fleet says so' run 4 --fleet=wrong.json,slow.json
     ok 'inject: the fleet says so: both' same 1 "$(grep -c 'fault injected' out)" # of the CPU's last record
 }

@@ -60,6 +60,7 @@ tool_shell_tests = \
 	%D%/failures.sh \
 	%D%/fleet.sh \
 	%D%/fleet_plot.sh \
+	%D%/soak.sh \
 	%D%/foreign.sh \
 	%D%/formats.sh \
 	%D%/hard.sh \

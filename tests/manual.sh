@@ -212,6 +212,10 @@ grep -E '^\.B' json.man | sed 's/^\.B[A-Z]* //' | grep -oE '[a-z][a-z0-9_]+' | s
         --output=some.txt --format=json >>all.json
     run 0 $small --num-iters=1 --num-warmup-iters=0 --threads=1 --rounds=1 --self-test --format=json
     cat out >>all.json
+    run 0 --device=cpu --num-tokens=4 --hidden-size=256 --soak=1x --format=json
+    cat out >>all.json
+    QUANTBENCH_INJECT=wrong run 4 --device=cpu --num-tokens=4 --hidden-size=256 --soak=1x --format=json
+    cat out >>all.json
     run 0 $small --num-iters=1 --num-warmup-iters=0 --format=json
     cp out fleet1.json
     sed '/"host"/,/}/s/"name": .*/"name": "other",/; s/"driver": ""/"driver": "1"/' fleet1.json >fleet2.json
@@ -227,8 +231,8 @@ while read -r member; do
 done <members.json
 grep '_' members.man >underscore.man
 ok 'JSON: no member is explained that is not written' silent comm -23 underscore.man members.json
-for schema in quantbench-result quantbench-devices quantbench-kernels quantbench-models quantbench-doctor quantbench-against \
-    quantbench-calibration quantbench-dry-run quantbench-self-test; do
+for schema in quantbench-result quantbench-devices quantbench-kernels quantbench-models quantbench-doctor quantbench-soak \
+    quantbench-against quantbench-calibration quantbench-dry-run quantbench-self-test; do
     ok "JSON: the schema $schema is written" grep -qF "\"$schema\"" all.json
     ok "JSON: the schema $schema is explained" grep -q "^\.SS .*$schema" json.man
 done

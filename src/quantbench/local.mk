@@ -98,7 +98,7 @@ libqbtool_a_SOURCES = \
 	%D%/fleet/fleet.h %D%/fleet/pool.c %D%/fleet/pool.h \
 	%D%/fleet/table.c %D%/fleet/table.h \
 	%D%/fleet/series.c %D%/fleet/series.h \
-	%D%/fleet/fleet_take.c %D%/fleet/fleet_read.c \
+	%D%/fleet/fleet_take.c %D%/fleet/fleet_read.c %D%/fleet/fleet_soak.c \
 	%D%/fleet/fleet_judge.c %D%/fleet/fleet_facts.c \
 	%D%/fleet/fleet_report.c %D%/fleet/fleet_report.h \
 	%D%/fleet/fleet_picture.c %D%/fleet/fleet_picture.h \
@@ -115,6 +115,10 @@ libqbtool_a_SOURCES = \
 	%D%/cli/calibration.c %D%/cli/calibration.h \
 	%D%/cli/calibration_report.c %D%/cli/calibration_report.h \
 	%D%/cli/scale_file.c %D%/cli/scale_file.h \
+	%D%/cli/soak_action.c %D%/cli/soak_action.h %D%/cli/soak_list.c %D%/cli/soak_list.h \
+	%D%/model/soak.c %D%/model/soak.h %D%/schedule/soak.c %D%/schedule/soak.h \
+	%D%/schedule/soak_round.c %D%/schedule/soak_round.h \
+	%D%/report/soak_text.c %D%/report/soak_json.c %D%/report/soak_report.h \
 	%D%/model/record.c %D%/model/record.h \
 	%D%/schedule/recording.c %D%/schedule/recording.h \
 	%D%/model/record_json.c %D%/model/merge.c %D%/model/merge.h \

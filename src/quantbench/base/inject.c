@@ -43,7 +43,8 @@ int64_t inject_rank(void)
 /* The fault that WORD names. */
 static enum inject parse_fault(const char *word, double *factor)
 {
-    static const char *const words[] = {[INJECT_WRONG] = "wrong", [INJECT_HANG] = "hang", [INJECT_EXIT] = "exit"};
+    static const char *const words[] = {
+        [INJECT_WRONG] = "wrong", [INJECT_WRONG_ONCE] = "wrong-once", [INJECT_HANG] = "hang", [INJECT_EXIT] = "exit"};
     char *end;
 
     for (size_t i = INJECT_WRONG; i < sizeof words / sizeof words[0]; i++) {
@@ -60,7 +61,8 @@ static enum inject parse_fault(const char *word, double *factor)
 
 const char *inject_read(void)
 {
-    static const char expected[] = "expected wrong, slow:FACTOR, hang or exit, and @RANK after it for one rank";
+    static const char expected[] =
+        "expected wrong, wrong-once, slow:FACTOR, hang or exit, and @RANK after it for one rank";
     const char *text = getenv("QUANTBENCH_INJECT"), *at;
     char word[INJECT_SIZE];
     enum inject fault;
@@ -89,6 +91,15 @@ const char *inject_read(void)
 enum inject inject_fault(void)
 {
     return injected.fault;
+}
+
+bool inject_wrong(void)
+{
+    static bool done;
+    const bool now = injected.fault == INJECT_WRONG || (injected.fault == INJECT_WRONG_ONCE && !done);
+
+    done = true;
+    return now;
 }
 
 double inject_factor(void)

@@ -7,6 +7,7 @@
 
 #include <ctype.h>
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -241,4 +242,19 @@ uint64_t machine_memory_free(struct device *device)
     /* A device that cannot say how much is free now says what was free at the start. */
     qb_device_info(device->handle, &device->info);
     return device->info.memory_free;
+}
+
+struct qb_device_conditions machine_conditions(struct qb_device *device)
+{
+    struct qb_device_conditions now = {.size = sizeof now};
+
+    if (qb_device_conditions(device, &now) != QB_OK) {
+        now = (struct qb_device_conditions){.clock = NAN,
+                                            .memory_clock = NAN,
+                                            .power = NAN,
+                                            .energy = NAN,
+                                            .temperature = NAN,
+                                            .performance_state = -1};
+    }
+    return now;
 }

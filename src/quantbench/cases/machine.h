@@ -37,6 +37,9 @@ void machine_close(struct machine *machine);
  * if they are not known. Free them. */
 unsigned *machine_list_cpus(struct qb_device *host, size_t *count);
 
+/* What DEVICE does now; unknown if it does not say. */
+struct qb_device_conditions machine_conditions(struct qb_device *device);
+
 /* Bytes of memory that can be had now, on the host and on DEVICE. */
 uint64_t machine_memory_free(struct device *device);
 

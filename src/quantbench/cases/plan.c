@@ -80,14 +80,14 @@ static const char *kernels_option(const struct settings *settings)
     return settings->sweep.by_isa ? "--isa" : "--kernel";
 }
 
-/* True if the swept options have more than one combination. */
+/* True if the swept options have more than one combination, or a soak runs what there is. */
 static bool is_sweep(const struct settings *settings)
 {
-    return settings->sweep.num_tokens.count > 1 || settings->sweep.hidden_sizes.count > 1 ||
-           settings->sweep.dtypes.count > 1 || settings->sweep.dists.count > 1 ||
-           operations_count(&settings->sweep) > 1 || quantization_count(&settings->sweep) > 1 ||
-           settings->place.devices.count > 1 || settings->sweep.kernels.count > 1 ||
-           settings->sweep.threads.count > 1 || settings->sweep.caches.count > 1 ||
+    return settings->action == ACTION_SOAK || settings->sweep.num_tokens.count > 1 ||
+           settings->sweep.hidden_sizes.count > 1 || settings->sweep.dtypes.count > 1 ||
+           settings->sweep.dists.count > 1 || operations_count(&settings->sweep) > 1 ||
+           quantization_count(&settings->sweep) > 1 || settings->place.devices.count > 1 ||
+           settings->sweep.kernels.count > 1 || settings->sweep.threads.count > 1 || settings->sweep.caches.count > 1 ||
            settings->sweep.launches.count > 1 || settings->sweep.streams.count > 1 || settings->sweep.tensor != NULL;
 }
 
@@ -468,7 +468,9 @@ static enum exit_code add_list(const struct settings *settings, const struct cas
         code = add_generated(&one, plan, wanted);
         if (code != EXIT_OK) {
             message_error("%s: line %zu cannot run, as said above",
-                          settings->sweep.cases_file != NULL ? settings->sweep.cases_file : "--serve",
+                          settings->sweep.cases_file != NULL ? settings->sweep.cases_file
+                          : settings->sweep.serve != NULL    ? "--serve"
+                                                             : "--soak",
                           list->values[i].line);
         }
     }

@@ -2,6 +2,7 @@
 /* buffers.c - sets of a case's tensors in device memory. */
 #include <config.h>
 
+#include "base/inject.h"
 #include "check/buffers.h"
 #include "base/saturate.h"
 
@@ -164,6 +165,19 @@ enum qb_status buffers_poison(const struct buffers *buffers, const struct qb_pro
         }
     }
     return status;
+}
+
+bool buffers_inject(const struct buffers *buffers, enum qb_role role)
+{
+    const uint64_t bytes = buffers->bytes.of[role];
+    char *const middle = (char *)buffers->copies[role].memory + bytes / 2;
+    uint8_t byte;
+
+    if (bytes == 0 || !inject_wrong() || qb_memory_read(buffers->device, &byte, middle, 1) != QB_OK) {
+        return false;
+    }
+    byte ^= 1;
+    return qb_memory_write(buffers->device, middle, &byte, 1) == QB_OK;
 }
 
 struct qb_tensors buffers_set(const struct buffers *buffers, unsigned set)

@@ -34,6 +34,10 @@ void buffers_free(struct buffers *buffers);
 /* Fill the tensors that a kernel is to write for PROBLEM, in all sets, with bytes that no kernel answers. */
 enum qb_status buffers_poison(const struct buffers *buffers, const struct qb_problem *problem);
 
+/* Change a byte in the middle of the tensor of ROLE in the first set, if that was asked for: see inject.h. Returns true
+ * if it was. */
+bool buffers_inject(const struct buffers *buffers, enum qb_role role);
+
 /* The tensors of set number SET. */
 struct qb_tensors buffers_set(const struct buffers *buffers, unsigned set);
 

@@ -38,20 +38,48 @@ void verify_free(struct expectation *expectation)
     *expectation = (struct expectation){.tensors = {.size = sizeof expectation->tensors}};
 }
 
+/* What a launch leaves in the tensor of ROLE, which E has, in memory that held VERIFY_POISON: see verify_image(). */
+static enum exit_code part_image(const struct expectation *e, enum qb_role role, void **image)
+{
+    const bool is_cache = cache_has(&e->problem, role);
+    const uint64_t bytes = is_cache ? sizes_of(&e->problem).of[role] : e->bytes.of[role];
+
+    *image = malloc(bytes + 1);
+    if (*image == NULL || e->tensors.at[role] == NULL) {
+        return message_out_of_memory("the reference", bytes);
+    }
+    if (is_cache) {
+        memset(*image, VERIFY_POISON, bytes);
+        cache_put(&e->problem, e->slots, role, e->tensors.at[role], *image);
+    } else {
+        memcpy(*image, e->tensors.at[role], bytes);
+    }
+    return EXIT_OK;
+}
+
+enum exit_code verify_image(const struct expectation *expectation, enum qb_role role, void **image)
+{
+    const struct expectation *other = expectation->other;
+
+    for (int of_part = 0; other != NULL && of_part < QB_ROLE_COUNT; of_part++) {
+        if ((enum qb_role)of_part != role && part_role(&expectation->problem, 1, (enum qb_role)of_part) == role) {
+            return part_image(other, (enum qb_role)of_part, image);
+        }
+    }
+    return part_image(expectation, role, image);
+}
+
 /* The digest of the tensor of ROLE as a launch writes it into a cache. */
 static enum exit_code cache_digest(const struct expectation *e, enum qb_role role, uint64_t *digest)
 {
-    const uint64_t bytes = sizes_of(&e->problem).of[role];
-    void *cache = malloc(bytes);
+    void *image;
+    enum exit_code code = part_image(e, role, &image);
 
-    if (cache == NULL) {
-        return message_out_of_memory("the reference", bytes);
+    if (code == EXIT_OK) {
+        *digest = digest_of(image, sizes_of(&e->problem).of[role]);
+        free(image);
     }
-    memset(cache, VERIFY_POISON, bytes);
-    cache_put(&e->problem, e->slots, role, e->tensors.at[role], cache);
-    *digest = digest_of(cache, bytes);
-    free(cache);
-    return EXIT_OK;
+    return code;
 }
 
 /* The same of part PART of PROBLEM, which EXPECTATION is for. */

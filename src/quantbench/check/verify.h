@@ -47,6 +47,11 @@ struct fingerprint {
 };
 enum exit_code verify_fingerprint(const struct expectation *expectation, struct fingerprint *fingerprint);
 
+/* Set *IMAGE to what a launch leaves in the tensor of ROLE, which it writes, in memory that held VERIFY_POISON. Free
+ * it.
+ */
+enum exit_code verify_image(const struct expectation *expectation, enum qb_role role, void **image);
+
 /* True if GOT is right where the reference says WANT: the same, or as near as ARITHMETIC allows a kernel for PROBLEM.
  * Scales are as they are stored in FORMAT, and so are values and sums. */
 bool verify_is_code(const struct qb_problem *problem, const struct qb_arithmetic *arithmetic, uint8_t got,

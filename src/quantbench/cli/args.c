@@ -294,6 +294,9 @@ static void derive(struct settings *settings)
     if (settings->calibrating.methods.count > 0) {
         settings->action = ACTION_CALIBRATE;
     }
+    if (settings->method.soak.seconds > 0 || settings->method.soak.rounds > 0) {
+        settings->action = ACTION_SOAK;
+    }
     if (settings->comparing.split) {
         settings->comparing.compare = COMPARE_SCALES;
     }
@@ -315,14 +318,14 @@ static void derive(struct settings *settings)
     }
 }
 
-/* Lists and self-tests are printed as text or JSON: FORMAT, of OPTION, must be one of them. */
-static bool can_show_list(const char *option, const struct report_format *format, bool is_list)
+/* Lists, self-tests and soaks, of which WHAT is one, are printed as text or JSON: FORMAT, of OPTION, must be one of
+ * them. */
+static bool can_show_list(const char *option, const struct report_format *format, const char *what)
 {
     if (format == report_format_find("text") || format == report_format_find("json")) {
         return true;
     }
-    message_error("--%s: '%s' cannot show a %s; expected text or json", option, format->name,
-                  is_list ? "list" : "self-test");
+    message_error("--%s: '%s' cannot show a %s; expected text or json", option, format->name, what);
     return false;
 }
 
@@ -363,6 +366,7 @@ static bool check_format(const struct settings *settings)
 {
     const bool is_list =
         settings->action != ACTION_MEASURE && settings->action != ACTION_REPORT && settings->action != ACTION_QUALITY;
+    const char *what = settings->action == ACTION_SOAK ? "soak" : is_list ? "list" : "self-test";
     bool good = true;
 
     if (settings->action == ACTION_FLEET) {
@@ -379,9 +383,9 @@ static bool check_format(const struct settings *settings)
         return true;
     }
     for (size_t i = 0; i < settings->reporting.outputs.count && good; i++) {
-        good = can_show_list("output", settings->reporting.outputs.values[i].format, is_list);
+        good = can_show_list("output", settings->reporting.outputs.values[i].format, what);
     }
-    return good && can_show_list("format", settings->reporting.format, is_list);
+    return good && can_show_list("format", settings->reporting.format, what);
 }
 
 /* A picture in the terminal follows a text; and a run has some kinds only. */
@@ -480,6 +484,20 @@ enum exit_code args_parse(int argc, char **argv, struct settings *settings)
     enum exit_code code = parse(argc, argv, settings);
 
     return code == EXIT_USAGE && options_lack_memory() ? EXIT_CANNOT_RUN : code;
+}
+
+bool args_has(const struct command *command, const char *name)
+{
+    const size_t length = strlen(name);
+
+    for (size_t i = 0; i < command->measuring.count; i++) {
+        const char *option = command->measuring.values[i] + strlen("--");
+
+        if (strncmp(option, name, length) == 0 && (option[length] == '=' || option[length] == '\0')) {
+            return true;
+        }
+    }
+    return false;
 }
 
 /* ---- A case of a list ------------------------------------------------------------------------------------------- */

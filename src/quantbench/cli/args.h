@@ -22,6 +22,9 @@ enum exit_code args_parse_case(const struct settings *settings, const struct cas
                                struct sweep *sweep);
 void args_free_sweep(struct sweep *sweep);
 
+/* True if the option NAME, of those that another process needs to measure the same, is in COMMAND. */
+bool args_has(const struct command *command, const char *name);
+
 /* The text of --help on standard output. */
 void args_print_help(void);
 

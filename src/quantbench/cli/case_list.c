@@ -9,6 +9,7 @@
 #include "cli/args.h"
 #include "cli/case_list.h"
 #include "cli/serve.h"
+#include "cli/soak_list.h"
 #include "model/record.h"
 
 #include <inttypes.h>
@@ -294,6 +295,9 @@ enum exit_code case_list_open(const struct settings *settings, struct case_list 
     *list = (struct case_list){.count = 0};
     if (settings->sweep.serve != NULL) {
         return serve_list(settings, list);
+    }
+    if (settings->action == ACTION_SOAK && soak_list_applies(settings)) {
+        return soak_list_make(settings, list);
     }
     if (file == NULL) {
         return EXIT_OK;

@@ -30,6 +30,7 @@
 #include "base/process.h"
 #include "schedule/rounds.h"
 #include "cli/self_test.h"
+#include "cli/soak_action.h"
 #include "cases/shield.h"
 #include "model/merge.h"
 #include "cases/tensors.h"
@@ -324,6 +325,18 @@ static enum exit_code close_stdout(enum exit_code code)
     return code;
 }
 
+/* Find out before kernels run if results would be lost or wrong, and load the kernels of others. */
+static enum exit_code get_ready(const struct settings *settings)
+{
+    enum exit_code code = check_stdout();
+
+    code = code == EXIT_OK ? output_check(&settings->reporting.outputs) : code;
+    code = code == EXIT_OK ? gate_check(&settings->method) : code;
+    code = code == EXIT_OK ? plot_check(&settings->reporting.plots) : code;
+    code = code == EXIT_OK ? plugins_load(&settings->foreign, &settings->command) : code;
+    return code == EXIT_OK ? oracle_check() : code;
+}
+
 /* Do what SETTINGS ask for. */
 static enum exit_code act(const struct settings *settings)
 {
@@ -370,15 +383,14 @@ static enum exit_code act(const struct settings *settings)
         code = check_stdout();
         code = code == EXIT_OK ? calibrate_activations(settings) : code;
         break;
+    case ACTION_SOAK:
+        code = get_ready(settings);
+        code = code == EXIT_OK ? soak_action(settings) : code;
+        break;
     case ACTION_QUALITY:
     case ACTION_DRY_RUN:
     case ACTION_MEASURE:
-        code = check_stdout();
-        code = code == EXIT_OK ? output_check(&settings->reporting.outputs) : code;
-        code = code == EXIT_OK ? gate_check(&settings->method) : code;
-        code = code == EXIT_OK ? plot_check(&settings->reporting.plots) : code;
-        code = code == EXIT_OK ? plugins_load(&settings->foreign, &settings->command) : code;
-        code = code == EXIT_OK ? oracle_check() : code;
+        code = get_ready(settings);
         if (code == EXIT_OK) {
             code = settings->comparing.runs > 0 && settings->action == ACTION_MEASURE ? measure_in_runs(settings)
                                                                                       : measure(settings);

@@ -207,6 +207,28 @@ bool option_file(const struct option_row *row, const char *value, struct setting
     return option_text(row, value, settings);
 }
 
+bool option_soak(const struct option_row *row, const char *value, struct settings *settings)
+{
+    static const struct {
+        const char *unit;
+        double seconds; /* 0: rounds */
+    } units[] = {{"s", 1}, {"min", 60}, {"h", 3600}, {"d", 86400}, {"x", 0}};
+    struct soak_length *target = option_target(row, settings);
+    char *end;
+    const double number = strtod(value, &end);
+
+    for (size_t i = 0; i < sizeof units / sizeof units[0] && end != value; i++) {
+        const bool is_whole = strspn(value, "0123456789") == (size_t)(end - value);
+
+        if (strcmp(end, units[i].unit) == 0 && number > 0 && number <= 1e9 && (units[i].seconds > 0 || is_whole)) {
+            *target = (struct soak_length){.seconds = number * units[i].seconds,
+                                           .rounds = units[i].seconds > 0 ? 0 : (uint64_t)number};
+            return true;
+        }
+    }
+    return option_invalid(row->name, value, "a duration such as 90s, 30min, 8h or 2d, or rounds such as 100x");
+}
+
 bool option_report_format(const struct option_row *row, const char *value, struct settings *settings)
 {
     const struct report_format **target = option_target(row, settings);

@@ -23,6 +23,8 @@ bool option_text(const struct option_row *row, const char *value, struct setting
 bool option_file(const struct option_row *row, const char *value,
                  struct settings *settings); /* const char *: not empty */
 bool option_best(const struct option_row *row, const char *value, struct settings *settings); /* reporting.best */
+bool option_soak(const struct option_row *row, const char *value,
+                 struct settings *settings); /* struct soak_length: seconds or rounds, by the unit */
 bool option_report_format(const struct option_row *row, const char *value, struct settings *settings);
 bool option_compare(const struct option_row *row, const char *value, struct settings *settings); /* enum compare_axis */
 

@@ -496,6 +496,20 @@ const struct option_row options[] = {
     {.name = "no-verify",
      .help = "do not compare the codes with the reference",
      .parse = option_flag, TARGET(method.verify), .choice = false},
+    {.name = "soak", .value = "DURATION", .about = OPTION_RUNS,
+     .help = "time nothing; for 90s, 30min, 8h or 2d, or for as many rounds as 100x says, launch all kernels on data "
+             "that change, and compare all bytes that they write",
+     .parse = option_soak, TARGET(method.soak),
+     .excludes = {{"list-devices list-kernels list-models list-tensors doctor dry-run quality against report fleet",
+                   "each is an action of its own"},
+                  {"compare split tune self-test runs baseline save-baseline precision profile num-iters "
+                   "num-warmup-iters rounds max-time regime cache launch streams dependent-launch strict plot journal "
+                   "resume",
+                   "nothing is timed"},
+                  {"input plugin isolate no-verify", "the data change, and kernels of ours are compared"}}},
+    {.name = "soak-first", .value = "N", .about = OPTION_RUNS,
+     .help = "begin with this round of a soak, as to repeat it",
+     .parse = option_whole, TARGET(method.soak_first), .max = 1000000000, .requires = {.names = "soak"}},
     {.name = "dry-run",
      .help = "list the cases, their memory and a rough estimate of the time, and run nothing",
      .parse = option_flag, TARGET(action), .choice = ACTION_DRY_RUN},

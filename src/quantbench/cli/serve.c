@@ -56,12 +56,7 @@ static bool parse_phase(char *text, struct phase *phase)
 /* True if the command line of SETTINGS says the operation: then rows are quantized by that. */
 static bool has_operation(const struct settings *settings)
 {
-    for (size_t i = 0; i < settings->command.measuring.count; i++) {
-        if (strncmp(settings->command.measuring.values[i], "--op=", strlen("--op=")) == 0) {
-            return true;
-        }
-    }
-    return false;
+    return args_has(&settings->command, "op");
 }
 
 /* Add the case of ROWS, in the passes of PHASE. */

@@ -5,6 +5,7 @@
 #define FLEET_H
 
 #include "base/message.h"
+#include "base/scan.h"
 #include "fleet/pool.h"
 #include "fleet/series.h"
 #include "fleet/table.h"
@@ -16,7 +17,7 @@
 /* What is said of a device, from the best to the worst. */
 enum fleet_verdict {
     FLEET_OK,
-    FLEET_TRANSIENT,  /* slower once, but not when it was measured again */
+    FLEET_TRANSIENT,  /* slower once, or wrong once, but not when that was done again */
     FLEET_UNSTEADY,   /* its rounds differ much more than those of its peers */
     FLEET_NO_VERDICT, /* too few peers or rounds */
     FLEET_SUSPECT,    /* slower, and not measured again yet */
@@ -56,6 +57,15 @@ struct fleet_node {
     size_t devices;
 };
 
+/* What soaks of a device come to. */
+struct fleet_soak {
+    size_t records;           /* 0: there was none */
+    double busy;              /* seconds at work */
+    double launches, bytes;   /* BYTES were compared */
+    double wrong, repeatable; /* launches, and those that were wrong again */
+    bool failed;              /* one could not go on */
+};
+
 struct fleet_device {
     size_t node;
     const char *id, *uuid, *pci, *name, *isa;
@@ -66,7 +76,8 @@ struct fleet_device {
     const char *file;     /* of its first record */
     const char *wrong;    /* the first difference; "": none */
     const char *injected; /* "", or the fault that was asked for */
-    int64_t other_rank;   /* of another process that measured it at first too: -1: none */
+    struct fleet_soak soak;
+    int64_t other_rank; /* of another process that measured it at first too: -1: none */
 
     /* The outcome. */
     enum fleet_verdict verdict;
@@ -158,6 +169,12 @@ enum exit_code fleet_read(struct fleet *fleet, char *const *files, size_t count)
  * is not a record. */
 const char *fleet_take(struct fleet *fleet, const char *text, size_t length, const char *label);
 
+/* Take DOCUMENT, the record of a soak of DEVICE. Returns NULL, or the reason why it is none. */
+const char *fleet_take_soak(struct fleet *fleet, size_t device, struct span document);
+
+/* All soaks together. */
+struct fleet_soak fleet_soak_sum(const struct fleet *fleet);
+
 /* Note what EXPECT, a number of devices or a file with the names of nodes, leaves missing. */
 enum exit_code fleet_expect(struct fleet *fleet, const char *expect);
 
@@ -167,15 +184,17 @@ enum exit_code fleet_judge(struct fleet *fleet);
 /* Find the facts that are not the same everywhere. */
 enum exit_code fleet_compare_facts(struct fleet *fleet);
 
-/* The exit status that a verdict on a device comes to. */
-enum exit_code fleet_verdict_code(enum fleet_verdict verdict);
+/* The exit status that DEVICE comes to. */
+enum exit_code fleet_device_code(const struct fleet_device *device);
 
 /* The exit status of what was found. */
 enum exit_code fleet_code(const struct fleet *fleet);
 
 void fleet_free(struct fleet *fleet);
 
-/* For the files of this room: room for one more element of SIZE bytes in an array of *COUNT, which is set to zero; NULL
+/* For the files of this room: the text that VALUE is, kept; "" if it is none. */
+const char *fleet_keep(struct fleet *fleet, struct span value);
+/* Room for one more element of SIZE bytes in an array of *COUNT, which is set to zero; NULL
  * if memory is short. */
 void *fleet_add(struct fleet *fleet, void *array, size_t *count, size_t *room, size_t size);
 const char *fleet_text(struct fleet *fleet, const char *text);

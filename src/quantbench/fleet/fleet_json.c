@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/document.h"
 #include "fleet/fleet_report.h"
+#include "model/soak.h"
 
 #include <jansson.h>
 #include <math.h>
@@ -54,6 +55,18 @@ static json_t *entry_to_json(const struct fleet_entry *entry)
                      real_or_null(visit->clock), "memory_clock_mhz", real_or_null(visit->memory_clock));
 }
 
+/* What soaks come to; null: there was none. */
+static json_t *soak_to_json(const struct fleet_soak *soak)
+{
+    const bool is_clean = soak->wrong <= 0 && soak->busy > 0;
+
+    return soak->records == 0
+               ? json_null()
+               : json_pack("{s:f, s:f, s:f, s:f, s:f, s:o}", "busy_s", soak->busy, "launches", soak->launches, "bytes",
+                           soak->bytes, "wrong", soak->wrong, "repeatable", soak->repeatable, "most_per_hour",
+                           is_clean ? json_real(soak_bound(soak->busy)) : json_null());
+}
+
 static json_t *device_to_json(const struct fleet *fleet, const struct fleet_device *device, json_t *cases)
 {
     json_t *object = json_pack(
@@ -65,6 +78,7 @@ static json_t *device_to_json(const struct fleet *fleet, const struct fleet_devi
     document_put(&object, "cause", text_or_null(fleet_cause_words[device->cause]));
     document_put(&object, "first_difference", text_or_null(device->wrong));
     document_put(&object, "injected", text_or_null(device->injected));
+    document_put(&object, "soak", soak_to_json(&device->soak));
     document_put(&object, "other_rank", number_or_null(device->other_rank));
     document_put(&object, "cases", cases);
     return object;
@@ -127,6 +141,7 @@ static json_t *missing_to_json(const struct fleet *fleet)
 
 enum exit_code fleet_json_report(const struct fleet *fleet, FILE *stream)
 {
+    const struct fleet_soak sum = fleet_soak_sum(fleet);
     json_t *groups = json_array();
     char date[CLOCK_DATE_SIZE];
 
@@ -134,13 +149,13 @@ enum exit_code fleet_json_report(const struct fleet *fleet, FILE *stream)
     for (size_t i = 0; i < fleet->group_count; i++) {
         document_append(&groups, group_to_json(&fleet->groups[i]));
     }
-    return document_print(json_pack("{s:s, s:I, s:s, s:s, s:I, s:I, s:I, s:o, s:I, s:o, s:o, s:o, s:o}", "schema",
+    return document_print(json_pack("{s:s, s:I, s:s, s:s, s:I, s:I, s:I, s:o, s:I, s:o, s:o, s:o, s:o, s:o}", "schema",
                                     SCHEMA, "schema_version", (json_int_t)SCHEMA_VERSION, "version", PACKAGE_VERSION,
                                     "date", date, "records", (json_int_t)fleet->records, "left_out",
                                     (json_int_t)fleet->skipped, "nodes", (json_int_t)fleet->node_count, "expected",
                                     fleet->expected > 0 ? json_integer((json_int_t)fleet->expected) : json_null(),
-                                    "exit_status", (json_int_t)fleet_code(fleet), "groups", groups, "devices",
-                                    devices_to_json(fleet), "differences", differences_to_json(fleet), "missing",
-                                    missing_to_json(fleet)),
+                                    "exit_status", (json_int_t)fleet_code(fleet), "soak", soak_to_json(&sum), "groups",
+                                    groups, "devices", devices_to_json(fleet), "differences",
+                                    differences_to_json(fleet), "missing", missing_to_json(fleet)),
                           stream);
 }

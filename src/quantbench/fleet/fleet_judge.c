@@ -305,6 +305,27 @@ static bool is_worse(const struct fleet_entry *entry, const struct fleet_entry *
     return entry->verdict != other->verdict ? entry->verdict > other->verdict : entry->low > other->low;
 }
 
+/* What the soaks of DEVICE add to the verdict of its times. A byte that was wrong once is no less an error than one
+ * that is always wrong, but says something else. */
+static void judge_soak(struct fleet_device *device)
+{
+    const struct fleet_soak *soak = &device->soak;
+
+    if (soak->records == 0 || device->verdict == FLEET_WRONG) {
+        return;
+    }
+    if (soak->wrong > 0) {
+        device->verdict = soak->repeatable > 0 ? FLEET_WRONG : FLEET_TRANSIENT;
+        device->cause = CAUSE_NONE;
+    } else if (soak->failed) {
+        device->verdict = FLEET_NO_ANSWER;
+        device->cause = CAUSE_FAILED;
+    } else if (device->cause == CAUSE_UNTIMED && soak->launches > 0) {
+        device->verdict = FLEET_OK;
+        device->cause = CAUSE_NONE;
+    }
+}
+
 /* What the cases of each device come to. */
 static void judge_devices(struct fleet *fleet)
 {
@@ -338,6 +359,9 @@ static void judge_devices(struct fleet *fleet)
             device->cause = CAUSE_FAILED;
         }
     }
+    for (size_t i = 0; i < fleet->device_count; i++) {
+        judge_soak(&fleet->devices[i]);
+    }
 }
 
 enum exit_code fleet_judge(struct fleet *fleet)
@@ -365,7 +389,7 @@ enum exit_code fleet_judge(struct fleet *fleet)
     return EXIT_OK;
 }
 
-enum exit_code fleet_verdict_code(enum fleet_verdict verdict)
+enum exit_code fleet_device_code(const struct fleet_device *device)
 {
     static const enum exit_code codes[FLEET_VERDICTS] = {
         [FLEET_OK] = EXIT_OK,
@@ -378,15 +402,15 @@ enum exit_code fleet_verdict_code(enum fleet_verdict verdict)
         [FLEET_WRONG] = EXIT_WRONG_RESULT,
     };
 
-    return codes[verdict];
+    return device->soak.wrong > 0 ? EXIT_WRONG_RESULT : codes[device->verdict];
 }
 
 enum exit_code fleet_code(const struct fleet *fleet)
 {
     enum exit_code code = fleet->missing_count > 0 || fleet->device_count == 0 ? EXIT_CANNOT_RUN : EXIT_OK;
 
-    for (int i = 0; i < FLEET_VERDICTS; i++) {
-        code = fleet->counts[i] > 0 ? message_worse(code, fleet_verdict_code((enum fleet_verdict)i)) : code;
+    for (size_t i = 0; i < fleet->device_count; i++) {
+        code = message_worse(code, fleet_device_code(&fleet->devices[i]));
     }
     return code;
 }

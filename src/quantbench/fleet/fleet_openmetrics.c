@@ -28,7 +28,7 @@ static void write_value(const struct fleet *fleet, const struct fleet_device *de
 static double status_of(const struct fleet *fleet, const struct fleet_device *device)
 {
     (void)fleet;
-    return (double)fleet_verdict_code(device->verdict);
+    return (double)fleet_device_code(device);
 }
 
 static double ratio_of(const struct fleet *fleet, const struct fleet_device *device)

@@ -63,7 +63,7 @@ const char *fleet_reason_text(const struct fleet *fleet, const struct fleet_devi
     const struct fleet_entry *entry = device->entry < SIZE_MAX ? &fleet->entries[device->entry] : NULL;
 
     text[0] = '\0';
-    if (device->verdict == FLEET_WRONG) {
+    if (device->wrong[0] != '\0' || device->verdict == FLEET_WRONG) {
         snprintf(text, FLEET_TEXT_SIZE, "%s", device->wrong);
     } else if (device->verdict == FLEET_NO_VERDICT && entry != NULL) {
         snprintf(text, FLEET_TEXT_SIZE, "%s",

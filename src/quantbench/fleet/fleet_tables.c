@@ -170,10 +170,13 @@ static void print_attribute(const char *name, const char *text, FILE *stream)
     putc('"', stream);
 }
 
-/* The element of a test with VERDICT; NULL: it passed. */
-static const char *element_of(enum fleet_verdict verdict)
+/* The element of the test of DEVICE; NULL: it passed. */
+static const char *element_of(const struct fleet_device *device)
 {
-    switch (verdict) {
+    if (device->soak.wrong > 0) {
+        return "failure";
+    }
+    switch (device->verdict) {
     case FLEET_WRONG:
     case FLEET_SLOWER:
     case FLEET_UNSTEADY:
@@ -190,9 +193,9 @@ static const char *element_of(enum fleet_verdict verdict)
     return NULL;
 }
 
-static void print_test(const char *name, enum fleet_verdict verdict, double ratio, const char *reason, FILE *stream)
+static void print_test(const char *name, enum fleet_verdict verdict, const char *element, double ratio,
+                       const char *reason, FILE *stream)
 {
-    const char *element = element_of(verdict);
     char text[2 * FLEET_TEXT_SIZE];
 
     fputs("    <testcase", stream);
@@ -219,12 +222,12 @@ enum exit_code fleet_junit_report(const struct fleet *fleet, FILE *stream)
     size_t failures = 0, errors = fleet->missing_count, skipped = 0;
     char text[FLEET_TEXT_SIZE], name[FLEET_TEXT_SIZE + 64], counted[160];
 
-    for (int i = 0; i < FLEET_VERDICTS; i++) {
-        const char *element = element_of((enum fleet_verdict)i);
+    for (size_t i = 0; i < fleet->device_count; i++) {
+        const char *element = element_of(&fleet->devices[i]);
         size_t *sum = element == NULL ? NULL : element[0] == 'f' ? &failures : element[0] == 'e' ? &errors : &skipped;
 
         if (sum != NULL) {
-            *sum += fleet->counts[i];
+            ++*sum;
         }
     }
     snprintf(counted, sizeof counted, " tests=\"%zu\" failures=\"%zu\" errors=\"%zu\" skipped=\"%zu\"",
@@ -238,14 +241,15 @@ enum exit_code fleet_junit_report(const struct fleet *fleet, FILE *stream)
         fleet_device_text(fleet, device, text);
         snprintf(name, sizeof name, "%s%s%.40s", text, device->injected[0] != '\0' ? ", fault injected: " : "",
                  device->injected);
-        print_test(name, device->verdict, device->entry < SIZE_MAX ? fleet->entries[device->entry].ratio : 0,
+        print_test(name, device->verdict, element_of(device),
+                   device->entry < SIZE_MAX ? fleet->entries[device->entry].ratio : 0,
                    fleet_reason_text(fleet, device, text), stream);
     }
     for (size_t i = 0; i < fleet->missing_count; i++) {
         const struct fleet_missing *missing = &fleet->missing[i];
 
         snprintf(name, sizeof name, "%s%s", missing->node, missing->devices > 0 ? " missing devices" : "");
-        print_test(name, FLEET_NO_ANSWER, 0, "absent", stream);
+        print_test(name, FLEET_NO_ANSWER, "error", 0, "absent", stream);
     }
     fputs("  </testsuite>\n</testsuites>\n", stream);
     return EXIT_OK;

@@ -8,6 +8,7 @@
 #include "base/stats.h"
 #include "fleet/fleet.h"
 #include "model/record.h"
+#include "model/soak.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -79,8 +80,7 @@ const char *fleet_text(struct fleet *fleet, const char *text)
     return kept != NULL ? kept : "";
 }
 
-/* The text that VALUE is, kept; "" if it is none. */
-static const char *keep(struct fleet *fleet, struct span value)
+const char *fleet_keep(struct fleet *fleet, struct span value)
 {
     char text[TEXT_SIZE] = "";
 
@@ -115,8 +115,8 @@ static struct fleet_fact *take_facts(struct fleet *fleet, struct span object, si
         if (fact == NULL) {
             break;
         }
-        fact->name = keep(fleet, name);
-        fact->value = keep(fleet, value);
+        fact->name = fleet_keep(fleet, name);
+        fact->value = fleet_keep(fleet, value);
     }
     return facts;
 }
@@ -138,8 +138,8 @@ static bool take_node(struct context *context, struct span host, const char *ver
     if (!scan_object(host, host_names, HOST_MEMBERS, values)) {
         return false;
     }
-    name = keep(fleet, values[HOST_NAME]);
-    boot = keep(fleet, values[HOST_BOOT]);
+    name = fleet_keep(fleet, values[HOST_NAME]);
+    boot = fleet_keep(fleet, values[HOST_BOOT]);
     slot = table_find(&fleet->node_table, key_of(name, key_of(boot, 1)));
     if (slot == NULL) {
         fleet->short_of_memory = true;
@@ -161,7 +161,7 @@ static bool take_node(struct context *context, struct span host, const char *ver
 
             if (fact != NULL) {
                 fact->name = fleet_text(fleet, i == 0 ? "system" : "quantbench");
-                fact->value = i == 0 ? keep(fleet, values[HOST_SYSTEM]) : version;
+                fact->value = i == 0 ? fleet_keep(fleet, values[HOST_SYSTEM]) : version;
             }
         }
         *slot = fleet->node_count;
@@ -193,11 +193,11 @@ static void set_device(const struct context *context, const struct span values[D
 
     *device = (struct fleet_device){
         .node = context->node,
-        .id = keep(fleet, values[DEVICE_ID]),
-        .uuid = keep(fleet, values[DEVICE_UUID]),
-        .pci = keep(fleet, values[DEVICE_PCI]),
-        .name = keep(fleet, values[DEVICE_NAME]),
-        .isa = keep(fleet, values[DEVICE_ISA]),
+        .id = fleet_keep(fleet, values[DEVICE_ID]),
+        .uuid = fleet_keep(fleet, values[DEVICE_UUID]),
+        .pci = fleet_keep(fleet, values[DEVICE_PCI]),
+        .name = fleet_keep(fleet, values[DEVICE_NAME]),
+        .isa = fleet_keep(fleet, values[DEVICE_ISA]),
         .memory = number_of(values[DEVICE_MEMORY]),
         .rank = context->rank,
         .other_rank = -1,
@@ -213,7 +213,7 @@ static void set_device(const struct context *context, const struct span values[D
 
         if (fact != NULL) {
             fact->name = fleet_text(fleet, i == 0 ? "driver" : "runtime");
-            fact->value = keep(fleet, values[i == 0 ? DEVICE_DRIVER : DEVICE_RUNTIME]);
+            fact->value = fleet_keep(fleet, values[i == 0 ? DEVICE_DRIVER : DEVICE_RUNTIME]);
         }
     }
     fleet->nodes[context->node].devices++;
@@ -360,7 +360,7 @@ static size_t take_group(struct context *context, const struct span values[RESUL
             }
             *group = (struct fleet_group){
                 .key = key, .device_name = device->name, .isa = device->isa, .memory = device->memory};
-            group->kernel = keep(fleet, values[KERNEL]);
+            group->kernel = fleet_keep(fleet, values[KERNEL]);
             group->what = describe(fleet, values);
             *slot = fleet->group_count;
             return *slot - 1;
@@ -450,10 +450,10 @@ static const char *take_result(struct context *context, struct span result)
         visit->host_time = number_of(values[HOST_TIME]);
         visit->throttled = rounds.throttled;
         if (values[INJECTED].at != NULL && *values[INJECTED].at == '"') {
-            fleet->devices[device].injected = keep(fleet, values[INJECTED]);
+            fleet->devices[device].injected = fleet_keep(fleet, values[INJECTED]);
         }
         if (visit->wrong && fleet->devices[device].wrong[0] == '\0') {
-            fleet->devices[device].wrong = keep(fleet, values[FIRST_DIFFERENCE]);
+            fleet->devices[device].wrong = fleet_keep(fleet, values[FIRST_DIFFERENCE]);
         }
     }
     for (int i = 0; i < COLUMNS; i++) {
@@ -495,7 +495,7 @@ static void take_argv(struct fleet *fleet, struct span list)
         const char **argument = fleet_add(fleet, &fleet->argv, &fleet->argc, &room, sizeof *argument);
 
         if (argument != NULL) {
-            *argument = keep(fleet, element);
+            *argument = fleet_keep(fleet, element);
         }
     }
 }
@@ -505,36 +505,42 @@ static const char *take_record(struct fleet *fleet, struct span document, const 
     struct context context = {.fleet = fleet, .label = label, .rank = -1, .data = 0};
     struct span values[RECORD_MEMBERS], rest, element;
     const char *why = NULL;
+    size_t device = SIZE_MAX;
     double number;
+    bool is_soak;
 
     if (!scan_object(document, record_names, RECORD_MEMBERS, values)) {
         return not_whole;
     }
-    if (!scan_is(values[SCHEMA], "\"" RECORD_SCHEMA "\"")) {
+    is_soak = scan_is(values[SCHEMA], "\"" SOAK_SCHEMA "\"");
+    if (!is_soak && !scan_is(values[SCHEMA], "\"" RECORD_SCHEMA "\"")) {
         return "is not a record, as quantbench --format=json writes it";
     }
-    if (number_of(values[SCHEMA_VERSION]) != RECORD_SCHEMA_VERSION) {
+    if (number_of(values[SCHEMA_VERSION]) != (is_soak ? SOAK_SCHEMA_VERSION : RECORD_SCHEMA_VERSION)) {
         return "is a record of another version of quantbench: measure again";
     }
-    if (values[DEVICES].at == NULL || values[RESULTS].at == NULL || *values[RESULTS].at != '[') {
+    if (values[DEVICES].at == NULL || (!is_soak && (values[RESULTS].at == NULL || *values[RESULTS].at != '['))) {
         return not_whole;
     }
-    context.date = keep(fleet, values[DATE]);
+    context.date = fleet_keep(fleet, values[DATE]);
     context.rank = scan_number(values[RANK], &number) && number >= 0 && number < 1e9 ? (int64_t)number : -1;
     context.devices = values[DEVICES];
     for (size_t i = 0; i < sizeof shared / sizeof shared[0]; i++) {
         context.data = scan_digest(values[shared[i]], context.data);
     }
     take_argv(fleet, values[ARGV]);
-    if (!take_node(&context, values[HOST], keep(fleet, values[PROGRAM]))) {
+    if (!take_node(&context, values[HOST], fleet_keep(fleet, values[PROGRAM]))) {
         return not_whole;
     }
     rest = values[DEVICES];
     while (scan_element(&rest, &element)) {
-        take_device(&context, element);
+        device = take_device(&context, element);
+    }
+    if (is_soak) {
+        why = device != SIZE_MAX ? fleet_take_soak(fleet, device, document) : not_whole;
     }
     rest = values[RESULTS];
-    while (why == NULL && scan_element(&rest, &element)) {
+    while (!is_soak && why == NULL && scan_element(&rest, &element)) {
         why = take_result(&context, element);
     }
     fleet->records++;

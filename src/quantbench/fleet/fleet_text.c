@@ -3,6 +3,7 @@
 #include <config.h>
 
 #include "fleet/fleet_report.h"
+#include "model/soak.h"
 #include "report/fold.h"
 
 #include <inttypes.h>
@@ -67,7 +68,7 @@ static void print_device(const struct fleet *fleet, const struct fleet_device *d
     } else {
         fprintf(stream, " %6s  %16s", "-", "-");
     }
-    if (device->verdict == FLEET_WRONG || reason[0] == '\0') {
+    if (device->wrong[0] != '\0' || reason[0] == '\0') {
         fprintf(stream, "  %s", fleet_verdict_words[device->verdict]);
     } else {
         fprintf(stream, "  %-10s  %s", fleet_verdict_words[device->verdict], reason);
@@ -76,7 +77,7 @@ static void print_device(const struct fleet *fleet, const struct fleet_device *d
         fprintf(stream, "  (%zu of %zu cases)", device->against, device->cases);
     }
     fputc('\n', stream);
-    if (device->verdict == FLEET_WRONG) {
+    if (device->wrong[0] != '\0') {
         print_folded(reason, 4, stream);
     }
     if (device->entry < SIZE_MAX && device->cases > 1 && device->against > 0) {
@@ -132,6 +133,32 @@ static enum exit_code print_devices(const struct fleet *fleet, bool all, FILE *s
     }
     free(order);
     return EXIT_OK;
+}
+
+/* What all soaks come to: how seldom a wrong byte is, at most. */
+static void print_soak(const struct fleet *fleet, FILE *stream)
+{
+    const struct fleet_soak sum = fleet_soak_sum(fleet);
+    char text[FLEET_TEXT_SIZE];
+
+    if (sum.records == 0) {
+        return;
+    }
+    snprintf(text, sizeof text, "soak: %.4g device hours at work, %.4g launches, %.4g TB compared; ", sum.busy / 3600,
+             sum.launches, sum.bytes * 1e-12);
+    if (sum.wrong > 0) {
+        const size_t length = strlen(text);
+
+        snprintf(text + length, sizeof text - length, "%.0f launches were wrong, %.0f of them repeatably", sum.wrong,
+                 sum.repeatable);
+    } else if (sum.busy > 0) {
+        const size_t length = strlen(text);
+
+        snprintf(text + length, sizeof text - length, "no wrong byte: fewer than %.2g a device hour (95 %%)",
+                 soak_bound(sum.busy));
+    }
+    fputc('\n', stream);
+    print_folded(text, 0, stream);
 }
 
 static void print_missing(const struct fleet *fleet, FILE *stream)
@@ -193,6 +220,7 @@ enum exit_code fleet_text_report(const struct fleet *fleet, bool all, FILE *stre
     print_groups(fleet, stream);
     code = print_devices(fleet, all, stream);
     print_missing(fleet, stream);
+    print_soak(fleet, stream);
     print_differences(fleet, stream);
     print_again(fleet, stream);
     fprintf(stream, "\nFleet: %s\n", fleet_summary_text(fleet, text));

@@ -406,27 +406,13 @@ static enum exit_code expect(struct bench *bench, const struct plan_case *plan_c
                                                same_data, bench->method->verify, &bench->expectation));
 }
 
-/* Change a byte of the outputs if that was asked for. */
-static bool inject_wrong(const struct bench *bench, const struct buffers *buffers)
-{
-    const uint64_t bytes = bench->expectation.bytes.of[QB_ROLE_CODES];
-    char *const middle = (char *)buffers->copies[QB_ROLE_CODES].memory + bytes / 2;
-    uint8_t byte;
-
-    if (inject_fault() != INJECT_WRONG || bytes == 0 || qb_memory_read(buffers->device, &byte, middle, 1) != QB_OK) {
-        return false;
-    }
-    byte ^= 1;
-    return qb_memory_write(buffers->device, middle, &byte, 1) == QB_OK;
-}
-
 /* Compare all sets of BUFFERS with the reference, which was computed. The result gets the verdict, and what differs if
  * that is wrong or is looked for the first time; the first difference is printed. */
 static enum exit_code compare(const struct bench *bench, size_t index, const struct buffers *buffers,
                               const struct case_data *data, const char *when)
 {
     struct result *result = &bench->results[index];
-    const bool is_injected = inject_wrong(bench, buffers);
+    const bool is_injected = buffers_inject(buffers, QB_ROLE_CODES);
     struct mismatch mismatch;
     enum exit_code code = unless_changed(
         bench, verify_compare(buffers->device, buffers->copies, data->values, &bench->expectation, &mismatch));
@@ -677,28 +663,12 @@ bool bench_grow(struct result *result, uint64_t count)
     return true;
 }
 
-/* What the device does now; unknown if it does not say. */
-static struct qb_device_conditions find_conditions(struct qb_device *device)
-{
-    struct qb_device_conditions now = {.size = sizeof now};
-
-    if (qb_device_conditions(device, &now) != QB_OK) {
-        now = (struct qb_device_conditions){.clock = NAN,
-                                            .memory_clock = NAN,
-                                            .power = NAN,
-                                            .energy = NAN,
-                                            .temperature = NAN,
-                                            .performance_state = -1};
-    }
-    return now;
-}
-
 /* Look at the device while it works: what slows it down may be gone when it is idle again. Of several looks the slowest
  * clock counts, the most power and heat, and every reason. */
 static void watch_device(void *context)
 {
     struct launch_context *launch = context;
-    struct qb_device_conditions now = find_conditions(launch->plan_case->device->handle);
+    struct qb_device_conditions now = machine_conditions(launch->plan_case->device->handle);
     struct qb_device_conditions *all = &launch->conditions;
 
     if (launch->watched) {

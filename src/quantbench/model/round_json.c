@@ -5,6 +5,7 @@
 #include "base/document.h"
 #include "model/round_json.h"
 
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -43,6 +44,23 @@ json_t *round_to_json(const struct round *round)
         document_put(&object, figures_of_round[i].name, figure_to_json(&figures_of_round[i], round));
     }
     document_put(&object, "throttle", throttle_to_json(&round->conditions));
+    return object;
+}
+
+json_t *conditions_to_json(const struct qb_device_conditions *conditions)
+{
+    const struct round round = {.conditions = *conditions};
+    const size_t first = offsetof(struct round, conditions), end = first + sizeof round.conditions;
+    json_t *object = json_object();
+
+    for (size_t i = 0; i < figures_of_round_count; i++) {
+        const struct figure *figure = &figures_of_round[i];
+
+        if (figure->offset >= first && figure->offset < end) {
+            document_put(&object, figure->name, figure_to_json(figure, &round));
+        }
+    }
+    document_put(&object, "throttle", throttle_to_json(conditions));
     return object;
 }
 

@@ -11,6 +11,8 @@
 json_t *numbers_to_json(const double *numbers, size_t count);
 
 json_t *round_to_json(const struct round *round);
+/* What the device did, as in a round. */
+json_t *conditions_to_json(const struct qb_device_conditions *conditions);
 
 /* Returns NULL, or the name of the first member that is not what round_to_json() writes, with what is EXPECTED there.
  */

@@ -58,6 +58,7 @@ enum action {
     ACTION_AGAINST,
     ACTION_QUALITY,
     ACTION_CALIBRATE,
+    ACTION_SOAK,
     ACTION_LIST_TENSORS,
     ACTION_REPORT,
     ACTION_FLEET,
@@ -169,8 +170,16 @@ struct foreign {
     uint64_t kernel_timeout; /* seconds */
 };
 
+/* How long a soak is: in seconds or in rounds; the other is 0. */
+struct soak_length {
+    double seconds;
+    uint64_t rounds;
+};
+
 /* How they are measured. */
 struct method {
+    struct soak_length soak; /* neither: they are timed */
+    uint64_t soak_first;     /* round */
     uint64_t num_warmup_iters;
     uint64_t num_iters; /* 0: as many as PRECISION takes */
     uint64_t rounds;    /* that the samples are spread over */

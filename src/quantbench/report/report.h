@@ -45,6 +45,10 @@ enum exit_code report_bmf(const struct record *record, FILE *stream);
 /* For writers of JSON: what a device is; NULL if memory is short. */
 struct json_t;
 struct json_t *report_device_json(const struct qb_device_info *info);
+/* The arguments, the host and the devices of RECORD. */
+struct json_t *report_argv_json(const struct record *record);
+struct json_t *report_host_json(const struct record *record);
+struct json_t *report_devices_json(const struct record *record);
 /* And put into *OBJECT how the codes and scales of PROBLEM are stored. */
 void report_put_details(struct json_t **object, const struct qb_problem *problem);
 /* The member "problem" of a result, and that of a GROUP of the figures of C; NULL if memory is short. */

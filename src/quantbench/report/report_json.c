@@ -404,14 +404,27 @@ static void put_summary(json_t **document, const struct record *record)
     }
 }
 
-enum exit_code report_json(const struct record *record, FILE *stream)
+json_t *report_argv_json(const struct record *record)
 {
-    json_t *document;
-    json_t *arguments = json_array(), *devices = json_array(), *results = json_array();
+    json_t *arguments = json_array();
 
     for (size_t i = 0; i < record->argc; i++) {
         document_append(&arguments, document_text(record->argv[i]));
     }
+    return arguments;
+}
+
+json_t *report_host_json(const struct record *record)
+{
+    return json_pack("{s:o, s:o, s:I, s:o, s:o}", "name", document_text(record->host_name), "system",
+                     document_text(record->system), "cpus", (json_int_t)record->cpus, "boot_id",
+                     text_or_null(record->boot), "facts", facts_to_json(&record->host_facts));
+}
+
+json_t *report_devices_json(const struct record *record)
+{
+    json_t *devices = json_array();
+
     for (size_t i = 0; i < record->device_count; i++) {
         json_t *device = report_device_json(&record->devices[i]);
 
@@ -423,21 +436,26 @@ enum exit_code report_json(const struct record *record, FILE *stream)
         document_put(&device, "facts", record->facts != NULL ? facts_to_json(&record->facts[i]) : json_object());
         document_append(&devices, device);
     }
+    return devices;
+}
+
+enum exit_code report_json(const struct record *record, FILE *stream)
+{
+    json_t *document, *results = json_array();
+
     for (size_t i = 0; i < record->count; i++) {
         document_append(&results, case_to_json(record, &record->cases[i]));
     }
     document = json_pack(
-        "{s:s, s:I, s:s, s:s, s:s, s:o, s:{s:o, s:o, s:I, s:o, s:o}, s:o, s:I, s:o, s:o, s:o, s:I, s:I, s:I, s:o, "
+        "{s:s, s:I, s:s, s:s, s:s, s:o, s:o, s:o, s:I, s:o, s:o, s:o, s:I, s:I, s:I, s:o, "
         "s:o, s:o, "
         "s:s, s:I, "
         "s:b, s:b, s:b, s:b, s:I, s:I}",
         "schema", RECORD_SCHEMA, "schema_version", (json_int_t)RECORD_SCHEMA_VERSION, "version", record->version,
-        "library_version", record->library_version, "date", record->date, "argv", arguments, "host", "name",
-        document_text(record->host_name), "system", document_text(record->system), "cpus", (json_int_t)record->cpus,
-        "boot_id", text_or_null(record->boot), "facts", facts_to_json(&record->host_facts), "rank",
-        record->rank >= 0 ? json_integer((json_int_t)record->rank) : json_null(), "seed", (json_int_t)record->seed,
-        "input", text_or_null(record->input), "tensor", text_or_null(record->tensor), "data_digest",
-        text_or_null(record->digest[0] != '\0' ? record->digest : NULL), "num_warmup_iters",
+        "library_version", record->library_version, "date", record->date, "argv", report_argv_json(record), "host",
+        report_host_json(record), "rank", record->rank >= 0 ? json_integer((json_int_t)record->rank) : json_null(),
+        "seed", (json_int_t)record->seed, "input", text_or_null(record->input), "tensor", text_or_null(record->tensor),
+        "data_digest", text_or_null(record->digest[0] != '\0' ? record->digest : NULL), "num_warmup_iters",
         (json_int_t)record->num_warmup_iters, "num_iters", (json_int_t)record->num_iters, "planned_rounds",
         (json_int_t)record->planned_rounds, "precision", real_or_null(record->precision), "timeout_s",
         real_or_null(record->timeout), "max_time_s", real_or_null(record->max_time), "regime",
@@ -454,7 +472,7 @@ enum exit_code report_json(const struct record *record, FILE *stream)
     if (record->source_count > 0) {
         document_put(&document, "sources", sources_to_json(record));
     }
-    document_put(&document, "devices", devices);
+    document_put(&document, "devices", report_devices_json(record));
     document_put(&document, "results", results);
     document_put(&document, "comparison", comparison_to_json(record));
     return document_print(document, stream);

@@ -351,6 +351,7 @@ enum exit_code recording_end(struct record *record, bool interrupted)
     bool good = true;
 
     clock_date(date);
+    free(record->date);
     record->date = copy_text(date, &good);
     record->interrupted = interrupted;
     return good ? EXIT_OK : no_memory();
