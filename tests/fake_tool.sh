@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 # fake_tool.sh - stands in for quantbench in mpi.sh: it speaks the gate and writes a record, and takes no time. FAKE is
-# FAULT@RANK: wrong, slow, slow-once, hang, deaf, exit, child, kill or stop. FAKE_DEVICES is how many devices it has.
+# FAULT@RANK: wrong, slow, slow-once, coupled, hang, deaf, exit, child, kill, stop or cut. FAKE_DEVICES is how many devices it has.
 # Reports are those of $REAL.
 
 device=cpu output=/dev/null
@@ -35,6 +35,7 @@ time=25000 result=
 case $fault in
 wrong) result='"verification": "WRONG", "exit_status": 4, "first_difference": "code [1, 2]: 0x7f, not 0x7e", ' ;;
 slow) time=26300 ;;
+coupled) [ "$QUANTBENCH_TOGETHER" = node-turns ] || time=25375 ;;
 slow-once) case $output in *_again.json) ;; *) time=26300 ;; esac ;;
 hang) while :; do sleep 1000; done ;;
 deaf) trap '' TERM && while :; do sleep 1000; done ;;
@@ -52,6 +53,7 @@ while [ $round -lt 6 ]; do
         case $fault in
         kill) kill -s KILL "$launcher" ;;
         stop) kill -s STOP "$launcher" ;;
+        cut) ip link set eth0 down ;;
         esac
     fi
     echo "ready $round" >&4
@@ -68,6 +70,7 @@ esac
     printf '{"schema": "quantbench-result", "schema_version": 2, "version": "1", "date": "2026-01-01T00:00:00Z",'
     printf '"argv": ["quantbench"], "rank": %s, "host": {"name": "%s", "system": "Linux", "cpus": 8}, "seed": 0,' \
         "$rank" "$(hostname)"
+    printf '"together": "%s", ' "$QUANTBENCH_TOGETHER"
     printf '"devices": [{"id": "%s", "name": "G", "isa": "sm_90", "driver": "1", "uuid": "%s"}],' "$device" "$uuid"
     printf '"results": [{"problem": {"dtype": "half"}, "device": "%s", "kernel": "k", "rounds": [' "$device"
     [ "$fault" = wrong ] || awk -v n=$round -v time=$((time + 10 * rank)) 'BEGIN { for (i = 0; i < n; i++)

@@ -49,6 +49,20 @@ driver=0.9 record node1 3 25000 >other/7.json
 ok 'another driver: exit status 0' run 0 --fleet=other
 ok 'another driver: it is named' out_has 'driver: 1.0 on 7 devices; 0.9 on node1 cuda:3'
 
+# Two records of each device: together with the others of its node, which costs 1 %, and in turns with them.
+mkdir coupled
+for i in 0 1 2 3; do
+    record node0 $i $((25250 + i)) | sed 's/"seed"/"together": "all", "seed"/' >coupled/all$i.json
+    date=1 record node0 $i $((25000 + i)) | sed 's/"seed"/"together": "node-turns", "seed"/' >coupled/turns$i.json
+done
+ok 'coupling: no second measurement: exit status 0' run 0 --fleet=coupled
+ok 'coupling: the median' out_has 'coupling 1.0100 (4 devices)'
+ok 'coupling: json: of all' run 0 --fleet=coupled --format=json
+ok 'coupling: json: of all and of each' same 5 "$(grep -c '"coupling": 1.0' out)"
+rm coupled/all*
+ok 'coupling: in turns alone: they count' run 0 --fleet=coupled
+ok 'coupling: in turns alone: there is none' same 0 "$(grep -c 'coupling' out)"
+
 ok 'fleet-margin: a smaller slowdown does not count' run 0 --fleet=slow --fleet-margin=20
 
 # ---- Who is missing ------------------------------------------------------------------------------------------------

@@ -68,6 +68,7 @@ tool_shell_tests = \
 	%D%/manual.sh \
 	%D%/measure.sh \
 	%D%/mpi.sh \
+	%D%/mpi_hosts.sh \
 	%D%/memory.sh \
 	%D%/merge.sh \
 	%D%/models.sh \
@@ -108,7 +109,7 @@ endif
 check-quick:
 	$(MAKE) $(AM_MAKEFLAGS) check TESTS='$(quick_tests)'
 # One to a line, so that additions do not meet.
-EXTRA_DIST += %D%/fake_tool.sh
+EXTRA_DIST += %D%/fake_tool.sh %D%/mpi_jobs.sh
 EXTRA_DIST += %D%/perf/cpu.sh
 EXTRA_DIST += %D%/perf/h200.sh %D%/perf/h200_ratios.sh
 EXTRA_DIST += %D%/perf/loops.sh

@@ -5,61 +5,9 @@
 # shellcheck source=tests/tap.sh
 . "${srcdir:=.}/tests/tap.sh"
 
-if [ ! -x "$builddir/quantbench-mpi" ]; then
-    echo '1..0 # SKIP configured without --with-mpi'
-    exit 0
-fi
-if ! command -v mpirun >/dev/null; then
-    echo '1..0 # SKIP no mpirun here (./bootstrap tools installs it)'
-    exit 0
-fi
-unset QUANTBENCH_FSROOT
-# These are Open MPI's: more ranks than processors, by root too, without the network.
-OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMPI_MCA_rmaps_base_oversubscribe=1
-OMPI_MCA_btl=self,vader OMPI_MCA_pml=ob1 OMPI_MCA_plm=isolated OMPI_MCA_oob_tcp_if_include=lo
-OMPI_MCA_hwloc_base_binding_policy=none
-export OMPI_ALLOW_RUN_AS_ROOT OMPI_ALLOW_RUN_AS_ROOT_CONFIRM OMPI_MCA_rmaps_base_oversubscribe OMPI_MCA_btl OMPI_MCA_pml \
-    OMPI_MCA_plm OMPI_MCA_oob_tcp_if_include OMPI_MCA_hwloc_base_binding_policy
-# What a run leaves lies in its session folder, which is in here.
-TMPDIR=$work
-REAL=$QUANTBENCH
-export TMPDIR REAL
-if ! timeout -k 5 120 mpirun -n 2 true >out 2>err; then
-    echo "1..0 # SKIP mpirun cannot start two processes here: $(grep -m 1 '[a-z]' err)"
-    exit 0
-fi
-
-# job STATUS RANKS OPTION...: a job of the fake tool, whose records come to a new folder ./records. A deadline is met by
-# a tool that takes no time, on any machine.
-job()
-{
-    tap_want=$1 ranks=$2
-    shift 2
-    rm -rf records
-    timeout -k 5 300 mpirun -n "$ranks" "$builddir/quantbench-mpi" --tool="$srcdir/tests/fake_tool.sh" --records=records \
-        "$@" >out 2>err
-    tap_got=$?
-    [ "$tap_got" -eq "$tap_want" ] && return 0
-    echo "# $ranks ranks, $*: exit status $tap_got, not $tap_want"
-    return 1
-}
-
-# faulty FAULT STATUS RANKS OPTION...
-faulty()
-{
-    FAKE=$1
-    export FAKE
-    shift
-    job "$@"
-    set -- $?
-    unset FAKE
-    return "$1"
-}
-
-verdict()
-{
-    grep -F "rank $1 " out | grep -qF " $2" || { echo "# rank $1 is not $2"; return 1; }
-}
+# shellcheck source=tests/mpi_jobs.sh
+. "$srcdir/tests/mpi_jobs.sh"
+need_jobs
 
 # ---- All are well --------------------------------------------------------------------------------------------------
 
@@ -82,7 +30,17 @@ ok 'all together: round by round' same '0 0 0 1 1 1 2 2 2 3 3 3 4 4 4 5 5 5' "$(
 rm told
 ok 'in turns: a run' job 0 3 --together=node-turns
 ok 'in turns: one rank after the other' same "$(for i in 0 1 2 3 4 5; do printf '%s 0\n%s 1\n%s 2\n' $i $i $i; done)" "$(cat told)"
+rm told
+ok 'both: a run' job 0 3 --together=both
+ok 'both: first all together' same "$(printf '0 0\n0 1\n0 2')" "$(head -n 3 told | sort)"
+ok 'both: then in turns' same "$(for i in 0 1 2 3 4 5; do printf '%s 0\n%s 1\n%s 2\n' $i $i $i; done)" "$(tail -n 18 told)"
 unset FAKE_TOLD
+ok 'both: records of each' same '3 3' "$(find records -name '0000?-*_turns.json' | wc -l) $(find records -name '0000?-*[!s].json' | wc -l)"
+ok 'both: the coupling' out_has 'coupling 1.0000 (3 devices)'
+ok 'both: one that is coupled: a run' faulty coupled@2 0 4 --together=both
+ok 'both: one that is coupled: how much, and which' grep -q 'the largest 1.0150, .* rank 2' out
+ok 'both: one that is coupled: json' faulty coupled@2 0 4 --together=both --format=json
+ok 'both: one that is coupled: json: how much' grep -q '"coupling": 1\.01[45]' out
 
 # ---- Something is wrong with one -----------------------------------------------------------------------------------
 
@@ -191,7 +149,7 @@ alone()
 }
 ok 'usage: an option that cannot be shared' alone 2 'this option is for one process' --journal=x
 ok 'usage: an abbreviation' alone 2 'expected --device=VALUE, spelled out' --dev=cpu
-ok 'usage: an unknown meeting' alone 2 'expected all or node-turns' --together=never
+ok 'usage: an unknown meeting' alone 2 'expected all, node-turns or both' --together=never
 ok 'usage: a deadline' alone 2 'expected seconds' --deadline=no
 ok 'usage: two devices' alone 2 'expected one device' --device=cuda:0,cuda:1
 ok 'usage: an error of the tool' job 2 2 --refused
@@ -240,6 +198,15 @@ ok 'the tool: one wrong byte: exit status 4' same 4 $?
 ok 'the tool: one wrong byte: the rank' verdict 1 WRONG
 ok 'the tool: one wrong byte: the index' out_has 'element 128'
 ok 'the tool: one wrong byte: it was asked for' out_has 'fault injected: wrong@1'
+
+QUANTBENCH_INJECT=wrong@1 mpirun -n 3 "$builddir/quantbench-mpi" --tool="$QUANTBENCH" --records=soak --device=cpu \
+    --num-tokens=4 --hidden-size=256 --soak=4x >out 2>err
+ok 'soak: one wrong byte: exit status 4' same 4 $?
+ok 'soak: one wrong byte: the rank' verdict 1 WRONG
+ok 'soak: one wrong byte: the place' out_has 'byte 512 of the '
+ok 'soak: the others' out_has 'Fleet: 3 devices: 1 WRONG, 2 OK'
+ok 'soak: all ranks run the same rounds' same 1 "$(cat soak/0*.json | sed -n 's/.*"digest": "\(.*\)".*/\1/p' | sort | uniq -c | awk '{ print $1 % 3 == 0 }' | sort -u)"
+ok 'soak: each has what it found' same '0 4 0' "$(for i in 0 1 2; do sed -n 's/^    "wrong": \([0-9]*\),$/\1/p' soak/0000$i-*.json; done | tr '\n' ' ' | sed 's/ $//')"
 
 # ---- Packages ------------------------------------------------------------------------------------------------------
 

@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -50,9 +51,22 @@ void say(const char *format, ...)
 /* ---- The agent's side -------------------------------------------------------------------------------------------- */
 
 struct child {
-    pid_t pid;   /* -1: none */
-    int in, out; /* -1: closed */
+    pid_t pid;          /* -1: none */
+    int in, out;        /* -1: closed */
+    char log[PATH_MAX]; /* "": none */
 };
+
+/* Ask the tool to end, and say WHY in its log: its record has fewer rounds then. */
+static void ask_to_end(const struct child *child, const char *why)
+{
+    const int log = child->log[0] != '\0' ? open(child->log, O_WRONLY | O_APPEND | O_NOFOLLOW | O_CLOEXEC) : -1;
+
+    if (log >= 0) {
+        dprintf(log, "quantbench-mpi: the tool is asked to end: %s\n", why);
+        close(log);
+    }
+    kill(-child->pid, SIGTERM);
+}
 
 /* Close all descriptors from FIRST on: a tool that stays must not keep what the rank has open. */
 static void close_from(unsigned first)
@@ -129,6 +143,8 @@ static void start_from(struct child *child, char *packet, size_t length)
     argv[argc] = NULL;
     close_end(&child->in);
     close_end(&child->out);
+    child->log[0] = '\0';
+    strncat(child->log, errors, sizeof child->log - 1);
     start_child(child, packet[1] == 'g', errors, argv);
 }
 
@@ -216,9 +232,13 @@ static bool obey_rank(int socket, struct child *child)
         }
         break;
     case PACKET_TERM:
+        if (child->pid > 0) {
+            ask_to_end(child, "it was not ready in time");
+        }
+        break;
     case PACKET_KILL:
         if (child->pid > 0) {
-            kill(-child->pid, packet[0] == PACKET_TERM ? SIGTERM : SIGKILL);
+            kill(-child->pid, SIGKILL);
         }
         break;
     default:
@@ -229,7 +249,7 @@ static bool obey_rank(int socket, struct child *child)
 
 static void agent_main(int socket)
 {
-    struct child child = {-1, -1, -1};
+    struct child child = {-1, -1, -1, ""};
     const int null = open("/dev/null", O_RDWR);
     double until;
 
@@ -250,10 +270,10 @@ static void agent_main(int socket)
         reap(socket, &child);
     }
     /* What was measured is a record too, if the tool gets the time to write it. */
-    close_end(&child.in);
     if (child.pid > 0) {
-        kill(-child.pid, SIGTERM);
+        ask_to_end(&child, "its rank is gone");
     }
+    close_end(&child.in);
     for (until = now() + PARTING; child.pid > 0; nap(0.02)) {
         reap(socket, &child);
         if (child.pid > 0 && now() > until) {
@@ -329,6 +349,9 @@ size_t agent_receive(double seconds, char packet[AGENT_PACKET + 1])
         return 0;
     }
     length = recv(agent, packet, AGENT_PACKET, 0);
+    if (length < 0 && errno == EINTR) {
+        return 0;
+    }
     if (length <= 0) {
         const int status = SIGKILL;
 

@@ -16,7 +16,8 @@ static const char help[] =
     "Run quantbench on each device of an MPI job at the same time, and report all of them.\n"
     "\n"
     "  --together=WHEN         all: rounds run everywhere at once; node-turns: one device\n"
-    "                          of a node after the other [all]\n"
+    "                          of a node after the other; both: first all, then in turns,\n"
+    "                          and the report says what the first costs [all]\n"
     "  --records=DIR           folder for the records [quantbench-fleet-DATE]\n"
     "  --once                  do not measure suspects again\n"
     "  --deadline=SECONDS      until a tool must be ready for its next round [300]\n"
@@ -75,17 +76,28 @@ static bool is_refused(const char *argument)
     return false;
 }
 
+static bool parse_together(const char *value, struct job *job)
+{
+    static const char *const words[] = {
+        [TOGETHER_ALL] = "all", [TOGETHER_TURNS] = "node-turns", [TOGETHER_BOTH] = "both"};
+
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
+        if (strcmp(value, words[i]) == 0) {
+            job->together = (enum together)i;
+            return true;
+        }
+    }
+    say("--together: unknown value '%s'; expected all, node-turns or both", value);
+    return false;
+}
+
 /* Take one ARGUMENT. Returns false, with a message, if it is wrong. */
 static bool parse_argument(char *argument, struct job *job)
 {
     const char *value;
 
     if ((value = value_of(argument, "--together=")) != NULL) {
-        job->turns = strcmp(value, "node-turns") == 0;
-        if (!job->turns && strcmp(value, "all") != 0) {
-            say("--together: unknown value '%s'; expected all or node-turns", value);
-            return false;
-        }
+        return parse_together(value, job);
     } else if ((value = value_of(argument, "--records=")) != NULL) {
         job->records = value;
     } else if (strcmp(argument, "--once") == 0) {

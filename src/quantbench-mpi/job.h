@@ -16,7 +16,8 @@ enum status { STATUS_OK = 0, STATUS_USAGE = 2, STATUS_CANNOT_RUN = 3, STATUS_WRO
 struct job {
     char *tool;
     const char *device, *records; /* NULL: by rank and date */
-    bool turns, once, has_threads, has_bind;
+    enum together { TOGETHER_ALL, TOGETHER_TURNS, TOGETHER_BOTH } together;
+    bool once, has_threads, has_bind;
     double deadline, init_timeout;
     char **tool_args, **report_args; /* with NULL after the last */
     size_t tool_count, report_count;

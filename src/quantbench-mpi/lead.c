@@ -19,7 +19,8 @@
 static struct row *rows, *inbox;
 static struct order *orders;
 static MPI_Request *receives, *sends;
-static bool *got, *frozen, *alive;
+static MPI_Status *statuses; /* none looks at them, but compilers take MPICH's MPI_STATUSES_IGNORE for a bad address */
+static bool *got, *frozen, *alive, *has_device;
 static int *indices;
 
 static bool allocate(void)
@@ -31,11 +32,13 @@ static bool allocate(void)
     orders = calloc(n, sizeof *orders);
     receives = calloc(n, sizeof(MPI_Request));
     sends = calloc(n, sizeof(MPI_Request));
+    statuses = calloc(n, sizeof *statuses);
     got = calloc(n, sizeof *got);
     frozen = calloc(n, sizeof *frozen);
     alive = calloc(n, sizeof *alive);
+    has_device = calloc(n, sizeof *has_device);
     indices = calloc(n, sizeof *indices);
-    return rows && inbox && orders && receives && sends && got && frozen && alive && indices;
+    return rows && inbox && orders && receives && sends && statuses && got && frozen && alive && has_device && indices;
 }
 
 static void expect_row(int from)
@@ -43,15 +46,18 @@ static void expect_row(int from)
     MPI_Irecv(&inbox[from], sizeof *inbox, MPI_BYTE, from, TAG_ROW, MPI_COMM_WORLD, &receives[from]);
 }
 
-/* True if rank 0 still waits for a row: for one that may come. */
-static bool is_awaited(int from, double until)
+/* True if rank 0 still waits for a row: for one that may come, which is before SOON_OVER if a meeting has failed and
+ * the rank has not been heard since. */
+static bool is_awaited(int from, double until, double soon_over)
 {
-    return !got[from] && !frozen[from] && now() < (lost && !alive[from] ? lost_at + SOON : until);
+    return !got[from] && !frozen[from] && now() < (lost && !alive[from] ? soon_over : until);
 }
 
 /* Wait for a row from each rank. Those that send none are frozen from then on. */
 static void gather(double until)
 {
+    /* From now on, and not from the failure: while this rank tended its tool it did not look who is there. */
+    const double soon_over = now() + SOON;
     bool waits = true;
 
     memset(got, 0, (size_t)size * sizeof *got);
@@ -60,7 +66,7 @@ static void gather(double until)
     while (waits) {
         int count = 0;
 
-        MPI_Testsome(size, receives, &count, indices, MPI_STATUSES_IGNORE);
+        MPI_Testsome(size, receives, &count, indices, statuses);
         for (int i = 0; i < count; i++) {
             const int from = indices[i];
 
@@ -74,7 +80,7 @@ static void gather(double until)
         }
         waits = false;
         for (int i = 1; i < size && !waits; i++) {
-            waits = is_awaited(i, until);
+            waits = is_awaited(i, until, soon_over);
         }
         if (waits && count <= 0) {
             nap(NAP);
@@ -159,10 +165,23 @@ static void assign(const struct job *job)
                 neighbors);
         }
     }
-    for (int i = 0; job->turns && i < size; i++) {
-        for (int j = 0; j < size; j++) {
-            orders[i].slots = orders[j].neighbors > orders[i].slots ? orders[j].neighbors : orders[i].slots;
-        }
+    for (int i = 0; i < size; i++) {
+        has_device[i] = orders[i].take_part;
+    }
+}
+
+/* Let all devices measure in PASS: together, or if TURNS, those of a node one after the other. */
+static void set_pass(enum pass pass, bool turns)
+{
+    int slots = 1;
+
+    for (int i = 0; turns && i < size; i++) {
+        slots = orders[i].neighbors > slots ? orders[i].neighbors : slots;
+    }
+    for (int i = 0; i < size; i++) {
+        orders[i].pass = pass;
+        orders[i].take_part = has_device[i];
+        orders[i].slots = slots;
     }
 }
 
@@ -357,7 +376,7 @@ static int choose_suspects(const struct job *job)
     verdicts = text != NULL ? column_of(text, "verdict") : -1;
     for (int i = 0; i < size; i++) {
         orders[i].take_part = false;
-        orders[i].again = true;
+        orders[i].pass = PASS_AGAIN;
     }
     for (const char *line = text; ranks >= 0 && verdicts >= 0 && line != NULL && *line != '\0';) {
         const int of = atoi(field_of(line, ranks, number));
@@ -464,6 +483,7 @@ static enum status measure_and_report(const struct job *job)
     enum status code;
     int absent;
 
+    set_pass(PASS_FIRST, job->together == TOGETHER_TURNS);
     measure(job);
     snprintf(hosts, sizeof hosts, "%s/hosts", orders[0].records);
     snprintf(expect, sizeof expect, "--expect=%s", hosts);
@@ -473,6 +493,11 @@ static enum status measure_and_report(const struct job *job)
     }
     if (!job->once && !lost && choose_suspects(job) > 0) {
         measure(job);
+    }
+    if (job->together == TOGETHER_BOTH && !lost) {
+        set_pass(PASS_TURNS, true);
+        measure(job);
+        absent += name_absent(hosts);
     }
     code = (enum status)report(job, expect, job->report_args, &text);
     if (text != NULL && (fputs(text, stdout) < 0 || fflush(stdout) != 0)) {

@@ -154,7 +154,9 @@ static int share_of_cpus(int neighbors)
 /* The path of this rank's record, or of its log, in TO. */
 static void path_of(const struct order *order, const char *suffix, char to[PATH_MAX])
 {
-    snprintf(self.name, sizeof self.name, "%05d-%s%s", rank, self.host, order->again ? "_again" : "");
+    static const char *const suffixes[] = {[PASS_FIRST] = "", [PASS_AGAIN] = "_again", [PASS_TURNS] = "_turns"};
+
+    snprintf(self.name, sizeof self.name, "%05d-%s%s", rank, self.host, suffixes[order->pass]);
     snprintf(to, PATH_MAX, "%s/%s%s", order->records, self.name, suffix);
 }
 
@@ -178,6 +180,7 @@ static bool start_tool(const struct job *job, const struct order *order)
     snprintf(device, sizeof device, "--device=%s", order->device);
     argv[argc++] = "env";
     argv[argc++] = identity;
+    argv[argc++] = order->slots > 1 ? "QUANTBENCH_TOGETHER=node-turns" : "QUANTBENCH_TOGETHER=all";
     if (getenv("OMP_NUM_THREADS") == NULL && !job->has_threads) {
         argv[argc++] = threads;
     }
@@ -293,14 +296,13 @@ static void send_file(const struct order *order)
     free(text);
 }
 
-/* Rank 0 is gone: one of the others says so, and then the job ends. */
+/* Rank 0 is gone: one of the others says so, and then the job ends. That is rank 1, unless it is gone too. */
 static void abandon(const char *records)
 {
-    if (rank == 1) {
-        say("rank 0: NO ANSWER; report the records with: quantbench --fleet=%s", records);
-    } else {
+    if (rank > 1) {
         nap(SOON);
     }
+    say("rank 0: NO ANSWER; report the records with: quantbench --fleet=%s", records);
     leave(STATUS_CANNOT_RUN);
 }
 

@@ -9,7 +9,7 @@
 
 #define NAP       1e-3 /* s between two looks at a request of MPI */
 #define SLACK     2.0  /* s that others wait for a vote after its deadline, and that a tool has to end after SIGTERM */
-#define SOON      1.0  /* s until it is known who is still there, when a meeting has failed */
+#define SOON      2.0  /* s until it is known who is still there, when a meeting has failed */
 #define ANSWER    30.0 /* s for small things: an order that arrives, a file, the devices of a node */
 #define REPORTING 300.0
 #define VISIBLE   16 /* devices that one process may see */
@@ -34,8 +34,9 @@ struct row {
 struct order {
     enum order_kind { ORDER_RUN, ORDER_FILE, ORDER_HOLD, ORDER_END, ORDER_LEAVE } kind;
     int take_part;
-    int local, neighbors, slots;
-    int again;
+    int local, neighbors;
+    int slots; /* turns that the devices of a node take; 1: they work together */
+    enum pass { PASS_FIRST, PASS_AGAIN, PASS_TURNS } pass;
     char device[ID_SIZE]; /* "": as the command line has it */
     char records[1024];
 };

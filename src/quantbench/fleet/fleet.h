@@ -96,6 +96,7 @@ struct fleet_visit {
     double best_time;           /* nanoseconds, that memory allows; 0: unknown */
     double host_time;           /* of a launch; 0: unknown */
     bool throttled;
+    bool in_turns; /* the other devices of the node did not work meanwhile */
 };
 
 /* A case on devices of one kind. */
@@ -111,12 +112,17 @@ struct fleet_group {
     double margin;                                    /* a difference that does not count; 0.02: 2 % */
     double clock, memory_clock, best_time, host_time; /* the medians; 0: unknown */
     bool judged;
+    size_t coupled;  /* devices that were measured together with those of their node, and in turns with them */
+    double coupling; /* the median of their ratios */
+    size_t worst;    /* the entry with the largest */
 };
 
 /* All visits of a case on one device. */
 struct fleet_entry {
     size_t device, group;
     const struct fleet_visit *first, *again; /* AGAIN: the last one; NULL: it was visited once */
+    const struct fleet_visit *in_turns;      /* another one; NULL: there is none, or there are no others */
+    double coupling;                         /* the first one's time divided by that of the one in turns; 0: unknown */
     double ratio, low, high;                 /* of the visit that counts, with its 95 % interval */
     double p, p_again;                       /* corrected; 1: it is not slower by more than the margin */
     bool suspicious;                         /* near enough to the margin that it is to be measured again */

@@ -34,12 +34,12 @@ static json_t *group_to_json(const struct fleet_group *group)
     const bool timed = group->count > 0;
 
     return json_pack(
-        "{s:o, s:o, s:o, s:o, s:I, s:b, s:o, s:o, s:o, s:o}", "device_name", document_text(group->device_name), "isa",
-        document_text(group->isa), "kernel", document_text(group->kernel), "case", document_text(group->what),
+        "{s:o, s:o, s:o, s:o, s:I, s:b, s:o, s:o, s:o, s:o, s:o}", "device_name", document_text(group->device_name),
+        "isa", document_text(group->isa), "kernel", document_text(group->kernel), "case", document_text(group->what),
         "devices", (json_int_t)group->count, "judged", group->judged, "median_ns",
         timed ? json_real(exp(group->center)) : json_null(), "margin", timed ? json_real(group->margin) : json_null(),
         "device_deviation", timed ? json_real(expm1(group->deviation)) : json_null(), "round_deviation",
-        timed ? json_real(expm1(group->spread)) : json_null());
+        timed ? json_real(expm1(group->spread)) : json_null(), "coupling", real_or_null(group->coupling));
 }
 
 /* What the visits of one case on a device come to. */
@@ -47,12 +47,12 @@ static json_t *entry_to_json(const struct fleet_entry *entry)
 {
     const struct fleet_visit *visit = entry->again != NULL ? entry->again : entry->first;
 
-    return json_pack("{s:I, s:s, s:f, s:[f, f], s:f, s:o, s:I, s:f, s:o, s:o}", "group", (json_int_t)entry->group,
-                     "verdict", fleet_verdict_words[entry->verdict], "ratio", entry->ratio, "ratio_ci95", entry->low,
-                     entry->high, "p_value", entry->p, "again_p_value",
-                     entry->again != NULL ? json_real(entry->p_again) : json_null(), "rounds",
-                     (json_int_t)visit->time.rounds, "time_ns", exp(visit->time.mean), "clock_mhz",
-                     real_or_null(visit->clock), "memory_clock_mhz", real_or_null(visit->memory_clock));
+    return json_pack(
+        "{s:I, s:s, s:f, s:[f, f], s:f, s:o, s:I, s:f, s:o, s:o, s:o}", "group", (json_int_t)entry->group, "verdict",
+        fleet_verdict_words[entry->verdict], "ratio", entry->ratio, "ratio_ci95", entry->low, entry->high, "p_value",
+        entry->p, "again_p_value", entry->again != NULL ? json_real(entry->p_again) : json_null(), "rounds",
+        (json_int_t)visit->time.rounds, "time_ns", exp(visit->time.mean), "clock_mhz", real_or_null(visit->clock),
+        "memory_clock_mhz", real_or_null(visit->memory_clock), "coupling", real_or_null(entry->coupling));
 }
 
 /* What soaks come to; null: there was none. */

@@ -57,32 +57,63 @@ static int by_place(const void *a, const void *b)
     return date != 0 ? date : (v->order > w->order) - (v->order < w->order);
 }
 
-/* Let each entry have the visits of one case on one device that have a time. */
-static bool make_entries(struct fleet *fleet)
+static bool is_same_place(const struct fleet_visit *a, const struct fleet_visit *b)
 {
-    const struct fleet_visit *last = NULL;
+    return a->device == b->device && a->group == b->group;
+}
 
-    fleet->entries = calloc(fleet->visit_count + 1, sizeof *fleet->entries);
-    if (fleet->entries == NULL) {
-        return false;
+/* Let ENTRY have those of the COUNT visits of one case on one device from FIRST on that have a time. Those in turns
+ * stand beside those that were made together with the other devices of the node; without such, they are the ones that
+ * count. Returns false if there is none. */
+static bool make_entry(const struct fleet_visit *first, size_t count, struct fleet_entry *entry)
+{
+    bool any_together = false;
+
+    *entry = (struct fleet_entry){.device = first->device, .group = first->group, .ratio = 1, .p = 1, .p_again = 1};
+    for (size_t i = 0; i < count; i++) {
+        any_together = any_together || (first[i].time.rounds > 0 && !first[i].in_turns);
     }
-    if (fleet->visit_count > 0) {
-        qsort(fleet->visits, fleet->visit_count, sizeof *fleet->visits, by_place);
-    }
-    for (size_t i = 0; i < fleet->visit_count; i++) {
-        const struct fleet_visit *visit = &fleet->visits[i];
+    for (size_t i = 0; i < count; i++) {
+        const struct fleet_visit *visit = &first[i];
 
         if (visit->time.rounds == 0) {
             continue;
         }
-        if (last != NULL && last->group == visit->group && last->device == visit->device) {
-            fleet->entries[fleet->entry_count - 1].again = visit;
+        if (visit->in_turns && any_together) {
+            entry->in_turns = visit;
+        } else if (entry->first == NULL) {
+            entry->first = visit;
         } else {
-            fleet->entries[fleet->entry_count++] = (struct fleet_entry){
-                .device = visit->device, .group = visit->group, .first = visit, .ratio = 1, .p = 1, .p_again = 1};
-            fleet->groups[visit->group].count++;
+            entry->again = visit;
         }
-        last = visit;
+    }
+    if (entry->in_turns != NULL) {
+        entry->coupling = exp(entry->first->time.mean - entry->in_turns->time.mean);
+    }
+    return entry->first != NULL;
+}
+
+/* Make all entries. */
+static bool make_entries(struct fleet *fleet)
+{
+    const struct fleet_visit *visits = fleet->visits;
+    const size_t all = fleet->visit_count;
+    size_t count;
+
+    fleet->entries = calloc(all + 1, sizeof *fleet->entries);
+    if (fleet->entries == NULL) {
+        return false;
+    }
+    if (all > 0) {
+        qsort(fleet->visits, all, sizeof *fleet->visits, by_place);
+    }
+    for (size_t i = 0; i < all; i += count) {
+        for (count = 1; i + count < all && is_same_place(&visits[i], &visits[i + count]); count++) {
+        }
+        if (make_entry(&visits[i], count, &fleet->entries[fleet->entry_count])) {
+            fleet->groups[visits[i].group].count++;
+            fleet->entry_count++;
+        }
     }
     return true;
 }
@@ -122,6 +153,25 @@ static double pooled_variance(const struct fleet_entry *entries, size_t count, d
     return known > 0 ? stats_median(space, known) : 0;
 }
 
+/* What it costs the COUNT ENTRIES of GROUP, FIRST_ENTRY being the index of the first, that the devices of a node work
+ * together. */
+static void describe_coupling(const struct fleet_entry *entries, size_t count, size_t first_entry, double *space,
+                              struct fleet_group *group)
+{
+    group->worst = SIZE_MAX;
+    group->coupled = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (entries[i].coupling > 0) {
+            space[group->coupled++] = entries[i].coupling;
+            group->worst =
+                group->worst == SIZE_MAX || entries[i].coupling > entries[group->worst - first_entry].coupling
+                    ? first_entry + i
+                    : group->worst;
+        }
+    }
+    group->coupling = group->coupled > 0 ? stats_median(space, group->coupled) : 0;
+}
+
 /* Describe the COUNT entries of one group. SPACE has room for as many numbers. */
 static void describe_group(struct fleet *fleet, const struct fleet_entry *entries, size_t count, double *space)
 {
@@ -144,6 +194,7 @@ static void describe_group(struct fleet *fleet, const struct fleet_entry *entrie
     group->best_time = median_of(entries, count, offsetof(struct fleet_visit, best_time), space);
     group->host_time = median_of(entries, count, offsetof(struct fleet_visit, host_time), space);
     group->judged = enough;
+    describe_coupling(entries, count, (size_t)(entries - fleet->entries), space, group);
 }
 
 /* ---- Entries ----------------------------------------------------------------------------------------------------- */

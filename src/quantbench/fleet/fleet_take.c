@@ -41,6 +41,7 @@ struct context {
     struct fleet *fleet;
     const char *label, *date;
     int64_t rank;
+    bool in_turns;
     size_t node;
     struct span devices;
     uint64_t data; /* a digest of what all its cases share */
@@ -449,6 +450,7 @@ static const char *take_result(struct context *context, struct span result)
         visit->best_time = number_of(best);
         visit->host_time = number_of(values[HOST_TIME]);
         visit->throttled = rounds.throttled;
+        visit->in_turns = context->in_turns;
         if (values[INJECTED].at != NULL && *values[INJECTED].at == '"') {
             fleet->devices[device].injected = fleet_keep(fleet, values[INJECTED]);
         }
@@ -474,6 +476,7 @@ enum {
     HOST,
     SEED,
     DIGEST,
+    TOGETHER,
     REGIME,
     DEPENDENT,
     DEVICES,
@@ -481,8 +484,8 @@ enum {
     RECORD_MEMBERS
 };
 static const char *const record_names[] = {
-    "schema",      "schema_version", "version",          "date",    "argv",   "rank", "host", "seed",
-    "data_digest", "regime",         "dependent_launch", "devices", "results"};
+    "schema",   "schema_version", "version",          "date",    "argv",   "rank", "host", "seed", "data_digest",
+    "together", "regime",         "dependent_launch", "devices", "results"};
 static const int shared[] = {SEED, DIGEST, REGIME, DEPENDENT};
 
 /* Keep the arguments of the first record. */
@@ -524,6 +527,7 @@ static const char *take_record(struct fleet *fleet, struct span document, const 
     }
     context.date = fleet_keep(fleet, values[DATE]);
     context.rank = scan_number(values[RANK], &number) && number >= 0 && number < 1e9 ? (int64_t)number : -1;
+    context.in_turns = scan_is(values[TOGETHER], "\"node-turns\"");
     context.devices = values[DEVICES];
     for (size_t i = 0; i < sizeof shared / sizeof shared[0]; i++) {
         context.data = scan_digest(values[shared[i]], context.data);

@@ -25,6 +25,21 @@ static void print_folded(const char *text, size_t indent, FILE *stream)
     fputc('\n', stream);
 }
 
+/* What it costs a device that all of its node work at once. */
+static void print_coupling(const struct fleet *fleet, const struct fleet_group *group, FILE *stream)
+{
+    char text[FLEET_TEXT_SIZE], name[FLEET_TEXT_SIZE];
+    const struct fleet_entry *worst;
+
+    if (group->coupled == 0) {
+        return;
+    }
+    worst = &fleet->entries[group->worst];
+    snprintf(text, sizeof text, "coupling %.4f (%zu devices); the largest %.4f, %.200s", group->coupling,
+             group->coupled, worst->coupling, fleet_device_text(fleet, &fleet->devices[worst->device], name));
+    print_folded(text, 2, stream);
+}
+
 static void print_groups(const struct fleet *fleet, FILE *stream)
 {
     for (size_t i = 0; i < fleet->group_count && i < GROUPS_MAX; i++) {
@@ -42,6 +57,7 @@ static void print_groups(const struct fleet *fleet, FILE *stream)
             snprintf(text, sizeof text, "no times on %s", group->device_name);
         }
         print_folded(text, 2, stream);
+        print_coupling(fleet, group, stream);
     }
     if (fleet->group_count > GROUPS_MAX) {
         fprintf(stream, "and %zu more cases or kinds of devices\n", fleet->group_count - GROUPS_MAX);

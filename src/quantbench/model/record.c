@@ -262,6 +262,7 @@ void record_free(struct record *record)
     free(record->host_name);
     free(record->system);
     free(record->boot);
+    free(record->together);
     free(record->host_facts.list);
     for (size_t i = 0; i < record->device_count && record->facts != NULL; i++) {
         free(record->facts[i].list);

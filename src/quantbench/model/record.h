@@ -113,6 +113,7 @@ struct record {
     char *system; /* operating system, release, architecture */
     uint64_t cpus;
     char *boot;                     /* the kernel's id of this boot, which tells hosts apart; NULL: unknown */
+    char *together;                 /* "all" or "node-turns", as the launcher let devices work; NULL: it did not say */
     int64_t rank;                   /* of the process among those that a launcher has started; -1: there was none */
     struct record_facts host_facts; /* the CPU's, which is a device, are these */
     uint64_t seed;

@@ -1021,6 +1021,7 @@ static void read_document(struct reader *reader, const json_t *document, struct 
     read_facts(reader, host, &record->host_facts);
     reader->place[0] = '\0';
     record->rank = is_given(document, "rank") ? (int64_t)get_number(reader, document, "rank", 0, INT32_MAX) : -1;
+    record->together = is_given(document, "together") ? get_text(reader, document, "together") : NULL;
     record->seed = get_number(reader, document, "seed", 0, INT64_MAX);
     record->expert_load = is_given(document, "expert_load")
                               ? (enum expert_load)get_name(reader, document, "expert_load", expert_load_words)

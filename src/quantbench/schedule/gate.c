@@ -125,9 +125,14 @@ bool gate_enter(const struct method *method, uint64_t round)
         const int ready = poll(&wait, 1, (int)(NAP * 1e3));
 
         if (ready > 0) {
-            if (read(wait.fd, &go, 1) == 1) {
+            const ssize_t length = read(wait.fd, &go, 1);
+
+            if (length == 1) {
                 began = clock_seconds();
                 return true;
+            }
+            if (length < 0 && (errno == EINTR || errno == EAGAIN)) {
+                continue;
             }
             /* What was measured until then is reported, as after a signal. */
             message_warning("--round-gate: the launcher is gone; the rounds that are left are not run");

@@ -88,6 +88,14 @@ static char *read_boot(bool *good)
     return boot[0] != '\0' ? copy_text(boot, good) : NULL;
 }
 
+/* How the launcher lets the devices of a node work; NULL if it does not say. */
+static const char *together(void)
+{
+    const char *text = getenv("QUANTBENCH_TOGETHER");
+
+    return text != NULL && (strcmp(text, "all") == 0 || strcmp(text, "node-turns") == 0) ? text : NULL;
+}
+
 static bool copy_devices(const struct machine *machine, struct record *record)
 {
     record->devices = calloc(machine->device_count, sizeof *record->devices);
@@ -204,6 +212,7 @@ enum exit_code recording_begin(const struct settings *settings, const struct mac
         .cpus = machine->host.info.units,
         .boot = read_boot(&good),
         .rank = inject_rank(),
+        .together = copy_text(together(), &good),
         .seed = settings->sweep.seed,
         .expert_load = (enum expert_load)settings->sweep.expert_load,
         .input = tensors != NULL ? copy_text(settings->sweep.input_files.values[0], &good) : NULL,
