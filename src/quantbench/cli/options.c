@@ -500,7 +500,7 @@ const struct option_row options[] = {
      .help = "time nothing; for 90s, 30min, 8h or 2d, or for as many rounds as 100x says, launch all kernels on data "
              "that change, and compare all bytes that they write",
      .parse = option_soak, TARGET(method.soak),
-     .excludes = {{"list-devices list-kernels list-models list-tensors doctor dry-run quality against report fleet",
+     .excludes = {{"list-devices list-kernels list-models list-tensors doctor dry-run quality calibrate against report fleet",
                    "each is an action of its own"},
                   {"compare split tune self-test runs baseline save-baseline precision profile num-iters "
                    "num-warmup-iters rounds max-time regime cache launch streams dependent-launch strict plot journal "
