@@ -141,6 +141,7 @@ static enum exit_code run(struct task *task)
                                          .machine = &task->machine,
                                          .plan = &task->plan,
                                          .seed = task->settings.sweep.seed,
+                                         .expert_load = (enum expert_load)task->settings.sweep.expert_load,
                                          .chose_dist = args_has(&task->settings.command, "dist"),
                                          .soak = &task->soak,
                                          .save = save,

@@ -61,6 +61,7 @@ static void choose(const struct soak_run *run, const struct progress *progress, 
     *round = (struct soak_round){
         .soak = run->soak,
         .machine = run->machine,
+        .expert_load = run->expert_load,
         .plan_case = run->plan->cases[progress->order[number % count]],
         .what = {.round = number, .seed = seed, .index = progress->order[number % count]},
         .start = progress->start,

@@ -11,7 +11,8 @@ struct soak_run {
     const struct machine *machine;
     const struct plan *plan;
     uint64_t seed;
-    bool chose_dist; /* the data's distribution is that of the case, not another in each round */
+    enum expert_load expert_load; /* of experts, if there are any */
+    bool chose_dist;              /* the data's distribution is that of the case, not another in each round */
     struct soak *soak;
     /* Called when there is something to be kept: after the first round, after a difference, and at intervals. */
     enum exit_code (*save)(const void *context);

@@ -110,7 +110,7 @@ static enum exit_code prepare(struct soak_round *round)
     enum exit_code code;
 
     round->sets = choose_sets(round, &bytes);
-    round->inputs = (struct inputs){.seed = round->what.seed};
+    round->inputs = (struct inputs){.seed = round->what.seed, .expert_load = round->expert_load};
     if (round->sets == 0) {
         return EXIT_OK;
     }

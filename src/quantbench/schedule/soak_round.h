@@ -11,6 +11,7 @@
 struct soak_round {
     struct soak *soak;
     const struct machine *machine;
+    enum expert_load expert_load;
     struct plan_case plan_case;
     struct soak_difference what; /* the round, its case and its data; of these, others are found */
     double start;                /* of the soak, of clock_seconds() */
@@ -27,8 +28,8 @@ struct soak_round {
     void *expected[QB_ROLE_COUNT]; /* the same on the device */
 };
 
-/* Run ROUND, and note what came of it in its soak. A wrong byte ends the round, and is not a failure. Returns an exit code;
- * an error has been printed. */
+/* Run ROUND, and note what came of it in its soak. A wrong byte ends the round, and is not a failure. Returns an exit
+ * code; an error has been printed. */
 enum exit_code soak_round_run(struct soak_round *round);
 
 #endif
