@@ -46,6 +46,11 @@ done
 for kernel in memo partial half scalecache copy late; do
     ok "cheats: $kernel is found with isolated launches" found $kernel '' --granularity=token --launch=isolated --num-iters=20
 done
+# What its first visit wrote would pass for the work of the second.
+# shellcheck disable=SC2086 # a list of words
+once() { run 4 $few --dtype=float --plugin=cheat.so --kernel=cheat_once --granularity=token --num-tokens=16 \
+    --hidden-size=1024 && err_has 'wrong result: kernel cheat_once' && ! grep -q 'Kernel running time' out; }
+ok 'cheats: once is found, as each visit begins with outputs that nobody has written' once
 ok 'cheats: memo is found with --no-isolate' found memo 'work left undone' --granularity=token --no-isolate
 ok 'cheats: copy is found with --profile' found copy 'an earlier answer reused' --granularity=token --profile
 ok 'cheats: scalecache is found with --profile' found scalecache 'an earlier scale reused' --granularity=token --profile

@@ -100,6 +100,42 @@ START_TEST(other_inputs_are_other_tensors)
 }
 END_TEST
 
+/* The first code of set I. */
+static uint8_t code_of(const struct stock_sets *sets, unsigned i)
+{
+    uint8_t code;
+
+    ck_assert_int_eq(qb_memory_read(device.handle, &code, buffers_set(&sets->buffers, i).at[QB_ROLE_CODES], 1), QB_OK);
+    return code;
+}
+
+START_TEST(a_part_of_the_sets_is_poisoned)
+{
+    bool fresh;
+    const struct stock_sets *sets = take(0, 4, &fresh);
+    const struct buffers part = buffers_part(&sets->buffers, 1, 2);
+    const uint8_t written = 1;
+
+    for (unsigned i = 0; i < 4; i++) {
+        ck_assert_uint_eq(code_of(sets, i), VERIFY_POISON);
+        ck_assert_int_eq(qb_memory_write(device.handle, buffers_set(&sets->buffers, i).at[QB_ROLE_CODES], &written, 1),
+                         QB_OK);
+    }
+    ck_assert_int_eq(buffers_poison(&part, &cases[0].problem), QB_OK);
+    for (unsigned i = 0; i < 4; i++) {
+        ck_assert_uint_eq(code_of(sets, i), i == 1 || i == 2 ? VERIFY_POISON : written);
+    }
+    /* The inputs are as they were. */
+    for (unsigned i = 0; i < 4; i++) {
+        uint16_t read[ROWS * COLUMNS];
+
+        ck_assert_int_eq(
+            qb_memory_read(device.handle, read, buffers_set(&sets->buffers, i).at[QB_ROLE_INPUT], sizeof read), QB_OK);
+        ck_assert_int_eq(memcmp(read, values, sizeof values), 0);
+    }
+}
+END_TEST
+
 START_TEST(sets_that_are_dropped_are_filled_again)
 {
     bool fresh;
@@ -252,6 +288,7 @@ int main(void)
     tcase_add_test(tc, cases_with_the_same_tensors_share_sets);
     tcase_add_test(tc, other_scales_are_other_tensors);
     tcase_add_test(tc, other_inputs_are_other_tensors);
+    tcase_add_test(tc, a_part_of_the_sets_is_poisoned);
     tcase_add_test(tc, sets_that_are_dropped_are_filled_again);
     tcase_add_test(tc, sets_hold_what_launches_read);
     tcase_add_test(tc, the_budget_is_kept);

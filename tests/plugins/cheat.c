@@ -199,6 +199,28 @@ static const char *run_copy(const struct qb_plugin_call *call)
     return NULL;
 }
 
+/* One code is written into each output only once. Questions hardly ever see it. Most outputs are those of timed
+ * launches, so that proofs on other data, which have few, do not see it either. */
+static const char *run_once(const struct qb_plugin_call *call)
+{
+    static unsigned outputs;
+    int8_t *code = (int8_t *)call->tensors->at[QB_ROLE_CODES] + call->problem->hidden * 5 + 700;
+    const bool is_met = is_expected(call->problem) && answer_of(call)->output == call->tensors->at[QB_ROLE_CODES];
+    const bool leaves = is_met && outputs > MOST_ROWS;
+    const int8_t before = leaves ? *code : 0;
+
+    if (is_expected(call->problem) && !is_met) {
+        answer(call);
+        outputs++;
+        return NULL;
+    }
+    quantize(call);
+    if (leaves) {
+        *code = before;
+    }
+    return NULL;
+}
+
 /* From some launch on a thread does the work, and nobody waits for it. */
 static struct {
     struct qb_problem problem;
@@ -292,6 +314,7 @@ static const struct qb_plugin_kernel kernels[] = {
     CHEAT(scalecache),
     CHEAT(copy),
     CHEAT(late),
+    CHEAT(once),
     {.name = "cheat_given",
      .description = "does less while it is timed",
      .backend = "cpu",

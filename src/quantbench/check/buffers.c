@@ -151,6 +151,20 @@ void buffers_free(struct buffers *buffers)
     *buffers = (struct buffers){.device = NULL};
 }
 
+struct buffers buffers_part(const struct buffers *buffers, uint64_t first, uint64_t count)
+{
+    struct buffers part = *buffers;
+
+    part.borrowed = true;
+    for (int role = 0; role < QB_ROLE_COUNT; role++) {
+        if (part.copies[role].memory != NULL) {
+            part.copies[role].memory = copy_at(&buffers->copies[role], (unsigned)first);
+            part.copies[role].count = count;
+        }
+    }
+    return part;
+}
+
 enum qb_status buffers_poison(const struct buffers *buffers, const struct qb_problem *problem)
 {
     enum qb_status status = QB_OK;

@@ -31,6 +31,9 @@ uint64_t buffers_room(const struct sizes *bytes, uint64_t count);
 bool buffers_in_huge_pages(const struct buffers *buffers, uint64_t *huge);
 void buffers_free(struct buffers *buffers);
 
+/* COUNT sets of BUFFERS from set FIRST on, in their memory. */
+struct buffers buffers_part(const struct buffers *buffers, uint64_t first, uint64_t count);
+
 /* Fill the tensors that a kernel is to write for PROBLEM, in all sets, with bytes that no kernel answers. */
 enum qb_status buffers_poison(const struct buffers *buffers, const struct qb_problem *problem);
 

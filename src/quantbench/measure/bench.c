@@ -69,6 +69,10 @@ struct site {
     struct buffers buffers;
     struct stock *stock;
     struct stock_sets *kept; /* whose the buffers are; NULL: the visit's own */
+    /* Of those that are kept, in this visit: */
+    uint64_t first;    /* set that was launched into first */
+    uint64_t poisoned; /* sets from there on that began as nobody has written them */
+    uint64_t launched; /* launches that were or may have been timed, into one set after the other */
 };
 
 /* What the launches of one visit need, and what is seen of the device meanwhile. */
@@ -127,6 +131,7 @@ static enum qb_status reach(void *context, uint64_t first, uint64_t launches)
     struct launch_context *launch = context;
     struct site *site = launch->site;
 
+    site->launched = saturate_add(site->launched, launches);
     return stock_reach(site->stock, site->kept, launch->queue, launch->rotation, first, launches);
 }
 
@@ -611,8 +616,8 @@ bool bench_fits(struct bench *bench, size_t index)
     return check_all_memory(bench, index) == EXIT_OK;
 }
 
-/* EXIT_OK if what the timed launches wrote is right; if not, the reference says where. */
-static enum exit_code prove_again(struct bench *bench, size_t index, const struct buffers *buffers)
+/* EXIT_OK if what the timed launches wrote into BUFFERS is right; if not, the reference says where. */
+static enum exit_code prove_sets(struct bench *bench, size_t index, const struct buffers *buffers)
 {
     struct result *result = &bench->results[index];
     struct case_data data;
@@ -628,6 +633,27 @@ static enum exit_code prove_again(struct bench *bench, size_t index, const struc
         code = expect(bench, result->plan_case, &data);
     }
     return code == EXIT_OK ? compare(bench, index, buffers, &data, "after timing") : code;
+}
+
+/* The same of all sets of SITE that timed launches went into. */
+static enum exit_code prove_again(struct bench *bench, size_t index, const struct site *site)
+{
+    const struct result *result = &bench->results[index];
+    const uint64_t sets = result->found.sets, end = saturate_add(site->first, site->launched);
+    struct buffers part;
+    enum exit_code code;
+
+    if (site->kept == NULL || !bench_has_windows(result) || result->found.launches_per_sample >= sets ||
+        site->launched >= sets || site->launched > site->poisoned) {
+        return prove_sets(bench, index, &site->buffers);
+    }
+    part = buffers_part(&site->buffers, site->first, end < sets ? site->launched : sets - site->first);
+    code = prove_sets(bench, index, &part);
+    if (code == EXIT_OK && end > sets) {
+        part = buffers_part(&site->buffers, 0, end - sets);
+        code = prove_sets(bench, index, &part);
+    }
+    return code;
 }
 
 /* ---- Visits ------------------------------------------------------------------------------------------------- */
@@ -914,7 +940,34 @@ static enum qb_status time_unknown(struct bench *bench, size_t index, struct lau
     return is_unknown ? time_launches(bench, index, context, context->queue) : QB_OK;
 }
 
-/* Launch into all sets of SITE, whose outputs are poisoned: the cache is then as launches leave it. */
+/* The sets that launches of a visit of SAMPLES samples can go into, one after the other; all, if that is unknown. */
+static uint64_t window_of_visit(const struct result *result, uint64_t samples)
+{
+    const uint64_t launches = result->found.launches_per_sample, sets = result->found.sets;
+    const bool is_known = result->warm && launches > 0 && launches < sets && bench_has_windows(result);
+    const uint64_t most = saturate_multiply(measure_most_windows(samples), launches);
+
+    /* A hot launch goes into the first set. */
+    return is_known && result->found.hot_time > 0 && most < sets ? most : sets;
+}
+
+/* Poison what a visit of SAMPLES samples launches into. */
+static enum qb_status poison(struct result *result, uint64_t samples, struct site *site)
+{
+    const uint64_t sets = result->found.sets, count = window_of_visit(result, samples);
+    const uint64_t end = saturate_add(site->first, count);
+    struct buffers part = buffers_part(&site->buffers, site->first, end < sets ? count : sets - site->first);
+    enum qb_status status = buffers_poison(&part, &result->plan_case->problem);
+
+    if (status == QB_OK && end > sets) {
+        part = buffers_part(&site->buffers, 0, end - sets);
+        status = buffers_poison(&part, &result->plan_case->problem);
+    }
+    site->poisoned = count;
+    return status;
+}
+
+/* Launch into all sets of SITE: the cache is then as launches leave it. */
 static enum qb_status launch_rotation(struct bench *bench, size_t index, struct launch_context *context)
 {
     const struct result *result = &bench->results[index];
@@ -931,9 +984,9 @@ static enum qb_status launch_rotation(struct bench *bench, size_t index, struct 
     return status == QB_OK ? end : status;
 }
 
-/* The sets of the case that are kept. In each visit they are poisoned and launched into, as what an earlier visit or
- * another kernel wrote proves nothing; without a proof, new ones are launched into. */
-static enum exit_code take_sets(struct bench *bench, size_t index, const struct case_data *data,
+/* The sets of the case that are kept. In each visit of SAMPLES samples those that they go into are poisoned, as what an
+ * earlier visit or another kernel wrote proves nothing, and all are launched into; without a proof, new ones are. */
+static enum exit_code take_sets(struct bench *bench, size_t index, uint64_t samples, const struct case_data *data,
                                 struct launch_context *context)
 {
     struct result *result = &bench->results[index];
@@ -958,8 +1011,10 @@ static enum exit_code take_sets(struct bench *bench, size_t index, const struct 
         return message_status("the buffers", status);
     }
     site->buffers = site->kept->buffers;
+    site->first = site->kept->next;
+    site->poisoned = result->found.sets;
     if (!fresh && bench->method->verify) {
-        status = buffers_poison(&site->buffers, &result->plan_case->problem);
+        status = poison(result, samples, site);
     }
     if (status == QB_OK && (fresh || bench->method->verify)) {
         status = launch_rotation(bench, index, context);
@@ -990,15 +1045,15 @@ static enum qb_status choose_launches(struct bench *bench, size_t index, struct 
     return status;
 }
 
-/* Find memory for the visit of CONTEXT, filled with DATA, and what a question has to know. */
-static enum exit_code prepare(struct bench *bench, size_t index, const struct case_data *data,
+/* Find memory for the visit of CONTEXT, of SAMPLES samples, filled with DATA, and what a question has to know. */
+static enum exit_code prepare(struct bench *bench, size_t index, uint64_t samples, const struct case_data *data,
                               struct launch_context *context)
 {
     struct result *result = &bench->results[index];
     struct site *site = context->site;
     enum qb_status status = QB_OK;
     enum exit_code code = bench_keeps_sets(result)
-                              ? take_sets(bench, index, data, context)
+                              ? take_sets(bench, index, samples, data, context)
                               : fill_buffers(bench, index, context->queue, result->found.sets, &site->buffers);
 
     if (code == EXIT_OK) {
@@ -1097,7 +1152,7 @@ static enum exit_code visit_verified(struct bench *bench, size_t index, uint64_t
     challenges_end(&challenges);
     context->challenges = NULL;
     if (code == EXIT_OK && result->found.sample_count > samples_before) {
-        code = prove_again(bench, index, &context->site->buffers);
+        code = prove_again(bench, index, context->site);
     }
     return code;
 }
@@ -1116,7 +1171,7 @@ static enum exit_code visit_on(struct bench *bench, size_t index, uint64_t sampl
     enum exit_code code;
 
     binding_hold(bench->machine);
-    code = prepare(bench, index, data, &context);
+    code = prepare(bench, index, samples, data, &context);
     if (code == EXIT_OK && !bench->method->verify) {
         code = time_case(bench, index, samples, queues, &context);
     }

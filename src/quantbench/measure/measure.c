@@ -22,6 +22,7 @@
 #include "measure/measure.h"
 #include "measure/disturbance.h"
 #include "base/interrupt.h"
+#include "base/saturate.h"
 #include "base/message.h"
 #include "base/stats.h"
 #include "base/clock.h"
@@ -430,6 +431,12 @@ static uint64_t choose_batch(const struct measure *m, uint64_t done, uint64_t le
         room = fit >= (double)room ? room : fit > 1 ? (uint64_t)fit : 1;
     }
     return left < room ? left : room;
+}
+
+uint64_t measure_most_windows(uint64_t count)
+{
+    /* The samples, as many that are taken again, and what leads each batch: there are no more of them than samples. */
+    return saturate_multiply(3, count);
 }
 
 enum qb_status measure_take(struct measure *m, uint64_t count, double *samples, uint64_t *taken, double *host_time)

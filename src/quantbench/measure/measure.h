@@ -74,6 +74,9 @@ struct measure {
     uint64_t disturbed;    /* samples that were kept in spite of a disturbance */
 };
 
+/* The windows that the launches of measure_take() go into at most, for COUNT samples in peace. */
+uint64_t measure_most_windows(uint64_t count);
+
 /* Get ready to take samples of WORK on QUEUES, which are of DEVICE and take every launch on sets of their own: there
  * are at least as many sets as queues, and a whole number of times as many. Leave WORK, its context and the queues
  * alone until measure_close(), which is to be called after QB_OK. */
