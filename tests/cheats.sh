@@ -50,7 +50,10 @@ done
 # shellcheck disable=SC2086 # a list of words
 once() { run 4 $few --dtype=float --plugin=cheat.so --kernel=cheat_once --granularity=token --num-tokens=16 \
     --hidden-size=1024 && err_has 'wrong result: kernel cheat_once' && ! grep -q 'Kernel running time' out; }
+# A cache that takes many sets, of which a sample goes into a few.
+echo 32768K >"$tap_cache/size"
 ok 'cheats: once is found, as each visit begins with outputs that nobody has written' once
+echo 256K >"$tap_cache/size"
 ok 'cheats: memo is found with --no-isolate' found memo 'work left undone' --granularity=token --no-isolate
 ok 'cheats: copy is found with --profile' found copy 'an earlier answer reused' --granularity=token --profile
 ok 'cheats: scalecache is found with --profile' found scalecache 'an earlier scale reused' --granularity=token --profile

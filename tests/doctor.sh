@@ -182,6 +182,22 @@ same_memory()
         out_has "\"rotated_bytes\": $tap_memory"
 }
 ok 'dry run: the memory is that of a run' same_memory
+# Four rotations of 512 MB each: the memory that is free holds all, and then one.
+plans()
+{
+    put /proc/meminfo "MemTotal: 64000000 kB
+MemAvailable: $1 kB" && run 0 --device=cpu --dry-run --num-tokens=64,65,66,67 --hidden-size=512 --format=json &&
+        sed -n 's/.*"device_memory_bytes": \([0-9]*\).*/\1/p' out >"$2" && same 4 "$(grep -c '' "$2")"
+}
+same_plans()
+{
+    for file in level:3 type:Unified size:131072K; do
+        put "/sys/devices/system/cpu/cpu0/cache/index0/${file%%:*}" "${file#*:}"
+    done
+    plans 60000000 free && plans 900000 short && cmp free short && [ "$(head -n 1 free)" -gt 500000000 ]
+}
+ok 'dry run: how much memory is free does not decide how many buffers there are' same_plans
+healthy
 # Each case takes as long with 10000 of them as with 10: 2 s of CPU time together, where they took 170 s.
 many='--device=cpu --dry-run --num-tokens=1:100:+1 --hidden-size=1:100:+1'
 # shellcheck disable=SC2086,SC3045 # a list of words; it is tried first

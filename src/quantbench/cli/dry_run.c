@@ -66,11 +66,13 @@ static double guess_preparation(const struct method *method, const struct plan_c
            (method->verify ? PROOF_TIME : 0);
 }
 
-/* Seconds to fill all sets, and the memory of the ceiling; and to launch into each set that is kept. */
-static double guess_filling(const struct result *result, double launch)
+/* Seconds to fill all sets, and the memory of the ceiling, in each of ROUNDS; or once, and to launch into each set that
+ * is kept. */
+static double guess_filling(const struct result *result, double launch, double rounds)
 {
-    return 2 * (double)result->found.rotated_bytes / FRESH_BANDWIDTH +
-           (bench_keeps_sets(result) ? launch * result->found.sets : 0);
+    const double once = 2 * (double)result->found.rotated_bytes / FRESH_BANDWIDTH;
+
+    return bench_keeps_sets(result) ? once + rounds * launch * result->found.sets : rounds * once;
 }
 
 /* Seconds that the questions of all rounds take, and the comparison of what their samples wrote. */
@@ -95,8 +97,9 @@ static double guess_seconds(const struct method *method, const struct result *re
     const double samples = (double)(method->num_warmup_iters + method->num_iters);
     const double before = guess_preparation(method, c);
     /* Ceilings take three quarters as many samples. */
-    const double visits = sample * samples * 1.75 + guess_checks(method, result) +
-                          (bench_keeps_sets(result) ? 1 : (double)method->rounds) * guess_filling(result, launch);
+    const double rounds = fmin((double)method->rounds, (double)method->num_iters);
+    const double visits =
+        sample * samples * 1.75 + guess_checks(method, result) + guess_filling(result, launch, rounds);
 
     if (method->profile) {
         return before + launch;

@@ -47,8 +47,9 @@
 /* Bytes of a cache that the room is made for at least, such as one of unknown size. */
 #define LEAST_CACHE ((uint64_t)32 << 20)
 
-/* As many of the largest rotations are kept at once. */
+/* As many of the largest rotations are kept at once, if they take no more than one part in TOTAL_PART of all memory. */
 #define WHOLE_ROTATIONS 4
+#define TOTAL_PART      4
 /* Bytes that pass in a sample, where nobody knows better, and samples of a visit that do not count or are repeated. */
 #define SAMPLE_BYTES  ((uint64_t)16 << 20)
 #define OTHER_SAMPLES 4
@@ -235,9 +236,11 @@ static uint64_t sets_of_visit(const struct bench *bench, const struct result *re
 }
 
 /* Where many cases would take long to fill whole rotations of theirs, each has as many sets as its visits need: what
- * the others launch passes through the cache in between. */
+ * the others launch passes through the cache in between. How much memory is free does not count: a worker, and a run
+ * that is resumed, come to the same numbers. */
 static void limit_sets(struct bench *bench)
 {
+    const uint64_t total = bench->machine->host.info.memory_total;
     uint64_t largest = 0, sum = 0;
 
     for (size_t i = 0; i < bench->count; i++) {
@@ -247,7 +250,7 @@ static void limit_sets(struct bench *bench)
         sum = saturate_add(sum, bytes);
         largest = bytes > largest ? bytes : largest;
     }
-    if (sum <= saturate_multiply(largest, WHOLE_ROTATIONS) && sum <= bench->stock.budget) {
+    if (sum <= saturate_multiply(largest, WHOLE_ROTATIONS) && sum <= total / TOTAL_PART) {
         return;
     }
     for (size_t i = 0; i < bench->count; i++) {
