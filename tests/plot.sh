@@ -82,12 +82,32 @@ ratios()
         has 'set arrow from 1, graph 0'
 }
 ok 'ratio: a row for each pair, and the margin' ratios
+wide_intervals()
+{
+    jq '.comparison.pairs[0].judgement.ratio_ci95 = [0.0001, 7000]' compare.json >wide.json && script ratio wide.json && has 'set logscale x' &&
+        sed -n 's/^set xrange \[\(.*\):\(.*\)\]$/\1 \2/p' x.gp | awk '{ n++; good = $1 > 0.005 && $1 < 1 && $2 > 1 && $2 < 200 } END { exit !(n == 1 && good) }'
+}
+if command -v jq >/dev/null; then
+    ok 'ratio: intervals that span much are on a logarithmic axis, and cut' wide_intervals
+else
+    skip 'ratio: intervals that span much are on a logarithmic axis, and cut' 'jq is not installed'
+fi
 heat()
 {
     script heat map.json && has "set xtics noenhanced ('2' 1, '4' 2)" && has "'tensor, hidden 32' 1" &&
         same 4 "$( (values decided; values undecided) | wc -l)" && has 'set palette'
 }
 ok 'heat: a column for each size, a row for all else' heat
+heat_of_caches()
+{
+    jq '(.results[] | select(.problem.num_tokens == 2)).cache = "cold" | (.results[] | select(.problem.num_tokens == 4)).cache = "partly cold"' \
+        map.json >caches.json && script heat caches.json && has "'tensor, hidden 32' 1" && ! grep -q 'partly cold. [0-9]' x.gp
+}
+if command -v jq >/dev/null; then
+    ok 'heat: a size that the cache holds has no row of its own' heat_of_caches
+else
+    skip 'heat: a size that the cache holds has no row of its own' 'jq is not installed'
+fi
 one_size()
 {
     run 3 --report=compare.json --plot=heat:x.gp && err_has "'heat' requires a comparison with results at several sizes"
@@ -231,6 +251,14 @@ ok 'gnuplot draws: samples' draws samples "$single"
 ok 'gnuplot draws: samples of several cases' draws samples sweep.json
 ok 'gnuplot draws: model' draws model model.json
 ok 'gnuplot draws: quality' draws quality "$srcdir/doc/records/epyc.json"
+# width_drawn FILE
+width_drawn() { sed -n 's/.* width="\([0-9]*\)" height=.*/\1/p' "$1" | head -n 1; }
+wider()
+{
+    run 0 -q --quality --input=a.npy --input=b.npy --quant-dtype=nvfp4 --output=long.json && run 0 --report=long.json --plot=model:x.svg \
+        --plot=quality:y.svg && same 960 "$(width_drawn y.svg)" && [ "$(width_drawn x.svg)" -gt 1000 ]
+}
+ok 'gnuplot draws: rows with long names in a wider picture' wider
 pdf() { run 0 --report=sweep.json --plot=x.pdf && [ "$(head -c 5 x.pdf)" = %PDF- ]; }
 ok 'gnuplot draws: PDF' pdf
 page()

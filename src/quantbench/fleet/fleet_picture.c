@@ -271,7 +271,7 @@ static void write_rows(struct picture *picture, const struct points *points)
         char label[FLEET_TEXT_SIZE];
 
         snprintf(label, sizeof label, "%s %s", node_of(points, i), points->fleet->devices[points->values[i].device].id);
-        picture_tic(i, label, stream);
+        picture_row_tic(picture, i, label);
     }
     fprintf(stream, ")\nset yrange [%zu.6:0.4]\n", points->count);
     write_plot(picture, points, true, bottom);

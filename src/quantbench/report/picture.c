@@ -102,31 +102,34 @@ enum picture_kind picture_choose(const struct record *record)
 #define HEIGHT       540
 #define FRAME_HEIGHT 170 /* without the rows */
 #define ROW_HEIGHT   22
+#define FREE_LABEL   30 /* characters of the label of a row that WIDTH has room for, and the width of a character */
+#define LETTER_WIDTH 8
 #define MIN_COLUMNS  40
 #define COLUMNS      79
 #define LINES        24
 #define FRAME_LINES  14
 
-/* Write the command that chooses the terminal of VIEWER, for ROWS rows. */
-static void write_terminal(enum picture_viewer viewer, int columns, size_t rows, FILE *stream)
+/* Write the command that chooses the terminal of VIEWER, for the rows of PICTURE and their labels. */
+static void write_terminal(const struct picture *picture, enum picture_viewer viewer, int columns, FILE *stream)
 {
-    const size_t height = rows > 0 ? FRAME_HEIGHT + ROW_HEIGHT * rows : HEIGHT;
+    const size_t rows = picture->rows, height = rows > 0 ? FRAME_HEIGHT + ROW_HEIGHT * rows : HEIGHT,
+                 width = WIDTH + LETTER_WIDTH * (picture->longest > FREE_LABEL ? picture->longest - FREE_LABEL : 0);
 
     switch (viewer) {
     case PICTURE_SCRIPT:
         break;
     case PICTURE_SVG:
         fprintf(stream,
-                "set terminal svg noenhanced size %d,%zu font 'sans-serif,14' background '#ffffff' linewidth 1\n",
-                WIDTH, height);
+                "set terminal svg noenhanced size %zu,%zu font 'sans-serif,14' background '#ffffff' linewidth 1\n",
+                width, height);
         break;
     case PICTURE_PNG:
-        fprintf(stream, "set terminal pngcairo noenhanced size %d,%zu font 'sans,11' background '#ffffff'\n", WIDTH,
+        fprintf(stream, "set terminal pngcairo noenhanced size %zu,%zu font 'sans,11' background '#ffffff'\n", width,
                 height);
         break;
     case PICTURE_PDF:
         fprintf(stream, "set terminal pdfcairo noenhanced size %.2f,%.2f font 'sans,11' background '#ffffff'\n",
-                WIDTH / 96.0, (double)height / 96);
+                (double)width / 96, (double)height / 96);
         break;
     case PICTURE_CHARACTERS:
         columns = columns > COLUMNS ? COLUMNS : columns < MIN_COLUMNS ? MIN_COLUMNS : columns;
@@ -152,7 +155,7 @@ bool picture_write_frame(void (*write)(struct picture *picture, const void *what
         fprintf(stream, "# A gnuplot script, from quantbench %s. \"gnuplot -p FILE\" shows the picture.\n",
                 PACKAGE_VERSION);
         fputs("set encoding utf8\n", stream);
-        write_terminal(viewer, columns, picture.rows, stream);
+        write_terminal(&picture, viewer, columns, stream);
         fputs("set termoption noenhanced\nset tics nomirror out\nset key noenhanced below\n", stream);
         if (!picture.plain) {
             fputs("set key Left reverse width 2 height 1\n"

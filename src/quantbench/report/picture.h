@@ -38,7 +38,8 @@ struct picture {
     const struct record *record; /* NULL: it is of something else */
     FILE *stream;                /* the script from its title on */
     bool plain;                  /* characters: no intervals, and no areas */
-    size_t rows; /* that the picture must have room for, known before the title; 0: it has the usual size */
+    size_t rows;    /* that the picture must have room for, known before the title; 0: it has the usual size */
+    size_t longest; /* label of a row, in characters: the picture is wider for it */
     bool memory_short;
 };
 
@@ -52,6 +53,9 @@ void picture_quote(const char *text, FILE *stream);
 
 /* Write the LABEL of the place INDEX + 1 on an axis, as a part of "set xtics (...)". */
 void picture_tic(size_t index, const char *label, FILE *stream);
+
+/* The same for the row INDEX + 1 of a picture, which has room for LABEL. */
+void picture_row_tic(struct picture *picture, size_t index, const char *label);
 
 /* "set NAME 'TEXT'", in a whole line. */
 void picture_set_text(const struct picture *picture, const char *name, const char *text);

@@ -125,7 +125,7 @@ static void write_cells(struct map *map, bool decided, FILE *stream)
     fputs("EOD\n", stream);
 }
 
-static void write_axes(const struct picture *picture, const struct map *map)
+static void write_axes(struct picture *picture, const struct map *map)
 {
     char text[32];
     FILE *stream = picture->stream;
@@ -138,7 +138,7 @@ static void write_axes(const struct picture *picture, const struct map *map)
     }
     fputs(")\nset ytics noenhanced (", stream);
     for (size_t i = 0; i < map->rows; i++) {
-        picture_tic(i, map->labels[i], stream);
+        picture_row_tic(picture, i, map->labels[i]);
     }
     fprintf(stream, ")\nset xrange [0.5:%zu.5]\nset yrange [%zu.5:0.5]\nunset grid\n", map->columns, map->rows);
 }

@@ -116,7 +116,7 @@ static void plot_rows(struct picture *picture, const struct model_row *rows, siz
     fputs("set ytics noenhanced (", stream);
     for (size_t i = 0; i < count; i++) {
         snprintf(text, sizeof text, "%s: %.2f bits", describe_way(rows[i].way->first, way), rows[i].bits);
-        picture_tic(i, text, stream);
+        picture_row_tic(picture, i, text);
     }
     fprintf(stream, ")\nset yrange [%zu.6:0.4]\n$all << EOD\n", count);
     for (size_t i = 0; i < count; i++) {

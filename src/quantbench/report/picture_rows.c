@@ -49,7 +49,7 @@ static void write_rows(struct picture *picture, const struct row *rows, size_t c
 
     fputs("set ytics noenhanced (", stream);
     for (size_t i = 0; i < count; i++) {
-        picture_tic(i, rows[i].label, stream);
+        picture_row_tic(picture, i, rows[i].label);
     }
     fprintf(stream, ")\nset yrange [%zu.6:0.4]\n%s", count, series > 1 ? "" : "set key off\n");
     for (size_t s = 0; s < series; s++) {
@@ -107,7 +107,10 @@ const char *picture_pair_label(const struct record *record, const struct record_
     size_t length = (size_t)snprintf(label, DESCRIBE_SIZE, "%.160s", pair->name);
 
     for (enum column i = SOURCE; i < FIRST_RESULT && length < DESCRIBE_SIZE; i++) {
-        if ((enum property)i != axis && describe_pair_shows_case(record, i)) {
+        /* Along an axis of sizes the cache may be cold for some and partly so for others. */
+        const bool is_along = (enum property)i == axis || (axis != PROPERTIES && (enum property)i == PROPERTY_CACHE);
+
+        if (!is_along && describe_pair_shows_case(record, i)) {
             length += (size_t)snprintf(label + length, DESCRIBE_SIZE - length, ", %s%s%.160s",
                                        describe_is_number(i) ? describe_head(i) : "", describe_is_number(i) ? " " : "",
                                        describe_cell(c, i, text));
@@ -127,13 +130,38 @@ const char *picture_comparison(const struct record *record, char text[PICTURE_CO
     return text;
 }
 
+/* Ratios that span more than this are on a logarithmic axis, and intervals are cut at this factor from 1. */
+#define LINEAR_SPAN   5
+#define MOST_INTERVAL 100
+
+/* Set the range of COUNT ROWS, which holds 1 and the margin. */
+static void write_range(const struct picture *picture, const struct row *rows, size_t count)
+{
+    const double margin = picture->record->comparison.margin;
+    double least = 1 - 2 * margin - 0.01, most = 1 + 2 * margin + 0.01;
+
+    for (size_t i = 0; i < count; i++) {
+        const struct picture_value v = rows[i].value;
+
+        if (isfinite(v.value)) {
+            least = fmin(least, fmin(v.value, isfinite(v.low) ? fmax(v.low, 1.0 / MOST_INTERVAL) : v.value));
+            most = fmax(most, fmax(v.value, isfinite(v.high) ? fmin(v.high, MOST_INTERVAL) : v.value));
+        }
+    }
+    if (most <= LINEAR_SPAN * least) {
+        const double room = (most - least) * 0.03;
+
+        fprintf(picture->stream, "set xrange [%.9g:%.9g]\n", least - room, most + room);
+    } else {
+        fprintf(picture->stream, "set logscale x\nset xrange [%.9g:%.9g]\n", least / 1.1, most * 1.1);
+    }
+}
+
 /* The margin as an area, and a line at 1, which both are in the picture. */
 static void write_margin(const struct picture *picture)
 {
     const double margin = picture->record->comparison.margin;
 
-    fprintf(picture->stream, "set xrange [*<%.9g:%.9g<*]\nset offsets graph 0.03, graph 0.03, 0, 0\n",
-            1 - 2 * margin - 0.01, 1 + 2 * margin + 0.01);
     if (!picture->plain) {
         fprintf(picture->stream,
                 "set object 1 rectangle from %.9g, graph 0 to %.9g, graph 1 "
@@ -171,6 +199,7 @@ void picture_ratio(struct picture *picture)
         picture_set_title(picture, "Ratio of the times, with its 95 % interval", picture_comparison(record, text),
                           count, comparison->count);
         picture_set_text(picture, "xlabel", "time / time of the baseline: less than 1 is faster; gray: the margin");
+        write_range(picture, rows, count);
         write_margin(picture);
         write_rows(picture, rows, count, names, VERDICTS);
     }

@@ -69,6 +69,14 @@ void picture_tic(size_t index, const char *label, FILE *stream)
     fprintf(stream, " %zu", index + 1);
 }
 
+void picture_row_tic(struct picture *picture, size_t index, const char *label)
+{
+    const size_t length = strlen(label) < PICTURE_LABEL ? strlen(label) : PICTURE_LABEL;
+
+    picture->longest = length > picture->longest ? length : picture->longest;
+    picture_tic(index, label, picture->stream);
+}
+
 void picture_set_text(const struct picture *picture, const char *name, const char *text)
 {
     fprintf(picture->stream, "set %s ", name);
