@@ -76,11 +76,11 @@ unset FAKE_OPEN
 
 # A rank that is frozen cannot be waited for, nor be taken out of a meeting.
 before=$(date +%s)
-ok 'SIGSTOP of a rank: exit status 3' faulty stop@2 3 4 --deadline=5
+ok "SIGSTOP of a rank: exit status $left" faulty stop@2 "$left" 4 --deadline=5
 ok 'SIGSTOP of a rank: it is named' grep -q 'rank 2 on .*NO ANSWER: the rank does not answer' err
 ok 'SIGSTOP of a rank: the others' out_has '3 OK; 1 device missing'
 ok 'SIGSTOP of a rank: not before the deadline' test $(($(date +%s) - before)) -ge 5
-ok 'SIGSTOP of rank 0: exit status 3' faulty stop@0 3 4 --deadline=5
+ok "SIGSTOP of rank 0: exit status $left" faulty stop@0 "$left" 4 --deadline=5
 ok 'SIGSTOP of rank 0: it is named' err_has 'rank 0: NO ANSWER; report the records with: quantbench --fleet=records'
 
 # The job ends with a rank that is killed. The tools write what they have measured; the FIFO has its end when all did.
@@ -91,7 +91,7 @@ killed()
     beside cat end
     FAKE_END=$work/end
     export FAKE_END
-    faulty "kill@$1" 137 4
+    faulty "kill@$1" "$killed" 4
     set -- $?
     unset FAKE_END
     joined

@@ -22,6 +22,13 @@ TMPDIR=$work
 REAL=$QUANTBENCH
 export TMPDIR REAL
 
+# The statuses of a job that a rank left, and of one in which a rank was killed: mpirun of Open MPI has that of the rank,
+# and MPICH's the signal by which it ends the others.
+left=3 killed=137
+case $(mpirun --version 2>&1) in
+*HYDRA*) left=9 killed=9 ;;
+esac
+
 # need_jobs: skip all checks where mpirun cannot start two processes.
 need_jobs()
 {
