@@ -37,6 +37,7 @@ ok 'the list: each case has its round' same 0 "$(grep -c '"launches": 0,*$' out)
 for word in quantize dequantize silu-mul gelu-mul rms-norm add-rms-norm rope kv-write transpose dual; do
     ok "the list: $word" out_has "\"operation\": \"$word\""
 done
+ok 'the list: rows of experts' grep -q '"experts": 8' out
 for word in sustained burst idle; do
     ok "the list: $word load" test "$(number $word)" -gt 0
 done

@@ -44,6 +44,8 @@ static const char *const lines[] = {
     "op=kv-write dtype=bfloat16 quant-dtype=fp8 granularity=tensor",
     "op=transpose dtype=bfloat16 quant-dtype=fp8 granularity=group:128",
     "op=dual dtype=bfloat16 quant-dtype=mxfp8",
+    "dtype=bfloat16 quant-dtype=fp8 granularity=group:128 experts=8",
+    "op=silu-mul dtype=bfloat16 quant-dtype=fp8 granularity=token experts=8",
 };
 #define LINES (sizeof lines / sizeof lines[0])
 
