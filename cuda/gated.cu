@@ -3,15 +3,14 @@
  * each value once in registers. Limited by reading, 4 bytes for each code, if the activation is done in some ten
  * instructions. */
 #include "chunks.cuh"
+#include "gated.cuh"
 
 #define THREADS 256u
 
 struct gated_args : qb__chunk_args {
-    qb__gate gate;
-    uint64_t up;    /* bytes from a gate to its up, of halves */
+    qb__pair_places pairs;
     uint64_t units; /* the values alone: eight elements, at most */
-    bool interleaved, wide, in_float;
-    bool adjusts; /* there is a limit, or an offset */
+    bool wide, in_float;
 };
 
 /* ---- The values alone ---------------------------------------------------------------------------------------------
@@ -32,8 +31,8 @@ template <int IN> __global__ void __launch_bounds__(THREADS) gated_values(const 
     }
     col *= QB__EIGHT;
     const uint32_t count = (uint32_t)min(a.cols - col, (uint64_t)QB__EIGHT);
-    const uint64_t first = row * a.in_stride + (a.interleaved ? 2 * col : col);
-    if (a.interleaved) {
+    const uint64_t first = row * a.in_stride + (a.pairs.interleaved ? 2 * col : col);
+    if (a.pairs.interleaved) {
         float x[2 * QB__EIGHT];
         const uint32_t low = min(2 * count, QB__EIGHT);
         qb__load8<IN>(in, first, low, a.wide, x);
@@ -49,7 +48,7 @@ template <int IN> __global__ void __launch_bounds__(THREADS) gated_values(const 
     }
 #pragma unroll
     for (unsigned i = 0; i < QB__EIGHT; i++) {
-        g[i] = qb__gated_value<IN>(g[i], u[i], a.gate);
+        g[i] = qb__gated_value<IN>(g[i], u[i], a.pairs.gate);
     }
     if (a.in_float) {
         qb__store8<QB_FORMAT_F32>(a.values, row * a.cols + col, count, a.wide, g);
@@ -61,57 +60,19 @@ template <int IN> __global__ void __launch_bounds__(THREADS) gated_values(const 
 /* ---- Fused --------------------------------------------------------------------------------------------------------
  */
 
-/* The gates and ups of a chunk. */
-struct pair {
-    uint4 gate, up;
-};
-
-__device__ __forceinline__ pair load_pair(const gated_args &a, const unsigned char *in, uint64_t row, uint32_t col,
-                                          bool valid)
-{
-    const unsigned char *const at = in + row * a.in_step + (uint64_t)col * (a.interleaved ? 32 : 16);
-    const uint4 none = make_uint4(0, 0, 0, 0);
-    pair p;
-
-    p.gate = valid ? qb__load16(at) : none;
-    p.up = valid ? qb__load16(at + a.up) : none;
-    return p;
-}
-
-/* The values of a chunk. */
-template <int IN, bool GELU> __device__ __forceinline__ uint4 values_of(const gated_args &a, const pair &p)
-{
-    uint4 g = p.gate, u = p.up;
-
-    if (a.interleaved) {
-        g = make_uint4(__byte_perm(p.gate.x, p.gate.y, 0x5410), __byte_perm(p.gate.z, p.gate.w, 0x5410),
-                       __byte_perm(p.up.x, p.up.y, 0x5410), __byte_perm(p.up.z, p.up.w, 0x5410));
-        u = make_uint4(__byte_perm(p.gate.x, p.gate.y, 0x7632), __byte_perm(p.gate.z, p.gate.w, 0x7632),
-                       __byte_perm(p.up.x, p.up.y, 0x7632), __byte_perm(p.up.z, p.up.w, 0x7632));
-    }
-    if (a.adjusts) {
-        qb__adjust_pair<IN>(g.x, u.x, a.gate);
-        qb__adjust_pair<IN>(g.y, u.y, a.gate);
-        qb__adjust_pair<IN>(g.z, u.z, a.gate);
-        qb__adjust_pair<IN>(g.w, u.w, a.gate);
-    }
-    return make_uint4(qb__plain_pair<IN, GELU>(g.x, u.x), qb__plain_pair<IN, GELU>(g.y, u.y),
-                      qb__plain_pair<IN, GELU>(g.z, u.z), qb__plain_pair<IN, GELU>(g.w, u.w));
-}
-
 template <int IN, bool GELU> struct gated_source {
     typedef gated_args args;
-    typedef pair chunk;
+    typedef qb__pair chunk;
 
-    static __device__ __forceinline__ pair load(const gated_args &a, const unsigned char *in, uint64_t row,
-                                                uint32_t col, bool valid)
+    static __device__ __forceinline__ qb__pair load(const gated_args &a, const unsigned char *in, uint64_t row,
+                                                    uint32_t col, bool valid)
     {
-        return load_pair(a, in, row, col, valid);
+        return qb__load_pair(a.pairs, in + row * a.in_step, col, valid);
     }
-    static __device__ __forceinline__ uint4 values(const gated_args &a, const pair &p, uint32_t row, uint32_t col,
+    static __device__ __forceinline__ uint4 values(const gated_args &a, const qb__pair &p, uint32_t row, uint32_t col,
                                                    bool valid)
     {
-        const uint4 z = values_of<IN, GELU>(a, p);
+        const uint4 z = qb__pair_values<IN, GELU>(a.pairs, p);
 
         qb__keep_chunk<IN>(a, z, row, col, valid);
         return z;
@@ -135,12 +96,10 @@ __global__ void __launch_bounds__(QB__ROW_THREADS) gated_rows(const gated_args a
 
 static gated_args args_of(const struct qb__cuda_call *call)
 {
-    const struct qb_problem *p = call->problem;
     gated_args a = {};
 
     static_cast<qb__chunk_args &>(a) = qb__chunk_args_of(call);
-    a.gate = qb__gate_of(p);
-    a.interleaved = p->gate == QB_GATE_INTERLEAVED;
+    a.pairs = qb__pair_places_of(call);
     return a;
 }
 
@@ -180,7 +139,5 @@ cudaError_t qb__cuda_gated_run(const struct qb__cuda_call *call, bool *done)
     if (!*done) {
         return cudaSuccess;
     }
-    a.up = a.interleaved ? 16 : a.cols * qb__element_size(call->input);
-    a.adjusts = a.gate.limit != INFINITY || a.gate.up_offset != 0;
-    return qb__chunks_launch(call, a, &a, groups[a.gate.gelu], rows[a.gate.gelu]);
+    return qb__chunks_launch(call, a, &a, groups[a.pairs.gate.gelu], rows[a.pairs.gate.gelu]);
 }
