@@ -16,6 +16,9 @@
 #define FIRST       (6 * STEPS + 1)
 #define FINE        33
 #define REFINEMENTS 2
+/* The same of a tensor scale, of which groups adapt to all but the extremes: every second step, for two octaves. */
+#define TENSOR_FIRST (2 * STEPS / 2 + 1)
+#define TENSOR_FINE  9
 /* Refinements of one end of a range with zero points, and how far they look at first. */
 #define END_PASSES 2
 #define END_REACH  0.25
@@ -34,6 +37,7 @@ struct search {
     const struct scale_search *about;
     const struct qb_problem *problem; /* as it is swept */
     float low, high;                  /* the whole range */
+    int first, skipped, fine; /* ranges of a first search, those between two of it, and ranges of a refinement */
     /* Each value once, and how often it is there; NULL: there are too many. */
     float *values;
     uint64_t *counts;
@@ -214,26 +218,29 @@ static enum exit_code refine(struct search *s, enum ends ends, double reach, str
         const double most = fmin(*share + reach, 1), least = fmax(*share - reach, 0);
         double shares[FINE];
 
-        for (int i = 0; i < FINE; i++) {
-            shares[i] = most - (most - least) * i / (FINE - 1);
+        for (int i = 0; i < s->fine; i++) {
+            shares[i] = most - (most - least) * i / (s->fine - 1);
         }
-        code = try_shares(s, ends, shares, FINE, best, share);
-        reach = (most - least) / (FINE - 1);
+        code = try_shares(s, ends, shares, (size_t)s->fine, best, share);
+        reach = (most - least) / (s->fine - 1);
     }
     return code;
 }
 
 static enum exit_code search_range(struct search *s, struct trial *best)
 {
-    double shares[FIRST], share = 1, low, high;
+    double shares[FIRST], step = 1, share = 1, low, high;
     enum exit_code code;
 
-    shares[0] = 1;
-    for (int i = 1; i < FIRST; i++) {
-        shares[i] = shares[i - 1] * STEP;
+    for (int i = 0; i <= s->skipped; i++) {
+        step *= STEP;
     }
-    code = try_shares(s, BOTH, shares, FIRST, best, &share);
-    code = code == EXIT_OK ? refine(s, BOTH, share * (1 / STEP - 1), best, &share) : code;
+    shares[0] = 1;
+    for (int i = 1; i < s->first; i++) {
+        shares[i] = shares[i - 1] * step;
+    }
+    code = try_shares(s, BOTH, shares, (size_t)s->first, best, &share);
+    code = code == EXIT_OK ? refine(s, BOTH, share * (1 / step - 1), best, &share) : code;
     low = high = share;
     for (int pass = 0; pass < END_PASSES && s->problem->zero_points != QB_ZERO_POINTS_NONE && code == EXIT_OK; pass++) {
         code = refine(s, LOW, END_REACH, best, &low);
@@ -269,7 +276,11 @@ enum exit_code scale_search_run(const struct scale_search *about, const struct q
     const struct census *const census = about->census;
     const float amax = fmaxf(-census->low, census->high);
     const bool is_asymmetric = problem->zero_points != QB_ZERO_POINTS_NONE;
+    const bool is_tensor_scale = problem->tensor_scale != QB_TENSOR_SCALE_NONE;
     struct search s = {
+        .first = is_tensor_scale ? TENSOR_FIRST : FIRST,
+        .skipped = is_tensor_scale ? 1 : 0,
+        .fine = is_tensor_scale ? TENSOR_FINE : FINE,
         .about = about,
         .problem = problem,
         .low = is_asymmetric ? fminf(census->low, 0) : -amax,
