@@ -275,6 +275,33 @@ START_TEST(quality_figures_are_the_same)
 }
 END_TEST
 
+/* Subnormal numbers of F16 are ordinary ones of binary32, but not on the way there. */
+START_TEST(quality_figures_of_halves_are_the_same)
+{
+    static uint16_t halves[FIGURES];
+    const struct qb_tensors buffers = QB_TENSORS(halves, expected_codes, expected_scales);
+    static const struct qb_arithmetic contract;
+    struct qb_problem p = make_problem(QB_FORMAT_INT8, QB_GRANULARITY_TOKEN);
+    struct quality quality, other;
+    uint64_t state = test_seed();
+
+    for (size_t i = 0; i < FIGURES; i++) {
+        halves[i] = (uint16_t)(i % 2000 == 0 ? 1000 : 1 + test_random(&state) % 300);
+    }
+    p.input = QB_FORMAT_F16;
+    memset(&quality, 0, sizeof quality);
+    memset(&other, 0, sizeof other);
+    ck_assert_int_eq(qb_reference_run(&p, &buffers), QB_OK);
+    ck_assert(quality_compute(&p, &contract, &buffers, &quality));
+    ck_assert(quality.rest_snr > 0 && quality.rest_snr != quality.snr);
+    set_in_pool((enum environment)_i);
+    ck_assert(quality_compute(&p, &contract, &buffers, &other));
+    ck_assert(is_set((enum environment)_i));
+    set(DEFAULT);
+    ck_assert(memcmp(&quality, &other, sizeof quality) == 0);
+}
+END_TEST
+
 START_TEST(reference_is_trusted)
 {
     set((enum environment)_i);
@@ -294,6 +321,7 @@ int main(void)
     tcase_add_loop_test(tc, kernels_give_the_same_bytes, DOWNWARD, ENVIRONMENTS);
     tcase_add_loop_test(tc, kernels_do_in_a_pool_that_others_used, DOWNWARD, ENVIRONMENTS);
     tcase_add_loop_test(tc, quality_figures_are_the_same, DOWNWARD, ENVIRONMENTS);
+    tcase_add_loop_test(tc, quality_figures_of_halves_are_the_same, DOWNWARD, ENVIRONMENTS);
     suite_add_tcase(suite, tc);
     return run_suite(suite);
 }

@@ -96,6 +96,107 @@ START_TEST(e4m3_edges)
 }
 END_TEST
 
+/* All codes of F16, in rows of 64, next to the same values in F32, and to a plain loop. */
+START_TEST(halves_are_what_they_decode_to)
+{
+    enum { ROW = 64 };
+    const struct qb_problem problem = make_problem(QB_FORMAT_F16, QB_FORMAT_INT8, 1, ROW);
+    uint8_t codes[ROW];
+    float scale = 0.5F;
+
+    memset(codes, 3, sizeof codes); /* so that signs count */
+    for (uint32_t first = 0; first < 0x10000; first += ROW) {
+        uint16_t halves[ROW];
+        const struct qb_tensors buffers = QB_TENSORS(halves, codes, &scale);
+        double signal = 0, noise = 0, largest = 0;
+        uint64_t nan = 0, infinite = 0;
+        struct quality quality;
+
+        for (uint32_t i = 0; i < ROW; i++) {
+            const double x = (double)qb_format_decode(QB_FORMAT_F16, first + i);
+
+            halves[i] = (uint16_t)(first + i);
+            nan += isnan(x);
+            infinite += isinf(x) != 0;
+            if (isfinite(x)) {
+                signal += x * x;
+                noise += (1.5 - x) * (1.5 - x);
+                largest = fmax(largest, fabs(1.5 - x));
+            }
+        }
+        ck_assert(quality_compute(&problem, &contract, &buffers, &quality));
+        ck_assert_msg(quality.nan == nan && quality.infinite == infinite && quality.finite == ROW - nan - infinite &&
+                          quality.signal == signal && quality.noise == noise &&
+                          (quality.finite == 0 || quality.largest_error == largest),
+                      "from 0x%04X on: signal %.17g, not %.17g, noise %.17g, not %.17g", (unsigned)first,
+                      quality.signal, signal, quality.noise, noise);
+    }
+}
+END_TEST
+
+/* Count by a plain loop which of COUNT elements by SCALE and ZERO lie beyond the codes from LEAST to LARGEST. */
+static void count_cut_off(const float *data, size_t count, float scale, int zero, int least, int largest,
+                          uint64_t *saturated, uint64_t *overrange)
+{
+    *saturated = *overrange = 0;
+    for (size_t i = 0; i < count; i++) {
+        const double v = (double)(data[i] / scale), code = nearbyint(v) + zero;
+
+        *saturated += code < least || code > largest;
+        *overrange += v + zero > largest * (1 + 0x1p-22) || v + zero < least * (1 + 0x1p-22);
+    }
+}
+
+/* Elements around both limits of INT8, some units in their last places and some steps away. */
+START_TEST(elements_near_the_limits)
+{
+    static const float scales[] = {1, 0.1F, 0x1.fffffep-3F, 3.7e-12F, 1e30F};
+    static const int zeros[] = {0, 5, -128, 127};
+
+    for (size_t k = 0; k < 5 * 4; k++) {
+        struct qb_problem problem = make_problem(QB_FORMAT_F32, QB_FORMAT_INT8, 1, 64);
+        float scale = scales[k % 5], data[64];
+        int8_t zero = (int8_t)zeros[k / 5];
+        uint8_t codes[64];
+        struct qb_tensors buffers = QB_TENSORS(data, codes, &scale);
+        uint64_t saturated, overrange;
+        struct quality quality;
+
+        for (int i = 0; i < 64; i++) {
+            const float limit = (float)((i % 2 == 0 ? 127 : -128) - zero + (i % 4 < 2 ? 0 : i % 2 == 0 ? 0.5 : -0.5));
+
+            data[i] = limit * scale * (1 + (float)(i / 4 - 8) * (i % 8 < 4 ? 0x1p-23F : 0x1p-17F));
+        }
+        problem.zero_points = QB_ZERO_POINTS_INT8;
+        buffers.at[QB_ROLE_ZERO_POINTS] = &zero;
+        ck_assert_int_eq(qb_reference_codes(&problem, &buffers), QB_OK);
+        ck_assert(quality_compute(&problem, &contract, &buffers, &quality));
+        count_cut_off(data, 64, scale, zero, -128, 127, &saturated, &overrange);
+        ck_assert_msg(quality.saturated == saturated && quality.overrange == overrange,
+                      "scale %g, zero point %d: %d and %d, not %d and %d", (double)scale, zero, (int)quality.saturated,
+                      (int)quality.overrange, (int)saturated, (int)overrange);
+        ck_assert(k / 5 > 1 || (saturated > 0 && saturated < 64));
+    }
+}
+END_TEST
+
+/* Elements without the largest are known of one part, not of several. */
+START_TEST(parts_with_finite_elements)
+{
+    const float data[] = {1, 2.5F, 3.25F, 100}, none[] = {NAN, INFINITY};
+    const struct quality one = of_floats(QB_FORMAT_INT8, data, 4), empty = of_floats(QB_FORMAT_INT8, none, 2);
+    struct quality all = {.finite = 0};
+
+    quality_add(&empty, &all);
+    ck_assert(isnan(all.rest_snr));
+    quality_add(&one, &all);
+    quality_add(&empty, &all);
+    ck_assert(all.rest_snr == one.rest_snr && all.snr == one.snr);
+    quality_add(&one, &all);
+    ck_assert(isnan(all.rest_snr) && all.finite == 8);
+}
+END_TEST
+
 START_TEST(e5m2_edges)
 {
     /* 61440 is halfway between 57344 and what would be 65536, the even one. The smallest number is 2^-16. */
@@ -453,6 +554,9 @@ int main(void)
 
     tcase_add_test(tc, int8_by_hand);
     tcase_add_test(tc, e4m3_edges);
+    tcase_add_test(tc, halves_are_what_they_decode_to);
+    tcase_add_test(tc, elements_near_the_limits);
+    tcase_add_test(tc, parts_with_finite_elements);
     tcase_add_test(tc, e5m2_edges);
     tcase_add_test(tc, signal_and_noise_alone);
     tcase_add_test(tc, infinite_scale);

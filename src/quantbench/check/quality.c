@@ -134,20 +134,24 @@ static uint32_t magnitude_of(float x)
     return bits >> 16 & (MAGNITUDES - 1);
 }
 
-/* Count the elements of each magnitude. */
+/* Count the elements of each magnitude, in the default floating-point environment. */
 static __attribute__((noinline)) void count_magnitudes(const struct qb_problem *problem, const uint32_t *owner,
                                                        const void *input, uint64_t counts[MAGNITUDES])
 {
     const uint64_t count = problem->tokens * problem->hidden;
 
-#pragma omp parallel for schedule(static) reduction(+ : counts[:MAGNITUDES])
-    for (uint64_t first = 0; first < count; first += BLOCK) {
-        const uint64_t some = count - first < BLOCK ? count - first : BLOCK;
-        float buffer[BLOCK];
-        const float *const x = load(problem->input, input, first, some, buffer);
+#pragma omp parallel
+    {
+        fesetenv(FE_DFL_ENV); /* as below */
+#pragma omp for schedule(static) reduction(+ : counts[:MAGNITUDES])
+        for (uint64_t first = 0; first < count; first += BLOCK) {
+            const uint64_t some = count - first < BLOCK ? count - first : BLOCK;
+            float buffer[BLOCK];
+            const float *const x = load(problem->input, input, first, some, buffer);
 
-        for (uint64_t i = 0; i < some; i++) {
-            counts[magnitude_of(x[i])] += owner == NULL || owner[(first + i) / problem->hidden] > 0;
+            for (uint64_t i = 0; i < some; i++) {
+                counts[magnitude_of(x[i])] += owner == NULL || owner[(first + i) / problem->hidden] > 0;
+            }
         }
     }
 }
@@ -462,15 +466,15 @@ bool quality_compute(const struct qb_problem *problem, const struct qb_arithmeti
     bool good;
 
     w.traits = calloc(w.tiling.scale_rows * w.tiling.scale_cols + 1, sizeof *w.traits);
+    fegetenv(&kept);
+    fesetenv(FE_DFL_ENV);
     good = experts_take(problem, tensors, &w.experts) && w.traits != NULL && find_large(&w);
     if (good) {
-        fegetenv(&kept);
-        fesetenv(FE_DFL_ENV);
         find_code_values(problem->output, &w.codes);
         sum_up(&w, &all);
         *quality = quality_of(&w, &all);
-        fesetenv(&kept);
     }
+    fesetenv(&kept);
     free(w.traits);
     experts_free(&w.experts);
     return good;
@@ -480,6 +484,7 @@ void quality_add(const struct quality *part, struct quality *all)
 {
     const bool is_first = all->finite == 0;
 
+    all->rest_snr = is_first ? part->rest_snr : part->finite == 0 ? all->rest_snr : NAN;
     all->finite += part->finite;
     all->nan += part->nan;
     all->infinite += part->infinite;
@@ -497,5 +502,4 @@ void quality_add(const struct quality *part, struct quality *all)
     all->largest_relative_error =
         is_first ? part->largest_relative_error : fmax(all->largest_relative_error, part->largest_relative_error);
     all->snr = ratio(all->finite, all->signal, all->noise);
-    all->rest_snr = NAN;
 }

@@ -13,7 +13,8 @@
 bool quality_compute(const struct qb_problem *problem, const struct qb_arithmetic *arithmetic,
                      const struct qb_tensors *tensors, struct quality *quality);
 
-/* Add PART, the quality of other elements, to ALL, which begins as zero. REST_SNR of several parts is unknown. */
+/* Add PART, the quality of other elements, to ALL, which begins as zero. REST_SNR is that of the only part
+ * with finite elements; of several it is unknown. */
 void quality_add(const struct quality *part, struct quality *all);
 
 #endif
