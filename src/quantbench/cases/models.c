@@ -6,10 +6,9 @@
 
 #include <string.h>
 
-/* Models of one family that differ in nothing but their number of experts have one row. Each row was compared with
- * public copies of the config.json that it names: Qwen3, GLM-4.5 and Kimi K2 with scripts/models of the program slime,
- * GLM-4.5 also with the pages of Megatron-Bridge, gpt-oss with GptOssConfig of vLLM, and the others, DeepSeek-V3 among
- * them, with copies in the tests of programs that load these models. */
+/* Models of one family that differ in nothing but their number of experts have one row. Rows were compared with public
+ * copies of the config.json that they name: Qwen3, GLM-4.5 and Kimi K2 with scripts/models of the program slime,
+ * GLM-4.5 also with the pages of Megatron-Bridge, and gpt-oss with GptOssConfig of vLLM. */
 static const struct model models[] = {
     {"llama3-8b", "meta-llama/Meta-Llama-3-8B", 4096, 32, 128, 14336, 0, 32, 32, 0, 0, 0, MODEL_SILU},
     {"llama3-70b", "meta-llama/Meta-Llama-3-70B", 8192, 64, 128, 28672, 0, 80, 80, 0, 0, 0, MODEL_SILU},
