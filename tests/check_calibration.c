@@ -17,10 +17,15 @@
 #define FIRST  41 /* rows of the first dump */
 #define ROWS   60 /* of both */
 #define COUNT  (ROWS * HIDDEN)
+/* Rows of both that have more than two chunks of elements, 2^18, and with an end that fills none. */
+#define MANY_ROWS 12000
 
 static struct machine machine;
 static char folder[] = "/tmp/quantbench-calibration.XXXXXX", files[2][64];
-static float values[COUNT]; /* of the dumps, as they are in the files */
+static float values[MANY_ROWS * HIDDEN]; /* of the dumps, as they are in the files */
+static size_t row_count = ROWS;
+static double progress; /* the last that was shown */
+static size_t progress_calls;
 /* What the last run found. */
 static struct calibrated_tensor tensor;
 static struct settings settings;
@@ -87,6 +92,14 @@ static void make_dumps(const char *type, double shift, bool in_half)
     write_dump(files[1], type, FIRST, ROWS - FIRST);
 }
 
+static void watch_progress(void *about, double share)
+{
+    (void)about;
+    ck_assert_msg(share >= progress && share <= 1, "%g after %g", share, progress);
+    progress = share;
+    progress_calls++;
+}
+
 /* Calibrate both dumps by METHODS for OUTPUT, with MORE, an option. */
 static void calibrate_dumps(const char *methods, const char *output, const char *more)
 {
@@ -96,8 +109,11 @@ static void calibrate_dumps(const char *methods, const char *output, const char 
     struct tensors tensors = {.count = 0};
     struct dump_sets sets;
     struct rating rating;
-    const struct calibration_wishes wishes = {
-        .sweep = &settings.sweep, .methods = &settings.calibrating.methods, .rating = &rating, .tensors = &tensors};
+    const struct calibration_wishes wishes = {.sweep = &settings.sweep,
+                                              .methods = &settings.calibrating.methods,
+                                              .rating = &rating,
+                                              .tensors = &tensors,
+                                              .progress = watch_progress};
 
     snprintf(calibrate, sizeof calibrate, "--calibrate=%s", methods);
     snprintf(dtype, sizeof dtype, "--quant-dtype=%s", output);
@@ -110,6 +126,8 @@ static void calibrate_dumps(const char *methods, const char *output, const char 
     ck_assert_int_eq(dumps_group(&tensors, settings.calibrating.dumps_of, &sets), EXIT_OK);
     ck_assert_uint_eq(sets.count, 1);
     ck_assert_int_eq(rating_begin(&rating, &machine.devices[0], NULL, 0), EXIT_OK);
+    progress = 0;
+    progress_calls = 0;
     ck_assert_int_eq(calibration_run(&wishes, &sets.values[0], NULL, &tensor), EXIT_OK);
     rating_end(&rating);
     dumps_free(&sets);
@@ -136,8 +154,8 @@ static void sort_values(float *sorted, bool magnitudes)
 /* The sum of the squared errors of the reference's codes by SCALE and ZERO_POINT. */
 static double noise_of(const struct qb_problem *problem, float scale, int zero_point)
 {
-    static uint8_t codes[COUNT];
-    static uint8_t scales[COUNT];
+    static uint8_t codes[MANY_ROWS * HIDDEN];
+    static uint8_t scales[MANY_ROWS * HIDDEN];
     const bool by_group = problem->tensor_scale != QB_TENSOR_SCALE_NONE;
     const bool is_packed = qb_format_info(problem->output)->bits == 4;
     struct qb_problem p = *problem;
@@ -151,10 +169,10 @@ static double noise_of(const struct qb_problem *problem, float scale, int zero_p
     double noise = 0;
 
     p.input = QB_FORMAT_F32;
-    p.tokens = ROWS;
+    p.tokens = row_count;
     p.hidden = HIDDEN;
     ck_assert_int_eq(qb_reference_run(&p, &tensors), QB_OK);
-    for (size_t i = 0; i < COUNT; i++) {
+    for (size_t i = 0; i < row_count * HIDDEN; i++) {
         const double factor =
             by_group ? (double)qb_format_decode(QB_FORMAT_E4M3, scales[i / p.group]) * (double)scale : (double)scale;
         const uint32_t code = is_packed ? codes[i / 2] >> i % 2 * 4 & 0xFu : codes[i];
@@ -262,6 +280,146 @@ START_TEST(least_error)
 }
 END_TEST
 
+/* No range of pairs of ends has less error than the one that is found. */
+static void check_least_of_ends(const char *what)
+{
+    static const double shares[] = {0, 0.01, 0.03, 0.06, 0.1, 0.2, 0.4, 0.6, 0.8, 0.9, 1};
+    const size_t count = sizeof shares / sizeof shares[0];
+    const struct calibrated_way *way;
+
+    calibrate_dumps("mse,amax", "int8", "--asymmetric");
+    way = &tensor.ways[0];
+    check_noise(way, what);
+    for (size_t i = 0; i < count * count; i++) {
+        const float low = fminf(tensor.low, 0) * (float)shares[i / count];
+        const float high = fmaxf(tensor.high, 0) * (float)shares[i % count], scale = (high - low) / 255;
+        double noise;
+
+        if (scale > 0) {
+            noise = noise_of(&way->problem, scale, (int)nearbyintf(-128 - low / scale));
+            ck_assert_msg(way->quality.noise <= noise * 1.005, "%s: from %g to %g has %.9g, what was found %.9g", what,
+                          (double)low, (double)high, noise, way->quality.noise);
+        }
+    }
+    calibration_free_tensor(&tensor);
+}
+
+/* Data that are at one side of 0, with an outlier at the other or at the same. */
+START_TEST(least_error_of_ends)
+{
+    static const float outliers[] = {-12.8F, -3, 60};
+
+    for (size_t k = 0; k < sizeof outliers / sizeof outliers[0]; k++) {
+        for (int side = 1; side >= -1; side -= 2) {
+            make_dumps("<f2", 0, true);
+            for (size_t i = 0; i < COUNT; i++) {
+                const float magnitude = i % HIDDEN == 7 ? fabsf(values[i]) / 11 : fabsf(values[i]);
+
+                values[i] = (float)side * (i % 5 == 0 ? -magnitude / 16 : magnitude);
+            }
+            values[COUNT / 2] = (float)side * outliers[k];
+            for (size_t i = 0; i < COUNT; i++) {
+                values[i] = qb_format_decode(QB_FORMAT_F16, qb_format_encode(QB_FORMAT_F16, values[i]));
+            }
+            write_dump(files[0], "<f2", 0, FIRST);
+            write_dump(files[1], "<f2", FIRST, ROWS - FIRST);
+            check_least_of_ends(side > 0 ? "positive" : "negative");
+        }
+    }
+}
+END_TEST
+
+/* Several chunks of elements, and parts of these; those of the last ones are the largest. */
+START_TEST(many_elements)
+{
+    static float sorted[MANY_ROWS * HIDDEN];
+    const size_t count = MANY_ROWS * (size_t)HIDDEN;
+    uint64_t state = test_seed();
+    struct calibrated_way first = {.scale = 0};
+
+    row_count = MANY_ROWS;
+    for (size_t i = 0; i < count; i++) {
+        const double uniform = (double)(test_random(&state) >> 11) * 0x1p-52 - 1;
+
+        values[i] = (float)(uniform * uniform * uniform * (double)(1 + i / 100000));
+        sorted[i] = fabsf(values[i]);
+    }
+    qsort(sorted, count, sizeof *sorted, compare_floats);
+    write_dump(files[0], "<f4", 0, FIRST);
+    write_dump(files[1], "<f4", FIRST, MANY_ROWS - FIRST);
+    for (int threads = 1; threads <= 5; threads += 4) {
+        omp_set_num_threads(threads);
+        calibrate_dumps("mse,percentile:99,amax", "e2m1", "--granularity=tensor");
+        first = threads == 1 ? tensor.ways[0] : first;
+        ck_assert(tensor.ways[0].scale == first.scale && tensor.ways[0].quality.noise == first.quality.noise);
+        ck_assert(tensor.ways[1].scale == sorted[count - 1 - count / 100] / 6);
+        ck_assert(tensor.ways[2].scale == sorted[count - 1] / 6);
+        for (int i = 0; i < 3; i++) {
+            check_noise(&tensor.ways[i], "many elements");
+        }
+        for (int i = -3; i <= 3 && threads == 1; i++) {
+            const double noise = noise_of(&first.problem, first.scale * (float)(1 + i * 0.02), 0);
+
+            ck_assert_msg(first.quality.noise <= noise * 1.0001, "%d: %.9g, what was found %.9g", i, noise,
+                          first.quality.noise);
+        }
+        calibration_free_tensor(&tensor);
+    }
+    row_count = ROWS;
+}
+END_TEST
+
+/* The ranges of percentiles are found once for all formats. */
+START_TEST(percentiles_of_several_formats)
+{
+    static const float largest[] = {127, 448};
+    float sorted[COUNT];
+
+    make_dumps("<f4", 0.25, false);
+    sort_values(sorted, true);
+    calibrate_dumps("percentile:99.9,percentile:50", "int8,fp8", "--granularity=tensor");
+    ck_assert_uint_eq(tensor.way_count, 8);
+    for (size_t i = 0; i < 2; i++) {
+        ck_assert(tensor.ways[4 * i].scale == sorted[COUNT - 1 - 2] / largest[i]);
+        ck_assert(tensor.ways[4 * i + 1].scale == sorted[COUNT - 1 - 1440] / largest[i]);
+    }
+    calibration_free_tensor(&tensor);
+}
+END_TEST
+
+/* The range of a scale with a zero point has 0. */
+START_TEST(range_of_one_side)
+{
+    make_dumps("<f4", 0, false);
+    for (size_t i = 0; i < COUNT; i++) {
+        values[i] = fabsf(values[i]) + 1;
+    }
+    write_dump(files[0], "<f4", 0, FIRST);
+    write_dump(files[1], "<f4", FIRST, ROWS - FIRST);
+    calibrate_dumps("all", "int8", "--asymmetric");
+    for (size_t i = 0; i < 3; i++) {
+        ck_assert(tensor.ways[i].low == 0 && tensor.ways[i].high > 1);
+    }
+    calibration_free_tensor(&tensor);
+}
+END_TEST
+
+/* Progress never falls, and is shown while a scale is searched. */
+START_TEST(progress_of_a_search)
+{
+    size_t calls;
+
+    make_dumps("<f4", 0, false);
+    calibrate_dumps("amax", "int8", "--granularity=tensor");
+    calls = progress_calls;
+    calibration_free_tensor(&tensor);
+    calibrate_dumps("mse", "int8", "--granularity=tensor");
+    ck_assert_uint_gt(progress_calls, calls + 4);
+    ck_assert(progress == 1);
+    calibration_free_tensor(&tensor);
+}
+END_TEST
+
 /* Values that are counted, and elements one by one: F32 has more bits than are told apart. */
 START_TEST(counted_or_not)
 {
@@ -364,6 +522,21 @@ START_TEST(patterns_of_names)
     matches("{}", "q", "q");
     matches("{}-*", "q", NULL);
     matches("x{}", "x", NULL);
+    matches("{}*", "q-1", "q-1");
+    matches("*{}", "q-1", "q-1");
+    matches("q*{}", "q-1", "-1");
+}
+END_TEST
+
+/* The time that a pattern takes grows with the length of a name, and not with its cube. */
+START_TEST(patterns_of_long_names)
+{
+    static char name[20000];
+
+    memset(name, 'a', sizeof name - 3);
+    matches("{}-*", name, NULL);
+    memcpy(name + sizeof name - 3, "-1", 3);
+    matches("b{}-*", name, NULL);
 }
 END_TEST
 
@@ -376,11 +549,17 @@ int main(void)
     tcase_add_test(tc, amax_and_percentiles);
     tcase_add_test(tc, zero_points);
     tcase_add_test(tc, least_error);
+    tcase_add_test(tc, least_error_of_ends);
+    tcase_add_test(tc, many_elements);
+    tcase_add_test(tc, percentiles_of_several_formats);
+    tcase_add_test(tc, range_of_one_side);
+    tcase_add_test(tc, progress_of_a_search);
     tcase_add_test(tc, counted_or_not);
     tcase_add_test(tc, any_number_of_threads);
     tcase_add_test(tc, not_finite);
     tcase_add_test(tc, all_zero);
     tcase_add_test(tc, patterns_of_names);
+    tcase_add_test(tc, patterns_of_long_names);
     suite_add_tcase(suite, tc);
     return run_suite(suite);
 }

@@ -21,30 +21,45 @@ struct named {
 
 /* ---- Names ------------------------------------------------------------------------------------------------------ */
 
-/* True if the LENGTH bytes at TEXT match PATTERN. BUFFER has room for them. */
-static bool matches(const char *pattern, const char *text, size_t length, char *buffer)
+/* Set *FIRST to the length of the shortest beginning of TEXT that matches PATTERN; false if none does. BUFFER is a copy
+ * of TEXT, which it spoils. */
+static bool match_beginning(const char *pattern, const char *text, char *buffer, size_t *first)
 {
-    memcpy(buffer, text, length);
-    buffer[length] = '\0';
-    return fnmatch(pattern, buffer, 0) == 0;
+    const size_t length = strlen(text);
+
+    for (*first = 0; *first <= length; (*first)++) {
+        buffer[*first] = '\0';
+        if (fnmatch(pattern, buffer, 0) == 0) {
+            return true;
+        }
+        buffer[*first] = text[*first];
+    }
+    return false;
+}
+
+/* Set *END to where the shortest end of TEXT begins that matches PATTERN; false if none does. */
+static bool match_end(const char *pattern, const char *text, size_t *end)
+{
+    *end = strlen(text) + 1;
+    while (*end > 0) {
+        if (fnmatch(pattern, text + --*end, 0) == 0) {
+            return true;
+        }
+    }
+    return false;
 }
 
 bool dumps_match(const char *pattern, const char *text, char **name)
 {
     const char *const place = strstr(pattern, PLACE), *const after = place + strlen(PLACE);
-    char *const before = strndup(pattern, (size_t)(place - pattern)), *const buffer = malloc(strlen(text) + 1);
-    const size_t length = strlen(text);
+    char *const before = strndup(pattern, (size_t)(place - pattern)), *const buffer = strdup(text);
     bool good = before != NULL && buffer != NULL;
+    size_t first, end;
 
     *name = NULL;
-    for (size_t some = length; some > 0 && *name == NULL && good; some--) {
-        for (size_t first = 0; first + some <= length && *name == NULL && good; first++) {
-            if (matches(before, text, first, buffer) &&
-                matches(after, text + first + some, length - first - some, buffer)) {
-                *name = strndup(text + first, some);
-                good = *name != NULL;
-            }
-        }
+    if (good && match_beginning(before, text, buffer, &first) && match_end(after, text, &end) && first < end) {
+        *name = strndup(text + first, end - first);
+        good = *name != NULL;
     }
     free(before);
     free(buffer);

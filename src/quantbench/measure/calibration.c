@@ -17,6 +17,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* A range of a percentile, of both ends together or of each. */
+struct found_range {
+    bool is_there;
+    float low, high;
+};
+
 /* One calibration. */
 struct work {
     const struct calibration_wishes *wishes;
@@ -24,7 +30,8 @@ struct work {
     const struct calibration_given *given;
     struct calibrated_tensor *tensor;
     struct census census;
-    double passed; /* the share of this set that is done */
+    struct found_range *ranges; /* two for each method: of symmetric scales, and of those with zero points */
+    size_t passed, planned;     /* passes: to count, to find each scale, and to rate all */
 };
 
 /* ---- Ways ------------------------------------------------------------------------------------------------------- */
@@ -86,11 +93,20 @@ static struct qb_problem dynamic_problem(const struct qb_problem *problem, bool 
 
 /* ---- Counting --------------------------------------------------------------------------------------------------- */
 
-static void show(struct work *w, double share)
+/* Say that SHARE of the current pass is done. */
+static void show(void *about, double share)
 {
+    const struct work *const w = about;
+
     if (w->wishes->progress != NULL) {
-        w->wishes->progress(w->wishes->about, share);
+        w->wishes->progress(w->wishes->about, ((double)w->passed + share) / (double)w->planned);
     }
+}
+
+static void end_pass(struct work *w)
+{
+    w->passed++;
+    show(w, 0);
 }
 
 /* Say that not all elements of DUMP are finite. */
@@ -142,9 +158,12 @@ static enum exit_code count_all(struct work *w)
     struct calibrated_tensor *const tensor = w->tensor;
     char name[LABEL_TEXT_SIZE];
     enum exit_code code = EXIT_OK;
+    uint64_t rows = 0;
 
     for (size_t i = 0; i < w->set->count && code == EXIT_OK && !interrupt_requested(); i++) {
         code = count_dump(w, i);
+        rows += w->set->dumps[i]->rows;
+        show(w, (double)rows / (double)w->set->rows);
     }
     tensor->finite = w->census.finite;
     tensor->nan = w->census.nan;
@@ -165,29 +184,39 @@ static enum exit_code count_all(struct work *w)
 
 /* ---- Scales ----------------------------------------------------------------------------------------------------- */
 
-/* Find elements at the ENDS of the range that have CUT others beyond them. */
+/* Elements that are counted before an interrupt is looked for. */
+#define RANK_CHUNK (UINT64_C(1) << 18)
+
+/* Find the elements of COUNT RANKS. */
 static enum exit_code find_ranks(struct work *w, struct census_rank *ranks, size_t count)
 {
     enum exit_code code = EXIT_OK;
+    uint64_t rows = 0;
 
-    for (size_t i = 0; i < w->set->count && !census_is_exact(&w->census) && code == EXIT_OK; i++) {
+    for (size_t i = 0; i < w->set->count && !census_is_exact(&w->census) && code == EXIT_OK && !interrupt_requested();
+         i++) {
         const struct tensor *const dump = w->set->dumps[i];
+        const uint64_t elements = dump->rows * dump->cols;
         const void *data;
 
         code = tensors_hold(w->wishes->tensors, dump, &data);
-        for (size_t k = 0; k < count && code == EXIT_OK; k++) {
-            census_rank_count(&ranks[k], data, dump->rows * dump->cols);
+        for (uint64_t first = 0; first < elements && code == EXIT_OK && !interrupt_requested(); first += RANK_CHUNK) {
+            const uint64_t some = elements - first < RANK_CHUNK ? elements - first : RANK_CHUNK;
+
+            for (size_t k = 0; k < count; k++) {
+                census_rank_count(&ranks[k], (const float *)data + first, some);
+            }
         }
         code = code == EXIT_OK ? tensors_check_held(w->wishes->tensors) : code;
+        rows += dump->rows;
+        show(w, (double)rows / (double)w->set->rows);
     }
     return code;
 }
 
-/* Set the range of SCALE to the percentile PERCENT. */
-static enum exit_code find_percentile(struct work *w, const struct qb_problem *p, uint64_t percent,
-                                      struct static_scale *scale)
+/* Set RANGE to the percentile PERCENT. */
+static enum exit_code find_percentile(struct work *w, bool is_asymmetric, uint64_t percent, struct found_range *range)
 {
-    const bool is_asymmetric = p->zero_points != QB_ZERO_POINTS_NONE;
     const size_t count = is_asymmetric ? 2 : 1;
     const uint64_t cut = census_cut(w->census.finite, percent, (unsigned)count);
     struct census_rank ranks[2] = {{.key = 0}};
@@ -198,9 +227,10 @@ static enum exit_code find_percentile(struct work *w, const struct qb_problem *p
         code = message_out_of_memory("the counts of values", CENSUS_KEYS * sizeof *ranks->halves);
     }
     code = code == EXIT_OK ? find_ranks(w, ranks, count) : code;
-    if (code == EXIT_OK) {
-        scale->high = census_rank_value(&w->census, &ranks[0]);
-        scale->low = is_asymmetric ? census_rank_value(&w->census, &ranks[1]) : -scale->high;
+    if (code == EXIT_OK && !interrupt_requested()) {
+        range->high = census_rank_value(&w->census, &ranks[0]);
+        range->low = is_asymmetric ? census_rank_value(&w->census, &ranks[1]) : -range->high;
+        range->is_there = true;
     }
     census_rank_end(&ranks[0]);
     census_rank_end(&ranks[1]);
@@ -217,33 +247,66 @@ static void set_whole_range(const struct work *w, const struct qb_problem *p, st
     scale->high = is_asymmetric ? w->census.high : amax;
 }
 
-/* Set SCALE by METHOD; its range is 0 if a percentile is. */
-static enum exit_code find_scale(struct work *w, const struct qb_problem *p, const struct calibration_method *method,
-                                 struct static_scale *scale)
+/* Set the range of SCALE to the percentile of method INDEX; it is found once for all formats. */
+static enum exit_code set_percentile(struct work *w, const struct qb_problem *p, size_t index,
+                                     struct static_scale *scale)
 {
-    const struct scale_search search = {
-        .rating = w->wishes->rating, .tensors = w->wishes->tensors, .set = w->set, .census = &w->census};
+    const bool is_asymmetric = p->zero_points != QB_ZERO_POINTS_NONE;
+    struct found_range *const range = &w->ranges[2 * index + is_asymmetric];
     char name[LABEL_TEXT_SIZE];
+    enum exit_code code = EXIT_OK;
+
+    if (!range->is_there) {
+        code = find_percentile(w, is_asymmetric, w->wishes->methods->values[index].percent, range);
+    }
+    scale->low = range->low;
+    scale->high = range->high;
+    if (range->is_there && scale->low == 0 && scale->high == 0) {
+        message_warning("'%s': the percentile is 0, since most elements are; the scale is that of the amax",
+                        label_text(name, w->tensor->name, strlen(w->tensor->name)));
+        set_whole_range(w, p, scale);
+    }
+    return code;
+}
+
+/* Set SCALE by method INDEX. */
+static enum exit_code find_scale(struct work *w, const struct qb_problem *p, size_t index, struct static_scale *scale)
+{
+    const struct scale_search search = {.rating = w->wishes->rating,
+                                        .tensors = w->wishes->tensors,
+                                        .set = w->set,
+                                        .census = &w->census,
+                                        .progress = show,
+                                        .progress_about = w};
+    const enum calibration_source source = w->wishes->methods->values[index].source;
     enum exit_code code = EXIT_OK;
 
     *scale = (struct static_scale){.scale = 1};
     if (calibration_is_zero(w->tensor)) {
         return EXIT_OK;
     }
-    if (method->source == CALIBRATION_MSE) {
+    if (source == CALIBRATION_MSE) {
         return scale_search_run(&search, p, scale);
     }
-    if (method->source == CALIBRATION_PERCENTILE) {
-        code = find_percentile(w, p, method->percent, scale);
-    }
-    if (code == EXIT_OK && scale->low == 0 && scale->high == 0) {
-        if (method->source == CALIBRATION_PERCENTILE) {
-            message_warning("'%s': the percentile is 0, since most elements are; the scale is that of the amax",
-                            label_text(name, w->tensor->name, strlen(w->tensor->name)));
-        }
+    if (source == CALIBRATION_PERCENTILE) {
+        code = set_percentile(w, p, index, scale);
+    } else {
         set_whole_range(w, p, scale);
     }
     return code == EXIT_OK ? static_scale_find(p, scale) : code;
+}
+
+/* Set what WAY says of SCALE. */
+static void set_way(const struct work *w, const struct static_scale *scale, struct calibrated_way *way)
+{
+    const bool has_zero_point = way->problem.zero_points != QB_ZERO_POINTS_NONE;
+    const bool is_inverse = w->wishes->are_inverses && way->problem.tensor_scale != QB_TENSOR_SCALE_NONE;
+
+    /* Codes with a zero point have one for 0, so that the range has it too. */
+    way->low = has_zero_point ? fminf(scale->low, 0) : scale->low;
+    way->high = has_zero_point ? fmaxf(scale->high, 0) : scale->high;
+    way->scale = is_inverse && isfinite(1 / scale->scale) ? 1 / (1 / scale->scale) : scale->scale;
+    way->zero_point = scale->zero_point;
 }
 
 /* Add all ways of the sweep's way INDEX. */
@@ -260,13 +323,11 @@ static enum exit_code add_ways(struct work *w, size_t index)
         struct calibrated_way *const way = add_way(w, &fixed, w->wishes->methods->values[i]);
         struct static_scale scale;
 
-        code = find_scale(w, &p, &way->method, &scale);
+        code = find_scale(w, &p, i, &scale);
         if (code == EXIT_OK) {
-            way->low = scale.low;
-            way->high = scale.high;
-            way->scale = scale.scale;
-            way->zero_point = scale.zero_point;
+            set_way(w, &scale, way);
         }
+        end_pass(w);
     }
     if (w->given != NULL && w->given[index].is_there) {
         struct calibrated_way *const way = add_way(w, &fixed, (struct calibration_method){CALIBRATION_GIVEN, 0});
@@ -345,7 +406,7 @@ static enum exit_code rate_all(struct work *w)
         const void *data;
 
         code = tensors_hold(w->wishes->tensors, dump, &data);
-        for (size_t k = 0; k < w->tensor->way_count && code == EXIT_OK; k++) {
+        for (size_t k = 0; k < w->tensor->way_count && code == EXIT_OK && !interrupt_requested(); k++) {
             code = rate(w, &w->tensor->ways[k], dump, data);
         }
         code = code == EXIT_OK ? tensors_check_held(w->wishes->tensors) : code;
@@ -362,7 +423,12 @@ enum exit_code calibration_run(const struct calibration_wishes *wishes, const st
                                const struct calibration_given *given, struct calibrated_tensor *tensor)
 {
     const size_t swept_ways = quantization_count(wishes->sweep), room = swept_ways * (wishes->methods->count + 3);
-    struct work w = {.wishes = wishes, .set = set, .given = given, .tensor = tensor};
+    struct work w = {.wishes = wishes,
+                     .set = set,
+                     .given = given,
+                     .tensor = tensor,
+                     .ranges = calloc(2 * wishes->methods->count + 1, sizeof *w.ranges),
+                     .planned = 2 + swept_ways * wishes->methods->count};
     enum exit_code code = EXIT_OK;
 
     *tensor = (struct calibrated_tensor){
@@ -375,14 +441,16 @@ enum exit_code calibration_run(const struct calibration_wishes *wishes, const st
         .ways = calloc(room, sizeof *tensor->ways),
     };
     if (!census_begin(&w.census, tensor->format) || tensor->name == NULL || tensor->dumps == NULL ||
-        tensor->ways == NULL) {
+        tensor->ways == NULL || w.ranges == NULL) {
         code = message_out_of_memory("the scales of a tensor", room * sizeof *tensor->ways);
     }
     code = code == EXIT_OK ? count_all(&w) : code;
+    end_pass(&w);
     for (size_t i = 0; i < swept_ways && code == EXIT_OK && !interrupt_requested(); i++) {
         code = add_ways(&w, i);
     }
     code = code == EXIT_OK ? rate_all(&w) : code;
+    free(w.ranges);
     census_end(&w.census);
     return code;
 }

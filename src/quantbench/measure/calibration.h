@@ -13,6 +13,7 @@ struct calibration_wishes {
     const struct calibration_methods *methods;
     struct rating *rating;
     struct tensors *tensors;
+    bool are_inverses; /* tensor scales will be stored as their inverses: rate what these stand for */
     void (*progress)(void *about, double share); /* of a set that is done */
     void *about;
 };

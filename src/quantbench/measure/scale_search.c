@@ -18,10 +18,17 @@
 #define REFINEMENTS 2
 /* The same of a tensor scale, of which groups adapt to all but the extremes: every second step, for two octaves. */
 #define TENSOR_FIRST (2 * STEPS / 2 + 1)
+#define TENSOR_STEP  (STEP * STEP)
 #define TENSOR_FINE  9
-/* Refinements of one end of a range with zero points, and how far they look at first. */
+/* With zero points, each end of the range is searched alone: in steps of an eighth of an octave and at 0, in turns
+ * until neither improves; and then near the best. */
+#define END_STEP   (STEP * STEP)
+#define END_COARSE (6 * STEPS / 2 + 2)
+#define END_TURNS  4
 #define END_PASSES 2
-#define END_REACH  0.25
+/* How many passes over the trials there are at most, for the progress. */
+#define PASSES        (1 + REFINEMENTS)
+#define PASSES_OF_END (2 * END_TURNS + 2 * END_PASSES * REFINEMENTS)
 
 /* Elements that are quantized at once, and that are summed at once. */
 #define CHUNK (UINT64_C(1) << 18)
@@ -29,6 +36,7 @@
 
 /* One scale. */
 struct trial {
+    double low_share, high_share; /* of the whole range */
     struct static_scale scale;
     double noise;
 };
@@ -37,13 +45,15 @@ struct search {
     const struct scale_search *about;
     const struct qb_problem *problem; /* as it is swept */
     float low, high;                  /* the whole range */
-    int first, skipped, fine; /* ranges of a first search, those between two of it, and ranges of a refinement */
+    int first, fine;                  /* ranges of the first search, and of a refinement */
+    double step;                      /* from one of the first search to the next */
     /* Each value once, and how often it is there; NULL: there are too many. */
     float *values;
     uint64_t *counts;
     uint64_t count;
     void *packed;   /* codes of a chunk */
     uint8_t *codes; /* the same, one in a byte */
+    int passes, planned;
 };
 
 /* ---- Errors of elements ----------------------------------------------------------------------------------------- */
@@ -120,17 +130,17 @@ static enum exit_code try_dump(const struct search *s, const struct tensor *dump
     enum exit_code code = EXIT_OK;
 
     if (s->problem->tensor_scale == QB_TENSOR_SCALE_NONE) {
-        for (uint64_t first = 0; first < elements && code == EXIT_OK; first += CHUNK) {
+        for (uint64_t first = 0; first < elements && code == EXIT_OK && !interrupt_requested(); first += CHUNK) {
             const uint64_t some = elements - first < CHUNK ? elements - first : CHUNK;
 
-            for (size_t i = 0; i < count && code == EXIT_OK; i++) {
+            for (size_t i = 0; i < count && code == EXIT_OK && !interrupt_requested(); i++) {
                 code = try_values(s, &trials[i], (const float *)data + first, NULL, some);
             }
             message_heartbeat();
         }
         return code;
     }
-    for (size_t i = 0; i < count && code == EXIT_OK; i++) {
+    for (size_t i = 0; i < count && code == EXIT_OK && !interrupt_requested(); i++) {
         struct qb_problem p = static_scale_problem(s->problem);
         struct static_scale_memory memory;
         const struct qb_tensors given = static_scale_tensors(&p, &trials[i].scale, &memory);
@@ -148,13 +158,22 @@ static enum exit_code try_dump(const struct search *s, const struct tensor *dump
 
 /* ---- Trials ----------------------------------------------------------------------------------------------------- */
 
-/* Set the noise of COUNT TRIALS, whose scales have their ranges. */
+/* Say that SHARE of a pass over the trials is done. */
+static void show(const struct search *s, double share)
+{
+    if (s->about->progress != NULL) {
+        s->about->progress(s->about->progress_about, (s->passes + share) / s->planned);
+    }
+}
+
+/* Set the noise of COUNT TRIALS, whose scales have their ranges. After an interrupt it is too small. */
 static enum exit_code try_all(struct search *s, struct trial *trials, size_t count)
 {
     const struct dump_set *const set = s->about->set;
     enum exit_code code = EXIT_OK;
+    uint64_t rows = 0;
 
-    for (size_t i = 0; i < count && code == EXIT_OK; i++) {
+    for (size_t i = 0; i < count && code == EXIT_OK && !interrupt_requested(); i++) {
         trials[i].noise = 0;
         code = static_scale_find(s->problem, &trials[i].scale);
         if (code == EXIT_OK && s->values != NULL) {
@@ -167,7 +186,11 @@ static enum exit_code try_all(struct search *s, struct trial *trials, size_t cou
         code = tensors_hold(s->about->tensors, set->dumps[i], &data);
         code = code == EXIT_OK ? try_dump(s, set->dumps[i], data, trials, count) : code;
         code = code == EXIT_OK ? tensors_check_held(s->about->tensors) : code;
+        rows += set->dumps[i]->rows;
+        show(s, (double)rows / (double)set->rows);
     }
+    s->passes += s->passes < s->planned;
+    show(s, 0);
     return code;
 }
 
@@ -186,67 +209,90 @@ static size_t find_least(const struct trial *trials, size_t count)
 enum ends { BOTH, LOW, HIGH };
 
 /* Try COUNT shares of the range, SHARES, in falling order, for ENDS; the other end is that of *BEST. Sets *BEST if one
- * is better, and *SHARE to the best. */
+ * is better. */
 static enum exit_code try_shares(struct search *s, enum ends ends, const double *shares, size_t count,
-                                 struct trial *best, double *share)
+                                 struct trial *best)
 {
-    struct trial trials[FIRST > FINE ? FIRST : FINE];
+    struct trial trials[FIRST] = {{.noise = 0}};
     enum exit_code code;
     size_t least;
 
     for (size_t i = 0; i < count; i++) {
-        trials[i].scale = (struct static_scale){
-            .low = ends == HIGH ? best->scale.low : (float)((double)s->low * shares[i]),
-            .high = ends == LOW ? best->scale.high : (float)((double)s->high * shares[i]),
-        };
+        struct trial *const trial = &trials[i];
+
+        trial->low_share = ends == HIGH ? best->low_share : shares[i];
+        trial->high_share = ends == LOW ? best->high_share : shares[i];
+        trial->scale.low = (float)((double)s->low * trial->low_share);
+        trial->scale.high = (float)((double)s->high * trial->high_share);
     }
     code = try_all(s, trials, count);
     least = find_least(trials, count);
     if (code == EXIT_OK && trials[least].noise < best->noise) {
         *best = trials[least];
-        *share = shares[least];
     }
     return code;
 }
 
-/* Try shares that lie evenly within REACH of *SHARE, then within the step between these. */
-static enum exit_code refine(struct search *s, enum ends ends, double reach, struct trial *best, double *share)
+/* Try shares that lie evenly around that of *BEST, up to the next of those that fall by STEP, or, from 0 on, up to
+ * SMALLEST; then within the step between these. */
+static enum exit_code refine(struct search *s, enum ends ends, double step, double smallest, struct trial *best)
 {
+    const double begin = ends == HIGH ? best->high_share : best->low_share;
+    double reach = begin > 0 ? begin * (1 / step - 1) : smallest;
     enum exit_code code = EXIT_OK;
 
     for (int pass = 0; pass < REFINEMENTS && code == EXIT_OK; pass++) {
-        const double most = fmin(*share + reach, 1), least = fmax(*share - reach, 0);
+        const double share = ends == HIGH ? best->high_share : best->low_share;
+        const double most = fmin(share + reach, 1), least = fmax(share - reach, 0);
         double shares[FINE];
 
         for (int i = 0; i < s->fine; i++) {
             shares[i] = most - (most - least) * i / (s->fine - 1);
         }
-        code = try_shares(s, ends, shares, (size_t)s->fine, best, share);
+        code = try_shares(s, ends, shares, (size_t)s->fine, best);
         reach = (most - least) / (s->fine - 1);
+    }
+    return code;
+}
+
+/* Search each end alone: outliers at one end leave the other where it is. */
+static enum exit_code search_ends(struct search *s, struct trial *best)
+{
+    double shares[END_COARSE], before = INFINITY;
+    enum exit_code code = EXIT_OK;
+
+    shares[0] = 1;
+    for (int i = 1; i < END_COARSE - 1; i++) {
+        shares[i] = shares[i - 1] * END_STEP;
+    }
+    shares[END_COARSE - 1] = 0;
+    for (int turn = 0; turn < END_TURNS && best->noise < before && code == EXIT_OK; turn++) {
+        before = best->noise;
+        code = try_shares(s, LOW, shares, END_COARSE, best);
+        code = code == EXIT_OK ? try_shares(s, HIGH, shares, END_COARSE, best) : code;
+    }
+    s->passes = PASSES + 2 * END_TURNS;
+    for (int pass = 0; pass < END_PASSES && code == EXIT_OK; pass++) {
+        code = refine(s, LOW, END_STEP, shares[END_COARSE - 2], best);
+        code = code == EXIT_OK ? refine(s, HIGH, END_STEP, shares[END_COARSE - 2], best) : code;
     }
     return code;
 }
 
 static enum exit_code search_range(struct search *s, struct trial *best)
 {
-    double shares[FIRST], step = 1, share = 1, low, high;
+    const bool has_ends = s->problem->zero_points != QB_ZERO_POINTS_NONE;
+    double shares[FIRST];
     enum exit_code code;
 
-    for (int i = 0; i <= s->skipped; i++) {
-        step *= STEP;
-    }
     shares[0] = 1;
     for (int i = 1; i < s->first; i++) {
-        shares[i] = shares[i - 1] * step;
+        shares[i] = shares[i - 1] * s->step;
     }
-    code = try_shares(s, BOTH, shares, (size_t)s->first, best, &share);
-    code = code == EXIT_OK ? refine(s, BOTH, share * (1 / step - 1), best, &share) : code;
-    low = high = share;
-    for (int pass = 0; pass < END_PASSES && s->problem->zero_points != QB_ZERO_POINTS_NONE && code == EXIT_OK; pass++) {
-        code = refine(s, LOW, END_REACH, best, &low);
-        code = code == EXIT_OK ? refine(s, HIGH, END_REACH, best, &high) : code;
-    }
-    return code;
+    s->planned = PASSES + (has_ends ? PASSES_OF_END : 0);
+    code = try_shares(s, BOTH, shares, (size_t)s->first, best);
+    code = code == EXIT_OK ? refine(s, BOTH, s->step, 0, best) : code;
+    return code == EXIT_OK && has_ends ? search_ends(s, best) : code;
 }
 
 /* ---- All of it -------------------------------------------------------------------------------------------------- */
@@ -279,8 +325,8 @@ enum exit_code scale_search_run(const struct scale_search *about, const struct q
     const bool is_tensor_scale = problem->tensor_scale != QB_TENSOR_SCALE_NONE;
     struct search s = {
         .first = is_tensor_scale ? TENSOR_FIRST : FIRST,
-        .skipped = is_tensor_scale ? 1 : 0,
         .fine = is_tensor_scale ? TENSOR_FINE : FINE,
+        .step = is_tensor_scale ? TENSOR_STEP : STEP,
         .about = about,
         .problem = problem,
         .low = is_asymmetric ? fminf(census->low, 0) : -amax,
