@@ -64,6 +64,7 @@ note()
         ! grep -q 'of its own' err
 }
 ok 'dumps: what is read is said before' note
+ok 'dumps: an empty name' fails 2 "expected a name, or a pattern of names with {} in it" --calibrate --input=b0 --dumps-of=
 other_sizes()
 {
     { npy '<f2' 2 16; repeated 32 '\000\074'; } >wide.npy
@@ -155,6 +156,23 @@ hostile()
 }
 ok 'report: names stay text' hostile
 
+numbers()
+{
+    { npy '<f2' 1 2 && printf '\100\322\000\200'; } >fifty.npy # -50 and -0
+    { npy '<f2' 1 2 && printf '\000\200\000\200'; } >minus.npy
+    calibrated --calibrate=percentile:0.00001,percentile:99.90 --input=fifty.npy --format=csv &&
+        same 'percentile:0.00001 percentile:99.9' "$(awk -F, '$13 ~ /percentile/ { print $13 }' out | xargs)" &&
+        same '-50 0' "$(awk -F, 'NR == 2 { print $8, $9 }' out)" &&
+        calibrated --calibrate=percentile:0.00001 --input=minus.npy --format=json && ! out_has '-0'
+}
+ok 'report: methods as they are typed, and numbers without an exponent' numbers
+one_dump()
+{
+    calibrated --calibrate=amax --input=b0/q.npy --format=json && ! out_has '"rest_snr_db": null' &&
+        calibrated --calibrate=amax --input=b0/q.npy --input=b1/q.npy --format=json && out_has '"rest_snr_db": null'
+}
+ok 'report: the ratio without the largest elements, of one dump' one_dump
+
 # ---- Files of scales -----------------------------------------------------------------------------------------------
 
 # header FILE: the JSON in it. float FILE OFFSET: four bytes of its data as a number.
@@ -214,6 +232,10 @@ for dtype in int8 fp8 e5m2 nvfp4; do
         ok "file: $dtype by $method, and back" round_trip $method modelopt --quant-dtype=$dtype
     done
 done
+for method in amax percentile:97 mse; do
+    ok "file: inverses of nvfp4 by $method, and back" round_trip $method compressed-tensors --quant-dtype=nvfp4
+done
+ok 'file: half scales, and back' round_trip mse modelopt --scale-format=half
 ok 'file: zero points, and back' round_trip mse modelopt --asymmetric
 ok 'file: zero points of compressed-tensors, and back' round_trip amax compressed-tensors --asymmetric
 # Another run of the same is the same to the last bit.
@@ -258,6 +280,54 @@ refused()
 }
 calibrated --calibrate=amax --input=w.safetensors --save-scales=zero_point.safetensors --asymmetric
 ok 'file: what is not a scale' refused
+# The scale that is rated is the one that is reported: in the format of scales, and finite.
+converted()
+{
+    {
+        safetensors '{"q.input_scale":{"dtype":"F32","shape":[],"data_offsets":[0,4]}}'
+        printf '\315\314\314\075'
+    } >tenth.safetensors # 0.1
+    {
+        safetensors '{"q.input_scale":{"dtype":"F32","shape":[],"data_offsets":[0,4]}}'
+        printf '\137\160\211\060'
+    } >tiny.safetensors # 1e-9
+    {
+        safetensors '{"q.input_global_scale":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}'
+        printf '\302\342\012\000'
+    } >inverse.safetensors # 1e-39
+    calibrated --calibrate=amax --input=b0/q.npy --rate-scales=tenth.safetensors --scale-format=half --format=csv &&
+        same 0.099975586 "$(awk -F, '$13 == "given" { print $14 }' out)" &&
+        fails 2 "'q.input_scale' is 1e-09; expected a scale that is finite and > 0 in half" --calibrate \
+            --input=b0/q.npy --rate-scales=tiny.safetensors --scale-format=half &&
+        fails 2 "; expected a scale's inverse that is finite and > 0 in float" \
+            --calibrate --input=b0/q.npy --rate-scales=inverse.safetensors --quant-dtype=nvfp4
+}
+ok 'file: a scale in the format of scales' converted
+# Refused before anything is read: names that a header cannot have.
+not_text()
+{
+    name=$(printf 'q\377')
+    cp b0/q.npy "$name.npy" && fails 2 'is not UTF-8, as names of tensors are; name it by --dumps-of' --calibrate=amax \
+        --input="$name.npy" --save-scales=name.safetensors && [ ! -e name.safetensors ] &&
+        calibrated --calibrate=amax --input="$name.npy" --save-scales=name.safetensors --dumps-of=q
+}
+ok 'file: a name that is not UTF-8' not_text
+overwritten()
+{
+    cp b0/q.npy mine.npy && ln -sf mine.npy link.npy && mkdir -p here &&
+        fails 2 '--save-scales: link.npy is also the file of --input; expected another file' --calibrate=amax \
+            --input=mine.npy --save-scales=link.npy &&
+        fails 2 '--output: ./mine.npy is also the file of --input' --calibrate=amax --input=mine.npy \
+            --output=csv:./mine.npy &&
+        fails 2 '--save-scales: here/../new.csv is also the file of --output' --calibrate=amax --input=mine.npy \
+            --output=new.csv --save-scales=here/../new.csv &&
+        fails 2 '--output: ./new.csv is also the file of --output' --calibrate=amax --input=mine.npy --output=new.csv \
+            --output=csv:./new.csv &&
+        fails 2 '--save-scales: q.safetensors is also the file of --rate-scales' --calibrate=amax --input=b0/q.npy \
+            --quant-dtype=fp8 --save-scales=q.safetensors --rate-scales=q.safetensors &&
+        cmp b0/q.npy mine.npy && [ ! -e new.csv ]
+}
+ok 'file: none is written over another' overwritten
 # The old file stays where the new one cannot be written.
 whole()
 {
@@ -285,6 +355,10 @@ ok 'options: a scale for each token' fails 2 'int8 with a scale for each token h
     --granularity=token
 ok 'options: another report' fails 2 "'junit' cannot show a calibration; expected text, json, csv or markdown" --calibrate \
     --input=b0 --format=junit
+for option in max-time=1 num-iters=3 num-warmup-iters=1 precision=1 rounds=3; do
+    ok "options: no sample is taken with --$option" fails 2 "conflicts with --${option%=*}" --calibrate --input=b0 --$option
+done
+ok 'options: no data are drawn' fails 2 'conflicts with --seed' --calibrate --input=b0 --seed=3
 ok 'options: nothing is timed' fails 2 'conflicts with --threads' --calibrate --input=b0 --threads=2
 
 done_testing

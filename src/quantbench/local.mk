@@ -125,6 +125,7 @@ libqbtool_a_SOURCES = \
 	%D%/verdict/verdict.c %D%/verdict/verdict.h \
 	%D%/report/describe.c %D%/report/describe.h \
 	%D%/report/output.c %D%/report/output.h \
+	%D%/report/overwrite.c %D%/report/overwrite.h \
 	%D%/base/destination.c %D%/base/destination.h \
 	%D%/report/report.c %D%/report/report.h %D%/report/fold.c %D%/report/fold.h \
 	%D%/report/field.c %D%/report/field.h \

@@ -11,6 +11,7 @@
 #include "cli/calibration_report.h"
 #include "cli/scale_file.h"
 #include "report/output.h"
+#include "report/overwrite.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -57,6 +58,39 @@ static enum exit_code check_file_options(const struct settings *settings)
     return c->save_scales != NULL ? output_check_file("save-scales", c->save_scales) : EXIT_OK;
 }
 
+/* Refuse to write a file over one that is read, or over another that is written. */
+static enum exit_code check_overwrites(const struct run *run)
+{
+    const struct settings *const settings = run->settings;
+    const struct outputs *const outputs = &settings->reporting.outputs;
+    const struct tensors *const tensors = &run->tensors;
+    struct used_file *const files = calloc(outputs->count + tensors->count + tensors->kept_count + 2, sizeof *files);
+    size_t count = 0;
+    enum exit_code code;
+
+    if (files == NULL) {
+        return message_out_of_memory("the list of files", tensors->count * sizeof *files);
+    }
+    for (size_t i = 0; i < outputs->count; i++) {
+        files[count++] = (struct used_file){"output", outputs->values[i].file, true};
+    }
+    if (settings->calibrating.save_scales != NULL) {
+        files[count++] = (struct used_file){"save-scales", settings->calibrating.save_scales, true};
+    }
+    if (settings->calibrating.rate_scales != NULL) {
+        files[count++] = (struct used_file){"rate-scales", settings->calibrating.rate_scales, false};
+    }
+    for (size_t i = 0; i < tensors->count; i++) {
+        files[count++] = (struct used_file){"input", tensors->items[i].file, false};
+    }
+    for (size_t i = 0; i < tensors->kept_count; i++) {
+        files[count++] = (struct used_file){"input", tensors->kept[i].file, false};
+    }
+    code = overwrite_check(files, count);
+    free(files);
+    return code;
+}
+
 /* Say what will be read, and how much memory that takes. */
 static void announce(const struct run *run)
 {
@@ -85,6 +119,9 @@ static enum exit_code open_sets(struct run *run, uint64_t memory_limit)
     if (code != EXIT_OK) {
         return code;
     }
+    if (settings->calibrating.save_scales != NULL && !scale_file_can_name(&run->sets)) {
+        return EXIT_USAGE;
+    }
     run->calibration.tensors = calloc(run->sets.count, sizeof *run->calibration.tensors);
     run->given = settings->calibrating.rate_scales != NULL ? calloc(run->sets.count, sizeof *run->given) : NULL;
     if (run->calibration.tensors == NULL || (settings->calibrating.rate_scales != NULL && run->given == NULL)) {
@@ -109,12 +146,19 @@ static void show_progress(void *about, double share)
     message_progress_eta(where, run->done + share * elements_of(run->set), run->elements, clock_seconds() - run->start);
 }
 
+/* True if tensor scales are saved as checkpoints have them that store inverses. */
+static bool saves_inverses(const struct settings *settings)
+{
+    return settings->calibrating.save_scales != NULL && settings->calibrating.naming == NAMING_COMPRESSED_TENSORS;
+}
+
 static enum exit_code calibrate_sets(struct run *run)
 {
     const struct calibration_wishes wishes = {.sweep = &run->settings->sweep,
                                               .methods = &run->settings->calibrating.methods,
                                               .rating = &run->rating,
                                               .tensors = &run->tensors,
+                                              .are_inverses = saves_inverses(run->settings),
                                               .progress = show_progress,
                                               .about = run};
     enum exit_code code = EXIT_OK;
@@ -141,7 +185,8 @@ static enum exit_code calibrate_sets(struct run *run)
     message_progress_end();
     run->calibration.interrupted = interrupt_requested();
     if (run->calibration.interrupted) {
-        message_note("interrupted: the tensors until then are reported, and no scales are saved");
+        message_note("interrupted: the tensors until then are reported%s",
+                     run->settings->calibrating.save_scales != NULL ? ", and no scales are saved" : "");
     }
     return code;
 }
@@ -195,6 +240,7 @@ enum exit_code calibrate_activations(const struct settings *settings)
     }
     code = machine_open(&devices, &machine);
     code = code == EXIT_OK ? open_sets(&run, machine_memory_free(&machine.host)) : code;
+    code = code == EXIT_OK ? check_overwrites(&run) : code;
     if (code == EXIT_OK) {
         announce(&run);
         code = rating_begin(&run.rating, &machine.devices[0], NULL, 0);

@@ -13,6 +13,7 @@
 #include "report/field.h"
 #include "report/fold.h"
 
+#include <float.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
@@ -39,10 +40,15 @@ static const char *method_text(const struct calibration_method *method, char tex
         [CALIBRATION_DYNAMIC_TOKEN] = "dynamic-token",
     };
 
-    snprintf(text, METHOD_SIZE, "%s", words[method->source]);
+    uint64_t decimals = method->percent % CENSUS_PERCENT, unit = CENSUS_PERCENT / 10;
+    int length = snprintf(text, METHOD_SIZE, "%s", words[method->source]);
+
     if (method->source == CALIBRATION_PERCENTILE) {
-        snprintf(text + strlen(text), METHOD_SIZE - strlen(text), "%.9g",
-                 (double)method->percent / (double)CENSUS_PERCENT);
+        length += snprintf(text + length, METHOD_SIZE - (size_t)length, "%" PRIu64 "%s",
+                           method->percent / CENSUS_PERCENT, decimals > 0 ? "." : "");
+        for (; decimals > 0; decimals %= unit, unit /= 10) {
+            length += snprintf(text + length, METHOD_SIZE - (size_t)length, "%" PRIu64, decimals / unit);
+        }
     }
     return text;
 }
@@ -53,6 +59,14 @@ static const char *output_text(const struct calibrated_way *way, char text[DESCR
     snprintf(text, DESCRIBE_SIZE, "%s%s%s", recipe_name(&way->problem),
              way->problem.zero_points != QB_ZERO_POINTS_NONE ? ", zero points" : "",
              way->problem.scale_format == QB_FORMAT_F16 ? ", half scales" : "");
+    return text;
+}
+
+/* NUMBER in the fewest digits that tell it from all others, and with an exponent only where it is long without. */
+static const char *number_text(float number, char text[PROBLEM_NUMBER_SIZE])
+{
+    problem_number_text(number == 0 ? 0 : number, text);
+    snprintf(text, PROBLEM_NUMBER_SIZE, "%.*g", FLT_DECIMAL_DIG + 1, strtod(text, NULL));
     return text;
 }
 
@@ -82,7 +96,7 @@ static void print_tensor(const struct calibrated_tensor *tensor, int width, FILE
     snprintf(line, sizeof line, "%s: %zu dump%s, %s [%" PRIu64 ", %" PRIu64 "], from %s to %s%s",
              label_text(name, tensor->name, strlen(tensor->name)), tensor->dump_count,
              tensor->dump_count == 1 ? "" : "s", qb_format_info(tensor->format)->name, tensor->rows, tensor->hidden,
-             problem_number_text(tensor->low, low), problem_number_text(tensor->high, high),
+             number_text(tensor->low, low), number_text(tensor->high, high),
              calibration_is_zero(tensor) ? ": all 0" : "");
     fold_print(line, 0, 2, width, stream);
     if (tensor->nan + tensor->infinite > 0) {
@@ -100,7 +114,7 @@ static void print_way(const struct calibrated_way *way, FILE *stream)
         snprintf(zero, sizeof zero, "%d", way->zero_point);
     }
     fprintf(stream, "  %-18s %14s %5s ", method_text(&way->method, method),
-            is_static ? problem_number_text(way->scale, number) : "-", zero);
+            is_static ? number_text(way->scale, number) : "-", zero);
     fprintf(stream, "%7s ", decibel_text(way->quality.snr, number));
     fprintf(stream, "%7s ", decibel_text(way->loss, number));
     fprintf(stream, "%7s ", decibel_text(way->token_loss, number));
@@ -279,7 +293,7 @@ static void add_float(struct table *table, float number, bool is_known)
 {
     char text[PROBLEM_NUMBER_SIZE];
 
-    add_number(table, is_known ? problem_number_text(number, text) : "");
+    add_number(table, is_known ? number_text(number, text) : "");
 }
 
 static void add_row(struct table *table, const struct calibrated_tensor *tensor, const struct calibrated_way *way)
@@ -343,7 +357,7 @@ static json_t *float_json(float number)
 {
     char text[PROBLEM_NUMBER_SIZE];
 
-    return json_real(strtod(problem_number_text(number, text), NULL));
+    return isfinite(number) ? json_real(strtod(number_text(number, text), NULL)) : json_null();
 }
 
 static json_t *real_json(double number)

@@ -229,6 +229,14 @@ bool option_soak(const struct option_row *row, const char *value, struct setting
     return option_invalid(row->name, value, "a duration such as 90s, 30min, 8h or 2d, or rounds such as 100x");
 }
 
+bool option_name(const struct option_row *row, const char *value, struct settings *settings)
+{
+    if (value[0] == '\0') {
+        return option_invalid(row->name, value, "a name, or a pattern of names with {} in it");
+    }
+    return option_text(row, value, settings);
+}
+
 bool option_report_format(const struct option_row *row, const char *value, struct settings *settings)
 {
     const struct report_format **target = option_target(row, settings);

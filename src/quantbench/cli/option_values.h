@@ -22,6 +22,8 @@ bool option_percent(const struct option_row *row, const char *value,
 bool option_text(const struct option_row *row, const char *value, struct settings *settings); /* const char * */
 bool option_file(const struct option_row *row, const char *value,
                  struct settings *settings); /* const char *: not empty */
+bool option_name(const struct option_row *row, const char *value,
+                 struct settings *settings); /* const char *: not empty */
 bool option_best(const struct option_row *row, const char *value, struct settings *settings); /* reporting.best */
 bool option_soak(const struct option_row *row, const char *value,
                  struct settings *settings); /* struct soak_length: seconds or rounds, by the unit */

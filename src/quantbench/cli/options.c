@@ -309,14 +309,15 @@ const struct option_row options[] = {
      .excludes = {{"list-devices list-kernels list-models list-tensors doctor dry-run against quality cases serve",
                    "each is an action of its own"},
                   {"device kernel isa threads plugin profile cache launch streams compare split tune self-test runs "
-                   "baseline save-baseline journal resume plot best",
+                   "baseline save-baseline journal resume plot best num-warmup-iters num-iters rounds precision max-time regime strict no-verify",
                    "nothing is timed; kernels of the CPU quantize"},
+                  {"seed", "the tensors are the data"},
                   {"op scale static-scale scale-ub tensor-scale", "static scales are what is found"}},
      .requires = {.names = "input"}},
     {.name = "dumps-of", .value = "NAME",
      .help = "the tensor that all are dumps of; or, with {} in it, a pattern of names: {}-* has q-1 and q-2 for dumps of q "
              "[those of the same name]",
-     .parse = option_file, TARGET(calibrating.dumps_of), .requires = {.names = "calibrate"}},
+     .parse = option_name, TARGET(calibrating.dumps_of), .requires = {.names = "calibrate"}},
     {.name = "save-scales", .value = "FILE",
      .help = "write the scales as tensors to FILE, a safetensors file",
      .parse = option_file, TARGET(calibrating.save_scales), .requires = {.names = "calibrate"}},

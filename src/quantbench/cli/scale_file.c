@@ -3,6 +3,7 @@
 #include <config.h>
 
 #include "base/document.h"
+#include "base/utf8.h"
 #include "cli/scale_file.h"
 
 #include <math.h>
@@ -40,6 +41,32 @@ static enum part scale_part(const char *name, const struct qb_problem *problem, 
 }
 
 /* ---- Writing ---------------------------------------------------------------------------------------------------- */
+
+static bool is_utf8(const char *text)
+{
+    uint32_t letter;
+    size_t length = 1;
+
+    for (; *text != '\0' && length > 0; text += length) {
+        length = utf8_decode(text, &letter);
+    }
+    return length > 0;
+}
+
+bool scale_file_can_name(const struct dump_sets *sets)
+{
+    for (size_t i = 0; i < sets->count; i++) {
+        const char *const name = sets->values[i].name;
+        char label[LABEL_TEXT_SIZE];
+
+        if (!is_utf8(name)) {
+            message_error("--save-scales: '%s' is not UTF-8, as names of tensors are; name it by --dumps-of",
+                          label_text(label, name, strlen(name)));
+            return false;
+        }
+    }
+    return true;
+}
 
 /* Add the entry of PART of NAME, SIZE bytes of TYPE, to HEADER; they begin at *OFFSET, which moves on. */
 static void add_entry(json_t **header, const char *name, enum part part, const char *type, uint64_t size,
@@ -89,11 +116,32 @@ static void put_number(uint64_t number, unsigned bytes, FILE *stream)
     }
 }
 
+/* True if all scales that are stored as inverses have one. If not, that has been printed. */
+static bool has_inverses(const struct calibrated_set *calibration, enum scale_naming naming)
+{
+    for (size_t i = 0; i < calibration->count; i++) {
+        const struct calibrated_tensor *const tensor = &calibration->tensors[i];
+        const struct calibrated_way *const way = &tensor->ways[0];
+        char label[LABEL_TEXT_SIZE];
+
+        if (scale_part(tensor->name, &way->problem, naming) == GLOBAL_SCALE && !isfinite(1 / way->scale)) {
+            message_error("--save-scales: the scale %g of '%s' lacks an inverse in F32; use --scale-names=modelopt",
+                          (double)way->scale, label_text(label, tensor->name, strlen(tensor->name)));
+            return false;
+        }
+    }
+    return true;
+}
+
 enum exit_code scale_file_write(const struct calibrated_set *calibration, enum scale_naming naming, FILE *stream)
 {
-    char *const header = make_header(calibration, naming);
+    char *header;
     size_t length, padded;
 
+    if (!has_inverses(calibration, naming)) {
+        return EXIT_CANNOT_RUN;
+    }
+    header = make_header(calibration, naming);
     if (header == NULL) {
         return message_out_of_memory("the header of the scales", calibration->count);
     }
@@ -166,6 +214,22 @@ static enum exit_code get_value(const struct reader *r, const char *name, const 
     return refuse(r, name, "has element type '%s'; expected F32, F16 or BF16", raw->type);
 }
 
+/* Turn *SCALE, the value of tensor NAME, or its inverse, into the scale that is used: in the problem's format. */
+static enum exit_code convert_scale(const struct reader *r, const char *name, bool is_inverse, float *scale)
+{
+    const bool is_tensor_scale = r->problem->tensor_scale != QB_TENSOR_SCALE_NONE;
+    const enum qb_format format = is_tensor_scale ? QB_FORMAT_F32 : r->problem->scale_format;
+    const float wanted = is_inverse ? 1 / *scale : *scale;
+    const float used = qb_format_decode(format, qb_format_encode(format, wanted));
+
+    if (!isfinite(used) || used <= 0) {
+        return refuse(r, name, "is %g; expected a scale%s that is finite and > 0 in %s", (double)*scale,
+                      is_inverse ? "'s inverse" : "", qb_format_info(format)->name);
+    }
+    *scale = used;
+    return EXIT_OK;
+}
+
 /* Set GIVEN from what the file has of the set with number INDEX, called NAME. */
 static enum exit_code get_given(const struct reader *r, size_t index, const char *name, struct calibration_given *given)
 {
@@ -194,8 +258,8 @@ static enum exit_code get_given(const struct reader *r, size_t index, const char
                       raws[ZERO_POINT].shape);
     }
     code = get_value(r, names[part], &raws[part], &given->scale);
+    code = code == EXIT_OK ? convert_scale(r, names[part], part == GLOBAL_SCALE, &given->scale) : code;
     given->is_there = code == EXIT_OK;
-    given->scale = part == GLOBAL_SCALE ? 1 / given->scale : given->scale;
     given->zero_point = wants_zero_point ? *(const int8_t *)raws[ZERO_POINT].data : 0;
     return code;
 }

@@ -13,6 +13,9 @@
  * inverse, X.input_global_scale; of ModelOpt it is X.input_scale, or X.weight_scale_2. */
 enum exit_code scale_file_write(const struct calibrated_set *calibration, enum scale_naming naming, FILE *stream);
 
+/* True if tensors in such a file can be named after all SETS. If not, that has been printed. */
+bool scale_file_can_name(const struct dump_sets *sets);
+
 /* Set GIVEN, one for each of SETS, from the safetensors file PATH, in whichever of these names they are there, for
  * PROBLEM. Those that it lacks are warned of. On failure the error has been printed. */
 enum exit_code scale_file_read(const char *path, const struct dump_sets *sets, const struct qb_problem *problem,
