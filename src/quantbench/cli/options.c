@@ -309,9 +309,9 @@ const struct option_row options[] = {
      .excludes = {{"list-devices list-kernels list-models list-tensors doctor dry-run against quality cases serve",
                    "each is an action of its own"},
                   {"device kernel isa threads plugin profile cache launch streams compare split tune self-test runs "
-                   "baseline save-baseline journal resume plot best num-warmup-iters num-iters rounds precision max-time regime strict no-verify",
-                   "nothing is timed; kernels of the CPU quantize"},
-                  {"seed", "the tensors are the data"},
+                   "baseline save-baseline journal resume plot best num-warmup-iters num-iters rounds precision max-time "
+                   "regime strict no-verify seed",
+                   "nothing is timed, and no data are drawn; kernels of the CPU quantize"},
                   {"op scale static-scale scale-ub tensor-scale", "static scales are what is found"}},
      .requires = {.names = "input"}},
     {.name = "dumps-of", .value = "NAME",
