@@ -197,9 +197,18 @@ __device__ __forceinline__ float qb__scale(uint32_t amax_bits, float bound, floa
     return fmaxf(__fdiv_rn(fminf(__uint_as_float(amax_bits), bound), qmax), QB__SCALE_FLOOR);
 }
 
+/* RN(A / qmax) of an amax A, by a product that is put right, as 1 / qmax is the nearest float to that; what is so small
+ * that the error of the product would be subnormal takes the division. */
+template <int OUT> __device__ __forceinline__ float qb__by_qmax(float a)
+{
+    const float qmax = qb__qmax<OUT>(), r = 1 / qb__qmax<OUT>(), q = __fmul_rn(a, r);
+
+    return a < 0x1p-90f && a > 0 ? __fdiv_rn(a, qmax) : __fmaf_rn(__fmaf_rn(-q, qmax, a), r, q);
+}
+
 template <int OUT> __device__ __forceinline__ float qb__scale(uint32_t amax_bits, float bound)
 {
-    return qb__scale(amax_bits, bound, qb__qmax<OUT>());
+    return fmaxf(qb__by_qmax<OUT>(fminf(__uint_as_float(amax_bits), bound)), QB__SCALE_FLOOR);
 }
 
 /* A scale, made ready for many quotients.

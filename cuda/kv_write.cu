@@ -64,7 +64,7 @@ __device__ __forceinline__ void write_scale(const chunk_args &a, float scale, in
 /* The scale of a tile whose amax has the bits AMAX. */
 template <int OUT> __device__ __forceinline__ float scale_of(const chunk_args &a, uint32_t amax)
 {
-    return fmaxf(qb__tail_quotient<OUT>(fminf(__uint_as_float(amax), a.to.bound)), QB__SCALE_FLOOR);
+    return qb__scale<OUT>(amax, a.to.bound);
 }
 
 /* The divisors of the tiles that the chunks X are in, from the lanes that have the others; the first lane of a tile

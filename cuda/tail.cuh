@@ -102,15 +102,6 @@ __device__ __forceinline__ float qb__tail_given(const qb__tail &t, uint32_t row,
                                                                      : ((const uint8_t *)memory)[place]);
 }
 
-/* RN(A / qmax) of an amax A, by a product that is put right, as 1 / qmax is the nearest float to that; what is so small
- * that the error of the product would be subnormal takes the division. */
-template <int OUT> __device__ __forceinline__ float qb__tail_quotient(float a)
-{
-    const float qmax = qb__qmax<OUT>(), r = 1 / qb__qmax<OUT>(), q = __fmul_rn(a, r);
-
-    return a < 0x1p-90f && a > 0 ? __fdiv_rn(a, qmax) : __fmaf_rn(__fmaf_rn(-q, qmax, a), r, q);
-}
-
 /* The scale of a tile whose amax has the bits AMAX; the thread that LEADS writes it to tile (ROW, COL). */
 template <int OUT>
 __device__ __forceinline__ float qb__tail_found(const qb__tail &t, uint32_t amax, bool leads, uint32_t row,
@@ -120,13 +111,13 @@ __device__ __forceinline__ float qb__tail_found(const qb__tail &t, uint32_t amax
     const float bounded = fminf(__uint_as_float(amax), s.bound);
 
     if (s.format == QB_FORMAT_F32) {
-        const float scale = fmaxf(qb__tail_quotient<OUT>(bounded), QB__SCALE_FLOOR);
+        const float scale = qb__scale<OUT>(amax, s.bound);
         if (leads) {
             ((float *)s.memory)[qb__place32(t.scales, t.places, row, col)] = scale;
         }
         return scale;
     }
-    const uint32_t code = s.format == QB_FORMAT_F16 ? qb__half_code(qb__tail_quotient<OUT>(bounded))
+    const uint32_t code = s.format == QB_FORMAT_F16 ? qb__half_code(qb__by_qmax<OUT>(bounded))
                                                     : qb__power_of(__float_as_uint(bounded), s);
     if (leads) {
         const uint32_t place = qb__place32(t.scales, t.places, row, col);

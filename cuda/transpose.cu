@@ -210,7 +210,7 @@ __device__ __forceinline__ qb__divisor find_divisor(const qb__scales &s, float a
         d.r = qb__inverse_of(*code);
         return d;
     }
-    *scale = fmaxf(qb__tail_quotient<OUT>(fminf(amax, s.bound)), QB__SCALE_FLOOR);
+    *scale = qb__scale<OUT>(__float_as_uint(amax), s.bound);
     *code = 0;
     return qb__divide_by<IN>(*scale);
 }
