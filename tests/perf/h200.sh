@@ -41,17 +41,12 @@ measure "$@" --hidden-size=8191,8193,4097,1368 --granularity=tensor --scale=stat
 measure "$@" --hidden-size=8191,8193,4097,1368 --granularity=token --quant-dtype=fp8
 measure "$@" --num-tokens=8192 --hidden-size=8192,16384 --granularity=tensor,token,group:128 --scale=dynamic,static \
     --quant-dtype=int8,fp8
-# Each in a process of its own: where launches rotate through thousands of sets, the second case of a process and all
-# after it take 0.3 us a launch more, and so does the copy.
-for size in 1x8192 16x8192 128x8192 1024x4096; do
-    for what in fp8,tensor,static fp8,tensor,dynamic fp8,token,dynamic fp8,group:128,dynamic int8,tensor,static \
-        int8,token,dynamic int8,group:128,dynamic; do
-        IFS=, read -r quant granularity scale <<EOT
-$what
-EOT
-        measure "$@" --num-tokens="${size%x*}" --hidden-size="${size#*x}" --quant-dtype="$quant" \
-            --granularity="$granularity" --scale="$scale"
-    done
+for sizes in '1,16,128 8192' '1024 4096'; do
+    small="--num-tokens=${sizes% *} --hidden-size=${sizes#* } --quant-dtype=int8,fp8"
+    # shellcheck disable=SC2086 # options are words
+    measure "$@" $small --granularity=tensor --scale=static,dynamic
+    # shellcheck disable=SC2086
+    measure "$@" $small --granularity=token,group:128
 done
 
 awk -v rows="$rows" '
