@@ -783,6 +783,9 @@ ok 'memory: the document has no time of a case that was not run' flat_has '"time
 ok 'memory: the document has the exit status of a case that was not run' flat_has '"exit_status":3'
 ok 'memory: all of it together is larger than 64 bits can count' too_large --num-tokens=1 --hidden-size=878416384462359601 \
     --granularity=group:1
+no_state() { run 2 "$@" && err_has '--process-state=several-streams: device cpu lacks streams; requires a CUDA device'; }
+ok 'process state: several streams need a CUDA device' no_state --device=cpu --num-tokens=2 --hidden-size=32 \
+    --process-state=several-streams
 no_dependent_launch() { run 3 "$@" && err_has '--dependent-launch'; }
 ok 'memory: --dependent-launch needs a CUDA device' no_dependent_launch --device=cpu --num-tokens=2 --hidden-size=32 --dependent-launch
 overflow() { run 2 --device=cpu "$@" && err_has '--num-tokens' && err_has '--hidden-size'; }

@@ -160,6 +160,17 @@ ok "--precision: gives up after --timeout, and says so" gives_up
 ok "--precision: one that was not reached fails under --strict" strict_doubt jitter=0.1 'not converged: .* after 1e-06 s, 1e-06 % was asked for' \
     --precision=0.000001 --timeout=0.000001
 
+# ---- The state of the process -------------------------------------------------------------------------------------
+
+state_kept() { measure 0 floor=1000,later=1040 --strict && is process_state one-stream; }
+ok 'process state: empty launches that take as long at the end are not a doubt' state_kept
+ok 'process state: empty launches that take longer at the end are a doubt' \
+    strict_doubt floor=1000,later=1400 'other state: launch overhead 1.00'
+state_asked() { measure 0 tick=0 --process-state=several-streams --strict && is process_state several-streams; }
+ok 'process state: several streams are launched into, and the record says so' state_asked
+state_implied() { measure 0 tick=0 --streams=2 && is process_state several-streams; }
+ok 'process state: --streams=2 implies several streams' state_implied
+
 # ---- What cannot be so ---------------------------------------------------------------------------------------------
 
 plausible()

@@ -47,6 +47,7 @@ libqbtool_a_SOURCES = \
 	%D%/check/verify.c %D%/check/verify.h \
 	%D%/measure/disturbance.c %D%/measure/disturbance.h \
 	%D%/measure/calibrate.c %D%/measure/calibrate.h \
+	%D%/measure/launch_state.c %D%/measure/launch_state.h \
 	%D%/measure/measure.c %D%/measure/measure.h \
 	%D%/base/stats.c %D%/base/stats.h \
 	%D%/verdict/compare.c %D%/verdict/compare.h \

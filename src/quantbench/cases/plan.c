@@ -30,7 +30,7 @@ static enum exit_code append(struct plan *plan, const struct plan_case *wanted)
 }
 
 /* How the launches of WANTED are made if it is asked for LAUNCH: what cannot be done is an error. */
-static enum exit_code check_launch(const struct plan_case *wanted, enum launch_mode launch)
+static enum exit_code check_launch(const struct plan_case *wanted, enum launch_mode launch, enum process_state state)
 {
     if (launch == LAUNCH_GRAPH && !wanted->device->has_graphs) {
         message_error("--launch=graph: device %s lacks graphs; expected stream or isolated", wanted->device->info.id);
@@ -44,6 +44,11 @@ static enum exit_code check_launch(const struct plan_case *wanted, enum launch_m
     if (wanted->streams > 1 && launch == LAUNCH_ISOLATED) {
         message_error("--streams=%u: conflicts with --launch=isolated, which launches one at a time; expected 1",
                       wanted->streams);
+        return EXIT_USAGE;
+    }
+    if (state == STATE_SEVERAL_STREAMS && device_is_cpu(wanted->device)) {
+        message_error("--process-state=%s: device %s lacks streams; requires a CUDA device", state_words[state],
+                      wanted->device->info.id);
         return EXIT_USAGE;
     }
     return EXIT_OK;
@@ -66,7 +71,7 @@ static enum exit_code add_case(const struct settings *settings, struct plan *pla
                 if (settings->sweep.launches.count > 0) {
                     wanted->launch = (enum launch_mode)settings->sweep.launches.values[l];
                 }
-                code = check_launch(wanted, wanted->launch);
+                code = check_launch(wanted, wanted->launch, settings->method.state);
                 code = code == EXIT_OK ? append(plan, wanted) : code;
             }
         }

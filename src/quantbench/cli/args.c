@@ -310,6 +310,11 @@ static void derive(struct settings *settings)
     if (settings->method.rounds == 0) {
         settings->method.rounds = settings->comparing.compare == COMPARE_NOTHING ? DEFAULT_ROUNDS : COMPARED_ROUNDS;
     }
+    for (size_t i = 0; i < settings->sweep.streams.count; i++) {
+        if (settings->sweep.streams.values[i] > 1) {
+            settings->method.state = STATE_SEVERAL_STREAMS;
+        }
+    }
     if (settings->method.precision > 0) {
         settings->method.num_iters = 0;
         if (settings->method.chose_max_time && settings->method.max_time < settings->method.timeout) {

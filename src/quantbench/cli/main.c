@@ -21,6 +21,7 @@
 #include "cli/list_tensors.h"
 #include "cli/quality.h"
 #include "measure/calibrate.h"
+#include "measure/launch_state.h"
 #include "cases/lister.h"
 #include "check/oracle.h"
 #include "report/output.h"
@@ -174,6 +175,7 @@ static enum exit_code measure(const struct settings *settings)
 
     if (code == EXIT_OK && !rates) {
         calibrate(&machine);
+        launch_state_enter(&machine, settings->method.state);
     }
     if (code == EXIT_OK && settings->place.chose_huge_pages &&
         !machine_set_huge_pages(&machine, settings->place.huge_pages)) {

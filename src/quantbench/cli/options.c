@@ -164,6 +164,11 @@ static const char *regime_word(size_t index)
     return regime_words[index];
 }
 
+static const char *state_word(size_t index)
+{
+    return state_words[index];
+}
+
 static const char *report_word(size_t index)
 {
     return index < report_format_count() ? report_format_at(index)->name : NULL;
@@ -475,6 +480,9 @@ const struct option_row options[] = {
     {.name = "regime", .value = "HOW", .fallback = "sustained",
      .help = "sustained: the device is kept busy; burst: it rests before each sample [%d]",
      .parse = option_word_of, TARGET(method.regime), .word = regime_word},
+    {.name = "process-state", .value = "STATE", .fallback = "one-stream",
+     .help = "CUDA: several-streams: as in a process that launches into several streams",
+     .parse = option_word_of, TARGET(method.state), .word = state_word},
     {.name = "strict", .about = OPTION_RUNS,
      .help = "exit status 5 if a result is in doubt, or if there is no verdict",
      .parse = option_flag, TARGET(comparing.strict), .choice = true},

@@ -478,15 +478,28 @@ enum {
     DIGEST,
     TOGETHER,
     REGIME,
+    STATE,
     DEPENDENT,
     DEVICES,
     RESULTS,
     RECORD_MEMBERS
 };
-static const char *const record_names[] = {
-    "schema",   "schema_version", "version",          "date",    "argv",   "rank", "host", "seed", "data_digest",
-    "together", "regime",         "dependent_launch", "devices", "results"};
-static const int shared[] = {SEED, DIGEST, REGIME, DEPENDENT};
+static const char *const record_names[] = {"schema",
+                                           "schema_version",
+                                           "version",
+                                           "date",
+                                           "argv",
+                                           "rank",
+                                           "host",
+                                           "seed",
+                                           "data_digest",
+                                           "together",
+                                           "regime",
+                                           "process_state",
+                                           "dependent_launch",
+                                           "devices",
+                                           "results"};
+static const int shared[] = {SEED, DIGEST, REGIME, STATE, DEPENDENT};
 
 /* Keep the arguments of the first record. */
 static void take_argv(struct fleet *fleet, struct span list)

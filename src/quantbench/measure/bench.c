@@ -1290,6 +1290,18 @@ static enum cache_check judge_cache(const struct result *result)
     return near_ceiling && !near_floor ? CACHE_CHECK_FAILED : CACHE_CHECK_UNDECIDED;
 }
 
+/* What an empty launch took, in all, at the start and at the end. stats_median() changes the order. */
+static void find_floors(struct result *result)
+{
+    const size_t count = result->floor_count, quarter = (count + 3) / 4;
+
+    if (count > 0) {
+        result->found.first_floor = stats_median(result->floors, quarter);
+        result->found.last_floor = stats_median(result->floors + count - quarter, quarter);
+        result->found.floor_time = stats_median(result->floors, count);
+    }
+}
+
 /* What the result is to be held against. */
 static void find_limits(const struct bench *bench, struct result *result)
 {
@@ -1301,7 +1313,7 @@ static void find_limits(const struct bench *bench, struct result *result)
             ceiling_time(ceiling, (enum ceiling_kind)kind, result->found.bytes.read + result->found.bytes.written);
         fastest = faster(fastest, result->found.ceiling_times[kind]);
     }
-    result->found.floor_time = result->floor_count > 0 ? stats_median(result->floors, result->floor_count) : 0;
+    find_floors(result);
     /* Several streams are not limited by the ceiling of one, nor are launches that overlap by that of ones that do not.
      */
     result->found.best_time = fastest > 0 && result->plan_case->streams == 1 && !bench->method->dependent_launch

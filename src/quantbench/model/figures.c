@@ -99,6 +99,8 @@ const struct figure figures_of_case[] = {
     {CEILING("streaming_ns"), COLUMN("streaming_ceiling_ns"), REAL(ZERO), FOUND(ceiling_times[CEILING_STREAMING])},
     {CEILING("copy_ns"), COLUMN("copy_time_ns"), REAL(ZERO), FOUND(ceiling_times[CEILING_COPY])},
     {CEILING("floor_ns"), COLUMN("floor_ns"), REAL(ZERO), FOUND(floor_time)},
+    {CEILING("first_floor_ns"), REAL(ZERO), FOUND(first_floor)},
+    {CEILING("last_floor_ns"), REAL(ZERO), FOUND(last_floor)},
     {CEILING("best_ns"), REAL(ZERO), FOUND(best_time)},
     {CEILING("share"), COLUMN("ceiling_share"), DERIVED, REAL(ZERO), FOUND(ceiling_share)},
     {RESULT("implausible"), COLUMN("implausible"), FLAG, FOUND(implausible)},

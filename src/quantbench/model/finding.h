@@ -118,6 +118,7 @@ struct finding {
     struct stats time;
     double host_time;                    /* that the host takes for a launch, the median of the rounds'; 0: unknown */
     double floor_time;                   /* of an empty launch of the same shape; 0: unknown */
+    double first_floor, last_floor;      /* the same, in the first and the last quarter of the samples; 0: unknown */
     double ceiling_times[CEILING_KINDS]; /* of launches of the same kind; 0: unknown */
     double best_time;                    /* no launch can be faster: the fastest of these, or the floor; 0: unknown */
     enum cache_check cache_check;

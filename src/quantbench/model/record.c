@@ -16,6 +16,10 @@
 /* No start of threads on CPUs of their own takes as many nanoseconds. */
 #define LONG_FLOOR 100e3
 
+/* A difference between empty launches that is noise, as a share. Two states of a process differ by more than a third.
+ */
+#define SAME_STATE 0.05
+
 /* What is faster than the ceiling by more than this share cannot be true. */
 #define IMPLAUSIBLE 0.03
 
@@ -136,6 +140,16 @@ static bool floor_is_load(const struct record_case *c)
     return c->threads > 0 && c->found.floor_time >= LONG_FLOOR && c->found.floor_time > fastest;
 }
 
+/* True if an empty launch in a graph did not take as long at the end as at the start: something, a plug-in for
+ * instance, has changed what all launches of the process take. */
+static bool state_changed(const struct record_case *c)
+{
+    const double first = c->found.first_floor, last = c->found.last_floor;
+
+    return c->threads == 0 && c->launch == LAUNCH_GRAPH && first > 0 && last > 0 &&
+           fabs(last - first) > SAME_STATE * first;
+}
+
 unsigned record_doubts(const struct record_case *c)
 {
     /* A fault that was asked for counts without a time too: it may be the reason. */
@@ -156,6 +170,7 @@ unsigned record_doubts(const struct record_case *c)
     doubts |= record_throttled_rounds(c) > 0 ? DOUBT_THROTTLED : 0;
     doubts |= c->threads > 0 && 2 * c->found.disturbed_samples > c->found.sample_count ? DOUBT_DISTURBED : 0;
     doubts |= floor_is_load(c) ? DOUBT_FLOOR : 0;
+    doubts |= state_changed(c) ? DOUBT_STATE : 0;
     doubts |= c->found.threads_obtained < c->found.threads_wanted ? DOUBT_THREADS : 0;
     doubts |= c->found.time.basis != STATS_BASIS_NONE && !(stats_precision(&c->found.time) <= RECORD_IMPRECISE)
                   ? DOUBT_IMPRECISE

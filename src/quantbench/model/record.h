@@ -129,6 +129,7 @@ struct record {
     double timeout;          /* seconds that a case could take for it */
     double max_time;         /* seconds that a case could take otherwise; 0: no limit, or unknown */
     enum regime regime;
+    enum process_state state;
     uint64_t runs; /* each sample is the median of one of this many processes; 0: samples are of one process */
     bool dependent_launch;
     bool interrupted;

@@ -1039,6 +1039,9 @@ static void read_document(struct reader *reader, const json_t *document, struct 
     record->max_time =
         json_object_get(document, "max_time_s") != NULL ? get_real_or_null(reader, document, "max_time_s") : 0;
     record->regime = (enum regime)get_name(reader, document, "regime", regime_words);
+    record->state = json_object_get(document, "process_state") != NULL
+                        ? (enum process_state)get_name(reader, document, "process_state", state_words)
+                        : STATE_ONE_STREAM;
     record->dependent_launch = get_bool(reader, document, "dependent_launch");
     record->interrupted = get_bool(reader, document, "interrupted");
     record->strict = get_bool(reader, document, "strict");

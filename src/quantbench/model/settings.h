@@ -188,6 +188,7 @@ struct method {
     bool chose_max_time;
     double max_time; /* seconds for the samples of a case; 0: there is no limit */
     enum regime regime;
+    enum process_state state;
     bool profile;
     double start_at;     /* seconds since 1970; 0: at once */
     struct numbers gate; /* descriptors, read and written; none: rounds begin at once */

@@ -29,9 +29,9 @@ const char *const cache_check_words[] = {[CACHE_CHECK_NONE] = "none",
 const char *const basis_words[] = {
     [STATS_BASIS_NONE] = "none", [STATS_BASIS_SAMPLES] = "samples", [STATS_BASIS_ROUNDS] = "rounds", NULL};
 
-const char *const doubt_words[] = {"implausible", "not cold",  "partly cold", "not converged",    "throttled",
-                                   "not hot",     "disturbed", "busy",        "short of threads", "imprecise",
-                                   "out of time", "injected",  NULL};
+const char *const doubt_words[] = {
+    "implausible", "not cold",         "partly cold", "not converged", "throttled", "not hot",     "disturbed",
+    "busy",        "short of threads", "imprecise",   "out of time",   "injected",  "other state", NULL};
 _Static_assert(sizeof doubt_words / sizeof doubt_words[0] == DOUBTS + 1, "a name for each doubt");
 
 const char *const axis_words[] = {
@@ -69,3 +69,5 @@ const char *const dist_words[] = {
     [INPUT_ZEROS] = "zeros",   [INPUT_LOGNORMAL] = "lognormal", NULL,
 };
 const char *const regime_words[] = {[REGIME_SUSTAINED] = "sustained", [REGIME_BURST] = "burst", NULL};
+const char *const state_words[] = {
+    [STATE_ONE_STREAM] = "one-stream", [STATE_SEVERAL_STREAMS] = "several-streams", NULL};

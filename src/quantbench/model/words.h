@@ -41,6 +41,13 @@ enum regime {
     REGIME_BURST,     /* a pause before each sample: the clocks are as high as they get */
 };
 
+/* What a process has launched before: on CUDA devices a launch in a graph takes longer once kernels have been launched
+ * one by one into a second stream. */
+enum process_state {
+    STATE_ONE_STREAM,
+    STATE_SEVERAL_STREAMS,
+};
+
 /* Pictures of a record, and that of a fleet. */
 enum picture_kind {
     PICTURE_SHARE,   /* the share of the ceiling against the size */
@@ -138,8 +145,9 @@ enum doubt {
     DOUBT_IMPRECISE = 1 << 9,     /* the interval of the median is so wide that the median says little */
     DOUBT_OUT_OF_TIME = 1 << 10,  /* --max-time ended it before it had all its samples */
     DOUBT_INJECTED = 1 << 11,     /* a fault was asked for */
+    DOUBT_STATE = 1 << 12,        /* an empty launch took longer, or less, at the end than at the start */
 };
-#define DOUBTS 12
+#define DOUBTS 13
 
 /* The words; NULL after the last. */
 extern const char *const cache_words[];
@@ -147,6 +155,7 @@ extern const char *const launch_words[];
 extern const char *const dist_words[];
 extern const char *const expert_load_words[];
 extern const char *const regime_words[];
+extern const char *const state_words[];
 extern const char *const verification_words[];
 extern const char *const best_words[];
 extern const char *const picture_words[];

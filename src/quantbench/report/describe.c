@@ -247,6 +247,10 @@ const char *describe_doubt(const struct record *record, const struct record_case
         snprintf(text, DESCRIBE_SIZE, "busy: launch overhead %.3f us: threads waited for CPUs",
                  c->found.floor_time * 1e-3);
         break;
+    case DOUBT_STATE:
+        snprintf(text, DESCRIBE_SIZE, "other state: launch overhead %.3f us at the start, %.3f us at the end",
+                 c->found.first_floor * 1e-3, c->found.last_floor * 1e-3);
+        break;
     case DOUBT_THREADS:
         snprintf(text, DESCRIBE_SIZE, "short of threads: launches ran on %" PRIu64 " of %" PRIu64,
                  c->found.threads_obtained, c->found.threads_wanted);

@@ -464,6 +464,7 @@ enum exit_code report_json(const struct record *record, FILE *stream)
         (json_int_t)record->code, "cases", (json_int_t)record->planned);
     document_put(&document, "expert_load", json_string(expert_load_words[record->expert_load]));
     document_put(&document, "together", text_or_null(record->together));
+    document_put(&document, "process_state", json_string(state_words[record->state]));
     document_put(&document, "rated_only", json_boolean(record->rated_only));
     document_put(&document, "tensors", tensors_to_json(record));
     put_summary(&document, record);

@@ -224,6 +224,7 @@ enum exit_code recording_begin(const struct settings *settings, const struct mac
         .timeout = figure_digits(settings->method.precision > 0 ? settings->method.timeout : 0),
         .max_time = figure_digits(settings->method.precision > 0 ? 0 : settings->method.max_time),
         .regime = settings->method.regime,
+        .state = settings->method.state,
         .dependent_launch = settings->method.dependent_launch,
         .strict = settings->comparing.strict,
         .rated_only = settings->action == ACTION_QUALITY,
@@ -310,7 +311,8 @@ enum exit_code recording_of_runs(struct record *record, const struct settings *s
 static void drop_times(struct finding *found)
 {
     found->time = (struct stats){.count = 0};
-    found->hot_time = found->host_time = found->floor_time = found->best_time = 0;
+    found->hot_time = found->host_time = found->best_time = 0;
+    found->floor_time = found->first_floor = found->last_floor = 0;
     for (int kind = 0; kind < CEILING_KINDS; kind++) {
         found->ceiling_times[kind] = 0;
     }

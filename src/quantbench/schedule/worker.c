@@ -10,6 +10,7 @@
 #include "cases/tensors.h"
 #include "schedule/worker.h"
 #include "measure/calibrate.h"
+#include "measure/launch_state.h"
 #include "base/clock.h"
 
 #include <math.h>
@@ -447,6 +448,7 @@ static enum exit_code begin(const struct settings *settings, struct held *held)
         machine_set_huge_pages(&held->machine, settings->place.huge_pages);
     }
     if (code == EXIT_OK) {
+        launch_state_enter(&held->machine, settings->method.state);
         binding_begin(&settings->place, &held->machine);
         code = tensors != NULL ? tensors_open(&settings->sweep, TENSORS_TO_MEASURE,
                                               machine_memory_free(&held->machine.host), tensors)

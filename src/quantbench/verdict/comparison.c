@@ -187,6 +187,7 @@ static void add_obstacle(const char *what, const char *baseline, const char *now
 static void find_obstacles(const struct record *record, const struct record *baseline, char *text, size_t size)
 {
     add_obstacle("regime", regime_words[baseline->regime], regime_words[record->regime], text, size);
+    add_obstacle("process state", state_words[baseline->state], state_words[record->state], text, size);
     for (size_t i = 0; i < record->device_count; i++) {
         const struct qb_device_info *now = &record->devices[i], *then = NULL;
 
