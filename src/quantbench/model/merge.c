@@ -29,6 +29,7 @@ static const char *find_obstacle(const struct record *a, const struct record *b)
            : (a->precision > 0) != (b->precision > 0)         ? "only one was measured to a precision"
            : (a->runs > 0) != (b->runs > 0)                   ? "only one has the medians of several processes"
            : a->regime != b->regime                           ? "they differ in --regime"
+           : a->state != b->state                             ? "they differ in --process-state"
            : a->dependent_launch != b->dependent_launch       ? "they differ in --dependent-launch"
            : x->axis != y->axis                               ? "they compare different things"
            : x->axis != COMPARE_NOTHING && x->margin != y->margin ? "their comparisons differ in --margin"
