@@ -30,7 +30,7 @@
 #define PASSES        (1 + REFINEMENTS)
 #define PASSES_OF_END (2 * END_TURNS + 2 * END_PASSES * REFINEMENTS)
 
-/* Elements that are quantized at once, and that are summed at once. */
+/* Elements that threads share, and those that one quantizes and sums at once. */
 #define CHUNK (UINT64_C(1) << 18)
 #define PART  4096
 
@@ -51,8 +51,9 @@ struct search {
     float *values;
     uint64_t *counts;
     uint64_t count;
-    void *packed;   /* codes of a chunk */
-    uint8_t *codes; /* the same, one in a byte */
+    /* Of each trial: the values of its codes, and the errors of the parts of a chunk. */
+    double (*meanings)[256];
+    double (*sums)[CHUNK / PART];
     int passes, planned;
 };
 
@@ -74,51 +75,78 @@ static double add_part(const float *values, const uint64_t *counts, const uint8_
     return sum;
 }
 
-/* Add the error of COUNT elements, in an order that does not depend on threads. */
-static double sum_errors(const struct search *s, const struct static_scale *scale, const float *values,
-                         const uint64_t *counts, uint64_t count)
+/* Set MEANINGS to the values of TRIAL's codes, exactly: a value has few bits, and a scale has 24. */
+static void find_meanings(const struct search *s, const struct trial *trial, double meanings[256])
 {
-    const uint64_t parts = (count + PART - 1) / PART;
-    double meanings[256], sums[CHUNK / PART] = {0}, sum = 0;
-
-    for (int code = 0; code < 256; code++) { /* exactly: a value has few bits, and a scale has 24 */
-        meanings[code] =
-            ((double)qb_format_decode(s->problem->output, (uint32_t)code) - scale->zero_point) * (double)scale->scale;
+    for (int code = 0; code < 256; code++) {
+        meanings[code] = ((double)qb_format_decode(s->problem->output, (uint32_t)code) - trial->scale.zero_point) *
+                         (double)trial->scale.scale;
     }
-#pragma omp parallel for schedule(static)
-    for (uint64_t part = 0; part < parts; part++) {
-        const uint64_t first = part * PART, some = count - first < PART ? count - first : PART;
-
-        sums[part] = add_part(values + first, counts != NULL ? counts + first : NULL, s->codes + first, some, meanings);
-    }
-    for (uint64_t part = 0; part < parts; part++) {
-        sum += sums[part];
-    }
-    return sum;
 }
 
-/* Add the error of COUNT elements, CHUNK at most, to TRIAL. */
-static enum exit_code try_values(const struct search *s, struct trial *trial, const float *values,
-                                 const uint64_t *counts, uint64_t count)
+/* Set *NOISE to the error of COUNT elements, PART at most, by TRIAL. */
+static enum qb_status try_part(const struct search *s, struct qb_queue *queue, const struct trial *trial,
+                               const double meanings[256], const float *values, const uint64_t *counts, uint64_t count,
+                               double *noise)
 {
     struct qb_problem p = static_scale_problem(s->problem);
     struct static_scale_memory memory;
     struct qb_tensors tensors = static_scale_tensors(&p, &trial->scale, &memory);
+    uint8_t packed[PART], codes[PART];
     enum qb_status status;
 
     p.input = QB_FORMAT_F32;
     p.tokens = 1;
     p.hidden = count;
     tensors.at[QB_ROLE_INPUT] = (void *)(uintptr_t)values;
-    tensors.at[QB_ROLE_CODES] = s->packed;
-    status = qb_quantize(s->about->rating->queue, &p, &tensors);
-    status = status == QB_OK ? qb_queue_synchronize(s->about->rating->queue) : status;
-    if (status != QB_OK) {
-        return message_status("quantization", status);
+    tensors.at[QB_ROLE_CODES] = packed;
+    status = qb_quantize(queue, &p, &tensors);
+    status = status == QB_OK ? qb_queue_synchronize(queue) : status;
+    if (status == QB_OK) {
+        qb_codes_unpack(p.output, p.packing, packed, 0, count, codes);
+        *noise = add_part(values, counts, codes, count, meanings);
     }
-    qb_codes_unpack(p.output, p.packing, s->packed, 0, count, s->codes);
-    trial->noise += sum_errors(s, &trial->scale, values, counts, count);
-    return EXIT_OK;
+    return status;
+}
+
+/* Add the errors of COUNT elements, CHUNK at most, to TRIAL_COUNT TRIALS. One parallel region does all of them, since
+ * on a machine that others use threads wait long for each other. Each thread has a queue of its own, and takes parts,
+ * which are added in an order that does not depend on threads. */
+static enum exit_code try_values(const struct search *s, struct trial *trials, size_t trial_count, const float *values,
+                                 const uint64_t *counts, uint64_t count)
+{
+    const uint64_t parts = (count + PART - 1) / PART;
+    enum qb_status first_status = QB_OK;
+
+    for (size_t i = 0; i < trial_count; i++) {
+        find_meanings(s, &trials[i], s->meanings[i]);
+    }
+#pragma omp parallel
+    {
+        struct qb_queue *queue = NULL;
+        enum qb_status status = qb_queue_create(s->about->rating->device->handle, &queue);
+
+        status = status == QB_OK ? qb_queue_set_threads(queue, 1) : status;
+#pragma omp for schedule(dynamic)
+        for (uint64_t part = 0; part < parts; part++) {
+            const uint64_t first = part * PART, some = count - first < PART ? count - first : PART;
+
+            for (size_t i = 0; i < trial_count && status == QB_OK && !interrupt_requested(); i++) {
+                status = try_part(s, queue, &trials[i], s->meanings[i], values + first,
+                                  counts != NULL ? counts + first : NULL, some, &s->sums[i][part]);
+            }
+        }
+        qb_queue_destroy(queue);
+#pragma omp critical(scale_search)
+        first_status = first_status == QB_OK ? status : first_status;
+    }
+    for (size_t i = 0; i < trial_count && first_status == QB_OK; i++) {
+        for (uint64_t part = 0; part < parts; part++) {
+            trials[i].noise += s->sums[i][part];
+        }
+    }
+    message_heartbeat();
+    return first_status == QB_OK ? EXIT_OK : message_status("quantization", first_status);
 }
 
 /* Add the errors of DUMP, which begins at DATA, to COUNT TRIALS: those of its elements, or, where groups have scales of
@@ -133,10 +161,7 @@ static enum exit_code try_dump(const struct search *s, const struct tensor *dump
         for (uint64_t first = 0; first < elements && code == EXIT_OK && !interrupt_requested(); first += CHUNK) {
             const uint64_t some = elements - first < CHUNK ? elements - first : CHUNK;
 
-            for (size_t i = 0; i < count && code == EXIT_OK && !interrupt_requested(); i++) {
-                code = try_values(s, &trials[i], (const float *)data + first, NULL, some);
-            }
-            message_heartbeat();
+            code = try_values(s, trials, count, (const float *)data + first, NULL, some);
         }
         return code;
     }
@@ -176,9 +201,9 @@ static enum exit_code try_all(struct search *s, struct trial *trials, size_t cou
     for (size_t i = 0; i < count && code == EXIT_OK && !interrupt_requested(); i++) {
         trials[i].noise = 0;
         code = static_scale_find(s->problem, &trials[i].scale);
-        if (code == EXIT_OK && s->values != NULL) {
-            code = try_values(s, &trials[i], s->values, s->counts, s->count);
-        }
+    }
+    if (code == EXIT_OK && s->values != NULL && !interrupt_requested()) {
+        code = try_values(s, trials, count, s->values, s->counts, s->count);
     }
     for (size_t i = 0; i < set->count && s->values == NULL && code == EXIT_OK && !interrupt_requested(); i++) {
         const void *data;
@@ -331,13 +356,13 @@ enum exit_code scale_search_run(const struct scale_search *about, const struct q
         .problem = problem,
         .low = is_asymmetric ? fminf(census->low, 0) : -amax,
         .high = is_asymmetric ? fmaxf(census->high, 0) : amax,
-        .packed = malloc(CHUNK),
-        .codes = malloc(CHUNK),
+        .meanings = calloc(FIRST, sizeof *s.meanings),
+        .sums = calloc(FIRST, sizeof *s.sums),
     };
     struct trial found = {.noise = INFINITY};
     enum exit_code code = EXIT_OK;
 
-    if (s.packed == NULL || s.codes == NULL || !collect_values(&s)) {
+    if (s.meanings == NULL || s.sums == NULL || !collect_values(&s)) {
         code = message_out_of_memory("the search for a scale", CHUNK);
     }
     code = code == EXIT_OK ? search_range(&s, &found) : code;
@@ -346,7 +371,7 @@ enum exit_code scale_search_run(const struct scale_search *about, const struct q
     }
     free(s.values);
     free(s.counts);
-    free(s.packed);
-    free(s.codes);
+    free(s.meanings);
+    free(s.sums);
     return code;
 }
