@@ -3,12 +3,14 @@
  * scale has less error than the one that is found. */
 #include <config.h>
 
+#include "base/interrupt.h"
 #include "cases/plugins.h"
 #include "cli/args.h"
 #include "measure/calibration.h"
 #include "run.h"
 
 #include <math.h>
+#include <signal.h>
 #include <omp.h>
 #include <string.h>
 #include <unistd.h>
@@ -26,6 +28,7 @@ static float values[MANY_ROWS * HIDDEN]; /* of the dumps, as they are in the fil
 static size_t row_count = ROWS;
 static double progress; /* the last that was shown */
 static size_t progress_calls;
+static double interrupt_after = 2; /* the progress after which a signal comes; 2: never */
 /* What the last run found. */
 static struct calibrated_tensor tensor;
 static struct settings settings;
@@ -98,6 +101,11 @@ static void watch_progress(void *about, double share)
     ck_assert_msg(share >= progress && share <= 1, "%g after %g", share, progress);
     progress = share;
     progress_calls++;
+    if (share > interrupt_after) {
+        interrupt_after = 2;
+        progress_calls = 0;
+        raise(SIGTERM);
+    }
 }
 
 /* Calibrate both dumps by METHODS for OUTPUT, with MORE, an option. */
@@ -329,24 +337,33 @@ START_TEST(least_error_of_ends)
 }
 END_TEST
 
+/* Make dumps of MANY_ROWS of F32. */
+static void make_many(void)
+{
+    uint64_t state = test_seed();
+
+    row_count = MANY_ROWS;
+    for (size_t i = 0; i < MANY_ROWS * (size_t)HIDDEN; i++) {
+        const double uniform = (double)(test_random(&state) >> 11) * 0x1p-52 - 1;
+
+        values[i] = (float)(uniform * uniform * uniform * (double)(1 + i / 100000));
+    }
+    write_dump(files[0], "<f4", 0, FIRST);
+    write_dump(files[1], "<f4", FIRST, MANY_ROWS - FIRST);
+}
+
 /* Several chunks of elements, and parts of these; those of the last ones are the largest. */
 START_TEST(many_elements)
 {
     static float sorted[MANY_ROWS * HIDDEN];
     const size_t count = MANY_ROWS * (size_t)HIDDEN;
-    uint64_t state = test_seed();
     struct calibrated_way first = {.scale = 0};
 
-    row_count = MANY_ROWS;
+    make_many();
     for (size_t i = 0; i < count; i++) {
-        const double uniform = (double)(test_random(&state) >> 11) * 0x1p-52 - 1;
-
-        values[i] = (float)(uniform * uniform * uniform * (double)(1 + i / 100000));
         sorted[i] = fabsf(values[i]);
     }
     qsort(sorted, count, sizeof *sorted, compare_floats);
-    write_dump(files[0], "<f4", 0, FIRST);
-    write_dump(files[1], "<f4", FIRST, MANY_ROWS - FIRST);
     for (int threads = 1; threads <= 5; threads += 4) {
         omp_set_num_threads(threads);
         calibrate_dumps("mse,percentile:99,amax", "e2m1", "--granularity=tensor");
@@ -416,6 +433,23 @@ START_TEST(progress_of_a_search)
     calibrate_dumps("mse", "int8", "--granularity=tensor");
     ck_assert_uint_gt(progress_calls, calls + 4);
     ck_assert(progress == 1);
+    calibration_free_tensor(&tensor);
+}
+END_TEST
+
+/* A signal that comes in the midst of a dump ends the search there. The counts are a third of the way, and a ninth of
+ * the rest is the first pass, in which the first dump is short. */
+START_TEST(interrupt_within_a_dump)
+{
+    static const char *const outputs[] = {"int8", "nvfp4"};
+
+    interrupt_install();
+    make_many();
+    interrupt_after = 1 / 3.0 + 0.001;
+    calibrate_dumps("mse", outputs[_i], _i == 0 ? "--granularity=tensor" : "--granularity=group:16");
+    ck_assert(interrupt_requested());
+    ck_assert_uint_eq(progress_calls, 0);
+    ck_assert(progress < 1 / 3.0 + 1 / 9.0);
     calibration_free_tensor(&tensor);
 }
 END_TEST
@@ -560,6 +594,7 @@ int main(void)
     tcase_add_test(tc, all_zero);
     tcase_add_test(tc, patterns_of_names);
     tcase_add_test(tc, patterns_of_long_names);
+    tcase_add_loop_test(tc, interrupt_within_a_dump, 0, 2);
     suite_add_tcase(suite, tc);
     return run_suite(suite);
 }

@@ -98,7 +98,7 @@ static void show(void *about, double share)
 {
     const struct work *const w = about;
 
-    if (w->wishes->progress != NULL) {
+    if (w->wishes->progress != NULL && !interrupt_requested()) {
         w->wishes->progress(w->wishes->about, ((double)w->passed + share) / (double)w->planned);
     }
 }

@@ -54,8 +54,24 @@ struct search {
     /* Of each trial: the values of its codes, and the errors of the parts of a chunk. */
     double (*meanings)[256];
     double (*sums)[CHUNK / PART];
+    /* For the progress: passes over the trials, and rows of dumps that this one is done with. */
     int passes, planned;
+    uint64_t rows;
 };
+
+/* Say that SHARE of a pass over the trials is done. */
+static void show(const struct search *s, double share)
+{
+    if (s->about->progress != NULL && !interrupt_requested()) {
+        s->about->progress(s->about->progress_about, (s->passes + share) / s->planned);
+    }
+}
+
+/* Say that SHARE of DUMP is done in this pass. */
+static void show_dump(const struct search *s, const struct tensor *dump, double share)
+{
+    show(s, ((double)s->rows + share * (double)dump->rows) / (double)s->about->set->rows);
+}
 
 /* ---- Errors of elements ----------------------------------------------------------------------------------------- */
 
@@ -162,6 +178,7 @@ static enum exit_code try_dump(const struct search *s, const struct tensor *dump
             const uint64_t some = elements - first < CHUNK ? elements - first : CHUNK;
 
             code = try_values(s, trials, count, (const float *)data + first, NULL, some);
+            show_dump(s, dump, (double)(first + some) / (double)elements);
         }
         return code;
     }
@@ -177,27 +194,20 @@ static enum exit_code try_dump(const struct search *s, const struct tensor *dump
         code = rating_rate_data(s->about->rating, &p, data, &given, &quality);
         trials[i].noise += code == EXIT_OK ? quality.noise : 0;
         message_heartbeat();
+        show_dump(s, dump, (double)(i + 1) / (double)count);
     }
     return code;
 }
 
 /* ---- Trials ----------------------------------------------------------------------------------------------------- */
 
-/* Say that SHARE of a pass over the trials is done. */
-static void show(const struct search *s, double share)
-{
-    if (s->about->progress != NULL) {
-        s->about->progress(s->about->progress_about, (s->passes + share) / s->planned);
-    }
-}
-
 /* Set the noise of COUNT TRIALS, whose scales have their ranges. After an interrupt it is too small. */
 static enum exit_code try_all(struct search *s, struct trial *trials, size_t count)
 {
     const struct dump_set *const set = s->about->set;
     enum exit_code code = EXIT_OK;
-    uint64_t rows = 0;
 
+    s->rows = 0;
     for (size_t i = 0; i < count && code == EXIT_OK && !interrupt_requested(); i++) {
         trials[i].noise = 0;
         code = static_scale_find(s->problem, &trials[i].scale);
@@ -211,8 +221,7 @@ static enum exit_code try_all(struct search *s, struct trial *trials, size_t cou
         code = tensors_hold(s->about->tensors, set->dumps[i], &data);
         code = code == EXIT_OK ? try_dump(s, set->dumps[i], data, trials, count) : code;
         code = code == EXIT_OK ? tensors_check_held(s->about->tensors) : code;
-        rows += set->dumps[i]->rows;
-        show(s, (double)rows / (double)set->rows);
+        s->rows += set->dumps[i]->rows;
     }
     s->passes += s->passes < s->planned;
     show(s, 0);
