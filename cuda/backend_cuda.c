@@ -1546,7 +1546,7 @@ static const struct qb_kernel kernels[] = {
      .variant = &kv_write},
     TRANSPOSED("cuda_transpose", TRANSPOSE, "quantized columns, regular ones in one launch"),
     TRANSPOSED("cuda_dual", DUAL, "quantized rows and columns, regular ones read once"),
-    EXPERTS("cuda_experts", QUANTIZE, "rows of experts, those that exist, read once"),
+    EXPERTS("cuda_experts", QUANTIZE, "rows of experts, those that exist"),
     EXPERTS("cuda_experts_silu_mul", SILU_MUL, "SiLU times up of such rows, and codes"),
     EXPERTS("cuda_experts_gelu_mul", GELU_MUL, "GELU times up of such rows, and codes"),
     /* One launch, each element read once; scales given, of rows, or of groups of up to 256: SiLU 0.97 to 1.01, RMSNorm
