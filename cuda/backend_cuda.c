@@ -1142,7 +1142,7 @@ static struct qb__cuda_call make_call(const struct qb_device *device, const stru
         call.rows = call.tile_rows = 1;
         call.tile_cols = call.in_stride = call.out_stride = call.cols;
     }
-    call.bound = qb__formats[qb__quantization_of(problem).input].largest;
+    call.bound = qb__formats[problem->input].largest;
     if (problem->amax_bound > 0 && problem->amax_bound < call.bound) {
         call.bound = problem->amax_bound;
     }
@@ -1546,7 +1546,7 @@ static const struct qb_kernel kernels[] = {
      .variant = &kv_write},
     TRANSPOSED("cuda_transpose", TRANSPOSE, "quantized columns, regular ones in one launch"),
     TRANSPOSED("cuda_dual", DUAL, "quantized rows and columns, regular ones read once"),
-    EXPERTS("cuda_experts", QUANTIZE, "rows of experts, those that exist"),
+    EXPERTS("cuda_experts", QUANTIZE, "rows of experts, those that exist, read once"),
     EXPERTS("cuda_experts_silu_mul", SILU_MUL, "SiLU times up of such rows, and codes"),
     EXPERTS("cuda_experts_gelu_mul", GELU_MUL, "GELU times up of such rows, and codes"),
     /* One launch, each element read once; scales given, of rows, or of groups of up to 256: SiLU 0.97 to 1.01, RMSNorm

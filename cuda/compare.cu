@@ -14,15 +14,19 @@ struct difference {
     unsigned long long count, first;
 };
 
-static __device__ void compare_byte(const compare_args &a, uint64_t offset, uint64_t i, difference &found)
+/* Note the bytes at PLACE that BITS, which differ there, are of. */
+static __device__ void note(unsigned bits, uint64_t place, difference &found)
 {
-    if (a.copies[offset + i] != a.expected[i]) {
-        found.count++;
-        found.first = min(found.first, (unsigned long long)(offset + i));
+    for (unsigned k = 0; k < 4; k++) {
+        if ((bits >> 8 * k & 0xFF) != 0) {
+            found.count++;
+            found.first = min(found.first, (unsigned long long)(place + k));
+        }
     }
 }
 
-/* A thread takes the same chunks of every copy, so that it loads what is expected of them once. */
+/* A thread takes the same chunks of every copy, so that it loads what is expected of them once. No byte is loaded
+ * twice: a load that was wrong may be right the next time. */
 static __global__ void __launch_bounds__(256) compare(const compare_args a)
 {
     const uint64_t step = (uint64_t)gridDim.x * blockDim.x, thread = (uint64_t)blockIdx.x * blockDim.x + threadIdx.x;
@@ -34,16 +38,19 @@ static __global__ void __launch_bounds__(256) compare(const compare_args a)
         for (uint64_t copy = 0; copy < a.count; copy++) {
             const uint4 got = *(const uint4 *)(a.copies + copy * a.stride + i * 16);
 
+            const uint64_t place = copy * a.stride + i * 16;
+
             if (got.x != want.x || got.y != want.y || got.z != want.z || got.w != want.w) {
-                for (unsigned k = 0; k < 16; k++) {
-                    compare_byte(a, copy * a.stride, i * 16 + k, found);
-                }
+                note(got.x ^ want.x, place, found);
+                note(got.y ^ want.y, place + 4, found);
+                note(got.z ^ want.z, place + 8, found);
+                note(got.w ^ want.w, place + 12, found);
             }
         }
     }
     for (uint64_t i = a.chunks * 16 + thread; i < a.bytes; i += step) {
         for (uint64_t copy = 0; copy < a.count; copy++) {
-            compare_byte(a, copy * a.stride, i, found);
+            note(a.copies[copy * a.stride + i] ^ a.expected[i], copy * a.stride + i, found);
         }
     }
     if (found.count > 0) {

@@ -603,12 +603,14 @@ struct differences {
     uint64_t count, first;
 };
 
-/* Add the bytes from BEGIN to END of copy COPY that are not as expected. */
+/* Add the bytes from BEGIN to END of copy COPY that are not as expected. Where they were not when they were loaded
+ * first, and are when they are loaded again, the first load counts, as a difference at BEGIN. */
 static void find_differences(const struct comparison *c, uint64_t copy, uint64_t begin, uint64_t end,
                              struct differences *found)
 {
     const uint64_t offset = copy * c->copies->stride;
     const unsigned char *got = (const unsigned char *)c->copies->memory + offset;
+    const uint64_t before = found->count;
 
     if (memcmp(got + begin, c->expected + begin, end - begin) == 0) {
         return;
@@ -618,6 +620,10 @@ static void find_differences(const struct comparison *c, uint64_t copy, uint64_t
             found->count++;
             found->first = offset + i < found->first ? offset + i : found->first;
         }
+    }
+    if (found->count == before) {
+        found->count++;
+        found->first = offset + begin < found->first ? offset + begin : found->first;
     }
 }
 
