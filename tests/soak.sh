@@ -111,12 +111,22 @@ rm -f cut.json
 ends KILL
 ok 'SIGKILL: the status' same 137 "$tap_got"
 ok 'SIGKILL: a record is there' same 1 "$(number rounds cut.json)"
+ok 'SIGKILL: the record has no end' grep -q '"ended": false' cut.json
+ok 'SIGKILL: the record has no exit status' grep -q '"exit_status": null' cut.json
+ok 'SIGKILL: the fleet: exit status 3' run 3 --fleet=cut.json
+ok 'SIGKILL: the fleet: how much was done' out_has 'unfinished: 1 of 1000000 rounds'
+ok 'SIGKILL: the fleet: json' run 3 --fleet=cut.json --format=json
+ok 'SIGKILL: the fleet: json: the cause' out_has '"cause": "unfinished"'
+sed 's/"wanted_rounds": 1000000/"wanted_rounds": null/; s/"wanted_s": null/"wanted_s": 36000.0/; s/"elapsed_s": .*,/"elapsed_s": 5.0,/' cut.json >hours.json
+ok 'SIGKILL: the fleet: how much of a duration was done' run 3 --fleet=hours.json
+ok 'SIGKILL: the fleet: how much of a duration was done: its text' out_has 'unfinished: 5.0 s of 10.0 h'
 ok 'SIGKILL: nothing else is' same '' "$(find . -name '.*cut*' -o -name 'cut.json?*')"
 rm -f cut.json
 ends TERM
 ok 'SIGTERM: the status' same 143 "$tap_got"
 ok 'SIGTERM: the report' out_has 'interrupted: this is what was done until then'
 ok 'SIGTERM: the bound of what was done' out_has 'no wrong byte'
+ok 'SIGTERM: the record has its end' grep -q '"ended": true' cut.json
 ok 'SIGTERM: the record' grep -q '"interrupted": true' cut.json
 }
 
@@ -179,6 +189,15 @@ if "$QUANTBENCH" --list-kernels | grep -q '^fake_'; then
     ok 'a wrong kernel: exit status 4' run 4 $fake --kernel=fake_wrong_code --soak=1x
     ok 'a wrong kernel: the place' out_has 'byte 64 of the codes'
     ok 'a wrong kernel: each launch' grep -q 'wrong in \([0-9]*\) of \1 repetitions' out
+    # The node dies in the first launch after the difference.
+    rm -f gone.json
+    FAKE_MODULE=gone "$QUANTBENCH" $fake --kernel=fake_wrong_code --soak=1x --output=gone.json >out 2>err
+    ok 'gone after a difference: it was killed' same 137 $?
+    ok 'gone after a difference: the message' err_has 'byte 64 of the codes: got 0x'
+    ok 'gone after a difference: the record has the place' same 64 "$(number byte gone.json)"
+    ok 'gone after a difference: the record has the exit status' same 4 "$(number exit_status gone.json)"
+    ok 'gone after a difference: it was not repeated' same 0 "$(number repetitions gone.json)"
+    ok 'gone after a difference: the fleet: exit status 4' run 4 --fleet=gone.json
     ok 'a wrong scale: exit status 4' run 4 $fake --kernel=fake_wrong_scale --dist=normal --soak=1x
     ok 'a wrong scale: the tensor' out_has 'of the scales'
     ok 'a kernel that is wrong later: exit status 4' run 4 $fake --kernel=fake_wrong_later --soak=3x --format=json

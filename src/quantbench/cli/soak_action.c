@@ -155,6 +155,7 @@ static enum exit_code run(struct task *task)
     if (interrupt_requested()) {
         message_note("interrupted: what was done until then is reported");
     }
+    task->soak.has_ended = true;
     code = save(task);
     code = message_worse(code, write_soak(task->settings.reporting.format, task, stdout));
     return message_worse(code, task->soak.code);

@@ -32,13 +32,14 @@ extern const char *const fleet_verdict_words[];
 enum fleet_cause {
     CAUSE_NONE,
     CAUSE_UNKNOWN,
-    CAUSE_MEMORY, /* what memory allows is slower by as much, or its clock is */
-    CAUSE_POWER,  /* the clock is lower, or something holds it down */
-    CAUSE_HOST,   /* the host takes longer to launch */
-    CAUSE_NODE,   /* all devices of the node are so */
-    CAUSE_ABSENT, /* no record of it came */
-    CAUSE_FAILED, /* its record says that it could not run */
-    CAUSE_UNTIMED /* its record ends before there was a time */
+    CAUSE_MEMORY,    /* what memory allows is slower by as much, or its clock is */
+    CAUSE_POWER,     /* the clock is lower, or something holds it down */
+    CAUSE_HOST,      /* the host takes longer to launch */
+    CAUSE_NODE,      /* all devices of the node are so */
+    CAUSE_ABSENT,    /* no record of it came */
+    CAUSE_FAILED,    /* its record says that it could not run */
+    CAUSE_UNTIMED,   /* its record ends before there was a time */
+    CAUSE_UNFINISHED /* the last record of a soak is not that of its end */
 };
 extern const char *const fleet_cause_words[];
 
@@ -64,6 +65,7 @@ struct fleet_soak {
     double launches, bytes;   /* BYTES were compared */
     double wrong, repeatable; /* launches, and those that were wrong again */
     bool failed;              /* one could not go on */
+    const char *unfinished;   /* how much of one was done whose end has no record; NULL: all have ended */
 };
 
 struct fleet_device {

@@ -37,8 +37,8 @@
 
 const char *const fleet_verdict_words[] = {"OK",     "TRANSIENT", "UNSTEADY", "NO VERDICT", "SUSPECT",
                                            "SLOWER", "NO ANSWER", "WRONG",    NULL};
-const char *const fleet_cause_words[] = {"",     "unknown", "memory", "power",   "host",
-                                         "node", "absent",  "failed", "untimed", NULL};
+const char *const fleet_cause_words[] = {"",       "unknown", "memory",  "power",      "host", "node",
+                                         "absent", "failed",  "untimed", "unfinished", NULL};
 
 /* ---- Visits to entries ------------------------------------------------------------------------------------------- */
 
@@ -371,6 +371,9 @@ static void judge_soak(struct fleet_device *device)
     } else if (soak->failed) {
         device->verdict = FLEET_NO_ANSWER;
         device->cause = CAUSE_FAILED;
+    } else if (soak->unfinished != NULL) {
+        device->verdict = FLEET_NO_ANSWER;
+        device->cause = CAUSE_UNFINISHED;
     } else if (device->cause == CAUSE_UNTIMED && soak->launches > 0) {
         device->verdict = FLEET_OK;
         device->cause = CAUSE_NONE;

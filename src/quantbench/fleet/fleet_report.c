@@ -69,7 +69,9 @@ const char *fleet_reason_text(const struct fleet *fleet, const struct fleet_devi
         snprintf(text, FLEET_TEXT_SIZE, "%s",
                  fleet->groups[entry->group].count < FLEET_MIN_PEERS ? "too few peers" : "too few rounds");
     } else {
-        snprintf(text, FLEET_TEXT_SIZE, "%s", fleet_cause_words[device->cause]);
+        snprintf(text, FLEET_TEXT_SIZE, "%s%s%s", fleet_cause_words[device->cause],
+                 device->cause == CAUSE_UNFINISHED ? ": " : "",
+                 device->cause == CAUSE_UNFINISHED ? device->soak.unfinished : "");
     }
     return text;
 }

@@ -4,16 +4,18 @@
 #include <config.h>
 
 #include "fleet/fleet.h"
+#include "model/soak.h"
 
 #include <stdio.h>
 #include <string.h>
 
 static const char not_whole[] = "is not a whole record, as quantbench --soak writes it";
 
-enum { EXIT_STATUS, FAULT, SOAK, DIFFERENCES, LIST, REFERENCES, MEMBERS };
-static const char *const names[] = {"exit_status", "fault", "soak", "differences", "list_digest", "references"};
+enum { EXIT_STATUS, ENDED, FAULT, SOAK, DIFFERENCES, LIST, REFERENCES, MEMBERS };
+static const char *const names[] = {"exit_status", "ended",       "fault",     "soak",
+                                    "differences", "list_digest", "references"};
 
-enum { BUSY, LAUNCHES, BYTES, WRONG, REPEATABLE, FIRST_ROUND, WORK_MEMBERS };
+enum { BUSY, LAUNCHES, BYTES, WRONG_LAUNCHES, REPEATABLE, FIRST_ROUND, WORK_MEMBERS };
 static const char *const work_names[] = {"busy_s", "launches", "bytes", "wrong", "repeatable", "first_round"};
 
 /* Add the number that VALUE is to *SUM. Returns false if it is none, or negative. */
@@ -97,19 +99,48 @@ static void take_difference(struct fleet *fleet, struct fleet_device *device, st
     }
 }
 
+/* Note that the soak with WORK has not ended, and how much of it was done. */
+static void take_unfinished(struct fleet *fleet, struct fleet_soak *soak, struct span work)
+{
+    static const char *const members[] = {"wanted_s", "wanted_rounds", "elapsed_s", "rounds"};
+    struct span values[4];
+    double wanted_seconds = 0, wanted_rounds = 0, seconds = 0, rounds = 0;
+    char text[128], done[SOAK_TIME_SIZE], wanted[SOAK_TIME_SIZE];
+
+    if (scan_object(work, members, 4, values)) {
+        scan_number(values[0], &wanted_seconds);
+        scan_number(values[1], &wanted_rounds);
+        scan_number(values[2], &seconds);
+        scan_number(values[3], &rounds);
+    }
+    if (wanted_rounds > 0) {
+        snprintf(text, sizeof text, "%.0f of %.0f rounds", rounds, wanted_rounds);
+    } else {
+        snprintf(text, sizeof text, "%s of %s", soak_time_text(seconds, done), soak_time_text(wanted_seconds, wanted));
+    }
+    soak->unfinished = fleet_text(fleet, text);
+}
+
 const char *fleet_take_soak(struct fleet *fleet, size_t index, struct span document)
 {
     struct fleet_device *device = &fleet->devices[index];
     struct span values[MEMBERS], work[WORK_MEMBERS];
     const double wrong = device->soak.wrong;
     double begin = 0, status = 0;
+    bool is_open;
 
     if (!scan_object(document, names, MEMBERS, values) || !scan_object(values[SOAK], work_names, WORK_MEMBERS, work) ||
         !add(work[BUSY], &device->soak.busy) || !add(work[LAUNCHES], &device->soak.launches) ||
-        !add(work[BYTES], &device->soak.bytes) || !add(work[WRONG], &device->soak.wrong) ||
-        !add(work[REPEATABLE], &device->soak.repeatable) || !add(work[FIRST_ROUND], &begin) ||
-        !add(values[EXIT_STATUS], &status)) {
+        !add(work[BYTES], &device->soak.bytes) || !add(work[WRONG_LAUNCHES], &device->soak.wrong) ||
+        !add(work[REPEATABLE], &device->soak.repeatable) || !add(work[FIRST_ROUND], &begin)) {
         return not_whole;
+    }
+    is_open = scan_is(values[ENDED], "false");
+    if (!(is_open && scan_is(values[EXIT_STATUS], "null")) && !add(values[EXIT_STATUS], &status)) {
+        return not_whole;
+    }
+    if (is_open) {
+        take_unfinished(fleet, &device->soak, values[SOAK]);
     }
     device->soak.records++;
     device->soak.failed = device->soak.failed || status == EXIT_CANNOT_RUN;

@@ -59,11 +59,16 @@ struct soak {
     uint64_t differences, repeatable; /* REPEATABLE: of these, those that came again */
     const char *command;              /* that measures the same, without the options of this soak */
     enum exit_code code;
+    bool has_ended; /* nothing more will be launched: this is the last record of it */
 };
 
 /* The rule of three: an event that was not seen in some time comes less often than 3 times in that, with a confidence
  * of 95 %. Returns the bound per hour; INFINITY: there was no time. */
 double soak_bound(double seconds);
+
+/* SECONDS for people. Returns TEXT. */
+#define SOAK_TIME_SIZE 32
+const char *soak_time_text(double seconds, char text[SOAK_TIME_SIZE]);
 
 /* The schema of its record. */
 #define SOAK_SCHEMA         "quantbench-soak"

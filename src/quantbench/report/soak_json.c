@@ -98,6 +98,15 @@ static json_t *work_to_json(const struct soak *soak)
     return object;
 }
 
+/* The exit status; null while it is open, which a wrong byte decides. */
+static json_t *status_to_json(const struct soak *soak)
+{
+    if (soak->has_ended) {
+        return json_integer((json_int_t)soak->code);
+    }
+    return soak->differences > 0 ? json_integer(EXIT_WRONG_RESULT) : json_null();
+}
+
 enum exit_code soak_json(const struct soak_report *report, FILE *stream)
 {
     const struct record *record = report->record;
@@ -114,7 +123,8 @@ enum exit_code soak_json(const struct soak_report *report, FILE *stream)
                          record->rank >= 0 ? json_integer((json_int_t)record->rank) : json_null(), "seed",
                          (json_int_t)record->seed, "devices", report_devices_json(record));
     document_put(&document, "interrupted", json_boolean(record->interrupted));
-    document_put(&document, "exit_status", json_integer((json_int_t)soak->code));
+    document_put(&document, "ended", json_boolean(soak->has_ended));
+    document_put(&document, "exit_status", status_to_json(soak));
     document_put(&document, "fault", inject_text()[0] != '\0' ? document_text(inject_text()) : json_null());
     document_put(&document, "soak", work_to_json(soak));
     document_put(&document, "differences", differences);

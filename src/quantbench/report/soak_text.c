@@ -35,19 +35,6 @@ __attribute__((format(printf, 2, 3))) static void add(char text[DESCRIBE_SIZE], 
     va_end(arguments);
 }
 
-/* SECONDS for people. Returns TEXT. */
-static const char *time_text(double seconds, char text[32])
-{
-    if (seconds < 120) {
-        snprintf(text, 32, "%.1f s", seconds);
-    } else if (seconds < 2 * HOUR) {
-        snprintf(text, 32, "%.1f min", seconds / 60);
-    } else {
-        snprintf(text, 32, "%.1f h", seconds / HOUR);
-    }
-    return text;
-}
-
 char *soak_repeat_command(const struct soak *soak, const struct soak_difference *difference)
 {
     char *text;
@@ -74,7 +61,7 @@ const char *soak_repeat_text(const struct soak_difference *d, char text[SOAK_TEX
 static void print_work(const struct soak_report *report, FILE *stream)
 {
     const struct soak *soak = report->soak;
-    char text[DESCRIBE_SIZE], all[32], busy[32];
+    char text[DESCRIBE_SIZE], all[SOAK_TIME_SIZE], busy[SOAK_TIME_SIZE];
     size_t cases = 0;
 
     for (size_t i = 0; i < report->record->planned; i++) {
@@ -88,7 +75,8 @@ static void print_work(const struct soak_report *report, FILE *stream)
     print_folded(text, 0, stream);
     snprintf(text, sizeof text,
              "%" PRIu64 " launches; every byte that they wrote was compared: %.4g GB; %s, at work for %s",
-             soak->launches, (double)soak->bytes * 1e-9, time_text(soak->seconds, all), time_text(soak->busy, busy));
+             soak->launches, (double)soak->bytes * 1e-9, soak_time_text(soak->seconds, all),
+             soak_time_text(soak->busy, busy));
     print_folded(text, 0, stream);
     if (soak->left_out > 0) {
         fprintf(stream, "left out, since memory has no room for them: %" PRIu64 " rounds\n", soak->left_out);
@@ -195,6 +183,8 @@ enum exit_code soak_text(const struct soak_report *report, FILE *stream)
     print_values(report, "formats", QUANT_DTYPE, stream);
     if (report->record->interrupted) {
         fputs("interrupted: this is what was done until then\n", stream);
+    } else if (!soak->has_ended) {
+        fputs("not ended: this is what was done until now\n", stream);
     }
     fputc('\n', stream);
     for (size_t i = 0; i < soak->kept_count; i++) {

@@ -67,6 +67,8 @@ static void choose(const struct soak_run *run, const struct progress *progress, 
         .start = progress->start,
         .phase = fmin(PHASE, seconds / PHASE_PART),
         .until = progress->end,
+        .save = run->save,
+        .context = run->context,
     };
     if (!run->chose_dist) {
         round->plan_case.dist = (enum input_dist)(mixed % INPUT_DISTS);

@@ -341,27 +341,36 @@ static enum exit_code repeat(struct soak_round *round, struct soak_difference *d
     return status == QB_OK ? EXIT_OK : message_status(qb_kernel_name(round->plan_case.kernel), status);
 }
 
-/* Keep a difference of the tensor of ROLE at PLACE. */
+/* Say what is known of D, and write it to the record at once. */
+static enum exit_code report(struct soak_round *round, const struct soak_difference *d)
+{
+    char problem[PROBLEM_TEXT_SIZE];
+
+    problem_text(&round->plan_case.problem, problem, sizeof problem);
+    message_error("wrong result: kernel %s, %s, round %" PRIu64 ": byte %" PRIu64 " of the %s: got 0x%02x, want 0x%02x",
+                  qb_kernel_name(round->plan_case.kernel), problem, d->round, d->byte, qb_role_name(d->role), d->got,
+                  d->want);
+    round->soak->seconds = clock_seconds() - round->start;
+    return round->save(round->context);
+}
+
+/* Keep a difference of the tensor of ROLE at PLACE. It is in the record before anything is launched again: a device
+ * that errs may not come back from that. */
 static enum exit_code keep(struct soak_round *round, enum qb_role role, uint64_t place)
 {
     struct soak *soak = round->soak;
-    struct soak_difference d = round->what;
-    char problem[PROBLEM_TEXT_SIZE];
+    struct soak_difference other, *d = soak->kept_count < SOAK_KEPT ? &soak->kept[soak->kept_count++] : &other;
     enum exit_code code;
 
-    d.conditions = machine_conditions(round->plan_case.device->handle);
-    d.start = clock_seconds() - round->start;
-    clock_date(d.date);
-    code = describe(round, role, place, &d);
-    code = code == EXIT_OK ? repeat(round, &d) : code;
-    problem_text(&round->plan_case.problem, problem, sizeof problem);
-    message_error("wrong result: kernel %s, %s, round %" PRIu64 ": byte %" PRIu64 " of the %s: got 0x%02x, want 0x%02x",
-                  qb_kernel_name(round->plan_case.kernel), problem, d.round, d.byte, qb_role_name(role), d.got, d.want);
+    *d = round->what;
+    d->conditions = machine_conditions(round->plan_case.device->handle);
+    d->start = clock_seconds() - round->start;
+    clock_date(d->date);
     soak->differences++;
-    soak->repeatable += d.repeated > 0;
-    if (soak->kept_count < SOAK_KEPT) {
-        soak->kept[soak->kept_count++] = d;
-    }
+    code = describe(round, role, place, d);
+    code = message_worse(code, report(round, d));
+    code = code == EXIT_OK ? repeat(round, d) : code;
+    soak->repeatable += d->repeated > 0;
     return code;
 }
 

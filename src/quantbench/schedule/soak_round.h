@@ -17,6 +17,9 @@ struct soak_round {
     double start;                /* of the soak, of clock_seconds() */
     double phase;                /* seconds of work, and of rest before it; 0: some launches, and no rest */
     double until;                /* no phase goes on beyond this moment */
+    /* Called when there is something to be kept. */
+    enum exit_code (*save)(const void *context);
+    const void *context;
 
     struct inputs inputs;
     struct case_data data;
