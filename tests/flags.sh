@@ -39,7 +39,7 @@ compile()
     # shellcheck disable=SC2086
     ${CC:-cc} -std=gnu11 -DHAVE_CONFIG_H "$@" -I"$builddir" -I"$library" -o "$tap_program" main.c "$library/format.c" \
         "$library"/operation*.c "$library/composition.c" "$library/reference_check.c" "$library/environment.c" \
-        "$library/arithmetic.c" "$library/problem.c" "$library/status.c" -lm 2>err
+        "$library/arithmetic.c" "$library/problem.c" "$library/experts.c" "$library/status.c" -lm 2>err
 }
 says() { ${EMULATOR-} "./$1" >out && same "$2" "$(cat out)"; }
 right()

@@ -98,12 +98,11 @@ mkfifo go said
 ends()
 {
     exec 3<>go 4<>said
-    "$QUANTBENCH" $one --soak=1000000x --round-gate=3,4 --output=cut.json >out 2>err 3<go 4>said &
-    pid=$!
+    beside "$QUANTBENCH" $one --soak=1000000x --round-gate=3,4 --output=cut.json >out 2>err 3<go 4>said
     read -r _ <&4 && printf g >&3
     read -r _ <&4 && read -r _ <&4 # "done 0", and the next one is ready
-    kill -s "$1" $pid
-    wait $pid
+    kill -s "$1" "$tap_pid"
+    joined
     tap_got=$?
     exec 3<&- 4<&-
 }
