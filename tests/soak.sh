@@ -48,6 +48,8 @@ digests() { sed -n 's/.*"digest": "\(.*\)".*/\1/p' "$1"; }
 run 0 $small --soak=7x --output=a.json
 run 0 $small --soak=9x --output=b.json
 run 0 $small --soak=7x --seed=1 --output=c.json
+ok 'the list: experts replace it' run 0 $small --experts=8 --soak=2x --format=json
+ok 'the list: experts replace it: all cases have them' same quantize "$(sed -n 's/.*"operation": "\(.*\)",/\1/p' out | sort -u)"
 ok 'the same seed: the same rounds' same "$(digests a.json | head -n 3)" "$(digests b.json | head -n 3)"
 ok 'the same seed: digests' same 3 "$(digests a.json | wc -l)"
 other() { [ "$(digests a.json | head -n 1)" != "$(digests c.json | head -n 1)" ]; }

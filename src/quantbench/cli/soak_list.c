@@ -12,7 +12,7 @@
 
 /* Options of a line, and room for them. */
 #define WORDS_MAX 5
-#define LINE_SIZE   128
+#define LINE_SIZE 128
 
 static const char *const lines[] = {
     "dtype=half quant-dtype=int8 granularity=tensor",
@@ -52,7 +52,7 @@ static const char *const lines[] = {
 bool soak_list_applies(const struct settings *settings)
 {
     static const char *const chosen[] = {"op",           "dtype", "quant-dtype", "granularity", "scale",
-                                         "static-scale", "cases", "serve",       "asymmetric"};
+                                         "static-scale", "cases", "serve",       "asymmetric",  "experts"};
 
     for (size_t i = 0; i < sizeof chosen / sizeof chosen[0]; i++) {
         if (args_has(&settings->command, chosen[i])) {
