@@ -48,8 +48,19 @@ digests() { sed -n 's/.*"digest": "\(.*\)".*/\1/p' "$1"; }
 run 0 $small --soak=7x --output=a.json
 run 0 $small --soak=9x --output=b.json
 run 0 $small --soak=7x --seed=1 --output=c.json
+list() { sed -n 's/.*"list_digest": "\(.*\)".*/\1/p' "$1"; }
+run 0 $small --soak=1x --dist=normal --output=dist.json
+run 0 $small --soak=1x --dist=uniform --output=dist2.json
+run 0 $small --soak=1x --experts=8 --output=experts.json
+run 0 $small --soak=1x --experts=8 --expert-load=sparse --output=load.json
+ok 'list_digest: of all that the data follow from' same 6 \
+    "$(for file in a c dist dist2 experts load; do list $file.json; done | sort -u | grep -c .)"
+ok 'list_digest: the same in another soak of it' same "$(list a.json)" "$(list b.json)"
 ok 'the list: experts replace it' run 0 $small --experts=8 --soak=2x --format=json
 ok 'the list: experts replace it: all cases have them' same quantize "$(sed -n 's/.*"operation": "\(.*\)",/\1/p' out | sort -u)"
+ok 'no room: a round is left out' run 0 --device=cpu --num-tokens=4,100000000 --hidden-size=65536 --dtype=half --kernel=cpu_generic --soak=4x --output=room.json
+ok 'no room: a round is left out: counted' same 2 "$(number left_out room.json)"
+ok 'no room: a digest that lacks a round' test "$(grep -c '"digest": null' room.json)" -ge 1
 ok 'the same seed: the same rounds' same "$(digests a.json | head -n 3)" "$(digests b.json | head -n 3)"
 ok 'the same seed: digests' same 3 "$(digests a.json | wc -l)"
 other() { [ "$(digests a.json | head -n 1)" != "$(digests c.json | head -n 1)" ]; }
@@ -64,7 +75,10 @@ ok 'wrong: text: the place' out_has 'byte 512 of the codes: got 0x'
 ok 'wrong: text: xor' out_has 'xor 0x01; 1 byte of it differs'
 ok 'wrong: text: the element' out_has 'code [2, 0] (element 512): '
 ok 'wrong: text: it is repeatable' grep -q 'wrong in [0-9]* of [0-9]* repetitions; a fault was injected' out
-ok 'wrong: text: the last line' grep -q '^Soak: 2 of [0-9]* launches WRONG, 2 of them repeatable$' out
+ok 'wrong: text: the last line' grep -q '^Soak: [0-9]* of [0-9]* launches WRONG, in 2 rounds; 2 repeatable$' out
+ok 'wrong: json: all launches that were wrong' same "$(number wrong wrong.json)" \
+    $((2 + $(sed -n 's/^ *"wrong_repetitions": \(.*\),/\1/p' wrong.json | paste -sd +)))
+ok 'wrong: json: rounds' same 2 "$(number wrong_rounds wrong.json)"
 ok 'wrong: text: the same in the file' cmp -s out wrong.txt
 ok 'wrong: json: index' same 512 "$(number byte wrong.json)"
 ok 'wrong: json: xor' same 1 "$(number xor wrong.json)"
@@ -89,7 +103,7 @@ ok 'wrong: the command with it: the same round' err_has 'round 5: byte 512 of th
 QUANTBENCH_INJECT=wrong-once run 4 $one --soak=3x --output=once.json
 ok 'wrong once: exit status 4' same 4 "$tap_got"
 ok 'wrong once: right when it is repeated' grep -q 'right in [0-9]* repetitions; a fault was injected' out
-ok 'wrong once: the last line' grep -q '^Soak: 1 of [0-9]* launches WRONG, 0 of them repeatable$' out
+ok 'wrong once: the last line' grep -q '^Soak: 1 of [0-9]* launches WRONG, in 1 round; 0 repeatable$' out
 QUANTBENCH_INJECT=wrong-once run 4 $one --num-iters=10
 ok 'wrong once: in a measurement too' err_has 'wrong result'
 
@@ -122,6 +136,22 @@ sed 's/"wanted_rounds": 1000000/"wanted_rounds": null/; s/"wanted_s": null/"want
 ok 'SIGKILL: the fleet: how much of a duration was done' run 3 --fleet=hours.json
 ok 'SIGKILL: the fleet: how much of a duration was done: its text' out_has 'unfinished: 5.0 s of 10.0 h'
 ok 'SIGKILL: nothing else is' same '' "$(find . -name '.*cut*' -o -name 'cut.json?*')"
+# A folder that is not there for a while.
+mkdir there
+exec 3<>go 4<>said
+"$QUANTBENCH" $one --soak=1000000x --round-gate=3,4 --output=there/x.json >out 2>err 3<go 4>said &
+pid=$!
+read -r _ <&4 && mv there away && printf g >&3
+read -r _ <&4 && read -r word <&4
+mv away there
+kill -s TERM $pid
+wait $pid
+tap_got=$?
+exec 3<&- 4<&-
+ok 'a record that cannot be written once: the next round' same ready "${word% *}"
+ok 'a record that cannot be written once: a warning' err_has 'the files could not be written'
+ok 'a record that cannot be written once: it is at the end' grep -q '"ended": true' there/x.json
+ok 'a record that cannot be written once: the status' same 143 "$tap_got"
 rm -f cut.json
 ends TERM
 ok 'SIGTERM: the status' same 143 "$tap_got"
@@ -160,6 +190,14 @@ sed -i 's/"digest": "\(.*\)"/"digest": "0\1"/' ref-z.json
 ok 'fleet: another reference: named' run 0 --fleet=ref-x.json,ref-y.json,ref-z.json
 ok 'fleet: another reference: the host' out_has 'rounds 0 to 0 of soak'
 ok 'fleet: another reference: which' grep -q 'on z cpu' out
+for word in c dist; do
+    sed "s/\"name\": \"$(hostname)\"/\"name\": \"z\"/" $word.json >ref-z.json
+    ok "fleet: other data ($word): no CPU errs" run 0 --fleet=ref-x.json,ref-y.json,ref-z.json
+    ok "fleet: other data ($word): no CPU errs: said nowhere" same 0 "$(grep -c 'the reference, rounds' out)"
+done
+sed "s/\"name\": \"$(hostname)\"/\"name\": \"z\"/; s/\"digest\": \".*\"/\"digest\": null/" a.json >ref-z.json
+ok 'fleet: rounds left out: no CPU errs' run 0 --fleet=ref-x.json,ref-y.json,ref-z.json
+ok 'fleet: rounds left out: no CPU errs: said nowhere' same 0 "$(grep -c 'the reference, rounds' out)"
 head -c 3000 right.json >part.json
 ok 'fleet: a part of a record' fails 2 'is not a whole record' --fleet=part.json
 sed 's/"launches"/"lunches"/' right.json >part.json
@@ -190,6 +228,7 @@ if "$QUANTBENCH" --list-kernels | grep -q '^fake_'; then
     ok 'a wrong kernel: exit status 4' run 4 $fake --kernel=fake_wrong_code --soak=1x
     ok 'a wrong kernel: the place' out_has 'byte 64 of the codes'
     ok 'a wrong kernel: each launch' grep -q 'wrong in \([0-9]*\) of \1 repetitions' out
+    ok 'a wrong kernel: all launches count' grep -q '^Soak: \([0-9]*\) of \1 launches WRONG, in 1 round; 1 repeatable$' out
     # The node dies in the first launch after the difference.
     rm -f gone.json
     FAKE_MODULE=gone "$QUANTBENCH" $fake --kernel=fake_wrong_code --soak=1x --output=gone.json >out 2>err
@@ -199,6 +238,8 @@ if "$QUANTBENCH" --list-kernels | grep -q '^fake_'; then
     ok 'gone after a difference: the record has the exit status' same 4 "$(number exit_status gone.json)"
     ok 'gone after a difference: it was not repeated' same 0 "$(number repetitions gone.json)"
     ok 'gone after a difference: the fleet: exit status 4' run 4 --fleet=gone.json
+    ok 'gone after a difference: the fleet: not transient' out_has 'Fleet: 1 device: 1 WRONG'
+    ok 'gone after a difference: the fleet: why' grep -q '; not repeated$' out
     ok 'a wrong scale: exit status 4' run 4 $fake --kernel=fake_wrong_scale --dist=normal --soak=1x
     ok 'a wrong scale: the tensor' out_has 'of the scales'
     ok 'a kernel that is wrong later: exit status 4' run 4 $fake --kernel=fake_wrong_later --soak=3x --format=json

@@ -47,6 +47,14 @@ static enum exit_code save(const void *context)
     return code == EXIT_OK ? output_write_with(&task->settings.reporting.outputs, write_soak, task) : code;
 }
 
+/* The same meanwhile. The soak goes on if that fails, and the next time may do better. */
+static void save_meanwhile(const void *context)
+{
+    if (save(context) != EXIT_OK) {
+        message_warning("--soak: the files could not be written; that is tried again within a minute or two");
+    }
+}
+
 /* True if a shell would read WORD as something else. */
 static bool needs_quotes(const char *word)
 {
@@ -144,7 +152,7 @@ static enum exit_code run(struct task *task)
                                          .expert_load = (enum expert_load)task->settings.sweep.expert_load,
                                          .chose_dist = args_has(&task->settings.command, "dist"),
                                          .soak = &task->soak,
-                                         .save = save,
+                                         .save = save_meanwhile,
                                          .context = task};
     enum exit_code code;
 

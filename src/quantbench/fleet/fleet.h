@@ -60,12 +60,14 @@ struct fleet_node {
 
 /* What soaks of a device come to. */
 struct fleet_soak {
-    size_t records;           /* 0: there was none */
-    double busy;              /* seconds at work */
-    double launches, bytes;   /* BYTES were compared */
-    double wrong, repeatable; /* launches, and those that were wrong again */
-    bool failed;              /* one could not go on */
-    const char *unfinished;   /* how much of one was done whose end has no record; NULL: all have ended */
+    size_t records;                  /* 0: there was none */
+    double busy;                     /* seconds at work */
+    double launches, bytes;          /* BYTES were compared */
+    double wrong;                    /* launches */
+    double wrong_rounds, repeatable; /* rounds with one, and those of them in which it came again */
+    size_t unrepeated;               /* of these rounds: nothing was launched after it */
+    bool failed;                     /* one could not go on */
+    const char *unfinished;          /* how much of one was done whose end has no record; NULL: all have ended */
 };
 
 struct fleet_device {

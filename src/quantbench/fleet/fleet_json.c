@@ -60,11 +60,11 @@ static json_t *soak_to_json(const struct fleet_soak *soak)
 {
     const bool is_clean = soak->wrong <= 0 && soak->busy > 0;
 
-    return soak->records == 0
-               ? json_null()
-               : json_pack("{s:f, s:f, s:f, s:f, s:f, s:o}", "busy_s", soak->busy, "launches", soak->launches, "bytes",
-                           soak->bytes, "wrong", soak->wrong, "repeatable", soak->repeatable, "most_per_hour",
-                           is_clean ? json_real(soak_bound(soak->busy)) : json_null());
+    return soak->records == 0 ? json_null()
+                              : json_pack("{s:f, s:f, s:f, s:f, s:f, s:f, s:o}", "busy_s", soak->busy, "launches",
+                                          soak->launches, "bytes", soak->bytes, "wrong", soak->wrong, "wrong_rounds",
+                                          soak->wrong_rounds, "repeatable", soak->repeatable, "most_per_hour",
+                                          is_clean ? json_real(soak_bound(soak->busy)) : json_null());
 }
 
 static json_t *device_to_json(const struct fleet *fleet, const struct fleet_device *device, json_t *cases)

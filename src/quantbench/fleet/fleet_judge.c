@@ -357,7 +357,7 @@ static bool is_worse(const struct fleet_entry *entry, const struct fleet_entry *
 }
 
 /* What the soaks of DEVICE add to the verdict of its times. A byte that was wrong once is no less an error than one
- * that is always wrong, but says something else. */
+ * that is always wrong, but says something else, if the launch was repeated. */
 static void judge_soak(struct fleet_device *device)
 {
     const struct fleet_soak *soak = &device->soak;
@@ -366,7 +366,7 @@ static void judge_soak(struct fleet_device *device)
         return;
     }
     if (soak->wrong > 0) {
-        device->verdict = soak->repeatable > 0 ? FLEET_WRONG : FLEET_TRANSIENT;
+        device->verdict = soak->repeatable > 0 || soak->unrepeated > 0 ? FLEET_WRONG : FLEET_TRANSIENT;
         device->cause = CAUSE_NONE;
     } else if (soak->failed) {
         device->verdict = FLEET_NO_ANSWER;

@@ -15,8 +15,9 @@ enum { EXIT_STATUS, ENDED, FAULT, SOAK, DIFFERENCES, LIST, REFERENCES, MEMBERS }
 static const char *const names[] = {"exit_status", "ended",       "fault",     "soak",
                                     "differences", "list_digest", "references"};
 
-enum { BUSY, LAUNCHES, BYTES, WRONG_LAUNCHES, REPEATABLE, FIRST_ROUND, WORK_MEMBERS };
-static const char *const work_names[] = {"busy_s", "launches", "bytes", "wrong", "repeatable", "first_round"};
+enum { BUSY, LAUNCHES, BYTES, WRONG_LAUNCHES, WRONG_ROUNDS, REPEATABLE, FIRST_ROUND, WORK_MEMBERS };
+static const char *const work_names[] = {"busy_s",       "launches",   "bytes",      "wrong",
+                                         "wrong_rounds", "repeatable", "first_round"};
 
 /* Add the number that VALUE is to *SUM. Returns false if it is none, or negative. */
 static bool add(struct span value, double *sum)
@@ -30,7 +31,8 @@ static bool add(struct span value, double *sum)
     return true;
 }
 
-/* Keep the digest of REFERENCE, one of the list LIST, as a fact, if its rounds are all there. */
+/* Keep the digest of REFERENCE, one of the list LIST, as a fact, if its rounds are all there and none
+ * was left out. */
 static void take_reference(struct fleet *fleet, struct fleet_device *device, const char *list, double begin,
                            struct span reference, size_t *room)
 {
@@ -41,7 +43,7 @@ static void take_reference(struct fleet *fleet, struct fleet_device *device, con
     struct fleet_fact *fact;
 
     if (!scan_object(reference, members, 3, values) || !scan_number(values[0], &first) ||
-        !scan_number(values[1], &last) || last < 2 * (first - begin) + begin) {
+        !scan_number(values[1], &last) || last < 2 * (first - begin) + begin || scan_is(values[2], "null")) {
         return;
     }
     fact = fleet_add(fleet, &device->facts, &device->fact_count, room, sizeof *fact);
@@ -73,7 +75,7 @@ static void take_difference(struct fleet *fleet, struct fleet_device *device, st
                                           "repetitions", "wrong_repetitions"};
     enum { KERNEL, TENSOR, BYTE, XOR, FIRST, REPEATS, REPEATED, COUNT };
     struct span rest = differences, element, values[COUNT];
-    char kernel[64] = "", tensor[32] = "", first[400] = "", text[640];
+    char kernel[64] = "", tensor[32] = "", first[400] = "", again[64], text[640];
 
     while (scan_element(&rest, &element)) {
         double byte = 0, xor = 0, repeats = 0, repeated = 0;
@@ -88,9 +90,12 @@ static void take_difference(struct fleet *fleet, struct fleet_device *device, st
         scan_number(values[XOR], &xor);
         scan_number(values[REPEATS], &repeats);
         scan_number(values[REPEATED], &repeated);
+        device->soak.unrepeated += repeats <= 0;
         if (device->wrong[0] == '\0' || repeated > 0) {
-            snprintf(text, sizeof text, "%s: byte %.0f of the %s, xor 0x%02x: %s; wrong in %.0f of %.0f repetitions",
-                     kernel, byte, tensor, (unsigned)xor, first, repeated, repeats);
+            snprintf(again, sizeof again, repeats > 0 ? "wrong in %.0f of %.0f repetitions" : "not repeated", repeated,
+                     repeats);
+            snprintf(text, sizeof text, "%s: byte %.0f of the %s, xor 0x%02x: %s; %s", kernel, byte, tensor,
+                     (unsigned)xor, first, again);
             device->wrong = fleet_text(fleet, text);
         }
         if (repeated > 0) {
@@ -132,6 +137,7 @@ const char *fleet_take_soak(struct fleet *fleet, size_t index, struct span docum
     if (!scan_object(document, names, MEMBERS, values) || !scan_object(values[SOAK], work_names, WORK_MEMBERS, work) ||
         !add(work[BUSY], &device->soak.busy) || !add(work[LAUNCHES], &device->soak.launches) ||
         !add(work[BYTES], &device->soak.bytes) || !add(work[WRONG_LAUNCHES], &device->soak.wrong) ||
+        !add(work[work[WRONG_ROUNDS].at != NULL ? WRONG_ROUNDS : WRONG_LAUNCHES], &device->soak.wrong_rounds) ||
         !add(work[REPEATABLE], &device->soak.repeatable) || !add(work[FIRST_ROUND], &begin)) {
         return not_whole;
     }
@@ -166,6 +172,7 @@ struct fleet_soak fleet_soak_sum(const struct fleet *fleet)
         sum.launches += soak->launches;
         sum.bytes += soak->bytes;
         sum.wrong += soak->wrong;
+        sum.wrong_rounds += soak->wrong_rounds;
         sum.repeatable += soak->repeatable;
     }
     return sum;

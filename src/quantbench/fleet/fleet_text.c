@@ -165,7 +165,8 @@ static void print_soak(const struct fleet *fleet, FILE *stream)
     if (sum.wrong > 0) {
         const size_t length = strlen(text);
 
-        snprintf(text + length, sizeof text - length, "%.0f launches were wrong, %.0f of them repeatably", sum.wrong,
+        snprintf(text + length, sizeof text - length,
+                 "%.0f launches were wrong, in %.0f rounds, %.0f of them repeatably", sum.wrong, sum.wrong_rounds,
                  sum.repeatable);
     } else if (sum.busy > 0) {
         const size_t length = strlen(text);

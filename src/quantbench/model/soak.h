@@ -40,6 +40,7 @@ struct soak_difference {
 /* What the reference's answers to rounds FIRST to LAST come to: the same on every host, or one of them errs. */
 struct soak_reference {
     uint64_t first, last, digest;
+    uint64_t left_out; /* of these rounds, since memory has no room for them: the digest lacks them */
 };
 #define SOAK_REFERENCES 64
 
@@ -56,7 +57,8 @@ struct soak {
     size_t reference_count;
     struct soak_difference kept[SOAK_KEPT];
     size_t kept_count;
-    uint64_t differences, repeatable; /* REPEATABLE: of these, those that came again */
+    uint64_t differences, repeatable; /* rounds with a difference, and of these those in which it came again */
+    uint64_t wrong;                   /* launches, with those that repeat a difference */
     const char *command;              /* that measures the same, without the options of this soak */
     enum exit_code code;
     bool has_ended; /* nothing more will be launched: this is the last record of it */

@@ -70,7 +70,7 @@ static json_t *references_to_json(const struct soak *soak)
         const struct soak_reference *r = &soak->references[i];
 
         document_append(&list, json_pack("{s:I, s:I, s:o}", "first", (json_int_t)r->first, "last", (json_int_t)r->last,
-                                         "digest", digest_to_json(r->digest)));
+                                         "digest", r->left_out > 0 ? json_null() : digest_to_json(r->digest)));
     }
     return list;
 }
@@ -91,7 +91,8 @@ static json_t *work_to_json(const struct soak *soak)
                        "busy_s", figure_digits(soak->busy), "rounds", (json_int_t)soak->rounds, "loads", loads,
                        "left_out", (json_int_t)soak->left_out, "launches", (json_int_t)soak->launches, "bytes",
                        document_number(soak->bytes));
-    document_put(&object, "wrong", json_integer((json_int_t)soak->differences));
+    document_put(&object, "wrong", json_integer((json_int_t)soak->wrong));
+    document_put(&object, "wrong_rounds", json_integer((json_int_t)soak->differences));
     document_put(&object, "repeatable", json_integer((json_int_t)soak->repeatable));
     document_put(&object, "most_per_hour",
                  soak->differences == 0 && isfinite(bound) ? json_real(figure_digits(bound)) : json_null());

@@ -162,8 +162,9 @@ static void print_difference(const struct soak_report *report, const struct soak
 static void print_bound(const struct soak *soak, FILE *stream)
 {
     if (soak->differences > 0) {
-        fprintf(stream, "Soak: %" PRIu64 " of %" PRIu64 " launches WRONG, %" PRIu64 " of them repeatable\n",
-                soak->differences, soak->launches, soak->repeatable);
+        fprintf(stream,
+                "Soak: %" PRIu64 " of %" PRIu64 " launches WRONG, in %" PRIu64 " round%s; %" PRIu64 " repeatable\n",
+                soak->wrong, soak->launches, soak->differences, soak->differences == 1 ? "" : "s", soak->repeatable);
     } else if (soak->launches == 0) {
         fputs("Soak: nothing was launched\n", stream);
     } else {

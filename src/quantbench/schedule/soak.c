@@ -31,19 +31,21 @@ struct progress {
     size_t *order; /* of the cases, in the pass through the list that is under way */
 };
 
-/* A digest of the list: its problems and kernels in order. */
-static uint64_t digest_list(const struct plan *plan)
+/* A digest of the list: its problems and kernels in order, and all that the data follow from. */
+static uint64_t digest_list(const struct soak_run *run)
 {
-    uint64_t list = 0;
+    const uint64_t data[] = {run->seed, (uint64_t)run->expert_load, run->chose_dist};
+    uint64_t list = digest_of(data, sizeof data);
 
-    for (size_t i = 0; i < plan->count; i++) {
-        const struct plan_case *c = &plan->cases[i];
+    for (size_t i = 0; i < run->plan->count; i++) {
+        const struct plan_case *c = &run->plan->cases[i];
         char problem[PROBLEM_TEXT_SIZE];
-        uint64_t parts[3] = {list};
+        uint64_t parts[4] = {list};
 
         problem_text(&c->problem, problem, sizeof problem);
         parts[1] = digest_of(problem, strlen(problem));
         parts[2] = digest_of(c->about->name, strlen(c->about->name));
+        parts[3] = run->chose_dist ? (uint64_t)c->dist : 0;
         list = digest_of(parts, sizeof parts);
     }
     return list;
@@ -84,22 +86,21 @@ static void show_progress(const struct soak_run *run, const struct progress *pro
     char where[256];
 
     snprintf(where, sizeof where, "round %" PRIu64 ", %s, %" PRIu64 " wrong", round->what.round,
-             qb_kernel_name(round->plan_case.kernel), run->soak->differences);
+             qb_kernel_name(round->plan_case.kernel), run->soak->wrong);
     message_progress_eta(where, wanted->seconds > 0 ? elapsed : (double)run->soak->rounds,
                          wanted->seconds > 0 ? wanted->seconds : (double)wanted->rounds, elapsed);
 }
 
 /* Write the record if it is time to. */
-static enum exit_code save(const struct soak_run *run, struct progress *progress, bool at_once)
+static void save(const struct soak_run *run, struct progress *progress, bool at_once)
 {
     const double now = clock_seconds();
 
     run->soak->seconds = now - progress->start;
-    if (!at_once && now - progress->saved < SAVE_INTERVAL) {
-        return EXIT_OK;
+    if (at_once || now - progress->saved >= SAVE_INTERVAL) {
+        progress->saved = now;
+        run->save(run->context);
     }
-    progress->saved = now;
-    return run->save(run->context);
 }
 
 /* True if there is another round after DONE. */
@@ -121,7 +122,8 @@ static enum exit_code run_round(const struct soak_run *run, struct progress *pro
     show_progress(run, progress, &round);
     code = soak_round_run(&round);
     soak->rounds++;
-    return message_worse(code, save(run, progress, soak->rounds == 1 || soak->differences > before));
+    save(run, progress, soak->rounds == 1 || soak->differences > before);
+    return code;
 }
 
 void soak_run(const struct soak_run *run)
@@ -134,7 +136,7 @@ void soak_run(const struct soak_run *run)
         soak->code = message_out_of_memory("the list of cases", run->plan->count * sizeof *progress.order);
         return;
     }
-    soak->list = digest_list(run->plan);
+    soak->list = digest_list(run);
     gate_begin(run->method);
     progress.start = clock_seconds();
     progress.end = run->method->soak.seconds > 0 ? progress.start + run->method->soak.seconds : INFINITY;

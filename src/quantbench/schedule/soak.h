@@ -14,8 +14,9 @@ struct soak_run {
     enum expert_load expert_load; /* of experts, if there are any */
     bool chose_dist;              /* the data's distribution is that of the case, not another in each round */
     struct soak *soak;
-    /* Called when there is something to be kept: after the first round, after a difference, and at intervals. */
-    enum exit_code (*save)(const void *context);
+    /* Called when there is something to be kept: after the first round, with a difference, and at intervals. A failure
+     * ends nothing: there is a next time. */
+    void (*save)(const void *context);
     const void *context;
 };
 

@@ -318,31 +318,47 @@ static enum exit_code describe(struct soak_round *round, enum qb_role role, uint
     return code;
 }
 
-/* Launch the same again, and count the launches that are wrong. */
-static enum exit_code repeat(struct soak_round *round, struct soak_difference *d)
+/* Count the launches of a pass that were wrong. Where none is when it is compared again, there was one before. */
+static enum qb_status count_wrong(const struct soak_round *round, uint64_t *wrong)
 {
     enum qb_status status = QB_OK;
     uint64_t place;
     int role;
 
-    while (d->repeats < REPEATS && status == QB_OK) {
-        status = pass(round, false, &role, &place);
-        if (interrupt_requested()) {
-            break;
-        }
-        for (unsigned set = 0; set < round->sets && status == QB_OK && role < QB_ROLE_COUNT; set++) {
-            int one;
+    *wrong = 0;
+    for (unsigned set = 0; set < round->sets && status == QB_OK; set++) {
+        status = compare_sets(round, set, 1, &role, &place);
+        *wrong += role < QB_ROLE_COUNT;
+    }
+    *wrong += *wrong == 0;
+    return status;
+}
 
-            status = compare_sets(round, set, 1, &one, &place);
-            d->repeated += one < QB_ROLE_COUNT;
+/* Launch the same again, and count the launches that are wrong, now and in the pass that found D. */
+static enum exit_code repeat(struct soak_round *round, struct soak_difference *d)
+{
+    struct soak *soak = round->soak;
+    uint64_t place, wrong;
+    enum qb_status status = count_wrong(round, &wrong);
+    int role;
+
+    soak->wrong += wrong - 1; /* one is counted */
+    while (d->repeats < REPEATS && status == QB_OK && !interrupt_requested()) {
+        const uint64_t before = soak->launches;
+
+        status = pass(round, false, &role, &place);
+        if (status == QB_OK && role < QB_ROLE_COUNT) {
+            status = count_wrong(round, &wrong);
+            d->repeated += wrong;
+            soak->wrong += wrong;
         }
-        d->repeats += round->sets;
+        d->repeats += soak->launches - before;
     }
     return status == QB_OK ? EXIT_OK : message_status(qb_kernel_name(round->plan_case.kernel), status);
 }
 
 /* Say what is known of D, and write it to the record at once. */
-static enum exit_code report(struct soak_round *round, const struct soak_difference *d)
+static void report(struct soak_round *round, const struct soak_difference *d)
 {
     char problem[PROBLEM_TEXT_SIZE];
 
@@ -351,7 +367,7 @@ static enum exit_code report(struct soak_round *round, const struct soak_differe
                   qb_kernel_name(round->plan_case.kernel), problem, d->round, d->byte, qb_role_name(d->role), d->got,
                   d->want);
     round->soak->seconds = clock_seconds() - round->start;
-    return round->save(round->context);
+    round->save(round->context);
 }
 
 /* Keep a difference of the tensor of ROLE at PLACE. It is in the record before anything is launched again: a device
@@ -367,8 +383,9 @@ static enum exit_code keep(struct soak_round *round, enum qb_role role, uint64_t
     d->start = clock_seconds() - round->start;
     clock_date(d->date);
     soak->differences++;
+    soak->wrong++;
     code = describe(round, role, place, d);
-    code = message_worse(code, report(round, d));
+    report(round, d);
     code = code == EXIT_OK ? repeat(round, d) : code;
     soak->repeatable += d->repeated > 0;
     return code;
@@ -376,9 +393,9 @@ static enum exit_code keep(struct soak_round *round, enum qb_role role, uint64_t
 
 /* ---- The round --------------------------------------------------------------------------------------------------- */
 
-/* Add what is right to the digest of the rounds that have it. Each digest covers twice as many rounds as the one
- * before, so that two hosts have most of them in common, however long each ran. */
-static void note_reference(const struct soak_round *round)
+/* Add what is right to the digest of the rounds that have it, or that this round was LEFT_OUT. Each digest covers twice
+ * as many rounds as the one before, so that two hosts have most of them in common, however long each ran. */
+static void note_reference(const struct soak_round *round, bool left_out)
 {
     struct soak *soak = round->soak;
     const uint64_t number = round->what.round;
@@ -389,6 +406,7 @@ static void note_reference(const struct soak_round *round)
         *last = (struct soak_reference){.first = number};
     }
     last->last = number;
+    last->left_out += left_out;
     for (int role = 0; role < QB_ROLE_COUNT; role++) {
         if (is_written(round, role)) {
             const uint64_t both[] = {last->digest, digest_of(round->images[role], round->buffers.bytes.of[role])};
@@ -428,8 +446,9 @@ enum exit_code soak_round_run(struct soak_round *round)
         problem_text(&round->plan_case.problem, problem, sizeof problem);
         message_warning("left out: memory has no room for %s", problem);
         round->soak->left_out++;
+        note_reference(round, true);
     } else if (code == EXIT_OK) {
-        note_reference(round);
+        note_reference(round, false);
         round->soak->loads[round->what.load]++;
         if (round->phase > 0 && round->what.load == SOAK_IDLE) {
             rest(round, round->phase);

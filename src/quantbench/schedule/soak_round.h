@@ -18,7 +18,7 @@ struct soak_round {
     double phase;                /* seconds of work, and of rest before it; 0: some launches, and no rest */
     double until;                /* no phase goes on beyond this moment */
     /* Called when there is something to be kept. */
-    enum exit_code (*save)(const void *context);
+    void (*save)(const void *context);
     const void *context;
 
     struct inputs inputs;
