@@ -137,20 +137,21 @@ ok 'SIGKILL: the fleet: how much of a duration was done' run 3 --fleet=hours.jso
 ok 'SIGKILL: the fleet: how much of a duration was done: its text' out_has 'unfinished: 5.0 s of 10.0 h'
 ok 'SIGKILL: nothing else is' same '' "$(find . -name '.*cut*' -o -name 'cut.json?*')"
 # A folder that is not there for a while. A soak that ends then says so.
-mkdir there
-exec 3<>go 4<>said
+away()
 {
     "$QUANTBENCH" $one --soak=2x --round-gate=3,4 --output=there/x.json >out 2>err 3<go 4>said
     tap_got=$?
     echo "gone $tap_got" >&4
     exit "$tap_got"
-} &
-pid=$!
+}
+mkdir there
+exec 3<>go 4<>said
+beside away
 read -r _ <&4 && mv there away && printf g >&3
 read -r _ <&4 && read -r word <&4
 mv away there
 printf g >&3
-wait $pid
+joined
 tap_got=$?
 exec 3<&- 4<&-
 ok 'a record that cannot be written once: the next round' same ready "${word% *}"
