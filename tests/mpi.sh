@@ -206,7 +206,7 @@ ok 'soak: one wrong byte: the rank' verdict 1 WRONG
 ok 'soak: one wrong byte: the place' out_has 'byte 512 of the '
 ok 'soak: the others' out_has 'Fleet: 3 devices: 1 WRONG, 2 OK'
 ok 'soak: all ranks run the same rounds' same 1 "$(cat soak/0*.json | sed -n 's/.*"digest": "\(.*\)".*/\1/p' | sort | uniq -c | awk '{ print $1 % 3 == 0 }' | sort -u)"
-ok 'soak: each has what it found' same '0 4 0' "$(for i in 0 1 2; do sed -n 's/^    "wrong": \([0-9]*\),$/\1/p' soak/0000$i-*.json; done | tr '\n' ' ' | sed 's/ $//')"
+ok 'soak: each has what it found' same '0 4 0' "$(for i in 0 1 2; do sed -n 's/^    "wrong_rounds": \([0-9]*\),$/\1/p' soak/0000$i-*.json; done | tr '\n' ' ' | sed 's/ $//')"
 
 # ---- Packages ------------------------------------------------------------------------------------------------------
 
