@@ -481,7 +481,7 @@ const struct option_row options[] = {
      .help = "sustained: the device is kept busy; burst: it rests before each sample [%d]",
      .parse = option_word_of, TARGET(method.regime), .word = regime_word},
     {.name = "process-state", .value = "STATE", .fallback = "one-stream",
-     .help = "CUDA: several-streams: as in a process that launches into several streams",
+     .help = "CUDA: one-stream, or several-streams: as in a process that launches into several [%d]",
      .parse = option_word_of, TARGET(method.state), .word = state_word},
     {.name = "strict", .about = OPTION_RUNS,
      .help = "exit status 5 if a result is in doubt, or if there is no verdict",
