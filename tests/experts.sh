@@ -159,10 +159,7 @@ ok 'plug-ins: a kernel that does not know experts is not asked about them' unkno
 # shellcheck disable=SC2086
 measured() { run 0 $small $fast --expert-rows=offsets,masked --expert-load=uneven --output=e.json --output=e.csv --output=e.md --output=gbench:e.gb && cp out e.txt; }
 ok 'reports: a run of both kinds of rows' measured
-again() { run 0 --report=e.json --format="$1" && cmp out "e.$2"; }
-for format in text:txt json:json csv:csv markdown:md gbench:gb; do
-    ok "reports: the record as ${format%%:*} is the run's own" again "${format%%:*}" "${format##*:}"
-done
+reports_again e text:txt json:json csv:csv markdown:md gbench:gb
 cells()
 {
     same 'experts expert_rows expert_tokens expert_load 4 offsets 24 uneven 4 masked 12 uneven ' "$(sed 's/"[^"]*"/x/g' e.csv | awk -F, '

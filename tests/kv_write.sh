@@ -90,10 +90,7 @@ ok 'kernels: there are some' grep -q '"operation": "kv-write"' kernels
 # shellcheck disable=SC2086
 measured() { run 0 $small $fast --page-layout=nhd,hnd --output=kv.json --output=kv.csv --output=kv.md --output=gbench:kv.gb && cp out kv.txt; }
 ok 'reports: a run of both layouts' measured
-again() { run 0 --report=kv.json --format="$1" && cmp out "kv.$2"; }
-for format in text:txt json:json csv:csv markdown:md gbench:gb; do
-    ok "reports: the record as ${format%%:*} is the run's own" again "${format%%:*}" "${format##*:}"
-done
+reports_again kv text:txt json:json csv:csv markdown:md gbench:gb
 cells()
 {
     same 'head_size page_size pages page_layout 32 4 4 nhd 32 4 4 hnd ' "$(sed 's/"[^"]*"/x/g' kv.csv | awk -F, '

@@ -181,10 +181,7 @@ measured()
         --output=all.md --output=gbench:all.gb --output=all.xml --output=github:all.gha && cp out all.txt
 }
 ok 'reports: a run of all operations' measured
-again() { run 0 --report=all.json --format="$1" && cmp out "$2"; }
-for format in text:txt json:json csv:csv markdown:md gbench:gb junit:xml github:gha; do
-    ok "reports: the record as ${format%%:*} is the run's own" again "${format%%:*}" "all.${format##*:}"
-done
+reports_again all text:txt json:json csv:csv markdown:md gbench:gb junit:xml github:gha
 # in_all FILE: it names each operation but to quantize.
 in_all()
 {

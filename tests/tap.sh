@@ -110,6 +110,19 @@ joined()
     return "$1"
 }
 
+# reports_again NAME FORMAT:SUFFIX...: a check for each format: the record NAME.json gives the report that the run itself
+# wrote to NAME.SUFFIX.
+report_again() { run 0 --report="$1.json" --format="$2" && cmp out "$1.$3"; }
+reports_again()
+{
+    tap_record=$1
+    shift
+    for tap_format; do
+        ok "reports: the record as ${tap_format%%:*} is the run's own" report_again "$tap_record" "${tap_format%%:*}" \
+            "${tap_format##*:}"
+    done
+}
+
 # out_has WORD, err_has WORD: WORD (a fixed string) is in what the last run wrote.
 out_has()
 {

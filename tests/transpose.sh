@@ -101,10 +101,7 @@ ok 'kernels: there are some' grep -q '"operation": "dual"' kernels
 # shellcheck disable=SC2086
 measured() { run 0 $small $fast --op=transpose,dual --granularity=group:32 --output=t.json --output=t.csv --output=t.md && cp out t.txt; }
 ok 'reports: a run of both' measured
-again() { run 0 --report=t.json --format="$1" && cmp out "t.$2"; }
-for format in text:txt json:json csv:csv markdown:md; do
-    ok "reports: the record as ${format%%:*} is the run's own" again "${format%%:*}" "${format##*:}"
-done
+reports_again t text:txt json:json csv:csv markdown:md
 # shellcheck disable=SC2086
 both() { run 0 $small $fast --op=dual --granularity=block:16x16 && out_has "verified on $((2 * 10 * 96)) elements"; }
 ok 'reports: the elements of both results are counted' both
