@@ -4,27 +4,11 @@
  * from format.c. QUANTBENCH_TEST_EXHAUSTIVE=1 tries all 2^32 floats, which takes minutes. */
 #include <config.h>
 
+#include "float_bits.h"
 #include "quantbench.h"
 #include "run.h"
 
 #include <math.h>
-#include <string.h>
-
-static float float_of(uint32_t bits)
-{
-    float value;
-
-    memcpy(&value, &bits, sizeof value);
-    return value;
-}
-
-static uint32_t bits_of(float value)
-{
-    uint32_t bits;
-
-    memcpy(&bits, &value, sizeof bits);
-    return bits;
-}
 
 /* ---- The instructions -------------------------------------------------------------------------------------------- */
 

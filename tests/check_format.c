@@ -3,19 +3,12 @@
  * the formats, and properties that any correct rounding has. */
 #include <config.h>
 
+#include "float_bits.h"
 #include "quantbench.h"
 #include "run.h"
 
 #include <math.h>
 #include <string.h>
-
-static uint32_t bits_of(float value)
-{
-    uint32_t bits;
-
-    memcpy(&bits, &value, sizeof bits);
-    return bits;
-}
 
 START_TEST(every_code_encodes_to_itself)
 {

@@ -3,28 +3,13 @@
  * against the formulas written out again, and norms against another way to add in the same order. */
 #include <config.h>
 
+#include "float_bits.h"
 #include "quantbench.h"
 #include "run.h"
 
 #include <float.h>
 #include <math.h>
 #include <string.h>
-
-static uint32_t bits_of(float value)
-{
-    uint32_t bits;
-
-    memcpy(&bits, &value, sizeof bits);
-    return bits;
-}
-
-static float float_of(uint32_t bits)
-{
-    float value;
-
-    memcpy(&value, &bits, sizeof value);
-    return value;
-}
 
 /* True if A and B are the same number with the same sign, or both NaN. */
 static bool same(float a, float b)

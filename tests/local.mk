@@ -138,6 +138,7 @@ EXTRA_DIST += %D%/device.h
 EXTRA_DIST += %D%/run.h
 EXTRA_DIST += %D%/tensors.h
 EXTRA_DIST += %D%/tensor_info.h
+EXTRA_DIST += %D%/float_bits.h
 EXTRA_DIST += %D%/safetensors.sh
 EXTRA_DIST += %D%/fleet_records.sh
 EXTRA_DIST += %D%/tap.sh
