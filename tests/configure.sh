@@ -96,6 +96,26 @@ mkdir .root/dev && : >.root/dev/nvidiactl
 ok 'bootstrap run: a GPU without nvidia-smi counts' \
     fresh "configure --with-cuda --with-cuda-arch=90 $quick;$made;quantbench ;" run
 rm -r .root/dev
+# The packages that the build of the packages requires are among those that "tools" installs.
+mkdir -p missing
+printf '#!/bin/sh\nexit 1\n' >missing/dpkg-query
+printf '#!/bin/sh\necho "$@"\n' >missing/sudo
+cp missing/sudo missing/env
+cp missing/sudo missing/apt-get
+chmod +x missing/*
+required()
+{
+    sed -n '/^Build-Depends:/,/^$/p' "$srcdir/debian/control" | tr ',' '\n' | sed 's/^Build-Depends://; s/^ *//' |
+        grep -v pkg.quantbench.cuda | sed 's/^debhelper-compat.*/debhelper/; s/^pkgconf$/pkg-config/; s/[ (].*//' | grep .
+}
+installs()
+{
+    PATH=$work/missing:$PATH fresh/bootstrap tools >out 2>err && [ -n "$(required)" ] || return 1
+    required | while read -r tap_package; do
+        grep -q " $tap_package\( \|\$\)" err || { echo "# not installed: $tap_package"; return 1; }
+    done
+}
+ok 'bootstrap tools: what debian/control requires is installed' installs
 helps() { fresh/bootstrap --help >out 2>err && same 0 "$(grep -c '' err)" && out_has CONFIGURE_FLAGS; }
 ok 'bootstrap --help: CONFIGURE_FLAGS is documented' helps
 
