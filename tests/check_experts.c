@@ -3,6 +3,7 @@
  * problem for each expert, put in their places by formulas of this file. */
 #include <config.h>
 
+#include "cpu/experts.h"
 #include "quantbench.h"
 #include "run.h"
 #include "tensor_info.h"
@@ -478,6 +479,47 @@ START_TEST(fused_is_the_composition)
 }
 END_TEST
 
+/* ---- Threads of the CPU ---------------------------------------------------------------------------------------- */
+
+/* Rows of experts, most of one of them. */
+static const uint64_t shared[][6] = {
+    {0, 4000, 0, 1, 0, 0}, {4096, 0, 0, 0, 0, 0},  {3, 5, 900, 2, 7, 11},
+    {1, 1, 1, 1, 1, 5000}, {700, 0, 0, 0, 700, 1}, {100, 100, 100, 100, 100, 100},
+};
+
+/* Whichever expert has the rows, each thread gets as many of all as the others, but for the rows of a tile; and each
+ * row is one thread's. */
+START_TEST(a_hot_expert_is_shared_out_evenly)
+{
+    static const uint64_t heights[] = {1, 8, 128};
+    const uint64_t *rows = shared[_i / COUNT(heights)], height = heights[_i % COUNT(heights)];
+    uint64_t all = 0;
+
+    for (int e = 0; e < 6; e++) {
+        all += rows[e];
+    }
+    for (unsigned count = 1; count < 80; count++) {
+        uint64_t next[6] = {0};
+
+        for (unsigned index = 0; index < count; index++) {
+            uint64_t begin, end, before = 0, got = 0;
+
+            qb__cpu_split(all, 1, index, count, &begin, &end);
+            for (int e = 0; e < 6; before += rows[e], e++) {
+                const struct qb__cpu_share share = qb__cpu_share_of(begin, end, before, rows[e], height);
+
+                ck_assert(share.rows == 0 || (share.first == next[e] && share.first % height == 0));
+                next[e] += share.rows;
+                got += share.rows;
+            }
+            ck_assert_msg(got < all / count + 1 + height && got + height > all / count,
+                          "thread %u of %u has %ju of %ju rows", index, count, (uintmax_t)got, (uintmax_t)all);
+        }
+        ck_assert_mem_eq(next, rows, sizeof next);
+    }
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("experts");
@@ -492,6 +534,7 @@ int main(void)
     tcase_add_loop_test(tc, experts_are_problems_of_their_own, 0, VARIANTS);
     tcase_add_loop_test(tc, parts, 0, VARIANTS);
     tcase_add_loop_test(tc, fused_is_the_composition, 0, VARIANTS);
+    tcase_add_loop_test(tc, a_hot_expert_is_shared_out_evenly, 0, 3 * COUNT(shared));
     suite_add_tcase(suite, tc);
     return run_suite(suite);
 }

@@ -275,19 +275,23 @@ START_TEST(tables_out_of_range)
 }
 END_TEST
 
-/* Experts that are shared out to threads, and threads that share one expert. */
+/* Rows that are shared out to threads, in tiles of scales too, and threads that share one expert. */
 START_TEST(threads)
 {
     uint64_t state = test_seed();
 
     for (unsigned count = 1; count < 8 && strcmp(TEST_BACKEND, "cpu") == 0; count += 2) {
-        for (int i = 0; i < 2 * COUNT(recipes); i++) {
-            struct qb_problem p = problem_of(operations[i % 2], &recipes[i / 2]);
+        check(qb_queue_set_threads(queue, count));
+        for (int i = 0; i < 2 * COUNT(recipes) * QB_SCALE_LAYOUT_COUNT; i++) {
+            struct qb_problem p = problem_of(operations[i % 2], &recipes[i / 2 % COUNT(recipes)]);
 
-            check(qb_queue_set_threads(queue, count));
             p.hidden = 1024;
-            set_experts(&p, i % 3 == 0 ? 2 : 40, 600, i % 2 == 1);
-            run_with(&p, NORMAL, 0, &state);
+            p.scale_layout = (enum qb_scale_layout)(i / 2 / COUNT(recipes));
+            p.scaling = i % 5 == 4 && p.tensor_scale != QB_TENSOR_SCALE_COMPUTED ? QB_SCALING_STATIC : p.scaling;
+            set_experts(&p, i % 3 == 0 ? 2 : 40, i % 7 == 6 ? 20 : 600, i % 2 == 1);
+            if (qb_problem_validate(&p) == QB_OK) {
+                run_with(&p, NORMAL, 0, &state);
+            }
         }
     }
     qb_queue_set_threads(queue, 2);

@@ -27,6 +27,17 @@ static inline uint64_t qb__expert_count(const struct qb_problem *p, const int64_
     return (uint64_t)(p->expert_rows == QB_EXPERT_ROWS_MASKED ? table[index] : table[index + 1] - table[index]);
 }
 
+/* The elements of the scale tensor that ROWS rows have with layout L; in tiles these are whole rows of them. */
+static inline uint64_t qb__expert_scales_of(const struct qb__layout *l, uint64_t rows)
+{
+    const uint64_t height = qb__layout_height(l->layout);
+
+    if (l->layout == QB_SCALE_LAYOUT_ROWS) {
+        return rows * l->cols;
+    }
+    return height > 0 ? rows / height * l->across * l->cols : l->layout == QB_SCALE_LAYOUT_PACKED ? 4 * rows : rows;
+}
+
 /* The elements of the scale tensor of P, which has LAYOUT, in front of those of expert X, whose rows are set. */
 static inline uint64_t qb__expert_scales(const struct qb_problem *p, const struct qb__layout *l,
                                          const struct qb__expert *x)
@@ -36,13 +47,10 @@ static inline uint64_t qb__expert_scales(const struct qb_problem *p, const struc
     if (p->granularity == QB_GRANULARITY_TENSOR) {
         return x->index;
     }
-    if (l->layout == QB_SCALE_LAYOUT_ROWS) {
-        return x->first * l->cols;
-    }
-    if (p->expert_rows == QB_EXPERT_ROWS_MASKED) {
+    if (l->layout != QB_SCALE_LAYOUT_ROWS && p->expert_rows == QB_EXPERT_ROWS_MASKED) {
         return x->index * (l->rows / p->experts * l->cols);
     }
-    return height > 0 ? x->tiles * l->across * l->cols : l->layout == QB_SCALE_LAYOUT_PACKED ? 4 * x->first : x->first;
+    return qb__expert_scales_of(l, height > 0 ? x->tiles * height : x->first);
 }
 
 /* Set X to expert X->index of P. X is that of the expert in front of it but for the index; all zero for the first. */
@@ -55,6 +63,18 @@ static inline void qb__expert_take(const struct qb_problem *p, const struct qb__
     x->rows = qb__expert_count(p, table, x->index);
     x->scales = qb__expert_scales(p, l, x);
     x->tiles += height > 0 ? qb__ceil_div(x->rows, height) : 0;
+}
+
+/* ROWS rows of X from row FIRST of it on, which is the first of a tile. */
+static inline struct qb__expert qb__expert_part(const struct qb_problem *p, const struct qb__layout *l,
+                                                const struct qb__expert *x, uint64_t first, uint64_t rows)
+{
+    struct qb__expert part = *x;
+
+    part.first += first;
+    part.rows = rows;
+    part.scales += p->granularity == QB_GRANULARITY_TENSOR ? 0 : qb__expert_scales_of(l, first);
+    return part;
 }
 
 /* The problem of the rows of X alone, at most ROWS of them. */

@@ -58,7 +58,7 @@ bool qb__cpu_streams(const struct qb__cpu_plan *plan, uint64_t bytes)
     /* The cache is shared with other cores and with what the caller keeps in it. */
     uint64_t cache = plan->cache_size > 0 ? plan->cache_size : (uint64_t)8 << 20;
 
-    return bytes >= cache / 4 * 3;
+    return (plan->whole > bytes ? plan->whole : bytes) >= cache / 4 * 3;
 }
 
 unsigned qb__cpu_threads_worth(const struct qb__cpu_plan *plan, uint64_t bytes)

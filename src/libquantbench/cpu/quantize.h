@@ -13,6 +13,7 @@ struct qb__cpu_plan {
     size_t l2_size;        /* second-level cache of one core in bytes, 0 if unknown */
     bool half_products;    /* the processor multiplies in half */
     bool is_part;          /* the problem is a part of one whose padding of scales is written already */
+    uint64_t whole;        /* bytes that this one moves, 0 if the problem is not a part */
 };
 
 /* PROBLEM is valid and plain (qb__is_plain()), with its strides filled in. */

@@ -255,17 +255,6 @@ void qb__cpu_parallel(unsigned threads, void (*work)(void *context, unsigned ind
     note_team(threads, obtained);
 }
 
-void qb__cpu_split(uint64_t total, uint64_t grain, unsigned index, unsigned count, uint64_t *begin, uint64_t *end)
-{
-    uint64_t grains = qb__ceil_div(total, grain);
-    uint64_t share = grains / count, rest = grains % count;
-    uint64_t first = share * index + (index < rest ? index : rest);
-    uint64_t last = first + share + (index < rest);
-
-    *begin = first < grains ? first * grain : total;
-    *end = last < grains ? last * grain : total;
-}
-
 /* The number of the first CPU of CPU's core; itself if that is unknown. */
 static unsigned core_of(unsigned cpu)
 {

@@ -3,6 +3,8 @@
 #ifndef QB_CPU_THREADS_H
 #define QB_CPU_THREADS_H
 
+#include "problem.h"
+
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -26,7 +28,17 @@ struct qb__cpu_team qb__cpu_watched_team(void);
 
 /* The part of TOTAL items that belongs to thread INDEX of COUNT: parts are contiguous, in order, and cover all. Their
  * edges are multiples of GRAIN. The same split for memory and for kernels keeps a thread's pages near it. */
-void qb__cpu_split(uint64_t total, uint64_t grain, unsigned index, unsigned count, uint64_t *begin, uint64_t *end);
+static inline void qb__cpu_split(uint64_t total, uint64_t grain, unsigned index, unsigned count, uint64_t *begin,
+                                 uint64_t *end)
+{
+    uint64_t grains = qb__ceil_div(total, grain);
+    uint64_t share = grains / count, rest = grains % count;
+    uint64_t first = share * index + (index < rest ? index : rest);
+    uint64_t last = first + share + (index < rest);
+
+    *begin = first < grains ? first * grain : total;
+    *end = last < grains ? last * grain : total;
+}
 
 /* From now on, bind the thread with index I of qb__cpu_parallel() to the I-th of this process's CPUs, counted from the
  * core that this thread runs on, one of each core before the second of any. What is shared out to more threads than
