@@ -100,6 +100,15 @@ ok 'wrong: the command without the fault' repeats '' 0
 ok 'wrong: the command with it' repeats wrong 4
 ok 'wrong: the command with it: the same round' err_has 'round 5: byte 512 of the codes: got 0x'
 
+# Memory has room for three sets. A comparison that leaves one out lacks a third of what is wrong.
+mkdir -p few/proc
+echo 'MemTotal: 8000000 kB
+MemAvailable: 80 kB' >few/proc/meminfo
+QUANTBENCH_FSROOT=few QUANTBENCH_INJECT=wrong run 4 $one --soak=12x --output=sets.json
+ok 'wrong: any set' same '0 1 2' "$(sed -n 's/^ *"set": \(.*\),$/\1/p' sets.json | sort -u | xargs)"
+ok 'wrong: any set: all rounds' same 12 "$(number wrong_rounds sets.json)"
+ok 'wrong: any set: all launches' same $((12 + 12 * 34)) "$(number wrong sets.json)"
+
 QUANTBENCH_INJECT=wrong-once run 4 $one --soak=3x --output=once.json
 ok 'wrong once: exit status 4' same 4 "$tap_got"
 ok 'wrong once: right when it is repeated' grep -q 'right in [0-9]* repetitions; a fault was injected' out
@@ -161,10 +170,26 @@ ok 'a record that cannot be written once: the status' same 0 "$tap_got"
 rm -f cut.json
 ends TERM
 ok 'SIGTERM: the status' same 143 "$tap_got"
-ok 'SIGTERM: the report' out_has 'interrupted: this is what was done until then'
+ok 'SIGTERM: the report' out_has 'interrupted after 1 of 1000000 rounds: this is what was done until then'
 ok 'SIGTERM: the bound of what was done' out_has 'no wrong byte'
 ok 'SIGTERM: the record has its end' grep -q '"ended": true' cut.json
 ok 'SIGTERM: the record' grep -q '"interrupted": true' cut.json
+ok 'SIGTERM: the fleet: exit status 5' run 5 --fleet=cut.json
+ok 'SIGTERM: the fleet: not OK' out_has 'Fleet: 1 device: 1 NO VERDICT'
+ok 'SIGTERM: the fleet: how much was done' out_has 'short: 1 of 1000000 rounds'
+ok 'SIGTERM: the fleet: json: the cause' run 5 --fleet=cut.json --format=json
+ok 'SIGTERM: the fleet: json: the cause: its word' out_has '"cause": "short"'
+ok 'SIGTERM: the fleet: a whole soak of the device makes up for it' run 0 --fleet=cut.json,right.json
+minutes() { sed 's/"wanted_rounds": 1000000/"wanted_rounds": null/; s/"wanted_s": null/"wanted_s": 3600.0/; s/"elapsed_s": .*,/"elapsed_s": '"$1"',/' cut.json; }
+minutes 720.0 >minutes.json
+ok 'SIGTERM: the fleet: how much of a duration was done' run 5 --fleet=minutes.json
+ok 'SIGTERM: the fleet: how much of a duration was done: its text' out_has 'short: 12.0 min of 60.0 min'
+minutes 3600.5 >minutes.json
+ok 'SIGTERM: the fleet: at the end' run 0 --fleet=minutes.json
+sed 's/"launches": [0-9]*,/"launches": 0,/' cut.json >nothing.json
+ok 'SIGTERM: the fleet: before the first launch' run 3 --fleet=nothing.json
+sed 's/"wrong": 0,/"wrong": 1,/; s/"exit_status": 0/"exit_status": 4/' cut.json >wrongly.json
+ok 'SIGTERM: the fleet: a wrong byte counts more' run 4 --fleet=wrongly.json
 }
 
 # ---- The fleet -----------------------------------------------------------------------------------------------------

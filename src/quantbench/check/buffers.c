@@ -181,10 +181,10 @@ enum qb_status buffers_poison(const struct buffers *buffers, const struct qb_pro
     return status;
 }
 
-bool buffers_inject(const struct buffers *buffers, enum qb_role role)
+bool buffers_inject(const struct buffers *buffers, enum qb_role role, unsigned set)
 {
     const uint64_t bytes = buffers->bytes.of[role];
-    char *const middle = (char *)buffers->copies[role].memory + bytes / 2;
+    char *const middle = (char *)copy_at(&buffers->copies[role], set) + bytes / 2;
     uint8_t byte;
 
     if (bytes == 0 || !inject_wrong() || qb_memory_read(buffers->device, &byte, middle, 1) != QB_OK) {

@@ -37,9 +37,9 @@ struct buffers buffers_part(const struct buffers *buffers, uint64_t first, uint6
 /* Fill the tensors that a kernel is to write for PROBLEM, in all sets, with bytes that no kernel answers. */
 enum qb_status buffers_poison(const struct buffers *buffers, const struct qb_problem *problem);
 
-/* Change a byte in the middle of the tensor of ROLE in the first set, if that was asked for: see inject.h. Returns true
+/* Change a byte in the middle of the tensor of ROLE in set number SET, if that was asked for: see inject.h. Returns true
  * if it was. */
-bool buffers_inject(const struct buffers *buffers, enum qb_role role);
+bool buffers_inject(const struct buffers *buffers, enum qb_role role, unsigned set);
 
 /* The tensors of set number SET. */
 struct qb_tensors buffers_set(const struct buffers *buffers, unsigned set);

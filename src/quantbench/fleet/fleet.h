@@ -19,7 +19,7 @@ enum fleet_verdict {
     FLEET_OK,
     FLEET_TRANSIENT,  /* slower once, or wrong once, but not when that was done again */
     FLEET_UNSTEADY,   /* its rounds differ much more than those of its peers */
-    FLEET_NO_VERDICT, /* too few peers or rounds */
+    FLEET_NO_VERDICT, /* too few peers or rounds, or a soak that was shorter than it was to be */
     FLEET_SUSPECT,    /* slower, and not measured again yet */
     FLEET_SLOWER,     /* slower, also when it was measured again */
     FLEET_NO_ANSWER,  /* it was expected, or its run began, and there is no time */
@@ -32,14 +32,15 @@ extern const char *const fleet_verdict_words[];
 enum fleet_cause {
     CAUSE_NONE,
     CAUSE_UNKNOWN,
-    CAUSE_MEMORY,    /* what memory allows is slower by as much, or its clock is */
-    CAUSE_POWER,     /* the clock is lower, or something holds it down */
-    CAUSE_HOST,      /* the host takes longer to launch */
-    CAUSE_NODE,      /* all devices of the node are so */
-    CAUSE_ABSENT,    /* no record of it came */
-    CAUSE_FAILED,    /* its record says that it could not run */
-    CAUSE_UNTIMED,   /* its record ends before there was a time */
-    CAUSE_UNFINISHED /* the last record of a soak is not that of its end */
+    CAUSE_MEMORY,     /* what memory allows is slower by as much, or its clock is */
+    CAUSE_POWER,      /* the clock is lower, or something holds it down */
+    CAUSE_HOST,       /* the host takes longer to launch */
+    CAUSE_NODE,       /* all devices of the node are so */
+    CAUSE_ABSENT,     /* no record of it came */
+    CAUSE_FAILED,     /* its record says that it could not run */
+    CAUSE_UNTIMED,    /* its record ends before there was a time */
+    CAUSE_UNFINISHED, /* the last record of a soak is not that of its end */
+    CAUSE_SHORT       /* a signal ended its soaks before their time */
 };
 extern const char *const fleet_cause_words[];
 
@@ -68,6 +69,8 @@ struct fleet_soak {
     size_t unrepeated;               /* of these rounds: nothing was launched after it */
     bool failed;                     /* one could not go on */
     const char *unfinished;          /* how much of one was done whose end has no record; NULL: all have ended */
+    const char *cut;                 /* the same of one that a signal ended before its time; NULL: there is none */
+    size_t whole;                    /* those that went on as long as they were to */
 };
 
 struct fleet_device {

@@ -37,8 +37,8 @@
 
 const char *const fleet_verdict_words[] = {"OK",     "TRANSIENT", "UNSTEADY", "NO VERDICT", "SUSPECT",
                                            "SLOWER", "NO ANSWER", "WRONG",    NULL};
-const char *const fleet_cause_words[] = {"",       "unknown", "memory",  "power",      "host", "node",
-                                         "absent", "failed",  "untimed", "unfinished", NULL};
+const char *const fleet_cause_words[] = {"",       "unknown", "memory",  "power",      "host",  "node",
+                                         "absent", "failed",  "untimed", "unfinished", "short", NULL};
 
 /* ---- Visits to entries ------------------------------------------------------------------------------------------- */
 
@@ -374,6 +374,11 @@ static void judge_soak(struct fleet_device *device)
     } else if (soak->unfinished != NULL) {
         device->verdict = FLEET_NO_ANSWER;
         device->cause = CAUSE_UNFINISHED;
+    } else if (soak->cut != NULL && soak->whole == 0 &&
+               (device->verdict == FLEET_OK || device->cause == CAUSE_UNTIMED)) {
+        /* What it did was right, and it is not what was asked for. */
+        device->verdict = soak->launches > 0 ? FLEET_NO_VERDICT : FLEET_NO_ANSWER;
+        device->cause = CAUSE_SHORT;
     } else if (device->cause == CAUSE_UNTIMED && soak->launches > 0) {
         device->verdict = FLEET_OK;
         device->cause = CAUSE_NONE;

@@ -61,17 +61,20 @@ const char *fleet_device_text(const struct fleet *fleet, const struct fleet_devi
 const char *fleet_reason_text(const struct fleet *fleet, const struct fleet_device *device, char text[FLEET_TEXT_SIZE])
 {
     const struct fleet_entry *entry = device->entry < SIZE_MAX ? &fleet->entries[device->entry] : NULL;
+    const char *done = device->cause == CAUSE_UNFINISHED ? device->soak.unfinished
+                       : device->cause == CAUSE_SHORT    ? device->soak.cut
+                                                         : NULL;
 
     text[0] = '\0';
     if (device->wrong[0] != '\0' || device->verdict == FLEET_WRONG) {
         snprintf(text, FLEET_TEXT_SIZE, "%s", device->wrong);
+    } else if (done != NULL) {
+        snprintf(text, FLEET_TEXT_SIZE, "%s: %s", fleet_cause_words[device->cause], done);
     } else if (device->verdict == FLEET_NO_VERDICT && entry != NULL) {
         snprintf(text, FLEET_TEXT_SIZE, "%s",
                  fleet->groups[entry->group].count < FLEET_MIN_PEERS ? "too few peers" : "too few rounds");
     } else {
-        snprintf(text, FLEET_TEXT_SIZE, "%s%s%s", fleet_cause_words[device->cause],
-                 device->cause == CAUSE_UNFINISHED ? ": " : "",
-                 device->cause == CAUSE_UNFINISHED ? device->soak.unfinished : "");
+        snprintf(text, FLEET_TEXT_SIZE, "%s", fleet_cause_words[device->cause]);
     }
     return text;
 }

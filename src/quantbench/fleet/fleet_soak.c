@@ -11,9 +11,9 @@
 
 static const char not_whole[] = "is not a whole record, as quantbench --soak writes it";
 
-enum { EXIT_STATUS, ENDED, FAULT, SOAK, DIFFERENCES, LIST, REFERENCES, MEMBERS };
-static const char *const names[] = {"exit_status", "ended",       "fault",     "soak",
-                                    "differences", "list_digest", "references"};
+enum { EXIT_STATUS, ENDED, INTERRUPTED, FAULT, SOAK, DIFFERENCES, LIST, REFERENCES, MEMBERS };
+static const char *const names[] = {"exit_status", "ended",       "interrupted", "fault",
+                                    "soak",        "differences", "list_digest", "references"};
 
 enum { BUSY, LAUNCHES, BYTES, WRONG_LAUNCHES, WRONG_ROUNDS, REPEATABLE, FIRST_ROUND, WORK_MEMBERS };
 static const char *const work_names[] = {"busy_s",       "launches",   "bytes",      "wrong",
@@ -104,26 +104,42 @@ static void take_difference(struct fleet *fleet, struct fleet_device *device, st
     }
 }
 
-/* Note that the soak with WORK has not ended, and how much of it was done. */
-static void take_unfinished(struct fleet *fleet, struct fleet_soak *soak, struct span work)
+/* The count that NUMBER is; 0: it is none. */
+static uint64_t count_of(double number)
+{
+    return number >= 0 && number < (double)INT64_MAX ? (uint64_t)number : 0;
+}
+
+/* How much of the soak with WORK was done, in words; NULL if that is all of it. */
+static const char *done_of(struct fleet *fleet, struct span work)
 {
     static const char *const members[] = {"wanted_s", "wanted_rounds", "elapsed_s", "rounds"};
-    struct span values[4];
-    double wanted_seconds = 0, wanted_rounds = 0, seconds = 0, rounds = 0;
-    char text[128], done[SOAK_TIME_SIZE], wanted[SOAK_TIME_SIZE];
+    enum { WANTED, WANTED_ROUNDS, ELAPSED, ROUNDS, COUNT };
+    struct span values[COUNT];
+    double numbers[COUNT] = {0};
+    struct soak_length wanted;
+    char text[SOAK_DONE_SIZE];
 
-    if (scan_object(work, members, 4, values)) {
-        scan_number(values[0], &wanted_seconds);
-        scan_number(values[1], &wanted_rounds);
-        scan_number(values[2], &seconds);
-        scan_number(values[3], &rounds);
+    for (int i = 0; i < COUNT && scan_object(work, members, COUNT, values); i++) {
+        scan_number(values[i], &numbers[i]);
     }
-    if (wanted_rounds > 0) {
-        snprintf(text, sizeof text, "%.0f of %.0f rounds", rounds, wanted_rounds);
+    wanted = (struct soak_length){numbers[WANTED], count_of(numbers[WANTED_ROUNDS])};
+    return soak_done_text(&wanted, numbers[ELAPSED], count_of(numbers[ROUNDS]), text) != NULL ? fleet_text(fleet, text)
+                                                                                              : NULL;
+}
+
+/* Note if the soak of the record with VALUES did all that it was to do. */
+static void take_length(struct fleet *fleet, struct fleet_soak *soak, const struct span values[MEMBERS])
+{
+    const char *done = done_of(fleet, values[SOAK]);
+
+    if (scan_is(values[ENDED], "false")) {
+        soak->unfinished = done != NULL ? done : "the end has no record";
+    } else if (scan_is(values[INTERRUPTED], "true") && done != NULL) {
+        soak->cut = done;
     } else {
-        snprintf(text, sizeof text, "%s of %s", soak_time_text(seconds, done), soak_time_text(wanted_seconds, wanted));
+        soak->whole++;
     }
-    soak->unfinished = fleet_text(fleet, text);
 }
 
 const char *fleet_take_soak(struct fleet *fleet, size_t index, struct span document)
@@ -132,7 +148,6 @@ const char *fleet_take_soak(struct fleet *fleet, size_t index, struct span docum
     struct span values[MEMBERS], work[WORK_MEMBERS];
     const double wrong = device->soak.wrong;
     double begin = 0, status = 0;
-    bool is_open;
 
     if (!scan_object(document, names, MEMBERS, values) || !scan_object(values[SOAK], work_names, WORK_MEMBERS, work) ||
         !add(work[BUSY], &device->soak.busy) || !add(work[LAUNCHES], &device->soak.launches) ||
@@ -141,13 +156,11 @@ const char *fleet_take_soak(struct fleet *fleet, size_t index, struct span docum
         !add(work[REPEATABLE], &device->soak.repeatable) || !add(work[FIRST_ROUND], &begin)) {
         return not_whole;
     }
-    is_open = scan_is(values[ENDED], "false");
-    if (!(is_open && scan_is(values[EXIT_STATUS], "null")) && !add(values[EXIT_STATUS], &status)) {
+    if (!(scan_is(values[ENDED], "false") && scan_is(values[EXIT_STATUS], "null")) &&
+        !add(values[EXIT_STATUS], &status)) {
         return not_whole;
     }
-    if (is_open) {
-        take_unfinished(fleet, &device->soak, values[SOAK]);
-    }
+    take_length(fleet, &device->soak, values);
     device->soak.records++;
     device->soak.failed = device->soak.failed || status == EXIT_CANNOT_RUN;
     if (values[FAULT].at != NULL && *values[FAULT].at == '"') {

@@ -420,7 +420,7 @@ static enum exit_code compare(const struct bench *bench, size_t index, const str
                               const struct case_data *data, const char *when)
 {
     struct result *result = &bench->results[index];
-    const bool is_injected = buffers_inject(buffers, QB_ROLE_CODES);
+    const bool is_injected = buffers_inject(buffers, QB_ROLE_CODES, 0);
     struct mismatch mismatch;
     enum exit_code code = unless_changed(
         bench, verify_compare(buffers->device, buffers->copies, data->values, &bench->expectation, &mismatch));

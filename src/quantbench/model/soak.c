@@ -4,6 +4,7 @@
 
 #include "model/soak.h"
 
+#include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
 
@@ -27,4 +28,16 @@ const char *soak_time_text(double seconds, char text[SOAK_TIME_SIZE])
         snprintf(text, SOAK_TIME_SIZE, "%.1f h", seconds / HOUR);
     }
     return text;
+}
+
+const char *soak_done_text(const struct soak_length *wanted, double seconds, uint64_t rounds, char text[SOAK_DONE_SIZE])
+{
+    char done[SOAK_TIME_SIZE], all[SOAK_TIME_SIZE];
+
+    if (wanted->rounds > 0) {
+        snprintf(text, SOAK_DONE_SIZE, "%" PRIu64 " of %" PRIu64 " rounds", rounds, wanted->rounds);
+        return rounds < wanted->rounds ? text : NULL;
+    }
+    snprintf(text, SOAK_DONE_SIZE, "%s of %s", soak_time_text(seconds, done), soak_time_text(wanted->seconds, all));
+    return seconds < wanted->seconds ? text : NULL;
 }

@@ -72,6 +72,11 @@ double soak_bound(double seconds);
 #define SOAK_TIME_SIZE 32
 const char *soak_time_text(double seconds, char text[SOAK_TIME_SIZE]);
 
+/* How much of WANTED was done, for people. Returns TEXT, or NULL if that is all of it. */
+#define SOAK_DONE_SIZE (2 * SOAK_TIME_SIZE)
+const char *soak_done_text(const struct soak_length *wanted, double seconds, uint64_t rounds,
+                           char text[SOAK_DONE_SIZE]);
+
 /* The schema of its record. */
 #define SOAK_SCHEMA         "quantbench-soak"
 #define SOAK_SCHEMA_VERSION 1

@@ -176,14 +176,16 @@ static void print_bound(const struct soak *soak, FILE *stream)
 enum exit_code soak_text(const struct soak_report *report, FILE *stream)
 {
     const struct soak *soak = report->soak;
-    char text[DESCRIBE_SIZE];
+    char text[DESCRIBE_SIZE], length[SOAK_DONE_SIZE];
+    const char *done = soak_done_text(&soak->wanted, soak->seconds, soak->rounds, length);
 
     fprintf(stream, "Soak of %s\n", describe_device(&report->record->devices[0], text));
     print_work(report, stream);
     print_values(report, "operations", OPERATION, stream);
     print_values(report, "formats", QUANT_DTYPE, stream);
     if (report->record->interrupted) {
-        fputs("interrupted: this is what was done until then\n", stream);
+        fprintf(stream, "interrupted%s%s: this is what was done until then\n", done != NULL ? " after " : "",
+                done != NULL ? done : "");
     } else if (!soak->has_ended) {
         fputs("not ended: this is what was done until now\n", stream);
     }

@@ -170,11 +170,13 @@ static enum qb_status launch_all(struct soak_round *round, bool rests, double *r
 
     for (unsigned set = 0; set < round->sets && status == QB_OK && !interrupt_requested(); set++) {
         const struct qb_tensors tensors = buffers_set(&round->buffers, set);
-        const double before = clock_seconds();
 
         if (rests) {
+            double before;
+
             /* The device is to be idle, and the queue need not be empty for that on the host's side. */
             status = qb_queue_synchronize(round->queue);
+            before = clock_seconds();
             rest(round, BURST_REST);
             *rested += clock_seconds() - before;
         }
@@ -210,12 +212,15 @@ static enum qb_status compare_sets(const struct soak_round *round, unsigned firs
     return status;
 }
 
-/* Change a byte of what launches wrote, if that was asked for. */
+/* Change a byte of what launches wrote, if that was asked for: of any set, so that a comparison that leaves some out is
+ * found. */
 static bool inject(struct soak_round *round)
 {
+    const uint64_t random = input_random(input_random(round->what.seed) + round->passes);
+
     for (int role = 0; role < QB_ROLE_COUNT; role++) {
         if (is_written(round, role)) {
-            return buffers_inject(&round->buffers, (enum qb_role)role);
+            return buffers_inject(&round->buffers, (enum qb_role)role, (unsigned)(random % round->sets));
         }
     }
     return false;
@@ -246,6 +251,7 @@ static enum qb_status pass(struct soak_round *round, bool rests, int *role, uint
     round->what.is_injected = inject(round) || round->what.is_injected;
     status = compare_sets(round, 0, round->sets, role, place);
     if (status == QB_OK) {
+        round->passes++;
         soak->launches += round->sets;
         soak->case_launches[round->what.index] += round->sets;
         soak->bytes += round->sets * written_bytes(round);

@@ -27,6 +27,7 @@ struct soak_round {
     struct qb_queue *queue;
     struct buffers buffers;
     unsigned sets;
+    uint64_t passes;               /* through all sets */
     void *images[QB_ROLE_COUNT];   /* host: what is right for each tensor that launches write; else NULL */
     void *expected[QB_ROLE_COUNT]; /* the same on the device */
 };
