@@ -75,6 +75,7 @@ tool_shell_tests = \
 	%D%/case_list.sh \
 	%D%/module.sh \
 	%D%/narrow.sh \
+	%D%/overwrite.sh \
 	%D%/operations.sh \
 	%D%/experts.sh \
 	%D%/kv_write.sh \

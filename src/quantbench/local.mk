@@ -10,6 +10,7 @@ quantbench_SOURCES = %D%/cli/main.c
 libqbtool_a_SOURCES = \
 	%D%/cli/args.c %D%/cli/args.h \
 	%D%/cli/options.c %D%/cli/options.h %D%/cli/option_help.c \
+	%D%/cli/used_files.c %D%/cli/used_files.h \
 	%D%/cli/option_values.c %D%/cli/option_values.h %D%/cli/option_lists.c \
 	%D%/base/clock.c %D%/base/clock.h %D%/base/label.c %D%/base/label.h %D%/base/saturate.h \
 	%D%/base/message.c %D%/base/message.h %D%/base/relay.c %D%/base/relay.h \

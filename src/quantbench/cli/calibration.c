@@ -10,8 +10,8 @@
 #include "cli/calibration.h"
 #include "cli/calibration_report.h"
 #include "cli/scale_file.h"
+#include "cli/used_files.h"
 #include "report/output.h"
-#include "report/overwrite.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -56,39 +56,6 @@ static enum exit_code check_file_options(const struct settings *settings)
         return EXIT_USAGE;
     }
     return c->save_scales != NULL ? output_check_file("save-scales", c->save_scales) : EXIT_OK;
-}
-
-/* Refuse to write a file over one that is read, or over another that is written. */
-static enum exit_code check_overwrites(const struct run *run)
-{
-    const struct settings *const settings = run->settings;
-    const struct outputs *const outputs = &settings->reporting.outputs;
-    const struct tensors *const tensors = &run->tensors;
-    struct used_file *const files = calloc(outputs->count + tensors->count + tensors->kept_count + 2, sizeof *files);
-    size_t count = 0;
-    enum exit_code code;
-
-    if (files == NULL) {
-        return message_out_of_memory("the list of files", tensors->count * sizeof *files);
-    }
-    for (size_t i = 0; i < outputs->count; i++) {
-        files[count++] = (struct used_file){"output", outputs->values[i].file, true};
-    }
-    if (settings->calibrating.save_scales != NULL) {
-        files[count++] = (struct used_file){"save-scales", settings->calibrating.save_scales, true};
-    }
-    if (settings->calibrating.rate_scales != NULL) {
-        files[count++] = (struct used_file){"rate-scales", settings->calibrating.rate_scales, false};
-    }
-    for (size_t i = 0; i < tensors->count; i++) {
-        files[count++] = (struct used_file){"input", tensors->items[i].file, false};
-    }
-    for (size_t i = 0; i < tensors->kept_count; i++) {
-        files[count++] = (struct used_file){"input", tensors->kept[i].file, false};
-    }
-    code = overwrite_check(files, count);
-    free(files);
-    return code;
 }
 
 /* Say what will be read, and how much memory that takes. */
@@ -240,7 +207,7 @@ enum exit_code calibrate_activations(const struct settings *settings)
     }
     code = machine_open(&devices, &machine);
     code = code == EXIT_OK ? open_sets(&run, machine_memory_free(&machine.host)) : code;
-    code = code == EXIT_OK ? check_overwrites(&run) : code;
+    code = code == EXIT_OK ? used_files_check_tensors(settings, &run.tensors) : code;
     if (code == EXIT_OK) {
         announce(&run);
         code = rating_begin(&run.rating, &machine.devices[0], NULL, 0);

@@ -32,8 +32,10 @@
 #include "schedule/rounds.h"
 #include "cli/self_test.h"
 #include "cli/soak_action.h"
+#include "cli/used_files.h"
 #include "cases/shield.h"
 #include "model/merge.h"
+#include "cases/model_index.h"
 #include "cases/tensors.h"
 #include "verdict/verdict.h"
 #include "schedule/worker.h"
@@ -155,6 +157,7 @@ static enum exit_code make_plan(const struct settings *settings, struct machine 
                                                        machine_memory_free(&machine->host), given)
                                         : EXIT_OK;
 
+    code = code == EXIT_OK ? used_files_check_tensors(settings, given) : code;
     code = code == EXIT_OK ? case_list_open(settings, list) : code;
     return code == EXIT_OK ? plan_make(settings, machine, given, list->count > 0 ? list : NULL, plan) : code;
 }
@@ -237,12 +240,32 @@ static enum exit_code doctor(const struct settings *settings)
     return code;
 }
 
+/* Other processes read what --input names: find out here if a report would be written over a file of a model. */
+static enum exit_code check_models_of_runs(const struct settings *settings)
+{
+    const struct names *const inputs = &settings->sweep.input_files;
+    struct tensors tensors = {.count = 0};
+    enum exit_code code = EXIT_OK;
+    bool has_model = false;
+
+    for (size_t i = 0; i < inputs->count; i++) {
+        has_model |= model_index_is_model(inputs->values[i]);
+    }
+    if (has_model) {
+        code = tensors_open(&settings->sweep, TENSORS_TO_LIST, UINT64_MAX, &tensors);
+        code = code == EXIT_OK ? used_files_check_tensors(settings, &tensors) : code;
+        tensors_close(&tensors);
+    }
+    return code;
+}
+
 /* --runs: other processes measure, and this one reports. */
 static enum exit_code measure_in_runs(const struct settings *settings)
 {
-    struct record record;
-    enum exit_code code = baseline_measure(settings, &record);
+    struct record record = {.count = 0};
+    enum exit_code code = check_models_of_runs(settings);
 
+    code = code == EXIT_OK ? baseline_measure(settings, &record) : code;
     if (record.count > 0) {
         enum exit_code saves;
 
@@ -432,7 +455,8 @@ int main(int argc, char **argv)
         process_guard_exit(); /* what ends a child, the program tells */
         isolate_begin();
         message_init(settings.reporting.quiet, settings.reporting.verbose);
-        code = act(&settings);
+        code = used_files_check(&settings);
+        code = code == EXIT_OK ? act(&settings) : code;
     }
     args_free(&settings);
     code = close_stdout(code);
