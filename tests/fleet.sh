@@ -121,6 +121,16 @@ ok 'markdown: a line' out_has '| SUSPECT | unknown |'
 ok 'junit' run 4 --fleet=wrong --format=junit
 ok 'junit: counts' out_has 'tests="8" failures="1" errors="0" skipped="0"'
 ok 'junit: the failure' out_has 'WRONG: code [1, 2]: 0x7f, not 0x7e'
+# Names of others stay text in each.
+mkdir hostile
+for i in 0 1 2 3; do record '=<a|b>' $i 25000 >hostile/$i.json; done
+hostile()
+{
+    run 0 --fleet=hostile --format=csv && same 4 "$(grep -c "^'=<a|b>," out)" &&
+        run 0 --fleet=hostile --format=markdown && out_has '| =\<a\|b\> cuda:0 (' &&
+        run 0 --fleet=hostile --format=junit && out_has '=&#60;a|b&#62; cuda:0' && ! out_has '<a'
+}
+ok 'names stay text' hostile
 ok 'openmetrics' run 5 --fleet=slow --format=openmetrics
 ok 'openmetrics: the device' out_has 'quantbench_fleet_device_status{node="node1",device="cuda:1",model="G",uuid="GPU-node1-1"} 5'
 ok 'openmetrics: its ratio' grep -q '^quantbench_fleet_ratio{node="node1",device="cuda:1",.*} 1\.[01]' out

@@ -7,6 +7,7 @@
 #include "cases/tensors.h"
 #include "cli/list_tensors.h"
 #include "report/describe.h"
+#include "report/field.h"
 #include "report/fold.h"
 #include "report/report.h"
 
@@ -87,41 +88,36 @@ static void print_text(const struct tensors *tensors)
            (double)total_bytes(tensors) * 1e-6);
 }
 
-/* TEXT as a field of CSV, in which a spreadsheet finds no formula, or, with a backslash for each character that has a
- * meaning, as a cell of Markdown. */
-static void print_field(const char *text, bool is_csv)
+static void print_csv(const struct tensors *tensors)
 {
-    if (is_csv) {
-        fputs(text[0] != '\0' && strchr("=+-@\t\r\n'", text[0]) != NULL ? "\"'" : "\"", stdout);
-    }
-    for (; *text != '\0'; text++) {
-        if (is_csv ? *text == '"' : strchr("\\`*_[]<>|&#~", *text) != NULL) {
-            putchar(is_csv ? '"' : '\\');
-        }
-        putchar(*text);
-    }
-    if (is_csv) {
-        putchar('"');
-    }
-}
-
-static void print_rows(const struct tensors *tensors, bool is_csv)
-{
-    const char *const between = is_csv ? "," : " | ", *const edge = is_csv ? "" : "| ", *const end = is_csv ? "" : " |";
-    char text[LABEL_TEXT_SIZE];
-
-    printf(is_csv ? "name,shape,type,bytes,file\n"
-                  : "| name | shape | type | bytes | file |\n|---|---|---|---:|---|\n");
+    puts("name,shape,type,bytes,file");
     for (size_t i = 0; i < tensors->count; i++) {
         const struct tensor *tensor = &tensors->items[i];
 
-        fputs(edge, stdout);
-        print_field(tensor->name == NULL ? "" : is_csv ? tensor->name : name_text(tensor, text), is_csv);
-        fputs(between, stdout);
-        print_field(tensor->shape, is_csv);
-        printf("%s%s%s%" PRIu64 "%s", between, tensor->type, between, tensor->bytes, between);
-        print_field(is_csv ? tensor->file : file_text(tensor, text), is_csv);
-        printf("%s\n", end);
+        field_csv(tensor->name != NULL ? tensor->name : "", stdout);
+        putchar(',');
+        field_csv(tensor->shape, stdout);
+        printf(",%s,%" PRIu64 ",", tensor->type, tensor->bytes);
+        field_csv(tensor->file, stdout);
+        putchar('\n');
+    }
+}
+
+static void print_markdown(const struct tensors *tensors)
+{
+    char text[LABEL_TEXT_SIZE];
+
+    puts("| name | shape | type | bytes | file |\n|---|---|---|---:|---|");
+    for (size_t i = 0; i < tensors->count; i++) {
+        const struct tensor *tensor = &tensors->items[i];
+
+        fputs("| ", stdout);
+        field_markdown(tensor->name != NULL ? name_text(tensor, text) : "", stdout);
+        fputs(" | ", stdout);
+        field_markdown(tensor->shape, stdout);
+        printf(" | %s | %" PRIu64 " | ", tensor->type, tensor->bytes);
+        field_markdown(file_text(tensor, text), stdout);
+        puts(" |");
     }
 }
 
@@ -153,8 +149,10 @@ enum exit_code list_tensors(const struct settings *settings)
         code = print_json(&tensors);
     } else if (code == EXIT_OK && is_format(settings, "text")) {
         print_text(&tensors);
+    } else if (code == EXIT_OK && is_format(settings, "csv")) {
+        print_csv(&tensors);
     } else if (code == EXIT_OK) {
-        print_rows(&tensors, is_format(settings, "csv"));
+        print_markdown(&tensors);
     }
     tensors_close(&tensors);
     return code;

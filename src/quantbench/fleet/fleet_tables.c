@@ -3,6 +3,7 @@
 #include <config.h>
 
 #include "fleet/fleet_report.h"
+#include "report/field.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -17,24 +18,13 @@ static enum exit_code no_memory(void)
 
 /* ---- CSV --------------------------------------------------------------------------------------------------------- */
 
-/* A field, in quotation marks where RFC 4180 wants them. */
+/* A field after BEFORE, '\0' for none. */
 static void print_field(const char *text, char before, FILE *stream)
 {
     if (before != '\0') {
         putc(before, stream);
     }
-    if (strpbrk(text, ",\"\r\n") == NULL) {
-        fputs(text, stream);
-        return;
-    }
-    putc('"', stream);
-    for (; *text != '\0'; text++) {
-        if (*text == '"') {
-            putc('"', stream);
-        }
-        putc(*text, stream);
-    }
-    putc('"', stream);
+    field_csv(text, stream);
 }
 
 static void print_number(double number, FILE *stream)
@@ -100,13 +90,8 @@ enum exit_code fleet_csv_report(const struct fleet *fleet, FILE *stream)
 
 static void print_cell(const char *text, FILE *stream)
 {
-    fputs(" ", stream);
-    for (; *text != '\0'; text++) {
-        if (strchr("|\\`*_<>[]", *text) != NULL) {
-            putc('\\', stream);
-        }
-        putc(*text, stream);
-    }
+    putc(' ', stream);
+    field_markdown(text, stream);
     fputs(" |", stream);
 }
 
@@ -154,22 +139,6 @@ enum exit_code fleet_markdown_report(const struct fleet *fleet, FILE *stream)
 
 /* ---- JUnit ------------------------------------------------------------------------------------------------------- */
 
-/* The text of an attribute. XML 1.0 has no control characters, and names in files of others may be no UTF-8. */
-static void print_attribute(const char *name, const char *text, FILE *stream)
-{
-    fprintf(stream, " %s=\"", name);
-    for (; *text != '\0'; text++) {
-        const unsigned char c = (unsigned char)*text;
-
-        if (strchr("&<>\"'", c) != NULL) {
-            fprintf(stream, "&#%d;", c);
-        } else {
-            putc(c >= ' ' && c < 0x7F ? c : '?', stream);
-        }
-    }
-    putc('"', stream);
-}
-
 /* The element of the test of DEVICE; NULL: it passed. */
 static const char *element_of(const struct fleet_device *device)
 {
@@ -199,7 +168,7 @@ static void print_test(const char *name, enum fleet_verdict verdict, const char 
     char text[2 * FLEET_TEXT_SIZE];
 
     fputs("    <testcase", stream);
-    print_attribute("name", name, stream);
+    field_attribute("name", name, stream);
     fputs(" classname=\"quantbench.fleet\">\n", stream);
     snprintf(text, sizeof text, "%s%s%s", fleet_verdict_words[verdict], reason[0] != '\0' ? ": " : "", reason);
     if (ratio > 0) {
@@ -209,10 +178,12 @@ static void print_test(const char *name, enum fleet_verdict verdict, const char 
     }
     if (element != NULL) {
         fprintf(stream, "      <%s", element);
-        print_attribute("message", text, stream);
+        field_attribute("message", text, stream);
         fputs("/>\n", stream);
     } else {
-        fprintf(stream, "      <system-out>%s</system-out>\n", text);
+        fputs("      <system-out>", stream);
+        field_xml(text, stream);
+        fputs("</system-out>\n", stream);
     }
     fputs("    </testcase>\n", stream);
 }

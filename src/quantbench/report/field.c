@@ -33,3 +33,23 @@ void field_markdown(const char *text, FILE *stream)
         putc((unsigned char)*text < ' ' ? ' ' : *text, stream);
     }
 }
+
+void field_xml(const char *text, FILE *stream)
+{
+    for (; *text != '\0'; text++) {
+        const unsigned char c = (unsigned char)*text;
+
+        if (strchr("&<>\"'", c) != NULL) {
+            fprintf(stream, "&#%d;", c);
+        } else {
+            putc(c >= ' ' && c < 0x7F ? c : '?', stream);
+        }
+    }
+}
+
+void field_attribute(const char *name, const char *text, FILE *stream)
+{
+    fprintf(stream, " %s=\"", name);
+    field_xml(text, stream);
+    putc('"', stream);
+}

@@ -13,4 +13,10 @@ void field_csv(const char *text, FILE *stream);
 /* TEXT as it is, in Markdown: characters with a meaning get a backslash, and a line stays one. */
 void field_markdown(const char *text, FILE *stream);
 
+/* TEXT in XML. XML 1.0 has no control characters, and names in files of others may be no UTF-8: these become '?'. */
+void field_xml(const char *text, FILE *stream);
+
+/* The attribute NAME, after a blank. */
+void field_attribute(const char *name, const char *text, FILE *stream);
+
 #endif

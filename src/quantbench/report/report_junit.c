@@ -5,32 +5,12 @@
 #include <config.h>
 
 #include "report/describe.h"
+#include "report/field.h"
 #include "report/report.h"
 #include "verdict/verdict.h"
 
 #include <stdio.h>
 #include <string.h>
-
-/* The text of an attribute. XML 1.0 has no control characters, and names in files of others may be no UTF-8. */
-static void print_text(const char *text, FILE *stream)
-{
-    for (; *text != '\0'; text++) {
-        unsigned char c = (unsigned char)*text;
-
-        if (strchr("&<>\"'", c) != NULL) {
-            fprintf(stream, "&#%d;", c);
-        } else {
-            putc(c >= ' ' && c < 0x7F ? c : '?', stream);
-        }
-    }
-}
-
-static void print_attribute(const char *name, const char *text, FILE *stream)
-{
-    fprintf(stream, " %s=\"", name);
-    print_text(text, stream);
-    putc('"', stream);
-}
 
 /* The elements of tests. */
 static const char *const elements[OUTCOMES] = {[OUTCOME_PASSED] = "system-out",
@@ -54,21 +34,21 @@ static void print_test(const struct record *record, const struct record_case *c,
 
     fputs("    <testcase", stream);
     describe_test(record, c, text);
-    print_attribute("name", text, stream);
+    field_attribute("name", text, stream);
     snprintf(text, sizeof text, "quantbench.%s.%s", c->device->id, c->kernel);
-    print_attribute("classname", text, stream);
+    field_attribute("classname", text, stream);
     snprintf(text, sizeof text, "%.9f", c->found.sample_count > 0 ? c->found.time.median * 1e-9 : 0);
-    print_attribute("time", text, stream);
+    field_attribute("time", text, stream);
     describe_outcome(record, c, text);
     fprintf(stream, ">\n      <%s", elements[outcome]);
     if (outcome == OUTCOME_PASSED) {
         putc('>', stream);
-        print_text(text, stream);
+        field_xml(text, stream);
         fprintf(stream, "</%s>\n", elements[outcome]);
     } else {
-        print_attribute("message", text, stream);
+        field_attribute("message", text, stream);
         if (outcome != OUTCOME_UNKNOWN) {
-            print_attribute("type", failure_of(verdict_of_case(record, c)), stream);
+            field_attribute("type", failure_of(verdict_of_case(record, c)), stream);
         }
         fputs("/>\n", stream);
     }
@@ -81,8 +61,8 @@ static void print_run(const struct record *record, FILE *stream)
     char text[DESCRIBE_SIZE];
 
     fputs("    <testcase name=\"the run\" classname=\"quantbench\" time=\"0\">\n      <error", stream);
-    print_attribute("message", describe_run(record, text), stream);
-    print_attribute("type", record->interrupted ? "interrupted" : failure_of(record->code), stream);
+    field_attribute("message", describe_run(record, text), stream);
+    field_attribute("type", record->interrupted ? "interrupted" : failure_of(record->code), stream);
     fputs("/>\n    </testcase>\n", stream);
 }
 
@@ -102,8 +82,8 @@ enum exit_code report_junit(const struct record *record, FILE *stream)
             counted, counted);
     /* Without the letter for UTC, as the schema of JUnit has it. */
     snprintf(text, sizeof text, "%.19s", record->date);
-    print_attribute("timestamp", text, stream);
-    print_attribute("hostname", record->host_name, stream);
+    field_attribute("timestamp", text, stream);
+    field_attribute("hostname", record->host_name, stream);
     fputs(">\n", stream);
     for (size_t i = 0; i < record->count; i++) {
         print_test(record, &record->cases[i], stream);
