@@ -288,6 +288,46 @@ START_TEST(least_error)
 }
 END_TEST
 
+/* The least noise of all tensor scales: at each step of a fine grid, from that of a fourth of the data's range to that
+ * of four times it. */
+static double least_of_tensor_scales(const struct qb_problem *problem, float whole)
+{
+    double least = INFINITY;
+
+    for (int i = -2 * 300; i <= 2 * 300; i++) {
+        least = fmin(least, noise_of(problem, whole * (float)exp2(i / 300.0), 0));
+    }
+    return least;
+}
+
+/* Groups adapt to the tensor scale, so that the error is jagged: what is found is near the least of all there are. */
+START_TEST(least_error_of_tensor_scales)
+{
+    for (int t = 0; t < 2; t++) {
+        uint64_t state = test_seed() + (uint64_t)t;
+        const struct calibrated_way *way;
+        double least;
+
+        make_dumps("<f4", 0, false);
+        for (size_t i = 0; i < COUNT; i++) {
+            const double uniform = (double)(test_random(&state) >> 11) * 0x1p-53 + 0x1p-54;
+
+            /* Some are heavy tails; others have small groups beside large ones. */
+            values[i] *= t == 0 ? (float)-log(uniform) : i / 16 % 2 == 0 ? 0x1p-9F : 1;
+        }
+        write_dump(files[0], "<f4", 0, FIRST);
+        write_dump(files[1], "<f4", FIRST, ROWS - FIRST);
+        calibrate_dumps("mse,amax", "nvfp4", "--granularity=group:16");
+        way = tensor.ways;
+        check_noise(way, "nvfp4");
+        least = least_of_tensor_scales(&way->problem, tensor.ways[1].scale);
+        ck_assert_msg(10 * log10(way->quality.noise / least) <= 0.05, "%d: %.9g, and the least is %.9g", t,
+                      way->quality.noise, least);
+        calibration_free_tensor(&tensor);
+    }
+}
+END_TEST
+
 /* No range of pairs of ends has less error than the one that is found. */
 static void check_least_of_ends(const char *what)
 {
@@ -583,6 +623,7 @@ int main(void)
     tcase_add_test(tc, amax_and_percentiles);
     tcase_add_test(tc, zero_points);
     tcase_add_test(tc, least_error);
+    tcase_add_test(tc, least_error_of_tensor_scales);
     tcase_add_test(tc, least_error_of_ends);
     tcase_add_test(tc, many_elements);
     tcase_add_test(tc, percentiles_of_several_formats);

@@ -16,10 +16,14 @@
 #define FIRST       (6 * STEPS + 1)
 #define FINE        33
 #define REFINEMENTS 2
-/* The same of a tensor scale, of which groups adapt to all but the extremes: every second step, for two octaves. */
-#define TENSOR_FIRST (2 * STEPS / 2 + 1)
-#define TENSOR_STEP  (STEP * STEP)
-#define TENSOR_FINE  9
+/* The same of a tensor scale, to which groups adapt: in an octave of ranges above that of the data the scales of groups
+ * round in all ways that there are, and none saturates; in the octave below some do. Of few elements the error is
+ * jagged, and many ranges take little time: an octave has STEPS of them, or as many as make TENSOR_ELEMENTS. */
+#define TENSOR_OCTAVES   2
+#define TENSOR_TOP       2.0 /* of the data's range */
+#define TENSOR_MAX_STEPS 256
+#define TENSOR_ELEMENTS  0x1p24
+#define TENSOR_FINE      9
 /* With zero points, each end of the range is searched alone: in steps of an eighth of an octave and at 0, in turns
  * until neither improves; and then near the best. */
 #define END_STEP   (STEP * STEP)
@@ -45,8 +49,12 @@ struct search {
     const struct scale_search *about;
     const struct qb_problem *problem; /* as it is swept */
     float low, high;                  /* the whole range */
+    double top;                       /* the largest share of it that is tried */
     int first, fine;                  /* ranges of the first search, and of a refinement */
-    double step;                      /* from one of the first search to the next */
+    int steps;                        /* of the first search in an octave */
+    double step;                      /* the factor of each */
+    double *shares;                   /* of the first search */
+    struct trial *trials;             /* as many */
     /* Each value once, and how often it is there; NULL: there are too many. */
     float *values;
     uint64_t *counts;
@@ -247,13 +255,14 @@ enum ends { BOTH, LOW, HIGH };
 static enum exit_code try_shares(struct search *s, enum ends ends, const double *shares, size_t count,
                                  struct trial *best)
 {
-    struct trial trials[FIRST] = {{.noise = 0}};
+    struct trial *const trials = s->trials;
     enum exit_code code;
     size_t least;
 
     for (size_t i = 0; i < count; i++) {
         struct trial *const trial = &trials[i];
 
+        *trial = (struct trial){.noise = 0};
         trial->low_share = ends == HIGH ? best->low_share : shares[i];
         trial->high_share = ends == LOW ? best->high_share : shares[i];
         trial->scale.low = (float)((double)s->low * trial->low_share);
@@ -277,7 +286,7 @@ static enum exit_code refine(struct search *s, enum ends ends, double step, doub
 
     for (int pass = 0; pass < REFINEMENTS && code == EXIT_OK; pass++) {
         const double share = ends == HIGH ? best->high_share : best->low_share;
-        const double most = fmin(share + reach, 1), least = fmax(share - reach, 0);
+        const double most = fmin(share + reach, s->top), least = fmax(share - reach, 0);
         double shares[FINE];
 
         for (int i = 0; i < s->fine; i++) {
@@ -316,15 +325,14 @@ static enum exit_code search_ends(struct search *s, struct trial *best)
 static enum exit_code search_range(struct search *s, struct trial *best)
 {
     const bool has_ends = s->problem->zero_points != QB_ZERO_POINTS_NONE;
-    double shares[FIRST];
     enum exit_code code;
 
-    shares[0] = 1;
+    s->shares[0] = s->top;
     for (int i = 1; i < s->first; i++) {
-        shares[i] = shares[i - 1] * s->step;
+        s->shares[i] = i < s->steps ? s->shares[i - 1] * s->step : s->shares[i - s->steps] / 2;
     }
     s->planned = PASSES + (has_ends ? PASSES_OF_END : 0);
-    code = try_shares(s, BOTH, shares, (size_t)s->first, best);
+    code = try_shares(s, BOTH, s->shares, (size_t)s->first, best);
     code = code == EXIT_OK ? refine(s, BOTH, s->step, 0, best) : code;
     return code == EXIT_OK && has_ends ? search_ends(s, best) : code;
 }
@@ -350,17 +358,38 @@ static bool collect_values(struct search *s)
     return s->values != NULL && s->counts != NULL;
 }
 
+/* Set which ranges are tried. */
+static bool choose_ranges(struct search *s)
+{
+    const struct dump_set *const set = s->about->set;
+    const double elements = (double)set->rows * (double)set->dumps[0]->cols;
+
+    s->top = 1;
+    s->steps = STEPS;
+    s->step = STEP;
+    s->first = FIRST;
+    s->fine = FINE;
+    if (s->problem->tensor_scale != QB_TENSOR_SCALE_NONE) {
+        while (s->steps < TENSOR_MAX_STEPS && 2 * s->steps * elements <= TENSOR_ELEMENTS) {
+            s->steps *= 2;
+            s->step = sqrt(s->step);
+        }
+        s->top = TENSOR_TOP;
+        s->first = TENSOR_OCTAVES * s->steps + 1;
+        s->fine = TENSOR_FINE;
+    }
+    s->shares = calloc((size_t)s->first, sizeof *s->shares);
+    s->trials = calloc((size_t)s->first, sizeof *s->trials);
+    return s->shares != NULL && s->trials != NULL;
+}
+
 enum exit_code scale_search_run(const struct scale_search *about, const struct qb_problem *problem,
                                 struct static_scale *best)
 {
     const struct census *const census = about->census;
     const float amax = fmaxf(-census->low, census->high);
     const bool is_asymmetric = problem->zero_points != QB_ZERO_POINTS_NONE;
-    const bool is_tensor_scale = problem->tensor_scale != QB_TENSOR_SCALE_NONE;
     struct search s = {
-        .first = is_tensor_scale ? TENSOR_FIRST : FIRST,
-        .fine = is_tensor_scale ? TENSOR_FINE : FINE,
-        .step = is_tensor_scale ? TENSOR_STEP : STEP,
         .about = about,
         .problem = problem,
         .low = is_asymmetric ? fminf(census->low, 0) : -amax,
@@ -371,7 +400,7 @@ enum exit_code scale_search_run(const struct scale_search *about, const struct q
     struct trial found = {.noise = INFINITY};
     enum exit_code code = EXIT_OK;
 
-    if (s.meanings == NULL || s.sums == NULL || !collect_values(&s)) {
+    if (s.meanings == NULL || s.sums == NULL || !choose_ranges(&s) || !collect_values(&s)) {
         code = message_out_of_memory("the search for a scale", CHUNK);
     }
     code = code == EXIT_OK ? search_range(&s, &found) : code;
@@ -380,6 +409,8 @@ enum exit_code scale_search_run(const struct scale_search *about, const struct q
     }
     free(s.values);
     free(s.counts);
+    free(s.shares);
+    free(s.trials);
     free(s.meanings);
     free(s.sums);
     return code;

@@ -20,9 +20,9 @@ struct scale_search {
 
 /* Set *BEST to the scale for PROBLEM, as it is swept, for which the sum of the squared errors of SEARCH's data is the
  * least among those of ranges within that of the data: some hundred, and then some between the nearest of the best;
- * with zero points, both ends together and each alone. The whole range is one of them. The codes are those of the
- * library, and the result depends on nothing but the data. On failure the error has been printed; after an interrupt
- * *BEST is not the best. */
+ * with zero points, both ends together and each alone. Ranges of a tensor scale are up to twice that of the data. The
+ * whole range is one of them. The codes are those of the library, and the result depends on nothing but the data. On
+ * failure the error has been printed; after an interrupt *BEST is not the best. */
 enum exit_code scale_search_run(const struct scale_search *search, const struct qb_problem *problem,
                                 struct static_scale *best);
 
