@@ -355,6 +355,8 @@ ok 'options: a scale for each token' fails 2 'int8 with a scale for each token h
     --granularity=token
 ok 'options: another report' fails 2 "'junit' cannot show a calibration; expected text, json, csv or markdown" --calibrate \
     --input=b0 --format=junit
+ok 'options: a scale for each channel' fails 2 'a static scale for each channel is not what checkpoints have' --calibrate \
+    --input=b0 --granularity=channel
 for option in max-time=1 num-iters=3 num-warmup-iters=1 precision=1 rounds=3; do
     ok "options: no sample is taken with --$option" fails 2 "conflicts with --${option%=*}" --calibrate --input=b0 --$option
 done

@@ -47,21 +47,33 @@ static struct qb_problem swept(const struct sweep *sweep, size_t index)
     return p;
 }
 
-bool calibration_check(const struct sweep *sweep)
+/* Say that P has no scale that can be static. */
+static void refuse_way(const struct qb_problem *p)
 {
+    static const char *const remedy = "expected --granularity=tensor, or nvfp4, which has a tensor scale";
     char granularity[64];
 
+    problem_granularity_text(p, granularity, sizeof granularity);
+    if (p->granularity == QB_GRANULARITY_CHANNEL) {
+        message_error("--calibrate: %s with a static scale for each channel is not what checkpoints have: activations "
+                      "have one for the tensor, and the scales of weights are computed from them; %s",
+                      recipe_name(p), remedy);
+        return;
+    }
+    message_error("--calibrate: %s with a scale for each %s has none for all data; %s", recipe_name(p),
+                  p->granularity == QB_GRANULARITY_GROUP   ? "group"
+                  : p->granularity == QB_GRANULARITY_BLOCK ? "block"
+                                                           : granularity,
+                  remedy);
+}
+
+bool calibration_check(const struct sweep *sweep)
+{
     for (size_t i = 0; i < quantization_count(sweep); i++) {
         const struct qb_problem p = swept(sweep, i);
 
         if (!static_scale_has(&p)) {
-            problem_granularity_text(&p, granularity, sizeof granularity);
-            message_error("--calibrate: %s with a scale for each %s has none for all data; expected "
-                          "--granularity=tensor, or nvfp4, which has a tensor scale",
-                          recipe_name(&p),
-                          p.granularity == QB_GRANULARITY_GROUP   ? "group"
-                          : p.granularity == QB_GRANULARITY_BLOCK ? "block"
-                                                                  : granularity);
+            refuse_way(&p);
             return false;
         }
     }
