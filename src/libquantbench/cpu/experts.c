@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* experts.c - experts on the CPU, shared out by the rows that their table gives them. Where rows do not depend on each
  * other, each thread has as many of all rows as the others, wherever experts begin and end. Else an expert is the work
- * of one thread, or of all of them if it has more than a thread's share. */
+ * of one thread, or of all of them if it is worth that, or has more than a thread's share. */
 #include <config.h>
 
 #include "experts.h"
@@ -111,11 +111,12 @@ static void rows_work(void *context, unsigned index, unsigned count)
 
 /* ---- Whole experts --------------------------------------------------------------------------------------------- */
 
-/* True if all threads are to work on expert X. */
+/* True if all threads are to work on expert X: it is worth all of them, or more than its thread has time for. */
 static bool is_hot(const struct job *job, const struct qb__expert *x)
 {
-    return job->keeps_values ||
-           (x->rows > job->rows / job->threads && qb__cpu_threads_worth(&job->all, x->rows * job->row) > 1);
+    const unsigned worth = qb__cpu_threads_worth(&job->all, x->rows * job->row);
+
+    return job->keeps_values || (worth > 1 && (worth >= job->threads || x->rows > job->rows / job->threads));
 }
 
 /* Run the experts that all threads work on. Returns the rows of the others. */
