@@ -135,6 +135,17 @@ template <int IN> __device__ __forceinline__ uint4 pack_chunk(const float *x)
                       qb__pack_pair<IN>(x[6], x[7]));
 }
 
+/* Set Y to the four adjacent pairs in X, rotated by cosines C and sines S. */
+template <int IN, bool FLOAT>
+__device__ __forceinline__ void rotate_adjacent(const float *x, const float *c, const float *s, float *y)
+{
+#pragma unroll
+    for (unsigned i = 0; i < QB__EIGHT; i += 2) {
+        y[i] = rotated<IN, FLOAT>(x[i], c[i / 2], x[i + 1], -s[i / 2]);
+        y[i + 1] = rotated<IN, FLOAT>(x[i + 1], c[i / 2], x[i], s[i / 2]);
+    }
+}
+
 /* The values of a chunk of pairs. */
 template <int IN, bool FLOAT> __device__ __forceinline__ uint4 rotated_chunk(const rope_args &a, const rope_chunk &p)
 {
@@ -144,11 +155,7 @@ template <int IN, bool FLOAT> __device__ __forceinline__ uint4 rotated_chunk(con
     load_angles<IN, FLOAT>(p.cosines + a.sine, a.adjacent, s);
     qb__unpack<IN>(p.own, x);
     if (a.adjacent) {
-#pragma unroll
-        for (unsigned i = 0; i < QB__EIGHT; i += 2) {
-            y[i] = rotated<IN, FLOAT>(x[i], c[i / 2], x[i + 1], -s[i / 2]);
-            y[i + 1] = rotated<IN, FLOAT>(x[i + 1], c[i / 2], x[i], s[i / 2]);
-        }
+        rotate_adjacent<IN, FLOAT>(x, c, s, y);
     } else {
         float other[QB__EIGHT];
         const uint32_t sign = p.first ? 0x80000000u : 0;
@@ -250,11 +257,7 @@ __device__ __forceinline__ void rotate_heads(const rope_args &a, head_chunks &h,
     for (unsigned k = 0; k < HEAD_CHUNKS; k += ADJACENT ? 1 : 2) {
         qb__unpack<IN>(h.z[k], x);
         if constexpr (ADJACENT) {
-#pragma unroll
-            for (unsigned i = 0; i < QB__EIGHT; i += 2) {
-                y[i] = rotated<IN, FLOAT>(x[i], c[i / 2], x[i + 1], -s[i / 2]);
-                y[i + 1] = rotated<IN, FLOAT>(x[i + 1], c[i / 2], x[i], s[i / 2]);
-            }
+            rotate_adjacent<IN, FLOAT>(x, c, s, y);
             h.z[k] = pack_chunk<IN>(y);
         } else {
             float first[QB__EIGHT], second[QB__EIGHT];
