@@ -13,8 +13,9 @@
 /* Experts of which a block keeps the sums. */
 #define MOST_EXPERTS 2048u
 
-/* What is done before a quantization. */
-enum { PLAIN, SILU, GELU };
+/* What is done before a quantization: one of enum qb__activations, or nothing. */
+#define PLAIN      QB__ACTIVATIONS
+#define OPERATIONS (QB__ACTIVATIONS + 1)
 
 /* Chunks of a thread, loaded before any is used. */
 template <int OP> constexpr int experts_depth = OP == PLAIN ? 4 : 2;
@@ -230,7 +231,7 @@ __device__ __forceinline__ uint4 experts_values(const experts_args &a, const exp
     if constexpr (OP == PLAIN) {
         return c.x;
     } else {
-        const uint4 z = qb__pair_values<IN, OP == GELU>(a.pairs, c.pair);
+        const uint4 z = qb__pair_values<IN, OP>(a.pairs, c.pair);
         if (a.values != NULL && valid) {
             values[col] = qb__plain_nans<IN>(z);
         }
@@ -591,9 +592,7 @@ static cudaError_t launch(const struct qb__cuda_call *call, const void *kernel, 
 
 static int operation_of(const struct qb__cuda_call *call)
 {
-    return call->problem->operation == QB_OPERATION_QUANTIZE   ? PLAIN
-           : call->problem->operation == QB_OPERATION_SILU_MUL ? SILU
-                                                               : GELU;
+    return call->problem->operation == QB_OPERATION_QUANTIZE ? PLAIN : qb__gate_of(call->problem).activation;
 }
 
 /* True if CALL, whose scales are given or of rows and groups, goes by chunks. */
@@ -611,20 +610,20 @@ static cudaError_t run_chunks(const struct qb__cuda_call *call, experts_args &a,
 {
 #define EXPERTS_OF(kernel, ...)                                                                                        \
     {                                                                                                                  \
-        QB__TAIL_KERNELS(kernel, PLAIN, ##__VA_ARGS__), QB__TAIL_KERNELS(kernel, SILU, ##__VA_ARGS__),                 \
-            QB__TAIL_KERNELS(kernel, GELU, ##__VA_ARGS__)                                                              \
+        QB__TAIL_KERNELS(kernel, QB__SILU, ##__VA_ARGS__), QB__TAIL_KERNELS(kernel, QB__GELU, ##__VA_ARGS__),          \
+            QB__TAIL_KERNELS(kernel, QB__GELU_ERF, ##__VA_ARGS__), QB__TAIL_KERNELS(kernel, PLAIN, ##__VA_ARGS__)      \
     }
-    static const void *const groups[3][6] = EXPERTS_OF(experts_groups, false);
-    static const void *const tokens[2][3][6] = {EXPERTS_OF(experts_tokens, 2), EXPERTS_OF(experts_tokens, 4)};
-    static const void *const largest[3][2] = {
-        {(const void *)experts_groups<QB_FORMAT_F16, QB_FORMAT_INT8, PLAIN, true>,
-         (const void *)experts_groups<QB_FORMAT_BF16, QB_FORMAT_INT8, PLAIN, true>},
-        {(const void *)experts_groups<QB_FORMAT_F16, QB_FORMAT_INT8, SILU, true>,
-         (const void *)experts_groups<QB_FORMAT_BF16, QB_FORMAT_INT8, SILU, true>},
-        {(const void *)experts_groups<QB_FORMAT_F16, QB_FORMAT_INT8, GELU, true>,
-         (const void *)experts_groups<QB_FORMAT_BF16, QB_FORMAT_INT8, GELU, true>}};
+#define LARGEST_OF(op)                                                                                                 \
+    {                                                                                                                  \
+        (const void *)experts_groups<QB_FORMAT_F16, QB_FORMAT_INT8, op, true>,                                         \
+            (const void *)experts_groups<QB_FORMAT_BF16, QB_FORMAT_INT8, op, true>                                     \
+    }
+    static const void *const groups[OPERATIONS][6] = EXPERTS_OF(experts_groups, false);
+    static const void *const tokens[2][OPERATIONS][6] = {EXPERTS_OF(experts_tokens, 2), EXPERTS_OF(experts_tokens, 4)};
+    static const void *const largest[OPERATIONS][2] = {LARGEST_OF(QB__SILU), LARGEST_OF(QB__GELU),
+                                                       LARGEST_OF(QB__GELU_ERF), LARGEST_OF(PLAIN)};
     const int op = operation_of(call);
-    const uint32_t width = 32 * (op == PLAIN ? experts_depth<PLAIN> : experts_depth<SILU>);
+    const uint32_t width = 32 * (op == PLAIN ? experts_depth<PLAIN> : experts_depth<QB__SILU>);
 
     if (!amax && !a.tail.is_static && call->problem->granularity == QB_GRANULARITY_TOKEN) {
         const bool deep = a.tail.row_chunks > 2 * 256;

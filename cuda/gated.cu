@@ -60,7 +60,7 @@ template <int IN> __global__ void __launch_bounds__(THREADS) gated_values(const 
 /* ---- Fused --------------------------------------------------------------------------------------------------------
  */
 
-template <int IN, bool GELU> struct gated_source {
+template <int IN, int ACTIVATION> struct gated_source {
     typedef gated_args args;
     typedef qb__pair chunk;
 
@@ -72,23 +72,23 @@ template <int IN, bool GELU> struct gated_source {
     static __device__ __forceinline__ uint4 values(const gated_args &a, const qb__pair &p, uint32_t row, uint32_t col,
                                                    bool valid)
     {
-        const uint4 z = qb__pair_values<IN, GELU>(a.pairs, p);
+        const uint4 z = qb__pair_values<IN, ACTIVATION>(a.pairs, p);
 
         qb__keep_chunk<IN>(a, z, row, col, valid);
         return z;
     }
 };
 
-template <int IN, int OUT, bool GELU>
+template <int IN, int OUT, int ACTIVATION>
 __global__ void __launch_bounds__(QB__CHUNK_THREADS) gated_groups(const gated_args a)
 {
-    qb__chunk_groups<gated_source<IN, GELU>, IN, OUT>(a);
+    qb__chunk_groups<gated_source<IN, ACTIVATION>, IN, OUT>(a);
 }
 
-template <int IN, int OUT, bool GELU, int CHUNKS>
+template <int IN, int OUT, int ACTIVATION, int CHUNKS>
 __global__ void __launch_bounds__(QB__ROW_THREADS) gated_rows(const gated_args a)
 {
-    qb__chunk_rows<gated_source<IN, GELU>, IN, OUT, CHUNKS>(a);
+    qb__chunk_rows<gated_source<IN, ACTIVATION>, IN, OUT, CHUNKS>(a);
 }
 
 /* ---- Launching ----------------------------------------------------------------------------------------------------
@@ -128,16 +128,18 @@ bool qb__cuda_gated_fits(const struct qb__cuda_call *call)
 
 cudaError_t qb__cuda_gated_run(const struct qb__cuda_call *call, bool *done)
 {
-    static const void *const groups[2][6] = {QB__TAIL_KERNELS(gated_groups, false),
-                                             QB__TAIL_KERNELS(gated_groups, true)};
-    static const void *const rows[2][2][6] = {
-        {QB__TAIL_KERNELS(gated_rows, false, 2), QB__TAIL_KERNELS(gated_rows, false, 4)},
-        {QB__TAIL_KERNELS(gated_rows, true, 2), QB__TAIL_KERNELS(gated_rows, true, 4)}};
+    static const void *const groups[QB__ACTIVATIONS][6] = {QB__TAIL_KERNELS(gated_groups, QB__SILU),
+                                                           QB__TAIL_KERNELS(gated_groups, QB__GELU),
+                                                           QB__TAIL_KERNELS(gated_groups, QB__GELU_ERF)};
+    static const void *const rows[QB__ACTIVATIONS][2][6] = {
+        {QB__TAIL_KERNELS(gated_rows, QB__SILU, 2), QB__TAIL_KERNELS(gated_rows, QB__SILU, 4)},
+        {QB__TAIL_KERNELS(gated_rows, QB__GELU, 2), QB__TAIL_KERNELS(gated_rows, QB__GELU, 4)},
+        {QB__TAIL_KERNELS(gated_rows, QB__GELU_ERF, 2), QB__TAIL_KERNELS(gated_rows, QB__GELU_ERF, 4)}};
     gated_args a = args_of(call);
 
     *done = qb__tail_aligned(call);
     if (!*done) {
         return cudaSuccess;
     }
-    return qb__chunks_launch(call, a, &a, groups[a.pairs.gate.gelu], rows[a.pairs.gate.gelu]);
+    return qb__chunks_launch(call, a, &a, groups[a.pairs.gate.activation], rows[a.pairs.gate.activation]);
 }

@@ -40,7 +40,7 @@ __device__ __forceinline__ qb__pair qb__load_pair(const qb__pair_places &p, cons
 }
 
 /* The values of a chunk. */
-template <int IN, bool GELU>
+template <int IN, int ACTIVATION>
 __device__ __forceinline__ uint4 qb__pair_values(const qb__pair_places &p, const qb__pair &pair)
 {
     uint4 g = pair.gate, u = pair.up;
@@ -57,8 +57,8 @@ __device__ __forceinline__ uint4 qb__pair_values(const qb__pair_places &p, const
         qb__adjust_pair<IN>(g.z, u.z, p.gate);
         qb__adjust_pair<IN>(g.w, u.w, p.gate);
     }
-    return make_uint4(qb__plain_pair<IN, GELU>(g.x, u.x), qb__plain_pair<IN, GELU>(g.y, u.y),
-                      qb__plain_pair<IN, GELU>(g.z, u.z), qb__plain_pair<IN, GELU>(g.w, u.w));
+    return make_uint4(qb__plain_pair<IN, ACTIVATION>(g.x, u.x), qb__plain_pair<IN, ACTIVATION>(g.y, u.y),
+                      qb__plain_pair<IN, ACTIVATION>(g.z, u.z), qb__plain_pair<IN, ACTIVATION>(g.w, u.w));
 }
 
 #endif

@@ -230,14 +230,18 @@ __device__ __forceinline__ void qb__store8(void *tensor, uint64_t first, uint32_
 
 /* ---- Gates ------------------------------------------------------------------------------------------------------- */
 
+/* Activations of a gate. */
+enum qb__activations { QB__SILU, QB__GELU, QB__GELU_ERF };
+#define QB__ACTIVATIONS 3
+
 /* What a gated operation computes. */
 struct qb__gate {
     float limit;     /* infinite: none */
     float alpha;     /* of SiLU */
     float up_offset; /* 0: none */
-    bool gelu;
-    bool silu;   /* correctly rounded: of 16-bit formats */
-    bool rounds; /* after each step */
+    int activation;  /* one of enum qb__activations */
+    bool silu;       /* correctly rounded: of 16-bit formats */
+    bool rounds;     /* after each step */
 };
 
 static inline qb__gate qb__gate_of(const struct qb_problem *p)
@@ -247,9 +251,9 @@ static inline qb__gate qb__gate_of(const struct qb_problem *p)
     g.limit = p->gate_limit > 0 ? p->gate_limit : INFINITY;
     g.alpha = p->alpha != 0 ? p->alpha : 1;
     g.up_offset = p->up_offset;
-    g.gelu = p->operation == QB_OPERATION_GELU_MUL;
+    g.activation = p->operation == QB_OPERATION_SILU_MUL ? QB__SILU : p->gelu == QB_GELU_TANH ? QB__GELU : QB__GELU_ERF;
     g.rounds = p->intermediate == QB_INTERMEDIATE_INPUT;
-    g.silu = !g.gelu && g.alpha == 1 && g.rounds && p->input != QB_FORMAT_F32;
+    g.silu = g.activation == QB__SILU && g.alpha == 1 && g.rounds && p->input != QB_FORMAT_F32;
     return g;
 }
 
@@ -329,12 +333,33 @@ template <int IN> __device__ __forceinline__ float qb__gelu(float g)
 #endif
 }
 
+/* GELU of G by the error function. */
+__device__ __forceinline__ float qb__gelu_by_erf(float g)
+{
+    const float t = __frcp_rn(__fmaf_rn(0x1.13153ep-2f, fabsf(g), 1.0f));
+    float q = 0x1.e2804ep-6f;
+
+    q = __fmaf_rn(q, t, -0x1.0c6e9cp-3f);
+    q = __fmaf_rn(q, t, 0x1.748132p-3f);
+    q = __fmaf_rn(q, t, -0x1.49d3b2p-4f);
+    q = __fmaf_rn(q, t, 0x1.d63844p-4f);
+    q = __fmaf_rn(q, t, 0x1.1c764ep-4f);
+    q = __fmaf_rn(q, t, 0x1.a1564ap-4f);
+    q = __fmaf_rn(q, t, 0x1.b6082cp-4f);
+    q = __fmaf_rn(q, t, 0x1.b7016ap-4f);
+    const float c = __fmul_rn(__fmul_rn(t, q), qb__exponential(__fmul_rn(__fmul_rn(g, g), 0.5f)));
+    return __fmul_rn(g, g < 0 ? c : __fsub_rn(1.0f, c));
+}
+
 template <int IN> __device__ __forceinline__ float qb__activation(float g, const qb__gate &a)
 {
+    if (a.activation == QB__GELU_ERF) {
+        return qb__gelu_by_erf(g);
+    }
     if (IN != QB_FORMAT_F32 && a.silu) {
         return qb__silu<IN>(g);
     }
-    return qb__gated(g, a.gelu ? qb__gelu_argument(g) : __fmul_rn(a.alpha, g));
+    return qb__gated(g, a.activation == QB__GELU ? qb__gelu_argument(g) : __fmul_rn(a.alpha, g));
 }
 
 /* VALUE, not above MOST or below LEAST, NaN kept. */
@@ -359,7 +384,7 @@ template <int IN> __device__ __forceinline__ float qb__gated_value(float g, floa
 /* True if kernels that round after each step, and have no other factor in the sigmoid, compute what G does. */
 static inline bool qb__gate_is_plain(const qb__gate &g)
 {
-    return g.rounds && (g.gelu || g.alpha == 1);
+    return g.rounds && (g.activation != QB__SILU || g.alpha == 1);
 }
 
 /* Two 16-bit gates and ups, within the limit, the offset added. */
@@ -376,14 +401,19 @@ template <int IN> __device__ __forceinline__ void qb__adjust_pair(uint32_t &gate
     ups = qb__pack_pair<IN>(x, y);
 }
 
+/* A float that rounds to ACTIVATION of G in IN, of 16 bits. */
+template <int IN, int ACTIVATION> __device__ __forceinline__ float qb__plain_activation(float g)
+{
+    return ACTIVATION == QB__SILU ? qb__silu<IN>(g) : ACTIVATION == QB__GELU ? qb__gelu<IN>(g) : qb__gelu_by_erf(g);
+}
+
 /* The values of two 16-bit gates and ups, of a gate that is plain. */
-template <int IN, bool GELU> __device__ __forceinline__ uint32_t qb__plain_pair(uint32_t gates, uint32_t ups)
+template <int IN, int ACTIVATION> __device__ __forceinline__ uint32_t qb__plain_pair(uint32_t gates, uint32_t ups)
 {
     const float2 g = qb__unpack_pair<IN>(gates);
 
-    return qb__pair_product<IN>(GELU ? qb__pack_pair<IN>(qb__gelu<IN>(g.x), qb__gelu<IN>(g.y))
-                                     : qb__pack_pair<IN>(qb__silu<IN>(g.x), qb__silu<IN>(g.y)),
-                                ups);
+    return qb__pair_product<IN>(
+        qb__pack_pair<IN>(qb__plain_activation<IN, ACTIVATION>(g.x), qb__plain_activation<IN, ACTIVATION>(g.y)), ups);
 }
 
 /* ---- RMSNorm ------------------------------------------------------------------------------------------------------

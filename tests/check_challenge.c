@@ -527,6 +527,7 @@ static struct qb_problem operation_problem(int i)
     problem.keep_values = problem.operation != QB_OPERATION_DEQUANTIZE && i % 2 == 1;
     problem.intermediate = (enum qb_intermediate)(i / 30 % 3);
     if (problem.operation == QB_OPERATION_SILU_MUL || problem.operation == QB_OPERATION_GELU_MUL) {
+        problem.gelu = problem.operation == QB_OPERATION_GELU_MUL && i % 3 == 1 ? QB_GELU_ERF : QB_GELU_TANH;
         problem.gate = i % 4 < 2 ? QB_GATE_HALVES : QB_GATE_INTERLEAVED;
         problem.up_offset = i % 5 == 4 ? 1 : 0;
         problem.gate_limit = i % 7 == 6 ? 7 : 0;

@@ -145,6 +145,9 @@ static void change(struct record_case *c, enum property property)
     case PROPERTY_VALUES:
         c->problem.keep_values = 1;
         break;
+    case PROPERTY_GELU:
+        c->problem.gelu = QB_GELU_ERF;
+        break;
     case PROPERTY_GATE:
         c->problem.gate = QB_GATE_INTERLEAVED;
         break;
@@ -219,6 +222,9 @@ static enum qb_operation operation_with(enum property property)
     if (property >= PROPERTY_PAGE_SIZE && property <= PROPERTY_PAGE_LAYOUT) {
         return QB_OPERATION_KV_WRITE;
     }
+    if (property == PROPERTY_GELU) {
+        return QB_OPERATION_GELU_MUL;
+    }
     return property >= PROPERTY_PAIRING && property <= PROPERTY_POSITIONS ? QB_OPERATION_ROPE
            : property == PROPERTY_WEIGHTS || property == PROPERTY_EPSILON ? QB_OPERATION_RMS_NORM
                                                                           : QB_OPERATION_SILU_MUL;
@@ -239,8 +245,8 @@ START_TEST(each_property_tells_cases_apart)
         for (enum property k = 0; k < PROPERTIES; k++) {
             const bool same = strcmp(property_text(&a, k, a_text), property_text(&b, k, b_text)) == 0;
 
-            if (i == PROPERTY_OPERATION && k == PROPERTY_ALPHA) {
-                continue; /* the other lacks it */
+            if (i == PROPERTY_OPERATION && (k == PROPERTY_ALPHA || k == PROPERTY_GELU)) {
+                continue; /* one of the two lacks it */
             }
             ck_assert_msg(property_same(&a, &b, k) == (k != i), "%s, of another %s", property_name(k),
                           property_name(i));
@@ -384,8 +390,8 @@ START_TEST(problems_have_words)
         change(&c, i);
     }
     problem_text(&c.problem, text, sizeof text);
-    ck_assert_str_eq(text, "rms-norm, half -> int8, static, tensor, intermediate float, values kept, gate interleaved, "
-                           "limit 7, alpha 1.702, offset 1, float weights, epsilon 1e-05, 4 x 8");
+    ck_assert_str_eq(text, "rms-norm, half -> int8, static, tensor, intermediate float, values kept, gelu erf, gate "
+                           "interleaved, limit 7, alpha 1.702, offset 1, float weights, epsilon 1e-05, 4 x 8");
     c = some_case();
     c.problem.operation = QB_OPERATION_ROPE;
     for (enum property i = PROPERTY_PAIRING; i <= PROPERTY_POSITIONS; i++) {

@@ -105,6 +105,7 @@ static void set_others(struct qb_problem *p, uint64_t random)
     if (gated) {
         p->intermediate = intermediates[random >> 10 & 3];
         p->keep_values = random >> 12 & 1;
+        p->gelu = p->operation == QB_OPERATION_GELU_MUL ? (enum qb_gelu)(random >> 25 & 1) : QB_GELU_TANH;
         p->gate = (enum qb_gate)(random >> 13 & 1);
         p->gate_limit = (random >> 14 & 3) == 0 ? 2 : 0;
         p->up_offset = (random >> 16 & 3) == 0 ? 1 : 0;

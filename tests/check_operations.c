@@ -47,6 +47,8 @@ static const struct {
     {QB_OPERATION_SILU_MUL, "intermediate 3", {.intermediate = (enum qb_intermediate)3}},
     {QB_OPERATION_RMS_NORM, "intermediate 3", {.intermediate = (enum qb_intermediate)3}},
     {QB_OPERATION_SILU_MUL, "keep_values 2", {.keep_values = 2}},
+    {QB_OPERATION_GELU_MUL, "gelu 2", {.gelu = (enum qb_gelu)2}},
+    {QB_OPERATION_SILU_MUL, "gelu erf; expected tanh", {.gelu = QB_GELU_ERF}},
     {QB_OPERATION_SILU_MUL, "gate 2", {.gate = (enum qb_gate)2}},
     {QB_OPERATION_SILU_MUL, "gate limit -1", {.gate_limit = -1}},
     {QB_OPERATION_SILU_MUL, "gate limit inf", {.gate_limit = INFINITY}},
@@ -104,6 +106,7 @@ START_TEST(members_out_of_range_are_named)
     CHANGE(amax_bound);
     CHANGE(intermediate);
     CHANGE(keep_values);
+    CHANGE(gelu);
     CHANGE(gate);
     CHANGE(gate_limit);
     CHANGE(alpha);
@@ -130,6 +133,7 @@ START_TEST(members_of_other_operations_are_free)
 
     ck_assert_msg(qb_problem_validate(&p) == QB_OK, "%s", qb_error_detail());
     if (!gated) {
+        p.gelu = (enum qb_gelu)7;
         p.gate = (enum qb_gate)7;
         p.gate_limit = p.alpha = p.up_offset = NAN;
     }
@@ -163,6 +167,9 @@ START_TEST(names)
     ck_assert_str_eq(qb_intermediate_name(QB_INTERMEDIATE_INPUT), "input");
     ck_assert_str_eq(qb_intermediate_name(QB_INTERMEDIATE_LAST), "last");
     ck_assert_str_eq(qb_intermediate_name(QB_INTERMEDIATE_FLOAT), "float");
+    ck_assert_str_eq(qb_gelu_name(QB_GELU_TANH), "tanh");
+    ck_assert_str_eq(qb_gelu_name(QB_GELU_ERF), "erf");
+    ck_assert_ptr_null(qb_gelu_name((enum qb_gelu)QB_GELU_COUNT));
     ck_assert_str_eq(qb_gate_name(QB_GATE_INTERLEAVED), "interleaved");
     ck_assert_str_eq(qb_weights_name(QB_WEIGHTS_FLOAT), "float");
     ck_assert_str_eq(qb_pairing_name(QB_PAIRING_ADJACENT), "adjacent");

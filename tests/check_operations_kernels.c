@@ -88,6 +88,7 @@ static void set_parameters(struct qb_problem *p, uint64_t random)
 
     p->intermediate = random % 2 == 0 ? QB_INTERMEDIATE_INPUT : (enum qb_intermediate)(random / 2 % 3);
     p->keep_values = p->operation != QB_OPERATION_DEQUANTIZE && (random >> 8 & 1);
+    p->gelu = p->operation == QB_OPERATION_GELU_MUL ? (enum qb_gelu)(random >> 19 & 1) : QB_GELU_TANH;
     p->gate = (enum qb_gate)(random >> 9 & 1);
     p->gate_limit = limits[random >> 10 & 3];
     p->alpha = p->operation == QB_OPERATION_SILU_MUL ? alphas[random >> 12 & 3] : 0;
@@ -393,17 +394,24 @@ START_TEST(data)
 }
 END_TEST
 
+/* The activations of gates. */
+static const struct {
+    enum qb_operation operation;
+    enum qb_gelu gelu;
+} activations[] = {
+    {QB_OPERATION_SILU_MUL, QB_GELU_TANH}, {QB_OPERATION_GELU_MUL, QB_GELU_TANH}, {QB_OPERATION_GELU_MUL, QB_GELU_ERF}};
+
 /* All 65,536 gates of a 16-bit format, in order and mixed, times 1 and times another: the values, byte for byte. */
 START_TEST(every_gate)
 {
-    static const enum qb_operation gated[] = {QB_OPERATION_SILU_MUL, QB_OPERATION_GELU_MUL};
-    struct qb_problem p = problem_of(gated[_i / 12 % 2]);
+    struct qb_problem p = problem_of(activations[_i / 12].operation);
     uint64_t state = test_seed() + (uint64_t)_i;
     struct tensors t;
 
     if (!offers(p.operation)) {
         return;
     }
+    p.gelu = activations[_i / 12].gelu;
     p.input = inputs[_i % 2];
     p.intermediate = (enum qb_intermediate)(_i / 2 % 3);
     p.gate = (enum qb_gate)(_i / 6 % 2);
@@ -465,14 +473,14 @@ END_TEST
 /* Floats of all exponents and both signs as gates. */
 START_TEST(float_gates)
 {
-    static const enum qb_operation gated[] = {QB_OPERATION_SILU_MUL, QB_OPERATION_GELU_MUL};
-    struct qb_problem p = problem_of(gated[_i]);
+    struct qb_problem p = problem_of(activations[_i].operation);
     uint64_t state = test_seed() + (uint64_t)_i;
     struct tensors t;
 
     if (!offers(p.operation)) {
         return;
     }
+    p.gelu = activations[_i].gelu;
     p.input = QB_FORMAT_F32;
     p.keep_values = 1;
     p.tokens = 512;
@@ -927,9 +935,9 @@ int main(void)
     tcase_add_loop_test(shapes, usual_heads, 0, 12);
     tcase_add_loop_test(shapes, positions_out_of_range, 0, 16);
     tcase_add_loop_test(values, data, 0, COUNT(operations) * KINDS);
-    tcase_add_loop_test(values, every_gate, 0, 24);
+    tcase_add_loop_test(values, every_gate, 0, 12 * COUNT(activations));
     tcase_add_loop_test(values, short_groups_of_small_scales, 0, 4);
-    tcase_add_loop_test(values, float_gates, 0, 2);
+    tcase_add_loop_test(values, float_gates, 0, COUNT(activations));
     tcase_add_loop_test(values, magnitudes_of_rows, 0, 24);
     tcase_add_loop_test(values, every_code_dequantized, 0, COUNT(outputs) * COUNT(scale_formats));
     tcase_add_loop_test(shapes, kv_shapes, 0, COUNT(head_sizes) * 5);

@@ -307,6 +307,7 @@ END_TEST
 static const char *operation_of(const struct option_row *row)
 {
     static const char *const of_gated[] = {"intermediate", "keep-values", "gate", "gate-limit", "alpha", "up-offset"};
+    static const char *const of_gelu[] = {"gelu"};
     static const char *const of_norms[] = {"weights", "epsilon"};
     static const char *const of_rope[] = {"head-size", "rotary", "pairing", "positions"};
     static const char *const of_caches[] = {"page-size", "pages", "page-layout"};
@@ -314,6 +315,11 @@ static const char *operation_of(const struct option_row *row)
     for (size_t i = 0; i < sizeof of_gated / sizeof of_gated[0]; i++) {
         if (strcmp(row->name, of_gated[i]) == 0) {
             return "--op=silu-mul";
+        }
+    }
+    for (size_t i = 0; i < sizeof of_gelu / sizeof of_gelu[0]; i++) {
+        if (strcmp(row->name, of_gelu[i]) == 0) {
+            return "--op=gelu-mul";
         }
     }
     for (size_t i = 0; i < sizeof of_norms / sizeof of_norms[0]; i++) {
@@ -381,6 +387,9 @@ static const struct {
     {{"--op=dequantize,quantize"}, ""},
     {{"--epsilon=0"}, "--epsilon: conflicts with --op=quantize; it requires rms-norm or add-rms-norm"},
     {{"--op=gelu-mul", "--alpha=2"}, "--alpha: conflicts with --op=gelu-mul; it requires silu-mul"},
+    {{"--op=gelu-mul,silu-mul", "--gelu=tanh,erf"}, ""},
+    {{"--op=silu-mul", "--gelu=erf"}, "--gelu: conflicts with --op=silu-mul; it requires gelu-mul"},
+    {{"--op=gelu-mul", "--gelu=exact"}, "unknown value 'exact'"},
     {{"--op=silu-mul", "--weights=float"}, "--weights: conflicts with --op=silu-mul; it requires rms-norm"},
     {{"--keep-values"}, "it requires silu-mul, gelu-mul, rms-norm, add-rms-norm or rope"},
     {{"--op=rope", "--head-size=64", "--rotary=32", "--pairing=adjacent", "--positions=9"}, ""},

@@ -34,6 +34,7 @@ static struct record_case some_case(enum qb_operation operation)
     p->amax_bound = 0.1f;
     p->intermediate = QB_INTERMEDIATE_LAST;
     p->keep_values = 1;
+    p->gelu = QB_GELU_ERF;
     p->gate = QB_GATE_INTERLEAVED;
     p->gate_limit = 7;
     p->alpha = 1.702f;
@@ -130,10 +131,10 @@ static char *edited(char *text, const char *member, json_t *value)
     return text;
 }
 
-static const char *const members[] = {"operation",   "intermediate", "keep_values", "gate",         "gate_limit",
-                                      "alpha",       "up_offset",    "weights",     "epsilon",      "pairing",
-                                      "head_size",   "rotary",       "positions",   "page_size",    "pages",
-                                      "page_layout", "experts",      "expert_rows", "expert_tokens"};
+static const char *const members[] = {"operation",  "intermediate", "keep_values", "gelu",        "gate",
+                                      "gate_limit", "alpha",        "up_offset",   "weights",     "epsilon",
+                                      "pairing",    "head_size",    "rotary",      "positions",   "page_size",
+                                      "pages",      "page_layout",  "experts",     "expert_rows", "expert_tokens"};
 #define MEMBERS (sizeof members / sizeof members[0])
 
 /* Records of older programs lack them. */

@@ -181,14 +181,61 @@ START_TEST(polynomial_of_all_gates_is_the_function)
 }
 END_TEST
 
-/* It falls to one minimum, about -1.278, and rises from there. */
+/* GELU of G by the C library, whose erfc() has 50 good bits at least. */
+static double gelu_of(double g)
+{
+    return g * erfc(-g * sqrt(0.5)) / 2;
+}
+
+/* Check that the value of CODE, the code of a gate, is the number of FORMAT that is nearest to its GELU. Where the
+ * nearest is not certain, the test fails too. */
+static void check_gelu(enum qb_format format, uint32_t code, float value)
+{
+    const float g = qb_format_decode(format, code);
+    const double expected = gelu_of((double)g), margin = fabs(expected) * 0x1p-40;
+    const uint32_t found = qb_format_encode(format, fabsf(value));
+    const double magnitude = (double)fabsf(value), above = (double)qb_format_decode(format, found + 1);
+    const double below = found > 0 ? (double)qb_format_decode(format, found - 1) : -above;
+
+    if (isnan(g) || isinf(g)) {
+        ck_assert(g > 0 ? value == g : isnan(value));
+    } else if (fabsf(g) < 0x1p-23f) {
+        ck_assert_msg(same(value, rounded(format, g / 2)), "gate %a: %a", (double)g, (double)value);
+    } else if (g <= -13.25f) {
+        ck_assert_msg(same(value, -0.0f), "gate %a: %a", (double)g, (double)value);
+    } else {
+        ck_assert_msg(signbit(value) == signbit(g) && fabs(expected) >= (magnitude + below) / 2 + margin &&
+                          fabs(expected) <= (magnitude + above) / 2 - margin,
+                      "gate %a: %a, which is not nearest to %a", (double)g, (double)value, expected);
+    }
+}
+
+/* GELU by the error function is correctly rounded, where each result is rounded and where the last one is. */
+START_TEST(gelu_of_all_gates_is_correctly_rounded)
+{
+    const enum qb_format format = exact[_i / 2].format;
+    struct qb_problem p =
+        problem_of(QB_OPERATION_GELU_MUL, format, _i % 2 == 0 ? QB_INTERMEDIATE_INPUT : QB_INTERMEDIATE_LAST);
+    static float gates[CODES], ups[CODES], values[CODES];
+
+    p.gelu = QB_GELU_ERF;
+    all_gates(format, gates, ups);
+    activate(p, gates, ups, CODES, values);
+    for (uint32_t code = 0; code < CODES; code++) {
+        check_gelu(format, code, values[code]);
+    }
+}
+END_TEST
+
+/* They fall to one minimum, about -1.278 or -0.752, and rise from there. */
 START_TEST(activations_fall_and_then_rise)
 {
-    const struct qb_problem p =
+    struct qb_problem p =
         problem_of(_i == 0 ? QB_OPERATION_SILU_MUL : QB_OPERATION_GELU_MUL, QB_FORMAT_BF16, QB_INTERMEDIATE_LAST);
     const float least = _i == 0 ? -1.278f : -0.752f;
     static float gates[CODES], ups[CODES], values[CODES];
 
+    p.gelu = _i == 2 ? QB_GELU_ERF : QB_GELU_TANH;
     all_gates(QB_FORMAT_BF16, gates, ups);
     activate(p, gates, ups, CODES, values);
     for (uint32_t code = 1; code < 0x7F80; code++) { /* toward +infinity, and toward -infinity */
@@ -297,6 +344,56 @@ START_TEST(formulas_and_their_error)
 }
 END_TEST
 
+/* What lies beyond |G| of a normal distribution, as the comment of struct qb_problem says. */
+static float beyond(float g)
+{
+    static const float bs[] = {-0x1.0c6e9cp-3f, 0x1.748132p-3f, -0x1.49d3b2p-4f, 0x1.d63844p-4f,
+                               0x1.1c764ep-4f,  0x1.a1564ap-4f, 0x1.b6082cp-4f,  0x1.b7016ap-4f};
+    const float t = 1 / fmaf(0x1.13153ep-2f, fabsf(g), 1);
+    float q = 0x1.e2804ep-6f;
+
+    for (size_t i = 0; i < sizeof bs / sizeof bs[0]; i++) {
+        q = fmaf(q, t, bs[i]);
+    }
+    return t * q * exponential(g * g * 0.5f);
+}
+
+START_TEST(formula_of_the_error_function_and_its_error)
+{
+    struct qb_problem p = problem_of(QB_OPERATION_GELU_MUL, QB_FORMAT_F32, QB_INTERMEDIATE_FLOAT);
+    static float gates[CODES], ups[CODES], values[CODES], input_values[CODES];
+    uint64_t state = test_seed();
+    double worst = 0, worst_below = 0;
+
+    p.gelu = QB_GELU_ERF;
+    for (uint32_t i = 0; i < CODES; i++) {
+        const uint64_t random = test_random(&state);
+
+        gates[i] = i % 4 == 0 ? float_of((uint32_t)random) : (float)(random >> 40) * 0x1p-24f * 28 - 14;
+        ups[i] = 1;
+    }
+    activate(p, gates, ups, CODES, values);
+    for (uint32_t i = 0; i < CODES; i++) {
+        const float g = gates[i], expected = g * (g < 0 ? beyond(g) : 1 - beyond(g));
+
+        ck_assert_msg(isnan(g) || same(values[i], expected), "gate %a: %a, expected %a", (double)g, (double)values[i],
+                      (double)expected);
+        if (isfinite(g) && g > -3) {
+            worst = fmax(worst, ulps(values[i], gelu_of((double)g)));
+        } else if (isfinite(g) && g > -13) {
+            worst_below = fmax(worst_below, ulps(values[i], gelu_of((double)g)));
+        }
+    }
+    ck_assert_msg(worst > 2 && worst <= 8, "%g ulp", worst);
+    ck_assert_msg(worst_below > 8 && worst_below <= 70, "%g ulp", worst_below);
+    p.intermediate = QB_INTERMEDIATE_INPUT; /* binary32 is the input format: nothing else is rounded */
+    activate(p, gates, ups, CODES, input_values);
+    for (uint32_t i = 0; i < CODES; i++) {
+        ck_assert(same(values[i], input_values[i]));
+    }
+}
+END_TEST
+
 /* GELU's argument is 2 * sqrt(2 / pi) * (g + 0.044715 * g^3), so that g * sigmoid() of it is the form with tanh. */
 START_TEST(gelu_is_the_form_with_the_tangent)
 {
@@ -364,11 +461,14 @@ START_TEST(special_values_of_activations)
 {
     static const enum qb_format formats[] = {QB_FORMAT_F16, QB_FORMAT_BF16, QB_FORMAT_F32};
 
-    for (int variant = 0; variant < 9; variant++) {
+    for (int variant = 0; variant < 18; variant++) {
         struct qb_problem p =
-            problem_of(specials[_i].operation, formats[variant / 3], (enum qb_intermediate)(variant % 3));
-        const float got = (p.alpha = specials[_i].alpha, activated(p, specials[_i].gate, specials[_i].up));
+            problem_of(specials[_i].operation, formats[variant / 3 % 3], (enum qb_intermediate)(variant % 3));
+        float got;
 
+        p.alpha = specials[_i].alpha;
+        p.gelu = variant >= 9 && p.operation == QB_OPERATION_GELU_MUL ? QB_GELU_ERF : QB_GELU_TANH;
+        got = activated(p, specials[_i].gate, specials[_i].up);
         ck_assert_msg(same(got, rounded(p.input, specials[_i].value)), "variant %d: %a", variant, (double)got);
     }
 }
@@ -746,8 +846,10 @@ int main(void)
 
     tcase_add_loop_test(tc, silu_of_all_gates_is_that_of_binary128, 0, sizeof exact / sizeof exact[0]);
     tcase_add_loop_test(tc, polynomial_of_all_gates_is_the_function, 0, sizeof exact / sizeof exact[0]);
-    tcase_add_loop_test(tc, activations_fall_and_then_rise, 0, 2);
+    tcase_add_loop_test(tc, gelu_of_all_gates_is_correctly_rounded, 0, 2 * (sizeof exact / sizeof exact[0]));
+    tcase_add_loop_test(tc, activations_fall_and_then_rise, 0, 3);
     tcase_add_loop_test(tc, formulas_and_their_error, 0, sizeof curves / sizeof curves[0]);
+    tcase_add_test(tc, formula_of_the_error_function_and_its_error);
     tcase_add_test(tc, gelu_is_the_form_with_the_tangent);
     tcase_add_loop_test(tc, small_results_keep_their_digits, 0, sizeof exact / sizeof exact[0]);
     tcase_add_loop_test(tc, special_values_of_activations, 0, sizeof specials / sizeof specials[0]);

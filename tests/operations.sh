@@ -23,6 +23,7 @@ fast='--num-iters=2 --num-warmup-iters=0 --rounds=2'
 
 ok 'operations: a case of each' cases 7 "$ours" --op=$all $heads
 ok 'operations: an option sweeps those that read it' cases 10 "$ours" --op=$all $heads --gate=halves,interleaved --pairing=halves,adjacent
+ok 'operations: both forms of GELU' cases 8 "$ours" --op=$all $heads --gelu=tanh,erf
 ok 'operations: each with its formats' cases 14 "$ours" --op=$all $heads --quant-dtype=int8,fp8
 ok 'operations: lists of several are multiplied' cases 20 "$ours" --op=quantize,silu-mul,rms-norm --intermediate=input,last,float \
     --weights=float,input --quant-dtype=fp8,int8
@@ -105,6 +106,7 @@ ok 'kernels: a sweep leaves out what none can run' left_out
 # isa OP: --isa takes the one kernel for it; plug-ins have none, whatever their names are.
 isa()
 {
+    # shellcheck disable=SC2086 # a list of options
     run 0 --device=cpu --num-tokens=4 --hidden-size=64 --isa=generic --op="$1" --dry-run --format=json $2 &&
         same 1 "$(grep -c '"kernel": "cpu_generic' out)"
 }
@@ -168,6 +170,7 @@ compared()
 ok 'compare: operations, each with what belongs to it' compared op 4 --op=quantize,silu-mul,rms-norm,dequantize,rope \
     --epsilon=1e-5 $heads
 ok 'compare: roundings' compared intermediate 2 --op=rms-norm --intermediate=input,last,float
+ok 'compare: forms of GELU' compared gelu 1 --op=gelu-mul --gelu=tanh,erf
 ok 'compare: places of the gate' compared gate 1 --op=silu-mul --gate=halves,interleaved
 ok 'compare: pairings' compared pairing 1 --op=rope $heads --pairing=halves,adjacent
 ok 'compare: types of weights' compared weights 1 --op=rms-norm --weights=input,float
@@ -177,7 +180,7 @@ ok 'compare: types of weights' compared weights 1 --op=rms-norm --weights=input,
 # shellcheck disable=SC2086
 measured()
 {
-    run 0 $small $ours $fast --op=$all $heads --alpha=1.702 --gate-limit=7 --up-offset=1 --epsilon=1e-5 --output=all.json --output=all.csv \
+    run 0 $small $ours $fast --op=$all $heads --alpha=1.702 --gate-limit=7 --up-offset=1 --gelu=erf --epsilon=1e-5 --output=all.json --output=all.csv \
         --output=all.md --output=gbench:all.gb --output=all.xml --output=github:all.gha && cp out all.txt
 }
 ok 'reports: a run of all operations' measured
@@ -198,7 +201,8 @@ cell()
     sed 's/"[^"]*"/x/g' all.csv | awk -F, -v column="$1" -v op="$2" 'NR == 1 { for (i = 1; i <= NF; i++) place[$i] = i; next }
         $place["operation"] == op { print $place[column] }'
 }
-cells() { same '1.702 7 1 ' "$(cell alpha silu-mul) $(cell gate_limit gelu-mul) $(cell up_offset gelu-mul) $(cell alpha gelu-mul)" &&
+cells() { same 'erf ' "$(cell gelu gelu-mul) $(cell gelu silu-mul)" &&
+    same '1.702 7 1 ' "$(cell alpha silu-mul) $(cell gate_limit gelu-mul) $(cell up_offset gelu-mul) $(cell alpha gelu-mul)" &&
     same '1e-05  0' "$(cell epsilon rms-norm) $(cell epsilon silu-mul) $(cell keep_values rms-norm)" &&
     same '16 16 halves 4096 ' "$(cell head_size rope) $(cell rotary rope) $(cell pairing rope) $(cell positions rope) $(cell head_size rms-norm)"; }
 ok 'reports: CSV has the members that an operation reads' cells

@@ -92,8 +92,8 @@ static inline const char *problem_text(const struct tensors *t)
              " %s, scales %s %s, rounded %s, layout %s (stride %" PRIu64 "), tensor scale %s, "
              "zero points %s, %s (group %" PRIu64 ", block %" PRIu64 "x%" PRIu64 "), %" PRIu64 "x%" PRIu64
              ", strides %" PRIu64 ", %" PRIu64 ", offset %zu, bound %g, intermediate %s, values %" PRIu32
-             ", gate %s, limit %g, alpha %g, up + %g, weights %s, epsilon %g, %s pairs, %" PRIu64 " rotated, %" PRIu64
-             " positions%s, %" PRIu64 " experts %s, QUANTBENCH_TEST_SEED=%" PRIu64,
+             ", gelu %s, gate %s, limit %g, alpha %g, up + %g, weights %s, epsilon %g, %s pairs, %" PRIu64
+             " rotated, %" PRIu64 " positions%s, %" PRIu64 " experts %s, QUANTBENCH_TEST_SEED=%" PRIu64,
              qb_operation_name(p->operation), qb_format_info(p->input)->name, qb_format_info(p->output)->name,
              qb_packing_name(p->packing), p->head_size, p->pages, p->page_size, qb_page_layout_name(p->page_layout),
              qb_format_info(p->scale_format)->name, qb_scaling_name(p->scaling),
@@ -101,10 +101,10 @@ static inline const char *problem_text(const struct tensors *t)
              qb_tensor_scale_name(p->tensor_scale), qb_zero_points_name(p->zero_points),
              qb_granularity_name(p->granularity), p->group, p->block_rows, p->block_cols, p->tokens, p->hidden,
              p->input_stride, p->output_stride, t->offset[QB_ROLE_SCALES], (double)p->amax_bound,
-             qb_intermediate_name(p->intermediate), p->keep_values, qb_gate_name(p->gate), (double)p->gate_limit,
-             (double)p->alpha, (double)p->up_offset, qb_weights_name(p->weights), (double)p->epsilon,
-             qb_pairing_name(p->pairing), p->rotary, p->positions, t->in_place ? ", in place" : "", p->experts,
-             qb_expert_rows_name(p->expert_rows), test_seed());
+             qb_intermediate_name(p->intermediate), p->keep_values, qb_gelu_name(p->gelu), qb_gate_name(p->gate),
+             (double)p->gate_limit, (double)p->alpha, (double)p->up_offset, qb_weights_name(p->weights),
+             (double)p->epsilon, qb_pairing_name(p->pairing), p->rotary, p->positions, t->in_place ? ", in place" : "",
+             p->experts, qb_expert_rows_name(p->expert_rows), test_seed());
     return text;
 }
 

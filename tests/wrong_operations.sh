@@ -34,6 +34,7 @@ for type in half bfloat16 float; do
             right right_add add-rms-norm --dtype=$type --intermediate=$how --keep-values --granularity=token
     done
     ok "operations: gelu of $type is verified" right right_gelu gelu-mul --dtype=$type --granularity=group:32 --gate=interleaved
+    ok "operations: gelu by the error function of $type is verified" right right_gelu gelu-mul --dtype=$type --gelu=erf
     ok "operations: dequantizing to $type is verified" right right_dequantize dequantize --dtype=$type \
         --quant-dtype=mxfp4 --scale-layout=tiled-128x4
 done
@@ -84,6 +85,7 @@ done
 ok 'operations: a limit that is dropped is found' found no_limit silu-mul 'wrong result' --gate-limit=2
 ok 'operations: an offset that is dropped is found' found no_offset silu-mul 'wrong result' --up-offset=1
 ok 'operations: gate and up in other places are found' found swapped silu-mul 'wrong result'
+ok 'operations: another form of GELU is found' found other_gelu gelu-mul 'wrong result' --gelu=erf
 ok 'operations: an exponential of binary32 is found on hard data' found naive silu-mul 'every gate' --keep-values
 ok 'operations: a wrong sum is found and named' found sum_of_input add-rms-norm 'sum ['
 ok 'operations: a sum that is not written is found' found no_sum add-rms-norm 'leaves outputs unwritten'

@@ -65,6 +65,13 @@ const char *qb_intermediate_name(enum qb_intermediate intermediate)
     return (unsigned)intermediate < QB_INTERMEDIATE_COUNT ? intermediate_names[intermediate] : NULL;
 }
 
+static const char *const gelu_names[QB_GELU_COUNT] = {"tanh", "erf"};
+
+const char *qb_gelu_name(enum qb_gelu gelu)
+{
+    return (unsigned)gelu < QB_GELU_COUNT ? gelu_names[gelu] : NULL;
+}
+
 static const char *const gate_names[QB_GATE_COUNT] = {"halves", "interleaved"};
 
 const char *qb_gate_name(enum qb_gate gate)

@@ -221,7 +221,7 @@ enum qb_operation {
     QB_OPERATION_QUANTIZE = 0,     /* codes, and scales unless they are given, from an input */
     QB_OPERATION_DEQUANTIZE = 1,   /* values from codes and scales */
     QB_OPERATION_SILU_MUL = 2,     /* silu(gate) * up, then quantize; also known as SwiGLU */
-    QB_OPERATION_GELU_MUL = 3,     /* gelu(gate) * up, then quantize; GELU in its approximation by tanh */
+    QB_OPERATION_GELU_MUL = 3,     /* gelu(gate) * up, then quantize; also known as GeGLU */
     QB_OPERATION_RMS_NORM = 4,     /* RMSNorm of each row, then quantize */
     QB_OPERATION_ADD_RMS_NORM = 5, /* RMSNorm of each row of input + residual, then quantize */
     QB_OPERATION_KV_WRITE = 6,     /* quantize keys and values of tokens into the pages of a cache */
@@ -255,6 +255,16 @@ enum qb_gate {
 
 /* The name as in --gate: "halves", "interleaved"; NULL if not in the enum. */
 const char *qb_gate_name(enum qb_gate gate);
+
+/* How GELU_MUL computes GELU. */
+enum qb_gelu {
+    QB_GELU_TANH = 0, /* its approximation by tanh, "tanh" in PyTorch */
+    QB_GELU_ERF = 1,  /* GELU itself, by the error function, "none" in PyTorch */
+};
+#define QB_GELU_COUNT 2
+
+/* The name as in --gelu: "tanh", "erf"; NULL if not in the enum. */
+const char *qb_gelu_name(enum qb_gelu gelu);
 
 /* The format of the weights of a norm, or of the cosines and sines of ROPE. */
 enum qb_weights {
@@ -335,14 +345,25 @@ const char *qb_pairing_name(enum qb_pairing pairing);
  *   value  T(h * w)
  *
  * act(g) is g * sigmoid(t), with t = alpha * g for SILU_MUL, and t = g * fma(g * g, 0x1.2444f2p-4, 0x1.988454p+0) for
- * GELU_MUL. For SILU_MUL with alpha 1, intermediate INPUT and an input of F16 or BF16 it is the real function
- * g / (1 + exp(-g)), correctly rounded to binary32; but -0 for finite g <= -87.25, and NaN for -infinity. In all other
- * cases it is n / (1 + e), where n = g * e if t < 0, else n = g. With a = |t|, e is 0 if a > 87.25, else, in steps:
+ * GELU_MUL with gelu TANH. For SILU_MUL with alpha 1, intermediate INPUT and an input of F16 or BF16 it is the real
+ * function g / (1 + exp(-g)), correctly rounded to binary32; but -0 for finite g <= -87.25, and NaN for -infinity. In
+ * all other cases it is n / (1 + e), where n = g * e if t < 0, else n = g. With a = |t|, e is 0 if a > 87.25, else, in
+ * steps:
  *   k  fma(a, -0x1.715476p+0, 0x1.8p+23) - 0x1.8p+23, an integer
  *   r  fma(k, -0x1.62e4p-1, -a), and then fma(k, -0x1.7f7d1cp-20, r)
  *   p  0x1.6850e4p-10, and then fma(p, r, c) for each c of 0x1.123bccp-7, 0x1.555b98p-5, 0x1.55548ep-3, 0x1.fffff8p-2,
  *      1 and 1
  *   e  p * 2^k
+ *
+ * For GELU_MUL with gelu ERF act(g) is g * c if g < 0, else g * (1 - c), where c is the share of a normal distribution
+ * above |g|:
+ *   e  as above, with a = g * g * 0.5
+ *   t  1 / fma(0x1.13153ep-2, |g|, 1)
+ *   q  0x1.e2804ep-6, and then fma(q, t, b) for each b of -0x1.0c6e9cp-3, 0x1.748132p-3, -0x1.49d3b2p-4,
+ *      0x1.d63844p-4, 0x1.1c764ep-4, 0x1.a1564ap-4, 0x1.b6082cp-4 and 0x1.b7016ap-4
+ *   c  (t * q) * e
+ * Rounded to F16 or BF16 it is the real function g * (1 + erf(g / sqrt(2))) / 2, correctly rounded, for all finite
+ * gates of a magnitude of 2^-23 or more; but -0 for g <= -13.25. For smaller gates it is g / 2.
  *
  * RMS_NORM, ADD_RMS_NORM, of a row of n elements:
  *   y      the input, or T(input + residual), the sum
@@ -427,6 +448,7 @@ struct qb_problem {
     uint64_t scale_stride;
     enum qb_intermediate intermediate; /* for operations that compute values */
     uint32_t keep_values;              /* for these: 1 to write the values too, QB_ROLE_VALUES, else 0 */
+    enum qb_gelu gelu;                 /* GELU_MUL; else TANH */
     enum qb_gate gate;                 /* SILU_MUL and GELU_MUL, as the next */
     float gate_limit;                  /* > 0, a finite number of the input format; 0 means none */
     float alpha;                       /* SILU_MUL: finite and > 0; 0 means 1 */

@@ -118,23 +118,28 @@ static enum qb_status check_quotients(void)
 /* Activations of a gate, with an up of 1: of the real function, and, in float, of the polynomial. */
 static const struct {
     enum qb_operation operation;
+    enum qb_gelu gelu;
     enum qb_format input;
     float gate, value;
 } activations[] = {
-    {QB_OPERATION_SILU_MUL, QB_FORMAT_F16, 1, 0x1.764p-1f},
-    {QB_OPERATION_SILU_MUL, QB_FORMAT_F16, -1, -0x1.138p-2f},
-    {QB_OPERATION_SILU_MUL, QB_FORMAT_F16, -5, -0x1.124p-5f},
-    {QB_OPERATION_SILU_MUL, QB_FORMAT_F16, 20, 20},
-    {QB_OPERATION_SILU_MUL, QB_FORMAT_BF16, 0.5f, 0x1.3ep-2f},
-    {QB_OPERATION_SILU_MUL, QB_FORMAT_BF16, -5, -0x1.12p-5f},
-    {QB_OPERATION_SILU_MUL, QB_FORMAT_BF16, -90, -0.0f},
-    {QB_OPERATION_SILU_MUL, QB_FORMAT_F32, 1.5f, 0x1.39f2d6p+0f},
-    {QB_OPERATION_SILU_MUL, QB_FORMAT_F32, -0x1.3360aep+1f, -0x1.9886d2p-3f},
-    {QB_OPERATION_SILU_MUL, QB_FORMAT_F32, -0x1.fc11c8p+2f, -0x1.7308dcp-9f},
-    {QB_OPERATION_SILU_MUL, QB_FORMAT_F32, -0x1.ea74d8p+5f, -0x1.67b002p-83f},
-    {QB_OPERATION_SILU_MUL, QB_FORMAT_F32, -0x1.23192p+6f, -0x1.24d37p-99f},
-    {QB_OPERATION_GELU_MUL, QB_FORMAT_F32, -1.5f, -0x1.9b5ad6p-4f},
-    {QB_OPERATION_GELU_MUL, QB_FORMAT_F32, -0x1.33p+1f, -0x1.3d033ep-6f},
+    {QB_OPERATION_SILU_MUL, QB_GELU_TANH, QB_FORMAT_F16, 1, 0x1.764p-1f},
+    {QB_OPERATION_SILU_MUL, QB_GELU_TANH, QB_FORMAT_F16, -1, -0x1.138p-2f},
+    {QB_OPERATION_SILU_MUL, QB_GELU_TANH, QB_FORMAT_F16, -5, -0x1.124p-5f},
+    {QB_OPERATION_SILU_MUL, QB_GELU_TANH, QB_FORMAT_F16, 20, 20},
+    {QB_OPERATION_SILU_MUL, QB_GELU_TANH, QB_FORMAT_BF16, 0.5f, 0x1.3ep-2f},
+    {QB_OPERATION_SILU_MUL, QB_GELU_TANH, QB_FORMAT_BF16, -5, -0x1.12p-5f},
+    {QB_OPERATION_SILU_MUL, QB_GELU_TANH, QB_FORMAT_BF16, -90, -0.0f},
+    {QB_OPERATION_SILU_MUL, QB_GELU_TANH, QB_FORMAT_F32, 1.5f, 0x1.39f2d6p+0f},
+    {QB_OPERATION_SILU_MUL, QB_GELU_TANH, QB_FORMAT_F32, -0x1.3360aep+1f, -0x1.9886d2p-3f},
+    {QB_OPERATION_SILU_MUL, QB_GELU_TANH, QB_FORMAT_F32, -0x1.fc11c8p+2f, -0x1.7308dcp-9f},
+    {QB_OPERATION_SILU_MUL, QB_GELU_TANH, QB_FORMAT_F32, -0x1.ea74d8p+5f, -0x1.67b002p-83f},
+    {QB_OPERATION_SILU_MUL, QB_GELU_TANH, QB_FORMAT_F32, -0x1.23192p+6f, -0x1.24d37p-99f},
+    {QB_OPERATION_GELU_MUL, QB_GELU_TANH, QB_FORMAT_F32, -1.5f, -0x1.9b5ad6p-4f},
+    {QB_OPERATION_GELU_MUL, QB_GELU_TANH, QB_FORMAT_F32, -0x1.33p+1f, -0x1.3d033ep-6f},
+    {QB_OPERATION_GELU_MUL, QB_GELU_ERF, QB_FORMAT_F32, -1.5f, -0x1.9a76ap-4f},
+    {QB_OPERATION_GELU_MUL, QB_GELU_ERF, QB_FORMAT_F32, 0x1.666666p-1f, 0x1.0fae24p-1f},
+    {QB_OPERATION_GELU_MUL, QB_GELU_ERF, QB_FORMAT_F32, -0x1.c66666p+2f, -0x1.37a76ep-38f},
+    {QB_OPERATION_GELU_MUL, QB_GELU_ERF, QB_FORMAT_F16, 0x1.5fp-10f, 0x1.5f4p-11f},
 };
 
 /* The values of PROBLEM, whose codes are not wanted. */
@@ -165,6 +170,7 @@ static enum qb_status check_activations(void)
         enum qb_status status;
 
         problem.operation = activations[i].operation;
+        problem.gelu = activations[i].gelu;
         problem.input = format;
         tensors.at[QB_ROLE_INPUT] = format == QB_FORMAT_F32 ? (void *)words : halves;
         tensors.at[QB_ROLE_VALUES] = format == QB_FORMAT_F32 ? (void *)&word : &half;

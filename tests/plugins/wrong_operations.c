@@ -35,6 +35,7 @@ enum fault {
     UNTURNED = 1 << 22,     /* the input is taken as if it were transposed already */
     OWN_SCALES = 1 << 23,   /* columns have the codes of the rows, which belong to other scales */
     OTHER_SIDE = 1 << 24,   /* columns have the scales of the rows, in their order */
+    OTHER_GELU = 1 << 25,   /* by tanh */
 };
 
 static float load(enum qb_format format, const void *tensor, uint64_t i)
@@ -135,6 +136,7 @@ static struct qb_problem mistaken(const struct qb_problem *problem, unsigned fau
     p.gate_limit = (faults & NO_LIMIT) != 0 ? 0 : p.gate_limit;
     p.up_offset = (faults & NO_OFFSET) != 0 ? 0 : p.up_offset;
     p.pairing = (faults & OTHER_PAIRS) != 0 ? QB_PAIRING_ADJACENT : p.pairing;
+    p.gelu = (faults & OTHER_GELU) != 0 ? QB_GELU_TANH : p.gelu;
     p.gate = (faults & SWAPPED) != 0 ? QB_GATE_INTERLEAVED : p.gate;
     return p;
 }
@@ -336,6 +338,7 @@ FUNCTION(no_epsilon, run, NO_EPSILON)
 FUNCTION(no_limit, run, NO_LIMIT)
 FUNCTION(no_offset, run, NO_OFFSET)
 FUNCTION(swapped, run, SWAPPED)
+FUNCTION(other_gelu, run, OTHER_GELU)
 FUNCTION(naive, run, NAIVE)
 FUNCTION(sum_of_input, run, SUM_OF_INPUT)
 FUNCTION(no_sum, run, NO_SUM)
@@ -390,6 +393,7 @@ static const struct qb_plugin_kernel kernels[] = {
     KERNEL("op_no_limit", QB_OPERATION_SILU_MUL, no_limit),
     KERNEL("op_no_offset", QB_OPERATION_SILU_MUL, no_offset),
     KERNEL("op_swapped", QB_OPERATION_SILU_MUL, swapped),
+    KERNEL("op_other_gelu", QB_OPERATION_GELU_MUL, other_gelu),
     KERNEL("op_naive", QB_OPERATION_SILU_MUL, naive),
     KERNEL("op_sum_of_input", QB_OPERATION_ADD_RMS_NORM, sum_of_input),
     KERNEL("op_no_sum", QB_OPERATION_ADD_RMS_NORM, no_sum),

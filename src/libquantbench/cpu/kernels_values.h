@@ -59,6 +59,20 @@ QB__INLINE floats gated(floats g, floats t)
     return divide(where_negative(t, times(g, e), g), add(fill_floats(1), e));
 }
 
+/* GELU of G by the error function. */
+QB__INLINE floats gelu_by_erf(floats g)
+{
+    const floats one = fill_floats(1), t = divide(one, fused(fill_floats(QB__ERF_POLE), absolute(g), one));
+    floats q = fill_floats(qb__erf_coefficients[0]), c;
+
+    QB__UNROLL
+    for (int i = 1; i < QB__ERF_COEFFICIENTS; i++) {
+        q = fused(q, t, fill_floats(qb__erf_coefficients[i]));
+    }
+    c = times(times(t, q), exponential(times(times(g, g), fill_floats(0.5F))));
+    return times(g, where_negative(g, c, subtract(one, c)));
+}
+
 /* silu(G), which correctly rounded is that of the format. */
 QB__INLINE floats silu(floats g, const enum qb_format input)
 {
@@ -70,7 +84,9 @@ QB__INLINE floats activation(const struct qb__gated *row, floats g, const struct
     if (way.usual || row->exact) {
         return round_to(silu(g, way.input), way.input);
     }
-    if (row->gelu) {
+    if (row->erf) {
+        g = gelu_by_erf(g);
+    } else if (row->gelu) {
         const floats slope = fused(times(g, g), fill_floats(QB__GELU_CUBE), fill_floats(QB__GELU_SLOPE));
 
         g = gated(g, times(g, slope));

@@ -117,6 +117,19 @@ QB__INLINE float gated(float g, float t)
     return (t < 0 ? g * e : g) / (1 + e);
 }
 
+/* GELU of G by the error function. */
+QB__INLINE float gelu_by_erf(float g)
+{
+    const float t = 1 / __builtin_fmaf(QB__ERF_POLE, g < 0 ? -g : g, 1);
+    float q = qb__erf_coefficients[0], c;
+
+    for (int i = 1; i < QB__ERF_COEFFICIENTS; i++) {
+        q = __builtin_fmaf(q, t, qb__erf_coefficients[i]);
+    }
+    c = t * q * exponential(g * g * 0.5F);
+    return g * (g < 0 ? c : 1 - c);
+}
+
 QB__INLINE float silu(float g, const enum qb_format input)
 {
     return input == QB_FORMAT_F16 && g == QB__SILU_GATE ? QB__SILU_VALUE : rounded_to(gated(g, g), input);
@@ -156,7 +169,7 @@ QB__INLINE void activations(const struct qb__gated *row, float *g, size_t count,
     for (size_t i = 0; i < count; i++) {
         const float slope = __builtin_fmaf(g[i] * g[i], QB__GELU_CUBE, QB__GELU_SLOPE);
 
-        g[i] = gated(g[i], g[i] * (row->gelu ? slope : row->alpha));
+        g[i] = row->erf ? gelu_by_erf(g[i]) : gated(g[i], g[i] * (row->gelu ? slope : row->alpha));
         g[i] = row->rounds ? rounded_to(g[i], input) : g[i];
     }
 }

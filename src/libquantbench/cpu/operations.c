@@ -99,6 +99,7 @@ static void describe_gated(struct job *job)
         .count = p->hidden,
         .to = job->quantization.input,
         .gelu = gelu,
+        .erf = p->gelu == QB_GELU_ERF,
         .exact = !gelu && alpha == 1 && rounds && p->input != QB_FORMAT_F32,
         .rounds = rounds,
         .keeps_nan = p->keep_values,

@@ -18,7 +18,8 @@ struct qb__gated {
     size_t count;          /* of the values */
     void *out;
     enum qb_format to; /* what values are stored as */
-    bool gelu;         /* not SILU */
+    bool gelu;         /* not SILU, but GELU by tanh */
+    bool erf;          /* nor that, but GELU by the error function */
     bool exact;        /* the activation correctly rounded to the input format */
     bool rounds;       /* each result is rounded to the input format */
     bool keeps_nan;    /* OUT is the caller's, who sees the bits of NaN */
@@ -94,6 +95,13 @@ QB__CONSTANT float qb__exp_coefficients[] = {0x1.6850e4p-10f, 0x1.123bccp-7f, 0x
 #define QB__EXP_COEFFICIENTS 7
 #define QB__GELU_SLOPE       0x1.988454p+0f
 #define QB__GELU_CUBE        0x1.2444f2p-4f
+
+/* GELU by the error function: the same. */
+#define QB__ERF_POLE 0x1.13153ep-2f
+QB__CONSTANT float qb__erf_coefficients[] = {0x1.e2804ep-6f,  -0x1.0c6e9cp-3f, 0x1.748132p-3f,
+                                             -0x1.49d3b2p-4f, 0x1.d63844p-4f,  0x1.1c764ep-4f,
+                                             0x1.a1564ap-4f,  0x1.b6082cp-4f,  0x1.b7016ap-4f};
+#define QB__ERF_COEFFICIENTS 9
 
 /* The one gate in half whose SiLU by this exponential is not the correctly rounded one, and that: all 65,536 were
  * compared, and those of bfloat16. */

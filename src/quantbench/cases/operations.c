@@ -27,8 +27,8 @@ static size_t count_of(enum qb_operation operation, enum operation_member member
 static size_t combinations(const struct sweep *s, enum qb_operation operation)
 {
     return count_of(operation, MEMBER_INTERMEDIATE, &s->intermediates) * count_of(operation, MEMBER_GATE, &s->gates) *
-           count_of(operation, MEMBER_WEIGHTS, &s->weights) * count_of(operation, MEMBER_PAIRING, &s->pairings) *
-           count_of(operation, MEMBER_PAGE_SIZE, &s->page_sizes) *
+           count_of(operation, MEMBER_GELU, &s->gelus) * count_of(operation, MEMBER_WEIGHTS, &s->weights) *
+           count_of(operation, MEMBER_PAIRING, &s->pairings) * count_of(operation, MEMBER_PAGE_SIZE, &s->page_sizes) *
            count_of(operation, MEMBER_PAGE_LAYOUT, &s->page_layouts) *
            count_of(operation, MEMBER_EXPERT_ROWS, &s->expert_rows);
 }
@@ -45,7 +45,7 @@ size_t operations_count(const struct sweep *s)
 
 void operations_set(const struct sweep *s, size_t index, struct qb_problem *p)
 {
-    size_t i = 0, intermediate, gate, weights, pairing, page_size, page_layout, expert_rows;
+    size_t i = 0, intermediate, gelu, gate, weights, pairing, page_size, page_layout, expert_rows;
     enum qb_operation o;
 
     for (; index >= combinations(s, operation_at(s, i)); i++) {
@@ -58,11 +58,13 @@ void operations_set(const struct sweep *s, size_t index, struct qb_problem *p)
     pairing = choice_take(&index, count_of(o, MEMBER_PAIRING, &s->pairings));
     weights = choice_take(&index, count_of(o, MEMBER_WEIGHTS, &s->weights));
     gate = choice_take(&index, count_of(o, MEMBER_GATE, &s->gates));
+    gelu = choice_take(&index, count_of(o, MEMBER_GELU, &s->gelus));
     intermediate = choice_take(&index, count_of(o, MEMBER_INTERMEDIATE, &s->intermediates));
     p->operation = o;
     p->amax_bound = s->scale_ub;
     p->intermediate = (enum qb_intermediate)choice_at(&s->intermediates, intermediate, QB_INTERMEDIATE_INPUT);
     p->keep_values = s->keep_values;
+    p->gelu = (enum qb_gelu)choice_at(&s->gelus, gelu, QB_GELU_TANH);
     p->gate = (enum qb_gate)choice_at(&s->gates, gate, QB_GATE_HALVES);
     p->gate_limit = s->gate_limit;
     p->alpha = s->alpha;
@@ -302,6 +304,7 @@ bool operations_check(const struct settings *settings)
 
     return check_option(s, "intermediate", MEMBER_INTERMEDIATE, s->intermediates.count > 0) &&
            check_option(s, "keep-values", MEMBER_VALUES, s->keep_values) &&
+           check_option(s, "gelu", MEMBER_GELU, s->gelus.count > 0) &&
            check_option(s, "gate", MEMBER_GATE, s->gates.count > 0) &&
            check_option(s, "gate-limit", MEMBER_GATE_LIMIT, s->gate_limit > 0) &&
            check_option(s, "alpha", MEMBER_ALPHA, s->alpha > 0) &&

@@ -32,11 +32,11 @@ bool values_differ(const struct qb_problem *problem)
 bool values_same(const struct qb_problem *a, const struct qb_problem *b)
 {
     return a->operation == b->operation && a->input == b->input && a->tokens == b->tokens && a->hidden == b->hidden &&
-           a->intermediate == b->intermediate && a->gate == b->gate && a->gate_limit == b->gate_limit &&
-           a->alpha == b->alpha && a->up_offset == b->up_offset && a->weights == b->weights &&
-           a->epsilon == b->epsilon && a->pairing == b->pairing && a->head_size == b->head_size &&
-           a->rotary == b->rotary && a->positions == b->positions && a->page_size == b->page_size &&
-           a->pages == b->pages && a->page_layout == b->page_layout;
+           a->intermediate == b->intermediate && a->gelu == b->gelu && a->gate == b->gate &&
+           a->gate_limit == b->gate_limit && a->alpha == b->alpha && a->up_offset == b->up_offset &&
+           a->weights == b->weights && a->epsilon == b->epsilon && a->pairing == b->pairing &&
+           a->head_size == b->head_size && a->rotary == b->rotary && a->positions == b->positions &&
+           a->page_size == b->page_size && a->pages == b->pages && a->page_layout == b->page_layout;
 }
 
 void values_slice(const struct qb_problem *problem, uint64_t first, uint64_t count, struct qb_problem *part,

@@ -607,6 +607,7 @@ void args_free_sweep(struct sweep *sweep)
 {
     free(sweep->operations.values);
     free(sweep->intermediates.values);
+    free(sweep->gelus.values);
     free(sweep->gates.values);
     free(sweep->weights.values);
     free(sweep->pairings.values);

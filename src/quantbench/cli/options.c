@@ -45,6 +45,7 @@ static const char *const compare_words[] = {
     [COMPARE_PACKINGS - COMPARE_DTYPES] = "packing",
     [COMPARE_OPERATIONS - COMPARE_DTYPES] = "op",
     [COMPARE_INTERMEDIATES - COMPARE_DTYPES] = "intermediate",
+    [COMPARE_GELUS - COMPARE_DTYPES] = "gelu",
     [COMPARE_GATES - COMPARE_DTYPES] = "gate",
     [COMPARE_WEIGHTS - COMPARE_DTYPES] = "weights",
     [COMPARE_PAIRINGS - COMPARE_DTYPES] = "pairing",
@@ -74,6 +75,11 @@ static const char *operation_word(size_t index)
 static const char *intermediate_word(size_t index)
 {
     return qb_intermediate_name((enum qb_intermediate)index);
+}
+
+static const char *gelu_word(size_t index)
+{
+    return qb_gelu_name((enum qb_gelu)index);
 }
 
 static const char *gate_word(size_t index)
@@ -344,6 +350,9 @@ const struct option_row options[] = {
     {.name = "keep-values",
      .help = "write these values too",
      .parse = option_flag, TARGET(sweep.keep_values), .choice = true},
+    {.name = "gelu", .value = "HOW...",
+     .help = "gelu-mul: %w; the approximation by tanh, or GELU itself by the error function [tanh]",
+     .parse = option_words_of, TARGET(sweep.gelus), .word = gelu_word},
     {.name = "gate", .value = "HOW...",
      .help = "places of gate and up in a row of silu-mul or gelu-mul: %w [halves]",
      .parse = option_words_of, TARGET(sweep.gates), .word = gate_word},

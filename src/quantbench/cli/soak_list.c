@@ -38,6 +38,7 @@ static const char *const lines[] = {
     "op=dequantize dtype=bfloat16 quant-dtype=fp8 granularity=group:128",
     "op=silu-mul dtype=bfloat16 quant-dtype=fp8 granularity=token",
     "op=gelu-mul dtype=half quant-dtype=int8 granularity=token",
+    "op=gelu-mul gelu=erf dtype=bfloat16 quant-dtype=fp8 granularity=token",
     "op=rms-norm dtype=bfloat16 quant-dtype=fp8 granularity=token",
     "op=add-rms-norm dtype=half quant-dtype=int8 granularity=token",
     "op=rope dtype=bfloat16 quant-dtype=fp8 granularity=token",

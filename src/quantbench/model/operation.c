@@ -18,6 +18,7 @@ bool operation_reads(enum qb_operation operation, enum operation_member member)
         [MEMBER_SCALE_BOUND] = OF(QB_OPERATION_QUANTIZE) | GATED | NORMS | CACHE | ROPE | COLUMNS,
         [MEMBER_INTERMEDIATE] = GATED | NORMS | ROPE,
         [MEMBER_VALUES] = GATED | NORMS | ROPE,
+        [MEMBER_GELU] = OF(QB_OPERATION_GELU_MUL),
         [MEMBER_GATE] = GATED,
         [MEMBER_GATE_LIMIT] = GATED,
         [MEMBER_ALPHA] = OF(QB_OPERATION_SILU_MUL),
@@ -64,6 +65,7 @@ void operation_settle(struct qb_problem *p)
     p->amax_bound = operation_reads(o, MEMBER_SCALE_BOUND) ? p->amax_bound : 0;
     p->intermediate = operation_reads(o, MEMBER_INTERMEDIATE) ? p->intermediate : QB_INTERMEDIATE_INPUT;
     p->keep_values = operation_reads(o, MEMBER_VALUES) ? p->keep_values : 0;
+    p->gelu = operation_reads(o, MEMBER_GELU) ? p->gelu : QB_GELU_TANH;
     p->gate = operation_reads(o, MEMBER_GATE) ? p->gate : QB_GATE_HALVES;
     p->gate_limit = operation_reads(o, MEMBER_GATE_LIMIT) ? p->gate_limit : 0;
     p->alpha = operation_reads(o, MEMBER_ALPHA) && p->alpha != 1 ? p->alpha : 0;

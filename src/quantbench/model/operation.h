@@ -10,6 +10,7 @@ enum operation_member {
     MEMBER_SCALE_BOUND,
     MEMBER_INTERMEDIATE,
     MEMBER_VALUES, /* keep_values */
+    MEMBER_GELU,
     MEMBER_GATE,
     MEMBER_GATE_LIMIT,
     MEMBER_ALPHA,

@@ -100,6 +100,9 @@ static void append_operation(const struct qb_problem *p, char text[PROBLEM_DETAI
     if (p->keep_values) {
         append(text, ", values kept");
     }
+    if (p->gelu != QB_GELU_TANH) {
+        append(text, ", gelu %s", qb_gelu_name(p->gelu));
+    }
     if (p->gate != QB_GATE_HALVES) {
         append(text, ", gate %s", qb_gate_name(p->gate));
     }

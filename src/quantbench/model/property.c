@@ -34,6 +34,7 @@ const char *property_name(enum property property)
         [PROPERTY_PACKING] = "packing",
         [PROPERTY_INTERMEDIATE] = "intermediate",
         [PROPERTY_VALUES] = "values",
+        [PROPERTY_GELU] = "gelu",
         [PROPERTY_GATE] = "gate",
         [PROPERTY_GATE_LIMIT] = "gate limit",
         [PROPERTY_ALPHA] = "alpha",
@@ -96,6 +97,8 @@ static const char *member_text(const struct qb_problem *p, enum property propert
         return qb_intermediate_name(p->intermediate);
     case MEMBER_VALUES:
         return p->keep_values ? "kept" : "dropped";
+    case MEMBER_GELU:
+        return qb_gelu_name(p->gelu);
     case MEMBER_GATE:
         return qb_gate_name(p->gate);
     case MEMBER_GATE_LIMIT:
@@ -199,6 +202,7 @@ const char *property_text(const struct record_case *c, enum property property, c
         break;
     case PROPERTY_INTERMEDIATE:
     case PROPERTY_VALUES:
+    case PROPERTY_GELU:
     case PROPERTY_GATE:
     case PROPERTY_GATE_LIMIT:
     case PROPERTY_ALPHA:
@@ -310,6 +314,7 @@ bool property_same(const struct record_case *a, const struct record_case *b, enu
         return a->problem.operation == b->problem.operation;
     case PROPERTY_INTERMEDIATE:
     case PROPERTY_VALUES:
+    case PROPERTY_GELU:
     case PROPERTY_GATE:
     case PROPERTY_GATE_LIMIT:
     case PROPERTY_ALPHA:
@@ -393,6 +398,7 @@ enum property property_of_axis(enum compare_axis axis)
         [COMPARE_PACKINGS] = PROPERTY_PACKING,
         [COMPARE_OPERATIONS] = PROPERTY_OPERATION,
         [COMPARE_INTERMEDIATES] = PROPERTY_INTERMEDIATE,
+        [COMPARE_GELUS] = PROPERTY_GELU,
         [COMPARE_GATES] = PROPERTY_GATE,
         [COMPARE_WEIGHTS] = PROPERTY_WEIGHTS,
         [COMPARE_PAIRINGS] = PROPERTY_PAIRING,

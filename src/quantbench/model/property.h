@@ -25,6 +25,7 @@ enum property {
     PROPERTY_PACKING,
     PROPERTY_INTERMEDIATE, /* this and those up to the last are in the order of enum operation_member */
     PROPERTY_VALUES,
+    PROPERTY_GELU,
     PROPERTY_GATE,
     PROPERTY_GATE_LIMIT,
     PROPERTY_ALPHA,

@@ -378,6 +378,7 @@ DETAIL_NAME(tensor_scale, QB_TENSOR_SCALE_COUNT)
 DETAIL_NAME(zero_points, QB_ZERO_POINTS_COUNT)
 DETAIL_NAME(operation, QB_OPERATION_COUNT)
 DETAIL_NAME(intermediate, QB_INTERMEDIATE_COUNT)
+DETAIL_NAME(gelu, QB_GELU_COUNT)
 DETAIL_NAME(gate, QB_GATE_COUNT)
 DETAIL_NAME(weights, QB_WEIGHTS_COUNT)
 DETAIL_NAME(pairing, QB_PAIRING_COUNT)
@@ -412,6 +413,7 @@ static void read_operation(struct reader *reader, const json_t *problem, struct 
     to->operation = (enum qb_operation)get_detail(reader, problem, "operation", operation_word);
     to->intermediate = (enum qb_intermediate)get_detail(reader, problem, "intermediate", intermediate_word);
     to->keep_values = is_given(problem, "keep_values") && get_bool(reader, problem, "keep_values");
+    to->gelu = (enum qb_gelu)get_detail(reader, problem, "gelu", gelu_word);
     to->gate = (enum qb_gate)get_detail(reader, problem, "gate", gate_word);
     to->gate_limit = get_float(reader, problem, "gate_limit");
     to->alpha = get_float(reader, problem, "alpha");

@@ -83,6 +83,7 @@ enum bind { BIND_CORES, BIND_NONE };
 struct sweep {
     struct numbers operations;    /* enum qb_operation */
     struct numbers intermediates; /* enum qb_intermediate; none means the default, as in the next two */
+    struct numbers gelus;         /* enum qb_gelu */
     struct numbers gates;         /* enum qb_gate */
     struct numbers weights;       /* enum qb_weights */
     bool keep_values;

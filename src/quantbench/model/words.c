@@ -50,6 +50,7 @@ const char *const axis_words[] = {
     [COMPARE_PACKINGS] = "packing",
     [COMPARE_OPERATIONS] = "op",
     [COMPARE_INTERMEDIATES] = "intermediate",
+    [COMPARE_GELUS] = "gelu",
     [COMPARE_GATES] = "gate",
     [COMPARE_WEIGHTS] = "weights",
     [COMPARE_PAIRINGS] = "pairing",

@@ -125,6 +125,7 @@ const char *describe_cell(const struct record_case *c, enum column column, char 
     case PACKING:
     case INTERMEDIATE:
     case VALUES:
+    case GELU:
     case GATE:
     case GATE_LIMIT:
     case ALPHA:

@@ -189,6 +189,7 @@ FIELD(zero_points, property_field(row, PROPERTY_ZERO_POINTS, line))
 FIELD(operation, property_field(row, PROPERTY_OPERATION, line))
 FIELD(intermediate, member_field(row, PROPERTY_INTERMEDIATE, line))
 FIELD(keep_values, number_field(row->c->problem.keep_values, property_applies(&row->c->problem, PROPERTY_VALUES), line))
+FIELD(gelu, member_field(row, PROPERTY_GELU, line))
 FIELD(gate, member_field(row, PROPERTY_GATE, line))
 FIELD(gate_limit,
       number_member_field(row, PROPERTY_GATE_LIMIT, row->c->problem.gate_limit, row->c->problem.gate_limit == 0, line))
@@ -285,6 +286,7 @@ static const struct csv_column after[] = {
     COLUMN(operation),
     COLUMN(intermediate),
     COLUMN(keep_values),
+    COLUMN(gelu),
     COLUMN(gate),
     COLUMN(gate_limit),
     COLUMN(alpha),

@@ -69,6 +69,7 @@ static void put_operation(json_t **object, const struct qb_problem *p)
     document_put(object, "operation", json_string(qb_operation_name(p->operation)));
     document_put(object, "intermediate", word_or_null(qb_intermediate_name(p->intermediate), no_values));
     document_put(object, "keep_values", no_values ? json_null() : json_boolean(p->keep_values));
+    document_put(object, "gelu", word_or_null(qb_gelu_name(p->gelu), !operation_reads(p->operation, MEMBER_GELU)));
     document_put(object, "gate", word_or_null(qb_gate_name(p->gate), no_gate));
     document_put(object, "gate_limit", float_or_null(p->gate_limit, p->gate_limit == 0));
     document_put(object, "alpha",
