@@ -88,17 +88,18 @@ static void print_text(const struct tensors *tensors)
            (double)total_bytes(tensors) * 1e-6);
 }
 
+/* Completion reads these lines. */
 static void print_csv(const struct tensors *tensors)
 {
     puts("name,shape,type,bytes,file");
     for (size_t i = 0; i < tensors->count; i++) {
         const struct tensor *tensor = &tensors->items[i];
 
-        field_csv(tensor->name != NULL ? tensor->name : "", stdout);
+        field_quoted_csv(tensor->name != NULL ? tensor->name : "", stdout);
         putchar(',');
-        field_csv(tensor->shape, stdout);
+        field_quoted_csv(tensor->shape, stdout);
         printf(",%s,%" PRIu64 ",", tensor->type, tensor->bytes);
-        field_csv(tensor->file, stdout);
+        field_quoted_csv(tensor->file, stdout);
         putchar('\n');
     }
 }

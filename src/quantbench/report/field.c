@@ -6,15 +6,12 @@
 
 #include <string.h>
 
-void field_csv(const char *text, FILE *stream)
-{
-    const char *mark = text[0] != '\0' && strchr("=+-@\t\r\n'", text[0]) != NULL ? "'" : "";
+/* What begins so gets an apostrophe. */
+#define FORMULA "=+-@\t\r\n'"
 
-    if (strpbrk(text, ",\"\r\n") == NULL) {
-        fprintf(stream, "%s%s", mark, text);
-        return;
-    }
-    fprintf(stream, "\"%s", mark);
+void field_quoted_csv(const char *text, FILE *stream)
+{
+    fputs(text[0] != '\0' && strchr(FORMULA, text[0]) != NULL ? "\"'" : "\"", stream);
     for (; *text != '\0'; text++) {
         if (*text == '"') {
             putc('"', stream);
@@ -22,6 +19,15 @@ void field_csv(const char *text, FILE *stream)
         putc(*text, stream);
     }
     putc('"', stream);
+}
+
+void field_csv(const char *text, FILE *stream)
+{
+    if (strpbrk(text, ",\"\r\n") != NULL) {
+        field_quoted_csv(text, stream);
+        return;
+    }
+    fprintf(stream, "%s%s", text[0] != '\0' && strchr(FORMULA, text[0]) != NULL ? "'" : "", text);
 }
 
 void field_markdown(const char *text, FILE *stream)

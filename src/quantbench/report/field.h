@@ -10,6 +10,9 @@
  * negative one stays as it is. */
 void field_csv(const char *text, FILE *stream);
 
+/* The same, always in quotation marks: for lines that shells take apart. */
+void field_quoted_csv(const char *text, FILE *stream);
+
 /* TEXT as it is, in Markdown: characters with a meaning get a backslash, and a line stays one. */
 void field_markdown(const char *text, FILE *stream);
 
