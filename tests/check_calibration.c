@@ -4,8 +4,8 @@
 #include <config.h>
 
 #include "base/interrupt.h"
-#include "cases/plugins.h"
 #include "cli/args.h"
+#include "cpu_machine.h"
 #include "measure/calibration.h"
 #include "run.h"
 
@@ -35,13 +35,7 @@ static struct settings settings;
 
 static void open_machine(void)
 {
-    char *cpu[] = {(char[]){"cpu"}};
-    const struct names names = {1, cpu};
-    const struct foreign foreign = {.kernel_timeout = 1};
-    const struct command command = {.argc = 0};
-
-    ck_assert_int_eq(plugins_load(&foreign, &command), EXIT_OK);
-    ck_assert_int_eq(machine_open(&names, &machine), EXIT_OK);
+    open_cpu(&machine);
     ck_assert_ptr_nonnull(mkdtemp(folder));
     for (int i = 0; i < 2; i++) {
         snprintf(files[i], sizeof files[i], "%s/%d.npy", folder, i);

@@ -2,9 +2,8 @@
 /* check_rating.c - the quality that --quality reports, of codes of kernels, is that of the codes of the reference. */
 #include <config.h>
 
-#include "cases/machine.h"
-#include "cases/plugins.h"
 #include "check/verify.h"
+#include "cpu_machine.h"
 #include "measure/rating.h"
 #include "run.h"
 
@@ -14,13 +13,7 @@ static struct machine machine;
 
 static void open_machine(void)
 {
-    char *cpu[] = {(char[]){"cpu"}};
-    const struct names names = {1, cpu};
-    const struct foreign foreign = {.kernel_timeout = 1};
-    const struct command command = {.argc = 0};
-
-    ck_assert_int_eq(plugins_load(&foreign, &command), EXIT_OK);
-    ck_assert_int_eq(machine_open(&names, &machine), EXIT_OK);
+    open_cpu(&machine);
 }
 
 static void close_machine(void)

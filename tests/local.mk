@@ -137,6 +137,7 @@ EXTRA_DIST += %D%/release/installed.sh
 EXTRA_DIST += %D%/release/packages.sh
 EXTRA_DIST += %D%/device.h
 EXTRA_DIST += %D%/run.h
+EXTRA_DIST += %D%/cpu_machine.h
 EXTRA_DIST += %D%/tensors.h
 EXTRA_DIST += %D%/tensor_info.h
 EXTRA_DIST += %D%/float_bits.h

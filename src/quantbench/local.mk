@@ -25,7 +25,7 @@ libqbtool_a_SOURCES = \
 	%D%/cases/binding.c %D%/cases/binding.h \
 	%D%/cases/machine.c %D%/cases/machine.h \
 	%D%/cases/models.c %D%/cases/models.h \
-	%D%/base/digest.c %D%/base/digest.h \
+	%D%/base/digest.c %D%/base/digest.h %D%/base/binary32.h \
 	%D%/cases/tensor_file.c %D%/cases/tensor_file.h \
 	%D%/cases/tensors.c %D%/cases/tensors.h \
 	%D%/cases/tensor_choice.c %D%/cases/tensor_choice.h \

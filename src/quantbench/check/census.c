@@ -3,11 +3,11 @@
  * halves of those that share the upper one. */
 #include <config.h>
 
+#include "base/binary32.h"
 #include "check/census.h"
 
 #include <math.h>
 #include <stdlib.h>
-#include <string.h>
 
 #define SIGN     0x8000u
 #define QUIET    0x7FC0u /* the key of all NaN of F32 */
@@ -41,25 +41,9 @@ bool census_is_finite(const struct census *census, uint32_t key)
     return (key & ~SIGN) < infinity_of(census);
 }
 
-static float float_of(uint32_t bits)
-{
-    float value;
-
-    memcpy(&value, &bits, sizeof value);
-    return value;
-}
-
-static uint32_t bits_of(float value)
-{
-    uint32_t bits;
-
-    memcpy(&bits, &value, sizeof bits);
-    return bits;
-}
-
 float census_value(const struct census *census, uint32_t key)
 {
-    return census->format == QB_FORMAT_F16 ? qb_format_decode(QB_FORMAT_F16, key) : float_of(key << 16);
+    return census->format == QB_FORMAT_F16 ? qb_format_decode(QB_FORMAT_F16, key) : binary32_of(key << 16);
 }
 
 /* ---- Counting --------------------------------------------------------------------------------------------------- */
@@ -81,7 +65,7 @@ static void count_halves(const uint16_t *data, uint64_t count, struct part *part
 static void count_floats(const float *data, uint64_t count, struct part *part)
 {
     for (uint64_t i = 0; i < count; i++) {
-        const uint32_t bits = bits_of(data[i]);
+        const uint32_t bits = binary32_bits(data[i]);
 
         if ((bits & ~(SIGN << 16)) < INFINITE) {
             part->low_halves |= bits & 0xFFFF;
@@ -236,7 +220,7 @@ void census_rank_count(struct census_rank *rank, const void *data, uint64_t coun
     const uint32_t mask = rank->end == CENSUS_MAGNITUDE ? 0xFFFF & ~SIGN : 0xFFFF;
 
     for (uint64_t i = 0; rank->halves != NULL && i < count; i++) {
-        const uint32_t bits = bits_of(((const float *)data)[i]);
+        const uint32_t bits = binary32_bits(((const float *)data)[i]);
 
         if ((bits >> 16 & mask) == rank->key) {
             rank->halves[bits & 0xFFFF]++;
@@ -261,7 +245,7 @@ float census_rank_value(const struct census *census, const struct census_rank *r
         }
         rest -= rank->halves[half];
     }
-    return float_of(rank->key << 16 | half);
+    return binary32_of(rank->key << 16 | half);
 }
 
 void census_rank_end(struct census_rank *rank)

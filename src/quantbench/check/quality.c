@@ -2,6 +2,7 @@
 /* quality.c - sums up the errors of a tensor's codes. */
 #include <config.h>
 
+#include "base/binary32.h"
 #include "check/experts.h"
 #include "check/quality.h"
 #include "check/scales.h"
@@ -10,7 +11,6 @@
 #include <fenv.h>
 #include <math.h>
 #include <stdlib.h>
-#include <string.h>
 
 /* No code of an output format has more than 8 bits. */
 #define CODES 256
@@ -83,24 +83,14 @@ struct sums {
     double largest_error, largest_relative_error;
 };
 
-static float float_of(uint32_t bits)
-{
-    float value;
-
-    memcpy(&value, &bits, sizeof value);
-    return value;
-}
-
 /* The value of an F16, without a call. */
 static float half_value(uint16_t half)
 {
     const uint32_t sign = (uint32_t)(half & 0x8000) << 16, magnitude = half & 0x7FFF;
     /* The exponent of a number is put right by a product, which is exact, also for a subnormal one. */
-    const float number = float_of(magnitude << 13) * 0x1p112f;
-    uint32_t bits;
+    const float number = binary32_of(magnitude << 13) * 0x1p112f;
 
-    memcpy(&bits, &number, sizeof bits);
-    return float_of(sign | (magnitude < 0x7C00 ? bits : 0x7F800000 | magnitude << 13));
+    return binary32_of(sign | (magnitude < 0x7C00 ? binary32_bits(number) : 0x7F800000 | magnitude << 13));
 }
 
 /* Elements that are looked at together. */
@@ -115,7 +105,7 @@ static const float *load(enum qb_format format, const void *input, uint64_t firs
         return (const float *)input + first;
     }
     for (uint64_t i = 0; i < count; i++) {
-        buffer[i] = format == QB_FORMAT_BF16 ? float_of((uint32_t)halves[i] << 16) : half_value(halves[i]);
+        buffer[i] = format == QB_FORMAT_BF16 ? binary32_of((uint32_t)halves[i] << 16) : half_value(halves[i]);
     }
     return buffer;
 }
@@ -128,10 +118,7 @@ static const float *load(enum qb_format format, const void *input, uint64_t firs
 
 static uint32_t magnitude_of(float x)
 {
-    uint32_t bits;
-
-    memcpy(&bits, &x, sizeof bits);
-    return bits >> 16 & (MAGNITUDES - 1);
+    return binary32_bits(x) >> 16 & (MAGNITUDES - 1);
 }
 
 /* Count the elements of each magnitude, in the default floating-point environment. */

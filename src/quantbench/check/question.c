@@ -6,6 +6,7 @@
  * The random numbers begin with the system's entropy, not with the run's seed: a kernel must not foresee them. */
 #include <config.h>
 
+#include "base/binary32.h"
 #include "check/question.h"
 #include "check/cache.h"
 #include "check/scales.h"
@@ -357,16 +358,13 @@ uint64_t questioner_place(const struct questioner *q, enum qb_role role, uint64_
 
 uint32_t question_bits(const struct scaling *scaling, enum qb_role role)
 {
-    uint32_t bits;
-
     if (role == QB_ROLE_ZERO_POINTS) {
         return (uint8_t)scaling->zero_point;
     }
     if (role == QB_ROLE_SCALES) {
         return scaling->stored;
     }
-    memcpy(&bits, &scaling->tensor.scale, sizeof bits);
-    return bits;
+    return binary32_bits(scaling->tensor.scale);
 }
 
 bool question_is_right(const struct questioner *q, enum qb_role role, uint32_t got, uint32_t want)
@@ -478,7 +476,7 @@ static void poison_scale(struct questioner *q, struct scale_probe *scale)
     poison->zero_point = (int8_t)bits;
     bits = poison_bits(q, QB_ROLE_TENSOR_SCALE, sizeof bits, question_bits(&scale->want, QB_ROLE_TENSOR_SCALE),
                        question_bits(&scale->old, QB_ROLE_TENSOR_SCALE));
-    memcpy(&poison->tensor.scale, &bits, sizeof bits);
+    poison->tensor.scale = binary32_of(bits);
 }
 
 static bool has_probe(const struct question *question, unsigned set, uint64_t element)
