@@ -155,5 +155,6 @@ libqbtool_a_SOURCES = \
 quantbench_CPPFLAGS = $(AM_CPPFLAGS) -I$(srcdir)/%D%
 quantbench_CFLAGS = $(AM_CFLAGS) $(OPENMP_CFLAGS) $(JANSSON_CFLAGS)
 quantbench_LDADD = libqbtool.a libquantbench.la $(JANSSON_LIBS)
+quantbench_LDFLAGS = $(AM_LDFLAGS) $(EXPORT_LDFLAGS)
 libqbtool_a_CPPFLAGS = $(quantbench_CPPFLAGS)
 libqbtool_a_CFLAGS = $(quantbench_CFLAGS)
