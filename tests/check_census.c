@@ -181,7 +181,7 @@ END_TEST
 int main(void)
 {
     Suite *suite = suite_create("census");
-    TCase *tc = tcase_create("counts");
+    TCase *tc = patient_case("counts");
 
     tcase_add_test(tc, ranks_of_each_format);
     tcase_add_test(tc, float_of_few_bits);

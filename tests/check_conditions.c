@@ -464,7 +464,7 @@ END_TEST
 int main(void)
 {
     Suite *suite = suite_create("conditions");
-    TCase *cpu = tcase_create("cpu"), *library = tcase_create("library"), *nvml;
+    TCase *cpu = patient_case("cpu"), *library = patient_case("library"), *nvml;
 
     tcase_add_checked_fixture(cpu, make_root, remove_root);
     tcase_add_test(cpu, cpu_of_which_nothing_is_known);
@@ -482,7 +482,7 @@ int main(void)
     suite_add_tcase(suite, library);
     /* Without shared libraries there is no stand-in, and the driver's own must not be asked. */
     if (load_stand_in()) {
-        nvml = tcase_create("nvml");
+        nvml = patient_case("nvml");
         tcase_add_test(nvml, gpu_conditions);
         tcase_add_test(nvml, gpu_facts);
         tcase_add_loop_test(nvml, gpu_of_which_nothing_is_known, 0, 2);

@@ -467,7 +467,7 @@ END_TEST
 int main(void)
 {
     Suite *suite = suite_create("describe");
-    TCase *tc = tcase_create("describe");
+    TCase *tc = patient_case("describe");
 
     tcase_add_test(tc, figures_have_their_digits);
     tcase_add_test(tc, a_case_without_a_time_says_why);

@@ -200,7 +200,7 @@ END_TEST
 int main(void)
 {
     Suite *suite = suite_create("figures");
-    TCase *tc = tcase_create("figures");
+    TCase *tc = patient_case("figures");
 
     tcase_add_test(tc, every_figure_has_a_place_of_its_own);
     tcase_add_test(tc, no_two_figures_have_one_name);

@@ -343,7 +343,7 @@ static void use_terminal(void)
 int main(void)
 {
     Suite *suite = suite_create("message");
-    TCase *tc = tcase_create("progress");
+    TCase *tc = patient_case("progress");
 
     tcase_add_unchecked_fixture(tc, use_terminal, NULL);
     tcase_add_test(tc, terminal_sees_progress);

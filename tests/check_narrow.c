@@ -441,7 +441,7 @@ END_TEST
 int main(void)
 {
     Suite *suite = suite_create("narrow");
-    TCase *golden = tcase_create("golden"), *places = tcase_create("places"), *rules = tcase_create("rules");
+    TCase *golden = patient_case("golden"), *places = patient_case("places"), *rules = patient_case("rules");
 
     tcase_add_loop_test(golden, golden_vectors_of_power_of_two_scales, 0, sizeof powers / sizeof powers[0]);
     tcase_add_test(golden, golden_vectors_of_a_tensor_scale);

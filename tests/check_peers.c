@@ -211,7 +211,7 @@ END_TEST
 int main(void)
 {
     Suite *suite = suite_create("peers");
-    TCase *same = tcase_create("same");
+    TCase *same = patient_case("same");
 
     tcase_add_loop_test(same, peers_are_what_they_declare, 0, sizeof kernels / sizeof kernels[0]);
     tcase_add_test(same, only_narrow_plugins_are_asked);

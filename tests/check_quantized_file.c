@@ -387,7 +387,7 @@ END_TEST
 int main(void)
 {
     Suite *suite = suite_create("quantized_file");
-    TCase *tcase = tcase_create("read");
+    TCase *tcase = patient_case("read");
 
     tcase_add_loop_test(tcase, test_good, 0, (int)COUNT(goods));
     tcase_add_loop_test(tcase, test_bad, 0, (int)COUNT(bads));

@@ -134,10 +134,9 @@ END_TEST
 int main(void)
 {
     Suite *suite = suite_create("rating");
-    TCase *all = tcase_create("rating");
+    TCase *all = patient_case("rating");
 
     tcase_add_unchecked_fixture(all, open_machine, close_machine);
-    tcase_set_timeout(all, 120);
     tcase_add_test(all, each_format_and_granularity);
     tcase_add_test(all, scales_of_each_kind);
     tcase_add_test(all, a_given_tensor_scale);

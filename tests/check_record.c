@@ -198,7 +198,7 @@ END_TEST
 int main(void)
 {
     Suite *suite = suite_create("record");
-    TCase *tc = tcase_create("record");
+    TCase *tc = patient_case("record");
 
     tcase_add_test(tc, problems_of_all_operations_survive);
     tcase_add_test(tc, a_record_without_operations_is_of_quantizations);

@@ -116,7 +116,7 @@ END_TEST
 int main(void)
 {
     Suite *suite = suite_create("spending");
-    TCase *tc = tcase_create("spending");
+    TCase *tc = patient_case("spending");
 
     tcase_add_test(tc, times_count_as_often_as_they_are_launched);
     tcase_add_test(tc, what_is_swept_gives_a_total_each);

@@ -142,7 +142,7 @@ END_TEST
 int main(void)
 {
     Suite *suite = suite_create("summary");
-    TCase *tc = tcase_create("summary");
+    TCase *tc = patient_case("summary");
 
     tcase_add_test(tc, the_order_of_the_cases_decides_nothing);
     tcase_add_test(tc, the_smallest_that_keeps_the_snr_is_the_best);

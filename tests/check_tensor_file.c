@@ -858,7 +858,6 @@ static Suite *tensor_file_suite(void)
     suite_add_tcase(suite, bad);
 
     TCase *large = patient_case("large");
-    tcase_set_timeout(large, 60);
     tcase_add_test(large, test_header_over_limit);
     tcase_add_test(large, test_beyond_memory);
     tcase_add_test(large, test_many_values);
@@ -872,7 +871,7 @@ static Suite *tensor_file_suite(void)
     tcase_add_test(none, test_device);
     tcase_add_test(none, test_pipe);
     tcase_add_test(none, test_control_characters_in_path);
-    TCase *mapped = tcase_create("mapped");
+    TCase *mapped = patient_case("mapped");
     tcase_add_test(mapped, test_cut_while_mapped);
     suite_add_tcase(suite, mapped);
     suite_add_tcase(suite, none);

@@ -87,7 +87,7 @@ END_TEST
 int main(void)
 {
     Suite *suite = suite_create("verdict");
-    TCase *tc = tcase_create("verdict");
+    TCase *tc = patient_case("verdict");
 
     tcase_add_test(tc, worst_case_wins);
     tcase_add_test(tc, doubt_counts_if_strict);

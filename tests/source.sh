@@ -67,6 +67,12 @@ map_exists()
     [ -n "$(map_entries)" ] && [ ! -s stale ]
 }
 
+# Test cases have the time limit of patient_case(), or a longer one, which no slow machine reaches.
+patient()
+{
+    ! grep -n '\btcase_create\b' "$srcdir"/tests/*.[ch] | grep -v '/run\.h:'
+}
+
 # The library never prints and never exits.
 silent()
 {
@@ -162,6 +168,7 @@ ok "the rooms of the tool include only what lies below them" arrows
 ok "the map in ARCHITECTURE has every source file" mapped
 ok "every entry of the map is there" map_exists
 ok "the library never prints and never exits" silent
+ok "test cases have the time limit of patient_case()" patient
 ok "no function of the command line has more than 60 lines" small
 ok "no function of the CPU's kernels has more than six parameters, and their vocabulary no operation" vocabulary
 ok "every library of the CPU's kernels is compiled with the flags that make vectors of loops" vectorized
