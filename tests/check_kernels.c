@@ -717,6 +717,100 @@ START_TEST(any_number_of_threads_gives_the_same)
 }
 END_TEST
 
+/* A queue keeps what it found out about problems, of which it knows each from the others. */
+START_TEST(many_problems_in_turn)
+{
+    struct tensors t[24];
+    uint64_t state = test_seed() + 77;
+
+    for (int i = 0; i < COUNT(t); i++) {
+        struct qb_problem p;
+
+        qb_problem_init(&p);
+        p.input = inputs[i % COUNT(inputs)];
+        p.output = outputs[i / 3 % COUNT(outputs)];
+        p.tokens = 1 + (uint64_t)(i % 4);
+        p.hidden = 128 * (1 + (uint64_t)(i % 5));
+        set_granularity(&p, &granularities[i % COUNT(granularities)]);
+        make_tensors(&t[i], &p, 0);
+        fill_input(&t[i], 0, &state);
+        run_reference(&t[i]);
+    }
+    for (int round = 0; round < 3; round++) {
+        for (int i = 0; i < COUNT(t); i++) {
+            /* By both functions, in one order or the other. */
+            for (int again = 0; again < 2; again++) {
+                const struct qb_kernel *kernel;
+                struct qb_tensors buffers = device_buffers(&t[i]);
+
+                check(qb_kernel_match(device, &t[i].problem, NULL, &kernel));
+                upload(&t[i]);
+                check(i % 2 == again ? qb_quantize(queue, &t[i].problem, &buffers)
+                                     : qb_kernel_run(kernel, queue, &t[i].problem, &buffers));
+                check(qb_queue_synchronize(queue));
+                compare(&t[i], kernel);
+            }
+        }
+    }
+    for (int i = 0; i < COUNT(t); i++) {
+        free_tensors(&t[i]);
+    }
+}
+END_TEST
+
+/* What is wrong is refused also after the same was right. */
+START_TEST(arguments_are_checked_each_time)
+{
+    static const enum qb_role roles[] = {QB_ROLE_INPUT, QB_ROLE_CODES, QB_ROLE_SCALES};
+    const struct qb_kernel *kernel, *other = NULL;
+    struct qb_problem p, wrong;
+    struct qb_tensors buffers;
+    struct tensors t;
+
+    qb_problem_init(&p);
+    p.tokens = 3;
+    p.hidden = 256;
+    make_tensors(&t, &p, 0);
+    memset(t.input, 0, t.bytes.of[QB_ROLE_INPUT]);
+    upload(&t);
+    check(qb_kernel_match(device, &p, NULL, &kernel));
+    for (size_t i = 0; i < qb_kernel_count(); i++) {
+        other = qb_kernel_supports(qb_kernel_at(i), device, &p) ? other : qb_kernel_at(i);
+    }
+    for (int round = 0; round < 2; round++) {
+        buffers = device_buffers(&t);
+        check(qb_kernel_run(kernel, queue, &p, &buffers));
+        check(qb_quantize(queue, &p, &buffers));
+        for (int i = 0; i < COUNT(roles); i++) {
+            buffers = device_buffers(&t);
+            buffers.at[roles[i]] = NULL;
+            ck_assert_int_eq(qb_kernel_run(kernel, queue, &p, &buffers), QB_ERROR_INVALID);
+            ck_assert_int_eq(qb_quantize(queue, &p, &buffers), QB_ERROR_INVALID);
+            ck_assert_ptr_nonnull(strstr(qb_error_detail(), qb_role_name(roles[i])));
+            buffers = device_buffers(&t);
+            buffers.at[roles[i]] = (char *)buffers.at[roles[i]] + 1;
+            if (roles[i] != QB_ROLE_CODES) {
+                ck_assert_int_eq(qb_kernel_run(kernel, queue, &p, &buffers), QB_ERROR_INVALID);
+                ck_assert_int_eq(qb_quantize(queue, &p, &buffers), QB_ERROR_INVALID);
+            }
+        }
+        buffers = device_buffers(&t);
+        ck_assert_int_eq(qb_kernel_run(NULL, queue, &p, &buffers), QB_ERROR_INVALID);
+        ck_assert_int_eq(qb_kernel_run(kernel, queue, &p, NULL), QB_ERROR_INVALID);
+        ck_assert_int_eq(qb_kernel_run(kernel, queue, NULL, &buffers), QB_ERROR_INVALID);
+        ck_assert_int_eq(qb_kernel_run(other, queue, &p, &buffers), QB_ERROR_UNSUPPORTED);
+        wrong = p;
+        wrong.hidden = 0;
+        ck_assert_int_eq(qb_kernel_run(kernel, queue, &wrong, &buffers), QB_ERROR_INVALID);
+        wrong = p;
+        wrong.size = sizeof wrong.size - 1;
+        ck_assert_int_eq(qb_kernel_run(kernel, queue, &wrong, &buffers), QB_ERROR_INVALID);
+    }
+    check(qb_queue_synchronize(queue));
+    free_tensors(&t);
+}
+END_TEST
+
 /* The ways to compute scales. */
 static const enum qb_scaling dynamic_ways[] = {QB_SCALING_DYNAMIC, QB_SCALING_AMAX};
 #define DYNAMIC_WAYS 2
@@ -1048,7 +1142,7 @@ END_TEST
 int main(void)
 {
     const int pairs = COUNT(outputs);
-    TCase *values, *shapes, *repeats;
+    TCase *values, *shapes, *problems, *repeats;
     Suite *suite;
     int result;
 
@@ -1058,6 +1152,7 @@ int main(void)
     suite = suite_create(TEST_BACKEND);
     values = patient_case("values");
     shapes = patient_case("shapes");
+    problems = patient_case("problems");
     repeats = patient_case("repeats");
     tcase_add_loop_test(values, all_16_bit_inputs_static, 0, 2 * pairs);
     tcase_add_loop_test(values, all_16_bit_inputs_dynamic, 0, 2 * pairs);
@@ -1079,8 +1174,11 @@ int main(void)
     tcase_add_test(repeats, compare_finds_each_byte);
     tcase_add_loop_test(repeats, floor_of_every_kernel, 0, COUNT(granularities));
     tcase_add_test(repeats, any_number_of_threads_gives_the_same);
+    tcase_add_test(problems, many_problems_in_turn);
+    tcase_add_test(problems, arguments_are_checked_each_time);
     suite_add_tcase(suite, values);
     suite_add_tcase(suite, shapes);
+    suite_add_tcase(suite, problems);
     suite_add_tcase(suite, repeats);
     return backend_run(suite);
 }

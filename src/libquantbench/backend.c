@@ -341,6 +341,7 @@ void qb_queue_destroy(struct qb_queue *queue)
         struct qb_device *device = queue->device;
         struct qb__workspace *workspace = queue->plugin_workspace;
 
+        free(queue->checks);
         device->backend->queue_destroy(queue);
         qb__workspace_release(device, workspace);
     }

@@ -9,7 +9,7 @@
 #include "quantbench.h"
 
 /* Raised with every change of the structures below; a module of another number is refused. */
-#define QB__BACKEND_ABI 10u
+#define QB__BACKEND_ABI 11u
 
 /* The functions that the library provides to a backend. */
 struct qb__host {
@@ -55,8 +55,9 @@ struct qb_device {
 };
 struct qb_queue {
     struct qb_device *device;
-    /* The library's own, zero to begin with: see workspace.h. */
+    /* The library's own, zero to begin with: see workspace.h and kernel.c. */
     struct qb__workspace *plugin_workspace;
+    struct qb__checks *checks;
     bool capturing;
 };
 struct qb_event {

@@ -10,6 +10,7 @@
 #include "operation.h"
 
 #include <fnmatch.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* The lists that were added. More are only ever added at the end. */
@@ -160,11 +161,10 @@ enum qb_status qb_queue_reserve(struct qb_queue *queue, size_t bytes)
     return status == QB_OK && added != NULL ? qb__workspace_reserve(queue, bytes) : status;
 }
 
-/* Let QUEUE have the workspace that KERNEL needs. A plug-in is asked once: another time it might say something else. */
-static enum qb_status provide_workspace(const struct qb_kernel *kernel, struct qb_queue *queue,
-                                        const struct qb_problem *loaded)
+/* Let QUEUE have the BYTES of workspace that KERNEL needs. A plug-in is asked once: another time it might say something
+ * else. */
+static enum qb_status provide_workspace(const struct qb_kernel *kernel, struct qb_queue *queue, size_t bytes)
 {
-    const size_t bytes = workspace(kernel, queue->device, loaded);
     enum qb_status status;
 
     if (kernel->file == NULL) {
@@ -204,30 +204,141 @@ static enum qb_status check_tensors(const struct qb_queue *queue, const struct q
     return on_host && operation->check != NULL ? operation->check(loaded, tensors) : QB_OK;
 }
 
-enum qb_status qb_kernel_run(const struct qb_kernel *kernel, struct qb_queue *queue, const struct qb_problem *problem,
-                             const struct qb_tensors *tensors)
-{
-    struct qb_problem p;
-    struct qb_tensors t;
-    enum qb_status status = qb__problem_load(problem, &p);
+/* ---- What was checked ----------------------------------------------------------------------------------------------
+ */
 
-    if (status == QB_OK) {
-        status = qb__tensors_load(&p, tensors, &t);
-    }
+/* A program runs few problems many times, and to check one takes a third of the time in which a GPU's driver launches a
+ * kernel. So a queue keeps what it found out about the last. */
+#define CHECKS 16u
+
+struct check {
+    const struct qb_kernel *kernel; /* NULL: the place is free */
+    bool is_first;                  /* of the kernels that support the problem */
+    struct qb_problem given, loaded;
+    size_t workspace;
+    unsigned present;                     /* a bit for each tensor that may not be NULL */
+    unsigned char aligned[QB_ROLE_COUNT]; /* addresses have none of these bits */
+};
+
+struct qb__checks {
+    struct check at[CHECKS];
+    unsigned next; /* is replaced next */
+};
+
+/* Set CHECK to what is found out about PROBLEM and KERNEL; the errors are those of qb_kernel_run(). */
+static enum qb_status check_problem(const struct qb_kernel *kernel, const struct qb_queue *queue,
+                                    const struct qb_problem *problem, struct check *check)
+{
+    enum qb_status status = qb__problem_load(problem, &check->loaded);
+
     if (status != QB_OK) {
         return status;
     }
     if (kernel == NULL || queue == NULL) {
-        return qb__fail(QB_ERROR_INVALID, "%s: an argument is NULL", __func__);
+        return qb__fail(QB_ERROR_INVALID, "qb_kernel_run: an argument is NULL");
     }
-    if (!supports(kernel, queue->device, &p)) {
+    if (!supports(kernel, queue->device, &check->loaded)) {
         return qb__fail(QB_ERROR_UNSUPPORTED, "kernel %s does not support this problem on this device", kernel->name);
     }
-    status = check_tensors(queue, &p, &t);
-    if (status == QB_OK) {
-        status = provide_workspace(kernel, queue, &p);
+    check->kernel = kernel;
+    check->is_first = false;
+    check->workspace = workspace(kernel, queue->device, &check->loaded);
+    check->present = 0;
+    for (int role = 0; role < QB_ROLE_COUNT; role++) {
+        const struct qb_tensor_info tensor = qb__tensor_of(&check->loaded, (enum qb_role)role);
+
+        check->present |= tensor.present && tensor.bytes > 0 ? 1u << role : 0;
+        check->aligned[role] = (unsigned char)(tensor.present ? tensor.alignment - 1 : 0);
     }
-    return status == QB_OK ? run_in_environment(kernel, queue, &p, &t) : status;
+    return QB_OK;
+}
+
+/* The check of PROBLEM that QUEUE keeps: by KERNEL, or by the first of all if that is NULL. NULL: there is none. */
+static struct check *find_check(const struct qb_queue *queue, const struct qb_kernel *kernel,
+                                const struct qb_problem *problem)
+{
+    for (unsigned i = 0; queue->checks != NULL && i < CHECKS; i++) {
+        struct check *check = &queue->checks->at[i];
+
+        if (check->kernel != NULL && (kernel != NULL ? check->kernel == kernel : check->is_first) &&
+            memcmp(&check->given, problem, sizeof check->given) == 0) {
+            return check;
+        }
+    }
+    return NULL;
+}
+
+/* Keep CHECK of PROBLEM in QUEUE, if there is memory. Returns where it is kept, or CHECK. */
+static struct check *keep_check(struct qb_queue *queue, const struct qb_problem *problem, struct check *check)
+{
+    struct check *place;
+
+    if (queue->checks == NULL) {
+        queue->checks = calloc(1, sizeof *queue->checks);
+    }
+    if (queue->checks == NULL) {
+        return check;
+    }
+    place = &queue->checks->at[queue->checks->next];
+    queue->checks->next = (queue->checks->next + 1) % CHECKS;
+    *place = *check;
+    memcpy(&place->given, problem, sizeof place->given);
+    return place;
+}
+
+/* True if a check of PROBLEM can be kept: all of it is known, and the library itself answers for KERNEL. */
+static bool is_lasting(const struct qb_queue *queue, const struct qb_kernel *kernel, const struct qb_problem *problem)
+{
+    return queue != NULL && problem != NULL && problem->size == sizeof *problem &&
+           (kernel == NULL || kernel->file == NULL);
+}
+
+/* Set *LOADED to TENSORS, as qb__tensors_load() does. */
+static enum qb_status load_tensors(const struct check *check, const struct qb_tensors *tensors,
+                                   struct qb_tensors *loaded)
+{
+    enum qb_status status = qb__tensors_take(tensors, loaded);
+
+    for (int role = 0; role < QB_ROLE_COUNT && status == QB_OK; role++) {
+        if ((loaded->at[role] == NULL && (check->present >> role & 1) != 0) ||
+            ((uintptr_t)loaded->at[role] & check->aligned[role]) != 0) {
+            status = qb__tensors_check(&check->loaded, loaded, (enum qb_role)role);
+        }
+    }
+    return status;
+}
+
+/* Run the kernel of CHECK. */
+static enum qb_status run_checked(const struct check *check, struct qb_queue *queue, const struct qb_tensors *tensors)
+{
+    struct qb_tensors t;
+    enum qb_status status = load_tensors(check, tensors, &t);
+
+    if (status == QB_OK) {
+        status = check_tensors(queue, &check->loaded, &t);
+    }
+    if (status == QB_OK) {
+        status = provide_workspace(check->kernel, queue, check->workspace);
+    }
+    return status == QB_OK ? run_in_environment(check->kernel, queue, &check->loaded, &t) : status;
+}
+
+enum qb_status qb_kernel_run(const struct qb_kernel *kernel, struct qb_queue *queue, const struct qb_problem *problem,
+                             const struct qb_tensors *tensors)
+{
+    const bool lasting = kernel != NULL && is_lasting(queue, kernel, problem);
+    struct check *check = lasting ? find_check(queue, kernel, problem) : NULL;
+    struct check made;
+
+    if (check == NULL) {
+        const enum qb_status status = check_problem(kernel, queue, problem, &made);
+
+        if (status != QB_OK) {
+            return status;
+        }
+        check = lasting ? keep_check(queue, problem, &made) : &made;
+    }
+    return run_checked(check, queue, tensors);
 }
 
 enum qb_status qb_kernel_floor(const struct qb_kernel *kernel, struct qb_queue *queue, const struct qb_problem *problem)
@@ -250,11 +361,23 @@ enum qb_status qb_kernel_floor(const struct qb_kernel *kernel, struct qb_queue *
 enum qb_status qb_quantize(struct qb_queue *queue, const struct qb_problem *problem, const struct qb_tensors *tensors)
 {
     const struct qb_kernel *kernel;
+    struct check *check;
     enum qb_status status;
 
     if (queue == NULL) {
         return qb__fail(QB_ERROR_INVALID, "%s: the queue is NULL", __func__);
     }
+    check = is_lasting(queue, NULL, problem) ? find_check(queue, NULL, problem) : NULL;
+    if (check != NULL) {
+        return run_checked(check, queue, tensors);
+    }
     status = qb_kernel_match(queue->device, problem, NULL, &kernel);
-    return status == QB_OK ? qb_kernel_run(kernel, queue, problem, tensors) : status;
+    if (status == QB_OK) {
+        status = qb_kernel_run(kernel, queue, problem, tensors);
+    }
+    check = status == QB_OK && is_lasting(queue, kernel, problem) ? find_check(queue, kernel, problem) : NULL;
+    if (check != NULL) {
+        check->is_first = true;
+    }
+    return status;
 }
