@@ -96,11 +96,6 @@ ok '--report: text is the default' text_is_default
 ok '--report: of a record that it wrote itself' run 0 --report=single.json --output=json:second.json
 second() { run 0 --report=second.json --format=json && cmp out single.json; }
 ok 'record: json to record to json, twice, gives the same bytes' second
-in_place()
-{
-    cp single.json place.json && run 0 --report=place.json --output=place.json && cmp place.json single.json
-}
-ok 'record: a record is replaced by itself' in_place
 from_pipe() { "$QUANTBENCH" --report=/dev/stdin --format=csv <single.json >out 2>err && cmp out single.csv; }
 if [ -r /dev/stdin ]; then
     ok 'record: --report from a pipe' from_pipe
