@@ -1142,7 +1142,7 @@ static struct qb__cuda_call make_call(const struct qb_device *device, const stru
         call.rows = call.tile_rows = 1;
         call.tile_cols = call.in_stride = call.out_stride = call.cols;
     }
-    call.bound = qb__formats[problem->input].largest;
+    call.bound = qb__formats[qb__quantization_of(problem).input].largest;
     if (problem->amax_bound > 0 && problem->amax_bound < call.bound) {
         call.bound = problem->amax_bound;
     }
