@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* transpose.cu - codes of the transposed input, alone or beside those of its rows, in one launch that reads the input
- * once. A block has a tile of 128 x 128 elements of 16 bits in registers, a thread 8 x 8 of them. Codes are transposed
- * four by four in registers, and then in shared memory, so that both results are stored in whole lines. Other formats,
- * groups and blocks go element by element, with a launch for each result. */
+ * once. A block has a tile of 128 x 128 elements in registers, a thread 8 x 8 of them. Codes are transposed four by
+ * four in registers, and then in shared memory, so that both results are stored in whole lines. Other groups and blocks
+ * go element by element, with a launch for each result. */
+#include <type_traits>
+
 #include "tail.cuh"
 
 #define SIDE    128u
@@ -37,6 +39,18 @@ struct tile_args {
 struct tile {
     uint32_t row, col; /* its first element */
 };
+
+/* Eight elements of a row, and their codes. */
+template <int IN> struct octet {
+    static constexpr int chunks = 8 / qb__in<IN>::chunk;
+    uint4 chunk[chunks];
+};
+struct octet_codes {
+    uint32_t word[2];
+};
+
+/* Blocks that a multiprocessor holds, by registers. */
+template <int IN> constexpr int resident = IN == QB_FORMAT_F32 ? 2 : 3;
 
 /* The codes that a block transposes: column K has 128 bytes, in chunks of 16 whose order depends on K, so that lanes
  * find different banks. */
@@ -73,22 +87,33 @@ __device__ __forceinline__ uint32_t own_col(void)
 }
 
 /* Eight elements; what is beyond the input is 0. */
-__device__ __forceinline__ uint4 load_chunk(const tile_args &a, const unsigned char *in, uint32_t row, uint32_t col)
+template <int IN>
+__device__ __forceinline__ octet<IN> load_octet(const tile_args &a, const unsigned char *in, uint32_t row, uint32_t col)
 {
-    const unsigned char *const at = in + (row * a.in_stride + col) * 2;
-    uint32_t word[4] = {0, 0, 0, 0};
+    constexpr uint32_t size = qb__in<IN>::size;
+    const unsigned char *const at = in + (row * a.in_stride + col) * size;
+    const bool wide = a.aligned && row < a.rows && col + 8 <= a.cols;
+    octet<IN> x;
 
-    if (row >= a.rows || col >= a.cols) {
-        return make_uint4(0, 0, 0, 0);
-    }
-    if (a.aligned && col + 8 <= a.cols) {
-        return qb__load16(at);
-    }
 #pragma unroll
-    for (uint32_t i = 0; i < 8; i++) {
-        word[i / 2] |= col + i < a.cols ? (uint32_t)((const uint16_t *)at)[i] << (i % 2 * 16) : 0;
+    for (uint32_t c = 0; c < octet<IN>::chunks; c++) {
+        uint32_t word[4] = {0, 0, 0, 0};
+
+        if (wide) {
+            x.chunk[c] = qb__load16(at + 16 * c);
+            continue;
+        }
+#pragma unroll
+        for (uint32_t k = 0; k < qb__in<IN>::chunk; k++) {
+            const uint32_t i = c * qb__in<IN>::chunk + k;
+            if (row < a.rows && col + i < a.cols) {
+                word[k * size / 4] |=
+                    size == 4 ? ((const uint32_t *)at)[i] : (uint32_t)((const uint16_t *)at)[i] << (k % 2 * 16);
+            }
+        }
+        x.chunk[c] = make_uint4(word[0], word[1], word[2], word[3]);
     }
-    return make_uint4(word[0], word[1], word[2], word[3]);
+    return x;
 }
 
 /* Store scale (ROW, COL) of R, of which there is one. */
@@ -109,8 +134,7 @@ __device__ __forceinline__ void store_scale(const result &r, uint32_t row, uint3
 }
 
 /* Store eight codes of a row. */
-template <int IN>
-__device__ __forceinline__ void store_row(const tile_args &a, uint32_t row, uint32_t col, const qb__codes<IN> &codes)
+__device__ __forceinline__ void store_row(const tile_args &a, uint32_t row, uint32_t col, const octet_codes &codes)
 {
     uint8_t *const at = a.own.codes + row * a.own.stride + col;
 
@@ -118,7 +142,7 @@ __device__ __forceinline__ void store_row(const tile_args &a, uint32_t row, uint
         return;
     }
     if (a.own.aligned && col + 8 <= a.cols) {
-        qb__store16<IN>(at, codes);
+        *(uint2 *)at = make_uint2(codes.word[0], codes.word[1]);
         return;
     }
 #pragma unroll
@@ -145,7 +169,7 @@ __device__ __forceinline__ void transpose4(uint32_t *w)
 }
 
 /* Put this thread's CODES, eight rows of eight, into E. */
-template <int IN> __device__ __forceinline__ void put_codes(exchange &e, const qb__codes<IN> *codes)
+__device__ __forceinline__ void put_codes(exchange &e, const octet_codes *codes)
 {
     const uint32_t lane = threadIdx.x % 16, row = threadIdx.x / 16;
     const uint32_t chunk = (row / 2) ^ (lane & 7), half = (row ^ (lane >> 3)) & 1;
@@ -168,35 +192,73 @@ template <int IN> __device__ __forceinline__ void put_codes(exchange &e, const q
     }
 }
 
+/* Word L of the codes of column K in E. */
+__device__ __forceinline__ uint32_t column_word(const exchange &e, uint32_t k, uint32_t l)
+{
+    return ((const uint32_t *)&e.chunk[k][(l / 4) ^ (k / 8 & 7)])[(l % 4) ^ (k / 64 & 1) * 2];
+}
+
+/* Store the first COUNT codes of each column in E, wherever columns begin: a warp has a column at a time, and shifts
+ * its words to where memory has whole ones. */
+__device__ __forceinline__ void store_shifted(const tile_args &a, const exchange &e, const tile &t, uint32_t count)
+{
+    const uint32_t lane = threadIdx.x % 32;
+
+#pragma unroll 4
+    for (uint32_t k = threadIdx.x / 32; k < SIDE && t.col + k < a.cols; k += WARPS) {
+        uint8_t *const at = a.other.codes + (t.col + k) * a.other.stride + t.row;
+        const uint32_t gap = (uintptr_t)at % 4, own = column_word(e, k, lane);
+        const uint32_t before = __shfl_up_sync(0xffffffffu, own, 1), last = __shfl_sync(0xffffffffu, own, 31);
+        const uint32_t word = __funnelshift_l(before, own, 8 * gap);
+        const int first = 4 * (int)lane - (int)gap, end = (int)count;
+
+        if (first >= 0 && first + 4 <= end) {
+            *(uint32_t *)(at + first) = word;
+        } else {
+#pragma unroll
+            for (int j = 0; j < 4; j++) {
+                if (first + j >= 0 && first + j < end) {
+                    at[first + j] = (uint8_t)(word >> (8 * j));
+                }
+            }
+        }
+        if (lane < gap && SIDE - gap + lane < count) {
+            at[SIDE - gap + lane] = (uint8_t)(last >> (8 * (4 - gap + lane)));
+        }
+    }
+}
+
 /* Store what is in E: 16 codes of a column at a time. */
 __device__ __forceinline__ void store_columns(const tile_args &a, const exchange &e, const tile &t)
 {
+    if (!a.other.aligned || t.row + SIDE > a.rows) {
+        store_shifted(a, e, t, min(SIDE, a.rows - t.row));
+        return;
+    }
 #pragma unroll
     for (uint32_t i = threadIdx.x; i < SIDE * SIDE / 16; i += THREADS) {
-        const uint32_t k = i / (SIDE / 16), chunk = i % (SIDE / 16), row = t.row + 16 * chunk;
+        const uint32_t k = i / (SIDE / 16), chunk = i % (SIDE / 16);
         const uint4 v = e.chunk[k][chunk ^ (k / 8 & 7)];
-        const uint4 codes = (k / 64 & 1) != 0 ? make_uint4(v.z, v.w, v.x, v.y) : v;
-        const uint32_t word[4] = {codes.x, codes.y, codes.z, codes.w};
-        uint8_t *const at = a.other.codes + (t.col + k) * a.other.stride + row;
 
-        if (t.col + k >= a.cols) {
-            continue;
-        }
-        if (a.other.aligned && row + 16 <= a.rows) {
-            *(uint4 *)at = codes;
-            continue;
-        }
-#pragma unroll
-        for (uint32_t j = 0; j < 16; j++) {
-            if (row + j < a.rows) {
-                at[j] = (uint8_t)(word[j / 4] >> (j % 4 * 8));
-            }
+        if (t.col + k < a.cols) {
+            *(uint4 *)(a.other.codes + (t.col + k) * a.other.stride + t.row + 16 * chunk) =
+                (k / 64 & 1) != 0 ? make_uint4(v.z, v.w, v.x, v.y) : v;
         }
     }
 }
 
 /* ---- Scales of rows and columns -----------------------------------------------------------------------------------
  */
+
+/* The value of WORD, of F32; of 16 bits of its half number HALF. */
+template <int IN> __device__ __forceinline__ float element_of_word(uint32_t word, uint32_t half)
+{
+    if (IN == QB_FORMAT_F32) {
+        return __uint_as_float(word);
+    }
+    const float2 pair = qb__unpack_pair<IN>(word);
+    return half != 0 ? pair.y : pair.x;
+}
 
 /* The scale of a group whose amax is AMAX, and what its elements are divided by. */
 template <int IN, int OUT, int KIND>
@@ -221,47 +283,62 @@ template <int KIND> __device__ __forceinline__ bool is_fast(const qb__divisor &d
     return KIND == POWERS || amax < d.limit;
 }
 
-/* The largest magnitudes of this thread's rows, each over the lanes that have its group: two rows a word. */
-template <int IN, int G> __device__ __forceinline__ uint4 row_max(const uint4 *x)
+/* The largest magnitudes of this thread's rows, each over the lanes that have its group: of 16 bits, two rows a word.
+ */
+template <int IN> struct row_amax {
+    static constexpr int words = 2 * qb__in<IN>::size;
+    uint32_t word[words];
+};
+
+template <int IN, int G> __device__ __forceinline__ row_amax<IN> row_max(const octet<IN> *x)
 {
-    uint32_t own[8], word[4];
-    uint4 acc;
+    row_amax<IN> acc;
+    uint32_t own[8];
 
 #pragma unroll
     for (int i = 0; i < 8; i++) {
-        own[i] = qb__max_chunk<IN>(0, x[i]);
+        own[i] = 0;
+#pragma unroll
+        for (int c = 0; c < octet<IN>::chunks; c++) {
+            own[i] = qb__max_chunk<IN>(own[i], x[i].chunk[c]);
+        }
     }
 #pragma unroll
-    for (int i = 0; i < 4; i++) {
-        word[i] = qb__max_word<IN>(__byte_perm(own[2 * i], own[2 * i + 1], 0x5410),
-                                   __byte_perm(own[2 * i], own[2 * i + 1], 0x7632));
+    for (int i = 0; i < row_amax<IN>::words; i++) {
+        acc.word[i] = IN == QB_FORMAT_F32 ? own[i]
+                                          : qb__max_word<IN>(__byte_perm(own[2 * i % 8], own[2 * i % 8 + 1], 0x5410),
+                                                             __byte_perm(own[2 * i % 8], own[2 * i % 8 + 1], 0x7632));
     }
-    acc = make_uint4(word[0], word[1], word[2], word[3]);
 #pragma unroll
     for (int offset = G / 16; offset > 0; offset /= 2) {
-        qb__max_words<IN>(
-            acc, make_uint4(__shfl_xor_sync(0xffffffffu, acc.x, offset), __shfl_xor_sync(0xffffffffu, acc.y, offset),
-                            __shfl_xor_sync(0xffffffffu, acc.z, offset), __shfl_xor_sync(0xffffffffu, acc.w, offset)));
+#pragma unroll
+        for (int i = 0; i < row_amax<IN>::words; i++) {
+            acc.word[i] = qb__max_word<IN>(acc.word[i], __shfl_xor_sync(0xffffffffu, acc.word[i], offset));
+        }
     }
     return acc;
 }
 
 /* The amax of row R, less than 8, of what row_max() found. */
-template <int IN> __device__ __forceinline__ float amax_of_row(const uint4 &acc, uint32_t r)
+template <int IN> __device__ __forceinline__ float amax_of_row(const row_amax<IN> &acc, uint32_t r)
 {
-    const uint32_t word = r < 4 ? (r < 2 ? acc.x : acc.y) : (r < 6 ? acc.z : acc.w);
-    const float2 pair = qb__unpack_pair<IN>(word);
+    const uint32_t place = IN == QB_FORMAT_F32 ? r : r / 2;
+    uint32_t word = acc.word[0];
 
-    return (r & 1) != 0 ? pair.y : pair.x;
+#pragma unroll
+    for (uint32_t i = 1; i < row_amax<IN>::words; i++) {
+        word = place == i ? acc.word[i] : word;
+    }
+    return element_of_word<IN>(word, r % 2);
 }
 
 /* The divisors of this thread's rows. Each lane of a team finds that of one row, or of two, and stores its scale. */
 template <int IN, int OUT, int KIND, int G>
-__device__ __forceinline__ bool find_rows(const tile_args &a, const tile &t, const uint4 *x, qb__divisor *d)
+__device__ __forceinline__ bool find_rows(const tile_args &a, const tile &t, const octet<IN> *x, qb__divisor *d)
 {
     constexpr uint32_t team = G / 8, each = team < 8 ? 8 / team : 1, owners = 8 / each;
     const uint32_t lane = threadIdx.x % 32, own = lane % owners;
-    const uint4 acc = row_max<IN, G>(x);
+    const row_amax<IN> acc = row_max<IN, G>(x);
     qb__divisor found[each];
     bool fast = true;
 
@@ -292,27 +369,30 @@ __device__ __forceinline__ bool find_rows(const tile_args &a, const tile &t, con
 }
 
 /* Put the largest magnitudes of this warp's 16 rows, column by column, into PART. */
-template <int IN> __device__ __forceinline__ void put_column_max(const uint4 *x, uint4 (*part)[16])
+template <int IN> __device__ __forceinline__ void put_column_max(const octet<IN> *x, octet<IN> (*part)[16])
 {
-    uint4 acc = make_uint4(0, 0, 0, 0);
+#pragma unroll
+    for (int c = 0; c < octet<IN>::chunks; c++) {
+        uint4 acc = make_uint4(0, 0, 0, 0);
 
 #pragma unroll
-    for (int i = 0; i < 8; i++) {
-        qb__max_words<IN>(acc, x[i]);
-    }
-    qb__max_words<IN>(acc,
-                      make_uint4(__shfl_xor_sync(0xffffffffu, acc.x, 16), __shfl_xor_sync(0xffffffffu, acc.y, 16),
-                                 __shfl_xor_sync(0xffffffffu, acc.z, 16), __shfl_xor_sync(0xffffffffu, acc.w, 16)));
-    if (threadIdx.x % 32 < 16) {
-        part[threadIdx.x / 32][threadIdx.x % 16] = acc;
+        for (int i = 0; i < 8; i++) {
+            qb__max_words<IN>(acc, x[i].chunk[c]);
+        }
+        qb__max_lanes<IN>(acc, 16);
+        if (threadIdx.x % 32 < 16) {
+            part[threadIdx.x / 32][threadIdx.x % 16].chunk[c] = acc;
+        }
     }
 }
 
 /* Find the factors of all columns from what the warps have put, and store their scales. */
 template <int IN, int OUT, int KIND, int G>
-__device__ __forceinline__ bool find_columns(const tile_args &a, const tile &t, const uint4 (*part)[16], factors<G> &f)
+__device__ __forceinline__ bool find_columns(const tile_args &a, const tile &t, const octet<IN> (*part)[16],
+                                             factors<G> &f)
 {
-    const uint16_t *const all = (const uint16_t *)part; /* of each warp, one for each column */
+    using element = std::conditional_t<IN == QB_FORMAT_F32, uint32_t, uint16_t>;
+    const element *const all = (const element *)part; /* of each warp, one for each column */
     const uint32_t col = threadIdx.x % SIDE;
     bool fast = true;
 
@@ -325,7 +405,7 @@ __device__ __forceinline__ bool find_columns(const tile_args &a, const tile &t, 
         for (uint32_t w = 0; w < G / 16; w++) {
             most = max(most, (uint32_t)all[(g * (G / 16) + w) * SIDE + col]);
         }
-        const float amax = qb__unpack_pair<IN>(most).x;
+        const float amax = element_of_word<IN>(most, 0);
         const qb__divisor d = find_divisor<IN, OUT, KIND>(a.other.scales, amax, &scale, &code);
         fast = fast && is_fast<KIND>(d, amax);
         f.r[g][col] = d.r;
@@ -341,13 +421,26 @@ __device__ __forceinline__ bool find_columns(const tile_args &a, const tile &t, 
 /* ---- Codes --------------------------------------------------------------------------------------------------------
  */
 
-/* The codes of a chunk by powers of two, one for each element. */
-template <int IN, int OUT> __device__ __forceinline__ qb__codes<IN> encode_powers(const uint4 &chunk, const float *r)
+/* Codes of chunk C of eight elements. */
+template <int IN> __device__ __forceinline__ void put_chunk(octet_codes &codes, int c, const qb__codes<IN> &chunk)
+{
+#pragma unroll
+    for (int i = 0; i < (int)qb__in<IN>::chunk / 4; i++) {
+        codes.word[c + i] = chunk.word[i];
+    }
+}
+
+/* The codes of eight elements by powers of two, one for each. */
+template <int IN, int OUT>
+__device__ __forceinline__ octet_codes encode_powers(const octet<IN> &elements, const float *r)
 {
     float x[8];
-    qb__codes<IN> codes;
+    octet_codes codes;
 
-    qb__unpack<IN>(chunk, x);
+#pragma unroll
+    for (int c = 0; c < octet<IN>::chunks; c++) {
+        qb__unpack<IN>(elements.chunk[c], x + c * qb__in<IN>::chunk);
+    }
 #pragma unroll
     for (int i = 0; i < 8; i += 4) {
         codes.word[i / 4] = qb__encode4<OUT>(__fmul_rn(x[i], r[i]), __fmul_rn(x[i + 1], r[i + 1]),
@@ -359,36 +452,45 @@ template <int IN, int OUT> __device__ __forceinline__ qb__codes<IN> encode_power
 /* The codes of a chunk with the IEEE division by S, one for each element: small, as it runs seldom. */
 template <int IN, int OUT> __device__ __forceinline__ qb__codes<IN> encode_slow(uint4 chunk, const float *s)
 {
+    constexpr int n = qb__in<IN>::chunk / 4; /* elements in a word */
     uint64_t all = 0;
     qb__codes<IN> codes;
 
 #pragma unroll 1
     for (int i = 0; i < 4; i++) {
-        const float2 pair = qb__unpack_pair<IN>(chunk.x);
-        const uint64_t code = qb__encode4<OUT>(__fdiv_rn(pair.x, s[2 * i]), __fdiv_rn(pair.y, s[2 * i + 1]), 0, 0);
+        const float x = element_of_word<IN>(chunk.x, 0), y = n == 2 ? element_of_word<IN>(chunk.x, 1) : 0;
+        const uint64_t code =
+            qb__encode4<OUT>(__fdiv_rn(x, s[n * i]), n == 2 ? __fdiv_rn(y, s[n * i + n - 1]) : 0, 0, 0);
 
-        all = all >> 16 | code << 48;
+        all = all >> (8 * n) | code << (64 - 8 * n);
         chunk = make_uint4(chunk.y, chunk.z, chunk.w, 0);
     }
-    codes.word[0] = (uint32_t)all;
-    codes.word[1] = (uint32_t)(all >> 32);
+    codes.word[0] = (uint32_t)(all >> (n == 2 ? 0 : 32));
+    codes.word[n - 1] = (uint32_t)(all >> 32);
     return codes;
 }
 
-/* The codes of a row's chunk. */
+/* The codes of eight elements of a row. */
 template <int IN, int OUT, int KIND>
-__device__ __forceinline__ qb__codes<IN> encode_row(const uint4 &chunk, const qb__divisor &d, bool fast)
+__device__ __forceinline__ octet_codes encode_row(const octet<IN> &x, const qb__divisor &d, bool fast)
 {
-    if (KIND == POWERS) {
+    if constexpr (KIND == POWERS) {
         const float r[8] = {d.r, d.r, d.r, d.r, d.r, d.r, d.r, d.r};
-        return encode_powers<IN, OUT>(chunk, r);
+        return encode_powers<IN, OUT>(x, r);
+    } else {
+        octet_codes codes;
+
+#pragma unroll
+        for (int c = 0; c < octet<IN>::chunks; c++) {
+            put_chunk<IN>(codes, c, qb__encode<IN, OUT>(x.chunk[c], d, fast));
+        }
+        return codes;
     }
-    return qb__encode<IN, OUT>(chunk, d, fast);
 }
 
 /* The codes of this thread's elements by the factors of their columns. */
 template <int IN, int OUT, int KIND, int G>
-__device__ __forceinline__ void encode_columns(const uint4 *x, const factors<G> &f, bool fast, qb__codes<IN> *codes)
+__device__ __forceinline__ void encode_columns(const octet<IN> *x, const factors<G> &f, bool fast, octet_codes *codes)
 {
     const uint32_t g = own_row() / G, col = own_col();
     qb__divisor d[8];
@@ -398,15 +500,20 @@ __device__ __forceinline__ void encode_columns(const uint4 *x, const factors<G> 
     for (int i = 0; i < 8; i++) {
         r[i] = d[i].r = f.r[g][col + i];
         d[i].low = KIND != POWERS ? f.low[g][col + i] : 0;
+        d[i].s = KIND != POWERS ? f.s[g][col + i] : 0;
     }
 #pragma unroll
     for (int i = 0; i < 8; i++) {
-        if (KIND == POWERS) {
+        if constexpr (KIND == POWERS) {
             codes[i] = encode_powers<IN, OUT>(x[i], r);
-        } else if (fast) {
-            codes[i] = qb__encode_columns<IN, OUT>(x[i], d);
         } else {
-            codes[i] = encode_slow<IN, OUT>(x[i], &f.s[g][col]);
+#pragma unroll
+            for (int c = 0; c < octet<IN>::chunks; c++) {
+                const int first = c * (int)qb__in<IN>::chunk;
+                put_chunk<IN>(codes[i], c,
+                              fast ? qb__encode_columns<IN, OUT>(x[i].chunk[c], d + first)
+                                   : encode_slow<IN, OUT>(x[i].chunk[c], &f.s[g][col + first]));
+            }
         }
     }
 }
@@ -428,24 +535,27 @@ __device__ __forceinline__ void pad(const tile_args &a)
 }
 
 /* One scale for the tile: the codes are the same in both results. */
-template <int IN, int OUT> __global__ void __launch_bounds__(THREADS, 3) block_tile(const tile_args a)
+template <int IN, int OUT> __global__ void __launch_bounds__(THREADS, resident<IN>) block_tile(const tile_args a)
 {
     const unsigned char *const in = (const unsigned char *)qb__begin(a.in);
     const tile t = tile_of(a);
     __shared__ exchange e;
     __shared__ uint32_t warp_max[32];
-    qb__codes<IN> codes[8];
+    octet_codes codes[8];
     uint32_t acc = 0, code;
     float scale;
-    uint4 x[8];
+    octet<IN> x[8];
 
 #pragma unroll
     for (uint32_t i = 0; i < 8; i++) {
-        x[i] = load_chunk(a, in, t.row + own_row() + i, t.col + own_col());
+        x[i] = load_octet<IN>(a, in, t.row + own_row() + i, t.col + own_col());
     }
 #pragma unroll
     for (int i = 0; i < 8; i++) {
-        acc = qb__max_chunk<IN>(acc, x[i]);
+#pragma unroll
+        for (int c = 0; c < octet<IN>::chunks; c++) {
+            acc = qb__max_chunk<IN>(acc, x[i].chunk[c]);
+        }
     }
     const float amax = __uint_as_float(qb__block_max(qb__max_bits<IN>(acc), warp_max));
     const qb__divisor d = find_divisor<IN, OUT, BLOCKS>(a.other.scales, amax, &scale, &code);
@@ -457,26 +567,27 @@ template <int IN, int OUT> __global__ void __launch_bounds__(THREADS, 3) block_t
     }
 #pragma unroll
     for (uint32_t i = 0; i < 8; i++) {
-        codes[i] = qb__encode<IN, OUT>(x[i], d, amax < d.limit);
+        codes[i] = encode_row<IN, OUT, BLOCKS>(x[i], d, amax < d.limit);
         if (a.dual) {
-            store_row<IN>(a, t.row + own_row() + i, t.col + own_col(), codes[i]);
+            store_row(a, t.row + own_row() + i, t.col + own_col(), codes[i]);
         }
     }
-    put_codes<IN>(e, codes);
+    put_codes(e, codes);
     __syncthreads();
     store_columns(a, e, t);
 }
 
 /* Scales of G elements of a row, and of G elements of a column. */
-template <int IN, int OUT, int KIND, int G> __global__ void __launch_bounds__(THREADS, 3) group_tile(const tile_args a)
+template <int IN, int OUT, int KIND, int G>
+__global__ void __launch_bounds__(THREADS, resident<IN>) group_tile(const tile_args a)
 {
     const unsigned char *const in = (const unsigned char *)qb__begin(a.in);
     __shared__ exchange e;
-    __shared__ uint4 part[WARPS][16];
+    __shared__ octet<IN> part[WARPS][16];
     __shared__ factors<G> f;
-    qb__codes<IN> codes[8];
+    octet_codes codes[8];
     qb__divisor d[8];
-    uint4 x[8];
+    octet<IN> x[8];
     bool fast = true;
 
     if (blockIdx.x >= a.blocks) {
@@ -486,7 +597,7 @@ template <int IN, int OUT, int KIND, int G> __global__ void __launch_bounds__(TH
     const tile t = tile_of(a);
 #pragma unroll
     for (uint32_t i = 0; i < 8; i++) {
-        x[i] = load_chunk(a, in, t.row + own_row() + i, t.col + own_col());
+        x[i] = load_octet<IN>(a, in, t.row + own_row() + i, t.col + own_col());
     }
     put_column_max<IN>(x, part);
     if (a.dual) {
@@ -498,11 +609,11 @@ template <int IN, int OUT, int KIND, int G> __global__ void __launch_bounds__(TH
     if (a.dual) {
 #pragma unroll
         for (uint32_t i = 0; i < 8; i++) {
-            store_row<IN>(a, t.row + own_row() + i, t.col + own_col(), encode_row<IN, OUT, KIND>(x[i], d[i], fast));
+            store_row(a, t.row + own_row() + i, t.col + own_col(), encode_row<IN, OUT, KIND>(x[i], d[i], fast));
         }
     }
     encode_columns<IN, OUT, KIND, G>(x, f, fast, codes);
-    put_codes<IN>(e, codes);
+    put_codes(e, codes);
     __syncthreads();
     store_columns(a, e, t);
 }
@@ -611,27 +722,25 @@ static bool is_regular(const struct qb__cuda_call *call)
 {
     const struct qb_problem *p = call->problem;
     const bool is_tile = p->granularity == QB_GRANULARITY_BLOCK ? p->block_rows == SIDE && p->block_cols == SIDE
-                                                                : p->group == 32 || p->group == SIDE;
+                                                                : p->group == 32 || p->group == 64 || p->group == SIDE;
 
-    return call->input != QB_FORMAT_F32 && is_tile && call->rows < 0x70000000u && call->cols < 0x70000000u &&
+    return is_tile && call->rows < 0x70000000u && call->cols < 0x70000000u &&
            qb__ceil_div(call->rows, SIDE) * qb__ceil_div(call->cols, SIDE) < 0x70000000u;
 }
 
 static const void *tile_kernel(const struct qb__cuda_call *call)
 {
-#define TABLE(kernel, ...)                                                                                             \
+#define OF_GROUPS(kind)                                                                                                \
     {                                                                                                                  \
-        QB__KERNELS_OF_INPUT(kernel, QB_FORMAT_F16, ##__VA_ARGS__),                                                    \
-            QB__KERNELS_OF_INPUT(kernel, QB_FORMAT_BF16, ##__VA_ARGS__)                                                \
+        QB__KERNELS(group_tile, kind, 32), QB__KERNELS(group_tile, kind, 64), QB__KERNELS(group_tile, kind, 128)       \
     }
-    static const void *const blocks[6] = TABLE(block_tile);
-    static const void *const groups[2][2][6] = {{TABLE(group_tile, GROUPS, 32), TABLE(group_tile, GROUPS, 128)},
-                                                {TABLE(group_tile, POWERS, 32), TABLE(group_tile, POWERS, 128)}};
+    static const void *const blocks[] = QB__KERNELS(block_tile);
+    static const void *const groups[2][3][9] = {OF_GROUPS(GROUPS), OF_GROUPS(POWERS)};
     const struct qb_problem *p = call->problem;
 
     return p->granularity == QB_GRANULARITY_BLOCK
                ? blocks[qb__index(call)]
-               : groups[p->scale_format == QB_FORMAT_E8M0][p->group == SIDE][qb__index(call)];
+               : groups[p->scale_format == QB_FORMAT_E8M0][p->group / 64][qb__index(call)];
 }
 
 static cudaError_t run_tiles(const struct qb__cuda_call *call, const struct qb__cuda_call *rows,
@@ -648,7 +757,7 @@ static cudaError_t run_tiles(const struct qb__cuda_call *call, const struct qb__
     a.bands = (uint32_t)bands;
     a.blocks = (uint32_t)(bands * across);
     a.by_super = qb__make_fastdiv(HIGH * across);
-    a.aligned = (uintptr_t)call->in % 16 == 0 && call->in_stride % 8 == 0;
+    a.aligned = (uintptr_t)call->in % 16 == 0 && call->in_stride * qb__element_size(call->input) % 16 == 0;
     a.dual = call->problem->operation == QB_OPERATION_DUAL;
     a.own = result_of(rows, 8);
     a.other = result_of(columns, 16);

@@ -858,13 +858,13 @@ END_TEST
 /* Enough to keep all of a device busy: whole tiles, and sizes that are not. */
 START_TEST(transposed_many)
 {
-    static const uint64_t shapes[][2] = {{1024, 1024}, {1030, 1208}, {2, 9000}, {4099, 130}};
+    static const uint64_t shapes[][2] = {{1024, 1024}, {1030, 1208}, {2, 9000}, {4099, 130}, {643, 520}, {1025, 513}};
     uint64_t state = test_seed() + (uint64_t)_i;
 
     for (int i = 0; offers(transposing[_i % 2]) && i < COUNT(shapes); i++) {
         struct qb_problem p = transposed_problem(transposing[_i % 2], _i / 2);
 
-        p.input = inputs[(i + _i) % 2];
+        p.input = inputs[(i + _i) % COUNT(inputs)];
         p.tokens = shapes[i][0];
         p.hidden = shapes[i][1];
         run_filled(&p, NORMAL, 0, &state);
