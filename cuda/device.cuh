@@ -16,6 +16,15 @@
 #define QB__HAVE_FP8 0
 #endif
 
+/* Threads that a multiprocessor can hold. */
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ < 800
+#define QB__MOST_THREADS 1024u
+#elif defined(__CUDA_ARCH__) && ((__CUDA_ARCH__ >= 860 && __CUDA_ARCH__ < 900) || __CUDA_ARCH__ >= 1100)
+#define QB__MOST_THREADS 1536u
+#else
+#define QB__MOST_THREADS 2048u
+#endif
+
 /* ---- The start of a kernel ---------------------------------------------------------------------------------- */
 
 /* Every kernel calls this before it reads or writes memory, and reads its input by the pointer that comes back, so that

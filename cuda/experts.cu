@@ -1,256 +1,45 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* experts.cu - problems with experts: which rows exist is known on the device only. Each block adds up the rows of all
- * experts, and then the grid takes rows that exist, one after the other; so rows that do not exist cost nothing. An
- * expert's codes and scales are those of a problem of its own, at places of its own. */
-#include "any.cuh"
-#include "gated.cuh"
-#include "tail.cuh"
+/* experts.cu - problems with experts: chunks of eight elements whose codes take a byte, with scales that are given, of
+ * groups or of rows; everything else element by element, but what experts_spans.cu has. */
+#include "experts.cuh"
 
-#define THREADS 256u
+#define THREADS EXPERTS_THREADS
 /* Threads of a row whose scale is computed, and chunks that one holds. */
 #define ROW_THREADS 1024u
 #define ROW_DEPTH   4
 /* Experts of which a block keeps the sums. */
-#define MOST_EXPERTS 2048u
-
-/* What is done before a quantization: one of enum qb__activations, or nothing. */
-#define PLAIN      QB__ACTIVATIONS
-#define OPERATIONS (QB__ACTIVATIONS + 1)
+#define MOST_EXPERTS 4096u
 
 /* Chunks of a thread, loaded before any is used. */
 template <int OP> constexpr int experts_depth = OP == PLAIN ? 4 : 2;
 
-struct experts_args {
-    const void *in;
-    void *values; /* NULL: not kept */
-    const int64_t *table;
-    uint32_t experts, room; /* rows that one can have */
-    uint32_t height, tiles; /* of tiles of scales, and rows of tiles in all; 0: there are none */
-    bool masked;
-    uint64_t by_row, by_expert, by_tile; /* elements of scales in front of an expert's: those of rows, ... */
-    uint64_t cols, in_step;
-    uint32_t segments; /* of a row */
-    qb__tail tail;
-    qb__pair_places pairs;
-    uint32_t *amax; /* of each expert: zero at rest; NULL: not wanted */
-    bool pads;      /* scales have padding that is written */
-    /* Element by element. */
-    any_format output;
-    qb_format input, stored; /* of the input and of values */
-    uint64_t in_stride, group;
-    uint64_t units; /* of a row: codes that fill whole bytes */
-    bool gated;
-};
-
-/* ---- The rows of experts -------------------------------------------------------------------------------------------
+/* Blocks that a multiprocessor of an H200 holds, by registers: a block more would begin after all others have ended.
  */
+template <int OP, bool AMAX> constexpr unsigned resident = OP == PLAIN ? (AMAX ? 8 : 4) : (AMAX ? 6 : 5);
+#define RESIDENT_ANY 6
 
-/* The sums of a block, in shared memory. */
-struct experts_sums {
-    uint32_t *rows;  /* in front of each expert, and in all */
-    uint32_t *tiles; /* the same of rows of tiles */
-    uint32_t *first; /* row of each */
-};
-
-extern __shared__ uint32_t experts_memory[];
-
-/* Bytes of it. */
-static size_t experts_shared(uint32_t experts)
+/* Let an expert's amax have the bits AMAX, of a warp, or more. Of many atomics on one address each waits for those
+ * before it, so that most are left out: what is read first is an amax of it, maybe an old one. */
+__device__ __forceinline__ void experts_widen(const experts_args &a, uint32_t expert, uint32_t amax)
 {
-    return 3 * (experts + 1) * sizeof(uint32_t);
-}
-
-__device__ __forceinline__ experts_sums experts_sums_of(const experts_args &a)
-{
-    return {experts_memory, experts_memory + a.experts + 1, experts_memory + 2 * (a.experts + 1)};
-}
-
-/* A + B, at most MOST. */
-__device__ __forceinline__ uint32_t capped(uint32_t a, uint32_t b, uint32_t most)
-{
-    return (uint32_t)min((uint64_t)a + b, (uint64_t)most);
-}
-
-/* The first row of expert E, and its rows; whatever the table says, they exist. */
-__device__ __forceinline__ uint32_t experts_rows(const experts_args &a, uint32_t e, uint32_t *first)
-{
-    const int64_t room = a.room;
-
-    if (a.masked) {
-        *first = e * a.room;
-        return (uint32_t)min(max(a.table[e], (int64_t)0), room);
-    }
-    const int64_t begin = min(max(a.table[e], (int64_t)0), room), end = min(max(a.table[e + 1], begin), room);
-    *first = (uint32_t)begin;
-    return (uint32_t)(end - begin);
-}
-
-/* The sum of VALUE over the lanes up to this one, at most MOST. */
-__device__ __forceinline__ uint32_t warp_sum_up(uint32_t value, uint32_t most)
-{
-    const unsigned lane = threadIdx.x % 32;
-
-#pragma unroll
-    for (unsigned offset = 1; offset < 32; offset *= 2) {
-        const uint32_t other = __shfl_up_sync(0xffffffffu, value, offset);
-        value = lane >= offset ? capped(value, other, most) : value;
-    }
-    return value;
-}
-
-/* Fill the block's sums. A table that is not valid gives no more rows, and no more tiles, than there are. */
-__device__ __forceinline__ experts_sums experts_begin(const experts_args &a)
-{
-    const experts_sums s = experts_sums_of(a);
-    const uint32_t all = a.masked ? a.experts * a.room : a.room, warp = threadIdx.x / 32, warps = blockDim.x / 32;
-    __shared__ uint32_t row_sums[32], tile_sums[32];
-    uint32_t rows_before = 0, tiles_before = 0;
-
-    if (threadIdx.x == 0) {
-        s.rows[0] = s.tiles[0] = 0;
-    }
-    for (uint32_t base = 0; base < a.experts; base += blockDim.x) {
-        const uint32_t e = base + threadIdx.x;
-        uint32_t first = 0, rows = e < a.experts ? experts_rows(a, e, &first) : 0;
-        uint32_t tiles = a.height > 0 ? (rows + a.height - 1) / a.height : 0;
-
-        rows = warp_sum_up(rows, all);
-        tiles = warp_sum_up(tiles, a.tiles);
-        if (threadIdx.x % 32 == 31) {
-            row_sums[warp] = rows;
-            tile_sums[warp] = tiles;
-        }
-        __syncthreads();
-        for (uint32_t w = 0; w < warps; w++) {
-            rows = w < warp ? capped(rows, row_sums[w], all) : rows;
-            tiles = w < warp ? capped(tiles, tile_sums[w], a.tiles) : tiles;
-        }
-        if (e < a.experts) {
-            s.first[e] = first;
-            s.rows[e + 1] = capped(rows, rows_before, all);
-            s.tiles[e + 1] = capped(tiles, tiles_before, a.tiles);
-        }
-        for (uint32_t w = 0; w < warps; w++) {
-            rows_before = capped(rows_before, row_sums[w], all);
-            tiles_before = capped(tiles_before, tile_sums[w], a.tiles);
-        }
-        __syncthreads();
-    }
-    return s;
-}
-
-/* An expert, and a row of it. */
-struct experts_place {
-    uint32_t expert, row; /* among its rows */
-    uint32_t first;       /* of its rows */
-    bool valid;           /* there are tiles for its scales */
-};
-
-/* Where number V of all rows is. */
-__device__ __forceinline__ experts_place experts_find(const experts_args &a, const experts_sums &s, uint32_t v)
-{
-    uint32_t low = 0, high = a.experts; /* s.rows[low] <= v < s.rows[high] */
-
-    while (high - low > 1) {
-        const uint32_t middle = (low + high) / 2;
-        if (s.rows[middle] <= v) {
-            low = middle;
-        } else {
-            high = middle;
-        }
-    }
-    const uint32_t row = v - s.rows[low];
-    return {low, row, s.first[low], a.height == 0 || a.masked || row / a.height < s.tiles[low + 1] - s.tiles[low]};
-}
-
-/* The quantization of the rows of an expert: row 0 is its first. */
-__device__ __forceinline__ qb__tail experts_tail(const experts_args &a, const experts_sums &s, uint32_t expert)
-{
-    const uint64_t first = s.first[expert];
-    const uint64_t scales = first * a.by_row + expert * a.by_expert + s.tiles[expert] * a.by_tile;
-    const unsigned size = a.tail.scales.format == QB_FORMAT_F32 ? 4 : a.tail.scales.format == QB_FORMAT_F16 ? 2 : 1;
-    qb__tail t = a.tail;
-
-    t.out += first * t.out_step;
-    t.scales.memory = (unsigned char *)t.scales.memory + scales * size;
-    return t;
-}
-
-/* Write the padding of all experts' scales, which are bytes: a block takes whole experts. */
-__device__ __forceinline__ void experts_pad(const experts_args &a, const experts_sums &s)
-{
-    const uint32_t cols = (uint32_t)a.tail.scales.cols, wide = 4 * (uint32_t)a.tail.scales.layout.across;
-
-    for (uint32_t e = blockIdx.x; e < a.experts && a.pads; e += gridDim.x) {
-        const qb__tail t = experts_tail(a, s, e);
-        const uint32_t rows = s.rows[e + 1] - s.rows[e], height = a.height > 0 ? a.height : 1;
-        const uint32_t most = a.masked || a.height == 0 ? 0x7fffffffu : (s.tiles[e + 1] - s.tiles[e]) * a.height;
-        const uint64_t right = wide - cols, beside = rows * right;
-        const uint64_t below = (uint64_t)((rows + height - 1) / height * height - rows) * wide;
-
-        for (uint64_t i = threadIdx.x; i < beside + below; i += blockDim.x) {
-            const uint64_t row = i < beside ? i / right : rows + (i - beside) / wide;
-            const uint64_t col = i < beside ? cols + i % right : (i - beside) % wide;
-            if (row < most) {
-                ((uint8_t *)t.scales.memory)[qb__place(t.scales.layout, row, col)] = 0;
-            }
-        }
-    }
-}
-
-/* ---- Chunks --------------------------------------------------------------------------------------------------------
- */
-
-/* What is read for a chunk of values. */
-template <int OP> struct experts_chunk {
-    qb__pair pair;
-};
-template <> struct experts_chunk<PLAIN> {
-    uint4 x;
-};
-
-template <int OP>
-__device__ __forceinline__ experts_chunk<OP> experts_load(const experts_args &a, const unsigned char *row, uint32_t col,
-                                                          bool valid)
-{
-    experts_chunk<OP> c;
-
-    if constexpr (OP == PLAIN) {
-        c.x = valid ? qb__load16(row + (uint64_t)col * 16) : make_uint4(0, 0, 0, 0);
-    } else {
-        c.pair = qb__load_pair(a.pairs, row, col, valid);
-    }
-    return c;
-}
-
-/* Its values, which are kept if that is wanted: VALUES are those of the row. */
-template <int IN, int OP>
-__device__ __forceinline__ uint4 experts_values(const experts_args &a, const experts_chunk<OP> &c, uint4 *values,
-                                                uint32_t col, bool valid)
-{
-    if constexpr (OP == PLAIN) {
-        return c.x;
-    } else {
-        const uint4 z = qb__pair_values<IN, OP>(a.pairs, c.pair);
-        if (a.values != NULL && valid) {
-            values[col] = qb__plain_nans<IN>(z);
-        }
-        return z;
+    if (threadIdx.x % 32 == 0 && amax > __ldcg(a.amax + expert)) {
+        atomicMax(a.amax + expert, amax);
     }
 }
 
 /* Scales that are given, or of groups: a warp takes a segment of a row. With AMAX the largest of each expert alone. */
 template <int IN, int OUT, int OP, bool AMAX>
-__global__ void __launch_bounds__(THREADS) experts_groups(const experts_args a)
+__global__ void __launch_bounds__(THREADS, experts_resident(resident<OP, AMAX>)) experts_groups(const experts_args a)
 {
     constexpr int N = experts_depth<OP>;
     const unsigned char *const in = qb__begin((const unsigned char *)a.in);
     const experts_sums s = experts_begin(a);
-    const uint64_t units = (uint64_t)s.rows[a.experts] * a.segments, warps = (uint64_t)gridDim.x * (THREADS / 32);
+    const uint64_t units = experts_segments(a, s);
+    const uint64_t warps = (uint64_t)gridDim.x * (THREADS / 32);
 
     for (uint64_t u = (uint64_t)blockIdx.x * (THREADS / 32) + threadIdx.x / 32; u < units; u += warps) {
-        const uint32_t v = (uint32_t)(u / a.segments), segment = (uint32_t)(u - (uint64_t)v * a.segments);
-        const experts_place p = experts_find(a, s, v);
+        uint32_t segment;
+        const experts_place p = experts_segment(a, s, u, &segment);
         const uint64_t line = (uint64_t)p.first + p.row;
         uint32_t row[N], col[N];
         bool valid[N];
@@ -267,16 +56,13 @@ __global__ void __launch_bounds__(THREADS) experts_groups(const experts_args a)
             valid[k] = col[k] < a.tail.row_chunks;
             chunk[k] = experts_load<OP>(a, in + line * a.in_step, col[k], valid[k]);
         }
-        const qb__tail t = experts_tail(a, s, p.expert);
+        const qb__tail t = experts_tail(a, s, p);
 #pragma unroll
         for (int k = 0; k < N; k++) {
             z[k] = experts_values<IN, OP>(a, chunk[k], (uint4 *)a.values + line * a.tail.row_chunks, col[k], valid[k]);
         }
         if constexpr (AMAX) {
-            const uint32_t amax = qb__warp_max(qb__max_bits<IN>(qb__max_unit<IN, N>(z)));
-            if (threadIdx.x % 32 == 0 && amax > 0) {
-                atomicMax(a.amax + p.expert, amax);
-            }
+            experts_widen(a, p.expert, qb__warp_max(qb__max_bits<IN>(qb__max_unit<IN, N>(z))));
         } else if (!t.is_static && 1u << t.team_shift >= qb__tail_lanes(N)) {
             qb__tail_groups<IN, OUT, N>(t, z, row, col, valid);
         } else {
@@ -313,7 +99,7 @@ __global__ void __launch_bounds__(ROW_THREADS) experts_tokens(const experts_args
             const uint32_t col = first + 32 * k;
             chunk[k] = experts_load<OP>(a, in + line * a.in_step, col, col < a.tail.row_chunks);
         }
-        const qb__tail t = experts_tail(a, s, p.expert);
+        const qb__tail t = experts_tail(a, s, p);
 #pragma unroll
         for (int k = 0; k < N; k++) {
             const uint32_t col = first + 32 * k;
@@ -363,19 +149,6 @@ template <int IN> __device__ __forceinline__ void experts_keep(const experts_arg
             ((uint16_t *)a.values)[i] = (uint16_t)qb__plain_nan<IN>(qb__pack_pair<IN>(value, 0));
         }
     }
-}
-
-/* The tensor scale of an expert, and what it makes of an amax: read, or found from its amax. */
-__device__ __forceinline__ qb__tensor_factors experts_factors(const experts_args &a, uint32_t expert)
-{
-    const qb__scales &s = a.tail.scales;
-
-    if (a.amax != NULL) {
-        const float encode = qb__tensor_encode(a.amax[expert], s);
-        return {__fmul_rn(encode, s.reciprocal), __fdiv_rn(1.0f, encode)};
-    }
-    const float g = s.tensor_scale != NULL ? s.tensor_scale[expert] : 1.0f;
-    return {__fmul_rn(__frcp_rn(g), s.reciprocal), g};
 }
 
 /* The scales of a row: a warp has a group, or the block the row. */
@@ -428,7 +201,7 @@ __device__ __forceinline__ void experts_row_codes(const experts_args &a, const q
 }
 
 /* All of any problem, but what follows from all rows of an expert. */
-template <int IN> __global__ void __launch_bounds__(THREADS) experts_any(experts_args a)
+template <int IN> __global__ void __launch_bounds__(THREADS, experts_resident(RESIDENT_ANY)) experts_any(experts_args a)
 {
     a.in = qb__begin((const unsigned char *)a.in);
     const experts_sums s = experts_begin(a);
@@ -437,7 +210,7 @@ template <int IN> __global__ void __launch_bounds__(THREADS) experts_any(experts
     for (uint32_t v = blockIdx.x; v < rows; v += gridDim.x) {
         const experts_place p = experts_find(a, s, v);
         const uint64_t line = (uint64_t)p.first + p.row;
-        const qb__tail t = experts_tail(a, s, p.expert);
+        const qb__tail t = experts_tail(a, s, p);
         const qb__tensor_factors factors = experts_factors(a, p.expert);
 
         experts_keep<IN>(a, line);
@@ -469,10 +242,7 @@ template <int IN> __global__ void __launch_bounds__(THREADS) experts_range(exper
         for (uint64_t col = threadIdx.x % 32; col < a.cols; col += 32) {
             amax = fmaxf(amax, fabsf(experts_value<IN>(a, (uint64_t)p.first + p.row, col)));
         }
-        const uint32_t bits = qb__warp_max(__float_as_uint(amax));
-        if (threadIdx.x % 32 == 0 && bits > 0) {
-            atomicMax(a.amax + p.expert, bits);
-        }
+        experts_widen(a, p.expert, qb__warp_max(__float_as_uint(amax)));
     }
 }
 
@@ -568,33 +338,6 @@ static experts_args args_of(const struct qb__cuda_call *call)
     return a;
 }
 
-/* Rows that are expected to exist. */
-static uint64_t rows_of(const struct qb__cuda_call *call)
-{
-    return call->problem->expert_tokens > 0 ? call->problem->expert_tokens : call->rows;
-}
-
-/* Blocks for COUNT pieces of work of blocks, of which EACH fit on a multiprocessor. */
-static uint64_t blocks_for(const struct qb__cuda_call *call, uint64_t count, unsigned each)
-{
-    const uint64_t most = (uint64_t)call->limits->units * each;
-
-    return count == 0 ? 1 : count < most ? count : most;
-}
-
-static cudaError_t launch(const struct qb__cuda_call *call, const void *kernel, uint64_t blocks, unsigned threads,
-                          experts_args &a)
-{
-    void *args[] = {&a};
-
-    return qb__launch(call, kernel, blocks, dim3(threads), args, experts_shared(a.experts));
-}
-
-static int operation_of(const struct qb__cuda_call *call)
-{
-    return call->problem->operation == QB_OPERATION_QUANTIZE ? PLAIN : qb__gate_of(call->problem).activation;
-}
-
 /* True if CALL, whose scales are given or of rows and groups, goes by chunks. */
 static bool by_chunks(const struct qb__cuda_call *call)
 {
@@ -622,18 +365,21 @@ static cudaError_t run_chunks(const struct qb__cuda_call *call, experts_args &a,
     static const void *const tokens[2][OPERATIONS][6] = {EXPERTS_OF(experts_tokens, 2), EXPERTS_OF(experts_tokens, 4)};
     static const void *const largest[OPERATIONS][2] = {LARGEST_OF(QB__SILU), LARGEST_OF(QB__GELU),
                                                        LARGEST_OF(QB__GELU_ERF), LARGEST_OF(PLAIN)};
-    const int op = operation_of(call);
+    const int op = experts_operation(call);
     const uint32_t width = 32 * (op == PLAIN ? experts_depth<PLAIN> : experts_depth<QB__SILU>);
 
     if (!amax && !a.tail.is_static && call->problem->granularity == QB_GRANULARITY_TOKEN) {
         const bool deep = a.tail.row_chunks > 2 * 256;
         const unsigned threads = qb__round_up((unsigned)qb__ceil_div(a.tail.row_chunks, deep ? 4 : 2), 32);
-        return launch(call, tokens[deep][op][qb__index(call)], blocks_for(call, rows_of(call), 2048 / threads), threads,
-                      a);
+        return experts_launch(call, tokens[deep][op][qb__index(call)], experts_expected(call), ROW_THREADS / threads,
+                              threads, a);
     }
-    a.segments = (a.tail.row_chunks + width - 1) / width;
-    return launch(call, amax ? largest[op][call->input] : groups[op][qb__index(call)],
-                  blocks_for(call, qb__ceil_div(rows_of(call) * a.segments, THREADS / 32), 2048 / THREADS), THREADS, a);
+    a.segments = qb__make_fastdiv((a.tail.row_chunks + width - 1) / width);
+    return experts_launch(call, amax ? largest[op][call->input] : groups[op][qb__index(call)],
+                          qb__ceil_div(experts_expected(call) * a.segments.divisor, THREADS / 32),
+                          op == PLAIN ? (amax ? resident<PLAIN, true> : resident<PLAIN, false>)
+                                      : (amax ? resident<QB__SILU, true> : resident<QB__SILU, false>),
+                          THREADS, a);
 }
 
 static cudaError_t run_any(const struct qb__cuda_call *call, experts_args &a)
@@ -642,7 +388,15 @@ static cudaError_t run_any(const struct qb__cuda_call *call, experts_args &a)
                                            (const void *)experts_any<QB_FORMAT_BF16>,
                                            (const void *)experts_any<QB_FORMAT_F32>};
 
-    return launch(call, kernels[call->input], blocks_for(call, rows_of(call), 2048 / THREADS), THREADS, a);
+    return experts_launch(call, kernels[call->input], experts_expected(call), RESIDENT_ANY, THREADS, a);
+}
+
+/* All but what follows from all rows of an expert. */
+static cudaError_t run_rows(const struct qb__cuda_call *call, experts_args &a)
+{
+    return by_chunks(call)           ? run_chunks(call, a, false)
+           : experts_spans_fit(call) ? experts_spans_run(call, a)
+                                     : run_any(call, a);
 }
 
 /* The amax of each expert. */
@@ -657,13 +411,14 @@ static cudaError_t run_range(const struct qb__cuda_call *call, experts_args a)
 
     a.values = NULL;
     return chunks ? run_chunks(call, a, true)
-                  : launch(call, kernels[call->input],
-                           blocks_for(call, qb__ceil_div(rows_of(call), THREADS / 32), 2048 / THREADS), THREADS, a);
+                  : experts_launch(call, kernels[call->input], qb__ceil_div(experts_expected(call), THREADS / 32),
+                                   2048 / THREADS, THREADS, a);
 }
 
 static cudaError_t run_scales(const struct qb__cuda_call *call, experts_args &a)
 {
-    return launch(call, (const void *)experts_scales, qb__ceil_div(a.experts, THREADS), THREADS, a);
+    return experts_launch(call, (const void *)experts_scales, qb__ceil_div(a.experts, THREADS), MOST_EXPERTS / THREADS,
+                          THREADS, a);
 }
 
 /* One scale for each expert: its amax, its scale, and then as if that were given. */
@@ -683,8 +438,9 @@ static cudaError_t run_tensors(const struct qb__cuda_call *call)
     rest = args_of(&given);
     rest.tail.codes = call->scaling != QB_SCALING_AMAX;
     rest.pads = false;
+    rest.reverse = true;
     rest.amax = NULL;
-    return by_chunks(&given) ? run_chunks(&given, rest, false) : run_any(&given, rest);
+    return run_rows(&given, rest);
 }
 
 cudaError_t qb__cuda_experts_run(const struct qb__cuda_call *call)
@@ -698,9 +454,10 @@ cudaError_t qb__cuda_experts_run(const struct qb__cuda_call *call)
     experts_args a = args_of(call);
     if (computed) {
         error = run_range(call, a);
+        a.reverse = true;
     }
     if (error == cudaSuccess) {
-        error = by_chunks(call) ? run_chunks(call, a, false) : run_any(call, a);
+        error = run_rows(call, a);
     }
     return computed && error == cudaSuccess ? run_scales(call, a) : error;
 }

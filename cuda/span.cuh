@@ -136,6 +136,16 @@ template <int KIND> __device__ __forceinline__ void widen(range &r, const range 
     }
 }
 
+/* The range of a team of 2 to the SHIFT lanes, of which R is that of one. */
+template <int KIND> __device__ __forceinline__ range range_of_team(range r, uint32_t shift)
+{
+    for (unsigned offset = 1; offset < 1u << shift; offset *= 2) {
+        widen<KIND>(r, {__shfl_xor_sync(0xffffffffu, r.high, offset),
+                        KIND == ASYMMETRIC ? __shfl_xor_sync(0xffffffffu, r.below, offset) : 0});
+    }
+    return r;
+}
+
 /* ---- Scales ----------------------------------------------------------------------------------------------------- */
 
 /* A tile's scale: its code, and for DIVIDE and ASYMMETRIC its value. */
@@ -442,5 +452,66 @@ template <int OUT> __device__ __forceinline__ void store(unsigned char *out, con
         *(uint32_t *)out = w[0];
     }
 }
+
+/* ---- Launching --------------------------------------------------------------------------------------------------- */
+
+static inline kind kind_of(const struct qb_problem *p)
+{
+    return p->scale_format == QB_FORMAT_E8M0   ? POWER
+           : p->scale_format == QB_FORMAT_E4M3 ? SMALL
+           : p->zero_points                    ? ASYMMETRIC
+                                               : DIVIDE;
+}
+
+/* A group has 2 to this spans; NO_SHIFT: a row or more. */
+#define NO_SHIFT 31u
+
+static inline uint32_t team_shift_of(const struct qb_problem *p)
+{
+    uint32_t shift = NO_SHIFT;
+
+    if (p->granularity == QB_GRANULARITY_GROUP) {
+        for (shift = 0; (uint64_t)SPAN << shift < p->group; shift++) {
+        }
+    }
+    return shift;
+}
+
+/* Alignment, in bytes, of a span's codes: 12 are three words. */
+static inline unsigned codes_alignment(const struct qb__cuda_call *call)
+{
+    return call->problem->packing == QB_PACKING_DENSE
+               ? 4
+               : (unsigned)qb__packed_bytes(call->output, QB_PACKING_BYTES, SPAN);
+}
+
+/* True if the rows of CALL are whole spans that lie as they are loaded and stored, and a warp has whole groups. It does
+ * not look at the pointers. */
+static inline bool has_spans(const struct qb__cuda_call *call)
+{
+    const struct qb_problem *p = call->problem;
+    const unsigned n = 16 / qb__element_size(call->input);
+    const uint64_t team = p->group / SPAN;
+
+    return (p->granularity != QB_GRANULARITY_GROUP ||
+            (p->group % SPAN == 0 && team <= 32 && (team & (team - 1)) == 0)) &&
+           call->cols % SPAN == 0 && call->cols / SPAN < 0x40000000u && call->in_stride % n == 0 &&
+           (call->scaling == QB_SCALING_AMAX ||
+            qb__packed_bytes(call->output, p->packing, call->out_stride) % codes_alignment(call) == 0);
+}
+
+/* True if the input and the codes of such a CALL are aligned. */
+static inline bool has_aligned_spans(const struct qb__cuda_call *call)
+{
+    return (uintptr_t)call->in % 16 == 0 &&
+           (call->scaling == QB_SCALING_AMAX || (uintptr_t)call->out % codes_alignment(call) == 0);
+}
+
+/* A kernel for each of the three input formats. */
+#define OF_INPUTS(kernel, ...)                                                                                         \
+    {                                                                                                                  \
+        (const void *)kernel<QB_FORMAT_F16, __VA_ARGS__>, (const void *)kernel<QB_FORMAT_BF16, __VA_ARGS__>,           \
+            (const void *)kernel<QB_FORMAT_F32, __VA_ARGS__>                                                           \
+    }
 
 #endif

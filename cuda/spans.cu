@@ -23,15 +23,13 @@ struct spans_args {
     uint64_t out_step;     /* the same */
     bool dense;            /* codes of 6 bits */
     uint32_t out_span;     /* bytes of a span's codes */
-    uint32_t team_shift;   /* a group has 2 to this spans; NO_SHIFT: a row or more */
+    uint32_t team_shift;   /* see team_shift_of() */
     bool is_static, codes; /* codes: not only scales */
     bool reverse;          /* blocks run from the end of the input to its start */
     uint32_t word_shift;   /* STAGED: a word has the scales of 2 to this groups */
     uint64_t rows;
     qb__fastdiv by_row; /* spans of a row, with those that are beyond its end */
 };
-
-#define NO_SHIFT 31u
 
 /* Blocks after those with spans: a thread for each scale that is padding. */
 __device__ __forceinline__ void pad(const spans_args &a)
@@ -88,15 +86,6 @@ __device__ __forceinline__ void write_staged(const spans_args &a, const uint32_t
     }
 }
 
-/* Blocks that a multiprocessor should hold: as many as fit with 32 registers a thread, or 40 where it has fewer. */
-#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ < 800
-#define MOST_BLOCKS 4
-#elif defined(__CUDA_ARCH__) && ((__CUDA_ARCH__ >= 860 && __CUDA_ARCH__ < 900) || __CUDA_ARCH__ >= 1100)
-#define MOST_BLOCKS 6
-#else
-#define MOST_BLOCKS 8
-#endif
-
 /* Threads of a block at most. Large blocks read all before they write, which makes codes of a byte 1.5 % faster, and
  * those that take more instructions slower. */
 static constexpr unsigned most_threads(int output, int kind, int order)
@@ -107,7 +96,8 @@ static constexpr unsigned most_threads(int output, int kind, int order)
 template <int IN, int OUT, int KIND, int ORDER> struct bounds {
     static constexpr unsigned threads = most_threads(OUT, KIND, ORDER);
     static constexpr bool spills = KIND == ASYMMETRIC && (IN == QB_FORMAT_F32 || ORDER == ROWS);
-    static constexpr unsigned blocks = spills || depth_of<OUT, ORDER>::spans > 1 ? 1 : MOST_BLOCKS *THREADS / threads;
+    /* As many as a multiprocessor can hold: with 32 registers a thread, or 40 where it has fewer threads. */
+    static constexpr unsigned blocks = spills || depth_of<OUT, ORDER>::spans > 1 ? 1 : QB__MOST_THREADS / threads;
 };
 
 template <int IN, int OUT, int KIND, int ORDER>
@@ -158,10 +148,7 @@ __global__ void __launch_bounds__(bounds<IN, OUT, KIND, ORDER>::threads, bounds<
         if (a.is_static) {
             s[k] = read_scale<KIND>(a.scales, valid[k] ? row : 0, valid[k] ? col : 0);
         } else {
-            for (unsigned offset = 1; offset < 1u << a.team_shift; offset *= 2) {
-                widen<KIND>(r, {__shfl_xor_sync(0xffffffffu, r.high, offset),
-                                KIND == ASYMMETRIC ? __shfl_xor_sync(0xffffffffu, r.below, offset) : 0});
-            }
+            r = range_of_team<KIND>(r, a.team_shift);
             s[k] = make_scale<KIND>(r, a.scales, factors);
             if (ORDER == STAGED && leads) {
                 const uint32_t code = row < a.rows && col < a.scales.cols ? s[k].code : 0;
@@ -234,19 +221,6 @@ template <int IN, int OUT, int SPANS> __global__ void __launch_bounds__(MAX_THRE
 
 /* ---- Launching --------------------------------------------------------------------------------------------------- */
 
-static kind kind_of(const struct qb_problem *p)
-{
-    return p->scale_format == QB_FORMAT_E8M0   ? POWER
-           : p->scale_format == QB_FORMAT_E4M3 ? SMALL
-           : p->zero_points                    ? ASYMMETRIC
-                                               : DIVIDE;
-}
-
-#define OF_INPUTS(kernel, ...)                                                                                         \
-    {                                                                                                                  \
-        (const void *)kernel<QB_FORMAT_F16, __VA_ARGS__>, (const void *)kernel<QB_FORMAT_BF16, __VA_ARGS__>,           \
-            (const void *)kernel<QB_FORMAT_F32, __VA_ARGS__>                                                           \
-    }
 #define WITHOUT_STAGED(output, kind)                                                                                   \
     {                                                                                                                  \
         OF_INPUTS(spans, output, kind, ROWS), OF_INPUTS(spans, output, kind, FLAT)                                     \
@@ -311,32 +285,19 @@ static bool holds_row(const struct qb__cuda_call *call)
            call->cols <= (uint64_t)SPAN * MAX_THREADS * (call->input == QB_FORMAT_F32 ? 2 : MAX_DEPTH);
 }
 
-/* Alignment, in bytes, of a span's codes: 12 are three words. */
-static unsigned alignment(const struct qb__cuda_call *call)
-{
-    return call->problem->packing == QB_PACKING_DENSE
-               ? 4
-               : (unsigned)qb__packed_bytes(call->output, QB_PACKING_BYTES, SPAN);
-}
-
 bool qb__cuda_spans_fits(const struct qb__cuda_call *call)
 {
     const struct qb_problem *p = call->problem;
-    const unsigned n = 16 / qb__element_size(call->input);
-    const uint64_t team = p->group / SPAN, spans = call->cols / SPAN, padded = qb__padding_of(call).rows;
+    const uint64_t spans = call->cols / SPAN, padded = qb__padding_of(call).rows;
     const uint64_t rows = padded > call->rows ? padded : call->rows;
-    bool fits = false;
+    bool fits = p->granularity == QB_GRANULARITY_GROUP;
 
-    if (p->granularity == QB_GRANULARITY_GROUP) {
-        fits = p->group % SPAN == 0 && team <= 32 && (team & (team - 1)) == 0;
-    } else if (p->granularity == QB_GRANULARITY_TENSOR || p->granularity == QB_GRANULARITY_TOKEN) {
+    if (p->granularity == QB_GRANULARITY_TENSOR || p->granularity == QB_GRANULARITY_TOKEN) {
         fits = call->scaling == QB_SCALING_STATIC || holds_row(call) || qb__cuda_spans_want_scales(call);
     }
     /* Rows are rounded up to 128 spans at most, and their number to 128. */
-    return fits && pick(call, ROWS) != NULL && call->cols % SPAN == 0 && spans < 0x40000000u && call->rows > 0 &&
-           rows < 0x60000000u && (spans + 128) * (rows + 128) < 0x70000000u && call->in_stride % n == 0 &&
-           (call->scaling == QB_SCALING_AMAX ||
-            qb__packed_bytes(call->output, p->packing, call->out_stride) % alignment(call) == 0);
+    return fits && pick(call, ROWS) != NULL && has_spans(call) && call->rows > 0 && rows < 0x60000000u &&
+           (spans + 128) * (rows + 128) < 0x70000000u;
 }
 
 bool qb__cuda_spans_want_scales(const struct qb__cuda_call *call)
@@ -419,8 +380,7 @@ cudaError_t qb__cuda_spans_run(const struct qb__cuda_call *call, bool *done)
     void *args[] = {&a};
     order o;
 
-    *done = (uintptr_t)call->in % 16 == 0 &&
-            (call->scaling == QB_SCALING_AMAX || (uintptr_t)call->out % alignment(call) == 0);
+    *done = has_aligned_spans(call);
     if (!*done) {
         return cudaSuccess;
     }
@@ -435,7 +395,7 @@ cudaError_t qb__cuda_spans_run(const struct qb__cuda_call *call, bool *done)
     a.codes = call->scaling != QB_SCALING_AMAX;
     a.dense = p->packing == QB_PACKING_DENSE;
     a.reverse = p->tensor_scale == QB_TENSOR_SCALE_COMPUTED || qb__cuda_spans_want_scales(call);
-    a.team_shift = NO_SHIFT;
+    a.team_shift = team_shift_of(p);
     a.word_shift = qb__element_size(p->scale_format) == 1 ? 2 : 0;
     if (holds_row(call)) {
         unsigned spans = 1;
@@ -446,10 +406,7 @@ cudaError_t qb__cuda_spans_run(const struct qb__cuda_call *call, bool *done)
         return qb__launch(call, pick_rows(call, spans), call->rows,
                           dim3(qb__round_up((unsigned)qb__ceil_div(a.row_spans, spans), 32)), args);
     }
-    if (p->granularity == QB_GRANULARITY_GROUP) {
-        for (a.team_shift = 0; (uint64_t)SPAN << a.team_shift < p->group; a.team_shift++) {
-        }
-    } else if (call->scale_rows == 1) {
+    if (p->granularity != QB_GRANULARITY_GROUP && call->scale_rows == 1) {
         a.scales.layout.cols = a.scales.cols = 0; /* all rows have the same */
     }
     o = order_of(call, &a);

@@ -26,6 +26,11 @@ static const struct recipe {
     {QB_FORMAT_E2M1, QB_FORMAT_E4M3, QB_GRANULARITY_GROUP, 16, QB_TENSOR_SCALE_COMPUTED},
     {QB_FORMAT_INT4, QB_FORMAT_F16, QB_GRANULARITY_GROUP, 128, QB_TENSOR_SCALE_NONE},
     {QB_FORMAT_E2M3, QB_FORMAT_E8M0, QB_GRANULARITY_GROUP, 15, QB_TENSOR_SCALE_NONE},
+    {QB_FORMAT_E2M3, QB_FORMAT_E8M0, QB_GRANULARITY_GROUP, 32, QB_TENSOR_SCALE_NONE},
+    {QB_FORMAT_E3M2, QB_FORMAT_E8M0, QB_GRANULARITY_GROUP, 512, QB_TENSOR_SCALE_NONE},
+    {QB_FORMAT_INT4, QB_FORMAT_F32, QB_GRANULARITY_GROUP, 16, QB_TENSOR_SCALE_NONE},
+    {QB_FORMAT_INT4, QB_FORMAT_F32, QB_GRANULARITY_TENSOR, 0, QB_TENSOR_SCALE_NONE},
+    {QB_FORMAT_INT4, QB_FORMAT_F16, QB_GRANULARITY_TOKEN, 0, QB_TENSOR_SCALE_NONE},
 };
 
 static const enum qb_operation operations[] = {QB_OPERATION_QUANTIZE, QB_OPERATION_SILU_MUL, QB_OPERATION_GELU_MUL};
@@ -100,6 +105,7 @@ static void set_others(struct qb_problem *p, uint64_t random)
 
     p->input_stride = random & 1 ? cols + 8 * (random >> 1 & 3) : 0;
     p->output_stride = random >> 3 & 1 ? (p->hidden + 3) / 4 * 4 + 8 * (random >> 4 & 3) : 0;
+    p->packing = qb_format_info(p->output)->bits == 6 && random >> 23 & 1 ? QB_PACKING_DENSE : QB_PACKING_BYTES;
     p->amax_bound = (random >> 6 & 7) == 0 ? 0.75f : 0;
     p->expert_tokens = (random >> 9 & 1) * (p->tokens / 2);
     if (gated) {
@@ -124,9 +130,10 @@ static void set_others(struct qb_problem *p, uint64_t random)
 
 static const struct {
     uint64_t experts, tokens, hidden;
-} shapes[] = {{1, 5, 64},    {3, 40, 128},     {4, 0, 32},   {8, 300, 256}, {5, 3, 96},
-              {40, 130, 64}, {300, 97, 32},    {2, 257, 33}, {7, 140, 15},  {3, 9, 520},
-              {16, 600, 8},  {1100, 1500, 16}, {2, 5, 2056}, {6, 50, 1032}, {129, 700, 40}};
+} shapes[] = {{1, 5, 64},    {3, 40, 128},     {4, 0, 32},   {8, 300, 256},   {5, 3, 96},
+              {40, 130, 64}, {300, 97, 32},    {2, 257, 33}, {7, 140, 15},    {3, 9, 520},
+              {16, 600, 8},  {1100, 1500, 16}, {2, 5, 2056}, {6, 50, 1032},   {129, 700, 40},
+              {4, 70, 2064}, {9, 140, 528},    {5, 300, 96}, {4096, 4500, 16}};
 
 /* Each operation, recipe and kind of rows, in all shapes. */
 START_TEST(combinations)
