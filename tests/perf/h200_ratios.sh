@@ -79,7 +79,15 @@ operations()
 1.10 1.03 --op=dual --quant-dtype=fp8 --granularity=group:128
 1.10 1.03 --op=dual --quant-dtype=mxfp8
 1.10 1.03 --op=transpose --quant-dtype=fp8 --granularity=block:128x128
+2.00 1.20 --op=transpose --quant-dtype=fp8 --granularity=block:128x128 --num-tokens=4097
+2.00 1.20 --op=dual --quant-dtype=fp8 --granularity=group:128 --num-tokens=4097
+2.00 1.15 --op=dual --quant-dtype=fp8 --granularity=group:128 --dtype=float
 1.00 0.98 --op=dequantize --quant-dtype=fp8 --granularity=group:128
+1.20 1.05 --experts=8 --quant-dtype=fp8 --granularity=group:128
+1.40 1.15 --experts=8 --quant-dtype=mxfp4
+1.60 1.20 --experts=8 --quant-dtype=nvfp4
+1.60 1.20 --experts=8 --quant-dtype=nvfp4 --scale-layout=tiled-128x4
+1.60 1.20 --experts=8 --quant-dtype=int4 --granularity=group:128
 EOT
 }
 
