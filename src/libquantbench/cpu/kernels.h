@@ -122,6 +122,7 @@ struct qb__tiles {
     bool given;
     uint8_t *out; /* NULL: the scales are all that is computed */
     bool stream;  /* with non-temporal stores; OUT is aligned to a line, and the caller fences */
+    bool far;     /* X may be in memory: it is prefetched */
 };
 #define QB__TILE_LEAST 16
 #define QB__TILE_MOST  512

@@ -206,9 +206,9 @@ QB__INLINE void batch_make(struct batch *batch, const void *x, const size_t grou
 
 /* BATCH groups that are not special. */
 QB__INLINE void batch_encode(const struct qb__groups groups, const struct batch *batch, const struct qb__pair pair,
-                             bool stream)
+                             const struct qb__access *access)
 {
-    const struct qb__way way = {GROUP_QUOTIENT, true, stream};
+    const struct qb__way way = {GROUP_QUOTIENT, true, HAVE_STREAM && access->stream};
     const size_t group = groups.size;
     const void *x = groups.x;
     uint8_t *out = groups.out;
@@ -222,13 +222,11 @@ QB__INLINE void batch_encode(const struct qb__groups groups, const struct batch 
             .clean = true,
         };
         const struct constants c = constants_make(&d, pair.input, pair.output);
-        /* The shorter loop of INT8 gains nothing by it. */
-        const size_t ahead = stream && !qb__is_integer(pair.output) ? 4096 : 0;
         size_t i = 0;
 
         for (; group - i >= LANES; i += LANES) {
-            if (ahead > 0) {
-                prefetch_ahead(at(x, i, pair.input), LANES * qb__element_size(pair.input), ahead);
+            if (access->ahead > 0) {
+                prefetch_ahead(at(x, i, pair.input), LANES * qb__element_size(pair.input), access->ahead);
             }
             encode_block(out + i, at(x, i, pair.input), &c, pair, way);
         }
@@ -277,7 +275,8 @@ QB__INLINE void encode_groups(struct qb__groups left, const struct qb__rule *rul
 {
     const size_t group = left.size;
     /* Groups that are not whole lines of the output would leave a partly written line at each edge. */
-    const struct qb__access whole = {.stream = access->stream && group % 64 == 0 && ((uintptr_t)left.out & 63) == 0};
+    const struct qb__access whole = {.stream = access->stream && group % 64 == 0 && ((uintptr_t)left.out & 63) == 0,
+                                     .ahead = access->ahead};
     struct batch batches[2];
 
     if (rule->dynamic && left.count >= BATCH) {
@@ -297,7 +296,7 @@ QB__INLINE void encode_groups(struct qb__groups left, const struct qb__rule *rul
 
                 encode_each_group(&here, rule, &whole, routines);
             } else {
-                batch_encode(left, batch, pair, HAVE_STREAM && whole.stream);
+                batch_encode(left, batch, pair, &whole);
             }
             left.out += BATCH * group;
         }

@@ -45,12 +45,11 @@ QB__INLINE size_t encode_blocks(size_t i, const struct qb__run run, const struct
 /* Where one block saturates, others near it do: this many elements go to encode_any() then. */
 #define SATURATED 512
 
-/* A run whose quotient, or CLEAN or STREAM, may not be constant. Only what is CLEAN is prefetched: the rest is rare in
- * tensors that are read twice. */
+/* A run whose quotient, or CLEAN or STREAM, may not be constant. */
 QB__INLINE void encode_loop(const struct qb__run run, const struct qb__divisor *divisor,
                             const struct qb__access *access, const struct qb__pair pair, const struct qb__way way)
 {
-    const size_t ahead = way.clean && access->stream ? access->ahead : 0;
+    const size_t ahead = access->ahead;
     /* A non-temporal store pays only as a whole line: begin at a line of the output. */
     size_t head = access->stream ? -(uintptr_t)run.out & 63 : 0;
     size_t i = head < run.count ? head : run.count;

@@ -13,9 +13,9 @@
 
 enum {
     TILES_BATCH = 16,
-    TILES_SHORT = 32,   /* groups of up to this size are encoded two batches at a time */
-    TILES_AHEAD = 4096, /* bytes that are prefetched */
-    ODD_NAN = 2         /* in what makes a batch special: amaxes are to be found again, without NaN */
+    TILES_SHORT = 32,    /* groups of up to this size are encoded two batches at a time */
+    TILES_AHEAD = 16384, /* bytes that are prefetched at most */
+    ODD_NAN = 2          /* in what makes a batch special: amaxes are to be found again, without NaN */
 };
 
 /* The scales of a batch, or of two. */
@@ -41,7 +41,7 @@ typedef uint32_t batch_scales_routine(struct scales *s, size_t first, const uint
 
 /* The codes of a run of whole vectors of codes, which begins at element FIRST of those of S, groups of 2^SHIFT. */
 typedef void batch_codes_routine(const struct qb__run *run, const struct scales *s, size_t first, unsigned shift,
-                                 bool stream);
+                                 const struct qb__access access);
 
 /* How the codes of a batch are made. */
 enum tiles_ways {
@@ -333,37 +333,47 @@ QB__INLINE codes tiles_vector(const void *x, const struct scales *s, size_t firs
 
 /* See batch_codes_routine. */
 QB__INLINE void tiles_codes(const struct qb__run *run, const struct scales *s, size_t first, unsigned shift,
-                            bool stream, const struct tiles_way way)
+                            const struct qb__access access, const struct tiles_way way)
 {
     const size_t step = qb__formats[way.output].bits == 4 ? 2 * LANES : LANES, count = run->count;
     const void *x = run->x;
     uint8_t *out = run->out;
 
     for (size_t i = 0; i < count; i += step, out += LANES, x = at(x, step, way.input)) {
-        if (stream) {
-            prefetch_ahead(x, step * qb__element_size(way.input), TILES_AHEAD);
+        if (access.ahead > 0) {
+            prefetch_ahead(x, step * qb__element_size(way.input), access.ahead);
         }
-        store_codes(out, tiles_vector(x, s, first + i, shift, way), stream);
+        store_codes(out, tiles_vector(x, s, first + i, shift, way), access.stream);
     }
 }
 
+/* How far ahead of a batch's codes the input is prefetched. The next batch's amaxes are found already, so that it is
+ * the batch after that which is waited for; more where the codes are nibbles, which leave less time. */
+static size_t tiles_ahead(const struct qb__tiles *tiles, size_t batch, enum qb_format input)
+{
+    const size_t ahead = 2 * batch * qb__element_size(input) * 8 / qb__formats[tiles->form->output].bits;
+
+    return !tiles->far ? 0 : ahead < TILES_AHEAD ? ahead : TILES_AHEAD;
+}
+
 /* What the scales S are of. */
-static void tiles_encode(struct qb__run run, const struct scales *s, const struct qb__tiles *tiles, unsigned shift,
+static void tiles_encode(struct qb__run run, const struct scales *s, const struct qb__tiles *tiles, size_t ahead,
                          const struct tiles_routines *routines, enum qb_format input)
 {
+    const unsigned shift = (unsigned)__builtin_ctzll(tiles->size);
     const bool nibbles = qb__formats[tiles->form->output].bits == 4;
     batch_codes_routine *encode = s->special ? routines->special : routines->codes;
     const size_t left = run.count % (nibbles ? 2 * LANES : LANES);
 
     run.count -= left;
-    encode(&run, s, 0, shift, tiles->stream && !s->special);
+    encode(&run, s, 0, shift, (struct qb__access){tiles->stream && !s->special, ahead});
     if (left > 0) {
         uint32_t padded[2 * LANES] = {0};
         uint8_t last[LANES];
         const struct qb__run rest = {last, padded, nibbles ? 2 * LANES : LANES};
 
         memcpy(padded, at(run.x, run.count, input), left * qb__element_size(input));
-        encode(&rest, s, run.count, shift, false);
+        encode(&rest, s, run.count, shift, (struct qb__access){false, 0});
         memcpy(run.out + (nibbles ? run.count / 2 : run.count), last, nibbles ? (left + 1) / 2 : left);
     }
 }
@@ -371,7 +381,7 @@ static void tiles_encode(struct qb__run run, const struct scales *s, const struc
 static void tiles_run(const struct qb__tiles *tiles, const struct tiles_routines *routines, enum qb_format input)
 {
     const size_t size = tiles->size, groups = size <= TILES_SHORT ? 2 * TILES_BATCH : TILES_BATCH;
-    const size_t batch = groups * size;
+    const size_t batch = groups * size, ahead = tiles_ahead(tiles, batch, input);
     const unsigned shift = (unsigned)__builtin_ctzll(size); /* a division takes as long as the codes of 64 elements */
     const bool nibbles = qb__formats[tiles->form->output].bits == 4;
     struct qb__run run = {.out = tiles->out};
@@ -394,7 +404,7 @@ static void tiles_run(const struct qb__tiles *tiles, const struct tiles_routines
         run.count = i > tiles->count ? tiles->count - (i - batch) : batch;
         memcpy(tiles->scales + ((i - batch) >> shift), s->code, ((run.count + size - 1) >> shift) * sizeof *s->code);
         if (run.out != NULL) {
-            tiles_encode(run, s, tiles, shift, routines, input);
+            tiles_encode(run, s, tiles, ahead, routines, input);
             run.out += nibbles ? run.count / 2 : run.count;
         }
     }

@@ -138,9 +138,9 @@ SCALES_ROUTINE(powers_bf16, QB_FORMAT_E8M0, true, QB_FORMAT_BF16)
 
 #define CODES_ROUTINE(in, INPUT, out_, OUTPUT, WAY, ...)                                                               \
     static void NAME(codes_##in##_##out_##_##WAY)(const struct qb__run *run, const struct scales *s, size_t first,     \
-                                                  unsigned shift, bool stream)                                         \
+                                                  unsigned shift, const struct qb__access access)                      \
     {                                                                                                                  \
-        tiles_codes(run, s, first, shift, stream,                                                                      \
+        tiles_codes(run, s, first, shift, access,                                                                      \
                     (struct tiles_way){QB_FORMAT_##INPUT, QB_FORMAT_##OUTPUT, __VA_ARGS__});                           \
     }
 #define CODES_PLACE(in, INPUT, out_, OUTPUT, WAY, ...)                                                                 \

@@ -33,6 +33,7 @@ struct job {
     const struct qb__cpu_pair *pair;
     void (*encode)(uint8_t *out, const void *x, size_t count, const struct qb__divisor *divisor);
     bool stream;  /* the codes, with non-temporal stores */
+    bool far;     /* as in struct qb__tiles */
     size_t ahead; /* as in struct qb__access */
     struct qb_problem p;
     struct qb__tiling tiling;
@@ -460,6 +461,7 @@ static void tiles_piece(const struct job *job, uint64_t row, uint64_t first, uin
     }
     tiles.given = job->given;
     tiles.stream = job->stream && ((uintptr_t)tiles.out & 63) == 0;
+    tiles.far = job->far;
     job->tiles(&tiles);
     if (!job->given) {
         store_scales(job, row, first, last - first, scales);
@@ -687,6 +689,7 @@ static void choose_routines(struct job *job, const struct qb__cpu_plan *plan, ui
         job->encode = narrow->encode[job->p.input][job->p.output];
         job->pair = pair->encode != NULL ? pair : NULL;
     }
+    job->far = true;
     job->stream = job->codes != NULL && qb__cpu_streams(plan, bytes) &&
                   (job->tiles != NULL ? job->p.packing != QB_PACKING_DENSE
                                       : job->runs && job->bits == 8 && job->encode == NULL && lines);
@@ -748,6 +751,7 @@ void qb__cpu_narrow_rows(const struct qb__cpu_ops *ops, const struct qb__cpu_pla
     job.first = rows->first;
     job.p.tokens = rows->rows;
     job.stream = job.stream && rows->stream;
+    job.far = false;
     job.ahead = 0;
     find_tensor_scale(&job, tensors->at[QB_ROLE_TENSOR_SCALE]);
     if (problem->scaling != QB_SCALING_STATIC || job.given) {

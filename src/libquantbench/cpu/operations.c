@@ -75,7 +75,7 @@ static struct job job_of(const struct qb__cpu_plan *plan, const struct qb_proble
     job.chunk = CHUNK_BYTES / job.row_bytes / job.band * job.band;
     job.chunk = job.chunk > 0 ? job.chunk : job.band;
     job.chunk = job.chunk < p->tokens || p->tokens == 0 ? job.chunk : p->tokens;
-    /* Kernels prefetch a page ahead of what they read. */
+    /* A page apart, so that no prefetcher asks for what another thread writes. */
     job.room = (job.chunk * job.row_bytes + 4096 + LINE - 1) / LINE * LINE;
     job.threads = qb__cpu_threads_worth(plan, p->tokens * bytes);
     job.stream = qb__cpu_streams(plan, p->tokens * bytes);

@@ -8,11 +8,12 @@
 #include "threads.h"
 
 enum {
-    PANEL = 2048,      /* columns whose amax and scales are kept at a time, on the stack */
-    ROWS = 8,          /* that are worked on at a time in each column of a panel */
-    TILES = 256,       /* high tiles that are worked on at a time */
-    NARROW = 64,       /* tiles of fewer columns are worked on by columns, not by runs */
-    BATCH_LIMIT = 4096 /* groups of more elements gain nothing from batches */
+    PANEL = 2048,       /* columns whose amax and scales are kept at a time, on the stack */
+    ROWS = 8,           /* that are worked on at a time in each column of a panel */
+    TILES = 256,        /* high tiles that are worked on at a time */
+    NARROW = 64,        /* tiles of fewer columns are worked on by columns, not by runs */
+    BATCH_LIMIT = 4096, /* groups of more elements gain nothing from batches */
+    USUAL_AHEAD = 8192  /* bytes that are prefetched of what is not read twice a while later */
 };
 
 /* A tensor or a part of it. */
@@ -482,10 +483,20 @@ size_t qb__cpu_ahead(const struct qb__cpu_plan *plan, uint64_t tile)
     return tile > least ? (size_t)tile : least;
 }
 
-/* Only tiles of one row gain from it. */
-static size_t prefetch_distance(const struct job *job)
+/* How far ahead of the encoding of tensors, batches of groups, and rows the input is prefetched. Rows of INT8 lose by
+ * it while they are in L2. */
+static size_t prefetch_distance(const struct job *job, const struct qb_problem *p)
 {
-    if (!job->rule.dynamic || job->tile_rows > 1 || job->tile_cols <= BATCH_LIMIT / 8) {
+    if (p->granularity == QB_GRANULARITY_TENSOR) {
+        return USUAL_AHEAD;
+    }
+    if (!job->rule.dynamic || job->tile_rows > 1) {
+        return 0;
+    }
+    if (job->tile_cols <= BATCH_LIMIT) {
+        return USUAL_AHEAD;
+    }
+    if (qb__is_integer(p->output) && p->tokens * p->hidden * job->element <= 2 * job->plan->l2_size) {
         return 0;
     }
     return qb__cpu_ahead(job->plan, job->tile_cols * job->element);
@@ -534,6 +545,7 @@ void qb__cpu_quantize(const struct qb__cpu_ops *ops, const struct qb__cpu_plan *
     const uint64_t tiles = tiling.scale_rows * tiling.scale_cols;
 
     job.access.stream = job.codes && qb__cpu_streams(plan, p->tokens * p->hidden * (job.element + 1));
+    job.access.ahead = prefetch_distance(&job, p);
     if (p->granularity == QB_GRANULARITY_TENSOR) {
         quantize_shared(&job, job.scales);
     } else if (tiles < 4 * (uint64_t)threads && job.tile_cols >= NARROW) {
@@ -554,7 +566,6 @@ void qb__cpu_quantize(const struct qb__cpu_ops *ops, const struct qb__cpu_plan *
     } else if (p->granularity == QB_GRANULARITY_CHANNEL && (p->tokens >= threads || p->tokens == 0)) {
         quantize_channels(&job, threads);
     } else {
-        job.access.ahead = prefetch_distance(&job);
         qb__cpu_parallel(threads, tiles_work, &job);
     }
 }

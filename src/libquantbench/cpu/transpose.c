@@ -286,7 +286,7 @@ static struct job job_of(const struct qb__cpu_plan *plan, const struct qb_proble
     job.wide = least(job.wide, p->hidden);
     job.bands = qb__ceil_div(p->tokens, job.high);
     job.across = qb__ceil_div(p->hidden, job.wide);
-    /* Kernels prefetch a page ahead of what they read. */
+    /* A page apart, so that no prefetcher asks for what another thread writes. */
     job.scales_at = lines(job.high * job.wide * job.element + 4096);
     job.room = job.scales_at + lines(qb__ceil_div(job.high, rows) * job.wide * sizeof(float));
     return job;
