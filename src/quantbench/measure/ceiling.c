@@ -279,13 +279,14 @@ static void leave_room(const struct ceiling *ceiling, struct stock *stock)
 static enum qb_status find_memory(struct ceiling *ceiling, void **memory, struct mix_context *context)
 {
     struct qb_device *device = ceiling->key.device->handle;
-    const uint64_t stride = set_stride(&ceiling->key);
-    enum qb_status status = qb_memory_alloc(device, saturate_multiply(ceiling->sets, stride), memory);
+    const uint64_t stride = set_stride(&ceiling->key), all = saturate_multiply(ceiling->sets, stride);
+    const uint64_t part = ceiling->key.threads > 0 ? stride : all;
+    enum qb_status status = qb_memory_alloc(device, all, memory);
 
     context->memory = *memory;
-    /* Each set by itself, so that the threads that will use its parts are the first to touch them. */
-    for (unsigned i = 0; i < ceiling->sets && status == QB_OK; i++) {
-        status = qb_memory_fill(device, context->memory + i * stride, 0x5A, stride);
+    /* On the CPU each set by itself, so that the threads that will use its parts are the first to touch them. */
+    for (uint64_t at = 0; at < all && status == QB_OK; at += part) {
+        status = qb_memory_fill(device, context->memory + at, 0x5A, part);
     }
     /* The sets are filled in their order, which leaves the last ones in the cache. */
     ceiling->first = 0;
