@@ -36,7 +36,7 @@ ok 'one of two that is waited for' ended 'beside true; joined'
 # A background process of a test's own would outlive it.
 by_hand()
 {
-    ! grep -nE '[^&>\\|]&[[:space:]]*(#.*)?$' "$srcdir"/tests/*.sh | grep -v '/tap\.sh:' | sed 's/^/# /' | grep .
+    ! grep -nE '[^&>\\|]&([[:space:]]+#.*|[[:space:]]*)$' "$srcdir"/tests/*.sh | grep -v '/tap\.sh:' | sed 's/^/# /' | grep .
 }
 ok 'no test puts a process into the background but by beside' by_hand
 done_testing
