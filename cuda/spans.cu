@@ -148,7 +148,11 @@ __global__ void __launch_bounds__(bounds<IN, OUT, KIND, ORDER>::threads, bounds<
         if (a.is_static) {
             s[k] = read_scale<KIND>(a.scales, valid[k] ? row : 0, valid[k] ? col : 0);
         } else {
-            r = range_of_team<KIND>(r, a.team_shift);
+            /* As in range_of_team(), whose call makes other code of 44 kernels. */
+            for (unsigned offset = 1; offset < 1u << a.team_shift; offset *= 2) {
+                widen<KIND>(r, {__shfl_xor_sync(0xffffffffu, r.high, offset),
+                                KIND == ASYMMETRIC ? __shfl_xor_sync(0xffffffffu, r.below, offset) : 0});
+            }
             s[k] = make_scale<KIND>(r, a.scales, factors);
             if (ORDER == STAGED && leads) {
                 const uint32_t code = row < a.rows && col < a.scales.cols ? s[k].code : 0;
