@@ -36,6 +36,14 @@ refused()
     cp "$file" before && fails 2 "--$writing: $file is also the file of --$read; expected another file" "$@" &&
         cmp "$file" before
 }
+# ran_to FILE ARGUMENT...: FILE is written, whatever the verdict is.
+ran_to()
+{
+    file=$1
+    shift
+    "$QUANTBENCH" "$@" >out 2>err
+    [ -s "$file" ]
+}
 for file in w hard soft; do
     file=$file.safetensors
     for writing in output=csv: journal= save-baseline=; do
@@ -58,6 +66,26 @@ done
 ok 'output: a record' refused output report record.json --report=record.json --output=record.json
 ok 'plot: a record' refused plot report record.gp --report=record.json --report=record.gp --plot=record.gp
 ok 'output: a record of a fleet' refused output fleet record.json --fleet=record.json --output=record.json
+mkdir fleet
+cp record.json fleet/a.json
+cp record.json fleet/b.json
+echo '{"metadata": {}, "weight_map": {"w": "a.safetensors"}}' >model/model.safetensors.index.json
+# among WRITING READ FILE ARGUMENT...: the option WRITING would write FILE, which is in the folder that READ names.
+among()
+{
+    writing=$1 read=$2 file=$3
+    shift 3
+    cp "$file" before && fails 2 "--$writing: $file is in the folder of --$read; expected a file elsewhere" "$@" &&
+        cmp "$file" before
+}
+ok 'output: in the folder of a fleet' among output fleet fleet/b.json --fleet=fleet --output=fleet/b.json
+ok 'output: in the folder of a fleet by its own name' among output fleet fleet/b.json --fleet=fleet/../fleet/ \
+    --output=fleet/b.json
+index=model/model.safetensors.index.json
+ok 'output: the index of a model' among output input $index --quality --input=model --output=csv:$index
+ok 'output: a file of a model by its index, of which one tensor is read in processes of its own' among output input \
+    model/a.safetensors --device=cpu --runs=5 --input=$index --tensor=w --output=csv:model/a.safetensors
+ok 'output: a new file in the folder of a fleet' ran_to fleet/report.json --fleet=fleet --output=fleet/report.json
 ok 'output: the hosts of a fleet' refused output expect hosts --fleet=record.json --expect=hosts --output=csv:hosts
 # shellcheck disable=SC2086
 ok 'output: a plug-in' refused output plugin hosts $small --plugin=./hosts --output=csv:hosts
@@ -71,11 +99,11 @@ ok 'output: a new file twice' fails 2 '--output: ./new is also the file of --out
     --output=csv:./new
 # A folder stands for its files.
 shard=model/a.safetensors
-ok 'output: a file of a model' refused output input $shard --device=cpu --input=model --output=csv:$shard
-ok 'output: a file of a model in several runs' refused output input $shard --device=cpu --runs=2 --input=model \
+ok 'output: a file of a model' among output input $shard --device=cpu --input=model --output=csv:$shard
+ok 'output: a file of a model in several runs' among output input $shard --device=cpu --runs=2 --input=model \
     --output=csv:$shard
-ok 'output: a file of a model that is rated' refused output input $shard --quality --input=model --output=csv:$shard
-ok 'save-scales: a file of a model' refused save-scales input $shard --calibrate=amax --input=model --save-scales=$shard
+ok 'output: a file of a model that is rated' among output input $shard --quality --input=model --output=csv:$shard
+ok 'save-scales: a file of a model' among save-scales input $shard --calibrate=amax --input=model --save-scales=$shard
 ok 'output: beside the files of a model' run 0 --quality --input=model --output=model/report.csv
 
 done_testing

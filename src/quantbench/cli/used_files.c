@@ -2,6 +2,7 @@
 /* used_files.c - see used_files.h. */
 #include <config.h>
 
+#include "cases/model_index.h"
 #include "cli/used_files.h"
 #include "report/overwrite.h"
 
@@ -16,7 +17,12 @@ struct list {
 static void add(struct list *list, const char *option, const char *path, bool is_written)
 {
     if (path != NULL) {
-        list->files[list->count++] = (struct used_file){option, path, is_written};
+        list->files[list->count++] = (struct used_file){
+            .option = option,
+            .path = path,
+            .is_written = is_written,
+            .has_folder = !is_written && model_index_is_model(path),
+        };
     }
 }
 

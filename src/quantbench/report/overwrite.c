@@ -6,6 +6,8 @@
 #include "base/label.h"
 #include "report/overwrite.h"
 
+#include <libgen.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* The place that a path leads to. */
@@ -45,6 +47,39 @@ static bool is_same_place(const struct place *a, const struct place *b)
            (a->has_folder && b->has_folder && is_same(&a->folder, &b->folder) && strcmp(a->name, b->name) == 0);
 }
 
+/* The folder that FILE is in, or that it is. Returns false if it cannot be found. */
+static bool find_folder(const struct used_file *file, bool itself, struct stat *folder)
+{
+    char *path = realpath(file->path, NULL);
+    bool found = path != NULL && stat(path, folder) == 0;
+
+    if (found && !(itself && S_ISDIR(folder->st_mode))) {
+        found = stat(dirname(path), folder) == 0;
+    }
+    free(path);
+    return found;
+}
+
+/* True if the file that is WRITTEN is there, among those of a folder that is READ. */
+static bool is_among(const struct used_file *written, const struct place *place, const struct used_file *read)
+{
+    struct stat ours, theirs;
+
+    return place->is_regular && read->has_folder && find_folder(written, false, &ours) &&
+           find_folder(read, true, &theirs) && is_same(&ours, &theirs);
+}
+
+/* An error about FILE, which RELATION to that of the option OTHER. */
+static enum exit_code refuse(const struct used_file *file, const char *relation, const struct used_file *other,
+                             const char *remedy)
+{
+    char path[LABEL_TEXT_SIZE];
+
+    message_error("--%s: %s is %s --%s; expected %s", file->option, label_text(path, file->path, strlen(file->path)),
+                  relation, other->option, remedy);
+    return EXIT_USAGE;
+}
+
 enum exit_code overwrite_check(const struct used_file *files, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
@@ -55,16 +90,15 @@ enum exit_code overwrite_check(const struct used_file *files, size_t count)
         }
         find_place(&files[i], &place);
         for (size_t k = 0; k < count; k++) {
-            char path[LABEL_TEXT_SIZE];
-
             if (k == i || (files[k].is_written && k > i)) {
                 continue;
             }
             find_place(&files[k], &other);
             if (is_same_place(&place, &other)) {
-                message_error("--%s: %s is also the file of --%s; expected another file", files[i].option,
-                              label_text(path, files[i].path, strlen(files[i].path)), files[k].option);
-                return EXIT_USAGE;
+                return refuse(&files[i], "also the file of", &files[k], "another file");
+            }
+            if (is_among(&files[i], &place, &files[k])) {
+                return refuse(&files[i], "in the folder of", &files[k], "a file elsewhere");
             }
         }
     }

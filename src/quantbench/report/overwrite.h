@@ -13,6 +13,7 @@ struct used_file {
     const char *option;
     const char *path;
     bool is_written;
+    bool has_folder; /* it is a folder, whose files are read, or names files in its own */
 };
 
 /* Compare all COUNT FILES by the place that their paths lead to. Devices and pipes may be there twice. Returns an exit
