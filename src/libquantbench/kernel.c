@@ -10,6 +10,7 @@
 #include "operation.h"
 
 #include <fnmatch.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -253,6 +254,14 @@ static enum qb_status check_problem(const struct qb_kernel *kernel, const struct
     return QB_OK;
 }
 
+/* Problems are compared byte by byte: what is between members is not set by every program. */
+_Static_assert(offsetof(struct qb_problem, head_size) ==
+                       offsetof(struct qb_problem, expert_rows) + sizeof(enum qb_expert_rows) &&
+                   offsetof(struct qb_problem, expert_tokens) ==
+                       offsetof(struct qb_problem, experts) + sizeof(uint64_t) &&
+                   sizeof(struct qb_problem) == offsetof(struct qb_problem, expert_tokens) + sizeof(uint64_t),
+               "no padding");
+
 /* The check of PROBLEM that QUEUE keeps: by KERNEL, or by the first of all if that is NULL. NULL: there is none. */
 static struct check *find_check(const struct qb_queue *queue, const struct qb_kernel *kernel,
                                 const struct qb_problem *problem)
@@ -323,39 +332,49 @@ static enum qb_status run_checked(const struct check *check, struct qb_queue *qu
     return status == QB_OK ? run_in_environment(check->kernel, queue, &check->loaded, &t) : status;
 }
 
+/* Set *FOUND to the check of PROBLEM and KERNEL that QUEUE keeps, or to one that is made in MADE, or kept. */
+static enum qb_status find_or_check(const struct qb_kernel *kernel, struct qb_queue *queue,
+                                    const struct qb_problem *problem, struct check *made, const struct check **found)
+{
+    const bool lasting = kernel != NULL && is_lasting(queue, kernel, problem);
+    enum qb_status status;
+
+    *found = lasting ? find_check(queue, kernel, problem) : NULL;
+    if (*found != NULL) {
+        return QB_OK;
+    }
+    status = check_problem(kernel, queue, problem, made);
+    if (status == QB_OK) {
+        *found = lasting ? keep_check(queue, problem, made) : made;
+    }
+    return status;
+}
+
 enum qb_status qb_kernel_run(const struct qb_kernel *kernel, struct qb_queue *queue, const struct qb_problem *problem,
                              const struct qb_tensors *tensors)
 {
-    const bool lasting = kernel != NULL && is_lasting(queue, kernel, problem);
-    struct check *check = lasting ? find_check(queue, kernel, problem) : NULL;
     struct check made;
+    const struct check *check;
+    const enum qb_status status = find_or_check(kernel, queue, problem, &made, &check);
 
-    if (check == NULL) {
-        const enum qb_status status = check_problem(kernel, queue, problem, &made);
-
-        if (status != QB_OK) {
-            return status;
-        }
-        check = lasting ? keep_check(queue, problem, &made) : &made;
-    }
-    return run_checked(check, queue, tensors);
+    return status == QB_OK ? run_checked(check, queue, tensors) : status;
 }
 
 enum qb_status qb_kernel_floor(const struct qb_kernel *kernel, struct qb_queue *queue, const struct qb_problem *problem)
 {
-    struct qb_problem p;
-    enum qb_status status = qb__problem_load(problem, &p);
+    struct check made;
+    const struct check *check;
+    enum qb_status status;
 
-    if (status != QB_OK) {
-        return status;
-    }
     if (kernel == NULL || queue == NULL) {
         return qb__fail(QB_ERROR_INVALID, "%s: an argument is NULL", __func__);
     }
-    if (kernel->floor == NULL || !supports(kernel, queue->device, &p)) {
+    if (kernel->floor == NULL) {
         return qb__fail(QB_ERROR_UNSUPPORTED, "kernel %s has no empty launch for this problem", kernel->name);
     }
-    return kernel->floor(kernel, queue, &p);
+    /* What comes before a launch is a part of it. */
+    status = find_or_check(kernel, queue, problem, &made, &check);
+    return status == QB_OK ? kernel->floor(kernel, queue, &check->loaded) : status;
 }
 
 enum qb_status qb_quantize(struct qb_queue *queue, const struct qb_problem *problem, const struct qb_tensors *tensors)

@@ -455,6 +455,7 @@ struct qb_problem {
     float up_offset;                   /* SILU_MUL and GELU_MUL: finite */
     enum qb_weights weights;           /* RMS_NORM, ADD_RMS_NORM and ROPE */
     float epsilon;                     /* RMS_NORM and ADD_RMS_NORM: finite, >= 0 */
+    enum qb_expert_rows expert_rows;   /* with experts, see below; MASKED: tokens is a multiple of experts */
     uint64_t head_size;                /* KV_WRITE, ROPE: columns of a head; 0 means hidden / 2, or hidden for ROPE */
     uint64_t page_size;                /* KV_WRITE, as the next two: slots of a page, >= 1 */
     uint64_t pages;                    /* of the keys, and as many of the values, >= 1 */
@@ -462,10 +463,9 @@ struct qb_problem {
     enum qb_pairing pairing; /* ROPE, as the next */
     uint64_t rotary;         /* elements of a head that are rotated: an even number; 0 means as many as can be */
     uint64_t positions;      /* rows of the angles; 0 means tokens */
-    /* QUANTIZE, SILU_MUL, GELU_MUL: 0: the rows belong together; else they are those of as many experts, as the next
-     * two say. */
+    /* QUANTIZE, SILU_MUL, GELU_MUL: 0: the rows belong together; else they are those of as many experts, as
+     * expert_rows and the next say. */
     uint64_t experts;
-    enum qb_expert_rows expert_rows; /* MASKED: tokens is a multiple of experts */
     /* Rows that the experts are expected to have together, at most tokens; 0 means tokens. Results do not depend on it:
      * qb_problem_traffic() counts these rows, and kernels may choose by it how they do their work. */
     uint64_t expert_tokens;
