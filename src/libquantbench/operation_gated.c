@@ -85,7 +85,7 @@ static float silu(float g)
 }
 
 /* GELU of G by the normal distribution beyond |G|: an exponential, times a polynomial of minimal error in T. Its last
- * bits were searched, so that all gates of 16 bits are right. */
+ * bits were searched, so that all gates of 16 bits from 2^-23 on and above -TAIL are right. */
 static float gelu_by_erf(float g)
 {
     static const float coefficients[] = {0x1.e2804ep-6f,  -0x1.0c6e9cp-3f, 0x1.748132p-3f,

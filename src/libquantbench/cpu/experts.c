@@ -175,7 +175,8 @@ void qb__cpu_experts(const struct qb__cpu_ops *ops, const struct qb__cpu_plan *p
     job.tensors = tensors;
     job.workspace = workspace;
     take_table(&job, tensors->at[QB_ROLE_EXPERTS]);
-    if (job.is_apart && (job.threads == 1 || job.rows >= LEAST_ROWS * (uint64_t)job.threads)) {
+    if (job.is_apart && (job.threads == 1 ||
+                         (job.rows >= LEAST_ROWS * (uint64_t)job.threads && job.rows / job.height >= job.threads))) {
         qb__cpu_parallel(job.threads, rows_work, &job);
     } else {
         const uint64_t others = run_hot(&job);

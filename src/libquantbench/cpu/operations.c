@@ -79,7 +79,7 @@ static struct job job_of(const struct qb__cpu_plan *plan, const struct qb_proble
     job.room = (job.chunk * job.row_bytes + 4096 + LINE - 1) / LINE * LINE;
     job.threads = qb__cpu_threads_worth(plan, p->tokens * bytes);
     job.stream = qb__cpu_streams(plan, p->tokens * bytes);
-    if (p->tokens * bytes > 2 * (uint64_t)plan->l2_size) {
+    if (qb__cpu_bytes(plan, p->tokens * bytes) > 2 * (uint64_t)plan->l2_size) {
         job.ahead = qb__cpu_ahead(plan, job.chunk * p->input_stride * job.element);
     }
     return job;

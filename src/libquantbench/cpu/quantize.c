@@ -54,12 +54,17 @@ struct job {
     struct qb__divisor divisor;
 };
 
+uint64_t qb__cpu_bytes(const struct qb__cpu_plan *plan, uint64_t bytes)
+{
+    return plan->whole > bytes ? plan->whole : bytes;
+}
+
 bool qb__cpu_streams(const struct qb__cpu_plan *plan, uint64_t bytes)
 {
     /* The cache is shared with other cores and with what the caller keeps in it. */
     uint64_t cache = plan->cache_size > 0 ? plan->cache_size : (uint64_t)8 << 20;
 
-    return (plan->whole > bytes ? plan->whole : bytes) >= cache / 4 * 3;
+    return qb__cpu_bytes(plan, bytes) >= cache / 4 * 3;
 }
 
 unsigned qb__cpu_threads_worth(const struct qb__cpu_plan *plan, uint64_t bytes)
@@ -496,7 +501,8 @@ static size_t prefetch_distance(const struct job *job, const struct qb_problem *
     if (job->tile_cols <= BATCH_LIMIT) {
         return USUAL_AHEAD;
     }
-    if (qb__is_integer(p->output) && p->tokens * p->hidden * job->element <= 2 * job->plan->l2_size) {
+    if (qb__is_integer(p->output) &&
+        qb__cpu_bytes(job->plan, p->tokens * p->hidden * job->element) <= 2 * job->plan->l2_size) {
         return 0;
     }
     return qb__cpu_ahead(job->plan, job->tile_cols * job->element);

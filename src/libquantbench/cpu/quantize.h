@@ -37,6 +37,9 @@ void qb__cpu_quantize_rows(const struct qb__cpu_ops *ops, const struct qb__cpu_p
  * between. */
 void qb__cpu_floor(const struct qb__cpu_plan *plan, const struct qb_problem *problem);
 
+/* BYTES, or those of the whole work of which they are a part. */
+uint64_t qb__cpu_bytes(const struct qb__cpu_plan *plan, uint64_t bytes);
+
 /* True if BYTES bytes are too many for the last-level cache, so that plain stores would first read every line. */
 bool qb__cpu_streams(const struct qb__cpu_plan *plan, uint64_t bytes);
 
