@@ -4,7 +4,7 @@
  * from format.c. QUANTBENCH_TEST_EXHAUSTIVE=1 tries all 2^32 floats, which takes minutes. */
 #include <config.h>
 
-#include "float_bits.h"
+#include "base/binary32.h"
 #include "quantbench.h"
 #include "run.h"
 
@@ -78,7 +78,7 @@ static void fill_magnitudes(struct type *t)
 static unsigned cvt_rn_satfinite(const struct type *t, float value)
 {
     const double magnitude = fabs((double)value);
-    const unsigned sign = bits_of(value) >> 31 << (t->exponent_bits + t->mantissa_bits);
+    const unsigned sign = binary32_bits(value) >> 31 << (t->exponent_bits + t->mantissa_bits);
     unsigned low = 0, high = t->finite - 1;
 
     if (isnan(value)) {
@@ -124,7 +124,7 @@ static unsigned cvt_rp_satfinite_ue8m0(float value)
 
 static void compare(uint32_t bits)
 {
-    const float value = float_of(bits);
+    const float value = binary32_of(bits);
 
     for (size_t i = 0; i < TYPES; i++) {
         const unsigned expected = cvt_rn_satfinite(&types[i], value);
@@ -167,8 +167,8 @@ START_TEST(conversions_of_numbers_and_ties)
         const float next = (float)(code + 1 < t->finite ? t->magnitudes[code + 1] : 2 * t->magnitudes[code]);
 
         ck_assert(qb_format_decode(t->format, code) == value);
-        compare_near(bits_of(value));
-        compare_near(bits_of((value + next) / 2));
+        compare_near(binary32_bits(value));
+        compare_near(binary32_bits((value + next) / 2));
     }
 }
 END_TEST
@@ -268,9 +268,9 @@ START_TEST(scales_by_the_instruction)
     for (int i = 0; i < 20000; i++) {
         const uint32_t exponent = 1 + (uint32_t)(test_random(&state) >> 32) % 254;
         const uint32_t mantissa = (uint32_t)(test_random(&state) >> 41);
-        const uint32_t near = (bits_of(qmax) + (uint32_t)i % 5 - 2) & 0x7FFFFF;
+        const uint32_t near = (binary32_bits(qmax) + (uint32_t)i % 5 - 2) & 0x7FFFFF;
 
-        amax = float_of(exponent << 23 | (i % 2 == 0 ? near : mantissa));
+        amax = binary32_of(exponent << 23 | (i % 2 == 0 ? near : mantissa));
         if (amax * reciprocal >= 0x1p-126f) {
             ck_assert_msg(cvt_rp_satfinite_ue8m0(amax * reciprocal) == scale_of(t->format, amax),
                           "QUANTBENCH_TEST_SEED=%llu: an amax of %a", (unsigned long long)test_seed(), (double)amax);
@@ -285,7 +285,8 @@ END_TEST
 /* The manual's integer form of a scale that is rounded up. */
 static int integer_form(float amax, float qmax, int emax)
 {
-    const int code = (int)(bits_of(amax) >> 23) - emax + ((bits_of(amax) & 0x7FFFFF) > (bits_of(qmax) & 0x7FFFFF));
+    const int code =
+        (int)(binary32_bits(amax) >> 23) - emax + ((binary32_bits(amax) & 0x7FFFFF) > (binary32_bits(qmax) & 0x7FFFFF));
 
     return code > 0 ? code : 0;
 }
@@ -304,7 +305,7 @@ START_TEST(scales_over_all_mantissas)
     emax--;
     for (size_t e = 0; e < sizeof exponents / sizeof exponents[0]; e++) {
         for (uint32_t mantissa = 0; mantissa < 1u << 23; mantissa += step) {
-            const float amax = float_of(exponents[e] << 23 | mantissa);
+            const float amax = binary32_of(exponents[e] << 23 | mantissa);
             const int code = integer_form(amax, qmax, emax);
             const double least = ldexp((double)qmax, code - 127);
             const bool by_product = amax * reciprocal >= 0x1p-126f;
@@ -316,8 +317,8 @@ START_TEST(scales_over_all_mantissas)
             }
         }
         ck_assert_uint_eq(
-            scale_of(t->format, float_of(exponents[e] << 23 | (bits_of(qmax) & 0x7FFFFF))),
-            (unsigned)integer_form(float_of(exponents[e] << 23 | (bits_of(qmax) & 0x7FFFFF)), qmax, emax));
+            scale_of(t->format, binary32_of(exponents[e] << 23 | (binary32_bits(qmax) & 0x7FFFFF))),
+            (unsigned)integer_form(binary32_of(exponents[e] << 23 | (binary32_bits(qmax) & 0x7FFFFF)), qmax, emax));
     }
 }
 END_TEST

@@ -3,7 +3,7 @@
  * the formats, and properties that any correct rounding has. */
 #include <config.h>
 
-#include "float_bits.h"
+#include "base/binary32.h"
 #include "quantbench.h"
 #include "run.h"
 
@@ -159,7 +159,7 @@ START_TEST(special_codes_decode)
         ck_assert_float_nan(qb_format_decode(QB_FORMAT_E5M2, code));
     }
     ck_assert_float_eq(qb_format_decode(QB_FORMAT_INT8, 0x80), -128.0f);
-    ck_assert_uint_eq(bits_of(qb_format_decode(QB_FORMAT_E4M3, 0x80)), 0x80000000);
+    ck_assert_uint_eq(binary32_bits(qb_format_decode(QB_FORMAT_E4M3, 0x80)), 0x80000000);
     ck_assert_float_infinite(qb_format_decode(QB_FORMAT_F16, 0xFC00));
     ck_assert_float_nan(qb_format_decode(QB_FORMAT_F16, 0x7C01));
     ck_assert_float_nan(qb_format_decode(QB_FORMAT_BF16, 0x7F81));
@@ -173,7 +173,7 @@ START_TEST(bfloat16_is_the_upper_half)
         float value = qb_format_decode(QB_FORMAT_BF16, code);
 
         if (!isnan(value)) {
-            ck_assert_uint_eq(bits_of(value), code << 16);
+            ck_assert_uint_eq(binary32_bits(value), code << 16);
         }
     }
 }
@@ -191,7 +191,7 @@ START_TEST(half_is_the_compilers)
 
         memcpy(&half, &narrow, sizeof half);
         if (!isnan((float)half)) {
-            ck_assert_uint_eq(bits_of(qb_format_decode(QB_FORMAT_F16, code)), bits_of((float)half));
+            ck_assert_uint_eq(binary32_bits(qb_format_decode(QB_FORMAT_F16, code)), binary32_bits((float)half));
         }
     }
     for (int i = 0; i < 1000000; i++) {

@@ -3,7 +3,7 @@
  * against the formulas written out again, and norms against another way to add in the same order. */
 #include <config.h>
 
-#include "float_bits.h"
+#include "base/binary32.h"
 #include "quantbench.h"
 #include "run.h"
 
@@ -14,7 +14,7 @@
 /* True if A and B are the same number with the same sign, or both NaN. */
 static bool same(float a, float b)
 {
-    return bits_of(a) == bits_of(b) || (isnan(a) && isnan(b));
+    return binary32_bits(a) == binary32_bits(b) || (isnan(a) && isnan(b));
 }
 
 static float rounded(enum qb_format format, float value)
@@ -304,11 +304,23 @@ static const float edges[] = {
     -0x1.a5a8e6p-1f, -0x1.0a1408p+6f, -0x1.6d9e42p+1f, -0x1.a990b8p+4f, -0x1.23192p+6f,  -0x1.33d6b4p+6f,
 };
 
+/* VALUES of P, from binary32, are those of rounding to the input format: nothing else is rounded. */
+static void same_in_the_input_format(struct qb_problem p, const float *gates, const float *ups, const float *values)
+{
+    static float input_values[CODES];
+
+    p.intermediate = QB_INTERMEDIATE_INPUT;
+    activate(p, gates, ups, CODES, input_values);
+    for (uint32_t i = 0; i < CODES; i++) {
+        ck_assert(same(values[i], input_values[i]));
+    }
+}
+
 START_TEST(formulas_and_their_error)
 {
     struct qb_problem p = problem_of(curves[_i].operation, QB_FORMAT_F32, QB_INTERMEDIATE_FLOAT);
     const float alpha = curves[_i].alpha != 0 ? curves[_i].alpha : 1;
-    static float gates[CODES], ups[CODES], values[CODES], input_values[CODES];
+    static float gates[CODES], ups[CODES], values[CODES];
     uint64_t state = test_seed();
     double worst = 0;
 
@@ -317,7 +329,7 @@ START_TEST(formulas_and_their_error)
         const uint64_t random = test_random(&state);
         const float unit = (float)(random >> 40) * 0x1p-24f;
 
-        gates[i] = i % 4 == 0 ? float_of((uint32_t)random) : (unit * 190 - 95) / (i % 4 == 1 ? 1 : alpha);
+        gates[i] = i % 4 == 0 ? binary32_of((uint32_t)random) : (unit * 190 - 95) / (i % 4 == 1 ? 1 : alpha);
         ups[i] = 1;
     }
     gates[0] = 87.25f / alpha;
@@ -336,11 +348,7 @@ START_TEST(formulas_and_their_error)
         }
     }
     ck_assert_msg(worst > 0.5 && worst <= 3, "%g ulp", worst);
-    p.intermediate = QB_INTERMEDIATE_INPUT; /* binary32 is the input format: nothing else is rounded */
-    activate(p, gates, ups, CODES, input_values);
-    for (uint32_t i = 0; i < CODES; i++) {
-        ck_assert(same(values[i], input_values[i]));
-    }
+    same_in_the_input_format(p, gates, ups, values);
 }
 END_TEST
 
@@ -361,7 +369,7 @@ static float beyond(float g)
 START_TEST(formula_of_the_error_function_and_its_error)
 {
     struct qb_problem p = problem_of(QB_OPERATION_GELU_MUL, QB_FORMAT_F32, QB_INTERMEDIATE_FLOAT);
-    static float gates[CODES], ups[CODES], values[CODES], input_values[CODES];
+    static float gates[CODES], ups[CODES], values[CODES];
     uint64_t state = test_seed();
     double worst = 0, worst_below = 0;
 
@@ -369,7 +377,7 @@ START_TEST(formula_of_the_error_function_and_its_error)
     for (uint32_t i = 0; i < CODES; i++) {
         const uint64_t random = test_random(&state);
 
-        gates[i] = i % 4 == 0 ? float_of((uint32_t)random) : (float)(random >> 40) * 0x1p-24f * 28 - 14;
+        gates[i] = i % 4 == 0 ? binary32_of((uint32_t)random) : (float)(random >> 40) * 0x1p-24f * 28 - 14;
         ups[i] = 1;
     }
     activate(p, gates, ups, CODES, values);
@@ -386,11 +394,7 @@ START_TEST(formula_of_the_error_function_and_its_error)
     }
     ck_assert_msg(worst > 2 && worst <= 8, "%g ulp", worst);
     ck_assert_msg(worst_below > 8 && worst_below <= 70, "%g ulp", worst_below);
-    p.intermediate = QB_INTERMEDIATE_INPUT; /* binary32 is the input format: nothing else is rounded */
-    activate(p, gates, ups, CODES, input_values);
-    for (uint32_t i = 0; i < CODES; i++) {
-        ck_assert(same(values[i], input_values[i]));
-    }
+    same_in_the_input_format(p, gates, ups, values);
 }
 END_TEST
 

@@ -28,13 +28,19 @@ cp record.json record.gp
 # shellcheck disable=SC2086
 "$QUANTBENCH" $small --runs=5 --save-baseline=base.json --force >out 2>err || exit 99
 
+# as_it_is FILE ERROR ARGUMENT...: a run ends with ERROR, and FILE is what it was.
+as_it_is()
+{
+    kept=$1
+    shift
+    cp "$kept" before && fails 2 "$@" && cmp "$kept" before
+}
 # refused WRITING READ FILE ARGUMENT...: the option WRITING would write FILE, which READ names.
 refused()
 {
     writing=$1 read=$2 file=$3
     shift 3
-    cp "$file" before && fails 2 "--$writing: $file is also the file of --$read; expected another file" "$@" &&
-        cmp "$file" before
+    as_it_is "$file" "--$writing: $file is also the file of --$read; expected another file" "$@"
 }
 # ran_to FILE ARGUMENT...: FILE is written, whatever the verdict is.
 ran_to()
@@ -75,8 +81,7 @@ among()
 {
     writing=$1 read=$2 file=$3
     shift 3
-    cp "$file" before && fails 2 "--$writing: $file is in the folder of --$read; expected a file elsewhere" "$@" &&
-        cmp "$file" before
+    as_it_is "$file" "--$writing: $file is in the folder of --$read; expected a file elsewhere" "$@"
 }
 ok 'output: in the folder of a fleet' among output fleet fleet/b.json --fleet=fleet --output=fleet/b.json
 ok 'output: in the folder of a fleet by its own name' among output fleet fleet/b.json --fleet=fleet/../fleet/ \
