@@ -36,6 +36,7 @@ struct device {
     struct qb_device base;
     int index;
     struct qb__cuda_limits limits;
+    bool captures_dependent; /* launches that are dependent can be captured as such */
     /* For memory_write() and the like: the default stream would wait for the program's other streams. */
     cudaStream_t stream;
     /* Streams of queues that were destroyed, for the next. Once a process has launched eight kernels outside of graphs
@@ -170,7 +171,7 @@ static enum qb_status attribute(const struct device *device, enum cudaDeviceAttr
 static enum qb_status read_limits(struct device *device)
 {
     struct qb__cuda_limits *limits = &device->limits;
-    int units, major, minor, shared, cache, cooperative;
+    int units, major, minor, shared, cache, cooperative, driver = 0;
     enum qb_status status;
 
     if ((status = attribute(device, cudaDevAttrMultiProcessorCount, &units)) != QB_OK ||
@@ -190,7 +191,12 @@ static enum qb_status read_limits(struct device *device)
         return host->fail(QB_ERROR_UNSUPPORTED, "cuda:%d has compute capability %d.%d; 7.5 or newer is needed",
                           device->index, major, minor);
     }
-    status = CALL(qb__cuda_empty_prepare, limits);
+    /* Both halves of CUDA can from 12.3 on. */
+    status = CALL(cudaDriverGetVersion, &driver);
+    device->captures_dependent = CUDART_VERSION >= 12030 && driver >= 12030;
+    if (status == QB_OK) {
+        status = CALL(qb__cuda_empty_prepare, limits);
+    }
     if (status == QB_OK) {
         status = CALL(qb__cuda_fused_prepare, limits);
     }
@@ -628,19 +634,17 @@ static enum qb_status queue_set_dependent_launch(struct qb_queue *base, bool ena
     return QB_OK;
 }
 
-/* Set *RESULT to whether kernels in QUEUE are launched as dependent ones now. Both halves of CUDA can capture those
- * from 12.3 on; before, a captured launch is an ordinary one. */
+/* Set *RESULT to whether kernels in QUEUE are launched as dependent ones now: a captured launch may have to be an
+ * ordinary one. */
 static enum qb_status may_launch_dependent(const struct queue *queue, bool *result)
 {
     enum cudaStreamCaptureStatus capture = cudaStreamCaptureStatusNone;
-    int driver = 0;
     enum qb_status status = QB_OK;
 
     *result = queue->dependent_launch;
-    if (queue->dependent_launch && (status = CALL(cudaStreamIsCapturing, queue->stream, &capture)) == QB_OK &&
-        capture != cudaStreamCaptureStatusNone) {
-        status = CALL(cudaDriverGetVersion, &driver);
-        *result = CUDART_VERSION >= 12030 && driver >= 12030;
+    if (queue->dependent_launch && !((const struct device *)queue->base.device)->captures_dependent) {
+        status = CALL(cudaStreamIsCapturing, queue->stream, &capture);
+        *result = capture == cudaStreamCaptureStatusNone;
     }
     return status;
 }

@@ -57,7 +57,7 @@ template <int IN, int OUT> __global__ void __launch_bounds__(THREADS, 1) channel
 #pragma unroll
     for (unsigned i = 0; i < n; i++) {
         d[i] = qb__divide_by<IN>(qb__scale<OUT>(__float_as_uint(amax[i]), a.bound));
-        fast = fast && amax[i] < d[i].limit;
+        fast = fast && qb__is_fast<IN>(__float_as_uint(amax[i]), d[i].limit);
         if (y == 0 && column < a.chunks) {
             a.scales[(size_t)column * n + i] = d[i].s;
         }

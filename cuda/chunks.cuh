@@ -125,7 +125,7 @@ __device__ __forceinline__ void qb__chunk_rows(const typename SOURCE::args &a)
     }
     const uint32_t amax = qb__block_max(qb__max_bits<IN>(acc), warp_max);
     const qb__divisor d = qb__divide_by<IN>(qb__tail_found<OUT>(a.tail, amax, threadIdx.x == 0, row, 0));
-    const bool fast = __uint_as_float(amax) < d.limit;
+    const bool fast = qb__is_fast<IN>(amax, d.limit);
 #pragma unroll
     for (int k = 0; k < CHUNKS; k++) {
         if (a.tail.codes && first + 32 * k < a.row_chunks) {

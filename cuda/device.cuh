@@ -233,7 +233,8 @@ template <int OUT> __device__ __forceinline__ float qb__scale(uint32_t amax_bits
  * is x/s but for 2^-47 of it, so v is the right one of two neighbors unless x/s is that close to the middle between
  * them; which changes the code only if one of the two is where codes change, a number of at most 9 significant bits.
  * That never happens: all 2^23 significands of s were tried with all 2^10 of half, which contain bfloat16's (NOTES).
- * Sign: both products have x's, also when x or they are zero.
+ * Sign: both products have x's, also when x or they are zero. No x is too large: where x r overflows, x/s does or is
+ * above all codes. low = 0 is taken as the least subnormal, 2^-49 of r at most, so that an infinite x stays infinite.
  *
  * float: r = RN(1/s), q = RN(x r), e = RN(q s - x), v = RN(q - e r). Scale x and s into [1, 2). r is off by at most
  * half an ulp, so q is off by less than 1 ulp if x >= s, by less than x/2 + 1/2 ulp if x < s. e is then exact, or (only
@@ -248,7 +249,7 @@ template <int OUT> __device__ __forceinline__ float qb__scale(uint32_t amax_bits
 struct qb__divisor {
     float s, r;
     float low;   /* half and bfloat16 */
-    float limit; /* smaller |x| may go the fast way */
+    float limit; /* smaller |x| may go the fast way; half and bfloat16: any x, if this is not 0 */
 };
 
 template <int IN> __device__ __forceinline__ qb__divisor qb__divide_by(float s)
@@ -263,13 +264,19 @@ template <int IN> __device__ __forceinline__ qb__divisor qb__divide_by(float s)
     if (IN != QB_FORMAT_F32) {
         const float nearest = d.r;
         d.r = __uint_as_float(__float_as_uint(d.r) - (__fmaf_rn(s, d.r, -1.0f) > 0));
-        d.low = __fmul_rn(__fmaf_rn(-s, d.r, 1.0f), nearest);
+        d.low = __uint_as_float(max(__float_as_uint(__fmul_rn(__fmaf_rn(-s, d.r, 1.0f), nearest)), 1u));
     }
-    d.limit = s >= 0x1p-80f && s <= 0x1p100f ? __fmul_rn(s, 0x1p100f) : 0.0f;
+    d.limit = s >= 0x1p-80f && s <= 0x1p100f ? (IN == QB_FORMAT_F32 ? __fmul_rn(s, 0x1p100f) : INFINITY) : 0.0f;
     return d;
 }
 
-/* x / d.s for |x| < d.limit. */
+/* True if elements whose magnitudes are AMAX at most may go the fast way of a divisor with that LIMIT. */
+template <int IN> __device__ __forceinline__ bool qb__is_fast(uint32_t amax_bits, float limit)
+{
+    return IN == QB_FORMAT_F32 ? __uint_as_float(amax_bits) < limit : limit > 0;
+}
+
+/* x / d.s for x that may go the fast way. */
 template <int IN> __device__ __forceinline__ float qb__quotient(float x, const qb__divisor &d)
 {
     if (IN != QB_FORMAT_F32) {
@@ -387,7 +394,7 @@ template <int IN, int OUT> __device__ __forceinline__ qb__codes<IN> qb__encode_s
     return codes;
 }
 
-/* The codes of a chunk; FAST says that all magnitudes in it are below d.limit. */
+/* The codes of a chunk; FAST says that all of it may go the fast way. */
 template <int IN, int OUT>
 __device__ __forceinline__ qb__codes<IN> qb__encode(const uint4 &chunk, const qb__divisor &d, bool fast)
 {
@@ -404,9 +411,7 @@ template <int OUT> __device__ __forceinline__ uint8_t qb__encode1(float x, float
 template <int IN, int OUT>
 __device__ __forceinline__ qb__codes<IN> qb__encode_unknown(const uint4 &chunk, const qb__divisor &d)
 {
-    const float amax = __uint_as_float(qb__max_bits<IN>(qb__max_chunk<IN>(0, chunk)));
-
-    return qb__encode<IN, OUT>(chunk, d, amax < d.limit);
+    return qb__encode<IN, OUT>(chunk, d, qb__is_fast<IN>(qb__max_bits<IN>(qb__max_chunk<IN>(0, chunk)), d.limit));
 }
 
 /* ---- Rows and spans ----------------------------------------------------------------------------------------- */

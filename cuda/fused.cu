@@ -74,7 +74,7 @@ __global__ void __launch_bounds__(THREADS, 1) fused(const fused_args a)
         count_launch(a.state, launch);
         *a.scales = d.s;
     }
-    if (__uint_as_float(amax) < d.limit) {
+    if (qb__is_fast<IN>(amax, d.limit)) {
         data.write([&](uint32_t k, const uint4 &chunk) {
             qb__store_streaming<IN>(out + k * out_step, qb__encode_fast<IN, OUT>(chunk, d));
         });

@@ -93,6 +93,15 @@ static inline float *qb__cuda_encode(const struct qb__cuda_call *call)
 /* strided.cu: any scaling where the tiles are small and lie regularly; *DONE says whether that is so. */
 cudaError_t qb__cuda_strided_run(const struct qb__cuda_call *call, bool *done);
 
+/* Tiles of consecutive elements that follow one another: their number, elements from one to the next, elements in one
+ * and in all. */
+struct qb__flat {
+    uint64_t tiles, in_step, out_step, length, total;
+};
+
+/* few.cu: such tiles of full, aligned chunks, if they are few; *DONE says whether they are. */
+cudaError_t qb__cuda_few_run(const struct qb__cuda_call *call, const struct qb__flat *f, bool *done);
+
 /* static_scale.cu: scales are given. */
 cudaError_t qb__cuda_static_run(const struct qb__cuda_call *call);
 

@@ -208,7 +208,7 @@ __global__ void __launch_bounds__(CHANNEL_THREADS, CHANNEL_BLOCKS) static_channe
                                                     qb__quotient<IN>(x.z, d[2]), qb__quotient<IN>(x.w, d[3]));
         }
     }
-    if (__uint_as_float(qb__max_bits<IN>(acc)) < limit) {
+    if (qb__is_fast<IN>(qb__max_bits<IN>(acc), limit)) {
 #pragma unroll
         for (unsigned k = 0; k < CHANNEL_DEPTH; k++) {
             if (k < rows) {

@@ -143,7 +143,7 @@ __global__ void __launch_bounds__(MAX_THREADS, DEPTH <= 2 && SHAPE != UNEVEN ? M
     }
 
     const qb__divisor d = qb__divide_by<IN>(s);
-    if (__uint_as_float(amax) < d.limit) {
+    if (qb__is_fast<IN>(amax, d.limit)) {
 #pragma unroll
         for (int k = 0; k < DEPTH; k++) {
             if (first + k * step < limit) {
@@ -200,13 +200,8 @@ static const void *pick(const struct qb__cuda_call *call, unsigned depth, shape 
     }
 }
 
-/* CALL as flat tiles, in elements. */
-struct flat {
-    uint64_t tiles, in_step, out_step, length, total;
-};
-
 /* False if CALL's tiles are not flat, or not regular. */
-static bool make_flat(const struct qb__cuda_call *call, struct flat *f)
+static bool make_flat(const struct qb__cuda_call *call, struct qb__flat *f)
 {
     f->tiles = call->scale_rows * call->scale_cols;
     f->total = call->rows * call->cols;
@@ -224,15 +219,22 @@ static bool make_flat(const struct qb__cuda_call *call, struct flat *f)
     return qb__in_phase(call, f->in_step, f->out_step, f->tiles);
 }
 
+/* True if all chunks of F are full ones, and aligned. */
+static bool is_even(const struct qb__cuda_call *call, const struct qb__flat *f)
+{
+    const unsigned n = 16 / qb__element_size(call->input);
+
+    return (uintptr_t)call->in % 16 == 0 && (f->tiles == 1 || f->in_step % n == 0) && f->length % n == 0 &&
+           f->total % n == 0;
+}
+
 /* Put F into A; false if it does not fit in 32 bits. */
-static bool put_flat(const struct qb__cuda_call *call, const struct flat *f, bool is_static, shape *s,
+static bool put_flat(const struct qb__cuda_call *call, const struct qb__flat *f, bool is_static, shape *s,
                      struct strided_args *a)
 {
     const unsigned size = qb__element_size(call->input), n = 16 / size;
     const uint64_t most = 0x7fffffff;
-
-    const bool even = (uintptr_t)call->in % 16 == 0 && (f->tiles == 1 || f->in_step % n == 0) && f->length % n == 0 &&
-                      f->total % n == 0;
+    const bool even = is_even(call, f);
 
     *s = !even ? UNEVEN : f->length / n <= 2 * 32 ? GROUP : ROW;
     if (f->tiles > most || (f->tiles > 1 && (f->in_step > most / size || f->out_step > most)) || f->length > most ||
@@ -298,12 +300,18 @@ extern "C" cudaError_t qb__cuda_strided_run(const struct qb__cuda_call *call, bo
     const bool is_static = call->scaling == QB_SCALING_STATIC;
     const unsigned n = 16 / qb__element_size(call->input);
     struct strided_args a = {};
-    struct flat f;
+    struct qb__flat f;
     unsigned threads, depth;
     shape s;
 
-    *done = true;
     if (make_flat(call, &f)) {
+        if (is_even(call, &f)) {
+            const cudaError_t error = qb__cuda_few_run(call, &f, done);
+            if (*done) {
+                return error;
+            }
+        }
+        *done = true;
         const uint64_t chunks = f.length < n ? 1 : f.length / n;
         if (is_static && f.tiles == 1) {
             /* One scale, and nothing to reduce: cut as is best. */
@@ -334,6 +342,7 @@ extern "C" cudaError_t qb__cuda_strided_run(const struct qb__cuda_call *call, bo
         }
     }
     a = {};
+    *done = true;
     if (make_tall(call, &a, &threads)) {
         return launch(call, pick(call, MAX_DEPTH, TALL), &a, a.tiles, threads);
     }

@@ -71,7 +71,7 @@ template <int IN, int OUT> __global__ void __launch_bounds__(MAX_THREADS) tile(t
         }
     }
     const qb__divisor d = qb__divide_by<IN>(qb__scale<OUT>(amax, a.bound));
-    const bool fast = __uint_as_float(amax) < d.limit;
+    const bool fast = qb__is_fast<IN>(amax, d.limit);
     if (active && lane == 0) {
         a.scales[index] = d.s;
     }
