@@ -277,10 +277,11 @@ __device__ __forceinline__ qb__divisor find_divisor(const qb__scales &s, float a
     return qb__divide_by<IN>(*scale);
 }
 
-/* True if elements up to AMAX may be divided the fast way, as those of powers always are. */
+/* True if elements up to AMAX may be divided the fast way, as those of powers always are, and as zeros are: what lies
+ * beyond the last row is read as zeros. */
 template <int KIND> __device__ __forceinline__ bool is_fast(const qb__divisor &d, float amax)
 {
-    return KIND == POWERS || amax < d.limit;
+    return KIND == POWERS || amax < d.limit || amax == 0;
 }
 
 /* The largest magnitudes of this thread's rows, each over the lanes that have its group: of 16 bits, two rows a word.
