@@ -550,6 +550,38 @@ START_TEST(codes_past_the_caches)
 }
 END_TEST
 
+/* Full, aligned chunks of rows that are few enough for several blocks of threads each, and one more; rows apart and
+ * together; all kinds of data. */
+START_TEST(few_rows_of_full_chunks)
+{
+    static const uint64_t shapes[][2] = {{1, 520},   {1, 1024},  {3, 5120},    {66, 2056},  {67, 2056},
+                                         {5, 32768}, {2, 32776}, {132, 16384}, {133, 1032}, {200, 256}};
+    uint64_t state = test_seed() + (uint64_t)_i;
+
+    for (int s = 0; s < COUNT(shapes); s++) {
+        for (int pair = 0; pair < 9; pair++) {
+            struct qb_problem p;
+            struct tensors t;
+
+            qb_problem_init(&p);
+            p.input = inputs[pair % 3];
+            p.output = outputs[pair / 3];
+            p.tokens = shapes[s][0];
+            p.hidden = shapes[s][1];
+            p.scaling = (s + pair) % 4 == 3 ? QB_SCALING_STATIC : QB_SCALING_DYNAMIC;
+            p.input_stride = (s + pair) % 2 == 0 ? 0 : p.hidden + 8;
+            p.output_stride = (s + pair) % 2 == 0 ? 0 : p.hidden + 16;
+            set_granularity(&p, &granularities[_i]);
+            make_tensors(&t, &p, 0);
+            set_static_scales(&t, 3.5f / qb_format_info(p.output)->largest);
+            fill_input(&t, (s + pair) % 5, &state);
+            run_all_kernels(&t);
+            free_tensors(&t);
+        }
+    }
+}
+END_TEST
+
 /* One row that is long, many rows that are short: the shapes that kernels split in other ways. */
 START_TEST(long_and_short_rows)
 {
@@ -1163,6 +1195,7 @@ int main(void)
         tcase_add_loop_test(values, codes_past_the_caches, 0, COUNT(granularities));
     }
     tcase_add_loop_test(shapes, shapes_strides_offsets, 0, COUNT(granularities));
+    tcase_add_loop_test(shapes, few_rows_of_full_chunks, 0, COUNT(granularities));
     tcase_add_loop_test(shapes, long_and_short_rows, 0, COUNT(granularities));
     tcase_add_loop_test(shapes, more_than_2_to_the_31_elements, 0, COUNT(granularities));
     tcase_add_loop_test(shapes, dense_with_more_than_2_to_the_31_elements, 0, 2 * COUNT(granularities));
