@@ -206,13 +206,18 @@ __device__ __forceinline__ float qb__scale(uint32_t amax_bits, float bound, floa
     return fmaxf(__fdiv_rn(fminf(__uint_as_float(amax_bits), bound), qmax), QB__SCALE_FLOOR);
 }
 
-/* RN(A / qmax) of an amax A, by a product that is put right, as 1 / qmax is the nearest float to that; what is so small
- * that the error of the product would be subnormal takes the division. */
-template <int OUT> __device__ __forceinline__ float qb__by_qmax(float a)
+/* RN(A / qmax) of an amax A, by a product that is put right, as 1 / qmax is the nearest float to that; unless A is so
+ * small that the error of the product would be subnormal. */
+template <int OUT> __device__ __forceinline__ float qb__by_qmax_unless_small(float a)
 {
     const float qmax = qb__qmax<OUT>(), r = 1 / qb__qmax<OUT>(), q = __fmul_rn(a, r);
 
-    return a < 0x1p-90f && a > 0 ? __fdiv_rn(a, qmax) : __fmaf_rn(__fmaf_rn(-q, qmax, a), r, q);
+    return __fmaf_rn(__fmaf_rn(-q, qmax, a), r, q);
+}
+
+template <int OUT> __device__ __forceinline__ float qb__by_qmax(float a)
+{
+    return a < 0x1p-90f && a > 0 ? __fdiv_rn(a, qb__qmax<OUT>()) : qb__by_qmax_unless_small<OUT>(a);
 }
 
 template <int OUT> __device__ __forceinline__ float qb__scale(uint32_t amax_bits, float bound)
