@@ -161,9 +161,10 @@ cudaError_t qb__cuda_norm_values_run(const struct qb__cuda_call *call);
 bool qb__cuda_norm_fits(const struct qb__cuda_call *call);
 cudaError_t qb__cuda_norm_run(const struct qb__cuda_call *call, bool *done);
 
-/* norm_stream.cu: the same for many rows. NORM_RUN asks it first. */
+/* norm_stream.cu and norm_few.cu: the same for many rows, and for few, of aligned tensors. NORM_RUN asks them first. */
 cudaError_t qb__cuda_norm_stream_prepare(struct qb__cuda_limits *limits);
 cudaError_t qb__cuda_norm_stream_run(const struct qb__cuda_call *call, bool *done);
+cudaError_t qb__cuda_norm_few_run(const struct qb__cuda_call *call, bool *done);
 
 /* rope.cu: ROPE. */
 cudaError_t qb__cuda_rope_values_run(const struct qb__cuda_call *call);

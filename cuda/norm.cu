@@ -288,6 +288,9 @@ cudaError_t qb__cuda_norm_run(const struct qb__cuda_call *call, bool *done)
         return cudaSuccess;
     }
     cudaError_t error = qb__cuda_norm_stream_run(call, done);
+    if (error == cudaSuccess && !*done) {
+        error = qb__cuda_norm_few_run(call, done);
+    }
     if (error != cudaSuccess || *done) {
         return error;
     }

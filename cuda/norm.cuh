@@ -46,18 +46,24 @@ static inline qb__norm_args qb__norm_args_of(const struct qb__cuda_call *call)
     return a;
 }
 
-/* Values that are rounded after each step, by weights of the input's format. */
-template <int IN> __device__ __forceinline__ uint32_t qb__norm_pair(uint32_t y, uint32_t w, float factor)
+/* Two values, eight, and those of a chunk, rounded after each step, by weights of the input's format. */
+template <int IN> __device__ __forceinline__ uint32_t qb__norm_pair(float x, float y, uint32_t w, float factor)
 {
-    const float2 x = qb__unpack_pair<IN>(y);
+    return qb__pair_product<IN>(qb__pack_pair<IN>(__fmul_rn(x, factor), __fmul_rn(y, factor)), w);
+}
 
-    return qb__pair_product<IN>(qb__pack_pair<IN>(__fmul_rn(x.x, factor), __fmul_rn(x.y, factor)), w);
+template <int IN> __device__ __forceinline__ uint4 qb__norm_eight(const float *x, const uint4 &w, float factor)
+{
+    return make_uint4(qb__norm_pair<IN>(x[0], x[1], w.x, factor), qb__norm_pair<IN>(x[2], x[3], w.y, factor),
+                      qb__norm_pair<IN>(x[4], x[5], w.z, factor), qb__norm_pair<IN>(x[6], x[7], w.w, factor));
 }
 
 template <int IN> __device__ __forceinline__ uint4 qb__norm_chunk(const uint4 &y, const uint4 &w, float factor)
 {
-    return make_uint4(qb__norm_pair<IN>(y.x, w.x, factor), qb__norm_pair<IN>(y.y, w.y, factor),
-                      qb__norm_pair<IN>(y.z, w.z, factor), qb__norm_pair<IN>(y.w, w.w, factor));
+    float x[QB__EIGHT];
+
+    qb__unpack<IN>(y, x);
+    return qb__norm_eight<IN>(x, w, factor);
 }
 
 #endif

@@ -130,6 +130,27 @@ __device__ __forceinline__ float qb__tail_found(const qb__tail &t, uint32_t amax
     return qb__tail_value(s, code);
 }
 
+/* As qb__scale(), without its branch for what is small: where the error of the product is subnormal, it is exact all
+ * the same, or the scale is the least one. Tried with all amaxes. */
+template <int OUT> __device__ __forceinline__ float qb__found_scale(uint32_t amax, float bound)
+{
+    return fmaxf(qb__by_qmax_unless_small<OUT>(fminf(__uint_as_float(amax), bound)), QB__SCALE_FLOOR);
+}
+
+/* The largest of what the lanes of a group of 2 to SHIFT lanes have in ACC, in each of N words. */
+template <int IN, int N> __device__ __forceinline__ void qb__group_max(uint32_t *acc, uint32_t shift)
+{
+#pragma unroll
+    for (unsigned offset = 16; offset > 0; offset /= 2) {
+        if (offset >> shift == 0) {
+#pragma unroll
+            for (int k = 0; k < N; k++) {
+                acc[k] = qb__max_word<IN>(acc[k], __shfl_xor_sync(0xffffffffu, acc[k], offset));
+            }
+        }
+    }
+}
+
 /* Store the codes of chunk COL of row ROW, by D; FAST says that its elements are below its limit. */
 template <int IN, int OUT>
 __device__ __forceinline__ void qb__tail_store(const qb__tail &t, const uint4 &z, const qb__divisor &d, bool fast,
