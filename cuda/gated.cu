@@ -141,5 +141,10 @@ cudaError_t qb__cuda_gated_run(const struct qb__cuda_call *call, bool *done)
     if (!*done) {
         return cudaSuccess;
     }
+    const cudaError_t error = qb__cuda_gated_few_run(call, done);
+    if (error != cudaSuccess || *done) {
+        return error;
+    }
+    *done = true;
     return qb__chunks_launch(call, a, &a, groups[a.pairs.gate.activation], rows[a.pairs.gate.activation]);
 }

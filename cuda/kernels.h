@@ -156,6 +156,9 @@ cudaError_t qb__cuda_gated_values_run(const struct qb__cuda_call *call);
 bool qb__cuda_gated_fits(const struct qb__cuda_call *call);
 cudaError_t qb__cuda_gated_run(const struct qb__cuda_call *call, bool *done);
 
+/* gated_few.cu: the same for few rows, of aligned tensors. GATED_RUN asks it first. */
+cudaError_t qb__cuda_gated_few_run(const struct qb__cuda_call *call, bool *done);
+
 /* norm.cu: RMS_NORM and ADD_RMS_NORM. */
 cudaError_t qb__cuda_norm_values_run(const struct qb__cuda_call *call);
 bool qb__cuda_norm_fits(const struct qb__cuda_call *call);
