@@ -288,6 +288,35 @@ START_TEST(many_long_rows)
 }
 END_TEST
 
+/* Few such rows, which several multiprocessors may share, from one to more than there are. */
+START_TEST(few_long_rows)
+{
+    static const enum qb_operation few[] = {QB_OPERATION_RMS_NORM, QB_OPERATION_ADD_RMS_NORM, QB_OPERATION_SILU_MUL};
+    static const uint64_t tokens[] = {1, 7, 40, 70, 140}, lengths[] = {1024, 2064, 4096, 7168, 8192};
+    static const enum qb_granularity tilings[] = {QB_GRANULARITY_TENSOR, QB_GRANULARITY_TOKEN, QB_GRANULARITY_GROUP};
+    const enum qb_operation operation = few[_i / COUNT(tokens)];
+    uint64_t state = test_seed() + (uint64_t)_i;
+
+    for (int i = 0; offers(operation) && i < COUNT(lengths) * COUNT(tilings); i++) {
+        struct qb_problem p = problem_of(operation);
+
+        p.input = inputs[(_i + i) % 2];
+        p.output = outputs[(_i + i / 2) % 2];
+        p.granularity = tilings[i % COUNT(tilings)];
+        p.scaling = p.granularity == QB_GRANULARITY_TENSOR ? QB_SCALING_STATIC : QB_SCALING_DYNAMIC;
+        p.group = p.granularity == QB_GRANULARITY_GROUP ? 8u << (unsigned)(_i + i) % 6 : 0;
+        p.tokens = tokens[_i % COUNT(tokens)];
+        p.hidden = lengths[i / COUNT(tilings)];
+        p.hidden -= p.group > 0 ? p.hidden % p.group : 0;
+        p.input_stride = i % 4 == 3 ? (is_gated(operation) ? 2 * p.hidden : p.hidden) + 8 : 0;
+        p.epsilon = is_gated(operation) ? 0 : 1e-6f;
+        if (p.tokens * p.hidden < 330000) {
+            run_as(&p, i % 2 == 0 ? NORMAL : (enum kind)((_i + i) % KINDS), 0, i % 3 != 0, &state);
+        }
+    }
+}
+END_TEST
+
 /* Heads of the sizes that models have, whose rows are long enough for several of them, in both pairings. */
 START_TEST(usual_heads)
 {
@@ -932,6 +961,7 @@ int main(void)
     tcase_add_loop_test(shapes, rows_of_recipes, 0, COUNT(operations) * COUNT(recipes));
     tcase_add_loop_test(shapes, many_rows, 0, COUNT(operations) * 4);
     tcase_add_loop_test(models, many_long_rows, 0, 12);
+    tcase_add_loop_test(models, few_long_rows, 0, 15);
     tcase_add_loop_test(shapes, usual_heads, 0, 12);
     tcase_add_loop_test(shapes, positions_out_of_range, 0, 16);
     tcase_add_loop_test(values, data, 0, COUNT(operations) * KINDS);
