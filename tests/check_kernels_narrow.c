@@ -319,6 +319,48 @@ START_TEST(amax_of_every_exponent)
 }
 END_TEST
 
+/* Elements where codes of E2M1 change, and next to these, for each significand of a scale in E4M3 under each tensor
+ * scale that an amax of 11 bits makes. Products are ties in about a third of the tensors. */
+START_TEST(ties_under_tensor_scales)
+{
+    static const float changes[] = {0.25f, 0.75f, 1.25f, 1.75f, 2.5f, 3.5f, 5.0f};
+    uint64_t state = test_seed() + (uint64_t)_i;
+    struct qb_problem p;
+
+    qb_problem_init(&p);
+    p.input = inputs[_i];
+    p.output = QB_FORMAT_E2M1;
+    p.scale_format = QB_FORMAT_E4M3;
+    p.granularity = QB_GRANULARITY_GROUP;
+    p.group = 16;
+    p.tensor_scale = QB_TENSOR_SCALE_COMPUTED;
+    p.tokens = 1;
+    p.hidden = 512;
+    for (int significand = 1024; significand < 2048; significand += p.input == QB_FORMAT_BF16 ? 8 : 1) {
+        const float amax = ldexpf((float)significand, -8), g = 1 / (2688 / amax);
+        struct tensors t;
+
+        make_tensors(&t, &p, 0);
+        fill(&t, NORMAL, &state);
+        for (unsigned i = 0; i < p.hidden; i++) {
+            const float scale = ldexpf((float)(8 + i / 32 % 8), (int)(i / 256) * 3) * g;
+            const float x = i % 16 == 0 ? 6 * scale : changes[i % 16 % 7] * scale;
+            const uint32_t code = qb_format_encode(p.input, i == 0 ? amax : x);
+            /* Of the 32 elements by a scale those of the second group are larger and smaller by a step. */
+            const uint32_t nearby = i % 32 < 16 || i % 16 == 0 ? code : i % 16 < 8 ? code + 1 : code - 1;
+
+            if (p.input == QB_FORMAT_F32) {
+                ((uint32_t *)(void *)data_of(&t, QB_ROLE_INPUT))[i] = nearby;
+            } else {
+                ((uint16_t *)(void *)data_of(&t, QB_ROLE_INPUT))[i] = (uint16_t)(nearby | (i % 3 == 0 ? 0x8000u : 0));
+            }
+        }
+        run_all_kernels(&t);
+        free_tensors(&t);
+    }
+}
+END_TEST
+
 /* All scales of one byte that can be given, with inputs of all exponents. */
 START_TEST(every_given_scale)
 {
@@ -566,6 +608,7 @@ int main(void)
     tcase_add_loop_test(values, data_of_recipes, 0, COUNT(recipes));
     tcase_add_loop_test(values, all_16_bit_inputs_of_recipes, 0, 2 * COUNT(recipes));
     tcase_add_loop_test(values, amax_of_every_exponent, 0, COUNT(recipes));
+    tcase_add_loop_test(values, ties_under_tensor_scales, 0, COUNT(inputs));
     tcase_add_loop_test(values, every_given_scale, 0, 3 * COUNT(recipes));
     tcase_add_loop_test(values, every_float, 0, 5);
     tcase_add_loop_test(rows, more_than_a_chip_holds, 0, COUNT(inputs));
