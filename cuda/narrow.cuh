@@ -212,17 +212,23 @@ __device__ __forceinline__ qb__tensor_factors qb__factors_of(const qb__scales &s
     return {__fmul_rn(encode, s.reciprocal), g};
 }
 
-/* The code in E4M3 of VALUE, which is not negative and at most FLT_MAX. */
-__device__ __forceinline__ uint32_t qb__small_code(float value)
+/* The code in E4M3 of VALUE, which is not negative, and 0 above it. */
+__device__ __forceinline__ uint16_t qb__small_pair(float value)
 {
 #if QB__HAVE_FP8
     uint16_t pair;
 
     asm("cvt.rn.satfinite.e4m3x2.f32 %0, %1, %2;" : "=h"(pair) : "f"(0.0f), "f"(value));
-    return pair & 0xffu;
+    return pair;
 #else
-    return qb__encode_fp8<QB_FORMAT_E4M3>(value);
+    return (uint16_t)qb__encode_fp8<QB_FORMAT_E4M3>(value);
 #endif
+}
+
+/* The same of a VALUE that is at most FLT_MAX. */
+__device__ __forceinline__ uint32_t qb__small_code(float value)
+{
+    return qb__small_pair(value) & 0xffu;
 }
 
 /* What elements are multiplied by by the scale of code CODE in E4M3. */
@@ -233,15 +239,15 @@ __device__ __forceinline__ float qb__small_multiplier(uint32_t code, float g)
     return fminf(__frcp_rn(__fmul_rn(f, g)), 0x1.fffffep127f);
 }
 
-/* The same where 2^-80 <= F * g <= 2^100 or F is 0, by the reciprocal of qb__divide_by(). */
-__device__ __forceinline__ float qb__small_multiplier_fast(uint32_t code, float g)
+/* The same where 2^-80 <= F * g <= 2^100 or F is 0, by the reciprocal of qb__divide_by(), and at most MOST. */
+__device__ __forceinline__ float qb__small_multiplier_fast(uint32_t code, float g, float most)
 {
     const float product = __fmul_rn(__fmul_rn(__uint_as_float(code << 20), 0x1p120f), g);
     float r;
 
     asm("rcp.approx.ftz.f32 %0, %1;" : "=f"(r) : "f"(product));
     /* NaN, of which the smaller is the other, if F is 0. */
-    return fminf(__fmaf_rn(-__fmaf_rn(product, r, -1.0f), r, r), 0x1.fffffep127f);
+    return fminf(__fmaf_rn(-__fmaf_rn(product, r, -1.0f), r, r), most);
 }
 
 /* The zero point for the range from -BELOW to HIGH by SCALE. */
