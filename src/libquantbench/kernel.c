@@ -89,11 +89,18 @@ const struct qb_arithmetic *qb_kernel_arithmetic(const struct qb_kernel *kernel)
     return kernel->arithmetic != NULL ? kernel->arithmetic : &qb__contract;
 }
 
+/* True if the rows of LOADED are quantized under several tensor scales, as no kernel does. */
+static bool has_tensor_scales(const struct qb_problem *loaded)
+{
+    return loaded->operation == QB_OPERATION_QUANTIZE && qb__tensor_scales(loaded) > 1;
+}
+
 /* The same for a problem that was loaded. */
 static bool supports(const struct qb_kernel *kernel, const struct qb_device *device, const struct qb_problem *loaded)
 {
     return kernel->backend == device->backend && kernel->operation == loaded->operation &&
-           (loaded->experts == 0 || kernel->experts) && kernel->supports(kernel, device, loaded);
+           (loaded->experts == 0 || kernel->experts) && !has_tensor_scales(loaded) &&
+           kernel->supports(kernel, device, loaded);
 }
 
 bool qb_kernel_supports(const struct qb_kernel *kernel, const struct qb_device *device,
@@ -259,7 +266,9 @@ _Static_assert(offsetof(struct qb_problem, head_size) ==
                        offsetof(struct qb_problem, expert_rows) + sizeof(enum qb_expert_rows) &&
                    offsetof(struct qb_problem, expert_tokens) ==
                        offsetof(struct qb_problem, experts) + sizeof(uint64_t) &&
-                   sizeof(struct qb_problem) == offsetof(struct qb_problem, expert_tokens) + sizeof(uint64_t),
+                   offsetof(struct qb_problem, tensor_scale_cols) ==
+                       offsetof(struct qb_problem, expert_tokens) + sizeof(uint64_t) &&
+                   sizeof(struct qb_problem) == offsetof(struct qb_problem, tensor_scale_cols) + sizeof(uint64_t),
                "no padding");
 
 /* The check of PROBLEM that QUEUE keeps: by KERNEL, or by the first of all if that is NULL. NULL: there is none. */

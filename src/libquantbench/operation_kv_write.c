@@ -8,6 +8,10 @@
 
 #include <inttypes.h>
 #include <stdlib.h>
+#include <string.h>
+
+/* Elements of NVFP4 that share a scale. */
+#define NVFP4_GROUP 16
 
 /* ---- Problems -----------------------------------------------------------------------------------------------------
  */
@@ -42,10 +46,35 @@ static enum qb_status validate_pages(const struct qb_problem *p)
     return QB_OK;
 }
 
+/* Check a problem with codes of less than a byte, or scales of less than binary32: NVFP4 is all that there is. */
+static enum qb_status validate_narrow(const struct qb_problem *p)
+{
+    if (p->output != QB_FORMAT_E2M1 || p->scale_format != QB_FORMAT_E4M3 || p->granularity != QB_GRANULARITY_GROUP ||
+        p->group != NVFP4_GROUP || p->scale_layout != QB_SCALE_LAYOUT_ROWS || p->zero_points != QB_ZERO_POINTS_NONE) {
+        return qb__fail(QB_ERROR_INVALID,
+                        "kv-write requires codes of 8 bits and scales in float rows, without zero points; or NVFP4: "
+                        "codes in e2m1 and scales in e4m3 rows, of groups of 16");
+    }
+    if (p->scaling != QB_SCALING_DYNAMIC || p->tensor_scale != QB_TENSOR_SCALE_GIVEN) {
+        return qb__fail(QB_ERROR_INVALID,
+                        "kv-write in NVFP4 requires dynamic scaling, under tensor scales that are given");
+    }
+    if (qb__head_size(p) % NVFP4_GROUP != 0) {
+        return qb__fail(QB_ERROR_INVALID,
+                        "head size %" PRIu64 "; kv-write in NVFP4 requires a multiple of 16, as 16 elements of a head "
+                        "share a scale",
+                        qb__head_size(p));
+    }
+    return QB_OK;
+}
+
 static enum qb_status validate_scales(const struct qb_problem *p)
 {
     const bool is_static = p->scaling == QB_SCALING_STATIC;
 
+    if (!qb__is_plain(p)) {
+        return validate_narrow(p);
+    }
     if (!is_static && p->scaling != QB_SCALING_DYNAMIC) {
         return qb__fail(QB_ERROR_INVALID, "kv-write requires static or dynamic scaling");
     }
@@ -58,10 +87,6 @@ static enum qb_status validate_scales(const struct qb_problem *p)
         return qb__fail(QB_ERROR_INVALID,
                         "group size %" PRIu64 "; kv-write requires one that divides head size %" PRIu64, p->group,
                         qb__head_size(p));
-    }
-    if (!qb__is_plain(p)) {
-        return qb__fail(QB_ERROR_INVALID,
-                        "kv-write requires codes of 8 bits and scales in float rows, without zero points");
     }
     return QB_OK;
 }
@@ -94,7 +119,7 @@ static void cache_tensor(const struct qb_problem *p, struct qb_tensor_info *t)
     t->format = p->output;
     t->cols = t->stride = nhd ? p->hidden / 2 : p->head_size;
     t->rows = 2 * p->pages * p->page_size * (p->hidden / 2 / t->cols);
-    t->traffic = p->tokens * p->hidden;
+    t->traffic = p->tokens * qb__packed_bytes(p->output, p->packing, p->hidden);
 }
 
 static void scale_tensor(const struct qb_problem *p, struct qb_tensor_info *t)
@@ -102,17 +127,21 @@ static void scale_tensor(const struct qb_problem *p, struct qb_tensor_info *t)
     const uint64_t cols = p->hidden / qb__kv_tile_cols(p);
 
     t->present = true;
-    t->format = QB_FORMAT_F32;
+    t->format = p->scale_format;
     if (p->scaling == QB_SCALING_STATIC) {
         t->read = true;
         t->rows = 1;
         t->cols = t->stride = cols;
-    } else {
-        t->written = true;
-        t->rows = 2 * p->pages * p->page_size;
-        t->cols = t->stride = cols / 2;
-        t->traffic = p->tokens * cols * sizeof(float);
+        return;
     }
+    t->written = true;
+    t->rows = 2 * p->pages * p->page_size;
+    t->cols = t->stride = cols / 2;
+    if (p->scale_format != QB_FORMAT_F32 && p->page_layout == QB_PAGE_LAYOUT_HND) {
+        t->cols = t->stride = p->head_size / p->group;
+        t->rows *= p->hidden / 2 / p->head_size;
+    }
+    t->traffic = p->tokens * cols * qb__element_size(p->scale_format);
 }
 
 static void tensor(const struct qb_problem *p, enum qb_role role, struct qb_tensor_info *t)
@@ -133,8 +162,10 @@ static void tensor(const struct qb_problem *p, enum qb_role role, struct qb_tens
         t->rows = p->tokens;
         t->cols = t->stride = 1;
         break;
-    case QB_ROLE_ZERO_POINTS:
     case QB_ROLE_TENSOR_SCALE:
+        qb__operation_quantize.tensor(p, role, t);
+        break;
+    case QB_ROLE_ZERO_POINTS:
     case QB_ROLE_WEIGHTS:
     case QB_ROLE_RESIDUAL:
     case QB_ROLE_SUM:
@@ -171,14 +202,16 @@ static void place(const struct qb_problem *p, const struct qb_tensors *rows, con
 {
     const int64_t slot = ((const int64_t *)cache->at[QB_ROLE_SLOTS])[token];
     const uint64_t scale_cols = p->hidden / qb__kv_tile_cols(p);
+    const uint64_t in_byte = 8 / qb__packed_bits(p->output, p->packing); /* codes, which stay together */
+    const size_t size = qb__element_size(p->scale_format);
 
-    for (uint64_t col = 0; col < p->hidden && slot >= 0; col++) {
-        ((uint8_t *)cache->at[QB_ROLE_CODES])[qb__cache_code(p, (uint64_t)slot, col)] =
-            ((const uint8_t *)rows->at[QB_ROLE_CODES])[token * p->hidden + col];
+    for (uint64_t col = 0; col < p->hidden && slot >= 0; col += in_byte) {
+        ((uint8_t *)cache->at[QB_ROLE_CODES])[qb__cache_code(p, (uint64_t)slot, col) / in_byte] =
+            ((const uint8_t *)rows->at[QB_ROLE_CODES])[(token * p->hidden + col) / in_byte];
     }
     for (uint64_t col = 0; col < scale_cols && slot >= 0 && p->scaling == QB_SCALING_DYNAMIC; col++) {
-        ((float *)cache->at[QB_ROLE_SCALES])[qb__cache_scale(p, (uint64_t)slot, col)] =
-            ((const float *)rows->at[QB_ROLE_SCALES])[token * scale_cols + col];
+        memcpy((char *)cache->at[QB_ROLE_SCALES] + qb__cache_scale(p, (uint64_t)slot, col) * size,
+               (const char *)rows->at[QB_ROLE_SCALES] + (token * scale_cols + col) * size, size);
     }
 }
 

@@ -210,7 +210,7 @@ static void tensor(const struct qb_problem *p, enum qb_role role, struct qb_tens
             t->read = p->tensor_scale == QB_TENSOR_SCALE_GIVEN;
             t->written = !t->read;
             t->format = QB_FORMAT_F32;
-            t->rows = p->experts > 0 ? p->experts : 1;
+            t->rows = p->experts > 0 ? p->experts : qb__tensor_scales(p);
             t->cols = t->stride = 1;
         }
         break;
@@ -244,6 +244,7 @@ struct work {
     struct qb__tiling t;
     struct qb__layout l;
     struct qb_tensors tensors;
+    /* Of the columns that the work is at: */
     float tensor_encode; /* S */
     float tensor_scale;  /* g */
 };
@@ -660,10 +661,11 @@ static struct scale stored_scale(const struct work *w, const struct qb_arithmeti
     return scale;
 }
 
-/* Read the tensor scale, or compute and write it. */
-static void find_tensor_scale(struct work *w, const struct qb_arithmetic *arithmetic)
+/* Read tensor scale INDEX, or compute and write it. */
+static void find_tensor_scale(struct work *w, const struct qb_arithmetic *arithmetic, uint64_t index)
 {
-    float *stored = w->tensors.at[QB_ROLE_TENSOR_SCALE];
+    float *stored = (float *)w->tensors.at[QB_ROLE_TENSOR_SCALE] + index;
+    const uint64_t cols = qb__tensor_scale_cols(&w->p);
     const float most = qb_format_info(QB_FORMAT_E4M3)->largest * qb_format_info(w->p.output)->largest;
     float amax;
 
@@ -675,7 +677,7 @@ static void find_tensor_scale(struct work *w, const struct qb_arithmetic *arithm
         w->tensor_encode = 1 / w->tensor_scale;
         break;
     case QB_TENSOR_SCALE_COMPUTED:
-        amax = amax_of(w, arithmetic, with_zero(range_of(w, 0, 0, w->p.tokens, w->p.hidden)));
+        amax = amax_of(w, arithmetic, with_zero(range_of(w, 0, index * cols, w->p.tokens, cols)));
         w->tensor_encode = amax == 0 ? 1 : smaller(most / amax, FLT_MAX);
         w->tensor_scale = *stored = 1 / w->tensor_encode;
         break;
@@ -716,14 +718,18 @@ static uint32_t encode_asymmetric(const struct qb_problem *p, float value, int z
 /* Compute the scales of W, and what elements are divided by or multiplied with, unless FACTORS is NULL. */
 static QB__IN_ENVIRONMENT void write_scales(struct work *w, const struct qb_arithmetic *arithmetic, float *factors)
 {
-    find_tensor_scale(w, arithmetic);
-    for (uint64_t r = 0; r < w->t.scale_rows; r++) {
-        for (uint64_t c = 0; c < w->t.scale_cols; c++) {
-            struct scale scale = tile_scale(w, arithmetic, r, c);
+    const uint64_t tensors = qb__tensor_scales(&w->p), cols = w->t.scale_cols / tensors;
 
-            store_scale(w, r, c, scale);
-            if (factors != NULL) {
-                factors[qb__scale_index(&w->t, r, c)] = factor_of(w, arithmetic, scale);
+    for (uint64_t i = 0; i < tensors; i++) {
+        find_tensor_scale(w, arithmetic, i);
+        for (uint64_t r = 0; r < w->t.scale_rows; r++) {
+            for (uint64_t c = i * cols; c < (i + 1) * cols; c++) {
+                struct scale scale = tile_scale(w, arithmetic, r, c);
+
+                store_scale(w, r, c, scale);
+                if (factors != NULL) {
+                    factors[qb__scale_index(&w->t, r, c)] = factor_of(w, arithmetic, scale);
+                }
             }
         }
     }
@@ -733,8 +739,8 @@ static QB__IN_ENVIRONMENT void write_scales(struct work *w, const struct qb_arit
 static QB__IN_ENVIRONMENT void write_codes(struct work *w, const struct qb_arithmetic *arithmetic, float *factors)
 {
     const uint64_t stride = qb__packed_bytes(w->p.output, w->p.packing, w->p.output_stride);
+    const uint64_t tensor_cols = qb__tensor_scale_cols(&w->p);
 
-    find_tensor_scale(w, arithmetic);
     for (uint64_t row = 0; row < w->p.tokens; row++) {
         uint8_t *codes = (uint8_t *)w->tensors.at[QB_ROLE_CODES] + row * stride;
         struct scale scale = {0};
@@ -747,6 +753,7 @@ static QB__IN_ENVIRONMENT void write_codes(struct work *w, const struct qb_arith
             if (col % w->t.cols == 0) { /* the first of a tile */
                 const uint64_t tile_row = row / w->t.rows, tile_col = col / w->t.cols;
 
+                find_tensor_scale(w, arithmetic, col / tensor_cols);
                 scale = stored_scale(w, arithmetic, tile_row, tile_col);
                 factor = factors != NULL ? factors[qb__scale_index(&w->t, tile_row, tile_col)]
                                          : factor_of(w, arithmetic, scale);

@@ -283,6 +283,32 @@ enum qb_status qb__tensors_load(const struct qb_problem *loaded_problem, const s
 /* ---- Problems -----------------------------------------------------------------------------------------------------
  */
 
+/* Check tensor_scale_cols of P, whose other members are valid. */
+static enum qb_status validate_tensor_scales(const struct qb_problem *p)
+{
+    const uint64_t cols = p->tensor_scale_cols;
+    const bool is_cache = p->operation == QB_OPERATION_KV_WRITE;
+    const uint64_t whole = is_cache ? p->hidden / 2 : p->hidden, unit = is_cache ? qb__head_size(p) : p->group;
+
+    if (cols == 0) {
+        return QB_OK;
+    }
+    if (p->tensor_scale == QB_TENSOR_SCALE_NONE || p->experts > 0 ||
+        (p->operation != QB_OPERATION_QUANTIZE && !is_cache)) {
+        return qb__fail(QB_ERROR_INVALID,
+                        "tensor scales of %" PRIu64 " columns require quantize or kv-write with a tensor scale, and no "
+                        "experts",
+                        cols);
+    }
+    if (whole % cols != 0 || cols % unit != 0) {
+        return qb__fail(QB_ERROR_INVALID,
+                        "tensor scales of %" PRIu64 " columns; expected a divisor of %" PRIu64
+                        " and a multiple of %" PRIu64,
+                        cols, whole, unit);
+    }
+    return QB_OK;
+}
+
 enum qb_status qb__problem_load(const struct qb_problem *problem, struct qb_problem *loaded)
 {
     struct qb_problem p = defaults;
@@ -300,6 +326,9 @@ enum qb_status qb__problem_load(const struct qb_problem *problem, struct qb_prob
     if (status == QB_OK) {
         status = qb__experts_validate(&p);
     }
+    if (status == QB_OK) {
+        status = validate_tensor_scales(&p);
+    }
     if (status != QB_OK) {
         return status;
     }
@@ -311,6 +340,9 @@ enum qb_status qb__problem_load(const struct qb_problem *problem, struct qb_prob
     }
     if (p.operation == QB_OPERATION_KV_WRITE || p.operation == QB_OPERATION_ROPE) {
         p.head_size = qb__head_size(&p);
+    }
+    if (p.operation == QB_OPERATION_KV_WRITE && p.tensor_scale != QB_TENSOR_SCALE_NONE) {
+        p.tensor_scale_cols = qb__tensor_scale_cols(&p);
     }
     if (p.operation == QB_OPERATION_ROPE) {
         p.rotary = qb__rotary(&p);
@@ -400,7 +432,7 @@ enum qb_status qb_problem_code_offset(const struct qb_problem *problem, uint64_t
     }
     bits = qb__packed_bits(p.output, p.packing);
     *offset = by_slot(&p)
-                  ? qb__cache_code(&p, row, col)
+                  ? qb__cache_code(&p, row, col) * bits / 8
                   : row * qb__packed_bytes(p.output, p.packing, p.output_stride) + col / 8 * bits + col % 8 * bits / 8;
     return QB_OK;
 }

@@ -48,6 +48,19 @@ static inline uint64_t qb__kv_tile_cols(const struct qb_problem *p)
     return p->granularity == QB_GRANULARITY_GROUP ? p->group : p->hidden / 2;
 }
 
+/* The columns that share a tensor scale of P, and how many of these there are, without experts. */
+static inline uint64_t qb__tensor_scale_cols(const struct qb_problem *p)
+{
+    return p->tensor_scale_cols != 0               ? p->tensor_scale_cols
+           : p->operation == QB_OPERATION_KV_WRITE ? p->hidden / 2
+                                                   : p->hidden;
+}
+
+static inline uint64_t qb__tensor_scales(const struct qb_problem *p)
+{
+    return qb__ceil_div(p->hidden, qb__tensor_scale_cols(p));
+}
+
 /* The other sizes of ROPE: see struct qb_problem. */
 static inline uint64_t qb__rotary(const struct qb_problem *p)
 {
@@ -72,6 +85,7 @@ static inline struct qb_problem qb__quantization_of(const struct qb_problem *p)
         q.granularity = is_static ? QB_GRANULARITY_BLOCK : QB_GRANULARITY_GROUP;
         q.group = q.block_cols = qb__kv_tile_cols(p);
         q.block_rows = p->tokens > 0 ? p->tokens : 1;
+        q.tensor_scale_cols = p->tensor_scale != QB_TENSOR_SCALE_NONE ? qb__tensor_scale_cols(p) : 0;
     } else if (p->operation == QB_OPERATION_TRANSPOSE) {
         q.operation = QB_OPERATION_QUANTIZE;
         q.tokens = p->tokens > 0 ? p->hidden : 0;
@@ -292,7 +306,8 @@ static inline uint64_t qb__cache_scale(const struct qb_problem *p, uint64_t slot
 {
     const uint64_t cols = p->hidden / 2 / qb__kv_tile_cols(p);
 
-    return (col / cols * p->pages * p->page_size + slot) * cols + col % cols;
+    return p->scale_format == QB_FORMAT_F32 ? (col / cols * p->pages * p->page_size + slot) * cols + col % cols
+                                            : qb__cache_code(p, slot, col * p->group) / p->group;
 }
 
 /* True if P is of whole bytes, with a scale in binary32 for each tile, in rows: all that kernels of the first kind

@@ -392,10 +392,14 @@ const char *qb_pairing_name(enum qb_pairing pairing);
  * slots that no token has. A slot of pages * page_size or more is QB_ERROR_INVALID where the slots are in host memory
  * (the CPU and the reference), before anything is written; CUDA kernels write nothing of such a token. If two tokens
  * have the same slot, each of its codes and scales is that of one of the two.
- * Codes are of one byte, scales in F32 rows: given, one for all keys and one for all values (TENSOR), or one for each
- * group of their columns (GROUP; of head_size: for each head), for all tokens: scales [scale columns]. Or computed for
- * each token, one of its keys and one of its values (TOKEN), or one for each group (GROUP), and stored by slot: scales
- * [2][pages * page_size][scale columns / 2]. Groups divide head_size.
+ * With codes of one byte scales are in F32 rows: given, one for all keys and one for all values (TENSOR), or one for
+ * each group of their columns (GROUP; of head_size: for each head), for all tokens: scales [scale columns]. Or computed
+ * for each token, one of its keys and one of its values (TOKEN), or one for each group (GROUP), and stored by slot:
+ * scales [2][pages * page_size][scale columns / 2]. Groups divide head_size.
+ * With codes in E2M1 it is NVFP4: scales in E4M3 of groups of 16, computed, under tensor scales that are given: one for
+ * the keys and one for the values, or, with a tensor_scale_cols of head_size, one for each head of them. head_size is a
+ * multiple of 16. The scales lie in pages of their own, in the order of the codes, head_size / 16 for each head of a
+ * token.
  *
  * TRANSPOSE quantizes the transposed input, of hidden rows and tokens columns: what readers along the tokens need, such
  * as the product of a gradient. Its codes are [hidden][tokens]. A group has consecutive tokens of one column of the
@@ -469,6 +473,11 @@ struct qb_problem {
     /* Rows that the experts are expected to have together, at most tokens; 0 means tokens. Results do not depend on it:
      * qb_problem_traffic() counts these rows, and kernels may choose by it how they do their work. */
     uint64_t expert_tokens;
+    /* Columns of the input that share a tensor scale, whole groups of them: there is one for each tensor_scale_cols
+     * columns, and S is that of the tile's columns. 0 means all of them; for KV_WRITE hidden / 2, and else it is a
+     * divisor of that and whole heads. QUANTIZE and KV_WRITE without experts; the library has no kernel for QUANTIZE
+     * with several tensor scales: they are what the reference compares KV_WRITE with. */
+    uint64_t tensor_scale_cols;
 };
 
 /* The defaults: quantize half to INT8, dynamic, one scale per tensor in binary32, 0 tokens, hidden size 1, dense rows,
@@ -492,7 +501,8 @@ void qb_problem_tile(const struct qb_problem *problem, uint64_t *tile_rows, uint
  * valid. */
 void qb_problem_scale_shape(const struct qb_problem *problem, uint64_t *scale_rows, uint64_t *scale_cols);
 
-/* The bytes from the start of the scale tensor to scale (ROW, COL). Where KV_WRITE computes scales, ROW is a slot.
+/* The bytes from the start of the scale tensor to scale (ROW, COL). Where KV_WRITE computes scales, ROW is a slot, and
+ * COL counts those of the keys and then those of the values.
  * QB_ERROR_INVALID if there is no such scale, and for experts, whose table decides: see qb_problem_expert(). */
 enum qb_status qb_problem_scale_offset(const struct qb_problem *problem, uint64_t row, uint64_t col, uint64_t *offset);
 
@@ -516,7 +526,7 @@ enum qb_role {
     QB_ROLE_CODES = 1,        /* the quantized values, in the output format; read by DEQUANTIZE, else written */
     QB_ROLE_SCALES = 2,       /* by qb_problem_scale_offset(); read when static, else written, with its padding */
     QB_ROLE_ZERO_POINTS = 3,  /* one for each scale, in rows; read when static, else written */
-    QB_ROLE_TENSOR_SCALE = 4, /* one binary32, or one for each expert; read when given, written when computed */
+    QB_ROLE_TENSOR_SCALE = 4, /* one binary32, or for each expert or tensor_scale_cols; read when given, else written */
     QB_ROLE_WEIGHTS = 5,      /* of a norm: one for each column */
     QB_ROLE_RESIDUAL = 6,     /* ADD_RMS_NORM: is added to the input; dense rows in its format; read */
     QB_ROLE_SUM = 7,         /* ADD_RMS_NORM: the new residual, as the old one; written. It may be in the same place. */

@@ -1,19 +1,30 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* kv_write.c - keys and values into the pages of a cache, written once for all instruction sets. Each token is a few
- * runs of codes that lie side by side in the cache, and is the work of one thread. */
+ * runs of codes that lie side by side in the cache, and is the work of one thread. Those of NVFP4 are quantized in rows
+ * by narrow.c, and then copied. */
 #include <config.h>
 
 #include "kv_write.h"
+#include "narrow.h"
 #include "threads.h"
+
+#include <string.h>
 
 /* Shorter runs are not worth non-temporal stores: lines would be written in parts. */
 #define STREAM_LEAST 256
+/* Of runs that are copied, where the lines are written whole. */
+#define COPY_LEAST 64
+
+/* Elements that are quantized to rows before these are put in their places. */
+#define PIECE 16384
 
 struct job {
     const struct qb__cpu_ops *ops;
+    const struct qb__cpu_plan *plan;
     const struct qb__cpu_input *in;
     const struct qb__cpu_pair *pair;
     const struct qb_problem *p;
+    const struct qb_tensors *tensors;
     const char *input;
     const int64_t *slots;
     uint8_t *codes;
@@ -24,6 +35,7 @@ struct job {
     size_t element; /* bytes of an input element */
     uint64_t run;   /* codes of a token that lie side by side */
     uint64_t tile;  /* columns that share a scale */
+    char *memory;   /* of NVFP4: rows for each thread */
 };
 
 /* A token's part of the input, and where it goes. */
@@ -91,6 +103,132 @@ static void write_groups(const struct job *job, const struct token *token)
     }
 }
 
+/* ---- NVFP4 --------------------------------------------------------------------------------------------------------
+ */
+
+/* The rows that are quantized at a time. */
+static uint64_t piece_rows(const struct qb_problem *p)
+{
+    return p->hidden < PIECE ? PIECE / p->hidden : 1;
+}
+
+/* The bytes of codes and scales of a row. */
+static size_t row_bytes(const struct qb_problem *p)
+{
+    return p->hidden / 2 + p->hidden / p->group;
+}
+
+/* The room that a thread needs for a piece, in whole lines. */
+static size_t piece_room(const struct qb_problem *p)
+{
+    return qb__ceil_div(piece_rows(p) * row_bytes(p), 64) * 64;
+}
+
+/* Copy BYTES bytes. The compiler has no call for the numbers of heads of 128. */
+static void copy_few(uint8_t *to, const uint8_t *from, size_t bytes)
+{
+    if (bytes == 8) {
+        memcpy(to, from, 8);
+    } else if (bytes == 64) {
+        memcpy(to, from, 64);
+    } else {
+        memcpy(to, from, bytes);
+    }
+}
+
+/* True if the codes of a run go past the caches. */
+static bool passes(const struct job *job)
+{
+    return job->access.stream && job->run / 2 >= COPY_LEAST;
+}
+
+/* Prefetch what place_side() does not write past the caches: slots are anywhere in the cache. */
+static void prefetch_side(const struct job *job, uint64_t slot, uint64_t first)
+{
+    const struct qb_problem *p = job->p;
+    const size_t code_bytes = passes(job) ? 0 : job->run / 2, scale_bytes = job->run / p->group;
+    uint64_t at = qb__cache_code(p, slot, first);
+
+    for (uint64_t col = 0; col < p->hidden / 2; col += job->run, at += p->page_size * p->head_size) {
+        for (size_t i = 0; i < code_bytes; i += 64) {
+            __builtin_prefetch(job->codes + at / 2 + i, 1);
+        }
+        for (size_t i = 0; i < scale_bytes; i += 64) {
+            __builtin_prefetch((uint8_t *)job->scales + at / p->group + i, 1);
+        }
+    }
+}
+
+/* Put the keys or values of a row, from column FIRST on, to SLOT. Scales are in the order of the codes. */
+static void place_side(const struct job *job, uint64_t slot, uint64_t first, const uint8_t *codes,
+                       const uint8_t *scales)
+{
+    const struct qb_problem *p = job->p;
+    const size_t code_bytes = job->run / 2, scale_bytes = job->run / p->group;
+    uint64_t at = qb__cache_code(p, slot, first); /* and then that of the next head, where that is another run */
+
+    for (uint64_t col = 0; col < p->hidden / 2; col += job->run, at += p->page_size * p->head_size) {
+        if (passes(job)) {
+            job->ops->copy_stream(job->codes + at / 2, codes, code_bytes);
+        } else {
+            copy_few(job->codes + at / 2, codes, code_bytes);
+        }
+        copy_few((uint8_t *)job->scales + at / p->group, scales, scale_bytes);
+        codes += code_bytes;
+        scales += scale_bytes;
+    }
+}
+
+/* COUNT tokens from TOKEN on, all of which have slots. */
+static void write_piece(const struct job *job, uint64_t token, uint64_t count, uint8_t *memory)
+{
+    const struct qb_problem *p = job->p;
+    const struct qb__cpu_rows rows = {
+        .values = job->input + token * p->input_stride * job->element, .rows = count, .far = true};
+    const uint64_t half = p->hidden / 2;
+    uint8_t *codes = memory, *scales = memory + piece_rows(p) * half;
+    struct qb_problem q = qb__quantization_of(p);
+    struct qb_tensors tensors = *job->tensors;
+
+    q.input_stride = p->input_stride;
+    tensors.at[QB_ROLE_CODES] = codes;
+    tensors.at[QB_ROLE_SCALES] = scales;
+    for (uint64_t i = 0; i < 2 * count && job->access.stream; i++) {
+        prefetch_side(job, (uint64_t)job->slots[token + i / 2], i % 2 * half);
+    }
+    qb__cpu_narrow_rows(job->ops, job->plan, &q, &tensors, &rows);
+    for (uint64_t i = 0; i < 2 * count; i++, codes += half / 2, scales += half / p->group) {
+        place_side(job, (uint64_t)job->slots[token + i / 2], i % 2 * half, codes, scales);
+    }
+}
+
+static void pieces_work(void *context, unsigned index, unsigned count)
+{
+    const struct job *job = context;
+    const uint64_t most = piece_rows(job->p);
+    uint8_t *memory = (uint8_t *)job->memory + index * piece_room(job->p);
+    uint64_t begin, end;
+
+    qb__cpu_split(job->p->tokens, 1, index, count, &begin, &end);
+    while (begin < end) {
+        uint64_t rows = 0;
+
+        while (rows < most && begin + rows < end && job->slots[begin + rows] >= 0) {
+            rows++;
+        }
+        if (rows > 0) {
+            write_piece(job, begin, rows, memory);
+        }
+        begin += rows > 0 ? rows : 1; /* without those that are left out */
+    }
+    if (job->access.stream) {
+        job->ops->fence();
+    }
+}
+
+/* ---- All ----------------------------------------------------------------------------------------------------------
+ */
+
 static void tokens_work(void *context, unsigned index, unsigned count)
 {
     const struct job *job = context;
@@ -119,11 +257,14 @@ static void tokens_work(void *context, unsigned index, unsigned count)
 /* Bytes that are read and written. */
 static uint64_t bytes_of(const struct qb_problem *p)
 {
-    return p->tokens * p->hidden * (qb__element_size(p->input) + 1);
+    return p->tokens * (p->hidden * qb__element_size(p->input) + qb__packed_bytes(p->output, p->packing, p->hidden));
 }
 
-size_t qb__cpu_kv_write_workspace(const struct qb_problem *problem)
+size_t qb__cpu_kv_write_workspace(const struct qb__cpu_plan *plan, const struct qb_problem *problem)
 {
+    if (!qb__is_plain(problem)) {
+        return qb__cpu_threads_worth(plan, bytes_of(problem)) * piece_room(problem);
+    }
     return problem->scaling == QB_SCALING_STATIC
                ? problem->hidden / qb__kv_tile_cols(problem) * sizeof(struct qb__divisor)
                : 0;
@@ -135,9 +276,11 @@ void qb__cpu_kv_write(const struct qb__cpu_ops *ops, const struct qb__cpu_plan *
     const struct qb_problem *p = problem;
     struct job job = {
         .ops = ops,
+        .plan = plan,
         .in = &ops->inputs[p->input],
         .pair = &ops->pairs[p->input][p->output],
         .p = p,
+        .tensors = tensors,
         .input = tensors->at[QB_ROLE_INPUT],
         .slots = tensors->at[QB_ROLE_SLOTS],
         .codes = tensors->at[QB_ROLE_CODES],
@@ -148,6 +291,12 @@ void qb__cpu_kv_write(const struct qb__cpu_ops *ops, const struct qb__cpu_plan *
         .tile = qb__kv_tile_cols(p),
     };
 
+    if (!qb__is_plain(p)) {
+        job.memory = workspace;
+        job.access.stream = qb__cpu_streams(plan, bytes_of(p));
+        qb__cpu_parallel(qb__cpu_threads_worth(plan, bytes_of(p)), pieces_work, &job);
+        return;
+    }
     job.access.stream = job.run >= STREAM_LEAST && qb__cpu_streams(plan, bytes_of(p));
     if (p->scaling == QB_SCALING_STATIC) {
         job.divisors = workspace;

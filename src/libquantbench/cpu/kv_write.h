@@ -6,7 +6,7 @@
 #include "quantize.h"
 
 /* As qb__cpu_operation_workspace() and its like, for QB_OPERATION_KV_WRITE. No slot is beyond the cache. */
-size_t qb__cpu_kv_write_workspace(const struct qb_problem *problem);
+size_t qb__cpu_kv_write_workspace(const struct qb__cpu_plan *plan, const struct qb_problem *problem);
 void qb__cpu_kv_write(const struct qb__cpu_ops *ops, const struct qb__cpu_plan *plan, const struct qb_problem *problem,
                       const struct qb_tensors *tensors, void *workspace);
 void qb__cpu_kv_write_floor(const struct qb__cpu_plan *plan, const struct qb_problem *problem);

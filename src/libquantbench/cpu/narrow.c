@@ -49,6 +49,9 @@ struct job {
     void *scales;
     int8_t *zero_points;
     uint64_t piece_tiles; /* tiles in a piece, where a piece computes its scales */
+    /* Of dynamic tiles of one row: the tensor scales that are given, and the tiles of a row that share one. */
+    const float *tensor_scales;
+    uint64_t tensor_tiles;
     /* What all threads work on together: some rows and columns, and the bits of the largest x and -x there. */
     uint64_t row, rows, col, cols;
     uint32_t high, low;
@@ -471,17 +474,28 @@ static void tiles_piece(const struct job *job, uint64_t row, uint64_t first, uin
     }
 }
 
+/* Take tensor scale INDEX. */
+static void take_tensor_scale(struct job *job, uint64_t index)
+{
+    if (job->tensor_scales != NULL) {
+        qb__form_set_tensor_scale(&job->form, job->tensor_scales[index], 1.0f / job->tensor_scales[index]);
+    }
+}
+
 static void rows_work(void *context, unsigned index, unsigned count)
 {
-    const struct job *job = context;
-    const uint64_t across = qb__ceil_div(job->tiling.scale_cols, job->piece_tiles);
+    struct job own = *(const struct job *)context, *job = &own;
+    const uint64_t tensors = job->tiling.scale_cols / job->tensor_tiles;
+    const uint64_t pieces = qb__ceil_div(job->tensor_tiles, job->piece_tiles), across = tensors * pieces;
     uint64_t begin, end;
 
     qb__cpu_split(job->p.tokens * across, 1, index, count, &begin, &end);
     for (; begin < end; begin++) {
-        const uint64_t row = job->first + begin / across, first = begin % across * job->piece_tiles;
-        const uint64_t last = least(job->tiling.scale_cols, first + job->piece_tiles);
+        const uint64_t row = job->first + begin / across, tensor = begin % across / pieces;
+        const uint64_t first = tensor * job->tensor_tiles + begin % pieces * job->piece_tiles;
+        const uint64_t last = least((tensor + 1) * job->tensor_tiles, first + job->piece_tiles);
 
+        take_tensor_scale(job, tensor);
         if (job->tiles != NULL) {
             tiles_piece(job, row, first, last);
         } else {
@@ -618,7 +632,8 @@ static void find_tensor_scale(struct job *job, float *stored)
     float encode;
 
     if (job->p.tensor_scale == QB_TENSOR_SCALE_GIVEN) {
-        qb__form_set_tensor_scale(&job->form, *stored, 1.0f / *stored);
+        job->tensor_scales = stored;
+        take_tensor_scale(job, 0);
     } else if (job->p.tensor_scale == QB_TENSOR_SCALE_COMPUTED) {
         encode = qb__tensor_encode(&job->form, shared_range(job, 0, job->p.tokens, 0, job->p.hidden).high);
         *stored = 1.0f / encode;
@@ -723,6 +738,7 @@ static struct job job_of(const struct qb__cpu_ops *ops, const struct qb__cpu_pla
         .zero_points = tensors->at[QB_ROLE_ZERO_POINTS],
     };
 
+    job.tensor_tiles = job.tiling.scale_cols / qb__tensor_scales(p);
     choose_routines(&job, plan, bytes);
     return job;
 }
@@ -751,7 +767,7 @@ void qb__cpu_narrow_rows(const struct qb__cpu_ops *ops, const struct qb__cpu_pla
     job.first = rows->first;
     job.p.tokens = rows->rows;
     job.stream = job.stream && rows->stream;
-    job.far = false;
+    job.far = rows->far;
     job.ahead = 0;
     find_tensor_scale(&job, tensors->at[QB_ROLE_TENSOR_SCALE]);
     if (problem->scaling != QB_SCALING_STATIC || job.given) {

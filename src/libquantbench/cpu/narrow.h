@@ -6,17 +6,18 @@
 
 #include "quantize.h"
 
-/* PROBLEM is valid, with its strides filled in. */
+/* PROBLEM is valid, with its strides filled in, and has one tensor scale at most. */
 void qb__cpu_narrow(const struct qb__cpu_ops *ops, const struct qb__cpu_plan *plan, const struct qb_problem *problem,
                     const struct qb_tensors *tensors);
 
-/* As qb__cpu_quantize_rows(), for such problems, of tiles of one row or given scales. qb__cpu_narrow_clear() comes
- * first, once for all rows. */
+/* As qb__cpu_quantize_rows(), for such problems, of tiles of one row or given scales. Tiles of one row, whose codes
+ * fill whole bytes, may have several tensor scales. qb__cpu_narrow_clear() comes first, once for all rows. */
 void qb__cpu_narrow_rows(const struct qb__cpu_ops *ops, const struct qb__cpu_plan *plan,
                          const struct qb_problem *problem, const struct qb_tensors *tensors,
                          const struct qb__cpu_rows *rows);
 
 /* Write 0 to the padding of scales that are computed, and to the scales, which come after; unless PLAN has a part. */
-void qb__cpu_narrow_clear(const struct qb__cpu_plan *plan, const struct qb_problem *problem, const struct qb_tensors *tensors);
+void qb__cpu_narrow_clear(const struct qb__cpu_plan *plan, const struct qb_problem *problem,
+                          const struct qb_tensors *tensors);
 
 #endif

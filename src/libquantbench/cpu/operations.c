@@ -289,7 +289,7 @@ size_t qb__cpu_operation_workspace(const struct qb__cpu_plan *plan, const struct
     struct job job;
 
     if (problem->operation == QB_OPERATION_KV_WRITE) {
-        return qb__cpu_kv_write_workspace(problem);
+        return qb__cpu_kv_write_workspace(plan, problem);
     }
     if (qb__is_transposed(problem->operation)) {
         return qb__cpu_transpose_workspace(plan, problem);

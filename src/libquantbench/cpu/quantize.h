@@ -26,6 +26,7 @@ struct qb__cpu_rows {
     uint64_t first;     /* of them */
     uint64_t rows;      /* whole rows of tiles, or, where scales are given, a part of one */
     bool stream;        /* codes with non-temporal stores */
+    bool far;           /* the values may be in memory: they are prefetched */
 };
 
 /* Do ROWS of PROBLEM in the calling thread, where each scale depends on these rows alone or is given. */
