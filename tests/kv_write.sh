@@ -30,8 +30,12 @@ moved()
 ok 'bytes: the input, slots, two scales, and codes' moved $((10 * 128 * 2 + 10 * 8 + 8)) $((10 * 128))
 ok 'bytes: a scale for each token and head' moved $((10 * 128 * 2 + 10 * 8)) $((10 * 128 + 10 * 4 * 4)) --granularity=group:32
 ok 'bytes: a larger cache takes no more' moved $((10 * 128 * 2 + 10 * 8 + 8)) $((10 * 128)) --pages=1000
+ok 'bytes: half of one for a code of NVFP4, one for 16 of them, and two tensor scales' moved $((10 * 128 * 2 + 10 * 8 + 8)) \
+    $((10 * 128 / 2 + 10 * 128 / 16)) --quant-dtype=nvfp4
 tensors() { cases 1 && same 'input codes scales slots ' "$(sed -n 's/.*"role": "\(.*\)",*/\1/p' out | tr '\n' ' ')"; }
 ok 'tensors: the cache, its scales and the slots' tensors
+with_tensor_scales() { cases 1 --quant-dtype=nvfp4 && same 'input codes scales tensor scale slots ' "$(sed -n 's/.*"role": "\(.*\)",*/\1/p' out | tr '\n' ' ')"; }
+ok 'tensors: NVFP4 has tensor scales besides' with_tensor_scales
 # shellcheck disable=SC2086
 text()
 {
@@ -39,6 +43,14 @@ text()
         out_has 'head size 32' && out_has 'page size 4' && out_has 'pages 4'
 }
 ok 'tensors: as text' text
+# shellcheck disable=SC2086
+nvfp4_text()
+{
+    run 0 $small --quant-dtype=nvfp4 --page-layout=hnd --dry-run && out_has 'quant nvfp4' && out_has 'granularity group:16' &&
+        out_has 'scales e4m3, tensor scale given' && grep -q '^codes *e2m1 * 64 x 32 .*written$' out &&
+        grep -q '^scales *fp8 * 64 x 2 .*written$' out && grep -q '^tensor scale *float * 2 x 1 .*read$' out
+}
+ok 'tensors: the settings of NVFP4 as text' nvfp4_text
 
 # ---- What does not go together --------------------------------------------------------------------------------------
 
@@ -57,6 +69,12 @@ ok 'refused: groups that do not divide a head' refused 'group size 24; kv-write 
 ok 'refused: codes of less than a byte' refused 'kv-write requires codes of 8 bits' --quant-dtype=int4
 ok 'refused: scales that are computed for all tokens' refused '--granularity=tensor: conflicts with --op=kv-write --scale=dynamic' \
     --scale=dynamic
+ok 'refused: heads of NVFP4 that are not whole groups' refused '--op=kv-write: invalid argument: head size 8; kv-write in NVFP4 requires a multiple of 16' \
+    --quant-dtype=nvfp4 --head-size=8
+ok 'refused: NVFP4 by scales that are given' refused 'kv-write in NVFP4 requires dynamic scaling' --quant-dtype=nvfp4 --scale=static
+ok 'refused: tensor scales that are computed' refused 'under tensor scales that are given' --quant-dtype=nvfp4 --tensor-scale=computed
+ok 'refused: another recipe' refused 'or NVFP4: codes in e2m1 and scales in e4m3 rows, of groups of 16' --quant-dtype=mxfp8
+ok 'refused: scales of NVFP4 in another layout' refused 'or NVFP4' --quant-dtype=nvfp4 --scale-layout=tiled-128x4
 exact() { cases 1 --pages=3 --num-tokens=12 && out_has '"pages": 3,'; }
 ok 'pages: just enough will do' exact
 
@@ -77,8 +95,15 @@ for kernel in $(sed -n 's/.*"name": "\(cpu_[a-z0-9]*_kv_write\)".*/\1/p' kernels
         run 0 $small $fast --kernel="$kernel" --isolate --granularity=tensor,token,group:32,group:8 --page-layout=nhd,hnd \
             --quant-dtype=int8,fp8,e5m2 && same 24 "$(grep -c ' verified' out)"
     }
+    # shellcheck disable=SC2086
+    proved_nvfp4()
+    {
+        run 0 $small $fast --kernel="$kernel" --isolate --page-layout=nhd,hnd --quant-dtype=nvfp4 --page-size=1,16,64 \
+            --dtype=half,bfloat16,float && same 18 "$(grep -c ' verified' out)"
+    }
     if "$QUANTBENCH" --dry-run --device=cpu --kernel="$kernel" --op=kv-write >/dev/null 2>&1; then
         ok "kernels: $kernel is proved, alone and while it is timed" proved
+        ok "kernels: $kernel is proved with NVFP4" proved_nvfp4
     else
         skip "kernels: $kernel is proved" 'this CPU lacks its instructions'
     fi

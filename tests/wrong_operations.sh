@@ -124,6 +124,17 @@ for kind in tensor token; do
     ok "operations: keys in the place of values are found, $kind" found_kv exchanged 'wrong result' --granularity=$kind
 done
 ok 'operations: scales of other heads are found' found_kv other_scales 'scale [' --granularity=group:24
+# In NVFP4, of heads of 64, so that a head has four scales.
+for layout in nhd hnd; do
+    ok "operations: a right write of NVFP4 into $layout pages is verified" right_kv --page-layout=$layout --quant-dtype=nvfp4 \
+        --hidden-size=256 --head-size=64
+    ok "operations: one tensor scale for keys and values is found, $layout" found_kv one_tensor 'scale [' --page-layout=$layout \
+        --quant-dtype=nvfp4 --hidden-size=256 --head-size=64
+    ok "operations: interleaved scales of values are found, $layout" found_kv interleaved 'slots that no token has' --page-layout=$layout \
+        --quant-dtype=nvfp4 --hidden-size=256 --head-size=64
+done
+ok 'operations: NVFP4 in pages of another layout is found' found_kv other_pages 'slots that no token has' --quant-dtype=nvfp4 \
+    --hidden-size=256 --head-size=64
 # Columns.
 for op in transpose dual; do
     for type in half bfloat16 float; do

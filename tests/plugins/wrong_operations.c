@@ -36,6 +36,8 @@ enum fault {
     OWN_SCALES = 1 << 23,   /* columns have the codes of the rows, which belong to other scales */
     OTHER_SIDE = 1 << 24,   /* columns have the scales of the rows, in their order */
     OTHER_GELU = 1 << 25,   /* by tanh */
+    ONE_TENSOR = 1 << 26,   /* values have the tensor scale of the keys */
+    INTERLEAVED = 1 << 27,  /* scales of four slots of values side by side, as those of other readers of NVFP4 */
 };
 
 static float load(enum qb_format format, const void *tensor, uint64_t i)
@@ -210,6 +212,57 @@ static const char *dequantize(const struct qb_plugin_call *call, unsigned faults
     return status == QB_OK ? NULL : qb_error_detail();
 }
 
+/* Put the scales of a token in NVFP4, COLS of them, to SLOT of the cache T of P, and its CODES, two in each byte. */
+static void place_nvfp4(const struct qb_problem *p, const uint8_t *codes, const uint8_t *scales, uint64_t cols,
+                        uint64_t slot, const struct qb_tensors *t, unsigned faults)
+{
+    uint64_t offset = 0;
+
+    for (uint64_t col = 0; col < p->hidden; col += 2) {
+        qb_problem_code_offset(p, slot, col, &offset);
+        ((uint8_t *)t->at[QB_ROLE_CODES])[offset] = codes[col / 2];
+    }
+    for (uint64_t col = 0; col < cols; col++) {
+        /* Scale s of slot t is in slot t / 4 * 4 + s / (S / 4), of whose scales it is number s % (S / 4) * 4 + t % 4,
+         * if a head has S. */
+        const uint64_t of_head = p->head_size / 16, s = col % of_head;
+        const bool swizzled = (faults & INTERLEAVED) != 0 && col >= cols / 2 && of_head % 4 == 0;
+
+        qb_problem_scale_offset(p, swizzled ? slot / 4 * 4 + s / (of_head / 4) : slot,
+                                swizzled ? col - s + s % (of_head / 4) * 4 + slot % 4 : col, &offset);
+        ((uint8_t *)t->at[QB_ROLE_SCALES])[offset] = scales[col];
+    }
+}
+
+/* Quantize the rows of P in NVFP4 to dense rows at MEMORY, and put them to their slots. */
+static const char *write_nvfp4(const struct qb_problem *p, const struct qb_tensors *t, uint8_t *memory, unsigned faults)
+{
+    struct qb_problem q = {.size = sizeof q};
+    struct qb_tensors rows = *t;
+    float tensor_scales[2];
+    const int64_t *slots = t->at[QB_ROLE_SLOTS];
+    const uint64_t cols = p->hidden / 16;
+
+    memcpy(tensor_scales, t->at[QB_ROLE_TENSOR_SCALE], sizeof tensor_scales);
+    tensor_scales[1] = (faults & ONE_TENSOR) != 0 ? tensor_scales[0] : tensor_scales[1];
+    rows.at[QB_ROLE_TENSOR_SCALE] = tensor_scales;
+    rows.at[QB_ROLE_CODES] = memory;
+    rows.at[QB_ROLE_SCALES] = memory + p->tokens * p->hidden / 2;
+    qb_problem_quantization(p, &q);
+    q.input_stride = p->input_stride;
+    /* Not qb_reference_run(), which allocates memory. */
+    if (qb_reference_scales(&q, &rows) != QB_OK || qb_reference_codes(&q, &rows) != QB_OK) {
+        return qb_error_detail();
+    }
+    for (uint64_t token = 0; token < p->tokens; token++) {
+        if (slots[token] >= 0) {
+            place_nvfp4(p, memory + token * p->hidden / 2, (uint8_t *)rows.at[QB_ROLE_SCALES] + token * cols, cols,
+                        (uint64_t)slots[token], t, faults);
+        }
+    }
+    return NULL;
+}
+
 /* Put what ROWS has of token TOKEN to SLOT of the cache T of P. */
 static void place(const struct qb_problem *p, const uint8_t *codes, const float *scales, uint64_t token, uint64_t slot,
                   const struct qb_tensors *t, unsigned faults)
@@ -243,6 +296,10 @@ static const char *write_cache(const struct qb_plugin_call *call, unsigned fault
 
     if ((faults & ONCE) != 0 && calls++ > 1000) {
         return NULL;
+    }
+    if (p.tensor_scale != QB_TENSOR_SCALE_NONE) {
+        p.page_layout = (faults & OTHER_PAGES) != 0 ? (enum qb_page_layout)(1 - p.page_layout) : p.page_layout;
+        return write_nvfp4(&p, &t, call->workspace, faults);
     }
     qb_problem_scale_shape(&p, &rows, &cols);
     t.at[QB_ROLE_CODES] = scales + rows * cols;
@@ -358,6 +415,8 @@ FUNCTION(other_pages, write_cache, OTHER_PAGES)
 FUNCTION(exchanged, write_cache, EXCHANGED)
 FUNCTION(other_scales, write_cache, OTHER_SCALES)
 FUNCTION(by_token, write_cache, BY_TOKEN)
+FUNCTION(one_tensor, write_cache, ONE_TENSOR)
+FUNCTION(interleaved, write_cache, INTERLEAVED)
 FUNCTION(once_kv, write_cache, ONCE)
 FUNCTION(right_columns, columns, NOTHING)
 FUNCTION(unturned, columns, UNTURNED)
@@ -414,6 +473,8 @@ static const struct qb_plugin_kernel kernels[] = {
     KERNEL("op_exchanged", QB_OPERATION_KV_WRITE, exchanged),
     KERNEL("op_other_scales", QB_OPERATION_KV_WRITE, other_scales),
     KERNEL("op_by_token", QB_OPERATION_KV_WRITE, by_token),
+    KERNEL("op_one_tensor", QB_OPERATION_KV_WRITE, one_tensor),
+    KERNEL("op_interleaved", QB_OPERATION_KV_WRITE, interleaved),
     KERNEL("op_once_kv", QB_OPERATION_KV_WRITE, once_kv),
     KERNEL("op_right_transpose", QB_OPERATION_TRANSPOSE, right_columns),
     KERNEL("op_right_dual", QB_OPERATION_DUAL, right_columns),

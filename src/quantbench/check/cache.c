@@ -3,6 +3,7 @@
 #include <config.h>
 
 #include "check/cache.h"
+#include "check/scales.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -21,6 +22,24 @@ static uint64_t scale_cols(const struct qb_problem *p)
 
     qb_problem_scale_shape(p, &rows, &cols);
     return cols;
+}
+
+/* The heads of a token's keys. */
+static uint64_t heads_of(const struct qb_problem *p)
+{
+    return p->head_size > 0 ? p->hidden / 2 / p->head_size : 1;
+}
+
+/* The bytes that a token has in the tensor of ROLE. */
+static uint64_t token_bytes(const struct qb_problem *p, enum qb_role role)
+{
+    return role == QB_ROLE_CODES ? codes_used_bytes(p) : scale_cols(p) * scales_element_size(p);
+}
+
+/* True if the heads of a token do not lie side by side in the tensor of ROLE: scales in binary32 always do. */
+static bool heads_apart(const struct qb_problem *p, enum qb_role role)
+{
+    return p->page_layout == QB_PAGE_LAYOUT_HND && (role == QB_ROLE_CODES || p->scale_format != QB_FORMAT_F32);
 }
 
 uint64_t cache_offset(const struct qb_problem *p, const int64_t *slots, enum qb_role role, uint64_t token, uint64_t col)
@@ -51,15 +70,13 @@ struct use {
 /* Call USE for all runs of all tokens that are written. */
 static void for_runs(const struct qb_problem *p, const int64_t *slots, enum qb_role role, const struct use *use)
 {
-    const bool is_codes = role == QB_ROLE_CODES;
-    const uint64_t size = is_codes ? 1 : sizeof(float), cols = is_codes ? p->hidden : scale_cols(p);
-    const uint64_t head = p->head_size > 0 ? p->head_size : p->hidden / 2;
-    const uint64_t length = is_codes && p->page_layout == QB_PAGE_LAYOUT_HND ? head : cols / 2;
+    const uint64_t cols = role == QB_ROLE_CODES ? p->hidden : scale_cols(p), bytes = token_bytes(p, role);
+    const uint64_t count = heads_apart(p, role) ? 2 * heads_of(p) : 2, length = bytes / count;
 
     for (uint64_t token = 0; token < p->tokens; token++) {
-        for (uint64_t col = 0; col < cols && slots[token] >= 0; col += length) {
-            use->run(use, (struct run){cache_offset(p, slots, role, token, col), (token * cols + col) * size,
-                                       length * size});
+        for (uint64_t i = 0; i < count && slots[token] >= 0; i++) {
+            use->run(use, (struct run){cache_offset(p, slots, role, token, i * (cols / count)),
+                                       token * bytes + i * length, length});
         }
     }
 }
@@ -92,16 +109,14 @@ void cache_take(const struct qb_problem *problem, const int64_t *slots, enum qb_
 
 const char *cache_text(const struct qb_problem *p, enum qb_role role, uint64_t offset, char text[CACHE_TEXT_SIZE])
 {
-    const bool is_codes = role == QB_ROLE_CODES;
-    const uint64_t slots = p->pages * p->page_size, cols = (is_codes ? p->hidden : scale_cols(p) * sizeof(float)) / 2;
-    const uint64_t in_half = offset % (slots * cols), head = p->head_size > 0 ? p->head_size : p->hidden / 2;
-    const uint64_t page = in_half / (p->page_size * cols);
-    uint64_t slot = in_half / cols;
+    const uint64_t slots = p->pages * p->page_size, bytes = token_bytes(p, role) / 2;
+    const uint64_t in_half = offset % (slots * bytes), page = in_half / (p->page_size * bytes);
+    uint64_t slot = in_half / bytes;
 
-    if (is_codes && p->page_layout == QB_PAGE_LAYOUT_HND) {
-        slot = page * p->page_size + in_half / head % p->page_size;
+    if (heads_apart(p, role)) {
+        slot = page * p->page_size + in_half / (bytes / heads_of(p)) % p->page_size;
     }
     snprintf(text, CACHE_TEXT_SIZE, "%s of slot %" PRIu64 " (page %" PRIu64 "), %s byte %" PRIu64,
-             offset < slots * cols ? "the keys" : "the values", slot, page, qb_role_name(role), offset);
+             offset < slots * bytes ? "the keys" : "the values", slot, page, qb_role_name(role), offset);
     return text;
 }

@@ -102,7 +102,7 @@ static struct tile_scale scale_of_two(const struct hard_data *data, uint32_t hig
     p.granularity = QB_GRANULARITY_GROUP;
     p.scaling = QB_SCALING_AMAX;
     p.scale_layout = QB_SCALE_LAYOUT_ROWS;
-    p.input_stride = p.scale_stride = 0;
+    p.input_stride = p.scale_stride = p.tensor_scale_cols = 0;
     p.tokens = 1;
     p.hidden = 4;
     p.group = 2;
@@ -598,6 +598,17 @@ static void go_on(struct hard_data *data)
     }
 }
 
+/* Give all tensor scales that there are to give. */
+static void give_tensor_scales(struct hard_data *data)
+{
+    float *scales = data->given.at[QB_ROLE_TENSOR_SCALE];
+    const uint64_t count = sizes_of(&data->problem).of[QB_ROLE_TENSOR_SCALE] / sizeof *scales;
+
+    for (uint64_t i = 0; scales != NULL && i < count; i++) {
+        scales[i] = data->tensor_scale;
+    }
+}
+
 bool hard_data_fill(struct hard_data *data)
 {
     const struct tiling tiling = tiling_of(&data->problem);
@@ -623,9 +634,7 @@ bool hard_data_fill(struct hard_data *data)
     if (data->pin != 0 && !alone) {
         put(data, 0, 0, data->pin);
     }
-    if (data->given.at[QB_ROLE_TENSOR_SCALE] != NULL) {
-        *(float *)data->given.at[QB_ROLE_TENSOR_SCALE] = data->tensor_scale;
-    }
+    give_tensor_scales(data);
     return true;
 }
 

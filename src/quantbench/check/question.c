@@ -191,7 +191,7 @@ static struct qb_problem single(const struct questioner *q, uint64_t count, uint
     problem.group = group;
     problem.hidden = count;
     problem.tokens = 1;
-    problem.input_stride = problem.output_stride = problem.scale_stride = 0;
+    problem.input_stride = problem.output_stride = problem.scale_stride = problem.tensor_scale_cols = 0;
     problem.packing = QB_PACKING_BYTES;
     problem.scale_layout = QB_SCALE_LAYOUT_ROWS;
     return problem;
@@ -277,6 +277,17 @@ static enum qb_status answer_of(const struct questioner *q, uint32_t bits, struc
     return dequantizes(q) ? value_of(q, bits, scaling, answer) : code_of(q, bits, scaling, answer);
 }
 
+/* What belongs to the tensor that TILE of the case's data is in: all of it, or the columns of a tensor scale. */
+static struct tensor_scaling tensor_of(const struct questioner *q, uint64_t tile)
+{
+    struct tensor_scaling tensor = q->tensor;
+
+    if (q->problem.tensor_scale == QB_TENSOR_SCALE_GIVEN) {
+        tensor.scale = ((const float *)q->given.at[QB_ROLE_TENSOR_SCALE])[scales_tensor(&q->problem, tile)];
+    }
+    return tensor;
+}
+
 /* The scaling of TILE of the case's data, in a tensor of TENSOR. */
 static enum qb_status base_scaling(struct questioner *q, uint64_t tile, struct tensor_scaling tensor,
                                    struct scaling *scaling)
@@ -297,8 +308,9 @@ static enum qb_status base_scaling(struct questioner *q, uint64_t tile, struct t
 enum qb_status questioner_answers(struct questioner *q, uint64_t element, uint32_t was, uint32_t is, uint32_t *old,
                                   uint32_t *want)
 {
+    const uint64_t tile = tiling_index(&q->tiling, element);
     struct scaling scaling;
-    enum qb_status status = base_scaling(q, tiling_index(&q->tiling, element), q->tensor, &scaling);
+    enum qb_status status = base_scaling(q, tile, tensor_of(q, tile), &scaling);
 
     status = status == QB_OK ? answer_of(q, was, scaling, old) : status;
     return status == QB_OK ? answer_of(q, is, scaling, want) : status;
@@ -341,7 +353,7 @@ uint64_t questioner_place(const struct questioner *q, enum qb_role role, uint64_
 
     if (role == QB_ROLE_TENSOR_SCALE) {
         *size = sizeof(float);
-        return 0;
+        return scales_tensor(&q->problem, tile) * sizeof(float);
     }
     if (role == QB_ROLE_ZERO_POINTS) {
         *size = 1;
@@ -387,9 +399,7 @@ static enum qb_status find_tensor_scale(struct questioner *q)
     enum qb_status status = QB_OK;
 
     q->tensor.scale = 1;
-    if (q->problem.tensor_scale == QB_TENSOR_SCALE_GIVEN) {
-        memcpy(&q->tensor.scale, q->given.at[QB_ROLE_TENSOR_SCALE], sizeof q->tensor.scale);
-    } else if (q->problem.tensor_scale == QB_TENSOR_SCALE_COMPUTED) {
+    if (q->problem.tensor_scale == QB_TENSOR_SCALE_COMPUTED) {
         add_row(q, 0, q->problem.tokens * q->problem.hidden, &range);
         q->tensor.amax = amax_of(&layout, range);
         status = scaling_of(q, range, q->tensor, &scaling);
@@ -499,24 +509,27 @@ static const struct scale_probe *find_scale(const struct question *question, uns
     return NULL;
 }
 
-/* The tensor scale that SET has in QUESTION. */
-static struct tensor_scaling tensor_in(const struct questioner *q, const struct question *question, unsigned set)
+/* The tensor scale that TILE of SET has in QUESTION. */
+static struct tensor_scaling tensor_in(const struct questioner *q, const struct question *question, unsigned set,
+                                       uint64_t tile)
 {
     for (size_t i = 0; i < question->scale_count; i++) {
-        if (question->scales[i].set == set) {
-            return question->scales[i].want.tensor;
+        const struct scale_probe *scale = &question->scales[i];
+
+        if (scale->set == set && scales_tensor(&q->problem, scale->tile) == scales_tensor(&q->problem, tile)) {
+            return scale->want.tensor;
         }
     }
-    return q->tensor;
+    return tensor_of(q, tile);
 }
 
 /* True if the question asks for another scale of TILE in SET than that of the case's data. */
 static bool is_rescaled(const struct questioner *q, const struct question *question, unsigned set, uint64_t tile)
 {
     const struct scale_probe *scale = find_scale(question, set, tile);
-    const struct tensor_scaling tensor = tensor_in(q, question, set);
+    const struct tensor_scaling tensor = tensor_in(q, question, set, tile), old = tensor_of(q, tile);
 
-    return (scale != NULL && scale->changed) || tensor.scale != q->tensor.scale || tensor.amax != q->tensor.amax;
+    return (scale != NULL && scale->changed) || tensor.scale != old.scale || tensor.amax != old.amax;
 }
 
 /* The code of ELEMENT that is dequantized. */
@@ -553,10 +566,10 @@ static enum qb_status add_one(struct questioner *q, struct question *question, u
         old = scale->old;
         want = scale->want;
     } else {
-        status = base_scaling(q, tile, q->tensor, &old);
+        status = base_scaling(q, tile, tensor_of(q, tile), &old);
         want = old;
         if (status == QB_OK && probe.rescaled) {
-            status = base_scaling(q, tile, tensor_in(q, question, set), &want);
+            status = base_scaling(q, tile, tensor_in(q, question, set, tile), &want);
         }
     }
     if (status == QB_OK) {
@@ -648,10 +661,10 @@ static bool magnify(struct questioner *q, uint32_t amax, uint32_t *magnitude)
     return *magnitude < layout.infinity;
 }
 
-/* Another tensor scale that is given, up to twice as large. */
-static struct tensor_scaling other_tensor(struct questioner *q)
+/* Another tensor scale that is given for TILE, up to twice as large. */
+static struct tensor_scaling other_tensor(struct questioner *q, uint64_t tile)
 {
-    struct tensor_scaling tensor = q->tensor;
+    struct tensor_scaling tensor = tensor_of(q, tile);
     const float other = tensor.scale * (1 + (float)(1 + questioner_random(q, 1 << 20)) * 0x1p-20f);
 
     if (q->problem.tensor_scale == QB_TENSOR_SCALE_GIVEN && isfinite(other)) {
@@ -670,7 +683,7 @@ static enum qb_status rescale(struct questioner *q, struct question *question, s
     const bool zero_points = q->problem.zero_points != QB_ZERO_POINTS_NONE;
     const uint32_t old = load(q, element), old_key = key_of(&layout, old);
     struct ends range = tile_range(q, scale->tile);
-    struct tensor_scaling tensor = other_tensor(q);
+    struct tensor_scaling tensor = other_tensor(q, scale->tile);
     struct change change;
     uint32_t magnitude, sign = questioner_random(q, 2) == 1 ? layout.sign : 0;
     enum qb_status status;
@@ -716,16 +729,19 @@ static void give_scale(struct questioner *q, struct scale_probe *scale)
 
         scale->want.zero_point = (int8_t)((int)output->largest - (int)questioner_random(q, (uint64_t)span));
     }
-    scale->want.tensor = other_tensor(q);
+    scale->want.tensor = other_tensor(q, scale->tile);
     scale->changed = scale->want.stored != scale->old.stored || scale->want.zero_point != scale->old.zero_point ||
                      scale->want.tensor.scale != scale->old.tensor.scale;
 }
 
-/* True if QUESTION asks about a scale of SET already, and all of one set have one tensor scale. */
-static bool shares_tensor_scale(const struct questioner *q, const struct question *question, unsigned set)
+/* True if QUESTION asks about a scale of SET already that has the tensor scale of TILE. */
+static bool shares_tensor_scale(const struct questioner *q, const struct question *question, unsigned set,
+                                uint64_t tile)
 {
     for (size_t i = 0; i < question->scale_count && q->problem.tensor_scale != QB_TENSOR_SCALE_NONE; i++) {
-        if (question->scales[i].set == set) {
+        const struct scale_probe *scale = &question->scales[i];
+
+        if (scale->set == set && scales_tensor(&q->problem, scale->tile) == scales_tensor(&q->problem, tile)) {
             return true;
         }
     }
@@ -740,11 +756,11 @@ static enum qb_status add_scale(struct questioner *q, struct question *question,
     struct scale_probe *scale = &question->scales[question->scale_count];
     enum qb_status status;
 
-    if (find_scale(question, set, tile) != NULL || shares_tensor_scale(q, question, set)) {
+    if (find_scale(question, set, tile) != NULL || shares_tensor_scale(q, question, set, tile)) {
         return QB_OK;
     }
     *scale = (struct scale_probe){.set = set, .tile = tile};
-    status = base_scaling(q, tile, q->tensor, &scale->old);
+    status = base_scaling(q, tile, tensor_of(q, tile), &scale->old);
     if (status != QB_OK) {
         return status;
     }

@@ -33,7 +33,7 @@ struct scaling {
     float factor; /* dynamic */
 };
 
-/* One tile, and its scale. Of several in one set, all have the same tensor scale. */
+/* One tile, and its scale. No two of one set are under the same tensor scale, if there are any. */
 struct scale_probe {
     unsigned set;
     uint64_t tile;

@@ -64,11 +64,22 @@ static uint64_t index_of(const struct qb_problem *problem, uint64_t row, uint64_
     return row * cols + col;
 }
 
+uint64_t scales_tensor(const struct qb_problem *problem, uint64_t index)
+{
+    uint64_t rows, cols;
+
+    if (problem->tensor_scale_cols == 0) {
+        return 0;
+    }
+    qb_problem_scale_shape(problem, &rows, &cols);
+    return index % cols * problem->group / problem->tensor_scale_cols;
+}
+
 struct tile_scale scales_at_place(const struct qb_problem *problem, const struct qb_arithmetic *arithmetic,
                                   const struct qb_tensors *tensors, uint64_t index, uint64_t offset)
 {
     const int8_t *zero_points = tensors->at[QB_ROLE_ZERO_POINTS];
-    const float *tensor_scale = tensors->at[QB_ROLE_TENSOR_SCALE];
+    const float *tensor_scale = (const float *)tensors->at[QB_ROLE_TENSOR_SCALE] + scales_tensor(problem, index);
 
     return scales_decode(problem, arithmetic, load(problem, tensors->at[QB_ROLE_SCALES], offset),
                          problem->tensor_scale != QB_TENSOR_SCALE_NONE ? *tensor_scale : 1,

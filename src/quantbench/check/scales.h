@@ -35,6 +35,9 @@ struct tile_scale scales_at(const struct qb_problem *problem, const struct qb_ar
 struct tile_scale scales_at_place(const struct qb_problem *problem, const struct qb_arithmetic *arithmetic,
                                   const struct qb_tensors *tensors, uint64_t index, uint64_t offset);
 
+/* The number of the tensor scale of that tile, in a quantization. */
+uint64_t scales_tensor(const struct qb_problem *problem, uint64_t index);
+
 /* The value that is encoded for element X. */
 static inline float scales_quotient(const struct tile_scale *scale, float x)
 {

@@ -222,7 +222,8 @@ bool verify_same_problem(const struct qb_problem *a, const struct qb_problem *b)
            a->scale_rounding == b->scale_rounding && a->scale_layout == b->scale_layout &&
            a->tensor_scale == b->tensor_scale && a->zero_points == b->zero_points &&
            a->scale_stride == b->scale_stride && a->keep_values == b->keep_values && a->experts == b->experts &&
-           a->expert_rows == b->expert_rows && a->expert_tokens == b->expert_tokens && values_same(a, b);
+           a->expert_rows == b->expert_rows && a->expert_tokens == b->expert_tokens &&
+           a->tensor_scale_cols == b->tensor_scale_cols && values_same(a, b);
 }
 
 /* True if the reference's answer to both is the same. Scales that are given are those that dynamic scaling computes. */

@@ -259,7 +259,7 @@ static struct spot place_of(const struct challenges *c, unsigned set, enum qb_ro
     if (cache_has(&q->whole, role)) {
         const uint64_t offset = cache_offset(&q->whole, q->data->at[QB_ROLE_SLOTS], role, row, col);
 
-        return (struct spot){(char *)tensors.at[role] + offset, 1, 0, bits};
+        return (struct spot){(char *)tensors.at[role] + offset, 1, shift, bits};
     }
     return (struct spot){(char *)tensors.at[role] + row * row_bytes + col / 8 * bits + col % 8 * bits / 8,
                          (shift + bits + 7) / 8, shift, bits};
