@@ -1113,6 +1113,8 @@ static const struct variant dequantize = {NULL, NULL, qb__cuda_dequantize_run, S
 static const struct variant transpose = {NULL, NULL, qb__cuda_transpose_run, DYNAMIC, ANY_GRANULARITY, false};
 
 static const struct variant kv_write = {NULL, NULL, qb__cuda_kv_write_run, STATIC | DYNAMIC, ANY_GRANULARITY, false};
+static const struct variant kv_spans = {any_fits, NULL, qb__cuda_kv_spans_run, DYNAMIC, BIT(QB_GRANULARITY_GROUP),
+                                        true};
 
 static const struct variant experts = {qb__cuda_experts_fits, qb__cuda_experts_workspace,
                                        qb__cuda_experts_run,  STATIC | DYNAMIC | AMAX,
@@ -1548,6 +1550,14 @@ static const struct qb_kernel kernels[] = {
      .run = run,
      .floor = run_empty,
      .variant = &kv_write},
+    {.name = "cuda_kv_write_nvfp4",
+     .description = "the same in NVFP4, one launch, 16 elements at a time",
+     .backend = &backend,
+     .operation = QB_OPERATION_KV_WRITE,
+     .supports = supports,
+     .run = run,
+     .floor = run_empty,
+     .variant = &kv_spans},
     TRANSPOSED("cuda_transpose", TRANSPOSE, "quantized columns, regular ones in one launch"),
     TRANSPOSED("cuda_dual", DUAL, "quantized rows and columns, regular ones read once"),
     EXPERTS("cuda_experts", QUANTIZE, "rows of experts, those that exist, read once"),

@@ -177,8 +177,11 @@ cudaError_t qb__cuda_rope_run(const struct qb__cuda_call *call, bool *done);
 /* dequantize.cu: values from codes, of any call. */
 cudaError_t qb__cuda_dequantize_run(const struct qb__cuda_call *call);
 
-/* kv_write.cu: keys and values into the pages of a cache, of any call. */
+/* kv_write.cu: keys and values into the pages of a cache, of any plain call. */
 cudaError_t qb__cuda_kv_write_run(const struct qb__cuda_call *call);
+
+/* kv_spans.cu: the same in NVFP4. */
+cudaError_t qb__cuda_kv_spans_run(const struct qb__cuda_call *call);
 
 /* transpose.cu: TRANSPOSE and DUAL, of any call. */
 cudaError_t qb__cuda_transpose_run(const struct qb__cuda_call *call);

@@ -2,6 +2,7 @@
 /* kv_write.cu - keys and values into the pages of a cache, in one launch: chunks of 16 bytes where heads are whole
  * chunks, else tile by tile. What a token's slot says decides only where codes go, so elements are loaded at the same
  * time as slots. */
+#include "pages.cuh"
 #include "tail.cuh"
 
 #define THREADS 256u
@@ -18,47 +19,24 @@ struct cache {
     float bound;
 };
 
-/* True if there is such a slot. */
-__device__ __forceinline__ bool is_slot(const cache &c, int64_t slot)
-{
-    return (uint64_t)slot < c.slots;
-}
-
 struct chunk_args {
     const void *in;
     const int64_t *slots;
     cache to;
+    qb__pages pages;  /* in chunks */
     uint64_t in_step; /* bytes from one row to the next */
     uint32_t rows;
-    uint32_t half_chunks, page_size, head_chunks;
     uint32_t team; /* chunks that share a scale, if they are lanes of a warp */
-    qb__fastdiv by_row, by_head, by_page, by_tile;
+    qb__fastdiv by_tile;
 };
-
-/* Where the codes of chunk COL of a token go, whose slot there is. */
-template <int IN> __device__ __forceinline__ uint8_t *place_of(const chunk_args &a, uint32_t slot, uint32_t col)
-{
-    const uint32_t side = col >= a.half_chunks;
-    uint64_t at = side * a.to.slots * a.half_chunks;
-
-    col -= side * a.half_chunks;
-    if (a.to.nhd) {
-        at += (uint64_t)slot * a.half_chunks + col;
-    } else {
-        const uint32_t page = qb__divide(slot, a.by_page), head = qb__divide(col, a.by_head);
-        at += (page * a.to.heads + head) * ((uint64_t)a.page_size * a.head_chunks);
-        at += (uint64_t)(slot - page * a.page_size) * a.head_chunks + (col - head * a.head_chunks);
-    }
-    return a.to.codes + at * qb__in<IN>::chunk;
-}
 
 /* Write SCALE, of the tile that chunk COL is in, to SLOT. */
 __device__ __forceinline__ void write_scale(const chunk_args &a, float scale, int64_t slot, uint32_t col)
 {
-    const uint32_t side = col >= a.half_chunks;
+    const uint32_t side = col >= a.pages.half;
 
     a.to.scales[(side * a.to.slots + (uint64_t)slot) * a.to.scale_cols +
-                qb__divide(col - side * a.half_chunks, a.by_tile)] = scale;
+                qb__divide(col - side * a.pages.half, a.by_tile)] = scale;
 }
 
 /* The scale of a tile whose amax has the bits AMAX. */
@@ -84,7 +62,7 @@ __device__ __forceinline__ bool find_divisors(const chunk_args &a, const uint4 *
                 amax = max(amax, __shfl_xor_sync(0xffffffffu, amax, offset));
             }
             const float scale = scale_of<OUT>(a, amax);
-            if (is_slot(a.to, slot[k]) && (lane & (a.team - 1)) == 0) {
+            if (qb__is_slot(a.to.slots, slot[k]) && (lane & (a.team - 1)) == 0) {
                 write_scale(a, scale, slot[k], col[k]);
             }
             d[k] = qb__divide_by<IN>(scale);
@@ -98,11 +76,12 @@ __device__ __forceinline__ bool find_divisors(const chunk_args &a, const uint4 *
         const uint32_t my_col = mine == 0 ? col[0] : col[DEPTH - 1];
         const float scale = scale_of<OUT>(a, amax);
 
-        if (is_slot(a.to, my_slot) && (lane & others) == mine) {
+        if (qb__is_slot(a.to.slots, my_slot) && (lane & others) == mine) {
             write_scale(a, scale, my_slot, my_col);
         }
         const qb__divisor my_d = qb__divide_by<IN>(scale);
-        const bool fast = __all_sync(0xffffffffu, __uint_as_float(amax) < my_d.limit || !is_slot(a.to, my_slot));
+        const bool fast =
+            __all_sync(0xffffffffu, __uint_as_float(amax) < my_d.limit || !qb__is_slot(a.to.slots, my_slot));
         qb__hand_out<DEPTH>(my_d, mine, fast, d);
         return fast;
     }
@@ -136,8 +115,8 @@ __global__ void __launch_bounds__(THREADS) kv_chunks(const chunk_args a)
 
 #pragma unroll
     for (int k = 0; k < DEPTH; k++) {
-        row[k] = qb__divide(first + 32 * k, a.by_row);
-        col[k] = first + 32 * k - row[k] * a.by_row.divisor;
+        row[k] = qb__divide(first + 32 * k, a.pages.by_row);
+        col[k] = first + 32 * k - row[k] * a.pages.by_row.divisor;
         slot[k] = row[k] < a.rows ? a.slots[row[k]] : -1;
         x[k] = row[k] < a.rows ? qb__load16(in + row[k] * a.in_step + (uint64_t)col[k] * 16) : make_uint4(0, 0, 0, 0);
     }
@@ -156,8 +135,9 @@ __global__ void __launch_bounds__(THREADS) kv_chunks(const chunk_args a)
     }
 #pragma unroll
     for (int k = 0; k < DEPTH; k++) {
-        if (is_slot(a.to, slot[k])) {
-            qb__store16<IN>(place_of<IN>(a, (uint32_t)slot[k], col[k]), codes[k]);
+        if (qb__is_slot(a.to.slots, slot[k])) {
+            qb__store16<IN>(a.to.codes + qb__place_in_pages(a.pages, (uint32_t)slot[k], col[k]) * qb__in<IN>::chunk,
+                            codes[k]);
         }
     }
 }
@@ -211,7 +191,7 @@ template <int IN, int OUT> __global__ void __launch_bounds__(THREADS) kv_tiles(c
         const int64_t slot = a.slots[row];
         float scale;
 
-        if (!is_slot(a.to, slot)) {
+        if (!qb__is_slot(a.to.slots, slot)) {
             continue;
         }
         if (a.to.is_static) {
@@ -259,9 +239,8 @@ static bool is_regular(const struct qb__cuda_call *call, const cache &c)
     const unsigned n = 16 / qb__element_size(call->input);
     const uint64_t team = c.tile_cols / n;
 
-    return c.head_size % n == 0 && c.tile_cols % n == 0 && call->in_stride % n == 0 && c.slots < 0x70000000u &&
-           (c.is_static || (team <= 32 && (team & (team - 1)) == 0)) && call->rows < 0x70000000u &&
-           call->cols < 0x70000000u && call->rows * (call->cols / n) < 0x70000000u && (uintptr_t)call->in % 16 == 0 &&
+    return c.head_size % n == 0 && c.tile_cols % n == 0 && call->in_stride % n == 0 && qb__has_pages(call, n) &&
+           (c.is_static || (team <= 32 && (team & (team - 1)) == 0)) && (uintptr_t)call->in % 16 == 0 &&
            (uintptr_t)call->out % n == 0;
 }
 
@@ -274,14 +253,9 @@ static chunk_args chunk_args_of(const struct qb__cuda_call *call, const cache &c
     a.slots = call->slots;
     a.to = c;
     a.in_step = call->in_stride * qb__element_size(call->input);
+    a.pages = qb__pages_of(call, n);
     a.rows = (uint32_t)call->rows;
-    a.half_chunks = (uint32_t)(c.half / n);
-    a.page_size = (uint32_t)(c.page_size < 0x70000000u ? c.page_size : 0x70000000u); /* beyond all slots */
-    a.head_chunks = (uint32_t)(c.head_size / n);
     a.team = (uint32_t)(c.tile_cols / n);
-    a.by_row = qb__make_fastdiv(2 * a.half_chunks);
-    a.by_head = qb__make_fastdiv(a.head_chunks);
-    a.by_page = qb__make_fastdiv(a.page_size);
     a.by_tile = qb__make_fastdiv(a.team);
     return a;
 }
@@ -290,7 +264,7 @@ static cudaError_t run_chunks(const struct qb__cuda_call *call, chunk_args &a)
 {
     static const void *const given[2][9] = {QB__KERNELS(kv_chunks, true, 1), QB__KERNELS(kv_chunks, true, 2)};
     static const void *const computed[2][9] = {QB__KERNELS(kv_chunks, false, 1), QB__KERNELS(kv_chunks, false, 2)};
-    const uint64_t chunks = (uint64_t)a.rows * 2 * a.half_chunks, threads = (uint64_t)call->limits->units * 2048;
+    const uint64_t chunks = (uint64_t)a.rows * 2 * a.pages.half, threads = (uint64_t)call->limits->units * 2048;
     /* Two for each thread as soon as there are enough for all multiprocessors. */
     const unsigned depth = 2 * chunks >= 3 * threads && (a.to.is_static || a.team >= 2) ? 2 : 1;
     void *args[] = {&a};

@@ -212,6 +212,12 @@ __device__ __forceinline__ qb__tensor_factors qb__factors_of(const qb__scales &s
     return {__fmul_rn(encode, s.reciprocal), g};
 }
 
+/* Those of the tensor scale G, which is given, where a tensor has several. */
+__device__ __forceinline__ qb__tensor_factors qb__factors_of(float g, const qb__scales &s)
+{
+    return {__fmul_rn(__frcp_rn(g), s.reciprocal), g};
+}
+
 /* The code in E4M3 of VALUE, which is not negative, and 0 above it. */
 __device__ __forceinline__ uint16_t qb__small_pair(float value)
 {

@@ -687,7 +687,10 @@ END_TEST
 /* ---- KV caches ----------------------------------------------------------------------------------------------------
  */
 
-/* A problem of KV_WRITE with scales of kind KIND of 5, whose cache has room for all tokens and some more. */
+/* The kinds of scales of a cache. The last two are NVFP4's, the second of them with a tensor scale for each head. */
+enum { KV_NVFP4 = 5, KV_KINDS = 7 };
+
+/* A problem of KV_WRITE with scales of kind KIND, whose cache has room for all tokens and some more. */
 static struct qb_problem kv_problem(uint64_t tokens, uint64_t heads, uint64_t head_size, uint64_t page_size, int kind)
 {
     struct qb_problem p = problem_of(QB_OPERATION_KV_WRITE);
@@ -700,26 +703,42 @@ static struct qb_problem kv_problem(uint64_t tokens, uint64_t heads, uint64_t he
     p.scaling = kind < 2 ? QB_SCALING_STATIC : QB_SCALING_DYNAMIC;
     p.granularity = kind == 0 ? QB_GRANULARITY_TENSOR : kind == 2 ? QB_GRANULARITY_TOKEN : QB_GRANULARITY_GROUP;
     p.group = kind == 4 && head_size % 4 == 0 ? head_size / 4 : head_size;
+    if (kind >= KV_NVFP4) {
+        p.output = QB_FORMAT_E2M1;
+        p.scale_format = QB_FORMAT_E4M3;
+        p.group = 16;
+        p.tensor_scale = QB_TENSOR_SCALE_GIVEN;
+        p.tensor_scale_cols = kind > KV_NVFP4 ? head_size : 0;
+    }
     return p;
 }
 
-static const uint64_t head_sizes[] = {1, 5, 16, 64, 80, 96, 128, 256, 520};
+/* Set the output format of P, unless that is NVFP4. */
+static void set_kv_output(struct qb_problem *p, enum qb_format output)
+{
+    p->output = p->tensor_scale == QB_TENSOR_SCALE_NONE ? output : p->output;
+}
+
+/* The sizes of heads, of codes of a byte and of NVFP4. */
+static const uint64_t head_sizes[2][9] = {{1, 5, 16, 64, 80, 96, 128, 256, 520},
+                                          {16, 48, 64, 128, 256, 32, 80, 112, 528}};
 
 /* Each size of heads, with each kind of scales, layout and format; pages of 1 token, of 16, and of odd numbers; rows
  * with and without gaps, at any address. */
 START_TEST(kv_shapes)
 {
     static const uint64_t page_sizes[] = {1, 16, 7, 3, 64}, heads[] = {1, 2, 8, 3};
-    const uint64_t head_size = head_sizes[_i / 5];
+    const int kind = _i % KV_KINDS;
+    const uint64_t head_size = head_sizes[kind >= KV_NVFP4][_i / KV_KINDS];
     uint64_t state = test_seed() + (uint64_t)_i;
 
     for (int i = 0; offers(QB_OPERATION_KV_WRITE) && i < 3 * 3 * 2 * 2; i++) {
         const uint64_t random = test_random(&state) >> 8, tokens = random % 40;
         struct qb_problem p =
-            kv_problem(tokens, heads[random >> 8 & 3], head_size, page_sizes[(random >> 16) % 5], _i % 5);
+            kv_problem(tokens, heads[random >> 8 & 3], head_size, page_sizes[(random >> 16) % 5], kind);
 
         p.input = inputs[i % 3];
-        p.output = outputs[i / 3 % 3];
+        set_kv_output(&p, outputs[i / 3 % 3]);
         p.page_layout = (enum qb_page_layout)(i / 9 % 2);
         p.amax_bound = p.scaling == QB_SCALING_DYNAMIC && i % 7 == 3 ? 0.75f : 0;
         if (i / 18 > 0) {
@@ -737,12 +756,12 @@ START_TEST(kv_many_tokens)
     static const uint64_t shapes[][4] = {{1024, 8, 128, 16}, {600, 4, 64, 32}, {2000, 2, 80, 16}, {5000, 1, 64, 1}};
     uint64_t state = test_seed() + (uint64_t)_i;
 
-    for (int kind = 0; offers(QB_OPERATION_KV_WRITE) && kind < 5; kind++) {
+    for (int kind = 0; offers(QB_OPERATION_KV_WRITE) && kind < KV_KINDS; kind++) {
         const uint64_t *shape = shapes[_i / 2];
         struct qb_problem p = kv_problem(shape[0], shape[1], shape[2], shape[3], kind);
 
         p.input = inputs[kind % 2];
-        p.output = outputs[(kind + 1) % 3];
+        set_kv_output(&p, outputs[(kind + 1) % 3]);
         p.page_layout = (enum qb_page_layout)(_i % 2);
         run_filled(&p, NORMAL, 0, &state);
     }
@@ -754,11 +773,12 @@ START_TEST(kv_data)
 {
     uint64_t state = test_seed() + (uint64_t)_i;
 
-    for (int i = 0; offers(QB_OPERATION_KV_WRITE) && i < 30; i++) {
-        struct qb_problem p = kv_problem(5, 2, i % 4 == 3 ? 72 : 128, 4, i % 5);
+    for (int i = 0; offers(QB_OPERATION_KV_WRITE) && i < 6 * KV_KINDS; i++) {
+        const int kind = i % KV_KINDS;
+        struct qb_problem p = kv_problem(5, 2, i % 4 != 3 ? 128 : kind < KV_NVFP4 ? 72 : 48, 4, kind);
 
-        p.input = inputs[i / 5 % 3];
-        p.output = outputs[i / 15 + i % 2];
+        p.input = inputs[i / KV_KINDS % 3];
+        set_kv_output(&p, outputs[i / (3 * KV_KINDS) + i % 2]);
         p.page_layout = (enum qb_page_layout)(i % 2);
         run_filled(&p, (enum kind)_i, 0, &state);
     }
@@ -814,7 +834,7 @@ START_TEST(kv_threads)
         return;
     }
     for (unsigned threads = 1; threads < 8; threads += 3) {
-        for (int kind = 0; kind < 5; kind++) {
+        for (int kind = 0; kind < KV_KINDS; kind++) {
             struct qb_problem p = kv_problem(kind % 2 ? 301 : 3, 8, 128, 16, kind);
 
             check(qb_queue_set_threads(queue, threads));
@@ -944,7 +964,7 @@ END_TEST
 
 int main(void)
 {
-    TCase *values, *shapes, *models, *launches;
+    TCase *values, *shapes, *models, *caches, *launches;
     Suite *suite;
     int result;
 
@@ -955,6 +975,7 @@ int main(void)
     values = patient_case("values");
     shapes = patient_case("shapes");
     models = patient_case("models");
+    caches = patient_case("caches");
     launches = patient_case("launches");
     tcase_add_loop_test(shapes, combinations, 0, COUNT(operations) * COUNT(outputs));
     tcase_add_loop_test(shapes, rows, 0, COUNT(operations) * COUNT(hiddens));
@@ -970,11 +991,11 @@ int main(void)
     tcase_add_loop_test(values, float_gates, 0, COUNT(activations));
     tcase_add_loop_test(values, magnitudes_of_rows, 0, 24);
     tcase_add_loop_test(values, every_code_dequantized, 0, COUNT(outputs) * COUNT(scale_formats));
-    tcase_add_loop_test(shapes, kv_shapes, 0, COUNT(head_sizes) * 5);
-    tcase_add_loop_test(shapes, kv_many_tokens, 0, 8);
-    tcase_add_loop_test(values, kv_data, 0, KINDS);
-    tcase_add_loop_test(values, kv_slots_out_of_range, 0, 10);
-    tcase_add_test(launches, kv_threads);
+    tcase_add_loop_test(caches, kv_shapes, 0, COUNT(head_sizes[0]) * KV_KINDS);
+    tcase_add_loop_test(caches, kv_many_tokens, 0, 8);
+    tcase_add_loop_test(caches, kv_data, 0, KINDS);
+    tcase_add_loop_test(caches, kv_slots_out_of_range, 0, 2 * KV_KINDS);
+    tcase_add_test(caches, kv_threads);
     tcase_add_loop_test(shapes, transposed_shapes, 0, 2 * COUNT(transposed_tiles));
     tcase_add_loop_test(shapes, transposed_many, 0, 2 * COUNT(transposed_tiles));
     tcase_add_loop_test(values, transposed_data, 0, 2 * KINDS);
@@ -985,6 +1006,7 @@ int main(void)
     suite_add_tcase(suite, shapes);
     suite_add_tcase(suite, models);
     suite_add_tcase(suite, values);
+    suite_add_tcase(suite, caches);
     suite_add_tcase(suite, launches);
     return backend_run(suite);
 }

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* pages.cuh - where the codes of a token go in the pages of a cache. */
+#ifndef QB_CUDA_PAGES_CUH
+#define QB_CUDA_PAGES_CUH
+
+#include "device.cuh"
+
+/* The pages of a cache, in units of as many elements as a thread writes at once; heads are whole units. */
+struct qb__pages {
+    uint64_t slots;
+    uint32_t half, page_size, head; /* units of a token's keys; slots of a page; units of a head */
+    uint64_t heads;
+    bool nhd;
+    qb__fastdiv by_row, by_head, by_page; /* by_row: units of a token */
+};
+
+/* True if CALL's units, of UNIT elements, can be counted in 32 bits. Heads are whole units. */
+static inline bool qb__has_pages(const struct qb__cuda_call *call, unsigned unit)
+{
+    const struct qb_problem *p = call->problem;
+
+    return p->pages * p->page_size < 0x70000000u && call->rows < 0x70000000u && call->cols < 0x70000000u &&
+           call->rows * (call->cols / unit) < 0x70000000u;
+}
+
+static inline qb__pages qb__pages_of(const struct qb__cuda_call *call, unsigned unit)
+{
+    const struct qb_problem *p = call->problem;
+    qb__pages a = {};
+
+    a.slots = p->pages * p->page_size;
+    a.half = (uint32_t)(p->hidden / 2 / unit);
+    a.page_size = (uint32_t)p->page_size;
+    a.head = (uint32_t)(qb__head_size(p) / unit);
+    a.heads = p->hidden / 2 / qb__head_size(p);
+    a.nhd = p->page_layout == QB_PAGE_LAYOUT_NHD;
+    a.by_row = qb__make_fastdiv(2 * a.half);
+    a.by_head = qb__make_fastdiv(a.head);
+    a.by_page = qb__make_fastdiv(a.page_size);
+    return a;
+}
+
+/* True if there is such a slot. */
+__device__ __forceinline__ bool qb__is_slot(uint64_t slots, int64_t slot)
+{
+    return (uint64_t)slot < slots;
+}
+
+/* The units from the start of the cache to unit COL of a token in SLOT, which there is. */
+__device__ __forceinline__ uint64_t qb__place_in_pages(const qb__pages &a, uint32_t slot, uint32_t col)
+{
+    const uint32_t side = col >= a.half;
+    uint64_t at = side * a.slots * a.half;
+
+    col -= side * a.half;
+    if (a.nhd) {
+        at += (uint64_t)slot * a.half + col;
+    } else {
+        const uint32_t page = qb__divide(slot, a.by_page), head = qb__divide(col, a.by_head);
+        at += (page * a.heads + head) * ((uint64_t)a.page_size * a.head);
+        at += (uint64_t)(slot - page * a.page_size) * a.head + (col - head * a.head);
+    }
+    return at;
+}
+
+#endif
