@@ -550,6 +550,16 @@ START_TEST(codes_past_the_caches)
 }
 END_TEST
 
+static const struct {
+    struct granularity shape;
+    enum qb_scaling scaling;
+} few_tilings[] = {
+    {{QB_GRANULARITY_TENSOR, 0, 0, 0}, QB_SCALING_STATIC},   {{QB_GRANULARITY_TENSOR, 0, 0, 0}, QB_SCALING_DYNAMIC},
+    {{QB_GRANULARITY_TOKEN, 0, 0, 0}, QB_SCALING_DYNAMIC},   {{QB_GRANULARITY_GROUP, 32, 0, 0}, QB_SCALING_DYNAMIC},
+    {{QB_GRANULARITY_GROUP, 64, 0, 0}, QB_SCALING_DYNAMIC},  {{QB_GRANULARITY_GROUP, 128, 0, 0}, QB_SCALING_DYNAMIC},
+    {{QB_GRANULARITY_GROUP, 256, 0, 0}, QB_SCALING_DYNAMIC},
+};
+
 /* Full, aligned chunks of rows that are few enough for several blocks of threads each, and one more; rows apart and
  * together; all kinds of data. */
 START_TEST(few_rows_of_full_chunks)
@@ -560,6 +570,7 @@ START_TEST(few_rows_of_full_chunks)
 
     for (int s = 0; s < COUNT(shapes); s++) {
         for (int pair = 0; pair < 9; pair++) {
+            const int variant = 9 * s + pair;
             struct qb_problem p;
             struct tensors t;
 
@@ -568,13 +579,13 @@ START_TEST(few_rows_of_full_chunks)
             p.output = outputs[pair / 3];
             p.tokens = shapes[s][0];
             p.hidden = shapes[s][1];
-            p.scaling = (s + pair) % 4 == 3 ? QB_SCALING_STATIC : QB_SCALING_DYNAMIC;
-            p.input_stride = (s + pair) % 2 == 0 ? 0 : p.hidden + 8;
-            p.output_stride = (s + pair) % 2 == 0 ? 0 : p.hidden + 16;
-            set_granularity(&p, &granularities[_i]);
+            p.scaling = few_tilings[_i].scaling;
+            p.input_stride = variant % 2 == 0 ? 0 : p.hidden + 8;
+            p.output_stride = variant % 2 == 0 ? 0 : p.hidden + 16;
+            set_granularity(&p, &few_tilings[_i].shape);
             make_tensors(&t, &p, 0);
             set_static_scales(&t, 3.5f / qb_format_info(p.output)->largest);
-            fill_input(&t, (s + pair) % 5, &state);
+            fill_input(&t, variant / 2 % 5, &state);
             run_all_kernels(&t);
             free_tensors(&t);
         }
@@ -1195,7 +1206,7 @@ int main(void)
         tcase_add_loop_test(values, codes_past_the_caches, 0, COUNT(granularities));
     }
     tcase_add_loop_test(shapes, shapes_strides_offsets, 0, COUNT(granularities));
-    tcase_add_loop_test(shapes, few_rows_of_full_chunks, 0, COUNT(granularities));
+    tcase_add_loop_test(shapes, few_rows_of_full_chunks, 0, COUNT(few_tilings));
     tcase_add_loop_test(shapes, long_and_short_rows, 0, COUNT(granularities));
     tcase_add_loop_test(shapes, more_than_2_to_the_31_elements, 0, COUNT(granularities));
     tcase_add_loop_test(shapes, dense_with_more_than_2_to_the_31_elements, 0, 2 * COUNT(granularities));
