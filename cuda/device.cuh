@@ -225,11 +225,18 @@ template <int OUT> __device__ __forceinline__ float qb__scale(uint32_t amax_bits
     return fmaxf(qb__by_qmax<OUT>(fminf(__uint_as_float(amax_bits), bound)), QB__SCALE_FLOOR);
 }
 
+/* The same, as there the error of the product is subnormal only where that is exact all the same, or the scale is the
+ * least one: tried with all amaxes. Kernels of few rows, which wait for it, have no branch for that. */
+template <int OUT> __device__ __forceinline__ float qb__found_scale(uint32_t amax, float bound)
+{
+    return fmaxf(qb__by_qmax_unless_small<OUT>(fminf(__uint_as_float(amax), bound)), QB__SCALE_FLOOR);
+}
+
 /* A scale, made ready for many quotients.
  *
  * v = x / s must be the correctly rounded quotient, or at least have its code. IEEE division costs about ten
- * instructions. With r near 1/s two or three do, if 2^-80 <= s <= 2^100 and |x| < min(s 2^100, infinity), so that r is
- * normal and nothing overflows; all else (and infinite x) takes the IEEE division. NaN stays NaN.
+ * instructions. With r near 1/s two or three do, if 2^-80 <= s <= 2^100, so that r is normal, and for float if also
+ * |x| < min(s 2^100, infinity), so that nothing overflows. All else takes the IEEE division. NaN stays NaN.
  *
  * If |x/s| < 2^-18, |v| stays under 2^-17, half the smallest step of all formats: the code is zero, and what counts is
  * the sign. If |x/s| >= 2^-18, |x| >= 2^-98, no result below is touched by underflow, and powers of two scale out.
@@ -249,8 +256,7 @@ template <int OUT> __device__ __forceinline__ float qb__scale(uint32_t amax_bits
  * boundary x must be within 2^-22 of 2, and s above it: x = 2 - 2^-22, s = 2 - 2^-23, which gives the right v by hand.
  * Sign, where x/s is small: while q is more than one step of the subnormals from zero, |e r| < |q|; if q = 0, e = -x
  * and v = RN(x r); if q is one step, |e r| < 1 step, as r |RN(s - j)| < 1 for each integer j with |s - j| <= s/2; and x
- * = -0 gives q = -0, e =
- * (-0) s + 0 = +0, v = -0 - (+0) r = -0 (with e = x - q s the sign would be lost). */
+ * = -0 gives q = -0, e = (-0) s + 0 = +0, v = -0 - (+0) r = -0 (with e = x - q s the sign would be lost). */
 struct qb__divisor {
     float s, r;
     float low;   /* half and bfloat16 */

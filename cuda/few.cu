@@ -166,7 +166,7 @@ template <int IN, int OUT, unsigned BLOCKS> __global__ void __launch_bounds__(RO
 
 /* ---- Launching ---------------------------------------------------------------------------------------------- */
 
-/* As many threads as run at the same time. Of more chunks strided.cu gives each thread several. */
+/* 2048 threads for each multiprocessor. Of more chunks strided.cu gives each thread several. */
 static bool are_few(const struct qb__cuda_call *call, uint64_t chunks)
 {
     return chunks <= (uint64_t)call->limits->units * 2048;
@@ -214,8 +214,7 @@ static cudaError_t launch_rows(const struct qb__cuda_call *call, const struct qb
                       dim3(qb__round_up((unsigned)qb__ceil_div(a.length, blocks), 128)), args);
 }
 
-/* Blocks of threads for each row of F, whose threads are at most half of those that run at the same time; 0 where
- * strided.cu is as fast. */
+/* Blocks of threads for each row of F; 0 where strided.cu is as fast. */
 static unsigned blocks_of_row(const struct qb__cuda_call *call, const struct qb__flat *f, uint64_t chunks)
 {
     const uint64_t units = call->limits->units;

@@ -39,6 +39,13 @@ __device__ __forceinline__ qb__pair qb__load_pair(const qb__pair_places &p, cons
     return {valid ? qb__load16(at) : none, valid ? qb__load16(at + p.up) : none};
 }
 
+/* The values of a chunk of gates and one of ups, by the activation and nothing else. */
+template <int IN, int ACTIVATION> __device__ __forceinline__ uint4 qb__plain_chunk(const uint4 &g, const uint4 &u)
+{
+    return make_uint4(qb__plain_pair<IN, ACTIVATION>(g.x, u.x), qb__plain_pair<IN, ACTIVATION>(g.y, u.y),
+                      qb__plain_pair<IN, ACTIVATION>(g.z, u.z), qb__plain_pair<IN, ACTIVATION>(g.w, u.w));
+}
+
 /* The values of a chunk. */
 template <int IN, int ACTIVATION>
 __device__ __forceinline__ uint4 qb__pair_values(const qb__pair_places &p, const qb__pair &pair)
@@ -57,8 +64,7 @@ __device__ __forceinline__ uint4 qb__pair_values(const qb__pair_places &p, const
         qb__adjust_pair<IN>(g.z, u.z, p.gate);
         qb__adjust_pair<IN>(g.w, u.w, p.gate);
     }
-    return make_uint4(qb__plain_pair<IN, ACTIVATION>(g.x, u.x), qb__plain_pair<IN, ACTIVATION>(g.y, u.y),
-                      qb__plain_pair<IN, ACTIVATION>(g.z, u.z), qb__plain_pair<IN, ACTIVATION>(g.w, u.w));
+    return qb__plain_chunk<IN, ACTIVATION>(g, u);
 }
 
 #endif

@@ -7,7 +7,7 @@
 #define MOST_THREADS 512u
 
 /* Small, as a kernel waits for its arguments. Gates and ups are the halves of a row. Codes and scales are dense. */
-struct few_args {
+struct gated_few_args {
     const unsigned char *in;
     unsigned char *out;
     float *scales;
@@ -20,7 +20,7 @@ struct few_args {
 
 /* Scales that are given for the whole tensor, or of groups that lie in the lanes of a warp. */
 template <int IN, int OUT, int ACTIVATION, bool GIVEN>
-__global__ void __launch_bounds__(MOST_THREADS, QB__MOST_THREADS / MOST_THREADS) gated_few(const few_args a)
+__global__ void __launch_bounds__(MOST_THREADS, QB__MOST_THREADS / MOST_THREADS) gated_few(const gated_few_args a)
 {
     const uint32_t row = blockIdx.x >> a.row_blocks_log;
     const uint32_t part = blockIdx.x - (row << a.row_blocks_log), col = part * blockDim.x + threadIdx.x;
@@ -30,8 +30,7 @@ __global__ void __launch_bounds__(MOST_THREADS, QB__MOST_THREADS / MOST_THREADS)
         qb__begin(a.in) + (uint64_t)row * a.in_step + (size_t)min(col, a.row_chunks - 1) * 16;
     const uint4 g = qb__load16(in), u = qb__load16(in + (size_t)a.row_chunks * 16);
     float scale = GIVEN ? *a.scales : 1;
-    const uint4 z = make_uint4(qb__plain_pair<IN, ACTIVATION>(g.x, u.x), qb__plain_pair<IN, ACTIVATION>(g.y, u.y),
-                               qb__plain_pair<IN, ACTIVATION>(g.z, u.z), qb__plain_pair<IN, ACTIVATION>(g.w, u.w));
+    const uint4 z = qb__plain_chunk<IN, ACTIVATION>(g, u);
 
     if (!GIVEN) {
         uint32_t acc = qb__max_chunk<IN>(0, z);
@@ -67,17 +66,14 @@ extern "C" cudaError_t qb__cuda_gated_few_run(const struct qb__cuda_call *call, 
         {QB__TAIL_KERNELS(gated_few, QB__GELU_ERF, false), QB__TAIL_KERNELS(gated_few, QB__GELU_ERF, true)}};
     const struct qb_problem *p = call->problem;
     const qb__pair_places pairs = qb__pair_places_of(call);
-    const bool given = call->scaling == QB_SCALING_STATIC && p->granularity == QB_GRANULARITY_TENSOR;
-    const bool groups = call->scaling == QB_SCALING_DYNAMIC && p->granularity == QB_GRANULARITY_GROUP;
+    const bool given = call->scaling == QB_SCALING_STATIC;
     const uint64_t chunks = call->cols / QB__EIGHT, all = chunks * call->rows, units = call->limits->units;
     const uint64_t in_step = call->in_stride * qb__element_size(call->input);
-    struct few_args a = {};
+    struct gated_few_args a = {};
     void *args[] = {&a};
 
-    *done = !pairs.interleaved && !pairs.adjusts && call->values == NULL && call->out_stride == call->cols &&
-            (given || (groups && call->cols % p->group == 0)) && p->scale_format == QB_FORMAT_F32 &&
-            p->scale_layout == QB_SCALE_LAYOUT_ROWS && chunks >= LEAST_CHUNKS && all <= units * MOST_OF_UNIT &&
-            in_step <= UINT32_MAX;
+    *done = qb__is_plain(call) && p->granularity != QB_GRANULARITY_TOKEN && !pairs.interleaved && !pairs.adjusts &&
+            chunks >= LEAST_CHUNKS && all <= units * MOST_OF_UNIT && in_step <= UINT32_MAX;
     if (!*done) {
         return cudaSuccess;
     }
@@ -87,9 +83,8 @@ extern "C" cudaError_t qb__cuda_gated_few_run(const struct qb__cuda_call *call, 
     a.in_step = (uint32_t)in_step;
     a.row_chunks = (uint32_t)chunks;
     a.bound = call->bound;
-    if (groups) {
-        for (; (uint64_t)QB__EIGHT << a.shift < p->group; a.shift++) {
-        }
+    if (!given) {
+        a.shift = (uint16_t)qb__group_shift(p);
     }
     /* Large blocks where all run at the same time, and each multiprocessor has one. */
     const bool large = all > units * LARGE_FROM && all <= units * LARGE_TO;

@@ -13,7 +13,7 @@
 enum { GIVEN, OF_ROWS, OF_GROUPS };
 
 /* Small, as a kernel waits for its arguments. Codes, scales, and the tensors besides the input are dense. */
-struct few_args {
+struct norm_few_args {
     const unsigned char *in, *weights;
     unsigned char *out;
     float *scales;
@@ -23,7 +23,7 @@ struct few_args {
     float epsilon, bound;
 };
 
-struct add_args : few_args {
+struct norm_few_add_args : norm_few_args {
     const unsigned char *residual; /* it may be the sum, if a row has one block */
     unsigned char *sum;
 };
@@ -133,8 +133,8 @@ __device__ __forceinline__ float row_sum(const uint4 *y, float (*x)[QB__EIGHT], 
 /* Find the divisors D of the chunks Z of a thread, THREADS apart from PLACE on, by the scales of their groups, which
  * are stored; VALID says which there are. */
 template <int IN, int OUT, int OWN>
-__device__ __forceinline__ void group_divisors(const few_args &a, const uint4 *z, uint64_t place, const bool *valid,
-                                               qb__divisor *d)
+__device__ __forceinline__ void group_divisors(const norm_few_args &a, const uint4 *z, uint64_t place,
+                                               const bool *valid, qb__divisor *d)
 {
     uint32_t acc[OWN];
 
@@ -154,7 +154,7 @@ __device__ __forceinline__ void group_divisors(const few_args &a, const uint4 *z
 
 /* Store the codes of these chunks. All codes come before all stores, so that chunks do not wait for each other. */
 template <int IN, int OUT, int OWN>
-__device__ __forceinline__ void store_codes(const few_args &a, const uint4 *z, uint64_t place, const bool *valid,
+__device__ __forceinline__ void store_codes(const norm_few_args &a, const uint4 *z, uint64_t place, const bool *valid,
                                             const qb__divisor *d, bool fast)
 {
     qb__codes<IN> codes[OWN];
@@ -233,11 +233,12 @@ __global__ void __launch_bounds__(THREADS, 3) norm_few(const ARGS a)
     if constexpr (SCALES == OF_GROUPS) {
         group_divisors<IN, OUT, OWN>(a, z, place, valid, d);
     }
-    bool fast = d[0].limit > 0;
+    /* Scales of groups beyond the end are too small for the fast way. */
+    bool fast = d[0].limit > 0 || (SCALES == OF_GROUPS && !valid[0]);
 #pragma unroll
     for (int k = 1; k < OWN; k++) {
         d[k] = SCALES == OF_GROUPS ? d[k] : d[0];
-        fast = fast && d[k].limit > 0;
+        fast = fast && (d[k].limit > 0 || (SCALES == OF_GROUPS && !valid[k]));
     }
     store_codes<IN, OUT, OWN>(a, z, place, valid, d, fast);
 }
@@ -264,37 +265,27 @@ __global__ void __launch_bounds__(THREADS, 3) norm_few(const ARGS a)
 static const struct {
     unsigned chunks, blocks;
     const void *kernels[2][3][6]; /* without and with a residual */
-} shapes[] = {{1, 1, {OF_SHAPE(1, 1, false, few_args), OF_SHAPE(1, 1, true, add_args)}},
-              {2, 2, {OF_SHAPE(2, 2, false, few_args), OF_SHAPE(2, 2, true, add_args)}},
-              {2, 1, {OF_SHAPE(2, 1, false, few_args), OF_SHAPE(2, 1, true, add_args)}},
-              {4, 4, {OF_SHAPE(4, 4, false, few_args), OF_SHAPE(4, 4, true, add_args)}},
-              {4, 1, {OF_SHAPE(4, 1, false, few_args), OF_SHAPE(4, 1, true, add_args)}}};
-
-/* True if the scales of CALL are here, and lie as these kernels want them. */
-static bool has_scales(const struct qb__cuda_call *call, int *scales)
-{
-    const struct qb_problem *p = call->problem;
-    const bool is_static = call->scaling == QB_SCALING_STATIC;
-
-    *scales = is_static ? GIVEN : p->granularity == QB_GRANULARITY_TOKEN ? OF_ROWS : OF_GROUPS;
-    return call->scaling != QB_SCALING_AMAX && p->scale_format == QB_FORMAT_F32 &&
-           p->scale_layout == QB_SCALE_LAYOUT_ROWS && (!is_static || p->granularity == QB_GRANULARITY_TENSOR) &&
-           (*scales != OF_GROUPS || call->cols % p->group == 0);
-}
+} shapes[] = {{1, 1, {OF_SHAPE(1, 1, false, norm_few_args), OF_SHAPE(1, 1, true, norm_few_add_args)}},
+              {2, 2, {OF_SHAPE(2, 2, false, norm_few_args), OF_SHAPE(2, 2, true, norm_few_add_args)}},
+              {2, 1, {OF_SHAPE(2, 1, false, norm_few_args), OF_SHAPE(2, 1, true, norm_few_add_args)}},
+              {4, 4, {OF_SHAPE(4, 4, false, norm_few_args), OF_SHAPE(4, 4, true, norm_few_add_args)}},
+              {4, 1, {OF_SHAPE(4, 1, false, norm_few_args), OF_SHAPE(4, 1, true, norm_few_add_args)}}};
 
 extern "C" cudaError_t qb__cuda_norm_few_run(const struct qb__cuda_call *call, bool *done)
 {
     const qb__norm_args n = qb__norm_args_of(call);
     const uint64_t units = call->limits->units;
     const uint64_t chunks = qb__ceil_power(qb__ceil_div(call->cols, QB__NORM_COLUMNS));
+    const bool adds = call->problem->operation == QB_OPERATION_ADD_RMS_NORM;
+    const int scales = call->scaling == QB_SCALING_STATIC                   ? GIVEN
+                       : call->problem->granularity == QB_GRANULARITY_TOKEN ? OF_ROWS
+                                                                            : OF_GROUPS;
     unsigned shape = 0;
-    int scales;
-    add_args a = {};
+    norm_few_add_args a = {};
     void *args[] = {&a};
 
-    *done = has_scales(call, &scales) && chunks <= MAX_CHUNKS && n.rounds && !n.float_weights && n.values == NULL &&
-            n.epsilon <= 1 && n.in_step <= UINT32_MAX && call->out_stride == call->cols &&
-            call->rows <= (n.residual != NULL ? 1 : 4) * units;
+    *done = qb__is_plain(call) && chunks <= MAX_CHUNKS && n.rounds && !n.float_weights && n.epsilon <= 1 &&
+            n.in_step <= UINT32_MAX && call->rows <= (adds ? 1 : 4) * units;
     if (!*done) {
         return cudaSuccess;
     }
@@ -309,8 +300,7 @@ extern "C" cudaError_t qb__cuda_norm_few_run(const struct qb__cuda_call *call, b
     a.residual = n.residual;
     a.sum = (unsigned char *)n.sum;
     if (scales == OF_GROUPS) {
-        for (; (uint64_t)QB__EIGHT << a.shift < call->problem->group; a.shift++) {
-        }
+        a.shift = (uint16_t)qb__group_shift(call->problem);
     }
     /* A row has one block where another one would read what it writes, and where there are rows enough: fewer of them
      * if the scale follows from the whole row, which each block finds. */
@@ -319,6 +309,6 @@ extern "C" cudaError_t qb__cuda_norm_few_run(const struct qb__cuda_call *call, b
     while (shapes[shape].chunks != chunks || (one && shapes[shape].blocks > 1)) {
         shape++;
     }
-    return qb__launch(call, shapes[shape].kernels[n.residual != NULL][scales][qb__index(call)],
-                      call->rows * shapes[shape].blocks, dim3(THREADS), args);
+    return qb__launch(call, shapes[shape].kernels[adds][scales][qb__index(call)], call->rows * shapes[shape].blocks,
+                      dim3(THREADS), args);
 }

@@ -38,6 +38,31 @@ static inline bool qb__tail_fits(const struct qb__cuda_call *call)
            call->out_stride % QB__EIGHT == 0;
 }
 
+/* True if such a CALL writes codes of dense rows, no values, and scales in binary32 that are row by row those of whole
+ * groups, or of rows, or one that is given: what kernels of few rows do. */
+static inline bool qb__is_plain(const struct qb__cuda_call *call)
+{
+    const struct qb_problem *p = call->problem;
+    const bool tiles = call->scaling == QB_SCALING_STATIC       ? p->granularity == QB_GRANULARITY_TENSOR
+                       : p->granularity == QB_GRANULARITY_GROUP ? call->cols % p->group == 0
+                                                                : p->granularity == QB_GRANULARITY_TOKEN;
+
+    return tiles && call->scaling != QB_SCALING_AMAX && !p->keep_values && call->values == NULL &&
+           call->out_stride == call->cols && p->scale_format == QB_FORMAT_F32 &&
+           p->scale_layout == QB_SCALE_LAYOUT_ROWS;
+}
+
+/* A group of P is 2 to this many chunks of eight elements. */
+static inline uint32_t qb__group_shift(const struct qb_problem *p)
+{
+    uint32_t shift = 0;
+
+    while ((uint64_t)QB__EIGHT << shift < p->group) {
+        shift++;
+    }
+    return shift;
+}
+
 /* True if the tensors of such a CALL begin at whole chunks. */
 static inline bool qb__tail_aligned(const struct qb__cuda_call *call)
 {
@@ -56,11 +81,7 @@ static inline qb__tail qb__tail_of(const struct qb__cuda_call *call)
     t.row_chunks = (uint32_t)(call->cols / QB__EIGHT);
     t.is_static = call->scaling == QB_SCALING_STATIC;
     t.codes = call->scaling != QB_SCALING_AMAX;
-    t.team_shift = QB__WHOLE;
-    if (p->granularity == QB_GRANULARITY_GROUP) {
-        for (t.team_shift = 0; (uint64_t)QB__EIGHT << t.team_shift < p->group; t.team_shift++) {
-        }
-    }
+    t.team_shift = p->granularity == QB_GRANULARITY_GROUP ? qb__group_shift(p) : QB__WHOLE;
     t.places = qb__places_of(t.scales.layout);
     if (p->granularity == QB_GRANULARITY_TENSOR) {
         t.places.by_row = 0; /* all rows have the same */
@@ -128,13 +149,6 @@ __device__ __forceinline__ float qb__tail_found(const qb__tail &t, uint32_t amax
         }
     }
     return qb__tail_value(s, code);
-}
-
-/* As qb__scale(), without its branch for what is small: where the error of the product is subnormal, it is exact all
- * the same, or the scale is the least one. Tried with all amaxes. */
-template <int OUT> __device__ __forceinline__ float qb__found_scale(uint32_t amax, float bound)
-{
-    return fmaxf(qb__by_qmax_unless_small<OUT>(fminf(__uint_as_float(amax), bound)), QB__SCALE_FLOOR);
 }
 
 /* The largest of what the lanes of a group of 2 to SHIFT lanes have in ACC, in each of N words. */
