@@ -13,7 +13,10 @@ enum {
     TILES = 256,        /* high tiles that are worked on at a time */
     NARROW = 64,        /* tiles of fewer columns are worked on by columns, not by runs */
     BATCH_LIMIT = 4096, /* groups of more elements gain nothing from batches */
-    USUAL_AHEAD = 8192  /* bytes that are prefetched of what is not read twice a while later */
+    USUAL_AHEAD = 8192, /* bytes that are prefetched of what is not read twice a while later */
+    /* Bytes that the last-level cache is trusted with, however large: a virtual machine sees all of its host's. With
+     * 480 MB, more than this is streamed and then read sooner than it is stored and then read. */
+    MOST_CACHED = 64 << 20
 };
 
 /* A tensor or a part of it. */
@@ -62,9 +65,9 @@ uint64_t qb__cpu_bytes(const struct qb__cpu_plan *plan, uint64_t bytes)
 bool qb__cpu_streams(const struct qb__cpu_plan *plan, uint64_t bytes)
 {
     /* The cache is shared with other cores and with what the caller keeps in it. */
-    uint64_t cache = plan->cache_size > 0 ? plan->cache_size : (uint64_t)8 << 20;
+    const uint64_t share = (plan->cache_size > 0 ? plan->cache_size : (uint64_t)8 << 20) / 4 * 3;
 
-    return qb__cpu_bytes(plan, bytes) >= cache / 4 * 3;
+    return qb__cpu_bytes(plan, bytes) >= (share < MOST_CACHED ? share : MOST_CACHED);
 }
 
 unsigned qb__cpu_threads_worth(const struct qb__cpu_plan *plan, uint64_t bytes)
