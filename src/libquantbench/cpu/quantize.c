@@ -15,7 +15,7 @@ enum {
     BATCH_LIMIT = 4096, /* groups of more elements gain nothing from batches */
     USUAL_AHEAD = 8192, /* bytes that are prefetched of what is not read twice a while later */
     /* Bytes that the last-level cache is trusted with, however large: a virtual machine sees all of its host's. With
-     * 480 MB, more than this is streamed and then read sooner than it is stored and then read. */
+     * 480 MB, one thread streams more than this and then reads it sooner than it stores and then reads it. */
     MOST_CACHED = 64 << 20
 };
 

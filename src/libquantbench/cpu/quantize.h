@@ -41,7 +41,8 @@ void qb__cpu_floor(const struct qb__cpu_plan *plan, const struct qb_problem *pro
 /* BYTES, or those of the whole work of which they are a part. */
 uint64_t qb__cpu_bytes(const struct qb__cpu_plan *plan, uint64_t bytes);
 
-/* True if BYTES bytes are too many for the last-level cache, so that plain stores would first read every line. */
+/* True if BYTES bytes are more than the last-level cache is trusted with, so that what is written is streamed past it.
+ */
 bool qb__cpu_streams(const struct qb__cpu_plan *plan, uint64_t bytes);
 
 /* L2 prefetch distance for tiles of TILE bytes that are read twice: the second reading of one tile would leave the
