@@ -77,6 +77,13 @@ ok 'refused: another recipe' refused 'or NVFP4: codes in e2m1 and scales in e4m3
 ok 'refused: scales of NVFP4 in another layout' refused 'or NVFP4' --quant-dtype=nvfp4 --scale-layout=tiled-128x4
 exact() { cases 1 --pages=3 --num-tokens=12 && out_has '"pages": 3,'; }
 ok 'pages: just enough will do' exact
+# shellcheck disable=SC2086
+exact_scales()
+{
+    run 0 $small $fast --pages=3 --num-tokens=12 --granularity=token,group:32 --page-layout=nhd,hnd --quant-dtype=fp8,int8 &&
+        run 0 $small $fast --pages=3 --num-tokens=12 --scale=dynamic --page-layout=nhd,hnd --quant-dtype=nvfp4
+}
+ok 'pages: just enough will do for scales in pages' exact_scales
 
 # ---- Files ----------------------------------------------------------------------------------------------------------
 

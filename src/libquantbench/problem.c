@@ -395,6 +395,7 @@ enum qb_status qb_problem_scale_offset(const struct qb_problem *problem, uint64_
     struct qb__tiling t;
     struct qb__layout l;
     uint64_t rows;
+    bool in_pages;
     enum qb_status status = qb__problem_load(problem, &p);
 
     if (status != QB_OK) {
@@ -404,14 +405,15 @@ enum qb_status qb_problem_scale_offset(const struct qb_problem *problem, uint64_
         return qb__fail(QB_ERROR_INVALID, "the scales of experts lie as their table says");
     }
     t = qb__tiling_of(&p);
-    rows = by_slot(&p) && p.scaling == QB_SCALING_DYNAMIC ? p.pages * p.page_size : t.scale_rows;
+    in_pages = by_slot(&p) && p.scaling == QB_SCALING_DYNAMIC;
+    rows = in_pages ? p.pages * p.page_size : t.scale_rows;
     if (row >= rows || col >= t.scale_cols) {
         return qb__fail(QB_ERROR_INVALID, "scale (%" PRIu64 ", %" PRIu64 ") of %" PRIu64 " x %" PRIu64, row, col, rows,
                         t.scale_cols);
     }
     l = qb__layout_of(&p);
-    *offset = (rows != t.scale_rows ? qb__cache_scale(&p, row, col) : qb__layout_index(&l, row, col)) *
-              qb__element_size(p.scale_format);
+    *offset =
+        (in_pages ? qb__cache_scale(&p, row, col) : qb__layout_index(&l, row, col)) * qb__element_size(p.scale_format);
     return QB_OK;
 }
 
