@@ -4,6 +4,7 @@
 
 #include "cases/choice.h"
 #include "cases/operations.h"
+#include "cases/quantization.h"
 #include "model/operation.h"
 #include "model/problem_text.h"
 
@@ -283,15 +284,16 @@ static bool check_cache(const struct settings *settings)
         message_error("--split: conflicts with --op=kv-write, whose scales are computed where the codes are");
         return false;
     }
-    for (size_t i = 0; i < s->scalings.count * s->granularities.count; i++) {
-        const enum qb_granularity granularity = s->granularities.values[i / s->scalings.count].kind;
-        const enum qb_scaling scaling = s->chose_scale ? (enum qb_scaling)s->scalings.values[i % s->scalings.count]
-                                                       : operations_scaling_of_cache(granularity);
+    for (size_t i = 0; i < quantization_count(s); i++) {
+        struct qb_problem p;
 
-        if (!is_of_cache(scaling, granularity)) {
+        qb_problem_init(&p);
+        p.operation = QB_OPERATION_KV_WRITE;
+        quantization_set(s, i, &p);
+        if (!is_of_cache(p.scaling, p.granularity)) {
             message_error("--granularity=%s: conflicts with --op=kv-write --scale=%s; it requires tensor or group:G "
                           "with static, token or group:G with dynamic scales",
-                          qb_granularity_name(granularity), qb_scaling_name(scaling));
+                          qb_granularity_name(p.granularity), qb_scaling_name(p.scaling));
             return false;
         }
     }

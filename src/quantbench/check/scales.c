@@ -79,10 +79,11 @@ struct tile_scale scales_at_place(const struct qb_problem *problem, const struct
                                   const struct qb_tensors *tensors, uint64_t index, uint64_t offset)
 {
     const int8_t *zero_points = tensors->at[QB_ROLE_ZERO_POINTS];
-    const float *tensor_scale = (const float *)tensors->at[QB_ROLE_TENSOR_SCALE] + scales_tensor(problem, index);
+    const float *tensor_scales = tensors->at[QB_ROLE_TENSOR_SCALE];
 
     return scales_decode(problem, arithmetic, load(problem, tensors->at[QB_ROLE_SCALES], offset),
-                         problem->tensor_scale != QB_TENSOR_SCALE_NONE ? *tensor_scale : 1,
+                         problem->tensor_scale != QB_TENSOR_SCALE_NONE ? tensor_scales[scales_tensor(problem, index)]
+                                                                       : 1,
                          problem->zero_points != QB_ZERO_POINTS_NONE ? zero_points[index] : 0);
 }
 
