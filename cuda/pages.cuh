@@ -23,6 +23,12 @@ static inline bool qb__has_pages(const struct qb__cuda_call *call, unsigned unit
            call->rows * (call->cols / unit) < 0x70000000u;
 }
 
+/* To divide by NUMBER. One that does not fit in 32 bits is not used. */
+static inline qb__fastdiv qb__pages_divisor(uint64_t number)
+{
+    return qb__make_fastdiv((uint32_t)number > 0 ? (uint32_t)number : 1);
+}
+
 static inline qb__pages qb__pages_of(const struct qb__cuda_call *call, unsigned unit)
 {
     const struct qb_problem *p = call->problem;
@@ -34,9 +40,9 @@ static inline qb__pages qb__pages_of(const struct qb__cuda_call *call, unsigned 
     a.head = (uint32_t)(qb__head_size(p) / unit);
     a.heads = p->hidden / 2 / qb__head_size(p);
     a.nhd = p->page_layout == QB_PAGE_LAYOUT_NHD;
-    a.by_row = qb__make_fastdiv(2 * a.half);
-    a.by_head = qb__make_fastdiv(a.head);
-    a.by_page = qb__make_fastdiv(a.page_size);
+    a.by_row = qb__pages_divisor(2 * (uint64_t)a.half);
+    a.by_head = qb__pages_divisor(a.head);
+    a.by_page = qb__pages_divisor(a.page_size);
     return a;
 }
 
