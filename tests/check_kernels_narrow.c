@@ -319,21 +319,29 @@ START_TEST(amax_of_every_exponent)
 }
 END_TEST
 
+/* NVFP4 under a tensor scale that is computed, of elements in INPUT. */
+static struct qb_problem computed_nvfp4(enum qb_format input)
+{
+    struct qb_problem p;
+
+    qb_problem_init(&p);
+    p.input = input;
+    p.output = QB_FORMAT_E2M1;
+    p.scale_format = QB_FORMAT_E4M3;
+    p.granularity = QB_GRANULARITY_GROUP;
+    p.group = 16;
+    p.tensor_scale = QB_TENSOR_SCALE_COMPUTED;
+    return p;
+}
+
 /* Elements where codes of E2M1 change, and next to these, for each significand of a scale in E4M3 under each tensor
  * scale that an amax of 11 bits makes. Products are ties in about a third of the tensors. */
 START_TEST(ties_under_tensor_scales)
 {
     static const float changes[] = {0.25f, 0.75f, 1.25f, 1.75f, 2.5f, 3.5f, 5.0f};
     uint64_t state = test_seed() + (uint64_t)_i;
-    struct qb_problem p;
+    struct qb_problem p = computed_nvfp4(inputs[_i]);
 
-    qb_problem_init(&p);
-    p.input = inputs[_i];
-    p.output = QB_FORMAT_E2M1;
-    p.scale_format = QB_FORMAT_E4M3;
-    p.granularity = QB_GRANULARITY_GROUP;
-    p.group = 16;
-    p.tensor_scale = QB_TENSOR_SCALE_COMPUTED;
     p.tokens = 1;
     p.hidden = 512;
     for (int significand = 1024; significand < 2048; significand += p.input == QB_FORMAT_BF16 ? 8 : 1) {
@@ -569,18 +577,11 @@ START_TEST(more_than_a_chip_holds)
 {
     static const uint64_t tokens[] = {1900, 2049, 3001};
     uint64_t state = test_seed() + (uint64_t)_i;
-    struct qb_problem p;
+    struct qb_problem p = computed_nvfp4(inputs[_i]);
 
     if (strcmp(TEST_BACKEND, "cuda") != 0) {
         return;
     }
-    qb_problem_init(&p);
-    p.input = inputs[_i];
-    p.output = QB_FORMAT_E2M1;
-    p.scale_format = QB_FORMAT_E4M3;
-    p.granularity = QB_GRANULARITY_GROUP;
-    p.group = 16;
-    p.tensor_scale = QB_TENSOR_SCALE_COMPUTED;
     p.tokens = tokens[_i];
     p.hidden = 8192;
     run_filled(&p, NORMAL, 0, &state);
