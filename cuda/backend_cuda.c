@@ -1514,14 +1514,15 @@ static const struct qb_kernel kernels[] = {
     KERNEL("cuda_group", "one scale per group, the group in registers", group),
     /* The same for blocks of rows and columns: 1.02. */
     KERNEL("cuda_tile", "one scale per block, the block in registers", tile),
-    /* Up to 16 KiB one block beats many that must meet: 1.7 us at 1 x 8192, and a barrier takes 0.7 to 0.9. */
+    /* Up to 16 KiB one block beats many that must meet: 1.5 us at 1 x 8192, and a barrier takes 0.4 to 0.7. */
     KERNEL("cuda_tensor_small", "one scale for all, one block of threads", small_tensor),
     /* Reads once what the chip can hold, and needs one launch: 1.15 (three launches: 3.2). Limited by the part that
      * does not fit, and by waiting for the slowest block, twice. */
     KERNEL("cuda_tensor_fused", "one scale for all, one launch, input kept on the chip", fused),
     /* The same by strips of columns, which need not meet: 1.19 (three launches: 3.2). */
     KERNEL("cuda_channel", "one scale per channel, one launch, input kept on the chip", channel),
-    /* Whatever is left: very large tiles, narrow or unaligned channels, strided tensors with one scale, 0 tokens. */
+    /* Whatever is left: very large tiles, unaligned or few channels of many rows, strided tensors with one scale, 0
+     * tokens. */
     KERNEL("cuda_two_pass", "any dynamic scale, input read twice", two_pass),
     /* Scales alone: limited by reading, 1.09 of the time of a kernel that only reads, by the wait for the last block.
      */

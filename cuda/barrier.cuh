@@ -8,17 +8,27 @@
 /* Words for each multiprocessor, one of which is for each block. */
 #define POSTS 2
 
+/* A word of one block, launch and amax. They are 64 bytes apart, since all blocks ask for all of them at the same time:
+ * next to each other they take 0.4 us more for 128 blocks, 0.7 in a large launch. */
+struct post {
+    uint64_t word;
+    uint64_t unused[7];
+};
+
 /* Each block posts its amax with the number of the launch in one word, and reads the words of all until they have that
  * number: one trip to L2 and back, no atomics, nothing to reset. The number comes from memory, so that a replayed graph
- * counts on. Every word is renewed by every launch, also those that a small grid has no blocks for, so that an old
- * number is never met again when the counter wraps. Where blocks wait for each other the launch is cooperative: all run
- * at the same time. */
+ * counts on. It wraps, so that an old number must not be met again: now and then a launch renews all words, also those
+ * that a small grid has no blocks for. Where blocks wait for each other the launch is cooperative: all run at the same
+ * time. */
 struct barrier {
     uint32_t launch;
     uint32_t encode; /* see qb__cuda_encode() */
     uint32_t unused[30];
-    uint64_t post[1]; /* POSTS for each multiprocessor: launch and amax */
+    struct post posts[1]; /* POSTS for each multiprocessor */
 };
+
+/* Launches from one that renews all words to the next. */
+#define RENEWAL 0x100000u
 
 static_assert(offsetof(struct barrier, encode) == sizeof(uint32_t), "qb__cuda_encode() says so");
 
@@ -48,11 +58,13 @@ __device__ __forceinline__ void store_relaxed(uint64_t *p, uint64_t v)
     asm volatile("st.relaxed.gpu.global.u64 [%0], %1;" ::"l"(p), "l"(v) : "memory");
 }
 
-/* Post BITS as this block's. */
+/* Post BITS as this block's. POSTS is the number of words. */
 __device__ __forceinline__ void post(barrier *b, uint32_t launch, uint32_t posts, uint32_t bits)
 {
-    for (uint32_t i = blockIdx.x + threadIdx.x * gridDim.x; i < posts; i += blockDim.x * gridDim.x) {
-        store_relaxed(&b->post[i], (uint64_t)launch << 32 | bits);
+    const uint32_t end = launch % RENEWAL == 0 ? posts : gridDim.x;
+
+    for (uint32_t i = blockIdx.x + threadIdx.x * gridDim.x; i < end; i += blockDim.x * gridDim.x) {
+        store_relaxed(&b->posts[i].word, (uint64_t)launch << 32 | bits);
     }
 }
 
@@ -60,11 +72,11 @@ __device__ __forceinline__ void post(barrier *b, uint32_t launch, uint32_t posts
 __device__ __forceinline__ uint32_t wait_for_posts(const barrier *b, uint32_t launch, uint32_t bits, uint32_t *warp_max)
 {
     for (uint32_t i = threadIdx.x; i < gridDim.x; i += blockDim.x) {
-        uint64_t post;
+        uint64_t word;
         do {
-            post = load_relaxed(&b->post[i]);
-        } while ((uint32_t)(post >> 32) != launch);
-        bits = max(bits, (uint32_t)post);
+            word = load_relaxed(&b->posts[i].word);
+        } while ((uint32_t)(word >> 32) != launch);
+        bits = max(bits, (uint32_t)word);
     }
     return qb__block_max(bits, warp_max);
 }

@@ -130,18 +130,19 @@ template <int IN> __global__ void __launch_bounds__(AMAX_THREADS) amax_all(const
 }
 
 /* Threads of a block, and chunks that each holds in registers. For large data fewer threads have more of them: 384 x 31
- * chunks where 512 could have 22 (4096 x 8192: 28.9 us for 30.4), while 256 x 48 are no better. */
-#define SMALL_THREADS 512
+ * chunks where 512 could have 22 (4096 x 8192: 28.9 us for 30.4), while 256 x 48 are no better. Of the small sizes the
+ * first is the fastest that makes do with a block on each multiprocessor, also where that is a few only. */
 #define LARGE_THREADS 384
 #define LARGE_HELD    31
 
 static const struct {
-    unsigned held;
+    unsigned threads, held;
     const void *kernels[9];
-} small_sizes[] = {{2, QB__KERNELS(fused, SMALL_THREADS, 2, false)},
-                   {4, QB__KERNELS(fused, SMALL_THREADS, 4, false)},
-                   {8, QB__KERNELS(fused, SMALL_THREADS, 8, false)},
-                   {16, QB__KERNELS(fused, SMALL_THREADS, 16, false)}};
+} small_sizes[] = {{256, 2, QB__KERNELS(fused, 256, 2, false)},
+                   {256, 4, QB__KERNELS(fused, 256, 4, false)},
+                   {256, 8, QB__KERNELS(fused, 256, 8, false)},
+                   {512, 8, QB__KERNELS(fused, 512, 8, false)},
+                   {512, 16, QB__KERNELS(fused, 512, 16, false)}};
 static const void *const large_kernels[] = QB__KERNELS(fused, LARGE_THREADS, LARGE_HELD, true);
 
 /* Shared memory of the small sizes, which they do not use: so much that a multiprocessor cannot have two blocks. Where
@@ -153,7 +154,7 @@ static size_t small_shared(const struct qb__cuda_limits *limits)
 
 extern "C" size_t qb__cuda_barrier_size(const struct qb__cuda_limits *limits)
 {
-    return (sizeof(struct barrier) + POSTS * limits->units * sizeof(uint64_t) + 255) / 256 * 256;
+    return (sizeof(struct barrier) + POSTS * limits->units * sizeof(struct post) + 255) / 256 * 256;
 }
 
 extern "C" cudaError_t qb__cuda_fused_prepare(struct qb__cuda_limits *limits)
@@ -231,11 +232,10 @@ extern "C" cudaError_t qb__cuda_fused_run(const struct qb__cuda_call *call)
     if (!qb__in_phase(call, 0, 0, 1)) {
         return qb__cuda_two_pass_run(call);
     }
-    /* Few chunks a thread as long as that leaves half of the multiprocessors idle, then as few as make all busy. */
     for (const auto &small : small_sizes) {
-        const uint64_t blocks = qb__ceil_div(a.full, SMALL_THREADS * small.held);
-        if (blocks <= (small.held == 2 ? units / 2 : units)) {
-            return launch(call, small.kernels[qb__index(call)], blocks > 0 ? (unsigned)blocks : 1, SMALL_THREADS, &a,
+        const uint64_t blocks = qb__ceil_div(a.full, small.threads * small.held);
+        if (blocks <= units) {
+            return launch(call, small.kernels[qb__index(call)], blocks > 0 ? (unsigned)blocks : 1, small.threads, &a,
                           small_shared(call->limits), true);
         }
     }
