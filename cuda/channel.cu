@@ -4,9 +4,6 @@
  * not fit: that is read twice, from L2 if it is still there. */
 #include "onchip.cuh"
 
-#define THREADS 512
-#define HELD    16
-
 struct channel_args {
     const unsigned char *in;
     uint8_t *out;
@@ -19,7 +16,8 @@ struct channel_args {
     float bound;
 };
 
-template <int IN, int OUT> __global__ void __launch_bounds__(THREADS, 1) channel(const channel_args a)
+template <int IN, int OUT, unsigned THREADS, unsigned HELD, bool LARGE>
+__global__ void __launch_bounds__(THREADS, LARGE || THREADS == 512 ? 1 : 2) channel(const channel_args a)
 {
     const unsigned n = qb__in<IN>::chunk;
     const unsigned char *const in = qb__begin(a.in);
@@ -29,13 +27,13 @@ template <int IN, int OUT> __global__ void __launch_bounds__(THREADS, 1) channel
     const uint32_t rows_at_once = THREADS >> a.shift, column = blockIdx.x * width + x;
     unsigned char *const out = a.out + y * a.out_stride + (size_t)column * n;
     const size_t out_step = rows_at_once * a.out_stride;
-    qb__onchip<THREADS, HELD, true> data;
+    qb__onchip<THREADS, HELD, LARGE> data;
     uint4 acc = make_uint4(0, 0, 0, 0);
 
     data.in = in + y * a.in_stride * qb__in<IN>::size + (size_t)column * 16;
     data.step = rows_at_once * a.in_stride * qb__in<IN>::size;
     data.count = column < a.chunks && y < a.rows ? (uint32_t)((a.rows - y + rows_at_once - 1) / rows_at_once) : 0;
-    data.shared = min(a.shared, data.count);
+    data.shared = LARGE ? min(a.shared, data.count) : 0;
     data.cached = a.cached;
     data.mine = kept + threadIdx.x;
     data.read([&](const uint4 &chunk) { qb__max_words<IN>(acc, chunk); });
@@ -79,20 +77,50 @@ template <int IN, int OUT> __global__ void __launch_bounds__(THREADS, 1) channel
     }
 }
 
-static const void *const kernels[] = QB__KERNELS(channel);
+/* Threads of a block, and chunks that each holds in registers. */
+#define LARGE_THREADS 512
+#define LARGE_HELD    16
+
+static const void *const large_kernels[] = QB__KERNELS(channel, LARGE_THREADS, LARGE_HELD, true);
+
+/* Few rows, all of which registers hold: less code, which counts for more than anything else here (5.6 us where these
+ * take 2.0 to 2.9), and room for several blocks in a multiprocessor. Each is the fastest for as many rows as it holds
+ * and more than the one before it holds; the last only if its blocks all run at the same time. */
+static const void *const one_chunk[] = QB__KERNELS(channel, 128, 1, false);
+static const void *const two_chunks[] = QB__KERNELS(channel, 128, 2, false);
+static const void *const four_chunks[] = QB__KERNELS(channel, 256, 4, false);
+static const void *const eight_chunks[] = QB__KERNELS(channel, 512, 8, false);
+static const struct small_size {
+    unsigned threads, held, shift;
+    bool at_once; /* only if all blocks run at the same time */
+    const void *const *kernels;
+} small_sizes[] = {{128, 1, 3, false, one_chunk},   {128, 1, 2, false, one_chunk},   {128, 2, 2, false, two_chunks},
+                   {256, 4, 3, false, four_chunks}, {256, 4, 2, false, four_chunks}, {512, 8, 3, false, eight_chunks},
+                   {512, 8, 2, true, eight_chunks}};
+
+/* Blocks that have strips of 2 to the SHIFT chunks each. */
+static uint64_t strips(const struct qb__cuda_call *call, unsigned shift)
+{
+    return qb__ceil_div(call->cols, (16 / qb__element_size(call->input)) << shift);
+}
+
+/* The size for CALL; NULL if it has too many rows. */
+static const struct small_size *small_size_of(const struct qb__cuda_call *call)
+{
+    for (const struct small_size &size : small_sizes) {
+        if (call->rows <= (size.threads >> size.shift) * size.held &&
+            (!size.at_once || strips(call, size.shift) <= call->limits->units)) {
+            return &size;
+        }
+    }
+    return NULL;
+}
 
 extern "C" cudaError_t qb__cuda_channel_prepare(struct qb__cuda_limits *limits)
 {
     limits->channel = true;
-    return qb__onchip_prepare(kernels, sizeof(kernels) / sizeof(kernels[0]), THREADS, limits, &limits->channel);
-}
-
-/* How wide a strip is: full lines of 128 bytes, or half of one if that leaves too many multiprocessors idle. */
-static uint32_t strip_shift(const struct qb__cuda_call *call)
-{
-    const uint64_t chunks = call->cols * qb__element_size(call->input) / 16;
-
-    return chunks >= 8 * (call->limits->units * 3 / 4) ? 3 : 2;
+    return qb__onchip_prepare(large_kernels, sizeof(large_kernels) / sizeof(large_kernels[0]), LARGE_THREADS, limits,
+                              &limits->channel);
 }
 
 extern "C" bool qb__cuda_channel_fits(const struct qb__cuda_call *call)
@@ -102,14 +130,23 @@ extern "C" bool qb__cuda_channel_fits(const struct qb__cuda_call *call)
     /* Rows that are not aligned, and narrow tensors, which would leave the device empty, are for two_pass.cu. */
     return call->limits->channel && call->tile_cols == 1 && call->scale_rows == 1 && call->rows > 0 &&
            call->rows < 0x7fffffff && call->cols < 0x7fffffff && call->cols % n == 0 && call->in_stride % n == 0 &&
-           call->out_stride % n == 0 && call->cols / n >= 4 * (call->limits->units / 2);
+           call->out_stride % n == 0 && (small_size_of(call) || strips(call, 2) >= call->limits->units / 2);
+}
+
+static cudaError_t launch(const struct qb__cuda_call *call, const void *const *kernels, unsigned threads,
+                          struct channel_args *a)
+{
+    void *args[] = {a};
+
+    return qb__launch(call, kernels[qb__index(call)], strips(call, a->shift), dim3(threads), args,
+                      (size_t)a->shared * threads * 16);
 }
 
 extern "C" cudaError_t qb__cuda_channel_run(const struct qb__cuda_call *call)
 {
     const unsigned n = 16 / qb__element_size(call->input);
+    const struct small_size *const small = small_size_of(call);
     struct channel_args a = {};
-    void *args[] = {&a};
 
     if ((uintptr_t)call->in % 16 != 0 || (uintptr_t)call->out % n != 0) {
         return qb__cuda_two_pass_run(call);
@@ -121,10 +158,15 @@ extern "C" cudaError_t qb__cuda_channel_run(const struct qb__cuda_call *call)
     a.in_stride = call->in_stride;
     a.out_stride = call->out_stride;
     a.chunks = (uint32_t)(call->cols / n);
-    a.shift = strip_shift(call);
     a.bound = call->bound;
-    a.cached = qb__onchip_cached(call->limits, THREADS);
-    a.shared = qb__onchip_kept(call->limits, THREADS, qb__ceil_div(call->rows, THREADS >> a.shift), HELD);
-    return qb__launch(call, kernels[qb__index(call)], qb__ceil_div(a.chunks, 1u << a.shift), dim3(THREADS), args,
-                      (size_t)a.shared * THREADS * 16);
+    if (small) {
+        a.shift = small->shift;
+        return launch(call, small->kernels, small->threads, &a);
+    }
+    /* Full lines of 128 bytes, or half of one if that still lets all blocks run at the same time. */
+    a.shift = strips(call, 2) <= call->limits->units ? 2 : 3;
+    a.cached = qb__onchip_cached(call->limits, LARGE_THREADS);
+    a.shared =
+        qb__onchip_kept(call->limits, LARGE_THREADS, qb__ceil_div(call->rows, LARGE_THREADS >> a.shift), LARGE_HELD);
+    return launch(call, large_kernels, LARGE_THREADS, &a);
 }
