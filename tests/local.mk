@@ -451,12 +451,15 @@ CLEANFILES += fuzz_args.crash fuzz_cases.crash fuzz_fleet.crash fuzz_journal.cra
 clean-local:
 	rm -rf fuzz
 
-# "make perf": what tests/perf/cpu.sh runs. No part of make check, whose tests do not depend on speed.
-EXTRA_PROGRAMS = cpu_ratios
+# "make perf": what tests/perf/cpu.sh runs, and cuda_choices. No part of make check, whose tests do not depend on speed.
+EXTRA_PROGRAMS = cpu_ratios cuda_choices
 cpu_ratios_SOURCES = %D%/perf/cpu_ratios.c
 cpu_ratios_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/src/quantbench
 cpu_ratios_CFLAGS = $(AM_CFLAGS) -Wno-float-equal
 cpu_ratios_LDADD = libquantbench.la
-perf: cpu_ratios$(EXEEXT)
+cuda_choices_SOURCES = %D%/perf/cuda_choices.c
+cuda_choices_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/src/quantbench
+cuda_choices_LDADD = libquantbench.la
+perf: cpu_ratios$(EXEEXT) cuda_choices$(EXEEXT)
 .PHONY: perf
-CLEANFILES += cpu_ratios$(EXEEXT)
+CLEANFILES += cpu_ratios$(EXEEXT) cuda_choices$(EXEEXT)
