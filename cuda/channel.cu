@@ -20,7 +20,7 @@ template <int IN, int OUT, unsigned THREADS, unsigned HELD, bool LARGE>
 __global__ void __launch_bounds__(THREADS, LARGE || THREADS == 512 ? 1 : 2) channel(const channel_args a)
 {
     const unsigned n = qb__in<IN>::chunk;
-    const unsigned char *const in = qb__begin(a.in);
+    const unsigned char *const in = qb__wait(a.in);
     extern __shared__ uint4 kept[];
     __shared__ uint4 warp_max[THREADS / 32][8];
     const uint32_t width = 1u << a.shift, x = threadIdx.x & (width - 1), y = threadIdx.x >> a.shift;
@@ -37,6 +37,7 @@ __global__ void __launch_bounds__(THREADS, LARGE || THREADS == 512 ? 1 : 2) chan
     data.cached = a.cached;
     data.mine = kept + threadIdx.x;
     data.read([&](const uint4 &chunk) { qb__max_words<IN>(acc, chunk); });
+    qb__let_next();
 
     /* Lanes of the same column, then warps. */
     qb__max_lanes<IN>(acc, width);

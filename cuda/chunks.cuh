@@ -107,7 +107,7 @@ __device__ __forceinline__ void qb__chunk_groups(const typename SOURCE::args &a)
 template <class SOURCE, int IN, int OUT, int CHUNKS>
 __device__ __forceinline__ void qb__chunk_rows(const typename SOURCE::args &a)
 {
-    const unsigned char *const in = qb__begin(a.in);
+    const unsigned char *const in = qb__wait(a.in);
     const uint32_t row = blockIdx.x, first = threadIdx.x / 32 * (32 * CHUNKS) + threadIdx.x % 32;
     __shared__ uint32_t warp_max[32];
     typename SOURCE::chunk p[CHUNKS];
@@ -124,6 +124,7 @@ __device__ __forceinline__ void qb__chunk_rows(const typename SOURCE::args &a)
         acc = qb__max_chunk<IN>(acc, z[k]);
     }
     const uint32_t amax = qb__block_max(qb__max_bits<IN>(acc), warp_max);
+    qb__let_next();
     const qb__divisor d = qb__divide_by<IN>(qb__tail_found<OUT>(a.tail, amax, threadIdx.x == 0, row, 0));
     const bool fast = qb__is_fast<IN>(amax, d.limit);
 #pragma unroll

@@ -27,15 +27,33 @@
 
 /* ---- The start of a kernel ---------------------------------------------------------------------------------- */
 
-/* Every kernel calls this before it reads or writes memory, and reads its input by the pointer that comes back, so that
- * the compiler cannot move a load before it. If the launch is a dependent one, this waits until all that is before it
- * in the stream has ended and can be seen; the kernel after it may come and wait in the same way. */
+/* Every kernel calls this, or qb__wait(), before it reads or writes memory, and reads its input by the pointer that
+ * comes back, so that the compiler cannot move a load before it. If the launch is a dependent one, this waits until all
+ * that is before it in the stream has ended and can be seen; the kernel after it may come and wait in the same way. */
 template <class T> __device__ __forceinline__ const T *qb__begin(const T *in)
 {
 #if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
     asm volatile("griddepcontrol.launch_dependents; griddepcontrol.wait;" : "+l"(in) : : "memory");
 #endif
     return in;
+}
+
+/* The two halves of qb__begin(), for kernels of few large blocks: wait, and let the kernel after this one come when
+ * most of the work is done. Where it may come at once, so may the one after it and more, and their blocks crowd onto
+ * the multiprocessors that have room first. */
+template <class T> __device__ __forceinline__ const T *qb__wait(const T *in)
+{
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
+    asm volatile("griddepcontrol.wait;" : "+l"(in) : : "memory");
+#endif
+    return in;
+}
+
+__device__ __forceinline__ void qb__let_next()
+{
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
+    asm volatile("griddepcontrol.launch_dependents;" ::: "memory");
+#endif
 }
 
 /* ---- Formats ------------------------------------------------------------------------------------------------ */

@@ -140,7 +140,7 @@ __device__ __forceinline__ uint32_t max_of_block(uint32_t bits, const warp_words
 template <int IN, int OUT, unsigned BLOCKS> __global__ void __launch_bounds__(ROW_THREADS) few_rows(const rows_args a)
 {
     __shared__ uint4 warp_max[ROW_THREADS / 128];
-    const unsigned char *const begin = qb__begin(a.in);
+    const unsigned char *const begin = qb__wait(a.in);
     const warp_words words(warp_max);
     const uint32_t row = blockIdx.x / BLOCKS, share = blockIdx.x % BLOCKS;
     const unsigned char *const in = begin + (uint64_t)row * a.in_step;
@@ -158,6 +158,7 @@ template <int IN, int OUT, unsigned BLOCKS> __global__ void __launch_bounds__(RO
         acc = qb__max_chunk<IN>(acc, chunk[k]);
     }
     const uint32_t amax = max_of_block(qb__max_bits<IN>(acc), words);
+    qb__let_next();
     if (own < a.length) {
         finish<IN, OUT>(chunk[0], amax, a.bound, a.out + (uint64_t)row * a.out_step + (size_t)own * qb__in<IN>::chunk,
                         own == 0 ? a.scales + row : NULL);

@@ -27,10 +27,11 @@ __global__ void __launch_bounds__(MOST_THREADS, QB__MOST_THREADS / MOST_THREADS)
     const uint64_t place = (uint64_t)row * a.row_chunks + col;
     /* Beyond the end of the row its last chunk is read, and nothing written. */
     const unsigned char *const in =
-        qb__begin(a.in) + (uint64_t)row * a.in_step + (size_t)min(col, a.row_chunks - 1) * 16;
+        qb__wait(a.in) + (uint64_t)row * a.in_step + (size_t)min(col, a.row_chunks - 1) * 16;
     const uint4 g = qb__load16(in), u = qb__load16(in + (size_t)a.row_chunks * 16);
     float scale = GIVEN ? *a.scales : 1;
     const uint4 z = qb__plain_chunk<IN, ACTIVATION>(g, u);
+    qb__let_next();
 
     if (!GIVEN) {
         uint32_t acc = qb__max_chunk<IN>(0, z);

@@ -81,7 +81,7 @@ template <int CHUNKS, int OWN> __device__ __forceinline__ void choose(const uint
 template <int IN, int CHUNKS, bool ADD, class ARGS>
 __device__ __forceinline__ void read_row(const ARGS &a, uint32_t row, uint4 *y, uint4 *w)
 {
-    const unsigned char *in = qb__begin(a.in) + (uint64_t)row * a.in_step + threadIdx.x * 16;
+    const unsigned char *in = qb__wait(a.in) + (uint64_t)row * a.in_step + threadIdx.x * 16;
     const unsigned char *weights = a.weights + threadIdx.x * 16;
     const uint4 none = make_uint4(0, 0, 0, 0);
     bool valid[CHUNKS];
@@ -195,6 +195,7 @@ __global__ void __launch_bounds__(THREADS, 3) norm_few(const ARGS a)
     const float given = SCALES == GIVEN ? *a.scales : 1;
     float x[CHUNKS][QB__EIGHT];
     const float factor = factor_of(row_sum<IN, CHUNKS>(y, x, warp_sums), (float)(a.row_chunks * QB__EIGHT), a.epsilon);
+    qb__let_next();
 #pragma unroll
     for (int k = 0; k < OWN; k++) {
         valid[k] = first + k * THREADS < a.row_chunks;

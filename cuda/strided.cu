@@ -53,7 +53,8 @@ __global__ void __launch_bounds__(MAX_THREADS, DEPTH <= 2 && SHAPE != UNEVEN ? M
 {
     const bool STATIC = SCALING == QB_SCALING_STATIC;
     const unsigned n = qb__in<IN>::chunk;
-    const unsigned char *const begin = qb__begin(a.in);
+    const bool LARGE = (SHAPE == ROW || SHAPE == TALL) && !STATIC;
+    const unsigned char *const begin = LARGE ? qb__wait(a.in) : qb__begin(a.in);
     __shared__ uint32_t warp_max[32];
     /* This thread's chunk K is at IN + K * IN_STEP, if FIRST + K * STEP < LIMIT. */
     const unsigned char *in;
@@ -128,6 +129,9 @@ __global__ void __launch_bounds__(MAX_THREADS, DEPTH <= 2 && SHAPE != UNEVEN ? M
         }
         if (SHAPE == TALL || SHAPE == ROW || (SHAPE == UNEVEN && a.team_shift == NO_SHIFT)) {
             amax = qb__block_max(amax, warp_max);
+            if (LARGE) {
+                qb__let_next();
+            }
         } else {
             for (unsigned offset = step / 2; offset > 0; offset /= 2) {
                 amax = max(amax, __shfl_xor_sync(0xffffffffu, amax, offset));
