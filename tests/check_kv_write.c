@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* check_kv_write.c - keys and values in the pages of a cache: members, tensors, the place of each code and scale, and
- * what the reference writes there, computed once more by code of this file. */
+ * what the reference writes and reads there, computed once more by code of this file. */
 #include <config.h>
 
 #include "quantbench.h"
@@ -14,6 +14,8 @@
 #define POISON 0xA5
 
 enum { TOKENS = 7, HEADS = 3, PAGES = 4, MOST_HEAD = 20, MOST_PAGE = 5, MOST_SLOTS = PAGES * MOST_PAGE };
+
+static const enum qb_operation cached[] = {QB_OPERATION_KV_WRITE, QB_OPERATION_KV_READ};
 
 /* Half to E4M3, by one scale for the keys and one for the values; pages of 2 tokens. */
 static struct qb_problem problem_of(void)
@@ -121,8 +123,9 @@ START_TEST(members_out_of_range_are_named)
 {
     struct qb_problem p = problem_of();
 
-    change_members(&p, &invalid[_i].change);
-    refused(&p, invalid[_i].word);
+    p.operation = cached[_i % 2];
+    change_members(&p, &invalid[_i / 2].change);
+    refused(&p, invalid[_i / 2].word);
 }
 END_TEST
 
@@ -130,8 +133,8 @@ static const struct {
     const char *word;
     struct qb_problem change; /* as above */
 } invalid_nvfp4[] = {
-    {"head size 24; kv-write in NVFP4 requires a multiple of 16", {.head_size = 24, .hidden = 144}},
-    {"head size 8; kv-write in NVFP4 requires a multiple of 16", {.head_size = 8}},
+    {" in NVFP4 requires a multiple of 16", {.head_size = 24, .hidden = 144}},
+    {"head size 8; kv-", {.head_size = 8}},
     {"groups of 16", {.group = 32}},
     {"groups of 16", {.group = 8}},
     {"codes in e2m1", {.output = QB_FORMAT_INT4}},
@@ -151,10 +154,25 @@ START_TEST(members_of_nvfp4_out_of_range_are_named)
 {
     struct qb_problem p = nvfp4_of();
 
-    change_members(&p, &invalid_nvfp4[_i].change);
-    refused(&p, invalid_nvfp4[_i].word);
+    p.operation = cached[_i % 2];
+    change_members(&p, &invalid_nvfp4[_i / 2].change);
+    refused(&p, invalid_nvfp4[_i / 2].word);
 }
 END_TEST
+
+/* Fail if a kernel supports P, which is valid. */
+static void no_kernel_supports(const struct qb_problem *p)
+{
+    ck_assert_msg(qb_problem_validate(p) == QB_OK, "%s", qb_error_detail());
+    for (size_t i = 0; i < qb_kernel_count(); i++) {
+        struct qb_device *device;
+
+        if (qb_device_open(qb_kernel_backend(qb_kernel_at(i)), 0, &device) == QB_OK) {
+            ck_assert(!qb_kernel_supports(qb_kernel_at(i), device, p));
+            qb_device_close(device);
+        }
+    }
+}
 
 /* Several tensor scales: of what, and of what not. No kernel quantizes rows under them. */
 START_TEST(several_tensor_scales)
@@ -173,19 +191,17 @@ START_TEST(several_tensor_scales)
     p.tensor_scale_cols = 48;
     ck_assert_msg(qb_problem_validate(&p) == QB_OK, "%s", qb_error_detail());
     tensor_is(&p, QB_ROLE_TENSOR_SCALE, true, 32, 4, 1, 1, 16);
-    for (size_t i = 0; i < qb_kernel_count(); i++) {
-        struct qb_device *device;
-
-        if (qb_device_open(qb_kernel_backend(qb_kernel_at(i)), 0, &device) == QB_OK) {
-            ck_assert(!qb_kernel_supports(qb_kernel_at(i), device, &p));
-            qb_device_close(device);
-        }
-    }
+    no_kernel_supports(&p);
+    p.operation = QB_OPERATION_DEQUANTIZE;
+    p.scaling = QB_SCALING_STATIC;
+    p.tensor_scale = QB_TENSOR_SCALE_GIVEN;
+    no_kernel_supports(&p);
+    p.operation = QB_OPERATION_QUANTIZE;
     p.experts = 1;
-    refused(&p, "and no experts");
+    refused(&p, "no experts");
     p.experts = 0;
     p.operation = QB_OPERATION_SILU_MUL;
-    refused(&p, "require quantize or kv-write");
+    refused(&p, "require quantize, dequantize, kv-write or kv-read");
     p.operation = QB_OPERATION_QUANTIZE;
     p.tensor_scale_cols = 40;
     refused(&p, "expected a divisor of 192 and a multiple of 16");
@@ -240,6 +256,13 @@ START_TEST(tensors_of_a_cache)
     qb_problem_traffic(&p, &read, &written);
     ck_assert_uint_eq(read, TOKENS * (96 + 8));
     ck_assert_uint_eq(written, TOKENS * (48 + 8));
+    p.operation = QB_OPERATION_KV_READ;
+    tensor_is(&p, QB_ROLE_VALUES, true, 16, TOKENS, 48, 48, TOKENS * 96);
+    tensor_is(&p, QB_ROLE_CODES, false, 8, 2 * PAGES * HEADS * 2, 8, 8, TOKENS * 48);
+    tensor_is(&p, QB_ROLE_SCALES, false, 32, 2 * PAGES * 2, 1, 1, TOKENS * 8);
+    qb_problem_traffic(&p, &read, &written);
+    ck_assert_uint_eq(read, TOKENS * (48 + 8 + 8));
+    ck_assert_uint_eq(written, TOKENS * 96);
 }
 END_TEST
 
@@ -260,6 +283,11 @@ START_TEST(tensors_of_nvfp4)
     qb_problem_traffic(&p, &read, &written);
     ck_assert_uint_eq(read, TOKENS * (384 + 8) + 24);
     ck_assert_uint_eq(written, TOKENS * (96 + 12));
+    p.operation = QB_OPERATION_KV_READ;
+    tensor_is(&p, QB_ROLE_TENSOR_SCALE, false, 32, 6, 1, 1, 24);
+    qb_problem_traffic(&p, &read, &written);
+    ck_assert_uint_eq(read, TOKENS * (96 + 12 + 8) + 24);
+    ck_assert_uint_eq(written, TOKENS * 384);
 }
 END_TEST
 
@@ -346,6 +374,10 @@ START_TEST(the_place_in_the_manual)
     static const uint64_t codes[] = {1396, 1460}, scales[] = {174, 182};
     struct qb_problem p = nvfp4_of();
     uint64_t offset;
+    uint8_t cache[2 * 12 * 64] = {0}, cache_scales[2 * 12 * 8] = {0};
+    float tensor_scales[2] = {0.25f, 0.5f}, values[256];
+    int64_t slot = 9;
+    struct qb_tensors tensors = QB_TENSORS(NULL, cache, (void *)cache_scales);
 
     p.page_layout = (enum qb_page_layout)_i;
     p.page_size = 4;
@@ -356,6 +388,16 @@ START_TEST(the_place_in_the_manual)
     ck_assert_uint_eq(offset, codes[_i]);
     ck_assert_int_eq(qb_problem_scale_offset(&p, 9, 8 + 4 + 2, &offset), QB_OK);
     ck_assert_uint_eq(offset, scales[_i]);
+    p.operation = QB_OPERATION_KV_READ;
+    p.input = QB_FORMAT_F32;
+    p.tokens = 1;
+    cache[codes[_i]] = 0x25;
+    cache_scales[scales[_i]] = 0x38;
+    tensors.at[QB_ROLE_TENSOR_SCALE] = tensor_scales;
+    tensors.at[QB_ROLE_VALUES] = values;
+    tensors.at[QB_ROLE_SLOTS] = &slot;
+    ck_assert_msg(qb_reference_run(&p, &tensors) == QB_OK, "%s", qb_error_detail());
+    ck_assert(values[128 + 64 + 40] == 1.5f);
 }
 END_TEST
 
@@ -470,9 +512,49 @@ static void compare(const struct qb_problem *p)
     ck_assert_mem_eq(m.scales, m.want_scales, sizeof m.want_scales);
 }
 
-/* Each layout, with scales of all kinds, pages of 1, of several and of an odd number of tokens, and gaps in the input.
- */
-START_TEST(the_reference_writes_what_is_right)
+/* The same of what it reads, of the cache that M has: the value of each code by its scale. Rows of tokens without a
+ * slot, and the gaps between rows, stay as they are. */
+static void compare_read(struct qb_problem p)
+{
+    static struct memory m;
+    static uint16_t values[sizeof m.input / 2], want[sizeof m.input / 2];
+    const uint64_t size = p.granularity == QB_GRANULARITY_GROUP ? p.group : p.hidden / 2, half = p.hidden / 2;
+    const uint64_t stride = p.input_stride != 0 ? p.input_stride : p.hidden;
+    struct qb_tensors tensors = tensors_in(&m);
+    uint64_t state = test_seed();
+
+    fill(&p, &m);
+    for (size_t i = 0; i < sizeof m.codes; i++) {
+        m.codes[i] = (uint8_t)(test_random(&state) >> 8);
+        m.scales[i] = 0.003f * (float)(1 + test_random(&state) % 1000);
+    }
+    m.slots[1] = m.slots[0]; /* which two tokens may read */
+    memset(values, POISON, sizeof values);
+    memset(want, POISON, sizeof want);
+    p.operation = QB_OPERATION_KV_READ;
+    for (uint64_t i = 0; i < p.tokens * p.hidden; i++) {
+        const uint64_t row = i / p.hidden, col = i % p.hidden, side = col / half, in_side = col % half;
+        const uint64_t slot = (uint64_t)m.slots[row], slots = p.pages * p.page_size;
+
+        if (m.slots[row] >= 0) {
+            const uint64_t place = place_of(&p, side, slot, in_side / p.head_size, in_side % p.head_size);
+            const float scale = p.scaling == QB_SCALING_STATIC
+                                    ? m.scales[col / size]
+                                    : m.scales[(side * slots + slot) * (half / size) + in_side / size];
+
+            want[row * stride + col] =
+                (uint16_t)qb_format_encode(p.input, qb_format_decode(p.output, m.codes[place]) * scale);
+        }
+    }
+    tensors.at[QB_ROLE_INPUT] = NULL;
+    tensors.at[QB_ROLE_VALUES] = values;
+    ck_assert_msg(qb_reference_run(&p, &tensors) == QB_OK, "%s", qb_error_detail());
+    ck_assert_mem_eq(values, want, sizeof want);
+}
+
+/* Each layout, with scales of all kinds, pages of 1, of several and of an odd number of tokens, and gaps in the input,
+ * or between the values that are read. */
+START_TEST(the_reference_writes_and_reads_what_is_right)
 {
     static const uint64_t heads[] = {1, 8, 20}, pages[] = {2, 4, 5};
     static const enum qb_format outputs[] = {QB_FORMAT_INT8, QB_FORMAT_E4M3, QB_FORMAT_E5M2};
@@ -493,6 +575,7 @@ START_TEST(the_reference_writes_what_is_right)
                                                          : QB_GRANULARITY_TOKEN;
         p.group = i / 36 == 1 ? p.head_size : (p.head_size + 3) / 4;
         compare(&p);
+        compare_read(p);
     }
 }
 END_TEST
@@ -507,6 +590,9 @@ START_TEST(nvfp4_by_hand)
     static const uint8_t codes[] = {0xff, 0xef, 0xee, 0xde, 0xdd, 0xbc, 0xab, 0x89,
                                     0x10, 0x32, 0x43, 0x55, 0x65, 0x66, 0x76, 0x77};
     static const uint8_t scales[2][2] = {{0x7e, 0x66}, {0x76, 0x5e}};
+    static const float numbers[] = {0, 0.5f, 1, 1.5f, 2, 3, 4, 6, -0.0f, -0.5f, -1, -1.5f, -2, -3, -4, -6};
+    static const float read[] = {0x1.4aaaaap-1f, 0x1.4aaaaap-4f}; /* scale x tensor scale */
+    float values[64];
     struct qb_problem p = nvfp4_of();
     uint16_t input[64];
     uint8_t got[2 * 4 * 16], got_scales[2 * 4 * 2], want[sizeof got], want_scales[sizeof got_scales];
@@ -534,6 +620,17 @@ START_TEST(nvfp4_by_hand)
     ck_assert_msg(qb_reference_run(&p, &tensors) == QB_OK, "%s", qb_error_detail());
     ck_assert_mem_eq(got, want, sizeof want);
     ck_assert_mem_eq(got_scales, want_scales, sizeof want_scales);
+    p.operation = QB_OPERATION_KV_READ;
+    p.input = QB_FORMAT_F32;
+    tensors.at[QB_ROLE_VALUES] = values;
+    ck_assert_msg(qb_reference_run(&p, &tensors) == QB_OK, "%s", qb_error_detail());
+    for (size_t i = 0; i < 64; i++) {
+        const size_t k = i % 32;
+
+        /* The same for keys and values: their scales and tensor scales are powers of two apart. */
+        ck_assert_msg(values[i] == read[k / 16] * numbers[codes[k / 2] >> (k % 2 * 4) & 15], "value %zu: got %a", i,
+                      (double)values[i]);
+    }
 }
 END_TEST
 
@@ -715,8 +812,9 @@ START_TEST(slots_out_of_range_are_refused)
 {
     static const int64_t slots[] = {8, 9, INT64_MAX};
     static struct memory m;
-    struct qb_problem p = _i / 3 > 0 ? nvfp4_of() : problem_of();
+    struct qb_problem p = _i / 3 % 2 > 0 ? nvfp4_of() : problem_of();
     struct qb_tensors tensors = tensors_in(&m);
+    uint16_t values[TOKENS * 2 * HEADS * 32], before[sizeof values / sizeof *values];
     float tensor_scales[2] = {1, 2};
     struct qb_device *device;
     struct qb_queue *queue;
@@ -724,8 +822,12 @@ START_TEST(slots_out_of_range_are_refused)
 
     ck_assert_int_eq(qb_device_open(qb_backend_find("cpu"), 0, &device), QB_OK);
     ck_assert_int_eq(qb_queue_create(device, &queue), QB_OK);
+    p.operation = cached[_i / 6];
     fill(&p, &m);
     m.slots[TOKENS - 1] = slots[_i % 3];
+    memset(values, POISON, sizeof values);
+    memset(before, POISON, sizeof before);
+    tensors.at[QB_ROLE_VALUES] = values;
     tensors.at[QB_ROLE_TENSOR_SCALE] = tensor_scales;
     ck_assert_int_eq(qb_reference_run(&p, &tensors), QB_ERROR_INVALID);
     ck_assert_msg(strstr(qb_error_detail(), " of token 6; the cache has 8 slots") != NULL, "%s", qb_error_detail());
@@ -738,6 +840,7 @@ START_TEST(slots_out_of_range_are_refused)
     }
     ck_assert_uint_gt(run, 0);
     ck_assert_mem_eq(m.codes, m.want, sizeof m.want);
+    ck_assert_mem_eq(values, before, sizeof values);
     tensors.at[QB_ROLE_SLOTS] = NULL;
     ck_assert_int_eq(qb_reference_run(&p, &tensors), QB_ERROR_INVALID);
     ck_assert_msg(strstr(qb_error_detail(), "the tensor of the slots is NULL") != NULL, "%s", qb_error_detail());
@@ -749,7 +852,7 @@ END_TEST
 /* Codes and scales are those of the problem's quantization, in other places. */
 START_TEST(the_quantization_has_the_same_codes)
 {
-    struct qb_problem p = problem_of(), q = {.size = sizeof q};
+    struct qb_problem p = problem_of(), q = {.size = sizeof q}, of_read = {.size = sizeof of_read};
 
     p.scaling = _i % 2 ? QB_SCALING_DYNAMIC : QB_SCALING_STATIC;
     p.granularity = _i / 2 ? QB_GRANULARITY_GROUP : _i % 2 ? QB_GRANULARITY_TOKEN : QB_GRANULARITY_TENSOR;
@@ -770,8 +873,14 @@ START_TEST(the_quantization_has_the_same_codes)
         ck_assert_uint_eq(tile_rows, _i % 2 ? 1 : TOKENS);
         ck_assert_uint_eq(tile_cols, _i / 2 ? 4 : 24);
     }
-    ck_assert_int_eq(qb_reference_values(&p, &(struct qb_tensors){.size = sizeof(struct qb_tensors)}),
-                     QB_ERROR_INVALID);
+    p.operation = QB_OPERATION_KV_READ;
+    ck_assert_int_eq(qb_problem_quantization(&p, &of_read), QB_OK);
+    ck_assert_mem_eq(&of_read, &q, sizeof q);
+    for (int i = 0; i < 2; i++) {
+        p.operation = cached[i];
+        ck_assert_int_eq(qb_reference_values(&p, &(struct qb_tensors){.size = sizeof(struct qb_tensors)}),
+                         QB_ERROR_INVALID);
+    }
 }
 END_TEST
 
@@ -826,8 +935,9 @@ int main(void)
     Suite *suite = suite_create("kv_write");
     TCase *tc = patient_case("problems");
 
-    tcase_add_loop_test(tc, members_out_of_range_are_named, 0, sizeof invalid / sizeof invalid[0]);
-    tcase_add_loop_test(tc, members_of_nvfp4_out_of_range_are_named, 0, sizeof invalid_nvfp4 / sizeof invalid_nvfp4[0]);
+    tcase_add_loop_test(tc, members_out_of_range_are_named, 0, 2 * sizeof invalid / sizeof invalid[0]);
+    tcase_add_loop_test(tc, members_of_nvfp4_out_of_range_are_named, 0,
+                        2 * sizeof invalid_nvfp4 / sizeof invalid_nvfp4[0]);
     tcase_add_test(tc, several_tensor_scales);
     tcase_add_test(tc, valid_members);
     tcase_add_test(tc, tensors_of_nvfp4);
@@ -841,9 +951,9 @@ int main(void)
     tcase_add_loop_test(tc, both_halves_of_the_reference_have_all_tensor_scales, 0, 2);
     suite_add_tcase(suite, tc);
     tc = patient_case("runs");
-    tcase_add_loop_test(tc, the_reference_writes_what_is_right, 0, 3);
+    tcase_add_loop_test(tc, the_reference_writes_and_reads_what_is_right, 0, 3);
     tcase_add_loop_test(tc, pages_of_one_token, 0, QB_PAGE_LAYOUT_COUNT);
-    tcase_add_loop_test(tc, slots_out_of_range_are_refused, 0, 6);
+    tcase_add_loop_test(tc, slots_out_of_range_are_refused, 0, 12);
     tcase_add_loop_test(tc, nvfp4_by_hand, 0, QB_PAGE_LAYOUT_COUNT);
     tcase_add_loop_test(tc, nvfp4_is_quantized_and_then_scattered, 0, 10);
     suite_add_tcase(suite, tc);

@@ -9,6 +9,11 @@
 #include <math.h>
 #include <string.h>
 
+static bool has_cache(enum qb_operation operation)
+{
+    return operation == QB_OPERATION_KV_WRITE || operation == QB_OPERATION_KV_READ;
+}
+
 static bool is_transposed(enum qb_operation operation)
 {
     return operation == QB_OPERATION_TRANSPOSE || operation == QB_OPERATION_DUAL;
@@ -25,7 +30,7 @@ static struct qb_problem problem_of(enum qb_operation operation)
     if (operation == QB_OPERATION_DEQUANTIZE) {
         p.scaling = QB_SCALING_STATIC;
     }
-    if (operation == QB_OPERATION_KV_WRITE) {
+    if (has_cache(operation)) {
         p.granularity = QB_GRANULARITY_TOKEN;
         p.page_size = p.pages = 2;
     }
@@ -81,7 +86,7 @@ static const struct {
     {QB_OPERATION_ROPE, "34 rotary elements", {.rotary = 34, .head_size = 32}},
     {QB_OPERATION_ROPE, "positions", {.positions = UINT64_MAX}},
     {QB_OPERATION_ROPE, "bytes", {.positions = INT64_MAX / 4}},
-    {(enum qb_operation)QB_OPERATION_COUNT, "operation 10", {.input_stride = 0}},
+    {(enum qb_operation)QB_OPERATION_COUNT, "operation 11", {.input_stride = 0}},
     {QB_OPERATION_SILU_MUL, "is too large", {.hidden = UINT64_MAX / 2 + 1}},
     {QB_OPERATION_ADD_RMS_NORM, "bytes", {.tokens = UINT64_MAX / 64}},
     /* What quantization refuses is refused before it. */
@@ -158,8 +163,9 @@ END_TEST
 
 START_TEST(names)
 {
-    static const char *const operations[] = {"quantize",     "dequantize", "silu-mul", "gelu-mul",  "rms-norm",
-                                             "add-rms-norm", "kv-write",   "rope",     "transpose", "dual"};
+    static const char *const operations[] = {"quantize",  "dequantize",   "silu-mul", "gelu-mul",
+                                             "rms-norm",  "add-rms-norm", "kv-write", "rope",
+                                             "transpose", "dual",         "kv-read"};
 
     for (int i = 0; i < QB_OPERATION_COUNT; i++) {
         ck_assert_str_eq(qb_operation_name((enum qb_operation)i), operations[i]);
@@ -222,6 +228,10 @@ static const struct {
     {QB_OPERATION_KV_WRITE, QB_ROLE_CODES, false, true, QB_FORMAT_INT8, 8, 48, 48},
     {QB_OPERATION_KV_WRITE, QB_ROLE_SCALES, false, true, QB_FORMAT_F32, 8, 1, 1},
     {QB_OPERATION_KV_WRITE, QB_ROLE_SLOTS, true, false, QB_FORMAT_INT64, 4, 1, 1},
+    {QB_OPERATION_KV_READ, QB_ROLE_CODES, true, false, QB_FORMAT_INT8, 8, 48, 48},
+    {QB_OPERATION_KV_READ, QB_ROLE_SCALES, true, false, QB_FORMAT_F32, 8, 1, 1},
+    {QB_OPERATION_KV_READ, QB_ROLE_VALUES, false, true, QB_FORMAT_F16, 4, 96, 200},
+    {QB_OPERATION_KV_READ, QB_ROLE_SLOTS, true, false, QB_FORMAT_INT64, 4, 1, 1},
     {QB_OPERATION_ROPE, QB_ROLE_INPUT, true, false, QB_FORMAT_F16, 4, 96, 200},
     {QB_OPERATION_ROPE, QB_ROLE_CODES, false, true, QB_FORMAT_INT8, 4, 96, 100},
     {QB_OPERATION_ROPE, QB_ROLE_SCALES, false, true, QB_FORMAT_F32, 4, 1, 1},
@@ -248,7 +258,7 @@ START_TEST(tensors_of_operations)
     p.granularity = is_transposed(p.operation) ? QB_GRANULARITY_GROUP : QB_GRANULARITY_TOKEN;
     p.keep_values = 1;
     p.input_stride = 200;
-    p.output_stride = p.operation == QB_OPERATION_KV_WRITE ? 0 : 100;
+    p.output_stride = has_cache(p.operation) ? 0 : 100;
     for (int role = 0; role < QB_ROLE_COUNT; role++) {
         size_t i = 0;
 
@@ -602,7 +612,7 @@ START_TEST(no_tokens)
         *(float *)tensors.at[QB_ROLE_SCALES] = 1;
     }
     ck_assert_msg(qb_reference_run(&p, &tensors) == QB_OK, "%s", qb_error_detail());
-    ck_assert(p.scaling == QB_SCALING_STATIC || p.operation == QB_OPERATION_KV_WRITE || is_transposed(p.operation) ||
+    ck_assert(p.scaling == QB_SCALING_STATIC || has_cache(p.operation) || is_transposed(p.operation) ||
               *(float *)tensors.at[QB_ROLE_SCALES] == 0x1p-126f);
     ck_assert_int_eq(qb_problem_quantization(&p, &quantization),
                      _i == QB_OPERATION_DEQUANTIZE ? QB_ERROR_INVALID : QB_OK);

@@ -690,10 +690,14 @@ END_TEST
 /* The kinds of scales of a cache. The last two are NVFP4's, the second of them with a tensor scale for each head. */
 enum { KV_NVFP4 = 5, KV_KINDS = 7 };
 
-/* A problem of KV_WRITE with scales of kind KIND, whose cache has room for all tokens and some more. */
-static struct qb_problem kv_problem(uint64_t tokens, uint64_t heads, uint64_t head_size, uint64_t page_size, int kind)
+/* What writes them, and reads them. */
+static const enum qb_operation cached[] = {QB_OPERATION_KV_WRITE, QB_OPERATION_KV_READ};
+
+/* A problem of OPERATION with scales of kind KIND, whose cache has room for all tokens and some more. */
+static struct qb_problem kv_problem(enum qb_operation operation, uint64_t tokens, uint64_t heads, uint64_t head_size,
+                                    uint64_t page_size, int kind)
 {
-    struct qb_problem p = problem_of(QB_OPERATION_KV_WRITE);
+    struct qb_problem p = problem_of(operation);
 
     p.tokens = tokens;
     p.head_size = head_size;
@@ -728,19 +732,20 @@ static const uint64_t head_sizes[2][9] = {{1, 5, 16, 64, 80, 96, 128, 256, 520},
 START_TEST(kv_shapes)
 {
     static const uint64_t page_sizes[] = {1, 16, 7, 3, 64}, heads[] = {1, 2, 8, 3};
-    const int kind = _i % KV_KINDS;
-    const uint64_t head_size = head_sizes[kind >= KV_NVFP4][_i / KV_KINDS];
+    const enum qb_operation operation = cached[_i % 2];
+    const int kind = _i / 2 % KV_KINDS;
+    const uint64_t head_size = head_sizes[kind >= KV_NVFP4][_i / 2 / KV_KINDS];
     uint64_t state = test_seed() + (uint64_t)_i;
 
-    for (int i = 0; offers(QB_OPERATION_KV_WRITE) && i < 3 * 3 * 2 * 2; i++) {
+    for (int i = 0; offers(operation) && i < 3 * 3 * 2 * 2; i++) {
         const uint64_t random = test_random(&state) >> 8, tokens = random % 40;
         struct qb_problem p =
-            kv_problem(tokens, heads[random >> 8 & 3], head_size, page_sizes[(random >> 16) % 5], kind);
+            kv_problem(operation, tokens, heads[random >> 8 & 3], head_size, page_sizes[(random >> 16) % 5], kind);
 
         p.input = inputs[i % 3];
         set_kv_output(&p, outputs[i / 3 % 3]);
         p.page_layout = (enum qb_page_layout)(i / 9 % 2);
-        p.amax_bound = p.scaling == QB_SCALING_DYNAMIC && i % 7 == 3 ? 0.75f : 0;
+        p.amax_bound = operation == QB_OPERATION_KV_WRITE && p.scaling == QB_SCALING_DYNAMIC && i % 7 == 3 ? 0.75f : 0;
         if (i / 18 > 0) {
             p.input_stride = p.hidden + (random >> 24 & 1 ? 8 : 1) * (random >> 25 & 7);
         }
@@ -756,13 +761,13 @@ START_TEST(kv_many_tokens)
     static const uint64_t shapes[][4] = {{1024, 8, 128, 16}, {600, 4, 64, 32}, {2000, 2, 80, 16}, {5000, 1, 64, 1}};
     uint64_t state = test_seed() + (uint64_t)_i;
 
-    for (int kind = 0; offers(QB_OPERATION_KV_WRITE) && kind < KV_KINDS; kind++) {
-        const uint64_t *shape = shapes[_i / 2];
-        struct qb_problem p = kv_problem(shape[0], shape[1], shape[2], shape[3], kind);
+    for (int kind = 0; offers(cached[_i % 2]) && kind < KV_KINDS; kind++) {
+        const uint64_t *shape = shapes[_i / 4];
+        struct qb_problem p = kv_problem(cached[_i % 2], shape[0], shape[1], shape[2], shape[3], kind);
 
         p.input = inputs[kind % 2];
         set_kv_output(&p, outputs[(kind + 1) % 3]);
-        p.page_layout = (enum qb_page_layout)(_i % 2);
+        p.page_layout = (enum qb_page_layout)(_i / 2 % 2);
         run_filled(&p, NORMAL, 0, &state);
     }
 }
@@ -775,7 +780,11 @@ START_TEST(kv_data)
 
     for (int i = 0; offers(QB_OPERATION_KV_WRITE) && i < 6 * KV_KINDS; i++) {
         const int kind = i % KV_KINDS;
-        struct qb_problem p = kv_problem(5, 2, i % 4 != 3 ? 128 : kind < KV_NVFP4 ? 72 : 48, 4, kind);
+        struct qb_problem p = kv_problem(QB_OPERATION_KV_WRITE, 5, 2,
+                                         i % 4 != 3        ? 128
+                                         : kind < KV_NVFP4 ? 72
+                                                           : 48,
+                                         4, kind);
 
         p.input = inputs[i / KV_KINDS % 3];
         set_kv_output(&p, outputs[i / (3 * KV_KINDS) + i % 2]);
@@ -785,17 +794,198 @@ START_TEST(kv_data)
 }
 END_TEST
 
+/* Every code by every scale: any bits where these lie. */
+START_TEST(kv_codes_and_scales)
+{
+    uint64_t state = test_seed() + (uint64_t)_i;
+
+    for (int i = 0; offers(QB_OPERATION_KV_READ) && i < 6 * KV_KINDS; i++) {
+        const int kind = i % KV_KINDS;
+        struct qb_problem p = kv_problem(QB_OPERATION_KV_READ, 20, 2,
+                                         i % 4 != 3        ? 128
+                                         : kind < KV_NVFP4 ? 72
+                                                           : 48,
+                                         4, kind);
+        struct tensors t;
+
+        p.input = inputs[_i / 3];
+        set_kv_output(&p, outputs[_i % 3]);
+        p.page_layout = (enum qb_page_layout)(i % 2);
+        make_tensors(&t, &p, (size_t)(i / KV_KINDS % 2));
+        fill(&t, NORMAL, &state);
+        for (uint64_t k = 0; k < t.info[QB_ROLE_SCALES].bytes; k++) {
+            data_of(&t, QB_ROLE_SCALES)[k] = (char)(test_random(&state) >> 8);
+        }
+        run_all_kernels(&t);
+        free_tensors(&t);
+    }
+}
+END_TEST
+
+/* Fail unless the values that READ has got are near those that were WRITTEN, of the same tokens: half a step of E4M3 or
+ * E2M1 away, or half of the smallest step in its tile, where none saturates. */
+static void read_is_near(const struct tensors *written, const struct tensors *read)
+{
+    const float *was = (const float *)(const void *)data_of(written, QB_ROLE_INPUT);
+    const float *is = (const float *)(const void *)(read->got[QB_ROLE_VALUES] + GUARD + read->offset[QB_ROLE_VALUES]);
+    const int64_t *slots = (const int64_t *)(const void *)data_of(written, QB_ROLE_SLOTS);
+    const bool wide = written->problem.output == QB_FORMAT_E4M3;
+
+    for (uint64_t i = 0; i < written->problem.tokens * written->problem.hidden; i++) {
+        const float error = fabsf(is[i] - was[i]), relative = wide ? 0x1p-4f : 0x1p-2f;
+
+        /* The data are below 2. */
+        ck_assert_msg(slots[i / written->problem.hidden] < 0 ||
+                          error <= relative * fabsf(was[i]) + (wide ? 0.01f : 0.2f),
+                      "value %d: %g was written, %g was read", (int)i, (double)was[i], (double)is[i]);
+    }
+}
+
+/* Let READ be the problem that takes back WRITTEN, of which the reference ran, and the reference's answer to it. */
+static void make_reader(const struct tensors *written, struct tensors *read)
+{
+    struct qb_problem back = written->problem;
+
+    if (back.operation == QB_OPERATION_KV_WRITE) {
+        back.operation = QB_OPERATION_KV_READ;
+    } else {
+        back.operation = QB_OPERATION_DEQUANTIZE;
+        back.scaling = QB_SCALING_STATIC;
+    }
+    make_tensors(read, &back, 0);
+    for (int role = 0; role < QB_ROLE_COUNT; role++) {
+        if (read->info[role].read) {
+            memcpy(data_of(read, role), written->want[role] + GUARD + written->offset[role], read->info[role].bytes);
+        }
+    }
+    run_reference(read);
+}
+
+/* What is written is read, as far as its codes tell. */
+START_TEST(kv_read_back)
+{
+    uint64_t state = test_seed() + (uint64_t)_i;
+    const int kind = _i / 2;
+    struct qb_problem p = kv_problem(QB_OPERATION_KV_WRITE, 30, 2, 64, 4, kind);
+    struct tensors written, read;
+
+    p.page_layout = (enum qb_page_layout)(_i % 2);
+    p.input = QB_FORMAT_F32; /* values are not rounded */
+    set_kv_output(&p, QB_FORMAT_E4M3);
+    if (!offers(QB_OPERATION_KV_READ)) {
+        return;
+    }
+    make_tensors(&written, &p, 0);
+    fill(&written, NORMAL, &state);
+    run_reference(&written);
+    make_reader(&written, &read);
+    for (size_t i = 0; i < qb_kernel_count(); i++) {
+        const struct qb_tensors buffers = addresses(&read, true);
+
+        if (qb_kernel_supports(qb_kernel_at(i), device, &read.problem)) {
+            upload(&read);
+            check(qb_kernel_run(qb_kernel_at(i), queue, &read.problem, &buffers));
+            check(qb_queue_synchronize(queue));
+            compare(&read, qb_kernel_at(i));
+            if (p.scaling == QB_SCALING_DYNAMIC && kind < KV_NVFP4) {
+                read_is_near(&written, &read);
+            }
+        }
+    }
+    free_tensors(&read);
+    free_tensors(&written);
+}
+END_TEST
+
+/* Writers of codes, each by its own kernels, and what they write. */
+static const struct {
+    enum qb_operation operation;
+    int kind; /* of the scales of a cache */
+} writers[] = {{QB_OPERATION_QUANTIZE, 0}, {QB_OPERATION_SILU_MUL, 0},     {QB_OPERATION_GELU_MUL, 0},
+               {QB_OPERATION_RMS_NORM, 0}, {QB_OPERATION_ADD_RMS_NORM, 0}, {QB_OPERATION_ROPE, 0},
+               {QB_OPERATION_KV_WRITE, 0}, {QB_OPERATION_KV_WRITE, 2},     {QB_OPERATION_KV_WRITE, 4},
+               {QB_OPERATION_KV_WRITE, 5}};
+
+/* Run KERNEL for two inputs in turn, whose codes and scales go to the same memory, each followed by the READER of
+ * these; no launch waits for the host. Then compare what was read of both. */
+static void run_in_turn(const struct qb_kernel *kernel, const struct qb_kernel *reader, struct tensors written[2],
+                        struct tensors read[2])
+{
+    const struct qb_tensors shared = addresses(&written[0], true);
+
+    for (int i = 0; i < 2; i++) {
+        upload(&written[i]);
+        upload(&read[i]);
+    }
+    for (int run = 0; run < 40; run++) {
+        struct qb_tensors to = addresses(&written[run % 2], true), from = addresses(&read[run % 2], true);
+
+        for (int role = QB_ROLE_CODES; role <= QB_ROLE_SCALES; role++) {
+            if (written[0].info[role].written) {
+                to.at[role] = from.at[role] = shared.at[role];
+            }
+        }
+        check(qb_kernel_run(kernel, queue, &written[0].problem, &to));
+        check(qb_kernel_run(reader, queue, &read[0].problem, &from));
+    }
+    check(qb_queue_synchronize(queue));
+    for (int i = 0; i < 2; i++) {
+        compare(&read[i], kernel);
+    }
+}
+
+/* Launches that may start before the one in front of them has ended, where the device can do that. */
+START_TEST(dependent_launches_of_operations)
+{
+    const enum qb_operation operation = writers[_i].operation;
+    const bool cache = operation == QB_OPERATION_KV_WRITE;
+    uint64_t state = test_seed() + (uint64_t)_i;
+    struct qb_problem p = cache ? kv_problem(operation, 300, 8, 64, 16, writers[_i].kind) : problem_of(operation);
+    const enum qb_status status = qb_queue_set_dependent_launch(queue, true);
+    const struct qb_kernel *reader;
+    struct tensors written[2], read[2];
+
+    ck_assert(status == QB_OK || status == QB_ERROR_UNSUPPORTED);
+    if (!cache) {
+        p.tokens = 300;
+        p.hidden = 1024;
+        p.head_size = 128;
+    }
+    for (int i = 0; i < 2; i++) {
+        make_tensors(&written[i], &p, 0);
+        fill(&written[i], NORMAL, &state);
+        if (i > 0 && cache) { /* no code of the first stays */
+            memcpy(data_of(&written[1], QB_ROLE_SLOTS), data_of(&written[0], QB_ROLE_SLOTS),
+                   p.tokens * sizeof(int64_t));
+        }
+        run_reference(&written[i]);
+        make_reader(&written[i], &read[i]);
+    }
+    check(qb_kernel_match(device, &read[0].problem, NULL, &reader));
+    for (size_t i = 0; i < qb_kernel_count(); i++) {
+        if (qb_kernel_supports(qb_kernel_at(i), device, &p)) {
+            run_in_turn(qb_kernel_at(i), reader, written, read);
+        }
+    }
+    for (int i = 0; i < 2; i++) {
+        free_tensors(&written[i]);
+        free_tensors(&read[i]);
+    }
+    qb_queue_set_dependent_launch(queue, false);
+}
+END_TEST
+
 /* Slots beyond the cache: nothing is written of these tokens. Where the host sees the slots it is an error, which
  * check_kv_write.c has. */
 START_TEST(kv_slots_out_of_range)
 {
     static const int64_t beyond[] = {0, 1, 1000, INT64_MAX - 1, INT64_MAX, (int64_t)1 << 32, (int64_t)1 << 62};
-    struct qb_problem p = kv_problem(40, 2, 64, 16, _i / 2);
+    struct qb_problem p = kv_problem(cached[_i % 2], 40, 2, 64, 16, _i / 4);
     uint64_t state = test_seed() + (uint64_t)_i;
     struct tensors t;
     int64_t *slots;
 
-    p.page_layout = (enum qb_page_layout)(_i % 2);
+    p.page_layout = (enum qb_page_layout)(_i / 2 % 2);
     if (!offers(p.operation) || strcmp(TEST_BACKEND, "cpu") == 0) {
         return;
     }
@@ -835,11 +1025,13 @@ START_TEST(kv_threads)
     }
     for (unsigned threads = 1; threads < 8; threads += 3) {
         for (int kind = 0; kind < KV_KINDS; kind++) {
-            struct qb_problem p = kv_problem(kind % 2 ? 301 : 3, 8, 128, 16, kind);
+            for (int i = 0; i < COUNT(cached); i++) {
+                struct qb_problem p = kv_problem(cached[i], kind % 2 ? 301 : 3, 8, 128, 16, kind);
 
-            check(qb_queue_set_threads(queue, threads));
-            p.page_layout = (enum qb_page_layout)(kind / 2 % 2);
-            run_filled(&p, NORMAL, 0, &state);
+                check(qb_queue_set_threads(queue, threads));
+                p.page_layout = (enum qb_page_layout)(kind / 2 % 2);
+                run_filled(&p, NORMAL, 0, &state);
+            }
         }
     }
     qb_queue_set_threads(queue, 2);
@@ -991,10 +1183,13 @@ int main(void)
     tcase_add_loop_test(values, float_gates, 0, COUNT(activations));
     tcase_add_loop_test(values, magnitudes_of_rows, 0, 24);
     tcase_add_loop_test(values, every_code_dequantized, 0, COUNT(outputs) * COUNT(scale_formats));
-    tcase_add_loop_test(caches, kv_shapes, 0, COUNT(head_sizes[0]) * KV_KINDS);
-    tcase_add_loop_test(caches, kv_many_tokens, 0, 8);
+    tcase_add_loop_test(caches, kv_shapes, 0, 2 * COUNT(head_sizes[0]) * KV_KINDS);
+    tcase_add_loop_test(caches, kv_many_tokens, 0, 16);
     tcase_add_loop_test(caches, kv_data, 0, KINDS);
-    tcase_add_loop_test(caches, kv_slots_out_of_range, 0, 2 * KV_KINDS);
+    tcase_add_loop_test(caches, kv_codes_and_scales, 0, 9);
+    tcase_add_loop_test(caches, kv_read_back, 0, 2 * KV_KINDS);
+    tcase_add_loop_test(caches, dependent_launches_of_operations, 0, COUNT(writers));
+    tcase_add_loop_test(caches, kv_slots_out_of_range, 0, 4 * KV_KINDS);
     tcase_add_test(caches, kv_threads);
     tcase_add_loop_test(shapes, transposed_shapes, 0, 2 * COUNT(transposed_tiles));
     tcase_add_loop_test(shapes, transposed_many, 0, 2 * COUNT(transposed_tiles));

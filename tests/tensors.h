@@ -283,10 +283,12 @@ static inline void fill_scales(struct tensors *t, uint64_t *state)
     }
 }
 
-/* Fill the slots: some of all in random order, but for tokens that are left out. */
+/* Fill the slots: some of all in random order, but for tokens that are left out. Those that are read may be the same.
+ */
 static inline void fill_slots(struct tensors *t, uint64_t *state)
 {
     const uint64_t count = t->problem.pages * t->problem.page_size;
+    const bool reads = t->problem.operation == QB_OPERATION_KV_READ;
     int64_t *slots = (int64_t *)(void *)data_of(t, QB_ROLE_SLOTS), *all = malloc(count * sizeof *all);
 
     ck_assert_ptr_nonnull(all);
@@ -299,7 +301,11 @@ static inline void fill_slots(struct tensors *t, uint64_t *state)
     for (uint64_t i = 0; i < t->problem.tokens; i++) {
         const uint64_t random = test_random(state) >> 8;
 
-        slots[i] = random % 5 == 0 || i >= count ? -(int64_t)(random % 3) - 1 : all[i];
+        if (random % 5 == 0 || (i >= count && !reads)) {
+            slots[i] = -(int64_t)(random % 3) - 1;
+        } else {
+            slots[i] = all[i < count && !(reads && random % 7 == 0) ? i : random / 16 % count];
+        }
     }
     free(all);
 }

@@ -89,10 +89,10 @@ const struct qb_arithmetic *qb_kernel_arithmetic(const struct qb_kernel *kernel)
     return kernel->arithmetic != NULL ? kernel->arithmetic : &qb__contract;
 }
 
-/* True if the rows of LOADED are quantized under several tensor scales, as no kernel does. */
+/* True if the rows of LOADED have several tensor scales, which no kernel knows. */
 static bool has_tensor_scales(const struct qb_problem *loaded)
 {
-    return loaded->operation == QB_OPERATION_QUANTIZE && qb__tensor_scales(loaded) > 1;
+    return !qb__has_cache(loaded->operation) && qb__tensor_scales(loaded) > 1;
 }
 
 /* The same for a problem that was loaded. */

@@ -19,7 +19,7 @@ libquantbench_la_SOURCES = \
 	%D%/environment.h %D%/kernel.h %D%/workspace.h \
 	%D%/status.c %D%/format.c %D%/problem.c %D%/experts.c %D%/arithmetic.c %D%/environment.c %D%/operation.c \
 	%D%/operation_quantize.c %D%/operation_dequantize.c %D%/composition.h %D%/composition.c \
-	%D%/operation_gated.c %D%/operation_norm.c %D%/operation_kv_write.c %D%/operation_rope.c %D%/operation_transpose.c %D%/reference_check.c %D%/backend.c %D%/kernel.c %D%/workspace.c %D%/plugin.c \
+	%D%/operation_gated.c %D%/operation_norm.c %D%/operation_kv.c %D%/operation_rope.c %D%/operation_transpose.c %D%/reference_check.c %D%/backend.c %D%/kernel.c %D%/workspace.c %D%/plugin.c \
 	%D%/cpu/vector.h %D%/cpu/vector_avx2.h %D%/cpu/vector_avx512.h %D%/cpu/vector_neon.h %D%/cpu/kernels.h \
 	%D%/cpu/kernels_amax.h %D%/cpu/kernels_blocks.h %D%/cpu/kernels_body.h %D%/cpu/kernels_encode.h \
 	%D%/cpu/kernels_lines.h \
@@ -31,7 +31,7 @@ libquantbench_la_SOURCES = \
 	%D%/cpu/kernels_generic.c %D%/cpu/kernels_narrow_generic.c \
 	%D%/cpu/values.h %D%/cpu/vector_values_avx2.h %D%/cpu/vector_values_avx512.h %D%/cpu/kernels_values.h \
 	%D%/cpu/kernels_values_body.h %D%/cpu/kernels_values_generic.c \
-	%D%/cpu/operations.h %D%/cpu/operations.c %D%/cpu/dequantize.h %D%/cpu/dequantize.c %D%/cpu/kv_write.h %D%/cpu/kv_write.c %D%/cpu/transpose.h %D%/cpu/transpose.c \
+	%D%/cpu/operations.h %D%/cpu/operations.c %D%/cpu/dequantize.h %D%/cpu/dequantize.c %D%/cpu/kv_write.h %D%/cpu/kv_write.c %D%/cpu/kv_read.h %D%/cpu/kv_read.c %D%/cpu/transpose.h %D%/cpu/transpose.c \
 	%D%/cpu/experts.h %D%/cpu/experts.c
 libquantbench_la_CPPFLAGS = $(AM_CPPFLAGS) -DPKGLIBDIR='"$(pkglibdir)"'
 libquantbench_la_CFLAGS = $(AM_CFLAGS) $(OPENMP_CFLAGS) $(QB_VECTORIZE_CFLAGS)

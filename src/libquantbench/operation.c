@@ -11,6 +11,7 @@ static const struct qb__operation *const operations[QB_OPERATION_COUNT] = {
     [QB_OPERATION_RMS_NORM] = &qb__operation_rms_norm,   [QB_OPERATION_ADD_RMS_NORM] = &qb__operation_add_rms_norm,
     [QB_OPERATION_KV_WRITE] = &qb__operation_kv_write,   [QB_OPERATION_ROPE] = &qb__operation_rope,
     [QB_OPERATION_TRANSPOSE] = &qb__operation_transpose, [QB_OPERATION_DUAL] = &qb__operation_dual,
+    [QB_OPERATION_KV_READ] = &qb__operation_kv_read,
 };
 
 const struct qb__operation *qb__operation_of(enum qb_operation operation)

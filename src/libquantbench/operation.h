@@ -14,7 +14,7 @@ struct qb__operation {
      * rows, columns and stride. The rest follows from these; traffic only where it is not set. */
     void (*tensor)(const struct qb_problem *problem, enum qb_role role, struct qb_tensor_info *info);
     /* Write all values of the valid problem P, which was loaded, and their by-products whose tensors are there; NULL
-     * for QUANTIZE and DEQUANTIZE. */
+     * for operations that compute none, or from codes. */
     void (*values)(const struct qb_problem *p, const struct qb_tensors *tensors);
     /* Check what TENSORS, in host memory, say about where to write, or to read; NULL: nothing. */
     enum qb_status (*check)(const struct qb_problem *problem, const struct qb_tensors *tensors);
@@ -25,7 +25,7 @@ struct qb__operation {
 
 extern const struct qb__operation qb__operation_quantize, qb__operation_dequantize, qb__operation_silu_mul,
     qb__operation_gelu_mul, qb__operation_rms_norm, qb__operation_add_rms_norm, qb__operation_kv_write,
-    qb__operation_rope, qb__operation_transpose, qb__operation_dual;
+    qb__operation_rope, qb__operation_transpose, qb__operation_dual, qb__operation_kv_read;
 
 /* Check the members of P that are about experts, after those of its operation. */
 enum qb_status qb__experts_validate(const struct qb_problem *p);

@@ -57,7 +57,8 @@ static QB__IN_ENVIRONMENT void values(const struct qb_problem *p, const struct q
     const uint64_t stride = qb__packed_bytes(p->output, p->packing, p->output_stride);
     const struct qb__tiling t = qb__tiling_of(p);
     const bool has_tensor_scale = p->tensor_scale != QB_TENSOR_SCALE_NONE;
-    const float tensor_scale = has_tensor_scale ? *(const float *)tensors->at[QB_ROLE_TENSOR_SCALE] : 1;
+    const float *const tensor_scales = tensors->at[QB_ROLE_TENSOR_SCALE];
+    const uint64_t tensor_cols = qb__tensor_scale_cols(p);
 
     for (uint64_t row = 0; row < p->tokens; row++) {
         const uint8_t *codes = (const uint8_t *)tensors->at[QB_ROLE_CODES] + row * stride;
@@ -71,7 +72,7 @@ static QB__IN_ENVIRONMENT void values(const struct qb_problem *p, const struct q
             }
             q = (q - (float)tile.zero_point) * tile.scale;
             qb__element_store(tensors->at[QB_ROLE_VALUES], p->input, row * p->input_stride + col,
-                              has_tensor_scale ? q * tensor_scale : q);
+                              has_tensor_scale ? q * tensor_scales[col / tensor_cols] : q);
         }
     }
 }

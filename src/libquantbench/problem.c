@@ -287,17 +287,18 @@ enum qb_status qb__tensors_load(const struct qb_problem *loaded_problem, const s
 static enum qb_status validate_tensor_scales(const struct qb_problem *p)
 {
     const uint64_t cols = p->tensor_scale_cols;
-    const bool is_cache = p->operation == QB_OPERATION_KV_WRITE;
+    const bool is_cache = qb__has_cache(p->operation);
     const uint64_t whole = is_cache ? p->hidden / 2 : p->hidden, unit = is_cache ? qb__head_size(p) : p->group;
 
     if (cols == 0) {
         return QB_OK;
     }
     if (p->tensor_scale == QB_TENSOR_SCALE_NONE || p->experts > 0 ||
-        (p->operation != QB_OPERATION_QUANTIZE && !is_cache)) {
+        (p->operation != QB_OPERATION_QUANTIZE && p->operation != QB_OPERATION_DEQUANTIZE && !is_cache)) {
         return qb__fail(QB_ERROR_INVALID,
-                        "tensor scales of %" PRIu64 " columns require quantize or kv-write with a tensor scale, and no "
-                        "experts",
+                        "tensor scales of %" PRIu64
+                        " columns require quantize, dequantize, kv-write or kv-read with a tensor "
+                        "scale, and no experts",
                         cols);
     }
     if (whole % cols != 0 || cols % unit != 0) {
@@ -338,10 +339,10 @@ enum qb_status qb__problem_load(const struct qb_problem *problem, struct qb_prob
 
         p.output_stride = qb__ceil_div(qb__code_cols(&p), unit) * unit;
     }
-    if (p.operation == QB_OPERATION_KV_WRITE || p.operation == QB_OPERATION_ROPE) {
+    if (qb__has_cache(p.operation) || p.operation == QB_OPERATION_ROPE) {
         p.head_size = qb__head_size(&p);
     }
-    if (p.operation == QB_OPERATION_KV_WRITE && p.tensor_scale != QB_TENSOR_SCALE_NONE) {
+    if (qb__has_cache(p.operation) && p.tensor_scale != QB_TENSOR_SCALE_NONE) {
         p.tensor_scale_cols = qb__tensor_scale_cols(&p);
     }
     if (p.operation == QB_OPERATION_ROPE) {
@@ -383,12 +384,6 @@ void qb_problem_scale_shape(const struct qb_problem *problem, uint64_t *scale_ro
     }
 }
 
-/* True if rows of codes are slots. */
-static bool by_slot(const struct qb_problem *p)
-{
-    return p->operation == QB_OPERATION_KV_WRITE;
-}
-
 enum qb_status qb_problem_scale_offset(const struct qb_problem *problem, uint64_t row, uint64_t col, uint64_t *offset)
 {
     struct qb_problem p;
@@ -405,7 +400,7 @@ enum qb_status qb_problem_scale_offset(const struct qb_problem *problem, uint64_
         return qb__fail(QB_ERROR_INVALID, "the scales of experts lie as their table says");
     }
     t = qb__tiling_of(&p);
-    in_pages = by_slot(&p) && p.scaling == QB_SCALING_DYNAMIC;
+    in_pages = qb__has_cache(p.operation) && p.scaling == QB_SCALING_DYNAMIC;
     rows = in_pages ? p.pages * p.page_size : t.scale_rows;
     if (row >= rows || col >= t.scale_cols) {
         return qb__fail(QB_ERROR_INVALID, "scale (%" PRIu64 ", %" PRIu64 ") of %" PRIu64 " x %" PRIu64, row, col, rows,
@@ -427,13 +422,13 @@ enum qb_status qb_problem_code_offset(const struct qb_problem *problem, uint64_t
         return status;
     }
     p = p.operation == QB_OPERATION_TRANSPOSE ? qb__quantization_of(&p) : p;
-    rows = by_slot(&p) ? p.pages * p.page_size : p.tokens;
+    rows = qb__has_cache(p.operation) ? p.pages * p.page_size : p.tokens;
     if (row >= rows || col >= p.hidden) {
         return qb__fail(QB_ERROR_INVALID, "code (%" PRIu64 ", %" PRIu64 ") of %" PRIu64 " x %" PRIu64, row, col, rows,
                         p.hidden);
     }
     bits = qb__packed_bits(p.output, p.packing);
-    *offset = by_slot(&p)
+    *offset = qb__has_cache(p.operation)
                   ? qb__cache_code(&p, row, col) * bits / 8
                   : row * qb__packed_bytes(p.output, p.packing, p.output_stride) + col / 8 * bits + col % 8 * bits / 8;
     return QB_OK;

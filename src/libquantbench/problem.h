@@ -22,6 +22,18 @@ static inline bool qb__is_transposed(enum qb_operation operation)
     return operation == QB_OPERATION_TRANSPOSE || operation == QB_OPERATION_DUAL;
 }
 
+/* True if OPERATION writes or reads the pages of a cache. */
+static inline bool qb__has_cache(enum qb_operation operation)
+{
+    return operation == QB_OPERATION_KV_WRITE || operation == QB_OPERATION_KV_READ;
+}
+
+/* True if OPERATION computes values from codes. */
+static inline bool qb__reads_codes(enum qb_operation operation)
+{
+    return operation == QB_OPERATION_DEQUANTIZE || operation == QB_OPERATION_KV_READ;
+}
+
 /* The columns of the input. */
 static inline uint64_t qb__input_cols(const struct qb_problem *p)
 {
@@ -36,13 +48,13 @@ static inline uint64_t qb__code_cols(const struct qb_problem *p)
     return p->operation == QB_OPERATION_TRANSPOSE ? tokens : p->hidden;
 }
 
-/* The columns of a head of KV_WRITE or ROPE: see struct qb_problem. */
+/* The columns of a head of a cache or of ROPE: see struct qb_problem. */
 static inline uint64_t qb__head_size(const struct qb_problem *p)
 {
-    return p->head_size != 0 ? p->head_size : p->operation == QB_OPERATION_KV_WRITE ? p->hidden / 2 : p->hidden;
+    return p->head_size != 0 ? p->head_size : qb__has_cache(p->operation) ? p->hidden / 2 : p->hidden;
 }
 
-/* The columns of a tile of KV_WRITE: see struct qb_problem. */
+/* The columns of a tile of a cache: see struct qb_problem. */
 static inline uint64_t qb__kv_tile_cols(const struct qb_problem *p)
 {
     return p->granularity == QB_GRANULARITY_GROUP ? p->group : p->hidden / 2;
@@ -51,9 +63,7 @@ static inline uint64_t qb__kv_tile_cols(const struct qb_problem *p)
 /* The columns that share a tensor scale of P, and how many of these there are, without experts. */
 static inline uint64_t qb__tensor_scale_cols(const struct qb_problem *p)
 {
-    return p->tensor_scale_cols != 0               ? p->tensor_scale_cols
-           : p->operation == QB_OPERATION_KV_WRITE ? p->hidden / 2
-                                                   : p->hidden;
+    return p->tensor_scale_cols != 0 ? p->tensor_scale_cols : qb__has_cache(p->operation) ? p->hidden / 2 : p->hidden;
 }
 
 static inline uint64_t qb__tensor_scales(const struct qb_problem *p)
@@ -77,7 +87,7 @@ static inline struct qb_problem qb__quantization_of(const struct qb_problem *p)
 {
     struct qb_problem q = *p;
 
-    if (p->operation == QB_OPERATION_KV_WRITE) {
+    if (qb__has_cache(p->operation)) {
         const bool is_static = p->scaling == QB_SCALING_STATIC;
 
         q.operation = QB_OPERATION_QUANTIZE;
@@ -126,7 +136,7 @@ static inline void qb__tile(const struct qb_problem *p, uint64_t *tile_rows, uin
 {
     *tile_rows = qb__expert_room(p) > 0 ? qb__expert_room(p) : 1;
     *tile_cols = p->hidden;
-    if (p->operation == QB_OPERATION_KV_WRITE) {
+    if (qb__has_cache(p->operation)) {
         *tile_rows = p->scaling == QB_SCALING_STATIC ? *tile_rows : 1;
         *tile_cols = qb__kv_tile_cols(p);
         return;
@@ -178,7 +188,7 @@ static inline void qb__scale_shape(const struct qb_problem *p, uint64_t *scale_r
     *scale_rows = qb__ceil_div(p->tokens, tile_rows);
     /* A scale of the whole tensor or of a whole column exists even when there is nothing to scale. */
     if (p->tokens == 0 && (p->granularity == QB_GRANULARITY_TENSOR || p->granularity == QB_GRANULARITY_CHANNEL ||
-                           (p->operation == QB_OPERATION_KV_WRITE && p->scaling == QB_SCALING_STATIC))) {
+                           (qb__has_cache(p->operation) && p->scaling == QB_SCALING_STATIC))) {
         *scale_rows = 1;
     }
 }
@@ -289,8 +299,8 @@ static inline uint64_t qb__layout_index(const struct qb__layout *l, uint64_t row
     return row * l->cols + col;
 }
 
-/* The elements from the start of the cache that KV_WRITE fills to the code of column COL in SLOT; and from the start of
- * the scales that it computes to that of scale column COL. */
+/* The elements from the start of a cache to the code of column COL in SLOT; and from the start of the scales of slots
+ * to that of scale column COL. */
 static inline uint64_t qb__cache_code(const struct qb_problem *p, uint64_t slot, uint64_t col)
 {
     const uint64_t half = p->hidden / 2, side = col / half * p->pages * p->page_size * half;

@@ -215,8 +215,8 @@ enum qb_zero_points {
 /* The name as in --zero-points: "none", "int8"; NULL if not in the enum. */
 const char *qb_zero_points_name(enum qb_zero_points zero_points);
 
-/* A computation. All but DEQUANTIZE end with a quantization: of the input, or of values that are computed from it.
- * KV_WRITE, TRANSPOSE and DUAL only choose where the codes go, and which elements share a scale. */
+/* A computation. All but DEQUANTIZE and KV_READ end with a quantization: of the input, or of values that are computed
+ * from it. KV_WRITE, TRANSPOSE and DUAL only choose where the codes go, and which elements share a scale. */
 enum qb_operation {
     QB_OPERATION_QUANTIZE = 0,     /* codes, and scales unless they are given, from an input */
     QB_OPERATION_DEQUANTIZE = 1,   /* values from codes and scales */
@@ -228,11 +228,12 @@ enum qb_operation {
     QB_OPERATION_ROPE = 7,         /* rotary position embedding of the heads of each row, then quantize */
     QB_OPERATION_TRANSPOSE = 8,    /* quantize the transposed input: rows of codes are columns of the input */
     QB_OPERATION_DUAL = 9,         /* QUANTIZE and TRANSPOSE of the same input */
+    QB_OPERATION_KV_READ = 10,     /* keys and values of tokens from the pages of a cache that KV_WRITE filled */
 };
-#define QB_OPERATION_COUNT 10
+#define QB_OPERATION_COUNT 11
 
 /* The name as in --op: "quantize", "dequantize", "silu-mul", "gelu-mul", "rms-norm", "add-rms-norm", "kv-write",
- * "rope", "transpose", "dual"; NULL if not in the enum. */
+ * "rope", "transpose", "dual", "kv-read"; NULL if not in the enum. */
 const char *qb_operation_name(enum qb_operation operation);
 
 /* The results that an operation rounds to the input format on its way to the quantization. See struct qb_problem. */
@@ -401,6 +402,11 @@ const char *qb_pairing_name(enum qb_pairing pairing);
  * multiple of 16. The scales lie in pages of their own, in the order of the codes, head_size / 16 for each head of a
  * token.
  *
+ * KV_READ is the way back: the row of token t becomes the values of the codes in slot slots[t], as DEQUANTIZE computes
+ * them. Its problem is that of the KV_WRITE which filled the cache: codes and scales lie as that left them, and scales
+ * are read whatever scaling is: static are those of all tokens, dynamic those of slots. Nothing is written to the row
+ * of a token whose slot is negative. Other slots are checked as those of KV_WRITE are; tokens may have the same.
+ *
  * TRANSPOSE quantizes the transposed input, of hidden rows and tokens columns: what readers along the tokens need, such
  * as the product of a gradient. Its codes are [hidden][tokens]. A group has consecutive tokens of one column of the
  * input; a block is that of QUANTIZE: block_rows tokens x block_cols columns of the input. Scales lie as those of a
@@ -429,11 +435,11 @@ struct qb_problem {
     enum qb_format output;       /* INT8, E4M3, E5M2, E2M1, E2M3, E3M2, INT4 or, with zero points, UINT4 */
     enum qb_format scale_format; /* F32, F16, E8M0 or E4M3; the last two for QB_GRANULARITY_GROUP only */
     enum qb_granularity granularity;
-    enum qb_scaling scaling; /* DEQUANTIZE: STATIC */
+    enum qb_scaling scaling; /* DEQUANTIZE: STATIC; KV_READ: that of KV_WRITE */
     uint64_t tokens;         /* rows; 0 is allowed and writes no codes */
     uint64_t hidden;         /* columns of the codes, >= 1 */
     /* Elements from one input row to the next, at least its columns: hidden, or 2 * hidden for SILU_MUL and GELU_MUL; 0
-     * means the least. Of DEQUANTIZE: from one row of values to the next. */
+     * means the least. Of DEQUANTIZE and KV_READ: from one row of values to the next. */
     uint64_t input_stride;
     /* Elements from one row of codes to the next, that end at a byte: at least hidden, of TRANSPOSE tokens; 0 means the
      * least. Transposed codes of DUAL are dense. */
@@ -460,9 +466,9 @@ struct qb_problem {
     enum qb_weights weights;           /* RMS_NORM, ADD_RMS_NORM and ROPE */
     float epsilon;                     /* RMS_NORM and ADD_RMS_NORM: finite, >= 0 */
     enum qb_expert_rows expert_rows;   /* with experts, see below; MASKED: tokens is a multiple of experts */
-    uint64_t head_size;                /* KV_WRITE, ROPE: columns of a head; 0 means hidden / 2, or hidden for ROPE */
-    uint64_t page_size;                /* KV_WRITE, as the next two: slots of a page, >= 1 */
-    uint64_t pages;                    /* of the keys, and as many of the values, >= 1 */
+    uint64_t head_size; /* KV_WRITE, KV_READ, ROPE: columns of a head; 0 means hidden / 2, or hidden for ROPE */
+    uint64_t page_size; /* KV_WRITE and KV_READ, as the next two: slots of a page, >= 1 */
+    uint64_t pages;     /* of the keys, and as many of the values, >= 1 */
     enum qb_page_layout page_layout;
     enum qb_pairing pairing; /* ROPE, as the next */
     uint64_t rotary;         /* elements of a head that are rotated: an even number; 0 means as many as can be */
@@ -474,9 +480,9 @@ struct qb_problem {
      * qb_problem_traffic() counts these rows, and kernels may choose by it how they do their work. */
     uint64_t expert_tokens;
     /* Columns of the input that share a tensor scale, whole groups of them: there is one for each tensor_scale_cols
-     * columns, and S is that of the tile's columns. 0 means all of them; for KV_WRITE hidden / 2, and else it is a
-     * divisor of that and whole heads. QUANTIZE and KV_WRITE without experts; the library has no kernel for QUANTIZE
-     * with several tensor scales: they are what the reference compares KV_WRITE with. */
+     * columns, and S is that of the tile's columns. 0 means all of them; for KV_WRITE and KV_READ hidden / 2, and else
+     * it is a divisor of that and whole heads. QUANTIZE, DEQUANTIZE, KV_WRITE and KV_READ, without experts; the library
+     * has no kernel for the first two with several tensor scales: they are what the others are compared with. */
     uint64_t tensor_scale_cols;
 };
 
@@ -497,41 +503,41 @@ enum qb_status qb_problem_validate(const struct qb_problem *problem);
 void qb_problem_tile(const struct qb_problem *problem, uint64_t *tile_rows, uint64_t *tile_cols);
 
 /* The numbers of rows and columns of scales: scale (r, c) belongs to the elements of tile (r, c). Per tensor and
- * per channel there is one row of scales also for 0 tokens, and so where those of KV_WRITE are given. PROBLEM must be
- * valid. */
+ * per channel there is one row of scales also for 0 tokens, and so where KV_WRITE or KV_READ has those of all tokens.
+ * PROBLEM must be valid. */
 void qb_problem_scale_shape(const struct qb_problem *problem, uint64_t *scale_rows, uint64_t *scale_cols);
 
-/* The bytes from the start of the scale tensor to scale (ROW, COL). Where KV_WRITE computes scales, ROW is a slot, and
- * COL counts those of the keys and then those of the values.
+/* The bytes from the start of the scale tensor to scale (ROW, COL). Where KV_WRITE computes scales, and KV_READ reads
+ * those, ROW is a slot, and COL counts those of the keys and then those of the values.
  * QB_ERROR_INVALID if there is no such scale, and for experts, whose table decides: see qb_problem_expert(). */
 enum qb_status qb_problem_scale_offset(const struct qb_problem *problem, uint64_t row, uint64_t col, uint64_t *offset);
 
-/* The bytes from the start of the code tensor to code (ROW, COL), or to the byte in which it begins. Of KV_WRITE ROW is
- * a slot, and COL a column of the input; of TRANSPOSE ROW is such a column, and COL a token. QB_ERROR_INVALID if there
- * is no such code. */
+/* The bytes from the start of the code tensor to code (ROW, COL), or to the byte in which it begins. Of KV_WRITE and
+ * KV_READ ROW is a slot, and COL a column of the input; of TRANSPOSE ROW is such a column, and COL a token.
+ * QB_ERROR_INVALID if there is no such code. */
 enum qb_status qb_problem_code_offset(const struct qb_problem *problem, uint64_t row, uint64_t col, uint64_t *offset);
 
 /* Set QUANTIZATION to the problem that quantizes the values of a valid PROBLEM, in dense rows; to PROBLEM itself for
  * QB_OPERATION_QUANTIZE; for QB_OPERATION_KV_WRITE to one that quantizes the input, token by token, with the same
- * scales; for QB_OPERATION_TRANSPOSE to one that quantizes the transposed input, of 0 tokens if there are none; for
- * QB_OPERATION_DUAL to the one that quantizes the input. QB_ERROR_INVALID for QB_OPERATION_DEQUANTIZE. Set
- * QUANTIZATION's size before the call. */
+ * scales; for QB_OPERATION_KV_READ to that of the KV_WRITE which filled the cache; for QB_OPERATION_TRANSPOSE to one
+ * that quantizes the transposed input, of 0 tokens if there are none; for QB_OPERATION_DUAL to the one that quantizes
+ * the input. QB_ERROR_INVALID for QB_OPERATION_DEQUANTIZE. Set QUANTIZATION's size before the call. */
 enum qb_status qb_problem_quantization(const struct qb_problem *problem, struct qb_problem *quantization);
 
 /* ---- Tensors: what a problem reads and writes ---------------------------------------------------------------- */
 
 /* The role of a tensor in its problem. */
 enum qb_role {
-    QB_ROLE_INPUT = 0,        /* what is quantized, or what values are computed from; DEQUANTIZE lacks it */
-    QB_ROLE_CODES = 1,        /* the quantized values, in the output format; read by DEQUANTIZE, else written */
-    QB_ROLE_SCALES = 2,       /* by qb_problem_scale_offset(); read when static, else written, with its padding */
+    QB_ROLE_INPUT = 0,  /* what is quantized, or what values are computed from; DEQUANTIZE, KV_READ lack it */
+    QB_ROLE_CODES = 1,  /* the quantized values, in the output format; read by these two, else written */
+    QB_ROLE_SCALES = 2, /* by qb_problem_scale_offset(); read when static or by KV_READ, else written with padding */
     QB_ROLE_ZERO_POINTS = 3,  /* one for each scale, in rows; read when static, else written */
     QB_ROLE_TENSOR_SCALE = 4, /* one binary32, or for each expert or tensor_scale_cols; read when given, else written */
     QB_ROLE_WEIGHTS = 5,      /* of a norm: one for each column */
     QB_ROLE_RESIDUAL = 6,     /* ADD_RMS_NORM: is added to the input; dense rows in its format; read */
     QB_ROLE_SUM = 7,         /* ADD_RMS_NORM: the new residual, as the old one; written. It may be in the same place. */
-    QB_ROLE_VALUES = 8,      /* written: with keep_values the values, in dense rows; the result of DEQUANTIZE */
-    QB_ROLE_SLOTS = 9,       /* KV_WRITE: one INT64 for each token; read */
+    QB_ROLE_VALUES = 8,      /* written: with keep_values the values, in dense rows; results of DEQUANTIZE, KV_READ */
+    QB_ROLE_SLOTS = 9,       /* KV_WRITE, KV_READ: one INT64 for each token; read */
     QB_ROLE_ANGLES = 10,     /* ROPE: in each row, one for each position, rotary / 2 cosines and then as many sines */
     QB_ROLE_POSITIONS = 11,  /* ROPE: one INT64 for each token, >= 0 and < positions; read */
     QB_ROLE_TRANSPOSED = 12, /* DUAL: the codes of TRANSPOSE, in dense rows; written */
@@ -600,7 +606,7 @@ enum qb_status qb_reference_scales(const struct qb_problem *problem, const struc
 enum qb_status qb_reference_codes(const struct qb_problem *problem, const struct qb_tensors *tensors);
 /* Compute the values alone, whatever keep_values is, and QB_ROLE_SUM unless that is NULL. An operation is this, and
  * then qb_reference_run() of its qb_problem_quantization(). QB_ERROR_INVALID for QUANTIZE, KV_WRITE, TRANSPOSE
- * and DUAL, which compute none, and for DEQUANTIZE, of which qb_reference_run() does just this. */
+ * and DUAL, which compute none, and for DEQUANTIZE and KV_READ, of which qb_reference_run() does just this. */
 enum qb_status qb_reference_values(const struct qb_problem *problem, const struct qb_tensors *tensors);
 /* Check the reference and the conversions of formats against known results: ties, subnormals, quotients, and a digest
  * of some thousand codes. It takes less than a millisecond. QB_ERROR_REFERENCE if this build or process computes

@@ -114,7 +114,8 @@ static enum qb_status kernel_floor(const struct qb_kernel *kernel, struct qb_que
         KERNEL(isa_, "_kv_write", KV_WRITE, "keys and values into the pages of a cache, " with, false),                \
         KERNEL(isa_, "_rope", ROPE, "rotary embedding, quantized, " with, false),                                      \
         KERNEL(isa_, "_transpose", TRANSPOSE, "quantized columns, " with, false),                                      \
-        KERNEL(isa_, "_dual", DUAL, "quantized rows and columns, " with, false)
+        KERNEL(isa_, "_dual", DUAL, "quantized rows and columns, " with, false),                                       \
+        KERNEL(isa_, "_kv_read", KV_READ, "keys and values from the pages of a cache, " with, false)
 
 /* Best first, as the instruction sets below. */
 static const struct qb_kernel kernels[] = {
@@ -944,7 +945,7 @@ static bool can_quantize(const struct qb__cpu_ops *ops, const struct qb_problem 
 static bool has_values(const struct qb_problem *problem)
 {
     return problem->input <= QB_FORMAT_F32 &&
-           (problem->operation != QB_OPERATION_DEQUANTIZE || problem->output <= QB_FORMAT_UINT4);
+           (!qb__reads_codes(problem->operation) || problem->output <= QB_FORMAT_UINT4);
 }
 
 static bool kernel_supports(const struct qb_kernel *kernel, const struct qb_device *device,
@@ -955,7 +956,7 @@ static bool kernel_supports(const struct qb_kernel *kernel, const struct qb_devi
 
     return ((const struct cpu_device *)device)->usable[(kernel - kernels) / QB_OPERATION_COUNT] &&
            (kernel->operation == QB_OPERATION_QUANTIZE || has_values(problem)) &&
-           (kernel->operation == QB_OPERATION_DEQUANTIZE || can_quantize(ops, &quantization));
+           (qb__reads_codes(kernel->operation) || can_quantize(ops, &quantization));
 }
 
 /* That of the threads that queues start with. */

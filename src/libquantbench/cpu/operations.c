@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* operations.c - operations before a quantization, written once for all instruction sets. Values are those of a few
  * rows at a time, which stay in the caches until they are quantized. Where a scale needs more than these rows, all
- * values are kept before the first is quantized. dequantize.c has the way back, kv_write.c and transpose.c what
- * computes no values. */
+ * values are kept before the first is quantized. dequantize.c and kv_read.c have the way back, kv_write.c and
+ * transpose.c what computes no values. */
 #include <config.h>
 
 #include "dequantize.h"
+#include "kv_read.h"
 #include "kv_write.h"
 #include "narrow.h"
 #include "operations.h"
@@ -294,7 +295,7 @@ size_t qb__cpu_operation_workspace(const struct qb__cpu_plan *plan, const struct
     if (qb__is_transposed(problem->operation)) {
         return qb__cpu_transpose_workspace(plan, problem);
     }
-    if (problem->operation == QB_OPERATION_DEQUANTIZE || problem->keep_values) {
+    if (qb__reads_codes(problem->operation) || problem->keep_values) {
         return 0;
     }
     job = job_of(plan, problem);
@@ -308,6 +309,10 @@ void qb__cpu_operation(const struct qb__cpu_ops *ops, const struct qb__cpu_plan 
 
     if (problem->operation == QB_OPERATION_DEQUANTIZE) {
         qb__cpu_dequantize(ops, plan, problem, tensors);
+        return;
+    }
+    if (problem->operation == QB_OPERATION_KV_READ) {
+        qb__cpu_kv_read(ops, plan, problem, tensors);
         return;
     }
     if (problem->operation == QB_OPERATION_KV_WRITE) {
@@ -347,6 +352,10 @@ void qb__cpu_operation_floor(const struct qb__cpu_plan *plan, const struct qb_pr
 
     if (problem->operation == QB_OPERATION_DEQUANTIZE) {
         qb__cpu_dequantize_floor(plan, problem);
+        return;
+    }
+    if (problem->operation == QB_OPERATION_KV_READ) {
+        qb__cpu_kv_read_floor(plan, problem);
         return;
     }
     if (problem->operation == QB_OPERATION_KV_WRITE) {

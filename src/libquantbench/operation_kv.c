@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* operation_kv_write.c - KV_WRITE: keys and values, quantized into the pages of a cache. Its oracle quantizes them in
- * rows, by the quantizing operation, and then puts the codes and scales of each token in their places. */
+/* operation_kv.c - KV_WRITE: keys and values, quantized into the pages of a cache; and KV_READ, the way back. The
+ * oracles quantize and dequantize rows, by those operations, and move the codes and scales of each token between these
+ * and their places. */
 #include <config.h>
 
 #include "operation.h"
@@ -23,8 +24,8 @@ static enum qb_status validate_pages(const struct qb_problem *p)
 
     if (p->hidden < 2 || p->hidden % 2 != 0 || p->hidden / 2 % head != 0) {
         return qb__fail(QB_ERROR_INVALID,
-                        "hidden size %" PRIu64 "; kv-write requires keys and values of whole heads, of size %" PRIu64,
-                        p->hidden, head);
+                        "hidden size %" PRIu64 "; %s requires keys and values of whole heads, of size %" PRIu64,
+                        p->hidden, qb_operation_name(p->operation), head);
     }
     if (p->page_size == 0 || p->pages == 0) {
         return qb__fail(QB_ERROR_INVALID, "%" PRIu64 " pages of page size %" PRIu64 "; expected at least 1 of 1",
@@ -40,8 +41,8 @@ static enum qb_status validate_pages(const struct qb_problem *p)
         return qb__fail(QB_ERROR_INVALID, "page layout %d is not in enum qb_page_layout", (int)p->page_layout);
     }
     if (p->output_stride != 0 && p->output_stride != p->hidden) {
-        return qb__fail(QB_ERROR_INVALID, "output stride %" PRIu64 "; kv-write requires 0, as pages are dense",
-                        p->output_stride);
+        return qb__fail(QB_ERROR_INVALID, "output stride %" PRIu64 "; %s requires 0, as pages are dense",
+                        p->output_stride, qb_operation_name(p->operation));
     }
     return QB_OK;
 }
@@ -52,18 +53,20 @@ static enum qb_status validate_narrow(const struct qb_problem *p)
     if (p->output != QB_FORMAT_E2M1 || p->scale_format != QB_FORMAT_E4M3 || p->granularity != QB_GRANULARITY_GROUP ||
         p->group != NVFP4_GROUP || p->scale_layout != QB_SCALE_LAYOUT_ROWS || p->zero_points != QB_ZERO_POINTS_NONE) {
         return qb__fail(QB_ERROR_INVALID,
-                        "kv-write requires codes of 8 bits and scales in float rows, without zero points; or NVFP4: "
-                        "codes in e2m1 and scales in e4m3 rows, of groups of 16");
+                        "%s requires codes of 8 bits and scales in float rows, without zero points; or NVFP4: codes in "
+                        "e2m1 and scales in e4m3 rows, of groups of 16",
+                        qb_operation_name(p->operation));
     }
     if (p->scaling != QB_SCALING_DYNAMIC || p->tensor_scale != QB_TENSOR_SCALE_GIVEN) {
-        return qb__fail(QB_ERROR_INVALID,
-                        "kv-write in NVFP4 requires dynamic scaling, under tensor scales that are given");
+        return qb__fail(QB_ERROR_INVALID, "%s in NVFP4 requires dynamic scaling, under tensor scales that are given",
+                        qb_operation_name(p->operation));
     }
     if (qb__head_size(p) % NVFP4_GROUP != 0) {
         return qb__fail(QB_ERROR_INVALID,
-                        "head size %" PRIu64 "; kv-write in NVFP4 requires a multiple of 16, as 16 elements of a head "
-                        "share a scale",
-                        qb__head_size(p));
+                        "head size %" PRIu64
+                        "; %s in NVFP4 requires a multiple of 16, as 16 elements of a head share a "
+                        "scale",
+                        qb__head_size(p), qb_operation_name(p->operation));
     }
     return QB_OK;
 }
@@ -76,17 +79,17 @@ static enum qb_status validate_scales(const struct qb_problem *p)
         return validate_narrow(p);
     }
     if (!is_static && p->scaling != QB_SCALING_DYNAMIC) {
-        return qb__fail(QB_ERROR_INVALID, "kv-write requires static or dynamic scaling");
+        return qb__fail(QB_ERROR_INVALID, "%s requires static or dynamic scaling", qb_operation_name(p->operation));
     }
     if (p->granularity != (is_static ? QB_GRANULARITY_TENSOR : QB_GRANULARITY_TOKEN) &&
         p->granularity != QB_GRANULARITY_GROUP) {
-        return qb__fail(QB_ERROR_INVALID, "kv-write with %s scaling requires granularity %s or group",
-                        is_static ? "static" : "dynamic", is_static ? "tensor" : "token");
+        return qb__fail(QB_ERROR_INVALID, "%s with %s scaling requires granularity %s or group",
+                        qb_operation_name(p->operation), is_static ? "static" : "dynamic",
+                        is_static ? "tensor" : "token");
     }
     if (p->granularity == QB_GRANULARITY_GROUP && (p->group == 0 || qb__head_size(p) % p->group != 0)) {
-        return qb__fail(QB_ERROR_INVALID,
-                        "group size %" PRIu64 "; kv-write requires one that divides head size %" PRIu64, p->group,
-                        qb__head_size(p));
+        return qb__fail(QB_ERROR_INVALID, "group size %" PRIu64 "; %s requires one that divides head size %" PRIu64,
+                        p->group, qb_operation_name(p->operation), qb__head_size(p));
     }
     return QB_OK;
 }
@@ -115,7 +118,9 @@ static void cache_tensor(const struct qb_problem *p, struct qb_tensor_info *t)
 {
     const bool nhd = p->page_layout == QB_PAGE_LAYOUT_NHD;
 
-    t->present = t->written = true;
+    t->present = true;
+    t->read = p->operation == QB_OPERATION_KV_READ;
+    t->written = !t->read;
     t->format = p->output;
     t->cols = t->stride = nhd ? p->hidden / 2 : p->head_size;
     t->rows = 2 * p->pages * p->page_size * (p->hidden / 2 / t->cols);
@@ -134,7 +139,8 @@ static void scale_tensor(const struct qb_problem *p, struct qb_tensor_info *t)
         t->cols = t->stride = cols;
         return;
     }
-    t->written = true;
+    t->read = p->operation == QB_OPERATION_KV_READ;
+    t->written = !t->read;
     t->rows = 2 * p->pages * p->page_size;
     t->cols = t->stride = cols / 2;
     if (p->scale_format != QB_FORMAT_F32 && p->page_layout == QB_PAGE_LAYOUT_HND) {
@@ -144,11 +150,22 @@ static void scale_tensor(const struct qb_problem *p, struct qb_tensor_info *t)
     t->traffic = p->tokens * cols * qb__element_size(p->scale_format);
 }
 
+/* The keys and values of tokens. */
+static void row_tensor(const struct qb_problem *p, struct qb_tensor_info *t)
+{
+    qb__operation_quantize.tensor(p, QB_ROLE_INPUT, t);
+    t->read = p->operation == QB_OPERATION_KV_WRITE;
+    t->written = !t->read;
+}
+
 static void tensor(const struct qb_problem *p, enum qb_role role, struct qb_tensor_info *t)
 {
     switch (role) {
     case QB_ROLE_INPUT:
-        qb__operation_quantize.tensor(p, role, t);
+    case QB_ROLE_VALUES:
+        if ((role == QB_ROLE_INPUT) == (p->operation == QB_OPERATION_KV_WRITE)) {
+            row_tensor(p, t);
+        }
         break;
     case QB_ROLE_CODES:
         cache_tensor(p, t);
@@ -169,7 +186,6 @@ static void tensor(const struct qb_problem *p, enum qb_role role, struct qb_tens
     case QB_ROLE_WEIGHTS:
     case QB_ROLE_RESIDUAL:
     case QB_ROLE_SUM:
-    case QB_ROLE_VALUES:
     case QB_ROLE_ANGLES:
     case QB_ROLE_POSITIONS:
     case QB_ROLE_TRANSPOSED:
@@ -196,56 +212,115 @@ static enum qb_status check(const struct qb_problem *p, const struct qb_tensors 
 /* ---- The oracle ---------------------------------------------------------------------------------------------------
  */
 
-/* Put the codes and scales of token TOKEN, of ROWS, in their places in CACHE. */
-static void place(const struct qb_problem *p, const struct qb_tensors *rows, const struct qb_tensors *cache,
-                  uint64_t token)
+/* Copy SIZE bytes from PLACE to ROW, or back for KV_WRITE. */
+static void move(const struct qb_problem *p, void *row, void *place, size_t size)
 {
-    const int64_t slot = ((const int64_t *)cache->at[QB_ROLE_SLOTS])[token];
+    const bool reads = p->operation == QB_OPERATION_KV_READ;
+
+    memcpy(reads ? row : place, reads ? place : row, size);
+}
+
+/* Move the codes and scales of a token between CODES and SCALES, which are rows, and SLOT of CACHE. */
+static void move_token(const struct qb_problem *p, const struct qb_tensors *cache, uint64_t slot, void *codes,
+                       void *scales)
+{
     const uint64_t scale_cols = p->hidden / qb__kv_tile_cols(p);
     const uint64_t in_byte = 8 / qb__packed_bits(p->output, p->packing); /* codes, which stay together */
     const size_t size = qb__element_size(p->scale_format);
 
-    for (uint64_t col = 0; col < p->hidden && slot >= 0; col += in_byte) {
-        ((uint8_t *)cache->at[QB_ROLE_CODES])[qb__cache_code(p, (uint64_t)slot, col) / in_byte] =
-            ((const uint8_t *)rows->at[QB_ROLE_CODES])[(token * p->hidden + col) / in_byte];
+    for (uint64_t col = 0; col < p->hidden; col += in_byte) {
+        move(p, (uint8_t *)codes + col / in_byte,
+             (uint8_t *)cache->at[QB_ROLE_CODES] + qb__cache_code(p, slot, col) / in_byte, 1);
     }
-    for (uint64_t col = 0; col < scale_cols && slot >= 0 && p->scaling == QB_SCALING_DYNAMIC; col++) {
-        memcpy((char *)cache->at[QB_ROLE_SCALES] + qb__cache_scale(p, (uint64_t)slot, col) * size,
-               (const char *)rows->at[QB_ROLE_SCALES] + (token * scale_cols + col) * size, size);
+    for (uint64_t col = 0; col < scale_cols && p->scaling == QB_SCALING_DYNAMIC; col++) {
+        move(p, (char *)scales + col * size, (char *)cache->at[QB_ROLE_SCALES] + qb__cache_scale(p, slot, col) * size,
+             size);
     }
 }
 
-static enum qb_status reference(const struct qb_problem *p, const struct qb_arithmetic *arithmetic,
-                                const struct qb_tensors *tensors)
+/* Check what both oracles are given, and load it. MEMORY gets BYTES bytes, which the caller frees. */
+static enum qb_status begin(const struct qb_problem *p, const struct qb_arithmetic *arithmetic,
+                            const struct qb_tensors *tensors, struct qb_tensors *loaded, uint64_t bytes, char **memory)
 {
-    struct qb_problem q = qb__quantization_of(p);
-    const uint64_t codes = p->tokens * p->hidden, scales = codes / qb__kv_tile_cols(p) * sizeof(float);
-    struct qb_tensors cache, rows;
-    char *memory;
     enum qb_status status = qb_arithmetic_validate(arithmetic);
 
     if (status == QB_OK) {
-        status = qb__tensors_load(p, tensors, &cache);
+        status = qb__tensors_load(p, tensors, loaded);
     }
     if (status == QB_OK) {
-        status = check(p, &cache);
+        status = check(p, loaded);
     }
     if (status != QB_OK) {
         return status;
     }
-    memory = malloc(scales + codes + 1); /* a size of 0 need not give a pointer */
-    if (memory == NULL) {
-        return qb__fail(QB_ERROR_MEMORY, "%" PRIu64 " bytes for the reference", scales + codes);
+    *memory = malloc(bytes + 1); /* a size of 0 need not give a pointer */
+    return *memory != NULL ? QB_OK : qb__fail(QB_ERROR_MEMORY, "%" PRIu64 " bytes for the reference", bytes);
+}
+
+static enum qb_status write_reference(const struct qb_problem *p, const struct qb_arithmetic *arithmetic,
+                                      const struct qb_tensors *tensors)
+{
+    struct qb_problem q = qb__quantization_of(p);
+    const uint64_t codes = p->hidden, scales = p->hidden / qb__kv_tile_cols(p) * sizeof(float); /* of a token */
+    struct qb_tensors cache, rows;
+    char *memory;
+    enum qb_status status = begin(p, arithmetic, tensors, &cache, p->tokens * (codes + scales), &memory);
+
+    if (status != QB_OK) {
+        return status;
     }
     q.input_stride = p->input_stride;
     rows = cache;
-    rows.at[QB_ROLE_CODES] = memory + scales;
+    rows.at[QB_ROLE_CODES] = memory + p->tokens * scales;
     if (p->scaling == QB_SCALING_DYNAMIC) {
         rows.at[QB_ROLE_SCALES] = memory;
     }
     status = qb__operation_quantize.reference(&q, arithmetic, &rows);
     for (uint64_t token = 0; token < p->tokens && status == QB_OK; token++) {
-        place(p, &rows, &cache, token);
+        const int64_t slot = ((const int64_t *)cache.at[QB_ROLE_SLOTS])[token];
+        const uint64_t code_bytes = qb__packed_bytes(p->output, p->packing, codes);
+        const uint64_t scale_bytes = p->hidden / qb__kv_tile_cols(p) * qb__element_size(p->scale_format);
+
+        if (slot >= 0) {
+            move_token(p, &cache, (uint64_t)slot, (char *)rows.at[QB_ROLE_CODES] + token * code_bytes,
+                       memory + token * scale_bytes);
+        }
+    }
+    free(memory);
+    return status;
+}
+
+/* A token is a problem of its own. */
+static enum qb_status read_reference(const struct qb_problem *p, const struct qb_arithmetic *arithmetic,
+                                     const struct qb_tensors *tensors)
+{
+    const uint64_t row_bytes = p->input_stride * qb__element_size(p->input);
+    const uint64_t scale_bytes = p->hidden / qb__kv_tile_cols(p) * sizeof(float);
+    struct qb_problem one = *p;
+    struct qb_tensors cache, row;
+    char *memory;
+    enum qb_status status = begin(p, arithmetic, tensors, &cache, scale_bytes + p->hidden, &memory);
+
+    if (status != QB_OK) {
+        return status;
+    }
+    one.tokens = 1;
+    one = qb__quantization_of(&one);
+    one.operation = QB_OPERATION_DEQUANTIZE;
+    one.scaling = QB_SCALING_STATIC;
+    row = cache;
+    row.at[QB_ROLE_CODES] = memory + scale_bytes;
+    if (p->scaling == QB_SCALING_DYNAMIC) {
+        row.at[QB_ROLE_SCALES] = memory;
+    }
+    for (uint64_t token = 0; token < p->tokens && status == QB_OK; token++) {
+        const int64_t slot = ((const int64_t *)cache.at[QB_ROLE_SLOTS])[token];
+
+        if (slot >= 0) {
+            move_token(p, &cache, (uint64_t)slot, row.at[QB_ROLE_CODES], memory);
+            row.at[QB_ROLE_VALUES] = (char *)cache.at[QB_ROLE_VALUES] + token * row_bytes;
+            status = qb__operation_dequantize.reference(&one, arithmetic, &row);
+        }
     }
     free(memory);
     return status;
@@ -257,5 +332,13 @@ const struct qb__operation qb__operation_kv_write = {
     .validate = validate,
     .tensor = tensor,
     .check = check,
-    .reference = reference,
+    .reference = write_reference,
+};
+const struct qb__operation qb__operation_kv_read = {
+    .operation = QB_OPERATION_KV_READ,
+    .name = "kv-read",
+    .validate = validate,
+    .tensor = tensor,
+    .check = check,
+    .reference = read_reference,
 };

@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* kv_read.c - keys and values from the pages of a cache, written once for all instruction sets. Each token is a few
+ * runs of codes that lie side by side in the cache, and is the work of one thread. */
+#include <config.h>
+
+#include "kv_read.h"
+#include "scales.h"
+#include "threads.h"
+#include "values.h"
+
+enum {
+    PIECE = 4096, /* elements that are worked on at a time */
+    SPAN = 512,   /* the same where each may have a scale of its own */
+    ONE = 30      /* the shift by which all elements of a piece have the same scale */
+};
+
+struct job {
+    const struct qb__cpu_ops *ops;
+    const struct qb_problem *p;
+    const int64_t *slots;
+    const uint8_t *codes;
+    const void *scales;
+    const float *tensor_scales; /* NULL: there are none */
+    char *values;
+    size_t element;  /* bytes of a value */
+    unsigned bits;   /* of a code */
+    uint64_t run;    /* codes of a token that lie side by side */
+    uint64_t tile;   /* columns that share a scale */
+    uint64_t piece;  /* of a run, under one tensor scale */
+    uint64_t tensor; /* columns that share a tensor scale */
+    unsigned shift;  /* from elements of a piece to its tiles; 0: each element is given its scale */
+    bool stream;
+};
+
+/* Elements from column COL of the keys (SIDE 0) or values on. */
+struct part {
+    uint64_t side, col, count;
+    uint64_t code; /* the place of the first code, in elements of the cache */
+};
+
+/* The scales in binary32 of a side, from its first tile on. */
+static const float *float_scales(const struct job *job, uint64_t side, uint64_t slot)
+{
+    const struct qb_problem *p = job->p;
+    const uint64_t cols = p->hidden / 2 / job->tile;
+
+    return (const float *)job->scales +
+           (p->scaling == QB_SCALING_STATIC ? side * cols : (side * p->pages * p->page_size + slot) * cols);
+}
+
+/* The scales of PART, in SLOT: those of binary32 where they are, or as ROOM has them. */
+static const float *load_scales(const struct job *job, const struct part *part, uint64_t slot, float *room)
+{
+    const float *stored;
+
+    if (job->p->scale_format != QB_FORMAT_F32) { /* in the order of the codes */
+        const uint8_t *codes = (const uint8_t *)job->scales + part->code / job->tile;
+
+        for (uint64_t i = 0; i < part->count / job->tile; i++) {
+            const float value = qb__e4m3_value(codes[i] & 0x7F);
+            room[i] = codes[i] & 0x80 ? -value : value;
+        }
+        return room;
+    }
+    stored = float_scales(job, part->side, slot) + part->col / job->tile;
+    if (job->shift > 0) {
+        return stored;
+    }
+    for (uint64_t i = 0; i < part->count; i++) {
+        room[i] = stored[(part->col % job->tile + i) / job->tile];
+    }
+    return room;
+}
+
+/* True if one of COUNT scales is not finite and > 0. */
+static bool some_odd(const float *scales, uint64_t count)
+{
+    bool odd = false;
+
+    for (uint64_t i = 0; i < count; i++) {
+        odd = odd || !(scales[i] > 0 && scales[i] <= FLT_MAX);
+    }
+    return odd;
+}
+
+static void read_part(const struct job *job, const struct part *part, uint64_t slot, char *row)
+{
+    const struct qb_problem *p = job->p;
+    const uint64_t col = part->side * (p->hidden / 2) + part->col;
+    float room[SPAN];
+    struct qb__decode run = {
+        .codes = job->codes + part->code * job->bits / 8,
+        .from = p->output,
+        .count = part->count,
+        .scales = load_scales(job, part, slot, room),
+        .shift = job->shift,
+        .has_tensor = job->tensor_scales != NULL,
+        .tensor = job->tensor_scales != NULL ? job->tensor_scales[col / job->tensor] : 1,
+        .out = row + col * job->element,
+        .stream = job->stream,
+    };
+
+    run.odd = some_odd(run.scales, job->shift == ONE ? 1 : job->shift == 0 ? part->count : part->count >> job->shift);
+    job->ops->values->decode[p->input](&run);
+}
+
+/* The keys or values of the token in SLOT, whose first run is at CODE; others are a head's slots of a page away. */
+static void read_side(const struct job *job, uint64_t side, uint64_t slot, uint64_t code, char *row)
+{
+    const struct qb_problem *p = job->p;
+
+    for (uint64_t col = 0; col < p->hidden / 2; col += job->run, code += p->page_size * p->head_size) {
+        struct part part = {.side = side, .col = col, .code = code};
+
+        for (uint64_t left = job->run; left > 0; left -= part.count) {
+            part.count = left < job->piece ? left : job->piece;
+            read_part(job, &part, slot, row);
+            part.col += part.count;
+            part.code += part.count;
+        }
+    }
+}
+
+static void tokens_work(void *context, unsigned index, unsigned count)
+{
+    const struct job *job = context;
+    const struct qb_problem *p = job->p;
+    const uint64_t side = p->pages * p->page_size * (p->hidden / 2);
+    uint64_t begin, end;
+
+    for (qb__cpu_split(p->tokens, 1, index, count, &begin, &end); begin < end; begin++) {
+        if (job->slots[begin] >= 0) {
+            const uint64_t slot = (uint64_t)job->slots[begin], code = qb__cache_code(p, slot, 0);
+            char *row = job->values + begin * p->input_stride * job->element;
+
+            read_side(job, 0, slot, code, row);
+            read_side(job, 1, slot, side + code, row);
+        }
+    }
+    if (job->stream) {
+        job->ops->fence();
+    }
+}
+
+/* Bytes that are read and written. */
+static uint64_t bytes_of(const struct qb_problem *p)
+{
+    return p->tokens * (p->hidden * qb__element_size(p->input) + qb__packed_bytes(p->output, p->packing, p->hidden));
+}
+
+/* Choose how much of a run is worked on at a time, so that scales are found by a shift where that can be. */
+static void choose_piece(struct job *job)
+{
+    const uint64_t whole = job->run < job->tensor ? job->run : job->tensor; /* one divides the other */
+    const bool is_power = job->tile >= 16 && (job->tile & (job->tile - 1)) == 0;
+
+    job->shift = job->tile >= whole ? ONE : is_power && job->tile <= PIECE ? (unsigned)__builtin_ctzll(job->tile) : 0;
+    job->piece = whole;
+    if (job->shift == 0) {
+        job->piece = whole < SPAN ? whole : SPAN;
+    } else if (job->p->scale_format != QB_FORMAT_F32 || job->shift != ONE) {
+        job->piece = whole < PIECE ? whole : PIECE;
+    }
+}
+
+void qb__cpu_kv_read(const struct qb__cpu_ops *ops, const struct qb__cpu_plan *plan, const struct qb_problem *problem,
+                     const struct qb_tensors *tensors)
+{
+    const struct qb_problem *p = problem;
+    struct job job = {
+        .ops = ops,
+        .p = p,
+        .slots = tensors->at[QB_ROLE_SLOTS],
+        .codes = tensors->at[QB_ROLE_CODES],
+        .scales = tensors->at[QB_ROLE_SCALES],
+        .tensor_scales = p->tensor_scale != QB_TENSOR_SCALE_NONE ? tensors->at[QB_ROLE_TENSOR_SCALE] : NULL,
+        .values = tensors->at[QB_ROLE_VALUES],
+        .element = qb__element_size(p->input),
+        .bits = qb__packed_bits(p->output, p->packing),
+        .run = p->page_layout == QB_PAGE_LAYOUT_NHD ? p->hidden / 2 : p->head_size,
+        .tile = qb__kv_tile_cols(p),
+        .tensor = qb__tensor_scale_cols(p),
+        .stream = qb__cpu_streams(plan, bytes_of(p)),
+    };
+
+    choose_piece(&job);
+    qb__cpu_parallel(qb__cpu_threads_worth(plan, bytes_of(p)), tokens_work, &job);
+}
+
+static void no_work(void *context, unsigned index, unsigned count)
+{
+    (void)context, (void)index, (void)count;
+}
+
+void qb__cpu_kv_read_floor(const struct qb__cpu_plan *plan, const struct qb_problem *problem)
+{
+    qb__cpu_parallel(qb__cpu_threads_worth(plan, bytes_of(problem)), no_work, NULL);
+}
