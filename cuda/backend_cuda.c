@@ -1110,6 +1110,8 @@ static const struct variant any = {any_fits,        any_workspace, qb__cuda_any_
 
 static const struct variant dequantize = {NULL, NULL, qb__cuda_dequantize_run, STATIC, ANY_GRANULARITY, false};
 
+static const struct variant kv_read = {NULL, NULL, qb__cuda_kv_read_run, STATIC | DYNAMIC, ANY_GRANULARITY, false};
+
 static const struct variant transpose = {NULL, NULL, qb__cuda_transpose_run, DYNAMIC, ANY_GRANULARITY, false};
 
 static const struct variant kv_write = {NULL, NULL, qb__cuda_kv_write_run, STATIC | DYNAMIC, ANY_GRANULARITY, false};
@@ -1250,7 +1252,7 @@ static void set_tensors(struct qb__cuda_call *call, const struct qb_tensors *ten
     call->experts = tensors->at[QB_ROLE_EXPERTS];
     call->transposed = tensors->at[QB_ROLE_TRANSPOSED];
     call->transposed_scales = tensors->at[QB_ROLE_TRANSPOSED_SCALES];
-    if (call->problem->keep_values || call->problem->operation == QB_OPERATION_DEQUANTIZE) {
+    if (call->problem->keep_values || qb__reads_codes(call->problem->operation)) {
         call->values = tensors->at[QB_ROLE_VALUES];
     }
 }
@@ -1487,6 +1489,15 @@ static bool dequantize_supports(const struct qb_kernel *kernel, const struct qb_
     return qb__formats[problem->output].bits <= 8;
 }
 
+/* And so is reading a cache: of all formats that KV_WRITE writes. */
+static bool kv_read_supports(const struct qb_kernel *kernel, const struct qb_device *device,
+                             const struct qb_problem *problem)
+{
+    (void)kernel;
+    (void)device;
+    return problem->output <= QB_FORMAT_E2M1;
+}
+
 /* ---- The table ----------------------------------------------------------------------------------------------------
  */
 
@@ -1559,6 +1570,14 @@ static const struct qb_kernel kernels[] = {
      .run = run,
      .floor = run_empty,
      .variant = &kv_spans},
+    {.name = "cuda_kv_read",
+     .description = "keys and values from the pages of a cache, eight at a time where they are aligned",
+     .backend = &backend,
+     .operation = QB_OPERATION_KV_READ,
+     .supports = kv_read_supports,
+     .run = run,
+     .floor = run_empty,
+     .variant = &kv_read},
     TRANSPOSED("cuda_transpose", TRANSPOSE, "quantized columns, regular ones in one launch"),
     TRANSPOSED("cuda_dual", DUAL, "quantized rows and columns, regular ones read once"),
     EXPERTS("cuda_experts", QUANTIZE, "rows of experts, those that exist, read once"),

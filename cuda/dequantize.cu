@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* dequantize.cu - values from codes and scales: eight codes of a scale at a time where they are aligned, else one by
  * one. Limited by writing. */
-#include "values.cuh"
+#include "decode.cuh"
 
 #define THREADS 256u
 /* Eights of codes of a thread, loaded before any is used. */
@@ -24,58 +24,6 @@ struct dequantize_args {
     qb__fastdiv by_row, by_tile_rows, by_tile_units;
 };
 
-/* Where binary32 has the exponent and mantissa of a float format, and what is left to the right exponent. */
-template <int OUT> struct place {
-    static constexpr unsigned shift = 23 - qb__formats[OUT].mantissa_bits;
-    static constexpr uint32_t power = qb__power_bits(127 - qb__formats[OUT].bias);
-};
-
-/* The number that code CODE, in the lowest bits, stands for. */
-template <int OUT> __device__ __forceinline__ float decode(uint32_t code)
-{
-    constexpr unsigned bits = qb__formats[OUT].bits;
-
-    if constexpr (OUT == QB_FORMAT_INT8) {
-        return (float)(int8_t)code;
-    } else if constexpr (OUT == QB_FORMAT_INT4) { /* as the last bits of 2^23 and more */
-        return __fsub_rn(__uint_as_float(0x4b000000u | ((code & 15u) ^ 8u)), 0x1p23f + 8);
-    } else if constexpr (OUT == QB_FORMAT_UINT4) {
-        return __fsub_rn(__uint_as_float(0x4b000000u | (code & 15u)), 0x1p23f);
-    } else if constexpr (OUT == QB_FORMAT_E5M2) { /* the upper half of a half */
-        return qb__unpack_pair<QB_FORMAT_F16>((code & 0xffu) << 8).x;
-    } else {
-        const uint32_t magnitude = (code & ((1u << (bits - 1)) - 1)) << place<OUT>::shift;
-        const float value = __fmul_rn(__uint_as_float(magnitude), __uint_as_float(place<OUT>::power));
-        const uint32_t sign = (code >> (bits - 1) & 1u) << 31;
-        const bool nan = OUT == QB_FORMAT_E4M3 && (code & 0x7fu) == 0x7fu;
-
-        return nan ? __uint_as_float(0x7fc00000u) : __uint_as_float(__float_as_uint(value) | sign);
-    }
-}
-
-/* The same for a format that is an argument. */
-__device__ __forceinline__ float decode_any(qb_format output, uint32_t code)
-{
-    switch (output) {
-    case QB_FORMAT_INT8:
-        return decode<QB_FORMAT_INT8>(code);
-    case QB_FORMAT_E4M3:
-        return decode<QB_FORMAT_E4M3>(code);
-    case QB_FORMAT_E5M2:
-        return decode<QB_FORMAT_E5M2>(code);
-    case QB_FORMAT_E2M1:
-        return decode<QB_FORMAT_E2M1>(code);
-    case QB_FORMAT_E2M3:
-        return decode<QB_FORMAT_E2M3>(code);
-    case QB_FORMAT_E3M2:
-        return decode<QB_FORMAT_E3M2>(code);
-    case QB_FORMAT_INT4:
-        return decode<QB_FORMAT_INT4>(code);
-    default:
-        return decode<QB_FORMAT_UINT4>(code);
-    }
-}
-
 /* What a tile's codes need: its scale, its zero point, and the tensor scale. */
 struct tile {
     float scale, zero_point, tensor_scale;
@@ -92,7 +40,7 @@ __device__ __forceinline__ tile tile_at(const dequantize_args &a, uint64_t place
     } else if (a.scales.format == QB_FORMAT_F16) {
         t.scale = qb__half_value(((const uint16_t *)memory)[place]);
     } else if (a.scales.format == QB_FORMAT_E4M3) {
-        t.scale = decode<QB_FORMAT_E4M3>(((const uint8_t *)memory)[place]);
+        t.scale = qb__decode<QB_FORMAT_E4M3>(((const uint8_t *)memory)[place]);
     } else {
         const uint32_t code = ((const uint8_t *)memory)[place];
         t.scale = __uint_as_float(code == 0 ? 0x400000u : code == 255 ? 0x7fc00000u : code << 23);
@@ -116,72 +64,20 @@ __device__ __forceinline__ float value_of(const dequantize_args &a, float q, con
 /* ---- Eight at a time ----------------------------------------------------------------------------------------------
  */
 
-/* Eight codes as they lie, of 8 or 4 bits. */
-template <int OUT> struct eight {
-    static constexpr int words = qb__formats[OUT].bits == 4 ? 1 : 2;
-    uint32_t word[words];
-};
-
-template <int OUT> __device__ __forceinline__ eight<OUT> load(const uint8_t *at, bool valid)
-{
-    eight<OUT> c = {};
-
-    if (valid) {
-        if constexpr (eight<OUT>::words == 2) {
-            const uint2 two = __ldg((const uint2 *)at);
-            c.word[0] = two.x;
-            c.word[1] = two.y;
-        } else {
-            c.word[0] = __ldg((const uint32_t *)at);
-        }
-    }
-    return c;
-}
-
-#if QB__HAVE_FP8
-/* Eight codes of E4M3: two at a time to half, which is exact. */
-__device__ __forceinline__ void decode8_e4m3(const eight<QB_FORMAT_E4M3> &c, float *q)
-{
-#pragma unroll
-    for (int i = 0; i < 4; i++) {
-        uint32_t pair;
-        asm("cvt.rn.f16x2.e4m3x2 %0, %1;" : "=r"(pair) : "h"((uint16_t)(c.word[i / 2] >> (i % 2 * 16))));
-        const float2 two = qb__unpack_pair<QB_FORMAT_F16>(pair);
-        q[2 * i] = two.x;
-        q[2 * i + 1] = two.y;
-    }
-}
-#endif
-
-template <int OUT> __device__ __forceinline__ void decode8(const eight<OUT> &c, float *q)
-{
-#if QB__HAVE_FP8
-    if constexpr (OUT == QB_FORMAT_E4M3) {
-        decode8_e4m3(c, q);
-    } else
-#endif
-    {
-#pragma unroll
-        for (unsigned i = 0; i < QB__EIGHT; i++) {
-            q[i] = eight<OUT>::words == 2 ? decode<OUT>(c.word[i / 4 % eight<OUT>::words] >> (i % 4 * 8) & 0xffu)
-                                          : decode<OUT>(c.word[0] >> (i * 4) & 15u);
-        }
-    }
-}
-
 template <int IN, int OUT> __global__ void __launch_bounds__(THREADS) dequantize(const dequantize_args a)
 {
     const uint8_t *const codes = qb__begin(a.codes);
     const uint32_t first = blockIdx.x * (THREADS * DEPTH) + threadIdx.x / 32 * (32 * DEPTH) + threadIdx.x % 32;
     uint32_t row[DEPTH], unit[DEPTH];
-    eight<OUT> c[DEPTH];
+    qb__eight<OUT> c[DEPTH];
     tile t[DEPTH];
 
 #pragma unroll
     for (int k = 0; k < DEPTH; k++) {
         row[k] = qb__divide(first + 32 * k, a.by_row);
         unit[k] = first + 32 * k - row[k] * a.by_row.divisor;
-        c[k] = load<OUT>(codes + row[k] * a.code_step + (uint64_t)unit[k] * (4 * eight<OUT>::words), row[k] < a.rows);
+        c[k] = qb__load_eight<OUT>(codes + row[k] * a.code_step + (uint64_t)unit[k] * (4 * qb__eight<OUT>::words),
+                                   row[k] < a.rows);
     }
 #pragma unroll
     for (int k = 0; k < DEPTH; k++) {
@@ -196,7 +92,7 @@ template <int IN, int OUT> __global__ void __launch_bounds__(THREADS) dequantize
         float q[QB__EIGHT];
 
         if (row[k] < a.rows) {
-            decode8<OUT>(c[k], q);
+            qb__decode8<OUT>(c[k], q);
 #pragma unroll
             for (unsigned i = 0; i < QB__EIGHT; i++) {
                 q[i] = value_of(a, q[i], t[k]);
@@ -225,7 +121,7 @@ template <int IN> __global__ void __launch_bounds__(THREADS) dequantize_any(cons
     const uint32_t word = byte[0] | (shift + a.bits > 8 ? (uint32_t)byte[1] << 8 : 0);
 
     const uint64_t tile_row = row / a.tile_rows, tile_col = col / a.tile_cols;
-    q[0] = value_of(a, decode_any(a.output, word >> shift),
+    q[0] = value_of(a, qb__decode_any(a.output, word >> shift),
                     tile_at(a, qb__place(a.scales.layout, tile_row, tile_col), tile_row, tile_col));
     qb__store8<IN>(a.values, row * a.value_stride + col, 1, false, q);
 }

@@ -61,7 +61,7 @@ struct qb__cuda_call {
     const struct qb_problem *problem;
     int8_t *zero_points;
     float *tensor_scale;
-    /* For operations: what they have besides. IN_STRIDE of DEQUANTIZE is that of the values. */
+    /* For operations: what they have besides. IN_STRIDE of DEQUANTIZE and KV_READ is that of the values. */
     const void *weights, *residual, *angles;
     const int64_t *positions;
     void *sum, *values; /* NULL: not wanted */
@@ -182,6 +182,9 @@ cudaError_t qb__cuda_kv_write_run(const struct qb__cuda_call *call);
 
 /* kv_spans.cu: the same in NVFP4. */
 cudaError_t qb__cuda_kv_spans_run(const struct qb__cuda_call *call);
+
+/* kv_read.cu: keys and values from the pages of a cache, of any call. */
+cudaError_t qb__cuda_kv_read_run(const struct qb__cuda_call *call);
 
 /* transpose.cu: TRANSPOSE and DUAL, of any call. */
 cudaError_t qb__cuda_transpose_run(const struct qb__cuda_call *call);

@@ -12,9 +12,9 @@ struct kv_args {
     unsigned char *out;
     qb__scales scales;
     qb__pages pages;      /* in spans */
+    qb__any_pages any;    /* the same */
     uint64_t in_step;     /* bytes from one row to the next */
     uint64_t rows, spans; /* spans: of a row */
-    uint64_t head, page;  /* spans of a head; slots of a page */
     uint64_t tensor;      /* spans that share a tensor scale */
     qb__fastdiv by_tensor;
 };
@@ -37,12 +37,12 @@ template <int IN> __device__ __forceinline__ kv_span quantize(const kv_args &a, 
             codes_of<IN, QB_FORMAT_E2M1, SMALL>(x, s, factors, tames<IN, QB_FORMAT_E2M1, SMALL>::value ? top : r.high)};
 }
 
-/* A thread has a span, counted warp by warp: with two, loaded before one is used, it is 7 % slower. What a token's slot
+/* A thread has a span: with two, loaded before one is used, it is 7 % slower. What a token's slot
  * says decides only where codes go, so elements are loaded at the same time as slots. */
 template <int IN> __global__ void __launch_bounds__(THREADS, QB__MOST_THREADS / THREADS) kv_spans(const kv_args a)
 {
     const unsigned char *const in = qb__begin(a.in);
-    const uint32_t at = blockIdx.x * THREADS + threadIdx.x / 32 * 32 + threadIdx.x % 32;
+    const uint32_t at = blockIdx.x * THREADS + threadIdx.x;
     const uint32_t row = qb__divide(at, a.pages.by_row), col = at - row * a.pages.by_row.divisor;
     const int64_t slot = row < a.rows ? a.slots[row] : -1;
     span<IN> x;
@@ -79,16 +79,6 @@ template <int IN> __device__ __forceinline__ void load_each(span<IN> &x, const u
     }
 }
 
-/* The place of span COL of a token in SLOT, which there is. */
-__device__ __forceinline__ uint64_t place_of(const kv_args &a, uint64_t slot, uint64_t col)
-{
-    const uint64_t half = a.spans / 2, side = col >= half ? a.pages.slots * half : 0;
-    const uint64_t page = slot / a.page, head = col % half / a.head;
-
-    return a.pages.nhd ? side + slot * half + col % half
-                       : side + ((page * a.pages.heads + head) * a.page + slot % a.page) * a.head + col % a.head;
-}
-
 template <int IN> __global__ void __launch_bounds__(THREADS) kv_any(const kv_args a)
 {
     const unsigned char *const in = qb__begin(a.in);
@@ -99,12 +89,12 @@ template <int IN> __global__ void __launch_bounds__(THREADS) kv_any(const kv_arg
         const int64_t slot = a.slots[row];
         span<IN> x;
 
-        if (!qb__is_slot(a.pages.slots, slot)) {
+        if (!qb__is_slot(a.any.slots, slot)) {
             continue;
         }
         load_each<IN>(x, in + row * a.in_step + col * (SPAN * qb__in<IN>::size));
         const kv_span q = quantize<IN>(a, x, col / a.tensor);
-        const uint64_t place = place_of(a, (uint64_t)slot, col);
+        const uint64_t place = qb__place_in_any_pages(a.any, (uint64_t)slot, col);
         for (unsigned k = 0; k < SPAN / 2; k++) {
             a.out[place * (SPAN / 2) + k] = (unsigned char)(q.word.word[k / 4] >> (8 * (k % 4)));
         }
@@ -127,8 +117,7 @@ static kv_args kv_args_of(const struct qb__cuda_call *call)
     a.in_step = call->in_stride * qb__element_size(call->input);
     a.rows = call->rows;
     a.spans = call->cols / SPAN;
-    a.head = qb__head_size(p) / SPAN;
-    a.page = p->page_size;
+    a.any = qb__any_pages_of(call, SPAN);
     a.tensor = qb__tensor_scale_cols(p) / SPAN;
     a.by_tensor = qb__make_fastdiv(a.tensor);
     return a;

@@ -8,14 +8,13 @@
 #define THREADS 256u
 #define WARPS   (THREADS / 32)
 
-/* Slots, pages and heads, in elements of the cache. */
+/* What is written, and by which scales. */
 struct cache {
     uint8_t *codes;
-    float *scales;        /* of all slots, or those that are given */
-    uint64_t slots, half; /* half: columns of the keys */
-    uint64_t head_size, page_size, heads;
+    float *scales; /* of all slots, or those that are given */
+    uint64_t slots;
     uint64_t tile_cols, scale_cols; /* scale_cols: of the keys */
-    bool nhd, is_static;
+    bool is_static;
     float bound;
 };
 
@@ -149,25 +148,9 @@ struct tile_args {
     const void *in;
     const int64_t *slots;
     cache to;
+    qb__any_pages pages;      /* in elements */
     uint64_t rows, in_stride; /* elements */
 };
-
-/* Where the code of column COL of a token goes. */
-__device__ __forceinline__ uint8_t *place_of(const cache &c, uint64_t slot, uint64_t col)
-{
-    uint64_t at = 0;
-
-    if (col >= c.half) {
-        at = c.slots * c.half;
-        col -= c.half;
-    }
-    if (c.nhd) {
-        return c.codes + at + slot * c.half + col;
-    }
-    const uint64_t page = slot / c.page_size, head = col / c.head_size;
-    return c.codes + at + ((page * c.heads + head) * c.page_size + slot % c.page_size) * c.head_size +
-           col % c.head_size;
-}
 
 /* The largest |x| of COUNT elements from element FIRST on, for all lanes of a warp. */
 template <int IN> __device__ __forceinline__ uint32_t amax_of(const void *in, uint64_t first, uint64_t count)
@@ -204,7 +187,7 @@ template <int IN, int OUT> __global__ void __launch_bounds__(THREADS) kv_tiles(c
             }
         }
         for (uint64_t k = threadIdx.x % 32; k < a.to.tile_cols; k += 32) {
-            *place_of(a.to, (uint64_t)slot, col + k) =
+            a.to.codes[qb__place_in_any_pages(a.pages, (uint64_t)slot, col + k)] =
                 qb__encode1<OUT>(qb__load_element<IN>(in, (int64_t)(row * a.in_stride + col + k)), scale);
         }
     }
@@ -221,13 +204,8 @@ static cache cache_of(const struct qb__cuda_call *call)
     c.codes = call->out;
     c.scales = call->scales;
     c.slots = p->pages * p->page_size;
-    c.half = p->hidden / 2;
-    c.head_size = qb__head_size(p);
-    c.page_size = p->page_size;
-    c.heads = c.half / c.head_size;
     c.tile_cols = call->tile_cols;
     c.scale_cols = call->scale_cols / 2;
-    c.nhd = p->page_layout == QB_PAGE_LAYOUT_NHD;
     c.is_static = call->scaling == QB_SCALING_STATIC;
     c.bound = call->bound;
     return c;
@@ -239,9 +217,9 @@ static bool is_regular(const struct qb__cuda_call *call, const cache &c)
     const unsigned n = 16 / qb__element_size(call->input);
     const uint64_t team = c.tile_cols / n;
 
-    return c.head_size % n == 0 && c.tile_cols % n == 0 && call->in_stride % n == 0 && qb__has_pages(call, n) &&
-           (c.is_static || (team <= 32 && (team & (team - 1)) == 0)) && (uintptr_t)call->in % 16 == 0 &&
-           (uintptr_t)call->out % n == 0;
+    return qb__head_size(call->problem) % n == 0 && c.tile_cols % n == 0 && call->in_stride % n == 0 &&
+           qb__has_pages(call, n) && (c.is_static || (team <= 32 && (team & (team - 1)) == 0)) &&
+           (uintptr_t)call->in % 16 == 0 && (uintptr_t)call->out % n == 0;
 }
 
 static chunk_args chunk_args_of(const struct qb__cuda_call *call, const cache &c)
@@ -277,7 +255,7 @@ cudaError_t qb__cuda_kv_write_run(const struct qb__cuda_call *call)
 {
     static const void *const kernels[] = QB__KERNELS(kv_tiles);
     const cache c = cache_of(call);
-    tile_args a = {call->in, call->slots, c, call->rows, call->in_stride};
+    tile_args a = {call->in, call->slots, c, qb__any_pages_of(call, 1), call->rows, call->in_stride};
     void *args[] = {&a};
 
     if (call->rows == 0) {
