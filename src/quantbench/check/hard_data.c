@@ -598,14 +598,13 @@ static void go_on(struct hard_data *data)
     }
 }
 
-/* Give all tensor scales that there are to give. */
-static void give_tensor_scales(struct hard_data *data)
+void hard_data_give_tensor_scales(struct hard_data *data)
 {
     float *scales = data->given.at[QB_ROLE_TENSOR_SCALE];
     const uint64_t count = sizes_of(&data->problem).of[QB_ROLE_TENSOR_SCALE] / sizeof *scales;
 
     for (uint64_t i = 0; scales != NULL && i < count; i++) {
-        scales[i] = data->tensor_scale;
+        scales[i] = ldexpf(data->tensor_scale, -(int)(i % 3));
     }
 }
 
@@ -634,7 +633,7 @@ bool hard_data_fill(struct hard_data *data)
     if (data->pin != 0 && !alone) {
         put(data, 0, 0, data->pin);
     }
-    give_tensor_scales(data);
+    hard_data_give_tensor_scales(data);
     return true;
 }
 

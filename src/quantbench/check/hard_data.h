@@ -22,7 +22,7 @@ struct hard_data {
     struct output_grid out;
     void *input;             /* host */
     struct qb_tensors given; /* host: what a kernel reads besides the input, by role */
-    float tensor_scale;      /* of the tensors, but those of a single recipe; 1: there is none */
+    float tensor_scale;      /* of the first tensor, but those of a single recipe; 1: there is none */
     uint32_t pin;            /* a code: the amax from which the tensor scale is computed; 0: it is not */
 
     /* How far it is. */
@@ -48,6 +48,10 @@ bool hard_data_fill(struct hard_data *data);
 
 /* Make room, all 0, for what is given by DATA's problem, whose tensors have BYTES; false if memory is short. */
 bool hard_data_make_given(struct hard_data *data, const struct sizes *bytes);
+
+/* Give all tensor scales that there are to give: DATA's, and after it others, powers of two away, so that a kernel that
+ * takes one for another writes other scales. Codes by scales that are computed are as hard. */
+void hard_data_give_tensor_scales(struct hard_data *data);
 
 void hard_data_end(struct hard_data *data);
 

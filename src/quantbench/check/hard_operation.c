@@ -269,9 +269,8 @@ bool hard_operation_fill(struct hard_data *data)
             if (data->given.at[QB_ROLE_CODES] != NULL) {
                 fill_codes(data);
             }
-            if (data->given.at[QB_ROLE_TENSOR_SCALE] != NULL) {
-                *(float *)data->given.at[QB_ROLE_TENSOR_SCALE] = 1000.0f / 2688;
-            }
+            data->tensor_scale = 1000.0f / 2688;
+            hard_data_give_tensor_scales(data);
             return true;
         }
         step -= steps;
