@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# kv_write.sh - writes into a KV cache from the command line to the reports: the cases of a sweep, their tensors and
-# bytes, what does not go together, and that each kernel of this CPU is proved and judged. wrong_operations.sh has
-# kernels that are wrong.
+# kv_write.sh - writes into a KV cache and reads of one, from the command line to the reports: the cases of a sweep,
+# their tensors and bytes, what does not go together, and that each kernel of this CPU is proved and judged.
+# wrong_operations.sh has kernels that are wrong.
 
 # shellcheck source=tests/tap.sh
 . "${srcdir:=.}/tests/tap.sh"
@@ -19,6 +19,7 @@ scaling() { cases 3 --granularity=tensor,token,group:32 && same 'static dynamic 
 ok 'cases: scales are given for the tensor, and computed for tokens and groups' scaling
 by_default() { cases 1 && out_has '"pages": 4,' && out_has '"page_layout": "nhd"' && out_has '"head_size": 32,'; }
 ok 'cases: a fourth more pages than the tokens take' by_default
+ok 'cases: what is written, and read again' cases 12 --op=kv-write,kv-read --page-size=1,4,16 --page-layout=nhd,hnd
 
 # moved READ WRITTEN ARGUMENT...
 moved()
@@ -36,6 +37,24 @@ tensors() { cases 1 && same 'input codes scales slots ' "$(sed -n 's/.*"role": "
 ok 'tensors: the cache, its scales and the slots' tensors
 with_tensor_scales() { cases 1 --quant-dtype=nvfp4 && same 'input codes scales tensor scale slots ' "$(sed -n 's/.*"role": "\(.*\)",*/\1/p' out | tr '\n' ' ')"; }
 ok 'tensors: NVFP4 has tensor scales besides' with_tensor_scales
+read_tensors()
+{
+    cases 1 --op=kv-read --quant-dtype=nvfp4 &&
+        same 'codes scales tensor scale values slots ' "$(sed -n 's/.*"role": "\(.*\)",*/\1/p' out | tr '\n' ' ')"
+}
+ok 'tensors: a read has values in place of the input' read_tensors
+ok 'bytes: a read of codes, slots and two scales, and values' moved $((10 * 128 + 10 * 8 + 8)) $((10 * 128 * 2)) --op=kv-read
+ok 'bytes: a read of a scale for each token and head' moved $((10 * 128 + 10 * 8 + 10 * 4 * 4)) $((10 * 128 * 4)) --op=kv-read \
+    --granularity=group:32 --dtype=float
+ok 'bytes: a read of NVFP4' moved $((10 * 128 / 2 + 10 * 128 / 16 + 10 * 8 + 8)) $((10 * 128 * 2)) --op=kv-read --quant-dtype=nvfp4
+# shellcheck disable=SC2086
+read_text()
+{
+    run 0 $small --op=kv-read --quant-dtype=fp8 --granularity=token --dry-run && grep -q '^codes *fp8 * 32 x 64 .*read$' out &&
+        grep -q '^scales *float * 32 x 1 .*read$' out && grep -q '^values *half * 10 x 128 .*written$' out &&
+        out_has 'scale dynamic' && out_has 'page size 4'
+}
+ok 'tensors: those of a read as text' read_text
 # shellcheck disable=SC2086
 text()
 {
@@ -95,27 +114,29 @@ ok 'file: its columns are keys and values, and the seed gives the slots' file
 # ---- Kernels --------------------------------------------------------------------------------------------------------
 
 "$QUANTBENCH" --list-kernels --format=json >kernels
-for kernel in $(sed -n 's/.*"name": "\(cpu_[a-z0-9]*_kv_write\)".*/\1/p' kernels); do
+for kernel in $(sed -n 's/.*"name": "\(cpu_[a-z0-9]*_kv_[a-z]*\)".*/\1/p' kernels); do
+    op=$(echo "$kernel" | sed 's/.*_kv_/kv-/')
     # shellcheck disable=SC2086
     proved()
     {
-        run 0 $small $fast --kernel="$kernel" --isolate --granularity=tensor,token,group:32,group:8 --page-layout=nhd,hnd \
+        run 0 $small $fast --op=$op --kernel="$kernel" --isolate --granularity=tensor,token,group:32,group:8 --page-layout=nhd,hnd \
             --quant-dtype=int8,fp8,e5m2 && same 24 "$(grep -c ' verified' out)"
     }
     # shellcheck disable=SC2086
     proved_nvfp4()
     {
-        run 0 $small $fast --kernel="$kernel" --isolate --page-layout=nhd,hnd --quant-dtype=nvfp4 --page-size=1,16,64 \
+        run 0 $small $fast --op=$op --kernel="$kernel" --isolate --page-layout=nhd,hnd --quant-dtype=nvfp4 --page-size=1,16,64 \
             --dtype=half,bfloat16,float && same 18 "$(grep -c ' verified' out)"
     }
-    if "$QUANTBENCH" --dry-run --device=cpu --kernel="$kernel" --op=kv-write >/dev/null 2>&1; then
+    if "$QUANTBENCH" --dry-run --device=cpu --kernel="$kernel" --op="$op" >/dev/null 2>&1; then
         ok "kernels: $kernel is proved, alone and while it is timed" proved
         ok "kernels: $kernel is proved with NVFP4" proved_nvfp4
     else
         skip "kernels: $kernel is proved" 'this CPU lacks its instructions'
     fi
 done
-ok 'kernels: there are some' grep -q '"operation": "kv-write"' kernels
+ok 'kernels: some write' grep -q '"operation": "kv-write"' kernels
+ok 'kernels: some read' grep -q '"operation": "kv-read"' kernels
 
 # ---- Reports --------------------------------------------------------------------------------------------------------
 

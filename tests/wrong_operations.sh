@@ -125,16 +125,68 @@ for kind in tensor token; do
 done
 ok 'operations: scales of other heads are found' found_kv other_scales 'scale [' --granularity=group:24
 # In NVFP4, of heads of 64, so that a head has four scales.
+nvfp4='--quant-dtype=nvfp4 --hidden-size=256 --head-size=64'
 for layout in nhd hnd; do
-    ok "operations: a right write of NVFP4 into $layout pages is verified" right_kv --page-layout=$layout --quant-dtype=nvfp4 \
-        --hidden-size=256 --head-size=64
-    ok "operations: one tensor scale for keys and values is found, $layout" found_kv one_tensor 'scale [' --page-layout=$layout \
-        --quant-dtype=nvfp4 --hidden-size=256 --head-size=64
-    ok "operations: interleaved scales of values are found, $layout" found_kv interleaved 'slots that no token has' --page-layout=$layout \
-        --quant-dtype=nvfp4 --hidden-size=256 --head-size=64
+    # Lists of options, as below.
+    # shellcheck disable=SC2086
+    {
+        ok "operations: a right write of NVFP4 into $layout pages is verified" right_kv --page-layout=$layout $nvfp4
+        ok "operations: one tensor scale for keys and values is found, $layout" found_kv one_tensor 'scale [' --page-layout=$layout $nvfp4
+        ok "operations: interleaved scales of values are found, $layout" found_kv interleaved 'slots that no token has' \
+            --page-layout=$layout $nvfp4
+        ok "operations: NVFP4 in pages of another layout is found, $layout" found_kv other_pages 'slots that no token has' \
+            --page-layout=$layout $nvfp4
+        ok "operations: a token in NVFP4 that has no slot but is written is found, $layout" found_kv all_tokens \
+            'slots that no token has' --page-layout=$layout $nvfp4 --num-tokens=2
+        ok "operations: slots that are counted, not read, are found in NVFP4, $layout" found_kv by_token 'slots that no token has' \
+            --page-layout=$layout $nvfp4
+        ok "operations: keys in the place of values are found in NVFP4, $layout" found_kv exchanged 'wrong result' \
+            --page-layout=$layout $nvfp4
+        ok "operations: scales of other groups are found in NVFP4, $layout" found_kv other_scales 'scale [' --page-layout=$layout $nvfp4
+    }
 done
-ok 'operations: NVFP4 in pages of another layout is found' found_kv other_pages 'slots that no token has' --quant-dtype=nvfp4 \
-    --hidden-size=256 --head-size=64
+# Data of which both tensor scales are the same: the hard data tell.
+for data in '--dist=zeros' '--dist=outliers --scale-ub=1'; do
+    # shellcheck disable=SC2086
+    ok "operations: one tensor scale is found on hard data, $data" found_kv one_tensor 'hard data' $data $nvfp4
+done
+# Reading such caches.
+right_read() { operation 0 right_read kv-read --head-size=24 --page-size=4 "$@" && out_has 'verified on ' && out_has 'hard cases'; }
+found_read()
+{
+    tap_fault=$1 tap_says=$2
+    shift 2
+    found "${tap_fault}_read" kv-read "$tap_says" --head-size=24 --page-size=4 "$@"
+}
+for layout in nhd hnd; do
+    for type in half bfloat16 float; do
+        # shellcheck disable=SC2086
+        for kind in '--quant-dtype=int8' '--quant-dtype=e5m2 --granularity=token' '--quant-dtype=fp8 --granularity=group:8' \
+            '--quant-dtype=fp8 --granularity=group:24 --scale=static' "$nvfp4"; do
+            ok "operations: a right read to $type of $layout pages, $kind, is verified" right_read --page-layout=$layout \
+                --dtype=$type $kind
+        done
+    done
+    # shellcheck disable=SC2086
+    for kind in '--granularity=tensor' '--granularity=token' "$nvfp4"; do
+        ok "operations: a row of a token without a slot that is written is found, $layout, $kind" found_read all_tokens \
+            'rows of tokens that have no slot' --page-layout=$layout $kind
+        ok "operations: reading pages of another layout is found, $layout, $kind" found_read other_pages 'wrong result' \
+            --page-layout=$layout $kind
+        ok "operations: reading slots that are counted is found, $layout, $kind" found_read by_token 'wrong result' \
+            --page-layout=$layout $kind
+        ok "operations: reading keys in the place of values is found, $layout, $kind" found_read exchanged 'wrong result' \
+            --page-layout=$layout $kind
+        ok "operations: reading scales of others is found, $layout, $kind" found_read other_scales 'wrong result' \
+            --page-layout=$layout $kind
+    done
+    # shellcheck disable=SC2086
+    {
+        ok "operations: reading by one tensor scale is found, $layout" found_read one_tensor 'wrong result' --page-layout=$layout $nvfp4
+        ok "operations: it is found on hard data, $layout" found_read one_tensor 'hard data' --page-layout=$layout $nvfp4 --dist=zeros
+        ok "operations: reading interleaved scales is found, $layout" found_read interleaved 'wrong result' --page-layout=$layout $nvfp4
+    }
+done
 # Columns.
 for op in transpose dual; do
     for type in half bfloat16 float; do
@@ -168,6 +220,7 @@ lazy()
 ok 'operations: a gate that stops working is found while it is timed' lazy once_silu silu-mul
 ok 'operations: a rotation that stops working is found while it is timed' lazy once_rope 'rope --head-size=32'
 ok 'operations: a write into a cache that stops working is found while it is timed' lazy once_kv 'kv-write --head-size=32'
+ok 'operations: reading a cache that stops is found while it is timed' lazy once_read 'kv-read --head-size=32'
 ok 'operations: columns that stop working are found while they are timed' lazy once_transpose 'transpose --granularity=group:32'
 ok 'operations: those beside rows that go on are too' lazy once_dual 'dual --granularity=group:32'
 ok 'operations: a norm that stops working is found while it is timed' lazy once_add add-rms-norm

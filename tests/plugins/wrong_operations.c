@@ -27,7 +27,7 @@ enum fault {
     NO_POSITIONS = 1 << 14, /* those of the tokens are their numbers */
     RUNNING = 1 << 15,      /* they follow that of the first token */
     OTHER_PAIRS = 1 << 16,
-    ALL_TOKENS = 1 << 17,   /* one without a slot is written to slot 0 */
+    ALL_TOKENS = 1 << 17,   /* one without a slot has slot 0 */
     OTHER_PAGES = 1 << 18,  /* pages of the other layout */
     EXCHANGED = 1 << 19,    /* keys and values */
     OTHER_SCALES = 1 << 20, /* the scale of the head before, from the second on */
@@ -48,10 +48,12 @@ static float load(enum qb_format format, const void *tensor, uint64_t i)
 
 static void store(enum qb_format format, void *tensor, uint64_t i, float value)
 {
+    const uint32_t code = qb_format_encode(format, value); /* all NaN are the same */
+
     if (format == QB_FORMAT_F32) {
-        ((float *)tensor)[i] = value;
+        ((uint32_t *)tensor)[i] = code;
     } else {
-        ((uint16_t *)tensor)[i] = (uint16_t)qb_format_encode(format, value);
+        ((uint16_t *)tensor)[i] = (uint16_t)code;
     }
 }
 
@@ -212,108 +214,164 @@ static const char *dequantize(const struct qb_plugin_call *call, unsigned faults
     return status == QB_OK ? NULL : qb_error_detail();
 }
 
-/* Put the scales of a token in NVFP4, COLS of them, to SLOT of the cache T of P, and its CODES, two in each byte. */
-static void place_nvfp4(const struct qb_problem *p, const uint8_t *codes, const uint8_t *scales, uint64_t cols,
-                        uint64_t slot, const struct qb_tensors *t, unsigned faults)
+/* ---- Caches ----------------------------------------------------------------------------------------------------- */
+
+/* True if P is NVFP4: two codes in each byte, scales of a byte. */
+static bool is_nvfp4(const struct qb_problem *p)
 {
+    return p->tensor_scale != QB_TENSOR_SCALE_NONE;
+}
+
+/* The slot that a kernel with FAULTS takes for TOKEN's; negative: none. */
+static int64_t slot_of(const struct qb_plugin_call *call, uint64_t token, unsigned faults)
+{
+    const int64_t slot = ((const int64_t *)call->tensors->at[QB_ROLE_SLOTS])[token];
+
+    if (slot < 0) {
+        return (faults & ALL_TOKENS) != 0 ? 0 : slot;
+    }
+    return (faults & BY_TOKEN) != 0 ? (int64_t)token : slot;
+}
+
+/* PROBLEM as a kernel with FAULTS takes it. */
+static struct qb_problem mistaken_pages(const struct qb_problem *problem, unsigned faults)
+{
+    struct qb_problem p = *problem;
+
+    p.page_layout = (faults & OTHER_PAGES) != 0 ? (enum qb_page_layout)(1 - p.page_layout) : p.page_layout;
+    return p;
+}
+
+/* The column whose code a kernel with FAULTS takes for that of COL, and the same of one of COLS scales. */
+static uint64_t code_col(const struct qb_problem *p, uint64_t col, unsigned faults)
+{
+    return (faults & EXCHANGED) != 0 ? (col + p->hidden / 2) % p->hidden : col;
+}
+
+static uint64_t scale_col(uint64_t col, unsigned faults)
+{
+    return (faults & OTHER_SCALES) != 0 && col > 0 ? col - 1 : col;
+}
+
+/* The tensor scales that a kernel with FAULTS takes for those of T. */
+static void take_tensor_scales(const struct qb_tensors *t, unsigned faults, float scales[2])
+{
+    memcpy(scales, t->at[QB_ROLE_TENSOR_SCALE], 2 * sizeof scales[0]);
+    scales[1] = (faults & ONE_TENSOR) != 0 ? scales[0] : scales[1];
+}
+
+/* Where scale COL of COLS in SLOT of P is, in bytes. */
+static uint64_t scale_place(const struct qb_problem *p, uint64_t slot, uint64_t col, uint64_t cols, unsigned faults)
+{
+    /* Scale s of slot t is in slot t / 4 * 4 + s / (S / 4), of whose scales it is number s % (S / 4) * 4 + t % 4, if a
+     * head has S. */
+    const uint64_t of_head = p->head_size / 16, s = of_head > 0 ? col % of_head : 0;
+    const bool swizzled = (faults & INTERLEAVED) != 0 && col >= cols / 2 && of_head % 4 == 0;
     uint64_t offset = 0;
 
-    for (uint64_t col = 0; col < p->hidden; col += 2) {
-        qb_problem_code_offset(p, slot, col, &offset);
-        ((uint8_t *)t->at[QB_ROLE_CODES])[offset] = codes[col / 2];
-    }
-    for (uint64_t col = 0; col < cols; col++) {
-        /* Scale s of slot t is in slot t / 4 * 4 + s / (S / 4), of whose scales it is number s % (S / 4) * 4 + t % 4,
-         * if a head has S. */
-        const uint64_t of_head = p->head_size / 16, s = col % of_head;
-        const bool swizzled = (faults & INTERLEAVED) != 0 && col >= cols / 2 && of_head % 4 == 0;
-
-        qb_problem_scale_offset(p, swizzled ? slot / 4 * 4 + s / (of_head / 4) : slot,
-                                swizzled ? col - s + s % (of_head / 4) * 4 + slot % 4 : col, &offset);
-        ((uint8_t *)t->at[QB_ROLE_SCALES])[offset] = scales[col];
-    }
+    qb_problem_scale_offset(p, swizzled ? slot / 4 * 4 + s / (of_head / 4) : slot,
+                            swizzled ? col - s + s % (of_head / 4) * 4 + slot % 4 : col, &offset);
+    return offset;
 }
 
-/* Quantize the rows of P in NVFP4 to dense rows at MEMORY, and put them to their slots. */
-static const char *write_nvfp4(const struct qb_problem *p, const struct qb_tensors *t, uint8_t *memory, unsigned faults)
-{
-    struct qb_problem q = {.size = sizeof q};
-    struct qb_tensors rows = *t;
-    float tensor_scales[2];
-    const int64_t *slots = t->at[QB_ROLE_SLOTS];
-    const uint64_t cols = p->hidden / 16;
-
-    memcpy(tensor_scales, t->at[QB_ROLE_TENSOR_SCALE], sizeof tensor_scales);
-    tensor_scales[1] = (faults & ONE_TENSOR) != 0 ? tensor_scales[0] : tensor_scales[1];
-    rows.at[QB_ROLE_TENSOR_SCALE] = tensor_scales;
-    rows.at[QB_ROLE_CODES] = memory;
-    rows.at[QB_ROLE_SCALES] = memory + p->tokens * p->hidden / 2;
-    qb_problem_quantization(p, &q);
-    q.input_stride = p->input_stride;
-    /* Not qb_reference_run(), which allocates memory. */
-    if (qb_reference_scales(&q, &rows) != QB_OK || qb_reference_codes(&q, &rows) != QB_OK) {
-        return qb_error_detail();
-    }
-    for (uint64_t token = 0; token < p->tokens; token++) {
-        if (slots[token] >= 0) {
-            place_nvfp4(p, memory + token * p->hidden / 2, (uint8_t *)rows.at[QB_ROLE_SCALES] + token * cols, cols,
-                        (uint64_t)slots[token], t, faults);
-        }
-    }
-    return NULL;
-}
-
-/* Put what ROWS has of token TOKEN to SLOT of the cache T of P. */
-static void place(const struct qb_problem *p, const uint8_t *codes, const float *scales, uint64_t token, uint64_t slot,
+/* Put the CODES and SCALES of a token to SLOT of the cache T of P. */
+static void place(const struct qb_problem *p, const uint8_t *codes, const uint8_t *scales, uint64_t slot,
                   const struct qb_tensors *t, unsigned faults)
 {
+    const uint64_t in_byte = is_nvfp4(p) ? 2 : 1;
+    const size_t size = is_nvfp4(p) ? 1 : sizeof(float);
     uint64_t rows, cols, offset = 0;
 
     qb_problem_scale_shape(p, &rows, &cols);
-    for (uint64_t col = 0; col < p->hidden; col++) {
-        const uint64_t from = (faults & EXCHANGED) != 0 ? (col + p->hidden / 2) % p->hidden : col;
-
+    for (uint64_t col = 0; col < p->hidden; col += in_byte) {
         qb_problem_code_offset(p, slot, col, &offset);
-        ((uint8_t *)t->at[QB_ROLE_CODES])[offset] = codes[token * p->hidden + from];
+        ((uint8_t *)t->at[QB_ROLE_CODES])[offset] = codes[code_col(p, col, faults) / in_byte];
     }
     for (uint64_t col = 0; col < cols && p->scaling == QB_SCALING_DYNAMIC; col++) {
-        const uint64_t from = (faults & OTHER_SCALES) != 0 && col > 0 ? col - 1 : col;
-
-        qb_problem_scale_offset(p, slot, col, &offset);
-        ((float *)t->at[QB_ROLE_SCALES])[offset / sizeof(float)] = scales[token * cols + from];
+        memcpy((uint8_t *)t->at[QB_ROLE_SCALES] + scale_place(p, slot, col, cols, faults),
+               scales + scale_col(col, faults) * size, size);
     }
 }
 
 static const char *write_cache(const struct qb_plugin_call *call, unsigned faults)
 {
     static unsigned calls;
-    struct qb_problem p = *call->problem;
+    const struct qb_problem *given = call->problem, p = mistaken_pages(given, faults);
     struct qb_tensors t = *call->tensors;
-    float *scales = call->workspace;
-    uint64_t rows, cols;
-    const int64_t *slots = t.at[QB_ROLE_SLOTS];
+    uint8_t *scales = call->workspace;
+    float tensor_scales[2];
+    uint64_t rows, cols, scale_bytes;
     const char *error;
 
     if ((faults & ONCE) != 0 && calls++ > 1000) {
         return NULL;
     }
-    if (p.tensor_scale != QB_TENSOR_SCALE_NONE) {
-        p.page_layout = (faults & OTHER_PAGES) != 0 ? (enum qb_page_layout)(1 - p.page_layout) : p.page_layout;
-        return write_nvfp4(&p, &t, call->workspace, faults);
+    if (is_nvfp4(given)) {
+        take_tensor_scales(&t, faults, tensor_scales);
+        t.at[QB_ROLE_TENSOR_SCALE] = tensor_scales;
     }
-    qb_problem_scale_shape(&p, &rows, &cols);
-    t.at[QB_ROLE_CODES] = scales + rows * cols;
+    qb_problem_scale_shape(given, &rows, &cols);
+    scale_bytes = cols * (is_nvfp4(given) ? 1 : sizeof(float));
+    t.at[QB_ROLE_CODES] = scales + given->tokens * scale_bytes;
     t.at[QB_ROLE_SCALES] = p.scaling == QB_SCALING_DYNAMIC ? scales : t.at[QB_ROLE_SCALES];
-    error = quantize(&p, &t, t.at[QB_ROLE_INPUT]);
-    p.page_layout = (faults & OTHER_PAGES) != 0 ? (enum qb_page_layout)(1 - p.page_layout) : p.page_layout;
+    error = quantize(given, &t, t.at[QB_ROLE_INPUT]); /* not qb_reference_run(), which allocates memory */
     for (uint64_t token = 0; token < p.tokens && error == NULL; token++) {
-        const int64_t slot = (faults & BY_TOKEN) != 0 && slots[token] >= 0 ? (int64_t)token : slots[token];
+        const int64_t slot = slot_of(call, token, faults);
 
-        if (slot >= 0 || (faults & ALL_TOKENS) != 0) {
-            place(&p, t.at[QB_ROLE_CODES], scales, token, slot >= 0 ? (uint64_t)slot : 0, call->tensors, faults);
+        if (slot >= 0) {
+            place(&p, (uint8_t *)t.at[QB_ROLE_CODES] + token * p.hidden / (is_nvfp4(&p) ? 2 : 1),
+                  scales + token * scale_bytes, (uint64_t)slot, call->tensors, faults);
         }
     }
     return error;
+}
+
+/* The scale that a kernel with FAULTS takes for number COL of COLS in SLOT. */
+static float scale_in(const struct qb_problem *p, const struct qb_tensors *t, uint64_t slot, uint64_t col,
+                      uint64_t cols, unsigned faults)
+{
+    const uint64_t from = scale_col(col, faults);
+    const char *scales = t->at[QB_ROLE_SCALES];
+    float scale;
+
+    if (is_nvfp4(p)) {
+        return qb_format_decode(QB_FORMAT_E4M3, (uint8_t)scales[scale_place(p, slot, from, cols, faults)]);
+    }
+    scales += p->scaling == QB_SCALING_STATIC ? from * sizeof scale : scale_place(p, slot, from, cols, faults);
+    memcpy(&scale, scales, sizeof scale);
+    return scale;
+}
+
+static const char *read_cache(const struct qb_plugin_call *call, unsigned faults)
+{
+    static unsigned calls;
+    const struct qb_problem p = mistaken_pages(call->problem, faults);
+    const struct qb_tensors *t = call->tensors;
+    float tensor_scales[2] = {1, 1};
+    uint64_t rows, cols, tile_rows, tile_cols, offset = 0;
+
+    if ((faults & ONCE) != 0 && calls++ > 1000) {
+        return NULL;
+    }
+    if (is_nvfp4(&p)) {
+        take_tensor_scales(t, faults, tensor_scales);
+    }
+    qb_problem_scale_shape(&p, &rows, &cols);
+    qb_problem_tile(&p, &tile_rows, &tile_cols);
+    for (uint64_t i = 0; i < p.tokens * p.hidden; i++) {
+        const uint64_t col = i % p.hidden;
+        const int64_t slot = slot_of(call, i / p.hidden, faults);
+
+        if (slot >= 0) {
+            qb_problem_code_offset(&p, (uint64_t)slot, code_col(&p, col, faults), &offset);
+            const uint8_t byte = ((const uint8_t *)t->at[QB_ROLE_CODES])[offset];
+            const float q = qb_format_decode(p.output, is_nvfp4(&p) ? byte >> (col % 2 * 4) & 15 : byte);
+            const float value = q * scale_in(&p, t, (uint64_t)slot, col / tile_cols, cols, faults);
+
+            store(p.input, t->at[QB_ROLE_VALUES], i, value * tensor_scales[col >= p.hidden / 2]);
+        }
+    }
+    return NULL;
 }
 
 /* Copy the input of P to VALUES, transposed; as it is if it is UNTURNED. */
@@ -418,6 +476,15 @@ FUNCTION(by_token, write_cache, BY_TOKEN)
 FUNCTION(one_tensor, write_cache, ONE_TENSOR)
 FUNCTION(interleaved, write_cache, INTERLEAVED)
 FUNCTION(once_kv, write_cache, ONCE)
+FUNCTION(right_read, read_cache, NOTHING)
+FUNCTION(all_tokens_read, read_cache, ALL_TOKENS)
+FUNCTION(other_pages_read, read_cache, OTHER_PAGES)
+FUNCTION(exchanged_read, read_cache, EXCHANGED)
+FUNCTION(other_scales_read, read_cache, OTHER_SCALES)
+FUNCTION(by_token_read, read_cache, BY_TOKEN)
+FUNCTION(one_tensor_read, read_cache, ONE_TENSOR)
+FUNCTION(interleaved_read, read_cache, INTERLEAVED)
+FUNCTION(once_read, read_cache, ONCE)
 FUNCTION(right_columns, columns, NOTHING)
 FUNCTION(unturned, columns, UNTURNED)
 FUNCTION(own_scales, columns, OWN_SCALES)
@@ -476,6 +543,15 @@ static const struct qb_plugin_kernel kernels[] = {
     KERNEL("op_one_tensor", QB_OPERATION_KV_WRITE, one_tensor),
     KERNEL("op_interleaved", QB_OPERATION_KV_WRITE, interleaved),
     KERNEL("op_once_kv", QB_OPERATION_KV_WRITE, once_kv),
+    KERNEL("op_right_read", QB_OPERATION_KV_READ, right_read),
+    KERNEL("op_all_tokens_read", QB_OPERATION_KV_READ, all_tokens_read),
+    KERNEL("op_other_pages_read", QB_OPERATION_KV_READ, other_pages_read),
+    KERNEL("op_exchanged_read", QB_OPERATION_KV_READ, exchanged_read),
+    KERNEL("op_other_scales_read", QB_OPERATION_KV_READ, other_scales_read),
+    KERNEL("op_by_token_read", QB_OPERATION_KV_READ, by_token_read),
+    KERNEL("op_one_tensor_read", QB_OPERATION_KV_READ, one_tensor_read),
+    KERNEL("op_interleaved_read", QB_OPERATION_KV_READ, interleaved_read),
+    KERNEL("op_once_read", QB_OPERATION_KV_READ, once_read),
     KERNEL("op_right_transpose", QB_OPERATION_TRANSPOSE, right_columns),
     KERNEL("op_right_dual", QB_OPERATION_DUAL, right_columns),
     KERNEL("op_unturned_transpose", QB_OPERATION_TRANSPOSE, unturned),

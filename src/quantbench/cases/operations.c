@@ -272,28 +272,30 @@ static bool is_of_cache(enum qb_scaling scaling, enum qb_granularity granularity
            scaling != QB_SCALING_AMAX;
 }
 
-/* What writes into a cache. */
-static bool check_cache(const struct settings *settings)
+/* OPERATION, which has a cache. */
+static bool check_cache(const struct settings *settings, enum qb_operation operation)
 {
     const struct sweep *s = &settings->sweep;
 
-    if (!is_chosen(s, QB_OPERATION_KV_WRITE)) {
+    if (!is_chosen(s, operation)) {
         return true;
     }
     if (settings->comparing.split) {
-        message_error("--split: conflicts with --op=kv-write, whose scales are computed where the codes are");
+        message_error("--split: conflicts with --op=%s, %s", qb_operation_name(operation),
+                      operation_reads_codes(operation) ? "which reads its scales"
+                                                       : "whose scales are computed where the codes are");
         return false;
     }
     for (size_t i = 0; i < quantization_count(s); i++) {
         struct qb_problem p;
 
         qb_problem_init(&p);
-        p.operation = QB_OPERATION_KV_WRITE;
+        p.operation = operation;
         quantization_set(s, i, &p);
         if (!is_of_cache(p.scaling, p.granularity)) {
-            message_error("--granularity=%s: conflicts with --op=kv-write --scale=%s; it requires tensor or group:G "
-                          "with static, token or group:G with dynamic scales",
-                          qb_granularity_name(p.granularity), qb_scaling_name(p.scaling));
+            message_error("--granularity=%s: conflicts with --op=%s --scale=%s; it requires tensor or group:G with "
+                          "static, token or group:G with dynamic scales",
+                          qb_granularity_name(p.granularity), qb_operation_name(operation), qb_scaling_name(p.scaling));
             return false;
         }
     }
@@ -321,7 +323,8 @@ bool operations_check(const struct settings *settings)
            check_option(s, "pages", MEMBER_PAGES, s->pages > 0) &&
            check_option(s, "page-layout", MEMBER_PAGE_LAYOUT, s->page_layouts.count > 0) &&
            check_option(s, "scale-ub", MEMBER_SCALE_BOUND, s->scale_ub > 0) && check_dequantize(settings) &&
-           check_cache(settings) && check_experts(s) && check_split(settings);
+           check_cache(settings, QB_OPERATION_KV_WRITE) && check_cache(settings, QB_OPERATION_KV_READ) &&
+           check_experts(s) && check_split(settings);
 }
 
 /* ---- The input --------------------------------------------------------------------------------------------------- */

@@ -3,6 +3,7 @@
 #include <config.h>
 
 #include "cases/values.h"
+#include "model/operation.h"
 
 #include <stddef.h>
 
@@ -22,9 +23,18 @@ struct qb_problem values_quantization(const struct qb_problem *problem)
     return quantization;
 }
 
+struct qb_problem values_reading(const struct qb_problem *problem)
+{
+    struct qb_problem reading = values_quantization(problem);
+
+    reading.operation = QB_OPERATION_DEQUANTIZE;
+    reading.scaling = QB_SCALING_STATIC;
+    return reading;
+}
+
 bool values_differ(const struct qb_problem *problem)
 {
-    return problem->operation != QB_OPERATION_QUANTIZE && problem->operation != QB_OPERATION_DEQUANTIZE &&
+    return problem->operation != QB_OPERATION_QUANTIZE && !operation_reads_codes(problem->operation) &&
            problem->operation != QB_OPERATION_KV_WRITE && problem->operation != QB_OPERATION_TRANSPOSE &&
            problem->operation != QB_OPERATION_DUAL;
 }

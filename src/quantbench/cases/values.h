@@ -5,8 +5,11 @@
 
 #include "quantbench.h"
 
-/* The quantization that PROBLEM ends with; of QB_OPERATION_DEQUANTIZE, the one that it takes back. */
+/* The quantization that PROBLEM ends with; of one that reads codes, the one that it takes back. */
 struct qb_problem values_quantization(const struct qb_problem *problem);
+
+/* The problem that makes the values of PROBLEM, which reads codes, of rows of codes: its values_quantization() back. */
+struct qb_problem values_reading(const struct qb_problem *problem);
 
 /* True if A and B have the same values, if they have the same data. */
 bool values_same(const struct qb_problem *a, const struct qb_problem *b);

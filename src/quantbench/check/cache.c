@@ -4,6 +4,7 @@
 
 #include "check/cache.h"
 #include "check/scales.h"
+#include "model/operation.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -11,7 +12,7 @@
 
 bool cache_has(const struct qb_problem *p, enum qb_role role)
 {
-    return p->operation == QB_OPERATION_KV_WRITE &&
+    return operation_has_cache(p->operation) &&
            (role == QB_ROLE_CODES || (role == QB_ROLE_SCALES && p->scaling == QB_SCALING_DYNAMIC));
 }
 
@@ -67,7 +68,7 @@ struct use {
     uint8_t blank;
 };
 
-/* Call USE for all runs of all tokens that are written. */
+/* Call USE for all runs of all tokens that are not left out. */
 static void for_runs(const struct qb_problem *p, const int64_t *slots, enum qb_role role, const struct use *use)
 {
     const uint64_t cols = role == QB_ROLE_CODES ? p->hidden : scale_cols(p), bytes = token_bytes(p, role);

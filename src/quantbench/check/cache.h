@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* cache.h - a KV cache that tokens were written to: what belongs to which token, and what belongs to none. */
+/* cache.h - a KV cache that tokens are written to or read from: what belongs to which token, and what belongs to none. */
 #ifndef CACHE_H
 #define CACHE_H
 
 #include "quantbench.h"
 
-/* True if the tensor of ROLE, as a launch of PROBLEM writes it, has what belongs to a token at its slot. */
+/* True if the tensor of ROLE, as a launch of PROBLEM writes or reads it, has what belongs to a token at its slot. */
 bool cache_has(const struct qb_problem *problem, enum qb_role role);
 
 /* Where code or scale COL of TOKEN is in the tensor of ROLE, in bytes. SLOTS are of all tokens, and this one is
- * written. */
+ * not left out. */
 uint64_t cache_offset(const struct qb_problem *problem, const int64_t *slots, enum qb_role role, uint64_t token,
                       uint64_t col);
 

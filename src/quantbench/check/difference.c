@@ -6,6 +6,7 @@
 #include "check/difference.h"
 #include "check/experts.h"
 #include "check/scales.h"
+#include "model/operation.h"
 #include "model/tiling.h"
 
 #include <inttypes.h>
@@ -258,7 +259,7 @@ static void compare_byte(struct difference *d, const struct stretch *s, uint64_t
 /* True if codes are what the kernel makes; else it only has to leave them as they are. */
 static bool writes_codes(const struct difference *d)
 {
-    return d->expectation->problem.operation != QB_OPERATION_DEQUANTIZE;
+    return !operation_reads_codes(d->expectation->problem.operation);
 }
 
 static void compare_codes(struct difference *d, const uint8_t *got, uint64_t offset, uint64_t length)

@@ -4,6 +4,7 @@
 
 #include "check/hard.h"
 #include "check/buffers.h"
+#include "check/cache.h"
 #include "check/hard_data.h"
 #include "check/hard_kind.h"
 #include "check/hard_operation.h"
@@ -183,7 +184,7 @@ static bool choose_ragged(const struct subject *s, struct qb_problem *problem)
 /* True if PROBLEM quantizes its input, so that hard data are those of this quantization. */
 static bool only_quantizes(const struct qb_problem *problem)
 {
-    return problem->operation == QB_OPERATION_QUANTIZE || operation_has_cache(problem->operation) ||
+    return problem->operation == QB_OPERATION_QUANTIZE || problem->operation == QB_OPERATION_KV_WRITE ||
            has_columns(problem);
 }
 
@@ -275,6 +276,25 @@ static const void *launch_input(const struct subject_data *s, const struct expec
     return part_is_transposed(&own) ? s->transposed : s->data.input;
 }
 
+/* Write what DATA give in the tensor of ROLE to that of SET, in a cache to the slots of E. */
+static enum qb_status write_given(const struct subject *s, const struct hard_data *data, const struct expectation *e,
+                                  enum qb_role role, const struct qb_tensors *set)
+{
+    const uint64_t bytes = sizes_of(&e->problem).of[role];
+    void *cache;
+    enum qb_status status;
+
+    if (!cache_has(&e->problem, role)) {
+        return qb_memory_write(s->device, set->at[role], data->given.at[role], bytes);
+    }
+    if (verify_image(e, role, &cache) != EXIT_OK) {
+        return QB_ERROR_MEMORY;
+    }
+    status = qb_memory_write(s->device, set->at[role], cache, bytes);
+    free(cache);
+    return status;
+}
+
 /* Launch with DATA for the problem of E. */
 static enum qb_status run(const struct subject *s, const struct subject_data *subject_data, const struct expectation *e,
                           const struct buffers *buffers)
@@ -296,7 +316,7 @@ static enum qb_status run(const struct subject *s, const struct subject_data *su
     }
     for (int role = 0; role < QB_ROLE_COUNT && status == QB_OK; role++) {
         if (data->given.at[role] != NULL) {
-            status = qb_memory_write(s->device, set.at[role], data->given.at[role], buffers->bytes.of[role]);
+            status = write_given(s, data, e, (enum qb_role)role, &set);
         }
     }
     if (s->alive != NULL) {
@@ -365,6 +385,7 @@ static enum exit_code prove_fill(const struct subject *s, const struct subject_d
     }
     if (expectation->slots != NULL) {
         fill_slots(expectation, s->outcome->cases);
+        verify_leave_out(expectation);
     }
     status = run(s, subject_data, expectation, buffers);
     if (status != QB_OK) {
@@ -436,7 +457,10 @@ static struct qb_problem without_experts(struct qb_problem problem)
 static enum exit_code prove_part(const struct subject *s, const struct qb_problem *problem, unsigned part)
 {
     const struct qb_arithmetic *arithmetic = qb_kernel_arithmetic(s->kernel);
-    const struct qb_problem own = without_experts(part_of(problem, part)), quantization = values_quantization(&own);
+    const struct qb_problem part_problem = without_experts(part_of(problem, part));
+    const struct qb_problem own =
+        operation_reads_codes(problem->operation) ? values_reading(&part_problem) : part_problem;
+    const struct qb_problem quantization = values_quantization(&own);
     const uint64_t bytes = sizes_of(problem).of[QB_ROLE_INPUT];
     struct expectation expectation = {.problem = *problem, .arithmetic = *arithmetic};
     struct subject_data data = {.part = part, .transposed = has_columns(problem) ? malloc(bytes) : NULL};

@@ -315,6 +315,37 @@ static enum exit_code check_cache(const struct proof *proof, enum qb_role role, 
     return EXIT_WRONG_RESULT;
 }
 
+/* True if the tensor of ROLE has rows of tokens, some of which PROOF's slots may leave out. */
+static bool has_skipped(const struct proof *proof, enum qb_role role)
+{
+    return operation_has_cache(proof->problem.operation) && role == QB_ROLE_VALUES &&
+           proof->regions[role].tensor.written;
+}
+
+/* The same of the rows of these. */
+static enum exit_code check_skipped(const struct proof *proof, enum qb_role role, uint8_t poison)
+{
+    const struct region *r = &proof->regions[role];
+    const int64_t *slots = proof->given[QB_ROLE_SLOTS];
+    uint64_t count = 0, first = 0;
+
+    for (uint64_t row = 0; row < r->tensor.rows; row++) {
+        uint8_t *got = r->after + GUARD + row * r->stride;
+
+        for (uint64_t i = 0; slots[row] < 0 && i < r->row; i++) {
+            first = got[i] != poison && count++ == 0 ? row : first;
+            got[i] = GUARD_BYTE;
+        }
+    }
+    if (count == 0) {
+        return EXIT_OK;
+    }
+    message_error("kernel %s: writes to rows of tokens that have no slot: %" PRIu64 " bytes of the %s, the first of "
+                  "them in row %" PRIu64,
+                  proof->name, count, qb_role_name(role), first);
+    return EXIT_WRONG_RESULT;
+}
+
 /* True if a launch of PROOF's problem leaves a part of the tensor of ROLE as it was. */
 static bool has_gaps(const struct proof *proof, enum qb_role role)
 {
@@ -365,8 +396,11 @@ static enum exit_code check_unchanged(const struct proof *proof, uint8_t poison)
         if (r->tensor.present && !r->tensor.written && code == EXIT_OK) {
             code = check_read(proof, (enum qb_role)role);
         }
-        if (cache_has(&proof->problem, (enum qb_role)role) && code == EXIT_OK) {
+        if (r->tensor.written && cache_has(&proof->problem, (enum qb_role)role) && code == EXIT_OK) {
             code = check_cache(proof, (enum qb_role)role, poison);
+        }
+        if (has_skipped(proof, (enum qb_role)role) && code == EXIT_OK) {
+            code = check_skipped(proof, (enum qb_role)role, poison);
         }
         if (has_gaps(proof, (enum qb_role)role) && code == EXIT_OK) {
             code = check_gaps(proof, (enum qb_role)role, poison);

@@ -13,6 +13,7 @@
 #include "cases/input.h"
 #include "cases/values.h"
 #include "check/verify.h"
+#include "model/operation.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -67,7 +68,7 @@ static struct layout layout_of(enum qb_format format)
 
 static bool dequantizes(const struct questioner *q)
 {
-    return q->whole.operation == QB_OPERATION_DEQUANTIZE;
+    return operation_reads_codes(q->whole.operation);
 }
 
 enum qb_role questioner_answer(const struct questioner *q)
@@ -408,13 +409,23 @@ static enum qb_status find_tensor_scale(struct questioner *q)
     return status;
 }
 
+/* The quantization that PROBLEM takes back: its scales are given. */
+static struct qb_problem read_quantization(const struct qb_problem *problem)
+{
+    struct qb_problem quantization = values_quantization(problem);
+
+    quantization.scaling = QB_SCALING_STATIC;
+    return quantization;
+}
+
 enum qb_status questioner_begin(const struct qb_problem *problem, const struct qb_arithmetic *arithmetic,
                                 const struct case_data *data, void *const given[QB_ROLE_COUNT], unsigned sets,
                                 struct questioner *questioner)
 {
     struct questioner q = {
         .whole = *problem,
-        .problem = values_quantization(problem),
+        .problem =
+            operation_reads_codes(problem->operation) ? read_quantization(problem) : values_quantization(problem),
         .arithmetic = *arithmetic,
         .data = data,
         .input = data->values,
@@ -535,7 +546,14 @@ static bool is_rescaled(const struct questioner *q, const struct question *quest
 /* The code of ELEMENT that is dequantized. */
 static uint32_t given_code(const struct questioner *q, uint64_t element)
 {
-    return codes_at(&q->problem, q->given.at[QB_ROLE_CODES], element / q->problem.hidden, element % q->problem.hidden);
+    const uint8_t *codes = q->given.at[QB_ROLE_CODES];
+    const uint64_t row = element / q->problem.hidden, col = element % q->problem.hidden;
+
+    if (cache_has(&q->whole, QB_ROLE_CODES)) {
+        codes += cache_offset(&q->whole, q->data->at[QB_ROLE_SLOTS], QB_ROLE_CODES, row, col);
+        return codes_at(&q->problem, codes, 0, codes_bits(&q->problem) < 8 ? col % 2 : 0);
+    }
+    return codes_at(&q->problem, codes, row, col);
 }
 
 /* True if QUESTION may make CHANGE in SET: nothing else is asked about the other value that it changes. */

@@ -340,6 +340,28 @@ static enum qb_status copy_values(const struct expectation *e, const void *value
     return QB_OK;
 }
 
+void verify_leave_out(struct expectation *e)
+{
+    char *values = e->tensors.at[QB_ROLE_VALUES];
+    const uint64_t row = e->problem.tokens > 0 ? e->bytes.of[QB_ROLE_VALUES] / e->problem.tokens : 0;
+
+    for (uint64_t i = 0; values != NULL && e->slots != NULL && i < e->problem.tokens; i++) {
+        if (e->slots[i] < 0) {
+            memset(values + i * row, VERIFY_POISON, row);
+        }
+    }
+}
+
+/* The values of the codes that E has. */
+static enum qb_status read_codes(struct expectation *e)
+{
+    const struct qb_problem reading = values_reading(&e->problem);
+    const enum qb_status status = reference_codes(&reading, &e->arithmetic, &e->tensors, NULL);
+
+    verify_leave_out(e);
+    return status;
+}
+
 /* The reference's answer for E, as far as it has room for it. */
 static enum qb_status compute(struct expectation *e, const struct case_data *data)
 {
@@ -349,8 +371,8 @@ static enum qb_status compute(struct expectation *e, const struct case_data *dat
     if (status != QB_OK) {
         return status;
     }
-    if (e->problem.operation == QB_OPERATION_DEQUANTIZE && values != NULL) {
-        return reference_codes(&e->problem, &e->arithmetic, &e->tensors, NULL);
+    if (operation_reads_codes(e->problem.operation) && values != NULL) {
+        return read_codes(e);
     }
     if (values != NULL) {
         status = copy_values(e, data->values);
@@ -454,6 +476,7 @@ bool verify_make(struct expectation *e, bool need_codes)
 
     e->quantization = values_quantization(&e->problem);
     e->bytes = sizes_of(has_cache ? &e->quantization : &first);
+    e->bytes.of[QB_ROLE_VALUES] = sizes_of(&first).of[QB_ROLE_VALUES];
     e->tensors = (struct qb_tensors){.size = sizeof e->tensors};
     for (int role = 0; role < QB_ROLE_COUNT && good; role++) {
         if ((!inputs_have((enum qb_role)role) || role == QB_ROLE_EXPERTS) &&

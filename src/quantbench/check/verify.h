@@ -38,6 +38,8 @@ enum exit_code verify_expect(const struct qb_problem *problem, const struct qb_a
 /* Make room in EXPECTATION, whose problem is set, for all tensors but those that are data; false if memory is short.
  * Free it either way. */
 bool verify_make(struct expectation *expectation, bool need_codes);
+/* Let the values of tokens that EXPECTATION's slots leave out, where a cache is read, be as they are before a launch. */
+void verify_leave_out(struct expectation *expectation);
 void verify_free(struct expectation *expectation);
 
 /* What is left of an expectation when its memory is needed for others: enough to tell whether outputs are right. */
@@ -47,9 +49,8 @@ struct fingerprint {
 };
 enum exit_code verify_fingerprint(const struct expectation *expectation, struct fingerprint *fingerprint);
 
-/* Set *IMAGE to what a launch leaves in the tensor of ROLE, which it writes, in memory that held VERIFY_POISON. Free
- * it.
- */
+/* Set *IMAGE to what a launch leaves in the tensor of ROLE, which it writes, in memory that held VERIFY_POISON; or to
+ * what is given to it there. Free it. */
 enum exit_code verify_image(const struct expectation *expectation, enum qb_role role, void **image);
 
 /* True if GOT is right where the reference says WANT: the same, or as near as ARITHMETIC allows a kernel for PROBLEM.

@@ -519,20 +519,17 @@ static enum exit_code keep_proof(struct bench *bench, size_t index)
     struct result *result = &bench->results[index];
     struct proof *proof = &bench->proofs[index];
 
-    for (int role = 0; role < QB_ROLE_COUNT; role++) {
-        const uint64_t bytes = result->found.bytes.of[role];
+    enum exit_code code = EXIT_OK;
 
+    for (int role = 0; role < QB_ROLE_COUNT && code == EXIT_OK; role++) {
         if (!sizes_is_given(&result->plan_case->problem, (enum qb_role)role) || inputs_have((enum qb_role)role) ||
-            bytes == 0) {
+            result->found.bytes.of[role] == 0) {
             continue;
         }
-        proof->given[role] = malloc(bytes);
-        if (proof->given[role] == NULL) {
-            return message_out_of_memory("the scales", bytes);
-        }
-        memcpy(proof->given[role], bench->expectation.tensors.at[role], bytes);
+        code = verify_image(&bench->expectation, (enum qb_role)role, &proof->given[role]);
     }
-    return bench->method->verify ? verify_fingerprint(&bench->expectation, &proof->fingerprint) : EXIT_OK;
+    return code == EXIT_OK && bench->method->verify ? verify_fingerprint(&bench->expectation, &proof->fingerprint)
+                                                    : code;
 }
 
 /* True if the kernel is to be proved harmless: it is not ours, and no worker has done it. */
@@ -542,10 +539,10 @@ static bool is_foreign(const struct bench *bench, const struct result *result)
            (bench->foreign->isolate == ISOLATE_ALL || qb_kernel_plugin(result->plan_case->kernel) != NULL);
 }
 
-/* That a kernel of others is harmless. BENCH expects what is right for the case. */
-static enum exit_code prove_harmless(struct bench *bench, const struct plan_case *plan_case,
-                                     const struct case_data *data)
+/* That a kernel of others is harmless. BENCH has kept what is given to it. */
+static enum exit_code prove_harmless(struct bench *bench, size_t index, const struct case_data *data)
 {
+    const struct plan_case *plan_case = bench->results[index].plan_case;
     const void *given[QB_ROLE_COUNT];
     struct qb_queue *queue;
     enum exit_code code = make_queues(bench->method, plan_case, 1, &queue);
@@ -554,7 +551,7 @@ static enum exit_code prove_harmless(struct bench *bench, const struct plan_case
         return code;
     }
     for (int role = 0; role < QB_ROLE_COUNT; role++) {
-        given[role] = data->at[role] != NULL ? data->at[role] : bench->expectation.tensors.at[role];
+        given[role] = data->at[role] != NULL ? data->at[role] : bench->proofs[index].given[role];
     }
     code = unless_changed(bench, prove_kernel(plan_case, queue, given, bench->alive));
     announce(bench, CHILD_OWN_SECONDS);
@@ -601,7 +598,7 @@ static enum exit_code prove(struct bench *bench, size_t index)
         code = keep_proof(bench, index);
     }
     if (code == EXIT_OK && bench->method->verify && is_foreign(bench, result)) {
-        code = prove_harmless(bench, result->plan_case, &data);
+        code = prove_harmless(bench, index, &data);
     }
     if (code == EXIT_OK && bench->method->verify) {
         code = prove_launch(bench, index, &data);

@@ -7,7 +7,7 @@
 #define OF(operation) (1u << (operation))
 #define GATED         (OF(QB_OPERATION_SILU_MUL) | OF(QB_OPERATION_GELU_MUL))
 #define NORMS         (OF(QB_OPERATION_RMS_NORM) | OF(QB_OPERATION_ADD_RMS_NORM))
-#define CACHE         OF(QB_OPERATION_KV_WRITE)
+#define CACHE         (OF(QB_OPERATION_KV_WRITE) | OF(QB_OPERATION_KV_READ))
 #define ROPE          OF(QB_OPERATION_ROPE)
 #define EXPERTS       (OF(QB_OPERATION_QUANTIZE) | GATED)
 #define COLUMNS       (OF(QB_OPERATION_TRANSPOSE) | OF(QB_OPERATION_DUAL))
@@ -15,7 +15,7 @@
 bool operation_reads(enum qb_operation operation, enum operation_member member)
 {
     static const unsigned readers[] = {
-        [MEMBER_SCALE_BOUND] = OF(QB_OPERATION_QUANTIZE) | GATED | NORMS | CACHE | ROPE | COLUMNS,
+        [MEMBER_SCALE_BOUND] = OF(QB_OPERATION_QUANTIZE) | GATED | NORMS | OF(QB_OPERATION_KV_WRITE) | ROPE | COLUMNS,
         [MEMBER_INTERMEDIATE] = GATED | NORMS | ROPE,
         [MEMBER_VALUES] = GATED | NORMS | ROPE,
         [MEMBER_GELU] = OF(QB_OPERATION_GELU_MUL),
@@ -49,6 +49,11 @@ bool operation_is_seeded(const struct qb_problem *problem)
 bool operation_has_cache(enum qb_operation operation)
 {
     return operation_reads(operation, MEMBER_PAGES);
+}
+
+bool operation_reads_codes(enum qb_operation operation)
+{
+    return operation == QB_OPERATION_DEQUANTIZE || operation == QB_OPERATION_KV_READ;
 }
 
 uint64_t operation_pages(uint64_t tokens, uint64_t page_size)

@@ -47,8 +47,11 @@ bool operation_pair(const struct qb_problem *problem, uint64_t element, uint64_t
  * file's. */
 bool operation_is_seeded(const struct qb_problem *problem);
 
-/* True if OPERATION writes into a cache of keys and values. */
+/* True if OPERATION writes into a cache of keys and values, or reads one. */
 bool operation_has_cache(enum qb_operation operation);
+
+/* True if OPERATION makes values of codes, which are given as its scales are. */
+bool operation_reads_codes(enum qb_operation operation);
 
 /* The pages of PAGE_SIZE that a cache has if nobody says how many: for TOKENS, and some more that stay as they are. */
 uint64_t operation_pages(uint64_t tokens, uint64_t page_size);

@@ -171,13 +171,12 @@ static void formats_text(const struct qb_problem *p, char text[FORMATS_SIZE])
     snprintf(codes, sizeof codes, "%s%s%s%s", recipe_name(p), has_recipe ? " (" : "", has_recipe ? output : "",
              has_recipe ? ")" : "");
     snprintf(text, FORMATS_SIZE, "%s%s%s -> %s", is_plain ? "" : qb_operation_name(p->operation), is_plain ? "" : ", ",
-             p->operation == QB_OPERATION_DEQUANTIZE ? codes : input,
-             p->operation == QB_OPERATION_DEQUANTIZE ? input : codes);
+             operation_reads_codes(p->operation) ? codes : input, operation_reads_codes(p->operation) ? input : codes);
 }
 
 const char *problem_results_name(const struct qb_problem *problem)
 {
-    return problem->operation == QB_OPERATION_DEQUANTIZE                             ? "values"
+    return operation_reads_codes(problem->operation)                                 ? "values"
            : problem->keep_values || problem->operation == QB_OPERATION_ADD_RMS_NORM ? "codes, values and sums"
                                                                                      : "codes";
 }

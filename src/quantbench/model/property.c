@@ -351,7 +351,7 @@ bool property_same(const struct record_case *a, const struct record_case *b, enu
 /* True if its operation may say, without an option, that scales are given. */
 static bool reads_scales(const struct record_case *c)
 {
-    return c->problem.operation == QB_OPERATION_DEQUANTIZE || operation_has_cache(c->problem.operation);
+    return operation_reads_codes(c->problem.operation) || operation_has_cache(c->problem.operation);
 }
 
 /* True if groups of A are those that its output has by default, and B has none. */

@@ -107,6 +107,7 @@ static enum exit_code prepare(struct soak_round *round)
     const struct plan_case *c = &round->plan_case;
     const struct sizes bytes = sizes_of(&c->problem);
     const void *given[QB_ROLE_COUNT];
+    void *made[QB_ROLE_COUNT] = {NULL};
     enum exit_code code;
 
     round->sets = choose_sets(round, &bytes);
@@ -119,16 +120,20 @@ static enum exit_code prepare(struct soak_round *round)
                                            &round->expectation)
                            : code;
     code = code == EXIT_OK ? make_queue(round) : code;
+    for (int role = 0; role < QB_ROLE_COUNT && code == EXIT_OK; role++) {
+        if (round->data.at[role] == NULL && bytes.of[role] > 0 && sizes_is_given(&c->problem, (enum qb_role)role)) {
+            code = verify_image(&round->expectation, (enum qb_role)role, &made[role]);
+        }
+        given[role] = round->data.at[role] != NULL ? round->data.at[role] : made[role];
+    }
     if (code == EXIT_OK) {
         enum qb_status status;
 
-        for (int role = 0; role < QB_ROLE_COUNT; role++) {
-            given[role] = round->data.at[role] != NULL                      ? round->data.at[role]
-                          : sizes_is_given(&c->problem, (enum qb_role)role) ? round->expectation.tensors.at[role]
-                                                                            : NULL;
-        }
         status = buffers_make(c->device->handle, round->queue, &bytes, round->sets, given, &round->buffers);
         code = status == QB_OK ? EXIT_OK : message_status("the buffers", status);
+    }
+    for (int role = 0; role < QB_ROLE_COUNT; role++) {
+        free(made[role]);
     }
     return code == EXIT_OK ? make_images(round) : code;
 }
