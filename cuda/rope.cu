@@ -22,6 +22,10 @@ struct rope_args : qb__chunk_args {
     uint32_t sine;          /* bytes from a cosine to its sine */
     uint32_t rotary_chunks; /* of a head */
     bool adjacent, float_angles, wide, in_float;
+    /* Whole heads: the scale is that of the row; a block has the angles of the row that is AHEAD rows after its own
+     * brought to the second cache. */
+    bool of_rows;
+    uint32_t ahead;
 };
 
 /* ---- Arithmetic ---------------------------------------------------------------------------------------------------
@@ -272,12 +276,27 @@ __device__ __forceinline__ void rotate_heads(const rope_args &a, head_chunks &h,
             h.z[k + 1] = pack_chunk<IN>(second);
         }
     }
+    if (position >= a.count) {
 #pragma unroll
-    for (unsigned k = 0; k < HEAD_CHUNKS; k++) {
-        if (position >= a.count) {
+        for (unsigned k = 0; k < HEAD_CHUNKS; k++) {
             h.z[k] = make_uint4(NAN_PAIR, NAN_PAIR, NAN_PAIR, NAN_PAIR);
         }
-        qb__keep_chunk<IN>(a, h.z[k], h.row, h.col[k], h.valid[k]);
+    }
+    if (a.values != NULL) {
+#pragma unroll
+        for (unsigned k = 0; k < HEAD_CHUNKS; k++) {
+            qb__keep_chunk<IN>(a, h.z[k], h.row, h.col[k], h.valid[k]);
+        }
+    }
+}
+
+/* Bring row POSITION of the angles, if there is one, to the second cache. */
+__device__ __forceinline__ void fetch_angles(const rope_args &a, uint64_t position)
+{
+    const uint32_t at = threadIdx.x * 128;
+
+    if (at < a.angle_step && position < a.count) {
+        asm volatile("prefetch.global.L2 [%0];" : : "l"(a.angles + position * a.angle_step + at));
     }
 }
 
@@ -293,15 +312,15 @@ template <int IN> __device__ __forceinline__ uint32_t max_heads(const head_chunk
     return acc;
 }
 
-/* Store all codes by one scale, whose divisor is D; AMAX are the bits of a bound of all elements. */
+/* Store all codes by one scale, whose divisor is D. */
 template <int IN, int OUT>
-__device__ __forceinline__ void store_heads(const rope_args &a, const head_chunks &h, const qb__divisor &d,
-                                            uint32_t amax)
+__device__ __forceinline__ void store_heads(const rope_args &a, const head_chunks &h, const qb__divisor &d)
 {
     const uint32_t row[HEAD_CHUNKS] = {h.row, h.row, h.row, h.row};
     const qb__divisor all[HEAD_CHUNKS] = {d, d, d, d};
 
-    qb__tail_store_all<IN, OUT, HEAD_CHUNKS>(a.tail, h.z, all, __uint_as_float(amax) < d.limit, row, h.col, h.valid);
+    /* The magnitudes of 16-bit elements do not count. */
+    qb__tail_store_all<IN, OUT, HEAD_CHUNKS>(a.tail, h.z, all, qb__is_fast<IN>(0, d.limit), row, h.col, h.valid);
 }
 
 /* Quantize the chunks of H by scales that are given, or of groups; GIVEN: that of the whole row. */
@@ -311,7 +330,7 @@ __device__ __forceinline__ void quantize_heads(const rope_args &a, const head_ch
     const uint32_t row[HEAD_CHUNKS] = {h.row, h.row, h.row, h.row};
 
     if (a.tail.is_static && a.tail.team_shift == QB__WHOLE) {
-        store_heads<IN, OUT>(a, h, qb__divide_by<IN>(given), qb__max_bits<IN>(max_heads<IN>(h)));
+        store_heads<IN, OUT>(a, h, qb__divide_by<IN>(given));
     } else if (a.tail.is_static) {
 #pragma unroll
         for (unsigned k = 0; k < HEAD_CHUNKS; k++) {
@@ -327,30 +346,39 @@ __device__ __forceinline__ void quantize_heads(const rope_args &a, const head_ch
     }
 }
 
-/* A block has a row; blocks after those of rows have the padding. TOKEN: the scale is that of the row. */
-template <int IN, int OUT, bool FLOAT, bool ADJACENT, bool TOKEN>
-__global__ void __launch_bounds__(QB__ROW_THREADS) rope_heads(const rope_args a)
+/* Threads of a row that is not LONG. There are registers for two blocks of this many, or for one of a long row. */
+#define HEAD_THREADS 640u
+
+/* Warps that are at work in a multiprocessor, where rows are not long. */
+#define RESIDENT_WARPS 40u
+
+/* A block has a row; blocks after those of rows have the padding. What a block waits for is its position, and then the
+ * angles, as these would otherwise queue behind all elements that are on their way. So a block before it has brought
+ * both to the second cache. */
+template <int IN, int OUT, bool FLOAT, bool ADJACENT, bool LONG>
+__global__ void __launch_bounds__(LONG ? QB__ROW_THREADS : HEAD_THREADS, LONG ? 1 : 2 * QB__MOST_THREADS / 2048)
+    rope_heads(const rope_args a)
 {
     const unsigned char *const in = qb__begin(a.in);
     const uint32_t units = ADJACENT ? WARP_CHUNKS : WARP_CHUNKS / 2, row = blockIdx.x;
     __shared__ uint32_t warp_max[32];
     head_chunks h;
 
-    if (!TOKEN && row >= a.rows) {
+    if (row >= a.rows) {
         qb__tail_pad(a.tail, (uint64_t)(row - a.rows) * blockDim.x + threadIdx.x,
                      (uint64_t)(gridDim.x - a.rows) * blockDim.x);
         return;
     }
     const uint64_t position = (uint64_t)a.positions[row];
+    const uint64_t later = row + a.ahead < a.rows ? (uint64_t)a.positions[row + a.ahead] : UINT64_MAX;
     /* Before the chunks are waited for. */
-    const float given =
-        !TOKEN && a.tail.is_static && a.tail.team_shift == QB__WHOLE ? qb__tail_given(a.tail, row, 0) : 0;
+    const float given = a.tail.is_static && a.tail.team_shift == QB__WHOLE ? qb__tail_given(a.tail, row, 0) : 0;
     read_heads<ADJACENT>(a, in, row, threadIdx.x / 32 * units + threadIdx.x % 32, h);
     rotate_heads<IN, FLOAT, ADJACENT>(a, h, position);
-    if constexpr (TOKEN) {
+    fetch_angles(a, later);
+    if (a.of_rows) {
         const uint32_t amax = qb__block_max(qb__max_bits<IN>(max_heads<IN>(h)), warp_max);
-        const qb__divisor d = qb__divide_by<IN>(qb__tail_found<OUT>(a.tail, amax, threadIdx.x == 0, row, 0));
-        store_heads<IN, OUT>(a, h, d, amax);
+        store_heads<IN, OUT>(a, h, qb__divide_by<IN>(qb__tail_found<OUT>(a.tail, amax, threadIdx.x == 0, row, 0)));
     } else {
         quantize_heads<IN, OUT, ADJACENT>(a, h, given);
     }
@@ -427,26 +455,28 @@ static bool has_whole_heads(const struct qb__cuda_call *call)
            (!groups || p->group >= HEAD_CHUNKS * QB__EIGHT);
 }
 
-/* Tables of kernels: by pairing, for scales that are given or of groups, then for those of rows. */
-#define HEAD_KERNELS(is_float, is_token)                                                                               \
+/* Tables of kernels by pairing. */
+#define HEAD_KERNELS(is_float, is_long)                                                                                \
     {                                                                                                                  \
-        QB__TAIL_KERNELS(rope_heads, is_float, false, is_token),                                                       \
-            QB__TAIL_KERNELS(rope_heads, is_float, true, is_token)                                                     \
+        QB__TAIL_KERNELS(rope_heads, is_float, false, is_long), QB__TAIL_KERNELS(rope_heads, is_float, true, is_long)  \
     }
 
 static cudaError_t launch_heads(const struct qb__cuda_call *call, rope_args &a)
 {
-    static const void *const kernels[2][2][2][6] = {{HEAD_KERNELS(false, false), HEAD_KERNELS(false, true)},
-                                                    {HEAD_KERNELS(true, false), HEAD_KERNELS(true, true)}};
-    const bool is_token = call->scaling != QB_SCALING_STATIC && call->problem->granularity == QB_GRANULARITY_TOKEN;
+    /* Angles in binary32 take the registers of a long row. */
+    static const void *const kernels[3][2][6] = {HEAD_KERNELS(false, false), HEAD_KERNELS(false, true),
+                                                 HEAD_KERNELS(true, true)};
     void *list[] = {&a};
 
     a.tail = qb__tail_of(call);
     a.tail.apart = a.rotary_chunks / 2;
     a.row_chunks = (uint32_t)(a.cols / QB__EIGHT);
-    const unsigned threads = 32 * (unsigned)qb__ceil_div(a.row_chunks, WARP_CHUNKS);
-    return qb__launch(call, kernels[a.float_angles][is_token][a.adjacent][qb__index(call)],
-                      a.rows + (is_token ? 0 : qb__ceil_div(a.tail.padding.count, 16 * threads)), dim3(threads), list);
+    a.of_rows = call->scaling != QB_SCALING_STATIC && call->problem->granularity == QB_GRANULARITY_TOKEN;
+    const unsigned warps = (unsigned)qb__ceil_div(a.row_chunks, WARP_CHUNKS), threads = 32 * warps;
+    /* The row after all that are at work when a block begins. */
+    a.ahead = call->limits->units * RESIDENT_WARPS / warps;
+    return qb__launch(call, kernels[a.float_angles ? 2 : threads > HEAD_THREADS][a.adjacent][qb__index(call)],
+                      a.rows + qb__ceil_div(a.tail.padding.count, 16 * threads), dim3(threads), list);
 }
 
 cudaError_t qb__cuda_rope_run(const struct qb__cuda_call *call, bool *done)

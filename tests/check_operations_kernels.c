@@ -349,6 +349,32 @@ START_TEST(usual_heads)
 }
 END_TEST
 
+/* Rows of the heads of models: more than a device works on at a time, so that what later ones need is fetched before
+ * they begin; and longer ones, and one that is the longest. */
+START_TEST(many_heads)
+{
+    static const uint64_t shapes[][2] = {{1200, 5120}, {620, 9216}, {3, 32768}};
+    static const enum qb_granularity tilings[] = {QB_GRANULARITY_TENSOR, QB_GRANULARITY_TOKEN, QB_GRANULARITY_GROUP};
+    struct qb_problem p = problem_of(QB_OPERATION_ROPE);
+    uint64_t state = test_seed() + (uint64_t)_i;
+
+    p.input = inputs[_i % 2];
+    p.output = _i % 4 < 2 ? QB_FORMAT_E4M3 : QB_FORMAT_INT8;
+    p.granularity = tilings[_i % COUNT(tilings)];
+    p.scaling = p.granularity == QB_GRANULARITY_TENSOR ? QB_SCALING_STATIC : QB_SCALING_DYNAMIC;
+    p.group = 128;
+    p.tokens = shapes[_i / 3 % COUNT(shapes)][0];
+    p.hidden = shapes[_i / 3 % COUNT(shapes)][1];
+    p.head_size = p.rotary = 128;
+    p.positions = 300;
+    p.pairing = (enum qb_pairing)(_i / 2 % 2);
+    p.weights = _i / 4 % 2 == 0 ? QB_WEIGHTS_INPUT : QB_WEIGHTS_FLOAT;
+    if (offers(QB_OPERATION_ROPE)) {
+        run_filled(&p, NORMAL, 0, &state);
+    }
+}
+END_TEST
+
 /* Positions that are out of range: the CPU says so, and elsewhere the pairs of these tokens are not numbers, and those
  * of the others what they should be. */
 START_TEST(positions_out_of_range)
@@ -1176,6 +1202,7 @@ int main(void)
     tcase_add_loop_test(models, many_long_rows, 0, 12);
     tcase_add_loop_test(models, few_long_rows, 0, 15);
     tcase_add_loop_test(shapes, usual_heads, 0, 12);
+    tcase_add_loop_test(models, many_heads, 0, 9);
     tcase_add_loop_test(shapes, positions_out_of_range, 0, 16);
     tcase_add_loop_test(values, data, 0, COUNT(operations) * KINDS);
     tcase_add_loop_test(values, every_gate, 0, 12 * COUNT(activations));
