@@ -33,6 +33,7 @@ struct tile_args {
     qb__fastdiv by_super; /* tiles of HIGH bands */
     bool aligned;
     bool dual; /* with the rows */
+    bool wide; /* all that is loaded and stored begins at whole loads and stores */
     result own, other;
 };
 
@@ -50,7 +51,7 @@ struct octet_codes {
 };
 
 /* Blocks that a multiprocessor holds, by registers. */
-template <int IN> constexpr int resident = IN == QB_FORMAT_F32 ? 2 : 3;
+template <int IN, int KIND> constexpr int resident = IN == QB_FORMAT_F32 ? 2 : KIND == BLOCKS ? 4 : 3;
 
 /* The codes that a block transposes: column K has 128 bytes, in chunks of 16 whose order depends on K, so that lanes
  * find different banks. */
@@ -73,6 +74,12 @@ __device__ __forceinline__ tile tile_of(const tile_args &a)
     const uint32_t col = high == HIGH ? rest / HIGH : rest / high;
 
     return {(first + rest - col * high) * SIDE, col * SIDE};
+}
+
+/* True if all of T exists, and goes by whole loads and stores: most tiles do, with half of the instructions. */
+__device__ __forceinline__ bool is_whole(const tile_args &a, const tile &t)
+{
+    return a.wide && t.row + SIDE <= a.rows && t.col + SIDE <= a.cols;
 }
 
 /* This thread's first row and column in a tile. */
@@ -116,6 +123,32 @@ __device__ __forceinline__ octet<IN> load_octet(const tile_args &a, const unsign
     return x;
 }
 
+/* The eight rows of this thread in T, which is WHOLE or not. */
+template <int IN>
+__device__ __forceinline__ void load_tile(const tile_args &a, const unsigned char *in, const tile &t, bool whole,
+                                          octet<IN> *x)
+{
+    const uint32_t row = t.row + own_row(), col = t.col + own_col();
+
+    if (whole) {
+        const uint64_t step = a.in_stride * qb__in<IN>::size;
+        const unsigned char *const at = in + row * step + col * qb__in<IN>::size;
+
+#pragma unroll
+        for (uint32_t i = 0; i < 8; i++) {
+#pragma unroll
+            for (uint32_t c = 0; c < octet<IN>::chunks; c++) {
+                x[i].chunk[c] = qb__load16(at + i * step + 16 * c);
+            }
+        }
+        return;
+    }
+#pragma unroll
+    for (uint32_t i = 0; i < 8; i++) {
+        x[i] = load_octet<IN>(a, in, row + i, col);
+    }
+}
+
 /* Store scale (ROW, COL) of R, of which there is one. */
 template <int KIND>
 __device__ __forceinline__ void store_scale(const result &r, uint32_t row, uint32_t col, float scale, uint32_t code)
@@ -133,23 +166,53 @@ __device__ __forceinline__ void store_scale(const result &r, uint32_t row, uint3
     }
 }
 
-/* Store eight codes of a row. */
-__device__ __forceinline__ void store_row(const tile_args &a, uint32_t row, uint32_t col, const octet_codes &codes)
+/* Where the codes of this thread's first row in T go. */
+__device__ __forceinline__ uint8_t *own_codes(const tile_args &a, const tile &t)
 {
+    return a.own.codes + (t.row + own_row()) * a.own.stride + t.col + own_col();
+}
+
+__device__ __forceinline__ void store_eight(uint8_t *at, const octet_codes &codes)
+{
+    *(uint2 *)at = make_uint2(codes.word[0], codes.word[1]);
+}
+
+/* Store the codes of this thread's row number I in T, as far as T is in the input. */
+__device__ __forceinline__ void store_row(const tile_args &a, const tile &t, uint32_t i, const octet_codes &codes)
+{
+    const uint32_t row = t.row + own_row() + i, col = t.col + own_col();
     uint8_t *const at = a.own.codes + row * a.own.stride + col;
 
     if (row >= a.rows) {
         return;
     }
     if (a.own.aligned && col + 8 <= a.cols) {
-        *(uint2 *)at = make_uint2(codes.word[0], codes.word[1]);
+        store_eight(at, codes);
+        return;
+    }
+#pragma unroll
+    for (uint32_t k = 0; k < 8; k++) {
+        if (col + k < a.cols) {
+            at[k] = (uint8_t)(codes.word[k / 4] >> (k % 4 * 8));
+        }
+    }
+}
+
+/* Store all codes of this thread's rows in T, which is WHOLE or not. */
+__device__ __forceinline__ void store_rows(const tile_args &a, const tile &t, bool whole, const octet_codes *codes)
+{
+    if (whole) {
+        uint8_t *const at = own_codes(a, t);
+
+#pragma unroll
+        for (uint32_t i = 0; i < 8; i++) {
+            store_eight(at + i * a.own.stride, codes[i]);
+        }
         return;
     }
 #pragma unroll
     for (uint32_t i = 0; i < 8; i++) {
-        if (col + i < a.cols) {
-            at[i] = (uint8_t)(codes.word[i / 4] >> (i % 4 * 8));
-        }
+        store_row(a, t, i, codes[i]);
     }
 }
 
@@ -229,20 +292,22 @@ __device__ __forceinline__ void store_shifted(const tile_args &a, const exchange
 }
 
 /* Store what is in E: 16 codes of a column at a time. */
-__device__ __forceinline__ void store_columns(const tile_args &a, const exchange &e, const tile &t)
+__device__ __forceinline__ void store_columns(const tile_args &a, const exchange &e, const tile &t, bool whole)
 {
-    if (!a.other.aligned || t.row + SIDE > a.rows) {
+    if (!whole && (!a.other.aligned || t.row + SIDE > a.rows)) {
         store_shifted(a, e, t, min(SIDE, a.rows - t.row));
         return;
     }
+    const uint32_t first = threadIdx.x / (SIDE / 16), chunk = threadIdx.x % (SIDE / 16);
+    uint8_t *const at = a.other.codes + (t.col + first) * a.other.stride + t.row + 16 * chunk;
+
 #pragma unroll
-    for (uint32_t i = threadIdx.x; i < SIDE * SIDE / 16; i += THREADS) {
-        const uint32_t k = i / (SIDE / 16), chunk = i % (SIDE / 16);
+    for (uint32_t i = 0; i < SIDE; i += THREADS / (SIDE / 16)) {
+        const uint32_t k = first + i;
         const uint4 v = e.chunk[k][chunk ^ (k / 8 & 7)];
 
-        if (t.col + k < a.cols) {
-            *(uint4 *)(a.other.codes + (t.col + k) * a.other.stride + t.row + 16 * chunk) =
-                (k / 64 & 1) != 0 ? make_uint4(v.z, v.w, v.x, v.y) : v;
+        if (whole || t.col + k < a.cols) {
+            *(uint4 *)(at + i * a.other.stride) = (k / 64 & 1) != 0 ? make_uint4(v.z, v.w, v.x, v.y) : v;
         }
     }
 }
@@ -489,6 +554,23 @@ __device__ __forceinline__ octet_codes encode_row(const octet<IN> &x, const qb__
     }
 }
 
+/* The codes of this thread's elements, which have one divisor. */
+template <int IN, int OUT>
+__device__ __forceinline__ void encode_tile(const octet<IN> *x, const qb__divisor &d, bool fast, octet_codes *codes)
+{
+    if (fast) {
+#pragma unroll
+        for (int i = 0; i < 8; i++) {
+            codes[i] = encode_row<IN, OUT, BLOCKS>(x[i], d, true);
+        }
+        return;
+    }
+#pragma unroll
+    for (int i = 0; i < 8; i++) {
+        codes[i] = encode_row<IN, OUT, BLOCKS>(x[i], d, false);
+    }
+}
+
 /* The codes of this thread's elements by the factors of their columns. */
 template <int IN, int OUT, int KIND, int G>
 __device__ __forceinline__ void encode_columns(const octet<IN> *x, const factors<G> &f, bool fast, octet_codes *codes)
@@ -501,7 +583,17 @@ __device__ __forceinline__ void encode_columns(const octet<IN> *x, const factors
     for (int i = 0; i < 8; i++) {
         r[i] = d[i].r = f.r[g][col + i];
         d[i].low = KIND != POWERS ? f.low[g][col + i] : 0;
-        d[i].s = KIND != POWERS ? f.s[g][col + i] : 0;
+        d[i].s = KIND != POWERS && IN == QB_FORMAT_F32 ? f.s[g][col + i] : 0;
+    }
+    if (KIND != POWERS && !fast) {
+#pragma unroll
+        for (int i = 0; i < 8; i++) {
+#pragma unroll
+            for (int c = 0; c < octet<IN>::chunks; c++) {
+                put_chunk<IN>(codes[i], c, encode_slow<IN, OUT>(x[i].chunk[c], &f.s[g][col + c * qb__in<IN>::chunk]));
+            }
+        }
+        return;
     }
 #pragma unroll
     for (int i = 0; i < 8; i++) {
@@ -510,10 +602,7 @@ __device__ __forceinline__ void encode_columns(const octet<IN> *x, const factors
         } else {
 #pragma unroll
             for (int c = 0; c < octet<IN>::chunks; c++) {
-                const int first = c * (int)qb__in<IN>::chunk;
-                put_chunk<IN>(codes[i], c,
-                              fast ? qb__encode_columns<IN, OUT>(x[i].chunk[c], d + first)
-                                   : encode_slow<IN, OUT>(x[i].chunk[c], &f.s[g][col + first]));
+                put_chunk<IN>(codes[i], c, qb__encode_columns<IN, OUT>(x[i].chunk[c], d + c * (int)qb__in<IN>::chunk));
             }
         }
     }
@@ -536,7 +625,8 @@ __device__ __forceinline__ void pad(const tile_args &a)
 }
 
 /* One scale for the tile: the codes are the same in both results. */
-template <int IN, int OUT> __global__ void __launch_bounds__(THREADS, resident<IN>) block_tile(const tile_args a)
+template <int IN, int OUT>
+__global__ void __launch_bounds__(THREADS, resident<IN, BLOCKS>) block_tile(const tile_args a)
 {
     const unsigned char *const in = (const unsigned char *)qb__begin(a.in);
     const tile t = tile_of(a);
@@ -544,13 +634,11 @@ template <int IN, int OUT> __global__ void __launch_bounds__(THREADS, resident<I
     __shared__ uint32_t warp_max[32];
     octet_codes codes[8];
     uint32_t acc = 0, code;
+    const bool whole = is_whole(a, t);
     float scale;
     octet<IN> x[8];
 
-#pragma unroll
-    for (uint32_t i = 0; i < 8; i++) {
-        x[i] = load_octet<IN>(a, in, t.row + own_row() + i, t.col + own_col());
-    }
+    load_tile<IN>(a, in, t, whole, x);
 #pragma unroll
     for (int i = 0; i < 8; i++) {
 #pragma unroll
@@ -566,21 +654,18 @@ template <int IN, int OUT> __global__ void __launch_bounds__(THREADS, resident<I
             store_scale<BLOCKS>(a.own, t.row / SIDE, t.col / SIDE, scale, code);
         }
     }
-#pragma unroll
-    for (uint32_t i = 0; i < 8; i++) {
-        codes[i] = encode_row<IN, OUT, BLOCKS>(x[i], d, amax < d.limit);
-        if (a.dual) {
-            store_row(a, t.row + own_row() + i, t.col + own_col(), codes[i]);
-        }
+    encode_tile<IN, OUT>(x, d, amax < d.limit, codes);
+    if (a.dual) {
+        store_rows(a, t, whole, codes);
     }
     put_codes(e, codes);
     __syncthreads();
-    store_columns(a, e, t);
+    store_columns(a, e, t, whole);
 }
 
 /* Scales of G elements of a row, and of G elements of a column. */
 template <int IN, int OUT, int KIND, int G>
-__global__ void __launch_bounds__(THREADS, resident<IN>) group_tile(const tile_args a)
+__global__ void __launch_bounds__(THREADS, resident<IN, KIND>) group_tile(const tile_args a)
 {
     const unsigned char *const in = (const unsigned char *)qb__begin(a.in);
     __shared__ exchange e;
@@ -596,10 +681,8 @@ __global__ void __launch_bounds__(THREADS, resident<IN>) group_tile(const tile_a
         return;
     }
     const tile t = tile_of(a);
-#pragma unroll
-    for (uint32_t i = 0; i < 8; i++) {
-        x[i] = load_octet<IN>(a, in, t.row + own_row() + i, t.col + own_col());
-    }
+    const bool whole = is_whole(a, t);
+    load_tile<IN>(a, in, t, whole, x);
     put_column_max<IN>(x, part);
     if (a.dual) {
         fast = find_rows<IN, OUT, KIND, G>(a, t, x, d);
@@ -607,16 +690,23 @@ __global__ void __launch_bounds__(THREADS, resident<IN>) group_tile(const tile_a
     __syncthreads();
     fast = find_columns<IN, OUT, KIND, G>(a, t, part, f) && fast;
     fast = __syncthreads_and(fast);
-    if (a.dual) {
+    if (a.dual && whole && fast) {
+        uint8_t *const at = own_codes(a, t);
+
 #pragma unroll
         for (uint32_t i = 0; i < 8; i++) {
-            store_row(a, t.row + own_row() + i, t.col + own_col(), encode_row<IN, OUT, KIND>(x[i], d[i], fast));
+            store_eight(at + i * a.own.stride, encode_row<IN, OUT, KIND>(x[i], d[i], true));
+        }
+    } else if (a.dual) {
+#pragma unroll
+        for (uint32_t i = 0; i < 8; i++) {
+            store_row(a, t, i, encode_row<IN, OUT, KIND>(x[i], d[i], fast));
         }
     }
     encode_columns<IN, OUT, KIND, G>(x, f, fast, codes);
     put_codes(e, codes);
     __syncthreads();
-    store_columns(a, e, t);
+    store_columns(a, e, t, whole);
 }
 
 /* ---- Any shape ----------------------------------------------------------------------------------------------------
@@ -762,6 +852,7 @@ static cudaError_t run_tiles(const struct qb__cuda_call *call, const struct qb__
     a.dual = call->problem->operation == QB_OPERATION_DUAL;
     a.own = result_of(rows, 8);
     a.other = result_of(columns, 16);
+    a.wide = a.aligned && a.other.aligned && (!a.dual || a.own.aligned);
     const uint64_t padding = (a.dual ? a.own.padding.count : 0) + a.other.padding.count;
     return qb__launch(call, tile_kernel(call), a.blocks + qb__ceil_div(padding, 16 * THREADS), dim3(THREADS), args);
 }
