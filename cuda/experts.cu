@@ -18,18 +18,43 @@ template <int OP> constexpr int experts_depth = OP == PLAIN ? 4 : 2;
 template <int OP, bool AMAX> constexpr unsigned resident = OP == PLAIN ? (AMAX ? 8 : 4) : (AMAX ? 6 : 5);
 #define RESIDENT_ANY 6
 
-/* Let an expert's amax have the bits AMAX, of a warp, or more. Of many atomics on one address each waits for those
- * before it, so that most are left out: what is read first is an amax of it, maybe an old one. */
+/* Let an expert's amax have the bits AMAX, or more. Of many atomics on one address each waits for those before it, so
+ * that most are left out: what is read first is an amax of it, maybe an old one. */
 __device__ __forceinline__ void experts_widen(const experts_args &a, uint32_t expert, uint32_t amax)
 {
-    if (threadIdx.x % 32 == 0 && amax > __ldcg(a.amax + expert)) {
+    if (amax > __ldcg(a.amax + expert)) {
         atomicMax(a.amax + expert, amax);
     }
 }
 
-/* Scales that are given, or of groups: a warp takes a segment of a row. With AMAX the largest of each expert alone. */
-template <int IN, int OUT, int OP, bool AMAX>
-__global__ void __launch_bounds__(THREADS, experts_resident(resident<OP, AMAX>)) experts_groups(const experts_args a)
+/* Chunks of a row that a warp takes at a time. */
+template <int OP> struct experts_part {
+    static constexpr int N = experts_depth<OP>;
+    uint32_t row[N], col[N];
+    bool valid[N];
+    experts_chunk<OP> chunk[N];
+};
+
+/* Read segment SEGMENT of the row at P. */
+template <int OP>
+__device__ __forceinline__ void experts_read(const experts_args &a, const unsigned char *in, const experts_place &p,
+                                             uint32_t segment, experts_part<OP> &part)
+{
+    const unsigned char *const row = in + ((uint64_t)p.first + p.row) * a.in_step;
+    constexpr int N = experts_part<OP>::N;
+
+#pragma unroll
+    for (int k = 0; k < N; k++) {
+        part.row[k] = p.row;
+        part.col[k] = segment * (32 * N) + k * 32 + threadIdx.x % 32;
+        part.valid[k] = part.col[k] < a.tail.row_chunks;
+        part.chunk[k] = experts_load<OP>(a, row, part.col[k], part.valid[k]);
+    }
+}
+
+/* Scales that are given, or of groups: a warp takes a segment of a row. */
+template <int IN, int OUT, int OP>
+__global__ void __launch_bounds__(THREADS, experts_resident(resident<OP, false>)) experts_groups(const experts_args a)
 {
     constexpr int N = experts_depth<OP>;
     const unsigned char *const in = qb__begin((const unsigned char *)a.in);
@@ -41,40 +66,94 @@ __global__ void __launch_bounds__(THREADS, experts_resident(resident<OP, AMAX>))
         uint32_t segment;
         const experts_place p = experts_segment(a, s, u, &segment);
         const uint64_t line = (uint64_t)p.first + p.row;
-        uint32_t row[N], col[N];
-        bool valid[N];
-        experts_chunk<OP> chunk[N];
+        experts_part<OP> part;
         uint4 z[N];
 
         if (!p.valid) {
             continue;
         }
-#pragma unroll
-        for (int k = 0; k < N; k++) {
-            row[k] = p.row;
-            col[k] = segment * (32 * N) + k * 32 + threadIdx.x % 32;
-            valid[k] = col[k] < a.tail.row_chunks;
-            chunk[k] = experts_load<OP>(a, in + line * a.in_step, col[k], valid[k]);
-        }
+        experts_read<OP>(a, in, p, segment, part);
         const qb__tail t = experts_tail(a, s, p);
 #pragma unroll
         for (int k = 0; k < N; k++) {
-            z[k] = experts_values<IN, OP>(a, chunk[k], (uint4 *)a.values + line * a.tail.row_chunks, col[k], valid[k]);
+            z[k] = experts_values<IN, OP>(a, part.chunk[k], (uint4 *)a.values + line * a.tail.row_chunks, part.col[k],
+                                          part.valid[k]);
         }
-        if constexpr (AMAX) {
-            experts_widen(a, p.expert, qb__warp_max(qb__max_bits<IN>(qb__max_unit<IN, N>(z))));
+        if (t.is_static && t.team_shift == QB__WHOLE) {
+            const qb__divisor d = qb__divide_by<IN>(qb__tail_given(t, p.row, 0));
+            qb__divisor all[N];
+
+#pragma unroll
+            for (int k = 0; k < N; k++) {
+                all[k] = d;
+            }
+            qb__tail_store_all<IN, OUT, N>(t, z, all, qb__is_fast<IN>(0, d.limit), part.row, part.col, part.valid);
         } else if (!t.is_static && 1u << t.team_shift >= qb__tail_lanes(N)) {
-            qb__tail_groups<IN, OUT, N>(t, z, row, col, valid);
+            qb__tail_groups<IN, OUT, N>(t, z, part.row, part.col, part.valid);
         } else {
 #pragma unroll
             for (int k = 0; k < N; k++) {
-                const float given = t.is_static ? qb__tail_given(t, p.row, valid[k] ? col[k] >> t.team_shift : 0) : 0;
-                qb__tail_chunk<IN, OUT>(t, z[k], given, p.row, col[k], valid[k]);
+                const float given =
+                    t.is_static ? qb__tail_given(t, p.row, part.valid[k] ? part.col[k] >> t.team_shift : 0) : 0;
+                qb__tail_chunk<IN, OUT>(t, z[k], given, p.row, part.col[k], part.valid[k]);
             }
         }
     }
-    if constexpr (!AMAX) {
-        experts_pad(a, s);
+    experts_pad(a, s);
+}
+
+/* The amax of each expert. Of all warps of a block that have the same expert one has the atomic: without that it has
+ * thousands that wait for each other, as all begin at once. */
+template <int IN, int OP>
+__global__ void __launch_bounds__(THREADS, experts_resident(resident<OP, true>)) experts_largest(const experts_args a)
+{
+    constexpr int N = experts_depth<OP>;
+    constexpr uint32_t WARPS = THREADS / 32;
+    const unsigned char *const in = qb__begin((const unsigned char *)a.in);
+    const experts_sums s = experts_begin(a);
+    const uint64_t units = experts_segments(a, s);
+    const uint32_t warp = threadIdx.x / 32;
+    __shared__ uint32_t expert[2][WARPS], amax[2][WARPS]; /* of each warp */
+    unsigned turn = 0;
+
+    for (uint64_t first = (uint64_t)blockIdx.x * WARPS; first < units; first += gridDim.x * WARPS, turn ^= 1) {
+        experts_place p = {a.experts, 0, 0, false};
+        uint32_t segment, acc = 0;
+
+        if (first + warp < units) {
+            p = experts_segment(a, s, first + warp, &segment);
+        }
+        if (p.valid) {
+            experts_part<OP> part;
+
+            experts_read<OP>(a, in, p, segment, part);
+#pragma unroll
+            for (int k = 0; k < N; k++) {
+                acc =
+                    qb__max_chunk<IN>(acc, experts_values<IN, OP>(a, part.chunk[k], NULL, part.col[k], part.valid[k]));
+            }
+        }
+        acc = qb__warp_max(qb__max_bits<IN>(acc));
+        if (threadIdx.x % 32 == 0) {
+            expert[turn][warp] = p.expert;
+            amax[turn][warp] = acc;
+        }
+        __syncthreads(); /* the next turn has other words */
+        if (threadIdx.x < WARPS) {
+            const uint32_t own = expert[turn][threadIdx.x];
+            bool leads = own < a.experts;
+
+            acc = 0;
+#pragma unroll
+            for (uint32_t w = 0; w < WARPS; w++) {
+                const bool same = expert[turn][w] == own;
+                acc = same ? max(acc, amax[turn][w]) : acc;
+                leads = leads && !(same && w < threadIdx.x);
+            }
+            if (leads) {
+                experts_widen(a, own, acc);
+            }
+        }
     }
 }
 
@@ -242,7 +321,10 @@ template <int IN> __global__ void __launch_bounds__(THREADS) experts_range(exper
         for (uint64_t col = threadIdx.x % 32; col < a.cols; col += 32) {
             amax = fmaxf(amax, fabsf(experts_value<IN>(a, (uint64_t)p.first + p.row, col)));
         }
-        experts_widen(a, p.expert, qb__warp_max(__float_as_uint(amax)));
+        const uint32_t most = qb__warp_max(__float_as_uint(amax));
+        if (threadIdx.x % 32 == 0) {
+            experts_widen(a, p.expert, most);
+        }
     }
 }
 
@@ -358,10 +440,9 @@ static cudaError_t run_chunks(const struct qb__cuda_call *call, experts_args &a,
     }
 #define LARGEST_OF(op)                                                                                                 \
     {                                                                                                                  \
-        (const void *)experts_groups<QB_FORMAT_F16, QB_FORMAT_INT8, op, true>,                                         \
-            (const void *)experts_groups<QB_FORMAT_BF16, QB_FORMAT_INT8, op, true>                                     \
+        (const void *)experts_largest<QB_FORMAT_F16, op>, (const void *)experts_largest<QB_FORMAT_BF16, op>            \
     }
-    static const void *const groups[OPERATIONS][6] = EXPERTS_OF(experts_groups, false);
+    static const void *const groups[OPERATIONS][6] = EXPERTS_OF(experts_groups);
     static const void *const tokens[2][OPERATIONS][6] = {EXPERTS_OF(experts_tokens, 2), EXPERTS_OF(experts_tokens, 4)};
     static const void *const largest[OPERATIONS][2] = {LARGEST_OF(QB__SILU), LARGEST_OF(QB__GELU),
                                                        LARGEST_OF(QB__GELU_ERF), LARGEST_OF(PLAIN)};

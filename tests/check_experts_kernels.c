@@ -178,6 +178,21 @@ START_TEST(usual_rows)
 }
 END_TEST
 
+/* More pieces of rows than a device works on at a time, some of which have the end of one expert and the beginning of
+ * the next: one scale for each, and a tensor scale that is computed. */
+START_TEST(many_pieces)
+{
+    static const int computed[] = {0, 1, 10};
+    struct qb_problem p = problem_of(operations[_i / 3], &recipes[computed[_i % 3]]);
+    uint64_t state = test_seed() + (uint64_t)_i;
+
+    p.hidden = 2080;
+    p.input = _i % 2 == 0 ? QB_FORMAT_F16 : QB_FORMAT_BF16;
+    set_experts(&p, 37, 4100, _i % 2 == 1);
+    run_with(&p, NORMAL, 0, &state);
+}
+END_TEST
+
 /* Data of every kind; zeros of a whole expert among them. */
 START_TEST(data)
 {
@@ -367,6 +382,7 @@ int main(void)
     launches = patient_case("launches");
     tcase_add_loop_test(rows, combinations, 0, 2 * COUNT(operations) * COUNT(recipes));
     tcase_add_loop_test(rows, usual_rows, 0, 2 * COUNT(recipes));
+    tcase_add_loop_test(rows, many_pieces, 0, 6);
     tcase_add_loop_test(rows, data, 0, COUNT(operations) * COUNT(recipes));
     tcase_add_loop_test(rows, layouts, 0, 4);
     tcase_add_loop_test(rows, tables_out_of_range, 0, 40 * COUNT(recipes));
