@@ -28,28 +28,6 @@ struct norm_few_add_args : norm_few_args {
     unsigned char *sum;
 };
 
-/* As qb__norm_factor(), with one branch in place of its three, for an EPSILON of up to 1 and a LENGTH of up to 8192
- * that is a multiple of eight: tried with all numbers on an H200, see NOTES. */
-__device__ __forceinline__ float factor_of(float sum, float length, float epsilon)
-{
-#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ == 900
-    if (sum >= 0x1p-80f && sum <= 0x1p80f) {
-        float near, r;
-
-        asm("rcp.approx.ftz.f32 %0, %1;" : "=f"(near) : "f"(length));
-        near = __fmaf_rn(-__fmaf_rn(length, near, -1.0f), near, near);
-        const float q = __fmul_rn(sum, near);
-        const float mean = __fadd_rn(__fmaf_rn(__fmaf_rn(-q, length, sum), near, q), epsilon);
-        asm("rsqrt.approx.ftz.f32 %0, %1;" : "=f"(r) : "f"(mean));
-        const float about = __fmul_rn(mean, r);
-        const float root = __fmaf_rn(__fmaf_rn(-about, about, mean), __fmul_rn(r, 0.5f), about);
-        asm("rcp.approx.ftz.f32 %0, %1;" : "=f"(r) : "f"(root));
-        return __fmaf_rn(-__fmaf_rn(root, r, -1.0f), r, r);
-    }
-#endif
-    return qb__norm_factor(sum, length, epsilon);
-}
-
 /* The largest element of a block, whose threads have words ACC. WARP_MAX has room for a number for each warp. */
 template <int IN> __device__ __forceinline__ uint32_t block_amax(uint32_t acc, uint32_t *warp_max)
 {
@@ -194,7 +172,8 @@ __global__ void __launch_bounds__(THREADS, 3) norm_few(const ARGS a)
     read_row<IN, CHUNKS, ADD>(a, row, y, w);
     const float given = SCALES == GIVEN ? *a.scales : 1;
     float x[CHUNKS][QB__EIGHT];
-    const float factor = factor_of(row_sum<IN, CHUNKS>(y, x, warp_sums), (float)(a.row_chunks * QB__EIGHT), a.epsilon);
+    const float factor =
+        qb__fast_norm_factor(row_sum<IN, CHUNKS>(y, x, warp_sums), (float)(a.row_chunks * QB__EIGHT), a.epsilon);
     qb__let_next();
 #pragma unroll
     for (int k = 0; k < OWN; k++) {
@@ -285,7 +264,7 @@ extern "C" cudaError_t qb__cuda_norm_few_run(const struct qb__cuda_call *call, b
     norm_few_add_args a = {};
     void *args[] = {&a};
 
-    *done = qb__is_plain(call) && chunks <= MAX_CHUNKS && n.rounds && !n.float_weights && n.epsilon <= 1 &&
+    *done = qb__is_plain(call) && chunks <= MAX_CHUNKS && n.rounds && !n.float_weights && qb__has_fast_factor(n) &&
             n.in_step <= UINT32_MAX && call->rows <= (adds ? 1 : 4) * units;
     if (!*done) {
         return cudaSuccess;

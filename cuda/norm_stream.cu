@@ -226,7 +226,7 @@ __global__ void __launch_bounds__(TEAM_THREADS *teams_for(UNITS), 1) norm_stream
         }
         stage = stage + 1 < stages ? stage + 1 : 0;
         phase ^= stage == 0;
-        const float factor = qb__norm_factor(sum, a.length, a.epsilon);
+        const float factor = qb__fast_norm_factor(sum, a.length, a.epsilon);
         if (!has_weights) {
             wait_for(&weights_arrival, 0);
             has_weights = true;
@@ -307,7 +307,7 @@ extern "C" cudaError_t qb__cuda_norm_stream_run(const struct qb__cuda_call *call
     }
     *done = false;
     if (!call->limits->norm_stream || a.residual != NULL || level == LEVELS || !a.rounds || a.float_weights ||
-        !a.wide) {
+        !a.wide || !qb__has_fast_factor(a)) {
         return cudaSuccess;
     }
     const int units = units_at[level];
