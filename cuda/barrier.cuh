@@ -9,7 +9,7 @@
 #define POSTS 2
 
 /* A word of one block, launch and amax. They are 64 bytes apart, since all blocks ask for all of them at the same time:
- * next to each other they take 0.4 us more for 128 blocks, 0.7 in a large launch. */
+ * next to each other they take 0.3 to 0.4 us more for 128 blocks, and 0.6 at 1024 x 4096. */
 struct post {
     uint64_t word;
     uint64_t unused[7];
@@ -17,9 +17,9 @@ struct post {
 
 /* Each block posts its amax with the number of the launch in one word, and reads the words of all until they have that
  * number: one trip to L2 and back, no atomics, nothing to reset. The number comes from memory, so that a replayed graph
- * counts on. It wraps, so that an old number must not be met again: now and then a launch renews all words, also those
- * that a small grid has no blocks for. Where blocks wait for each other the launch is cooperative: all run at the same
- * time. */
+ * counts on. As it wraps, an old number could be met again; so one launch in RENEWAL renews all words, also those that
+ * a small grid has no blocks for. Where blocks wait for each other the launch is cooperative: all run at the same time.
+ */
 struct barrier {
     uint32_t launch;
     uint32_t encode; /* see qb__cuda_encode() */

@@ -16,6 +16,7 @@ struct channel_args {
     float bound;
 };
 
+/* Blocks of 512 threads need more than half of a multiprocessor's registers. */
 template <int IN, int OUT, unsigned THREADS, unsigned HELD, bool LARGE>
 __global__ void __launch_bounds__(THREADS, LARGE || THREADS == 512 ? 1 : 2) channel(const channel_args a)
 {
@@ -85,8 +86,8 @@ __global__ void __launch_bounds__(THREADS, LARGE || THREADS == 512 ? 1 : 2) chan
 static const void *const large_kernels[] = QB__KERNELS(channel, LARGE_THREADS, LARGE_HELD, true);
 
 /* Few rows, all of which registers hold: less code, which counts for more than anything else here (5.6 us where these
- * take 2.0 to 2.9), and room for several blocks in a multiprocessor. Each is the fastest for as many rows as it holds
- * and more than the one before it holds; the last only if its blocks all run at the same time. */
+ * take 2.0 to 2.9), and room for several blocks in a multiprocessor. Each is the fastest for rows beyond what the one
+ * before holds, up to what it holds; the last only if its blocks all run at the same time. */
 static const void *const one_chunk[] = QB__KERNELS(channel, 128, 1, false);
 static const void *const two_chunks[] = QB__KERNELS(channel, 128, 2, false);
 static const void *const four_chunks[] = QB__KERNELS(channel, 256, 4, false);
@@ -128,7 +129,8 @@ extern "C" bool qb__cuda_channel_fits(const struct qb__cuda_call *call)
 {
     const unsigned n = 16 / qb__element_size(call->input);
 
-    /* Rows that are not aligned, and narrow tensors, which would leave the device empty, are for two_pass.cu. */
+    /* Rows that are not aligned, and narrow tensors of many rows, which would leave the device empty, are for
+     * two_pass.cu. */
     return call->limits->channel && call->tile_cols == 1 && call->scale_rows == 1 && call->rows > 0 &&
            call->rows < 0x7fffffff && call->cols < 0x7fffffff && call->cols % n == 0 && call->in_stride % n == 0 &&
            call->out_stride % n == 0 && (small_size_of(call) || strips(call, 2) >= call->limits->units / 2);

@@ -28,8 +28,8 @@
 /* ---- The start of a kernel ---------------------------------------------------------------------------------- */
 
 /* Every kernel calls this, or qb__wait(), before it reads or writes memory, and reads its input by the pointer that
- * comes back, so that the compiler cannot move a load before it. If the launch is a dependent one, this waits until all
- * that is before it in the stream has ended and can be seen; the kernel after it may come and wait in the same way. */
+ * comes back, so that the compiler cannot move a load before it. If the launch is a dependent one, both wait until all
+ * that is before it in the stream has ended and can be seen. Here the kernel after it may come at once, to wait too. */
 template <class T> __device__ __forceinline__ const T *qb__begin(const T *in)
 {
 #if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
@@ -38,9 +38,9 @@ template <class T> __device__ __forceinline__ const T *qb__begin(const T *in)
     return in;
 }
 
-/* The two halves of qb__begin(), for kernels of few large blocks: wait, and let the kernel after this one come when
- * most of the work is done. Where it may come at once, so may the one after it and more, and their blocks crowd onto
- * the multiprocessors that have room first. */
+/* The two halves of qb__begin(), for kernels whose blocks, if they are few, have much to do: wait, and let the kernel
+ * after this one come when most of the work is done. Where it may come at once, so may the one after it and more, and
+ * their blocks crowd onto the multiprocessors that have room first. */
 template <class T> __device__ __forceinline__ const T *qb__wait(const T *in)
 {
 #if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900

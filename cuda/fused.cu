@@ -130,8 +130,8 @@ template <int IN> __global__ void __launch_bounds__(AMAX_THREADS) amax_all(const
 }
 
 /* Threads of a block, and chunks that each holds in registers. For large data fewer threads have more of them: 384 x 31
- * chunks where 512 could have 22 (4096 x 8192: 28.9 us for 30.4), while 256 x 48 are no better. Of the small sizes the
- * first is the fastest that makes do with a block on each multiprocessor, also where that is a few only. */
+ * chunks where 512 could have 22 (4096 x 8192: 28.9 us for 30.4), while 256 x 48 are no better. The first
+ * small size whose blocks are no more than the multiprocessors is the fastest, even if they are few. */
 #define LARGE_THREADS 384
 #define LARGE_HELD    31
 

@@ -94,8 +94,8 @@ template <int IN> __device__ __forceinline__ void qb__store_streaming(unsigned c
 
 /* ---- Reading and writing ------------------------------------------------------------------------------------ */
 
-/* The chunks of a thread of a block of THREADS, of which there is one on each multiprocessor. HELD of them are in
- * registers; if LARGE, SHARED before those are in shared memory, and all beyond in L2. */
+/* The chunks of a thread of a block of THREADS. HELD of them are in registers; if LARGE, and a multiprocessor has one
+ * block, SHARED before those are in shared memory, and all beyond in L2. */
 template <unsigned THREADS, unsigned HELD, bool LARGE> struct qb__onchip {
     const unsigned char *in;
     size_t step; /* bytes from one chunk to the next */

@@ -560,6 +560,20 @@ static const struct {
     {{QB_GRANULARITY_GROUP, 256, 0, 0}, QB_SCALING_DYNAMIC},
 };
 
+/* The launches of PROBLEM with data and strides of VARIANT, against the reference. */
+static void run_variant(struct qb_problem *p, int variant, uint64_t *state)
+{
+    struct tensors t;
+
+    p->input_stride = variant % 2 == 0 ? 0 : p->hidden + 8;
+    p->output_stride = variant % 2 == 0 ? 0 : p->hidden + 16;
+    make_tensors(&t, p, 0);
+    set_static_scales(&t, 3.5f / qb_format_info(p->output)->largest);
+    fill_input(&t, variant / 2 % 5, state);
+    run_all_kernels(&t);
+    free_tensors(&t);
+}
+
 /* Full, aligned chunks of rows that are few enough for several blocks of threads each, and one more; rows apart and
  * together; all kinds of data. */
 START_TEST(few_rows_of_full_chunks)
@@ -570,9 +584,7 @@ START_TEST(few_rows_of_full_chunks)
 
     for (int s = 0; s < COUNT(shapes); s++) {
         for (int pair = 0; pair < 9; pair++) {
-            const int variant = 9 * s + pair;
             struct qb_problem p;
-            struct tensors t;
 
             qb_problem_init(&p);
             p.input = inputs[pair % 3];
@@ -580,15 +592,57 @@ START_TEST(few_rows_of_full_chunks)
             p.tokens = shapes[s][0];
             p.hidden = shapes[s][1];
             p.scaling = few_tilings[_i].scaling;
-            p.input_stride = variant % 2 == 0 ? 0 : p.hidden + 8;
-            p.output_stride = variant % 2 == 0 ? 0 : p.hidden + 16;
             set_granularity(&p, &few_tilings[_i].shape);
-            make_tensors(&t, &p, 0);
-            set_static_scales(&t, 3.5f / qb_format_info(p.output)->largest);
-            fill_input(&t, variant / 2 % 5, &state);
-            run_all_kernels(&t);
-            free_tensors(&t);
+            run_variant(&p, 9 * s + pair, &state);
         }
+    }
+}
+END_TEST
+
+/* CUDA, one scale per channel: rows that registers hold in each way, one more, and rows of which shared memory, and
+ * then L2, keep a part, by strips of a line and of half a line (on a device of 132 multiprocessors). One pair of
+ * formats each; of the large shapes each has a third. */
+START_TEST(rows_of_channels_by_where_they_are_kept)
+{
+    static const uint64_t shapes[][2] = {{16, 1032},   {17, 1032},   {32, 264},    {33, 1032},  {64, 264},
+                                         {65, 1032},   {128, 264},   {129, 1032},  {256, 264},  {257, 1032},
+                                         {512, 264},   {513, 1032},  {1024, 264},  {600, 8200}, {1100, 8200},
+                                         {3200, 8200}, {1025, 2112}, {2500, 2112}, {6000, 2112}};
+    enum { LARGE = 13 };
+    uint64_t state = test_seed() + (uint64_t)_i;
+
+    for (int s = 0; s < COUNT(shapes); s++) {
+        struct qb_problem p;
+
+        if (s >= LARGE && (s + _i) % 3 != 0) {
+            continue;
+        }
+        qb_problem_init(&p);
+        p.input = inputs[_i % 3];
+        p.output = outputs[_i / 3];
+        p.granularity = QB_GRANULARITY_CHANNEL;
+        p.tokens = shapes[s][0];
+        p.hidden = shapes[s][1];
+        run_variant(&p, 9 * s + _i, &state);
+    }
+}
+END_TEST
+
+/* CUDA, one scale: blocks that hold more and more, on a device of 132 multiprocessors. */
+START_TEST(tensors_of_more_and_more_blocks)
+{
+    static const uint64_t sizes[] = {16384, 200003, 800003, 1500003, 3000003, 6000003, 12000003};
+    uint64_t state = test_seed() + (uint64_t)_i;
+
+    for (int s = 0; s < COUNT(sizes); s++) {
+        struct qb_problem p;
+
+        qb_problem_init(&p);
+        p.input = inputs[_i % 3];
+        p.output = outputs[(s + _i) % 3];
+        p.tokens = 1;
+        p.hidden = sizes[s];
+        run_variant(&p, 2 * (3 * s + _i), &state);
     }
 }
 END_TEST
@@ -915,6 +969,57 @@ START_TEST(graph_replays_with_changed_input)
 }
 END_TEST
 
+/* CUDA: more than a million launches of few blocks, and now and then one of many, whose words in the barrier the others
+ * leave alone except when they renew all: it waits for its own blocks, not for what is old. */
+START_TEST(many_launches_of_few_blocks)
+{
+    enum { IN_GRAPH = 500, GRAPHS = 2200, BETWEEN = 100 };
+    const struct qb_kernel *kernel;
+    struct qb_problem few, many;
+    struct tensors t, u;
+    struct qb_tensors buffers, others;
+    struct qb_graph *graph;
+    uint64_t state = test_seed();
+
+    qb_problem_init(&few);
+    few.tokens = 2;
+    few.hidden = 8192;
+    many = few;
+    many.tokens = 130;
+    if (qb_kernel_match(device, &many, "cuda_tensor_fused", &kernel) != QB_OK) {
+        return;
+    }
+    check(qb_queue_reserve(queue, qb_kernel_workspace(kernel, device, &many)));
+    make_tensors(&t, &few, 0);
+    fill_input(&t, 0, &state);
+    run_reference(&t);
+    upload(&t);
+    buffers = device_buffers(&t);
+    make_tensors(&u, &many, 0);
+    others = device_buffers(&u);
+    check(qb_graph_begin(queue));
+    for (int i = 0; i < IN_GRAPH; i++) {
+        check(qb_kernel_run(kernel, queue, &few, &buffers));
+    }
+    check(qb_graph_end(queue, &graph));
+    for (int i = 0; i < GRAPHS; i++) {
+        check(qb_graph_launch(graph, queue));
+        if (i % BETWEEN == BETWEEN - 1) {
+            fill_input(&u, i / BETWEEN % 5, &state);
+            run_reference(&u);
+            upload(&u);
+            check(qb_kernel_run(kernel, queue, &many, &others));
+            check(qb_queue_synchronize(queue));
+            compare(&u, kernel);
+        }
+    }
+    compare(&t, kernel);
+    qb_graph_destroy(graph);
+    free_tensors(&u);
+    free_tensors(&t);
+}
+END_TEST
+
 /* The same kernels again and again with data that changes and outputs that are poisoned: what a race spoils once in
  * thousands of runs. QUANTBENCH_TEST_SOAK is the number of runs of each; for a release it is 10000. */
 START_TEST(many_runs_with_changing_data)
@@ -1207,6 +1312,10 @@ int main(void)
     }
     tcase_add_loop_test(shapes, shapes_strides_offsets, 0, COUNT(granularities));
     tcase_add_loop_test(shapes, few_rows_of_full_chunks, 0, COUNT(few_tilings));
+    if (strcmp(TEST_BACKEND, "cuda") == 0) {
+        tcase_add_loop_test(shapes, rows_of_channels_by_where_they_are_kept, 0, 9);
+        tcase_add_loop_test(shapes, tensors_of_more_and_more_blocks, 0, 3);
+    }
     tcase_add_loop_test(shapes, long_and_short_rows, 0, COUNT(granularities));
     tcase_add_loop_test(shapes, more_than_2_to_the_31_elements, 0, COUNT(granularities));
     tcase_add_loop_test(shapes, dense_with_more_than_2_to_the_31_elements, 0, 2 * COUNT(granularities));
@@ -1214,6 +1323,9 @@ int main(void)
     tcase_add_loop_test(repeats, many_runs_with_changing_data, 0, COUNT(granularities));
     tcase_add_loop_test(repeats, dependent_launches, 0, COUNT(granularities));
     tcase_add_loop_test(repeats, two_threads_with_queues_of_their_own, 0, COUNT(granularities));
+    if (strcmp(TEST_BACKEND, "cuda") == 0) {
+        tcase_add_test(repeats, many_launches_of_few_blocks);
+    }
     tcase_add_test(repeats, mix_keeps_to_its_ranges);
     tcase_add_test(repeats, compare_finds_each_byte);
     tcase_add_loop_test(repeats, floor_of_every_kernel, 0, COUNT(granularities));
