@@ -81,19 +81,30 @@ refused()
     fails 2 "$tap_why" $small "$@"
 }
 ok 'refused: pages that are too few' refused '--pages=2: too few for 10 tokens; pages of 4 require at least 3' --pages=2
-ok 'refused: columns that are not whole heads' refused '--op=kv-write: invalid argument: hidden size 128; kv-write requires keys and values of whole heads' \
+ok 'refused: columns that are not whole heads' refused \
+    '--hidden-size=128: not whole heads; --op=kv-write requires keys and values of whole heads, a multiple of 96 with --head-size=48' \
     --head-size=48
-ok 'refused: groups that do not divide a head' refused 'group size 24; kv-write requires one that divides head size 32' \
+ok 'refused: groups that do not divide a head' refused '--granularity=group:24: does not divide --head-size=32; --op=kv-write requires groups within a head' \
     --granularity=group:24
-ok 'refused: codes of less than a byte' refused 'kv-write requires codes of 8 bits' --quant-dtype=int4
+ok 'refused: codes of less than a byte' refused '--quant-dtype=int4: conflicts with --op=kv-write; it requires int8, fp8, e5m2 or nvfp4' \
+    --quant-dtype=int4
+ok 'refused: by the name of the operation' refused '--quant-dtype=int4: conflicts with --op=kv-read;' --quant-dtype=int4 --op=kv-read
+ok 'refused: another recipe' refused '--quant-dtype=mxfp8: conflicts with --op=kv-write;' --quant-dtype=mxfp8
+ok 'refused: another format of scales' refused '--scale-format=half: conflicts with --op=kv-write; it requires float, or --quant-dtype=nvfp4' \
+    --scale-format=half --granularity=token
+ok 'refused: zero points' refused '--asymmetric: conflicts with --op=kv-write' --asymmetric
 ok 'refused: scales that are computed for all tokens' refused '--granularity=tensor: conflicts with --op=kv-write --scale=dynamic' \
     --scale=dynamic
-ok 'refused: heads of NVFP4 that are not whole groups' refused '--op=kv-write: invalid argument: head size 8; kv-write in NVFP4 requires a multiple of 16' \
+ok 'refused: heads of NVFP4 that are not whole groups' refused '--head-size=8: conflicts with --quant-dtype=nvfp4; it requires a multiple of 16' \
     --quant-dtype=nvfp4 --head-size=8
-ok 'refused: NVFP4 by scales that are given' refused 'kv-write in NVFP4 requires dynamic scaling' --quant-dtype=nvfp4 --scale=static
-ok 'refused: tensor scales that are computed' refused 'under tensor scales that are given' --quant-dtype=nvfp4 --tensor-scale=computed
-ok 'refused: another recipe' refused 'or NVFP4: codes in e2m1 and scales in e4m3 rows, of groups of 16' --quant-dtype=mxfp8
-ok 'refused: scales of NVFP4 in another layout' refused 'or NVFP4' --quant-dtype=nvfp4 --scale-layout=tiled-128x4
+ok 'refused: NVFP4 in other groups' refused '--granularity=group:32: conflicts with --op=kv-write --quant-dtype=nvfp4; it requires group:16' \
+    --quant-dtype=nvfp4 --granularity=group:32
+ok 'refused: NVFP4 by scales that are given' refused '--scale=static: conflicts with --op=kv-write --quant-dtype=nvfp4; it requires dynamic' \
+    --quant-dtype=nvfp4 --scale=static
+ok 'refused: tensor scales that are computed' refused '--tensor-scale=computed: conflicts with --op=kv-write --quant-dtype=nvfp4; it requires given' \
+    --quant-dtype=nvfp4 --tensor-scale=computed
+ok 'refused: scales of NVFP4 in another layout' refused '--scale-layout=tiled-128x4: conflicts with --op=kv-write; it requires rows' \
+    --quant-dtype=nvfp4 --scale-layout=tiled-128x4
 exact() { cases 1 --pages=3 --num-tokens=12 && out_has '"pages": 3,'; }
 ok 'pages: just enough will do' exact
 # shellcheck disable=SC2086
@@ -107,6 +118,9 @@ ok 'pages: just enough will do for scales in pages' exact_scales
 # ---- Files ----------------------------------------------------------------------------------------------------------
 
 tensor '\000\074' >tensor.npy
+wrong_columns() { fails 2 '--input: 16 columns; --op=kv-write requires keys and values of whole heads, a multiple of 24 with --head-size=12' \
+    --device=cpu --op=kv-write --input=tensor.npy --head-size=12; }
+ok 'file: columns that are not whole heads' wrong_columns
 file() { run 0 --device=cpu --threads=1 --op=kv-write --input=tensor.npy --head-size=4 $fast --format=json && out_has '"hidden_size": 16,' &&
     grep -q '"data": ".*, digest .*, seed 0"' out; }
 ok 'file: its columns are keys and values, and the seed gives the slots' file

@@ -7,6 +7,7 @@
 #include "cases/quantization.h"
 #include "model/operation.h"
 #include "model/problem_text.h"
+#include "model/recipe.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -272,6 +273,71 @@ static bool is_of_cache(enum qb_scaling scaling, enum qb_granularity granularity
            scaling != QB_SCALING_AMAX;
 }
 
+/* What the codes of a cache may be, by the options that say so. */
+static bool check_codes_of_cache(const struct qb_problem *p, const char *name)
+{
+    const bool is_nvfp4 = p->output == QB_FORMAT_E2M1 && p->scale_format == QB_FORMAT_E4M3;
+    const bool has_groups = p->granularity == QB_GRANULARITY_GROUP; /* which quantization_check() asks for */
+
+    if (!is_nvfp4 && (qb_format_info(p->output)->bits != 8 || recipe_of(p, true) != NULL)) {
+        message_error("--quant-dtype=%s: conflicts with --op=%s; it requires int8, fp8, e5m2 or nvfp4", recipe_name(p),
+                      name);
+        return false;
+    }
+    if (!is_nvfp4 && p->scale_format != QB_FORMAT_F32) {
+        message_error("--scale-format=%s: conflicts with --op=%s; it requires float, or --quant-dtype=nvfp4",
+                      problem_scale_format_name(p->scale_format), name);
+        return false;
+    }
+    if (p->scale_layout != QB_SCALE_LAYOUT_ROWS) {
+        message_error("--scale-layout=%s: conflicts with --op=%s; it requires rows",
+                      qb_scale_layout_name(p->scale_layout), name);
+        return false;
+    }
+    if (p->zero_points != QB_ZERO_POINTS_NONE) {
+        message_error("--asymmetric: conflicts with --op=%s", name);
+        return false;
+    }
+    if (is_nvfp4 && has_groups && p->scaling != QB_SCALING_DYNAMIC) {
+        message_error("--scale=%s: conflicts with --op=%s --quant-dtype=nvfp4; it requires dynamic",
+                      qb_scaling_name(p->scaling), name);
+        return false;
+    }
+    if (is_nvfp4 && p->tensor_scale != QB_TENSOR_SCALE_GIVEN) {
+        message_error("--tensor-scale=%s: conflicts with --op=%s --quant-dtype=nvfp4; it requires given",
+                      qb_tensor_scale_name(p->tensor_scale), name);
+        return false;
+    }
+    return true;
+}
+
+/* The same for what shares a scale. */
+static bool check_groups_of_cache(const struct qb_problem *p, const char *name)
+{
+    const bool is_nvfp4 = p->output == QB_FORMAT_E2M1 && p->granularity == QB_GRANULARITY_GROUP;
+
+    if (is_nvfp4 && p->group != 16) {
+        message_error("--granularity=group:%" PRIu64
+                      ": conflicts with --op=%s --quant-dtype=nvfp4; it requires group:16",
+                      p->group, name);
+        return false;
+    }
+    if (is_nvfp4 && p->head_size % p->group != 0) {
+        message_error("--head-size=%" PRIu64
+                      ": conflicts with --quant-dtype=nvfp4; it requires a multiple of 16, as 16 "
+                      "elements of a head share a scale",
+                      p->head_size);
+        return false;
+    }
+    if (p->granularity == QB_GRANULARITY_GROUP && p->head_size % p->group != 0) {
+        message_error("--granularity=group:%" PRIu64 ": does not divide --head-size=%" PRIu64
+                      "; --op=%s requires groups within a head",
+                      p->group, p->head_size, name);
+        return false;
+    }
+    return true;
+}
+
 /* OPERATION, which has a cache. */
 static bool check_cache(const struct settings *settings, enum qb_operation operation)
 {
@@ -292,10 +358,17 @@ static bool check_cache(const struct settings *settings, enum qb_operation opera
         qb_problem_init(&p);
         p.operation = operation;
         quantization_set(s, i, &p);
+        p.head_size = s->head_size;
+        if (!check_codes_of_cache(&p, qb_operation_name(operation))) {
+            return false;
+        }
         if (!is_of_cache(p.scaling, p.granularity)) {
             message_error("--granularity=%s: conflicts with --op=%s --scale=%s; it requires tensor or group:G with "
                           "static, token or group:G with dynamic scales",
                           qb_granularity_name(p.granularity), qb_operation_name(operation), qb_scaling_name(p.scaling));
+            return false;
+        }
+        if (!check_groups_of_cache(&p, qb_operation_name(operation))) {
             return false;
         }
     }
@@ -366,6 +439,23 @@ enum exit_code operations_check_input(const struct qb_problem *p)
     }
     message_error("--gate-limit=%s: not a number of %s; the nearest is %s", problem_number_text(p->gate_limit, given),
                   qb_format_info(p->input)->name, problem_number_text(limit, nearest));
+    return EXIT_USAGE;
+}
+
+enum exit_code operations_check_columns_of_heads(const struct qb_problem *p, bool from_file)
+{
+    const bool has_cache = operation_has_cache(p->operation);
+    const uint64_t unit = has_cache ? 2 * p->head_size : p->head_size;
+    char option[48];
+
+    if (!operation_reads(p->operation, MEMBER_HEAD_SIZE) || (p->hidden % unit == 0 && p->hidden > 0)) {
+        return EXIT_OK;
+    }
+    snprintf(option, sizeof option, from_file ? "--input: %" PRIu64 " columns" : "--hidden-size=%" PRIu64 ": ",
+             p->hidden);
+    message_error("%s%s; --op=%s requires %s, a multiple of %" PRIu64 " with --head-size=%" PRIu64, option,
+                  from_file ? "" : "not whole heads", qb_operation_name(p->operation),
+                  has_cache ? "keys and values of whole heads" : "whole heads", unit, p->head_size);
     return EXIT_USAGE;
 }
 

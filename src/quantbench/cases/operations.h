@@ -21,6 +21,10 @@ enum qb_scaling operations_scaling_of_cache(enum qb_granularity granularity);
 /* Check what depends on the input's type and its tokens. On failure the error has been printed. */
 enum exit_code operations_check_input(const struct qb_problem *problem);
 
+/* Check that PROBLEM has whole heads, if it has any; its hidden size is that of a file, or of an option. On failure the
+ * error has been printed. */
+enum exit_code operations_check_columns_of_heads(const struct qb_problem *problem, bool from_file);
+
 /* Set the hidden size of PROBLEM, whose input has COLUMNS. On failure the error has been printed. */
 enum exit_code operations_set_columns(struct qb_problem *problem, uint64_t columns);
 

@@ -383,11 +383,10 @@ static enum exit_code add_quantizations(const struct settings *settings, struct 
             continue;
         }
         status = qb_problem_validate(&wanted->problem);
-        code = status == QB_OK ? add_threads(settings, plan, wanted)
-                               : message_status(operation_has_cache(wanted->problem.operation) ? "--op=kv-write"
-                                                : settings->sweep.input_files.count == 0 ? "--num-tokens, --hidden-size"
-                                                                                         : "--input",
-                                                status);
+        code = status == QB_OK
+                   ? add_threads(settings, plan, wanted)
+                   : message_status(settings->sweep.input_files.count == 0 ? "--num-tokens, --hidden-size" : "--input",
+                                    status);
     }
     return code;
 }
@@ -404,6 +403,7 @@ static enum exit_code add_operations(const struct settings *settings, struct pla
         if (code == EXIT_OK && columns > 0) {
             code = operations_set_columns(&wanted->problem, columns);
         }
+        code = code == EXIT_OK ? operations_check_columns_of_heads(&wanted->problem, columns > 0) : code;
         code = code == EXIT_OK ? add_quantizations(settings, plan, wanted) : code;
     }
     return code;
