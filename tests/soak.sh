@@ -34,7 +34,7 @@ cases=$((cases - 1)) # one is the sum
 ok 'the list: many cases' test "$cases" -ge 50
 ok 'the list: all of it is right' run 0 $small --soak="${cases}x" --format=json --output=list.json
 ok 'the list: each case has its round' same 0 "$(grep -c '"launches": 0,*$' out)"
-for word in quantize dequantize silu-mul gelu-mul rms-norm add-rms-norm rope kv-write transpose dual; do
+for word in quantize dequantize silu-mul gelu-mul rms-norm add-rms-norm rope kv-write kv-read transpose dual; do
     ok "the list: $word" out_has "\"operation\": \"$word\""
 done
 ok 'the list: rows of experts' grep -q '"experts": 8' out
