@@ -19,6 +19,10 @@
 
 #define ROUNDS_MOST 1000
 
+/* Of caches. */
+#define MOST_TOKENS ((uint64_t)16384)
+#define PAGE_SIZE   16
+
 /* A run that was preempted is repeated so often, before it is taken as it is. */
 #define RETAKES 20
 
@@ -40,25 +44,26 @@ struct recipe {
     enum qb_tensor_scale tensor_scale;
     enum qb_zero_points zero_points;
     enum qb_operation operation;
+    enum qb_page_layout pages;
 };
 
-static const struct recipe mxfp8 = {"mxfp8", QB_FORMAT_E4M3, QB_FORMAT_E8M0, 32, 0, 0, 0, QB_OPERATION_QUANTIZE};
+static const struct recipe mxfp8 = {"mxfp8", QB_FORMAT_E4M3, QB_FORMAT_E8M0, 32, 0, 0, 0, QB_OPERATION_QUANTIZE, 0};
 static const struct recipe mxfp8_tiled = {
-    "mxfp8 tiled", QB_FORMAT_E4M3, QB_FORMAT_E8M0, 32, QB_SCALE_LAYOUT_TILED_128X4, 0, 0, QB_OPERATION_QUANTIZE};
-static const struct recipe mxfp4 = {"mxfp4", QB_FORMAT_E2M1, QB_FORMAT_E8M0, 32, 0, 0, 0, QB_OPERATION_QUANTIZE};
+    "mxfp8 tiled", QB_FORMAT_E4M3, QB_FORMAT_E8M0, 32, QB_SCALE_LAYOUT_TILED_128X4, 0, 0, QB_OPERATION_QUANTIZE, 0};
+static const struct recipe mxfp4 = {"mxfp4", QB_FORMAT_E2M1, QB_FORMAT_E8M0, 32, 0, 0, 0, QB_OPERATION_QUANTIZE, 0};
 static const struct recipe mxfp4_tiled = {
-    "mxfp4 tiled", QB_FORMAT_E2M1, QB_FORMAT_E8M0, 32, QB_SCALE_LAYOUT_TILED_128X4, 0, 0, QB_OPERATION_QUANTIZE};
+    "mxfp4 tiled", QB_FORMAT_E2M1, QB_FORMAT_E8M0, 32, QB_SCALE_LAYOUT_TILED_128X4, 0, 0, QB_OPERATION_QUANTIZE, 0};
 static const struct recipe nvfp4 = {
-    "nvfp4 given", QB_FORMAT_E2M1, QB_FORMAT_E4M3, 16, 0, QB_TENSOR_SCALE_GIVEN, 0, QB_OPERATION_QUANTIZE};
+    "nvfp4 given", QB_FORMAT_E2M1, QB_FORMAT_E4M3, 16, 0, QB_TENSOR_SCALE_GIVEN, 0, QB_OPERATION_QUANTIZE, 0};
 static const struct recipe nvfp4_computed = {
-    "nvfp4 computed", QB_FORMAT_E2M1, QB_FORMAT_E4M3, 16, 0, QB_TENSOR_SCALE_COMPUTED, 0, QB_OPERATION_QUANTIZE};
-static const struct recipe int4 = {"int4", QB_FORMAT_INT4, QB_FORMAT_F16, 128, 0, 0, 0, QB_OPERATION_QUANTIZE};
-static const struct recipe int8_shifted = {"int8 asymmetric",   QB_FORMAT_INT8,       QB_FORMAT_F32, 128, 0, 0,
-                                           QB_ZERO_POINTS_INT8, QB_OPERATION_QUANTIZE};
+    "nvfp4 computed", QB_FORMAT_E2M1, QB_FORMAT_E4M3, 16, 0, QB_TENSOR_SCALE_COMPUTED, 0, QB_OPERATION_QUANTIZE, 0};
+static const struct recipe int4 = {"int4", QB_FORMAT_INT4, QB_FORMAT_F16, 128, 0, 0, 0, QB_OPERATION_QUANTIZE, 0};
+static const struct recipe int8_shifted = {
+    "int8 asymmetric", QB_FORMAT_INT8, QB_FORMAT_F32, 128, 0, 0, QB_ZERO_POINTS_INT8, QB_OPERATION_QUANTIZE, 0};
 static const struct recipe e4m3_columns = {
-    "fp8 columns", QB_FORMAT_E4M3, QB_FORMAT_F32, 128, QB_SCALE_LAYOUT_COLUMNS, 0, 0, QB_OPERATION_QUANTIZE};
+    "fp8 columns", QB_FORMAT_E4M3, QB_FORMAT_F32, 128, QB_SCALE_LAYOUT_COLUMNS, 0, 0, QB_OPERATION_QUANTIZE, 0};
 static const struct recipe e4m3_packed = {
-    "fp8 e8m0 packed", QB_FORMAT_E4M3, QB_FORMAT_E8M0, 128, QB_SCALE_LAYOUT_PACKED, 0, 0, QB_OPERATION_QUANTIZE};
+    "fp8 e8m0 packed", QB_FORMAT_E4M3, QB_FORMAT_E8M0, 128, QB_SCALE_LAYOUT_PACKED, 0, 0, QB_OPERATION_QUANTIZE, 0};
 static const struct recipe rms_norm = {
     .name = "rms-norm int8", QB_FORMAT_INT8, .operation = QB_OPERATION_RMS_NORM, .scale_format = QB_FORMAT_F32};
 static const struct recipe silu_mul = {.name = "silu-mul int8",
@@ -76,6 +81,27 @@ static const struct recipe dequantize = {.name = "dequantize int8",
                                          .group = 128,
                                          .operation = QB_OPERATION_DEQUANTIZE,
                                          .scale_format = QB_FORMAT_F32};
+
+/* Caches of 8 heads of 128, in pages of 16; a scale for each token and head, or NVFP4. */
+#define CACHE(name_, operation_, layout_, ...)                                                                         \
+    {                                                                                                                  \
+        .name = name_, .operation = QB_OPERATION_##operation_, .pages = QB_PAGE_LAYOUT_##layout_, __VA_ARGS__          \
+    }
+#define CACHE_E4M3 .output = QB_FORMAT_E4M3, .scale_format = QB_FORMAT_F32, .group = 128
+#define CACHE_NVFP4                                                                                                    \
+    .output = QB_FORMAT_E2M1, .scale_format = QB_FORMAT_E4M3, .group = 16, .tensor_scale = QB_TENSOR_SCALE_GIVEN
+static const struct recipe caches[] = {
+    CACHE("kv-write fp8 nhd", KV_WRITE, NHD, CACHE_E4M3),    CACHE("kv-write fp8 hnd", KV_WRITE, HND, CACHE_E4M3),
+    CACHE("kv-write nvfp4 nhd", KV_WRITE, NHD, CACHE_NVFP4), CACHE("kv-write nvfp4 hnd", KV_WRITE, HND, CACHE_NVFP4),
+    CACHE("kv-read fp8 nhd", KV_READ, NHD, CACHE_E4M3),      CACHE("kv-read fp8 hnd", KV_READ, HND, CACHE_E4M3),
+    CACHE("kv-read nvfp4 nhd", KV_READ, NHD, CACHE_NVFP4),   CACHE("kv-read nvfp4 hnd", KV_READ, HND, CACHE_NVFP4)};
+static const struct recipe transposed = {.name = "transpose fp8",
+                                         QB_FORMAT_E4M3,
+                                         .group = 128,
+                                         .operation = QB_OPERATION_TRANSPOSE,
+                                         .scale_format = QB_FORMAT_F32};
+static const struct recipe dual = {
+    .name = "dual fp8", QB_FORMAT_E4M3, .group = 128, .operation = QB_OPERATION_DUAL, .scale_format = QB_FORMAT_F32};
 
 static const struct goal {
     const char *kernel;
@@ -187,6 +213,25 @@ static const struct goal {
     OPERATION("cpu_generic_rms_norm", HALF, DYNAMIC, TOKEN, 4096, 0, rms_norm),
     OPERATION("cpu_generic_silu_mul", HALF, DYNAMIC, GROUP, 2048, 0, silu_mul),
     OPERATION("cpu_generic_dequantize", HALF, STATIC, GROUP, 4096, 0, dequantize),
+    OPERATION("cpu_avx512_transpose", HALF, DYNAMIC, GROUP, 4096, 0, transposed),
+    OPERATION("cpu_avx512_transpose", HALF, DYNAMIC, BLOCK, 4096, 0, transposed),
+    OPERATION("cpu_avx512_dual", HALF, DYNAMIC, GROUP, 4096, 0, dual),
+    OPERATION("cpu_avx512_dual", HALF, DYNAMIC, BLOCK, 4096, 0, dual),
+    OPERATION("cpu_avx2_transpose", HALF, DYNAMIC, GROUP, 4096, 0, transposed),
+#define CACHED(kernel, recipe)                                                                                         \
+    {                                                                                                                  \
+        kernel, HALF, QB_FORMAT_INT8, DYNAMIC, GROUP, 16384, 2048, COPY, 0, 0, &(recipe)                               \
+    }
+    CACHED("cpu_avx512_kv_write", caches[0]),
+    CACHED("cpu_avx512_kv_write", caches[1]),
+    CACHED("cpu_avx512_kv_write", caches[2]),
+    CACHED("cpu_avx512_kv_write", caches[3]),
+    CACHED("cpu_avx512_kv_read", caches[4]),
+    CACHED("cpu_avx512_kv_read", caches[5]),
+    CACHED("cpu_avx512_kv_read", caches[6]),
+    CACHED("cpu_avx512_kv_read", caches[7]),
+    CACHED("cpu_avx2_kv_write", caches[2]),
+    CACHED("cpu_avx2_kv_read", caches[4]),
 };
 #define GOALS (sizeof goals / sizeof *goals)
 
@@ -194,9 +239,11 @@ static const char *const ceiling_names[] = {"of copy", "of mix", "of plain mix",
 
 static struct qb_device *device;
 static struct qb_queue *queue, *one_thread;
-static char *input[3], *output; /* one input for each format */
-static float *scales, tensor_scale = 0x1p-10f;
-static char *zero_points;
+static char *input[3], *output;                                /* one input for each format */
+static float *scales, tensor_scales[2] = {0x1p-10f, 0x1p-10f}; /* of keys and values */
+static char *zero_points, *transposed_codes;
+static float *transposed_scales;
+static int64_t *slots;
 static uint64_t retaken, taken_as_it_is;
 
 static void check(enum qb_status status)
@@ -230,6 +277,8 @@ struct run {
     struct qb_problem problem;
     struct qb_queue *queue;
     bool narrow;
+    bool by_traffic;  /* the ceiling moves what the problem counts, which is less than its tensors have, or more of them
+                       */
     unsigned repeats; /* timed together, so that a run is not too short for the clock */
 };
 
@@ -241,9 +290,12 @@ static void run_once(const struct run *run)
 
     bytes = sizes_of(p);
     buffers.at[QB_ROLE_ZERO_POINTS] = zero_points;
-    buffers.at[QB_ROLE_TENSOR_SCALE] = &tensor_scale;
+    buffers.at[QB_ROLE_TENSOR_SCALE] = tensor_scales;
+    buffers.at[QB_ROLE_SLOTS] = slots;
+    buffers.at[QB_ROLE_TRANSPOSED] = transposed_codes;
+    buffers.at[QB_ROLE_TRANSPOSED_SCALES] = transposed_scales;
     buffers.at[QB_ROLE_WEIGHTS] = input[p->input];
-    if (p->operation == QB_OPERATION_DEQUANTIZE) {
+    if (p->operation == QB_OPERATION_DEQUANTIZE || p->operation == QB_OPERATION_KV_READ) {
         buffers.at[QB_ROLE_CODES] = input[p->input];
         buffers.at[QB_ROLE_VALUES] = output;
     }
@@ -251,8 +303,9 @@ static void run_once(const struct run *run)
         check(qb_kernel_run(run->kernel, run->queue, p, &buffers));
     } else if (run->ceiling == COPY) {
         /* Scales of bytes and halves are not few. */
-        uint64_t all = bytes.of[QB_ROLE_INPUT] + bytes.of[QB_ROLE_CODES] + bytes.of[QB_ROLE_VALUES] +
-                       (run->narrow ? bytes.of[QB_ROLE_SCALES] : 0);
+        uint64_t all = run->by_traffic ? bytes.read + bytes.written
+                                       : bytes.of[QB_ROLE_INPUT] + bytes.of[QB_ROLE_CODES] + bytes.of[QB_ROLE_VALUES] +
+                                             (run->narrow ? bytes.of[QB_ROLE_SCALES] : 0);
         size_t half = all / 2 / 4096 * 4096;
 
         check(qb_queue_mix(run->queue, output, half, input[p->input], half, QB_STORES_STREAMING));
@@ -281,6 +334,17 @@ static double time_run(const struct run *run)
             return (end - start) / run->repeats;
         }
         retaken++;
+    }
+}
+
+/* The slots of MOST_TOKENS tokens: pages in an order that no prefetcher knows, whose slots follow one another. */
+static void fill_slots(void)
+{
+    const uint64_t pages = MOST_TOKENS / PAGE_SIZE;
+
+    for (uint64_t i = 0; i < MOST_TOKENS; i++) {
+        slots[i] =
+            (int64_t)(i / PAGE_SIZE * 611 % pages * PAGE_SIZE + i % PAGE_SIZE); /* 611 is odd, PAGES a power of 2 */
     }
 }
 
@@ -330,6 +394,17 @@ static const char *goal_name(const struct goal *goal, char *text, size_t size)
     return text;
 }
 
+/* Let PROBLEM have as many pages of LAYOUT as its tokens take, if it has a cache. */
+static void set_pages(struct qb_problem *problem, enum qb_page_layout layout)
+{
+    if (problem->operation == QB_OPERATION_KV_WRITE || problem->operation == QB_OPERATION_KV_READ) {
+        problem->head_size = 128;
+        problem->page_size = PAGE_SIZE;
+        problem->pages = problem->tokens / PAGE_SIZE;
+        problem->page_layout = layout;
+    }
+}
+
 /* A run for GOAL and its ceiling; false if this CPU lacks the kernel, or one thread is to be held against itself. */
 static bool make_runs(const struct goal *goal, int threads, struct run *run, struct run *ceiling)
 {
@@ -350,6 +425,8 @@ static bool make_runs(const struct goal *goal, int threads, struct run *run, str
         run->problem.tensor_scale = goal->recipe->tensor_scale;
         run->problem.zero_points = goal->recipe->zero_points;
         run->problem.operation = goal->recipe->operation;
+        set_pages(&run->problem, goal->recipe->pages);
+        run->by_traffic = goal->recipe->operation > QB_OPERATION_ADD_RMS_NORM;
     }
     run->queue = queue;
     run->repeats = goal->tokens <= 16 ? 300 : goal->tokens <= 128 ? 20 : 1;
@@ -400,6 +477,10 @@ int main(int argc, char **argv)
     /* As many as there are in the smallest groups, of one byte. */
     check(qb_memory_alloc(device, (uint64_t)4096 * 8192 / 16, (void **)&scales));
     check(qb_memory_alloc(device, (uint64_t)4096 * 8192 / 128, (void **)&zero_points));
+    check(qb_memory_alloc(device, (uint64_t)4096 * 8192, (void **)&transposed_codes));
+    check(qb_memory_alloc(device, (uint64_t)4096 * 8192 / 32, (void **)&transposed_scales));
+    check(qb_memory_alloc(device, MOST_TOKENS * sizeof *slots, (void **)&slots));
+    fill_slots();
 
     for (int round = 0; round < rounds; round++) {
         for (size_t i = 0; i < GOALS; i++) {
@@ -460,6 +541,9 @@ int main(int argc, char **argv)
     qb_memory_free(device, output);
     qb_memory_free(device, scales);
     qb_memory_free(device, zero_points);
+    qb_memory_free(device, transposed_codes);
+    qb_memory_free(device, transposed_scales);
+    qb_memory_free(device, slots);
     qb_queue_destroy(queue);
     qb_queue_destroy(one_thread);
     qb_device_close(device);
