@@ -117,6 +117,8 @@ struct qb__tiles {
     size_t count; /* elements of all; of codes in 4 bits, what comes after these begins at a byte */
     size_t size;  /* elements of each: a power of two, QB__TILE_LEAST to QB__TILE_MOST */
     const struct qb__form *form;
+    /* Of each, what its amax is multiplied with for a scale in E4M3, and its tensor scale; NULL: those of FORM. */
+    const float *encodes, *tensors;
     uint32_t
         *scales; /* the codes of them, written; or read, if they are GIVEN, which only those can be that multiply */
     bool given;

@@ -24,8 +24,10 @@ struct scales {
     float factor[2 * TILES_BATCH]; /* what elements are multiplied with */
     float scale[2 * TILES_BATCH];  /* F32 and F16: what they are divided by, of which FACTOR is the inverse, rounded */
     float rest[2 * TILES_BATCH];   /* F32 and F16: what that inverse lacks */
-    uint32_t quarter[2 * TILES_BATCH]; /* for power_codes() */
-    bool multiplies;                   /* as in struct qb__form */
+    float encode[2 * TILES_BATCH], tensor[2 * TILES_BATCH]; /* as in struct qb__tiles, if it HAS_TENSORS */
+    uint32_t quarter[2 * TILES_BATCH];                      /* for power_codes() */
+    bool multiplies;                                        /* as in struct qb__form */
+    bool has_tensors;
     uint32_t special; /* some group has NaN, values that are too large, or a scale beyond QB__CORRECT_MOST */
 };
 
@@ -110,16 +112,25 @@ QB__INLINE void scales_quarter(struct scales *s, const size_t first, uint32_t od
 QB__INLINE void scales_e4m3(struct scales *s, const size_t first, const float a[TILES_BATCH],
                             const struct qb__form *form)
 {
-    const float encode = form->encode, tensor = form->tensor;
+    float encode[TILES_BATCH], tensor[TILES_BATCH]; /* which compilers know to lie apart from what is written */
 
+    if (s->has_tensors) {
+        memcpy(encode, s->encode + first, sizeof encode);
+        memcpy(tensor, s->tensor + first, sizeof tensor);
+    } else {
+        for (size_t j = 0; j < TILES_BATCH; j++) {
+            encode[j] = form->encode;
+            tensor[j] = form->tensor;
+        }
+    }
     for (size_t j = 0; j < TILES_BATCH; j++) {
-        const float v = smaller(smaller(a[j] * encode, FLT_MAX), 448.0f);
+        const float v = smaller(smaller(a[j] * encode[j], FLT_MAX), 448.0f);
         const float power = larger(qb__float_of(qb__bits_of(v) & QB__F32_INF), 0x1p-6f) * 0x1p20f;
         const float sum = v + power;
         const uint32_t bits = qb__bits_of(sum);
 
         s->code[first + j] = (bits + (bits >> 20) - (141u << 3)) & 0xFF;
-        s->factor[first + j] = smaller(1.0f / ((sum - power) * tensor), FLT_MAX);
+        s->factor[first + j] = smaller(1.0f / ((sum - power) * tensor[j]), FLT_MAX);
     }
 }
 
@@ -252,12 +263,29 @@ static uint32_t scales_batch(struct scales *s, size_t first, const void *x, size
     return routines->scales(s, first, amax, tiles->form);
 }
 
-/* The scales of COUNT elements at X. */
-static void scales_make(struct scales *s, const void *x, size_t count, const struct qb__tiles *tiles,
+/* Let S have the tensor scales of groups FIRST to FIRST + COUNT - 1 of TILES, which may each have another. */
+static void scales_take_tensors(struct scales *s, const struct qb__tiles *tiles, size_t first, size_t count)
+{
+    if (count >= 2 * TILES_BATCH) { /* as usual, without a call */
+        memcpy(s->encode, tiles->encodes + first, sizeof s->encode);
+        memcpy(s->tensor, tiles->tensors + first, sizeof s->tensor);
+    } else {
+        memcpy(s->encode, tiles->encodes + first, count * sizeof *s->encode);
+        memcpy(s->tensor, tiles->tensors + first, count * sizeof *s->tensor);
+    }
+}
+
+/* The scales of the elements from element FIRST on. */
+static void scales_make(struct scales *s, size_t first, const struct qb__tiles *tiles,
                         const struct tiles_routines *routines, enum qb_format input)
 {
-    const size_t batch = TILES_BATCH * tiles->size;
+    const size_t batch = TILES_BATCH * tiles->size, count = tiles->count - first;
+    const void *x = at(tiles->x, first, input);
 
+    s->has_tensors = tiles->encodes != NULL;
+    if (s->has_tensors) {
+        scales_take_tensors(s, tiles, first / tiles->size, qb__ceil_div(count, tiles->size));
+    }
     s->multiplies = tiles->form->multiplies;
     s->special = scales_batch(s, 0, x, count, tiles, routines);
     if (tiles->size <= TILES_SHORT && count > batch) {
@@ -395,7 +423,7 @@ static void tiles_run(const struct qb__tiles *tiles, const struct tiles_routines
         if (i < tiles->count && tiles->given) {
             scales_given(&both[turn], tiles, i);
         } else if (i < tiles->count) {
-            scales_make(&both[turn], at(tiles->x, i, input), tiles->count - i, tiles, routines, input);
+            scales_make(&both[turn], i, tiles, routines, input);
         }
         if (i == 0) {
             continue;

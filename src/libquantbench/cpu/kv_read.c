@@ -11,7 +11,8 @@
 enum {
     PIECE = 4096, /* elements that are worked on at a time */
     SPAN = 512,   /* the same where each may have a scale of its own */
-    ONE = 30      /* the shift by which all elements of a piece have the same scale */
+    NVFP4_GROUP = 16,
+    ONE = 30 /* the shift by which all elements of a piece have the same scale */
 };
 
 struct job {
@@ -22,52 +23,65 @@ struct job {
     const void *scales;
     const float *tensor_scales; /* NULL: there are none */
     char *values;
-    size_t element;  /* bytes of a value */
-    unsigned bits;   /* of a code */
-    uint64_t run;    /* codes of a token that lie side by side */
-    uint64_t tile;   /* columns that share a scale */
-    uint64_t piece;  /* of a run, under one tensor scale */
-    uint64_t tensor; /* columns that share a tensor scale */
-    unsigned shift;  /* from elements of a piece to its tiles; 0: each element is given its scale */
+    size_t element;                     /* bytes of a value */
+    unsigned bits;                      /* of a code */
+    uint64_t run;                       /* codes of a token that lie side by side */
+    uint64_t tile;                      /* columns that share a scale */
+    uint64_t piece;                     /* of a run, under one tensor scale */
+    uint64_t tensor;                    /* columns that share a tensor scale */
+    uint64_t tiles, tensors, run_tiles; /* of a side, the first two; whole ones of a run */
+    unsigned shift;                     /* from elements of a piece to its tiles; 0: each element is given its scale */
     bool stream;
 };
 
-/* Elements from column COL of the keys (SIDE 0) or values on. */
-struct part {
-    uint64_t side, col, count;
-    uint64_t code; /* the place of the first code, in elements of the cache */
+/* The keys or values of a token. */
+struct side {
+    const float *scales;        /* in binary32: that of their first tile, and on from there */
+    const float *tensor_scales; /* that of their first columns */
+    char *out;                  /* of their first column */
 };
 
-/* The scales in binary32 of a side, from its first tile on. */
-static const float *float_scales(const struct job *job, uint64_t side, uint64_t slot)
+/* COUNT elements from column COL of a side on. */
+struct part {
+    uint64_t col, count;
+    uint64_t code; /* the place of the first code, in elements of the cache */
+    uint64_t tile; /* that of the first, unless each element is given its scale */
+};
+
+/* The keys (INDEX 0) or values of the token in SLOT, whose values go to ROW. */
+static struct side side_of(const struct job *job, uint64_t index, uint64_t slot, char *row)
 {
     const struct qb_problem *p = job->p;
-    const uint64_t cols = p->hidden / 2 / job->tile;
+    const uint64_t first = p->scaling == QB_SCALING_STATIC ? index : index * p->pages * p->page_size + slot;
 
-    return (const float *)job->scales +
-           (p->scaling == QB_SCALING_STATIC ? side * cols : (side * p->pages * p->page_size + slot) * cols);
+    return (struct side){
+        .scales = (const float *)job->scales + first * job->tiles,
+        .tensor_scales = job->tensor_scales != NULL ? job->tensor_scales + index * job->tensors : NULL,
+        .out = row + index * (p->hidden / 2) * job->element,
+    };
 }
 
-/* The scales of PART, in SLOT: those of binary32 where they are, or as ROOM has them. */
-static const float *load_scales(const struct job *job, const struct part *part, uint64_t slot, float *room)
+/* The scales of PART: those of binary32 where they are, or as ROOM has them. */
+static const float *load_scales(const struct job *job, const struct side *side, const struct part *part, float *room)
 {
-    const float *stored;
-
     if (job->p->scale_format != QB_FORMAT_F32) { /* in the order of the codes */
-        const uint8_t *codes = (const uint8_t *)job->scales + part->code / job->tile;
+        const uint8_t *codes = (const uint8_t *)job->scales + part->code / NVFP4_GROUP;
 
-        for (uint64_t i = 0; i < part->count / job->tile; i++) {
-            const float value = qb__e4m3_value(codes[i] & 0x7F);
-            room[i] = codes[i] & 0x80 ? -value : value;
+        for (uint64_t i = 0; i < part->count / NVFP4_GROUP; i++) {
+            const uint32_t magnitude = codes[i] & 0x7Fu, sign = (codes[i] & 0x80u) << 24;
+            /* Without branches, and without subnormal numbers of binary32. */
+            const float low = qb__float_of((magnitude << 20) + (121u << 23)) - 0x1p-6f;
+            const uint32_t bits = magnitude < 8 ? qb__bits_of(low) : (magnitude << 20) + (120u << 23);
+
+            room[i] = qb__float_of((magnitude == 0x7F ? 0x7FC00000u : bits) | sign);
         }
         return room;
     }
-    stored = float_scales(job, part->side, slot) + part->col / job->tile;
     if (job->shift > 0) {
-        return stored;
+        return side->scales + part->tile;
     }
     for (uint64_t i = 0; i < part->count; i++) {
-        room[i] = stored[(part->col % job->tile + i) / job->tile];
+        room[i] = side->scales[(part->col + i) / job->tile];
     }
     return room;
 }
@@ -78,46 +92,48 @@ static bool some_odd(const float *scales, uint64_t count)
     bool odd = false;
 
     for (uint64_t i = 0; i < count; i++) {
-        odd = odd || !(scales[i] > 0 && scales[i] <= FLT_MAX);
+        odd |= !(scales[i] > 0 && scales[i] <= FLT_MAX);
     }
     return odd;
 }
 
-static void read_part(const struct job *job, const struct part *part, uint64_t slot, char *row)
+static void read_part(const struct job *job, const struct side *side, const struct part *part)
 {
-    const struct qb_problem *p = job->p;
-    const uint64_t col = part->side * (p->hidden / 2) + part->col;
     float room[SPAN];
     struct qb__decode run = {
         .codes = job->codes + part->code * job->bits / 8,
-        .from = p->output,
+        .from = job->p->output,
         .count = part->count,
-        .scales = load_scales(job, part, slot, room),
+        .scales = load_scales(job, side, part, room),
         .shift = job->shift,
-        .has_tensor = job->tensor_scales != NULL,
-        .tensor = job->tensor_scales != NULL ? job->tensor_scales[col / job->tensor] : 1,
-        .out = row + col * job->element,
+        .has_tensor = side->tensor_scales != NULL,
+        .tensor =
+            side->tensor_scales == NULL ? 1 : side->tensor_scales[job->tensors == 1 ? 0 : part->col / job->tensor],
+        .out = side->out + part->col * job->element,
         .stream = job->stream,
     };
 
     run.odd = some_odd(run.scales, job->shift == ONE ? 1 : job->shift == 0 ? part->count : part->count >> job->shift);
-    job->ops->values->decode[p->input](&run);
+    job->ops->values->decode[job->p->input](&run);
 }
 
-/* The keys or values of the token in SLOT, whose first run is at CODE; others are a head's slots of a page away. */
-static void read_side(const struct job *job, uint64_t side, uint64_t slot, uint64_t code, char *row)
+/* All of SIDE, whose first run is at CODE; others are a head's slots of a page away. */
+static void read_side(const struct job *job, const struct side *side, uint64_t code)
 {
     const struct qb_problem *p = job->p;
+    uint64_t tile = 0;
 
     for (uint64_t col = 0; col < p->hidden / 2; col += job->run, code += p->page_size * p->head_size) {
-        struct part part = {.side = side, .col = col, .code = code};
+        struct part part = {.col = col, .code = code, .tile = tile};
 
         for (uint64_t left = job->run; left > 0; left -= part.count) {
             part.count = left < job->piece ? left : job->piece;
-            read_part(job, &part, slot, row);
+            read_part(job, side, &part);
             part.col += part.count;
             part.code += part.count;
+            part.tile += part.count >> job->shift;
         }
+        tile += job->run_tiles;
     }
 }
 
@@ -133,8 +149,10 @@ static void tokens_work(void *context, unsigned index, unsigned count)
             const uint64_t slot = (uint64_t)job->slots[begin], code = qb__cache_code(p, slot, 0);
             char *row = job->values + begin * p->input_stride * job->element;
 
-            read_side(job, 0, slot, code, row);
-            read_side(job, 1, slot, side + code, row);
+            const struct side keys = side_of(job, 0, slot, row), values = side_of(job, 1, slot, row);
+
+            read_side(job, &keys, code);
+            read_side(job, &values, side + code);
         }
     }
     if (job->stream) {
@@ -180,9 +198,12 @@ void qb__cpu_kv_read(const struct qb__cpu_ops *ops, const struct qb__cpu_plan *p
         .run = p->page_layout == QB_PAGE_LAYOUT_NHD ? p->hidden / 2 : p->head_size,
         .tile = qb__kv_tile_cols(p),
         .tensor = qb__tensor_scale_cols(p),
+        .tiles = p->hidden / 2 / qb__kv_tile_cols(p),
+        .tensors = p->hidden / 2 / qb__tensor_scale_cols(p),
         .stream = qb__cpu_streams(plan, bytes_of(p)),
     };
 
+    job.run_tiles = job.run / job.tile;
     choose_piece(&job);
     qb__cpu_parallel(qb__cpu_threads_worth(plan, bytes_of(p)), tokens_work, &job);
 }

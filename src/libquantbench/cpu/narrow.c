@@ -52,6 +52,7 @@ struct job {
     /* Of dynamic tiles of one row: the tensor scales that are given, and the tiles of a row that share one. */
     const float *tensor_scales;
     uint64_t tensor_tiles;
+    const float *encodes, *tensors; /* of each tile of a row, as in struct qb__tiles; else NULL */
     /* What all threads work on together: some rows and columns, and the bits of the largest x and -x there. */
     uint64_t row, rows, col, cols;
     uint32_t high, low;
@@ -452,6 +453,8 @@ static void tiles_piece(const struct job *job, uint64_t row, uint64_t first, uin
         .count = end - begin,
         .size = job->tiling.cols,
         .form = &job->form,
+        .encodes = job->encodes != NULL ? job->encodes + first : NULL,
+        .tensors = job->tensors != NULL ? job->tensors + first : NULL,
         .scales = scales,
         .out = packs                ? codes
                : job->codes != NULL ? codes_at(job, row, begin)
@@ -757,6 +760,20 @@ void qb__cpu_narrow(const struct qb__cpu_ops *ops, const struct qb__cpu_plan *pl
     }
 }
 
+void qb__cpu_tile_factors(const struct qb_problem *problem, const float *stored, float *factors)
+{
+    const uint64_t tiles = qb__tiling_of(problem).scale_cols, tensor_tiles = tiles / qb__tensor_scales(problem);
+    struct qb__form form = qb__form_make(problem);
+
+    for (uint64_t i = 0; i < tiles; i++) {
+        if (i % tensor_tiles == 0) {
+            qb__form_set_tensor_scale(&form, stored[i / tensor_tiles], 1.0f / stored[i / tensor_tiles]);
+        }
+        factors[i] = form.encode;
+        factors[tiles + i] = form.tensor;
+    }
+}
+
 void qb__cpu_narrow_rows(const struct qb__cpu_ops *ops, const struct qb__cpu_plan *plan,
                          const struct qb_problem *problem, const struct qb_tensors *tensors,
                          const struct qb__cpu_rows *rows)
@@ -769,7 +786,13 @@ void qb__cpu_narrow_rows(const struct qb__cpu_ops *ops, const struct qb__cpu_pla
     job.stream = job.stream && rows->stream;
     job.far = rows->far;
     job.ahead = 0;
-    find_tensor_scale(&job, tensors->at[QB_ROLE_TENSOR_SCALE]);
+    if (rows->factors != NULL && job.tiles != NULL) {
+        job.encodes = rows->factors;
+        job.tensors = rows->factors + job.tiling.scale_cols;
+        job.tensor_tiles = job.tiling.scale_cols;
+    } else {
+        find_tensor_scale(&job, tensors->at[QB_ROLE_TENSOR_SCALE]);
+    }
     if (problem->scaling != QB_SCALING_STATIC || job.given) {
         rows_work(&job, 0, 1);
     } else {

@@ -16,6 +16,10 @@ void qb__cpu_narrow_rows(const struct qb__cpu_ops *ops, const struct qb__cpu_pla
                          const struct qb_problem *problem, const struct qb_tensors *tensors,
                          const struct qb__cpu_rows *rows);
 
+/* Set FACTORS, two for each tile of a row of PROBLEM, to what its tensor scales, STORED, make of them: for struct
+ * qb__cpu_rows. */
+void qb__cpu_tile_factors(const struct qb_problem *problem, const float *stored, float *factors);
+
 /* Write 0 to the padding of scales that are computed, and to the scales, which come after; unless PLAN has a part. */
 void qb__cpu_narrow_clear(const struct qb__cpu_plan *plan, const struct qb_problem *problem,
                           const struct qb_tensors *tensors);

@@ -27,6 +27,8 @@ struct qb__cpu_rows {
     uint64_t rows;      /* whole rows of tiles, or, where scales are given, a part of one */
     bool stream;        /* codes with non-temporal stores */
     bool far;           /* the values may be in memory: they are prefetched */
+    /* With several tensor scales: of qb__cpu_tile_factors(). Else they are taken one after the other, if NULL. */
+    const float *factors;
 };
 
 /* Do ROWS of PROBLEM in the calling thread, where each scale depends on these rows alone or is given. */
