@@ -77,6 +77,10 @@ operations()
 1.15 1.05 --op=kv-write --hidden-size=2048 --quant-dtype=fp8 --page-layout=hnd
 1.20 1.10 --op=kv-write --hidden-size=2048 --quant-dtype=nvfp4
 1.20 1.10 --op=kv-write --hidden-size=2048 --quant-dtype=nvfp4 --page-layout=hnd
+1.20 1.05 --op=kv-read --hidden-size=2048 --quant-dtype=fp8
+1.20 1.05 --op=kv-read --hidden-size=2048 --quant-dtype=fp8 --page-layout=hnd
+1.40 1.10 --op=kv-read --hidden-size=2048 --quant-dtype=nvfp4
+1.40 1.10 --op=kv-read --hidden-size=2048 --quant-dtype=nvfp4 --page-layout=hnd
 1.10 1.03 --op=dual --quant-dtype=fp8 --granularity=block:128x128
 1.10 1.03 --op=dual --quant-dtype=fp8 --granularity=group:128
 1.10 1.03 --op=dual --quant-dtype=mxfp8
