@@ -99,7 +99,7 @@ static void answer(const struct questioner *q, const struct question *question, 
     }
     for (size_t i = 0; i < question->scale_count; i++) {
         for (int role = 0; role < QUESTION_ROLES; role++) {
-            const uint32_t bits = question_bits(&question->scales[i].want, question_roles[role]);
+            const uint32_t bits = question_bits(q, &question->scales[i].want, question_roles[role]);
             size_t size;
             void *place = place_of(q, a, &question->scales[i], question_roles[role], &size);
 
@@ -117,7 +117,7 @@ static void check_scale(const struct questioner *q, const struct scale_probe *pr
 {
     for (int i = 0; i < QUESTION_ROLES; i++) {
         const enum qb_role role = question_roles[i];
-        const uint32_t want = question_bits(&probe->want, role), old = question_bits(&probe->old, role);
+        const uint32_t want = question_bits(q, &probe->want, role), old = question_bits(q, &probe->old, role);
         size_t size;
 
         if (questioner_has(q, role)) {
@@ -125,8 +125,8 @@ static void check_scale(const struct questioner *q, const struct scale_probe *pr
 
             ck_assert_mem_eq(&want, is, size);
             ck_assert_mem_eq(&old, was, size);
-            ck_assert(q->given.at[role] != NULL || question_bits(&probe->poison, role) != want);
-            ck_assert(q->given.at[role] != NULL || question_bits(&probe->poison, role) != old);
+            ck_assert(q->given.at[role] != NULL || question_bits(q, &probe->poison, role) != want);
+            ck_assert(q->given.at[role] != NULL || question_bits(q, &probe->poison, role) != old);
         }
     }
 }

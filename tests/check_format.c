@@ -36,8 +36,8 @@ START_TEST(rows_agree_with_their_codes)
     float above;
 
     ck_assert_uint_eq(f->format, (enum qb_format)_i);
-    if (f->format == QB_FORMAT_INT64) { /* a name and a width */
-        ck_assert(f->bits == 64 && !f->is_input && !f->is_output && !f->is_scale);
+    if (f->format == QB_FORMAT_INT64 || f->format == QB_FORMAT_INT32) { /* a name and a width */
+        ck_assert(f->bits == (f->format == QB_FORMAT_INT64 ? 64 : 32) && !f->is_input && !f->is_output && !f->is_scale);
         ck_assert(isnan(qb_format_decode(f->format, 1)) && qb_format_encode(f->format, 1) == 0);
         return;
     }

@@ -7,6 +7,7 @@
 #include "run.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* (i - 15.5) / 4 and, from 16 on, (i - 15.5) / 32: exact in half. */
@@ -120,6 +121,58 @@ START_TEST(golden_vectors_of_zero_points)
     ck_assert_int_eq(codes[1], -64);
     ck_assert_int_eq(codes[2], -32);
     ck_assert_int_eq(codes[3], 127);
+}
+END_TEST
+
+/* In 32 bits: the same numbers, unless the range lacks 0, or one is given that is not a code; and no kernel of the
+ * library takes them. */
+START_TEST(zero_points_of_32_bits)
+{
+    const float input[4] = {-1, 0, 0.5f, 3}, far[4] = {1000, 1000.5f, 1001, NAN};
+    const struct qb_arithmetic open = {.open_range = 1};
+    struct qb_problem p;
+    struct qb_tensors tensors = {.size = sizeof tensors};
+    struct qb_tensor_info info = {.size = sizeof info};
+    int8_t codes[4];
+    int32_t zero_point = 0;
+    float scale = 0;
+
+    qb_problem_init(&p);
+    p.input = QB_FORMAT_F32;
+    p.zero_points = QB_ZERO_POINTS_INT32;
+    p.tokens = 1;
+    p.hidden = 4;
+    ck_assert_int_eq(qb_problem_tensor(&p, QB_ROLE_ZERO_POINTS, &info), QB_OK);
+    ck_assert(info.format == QB_FORMAT_INT32 && info.bytes == 4 && info.alignment == 4 && info.traffic == 4);
+    tensors.at[QB_ROLE_INPUT] = (void *)(uintptr_t)input;
+    tensors.at[QB_ROLE_CODES] = codes;
+    tensors.at[QB_ROLE_SCALES] = &scale;
+    tensors.at[QB_ROLE_ZERO_POINTS] = &zero_point;
+    ck_assert_int_eq(qb_reference_run(&p, &tensors), QB_OK);
+    ck_assert(scale == 0x1.010102p-6f && zero_point == -64 && codes[0] == -128 && codes[3] == 127);
+    tensors.at[QB_ROLE_INPUT] = (void *)(uintptr_t)far;
+    ck_assert_int_eq(qb_reference_run(&p, &tensors), QB_OK);
+    ck_assert(zero_point == -128 && codes[0] == 127 && codes[3] == -128);
+    ck_assert_int_eq(qb_reference_run_as(&p, &open, &tensors), QB_OK);
+    ck_assert_int_eq(zero_point, -128 - 255000);
+    ck_assert(codes[0] == -128 && abs(codes[1]) <= 1 && codes[2] == 127 && codes[3] == -128);
+    p.scaling = QB_SCALING_STATIC;
+    scale = 1;
+    zero_point = -1000;
+    ck_assert_int_eq(qb_reference_run(&p, &tensors), QB_OK);
+    ck_assert(codes[0] == 0 && codes[1] == 0 && codes[2] == 1 && codes[3] == -128);
+    zero_point = INT32_MAX;
+    ck_assert_int_eq(qb_reference_run(&p, &tensors), QB_OK);
+    ck_assert(codes[0] == 127 && codes[3] == 127);
+    p.operation = QB_OPERATION_DEQUANTIZE;
+    ck_assert_int_eq(qb_problem_validate(&p), QB_OK);
+    for (size_t i = 0; i < qb_kernel_count(); i++) {
+        struct qb_device *cpu;
+
+        ck_assert_int_eq(qb_device_open(qb_backend_find("cpu"), 0, &cpu), QB_OK);
+        ck_assert(!qb_kernel_supports(qb_kernel_at(i), cpu, &p));
+        qb_device_close(cpu);
+    }
 }
 END_TEST
 
@@ -446,6 +499,7 @@ int main(void)
     tcase_add_loop_test(golden, golden_vectors_of_power_of_two_scales, 0, sizeof powers / sizeof powers[0]);
     tcase_add_test(golden, golden_vectors_of_a_tensor_scale);
     tcase_add_test(golden, golden_vectors_of_zero_points);
+    tcase_add_test(golden, zero_points_of_32_bits);
     suite_add_tcase(suite, golden);
     tcase_add_loop_test(places, worked_examples_of_layouts, 0, sizeof worked / sizeof worked[0]);
     tcase_add_loop_test(places, layouts_invert_and_their_padding_is_zero, 0, QB_SCALE_LAYOUT_COUNT);

@@ -78,17 +78,17 @@ static struct qb_problem problem_of(int variant)
         p.tensor_scale = variant == 6 ? QB_TENSOR_SCALE_NONE : QB_TENSOR_SCALE_GIVEN;
     } else {
         p.granularity = QB_GRANULARITY_TOKEN;
-        p.zero_points = QB_ZERO_POINTS_INT8;
+        p.zero_points = variant == 8 ? QB_ZERO_POINTS_INT8 : QB_ZERO_POINTS_INT32;
     }
     return p;
 }
-#define VARIANTS 9
+#define VARIANTS 10
 
 /* What a call writes, with room for any of the problems. */
 struct result {
     uint8_t codes[ROWS * COLS];
     float scales[ROWS * COLS];
-    int8_t zero_points[ROWS];
+    int32_t zero_points[ROWS]; /* or INT8 */
 };
 
 static struct qb_tensors tensors_of(const struct qb_problem *p, const float *input, float *tensor_scale,

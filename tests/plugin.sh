@@ -254,6 +254,12 @@ done
 ok 'arithmetic: INT8, zero points of a range without 0' narrow 0 open_azp --asymmetric --granularity=token
 ok 'arithmetic: INT8, zero points of one-sided ranges without 0' narrow 0 open_azp --asymmetric --granularity=token \
     --dist=lognormal
+for dist in normal,zeros lognormal outliers; do
+    ok "arithmetic: vLLM, INT8, zero points of 32 bits: $dist" narrow 0 vllm_azp --zero-points=int32 --granularity=token \
+        --dist=$dist
+done
+ok 'arithmetic: zero points of 32 bits, of a range with 0' narrow_differs vllm_azp.closed --zero-points=int32 \
+    --granularity=token --dist=lognormal
 ok 'arithmetic: a ceiling is not rounded up' narrow_differs torchao_mx_ceil.up --quant-dtype=mxfp8
 ok 'arithmetic: a tile with NaN has another scale' narrow_differs torchao_mx_floor.nan --quant-dtype=mxfp4 \
     --scale-rounding=floor

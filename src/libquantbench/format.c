@@ -209,11 +209,17 @@ static float decode_power(uint32_t code)
     return bits_to_float(code == 0 ? 0x400000 : code == 0xFF ? 0x7FC00000 : code << 23);
 }
 
+/* True if F has a name and a width, and nothing is converted from or to it. */
+static bool is_index(const struct qb_format_info *f)
+{
+    return f->exponent_bits == 0 && f->bits > 8;
+}
+
 float qb_format_decode(enum qb_format format, uint32_t code)
 {
     const struct qb_format_info *f = qb_format_info(format);
 
-    if (f == NULL || f->bits > 32) {
+    if (f == NULL || is_index(f)) {
         return NAN;
     }
     if (f->exponent_bits == 0) {
@@ -229,7 +235,7 @@ uint32_t qb_format_encode(enum qb_format format, float value)
 {
     const struct qb_format_info *f = qb_format_info(format);
 
-    if (f == NULL || f->bits > 32) {
+    if (f == NULL || is_index(f)) {
         return 0;
     }
     if (f->exponent_bits == 0) {

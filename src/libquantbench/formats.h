@@ -50,10 +50,12 @@
     ROW(E8M0, e8m0, "e8m0", "ue8m0", "OCP MX scale, a power of two",                                                   \
         8, 8, 0, 127, 0x1p127f, 0xFE, 0xFF, QB_SPECIALS_NAN, false, false, true)
 
-/* Formats of indices: their names and their widths. */
+/* Formats of indices and zero points: their names and their widths. */
 #define QB__INDEX_FORMATS(ROW)                                                                                         \
     ROW(INT64, int64, "int64", "i64", "two's complement integer, an index",                                            \
-        64, 0, 63, 0, 0x1p63f, 0, 0, QB_SPECIALS_NONE, false, false, false)
+        64, 0, 63, 0, 0x1p63f, 0, 0, QB_SPECIALS_NONE, false, false, false)                                            \
+    ROW(INT32, int32, "int32", "i32", "two's complement integer, a zero point",                                        \
+        32, 0, 31, 0, 0x1p31f, 0, 0, QB_SPECIALS_NONE, false, false, false)
 
 /* clang-format on */
 

@@ -95,12 +95,18 @@ static bool has_tensor_scales(const struct qb_problem *loaded)
     return !qb__has_cache(loaded->operation) && qb__tensor_scales(loaded) > 1;
 }
 
+/* True if KERNEL may be asked about LOADED: zero points of 32 bits are for kernels of others. */
+static bool knows_zero_points(const struct qb_kernel *kernel, const struct qb_problem *loaded)
+{
+    return loaded->zero_points != QB_ZERO_POINTS_INT32 || qb_kernel_plugin(kernel) != NULL;
+}
+
 /* The same for a problem that was loaded. */
 static bool supports(const struct qb_kernel *kernel, const struct qb_device *device, const struct qb_problem *loaded)
 {
     return kernel->backend == device->backend && kernel->operation == loaded->operation &&
            (loaded->experts == 0 || kernel->experts) && !has_tensor_scales(loaded) &&
-           kernel->supports(kernel, device, loaded);
+           knows_zero_points(kernel, loaded) && kernel->supports(kernel, device, loaded);
 }
 
 bool qb_kernel_supports(const struct qb_kernel *kernel, const struct qb_device *device,

@@ -35,7 +35,7 @@ static void tensor(const struct qb_problem *p, enum qb_role role, struct qb_tens
 /* What tile (ROW, COL) needs: its scale, and its zero point. */
 struct tile {
     float scale;
-    int zero_point;
+    int32_t zero_point;
 };
 
 static struct tile tile_of(const struct qb_problem *p, const struct qb_tensors *tensors, uint64_t row, uint64_t col)
@@ -46,7 +46,7 @@ static struct tile tile_of(const struct qb_problem *p, const struct qb_tensors *
     struct tile tile = {.scale = qb__element_load(tensors->at[QB_ROLE_SCALES], p->scale_format, i)};
 
     if (p->zero_points != QB_ZERO_POINTS_NONE) {
-        tile.zero_point = ((const int8_t *)tensors->at[QB_ROLE_ZERO_POINTS])[qb__scale_index(&t, row, col)];
+        tile.zero_point = qb__zero_point_load(p, tensors->at[QB_ROLE_ZERO_POINTS], qb__scale_index(&t, row, col));
     }
     return tile;
 }

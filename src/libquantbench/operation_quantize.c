@@ -199,7 +199,7 @@ static void tensor(const struct qb_problem *p, enum qb_role role, struct qb_tens
     case QB_ROLE_ZERO_POINTS:
         if (p->zero_points != QB_ZERO_POINTS_NONE) {
             scale_tensor(p, t);
-            t->format = QB_FORMAT_INT8;
+            t->format = qb__zero_point_format(p);
             qb__scale_shape(p, &t->rows, &t->cols);
             t->stride = t->cols;
         }
@@ -358,7 +358,7 @@ struct scale {
     float divisor;
     float multiplier;
     uint32_t code; /* in the scale format */
-    int zero_point;
+    int32_t zero_point;
 };
 
 static struct scale zero_scale(const struct qb_arithmetic *arithmetic)
@@ -572,7 +572,11 @@ static struct scale asymmetric_scale(const struct work *w, const struct qb_arith
     scale.code = w->p.scale_format == QB_FORMAT_F16 ? half_code(scale.divisor) : float_bits(scale.divisor);
     decode_scale(w, arithmetic, &scale);
     zero = nearbyintf(least - low / scale.divisor);
-    scale.zero_point = (int)(zero < least ? least : zero > largest ? largest : zero);
+    if (w->p.zero_points == QB_ZERO_POINTS_INT32 && arithmetic->open_range != 0) {
+        scale.zero_point = zero >= 0x1p31f ? INT32_MAX : zero < -0x1p31f ? INT32_MIN : (int32_t)zero;
+    } else {
+        scale.zero_point = (int32_t)(zero < least ? least : zero > largest ? largest : zero);
+    }
     return scale;
 }
 
@@ -632,7 +636,8 @@ static void store_scale(const struct work *w, uint64_t row, uint64_t col, struct
         break;
     }
     if (w->p.zero_points != QB_ZERO_POINTS_NONE) {
-        ((int8_t *)w->tensors.at[QB_ROLE_ZERO_POINTS])[qb__scale_index(&w->t, row, col)] = (int8_t)scale.zero_point;
+        qb__zero_point_store(&w->p, w->tensors.at[QB_ROLE_ZERO_POINTS], qb__scale_index(&w->t, row, col),
+                             scale.zero_point);
     }
 }
 
@@ -656,7 +661,8 @@ static struct scale stored_scale(const struct work *w, const struct qb_arithmeti
     }
     decode_scale(w, arithmetic, &scale);
     if (w->p.zero_points != QB_ZERO_POINTS_NONE) {
-        scale.zero_point = ((const int8_t *)w->tensors.at[QB_ROLE_ZERO_POINTS])[qb__scale_index(&w->t, row, col)];
+        scale.zero_point =
+            qb__zero_point_load(&w->p, w->tensors.at[QB_ROLE_ZERO_POINTS], qb__scale_index(&w->t, row, col));
     }
     return scale;
 }
@@ -699,18 +705,17 @@ static uint32_t encode(const struct qb_problem *p, const struct qb_arithmetic *a
 }
 
 /* The code of VALUE by a zero point. */
-static uint32_t encode_asymmetric(const struct qb_problem *p, float value, int zero_point)
+static uint32_t encode_asymmetric(const struct qb_problem *p, float value, int32_t zero_point)
 {
-    const int least = (int)qb__least(p->output), largest = (int)qb_format_info(p->output)->largest;
-    int rounded = 0;
+    const int64_t least = (int64_t)qb__least(p->output), largest = (int64_t)qb_format_info(p->output)->largest;
+    int64_t code = zero_point;
 
     if (!isnan(value)) {
         /* Beyond this all saturate, whatever the zero point is. */
-        rounded = (int)nearbyintf(value < -1024 ? -1024 : value > 1024 ? 1024 : value);
+        code += (int64_t)nearbyintf(value < -0x1p33f ? -0x1p33f : value > 0x1p33f ? 0x1p33f : value);
     }
-    rounded += zero_point;
-    rounded = rounded < least ? least : rounded > largest ? largest : rounded;
-    return (uint32_t)rounded & ((1u << qb_format_info(p->output)->bits) - 1);
+    code = code < least ? least : code > largest ? largest : code;
+    return (uint32_t)code & ((1u << qb_format_info(p->output)->bits) - 1);
 }
 
 /* ---- In the default environment --------------------------------------------------------------------------------- */

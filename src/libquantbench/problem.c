@@ -51,7 +51,7 @@ const char *qb_tensor_scale_name(enum qb_tensor_scale tensor_scale)
     return (unsigned)tensor_scale < QB_TENSOR_SCALE_COUNT ? tensor_scale_names[tensor_scale] : NULL;
 }
 
-static const char *const zero_points_names[QB_ZERO_POINTS_COUNT] = {"none", "int8"};
+static const char *const zero_points_names[QB_ZERO_POINTS_COUNT] = {"none", "int8", "int32"};
 
 const char *qb_zero_points_name(enum qb_zero_points zero_points)
 {

@@ -320,6 +320,27 @@ static inline uint64_t qb__cache_scale(const struct qb_problem *p, uint64_t slot
                                             : qb__cache_code(p, slot, col * p->group) / p->group;
 }
 
+/* The format of P's zero points, and those with number I. */
+static inline enum qb_format qb__zero_point_format(const struct qb_problem *p)
+{
+    return p->zero_points == QB_ZERO_POINTS_INT32 ? QB_FORMAT_INT32 : QB_FORMAT_INT8;
+}
+
+static inline int32_t qb__zero_point_load(const struct qb_problem *p, const void *zero_points, uint64_t i)
+{
+    return qb__zero_point_format(p) == QB_FORMAT_INT32 ? ((const int32_t *)zero_points)[i]
+                                                       : ((const int8_t *)zero_points)[i];
+}
+
+static inline void qb__zero_point_store(const struct qb_problem *p, void *zero_points, uint64_t i, int32_t zero_point)
+{
+    if (qb__zero_point_format(p) == QB_FORMAT_INT32) {
+        ((int32_t *)zero_points)[i] = zero_point;
+    } else {
+        ((int8_t *)zero_points)[i] = (int8_t)zero_point;
+    }
+}
+
 /* True if P is of whole bytes, with a scale in binary32 for each tile, in rows: all that kernels of the first kind
  * know. */
 static inline bool qb__is_plain(const struct qb_problem *p)

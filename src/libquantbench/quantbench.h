@@ -79,8 +79,9 @@ enum qb_format {
     QB_FORMAT_UINT4 = 10, /* 0 to 15, with a zero point */
     QB_FORMAT_E8M0 = 11,  /* OCP MX scales: 2^(code - 127), NaN 0xFF; no sign, no zero */
     QB_FORMAT_INT64 = 12, /* indices, such as positions: two's complement; nothing is converted from or to it */
+    QB_FORMAT_INT32 = 13, /* zero points: two's complement; nothing is converted from or to it */
 };
-#define QB_FORMAT_COUNT 13
+#define QB_FORMAT_COUNT 14
 
 /* Values of a format that are not finite numbers. */
 enum qb_specials {
@@ -115,14 +116,14 @@ const struct qb_format_info *qb_format_info(enum qb_format format);
 /* Find a format by name or alias, without regard to case. QB_ERROR_INVALID if NAME is unknown. */
 enum qb_status qb_format_find(const char *name, enum qb_format *format);
 
-/* The value of one code (the low bits of CODE), exactly. NaN codes give NaN, and so does INT64. */
+/* The value of one code (the low bits of CODE), exactly. NaN codes give NaN, and so do INT32 and INT64. */
 float qb_format_decode(enum qb_format format, uint32_t code);
 
 /* The code of VALUE, rounded to nearest even. Output formats saturate to their largest finite value, integers to their
  * range, also from infinity. NaN gives 0 in integers, 0x7F in E4M3 and E5M2, and the positive largest value in E2M1,
  * E2M3 and E3M2. F16, BF16 and F32 follow IEEE 754: overflow gives infinity, NaN gives a quiet NaN. The sign of zero
  * and of underflow is kept where there is one. E8M0 has the smallest power of two that is not below |VALUE|: 0 gives
- * code 0, infinity 0xFE, NaN 0xFF. INT64 has 0. */
+ * code 0, infinity 0xFE, NaN 0xFF. INT32 and INT64 have 0. */
 uint32_t qb_format_encode(enum qb_format format, float value);
 
 /* The places of codes of less than a byte in memory. Each row of a tensor begins at a byte. */
@@ -207,12 +208,13 @@ const char *qb_tensor_scale_name(enum qb_tensor_scale tensor_scale);
 
 /* Zero points: a code for 0 that each tile has of its own. */
 enum qb_zero_points {
-    QB_ZERO_POINTS_NONE = 0, /* symmetric: the code of 0 is 0 */
-    QB_ZERO_POINTS_INT8 = 1, /* asymmetric: stored as one signed byte for each tile */
+    QB_ZERO_POINTS_NONE = 0,  /* symmetric: the code of 0 is 0 */
+    QB_ZERO_POINTS_INT8 = 1,  /* asymmetric: stored as one signed byte for each tile */
+    QB_ZERO_POINTS_INT32 = 2, /* the same, stored in 32 bits: for plug-ins, the library has no kernel for them */
 };
-#define QB_ZERO_POINTS_COUNT 2
+#define QB_ZERO_POINTS_COUNT 3
 
-/* The name as in --zero-points: "none", "int8"; NULL if not in the enum. */
+/* The name as in --zero-points: "none", "int8", "int32"; NULL if not in the enum. */
 const char *qb_zero_points_name(enum qb_zero_points zero_points);
 
 /* A computation. All but DEQUANTIZE and KV_READ end with a quantization: of the input, or of values that are computed
@@ -331,7 +333,7 @@ const char *qb_pairing_name(enum qb_pairing pairing);
  * hi = max(0, all x), NaN ignored; both are cut to the finite values of the input format, and to amax_bound; w =
  * min(hi - lo, FLT_MAX); s is as above for F32 and F16 with w / (q1 - q0) in place of a / qmax; the zero point is z =
  * RNE(q0 - lo / s), cut to [q0, q1]. The code is RNE(x / s) + z, cut to [q0, q1], where RNE rounds to an integer; that
- * of NaN is z.
+ * of NaN is z, cut to [q0, q1], which one of INT32 that is given need not be in.
  *
  * The operations other than QUANTIZE and DEQUANTIZE compute a value in place of each x, and quantize the values as
  * above: qb_problem_quantization(). Values are in the input format, or in binary32 with intermediate FLOAT. T() below
@@ -531,7 +533,7 @@ enum qb_role {
     QB_ROLE_INPUT = 0,  /* what is quantized, or what values are computed from; DEQUANTIZE, KV_READ lack it */
     QB_ROLE_CODES = 1,  /* the quantized values, in the output format; read by these two, else written */
     QB_ROLE_SCALES = 2, /* by qb_problem_scale_offset(); read when static or by KV_READ, else written with padding */
-    QB_ROLE_ZERO_POINTS = 3,  /* one for each scale, in rows; read when static, else written */
+    QB_ROLE_ZERO_POINTS = 3,  /* one for each scale, in rows, INT8 or INT32; read when static, else written */
     QB_ROLE_TENSOR_SCALE = 4, /* one binary32, or for each expert or tensor_scale_cols; read when given, else written */
     QB_ROLE_WEIGHTS = 5,      /* of a norm: one for each column */
     QB_ROLE_RESIDUAL = 6,     /* ADD_RMS_NORM: is added to the input; dense rows in its format; read */
@@ -721,8 +723,10 @@ struct qb_arithmetic {
     enum qb_power_form power_form; /* of scales in E8M0 */
     enum qb_e4m3_scale e4m3_scale; /* of scales in E4M3, and so the next two */
     enum qb_e4m3_value e4m3_value;
-    uint32_t zero_codes;  /* 0 or 1: elements of a tile whose scale is 0 are multiplied by 0 */
-    uint32_t open_range;  /* 0 or 1: with zero points, lo is the smallest element and hi the largest, without 0 */
+    uint32_t zero_codes; /* 0 or 1: elements of a tile whose scale is 0 are multiplied by 0 */
+    /* 0 or 1: with zero points, lo is the smallest element and hi the largest, without 0. Zero points of INT32 are then
+     * cut to the range of that, and not to the codes'. */
+    uint32_t open_range;
     float divisor_floor;  /* >= 0; elements are divided by no less, whatever scale is stored */
     uint32_t reserved[9]; /* 0 */
 };

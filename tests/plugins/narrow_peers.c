@@ -316,27 +316,43 @@ NVFP4(torchao_nvfp4, torchao_scale, torchao_value)
 
 /* ---- Zero points ------------------------------------------------------------------------------------------------- */
 
-/* As vLLM's: the range of the elements without 0, and the product with 1 / s; but its zero points are of 32 bits. */
+/* Zero points in 8 bits, which the range of the codes cuts; or as vLLM's in 32 bits, which that of an int32 does. */
+static void store_zero_point(const struct group *g, double zero, int64_t *zero_point)
+{
+    const bool wide = g->call->problem->zero_points == QB_ZERO_POINTS_INT32;
+    const double least = wide ? INT32_MIN : -128, largest = wide ? INT32_MAX : 127;
+    void *zero_points = g->call->tensors->at[QB_ROLE_ZERO_POINTS];
+
+    *zero_point = (int64_t)fmin(fmax(zero, least), largest);
+    if (wide) {
+        ((int32_t *)zero_points)[g->index] = (int32_t)*zero_point;
+    } else {
+        ((int8_t *)zero_points)[g->index] = (int8_t)*zero_point;
+    }
+}
+
+/* As vLLM's: the range of the elements without 0, and the product with 1 / s. But a row of one value has a scale. */
 static void azp_row(const struct group *g, const void *context)
 {
-    float low = INFINITY, high = -INFINITY, scale, zero;
-    int zero_point;
+    float low = INFINITY, high = -INFINITY, scale;
+    int64_t zero_point;
 
     (void)context;
     for (uint64_t i = 0; i < g->count; i++) {
         low = fminf(low, g->x[i]);
         high = fmaxf(high, g->x[i]);
     }
+    if (low > high) { /* all are NaN */
+        low = high = 0;
+    }
     scale = fmaxf(fminf(high - low, 0x1.FFFFFEp127f) / 255, 0x1p-126f);
-    zero = nearbyintf(-128 - low / scale);
-    zero_point = zero < -128 ? -128 : zero > 127 ? 127 : (int)zero;
+    store_zero_point(g, nearbyintf(-128 - low / scale), &zero_point);
     ((float *)g->call->tensors->at[QB_ROLE_SCALES])[g->index] = scale;
-    ((int8_t *)g->call->tensors->at[QB_ROLE_ZERO_POINTS])[g->index] = (int8_t)zero_point;
     for (uint64_t i = 0; i < g->count; i++) {
         const float value = g->x[i] * (1 / scale);
-        const int code = (isnan(value) ? 0 : (int)nearbyintf(fminf(fmaxf(value, -1000), 1000))) + zero_point;
+        const double rounded = isnan(value) ? 0 : (double)nearbyintf(value);
 
-        g->codes[i] = (uint8_t)(code < -128 ? -128 : code > 127 ? 127 : code);
+        g->codes[i] = (uint8_t)(int8_t)fmin(fmax(rounded + (double)zero_point, -128), 127);
     }
 }
 
@@ -387,6 +403,12 @@ static bool supports_azp(const struct qb_problem *p)
            p->granularity == QB_GRANULARITY_TOKEN && p->zero_points == QB_ZERO_POINTS_INT8;
 }
 
+static bool supports_azp32(const struct qb_problem *p)
+{
+    return is_dynamic(p) && p->output == QB_FORMAT_INT8 && p->scale_format == QB_FORMAT_F32 &&
+           p->granularity == QB_GRANULARITY_TOKEN && p->zero_points == QB_ZERO_POINTS_INT32;
+}
+
 #define ROW_AS(title, function, asked, ...)                                                                            \
     {                                                                                                                  \
         .name = title, .description = "a convention", .backend = "cpu", .supports = supports_##asked, .run = function, \
@@ -411,6 +433,7 @@ static const struct qb_plugin_kernel kernels[] = {
     ROW("torchao_nvfp4", torchao_nvfp4, nvfp4, .e4m3_scale = QB_E4M3_SCALE_DIVIDED,
         .e4m3_value = QB_E4M3_VALUE_QUOTIENT, .scale_floor = 0x1p-6f),
     ROW("open_azp", open_azp, azp, .quotient = QB_QUOTIENT_RECIPROCAL, .open_range = 1),
+    ROW("vllm_azp", open_azp, azp32, .quotient = QB_QUOTIENT_RECIPROCAL, .open_range = 1),
     ROW("torchao_mx_ceil.up", torchao_ceil, up, TORCHAO),
     ROW("torchao_mx_floor.nan", torchao_floor, floor, .divisor_floor = 0x1p-126f),
     ROW("torchao_mx_floor.floor", torchao_floor, floor, .nan_amax = QB_NAN_AMAX_KEPT),
@@ -425,5 +448,6 @@ static const struct qb_plugin_kernel kernels[] = {
     ROW("torchao_nvfp4.floor", torchao_nvfp4, nvfp4, .e4m3_scale = QB_E4M3_SCALE_DIVIDED,
         .e4m3_value = QB_E4M3_VALUE_QUOTIENT),
     ROW("open_azp.closed", open_azp, azp, .quotient = QB_QUOTIENT_RECIPROCAL),
+    ROW("vllm_azp.closed", open_azp, azp32, .quotient = QB_QUOTIENT_RECIPROCAL),
 };
 QB_PLUGIN(kernels);

@@ -84,7 +84,9 @@ static const struct recipe *set(const struct sweep *s, size_t index, struct qb_p
     p->tensor_scale = (enum qb_tensor_scale)choice_at(
         &s->tensor_scales, tensor_scale,
         recipe != NULL && p->scale_format == recipe->scale_format ? (int)recipe->tensor_scale : QB_TENSOR_SCALE_NONE);
-    p->zero_points = s->asymmetric || needs_zero_points ? QB_ZERO_POINTS_INT8 : QB_ZERO_POINTS_NONE;
+    p->zero_points = s->asymmetric || s->chose_zero_points || needs_zero_points
+                         ? (enum qb_zero_points)(QB_ZERO_POINTS_INT8 + s->zero_points)
+                         : QB_ZERO_POINTS_NONE;
     return recipe;
 }
 

@@ -82,9 +82,10 @@ bool verify_is_scale(const struct qb_problem *problem, const struct qb_arithmeti
                            is_near(format, got, want, allowed));
 }
 
-bool verify_is_zero_point(const struct qb_problem *problem, const struct qb_arithmetic *arithmetic, int got, int want)
+bool verify_is_zero_point(const struct qb_problem *problem, const struct qb_arithmetic *arithmetic, int32_t got,
+                          int32_t want)
 {
-    return got == want || (is_fast(arithmetic) && abs(got - want) <= codes_apart(problem));
+    return got == want || (is_fast(arithmetic) && llabs((long long)got - want) <= codes_apart(problem));
 }
 
 bool verify_is_value(const struct qb_problem *problem, const struct qb_arithmetic *arithmetic, enum qb_format format,
@@ -386,21 +387,24 @@ static void compare_scales(struct difference *d, enum qb_role role, size_t size,
 
 static void compare_zero_points(struct difference *d, const uint8_t *got, uint64_t offset, uint64_t length)
 {
+    const struct qb_problem *p = &d->expectation->quantization;
+    const size_t size = scales_zero_point_size(p);
     const uint8_t *want = (const uint8_t *)d->expectation->tensors.at[QB_ROLE_ZERO_POINTS] + offset;
-    const struct tiling tiling = tiling_of(&d->expectation->quantization);
+    const struct tiling tiling = tiling_of(p);
 
-    for (uint64_t i = 0; i < length; i++) {
-        const int a = (int8_t)got[i], b = (int8_t)want[i];
+    for (uint64_t i = 0; i < length / size; i++) {
+        const uint64_t index = offset / size + i;
+        const int32_t a = scales_zero_point(p, got, i), b = scales_zero_point(p, want, i);
 
         if (a == b) {
             continue;
         }
         if (verify_is_zero_point(&d->expectation->problem, &d->expectation->arithmetic, a, b)) {
             d->mismatch->near_scales++;
-        } else if (count_scale(d, QB_ROLE_ZERO_POINTS, offset + i)) {
+        } else if (count_scale(d, QB_ROLE_ZERO_POINTS, index)) {
             snprintf(d->mismatch->first, sizeof d->mismatch->first,
-                     "zero point [%" PRIu64 ", %" PRIu64 "]: got %d, want %d", (offset + i) / tiling.scale_cols,
-                     (offset + i) % tiling.scale_cols, a, b);
+                     "zero point [%" PRIu64 ", %" PRIu64 "]: got %" PRId32 ", want %" PRId32, index / tiling.scale_cols,
+                     index % tiling.scale_cols, a, b);
         }
     }
 }

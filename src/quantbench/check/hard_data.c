@@ -95,7 +95,7 @@ static struct tile_scale scale_of_two(const struct hard_data *data, uint32_t hig
     const uint16_t narrow[] = {(uint16_t)high, (uint16_t)low, (uint16_t)pin, (uint16_t)pin};
     const bool is_wide = qb_format_info(p.input)->bits > 16;
     uint32_t stored[2] = {0, 0}, code = 0;
-    int8_t zero_points[2] = {0, 0};
+    int32_t zero_points[2] = {0, 0};
     float tensor_scale = data->tensor_scale;
     struct qb_tensors tensors = QB_TENSORS(is_wide ? (const void *)wide : (const void *)narrow, NULL, stored);
 
@@ -110,7 +110,7 @@ static struct tile_scale scale_of_two(const struct hard_data *data, uint32_t hig
     tensors.at[QB_ROLE_TENSOR_SCALE] = &tensor_scale;
     qb_reference_scales_as(&p, &data->arithmetic, &tensors, NULL);
     memcpy(&code, stored, scales_element_size(&p));
-    return scales_decode(&p, &data->arithmetic, code, tensor_scale, zero_points[0]);
+    return scales_decode(&p, &data->arithmetic, code, tensor_scale, scales_zero_point(&p, zero_points, 0));
 }
 
 /* True if tensors with a tile of amax AMAX have nothing else, as their tensor scale comes from it. */
@@ -563,14 +563,14 @@ static void fill_tile(struct hard_data *data, const struct tile *tile, bool is_t
 static void give_scale(struct hard_data *data, const struct tiling *tiling, uint64_t index)
 {
     const struct hard_recipe *recipe = &data->recipes[data->recipe];
-    int8_t *zero_points = data->given.at[QB_ROLE_ZERO_POINTS];
+    void *zero_points = data->given.at[QB_ROLE_ZERO_POINTS];
     uint64_t offset = 0;
 
     qb_problem_scale_offset(&data->problem, index / tiling->scale_cols, index % tiling->scale_cols, &offset);
     /* The lower half first: these hosts are little-endian. */
     memcpy((char *)data->given.at[QB_ROLE_SCALES] + offset, &recipe->scale, scales_element_size(&data->problem));
     if (zero_points != NULL) {
-        zero_points[index] = (int8_t)recipe->zero_point;
+        scales_put_zero_point(&data->problem, zero_points, index, recipe->zero_point);
     }
 }
 

@@ -214,7 +214,7 @@ static uint32_t some_scale(struct hard_data *data, enum qb_format format)
 static void fill_scales(struct hard_data *data)
 {
     const struct tiling tiling = tiling_of(&data->problem);
-    int8_t *zero_points = data->given.at[QB_ROLE_ZERO_POINTS];
+    void *zero_points = data->given.at[QB_ROLE_ZERO_POINTS];
     const struct qb_format_info *output = qb_format_info(data->problem.output);
     uint64_t offset = 0;
 
@@ -224,7 +224,8 @@ static void fill_scales(struct hard_data *data)
         qb_problem_scale_offset(&data->problem, i / tiling.scale_cols, i % tiling.scale_cols, &offset);
         memcpy((char *)data->given.at[QB_ROLE_SCALES] + offset, &scale, scales_element_size(&data->problem));
         if (zero_points != NULL) {
-            zero_points[i] = (int8_t)((int)output->largest - (int)(draw(data) % ((uint64_t)1 << output->bits)));
+            scales_put_zero_point(&data->problem, zero_points, i,
+                                  (int32_t)output->largest - (int32_t)(draw(data) % ((uint64_t)1 << output->bits)));
         }
     }
 }

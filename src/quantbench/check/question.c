@@ -223,7 +223,7 @@ static enum qb_status scaling_of(const struct questioner *q, struct ends range, 
                        amax, amax};
     uint16_t narrow[] = {(uint16_t)wide[0], (uint16_t)wide[1], (uint16_t)amax, (uint16_t)amax};
     uint8_t stored[2 * sizeof(float)];
-    int8_t zero_points[2] = {0, 0};
+    int32_t zero_points[2] = {0, 0};
     float factors[2];
     struct qb_tensors tensors =
         single_tensors(problem.input == QB_FORMAT_F32 ? (void *)wide : (void *)narrow, NULL, scaling);
@@ -235,7 +235,8 @@ static enum qb_status scaling_of(const struct questioner *q, struct ends range, 
     status = qb_reference_scales_as(&problem, &q->arithmetic, &tensors, factors);
     if (status == QB_OK) {
         memcpy(&scaling->stored, stored, scales_element_size(&problem));
-        scaling->zero_point = zero_points[0];
+        scaling->zero_point =
+            problem.zero_points != QB_ZERO_POINTS_NONE ? scales_zero_point(&problem, zero_points, 0) : 0;
         scaling->factor = factors[0];
     }
     return status;
@@ -293,7 +294,7 @@ static struct tensor_scaling tensor_of(const struct questioner *q, uint64_t tile
 static enum qb_status base_scaling(struct questioner *q, uint64_t tile, struct tensor_scaling tensor,
                                    struct scaling *scaling)
 {
-    const int8_t *zero_points = q->given.at[QB_ROLE_ZERO_POINTS];
+    const void *zero_points = q->given.at[QB_ROLE_ZERO_POINTS];
     size_t size;
     uint64_t place;
 
@@ -301,7 +302,8 @@ static enum qb_status base_scaling(struct questioner *q, uint64_t tile, struct t
         return scaling_of(q, tile_range(q, tile), tensor, scaling);
     }
     place = questioner_place(q, QB_ROLE_SCALES, tile, &size);
-    *scaling = (struct scaling){.tensor = tensor, .zero_point = zero_points != NULL ? zero_points[tile] : 0};
+    *scaling = (struct scaling){
+        .tensor = tensor, .zero_point = zero_points != NULL ? scales_zero_point(&q->problem, zero_points, tile) : 0};
     memcpy(&scaling->stored, (const char *)q->given.at[QB_ROLE_SCALES] + place, size);
     return QB_OK;
 }
@@ -357,8 +359,8 @@ uint64_t questioner_place(const struct questioner *q, enum qb_role role, uint64_
         return scales_tensor(&q->problem, tile) * sizeof(float);
     }
     if (role == QB_ROLE_ZERO_POINTS) {
-        *size = 1;
-        return tile;
+        *size = scales_zero_point_size(&q->problem);
+        return tile * *size;
     }
     *size = scales_element_size(&q->problem);
     if (cache_has(&q->whole, QB_ROLE_SCALES)) {
@@ -369,10 +371,19 @@ uint64_t questioner_place(const struct questioner *q, enum qb_role role, uint64_
     return offset;
 }
 
-uint32_t question_bits(const struct scaling *scaling, enum qb_role role)
+/* The zero point that is stored as BITS. */
+static int32_t zero_point_of(const struct questioner *q, uint32_t bits)
 {
+    return scales_zero_point(&q->problem, &bits, 0); /* the lower part first */
+}
+
+uint32_t question_bits(const struct questioner *q, const struct scaling *scaling, enum qb_role role)
+{
+    uint32_t bits = 0;
+
     if (role == QB_ROLE_ZERO_POINTS) {
-        return (uint8_t)scaling->zero_point;
+        scales_put_zero_point(&q->problem, &bits, 0, scaling->zero_point);
+        return bits;
     }
     if (role == QB_ROLE_SCALES) {
         return scaling->stored;
@@ -383,7 +394,7 @@ uint32_t question_bits(const struct scaling *scaling, enum qb_role role)
 bool question_is_right(const struct questioner *q, enum qb_role role, uint32_t got, uint32_t want)
 {
     if (role == QB_ROLE_ZERO_POINTS) {
-        return verify_is_zero_point(&q->whole, &q->arithmetic, (int8_t)got, (int8_t)want);
+        return verify_is_zero_point(&q->whole, &q->arithmetic, zero_point_of(q, got), zero_point_of(q, want));
     }
     return verify_is_scale(&q->whole, &q->arithmetic, role == QB_ROLE_SCALES ? q->problem.scale_format : QB_FORMAT_F32,
                            got, want);
@@ -492,11 +503,12 @@ static void poison_scale(struct questioner *q, struct scale_probe *scale)
 
     poison->stored =
         poison_bits(q, QB_ROLE_SCALES, scales_element_size(&q->problem), scale->want.stored, scale->old.stored);
-    bits = poison_bits(q, QB_ROLE_ZERO_POINTS, 1, question_bits(&scale->want, QB_ROLE_ZERO_POINTS),
-                       question_bits(&scale->old, QB_ROLE_ZERO_POINTS));
-    poison->zero_point = (int8_t)bits;
-    bits = poison_bits(q, QB_ROLE_TENSOR_SCALE, sizeof bits, question_bits(&scale->want, QB_ROLE_TENSOR_SCALE),
-                       question_bits(&scale->old, QB_ROLE_TENSOR_SCALE));
+    bits = poison_bits(q, QB_ROLE_ZERO_POINTS, scales_zero_point_size(&q->problem),
+                       question_bits(q, &scale->want, QB_ROLE_ZERO_POINTS),
+                       question_bits(q, &scale->old, QB_ROLE_ZERO_POINTS));
+    poison->zero_point = zero_point_of(q, bits);
+    bits = poison_bits(q, QB_ROLE_TENSOR_SCALE, sizeof bits, question_bits(q, &scale->want, QB_ROLE_TENSOR_SCALE),
+                       question_bits(q, &scale->old, QB_ROLE_TENSOR_SCALE));
     poison->tensor.scale = binary32_of(bits);
 }
 
@@ -745,7 +757,7 @@ static void give_scale(struct questioner *q, struct scale_probe *scale)
     if (q->problem.zero_points != QB_ZERO_POINTS_NONE) {
         const int span = 1 << output->bits;
 
-        scale->want.zero_point = (int8_t)((int)output->largest - (int)questioner_random(q, (uint64_t)span));
+        scale->want.zero_point = (int32_t)output->largest - (int32_t)questioner_random(q, (uint64_t)span);
     }
     scale->want.tensor = other_tensor(q, scale->tile);
     scale->changed = scale->want.stored != scale->old.stored || scale->want.zero_point != scale->old.zero_point ||

@@ -27,8 +27,8 @@ struct tensor_scaling {
 
 /* The scale of a tile, all that belongs to it, and what its elements are divided by or multiplied with. */
 struct scaling {
-    uint32_t stored;   /* in the scale format */
-    int8_t zero_point; /* 0: there is none */
+    uint32_t stored;    /* in the scale format */
+    int32_t zero_point; /* 0: there is none; the lower part comes first */
     struct tensor_scaling tensor;
     float factor; /* dynamic */
 };
@@ -104,7 +104,7 @@ bool questioner_has(const struct questioner *q, enum qb_role role);
 uint64_t questioner_place(const struct questioner *q, enum qb_role role, uint64_t tile, size_t *size);
 
 /* The bits of it, as they lie in memory. */
-uint32_t question_bits(const struct scaling *scaling, enum qb_role role);
+uint32_t question_bits(const struct questioner *questioner, const struct scaling *scaling, enum qb_role role);
 
 /* True if GOT is right for WANT there. */
 bool question_is_right(const struct questioner *q, enum qb_role role, uint32_t got, uint32_t want);

@@ -17,6 +17,23 @@ size_t scales_element_size(const struct qb_problem *problem)
     return qb_format_info(problem->scale_format)->bits / 8;
 }
 
+size_t scales_zero_point_size(const struct qb_problem *problem)
+{
+    return problem->zero_points == QB_ZERO_POINTS_INT32 ? sizeof(int32_t) : sizeof(int8_t);
+}
+
+int32_t scales_zero_point(const struct qb_problem *problem, const void *zero_points, uint64_t index)
+{
+    return problem->zero_points == QB_ZERO_POINTS_INT32 ? ((const int32_t *)zero_points)[index]
+                                                        : ((const int8_t *)zero_points)[index];
+}
+
+void scales_put_zero_point(const struct qb_problem *problem, void *zero_points, uint64_t index, int32_t zero_point)
+{
+    /* The lower part first: these hosts are little-endian. */
+    memcpy((char *)zero_points + index * scales_zero_point_size(problem), &zero_point, scales_zero_point_size(problem));
+}
+
 /* True if the stored scales multiply elements: symmetric ones in binary32 of such an arithmetic. */
 static bool scales_are_multipliers(const struct qb_problem *problem, const struct qb_arithmetic *arithmetic)
 {
@@ -25,7 +42,7 @@ static bool scales_are_multipliers(const struct qb_problem *problem, const struc
 }
 
 struct tile_scale scales_decode(const struct qb_problem *problem, const struct qb_arithmetic *arithmetic, uint32_t code,
-                                float tensor_scale, int zero_point)
+                                float tensor_scale, int32_t zero_point)
 {
     struct tile_scale s = {
         .code = code,
@@ -78,13 +95,13 @@ uint64_t scales_tensor(const struct qb_problem *problem, uint64_t index)
 struct tile_scale scales_at_place(const struct qb_problem *problem, const struct qb_arithmetic *arithmetic,
                                   const struct qb_tensors *tensors, uint64_t index, uint64_t offset)
 {
-    const int8_t *zero_points = tensors->at[QB_ROLE_ZERO_POINTS];
+    const void *zero_points = tensors->at[QB_ROLE_ZERO_POINTS];
     const float *tensor_scales = tensors->at[QB_ROLE_TENSOR_SCALE];
 
-    return scales_decode(problem, arithmetic, load(problem, tensors->at[QB_ROLE_SCALES], offset),
-                         problem->tensor_scale != QB_TENSOR_SCALE_NONE ? tensor_scales[scales_tensor(problem, index)]
-                                                                       : 1,
-                         problem->zero_points != QB_ZERO_POINTS_NONE ? zero_points[index] : 0);
+    return scales_decode(
+        problem, arithmetic, load(problem, tensors->at[QB_ROLE_SCALES], offset),
+        problem->tensor_scale != QB_TENSOR_SCALE_NONE ? tensor_scales[scales_tensor(problem, index)] : 1,
+        problem->zero_points != QB_ZERO_POINTS_NONE ? scales_zero_point(problem, zero_points, index) : 0);
 }
 
 struct tile_scale scales_at(const struct qb_problem *problem, const struct qb_arithmetic *arithmetic,

@@ -11,7 +11,7 @@ struct tile_scale {
     uint32_t code;      /* as it is stored */
     float stored;       /* its value */
     float tensor_scale; /* 1: there is none */
-    int zero_point;     /* 0: there is none */
+    int32_t zero_point; /* 0: there is none */
     /* What elements are divided by, or multiplied with, as static scaling has it. */
     bool multiplies;
     float divisor;
@@ -23,9 +23,14 @@ struct tile_scale {
 /* The bytes of an element of PROBLEM's scales. */
 size_t scales_element_size(const struct qb_problem *problem);
 
+/* Of PROBLEM's zero points: the bytes of one, and number INDEX, row by row. */
+size_t scales_zero_point_size(const struct qb_problem *problem);
+int32_t scales_zero_point(const struct qb_problem *problem, const void *zero_points, uint64_t index);
+void scales_put_zero_point(const struct qb_problem *problem, void *zero_points, uint64_t index, int32_t zero_point);
+
 /* What the scale CODE is worth, with TENSOR_SCALE and ZERO_POINT where PROBLEM has them, by ARITHMETIC. */
 struct tile_scale scales_decode(const struct qb_problem *problem, const struct qb_arithmetic *arithmetic, uint32_t code,
-                                float tensor_scale, int zero_point);
+                                float tensor_scale, int32_t zero_point);
 
 /* The scale of tile (ROW, COL) in TENSORS. */
 struct tile_scale scales_at(const struct qb_problem *problem, const struct qb_arithmetic *arithmetic,

@@ -139,7 +139,8 @@ static enum qb_status compute_slice(const struct codes_work *w, uint64_t index)
 
         part.at[QB_ROLE_SCALES] = (char *)part.at[QB_ROLE_SCALES] + before * scales_element_size(&slice);
         if (slice.zero_points != QB_ZERO_POINTS_NONE) {
-            part.at[QB_ROLE_ZERO_POINTS] = (int8_t *)part.at[QB_ROLE_ZERO_POINTS] + before;
+            part.at[QB_ROLE_ZERO_POINTS] =
+                (char *)part.at[QB_ROLE_ZERO_POINTS] + before * scales_zero_point_size(&slice);
         }
         factors = factors != NULL ? factors + before : NULL;
     }

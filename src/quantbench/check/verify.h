@@ -59,7 +59,8 @@ bool verify_is_code(const struct qb_problem *problem, const struct qb_arithmetic
                     uint8_t want);
 bool verify_is_scale(const struct qb_problem *problem, const struct qb_arithmetic *arithmetic, enum qb_format format,
                      uint32_t got, uint32_t want);
-bool verify_is_zero_point(const struct qb_problem *problem, const struct qb_arithmetic *arithmetic, int got, int want);
+bool verify_is_zero_point(const struct qb_problem *problem, const struct qb_arithmetic *arithmetic, int32_t got,
+                          int32_t want);
 bool verify_is_value(const struct qb_problem *problem, const struct qb_arithmetic *arithmetic, enum qb_format format,
                      uint32_t got, uint32_t want);
 

@@ -130,6 +130,12 @@ static const char *output_word(size_t index)
                                                 : NULL;
 }
 
+/* Without "none". */
+static const char *zero_points_word(size_t index)
+{
+    return qb_zero_points_name((enum qb_zero_points)(QB_ZERO_POINTS_INT8 + index));
+}
+
 static const char *packing_word(size_t index)
 {
     return qb_packing_name((enum qb_packing)index);
@@ -231,6 +237,10 @@ const struct option_row options[] = {
     {.name = "asymmetric",
      .help = "give each scale a zero point: for int8 and int4; uint4 always has them",
      .parse = option_flag, TARGET(sweep.asymmetric), .choice = true},
+    {.name = "zero-points", .value = "TYPE", .fallback = "int8",
+     .help = "the same, stored as %w [%d]; int32 is for kernels of plug-ins",
+     .parse = option_word_of, TARGET(sweep.zero_points), CHOSEN(sweep.chose_zero_points), .word = zero_points_word,
+     .excludes = {{"calibrate against", "zero points in checkpoints have 8 bits"}}},
     {.name = "packing", .value = "HOW...",
      .help = "codes of 6 bits: %w (four in three) [bytes]",
      .parse = option_words_of, TARGET(sweep.packings), .word = packing_word},

@@ -316,7 +316,7 @@ static void *scale_place(const struct challenges *c, const struct scale_probe *p
 static enum qb_status write_scale(const struct challenges *c, const struct scale_probe *probe, enum qb_role role,
                                   const struct scaling *scaling)
 {
-    const uint32_t bits = question_bits(scaling, role);
+    const uint32_t bits = question_bits(asker(c), scaling, role);
     size_t size;
     void *place = scale_place(c, probe, role, &size);
 
@@ -443,9 +443,8 @@ static void describe_scale(const struct challenges *c, const struct scale_probe 
                            char *text, size_t size)
 {
     const struct questioner *q = asker(c);
-    const enum qb_format format = role == QB_ROLE_ZERO_POINTS ? QB_FORMAT_INT8
-                                  : role == QB_ROLE_SCALES    ? q->problem.scale_format
-                                                              : QB_FORMAT_F32;
+    const enum qb_format format = role == QB_ROLE_SCALES ? q->problem.scale_format : QB_FORMAT_F32;
+    const uint32_t want = question_bits(q, &probe->want, role);
     const uint64_t row = probe->tile / q->tiling.scale_cols, col = probe->tile % q->tiling.scale_cols;
     char was[SCALES_TEXT_SIZE], right[SCALES_TEXT_SIZE], name[96] = "the tensor scale";
 
@@ -453,8 +452,13 @@ static void describe_scale(const struct challenges *c, const struct scale_probe 
         snprintf(name, sizeof name, "%s [%" PRIu64 ", %" PRIu64 "]", role == QB_ROLE_SCALES ? "scale" : "zero point",
                  row, col);
     }
+    if (role == QB_ROLE_ZERO_POINTS) {
+        snprintf(text, size, "%s%s: got %" PRId32 ", want %" PRId32, part_prefix(c->problem, c->posed->part), name,
+                 scales_zero_point(&q->problem, &got, 0), scales_zero_point(&q->problem, &want, 0));
+        return;
+    }
     snprintf(text, size, "%s%s: got %s, want %s", part_prefix(c->problem, c->posed->part), name,
-             scales_code_text(format, got, was), scales_code_text(format, question_bits(&probe->want, role), right));
+             scales_code_text(format, got, was), scales_code_text(format, want, right));
 }
 
 /* Judge what is in the tensor of ROLE. */
@@ -468,12 +472,12 @@ static enum qb_status judge_scale(struct challenges *c, const struct scale_probe
     enum qb_status status = qb_memory_read(c->buffers->device, &got, place, size);
 
     c->scales++;
-    if (status != QB_OK || question_is_right(q, role, got, question_bits(&probe->want, role))) {
+    if (status != QB_OK || question_is_right(q, role, got, question_bits(q, &probe->want, role))) {
         return status;
     }
-    if (got == question_bits(&probe->poison, role)) {
+    if (got == question_bits(q, &probe->poison, role)) {
         fault = CHALLENGE_UNDONE;
-    } else if (question_is_right(q, role, got, question_bits(&probe->old, role))) {
+    } else if (question_is_right(q, role, got, question_bits(q, &probe->old, role))) {
         fault = CHALLENGE_STALE;
     }
     if (count_fault(c, fault, true)) {

@@ -3,6 +3,7 @@
  */
 #include <config.h>
 
+#include "check/scales.h"
 #include "measure/static_scale.h"
 
 /* True if the scale that can be static is the tensor scale, and those of groups follow from the data. */
@@ -33,7 +34,7 @@ enum exit_code static_scale_find(const struct qb_problem *problem, struct static
 {
     float range[2] = {scale->low, scale->high}, tensor_scale = 0;
     uint32_t code = 0;
-    int8_t zero_point = 0;
+    int32_t zero_point = 0;
     struct qb_problem p = *problem;
     const struct qb_tensors tensors = {.size = sizeof tensors,
                                        .at = {[QB_ROLE_INPUT] = range,
@@ -53,7 +54,8 @@ enum exit_code static_scale_find(const struct qb_problem *problem, struct static
         return message_status("the reference", status);
     }
     scale->scale = is_tensor_scale(problem) ? tensor_scale : qb_format_decode(p.scale_format, code);
-    scale->zero_point = zero_point;
+    scale->zero_point =
+        problem->zero_points != QB_ZERO_POINTS_NONE ? (int)scales_zero_point(problem, &zero_point, 0) : 0;
     return EXIT_OK;
 }
 
@@ -70,7 +72,7 @@ struct qb_tensors static_scale_tensors(const struct qb_problem *problem, const s
     memory->code = qb_format_encode(problem->scale_format, scale->scale);
     tensors.at[QB_ROLE_SCALES] = &memory->code;
     if (problem->zero_points != QB_ZERO_POINTS_NONE) {
-        memory->zero_point = (int8_t)scale->zero_point;
+        scales_put_zero_point(problem, &memory->zero_point, 0, scale->zero_point);
         tensors.at[QB_ROLE_ZERO_POINTS] = &memory->zero_point;
     }
     return tensors;

@@ -24,7 +24,7 @@ enum exit_code static_scale_find(const struct qb_problem *problem, struct static
 /* A scale where a problem reads it. */
 struct static_scale_memory {
     uint32_t code;
-    int8_t zero_point;
+    int32_t zero_point; /* the lower part comes first */
     float tensor_scale;
 };
 

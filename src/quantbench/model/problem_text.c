@@ -139,7 +139,7 @@ const char *problem_details_text(const struct qb_problem *p, char text[PROBLEM_D
 {
     text[0] = '\0';
     if (p->zero_points != QB_ZERO_POINTS_NONE) {
-        append(text, ", zero points");
+        append(text, p->zero_points == QB_ZERO_POINTS_INT8 ? ", zero points" : ", zero points in int32");
     }
     if (p->scale_format != QB_FORMAT_F32) {
         append(text, ", %s scales", problem_scale_format_name(p->scale_format));

@@ -106,7 +106,7 @@ struct sweep {
     uint64_t experts;            /* 0: none */
     struct numbers expert_rows;  /* enum qb_expert_rows; none means the default */
     uint64_t expert_tokens;      /* 0: as many as there can be; of masked rows half of them */
-    uint64_t expert_load; /* enum expert_load */
+    uint64_t expert_load;        /* enum expert_load */
     struct numbers num_tokens;
     struct numbers hidden_sizes;
     struct numbers dtypes; /* enum qb_format */
@@ -115,6 +115,8 @@ struct sweep {
     bool chose_granularity;
     struct granularities granularities;
     bool asymmetric;
+    bool chose_zero_points; /* which is asymmetric too */
+    unsigned zero_points;   /* after the first of enum qb_zero_points that are some */
     /* What is as a recipe says, or plain, if none was chosen. */
     struct numbers packings;        /* enum qb_packing */
     struct numbers scale_formats;   /* places in --scale-format */
