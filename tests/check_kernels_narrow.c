@@ -116,6 +116,8 @@ static const struct recipe {
     SHIFTED(INT8, F32, GROUPS(128)),
     SHIFTED(INT8, F32, TENSOR),
     SHIFTED(INT8, F32, TOKENS),
+    SHIFTED(INT4, F16, TOKENS),
+    SHIFTED(UINT4, F32, TENSOR),
 };
 
 static void set_recipe(struct qb_problem *p, const struct recipe *recipe)
@@ -214,6 +216,31 @@ START_TEST(long_rows)
             run_filled(&p, NORMAL, 0, &state);
         }
     }
+}
+END_TEST
+
+/* Enough rows that a block of threads for each may have fewer threads, and enough by one scale for large blocks. */
+START_TEST(many_rows)
+{
+    static const enum qb_format integers[] = {QB_FORMAT_INT8, QB_FORMAT_INT4, QB_FORMAT_UINT4};
+    uint64_t state = test_seed() + (uint64_t)_i;
+    struct qb_problem p;
+
+    qb_problem_init(&p);
+    p.output = integers[_i];
+    p.zero_points = QB_ZERO_POINTS_INT8;
+    for (int i = 0; i < 4 * COUNT(inputs); i++) {
+        const bool by_token = i / 2 % 2 == 0;
+
+        p.input = inputs[i / 4];
+        p.granularity = by_token ? QB_GRANULARITY_TOKEN : QB_GRANULARITY_TENSOR;
+        p.scaling = by_token && i % 2 == 0 ? QB_SCALING_DYNAMIC : QB_SCALING_STATIC;
+        p.tokens = 1100;
+        p.hidden = i % 2 == 0 ? 4112 : 8192;
+        run_filled(&p, i % 3 == 2 ? SPECIALS : NORMAL, 0, &state);
+    }
+    p.tokens = 2200;
+    run_filled(&p, NORMAL, 0, &state);
 }
 END_TEST
 
@@ -588,9 +615,152 @@ START_TEST(more_than_a_chip_holds)
 }
 END_TEST
 
+/* ---- Beyond 31 bits, if there is memory and QUANTBENCH_TEST_LARGE is set --------------------------------------------
+ */
+
+/* The tensors of PROBLEM on the device, with room at their ends. */
+static struct qb_tensors large_tensors(const struct qb_problem *problem, struct qb_tensor_info info[QB_ROLE_COUNT])
+{
+    struct qb_tensors tensors = {.size = sizeof tensors};
+
+    for (int role = 0; role < QB_ROLE_COUNT; role++) {
+        info[role].size = sizeof info[role];
+        check(qb_problem_tensor(problem, (enum qb_role)role, &info[role]));
+        if (info[role].present) {
+            check(qb_memory_alloc(device, info[role].bytes, &tensors.at[role]));
+        }
+    }
+    return tensors;
+}
+
+/* Write what WANT has of the tensor of ROLE to AT, or compare it with what is there. */
+static void put_or_compare(const struct tensors *want, const struct qb_kernel *kernel, int role, size_t from, void *at,
+                           size_t bytes)
+{
+    if (kernel == NULL) {
+        check(qb_memory_write(device, at, data_of(want, role) + from, bytes));
+        return;
+    }
+    check(qb_memory_read(device, want->got[role], at, bytes));
+    ck_assert_msg(memcmp(want->got[role], data_of(want, role) + from, bytes) == 0, "%s: %s, the %s",
+                  qb_kernel_name(kernel), problem_text(want), qb_role_name((enum qb_role)role));
+}
+
+/* Rows that are repeated until there are more than 2^31 elements, without gaps: what they become is repeated too. */
+START_TEST(more_than_2_to_the_31_elements)
+{
+    enum { ROWS = 512, TIMES = 513 };
+    struct qb_tensor_info info[QB_ROLE_COUNT];
+    uint64_t state = test_seed() + (uint64_t)_i;
+    struct qb_problem p, all;
+    struct qb_tensors large;
+    struct tensors t;
+
+    set_recipe(&p, &recipes[_i]);
+    if (getenv("QUANTBENCH_TEST_LARGE") == NULL || p.scale_layout == QB_SCALE_LAYOUT_COLUMNS ||
+        p.scale_layout == QB_SCALE_LAYOUT_PACKED) {
+        return; /* these have all rows of a column together */
+    }
+    p.tokens = ROWS;
+    p.hidden = 8192;
+    make_tensors(&t, &p, 0);
+    fill(&t, NORMAL, &state);
+    run_reference(&t);
+    all = p;
+    all.tokens = ROWS * TIMES;
+    large = large_tensors(&all, info);
+    for (size_t i = 0; i <= qb_kernel_count(); i++) {
+        /* First all is written. */
+        const struct qb_kernel *kernel = i > 0 ? qb_kernel_at(i - 1) : NULL;
+
+        if (kernel != NULL && !qb_kernel_supports(kernel, device, &all)) {
+            continue;
+        }
+        for (int role = 0; role < QB_ROLE_COUNT; role++) {
+            if (info[role].written) {
+                check(qb_memory_fill(device, large.at[role], POISON, info[role].bytes));
+            }
+        }
+        if (kernel != NULL) {
+            check(qb_kernel_run(kernel, queue, &all, &large));
+            check(qb_queue_synchronize(queue));
+        }
+        for (int role = 0; role < QB_ROLE_COUNT; role++) {
+            const size_t bytes = info[role].present ? t.info[role].bytes : 1;
+
+            ck_assert(!info[role].present || info[role].bytes == bytes || info[role].bytes == TIMES * bytes);
+            for (uint64_t at = 0; at < info[role].bytes && info[role].written == (kernel != NULL); at += bytes) {
+                put_or_compare(&t, kernel, role, 0, (char *)large.at[role] + at, bytes);
+            }
+        }
+    }
+    for (int role = 0; role < QB_ROLE_COUNT; role++) {
+        qb_memory_free(device, large.at[role]);
+    }
+    free_tensors(&t);
+}
+END_TEST
+
+/* Three rows that are 2^30 elements apart. */
+START_TEST(rows_2_to_the_30_elements_apart)
+{
+    struct qb_tensor_info info[QB_ROLE_COUNT];
+    uint64_t state = test_seed() + (uint64_t)_i;
+    struct qb_problem p, far;
+    struct qb_tensors large;
+    struct tensors t;
+
+    if (getenv("QUANTBENCH_TEST_LARGE") == NULL) {
+        return;
+    }
+    set_recipe(&p, &recipes[_i]);
+    p.tokens = 3;
+    p.hidden = 2048;
+    make_tensors(&t, &p, 0);
+    fill(&t, NORMAL, &state);
+    run_reference(&t);
+    far = p;
+    far.input_stride = far.output_stride = (uint64_t)1 << 30;
+    large = large_tensors(&far, info);
+    for (size_t i = 0; i <= qb_kernel_count(); i++) {
+        const struct qb_kernel *kernel = i > 0 ? qb_kernel_at(i - 1) : NULL;
+
+        if (kernel != NULL && !qb_kernel_supports(kernel, device, &far)) {
+            continue;
+        }
+        for (int pass = 0; pass < 2; pass++) {
+            if (pass == 1 && kernel != NULL) {
+                check(qb_kernel_run(kernel, queue, &far, &large));
+                check(qb_queue_synchronize(queue));
+            }
+            for (int role = 0; role < QB_ROLE_COUNT; role++) {
+                const bool strided = role == QB_ROLE_INPUT || role == QB_ROLE_CODES;
+                const size_t rows = strided ? p.tokens : 1, bytes = info[role].present ? t.info[role].bytes / rows : 0;
+                const uint64_t step = role == QB_ROLE_INPUT ? far.input_stride * qb_format_info(p.input)->bits / 8
+                                                            : qb_codes_bytes(p.output, p.packing, far.output_stride);
+
+                for (size_t row = 0; row < rows && bytes > 0 && info[role].written == (kernel != NULL); row++) {
+                    char *const at = (char *)large.at[role] + row * step;
+
+                    if (pass == 0 && kernel != NULL) {
+                        check(qb_memory_fill(device, at, POISON, bytes));
+                    } else {
+                        put_or_compare(&t, kernel, role, row * bytes, at, bytes);
+                    }
+                }
+            }
+        }
+    }
+    for (int role = 0; role < QB_ROLE_COUNT; role++) {
+        qb_memory_free(device, large.at[role]);
+    }
+    free_tensors(&t);
+}
+END_TEST
+
 int main(void)
 {
-    TCase *values, *rows, *repeats;
+    TCase *values, *rows, *repeats, *large;
     Suite *suite;
     int result;
 
@@ -601,10 +771,12 @@ int main(void)
     values = patient_case("values");
     rows = patient_case("shapes");
     repeats = patient_case("repeats");
+    large = patient_case("large");
     tcase_add_loop_test(rows, every_valid_combination, 0, COUNT(outputs));
     tcase_add_loop_test(rows, rows_of_recipes, 0, COUNT(recipes));
     tcase_add_loop_test(rows, gaps_and_ends_of_recipes, 0, COUNT(recipes));
     tcase_add_loop_test(rows, long_rows, 0, 3);
+    tcase_add_loop_test(rows, many_rows, 0, 3);
     tcase_add_loop_test(rows, floors_of_recipes, 0, COUNT(recipes));
     tcase_add_loop_test(values, data_of_recipes, 0, COUNT(recipes));
     tcase_add_loop_test(values, all_16_bit_inputs_of_recipes, 0, 2 * COUNT(recipes));
@@ -618,6 +790,9 @@ int main(void)
     tcase_add_loop_test(repeats, dependent_launches_of_recipes, 0, COUNT(recipes));
     suite_add_tcase(suite, rows);
     suite_add_tcase(suite, values);
+    tcase_add_loop_test(large, more_than_2_to_the_31_elements, 0, COUNT(recipes));
+    tcase_add_loop_test(large, rows_2_to_the_30_elements_apart, 0, COUNT(recipes));
     suite_add_tcase(suite, repeats);
+    suite_add_tcase(suite, large);
     return backend_run(suite);
 }
