@@ -409,12 +409,12 @@ static inline void set_granularity(struct qb_problem *p, const struct granularit
 }
 
 /* Set all of a quantization that is orthogonal in P from INDEX, which counts combinations; false when there are no
- * more. */
+ * more. Zero points of 32 bits, which are for plug-ins, are left out. */
 static inline bool combination(struct qb_problem *p, unsigned index)
 {
     const unsigned choices[] = {
-        COUNT(inputs),    COUNT(scale_formats), QB_SCALE_ROUNDING_COUNT, QB_SCALE_LAYOUT_COUNT,
-        QB_PACKING_COUNT, QB_ZERO_POINTS_COUNT, QB_TENSOR_SCALE_COUNT,   (unsigned)COUNT(granularities),
+        COUNT(inputs),    COUNT(scale_formats),    QB_SCALE_ROUNDING_COUNT, QB_SCALE_LAYOUT_COUNT,
+        QB_PACKING_COUNT, QB_ZERO_POINTS_INT8 + 1, QB_TENSOR_SCALE_COUNT,   (unsigned)COUNT(granularities),
         QB_SCALING_COUNT};
     unsigned chosen[COUNT(choices)];
 
