@@ -212,7 +212,7 @@ static float decode_power(uint32_t code)
 /* True if F has a name and a width, and nothing is converted from or to it. */
 static bool is_index(const struct qb_format_info *f)
 {
-    return f->exponent_bits == 0 && f->bits > 8;
+    return !f->is_input && !f->is_output && !f->is_scale;
 }
 
 float qb_format_decode(enum qb_format format, uint32_t code)
