@@ -46,7 +46,8 @@ static inline qb__norm_args qb__norm_args_of(const struct qb__cuda_call *call)
     return a;
 }
 
-/* True if qb__fast_norm_factor() is right for A: lengths were tried up to powers of two, see NOTES. */
+/* True if qb__fast_norm_factor() is right for A: all lengths whose odd part is at most 1023 were tried, see NOTES.
+ * Other epsilons and lengths are for norm.cu. */
 static inline bool qb__has_fast_factor(const qb__norm_args &a)
 {
     return a.epsilon <= 1 && a.cols / (a.cols & -a.cols) <= 1023 && a.cols <= 16384;

@@ -346,18 +346,19 @@ __device__ __forceinline__ void quantize_heads(const rope_args &a, const head_ch
     }
 }
 
-/* Threads of a row that is not LONG. There are registers for two blocks of this many, or for one of a long row. */
+/* Threads of a row that is not LONG. Where a multiprocessor holds 2048 threads there are registers for two blocks of
+ * this many, or for one of a long row. */
 #define HEAD_THREADS 640u
 
-/* Warps that are at work in a multiprocessor, where rows are not long. */
+/* Warps that are at work in a multiprocessor of an H200, where rows are not long and angles are 16-bit. */
 #define RESIDENT_WARPS 40u
 
 /* A block has a row; blocks after those of rows have the padding. What a block waits for is its position, and then the
  * angles, as these would otherwise queue behind all elements that are on their way. So a block before it has brought
  * both to the second cache. */
 template <int IN, int OUT, bool FLOAT, bool ADJACENT, bool LONG>
-__global__ void __launch_bounds__(LONG ? QB__ROW_THREADS : HEAD_THREADS, LONG ? 1 : 2 * QB__MOST_THREADS / 2048)
-    rope_heads(const rope_args a)
+__global__ void __launch_bounds__(LONG || QB__MOST_THREADS < 2048 ? QB__ROW_THREADS : HEAD_THREADS,
+                                  LONG || QB__MOST_THREADS < 2048 ? 1 : 2) rope_heads(const rope_args a)
 {
     const unsigned char *const in = qb__begin(a.in);
     const uint32_t units = ADJACENT ? WARP_CHUNKS : WARP_CHUNKS / 2, row = blockIdx.x;

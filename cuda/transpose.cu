@@ -132,7 +132,7 @@ __device__ __forceinline__ void load_tile(const tile_args &a, const unsigned cha
 
     if (whole) {
         const uint64_t step = a.in_stride * qb__in<IN>::size;
-        const unsigned char *const at = in + row * step + col * qb__in<IN>::size;
+        const unsigned char *const at = in + row * step + (size_t)col * qb__in<IN>::size;
 
 #pragma unroll
         for (uint32_t i = 0; i < 8; i++) {

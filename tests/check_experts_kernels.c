@@ -188,7 +188,7 @@ START_TEST(many_pieces)
 
     p.hidden = 2080;
     p.input = _i % 2 == 0 ? QB_FORMAT_F16 : QB_FORMAT_BF16;
-    set_experts(&p, 37, 4100, _i % 2 == 1);
+    set_experts(&p, 37, strcmp(TEST_BACKEND, "cuda") == 0 ? 12000 : 1500, _i % 2 == 1);
     run_with(&p, NORMAL, 0, &state);
 }
 END_TEST

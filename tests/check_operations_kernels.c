@@ -353,7 +353,7 @@ END_TEST
  * they begin; and longer ones, and one that is the longest. */
 START_TEST(many_heads)
 {
-    static const uint64_t shapes[][2] = {{1200, 5120}, {620, 9216}, {3, 32768}};
+    static const uint64_t shapes[][2] = {{1200, 5120}, {620, 9216}, {3, 32768}, {5, 20480}, {5, 20608}, {3, 32768}};
     static const enum qb_granularity tilings[] = {QB_GRANULARITY_TENSOR, QB_GRANULARITY_TOKEN, QB_GRANULARITY_GROUP};
     struct qb_problem p = problem_of(QB_OPERATION_ROPE);
     uint64_t state = test_seed() + (uint64_t)_i;
@@ -368,9 +368,13 @@ START_TEST(many_heads)
     p.head_size = p.rotary = 128;
     p.positions = 300;
     p.pairing = (enum qb_pairing)(_i / 2 % 2);
-    p.weights = _i / 4 % 2 == 0 ? QB_WEIGHTS_INPUT : QB_WEIGHTS_FLOAT;
+    p.weights = _i < 9 && _i / 4 % 2 == 1 ? QB_WEIGHTS_FLOAT : QB_WEIGHTS_INPUT;
     if (offers(QB_OPERATION_ROPE)) {
         run_filled(&p, NORMAL, 0, &state);
+        if (p.tokens < 10) {
+            p.pairing = p.pairing == QB_PAIRING_HALVES ? QB_PAIRING_ADJACENT : QB_PAIRING_HALVES;
+            run_filled(&p, NORMAL, 0, &state);
+        }
     }
 }
 END_TEST
@@ -384,10 +388,13 @@ START_TEST(positions_out_of_range)
     const bool is_cpu = strcmp(qb_backend_name(qb_device_backend(device)), "cpu") == 0;
     uint64_t state = test_seed();
 
+    /* The last ones have more rows than a device works on at a time, where a row fetches the angles of a later one. */
+    const uint64_t bad = _i < 16 ? 4 : 1100;
+
     p.head_size = 128;
     p.rotary = _i < 8 ? 64 : 128;
-    p.hidden = 1024;
-    p.tokens = 9;
+    p.hidden = _i < 16 ? 1024 : 5120;
+    p.tokens = _i < 16 ? 9 : 1200;
     p.positions = 5;
     p.output = QB_FORMAT_E4M3;
     p.scaling = _i % 2 == 0 ? QB_SCALING_STATIC : QB_SCALING_DYNAMIC;
@@ -405,7 +412,7 @@ START_TEST(positions_out_of_range)
         fill(&t, NORMAL, &state);
         run_reference(&t);
         positions = (int64_t *)(void *)data_of(&t, QB_ROLE_POSITIONS);
-        positions[4] = wrong[i % COUNT(wrong)];
+        positions[bad] = wrong[i % COUNT(wrong)];
         buffers = addresses(&t, true);
         upload(&t);
         if (is_cpu) {
@@ -414,7 +421,7 @@ START_TEST(positions_out_of_range)
             check(qb_kernel_run(qb_kernel_at(i), queue, &p, &buffers));
             check(qb_queue_synchronize(queue));
             check(qb_memory_read(device, t.got[QB_ROLE_CODES], t.device[QB_ROLE_CODES], size_of(&t, QB_ROLE_CODES)));
-            for (uint64_t at = 4 * 1024; at < 5 * 1024; at++) {
+            for (uint64_t at = bad * p.hidden; at < (bad + 1) * p.hidden; at++) {
                 const uint8_t code = (uint8_t)t.got[QB_ROLE_CODES][GUARD + t.offset[QB_ROLE_CODES] + at];
 
                 ck_assert_msg(((code & 0x7F) == 0x7F) == (at % 128 < p.rotary), "%s: code 0x%02X", problem_text(&t),
@@ -565,11 +572,18 @@ START_TEST(magnitudes_of_rows)
     if (!offers(p.operation)) {
         return;
     }
-    p.input = inputs[_i / 2 % 3];
-    p.epsilon = _i / 6 % 2 ? 1e-5f : 0;
-    p.tokens = 280;
-    p.hidden = _i / 12 ? 2056 : 77;
-    p.keep_values = 1;
+    if (_i < 24) {
+        p.input = inputs[_i / 2 % 3];
+        p.epsilon = _i / 6 % 2 ? 1e-5f : 0;
+        p.tokens = 280;
+        p.hidden = _i / 12 ? 2056 : 77;
+        p.keep_values = 1;
+    } else {
+        p.input = QB_FORMAT_BF16;
+        p.epsilon = _i < 28 ? 0 : 2;
+        p.tokens = 280;
+        p.hidden = _i / 2 % 2 ? 12320 : 2056;
+    }
     make_tensors(&t, &p, 0);
     fill(&t, NORMAL, &state);
     for (uint64_t i = 0; i < p.tokens * p.hidden; i++) {
@@ -581,6 +595,40 @@ START_TEST(magnitudes_of_rows)
     }
     run_all_kernels(&t);
     free_tensors(&t);
+}
+END_TEST
+
+/* Given scales that are too small for the fast quotients. */
+static const enum qb_operation few_scaled[] = {QB_OPERATION_QUANTIZE, QB_OPERATION_SILU_MUL,     QB_OPERATION_GELU_MUL,
+                                               QB_OPERATION_RMS_NORM, QB_OPERATION_ADD_RMS_NORM, QB_OPERATION_ROPE};
+
+START_TEST(tiny_given_scales)
+{
+    struct qb_problem p = problem_of(few_scaled[_i / 2]);
+    uint64_t state = test_seed() + (uint64_t)_i;
+    struct tensors t;
+
+    p.granularity = _i % 2 == 0 ? QB_GRANULARITY_TENSOR : QB_GRANULARITY_TOKEN;
+    p.scaling = QB_SCALING_STATIC;
+    p.tokens = 6;
+    p.hidden = 5120;
+    if (p.operation == QB_OPERATION_ROPE) {
+        p.head_size = p.rotary = 128;
+        p.positions = 19;
+    }
+    for (int pair = 0; offers(p.operation) && pair < 6; pair++) {
+        p.input = inputs[pair % 3];
+        p.output = pair < 3 ? QB_FORMAT_E4M3 : QB_FORMAT_INT8;
+        make_tensors(&t, &p, 0);
+        fill(&t, NORMAL, &state);
+        for (uint64_t i = 0; i < t.info[QB_ROLE_SCALES].bytes / sizeof(float); i++) {
+            const float scale = 0x1p-100f;
+
+            memcpy(data_of(&t, QB_ROLE_SCALES) + i * sizeof scale, &scale, sizeof scale);
+        }
+        run_all_kernels(&t);
+        free_tensors(&t);
+    }
 }
 END_TEST
 
@@ -1202,13 +1250,14 @@ int main(void)
     tcase_add_loop_test(models, many_long_rows, 0, 12);
     tcase_add_loop_test(models, few_long_rows, 0, 15);
     tcase_add_loop_test(shapes, usual_heads, 0, 12);
-    tcase_add_loop_test(models, many_heads, 0, 9);
-    tcase_add_loop_test(shapes, positions_out_of_range, 0, 16);
+    tcase_add_loop_test(models, many_heads, 0, 18);
+    tcase_add_loop_test(shapes, positions_out_of_range, 0, 18);
     tcase_add_loop_test(values, data, 0, COUNT(operations) * KINDS);
     tcase_add_loop_test(values, every_gate, 0, 12 * COUNT(activations));
     tcase_add_loop_test(values, short_groups_of_small_scales, 0, 4);
     tcase_add_loop_test(values, float_gates, 0, COUNT(activations));
-    tcase_add_loop_test(values, magnitudes_of_rows, 0, 24);
+    tcase_add_loop_test(values, magnitudes_of_rows, 0, 32);
+    tcase_add_loop_test(values, tiny_given_scales, 0, 2 * COUNT(few_scaled));
     tcase_add_loop_test(values, every_code_dequantized, 0, COUNT(outputs) * COUNT(scale_formats));
     tcase_add_loop_test(caches, kv_shapes, 0, 2 * COUNT(head_sizes[0]) * KV_KINDS);
     tcase_add_loop_test(caches, kv_many_tokens, 0, 16);
