@@ -82,6 +82,17 @@ void qb__composition_tensor(const struct qb_problem *p, enum qb_role role, struc
     }
 }
 
+/* True if all that P says has room in the structure that TO is in the program, which may be an older one. */
+static bool has_room(const struct qb_problem *to, const struct qb_problem *p)
+{
+    for (size_t i = to != NULL ? to->size : sizeof *p; i < sizeof *p; i++) {
+        if (((const char *)p)[i] != 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
 enum qb_status qb_problem_quantization(const struct qb_problem *problem, struct qb_problem *quantization)
 {
     struct qb_problem p;
@@ -92,7 +103,10 @@ enum qb_status qb_problem_quantization(const struct qb_problem *problem, struct 
     }
     if (status == QB_OK) {
         p = qb__quantization_of(&p);
-        status = qb__give(quantization, &p, sizeof p);
+        status = has_room(quantization, &p)
+                     ? qb__give(quantization, &p, sizeof p)
+                     : qb__fail(QB_ERROR_UNSUPPORTED, "the quantization of %s: has a member unknown to the program",
+                                qb_operation_name(problem->operation));
     }
     return status;
 }

@@ -523,7 +523,8 @@ enum qb_status qb_problem_code_offset(const struct qb_problem *problem, uint64_t
  * QB_OPERATION_QUANTIZE; for QB_OPERATION_KV_WRITE to one that quantizes the input, token by token, with the same
  * scales; for QB_OPERATION_KV_READ to that of the KV_WRITE which filled the cache; for QB_OPERATION_TRANSPOSE to one
  * that quantizes the transposed input, of 0 tokens if there are none; for QB_OPERATION_DUAL to the one that quantizes
- * the input. QB_ERROR_INVALID for QB_OPERATION_DEQUANTIZE. Set QUANTIZATION's size before the call. */
+ * the input. QB_ERROR_INVALID for QB_OPERATION_DEQUANTIZE. Set QUANTIZATION's size before the call; if that is of an
+ * older header, which lacks a member that counts, QB_ERROR_UNSUPPORTED. */
 enum qb_status qb_problem_quantization(const struct qb_problem *problem, struct qb_problem *quantization);
 
 /* ---- Tensors: what a problem reads and writes ---------------------------------------------------------------- */
