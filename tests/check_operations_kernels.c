@@ -829,19 +829,46 @@ START_TEST(kv_shapes)
 }
 END_TEST
 
-/* As many tokens as keep all of a device busy, in the shapes of models. */
+/* Shapes of models. Those of wide tensor scales are few tokens of many columns: NHD reads such a row in pieces, whose
+ * edges are not the tensor scales'. Those of a GPU take the kernels that give each thread several units: with 132
+ * multiprocessors these begin at 811,008 units of eight codes of a byte, if a token has whole 128 units, and else at
+ * 540,672. */
+static const struct kv_shape {
+    uint64_t tokens, heads, head_size, page_size;
+    uint64_t tensor_heads; /* that share a tensor scale, where there are several */
+    bool gpu;
+} kv_models[] = {{1024, 8, 128, 16, 1, false}, {600, 4, 64, 32, 1, false},  {2000, 2, 80, 16, 1, false},
+                 {5000, 1, 64, 1, 1, false},   {5, 96, 128, 16, 48, false}, {5, 2, 6144, 16, 1, false},
+                 {4097, 8, 128, 16, 1, true},  {4096, 8, 96, 16, 1, true},  {2401, 8, 128, 16, 1, true}};
+
+/* The problem of OPERATION in SHAPE, in pages of LAYOUT, with scales of kind KIND. The kinds of both layouts have every
+ * input with every format, and NVFP4 every input. */
+static struct qb_problem kv_model(enum qb_operation operation, const struct kv_shape *shape, enum qb_page_layout layout,
+                                  int kind)
+{
+    struct qb_problem p = kv_problem(operation, shape->tokens, shape->heads, shape->head_size, shape->page_size, kind);
+    const int i =
+        kind < KV_NVFP4 ? kind + KV_NVFP4 * (int)layout : kind - KV_NVFP4 + (KV_KINDS - KV_NVFP4) * (int)layout;
+
+    p.input = inputs[i % 3];
+    set_kv_output(&p, outputs[i / 3 % 3]);
+    p.page_layout = layout;
+    p.tensor_scale_cols *= shape->tensor_heads;
+    return p;
+}
+
+/* As many tokens as keep all of a device busy, or columns. */
 START_TEST(kv_many_tokens)
 {
-    static const uint64_t shapes[][4] = {{1024, 8, 128, 16}, {600, 4, 64, 32}, {2000, 2, 80, 16}, {5000, 1, 64, 1}};
+    const struct kv_shape *shape = &kv_models[_i / 4];
     uint64_t state = test_seed() + (uint64_t)_i;
 
-    for (int kind = 0; offers(cached[_i % 2]) && kind < KV_KINDS; kind++) {
-        const uint64_t *shape = shapes[_i / 4];
-        struct qb_problem p = kv_problem(cached[_i % 2], shape[0], shape[1], shape[2], shape[3], kind);
+    if (!offers(cached[_i % 2]) || (shape->gpu && strcmp(TEST_BACKEND, "cuda") != 0)) {
+        return;
+    }
+    for (int kind = 0; kind < KV_KINDS; kind++) {
+        const struct qb_problem p = kv_model(cached[_i % 2], shape, (enum qb_page_layout)(_i / 2 % 2), kind);
 
-        p.input = inputs[kind % 2];
-        set_kv_output(&p, outputs[(kind + 1) % 3]);
-        p.page_layout = (enum qb_page_layout)(_i / 2 % 2);
         run_filled(&p, NORMAL, 0, &state);
     }
 }
@@ -1049,43 +1076,64 @@ START_TEST(dependent_launches_of_operations)
 }
 END_TEST
 
-/* Slots beyond the cache: nothing is written of these tokens. Where the host sees the slots it is an error, which
- * check_kv_write.c has. */
-START_TEST(kv_slots_out_of_range)
+/* Run P, with the bases of its tensors OFFSET elements after an aligned address, with some slots beyond the cache. What
+ * is right is nothing of these tokens. */
+static void run_beyond(const struct qb_problem *p, size_t offset, uint64_t *state)
 {
     static const int64_t beyond[] = {0, 1, 1000, INT64_MAX - 1, INT64_MAX, (int64_t)1 << 32, (int64_t)1 << 62};
-    struct qb_problem p = kv_problem(cached[_i % 2], 40, 2, 64, 16, _i / 4);
-    uint64_t state = test_seed() + (uint64_t)_i;
     struct tensors t;
     int64_t *slots;
 
-    p.page_layout = (enum qb_page_layout)(_i / 2 % 2);
-    if (!offers(p.operation) || strcmp(TEST_BACKEND, "cpu") == 0) {
-        return;
-    }
-    make_tensors(&t, &p, 0);
-    fill(&t, NORMAL, &state);
+    make_tensors(&t, p, offset);
+    fill(&t, NORMAL, state);
     slots = (int64_t *)(void *)data_of(&t, QB_ROLE_SLOTS);
     for (int i = 0; i < COUNT(beyond); i++) {
         slots[5 * i] = -1;
     }
     run_reference(&t);
     for (int i = 0; i < COUNT(beyond); i++) {
-        const int64_t count = (int64_t)(p.pages * p.page_size);
+        const int64_t count = (int64_t)(p->pages * p->page_size);
 
         slots[5 * i] = beyond[i] > INT64_MAX - count ? beyond[i] : count + beyond[i];
     }
     for (size_t i = 0; i < qb_kernel_count(); i++) {
         const struct qb_tensors buffers = addresses(&t, true);
 
-        if (qb_kernel_supports(qb_kernel_at(i), device, &p)) {
+        if (qb_kernel_supports(qb_kernel_at(i), device, p)) {
             upload(&t);
-            check(qb_kernel_run(qb_kernel_at(i), queue, &p, &buffers));
+            check(qb_kernel_run(qb_kernel_at(i), queue, p, &buffers));
             check(qb_queue_synchronize(queue));
             compare(&t, qb_kernel_at(i));
         }
     }
     free_tensors(&t);
+}
+
+/* Slots beyond the cache: nothing is written of these tokens, by kernels for whole eights and for any heads, and of few
+ * units and of many. Where the host sees the slots it is an error, which check_kv_write.c has. */
+START_TEST(kv_slots_out_of_range)
+{
+    const enum qb_operation operation = cached[_i % 2];
+    const int kind = _i / 4;
+    uint64_t state = test_seed() + (uint64_t)_i;
+
+    if (!offers(operation) || strcmp(TEST_BACKEND, "cpu") == 0) {
+        return;
+    }
+    for (int way = 0; way < 3; way++) { /* whole eights; any; many of a GPU */
+        const bool nvfp4 = kind >= KV_NVFP4;
+        struct qb_problem p = kv_problem(operation, 40, 2, way == 1 && !nvfp4 ? 5 : 64, 16, kind);
+
+        p.page_layout = (enum qb_page_layout)(_i / 2 % 2);
+        if (way == 2) {
+            const struct kv_shape *shape = &kv_models[COUNT(kv_models) - 1 - kind % 3];
+
+            p = kv_model(operation, shape, p.page_layout, kind);
+        }
+        if (way < 2 || strcmp(TEST_BACKEND, "cuda") == 0) {
+            run_beyond(&p, way == 1, &state);
+        }
+    }
 }
 END_TEST
 
@@ -1260,7 +1308,7 @@ int main(void)
     tcase_add_loop_test(values, tiny_given_scales, 0, 2 * COUNT(few_scaled));
     tcase_add_loop_test(values, every_code_dequantized, 0, COUNT(outputs) * COUNT(scale_formats));
     tcase_add_loop_test(caches, kv_shapes, 0, 2 * COUNT(head_sizes[0]) * KV_KINDS);
-    tcase_add_loop_test(caches, kv_many_tokens, 0, 16);
+    tcase_add_loop_test(caches, kv_many_tokens, 0, 4 * COUNT(kv_models));
     tcase_add_loop_test(caches, kv_data, 0, KINDS);
     tcase_add_loop_test(caches, kv_codes_and_scales, 0, 9);
     tcase_add_loop_test(caches, kv_read_back, 0, 2 * KV_KINDS);

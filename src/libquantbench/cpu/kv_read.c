@@ -27,7 +27,8 @@ struct job {
     unsigned bits;                      /* of a code */
     uint64_t run;                       /* codes of a token that lie side by side */
     uint64_t tile;                      /* columns that share a scale */
-    uint64_t piece;                     /* of a run, under one tensor scale */
+    uint64_t whole;                     /* codes of a run under one tensor scale */
+    uint64_t piece;                     /* of these, what is worked on at a time */
     uint64_t tensor;                    /* columns that share a tensor scale */
     uint64_t tiles, tensors, run_tiles; /* of a side, the first two; whole ones of a run */
     unsigned shift;                     /* from elements of a piece to its tiles; 0: each element is given its scale */
@@ -126,12 +127,14 @@ static void read_side(const struct job *job, const struct side *side, uint64_t c
     for (uint64_t col = 0; col < p->hidden / 2; col += job->run, code += p->page_size * p->head_size) {
         struct part part = {.col = col, .code = code, .tile = tile};
 
-        for (uint64_t left = job->run; left > 0; left -= part.count) {
-            part.count = left < job->piece ? left : job->piece;
-            read_part(job, side, &part);
-            part.col += part.count;
-            part.code += part.count;
-            part.tile += part.count >> job->shift;
+        for (uint64_t wholes = job->run / job->whole; wholes > 0; wholes--) {
+            for (uint64_t left = job->whole; left > 0; left -= part.count) {
+                part.count = left < job->piece ? left : job->piece;
+                read_part(job, side, &part);
+                part.col += part.count;
+                part.code += part.count;
+                part.tile += part.count >> job->shift;
+            }
         }
         tile += job->run_tiles;
     }
@@ -173,7 +176,7 @@ static void choose_piece(struct job *job)
     const bool is_power = job->tile >= 16 && (job->tile & (job->tile - 1)) == 0;
 
     job->shift = job->tile >= whole ? ONE : is_power && job->tile <= PIECE ? (unsigned)__builtin_ctzll(job->tile) : 0;
-    job->piece = whole;
+    job->whole = job->piece = whole;
     if (job->shift == 0) {
         job->piece = whole < SPAN ? whole : SPAN;
     } else if (job->p->scale_format != QB_FORMAT_F32 || job->shift != ONE) {
