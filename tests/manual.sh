@@ -275,14 +275,20 @@ ok 'models: the manual has those of --list-models' same_file out models.man
 
 # ---- Examples ------------------------------------------------------------------------------------------------------
 
-# One command on a line, a line that ends in a backslash being joined with the next.
-awk '
-    /^\.EX/ { inside = 1; next }
-    /^\.EE/ { inside = 0; next }
-    !inside { next }
-    { sub(/^ +/, " "); line = line $0 }
-    sub(/\\$/, "", line) { next }
-    { print line; line = "" }' examples.man | tr -s ' ' >examples
+# commands FILE: one on a line, a line that ends in a backslash being joined with the next.
+commands()
+{
+    awk '
+        /^\.EX/ { inside = 1; next }
+        /^\.EE/ { inside = 0; next }
+        !inside { next }
+        { sub(/^ +/, " "); line = line $0 }
+        sub(/\\$/, "", line) { next }
+        { print line; line = "" }' "$1" | tr -s ' '
+}
+commands examples.man >examples
+section NOTES "$page" >notes.man
+commands notes.man | grep '^quantbench ' >notes
 
 # What an example asks for, made smaller and put on the CPU: as many values in each list, but small ones; files that are
 # made here. What stands before quantbench, and a redirection after it, are left out.
@@ -363,6 +369,12 @@ while read -r example; do
     quantbench | quantbench\ * | *\ quantbench\ *) ok "$example" runs "$example" ;;
     esac
 done <examples
+# Those of the notes are as they stand, but on the CPU, and compare nothing: what they ask for goes together.
+goes_together() { eval "run 0 $(echo "${1#quantbench }" | sed 's/ --compare=[^ ]*//') --device=cpu --dry-run"; }
+while read -r example; do
+    ok "notes: $example" goes_together "$example"
+done <notes
+ok 'notes: there are examples' test "$(wc -l <notes)" -ge 5
 # The pages of section 3 are in a package that whoever has the tool may lack.
 package_named()
 {
