@@ -92,7 +92,8 @@ ok 'refused: by the name of the operation' refused '--quant-dtype=int4: conflict
 ok 'refused: another recipe' refused '--quant-dtype=mxfp8: conflicts with --op=kv-write;' --quant-dtype=mxfp8
 ok 'refused: another format of scales' refused '--scale-format=half: conflicts with --op=kv-write; it requires float, or --quant-dtype=nvfp4' \
     --scale-format=half --granularity=token
-ok 'refused: zero points' refused '--asymmetric: conflicts with --op=kv-write' --asymmetric
+ok 'refused: zero points' refused '--asymmetric: conflicts with --op=kv-write; caches have no zero points, leave it out' \
+    --asymmetric
 ok 'refused: scales that are computed for all tokens' refused '--granularity=tensor: conflicts with --op=kv-write --scale=dynamic' \
     --scale=dynamic
 ok 'refused: heads of NVFP4 that are not whole groups' refused '--head-size=8: conflicts with --quant-dtype=nvfp4; it requires a multiple of 16' \

@@ -295,7 +295,7 @@ static bool check_codes_of_cache(const struct qb_problem *p, const char *name)
         return false;
     }
     if (p->zero_points != QB_ZERO_POINTS_NONE) {
-        message_error("--asymmetric: conflicts with --op=%s", name);
+        message_error("--asymmetric: conflicts with --op=%s; caches have no zero points, leave it out", name);
         return false;
     }
     if (is_nvfp4 && has_groups && p->scaling != QB_SCALING_DYNAMIC) {
