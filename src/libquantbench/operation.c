@@ -4,6 +4,7 @@
 
 #include "composition.h"
 #include "environment.h"
+#include "problem.h"
 
 static const struct qb__operation *const operations[QB_OPERATION_COUNT] = {
     [QB_OPERATION_QUANTIZE] = &qb__operation_quantize,   [QB_OPERATION_DEQUANTIZE] = &qb__operation_dequantize,
@@ -82,6 +83,10 @@ enum qb_status qb_reference_values(const struct qb_problem *problem, const struc
 
     if (status == QB_OK) {
         status = qb__problem_load(problem, &p);
+    }
+    if (status == QB_OK && qb__reads_codes(p.operation)) {
+        status = qb__fail(QB_ERROR_INVALID, "%s quantizes no values; qb_reference_run() computes those that it writes",
+                          qb_operation_name(p.operation));
     }
     if (status == QB_OK && qb__operation_of(p.operation)->values == NULL) {
         status = qb__fail(QB_ERROR_INVALID, "%s computes no values", qb_operation_name(p.operation));
