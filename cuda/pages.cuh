@@ -5,7 +5,7 @@
 
 #include "device.cuh"
 
-/* The pages of a cache, in units of as many elements as a thread writes at once; heads are whole units. */
+/* The pages of a cache, in units of as many elements as a thread has side by side; heads are whole units. */
 struct qb__pages {
     uint64_t slots;
     uint32_t half, page_size, head; /* units of a token's keys; slots of a page; units of a head */

@@ -135,12 +135,6 @@ static void decode_work(void *context, unsigned index, unsigned count)
     }
 }
 
-/* Bytes that are read and written. */
-static uint64_t bytes_of(const struct qb_problem *p)
-{
-    return p->tokens * (p->hidden * qb__element_size(p->input) + qb__packed_bytes(p->output, p->packing, p->hidden));
-}
-
 void qb__cpu_dequantize(const struct qb__cpu_ops *ops, const struct qb__cpu_plan *plan,
                         const struct qb_problem *problem, const struct qb_tensors *tensors)
 {
@@ -158,19 +152,9 @@ void qb__cpu_dequantize(const struct qb__cpu_ops *ops, const struct qb__cpu_plan
         .tensor = p->tensor_scale != QB_TENSOR_SCALE_NONE ? *(const float *)tensors->at[QB_ROLE_TENSOR_SCALE] : 1,
         .values = tensors->at[QB_ROLE_VALUES],
         .element = qb__element_size(p->input),
-        .stream = qb__cpu_streams(plan, bytes_of(p)),
+        .stream = qb__cpu_streams(plan, qb__cpu_moved_bytes(p)),
     };
 
     job.piece = shift_of(job.tiling.cols) > 0 || job.tiling.cols >= p->hidden ? PIECE : SPAN;
-    qb__cpu_parallel(qb__cpu_threads_worth(plan, bytes_of(p)), decode_work, &job);
-}
-
-static void no_work(void *context, unsigned index, unsigned count)
-{
-    (void)context, (void)index, (void)count;
-}
-
-void qb__cpu_dequantize_floor(const struct qb__cpu_plan *plan, const struct qb_problem *problem)
-{
-    qb__cpu_parallel(qb__cpu_threads_worth(plan, bytes_of(problem)), no_work, NULL);
+    qb__cpu_parallel(qb__cpu_threads_worth(plan, qb__cpu_moved_bytes(p)), decode_work, &job);
 }

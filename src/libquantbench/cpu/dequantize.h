@@ -9,7 +9,4 @@
 void qb__cpu_dequantize(const struct qb__cpu_ops *ops, const struct qb__cpu_plan *plan,
                         const struct qb_problem *problem, const struct qb_tensors *tensors);
 
-/* As qb__cpu_floor(). */
-void qb__cpu_dequantize_floor(const struct qb__cpu_plan *plan, const struct qb_problem *problem);
-
 #endif

@@ -185,14 +185,9 @@ void qb__cpu_experts(const struct qb__cpu_ops *ops, const struct qb__cpu_plan *p
     }
 }
 
-static void no_work(void *context, unsigned index, unsigned count)
-{
-    (void)context, (void)index, (void)count;
-}
-
 void qb__cpu_experts_floor(const struct qb__cpu_plan *plan, const struct qb_problem *problem)
 {
     const uint64_t rows = problem->expert_tokens > 0 ? problem->expert_tokens : problem->tokens;
 
-    qb__cpu_parallel(qb__cpu_threads_worth(plan, rows * row_bytes(problem)), no_work, NULL);
+    qb__cpu_fork_and_join(qb__cpu_threads_worth(plan, rows * row_bytes(problem)));
 }

@@ -163,12 +163,6 @@ static void tokens_work(void *context, unsigned index, unsigned count)
     }
 }
 
-/* Bytes that are read and written. */
-static uint64_t bytes_of(const struct qb_problem *p)
-{
-    return p->tokens * (p->hidden * qb__element_size(p->input) + qb__packed_bytes(p->output, p->packing, p->hidden));
-}
-
 /* Choose how much of a run is worked on at a time, so that scales are found by a shift where that can be. */
 static void choose_piece(struct job *job)
 {
@@ -203,20 +197,10 @@ void qb__cpu_kv_read(const struct qb__cpu_ops *ops, const struct qb__cpu_plan *p
         .tensor = qb__tensor_scale_cols(p),
         .tiles = p->hidden / 2 / qb__kv_tile_cols(p),
         .tensors = p->hidden / 2 / qb__tensor_scale_cols(p),
-        .stream = qb__cpu_streams(plan, bytes_of(p)),
+        .stream = qb__cpu_streams(plan, qb__cpu_moved_bytes(p)),
     };
 
     job.run_tiles = job.run / job.tile;
     choose_piece(&job);
-    qb__cpu_parallel(qb__cpu_threads_worth(plan, bytes_of(p)), tokens_work, &job);
-}
-
-static void no_work(void *context, unsigned index, unsigned count)
-{
-    (void)context, (void)index, (void)count;
-}
-
-void qb__cpu_kv_read_floor(const struct qb__cpu_plan *plan, const struct qb_problem *problem)
-{
-    qb__cpu_parallel(qb__cpu_threads_worth(plan, bytes_of(problem)), no_work, NULL);
+    qb__cpu_parallel(qb__cpu_threads_worth(plan, qb__cpu_moved_bytes(p)), tokens_work, &job);
 }

@@ -8,6 +8,5 @@
 /* As qb__cpu_operation() and its like, for QB_OPERATION_KV_READ. No slot is beyond the cache. */
 void qb__cpu_kv_read(const struct qb__cpu_ops *ops, const struct qb__cpu_plan *plan, const struct qb_problem *problem,
                      const struct qb_tensors *tensors);
-void qb__cpu_kv_read_floor(const struct qb__cpu_plan *plan, const struct qb_problem *problem);
 
 #endif

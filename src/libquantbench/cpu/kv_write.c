@@ -320,18 +320,13 @@ static void tokens_work(void *context, unsigned index, unsigned count)
     }
 }
 
-/* Bytes that are read and written. */
-static uint64_t bytes_of(const struct qb_problem *p)
-{
-    return p->tokens * (p->hidden * qb__element_size(p->input) + qb__packed_bytes(p->output, p->packing, p->hidden));
-}
-
 size_t qb__cpu_kv_write_workspace(const struct qb__cpu_plan *plan, const struct qb_problem *problem)
 {
     const uint64_t tiles = problem->hidden / qb__kv_tile_cols(problem);
 
     if (!qb__is_plain(problem)) {
-        return qb__cpu_threads_worth(plan, bytes_of(problem)) * piece_room(problem) + 2 * tiles * sizeof(float);
+        return qb__cpu_threads_worth(plan, qb__cpu_moved_bytes(problem)) * piece_room(problem) +
+               2 * tiles * sizeof(float);
     }
     return problem->scaling == QB_SCALING_STATIC ? tiles * sizeof(struct qb__divisor) : 0;
 }
@@ -360,33 +355,23 @@ void qb__cpu_kv_write(const struct qb__cpu_ops *ops, const struct qb__cpu_plan *
     };
 
     if (!qb__is_plain(p)) {
-        const unsigned threads = qb__cpu_threads_worth(plan, bytes_of(p));
+        const unsigned threads = qb__cpu_threads_worth(plan, qb__cpu_moved_bytes(p));
         const struct qb_problem rows = qb__quantization_of(p);
 
         job.memory = workspace;
         job.factors = (float *)(void *)(job.memory + threads * piece_room(p));
-        job.access.stream = qb__cpu_streams(plan, bytes_of(p));
+        job.access.stream = qb__cpu_streams(plan, qb__cpu_moved_bytes(p));
         qb__cpu_tile_factors(&rows, tensors->at[QB_ROLE_TENSOR_SCALE], job.factors);
         qb__cpu_parallel(threads, pieces_work, &job);
         return;
     }
-    job.access.stream = job.run >= STREAM_LEAST && qb__cpu_streams(plan, bytes_of(p));
-    job.copies_stream = job.run >= COPY_LEAST && qb__cpu_streams(plan, bytes_of(p));
+    job.access.stream = job.run >= STREAM_LEAST && qb__cpu_streams(plan, qb__cpu_moved_bytes(p));
+    job.copies_stream = job.run >= COPY_LEAST && qb__cpu_streams(plan, qb__cpu_moved_bytes(p));
     if (p->scaling == QB_SCALING_STATIC) {
         job.divisors = workspace;
         for (uint64_t i = 0; i < p->hidden / job.tile; i++) {
             ops->prepare(&job.divisors[i], job.scales[i], &job.rule, false, p->tokens * job.tile);
         }
     }
-    qb__cpu_parallel(qb__cpu_threads_worth(plan, bytes_of(p)), tokens_work, &job);
-}
-
-static void no_work(void *context, unsigned index, unsigned count)
-{
-    (void)context, (void)index, (void)count;
-}
-
-void qb__cpu_kv_write_floor(const struct qb__cpu_plan *plan, const struct qb_problem *problem)
-{
-    qb__cpu_parallel(qb__cpu_threads_worth(plan, bytes_of(problem)), no_work, NULL);
+    qb__cpu_parallel(qb__cpu_threads_worth(plan, qb__cpu_moved_bytes(p)), tokens_work, &job);
 }

@@ -9,6 +9,5 @@
 size_t qb__cpu_kv_write_workspace(const struct qb__cpu_plan *plan, const struct qb_problem *problem);
 void qb__cpu_kv_write(const struct qb__cpu_ops *ops, const struct qb__cpu_plan *plan, const struct qb_problem *problem,
                       const struct qb_tensors *tensors, void *workspace);
-void qb__cpu_kv_write_floor(const struct qb__cpu_plan *plan, const struct qb_problem *problem);
 
 #endif

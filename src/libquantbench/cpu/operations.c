@@ -341,25 +341,12 @@ void qb__cpu_operation(const struct qb__cpu_ops *ops, const struct qb__cpu_plan 
     qb__cpu_parallel(job.threads, chunks_work, &job);
 }
 
-static void no_work(void *context, unsigned index, unsigned count)
-{
-    (void)context, (void)index, (void)count;
-}
-
 void qb__cpu_operation_floor(const struct qb__cpu_plan *plan, const struct qb_problem *problem)
 {
     struct job job;
 
-    if (problem->operation == QB_OPERATION_DEQUANTIZE) {
-        qb__cpu_dequantize_floor(plan, problem);
-        return;
-    }
-    if (problem->operation == QB_OPERATION_KV_READ) {
-        qb__cpu_kv_read_floor(plan, problem);
-        return;
-    }
-    if (problem->operation == QB_OPERATION_KV_WRITE) {
-        qb__cpu_kv_write_floor(plan, problem);
+    if (problem->operation == QB_OPERATION_DEQUANTIZE || qb__has_cache(problem->operation)) {
+        qb__cpu_fork_and_join(qb__cpu_threads_worth(plan, qb__cpu_moved_bytes(problem)));
         return;
     }
     if (qb__is_transposed(problem->operation)) {
@@ -367,7 +354,7 @@ void qb__cpu_operation_floor(const struct qb__cpu_plan *plan, const struct qb_pr
         return;
     }
     job = job_of(plan, problem);
-    qb__cpu_parallel(job.threads, no_work, NULL);
+    qb__cpu_fork_and_join(job.threads);
     if (job.whole) {
         qb__cpu_floor(plan, &job.quantization);
     }

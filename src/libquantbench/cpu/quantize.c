@@ -77,7 +77,12 @@ unsigned qb__cpu_threads_worth(const struct qb__cpu_plan *plan, uint64_t bytes)
     return worth <= 1 ? 1 : worth < plan->threads ? (unsigned)worth : plan->threads;
 }
 
-/* The same for ELEMENTS input elements of SIZE bytes, with or without their codes. */
+uint64_t qb__cpu_moved_bytes(const struct qb_problem *p)
+{
+    return p->tokens * (p->hidden * qb__element_size(p->input) + qb__packed_bytes(p->output, p->packing, p->hidden));
+}
+
+/* How many are worth it for ELEMENTS input elements of SIZE bytes, with or without their codes. */
 static unsigned threads_for(const struct qb__cpu_plan *plan, uint64_t elements, size_t size, bool codes)
 {
     return qb__cpu_threads_worth(plan, elements * (size + codes));
@@ -606,20 +611,15 @@ void qb__cpu_quantize_rows(const struct qb__cpu_ops *ops, const struct qb__cpu_p
     }
 }
 
-static void no_work(void *context, unsigned index, unsigned count)
-{
-    (void)context, (void)index, (void)count;
-}
-
 void qb__cpu_floor(const struct qb__cpu_plan *plan, const struct qb_problem *problem)
 {
     const struct qb_problem *p = problem;
     const bool dynamic = p->scaling != QB_SCALING_STATIC, codes = p->scaling != QB_SCALING_AMAX;
     unsigned threads = threads_for(plan, p->tokens * p->hidden, qb__element_size(p->input), codes);
 
-    qb__cpu_parallel(threads, no_work, NULL);
+    qb__cpu_fork_and_join(threads);
     /* Scales of whole tensors and channels are known to all threads before the first code. */
     if (dynamic && codes && (p->granularity == QB_GRANULARITY_TENSOR || p->granularity == QB_GRANULARITY_CHANNEL)) {
-        qb__cpu_parallel(threads, no_work, NULL);
+        qb__cpu_fork_and_join(threads);
     }
 }

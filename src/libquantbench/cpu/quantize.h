@@ -54,4 +54,7 @@ size_t qb__cpu_ahead(const struct qb__cpu_plan *plan, uint64_t tile);
 /* How many threads are worth their start for BYTES bytes read and written, 1 to PLAN's. */
 unsigned qb__cpu_threads_worth(const struct qb__cpu_plan *plan, uint64_t bytes);
 
+/* The bytes of values and of their codes, of a problem that reads one and writes the other. */
+uint64_t qb__cpu_moved_bytes(const struct qb_problem *problem);
+
 #endif

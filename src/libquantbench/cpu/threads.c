@@ -255,6 +255,16 @@ void qb__cpu_parallel(unsigned threads, void (*work)(void *context, unsigned ind
     note_team(threads, obtained);
 }
 
+static void no_work(void *context, unsigned index, unsigned count)
+{
+    (void)context, (void)index, (void)count;
+}
+
+void qb__cpu_fork_and_join(unsigned threads)
+{
+    qb__cpu_parallel(threads, no_work, NULL);
+}
+
 /* The number of the first CPU of CPU's core; itself if that is unknown. */
 static unsigned core_of(unsigned cpu)
 {

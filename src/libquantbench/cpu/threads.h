@@ -15,6 +15,9 @@
  * had. Without OpenMP count is 1, and in a child of fork() whose parent had threads. */
 void qb__cpu_parallel(unsigned threads, void (*work)(void *context, unsigned index, unsigned count), void *context);
 
+/* Call nothing instead: what starting THREADS threads and waiting for them takes. */
+void qb__cpu_fork_and_join(unsigned threads);
+
 /* A number of threads that work was to be shared out to, and how many it ran on. */
 struct qb__cpu_team {
     unsigned wanted; /* 0: there was no work */

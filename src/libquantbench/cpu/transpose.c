@@ -322,12 +322,7 @@ void qb__cpu_transpose(const struct qb__cpu_ops *ops, const struct qb__cpu_plan 
     qb__cpu_parallel(job.threads, work, &job);
 }
 
-static void no_work(void *context, unsigned index, unsigned count)
-{
-    (void)context, (void)index, (void)count;
-}
-
 void qb__cpu_transpose_floor(const struct qb__cpu_plan *plan, const struct qb_problem *problem)
 {
-    qb__cpu_parallel(qb__cpu_threads_worth(plan, bytes_of(problem)), no_work, NULL);
+    qb__cpu_fork_and_join(qb__cpu_threads_worth(plan, bytes_of(problem)));
 }
