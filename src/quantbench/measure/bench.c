@@ -518,7 +518,6 @@ static enum exit_code keep_proof(struct bench *bench, size_t index)
 {
     struct result *result = &bench->results[index];
     struct proof *proof = &bench->proofs[index];
-
     enum exit_code code = EXIT_OK;
 
     for (int role = 0; role < QB_ROLE_COUNT && code == EXIT_OK; role++) {
