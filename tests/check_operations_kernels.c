@@ -819,7 +819,8 @@ START_TEST(kv_shapes)
         p.input = inputs[i % 3];
         set_kv_output(&p, outputs[i / 3 % 3]);
         p.page_layout = (enum qb_page_layout)(i / 9 % 2);
-        p.amax_bound = operation == QB_OPERATION_KV_WRITE && p.scaling == QB_SCALING_DYNAMIC && i % 7 == 3 ? 0.75f : 0;
+        p.amax_bound = p.scaling == QB_SCALING_DYNAMIC && i % 7 == 3 ? 0.75f : 0; /* a read has that of the write */
+        p.keep_values = i % 5 == 2;
         if (i / 18 > 0) {
             p.input_stride = p.hidden + (random >> 24 & 1 ? 8 : 1) * (random >> 25 & 7);
         }
