@@ -8,6 +8,7 @@
 #include "check/cache.h"
 #include "check/question.h"
 #include "check/scales.h"
+#include "model/operation.h"
 #include "model/sizes.h"
 #include "run.h"
 
@@ -399,18 +400,32 @@ static void make_whole(const struct qb_problem *problem, struct whole *w)
         set_element(problem->input, w->at[QB_ROLE_RESIDUAL], i,
                     change_bits(problem->input, w->at[QB_ROLE_INPUT], i) ^ sign);
     }
-    if (problem->operation == QB_OPERATION_KV_WRITE) {
+    if (operation_has_cache(problem->operation)) {
         input_generate_slots(10, problem->tokens, problem->pages, problem->page_size, w->tensors.at[QB_ROLE_SLOTS]);
     }
-    if (problem->operation == QB_OPERATION_DEQUANTIZE) {
-        quantize.scaling = QB_SCALING_DYNAMIC;
-        ck_assert_int_eq(qb_reference_run(&quantize, &w->tensors), QB_OK);
-    } else if (problem->scaling == QB_SCALING_STATIC) {
+    if (problem->scaling == QB_SCALING_STATIC) {
         for (size_t i = 0; i < MOST; i++) {
             ((float *)(void *)w->at[QB_ROLE_SCALES])[i] = 0.01F;
         }
     }
+    /* What is read was written. */
+    if (problem->operation == QB_OPERATION_DEQUANTIZE) {
+        quantize.scaling = QB_SCALING_DYNAMIC;
+        ck_assert_int_eq(qb_reference_run(&quantize, &w->tensors), QB_OK);
+    } else if (problem->operation == QB_OPERATION_KV_READ) {
+        quantize = *problem;
+        quantize.operation = QB_OPERATION_KV_WRITE;
+        ck_assert_int_eq(qb_reference_run(&quantize, &w->tensors), QB_OK);
+    }
     ck_assert_int_eq(qb_reference_run(problem, &w->tensors), QB_OK);
+}
+
+/* Where the code of ELEMENT is, one of a byte: in dense rows, or in a cache by the slots of DATA. */
+static uint64_t code_place(const struct questioner *q, const struct whole *data, uint64_t element)
+{
+    return cache_has(&q->whole, QB_ROLE_CODES) ? cache_offset(&q->whole, data->tensors.at[QB_ROLE_SLOTS], QB_ROLE_CODES,
+                                                              element / q->problem.hidden, element % q->problem.hidden)
+                                               : element;
 }
 
 /* Let W be what DATA become with the question that is put to set SET. */
@@ -426,7 +441,7 @@ static void ask(const struct questioner *q, const struct question *question, uns
             const struct change_element *e = &probe->change.read[j];
 
             if (e->role == QB_ROLE_CODES) {
-                ((uint8_t *)w->at[e->role])[e->index] = (uint8_t)e->is; /* codes of a byte, dense rows */
+                ((uint8_t *)w->at[e->role])[code_place(q, data, e->index)] = (uint8_t)e->is;
             } else {
                 ck_assert_uint_eq(change_bits(q->whole.input, w->at[e->role], e->index), e->was);
                 set_element(q->whole.input, w->at[e->role], e->index, e->is);
@@ -434,8 +449,11 @@ static void ask(const struct questioner *q, const struct question *question, uns
         }
     }
     for (size_t i = 0; i < question->scale_count && q->given.at[QB_ROLE_SCALES] != NULL; i++) {
+        size_t size;
+        const uint64_t place = questioner_place(q, QB_ROLE_SCALES, question->scales[i].tile, &size);
+
         if (question->scales[i].set == set) {
-            w->at[QB_ROLE_SCALES][question->scales[i].tile] = question->scales[i].want.stored;
+            w->at[QB_ROLE_SCALES][place / size] = question->scales[i].want.stored;
         }
     }
     ck_assert_int_eq(qb_reference_run(&q->whole, &w->tensors), QB_OK);
@@ -444,14 +462,11 @@ static void ask(const struct questioner *q, const struct question *question, uns
 /* The answer about ELEMENT that W has. */
 static uint32_t answer_in(const struct questioner *q, const struct whole *w, uint64_t element)
 {
-    if (cache_has(&q->whole, QB_ROLE_CODES)) {
-        const int64_t *slots = w->tensors.at[QB_ROLE_SLOTS];
-
-        return ((const uint8_t *)w->at[QB_ROLE_CODES])[cache_offset(
-            &q->whole, slots, QB_ROLE_CODES, element / q->problem.hidden, element % q->problem.hidden)];
+    if (questioner_answer(q) == QB_ROLE_VALUES) {
+        return change_bits(q->problem.input, w->at[QB_ROLE_VALUES], element);
     }
-    return questioner_answer(q) == QB_ROLE_VALUES
-               ? change_bits(q->problem.input, w->at[QB_ROLE_VALUES], element)
+    return cache_has(&q->whole, QB_ROLE_CODES)
+               ? ((const uint8_t *)w->at[QB_ROLE_CODES])[code_place(q, w, element)]
                : codes_at(&q->problem, w->at[QB_ROLE_CODES], element / q->problem.hidden, element % q->problem.hidden);
 }
 
@@ -499,9 +514,9 @@ static void check_others(const struct questioner *q, const struct question *ques
     }
 }
 
-static const enum qb_operation operations[] = {QB_OPERATION_DEQUANTIZE,   QB_OPERATION_SILU_MUL,
-                                               QB_OPERATION_GELU_MUL,     QB_OPERATION_RMS_NORM,
-                                               QB_OPERATION_ADD_RMS_NORM, QB_OPERATION_ROPE};
+static const enum qb_operation operations[] = {
+    QB_OPERATION_DEQUANTIZE,   QB_OPERATION_SILU_MUL, QB_OPERATION_GELU_MUL, QB_OPERATION_RMS_NORM,
+    QB_OPERATION_ADD_RMS_NORM, QB_OPERATION_ROPE,     QB_OPERATION_KV_WRITE, QB_OPERATION_KV_READ};
 #define OPERATIONS (int)(sizeof operations / sizeof operations[0])
 
 /* The problem number I. */
@@ -539,10 +554,11 @@ static struct qb_problem operation_problem(int i)
         problem.rotary = i % 5 < 3 ? 6 : 4;
         problem.positions = 4;
     }
-    if (problem.operation == QB_OPERATION_KV_WRITE) {
+    if (operation_has_cache(problem.operation)) {
         problem.granularity = i % 4 == 0                             ? QB_GRANULARITY_GROUP
                               : problem.scaling == QB_SCALING_STATIC ? QB_GRANULARITY_TENSOR
                                                                      : QB_GRANULARITY_TOKEN;
+        problem.keep_values = 0;
         problem.hidden = 32;
         problem.head_size = 8;
         problem.page_size = 3;
