@@ -1138,6 +1138,30 @@ START_TEST(kv_slots_out_of_range)
 }
 END_TEST
 
+/* A cache of more than 2^32 elements, of which tokens have the last slots: the keys there are beyond 2^31. In eights
+ * and one by one. When there is memory, and QUANTBENCH_TEST_LARGE is set. */
+START_TEST(kv_more_than_2_to_the_31_elements)
+{
+    struct qb_problem p = kv_problem(cached[_i % 2], 40, 8, 128, 16, 2);
+    uint64_t state = test_seed() + (uint64_t)_i;
+    struct tensors t;
+
+    if (getenv("QUANTBENCH_TEST_LARGE") == NULL || strcmp(TEST_BACKEND, "cuda") != 0) {
+        return;
+    }
+    p.pages = ((uint64_t)1 << 17) + 1;
+    p.output = QB_FORMAT_E4M3;
+    p.page_layout = (enum qb_page_layout)(_i / 2 % 2);
+    make_tensors(&t, &p, (size_t)(_i / 4));
+    fill(&t, NORMAL, &state);
+    for (uint64_t i = 0; i < p.tokens; i++) {
+        ((int64_t *)(void *)data_of(&t, QB_ROLE_SLOTS))[i] = (int64_t)(p.pages * p.page_size - 1 - i);
+    }
+    run_all_kernels(&t);
+    free_tensors(&t);
+}
+END_TEST
+
 /* More threads than tokens, and parts of them. */
 START_TEST(kv_threads)
 {
@@ -1315,6 +1339,7 @@ int main(void)
     tcase_add_loop_test(caches, kv_read_back, 0, 2 * KV_KINDS);
     tcase_add_loop_test(caches, dependent_launches_of_operations, 0, COUNT(writers));
     tcase_add_loop_test(caches, kv_slots_out_of_range, 0, 4 * KV_KINDS);
+    tcase_add_loop_test(caches, kv_more_than_2_to_the_31_elements, 0, 8);
     tcase_add_test(caches, kv_threads);
     tcase_add_loop_test(shapes, transposed_shapes, 0, 2 * COUNT(transposed_tiles));
     tcase_add_loop_test(shapes, transposed_many, 0, 2 * COUNT(transposed_tiles));
