@@ -151,12 +151,13 @@ static void count_cut_off(const float *data, size_t count, float scale, int zero
 START_TEST(elements_near_the_limits)
 {
     static const float scales[] = {1, 0.1F, 0x1.fffffep-3F, 3.7e-12F, 1e30F};
-    static const int zeros[] = {0, 5, -128, 127};
+    static const int32_t zeros[] = {0, 5, -128, 127, -4000, 3000}; /* the last two in 32 bits */
 
-    for (size_t k = 0; k < 5 * 4; k++) {
+    for (size_t k = 0; k < 5 * 6; k++) {
         struct qb_problem problem = make_problem(QB_FORMAT_F32, QB_FORMAT_INT8, 1, 64);
         float scale = scales[k % 5], data[64];
-        int8_t zero = (int8_t)zeros[k / 5];
+        int32_t zero = zeros[k / 5];
+        int8_t byte = (int8_t)zero;
         uint8_t codes[64];
         struct qb_tensors buffers = QB_TENSORS(data, codes, &scale);
         uint64_t saturated, overrange;
@@ -167,8 +168,8 @@ START_TEST(elements_near_the_limits)
 
             data[i] = limit * scale * (1 + (float)(i / 4 - 8) * (i % 8 < 4 ? 0x1p-23F : 0x1p-17F));
         }
-        problem.zero_points = QB_ZERO_POINTS_INT8;
-        buffers.at[QB_ROLE_ZERO_POINTS] = &zero;
+        problem.zero_points = k / 5 < 4 ? QB_ZERO_POINTS_INT8 : QB_ZERO_POINTS_INT32;
+        buffers.at[QB_ROLE_ZERO_POINTS] = k / 5 < 4 ? (void *)&byte : (void *)&zero;
         ck_assert_int_eq(qb_reference_codes(&problem, &buffers), QB_OK);
         ck_assert(quality_compute(&problem, &contract, &buffers, &quality));
         count_cut_off(data, 64, scale, zero, -128, 127, &saturated, &overrange);

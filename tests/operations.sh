@@ -81,7 +81,7 @@ ok 'heads: an odd number that is rotated is refused' fails 2 '--rotary=7: expect
 ok 'heads: more than there is to rotate is refused' fails 2 '--rotary=18: expected an even number up to --head-size=16' $small \
     $ours --op=rope $heads --rotary=18
 # shellcheck disable=SC2086
-ok 'heads: rows of a part of one are refused' fails 2 'hidden size 64 is not a multiple of head size 48' $small $ours --op=rope \
+ok 'heads: rows of a part of one are refused' fails 2 '--hidden-size=64: not whole heads; --op=rope requires whole heads, a multiple of 48' $small $ours --op=rope \
     --head-size=48
 
 # ---- Kernels --------------------------------------------------------------------------------------------------------

@@ -214,7 +214,7 @@ enum qb_zero_points {
 };
 #define QB_ZERO_POINTS_COUNT 3
 
-/* The name as in --zero-points: "none", "int8", "int32"; NULL if not in the enum. */
+/* "none", or the name as in --zero-points: "int8", "int32"; NULL if not in the enum. */
 const char *qb_zero_points_name(enum qb_zero_points zero_points);
 
 /* A computation. All but DEQUANTIZE and KV_READ end with a quantization: of the input, or of values that are computed
@@ -386,7 +386,7 @@ const char *qb_pairing_name(enum qb_pairing pairing);
  * QB_ERROR_INVALID before they write anything. Elsewhere, where that cannot be seen in time, a and b become NaN.
  *
  * DEQUANTIZE: the value is q * s, rounded to the input format, where q is the number that the code stands for, and s
- * the scale; with E4M3 scales and a tensor scale g (q * s) * g; with a zero point z (q - z) * s.
+ * the scale; with E4M3 scales and a tensor scale g (q * s) * g; with a zero point z, in binary32, (q - z) * s.
  *
  * KV_WRITE: a row of the input has the keys of a token, of hidden / 2 = heads * head_size elements, and then its
  * values: as a fused projection gives them, of which input_stride leaves out the queries. The codes are the cache: the

@@ -192,7 +192,7 @@ bool operations_check_experts(const struct sweep *s, const struct qb_problem *p,
         return false;
     }
     if (p->zero_points != QB_ZERO_POINTS_NONE) {
-        message_error("--asymmetric: conflicts with --experts");
+        message_error("%s: conflicts with --experts; experts have no zero points, leave it out", zero_points_option(p));
         return false;
     }
     return true;
@@ -295,7 +295,8 @@ static bool check_codes_of_cache(const struct qb_problem *p, const char *name)
         return false;
     }
     if (p->zero_points != QB_ZERO_POINTS_NONE) {
-        message_error("--asymmetric: conflicts with --op=%s; caches have no zero points, leave it out", name);
+        message_error("%s: conflicts with --op=%s; caches have no zero points, leave it out", zero_points_option(p),
+                      name);
         return false;
     }
     if (is_nvfp4 && has_groups && p->scaling != QB_SCALING_DYNAMIC) {

@@ -236,6 +236,11 @@ static bool check_scales(const struct check *c)
     return true;
 }
 
+const char *zero_points_option(const struct qb_problem *problem)
+{
+    return problem->zero_points == QB_ZERO_POINTS_INT32 ? "--zero-points=int32" : "--asymmetric";
+}
+
 /* Codes and zero points. */
 static bool check_codes(const struct check *c)
 {
@@ -250,17 +255,18 @@ static bool check_codes(const struct check *c)
         return true;
     }
     if (output->exponent_bits != 0) {
-        message_error("--asymmetric: conflicts with %s; it requires integers: int8, int4 or uint4", c->output);
+        message_error("%s: conflicts with %s; it requires integers: int8, int4 or uint4", zero_points_option(p),
+                      c->output);
         return false;
     }
     if (p->granularity == QB_GRANULARITY_CHANNEL || p->granularity == QB_GRANULARITY_BLOCK) {
         message_error("%s: conflicts with --granularity=%s; zero points require tensor, token or group:G",
-                      output->mantissa_bits == output->bits ? c->output : "--asymmetric", c->granularity);
+                      output->mantissa_bits == output->bits ? c->output : zero_points_option(p), c->granularity);
         return false;
     }
     if (p->scale_format != QB_FORMAT_F32 && p->scale_format != QB_FORMAT_F16) {
         snprintf(other, sizeof other, "%s, which has zero points",
-                 output->mantissa_bits == output->bits ? c->output : "--asymmetric");
+                 output->mantissa_bits == output->bits ? c->output : zero_points_option(p));
         return conflict("scale-format", problem_scale_format_name(p->scale_format), other,
                         "--scale-format=float or half");
     }

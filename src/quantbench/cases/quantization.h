@@ -15,9 +15,12 @@ size_t quantization_count(const struct sweep *sweep);
 void quantization_set(const struct sweep *sweep, size_t index, struct qb_problem *problem);
 
 /* Warn of what the user may not expect of combination INDEX, which is PROBLEM: an option that replaces a part of the
- * recipe. Return true, or false, with a warning, if another value of --quant-dtype gives PROBLEM too, and did so before:
- * once is enough. */
+ * recipe. Return true, or false, with a warning, if another value of --quant-dtype gives PROBLEM too, and did so
+ * before: once is enough. */
 bool quantization_announce(const struct sweep *sweep, size_t index, const struct qb_problem *problem);
+
+/* The option that gave PROBLEM zero points. */
+const char *zero_points_option(const struct qb_problem *problem);
 
 /* True if the options of each combination go together. If not, that has been printed. */
 bool quantization_check(const struct sweep *sweep);

@@ -162,12 +162,11 @@ static bool has_scale(const struct hard_data *data, uint32_t code)
 
 static void add_scale_code(struct maker *m, uint32_t code)
 {
-    const struct qb_format_info *output = qb_format_info(m->data->problem.output);
     const float given = qb_format_decode(m->data->problem.scale_format, code);
     struct hard_recipe recipe = {.content = EVERYTHING, .scale = code};
 
     if (m->data->problem.zero_points != QB_ZERO_POINTS_NONE) {
-        recipe.zero_point = (int)output->largest - (int)(37 * m->data->recipe_count % ((size_t)1 << output->bits));
+        recipe.zero_point = scales_some_zero_point(&m->data->problem, 37 * m->data->recipe_count);
     }
     if (given > 0 && isfinite(given) && !has_scale(m->data, code) &&
         (!m->fast || is_harmless(scale_of(m->data, &recipe)))) {

@@ -215,7 +215,6 @@ static void fill_scales(struct hard_data *data)
 {
     const struct tiling tiling = tiling_of(&data->problem);
     void *zero_points = data->given.at[QB_ROLE_ZERO_POINTS];
-    const struct qb_format_info *output = qb_format_info(data->problem.output);
     uint64_t offset = 0;
 
     for (uint64_t i = 0; i < tiling.scale_rows * tiling.scale_cols; i++) {
@@ -224,8 +223,7 @@ static void fill_scales(struct hard_data *data)
         qb_problem_scale_offset(&data->problem, i / tiling.scale_cols, i % tiling.scale_cols, &offset);
         memcpy((char *)data->given.at[QB_ROLE_SCALES] + offset, &scale, scales_element_size(&data->problem));
         if (zero_points != NULL) {
-            scales_put_zero_point(&data->problem, zero_points, i,
-                                  (int32_t)output->largest - (int32_t)(draw(data) % ((uint64_t)1 << output->bits)));
+            scales_put_zero_point(&data->problem, zero_points, i, scales_some_zero_point(&data->problem, draw(data)));
         }
     }
 }

@@ -191,8 +191,8 @@ static unsigned find_traits(const struct work *w, double v, int zero_point, stru
     return (saturated ? SATURATED : 0) | (overrange ? OVERRANGE : 0);
 }
 
-/* How near to the limits of the codes elements may come without a closer look. */
-#define NEAR (1 - 0x1p-18)
+/* How near to a limit of the codes, as a share of it, elements have a closer look. */
+#define NEAR 0x1p-18
 
 /* A scale, and between which elements nothing is cut off. */
 struct limits {
@@ -204,8 +204,10 @@ static struct limits limits_of(const struct work *w, const struct tile_scale *sc
 {
     const double factor = scale->multiplies ? 1 / (double)scale->multiplier : (double)scale->divisor;
 
-    return (struct limits){scale, (float)((w->codes.least - scale->zero_point) * factor * NEAR),
-                           (float)((w->codes.largest - scale->zero_point) * factor * NEAR)};
+    const double low = (w->codes.least - scale->zero_point) * factor;
+    const double high = (w->codes.largest - scale->zero_point) * factor;
+
+    return (struct limits){scale, (float)(low + fabs(low) * NEAR), (float)(high - fabs(high) * NEAR)};
 }
 
 /* Add COUNT elements X, whose codes are CODES; returns their traits. The sums are this function's own until its end,
@@ -220,7 +222,7 @@ static unsigned add_block(const struct work *w, const float *x, const uint8_t *c
 
     for (uint64_t i = 0; i < count; i++) {
         const double value = w->codes.values[codes[i]] - zero_point;
-        /* The product is exact: a code's value has few bits, and a scale has 28. */
+        /* The product is exact, but for zero points of 32 bits: a code's value has few bits, and a scale has 28. */
         const double error = fabs(value * unit - (double)x[i]);
         const double magnitude = fabs((double)x[i]), signal = magnitude * magnitude, noise = error * error;
         const bool is_rest = magnitude_of(x[i])<w->large, is_nonzero = magnitude> 0;

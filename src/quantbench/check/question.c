@@ -745,7 +745,6 @@ static enum qb_status rescale(struct questioner *q, struct question *question, s
 /* Give the tile another static scale, up to twice as large, and another zero point. */
 static void give_scale(struct questioner *q, struct scale_probe *scale)
 {
-    const struct qb_format_info *output = qb_format_info(q->problem.output);
     const bool is_float = q->problem.scale_format == QB_FORMAT_F32;
     const float factor = is_float ? 1 + (float)(1 + questioner_random(q, 1 << 20)) * 0x1p-20f : 2;
     const float given = qb_format_decode(q->problem.scale_format, scale->old.stored) * factor;
@@ -755,9 +754,7 @@ static void give_scale(struct questioner *q, struct scale_probe *scale)
         scale->want.stored = code;
     }
     if (q->problem.zero_points != QB_ZERO_POINTS_NONE) {
-        const int span = 1 << output->bits;
-
-        scale->want.zero_point = (int32_t)output->largest - (int32_t)questioner_random(q, (uint64_t)span);
+        scale->want.zero_point = scales_some_zero_point(&q->problem, questioner_random(q, (uint64_t)1 << 32));
     }
     scale->want.tensor = other_tensor(q, scale->tile);
     scale->changed = scale->want.stored != scale->old.stored || scale->want.zero_point != scale->old.zero_point ||

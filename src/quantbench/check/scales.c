@@ -34,6 +34,15 @@ void scales_put_zero_point(const struct qb_problem *problem, void *zero_points, 
     memcpy((char *)zero_points + index * scales_zero_point_size(problem), &zero_point, scales_zero_point_size(problem));
 }
 
+int32_t scales_some_zero_point(const struct qb_problem *problem, uint64_t random)
+{
+    const struct qb_format_info *output = qb_format_info(problem->output);
+    const int32_t code = (int32_t)output->largest - (int32_t)(random % ((uint64_t)1 << output->bits));
+    const bool is_beyond = problem->zero_points == QB_ZERO_POINTS_INT32 && random >> output->bits & 1;
+
+    return !is_beyond ? code : code < 0 ? code - 1000 : code + 1000;
+}
+
 /* True if the stored scales multiply elements: symmetric ones in binary32 of such an arithmetic. */
 static bool scales_are_multipliers(const struct qb_problem *problem, const struct qb_arithmetic *arithmetic)
 {

@@ -26,6 +26,8 @@ size_t scales_element_size(const struct qb_problem *problem);
 /* Of PROBLEM's zero points: the bytes of one, and number INDEX, row by row. */
 size_t scales_zero_point_size(const struct qb_problem *problem);
 int32_t scales_zero_point(const struct qb_problem *problem, const void *zero_points, uint64_t index);
+/* A static zero point for a tile, by RANDOM: one that codes have; of those of 32 bits half lie beyond the codes. */
+int32_t scales_some_zero_point(const struct qb_problem *problem, uint64_t random);
 void scales_put_zero_point(const struct qb_problem *problem, void *zero_points, uint64_t index, int32_t zero_point);
 
 /* What the scale CODE is worth, with TENSOR_SCALE and ZERO_POINT where PROBLEM has them, by ARITHMETIC. */

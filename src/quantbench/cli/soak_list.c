@@ -55,8 +55,8 @@ static const char *const lines[] = {
 
 bool soak_list_applies(const struct settings *settings)
 {
-    static const char *const chosen[] = {"op",           "dtype", "quant-dtype", "granularity", "scale",
-                                         "static-scale", "cases", "serve",       "asymmetric",  "experts"};
+    static const char *const chosen[] = {"op",    "dtype", "quant-dtype", "granularity", "scale",  "static-scale",
+                                         "cases", "serve", "asymmetric",  "zero-points", "experts"};
 
     for (size_t i = 0; i < sizeof chosen / sizeof chosen[0]; i++) {
         if (args_has(&settings->command, chosen[i])) {
