@@ -1542,7 +1542,7 @@ static const struct qb_kernel kernels[] = {
     KERNEL("cuda_amax", "any scales and no codes", amax),
     /* Narrow formats, and scales that are not binary32 in rows: 0.97 to 1.13; NOTES has the figures. */
     KERNEL("cuda_spans", "block scales, narrow codes and zero points, read once", spans),
-    /* 1.63 (two reads from memory: 2.01); limited by the instructions after the barrier. */
+    /* 1.43 to 1.54 (two reads from memory: 2.01); limited by the instructions after the barrier. */
     KERNEL("cuda_spans_fused", "the same under a tensor scale, one launch, input kept on the chip", fused_spans),
     KERNEL("cuda_spans_twice", "the same after scales of rows or of the tensor, by another read", two_spans),
     KERNEL("cuda_any", "narrow formats and block scales of any shape, element by element", any),
@@ -1584,7 +1584,7 @@ static const struct qb_kernel kernels[] = {
     EXPERTS("cuda_experts_silu_mul", SILU_MUL, "SiLU times up of such rows, and codes"),
     EXPERTS("cuda_experts_gelu_mul", GELU_MUL, "GELU times up of such rows, and codes"),
     /* One launch, each element read once; scales given, of rows, or of groups of up to 256: SiLU 0.97 to 1.01, RMSNorm
-     * 1.10 to 1.15, with a residual 1.03. */
+     * 1.05 to 1.07, with a residual 1.03. */
     FUSED("cuda_silu_mul", SILU_MUL, "SiLU times up and codes, one launch", gated),
     FUSED("cuda_gelu_mul", GELU_MUL, "GELU times up and codes, one launch", gated),
     FUSED("cuda_rms_norm", RMS_NORM, "RMSNorm and codes, one launch, the row in registers", norm),

@@ -58,7 +58,7 @@ __device__ __forceinline__ void store_relaxed(uint64_t *p, uint64_t v)
     asm volatile("st.relaxed.gpu.global.u64 [%0], %1;" ::"l"(p), "l"(v) : "memory");
 }
 
-/* Post BITS as this block's. POSTS is the number of words. */
+/* Post BITS as this block's. The argument POSTS counts all words. */
 __device__ __forceinline__ void post(barrier *b, uint32_t launch, uint32_t posts, uint32_t bits)
 {
     const uint32_t end = launch % RENEWAL == 0 ? posts : gridDim.x;

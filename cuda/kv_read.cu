@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* kv_read.cu - keys and values from the pages of a cache: eight codes at a time where heads are whole eights, else one
- * by one. Limited by writing. */
+ * by one. Codes of a byte are limited by writing; NVFP4 is not, see NOTES. */
 #include "decode.cuh"
 #include "pages.cuh"
 
 #define THREADS 256u
-/* Eights of codes of a thread, where there are many: of one token, and codes of a byte; or others. */
+/* Eights of a thread, where there are many: DEEP of one token if codes have a byte, else MANY of any tokens. */
 #define DEEP 4
 #define MANY 2
 

@@ -7,7 +7,8 @@ qb_cuda_sources = %D%/backend_cuda.c %D%/nvml.c %D%/nvml.h %D%/kernels.h %D%/dev
 	%D%/narrow.cuh %D%/span.cuh %D%/spans.cu %D%/spans_fused.cu %D%/any.cuh %D%/any.cu %D%/values.cuh %D%/tail.cuh \
 	%D%/chunks.cuh %D%/gated.cuh %D%/gated.cu %D%/gated_few.cu %D%/norm.cuh %D%/norm.cu %D%/norm_stream.cu \
 	%D%/norm_few.cu %D%/rope.cu %D%/dequantize.cu \
-	%D%/pages.cuh %D%/kv_write.cu %D%/kv_spans.cu %D%/decode.cuh %D%/kv_read.cu %D%/transpose.cu %D%/experts.cuh %D%/experts.cu \
+	%D%/pages.cuh %D%/kv_write.cu %D%/kv_spans.cu %D%/decode.cuh %D%/kv_read.cu \
+	%D%/transpose.cu %D%/experts.cuh %D%/experts.cu \
 	%D%/experts_spans.cu
 EXTRA_DIST += %D%/NOTES
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* cache.h - a KV cache that tokens are written to or read from: what belongs to which token, and what belongs to none. */
+/* cache.h - a KV cache that tokens are written to or read from: what belongs to which token, and what to none. */
 #ifndef CACHE_H
 #define CACHE_H
 

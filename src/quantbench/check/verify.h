@@ -38,7 +38,7 @@ enum exit_code verify_expect(const struct qb_problem *problem, const struct qb_a
 /* Make room in EXPECTATION, whose problem is set, for all tensors but those that are data; false if memory is short.
  * Free it either way. */
 bool verify_make(struct expectation *expectation, bool need_codes);
-/* Let the values of tokens that EXPECTATION's slots leave out, where a cache is read, be as they are before a launch. */
+/* Where a cache is read, let the values of tokens that EXPECTATION's slots leave out be as before a launch. */
 void verify_leave_out(struct expectation *expectation);
 void verify_free(struct expectation *expectation);
 
