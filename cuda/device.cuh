@@ -27,20 +27,9 @@
 
 /* ---- The start of a kernel ---------------------------------------------------------------------------------- */
 
-/* Every kernel calls this, or qb__wait(), before it reads or writes memory, and reads its input by the pointer that
- * comes back, so that the compiler cannot move a load before it. If the launch is a dependent one, both wait until all
- * that is before it in the stream has ended and can be seen. Here the kernel after it may come at once, to wait too. */
-template <class T> __device__ __forceinline__ const T *qb__begin(const T *in)
-{
-#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
-    asm volatile("griddepcontrol.launch_dependents; griddepcontrol.wait;" : "+l"(in) : : "memory");
-#endif
-    return in;
-}
-
-/* The two halves of qb__begin(), for kernels whose blocks, if they are few, have much to do: wait, and let the kernel
- * after this one come when most of the work is done. Where it may come at once, so may the one after it and more, and
- * their blocks crowd onto the multiprocessors that have room first. */
+/* Every kernel calls qb__begin(), or qb__wait(), before it reads or writes memory, and reads its input by the pointer
+ * that comes back, so that the compiler cannot move a load before it. If the launch is a dependent one, both wait until
+ * all that is before it in the stream has ended and can be seen. */
 template <class T> __device__ __forceinline__ const T *qb__wait(const T *in)
 {
 #if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
@@ -49,11 +38,21 @@ template <class T> __device__ __forceinline__ const T *qb__wait(const T *in)
     return in;
 }
 
+/* From here on the kernel after this one may come, to wait too. Kernels whose blocks, if they are few, have much to do
+ * call this when most of the work is done. Where the next one may come at once, so may the one after it and more, and
+ * their blocks crowd onto the multiprocessors that have room first. */
 __device__ __forceinline__ void qb__let_next()
 {
 #if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
     asm volatile("griddepcontrol.launch_dependents;" ::: "memory");
 #endif
+}
+
+/* Both: the kernel after this one may come at once. */
+template <class T> __device__ __forceinline__ const T *qb__begin(const T *in)
+{
+    qb__let_next();
+    return qb__wait(in);
 }
 
 /* ---- Formats ------------------------------------------------------------------------------------------------ */
