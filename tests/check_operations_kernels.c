@@ -875,6 +875,12 @@ START_TEST(kv_many_tokens)
 }
 END_TEST
 
+/* The head size of problem I of KIND: now and then one that is not a power of two. */
+static uint64_t kv_head(int i, int kind)
+{
+    return i % 4 != 3 ? 128 : kind < KV_NVFP4 ? 72 : 48;
+}
+
 /* Every kind of data: NaN, infinities, zeros, subnormal numbers. */
 START_TEST(kv_data)
 {
@@ -882,11 +888,7 @@ START_TEST(kv_data)
 
     for (int i = 0; offers(QB_OPERATION_KV_WRITE) && i < 6 * KV_KINDS; i++) {
         const int kind = i % KV_KINDS;
-        struct qb_problem p = kv_problem(QB_OPERATION_KV_WRITE, 5, 2,
-                                         i % 4 != 3        ? 128
-                                         : kind < KV_NVFP4 ? 72
-                                                           : 48,
-                                         4, kind);
+        struct qb_problem p = kv_problem(QB_OPERATION_KV_WRITE, 5, 2, kv_head(i, kind), 4, kind);
 
         p.input = inputs[i / KV_KINDS % 3];
         set_kv_output(&p, outputs[i / (3 * KV_KINDS) + i % 2]);
@@ -903,11 +905,7 @@ START_TEST(kv_codes_and_scales)
 
     for (int i = 0; offers(QB_OPERATION_KV_READ) && i < 6 * KV_KINDS; i++) {
         const int kind = i % KV_KINDS;
-        struct qb_problem p = kv_problem(QB_OPERATION_KV_READ, 20, 2,
-                                         i % 4 != 3        ? 128
-                                         : kind < KV_NVFP4 ? 72
-                                                           : 48,
-                                         4, kind);
+        struct qb_problem p = kv_problem(QB_OPERATION_KV_READ, 20, 2, kv_head(i, kind), 4, kind);
         struct tensors t;
 
         p.input = inputs[_i / 3];
