@@ -904,6 +904,8 @@ START_TEST(the_quantization_of_nvfp4_has_its_tensor_scales)
     ck_assert_uint_eq(q.tensor_scale_cols, 32);
     q.size = offsetof(struct qb_problem, tensor_scale_cols);
     ck_assert_int_eq(qb_problem_quantization(&p, &q), QB_ERROR_UNSUPPORTED);
+    q.size = 0;
+    ck_assert_int_eq(qb_problem_quantization(&p, &q), QB_ERROR_INVALID);
     q.size = sizeof q;
     p = problem_of();
     ck_assert_int_eq(qb_problem_quantization(&p, &q), QB_OK);

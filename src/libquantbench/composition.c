@@ -82,33 +82,25 @@ void qb__composition_tensor(const struct qb_problem *p, enum qb_role role, struc
     }
 }
 
-/* True if all that P says has room in the structure that TO is in the program, which may be an older one. */
-static bool has_room(const struct qb_problem *to, const struct qb_problem *p)
-{
-    for (size_t i = to != NULL ? to->size : sizeof *p; i < sizeof *p; i++) {
-        if (((const char *)p)[i] != 0) {
-            return false;
-        }
-    }
-    return true;
-}
-
 enum qb_status qb_problem_quantization(const struct qb_problem *problem, struct qb_problem *quantization)
 {
     struct qb_problem p;
     enum qb_status status = qb__problem_load(problem, &p);
 
-    if (status == QB_OK && p.operation == QB_OPERATION_DEQUANTIZE) {
-        status = qb__fail(QB_ERROR_INVALID, "%s has no quantization", qb_operation_name(p.operation));
+    if (status != QB_OK) {
+        return status;
     }
-    if (status == QB_OK) {
-        p = qb__quantization_of(&p);
-        status = has_room(quantization, &p)
-                     ? qb__give(quantization, &p, sizeof p)
-                     : qb__fail(QB_ERROR_UNSUPPORTED, "the quantization of %s: has a member unknown to the program",
-                                qb_operation_name(problem->operation));
+    if (p.operation == QB_OPERATION_DEQUANTIZE) {
+        return qb__fail(QB_ERROR_INVALID, "%s has no quantization", qb_operation_name(p.operation));
     }
-    return status;
+    p = qb__quantization_of(&p);
+    /* qb__give() knows sizes that are none. */
+    if (quantization != NULL && quantization->size >= sizeof quantization->size &&
+        !qb__fits(&p, sizeof p, quantization->size)) {
+        return qb__fail(QB_ERROR_UNSUPPORTED, "the quantization of %s: has a member unknown to the program",
+                        qb_operation_name(problem->operation));
+    }
+    return qb__give(quantization, &p, sizeof p);
 }
 
 enum qb_status qb__composition_check(const struct qb_problem *p, const struct qb_tensors *tensors)

@@ -24,6 +24,9 @@ enum qb_status qb__tensors_take(const struct qb_tensors *tensors, struct qb_tens
 enum qb_status qb__tensors_check(const struct qb_problem *loaded_problem, const struct qb_tensors *loaded,
                                  enum qb_role role);
 
+/* True if of the GIVEN bytes of FROM those that SIZE bytes have no room for are 0: members that say nothing. */
+bool qb__fits(const void *from, size_t given, size_t size);
+
 /* Copy FROM, of GIVEN bytes in the program that made it, to TO, of SIZE bytes here, which holds the defaults.
  * QB_ERROR_UNSUPPORTED if a member that the library does not know is not 0; WHAT it is is for the message. */
 enum qb_status qb__take(const char *what, const void *from, size_t given, void *to, size_t size);

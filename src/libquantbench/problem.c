@@ -136,12 +136,20 @@ void qb_problem_init_size(struct qb_problem *problem, size_t size)
     problem->size = size;
 }
 
-enum qb_status qb__take(const char *what, const void *from, size_t given, void *to, size_t size)
+bool qb__fits(const void *from, size_t given, size_t size)
 {
     for (size_t i = size; i < given; i++) {
         if (((const char *)from)[i] != 0) {
-            return qb__fail(QB_ERROR_UNSUPPORTED, "%s: has a member unknown to this version of the library", what);
+            return false;
         }
+    }
+    return true;
+}
+
+enum qb_status qb__take(const char *what, const void *from, size_t given, void *to, size_t size)
+{
+    if (!qb__fits(from, given, size)) {
+        return qb__fail(QB_ERROR_UNSUPPORTED, "%s: has a member unknown to this version of the library", what);
     }
     memcpy(to, from, given < size ? given : size);
     return QB_OK;
